@@ -1,0 +1,2 @@
+//! nuncio-api: to be filled.
+#![forbid(unsafe_code)]

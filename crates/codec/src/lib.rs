@@ -1,0 +1,2 @@
+//! nuncio-codec: to be filled.
+#![forbid(unsafe_code)]

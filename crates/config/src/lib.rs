@@ -1,0 +1,2 @@
+//! nuncio-config: to be filled.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! nuncio-contract: to be filled.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! nuncio-extensions-http: to be filled.
+#![forbid(unsafe_code)]

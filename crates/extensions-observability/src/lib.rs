@@ -1,0 +1,2 @@
+//! nuncio-extensions-observability: to be filled.
+#![forbid(unsafe_code)]

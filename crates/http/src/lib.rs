@@ -1,0 +1,2 @@
+//! nuncio-http: to be filled.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! nuncio-net: to be filled.
+#![forbid(unsafe_code)]

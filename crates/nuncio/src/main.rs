@@ -1,0 +1,4 @@
+//! The nuncio binary.
+#![forbid(unsafe_code)]
+
+fn main() {}

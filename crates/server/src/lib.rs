@@ -1,0 +1,2 @@
+//! nuncio-server: to be filled.
+#![forbid(unsafe_code)]

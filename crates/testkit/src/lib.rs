@@ -1,0 +1,2 @@
+//! nuncio-testkit: to be filled.
+#![forbid(unsafe_code)]

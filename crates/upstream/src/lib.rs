@@ -1,0 +1,2 @@
+//! nuncio-upstream: to be filled.
+#![forbid(unsafe_code)]

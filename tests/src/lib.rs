@@ -1,0 +1,2 @@
+//! Integration tests that drive the real binary.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! Chores of the project: `cargo run -p xtask -- help`.
+#![forbid(unsafe_code)]
+
+fn main() {}
