@@ -1,2 +1,6 @@
-//! nuncio-contract: to be filled.
+//! What the engine and the extensions share, and nothing else: both sides are siblings that meet here, so
+//! that an edit of one never rebuilds the other.
 #![forbid(unsafe_code)]
+
+pub mod error;
+pub mod services;

@@ -1,0 +1,194 @@
+//! The interface of HTTP filters, the engine's side and the rooms' side.
+//!
+//! A filter is made in three steps, each once for what it serves: the room parses the message into an
+//! [`HttpFilterConfig`] (once at load, shared by all workers), which makes an [`HttpFilterFactory`] for each
+//! worker (where its stats cells live), which makes an [`HttpFilter`] for each stream.
+//!
+//! Calls are synchronous and say what comes next: go on, stop and wait for more of the body, answer, or wait
+//! for a future. While a filter waits, the engine reads nothing more from the peer than one buffer, so that
+//! back-pressure reaches the socket. Bodies that no filter asked for ([`Interest`]) go straight through.
+//! After `on_destroy` no call comes any more; a future that is still pending is dropped.
+//!
+//! Follows Envoy's `StreamDecoderFilter` and `StreamEncoderFilter`; the differences: no call-backs into the
+//! engine from outside a call (a late answer is a future's output), and one buffer a direction.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::buffer::Buffer;
+use crate::headers::HeaderMap;
+use crate::local_reply::LocalReply;
+use crate::services::{LocalFuture, WorkerServices};
+use crate::stats::Scope;
+use crate::stream_info::StreamInfo;
+
+/// The parsed configuration of a filter in a chain: immutable, shared by the workers.
+pub trait HttpFilterConfig: Send + Sync {
+    /// Makes the worker's factory; counters are taken from `context.scope`.
+    fn for_worker(&self, context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory>;
+}
+
+/// What a factory may take from its worker.
+pub struct FilterWorkerContext<'a> {
+    /// The connection manager's scope, `http.<stat_prefix>.`.
+    pub scope: &'a Scope,
+}
+
+/// Makes a filter for each stream of one worker.
+pub trait HttpFilterFactory {
+    /// Which events the filter wants; asked once a worker.
+    fn interest(&self) -> Interest;
+    /// A filter for one stream.
+    fn create(&self) -> Box<dyn HttpFilter>;
+}
+
+/// The events that a filter wants to see. Headers are cheap; a wanted body is handed over chunk by chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// `decode_headers`.
+    pub request_headers: bool,
+    /// `decode_data` and `decode_trailers`.
+    pub request_body: bool,
+    /// `encode_headers`.
+    pub response_headers: bool,
+    /// `encode_data` and `encode_trailers`.
+    pub response_body: bool,
+}
+
+/// What a filter sees of its stream during a call.
+pub struct FilterContext<'a> {
+    /// The request's headers, pseudo-headers included.
+    pub request_headers: &'a mut HeaderMap,
+    /// What is known of the stream.
+    pub stream_info: &'a mut StreamInfo,
+    /// The filter's own configuration on the route, virtual host and so on.
+    pub route: PerRoute<'a>,
+    /// Body bytes held back so far in the direction of the call.
+    pub held_body_bytes: usize,
+    /// The largest body that may be held back in this direction; a filter may change it.
+    pub buffer_limit_bytes: &'a mut u64,
+    /// Time and chance.
+    pub services: &'a dyn WorkerServices,
+}
+
+/// A filter's configurations on the way to the route, from the least specific (route configuration) to the
+/// most specific (weighted cluster).
+#[derive(Clone, Copy)]
+pub struct PerRoute<'a> {
+    levels: &'a [Option<&'a Arc<dyn Any + Send + Sync>>],
+}
+
+impl<'a> PerRoute<'a> {
+    /// No configuration at any level.
+    pub const NONE: PerRoute<'static> = PerRoute { levels: &[] };
+
+    /// From the least to the most specific level.
+    pub fn new(levels: &'a [Option<&'a Arc<dyn Any + Send + Sync>>]) -> Self {
+        PerRoute { levels }
+    }
+
+    /// The most specific configuration.
+    pub fn most_specific<T: 'static>(&self) -> Option<&'a T> {
+        self.levels.iter().rev().flatten().find_map(|config| config.downcast_ref())
+    }
+
+    /// Every level's configuration, least specific first.
+    pub fn all<T: 'static>(&self) -> impl DoubleEndedIterator<Item = &'a T> + use<'a, T> {
+        self.levels.iter().flatten().filter_map(|config| config.downcast_ref())
+    }
+}
+
+/// What comes after `decode_headers` or `encode_headers`.
+pub enum HeadersStatus {
+    /// The next filter's turn.
+    Continue,
+    /// Hold the headers here; the filter lets go from a later `*_data` or `*_trailers` call.
+    Stop,
+    /// Hold the stream here until the future is done.
+    Wait(LocalFuture<Resume>),
+    /// Answer; filters behind this one see nothing.
+    Reply(Box<LocalReply>),
+}
+
+/// What comes after `decode_data` or `encode_data`.
+pub enum DataStatus {
+    /// Pass on what is held back and this chunk, headers first where they are held too.
+    Continue,
+    /// Hold the chunk back with the rest, up to the buffer limit (413 for requests, 500 for responses).
+    StopAndBuffer,
+    /// Hold the stream here until the future is done; the chunk is held back.
+    Wait(LocalFuture<Resume>),
+    /// Answer.
+    Reply(Box<LocalReply>),
+}
+
+/// What comes after `decode_trailers` or `encode_trailers`.
+pub enum TrailersStatus {
+    /// Pass on all that is held back, then the trailers.
+    Continue,
+    /// Hold everything until the future is done.
+    Wait(LocalFuture<Resume>),
+    /// Answer.
+    Reply(Box<LocalReply>),
+}
+
+/// The outcome of a wait.
+pub enum Resume {
+    /// Go on behind the filter that waited.
+    Continue,
+    /// Answer.
+    Reply(Box<LocalReply>),
+}
+
+/// A filter of one stream.
+pub trait HttpFilter {
+    /// The request's head has come. `end_stream`: no body follows.
+    fn decode_headers(&mut self, _context: &mut FilterContext<'_>, _end_stream: bool) -> HeadersStatus {
+        HeadersStatus::Continue
+    }
+    /// A chunk of the request's body, which the filter may change.
+    fn decode_data(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _data: &mut Buffer,
+        _end_stream: bool,
+    ) -> DataStatus {
+        DataStatus::Continue
+    }
+    /// The request's trailers; the body has ended.
+    fn decode_trailers(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _trailers: &mut HeaderMap,
+    ) -> TrailersStatus {
+        TrailersStatus::Continue
+    }
+    /// The response's head is on its way down.
+    fn encode_headers(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _response: &mut HeaderMap,
+        _end_stream: bool,
+    ) -> HeadersStatus {
+        HeadersStatus::Continue
+    }
+    /// A chunk of the response's body, which the filter may change.
+    fn encode_data(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _data: &mut Buffer,
+        _end_stream: bool,
+    ) -> DataStatus {
+        DataStatus::Continue
+    }
+    /// The response's trailers.
+    fn encode_trailers(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _trailers: &mut HeaderMap,
+    ) -> TrailersStatus {
+        TrailersStatus::Continue
+    }
+    /// The stream is over, however it ended; nothing is called after this.
+    fn on_destroy(&mut self) {}
+}

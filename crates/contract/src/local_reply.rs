@@ -1,0 +1,53 @@
+//! An answer that the proxy gives itself: an error, a direct response, a filter's refusal.
+//! Follows Envoy's `sendLocalReply`: the engine adds `content-length` and `content-type: text/plain` for a
+//! body, runs the encoder filters over it and logs its details.
+
+use std::borrow::Cow;
+
+use crate::headers::HeaderName;
+use crate::stream_info::ResponseFlags;
+
+/// An answer made by the proxy instead of an upstream.
+#[derive(Clone, Debug)]
+pub struct LocalReply {
+    /// HTTP status, 200..=599.
+    pub status: u16,
+    /// Body bytes; empty for none.
+    pub body: Cow<'static, [u8]>,
+    /// `%RESPONSE_CODE_DETAILS%`.
+    pub details: Cow<'static, str>,
+    /// Response flags to add to the stream's.
+    pub flags: ResponseFlags,
+    /// Headers set on the answer, in order, after the engine's own.
+    pub headers: Vec<(HeaderName, Vec<u8>)>,
+    /// The `grpc-status` for gRPC requests; derived from `status` if absent.
+    pub grpc_status: Option<u32>,
+}
+
+impl LocalReply {
+    /// A reply with a plain-text body.
+    pub fn new(status: u16, body: impl Into<Cow<'static, [u8]>>, details: impl Into<Cow<'static, str>>) -> Self {
+        LocalReply {
+            status,
+            body: body.into(),
+            details: details.into(),
+            flags: ResponseFlags::default(),
+            headers: Vec::new(),
+            grpc_status: None,
+        }
+    }
+
+    /// The same reply with `flags` added.
+    #[must_use]
+    pub fn with_flags(mut self, flags: ResponseFlags) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// The same reply with a header added.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}

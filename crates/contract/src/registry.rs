@@ -1,0 +1,67 @@
+//! How a room makes itself known: one static value that its family lists in one line.
+//!
+//! A room's name and type URLs are Envoy's. The registry checks at start that none is taken twice, and looks
+//! rooms up by the type of their message, as Envoy does; the name in a config is only a label.
+
+use std::any::Any as AnyValue;
+use std::sync::Arc;
+
+use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
+
+use crate::access_log::AccessLogRoom;
+use crate::http_filter::HttpFilterConfig;
+
+/// A configuration for one level of the route table.
+pub type RouteFilterConfig = Arc<dyn AnyValue + Send + Sync>;
+
+/// An HTTP filter's room.
+pub struct HttpFilterRoom {
+    /// Envoy's name, such as `envoy.filters.http.buffer`.
+    pub name: &'static str,
+    /// The full name of its message, such as `envoy.extensions.filters.http.buffer.v3.Buffer`.
+    pub message: &'static str,
+    /// Parses the message; errors go to the context.
+    pub parse: fn(&Any, &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused>,
+    /// The message and parser of `typed_per_filter_config`, where the filter has one.
+    pub per_route: Option<PerRouteRoom>,
+    /// Adds what the room honours to the support table.
+    pub support: fn(&mut SupportTable),
+}
+
+/// The per-route side of a room.
+pub struct PerRouteRoom {
+    /// The full name of the message.
+    pub message: &'static str,
+    /// Parses the message; errors go to the context.
+    pub parse: fn(&Any, &mut Ctx) -> Result<RouteFilterConfig, Refused>,
+}
+
+/// All rooms of a binary, family by family.
+#[derive(Clone, Copy, Default)]
+pub struct Extensions {
+    /// HTTP filters but for the terminal ones, which are the engine's.
+    pub http_filters: &'static [&'static [&'static HttpFilterRoom]],
+    /// Access loggers.
+    pub access_loggers: &'static [&'static [&'static AccessLogRoom]],
+}
+
+impl Extensions {
+    /// The HTTP filter whose message is `message`.
+    pub fn http_filter(&self, message: &str) -> Option<&'static HttpFilterRoom> {
+        self.http_filters.iter().flat_map(|family| family.iter()).find(|room| room.message == message).copied()
+    }
+
+    /// The HTTP filter whose per-route message is `message`.
+    pub fn http_filter_by_route_message(&self, message: &str) -> Option<&'static HttpFilterRoom> {
+        self.http_filters
+            .iter()
+            .flat_map(|family| family.iter())
+            .find(|room| room.per_route.as_ref().is_some_and(|per_route| per_route.message == message))
+            .copied()
+    }
+
+    /// The access logger whose message is `message`.
+    pub fn access_logger(&self, message: &str) -> Option<&'static AccessLogRoom> {
+        self.access_loggers.iter().flat_map(|family| family.iter()).find(|room| room.message == message).copied()
+    }
+}
