@@ -2,5 +2,6 @@
 //! that an edit of one never rebuilds the other.
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod error;
 pub mod services;
