@@ -1,2 +1,7 @@
-//! nuncio-config: to be filled.
+//! Configuration: text with spans, to message tree, to validated, to typed values.
 #![forbid(unsafe_code)]
+
+pub mod diagnostic;
+pub mod source;
+pub mod span;
+pub mod text;
