@@ -1,2 +1,25 @@
-//! Integration tests that drive the real binary.
+//! The differential suite: the same configs and the same bytes go to Nuncio and to the real Envoy
+//! 1.40, and what comes out must be the same.
+//!
+//! A case is a file `differential/cases/<area>/<name>.yaml` ([`case`]): a config, scripted
+//! upstreams and exchanges. Beside it `<name>.pin` holds what the real Envoy did, as text
+//! ([`report`]) with the volatile parts masked. The suite passes without Envoy: it compares Nuncio
+//! with the pins.
+//!
+//! ```text
+//! cargo test -p nuncio-tests                                              Nuncio against the pins
+//! cargo run -p nuncio-tests --bin differential -- run --against nuncio    the same, as a table with diffs
+//! ENVOY=envoy cargo run -p nuncio-tests --bin differential -- run --against envoy
+//! ENVOY=envoy cargo run -p nuncio-tests --bin differential -- pin         write the pins anew
+//! ```
 #![forbid(unsafe_code)]
+
+pub mod case;
+pub mod client_steps;
+pub mod compare;
+pub mod known;
+pub mod report;
+pub mod run;
+pub mod setup;
+pub mod show;
+pub mod suite;

@@ -1,2 +1,24 @@
-//! nuncio-testkit: to be filled.
+//! What a black-box test of a proxy needs: a fake upstream that records every byte it sees and
+//! answers from a script, a raw client, a launcher for the proxy under test, and masks for what
+//! changes from run to run.
+//!
+//! Everything is plain threads and blocking sockets with read deadlines, so that a test reads from
+//! top to bottom. The HTTP/1 parser here ([`message`]) is tiny and shares no code with the proxy:
+//! a mistake in the proxy's codec must not hide behind the same mistake in its test.
 #![forbid(unsafe_code)]
+
+pub mod bytes;
+pub mod client;
+pub mod mask;
+pub mod message;
+pub mod ports;
+pub mod proxy;
+pub mod script;
+pub mod template;
+pub mod tls;
+pub mod upstream;
+
+use std::time::Duration;
+
+/// How long any single wait may last before the test calls it stuck. Nothing that works comes near.
+pub const DEADLINE: Duration = Duration::from_secs(10);

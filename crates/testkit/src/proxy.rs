@@ -1,0 +1,159 @@
+//! Starts a proxy (Envoy or anything with its command line) and stops it again.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client;
+
+const POLL: Duration = Duration::from_millis(5);
+const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A directory that vanishes with its value.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A new empty directory.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new() -> io::Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("nuncio-test-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A running proxy; killed when dropped.
+pub struct Proxy {
+    child: Child,
+    admin_port: u16,
+    log: PathBuf,
+}
+
+impl Proxy {
+    /// Runs `binary -c CONFIG` with `arguments`, and waits until its admin answers `/ready` with
+    /// 200. Its output goes to `proxy.log` in `directory`.
+    ///
+    /// # Errors
+    /// If it does not start, exits, or is not ready in time; the text ends with its output.
+    pub fn start(
+        binary: &Path,
+        arguments: &[String],
+        config: &str,
+        admin_port: u16,
+        directory: &Path,
+    ) -> io::Result<Self> {
+        let config_path = directory.join("config.yaml");
+        fs::write(&config_path, config)?;
+        let log = directory.join("proxy.log");
+        let output = File::create(&log)?;
+        let child = Command::new(binary)
+            .arg("-c")
+            .arg(&config_path)
+            .args(arguments)
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        let mut proxy = Self {
+            child,
+            admin_port,
+            log,
+        };
+        proxy.await_ready()?;
+        Ok(proxy)
+    }
+
+    fn await_ready(&mut self) -> io::Result<()> {
+        let until = Instant::now() + START_DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Err(self.failure(&format!(
+                    "the proxy ended with {status} before it was ready"
+                )));
+            }
+            if client::get(self.admin_port, "/ready").is_ok_and(|answer| answer.status() == 200) {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(self.failure("the proxy did not become ready"));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn failure(&self, what: &str) -> io::Error {
+        let output = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = output.lines().collect();
+        let tail = lines[lines.len().saturating_sub(15)..].join("\n");
+        io::Error::other(format!("{what}; its last words:\n{tail}"))
+    }
+
+    /// Process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Text of an admin page.
+    ///
+    /// # Errors
+    /// If the admin does not answer.
+    pub fn admin(&self, target: &str) -> io::Result<String> {
+        let answer = client::get(self.admin_port, target)?;
+        Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// Asks it to end with SIGTERM and waits.
+    ///
+    /// # Errors
+    /// If it does not end in time (it is killed then), or ended with a failure.
+    pub fn stop(mut self) -> io::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            kill_process(pid, Signal::TERM)?;
+        }
+        let until = Instant::now() + START_DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                if status.success() {
+                    return Ok(());
+                }
+                return Err(self.failure(&format!("the proxy ended with {status}")));
+            }
+            if Instant::now() > until {
+                return Err(self.failure("the proxy did not end after SIGTERM"));
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

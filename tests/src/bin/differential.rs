@@ -1,0 +1,214 @@
+//! Pins the differential suite and runs it against either proxy; see the crate's documentation.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use nuncio_tests::case::{CaseFile, load_cases};
+use nuncio_tests::known::{self, Known};
+use nuncio_tests::suite::{Outcome, Side, compare_all, pin_all};
+
+const USAGE: &str = "usage:
+  differential pin [--envoy PATH] [--filter TEXT] [--jobs N]
+  differential run --against envoy|nuncio [--envoy PATH] [--nuncio PATH] [--filter TEXT] [--jobs N] [--brief]
+  differential list [--filter TEXT]
+
+--envoy defaults to $ENVOY; --nuncio to $NUNCIO_BIN, then to `nuncio` beside this program.";
+
+struct Arguments {
+    command: String,
+    against: Side,
+    envoy: Option<PathBuf>,
+    nuncio: Option<PathBuf>,
+    filter: String,
+    jobs: usize,
+    brief: bool,
+}
+
+fn main() -> ExitCode {
+    let outcome = parse(env::args().skip(1)).and_then(|arguments| {
+        let cases = load_cases(&arguments.filter)?;
+        match arguments.command.as_str() {
+            "pin" => pin(&arguments, &cases),
+            "run" => run(&arguments, &cases),
+            "list" => {
+                list(&cases);
+                Ok(true)
+            }
+            other => Err(io::Error::other(format!("no command {other:?}\n{USAGE}"))),
+        }
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> io::Result<Arguments> {
+    let mut arguments = Arguments {
+        command: words.next().unwrap_or_default(),
+        against: Side::Nuncio,
+        envoy: env::var_os("ENVOY").map(PathBuf::from),
+        nuncio: env::var_os("NUNCIO_BIN").map(PathBuf::from),
+        filter: String::new(),
+        jobs: 2,
+        brief: false,
+    };
+    while let Some(word) = words.next() {
+        if word == "--brief" {
+            arguments.brief = true;
+            continue;
+        }
+        let value = words
+            .next()
+            .ok_or_else(|| io::Error::other(format!("{word} needs a value\n{USAGE}")))?;
+        match word.as_str() {
+            "--against" if value == "envoy" => arguments.against = Side::Envoy,
+            "--against" if value == "nuncio" => arguments.against = Side::Nuncio,
+            "--envoy" => arguments.envoy = Some(value.into()),
+            "--nuncio" => arguments.nuncio = Some(value.into()),
+            "--filter" => arguments.filter = value,
+            "--jobs" => arguments.jobs = value.parse().map_err(io::Error::other)?,
+            _ => {
+                return Err(io::Error::other(format!(
+                    "what is {word} {value}?\n{USAGE}"
+                )));
+            }
+        }
+    }
+    Ok(arguments)
+}
+
+fn envoy(arguments: &Arguments) -> io::Result<&Path> {
+    let path = arguments.envoy.as_deref();
+    path.ok_or_else(|| io::Error::other("say where Envoy is: --envoy PATH or $ENVOY"))
+}
+
+fn nuncio(arguments: &Arguments) -> io::Result<PathBuf> {
+    let path = match &arguments.nuncio {
+        Some(path) => path.clone(),
+        None => env::current_exe()?.with_file_name("nuncio"),
+    };
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(io::Error::other(format!(
+        "no binary at {}: build it, or give --nuncio PATH",
+        path.display()
+    )))
+}
+
+fn list(cases: &[CaseFile]) {
+    for case in cases {
+        println!(
+            "{:<40} {:>3}  {}",
+            case.id,
+            case.case.exchanges.len(),
+            case.case.proves
+        );
+    }
+    let exchanges: usize = cases.iter().map(|case| case.case.exchanges.len()).sum();
+    println!("{} cases, {exchanges} exchanges", cases.len());
+}
+
+fn pin(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
+    let mut good = true;
+    for (case, result) in pin_all(cases, envoy(arguments)?, arguments.jobs) {
+        match result {
+            Ok(true) => println!("{case}: written"),
+            Ok(false) => println!("{case}: unchanged"),
+            Err(error) => {
+                good = false;
+                println!("{case}: FAILED: {error}");
+            }
+        }
+    }
+    Ok(good)
+}
+
+fn run(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
+    let (binary, known) = match arguments.against {
+        Side::Envoy => (envoy(arguments)?.to_owned(), Vec::new()),
+        Side::Nuncio => (nuncio(arguments)?, known::load()?),
+    };
+    let outcomes = compare_all(cases, arguments.against, &binary, arguments.jobs);
+    let (mut equal, mut expected, mut different) = (0, 0, 0);
+    for outcome in &outcomes {
+        print_outcome(outcome, &known, arguments.brief);
+        let sections = outcome.sections.len();
+        if outcome.failure.is_some() {
+            different += cases
+                .iter()
+                .find(|case| case.id == outcome.case)
+                .map_or(1, |case| case.case.exchanges.len());
+            continue;
+        }
+        let listed = |section: &str| {
+            known
+                .iter()
+                .any(|known| known.covers(&outcome.case, section))
+        };
+        let excused = outcome
+            .differences
+            .iter()
+            .filter(|difference| listed(&difference.section))
+            .count();
+        expected += excused;
+        different += outcome.differences.len() - excused;
+        equal += sections.saturating_sub(outcome.differences.len());
+    }
+    println!("\n{equal} equal, {expected} differ as known, {different} differ");
+    Ok(different == 0)
+}
+
+fn print_outcome(outcome: &Outcome, known: &[Known], brief: bool) {
+    if let Some(failure) = &outcome.failure {
+        println!("FAILED  {}: {failure}", outcome.case);
+        return;
+    }
+    if outcome.differences.is_empty() {
+        println!(
+            "equal   {} ({} sections)",
+            outcome.case,
+            outcome.sections.len()
+        );
+        return;
+    }
+    for difference in &outcome.differences {
+        let reason = known
+            .iter()
+            .find(|known| known.covers(&outcome.case, &difference.section));
+        match reason {
+            Some(known) => println!(
+                "known   {} / {}: {}",
+                outcome.case, difference.section, known.reason
+            ),
+            None => println!("DIFFERS {} / {}", outcome.case, difference.section),
+        }
+        if reason.is_none() && !brief {
+            print!("{}", shorten(&difference.lines));
+        }
+    }
+}
+
+/// Changed lines with two lines around them.
+fn shorten(diff: &str) -> String {
+    const AROUND: usize = 2;
+    let lines: Vec<&str> = diff.lines().collect();
+    let changed = |line: &&str| line.starts_with("  - ") || line.starts_with("  + ");
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let near = &lines[index.saturating_sub(AROUND)..lines.len().min(index + AROUND + 1)];
+        if near.iter().any(changed) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}

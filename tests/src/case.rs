@@ -1,0 +1,318 @@
+//! The shape of a case file.
+//!
+//! Texts that go on the wire follow [`nuncio_testkit::bytes::from_lines`]: written line by line
+//! they get CRLF line ends and a closing blank line; with a `\r` in them they are sent verbatim.
+//! `{{port:NAME}}` (a listener's port, `admin` included), `{{upstream:NAME}}` (an upstream's port),
+//! `{{dir}}` (a scratch directory) and `{{ca}}` (the test authority's certificate file) are filled
+//! in everywhere.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// A case.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// In one line, what the case proves.
+    pub proves: String,
+    /// Name of a file in `differential/templates` that `slots` complete to a config.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// Texts for the template's `{{slot:name}}` lines. Without a `clusters` slot, each upstream
+    /// becomes a STATIC cluster of its name.
+    #[serde(default)]
+    pub slots: BTreeMap<String, String>,
+    /// The whole config, instead of a template. An `admin` is added if it has none.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// A config for Nuncio alone, for what Envoy refuses (a v2 file).
+    #[serde(default)]
+    pub config_for_nuncio: Option<String>,
+    /// Files to write into `{{dir}}` before the start.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// More command-line arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Upstreams by name.
+    #[serde(default)]
+    pub upstreams: BTreeMap<String, UpstreamSpec>,
+    /// Regular expressions whose capture groups are hidden.
+    #[serde(default)]
+    pub masks: Vec<String>,
+    /// Stats to compare at the end: exact names, or patterns with `*`.
+    #[serde(default)]
+    pub stats: Vec<String>,
+    /// Log files in `{{dir}}` to compare once the proxy has ended.
+    #[serde(default)]
+    pub logs: Vec<String>,
+    /// Whether the number of the upstream connection is compared as well.
+    #[serde(default)]
+    pub show_connections: bool,
+    /// What is sent and read.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// A fake upstream.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamSpec {
+    /// Refuses connections.
+    #[serde(default)]
+    pub refuses: bool,
+    /// Speaks TLS.
+    #[serde(default)]
+    pub tls: Option<TlsSpec>,
+    /// Answers by path without query, `*` for any. A path without an entry gets 200 and a body
+    /// that names the upstream, the method and the target.
+    #[serde(default)]
+    pub answers: BTreeMap<String, Answer>,
+}
+
+/// A TLS upstream's certificate and protocols.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSpec {
+    /// Names the certificate is valid for.
+    pub names: Vec<String>,
+    /// Protocols for ALPN.
+    #[serde(default)]
+    pub alpn: Vec<String>,
+}
+
+/// An answer: one text to send, or steps.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// The bytes of the answer.
+    Text(String),
+    /// Steps, in order.
+    Steps(Vec<UpstreamStep>),
+}
+
+/// See [`nuncio_testkit::script::Step`].
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum UpstreamStep {
+    /// Send this text.
+    Send {
+        /// The text.
+        send: String,
+    },
+    /// Send `bytes` times the letter `a`.
+    Fill {
+        /// How often.
+        fill: usize,
+    },
+    /// A step without an argument.
+    Word(UpstreamWord),
+}
+
+/// Steps of an upstream without an argument.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamWord {
+    /// Read the request's body here rather than before the first step.
+    ReadBody,
+    /// Wait until the proxy closes.
+    AwaitClose,
+    /// Close.
+    Close,
+    /// Reset.
+    Reset,
+}
+
+/// One connection of the client, and what is sent and read on it. Exactly one of `get`, `request`
+/// and `steps` is given.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// Unique in the case.
+    pub name: String,
+    /// Target of a plain GET with `host: example.com`.
+    #[serde(default)]
+    pub get: Option<String>,
+    /// Bytes to send.
+    #[serde(default)]
+    pub request: Option<String>,
+    /// Bytes to send after `request`, verbatim.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// Anything more involved.
+    #[serde(default)]
+    pub steps: Option<Vec<ClientStep>>,
+    /// Listener to connect to.
+    #[serde(default = "main_listener")]
+    pub to: String,
+    /// How many final responses are read, or `close`: all until the proxy closes.
+    #[serde(default)]
+    pub expect: Expect,
+    /// How bodies of responses are compared.
+    #[serde(default)]
+    pub show: Show,
+}
+
+fn main_listener() -> String {
+    "main".to_owned()
+}
+
+/// How much a client reads.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Expect {
+    /// So many final responses.
+    Responses(usize),
+    /// Everything until the proxy closes.
+    Word(ExpectWord),
+}
+
+/// See [`Expect`].
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectWord {
+    /// Everything until the proxy closes.
+    Close,
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        Self::Responses(1)
+    }
+}
+
+/// What a client does, in order.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum ClientStep {
+    /// Send this text.
+    Send {
+        /// The text.
+        send: String,
+    },
+    /// Send so many times the letter `a`.
+    Fill {
+        /// How often.
+        fill: usize,
+    },
+    /// Read final responses.
+    Read {
+        /// How many.
+        read: usize,
+    },
+    /// Wait until an upstream has seen the head of a request that it had not seen before.
+    AwaitUpstream {
+        /// The upstream.
+        await_upstream: String,
+    },
+    /// A step without an argument.
+    Word(ClientWord),
+}
+
+/// Steps of a client without an argument.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientWord {
+    /// Say that nothing more will be sent.
+    HalfClose,
+    /// Read all responses until the proxy closes.
+    ReadToClose,
+    /// Close with a reset.
+    Reset,
+}
+
+/// How the body of a response is compared.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Show {
+    /// As it is.
+    #[default]
+    Text,
+    /// Not at all, nor its content-length.
+    Nothing,
+    /// Its length only.
+    Length,
+    /// Its lines, sorted.
+    SortedLines,
+    /// Of JSON, the sorted paths of all values with their kinds.
+    JsonShape,
+    /// The lines that match a regular expression, sorted.
+    Lines(String),
+}
+
+/// A case with where it came from.
+#[derive(Debug)]
+pub struct CaseFile {
+    /// `<area>/<name>`.
+    pub id: String,
+    /// Path of the YAML file.
+    pub path: PathBuf,
+    /// Its contents.
+    pub case: Case,
+}
+
+impl CaseFile {
+    /// Where its pin is.
+    #[must_use]
+    pub fn pin_path(&self) -> PathBuf {
+        self.path.with_extension("pin")
+    }
+
+    fn load(root: &Path, path: PathBuf) -> io::Result<Self> {
+        let text = fs::read_to_string(&path)?;
+        let invalid = |error: &dyn std::fmt::Display| {
+            io::Error::other(format!("{}: {error}", path.display()))
+        };
+        let case: Case = serde_saphyr::from_str(&text).map_err(|error| invalid(&error))?;
+        let id = path
+            .strip_prefix(root)
+            .map_err(|error| invalid(&error))?
+            .with_extension("");
+        let mut names: Vec<&str> = case
+            .exchanges
+            .iter()
+            .map(|exchange| exchange.name.as_str())
+            .collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(invalid(&"two exchanges have the same name"));
+        }
+        Ok(Self {
+            id: id.display().to_string(),
+            path,
+            case,
+        })
+    }
+}
+
+/// Directory of the suite's data.
+#[must_use]
+pub fn data_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("differential")
+}
+
+/// All cases whose id contains `filter`, sorted.
+///
+/// # Errors
+/// If one cannot be read or is not of the shape above.
+pub fn load_cases(filter: &str) -> io::Result<Vec<CaseFile>> {
+    let root = data_directory().join("cases");
+    let mut cases = Vec::new();
+    for area in fs::read_dir(&root)? {
+        for file in fs::read_dir(area?.path())? {
+            let path = file?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
+                cases.push(CaseFile::load(&root, path)?);
+            }
+        }
+    }
+    cases.retain(|case| case.id.contains(filter));
+    cases.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(cases)
+}

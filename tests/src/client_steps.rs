@@ -1,0 +1,180 @@
+//! Plays the client's part of an exchange.
+
+use std::io;
+use std::time::Duration;
+
+use nuncio_testkit::bytes::{from_lines, from_text};
+use nuncio_testkit::client::{Client, Response};
+use nuncio_testkit::message::Stop;
+
+use crate::case::{ClientStep, ClientWord, Exchange, Expect, ExpectWord};
+use crate::setup::Setup;
+
+/// A proxy that has nothing to say for so long is taken to have said everything.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// What the client got.
+#[derive(Default)]
+pub struct Received {
+    /// Responses in order.
+    pub responses: Vec<Response>,
+    /// In words, what else there is to say: how the connection ended, bytes left over.
+    pub notes: Vec<String>,
+    /// The client's port.
+    pub port: u16,
+}
+
+/// Runs one exchange on a new connection.
+///
+/// # Errors
+/// If the case is wrong or the proxy does not accept connections. All else is reported in the
+/// result.
+pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
+    let port = setup.port(&exchange.to);
+    let mut client = Client::connect(port)?;
+    client.set_read_timeout(PATIENCE)?;
+    let mut received = Received {
+        port: client.local_port(),
+        ..Received::default()
+    };
+    match (&exchange.get, &exchange.request, &exchange.steps) {
+        (Some(target), None, None) => {
+            send(
+                &mut client,
+                &from_lines(&format!("GET {target} HTTP/1.1\nhost: example.com\n")),
+                &mut received,
+            );
+        }
+        (None, Some(text), None) => {
+            let mut bytes = from_lines(&setup.fill(text)?);
+            bytes.extend(from_text(exchange.body.as_deref().unwrap_or_default()));
+            send(&mut client, &bytes, &mut received);
+        }
+        (None, None, Some(steps)) => return play_steps(client, steps, setup, received),
+        _ => {
+            return Err(io::Error::other(
+                "an exchange needs exactly one of get, request and steps",
+            ));
+        }
+    }
+    match exchange.expect {
+        Expect::Responses(count) => {
+            if read(&mut client, count, &mut received) {
+                finish(&mut client, &mut received);
+            }
+        }
+        Expect::Word(ExpectWord::Close) => read_to_close(&mut client, &mut received),
+    }
+    Ok(received)
+}
+
+fn play_steps(
+    mut client: Client,
+    steps: &[ClientStep],
+    setup: &mut Setup,
+    mut received: Received,
+) -> io::Result<Received> {
+    for step in steps {
+        match step {
+            ClientStep::Send { send: text } => {
+                let filled = setup.fill(text)?;
+                let bytes = if filled.contains("HTTP/1.") {
+                    from_lines(&filled)
+                } else {
+                    from_text(&filled)
+                };
+                send(&mut client, &bytes, &mut received);
+            }
+            ClientStep::Fill { fill } => send(&mut client, &vec![b'a'; *fill], &mut received),
+            ClientStep::Read { read: count } => {
+                if !read(&mut client, *count, &mut received) {
+                    return Ok(received);
+                }
+            }
+            ClientStep::AwaitUpstream { await_upstream } => {
+                let upstream = setup.upstreams.get(await_upstream);
+                if !upstream.is_some_and(|upstream| upstream.await_heads(1)) {
+                    received
+                        .notes
+                        .push(format!("upstream {await_upstream} saw no request"));
+                }
+            }
+            ClientStep::Word(ClientWord::HalfClose) => client.half_close(),
+            ClientStep::Word(ClientWord::ReadToClose) => {
+                read_to_close(&mut client, &mut received);
+                return Ok(received);
+            }
+            ClientStep::Word(ClientWord::Reset) => {
+                client.reset();
+                return Ok(received);
+            }
+        }
+    }
+    finish(&mut client, &mut received);
+    Ok(received)
+}
+
+fn send(client: &mut Client, bytes: &[u8], received: &mut Received) {
+    if client.send(bytes).is_err() {
+        received
+            .notes
+            .push("the proxy closed while the client was sending".to_owned());
+    }
+}
+
+/// Reads `count` responses; false if they did not all come whole.
+fn read(client: &mut Client, count: usize, received: &mut Received) -> bool {
+    for _ in 0..count {
+        match client.read_response() {
+            Ok(response) => {
+                let whole = response.message.cut_short.is_none();
+                received.responses.push(response);
+                if !whole {
+                    return false;
+                }
+            }
+            Err(stop) => {
+                received.notes.push(describe(&stop));
+                return false;
+            }
+        }
+    }
+    true
+}
+
+fn read_to_close(client: &mut Client, received: &mut Received) {
+    loop {
+        match client.read_response() {
+            Ok(response) => received.responses.push(response),
+            Err(stop) => {
+                received.notes.push(describe(&stop));
+                return;
+            }
+        }
+    }
+}
+
+/// Nothing more may come once the client says that it is done.
+fn finish(client: &mut Client, received: &mut Received) {
+    client.half_close();
+    let (rest, stop) = client.read_rest();
+    if !rest.is_empty() {
+        received.notes.push(format!(
+            "more bytes came: {}",
+            nuncio_testkit::bytes::show(&rest)
+        ));
+    }
+    if stop != Stop::Closed {
+        received
+            .notes
+            .push("the proxy kept the connection although the client was done".to_owned());
+    }
+}
+
+fn describe(stop: &Stop) -> String {
+    match stop {
+        Stop::Closed => "connection closed by the proxy".to_owned(),
+        Stop::TimedOut => "nothing more came, connection left open".to_owned(),
+        Stop::Malformed(why) => format!("not HTTP/1: {why}"),
+    }
+}

@@ -1,0 +1,233 @@
+//! Runs one case against one proxy and reports what was seen.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nuncio_testkit::proxy::Proxy;
+use nuncio_testkit::upstream::Seen;
+
+use crate::case::{Case, Exchange, Show};
+use crate::client_steps::{self, Received};
+use crate::report::Report;
+use crate::setup::Setup;
+use crate::show;
+use crate::suite::Side;
+
+/// How long counters may take to settle once all connections are closed.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(3);
+const SETTLE_POLL: Duration = Duration::from_millis(20);
+/// A port chosen for a listener may be taken by a stranger before the proxy binds it.
+const START_ATTEMPTS: usize = 3;
+
+/// Stats that depend on timing (the digits of a duration in a header, bytes seen by the last read):
+/// a pattern leaves them out, their exact name does not.
+const VOLATILE_STATS: [&str; 3] = [
+    "downstream_cx_tx_bytes_total",
+    "bytes_buffered",
+    "_length_ms",
+];
+
+/// Name of the section that holds the counters.
+pub const STATS_SECTION: &str = "(stats)";
+
+/// Runs `case`. `pinned` is what the counters should come to, if known: they are read until they
+/// do, or for as long as they may take to settle.
+///
+/// # Errors
+/// If the case is wrong or the proxy does not start, stop or accept connections.
+pub fn run(case: &Case, side: Side, binary: &Path, pinned: Option<&Report>) -> io::Result<Report> {
+    let (mut setup, proxy) = start(case, side, binary)?;
+    let mut report = Report::default();
+    let mut client_ports = Vec::new();
+    for exchange in &case.exchanges {
+        let received = client_steps::play(exchange, &mut setup)
+            .map_err(|error| io::Error::other(format!("exchange {}: {error}", exchange.name)))?;
+        client_ports.push(received.port);
+        let text = exchange_text(case, exchange, &received, &setup);
+        report.push(exchange.name.clone(), text);
+    }
+    let stats_pin = pinned.and_then(|pin| pin.section(STATS_SECTION));
+    if !case.stats.is_empty() {
+        let text = settled_stats(case, &proxy, &setup, stats_pin)?;
+        report.push(STATS_SECTION, text);
+    }
+    proxy.stop()?;
+    for log in &case.logs {
+        let text = fs::read_to_string(setup.scratch.path().join(log)).unwrap_or_default();
+        report.push(format!("(access log {log})"), text);
+    }
+    let masks = setup.masks(case, &client_ports)?;
+    for (_, text) in &mut report.sections {
+        *text = masks.apply(text);
+    }
+    Ok(report)
+}
+
+fn start(case: &Case, side: Side, binary: &Path) -> io::Result<(Setup, Proxy)> {
+    let mut attempt = 1;
+    loop {
+        let mut setup = Setup::new(case)?;
+        let config = setup.config(case, side)?;
+        let admin_port = setup.port("admin");
+        let mut arguments: Vec<String> = [
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "-l",
+            "warning",
+        ]
+        .map(str::to_owned)
+        .into();
+        arguments.extend(case.args.iter().cloned());
+        let directory = setup.scratch.path().to_owned();
+        match Proxy::start(binary, &arguments, &config, admin_port, &directory) {
+            Ok(proxy) => return Ok((setup, proxy)),
+            Err(error) if attempt < START_ATTEMPTS && error.to_string().contains("in use") => {
+                attempt += 1
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &Setup) -> String {
+    let mut text = String::new();
+    for response in &received.responses {
+        text.push_str("client got\n");
+        for interim in &response.interim {
+            text.push_str(&show::message(interim, "  ", &Show::Text));
+        }
+        text.push_str(&show::message(&response.message, "  ", &exchange.show));
+    }
+    for note in &received.notes {
+        let _ = writeln!(text, "{note}");
+    }
+    for (name, upstream) in &setup.upstreams {
+        for seen in upstream.take_seen() {
+            let _ = writeln!(text, "upstream {name} saw{}", circumstances(case, &seen));
+            text.push_str(&show::message(&seen.message, "  ", &Show::Text));
+        }
+    }
+    text
+}
+
+fn circumstances(case: &Case, seen: &Seen) -> String {
+    let mut text = String::new();
+    if case.show_connections {
+        let _ = write!(text, " on connection {}", seen.connection);
+    }
+    if let Some(hello) = &seen.hello {
+        let name = hello.server_name.as_deref().unwrap_or("none");
+        let alpn = hello.alpn.as_deref().unwrap_or("none");
+        let _ = write!(text, " over {} (sni {name}, alpn {alpn})", hello.version);
+    }
+    text
+}
+
+/// Reads the counters until they are as pinned, or, without a pin, until nothing is under way and
+/// two readings agree.
+fn settled_stats(
+    case: &Case,
+    proxy: &Proxy,
+    setup: &Setup,
+    pin: Option<&str>,
+) -> io::Result<String> {
+    let until = Instant::now() + SETTLE_DEADLINE;
+    let masks = setup.masks(case, &[])?;
+    let mut previous = String::new();
+    loop {
+        let all = parse_stats(&proxy.admin("/stats")?);
+        let text = masks.apply(&select(case, &all));
+        let settled = pin.map_or_else(|| text == previous && idle(&all), |pin| text == pin);
+        if settled || Instant::now() > until {
+            return Ok(text);
+        }
+        previous = text;
+        std::thread::sleep(SETTLE_POLL);
+    }
+}
+
+fn parse_stats(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| {
+            let histogram = value.contains("P0(") || value == "No recorded values";
+            (
+                name.to_owned(),
+                if histogram { "<histogram>" } else { value }.to_owned(),
+            )
+        })
+        .collect()
+}
+
+fn idle(stats: &BTreeMap<String, String>) -> bool {
+    stats.iter().all(|(name, value)| {
+        let busy = name.starts_with("http.")
+            && name.ends_with(".downstream_cx_active")
+            && !name.starts_with("http.admin.");
+        !busy || value == "0"
+    })
+}
+
+fn select(case: &Case, stats: &BTreeMap<String, String>) -> String {
+    let mut text = String::new();
+    for wanted in &case.stats {
+        let mut found = false;
+        for (name, value) in stats.iter().filter(|(name, _)| glob(wanted, name)) {
+            found = true;
+            if wanted.contains('*')
+                && VOLATILE_STATS
+                    .iter()
+                    .any(|volatile| name.ends_with(volatile))
+            {
+                continue;
+            }
+            let _ = writeln!(text, "{name}: {value}");
+        }
+        if !found {
+            let _ = writeln!(text, "{wanted}: (absent)");
+        }
+    }
+    text
+}
+
+/// Whether `name` matches `pattern`, in which `*` stands for any text.
+fn glob(pattern: &str, name: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut last = None;
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else {
+            return false;
+        };
+        last = Some(piece);
+        rest = &rest[at + piece.len()..];
+    }
+    last.map_or(rest.is_empty(), |piece| {
+        piece.is_empty() || rest.is_empty() || name.ends_with(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        assert!(glob("a.b", "a.b"));
+        assert!(!glob("a.b", "a.bc"));
+        assert!(glob("a.*", "a.bc"));
+        assert!(glob(
+            "listener.*.cx_total",
+            "listener.127.0.0.1_80.cx_total"
+        ));
+        assert!(!glob("listener.*.cx_total", "listener.x.cx_active"));
+    }
+}

@@ -1,0 +1,195 @@
+//! From a case to running upstreams and a finished config.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+
+use nuncio_testkit::bytes::{from_lines, from_text};
+use nuncio_testkit::mask::Masks;
+use nuncio_testkit::ports::free_port;
+use nuncio_testkit::proxy::Scratch;
+use nuncio_testkit::script::{Script, Step};
+use nuncio_testkit::template;
+use nuncio_testkit::tls::Authority;
+use nuncio_testkit::upstream::Upstream;
+
+use crate::case::{Answer, Case, UpstreamSpec, UpstreamStep, UpstreamWord, data_directory};
+use crate::suite::Side;
+
+/// Everything that runs around the proxy.
+pub struct Setup {
+    /// Scratch directory.
+    pub scratch: Scratch,
+    /// Upstreams by name.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// Listener ports by name, chosen when first named.
+    ports: BTreeMap<String, u16>,
+}
+
+impl Setup {
+    /// Starts the upstreams.
+    ///
+    /// # Errors
+    /// If a socket or file cannot be had.
+    pub fn new(case: &Case) -> io::Result<Self> {
+        let scratch = Scratch::new()?;
+        let mut setup = Self {
+            scratch,
+            upstreams: BTreeMap::new(),
+            ports: BTreeMap::new(),
+        };
+        let authority = Authority::new().map_err(io::Error::other)?;
+        fs::write(
+            setup.scratch.path().join("ca.pem"),
+            &authority.certificate_pem,
+        )?;
+        for (name, spec) in &case.upstreams {
+            let upstream = start_upstream(name, spec, &authority)?;
+            setup.upstreams.insert(name.clone(), upstream);
+        }
+        for (name, text) in &case.files {
+            let filled = setup.fill(text)?;
+            fs::write(setup.scratch.path().join(name), filled)?;
+        }
+        Ok(setup)
+    }
+
+    /// The port of a listener.
+    pub fn port(&mut self, name: &str) -> u16 {
+        *self.ports.entry(name.to_owned()).or_insert_with(free_port)
+    }
+
+    /// Fills the placeholders of a text.
+    ///
+    /// # Errors
+    /// If it has one that nothing fills.
+    pub fn fill(&mut self, text: &str) -> io::Result<String> {
+        template::fill(text, |name| {
+            if let Some(listener) = name.strip_prefix("port:") {
+                return Some(self.port(listener).to_string());
+            }
+            if let Some(upstream) = name.strip_prefix("upstream:") {
+                return self
+                    .upstreams
+                    .get(upstream)
+                    .map(|upstream| upstream.port().to_string());
+            }
+            match name {
+                "dir" => Some(self.scratch.path().display().to_string()),
+                "ca" => Some(self.scratch.path().join("ca.pem").display().to_string()),
+                _ => None,
+            }
+        })
+        .map_err(io::Error::other)
+    }
+
+    /// The config for one side, complete.
+    ///
+    /// # Errors
+    /// If the template is missing or a placeholder is unknown.
+    pub fn config(&mut self, case: &Case, side: Side) -> io::Result<String> {
+        let own = case
+            .config_for_nuncio
+            .as_ref()
+            .filter(|_| side == Side::Nuncio)
+            .or(case.config.as_ref());
+        let mut text = match (own, &case.template) {
+            (Some(text), _) => text.clone(),
+            (None, Some(name)) => {
+                let path = data_directory()
+                    .join("templates")
+                    .join(format!("{name}.yaml"));
+                template::fill_slots(&fs::read_to_string(path)?, |slot| slot_text(case, slot))
+            }
+            (None, None) => {
+                return Err(io::Error::other(
+                    "the case has neither `config` nor `template`",
+                ));
+            }
+        };
+        if !text.lines().any(|line| line.starts_with("admin:")) {
+            text.push_str("\nadmin:\n  address: { socket_address: { address: 127.0.0.1, port_value: {{port:admin}} } }\n");
+        }
+        self.fill(&text)
+    }
+
+    /// Masks for everything that this setup knows to be volatile.
+    ///
+    /// # Errors
+    /// If a mask of the case is not a regular expression.
+    pub fn masks(&self, case: &Case, client_ports: &[u16]) -> io::Result<Masks> {
+        let mut masks = Masks::new();
+        for port in client_ports {
+            masks.port(*port, "{client}");
+        }
+        for (name, upstream) in &self.upstreams {
+            for port in upstream.peer_ports() {
+                masks.port(port, "{local}");
+            }
+            masks.port(upstream.port(), &format!("{{{name}}}"));
+        }
+        for (name, port) in &self.ports {
+            masks.port(*port, &format!("{{{name}}}"));
+        }
+        for pattern in &case.masks {
+            masks.pattern(pattern).map_err(io::Error::other)?;
+        }
+        Ok(masks)
+    }
+}
+
+fn slot_text(case: &Case, slot: &str) -> Option<String> {
+    if let Some(text) = case.slots.get(slot) {
+        return Some(text.clone());
+    }
+    (slot == "clusters").then(|| {
+        let mut text = String::new();
+        for name in case.upstreams.keys() {
+            let _ = writeln!(
+                text,
+                "- name: {name}\n  type: STATIC\n  connect_timeout: 5s\n  load_assignment:\n    cluster_name: {name}\n    \
+                 endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, \
+                 port_value: {{{{upstream:{name}}}}} }} }} }} }}] }}]"
+            );
+        }
+        text
+    })
+}
+
+fn start_upstream(name: &str, spec: &UpstreamSpec, authority: &Authority) -> io::Result<Upstream> {
+    if spec.refuses {
+        return Upstream::refusing(name);
+    }
+    let mut script = Script::new();
+    for (path, answer) in &spec.answers {
+        script.answer(path, steps(answer));
+    }
+    let tls = match &spec.tls {
+        Some(tls) => {
+            let server = authority.server(&tls.names, &tls.alpn);
+            Some(server.map_err(|error| io::Error::other(error.to_string()))?)
+        }
+        None => None,
+    };
+    Upstream::start(name, script, tls)
+}
+
+fn steps(answer: &Answer) -> Vec<Step> {
+    match answer {
+        Answer::Text(text) => vec![Step::Send(from_lines(text))],
+        Answer::Steps(steps) => steps.iter().map(step).collect(),
+    }
+}
+
+fn step(step: &UpstreamStep) -> Step {
+    match step {
+        UpstreamStep::Send { send } if send.contains("HTTP/1.") => Step::Send(from_lines(send)),
+        UpstreamStep::Send { send } => Step::Send(from_text(send)),
+        UpstreamStep::Fill { fill } => Step::Send(vec![b'a'; *fill]),
+        UpstreamStep::Word(UpstreamWord::ReadBody) => Step::ReadBody,
+        UpstreamStep::Word(UpstreamWord::AwaitClose) => Step::AwaitClose,
+        UpstreamStep::Word(UpstreamWord::Close) => Step::Close,
+        UpstreamStep::Word(UpstreamWord::Reset) => Step::Reset,
+    }
+}

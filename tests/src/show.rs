@@ -1,0 +1,115 @@
+//! Messages as text for the pins.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use nuncio_testkit::bytes;
+use nuncio_testkit::message::{Framing, Message};
+use regex::Regex;
+use serde_json::Value;
+
+use crate::case::Show;
+
+/// Longer bodies are shown by length and start only.
+const LONG_BODY: usize = 8 * 1024;
+
+/// A message, one line a header, each line indented by `prefix`.
+#[must_use]
+pub fn message(message: &Message, prefix: &str, show: &Show) -> String {
+    let mut text = String::new();
+    for line in message.lines() {
+        let line = bytes::show(line);
+        let hidden = matches!(
+            show,
+            Show::Nothing | Show::SortedLines | Show::JsonShape | Show::Lines(_)
+        ) && line.to_ascii_lowercase().starts_with("content-length:");
+        let shown = if hidden { "content-length: #" } else { &line };
+        let _ = writeln!(text, "{prefix}{shown}");
+    }
+    if message.framing != Framing::None || !message.body.is_empty() {
+        body(message, prefix, show, &mut text);
+    }
+    for trailer in &message.trailers {
+        let _ = writeln!(text, "{prefix}trailer {}", bytes::show(trailer));
+    }
+    if let Some(why) = &message.cut_short {
+        let _ = writeln!(text, "{prefix}body cut short: {why:?}");
+    }
+    text
+}
+
+fn body(message: &Message, prefix: &str, show: &Show, text: &mut String) {
+    let lines: Vec<String> = match show {
+        Show::Nothing => return,
+        Show::Length => vec![format!("body of {} bytes", message.body.len())],
+        Show::Text => text_lines(&message.body),
+        Show::SortedLines => {
+            let mut lines = text_lines(&message.body);
+            lines.sort();
+            lines
+        }
+        Show::JsonShape => json_shape(&message.body),
+        Show::Lines(pattern) => matching_lines(&message.body, pattern),
+    };
+    for line in lines {
+        let _ = writeln!(text, "{prefix}| {line}");
+    }
+}
+
+fn text_lines(body: &[u8]) -> Vec<String> {
+    if body.len() > LONG_BODY {
+        let start = bytes::show(&body[..32]);
+        return vec![format!("body of {} bytes that begins {start}", body.len())];
+    }
+    body.split_inclusive(|&byte| byte == b'\n')
+        .map(bytes::show)
+        .collect()
+}
+
+fn matching_lines(body: &[u8], pattern: &str) -> Vec<String> {
+    let regex = match Regex::new(pattern) {
+        Ok(regex) => regex,
+        Err(error) => return vec![format!("bad pattern: {error}")],
+    };
+    let text = String::from_utf8_lossy(body);
+    let mut lines: Vec<String> = text
+        .lines()
+        .filter(|line| regex.is_match(line))
+        .map(str::to_owned)
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn json_shape(body: &[u8]) -> Vec<String> {
+    match serde_json::from_slice(body) {
+        Ok(value) => {
+            let mut paths = BTreeSet::new();
+            collect_paths(&value, "", &mut paths);
+            paths.into_iter().collect()
+        }
+        Err(error) => vec![format!("not JSON: {error}")],
+    }
+}
+
+fn collect_paths(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(items) => {
+            for item in items {
+                collect_paths(item, &format!("{path}[]"), paths);
+            }
+            "array"
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                collect_paths(member, &format!("{path}.{name}"), paths);
+            }
+            "object"
+        }
+    };
+    paths.insert(format!("{path} {kind}"));
+}

@@ -1,0 +1,111 @@
+//! Runs many cases, several at a time.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::case::CaseFile;
+use crate::compare::{Difference, differences};
+use crate::report::Report;
+use crate::run;
+
+/// Which proxy runs; it decides which config a case gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The real Envoy.
+    Envoy,
+    /// Nuncio.
+    Nuncio,
+}
+
+/// What came of a case.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Id of the case.
+    pub case: String,
+    /// Sections that were compared.
+    pub sections: Vec<String>,
+    /// Sections that differ from the pin.
+    pub differences: Vec<Difference>,
+    /// Why the case could not be run at all.
+    pub failure: Option<String>,
+}
+
+/// Runs each case `jobs` at a time and compares it with its pin. Results come in the cases' order.
+#[must_use]
+pub fn compare_all(cases: &[CaseFile], side: Side, binary: &Path, jobs: usize) -> Vec<Outcome> {
+    in_parallel(cases, jobs, |case| match compare_one(case, side, binary) {
+        Ok(outcome) => outcome,
+        Err(error) => Outcome {
+            case: case.id.clone(),
+            sections: Vec::new(),
+            differences: Vec::new(),
+            failure: Some(error.to_string()),
+        },
+    })
+}
+
+fn compare_one(case: &CaseFile, side: Side, binary: &Path) -> io::Result<Outcome> {
+    let text = fs::read_to_string(case.pin_path()).map_err(|error| {
+        io::Error::other(format!("no pin {}: {error}", case.pin_path().display()))
+    })?;
+    let pinned = Report::from_text(&text);
+    let seen = run::run(&case.case, side, binary, Some(&pinned))?;
+    Ok(Outcome {
+        case: case.id.clone(),
+        sections: pinned
+            .sections
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
+        differences: differences(&pinned, &seen),
+        failure: None,
+    })
+}
+
+/// Runs each case against Envoy and writes its pin. Gives the ids of cases whose pin changed, and
+/// errors by id.
+#[must_use]
+pub fn pin_all(cases: &[CaseFile], envoy: &Path, jobs: usize) -> Vec<(String, io::Result<bool>)> {
+    in_parallel(cases, jobs, |case| {
+        let pin = || -> io::Result<bool> {
+            let text = run::run(&case.case, Side::Envoy, envoy, None)?.to_text();
+            let changed =
+                fs::read_to_string(case.pin_path()).ok().as_deref() != Some(text.as_str());
+            if changed {
+                fs::write(case.pin_path(), text)?;
+            }
+            Ok(changed)
+        };
+        (case.id.clone(), pin())
+    })
+}
+
+fn in_parallel<T: Send>(
+    cases: &[CaseFile],
+    jobs: usize,
+    work: impl Fn(&CaseFile) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(index) else { return };
+                    let result = work(case);
+                    done.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
+}
