@@ -1,0 +1,132 @@
+//! Counts of responses by status code: `upstream_rq_<code>`, `upstream_rq_<N>xx`, `upstream_rq_completed`.
+//!
+//! A code's stat appears with its first response, as in Envoy; codes of 600 and more, or below 100, count as
+//! completed and under their own code, without a class.
+
+use super::cells::Counter;
+use super::sparse::SparseCounts;
+
+/// Whether a set of code counters also owns `upstream_rq_completed`.
+///
+/// A cluster's own `upstream_rq_completed` belongs to its traffic group, which lists it from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// `upstream_rq_completed` appears here with the first response.
+    Listed,
+    /// Another group holds it.
+    Elsewhere,
+}
+
+/// One worker's counts of responses by code.
+#[derive(Debug, Default)]
+pub struct CodeCounters {
+    completed: Counter,
+    codes: SparseCounts,
+}
+
+impl CodeCounters {
+    /// Counts one response.
+    #[inline]
+    pub fn inc(&self, code: u16) {
+        self.completed.inc();
+        self.codes.add(code, 1);
+    }
+
+    pub(super) fn absorb(&self, other: &Self) {
+        self.completed.add(other.completed.value());
+        other
+            .codes
+            .for_each(|code, count| self.codes.add(code, count));
+    }
+}
+
+/// The sum of several workers' code counters.
+#[derive(Debug, Default)]
+pub(super) struct CodeSums {
+    completed: u64,
+    classes: [u64; 5],
+    codes: Vec<(u16, u64)>,
+}
+
+impl CodeSums {
+    pub(super) fn add(&mut self, counters: &CodeCounters) {
+        self.completed += counters.completed.value();
+        counters.codes.for_each(|code, count| {
+            if let Some(class) = (code / 100)
+                .checked_sub(1)
+                .and_then(|at| self.classes.get_mut(usize::from(at)))
+            {
+                *class += count;
+            }
+            match self.codes.binary_search_by_key(&code, |entry| entry.0) {
+                Ok(at) => self
+                    .codes
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|entry| entry.1 += count),
+                Err(at) => self.codes.insert(at, (code, count)),
+            }
+        });
+    }
+
+    /// Calls `each(name, count)` for all that was counted.
+    pub(super) fn for_each(&self, completed: Completed, mut each: impl FnMut(&str, u64)) {
+        if self.completed > 0 && completed == Completed::Listed {
+            each("upstream_rq_completed", self.completed);
+        }
+        for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(self.classes) {
+            if count > 0 {
+                each(&format!("upstream_rq_{class}"), count);
+            }
+        }
+        for (code, count) in &self.codes {
+            each(&format!("upstream_rq_{code}"), *count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(counters: &CodeCounters, completed: Completed) -> Vec<(String, u64)> {
+        let mut sums = CodeSums::default();
+        sums.add(counters);
+        let mut names = Vec::new();
+        sums.for_each(completed, |name, count| {
+            names.push((name.to_owned(), count))
+        });
+        names
+    }
+
+    #[test]
+    fn a_code_and_its_class_appear_with_the_first_response() {
+        let counters = CodeCounters::default();
+        assert_eq!(listed(&counters, Completed::Listed), []);
+        counters.inc(503);
+        counters.inc(503);
+        counters.inc(200);
+        let expected = [
+            ("upstream_rq_completed", 3),
+            ("upstream_rq_2xx", 1),
+            ("upstream_rq_5xx", 2),
+            ("upstream_rq_200", 1),
+            ("upstream_rq_503", 2),
+        ];
+        assert_eq!(
+            listed(&counters, Completed::Listed),
+            expected.map(|(name, count)| (name.to_owned(), count))
+        );
+    }
+
+    #[test]
+    fn a_code_beyond_599_has_no_class() {
+        let counters = CodeCounters::default();
+        counters.inc(777);
+        assert_eq!(
+            listed(&counters, Completed::Elsewhere),
+            [("upstream_rq_777".to_owned(), 1)]
+        );
+    }
+}

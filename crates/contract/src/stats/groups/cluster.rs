@@ -1,0 +1,178 @@
+//! `cluster.<name>.`: what every cluster lists, and what appears with its traffic.
+//!
+//! Workers write traffic and load-balancing stats, the main thread membership and updates.
+
+use crate::stat_group;
+
+stat_group! {
+    /// Connections and requests of a cluster, at `cluster.<name>.`; one instance a worker.
+    /// Histograms other than these appear later: see [`UpstreamResponseTime`].
+    pub struct ClusterTrafficStats("") {
+        counters {
+            bind_errors,
+            retry_or_shadow_abandoned,
+            upstream_cx_close_notify,
+            upstream_cx_connect_attempts_exceeded,
+            upstream_cx_connect_fail,
+            upstream_cx_connect_timeout,
+            upstream_cx_connect_with_0_rtt,
+            upstream_cx_destroy,
+            upstream_cx_destroy_local,
+            upstream_cx_destroy_local_with_active_rq,
+            upstream_cx_destroy_remote,
+            upstream_cx_destroy_remote_with_active_rq,
+            upstream_cx_destroy_with_active_rq,
+            upstream_cx_http1_total,
+            upstream_cx_http2_total,
+            upstream_cx_http3_total,
+            upstream_cx_idle_timeout,
+            upstream_cx_max_duration_reached,
+            upstream_cx_max_requests,
+            upstream_cx_none_healthy,
+            upstream_cx_overflow,
+            upstream_cx_pool_overflow,
+            upstream_cx_preconnect_skipped,
+            upstream_cx_protocol_error,
+            upstream_cx_rx_bytes_total,
+            upstream_cx_total,
+            upstream_cx_tx_bytes_total,
+            upstream_flow_control_backed_up_total,
+            upstream_flow_control_drained_total,
+            upstream_flow_control_paused_reading_total,
+            upstream_flow_control_resumed_reading_total,
+            upstream_http3_broken,
+            upstream_internal_redirect_failed_total,
+            upstream_internal_redirect_succeeded_total,
+            upstream_rq_0rtt,
+            upstream_rq_active_overflow,
+            upstream_rq_cancelled,
+            upstream_rq_completed,
+            upstream_rq_maintenance_mode,
+            upstream_rq_max_duration_reached,
+            upstream_rq_pending_failure_eject,
+            upstream_rq_pending_overflow,
+            upstream_rq_pending_total,
+            upstream_rq_per_try_idle_timeout,
+            upstream_rq_per_try_timeout,
+            upstream_rq_retry,
+            upstream_rq_retry_backoff_exponential,
+            upstream_rq_retry_backoff_ratelimited,
+            upstream_rq_retry_limit_exceeded,
+            upstream_rq_retry_overflow,
+            upstream_rq_retry_success,
+            upstream_rq_rx_reset,
+            upstream_rq_rx_reset_no_error,
+            upstream_rq_timeout,
+            upstream_rq_total,
+            upstream_rq_tx_reset,
+        }
+        gauges {
+            upstream_cx_active,
+            upstream_cx_rx_bytes_buffered,
+            upstream_cx_tx_bytes_buffered,
+            upstream_queue_overloaded,
+            upstream_rq_active,
+            upstream_rq_pending_active,
+        }
+        histograms {
+            upstream_cx_connect_ms: Milliseconds,
+            upstream_cx_length_ms: Milliseconds,
+            upstream_rq_per_cx: Unspecified,
+        }
+    }
+}
+
+stat_group! {
+    /// Membership of a cluster, at `cluster.<name>.`; written by the main thread.
+    pub struct ClusterEndpointStats("") {
+        counters {
+            membership_change,
+        }
+        gauges {
+            max_host_weight,
+            membership_degraded,
+            membership_excluded,
+            membership_healthy,
+            membership_total,
+        }
+    }
+}
+
+stat_group! {
+    /// Discovery of a cluster's hosts, at `cluster.<name>.`; written by the main thread.
+    pub struct ClusterUpdateStats("") {
+        counters {
+            assignment_stale,
+            assignment_timeout_received,
+            assignment_use_cached,
+            update_attempt,
+            update_empty,
+            update_failure,
+            update_no_rebuild,
+            update_success,
+        }
+        gauges {
+            version,
+            warming_state,
+        }
+    }
+}
+
+stat_group! {
+    /// Load balancing, at `cluster.<name>.`; one instance a worker.
+    pub struct ClusterLbStats("") {
+        counters {
+            lb_healthy_panic,
+            lb_local_cluster_not_ok,
+            lb_recalculate_zone_structures,
+            lb_subsets_created,
+            lb_subsets_fallback,
+            lb_subsets_fallback_panic,
+            lb_subsets_removed,
+            lb_subsets_selected,
+            lb_zone_cluster_too_small,
+            lb_zone_no_capacity_left,
+            lb_zone_routing_all_directly,
+            lb_zone_routing_cross_zone,
+            lb_zone_routing_sampled,
+            original_dst_host_invalid,
+        }
+        gauges {
+            lb_subsets_active,
+        }
+    }
+}
+
+stat_group! {
+    /// Circuit breakers of one priority: register it under `circuit_breakers.default.` and
+    /// `circuit_breakers.high.`. Each gauge is 1 while the breaker is open.
+    pub struct CircuitBreakerStats("") {
+        gauges {
+            cx_open,
+            cx_pool_open,
+            rq_open,
+            rq_pending_open,
+            rq_retry_open,
+        }
+    }
+}
+
+stat_group! {
+    /// How often a transport socket was chosen: register it under `default.` (or the match's name), at
+    /// `cluster.<name>.`.
+    pub struct TransportSocketMatchStats("") {
+        counters {
+            total_match_count,
+        }
+    }
+}
+
+stat_group! {
+    /// The time to a complete response, under nothing, `internal.`, `external.` or `canary.` at
+    /// `cluster.<name>.`, `vhost.<v>.vcluster.<c>.` and `vhost.<v>.route.<r>.`; appears with the first response.
+    pub struct UpstreamResponseTime("") {
+        histograms {
+            upstream_rq_time: Milliseconds,
+        }
+    }
+}

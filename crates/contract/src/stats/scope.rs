@@ -1,0 +1,209 @@
+//! A scope: all stats under one prefix, such as `cluster.foo.`; they are listed as long as a handle lives.
+//!
+//! What configuration declares is registered by its static table and listed as zeros. Cells exist only for
+//! the workers that asked for theirs, and each worker asks at first use. When a worker lets go of its cells
+//! (a cluster was replaced), the store folds their counts into the group's total at the next flush.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::cells::{Counter, Gauge, TextReadout};
+use super::codes::{CodeCounters, Completed};
+use super::entry::{CodesEntry, GroupEntry, Single, SingleEntry};
+use super::group::{GroupTable, StatGroup};
+use super::histogram::{Histogram, Unit};
+use super::store::StoreInner;
+use super::view::StatView;
+
+/// A handle to the stats under one prefix. Clones and scopes of equal prefix share the same stats; the
+/// stats leave the list when the last handle is dropped.
+#[derive(Clone, Debug)]
+pub struct Scope(pub(super) Arc<ScopeInner>);
+
+#[derive(Debug)]
+pub(super) struct ScopeInner {
+    prefix: Arc<str>,
+    store: Weak<StoreInner>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    groups: Vec<GroupEntry>,
+    codes: Vec<CodesEntry>,
+    singles: Vec<SingleEntry>,
+}
+
+impl Scope {
+    /// The prefix, with its trailing dot; empty for the root.
+    pub fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    /// The scope of a longer prefix, which lives on its own. `name` is sanitised and gets a trailing dot.
+    ///
+    /// Returns `None` once the store is gone, which only happens while the process ends.
+    pub fn scope(&self, name: &str) -> Option<Scope> {
+        let store = self.0.store.upgrade()?;
+        Some(store.scope(&format!("{}{}", self.0.prefix, name)))
+    }
+
+    /// Lists a group's stats, as zeros until a worker counts.
+    pub fn register<G: StatGroup>(&self) {
+        self.register_at::<G>("");
+    }
+
+    /// As [`register`](Self::register), with `sub` (with its trailing dot) between the scope's prefix and the group's.
+    pub fn register_at<G: StatGroup>(&self, sub: &'static str) {
+        self.0.entries().group(G::TABLE, sub);
+    }
+
+    /// New cells of a group for the calling worker, which alone may write them.
+    pub fn worker_group<G: StatGroup>(&self) -> Arc<G> {
+        self.worker_group_at("")
+    }
+
+    /// As [`worker_group`](Self::worker_group), under `sub`.
+    pub fn worker_group_at<G: StatGroup>(&self, sub: &'static str) -> Arc<G> {
+        let cells = Arc::new(G::default());
+        self.0
+            .entries()
+            .group(G::TABLE, sub)
+            .add(cells.clone(), || Arc::new(G::default()));
+        cells
+    }
+
+    /// New response code counters for the calling worker, under `sub` (`external.`, or nothing).
+    pub fn worker_codes(&self, sub: &'static str, completed: Completed) -> Arc<CodeCounters> {
+        let cells = Arc::new(CodeCounters::default());
+        self.0.entries().codes(sub, completed).add(cells.clone());
+        cells
+    }
+
+    /// A counter of its own, whose name is only known at run time. Listed at once; one writer per handle.
+    pub fn counter(&self, name: &str) -> Arc<Counter> {
+        let cell = Arc::new(Counter::default());
+        self.0.entries().single(name, Single::Counter(cell.clone()));
+        cell
+    }
+
+    /// A gauge of its own, as [`counter`](Self::counter).
+    pub fn gauge(&self, name: &str) -> Arc<Gauge> {
+        let cell = Arc::new(Gauge::default());
+        self.0.entries().single(name, Single::Gauge(cell.clone()));
+        cell
+    }
+
+    /// A histogram of its own, as [`counter`](Self::counter).
+    pub fn histogram(&self, name: &str, unit: Unit) -> Arc<Histogram> {
+        let cell = Arc::new(Histogram::default());
+        self.0
+            .entries()
+            .single(name, Single::Histogram(cell.clone(), unit));
+        cell
+    }
+
+    /// A text readout of its own; if several handles have one name, the first that was set is shown.
+    pub fn text_readout(&self, name: &str) -> Arc<TextReadout> {
+        let cell = Arc::new(TextReadout::default());
+        self.0
+            .entries()
+            .single(name, Single::TextReadout(cell.clone()));
+        cell
+    }
+
+    /// Calls `each` for all stats of this scope, in no order.
+    pub fn for_each(&self, each: &mut dyn FnMut(StatView<'_>)) {
+        let entries = self.0.entries();
+        let prefix = &*self.0.prefix;
+        entries
+            .groups
+            .iter()
+            .for_each(|entry| entry.for_each(prefix, each));
+        entries
+            .codes
+            .iter()
+            .for_each(|entry| entry.for_each(prefix, each));
+        entries
+            .singles
+            .iter()
+            .for_each(|entry| entry.for_each(prefix, each));
+    }
+
+    pub(super) fn flush(&self) {
+        let mut entries = self.0.entries();
+        entries.groups.iter_mut().for_each(GroupEntry::flush);
+        entries.codes.iter_mut().for_each(CodesEntry::flush);
+        entries.singles.iter_mut().for_each(SingleEntry::flush);
+    }
+
+    pub(super) fn reset_counters(&self) {
+        let mut entries = self.0.entries();
+        entries
+            .groups
+            .iter_mut()
+            .for_each(GroupEntry::reset_counters);
+        entries
+            .codes
+            .iter_mut()
+            .for_each(CodesEntry::reset_counters);
+        entries
+            .singles
+            .iter_mut()
+            .for_each(SingleEntry::reset_counters);
+    }
+}
+
+impl ScopeInner {
+    pub(super) fn new(prefix: Arc<str>, store: Weak<StoreInner>) -> Self {
+        Self {
+            prefix,
+            store,
+            entries: Mutex::default(),
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ScopeInner {
+    fn drop(&mut self) {
+        if let Some(store) = self.store.upgrade() {
+            store.forget(&self.prefix);
+        }
+    }
+}
+
+impl Entries {
+    fn group(&mut self, table: &'static GroupTable, sub: &'static str) -> &mut GroupEntry {
+        let at = self
+            .groups
+            .iter()
+            .position(|entry| entry.is(table, sub))
+            .unwrap_or_else(|| {
+                self.groups.push(GroupEntry::new(table, sub));
+                self.groups.len() - 1
+            });
+        &mut self.groups[at]
+    }
+
+    fn codes(&mut self, sub: &'static str, completed: Completed) -> &mut CodesEntry {
+        let at = self
+            .codes
+            .iter()
+            .position(|entry| entry.sub == sub)
+            .unwrap_or_else(|| {
+                self.codes.push(CodesEntry::new(sub, completed));
+                self.codes.len() - 1
+            });
+        &mut self.codes[at]
+    }
+
+    fn single(&mut self, name: &str, cell: Single) {
+        match self.singles.iter_mut().find(|entry| entry.is(name, &cell)) {
+            Some(entry) => entry.add(cell),
+            None => self.singles.push(SingleEntry::new(name, cell)),
+        }
+    }
+}
