@@ -23,7 +23,7 @@ pub struct Case {
     #[serde(default)]
     pub template: Option<String>,
     /// Texts for the template's `{{slot:name}}` lines. Without a `clusters` slot, each upstream
-    /// becomes a STATIC cluster of its name.
+    /// becomes a STATIC cluster of its name; without `virtual_hosts`, all goes to the first one.
     #[serde(default)]
     pub slots: BTreeMap<String, String>,
     /// The whole config, instead of a template. An `admin` is added if it has none.

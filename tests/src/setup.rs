@@ -1,7 +1,6 @@
 //! From a case to running upstreams and a finished config.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 
@@ -143,18 +142,36 @@ fn slot_text(case: &Case, slot: &str) -> Option<String> {
     if let Some(text) = case.slots.get(slot) {
         return Some(text.clone());
     }
-    (slot == "clusters").then(|| {
-        let mut text = String::new();
-        for name in case.upstreams.keys() {
-            let _ = writeln!(
-                text,
-                "- name: {name}\n  type: STATIC\n  connect_timeout: 5s\n  load_assignment:\n    cluster_name: {name}\n    \
-                 endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, \
-                 port_value: {{{{upstream:{name}}}}} }} }} }} }}] }}]"
-            );
-        }
-        text
-    })
+    match slot {
+        "clusters" => Some(case.upstreams.keys().map(|name| static_cluster(name)).collect()),
+        "virtual_hosts" => case.upstreams.keys().next().map(|name| everything_to(name)),
+        _ => None,
+    }
+}
+
+fn static_cluster(name: &str) -> String {
+    format!(
+        "- name: {name}
+  type: STATIC
+  connect_timeout: 5s
+  load_assignment:
+    cluster_name: {name}
+    endpoints:
+    - lb_endpoints:
+      - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {{{{upstream:{name}}}}} }} }} }}
+"
+    )
+}
+
+fn everything_to(cluster: &str) -> String {
+    format!(
+        "- name: all
+  domains: [\"*\"]
+  routes:
+  - match: {{ prefix: / }}
+    route: {{ cluster: {cluster} }}
+"
+    )
 }
 
 fn start_upstream(name: &str, spec: &UpstreamSpec, authority: &Authority) -> io::Result<Upstream> {
