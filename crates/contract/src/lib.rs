@@ -2,7 +2,9 @@
 //! that an edit of one never rebuilds the other.
 #![forbid(unsafe_code)]
 
+pub mod buffer;
 pub mod clock;
 pub mod error;
+pub mod headers;
 pub mod services;
 pub mod stats;

@@ -1,0 +1,243 @@
+//! Bytes of one direction of a connection, in memory borrowed from the thread.
+//!
+//! A buffer holds memory only while it holds bytes: reading borrows a block
+//! from this thread's pool, and consuming the last byte gives it back. An idle
+//! connection therefore costs a few words.
+//!
+//! Blocks come in classes of 16 KiB (heads), 64 KiB and 128 KiB (large bodies).
+//! A thread keeps at most 64 blocks of 16 KiB and 16 of each larger class;
+//! larger ones are given back to the allocator at once.
+
+use std::cell::RefCell;
+
+/// The size classes that are pooled, in bytes, and how many of each a thread keeps.
+const CLASSES: [(usize, usize); 3] = [(16 << 10, 64), (64 << 10, 16), (128 << 10, 16)];
+
+thread_local! {
+    static POOL: RefCell<[Vec<Vec<u8>>; CLASSES.len()]> =
+        const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
+}
+
+/// A queue of bytes: filled at the end, consumed from the front.
+#[derive(Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Buffer {
+    /// What a read for a head borrows, in bytes.
+    pub const HEAD_BYTES: usize = CLASSES[0].0;
+    /// What a read borrows once a body is large, in bytes.
+    pub const BODY_BYTES: usize = CLASSES[1].0;
+    /// The largest block that is pooled, in bytes.
+    pub const LARGE_BODY_BYTES: usize = CLASSES[2].0;
+
+    /// An empty buffer, without memory.
+    pub const fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+        }
+    }
+
+    /// The bytes that are not consumed yet.
+    #[inline]
+    pub fn readable(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// How many bytes are not consumed yet.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    /// Whether all bytes are consumed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How much memory is held, in bytes; 0 for one that was never filled or is [released].
+    ///
+    /// [released]: Buffer::release_if_empty
+    pub fn held_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Consumes `count` bytes from the front, or all if there are fewer. When none
+    /// is left the memory goes back to the pool.
+    #[inline]
+    pub fn advance(&mut self, count: usize) {
+        self.start = self.start.saturating_add(count).min(self.bytes.len());
+        self.release_if_empty();
+    }
+
+    /// Consumes everything and gives the memory back.
+    pub fn clear(&mut self) {
+        self.start = self.bytes.len();
+        self.release_if_empty();
+    }
+
+    /// Gives the memory back when there are no bytes; call it after a read that found none.
+    #[inline]
+    pub fn release_if_empty(&mut self) {
+        if self.start == self.bytes.len() {
+            self.start = 0;
+            give(std::mem::take(&mut self.bytes));
+        }
+    }
+
+    /// Adds bytes at the end.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.make_room(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Makes sure that `count` more bytes fit, borrowing or growing a block, and
+    /// moving what is unconsumed to the front first.
+    pub fn make_room(&mut self, count: usize) {
+        if self.bytes.capacity() - self.bytes.len() >= count {
+            return;
+        }
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+            if self.bytes.capacity() - self.bytes.len() >= count {
+                return;
+            }
+        }
+        let mut larger = take(self.bytes.len().saturating_add(count));
+        larger.extend_from_slice(&self.bytes);
+        give(std::mem::replace(&mut self.bytes, larger));
+    }
+
+    /// The vector to read into, with room for at least `count` more bytes. Only
+    /// append to it: the unconsumed bytes are at its end.
+    #[inline]
+    pub fn vec_mut(&mut self, count: usize) -> &mut Vec<u8> {
+        self.make_room(count);
+        &mut self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        give(std::mem::take(&mut self.bytes));
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Buffer")
+            .field("len", &self.len())
+            .field("held_bytes", &self.held_bytes())
+            .finish()
+    }
+}
+
+/// An empty vector with room for `count` bytes, from the pool if a class fits.
+/// For bytes that are written out; give it back with [`give`].
+pub fn take(count: usize) -> Vec<u8> {
+    for (class, (size, _)) in CLASSES.iter().enumerate() {
+        if count <= *size {
+            return POOL
+                .try_with(|pool| pool.borrow_mut().get_mut(class).and_then(Vec::pop))
+                .ok()
+                .flatten()
+                .unwrap_or_else(|| Vec::with_capacity(*size));
+        }
+    }
+    Vec::with_capacity(count)
+}
+
+/// Gives a vector back to the pool; frees it when its class is full or it has none.
+pub fn give(mut bytes: Vec<u8>) {
+    if bytes.capacity() == 0 {
+        return;
+    }
+    let Some(class) = CLASSES
+        .iter()
+        .position(|(size, _)| *size == bytes.capacity())
+    else {
+        return;
+    };
+    bytes.clear();
+    // At thread exit the pool may be gone already; the memory is then freed.
+    let _ = POOL.try_with(|pool| {
+        if let Some(pool) = pool.borrow_mut().get_mut(class)
+            && pool.len() < CLASSES[class].1
+        {
+            pool.push(bytes);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_buffer_holds_no_memory() {
+        let mut buffer = Buffer::new();
+        assert_eq!(buffer.held_bytes(), 0);
+        buffer.extend(b"GET / HTTP/1.1\r\n\r\n");
+        assert_eq!(buffer.held_bytes(), Buffer::HEAD_BYTES);
+        buffer.advance(buffer.len());
+        assert_eq!(buffer.held_bytes(), 0);
+    }
+
+    #[test]
+    fn a_block_is_used_again() {
+        let mut buffer = Buffer::new();
+        buffer.extend(b"once");
+        let block = buffer.readable().as_ptr();
+        buffer.clear();
+        buffer.extend(b"again");
+        assert_eq!(buffer.readable().as_ptr(), block);
+    }
+
+    #[test]
+    fn bytes_come_out_as_they_went_in_across_growth() {
+        let mut buffer = Buffer::new();
+        let sent: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
+        let mut received = Vec::new();
+        for piece in sent.chunks(1000) {
+            buffer.extend(piece);
+            if buffer.len() > 100_000 {
+                received.extend_from_slice(&buffer.readable()[..777]);
+                buffer.advance(777);
+            }
+        }
+        received.extend_from_slice(buffer.readable());
+        assert!(received == sent);
+    }
+
+    #[test]
+    fn advancing_too_far_stops_at_the_end() {
+        let mut buffer = Buffer::new();
+        buffer.extend(b"abc");
+        buffer.advance(usize::MAX);
+        assert!(buffer.is_empty());
+        buffer.extend(b"d");
+        assert_eq!(buffer.readable(), b"d");
+    }
+
+    #[test]
+    fn a_read_finds_room_at_the_end() {
+        let mut buffer = Buffer::new();
+        buffer.extend(b"abc");
+        buffer.advance(1);
+        buffer.vec_mut(5).extend_from_slice(b"defgh");
+        assert_eq!(buffer.readable(), b"bcdefgh");
+    }
+
+    #[test]
+    fn a_thread_keeps_a_bounded_number_of_blocks() {
+        let blocks: Vec<Vec<u8>> = (0..200).map(|_| take(1)).collect();
+        blocks.into_iter().for_each(give);
+        let kept = POOL.with(|pool| pool.borrow()[0].len());
+        assert_eq!(kept, CLASSES[0].1);
+    }
+}
