@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cells::{Counter, Gauge, TextReadout};
 use super::codes::{CodeCounters, CodeSums, Completed};
-use super::group::{self, CellRef, Cells, GroupTable};
+use super::group::{self, CellRef, Cells, GroupTable, StatKind};
 use super::histogram::{Histogram, Unit};
 use super::merged::MergedHistogram;
 use super::view::{StatName, StatValue, StatView};
@@ -65,39 +65,41 @@ impl GroupEntry {
         live.workers.push(cells);
     }
 
+    pub(super) fn describe(&self, each: &mut dyn FnMut(&'static GroupTable, &'static str)) {
+        each(self.table, self.sub);
+    }
+
     pub(super) fn for_each(&self, prefix: &str, each: &mut dyn FnMut(StatView<'_>)) {
-        let table = self.table;
-        let name = |leaf| StatName {
-            scope: prefix,
-            group: [self.sub, table.prefix],
-            leaf,
+        (0..self.table.len()).for_each(|index| self.read(prefix, index, each));
+    }
+
+    /// Calls `read` with the stat at `index` of the table.
+    pub(super) fn read(&self, prefix: &str, index: usize, read: &mut dyn FnMut(StatView<'_>)) {
+        let Some((leaf, kind)) = self.table.stat(index) else {
+            return;
         };
         let live = self.live.as_deref();
-        for (index, leaf) in table.counters.iter().enumerate() {
-            let (value, used) = live.map_or((0, false), |live| live.counter(index));
-            each(StatView {
-                name: name(leaf),
-                value: StatValue::Counter { value, used },
-            });
-        }
-        for (index, leaf) in table.gauges.iter().enumerate() {
-            let (value, used) =
-                live.map_or((0, false), |live| live.gauge(table.counters.len() + index));
-            each(StatView {
-                name: name(leaf),
-                value: StatValue::Gauge { value, used },
-            });
-        }
-        for (index, (leaf, unit)) in table.histograms.iter().enumerate() {
-            let merged = live.and_then(|live| live.merged.get(index)?.as_deref());
-            each(StatView {
-                name: name(leaf),
-                value: StatValue::Histogram {
-                    merged,
-                    unit: *unit,
-                },
-            });
-        }
+        let value = match kind {
+            StatKind::Counter => {
+                let (value, used) = live.map_or((0, false), |live| live.counter(index));
+                StatValue::Counter { value, used }
+            }
+            StatKind::Gauge => {
+                let (value, used) = live.map_or((0, false), |live| live.gauge(index));
+                StatValue::Gauge { value, used }
+            }
+            StatKind::Histogram(unit) => {
+                let at = index - self.table.counters.len() - self.table.gauges.len();
+                let merged = live.and_then(|live| live.merged.get(at)?.as_deref());
+                StatValue::Histogram { merged, unit }
+            }
+        };
+        let name = StatName {
+            scope: prefix,
+            group: [self.sub, self.table.prefix],
+            leaf,
+        };
+        read(StatView { name, value });
     }
 
     pub(super) fn flush(&mut self) {

@@ -139,7 +139,31 @@ pub(super) fn absorb(table: &GroupTable, to: &dyn Cells, from: &dyn Cells) {
     }
 }
 
+/// What a stat of a group is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatKind {
+    /// A number that only grows.
+    Counter,
+    /// A number that goes up and down.
+    Gauge,
+    /// A distribution of values.
+    Histogram(Unit),
+}
+
 impl GroupTable {
+    /// The name (without prefixes) and kind of the stat at `index`.
+    pub fn stat(&self, index: usize) -> Option<(&'static str, StatKind)> {
+        if let Some(name) = self.counters.get(index) {
+            return Some((name, StatKind::Counter));
+        }
+        let index = index - self.counters.len();
+        if let Some(name) = self.gauges.get(index) {
+            return Some((name, StatKind::Gauge));
+        }
+        let (name, unit) = self.histograms.get(index - self.gauges.len())?;
+        Some((name, StatKind::Histogram(*unit)))
+    }
+
     /// Cells of a group.
     pub fn len(&self) -> usize {
         self.counters.len() + self.gauges.len() + self.histograms.len()

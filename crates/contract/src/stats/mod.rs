@@ -41,13 +41,14 @@ mod sanitize;
 mod scope;
 mod sparse;
 mod store;
+pub mod tags;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use cells::{Counter, Gauge, TextReadout};
 pub use codes::{CodeCounters, Completed};
-pub use group::{CellRef, Cells, GroupTable, StatGroup};
+pub use group::{CellRef, Cells, GroupTable, StatGroup, StatKind};
 pub use histogram::{Histogram, Unit};
 pub use merged::{Bin, Bins, DEFAULT_BUCKETS, MergedHistogram, QUANTILES};
 pub use sanitize::sanitize;

@@ -113,12 +113,42 @@ impl Scope {
 
     /// Calls `each` for all stats of this scope, in no order.
     pub fn for_each(&self, each: &mut dyn FnMut(StatView<'_>)) {
-        let entries = self.0.entries();
-        let prefix = &*self.0.prefix;
-        entries
+        self.0
+            .entries()
             .groups
             .iter()
-            .for_each(|entry| entry.for_each(prefix, each));
+            .for_each(|entry| entry.for_each(&self.0.prefix, each));
+        self.for_each_dynamic(each);
+    }
+
+    /// Calls `each` for the groups of this scope: their table and what stands before its names.
+    pub fn for_each_group(&self, each: &mut dyn FnMut(&'static GroupTable, &'static str)) {
+        self.0
+            .entries()
+            .groups
+            .iter()
+            .for_each(|entry| entry.describe(each));
+    }
+
+    /// Calls `read` with one stat of a group, by its index in the group's table; not at all if the scope has
+    /// no such group.
+    pub fn read_group(
+        &self,
+        table: &'static GroupTable,
+        sub: &'static str,
+        index: usize,
+        read: &mut dyn FnMut(StatView<'_>),
+    ) {
+        let entries = self.0.entries();
+        if let Some(entry) = entries.groups.iter().find(|entry| entry.is(table, sub)) {
+            entry.read(&self.0.prefix, index, read);
+        }
+    }
+
+    /// Calls `each` for the stats that are in no group, in no order.
+    pub fn for_each_dynamic(&self, each: &mut dyn FnMut(StatView<'_>)) {
+        let entries = self.0.entries();
+        let prefix = &*self.0.prefix;
         entries
             .codes
             .iter()

@@ -1,0 +1,281 @@
+//! Tags: the variable parts of stat names, such as the cluster in `cluster.<name>.upstream_rq_total`, which
+//! Prometheus and some sinks want as labels beside a name without them.
+//!
+//! The rules are Envoy's defaults. Not here yet: `stats_config.stats_tags` with regular expressions.
+
+mod pattern;
+mod rules;
+
+use std::ops::Range;
+
+use rules::{Find, RULES, Rule};
+
+/// Takes tags out of names.
+#[derive(Clone, Debug, Default)]
+pub struct TagExtractor {
+    fixed: Vec<(String, String)>,
+}
+
+/// A name without its tags, and the tags in the order of their rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extracted {
+    /// The name without what the tags took out.
+    pub name: String,
+    /// The tags.
+    pub tags: Vec<Tag>,
+}
+
+/// One tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Orders the tags of one name; equal for equal tags.
+    pub rank: usize,
+    /// The tag's name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Where it stood in the name; empty for a fixed tag.
+    pub removed: Range<usize>,
+}
+
+impl TagExtractor {
+    /// Envoy's default tags, and fixed ones (`--stats-tag`) that every stat gets.
+    pub fn new(fixed: Vec<(String, String)>) -> Self {
+        Self { fixed }
+    }
+
+    /// The tags of `name`.
+    pub fn extract(&self, name: &str) -> Extracted {
+        let mut tags: Vec<Tag> = Vec::new();
+        for (rank, rule) in RULES.iter().enumerate() {
+            if rank == rules::BOUND {
+                self.add_fixed(&mut tags);
+            }
+            let known = |tag: &Tag| tag.name == rule.tag;
+            if tags.iter().any(known) {
+                continue;
+            }
+            if let Some(found) = find(rule, name) {
+                let value = name.get(found.value).unwrap_or_default().to_owned();
+                tags.push(Tag {
+                    rank: 2 * rank,
+                    name: rule.tag.to_owned(),
+                    value,
+                    removed: found.removed,
+                });
+            }
+        }
+        let removed = |at: usize| tags.iter().any(|tag| tag.removed.contains(&at));
+        let name = name
+            .char_indices()
+            .filter(|(at, _)| !removed(*at))
+            .map(|(_, char)| char)
+            .collect();
+        Extracted { name, tags }
+    }
+
+    fn add_fixed(&self, tags: &mut Vec<Tag>) {
+        for (name, value) in &self.fixed {
+            let rank = 2 * rules::BOUND - 1;
+            tags.push(Tag {
+                rank,
+                name: name.clone(),
+                value: value.clone(),
+                removed: 0..0,
+            });
+        }
+    }
+}
+
+fn find(rule: &Rule, name: &str) -> Option<pattern::Found> {
+    let first = |patterns: &[&str]| {
+        patterns
+            .iter()
+            .find_map(|pattern| pattern::find(pattern, name))
+    };
+    match rule.find {
+        Find::Patterns(patterns) => first(patterns),
+        Find::Except(word, patterns) => {
+            first(patterns).filter(|found| name.get(found.value.clone()) != Some(word))
+        }
+        Find::ResponseCode => {
+            let at = name.len().checked_sub(4)?;
+            let digits = name.get(at..)?.strip_prefix('_')?;
+            let is_code = digits.bytes().all(|byte| byte.is_ascii_digit())
+                && name.get(..at)?.ends_with("_rq");
+            is_code.then_some(pattern::Found {
+                value: at + 1..name.len(),
+                removed: at..name.len(),
+            })
+        }
+        Find::ResponseCodeClass => {
+            let at = name.len().checked_sub(3)?;
+            let class = name.get(at..)?.strip_suffix("xx")?;
+            let is_class = class.bytes().all(|byte| byte.is_ascii_digit())
+                && name.get(..at)?.ends_with("_rq_");
+            is_class.then_some(pattern::Found {
+                value: at..at + 1,
+                removed: at..at + 1,
+            })
+        }
+        Find::ProxyProtocolVersion => proxy_protocol_version(name),
+    }
+}
+
+fn proxy_protocol_version(name: &str) -> Option<pattern::Found> {
+    let start = "proxy_proto.".len();
+    let rest = name.strip_prefix("proxy_proto.")?;
+    let parts: Vec<&str> = rest.split('.').collect();
+    let (version, end) = match parts.as_slice() {
+        ["versions", version, leaf] | [_, "versions", version, leaf] => {
+            (*version, name.len() - leaf.len())
+        }
+        _ => return None,
+    };
+    let digit = version.strip_prefix('v')?;
+    let is_digit = digit.len() == 1 && digit.bytes().all(|byte| byte.is_ascii_digit());
+    is_digit.then_some(pattern::Found {
+        value: end - 2..end - 1,
+        removed: start..end,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extracted(name: &str) -> String {
+        let extracted = TagExtractor::default().extract(name);
+        let tags: Vec<String> = extracted
+            .tags
+            .iter()
+            .map(|tag| format!("{}={}", tag.name, tag.value))
+            .collect();
+        format!("{} [{}]", extracted.name, tags.join(" "))
+    }
+
+    /// Pairs of a name and what Envoy 1.40 makes of it.
+    const KNOWN: &[(&str, &str)] = &[
+        (
+            "cluster.foo.upstream_rq_200",
+            "cluster.upstream_rq [envoy.response_code=200 envoy.cluster_name=foo]",
+        ),
+        (
+            "cluster.foo.external.upstream_rq_5xx",
+            "cluster.external.upstream_rq_xx [envoy.response_code_class=5 envoy.cluster_name=foo]",
+        ),
+        (
+            "cluster.foo.upstream_rq_timeout",
+            "cluster.upstream_rq_timeout [envoy.cluster_name=foo]",
+        ),
+        (
+            "listener.admin.downstream_cx_active",
+            "listener.admin.downstream_cx_active []",
+        ),
+        (
+            "listener.127.0.0.1_80.http.ingress.downstream_rq_2xx",
+            "listener.http.downstream_rq_xx [envoy.response_code_class=2 \
+             envoy.http_conn_manager_prefix=ingress envoy.listener_address=127.0.0.1_80]",
+        ),
+        (
+            "listener.[__1]_80.worker_3.downstream_cx_active",
+            "listener.worker_downstream_cx_active [envoy.worker_id=3 envoy.listener_address=[__1]_80]",
+        ),
+        (
+            "server.worker_0.watchdog_miss",
+            "server.worker_watchdog_miss [envoy.worker_id=0]",
+        ),
+        ("server.version", "server.version []"),
+        (
+            "http.a.user_agent.ios.cx",
+            "http.user_agent.cx [envoy.http_user_agent=ios envoy.http_conn_manager_prefix=a]",
+        ),
+        (
+            "http.a.fault.b.aborts",
+            "http.fault.aborts [envoy.fault_downstream_cluster=b envoy.http_conn_manager_prefix=a]",
+        ),
+        (
+            "http.a.fault.aborts_injected",
+            "http.fault.aborts_injected [envoy.http_conn_manager_prefix=a]",
+        ),
+        (
+            "vhost.v.vcluster.c.upstream_rq_503",
+            "vhost.vcluster.upstream_rq [envoy.response_code=503 envoy.virtual_cluster=c envoy.virtual_host=v]",
+        ),
+        (
+            "vhost.v.route.r.upstream_rq_total",
+            "vhost.route.upstream_rq_total [envoy.virtual_host=v envoy.route=r]",
+        ),
+        (
+            "http.a.rds.my/route.x.version",
+            "http.rds.version [envoy.rds_route_config=my/route.x envoy.http_conn_manager_prefix=a]",
+        ),
+        (
+            "http.a.rbac.policy.p.allowed",
+            "http.rbac.policy.allowed [envoy.rbac_policy_name=p envoy.http_conn_manager_prefix=a]",
+        ),
+        (
+            "http.a.rbac.x.denied",
+            "http.rbac.denied [envoy.rbac_http_prefix=x envoy.http_conn_manager_prefix=a]",
+        ),
+        (
+            "proxy_proto.x.versions.v2.found",
+            "proxy_proto.found [envoy.proxy_protocol_prefix=x envoy.proxy_protocol_version=2]",
+        ),
+        (
+            "proxy_proto.versions.v1.error",
+            "proxy_proto.error [envoy.proxy_protocol_version=1]",
+        ),
+        (
+            "cluster.c.ssl.ciphers.AES-1",
+            "cluster.ssl.ciphers [cipher_suite=AES-1 envoy.cluster_name=c]",
+        ),
+        (
+            "listener.x.ssl.versions.TLSv1.3",
+            "listener.ssl.versions [envoy.ssl_version=TLSv1.3 envoy.listener_address=x]",
+        ),
+        (
+            "mongo.m.collection.c.callsite.s.query.t",
+            "mongo.collection.callsite.query.t [envoy.mongo_callsite=s envoy.mongo_collection=c envoy.mongo_prefix=m]",
+        ),
+    ];
+
+    #[test]
+    fn names_lose_the_tags_that_envoy_takes_out() {
+        for (name, expected) in KNOWN {
+            assert_eq!(extracted(name), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_tag_goes_to_every_stat() {
+        let extractor = TagExtractor::new(vec![("zone".into(), "z".into())]);
+        let tags = extractor.extract("cluster.a.upstream_rq_200").tags;
+        let names: Vec<&str> = tags.iter().map(|tag| tag.name.as_str()).collect();
+        assert_eq!(names, ["envoy.response_code", "zone", "envoy.cluster_name"]);
+    }
+
+    #[test]
+    fn rules_bound_to_a_first_token_come_last() {
+        let bound = |rule: &Rule| match rule.find {
+            Find::Patterns(patterns) | Find::Except(_, patterns) => {
+                patterns.iter().all(|pattern| {
+                    !pattern.starts_with('$')
+                        && !pattern
+                            .split('.')
+                            .next()
+                            .is_some_and(|first| first.contains('|'))
+                })
+            }
+            Find::ProxyProtocolVersion => true,
+            Find::ResponseCode | Find::ResponseCodeClass => false,
+        };
+        assert!(
+            RULES[rules::BOUND..]
+                .iter()
+                .filter(|rule| rule.tag != "envoy.ext_authz_prefix")
+                .all(bound)
+        );
+        assert!(!RULES[..rules::BOUND].iter().any(bound));
+    }
+}
