@@ -1,2 +1,8 @@
-//! nuncio-net: to be filled.
+//! The network: sockets, transports (plain and TLS), DNS, and deadlines.
+//!
+//! One event loop a thread; nothing here is shared between workers on the request path.
 #![forbid(unsafe_code)]
+
+pub mod connect;
+pub mod deadline;
+pub mod transport;

@@ -1,0 +1,194 @@
+//! Opening TCP connections: socket options, and failures told the way Envoy tells them.
+//!
+//! Follows Envoy's `ConnectionImpl`: no-delay always; an error at the call itself is an "immediate connect
+//! error", one that comes later a "delayed connect error".
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Options of a socket to open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectOptions {
+    /// `SO_KEEPALIVE` and its times.
+    pub keepalive: Option<Keepalive>,
+    /// Address to connect from.
+    pub source_address: Option<SocketAddr>,
+}
+
+/// TCP keepalive; what is not set stays the system's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Unanswered probes before the connection is dropped.
+    pub probes: Option<u32>,
+    /// Idle time before the first probe.
+    pub time: Option<Duration>,
+    /// Time between probes.
+    pub interval: Option<Duration>,
+}
+
+/// Why no connection came about.
+#[derive(Debug)]
+pub struct ConnectError {
+    /// The system's error.
+    pub source: io::Error,
+    /// Refused at the call itself: bad address, no route, no socket to be had.
+    pub immediate: bool,
+    /// Where to.
+    pub address: SocketAddr,
+}
+
+impl std::error::Error for ConnectError {}
+
+impl std::fmt::Display for ConnectError {
+    /// Envoy's transport failure reason.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = error_text(&self.source);
+        match self.immediate {
+            true => write!(
+                f,
+                "immediate connect error: {text}|remote address:{}",
+                self.address
+            ),
+            false => write!(f, "delayed connect error: {text}"),
+        }
+    }
+}
+
+/// The system's words for an error (`strerror`), without Rust's ` (os error N)`.
+pub fn error_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error ")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Opens a connection to `address`. No timeout of its own: drop the future to give up.
+///
+/// # Errors
+/// What the system says.
+pub async fn connect(
+    address: SocketAddr,
+    options: &ConnectOptions,
+) -> Result<TcpStream, ConnectError> {
+    let failed = |source, immediate| ConnectError {
+        source,
+        immediate,
+        address,
+    };
+    let socket = open(address, options).map_err(|error| failed(error, true))?;
+    let mut connecting = pin!(socket.connect(address));
+    let mut immediate = true;
+    poll_fn(|cx| {
+        let polled = connecting
+            .as_mut()
+            .poll(cx)
+            .map_err(|error| failed(error, immediate));
+        immediate &= matches!(polled, Poll::Ready(_));
+        polled
+    })
+    .await
+}
+
+fn open(address: SocketAddr, options: &ConnectOptions) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_nodelay(true)?;
+    if let Some(keepalive) = &options.keepalive {
+        keepalive.apply(&SockRef::from(&socket))?;
+    }
+    if let Some(source) = options.source_address {
+        socket.bind(source)?;
+    }
+    Ok(socket)
+}
+
+impl Keepalive {
+    /// Switches keepalive on for `socket`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn apply(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        let mut keepalive = TcpKeepalive::new();
+        if let Some(time) = self.time {
+            keepalive = keepalive.with_time(time);
+        }
+        if let Some(interval) = self.interval {
+            keepalive = keepalive.with_interval(interval);
+        }
+        if let Some(probes) = self.probes {
+            keepalive = keepalive.with_retries(probes);
+        }
+        socket.set_tcp_keepalive(&keepalive)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refused_connection_is_told_in_envoys_words() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let error = connect(address, &ConnectOptions::default())
+            .await
+            .unwrap_err();
+        assert!(!error.immediate);
+        assert_eq!(
+            error.to_string(),
+            "delayed connect error: Connection refused"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_bound_is_an_immediate_error() {
+        let source_address = Some("203.0.113.7:0".parse().unwrap());
+        let options = ConnectOptions {
+            source_address,
+            ..Default::default()
+        };
+        let error = connect("127.0.0.1:9".parse().unwrap(), &options)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "immediate connect error: Cannot assign requested address|remote address:127.0.0.1:9"
+        );
+    }
+
+    #[tokio::test]
+    async fn keepalive_reaches_the_socket() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let keepalive = Keepalive {
+            probes: Some(3),
+            time: Some(Duration::from_secs(60)),
+            interval: None,
+        };
+        let options = ConnectOptions {
+            keepalive: Some(keepalive),
+            source_address: None,
+        };
+        let stream = connect(listener.local_addr().unwrap(), &options)
+            .await
+            .unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(
+            socket.tcp_keepalive_time().unwrap(),
+            Duration::from_secs(60)
+        );
+        assert!(stream.nodelay().unwrap());
+    }
+}

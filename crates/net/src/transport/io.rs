@@ -1,0 +1,182 @@
+//! Reading, writing and closing a transport.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use nuncio_contract::buffer::Buffer;
+use tokio::io::{AsyncReadExt, AsyncWrite, ReadBuf};
+
+use super::Transport;
+
+/// What an idle connection has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleState {
+    /// Nothing: still open.
+    Quiet,
+    /// The peer closed it, or it failed.
+    Closed,
+    /// The peer sent bytes that nobody asked for.
+    Unsolicited,
+}
+
+/// Runs `$body` with `$stream` bound to the carrier's own stream.
+macro_rules! on_stream {
+    ($transport:expr, $stream:ident => $body:expr) => {
+        match $transport {
+            Transport::Plain($stream) => $body,
+            Transport::Tls(tls) => {
+                let $stream = &mut tls.stream;
+                $body
+            }
+        }
+    };
+}
+
+impl Transport {
+    /// Appends what is there to `buffer`, as far as its spare capacity goes (64 bytes are added when there is
+    /// none). `Ok(0)` is the end of the stream. A short read clears the readiness, so that the next poll waits
+    /// without a system call.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        if buffer.len() == buffer.capacity() {
+            buffer.reserve(64);
+        }
+        on_stream!(self, stream => pin!(stream.read_buf(buffer)).poll(cx))
+    }
+
+    /// Reads into `buffer`, which borrows at least `room_bytes` for it; the memory goes back at once when there
+    /// is nothing to read. `Ok(0)` is the end of the stream.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        room_bytes: usize,
+    ) -> Poll<io::Result<usize>> {
+        let read = self.poll_read(cx, buffer.vec_mut(room_bytes));
+        buffer.release_if_empty();
+        read
+    }
+
+    /// Writes some of `bytes`.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        on_stream!(self, stream => Pin::new(stream).poll_write(cx, bytes))
+    }
+
+    /// Writes some of `slices`, in order, in one system call where the carrier can.
+    pub fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices))
+    }
+
+    /// Pushes out what the carrier itself still holds (TLS records; nothing for TCP).
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    /// Ends this side's stream (`close_notify`, FIN); the other side can still be read.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, stream => Pin::new(stream).poll_shutdown(cx))
+    }
+
+    /// Looks at an idle connection without waiting; no system call unless the event loop reported something.
+    /// A byte that was not asked for is lost: such a connection is of no more use.
+    pub fn idle_state(&mut self) -> IdleState {
+        let mut byte = [0];
+        if let Transport::Plain(socket) = self {
+            return match socket.try_read(&mut byte) {
+                Ok(0) => IdleState::Closed,
+                Ok(_) => IdleState::Unsolicited,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => IdleState::Quiet,
+                Err(_) => IdleState::Closed,
+            };
+        }
+        match self.poll_idle_end(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(end) => end,
+            Poll::Pending => IdleState::Quiet,
+        }
+    }
+
+    /// Waits until an idle connection is closed or speaks. Never [`IdleState::Quiet`].
+    pub fn poll_idle_end(&mut self, cx: &mut Context<'_>) -> Poll<IdleState> {
+        let mut byte = [0];
+        let mut one = ReadBuf::new(&mut byte);
+        let read = on_stream!(self, stream => tokio::io::AsyncRead::poll_read(Pin::new(stream), cx, &mut one));
+        read.map(|result| match result {
+            Ok(()) if !one.filled().is_empty() => IdleState::Unsolicited,
+            _ => IdleState::Closed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    async fn pair() -> (Transport, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        (Transport::Plain(near), listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn reads_append_to_what_the_buffer_holds() {
+        let (mut near, mut far) = pair().await;
+        far.write_all(b"world").await.unwrap();
+        let mut buffer = Vec::with_capacity(64);
+        buffer.extend_from_slice(b"hello ");
+        assert_eq!(
+            poll_fn(|cx| near.poll_read(cx, &mut buffer)).await.unwrap(),
+            5
+        );
+        assert_eq!(buffer, b"hello world");
+        drop(far);
+        assert_eq!(
+            poll_fn(|cx| near.poll_read(cx, &mut buffer)).await.unwrap(),
+            0
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_buffer_grows_and_is_not_taken_for_the_end() {
+        let (mut near, mut far) = pair().await;
+        far.write_all(b"x").await.unwrap();
+        assert_eq!(
+            poll_fn(|cx| near.poll_read(cx, &mut Vec::new()))
+                .await
+                .unwrap(),
+            1
+        );
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_tells_a_close_from_unsolicited_bytes() {
+        let (mut near, far) = pair().await;
+        assert_eq!(near.idle_state(), IdleState::Quiet);
+        drop(far);
+        assert_eq!(
+            poll_fn(|cx| near.poll_idle_end(cx)).await,
+            IdleState::Closed
+        );
+        assert_eq!(near.idle_state(), IdleState::Closed);
+
+        let (mut near, mut far) = pair().await;
+        far.write_all(b"HTTP/1.1 408").await.unwrap();
+        assert_eq!(
+            poll_fn(|cx| near.poll_idle_end(cx)).await,
+            IdleState::Unsolicited
+        );
+    }
+}

@@ -1,0 +1,49 @@
+//! A connection's bytes, whatever carries them: plain TCP, or TLS over TCP.
+//!
+//! An enum and not a trait object, so that the byte loops are compiled for each carrier. A transport holds no
+//! buffer of its own while idle (TLS keeps its session state); reads go into the caller's buffer.
+
+mod io;
+mod tls;
+
+use std::net::SocketAddr;
+
+pub use io::IdleState;
+pub use tls::{TlsInfo, TlsTransport};
+use tokio::net::TcpStream;
+
+/// A connected byte stream.
+pub enum Transport {
+    /// TCP without TLS.
+    Plain(TcpStream),
+    /// TLS over TCP, after the handshake.
+    Tls(Box<TlsTransport>),
+}
+
+impl Transport {
+    /// Address of this end; `None` once the socket is gone.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.socket().local_addr().ok()
+    }
+
+    /// Address of the other end; `None` once the socket is gone.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.socket().peer_addr().ok()
+    }
+
+    /// What the TLS handshake agreed on; `None` on a plain transport.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        match self {
+            Transport::Plain(_) => None,
+            Transport::Tls(tls) => Some(tls.info()),
+        }
+    }
+
+    /// The socket below.
+    pub fn socket(&self) -> &TcpStream {
+        match self {
+            Transport::Plain(socket) => socket,
+            Transport::Tls(tls) => tls.socket(),
+        }
+    }
+}
