@@ -1,0 +1,156 @@
+//! Requests per CPU-second of the proxy, and latency.
+//!
+//! In each round every proxy is started anew, in an order that moves on by one each round, and
+//! gets every load once. CPU time is the difference around the window, so that start and warm-up
+//! do not count. Per CPU-second, because neither the load generator nor a neighbour of this
+//! machine then limits the figure.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Bench;
+use crate::exchange::Script;
+use crate::load::{LoadPlan, RunningLoad};
+use crate::options::{CompareOptions, Section};
+use crate::proxies::Proxy;
+use crate::running::{Running, StartPlan};
+use crate::samples::{self, LoadMetrics, Samples};
+use crate::statistics::percentile;
+
+/// Connections of every load.
+pub(crate) const CONNECTIONS: u32 = 64;
+/// Requests per second of the paced load.
+const PACED_RATE: u32 = 4000;
+const WARM_UP: Duration = Duration::from_millis(300);
+
+struct Load {
+    section: Section,
+    metrics: LoadMetrics,
+    script: fn() -> Script,
+    rate: Option<u32>,
+}
+
+const LOADS: [Load; 4] = [
+    Load {
+        section: Section::H1,
+        metrics: samples::H1,
+        script: Script::get,
+        rate: None,
+    },
+    Load {
+        section: Section::Post,
+        metrics: samples::POST,
+        script: Script::post,
+        rate: None,
+    },
+    Load {
+        section: Section::Large,
+        metrics: samples::LARGE,
+        script: Script::large,
+        rate: None,
+    },
+    Load {
+        section: Section::Latency,
+        metrics: samples::PACED,
+        script: Script::get,
+        rate: Some(PACED_RATE),
+    },
+];
+
+/// Runs all rounds.
+pub(crate) fn run(bench: &mut Bench, options: &CompareOptions) {
+    let loads: Vec<&Load> = LOADS
+        .iter()
+        .filter(|load| options.wants(load.section))
+        .collect();
+    if loads.is_empty() {
+        return;
+    }
+    for round in 0..options.rounds() {
+        eprintln!("round {} of {}", round + 1, options.rounds());
+        let count = bench.proxies.len();
+        for index in 0..count {
+            let turn = (index + round as usize) % count;
+            let Some(proxy) = bench.proxies.get(turn) else {
+                continue;
+            };
+            match Running::start(&bench.site, &StartPlan::small(proxy, 1)) {
+                Ok(running) => {
+                    for load in &loads {
+                        let window = options.window();
+                        let samples = &mut bench.samples;
+                        if let Err(error) = measure(samples, proxy, &running, load, round, window) {
+                            Bench::note(
+                                samples,
+                                proxy.kind,
+                                load.metrics.per_cpu_second.key,
+                                error,
+                            );
+                        }
+                    }
+                }
+                Err(error) => bench.samples.note(error),
+            }
+        }
+    }
+}
+
+fn measure(
+    samples: &mut Samples,
+    proxy: &Proxy,
+    running: &Running,
+    load: &Load,
+    round: u32,
+    window: Duration,
+) -> Result<(), String> {
+    let plan = LoadPlan {
+        target: running.address,
+        connections: CONNECTIONS,
+        script: (load.script)(),
+        rate: load.rate,
+        limit: None,
+    };
+    let under_way = RunningLoad::start(plan).map_err(|error| error.to_string())?;
+    thread::sleep(WARM_UP);
+    let before = (running.cpu_seconds(), under_way.completed());
+    under_way.record(true);
+    let start = Instant::now();
+    thread::sleep(window);
+    let after = (running.cpu_seconds(), under_way.completed());
+    let elapsed = start.elapsed();
+    under_way.record(false);
+    let summary = under_way.stop().map_err(|error| error.to_string())?;
+    if let Some(failure) = summary.failures.first() {
+        return Err(format!("wrong answers, window not counted: {failure}"));
+    }
+    let (Ok(cpu_before), Ok(cpu_after)) = (before.0, after.0) else {
+        return Err("it ended under load".into());
+    };
+    let requests = after.1 - before.1;
+    let cpu = cpu_after - cpu_before;
+    if requests == 0 || cpu <= 0.0 {
+        return Err("too little happened in the window".into());
+    }
+    let per_cpu_second = requests as f64 / cpu;
+    eprintln!(
+        "  {:<8} {:<24} {per_cpu_second:>8.0} ({:.0} requests/s, core {:.0}% busy)",
+        proxy.kind.name(),
+        load.metrics.per_cpu_second.key,
+        requests as f64 / elapsed.as_secs_f64(),
+        100.0 * cpu / elapsed.as_secs_f64(),
+    );
+    samples.add(
+        load.metrics.per_cpu_second,
+        proxy.kind,
+        round,
+        per_cpu_second,
+    );
+    let mut latencies = summary.latencies_us;
+    latencies.sort_unstable();
+    for (metric, percent) in [(load.metrics.p50, 50), (load.metrics.p99, 99)] {
+        if let Some(value) = percentile(&latencies, percent) {
+            samples.add(metric, proxy.kind, round, value.into());
+        }
+    }
+    Ok(())
+}

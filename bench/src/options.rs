@@ -1,0 +1,179 @@
+//! The command line of the bench.
+//!
+//! Everything that costs time is bounded here: rounds, seconds a window, connections.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::proxies::Kind;
+
+/// Compares Nuncio with Envoy, HAProxy and nginx on this machine, over loopback only.
+#[derive(Parser)]
+#[command(name = "nuncio-bench", args_conflicts_with_subcommands = true)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) compare: CompareOptions,
+}
+
+/// What else the binary can do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Count Nuncio's user instructions per request and list the dearest functions (callgrind).
+    Profile(ProfileOptions),
+    /// Serve as the bench's origin until ended.
+    Origin(OriginOptions),
+    /// Pin this process to a core, then become the given program.
+    #[command(hide = true)]
+    Launch(LaunchOptions),
+}
+
+/// Options of the comparison.
+#[derive(Args)]
+pub(crate) struct CompareOptions {
+    /// Fewer and shorter rounds, and no instruction counts: under a minute.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) binaries: Binaries,
+    /// The proxies to run.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "nuncio,envoy,haproxy,nginx"
+    )]
+    pub(crate) proxies: Vec<Kind>,
+    /// The measurements to take; all of them when not given.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) only: Vec<Section>,
+    /// Interleaved rounds [default: 5, quick: 3].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub(crate) rounds: Option<u32>,
+    /// Milliseconds of each measured window [default: 1500, quick: 1000].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(200..=30_000))]
+    pub(crate) window_ms: Option<u64>,
+    /// Idle connections to open for the memory of one.
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=7000))]
+    pub(crate) idle_connections: u32,
+    /// Compare with the bars and exit with 1 when one is missed or could not be measured.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Folder that the JSON goes to.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results"))]
+    pub(crate) results: PathBuf,
+}
+
+/// Where the proxies are.
+#[derive(Args)]
+pub(crate) struct Binaries {
+    /// Nuncio [default: beside this binary].
+    #[arg(long)]
+    pub(crate) nuncio: Option<PathBuf>,
+    /// Envoy [default: the one in the path].
+    #[arg(long)]
+    pub(crate) envoy: Option<PathBuf>,
+    /// HAProxy [default: the one in the path or in /usr/sbin].
+    #[arg(long)]
+    pub(crate) haproxy: Option<PathBuf>,
+    /// nginx [default: the one in the path or in /usr/sbin].
+    #[arg(long)]
+    pub(crate) nginx: Option<PathBuf>,
+}
+
+/// Options of `profile`.
+#[derive(Args)]
+pub(crate) struct ProfileOptions {
+    #[command(flatten)]
+    pub(crate) binaries: Binaries,
+    /// The proxy to profile.
+    #[arg(long, default_value = "nuncio")]
+    pub(crate) proxy: Kind,
+    /// The load to send.
+    #[arg(long, default_value = "h1")]
+    pub(crate) load: LoadName,
+    /// Requests to count over.
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(100..=100_000))]
+    pub(crate) requests: u64,
+    /// Lines of the profile to print.
+    #[arg(long, default_value_t = 40)]
+    pub(crate) top: usize,
+    /// Keep callgrind's file here.
+    #[arg(long)]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Options of `origin`.
+#[derive(Args)]
+pub(crate) struct OriginOptions {
+    /// Port on 127.0.0.1; 0 picks a free one and prints it.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+}
+
+/// Options of `launch`.
+#[derive(Args)]
+pub(crate) struct LaunchOptions {
+    /// The core to run on; any when not given.
+    #[arg(long)]
+    pub(crate) core: Option<usize>,
+    /// The program and its arguments.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub(crate) program: Vec<std::ffi::OsString>,
+}
+
+/// One measurement that can be asked for by `--only`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Section {
+    /// GET, 1 KiB answers, 64 connections.
+    H1,
+    /// POST with a body of 256 bytes, 1 KiB answers, 64 connections.
+    Post,
+    /// GET, 64 KiB answers, 64 connections.
+    Large,
+    /// GET at a fixed rate far below what any of them can do.
+    Latency,
+    /// Memory at rest, with one and two workers.
+    Idle,
+    /// Memory of an idle connection that has carried one request.
+    Connections,
+    /// Time from start to /ready on a small configuration.
+    Ready,
+    /// Time to /ready and memory with 10,000 static clusters.
+    Clusters,
+    /// User instructions per request, by callgrind.
+    Instructions,
+}
+
+/// The loads that a profile can be taken of.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum LoadName {
+    /// GET, 1 KiB answers.
+    H1,
+    /// POST with a body of 256 bytes.
+    Post,
+    /// GET, 64 KiB answers.
+    Large,
+}
+
+impl CompareOptions {
+    /// Whether the measurement is to be taken.
+    pub(crate) fn wants(&self, section: Section) -> bool {
+        if self.only.is_empty() {
+            return !(self.quick && section == Section::Instructions);
+        }
+        self.only.contains(&section)
+    }
+
+    /// How many interleaved rounds to run.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 3 } else { 5 })
+    }
+
+    /// How long each measured window is.
+    pub(crate) fn window(&self) -> std::time::Duration {
+        let default_ms = if self.quick { 1000 } else { 1500 };
+        std::time::Duration::from_millis(self.window_ms.unwrap_or(default_ms))
+    }
+}
