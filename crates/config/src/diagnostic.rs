@@ -105,6 +105,13 @@ impl Diagnostics {
         Note { diagnostic: self.list.get_mut(before) }
     }
 
+    /// Adds a suggestion to the finding made last.
+    pub fn suggest_for_last(&mut self, suggestion: impl Into<String>) {
+        if let Some(last) = self.list.last_mut().filter(|_| self.not_kept == 0) {
+            last.suggestion = Some(suggestion.into());
+        }
+    }
+
     /// Whether anything refuses the configuration.
     pub fn has_errors(&self) -> bool {
         self.errors > 0

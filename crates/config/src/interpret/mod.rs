@@ -1,0 +1,50 @@
+//! From [`Node`]s to the message tree, by protobuf's JSON rules in the lenient mode that Envoy uses.
+//!
+//! Names in snake_case or camelCase, numbers as strings, enums by name (in any case) or number, one value
+//! in place of a list, nested lists flattened, `null` as absent, well-known types in their own forms or
+//! as plain messages, `Any` by `@type`, and a `TypedStruct` read as the type that it names. All errors
+//! are collected, each where it stands, with a suggestion where one is near.
+//!
+//! Depth is bounded by the text layer ([`crate::text::Limits::depth`]).
+
+mod any;
+mod bytes;
+mod error;
+mod message;
+mod numbers;
+mod suggest;
+mod time;
+mod wellknown;
+
+use nuncio_api as api;
+
+use crate::diagnostic::Diagnostics;
+use crate::text::Node;
+use crate::tree::Message;
+
+
+/// Reads `node` as a message of type `descriptor`.
+///
+/// `None` only when nothing can be read at all; whether there were errors is in `diagnostics`.
+pub fn interpret(descriptor: api::Message, node: &Node, diagnostics: &mut Diagnostics) -> Option<Message> {
+    let mut interpreter = Interpreter { root: descriptor.full_name(), steps: Vec::new(), diagnostics };
+    interpreter.message(descriptor, node)
+}
+
+struct Interpreter<'n> {
+    /// The type that Envoy's errors begin with.
+    root: &'static str,
+    /// From the root to the value being read, for Envoy's wording and for suggestions.
+    steps: Vec<Step<'n>>,
+    diagnostics: &'n mut Diagnostics,
+}
+
+/// One step of the way from the root.
+#[derive(Clone, Copy)]
+struct Step<'n> {
+    /// The field's name as written, or `<any>`.
+    name: &'n str,
+    /// The item's number within a repeated field.
+    index: Option<usize>,
+    kind: api::Kind,
+}

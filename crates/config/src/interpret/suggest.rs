@@ -1,0 +1,166 @@
+//! What was probably meant: near names, other words for the same thing, and a field that belongs one
+//! level up or down.
+//!
+//! Limits: names longer than 100 bytes are compared with nothing.
+
+use nuncio_api::{self as api, Kind as FieldKind};
+
+/// Words that people write for a field, and the field: the first that the message has is suggested.
+const OTHER_WORDS: &[(&str, &[&str])] = &[
+    ("port", &["port_value"]),
+    ("host", &["address", "hostname"]),
+    ("hostname", &["address"]),
+    ("ip", &["address"]),
+    ("hosts", &["load_assignment"]),
+    ("endpoints", &["lb_endpoints", "load_assignment"]),
+    ("tls_context", &["transport_socket"]),
+    ("config", &["typed_config"]),
+    ("host_rewrite", &["host_rewrite_literal"]),
+    ("auto_host_rewrite_header", &["host_rewrite_header"]),
+    ("regex", &["safe_regex", "safe_regex_match"]),
+    ("regex_match", &["safe_regex_match"]),
+    ("exact", &["string_match"]),
+    ("exact_match", &["string_match"]),
+    ("prefix_match", &["string_match"]),
+    ("access_log_path", &["access_log"]),
+    ("domain", &["domains"]),
+    ("weight", &["load_balancing_weight"]),
+    ("discovery_type", &["type"]),
+    ("runtime", &["layered_runtime"]),
+    ("idle_timeout", &["common_http_protocol_options", "stream_idle_timeout"]),
+    ("per_filter_config", &["typed_per_filter_config"]),
+    ("extension_protocol_options", &["typed_extension_protocol_options"]),
+    ("stat_name", &["stat_prefix"]),
+    ("body", &["body_format"]),
+];
+
+/// The candidate nearest to `text`, if one is near enough to be what was meant.
+pub(super) fn nearest<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    near(text, candidates).map(|(_, candidate)| candidate)
+}
+
+fn near<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<(usize, &'c str)> {
+    if text.len() < 2 || text.len() > 100 {
+        return None;
+    }
+    let most = (text.len() / 3).clamp(1, 4);
+    candidates
+        .filter(|candidate| candidate.len().abs_diff(text.len()) <= most)
+        .map(|candidate| (strsim::damerau_levenshtein(text, candidate), candidate))
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+}
+
+/// The enum value nearest to `text`; case, `-` and spaces do not count.
+pub(super) fn nearest_enum_value<'c>(text: &str, names: impl Iterator<Item = &'c str> + Clone) -> Option<&'c str> {
+    if text.len() > 100 {
+        return None;
+    }
+    let written: String = text.to_ascii_uppercase().replace(['-', ' '], "_");
+    let found = nearest(&written, names.clone());
+    found.or_else(|| {
+        let mut ending = names.filter(|name| name.ends_with(&format!("_{written}")) || name.starts_with(&format!("{written}_")));
+        ending.next().filter(|_| ending.next().is_none())
+    })
+}
+
+/// The full name of the message nearest to `name`: the same last word first, then a near name.
+pub(super) fn nearest_message(name: &str) -> Option<&'static str> {
+    if name.len() > 200 {
+        return None;
+    }
+    let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
+    let current = || api::messages().map(|message| message.full_name()).filter(|name| !is_previous_version(name));
+    let wanted = last(name);
+    let same_word = current().filter(|candidate| last(candidate) == wanted);
+    let closest = same_word.min_by_key(|candidate| strsim::levenshtein(name, candidate));
+    closest.or_else(|| {
+        let within = current().filter(|candidate| candidate.len().abs_diff(name.len()) <= 4);
+        let distances = within.map(|candidate| (strsim::levenshtein(name, candidate), candidate));
+        distances.filter(|(distance, _)| *distance <= 4).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    })
+}
+
+/// Whether a type is of Envoy's API before v3, which Envoy 1.40 no longer has.
+pub(super) fn is_previous_version(name: &str) -> bool {
+    let old = |part: &str| {
+        let rest = part.strip_prefix("v1").or(part.strip_prefix("v2"));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("alpha"))
+    };
+    name.starts_with("envoy.") && name.split('.').any(old)
+}
+
+/// What to say about `key`, which `descriptor` does not have; `parents` begin with the nearest.
+pub(super) fn for_unknown_field(
+    descriptor: api::Message,
+    key: &str,
+    parents: &[api::Message],
+) -> Option<String> {
+    if key.len() > 100 {
+        return None;
+    }
+    let snake = snake_case(key);
+    let did_you_mean = |name: &str| Some(format!("did you mean `{name}`?"));
+    if let Some(word) = other_word(descriptor, &snake) {
+        return did_you_mean(word);
+    }
+    let near = near(&snake, descriptor.fields().map(|field| field.name()));
+    if let Some((distance, name)) = near
+        && distance <= 2
+    {
+        return did_you_mean(name);
+    }
+    if let Some(parent) = parents.iter().find(|parent| parent.field(&snake).is_some()) {
+        return Some(format!("`{key}` is a field of `{}`: check the indentation", parent.full_name()));
+    }
+    if let Some(name) = near.map(|(_, name)| name).or_else(|| extension_of(descriptor, &snake)) {
+        return did_you_mean(name);
+    }
+    holder_of(descriptor, &snake).map(|child| format!("`{key}` belongs inside of `{child}`"))
+}
+
+fn other_word(descriptor: api::Message, key: &str) -> Option<&'static str> {
+    let (_, fields) = OTHER_WORDS.iter().find(|(word, _)| *word == key)?;
+    fields.iter().copied().find(|field| descriptor.field(field).is_some())
+}
+
+/// The only field whose name goes on where `key` ends: `max_request` -> `max_request_bytes`.
+fn extension_of(descriptor: api::Message, key: &str) -> Option<&'static str> {
+    let longer = |name: &&str| name.len() > key.len() && name.starts_with(key) && name.as_bytes()[key.len()] == b'_';
+    let mut found = descriptor.fields().map(|field| field.name()).filter(longer);
+    found.next().filter(|_| key.len() >= 3 && found.next().is_none())
+}
+
+/// A message field of `descriptor` whose message has the field `key`.
+fn holder_of(descriptor: api::Message, key: &str) -> Option<&'static str> {
+    let mut holders = descriptor.fields().filter(|field| match field.kind() {
+        FieldKind::Message(inner) => !inner.full_name().starts_with("google.protobuf.") && inner.field(key).is_some(),
+        _ => false,
+    });
+    holders.next().filter(|_| holders.next().is_none()).map(|field| field.name())
+}
+
+fn snake_case(key: &str) -> String {
+    let mut snake = String::with_capacity(key.len() + 4);
+    for character in key.chars() {
+        if character.is_ascii_uppercase() && !snake.is_empty() && !snake.ends_with('_') {
+            snake.push('_');
+        }
+        snake.push(if character == '-' { '_' } else { character.to_ascii_lowercase() });
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_near_and_far_ones_are_not() {
+        let names = ["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS", "ORIGINAL_DST"];
+        assert_eq!(nearest_enum_value("STRICT_DNSS", names.into_iter()), Some("STRICT_DNS"));
+        assert_eq!(nearest_enum_value("strict-dns", names.into_iter()), Some("STRICT_DNS"));
+        assert_eq!(nearest_enum_value("BANANA", names.into_iter()), None);
+        assert_eq!(nearest("endpointz", ["endpoints", "policy"].into_iter()), Some("endpoints"));
+    }
+}

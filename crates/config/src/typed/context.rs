@@ -1,0 +1,49 @@
+//! What a decode carries along: its findings and whether unsupported things are let through.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Note, Severity};
+use crate::span::Span;
+
+/// Something was wrong and has been reported to the [`Ctx`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused;
+
+/// The context of a decode.
+#[derive(Debug, Default)]
+pub struct Ctx {
+    /// Whether set fields that nobody honours are warnings (`--allow-unsupported`), not errors.
+    pub allow_unsupported: bool,
+    /// All findings.
+    pub diagnostics: Diagnostics,
+}
+
+impl Ctx {
+    /// A context without findings.
+    pub fn new(allow_unsupported: bool) -> Ctx {
+        Ctx { allow_unsupported, diagnostics: Diagnostics::default() }
+    }
+
+    /// Reports an error; more can be said of it: `.suggest()`, `.note()`, `.envoy()`.
+    pub fn error(&mut self, span: Span, message: impl Into<String>) -> Note<'_> {
+        self.diagnostics.error(span, message)
+    }
+
+    /// Reports a warning.
+    pub fn warning(&mut self, span: Span, message: impl Into<String>) -> Note<'_> {
+        self.diagnostics.warning(span, message)
+    }
+
+    /// Reports that `what` is not supported by Nuncio yet: an error, or a warning when allowed.
+    ///
+    /// `what` reads as the start of a sentence: "field `x` of `y`", "type `z`".
+    pub fn unsupported(&mut self, span: Span, what: impl std::fmt::Display) {
+        let severity = if self.allow_unsupported { Severity::Warning } else { Severity::Error };
+        let text = format!("{what} is not supported by Nuncio yet");
+        self.diagnostics.push(Diagnostic::new(severity, span, text));
+    }
+
+    /// Reports that `what` is not supported by Nuncio yet where no way is left to go on without it.
+    pub fn unsupported_here(&mut self, span: Span, what: impl std::fmt::Display) -> Refused {
+        self.error(span, format!("{what} is not supported by Nuncio yet"));
+        Refused
+    }
+}

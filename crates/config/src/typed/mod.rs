@@ -1,0 +1,28 @@
+//! From message tree to the values that rooms work with: declared once, decoded once, at load.
+//!
+//! [`message!`](crate::message) declares which fields of a message a room honours; a field that is set
+//! and not declared is an error, "not supported by Nuncio yet" (a warning when unsupported things are
+//! allowed). So nothing is ignored in silence. rustc's `dead_code` lint in turn reports a declared field
+//! that no code reads, provided that the field is not public beyond its crate.
+//!
+//! Decoding goes on after an error, so that all are found: it returns [`Refused`], which says nothing
+//! by itself, and the errors are in the [`Ctx`].
+
+mod context;
+mod fields;
+mod from_value;
+mod hidden;
+mod macros;
+mod scalars;
+mod support;
+#[cfg(test)]
+mod tests;
+mod wellknown;
+
+pub use context::{Ctx, Refused};
+pub use fields::{Declared, FieldTable, Fields, OneOf};
+pub use from_value::{FromValue, decode};
+#[doc(hidden)]
+pub use hidden::{__enum_absent, __enum_from_value, __message_of, __plain_name};
+pub use support::{EnumSupport, MessageSupport, SupportTable};
+pub use wellknown::{Any, Spanned};
