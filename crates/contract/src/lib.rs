@@ -5,6 +5,8 @@
 pub mod buffer;
 pub mod clock;
 pub mod error;
+pub mod formatter;
 pub mod headers;
 pub mod services;
 pub mod stats;
+pub mod stream_info;

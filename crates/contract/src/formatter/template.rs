@@ -1,0 +1,99 @@
+//! A text with commands, compiled to literals and operators.
+
+use super::FormatContext;
+use super::command::Command;
+use super::commands::{self, ExtensionCommands};
+use super::error::FormatError;
+use super::operator::Limited;
+
+/// A compiled text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Template {
+    pieces: Box<[Piece]>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Literal(Box<[u8]>),
+    Operator(Limited),
+}
+
+impl Template {
+    /// Compiles `text`; `%%` stands for `%`.
+    pub(super) fn compile(text: &str, extensions: ExtensionCommands) -> Result<Self, FormatError> {
+        let mut pieces = Vec::new();
+        let mut literal = Vec::new();
+        let mut at = 0;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let plain = rest.find('%').unwrap_or(rest.len());
+            literal.extend_from_slice(&rest.as_bytes()[..plain]);
+            at += plain;
+            let rest = &rest[plain..];
+            if rest.starts_with("%%") {
+                literal.push(b'%');
+                at += 2;
+            } else if !rest.is_empty() {
+                flush(&mut literal, &mut pieces);
+                let (command, length) = Command::read(rest).ok_or_else(|| unreadable(text, at))?;
+                pieces.push(Piece::Operator(commands::compile(&command, extensions)?));
+                at += length;
+            }
+        }
+        flush(&mut literal, &mut pieces);
+        Ok(Template {
+            pieces: pieces.into(),
+        })
+    }
+
+    /// A text that is taken as it is.
+    pub(super) fn literal(text: Vec<u8>) -> Self {
+        let mut pieces = Vec::new();
+        flush(&mut { text }, &mut pieces);
+        Template {
+            pieces: pieces.into(),
+        }
+    }
+
+    /// The operator, if the text is one command and nothing else.
+    pub(super) fn single_operator(&self) -> Option<&Limited> {
+        match &*self.pieces {
+            [Piece::Operator(operator)] => Some(operator),
+            _ => None,
+        }
+    }
+
+    /// The text, if there is no command in it.
+    pub(super) fn as_literal(&self) -> Option<&[u8]> {
+        match &*self.pieces {
+            [] => Some(b""),
+            [Piece::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Appends the text; what is missing is `-`, or nothing with `omit_empty`.
+    pub(super) fn append(&self, omit_empty: bool, context: &FormatContext<'_>, out: &mut Vec<u8>) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => out.extend_from_slice(text),
+                Piece::Operator(operator) => {
+                    if !operator.append_text(context, out) && !omit_empty {
+                        out.push(b'-');
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn flush(literal: &mut Vec<u8>, pieces: &mut Vec<Piece>) {
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(std::mem::take(literal).into()));
+    }
+}
+
+fn unreadable(text: &str, at: usize) -> FormatError {
+    FormatError::new(format!(
+        "Incorrect configuration: {text}. Couldn't find valid command at position {at}"
+    ))
+}

@@ -1,0 +1,360 @@
+//! Times as text: `%START_TIME(...)%` and its kin.
+//!
+//! A format is cut up once: `%s`, `%f`, `%3f`, `%*f`, `%E3S`, `%E*S`, `%E3f`, `%E*f` are Envoy's own (a
+//! number is the count of digits, `*` is "as many as needed"); the rest is strftime in the C locale, with
+//! GNU's flags and widths, and `%Ez`, `%E*z`, `%:z`, `%E4Y`, `%ET` besides. What is not a specifier prints as
+//! it stands. Without a format, times print as `2026-11-22T21:59:03.167Z`, local ones with their offset.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::civil::Civil;
+use super::error::FormatError;
+use super::number::append_u64;
+use super::strftime::{self, Specifier};
+
+/// A compiled time format.
+#[derive(Clone, Debug)]
+pub(super) struct TimeFormat {
+    parts: Box<[Part]>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Literal(Box<str>),
+    Specifier(Specifier),
+    EpochSeconds,
+    /// Digits of a second; `None` prints as many as needed.
+    Subsecond {
+        digits: Option<u8>,
+        dot: bool,
+    },
+}
+
+/// A time with its calendar date at an offset.
+pub(super) struct Moment {
+    /// The date there.
+    pub civil: Civil,
+    /// Seconds east of Greenwich.
+    pub offset_seconds: i32,
+    /// The zone's short name.
+    pub zone: &'static str,
+}
+
+impl TimeFormat {
+    /// Compiles `format`; an empty one gives Envoy's default.
+    pub(super) fn parse(format: &str) -> Result<Self, FormatError> {
+        if holds_newline(format) {
+            return Err(FormatError::new(
+                "Invalid header configuration. Format string contains newline.",
+            ));
+        }
+        let format = if format.is_empty() {
+            "%Y-%m-%dT%H:%M:%E3SZ"
+        } else {
+            format
+        };
+        let mut parts = Vec::new();
+        let mut rest = format;
+        while let Some((at, length, special)) = next_special(rest) {
+            parse_strftime(&rest[..at], &mut parts);
+            match special {
+                Special::Part(part) => parts.push(part),
+                Special::Seconds(digits) => {
+                    parts.push(Part::Specifier(Specifier::SECOND));
+                    parts.push(Part::Subsecond { digits, dot: true });
+                }
+            }
+            rest = &rest[at + length..];
+        }
+        parse_strftime(rest, &mut parts);
+        Ok(TimeFormat {
+            parts: parts.into(),
+        })
+    }
+
+    /// Appends `time` in UTC.
+    pub(super) fn append_utc(&self, time: SystemTime, out: &mut Vec<u8>) {
+        let (unix_seconds, nanoseconds) = split(time);
+        let civil = Civil::from_unix_seconds(unix_seconds);
+        let moment = Moment {
+            civil,
+            offset_seconds: 0,
+            zone: "UTC",
+        };
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Specifier(specifier) => specifier.append(&moment, out),
+                Part::EpochSeconds => append_i64(unix_seconds, out),
+                Part::Subsecond { digits, dot } => {
+                    append_subsecond(nanoseconds, *digits, *dot, out)
+                }
+            }
+        }
+    }
+}
+
+fn split(time: SystemTime) -> (i64, u32) {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => (
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            since.subsec_nanos(),
+        ),
+        Err(before) => {
+            let until = before.duration();
+            let seconds = i64::try_from(until.as_secs()).unwrap_or(i64::MAX);
+            match until.subsec_nanos() {
+                0 => (-seconds, 0),
+                nanoseconds => (-seconds - 1, 1_000_000_000 - nanoseconds),
+            }
+        }
+    }
+}
+
+pub(super) fn append_i64(number: i64, out: &mut Vec<u8>) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    append_u64(number.unsigned_abs(), out);
+}
+
+fn append_subsecond(nanoseconds: u32, digits: Option<u8>, dot: bool, out: &mut Vec<u8>) {
+    let mut text = [b'0'; 9];
+    let mut rest = nanoseconds;
+    for place in text.iter_mut().rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let needed = || {
+        text.iter()
+            .rposition(|digit| *digit != b'0')
+            .map_or(0, |at| at + 1)
+    };
+    let count = digits.map_or_else(needed, usize::from);
+    if dot {
+        if count == 0 {
+            return;
+        }
+        out.push(b'.');
+    }
+    let count = count.max(1);
+    out.extend_from_slice(&text[..count.min(9)]);
+    // Beyond nanoseconds there are only zeros.
+    out.resize(out.len() + count.saturating_sub(9), b'0');
+}
+
+enum Special {
+    Part(Part),
+    Seconds(Option<u8>),
+}
+
+/// Finds Envoy's own specifiers: `%[1-9*]?f`, `%s`, `%E[1-9*][Sf]`.
+fn next_special(format: &str) -> Option<(usize, usize, Special)> {
+    format.match_indices('%').find_map(|(at, _)| {
+        let (length, special) = special_at(format.as_bytes().get(at + 1..)?)?;
+        Some((at, length + 1, special))
+    })
+}
+
+fn special_at(text: &[u8]) -> Option<(usize, Special)> {
+    let digits = |byte: u8| match byte {
+        b'1'..=b'9' => Some(Some(byte - b'0')),
+        b'*' => Some(None),
+        _ => None,
+    };
+    let subsecond = |digits| Special::Part(Part::Subsecond { digits, dot: false });
+    match *text {
+        [b's', ..] => Some((1, Special::Part(Part::EpochSeconds))),
+        [b'f', ..] => Some((1, subsecond(Some(9)))),
+        [b'E', width, b'S', ..] => Some((3, Special::Seconds(digits(width)?))),
+        [b'E', width, b'f', ..] => Some((3, subsecond(digits(width)?))),
+        [width, b'f', ..] => Some((2, subsecond(digits(width)?))),
+        _ => None,
+    }
+}
+
+fn parse_strftime(format: &str, parts: &mut Vec<Part>) {
+    let mut literal = String::new();
+    let mut rest = format;
+    while let Some(at) = rest.find('%') {
+        literal.push_str(&rest[..at]);
+        let specifier = &rest[at..];
+        match strftime::read(specifier) {
+            Some((strftime::Read::Specifier(read), length)) => {
+                flush(&mut literal, parts);
+                parts.push(Part::Specifier(read));
+                rest = &specifier[length..];
+            }
+            Some((strftime::Read::Text(text), length)) => {
+                literal.push_str(text);
+                rest = &specifier[length..];
+            }
+            Some((strftime::Read::Seconds(digits), length)) => {
+                flush(&mut literal, parts);
+                parts.push(Part::Specifier(Specifier::SECOND));
+                if digits > 0 {
+                    parts.push(Part::Subsecond {
+                        digits: Some(digits),
+                        dot: true,
+                    });
+                }
+                rest = &specifier[length..];
+            }
+            Some((strftime::Read::Subsecond(digits), length)) => {
+                flush(&mut literal, parts);
+                parts.push(Part::Subsecond {
+                    digits: Some(digits),
+                    dot: false,
+                });
+                rest = &specifier[length..];
+            }
+            None => {
+                literal.push('%');
+                rest = &specifier[1..];
+            }
+        }
+    }
+    literal.push_str(rest);
+    flush(&mut literal, parts);
+}
+
+fn flush(literal: &mut String, parts: &mut Vec<Part>) {
+    if !literal.is_empty() {
+        parts.push(Part::Literal(std::mem::take(literal).into()));
+    }
+}
+
+/// Envoy refuses `%[-_0^#]*[1-9]*(E|O)?n`, which prints a newline.
+fn holds_newline(format: &str) -> bool {
+    format.match_indices('%').any(|(at, _)| {
+        let rest = format[at + 1..].trim_start_matches(['-', '_', '0', '^', '#']);
+        let rest = rest.trim_start_matches(|byte| ('1'..='9').contains(&byte));
+        rest.starts_with('n') || rest.starts_with("En") || rest.starts_with("On")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// 2026-11-22T22:00:02.340548Z, a Sunday.
+    fn text(format: &str) -> String {
+        let time = UNIX_EPOCH + Duration::new(1_795_384_802, 340_548_000);
+        let mut out = Vec::new();
+        TimeFormat::parse(format)
+            .expect("a good format")
+            .append_utc(time, &mut out);
+        String::from_utf8(out).expect("times are UTF-8")
+    }
+
+    #[test]
+    fn formats_print_as_on_the_oracle() {
+        for (format, expected) in [
+            ("", "2026-11-22T22:00:02.340Z"),
+            ("%Y-%m-%d %H:%M:%S", "2026-11-22 22:00:02"),
+            ("%s", "1795384802"),
+            ("%f", "340548000"),
+            ("%3f", "340"),
+            ("%1f", "3"),
+            ("%*f", "340548"),
+            ("%E3S", "02.340"),
+            ("%E*S", "02.340548"),
+            ("%E3f", "340"),
+            ("%E*f", "340548"),
+            ("%E4Y", "2026"),
+            ("%Ez", "+00:00"),
+            ("%E*z", "+00:00:00"),
+            ("%z", "+0000"),
+            ("%:z", "+00:00"),
+            ("%::z", "+00:00:00"),
+            ("%:::z", "+00"),
+            ("%Z", "UTC"),
+            ("%a %A %b %B %h", "Sun Sunday Nov November Nov"),
+            ("%c", "Sun Nov 22 22:00:02 2026"),
+            ("%C", "20"),
+            ("%D", "11/22/26"),
+            ("%e", "22"),
+            ("%F", "2026-11-22"),
+            ("%g %G", "26 2026"),
+            ("%I %l", "10 10"),
+            ("%j", "326"),
+            ("%k", "22"),
+            ("%p %P", "PM pm"),
+            ("%r", "10:00:02 PM"),
+            ("%R", "22:00"),
+            ("%s.%3f", "1795384802.340"),
+            ("%T", "22:00:02"),
+            ("%u %w", "7 0"),
+            ("%U %V %W", "47 47 46"),
+            ("%x", "11/22/26"),
+            ("%X", "22:00:02"),
+            ("%y", "26"),
+            ("%E", "%E"),
+            ("%Ed", "%Ed"),
+            ("%Od", "22"),
+            ("%q", "%q"),
+            ("%1", "%1"),
+            ("%-d", "22"),
+            ("%_d", "22"),
+            ("%^a", "SUN"),
+            ("%#Z", "utc"),
+            ("%10Y", "0000002026"),
+            ("%ES", "%ES"),
+            ("%E0S", "02"),
+            ("%E15S", "02.340548000000000"),
+            ("%E10f", "3405480000"),
+            ("%0f", "%0f"),
+            ("%i", "%i"),
+            ("%L", "%L"),
+            ("%t", "\t"),
+            ("%+", "%+"),
+            ("%v", "%v"),
+            ("%EY", "2026"),
+            ("%Ey", "26"),
+            ("%OS", "02"),
+            ("%ET", "T"),
+            ("%E3", "%E3"),
+            ("%E*", "%E*"),
+            ("%é", "%é"),
+            ("abc", "abc"),
+            ("%e%e", "2222"),
+            ("%E4", "%E4"),
+            ("%Ec", "Sun Nov 22 22:00:02 2026"),
+            ("%OH", "22"),
+        ] {
+            assert_eq!(text(format), expected, "{format}");
+        }
+    }
+
+    #[test]
+    fn whole_seconds_need_no_digits() {
+        let mut out = Vec::new();
+        TimeFormat::parse("%E*S|%E*f|%*f|%3f")
+            .expect("a good format")
+            .append_utc(UNIX_EPOCH, &mut out);
+        assert_eq!(out, b"00|0|0|000");
+    }
+
+    #[test]
+    fn a_format_that_prints_a_newline_is_refused_with_envoys_text() {
+        for format in ["%Y%n", "%-5n", "%En"] {
+            assert_eq!(
+                TimeFormat::parse(format).expect_err("refused").to_string(),
+                "Invalid header configuration. Format string contains newline."
+            );
+        }
+        assert!(TimeFormat::parse("%E9n").is_ok());
+    }
+
+    #[test]
+    fn times_before_1970_count_backwards() {
+        let mut out = Vec::new();
+        let time = UNIX_EPOCH - Duration::from_millis(1);
+        TimeFormat::parse("")
+            .expect("a good format")
+            .append_utc(time, &mut out);
+        assert_eq!(out, b"1969-12-31T23:59:59.999Z");
+    }
+}

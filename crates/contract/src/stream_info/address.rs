@@ -1,0 +1,48 @@
+//! The address of a peer or of a socket of our own, as logs and headers show it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// An address. Cheap to copy: the rare kinds are shared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// IPv4 or IPv6 with a port.
+    Ip(SocketAddr),
+    /// A Unix domain socket's path; an abstract one begins with `@`.
+    Pipe(Arc<str>),
+    /// A listener inside the process.
+    Internal(Arc<InternalAddress>),
+}
+
+/// The address of an internal listener.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InternalAddress {
+    /// The listener's name.
+    pub listener: Box<str>,
+    /// The endpoint behind it; may be empty.
+    pub endpoint_id: Box<str>,
+}
+
+impl Address {
+    /// The IP address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Address::Ip(address) => Some(address.ip()),
+            _ => None,
+        }
+    }
+
+    /// The port, if it is an IP address.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Address::Ip(address) => Some(address.port()),
+            _ => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Address::Ip(address)
+    }
+}

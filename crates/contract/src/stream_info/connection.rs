@@ -1,0 +1,58 @@
+//! The downstream connection that carries a stream; made once a connection and shared by its streams.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::metadata::Metadata;
+use super::{Address, TlsInfo};
+
+/// A downstream connection.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionInfo {
+    /// `%CONNECTION_ID%`: unique in the process while it runs.
+    pub id: u64,
+    /// When it was accepted.
+    pub begin: Option<Instant>,
+    /// When the TLS handshake was done.
+    pub handshake_complete: Option<Instant>,
+    /// The peer's address on the socket.
+    pub direct_remote_address: Option<Address>,
+    /// The peer's address: of the PROXY protocol or the socket's.
+    pub remote_address: Option<Address>,
+    /// Our address on the socket.
+    pub direct_local_address: Option<Address>,
+    /// Our address, restored by the original-destination filter, or the socket's.
+    pub local_address: Option<Address>,
+    /// The name that the client asked for by SNI; empty for none.
+    pub requested_server_name: Box<str>,
+    /// TLS, if the connection has it.
+    pub tls: Option<Box<TlsInfo>>,
+    /// JA3 of the client's hello; empty for none.
+    pub ja3_hash: Box<str>,
+    /// JA4 of the client's hello; empty for none.
+    pub ja4_hash: Box<str>,
+    /// Why the transport failed; empty if it did not.
+    pub transport_failure_reason: Box<str>,
+    /// The listener that accepted it.
+    pub listener: Option<Arc<ListenerDescription>>,
+    /// The filter chain that serves it.
+    pub filter_chain: Option<Arc<FilterChainDescription>>,
+}
+
+/// What is logged of a listener.
+#[derive(Clone, Debug, Default)]
+pub struct ListenerDescription {
+    /// Its name; may be empty.
+    pub name: Box<str>,
+    /// Its metadata.
+    pub metadata: Metadata,
+}
+
+/// What is logged of a filter chain.
+#[derive(Clone, Debug, Default)]
+pub struct FilterChainDescription {
+    /// Its name; may be empty.
+    pub name: Box<str>,
+    /// Its metadata.
+    pub metadata: Metadata,
+}

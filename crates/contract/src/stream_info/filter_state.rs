@@ -1,0 +1,66 @@
+//! Filter state: objects that filters leave for each other on a stream or a connection, by name.
+//!
+//! Follows Envoy's `FilterState` in what it holds; read-only and mutable objects are told apart by who has a
+//! mutable borrow, so there is no flag for it.
+
+use std::any::Any;
+use std::fmt;
+
+/// An object of a filter.
+pub trait FilterStateObject: Any + Send + Sync {
+    /// The object as a value of its own type.
+    fn as_any(&self) -> &dyn Any;
+
+    /// The object as text, for `%FILTER_STATE(key:PLAIN)%`, matchers and hashing.
+    fn serialize_as_string(&self) -> Option<String> {
+        None
+    }
+
+    /// The object as JSON, for `%FILTER_STATE(key:TYPED)%`.
+    fn serialize_as_json(&self) -> Option<String> {
+        None
+    }
+
+    /// A field of the object, for `%FILTER_STATE(key:FIELD:name)%`.
+    fn field(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+/// Objects by name; few, so a list.
+#[derive(Default)]
+pub struct FilterState {
+    objects: Vec<(Box<str>, Box<dyn FilterStateObject>)>,
+}
+
+impl FilterState {
+    /// The object `name`.
+    pub fn get(&self, name: &str) -> Option<&dyn FilterStateObject> {
+        self.objects
+            .iter()
+            .find(|(key, _)| **key == *name)
+            .map(|(_, object)| &**object)
+    }
+
+    /// The object `name`, if it has the type `T`.
+    pub fn get_as<T: 'static>(&self, name: &str) -> Option<&T> {
+        self.get(name)?.as_any().downcast_ref()
+    }
+
+    /// Sets an object, replacing one of the same name.
+    pub fn set(&mut self, name: &str, object: Box<dyn FilterStateObject>) {
+        match self.objects.iter_mut().find(|(key, _)| **key == *name) {
+            Some((_, place)) => *place = object,
+            None => self.objects.push((name.into(), object)),
+        }
+    }
+}
+
+impl fmt::Debug for FilterState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_list()
+            .entries(self.objects.iter().map(|(name, _)| name))
+            .finish()
+    }
+}

@@ -1,0 +1,328 @@
+//! Stream info: everything that access logs, header formatters and log filters may ask about a stream.
+//!
+//! The engine fills plain fields while the stream lives. What belongs to the connection is made once and
+//! shared ([`ConnectionInfo`]); what is rare is allocated when it is first set. [`StreamInfo::reset`] makes
+//! the value ready for the next request of a keep-alive connection without giving memory back, so that a
+//! common request costs no allocation here.
+//!
+//! Follows Envoy's `StreamInfo` in meaning; what has no data behind it yet keeps its empty value.
+
+mod address;
+mod connection;
+mod filter_state;
+pub mod metadata;
+mod response_flags;
+mod timing;
+mod tls;
+mod upstream;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+pub use address::{Address, InternalAddress};
+pub use connection::{ConnectionInfo, FilterChainDescription, ListenerDescription};
+pub use filter_state::{FilterState, FilterStateObject};
+pub use metadata::Metadata;
+pub use response_flags::ResponseFlags;
+pub use timing::{BytesMeter, DownstreamTiming, UpstreamTiming};
+pub use tls::{CertificateInfo, PeerCertificateInfo, TlsInfo};
+pub use upstream::{ClusterDescription, HostDescription, UpstreamInfo};
+
+/// The protocol of one side of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+    /// HTTP/2
+    Http2,
+    /// HTTP/3
+    Http3,
+}
+
+impl Protocol {
+    /// As `%PROTOCOL%` shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Http10 => "HTTP/1.0",
+            Protocol::Http11 => "HTTP/1.1",
+            Protocol::Http2 => "HTTP/2",
+            Protocol::Http3 => "HTTP/3",
+        }
+    }
+}
+
+/// How a connection was seen to close.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CloseType {
+    /// In order, or not at all.
+    #[default]
+    Normal,
+    /// This side reset it.
+    LocalReset,
+    /// The peer reset it.
+    RemoteReset,
+}
+
+impl CloseType {
+    /// As `%DOWNSTREAM_DETECTED_CLOSE_TYPE%` shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CloseType::Normal => "Normal",
+            CloseType::LocalReset => "LocalReset",
+            CloseType::RemoteReset => "RemoteReset",
+        }
+    }
+}
+
+/// Why a request is traced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TraceReason {
+    /// It is not.
+    #[default]
+    NotTraceable,
+    /// It is a health check, which is never traced.
+    HealthCheck,
+    /// Sampled.
+    Sampling,
+    /// The service asked for it by `x-envoy-force-trace`.
+    ServiceForced,
+    /// The client asked for it by `x-client-trace-id`.
+    ClientForced,
+}
+
+/// The ids of the active trace and span.
+#[derive(Clone, Debug, Default)]
+pub struct TraceIds {
+    /// `%TRACE_ID%`; empty for none.
+    pub trace_id: Box<str>,
+    /// `%SPAN_ID%`; empty for none.
+    pub span_id: Box<str>,
+}
+
+/// A stream, as far as others may know it.
+#[derive(Debug)]
+pub struct StreamInfo {
+    /// The connection that carries it.
+    pub connection: Arc<ConnectionInfo>,
+    /// When its first byte came, on the wall clock.
+    pub start_time: SystemTime,
+    /// When its first byte came, on the worker's clock.
+    pub start: Instant,
+    /// When it was over; `None` while it lives.
+    pub end: Option<Instant>,
+    /// The protocol that the client speaks; `None` for plain TCP or an unreadable request.
+    pub protocol: Option<Protocol>,
+    /// When the client's bytes came and went.
+    pub downstream_timing: DownstreamTiming,
+    /// Bytes on the client's wire.
+    pub downstream_bytes: BytesMeter,
+    /// The client's address when it is not the connection's (`x-forwarded-for`, other detection).
+    pub remote_address: Option<Address>,
+    /// How the client's connection closed.
+    pub downstream_detected_close_type: CloseType,
+    /// Why this side closed the client's connection; empty if it did not.
+    pub downstream_local_close_reason: Cow<'static, str>,
+
+    /// The status sent to the client; `None` before there is one.
+    pub response_code: Option<u16>,
+    /// `%RESPONSE_CODE_DETAILS%`.
+    pub response_code_details: Option<Cow<'static, str>>,
+    /// Why the connection was ended, set on L4 policy only.
+    pub connection_termination_details: Option<Cow<'static, str>>,
+    /// What happened to the stream.
+    pub response_flags: ResponseFlags,
+    /// Flags that filters added by name, joined by commas.
+    pub custom_flags: String,
+    /// Body bytes received from the client.
+    pub bytes_received: u64,
+    /// Body bytes sent to the client.
+    pub bytes_sent: u64,
+
+    /// The route's name; `None` when it has none.
+    pub route_name: Option<Arc<str>>,
+    /// The virtual cluster's name.
+    pub virtual_cluster_name: Option<Arc<str>>,
+    /// The route's metadata; `None` when it has none.
+    pub route_metadata: Option<Arc<Metadata>>,
+    /// The virtual host's metadata; `None` when it has none.
+    pub virtual_host_metadata: Option<Arc<Metadata>>,
+    /// The cluster that the route chose.
+    pub upstream_cluster: Option<Arc<ClusterDescription>>,
+    /// The upstream side.
+    pub upstream: UpstreamInfo,
+    /// How often the request was sent or tried to be sent upstream.
+    pub attempt_count: Option<u32>,
+
+    /// Whether the request is a health check, as the health check filter says.
+    pub health_check: bool,
+    /// Whether the request is a shadow of another.
+    pub is_shadow: bool,
+    /// Whether and why the request is traced.
+    pub trace_reason: TraceReason,
+    /// The active span.
+    pub trace: Option<Box<TraceIds>>,
+    /// The id of a stream that has no `x-request-id`, such as a TCP session.
+    pub stream_id: Option<Box<str>>,
+
+    dynamic_metadata: Option<Box<Metadata>>,
+    filter_state: Option<Box<FilterState>>,
+}
+
+impl StreamInfo {
+    /// A stream that begins now. Allocates nothing.
+    pub fn new(connection: Arc<ConnectionInfo>, start_time: SystemTime, start: Instant) -> Self {
+        StreamInfo {
+            connection,
+            start_time,
+            start,
+            end: None,
+            protocol: None,
+            downstream_timing: DownstreamTiming::default(),
+            downstream_bytes: BytesMeter::default(),
+            remote_address: None,
+            downstream_detected_close_type: CloseType::Normal,
+            downstream_local_close_reason: Cow::Borrowed(""),
+            response_code: None,
+            response_code_details: None,
+            connection_termination_details: None,
+            response_flags: ResponseFlags::NONE,
+            custom_flags: String::new(),
+            bytes_received: 0,
+            bytes_sent: 0,
+            route_name: None,
+            virtual_cluster_name: None,
+            route_metadata: None,
+            virtual_host_metadata: None,
+            upstream_cluster: None,
+            upstream: UpstreamInfo::default(),
+            attempt_count: None,
+            health_check: false,
+            is_shadow: false,
+            trace_reason: TraceReason::NotTraceable,
+            trace: None,
+            stream_id: None,
+            dynamic_metadata: None,
+            filter_state: None,
+        }
+    }
+
+    /// Makes the value ready for the connection's next stream; lists keep their memory.
+    pub fn reset(&mut self, start_time: SystemTime, start: Instant) {
+        let mut custom_flags = std::mem::take(&mut self.custom_flags);
+        custom_flags.clear();
+        let mut upstream = std::mem::take(&mut self.upstream);
+        upstream.reset();
+        let connection = Arc::clone(&self.connection);
+        *self = StreamInfo {
+            custom_flags,
+            upstream,
+            ..StreamInfo::new(connection, start_time, start)
+        };
+    }
+
+    /// The client's address: the detected one, or the connection's.
+    pub fn downstream_remote_address(&self) -> Option<&Address> {
+        self.remote_address
+            .as_ref()
+            .or(self.connection.remote_address.as_ref())
+    }
+
+    /// How long the stream has lived; until its end, or until `now` while it lives.
+    pub fn duration(&self, now: Instant) -> Duration {
+        self.end
+            .unwrap_or(now)
+            .saturating_duration_since(self.start)
+    }
+
+    /// Sets the status with its details.
+    pub fn set_response(&mut self, code: u16, details: impl Into<Cow<'static, str>>) {
+        self.response_code = Some(code);
+        self.response_code_details = Some(details.into());
+    }
+
+    /// Adds response flags.
+    pub fn add_flags(&mut self, flags: ResponseFlags) {
+        self.response_flags |= flags;
+    }
+
+    /// Adds a flag of a filter's own, shown by `%CUSTOM_FLAGS%`.
+    pub fn add_custom_flag(&mut self, flag: &str) {
+        if !self.custom_flags.is_empty() {
+            self.custom_flags.push(',');
+        }
+        self.custom_flags.push_str(flag);
+    }
+
+    /// The dynamic metadata, if any filter set some.
+    pub fn dynamic_metadata(&self) -> Option<&Metadata> {
+        self.dynamic_metadata.as_deref()
+    }
+
+    /// The dynamic metadata, to be changed.
+    pub fn dynamic_metadata_mut(&mut self) -> &mut Metadata {
+        self.dynamic_metadata.get_or_insert_default()
+    }
+
+    /// The filter state, if any filter set some.
+    pub fn filter_state(&self) -> Option<&FilterState> {
+        self.filter_state.as_deref()
+    }
+
+    /// The filter state, to be changed.
+    pub fn filter_state_mut(&mut self) -> &mut FilterState {
+        self.filter_state.get_or_insert_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_stream_knows_nothing_of_the_one_before_but_keeps_its_connection_and_memory() {
+        let connection = Arc::new(ConnectionInfo {
+            id: 7,
+            ..ConnectionInfo::default()
+        });
+        let begin = Instant::now();
+        let mut info = StreamInfo::new(connection, SystemTime::UNIX_EPOCH, begin);
+        info.set_response(503, "no_healthy_upstream");
+        info.add_flags(ResponseFlags::NO_HEALTHY_UPSTREAM);
+        info.add_custom_flag("A");
+        info.add_custom_flag("B");
+        assert_eq!(info.custom_flags, "A,B");
+        info.dynamic_metadata_mut()
+            .merge("ns", metadata::Struct::default());
+        info.upstream.add_attempted_connection(3);
+        let kept = info.upstream.connection_ids_attempted.capacity();
+
+        let later = begin + Duration::from_secs(1);
+        info.reset(SystemTime::UNIX_EPOCH, later);
+        assert_eq!(info.connection.id, 7);
+        assert_eq!(info.start, later);
+        assert_eq!(info.response_code, None);
+        assert!(info.response_flags.is_empty());
+        assert!(info.custom_flags.is_empty());
+        assert!(info.dynamic_metadata().is_none());
+        assert!(info.upstream.connection_ids_attempted.is_empty());
+        assert_eq!(info.upstream.connection_ids_attempted.capacity(), kept);
+    }
+
+    #[test]
+    fn the_duration_runs_until_the_end_is_set() {
+        let begin = Instant::now();
+        let mut info = StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, begin);
+        assert_eq!(
+            info.duration(begin + Duration::from_millis(5)).as_millis(),
+            5
+        );
+        info.end = Some(begin + Duration::from_millis(2));
+        assert_eq!(
+            info.duration(begin + Duration::from_millis(5)).as_millis(),
+            2
+        );
+    }
+}

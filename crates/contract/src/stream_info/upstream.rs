@@ -1,0 +1,92 @@
+//! The upstream side of a stream: which cluster and host served it, over which connection.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::metadata::Metadata;
+use super::{Address, BytesMeter, CloseType, FilterState, Protocol, TlsInfo, UpstreamTiming};
+
+/// What is logged of a cluster. A worker best holds an `Arc` of its own, so that no cache line is shared.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterDescription {
+    /// The cluster's name.
+    pub name: Box<str>,
+    /// `alt_stat_name`, or the name.
+    pub observability_name: Box<str>,
+    /// The cluster's metadata.
+    pub metadata: Metadata,
+}
+
+/// What is logged of a host. A worker best holds an `Arc` of its own.
+#[derive(Clone, Debug)]
+pub struct HostDescription {
+    /// Its address.
+    pub address: Address,
+    /// Its name, possibly with a port; empty if it has none.
+    pub hostname: Box<str>,
+    /// Its metadata.
+    pub metadata: Metadata,
+}
+
+/// The upstream side of a stream.
+#[derive(Debug, Default)]
+pub struct UpstreamInfo {
+    /// The hosts tried, in order; the last one is the current host.
+    pub hosts_attempted: Vec<Arc<HostDescription>>,
+    /// The ids of the connections tried, in order.
+    pub connection_ids_attempted: Vec<u64>,
+    /// Our end of the upstream connection.
+    pub local_address: Option<Address>,
+    /// The other end of the upstream connection.
+    pub remote_address: Option<Address>,
+    /// The protocol spoken upstream.
+    pub protocol: Option<Protocol>,
+    /// TLS of the upstream connection.
+    pub tls: Option<Arc<TlsInfo>>,
+    /// Why the transport failed; empty if it did not.
+    pub transport_failure_reason: Cow<'static, str>,
+    /// How the connection closed.
+    pub detected_close_type: CloseType,
+    /// Why this side closed it; empty if it did not.
+    pub local_close_reason: Cow<'static, str>,
+    /// When bytes came and went.
+    pub timing: UpstreamTiming,
+    /// Filter state of the upstream connection.
+    pub filter_state: Option<Arc<FilterState>>,
+    /// Bytes on the upstream wire.
+    pub bytes: BytesMeter,
+    /// Whether the router got so far that there is an upstream side at all.
+    pub is_set: bool,
+}
+
+impl UpstreamInfo {
+    /// The host of the last attempt.
+    pub fn host(&self) -> Option<&Arc<HostDescription>> {
+        self.hosts_attempted.last()
+    }
+
+    /// Notes an attempt at `host`.
+    pub fn add_attempted_host(&mut self, host: Arc<HostDescription>) {
+        self.is_set = true;
+        self.hosts_attempted.push(host);
+    }
+
+    /// Notes the connection that an attempt got.
+    pub fn add_attempted_connection(&mut self, id: u64) {
+        self.is_set = true;
+        self.connection_ids_attempted.push(id);
+    }
+
+    /// Forgets everything; the lists keep their memory.
+    pub fn reset(&mut self) {
+        let mut hosts_attempted = std::mem::take(&mut self.hosts_attempted);
+        let mut connection_ids_attempted = std::mem::take(&mut self.connection_ids_attempted);
+        hosts_attempted.clear();
+        connection_ids_attempted.clear();
+        *self = UpstreamInfo {
+            hosts_attempted,
+            connection_ids_attempted,
+            ..UpstreamInfo::default()
+        };
+    }
+}
