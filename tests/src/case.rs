@@ -118,6 +118,8 @@ pub enum UpstreamStep {
 pub enum UpstreamWord {
     /// Read the request's body here rather than before the first step.
     ReadBody,
+    /// Don't read the request's body at all.
+    Early,
     /// Wait until the proxy closes.
     AwaitClose,
     /// Close.

@@ -11,7 +11,7 @@ use crate::case::{ClientStep, ClientWord, Exchange, Expect, ExpectWord};
 use crate::setup::Setup;
 
 /// A proxy that has nothing to say for so long is taken to have said everything.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What the client got.
 #[derive(Default)]

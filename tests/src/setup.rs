@@ -205,6 +205,7 @@ fn step(step: &UpstreamStep) -> Step {
         UpstreamStep::Send { send } => Step::Send(from_text(send)),
         UpstreamStep::Fill { fill } => Step::Send(vec![b'a'; *fill]),
         UpstreamStep::Word(UpstreamWord::ReadBody) => Step::ReadBody,
+        UpstreamStep::Word(UpstreamWord::Early) => Step::Early,
         UpstreamStep::Word(UpstreamWord::AwaitClose) => Step::AwaitClose,
         UpstreamStep::Word(UpstreamWord::Close) => Step::Close,
         UpstreamStep::Word(UpstreamWord::Reset) => Step::Reset,

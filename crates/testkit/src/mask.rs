@@ -1,10 +1,11 @@
 //! Hides what changes from run to run, so that two runs can be compared as text.
 //!
-//! Always masked: ports that the test knows (each becomes its name), UUIDs, timestamps, the `date`
-//! header's value and `x-envoy-upstream-service-time`'s. A test adds patterns of its own: each
+//! Always masked: this machine's own address (`{machine}`), ports that the test knows (each becomes its name), UUIDs, timestamps, the `date`
+//! header's value from 2025 on (an older one is the test's own) and `x-envoy-upstream-service-time`'s. A test adds patterns of its own: each
 //! capture group of one is replaced by `#`.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use regex::Regex;
 
@@ -14,6 +15,7 @@ pub struct Masks {
     built_in: Vec<(Regex, &'static str)>,
     patterns: Vec<Regex>,
     port_like: Regex,
+    machine: Option<String>,
 }
 
 impl Default for Masks {
@@ -38,7 +40,7 @@ impl Masks {
             ),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "<time>"),
             (
-                r"(?m)^(?P<name> *(?i:date)): (Mon|Tue|Wed|Thu|Fri|Sat|Sun), .* GMT$",
+                r"(?m)^(?P<name> *(?i:date)): (Mon|Tue|Wed|Thu|Fri|Sat|Sun), .. ... 20(2[5-9]|[3-9]\d) .* GMT$",
                 "$name: <date>",
             ),
             (
@@ -52,6 +54,7 @@ impl Masks {
             built_in: built_in.into(),
             patterns: Vec::new(),
             port_like: Regex::new(r"\d+").expect("a constant pattern"),
+            machine: own_address(),
         }
     }
 
@@ -75,6 +78,9 @@ impl Masks {
         let mut masked = text.to_owned();
         for (regex, with) in &self.built_in {
             masked = regex.replace_all(&masked, *with).into_owned();
+        }
+        if let Some(address) = &self.machine {
+            masked = masked.replace(address, "{machine}");
         }
         masked = self
             .port_like
@@ -115,6 +121,15 @@ impl Masks {
     }
 }
 
+/// The address that this machine would send from. No packet leaves: connecting a UDP socket only
+/// chooses a route.
+fn own_address() -> Option<String> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(198, 51, 100, 1), 9)).ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback()).then(|| address.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +139,7 @@ mod tests {
         let mut masks = Masks::new();
         masks.port(12_345, "{main}");
         masks.pattern(r"took=(\d+)ms").expect("a pattern");
-        let text = "date: Mon, 01 Jan 2024 00:00:00 GMT\nhost: a:12345\ntook=17ms 123456\n\
+        let text = "date: Mon, 01 Jan 2029 00:00:00 GMT\nhost: a:12345\ntook=17ms 123456\n\
                     x-request-id: 0f2b1f0e-5e1e-4a0b-9f65-3e2a6a2f1f00";
         let masked = "date: <date>\nhost: a:{main}\ntook=#ms 123456\nx-request-id: <uuid>";
         assert_eq!(masks.apply(text), masked);

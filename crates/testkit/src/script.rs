@@ -5,8 +5,10 @@
 pub enum Step {
     /// Writes these bytes.
     Send(Vec<u8>),
-    /// Reads the request's body. Scripts that don't say otherwise begin with it.
+    /// Reads the request's body. Scripts that have neither this nor [`Step::Early`] begin with it.
     ReadBody,
+    /// Does nothing but say that the body is not read first.
+    Early,
     /// Waits until the proxy closes the connection; what it sends meanwhile is dropped.
     AwaitClose,
     /// Closes in an orderly way.

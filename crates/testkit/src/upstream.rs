@@ -268,7 +268,7 @@ fn serve(shared: &Shared, connection: usize, hello: &Option<Hello>, wire: Wire) 
 /// Plays the steps; returns the message with its body and whether the connection is still of use.
 fn play(reader: &mut Reader<Wire>, mut message: Message, steps: Vec<Step>) -> (Message, bool) {
     let mut steps = steps;
-    if !steps.contains(&Step::ReadBody) {
+    if !steps.iter().any(|step| matches!(step, Step::ReadBody | Step::Early)) {
         steps.insert(0, Step::ReadBody);
     }
     let mut open = true;
@@ -279,6 +279,7 @@ fn play(reader: &mut Reader<Wire>, mut message: Message, steps: Vec<Step>) -> (M
                 open = message.cut_short.is_none();
             }
             Step::Send(bytes) => open = reader.stream_mut().write_all(&bytes).is_ok(),
+            Step::Early => {}
             Step::AwaitClose => {
                 let _ = reader.read_rest();
                 open = false;
