@@ -261,3 +261,61 @@ pub(crate) fn count_closed(connections: &[std::net::TcpStream]) -> usize {
     };
     connections.iter().filter(is_closed).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin;
+
+    fn plan(target: SocketAddr, script: Script) -> LoadPlan {
+        LoadPlan {
+            target,
+            connections: 4,
+            script,
+            rate: None,
+            limit: Some(40),
+        }
+    }
+
+    #[test]
+    fn every_load_gets_the_origins_answers() {
+        let target = origin::start(0).unwrap();
+        for script in [Script::get(), Script::post(), Script::large()] {
+            let load = RunningLoad::start(plan(target, script)).unwrap();
+            load.record(true);
+            let summary = load.join().unwrap();
+            assert_eq!(summary.failures, Vec::<String>::new());
+            assert!(summary.completed >= 40);
+        }
+    }
+
+    #[test]
+    fn a_load_that_nobody_answers_says_so() {
+        let target = SocketAddr::from(([127, 0, 0, 1], crate::machine::free_port().unwrap()));
+        let summary = RunningLoad::start(plan(target, Script::get()))
+            .unwrap()
+            .join();
+        let summary = summary.unwrap();
+        assert_eq!(summary.completed, 0);
+        assert!(summary.failures[0].contains("refused"));
+    }
+
+    #[test]
+    fn idle_connections_stay_open_and_closed_ones_are_counted() {
+        let target = origin::start(0).unwrap();
+        let open = open_idle_connections(target, 3).unwrap();
+        assert_eq!(count_closed(&open), 0);
+        open[0].shutdown(std::net::Shutdown::Both).unwrap();
+        assert_eq!(count_closed(&open), 1);
+    }
+
+    #[test]
+    fn a_paced_connection_that_is_late_counts_from_when_it_was_due() {
+        let mut pace = Pace::new(1000, 1, 0);
+        let due = pace.due;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        assert_eq!(runtime.block_on(pace.next()), due);
+    }
+}

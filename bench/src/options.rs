@@ -33,7 +33,7 @@ pub(crate) enum Command {
 /// Options of the comparison.
 #[derive(Args)]
 pub(crate) struct CompareOptions {
-    /// Fewer and shorter rounds, and no instruction counts: under a minute.
+    /// Fewer and shorter rounds, and no instruction counts: about a minute.
     #[arg(long)]
     pub(crate) quick: bool,
     #[command(flatten)]
@@ -48,10 +48,10 @@ pub(crate) struct CompareOptions {
     /// The measurements to take; all of them when not given.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<Section>,
-    /// Interleaved rounds [default: 5, quick: 3].
+    /// Interleaved rounds [default: 7, quick: 3].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=50))]
     pub(crate) rounds: Option<u32>,
-    /// Milliseconds of each measured window [default: 1500, quick: 1000].
+    /// Milliseconds of each measured window [default: 1000, quick: 700].
     #[arg(long, value_parser = clap::value_parser!(u64).range(200..=30_000))]
     pub(crate) window_ms: Option<u64>,
     /// Idle connections to open for the memory of one.
@@ -168,12 +168,12 @@ impl CompareOptions {
 
     /// How many interleaved rounds to run.
     pub(crate) fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 3 } else { 5 })
+        self.rounds.unwrap_or(if self.quick { 3 } else { 7 })
     }
 
     /// How long each measured window is.
     pub(crate) fn window(&self) -> std::time::Duration {
-        let default_ms = if self.quick { 1000 } else { 1500 };
+        let default_ms = if self.quick { 700 } else { 1000 };
         std::time::Duration::from_millis(self.window_ms.unwrap_or(default_ms))
     }
 }

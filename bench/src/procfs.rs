@@ -1,8 +1,8 @@
 //! What the kernel says about the processes of a group: CPU time and memory.
 //!
-//! CPU time is user and system time of every process of the group, as in proc(5); a process that
-//! has ended no longer counts, which no proxy here does while it is measured. Memory is the sum
-//! of RSS and of PSS, so RSS counts a page shared by two workers twice and PSS once.
+//! CPU time is user and system time of every process of the group; what has ended no longer
+//! counts, and no proxy here ends a worker while it is measured. Memory is the sum of RSS and of
+//! PSS, so RSS counts a page shared by two workers twice and PSS once.
 
 use std::fs;
 use std::io;
@@ -40,8 +40,25 @@ pub(crate) fn cpu_seconds(group: i32) -> io::Result<f64> {
     if stats.is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let ticks: u64 = stats.iter().map(|(_, stat)| stat.cpu_ticks).sum();
-    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    let of_process = |(pid, stat): (u32, Stat)| {
+        let ticks_a_second = rustix::param::clock_ticks_per_second() as f64;
+        scheduled_seconds(pid).unwrap_or(stat.cpu_ticks as f64 / ticks_a_second)
+    };
+    Ok(stats.into_iter().map(of_process).sum())
+}
+
+/// The same time of one process, in nanoseconds in place of ticks of 10 ms, by its threads.
+fn scheduled_seconds(pid: u32) -> io::Result<f64> {
+    let mut nanoseconds: u64 = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += text
+            .split_whitespace()
+            .next()
+            .and_then(|field| field.parse::<u64>().ok())
+            .ok_or(io::ErrorKind::InvalidData)?;
+    }
+    Ok(nanoseconds as f64 / 1e9)
 }
 
 /// Memory of the group.

@@ -1,7 +1,8 @@
 //! Requests per CPU-second of the proxy, and latency.
 //!
-//! In each round every proxy is started anew, in an order that moves on by one each round, and
-//! gets every load once. CPU time is the difference around the window, so that start and warm-up
+//! In each round every proxy is started anew; then each load goes to one after another, in an
+//! order that moves on by one each round, so that figures that are compared lie seconds apart.
+//! The proxies that wait share the core but do nothing on it. CPU time is the difference around the window, so that start and warm-up
 //! do not count. Per CPU-second, because neither the load generator nor a neighbour of this
 //! machine then limits the figure.
 
@@ -12,7 +13,7 @@ use super::Bench;
 use crate::exchange::Script;
 use crate::load::{LoadPlan, RunningLoad};
 use crate::options::{CompareOptions, Section};
-use crate::proxies::Proxy;
+use crate::proxies::Kind;
 use crate::running::{Running, StartPlan};
 use crate::samples::{self, LoadMetrics, Samples};
 use crate::statistics::percentile;
@@ -68,28 +69,26 @@ pub(crate) fn run(bench: &mut Bench, options: &CompareOptions) {
     }
     for round in 0..options.rounds() {
         eprintln!("round {} of {}", round + 1, options.rounds());
-        let count = bench.proxies.len();
-        for index in 0..count {
-            let turn = (index + round as usize) % count;
-            let Some(proxy) = bench.proxies.get(turn) else {
-                continue;
-            };
-            match Running::start(&bench.site, &StartPlan::small(proxy, 1)) {
-                Ok(running) => {
-                    for load in &loads {
-                        let window = options.window();
-                        let samples = &mut bench.samples;
-                        if let Err(error) = measure(samples, proxy, &running, load, round, window) {
-                            Bench::note(
-                                samples,
-                                proxy.kind,
-                                load.metrics.per_cpu_second.key,
-                                error,
-                            );
-                        }
-                    }
-                }
-                Err(error) => bench.samples.note(error),
+        run_round(bench, &loads, round, options.window());
+    }
+}
+
+fn run_round(bench: &mut Bench, loads: &[&Load], round: u32, window: Duration) {
+    let mut started = Vec::new();
+    for proxy in &bench.proxies {
+        match Running::start(&bench.site, &StartPlan::small(proxy, 1)) {
+            Ok(running) => started.push((proxy.kind, running)),
+            Err(error) => bench.samples.note(error),
+        }
+    }
+    if let Some(first) = (round as usize).checked_rem(started.len()) {
+        started.rotate_left(first);
+    }
+    for load in loads {
+        for (kind, running) in &started {
+            if let Err(error) = measure(&mut bench.samples, *kind, running, load, round, window) {
+                let key = load.metrics.per_cpu_second.key;
+                Bench::note(&mut bench.samples, *kind, key, error);
             }
         }
     }
@@ -97,7 +96,7 @@ pub(crate) fn run(bench: &mut Bench, options: &CompareOptions) {
 
 fn measure(
     samples: &mut Samples,
-    proxy: &Proxy,
+    kind: Kind,
     running: &Running,
     load: &Load,
     round: u32,
@@ -134,22 +133,17 @@ fn measure(
     let per_cpu_second = requests as f64 / cpu;
     eprintln!(
         "  {:<8} {:<24} {per_cpu_second:>8.0} ({:.0} requests/s, core {:.0}% busy)",
-        proxy.kind.name(),
+        kind.name(),
         load.metrics.per_cpu_second.key,
         requests as f64 / elapsed.as_secs_f64(),
         100.0 * cpu / elapsed.as_secs_f64(),
     );
-    samples.add(
-        load.metrics.per_cpu_second,
-        proxy.kind,
-        round,
-        per_cpu_second,
-    );
+    samples.add(load.metrics.per_cpu_second, kind, round, per_cpu_second);
     let mut latencies = summary.latencies_us;
     latencies.sort_unstable();
     for (metric, percent) in [(load.metrics.p50, 50), (load.metrics.p99, 99)] {
         if let Some(value) = percentile(&latencies, percent) {
-            samples.add(metric, proxy.kind, round, value.into());
+            samples.add(metric, kind, round, value.into());
         }
     }
     Ok(())
