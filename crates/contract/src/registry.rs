@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 
-use crate::access_log::AccessLogRoom;
 use crate::http_filter::HttpFilterConfig;
 
 /// A configuration for one level of the route table.
@@ -41,8 +40,6 @@ pub struct PerRouteRoom {
 pub struct Extensions {
     /// HTTP filters but for the terminal ones, which are the engine's.
     pub http_filters: &'static [&'static [&'static HttpFilterRoom]],
-    /// Access loggers.
-    pub access_loggers: &'static [&'static [&'static AccessLogRoom]],
 }
 
 impl Extensions {
@@ -58,10 +55,5 @@ impl Extensions {
             .flat_map(|family| family.iter())
             .find(|room| room.per_route.as_ref().is_some_and(|per_route| per_route.message == message))
             .copied()
-    }
-
-    /// The access logger whose message is `message`.
-    pub fn access_logger(&self, message: &str) -> Option<&'static AccessLogRoom> {
-        self.access_loggers.iter().flat_map(|family| family.iter()).find(|room| room.message == message).copied()
     }
 }

@@ -1,19 +1,17 @@
-//! What a worker offers to the rooms that run on it: time, chance, and the run-time settings.
+//! What a worker offers to the rooms that run on it: time and chance.
 //! Injected, so that rooms are tested under a manual clock and a seeded source.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
+
+use crate::clock::Clock;
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// One worker's services. Not `Send`: each worker has its own.
-pub trait WorkerServices {
-    /// Monotonic time, read once for each burst of events.
-    fn now(&self) -> Instant;
-    /// Wall-clock time.
-    fn wall_clock(&self) -> SystemTime;
+pub trait WorkerServices: Clock {
     /// The next number of the worker's random source.
     fn random_u64(&self) -> u64;
     /// Completes after `duration`.

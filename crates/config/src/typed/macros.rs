@@ -25,7 +25,11 @@ macro_rules! one_of {
         $(#[$meta])*
         #[derive(Clone, Debug)]
         $vis enum $name {
-            $($(#[$vmeta])* $variant($type)),+
+            $(
+                $(#[$vmeta])*
+                #[doc = concat!("`", stringify!($field), "`")]
+                $variant($type)
+            ),+
         }
 
         impl $crate::typed::OneOf for $name {
@@ -66,7 +70,11 @@ macro_rules! enumeration {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         $vis enum $name {
-            $($(#[$vmeta])* $variant),+
+            $(
+                $(#[$vmeta])*
+                #[doc = concat!("`", stringify!($value), "`")]
+                $variant
+            ),+
         }
 
         impl $name {

@@ -1,0 +1,175 @@
+//! Headers that a config adds, sets or removes: `HeaderValueOption` lists, compiled.
+//!
+//! Follows Envoy's order: removals first; then every value is computed from the headers as they are after
+//! that; then the overwrites are done, then the additions.
+
+use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_config::{enumeration, message};
+
+use crate::formatter::{Format, FormatContext};
+use crate::headers::{HeaderMap, HeaderName, Known};
+
+enumeration! {
+    /// What happens where the header exists already.
+    pub enum AppendAction: "envoy.config.core.v3.HeaderValueOption.HeaderAppendAction" {
+        APPEND_IF_EXISTS_OR_ADD => AppendIfExistsOrAdd,
+        ADD_IF_ABSENT => AddIfAbsent,
+        OVERWRITE_IF_EXISTS_OR_ADD => OverwriteIfExistsOrAdd,
+        OVERWRITE_IF_EXISTS => OverwriteIfExists,
+    }
+}
+
+message! {
+    /// A header to add and how.
+    pub struct HeaderValueOption: "envoy.config.core.v3.HeaderValueOption" {
+        pub(crate) header: HeaderValue,
+        pub(crate) append: Option<bool>,
+        pub(crate) append_action: AppendAction,
+        pub(crate) keep_empty_value: bool,
+    }
+}
+
+message! {
+    /// A header's name and value; the value may hold `%OPERATORS%`.
+    pub struct HeaderValue: "envoy.config.core.v3.HeaderValue" {
+        pub(crate) key: Spanned<String>,
+        pub(crate) value: Spanned<String>,
+        pub(crate) raw_value: Vec<u8>,
+    }
+}
+
+/// Compiled additions and removals of one level (route, virtual host, ...).
+#[derive(Clone, Debug, Default)]
+pub struct HeaderMutations {
+    remove: Box<[HeaderName]>,
+    add: Box<[Addition]>,
+}
+
+#[derive(Clone, Debug)]
+struct Addition {
+    name: HeaderName,
+    value: Format,
+    action: AppendAction,
+    keep_empty: bool,
+}
+
+/// Values computed by [`HeaderMutations::evaluate`], to be applied.
+pub struct Evaluated<'a> {
+    values: Vec<(&'a Addition, Vec<u8>)>,
+}
+
+impl HeaderMutations {
+    /// Compiles both lists; every bad entry is reported.
+    pub fn compile(
+        add: &[HeaderValueOption],
+        remove: &[Spanned<String>],
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let additions: Vec<_> = add.iter().map(|option| Addition::compile(option, ctx)).collect();
+        let removals: Vec<_> = remove.iter().map(|name| removable(name, ctx)).collect();
+        Ok(HeaderMutations {
+            add: additions.into_iter().collect::<Result<_, _>>()?,
+            remove: removals.into_iter().collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
+    }
+
+    /// Removes what is to be removed; call it before [`Self::evaluate`].
+    pub fn remove_from(&self, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+    }
+
+    /// Computes the values; `target` are the headers that they will be added to.
+    pub fn evaluate(&self, target: &HeaderMap, context: &FormatContext<'_>) -> Evaluated<'_> {
+        let mut values = Vec::with_capacity(self.add.len());
+        for addition in &self.add {
+            let exists = || target.get(&addition.name).is_some();
+            let wanted = match addition.action {
+                AppendAction::AddIfAbsent => !exists(),
+                AppendAction::OverwriteIfExists => exists(),
+                AppendAction::AppendIfExistsOrAdd | AppendAction::OverwriteIfExistsOrAdd => true,
+            };
+            if !wanted {
+                continue;
+            }
+            let mut value = Vec::new();
+            addition.value.format(context, &mut value);
+            if !value.is_empty() || addition.keep_empty {
+                values.push((addition, value));
+            }
+        }
+        Evaluated { values }
+    }
+}
+
+impl Evaluated<'_> {
+    /// Overwrites, then adds. A value that came out with a CR, LF or NUL in it is left away.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        let clean = |value: &[u8]| !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let usable = || self.values.iter().filter(|(_, value)| clean(value));
+        for (addition, value) in usable() {
+            if addition.overwrites() {
+                headers.replace(&addition.name, value);
+            }
+        }
+        for (addition, value) in usable() {
+            if !addition.overwrites() {
+                headers.append(&addition.name, value);
+            }
+        }
+    }
+}
+
+impl Addition {
+    fn compile(option: &HeaderValueOption, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let action = match option.append {
+            None => option.append_action,
+            Some(_) if option.append_action != AppendAction::AppendIfExistsOrAdd => {
+                ctx.error(option.span(), "Both append and append_action are set and it's not allowed");
+                return Err(Refused);
+            }
+            Some(true) => AppendAction::AppendIfExistsOrAdd,
+            Some(false) => AppendAction::OverwriteIfExistsOrAdd,
+        };
+        let name = HeaderName::parse_with_pseudo(&option.header.key.value).ok();
+        let Some(name) = name else {
+            ctx.error(option.header.key.span, format!("`{}` is not a header name", option.header.key.value));
+            return Err(Refused);
+        };
+        if name.is_pseudo() || name.known() == Some(Known::Host) {
+            ctx.error(option.header.key.span, ":-prefixed or host headers may not be modified");
+            return Err(Refused);
+        }
+        let value = if option.header.raw_value.is_empty() {
+            Format::compile(&option.header.value.value).map_err(|error| {
+                ctx.error(option.header.value.span, error.to_string());
+                Refused
+            })?
+        } else {
+            Format::literal(option.header.raw_value.clone())
+        };
+        Ok(Addition { name, value, action, keep_empty: option.keep_empty_value })
+    }
+
+    fn overwrites(&self) -> bool {
+        matches!(self.action, AppendAction::OverwriteIfExists | AppendAction::OverwriteIfExistsOrAdd)
+    }
+}
+
+fn removable(name: &Spanned<String>, ctx: &mut Ctx) -> Result<HeaderName, Refused> {
+    let Some(parsed) = HeaderName::parse_with_pseudo(&name.value).ok() else {
+        ctx.error(name.span, format!("`{}` is not a header name", name.value));
+        return Err(Refused);
+    };
+    if parsed.is_pseudo() || parsed.known() == Some(Known::Host) {
+        ctx.error(name.span, ":-prefixed or host headers may not be removed");
+        return Err(Refused);
+    }
+    Ok(parsed)
+}

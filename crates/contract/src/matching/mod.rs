@@ -1,0 +1,12 @@
+//! Envoy's small matchers, compiled once: strings, regular expressions, headers and fractions.
+//! Used by routes, access-log filters and HTTP filters alike.
+
+mod fraction;
+mod header;
+mod regex;
+mod string;
+
+pub use fraction::{Denominator, FractionalPercent, RuntimeFractionalPercent};
+pub use header::{CompiledHeaderMatcher, HeaderMatcher};
+pub use regex::{CompiledRegex, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite};
+pub use string::{CompiledStringMatcher, StringMatcher};
