@@ -42,6 +42,8 @@
 
 pub mod diagnostic;
 pub mod interpret;
+mod json_text;
+pub mod report;
 pub mod source;
 pub mod span;
 pub mod text;
