@@ -49,11 +49,10 @@ impl Absolute {
                 .unwrap_or(from.len());
             let (name, after) = from.split_at(end);
             rewritten.push_str(before);
-            rewritten.push_str(
-                &self
-                    .absolute(name, package)
-                    .unwrap_or_else(|| name.to_owned()),
-            );
+            // A name in quotes is a text, such as that of the previous version.
+            let quoted = rewritten.ends_with('"');
+            let absolute = self.absolute(name, package).filter(|_| !quoted);
+            rewritten.push_str(absolute.as_deref().unwrap_or(name));
             rest = after;
         }
         rewritten + rest

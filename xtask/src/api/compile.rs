@@ -38,6 +38,9 @@ const MODULE_FOLDERS: [&str; 7] = [
     "cel/expr",
 ];
 
+/// Well-known types that nothing else imports.
+const WELL_KNOWN: [&str; 1] = ["google/protobuf/field_mask.proto"];
+
 /// Parts of those folders that only test the languages that they define.
 const SKIPPED: [&str; 2] = ["conformance", "v1beta1"];
 
@@ -56,7 +59,8 @@ pub(crate) fn compile(sources: &Sources) -> Result<Files, Failure> {
     resolver.add(Absolute::new(protos));
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
-    for name in &names {
+    let well_known = WELL_KNOWN.map(String::from);
+    for name in names.iter().chain(&well_known) {
         compiler.open_file(name)?;
     }
     let mut files = Files::new();

@@ -18,6 +18,8 @@ mod emit;
 #[cfg(feature = "api-sources")]
 mod model;
 #[cfg(feature = "api-sources")]
+mod overlay;
+#[cfg(feature = "api-sources")]
 mod rules;
 #[cfg(feature = "api-sources")]
 mod sources;
@@ -64,6 +66,7 @@ pub(crate) fn run() -> Result<(), Failure> {
             model.add_file(&file);
         }
     }
+    overlay::apply(&mut model);
     let generated = emit::emit(&model, &sources::Sources::names());
     let folder = root.join("crates/api/src/generated");
     fs::create_dir_all(&folder)?;

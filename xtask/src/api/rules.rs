@@ -52,20 +52,35 @@ pub(crate) fn emit(rules: &[u8], pools: &mut Pools) -> u32 {
     }
     let mut words = vec![kind | flags << 8, 0];
     for (number, values) in grouped(kind, &body) {
-        let Some((operand, list)) = shape(kind, number) else {
+        let Some(shape) = shape(kind, number) else {
             panic!("no shape for rule {number} of rule kind {kind}")
         };
-        let operands: Vec<u32> = values
-            .iter()
-            .map(|value| encode(operand, *value, pools))
-            .collect();
-        let last = *operands.last().expect("grouped by a value");
-        let value = if list { pools.list(&operands) } else { last };
+        let value = operand_of(shape, &values, pools);
         assert!(value < 1 << 24, "an operand needs more than 24 bits");
         words.push(number << 24 | value);
         words[1] += 1;
     }
     pools.rules(&words)
+}
+
+fn operand_of(shape: (Operand, bool), values: &[WireValue<'_>], pools: &mut Pools) -> u32 {
+    match shape {
+        // Protobuf merges a message that is written in parts by joining its bytes.
+        (Operand::Rules, _) => {
+            let parts: Vec<&[u8]> = values.iter().map(|value| value.bytes()).collect();
+            emit(&parts.concat(), pools)
+        }
+        (operand, true) => {
+            let operands: Vec<u32> = values
+                .iter()
+                .map(|value| encode(operand, *value, pools))
+                .collect();
+            pools.list(&operands)
+        }
+        (operand, false) => values
+            .last()
+            .map_or(0, |value| encode(operand, *value, pools)),
+    }
 }
 
 /// The values of each rule, packed lists unpacked, in the order of rule numbers.

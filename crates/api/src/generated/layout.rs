@@ -7,19 +7,19 @@
 
 use crate::tables::Section;
 
-pub(crate) const STRINGS: Section = Section::new(0, 1, 8769);
-pub(crate) const MESSAGES: Section = Section::new(8769, 6, 2151);
-pub(crate) const FIELDS: Section = Section::new(21675, 8, 7193);
-pub(crate) const FIELDS_BY_NAME: Section = Section::new(79219, 1, 7193);
-pub(crate) const MIGRATIONS: Section = Section::new(86412, 3, 53);
-pub(crate) const ONEOFS: Section = Section::new(86571, 3, 355);
-pub(crate) const ENUMS: Section = Section::new(87636, 3, 251);
-pub(crate) const ENUM_VALUES: Section = Section::new(88389, 5, 1084);
-pub(crate) const SUCCESSORS: Section = Section::new(93809, 2, 542);
-pub(crate) const NUMBERS: Section = Section::new(94893, 2, 75);
-pub(crate) const LISTS: Section = Section::new(95043, 1, 89);
-pub(crate) const RULES: Section = Section::new(95132, 1, 746);
+pub(crate) const STRINGS: Section = Section::new(0, 1, 8862);
+pub(crate) const MESSAGES: Section = Section::new(8862, 6, 2167);
+pub(crate) const FIELDS: Section = Section::new(21864, 8, 7274);
+pub(crate) const FIELDS_BY_NAME: Section = Section::new(80056, 1, 7274);
+pub(crate) const MIGRATIONS: Section = Section::new(87330, 3, 53);
+pub(crate) const ONEOFS: Section = Section::new(87489, 3, 356);
+pub(crate) const ENUMS: Section = Section::new(88557, 3, 257);
+pub(crate) const ENUM_VALUES: Section = Section::new(89328, 5, 1108);
+pub(crate) const SUCCESSORS: Section = Section::new(94868, 2, 543);
+pub(crate) const NUMBERS: Section = Section::new(95954, 2, 76);
+pub(crate) const LISTS: Section = Section::new(96106, 1, 89);
+pub(crate) const RULES: Section = Section::new(96195, 1, 773);
 
 /// FNV-1a of `tables.bin` and of `strings.txt`, as they were generated.
 #[cfg(test)]
-pub(crate) const CHECKSUMS: [u64; 2] = [0x8e1d21f397669cb7, 0x64187ef198f9caf8];
+pub(crate) const CHECKSUMS: [u64; 2] = [0x6d6139fcf1632fd7, 0x6cb649dcb5dd2431];
