@@ -1,2 +1,4 @@
-//! nuncio-codec: to be filled.
+//! Protocol codecs without sockets and without a clock: bytes in, events and bytes out.
 #![forbid(unsafe_code)]
+
+pub mod http1;

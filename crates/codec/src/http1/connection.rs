@@ -1,0 +1,145 @@
+//! The `Connection` header: its tokens, what they ask for, and the names in it
+//! that are taken out of a request before anything else sees them.
+
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+
+use super::Version;
+use super::error::Error;
+
+/// A request that names this many headers or more is refused.
+const MAX_NOMINATED: usize = 10;
+/// A `TE` that is named and at least this long is refused.
+const MAX_TE_BYTES: usize = 256;
+
+/// Iterates over the non-empty items of a comma-separated list, trimmed.
+pub(super) fn tokens(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+}
+
+/// Whether a comma-separated list has this token, in any case.
+#[inline]
+pub fn has_token(list: &[u8], token: &[u8]) -> bool {
+    tokens(list).any(|item| item.eq_ignore_ascii_case(token))
+}
+
+/// Whether the message asks for an upgrade: `Upgrade`, and `Connection` says so.
+#[inline]
+pub fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains(Known::Upgrade)
+        && headers
+            .get(Known::Connection)
+            .is_some_and(|list| has_token(list, b"upgrade"))
+}
+
+/// Whether the connection ends with this message, as its headers say.
+#[inline]
+pub fn should_close(version: Version, headers: &HeaderMap) -> bool {
+    let connection = headers.get(Known::Connection);
+    let closes = match version {
+        Version::Http10 => !connection.is_some_and(|list| has_token(list, b"keep-alive")),
+        Version::Http11 => connection.is_some_and(|list| has_token(list, b"close")),
+    };
+    closes
+        || headers
+            .get(Known::ProxyConnection)
+            .is_some_and(|list| has_token(list, b"close"))
+}
+
+/// Removes the upgrade to HTTP/2 that Envoy does not support over HTTP/1.
+pub(super) fn remove_h2c_upgrade(headers: &mut HeaderMap) {
+    headers.remove(Known::Upgrade);
+    headers.remove(Known::Http2Settings);
+    keep_tokens(headers, |token| {
+        !token.eq_ignore_ascii_case(b"upgrade") && !token.eq_ignore_ascii_case(b"http2-settings")
+    });
+}
+
+/// Rewrites `Connection` with the tokens that `keep` approves; removes it when none is left.
+fn keep_tokens(headers: &mut HeaderMap, keep: impl Fn(&[u8]) -> bool) {
+    let Some(list) = headers.get(Known::Connection) else {
+        return;
+    };
+    let kept: Vec<&[u8]> = tokens(list).filter(|token| keep(token)).collect();
+    let kept = kept.join(&b","[..]);
+    if kept.is_empty() {
+        headers.remove(Known::Connection);
+    } else {
+        headers.set(Known::Connection, &kept);
+    }
+}
+
+/// Removes the headers that `Connection` of a request names. Refuses to have
+/// pseudo-headers or the trusted `x-forwarded-*` removed that way, and too many names.
+pub fn sanitize_connection(headers: &mut HeaderMap) -> Result<(), Error> {
+    let Some(list) = headers.get(Known::Connection) else {
+        return Ok(());
+    };
+    if tokens(list).all(is_connection_option) && tokens(list).count() < MAX_NOMINATED {
+        return Ok(());
+    }
+    let list = list.to_vec();
+    if tokens(&list).count() >= MAX_NOMINATED {
+        return Err(Error::ConnectionHeaderRejected);
+    }
+    let mut taken_out: Vec<Vec<u8>> = Vec::new();
+    for token in tokens(&list) {
+        if !is_connection_option(token) && remove_nominated(headers, token)? {
+            taken_out.push(token.to_ascii_lowercase());
+        }
+    }
+    if !taken_out.is_empty() {
+        keep_tokens(headers, |token| {
+            !taken_out.contains(&token.to_ascii_lowercase())
+        });
+    }
+    Ok(())
+}
+
+/// Tokens that are no header names here.
+fn is_connection_option(token: &[u8]) -> bool {
+    [&b"close"[..], b"keep-alive", b"upgrade", b"http2-settings"]
+        .iter()
+        .any(|option| token.eq_ignore_ascii_case(option))
+}
+
+/// Removes one named header; whether the name leaves the list too.
+fn remove_nominated(headers: &mut HeaderMap, token: &[u8]) -> Result<bool, Error> {
+    if token.first() == Some(&b':') {
+        return Err(Error::ConnectionHeaderRejected);
+    }
+    match Known::find(token) {
+        Some(Known::XForwardedFor | Known::XForwardedHost | Known::XForwardedProto) => {
+            return Err(Error::ConnectionHeaderRejected);
+        }
+        Some(Known::Connection) => return Ok(true),
+        Some(Known::Te) => return remove_te(headers),
+        Some(known) => {
+            headers.remove(known);
+            return Ok(true);
+        }
+        None => {}
+    }
+    let name = std::str::from_utf8(token).map(HeaderName::parse);
+    if let Ok(Ok(name)) = name {
+        headers.remove(&name);
+    }
+    Ok(true)
+}
+
+/// `TE` stays, and stays named, when it asks for trailers; all else in it goes.
+fn remove_te(headers: &mut HeaderMap) -> Result<bool, Error> {
+    let Some(te) = headers.get(Known::Te) else {
+        return Ok(true);
+    };
+    if te.len() >= MAX_TE_BYTES {
+        return Err(Error::ConnectionHeaderRejected);
+    }
+    if has_token(te, b"trailers") {
+        headers.set(Known::Te, b"trailers");
+        return Ok(false);
+    }
+    headers.remove(Known::Te);
+    Ok(true)
+}

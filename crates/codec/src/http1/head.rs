@@ -1,0 +1,103 @@
+//! Finding the end of a head in bytes that arrive in pieces, without starting
+//! over at each piece.
+
+use memchr::memchr;
+
+use super::error::Error;
+
+/// How far the search for the end of a head has come. One for each message;
+/// the bytes given must begin at the same place each time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadScan {
+    /// Where the first line begins, as far as is known: what is before is empty lines.
+    start: usize,
+    /// All before this was searched. 0 until a first look found the head incomplete.
+    searched: usize,
+}
+
+impl HeadScan {
+    /// Whether nothing was searched yet: the whole head may well be there.
+    #[inline]
+    pub(super) fn is_fresh(self) -> bool {
+        self.searched == 0
+    }
+
+    /// Skips empty lines before the first line (RFC 9112 section 2.2); the offset of
+    /// the first line, or `None` when it has not begun.
+    #[inline]
+    pub(super) fn skip_empty_lines(&mut self, input: &[u8]) -> Option<usize> {
+        let rest = input.get(self.start..).unwrap_or_default();
+        let empty = rest
+            .iter()
+            .position(|byte| !matches!(byte, b'\r' | b'\n'))
+            .unwrap_or(rest.len());
+        self.start += empty;
+        (empty < rest.len()).then_some(self.start)
+    }
+
+    /// Forgets what was searched, not where the first line begins.
+    pub(super) fn rewound(self) -> Self {
+        Self {
+            searched: 0,
+            ..self
+        }
+    }
+
+    /// Notes that the head is not complete. Refuses one that can no longer fit.
+    pub(super) fn incomplete(&mut self, input: &[u8], limit: usize) -> Result<(), Error> {
+        // The last bytes are looked at again: a line end may be cut in two.
+        let again = input.len().saturating_sub(2).max(self.start).max(1);
+        self.searched = self.searched.max(again);
+        if input.len() >= limit.saturating_add(self.start) {
+            return Err(Error::HeadersTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Looks for the blank line in what is new; whether it is there.
+    pub(super) fn find_end(&self, input: &[u8]) -> bool {
+        end_of_head(input, self.searched).is_some()
+    }
+}
+
+/// Whether a line that begins here is empty.
+pub(super) enum Blank {
+    /// It is; what follows begins at this offset.
+    Yes(usize),
+    No,
+    /// It cannot be told before more arrives.
+    Unknown,
+}
+
+#[inline]
+pub(super) fn blank_line_at(input: &[u8], at: usize) -> Blank {
+    match input.get(at) {
+        Some(b'\n') => Blank::Yes(at + 1),
+        Some(b'\r') => match input.get(at + 1) {
+            Some(b'\n') => Blank::Yes(at + 2),
+            Some(_) => Blank::No,
+            None => Blank::Unknown,
+        },
+        Some(_) => Blank::No,
+        None => Blank::Unknown,
+    }
+}
+
+/// Where the head that begins at `start` ends, if its end is there.
+pub(super) fn end_of_head(input: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        at += memchr(b'\n', input.get(at..)?)? + 1;
+        match blank_line_at(input, at) {
+            Blank::Yes(end) => return Some(end),
+            Blank::No => {}
+            Blank::Unknown => return None,
+        }
+    }
+}
+
+/// Control characters make a head invalid before anything else does.
+pub(super) fn has_invalid_characters(head: &[u8]) -> bool {
+    head.iter()
+        .any(|byte| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127))
+}

@@ -1,0 +1,73 @@
+//! HTTP/1.0 and HTTP/1.1, both sides (RFC 9112), with the verdicts of Envoy 1.40.
+//!
+//! Decoding looks at a borrowed slice of what was read and either wants more,
+//! gives a head or a part of a body, or refuses with an [`Error`] that knows the
+//! status to answer and Envoy's response code details. Encoding appends to a
+//! vector, so that a head and a small body leave in one write.
+//!
+//! | limit | default | when exceeded |
+//! | --- | --- | --- |
+//! | head or trailers, bytes on the wire | 60 KiB | 431, `http1.headers_too_large` |
+//! | headers in a head or trailers | 100 | 431, `http1.too_many_headers` |
+//! | names in `Connection` of a request | 9 | 400, `http1.connection_header_rejected` |
+//! | value of a `TE` that `Connection` names | 255 bytes | the same |
+//! | chunk size, content length | 2^64 - 1 | 400, `http1.codec_error` |
+//!
+//! A chunk extension has no limit of its own: it is consumed as it arrives and
+//! never kept.
+//!
+//! Different from Envoy: when a first line and a later header are both invalid,
+//! Envoy's choice of details depends on how the bytes were split over reads;
+//! ours does not, once the head is complete.
+
+mod body;
+mod case;
+mod chunked;
+mod connection;
+mod encode;
+mod error;
+mod fields;
+mod framing;
+mod head;
+mod request;
+mod response;
+mod settings;
+mod status;
+mod target;
+#[cfg(test)]
+mod tests;
+mod trailers;
+
+pub use body::{BodyDecoder, Step};
+pub use connection::{has_token, is_upgrade, sanitize_connection, should_close};
+pub use encode::{
+    BodyEncoding, RequestEncoding, ResponseTo, encode_chunk_end, encode_chunk_start,
+    encode_continue, encode_data, encode_end, encode_informational, encode_request_head,
+    encode_response_head, encode_trailers,
+};
+pub use error::Error;
+pub use framing::BodyFraming;
+pub use head::HeadScan;
+pub use request::{Method, RequestHead, decode_request_head};
+pub use response::{RequestSent, ResponseHead, decode_response_head};
+pub use settings::{HeaderCase, Http1Settings, UnderscoresAction};
+pub use status::reason_phrase;
+
+/// The version of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Everything that is not exactly HTTP/1.1, as Envoy sees it.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+impl Version {
+    /// The text that `%PROTOCOL%` and the first line show.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Decoding the head of a response.
+
+use memchr::memchr;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+
+use super::Version;
+use super::connection::{is_upgrade, should_close};
+use super::error::Error;
+use super::fields::{Field, field_at, trim};
+use super::framing::{BodyFraming, Framed, FramingLines};
+use super::head::HeadScan;
+use super::request::{first_error, parse_version, split_at_white_space};
+use super::settings::{HeaderCase, Http1Settings};
+
+/// What the request was, as far as its response is framed by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestSent {
+    /// It was `HEAD`.
+    pub head: bool,
+    /// It was `CONNECT`.
+    pub connect: bool,
+    /// It asked for an upgrade.
+    pub upgrade: bool,
+}
+
+/// What a response's head says beside its headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// How many bytes the head takes.
+    pub head_len: usize,
+    /// Its version.
+    pub version: Version,
+    /// Its status; `:status` holds it too.
+    pub status: u16,
+    /// How its body is delimited.
+    pub framing: BodyFraming,
+    /// Whether the connection may carry another request after this response.
+    pub keep_alive: bool,
+}
+
+impl ResponseHead {
+    /// Whether another head follows on this one: 1xx other than 101.
+    pub fn is_informational(&self) -> bool {
+        matches!(self.status, 100..=199) && self.status != 101
+    }
+}
+
+/// Decodes the head at the start of `input` into `headers`, which is reset.
+///
+/// `Ok(None)` means that it is not complete: call again with the same bytes and
+/// more, and the same `scan`. Use a fresh `scan` for the next head, which after an
+/// informational one belongs to the same request.
+///
+/// # Errors
+/// What is wrong with the response; the router answers 502 and the connection
+/// cannot be used again.
+pub fn decode_response_head(
+    settings: &Http1Settings,
+    sent: RequestSent,
+    input: &[u8],
+    scan: &mut HeadScan,
+    headers: &mut HeaderMap,
+) -> Result<Option<ResponseHead>, Error> {
+    match input.first() {
+        None => return Ok(None),
+        Some(b'H') => {}
+        Some(_) => return Err(Error::Syntax("HPE_INVALID_CONSTANT")),
+    }
+    if !scan.is_fresh() && !scan.find_end(input) {
+        scan.incomplete(input, settings.max_headers_bytes)?;
+        return Ok(None);
+    }
+    headers.reset(MapKind::Response);
+    let limit = settings.max_headers_bytes;
+    let read = match read_first_line(input) {
+        Ok(Some(line)) => read_head(settings, sent, input, line, headers),
+        Ok(None) => Ok(None),
+        Err(error) => return Err(first_error(input, 0, limit, error).unwrap_or(error)),
+    };
+    let head = match read {
+        Ok(head) => head,
+        Err(error) => match first_error(input, 0, limit, error) {
+            Some(error) => return Err(error),
+            None => None,
+        },
+    };
+    match head {
+        Some(head) if head.head_len > limit => Err(Error::HeadersTooLarge),
+        Some(head) => Ok(Some(head)),
+        None => {
+            headers.clear();
+            scan.incomplete(input, limit)?;
+            Ok(None)
+        }
+    }
+}
+
+struct FirstLine<'a> {
+    version: Version,
+    status: u16,
+    reason: &'a [u8],
+    /// Where the header lines begin.
+    end: usize,
+}
+
+#[inline]
+fn read_first_line(input: &[u8]) -> Result<Option<FirstLine<'_>>, Error> {
+    let Some(len) = memchr(b'\n', input) else {
+        return Ok(None);
+    };
+    let line = input.get(..len).unwrap_or_default();
+    let (version, rest) = split_at_white_space(line);
+    let (status, rest) = split_at_white_space(rest.trim_ascii_start());
+    Ok(Some(FirstLine {
+        version: parse_version(version)?,
+        status: parse_status(status)?,
+        reason: trim(rest),
+        end: len + 1,
+    }))
+}
+
+fn read_head(
+    settings: &Http1Settings,
+    sent: RequestSent,
+    input: &[u8],
+    line: FirstLine<'_>,
+    headers: &mut HeaderMap,
+) -> Result<Option<ResponseHead>, Error> {
+    let FirstLine {
+        version, status, ..
+    } = line;
+    let mut framing = FramingLines::default();
+    let mut at = line.end;
+    if matches!(input.get(at), Some(b' ' | b'\t')) {
+        return Err(Error::Syntax("INVALID_HEADER_FORMAT"));
+    }
+    let head_len = loop {
+        match field_at(input, at)? {
+            Field::Partial => return Ok(None),
+            Field::End(end) => break end,
+            Field::Header { name, value, next } => {
+                at = next;
+                if name.len() == 14 && name.eq_ignore_ascii_case(b"content-length") {
+                    framing.content_length_line(&value)?;
+                }
+                if settings.header_case.preserves() {
+                    headers.keep_original_case().remember(name);
+                }
+                headers.append_from_wire(name, &value);
+                if headers.len() > settings.max_headers_count {
+                    return Err(Error::TooManyHeaders);
+                }
+            }
+        }
+    };
+    keep_reason(settings, line.reason, headers);
+    headers.set_integer(Known::Status, u64::from(status));
+    let framing = decide_framing(settings, sent, status, &framing, headers)?;
+    Ok(Some(ResponseHead {
+        head_len,
+        version,
+        status,
+        framing,
+        keep_alive: !should_close(version, headers)
+            && !matches!(framing, BodyFraming::UntilClose | BodyFraming::Tunnel),
+    }))
+}
+
+fn keep_reason(settings: &Http1Settings, reason: &[u8], headers: &mut HeaderMap) {
+    if let HeaderCase::Preserve {
+        forward_reason_phrase: true,
+        ..
+    } = settings.header_case
+    {
+        headers.keep_original_case().set_reason_phrase(reason);
+    }
+}
+
+/// 100 to 999 in decimal digits, leading zeros allowed. Envoy takes other numbers too,
+/// and a sign; they are no statuses.
+#[inline]
+fn parse_status(digits: &[u8]) -> Result<u16, Error> {
+    let status = digits.iter().try_fold(0u16, |status, digit| match digit {
+        b'0'..=b'9' => status.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
+        _ => None,
+    });
+    match status {
+        Some(status @ 100..=999) => Ok(status),
+        _ => Err(Error::Syntax("FAILED_CONVERTING_STATUS_CODE_TO_INT")),
+    }
+}
+
+fn decide_framing(
+    settings: &Http1Settings,
+    sent: RequestSent,
+    status: u16,
+    lines: &FramingLines,
+    headers: &mut HeaderMap,
+) -> Result<BodyFraming, Error> {
+    let upgraded = sent.upgrade && status == 101 && is_upgrade(headers);
+    let framed = lines.decide(headers, settings.allow_chunked_length)?;
+    if status < 200 || status == 204 {
+        if headers.contains(Known::TransferEncoding) {
+            return Err(Error::TransferEncodingNotAllowed);
+        }
+        if let Some(length) = headers.get(Known::ContentLength) {
+            if length != b"0" {
+                return Err(Error::ContentLengthNotAllowed);
+            }
+            headers.remove(Known::ContentLength);
+        }
+    }
+    if upgraded || (sent.connect && (200..300).contains(&status)) {
+        return Ok(BodyFraming::Tunnel);
+    }
+    if sent.head || status < 200 || matches!(status, 204 | 304) {
+        return Ok(BodyFraming::None);
+    }
+    Ok(match framed {
+        Framed::Chunked => BodyFraming::Chunked,
+        Framed::Length(0) => BodyFraming::None,
+        Framed::Length(length) => BodyFraming::Length(length),
+        Framed::Unstated => BodyFraming::UntilClose,
+    })
+}

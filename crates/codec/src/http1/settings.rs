@@ -1,0 +1,86 @@
+//! What the configuration says about HTTP/1 (`Http1ProtocolOptions`, `HttpProtocolOptions`).
+
+/// Options of one side of the codec; the defaults are Envoy's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http1Settings {
+    /// Most bytes of a head or of trailers (`max_request_headers_kb`, `max_response_headers_kb`).
+    pub max_headers_bytes: usize,
+    /// Most headers of a head or of trailers (`max_headers_count`).
+    pub max_headers_count: usize,
+    /// Whether `http://host/path` is taken apart (`allow_absolute_url`).
+    pub allow_absolute_url: bool,
+    /// Whether HTTP/1.0 is served rather than answered with 426 (`accept_http_10`).
+    pub accept_http_10: bool,
+    /// The authority of an HTTP/1.0 request without `Host`; none when empty
+    /// (`default_host_for_http_10`).
+    pub default_host_for_http_10: Box<[u8]>,
+    /// Whether trailers are passed on rather than dropped (`enable_trailers`).
+    pub enable_trailers: bool,
+    /// Whether `Content-Length` beside `Transfer-Encoding: chunked` is removed rather
+    /// than refused (`allow_chunked_length`).
+    pub allow_chunked_length: bool,
+    /// Whether every token is a method (`allow_custom_methods`).
+    pub allow_custom_methods: bool,
+    /// Whether the first line of a request upstream carries the full URL
+    /// (`send_fully_qualified_url`).
+    pub send_fully_qualified_url: bool,
+    /// What happens to header names with underscores (`headers_with_underscores_action`).
+    pub headers_with_underscores: UnderscoresAction,
+    /// How names are spelled when written (`header_key_format`).
+    pub header_case: HeaderCase,
+}
+
+impl Default for Http1Settings {
+    fn default() -> Self {
+        Self {
+            max_headers_bytes: 60 * 1024,
+            max_headers_count: 100,
+            allow_absolute_url: true,
+            accept_http_10: false,
+            default_host_for_http_10: Box::default(),
+            enable_trailers: false,
+            allow_chunked_length: false,
+            allow_custom_methods: false,
+            send_fully_qualified_url: false,
+            headers_with_underscores: UnderscoresAction::Allow,
+            header_case: HeaderCase::Lower,
+        }
+    }
+}
+
+/// What happens to a request header whose name has an underscore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnderscoresAction {
+    /// It is like any other.
+    #[default]
+    Allow,
+    /// The request is answered with 400.
+    RejectRequest,
+    /// It is left out.
+    DropHeader,
+}
+
+/// How header names are spelled when written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderCase {
+    /// In lower case.
+    #[default]
+    Lower,
+    /// `Proper-Case-Words`.
+    ProperWords,
+    /// As the peer on the other side spelled them; what the proxy added in lower
+    /// case, or in proper words.
+    Preserve {
+        /// Whether a response also keeps its upstream's reason phrase.
+        forward_reason_phrase: bool,
+        /// Whether what the proxy added is spelled in proper words.
+        proper_words_for_added: bool,
+    },
+}
+
+impl HeaderCase {
+    /// Whether decoding must remember spellings.
+    pub fn preserves(self) -> bool {
+        matches!(self, HeaderCase::Preserve { .. })
+    }
+}
