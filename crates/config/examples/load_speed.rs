@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use nuncio_config::bootstrap::BOOTSTRAP;
 use nuncio_config::diagnostic::Diagnostics;
+use nuncio_config::interpret::interpret;
 use nuncio_config::source::{Format, Source};
 use nuncio_config::text::{self, Limits};
+use nuncio_config::validate::validate;
 
 fn main() {
     let mut yaml = String::from("static_resources:\n  clusters:\n");
@@ -17,11 +20,23 @@ fn main() {
     }
     println!("{} bytes", yaml.len());
     let source = Source::new("clusters.yaml", Format::Yaml, yaml);
+    let bootstrap = nuncio_api::message(BOOTSTRAP).expect("the API has it");
     for _ in 0..3 {
         let mut diagnostics = Diagnostics::default();
         let start = Instant::now();
-        let node = text::parse(&source, 0, &Limits::default(), &mut diagnostics);
-        println!("parse: {:?}", start.elapsed());
+        let node = text::parse(&source, 0, &Limits::default(), &mut diagnostics).expect("valid YAML");
+        let parsed = start.elapsed();
+        let tree = interpret(bootstrap, &node, &mut diagnostics).expect("a bootstrap");
+        let interpreted = start.elapsed();
+        validate(&tree, &mut diagnostics);
+        let validated = start.elapsed();
         drop(node);
+        println!(
+            "parse {parsed:?}, interpret {:?}, validate {:?}, in all {:?}; {} findings",
+            interpreted - parsed,
+            validated - interpreted,
+            start.elapsed(),
+            diagnostics.iter().count()
+        );
     }
 }

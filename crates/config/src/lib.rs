@@ -40,6 +40,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod bootstrap;
 pub mod diagnostic;
 pub mod interpret;
 mod json_text;
@@ -50,3 +51,4 @@ pub mod text;
 pub mod tree;
 pub mod typed;
 pub mod upgrade;
+pub mod validate;

@@ -1,0 +1,176 @@
+//! Loading a bootstrap: read, parse, upgrade, merge `--config-yaml` over the file, interpret, validate.
+//!
+//! As Envoy does: the file's format follows its name, the inline YAML is merged over the file message
+//! by message, and the rules are checked on the whole. Differences: all errors are found in one run;
+//! a file that is not there is an error about no text.
+//!
+//! Limits: those of [`Limits`]; a file larger than its bytes is not read.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use nuncio_api as api;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::interpret::interpret;
+use crate::report::{self, Style};
+use crate::source::{Format, Source, Sources};
+use crate::span::Span;
+use crate::text::{self, Limits};
+use crate::tree::{Message, merge};
+use crate::upgrade::{self, Change};
+use crate::validate::validate;
+
+/// The full name of the bootstrap's message.
+pub const BOOTSTRAP: &str = "envoy.config.bootstrap.v3.Bootstrap";
+
+/// What to load.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// `-c`, `--config-path`.
+    pub path: Option<String>,
+    /// `--config-yaml`.
+    pub yaml: Option<String>,
+    /// How much a text may hold.
+    pub limits: Limits,
+}
+
+/// A configuration that was taken.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The bootstrap.
+    pub tree: Message,
+    /// The texts, for later findings; drop them once the configuration runs.
+    pub sources: Sources,
+    /// What may not do what was meant.
+    pub warnings: Diagnostics,
+    /// What the upgrade from v2 changed.
+    pub changes: Vec<Change>,
+}
+
+/// A configuration that was refused.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// All that was found, errors and warnings.
+    pub diagnostics: Diagnostics,
+    /// The texts that the findings point into.
+    pub sources: Sources,
+}
+
+impl Refusal {
+    /// The findings as text.
+    pub fn render(&self, style: Style) -> String {
+        report::render(&self.diagnostics, &self.sources, style)
+    }
+}
+
+/// Loads a bootstrap from a file, an inline YAML text, or both.
+pub fn load(input: &Input) -> Result<Loaded, Box<Refusal>> {
+    let mut loader = Loader { limits: input.limits, ..Loader::default() };
+    let tree = loader.load(input);
+    let Loader { sources, diagnostics, changes, .. } = loader;
+    match tree {
+        Some(tree) if !diagnostics.has_errors() => Ok(Loaded { tree, sources, warnings: diagnostics, changes }),
+        _ => Err(Box::new(Refusal { diagnostics, sources })),
+    }
+}
+
+/// Reads a text as a message of the given type, with validation: files of resources, tests, fuzzing.
+pub fn load_message(
+    descriptor: api::Message,
+    source: &Source,
+    index: u32,
+    limits: &Limits,
+    diagnostics: &mut Diagnostics,
+) -> Option<Message> {
+    let node = text::parse(source, index, limits, diagnostics)?;
+    let message = interpret(descriptor, &node, diagnostics)?;
+    validate(&message, diagnostics);
+    Some(message)
+}
+
+#[derive(Default)]
+struct Loader {
+    limits: Limits,
+    sources: Sources,
+    diagnostics: Diagnostics,
+    changes: Vec<Change>,
+}
+
+impl Loader {
+    fn load(&mut self, input: &Input) -> Option<Message> {
+        let yaml = input.yaml.as_deref().filter(|yaml| !yaml.is_empty());
+        let path = input.path.as_deref().filter(|path| !path.is_empty());
+        if yaml.is_none() && path.is_none() {
+            let envoy = "At least one of --config-path or --config-yaml or Options::configProto() should be non-empty";
+            self.diagnostics.error(Span::NONE, "no configuration is given").suggest("use -c FILE").envoy(envoy);
+            return None;
+        }
+        let file = match path {
+            Some(path) => Some(self.file(path)),
+            None => None,
+        };
+        let inline = yaml.map(|yaml| self.interpret(Source::new("--config-yaml", Format::Yaml, yaml)));
+        let tree = match (file, inline) {
+            (Some(file), Some(inline)) => {
+                let mut tree = file?;
+                merge(&mut tree, &inline?);
+                tree
+            }
+            (file, inline) => file.or(inline)??,
+        };
+        validate(&tree, &mut self.diagnostics);
+        Some(tree)
+    }
+
+    fn file(&mut self, path: &str) -> Option<Message> {
+        let format = Format::of_path(path);
+        let bytes = match self.read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let text = format!("cannot read {path}: {error}");
+                self.diagnostics.error(Span::NONE, text).envoy(format!("Invalid path: {path}"));
+                return None;
+            }
+        };
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            // yaml-cpp puts U+FFFD in the place of what is not UTF-8.
+            Err(error) if format == Format::Yaml => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            Err(_) => {
+                let text = format!("{path} is not UTF-8 text");
+                self.diagnostics.error(Span::NONE, text).envoy("Invalid UTF-8 string");
+                return None;
+            }
+        };
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) if format == Format::Yaml => rest.to_owned(),
+            _ => text,
+        };
+        self.interpret(Source::new(path, format, text))
+    }
+
+    fn read(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        let file = std::fs::File::open(Path::new(path))?;
+        if file.metadata()?.is_dir() {
+            return Err(std::io::Error::other("it is a directory"));
+        }
+        let mut bytes = Vec::new();
+        // One byte more than is allowed, so that the text layer sees that there is too much.
+        file.take(self.limits.text_bytes as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn interpret(&mut self, source: Source) -> Option<Message> {
+        let index = self.sources.add(source.clone());
+        let mut node = text::parse(&source, index, &self.limits, &mut self.diagnostics)?;
+        if !matches!(node.kind, text::Kind::Map(_) | text::Kind::List(_)) && source.format == Format::Yaml {
+            let envoy = format!("Unable to convert YAML as JSON: {}", source.text);
+            let diagnostic = Diagnostic::error(node.span, format!("expected a map, found {}", node.describe()));
+            self.diagnostics.push(diagnostic.with_envoy(envoy));
+            return None;
+        }
+        upgrade::run(&mut node, &mut self.changes);
+        interpret(api::message(BOOTSTRAP)?, &node, &mut self.diagnostics)
+    }
+}
