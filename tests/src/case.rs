@@ -306,8 +306,16 @@ pub fn load_cases(filter: &str) -> io::Result<Vec<CaseFile>> {
     for area in fs::read_dir(&root)? {
         for file in fs::read_dir(area?.path())? {
             let path = file?.path();
-            let is_case = path.extension().is_some_and(|extension| extension == "yaml");
-            if is_case && path.with_extension("").display().to_string().contains(filter) {
+            let is_case = path
+                .extension()
+                .is_some_and(|extension| extension == "yaml");
+            if is_case
+                && path
+                    .with_extension("")
+                    .display()
+                    .to_string()
+                    .contains(filter)
+            {
                 cases.push(CaseFile::load(&root, path)?);
             }
         }

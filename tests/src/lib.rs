@@ -18,6 +18,7 @@ pub mod case;
 pub mod client_steps;
 pub mod compare;
 pub mod known;
+pub mod outcome;
 pub mod report;
 pub mod run;
 pub mod setup;

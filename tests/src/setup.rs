@@ -143,7 +143,12 @@ fn slot_text(case: &Case, slot: &str) -> Option<String> {
         return Some(text.clone());
     }
     match slot {
-        "clusters" => Some(case.upstreams.keys().map(|name| static_cluster(name)).collect()),
+        "clusters" => Some(
+            case.upstreams
+                .keys()
+                .map(|name| static_cluster(name))
+                .collect(),
+        ),
         "virtual_hosts" => case.upstreams.keys().next().map(|name| everything_to(name)),
         _ => None,
     }

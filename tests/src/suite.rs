@@ -8,7 +8,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::case::CaseFile;
-use crate::compare::{Difference, differences};
+use crate::compare::differences;
+use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::run;
 
@@ -21,19 +22,6 @@ pub enum Side {
     Nuncio,
 }
 
-/// What came of a case.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Id of the case.
-    pub case: String,
-    /// Sections that were compared.
-    pub sections: Vec<String>,
-    /// Sections that differ from the pin.
-    pub differences: Vec<Difference>,
-    /// Why the case could not be run at all.
-    pub failure: Option<String>,
-}
-
 /// Runs each case `jobs` at a time and compares it with its pin. Results come in the cases' order.
 #[must_use]
 pub fn compare_all(cases: &[CaseFile], side: Side, binary: &Path, jobs: usize) -> Vec<Outcome> {
@@ -41,7 +29,7 @@ pub fn compare_all(cases: &[CaseFile], side: Side, binary: &Path, jobs: usize) -
         Ok(outcome) => outcome,
         Err(error) => Outcome {
             case: case.id.clone(),
-            sections: Vec::new(),
+            pinned: Report::default(),
             differences: Vec::new(),
             failure: Some(error.to_string()),
         },
@@ -56,12 +44,8 @@ fn compare_one(case: &CaseFile, side: Side, binary: &Path) -> io::Result<Outcome
     let seen = run::run(&case.case, side, binary, Some(&pinned))?;
     Ok(Outcome {
         case: case.id.clone(),
-        sections: pinned
-            .sections
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect(),
         differences: differences(&pinned, &seen),
+        pinned,
         failure: None,
     })
 }

@@ -107,8 +107,10 @@ impl Proxy {
     fn failure(&self, what: &str) -> io::Error {
         let output = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = output.lines().collect();
-        let tail: Vec<String> =
-            lines[lines.len().saturating_sub(8)..].iter().map(|line| line.chars().take(500).collect()).collect();
+        let tail: Vec<String> = lines[lines.len().saturating_sub(8)..]
+            .iter()
+            .map(|line| line.chars().take(500).collect())
+            .collect();
         let tail = tail.join("\n");
         io::Error::other(format!("{what}; its last words:\n{tail}"))
     }

@@ -33,8 +33,13 @@ impl Authority {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(Vec::<String>::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        params.distinguished_name.push(DnType::CommonName, "test authority");
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "test authority");
         let certificate_pem = params.self_signed(&key)?.pem();
         Ok(Self {
             issuer: Issuer::new(params, key),
@@ -54,7 +59,9 @@ impl Authority {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names.to_vec())?;
         // A subject equal to the issuer's would make the certificate look self-signed.
-        params.distinguished_name.push(DnType::CommonName, "test server");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "test server");
         let certificate = params.signed_by(&key, &self.issuer)?;
         let chain = vec![CertificateDer::from(certificate.der().to_vec())];
         let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));

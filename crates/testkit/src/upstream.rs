@@ -268,7 +268,10 @@ fn serve(shared: &Shared, connection: usize, hello: &Option<Hello>, wire: Wire) 
 /// Plays the steps; returns the message with its body and whether the connection is still of use.
 fn play(reader: &mut Reader<Wire>, mut message: Message, steps: Vec<Step>) -> (Message, bool) {
     let mut steps = steps;
-    if !steps.iter().any(|step| matches!(step, Step::ReadBody | Step::Early)) {
+    if !steps
+        .iter()
+        .any(|step| matches!(step, Step::ReadBody | Step::Early))
+    {
         steps.insert(0, Step::ReadBody);
     }
     let mut open = true;

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use nuncio_tests::case::{CaseFile, load_cases};
 use nuncio_tests::known::{self, Known};
-use nuncio_tests::suite::{Outcome, Side, compare_all, pin_all};
+use nuncio_tests::outcome::{Outcome, Tally};
+use nuncio_tests::suite::{Side, compare_all, pin_all};
 
 const USAGE: &str = "usage:
   differential pin [--envoy PATH] [--filter TEXT] [--jobs N]
@@ -138,33 +139,12 @@ fn run(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
         Side::Nuncio => (nuncio(arguments)?, known::load()?),
     };
     let outcomes = compare_all(cases, arguments.against, &binary, arguments.jobs);
-    let (mut equal, mut expected, mut different) = (0, 0, 0);
     for outcome in &outcomes {
         print_outcome(outcome, &known, arguments.brief);
-        let sections = outcome.sections.len();
-        if outcome.failure.is_some() {
-            different += cases
-                .iter()
-                .find(|case| case.id == outcome.case)
-                .map_or(1, |case| case.case.exchanges.len());
-            continue;
-        }
-        let listed = |section: &str| {
-            known
-                .iter()
-                .any(|known| known.covers(&outcome.case, section))
-        };
-        let excused = outcome
-            .differences
-            .iter()
-            .filter(|difference| listed(&difference.section))
-            .count();
-        expected += excused;
-        different += outcome.differences.len() - excused;
-        equal += sections.saturating_sub(outcome.differences.len());
     }
-    println!("\n{equal} equal, {expected} differ as known, {different} differ");
-    Ok(different == 0)
+    let tally = Tally::new(cases, &outcomes, &known);
+    println!("\n{tally}");
+    Ok(tally.unexpected == 0)
 }
 
 fn print_outcome(outcome: &Outcome, known: &[Known], brief: bool) {
@@ -176,7 +156,7 @@ fn print_outcome(outcome: &Outcome, known: &[Known], brief: bool) {
         println!(
             "equal   {} ({} sections)",
             outcome.case,
-            outcome.sections.len()
+            outcome.pinned.sections.len()
         );
         return;
     }
