@@ -34,8 +34,6 @@ mod response;
 mod settings;
 mod status;
 mod target;
-#[cfg(test)]
-mod tests;
 mod trailers;
 
 pub use body::{BodyDecoder, Step};

@@ -6,7 +6,7 @@ use nuncio_contract::headers::{HeaderMap, Known, MapKind, is_token};
 use super::Version;
 use super::connection::{is_upgrade, remove_h2c_upgrade, sanitize_connection, should_close};
 use super::error::Error;
-use super::fields::{Field, field_at};
+use super::fields::{Field, field_at, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
 use super::head::{HeadScan, end_of_head, has_invalid_characters};
 use super::settings::{Http1Settings, UnderscoresAction};
@@ -46,6 +46,8 @@ pub enum Method {
     /// Any other.
     Other,
 }
+
+const MALFORMED_LINE: Error = Error::Syntax("FAILED_TO_FIND_WS_AFTER_REQUEST_METHOD");
 
 /// Without `allow_custom_methods` these are served and no others; in order.
 const METHODS: &[&[u8]] = &[
@@ -113,6 +115,8 @@ pub fn decode_request_head(
     let read = match read_first_line(settings, input, start) {
         Ok(Some(line)) => read_head(settings, input, line, headers),
         Ok(None) => Ok(None),
+        // Envoy looks no further when the line has not even two parts.
+        Err(MALFORMED_LINE) => return Err(MALFORMED_LINE),
         Err(error) => return Err(first_error(input, start, limit, error).unwrap_or(error)),
     };
     let head = match read {
@@ -172,9 +176,12 @@ fn read_first_line<'a>(
     };
     let line = rest.get(..len).unwrap_or_default();
     let (method, rest) = split_at_white_space(line);
-    let (target, rest) = split_at_white_space(rest.trim_ascii_start());
+    let (target, rest) = split_at_white_space(rest);
     if method.is_empty() || target.is_empty() {
-        return Err(Error::Syntax("FAILED_TO_FIND_WS_AFTER_REQUEST_METHOD"));
+        return Err(MALFORMED_LINE);
+    }
+    if has_invalid_characters(line) {
+        return Err(Error::InvalidCharacters);
     }
     let kind = check_method(settings, method)?;
     if !target::is_valid(target, kind == Method::Connect) {
@@ -184,20 +191,19 @@ fn read_first_line<'a>(
         method,
         target,
         kind,
-        version: parse_version(rest.trim_ascii())?,
+        version: parse_version(trim(rest))?,
         end: start + len + 1,
     }))
 }
 
-/// Up to the first white space, and from there on. Control characters count as white
-/// space here; those that Envoy refuses make the head invalid by themselves.
+/// Up to the first white space, and from after it on. Control characters count as
+/// white space here; those that Envoy refuses make the head invalid by themselves.
 #[inline]
 pub(super) fn split_at_white_space(line: &[u8]) -> (&[u8], &[u8]) {
-    let at = line
-        .iter()
-        .position(|byte| *byte <= b' ')
-        .unwrap_or(line.len());
-    line.split_at(at)
+    let end = line.iter().position(|byte| *byte <= b' ');
+    let (word, rest) = line.split_at(end.unwrap_or(line.len()));
+    let next = rest.iter().position(|byte| *byte > b' ');
+    (word, rest.split_at(next.unwrap_or(rest.len())).1)
 }
 
 fn read_head(

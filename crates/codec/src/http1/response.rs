@@ -8,7 +8,7 @@ use super::connection::{is_upgrade, should_close};
 use super::error::Error;
 use super::fields::{Field, field_at, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
-use super::head::HeadScan;
+use super::head::{HeadScan, has_invalid_characters};
 use super::request::{first_error, parse_version, split_at_white_space};
 use super::settings::{HeaderCase, Http1Settings};
 
@@ -110,7 +110,10 @@ fn read_first_line(input: &[u8]) -> Result<Option<FirstLine<'_>>, Error> {
     };
     let line = input.get(..len).unwrap_or_default();
     let (version, rest) = split_at_white_space(line);
-    let (status, rest) = split_at_white_space(rest.trim_ascii_start());
+    let (status, rest) = split_at_white_space(rest);
+    if has_invalid_characters(line) {
+        return Err(Error::InvalidCharacters);
+    }
     Ok(Some(FirstLine {
         version: parse_version(version)?,
         status: parse_status(status)?,
