@@ -55,6 +55,8 @@ pub struct Refusal {
     pub diagnostics: Diagnostics,
     /// The texts that the findings point into.
     pub sources: Sources,
+    /// What could be read, so that further errors can be found in it.
+    pub tree: Option<Message>,
 }
 
 impl Refusal {
@@ -71,7 +73,7 @@ pub fn load(input: &Input) -> Result<Loaded, Box<Refusal>> {
     let Loader { sources, diagnostics, changes, .. } = loader;
     match tree {
         Some(tree) if !diagnostics.has_errors() => Ok(Loaded { tree, sources, warnings: diagnostics, changes }),
-        _ => Err(Box::new(Refusal { diagnostics, sources })),
+        tree => Err(Box::new(Refusal { diagnostics, sources, tree })),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_api as api;
 
 use super::wellknown::is_well_known;
-use super::{Interpreter, Step, suggest};
+use super::{Interpreter, Step, StepKind, suggest};
 use crate::span::Span;
 use crate::text::{Entry as TextEntry, Kind, Node};
 use crate::tree::{Any, Entry, Message, Value};
@@ -76,7 +76,7 @@ impl<'n> Interpreter<'n> {
 
     /// The message inside of an `Any`: its fields stand beside `@type`, a well-known type under `value`.
     fn inside(&mut self, descriptor: api::Message, span: Span, entries: &'n [TextEntry]) -> Option<Message> {
-        self.steps.push(Step { name: "<any>", index: None, kind: api::Kind::Message(descriptor) });
+        self.steps.push(Step { name: "<any>", index: None, kind: StepKind::Value(api::Kind::Message(descriptor)) });
         let written = entries.iter().filter(|entry| &*entry.key != "@type");
         let message = if is_well_known(descriptor.full_name()) {
             self.well_known_inside(descriptor, span, written)

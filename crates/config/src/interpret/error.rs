@@ -2,7 +2,7 @@
 
 use nuncio_api::{self as api, Kind as FieldKind};
 
-use super::{Interpreter, suggest};
+use super::{Interpreter, StepKind, suggest};
 use crate::span::Span;
 use crate::text::{Kind, Node};
 
@@ -36,14 +36,15 @@ impl Interpreter<'_> {
         self.invalid(node.span, text, wording);
     }
 
-    pub(super) fn unknown_field(&mut self, descriptor: api::Message, key: &str, span: Span) {
+    /// Reports a name that the message does not have; returns the field that was probably meant.
+    pub(super) fn unknown_field(&mut self, descriptor: api::Message, key: &str, span: Span) -> Option<api::Field> {
         let parents: Vec<api::Message> = self
             .steps
             .iter()
             .rev()
             .skip(1)
             .filter_map(|step| match step.kind {
-                FieldKind::Message(message) => Some(message),
+                StepKind::Value(FieldKind::Message(message)) => Some(message),
                 _ => None,
             })
             .chain(api::message(self.root))
@@ -53,9 +54,9 @@ impl Interpreter<'_> {
         let wording = self.unknown_wording(&self.located(&format!("no such field: '{key}'")));
         let text = format!("there is no field `{key}` in `{}`", descriptor.full_name());
         let note = self.diagnostics.error(span, text).envoy(wording);
-        if let Some(near) = near {
-            note.suggest(near);
-        }
+        let (meant, words) = near.map(|near| (near.field(descriptor), near.in_words(key)))?;
+        note.suggest(words);
+        meant
     }
 
     pub(super) fn unknown_wording(&self, reason: &str) -> String {
@@ -115,7 +116,13 @@ fn first_character(node: &Node) -> char {
 }
 
 /// A field's type as protobuf names it.
-fn kind_name(kind: FieldKind) -> String {
+fn kind_name(kind: StepKind) -> String {
+    let kind = match kind {
+        StepKind::Value(kind) => kind,
+        StepKind::MapEntry(field) => {
+            return format!("message {}.{}Entry", field.message().full_name(), camel_case(field.name()));
+        }
+    };
     let scalar = match kind {
         FieldKind::Message(message) => return format!("message {}", message.full_name()),
         FieldKind::Enum(enumeration) => return format!("enum {}", enumeration.full_name()),
@@ -136,4 +143,13 @@ fn kind_name(kind: FieldKind) -> String {
         FieldKind::Sint64 => "sint64",
     };
     scalar.to_owned()
+}
+
+/// `filter_metadata` -> `FilterMetadata`.
+fn camel_case(name: &str) -> String {
+    let word = |word: &str| match word.split_at_checked(1) {
+        Some((first, rest)) => first.to_ascii_uppercase() + rest,
+        None => String::new(),
+    };
+    name.split('_').map(word).collect()
 }

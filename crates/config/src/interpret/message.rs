@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nuncio_api::{self as api, Cardinality, Kind as FieldKind};
 
-use super::{Interpreter, Step, numbers};
+use super::{Interpreter, Step, StepKind, numbers};
 use crate::span::Span;
 use crate::text::{self, Kind, Node};
 use crate::tree::{Any, Entry, Item, Json, MapItem, Message, Value};
@@ -31,18 +31,18 @@ impl<'n> Interpreter<'n> {
         let mut entries: Vec<Entry> = Vec::new();
         for text::Entry { key, key_span, value: node } in written {
             let Some(field) = descriptor.field(key) else {
-                self.unknown_field(descriptor, key, *key_span);
+                if let Some(meant) = self.unknown_field(descriptor, key, *key_span) {
+                    entries.push(Entry::new(meant.number(), *key_span, node.span, Value::Refused));
+                }
                 continue;
             };
             if matches!(node.kind, Kind::Null) && !takes_null(field) {
                 continue;
             }
-            self.steps.push(Step { name: key, index: None, kind: field.kind() });
+            self.steps.push(Step { name: key, index: None, kind: StepKind::of(field) });
             if self.oneof_is_free(descriptor, field, &entries, key, *key_span) {
-                let value = self.field_value(field, node);
-                if let Some(value) = value {
-                    add(&mut entries, field, *key_span, node.span, value);
-                }
+                let value = self.field_value(field, node).unwrap_or(Value::Refused);
+                add(&mut entries, field, *key_span, node.span, value);
             }
             self.steps.pop();
         }
@@ -61,7 +61,7 @@ impl<'n> Interpreter<'n> {
         let set = entries.iter().find_map(|entry| {
             descriptor.field_by_number(entry.number).filter(|other| other.oneof() == Some(oneof))
         });
-        let Some(set) = set else { return true };
+        let Some(set) = set.filter(|set| !refused(entries, set.number())) else { return true };
         let text = format!("`{key}` and `{}` exclude each other; only one may be set", set.name());
         let wording = format!("'{key}' has already been set (either directly or as part of a oneof)");
         self.invalid(key_span, text, &wording);
@@ -85,7 +85,8 @@ impl<'n> Interpreter<'n> {
     fn items(&mut self, kind: FieldKind, node: &'n Node, items: &mut Vec<Item>, index: &mut usize) {
         let nested = matches!(kind, FieldKind::Message(message) if is_json_list(message.full_name()));
         let Kind::List(nodes) = &node.kind else {
-            items.extend(self.singular(kind, node).map(|value| Item { span: node.span, value }));
+            let value = self.singular(kind, node).unwrap_or(Value::Refused);
+            items.push(Item { span: node.span, value });
             return;
         };
         items.reserve(nodes.len());
@@ -95,14 +96,14 @@ impl<'n> Interpreter<'n> {
             }
             *index += 1;
             let value = match &node.kind {
-                Kind::Null if !kind_takes_null(kind) => Some(default_value(kind, node.span)),
+                Kind::Null if !kind_takes_null(kind) => default_value(kind, node.span),
                 Kind::List(_) if !nested => {
                     self.items(kind, node, items, index);
-                    None
+                    continue;
                 }
-                _ => self.singular(kind, node),
+                _ => self.singular(kind, node).unwrap_or(Value::Refused),
             };
-            items.extend(value.map(|value| Item { span: node.span, value }));
+            items.push(Item { span: node.span, value });
         }
     }
 
@@ -128,10 +129,10 @@ impl<'n> Interpreter<'n> {
                 continue;
             };
             let value = match &node.kind {
-                Kind::Null if !kind_takes_null(kind) => Some(default_value(kind, node.span)),
-                _ => self.singular(kind, node),
+                Kind::Null if !kind_takes_null(kind) => default_value(kind, node.span),
+                _ => self.singular(kind, node).unwrap_or(Value::Refused),
             };
-            items.extend(value.map(|value| MapItem { key, key_span: *key_span, span: node.span, value }));
+            items.push(MapItem { key, key_span: *key_span, span: node.span, value });
         }
         Some(Value::Map(items.into()))
     }
@@ -157,6 +158,10 @@ impl<'n> Interpreter<'n> {
             FieldKind::Uint64 | FieldKind::Fixed64 => self.unsigned(node, false),
         }
     }
+}
+
+fn refused(entries: &[Entry], number: u32) -> bool {
+    entries.iter().any(|entry| entry.number == number && matches!(entry.value, Value::Refused))
 }
 
 /// Adds a field that may be set already: scalars are replaced, lists joined, messages merged.

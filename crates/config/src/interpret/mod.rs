@@ -46,5 +46,23 @@ struct Step<'n> {
     name: &'n str,
     /// The item's number within a repeated field.
     index: Option<usize>,
-    kind: api::Kind,
+    /// The type that Envoy's errors name here.
+    kind: StepKind,
+}
+
+#[derive(Clone, Copy)]
+enum StepKind {
+    /// The value of a field, or a message in an `Any`.
+    Value(api::Kind),
+    /// An entry of this map field.
+    MapEntry(api::Field),
+}
+
+impl StepKind {
+    fn of(field: api::Field) -> StepKind {
+        match field.cardinality() {
+            api::Cardinality::Map { .. } => StepKind::MapEntry(field),
+            _ => StepKind::Value(field.kind()),
+        }
+    }
 }

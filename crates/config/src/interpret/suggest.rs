@@ -90,33 +90,62 @@ pub(super) fn is_previous_version(name: &str) -> bool {
     name.starts_with("envoy.") && name.split('.').any(old)
 }
 
+/// What an unknown field was probably meant to be.
+pub(super) enum Suggestion {
+    /// This field of the same message.
+    Field(&'static str),
+    /// A field of a message further out.
+    Parent(api::Message),
+    /// A field of the message that this field holds.
+    Child(&'static str),
+}
+
+impl Suggestion {
+    /// The field of the same message that was meant, if it is one.
+    pub(super) fn field(&self, descriptor: api::Message) -> Option<api::Field> {
+        match self {
+            Suggestion::Field(name) => descriptor.field(name),
+            _ => None,
+        }
+    }
+
+    pub(super) fn in_words(&self, key: &str) -> String {
+        match self {
+            Suggestion::Field(name) => format!("did you mean `{name}`?"),
+            Suggestion::Parent(parent) => {
+                format!("`{key}` is a field of `{}`: check the indentation", parent.full_name())
+            }
+            Suggestion::Child(child) => format!("`{key}` belongs inside of `{child}`"),
+        }
+    }
+}
+
 /// What to say about `key`, which `descriptor` does not have; `parents` begin with the nearest.
 pub(super) fn for_unknown_field(
     descriptor: api::Message,
     key: &str,
     parents: &[api::Message],
-) -> Option<String> {
+) -> Option<Suggestion> {
     if key.len() > 100 {
         return None;
     }
     let snake = snake_case(key);
-    let did_you_mean = |name: &str| Some(format!("did you mean `{name}`?"));
     if let Some(word) = other_word(descriptor, &snake) {
-        return did_you_mean(word);
+        return Some(Suggestion::Field(word));
     }
     let near = near(&snake, descriptor.fields().map(|field| field.name()));
     if let Some((distance, name)) = near
         && distance <= 2
     {
-        return did_you_mean(name);
+        return Some(Suggestion::Field(name));
     }
     if let Some(parent) = parents.iter().find(|parent| parent.field(&snake).is_some()) {
-        return Some(format!("`{key}` is a field of `{}`: check the indentation", parent.full_name()));
+        return Some(Suggestion::Parent(*parent));
     }
     if let Some(name) = near.map(|(_, name)| name).or_else(|| extension_of(descriptor, &snake)) {
-        return did_you_mean(name);
+        return Some(Suggestion::Field(name));
     }
-    holder_of(descriptor, &snake).map(|child| format!("`{key}` belongs inside of `{child}`"))
+    holder_of(descriptor, &snake).map(Suggestion::Child)
 }
 
 fn other_word(descriptor: api::Message, key: &str) -> Option<&'static str> {

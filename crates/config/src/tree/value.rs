@@ -36,6 +36,9 @@ pub enum Value {
     Any(Arc<Any>),
     /// `google.protobuf.Struct`, `Value` or `ListValue`.
     Json(Arc<Json>),
+    /// Something is written here that was refused and reported. Only in the tree of a refused load, so
+    /// that what follows does not take the field for missing.
+    Refused,
 }
 
 /// One value of a repeated field.
@@ -94,6 +97,7 @@ impl Value {
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
             Value::Json(_) => "a structure",
+            Value::Refused => "a value that was refused",
         }
     }
 

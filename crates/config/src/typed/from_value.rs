@@ -42,6 +42,8 @@ pub fn decode<T: FromValue>(message: &std::sync::Arc<Message>, ctx: &mut Ctx) ->
 
 /// Reports that the tree holds something else than the Rust type says; validation keeps this away.
 pub(super) fn mismatch(value: &Value, expected: &str, span: Span, ctx: &mut Ctx) -> Refused {
-    ctx.error(span, format!("expected {expected}, found {}", value.describe()));
+    if !matches!(value, Value::Refused) {
+        ctx.error(span, format!("expected {expected}, found {}", value.describe()));
+    }
     Refused
 }

@@ -68,6 +68,9 @@ impl Validator<'_> {
     }
 
     fn entry(&mut self, field: api::Field, entry: &Entry) {
+        if matches!(entry.value, Value::Refused) {
+            return;
+        }
         let rules = field.rules();
         match field.cardinality() {
             Cardinality::Singular => self.value(field.kind(), rules, &entry.value, entry.span),
