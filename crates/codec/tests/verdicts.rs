@@ -59,3 +59,59 @@ fn requests_are_judged_as_envoy_judges_them() {
         include_str!("verdicts/requests.tsv"),
     );
 }
+
+fn response_outcome(settings: &Http1Settings, method: &str, closes: bool, input: &[u8]) -> String {
+    let Some((bytes, refused, extra)) = pass_back(settings, method == "HEAD", input, closes) else {
+        return "refused".to_owned();
+    };
+    let after = match (refused, extra) {
+        (Some(_), _) => " then refused",
+        (None, 0) => "",
+        (None, _) => " + extra",
+    };
+    format!("passed {}{after}", bytes.escape_ascii())
+}
+
+#[test]
+fn responses_are_judged_as_envoy_judges_them() {
+    let settings = Http1Settings::default();
+    let mut wrong = Vec::new();
+    for row in include_str!("verdicts/responses.tsv").lines() {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let [method, closes, input, expected] = columns[..] else {
+            assert!(row.starts_with('#'), "{row}");
+            continue;
+        };
+        let found = response_outcome(&settings, method, closes == "close", &unescape(input));
+        let expected = unescape(expected).escape_ascii().to_string();
+        if found != expected {
+            wrong.push(format!(
+                "{input}\n    Envoy: {expected}\n    found: {found}"
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_number_that_is_no_status_is_refused_though_envoy_passes_it_on() {
+    for status in [
+        "0",
+        "20",
+        "99",
+        "000",
+        "1000",
+        "100000",
+        "+200",
+        "18446744073709551816",
+    ] {
+        let input = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
+        let outcome = pass_back(&Http1Settings::default(), false, input.as_bytes(), false);
+        assert_eq!(outcome, None, "{status}");
+    }
+}

@@ -227,6 +227,60 @@ fn take_out_hop_by_hop(head: &RequestHead, headers: &mut HeaderMap) {
     }
 }
 
+/// What a client gets from a proxy that takes out hop-by-hop headers and adds none, and
+/// how much the upstream sent beyond its response. `None` when the head is refused.
+pub fn pass_back(
+    settings: &Http1Settings,
+    head_request: bool,
+    input: &[u8],
+    closes: bool,
+) -> Option<(Vec<u8>, Option<Error>, usize)> {
+    let sent = RequestSent {
+        head: head_request,
+        ..RequestSent::default()
+    };
+    let mut peer = Peer::client(settings, sent);
+    peer.feed(input);
+    if closes && !matches!(peer.events.last(), Some(Event::End)) {
+        peer.close();
+    }
+    let to = ResponseTo {
+        version: Version::Http11,
+        head: head_request,
+        connect: false,
+    };
+    let mut out = Vec::new();
+    let mut encoding = None;
+    for event in &peer.events {
+        match event {
+            Event::Response(head, _) if head.is_informational() => {}
+            Event::Response(head, headers) => {
+                let mut headers = headers.clone();
+                for known in [
+                    Known::Connection,
+                    Known::KeepAlive,
+                    Known::ProxyConnection,
+                    Known::TransferEncoding,
+                    Known::Upgrade,
+                    Known::Date,
+                    Known::Server,
+                ] {
+                    headers.remove(known);
+                }
+                let end = head.framing == BodyFraming::None;
+                encoding = Some(encode_response_head(settings, to, &headers, end, &mut out));
+            }
+            Event::Data(data) => encode_data(encoding?, data, &mut out),
+            Event::Trailers(trailers) => encode_trailers(settings, encoding?, trailers, &mut out),
+            Event::End => encode_end(encoding?, &mut out),
+            Event::Refused(_) => encoding = Some(encoding?),
+            Event::Head(..) => {}
+        }
+    }
+    encoding?;
+    Some((out, peer.refused(), peer.unread().len()))
+}
+
 /// `\r`, `\n`, `\t`, `\\` and `\xNN` as bytes.
 pub fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
