@@ -2,8 +2,10 @@
 //! that an edit of one never rebuilds the other.
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod buffer;
 pub mod clock;
+pub mod data_source;
 pub mod error;
 pub mod formatter;
 pub mod header_mutation;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 
+use crate::access_log::{AccessLogFiles, AccessLogRoom};
 use crate::http_filter::HttpFilterConfig;
 
 /// A configuration for one level of the route table.
@@ -40,6 +41,10 @@ pub struct PerRouteRoom {
 pub struct Extensions {
     /// HTTP filters but for the terminal ones, which are the engine's.
     pub http_filters: &'static [&'static [&'static HttpFilterRoom]],
+    /// Access loggers.
+    pub access_loggers: &'static [&'static [&'static AccessLogRoom]],
+    /// The files that access loggers write; the server configures, reopens and flushes them.
+    pub access_log_files: Option<&'static dyn AccessLogFiles>,
 }
 
 impl Extensions {
@@ -55,5 +60,10 @@ impl Extensions {
             .flat_map(|family| family.iter())
             .find(|room| room.per_route.as_ref().is_some_and(|per_route| per_route.message == message))
             .copied()
+    }
+
+    /// The access logger whose message is `message`.
+    pub fn access_logger(&self, message: &str) -> Option<&'static AccessLogRoom> {
+        self.access_loggers.iter().flat_map(|family| family.iter()).find(|room| room.message == message).copied()
     }
 }

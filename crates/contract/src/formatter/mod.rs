@@ -28,6 +28,7 @@ mod process;
 mod server_name;
 mod simple_commands;
 mod strftime;
+mod substitution;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 pub use access_log_type::AccessLogType;
 pub use error::FormatError;
 pub use grpc_status::{GrpcStatus, is_grpc_request};
+pub use substitution::{FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct};
 
 use commands::ExtensionCommands;
 use json_format::JsonFormat;

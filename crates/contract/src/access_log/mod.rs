@@ -1,0 +1,135 @@
+//! Access logs: one line for each stream (or moment of a stream), wherever a logger's room takes it.
+//!
+//! A room parses its message once into an [`AccessLogConfig`], shared by the workers; each worker makes its
+//! own [`AccessLogger`] of it, on its own thread. The `filter` of a log is not the room's business: it is
+//! compiled here and asked before the logger is.
+//!
+//! Follows `envoy.config.accesslog.v3.AccessLog`.
+
+mod filter;
+mod value_matcher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_config::message;
+use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
+
+pub use filter::{AccessLogFilter, CompiledFilter};
+
+use crate::formatter::FormatContext;
+use crate::registry::Extensions;
+use crate::stats::StatsStore;
+
+/// A kind of access logger.
+pub struct AccessLogRoom {
+    /// Envoy's name, such as `envoy.access_loggers.file`.
+    pub name: &'static str,
+    /// The full name of its message.
+    pub message: &'static str,
+    /// Parses the message; errors go to the context.
+    pub parse: fn(&Any, &mut Ctx) -> Result<Arc<dyn AccessLogConfig>, Refused>,
+    /// Adds what the room honours to the support table.
+    pub support: fn(&mut SupportTable),
+}
+
+/// A parsed access log, shared by the workers.
+pub trait AccessLogConfig: Send + Sync {
+    /// Makes the logger of the calling worker.
+    fn worker(&self) -> Box<dyn AccessLogger>;
+}
+
+/// One worker's logger. Never blocks and never fails: what can't be logged is counted and dropped.
+pub trait AccessLogger {
+    /// Logs one moment of a stream.
+    fn log(&self, context: &FormatContext<'_>);
+}
+
+/// The files behind access logs, as far as the process must care: made by the family that writes them.
+pub trait AccessLogFiles: Sync {
+    /// Takes the settings of the command line and the store for `filesystem.*`; before the first log.
+    fn configure(&self, options: FileOptions, store: &StatsStore);
+    /// Opens all files anew under their paths (SIGUSR1, `/reopen_logs`), soon.
+    fn reopen_all(&self);
+    /// Writes out all that is buffered, and returns when it is done; for an orderly end.
+    fn flush_all(&self);
+}
+
+/// How files are flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileOptions {
+    /// `--file-flush-interval-msec`: at least this often; 10 s.
+    pub flush_interval: Duration,
+    /// `--file-flush-min-size-kb` in bytes: as soon as so much has gathered; 64 KiB.
+    pub min_flush_bytes: usize,
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        FileOptions {
+            flush_interval: Duration::from_secs(10),
+            min_flush_bytes: 64 << 10,
+        }
+    }
+}
+
+message! {
+    /// An access log with its filter.
+    pub struct AccessLog: "envoy.config.accesslog.v3.AccessLog" {
+        inert name = "a logger is found by the type of its configuration, as in Envoy",
+        pub(crate) filter: Option<AccessLogFilter>,
+        pub(crate) typed_config: Any,
+    }
+}
+
+/// Finds the room of a log and lets it parse; what is wrong is reported.
+pub fn compile(
+    log: &AccessLog,
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Result<Arc<dyn AccessLogConfig>, Refused> {
+    let filter = log
+        .filter
+        .as_ref()
+        .map(|filter| CompiledFilter::compile(filter, ctx))
+        .transpose();
+    let type_name = log.typed_config.type_name();
+    let config = match extensions.access_logger(type_name) {
+        Some(room) => (room.parse)(&log.typed_config, ctx),
+        None => Err(ctx.unsupported_here(
+            log.typed_config.span,
+            format_args!("access logger `{type_name}`"),
+        )),
+    };
+    Ok(match (filter?, config?) {
+        (None, config) => config,
+        (Some(filter), config) => Arc::new(FilteredConfig { filter, config }),
+    })
+}
+
+struct FilteredConfig {
+    filter: CompiledFilter,
+    config: Arc<dyn AccessLogConfig>,
+}
+
+struct FilteredLogger {
+    filter: CompiledFilter,
+    logger: Box<dyn AccessLogger>,
+}
+
+impl AccessLogConfig for FilteredConfig {
+    fn worker(&self) -> Box<dyn AccessLogger> {
+        Box::new(FilteredLogger {
+            filter: self.filter.clone(),
+            logger: self.config.worker(),
+        })
+    }
+}
+
+impl AccessLogger for FilteredLogger {
+    fn log(&self, context: &FormatContext<'_>) {
+        if self.filter.matches(context) {
+            self.logger.log(context);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Bytes that a config holds itself or points at: `envoy.config.core.v3.DataSource`, read once at load.
+//!
+//! Files are read whole; the limit on their size is the caller's. Changes of a file are not watched yet.
+
+use std::io::Read;
+
+use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_config::{message, one_of};
+
+message! {
+    /// Bytes from the config, a file or the environment.
+    pub struct DataSource: "envoy.config.core.v3.DataSource" {
+        pub(crate) oneof specifier: DataSourceSpecifier,
+    }
+}
+
+one_of! {
+    /// Where the bytes are.
+    pub enum DataSourceSpecifier {
+        filename => Filename(Spanned<String>),
+        inline_bytes => InlineBytes(Vec<u8>),
+        inline_string => InlineString(String),
+        environment_variable => EnvironmentVariable(Spanned<String>),
+    }
+}
+
+impl DataSource {
+    /// The bytes; what can't be read, or is larger than `limit_bytes`, is reported.
+    pub fn read(&self, limit_bytes: usize, ctx: &mut Ctx) -> Result<Vec<u8>, Refused> {
+        let bytes = match &self.specifier {
+            DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
+            DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
+            DataSourceSpecifier::Filename(path) => read_file(path, limit_bytes, ctx)?,
+            DataSourceSpecifier::EnvironmentVariable(name) => match std::env::var(&name.value) {
+                Ok(value) => value.into_bytes(),
+                Err(_) => {
+                    let text = format!("Environment variable doesn't exist: {}", name.value);
+                    ctx.error(name.span, text);
+                    return Err(Refused);
+                }
+            },
+        };
+        if bytes.len() > limit_bytes {
+            ctx.error(
+                self.span(),
+                format!("the data is larger than {limit_bytes} bytes"),
+            );
+            return Err(Refused);
+        }
+        Ok(bytes)
+    }
+
+    /// The same as text; what is not UTF-8 is reported.
+    pub fn read_text(&self, limit_bytes: usize, ctx: &mut Ctx) -> Result<String, Refused> {
+        String::from_utf8(self.read(limit_bytes, ctx)?).map_err(|_| {
+            ctx.error(self.span(), "the data is not UTF-8");
+            Refused
+        })
+    }
+}
+
+fn read_file(
+    path: &Spanned<String>,
+    limit_bytes: usize,
+    ctx: &mut Ctx,
+) -> Result<Vec<u8>, Refused> {
+    // One byte more than allowed is enough to see that there is too much.
+    let most = u64::try_from(limit_bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let mut bytes = Vec::new();
+    let read =
+        std::fs::File::open(&path.value).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        ctx.error(path.span, format!("Invalid path: {}", path.value))
+            .note(error.to_string());
+        return Err(Refused);
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,152 @@
+//! `envoy.config.core.v3.SubstitutionFormatString`: a format as configs give it.
+//!
+//! Limits: a format from a file or the environment has at most 1 MiB. Formatter extensions that bring
+//! commands: `req_without_query`; `metadata`, whose command is built in; no other yet.
+
+use std::sync::Arc;
+
+use nuncio_config::span::Span;
+use nuncio_config::tree::Json;
+use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_config::{message, one_of};
+
+use super::Format;
+use super::commands::ExtensionCommands;
+use super::error::FormatError;
+use crate::data_source::DataSource;
+use crate::stream_info::metadata::{Struct, Value};
+
+const LIMIT_BYTES: usize = 1 << 20;
+
+message! {
+    /// A text or JSON format.
+    pub struct SubstitutionFormatString: "envoy.config.core.v3.SubstitutionFormatString" {
+        pub(crate) oneof format: FormatSpecifier,
+        pub(crate) omit_empty_values: bool,
+        /// The content type of a local reply made by the format; empty for the kind's own.
+        pub content_type: String,
+        pub(crate) formatters: Vec<FormatterExtension>,
+        inert json_format_options = "keys are always sorted, as in Envoy",
+    }
+}
+
+one_of! {
+    /// The kinds of format.
+    pub enum FormatSpecifier {
+        text_format => Text(Spanned<String>),
+        text_format_source => TextSource(DataSource),
+        json_format => Json(Spanned<Arc<Json>>),
+    }
+}
+
+message! {
+    /// An extension that brings commands.
+    pub struct FormatterExtension: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) name: String,
+        pub(crate) typed_config: Any,
+    }
+}
+
+impl SubstitutionFormatString {
+    /// Compiles the format; what is wrong is reported in Envoy's words.
+    pub fn compile(&self, ctx: &mut Ctx) -> Result<Format, Refused> {
+        let extensions = self.extensions(ctx)?;
+        match &self.format {
+            FormatSpecifier::Text(text) => {
+                let format = Format::text(&text.value, self.omit_empty_values, extensions);
+                report(format, text.span, ctx)
+            }
+            FormatSpecifier::TextSource(source) => {
+                let text = source.read_text(LIMIT_BYTES, ctx)?;
+                let format = Format::text(&text, self.omit_empty_values, extensions);
+                report(format, source.span(), ctx)
+            }
+            FormatSpecifier::Json(json) => {
+                let format =
+                    Format::json(&to_struct(&json.value), self.omit_empty_values, extensions);
+                report(format, json.span, ctx)
+            }
+        }
+    }
+
+    /// Whether the format makes JSON.
+    pub fn is_json(&self) -> bool {
+        matches!(self.format, FormatSpecifier::Json(_))
+    }
+
+    fn extensions(&self, ctx: &mut Ctx) -> Result<ExtensionCommands, Refused> {
+        let mut commands = ExtensionCommands::default();
+        for extension in &self.formatters {
+            let config = &extension.typed_config;
+            match config.type_name() {
+                "envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery" => {
+                    config.decode::<()>(ctx)?;
+                    commands.req_without_query = true;
+                }
+                "envoy.extensions.formatter.metadata.v3.Metadata" => config.decode::<()>(ctx)?,
+                name if name.starts_with("envoy.extensions.formatter.") => {
+                    return Err(
+                        ctx.unsupported_here(config.span, format_args!("formatter `{name}`"))
+                    );
+                }
+                _ => {
+                    ctx.error(
+                        config.span,
+                        format!("Formatter not found: {}", extension.name),
+                    );
+                    return Err(Refused);
+                }
+            }
+        }
+        Ok(commands)
+    }
+}
+
+impl Format {
+    /// Compiles a text of the config; what is wrong is reported at `span`.
+    pub fn parse(text: &str, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
+        report(Self::compile(text), span, ctx)
+    }
+
+    /// Compiles a JSON format of the config; what is wrong is reported at its place.
+    pub fn parse_json(format: &Spanned<Arc<Json>>, ctx: &mut Ctx) -> Result<Self, Refused> {
+        report(
+            Self::compile_json(&to_struct(&format.value), false),
+            format.span,
+            ctx,
+        )
+    }
+}
+
+fn report(
+    format: Result<Format, FormatError>,
+    span: Span,
+    ctx: &mut Ctx,
+) -> Result<Format, Refused> {
+    format.map_err(|error| {
+        ctx.error(span, error.to_string());
+        Refused
+    })
+}
+
+/// The struct of a config's JSON; what is no object has no fields. Depth is the config loader's.
+pub fn to_struct(json: &Json) -> Struct {
+    match json {
+        Json::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), to_value(value)))
+            .collect(),
+        _ => Struct::default(),
+    }
+}
+
+fn to_value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => Value::Number(*number),
+        Json::String(text) => Value::String(text.clone()),
+        Json::List(values) => Value::List(values.iter().map(to_value).collect()),
+        object @ Json::Object(_) => Value::Struct(to_struct(object)),
+    }
+}
