@@ -50,6 +50,10 @@ pub struct Case {
     /// Log files in `{{dir}}` to compare once the proxy has ended.
     #[serde(default)]
     pub logs: Vec<String>,
+    /// Leaves out requests that reached an upstream only in part. When the proxy gives up a request
+    /// while it is still being sent, how much of it arrives depends on timing.
+    #[serde(default)]
+    pub hide_cut_short: bool,
     /// Whether the number of the upstream connection is compared as well.
     #[serde(default)]
     pub show_connections: bool,

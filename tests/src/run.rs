@@ -108,6 +108,9 @@ fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &
     }
     for (name, upstream) in &setup.upstreams {
         for seen in upstream.take_seen() {
+            if case.hide_cut_short && seen.message.cut_short.is_some() {
+                continue;
+            }
             let _ = writeln!(text, "upstream {name} saw{}", circumstances(case, &seen));
             text.push_str(&show::message(&seen.message, "  ", &Show::Text));
         }
