@@ -42,6 +42,7 @@
 
 pub mod bootstrap;
 pub mod diagnostic;
+pub mod dump;
 pub mod interpret;
 mod json_text;
 pub mod report;
