@@ -115,3 +115,20 @@ fn a_number_that_is_no_status_is_refused_though_envoy_passes_it_on() {
         assert_eq!(outcome, None, "{status}");
     }
 }
+
+#[test]
+fn options_change_the_verdict_as_they_do_in_envoy() {
+    let settings = Http1Settings {
+        accept_http_10: true,
+        default_host_for_http_10: b"dflt".as_slice().into(),
+        enable_trailers: true,
+        allow_chunked_length: true,
+        allow_custom_methods: true,
+        headers_with_underscores: UnderscoresAction::DropHeader,
+        ..Http1Settings::default()
+    };
+    check(
+        &settings,
+        include_str!("verdicts/requests_with_options.tsv"),
+    );
+}

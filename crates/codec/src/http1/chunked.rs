@@ -1,9 +1,11 @@
 //! The chunked coding (RFC 9112 section 7.1), byte by byte where it is grammar
 //! and at once where it is data.
 //!
-//! As strict as Envoy with `strict_chunk_parsing`: hexadecimal digits first, white
-//! space or `;` after them, lines ended by CR LF, no CR or LF within an extension.
-//! Only after the data may the CR be missing.
+//! Hexadecimal digits first, white space or `;` after them, lines ended by CR LF, no
+//! CR or LF within an extension; as in Envoy, the CR may be missing only after data.
+//!
+//! Stricter than Envoy 1.40, which skips anything between the data and the line
+//! feed (its later `strict_chunk_parsing` does not): nothing may stand there.
 
 use memchr::memchr2;
 

@@ -128,6 +128,18 @@ fn remove_nominated(headers: &mut HeaderMap, token: &[u8]) -> Result<bool, Error
     Ok(true)
 }
 
+/// Leaves of `TE` only `trailers`, the one that can be passed on; removes it without.
+pub fn sanitize_te(headers: &mut HeaderMap) {
+    let Some(te) = headers.get(Known::Te) else {
+        return;
+    };
+    if has_token(te, b"trailers") {
+        headers.set(Known::Te, b"trailers");
+    } else {
+        headers.remove(Known::Te);
+    }
+}
+
 /// `TE` stays, and stays named, when it asks for trailers; all else in it goes.
 fn remove_te(headers: &mut HeaderMap) -> Result<bool, Error> {
     let Some(te) = headers.get(Known::Te) else {

@@ -16,9 +16,12 @@
 //! A chunk extension has no limit of its own: it is consumed as it arrives and
 //! never kept.
 //!
-//! Different from Envoy: when a first line and a later header are both invalid,
-//! Envoy's choice of details depends on how the bytes were split over reads;
-//! ours does not, once the head is complete.
+//! Different from Envoy, all on the strict side:
+//! - bytes between the data of a chunk and its line feed are refused, not skipped;
+//! - a CR before the name of a trailer is refused, not skipped;
+//! - empty lines before a request count towards the limit of its head;
+//! - a status outside 100 to 999 is refused, not passed on;
+//! - a response is taken for the answer to an upgrade only with status 101.
 
 mod body;
 mod case;
@@ -37,7 +40,7 @@ mod target;
 mod trailers;
 
 pub use body::{BodyDecoder, Step};
-pub use connection::{has_token, is_upgrade, sanitize_connection, should_close};
+pub use connection::{has_token, is_upgrade, sanitize_connection, sanitize_te, should_close};
 pub use encode::{
     BodyEncoding, RequestEncoding, ResponseTo, encode_chunk_end, encode_chunk_start,
     encode_continue, encode_data, encode_end, encode_informational, encode_request_head,

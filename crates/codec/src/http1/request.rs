@@ -117,6 +117,7 @@ pub fn decode_request_head(
         Ok(None) => Ok(None),
         // Envoy looks no further when the line has not even two parts.
         Err(MALFORMED_LINE) => return Err(MALFORMED_LINE),
+        Err(Error::InvalidCharacters) => Err(Error::InvalidCharacters),
         Err(error) => return Err(first_error(input, start, limit, error).unwrap_or(error)),
     };
     let head = match read {
@@ -158,6 +159,8 @@ struct FirstLine<'a> {
     target: &'a [u8],
     kind: Method,
     version: Version,
+    /// HTTP/0.9: the line is all there is.
+    bare: bool,
     /// Where the header lines begin.
     end: usize,
 }
@@ -180,18 +183,20 @@ fn read_first_line<'a>(
     if method.is_empty() || target.is_empty() {
         return Err(MALFORMED_LINE);
     }
-    if has_invalid_characters(line) {
-        return Err(Error::InvalidCharacters);
-    }
     let kind = check_method(settings, method)?;
     if !target::is_valid(target, kind == Method::Connect) {
         return Err(Error::Syntax("HPE_INVALID_URL"));
+    }
+    let version = parse_version(trim(rest))?;
+    if has_invalid_characters(line) {
+        return Err(Error::InvalidCharacters);
     }
     Ok(Some(FirstLine {
         method,
         target,
         kind,
-        version: parse_version(trim(rest))?,
+        version,
+        bare: trim(rest).is_empty(),
         end: start + len + 1,
     }))
 }
@@ -216,10 +221,13 @@ fn read_head(
     let mut dropped_underscores = 0;
     let mut at = line.end;
     // A first line that is followed by white space has nothing to continue.
-    if matches!(input.get(at), Some(b' ' | b'\t')) {
+    if !line.bare && matches!(input.get(at), Some(b' ' | b'\t')) {
         return Err(Error::Syntax("INVALID_HEADER_FORMAT"));
     }
     let head_len = loop {
+        if line.bare {
+            break at;
+        }
         match field_at(input, at)? {
             Field::Partial => return Ok(None),
             Field::End(end) => break end,
@@ -237,7 +245,7 @@ fn read_head(
                 }
                 headers.append_from_wire(name, &value);
                 if headers.len() > settings.max_headers_count {
-                    return Err(Error::TooManyHeaders);
+                    return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyHeaders));
                 }
             }
         }
@@ -254,6 +262,18 @@ fn read_head(
     };
     finish(settings, &line, &framing, &mut head, headers)?;
     Ok(Some(head))
+}
+
+/// Too many headers are told only if the others are well-formed.
+#[cold]
+pub(super) fn syntax_error_from(input: &[u8], mut at: usize) -> Option<Error> {
+    loop {
+        match field_at(input, at) {
+            Ok(Field::Header { next, .. }) => at = next,
+            Ok(Field::End(_) | Field::Partial) => return None,
+            Err(error) => return Some(error),
+        }
+    }
 }
 
 /// Everything that needs all headers, in Envoy's order.
@@ -354,7 +374,7 @@ pub(super) fn parse_version(version: &[u8]) -> Result<Version, Error> {
 
 /// Whether the header is to be left out because of an underscore in its name.
 #[inline]
-fn refuses_underscore(settings: &Http1Settings, name: &[u8]) -> Result<bool, Error> {
+pub(super) fn refuses_underscore(settings: &Http1Settings, name: &[u8]) -> Result<bool, Error> {
     if settings.headers_with_underscores == UnderscoresAction::Allow || !name.contains(&b'_') {
         return Ok(false);
     }

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::fields::{Field, field_at, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
 use super::head::{HeadScan, has_invalid_characters};
-use super::request::{first_error, parse_version, split_at_white_space};
+use super::request::{first_error, parse_version, split_at_white_space, syntax_error_from};
 use super::settings::{HeaderCase, Http1Settings};
 
 /// What the request was, as far as its response is framed by it.
@@ -75,6 +75,7 @@ pub fn decode_response_head(
     let read = match read_first_line(input) {
         Ok(Some(line)) => read_head(settings, sent, input, line, headers),
         Ok(None) => Ok(None),
+        Err(Error::InvalidCharacters) => Err(Error::InvalidCharacters),
         Err(error) => return Err(first_error(input, 0, limit, error).unwrap_or(error)),
     };
     let head = match read {
@@ -111,12 +112,14 @@ fn read_first_line(input: &[u8]) -> Result<Option<FirstLine<'_>>, Error> {
     let line = input.get(..len).unwrap_or_default();
     let (version, rest) = split_at_white_space(line);
     let (status, rest) = split_at_white_space(rest);
+    let version = parse_version(version)?;
+    let status = parse_status(status)?;
     if has_invalid_characters(line) {
         return Err(Error::InvalidCharacters);
     }
     Ok(Some(FirstLine {
-        version: parse_version(version)?,
-        status: parse_status(status)?,
+        version,
+        status,
         reason: trim(rest),
         end: len + 1,
     }))
@@ -151,7 +154,7 @@ fn read_head(
                 }
                 headers.append_from_wire(name, &value);
                 if headers.len() > settings.max_headers_count {
-                    return Err(Error::TooManyHeaders);
+                    return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyHeaders));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The request target (RFC 9112 section 3.2): what is a valid one, and the
 //! authority, scheme and path that it gives.
 
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 
 use nuncio_contract::headers::{HeaderMap, Known};
 
@@ -146,7 +146,7 @@ fn check_host_and_port(authority: &[u8]) -> Option<bool> {
     if let Some(rest) = authority.strip_prefix(b"[") {
         let end = rest.iter().position(|byte| *byte == b']')?;
         let address = std::str::from_utf8(rest.get(..end)?).ok()?;
-        address.parse::<Ipv6Addr>().ok()?;
+        address.parse::<IpAddr>().ok()?;
         return check_port(rest.get(end + 1..)?);
     }
     let end = authority
@@ -154,8 +154,7 @@ fn check_host_and_port(authority: &[u8]) -> Option<bool> {
         .position(|byte| *byte == b':')
         .unwrap_or(authority.len());
     let (host, port) = authority.split_at(end);
-    let is_host_byte =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let is_host_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     if host.is_empty() || !host.iter().all(is_host_byte) {
         return None;
     }

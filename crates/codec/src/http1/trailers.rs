@@ -5,6 +5,7 @@ use nuncio_contract::headers::HeaderMap;
 use super::error::Error;
 use super::fields::{Field, field_at};
 use super::head::{end_of_head, has_invalid_characters};
+use super::request::{refuses_underscore, syntax_error_from};
 use super::settings::Http1Settings;
 
 /// Reads trailers that begin at the start of `input`. Gives the length of the block
@@ -17,10 +18,11 @@ pub(super) fn read(
     trailers.clear();
     match read_fields(settings, input, trailers) {
         Ok(Some(len)) if len > settings.max_headers_bytes => Err(Error::TrailersTooLarge),
-        Ok(None) if input.len() >= settings.max_headers_bytes => Err(Error::TrailersTooLarge),
-        Err(Error::TooManyHeaders) => Err(Error::TooManyTrailers),
         Err(error) => {
-            let end = end_of_head(input, 0).unwrap_or_default();
+            // What is wrong is told once the block is complete.
+            let Some(end) = end_of_head(input, 0) else {
+                return Ok(None);
+            };
             match has_invalid_characters(input.get(..end).unwrap_or_default()) {
                 true => Err(Error::InvalidCharacters),
                 false => Err(error),
@@ -42,12 +44,12 @@ fn read_fields(
             Field::End(end) => return Ok(Some(end)),
             Field::Header { name, value, next } => {
                 at = next;
-                if !settings.enable_trailers {
+                if !settings.enable_trailers || refuses_underscore(settings, name)? {
                     continue;
                 }
                 trailers.append_from_wire(name, &value);
                 if trailers.len() > settings.max_headers_count {
-                    return Err(Error::TooManyHeaders);
+                    return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyTrailers));
                 }
             }
         }

@@ -22,6 +22,7 @@ pub struct Peer {
     unread: Vec<u8>,
     scan: HeadScan,
     body: Option<BodyDecoder>,
+    closing: bool,
     pub events: Vec<Event>,
 }
 
@@ -43,6 +44,7 @@ impl Peer {
             unread: Vec::new(),
             scan: HeadScan::default(),
             body: None,
+            closing: false,
             events: Vec::new(),
         }
     }
@@ -56,12 +58,18 @@ impl Peer {
 
     pub fn feed(&mut self, piece: &[u8]) {
         self.unread.extend_from_slice(piece);
-        while self.refused().is_none() && self.advance() {}
+        while self.refused().is_none() && !self.is_over() && self.advance() {}
+    }
+
+    /// Whether the last message ended and none may follow.
+    fn is_over(&self) -> bool {
+        let ended = matches!(self.events.last(), Some(Event::End));
+        ended && (self.closing || self.sent.is_some())
     }
 
     /// The peer closes.
     pub fn close(&mut self) {
-        if self.refused().is_some() {
+        if self.refused().is_some() || self.is_over() {
             return;
         }
         let ended = match &mut self.body {
@@ -107,6 +115,7 @@ impl Peer {
             Ok(Some((len, framing, event))) => {
                 assert!(len <= self.unread.len());
                 self.scan = HeadScan::default();
+                self.closing = matches!(&event, Event::Head(head, _) if !head.keep_alive);
                 let informational =
                     matches!(&event, Event::Response(head, _) if head.is_informational());
                 self.events.push(event);
@@ -148,7 +157,7 @@ impl Peer {
                 self.events.push(Event::End);
                 self.body = None;
                 // A client reads one response; what follows is for the test to judge.
-                (consumed, self.sent.is_none())
+                (consumed, self.sent.is_none() && !self.closing)
             }
             Err(error) => {
                 self.events.push(Event::Refused(error));
@@ -199,6 +208,10 @@ pub fn forward(settings: &Http1Settings, input: &[u8]) -> Vec<u8> {
                 take_out_hop_by_hop(&head, &mut headers);
                 let end = head.framing == BodyFraming::None;
                 encoding = encode_request_head(settings, &headers, end, &mut out).body;
+                if head.upgrade {
+                    // What follows waits for the upstream's consent.
+                    return out;
+                }
             }
             Event::Data(data) => encode_data(encoding, &data, &mut out),
             Event::Trailers(trailers) => {
@@ -213,6 +226,11 @@ pub fn forward(settings: &Http1Settings, input: &[u8]) -> Vec<u8> {
 }
 
 fn take_out_hop_by_hop(head: &RequestHead, headers: &mut HeaderMap) {
+    sanitize_te(headers);
+    if head.upgrade {
+        headers.remove(Known::TransferEncoding);
+        return;
+    }
     for known in [
         Known::Connection,
         Known::KeepAlive,
