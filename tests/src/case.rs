@@ -245,6 +245,9 @@ pub enum Show {
     SortedLines,
     /// Of JSON, the sorted paths of all values with their kinds.
     JsonShape,
+    /// Of JSON, the paths of all values with the values, sorted: the order of members is not
+    /// compared.
+    JsonValues,
     /// The lines that match a regular expression, sorted.
     Lines(String),
 }

@@ -1,6 +1,5 @@
 //! Messages as text for the pins.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use nuncio_testkit::bytes;
@@ -21,7 +20,7 @@ pub fn message(message: &Message, prefix: &str, show: &Show) -> String {
         let line = bytes::show(line);
         let hidden = matches!(
             show,
-            Show::Nothing | Show::SortedLines | Show::JsonShape | Show::Lines(_)
+            Show::Nothing | Show::SortedLines | Show::JsonShape | Show::JsonValues | Show::Lines(_)
         ) && line.to_ascii_lowercase().starts_with("content-length:");
         let shown = if hidden { "content-length: #" } else { &line };
         let _ = writeln!(text, "{prefix}{shown}");
@@ -48,7 +47,12 @@ fn body(message: &Message, prefix: &str, show: &Show, text: &mut String) {
             lines.sort();
             lines
         }
-        Show::JsonShape => json_shape(&message.body),
+        Show::JsonShape => {
+            let mut paths = json_paths(&message.body, kind);
+            paths.dedup();
+            paths
+        }
+        Show::JsonValues => json_paths(&message.body, Value::to_string),
         Show::Lines(pattern) => matching_lines(&message.body, pattern),
     };
     for line in lines {
@@ -81,35 +85,49 @@ fn matching_lines(body: &[u8], pattern: &str) -> Vec<String> {
     lines
 }
 
-fn json_shape(body: &[u8]) -> Vec<String> {
+fn json_paths(body: &[u8], show: impl Fn(&Value) -> String) -> Vec<String> {
     match serde_json::from_slice(body) {
         Ok(value) => {
-            let mut paths = BTreeSet::new();
-            collect_paths(&value, "", &mut paths);
-            paths.into_iter().collect()
+            let mut paths = Vec::new();
+            collect_paths(&value, "", &show, &mut paths);
+            paths.sort();
+            paths
         }
         Err(error) => vec![format!("not JSON: {error}")],
     }
 }
 
-fn collect_paths(value: &Value, path: &str, paths: &mut BTreeSet<String>) {
+fn kind(value: &Value) -> String {
     let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
         Value::Number(_) => "number",
         Value::String(_) => "string",
-        Value::Array(items) => {
-            for item in items {
-                collect_paths(item, &format!("{path}[]"), paths);
-            }
-            "array"
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                collect_paths(member, &format!("{path}.{name}"), paths);
-            }
-            "object"
-        }
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
     };
-    paths.insert(format!("{path} {kind}"));
+    kind.to_owned()
+}
+
+fn collect_paths(
+    value: &Value,
+    path: &str,
+    show: &impl Fn(&Value) -> String,
+    paths: &mut Vec<String>,
+) {
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            for item in items {
+                collect_paths(item, &format!("{path}[]"), show, paths);
+            }
+        }
+        Value::Object(members) if !members.is_empty() => {
+            for (name, member) in members {
+                collect_paths(member, &format!("{path}.{name}"), show, paths);
+            }
+        }
+        _ => {
+            paths.push(format!("{path} {}", show(value)));
+        }
+    }
 }
