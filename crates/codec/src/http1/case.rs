@@ -4,19 +4,35 @@ use nuncio_contract::headers::HeaderMap;
 
 use super::settings::HeaderCase;
 
-/// Writes a name in the wanted spelling. `headers` knows how the peer spelled it.
+/// Writes a name as the peer on the other side spelled it, if its codec kept that,
+/// otherwise as this side is configured.
 pub(super) fn write_name(out: &mut Vec<u8>, name: &[u8], case: HeaderCase, headers: &HeaderMap) {
-    match case {
-        HeaderCase::Lower => out.extend_from_slice(name),
-        HeaderCase::ProperWords => write_proper_words(out, name),
-        HeaderCase::Preserve {
-            proper_words_for_added,
-            ..
-        } => match headers.original_case().and_then(|case| case.find(name)) {
-            Some(spelled) => out.extend_from_slice(spelled),
-            None if proper_words_for_added => write_proper_words(out, name),
-            None => out.extend_from_slice(name),
-        },
+    let Some(original) = headers.original_case() else {
+        return match case {
+            HeaderCase::ProperWords => write_proper_words(out, name),
+            HeaderCase::Lower | HeaderCase::Preserve { .. } => out.extend_from_slice(name),
+        };
+    };
+    match original.find(name) {
+        Some(spelled) => out.extend_from_slice(spelled),
+        None if original.proper_words_for_added => write_proper_words(out, name),
+        None => out.extend_from_slice(name),
+    }
+}
+
+/// Makes `headers` keep spellings, and the reason phrase, if the settings say so.
+pub(super) fn begin(case: HeaderCase, reason_phrase: &[u8], headers: &mut HeaderMap) {
+    let HeaderCase::Preserve {
+        forward_reason_phrase,
+        proper_words_for_added,
+    } = case
+    else {
+        return;
+    };
+    let original = headers.keep_original_case();
+    original.proper_words_for_added = proper_words_for_added;
+    if forward_reason_phrase {
+        original.set_reason_phrase(reason_phrase);
     }
 }
 

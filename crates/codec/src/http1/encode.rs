@@ -258,7 +258,7 @@ fn write_headers(settings: &Http1Settings, headers: &HeaderMap, out: &mut Vec<u8
     if let Some(authority) = headers.get(Known::Authority) {
         write_header(settings, headers, b"host", authority, out);
     }
-    if settings.header_case == HeaderCase::Lower {
+    if settings.header_case == HeaderCase::Lower && headers.original_case().is_none() {
         for header in headers.iter_regular() {
             out.extend_from_slice(header.name);
             write_value(header.value, out);

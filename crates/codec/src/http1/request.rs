@@ -3,7 +3,6 @@
 use memchr::memchr;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind, is_token};
 
-use super::Version;
 use super::connection::{is_upgrade, remove_h2c_upgrade, sanitize_connection, should_close};
 use super::error::Error;
 use super::fields::{Field, field_at, trim};
@@ -11,6 +10,7 @@ use super::framing::{BodyFraming, Framed, FramingLines};
 use super::head::{HeadScan, end_of_head, has_invalid_characters};
 use super::settings::{Http1Settings, UnderscoresAction};
 use super::target::{self, is_authority};
+use super::{Version, case};
 
 /// What a request's head says beside its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,6 +217,7 @@ fn read_head(
     line: FirstLine<'_>,
     headers: &mut HeaderMap,
 ) -> Result<Option<RequestHead>, Error> {
+    case::begin(settings.header_case, b"", headers);
     let mut framing = FramingLines::default();
     let mut dropped_underscores = 0;
     let mut at = line.end;

@@ -3,14 +3,14 @@
 use memchr::memchr;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 
-use super::Version;
 use super::connection::{is_upgrade, should_close};
 use super::error::Error;
 use super::fields::{Field, field_at, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
 use super::head::{HeadScan, has_invalid_characters};
 use super::request::{first_error, parse_version, split_at_white_space, syntax_error_from};
-use super::settings::{HeaderCase, Http1Settings};
+use super::settings::Http1Settings;
+use super::{Version, case};
 
 /// What the request was, as far as its response is framed by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,6 +135,7 @@ fn read_head(
     let FirstLine {
         version, status, ..
     } = line;
+    case::begin(settings.header_case, line.reason, headers);
     let mut framing = FramingLines::default();
     let mut at = line.end;
     if matches!(input.get(at), Some(b' ' | b'\t')) {
@@ -159,7 +160,6 @@ fn read_head(
             }
         }
     };
-    keep_reason(settings, line.reason, headers);
     headers.set_integer(Known::Status, u64::from(status));
     let framing = decide_framing(settings, sent, status, &framing, headers)?;
     Ok(Some(ResponseHead {
@@ -170,16 +170,6 @@ fn read_head(
         keep_alive: !should_close(version, headers)
             && !matches!(framing, BodyFraming::UntilClose | BodyFraming::Tunnel),
     }))
-}
-
-fn keep_reason(settings: &Http1Settings, reason: &[u8], headers: &mut HeaderMap) {
-    if let HeaderCase::Preserve {
-        forward_reason_phrase: true,
-        ..
-    } = settings.header_case
-    {
-        headers.keep_original_case().set_reason_phrase(reason);
-    }
 }
 
 /// 100 to 999 in decimal digits, leading zeros allowed. Envoy takes other numbers too,

@@ -60,7 +60,8 @@ pub enum UnderscoresAction {
     DropHeader,
 }
 
-/// How header names are spelled when written.
+/// How header names are spelled when written. `Preserve` acts where messages are read:
+/// what was read carries its spellings, however the other side is configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HeaderCase {
     /// In lower case.
@@ -68,8 +69,7 @@ pub enum HeaderCase {
     Lower,
     /// `Proper-Case-Words`.
     ProperWords,
-    /// As the peer on the other side spelled them; what the proxy added in lower
-    /// case, or in proper words.
+    /// As the peer spelled them; what the proxy added in lower case, or in proper words.
     Preserve {
         /// Whether a response also keeps its upstream's reason phrase.
         forward_reason_phrase: bool,

@@ -1,13 +1,13 @@
 //! Header names and the reason phrase as the peer wrote them, for the
 //! `preserve_case` header formatter. A map has none unless the codec asks.
 
-use super::known::Known;
-
 /// The spelling of each name that arrived, and the reason phrase if kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OriginalCase {
     names: Vec<Box<[u8]>>,
     reason_phrase: Box<[u8]>,
+    /// Whether names that the peer did not send are spelled `In-Proper-Words`.
+    pub proper_words_for_added: bool,
 }
 
 impl OriginalCase {
@@ -34,10 +34,5 @@ impl OriginalCase {
     /// The reason phrase that was kept; empty when none was.
     pub fn reason_phrase(&self) -> &[u8] {
         &self.reason_phrase
-    }
-
-    /// Whether `name` was spelled by the peer as a known name.
-    pub fn has(&self, known: Known) -> bool {
-        self.find(known.as_bytes()).is_some()
     }
 }
