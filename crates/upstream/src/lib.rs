@@ -1,2 +1,27 @@
-//! nuncio-upstream: to be filled.
+//! The upstream side: clusters, discovery of their hosts, load balancing, connection pools, and the exchange
+//! of one request for one response with a host.
+//!
+//! The main thread owns the [`ClusterManager`] and publishes host sets; each worker has its own
+//! [`WorkerClusters`] with pools of its own, made when a cluster is first used there. A request takes this
+//! way: [`WorkerClusters::get`] -> [`WorkerCluster::pick_host`] -> [`WorkerHost::new_stream`] ->
+//! [`UpstreamStream`].
 #![forbid(unsafe_code)]
+
+pub mod cluster;
+mod error;
+pub mod http1;
+mod load_balancing;
+mod manager;
+mod pool;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod transport_socket;
+mod worker;
+
+pub use error::{UpstreamError, UpstreamErrorKind};
+pub use manager::{ClusterId, ClusterManager};
+pub use pool::{Acquired, PendingStream};
+pub use stream::{BodyEvent, UpstreamStream};
+pub use transport_socket::TransportSocket;
+pub use worker::{ResponseStats, WorkerCluster, WorkerClusters, WorkerHost};

@@ -1,0 +1,47 @@
+//! A cluster's hosts at one moment: what discovery publishes and workers pick from.
+
+use std::sync::Arc;
+
+use super::Host;
+
+/// All hosts, by priority.
+#[derive(Debug, Default)]
+pub struct HostSet {
+    /// Index is the priority; levels may be empty.
+    pub priorities: Box<[PriorityHosts]>,
+}
+
+/// The hosts of one priority, in the order of the configuration.
+#[derive(Debug, Default)]
+pub struct PriorityHosts {
+    /// The hosts.
+    pub hosts: Box<[Arc<Host>]>,
+}
+
+impl HostSet {
+    /// Groups hosts by their priority.
+    pub fn new(hosts: Vec<Arc<Host>>) -> Self {
+        let levels = hosts
+            .iter()
+            .map(|host| host.priority + 1)
+            .max()
+            .unwrap_or(1);
+        let of_level = |level| {
+            hosts
+                .iter()
+                .filter(move |host| host.priority == level)
+                .cloned()
+        };
+        let priorities = (0..levels).map(|level| PriorityHosts {
+            hosts: of_level(level).collect(),
+        });
+        Self {
+            priorities: priorities.collect(),
+        }
+    }
+
+    /// Hosts of all priorities.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.priorities.iter().flat_map(|level| level.hosts.iter())
+    }
+}

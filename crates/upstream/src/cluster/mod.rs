@@ -1,0 +1,46 @@
+//! Clusters as all threads share them: their settings, hosts and circuit breakers.
+//!
+//! A cluster that no worker has used yet costs its settings and hosts, nothing else.
+
+mod breakers;
+mod host;
+mod host_set;
+mod settings;
+mod shared;
+
+pub use breakers::{Breakers, Resource, Thresholds};
+pub use host::{HealthFlags, Host, HostCounters, HostTotals, Locality};
+pub use host_set::{HostSet, PriorityHosts};
+pub use settings::{ClusterSettings, ClusterType, HttpSettings, LbPolicy};
+pub use shared::ClusterShared;
+pub(crate) use shared::breaker_prefix;
+
+/// Request priority of a route, which selects the circuit breakers and the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ResourcePriority {
+    /// `DEFAULT`.
+    #[default]
+    Default,
+    /// `HIGH`.
+    High,
+}
+
+impl ResourcePriority {
+    /// Both priorities, in order.
+    pub const ALL: [Self; 2] = [Self::Default, Self::High];
+
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Default => 0,
+            Self::High => 1,
+        }
+    }
+
+    /// The name in stats and in `/clusters`: `default` or `high`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::High => "high",
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A cluster's configuration once parsed: what the request path reads, ready-made.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use nuncio_codec::http1::Http1Settings;
+use nuncio_net::connect::ConnectOptions;
+
+use super::Thresholds;
+
+/// How a cluster learns its hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClusterType {
+    /// From the configuration.
+    #[default]
+    Static,
+    /// From DNS, each address a host.
+    StrictDns,
+    /// From DNS, the first address alone.
+    LogicalDns,
+}
+
+/// How a host is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LbPolicy {
+    /// In turn, by weight.
+    #[default]
+    RoundRobin,
+}
+
+/// Parsed settings of a cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterSettings {
+    /// Its name.
+    pub name: Box<str>,
+    /// Name in stats where it differs.
+    pub alt_stat_name: Option<Box<str>>,
+    /// How hosts are learned.
+    pub cluster_type: ClusterType,
+    /// How a host is chosen.
+    pub lb_policy: LbPolicy,
+    /// Time to open a connection, TLS handshake included (5 s).
+    pub connect_timeout: Duration,
+    /// Soft limit of what is buffered for one connection (1 MiB).
+    pub per_connection_buffer_limit_bytes: u32,
+    /// Limits of the circuit breakers: default, high.
+    pub thresholds: [Thresholds; 2],
+    /// Share of healthy hosts below which health is ignored (50), in per cent.
+    pub healthy_panic_threshold_percent: f64,
+    /// Socket options.
+    pub connect_options: ConnectOptions,
+    /// HTTP settings.
+    pub http: HttpSettings,
+}
+
+/// HTTP settings of a cluster's connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Time without a request after which a connection is closed (1 h); `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// Requests after which a connection is closed; `None`: no limit.
+    pub max_requests_per_connection: Option<u32>,
+    /// Age from which a connection takes no more requests; `None`: no limit.
+    pub max_connection_duration: Option<Duration>,
+    /// The codec's settings.
+    pub http1: Arc<Http1Settings>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        static DEFAULT: OnceLock<Arc<Http1Settings>> = OnceLock::new();
+        Self {
+            idle_timeout: Some(Duration::from_secs(3600)),
+            max_requests_per_connection: None,
+            max_connection_duration: None,
+            http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
+        }
+    }
+}
+
+impl ClusterSettings {
+    /// A static cluster with Envoy's defaults.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            alt_stat_name: None,
+            cluster_type: ClusterType::Static,
+            lb_policy: LbPolicy::RoundRobin,
+            connect_timeout: Duration::from_secs(5),
+            per_connection_buffer_limit_bytes: 1 << 20,
+            thresholds: [Thresholds::default(); 2],
+            healthy_panic_threshold_percent: 50.0,
+            connect_options: ConnectOptions::default(),
+            http: HttpSettings::default(),
+        }
+    }
+
+    /// The name that the cluster's stats carry.
+    pub fn stat_name(&self) -> &str {
+        self.alt_stat_name.as_deref().unwrap_or(&self.name)
+    }
+}

@@ -1,0 +1,113 @@
+//! What can go wrong between choosing a host and the last byte of its response, in Envoy's words.
+
+use nuncio_contract::error::{Fault, RetrySafety};
+
+/// Why a stream could not be had or did not come to its end.
+///
+/// Envoy's `StreamResetReason`, plus the case that no host could be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamErrorKind {
+    /// No host is there, or none may be used (`UH`, "no healthy upstream").
+    NoHealthyUpstream,
+    /// The connection could not be opened because of this side.
+    LocalConnectionFailure,
+    /// The host refused the connection, or the TLS handshake failed.
+    RemoteConnectionFailure,
+    /// The connection took longer than `connect_timeout`.
+    ConnectionTimeout,
+    /// The connection was closed before the response was complete.
+    ConnectionTermination,
+    /// A circuit breaker is open.
+    Overflow,
+    /// The host reset the stream.
+    RemoteReset,
+    /// The host's response is not HTTP, or breaks a limit.
+    ProtocolError,
+}
+
+impl UpstreamErrorKind {
+    /// Envoy's words after `reset reason: `.
+    pub const fn reset_reason(self) -> &'static str {
+        match self {
+            Self::NoHealthyUpstream => "no healthy upstream",
+            Self::LocalConnectionFailure => "local connection failure",
+            Self::RemoteConnectionFailure => "remote connection failure",
+            Self::ConnectionTimeout => "connection timeout",
+            Self::ConnectionTermination => "connection termination",
+            Self::Overflow => "overflow",
+            Self::RemoteReset => "remote reset",
+            Self::ProtocolError => "protocol error",
+        }
+    }
+}
+
+/// An error of the upstream side.
+#[derive(Clone, Debug)]
+pub struct UpstreamError {
+    /// What happened.
+    pub kind: UpstreamErrorKind,
+    /// What the transport says about it, such as `delayed connect error: Connection refused`.
+    pub transport_failure_reason: Option<Box<str>>,
+    /// Response code details of a protocol error, such as `http1.codec_error`.
+    pub details: Option<&'static str>,
+    /// The stream had a connection that had served requests before.
+    pub reused_connection: bool,
+    /// At least one byte of the response had come.
+    pub response_started: bool,
+    /// At least one byte of the request may have reached the host.
+    pub request_sent: bool,
+}
+
+impl UpstreamError {
+    /// An error of which no more is known than its kind.
+    pub const fn new(kind: UpstreamErrorKind) -> Self {
+        Self {
+            kind,
+            transport_failure_reason: None,
+            details: None,
+            reused_connection: false,
+            response_started: false,
+            request_sent: false,
+        }
+    }
+
+    /// Whether a pooled connection turned out dead: it had served requests before and ended before any byte
+    /// of this response. Such a request is tried once more on another connection.
+    pub const fn is_stale_connection(&self) -> bool {
+        self.reused_connection
+            && !self.response_started
+            && matches!(self.kind, UpstreamErrorKind::ConnectionTermination)
+    }
+
+    /// Whose fault this is.
+    pub const fn fault(&self) -> Fault {
+        match self.kind {
+            UpstreamErrorKind::Overflow | UpstreamErrorKind::LocalConnectionFailure => {
+                Fault::Internal
+            }
+            _ => Fault::Upstream,
+        }
+    }
+
+    /// Whether the request can be sent again without the risk of doing it twice.
+    pub const fn retry_safety(&self) -> RetrySafety {
+        if self.request_sent {
+            RetrySafety::Unsafe
+        } else {
+            RetrySafety::Safe
+        }
+    }
+}
+
+impl std::error::Error for UpstreamError {}
+
+impl std::fmt::Display for UpstreamError {
+    /// As in Envoy's response bodies: the reset reason, then the transport's reason.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind.reset_reason())?;
+        match &self.transport_failure_reason {
+            Some(reason) => write!(f, ", transport failure reason: {reason}"),
+            None => Ok(()),
+        }
+    }
+}

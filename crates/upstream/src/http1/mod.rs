@@ -1,0 +1,197 @@
+//! A request and its response on an HTTP/1 connection.
+//!
+//! The stream borrows buffers only while it has bytes; between the last written byte and the first of the
+//! response it holds none. Limits of the head are the codec's; a body is read in steps of 16 KiB, of up to
+//! 128 KiB once it is known to be large, and only when asked for.
+
+mod read;
+mod write;
+
+use std::rc::Rc;
+
+use nuncio_codec::http1::{BodyDecoder, BodyEncoding, HeadScan, Http1Settings, RequestSent};
+use nuncio_contract::buffer::Buffer;
+use nuncio_net::transport::Transport;
+
+use crate::cluster::Host;
+use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::pool::{Connection, Ended, HostPool};
+use crate::worker::Permit;
+
+/// A request alone on its connection.
+pub struct Http1Stream {
+    pool: Rc<HostPool>,
+    /// `None` once the stream was reset.
+    connection: Option<Connection>,
+    _permit: Permit,
+    request: Request,
+    response: Response,
+}
+
+/// The way up.
+struct Request {
+    progress: Progress,
+    encoding: BodyEncoding,
+    sent: RequestSent,
+    out: Buffer,
+    /// Bytes of the caller's data that go out as they are before framing is due again.
+    raw_left: usize,
+    /// The host reads no more.
+    broken: bool,
+    wire_bytes: u64,
+    header_bytes: u64,
+}
+
+/// The way down.
+struct Response {
+    progress: Progress,
+    scan: HeadScan,
+    decoder: BodyDecoder,
+    input: Buffer,
+    keep_alive: bool,
+    /// The body ends with the connection.
+    until_close: bool,
+    /// Trailers were decoded along with the last data and are to be told next.
+    trailers_follow: bool,
+    wire_bytes: u64,
+    header_bytes: u64,
+}
+
+/// How far one direction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Head,
+    Body,
+    Complete,
+}
+
+impl Http1Stream {
+    #[inline]
+    pub(crate) fn new(pool: Rc<HostPool>, connection: Connection, permit: Permit) -> Self {
+        Self {
+            pool,
+            connection: Some(connection),
+            _permit: permit,
+            request: Request {
+                progress: Progress::Head,
+                encoding: BodyEncoding::Plain,
+                sent: RequestSent::default(),
+                out: Buffer::new(),
+                raw_left: 0,
+                broken: false,
+                wire_bytes: 0,
+                header_bytes: 0,
+            },
+            response: Response {
+                progress: Progress::Head,
+                scan: HeadScan::default(),
+                decoder: BodyDecoder::Done,
+                input: Buffer::new(),
+                keep_alive: true,
+                until_close: false,
+                trailers_follow: false,
+                wire_bytes: 0,
+                header_bytes: 0,
+            },
+        }
+    }
+
+    pub(crate) fn is_response_complete(&self) -> bool {
+        self.response.progress == Progress::Complete
+    }
+
+    pub(crate) fn is_request_complete(&self) -> bool {
+        self.request.progress == Progress::Complete && self.request.out.is_empty()
+    }
+
+    pub(crate) fn wire_bytes(&self) -> (u64, u64) {
+        (self.request.wire_bytes, self.response.wire_bytes)
+    }
+
+    pub(crate) fn header_bytes(&self) -> (u64, u64) {
+        (self.request.header_bytes, self.response.header_bytes)
+    }
+
+    pub(crate) fn connection_request_count(&self) -> u32 {
+        self.connection
+            .as_ref()
+            .map_or(0, Connection::request_count)
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.pool.to.host
+    }
+
+    pub(crate) fn transport(&self) -> Option<&Transport> {
+        self.connection
+            .as_ref()
+            .map(|connection| &connection.transport)
+    }
+
+    /// Resets the stream because of the host.
+    fn fail(
+        &mut self,
+        kind: UpstreamErrorKind,
+        details: Option<&'static str>,
+        ended: Ended,
+    ) -> UpstreamError {
+        let error = UpstreamError {
+            kind,
+            transport_failure_reason: None,
+            details,
+            reused_connection: self.connection.as_ref().is_some_and(Connection::is_reused),
+            response_started: self.response.wire_bytes > 0,
+            request_sent: self.request.wire_bytes > 0,
+        };
+        if kind == UpstreamErrorKind::ProtocolError {
+            self.pool.core.traffic.upstream_cx_protocol_error.inc();
+        }
+        if let Some(connection) = self.connection.take() {
+            connection.close_with_active_request(ended);
+            self.pool.connection_lost();
+        }
+        error
+    }
+
+    /// Whether nothing was sent, so that the connection is as good as before.
+    fn is_untouched(&self) -> bool {
+        self.request.wire_bytes == 0 && self.response.wire_bytes == 0
+    }
+
+    fn give_back(&mut self, connection: Connection) {
+        let whole = self.is_response_complete() && self.is_request_complete();
+        if self.is_untouched() || (whole && self.is_reusable()) {
+            return self.pool.release(connection);
+        }
+        if !whole {
+            connection.close_with_active_request(Ended::Local);
+        } else if !self.response.input.is_empty() {
+            self.pool.core.traffic.upstream_cx_protocol_error.inc();
+            connection.close(Ended::Unsolicited);
+        } else if self.response.until_close {
+            connection.close(Ended::Remote);
+        } else {
+            connection.close(Ended::Local);
+        }
+        self.pool.connection_lost();
+    }
+
+    fn is_reusable(&self) -> bool {
+        self.response.keep_alive && self.response.input.is_empty() && !self.request.broken
+    }
+}
+
+impl Drop for Http1Stream {
+    #[inline]
+    fn drop(&mut self) {
+        self.pool.request_over();
+        if let Some(connection) = self.connection.take() {
+            self.give_back(connection);
+        }
+    }
+}
+
+/// The codec's settings for a pool's connections.
+fn settings(pool: &HostPool) -> &Http1Settings {
+    &pool.core.settings().http.http1
+}

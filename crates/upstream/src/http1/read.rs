@@ -1,0 +1,205 @@
+//! The response's way in.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use nuncio_codec::http1::{
+    BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, ResponseHead, Step,
+    decode_response_head, should_close,
+};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::HeaderMap;
+
+use super::{Http1Stream, Progress, settings};
+use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::pool::Ended;
+use crate::stream::BodyEvent;
+
+impl Http1Stream {
+    #[inline]
+    pub(crate) fn poll_read_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        headers: &mut HeaderMap,
+    ) -> Poll<Result<ResponseHead, UpstreamError>> {
+        loop {
+            if !self.response.input.is_empty() {
+                match self.decode_head(headers) {
+                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Ok(None) => {}
+                    Err(error) => return Poll::Ready(Err(self.refuse(error))),
+                }
+            }
+            match ready!(self.poll_fill(cx, Buffer::HEAD_BYTES / 2)) {
+                Ok(0) | Err(_) if self.response.input.is_empty() => {
+                    let kind = UpstreamErrorKind::ConnectionTermination;
+                    return Poll::Ready(Err(self.fail(kind, None, Ended::Remote)));
+                }
+                Ok(0) | Err(_) => return Poll::Ready(Err(self.ended_early())),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    #[inline]
+    fn decode_head(&mut self, headers: &mut HeaderMap) -> Result<Option<ResponseHead>, Error> {
+        let response = &mut self.response;
+        let input = response.input.readable();
+        let sent = self.request.sent;
+        let decoded = decode_response_head(
+            settings(&self.pool),
+            sent,
+            input,
+            &mut response.scan,
+            headers,
+        )?;
+        let Some(head) = decoded else { return Ok(None) };
+        response.input.advance(head.head_len);
+        response.header_bytes += u64::try_from(head.head_len).unwrap_or(u64::MAX);
+        response.scan = HeadScan::default();
+        if !head.is_informational() {
+            self.begin_body(&head, headers);
+        }
+        Ok(Some(head))
+    }
+
+    #[inline]
+    fn begin_body(&mut self, head: &ResponseHead, headers: &HeaderMap) {
+        let response = &mut self.response;
+        response.decoder = head.framing.into();
+        response.keep_alive = head.keep_alive;
+        response.until_close =
+            matches!(head.framing, BodyFraming::UntilClose | BodyFraming::Tunnel);
+        if head.framing == BodyFraming::Tunnel {
+            self.request.encoding = BodyEncoding::Plain;
+        }
+        if !head.keep_alive && should_close(head.version, headers) {
+            self.pool.core.traffic.upstream_cx_close_notify.inc();
+        }
+        response.progress = if response.decoder.is_done() {
+            Progress::Complete
+        } else {
+            Progress::Body
+        };
+    }
+
+    #[inline]
+    pub(crate) fn poll_read_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Poll<Result<BodyEvent, UpstreamError>> {
+        loop {
+            if self.response.progress == Progress::Complete {
+                return Poll::Ready(Ok(BodyEvent::End));
+            }
+            if self.response.trailers_follow {
+                self.response.progress = Progress::Complete;
+                return Poll::Ready(Ok(BodyEvent::Trailers));
+            }
+            match self.decode_body(data, trailers) {
+                Ok(Some(event)) => return Poll::Ready(Ok(event)),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(self.refuse(error))),
+            }
+            match ready!(self.poll_fill(cx, self.read_room_bytes())) {
+                Ok(0) => match self.response.decoder.end() {
+                    Ok(()) => self.response.progress = Progress::Complete,
+                    Err(_) => return Poll::Ready(Err(self.ended_early())),
+                },
+                Ok(_) => {}
+                Err(_) => return Poll::Ready(Err(self.ended_early())),
+            }
+        }
+    }
+
+    /// Moves what is decoded to `data`; `None` when more must be read first.
+    fn decode_body(
+        &mut self,
+        data: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Result<Option<BodyEvent>, Error> {
+        let response = &mut self.response;
+        let mut found = None;
+        loop {
+            let input = response.input.readable();
+            let step = response
+                .decoder
+                .step(settings(&self.pool), input, trailers)?;
+            match step {
+                Step::Data {
+                    consumed,
+                    data: range,
+                } => {
+                    if data.is_empty() && range.len() == response.input.len() {
+                        std::mem::swap(data, &mut response.input);
+                        response.input.clear();
+                    } else {
+                        data.extend(input.get(range).unwrap_or_default());
+                        response.input.advance(consumed);
+                    }
+                    found = Some(BodyEvent::Data);
+                }
+                Step::NeedMore { consumed } => {
+                    response.input.advance(consumed);
+                    return Ok(found);
+                }
+                Step::Done { consumed, trailers } => {
+                    response.input.advance(consumed);
+                    if trailers && found.is_some() {
+                        response.trailers_follow = true;
+                        return Ok(found);
+                    }
+                    response.progress = Progress::Complete;
+                    return Ok(Some(match (trailers, found) {
+                        (true, _) => BodyEvent::Trailers,
+                        (false, Some(_)) => BodyEvent::LastData,
+                        (false, None) => BodyEvent::End,
+                    }));
+                }
+            }
+        }
+    }
+
+    /// How much to ask for: more once a body is known to be large.
+    fn read_room_bytes(&self) -> usize {
+        let left = match self.response.decoder {
+            BodyDecoder::Length(left) => left,
+            _ => self.response.wire_bytes,
+        };
+        match left {
+            0..=0x4000 => Buffer::HEAD_BYTES,
+            0x4001..=0x1_0000 => Buffer::BODY_BYTES,
+            _ => Buffer::LARGE_BODY_BYTES,
+        }
+    }
+
+    #[inline]
+    fn poll_fill(&mut self, cx: &mut Context<'_>, room_bytes: usize) -> Poll<io::Result<usize>> {
+        let Some(connection) = &mut self.connection else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let input = &mut self.response.input;
+        let count = ready!(connection.transport.poll_fill(cx, input, room_bytes))?;
+        let bytes = u64::try_from(count).unwrap_or(u64::MAX);
+        self.response.wire_bytes += bytes;
+        self.pool.core.traffic.upstream_cx_rx_bytes_total.add(bytes);
+        Poll::Ready(Ok(count))
+    }
+
+    /// The host broke the protocol.
+    fn refuse(&mut self, error: Error) -> UpstreamError {
+        self.fail(
+            UpstreamErrorKind::ProtocolError,
+            Some(error.details()),
+            Ended::Local,
+        )
+    }
+
+    /// The host closed in the middle of the response, which breaks the protocol.
+    fn ended_early(&mut self) -> UpstreamError {
+        let details = Some(Error::UnexpectedEnd.details());
+        self.fail(UpstreamErrorKind::ProtocolError, details, Ended::Remote)
+    }
+}

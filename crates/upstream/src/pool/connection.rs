@@ -1,0 +1,225 @@
+//! One pooled connection, and what is counted over its life.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use nuncio_net::transport::{IdleState, Transport};
+
+use super::HostPool;
+use crate::cluster::{HostCounters, Resource};
+use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::worker::{ClusterCore, Permit};
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// This side closed it.
+    Local,
+    /// The host closed it.
+    Remote,
+    /// The host sent something unasked, so this side closed it.
+    Unsolicited,
+}
+
+/// An open connection.
+pub(crate) struct Connection {
+    pub(crate) transport: Transport,
+    life: Life,
+    requests_left: u32,
+    /// Since when it is idle, to the watcher's knowledge.
+    pub(super) idle_since: Option<Instant>,
+}
+
+/// Counts a connection from its first attempt to its end.
+pub(super) struct Life {
+    permit: Permit,
+    counters: Arc<HostCounters>,
+    open: Rc<Cell<usize>>,
+    opened_at: Instant,
+    requests: u32,
+    connected: bool,
+    ended: Ended,
+}
+
+/// Opens a connection for `pool`; `life` counts it already.
+pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
+    let core = &pool.core;
+    let settings = core.settings();
+    let socket = &core.shared.transport_socket;
+    let connecting = Box::pin(socket.connect(pool.to.host.address, &settings.connect_options));
+    let result = tokio::time::timeout(settings.connect_timeout, connecting).await;
+    let error = match result {
+        Ok(Ok(transport)) => return pool.connected(Connection::new(transport, life, core)),
+        Ok(Err(error)) => error,
+        Err(_) => {
+            core.traffic.upstream_cx_connect_timeout.inc();
+            UpstreamError::new(UpstreamErrorKind::ConnectionTimeout)
+        }
+    };
+    core.traffic.upstream_cx_connect_fail.inc();
+    life.counters.cx_connect_fail.inc();
+    life.ended = match error.kind {
+        UpstreamErrorKind::RemoteConnectionFailure => Ended::Remote,
+        _ => Ended::Local,
+    };
+    drop(life);
+    pool.connect_failed(&error);
+}
+
+impl Connection {
+    fn new(transport: Transport, mut life: Life, core: &ClusterCore) -> Self {
+        life.connected = true;
+        let connect_time = core.clock.now() - life.opened_at;
+        core.traffic
+            .upstream_cx_connect_ms
+            .record(milliseconds(connect_time));
+        let requests_left = core
+            .settings()
+            .http
+            .max_requests_per_connection
+            .unwrap_or(u32::MAX);
+        Self {
+            transport,
+            life,
+            requests_left,
+            idle_since: None,
+        }
+    }
+
+    /// Counts a request; true if it is the last one that the connection may serve.
+    #[inline]
+    pub(super) fn begin_request(&mut self) -> bool {
+        self.life.requests = self.life.requests.saturating_add(1);
+        if self.requests_left < u32::MAX {
+            self.requests_left = self.requests_left.saturating_sub(1);
+        }
+        self.requests_left == 0
+    }
+
+    /// Whether it had served a request before the one it serves now.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.life.requests > 1
+    }
+
+    /// Requests begun so far.
+    pub(crate) fn request_count(&self) -> u32 {
+        self.life.requests
+    }
+
+    /// Whether it may serve no further request.
+    #[inline]
+    pub(super) fn is_spent(&self, core: &ClusterCore) -> bool {
+        self.requests_left == 0 || self.outlived(core)
+    }
+
+    #[inline]
+    fn outlived(&self, core: &ClusterCore) -> bool {
+        let Some(longest) = core.settings().http.max_connection_duration else {
+            return false;
+        };
+        let over = core.clock.now() - self.life.opened_at >= longest;
+        if over {
+            core.traffic.upstream_cx_max_duration_reached.inc();
+        }
+        over
+    }
+
+    /// When it reaches `max_connection_duration`.
+    pub(super) fn outlived_at(&self, core: &ClusterCore) -> Option<Instant> {
+        Some(self.life.opened_at + core.settings().http.max_connection_duration?)
+    }
+
+    /// Makes it idle; the watcher stamps the time.
+    #[inline]
+    pub(super) fn park(&mut self) {
+        self.idle_since = None;
+    }
+
+    /// Whether it ended while idle, as far as is known without asking the system.
+    #[inline]
+    pub(super) fn idle_end(&mut self) -> Option<Ended> {
+        ended(self.transport.idle_state())
+    }
+
+    /// Waits for its end while idle.
+    pub(super) fn poll_idle_end(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.transport
+            .poll_idle_end(cx)
+            .map(|state| ended(state).unwrap_or(Ended::Remote))
+    }
+
+    /// Ends it between requests.
+    pub(crate) fn close(mut self, ended: Ended) {
+        self.life.ended = ended;
+    }
+
+    /// Ends it in the middle of a request.
+    pub(crate) fn close_with_active_request(mut self, ended: Ended) {
+        self.life.ended = ended;
+        let traffic = &self.life.permit.core().traffic;
+        traffic.upstream_cx_destroy_with_active_rq.inc();
+        match ended {
+            Ended::Remote => traffic.upstream_cx_destroy_remote_with_active_rq.inc(),
+            _ => traffic.upstream_cx_destroy_local_with_active_rq.inc(),
+        }
+    }
+}
+
+fn ended(state: IdleState) -> Option<Ended> {
+    match state {
+        IdleState::Quiet => None,
+        IdleState::Closed => Some(Ended::Remote),
+        IdleState::Unsolicited => Some(Ended::Unsolicited),
+    }
+}
+
+impl Life {
+    pub(super) fn begin(pool: &HostPool) -> Self {
+        let permit = Permit::take(&pool.core, pool.priority, Resource::Connections);
+        let traffic = &pool.core.traffic;
+        traffic.upstream_cx_total.inc();
+        traffic.upstream_cx_http1_total.inc();
+        traffic.upstream_cx_active.inc();
+        let counters = Arc::clone(&pool.to.counters);
+        counters.cx_total.inc();
+        counters.cx_active.inc();
+        pool.open.set(pool.open.get() + 1);
+        Self {
+            permit,
+            counters,
+            open: Rc::clone(&pool.open),
+            opened_at: pool.core.clock.now(),
+            requests: 0,
+            connected: false,
+            ended: Ended::Local,
+        }
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        let core = self.permit.core();
+        let traffic = &core.traffic;
+        traffic.upstream_cx_active.dec();
+        traffic.upstream_cx_destroy.inc();
+        match self.ended {
+            Ended::Remote => traffic.upstream_cx_destroy_remote.inc(),
+            Ended::Local | Ended::Unsolicited => traffic.upstream_cx_destroy_local.inc(),
+        }
+        traffic
+            .upstream_cx_length_ms
+            .record(milliseconds(core.clock.now() - self.opened_at));
+        if self.connected {
+            traffic.upstream_rq_per_cx.record(u64::from(self.requests));
+        }
+        self.counters.cx_active.dec();
+        self.open.set(self.open.get() - 1);
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

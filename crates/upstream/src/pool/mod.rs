@@ -1,0 +1,258 @@
+//! Connections of one worker to one host, kept between requests.
+//!
+//! As in Envoy: the connection used last is used first; a request without a connection queues (first come,
+//! first served, `max_pending_requests`) and has one opened, as long as `max_connections` allows or the pool
+//! has none at all; when a connection fails to open, everything queued fails with it. A connection that
+//! closed or spoke while idle is never handed out.
+//!
+//! Different from Envoy: an idle connection that the host closes is noticed up to 50 ms late when it had
+//! been in use just before.
+
+mod connection;
+mod pending;
+mod watch;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+pub(crate) use connection::{Connection, Ended};
+pub use pending::PendingStream;
+use pending::Waiting;
+
+use crate::cluster::{Host, HostCounters, Resource, ResourcePriority};
+use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::stream::UpstreamStream;
+use crate::worker::{ClusterCore, Permit};
+
+/// The answer to a request for a stream.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one, and lives shortly"
+)]
+pub enum Acquired {
+    /// A stream on an idle connection.
+    Ready(UpstreamStream),
+    /// No connection is free: wait for one.
+    Pending(PendingStream),
+}
+
+/// The host that a pool's connections lead to.
+pub(crate) struct PooledHost {
+    pub(crate) host: Arc<Host>,
+    pub(crate) counters: Arc<HostCounters>,
+}
+
+/// The pool of one worker for one host and priority.
+pub(crate) struct HostPool {
+    pub(crate) core: Rc<ClusterCore>,
+    pub(crate) to: PooledHost,
+    priority: ResourcePriority,
+    /// Used last stands last.
+    idle: RefCell<Vec<Connection>>,
+    waiting: RefCell<VecDeque<Rc<Waiting>>>,
+    connecting: Cell<usize>,
+    /// Connections in use, idle and opening.
+    open: Rc<Cell<usize>>,
+    draining: Cell<bool>,
+    watcher: RefCell<Option<Waker>>,
+    watcher_ticks: Cell<bool>,
+}
+
+impl HostPool {
+    pub(crate) fn new(
+        core: Rc<ClusterCore>,
+        to: PooledHost,
+        priority: ResourcePriority,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            core,
+            to,
+            priority,
+            idle: RefCell::default(),
+            waiting: RefCell::default(),
+            connecting: Cell::new(0),
+            open: Rc::default(),
+            draining: Cell::new(false),
+            watcher: RefCell::default(),
+            watcher_ticks: Cell::new(false),
+        })
+    }
+
+    /// A stream at once if a connection is idle, a place in the queue if not.
+    #[inline]
+    pub(crate) fn new_stream(self: &Rc<Self>) -> Result<Acquired, UpstreamError> {
+        match self.take_idle() {
+            Some(connection) => self.attach(connection).map(Acquired::Ready),
+            None => self.enqueue().map(Acquired::Pending),
+        }
+    }
+
+    /// The idle connection used last that is still good; the others are closed on the way.
+    #[inline]
+    fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            match connection.idle_end() {
+                None => return Some(connection),
+                Some(end) => self.close_idle(connection, end),
+            }
+        }
+    }
+
+    /// Gives a connection to a request.
+    #[inline]
+    fn attach(
+        self: &Rc<Self>,
+        mut connection: Connection,
+    ) -> Result<UpstreamStream, UpstreamError> {
+        let traffic = &self.core.traffic;
+        let Some(permit) = Permit::try_take(&self.core, self.priority, Resource::Requests) else {
+            traffic.upstream_rq_active_overflow.inc();
+            traffic.upstream_rq_pending_overflow.inc();
+            self.idle.borrow_mut().push(connection);
+            return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
+        };
+        if connection.begin_request() {
+            traffic.upstream_cx_max_requests.inc();
+        }
+        traffic.upstream_rq_total.inc();
+        traffic.upstream_rq_active.inc();
+        self.to.counters.rq_total.inc();
+        self.to.counters.rq_active.inc();
+        Ok(UpstreamStream::http1(Rc::clone(self), connection, permit))
+    }
+
+    /// The other half of [`Self::attach`]: the request is over.
+    #[inline]
+    pub(crate) fn request_over(&self) {
+        self.core.traffic.upstream_rq_active.dec();
+        self.to.counters.rq_active.dec();
+    }
+
+    /// Takes a connection back whose request is complete.
+    #[inline]
+    pub(crate) fn release(&self, mut connection: Connection) {
+        let unwanted = self.draining.get() && self.waiting.borrow().is_empty();
+        if unwanted || connection.is_spent(&self.core) {
+            return connection.close(Ended::Local);
+        }
+        connection.park();
+        self.idle.borrow_mut().push(connection);
+        if !self.watcher_ticks.get() || !self.waiting.borrow().is_empty() {
+            self.wake_watcher();
+        }
+    }
+
+    /// Notes that a connection in use was closed: those who wait may need another.
+    pub(crate) fn connection_lost(self: &Rc<Self>) {
+        if !self.waiting.borrow().is_empty() {
+            self.open_connections();
+        }
+    }
+
+    fn close_idle(&self, connection: Connection, end: Ended) {
+        if matches!(end, Ended::Unsolicited) {
+            self.core.traffic.upstream_cx_protocol_error.inc();
+        }
+        connection.close(end);
+    }
+
+    fn enqueue(self: &Rc<Self>) -> Result<PendingStream, UpstreamError> {
+        let priority = self.priority;
+        let Some(permit) = Permit::try_take(&self.core, priority, Resource::PendingRequests) else {
+            self.core.traffic.upstream_rq_pending_overflow.inc();
+            return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
+        };
+        let stream = PendingStream::new(Rc::clone(self), permit);
+        self.waiting
+            .borrow_mut()
+            .push_back(Rc::clone(stream.waiting()));
+        self.open_connections();
+        Ok(stream)
+    }
+
+    /// Opens as many connections as the queue needs, three at most at a time.
+    fn open_connections(self: &Rc<Self>) {
+        for _ in 0..3 {
+            if self.waiting.borrow().len() <= self.connecting.get() {
+                return;
+            }
+            let allowed = self
+                .core
+                .breakers()
+                .can_create(self.priority, Resource::Connections);
+            if !allowed {
+                self.core.traffic.upstream_cx_overflow.inc();
+            }
+            if !allowed && self.open.get() > 0 {
+                return;
+            }
+            self.connecting.set(self.connecting.get() + 1);
+            let life = connection::Life::begin(self);
+            tokio::task::spawn_local(connection::open(Rc::clone(self), life));
+            if !allowed {
+                return;
+            }
+        }
+    }
+
+    /// A connection is open: it goes to whoever waits longest.
+    fn connected(self: &Rc<Self>, connection: Connection) {
+        self.connecting.set(self.connecting.get() - 1);
+        self.start_watcher();
+        self.release(connection);
+        self.serve_waiting();
+        if self.draining.get() {
+            self.drain();
+        }
+    }
+
+    /// No connection came about: all who wait are told.
+    fn connect_failed(self: &Rc<Self>, error: &UpstreamError) {
+        self.connecting.set(self.connecting.get() - 1);
+        let waiting = self.waiting.take();
+        for one in waiting {
+            self.core.traffic.upstream_rq_pending_failure_eject.inc();
+            one.deliver(Err(error.clone()));
+        }
+    }
+
+    fn serve_waiting(self: &Rc<Self>) {
+        while !self.waiting.borrow().is_empty() {
+            let Some(connection) = self.take_idle() else {
+                break;
+            };
+            let Some(next) = self.waiting.borrow_mut().pop_front() else {
+                break;
+            };
+            next.deliver(self.attach(connection));
+        }
+        self.open_connections();
+    }
+
+    /// Closes what is idle; what is in use is closed after its request.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        for connection in self.idle.take() {
+            connection.close(Ended::Local);
+        }
+        self.wake_watcher();
+    }
+
+    fn wake_watcher(&self) {
+        if let Some(waker) = &*self.watcher.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn start_watcher(self: &Rc<Self>) {
+        if self.watcher.borrow().is_none() {
+            // Its first poll puts the real one.
+            *self.watcher.borrow_mut() = Some(Waker::noop().clone());
+            tokio::task::spawn_local(watch::watch(Rc::downgrade(self)));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A request that waits for a connection.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::HostPool;
+use crate::error::UpstreamError;
+use crate::stream::UpstreamStream;
+use crate::worker::Permit;
+
+/// The place in the queue; shared by the pool and the one who waits.
+pub(super) struct Waiting {
+    pool: Rc<HostPool>,
+    /// Held from the first moment of waiting to the last.
+    permit: RefCell<Option<Permit>>,
+    result: RefCell<Option<Result<UpstreamStream, UpstreamError>>>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Waiting {
+    /// Ends the wait.
+    pub(super) fn deliver(&self, result: Result<UpstreamStream, UpstreamError>) {
+        self.leave_queue();
+        *self.result.borrow_mut() = Some(result);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Stops counting; false if it had stopped before.
+    fn leave_queue(&self) -> bool {
+        let waited = self.permit.take().is_some();
+        if waited {
+            self.pool.core.traffic.upstream_rq_pending_active.dec();
+            self.pool.to.counters.rq_pending_active.dec();
+        }
+        waited
+    }
+}
+
+/// Becomes a stream once a connection is free. Dropped, it gives up its place.
+pub struct PendingStream {
+    waiting: Rc<Waiting>,
+}
+
+impl PendingStream {
+    pub(super) fn new(pool: Rc<HostPool>, permit: Permit) -> Self {
+        pool.core.traffic.upstream_rq_pending_total.inc();
+        pool.core.traffic.upstream_rq_pending_active.inc();
+        pool.to.counters.rq_pending_active.inc();
+        let waiting = Waiting {
+            pool,
+            permit: RefCell::new(Some(permit)),
+            result: RefCell::default(),
+            waker: Cell::default(),
+        };
+        Self {
+            waiting: Rc::new(waiting),
+        }
+    }
+
+    pub(super) fn waiting(&self) -> &Rc<Waiting> {
+        &self.waiting
+    }
+}
+
+impl Future for PendingStream {
+    type Output = Result<UpstreamStream, UpstreamError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(result) = self.waiting.result.take() {
+            return Poll::Ready(result);
+        }
+        self.waiting.waker.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for PendingStream {
+    fn drop(&mut self) {
+        if self.waiting.leave_queue() {
+            let pool = &self.waiting.pool;
+            pool.core.traffic.upstream_rq_cancelled.inc();
+            pool.waiting
+                .borrow_mut()
+                .retain(|other| !Rc::ptr_eq(other, &self.waiting));
+        }
+        // A stream that was delivered and never looked at goes back to the pool.
+        drop(self.waiting.result.take());
+    }
+}

@@ -1,0 +1,161 @@
+//! A request's exchange with a host, whatever the protocol on the wire.
+//!
+//! Both directions move on their own: one task may write the request's body and read the response in turn,
+//! by the `poll_` functions, which all wake the task they were last polled from. Dropping the stream before
+//! both directions are complete resets it (for HTTP/1 that closes the connection); dropped after that, its
+//! connection goes back to the pool.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use nuncio_codec::http1::ResponseHead;
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::HeaderMap;
+use nuncio_net::transport::Transport;
+
+use crate::error::UpstreamError;
+use crate::http1::Http1Stream;
+use crate::pool::{Connection, HostPool};
+use crate::worker::Permit;
+
+/// What a read of the body found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyEvent {
+    /// Bytes were appended; more may come.
+    Data,
+    /// Bytes were appended, and the response is complete.
+    LastData,
+    /// The response is complete; nothing was appended.
+    End,
+    /// The response is complete, with these trailers; nothing was appended.
+    Trailers,
+}
+
+/// A request and its response.
+pub enum UpstreamStream {
+    /// Over HTTP/1, alone on its connection.
+    Http1(Http1Stream),
+}
+
+/// Calls the protocol's own stream.
+macro_rules! each {
+    ($self:expr, $stream:ident => $body:expr) => {
+        match $self {
+            UpstreamStream::Http1($stream) => $body,
+        }
+    };
+}
+
+impl UpstreamStream {
+    pub(crate) fn http1(pool: Rc<HostPool>, connection: Connection, permit: Permit) -> Self {
+        Self::Http1(Http1Stream::new(pool, connection, permit))
+    }
+
+    /// Writes the request's head into the stream's own buffer: it leaves with the first data or flush.
+    /// `end_stream`: neither a body nor trailers follow.
+    #[inline]
+    pub fn write_head(&mut self, headers: &HeaderMap, end_stream: bool) {
+        each!(self, stream => stream.write_head(headers, end_stream));
+    }
+
+    /// Sends `data`, which is consumed as it goes, until it is empty and all is handed to the system.
+    /// `end_stream` is meant for the time when `data` is empty; say the same at each poll.
+    ///
+    /// A host that no longer reads is no error here: the rest is swallowed, and reading tells what became
+    /// of the response.
+    #[inline]
+    pub fn poll_write_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &mut Buffer,
+        end_stream: bool,
+    ) -> Poll<()> {
+        each!(self, stream => stream.poll_write_data(cx, data, end_stream))
+    }
+
+    /// Writes the request's trailers into the stream's own buffer; the request is complete. Flush after it.
+    pub fn write_trailers(&mut self, trailers: &HeaderMap) {
+        each!(self, stream => stream.write_trailers(trailers));
+    }
+
+    /// Hands all that was written to the system.
+    #[inline]
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        each!(self, stream => stream.poll_flush(cx))
+    }
+
+    /// Reads the next head into `headers`: informational ones (1xx other than 101) come first, each by a
+    /// call of its own.
+    ///
+    /// # Errors
+    /// Whatever ended the stream instead; it is reset then.
+    #[inline]
+    pub fn poll_read_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        headers: &mut HeaderMap,
+    ) -> Poll<Result<ResponseHead, UpstreamError>> {
+        each!(self, stream => stream.poll_read_head(cx, headers))
+    }
+
+    /// Reads some of the response's body, once the final head was read. Appends to `data`; by not calling
+    /// it the caller holds the host back.
+    ///
+    /// # Errors
+    /// Whatever ended the stream instead; it is reset then.
+    #[inline]
+    pub fn poll_read_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Poll<Result<BodyEvent, UpstreamError>> {
+        each!(self, stream => stream.poll_read_body(cx, data, trailers))
+    }
+
+    /// Whether the response is complete; right after the head it says that no body follows.
+    #[inline]
+    pub fn is_response_complete(&self) -> bool {
+        each!(self, stream => stream.is_response_complete())
+    }
+
+    /// Whether the request was handed to the system to its end.
+    #[inline]
+    pub fn is_request_complete(&self) -> bool {
+        each!(self, stream => stream.is_request_complete())
+    }
+
+    /// Ends the exchange: the same as dropping the stream, said aloud.
+    pub fn finish(self) {}
+
+    /// Bytes written to and read from the wire for this stream, framing included.
+    pub fn wire_bytes(&self) -> (u64, u64) {
+        each!(self, stream => stream.wire_bytes())
+    }
+
+    /// Bytes of heads among [`Self::wire_bytes`].
+    pub fn header_bytes(&self) -> (u64, u64) {
+        each!(self, stream => stream.header_bytes())
+    }
+
+    /// Requests that its connection has begun, this one included.
+    pub fn connection_request_count(&self) -> u32 {
+        each!(self, stream => stream.connection_request_count())
+    }
+
+    /// This end's address; `None` once the stream was reset.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.transport()?.local_address()
+    }
+
+    /// The host's address.
+    pub fn host_address(&self) -> SocketAddr {
+        each!(self, stream => stream.host().address)
+    }
+
+    /// The connection's transport; `None` once the stream was reset.
+    pub fn transport(&self) -> Option<&Transport> {
+        each!(self, stream => stream.transport())
+    }
+}

@@ -1,0 +1,5 @@
+//! The upstream side against small hosts on the loopback, each playing a script.
+
+mod exchange;
+mod harness;
+mod pool;

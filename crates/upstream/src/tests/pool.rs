@@ -1,0 +1,321 @@
+//! Many requests: connections kept, shared, limited and lost.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::harness::{Fixture, answering, host, on_worker, serve};
+use crate::Acquired;
+use crate::UpstreamErrorKind as Kind;
+use crate::cluster::{ClusterSettings, HealthFlags, HostSet, ResourcePriority, Thresholds};
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+fn settings(change: impl FnOnce(&mut ClusterSettings)) -> ClusterSettings {
+    let mut settings = ClusterSettings::named("c");
+    change(&mut settings);
+    settings
+}
+
+fn limited(change: impl FnOnce(&mut Thresholds)) -> ClusterSettings {
+    settings(|settings| change(&mut settings.thresholds[0]))
+}
+
+fn nobody() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+#[test]
+fn a_refused_connection_fails_everything_that_waits() {
+    on_worker(async {
+        let fixture = Fixture::to(&[nobody()]);
+        let (first, second) = tokio::join!(fixture.get("/"), fixture.get("/"));
+        for error in [first.unwrap_err(), second.unwrap_err()] {
+            assert_eq!(error.kind, Kind::RemoteConnectionFailure);
+            assert_eq!(
+                error.to_string(),
+                "remote connection failure, transport failure reason: \
+                 delayed connect error: Connection refused"
+            );
+            assert!(!error.request_sent);
+        }
+        assert_eq!(fixture.stat("upstream_rq_pending_failure_eject"), 2);
+        assert_eq!(fixture.stat("upstream_cx_connect_fail"), 2);
+        assert_eq!(fixture.stat("upstream_cx_destroy_remote"), 2);
+        assert_eq!(fixture.stat("upstream_rq_pending_active"), 0);
+        assert_eq!(fixture.stat("upstream_rq_total"), 0);
+    });
+}
+
+#[test]
+fn a_cluster_without_hosts_has_no_healthy_upstream() {
+    on_worker(async {
+        let fixture = Fixture::to(&[]);
+        assert_eq!(
+            fixture.get("/").await.unwrap_err().kind,
+            Kind::NoHealthyUpstream
+        );
+        assert_eq!(fixture.stat("upstream_cx_none_healthy"), 1);
+        assert_eq!(fixture.stat("lb_healthy_panic"), 1);
+    });
+}
+
+#[test]
+fn hosts_take_turns() {
+    on_worker(async {
+        let hosts = [
+            answering(OK).await,
+            answering(OK).await,
+            answering(OK).await,
+        ];
+        let fixture = Fixture::to(&hosts);
+        for _ in 0..9 {
+            fixture.get("/").await.unwrap();
+        }
+        for host in fixture.cluster.shared().hosts().iter() {
+            let totals = host.totals();
+            assert_eq!(
+                (totals.rq_total, totals.cx_total, totals.cx_active),
+                (3, 1, 1)
+            );
+        }
+    });
+}
+
+#[test]
+fn health_is_ignored_in_a_panic_and_obeyed_otherwise() {
+    on_worker(async {
+        let hosts = [
+            answering(OK).await,
+            answering(OK).await,
+            answering(OK).await,
+        ];
+        let fixture = Fixture::to(&hosts);
+        let set = fixture.cluster.shared().hosts();
+        let sick = set.iter().next().unwrap();
+        sick.set_health(HealthFlags::FAILED_EDS_HEALTH);
+        fixture.cluster.shared().publish_hosts(Arc::clone(&set));
+        for _ in 0..6 {
+            fixture.get("/").await.unwrap();
+        }
+        assert_eq!(sick.totals().rq_total, 0);
+        assert_eq!(fixture.stat("lb_healthy_panic"), 0);
+        set.iter()
+            .for_each(|host| host.set_health(HealthFlags::FAILED_EDS_HEALTH));
+        fixture.cluster.shared().publish_hosts(Arc::clone(&set));
+        for _ in 0..6 {
+            fixture.get("/").await.unwrap();
+        }
+        assert_eq!(sick.totals().rq_total, 2);
+        assert_eq!(fixture.stat("lb_healthy_panic"), 6);
+    });
+}
+
+#[test]
+fn waiting_requests_share_the_one_connection_that_is_allowed() {
+    on_worker(async {
+        let settings = limited(|limits| limits.max_connections = 1);
+        let fixture = Fixture::new(settings, &[answering(OK).await]);
+        let (a, b, c) = tokio::join!(fixture.get("/a"), fixture.get("/b"), fixture.get("/c"));
+        assert!(
+            [a, b, c]
+                .iter()
+                .all(|response| response.as_ref().unwrap().status == 200)
+        );
+        assert_eq!(fixture.stat("upstream_cx_total"), 1);
+        assert!(fixture.stat("upstream_cx_overflow") > 0);
+        assert_eq!(fixture.stat("upstream_rq_pending_total"), 3);
+        assert_eq!(fixture.stat("circuit_breakers.default.cx_open"), 1);
+    });
+}
+
+#[test]
+fn requests_beyond_the_queue_overflow() {
+    on_worker(async {
+        let settings = limited(|limits| limits.max_pending_requests = 1);
+        let fixture = Fixture::new(settings, &[answering(OK).await]);
+        let (first, second) = tokio::join!(fixture.get("/"), fixture.get("/"));
+        assert_eq!(first.unwrap().status, 200);
+        assert_eq!(second.unwrap_err().kind, Kind::Overflow);
+        assert_eq!(fixture.stat("upstream_rq_pending_overflow"), 1);
+        assert_eq!(fixture.stat("circuit_breakers.default.rq_pending_open"), 0);
+    });
+}
+
+#[test]
+fn requests_beyond_max_requests_overflow_and_leave_the_connection() {
+    on_worker(async {
+        let settings = limited(|limits| limits.max_requests = 1);
+        let fixture = Fixture::new(settings, &[answering(OK).await]);
+        let held = fixture.stream().await.unwrap();
+        assert_eq!(fixture.stat("circuit_breakers.default.rq_open"), 1);
+        assert_eq!(fixture.get("/").await.unwrap_err().kind, Kind::Overflow);
+        assert_eq!(fixture.stat("upstream_rq_active_overflow"), 1);
+        drop(held);
+        assert_eq!(fixture.stat("circuit_breakers.default.rq_open"), 0);
+        fixture.get("/").await.unwrap();
+        assert_eq!(fixture.stat("upstream_cx_total"), 2);
+    });
+}
+
+#[test]
+fn a_connection_serves_no_more_than_max_requests_per_connection() {
+    on_worker(async {
+        let settings = settings(|settings| settings.http.max_requests_per_connection = Some(2));
+        let fixture = Fixture::new(settings, &[answering(OK).await]);
+        for _ in 0..4 {
+            fixture.get("/").await.unwrap();
+        }
+        assert_eq!(fixture.stat("upstream_cx_total"), 2);
+        assert_eq!(fixture.stat("upstream_cx_max_requests"), 2);
+        assert_eq!(fixture.stat("upstream_cx_active"), 0);
+    });
+}
+
+#[test]
+fn an_idle_connection_that_the_host_closes_is_noticed_and_not_used() {
+    on_worker(async {
+        let host = serve(|mut served| async move {
+            served.head().await;
+            served.send(OK).await;
+        })
+        .await;
+        let fixture = Fixture::to(&[host]);
+        fixture.get("/").await.unwrap();
+        fixture.until_stat("upstream_cx_destroy_remote", 1).await;
+        assert_eq!(fixture.stat("upstream_cx_active"), 0);
+        assert_eq!(fixture.stat("upstream_cx_destroy_with_active_rq"), 0);
+        fixture.get("/").await.unwrap();
+        assert_eq!(fixture.stat("upstream_cx_total"), 2);
+    });
+}
+
+#[test]
+fn an_idle_connection_is_closed_after_its_idle_timeout() {
+    on_worker(async {
+        let settings =
+            settings(|settings| settings.http.idle_timeout = Some(Duration::from_millis(80)));
+        let fixture = Fixture::new(settings, &[answering(OK).await]);
+        fixture.get("/").await.unwrap();
+        fixture.until_stat("upstream_cx_idle_timeout", 1).await;
+        assert_eq!(fixture.stat("upstream_cx_destroy_local"), 1);
+        assert_eq!(fixture.stat("upstream_cx_active"), 0);
+    });
+}
+
+#[test]
+fn a_connection_that_takes_too_long_to_open_times_out() {
+    on_worker(async {
+        // A full backlog: the kernel drops further SYNs.
+        let listener = socket2_like_listener();
+        let address = listener.0.local_addr().unwrap();
+        let settings = settings(|settings| settings.connect_timeout = Duration::from_millis(100));
+        let fixture = Fixture::new(settings, &[address]);
+        let error = fixture.get("/").await.unwrap_err();
+        assert_eq!(
+            (error.kind, error.to_string().as_str()),
+            (Kind::ConnectionTimeout, "connection timeout")
+        );
+        assert_eq!(fixture.stat("upstream_cx_connect_timeout"), 1);
+        assert_eq!(fixture.stat("upstream_cx_destroy_local"), 1);
+    });
+}
+
+/// A listener with a backlog of nothing, and the connections that fill it.
+fn socket2_like_listener() -> (tokio::net::TcpListener, Vec<std::net::TcpStream>) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let wait = Duration::from_millis(50);
+    let fill = std::iter::from_fn(|| std::net::TcpStream::connect_timeout(&address, wait).ok());
+    (listener, fill.take(64).collect())
+}
+
+#[test]
+fn giving_up_a_wait_gives_up_the_place() {
+    on_worker(async {
+        let settings = limited(|limits| limits.max_connections = 1);
+        let fixture = Fixture::new(settings, &[answering(OK).await]);
+        let held = fixture.stream().await.unwrap();
+        let host = fixture.cluster.pick_host().unwrap();
+        let pending = match host.new_stream(ResourcePriority::Default).unwrap() {
+            Acquired::Pending(pending) => pending,
+            Acquired::Ready(_) => panic!("the only connection is taken"),
+        };
+        assert_eq!(fixture.stat("upstream_rq_pending_active"), 1);
+        drop(pending);
+        assert_eq!(fixture.stat("upstream_rq_pending_active"), 0);
+        assert_eq!(fixture.stat("upstream_rq_cancelled"), 1);
+        drop(held);
+        fixture.get("/").await.unwrap();
+    });
+}
+
+#[test]
+fn a_removed_host_drains() {
+    on_worker(async {
+        let (old, new) = (answering(OK).await, answering(OK).await);
+        let fixture = Fixture::to(&[old]);
+        fixture.get("/").await.unwrap();
+        let held = fixture.stream().await.unwrap();
+        fixture
+            .cluster
+            .shared()
+            .publish_hosts(Arc::new(HostSet::new(vec![host(&new)])));
+        fixture.get("/").await.unwrap();
+        assert_eq!(fixture.stat("upstream_cx_active"), 2);
+        drop(held);
+        assert_eq!(fixture.stat("upstream_cx_active"), 1);
+        assert_eq!(fixture.stat("upstream_cx_destroy_local"), 1);
+    });
+}
+
+#[test]
+fn a_replaced_cluster_drains_and_the_new_one_serves() {
+    on_worker(async {
+        let address = answering(OK).await;
+        let fixture = Fixture::to(&[address]);
+        fixture.get("/").await.unwrap();
+        let id = fixture.manager.find("c").unwrap();
+        let (_, shared) = fixture.manager.add_or_update(
+            ClusterSettings::named("c"),
+            crate::TransportSocket::RawBuffer,
+            true,
+        );
+        shared.publish_hosts(Arc::new(HostSet::new(vec![host(&address)])));
+        let renewed = fixture.clusters.get(id).unwrap();
+        assert!(renewed.shared().added_via_api);
+        assert!(!Rc::ptr_eq(&renewed, &fixture.cluster));
+        fixture.manager.remove("c");
+        assert!(fixture.clusters.get(id).is_none());
+    });
+}
+
+#[test]
+fn a_connection_lost_in_use_is_replaced_for_those_who_wait() {
+    on_worker(async {
+        let served_so_far = Rc::new(Cell::new(0));
+        let host = serve(move |mut served| {
+            let nth = served_so_far.get();
+            served_so_far.set(nth + 1);
+            async move {
+                while !served.head().await.is_empty() && nth > 0 {
+                    served.send(OK).await;
+                }
+            }
+        })
+        .await;
+        let settings = limited(|limits| limits.max_connections = 1);
+        let fixture = Fixture::new(settings, &[host]);
+        let (first, second) = tokio::join!(fixture.get("/"), fixture.get("/"));
+        assert_eq!(first.unwrap_err().kind, Kind::ConnectionTermination);
+        assert_eq!(second.unwrap().status, 200);
+        assert_eq!(fixture.stat("upstream_cx_total"), 2);
+    });
+}

@@ -1,0 +1,88 @@
+//! A host as one worker sees it: its counters and its pools.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use nuncio_contract::stream_info::HostDescription;
+
+use super::ClusterCore;
+use crate::cluster::{Host, HostCounters, ResourcePriority};
+use crate::error::UpstreamError;
+use crate::pool::{Acquired, HostPool};
+
+/// A host that was picked: ask it for a stream.
+pub struct WorkerHost {
+    pub(crate) core: Rc<ClusterCore>,
+    host: Arc<Host>,
+    counters: Arc<HostCounters>,
+    pools: [OnceCell<Rc<HostPool>>; 2],
+    description: OnceCell<Arc<HostDescription>>,
+}
+
+impl WorkerHost {
+    pub(crate) fn new(core: Rc<ClusterCore>, host: Arc<Host>) -> Self {
+        let counters = host.worker_counters();
+        Self {
+            core,
+            host,
+            counters,
+            pools: Default::default(),
+            description: OnceCell::new(),
+        }
+    }
+
+    /// The host itself.
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// The host as access logs show it.
+    pub fn description(&self) -> Arc<HostDescription> {
+        Arc::clone(self.description.get_or_init(|| {
+            Arc::new(HostDescription {
+                address: self.host.address.into(),
+                hostname: self.host.hostname.clone(),
+                metadata: nuncio_contract::stream_info::Metadata::default(),
+            })
+        }))
+    }
+
+    /// This worker's counters of the host.
+    pub fn counters(&self) -> &HostCounters {
+        &self.counters
+    }
+
+    /// A stream on a pooled connection, or a place in the queue for one.
+    ///
+    /// # Errors
+    /// [`Overflow`](crate::UpstreamErrorKind::Overflow) when a circuit breaker is open.
+    #[inline]
+    pub fn new_stream(
+        self: &Rc<Self>,
+        priority: ResourcePriority,
+    ) -> Result<Acquired, UpstreamError> {
+        let [default, high] = &self.pools;
+        let pool = match priority {
+            ResourcePriority::Default => default,
+            ResourcePriority::High => high,
+        };
+        pool.get_or_init(|| HostPool::new(Rc::clone(&self.core), self.handle(), priority))
+            .new_stream()
+    }
+
+    fn handle(&self) -> crate::pool::PooledHost {
+        crate::pool::PooledHost {
+            host: Arc::clone(&self.host),
+            counters: Arc::clone(&self.counters),
+        }
+    }
+
+    /// Closes idle connections and lets the others go after their request; for a host that was removed.
+    pub(crate) fn drain(&self) {
+        self.pools
+            .iter()
+            .filter_map(OnceCell::get)
+            .for_each(|pool| pool.drain());
+    }
+}

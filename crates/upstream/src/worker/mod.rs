@@ -1,0 +1,89 @@
+//! A worker's own side of the clusters: its load balancers, its pools, its stats cells.
+//!
+//! Everything here stays on its thread. A cluster's part is made when the worker first uses the cluster.
+
+mod cluster;
+mod core;
+mod host;
+mod permit;
+mod responses;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub use cluster::WorkerCluster;
+pub(crate) use core::ClusterCore;
+pub use host::WorkerHost;
+pub(crate) use permit::Permit;
+pub use responses::ResponseStats;
+
+use nuncio_contract::clock::Clock;
+
+use crate::manager::{ClusterId, ClusterManager};
+
+/// The clusters as one worker sees them.
+pub struct WorkerClusters {
+    manager: Arc<ClusterManager>,
+    clock: Rc<dyn Clock>,
+    seed: Cell<u64>,
+    generation: Cell<u64>,
+    slots: RefCell<Vec<Option<Rc<WorkerCluster>>>>,
+}
+
+impl WorkerClusters {
+    /// A worker's view of `manager`'s clusters. `seed` decides where load balancers start.
+    pub fn new(manager: Arc<ClusterManager>, clock: Rc<dyn Clock>, seed: u64) -> Self {
+        let generation = Cell::new(manager.generation());
+        Self {
+            manager,
+            clock,
+            seed: Cell::new(seed),
+            generation,
+            slots: RefCell::default(),
+        }
+    }
+
+    /// A cluster by number; `None` if there is none (any more).
+    #[inline]
+    pub fn get(&self, id: ClusterId) -> Option<Rc<WorkerCluster>> {
+        if self.generation.get() != self.manager.generation() {
+            self.drop_outdated();
+        }
+        if let Some(Some(cluster)) = self.slots.borrow().get(id.slot()) {
+            return Some(Rc::clone(cluster));
+        }
+        self.make(id)
+    }
+
+    fn make(&self, id: ClusterId) -> Option<Rc<WorkerCluster>> {
+        let shared = self.manager.get(id)?;
+        let core = ClusterCore::new(shared, Rc::clone(&self.clock));
+        let cluster = Rc::new(WorkerCluster::new(Rc::new(core), self.next_random()));
+        let mut slots = self.slots.borrow_mut();
+        if slots.len() <= id.slot() {
+            slots.resize_with(id.slot() + 1, || None);
+        }
+        slots.get_mut(id.slot())?.replace(Rc::clone(&cluster));
+        Some(cluster)
+    }
+
+    /// Lets go of clusters that were replaced or removed; their pools drain.
+    fn drop_outdated(&self) {
+        self.generation.set(self.manager.generation());
+        let clusters = self.manager.clusters();
+        let current = |cluster: &WorkerCluster| clusters.iter().any(|now| cluster.is_of(now));
+        for slot in self.slots.borrow_mut().iter_mut() {
+            slot.take_if(|cluster| !current(cluster));
+        }
+    }
+
+    /// SplitMix64.
+    fn next_random(&self) -> u64 {
+        let state = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.seed.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

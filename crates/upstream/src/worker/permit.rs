@@ -1,0 +1,56 @@
+//! A unit of a circuit breaker's resource, held for as long as the thing that it stands for lives.
+
+use std::rc::Rc;
+
+use super::ClusterCore;
+use crate::cluster::{Resource, ResourcePriority};
+
+/// One taken unit; given back when dropped.
+pub(crate) struct Permit {
+    core: Rc<ClusterCore>,
+    priority: ResourcePriority,
+    resource: Resource,
+}
+
+impl Permit {
+    /// Takes one if the breaker lets it.
+    #[inline]
+    pub(crate) fn try_take(
+        core: &Rc<ClusterCore>,
+        priority: ResourcePriority,
+        resource: Resource,
+    ) -> Option<Self> {
+        let free = core.breakers().can_create(priority, resource);
+        free.then(|| Self::take(core, priority, resource))
+    }
+
+    /// Takes one, whatever the limit.
+    #[inline]
+    pub(crate) fn take(
+        core: &Rc<ClusterCore>,
+        priority: ResourcePriority,
+        resource: Resource,
+    ) -> Self {
+        if core.breakers().take(priority, resource) {
+            core.breaker_gauge(priority, resource).inc();
+        }
+        Self {
+            core: Rc::clone(core),
+            priority,
+            resource,
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Rc<ClusterCore> {
+        &self.core
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if self.core.breakers().give_back(self.priority, self.resource) {
+            self.core.breaker_gauge(self.priority, self.resource).dec();
+        }
+    }
+}
