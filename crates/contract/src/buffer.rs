@@ -95,6 +95,15 @@ impl Buffer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Adds another buffer's bytes at the end; takes it over whole when there are none here.
+    pub fn append(&mut self, other: Buffer) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.extend(other.readable());
+        }
+    }
+
     /// Makes sure that `count` more bytes fit, borrowing or growing a block, and
     /// moving what is unconsumed to the front first.
     pub fn make_room(&mut self, count: usize) {
