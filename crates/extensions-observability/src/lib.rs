@@ -1,2 +1,16 @@
-//! nuncio-extensions-observability: to be filled.
+//! Access loggers, one room each. A room is a folder with the same files everywhere: `mod.rs` says what it
+//! is, its limits and its trust; `config.rs` parses its messages once; `tests.rs`. What the rooms share, the
+//! writing of lines to files, is [`sink`]. A new room is its folder and one line in [`ROOMS`].
 #![forbid(unsafe_code)]
+
+use nuncio_contract::access_log::{AccessLogFiles, AccessLogRoom};
+
+pub mod file;
+pub mod sink;
+pub mod stream;
+
+/// Every access logger of the family.
+pub static ROOMS: &[&AccessLogRoom] = &[&file::ROOM, &stream::STDOUT_ROOM, &stream::STDERR_ROOM];
+
+/// The files that the loggers write.
+pub static FILES: &dyn AccessLogFiles = &sink::FILES;
