@@ -10,9 +10,15 @@ fn main() {
             style = Style::Json;
             continue;
         }
-        match load(&Input { path: Some(path.clone()), ..Input::default() }) {
+        match load(&Input {
+            path: Some(path.clone()),
+            ..Input::default()
+        }) {
             Ok(loaded) => {
-                print!("{path}: accepted\n{}", render(&loaded.warnings, &loaded.sources, style));
+                print!(
+                    "{path}: accepted\n{}",
+                    render(&loaded.warnings, &loaded.sources, style)
+                );
             }
             Err(refusal) => print!("{path}: refused\n{}", refusal.render(style)),
         }

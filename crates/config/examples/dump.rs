@@ -6,9 +6,22 @@ use nuncio_config::report::Style;
 
 fn main() {
     let path = std::env::args().nth(1);
-    match load(&Input { path, ..Input::default() }) {
+    match load(&Input {
+        path,
+        ..Input::default()
+    }) {
         Ok(loaded) => {
-            print!("{}", to_json(&loaded.tree, Options { pretty: true, redact: true, defaults: false }));
+            print!(
+                "{}",
+                to_json(
+                    &loaded.tree,
+                    Options {
+                        pretty: true,
+                        redact: true,
+                        defaults: false
+                    }
+                )
+            );
         }
         Err(refusal) => eprint!("{}", refusal.render(Style::Plain)),
     }

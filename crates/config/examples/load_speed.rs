@@ -24,7 +24,8 @@ fn main() {
     for _ in 0..3 {
         let mut diagnostics = Diagnostics::default();
         let start = Instant::now();
-        let node = text::parse(&source, 0, &Limits::default(), &mut diagnostics).expect("valid YAML");
+        let node =
+            text::parse(&source, 0, &Limits::default(), &mut diagnostics).expect("valid YAML");
         let parsed = start.elapsed();
         let tree = interpret(bootstrap, &node, &mut diagnostics).expect("a bootstrap");
         let interpreted = start.elapsed();

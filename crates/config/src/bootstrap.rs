@@ -11,6 +11,7 @@ use std::path::Path;
 
 use nuncio_api as api;
 
+use crate::deprecation::{self, Guards};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::interpret::interpret;
 use crate::report::{self, Style};
@@ -68,12 +69,29 @@ impl Refusal {
 
 /// Loads a bootstrap from a file, an inline YAML text, or both.
 pub fn load(input: &Input) -> Result<Loaded, Box<Refusal>> {
-    let mut loader = Loader { limits: input.limits, ..Loader::default() };
+    let mut loader = Loader {
+        limits: input.limits,
+        ..Loader::default()
+    };
     let tree = loader.load(input);
-    let Loader { sources, diagnostics, changes, .. } = loader;
+    let Loader {
+        sources,
+        diagnostics,
+        changes,
+        ..
+    } = loader;
     match tree {
-        Some(tree) if !diagnostics.has_errors() => Ok(Loaded { tree, sources, warnings: diagnostics, changes }),
-        tree => Err(Box::new(Refusal { diagnostics, sources, tree })),
+        Some(tree) if !diagnostics.has_errors() => Ok(Loaded {
+            tree,
+            sources,
+            warnings: diagnostics,
+            changes,
+        }),
+        tree => Err(Box::new(Refusal {
+            diagnostics,
+            sources,
+            tree,
+        })),
     }
 }
 
@@ -105,14 +123,15 @@ impl Loader {
         let path = input.path.as_deref().filter(|path| !path.is_empty());
         if yaml.is_none() && path.is_none() {
             let envoy = "At least one of --config-path or --config-yaml or Options::configProto() should be non-empty";
-            self.diagnostics.error(Span::NONE, "no configuration is given").suggest("use -c FILE").envoy(envoy);
+            self.diagnostics
+                .error(Span::NONE, "no configuration is given")
+                .suggest("use -c FILE")
+                .envoy(envoy);
             return None;
         }
-        let file = match path {
-            Some(path) => Some(self.file(path)),
-            None => None,
-        };
-        let inline = yaml.map(|yaml| self.interpret(Source::new("--config-yaml", Format::Yaml, yaml)));
+        let file = path.map(|path| self.file(path));
+        let inline =
+            yaml.map(|yaml| self.interpret(Source::new("--config-yaml", Format::Yaml, yaml)));
         let tree = match (file, inline) {
             (Some(file), Some(inline)) => {
                 let mut tree = file?;
@@ -122,6 +141,7 @@ impl Loader {
             (file, inline) => file.or(inline)??,
         };
         validate(&tree, &mut self.diagnostics);
+        deprecation::check(&tree, &Guards::of_bootstrap(&tree), &mut self.diagnostics);
         Some(tree)
     }
 
@@ -131,17 +151,23 @@ impl Loader {
             Ok(bytes) => bytes,
             Err(error) => {
                 let text = format!("cannot read {path}: {error}");
-                self.diagnostics.error(Span::NONE, text).envoy(format!("Invalid path: {path}"));
+                self.diagnostics
+                    .error(Span::NONE, text)
+                    .envoy(format!("Invalid path: {path}"));
                 return None;
             }
         };
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             // yaml-cpp puts U+FFFD in the place of what is not UTF-8.
-            Err(error) if format == Format::Yaml => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            Err(error) if format == Format::Yaml => {
+                String::from_utf8_lossy(error.as_bytes()).into_owned()
+            }
             Err(_) => {
                 let text = format!("{path} is not UTF-8 text");
-                self.diagnostics.error(Span::NONE, text).envoy("Invalid UTF-8 string");
+                self.diagnostics
+                    .error(Span::NONE, text)
+                    .envoy("Invalid UTF-8 string");
                 return None;
             }
         };
@@ -159,16 +185,22 @@ impl Loader {
         }
         let mut bytes = Vec::new();
         // One byte more than is allowed, so that the text layer sees that there is too much.
-        file.take(self.limits.text_bytes as u64 + 1).read_to_end(&mut bytes)?;
+        file.take(self.limits.text_bytes as u64 + 1)
+            .read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
     fn interpret(&mut self, source: Source) -> Option<Message> {
         let index = self.sources.add(source.clone());
         let mut node = text::parse(&source, index, &self.limits, &mut self.diagnostics)?;
-        if !matches!(node.kind, text::Kind::Map(_) | text::Kind::List(_)) && source.format == Format::Yaml {
+        if !matches!(node.kind, text::Kind::Map(_) | text::Kind::List(_))
+            && source.format == Format::Yaml
+        {
             let envoy = format!("Unable to convert YAML as JSON: {}", source.text);
-            let diagnostic = Diagnostic::error(node.span, format!("expected a map, found {}", node.describe()));
+            let diagnostic = Diagnostic::error(
+                node.span,
+                format!("expected a map, found {}", node.describe()),
+            );
             self.diagnostics.push(diagnostic.with_envoy(envoy));
             return None;
         }

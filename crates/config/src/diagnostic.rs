@@ -45,7 +45,14 @@ impl Diagnostic {
     /// A finding of the given severity.
     pub fn new(severity: Severity, span: Span, message: impl Into<String>) -> Diagnostic {
         let message = message.into();
-        Diagnostic { severity, span, message, note: None, suggestion: None, envoy: None }
+        Diagnostic {
+            severity,
+            span,
+            message,
+            note: None,
+            suggestion: None,
+            envoy: None,
+        }
     }
 
     /// Says what was expected, or why it matters.
@@ -102,7 +109,9 @@ impl Diagnostics {
     fn add(&mut self, diagnostic: Diagnostic) -> Note<'_> {
         let before = self.list.len();
         self.push(diagnostic);
-        Note { diagnostic: self.list.get_mut(before) }
+        Note {
+            diagnostic: self.list.get_mut(before),
+        }
     }
 
     /// Adds a suggestion to the finding made last.
@@ -150,7 +159,8 @@ impl Diagnostics {
 
     /// Orders the findings by their place, errors and warnings together.
     pub fn sort(&mut self) {
-        self.list.sort_by_key(|diagnostic| (diagnostic.span.source, diagnostic.span.start));
+        self.list
+            .sort_by_key(|diagnostic| (diagnostic.span.source, diagnostic.span.start));
     }
 }
 

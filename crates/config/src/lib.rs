@@ -41,8 +41,10 @@
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;
+pub mod deprecation;
 pub mod diagnostic;
 pub mod dump;
+pub mod fuzz;
 pub mod interpret;
 mod json_text;
 pub mod report;

@@ -22,7 +22,8 @@ impl Format {
     pub fn of_path(path: &str) -> Format {
         let ends_with = |ending: &str| {
             path.len() >= ending.len()
-                && path.as_bytes()[path.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
+                && path.as_bytes()[path.len() - ending.len()..]
+                    .eq_ignore_ascii_case(ending.as_bytes())
         };
         if ends_with(".pb") {
             Format::ProtoBinary
@@ -59,12 +60,18 @@ pub struct Position {
 impl Source {
     /// Names a text.
     pub fn new(name: impl Into<Box<str>>, format: Format, text: impl Into<Arc<str>>) -> Source {
-        Source { name: name.into(), format, text: text.into() }
+        Source {
+            name: name.into(),
+            format,
+            text: text.into(),
+        }
     }
 
     /// The text that the span covers; empty when the span is not of this text.
     pub fn slice(&self, span: Span) -> &str {
-        self.text.get(span.start as usize..span.end as usize).unwrap_or("")
+        self.text
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or("")
     }
 
     /// Line and column of a byte offset; past the end counts as the end.
@@ -73,7 +80,10 @@ impl Source {
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         Position {
             line: before.bytes().filter(|&byte| byte == b'\n').count() + 1,
-            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+            column: before
+                .get(line_start..)
+                .map_or(0, |line| line.chars().count())
+                + 1,
         }
     }
 

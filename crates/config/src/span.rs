@@ -16,12 +16,20 @@ pub struct Span {
 
 impl Span {
     /// The span of a value that stands in no text: made by the program itself.
-    pub const NONE: Span = Span { source: u32::MAX, start: 0, end: 0 };
+    pub const NONE: Span = Span {
+        source: u32::MAX,
+        start: 0,
+        end: 0,
+    };
 
     /// A span of `source` from byte `start` to byte `end`.
     pub fn new(source: u32, start: usize, end: usize) -> Span {
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Span { source, start: offset(start), end: offset(end.max(start)) }
+        Span {
+            source,
+            start: offset(start),
+            end: offset(end.max(start)),
+        }
     }
 
     /// Whether the span points into a text.

@@ -6,9 +6,17 @@ pub(super) fn float(value: f64, digits: String, exponent_from: i32) -> String {
         return "\"NaN\"".to_owned();
     }
     if value.is_infinite() {
-        return if value > 0.0 { "\"Infinity\"" } else { "\"-Infinity\"" }.to_owned();
+        return if value > 0.0 {
+            "\"Infinity\""
+        } else {
+            "\"-Infinity\""
+        }
+        .to_owned();
     }
-    let exponent: i32 = digits.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
+    let exponent: i32 = digits
+        .split_once('e')
+        .and_then(|(_, exponent)| exponent.parse().ok())
+        .unwrap_or(0);
     if (-4..exponent_from).contains(&exponent) {
         return format!("{value}");
     }
@@ -20,7 +28,11 @@ pub(super) fn float(value: f64, digits: String, exponent_from: i32) -> String {
 /// `"0.250s"`: no fraction, or 3, 6 or 9 digits.
 pub(super) fn duration(seconds: i64, nanos: i32) -> String {
     let sign = if seconds < 0 || nanos < 0 { "-" } else { "" };
-    format!("{sign}{}{}s", seconds.unsigned_abs(), fraction(nanos.unsigned_abs()))
+    format!(
+        "{sign}{}{}s",
+        seconds.unsigned_abs(),
+        fraction(nanos.unsigned_abs())
+    )
 }
 
 /// `"2026-01-31T12:00:00Z"`.
@@ -46,7 +58,8 @@ fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let part = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * part + 2) / 5 + 1;
@@ -62,7 +75,11 @@ pub(super) fn base64(bytes: &[u8]) -> String {
         let word = byte(0) << 16 | byte(1) << 8 | byte(2);
         for at in 0..4 {
             let sextet = (word >> (18 - 6 * at)) & 63;
-            out.push(if at <= group.len() { char::from(ALPHABET[sextet as usize]) } else { '=' });
+            out.push(if at <= group.len() {
+                char::from(ALPHABET[sextet as usize])
+            } else {
+                '='
+            });
         }
     }
     out

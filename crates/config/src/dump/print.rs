@@ -18,7 +18,11 @@ pub(super) struct Printer {
 
 impl Printer {
     pub(super) fn new(options: Options) -> Printer {
-        Printer { options, out: String::new(), depth: 0 }
+        Printer {
+            options,
+            out: String::new(),
+            depth: 0,
+        }
     }
 
     pub(super) fn finish(self) -> String {
@@ -44,7 +48,13 @@ impl Printer {
         if !self.options.defaults {
             for entry in message.entries() {
                 if let Some(field) = message.descriptor.field_by_number(entry.number) {
-                    self.field(field, &entry.value, entry.is_implicit_default(), sensitive, first);
+                    self.field(
+                        field,
+                        &entry.value,
+                        entry.is_implicit_default(),
+                        sensitive,
+                        first,
+                    );
                 }
             }
             return;
@@ -61,7 +71,14 @@ impl Printer {
         }
     }
 
-    fn field(&mut self, field: api::Field, value: &Value, skip: bool, sensitive: bool, first: &mut bool) {
+    fn field(
+        &mut self,
+        field: api::Field,
+        value: &Value,
+        skip: bool,
+        sensitive: bool,
+        first: &mut bool,
+    ) {
         let sensitive = self.options.redact && (sensitive || field.sensitive());
         let cleared = sensitive && !outlives_redaction(field.kind());
         if skip || (cleared && !self.options.defaults) {
@@ -100,9 +117,15 @@ impl Printer {
             },
             Value::Any(any) => self.any(any, sensitive),
             Value::Json(json) => self.json(json, sensitive),
-            Value::String(text) => json_text::string(&mut self.out, if sensitive { REDACTED } else { text }),
+            Value::String(text) => {
+                json_text::string(&mut self.out, if sensitive { REDACTED } else { text })
+            }
             Value::Bytes(bytes) => {
-                let bytes = if sensitive { REDACTED.as_bytes() } else { bytes };
+                let bytes = if sensitive {
+                    REDACTED.as_bytes()
+                } else {
+                    bytes
+                };
                 json_text::string(&mut self.out, &numbers::base64(bytes));
             }
             _ => self.scalar(kind, value, sensitive),
@@ -119,8 +142,12 @@ impl Printer {
             Value::F64(value) => write!(out, "{}", float(kind, if clear { 0.0 } else { *value })),
             Value::Enum(number) => enum_value(out, kind, *number),
             Value::Duration(..) if clear => write!(out, "\"0s\""),
-            Value::Duration(seconds, nanos) => write!(out, "\"{}\"", numbers::duration(*seconds, *nanos)),
-            Value::Timestamp(seconds, nanos) => write!(out, "\"{}\"", numbers::timestamp(*seconds, *nanos)),
+            Value::Duration(seconds, nanos) => {
+                write!(out, "\"{}\"", numbers::duration(*seconds, *nanos))
+            }
+            Value::Timestamp(seconds, nanos) => {
+                write!(out, "\"{}\"", numbers::timestamp(*seconds, *nanos))
+            }
             _ => write!(out, "null"),
         };
     }
@@ -160,9 +187,14 @@ impl Printer {
                 let _ = write!(self.out, "{value}");
             }
             Json::Number(value) => self.out.push_str(&float(Kind::Double, *value)),
-            Json::String(text) => json_text::string(&mut self.out, if sensitive { REDACTED } else { text }),
+            Json::String(text) => {
+                json_text::string(&mut self.out, if sensitive { REDACTED } else { text })
+            }
             Json::List(items) => {
-                let shown: Vec<&Json> = items.iter().filter(|item| !sensitive || is_shown_redacted(item)).collect();
+                let shown: Vec<&Json> = items
+                    .iter()
+                    .filter(|item| !sensitive || is_shown_redacted(item))
+                    .collect();
                 self.open('[');
                 for (index, item) in shown.iter().enumerate() {
                     self.separate(index == 0);
@@ -173,7 +205,10 @@ impl Printer {
             Json::Object(members) => {
                 let mut first = true;
                 self.open('{');
-                for (key, value) in members.iter().filter(|(_, value)| !sensitive || is_shown_redacted(value)) {
+                for (key, value) in members
+                    .iter()
+                    .filter(|(_, value)| !sensitive || is_shown_redacted(value))
+                {
                     self.key(key, &mut first);
                     self.json(value, sensitive);
                 }
@@ -183,8 +218,15 @@ impl Printer {
     }
 
     fn field_mask(&mut self, message: &Message) {
-        let items = message.get(1).and_then(|entry| entry.value.as_list()).unwrap_or_default();
-        let paths: Vec<String> = items.iter().filter_map(|item| item.value.as_str()).map(lower_camel).collect();
+        let items = message
+            .get(1)
+            .and_then(|entry| entry.value.as_list())
+            .unwrap_or_default();
+        let paths: Vec<String> = items
+            .iter()
+            .filter_map(|item| item.value.as_str())
+            .map(lower_camel)
+            .collect();
         json_text::string(&mut self.out, &paths.join(","));
     }
 
@@ -192,7 +234,8 @@ impl Printer {
         self.separate(*first);
         *first = false;
         json_text::string(&mut self.out, key);
-        self.out.push_str(if self.options.pretty { ": " } else { ":" });
+        self.out
+            .push_str(if self.options.pretty { ": " } else { ":" });
     }
 
     fn open(&mut self, bracket: char) {
@@ -229,7 +272,10 @@ fn well_known_value(message: &Message) -> Option<(Kind, &Value)> {
         return None;
     }
     let entry = message.get(1)?;
-    let bare = !matches!(entry.value, Value::List(_) | Value::Map(_) | Value::Message(_));
+    let bare = !matches!(
+        entry.value,
+        Value::List(_) | Value::Map(_) | Value::Message(_)
+    );
     bare.then_some((Kind::Message(message.descriptor), &entry.value))
 }
 
@@ -271,12 +317,17 @@ fn wrapped(kind: Kind) -> Kind {
 
 fn integer<T: std::fmt::Display>(out: &mut String, kind: Kind, value: T) -> std::fmt::Result {
     match kind {
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64 => write!(out, "\"{value}\""),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint64 | Kind::Fixed64 => {
+            write!(out, "\"{value}\"")
+        }
         _ => write!(out, "{value}"),
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the field is a float, so nothing is lost")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the field is a float, so nothing is lost"
+)]
 fn float(kind: Kind, value: f64) -> String {
     match kind {
         Kind::Float => {
@@ -309,7 +360,11 @@ fn lower_camel(path: &str) -> String {
         match character {
             '_' => upper = true,
             _ => {
-                out.push(if upper { character.to_ascii_uppercase() } else { character });
+                out.push(if upper {
+                    character.to_ascii_uppercase()
+                } else {
+                    character
+                });
                 upper = false;
             }
         }

@@ -4,7 +4,10 @@ use crate::bootstrap::{Input, load};
 use crate::dump::{Options, to_json};
 
 fn dumped(yaml: &str, options: Options) -> String {
-    let input = Input { yaml: Some(yaml.to_owned()), ..Input::default() };
+    let input = Input {
+        yaml: Some(yaml.to_owned()),
+        ..Input::default()
+    };
     to_json(&load(&input).unwrap().tree, options)
 }
 
@@ -29,7 +32,16 @@ fn a_bootstrap_reads_as_envoy_prints_it() {
  }
 }
 "#;
-    assert_eq!(dumped(yaml, Options { pretty: true, ..Options::default() }), expected);
+    assert_eq!(
+        dumped(
+            yaml,
+            Options {
+                pretty: true,
+                ..Options::default()
+            }
+        ),
+        expected
+    );
 }
 
 #[test]
@@ -51,11 +63,26 @@ overload_manager:
       "@type": type.googleapis.com/envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig
       max_heap_size_bytes: 123
 "#;
-    let text = dumped(yaml, Options { redact: true, ..Options::default() });
+    let text = dumped(
+        yaml,
+        Options {
+            redact: true,
+            ..Options::default()
+        },
+    );
     assert!(!text.contains(":\"secret\""), "{text}");
-    assert!(text.contains(r#""private_key":{"inline_string":"[redacted]"}"#), "{text}");
-    assert!(text.contains(r#""password":{"inline_bytes":"W3JlZGFjdGVkXQ=="}"#), "{text}");
-    assert!(text.contains(r#""certificate_chain":{"inline_string":"public"}"#), "{text}");
+    assert!(
+        text.contains(r#""private_key":{"inline_string":"[redacted]"}"#),
+        "{text}"
+    );
+    assert!(
+        text.contains(r#""password":{"inline_bytes":"W3JlZGFjdGVkXQ=="}"#),
+        "{text}"
+    );
+    assert!(
+        text.contains(r#""certificate_chain":{"inline_string":"public"}"#),
+        "{text}"
+    );
     assert!(text.contains(r#""max_heap_size_bytes":"123""#), "{text}");
 }
 

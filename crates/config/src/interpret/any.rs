@@ -19,9 +19,15 @@ impl<'n> Interpreter<'n> {
             return None;
         };
         let mut types = entries.iter().filter(|entry| &*entry.key == "@type");
-        let Some(url) = types.next() else { return self.without_type(node, entries) };
+        let Some(url) = types.next() else {
+            return self.without_type(node, entries);
+        };
         if let Some(second) = types.next() {
-            self.invalid(second.key_span, "`@type` is given twice".to_owned(), "repeated @type in Any");
+            self.invalid(
+                second.key_span,
+                "`@type` is given twice".to_owned(),
+                "repeated @type in Any",
+            );
             return None;
         }
         let Kind::Str(type_url) = &url.value.kind else {
@@ -33,7 +39,11 @@ impl<'n> Interpreter<'n> {
             self.typed_struct(descriptor, type_url, node, entries)
         } else {
             let message = self.inside(descriptor, node.span, entries)?;
-            Any { type_url: type_url.clone(), message: Arc::new(message), typed_struct: None }
+            Any {
+                type_url: type_url.clone(),
+                message: Arc::new(message),
+                typed_struct: None,
+            }
         };
         Some(Value::Any(Arc::new(any)))
     }
@@ -42,30 +52,52 @@ impl<'n> Interpreter<'n> {
         if entries.is_empty() {
             let any = api::message("google.protobuf.Any")?;
             let message = Arc::new(Message::new(any, node.span));
-            return Some(Value::Any(Arc::new(Any { type_url: "".into(), message, typed_struct: None })));
+            return Some(Value::Any(Arc::new(Any {
+                type_url: "".into(),
+                message,
+                typed_struct: None,
+            })));
         }
         let wording = "in legacy mode, missing @type in Any is only allowed for an empty object";
-        self.invalid(node.span, "`@type` is missing: it says what the other fields mean".to_owned(), wording);
-        self.diagnostics.suggest_for_last("add `\"@type\": type.googleapis.com/...`");
+        self.invalid(
+            node.span,
+            "`@type` is missing: it says what the other fields mean".to_owned(),
+            wording,
+        );
+        self.diagnostics
+            .suggest_for_last("add `\"@type\": type.googleapis.com/...`");
         None
     }
 
     fn named_type(&mut self, type_url: &str, span: Span) -> Option<api::Message> {
-        let Some((host, name)) = type_url.rsplit_once('/').filter(|(host, _)| !host.is_empty()) else {
-            let wording = format!("@type must contain at least one / and a nonempty host; got: {type_url}");
+        let Some((host, name)) = type_url
+            .rsplit_once('/')
+            .filter(|(host, _)| !host.is_empty())
+        else {
+            let wording =
+                format!("@type must contain at least one / and a nonempty host; got: {type_url}");
             let envoy = unparsable(&wording);
-            let note = self.diagnostics.error(span, format!("`{type_url}` is no type URL")).envoy(envoy);
+            let note = self
+                .diagnostics
+                .error(span, format!("`{type_url}` is no type URL"))
+                .envoy(envoy);
             if api::message(type_url).is_some() {
                 note.suggest(format!("did you mean `type.googleapis.com/{type_url}`?"));
             }
             return None;
         };
-        let found = api::message(name).filter(|message| !suggest::is_previous_version(message.full_name()));
+        let found =
+            api::message(name).filter(|message| !suggest::is_previous_version(message.full_name()));
         if found.is_none() {
-            let successor = api::message(name).and_then(|old| old.successors().next()).map(|new| new.full_name());
+            let successor = api::message(name)
+                .and_then(|old| old.successors().next())
+                .map(|new| new.full_name());
             let near = successor.or_else(|| suggest::nearest_message(name));
             let envoy = unparsable(&format!("could not find @type '{type_url}'"));
-            let mut note = self.diagnostics.error(span, format!("there is no type `{name}`")).envoy(envoy);
+            let mut note = self
+                .diagnostics
+                .error(span, format!("there is no type `{name}`"))
+                .envoy(envoy);
             if let Some(near) = near {
                 note = note.suggest(format!("did you mean `{host}/{near}`?"));
             }
@@ -75,8 +107,17 @@ impl<'n> Interpreter<'n> {
     }
 
     /// The message inside of an `Any`: its fields stand beside `@type`, a well-known type under `value`.
-    fn inside(&mut self, descriptor: api::Message, span: Span, entries: &'n [TextEntry]) -> Option<Message> {
-        self.steps.push(Step { name: "<any>", index: None, kind: StepKind::Value(api::Kind::Message(descriptor)) });
+    fn inside(
+        &mut self,
+        descriptor: api::Message,
+        span: Span,
+        entries: &'n [TextEntry],
+    ) -> Option<Message> {
+        self.steps.push(Step {
+            name: "<any>",
+            index: None,
+            kind: StepKind::Value(api::Kind::Message(descriptor)),
+        });
         let written = entries.iter().filter(|entry| &*entry.key != "@type");
         let message = if is_well_known(descriptor.full_name()) {
             self.well_known_inside(descriptor, span, written)
@@ -94,10 +135,22 @@ impl<'n> Interpreter<'n> {
         written: impl Iterator<Item = &'n TextEntry>,
     ) -> Option<Message> {
         let mut message = Message::new(descriptor, span);
-        for TextEntry { key, key_span, value } in written {
+        for TextEntry {
+            key,
+            key_span,
+            value,
+        } in written
+        {
             if &**key != "value" {
-                let text = format!("beside `@type` of `{}` only `value` may stand", descriptor.full_name());
-                self.invalid(*key_span, text, "fields in a well-known-typed Any must be @type or value");
+                let text = format!(
+                    "beside `@type` of `{}` only `value` may stand",
+                    descriptor.full_name()
+                );
+                self.invalid(
+                    *key_span,
+                    text,
+                    "fields in a well-known-typed Any must be @type or value",
+                );
                 continue;
             }
             let inner = self.message_value(descriptor, value)?;
@@ -114,21 +167,35 @@ impl<'n> Interpreter<'n> {
         entries: &'n [TextEntry],
     ) -> Any {
         let member = |name: &str, camel: &str| {
-            entries.iter().find(|entry| &*entry.key == name || &*entry.key == camel).map(|entry| &entry.value)
+            entries
+                .iter()
+                .find(|entry| &*entry.key == name || &*entry.key == camel)
+                .map(|entry| &entry.value)
         };
-        let inner_url = member("type_url", "typeUrl").and_then(Node::as_str).unwrap_or("");
+        let inner_url = member("type_url", "typeUrl")
+            .and_then(Node::as_str)
+            .unwrap_or("");
         let name = inner_url.rsplit('/').next().unwrap_or("");
-        let known = api::message(name).filter(|message| !suggest::is_previous_version(message.full_name()));
+        let known =
+            api::message(name).filter(|message| !suggest::is_previous_version(message.full_name()));
         let value = member("value", "value").filter(|value| matches!(value.kind, Kind::Map(_)));
         match (known, value) {
             (Some(inner), Some(value)) if !is_well_known(name) => {
                 let read = self.struct_as(inner, value);
-                Any { type_url: inner_url.into(), message: Arc::new(read), typed_struct: Some(outer_url.into()) }
+                Any {
+                    type_url: inner_url.into(),
+                    message: Arc::new(read),
+                    typed_struct: Some(outer_url.into()),
+                }
             }
             _ => {
                 let written = entries.iter().filter(|entry| &*entry.key != "@type");
                 let message = Arc::new(self.fields(descriptor, node.span, written));
-                Any { type_url: outer_url.into(), message, typed_struct: None }
+                Any {
+                    type_url: outer_url.into(),
+                    message,
+                    typed_struct: None,
+                }
             }
         }
     }

@@ -9,35 +9,71 @@ use crate::text::{Kind, Node};
 impl Interpreter<'_> {
     /// An error for which Envoy says `Unable to parse JSON as proto (...)`.
     pub(super) fn invalid(&mut self, span: Span, text: String, wording: &str) {
-        let envoy = format!("Unable to parse JSON as proto (INVALID_ARGUMENT: {})", self.located(wording));
+        let envoy = format!(
+            "Unable to parse JSON as proto (INVALID_ARGUMENT: {})",
+            self.located(wording)
+        );
         self.diagnostics.error(span, text).envoy(envoy);
     }
 
     /// A value of another shape than the field has.
-    pub(super) fn expected(&mut self, node: &Node, wanted: &str, message: Option<api::Message>, wording: &str) {
-        let of = message.map_or(String::new(), |message| format!(" `{}`", message.full_name()));
-        let text = format!("expected {wanted}{of}{}, found {}", self.for_field(), found(node));
-        let wording = format!("unexpected character: '{}'; {wording}", first_character(node));
+    pub(super) fn expected(
+        &mut self,
+        node: &Node,
+        wanted: &str,
+        message: Option<api::Message>,
+        wording: &str,
+    ) {
+        let of = message.map_or(String::new(), |message| {
+            format!(" `{}`", message.full_name())
+        });
+        let text = format!(
+            "expected {wanted}{of}{}, found {}",
+            self.for_field(),
+            found(node)
+        );
+        let wording = format!(
+            "unexpected character: '{}'; {wording}",
+            first_character(node)
+        );
         self.invalid(node.span, text, &wording);
-        if wanted == "a string" && matches!(node.kind, Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Uint(_)) {
+        if wanted == "a string"
+            && matches!(
+                node.kind,
+                Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Uint(_)
+            )
+        {
             self.diagnostics.suggest_for_last("put it in quotes");
         }
     }
 
     /// A value of another shape than the scalar field has.
     pub(super) fn expected_scalar(&mut self, node: &Node, wanted: &str, wording: &str) {
-        let text = format!("expected {wanted}{}, found {}", self.for_field(), found(node));
+        let text = format!(
+            "expected {wanted}{}, found {}",
+            self.for_field(),
+            found(node)
+        );
         self.invalid(node.span, text, wording);
     }
 
     /// A scalar of the right shape that is none of the field's values.
     pub(super) fn refused_scalar(&mut self, node: &Node, wanted: &str, why: &str, wording: &str) {
-        let text = format!("expected {wanted}{}, found {}: {why}", self.for_field(), found(node));
+        let text = format!(
+            "expected {wanted}{}, found {}: {why}",
+            self.for_field(),
+            found(node)
+        );
         self.invalid(node.span, text, wording);
     }
 
     /// Reports a name that the message does not have; returns the field that was probably meant.
-    pub(super) fn unknown_field(&mut self, descriptor: api::Message, key: &str, span: Span) -> Option<api::Field> {
+    pub(super) fn unknown_field(
+        &mut self,
+        descriptor: api::Message,
+        key: &str,
+        span: Span,
+    ) -> Option<api::Field> {
         let parents: Vec<api::Message> = self
             .steps
             .iter()
@@ -49,7 +85,11 @@ impl Interpreter<'_> {
             })
             .chain(api::message(self.root))
             .collect();
-        let parents = if self.steps.is_empty() { &[] } else { &parents[..] };
+        let parents = if self.steps.is_empty() {
+            &[]
+        } else {
+            &parents[..]
+        };
         let near = suggest::for_unknown_field(descriptor, key, parents);
         let wording = self.unknown_wording(&self.located(&format!("no such field: '{key}'")));
         let text = format!("there is no field `{key}` in `{}`", descriptor.full_name());
@@ -60,7 +100,10 @@ impl Interpreter<'_> {
     }
 
     pub(super) fn unknown_wording(&self, reason: &str) -> String {
-        format!("Protobuf message (type {} reason INVALID_ARGUMENT: {reason}) has unknown fields", self.root)
+        format!(
+            "Protobuf message (type {} reason INVALID_ARGUMENT: {reason}) has unknown fields",
+            self.root
+        )
     }
 
     /// Envoy's words with its path; its offset into an internal JSON text is left out.
@@ -82,10 +125,12 @@ impl Interpreter<'_> {
     }
 
     fn for_field(&self) -> String {
-        self.steps.last().map_or(String::new(), |step| match step.name {
-            "<any>" => String::new(),
-            name => format!(" for `{name}`"),
-        })
+        self.steps
+            .last()
+            .map_or(String::new(), |step| match step.name {
+                "<any>" => String::new(),
+                name => format!(" for `{name}`"),
+            })
     }
 }
 
@@ -120,7 +165,11 @@ fn kind_name(kind: StepKind) -> String {
     let kind = match kind {
         StepKind::Value(kind) => kind,
         StepKind::MapEntry(field) => {
-            return format!("message {}.{}Entry", field.message().full_name(), camel_case(field.name()));
+            return format!(
+                "message {}.{}Entry",
+                field.message().full_name(),
+                camel_case(field.name())
+            );
         }
     };
     let scalar = match kind {

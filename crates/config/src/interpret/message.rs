@@ -15,7 +15,12 @@ impl<'n> Interpreter<'n> {
         match &node.kind {
             Kind::Map(entries) => Some(self.fields(descriptor, node.span, entries.iter())),
             _ => {
-                self.expected(node, "a map with the fields of a message", Some(descriptor), "expected '{'");
+                self.expected(
+                    node,
+                    "a map with the fields of a message",
+                    Some(descriptor),
+                    "expected '{'",
+                );
                 None
             }
         }
@@ -29,17 +34,31 @@ impl<'n> Interpreter<'n> {
         written: impl Iterator<Item = &'n text::Entry>,
     ) -> Message {
         let mut entries: Vec<Entry> = Vec::new();
-        for text::Entry { key, key_span, value: node } in written {
+        for text::Entry {
+            key,
+            key_span,
+            value: node,
+        } in written
+        {
             let Some(field) = descriptor.field(key) else {
                 if let Some(meant) = self.unknown_field(descriptor, key, *key_span) {
-                    entries.push(Entry::new(meant.number(), *key_span, node.span, Value::Refused));
+                    entries.push(Entry::new(
+                        meant.number(),
+                        *key_span,
+                        node.span,
+                        Value::Refused,
+                    ));
                 }
                 continue;
             };
             if matches!(node.kind, Kind::Null) && !takes_null(field) {
                 continue;
             }
-            self.steps.push(Step { name: key, index: None, kind: StepKind::of(field) });
+            self.steps.push(Step {
+                name: key,
+                index: None,
+                kind: StepKind::of(field),
+            });
             if self.oneof_is_free(descriptor, field, &entries, key, *key_span) {
                 let value = self.field_value(field, node).unwrap_or(Value::Refused);
                 add(&mut entries, field, *key_span, node.span, value);
@@ -57,13 +76,23 @@ impl<'n> Interpreter<'n> {
         key: &str,
         key_span: Span,
     ) -> bool {
-        let Some(oneof) = field.oneof() else { return true };
+        let Some(oneof) = field.oneof() else {
+            return true;
+        };
         let set = entries.iter().find_map(|entry| {
-            descriptor.field_by_number(entry.number).filter(|other| other.oneof() == Some(oneof))
+            descriptor
+                .field_by_number(entry.number)
+                .filter(|other| other.oneof() == Some(oneof))
         });
-        let Some(set) = set.filter(|set| !refused(entries, set.number())) else { return true };
-        let text = format!("`{key}` and `{}` exclude each other; only one may be set", set.name());
-        let wording = format!("'{key}' has already been set (either directly or as part of a oneof)");
+        let Some(set) = set.filter(|set| !refused(entries, set.number())) else {
+            return true;
+        };
+        let text = format!(
+            "`{key}` and `{}` exclude each other; only one may be set",
+            set.name()
+        );
+        let wording =
+            format!("'{key}' has already been set (either directly or as part of a oneof)");
         self.invalid(key_span, text, &wording);
         false
     }
@@ -83,10 +112,14 @@ impl<'n> Interpreter<'n> {
 
     /// Adds a list's items; a value that is no list is one item, a list in a list is flattened.
     fn items(&mut self, kind: FieldKind, node: &'n Node, items: &mut Vec<Item>, index: &mut usize) {
-        let nested = matches!(kind, FieldKind::Message(message) if is_json_list(message.full_name()));
+        let nested =
+            matches!(kind, FieldKind::Message(message) if is_json_list(message.full_name()));
         let Kind::List(nodes) = &node.kind else {
             let value = self.singular(kind, node).unwrap_or(Value::Refused);
-            items.push(Item { span: node.span, value });
+            items.push(Item {
+                span: node.span,
+                value,
+            });
             return;
         };
         items.reserve(nodes.len());
@@ -103,7 +136,10 @@ impl<'n> Interpreter<'n> {
                 }
                 _ => self.singular(kind, node).unwrap_or(Value::Refused),
             };
-            items.push(Item { span: node.span, value });
+            items.push(Item {
+                span: node.span,
+                value,
+            });
         }
     }
 
@@ -114,7 +150,15 @@ impl<'n> Interpreter<'n> {
         };
         let mut seen = std::collections::HashSet::with_capacity(entries.len());
         let mut items = Vec::with_capacity(entries.len());
-        for (index, text::Entry { key, key_span, value: node }) in entries.iter().enumerate() {
+        for (
+            index,
+            text::Entry {
+                key,
+                key_span,
+                value: node,
+            },
+        ) in entries.iter().enumerate()
+        {
             if let Some(step) = self.steps.last_mut() {
                 step.index = Some(index);
             }
@@ -124,7 +168,10 @@ impl<'n> Interpreter<'n> {
                 continue;
             }
             let Some(key) = numbers::map_key(key_kind, key) else {
-                let text = format!("`{key}` is no key of this map: {} is expected", numbers::describe(key_kind));
+                let text = format!(
+                    "`{key}` is no key of this map: {} is expected",
+                    numbers::describe(key_kind)
+                );
                 self.invalid(*key_span, text, "non-number characters in quoted number");
                 continue;
             };
@@ -132,7 +179,12 @@ impl<'n> Interpreter<'n> {
                 Kind::Null if !kind_takes_null(kind) => default_value(kind, node.span),
                 _ => self.singular(kind, node).unwrap_or(Value::Refused),
             };
-            items.push(MapItem { key, key_span: *key_span, span: node.span, value });
+            items.push(MapItem {
+                key,
+                key_span: *key_span,
+                span: node.span,
+                value,
+            });
         }
         Some(Value::Map(items.into()))
     }
@@ -161,7 +213,9 @@ impl<'n> Interpreter<'n> {
 }
 
 fn refused(entries: &[Entry], number: u32) -> bool {
-    entries.iter().any(|entry| entry.number == number && matches!(entry.value, Value::Refused))
+    entries
+        .iter()
+        .any(|entry| entry.number == number && matches!(entry.value, Value::Refused))
 }
 
 /// Adds a field that may be set already: scalars are replaced, lists joined, messages merged.
@@ -212,7 +266,9 @@ pub(super) fn default_value(kind: FieldKind, span: Span) -> Value {
         FieldKind::Bytes => Value::Bytes([].into()),
         FieldKind::Bool => Value::Bool(false),
         FieldKind::Double | FieldKind::Float => Value::F64(0.0),
-        FieldKind::Uint32 | FieldKind::Fixed32 | FieldKind::Uint64 | FieldKind::Fixed64 => Value::U64(0),
+        FieldKind::Uint32 | FieldKind::Fixed32 | FieldKind::Uint64 | FieldKind::Fixed64 => {
+            Value::U64(0)
+        }
         _ => Value::I64(0),
     }
 }
@@ -221,7 +277,11 @@ fn default_message(message: api::Message, span: Span) -> Value {
     match message.full_name() {
         "google.protobuf.Any" => {
             let message = Arc::new(Message::new(message, span));
-            Value::Any(Arc::new(Any { type_url: "".into(), message, typed_struct: None }))
+            Value::Any(Arc::new(Any {
+                type_url: "".into(),
+                message,
+                typed_struct: None,
+            }))
         }
         "google.protobuf.Duration" => Value::Duration(0, 0),
         "google.protobuf.Timestamp" => Value::Timestamp(0, 0),

@@ -22,12 +22,19 @@ use crate::diagnostic::Diagnostics;
 use crate::text::Node;
 use crate::tree::Message;
 
-
 /// Reads `node` as a message of type `descriptor`.
 ///
 /// `None` only when nothing can be read at all; whether there were errors is in `diagnostics`.
-pub fn interpret(descriptor: api::Message, node: &Node, diagnostics: &mut Diagnostics) -> Option<Message> {
-    let mut interpreter = Interpreter { root: descriptor.full_name(), steps: Vec::new(), diagnostics };
+pub fn interpret(
+    descriptor: api::Message,
+    node: &Node,
+    diagnostics: &mut Diagnostics,
+) -> Option<Message> {
+    let mut interpreter = Interpreter {
+        root: descriptor.full_name(),
+        steps: Vec::new(),
+        diagnostics,
+    };
     interpreter.message(descriptor, node)
 }
 

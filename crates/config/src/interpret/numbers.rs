@@ -26,8 +26,12 @@ impl<'n> Interpreter<'n> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         let value = match &node.kind {
             Kind::Int(value) => Ok(*value),
-            Kind::Uint(value) => whole(*value as f64, -EXACT, EXACT, &value.to_string()).map(|value| value as i64),
-            Kind::Float(value) => whole(*value, -EXACT, EXACT, &value.to_string()).map(|value| value as i64),
+            Kind::Uint(value) => {
+                whole(*value as f64, -EXACT, EXACT, &value.to_string()).map(|value| value as i64)
+            }
+            Kind::Float(value) => {
+                whole(*value, -EXACT, EXACT, &value.to_string()).map(|value| value as i64)
+            }
             Kind::Str(text) => match decimal::<i64>(text) {
                 Some(value) => Ok(value),
                 None => quoted(text, -EXACT, EXACT).map(|value| value as i64),
@@ -35,7 +39,13 @@ impl<'n> Interpreter<'n> {
             _ => return self.no_number(node),
         };
         let fits = |value: &i64| !narrow || i32::try_from(*value).is_ok();
-        let value = value.and_then(|value| if fits(&value) { Ok(value) } else { Err(out_of_range()) });
+        let value = value.and_then(|value| {
+            if fits(&value) {
+                Ok(value)
+            } else {
+                Err(out_of_range())
+            }
+        });
         self.number(node, "a whole number", value).map(Value::I64)
     }
 
@@ -44,7 +54,9 @@ impl<'n> Interpreter<'n> {
         let value = match &node.kind {
             Kind::Int(value) => u64::try_from(*value).map_err(|_| too_far()),
             Kind::Uint(value) => Ok(*value),
-            Kind::Float(value) => whole(*value, 0.0, EXACT, &value.to_string()).map(|value| value as u64),
+            Kind::Float(value) => {
+                whole(*value, 0.0, EXACT, &value.to_string()).map(|value| value as u64)
+            }
             Kind::Str(text) => match decimal::<u64>(text) {
                 Some(value) => Ok(value),
                 None => quoted(text, 0.0, EXACT).map(|value| value as u64),
@@ -52,8 +64,15 @@ impl<'n> Interpreter<'n> {
             _ => return self.no_number(node),
         };
         let fits = |value: &u64| !narrow || u32::try_from(*value).is_ok();
-        let value = value.and_then(|value| if fits(&value) { Ok(value) } else { Err(out_of_range()) });
-        self.number(node, "a whole number, 0 or more", value).map(Value::U64)
+        let value = value.and_then(|value| {
+            if fits(&value) {
+                Ok(value)
+            } else {
+                Err(out_of_range())
+            }
+        });
+        self.number(node, "a whole number, 0 or more", value)
+            .map(Value::U64)
     }
 
     pub(super) fn float(&mut self, node: &Node, narrow: bool) -> Option<Value> {
@@ -61,14 +80,30 @@ impl<'n> Interpreter<'n> {
             Kind::Int(value) => Ok(*value as f64),
             Kind::Uint(value) => Ok(*value as f64),
             Kind::Float(value) => Ok(*value),
-            Kind::Str(text) => float_text(text)
-                .ok_or_else(|| ("not a number", "non-number characters in quoted number".to_owned())),
+            Kind::Str(text) => float_text(text).ok_or_else(|| {
+                (
+                    "not a number",
+                    "non-number characters in quoted number".to_owned(),
+                )
+            }),
             _ => return self.no_number(node),
         };
         let fits = |value: f64| !narrow || !value.is_finite() || (value as f32).is_finite();
         let too_large = || ("too large for a `float`", "float out of range".to_owned());
-        let value = value.and_then(|value| if fits(value) { Ok(value) } else { Err(too_large()) });
-        let value = value.map(|value| if narrow { f64::from(value as f32) } else { value });
+        let value = value.and_then(|value| {
+            if fits(value) {
+                Ok(value)
+            } else {
+                Err(too_large())
+            }
+        });
+        let value = value.map(|value| {
+            if narrow {
+                f64::from(value as f32)
+            } else {
+                value
+            }
+        });
         self.number(node, "a number", value).map(Value::F64)
     }
 
@@ -82,13 +117,19 @@ impl<'n> Interpreter<'n> {
                 return None;
             }
             _ => {
-                let Some(Value::I64(number)) = self.signed(node, true) else { return None };
+                let Some(Value::I64(number)) = self.signed(node, true) else {
+                    return None;
+                };
                 return i32::try_from(number).ok().map(Value::Enum);
             }
         };
         let number = enumeration
             .by_name(text)
-            .or_else(|| enumeration.values().find(|value| value.name().eq_ignore_ascii_case(text)))
+            .or_else(|| {
+                enumeration
+                    .values()
+                    .find(|value| value.name().eq_ignore_ascii_case(text))
+            })
             .map(|value| value.number())
             .or_else(|| decimal::<i32>(text));
         if number.is_none() {
@@ -101,9 +142,20 @@ impl<'n> Interpreter<'n> {
         let names: Vec<&str> = enumeration.values().map(|value| value.name()).collect();
         let near = suggest::nearest_enum_value(text, names.iter().copied());
         let wording = self.unknown_wording(&format!("unknown enum value: '{text}'"));
-        let few = if names.len() <= 12 { names.join(", ") } else { format!("{}, ...", names[..12].join(", ")) };
-        let message = format!("`{text}` is no value of the enum `{}`", enumeration.full_name());
-        let mut note = self.diagnostics.error(span, message).envoy(wording).note(format!("the values are {few}"));
+        let few = if names.len() <= 12 {
+            names.join(", ")
+        } else {
+            format!("{}, ...", names[..12].join(", "))
+        };
+        let message = format!(
+            "`{text}` is no value of the enum `{}`",
+            enumeration.full_name()
+        );
+        let mut note = self
+            .diagnostics
+            .error(span, message)
+            .envoy(wording)
+            .note(format!("the values are {few}"));
         if let Some(near) = near {
             note = note.suggest(format!("did you mean `{near}`?"));
         }
@@ -131,7 +183,10 @@ fn out_of_range() -> Refusal {
 }
 
 fn too_far() -> Refusal {
-    ("out of range", "JSON number out of range for int".to_owned())
+    (
+        "out of range",
+        "JSON number out of range for int".to_owned(),
+    )
 }
 
 /// A double that is a whole number within `low` and `high`.
@@ -143,14 +198,23 @@ fn whole(value: f64, low: f64, high: f64, text: &str) -> Result<f64, Refusal> {
         return Err(too_far());
     }
     if value.fract() != 0.0 {
-        return Err(("not whole", "expected integer, but JSON number had fractional part".to_owned()));
+        return Err((
+            "not whole",
+            "expected integer, but JSON number had fractional part".to_owned(),
+        ));
     }
     Ok(value)
 }
 
 fn quoted(text: &str, low: f64, high: f64) -> Result<f64, Refusal> {
-    if text.bytes().any(|byte| byte.is_ascii_whitespace() || byte == 0x0b) {
-        return Err(("not a number", "non-number characters in quoted number".to_owned()));
+    if text
+        .bytes()
+        .any(|byte| byte.is_ascii_whitespace() || byte == 0x0b)
+    {
+        return Err((
+            "not a number",
+            "non-number characters in quoted number".to_owned(),
+        ));
     }
     match float_text(text) {
         Some(value) => whole(value, low, high, text),

@@ -27,15 +27,24 @@ const OTHER_WORDS: &[(&str, &[&str])] = &[
     ("weight", &["load_balancing_weight"]),
     ("discovery_type", &["type"]),
     ("runtime", &["layered_runtime"]),
-    ("idle_timeout", &["common_http_protocol_options", "stream_idle_timeout"]),
+    (
+        "idle_timeout",
+        &["common_http_protocol_options", "stream_idle_timeout"],
+    ),
     ("per_filter_config", &["typed_per_filter_config"]),
-    ("extension_protocol_options", &["typed_extension_protocol_options"]),
+    (
+        "extension_protocol_options",
+        &["typed_extension_protocol_options"],
+    ),
     ("stat_name", &["stat_prefix"]),
     ("body", &["body_format"]),
 ];
 
 /// The candidate nearest to `text`, if one is near enough to be what was meant.
-pub(super) fn nearest<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(super) fn nearest<'c>(
+    text: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
     near(text, candidates).map(|(_, candidate)| candidate)
 }
 
@@ -52,14 +61,19 @@ fn near<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<(us
 }
 
 /// The enum value nearest to `text`; case, `-` and spaces do not count.
-pub(super) fn nearest_enum_value<'c>(text: &str, names: impl Iterator<Item = &'c str> + Clone) -> Option<&'c str> {
+pub(super) fn nearest_enum_value<'c>(
+    text: &str,
+    names: impl Iterator<Item = &'c str> + Clone,
+) -> Option<&'c str> {
     if text.len() > 100 {
         return None;
     }
     let written: String = text.to_ascii_uppercase().replace(['-', ' '], "_");
     let found = nearest(&written, names.clone());
     found.or_else(|| {
-        let mut ending = names.filter(|name| name.ends_with(&format!("_{written}")) || name.starts_with(&format!("{written}_")));
+        let mut ending = names.filter(|name| {
+            name.ends_with(&format!("_{written}")) || name.starts_with(&format!("{written}_"))
+        });
         ending.next().filter(|_| ending.next().is_none())
     })
 }
@@ -70,14 +84,21 @@ pub(super) fn nearest_message(name: &str) -> Option<&'static str> {
         return None;
     }
     let last = |name: &str| name.rsplit('.').next().map(str::to_owned);
-    let current = || api::messages().map(|message| message.full_name()).filter(|name| !is_previous_version(name));
+    let current = || {
+        api::messages()
+            .map(|message| message.full_name())
+            .filter(|name| !is_previous_version(name))
+    };
     let wanted = last(name);
     let same_word = current().filter(|candidate| last(candidate) == wanted);
     let closest = same_word.min_by_key(|candidate| strsim::levenshtein(name, candidate));
     closest.or_else(|| {
         let within = current().filter(|candidate| candidate.len().abs_diff(name.len()) <= 4);
         let distances = within.map(|candidate| (strsim::levenshtein(name, candidate), candidate));
-        distances.filter(|(distance, _)| *distance <= 4).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+        distances
+            .filter(|(distance, _)| *distance <= 4)
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, name)| name)
     })
 }
 
@@ -113,7 +134,10 @@ impl Suggestion {
         match self {
             Suggestion::Field(name) => format!("did you mean `{name}`?"),
             Suggestion::Parent(parent) => {
-                format!("`{key}` is a field of `{}`: check the indentation", parent.full_name())
+                format!(
+                    "`{key}` is a field of `{}`: check the indentation",
+                    parent.full_name()
+                )
             }
             Suggestion::Child(child) => format!("`{key}` belongs inside of `{child}`"),
         }
@@ -142,7 +166,10 @@ pub(super) fn for_unknown_field(
     if let Some(parent) = parents.iter().find(|parent| parent.field(&snake).is_some()) {
         return Some(Suggestion::Parent(*parent));
     }
-    if let Some(name) = near.map(|(_, name)| name).or_else(|| extension_of(descriptor, &snake)) {
+    if let Some(name) = near
+        .map(|(_, name)| name)
+        .or_else(|| extension_of(descriptor, &snake))
+    {
         return Some(Suggestion::Field(name));
     }
     holder_of(descriptor, &snake).map(Suggestion::Child)
@@ -150,23 +177,35 @@ pub(super) fn for_unknown_field(
 
 fn other_word(descriptor: api::Message, key: &str) -> Option<&'static str> {
     let (_, fields) = OTHER_WORDS.iter().find(|(word, _)| *word == key)?;
-    fields.iter().copied().find(|field| descriptor.field(field).is_some())
+    fields
+        .iter()
+        .copied()
+        .find(|field| descriptor.field(field).is_some())
 }
 
 /// The only field whose name goes on where `key` ends: `max_request` -> `max_request_bytes`.
 fn extension_of(descriptor: api::Message, key: &str) -> Option<&'static str> {
-    let longer = |name: &&str| name.len() > key.len() && name.starts_with(key) && name.as_bytes()[key.len()] == b'_';
+    let longer = |name: &&str| {
+        name.len() > key.len() && name.starts_with(key) && name.as_bytes()[key.len()] == b'_'
+    };
     let mut found = descriptor.fields().map(|field| field.name()).filter(longer);
-    found.next().filter(|_| key.len() >= 3 && found.next().is_none())
+    found
+        .next()
+        .filter(|_| key.len() >= 3 && found.next().is_none())
 }
 
 /// A message field of `descriptor` whose message has the field `key`.
 fn holder_of(descriptor: api::Message, key: &str) -> Option<&'static str> {
     let mut holders = descriptor.fields().filter(|field| match field.kind() {
-        FieldKind::Message(inner) => !inner.full_name().starts_with("google.protobuf.") && inner.field(key).is_some(),
+        FieldKind::Message(inner) => {
+            !inner.full_name().starts_with("google.protobuf.") && inner.field(key).is_some()
+        }
         _ => false,
     });
-    holders.next().filter(|_| holders.next().is_none()).map(|field| field.name())
+    holders
+        .next()
+        .filter(|_| holders.next().is_none())
+        .map(|field| field.name())
 }
 
 fn snake_case(key: &str) -> String {
@@ -175,7 +214,11 @@ fn snake_case(key: &str) -> String {
         if character.is_ascii_uppercase() && !snake.is_empty() && !snake.ends_with('_') {
             snake.push('_');
         }
-        snake.push(if character == '-' { '_' } else { character.to_ascii_lowercase() });
+        snake.push(if character == '-' {
+            '_'
+        } else {
+            character.to_ascii_lowercase()
+        });
     }
     snake
 }
@@ -187,9 +230,18 @@ mod tests {
     #[test]
     fn near_names_are_near_and_far_ones_are_not() {
         let names = ["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS", "ORIGINAL_DST"];
-        assert_eq!(nearest_enum_value("STRICT_DNSS", names.into_iter()), Some("STRICT_DNS"));
-        assert_eq!(nearest_enum_value("strict-dns", names.into_iter()), Some("STRICT_DNS"));
+        assert_eq!(
+            nearest_enum_value("STRICT_DNSS", names.into_iter()),
+            Some("STRICT_DNS")
+        );
+        assert_eq!(
+            nearest_enum_value("strict-dns", names.into_iter()),
+            Some("STRICT_DNS")
+        );
         assert_eq!(nearest_enum_value("BANANA", names.into_iter()), None);
-        assert_eq!(nearest("endpointz", ["endpoints", "policy"].into_iter()), Some("endpoints"));
+        assert_eq!(
+            nearest("endpointz", ["endpoints", "policy"].into_iter()),
+            Some("endpoints")
+        );
     }
 }

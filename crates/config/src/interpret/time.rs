@@ -8,7 +8,10 @@ const MAX_SECONDS: i64 = 3_652_500 * 86_400;
 
 /// `"1.5s"`: seconds and nanoseconds, of one sign.
 pub(super) fn duration(text: &str) -> Result<(i64, i32), Wording> {
-    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'-').count();
+    let digits = text
+        .bytes()
+        .take_while(|byte| byte.is_ascii_digit() || *byte == b'-')
+        .count();
     let (whole, rest) = text.split_at(digits);
     if whole.is_empty() {
         return Err("duration must start with an integer");
@@ -21,7 +24,14 @@ pub(super) fn duration(text: &str) -> Result<(i64, i32), Wording> {
     if rest != "s" {
         return Err("duration must end with a single 's'");
     }
-    Ok((seconds, if whole.starts_with('-') { -nanos } else { nanos }))
+    Ok((
+        seconds,
+        if whole.starts_with('-') {
+            -nanos
+        } else {
+            nanos
+        },
+    ))
 }
 
 /// RFC 3339: seconds since 1970 and nanoseconds.
@@ -29,9 +39,15 @@ pub(super) fn timestamp(text: &str) -> Result<(i64, i32), Wording> {
     if text.len() < 20 {
         return Err("timestamp string too short");
     }
-    let (year, rest) = part(text, 4, "-").filter(|(year, _)| *year > 0).ok_or("bad year in timestamp")?;
-    let (month, rest) = part(rest, 2, "-").filter(|(month, _)| *month > 0).ok_or("bad month in timestamp")?;
-    let (day, rest) = part(rest, 2, "T").filter(|(day, _)| *day > 0).ok_or("bad day in timestamp")?;
+    let (year, rest) = part(text, 4, "-")
+        .filter(|(year, _)| *year > 0)
+        .ok_or("bad year in timestamp")?;
+    let (month, rest) = part(rest, 2, "-")
+        .filter(|(month, _)| *month > 0)
+        .ok_or("bad month in timestamp")?;
+    let (day, rest) = part(rest, 2, "T")
+        .filter(|(day, _)| *day > 0)
+        .ok_or("bad day in timestamp")?;
     let (hour, rest) = part(rest, 2, ":").ok_or("bad hours in timestamp")?;
     let (minute, rest) = part(rest, 2, ":").ok_or("bad minutes in timestamp")?;
     let (second, rest) = part(rest, 2, "").ok_or("bad seconds in timestamp")?;
@@ -59,14 +75,20 @@ fn offset(text: &str) -> Result<i64, Wording> {
 
 /// Up to `width` digits, then `end`.
 fn part<'t>(text: &'t str, width: usize, end: &str) -> Option<(i64, &'t str)> {
-    let digits = text.bytes().take(width).take_while(u8::is_ascii_digit).count();
+    let digits = text
+        .bytes()
+        .take(width)
+        .take_while(u8::is_ascii_digit)
+        .count();
     let (number, rest) = text.split_at(digits);
     Some((number.parse().ok()?, rest.strip_prefix(end)?))
 }
 
 /// `.5` as nanoseconds; nothing is 0.
 fn fraction(text: &str) -> Option<(i32, &str)> {
-    let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
+    let Some(rest) = text.strip_prefix('.') else {
+        return Some((0, text));
+    };
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 || digits > 9 {
         return None;
@@ -97,7 +119,10 @@ mod tests {
         assert_eq!(duration("5m"), Err("duration must end with a single 's'"));
         assert_eq!(duration("5"), Err("duration must end with a single 's'"));
         assert_eq!(duration(".5s"), Err("duration must start with an integer"));
-        assert_eq!(duration("0.0000000001s"), Err("duration had bad nanoseconds"));
+        assert_eq!(
+            duration("0.0000000001s"),
+            Err("duration had bad nanoseconds")
+        );
         assert_eq!(duration("1-2s"), Err("duration had bad seconds"));
         assert_eq!(duration("999999999999s"), Err("duration out of range"));
     }
@@ -105,8 +130,14 @@ mod tests {
     #[test]
     fn timestamps_are_rfc_3339() {
         assert_eq!(timestamp("1970-01-01T00:00:00Z"), Ok((0, 0)));
-        assert_eq!(timestamp("2026-11-22T22:00:00.5Z"), Ok((1_795_384_800, 500_000_000)));
-        assert_eq!(timestamp("2026-11-22T23:00:00+01:00"), Ok((1_795_384_800, 0)));
+        assert_eq!(
+            timestamp("2026-11-22T22:00:00.5Z"),
+            Ok((1_795_384_800, 500_000_000))
+        );
+        assert_eq!(
+            timestamp("2026-11-22T23:00:00+01:00"),
+            Ok((1_795_384_800, 0))
+        );
         assert_eq!(timestamp("2000-02-29T00:00:00Z"), Ok((951_782_400, 0)));
         assert!(timestamp("2026-11-22 22:00:00Z").is_err());
         assert!(timestamp("2026-11-22T22:00:00z").is_err());

@@ -27,17 +27,27 @@ pub(super) fn wrapped(name: &str) -> Option<FieldKind> {
 
 /// Whether JSON writes messages of this type in a form of their own.
 pub(super) fn is_well_known(name: &str) -> bool {
-    let Some(name) = name.strip_prefix("google.protobuf.") else { return false };
-    matches!(name, "Any" | "Struct" | "Value" | "ListValue" | "Duration" | "Timestamp" | "FieldMask")
-        || wrapped(&format!("google.protobuf.{name}")).is_some()
+    let Some(name) = name.strip_prefix("google.protobuf.") else {
+        return false;
+    };
+    matches!(
+        name,
+        "Any" | "Struct" | "Value" | "ListValue" | "Duration" | "Timestamp" | "FieldMask"
+    ) || wrapped(&format!("google.protobuf.{name}")).is_some()
 }
 
 impl<'n> Interpreter<'n> {
     /// A message in whatever form its type has.
-    pub(super) fn message_value(&mut self, descriptor: api::Message, node: &'n Node) -> Option<Value> {
+    pub(super) fn message_value(
+        &mut self,
+        descriptor: api::Message,
+        node: &'n Node,
+    ) -> Option<Value> {
         let name = descriptor.full_name();
         if !name.starts_with("google.protobuf.") {
-            return self.message(descriptor, node).map(|message| Value::Message(Arc::new(message)));
+            return self
+                .message(descriptor, node)
+                .map(|message| Value::Message(Arc::new(message)));
         }
         match name {
             "google.protobuf.Any" => return self.any(node),
@@ -50,10 +60,18 @@ impl<'n> Interpreter<'n> {
             return Some(from_plain_form(name, message));
         }
         match name {
-            "google.protobuf.Duration" => self.time(node, "a duration such as \"1.5s\"", time::duration, Value::Duration),
-            "google.protobuf.Timestamp" => {
-                self.time(node, "a time such as \"2026-01-31T12:00:00Z\"", time::timestamp, Value::Timestamp)
-            }
+            "google.protobuf.Duration" => self.time(
+                node,
+                "a duration such as \"1.5s\"",
+                time::duration,
+                Value::Duration,
+            ),
+            "google.protobuf.Timestamp" => self.time(
+                node,
+                "a time such as \"2026-01-31T12:00:00Z\"",
+                time::timestamp,
+                Value::Timestamp,
+            ),
             "google.protobuf.ListValue" => match &node.kind {
                 Kind::List(_) => Some(Value::Json(Arc::new(self.json(node)))),
                 _ => {
@@ -64,7 +82,9 @@ impl<'n> Interpreter<'n> {
             "google.protobuf.FieldMask" => self.field_mask(descriptor, node),
             _ => match wrapped(name) {
                 Some(kind) => self.scalar(kind, node),
-                None => self.message(descriptor, node).map(|message| Value::Message(Arc::new(message))),
+                None => self
+                    .message(descriptor, node)
+                    .map(|message| Value::Message(Arc::new(message))),
             },
         }
     }
@@ -117,7 +137,11 @@ impl<'n> Interpreter<'n> {
     }
 
     /// Suggests a text for the duration that was just refused, if that text is one.
-    fn suggest_time(&mut self, near: Option<String>, read: fn(&str) -> Result<(i64, i32), &'static str>) {
+    fn suggest_time(
+        &mut self,
+        near: Option<String>,
+        read: fn(&str) -> Result<(i64, i32), &'static str>,
+    ) {
         if let Some(near) = near.filter(|near| read(near).is_ok()) {
             self.diagnostics.suggest_for_last(format!("write `{near}`"));
         }
@@ -145,11 +169,17 @@ impl<'n> Interpreter<'n> {
             Kind::Map(entries) => {
                 let mut seen = std::collections::HashSet::with_capacity(entries.len());
                 let mut members = Vec::with_capacity(entries.len());
-                for TextEntry { key, key_span, value } in entries {
+                for TextEntry {
+                    key,
+                    key_span,
+                    value,
+                } in entries
+                {
                     if seen.insert(&**key) {
                         members.push((key.clone(), self.json(value)));
                     } else {
-                        let wording = format!("got unexpectedly-repeated repeated map key: '{key}'");
+                        let wording =
+                            format!("got unexpectedly-repeated repeated map key: '{key}'");
                         self.invalid(*key_span, format!("`{key}` is given twice"), &wording);
                     }
                 }
@@ -160,13 +190,25 @@ impl<'n> Interpreter<'n> {
 
     fn field_mask(&mut self, descriptor: api::Message, node: &'n Node) -> Option<Value> {
         let Kind::Str(text) = &node.kind else {
-            self.expected(node, "field names with commas between them", None, "expected '\"'");
+            self.expected(
+                node,
+                "field names with commas between them",
+                None,
+                "expected '\"'",
+            );
             return None;
         };
         let paths = text.split(',').filter(|path| !path.is_empty());
-        let items = paths.map(|path| Item { span: node.span, value: Value::String(snake_case(path).into()) });
+        let items = paths.map(|path| Item {
+            span: node.span,
+            value: Value::String(snake_case(path).into()),
+        });
         let entry = Entry::new(1, Span::NONE, node.span, Value::List(items.collect()));
-        Some(Value::Message(Arc::new(Message::with_entries(descriptor, node.span, vec![entry]))))
+        Some(Value::Message(Arc::new(Message::with_entries(
+            descriptor,
+            node.span,
+            vec![entry],
+        ))))
     }
 }
 

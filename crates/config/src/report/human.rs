@@ -18,11 +18,20 @@ struct Colours {
 
 impl Colours {
     fn paint(&self, colour: &str, text: &str) -> String {
-        if self.on { format!("{colour}{text}{RESET}") } else { text.to_owned() }
+        if self.on {
+            format!("{colour}{text}{RESET}")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
-pub(super) fn write(out: &mut String, diagnostic: &Diagnostic, place: Option<&Place<'_>>, coloured: bool) {
+pub(super) fn write(
+    out: &mut String,
+    diagnostic: &Diagnostic,
+    place: Option<&Place<'_>>,
+    coloured: bool,
+) {
     let colours = Colours { on: coloured };
     let (word, colour) = match diagnostic.severity {
         Severity::Error => ("error", RED),
@@ -45,9 +54,19 @@ pub(super) fn write(out: &mut String, diagnostic: &Diagnostic, place: Option<&Pl
     line("envoy", &diagnostic.envoy);
 }
 
-fn write_place(out: &mut String, place: &Place<'_>, colour: &str, colours: &Colours, margin: usize) {
+fn write_place(
+    out: &mut String,
+    place: &Place<'_>,
+    colour: &str,
+    colours: &Colours,
+    margin: usize,
+) {
     let arrow = colours.paint(BLUE, &format!("{:margin$}-->", ""));
-    let _ = write!(out, "{arrow} {}:{}:{}", place.file, place.from.line, place.from.column);
+    let _ = write!(
+        out,
+        "{arrow} {}:{}:{}",
+        place.file, place.from.line, place.from.column
+    );
     let _ = match place.path.as_str() {
         "" => writeln!(out),
         path => writeln!(out, " ({path})"),
@@ -55,9 +74,17 @@ fn write_place(out: &mut String, place: &Place<'_>, colour: &str, colours: &Colo
     let (line, column) = window(place.line, place.from.column);
     let bar = colours.paint(BLUE, &format!("{:margin$} |", ""));
     let number = colours.paint(BLUE, &format!("{} |", place.from.line));
-    let indent: String = line.chars().take(column - 1).map(|at| if at == '\t' { '\t' } else { ' ' }).collect();
+    let indent: String = line
+        .chars()
+        .take(column - 1)
+        .map(|at| if at == '\t' { '\t' } else { ' ' })
+        .collect();
     let rest = line.chars().count().saturating_sub(column - 1).max(1);
-    let length = if place.to.line == place.from.line { place.to.column - place.from.column } else { rest };
+    let length = if place.to.line == place.from.line {
+        place.to.column - place.from.column
+    } else {
+        rest
+    };
     let carets = colours.paint(colour, &"^".repeat(length.clamp(1, rest)));
     let _ = writeln!(out, "{bar}\n{number} {line}\n{bar} {indent}{carets}");
 }
@@ -68,11 +95,24 @@ fn window(line: &str, column: usize) -> (String, usize) {
     if characters.len() <= WIDTH {
         return (characters.into_iter().collect(), column);
     }
-    let start = (column - 1).saturating_sub(WIDTH / 2).min(characters.len() - WIDTH);
-    (characters[start..start + WIDTH].iter().collect(), column - start)
+    let start = (column - 1)
+        .saturating_sub(WIDTH / 2)
+        .min(characters.len() - WIDTH);
+    (
+        characters[start..start + WIDTH].iter().collect(),
+        column - start,
+    )
 }
 
 /// A configuration's text must not steer the terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|at| if at.is_control() && at != '\t' { '\u{fffd}' } else { at }).collect()
+    text.chars()
+        .map(|at| {
+            if at.is_control() && at != '\t' {
+                '\u{fffd}'
+            } else {
+                at
+            }
+        })
+        .collect()
 }

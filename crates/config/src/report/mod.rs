@@ -34,7 +34,12 @@ pub fn render(diagnostics: &Diagnostics, sources: &Sources, style: Style) -> Str
         let place = Place::of(diagnostic, sources, &mut paths);
         match style {
             Style::Json => json::write(&mut out, diagnostic, place.as_ref()),
-            _ => human::write(&mut out, diagnostic, place.as_ref(), style == Style::Coloured),
+            _ => human::write(
+                &mut out,
+                diagnostic,
+                place.as_ref(),
+                style == Style::Coloured,
+            ),
         }
     }
     if diagnostics.not_kept() > 0 && style != Style::Json {
@@ -53,7 +58,11 @@ struct Place<'s> {
 }
 
 impl<'s> Place<'s> {
-    fn of(diagnostic: &Diagnostic, sources: &'s Sources, paths: &mut Paths<'s>) -> Option<Place<'s>> {
+    fn of(
+        diagnostic: &Diagnostic,
+        sources: &'s Sources,
+        paths: &mut Paths<'s>,
+    ) -> Option<Place<'s>> {
         let span = diagnostic.span;
         let source = sources.get(span)?;
         Some(Place {

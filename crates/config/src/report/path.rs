@@ -16,7 +16,10 @@ pub(super) struct Paths<'s> {
 
 impl<'s> Paths<'s> {
     pub(super) fn new(sources: &'s Sources) -> Paths<'s> {
-        Paths { sources, trees: HashMap::new() }
+        Paths {
+            sources,
+            trees: HashMap::new(),
+        }
     }
 
     /// The path of the innermost key or value that covers `span`; empty at the root.
@@ -24,7 +27,12 @@ impl<'s> Paths<'s> {
         let sources = self.sources;
         let tree = self.trees.entry(span.source).or_insert_with(|| {
             let source = sources.get(span)?;
-            text::parse(source, span.source, &Limits::default(), &mut Diagnostics::default())
+            text::parse(
+                source,
+                span.source,
+                &Limits::default(),
+                &mut Diagnostics::default(),
+            )
         });
         let mut path = String::new();
         if let Some(root) = tree {
@@ -49,7 +57,11 @@ fn walk(node: &Node, span: Span, path: &mut String) {
             }
         }
         Kind::List(items) => {
-            if let Some((index, item)) = items.iter().enumerate().find(|(_, item)| item.span.contains(span)) {
+            if let Some((index, item)) = items
+                .iter()
+                .enumerate()
+                .find(|(_, item)| item.span.contains(span))
+            {
                 let _ = write!(path, "[{index}]");
                 walk(item, span, path);
             }
@@ -59,7 +71,10 @@ fn walk(node: &Node, span: Span, path: &mut String) {
 }
 
 fn push_key(path: &mut String, key: &str) {
-    let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let plain = !key.is_empty()
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !plain {
         let _ = write!(path, "[{key:?}]");
         return;

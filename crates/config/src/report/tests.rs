@@ -20,7 +20,8 @@ fn report(yaml: &str, style: Style) -> String {
 
 #[test]
 fn an_unknown_field_is_shown_with_its_line_path_and_the_field_that_was_meant() {
-    let yaml = "static_resources:\n  clusters:\n  - name: a\n    load_assignment:\n      endpointz: []\n";
+    let yaml =
+        "static_resources:\n  clusters:\n  - name: a\n    load_assignment:\n      endpointz: []\n";
     let expected = "\
 error: there is no field `endpointz` in `envoy.config.endpoint.v3.ClusterLoadAssignment`
  --> envoy.yaml:5:7 (static_resources.clusters[0].load_assignment.endpointz)
@@ -51,7 +52,11 @@ fn colours_come_only_when_asked_for() {
 fn a_long_line_is_cut_around_the_column() {
     let yaml = format!("{{node: {{id: {}, ids: 1}}}}", "x".repeat(1000));
     let shown = report(&yaml, Style::Plain);
-    assert!(shown.lines().any(|line| line.contains("ids: 1") && line.len() < 200));
+    assert!(
+        shown
+            .lines()
+            .any(|line| line.contains("ids: 1") && line.len() < 200)
+    );
 }
 
 #[test]

@@ -12,12 +12,23 @@ type Outcome<T> = Result<T, Box<Diagnostic>>;
 
 /// Parses the one value of `text`.
 pub(super) fn parse(text: &str, source: u32, limits: &Limits) -> Outcome<Node> {
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: 0, source, limits, nodes: 0 };
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        source,
+        limits,
+        nodes: 0,
+    };
     let node = reader.value(1)?;
     reader.skip_space();
     if reader.at < reader.bytes.len() {
         let wording = "extraneous characters after end of JSON object";
-        return Err(reader.error(reader.at, "more text after the end of the JSON value", wording));
+        return Err(reader.error(
+            reader.at,
+            "more text after the end of the JSON value",
+            wording,
+        ));
     }
     Ok(node)
 }
@@ -65,7 +76,11 @@ impl Reader<'_> {
                 return Err(self.unexpected("':'"));
             }
             let value = self.value(depth + 1)?;
-            entries.push(Entry { key, key_span, value });
+            entries.push(Entry {
+                key,
+                key_span,
+                value,
+            });
             self.separator(b'}')?;
         }
         Ok(Kind::Map(entries))
@@ -83,7 +98,10 @@ impl Reader<'_> {
 
     fn open(&mut self, depth: usize) -> Outcome<()> {
         if depth > self.limits.depth {
-            let text = format!("lists and maps are nested more than {} deep", self.limits.depth);
+            let text = format!(
+                "lists and maps are nested more than {} deep",
+                self.limits.depth
+            );
             return Err(self.error(self.at, &text, "JSON content was too deeply nested"));
         }
         self.at += 1;
@@ -110,7 +128,10 @@ impl Reader<'_> {
             return Ok(self.string()?.into());
         }
         let start = self.at;
-        while self.peek().is_some_and(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
+        while self
+            .peek()
+            .is_some_and(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+        {
             self.at += 1;
         }
         let word = self.text.get(start..self.at).unwrap_or("");
@@ -147,7 +168,9 @@ impl Reader<'_> {
     }
 
     fn escape(&mut self) -> Outcome<char> {
-        let Some(byte) = self.peek() else { return Err(self.end_of_text()) };
+        let Some(byte) = self.peek() else {
+            return Err(self.end_of_text());
+        };
         self.at += 1;
         Ok(match byte {
             b'"' | b'\\' | b'/' | b'\'' => char::from(byte),
@@ -165,19 +188,32 @@ impl Reader<'_> {
         let high = self.hex4()?;
         let code = if (0xd800..0xdc00).contains(&high) {
             if !self.bytes[self.at..].starts_with(b"\\u") {
-                return Err(self.error(self.at, "expected the second half of a surrogate pair", "expected '\\u'"));
+                return Err(self.error(
+                    self.at,
+                    "expected the second half of a surrogate pair",
+                    "expected '\\u'",
+                ));
             }
             self.at += 2;
             let low = self.hex4()?;
             if !(0xdc00..0xe000).contains(&low) {
-                return Err(self.error(self.at - 4, "not a low surrogate", "invalid low surrogate"));
+                return Err(self.error(
+                    self.at - 4,
+                    "not a low surrogate",
+                    "invalid low surrogate",
+                ));
             }
             0x10000 + ((high & 0x3ff) << 10) + (low & 0x3ff)
         } else {
             high
         };
-        char::from_u32(code)
-            .ok_or_else(|| self.error(self.at - 4, "a low surrogate stands alone", "unpaired low surrogate"))
+        char::from_u32(code).ok_or_else(|| {
+            self.error(
+                self.at - 4,
+                "a low surrogate stands alone",
+                "unpaired low surrogate",
+            )
+        })
     }
 
     fn hex4(&mut self) -> Outcome<u32> {
@@ -188,13 +224,20 @@ impl Reader<'_> {
                 self.at += 4;
                 Ok(code)
             }
-            None => Err(self.error(self.at, "expected four hexadecimal digits", "invalid Unicode escape")),
+            None => Err(self.error(
+                self.at,
+                "expected four hexadecimal digits",
+                "invalid Unicode escape",
+            )),
         }
     }
 
     fn number(&mut self) -> Outcome<Kind> {
         let start = self.at;
-        while self.peek().is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')) {
+        while self
+            .peek()
+            .is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+        {
             self.at += 1;
         }
         let text = self.text.get(start..self.at).unwrap_or("");
@@ -233,13 +276,20 @@ impl Reader<'_> {
     }
 
     fn skip_space(&mut self) {
-        while self.peek().is_some_and(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')) {
+        while self
+            .peek()
+            .is_some_and(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+        {
             self.at += 1;
         }
     }
 
     fn unexpected(&self, wanted: &str) -> Box<Diagnostic> {
-        let Some(found) = self.text.get(self.at..).and_then(|rest| rest.chars().next()) else {
+        let Some(found) = self
+            .text
+            .get(self.at..)
+            .and_then(|rest| rest.chars().next())
+        else {
             return self.end_of_text();
         };
         let text = format!("expected {wanted}, found '{found}'");
@@ -247,14 +297,20 @@ impl Reader<'_> {
     }
 
     fn end_of_text(&self) -> Box<Diagnostic> {
-        self.error(self.bytes.len(), "the JSON text ends too early", "unexpected EOF")
+        self.error(
+            self.bytes.len(),
+            "the JSON text ends too early",
+            "unexpected EOF",
+        )
     }
 
     fn error(&self, at: usize, text: &str, wording: &str) -> Box<Diagnostic> {
         let span = Span::new(self.source, at, at);
-        Box::new(Diagnostic::error(span, format!("invalid JSON: {text}")).with_envoy(format!(
-            "Unable to parse JSON as proto (INVALID_ARGUMENT: {wording})"
-        )))
+        Box::new(
+            Diagnostic::error(span, format!("invalid JSON: {text}")).with_envoy(format!(
+                "Unable to parse JSON as proto (INVALID_ARGUMENT: {wording})"
+            )),
+        )
     }
 }
 
@@ -273,7 +329,8 @@ fn is_number(text: &str) -> bool {
     digits(whole)
         && (whole.len() == 1 || !whole.starts_with('0'))
         && fraction.is_none_or(digits)
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
+        && exponent
+            .is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
 }
 
 #[cfg(test)]
@@ -286,15 +343,38 @@ mod tests {
 
     #[test]
     fn the_lenient_forms_that_protobuf_takes_are_taken() {
-        for text in ["{'a': 'b',}", "{a: 1}", "[1,2,]", "{\"a\": \"x\ny\"}", " {} \n", "\"\\U0041\""] {
+        for text in [
+            "{'a': 'b',}",
+            "{a: 1}",
+            "[1,2,]",
+            "{\"a\": \"x\ny\"}",
+            " {} \n",
+            "\"\\U0041\"",
+        ] {
             assert!(read(text).is_ok(), "{text}");
         }
     }
 
     #[test]
     fn what_protobuf_refuses_is_refused() {
-        let cases = ["", "{", "{} x", "{\"a\" 1}", "{\"a\": 1 \"b\": 2}", "[01]", "[1.]", "// x\n{}", "{1: 2}",
-            "[,]", "\"\\ud800\"", "\"\\udc00\"", "\"\\x\"", "nul", "[1,,2]", "\u{feff}{}"];
+        let cases = [
+            "",
+            "{",
+            "{} x",
+            "{\"a\" 1}",
+            "{\"a\": 1 \"b\": 2}",
+            "[01]",
+            "[1.]",
+            "// x\n{}",
+            "{1: 2}",
+            "[,]",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\x\"",
+            "nul",
+            "[1,,2]",
+            "\u{feff}{}",
+        ];
         for text in cases {
             assert!(read(text).is_err(), "{text}");
         }
@@ -306,14 +386,26 @@ mod tests {
         let node = read(text).unwrap();
         assert_eq!(node.get("k").unwrap().as_str(), Some("aé😀"));
         let numbers = node.get("n").unwrap();
-        let kinds: Vec<String> = numbers.items().unwrap().iter().map(|n| format!("{:?}", n.kind)).collect();
-        assert_eq!(kinds, ["Int(1)", "Float(-2500.0)", "Uint(18446744073709551615)"]);
+        let kinds: Vec<String> = numbers
+            .items()
+            .unwrap()
+            .iter()
+            .map(|n| format!("{:?}", n.kind))
+            .collect();
+        assert_eq!(
+            kinds,
+            ["Int(1)", "Float(-2500.0)", "Uint(18446744073709551615)"]
+        );
         let covered = &text[numbers.span.start as usize..numbers.span.end as usize];
         assert_eq!(covered, "[1, -2.5e3, 18446744073709551615]");
     }
 
     #[test]
     fn deep_nesting_is_refused_not_followed() {
-        assert!(read(&"[".repeat(100_000)).unwrap_err().contains("nested more than 100"));
+        assert!(
+            read(&"[".repeat(100_000))
+                .unwrap_err()
+                .contains("nested more than 100")
+        );
     }
 }

@@ -28,7 +28,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { text_bytes: 128 << 20, depth: 100, nodes: 8_000_000 }
+        Limits {
+            text_bytes: 128 << 20,
+            depth: 100,
+            nodes: 8_000_000,
+        }
     }
 }
 
@@ -55,5 +59,7 @@ pub fn parse(
             "protobuf files (.pb, .pb_text) are not supported by Nuncio yet",
         ))),
     };
-    outcome.map_err(|diagnostic| diagnostics.push(*diagnostic)).ok()
+    outcome
+        .map_err(|diagnostic| diagnostics.push(*diagnostic))
+        .ok()
 }

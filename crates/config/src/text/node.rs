@@ -51,7 +51,10 @@ impl Node {
 
     /// A string node.
     pub fn string(span: Span, text: impl Into<Box<str>>) -> Node {
-        Node { span, kind: Kind::Str(text.into()) }
+        Node {
+            span,
+            kind: Kind::Str(text.into()),
+        }
     }
 
     /// The entries when this is a map.
@@ -88,7 +91,10 @@ impl Node {
 
     /// The value under `key` when this is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
-        self.entries()?.iter().find(|entry| &*entry.key == key).map(|entry| &entry.value)
+        self.entries()?
+            .iter()
+            .find(|entry| &*entry.key == key)
+            .map(|entry| &entry.value)
     }
 
     /// What the node is, in words for a message: "a string", "a list".

@@ -41,7 +41,9 @@ fn boolean(text: &str) -> Option<bool> {
 }
 
 fn is_flexible_case(text: &[u8]) -> bool {
-    let Some((first, rest)) = text.split_first() else { return false };
+    let Some((first, rest)) = text.split_first() else {
+        return false;
+    };
     let lower = rest.iter().all(u8::is_ascii_lowercase);
     let upper = rest.iter().all(u8::is_ascii_uppercase);
     (first.is_ascii_lowercase() && lower) || (first.is_ascii_uppercase() && (lower || upper))
@@ -79,7 +81,9 @@ mod tests {
 
     #[test]
     fn yaml_1_1_booleans_in_three_cases() {
-        for text in ["y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE"] {
+        for text in [
+            "y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "true", "True", "TRUE",
+        ] {
             assert_eq!(shown(text), "Bool(true)", "{text}");
         }
         for text in ["n", "no", "No", "off", "OFF", "false", "False"] {
@@ -106,7 +110,10 @@ mod tests {
         assert_eq!(shown("1.5"), "Str(\"1.5\")");
         assert_eq!(shown("1_000"), "Str(\"1_000\")");
         assert_eq!(shown("0x100000000"), "Str(\"4294967296\")");
-        assert_eq!(shown("99999999999999999999"), "Str(\"99999999999999999999\")");
+        assert_eq!(
+            shown("99999999999999999999"),
+            "Str(\"99999999999999999999\")"
+        );
         assert_eq!(shown("-"), "Str(\"-\")");
         assert_eq!(shown("0x"), "Str(\"0x\")");
     }

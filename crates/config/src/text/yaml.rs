@@ -52,7 +52,9 @@ impl<'t> Reader<'t> {
         loop {
             match self.next()? {
                 (Event::StreamStart | Event::Nothing | Event::DocumentStart(_), _) => {}
-                (Event::StreamEnd | Event::DocumentEnd, span) => return Ok(Node::new(span, Kind::Null)),
+                (Event::StreamEnd | Event::DocumentEnd, span) => {
+                    return Ok(Node::new(span, Kind::Null));
+                }
                 (event, span) => {
                     let node = self.node(event, span, 1)?;
                     self.end_of_document()?;
@@ -96,7 +98,10 @@ impl<'t> Reader<'t> {
                 let text = format!("invalid YAML: {}", error.info());
                 Err(Box::new(Diagnostic::error(span, text)))
             }
-            None => Ok((Event::StreamEnd, Span::new(self.source, self.text.len(), self.text.len()))),
+            None => Ok((
+                Event::StreamEnd,
+                Span::new(self.source, self.text.len(), self.text.len()),
+            )),
         }
     }
 
@@ -132,7 +137,10 @@ impl<'t> Reader<'t> {
                 self.remember_counted(anchor, &node, before)?;
                 Ok(node)
             }
-            _ => Err(Box::new(Diagnostic::error(span, "invalid YAML: unexpected end"))),
+            _ => Err(Box::new(Diagnostic::error(
+                span,
+                "invalid YAML: unexpected end",
+            ))),
         }
     }
 
@@ -161,7 +169,11 @@ impl<'t> Reader<'t> {
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             if !ignored {
-                entries.push(Entry { key, key_span, value });
+                entries.push(Entry {
+                    key,
+                    key_span,
+                    value,
+                });
             }
         }
     }
@@ -170,7 +182,9 @@ impl<'t> Reader<'t> {
         self.count(1, span)?;
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let ignored = tag.as_deref().is_some_and(|tag| tag.handle == "!" && tag.suffix == "ignore");
+                let ignored = tag
+                    .as_deref()
+                    .is_some_and(|tag| tag.handle == "!" && tag.suffix == "ignore");
                 let span = self.trimmed(span, style);
                 if anchor > 0 {
                     let kind = scalar_kind(text.clone(), style, tag.as_deref());
@@ -190,12 +204,19 @@ impl<'t> Reader<'t> {
     fn drop_repeated(&mut self, entries: &mut Vec<Entry>) {
         const FEW: usize = 16;
         let repeated: Vec<bool> = if entries.len() <= FEW {
-            let later = |at: usize| entries[at + 1..].iter().any(|entry| entry.key == entries[at].key);
+            let later = |at: usize| {
+                entries[at + 1..]
+                    .iter()
+                    .any(|entry| entry.key == entries[at].key)
+            };
             (0..entries.len()).map(later).collect()
         } else {
             let mut seen = std::collections::HashSet::with_capacity(entries.len());
-            let mut flags: Vec<bool> =
-                entries.iter().rev().map(|entry| !seen.insert(entry.key.as_ref())).collect();
+            let mut flags: Vec<bool> = entries
+                .iter()
+                .rev()
+                .map(|entry| !seen.insert(entry.key.as_ref()))
+                .collect();
             flags.reverse();
             flags
         };
@@ -207,7 +228,8 @@ impl<'t> Reader<'t> {
             let dropped = flags.next().unwrap_or(false);
             if dropped {
                 let text = format!("`{}` is given again below; the last one counts", entry.key);
-                self.diagnostics.push(Diagnostic::warning(entry.key_span, text));
+                self.diagnostics
+                    .push(Diagnostic::warning(entry.key_span, text));
             }
             !dropped
         });
@@ -233,7 +255,10 @@ impl<'t> Reader<'t> {
         if self.nodes <= self.limits.nodes {
             return Ok(());
         }
-        let text = format!("more than {} values, those repeated by aliases included", self.limits.nodes);
+        let text = format!(
+            "more than {} values, those repeated by aliases included",
+            self.limits.nodes
+        );
         Err(Box::new(Diagnostic::error(span, text)))
     }
 
@@ -241,8 +266,12 @@ impl<'t> Reader<'t> {
         if depth <= self.limits.depth {
             return Ok(());
         }
-        let text = format!("lists and maps are nested more than {} deep", self.limits.depth);
-        let diagnostic = Diagnostic::error(span, text).with_envoy("JSON content was too deeply nested");
+        let text = format!(
+            "lists and maps are nested more than {} deep",
+            self.limits.depth
+        );
+        let diagnostic =
+            Diagnostic::error(span, text).with_envoy("JSON content was too deeply nested");
         Err(Box::new(diagnostic))
     }
 
@@ -257,8 +286,15 @@ impl<'t> Reader<'t> {
         if matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted) {
             return span;
         }
-        let text = self.text.get(span.start as usize..span.end as usize).unwrap_or("");
-        Span::new(self.source, span.start as usize, span.start as usize + text.trim_end().len())
+        let text = self
+            .text
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or("");
+        Span::new(
+            self.source,
+            span.start as usize,
+            span.start as usize + text.trim_end().len(),
+        )
     }
 
     /// From the start of a collection to the end of its last child, or of its closing bracket.
@@ -268,7 +304,11 @@ impl<'t> Reader<'t> {
             Some(last) if end.is_empty() => last.span.end,
             _ => end.end,
         };
-        Span { source: self.source, start: start.start, end: end.max(start.end) }
+        Span {
+            source: self.source,
+            start: start.start,
+            end: end.max(start.end),
+        }
     }
 }
 
@@ -285,7 +325,10 @@ fn scalar_kind(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Kin
 }
 
 fn complex_key(span: Span) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error(span, "a key must be a single word or string").with_envoy("bad conversion"))
+    Box::new(
+        Diagnostic::error(span, "a key must be a single word or string")
+            .with_envoy("bad conversion"),
+    )
 }
 
 /// Character indices, which the scanner counts in, to bytes.
@@ -303,7 +346,9 @@ impl<'t> Offsets<'t> {
             Vec::new()
         } else {
             let starts = text.char_indices().step_by(Self::STEP);
-            starts.map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX)).collect()
+            starts
+                .map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX))
+                .collect()
         };
         Offsets { text, steps }
     }
@@ -312,7 +357,9 @@ impl<'t> Offsets<'t> {
         if self.steps.is_empty() {
             return index.min(self.text.len());
         }
-        let Some(&from) = self.steps.get(index / Self::STEP) else { return self.text.len() };
+        let Some(&from) = self.steps.get(index / Self::STEP) else {
+            return self.text.len();
+        };
         let rest = self.text.get(from as usize..).unwrap_or("");
         let within = rest.char_indices().nth(index % Self::STEP);
         within.map_or(self.text.len(), |(at, _)| from as usize + at)
@@ -326,7 +373,10 @@ mod tests {
     fn read(text: &str) -> (Result<Node, String>, Diagnostics) {
         let mut diagnostics = Diagnostics::default();
         let outcome = parse(text, 0, &Limits::default(), &mut diagnostics);
-        (outcome.map_err(|diagnostic| diagnostic.message), diagnostics)
+        (
+            outcome.map_err(|diagnostic| diagnostic.message),
+            diagnostics,
+        )
     }
 
     fn covered<'t>(text: &'t str, node: &Node) -> &'t str {
@@ -343,7 +393,10 @@ mod tests {
         let items = entries[1].value.items().unwrap();
         assert_eq!(covered(text, &items[0]), "one");
         assert_eq!(covered(text, &items[1]), "{a: 1}");
-        assert_eq!(covered(text, &entries[1].value), "- one   # first\n  - {a: 1}");
+        assert_eq!(
+            covered(text, &entries[1].value),
+            "- one   # first\n  - {a: 1}"
+        );
         assert_eq!(covered(text, &entries[2].value), "x");
     }
 
@@ -351,11 +404,23 @@ mod tests {
     fn quoted_scalars_are_strings_and_plain_ones_are_typed() {
         let (node, _) = read("{a: 'yes', b: yes, c: \"1\", d: ! 1, e: !!str 1, f: ~, g: !!str}");
         let node = node.unwrap();
-        let kinds: Vec<String> =
-            node.entries().unwrap().iter().map(|entry| format!("{:?}", entry.value.kind)).collect();
+        let kinds: Vec<String> = node
+            .entries()
+            .unwrap()
+            .iter()
+            .map(|entry| format!("{:?}", entry.value.kind))
+            .collect();
         assert_eq!(
             kinds,
-            ["Str(\"yes\")", "Bool(true)", "Str(\"1\")", "Str(\"1\")", "Int(1)", "Null", "Str(\"\")"]
+            [
+                "Str(\"yes\")",
+                "Bool(true)",
+                "Str(\"1\")",
+                "Str(\"1\")",
+                "Int(1)",
+                "Null",
+                "Str(\"\")"
+            ]
         );
     }
 
@@ -364,7 +429,10 @@ mod tests {
         let (node, _) = read("!ignore x: &a {id: b}\nnode: *a\n");
         let node = node.unwrap();
         assert_eq!(node.entries().unwrap().len(), 1);
-        assert_eq!(node.get("node").unwrap().get("id").unwrap().as_str(), Some("b"));
+        assert_eq!(
+            node.get("node").unwrap().get("id").unwrap().as_str(),
+            Some("b")
+        );
     }
 
     #[test]
@@ -389,12 +457,22 @@ mod tests {
             let inner = vec![format!("*l{}", level - 1); 10].join(", ");
             text += &format!("l{level}: &l{level} [{inner}]\n");
         }
-        assert!(read(&text).0.unwrap_err().contains("more than 8000000 values"));
+        assert!(
+            read(&text)
+                .0
+                .unwrap_err()
+                .contains("more than 8000000 values")
+        );
     }
 
     #[test]
     fn an_alias_inside_of_its_own_value_is_refused() {
-        assert!(read("a: &a [*a]").0.unwrap_err().contains("inside of the value"));
+        assert!(
+            read("a: &a [*a]")
+                .0
+                .unwrap_err()
+                .contains("inside of the value")
+        );
         assert!(read("a: *b").0.is_err());
     }
 
@@ -404,6 +482,11 @@ mod tests {
         let fits = format!("{}{}", "[".repeat(100), "]".repeat(100));
         assert!(read(&fits).0.is_ok());
         let deeper = format!("{}{}", "[".repeat(101), "]".repeat(101));
-        assert!(read(&deeper).0.unwrap_err().contains("nested more than 100"));
+        assert!(
+            read(&deeper)
+                .0
+                .unwrap_err()
+                .contains("nested more than 100")
+        );
     }
 }

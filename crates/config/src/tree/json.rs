@@ -21,7 +21,10 @@ impl Json {
     /// A member of a structure.
     pub fn get(&self, key: &str) -> Option<&Json> {
         match self {
-            Json::Object(members) => members.iter().find(|(name, _)| &**name == key).map(|(_, value)| value),
+            Json::Object(members) => members
+                .iter()
+                .find(|(name, _)| &**name == key)
+                .map(|(_, value)| value),
             _ => None,
         }
     }

@@ -16,7 +16,10 @@ pub fn merge(base: &mut Message, over: &Message) {
         match base.remove(entry.number) {
             Some(old) => {
                 let merged = merge_value(old.value, &entry.value);
-                base.set(Entry { value: merged, ..entry.clone() });
+                base.set(Entry {
+                    value: merged,
+                    ..entry.clone()
+                });
             }
             None => base.set(entry.clone()),
         }
@@ -25,8 +28,17 @@ pub fn merge(base: &mut Message, over: &Message) {
 
 fn clear_oneof(base: &mut Message, number: u32) {
     let descriptor = base.descriptor;
-    let Some(oneof) = descriptor.field_by_number(number).and_then(|field| field.oneof()) else { return };
-    let others: Vec<u32> = oneof.fields().map(|field| field.number()).filter(|other| *other != number).collect();
+    let Some(oneof) = descriptor
+        .field_by_number(number)
+        .and_then(|field| field.oneof())
+    else {
+        return;
+    };
+    let others: Vec<u32> = oneof
+        .fields()
+        .map(|field| field.number())
+        .filter(|other| *other != number)
+        .collect();
     for other in others {
         base.remove(other);
     }

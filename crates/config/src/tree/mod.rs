@@ -32,7 +32,11 @@ pub struct Message {
 impl Message {
     /// A message with nothing set.
     pub fn new(descriptor: api::Message, span: Span) -> Message {
-        Message { descriptor, span, entries: Vec::new() }
+        Message {
+            descriptor,
+            span,
+            entries: Vec::new(),
+        }
     }
 
     /// A message with the given fields, which may come in any order but not twice.
@@ -41,7 +45,11 @@ impl Message {
             entries.sort_by_key(|entry| entry.number);
         }
         entries.shrink_to_fit();
-        Message { descriptor, span, entries }
+        Message {
+            descriptor,
+            span,
+            entries,
+        }
     }
 
     /// The message's full name: `envoy.config.cluster.v3.Cluster`.
@@ -56,7 +64,9 @@ impl Message {
 
     /// A set field by its number.
     pub fn get(&self, number: u32) -> Option<&Entry> {
-        let found = self.entries.binary_search_by_key(&number, |entry| entry.number);
+        let found = self
+            .entries
+            .binary_search_by_key(&number, |entry| entry.number);
         found.ok().and_then(|at| self.entries.get(at))
     }
 
@@ -67,7 +77,10 @@ impl Message {
 
     /// Sets a field, over what it was.
     pub fn set(&mut self, entry: Entry) {
-        match self.entries.binary_search_by_key(&entry.number, |entry| entry.number) {
+        match self
+            .entries
+            .binary_search_by_key(&entry.number, |entry| entry.number)
+        {
             Ok(at) => self.entries[at] = entry,
             Err(at) => self.entries.insert(at, entry),
         }
@@ -75,7 +88,10 @@ impl Message {
 
     /// Removes a field and returns it.
     pub fn remove(&mut self, number: u32) -> Option<Entry> {
-        let at = self.entries.binary_search_by_key(&number, |entry| entry.number).ok()?;
+        let at = self
+            .entries
+            .binary_search_by_key(&number, |entry| entry.number)
+            .ok()?;
         Some(self.entries.remove(at))
     }
 
@@ -109,8 +125,19 @@ impl Entry {
     /// A field whose value stands at `span` and whose key stands at `key_span`.
     pub fn new(number: u32, key_span: Span, span: Span, value: Value) -> Entry {
         let key_len = u16::try_from(key_span.len()).unwrap_or(u16::MAX);
-        let key_start = if key_span.is_known() { key_span.start } else { span.start };
-        Entry { number, key_start, key_len, implicit_default: false, span, value }
+        let key_start = if key_span.is_known() {
+            key_span.start
+        } else {
+            span.start
+        };
+        Entry {
+            number,
+            key_start,
+            key_len,
+            implicit_default: false,
+            span,
+            value,
+        }
     }
 
     /// Marks the value as a default written into a field without presence.

@@ -19,7 +19,10 @@ pub struct Ctx {
 impl Ctx {
     /// A context without findings.
     pub fn new(allow_unsupported: bool) -> Ctx {
-        Ctx { allow_unsupported, diagnostics: Diagnostics::default() }
+        Ctx {
+            allow_unsupported,
+            diagnostics: Diagnostics::default(),
+        }
     }
 
     /// Reports an error; more can be said of it: `.suggest()`, `.note()`, `.envoy()`.
@@ -36,7 +39,11 @@ impl Ctx {
     ///
     /// `what` reads as the start of a sentence: "field `x` of `y`", "type `z`".
     pub fn unsupported(&mut self, span: Span, what: impl std::fmt::Display) {
-        let severity = if self.allow_unsupported { Severity::Warning } else { Severity::Error };
+        let severity = if self.allow_unsupported {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
         let text = format!("{what} is not supported by Nuncio yet");
         self.diagnostics.push(Diagnostic::new(severity, span, text));
     }

@@ -38,14 +38,20 @@ struct Resolved {
 impl FieldTable {
     /// A table for the message with the given full name.
     pub const fn new(message: &'static str, declared: &'static [Declared]) -> FieldTable {
-        FieldTable { message, declared, resolved: OnceLock::new() }
+        FieldTable {
+            message,
+            declared,
+            resolved: OnceLock::new(),
+        }
     }
 
     fn resolve(&self) -> &Resolved {
         self.resolved.get_or_init(|| {
             let descriptor = api::message(self.message);
             let number = |name: &&str| {
-                descriptor.and_then(|message| message.field(name)).map_or(0, |field| field.number())
+                descriptor
+                    .and_then(|message| message.field(name))
+                    .map_or(0, |field| field.number())
             };
             let numbers: Vec<Vec<u32>> = self
                 .declared
@@ -106,20 +112,40 @@ pub struct Fields<'m> {
 
 impl<'m> Fields<'m> {
     /// Begins, and reports each field that is set and not declared.
-    pub fn new(table: &'static FieldTable, message: &'m Message, ctx: &mut Ctx) -> Result<Self, Refused> {
+    pub fn new(
+        table: &'static FieldTable,
+        message: &'m Message,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
         if message.name() != table.message {
-            let text = format!("expected a message `{}`, found `{}`", table.message, message.name());
+            let text = format!(
+                "expected a message `{}`, found `{}`",
+                table.message,
+                message.name()
+            );
             ctx.error(message.span, text);
             return Err(Refused);
         }
         let resolved = table.resolve();
         for entry in message.entries() {
-            if !entry.is_implicit_default() && resolved.known.binary_search(&entry.number).is_err() {
-                let name = message.descriptor.field_by_number(entry.number).map_or("?", |field| field.name());
-                ctx.unsupported(entry.key_span(), format_args!("field `{name}` of `{}`", table.message));
+            if !entry.is_implicit_default() && resolved.known.binary_search(&entry.number).is_err()
+            {
+                let name = message
+                    .descriptor
+                    .field_by_number(entry.number)
+                    .map_or("?", |field| field.name());
+                ctx.unsupported(
+                    entry.key_span(),
+                    format_args!("field `{name}` of `{}`", table.message),
+                );
             }
         }
-        Ok(Fields { table, resolved, message, next: 0 })
+        Ok(Fields {
+            table,
+            resolved,
+            message,
+            next: 0,
+        })
     }
 
     /// Where the message stands.
@@ -130,7 +156,12 @@ impl<'m> Fields<'m> {
     /// The next declared field.
     pub fn field<T: FromValue>(&mut self, ctx: &mut Ctx) -> Result<T, Refused> {
         let at = self.advance();
-        let number = self.resolved.numbers.get(at).and_then(|numbers| numbers.first()).copied();
+        let number = self
+            .resolved
+            .numbers
+            .get(at)
+            .and_then(|numbers| numbers.first())
+            .copied();
         match number.and_then(|number| self.message.get(number)) {
             Some(entry) => T::from_entry(entry, ctx),
             None => T::absent().ok_or_else(|| {
@@ -138,7 +169,10 @@ impl<'m> Fields<'m> {
                     Some(Declared::Field(name)) => name,
                     _ => "?",
                 };
-                ctx.error(self.message.span, format!("`{name}` is required in `{}`", self.table.message));
+                ctx.error(
+                    self.message.span,
+                    format!("`{name}` is required in `{}`", self.table.message),
+                );
                 Refused
             }),
         }
@@ -162,7 +196,11 @@ impl<'m> Fields<'m> {
     /// The next declared oneof, or nothing when none of its declared members is set.
     pub fn optional_one_of<T: OneOf>(&mut self, ctx: &mut Ctx) -> Result<Option<T>, Refused> {
         let at = self.advance();
-        let numbers = self.resolved.numbers.get(at).map_or(&[][..], |numbers| &numbers[..]);
+        let numbers = self
+            .resolved
+            .numbers
+            .get(at)
+            .map_or(&[][..], |numbers| &numbers[..]);
         for (index, number) in numbers.iter().enumerate() {
             if let Some(entry) = self.message.get(*number) {
                 return T::from_member(index, entry, ctx).map(Some);
@@ -178,10 +216,19 @@ impl<'m> Fields<'m> {
 
     /// Whether a member of the next declared oneof is set that the room does not read.
     fn has_undeclared_member(&self) -> bool {
-        let first = self.resolved.numbers.get(self.next).and_then(|numbers| numbers.first()).copied();
+        let first = self
+            .resolved
+            .numbers
+            .get(self.next)
+            .and_then(|numbers| numbers.first())
+            .copied();
         let field = first.and_then(|number| self.message.descriptor.field_by_number(number));
-        let Some(oneof) = field.and_then(|field| field.oneof()) else { return false };
-        oneof.fields().any(|field| self.message.get(field.number()).is_some())
+        let Some(oneof) = field.and_then(|field| field.oneof()) else {
+            return false;
+        };
+        oneof
+            .fields()
+            .any(|field| self.message.get(field.number()).is_some())
     }
 
     fn advance(&mut self) -> usize {

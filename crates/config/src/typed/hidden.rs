@@ -19,7 +19,11 @@ pub const fn __plain_name(name: &'static str) -> &'static str {
 }
 
 #[doc(hidden)]
-pub fn __message_of<'v>(value: &'v Value, span: Span, ctx: &mut Ctx) -> Result<&'v Arc<Message>, Refused> {
+pub fn __message_of<'v>(
+    value: &'v Value,
+    span: Span,
+    ctx: &mut Ctx,
+) -> Result<&'v Arc<Message>, Refused> {
     match value {
         Value::Message(message) => Ok(message),
         Value::Any(any) => Ok(&any.message),
@@ -35,8 +39,12 @@ pub fn __enum_from_value<E: Copy>(
     span: Span,
     ctx: &mut Ctx,
 ) -> Result<E, Refused> {
-    let Value::Enum(number) = value else { return Err(mismatch(value, "an enum value", span, ctx)) };
-    let written = api::enumeration(name).and_then(|descriptor| descriptor.by_number(*number)).map(|value| value.name());
+    let Value::Enum(number) = value else {
+        return Err(mismatch(value, "an enum value", span, ctx));
+    };
+    let written = api::enumeration(name)
+        .and_then(|descriptor| descriptor.by_number(*number))
+        .map(|value| value.name());
     let found = written.and_then(|written| values.iter().find(|(value, _)| *value == written));
     match found {
         Some((_, value)) => Ok(*value),
@@ -50,5 +58,8 @@ pub fn __enum_from_value<E: Copy>(
 #[doc(hidden)]
 pub fn __enum_absent<E: Copy>(name: &str, values: &[(&'static str, E)]) -> Option<E> {
     let zero = api::enumeration(name)?.by_number(0)?.name();
-    values.iter().find(|(value, _)| *value == zero).map(|(_, value)| *value)
+    values
+        .iter()
+        .find(|(value, _)| *value == zero)
+        .map(|(_, value)| *value)
 }

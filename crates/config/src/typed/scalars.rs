@@ -57,7 +57,10 @@ impl FromValue for f64 {
 }
 
 impl FromValue for f32 {
-    #[allow(clippy::cast_possible_truncation, reason = "the API says that the field is a float")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the API says that the field is a float"
+    )]
     fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
         f64::from_value(value, span, ctx).map(|value| value as f32)
     }
@@ -106,14 +109,20 @@ impl<T: FromValue> FromValue for (String, T) {
     }
 
     fn list_from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Vec<Self>, Refused> {
-        let Value::Map(items) = value else { return Err(mismatch(value, "a map", span, ctx)) };
+        let Value::Map(items) = value else {
+            return Err(mismatch(value, "a map", span, ctx));
+        };
         let mut list = Vec::with_capacity(items.len());
         for item in items {
             if let Ok(value) = T::from_value(&item.value, item.span, ctx) {
                 list.push((String::from(&*item.key), value));
             }
         }
-        if list.len() == items.len() { Ok(list) } else { Err(Refused) }
+        if list.len() == items.len() {
+            Ok(list)
+        } else {
+            Err(Refused)
+        }
     }
 
     fn support(table: &mut SupportTable) {

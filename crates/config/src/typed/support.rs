@@ -33,17 +33,29 @@ pub struct SupportTable {
 impl SupportTable {
     /// Begins a message as a Rust type declares it; false when that type was here before.
     pub fn enter(&mut self, message: &'static str, declared_by: &'static str) -> bool {
-        self.messages.entry(message).or_default().declared_by.insert(declared_by)
+        self.messages
+            .entry(message)
+            .or_default()
+            .declared_by
+            .insert(declared_by)
     }
 
     /// Lists a field that code reads.
     pub fn add_field(&mut self, message: &'static str, field: &'static str) {
-        self.messages.entry(message).or_default().fields.insert(field);
+        self.messages
+            .entry(message)
+            .or_default()
+            .fields
+            .insert(field);
     }
 
     /// Lists a field that is accepted without effect.
     pub fn add_inert(&mut self, message: &'static str, field: &'static str, reason: &'static str) {
-        self.messages.entry(message).or_default().inert.insert(field, reason);
+        self.messages
+            .entry(message)
+            .or_default()
+            .inert
+            .insert(field, reason);
     }
 
     /// Lists a value of an enum.

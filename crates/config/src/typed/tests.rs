@@ -78,20 +78,32 @@ fn message_of(name: &str, fields: &[(&str, Value)]) -> Arc<Message> {
         let number = descriptor.field(field).unwrap().number();
         Entry::new(number, span(10 * at), span(10 * at + 5), value.clone())
     });
-    Arc::new(Message::with_entries(descriptor, span(100), entries.collect()))
+    Arc::new(Message::with_entries(
+        descriptor,
+        span(100),
+        entries.collect(),
+    ))
 }
 
 fn cluster(fields: &[(&str, Value)]) -> (Result<Cluster, Refused>, Vec<(u32, String)>) {
     let mut ctx = Ctx::default();
-    let outcome = decode(&message_of("envoy.config.cluster.v3.Cluster", fields), &mut ctx);
-    let findings = ctx.diagnostics.iter().map(|found| (found.span.start, found.message.clone()));
+    let outcome = decode(
+        &message_of("envoy.config.cluster.v3.Cluster", fields),
+        &mut ctx,
+    );
+    let findings = ctx
+        .diagnostics
+        .iter()
+        .map(|found| (found.span.start, found.message.clone()));
     (outcome, findings.collect())
 }
 
 #[test]
 fn declared_fields_are_read_and_absent_ones_get_their_default() {
-    let assignment =
-        message_of("envoy.config.endpoint.v3.ClusterLoadAssignment", &[("cluster_name", Value::String("b".into()))]);
+    let assignment = message_of(
+        "envoy.config.endpoint.v3.ClusterLoadAssignment",
+        &[("cluster_name", Value::String("b".into()))],
+    );
     let (cluster, findings) = cluster(&[
         ("name", Value::String("a".into())),
         ("connect_timeout", Value::Duration(1, 500_000_000)),
@@ -101,17 +113,31 @@ fn declared_fields_are_read_and_absent_ones_get_their_default() {
     ]);
     let cluster = cluster.unwrap();
     assert_eq!(findings, []);
-    assert_eq!((cluster.name.value.as_str(), cluster.name.span), ("a", span(5)));
+    assert_eq!(
+        (cluster.name.value.as_str(), cluster.name.span),
+        ("a", span(5))
+    );
     assert_eq!(cluster.connect_timeout, Some(Duration::from_millis(1500)));
     assert_eq!(cluster.lb_policy, LbPolicy::RoundRobin);
     assert_eq!(cluster.per_connection_buffer_limit_bytes, None);
-    assert_eq!(cluster.load_assignment.map(|assignment| assignment.cluster_name), Some("b".to_owned()));
-    assert!(matches!(cluster.cluster_discovery_type, Some(DiscoveryType::Type(i32Enum::StrictDns))));
+    assert_eq!(
+        cluster
+            .load_assignment
+            .map(|assignment| assignment.cluster_name),
+        Some("b".to_owned())
+    );
+    assert!(matches!(
+        cluster.cluster_discovery_type,
+        Some(DiscoveryType::Type(i32Enum::StrictDns))
+    ));
 }
 
 #[test]
 fn a_set_field_that_is_not_declared_is_an_error_at_its_key() {
-    let (_, findings) = cluster(&[("name", Value::String("a".into())), ("respect_dns_ttl", Value::Bool(true))]);
+    let (_, findings) = cluster(&[
+        ("name", Value::String("a".into())),
+        ("respect_dns_ttl", Value::Bool(true)),
+    ]);
     let text = "field `respect_dns_ttl` of `envoy.config.cluster.v3.Cluster` is not supported by Nuncio yet";
     assert_eq!(findings, [(10, text.to_owned())]);
 }
@@ -130,7 +156,10 @@ fn a_default_written_where_protobuf_cannot_tell_it_from_nothing_passes() {
 #[test]
 fn unsupported_fields_are_warnings_when_that_is_allowed() {
     let mut ctx = Ctx::new(true);
-    let message = message_of("envoy.config.cluster.v3.Cluster", &[("respect_dns_ttl", Value::Bool(true))]);
+    let message = message_of(
+        "envoy.config.cluster.v3.Cluster",
+        &[("respect_dns_ttl", Value::Bool(true))],
+    );
     assert!(decode::<Cluster>(&message, &mut ctx).is_ok());
     assert!(!ctx.diagnostics.has_errors());
     assert_eq!(ctx.diagnostics.iter().count(), 1);
@@ -159,7 +188,10 @@ fn a_required_oneof_that_is_missing_is_an_error_and_an_unsupported_member_is_rep
     let mut ctx = Ctx::default();
     let empty = message_of("envoy.type.matcher.v3.PathMatcher", &[]);
     assert!(decode::<PathMatcher>(&empty, &mut ctx).is_err());
-    assert_eq!(ctx.diagnostics.iter().next().unwrap().message, "one of `path` is required (rule)");
+    assert_eq!(
+        ctx.diagnostics.iter().next().unwrap().message,
+        "one of `path` is required (rule)"
+    );
 }
 
 #[test]
@@ -170,15 +202,32 @@ fn the_support_table_lists_what_the_declarations_read() {
     assert!(table.unknown.is_empty());
     let cluster = &table.messages["envoy.config.cluster.v3.Cluster"];
     assert!(cluster.fields.contains("type") && cluster.fields.contains("connect_timeout"));
-    assert!(!cluster.fields.contains("alt_stat_name") && cluster.inert.contains_key("alt_stat_name"));
-    assert!(table.messages.contains_key("envoy.type.matcher.v3.StringMatcher"));
-    assert_eq!(table.enums["envoy.config.cluster.v3.Cluster.LbPolicy"].values.len(), 2);
+    assert!(
+        !cluster.fields.contains("alt_stat_name") && cluster.inert.contains_key("alt_stat_name")
+    );
+    assert!(
+        table
+            .messages
+            .contains_key("envoy.type.matcher.v3.StringMatcher")
+    );
+    assert_eq!(
+        table.enums["envoy.config.cluster.v3.Cluster.LbPolicy"]
+            .values
+            .len(),
+        2
+    );
 }
 
 #[test]
 fn what_is_declared_can_be_read() {
-    let matcher = message_of("envoy.type.matcher.v3.StringMatcher", &[("ignore_case", Value::Bool(true))]);
-    let path = message_of("envoy.type.matcher.v3.PathMatcher", &[("path", Value::Message(matcher))]);
+    let matcher = message_of(
+        "envoy.type.matcher.v3.StringMatcher",
+        &[("ignore_case", Value::Bool(true))],
+    );
+    let path = message_of(
+        "envoy.type.matcher.v3.PathMatcher",
+        &[("path", Value::Message(matcher))],
+    );
     let mut ctx = Ctx::default();
     let decoded: PathMatcher = decode(&path, &mut ctx).unwrap();
     let PathRule::Path(matcher) = decoded.rule;
@@ -188,10 +237,19 @@ fn what_is_declared_can_be_read() {
 
 #[test]
 fn maps_and_lists_keep_the_order_of_the_text() {
-    let item = |text: &str| Item { span: span(1), value: Value::String(text.into()) };
+    let item = |text: &str| Item {
+        span: span(1),
+        value: Value::String(text.into()),
+    };
     let list = Value::List([item("b"), item("a")].into());
     let mut ctx = Ctx::default();
-    assert_eq!(Vec::<String>::from_value(&list, span(0), &mut ctx), Ok(vec!["b".to_owned(), "a".to_owned()]));
+    assert_eq!(
+        Vec::<String>::from_value(&list, span(0), &mut ctx),
+        Ok(vec!["b".to_owned(), "a".to_owned()])
+    );
     let bytes = Value::Bytes([1, 2].into());
-    assert_eq!(Vec::<u8>::from_value(&bytes, span(0), &mut ctx), Ok(vec![1, 2]));
+    assert_eq!(
+        Vec::<u8>::from_value(&bytes, span(0), &mut ctx),
+        Ok(vec![1, 2])
+    );
 }

@@ -32,11 +32,17 @@ impl<T: FromValue> FromValue for Spanned<T> {
     }
 
     fn from_entry(entry: &Entry, ctx: &mut Ctx) -> Result<Self, Refused> {
-        T::from_entry(entry, ctx).map(|value| Spanned { value, span: entry.span })
+        T::from_entry(entry, ctx).map(|value| Spanned {
+            value,
+            span: entry.span,
+        })
     }
 
     fn absent() -> Option<Self> {
-        T::absent().map(|value| Spanned { value, span: Span::NONE })
+        T::absent().map(|value| Spanned {
+            value,
+            span: Span::NONE,
+        })
     }
 
     fn support(table: &mut SupportTable) {
@@ -87,9 +93,11 @@ impl Any {
 impl FromValue for Any {
     fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
         match value {
-            Value::Any(any) => {
-                Ok(Any { type_url: any.type_url.clone(), message: Arc::clone(&any.message), span })
-            }
+            Value::Any(any) => Ok(Any {
+                type_url: any.type_url.clone(),
+                message: Arc::clone(&any.message),
+                span,
+            }),
             other => Err(mismatch(other, "a message with `@type`", span, ctx)),
         }
     }
@@ -123,11 +131,20 @@ impl FromValue for Arc<Json> {
 /// A message of which only the presence counts, such as `google.protobuf.Empty`: nothing in it may be set.
 impl FromValue for () {
     fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let Value::Message(message) = value else { return Err(mismatch(value, "a message", span, ctx)) };
-        for entry in message.entries().iter().filter(|entry| !entry.is_implicit_default()) {
+        let Value::Message(message) = value else {
+            return Err(mismatch(value, "a message", span, ctx));
+        };
+        for entry in message
+            .entries()
+            .iter()
+            .filter(|entry| !entry.is_implicit_default())
+        {
             let field = message.descriptor.field_by_number(entry.number);
             let name = field.map_or("?", |field| field.name());
-            ctx.unsupported(entry.key_span(), format_args!("field `{name}` of `{}`", message.name()));
+            ctx.unsupported(
+                entry.key_span(),
+                format_args!("field `{name}` of `{}`", message.name()),
+            );
         }
         Ok(())
     }

@@ -24,7 +24,11 @@ use plan::Plans;
 
 /// Checks a message and all inside of it.
 pub fn validate(message: &Message, diagnostics: &mut Diagnostics) {
-    let mut validator = Validator { plans: Plans::default(), steps: Vec::new(), diagnostics };
+    let mut validator = Validator {
+        plans: Plans::default(),
+        steps: Vec::new(),
+        diagnostics,
+    };
     validator.message(message);
 }
 
@@ -61,7 +65,10 @@ impl Validator<'_> {
             }
         }
         for &oneof in plan.required_oneofs.iter() {
-            if !oneof.fields().any(|field| message.get(field.number()).is_some()) {
+            if !oneof
+                .fields()
+                .any(|field| message.get(field.number()).is_some())
+            {
                 self.missing_oneof(message, oneof);
             }
         }
@@ -75,24 +82,36 @@ impl Validator<'_> {
         match field.cardinality() {
             Cardinality::Singular => self.value(field.kind(), rules, &entry.value, entry.span),
             Cardinality::Repeated => self.list(field, rules.and_then(Rules::set), entry),
-            Cardinality::Map { key, value } => self.map(key, value, rules.and_then(Rules::set), entry),
+            Cardinality::Map { key, value } => {
+                self.map(key, value, rules.and_then(Rules::set), entry)
+            }
         }
     }
 
     fn absent(&mut self, field: api::Field, span: Span) {
         let Some(rules) = field.rules() else { return };
-        let wrapper = matches!(field.kind(), Kind::Message(_)) && values::is_scalar_rule(rules.set());
+        let wrapper =
+            matches!(field.kind(), Kind::Message(_)) && values::is_scalar_rule(rules.set());
         if rules.message().required || values::is_required(rules.set()) {
-            let reason = if wrapper { "value is required and must not be nil." } else { "value is required" };
+            let reason = if wrapper {
+                "value is required and must not be nil."
+            } else {
+                "value is required"
+            };
             return self.violation(span, reason.to_owned(), None);
         }
         if field.has_presence() || wrapper {
             return;
         }
         let reasons = match (field.cardinality(), rules.set()) {
-            (Cardinality::Repeated, Some(RuleSet::Repeated(rules))) => values::count_of_items(rules, 0),
-            (Cardinality::Map { .. }, Some(RuleSet::Map(rules))) => values::count_of_pairs(rules, 0),
-            (Cardinality::Singular, Some(set)) => values::default_of(field.kind()).and_then(|value| self.reason(set, field.kind(), &value)),
+            (Cardinality::Repeated, Some(RuleSet::Repeated(rules))) => {
+                values::count_of_items(rules, 0)
+            }
+            (Cardinality::Map { .. }, Some(RuleSet::Map(rules))) => {
+                values::count_of_pairs(rules, 0)
+            }
+            (Cardinality::Singular, Some(set)) => values::default_of(field.kind())
+                .and_then(|value| self.reason(set, field.kind(), &value)),
             _ => None,
         };
         if let Some(reason) = reasons {
@@ -101,20 +120,29 @@ impl Validator<'_> {
     }
 
     fn list(&mut self, field: api::Field, set: Option<RuleSet>, entry: &Entry) {
-        let Value::List(items) = &entry.value else { return };
+        let Value::List(items) = &entry.value else {
+            return;
+        };
         let rules = match set {
             Some(RuleSet::Repeated(rules)) => Some(rules),
             _ => None,
         };
         let skip = rules.is_some_and(|rules| rules.ignore_empty() && items.is_empty());
-        if let Some(reason) = rules.filter(|_| !skip).and_then(|rules| values::count_of_items(rules, items.len())) {
+        if let Some(reason) = rules
+            .filter(|_| !skip)
+            .and_then(|rules| values::count_of_items(rules, items.len()))
+        {
             self.violation(entry.span, reason, None);
         }
         if rules.is_some_and(|rules| rules.unique()) {
             for index in values::repeated(items) {
                 self.set_index(index.to_string().into());
                 let span = items.get(index).map_or(entry.span, |item| item.span);
-                self.violation(span, "repeated value must contain unique items".to_owned(), None);
+                self.violation(
+                    span,
+                    "repeated value must contain unique items".to_owned(),
+                    None,
+                );
             }
         }
         let item_rules = rules.and_then(|rules| rules.items());
@@ -128,13 +156,18 @@ impl Validator<'_> {
     }
 
     fn map(&mut self, key_kind: Kind, kind: Kind, set: Option<RuleSet>, entry: &Entry) {
-        let Value::Map(items) = &entry.value else { return };
+        let Value::Map(items) = &entry.value else {
+            return;
+        };
         let rules = match set {
             Some(RuleSet::Map(rules)) => Some(rules),
             _ => None,
         };
         let skip = rules.is_some_and(|rules| rules.ignore_empty() && items.is_empty());
-        if let Some(reason) = rules.filter(|_| !skip).and_then(|rules| values::count_of_pairs(rules, items.len())) {
+        if let Some(reason) = rules
+            .filter(|_| !skip)
+            .and_then(|rules| values::count_of_pairs(rules, items.len()))
+        {
             self.violation(entry.span, reason, None);
         }
         let key_rules = rules.and_then(|rules| rules.keys()).and_then(Rules::set);
@@ -154,12 +187,17 @@ impl Validator<'_> {
 
     /// One value that is set, against its rules and, when it is a message, against those inside.
     fn value(&mut self, kind: Kind, rules: Option<Rules>, value: &Value, span: Span) {
-        if let Some(reason) = rules.and_then(Rules::set).and_then(|set| self.reason(set, kind, value)) {
+        if let Some(reason) = rules
+            .and_then(Rules::set)
+            .and_then(|set| self.reason(set, kind, value))
+        {
             self.violation(span, reason, Some(value));
         }
         match value {
             Value::Message(message) => {
-                let skip = rules.map(Rules::message).is_some_and(|rules: MessageRules| rules.skip);
+                let skip = rules
+                    .map(Rules::message)
+                    .is_some_and(|rules: MessageRules| rules.skip);
                 if !skip && rules.and_then(Rules::set).is_none() {
                     self.message(message);
                 }
@@ -168,7 +206,9 @@ impl Validator<'_> {
             Value::Duration(seconds, nanos) if *seconds < 0 || *nanos < 0 => {
                 self.diagnostics
                     .error(span, "a duration may not be negative")
-                    .envoy(format!("Invalid duration: Expected positive duration: seconds: {seconds}"));
+                    .envoy(format!(
+                        "Invalid duration: Expected positive duration: seconds: {seconds}"
+                    ));
             }
             _ => {}
         }
@@ -191,7 +231,11 @@ impl Validator<'_> {
     }
 
     fn missing_oneof(&mut self, message: &Message, oneof: api::Oneof) {
-        let names: Vec<&str> = oneof.fields().filter(|field| !field.deprecated()).map(|field| field.name()).collect();
+        let names: Vec<&str> = oneof
+            .fields()
+            .filter(|field| !field.deprecated())
+            .map(|field| field.name())
+            .collect();
         let text = format!("`{}` needs one of `{}`", message.name(), names.join("`, `"));
         let envoy = format!("field: \"{}\", reason: is required", oneof.name());
         let envoy = self.with_causes(envoy, self.steps.len());
@@ -199,17 +243,25 @@ impl Validator<'_> {
     }
 
     fn violation(&mut self, span: Span, reason: String, value: Option<&Value>) {
-        let Some(step) = self.steps.last() else { return };
+        let Some(step) = self.steps.last() else {
+            return;
+        };
         let name = step.field.name();
         let mut text = match reason.strip_prefix("value ") {
-            Some("is required") => format!("`{name}` is required in `{}`", step.field.message().full_name()),
+            Some("is required") => format!(
+                "`{name}` is required in `{}`",
+                step.field.message().full_name()
+            ),
             Some(rest) => format!("`{name}` {}", names::in_plain_words(rest)),
             None => format!("`{name}`: {reason}"),
         };
         if let Some(shown) = value.and_then(values::shown) {
             text += &format!(", found {shown}");
         }
-        let envoy = format!("{}: {reason}", names::error_name(step.field, step.index.as_deref()));
+        let envoy = format!(
+            "{}: {reason}",
+            names::error_name(step.field, step.index.as_deref())
+        );
         let envoy = self.with_causes(envoy, self.steps.len() - 1);
         self.diagnostics.error(span, text).envoy(envoy);
     }

@@ -4,7 +4,11 @@ use nuncio_api as api;
 
 /// `ClusterValidationError.LbPolicy`, with `[index]` for an item of a list or map.
 pub(super) fn error_name(field: api::Field, index: Option<&str>) -> String {
-    let name = format!("{}ValidationError.{}", field.message().name(), upper_camel(field.name()));
+    let name = format!(
+        "{}ValidationError.{}",
+        field.message().name(),
+        upper_camel(field.name())
+    );
     match index {
         Some(index) => format!("{name}[{index}]"),
         None => name,
@@ -37,7 +41,9 @@ fn upper_camel(name: &str) -> String {
 /// The rest of a reason after "value", where plainer words are at hand.
 pub(super) fn in_plain_words(rest: &str) -> String {
     match rest {
-        "length must be at least 1 characters" | "length must be at least 1 bytes" => "may not be empty".to_owned(),
+        "length must be at least 1 characters" | "length must be at least 1 bytes" => {
+            "may not be empty".to_owned()
+        }
         "must contain at least 1 item(s)" => "needs at least one item".to_owned(),
         _ => rest.to_owned(),
     }
@@ -85,7 +91,10 @@ mod tests {
     #[test]
     fn field_names_become_go_names() {
         assert_eq!(upper_camel("lb_policy"), "LbPolicy");
-        assert_eq!(upper_camel("http2_protocol_options"), "Http2ProtocolOptions");
+        assert_eq!(
+            upper_camel("http2_protocol_options"),
+            "Http2ProtocolOptions"
+        );
         assert_eq!(upper_camel("max_request_headers_kb"), "MaxRequestHeadersKb");
     }
 

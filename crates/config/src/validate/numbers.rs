@@ -39,7 +39,11 @@ where
     if rules.ignore_empty() && found == T::default() {
         return None;
     }
-    if let Some(wanted) = rules.constant().and_then(read).filter(|wanted| *wanted != found) {
+    if let Some(wanted) = rules
+        .constant()
+        .and_then(read)
+        .filter(|wanted| *wanted != found)
+    {
         return Some(format!("value must equal {wanted}"));
     }
     let bounds = Bounds {
@@ -53,30 +57,62 @@ where
     }
     let any_of: Vec<T> = rules.any_of().filter_map(read).collect();
     let none_of: Vec<T> = rules.none_of().filter_map(read).collect();
-    let list = |numbers: &[T]| numbers.iter().map(T::to_string).collect::<Vec<_>>().join(" ");
+    let list = |numbers: &[T]| {
+        numbers
+            .iter()
+            .map(T::to_string)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     if !any_of.is_empty() && !any_of.contains(&found) {
         return Some(format!("value must be in list [{}]", list(&any_of)));
     }
-    none_of.contains(&found).then(|| format!("value must not be in list [{}]", list(&none_of)))
+    none_of
+        .contains(&found)
+        .then(|| format!("value must not be in list [{}]", list(&none_of)))
 }
 
 /// Why a value lies out of its bounds, in the words of the generated validators.
-pub(super) fn out_of_bounds<T>(bounds: &Bounds<T>, found: T, shown: impl Fn(T) -> String) -> Option<String>
+pub(super) fn out_of_bounds<T>(
+    bounds: &Bounds<T>,
+    found: T,
+    shown: impl Fn(T) -> String,
+) -> Option<String>
 where
     T: Copy + PartialOrd,
 {
-    let upper = bounds.lt.map(|bound| (bound, false)).or(bounds.lte.map(|bound| (bound, true)));
-    let lower = bounds.gt.map(|bound| (bound, false)).or(bounds.gte.map(|bound| (bound, true)));
+    let upper = bounds
+        .lt
+        .map(|bound| (bound, false))
+        .or(bounds.lte.map(|bound| (bound, true)));
+    let lower = bounds
+        .gt
+        .map(|bound| (bound, false))
+        .or(bounds.gte.map(|bound| (bound, true)));
     let below = |(bound, closed): (T, bool)| found < bound || (closed && found == bound);
     let above = |(bound, closed): (T, bool)| found > bound || (closed && found == bound);
     match (lower, upper) {
         (Some(low), Some(high)) if high.0 > low.0 => (!(above(low) && below(high))).then(|| {
-            let (open, close) = (if low.1 { '[' } else { '(' }, if high.1 { ']' } else { ')' });
-            format!("value must be inside range {open}{}, {}{close}", shown(low.0), shown(high.0))
+            let (open, close) = (
+                if low.1 { '[' } else { '(' },
+                if high.1 { ']' } else { ')' },
+            );
+            format!(
+                "value must be inside range {open}{}, {}{close}",
+                shown(low.0),
+                shown(high.0)
+            )
         }),
         (Some(low), Some(high)) => (!(above(low) || below(high))).then(|| {
-            let (open, close) = (if high.1 { '(' } else { '[' }, if low.1 { ')' } else { ']' });
-            format!("value must be outside range {open}{}, {}{close}", shown(high.0), shown(low.0))
+            let (open, close) = (
+                if high.1 { '(' } else { '[' },
+                if low.1 { ')' } else { ']' },
+            );
+            format!(
+                "value must be outside range {open}{}, {}{close}",
+                shown(high.0),
+                shown(low.0)
+            )
         }),
         (Some(low), None) => (!above(low)).then(|| {
             let or_equal = if low.1 { " or equal to" } else { "" };

@@ -25,12 +25,18 @@ pub(super) struct Plans {
 
 impl Plans {
     pub(super) fn of(&mut self, message: api::Message) -> Rc<Plan> {
-        Rc::clone(self.by_message.entry(message).or_insert_with(|| Rc::new(plan(message))))
+        Rc::clone(
+            self.by_message
+                .entry(message)
+                .or_insert_with(|| Rc::new(plan(message))),
+        )
     }
 }
 
 fn plan(message: api::Message) -> Plan {
-    let with_rules = message.fields().filter(|field| field.rules().is_some() && field.oneof().is_none());
+    let with_rules = message
+        .fields()
+        .filter(|field| field.rules().is_some() && field.oneof().is_none());
     Plan {
         when_absent: with_rules.collect(),
         required_oneofs: message.oneofs().filter(|oneof| oneof.required()).collect(),

@@ -15,7 +15,10 @@ pub(super) struct Patterns {
 impl Patterns {
     /// Whether all of `text` matches.
     fn matches(&mut self, pattern: &'static str, text: &[u8]) -> bool {
-        let compiled = self.compiled.entry(pattern).or_insert_with(|| Regex::new(&format!(r"\A(?:{pattern})\z")).ok());
+        let compiled = self
+            .compiled
+            .entry(pattern)
+            .or_insert_with(|| Regex::new(&format!(r"\A(?:{pattern})\z")).ok());
         compiled.as_ref().is_none_or(|regex| regex.is_match(text))
     }
 }
@@ -28,27 +31,52 @@ pub(super) fn text(rules: StringRules, text: &str, patterns: &mut Patterns) -> O
     equal(rules.constant(), text)
         .or_else(|| listed(rules.any_of(), rules.none_of(), text))
         .or_else(|| characters_count(rules, characters))
-        .or_else(|| bytes_count(rules.exact_bytes(), rules.min_bytes(), rules.max_bytes(), text.len() as u64))
-        .or_else(|| parts(rules.prefix(), rules.suffix(), rules.contains(), text.as_bytes()))
+        .or_else(|| {
+            bytes_count(
+                rules.exact_bytes(),
+                rules.min_bytes(),
+                rules.max_bytes(),
+                text.len() as u64,
+            )
+        })
+        .or_else(|| {
+            parts(
+                rules.prefix(),
+                rules.suffix(),
+                rules.contains(),
+                text.as_bytes(),
+            )
+        })
         .or_else(|| {
             let part = rules.not_contains().filter(|part| text.contains(part))?;
             Some(format!("value contains substring {part:?}"))
         })
         .or_else(|| pattern(rules.pattern(), text.as_bytes(), patterns))
-        .or_else(|| rules.well_known().and_then(|form| well_formed(form, rules.strict(), text)))
+        .or_else(|| {
+            rules
+                .well_known()
+                .and_then(|form| well_formed(form, rules.strict(), text))
+        })
 }
 
 pub(super) fn bytes(rules: BytesRules, bytes: &[u8], patterns: &mut Patterns) -> Option<String> {
     if rules.ignore_empty() && bytes.is_empty() {
         return None;
     }
-    bytes_count(rules.exact_len(), rules.min_len(), rules.max_len(), bytes.len() as u64)
-        .or_else(|| parts(rules.prefix(), rules.suffix(), rules.contains(), bytes))
-        .or_else(|| pattern(rules.pattern(), bytes, patterns))
+    bytes_count(
+        rules.exact_len(),
+        rules.min_len(),
+        rules.max_len(),
+        bytes.len() as u64,
+    )
+    .or_else(|| parts(rules.prefix(), rules.suffix(), rules.contains(), bytes))
+    .or_else(|| pattern(rules.pattern(), bytes, patterns))
 }
 
 fn equal(wanted: Option<&'static str>, text: &str) -> Option<String> {
-    wanted.filter(|wanted| *wanted != text).map(|wanted| format!("value must equal {wanted:?}"))
+    wanted
+        .filter(|wanted| *wanted != text)
+        .map(|wanted| format!("value must equal {wanted:?}"))
 }
 
 fn listed(any_of: List<&'static str>, none_of: List<&'static str>, text: &str) -> Option<String> {
@@ -56,7 +84,10 @@ fn listed(any_of: List<&'static str>, none_of: List<&'static str>, text: &str) -
     if !any_of.is_empty() && any_of.iter().all(|known| known != text) {
         return Some(format!("value must be in list [{}]", list(any_of)));
     }
-    none_of.iter().any(|known| known == text).then(|| format!("value must not be in list [{}]", list(none_of)))
+    none_of
+        .iter()
+        .any(|known| known == text)
+        .then(|| format!("value must not be in list [{}]", list(none_of)))
 }
 
 fn characters_count(rules: StringRules, count: impl Fn() -> u64) -> Option<String> {
@@ -70,20 +101,31 @@ fn characters_count(rules: StringRules, count: impl Fn() -> u64) -> Option<Strin
         (Some(min), None) => {
             (count() < min).then(|| format!("value length must be at least {min} characters"))
         }
-        (None, Some(max)) => (count() > max).then(|| format!("value length must be at most {max} characters")),
+        (None, Some(max)) => {
+            (count() > max).then(|| format!("value length must be at most {max} characters"))
+        }
         (None, None) => None,
     }
 }
 
-fn bytes_count(exact: Option<u64>, min: Option<u64>, max: Option<u64>, count: u64) -> Option<String> {
+fn bytes_count(
+    exact: Option<u64>,
+    min: Option<u64>,
+    max: Option<u64>,
+    count: u64,
+) -> Option<String> {
     if let Some(exact) = exact.or(min.filter(|min| Some(*min) == max)) {
         return (count != exact).then(|| format!("value length must be {exact} bytes"));
     }
     match (min, max) {
         (Some(min), Some(max)) => (count < min || count > max)
             .then(|| format!("value length must be between {min} and {max} bytes, inclusive")),
-        (Some(min), None) => (count < min).then(|| format!("value length must be at least {min} bytes")),
-        (None, Some(max)) => (count > max).then(|| format!("value length must be at most {max} bytes")),
+        (Some(min), None) => {
+            (count < min).then(|| format!("value length must be at least {min} bytes"))
+        }
+        (None, Some(max)) => {
+            (count > max).then(|| format!("value length must be at most {max} bytes"))
+        }
         (None, None) => None,
     }
 }
@@ -100,7 +142,12 @@ fn parts(
     if let Some(suffix) = suffix.filter(|suffix| !bytes.ends_with(suffix.as_bytes())) {
         return Some(format!("value does not have suffix {suffix:?}"));
     }
-    let has = |part: &str| part.is_empty() || bytes.windows(part.len()).any(|window| window == part.as_bytes());
+    let has = |part: &str| {
+        part.is_empty()
+            || bytes
+                .windows(part.len())
+                .any(|window| window == part.as_bytes())
+    };
     let part = contains.filter(|part| !has(part))?;
     Some(format!("value does not contain substring {part:?}"))
 }
@@ -112,9 +159,18 @@ fn pattern(pattern: Option<&'static str>, bytes: &[u8], patterns: &mut Patterns)
 
 fn well_formed(form: WellKnown, strict: bool, text: &str) -> Option<String> {
     let (right, reason) = match form {
-        WellKnown::Ip => (text.parse::<IpAddr>().is_ok(), "value must be a valid IP Address"),
-        WellKnown::Ipv4 => (text.parse::<Ipv4Addr>().is_ok(), "value must be a valid IPv4 Address"),
-        WellKnown::Ipv6 => (text.parse::<Ipv6Addr>().is_ok(), "value must be a valid IPv6 Address"),
+        WellKnown::Ip => (
+            text.parse::<IpAddr>().is_ok(),
+            "value must be a valid IP Address",
+        ),
+        WellKnown::Ipv4 => (
+            text.parse::<Ipv4Addr>().is_ok(),
+            "value must be a valid IPv4 Address",
+        ),
+        WellKnown::Ipv6 => (
+            text.parse::<Ipv6Addr>().is_ok(),
+            "value must be a valid IPv6 Address",
+        ),
         WellKnown::Hostname => (is_hostname(text), "value must be a valid hostname"),
         WellKnown::Address => {
             let right = is_hostname(text) || text.parse::<IpAddr>().is_ok();
@@ -127,11 +183,17 @@ fn well_formed(form: WellKnown, strict: bool, text: &str) -> Option<String> {
         }
         WellKnown::HttpHeaderValue if strict => {
             let control = |byte: u8| matches!(byte, 0..=8 | 10..=31 | 127);
-            (!text.bytes().any(control), r#"value does not match regex pattern "^[^\x00-\b\n-\x1f\x7f]*$""#)
+            (
+                !text.bytes().any(control),
+                r#"value does not match regex pattern "^[^\x00-\b\n-\x1f\x7f]*$""#,
+            )
         }
         WellKnown::HttpHeaderName | WellKnown::HttpHeaderValue => {
             let broken = |byte: u8| matches!(byte, 0 | b'\n' | b'\r');
-            (!text.bytes().any(broken), r#"value does not match regex pattern "^[^\x00\n\r]*$""#)
+            (
+                !text.bytes().any(broken),
+                r#"value does not match regex pattern "^[^\x00\n\r]*$""#,
+            )
         }
         // The generated C++ validators do not know these.
         WellKnown::Email | WellKnown::Uri | WellKnown::UriRef => return None,
@@ -142,7 +204,8 @@ fn well_formed(form: WellKnown, strict: bool, text: &str) -> Option<String> {
 fn is_header_name(text: &str) -> bool {
     let name = text.strip_prefix(':').unwrap_or(text);
     let allowed = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'!' | b'#'..=b'\'' | b'*'..=b'.' | b'^'..=b'`' | b'|' | b'~')
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*'..=b'.' | b'^'..=b'`' | b'|' | b'~')
     };
     !name.is_empty() && name.bytes().all(allowed)
 }
@@ -153,7 +216,9 @@ fn is_hostname(text: &str) -> bool {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
 }
@@ -161,5 +226,11 @@ fn is_hostname(text: &str) -> bool {
 fn is_uuid(text: &str) -> bool {
     let dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
     text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| if dash(at) { byte == b'-' } else { byte.is_ascii_hexdigit() })
+        && text.bytes().enumerate().all(|(at, byte)| {
+            if dash(at) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_hexdigit()
+            }
+        })
 }

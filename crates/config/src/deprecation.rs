@@ -1,0 +1,294 @@
+//! Deprecated fields and enum values: a warning each, or an error where Envoy demands a runtime guard.
+//!
+//! As in Envoy, a use that the API disallows by default is an error inside of an `Any` (an extension's
+//! configuration) unless a static runtime layer allows it: `envoy.deprecated_features:<full name>` or
+//! `envoy.features.enable_all_deprecated_features`. In the bootstrap itself it is a warning, because
+//! Envoy reads it before there is a runtime. `envoy.features.fail_on_any_deprecated_feature` makes
+//! every use inside of an `Any` an error. Differences: runtime on disk or from a server is not asked.
+
+use std::collections::HashMap;
+
+use nuncio_api::{self as api, Cardinality, Kind};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::span::Span;
+use crate::tree::{Json, Message, Value};
+
+const PREFIX: &str = "envoy.deprecated_features:";
+
+/// Reports each deprecated thing that the message uses; `guards` are the runtime's.
+pub fn check(message: &Message, guards: &Guards, diagnostics: &mut Diagnostics) {
+    let mut visitor = Visitor {
+        guards,
+        diagnostics,
+        defaults: HashMap::new(),
+        in_any: false,
+    };
+    visitor.message(message);
+}
+
+/// The runtime values that bear on deprecation.
+#[derive(Clone, Debug, Default)]
+pub struct Guards {
+    flags: HashMap<String, bool>,
+}
+
+impl Guards {
+    /// The guards of a bootstrap's static layers, of which later ones win.
+    pub fn of_bootstrap(bootstrap: &Message) -> Guards {
+        let mut guards = Guards::default();
+        let layers = bootstrap
+            .find(&["layered_runtime", "layers"])
+            .and_then(Value::as_list);
+        for layer in layers.unwrap_or_default() {
+            let statics = layer
+                .value
+                .as_message()
+                .and_then(|layer| layer.get_by_name("static_layer"));
+            if let Some(Value::Json(json)) = statics.map(|entry| &entry.value) {
+                guards.add("", json);
+            }
+        }
+        guards
+    }
+
+    fn add(&mut self, prefix: &str, json: &Json) {
+        let flag = match json {
+            Json::Object(members) => {
+                for (key, value) in members {
+                    let dot = if prefix.is_empty() { "" } else { "." };
+                    self.add(&format!("{prefix}{dot}{key}"), value);
+                }
+                return;
+            }
+            Json::Bool(value) => *value,
+            Json::String(text) if &**text == "true" => true,
+            Json::String(text) if &**text == "false" => false,
+            _ => return,
+        };
+        if prefix.starts_with("envoy.deprecated_features:") || prefix.starts_with("envoy.features.")
+        {
+            self.flags.insert(prefix.to_owned(), flag);
+        }
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        self.flags.get(name).copied().unwrap_or(false)
+    }
+
+    /// Whether a use is refused.
+    fn refuses(&self, feature: &str, disallowed: bool) -> bool {
+        let refused = disallowed || self.is_set("envoy.features.fail_on_any_deprecated_feature");
+        match self.flags.get(&format!("{PREFIX}{feature}")) {
+            Some(allowed) => !allowed,
+            None => refused && !self.is_set("envoy.features.enable_all_deprecated_features"),
+        }
+    }
+}
+
+struct Visitor<'v> {
+    guards: &'v Guards,
+    diagnostics: &'v mut Diagnostics,
+    /// For each message type its enum fields whose default is deprecated.
+    defaults: HashMap<api::Message, Vec<api::Field>>,
+    in_any: bool,
+}
+
+impl Visitor<'_> {
+    fn message(&mut self, message: &Message) {
+        for entry in message.entries() {
+            let Some(field) = message.descriptor.field_by_number(entry.number) else {
+                continue;
+            };
+            if !entry.is_implicit_default() {
+                if field.deprecated() {
+                    self.field(field, entry.key_span());
+                }
+                self.value(field, &entry.value, entry.span);
+            }
+        }
+        let defaults = self
+            .defaults
+            .entry(message.descriptor)
+            .or_insert_with(|| deprecated_defaults(message.descriptor));
+        for field in defaults.clone() {
+            let entry = message.get(field.number());
+            if entry.is_none_or(|entry| entry.is_implicit_default()) {
+                self.enum_value(field, 0, message.span, true);
+            }
+        }
+    }
+
+    fn value(&mut self, field: api::Field, value: &Value, span: Span) {
+        match value {
+            Value::Message(message) => self.message(message),
+            Value::Any(any) => {
+                let outer = std::mem::replace(&mut self.in_any, true);
+                self.message(&any.message);
+                self.in_any = outer;
+            }
+            Value::List(items) => items
+                .iter()
+                .for_each(|item| self.value(field, &item.value, item.span)),
+            Value::Map(items) => items
+                .iter()
+                .for_each(|item| self.value(field, &item.value, item.span)),
+            // Envoy does not look at the values of a repeated enum.
+            Value::Enum(number) if field.cardinality() == Cardinality::Singular => {
+                self.enum_value(field, *number, span, false);
+            }
+            _ => {}
+        }
+    }
+
+    fn field(&mut self, field: api::Field, span: Span) {
+        let name = full_name(field);
+        let since = field.deprecated_at_minor_version();
+        let text = format!(
+            "`{}` of `{}` is deprecated",
+            field.name(),
+            field.message().full_name()
+        );
+        let envoy = format!("Using deprecated option '{name}'");
+        self.report(
+            &name,
+            field.disallowed_by_default(),
+            span,
+            (text, envoy),
+            since,
+        );
+    }
+
+    fn enum_value(&mut self, field: api::Field, number: i32, span: Span, default: bool) {
+        let Kind::Enum(enumeration) = field.kind() else {
+            return;
+        };
+        let Some(value) = enumeration
+            .by_number(number)
+            .filter(|value| value.deprecated())
+        else {
+            return;
+        };
+        let scope = enumeration
+            .full_name()
+            .rsplit_once('.')
+            .map_or("", |(scope, _)| scope);
+        let feature = format!("{scope}.{}", value.name());
+        let (text, which) = if default {
+            (
+                format!(
+                    "`{}` must be set: its default `{}` is deprecated",
+                    field.name(),
+                    value.name()
+                ),
+                "the default now-",
+            )
+        } else {
+            (format!("`{}` is deprecated", value.name()), "")
+        };
+        let envoy = format!(
+            "Using {which}deprecated value {} for enum '{}'",
+            value.name(),
+            full_name(field)
+        );
+        let since = value.deprecated_at_minor_version();
+        self.report(
+            &feature,
+            value.disallowed_by_default(),
+            span,
+            (text, envoy),
+            since,
+        );
+    }
+
+    fn report(
+        &mut self,
+        feature: &str,
+        disallowed: bool,
+        span: Span,
+        texts: (String, String),
+        since: Option<&str>,
+    ) {
+        let refused = self.in_any && self.guards.refuses(feature, disallowed);
+        let severity = if refused {
+            Severity::Error
+        } else {
+            Severity::Warning
+        };
+        let mut diagnostic = Diagnostic::new(severity, span, texts.0).with_envoy(texts.1);
+        if refused {
+            let way_out =
+                format!("a static runtime layer with `{PREFIX}{feature}: true` allows it for now");
+            diagnostic = diagnostic.with_suggestion(way_out);
+        } else if let Some(since) = since {
+            diagnostic = diagnostic.with_note(format!("since version {since} of the API"));
+        }
+        self.diagnostics.push(diagnostic);
+    }
+}
+
+fn deprecated_defaults(message: api::Message) -> Vec<api::Field> {
+    let deprecated = |field: &api::Field| match field.kind() {
+        Kind::Enum(enumeration) => enumeration
+            .by_number(0)
+            .is_some_and(|value| value.deprecated()),
+        _ => false,
+    };
+    let singular = message
+        .fields()
+        .filter(|field| field.cardinality() == Cardinality::Singular);
+    singular
+        .filter(|field| field.oneof().is_none())
+        .filter(deprecated)
+        .collect()
+}
+
+fn full_name(field: api::Field) -> String {
+    format!("{}.{}", field.message().full_name(), field.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bootstrap::{Input, load};
+
+    fn findings(yaml: &str) -> (bool, Vec<String>) {
+        let texts = |diagnostics: &crate::diagnostic::Diagnostics| {
+            diagnostics
+                .iter()
+                .map(|found| found.envoy.clone().unwrap_or_default())
+                .collect()
+        };
+        match load(&Input {
+            yaml: Some(yaml.to_owned()),
+            ..Input::default()
+        }) {
+            Ok(loaded) => (true, texts(&loaded.warnings)),
+            Err(refusal) => (false, texts(&refusal.diagnostics)),
+        }
+    }
+
+    const ZIPKIN: &str = "tracing: {http: {name: z, typed_config: {\"@type\": \
+        type.googleapis.com/envoy.config.trace.v3.ZipkinConfig, collector_cluster: c, collector_endpoint: /a}}}\n";
+
+    #[test]
+    fn a_deprecated_field_is_a_warning_at_its_key() {
+        let (taken, texts) =
+            findings("static_resources: {clusters: [{name: a, http2_protocol_options: {}}]}");
+        assert!(taken);
+        let text =
+            "Using deprecated option 'envoy.config.cluster.v3.Cluster.http2_protocol_options'";
+        assert_eq!(texts, [text]);
+    }
+
+    #[test]
+    fn what_is_disallowed_in_an_extension_is_refused_unless_the_runtime_allows_it() {
+        let (taken, texts) = findings(ZIPKIN);
+        assert!(!taken);
+        let text = "Using the default now-deprecated value DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE for enum \
+                    'envoy.config.trace.v3.ZipkinConfig.collector_endpoint_version'";
+        assert!(texts.iter().any(|found| found == text), "{texts:?}");
+        let layer = "layered_runtime: {layers: [{name: a, static_layer: \
+                     {envoy: {features: {enable_all_deprecated_features: true}}}}]}";
+        assert!(findings(&format!("{ZIPKIN}{layer}")).0);
+    }
+}
