@@ -8,6 +8,8 @@ use nuncio_contract::access_log::{AccessLogFiles, AccessLogRoom};
 pub mod file;
 pub mod sink;
 pub mod stream;
+#[cfg(test)]
+mod tests;
 
 /// Every access logger of the family.
 pub static ROOMS: &[&AccessLogRoom] = &[&file::ROOM, &stream::STDOUT_ROOM, &stream::STDERR_ROOM];

@@ -1,0 +1,151 @@
+//! What the rooms' tests share, and the registry of the family.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use nuncio_config::diagnostic::Severity;
+use nuncio_config::source::{Format, Source};
+use nuncio_config::typed::{Ctx, Refused, SupportTable, decode};
+use nuncio_config::{interpret, text};
+use nuncio_contract::access_log::{self, AccessLog, AccessLogConfig};
+use nuncio_contract::clock::{Clock, SystemClock};
+use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::registry::Extensions;
+use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stream_info::StreamInfo;
+
+const EXTENSIONS: Extensions = Extensions {
+    http_filters: &[],
+    access_loggers: &[crate::ROOMS],
+    access_log_files: Some(crate::FILES),
+};
+
+struct Services;
+
+impl Clock for Services {
+    fn now(&self) -> Instant {
+        SystemClock.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+}
+
+impl WorkerServices for Services {
+    fn random_u64(&self) -> u64 {
+        0
+    }
+
+    fn sleep(&self, _duration: Duration) -> LocalFuture<()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A compiled access log.
+pub(crate) struct Config(Arc<dyn AccessLogConfig>);
+
+impl Config {
+    pub(crate) fn new(yaml: &str) -> Self {
+        let mut ctx = Ctx::default();
+        let config = compile(yaml, &mut ctx);
+        Config(config.unwrap_or_else(|_| panic!("{:?}", ctx.diagnostics)))
+    }
+
+    /// Logs an empty stream and writes it out.
+    pub(crate) fn log(&self) {
+        let info = StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Services.now());
+        let mut info = info;
+        info.end = Some(info.start);
+        self.0.worker().log(&FormatContext::new(&info, &Services));
+        crate::FILES.flush_all();
+    }
+}
+
+fn compile(yaml: &str, ctx: &mut Ctx) -> Result<Arc<dyn AccessLogConfig>, Refused> {
+    let source = Source::new("log.yaml", Format::Yaml, yaml);
+    let node =
+        text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).ok_or(Refused)?;
+    let descriptor = nuncio_api::message("envoy.config.accesslog.v3.AccessLog").ok_or(Refused)?;
+    let tree = interpret::interpret(descriptor, &node, &mut ctx.diagnostics).ok_or(Refused)?;
+    let log: AccessLog = decode(&Arc::new(tree), ctx)?;
+    access_log::compile(&log, &EXTENSIONS, ctx)
+}
+
+/// Why a config is refused.
+pub(crate) fn refusal(yaml: &str) -> String {
+    let mut ctx = Ctx::default();
+    assert!(compile(yaml, &mut ctx).is_err(), "refused");
+    let errors = ctx
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error);
+    errors
+        .map(|found| found.message.clone())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+pub(crate) fn first_line(path: &str) -> String {
+    let text = std::fs::read_to_string(path).expect("the log is there");
+    text.lines().next().unwrap_or("").to_owned()
+}
+
+#[test]
+fn names_and_messages_are_envoys_and_unique() {
+    for (at, room) in crate::ROOMS.iter().enumerate() {
+        assert!(
+            nuncio_api::message(room.message).is_some(),
+            "{}",
+            room.message
+        );
+        let same = |other: &&&access_log::AccessLogRoom| {
+            other.name == room.name || other.message == room.message
+        };
+        assert_eq!(
+            crate::ROOMS.iter().skip(at).filter(same).count(),
+            1,
+            "{}",
+            room.name
+        );
+    }
+}
+
+#[test]
+fn the_rooms_declare_only_fields_that_the_api_has() {
+    let mut table = SupportTable::default();
+    crate::ROOMS
+        .iter()
+        .for_each(|room| (room.support)(&mut table));
+    assert!(table.unknown.is_empty(), "{:?}", table.unknown);
+    assert!(
+        table
+            .messages
+            .contains_key("envoy.config.core.v3.SubstitutionFormatString")
+    );
+}
+
+#[test]
+fn a_logger_that_nuncio_has_not_is_refused_by_name() {
+    let yaml = "name: a\ntyped_config:\n  \
+        '@type': type.googleapis.com/envoy.extensions.access_loggers.wasm.v3.WasmAccessLog\n";
+    assert_eq!(
+        refusal(yaml),
+        "access logger `envoy.extensions.access_loggers.wasm.v3.WasmAccessLog` is not supported by Nuncio yet"
+    );
+}
+
+#[test]
+fn a_filter_keeps_lines_from_the_logger() {
+    let directory = crate::sink::tests::Directory::new();
+    for (name, wanted, lines) in [("taken", 0, 1), ("left", 500, 0)] {
+        let path = directory.path(name);
+        let config = Config::new(&format!(
+            "name: a\nfilter: {{status_code_filter: {{comparison: {{op: GE, value: {{default_value: {wanted}}}}}}}}}\n\
+             typed_config:\n  '@type': type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog\n  path: {path}\n"
+        ));
+        config.log();
+        let text = std::fs::read_to_string(&path).expect("the log is there");
+        assert_eq!(text.lines().count(), lines, "{name}");
+    }
+}
