@@ -28,11 +28,13 @@ pub(super) struct Upgrader<'c> {
     pub(super) downstream: bool,
     /// What v2 said of a connection manager's tracing, and v3 says of its listener.
     pub(super) traffic_direction: Option<&'static str>,
+    /// Whether what is walked now stands in a configuration that names its v3 type.
+    in_v3: bool,
 }
 
 impl<'c> Upgrader<'c> {
     pub(super) fn new(changes: &'c mut Vec<Change>, pass: Pass) -> Upgrader<'c> {
-        Upgrader { changes, path: String::new(), pass, downstream: false, traffic_direction: None }
+        Upgrader { changes, path: String::new(), pass, downstream: false, traffic_direction: None, in_v3: false }
     }
 
     /// Says that something at `field` of the message being walked was changed.
@@ -66,10 +68,17 @@ impl<'c> Upgrader<'c> {
 
     /// The v3 field that an entry sets, renamed where v3 has another name for the number.
     fn field(&mut self, message: api::Message, entry: &mut Entry) -> Option<api::Field> {
-        if let Some(field) = message.field(&entry.key) {
-            return Some(field);
+        let same_name = message.field(&entry.key);
+        if same_name.is_some() && self.in_v3 {
+            return same_name;
         }
-        let old = names::previous(message)?.field(&entry.key)?;
+        let Some(old) = names::previous(message).and_then(|previous| previous.field(&entry.key)) else {
+            return same_name;
+        };
+        // `host_rewrite` is the one name that v3 uses again, for something else.
+        if same_name.is_some_and(|field| field.number() == old.number() || field.kind() != FieldKind::String) {
+            return same_name;
+        }
         let new = message.field_by_number(old.number())?;
         let alike = match (old.kind(), new.kind()) {
             (FieldKind::Message(old), FieldKind::Message(new)) => old == new || new.previous() == Some(old),
@@ -146,18 +155,24 @@ impl<'c> Upgrader<'c> {
             self.typed_struct(entries);
             return;
         }
-        let message = self.type_url(&mut url.value, message);
-        self.message(node, message);
+        // A type that the upgrade itself has written stands on what is v2 still.
+        let written = url.value.span.is_known();
+        let next = self.type_url(&mut url.value, message);
+        let outside = std::mem::replace(&mut self.in_v3, written && next == message);
+        self.message(node, next);
+        self.in_v3 = outside;
     }
 
     fn typed_struct(&mut self, entries: &mut [Entry]) {
         let url = entries.iter_mut().find(|entry| matches!(&*entry.key, "type_url" | "typeUrl"));
         let Some(url) = url else { return };
         let Some(message) = url.value.as_str().and_then(named_message) else { return };
-        let message = self.type_url(&mut url.value, message);
+        let next = self.type_url(&mut url.value, message);
+        let outside = std::mem::replace(&mut self.in_v3, next == message);
         if let Some(value) = entries.iter_mut().find(|entry| &*entry.key == "value") {
-            self.message(&mut value.value, message);
+            self.message(&mut value.value, next);
         }
+        self.in_v3 = outside;
     }
 
     /// Rewrites a type URL to the type's v3 name, which it returns.

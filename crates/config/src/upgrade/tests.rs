@@ -1,0 +1,1 @@
+//! The upgrade on whole files.
