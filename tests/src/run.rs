@@ -57,7 +57,10 @@ pub fn run(case: &Case, side: Side, binary: &Path, pinned: Option<&Report>) -> i
     }
     proxy.stop()?;
     for log in &case.logs {
-        let text = fs::read_to_string(setup.scratch.path().join(log)).unwrap_or_default();
+        let text = match fs::read(setup.scratch.path().join(log)) {
+            Ok(bytes) => show::log(&bytes),
+            Err(error) => format!("{error}\n"),
+        };
         report.push(format!("(access log {log})"), text);
     }
     let masks = setup.masks(case, &client_ports)?;

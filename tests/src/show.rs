@@ -70,6 +70,17 @@ fn text_lines(body: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// A log file: text as it is, bytes that are no UTF-8 escaped.
+#[must_use]
+pub fn log(contents: &[u8]) -> String {
+    let mut text = String::with_capacity(contents.len());
+    for chunk in contents.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.push_str(&bytes::show(chunk.invalid()));
+    }
+    text
+}
+
 fn matching_lines(body: &[u8], pattern: &str) -> Vec<String> {
     let regex = match Regex::new(pattern) {
         Ok(regex) => regex,
