@@ -7,6 +7,8 @@
 //! Follows `envoy.config.accesslog.v3.AccessLog`.
 
 mod filter;
+#[cfg(test)]
+mod tests;
 mod value_matcher;
 
 use std::sync::Arc;
@@ -21,6 +23,9 @@ use crate::formatter::FormatContext;
 use crate::registry::Extensions;
 use crate::stats::StatsStore;
 
+/// Parses a logger's message; errors go to the context.
+pub type ParseAccessLog = fn(&Any, &mut Ctx) -> Result<Arc<dyn AccessLogConfig>, Refused>;
+
 /// A kind of access logger.
 pub struct AccessLogRoom {
     /// Envoy's name, such as `envoy.access_loggers.file`.
@@ -28,7 +33,7 @@ pub struct AccessLogRoom {
     /// The full name of its message.
     pub message: &'static str,
     /// Parses the message; errors go to the context.
-    pub parse: fn(&Any, &mut Ctx) -> Result<Arc<dyn AccessLogConfig>, Refused>,
+    pub parse: ParseAccessLog,
     /// Adds what the room honours to the support table.
     pub support: fn(&mut SupportTable),
 }

@@ -31,7 +31,7 @@ mod strftime;
 mod substitution;
 mod template;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod time_format;
 mod tls_commands;
 mod unique_id;

@@ -8,7 +8,7 @@ use crate::headers::Known;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestedServerName {
     order: Order,
-    host: Host,
+    host: HostSource,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +19,9 @@ enum Order {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Host {
-    OriginalOrHost,
-    Host,
+enum HostSource {
+    OriginalOrCurrent,
+    Current,
     Original,
 }
 
@@ -42,9 +42,9 @@ impl RequestedServerName {
             _ => return Err(refused(source, "'SNI_ONLY'/'SNI_FIRST'/'HOST_FIRST'")),
         };
         let host = match option {
-            "" | "ORIG_OR_HOST" => Host::OriginalOrHost,
-            "HOST" => Host::Host,
-            "ORIG" => Host::Original,
+            "" | "ORIG_OR_HOST" => HostSource::OriginalOrCurrent,
+            "HOST" => HostSource::Current,
+            "ORIG" => HostSource::Original,
             _ => return Err(refused(option, "'ORIG_OR_HOST'/'HOST'/'ORIG'")),
         };
         Ok(RequestedServerName { order, host })
@@ -64,9 +64,9 @@ impl RequestedServerName {
             return false;
         };
         let host = match self.host {
-            Host::Host => headers.get(Known::Authority),
-            Host::Original => headers.get(Known::XEnvoyOriginalHost),
-            Host::OriginalOrHost => headers
+            HostSource::Current => headers.get(Known::Authority),
+            HostSource::Original => headers.get(Known::XEnvoyOriginalHost),
+            HostSource::OriginalOrCurrent => headers
                 .get(Known::XEnvoyOriginalHost)
                 .or_else(|| headers.get(Known::Authority)),
         };

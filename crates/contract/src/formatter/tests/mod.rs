@@ -18,7 +18,7 @@ use crate::stream_info::{
 };
 
 /// Time that stands still and numbers that count up.
-pub(super) struct Services(ManualClock);
+pub(crate) struct Services(ManualClock);
 
 impl Clock for Services {
     fn now(&self) -> Instant {
@@ -41,22 +41,22 @@ impl WorkerServices for Services {
 }
 
 /// One finished stream with its headers.
-pub(super) struct Stream {
-    pub(super) info: StreamInfo,
-    pub(super) request: HeaderMap,
-    pub(super) response: HeaderMap,
-    pub(super) trailers: Option<HeaderMap>,
-    pub(super) local_reply_body: &'static [u8],
-    pub(super) services: Services,
+pub(crate) struct Stream {
+    pub(crate) info: StreamInfo,
+    pub(crate) request: HeaderMap,
+    pub(crate) response: HeaderMap,
+    pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) local_reply_body: &'static [u8],
+    pub(crate) services: Services,
 }
 
 impl Stream {
-    pub(super) fn text(&self, format: &str) -> String {
+    pub(crate) fn text(&self, format: &str) -> String {
         self.show(&Format::compile(format).expect("a good format"))
     }
 
-    pub(super) fn show(&self, format: &Format) -> String {
-        let context = FormatContext {
+    pub(crate) fn context(&self) -> FormatContext<'_> {
+        FormatContext {
             request_headers: Some(&self.request),
             response_headers: Some(&self.response),
             response_trailers: self.trailers.as_ref(),
@@ -64,14 +64,17 @@ impl Stream {
             local_reply_body: self.local_reply_body,
             access_log_type: AccessLogType::DownstreamEnd,
             services: &self.services,
-        };
+        }
+    }
+
+    pub(crate) fn show(&self, format: &Format) -> String {
         let mut out = Vec::new();
-        format.format(&context, &mut out);
+        format.format(&self.context(), &mut out);
         String::from_utf8(out).expect("the texts of these tests are UTF-8")
     }
 }
 
-pub(super) fn headers(kind: MapKind, fields: &[(&str, &[u8])]) -> HeaderMap {
+pub(crate) fn headers(kind: MapKind, fields: &[(&str, &[u8])]) -> HeaderMap {
     let mut map = HeaderMap::new(kind);
     for (name, value) in fields {
         let name = HeaderName::parse_with_pseudo(name).expect("a header name");
@@ -80,11 +83,11 @@ pub(super) fn headers(kind: MapKind, fields: &[(&str, &[u8])]) -> HeaderMap {
     map
 }
 
-pub(super) fn string(text: &str) -> Value {
+pub(crate) fn string(text: &str) -> Value {
     Value::String(text.into())
 }
 
-pub(super) fn fields<const N: usize>(fields: [(&str, Value); N]) -> Struct {
+pub(crate) fn fields<const N: usize>(fields: [(&str, Value); N]) -> Struct {
     fields.into_iter().collect()
 }
 
@@ -138,7 +141,7 @@ fn connection() -> ConnectionInfo {
 }
 
 /// The stream whose lines are pinned: a GET through a listener `lst` to a cluster `up`, answered `hello`.
-pub(super) fn stream() -> Stream {
+pub(crate) fn stream() -> Stream {
     // 2026-11-22T21:59:03.167Z
     let wall = UNIX_EPOCH + Duration::from_millis(1_795_384_743_167);
     let services = Services(ManualClock::at(wall));
