@@ -33,18 +33,57 @@ pub fn is_upgrade(headers: &HeaderMap) -> bool {
             .is_some_and(|list| has_token(list, b"upgrade"))
 }
 
+/// What the tokens of `Connection` ask for, looked at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ConnectionOptions {
+    close: bool,
+    keep_alive: bool,
+    pub(super) upgrade: bool,
+    /// Few tokens, and none that could be a header's name.
+    pub(super) only_known: bool,
+}
+
+impl ConnectionOptions {
+    #[inline]
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut options = Self {
+            only_known: true,
+            ..Self::default()
+        };
+        match headers.get(Known::Connection) {
+            None => {}
+            Some(b"keep-alive") => options.keep_alive = true,
+            Some(list) => options.read(list),
+        }
+        options
+    }
+
+    fn read(&mut self, list: &[u8]) {
+        for (index, token) in tokens(list).enumerate() {
+            self.close |= token.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+            self.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
+            self.only_known &= is_connection_option(token) && index + 1 < MAX_NOMINATED;
+        }
+    }
+
+    /// Whether the connection ends with this message.
+    #[inline]
+    pub(super) fn should_close(self, version: Version, headers: &HeaderMap) -> bool {
+        let closes = match version {
+            Version::Http10 => !self.keep_alive,
+            Version::Http11 => self.close,
+        };
+        closes
+            || headers
+                .get(Known::ProxyConnection)
+                .is_some_and(|list| has_token(list, b"close"))
+    }
+}
+
 /// Whether the connection ends with this message, as its headers say.
-#[inline]
 pub fn should_close(version: Version, headers: &HeaderMap) -> bool {
-    let connection = headers.get(Known::Connection);
-    let closes = match version {
-        Version::Http10 => !connection.is_some_and(|list| has_token(list, b"keep-alive")),
-        Version::Http11 => connection.is_some_and(|list| has_token(list, b"close")),
-    };
-    closes
-        || headers
-            .get(Known::ProxyConnection)
-            .is_some_and(|list| has_token(list, b"close"))
+    ConnectionOptions::of(headers).should_close(version, headers)
 }
 
 /// Removes the upgrade to HTTP/2 that Envoy does not support over HTTP/1.
@@ -76,9 +115,6 @@ pub fn sanitize_connection(headers: &mut HeaderMap) -> Result<(), Error> {
     let Some(list) = headers.get(Known::Connection) else {
         return Ok(());
     };
-    if tokens(list).all(is_connection_option) && tokens(list).count() < MAX_NOMINATED {
-        return Ok(());
-    }
     let list = list.to_vec();
     if tokens(&list).count() >= MAX_NOMINATED {
         return Err(Error::ConnectionHeaderRejected);

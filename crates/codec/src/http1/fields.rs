@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use memchr::memchr;
-use nuncio_contract::headers::{is_token_byte, is_valid_value};
+use nuncio_contract::headers::{Known, is_token};
 
 use super::error::Error;
-use super::head::{Blank, blank_line_at};
+use super::head::{Blank, blank_line_at, has_invalid_characters};
+use super::scan::{name_end, value_end};
 
 const MISSING_COLON: Error = Error::Syntax("HPE_INVALID_HEADER_TOKEN");
 const INVALID_NAME: Error = Error::Syntax("INVALID_HEADER_NAME_CHARACTER");
@@ -14,20 +15,41 @@ const INVALID_NAME: Error = Error::Syntax("INVALID_HEADER_NAME_CHARACTER");
 /// What stands at some place of a head or of trailers.
 pub(super) enum Field<'a> {
     /// A header, and where the next line begins.
-    Header {
-        name: &'a [u8],
-        value: Cow<'a, [u8]>,
-        next: usize,
-    },
+    Header(HeaderLine<'a>, usize),
     /// The blank line; what follows begins at this offset.
     End(usize),
     /// The line is not complete.
     Partial,
 }
 
+/// A header as it came: a valid name in any case, a valid and trimmed value.
+pub(super) struct HeaderLine<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) known: Option<Known>,
+    pub(super) value: Cow<'a, [u8]>,
+}
+
 /// Reads the header line that begins at `at`.
 #[inline]
 pub(super) fn field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
+    let rest = input.get(at..).unwrap_or_default();
+    // The usual line: no space before the colon, nothing odd in the value, CR LF,
+    // and no continuation.
+    if let Some((name, [b':', rest @ ..])) = rest.split_at_checked(name_end(rest))
+        && let Some((value, [b'\r', b'\n', after, ..])) = rest.split_at_checked(value_end(rest))
+        && !matches!(after, b' ' | b'\t')
+    {
+        let known = known_or_token(name)?;
+        let next = at + name.len() + 1 + value.len() + 2;
+        let value = Cow::Borrowed(trim(value));
+        return Ok(Field::Header(HeaderLine { name, known, value }, next));
+    }
+    unusual_field_at(input, at)
+}
+
+/// The same for what is not a usual line.
+#[cold]
+fn unusual_field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
     match blank_line_at(input, at) {
         Blank::Yes(end) => return Ok(Field::End(end)),
         Blank::Unknown => return Ok(Field::Partial),
@@ -37,7 +59,6 @@ pub(super) fn field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
     let Some(mut line_len) = memchr(b'\n', rest) else {
         return Ok(Field::Partial);
     };
-    let mut folded = false;
     // A line that begins with white space continues the one before.
     loop {
         match rest.get(line_len + 1) {
@@ -49,45 +70,45 @@ pub(super) fn field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
         let Some(more) = memchr(b'\n', continued) else {
             return Ok(Field::Partial);
         };
-        folded = true;
         line_len += 1 + more;
     }
-    let next = at + line_len + 1;
-    let line = rest.get(..line_len).unwrap_or_default();
-    let (name, value) = split(line)?;
-    let value = clean_value(value, folded)?;
-    Ok(Field::Header { name, value, next })
+    let (name, known, value) = split(rest.get(..line_len).unwrap_or_default())?;
+    let value = Cow::Owned(without_cr_lf(value)?);
+    Ok(Field::Header(
+        HeaderLine { name, known, value },
+        at + line_len + 1,
+    ))
 }
 
 /// Splits at the colon; the name must be a token.
-#[inline]
-fn split(line: &[u8]) -> Result<(&[u8], &[u8]), Error> {
-    let Some(colon) = line.iter().position(|byte| !is_token_byte(*byte)) else {
-        return Err(MISSING_COLON);
-    };
-    match line.split_at_checked(colon) {
-        Some((name, [b':', value @ ..])) if !name.is_empty() => Ok((name, value)),
-        _ => Err(INVALID_NAME),
-    }
+fn split(line: &[u8]) -> Result<(&[u8], Option<Known>, &[u8]), Error> {
+    let colon = memchr(b':', line).ok_or(MISSING_COLON)?;
+    let (name, value) = line.split_at(colon);
+    let known = known_or_token(name)?;
+    Ok((name, known, value.get(1..).unwrap_or_default()))
 }
 
-/// Trims the value and takes out CR and LF, which Envoy drops from within a value.
 #[inline]
-fn clean_value(value: &[u8], folded: bool) -> Result<Cow<'_, [u8]>, Error> {
-    let value = trim(value);
-    if !folded && is_valid_value(value) {
-        return Ok(Cow::Borrowed(value));
+fn known_or_token(name: &[u8]) -> Result<Option<Known>, Error> {
+    let known = Known::find(name);
+    if known.is_none() && (name.is_empty() || !is_token(name)) {
+        return Err(INVALID_NAME);
+    }
+    Ok(known)
+}
+
+/// Takes out CR and LF, which Envoy drops from within a value, and trims.
+#[cold]
+fn without_cr_lf(value: &[u8]) -> Result<Vec<u8>, Error> {
+    if has_invalid_characters(value) {
+        return Err(Error::InvalidCharacters);
     }
     let kept: Vec<u8> = value
         .iter()
         .copied()
         .filter(|byte| !matches!(byte, b'\r' | b'\n'))
         .collect();
-    let kept = trim(&kept);
-    if !is_valid_value(kept) {
-        return Err(Error::InvalidCharacters);
-    }
-    Ok(Cow::Owned(kept.to_vec()))
+    Ok(trim(&kept).to_vec())
 }
 
 /// Without white space, CR and LF at both ends.

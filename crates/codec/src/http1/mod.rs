@@ -34,6 +34,7 @@ mod framing;
 mod head;
 mod request;
 mod response;
+mod scan;
 mod settings;
 mod status;
 mod target;

@@ -3,11 +3,12 @@
 use memchr::memchr;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind, is_token};
 
-use super::connection::{is_upgrade, remove_h2c_upgrade, sanitize_connection, should_close};
+use super::connection::{ConnectionOptions, remove_h2c_upgrade, sanitize_connection};
 use super::error::Error;
 use super::fields::{Field, field_at, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
 use super::head::{HeadScan, end_of_head, has_invalid_characters};
+use super::scan::{name_end, path_end};
 use super::settings::{Http1Settings, UnderscoresAction};
 use super::target::{self, is_authority};
 use super::{Version, case};
@@ -165,6 +166,29 @@ struct FirstLine<'a> {
     end: usize,
 }
 
+/// Reads the first line, the usual way: a path, and `HTTP/1.1` at the end.
+#[inline]
+fn read_usual_first_line<'a>(
+    settings: &Http1Settings,
+    input: &'a [u8],
+    start: usize,
+) -> Option<FirstLine<'a>> {
+    let line = input.get(start..)?;
+    let (method, rest) = line.split_at_checked(name_end(line))?;
+    let rest = rest.strip_prefix(b" ")?;
+    let (target, rest) = rest.split_at_checked(path_end(rest))?;
+    rest.strip_prefix(b" HTTP/1.1\r\n")?;
+    (target.first() == Some(&b'/')).then_some(())?;
+    Some(FirstLine {
+        method,
+        target,
+        kind: check_method(settings, method).ok()?,
+        version: Version::Http11,
+        bare: false,
+        end: start + method.len() + 1 + target.len() + b" HTTP/1.1\r\n".len(),
+    })
+}
+
 /// Reads the first line: three parts with any amount of white space between them,
 /// as Envoy takes it.
 #[inline]
@@ -173,6 +197,9 @@ fn read_first_line<'a>(
     input: &'a [u8],
     start: usize,
 ) -> Result<Option<FirstLine<'a>>, Error> {
+    if let Some(line) = read_usual_first_line(settings, input, start) {
+        return Ok(Some(line));
+    }
     let rest = input.get(start..).unwrap_or_default();
     let Some(len) = memchr(b'\n', rest) else {
         return Ok(None);
@@ -214,37 +241,37 @@ pub(super) fn split_at_white_space(line: &[u8]) -> (&[u8], &[u8]) {
 fn read_head(
     settings: &Http1Settings,
     input: &[u8],
-    line: FirstLine<'_>,
+    first: FirstLine<'_>,
     headers: &mut HeaderMap,
 ) -> Result<Option<RequestHead>, Error> {
     case::begin(settings.header_case, b"", headers);
     let mut framing = FramingLines::default();
     let mut dropped_underscores = 0;
-    let mut at = line.end;
+    let mut at = first.end;
     // A first line that is followed by white space has nothing to continue.
-    if !line.bare && matches!(input.get(at), Some(b' ' | b'\t')) {
+    if !first.bare && matches!(input.get(at), Some(b' ' | b'\t')) {
         return Err(Error::Syntax("INVALID_HEADER_FORMAT"));
     }
     let head_len = loop {
-        if line.bare {
+        if first.bare {
             break at;
         }
         match field_at(input, at)? {
             Field::Partial => return Ok(None),
             Field::End(end) => break end,
-            Field::Header { name, value, next } => {
+            Field::Header(line, next) => {
                 at = next;
-                if name.len() == 14 && name.eq_ignore_ascii_case(b"content-length") {
-                    framing.content_length_line(&value)?;
+                if line.known == Some(Known::ContentLength) {
+                    framing.content_length_line(&line.value)?;
                 }
-                if refuses_underscore(settings, name)? {
+                if refuses_underscore(settings, line.name)? {
                     dropped_underscores += 1;
                     continue;
                 }
                 if settings.header_case.preserves() {
-                    headers.keep_original_case().remember(name);
+                    headers.keep_original_case().remember(line.name);
                 }
-                headers.append_from_wire(name, &value);
+                headers.append_found(line.known, line.name, &line.value);
                 if headers.len() > settings.max_headers_count {
                     return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyHeaders));
                 }
@@ -253,15 +280,15 @@ fn read_head(
     };
     let mut head = RequestHead {
         head_len,
-        version: line.version,
-        method: line.kind,
+        version: first.version,
+        method: first.kind,
         framing: BodyFraming::None,
         keep_alive: true,
         expect_continue: false,
         upgrade: false,
         dropped_underscores,
     };
-    finish(settings, &line, &framing, &mut head, headers)?;
+    finish(settings, &first, &framing, &mut head, headers)?;
     Ok(Some(head))
 }
 
@@ -270,7 +297,7 @@ fn read_head(
 pub(super) fn syntax_error_from(input: &[u8], mut at: usize) -> Option<Error> {
     loop {
         match field_at(input, at) {
-            Ok(Field::Header { next, .. }) => at = next,
+            Ok(Field::Header(_, next)) => at = next,
             Ok(Field::End(_) | Field::Partial) => return None,
             Err(error) => return Some(error),
         }
@@ -285,8 +312,9 @@ fn finish(
     head: &mut RequestHead,
     headers: &mut HeaderMap,
 ) -> Result<(), Error> {
-    head.keep_alive = !should_close(head.version, headers);
-    head.upgrade = decide_upgrade(headers);
+    let options = ConnectionOptions::of(headers);
+    head.keep_alive = !options.should_close(head.version, headers);
+    head.upgrade = options.upgrade && decide_upgrade(headers);
     let connect = head.method == Method::Connect;
     if connect && let Some(length) = headers.get(Known::ContentLength) {
         if length != b"0" {
@@ -299,11 +327,11 @@ fn finish(
         return Err(Error::InvalidTransferEncoding);
     }
     let tunnel = head.upgrade || connect;
-    if !tunnel {
+    if !tunnel && !options.only_known {
         sanitize_connection(headers)?;
     }
     target::apply(settings, line.target, line.method, connect, headers)?;
-    headers.set(Known::Method, line.method);
+    headers.append(Known::Method, line.method);
     if head.version == Version::Http10 {
         if !settings.accept_http_10 {
             return Err(Error::LowVersion);
@@ -330,13 +358,12 @@ fn finish(
     Ok(())
 }
 
+/// `Connection` has the token; whether `Upgrade` names something that Envoy supports.
 fn decide_upgrade(headers: &mut HeaderMap) -> bool {
-    if !is_upgrade(headers) {
+    let Some(protocol) = headers.get(Known::Upgrade) else {
         return false;
-    }
-    let h2c = headers
-        .get(Known::Upgrade)
-        .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"h2c"));
+    };
+    let h2c = protocol.eq_ignore_ascii_case(b"h2c");
     if h2c {
         remove_h2c_upgrade(headers);
     }

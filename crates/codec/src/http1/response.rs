@@ -129,15 +129,15 @@ fn read_head(
     settings: &Http1Settings,
     sent: RequestSent,
     input: &[u8],
-    line: FirstLine<'_>,
+    first: FirstLine<'_>,
     headers: &mut HeaderMap,
 ) -> Result<Option<ResponseHead>, Error> {
     let FirstLine {
         version, status, ..
-    } = line;
-    case::begin(settings.header_case, line.reason, headers);
+    } = first;
+    case::begin(settings.header_case, first.reason, headers);
     let mut framing = FramingLines::default();
-    let mut at = line.end;
+    let mut at = first.end;
     if matches!(input.get(at), Some(b' ' | b'\t')) {
         return Err(Error::Syntax("INVALID_HEADER_FORMAT"));
     }
@@ -145,15 +145,15 @@ fn read_head(
         match field_at(input, at)? {
             Field::Partial => return Ok(None),
             Field::End(end) => break end,
-            Field::Header { name, value, next } => {
+            Field::Header(line, next) => {
                 at = next;
-                if name.len() == 14 && name.eq_ignore_ascii_case(b"content-length") {
-                    framing.content_length_line(&value)?;
+                if line.known == Some(Known::ContentLength) {
+                    framing.content_length_line(&line.value)?;
                 }
                 if settings.header_case.preserves() {
-                    headers.keep_original_case().remember(name);
+                    headers.keep_original_case().remember(line.name);
                 }
-                headers.append_from_wire(name, &value);
+                headers.append_found(line.known, line.name, &line.value);
                 if headers.len() > settings.max_headers_count {
                     return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyHeaders));
                 }

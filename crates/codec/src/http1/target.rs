@@ -98,7 +98,7 @@ pub(super) fn apply(
         _ => false,
     };
     if !connect && (origin || !settings.allow_absolute_url) {
-        headers.set(Known::Path, target);
+        headers.append(Known::Path, target);
         return Ok(());
     }
     if connect {

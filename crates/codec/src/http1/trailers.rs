@@ -42,12 +42,12 @@ fn read_fields(
         match field_at(input, at)? {
             Field::Partial => return Ok(None),
             Field::End(end) => return Ok(Some(end)),
-            Field::Header { name, value, next } => {
+            Field::Header(line, next) => {
                 at = next;
-                if !settings.enable_trailers || refuses_underscore(settings, name)? {
+                if !settings.enable_trailers || refuses_underscore(settings, line.name)? {
                     continue;
                 }
-                trailers.append_from_wire(name, &value);
+                trailers.append_found(line.known, line.name, &line.value);
                 if trailers.len() > settings.max_headers_count {
                     return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyTrailers));
                 }

@@ -199,7 +199,7 @@ impl HeaderMap {
     pub fn append(&mut self, key: impl HeaderKey, value: &[u8]) {
         match self.resolve(key.known()) {
             Some(known) => self.append_known(known, value),
-            None => self.push(CUSTOM, key.bytes(), value),
+            None => self.append_custom(key.bytes(), value),
         }
     }
 
@@ -207,9 +207,15 @@ impl HeaderMap {
     /// The caller has checked both against [`super::is_token`] and [`super::is_valid_value`].
     #[inline]
     pub fn append_from_wire(&mut self, name: &[u8], value: &[u8]) {
-        match self.resolve(Known::find(name)) {
+        self.append_found(Known::find(name), name, value);
+    }
+
+    /// The same, for a name that was already looked up with [`Known::find`].
+    #[inline]
+    pub fn append_found(&mut self, known: Option<Known>, name: &[u8], value: &[u8]) {
+        match self.resolve(known) {
             Some(known) => self.append_known(known, value),
-            None => self.push(CUSTOM, name, value),
+            None => self.append_custom(name, value),
         }
     }
 
@@ -253,13 +259,13 @@ impl HeaderMap {
         match self.resolve(key.known()) {
             Some(known) => {
                 self.remove(known);
-                self.append(known, value);
+                self.append_known(known, value);
             }
             None => {
                 if let Some(at) = self.find_index(&key) {
-                    self.remove_from(at, &key);
+                    self.remove_found(at, &key);
                 }
-                self.push(CUSTOM, key.bytes(), value);
+                self.append_custom(key.bytes(), value);
             }
         }
     }
@@ -268,7 +274,7 @@ impl HeaderMap {
     #[inline]
     pub fn remove(&mut self, key: impl HeaderKey) -> usize {
         match self.find_index(&key) {
-            Some(at) => self.remove_from(at, &key),
+            Some(at) => self.remove_found(at, &key),
             None => 0,
         }
     }
@@ -293,6 +299,7 @@ impl HeaderMap {
             }
         }
         self.rebuild_slots();
+        self.sweep_if_due();
         (before - self.live) as usize
     }
 
@@ -450,52 +457,73 @@ impl HeaderMap {
 
     #[inline]
     fn append_known(&mut self, known: Known, value: &[u8]) {
-        if let Some(index) = self.known_index(known)
-            && known.is_joined_in(self.kind)
-        {
-            let pseudo = known.is_pseudo();
-            return self.join(Position { pseudo, index }, b",", value);
+        if let Some(index) = self.known_index(known) {
+            if known.is_joined_in(self.kind) {
+                let pseudo = known.is_pseudo();
+                return self.join(Position { pseudo, index }, b",", value);
+            }
+        } else {
+            let list = self.list(known.is_pseudo());
+            self.slots[known as usize] = slot_for(list.len());
         }
-        self.push(known as u8, known.as_bytes(), value);
+        self.append_unjoined(known, value);
     }
 
     #[inline]
-    fn push(&mut self, number: u8, name: &[u8], value: &[u8]) {
-        let arena = &mut self.storage.arena;
-        if arena.len() + name.len() + value.len() > MAX_ARENA_BYTES {
-            self.overfull = true;
+    fn append_unjoined(&mut self, known: Known, value: &[u8]) {
+        let name_len = known.as_bytes().len();
+        if !self.has_room(name_len + value.len()) {
+            return self.rebuild_slots();
+        }
+        let value_start = self.storage.arena.len();
+        self.storage.arena.extend_from_slice(value);
+        self.add_entry(
+            known.is_pseudo(),
+            known as u8,
+            (0, name_len),
+            (value_start, value.len()),
+        );
+    }
+
+    fn append_custom(&mut self, name: &[u8], value: &[u8]) {
+        if !self.has_room(name.len() + value.len()) {
             return;
         }
+        let arena = &mut self.storage.arena;
+        arena.reserve(name.len() + value.len());
         let name_start = arena.len();
-        if number == CUSTOM {
-            arena.extend_from_slice(name);
-            if let Some(copied) = arena.get_mut(name_start..) {
-                copied.make_ascii_lowercase();
-            }
+        arena.extend_from_slice(name);
+        if let Some(copied) = arena.get_mut(name_start..) {
+            copied.make_ascii_lowercase();
         }
         let value_start = arena.len();
         arena.extend_from_slice(value);
-        // The bound above keeps all four within u32.
+        let pseudo = name.first() == Some(&b':');
+        let name = (name_start, name.len());
+        self.add_entry(pseudo, CUSTOM, name, (value_start, value.len()));
+    }
+
+    #[inline]
+    fn has_room(&mut self, count: usize) -> bool {
+        let fits = self.storage.arena.len() + count <= MAX_ARENA_BYTES;
+        self.overfull |= !fits;
+        fits
+    }
+
+    /// Adds an entry whose name and value (start and length) are in the arena.
+    #[inline]
+    fn add_entry(&mut self, pseudo: bool, number: u8, name: (usize, usize), value: (usize, usize)) {
+        // The bound on the arena keeps all four within u32.
         let entry = Entry {
-            name_start: name_start as u32,
-            name_len: name.len() as u32,
-            value_start: value_start as u32,
-            value_len: value.len() as u32,
+            name_start: name.0 as u32,
+            name_len: name.1 as u32,
+            value_start: value.0 as u32,
+            value_len: value.1 as u32,
             number,
         };
-        let list = self.list_mut(name.first() == Some(&b':'));
-        list.push(entry);
-        let slot = u8::try_from(list.len()).unwrap_or(FAR);
-        if let Some(first) = self.slots.get_mut(usize::from(number))
-            && *first == 0
-        {
-            *first = slot;
-        }
+        self.list_mut(pseudo).push(entry);
         self.live += 1;
         self.byte_size += entry.name_len + entry.value_len;
-        if self.storage.entries.len() > 2 * self.live as usize + SWEEP_ENTRIES {
-            self.sweep();
-        }
     }
 
     fn join(&mut self, at: Position, delimiter: &[u8], value: &[u8]) {
@@ -560,6 +588,21 @@ impl HeaderMap {
         }
     }
 
+    /// Removes the headers of the name, of which the first is at `at`.
+    fn remove_found(&mut self, at: Position, key: &impl HeaderKey) -> usize {
+        let removed = if self.kind_joins(key) {
+            self.discard(at);
+            1
+        } else {
+            self.remove_from(at, key)
+        };
+        if let Some(known) = self.resolve(key.known()) {
+            self.slots[known as usize] = 0;
+        }
+        self.sweep_if_due();
+        removed
+    }
+
     /// Removes the headers of the name from this position on.
     fn remove_from(&mut self, at: Position, key: &impl HeaderKey) -> usize {
         let known = self.resolve(key.known());
@@ -577,13 +620,6 @@ impl HeaderMap {
                 self.discard(at);
             }
         }
-        if let Some(known) = known
-            && self.slots[known as usize] > 0
-        {
-            let list = self.list(known.is_pseudo());
-            let first = list.iter().position(|entry| entry.number == number);
-            self.slots[known as usize] = first.map_or(0, slot_for);
-        }
         (before - self.live) as usize
     }
 
@@ -593,6 +629,14 @@ impl HeaderMap {
             entry.number = REMOVED;
             self.live -= 1;
             self.byte_size -= size;
+        }
+    }
+
+    /// Sweeps if removed headers outnumber the live ones by far.
+    fn sweep_if_due(&mut self) {
+        let entries = self.storage.entries.len() + self.storage.pseudo.len();
+        if entries > 2 * self.live as usize + SWEEP_ENTRIES {
+            self.sweep();
         }
     }
 
@@ -613,11 +657,10 @@ impl HeaderMap {
     fn sweep(&mut self) {
         let mut swept = HeaderMap::new(self.kind);
         for header in self.iter() {
-            swept.push(
-                header.known.map_or(CUSTOM, |known| known as u8),
-                header.name,
-                header.value,
-            );
+            match header.known {
+                Some(known) => swept.append_unjoined(known, header.value),
+                None => swept.append_custom(header.name, header.value),
+            }
         }
         std::mem::swap(&mut self.storage, &mut swept.storage);
         self.rebuild_slots();

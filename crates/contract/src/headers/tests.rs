@@ -38,6 +38,20 @@ fn every_known_name_is_found_in_any_case() {
 }
 
 #[test]
+fn no_other_byte_passes_for_one_of_a_known_name() {
+    for known in Known::ALL {
+        for at in 0..known.as_bytes().len() {
+            for byte in 0..=255 {
+                let mut name = known.as_bytes().to_vec();
+                name[at] = byte;
+                let same = name.eq_ignore_ascii_case(known.as_bytes());
+                assert_eq!(Known::find(&name) == Some(*known), same, "{name:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn pseudo_headers_come_first_and_the_others_in_order() {
     let mut map = map(&[("Host", "a"), ("X-B", "1"), ("X-A", "2"), ("x-b", "3")]);
     map.append(Known::Path, b"/");
