@@ -74,6 +74,7 @@ pub fn load(input: &Input) -> Result<Loaded, Box<Refusal>> {
         ..Loader::default()
     };
     let tree = loader.load(input);
+    loader.diagnostics.sort();
     let Loader {
         sources,
         diagnostics,

@@ -88,22 +88,24 @@ impl<'n> Interpreter<'n> {
         };
         let found =
             api::message(name).filter(|message| !suggest::is_previous_version(message.full_name()));
-        if found.is_none() {
-            let successor = api::message(name)
-                .and_then(|old| old.successors().next())
-                .map(|new| new.full_name());
-            let near = successor.or_else(|| suggest::nearest_message(name));
-            let envoy = unparsable(&format!("could not find @type '{type_url}'"));
-            let mut note = self
-                .diagnostics
-                .error(span, format!("there is no type `{name}`"))
-                .envoy(envoy);
-            if let Some(near) = near {
-                note = note.suggest(format!("did you mean `{host}/{near}`?"));
-            }
-            let _ = note;
-        }
-        found
+        found.or_else(|| self.unknown_type(host, name, span))
+    }
+
+    /// Reports a type that is not known; its nearest namesake is read in its place, to find the errors inside.
+    fn unknown_type(&mut self, host: &str, name: &str, span: Span) -> Option<api::Message> {
+        let successor = api::message(name).and_then(|old| old.successors().next());
+        let near = successor.or_else(|| {
+            let near = self.may_suggest().then(|| suggest::nearest_message(name));
+            near.flatten().and_then(api::message)
+        });
+        let envoy = unparsable(&format!("could not find @type '{host}/{name}'"));
+        let note = self
+            .diagnostics
+            .error(span, format!("there is no type `{name}`"))
+            .envoy(envoy);
+        let near = near?;
+        note.suggest(format!("did you mean `{host}/{}`?", near.full_name()));
+        (strsim::levenshtein(name, near.full_name()) <= 2).then_some(near)
     }
 
     /// The message inside of an `Any`: its fields stand beside `@type`, a well-known type under `value`.

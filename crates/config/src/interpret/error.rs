@@ -2,6 +2,7 @@
 
 use nuncio_api::{self as api, Kind as FieldKind};
 
+use super::suggest::Guess;
 use super::{Interpreter, StepKind, suggest};
 use crate::span::Span;
 use crate::text::{Kind, Node};
@@ -14,6 +15,11 @@ impl Interpreter<'_> {
             self.located(wording)
         );
         self.diagnostics.error(span, text).envoy(envoy);
+    }
+
+    /// Looking for what was meant takes time, so it ends after many errors.
+    pub(super) fn may_suggest(&self) -> bool {
+        self.diagnostics.errors() < 100
     }
 
     /// A value of another shape than the field has.
@@ -73,7 +79,7 @@ impl Interpreter<'_> {
         descriptor: api::Message,
         key: &str,
         span: Span,
-    ) -> Option<api::Field> {
+    ) -> Option<Guess> {
         let parents: Vec<api::Message> = self
             .steps
             .iter()
@@ -90,11 +96,15 @@ impl Interpreter<'_> {
         } else {
             &parents[..]
         };
-        let near = suggest::for_unknown_field(descriptor, key, parents);
+        let near = if self.may_suggest() {
+            suggest::for_unknown_field(descriptor, key, parents)
+        } else {
+            None
+        };
         let wording = self.unknown_wording(&self.located(&format!("no such field: '{key}'")));
         let text = format!("there is no field `{key}` in `{}`", descriptor.full_name());
         let note = self.diagnostics.error(span, text).envoy(wording);
-        let (meant, words) = near.map(|near| (near.field(descriptor), near.in_words(key)))?;
+        let (meant, words) = near.map(|near| (near.guess(descriptor), near.in_words(key)))?;
         note.suggest(words);
         meant
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nuncio_api::{self as api, Cardinality, Kind as FieldKind};
 
+use super::suggest::Guess;
 use super::{Interpreter, Step, StepKind, numbers};
 use crate::span::Span;
 use crate::text::{self, Kind, Node};
@@ -34,21 +35,16 @@ impl<'n> Interpreter<'n> {
         written: impl Iterator<Item = &'n text::Entry>,
     ) -> Message {
         let mut entries: Vec<Entry> = Vec::new();
-        for text::Entry {
-            key,
-            key_span,
-            value: node,
-        } in written
-        {
+        let mut guesses = Vec::new();
+        for entry in written {
+            let text::Entry {
+                key,
+                key_span,
+                value: node,
+            } = entry;
             let Some(field) = descriptor.field(key) else {
-                if let Some(meant) = self.unknown_field(descriptor, key, *key_span) {
-                    entries.push(Entry::new(
-                        meant.number(),
-                        *key_span,
-                        node.span,
-                        Value::Refused,
-                    ));
-                }
+                let guess = self.unknown_field(descriptor, key, *key_span);
+                guesses.extend(guess.map(|guess| (guess, entry)));
                 continue;
             };
             if matches!(node.kind, Kind::Null) && !takes_null(field) {
@@ -65,7 +61,48 @@ impl<'n> Interpreter<'n> {
             }
             self.steps.pop();
         }
+        for (guess, entry) in guesses {
+            self.guessed(descriptor, guess, entry, &mut entries);
+        }
         Message::with_entries(descriptor, span, entries)
+    }
+
+    /// Puts the value of an unknown field where it was probably meant to be, and reads on inside of it,
+    /// so that errors there are found in the same run and the field does not count as missing.
+    fn guessed(
+        &mut self,
+        descriptor: api::Message,
+        guess: Guess,
+        written: &'n text::Entry,
+        entries: &mut Vec<Entry>,
+    ) {
+        let field = guess.field;
+        self.steps.push(Step {
+            name: field.name(),
+            index: None,
+            kind: StepKind::of(field),
+        });
+        let fits = match written.value.kind {
+            Kind::List(_) => field.cardinality() == Cardinality::Repeated,
+            Kind::Map(_) => matches!(field.kind(), FieldKind::Message(_)),
+            _ => false,
+        };
+        let value = if guess.same_kind && fits {
+            self.field_value(field, &written.value)
+        } else {
+            None
+        };
+        self.steps.pop();
+        let clashes = |entry: &Entry| {
+            let other = descriptor.field_by_number(entry.number);
+            entry.number == field.number()
+                || field.oneof().is_some() && other.and_then(|other| other.oneof()) == field.oneof()
+        };
+        if !entries.iter().any(clashes) {
+            let value = value.unwrap_or(Value::Refused);
+            let (key_span, span) = (written.key_span, written.value.span);
+            entries.push(Entry::new(field.number(), key_span, span, value));
+        }
     }
 
     fn oneof_is_free(

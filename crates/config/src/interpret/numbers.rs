@@ -140,7 +140,11 @@ impl<'n> Interpreter<'n> {
 
     fn unknown_enum_value(&mut self, enumeration: api::Enum, text: &str, span: crate::span::Span) {
         let names: Vec<&str> = enumeration.values().map(|value| value.name()).collect();
-        let near = suggest::nearest_enum_value(text, names.iter().copied());
+        let near = if self.may_suggest() {
+            suggest::nearest_enum_value(text, names.iter().copied())
+        } else {
+            None
+        };
         let wording = self.unknown_wording(&format!("unknown enum value: '{text}'"));
         let few = if names.len() <= 12 {
             names.join(", ")

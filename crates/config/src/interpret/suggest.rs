@@ -111,10 +111,19 @@ pub(super) fn is_previous_version(name: &str) -> bool {
     name.starts_with("envoy.") && name.split('.').any(old)
 }
 
+/// The field that was meant by an unknown name.
+pub(super) struct Guess {
+    pub(super) field: api::Field,
+    /// Whether the value, too, is probably meant for that field.
+    pub(super) same_kind: bool,
+}
+
 /// What an unknown field was probably meant to be.
 pub(super) enum Suggestion {
-    /// This field of the same message.
+    /// This field of the same message, by a near name.
     Field(&'static str),
+    /// This field of the same message, by another word for it.
+    OtherWord(&'static str),
     /// A field of a message further out.
     Parent(api::Message),
     /// A field of the message that this field holds.
@@ -123,16 +132,21 @@ pub(super) enum Suggestion {
 
 impl Suggestion {
     /// The field of the same message that was meant, if it is one.
-    pub(super) fn field(&self, descriptor: api::Message) -> Option<api::Field> {
-        match self {
-            Suggestion::Field(name) => descriptor.field(name),
-            _ => None,
-        }
+    pub(super) fn guess(&self, descriptor: api::Message) -> Option<Guess> {
+        let (name, same_kind) = match self {
+            Suggestion::Field(name) => (name, true),
+            Suggestion::OtherWord(name) => (name, false),
+            Suggestion::Parent(_) | Suggestion::Child(_) => return None,
+        };
+        let field = descriptor.field(name)?;
+        Some(Guess { field, same_kind })
     }
 
     pub(super) fn in_words(&self, key: &str) -> String {
         match self {
-            Suggestion::Field(name) => format!("did you mean `{name}`?"),
+            Suggestion::Field(name) | Suggestion::OtherWord(name) => {
+                format!("did you mean `{name}`?")
+            }
             Suggestion::Parent(parent) => {
                 format!(
                     "`{key}` is a field of `{}`: check the indentation",
@@ -155,7 +169,7 @@ pub(super) fn for_unknown_field(
     }
     let snake = snake_case(key);
     if let Some(word) = other_word(descriptor, &snake) {
-        return Some(Suggestion::Field(word));
+        return Some(Suggestion::OtherWord(word));
     }
     let near = near(&snake, descriptor.fields().map(|field| field.name()));
     if let Some((distance, name)) = near

@@ -251,12 +251,13 @@ fn from_plain_form(name: &str, mut message: Message) -> Value {
 /// What a duration in another unit is in seconds: `5m` is `300s`.
 fn in_seconds(text: &str) -> Option<String> {
     let text = text.trim();
-    let at = text.find(|character: char| !character.is_ascii_digit() && character != '.')?;
+    let at = text.find(|character: char| !character.is_ascii_digit() && character != '.');
+    let at = at.unwrap_or(text.len());
     let number: f64 = text[..at].parse().ok()?;
     let seconds = match text[at..].trim() {
         "ms" | "msec" | "millis" => number / 1000.0,
         "us" => number / 1_000_000.0,
-        "s" | "sec" | "secs" | "seconds" => number,
+        "" | "s" | "sec" | "secs" | "seconds" => number,
         "m" | "min" | "mins" | "minutes" => number * 60.0,
         "h" | "hr" | "hour" | "hours" => number * 3600.0,
         "d" | "day" | "days" => number * 86_400.0,

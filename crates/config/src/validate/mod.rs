@@ -132,7 +132,7 @@ impl Validator<'_> {
             .filter(|_| !skip)
             .and_then(|rules| values::count_of_items(rules, items.len()))
         {
-            self.violation(entry.span, reason, None);
+            self.violation(entry.span, reason, Some(&entry.value));
         }
         if rules.is_some_and(|rules| rules.unique()) {
             for index in values::repeated(items) {
@@ -168,7 +168,7 @@ impl Validator<'_> {
             .filter(|_| !skip)
             .and_then(|rules| values::count_of_pairs(rules, items.len()))
         {
-            self.violation(entry.span, reason, None);
+            self.violation(entry.span, reason, Some(&entry.value));
         }
         let key_rules = rules.and_then(|rules| rules.keys()).and_then(Rules::set);
         let value_rules = rules.and_then(|rules| rules.values());
@@ -177,7 +177,7 @@ impl Validator<'_> {
             if let (Some(set), Kind::String) = (key_rules, key_kind)
                 && let Some(reason) = self.reason(set, key_kind, &Value::String(item.key.clone()))
             {
-                self.violation(item.key_span, reason, None);
+                self.violation(item.key_span, reason, Some(&entry.value));
             }
             if value_rules.is_some() || matches!(kind, Kind::Message(_)) {
                 self.value(kind, value_rules, &item.value, item.span);
@@ -246,15 +246,7 @@ impl Validator<'_> {
         let Some(step) = self.steps.last() else {
             return;
         };
-        let name = step.field.name();
-        let mut text = match reason.strip_prefix("value ") {
-            Some("is required") => format!(
-                "`{name}` is required in `{}`",
-                step.field.message().full_name()
-            ),
-            Some(rest) => format!("`{name}` {}", names::in_plain_words(rest)),
-            None => format!("`{name}`: {reason}"),
-        };
+        let mut text = names::in_plain_words(step.field, &reason, value.is_none());
         if let Some(shown) = value.and_then(values::shown) {
             text += &format!(", found {shown}");
         }

@@ -38,14 +38,23 @@ fn upper_camel(name: &str) -> String {
     out
 }
 
-/// The rest of a reason after "value", where plainer words are at hand.
-pub(super) fn in_plain_words(rest: &str) -> String {
-    match rest {
-        "length must be at least 1 characters" | "length must be at least 1 bytes" => {
-            "may not be empty".to_owned()
+/// A violation in plain words; `absent` when the field is not set.
+pub(super) fn in_plain_words(field: api::Field, reason: &str, absent: bool) -> String {
+    let name = field.name();
+    let required = || format!("`{name}` is required in `{}`", field.message().full_name());
+    match reason.strip_prefix("value ") {
+        Some("is required" | "is required and must not be nil.") => required(),
+        Some(
+            "length must be at least 1 characters"
+            | "length must be at least 1 bytes"
+            | "must contain at least 1 item(s)",
+        ) if absent => required(),
+        Some("length must be at least 1 characters" | "length must be at least 1 bytes") => {
+            format!("`{name}` may not be empty")
         }
-        "must contain at least 1 item(s)" => "needs at least one item".to_owned(),
-        _ => rest.to_owned(),
+        Some("must contain at least 1 item(s)") => format!("`{name}` needs at least one item"),
+        Some(rest) => format!("`{name}` {rest}"),
+        None => format!("`{name}`: {reason}"),
     }
 }
 
