@@ -17,8 +17,8 @@ const COUNT_BITS: u32 = 52;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
 const FIRST_LEVEL_SLOTS: usize = 8;
 const LARGEST_LEVEL_SLOTS: usize = 2048;
-/// Slots looked at in one level before the next level is tried; the whole of the first level.
-const PROBES: usize = 8;
+/// Slots looked at in one level before the next level is tried; in the first level all are.
+const PROBES: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct SparseCounts {
@@ -47,7 +47,12 @@ impl Level {
         let mask = self.slots.len() - 1;
         // Fibonacci hashing spreads neighbouring keys, which is what histograms produce.
         let start = usize::from(key.wrapping_mul(40503)) >> 3;
-        for probe in 0..PROBES {
+        let probes = if self.slots.len() == FIRST_LEVEL_SLOTS {
+            FIRST_LEVEL_SLOTS
+        } else {
+            PROBES
+        };
+        for probe in 0..probes {
             let Some(slot) = self.slots.get((start + probe) & mask) else {
                 return false;
             };

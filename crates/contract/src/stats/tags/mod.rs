@@ -6,14 +6,23 @@
 mod pattern;
 mod rules;
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use rules::{Find, RULES, Rule};
 
 /// Takes tags out of names.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TagExtractor {
     fixed: Vec<(String, String)>,
+    /// The rules that names of a first token may match; the list for other names is under the empty text.
+    by_first_token: HashMap<&'static str, Vec<usize>>,
+}
+
+impl Default for TagExtractor {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
 }
 
 /// A name without its tags, and the tags in the order of their rules.
@@ -41,18 +50,37 @@ pub struct Tag {
 impl TagExtractor {
     /// Envoy's default tags, and fixed ones (`--stats-tag`) that every stat gets.
     pub fn new(fixed: Vec<(String, String)>) -> Self {
-        Self { fixed }
+        let tokens: Vec<_> = RULES.iter().flat_map(first_tokens).collect();
+        let of = |token: &str| {
+            let applies = |rule: &Rule| {
+                first_tokens(rule)
+                    .iter()
+                    .any(|first| *first == token || first.is_empty())
+            };
+            (0..RULES.len())
+                .filter(|at| RULES.get(*at).is_some_and(applies))
+                .collect()
+        };
+        let by_first_token = tokens.into_iter().map(|token| (token, of(token))).collect();
+        Self {
+            fixed,
+            by_first_token,
+        }
     }
 
     /// The tags of `name`.
     pub fn extract(&self, name: &str) -> Extracted {
+        let first = name.split('.').next().unwrap_or_default();
+        let ranks = self
+            .by_first_token
+            .get(first)
+            .or_else(|| self.by_first_token.get(""));
         let mut tags: Vec<Tag> = Vec::new();
-        for (rank, rule) in RULES.iter().enumerate() {
-            if rank == rules::BOUND {
-                self.add_fixed(&mut tags);
-            }
-            let known = |tag: &Tag| tag.name == rule.tag;
-            if tags.iter().any(known) {
+        for rank in ranks.into_iter().flatten().copied() {
+            let Some(rule) = RULES.get(rank) else {
+                continue;
+            };
+            if tags.iter().any(|tag| tag.name == rule.tag) {
                 continue;
             }
             if let Some(found) = find(rule, name) {
@@ -65,6 +93,7 @@ impl TagExtractor {
                 });
             }
         }
+        self.add_fixed(&mut tags);
         let removed = |at: usize| tags.iter().any(|tag| tag.removed.contains(&at));
         let name = name
             .char_indices()
@@ -74,9 +103,10 @@ impl TagExtractor {
         Extracted { name, tags }
     }
 
+    /// Fixed tags stand between those of any name and those bound to a first token.
     fn add_fixed(&self, tags: &mut Vec<Tag>) {
+        let rank = 2 * rules::BOUND - 1;
         for (name, value) in &self.fixed {
-            let rank = 2 * rules::BOUND - 1;
             tags.push(Tag {
                 rank,
                 name: name.clone(),
@@ -84,6 +114,24 @@ impl TagExtractor {
                 removed: 0..0,
             });
         }
+        tags.sort_by_key(|tag| tag.rank);
+    }
+}
+
+/// The first tokens that names must have for a rule; an empty text stands for any.
+fn first_tokens(rule: &Rule) -> Vec<&'static str> {
+    match rule.find {
+        Find::Patterns(patterns) | Find::Except(_, patterns) => {
+            let firsts = patterns
+                .iter()
+                .filter_map(|pattern| pattern.split('.').next());
+            let words = firsts.flat_map(|first| first.split('|'));
+            words
+                .map(|word| if word.starts_with('$') { "" } else { word })
+                .collect()
+        }
+        Find::ProxyProtocolVersion => vec!["proxy_proto"],
+        Find::ResponseCode | Find::ResponseCodeClass => vec![""],
     }
 }
 

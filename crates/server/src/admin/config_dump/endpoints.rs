@@ -1,0 +1,77 @@
+//! The hosts of a cluster as a `ClusterLoadAssignment`.
+
+use super::model::{Node, Resource};
+use crate::admin::json::Json;
+use crate::admin::state::{ClusterStatus, HostStatus};
+
+/// Region, zone, sub-zone and priority.
+type Place = (String, String, String, u32);
+
+/// The assignment that the hosts of a cluster make up.
+pub(super) fn resource(cluster: ClusterStatus) -> Resource {
+    let name = cluster.eds_service_name.unwrap_or(cluster.name);
+    let mut localities: Vec<(Place, Vec<Json>)> = Vec::new();
+    for host in &cluster.hosts {
+        let key = (
+            host.region.clone(),
+            host.zone.clone(),
+            host.sub_zone.clone(),
+            host.priority,
+        );
+        match localities.iter_mut().find(|locality| locality.0 == key) {
+            Some((_, hosts)) => hosts.push(lb_endpoint(host)),
+            None => localities.push((key, vec![lb_endpoint(host)])),
+        }
+    }
+    let endpoints: Vec<Json> = localities.into_iter().map(locality).collect();
+    let policy = Json::object().with("overprovisioning_factor", 140u32);
+    let assignment = Json::object()
+        .with("cluster_name", name.as_str())
+        .with_if(!endpoints.is_empty(), "endpoints", endpoints)
+        .with("policy", policy);
+    let node = Node::JsonAny("envoy.config.endpoint.v3.ClusterLoadAssignment", assignment);
+    Resource {
+        name,
+        kind: "EndpointsConfigDump.StaticEndpointConfig",
+        fields: vec![("endpoint_config", node)],
+    }
+}
+
+fn locality(((region, zone, sub_zone, priority), hosts): (Place, Vec<Json>)) -> Json {
+    let place = Json::object()
+        .with_if(!region.is_empty(), "region", region)
+        .with_if(!zone.is_empty(), "zone", zone)
+        .with_if(!sub_zone.is_empty(), "sub_zone", sub_zone);
+    Json::object()
+        .with("locality", place)
+        .with("lb_endpoints", hosts)
+        .with("load_balancing_weight", 0u32)
+        .with_if(priority > 0, "priority", priority)
+}
+
+fn lb_endpoint(host: &HostStatus) -> Json {
+    let endpoint = Json::object()
+        .with("address", host.address.to_json())
+        .with("health_check_config", Json::object())
+        .with_if(
+            !host.hostname.is_empty(),
+            "hostname",
+            host.hostname.as_str(),
+        );
+    Json::object()
+        .with("endpoint", endpoint)
+        .with(
+            "health_status",
+            if host.health.is_healthy() {
+                "HEALTHY"
+            } else {
+                "UNHEALTHY"
+            },
+        )
+        .with_if(
+            host.metadata.is_some(),
+            "metadata",
+            host.metadata.clone().unwrap_or_else(Json::object),
+        )
+        .with("load_balancing_weight", host.weight)
+}

@@ -1,0 +1,191 @@
+//! The dump as sections of fields, before anything is picked or printed.
+
+use std::sync::Arc;
+
+use nuncio_config::tree::{Message, Value};
+use regex::Regex;
+
+use super::endpoints;
+use super::timestamp::rfc3339;
+use crate::admin::json::Json;
+use crate::admin::state::{AdminState, DumpedConfig};
+
+/// One of the messages `envoy.admin.v3.*ConfigDump`.
+pub(super) struct Section {
+    pub(super) kind: &'static SectionKind,
+    /// The fields that are set.
+    pub(super) fields: Vec<(&'static str, Node)>,
+    /// The lists that are not empty.
+    pub(super) lists: Vec<(&'static str, Vec<Resource>)>,
+}
+
+/// What a section may hold.
+pub(super) struct SectionKind {
+    pub(super) name: &'static str,
+    pub(super) fields: &'static [&'static str],
+    pub(super) lists: &'static [&'static str],
+}
+
+/// An element of a list.
+pub(super) struct Resource {
+    /// The name that `name_regex` looks at.
+    pub(super) name: String,
+    /// The message, as it stands below `envoy.admin.v3.`.
+    pub(super) kind: &'static str,
+    pub(super) fields: Vec<(&'static str, Node)>,
+}
+
+/// The value of a field.
+pub(super) enum Node {
+    /// A message.
+    Message(Arc<Message>),
+    /// A message in an `Any`.
+    Any(Arc<Message>),
+    /// A message in an `Any` that is made here, as JSON without its type.
+    JsonAny(&'static str, Json),
+    /// A text or a time.
+    Text(String),
+}
+
+/// The kinds in the order of their keys in Envoy.
+const BOOTSTRAP: &SectionKind = &SectionKind {
+    name: "BootstrapConfigDump",
+    fields: &["bootstrap", "last_updated"],
+    lists: &[],
+};
+const CLUSTERS: &SectionKind = &SectionKind {
+    name: "ClustersConfigDump",
+    fields: &["version_info"],
+    lists: &[
+        "static_clusters",
+        "dynamic_active_clusters",
+        "dynamic_warming_clusters",
+    ],
+};
+const ENDPOINTS: &SectionKind = &SectionKind {
+    name: "EndpointsConfigDump",
+    fields: &[],
+    lists: &["static_endpoint_configs", "dynamic_endpoint_configs"],
+};
+const LISTENERS: &SectionKind = &SectionKind {
+    name: "ListenersConfigDump",
+    fields: &["version_info"],
+    lists: &["static_listeners", "dynamic_listeners"],
+};
+const SCOPED_ROUTES: &SectionKind = &SectionKind {
+    name: "ScopedRoutesConfigDump",
+    fields: &[],
+    lists: &[
+        "inline_scoped_route_configs",
+        "dynamic_scoped_route_configs",
+    ],
+};
+const ROUTES: &SectionKind = &SectionKind {
+    name: "RoutesConfigDump",
+    fields: &[],
+    lists: &["static_route_configs", "dynamic_route_configs"],
+};
+const SECRETS: &SectionKind = &SectionKind {
+    name: "SecretsConfigDump",
+    fields: &[],
+    lists: &[
+        "static_secrets",
+        "dynamic_active_secrets",
+        "dynamic_warming_secrets",
+    ],
+};
+
+/// All sections.
+pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section> {
+    let dump = state.config_dump();
+    let bootstrap = vec![
+        ("bootstrap", Node::Message(dump.bootstrap.message)),
+        (
+            "last_updated",
+            Node::Text(rfc3339(dump.bootstrap.last_updated)),
+        ),
+    ];
+    let list = |kind, name, resources: Vec<Resource>| {
+        let lists = if resources.is_empty() {
+            Vec::new()
+        } else {
+            vec![(name, resources)]
+        };
+        Section {
+            kind,
+            fields: Vec::new(),
+            lists,
+        }
+    };
+    let all = |configs: Vec<DumpedConfig>, kind, field| -> Vec<Resource> {
+        configs
+            .into_iter()
+            .map(|config| static_resource(config, kind, field))
+            .collect()
+    };
+    let clusters = all(
+        dump.static_clusters,
+        "ClustersConfigDump.StaticCluster",
+        "cluster",
+    );
+    let listeners = all(
+        dump.static_listeners,
+        "ListenersConfigDump.StaticListener",
+        "listener",
+    );
+    let routes = all(
+        dump.static_route_configs,
+        "RoutesConfigDump.StaticRouteConfig",
+        "route_config",
+    );
+    let mut sections = vec![
+        Section {
+            kind: BOOTSTRAP,
+            fields: bootstrap,
+            lists: Vec::new(),
+        },
+        list(CLUSTERS, "static_clusters", clusters),
+    ];
+    if include_eds {
+        sections.push(list(
+            ENDPOINTS,
+            "static_endpoint_configs",
+            state.clusters().map(endpoints::resource).collect(),
+        ));
+    }
+    sections.extend([
+        list(LISTENERS, "static_listeners", listeners),
+        list(SCOPED_ROUTES, "inline_scoped_route_configs", Vec::new()),
+        list(ROUTES, "static_route_configs", routes),
+        list(SECRETS, "static_secrets", Vec::new()),
+    ]);
+    sections
+}
+
+fn static_resource(config: DumpedConfig, kind: &'static str, field: &'static str) -> Resource {
+    let name = config
+        .message
+        .find(&["name"])
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let updated = Node::Text(rfc3339(config.last_updated));
+    Resource {
+        name,
+        kind,
+        fields: vec![
+            (field, Node::Any(config.message)),
+            ("last_updated", updated),
+        ],
+    }
+}
+
+impl Section {
+    /// Leaves only resources whose name matches.
+    pub(super) fn keep_names(&mut self, names: &Regex) {
+        for (_, resources) in &mut self.lists {
+            resources.retain(|resource| names.is_match(&resource.name));
+        }
+        self.lists.retain(|list| !list.1.is_empty());
+    }
+}

@@ -1,0 +1,60 @@
+//! The admin interface: Envoy's endpoints as functions from a view of the server to an answer.
+//!
+//! Nothing here knows a transport: the server gives requests to [`handle`] on the main thread and sends what
+//! comes back, streamed bodies piece by piece, so that a long answer holds up neither traffic nor `/ready`.
+//! Each endpoint is a file and a line in [`registry`]; what it needs of the server is [`AdminState`].
+//!
+//! Formats are Envoy 1.40's, byte for byte where it promises any. Differs from Envoy: profilers, heap dumps,
+//! `/contention`, `/stats/recentlookups`, the HTML forms of `/stats` and the protobuf exposition answer 501.
+
+mod address;
+mod certs;
+mod clusters;
+mod config_dump;
+mod filter;
+mod help;
+mod home;
+mod hot_restart_version;
+mod init_dump;
+pub mod json;
+mod lifecycle;
+mod listeners;
+mod logging;
+mod memory;
+mod number;
+mod ready;
+pub mod registry;
+pub mod request;
+pub mod response;
+mod runtime;
+mod server_info;
+pub mod state;
+mod stats;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod unsupported;
+
+pub use request::AdminRequest;
+pub use response::{AdminResponse, Body};
+pub use state::AdminState;
+
+use registry::ENDPOINTS;
+
+/// Answers one request.
+pub fn handle(state: &dyn AdminState, request: &AdminRequest<'_>) -> AdminResponse {
+    let Some(endpoint) = ENDPOINTS
+        .iter()
+        .find(|endpoint| endpoint.path == request.path)
+    else {
+        return help::unknown_path();
+    };
+    if endpoint.mutates && request.method != "POST" {
+        return AdminResponse::text(
+            405,
+            format!("Method {} not allowed, POST required.", request.method),
+        );
+    }
+    (endpoint.handler)(state, request)
+}

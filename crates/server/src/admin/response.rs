@@ -1,0 +1,134 @@
+//! An answer of the admin, free of its transport.
+
+/// Status, headers and body.
+pub struct AdminResponse {
+    /// The status code.
+    pub status: u16,
+    /// The content type.
+    pub content_type: &'static str,
+    /// Headers of this endpoint alone.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// A body, whole or made piece by piece while it is sent.
+pub enum Body {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// Pieces of about [`CHUNK_BYTES`]; the server takes the next one when the connection has room, and
+    /// serves other connections in between. A piece may be empty: there is more to come, but making it
+    /// took long enough; nothing must be written for it.
+    Chunks(Box<dyn Iterator<Item = Vec<u8>>>),
+}
+
+/// About how much a streamed body makes at a time.
+pub const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Steps of work between two looks at other connections, at well under a microsecond each.
+const CHUNK_STEPS: usize = 1024;
+
+/// Plain text, Envoy's default.
+pub const TEXT: &str = "text/plain; charset=UTF-8";
+/// JSON.
+pub const JSON: &str = "application/json";
+/// A page.
+pub const HTML: &str = "text/html; charset=UTF-8";
+
+/// Headers of every answer, after `content-type`.
+const COMMON_HEADERS: [(&str, &str); 2] = [
+    ("cache-control", "no-cache, max-age=0"),
+    ("x-content-type-options", "nosniff"),
+];
+
+impl AdminResponse {
+    /// A text answer with a status.
+    pub fn text(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            content_type: TEXT,
+            headers: Vec::new(),
+            body: Body::Whole(body.into()),
+        }
+    }
+
+    /// `OK`, as every action that was done answers.
+    pub fn ok() -> Self {
+        Self::text(200, "OK\n")
+    }
+
+    /// A JSON answer.
+    pub fn json(body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            content_type: JSON,
+            ..Self::text(200, body)
+        }
+    }
+
+    /// A body made piece by piece.
+    pub fn stream(
+        content_type: &'static str,
+        chunks: impl Iterator<Item = Vec<u8>> + 'static,
+    ) -> Self {
+        Self {
+            content_type,
+            body: Body::Chunks(Box::new(chunks)),
+            ..Self::text(200, "")
+        }
+    }
+
+    /// The answer of what Nuncio does not do yet.
+    pub fn unsupported(what: &str) -> Self {
+        Self::text(501, format!("{what} is not supported by Nuncio yet\n"))
+    }
+
+    /// All headers in their order; `date`, `server` and the framing are the transport's.
+    pub fn all_headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let own = self.headers.iter().copied();
+        own.chain([("content-type", self.content_type)])
+            .chain(COMMON_HEADERS)
+    }
+}
+
+/// Pieces of a body that `step` makes bit by bit until it returns false.
+pub(super) fn chunks(mut step: impl FnMut(&mut String) -> bool) -> impl Iterator<Item = Vec<u8>> {
+    let mut done = false;
+    std::iter::from_fn(move || {
+        if done {
+            return None;
+        }
+        let mut text = String::new();
+        for _ in 0..CHUNK_STEPS {
+            done = !step(&mut text);
+            if done || text.len() >= CHUNK_BYTES {
+                break;
+            }
+        }
+        Some(text.into_bytes())
+    })
+}
+
+impl Body {
+    /// The whole body at once; for tests and small bodies.
+    pub fn collect(self) -> Vec<u8> {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Chunks(chunks) => chunks.flatten().collect(),
+        }
+    }
+}
+
+impl std::fmt::Debug for AdminResponse {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = if matches!(self.body, Body::Whole(_)) {
+            "whole"
+        } else {
+            "chunks"
+        };
+        write!(
+            formatter,
+            "AdminResponse({} {} {kind})",
+            self.status, self.content_type
+        )
+    }
+}

@@ -1,0 +1,49 @@
+//! `/runtime` and `/runtime_modify`.
+
+use super::json::Json;
+use super::request::{AdminRequest, Params};
+use super::response::AdminResponse;
+use super::state::{AdminState, RuntimeError};
+
+const USAGE: &str = "usage: /runtime_modify?key1=value1&key2=value2&keyN=valueN\n       \
+                     or send the parameters as form values\nuse an empty value to remove a previously added override";
+
+/// `/runtime`: layers and values. Keys are sorted, where Envoy has no order.
+pub(super) fn runtime(state: &dyn AdminState, _request: &AdminRequest<'_>) -> AdminResponse {
+    let mut view = state.runtime();
+    view.entries.sort();
+    let entries = view
+        .entries
+        .into_iter()
+        .fold(Json::object(), |entries, (key, layers, value)| {
+            let layers: Vec<Json> = layers.into_iter().map(Json::from).collect();
+            entries.with(
+                key,
+                Json::object()
+                    .with("layer_values", layers)
+                    .with("final_value", value),
+            )
+        });
+    let layers: Vec<Json> = view.layers.into_iter().map(Json::from).collect();
+    AdminResponse::json(
+        Json::object()
+            .with("entries", entries)
+            .with("layers", layers)
+            .pretty(),
+    )
+}
+
+/// `/runtime_modify`: keys and values in the query or as a form.
+pub(super) fn runtime_modify(state: &dyn AdminState, request: &AdminRequest<'_>) -> AdminResponse {
+    let form = Params::parse(&String::from_utf8_lossy(request.body));
+    let query = request.params();
+    let params = if query.is_empty() { form } else { query };
+    if params.is_empty() {
+        return AdminResponse::text(400, USAGE);
+    }
+    let values: Vec<(&str, &str)> = params.iter().collect();
+    match state.modify_runtime(&values) {
+        Ok(()) => AdminResponse::ok(),
+        Err(RuntimeError::NoAdminLayer) => AdminResponse::text(503, "No admin layer specified"),
+    }
+}

@@ -1,0 +1,165 @@
+//! The query parameters of `/stats` and `/stats/prometheus`, checked in Envoy's order with its answers.
+
+use regex::Regex;
+
+use crate::admin::filter;
+use crate::admin::request::Params;
+use crate::admin::response::AdminResponse;
+
+/// What to show and how.
+#[derive(Clone, Debug)]
+pub(super) struct StatsParams {
+    pub(super) used_only: bool,
+    pub(super) text_readouts: bool,
+    filter: Option<Regex>,
+    filter_inverted: bool,
+    /// `hidden=only`: shows hidden stats alone, of which there are none.
+    hidden_only: bool,
+    pub(super) buckets: BucketsMode,
+    pub(super) kind: Kind,
+    pub(super) format: Format,
+}
+
+/// How histograms are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BucketsMode {
+    Unset,
+    Cumulative,
+    Disjoint,
+    Detailed,
+    Summary,
+    PrometheusNative,
+}
+
+/// Which stats are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    All,
+    Counters,
+    Gauges,
+    Histograms,
+    TextReadouts,
+}
+
+/// The format of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Html,
+    ActiveHtml,
+    Prometheus,
+}
+
+impl StatsParams {
+    pub(super) fn parse(params: &Params) -> Result<Self, AdminResponse> {
+        let bad = |text: String| AdminResponse::text(400, text);
+        let filter = params.non_empty("filter").map(filter::compile).transpose();
+        let filter = filter.map_err(|error| bad(format!("Invalid re2 regex: {error}")))?;
+        let filter_inverted = params.has("invert_filter");
+        if filter_inverted && filter.is_none() {
+            return Err(bad(
+                "invert_filter can only be used if filter is also provided".into(),
+            ));
+        }
+        Ok(Self {
+            used_only: params.has("usedonly"),
+            text_readouts: params.has("text_readouts"),
+            filter,
+            filter_inverted,
+            buckets: buckets(params)?,
+            kind: kind(params)?,
+            hidden_only: hidden_only(params)?,
+            format: format(params)?,
+        })
+    }
+
+    /// Whether a stat is to be shown.
+    pub(super) fn shows(&self, name: &str, used: bool) -> bool {
+        let matches = |filter: &Regex| filter.is_match(name) != self.filter_inverted;
+        !self.hidden_only && (used || !self.used_only) && self.filter.as_ref().is_none_or(matches)
+    }
+}
+
+impl StatsParams {
+    /// As [`shows`](Self::shows), but makes the name only where a filter asks for it.
+    pub(super) fn shows_lazily(&self, name: impl FnOnce() -> String, used: bool) -> bool {
+        let name = if self.filter.is_some() {
+            name()
+        } else {
+            String::new()
+        };
+        self.shows(&name, used)
+    }
+}
+
+/// The value that a parameter names; `default` if it is not there or empty.
+fn choice<T: Copy>(
+    params: &Params,
+    name: &str,
+    default: T,
+    choices: &[(&str, T)],
+    usage: &str,
+) -> Result<T, AdminResponse> {
+    let Some(value) = params.non_empty(name) else {
+        return Ok(default);
+    };
+    let chosen = choices
+        .iter()
+        .find(|choice| choice.0 == value)
+        .map(|choice| choice.1);
+    chosen.ok_or_else(|| AdminResponse::text(400, usage))
+}
+
+fn buckets(params: &Params) -> Result<BucketsMode, AdminResponse> {
+    let choices = [
+        ("cumulative", BucketsMode::Cumulative),
+        ("disjoint", BucketsMode::Disjoint),
+        ("detailed", BucketsMode::Detailed),
+        ("summary", BucketsMode::Summary),
+        ("prometheusnative", BucketsMode::PrometheusNative),
+    ];
+    let usage =
+        "usage: /stats?histogram_buckets=(cumulative|disjoint|detailed|summary|prometheusnative)\n";
+    choice(
+        params,
+        "histogram_buckets",
+        BucketsMode::Unset,
+        &choices,
+        usage,
+    )
+}
+
+fn kind(params: &Params) -> Result<Kind, AdminResponse> {
+    let choices = [
+        ("All", Kind::All),
+        ("Counters", Kind::Counters),
+        ("Gauges", Kind::Gauges),
+        ("Histograms", Kind::Histograms),
+        ("TextReadouts", Kind::TextReadouts),
+    ];
+    choice(params, "type", Kind::All, &choices, "invalid &type= param")
+}
+
+fn hidden_only(params: &Params) -> Result<bool, AdminResponse> {
+    let choices = [("include", false), ("only", true), ("exclude", false)];
+    choice(
+        params,
+        "hidden",
+        false,
+        &choices,
+        "usage: /stats?hidden=(include|only|exclude)\n\n",
+    )
+}
+
+fn format(params: &Params) -> Result<Format, AdminResponse> {
+    let choices = [
+        ("prometheus", Format::Prometheus),
+        ("json", Format::Json),
+        ("text", Format::Text),
+        ("html", Format::Html),
+        ("active-html", Format::ActiveHtml),
+    ];
+    let usage = "usage: /stats?format=(html|active-html|json|prometheus|text)\n\n";
+    choice(params, "format", Format::Text, &choices, usage)
+}

@@ -1,0 +1,296 @@
+//! A server for tests: fixed views, and a record of what it was asked to do.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use nuncio_config::diagnostic::Diagnostics;
+use nuncio_config::source::{Format, Source};
+use nuncio_config::tree::{Message, Value};
+use nuncio_config::{interpret, text};
+use nuncio_contract::stats::tags::TagExtractor;
+use nuncio_contract::stats::{Scope, StatsStore};
+
+use super::json::Json;
+use super::state::{
+    Action, Address, AdminState, CircuitBreakerLimits, ClusterStatus, ConfigDump, DumpedConfig,
+    HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, RuntimeError,
+    RuntimeView, ServerInfo, ServerLife,
+};
+use super::{AdminRequest, handle};
+
+/// The state that the oracle's answers were taken in, as far as they are compared.
+pub(super) struct TestServer {
+    pub(super) stats: StatsStore,
+    pub(super) tags: TagExtractor,
+    pub(super) life: ServerLife,
+    pub(super) clusters: Vec<ClusterStatus>,
+    pub(super) runtime: Option<RuntimeView>,
+    pub(super) dump: ConfigDump,
+    pub(super) actions: RefCell<Vec<Action>>,
+    pub(super) levels: RefCell<Vec<(&'static str, LogLevel)>>,
+    /// Keeps registered stats listed.
+    pub(super) scopes: Vec<Scope>,
+}
+
+impl Default for TestServer {
+    fn default() -> Self {
+        Self {
+            stats: StatsStore::default(),
+            tags: TagExtractor::default(),
+            life: ServerLife::Live,
+            clusters: vec![pipe_cluster(), dns_cluster()],
+            runtime: None,
+            dump: dump(),
+            actions: RefCell::default(),
+            levels: RefCell::new(vec![("admin", LogLevel::Info), ("http", LogLevel::Info)]),
+            scopes: Vec::new(),
+        }
+    }
+}
+
+impl TestServer {
+    /// The status, content type and body of a GET.
+    pub(super) fn get(&self, path: &str) -> (u16, &'static str, String) {
+        self.send("GET", path)
+    }
+
+    pub(super) fn post(&self, path: &str) -> (u16, &'static str, String) {
+        self.send("POST", path)
+    }
+
+    pub(super) fn send(&self, method: &str, path: &str) -> (u16, &'static str, String) {
+        let response = handle(self, &AdminRequest::new(method, path));
+        let body = String::from_utf8(response.body.collect()).expect("UTF-8");
+        (response.status, response.content_type, body)
+    }
+
+    /// The body of a GET that succeeds.
+    pub(super) fn body(&self, path: &str) -> String {
+        let (status, _, body) = self.get(path);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+}
+
+fn dns_cluster() -> ClusterStatus {
+    let address = Address::Socket {
+        ip: std::net::Ipv6Addr::LOCALHOST.into(),
+        port: 28200,
+    };
+    let stats = HostCounts {
+        cx_connect_fail: 1,
+        cx_total: 1,
+        rq_error: 1,
+        ..HostCounts::default()
+    };
+    let host = HostStatus {
+        address,
+        hostname: "localhost".into(),
+        stats,
+        metadata: Some(Json::object()),
+        weight: 1,
+        ..HostStatus::default()
+    };
+    ClusterStatus {
+        name: "service_dns".into(),
+        observability_name: "service_dns".into(),
+        hosts: vec![host],
+        ..ClusterStatus::default()
+    }
+}
+
+fn pipe_cluster() -> ClusterStatus {
+    let health = HostHealth {
+        eds_status_draining: true,
+        ..HostHealth::default()
+    };
+    let canary = Json::object().with("envoy.lb", Json::object().with("canary", true));
+    let address = Address::Pipe {
+        path: "/tmp/x.sock".into(),
+    };
+    let host = HostStatus {
+        address,
+        health,
+        weight: 1,
+        canary: true,
+        metadata: Some(Json::object().with("filter_metadata", canary)),
+        ..HostStatus::default()
+    };
+    let limits = CircuitBreakerLimits {
+        max_connections: 7,
+        max_retries: 2,
+        ..CircuitBreakerLimits::default()
+    };
+    ClusterStatus {
+        name: "eds_like".into(),
+        observability_name: "eds_like".into(),
+        circuit_breakers: [limits, CircuitBreakerLimits::default()],
+        hosts: vec![host],
+        ..ClusterStatus::default()
+    }
+}
+
+impl AdminState for TestServer {
+    fn stats(&self) -> &StatsStore {
+        &self.stats
+    }
+
+    fn tags(&self) -> &TagExtractor {
+        &self.tags
+    }
+
+    fn refresh_stats(&self) {}
+
+    fn life(&self) -> ServerLife {
+        self.life
+    }
+
+    fn server_info(&self) -> ServerInfo {
+        ServerInfo {
+            version: "0/1.40.0/Clean/RELEASE/rustls".into(),
+            uptime_current_epoch_seconds: 36,
+            uptime_all_epochs_seconds: 40,
+            hot_restart_version: "disabled".into(),
+            command_line_options: Json::object()
+                .with("base_id", 0u64)
+                .with("concurrency", 2u32),
+            node: Json::object().with("id", "nid"),
+        }
+    }
+
+    fn memory(&self) -> MemoryUsage {
+        MemoryUsage {
+            allocated: 6_679_352,
+            heap_size: 12_582_912,
+            ..MemoryUsage::default()
+        }
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = ClusterStatus>> {
+        Box::new(self.clusters.clone().into_iter())
+    }
+
+    fn listeners(&self) -> Vec<ListenerStatus> {
+        let local_address = Address::Socket {
+            ip: std::net::Ipv4Addr::LOCALHOST.into(),
+            port: 28100,
+        };
+        vec![ListenerStatus {
+            name: "listener_0".into(),
+            local_address,
+            additional_local_addresses: Vec::new(),
+        }]
+    }
+
+    fn config_dump(&self) -> ConfigDump {
+        self.dump.clone()
+    }
+
+    fn certificates(&self) -> Vec<Json> {
+        Vec::new()
+    }
+
+    fn unready_targets(&self) -> Vec<(String, Vec<String>)> {
+        Vec::new()
+    }
+
+    fn runtime(&self) -> RuntimeView {
+        self.runtime.clone().unwrap_or_default()
+    }
+
+    fn modify_runtime(&self, _values: &[(&str, &str)]) -> Result<(), RuntimeError> {
+        self.runtime
+            .as_ref()
+            .map(|_| ())
+            .ok_or(RuntimeError::NoAdminLayer)
+    }
+
+    fn loggers(&self) -> Vec<(&'static str, LogLevel)> {
+        self.levels.borrow().clone()
+    }
+
+    fn set_log_level(&self, logger: &str, level: LogLevel) {
+        let mut levels = self.levels.borrow_mut();
+        levels
+            .iter_mut()
+            .filter(|entry| entry.0 == logger)
+            .for_each(|entry| entry.1 = level);
+    }
+
+    fn act(&self, action: Action) {
+        self.actions.borrow_mut().push(action);
+    }
+}
+
+/// The configuration that the pinned dump was taken from.
+fn dump() -> ConfigDump {
+    let bootstrap = parse(
+        "envoy.config.bootstrap.v3.Bootstrap",
+        include_str!("config_dump/bootstrap.yaml"),
+    );
+    let resources = |field: &str| {
+        let items = bootstrap
+            .find(&["static_resources", field])
+            .and_then(Value::as_list)
+            .unwrap_or_default();
+        items
+            .iter()
+            .filter_map(|item| item.value.as_message())
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let at = |message| {
+        let last_updated = UNIX_EPOCH + Duration::from_millis(1_795_384_348_305);
+        DumpedConfig {
+            message,
+            last_updated,
+        }
+    };
+    let name = |message: &Arc<Message>| {
+        message
+            .find(&["name"])
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let mut clusters = resources("clusters");
+    clusters.sort_by_key(name);
+    let listeners = resources("listeners");
+    ConfigDump {
+        static_route_configs: listeners
+            .iter()
+            .filter_map(|listener| route_config(listener))
+            .map(at)
+            .collect(),
+        static_clusters: clusters.into_iter().map(at).collect(),
+        static_listeners: listeners.into_iter().map(at).collect(),
+        bootstrap: at(bootstrap),
+    }
+}
+
+/// The route configuration of the first filter of the first chain.
+fn route_config(listener: &Message) -> Option<Arc<Message>> {
+    let first = |message: &Message, list: &str| {
+        message
+            .find(&[list])?
+            .as_list()?
+            .first()?
+            .value
+            .as_message()
+            .cloned()
+    };
+    let filter = first(&*first(listener, "filter_chains")?, "filters")?;
+    match filter.find(&["typed_config"])? {
+        Value::Any(any) => any.message.find(&["route_config"])?.as_message().cloned(),
+        _ => None,
+    }
+}
+
+fn parse(message: &str, yaml: &str) -> Arc<Message> {
+    let source = Source::new("bootstrap.yaml", Format::Yaml, yaml);
+    let mut diagnostics = Diagnostics::default();
+    let node = text::parse(&source, 0, &text::Limits::default(), &mut diagnostics).expect("YAML");
+    let descriptor = nuncio_api::message(message).expect("a message of the API");
+    let tree = interpret::interpret(descriptor, &node, &mut diagnostics).expect("a valid message");
+    Arc::new(tree)
+}
