@@ -35,7 +35,7 @@ pub struct Case {
     /// Files to write into `{{dir}}` before the start.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// More command-line arguments.
+    /// More command-line arguments. Without `--concurrency` there is one worker.
     #[serde(default)]
     pub args: Vec<String>,
     /// Upstreams by name.

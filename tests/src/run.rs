@@ -76,16 +76,11 @@ fn start(case: &Case, side: Side, binary: &Path) -> io::Result<(Setup, Proxy)> {
         let mut setup = Setup::new(case)?;
         let config = setup.config(case, side)?;
         let admin_port = setup.port("admin");
-        let mut arguments: Vec<String> = [
-            "--concurrency",
-            "1",
-            "--disable-hot-restart",
-            "-l",
-            "warning",
-        ]
-        .map(str::to_owned)
-        .into();
-        arguments.extend(case.args.iter().cloned());
+        let mut arguments = case.args.clone();
+        arguments.extend(["--disable-hot-restart", "-l", "warning"].map(str::to_owned));
+        if !case.args.iter().any(|argument| argument == "--concurrency") {
+            arguments.extend(["--concurrency", "1"].map(str::to_owned));
+        }
         let directory = setup.scratch.path().to_owned();
         match Proxy::start(binary, &arguments, &config, admin_port, &directory) {
             Ok(proxy) => return Ok((setup, proxy)),
