@@ -120,8 +120,11 @@ fn metadata(upgrader: &mut Upgrader<'_>, entries: &mut [Entry]) {
     }
 }
 
-/// What is inside an `Any` of a bare structure, which v2 took in place of the typed message.
+/// What is inside an `Any` of a bare structure, which v2 took in place of the typed message, or of nothing.
 fn opaque(any: &mut Node) -> Option<Node> {
+    if matches!(any.kind, Kind::Null) || any.entries().is_some_and(<[Entry]>::is_empty) {
+        return Some(edit::map(any.span, Vec::new()));
+    }
     let entries = any.entries_mut()?;
     if edit::text(entries, "@type") != ANY_OF_STRUCT {
         return None;

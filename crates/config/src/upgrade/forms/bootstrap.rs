@@ -19,7 +19,8 @@ pub(super) fn runtime(upgrader: &mut Upgrader<'_>, entries: &mut Vec<Entry>) {
     if let Some(base) = edit::take(old, "base") {
         layers.push(layer("base", "static_layer", base.value));
     }
-    if let Some(root) = edit::take(old, "symlink_root") {
+    let root = edit::take(old, "symlink_root");
+    if let Some(root) = root.filter(|root| root.value.as_str().is_some_and(|path| !path.is_empty())) {
         let disk = |subdirectory: Option<edit::Taken>| {
             let mut fields = vec![("symlink_root", root.value.clone())];
             fields.extend(subdirectory.map(|taken| ("subdirectory", taken.value)));
