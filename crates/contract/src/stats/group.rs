@@ -86,14 +86,19 @@ macro_rules! stat_group {
         }
 
         impl $crate::stats::StatGroup for $group {
-            const TABLE: &'static $crate::stats::GroupTable = &$crate::stats::GroupTable {
-                prefix: $prefix,
-                counters: &[$($($crate::stat_group!(@name $counter $($counter_name)?)),*)?],
-                gauges: &[$($($crate::stat_group!(@name $gauge $($gauge_name)?)),*)?],
-                histograms: &[$($((
-                    $crate::stat_group!(@name $histogram $($histogram_name)?),
-                    $crate::stats::Unit::$unit,
-                )),*)?],
+            const TABLE: &'static $crate::stats::GroupTable = {
+                // A static has one address in the whole program, by which the store knows the group; a
+                // constant would have one in each crate.
+                static TABLE: $crate::stats::GroupTable = $crate::stats::GroupTable {
+                    prefix: $prefix,
+                    counters: &[$($($crate::stat_group!(@name $counter $($counter_name)?)),*)?],
+                    gauges: &[$($($crate::stat_group!(@name $gauge $($gauge_name)?)),*)?],
+                    histograms: &[$($((
+                        $crate::stat_group!(@name $histogram $($histogram_name)?),
+                        $crate::stats::Unit::$unit,
+                    )),*)?],
+                };
+                &TABLE
             };
         }
 

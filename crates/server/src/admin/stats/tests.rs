@@ -350,6 +350,16 @@ fn wrong_parameters_get_envoys_answers() {
 }
 
 #[test]
+fn a_group_registered_in_one_crate_and_counted_in_another_is_one_group() {
+    let mut server = TestServer::default();
+    let scope = server.stats.scope("cluster.a");
+    register_cluster(&scope);
+    scope.worker_group::<ClusterTrafficStats>().upstream_rq_total.inc();
+    server.scopes.push(scope);
+    assert_eq!(server.body("/stats?filter=upstream_rq_total"), "cluster.a.upstream_rq_total: 1\n");
+}
+
+#[test]
 fn counters_can_be_reset_but_stay_used() {
     let mut server = TestServer::default();
     let scope = server.stats.scope("a");
