@@ -21,6 +21,7 @@ use crate::text::{self, Limits};
 use crate::tree::{Message, merge};
 use crate::upgrade::{self, Change};
 use crate::validate::validate;
+use crate::wire;
 
 /// The full name of the bootstrap's message.
 pub const BOOTSTRAP: &str = "envoy.config.bootstrap.v3.Bootstrap";
@@ -158,6 +159,10 @@ impl Loader {
                 return None;
             }
         };
+        if format == Format::ProtoBinary {
+            let bootstrap = api::message(BOOTSTRAP)?;
+            return wire::decode(bootstrap, &bytes, &mut self.diagnostics);
+        }
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             // yaml-cpp puts U+FFFD in the place of what is not UTF-8.

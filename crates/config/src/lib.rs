@@ -55,3 +55,4 @@ pub mod tree;
 pub mod typed;
 pub mod upgrade;
 pub mod validate;
+pub mod wire;

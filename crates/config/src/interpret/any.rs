@@ -10,7 +10,7 @@ use crate::span::Span;
 use crate::text::{Entry as TextEntry, Kind, Node};
 use crate::tree::{Any, Entry, Message, Value};
 
-const TYPED_STRUCTS: [&str; 2] = ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"];
+pub(crate) const TYPED_STRUCTS: [&str; 2] = ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"];
 
 impl<'n> Interpreter<'n> {
     pub(super) fn any(&mut self, node: &'n Node) -> Option<Value> {

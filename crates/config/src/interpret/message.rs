@@ -295,7 +295,7 @@ fn is_json_list(name: &str) -> bool {
 }
 
 /// What a `null` in a list or map stands for.
-pub(super) fn default_value(kind: FieldKind, span: Span) -> Value {
+pub(crate) fn default_value(kind: FieldKind, span: Span) -> Value {
     match kind {
         FieldKind::Message(message) => default_message(message, span),
         FieldKind::Enum(_) => Value::Enum(0),

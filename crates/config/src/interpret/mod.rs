@@ -18,6 +18,10 @@ mod wellknown;
 
 use nuncio_api as api;
 
+pub(crate) use any::TYPED_STRUCTS;
+pub(crate) use message::default_value;
+pub(crate) use wellknown::wrapped;
+
 use crate::diagnostic::Diagnostics;
 use crate::text::Node;
 use crate::tree::Message;

@@ -10,7 +10,7 @@ use crate::text::{Entry as TextEntry, Kind, Node};
 use crate::tree::{Entry, Item, Json, Message, Value};
 
 /// The scalar inside of a wrapper message.
-pub(super) fn wrapped(name: &str) -> Option<FieldKind> {
+pub(crate) fn wrapped(name: &str) -> Option<FieldKind> {
     Some(match name {
         "google.protobuf.BoolValue" => FieldKind::Bool,
         "google.protobuf.UInt32Value" => FieldKind::Uint32,

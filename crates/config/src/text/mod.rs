@@ -56,7 +56,7 @@ pub fn parse(
         Format::Json => json::parse(&source.text, index, limits),
         Format::ProtoBinary | Format::ProtoText => Err(Box::new(Diagnostic::error(
             Span::new(index, 0, 0),
-            "protobuf files (.pb, .pb_text) are not supported by Nuncio yet",
+            "protobuf's text format (.pb_text) is not supported by Nuncio yet",
         ))),
     };
     outcome
