@@ -41,7 +41,7 @@ pub(super) fn field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
     {
         let known = known_or_token(name)?;
         let next = at + name.len() + 1 + value.len() + 2;
-        let value = Cow::Borrowed(trim(value));
+        let value = Cow::Borrowed(trim_usual(value));
         return Ok(Field::Header(HeaderLine { name, known, value }, next));
     }
     unusual_field_at(input, at)
@@ -109,6 +109,15 @@ fn without_cr_lf(value: &[u8]) -> Result<Vec<u8>, Error> {
         .filter(|byte| !matches!(byte, b'\r' | b'\n'))
         .collect();
     Ok(trim(&kept).to_vec())
+}
+
+/// The same as [`trim`], quick where one space leads.
+#[inline]
+fn trim_usual(value: &[u8]) -> &[u8] {
+    match value {
+        [b' ', rest @ ..] if matches!(rest, [b'!'..=0xff, .., b'!'..=0xff]) => rest,
+        _ => trim(value),
+    }
 }
 
 /// Without white space, CR and LF at both ends.

@@ -5,33 +5,46 @@
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// The high bit of every byte below `bound` (at most 0x80). Bytes after the first
-/// such byte may be marked wrongly; the first one never is.
+/// Sets the high bit of every byte below `bound`; of some others too, all of them
+/// above 0x7F or behind such a byte.
 #[inline]
 const fn below(word: u64, bound: u8) -> u64 {
-    word.wrapping_sub(ONES * bound as u64) & !word & HIGHS
+    word.wrapping_sub(ONES * bound as u64)
 }
 
+/// The same for every byte equal to `byte`.
 #[inline]
 const fn equal(word: u64, byte: u8) -> u64 {
     below(word ^ (ONES * byte as u64), 1)
 }
 
+/// The same for every byte above 0x7E.
+#[inline]
+const fn above_7e(word: u64) -> u64 {
+    word | word.wrapping_add(ONES)
+}
+
 /// The offset of the first byte for which `stops` says so, or the length of `input`.
-/// `marks` is the same for eight bytes, with the high bit of the first one exact.
+/// `marks` sets the high bit of every such byte of eight, and may set others.
 #[inline(always)]
 fn first(input: &[u8], marks: impl Fn(u64) -> u64, stops: impl Fn(u8) -> bool) -> usize {
     let (words, rest) = input.as_chunks::<8>();
     let mut at = 0;
     for word in words {
-        let marked = marks(u64::from_le_bytes(*word));
+        let marked = marks(u64::from_le_bytes(*word)) & HIGHS;
         if marked != 0 {
-            return at + marked.trailing_zeros() as usize / 8;
+            let candidate = marked.trailing_zeros() as usize / 8;
+            if word.get(candidate).is_some_and(|byte| stops(*byte)) {
+                return at + candidate;
+            }
+            if let Some(found) = word.iter().position(|byte| stops(*byte)) {
+                return at + found;
+            }
         }
         at += 8;
     }
-    let rest_at = rest.iter().position(|byte| stops(*byte));
-    at + rest_at.unwrap_or(rest.len())
+    let found = rest.iter().position(|byte| stops(*byte));
+    at + found.unwrap_or(rest.len())
 }
 
 /// The end of a name: a colon, white space or a control character.
@@ -47,19 +60,11 @@ pub(super) fn name_end(input: &[u8]) -> usize {
 /// The end of a value: any control character but tab.
 #[inline]
 pub(super) fn value_end(input: &[u8]) -> usize {
-    let mut at = 0;
-    loop {
-        let rest = input.get(at..).unwrap_or_default();
-        at += first(
-            rest,
-            |word| below(word, 0x20) | equal(word, 0x7f),
-            |byte| byte < 0x20 || byte == 0x7f,
-        );
-        if input.get(at) != Some(&b'\t') {
-            return at;
-        }
-        at += 1;
-    }
+    first(
+        input,
+        |word| below(word, 0x20) | above_7e(word),
+        |byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f,
+    )
 }
 
 /// The end of a path: anything but visible ASCII.
@@ -67,7 +72,7 @@ pub(super) fn value_end(input: &[u8]) -> usize {
 pub(super) fn path_end(input: &[u8]) -> usize {
     first(
         input,
-        |word| below(word, 0x21) | equal(word, 0x7f) | (word & HIGHS),
+        |word| below(word, 0x21) | above_7e(word),
         |byte| !matches!(byte, 0x21..=0x7e),
     )
 }
@@ -80,12 +85,14 @@ mod tests {
         for length in 0..40 {
             for at in 0..length {
                 for byte in 0..=255 {
-                    let mut input = vec![b'a'; length];
-                    input[at] = byte;
-                    // A second one behind the first must not hide it.
-                    input[length - 1] = b'\r';
-                    let expected = input.iter().position(|byte| stops(*byte));
-                    assert_eq!(found(&input), expected.unwrap_or(length), "{input:?}");
+                    for filling in [b'a', 0xe9, b'\t'] {
+                        let mut input = vec![filling; length];
+                        input[at] = byte;
+                        // A second one behind the first must not hide it.
+                        input[length - 1] = b'\r';
+                        let expected = input.iter().position(|byte| stops(*byte));
+                        assert_eq!(found(&input), expected.unwrap_or(length), "{input:?}");
+                    }
                 }
             }
         }
