@@ -15,7 +15,11 @@ pub(super) fn is_named(key: &str, name: &str) -> bool {
             upper = true;
             continue;
         }
-        let wanted = if upper { character.to_ascii_uppercase() } else { character };
+        let wanted = if upper {
+            character.to_ascii_uppercase()
+        } else {
+            character
+        };
         upper = false;
         if written.next() != Some(wanted) {
             return false;
@@ -31,17 +35,31 @@ pub(super) fn find<'n>(entries: &'n [Entry], name: &str) -> Option<&'n Entry> {
 
 /// The value of a field, to change it.
 pub(super) fn find_mut<'n>(entries: &'n mut [Entry], name: &str) -> Option<&'n mut Node> {
-    entries.iter_mut().find(|entry| is_named(&entry.key, name)).map(|entry| &mut entry.value)
+    entries
+        .iter_mut()
+        .find(|entry| is_named(&entry.key, name))
+        .map(|entry| &mut entry.value)
 }
 
 /// The text of a field; empty when it is not set or no string.
 pub(super) fn text<'n>(entries: &'n [Entry], name: &str) -> &'n str {
-    find(entries, name).and_then(|entry| entry.value.as_str()).unwrap_or("")
+    find(entries, name)
+        .and_then(|entry| entry.value.as_str())
+        .unwrap_or("")
 }
 
 /// Whether a field is set.
 pub(super) fn has(entries: &[Entry], name: &str) -> bool {
     find(entries, name).is_some()
+}
+
+/// Where a map's first written key stands, to say that something was added to it.
+pub(super) fn place(entries: &[Entry]) -> Span {
+    let written = entries
+        .iter()
+        .map(|entry| entry.key_span)
+        .find(|span| span.is_known());
+    written.unwrap_or(Span::NONE)
 }
 
 /// An entry that was taken out, with its place.
@@ -71,20 +89,40 @@ impl Taken {
 
 /// Takes a field out.
 pub(super) fn take(entries: &mut Vec<Entry>, name: &str) -> Option<Taken> {
-    let at = entries.iter().position(|entry| is_named(&entry.key, name))?;
+    let at = entries
+        .iter()
+        .position(|entry| is_named(&entry.key, name))?;
     let entry = entries.remove(at);
-    Some(Taken { at, key_span: entry.key_span, value: entry.value })
+    Some(Taken {
+        at,
+        key_span: entry.key_span,
+        value: entry.value,
+    })
+}
+
+/// Takes a field out whose value is a map or null; anything else stays, to be refused.
+pub(super) fn take_message(entries: &mut Vec<Entry>, name: &str) -> Option<Taken> {
+    find(entries, name).filter(|entry| matches!(entry.value.kind, Kind::Map(_) | Kind::Null))?;
+    take(entries, name)
 }
 
 /// Puts a field in, before the one that stands at `at` now.
 pub(super) fn insert(entries: &mut Vec<Entry>, at: usize, key: &str, key_span: Span, value: Node) {
-    let entry = Entry { key: key.into(), key_span, value };
+    let entry = Entry {
+        key: key.into(),
+        key_span,
+        value,
+    };
     entries.insert(at.min(entries.len()), entry);
 }
 
 /// A map that the upgrade makes; `span` is what it was made of.
 pub(super) fn map(span: Span, fields: Vec<(&str, Node)>) -> Node {
-    let entry = |(key, value): (&str, Node)| Entry { key: key.into(), key_span: Span::NONE, value };
+    let entry = |(key, value): (&str, Node)| Entry {
+        key: key.into(),
+        key_span: Span::NONE,
+        value,
+    };
     Node::new(span, Kind::Map(fields.into_iter().map(entry).collect()))
 }
 

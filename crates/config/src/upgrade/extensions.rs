@@ -18,11 +18,23 @@ pub(super) fn upgrade(upgrader: &mut Upgrader<'_>, message: &str, entries: &mut 
         "envoy.config.route.v3.VirtualHost"
         | "envoy.config.route.v3.Route"
         | "envoy.config.route.v3.WeightedCluster.ClusterWeight" => {
-            keyed(upgrader, Category::HttpPerRoute, entries, "per_filter_config", "typed_per_filter_config");
+            keyed(
+                upgrader,
+                Category::HttpPerRoute,
+                entries,
+                "per_filter_config",
+                "typed_per_filter_config",
+            );
         }
         "envoy.config.cluster.v3.Cluster" => {
             let new = "typed_extension_protocol_options";
-            keyed(upgrader, Category::ProtocolOptions, entries, "extension_protocol_options", new);
+            keyed(
+                upgrader,
+                Category::ProtocolOptions,
+                entries,
+                "extension_protocol_options",
+                new,
+            );
         }
         "envoy.config.core.v3.Metadata" => metadata(upgrader, entries),
         _ => {}
@@ -62,31 +74,67 @@ fn named(upgrader: &mut Upgrader<'_>, category: Category, entries: &mut Vec<Entr
         node.kind = Kind::Str(name.into());
     }
     let name = name.to_owned();
-    let Some(v3_type) = names::message(category, &name) else { return };
-    if let Some(config) = edit::take(entries, "config") {
-        upgrader.changed(config.key_span, "config", format!("moved to `typed_config` of type `{v3_type}`"));
-        edit::insert(entries, config.at, "typed_config", config.key_span, typed(v3_type, config.value));
+    let Some(v3_type) = names::message(category, &name) else {
+        return;
+    };
+    if let Some(config) = edit::take_message(entries, "config") {
+        upgrader.changed(
+            config.key_span,
+            "config",
+            format!("moved to `typed_config` of type `{v3_type}`"),
+        );
+        edit::insert(
+            entries,
+            config.at,
+            "typed_config",
+            config.key_span,
+            typed(v3_type, config.value),
+        );
     } else if let Some(any) = edit::find_mut(entries, "typed_config") {
         if let Some(inside) = opaque(any) {
-            upgrader.changed(any.span, "typed_config", format!("given its type `{v3_type}`"));
+            upgrader.changed(
+                any.span,
+                "typed_config",
+                format!("given its type `{v3_type}`"),
+            );
             *any = typed(v3_type, inside);
         }
-    } else if !edit::has(entries, "config_discovery") && !edit::has(entries, "hidden_envoy_deprecated_config") {
+    } else if !edit::has(entries, "config_discovery")
+        && !edit::has(entries, "hidden_envoy_deprecated_config")
+    {
         let span = edit::find(entries, "name").map_or(Span::NONE, |entry| entry.value.span);
-        upgrader.changed(span, "typed_config", format!("added, with type `{v3_type}`"));
-        edit::insert(entries, entries.len(), "typed_config", Span::NONE, typed(v3_type, edit::map(span, Vec::new())));
+        upgrader.changed(
+            span,
+            "typed_config",
+            format!("added, with type `{v3_type}`"),
+        );
+        edit::insert(
+            entries,
+            entries.len(),
+            "typed_config",
+            Span::NONE,
+            typed(v3_type, edit::map(span, Vec::new())),
+        );
     }
 }
 
 /// A map of untyped configurations by extension name becomes one of typed ones.
-fn keyed(upgrader: &mut Upgrader<'_>, category: Category, entries: &mut Vec<Entry>, old: &str, new: &str) {
+fn keyed(
+    upgrader: &mut Upgrader<'_>,
+    category: Category,
+    entries: &mut Vec<Entry>,
+    old: &str,
+    new: &str,
+) {
     if let Some(taken) = edit::take(entries, old) {
         upgrader.changed(taken.key_span, old, format!("moved to `{new}`, with types"));
         let mut node = taken.value;
         if let Some(members) = node.entries_mut() {
             for member in members {
                 let name = names::canonical(category, &member.key);
-                if let Some(v3_type) = names::message(category, name) {
+                if let Some(v3_type) =
+                    names::message(category, name).filter(|_| member.value.entries().is_some())
+                {
                     let value = std::mem::replace(&mut member.value, edit::string(""));
                     member.value = typed(v3_type, value);
                 }
@@ -94,15 +142,27 @@ fn keyed(upgrader: &mut Upgrader<'_>, category: Category, entries: &mut Vec<Entr
         }
         edit::insert(entries, taken.at, new, taken.key_span, node);
     }
-    let Some(members) = edit::find_mut(entries, new).and_then(Node::entries_mut) else { return };
+    let Some(members) = edit::find_mut(entries, new).and_then(Node::entries_mut) else {
+        return;
+    };
     for member in members {
         let name = names::canonical(category, &member.key).to_owned();
         if *name != *member.key {
-            upgrader.changed(member.key_span, new, format!("`{}` is called `{name}`", member.key));
+            upgrader.changed(
+                member.key_span,
+                new,
+                format!("`{}` is called `{name}`", member.key),
+            );
             member.key = name.clone().into();
         }
-        if let (Some(inside), Some(v3_type)) = (opaque(&mut member.value), names::message(category, &name)) {
-            upgrader.changed(member.value.span, new, format!("given its type `{v3_type}`"));
+        if let (Some(inside), Some(v3_type)) =
+            (opaque(&mut member.value), names::message(category, &name))
+        {
+            upgrader.changed(
+                member.value.span,
+                new,
+                format!("given its type `{v3_type}`"),
+            );
             member.value = typed(v3_type, inside);
         }
     }
@@ -110,11 +170,18 @@ fn keyed(upgrader: &mut Upgrader<'_>, category: Category, entries: &mut Vec<Entr
 
 /// Metadata for a filter stands under the filter's name.
 fn metadata(upgrader: &mut Upgrader<'_>, entries: &mut [Entry]) {
-    let Some(members) = edit::find_mut(entries, "filter_metadata").and_then(Node::entries_mut) else { return };
+    let Some(members) = edit::find_mut(entries, "filter_metadata").and_then(Node::entries_mut)
+    else {
+        return;
+    };
     for member in members {
         let name = names::canonical(Category::Http, &member.key);
         if *name != *member.key {
-            upgrader.changed(member.key_span, "filter_metadata", format!("`{}` is called `{name}`", member.key));
+            upgrader.changed(
+                member.key_span,
+                "filter_metadata",
+                format!("`{}` is called `{name}`", member.key),
+            );
             member.key = name.into();
         }
     }
@@ -129,7 +196,7 @@ fn opaque(any: &mut Node) -> Option<Node> {
     if edit::text(entries, "@type") != ANY_OF_STRUCT {
         return None;
     }
-    edit::take(entries, "value").map(|taken| taken.value)
+    edit::take_message(entries, "value").map(|taken| taken.value)
 }
 
 /// A configuration with its type.

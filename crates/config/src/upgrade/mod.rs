@@ -46,7 +46,9 @@ pub fn run(root: &mut Node, changes: &mut Vec<Change>) {
 
 /// Like [`run`], for another message: a resource in a file, by its v3 name.
 pub fn run_as(v3_name: &str, root: &mut Node, changes: &mut Vec<Change>) {
-    let Some(message) = api::message(v3_name) else { return };
+    let Some(message) = api::message(v3_name) else {
+        return;
+    };
     let signs = signs::find(root);
     if signs.names_v3 && !signs.names_v2 {
         return;

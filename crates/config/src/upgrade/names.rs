@@ -136,8 +136,14 @@ const KNOWN: &[Known] = &[
 
 /// Messages of v2 that v3 has under a name that its annotations do not lead to.
 const MOVED: &[(&str, &str)] = &[
-    ("envoy.config.filter.http.ext_authz.v2.ExtAuthz", "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"),
-    ("envoy.config.filter.network.ext_authz.v2.ExtAuthz", "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz"),
+    (
+        "envoy.config.filter.http.ext_authz.v2.ExtAuthz",
+        "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+    ),
+    (
+        "envoy.config.filter.network.ext_authz.v2.ExtAuthz",
+        "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz",
+    ),
 ];
 
 /// Messages of v2 that no message of Envoy 1.40 follows.
@@ -174,13 +180,17 @@ pub(super) fn is_gone(full_name: &str) -> bool {
 
 /// The name that v3 has for an extension; an unknown one stays.
 pub(super) fn canonical(category: Category, name: &str) -> &str {
-    let known = KNOWN.iter().find(|known| known.0 == category && known.1 == name && !name.is_empty());
+    let known = KNOWN
+        .iter()
+        .find(|known| known.0 == category && known.1 == name && !name.is_empty());
     known.map_or(name, |known| known.2)
 }
 
 /// The v3 message that configures a known extension.
 pub(super) fn message(category: Category, name: &str) -> Option<&'static str> {
-    let known = KNOWN.iter().find(|known| known.0 == category && known.2 == name)?;
+    let known = KNOWN
+        .iter()
+        .find(|known| known.0 == category && known.2 == name)?;
     Some(known.3).filter(|message| !message.is_empty())
 }
 
@@ -191,20 +201,35 @@ mod tests {
     #[test]
     fn every_message_of_the_table_exists() {
         for (_, _, name, message) in KNOWN {
-            assert!(message.is_empty() || api::message(message).is_some(), "{name}: {message}");
+            assert!(
+                message.is_empty() || api::message(message).is_some(),
+                "{name}: {message}"
+            );
         }
         for (old, new) in MOVED {
-            assert!(api::message(old).is_some() && api::message(new).is_some(), "{old}");
+            assert!(
+                api::message(old).is_some() && api::message(new).is_some(),
+                "{old}"
+            );
         }
         for name in GONE {
-            assert!(api::message(name).is_some_and(|gone| successor(gone).is_none()), "{name}");
+            assert!(
+                api::message(name).is_some_and(|gone| successor(gone).is_none()),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn a_name_may_mean_two_things() {
-        assert_eq!(canonical(Category::Http, "envoy.ext_authz"), "envoy.filters.http.ext_authz");
-        assert_eq!(canonical(Category::Network, "envoy.ext_authz"), "envoy.filters.network.ext_authz");
+        assert_eq!(
+            canonical(Category::Http, "envoy.ext_authz"),
+            "envoy.filters.http.ext_authz"
+        );
+        assert_eq!(
+            canonical(Category::Network, "envoy.ext_authz"),
+            "envoy.filters.network.ext_authz"
+        );
         assert_eq!(canonical(Category::Network, "mine"), "mine");
         assert_eq!(canonical(Category::Network, ""), "");
     }

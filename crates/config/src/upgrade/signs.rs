@@ -38,7 +38,9 @@ fn look(node: &Node, signs: &mut Signs) {
 
 fn note(type_url: &str, signs: &mut Signs) {
     let name = type_url.rsplit('/').next().unwrap_or("");
-    let Some(message) = api::message(name).filter(|_| name.starts_with("envoy.")) else { return };
+    let Some(message) = api::message(name).filter(|_| name.starts_with("envoy.")) else {
+        return;
+    };
     if names::successor(message).is_some() {
         signs.names_v2 = true;
     } else if !names::is_gone(name) {

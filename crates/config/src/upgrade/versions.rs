@@ -6,6 +6,7 @@ use nuncio_api as api;
 
 use super::edit;
 use super::walk::Upgrader;
+use crate::span::Span;
 use crate::text::{Entry, Kind};
 
 /// Sets `transport_api_version` and `resource_api_version` where the message has them.
@@ -18,13 +19,13 @@ pub(super) fn set(upgrader: &mut Upgrader<'_>, message: api::Message, entries: &
         if written == "V3" {
             continue;
         }
-        let span = entries.first().map(|entry| entry.key_span).unwrap_or_default();
+        let span = edit::place(entries);
         upgrader.changed(span, name, "set to V3: the server must speak the v3 API");
         match edit::find_mut(entries, name) {
             Some(node) => node.kind = Kind::Str("V3".into()),
             None => {
                 let at = entries.len();
-                edit::insert(entries, at, name, crate::span::Span::NONE, edit::string("V3"));
+                edit::insert(entries, at, name, Span::NONE, edit::string("V3"));
             }
         }
     }

@@ -15,7 +15,8 @@ const TYPED_STRUCTS: [&str; 2] = ["udpa.type.v1.TypedStruct", "xds.type.v3.Typed
 pub(super) enum Pass {
     /// Rewrites v2's forms.
     Forms,
-    /// Sets what v2 took for granted: the version of the API that servers are spoken to in.
+    /// Sets what v2 took for granted: the version of the API that servers are spoken to in. Rewrites
+    /// what v3 takes, too, but only as a deprecated form.
     Versions,
 }
 
@@ -34,26 +35,46 @@ pub(super) struct Upgrader<'c> {
 
 impl<'c> Upgrader<'c> {
     pub(super) fn new(changes: &'c mut Vec<Change>, pass: Pass) -> Upgrader<'c> {
-        Upgrader { changes, path: String::new(), pass, downstream: false, traffic_direction: None, in_v3: false }
+        Upgrader {
+            changes,
+            path: String::new(),
+            pass,
+            downstream: false,
+            traffic_direction: None,
+            in_v3: false,
+        }
     }
 
     /// Says that something at `field` of the message being walked was changed.
     pub(super) fn changed(&mut self, span: Span, field: &str, what: impl Into<String>) {
-        let separator = if self.path.is_empty() || field.is_empty() { "" } else { "." };
+        let separator = if self.path.is_empty() || field.is_empty() {
+            ""
+        } else {
+            "."
+        };
         let path = format!("{}{separator}{field}", self.path);
-        self.changes.push(Change { span, path, what: what.into() });
+        self.changes.push(Change {
+            span,
+            path,
+            what: what.into(),
+        });
     }
 
     /// Upgrades a map that is a message of this v3 type.
     pub(super) fn message(&mut self, node: &mut Node, message: api::Message) {
-        let Kind::Map(entries) = &mut node.kind else { return };
+        let Kind::Map(entries) = &mut node.kind else {
+            return;
+        };
         let outside = self.downstream;
         match self.pass {
             Pass::Forms => {
                 forms::upgrade(self, message.full_name(), entries);
                 extensions::upgrade(self, message.full_name(), entries);
             }
-            Pass::Versions => versions::set(self, message, entries),
+            Pass::Versions => {
+                versions::set(self, message, entries);
+                forms::modernize(self, message.full_name(), entries);
+            }
         }
         for entry in entries.iter_mut() {
             if let Some(field) = self.field(message, entry) {
@@ -72,23 +93,32 @@ impl<'c> Upgrader<'c> {
         if same_name.is_some() && self.in_v3 {
             return same_name;
         }
-        let Some(old) = names::previous(message).and_then(|previous| previous.field(&entry.key)) else {
+        let Some(old) = names::previous(message).and_then(|previous| previous.field(&entry.key))
+        else {
             return same_name;
         };
         // `host_rewrite` is the one name that v3 uses again, for something else.
-        if same_name.is_some_and(|field| field.number() == old.number() || field.kind() != FieldKind::String) {
+        if same_name.is_some_and(|field| {
+            field.number() == old.number() || field.kind() != FieldKind::String
+        }) {
             return same_name;
         }
         let new = message.field_by_number(old.number())?;
         let alike = match (old.kind(), new.kind()) {
-            (FieldKind::Message(old), FieldKind::Message(new)) => old == new || new.previous() == Some(old),
+            (FieldKind::Message(old), FieldKind::Message(new)) => {
+                old == new || new.previous() == Some(old)
+            }
             (FieldKind::Enum(_), FieldKind::Enum(_)) => true,
             (old, new) => old == new,
         };
         if !alike {
             return None;
         }
-        self.changed(entry.key_span, &entry.key.clone(), format!("renamed to `{}`", new.name()));
+        self.changed(
+            entry.key_span,
+            &entry.key.clone(),
+            format!("renamed to `{}`", new.name()),
+        );
         entry.key = new.name().into();
         Some(new)
     }
@@ -123,7 +153,9 @@ impl<'c> Upgrader<'c> {
 
     fn value(&mut self, message: api::Message, field: api::Field, node: &mut Node) {
         match field.kind() {
-            FieldKind::Message(inner) if inner.full_name() == "google.protobuf.Any" => self.any(node),
+            FieldKind::Message(inner) if inner.full_name() == "google.protobuf.Any" => {
+                self.any(node)
+            }
             FieldKind::Message(inner) if !inner.full_name().starts_with("google.protobuf.") => {
                 self.message(node, inner);
             }
@@ -133,24 +165,46 @@ impl<'c> Upgrader<'c> {
     }
 
     /// A value that v3 calls by another name, found by its number.
-    fn enum_value(&mut self, message: api::Message, field: api::Field, new: api::Enum, node: &mut Node) {
+    fn enum_value(
+        &mut self,
+        message: api::Message,
+        field: api::Field,
+        new: api::Enum,
+        node: &mut Node,
+    ) {
         let Some(name) = node.as_str() else { return };
         if new.by_name(name).is_some() {
             return;
         }
         let old = names::previous(message).and_then(|old| old.field_by_number(field.number()));
-        let Some(FieldKind::Enum(old)) = old.map(api::Field::kind) else { return };
-        let renamed = old.by_name(name).and_then(|value| new.by_number(value.number()));
-        let Some(renamed) = renamed.filter(|value| !value.disallowed_by_default()) else { return };
-        self.changed(node.span, "", format!("`{name}` is called `{}`", renamed.name()));
+        let Some(FieldKind::Enum(old)) = old.map(api::Field::kind) else {
+            return;
+        };
+        let renamed = old
+            .by_name(name)
+            .and_then(|value| new.by_number(value.number()));
+        let Some(renamed) = renamed.filter(|value| !value.disallowed_by_default()) else {
+            return;
+        };
+        self.changed(
+            node.span,
+            "",
+            format!("`{name}` is called `{}`", renamed.name()),
+        );
         node.kind = Kind::Str(renamed.name().into());
     }
 
     /// Upgrades an `Any`: its type URL, then what is inside.
     fn any(&mut self, node: &mut Node) {
-        let Kind::Map(entries) = &mut node.kind else { return };
-        let Some(url) = entries.iter_mut().find(|entry| &*entry.key == "@type") else { return };
-        let Some(message) = url.value.as_str().and_then(named_message) else { return };
+        let Kind::Map(entries) = &mut node.kind else {
+            return;
+        };
+        let Some(url) = entries.iter_mut().find(|entry| &*entry.key == "@type") else {
+            return;
+        };
+        let Some(message) = url.value.as_str().and_then(named_message) else {
+            return;
+        };
         if TYPED_STRUCTS.contains(&message.full_name()) {
             self.typed_struct(entries);
             return;
@@ -164,9 +218,13 @@ impl<'c> Upgrader<'c> {
     }
 
     fn typed_struct(&mut self, entries: &mut [Entry]) {
-        let url = entries.iter_mut().find(|entry| matches!(&*entry.key, "type_url" | "typeUrl"));
+        let url = entries
+            .iter_mut()
+            .find(|entry| matches!(&*entry.key, "type_url" | "typeUrl"));
         let Some(url) = url else { return };
-        let Some(message) = url.value.as_str().and_then(named_message) else { return };
+        let Some(message) = url.value.as_str().and_then(named_message) else {
+            return;
+        };
         let next = self.type_url(&mut url.value, message);
         let outside = std::mem::replace(&mut self.in_v3, next == message);
         if let Some(value) = entries.iter_mut().find(|entry| &*entry.key == "value") {
@@ -177,10 +235,19 @@ impl<'c> Upgrader<'c> {
 
     /// Rewrites a type URL to the type's v3 name, which it returns.
     fn type_url(&mut self, url: &mut Node, message: api::Message) -> api::Message {
-        let Some(next) = names::successor(message) else { return message };
-        let host = url.as_str().and_then(|url| url.rsplit_once('/')).map_or("", |(host, _)| host);
+        let Some(next) = names::successor(message) else {
+            return message;
+        };
+        let host = url
+            .as_str()
+            .and_then(|url| url.rsplit_once('/'))
+            .map_or("", |(host, _)| host);
         let new_url = format!("{host}/{}", next.full_name());
-        self.changed(url.span, "", format!("`{}` is `{}` in v3", message.full_name(), next.full_name()));
+        self.changed(
+            url.span,
+            "",
+            format!("`{}` is `{}` in v3", message.full_name(), next.full_name()),
+        );
         url.kind = Kind::Str(new_url.into());
         next
     }

@@ -23,7 +23,6 @@ const FORMS: &[(&str, Form)] = &[
     ("envoy.config.bootstrap.v3.Bootstrap", bootstrap::runtime),
     ("envoy.config.core.v3.Node", bootstrap::build_version),
     ("envoy.config.cluster.v3.Cluster", cluster::hosts),
-    ("envoy.config.cluster.v3.Cluster", cluster::original_dst_lb),
     ("envoy.config.cluster.v3.Cluster", tls::upstream),
     ("envoy.config.cluster.v3.LoadBalancingPolicy.Policy", cluster::policy),
     ("envoy.config.core.v3.HealthCheck.HttpHealthCheck", cluster::http_health_check),
@@ -37,6 +36,9 @@ const FORMS: &[(&str, Form)] = &[
     ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing", http::tracing),
     ("envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter", gzip::filter),
     ("envoy.extensions.filters.common.fault.v3.FaultDelay", http::fault_delay),
+    ("envoy.extensions.filters.http.health_check.v3.HealthCheck", http::health_check_endpoint),
+    ("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", http::use_alpha),
+    ("envoy.extensions.filters.http.buffer.v3.Buffer", http::max_request_time),
     ("envoy.config.route.v3.RouteMatch", matchers::route),
     ("envoy.config.route.v3.HeaderMatcher", matchers::header),
     ("envoy.config.route.v3.QueryParameterMatcher", matchers::query_parameter),
@@ -57,8 +59,20 @@ pub(super) fn upgrade(upgrader: &mut Upgrader<'_>, message: &str, entries: &mut 
     if message == "envoy.config.listener.v3.FilterChain" {
         upgrader.downstream = true;
     }
+    if message == "envoy.config.cluster.v3.Cluster" {
+        cluster::original_dst_lb(upgrader, entries);
+    }
     for (_, form) in FORMS.iter().filter(|form| form.0 == message) {
         form(upgrader, entries);
+    }
+}
+
+/// Rewrites what v3 deprecates or asks for beyond v2, in a file that is known to be v2.
+pub(super) fn modernize(upgrader: &mut Upgrader<'_>, message: &str, entries: &mut Vec<Entry>) {
+    match message {
+        "envoy.config.bootstrap.v3.Admin" => bootstrap::access_log_path(upgrader, entries),
+        "envoy.config.cluster.v3.Cluster" => cluster::health_check_names(upgrader, entries),
+        _ => {}
     }
 }
 

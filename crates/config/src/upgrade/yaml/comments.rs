@@ -17,9 +17,14 @@ impl<'s> Comments<'s> {
     /// Finds the comments of a text that was read to `root`.
     pub(super) fn of(source: Option<&'s Source>, root: &Node) -> Comments<'s> {
         let text = source.map_or("", |source| &source.text);
-        let starts: Vec<usize> =
-            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let mut comments = Comments { source, starts, lines: text.split('\n').map(comment).collect() };
+        let starts: Vec<usize> = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        let mut comments = Comments {
+            source,
+            starts,
+            lines: text.split('\n').map(comment).collect(),
+        };
         comments.forget_inside(root);
         comments
     }
@@ -27,10 +32,14 @@ impl<'s> Comments<'s> {
     /// What looks like a comment within a text of several lines is none.
     fn forget_inside(&mut self, node: &Node) {
         match &node.kind {
-            Kind::Map(entries) => entries.iter().for_each(|entry| self.forget_inside(&entry.value)),
+            Kind::Map(entries) => entries
+                .iter()
+                .for_each(|entry| self.forget_inside(&entry.value)),
             Kind::List(items) => items.iter().for_each(|item| self.forget_inside(item)),
             Kind::Str(_) => {
-                let Some((first, last)) = self.line(node.span).zip(self.line_of(node.span.end.saturating_sub(1), node.span))
+                let Some((first, last)) = self
+                    .line(node.span)
+                    .zip(self.line_of(node.span.end.saturating_sub(1), node.span))
                 else {
                     return;
                 };
@@ -51,7 +60,9 @@ impl<'s> Comments<'s> {
 
     fn line_of(&self, offset: u32, span: Span) -> Option<usize> {
         self.source.filter(|_| span.is_known())?;
-        let after = self.starts.partition_point(|start| *start <= offset as usize);
+        let after = self
+            .starts
+            .partition_point(|start| *start <= offset as usize);
         after.checked_sub(1).filter(|line| *line < self.lines.len())
     }
 
@@ -100,7 +111,10 @@ impl<'s> Comments<'s> {
     /// Whether a line holds nothing but a comment, or nothing.
     fn is_alone(&self, line: usize) -> bool {
         let text = self.source.map_or("", |source| &source.text);
-        let end = self.starts.get(line + 1).map_or(text.len(), |next| next - 1);
+        let end = self
+            .starts
+            .get(line + 1)
+            .map_or(text.len(), |next| next - 1);
         let line = text.get(self.starts[line]..end).unwrap_or("").trim();
         line.is_empty() || line.starts_with('#')
     }
@@ -113,7 +127,9 @@ fn comment(line: &str) -> Option<&str> {
     for (at, character) in line.char_indices() {
         match (quote, character) {
             (None, '#') if before.is_whitespace() => return Some(line[at..].trim_end()),
-            (None, '"' | '\'') if matches!(before, ' ' | '[' | '{' | ',' | ':') => quote = Some(character),
+            (None, '"' | '\'') if matches!(before, ' ' | '[' | '{' | ',' | ':') => {
+                quote = Some(character)
+            }
             (Some(open), _) if open == character && before != '\\' => quote = None,
             _ => {}
         }

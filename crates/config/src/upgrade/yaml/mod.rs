@@ -18,7 +18,11 @@ const FLOW_COLUMNS: usize = 100;
 /// Writes a tree as YAML; `source` is the text that it was read from.
 pub fn to_yaml(root: &Node, source: &Source) -> String {
     let source = Some(source).filter(|source| source.format == Format::Yaml);
-    let mut writer = Writer { out: String::new(), source, comments: Comments::of(source, root) };
+    let mut writer = Writer {
+        out: String::new(),
+        source,
+        comments: Comments::of(source, root),
+    };
     match &root.kind {
         Kind::Map(entries) if !entries.is_empty() => writer.entries(entries, 0),
         Kind::List(items) if !items.is_empty() => writer.items(items, 0),
@@ -143,8 +147,17 @@ impl Writer<'_> {
         match &node.kind {
             Kind::Map(entries) if entries.is_empty() => "{}".to_owned(),
             Kind::Map(entries) => {
-                let member = |entry: &Entry| format!("{}: {}", scalar::key(&entry.key), self.flow_value(&entry.value));
-                format!("{{ {} }}", entries.iter().map(member).collect::<Vec<_>>().join(", "))
+                let member = |entry: &Entry| {
+                    format!(
+                        "{}: {}",
+                        scalar::key(&entry.key),
+                        self.flow_value(&entry.value)
+                    )
+                };
+                format!(
+                    "{{ {} }}",
+                    entries.iter().map(member).collect::<Vec<_>>().join(", ")
+                )
             }
             Kind::List(items) => self.flow_list(items),
             _ => scalar::write(node, self.source, Place::Flow),

@@ -17,6 +17,7 @@ pub(super) enum Place {
 /// A scalar's text.
 pub(super) fn write(node: &Node, source: Option<&Source>, place: Place) -> String {
     let written = source.map_or("", |source| source.slice(node.span));
+    let written = without_rest(written);
     if is_reusable(node, written, place) {
         return written.to_owned();
     }
@@ -30,20 +31,51 @@ pub(super) fn write(node: &Node, source: Option<&Source>, place: Place) -> Strin
     }
 }
 
+/// A spelling without what a span may take in after it: white space, and a comment after a quote.
+fn without_rest(written: &str) -> &str {
+    let Some(quote) = written
+        .chars()
+        .next()
+        .filter(|first| matches!(first, '"' | '\''))
+    else {
+        return written.trim_end();
+    };
+    let mut escaped = false;
+    let end = written.char_indices().skip(1).find(|(_, character)| {
+        let closes = *character == quote && !escaped;
+        escaped = *character == '\\' && quote == '"' && !escaped;
+        closes
+    });
+    match end {
+        Some((at, _)) if !written[at + 1..].starts_with(quote) => &written[..=at],
+        _ => written.trim_end(),
+    }
+}
+
 /// Whether the source's own spelling can stand here and means the same.
 fn is_reusable(node: &Node, written: &str, place: Place) -> bool {
     if written.is_empty() || written.contains('\n') {
         return false;
     }
-    let quoted = |quote: char| written.len() > 1 && written.starts_with(quote) && written.ends_with(quote);
+    let quoted =
+        |quote: char| written.len() > 1 && written.starts_with(quote) && written.ends_with(quote);
     match &node.kind {
         Kind::Str(text) if quoted('"') || quoted('\'') => !text.contains('\n'),
         Kind::Str(text) => {
-            let plain_start = text.starts_with(|first: char| first.is_alphanumeric() || matches!(first, '/' | '.' | '_'));
+            let plain_start = text.starts_with(|first: char| {
+                first.is_alphanumeric() || matches!(first, '/' | '.' | '_')
+            });
             let in_flow = place == Place::Block || !text.contains([',', '[', ']', '{', '}']);
-            written == &**text && plain_start && in_flow && !text.contains(": ") && !text.contains(" #") && !text.ends_with(':')
+            written == &**text
+                && plain_start
+                && in_flow
+                && !text.contains(": ")
+                && !text.contains(" #")
+                && !text.ends_with(':')
         }
-        Kind::Bool(_) | Kind::Int(_) => written.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+        Kind::Bool(_) | Kind::Int(_) => written
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
         _ => false,
     }
 }
@@ -67,13 +99,22 @@ fn string(text: &str) -> String {
 
 /// Whether a text means itself without quotes in every YAML dialect.
 fn is_plain(text: &str) -> bool {
-    const WORDS: [&str; 10] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan"];
-    let inner = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '/');
-    let named = text.starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '_' | '/'));
+    const WORDS: [&str; 10] = [
+        "null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan",
+    ];
+    let inner = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | '/')
+    };
+    let named =
+        text.starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '_' | '/'));
     let duration = text.strip_suffix('s').is_some_and(|number| {
-        number.starts_with(|first: char| first.is_ascii_digit()) && number.chars().all(|digit| digit.is_ascii_digit() || digit == '.')
+        number.starts_with(|first: char| first.is_ascii_digit())
+            && number
+                .chars()
+                .all(|digit| digit.is_ascii_digit() || digit == '.')
     });
-    let address = text.split('.').count() == 4 && text.split('.').all(|part| part.parse::<u8>().is_ok());
+    let address =
+        text.split('.').count() == 4 && text.split('.').all(|part| part.parse::<u8>().is_ok());
     let word = WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
     !word && (duration || address || (named && text.chars().all(inner)))
 }

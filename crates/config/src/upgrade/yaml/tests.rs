@@ -41,17 +41,27 @@ list:
 
 #[test]
 fn texts_that_would_be_read_as_something_else_are_quoted() {
-    assert_eq!(rewritten("a: \"\\x79es\"\n\"on\": '12'\nb: \"a\\tb\"\n"), "a: \"\\x79es\"\n\"on\": '12'\nb: \"a\\tb\"\n");
-    let json = Source::new("a.json", Format::Json, r#"{"a": "yes", "on": "12", "b": "a\tb", "c": "say \"x\""}"#);
+    assert_eq!(
+        rewritten("a: \"\\x79es\"\n\"on\": '12'\nb: \"a\\tb\"\n"),
+        "a: \"\\x79es\"\n\"on\": '12'\nb: \"a\\tb\"\n"
+    );
+    let json = Source::new(
+        "a.json",
+        Format::Json,
+        r#"{"a": "yes", "on": "12", "b": "a\tb", "c": "say \"x\""}"#,
+    );
     let root = parse(&json, 0, &Limits::default(), &mut Diagnostics::default()).expect("parses");
-    assert_eq!(to_yaml(&root, &json), "a: \"yes\"\n\"on\": \"12\"\nb: \"a\\tb\"\nc: 'say \"x\"'\n");
+    assert_eq!(
+        to_yaml(&root, &json),
+        "a: \"yes\"\n\"on\": \"12\"\nb: \"a\\tb\"\nc: 'say \"x\"'\n"
+    );
 }
 
 #[test]
 fn long_flow_becomes_block() {
     let item = "some_long_name: some_long_value";
-    let text = format!("a: {{ {} }}\n", vec![item; 1].join(", "));
+    let text = format!("a: {{ {} }}\n", [item].join(", "));
     assert_eq!(rewritten(&text), text);
-    let text = format!("a: [{}]\n", vec!["some_long_value"; 9].join(", "));
+    let text = format!("a: [{}]\n", ["some_long_value"; 9].join(", "));
     assert_eq!(rewritten(&text).lines().count(), 10);
 }
