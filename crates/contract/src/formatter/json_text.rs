@@ -5,7 +5,7 @@
 
 /// Appends `value` without the quotes.
 pub(super) fn append_escaped(value: &[u8], out: &mut Vec<u8>) {
-    if value.iter().all(|byte| is_plain(*byte)) {
+    if all_plain(value) {
         out.extend_from_slice(value);
         return;
     }
@@ -34,11 +34,18 @@ pub(super) fn escape_from(start: usize, out: &mut Vec<u8>) {
     let Some(written) = out.get(start..) else {
         return;
     };
-    if written.iter().all(|byte| is_plain(*byte)) {
+    if all_plain(written) {
         return;
     }
     let raw = out.split_off(start);
     append_escaped(&raw, out);
+}
+
+/// Looks at every byte, without stopping early, so that the compiler can look at many at once.
+fn all_plain(value: &[u8]) -> bool {
+    value
+        .iter()
+        .fold(true, |plain, byte| plain & is_plain(*byte))
 }
 
 const fn is_plain(byte: u8) -> bool {

@@ -18,6 +18,7 @@ mod durations;
 mod error;
 mod filter_state_value;
 mod grpc_status;
+mod header_value;
 mod json_format;
 mod json_text;
 mod metadata_value;

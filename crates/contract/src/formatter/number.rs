@@ -4,6 +4,10 @@ use std::io::Write;
 
 /// Appends `number` in decimal.
 pub(super) fn append_u64(mut number: u64, out: &mut Vec<u8>) {
+    if number < 10 {
+        out.push(b'0' + number as u8);
+        return;
+    }
     let mut digits = [0u8; 20];
     let mut at = digits.len();
     loop {

@@ -183,6 +183,12 @@ impl Specifier {
     }
 
     fn number(&self, number: i64, default_width: u8, default_pad: Pad, out: &mut Vec<u8>) {
+        let plain = self.pad.is_none() && self.width == 0 && default_pad == Pad::Zero;
+        if plain && default_width == 2 && (0..100).contains(&number) {
+            let number = number as u8;
+            out.extend_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
+            return;
+        }
         let start = out.len();
         append_i64(number, out);
         let fill = match self.pad.unwrap_or(default_pad) {

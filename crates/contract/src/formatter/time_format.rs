@@ -119,18 +119,7 @@ pub(super) fn append_i64(number: i64, out: &mut Vec<u8>) {
 }
 
 fn append_subsecond(nanoseconds: u32, digits: Option<u8>, dot: bool, out: &mut Vec<u8>) {
-    let mut text = [b'0'; 9];
-    let mut rest = nanoseconds;
-    for place in text.iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    let needed = || {
-        text.iter()
-            .rposition(|digit| *digit != b'0')
-            .map_or(0, |at| at + 1)
-    };
-    let count = digits.map_or_else(needed, usize::from);
+    let count = digits.map_or_else(|| needed_digits(nanoseconds), usize::from);
     if dot {
         if count == 0 {
             return;
@@ -138,9 +127,20 @@ fn append_subsecond(nanoseconds: u32, digits: Option<u8>, dot: bool, out: &mut V
         out.push(b'.');
     }
     let count = count.max(1);
-    out.extend_from_slice(&text[..count.min(9)]);
+    let start = out.len();
     // Beyond nanoseconds there are only zeros.
-    out.resize(out.len() + count.saturating_sub(9), b'0');
+    out.resize(start + count, b'0');
+    let mut rest = nanoseconds / 10u32.pow(9 - count.min(9) as u32);
+    for place in out.iter_mut().skip(start).take(9.min(count)).rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+}
+
+/// The digits of a second's fraction without the zeros at its end.
+fn needed_digits(nanoseconds: u32) -> usize {
+    let zeros = |digits: &usize| nanoseconds.is_multiple_of(10u32.pow(9 - *digits as u32));
+    (0..9).find(zeros).unwrap_or(9)
 }
 
 enum Special {

@@ -407,3 +407,23 @@ fn a_literal_format_keeps_its_percents() {
         None
     );
 }
+
+#[test]
+fn in_a_header_value_what_is_missing_prints_as_nothing() {
+    for (value, expected) in [
+        ("%REQ(nope)%", ""),
+        ("a%REQ(nope)%b", "ab"),
+        ("100%%", "100%"),
+        ("%UPSTREAM_METADATA([\"ns\", \"k\"])%", "host md"),
+        (
+            "<%UPSTREAM_METADATA( [\"ns\",\"k\"] )%|%DYNAMIC_METADATA([\"ns\"])%>",
+            "<host md|>",
+        ),
+        ("%UPSTREAM_METADATA(ns:k)%", "host md"),
+        ("%PER_REQUEST_STATE(x)%", ""),
+    ] {
+        let format = Format::compile_header_value(value).expect("a good value");
+        assert_eq!(stream().show(&format), expected, "{value}");
+    }
+    assert!(Format::compile_header_value("%PROTOCOL").is_err());
+}
