@@ -166,7 +166,7 @@ impl Chunks {
     ) -> Result<Step, Error> {
         let scan = &mut self.trailer_scan;
         let none = matches!(blank_line_at(rest, 0), Blank::Yes(_));
-        let len = if none || scan.is_fresh() || scan.find_end(rest) {
+        let len = if none || scan.is_worth_reading(rest) {
             trailers::read(settings, rest, trailers)?
         } else {
             None

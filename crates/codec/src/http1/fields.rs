@@ -72,20 +72,20 @@ fn unusual_field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
         };
         line_len += 1 + more;
     }
-    let (name, known, value) = split(rest.get(..line_len).unwrap_or_default())?;
-    let value = Cow::Owned(without_cr_lf(value)?);
-    Ok(Field::Header(
-        HeaderLine { name, known, value },
-        at + line_len + 1,
-    ))
+    let mut line = split(rest.get(..line_len).unwrap_or_default())?;
+    line.value = Cow::Owned(without_cr_lf(&line.value)?);
+    Ok(Field::Header(line, at + line_len + 1))
 }
 
 /// Splits at the colon; the name must be a token.
-fn split(line: &[u8]) -> Result<(&[u8], Option<Known>, &[u8]), Error> {
+fn split(line: &[u8]) -> Result<HeaderLine<'_>, Error> {
     let colon = memchr(b':', line).ok_or(MISSING_COLON)?;
     let (name, value) = line.split_at(colon);
-    let known = known_or_token(name)?;
-    Ok((name, known, value.get(1..).unwrap_or_default()))
+    Ok(HeaderLine {
+        name,
+        known: known_or_token(name)?,
+        value: Cow::Borrowed(value.get(1..).unwrap_or_default()),
+    })
 }
 
 #[inline]

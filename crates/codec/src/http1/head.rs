@@ -13,13 +13,25 @@ pub struct HeadScan {
     start: usize,
     /// All before this was searched. 0 until a first look found the head incomplete.
     searched: usize,
+    /// Whether the first line is complete.
+    has_line: bool,
 }
 
 impl HeadScan {
-    /// Whether nothing was searched yet: the whole head may well be there.
+    /// Whether it is worth reading the head: on the first look, when its first line has
+    /// become complete, and when its end has come.
     #[inline]
-    pub(super) fn is_fresh(self) -> bool {
-        self.searched == 0
+    pub(super) fn is_worth_reading(&self, input: &[u8]) -> bool {
+        match self {
+            HeadScan { searched: 0, .. } => true,
+            HeadScan {
+                has_line: false, ..
+            } => {
+                let new = input.get(self.searched..).unwrap_or_default();
+                memchr(b'\n', new).is_some()
+            }
+            _ => end_of_head(input, self.searched).is_some(),
+        }
     }
 
     /// Skips empty lines before the first line (RFC 9112 section 2.2); the offset of
@@ -35,28 +47,19 @@ impl HeadScan {
         (empty < rest.len()).then_some(self.start)
     }
 
-    /// Forgets what was searched, not where the first line begins.
-    pub(super) fn rewound(self) -> Self {
-        Self {
-            searched: 0,
-            ..self
-        }
-    }
-
     /// Notes that the head is not complete. Refuses one that can no longer fit.
     pub(super) fn incomplete(&mut self, input: &[u8], limit: usize) -> Result<(), Error> {
+        let new = input.get(self.searched.max(self.start)..);
+        self.has_line |= new.is_some_and(|new| memchr(b'\n', new).is_some());
         // The last bytes are looked at again: a line end may be cut in two.
-        let again = input.len().saturating_sub(2).max(self.start).max(1);
-        self.searched = self.searched.max(again);
+        let again = input
+            .len()
+            .saturating_sub(if self.has_line { 2 } else { 0 });
+        self.searched = self.searched.max(again.max(self.start).max(1));
         if input.len() >= limit.saturating_add(self.start) {
             return Err(Error::HeadersTooLarge);
         }
         Ok(())
-    }
-
-    /// Looks for the blank line in what is new; whether it is there.
-    pub(super) fn find_end(&self, input: &[u8]) -> bool {
-        end_of_head(input, self.searched).is_some()
     }
 }
 

@@ -103,11 +103,12 @@ pub fn decode_request_head(
     headers: &mut HeaderMap,
 ) -> Result<Option<RequestHead>, Error> {
     let Some(start) = scan.skip_empty_lines(input) else {
-        scan.incomplete(input, settings.max_headers_bytes)?;
-        *scan = scan.rewound();
-        return Ok(None);
+        return match input.len() > settings.max_headers_bytes {
+            true => Err(Error::HeadersTooLarge),
+            false => Ok(None),
+        };
     };
-    if !scan.is_fresh() && !scan.find_end(input) {
+    if !scan.is_worth_reading(input) {
         scan.incomplete(input, settings.max_headers_bytes)?;
         return Ok(None);
     }

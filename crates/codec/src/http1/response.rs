@@ -66,7 +66,7 @@ pub fn decode_response_head(
         Some(b'H') => {}
         Some(_) => return Err(Error::Syntax("HPE_INVALID_CONSTANT")),
     }
-    if !scan.is_fresh() && !scan.find_end(input) {
+    if !scan.is_worth_reading(input) {
         scan.incomplete(input, settings.max_headers_bytes)?;
         return Ok(None);
     }

@@ -1,0 +1,44 @@
+//! Each target over its seeds, and over 10,000 inputs made from them: what `cargo fuzz`
+//! would find in its first minute, without a nightly tool chain.
+
+use std::path::Path;
+
+use nuncio_fuzz::mutate::Mutator;
+
+const INPUTS: usize = 10_000;
+
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    let entries = std::fs::read_dir(&folder).expect("a folder of seeds");
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    paths.sort();
+    let read = paths
+        .iter()
+        .map(|path| std::fs::read(path).expect("a seed"));
+    read.collect()
+}
+
+fn run(target: &str, body: fn(&[u8])) {
+    let seeds = seeds(target);
+    assert!(seeds.len() >= 10, "{target} has {} seeds", seeds.len());
+    let mut mutator = Mutator::new(&seeds, 0x6e75_6e63_696f);
+    let made = std::iter::repeat_with(|| mutator.next_input()).take(INPUTS);
+    for input in seeds.iter().cloned().chain(made) {
+        let outcome = std::panic::catch_unwind(|| body(&input));
+        assert!(outcome.is_ok(), "{target} on {}", input.escape_ascii());
+    }
+}
+
+#[test]
+fn http1_keeps_its_promises() {
+    run("http1", nuncio_fuzz::http1);
+}
+
+#[test]
+fn config_keeps_its_promises() {
+    run("config", nuncio_fuzz::config);
+}
