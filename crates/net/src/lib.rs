@@ -5,4 +5,6 @@
 
 pub mod connect;
 pub mod deadline;
+pub mod dns;
+pub mod listener;
 pub mod transport;

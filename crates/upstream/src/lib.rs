@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 pub mod cluster;
+pub mod config;
+pub mod discovery;
 mod error;
 pub mod http1;
 mod load_balancing;

@@ -58,6 +58,16 @@ impl HealthFlags {
         self.0 & Self::UNUSABLE == 0
     }
 
+    /// Whether nothing is known against the host.
+    pub const fn is_healthy(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the host works, but others are better.
+    pub const fn is_degraded(&self) -> bool {
+        self.is_usable() && self.0 != 0
+    }
+
     /// As `/clusters` writes it: `healthy`, or `/failed_active_hc` and so on.
     pub fn describe(self) -> String {
         const NAMES: [(HealthFlags, &str); 6] = [

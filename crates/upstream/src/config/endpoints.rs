@@ -1,0 +1,250 @@
+//! `ClusterLoadAssignment`: the endpoints that a cluster's configuration names.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_config::{enumeration, message, one_of};
+
+use super::Cluster;
+use crate::cluster::{ClusterType, HealthFlags, Locality};
+
+/// One configured endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSpec {
+    /// IP address, or a name to resolve.
+    pub address: Box<str>,
+    /// Port.
+    pub port: u16,
+    /// Name given to the endpoint; empty if none.
+    pub hostname: Box<str>,
+    /// Weight, 1 at least.
+    pub weight: u32,
+    /// Priority, 0 first.
+    pub priority: u32,
+    /// Health that the configuration claims.
+    pub health: HealthFlags,
+    /// Where it stands.
+    pub locality: Arc<Locality>,
+}
+
+message! {
+    /// All endpoints.
+    pub(crate) struct ClusterLoadAssignment: "envoy.config.endpoint.v3.ClusterLoadAssignment" {
+        pub(crate) endpoints: Vec<LocalityLbEndpoints>,
+        inert cluster_name = "the cluster's own name counts";
+    }
+}
+
+message! {
+    /// The endpoints of one locality and priority.
+    pub(crate) struct LocalityLbEndpoints: "envoy.config.endpoint.v3.LocalityLbEndpoints" {
+        pub(crate) locality: Option<LocalityMessage>,
+        pub(crate) lb_endpoints: Vec<LbEndpoint>,
+        pub(crate) priority: u32,
+        inert load_balancing_weight = "it counts with locality_weighted_lb_config alone";
+    }
+}
+
+message! {
+    /// A place.
+    pub(crate) struct LocalityMessage: "envoy.config.core.v3.Locality" {
+        pub(crate) region: String,
+        pub(crate) zone: String,
+        pub(crate) sub_zone: String,
+    }
+}
+
+message! {
+    /// An endpoint and what load balancing knows of it.
+    pub(crate) struct LbEndpoint: "envoy.config.endpoint.v3.LbEndpoint" {
+        pub(crate) oneof host_identifier: Option<HostIdentifier>,
+        pub(crate) health_status: HealthStatus,
+        pub(crate) load_balancing_weight: Option<u32>,
+    }
+}
+
+one_of! {
+    /// The endpoint.
+    pub(crate) enum HostIdentifier {
+        endpoint => Endpoint(Endpoint),
+    }
+}
+
+message! {
+    /// An endpoint.
+    pub(crate) struct Endpoint: "envoy.config.endpoint.v3.Endpoint" {
+        pub(crate) address: Option<Address>,
+        pub(crate) hostname: String,
+    }
+}
+
+enumeration! {
+    /// What the configuration claims.
+    pub(crate) enum HealthStatus: "envoy.config.core.v3.HealthStatus" {
+        UNKNOWN => Unknown,
+        HEALTHY => Healthy,
+        UNHEALTHY => Unhealthy,
+        DRAINING => Draining,
+        TIMEOUT => Timeout,
+        DEGRADED => Degraded,
+    }
+}
+
+message! {
+    /// An address.
+    pub(crate) struct Address: "envoy.config.core.v3.Address" {
+        pub(crate) oneof address: AddressKind,
+    }
+}
+
+one_of! {
+    /// Kinds of address.
+    pub(crate) enum AddressKind {
+        socket_address => SocketAddress(SocketAddress),
+    }
+}
+
+message! {
+    /// An IP address or a name, and a port.
+    pub(crate) struct SocketAddress: "envoy.config.core.v3.SocketAddress" {
+        pub(crate) protocol: SocketProtocol,
+        pub(crate) address: Spanned<String>,
+        pub(crate) oneof port_specifier: PortSpecifier,
+        inert ipv4_compat = "it concerns sockets that listen";
+    }
+}
+
+enumeration! {
+    /// Transports.
+    pub(crate) enum SocketProtocol: "envoy.config.core.v3.SocketAddress.Protocol" {
+        TCP => Tcp,
+    }
+}
+
+one_of! {
+    /// The port.
+    pub(crate) enum PortSpecifier {
+        port_value => Value(u32),
+    }
+}
+
+/// The endpoints of a cluster, checked for its type.
+pub(super) fn read(
+    cluster: &Cluster,
+    cluster_type: ClusterType,
+    ctx: &mut Ctx,
+) -> Result<Vec<EndpointSpec>, Refused> {
+    let Some(assignment) = &cluster.load_assignment else {
+        return one_if_logical(cluster, cluster_type, ctx);
+    };
+    let mut endpoints = Vec::new();
+    for group in &assignment.endpoints {
+        let locality = locality(group.locality.as_ref());
+        for endpoint in &group.lb_endpoints {
+            endpoints.push(endpoint.spec(group.priority, &locality, ctx)?);
+            check_address(endpoint, cluster_type, ctx)?;
+        }
+    }
+    let single = assignment.endpoints.len() == 1 && endpoints.len() == 1;
+    if cluster_type == ClusterType::LogicalDns && !single {
+        return Err(not_single(cluster, ctx));
+    }
+    Ok(endpoints)
+}
+
+fn one_if_logical(
+    cluster: &Cluster,
+    cluster_type: ClusterType,
+    ctx: &mut Ctx,
+) -> Result<Vec<EndpointSpec>, Refused> {
+    match cluster_type {
+        ClusterType::LogicalDns => Err(not_single(cluster, ctx)),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn not_single(cluster: &Cluster, ctx: &mut Ctx) -> Refused {
+    ctx.error(
+        cluster.name.span,
+        "LOGICAL_DNS clusters must have a single locality_lb_endpoint and a single lb_endpoint",
+    );
+    Refused
+}
+
+fn locality(message: Option<&LocalityMessage>) -> Arc<Locality> {
+    Arc::new(message.map_or_else(Locality::default, |message| Locality {
+        region: message.region.as_str().into(),
+        zone: message.zone.as_str().into(),
+        sub_zone: message.sub_zone.as_str().into(),
+    }))
+}
+
+impl LbEndpoint {
+    fn socket_address(&self) -> Option<&SocketAddress> {
+        let HostIdentifier::Endpoint(endpoint) = self.host_identifier.as_ref()?;
+        let AddressKind::SocketAddress(address) = &endpoint.address.as_ref()?.address;
+        Some(address)
+    }
+
+    fn spec(
+        &self,
+        priority: u32,
+        locality: &Arc<Locality>,
+        ctx: &mut Ctx,
+    ) -> Result<EndpointSpec, Refused> {
+        let (Some(address), Some(HostIdentifier::Endpoint(endpoint))) =
+            (self.socket_address(), &self.host_identifier)
+        else {
+            ctx.error(self.span(), "an endpoint needs an address");
+            return Err(Refused);
+        };
+        let SocketProtocol::Tcp = address.protocol;
+        let PortSpecifier::Value(port) = address.port_specifier;
+        let Ok(port) = u16::try_from(port) else {
+            ctx.error(address.span(), "a port is 65535 at most");
+            return Err(Refused);
+        };
+        Ok(EndpointSpec {
+            address: address.address.value.as_str().into(),
+            port,
+            hostname: endpoint.hostname.as_str().into(),
+            weight: self.load_balancing_weight.unwrap_or(1).max(1),
+            priority,
+            health: self.health_status.flags(),
+            locality: Arc::clone(locality),
+        })
+    }
+}
+
+fn check_address(
+    endpoint: &LbEndpoint,
+    cluster_type: ClusterType,
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    let Some(address) = endpoint.socket_address().map(|socket| &socket.address) else {
+        return Ok(());
+    };
+    if cluster_type == ClusterType::Static && address.value.parse::<IpAddr>().is_err() {
+        ctx.error(
+            address.span,
+            format!("malformed IP address: {}", address.value),
+        )
+        .note(
+            "a STATIC cluster takes addresses; for names set `type: STRICT_DNS` or `LOGICAL_DNS`",
+        );
+        return Err(Refused);
+    }
+    Ok(())
+}
+
+impl HealthStatus {
+    fn flags(self) -> HealthFlags {
+        match self {
+            Self::Unknown | Self::Healthy => HealthFlags::HEALTHY,
+            Self::Unhealthy | Self::Timeout => HealthFlags::FAILED_EDS_HEALTH,
+            Self::Draining => HealthFlags::EDS_STATUS_DRAINING,
+            Self::Degraded => HealthFlags::DEGRADED_EDS_HEALTH,
+        }
+    }
+}

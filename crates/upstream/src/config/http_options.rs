@@ -1,0 +1,181 @@
+//! HTTP options of a cluster: `HttpProtocolOptions` and the deprecated fields in its place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_codec::http1::{HeaderCase, Http1Settings};
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_config::{message, one_of};
+
+use super::Cluster;
+use crate::cluster::HttpSettings;
+
+/// The key under which Envoy looks for the options.
+const KEY: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+message! {
+    /// All options.
+    pub(crate) struct HttpProtocolOptions: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions" {
+        pub(crate) common_http_protocol_options: Option<CommonHttpOptions>,
+        pub(crate) oneof upstream_protocol_options: UpstreamProtocolOptions,
+    }
+}
+
+one_of! {
+    /// Which protocol is spoken.
+    pub(crate) enum UpstreamProtocolOptions {
+        explicit_http_config => Explicit(ExplicitHttpConfig),
+    }
+}
+
+message! {
+    /// One protocol alone.
+    pub(crate) struct ExplicitHttpConfig: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig" {
+        pub(crate) oneof protocol_config: ProtocolConfig,
+    }
+}
+
+one_of! {
+    /// The protocol.
+    pub(crate) enum ProtocolConfig {
+        http_protocol_options => Http1(Http1Options),
+    }
+}
+
+message! {
+    /// Options of any HTTP.
+    pub(crate) struct CommonHttpOptions: "envoy.config.core.v3.HttpProtocolOptions" {
+        pub(crate) idle_timeout: Option<Duration>,
+        pub(crate) max_connection_duration: Option<Duration>,
+        pub(crate) max_headers_count: Option<u32>,
+        pub(crate) max_response_headers_kb: Option<u32>,
+        pub(crate) max_requests_per_connection: Option<u32>,
+    }
+}
+
+message! {
+    /// Options of HTTP/1.
+    pub(crate) struct Http1Options: "envoy.config.core.v3.Http1ProtocolOptions" {
+        pub(crate) header_key_format: Option<HeaderKeyFormat>,
+        pub(crate) enable_trailers: bool,
+        pub(crate) allow_chunked_length: bool,
+        pub(crate) send_fully_qualified_url: bool,
+        inert allow_absolute_url = "it concerns requests that come in";
+        inert accept_http_10 = "it concerns requests that come in";
+        inert default_host_for_http_10 = "it concerns requests that come in";
+    }
+}
+
+message! {
+    /// How names are spelled.
+    pub(crate) struct HeaderKeyFormat: "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat" {
+        pub(crate) oneof header_format: HeaderFormat,
+    }
+}
+
+one_of! {
+    /// The spelling.
+    pub(crate) enum HeaderFormat {
+        proper_case_words => ProperCaseWords(()),
+        stateful_formatter => Stateful(StatefulFormatter),
+    }
+}
+
+message! {
+    /// A formatter that remembers, as an extension.
+    pub(crate) struct StatefulFormatter: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) typed_config: Any,
+        inert name = "the type says which extension it is";
+    }
+}
+
+message! {
+    /// As the peer on the other side spelled them.
+    pub(crate) struct PreserveCase: "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig" {
+        pub(crate) forward_reason_phrase: bool,
+    }
+}
+
+/// The options of a cluster.
+pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<HttpSettings, Refused> {
+    let mut settings = HttpSettings::default();
+    let mut options = None;
+    for (key, any) in &cluster.typed_extension_protocol_options {
+        if key != KEY {
+            let what = format!("protocol options `{key}`");
+            return Err(ctx.unsupported_here(any.span, what));
+        }
+        options = Some(any.decode::<HttpProtocolOptions>(ctx)?);
+    }
+    if let Some(most) = cluster.max_requests_per_connection {
+        settings.max_requests_per_connection = (most > 0).then_some(most);
+    }
+    let (common, http1) = match &options {
+        Some(options) => {
+            let UpstreamProtocolOptions::Explicit(explicit) = &options.upstream_protocol_options;
+            let ProtocolConfig::Http1(http1) = &explicit.protocol_config;
+            (options.common_http_protocol_options.as_ref(), Some(http1))
+        }
+        None => (
+            cluster.common_http_protocol_options.as_ref(),
+            cluster.http_protocol_options.as_ref(),
+        ),
+    };
+    if common.is_some() || http1.is_some() {
+        let mut codec = Http1Settings::default();
+        common
+            .into_iter()
+            .for_each(|common| common.apply(&mut settings, &mut codec));
+        if let Some(http1) = http1 {
+            http1.apply(&mut codec, ctx)?;
+        }
+        settings.http1 = Arc::new(codec);
+    }
+    Ok(settings)
+}
+
+impl CommonHttpOptions {
+    fn apply(&self, settings: &mut HttpSettings, codec: &mut Http1Settings) {
+        if let Some(timeout) = self.idle_timeout {
+            settings.idle_timeout = (!timeout.is_zero()).then_some(timeout);
+        }
+        if let Some(duration) = self.max_connection_duration {
+            settings.max_connection_duration = (!duration.is_zero()).then_some(duration);
+        }
+        if let Some(most) = self.max_requests_per_connection {
+            settings.max_requests_per_connection = (most > 0).then_some(most);
+        }
+        if let Some(count) = self.max_headers_count {
+            codec.max_headers_count = usize::try_from(count).unwrap_or(usize::MAX);
+        }
+        if let Some(kb) = self.max_response_headers_kb {
+            codec.max_headers_bytes = usize::try_from(kb)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(1024);
+        }
+    }
+}
+
+impl Http1Options {
+    fn apply(&self, codec: &mut Http1Settings, ctx: &mut Ctx) -> Result<(), Refused> {
+        codec.enable_trailers = self.enable_trailers;
+        codec.allow_chunked_length = self.allow_chunked_length;
+        codec.send_fully_qualified_url = self.send_fully_qualified_url;
+        codec.header_case = match self
+            .header_key_format
+            .as_ref()
+            .map(|format| &format.header_format)
+        {
+            None => HeaderCase::Lower,
+            Some(HeaderFormat::ProperCaseWords(())) => HeaderCase::ProperWords,
+            Some(HeaderFormat::Stateful(formatter)) => {
+                let preserve: PreserveCase = formatter.typed_config.decode(ctx)?;
+                HeaderCase::Preserve {
+                    forward_reason_phrase: preserve.forward_reason_phrase,
+                    proper_words_for_added: false,
+                }
+            }
+        };
+        Ok(())
+    }
+}

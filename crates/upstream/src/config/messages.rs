@@ -1,0 +1,359 @@
+//! The messages of a cluster, as far as they are honoured.
+
+use std::time::Duration;
+
+use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_config::{enumeration, message, one_of};
+
+use super::{Discovery, DnsSettings};
+use crate::cluster::{ClusterType, LbPolicy};
+use crate::transport_socket::TransportSocket;
+
+message! {
+    /// A cluster.
+    pub(crate) struct Cluster: "envoy.config.cluster.v3.Cluster" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) alt_stat_name: String,
+        pub(crate) oneof cluster_discovery_type: Option<ClusterDiscoveryType>,
+        pub(crate) connect_timeout: Option<Duration>,
+        pub(crate) per_connection_buffer_limit_bytes: Option<u32>,
+        pub(crate) lb_policy: LbPolicyName,
+        pub(crate) load_balancing_policy: Option<LoadBalancingPolicy>,
+        pub(crate) load_assignment: Option<ClusterLoadAssignment>,
+        pub(crate) circuit_breakers: Option<CircuitBreakers>,
+        pub(crate) common_lb_config: Option<CommonLbConfig>,
+        pub(crate) typed_extension_protocol_options: Vec<(String, Any)>,
+        pub(crate) common_http_protocol_options: Option<CommonHttpOptions>,
+        pub(crate) http_protocol_options: Option<Http1Options>,
+        pub(crate) max_requests_per_connection: Option<u32>,
+        pub(crate) dns_refresh_rate: Option<Duration>,
+        pub(crate) dns_failure_refresh_rate: Option<RefreshRate>,
+        pub(crate) respect_dns_ttl: bool,
+        pub(crate) dns_lookup_family: DnsLookupFamily,
+        pub(crate) wait_for_warm_on_init: Option<bool>,
+        pub(crate) transport_socket: Option<TransportSocketMessage>,
+        pub(crate) upstream_connection_options: Option<UpstreamConnectionOptions>,
+        inert ignore_health_on_host_removal = "hosts are removed at once, as none is health-checked yet";
+        inert cleanup_interval = "only clusters of type ORIGINAL_DST are cleaned up";
+    }
+}
+
+one_of! {
+    /// How hosts are learned.
+    pub(crate) enum ClusterDiscoveryType {
+        r#type => Type(DiscoveryType),
+        cluster_type => ClusterType(CustomClusterType),
+    }
+}
+
+enumeration! {
+    /// The old names of how hosts are learned.
+    pub(crate) enum DiscoveryType: "envoy.config.cluster.v3.Cluster.DiscoveryType" {
+        STATIC => Static,
+        STRICT_DNS => StrictDns,
+        LOGICAL_DNS => LogicalDns,
+    }
+}
+
+message! {
+    /// How hosts are learned, as an extension.
+    pub(crate) struct CustomClusterType: "envoy.config.cluster.v3.Cluster.CustomClusterType" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) typed_config: Option<Any>,
+    }
+}
+
+message! {
+    /// A cluster whose hosts come from DNS.
+    pub(crate) struct DnsCluster: "envoy.extensions.clusters.dns.v3.DnsCluster" {
+        pub(crate) dns_refresh_rate: Option<Duration>,
+        pub(crate) dns_failure_refresh_rate: Option<DnsClusterRefreshRate>,
+        pub(crate) respect_dns_ttl: bool,
+        pub(crate) dns_lookup_family: CommonDnsLookupFamily,
+        pub(crate) all_addresses_in_single_endpoint: bool,
+    }
+}
+
+message! {
+    /// Times between retries.
+    pub(crate) struct DnsClusterRefreshRate: "envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate" {
+        pub(crate) base_interval: Spanned<Duration>,
+        pub(crate) max_interval: Option<Duration>,
+    }
+}
+
+enumeration! {
+    /// IP versions to ask for.
+    pub(crate) enum CommonDnsLookupFamily: "envoy.extensions.clusters.common.dns.v3.DnsLookupFamily" {
+        UNSPECIFIED => Unspecified,
+        AUTO => Auto,
+        V4_ONLY => V4Only,
+        V6_ONLY => V6Only,
+        V4_PREFERRED => V4Preferred,
+        ALL => All,
+    }
+}
+
+impl CustomClusterType {
+    /// Only `envoy.clusters.dns`, and the names that take no message of their own.
+    pub(super) fn discovery(&self, ctx: &mut Ctx) -> Result<Discovery, Refused> {
+        let plain = |cluster_type| {
+            Ok(Discovery {
+                cluster_type,
+                dns: DnsSettings::default(),
+            })
+        };
+        match (&self.typed_config, self.name.value.as_str()) {
+            (Some(any), _) if any.type_name() == "envoy.extensions.clusters.dns.v3.DnsCluster" => {
+                any.decode::<DnsCluster>(ctx)?.discovery(ctx)
+            }
+            (None, "envoy.cluster.static") => plain(ClusterType::Static),
+            (None, "envoy.cluster.strict_dns") => plain(ClusterType::StrictDns),
+            (None, "envoy.cluster.logical_dns") => plain(ClusterType::LogicalDns),
+            (_, name) => {
+                Err(ctx.unsupported_here(self.name.span, format_args!("cluster type `{name}`")))
+            }
+        }
+    }
+}
+
+impl DnsCluster {
+    fn discovery(&self, ctx: &mut Ctx) -> Result<Discovery, Refused> {
+        let cluster_type = match self.all_addresses_in_single_endpoint {
+            true => ClusterType::LogicalDns,
+            false => ClusterType::StrictDns,
+        };
+        let failure_refresh = match &self.dns_failure_refresh_rate {
+            None => None,
+            Some(rate) => Some(interval(&rate.base_interval, rate.max_interval, ctx)?),
+        };
+        let family = match self.dns_lookup_family {
+            CommonDnsLookupFamily::Unspecified | CommonDnsLookupFamily::Auto => {
+                DnsLookupFamily::Auto
+            }
+            CommonDnsLookupFamily::V4Only => DnsLookupFamily::V4Only,
+            CommonDnsLookupFamily::V6Only => DnsLookupFamily::V6Only,
+            CommonDnsLookupFamily::V4Preferred => DnsLookupFamily::V4Preferred,
+            CommonDnsLookupFamily::All => DnsLookupFamily::All,
+        };
+        let dns = DnsSettings {
+            refresh_rate: self
+                .dns_refresh_rate
+                .unwrap_or(DnsSettings::default().refresh_rate),
+            respect_ttl: self.respect_dns_ttl,
+            failure_refresh,
+            family: super::family(family),
+        };
+        Ok(Discovery { cluster_type, dns })
+    }
+}
+
+enumeration! {
+    /// How a host is chosen.
+    pub(crate) enum LbPolicyName: "envoy.config.cluster.v3.Cluster.LbPolicy" {
+        ROUND_ROBIN => RoundRobin,
+    }
+}
+
+message! {
+    /// How a host is chosen, as extensions.
+    pub(crate) struct LoadBalancingPolicy: "envoy.config.cluster.v3.LoadBalancingPolicy" {
+        pub(crate) policies: Vec<LoadBalancingPolicyEntry>,
+    }
+}
+
+message! {
+    /// One of them.
+    pub(crate) struct LoadBalancingPolicyEntry: "envoy.config.cluster.v3.LoadBalancingPolicy.Policy" {
+        pub(crate) typed_extension_config: TypedExtensionConfig,
+    }
+}
+
+message! {
+    /// An extension by name and type.
+    pub(crate) struct TypedExtensionConfig: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) typed_config: Any,
+        inert name = "the type says which extension it is";
+    }
+}
+
+message! {
+    /// In turn, by weight.
+    pub(crate) struct RoundRobin: "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin" {
+    }
+}
+
+impl LoadBalancingPolicy {
+    pub(super) fn first_known(&self, ctx: &mut Ctx) -> Result<LbPolicy, Refused> {
+        const ROUND_ROBIN: &str =
+            "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin";
+        let mut configs = self
+            .policies
+            .iter()
+            .map(|policy| &policy.typed_extension_config.typed_config);
+        let Some(first) = configs.next() else {
+            ctx.error(self.span(), "a load balancing policy must be named");
+            return Err(Refused);
+        };
+        // A list is for proxies that do not know its first; ours must do what Envoy would.
+        if first.type_name() != ROUND_ROBIN {
+            let what = format_args!("load balancing policy `{}`", first.type_name()).to_string();
+            return Err(ctx.unsupported_here(first.span, what));
+        }
+        first.decode::<RoundRobin>(ctx)?;
+        Ok(LbPolicy::RoundRobin)
+    }
+}
+
+message! {
+    /// Limits.
+    pub(crate) struct CircuitBreakers: "envoy.config.cluster.v3.CircuitBreakers" {
+        pub(crate) thresholds: Vec<Threshold>,
+    }
+}
+
+message! {
+    /// The limits of one priority.
+    pub(crate) struct Threshold: "envoy.config.cluster.v3.CircuitBreakers.Thresholds" {
+        pub(crate) priority: RoutingPriority,
+        pub(crate) max_connections: Option<u32>,
+        pub(crate) max_pending_requests: Option<u32>,
+        pub(crate) max_requests: Option<u32>,
+        pub(crate) max_retries: Option<u32>,
+    }
+}
+
+enumeration! {
+    /// A route's priority.
+    pub(crate) enum RoutingPriority: "envoy.config.core.v3.RoutingPriority" {
+        DEFAULT => Default,
+        HIGH => High,
+    }
+}
+
+message! {
+    /// What load balancers have in common.
+    pub(crate) struct CommonLbConfig: "envoy.config.cluster.v3.Cluster.CommonLbConfig" {
+        pub(crate) healthy_panic_threshold: Option<Percent>,
+        inert update_merge_window = "it merges health changes, of which there are none yet";
+        inert ignore_new_hosts_until_first_hc = "hosts are not health-checked yet";
+    }
+}
+
+message! {
+    /// A share of a hundred.
+    pub(crate) struct Percent: "envoy.type.v3.Percent" {
+        pub(crate) value: f64,
+    }
+}
+
+message! {
+    /// Options of an upstream's connections.
+    pub(crate) struct UpstreamConnectionOptions: "envoy.config.cluster.v3.UpstreamConnectionOptions" {
+        pub(crate) tcp_keepalive: Option<TcpKeepalive>,
+    }
+}
+
+message! {
+    /// TCP keepalive, in seconds.
+    pub(crate) struct TcpKeepalive: "envoy.config.core.v3.TcpKeepalive" {
+        pub(crate) keepalive_probes: Option<u32>,
+        pub(crate) keepalive_time: Option<u32>,
+        pub(crate) keepalive_interval: Option<u32>,
+    }
+}
+
+message! {
+    /// Times between retries.
+    pub(crate) struct RefreshRate: "envoy.config.cluster.v3.Cluster.RefreshRate" {
+        pub(crate) base_interval: Spanned<Duration>,
+        pub(crate) max_interval: Option<Duration>,
+    }
+}
+
+enumeration! {
+    /// IP versions to ask for.
+    pub(crate) enum DnsLookupFamily: "envoy.config.cluster.v3.Cluster.DnsLookupFamily" {
+        AUTO => Auto,
+        V4_ONLY => V4Only,
+        V6_ONLY => V6Only,
+        V4_PREFERRED => V4Preferred,
+        ALL => All,
+    }
+}
+
+/// The first and the longest time between retries; ten times the first unless said.
+pub(super) fn failure_refresh(
+    rate: Option<&RefreshRate>,
+    ctx: &mut Ctx,
+) -> Result<Option<(Duration, Duration)>, Refused> {
+    rate.map(|rate| interval(&rate.base_interval, rate.max_interval, ctx))
+        .transpose()
+}
+
+fn interval(
+    base: &Spanned<Duration>,
+    max: Option<Duration>,
+    ctx: &mut Ctx,
+) -> Result<(Duration, Duration), Refused> {
+    let max = max.unwrap_or(base.value * 10);
+    if max < base.value {
+        ctx.error(
+            base.span,
+            "dns_failure_refresh_rate must have max_interval greater than or equal to the base_interval",
+        );
+        return Err(Refused);
+    }
+    Ok((base.value, max))
+}
+
+message! {
+    /// How connections are secured.
+    pub(crate) struct TransportSocketMessage: "envoy.config.core.v3.TransportSocket" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) oneof config_type: Option<TransportSocketConfig>,
+    }
+}
+
+one_of! {
+    /// Its message.
+    pub(crate) enum TransportSocketConfig {
+        typed_config => TypedConfig(Any),
+    }
+}
+
+message! {
+    /// Not secured.
+    pub(crate) struct RawBuffer: "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" {
+    }
+}
+
+/// The transport socket that a message asks for; plain when there is none.
+pub(super) fn transport_socket(
+    message: Option<&TransportSocketMessage>,
+    ctx: &mut Ctx,
+) -> Result<TransportSocket, Refused> {
+    let Some(message) = message else {
+        return Ok(TransportSocket::RawBuffer);
+    };
+    let Some(TransportSocketConfig::TypedConfig(any)) = &message.config_type else {
+        if message.name.value == "envoy.transport_sockets.raw_buffer" {
+            return Ok(TransportSocket::RawBuffer);
+        }
+        let what = format!(
+            "transport socket `{}` without `typed_config`",
+            message.name.value
+        );
+        return Err(ctx.unsupported_here(message.name.span, what));
+    };
+    match any.type_name() {
+        "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" => {
+            any.decode::<RawBuffer>(ctx)?;
+            Ok(TransportSocket::RawBuffer)
+        }
+        other => Err(ctx.unsupported_here(any.span, format_args!("transport socket `{other}`"))),
+    }
+}
+
+pub(crate) use super::endpoints::ClusterLoadAssignment;
+pub(crate) use super::http_options::{CommonHttpOptions, Http1Options};

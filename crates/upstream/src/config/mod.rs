@@ -1,0 +1,211 @@
+//! `envoy.config.cluster.v3.Cluster`: what is honoured of it, and how it becomes settings.
+//!
+//! What is not declared here is refused where it stands. Defaults are Envoy's and stand with
+//! [`ClusterSettings`], [`Thresholds`] and [`DnsSettings`].
+
+mod endpoints;
+mod http_options;
+mod messages;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_config::tree::Message;
+use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_net::connect::{ConnectOptions, Keepalive};
+use nuncio_net::dns::LookupFamily;
+
+use crate::cluster::{ClusterSettings, ClusterType, LbPolicy, ResourcePriority, Thresholds};
+use crate::transport_socket::TransportSocket;
+
+pub use endpoints::EndpointSpec;
+use messages::{
+    Cluster, ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, LbPolicyName, Threshold,
+};
+
+/// A cluster as configured, ready to be added to the [`ClusterManager`](crate::ClusterManager).
+#[derive(Debug)]
+pub struct ClusterConfig {
+    /// What the request path reads.
+    pub settings: ClusterSettings,
+    /// How connections are secured.
+    pub transport_socket: TransportSocket,
+    /// The endpoints as written: addresses, or names to resolve.
+    pub endpoints: Vec<EndpointSpec>,
+    /// How names are resolved.
+    pub dns: DnsSettings,
+    /// Whether the start waits for the first resolution.
+    pub wait_for_warm_on_init: bool,
+}
+
+/// How a cluster's names are resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsSettings {
+    /// Time between resolutions (5 s).
+    pub refresh_rate: Duration,
+    /// Whether the answer's TTL takes the place of the refresh rate.
+    pub respect_ttl: bool,
+    /// Time to the first retry after a failure, and the longest: doubled each time. `None`: as `refresh_rate`.
+    pub failure_refresh: Option<(Duration, Duration)>,
+    /// IP versions to ask for.
+    pub family: LookupFamily,
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        Self {
+            refresh_rate: Duration::from_secs(5),
+            respect_ttl: false,
+            failure_refresh: None,
+            family: LookupFamily::Auto,
+        }
+    }
+}
+
+impl ClusterConfig {
+    /// Reads a cluster; everything that is wrong with it is reported to `ctx`.
+    ///
+    /// # Errors
+    /// [`Refused`] when the cluster cannot be used.
+    pub fn parse(message: &Arc<Message>, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let errors_before = ctx.diagnostics.errors();
+        let cluster: Cluster = decode(message, ctx)?;
+        let kind = discovery(&cluster, ctx)?;
+        let endpoints = endpoints::read(&cluster, kind.cluster_type, ctx)?;
+        let transport_socket = messages::transport_socket(cluster.transport_socket.as_ref(), ctx)?;
+        let settings = settings(&cluster, kind.cluster_type, ctx)?;
+        if ctx.diagnostics.errors() > errors_before {
+            return Err(Refused);
+        }
+        Ok(Self {
+            settings,
+            transport_socket,
+            endpoints,
+            dns: kind.dns,
+            wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),
+        })
+    }
+}
+
+/// How a cluster is discovered, by whichever field says so.
+struct Discovery {
+    cluster_type: ClusterType,
+    dns: DnsSettings,
+}
+
+fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
+    let kind = match &cluster.cluster_discovery_type {
+        None => DiscoveryType::Static,
+        Some(ClusterDiscoveryType::Type(kind)) => *kind,
+        Some(ClusterDiscoveryType::ClusterType(custom)) => return custom.discovery(ctx),
+    };
+    let cluster_type = match kind {
+        DiscoveryType::Static => ClusterType::Static,
+        DiscoveryType::StrictDns => ClusterType::StrictDns,
+        DiscoveryType::LogicalDns => ClusterType::LogicalDns,
+    };
+    let dns = DnsSettings {
+        refresh_rate: cluster
+            .dns_refresh_rate
+            .unwrap_or(DnsSettings::default().refresh_rate),
+        respect_ttl: cluster.respect_dns_ttl,
+        failure_refresh: messages::failure_refresh(cluster.dns_failure_refresh_rate.as_ref(), ctx)?,
+        family: family(cluster.dns_lookup_family),
+    };
+    Ok(Discovery { cluster_type, dns })
+}
+
+fn family(family: DnsLookupFamily) -> LookupFamily {
+    match family {
+        DnsLookupFamily::Auto => LookupFamily::Auto,
+        DnsLookupFamily::V4Only => LookupFamily::V4Only,
+        DnsLookupFamily::V6Only => LookupFamily::V6Only,
+        DnsLookupFamily::V4Preferred => LookupFamily::V4Preferred,
+        DnsLookupFamily::All => LookupFamily::All,
+    }
+}
+
+fn settings(
+    cluster: &Cluster,
+    cluster_type: ClusterType,
+    ctx: &mut Ctx,
+) -> Result<ClusterSettings, Refused> {
+    let mut settings = ClusterSettings::named(&cluster.name);
+    settings.cluster_type = cluster_type;
+    settings.alt_stat_name =
+        (!cluster.alt_stat_name.is_empty()).then(|| cluster.alt_stat_name.as_str().into());
+    settings.lb_policy = lb_policy(cluster, ctx)?;
+    if let Some(timeout) = cluster.connect_timeout {
+        settings.connect_timeout = timeout;
+    }
+    if let Some(limit) = cluster.per_connection_buffer_limit_bytes {
+        settings.per_connection_buffer_limit_bytes = limit;
+    }
+    if let Some(breakers) = &cluster.circuit_breakers {
+        breakers
+            .thresholds
+            .iter()
+            .for_each(|one| apply_threshold(&mut settings, one));
+    }
+    if let Some(threshold) = cluster
+        .common_lb_config
+        .as_ref()
+        .and_then(|common| common.healthy_panic_threshold.as_ref())
+    {
+        settings.healthy_panic_threshold_percent = threshold.value;
+    }
+    settings.connect_options = connect_options(cluster);
+    settings.http = http_options::read(cluster, ctx)?;
+    Ok(settings)
+}
+
+fn apply_threshold(settings: &mut ClusterSettings, written: &Threshold) {
+    let priority = match written.priority {
+        messages::RoutingPriority::Default => ResourcePriority::Default,
+        messages::RoutingPriority::High => ResourcePriority::High,
+    };
+    let default = Thresholds::default();
+    let limits = Thresholds {
+        max_connections: written.max_connections.unwrap_or(default.max_connections),
+        max_pending_requests: written
+            .max_pending_requests
+            .unwrap_or(default.max_pending_requests),
+        max_requests: written.max_requests.unwrap_or(default.max_requests),
+        max_retries: written.max_retries.unwrap_or(default.max_retries),
+    };
+    if let Some(place) = settings.thresholds.get_mut(priority.index()) {
+        *place = limits;
+    }
+}
+
+fn connect_options(cluster: &Cluster) -> ConnectOptions {
+    let keepalive = cluster
+        .upstream_connection_options
+        .as_ref()
+        .and_then(|options| options.tcp_keepalive.as_ref())
+        .map(|keepalive| Keepalive {
+            probes: keepalive.keepalive_probes,
+            time: keepalive
+                .keepalive_time
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            interval: keepalive
+                .keepalive_interval
+                .map(|seconds| Duration::from_secs(seconds.into())),
+        });
+    ConnectOptions {
+        keepalive,
+        source_address: None,
+    }
+}
+
+/// `load_balancing_policy` wins over `lb_policy`; of its list the first known one is taken.
+fn lb_policy(cluster: &Cluster, ctx: &mut Ctx) -> Result<LbPolicy, Refused> {
+    if let Some(policy) = &cluster.load_balancing_policy {
+        return policy.first_known(ctx);
+    }
+    match cluster.lb_policy {
+        LbPolicyName::RoundRobin => Ok(LbPolicy::RoundRobin),
+    }
+}

@@ -1,0 +1,184 @@
+//! Resolving a cluster's names, again and again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_contract::stats::groups::ClusterUpdateStats;
+use nuncio_net::dns::{Answer, DnsError, Resolver};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::Membership;
+use crate::cluster::{ClusterShared, ClusterType, Host, HostSet};
+use crate::config::{DnsSettings, EndpointSpec};
+
+/// The resolution of one cluster's names.
+pub struct DnsDiscovery {
+    cluster: Arc<ClusterShared>,
+    endpoints: Vec<EndpointSpec>,
+    dns: DnsSettings,
+    resolver: Rc<Resolver>,
+    warm: Rc<Notify>,
+    wait_for_warm: bool,
+}
+
+/// What the names of one cluster have in common.
+struct Shared {
+    cluster: Arc<ClusterShared>,
+    membership: Membership,
+    stats: Arc<ClusterUpdateStats>,
+    dns: DnsSettings,
+    resolver: Rc<Resolver>,
+    /// Hosts by endpoint.
+    hosts: std::cell::RefCell<Vec<Vec<Arc<Host>>>>,
+    unresolved: std::cell::Cell<usize>,
+    warm: Rc<Notify>,
+}
+
+impl DnsDiscovery {
+    pub(super) fn new(
+        cluster: Arc<ClusterShared>,
+        endpoints: Vec<EndpointSpec>,
+        dns: DnsSettings,
+        resolver: Rc<Resolver>,
+        wait_for_warm: bool,
+    ) -> Self {
+        Self {
+            cluster,
+            endpoints,
+            dns,
+            resolver,
+            warm: Rc::default(),
+            wait_for_warm,
+        }
+    }
+
+    /// Notified once when each name was resolved or has failed for the first time; `None` when the start
+    /// need not wait for that.
+    pub fn warmed(&self) -> Option<Rc<Notify>> {
+        self.wait_for_warm.then(|| Rc::clone(&self.warm))
+    }
+
+    /// Resolves for ever, on a local task of the main thread; drop it to stop.
+    pub async fn run(self) {
+        let shared = Rc::new(Shared {
+            membership: Membership::of(&self.cluster),
+            stats: self.cluster.scope().worker_group(),
+            cluster: self.cluster,
+            dns: self.dns,
+            resolver: self.resolver,
+            hosts: vec![Vec::new(); self.endpoints.len()].into(),
+            unresolved: self.endpoints.len().into(),
+            warm: self.warm,
+        });
+        if self.endpoints.is_empty() {
+            shared.warm.notify_one();
+        }
+        let mut names = JoinSet::new();
+        for (index, endpoint) in self.endpoints.into_iter().enumerate() {
+            names.spawn_local(Rc::clone(&shared).follow(index, endpoint));
+        }
+        while names.join_next().await.is_some() {}
+    }
+}
+
+impl Shared {
+    /// Keeps one name resolved.
+    async fn follow(self: Rc<Self>, index: usize, endpoint: EndpointSpec) {
+        let mut failures = 0;
+        let mut wait = self.resolve(index, &endpoint, &mut failures).await;
+        self.unresolved.set(self.unresolved.get() - 1);
+        if self.unresolved.get() == 0 {
+            self.warm.notify_one();
+        }
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = self.resolve(index, &endpoint, &mut failures).await;
+        }
+    }
+
+    /// Resolves once; returns when to do so again.
+    async fn resolve(&self, index: usize, endpoint: &EndpointSpec, failures: &mut u32) -> Duration {
+        self.stats.update_attempt.inc();
+        let answer = self
+            .resolver
+            .resolve(&endpoint.address, self.dns.family)
+            .await;
+        match self.accept(answer) {
+            Some(answer) => {
+                *failures = 0;
+                self.stats.update_success.inc();
+                self.update(index, endpoint, &answer.addresses);
+                self.refresh_after(answer.ttl)
+            }
+            None => {
+                self.stats.update_failure.inc();
+                let wait = self.retry_after(*failures);
+                *failures = failures.saturating_add(1);
+                wait
+            }
+        }
+    }
+
+    /// An empty answer is none for a logical name.
+    fn accept(&self, answer: Result<Answer, DnsError>) -> Option<Answer> {
+        let logical = self.cluster.settings.cluster_type == ClusterType::LogicalDns;
+        answer
+            .ok()
+            .filter(|answer| !logical || !answer.addresses.is_empty())
+    }
+
+    fn update(&self, index: usize, endpoint: &EndpointSpec, addresses: &[IpAddr]) {
+        let most = match self.cluster.settings.cluster_type {
+            ClusterType::LogicalDns => 1,
+            _ => usize::MAX,
+        };
+        let mut all = self.hosts.borrow_mut();
+        let Some(known) = all.get_mut(index) else {
+            return;
+        };
+        let mut hosts: Vec<Arc<Host>> = Vec::new();
+        for address in addresses.iter().take(most) {
+            let address = SocketAddr::new(*address, endpoint.port);
+            if hosts.iter().any(|host| host.address == address) {
+                continue;
+            }
+            let old = known.iter().find(|host| host.address == address);
+            hosts.push(match old {
+                Some(old) => Arc::clone(old),
+                None => Arc::new(endpoint.host(address.ip())),
+            });
+        }
+        if same_hosts(known, &hosts) {
+            self.stats.update_no_rebuild.inc();
+            return;
+        }
+        *known = hosts;
+        let set = HostSet::new(all.iter().flatten().cloned().collect());
+        self.membership.publish(&self.cluster, set);
+    }
+
+    fn refresh_after(&self, ttl: Option<Duration>) -> Duration {
+        match ttl {
+            Some(ttl) if self.dns.respect_ttl && !ttl.is_zero() => ttl,
+            _ => self.dns.refresh_rate,
+        }
+    }
+
+    fn retry_after(&self, failures: u32) -> Duration {
+        let (base, max) = self
+            .dns
+            .failure_refresh
+            .unwrap_or((self.dns.refresh_rate, self.dns.refresh_rate));
+        base.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX))
+            .min(max)
+    }
+}
+
+/// Whether both are the same hosts, in whatever order the answer had them.
+fn same_hosts(known: &[Arc<Host>], now: &[Arc<Host>]) -> bool {
+    let has = |host: &Arc<Host>| known.iter().any(|old| Arc::ptr_eq(old, host));
+    known.len() == now.len() && now.iter().all(has)
+}
