@@ -4,6 +4,7 @@
 mod support;
 
 use nuncio_codec::http1::*;
+use nuncio_contract::headers::HeaderMap;
 use support::*;
 
 /// Reads the input as requests and as a response, at once and in pieces.
@@ -90,10 +91,12 @@ fn check_forwarded(settings: &Http1Settings, bytes: &[u8]) {
         heads.collect::<Vec<_>>()
     };
     let came = heads(&serve(settings, bytes));
-    if came
-        .iter()
-        .any(|(framing, _)| *framing == BodyFraming::Tunnel)
-    {
+    // The connection manager refuses other paths, and a tunnel is no request.
+    let is_plain = |(framing, headers): &(BodyFraming, HeaderMap)| {
+        let path = value(headers, ":path").unwrap_or_default();
+        *framing != BodyFraming::Tunnel && matches!(path.first(), Some(b'/' | b'*'))
+    };
+    if !came.iter().all(is_plain) {
         return;
     }
     let out = forward(settings, bytes);
@@ -133,7 +136,7 @@ fn check_forwarded(settings: &Http1Settings, bytes: &[u8]) {
     }
 }
 
-fn value<'a>(headers: &'a nuncio_contract::headers::HeaderMap, name: &str) -> Option<&'a [u8]> {
+fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let found = headers.iter().find(|header| header.name == name.as_bytes());
     found.map(|header| header.value)
 }
