@@ -147,7 +147,7 @@ impl Addition {
             return Err(Refused);
         }
         let value = if option.header.raw_value.is_empty() {
-            Format::compile(&option.header.value.value).map_err(|error| {
+            Format::compile_header_value(&option.header.value.value).map_err(|error| {
                 ctx.error(option.header.value.span, error.to_string());
                 Refused
             })?

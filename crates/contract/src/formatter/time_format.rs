@@ -12,10 +12,18 @@ use super::error::FormatError;
 use super::number::append_u64;
 use super::strftime::{self, Specifier};
 
+/// The default format.
+const ISO_8601: &str = "%Y-%m-%dT%H:%M:%E3SZ";
+
 /// A compiled time format.
 #[derive(Clone, Debug)]
-pub(super) struct TimeFormat {
-    parts: Box<[Part]>,
+pub(super) struct TimeFormat(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// The default; nearly every line of every log has it, so that it has a way of its own.
+    Iso8601,
+    Parts(Box<[Part]>),
 }
 
 #[derive(Clone, Debug)]
@@ -48,11 +56,9 @@ impl TimeFormat {
                 "Invalid header configuration. Format string contains newline.",
             ));
         }
-        let format = if format.is_empty() {
-            "%Y-%m-%dT%H:%M:%E3SZ"
-        } else {
-            format
-        };
+        if format.is_empty() || format == ISO_8601 {
+            return Ok(TimeFormat(Kind::Iso8601));
+        }
         let mut parts = Vec::new();
         let mut rest = format;
         while let Some((at, length, special)) = next_special(rest) {
@@ -67,21 +73,23 @@ impl TimeFormat {
             rest = &rest[at + length..];
         }
         parse_strftime(rest, &mut parts);
-        Ok(TimeFormat {
-            parts: parts.into(),
-        })
+        Ok(TimeFormat(Kind::Parts(parts.into())))
     }
 
     /// Appends `time` in UTC.
     pub(super) fn append_utc(&self, time: SystemTime, out: &mut Vec<u8>) {
         let (unix_seconds, nanoseconds) = split(time);
         let civil = Civil::from_unix_seconds(unix_seconds);
+        let parts = match &self.0 {
+            Kind::Iso8601 => return append_iso_8601(&civil, nanoseconds, out),
+            Kind::Parts(parts) => parts,
+        };
         let moment = Moment {
             civil,
             offset_seconds: 0,
             zone: "UTC",
         };
-        for part in &self.parts {
+        for part in parts {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Specifier(specifier) => specifier.append(&moment, out),
@@ -92,6 +100,27 @@ impl TimeFormat {
             }
         }
     }
+}
+
+fn append_iso_8601(civil: &Civil, nanoseconds: u32, out: &mut Vec<u8>) {
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let mut put = |at: usize, number: u32| {
+        text[at] = b'0' + (number / 10 % 10) as u8;
+        text[at + 1] = b'0' + (number % 10) as u8;
+    };
+    // Four digits: no clock of use here is beyond the year 9999.
+    let year = civil.year.rem_euclid(10_000) as u32;
+    put(0, year / 100);
+    put(2, year % 100);
+    put(5, civil.month.into());
+    put(8, civil.day.into());
+    put(11, civil.hour.into());
+    put(14, civil.minute.into());
+    put(17, civil.second.into());
+    let milliseconds = nanoseconds / 1_000_000;
+    put(21, milliseconds % 100);
+    put(20, milliseconds / 10);
+    out.extend_from_slice(&text);
 }
 
 fn split(time: SystemTime) -> (i64, u32) {
