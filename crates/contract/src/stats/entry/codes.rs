@@ -1,0 +1,83 @@
+//! Counts of responses by code.
+
+use std::sync::Arc;
+
+use crate::stats::codes::{CodeCounters, CodeSums, Completed};
+use crate::stats::view::{StatName, StatValue, StatView};
+
+/// Response code counters under one sub-prefix.
+#[derive(Debug)]
+pub(in crate::stats) struct CodesEntry {
+    pub(in crate::stats) sub: &'static str,
+    completed: Completed,
+    workers: Vec<Arc<CodeCounters>>,
+    folded: CodeCounters,
+    /// Sums by name at the last reset.
+    baseline: Vec<(Box<str>, u64)>,
+}
+
+impl CodesEntry {
+    pub(in crate::stats) fn new(sub: &'static str, completed: Completed) -> Self {
+        let (workers, baseline) = (Vec::with_capacity(1), Vec::new());
+        Self {
+            sub,
+            completed,
+            workers,
+            folded: CodeCounters::default(),
+            baseline,
+        }
+    }
+
+    pub(in crate::stats) fn add(&mut self, cells: Arc<CodeCounters>) {
+        self.workers.push(cells);
+    }
+
+    fn sums(&self) -> CodeSums {
+        let mut sums = CodeSums::default();
+        self.workers.iter().for_each(|cells| sums.add(cells));
+        sums.add(&self.folded);
+        sums
+    }
+
+    pub(in crate::stats) fn for_each(&self, prefix: &str, each: &mut dyn FnMut(StatView<'_>)) {
+        self.sums().for_each(self.completed, |leaf, sum| {
+            let baseline = self
+                .baseline
+                .iter()
+                .find(|entry| *entry.0 == *leaf)
+                .map_or(0, |entry| entry.1);
+            each(StatView {
+                name: StatName {
+                    scope: prefix,
+                    group: [self.sub, ""],
+                    leaf,
+                },
+                value: StatValue::Counter {
+                    value: sum.wrapping_sub(baseline),
+                    used: true,
+                },
+            });
+        });
+    }
+
+    pub(in crate::stats) fn flush(&mut self) {
+        let Self {
+            workers, folded, ..
+        } = self;
+        workers.retain(|cells| {
+            let held = Arc::strong_count(cells) > 1;
+            if !held {
+                folded.absorb(cells);
+            }
+            held
+        });
+    }
+
+    pub(in crate::stats) fn reset_counters(&mut self) {
+        let mut baseline = Vec::new();
+        self.sums().for_each(self.completed, |name, sum| {
+            baseline.push((name.into(), sum))
+        });
+        self.baseline = baseline;
+    }
+}

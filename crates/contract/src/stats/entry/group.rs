@@ -1,0 +1,204 @@
+//! A group of stats: registered by its table, live once a worker has cells.
+
+use std::sync::Arc;
+
+use super::sum_gauges;
+use crate::stats::group::{self, CellRef, Cells, GroupTable, StatKind};
+use crate::stats::histogram::Histogram;
+use crate::stats::merged::MergedHistogram;
+use crate::stats::view::{StatName, StatValue, StatView};
+
+/// A registered group; `live` appears with the first worker's cells.
+pub(in crate::stats) struct GroupEntry {
+    table: &'static GroupTable,
+    sub: &'static str,
+    live: Option<Box<LiveGroup>>,
+}
+
+struct LiveGroup {
+    workers: Vec<Arc<dyn Cells>>,
+    /// Holds what workers counted that have let go of their cells; written by the flushing thread alone.
+    folded: Option<Arc<dyn Cells>>,
+    new_cells: fn() -> Arc<dyn Cells>,
+    /// The counters' sums at the last reset; empty before.
+    baseline: Box<[u64]>,
+    /// One for each histogram once any has values.
+    merged: Box<[Option<Box<MergedHistogram>>]>,
+}
+
+impl std::fmt::Debug for GroupEntry {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let workers = self.live.as_ref().map_or(0, |live| live.workers.len());
+        write!(
+            formatter,
+            "GroupEntry({}{}, {workers} workers)",
+            self.sub, self.table.prefix
+        )
+    }
+}
+
+impl GroupEntry {
+    pub(in crate::stats) fn new(table: &'static GroupTable, sub: &'static str) -> Self {
+        Self {
+            table,
+            sub,
+            live: None,
+        }
+    }
+
+    pub(in crate::stats) fn is(&self, table: &'static GroupTable, sub: &'static str) -> bool {
+        std::ptr::eq(self.table, table) && self.sub == sub
+    }
+
+    pub(in crate::stats) fn add(
+        &mut self,
+        cells: Arc<dyn Cells>,
+        new_cells: fn() -> Arc<dyn Cells>,
+    ) {
+        let live = self.live.get_or_insert_with(|| {
+            Box::new(LiveGroup {
+                workers: Vec::with_capacity(1),
+                folded: None,
+                new_cells,
+                baseline: Box::default(),
+                merged: Box::default(),
+            })
+        });
+        live.workers.push(cells);
+    }
+
+    pub(in crate::stats) fn describe(
+        &self,
+        each: &mut dyn FnMut(&'static GroupTable, &'static str),
+    ) {
+        each(self.table, self.sub);
+    }
+
+    pub(in crate::stats) fn for_each(&self, prefix: &str, each: &mut dyn FnMut(StatView<'_>)) {
+        (0..self.table.len()).for_each(|index| self.read(prefix, index, each));
+    }
+
+    /// Calls `read` with the stat at `index` of the table.
+    pub(in crate::stats) fn read(
+        &self,
+        prefix: &str,
+        index: usize,
+        read: &mut dyn FnMut(StatView<'_>),
+    ) {
+        let Some((leaf, kind)) = self.table.stat(index) else {
+            return;
+        };
+        let live = self.live.as_deref();
+        let value = match kind {
+            StatKind::Counter => {
+                let (value, used) = live.map_or((0, false), |live| live.counter(index));
+                StatValue::Counter { value, used }
+            }
+            StatKind::Gauge => {
+                let (value, used) = live.map_or((0, false), |live| live.gauge(index));
+                StatValue::Gauge { value, used }
+            }
+            StatKind::Histogram(unit) => {
+                let at = index - self.table.counters.len() - self.table.gauges.len();
+                let merged = live.and_then(|live| live.merged.get(at)?.as_deref());
+                StatValue::Histogram { merged, unit }
+            }
+        };
+        let name = StatName {
+            scope: prefix,
+            group: [self.sub, self.table.prefix],
+            leaf,
+        };
+        read(StatView { name, value });
+    }
+
+    pub(in crate::stats) fn flush(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.fold(self.table);
+            live.merge(self.table);
+        }
+    }
+
+    pub(in crate::stats) fn reset_counters(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.baseline = (0..self.table.counters.len())
+                .map(|index| live.counter_sum(index))
+                .collect();
+        }
+    }
+}
+
+impl LiveGroup {
+    fn cells(&self, index: usize) -> impl Iterator<Item = CellRef<'_>> {
+        self.workers
+            .iter()
+            .chain(&self.folded)
+            .filter_map(move |cells| cells.cell(index))
+    }
+
+    fn counter_sum(&self, index: usize) -> u64 {
+        self.cells(index).fold(0, |sum: u64, cell| match cell {
+            CellRef::Counter(counter) => sum.wrapping_add(counter.value()),
+            _ => sum,
+        })
+    }
+
+    fn counter(&self, index: usize) -> (u64, bool) {
+        let sum = self.counter_sum(index);
+        let baseline = self.baseline.get(index).copied().unwrap_or(0);
+        (sum.wrapping_sub(baseline), sum != 0)
+    }
+
+    fn gauge(&self, index: usize) -> (u64, bool) {
+        sum_gauges(self.cells(index).filter_map(|cell| match cell {
+            CellRef::Gauge(gauge) => Some(gauge),
+            _ => None,
+        }))
+    }
+
+    /// Takes over the counts of cells that no worker holds any more.
+    fn fold(&mut self, table: &GroupTable) {
+        let Self {
+            workers,
+            folded,
+            new_cells,
+            ..
+        } = self;
+        workers.retain(|cells| {
+            if Arc::strong_count(cells) > 1 {
+                return true;
+            }
+            group::absorb(
+                table,
+                &**folded.get_or_insert_with(|| new_cells()),
+                &**cells,
+            );
+            false
+        });
+    }
+
+    fn merge(&mut self, table: &GroupTable) {
+        let first = table.counters.len() + table.gauges.len();
+        let mut merged = std::mem::take(&mut self.merged);
+        for index in 0..table.histograms.len() {
+            let mut cells = self.cells(first + index).filter_map(|cell| match cell {
+                CellRef::Histogram(histogram) => Some(histogram),
+                _ => None,
+            });
+            if merged.is_empty() {
+                if cells.all(Histogram::is_empty) {
+                    continue;
+                }
+                merged = table.histograms.iter().map(|_| None).collect();
+            }
+            let cells = self.cells(first + index).filter_map(|cell| match cell {
+                CellRef::Histogram(histogram) => Some(histogram),
+                _ => None,
+            });
+            if let Some(slot) = merged.get_mut(index) {
+                MergedHistogram::merge(slot, cells);
+            }
+        }
+        self.merged = merged;
+    }
+}

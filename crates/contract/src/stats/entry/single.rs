@@ -1,0 +1,166 @@
+//! A stat with a name of its own.
+
+use std::sync::Arc;
+
+use super::sum_gauges;
+use crate::stats::cells::{Counter, Gauge, TextReadout};
+use crate::stats::histogram::{Histogram, Unit};
+use crate::stats::merged::MergedHistogram;
+use crate::stats::view::{StatName, StatValue, StatView};
+
+/// A stat whose name is known at run time only.
+#[derive(Debug)]
+pub(in crate::stats) struct SingleEntry {
+    name: Box<str>,
+    cells: Vec<Single>,
+    /// The counter's sum at the last reset.
+    baseline: u64,
+    merged: Option<Box<MergedHistogram>>,
+}
+
+/// One thread's cell of a single stat.
+#[derive(Clone, Debug)]
+pub(in crate::stats) enum Single {
+    Counter(Arc<Counter>),
+    Gauge(Arc<Gauge>),
+    Histogram(Arc<Histogram>, Unit),
+    TextReadout(Arc<TextReadout>),
+}
+
+impl SingleEntry {
+    pub(in crate::stats) fn new(name: &str, cell: Single) -> Self {
+        Self {
+            name: name.into(),
+            cells: vec![cell],
+            baseline: 0,
+            merged: None,
+        }
+    }
+
+    pub(in crate::stats) fn is(&self, name: &str, cell: &Single) -> bool {
+        let same_kind =
+            |held: &Single| std::mem::discriminant(held) == std::mem::discriminant(cell);
+        *self.name == *name && self.cells.first().is_some_and(same_kind)
+    }
+
+    /// Adds a cell. The first one stays for good and holds what dropped cells counted.
+    pub(in crate::stats) fn add(&mut self, cell: Single) {
+        self.cells.push(cell);
+    }
+
+    fn counter_sum(&self) -> u64 {
+        self.cells.iter().fold(0, |sum, cell| match cell {
+            Single::Counter(counter) => sum.wrapping_add(counter.value()),
+            _ => sum,
+        })
+    }
+
+    fn histograms(&self) -> impl Iterator<Item = &Histogram> {
+        self.cells.iter().filter_map(|cell| match cell {
+            Single::Histogram(histogram, _) => Some(&**histogram),
+            _ => None,
+        })
+    }
+
+    pub(in crate::stats) fn for_each(&self, prefix: &str, each: &mut dyn FnMut(StatView<'_>)) {
+        let name = StatName {
+            scope: prefix,
+            group: ["", ""],
+            leaf: &self.name,
+        };
+        match self.cells.first() {
+            Some(Single::Counter(_)) => {
+                let sum = self.counter_sum();
+                let value = sum.wrapping_sub(self.baseline);
+                each(StatView {
+                    name,
+                    value: StatValue::Counter {
+                        value,
+                        used: sum != 0,
+                    },
+                });
+            }
+            Some(Single::Gauge(_)) => {
+                let (value, used) = sum_gauges(self.cells.iter().filter_map(|cell| match cell {
+                    Single::Gauge(gauge) => Some(&**gauge),
+                    _ => None,
+                }));
+                each(StatView {
+                    name,
+                    value: StatValue::Gauge { value, used },
+                });
+            }
+            Some(Single::Histogram(_, unit)) => {
+                let value = StatValue::Histogram {
+                    merged: self.merged.as_deref(),
+                    unit: *unit,
+                };
+                each(StatView { name, value });
+            }
+            Some(Single::TextReadout(_)) => {
+                let text = self.cells.iter().find_map(|cell| match cell {
+                    Single::TextReadout(text) => text.get(),
+                    _ => None,
+                });
+                each(StatView {
+                    name,
+                    value: StatValue::TextReadout {
+                        text: text.as_deref(),
+                    },
+                });
+            }
+            None => {}
+        }
+    }
+
+    pub(in crate::stats) fn flush(&mut self) {
+        self.fold();
+        let mut merged = self.merged.take();
+        MergedHistogram::merge(&mut merged, self.histograms());
+        self.merged = merged;
+    }
+
+    /// Folds dropped cells into another dropped one, so that re-made handles do not pile up.
+    fn fold(&mut self) {
+        let mut kept: Option<Single> = None;
+        self.cells.retain(|cell| {
+            if !cell.is_dropped() {
+                return true;
+            }
+            match &kept {
+                Some(kept) => {
+                    kept.absorb(cell);
+                    false
+                }
+                None => {
+                    kept = Some(cell.clone());
+                    true
+                }
+            }
+        });
+    }
+
+    pub(in crate::stats) fn reset_counters(&mut self) {
+        self.baseline = self.counter_sum();
+    }
+}
+
+impl Single {
+    fn is_dropped(&self) -> bool {
+        1 == match self {
+            Self::Counter(cell) => Arc::strong_count(cell),
+            Self::Gauge(cell) => Arc::strong_count(cell),
+            Self::Histogram(cell, _) => Arc::strong_count(cell),
+            Self::TextReadout(cell) => Arc::strong_count(cell),
+        }
+    }
+
+    fn absorb(&self, other: &Self) {
+        match (self, other) {
+            (Self::Counter(to), Self::Counter(from)) => to.add(from.value()),
+            (Self::Gauge(to), Self::Gauge(from)) => to.absorb(from),
+            (Self::Histogram(to, _), Self::Histogram(from, _)) => to.absorb(from),
+            _ => {}
+        }
+    }
+}
