@@ -1,2 +1,18 @@
-//! nuncio-http: to be filled.
+//! HTTP: connection manager, filter engine, route table and router.
+//!
+//! A request's way: the codec of its connection decodes a head; the connection manager checks and completes it;
+//! the route table finds its route; the filters run; the router sends it to a cluster; the response comes back
+//! through the filters in reverse and is written by the codec.
 #![forbid(unsafe_code)]
+
+pub mod config;
+pub mod connection_manager;
+pub mod downstream;
+pub mod exchange;
+pub mod filters;
+pub mod http1;
+pub mod route;
+pub mod router;
+pub mod service;
+pub mod stream;
+pub mod worker;

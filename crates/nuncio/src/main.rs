@@ -1,4 +1,23 @@
-//! The nuncio binary.
+//! The nuncio binary: all rooms, and the server that runs them.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+use nuncio_contract::access_log::AccessLogRoom;
+use nuncio_contract::registry::{Extensions, HttpFilterRoom};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The families of HTTP filters.
+static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
+/// The families of access loggers.
+static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[nuncio_extensions_observability::ROOMS];
+
+fn main() -> ExitCode {
+    nuncio_server::run(Extensions {
+        http_filters: HTTP_FILTERS,
+        access_loggers: ACCESS_LOGGERS,
+        access_log_files: Some(nuncio_extensions_observability::FILES),
+    })
+}

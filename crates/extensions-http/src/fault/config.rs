@@ -1,0 +1,131 @@
+//! The messages of the fault filter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_config::{message, one_of};
+use nuncio_contract::http_filter::HttpFilterConfig;
+use nuncio_contract::matching::{CompiledHeaderMatcher, FractionalPercent, HeaderMatcher};
+use nuncio_contract::registry::RouteFilterConfig;
+
+message! {
+    /// The filter's config, and a route's.
+    pub(super) struct HttpFault: "envoy.extensions.filters.http.fault.v3.HTTPFault" {
+        delay: Option<FaultDelay>,
+        abort: Option<FaultAbort>,
+        headers: Vec<HeaderMatcher>,
+        downstream_nodes: Vec<String>,
+        max_active_faults: Option<u32>,
+        inert delay_percent_runtime = "without a runtime layer the configured value holds, as in Envoy";
+        inert abort_percent_runtime = "without a runtime layer the configured value holds, as in Envoy";
+        inert delay_duration_runtime = "without a runtime layer the configured value holds, as in Envoy";
+        inert abort_http_status_runtime = "without a runtime layer the configured value holds, as in Envoy";
+        inert max_active_faults_runtime = "without a runtime layer the configured value holds, as in Envoy";
+        inert abort_grpc_status_runtime = "without a runtime layer the configured value holds, as in Envoy";
+        inert disable_downstream_cluster_stats = "no counters are kept by downstream cluster";
+    }
+}
+
+message! {
+    /// How long some requests wait.
+    pub(super) struct FaultDelay: "envoy.extensions.filters.common.fault.v3.FaultDelay" {
+        oneof fault_delay_secifier: DelayKind,
+        percentage: Option<FractionalPercent>,
+    }
+}
+
+one_of! {
+    /// Where the duration comes from.
+    pub(super) enum DelayKind {
+        fixed_delay => Fixed(Duration),
+        header_delay => Header(HeaderDelay),
+    }
+}
+
+message! {
+    /// From `x-envoy-fault-delay-request`.
+    pub(super) struct HeaderDelay: "envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay" {}
+}
+
+message! {
+    /// What some requests are answered with.
+    pub(super) struct FaultAbort: "envoy.extensions.filters.http.fault.v3.FaultAbort" {
+        oneof error_type: AbortKind,
+        percentage: Option<FractionalPercent>,
+    }
+}
+
+one_of! {
+    /// Where the status comes from.
+    pub(super) enum AbortKind {
+        http_status => Http(u32),
+        grpc_status => Grpc(u32),
+        header_abort => Header(HeaderAbort),
+    }
+}
+
+message! {
+    /// From `x-envoy-fault-abort-request` or `x-envoy-fault-abort-grpc-request`.
+    pub(super) struct HeaderAbort: "envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort" {}
+}
+
+/// The compiled config of a chain or a route.
+pub(super) struct Faults {
+    pub(super) delay: Option<(Delay, Option<FractionalPercent>)>,
+    pub(super) abort: Option<(Abort, Option<FractionalPercent>)>,
+    pub(super) headers: Box<[CompiledHeaderMatcher]>,
+    pub(super) downstream_nodes: Box<[String]>,
+    pub(super) max_active: u64,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Delay {
+    Fixed(Duration),
+    FromHeader,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Abort {
+    Http(u16),
+    Grpc(u32),
+    FromHeader,
+}
+
+/// The chain's config, shared by the workers.
+pub(super) struct ChainConfig(pub(super) Arc<Faults>);
+
+pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused> {
+    Ok(Arc::new(ChainConfig(Arc::new(compile(&any.decode(ctx)?, ctx)?))))
+}
+
+pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterConfig, Refused> {
+    Ok(Arc::new(compile(&any.decode(ctx)?, ctx)?))
+}
+
+fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
+    let delay = message.delay.as_ref().map(|delay| {
+        let kind = match &delay.fault_delay_secifier {
+            DelayKind::Fixed(duration) => Delay::Fixed(*duration),
+            DelayKind::Header(_) => Delay::FromHeader,
+        };
+        (kind, delay.percentage.clone())
+    });
+    let abort = message.abort.as_ref().map(|abort| {
+        let kind = match &abort.error_type {
+            AbortKind::Http(status) => Abort::Http(u16::try_from(*status).unwrap_or(500)),
+            AbortKind::Grpc(status) => Abort::Grpc(*status),
+            AbortKind::Header(_) => Abort::FromHeader,
+        };
+        (kind, abort.percentage.clone())
+    });
+    let headers: Vec<_> =
+        message.headers.iter().map(|matcher| CompiledHeaderMatcher::compile(matcher, ctx)).collect();
+    Ok(Faults {
+        delay,
+        abort,
+        headers: headers.into_iter().collect::<Result<_, _>>()?,
+        downstream_nodes: message.downstream_nodes.clone().into_boxed_slice(),
+        max_active: message.max_active_faults.map_or(u64::MAX, u64::from),
+    })
+}

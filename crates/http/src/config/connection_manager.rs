@@ -1,0 +1,194 @@
+//! `HttpConnectionManager` and the messages inside of it.
+
+use std::time::Duration;
+
+use nuncio_config::typed::{Any, Spanned};
+use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::access_log::AccessLog;
+
+use super::route::RouteConfiguration;
+
+message! {
+    /// The connection manager.
+    pub struct HttpConnectionManager:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager" {
+        pub(crate) codec_type: CodecType,
+        pub(crate) stat_prefix: String,
+        pub(crate) oneof route_specifier: RouteSpecifier,
+        pub(crate) http_filters: Vec<HttpFilter>,
+        pub(crate) common_http_protocol_options: Option<HttpProtocolOptions>,
+        pub(crate) http_protocol_options: Option<Http1ProtocolOptions>,
+        pub(crate) server_name: String,
+        pub(crate) server_header_transformation: ServerHeaderTransformation,
+        pub(crate) scheme_header_transformation: Option<SchemeHeaderTransformation>,
+        pub(crate) max_request_headers_kb: Option<u32>,
+        pub(crate) stream_idle_timeout: Option<Duration>,
+        pub(crate) request_timeout: Option<Duration>,
+        pub(crate) request_headers_timeout: Option<Duration>,
+        pub(crate) drain_timeout: Option<Duration>,
+        pub(crate) delayed_close_timeout: Option<Duration>,
+        pub(crate) access_log: Vec<AccessLog>,
+        pub(crate) use_remote_address: Option<bool>,
+        pub(crate) xff_num_trusted_hops: u32,
+        pub(crate) internal_address_config: Option<InternalAddressConfig>,
+        pub(crate) skip_xff_append: bool,
+        pub(crate) via: String,
+        pub(crate) generate_request_id: Option<bool>,
+        pub(crate) preserve_external_request_id: bool,
+        pub(crate) always_set_request_id_in_response: bool,
+        pub(crate) add_user_agent: Option<bool>,
+        pub(crate) normalize_path: Option<bool>,
+        pub(crate) merge_slashes: bool,
+        pub(crate) path_with_escaped_slashes_action: EscapedSlashesAction,
+        pub(crate) strip_matching_host_port: bool,
+        pub(crate) oneof strip_port_mode: Option<StripPortMode>,
+        pub(crate) strip_trailing_host_dot: bool,
+        pub(crate) stream_error_on_invalid_http_message: Option<bool>,
+        pub(crate) append_x_forwarded_port: bool,
+        pub(crate) proxy_100_continue: bool,
+    }
+}
+
+enumeration! {
+    /// The codec; HTTP/1 alone exists so far, and AUTO finds HTTP/1.
+    pub enum CodecType:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType" {
+        AUTO => Auto,
+        HTTP1 => Http1,
+    }
+}
+
+one_of! {
+    /// Where the route table comes from.
+    pub enum RouteSpecifier {
+        route_config => RouteConfig(RouteConfiguration),
+    }
+}
+
+one_of! {
+    /// How much of the port is taken off `:authority`.
+    pub enum StripPortMode {
+        strip_any_host_port => Any(bool),
+    }
+}
+
+message! {
+    /// A filter of the chain.
+    pub struct HttpFilter: "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) oneof config_type: Option<HttpFilterConfigType>,
+        pub(crate) is_optional: bool,
+        pub(crate) disabled: bool,
+    }
+}
+
+one_of! {
+    /// Where the filter's config comes from.
+    pub enum HttpFilterConfigType {
+        typed_config => TypedConfig(Any),
+    }
+}
+
+enumeration! {
+    /// What becomes of the upstream's `server` header.
+    pub enum ServerHeaderTransformation:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ServerHeaderTransformation" {
+        OVERWRITE => Overwrite,
+        APPEND_IF_ABSENT => AppendIfAbsent,
+        PASS_THROUGH => PassThrough,
+    }
+}
+
+enumeration! {
+    /// What becomes of a path with `%2F` or `%5C` in it.
+    pub enum EscapedSlashesAction:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.PathWithEscapedSlashesAction" {
+        IMPLEMENTATION_SPECIFIC_DEFAULT => Default,
+        KEEP_UNCHANGED => KeepUnchanged,
+        REJECT_REQUEST => RejectRequest,
+        UNESCAPE_AND_REDIRECT => UnescapeAndRedirect,
+        UNESCAPE_AND_FORWARD => UnescapeAndForward,
+    }
+}
+
+message! {
+    /// Which peers count as internal.
+    pub struct InternalAddressConfig:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig" {
+        pub(crate) cidr_ranges: Vec<CidrRange>,
+    }
+}
+
+message! {
+    /// An address range.
+    pub struct CidrRange: "envoy.config.core.v3.CidrRange" {
+        pub(crate) address_prefix: Spanned<String>,
+        pub(crate) prefix_len: Option<u32>,
+    }
+}
+
+message! {
+    /// The scheme that requests get.
+    pub struct SchemeHeaderTransformation: "envoy.config.core.v3.SchemeHeaderTransformation" {
+        pub(crate) oneof transformation: Option<SchemeTransformation>,
+    }
+}
+
+one_of! {
+    /// The kinds of transformation.
+    pub enum SchemeTransformation {
+        scheme_to_overwrite => Overwrite(String),
+    }
+}
+
+message! {
+    /// Options of every HTTP version.
+    pub struct HttpProtocolOptions: "envoy.config.core.v3.HttpProtocolOptions" {
+        pub(crate) idle_timeout: Option<Duration>,
+        pub(crate) max_connection_duration: Option<Duration>,
+        pub(crate) max_headers_count: Option<u32>,
+        pub(crate) max_stream_duration: Option<Duration>,
+        pub(crate) headers_with_underscores_action: HeadersWithUnderscoresAction,
+        pub(crate) max_requests_per_connection: Option<u32>,
+    }
+}
+
+enumeration! {
+    /// What becomes of header names with an underscore.
+    pub enum HeadersWithUnderscoresAction: "envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction" {
+        ALLOW => Allow,
+        REJECT_REQUEST => RejectRequest,
+        DROP_HEADER => DropHeader,
+    }
+}
+
+message! {
+    /// Options of HTTP/1.
+    pub struct Http1ProtocolOptions: "envoy.config.core.v3.Http1ProtocolOptions" {
+        pub(crate) allow_absolute_url: Option<bool>,
+        pub(crate) accept_http_10: bool,
+        pub(crate) default_host_for_http_10: String,
+        pub(crate) enable_trailers: bool,
+        pub(crate) allow_chunked_length: bool,
+        pub(crate) header_key_format: Option<HeaderKeyFormat>,
+    }
+}
+
+message! {
+    /// How header names are written.
+    pub struct HeaderKeyFormat: "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat" {
+        pub(crate) oneof header_format: HeaderFormat,
+    }
+}
+
+one_of! {
+    /// The formats.
+    pub enum HeaderFormat {
+        proper_case_words => ProperCaseWords(ProperCaseWords),
+    }
+}
+
+message! {
+    /// `Content-Length` instead of `content-length`.
+    pub struct ProperCaseWords: "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords" {}
+}

@@ -1,0 +1,5 @@
+//! The messages that the connection manager and its routes read: declared here once, so that what is honoured
+//! can be listed, and what is set but not listed is refused.
+
+pub mod connection_manager;
+pub mod route;

@@ -1,0 +1,266 @@
+//! `envoy.config.route.v3`: route configurations, virtual hosts, routes and their actions.
+
+use std::time::Duration;
+
+use nuncio_config::typed::{Any, Spanned};
+use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::header_mutation::HeaderValueOption;
+use nuncio_contract::matching::{
+    HeaderMatcher, RegexMatchAndSubstitute, RegexMatcher, RuntimeFractionalPercent, StringMatcher,
+};
+
+message! {
+    /// A route table.
+    pub struct RouteConfiguration: "envoy.config.route.v3.RouteConfiguration" {
+        pub(crate) name: String,
+        pub(crate) virtual_hosts: Vec<VirtualHost>,
+        pub(crate) internal_only_headers: Vec<Spanned<String>>,
+        pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
+        pub(crate) response_headers_to_remove: Vec<Spanned<String>>,
+        pub(crate) request_headers_to_add: Vec<HeaderValueOption>,
+        pub(crate) request_headers_to_remove: Vec<Spanned<String>>,
+        pub(crate) most_specific_header_mutations_wins: bool,
+        pub(crate) validate_clusters: Option<bool>,
+        pub(crate) max_direct_response_body_size_bytes: Option<u32>,
+        pub(crate) ignore_port_in_host_matching: bool,
+        pub(crate) ignore_path_parameters_in_path_matching: bool,
+        pub(crate) typed_per_filter_config: Vec<(String, Any)>,
+    }
+}
+
+message! {
+    /// The routes of some domains.
+    pub struct VirtualHost: "envoy.config.route.v3.VirtualHost" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) domains: Vec<Spanned<String>>,
+        pub(crate) routes: Vec<Route>,
+        pub(crate) require_tls: TlsRequirement,
+        pub(crate) request_headers_to_add: Vec<HeaderValueOption>,
+        pub(crate) request_headers_to_remove: Vec<Spanned<String>>,
+        pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
+        pub(crate) response_headers_to_remove: Vec<Spanned<String>>,
+        pub(crate) typed_per_filter_config: Vec<(String, Any)>,
+        pub(crate) include_request_attempt_count: bool,
+        pub(crate) include_attempt_count_in_response: bool,
+    }
+}
+
+enumeration! {
+    /// Whether plain-text requests are redirected to https.
+    pub enum TlsRequirement: "envoy.config.route.v3.VirtualHost.TlsRequirementType" {
+        NONE => None,
+        EXTERNAL_ONLY => ExternalOnly,
+        ALL => All,
+    }
+}
+
+message! {
+    /// A match and what is done with what matches.
+    pub struct Route: "envoy.config.route.v3.Route" {
+        pub(crate) name: String,
+        pub(crate) r#match: RouteMatch,
+        pub(crate) oneof action: Action,
+        pub(crate) typed_per_filter_config: Vec<(String, Any)>,
+        pub(crate) request_headers_to_add: Vec<HeaderValueOption>,
+        pub(crate) request_headers_to_remove: Vec<Spanned<String>>,
+        pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
+        pub(crate) response_headers_to_remove: Vec<Spanned<String>>,
+        pub(crate) metadata: Option<std::sync::Arc<nuncio_config::tree::Message>>,
+    }
+}
+
+one_of! {
+    /// What is done with a matching request.
+    pub enum Action {
+        route => Route(RouteAction),
+        redirect => Redirect(RedirectAction),
+        direct_response => DirectResponse(DirectResponseAction),
+        non_forwarding_action => NonForwarding(NonForwardingAction),
+    }
+}
+
+message! {
+    /// For filters that answer themselves; the router gives 404.
+    pub struct NonForwardingAction: "envoy.config.route.v3.NonForwardingAction" {}
+}
+
+message! {
+    /// What a request has to be like.
+    pub struct RouteMatch: "envoy.config.route.v3.RouteMatch" {
+        pub(crate) oneof path_specifier: PathSpecifier,
+        pub(crate) case_sensitive: Option<bool>,
+        pub(crate) runtime_fraction: Option<RuntimeFractionalPercent>,
+        pub(crate) headers: Vec<HeaderMatcher>,
+        pub(crate) query_parameters: Vec<QueryParameterMatcher>,
+        pub(crate) grpc: Option<GrpcRouteMatchOptions>,
+    }
+}
+
+one_of! {
+    /// How the path is matched.
+    pub enum PathSpecifier {
+        prefix => Prefix(String),
+        path => Path(String),
+        safe_regex => SafeRegex(RegexMatcher),
+        path_separated_prefix => PathSeparatedPrefix(String),
+    }
+}
+
+message! {
+    /// Only gRPC requests match.
+    pub struct GrpcRouteMatchOptions: "envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions" {}
+}
+
+message! {
+    /// What a query parameter has to be like.
+    pub struct QueryParameterMatcher: "envoy.config.route.v3.QueryParameterMatcher" {
+        pub(crate) name: String,
+        pub(crate) oneof query_parameter_match_specifier: Option<QueryParameterMatch>,
+    }
+}
+
+one_of! {
+    /// The kinds of match; presence if none is set.
+    pub enum QueryParameterMatch {
+        string_match => String(StringMatcher),
+        present_match => Present(bool),
+    }
+}
+
+message! {
+    /// Forwarding to a cluster.
+    pub struct RouteAction: "envoy.config.route.v3.RouteAction" {
+        pub(crate) oneof cluster_specifier: ClusterSpecifier,
+        pub(crate) cluster_not_found_response_code: ClusterNotFoundResponseCode,
+        pub(crate) prefix_rewrite: String,
+        pub(crate) regex_rewrite: Option<RegexMatchAndSubstitute>,
+        pub(crate) oneof host_rewrite_specifier: Option<HostRewrite>,
+        pub(crate) append_x_forwarded_host: bool,
+        pub(crate) timeout: Option<Duration>,
+        pub(crate) idle_timeout: Option<Duration>,
+    }
+}
+
+one_of! {
+    /// How the cluster is chosen.
+    pub enum ClusterSpecifier {
+        cluster => Cluster(Spanned<String>),
+        cluster_header => ClusterHeader(Spanned<String>),
+        weighted_clusters => WeightedClusters(WeightedCluster),
+    }
+}
+
+enumeration! {
+    /// The answer where the cluster does not exist.
+    pub enum ClusterNotFoundResponseCode: "envoy.config.route.v3.RouteAction.ClusterNotFoundResponseCode" {
+        SERVICE_UNAVAILABLE => ServiceUnavailable,
+        NOT_FOUND => NotFound,
+        INTERNAL_SERVER_ERROR => InternalServerError,
+    }
+}
+
+one_of! {
+    /// How `:authority` is rewritten.
+    pub enum HostRewrite {
+        host_rewrite_literal => Literal(String),
+        auto_host_rewrite => Auto(Option<bool>),
+        host_rewrite_header => Header(Spanned<String>),
+        host_rewrite_path_regex => PathRegex(RegexMatchAndSubstitute),
+    }
+}
+
+message! {
+    /// Clusters that share the requests.
+    pub struct WeightedCluster: "envoy.config.route.v3.WeightedCluster" {
+        pub(crate) clusters: Vec<ClusterWeight>,
+        pub(crate) total_weight: Option<u32>,
+        inert runtime_key_prefix = "without a runtime layer the configured weights hold, as in Envoy";
+    }
+}
+
+message! {
+    /// One of the clusters and its weight.
+    pub struct ClusterWeight: "envoy.config.route.v3.WeightedCluster.ClusterWeight" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) weight: Option<u32>,
+        pub(crate) request_headers_to_add: Vec<HeaderValueOption>,
+        pub(crate) request_headers_to_remove: Vec<Spanned<String>>,
+        pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
+        pub(crate) response_headers_to_remove: Vec<Spanned<String>>,
+        pub(crate) typed_per_filter_config: Vec<(String, Any)>,
+    }
+}
+
+message! {
+    /// An answer that sends the client elsewhere.
+    pub struct RedirectAction: "envoy.config.route.v3.RedirectAction" {
+        pub(crate) oneof scheme_rewrite_specifier: Option<SchemeRewrite>,
+        pub(crate) host_redirect: String,
+        pub(crate) port_redirect: u32,
+        pub(crate) oneof path_rewrite_specifier: Option<PathRedirect>,
+        pub(crate) response_code: RedirectResponseCode,
+        pub(crate) strip_query: bool,
+    }
+}
+
+one_of! {
+    /// The scheme of the new location.
+    pub enum SchemeRewrite {
+        https_redirect => Https(bool),
+        scheme_redirect => Scheme(String),
+    }
+}
+
+one_of! {
+    /// The path of the new location.
+    pub enum PathRedirect {
+        path_redirect => Path(String),
+        prefix_rewrite => Prefix(String),
+        regex_rewrite => Regex(RegexMatchAndSubstitute),
+    }
+}
+
+enumeration! {
+    /// The status of a redirect.
+    pub enum RedirectResponseCode: "envoy.config.route.v3.RedirectAction.RedirectResponseCode" {
+        MOVED_PERMANENTLY => MovedPermanently,
+        FOUND => Found,
+        SEE_OTHER => SeeOther,
+        TEMPORARY_REDIRECT => TemporaryRedirect,
+        PERMANENT_REDIRECT => PermanentRedirect,
+    }
+}
+
+message! {
+    /// An answer from the config itself.
+    pub struct DirectResponseAction: "envoy.config.route.v3.DirectResponseAction" {
+        pub(crate) status: Spanned<u32>,
+        pub(crate) body: Option<DataSource>,
+    }
+}
+
+message! {
+    /// Bytes from the config, a file or the environment.
+    pub struct DataSource: "envoy.config.core.v3.DataSource" {
+        pub(crate) oneof specifier: DataSourceSpecifier,
+    }
+}
+
+one_of! {
+    /// Where the bytes are.
+    pub enum DataSourceSpecifier {
+        filename => Filename(Spanned<String>),
+        inline_bytes => InlineBytes(Vec<u8>),
+        inline_string => InlineString(String),
+        environment_variable => EnvironmentVariable(Spanned<String>),
+    }
+}
+
+message! {
+    /// Switches a filter off or on for a route.
+    pub struct FilterConfig: "envoy.config.route.v3.FilterConfig" {
+        pub(crate) config: Option<Any>,
+        pub(crate) is_optional: bool,
+        pub(crate) disabled: bool,
+    }
+}

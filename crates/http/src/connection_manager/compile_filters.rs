@@ -1,0 +1,87 @@
+//! The filter chain from the config: rooms found by the type of their message, one terminal filter at the end.
+
+use nuncio_config::typed::{Any, Refused};
+
+use super::config::{CompileContext, FilterConfig, Terminal};
+use crate::config::connection_manager as config;
+use crate::router;
+
+/// The filters before the terminal one, and the terminal one.
+pub(super) fn compile(
+    filters: &[config::HttpFilter],
+    context: &mut CompileContext<'_>,
+) -> Result<(Vec<FilterConfig>, Terminal), Refused> {
+    let mut compiled = Vec::new();
+    let mut terminal = None;
+    let mut sound = true;
+    for (place, filter) in filters.iter().enumerate() {
+        let is_last = place + 1 == filters.len();
+        match one(filter, context) {
+            Ok(Some(One::Filter(filter))) if !is_last => compiled.push(filter),
+            Ok(Some(One::Terminal(found))) if is_last => terminal = Some(found),
+            Ok(Some(One::Filter(_))) => {
+                not_terminal(filter, context);
+                sound = false;
+            }
+            Ok(Some(One::Terminal(_))) => {
+                let text = format!(
+                    "Error: terminal filter named {} of type {} must be the last filter in a http filter chain.",
+                    filter.name.value,
+                    router::NAME
+                );
+                context.ctx.error(filter.name.span, text);
+                sound = false;
+            }
+            Ok(None) => {}
+            Err(Refused) => sound = false,
+        }
+    }
+    match terminal {
+        Some(terminal) if sound => Ok((compiled, terminal)),
+        _ => Err(Refused),
+    }
+}
+
+enum One {
+    Filter(FilterConfig),
+    Terminal(Terminal),
+}
+
+fn one(filter: &config::HttpFilter, context: &mut CompileContext<'_>) -> Result<Option<One>, Refused> {
+    let Some(config::HttpFilterConfigType::TypedConfig(any)) = &filter.config_type else {
+        let text = format!(
+            "Didn't find a registered implementation for '{}' with type URL: ''",
+            filter.name.value
+        );
+        context.ctx.error(filter.name.span, text).suggest("give the filter a `typed_config` with its `@type`");
+        return Err(Refused);
+    };
+    if any.type_name() == router::MESSAGE {
+        let config = router::RouterConfig::compile(&any.decode::<router::RouterMessage>(context.ctx)?);
+        return Ok(Some(One::Terminal(Terminal::Router(config))));
+    }
+    match context.extensions.http_filter(any.type_name()) {
+        Some(room) => Ok(Some(One::Filter(FilterConfig {
+            name: filter.name.value.clone(),
+            config: (room.parse)(any, context.ctx)?,
+            disabled: filter.disabled,
+        }))),
+        None if filter.is_optional => Ok(None),
+        None => {
+            unsupported(filter, any, context);
+            Err(Refused)
+        }
+    }
+}
+
+fn unsupported(filter: &config::HttpFilter, any: &Any, context: &mut CompileContext<'_>) {
+    context.ctx.unsupported(any.span, format!("the HTTP filter `{}` ({})", filter.name.value, any.type_name()));
+}
+
+fn not_terminal(filter: &config::HttpFilter, context: &mut CompileContext<'_>) {
+    let text = format!(
+        "Error: non-terminal filter named {} of type {} is the last filter in a http filter chain.",
+        filter.name.value, filter.name.value
+    );
+    context.ctx.error(filter.name.span, text).suggest("add `envoy.filters.http.router` behind it");
+}

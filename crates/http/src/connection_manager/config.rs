@@ -1,0 +1,375 @@
+//! The compiled connection manager: immutable, shared by all workers.
+//! Defaults are Envoy's: 60 KiB of request headers, 100 of them, 5 minutes stream idle timeout, 1 hour
+//! connection idle timeout, 1 s delayed close, 1 MiB buffer limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_codec::http1::{HeaderCase, Http1Settings, UnderscoresAction};
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::access_log::AccessLogConfig;
+use nuncio_contract::http_filter::HttpFilterConfig;
+use nuncio_contract::registry::Extensions;
+use nuncio_upstream::ClusterId;
+
+use super::address::AddressRanges;
+use crate::config::connection_manager as config;
+use crate::route::{RouteCompiler, RouteTable};
+use crate::router::RouterConfig;
+
+/// The message of the connection manager.
+pub const MESSAGE: &str = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+
+/// A connection manager as the config describes it.
+pub struct ConnectionManagerConfig {
+    /// `http.<stat_prefix>.` is where it counts.
+    pub stat_prefix: Box<str>,
+    /// The route table.
+    pub routes: Arc<RouteTable>,
+    /// The filters before the terminal one, in order.
+    pub filters: Vec<FilterConfig>,
+    /// What ends the chain.
+    pub terminal: Terminal,
+    /// Access logs, in order.
+    pub access_logs: Vec<Arc<dyn AccessLogConfig>>,
+    /// The codec's settings.
+    pub codec: Http1Settings,
+    /// Timeouts.
+    pub timeouts: Timeouts,
+    /// Requests after which a connection is closed; none for no limit.
+    pub max_requests_per_connection: Option<u32>,
+    /// What is done to requests.
+    pub request: RequestOptions,
+    /// What is done to responses.
+    pub response: ResponseOptions,
+    /// Body bytes that filters may hold back in each direction.
+    pub buffer_limit_bytes: u64,
+    /// Whether an invalid message ends the stream only, not the connection.
+    pub stream_error_on_invalid_http_message: bool,
+    /// Whether `Expect: 100-continue` is left to the upstream.
+    pub proxy_100_continue: bool,
+}
+
+/// A filter of the chain.
+pub struct FilterConfig {
+    /// Its name in the config.
+    pub name: String,
+    /// Its parsed config.
+    pub config: Arc<dyn HttpFilterConfig>,
+    /// Off unless a route switches it on.
+    pub disabled: bool,
+}
+
+/// What ends a filter chain.
+pub enum Terminal {
+    /// Requests go to a cluster.
+    Router(RouterConfig),
+    /// Requests are answered by the process itself (the admin interface).
+    Service,
+}
+
+/// Timeouts; none means that there is no limit.
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// No bytes either way on a stream.
+    pub stream_idle: Option<Duration>,
+    /// No stream on a connection.
+    pub connection_idle: Option<Duration>,
+    /// The whole request.
+    pub request: Option<Duration>,
+    /// The request's head.
+    pub request_headers: Option<Duration>,
+    /// The life of a connection.
+    pub max_connection_duration: Option<Duration>,
+    /// The life of a stream.
+    pub max_stream_duration: Option<Duration>,
+    /// From the last response to the close, for the client to read it.
+    pub delayed_close: Option<Duration>,
+    /// From the first sign of a drain to the close.
+    pub drain: Duration,
+}
+
+/// What is done to requests before they are routed.
+pub struct RequestOptions {
+    /// The peer's address is the client's, and this is the edge.
+    pub use_remote_address: bool,
+    /// Proxies before this one that are trusted.
+    pub xff_num_trusted_hops: u32,
+    /// Whether `x-forwarded-for` stays as it came.
+    pub skip_xff_append: bool,
+    /// Who counts as internal.
+    pub internal_addresses: AddressRanges,
+    /// Whether `x-forwarded-port` is set.
+    pub append_x_forwarded_port: bool,
+    /// Whether requests get an id.
+    pub generate_request_id: bool,
+    /// Whether an id from outside is kept.
+    pub preserve_external_request_id: bool,
+    /// The value of `user-agent` and `x-envoy-downstream-service-cluster` where wanted.
+    pub user_agent: Option<Box<str>>,
+    /// Appended to `via`, both ways.
+    pub via: Box<str>,
+    /// The scheme that every request gets.
+    pub scheme: Option<Box<str>>,
+    /// RFC 3986 normalisation of the path.
+    pub normalize_path: bool,
+    /// `//` becomes `/`.
+    pub merge_slashes: bool,
+    /// What becomes of `%2F` and `%5C`.
+    pub escaped_slashes: config::EscapedSlashesAction,
+    /// Which port is taken off the host.
+    pub strip_port: StripPort,
+    /// Whether a trailing dot is taken off the host.
+    pub strip_trailing_host_dot: bool,
+}
+
+/// Which port is taken off the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StripPort {
+    /// None.
+    No,
+    /// The listener's own.
+    Matching,
+    /// Every one.
+    Any,
+}
+
+/// What is done to responses.
+pub struct ResponseOptions {
+    /// The value of `server`.
+    pub server_name: Box<str>,
+    /// What becomes of the upstream's `server`.
+    pub server: config::ServerHeaderTransformation,
+    /// Whether responses carry the request id.
+    pub always_set_request_id: bool,
+}
+
+/// What the compilation takes from the server.
+pub struct CompileContext<'a> {
+    /// Where errors go.
+    pub ctx: &'a mut Ctx,
+    /// All rooms.
+    pub extensions: &'a Extensions,
+    /// The slot of a cluster's name.
+    pub cluster_id: &'a mut dyn FnMut(&str) -> ClusterId,
+    /// Whether a cluster exists.
+    pub known_clusters: &'a dyn Fn(&str) -> bool,
+    /// `node.cluster`, for `add_user_agent`.
+    pub service_cluster: &'a str,
+    /// `per_connection_buffer_limit_bytes` of the listener.
+    pub buffer_limit_bytes: u64,
+}
+
+impl ConnectionManagerConfig {
+    /// Parses and compiles the message; all mistakes go to the context.
+    pub fn compile(any: &Any, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
+        let message = any.decode::<config::HttpConnectionManager>(context.ctx)?;
+        let filters = super::compile_filters::compile(&message.http_filters, context);
+        let names: Vec<String> = message.http_filters.iter().map(|filter| filter.name.value.clone()).collect();
+        let config::RouteSpecifier::RouteConfig(table) = &message.route_specifier;
+        let routes = RouteCompiler {
+            ctx: context.ctx,
+            extensions: context.extensions,
+            filter_names: &names,
+            cluster_id: context.cluster_id,
+            known_clusters: Some(context.known_clusters),
+        }
+        .compile(table);
+        let access_logs: Vec<_> = message
+            .access_log
+            .iter()
+            .map(|log| nuncio_contract::access_log::compile(log, context.extensions, context.ctx))
+            .collect();
+        let internal_addresses = internal_addresses(message.internal_address_config.as_ref(), context.ctx);
+        let (filters, terminal) = filters?;
+        let both_port_options = message.strip_matching_host_port
+            && matches!(message.strip_port_mode, Some(config::StripPortMode::Any(true)));
+        if both_port_options {
+            context.ctx.error(
+                message.span(),
+                "Error: Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.",
+            );
+            return Err(Refused);
+        }
+        Ok(ConnectionManagerConfig {
+            stat_prefix: message.stat_prefix.as_str().into(),
+            routes: Arc::new(routes?),
+            filters,
+            terminal,
+            access_logs: access_logs.into_iter().collect::<Result<_, _>>()?,
+            codec: codec_settings(&message),
+            timeouts: Timeouts::from_message(&message),
+            max_requests_per_connection: common(&message)
+                .and_then(|common| common.max_requests_per_connection)
+                .filter(|limit| *limit > 0),
+            request: RequestOptions::from_message(&message, internal_addresses?, context.service_cluster),
+            response: ResponseOptions {
+                server_name: if message.server_name.is_empty() { "envoy" } else { &message.server_name }.into(),
+                server: message.server_header_transformation,
+                always_set_request_id: message.always_set_request_id_in_response,
+            },
+            buffer_limit_bytes: context.buffer_limit_bytes,
+            stream_error_on_invalid_http_message: message.stream_error_on_invalid_http_message == Some(true),
+            proxy_100_continue: message.proxy_100_continue,
+        })
+    }
+}
+
+fn common(message: &config::HttpConnectionManager) -> Option<&config::HttpProtocolOptions> {
+    message.common_http_protocol_options.as_ref()
+}
+
+fn codec_settings(message: &config::HttpConnectionManager) -> Http1Settings {
+    let mut settings = Http1Settings::default();
+    let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let _http1_either_way = message.codec_type;
+    if let Some(kib) = message.max_request_headers_kb {
+        settings.max_headers_bytes = count(kib).saturating_mul(1024);
+    }
+    if let Some(common) = common(message) {
+        if let Some(limit) = common.max_headers_count {
+            settings.max_headers_count = count(limit);
+        }
+        settings.headers_with_underscores = match common.headers_with_underscores_action {
+            config::HeadersWithUnderscoresAction::Allow => UnderscoresAction::Allow,
+            config::HeadersWithUnderscoresAction::RejectRequest => UnderscoresAction::RejectRequest,
+            config::HeadersWithUnderscoresAction::DropHeader => UnderscoresAction::DropHeader,
+        };
+    }
+    if let Some(http1) = &message.http_protocol_options {
+        settings.allow_absolute_url = http1.allow_absolute_url != Some(false);
+        settings.accept_http_10 = http1.accept_http_10;
+        settings.default_host_for_http_10 = http1.default_host_for_http_10.as_bytes().into();
+        settings.enable_trailers = http1.enable_trailers;
+        settings.allow_chunked_length = http1.allow_chunked_length;
+        if let Some(format) = &http1.header_key_format {
+            let config::HeaderFormat::ProperCaseWords(_) = &format.header_format;
+            settings.header_case = HeaderCase::ProperWords;
+        }
+    }
+    settings
+}
+
+impl Timeouts {
+    fn from_message(message: &config::HttpConnectionManager) -> Self {
+        let limit = |given: Option<Duration>, default: Option<Duration>| {
+            given.or(default).filter(|limit| !limit.is_zero())
+        };
+        let common = common(message);
+        Timeouts {
+            stream_idle: limit(message.stream_idle_timeout, Some(Duration::from_secs(300))),
+            connection_idle: limit(common.and_then(|common| common.idle_timeout), Some(Duration::from_secs(3600))),
+            request: limit(message.request_timeout, None),
+            request_headers: limit(message.request_headers_timeout, None),
+            max_connection_duration: limit(common.and_then(|common| common.max_connection_duration), None),
+            max_stream_duration: limit(common.and_then(|common| common.max_stream_duration), None),
+            delayed_close: limit(message.delayed_close_timeout, Some(Duration::from_secs(1))),
+            drain: message.drain_timeout.unwrap_or(Duration::from_secs(5)),
+        }
+    }
+}
+
+impl RequestOptions {
+    fn from_message(
+        message: &config::HttpConnectionManager,
+        internal_addresses: AddressRanges,
+        service_cluster: &str,
+    ) -> Self {
+        let any_port = matches!(message.strip_port_mode, Some(config::StripPortMode::Any(true)));
+        let scheme = message.scheme_header_transformation.as_ref().and_then(|scheme| scheme.transformation.as_ref());
+        RequestOptions {
+            use_remote_address: message.use_remote_address == Some(true),
+            xff_num_trusted_hops: message.xff_num_trusted_hops,
+            skip_xff_append: message.skip_xff_append,
+            internal_addresses,
+            append_x_forwarded_port: message.append_x_forwarded_port,
+            generate_request_id: message.generate_request_id != Some(false),
+            preserve_external_request_id: message.preserve_external_request_id,
+            user_agent: (message.add_user_agent == Some(true)).then(|| service_cluster.into()),
+            via: message.via.as_str().into(),
+            scheme: scheme.map(|config::SchemeTransformation::Overwrite(scheme)| scheme.as_str().into()),
+            normalize_path: message.normalize_path == Some(true),
+            merge_slashes: message.merge_slashes,
+            escaped_slashes: message.path_with_escaped_slashes_action,
+            strip_port: match (any_port, message.strip_matching_host_port) {
+                (true, _) => StripPort::Any,
+                (false, true) => StripPort::Matching,
+                (false, false) => StripPort::No,
+            },
+            strip_trailing_host_dot: message.strip_trailing_host_dot,
+        }
+    }
+}
+
+/// Without a list, Envoy 1.40 takes no address for internal.
+fn internal_addresses(
+    config: Option<&config::InternalAddressConfig>,
+    ctx: &mut Ctx,
+) -> Result<AddressRanges, Refused> {
+    let Some(config) = config else { return Ok(AddressRanges::new(Vec::new())) };
+    let ranges: Vec<_> = config
+        .cidr_ranges
+        .iter()
+        .map(|range| match range.address_prefix.value.parse() {
+            Ok(address) => Ok((address, range.prefix_len.unwrap_or(0))),
+            Err(_) => {
+                ctx.error(
+                    range.address_prefix.span,
+                    format!("malformed IP address: {}", range.address_prefix.value),
+                );
+                Err(Refused)
+            }
+        })
+        .collect();
+    Ok(AddressRanges::new(ranges.into_iter().collect::<Result<_, _>>()?))
+}
+
+impl ConnectionManagerConfig {
+    /// A connection manager whose requests the process answers itself: the admin, the demo's upstreams.
+    pub fn for_service(stat_prefix: &str, access_logs: Vec<Arc<dyn AccessLogConfig>>, codec: Http1Settings) -> Self {
+        ConnectionManagerConfig {
+            stat_prefix: stat_prefix.into(),
+            routes: Arc::new(RouteTable::empty()),
+            filters: Vec::new(),
+            terminal: Terminal::Service,
+            access_logs,
+            codec,
+            timeouts: Timeouts {
+                stream_idle: Some(Duration::from_secs(300)),
+                connection_idle: Some(Duration::from_secs(3600)),
+                request: None,
+                request_headers: None,
+                max_connection_duration: None,
+                max_stream_duration: None,
+                delayed_close: Some(Duration::from_secs(1)),
+                drain: Duration::from_millis(100),
+            },
+            max_requests_per_connection: None,
+            request: RequestOptions {
+                use_remote_address: true,
+                xff_num_trusted_hops: 0,
+                skip_xff_append: false,
+                internal_addresses: AddressRanges::new(Vec::new()),
+                append_x_forwarded_port: false,
+                generate_request_id: false,
+                preserve_external_request_id: false,
+                user_agent: None,
+                via: "".into(),
+                scheme: None,
+                normalize_path: false,
+                merge_slashes: false,
+                escaped_slashes: config::EscapedSlashesAction::KeepUnchanged,
+                strip_port: StripPort::No,
+                strip_trailing_host_dot: false,
+            },
+            response: ResponseOptions {
+                server_name: "envoy".into(),
+                server: config::ServerHeaderTransformation::Overwrite,
+                always_set_request_id: false,
+            },
+            buffer_limit_bytes: 1 << 20,
+            stream_error_on_invalid_http_message: false,
+            proxy_100_continue: false,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The HTTP connection manager: its compiled config, and its instance on one worker.
+
+pub mod address;
+mod compile_filters;
+pub mod config;
+mod path;
+pub mod request;
+mod request_id;
+pub mod response;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use nuncio_contract::access_log::AccessLogger;
+use nuncio_contract::http_filter::FilterWorkerContext;
+use nuncio_contract::stats::groups::{
+    Http1CodecStats, HttpConnectionManagerStats, ListenerHttpStats, RouterStats, TracingStats,
+};
+use nuncio_contract::stats::{Scope, StatsStore};
+
+pub use config::ConnectionManagerConfig;
+
+use crate::filters::FilterSlot;
+use crate::route::RouteTable;
+use crate::service::Service;
+use crate::worker::Worker;
+
+/// A connection manager on one worker.
+pub struct ConnectionManager {
+    /// What the config says.
+    pub config: Arc<ConnectionManagerConfig>,
+    /// The worker.
+    pub worker: Rc<Worker>,
+    /// The filters before the terminal one.
+    pub filters: Box<[FilterSlot]>,
+    /// The access logs.
+    pub loggers: Box<[Box<dyn AccessLogger>]>,
+    /// Its counters.
+    pub stats: Stats,
+    /// What answers instead of a router, where the config says so.
+    pub service: Option<Rc<dyn Service>>,
+    routes: RefCell<Rc<Arc<RouteTable>>>,
+}
+
+/// The cells that it counts in.
+pub struct Stats {
+    /// `http.<stat_prefix>.`
+    pub http: Arc<HttpConnectionManagerStats>,
+    /// `listener.<address>.http.<stat_prefix>.`
+    pub listener: Arc<ListenerHttpStats>,
+    /// The router's, at `http.<stat_prefix>.`
+    pub router: Arc<RouterStats>,
+    /// The codec's.
+    pub http1: Arc<Http1CodecStats>,
+}
+
+/// Where a connection manager counts.
+#[derive(Clone)]
+pub struct StatScopes {
+    /// `http.<stat_prefix>.`
+    pub http: Scope,
+    /// `listener.<address>.http.<stat_prefix>.`
+    pub listener: Scope,
+    /// The root.
+    pub root: Scope,
+}
+
+impl StatScopes {
+    /// Makes the scopes, so that their stats are listed from the start.
+    pub fn new(store: &StatsStore, stat_prefix: &str, listener: &str) -> Self {
+        let http = store.scope(&format!("http.{stat_prefix}."));
+        http.register::<HttpConnectionManagerStats>();
+        http.register::<TracingStats>();
+        http.register::<RouterStats>();
+        let listener = store.scope(&format!("listener.{listener}.http.{stat_prefix}."));
+        listener.register::<ListenerHttpStats>();
+        StatScopes { http, listener, root: store.root() }
+    }
+}
+
+impl ConnectionManager {
+    /// Makes the worker's instance.
+    pub fn new(
+        config: Arc<ConnectionManagerConfig>,
+        worker: Rc<Worker>,
+        scopes: &StatScopes,
+        service: Option<Rc<dyn Service>>,
+    ) -> Self {
+        let context = FilterWorkerContext { scope: &scopes.http };
+        let slot = |filter: &config::FilterConfig| {
+            FilterSlot::new(&filter.name, filter.config.for_worker(&context), filter.disabled)
+        };
+        ConnectionManager {
+            filters: config.filters.iter().map(slot).collect(),
+            loggers: config.access_logs.iter().map(|log| log.worker()).collect(),
+            stats: Stats {
+                http: scopes.http.worker_group(),
+                listener: scopes.listener.worker_group(),
+                router: scopes.http.worker_group(),
+                http1: scopes.root.worker_group(),
+            },
+            routes: RefCell::new(Rc::new(Arc::clone(&config.routes))),
+            config,
+            worker,
+            service,
+        }
+    }
+
+    /// The route table of now; a stream keeps the one that it began with.
+    pub fn routes(&self) -> Rc<Arc<RouteTable>> {
+        Rc::clone(&self.routes.borrow())
+    }
+
+    /// Takes another route table for the streams to come.
+    pub fn set_routes(&self, routes: Arc<RouteTable>) {
+        *self.routes.borrow_mut() = Rc::new(routes);
+    }
+}

@@ -1,0 +1,272 @@
+//! What the connection manager does to a request before it is routed, in Envoy's order: checks, path and
+//! host, hop-by-hop headers, the client's address, internal headers, the request id.
+
+use std::net::IpAddr;
+
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stream_info::{Address, StreamInfo};
+
+use super::address::last_forwarded;
+use super::config::{RequestOptions, StripPort};
+use super::path::{Normalized, normalize};
+use super::request_id;
+use crate::route::{is_grpc, without_port};
+
+/// Headers of internal clients that are taken from every external request.
+const INTERNAL_ONLY: [Known; 14] = [
+    Known::XEnvoyRetriableStatusCodes,
+    Known::XEnvoyRetriableHeaderNames,
+    Known::XEnvoyRetryOn,
+    Known::XEnvoyRetryGrpcOn,
+    Known::XEnvoyMaxRetries,
+    Known::XEnvoyUpstreamAltStatName,
+    Known::XEnvoyUpstreamRqTimeoutMs,
+    Known::XEnvoyUpstreamRqPerTryTimeoutMs,
+    Known::XEnvoyUpstreamRqTimeoutAltResponse,
+    Known::XEnvoyExpectedRqTimeoutMs,
+    Known::XEnvoyForceTrace,
+    Known::XEnvoyIpTags,
+    Known::XEnvoyOriginalUrl,
+    Known::XEnvoyHedgeOnPerTryTimeout,
+];
+
+/// Headers that are taken from requests that come in at the edge as well.
+const EDGE_ONLY: [Known; 5] = [
+    Known::XEnvoyDecoratorOperation,
+    Known::XEnvoyDownstreamServiceCluster,
+    Known::XEnvoyDownstreamServiceNode,
+    Known::XEnvoyOriginalPath,
+    Known::XEnvoyOriginalHost,
+];
+
+/// Why a request goes no further.
+pub enum Refusal {
+    /// It is answered.
+    Reply(LocalReply),
+    /// It is answered and counts as a failed normalisation.
+    PathNormalization(LocalReply),
+    /// It is sent to its normalised path.
+    Redirect(LocalReply),
+    /// It is answered and counts as a non-relative path.
+    NonRelativePath(LocalReply),
+}
+
+/// The connection's part of the picture.
+pub struct Peer<'a> {
+    /// Whether the client speaks TLS.
+    pub is_tls: bool,
+    /// The peer's address.
+    pub remote: Option<&'a Address>,
+    /// Our own address.
+    pub local: Option<&'a Address>,
+}
+
+/// Checks the head and normalises its path and host.
+pub fn check(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer<'_>) -> Result<(), Refusal> {
+    let bare = |status, details: &'static str| LocalReply::new(status, b"".as_slice(), details);
+    if headers.get(Known::Authority).is_none() {
+        return Err(Refusal::Reply(bare(400, "missing_host_header")));
+    }
+    let is_connect = headers.get(Known::Method) == Some(b"CONNECT".as_slice());
+    let path = headers.get(Known::Path).unwrap_or_default();
+    if !is_connect && path.is_empty() {
+        return Err(Refusal::Reply(bare(404, "missing_path_rejected")));
+    }
+    if !path.is_empty() && !path.starts_with(b"/") {
+        return Err(Refusal::NonRelativePath(bare(404, "absolute_path_rejected")));
+    }
+    let failed = "path_normalization_failed";
+    match normalize(headers, options) {
+        Normalized::Continue => {}
+        Normalized::Reject => return Err(Refusal::PathNormalization(bare(400, failed))),
+        Normalized::Redirect if is_grpc(headers) => {
+            return Err(Refusal::PathNormalization(bare(400, failed)));
+        }
+        Normalized::Redirect => {
+            let location = headers.get(Known::Path).unwrap_or_default().to_vec();
+            let reply = bare(307, failed).with_header(HeaderName::from(Known::Location), location);
+            return Err(Refusal::Redirect(reply));
+        }
+    }
+    strip_host(headers, options, peer.local);
+    Ok(())
+}
+
+fn strip_host(headers: &mut HeaderMap, options: &RequestOptions, local: Option<&Address>) {
+    if options.strip_port == StripPort::No && !options.strip_trailing_host_dot {
+        return;
+    }
+    let Some(host) = headers.get(Known::Authority) else { return };
+    let bare = without_port(host);
+    let port = host.get(bare.len()..).unwrap_or_default();
+    let own_port = local.and_then(Address::port).map(|port| format!(":{port}").into_bytes());
+    let drop_port = match options.strip_port {
+        StripPort::No => false,
+        StripPort::Any => true,
+        StripPort::Matching => own_port.as_deref() == Some(port),
+    };
+    let name = match bare.strip_suffix(b".") {
+        Some(name) if options.strip_trailing_host_dot => name,
+        _ => bare,
+    };
+    let new = if drop_port { name.to_vec() } else { [name, port].concat() };
+    if new != host {
+        headers.set(Known::Authority, &new);
+    }
+}
+
+/// Everything else: hop-by-hop headers, the client's address, trust, ids.
+pub fn mutate(
+    headers: &mut HeaderMap,
+    info: &mut StreamInfo,
+    options: &RequestOptions,
+    internal_only: &[HeaderName],
+    peer: &Peer<'_>,
+    services: &dyn WorkerServices,
+) {
+    remove_hop_by_hop(headers);
+    let (address, single_hop) = client_address(headers, options, peer);
+    forwarded_proto(headers, options, peer);
+    let is_internal = single_hop
+        && address.as_ref().and_then(Address::ip).is_some_and(|ip| options.internal_addresses.contains(ip));
+    let is_edge = !is_internal && options.use_remote_address;
+    if is_internal {
+        headers.set(Known::XEnvoyInternal, b"true");
+    } else {
+        remove_internal_headers(headers, is_edge, internal_only);
+    }
+    if let Some(agent) = &options.user_agent {
+        headers.set(Known::XEnvoyDownstreamServiceCluster, agent.as_bytes());
+        if headers.get(Known::UserAgent).is_none_or(<[u8]>::is_empty) {
+            headers.set(Known::UserAgent, agent.as_bytes());
+        }
+    }
+    append_via(headers, &options.via);
+    if is_edge && let Some(ip) = address.as_ref().and_then(Address::ip) {
+        headers.set(Known::XEnvoyExternalAddress, ip.to_string().as_bytes());
+    }
+    if options.generate_request_id {
+        request_id::set(headers, is_edge, options.preserve_external_request_id, || services.random_u64());
+    }
+    if address.as_ref() != peer.remote {
+        info.remote_address = address;
+    }
+}
+
+/// Appends our name to `via`.
+pub fn append_via(headers: &mut HeaderMap, via: &str) {
+    if !via.is_empty() {
+        headers.append_joined(Known::Via, via.as_bytes());
+    }
+}
+
+/// Whether the head asks to change the protocol.
+pub fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains(Known::Upgrade)
+        && headers.get(Known::Connection).is_some_and(|connection| {
+            connection.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+        })
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if !is_upgrade(headers) {
+        headers.remove(Known::Connection);
+        headers.remove(Known::Upgrade);
+        sanitize_te(headers);
+    }
+    headers.remove(Known::XEnvoyInternal);
+    headers.remove(Known::KeepAlive);
+    headers.remove(Known::ProxyConnection);
+    headers.remove(Known::TransferEncoding);
+    if let Some(referer) = headers.get(Known::Referer)
+        && !is_valid_referer(referer)
+    {
+        headers.remove(Known::Referer);
+    }
+}
+
+fn sanitize_te(headers: &mut HeaderMap) {
+    let Some(te) = headers.get(Known::Te) else { return };
+    if te.split(|byte| *byte == b',').any(|token| token.trim_ascii() == b"trailers") {
+        headers.set(Known::Te, b"trailers");
+    } else {
+        headers.remove(Known::Te);
+    }
+}
+
+/// A referer is an absolute http(s) URL without user info or fragment, or `about:blank`.
+fn is_valid_referer(value: &[u8]) -> bool {
+    let rest = value.strip_prefix(b"http://").or_else(|| value.strip_prefix(b"https://"));
+    rest.is_some_and(|rest| {
+        let authority = rest.split(|byte| matches!(byte, b'/' | b'?')).next().unwrap_or_default();
+        !authority.is_empty() && !authority.contains(&b'@') && !value.contains(&b'#')
+    })
+}
+
+/// The client's address, and whether it alone stands between the client and us.
+fn client_address(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer<'_>) -> (Option<Address>, bool) {
+    let with_ip = |ip: IpAddr| Address::Ip(std::net::SocketAddr::new(ip, 0));
+    if options.use_remote_address {
+        let single_hop = headers.get(Known::XForwardedFor).is_none();
+        let trusted = options.xff_num_trusted_hops.checked_sub(1);
+        let forwarded = trusted.and_then(|hops| last_forwarded(headers, hops)).map(|(ip, _)| with_ip(ip));
+        if !options.skip_xff_append {
+            append_forwarded_for(headers, peer);
+        }
+        return (forwarded.or_else(|| peer.remote.cloned()), single_hop);
+    }
+    match last_forwarded(headers, options.xff_num_trusted_hops) {
+        Some((ip, alone)) => (Some(with_ip(ip)), alone),
+        None => (peer.remote.cloned(), false),
+    }
+}
+
+fn append_forwarded_for(headers: &mut HeaderMap, peer: &Peer<'_>) {
+    let remote = peer.remote.and_then(Address::ip);
+    let own = remote.filter(IpAddr::is_loopback).and_then(|_| peer.local.and_then(Address::ip));
+    if let Some(ip) = own.or(remote) {
+        headers.append_joined(Known::XForwardedFor, ip.to_string().as_bytes());
+    }
+}
+
+fn forwarded_proto(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer<'_>) {
+    let scheme: &[u8] = if peer.is_tls { b"https" } else { b"http" };
+    let untrusted = options.use_remote_address && options.xff_num_trusted_hops == 0;
+    if untrusted || headers.get(Known::XForwardedProto).is_none() {
+        headers.set(Known::XForwardedProto, scheme);
+    }
+    if options.append_x_forwarded_port
+        && (untrusted || headers.get(Known::XForwardedPort).is_none())
+        && let Some(port) = peer.local.and_then(Address::port)
+    {
+        headers.set(Known::XForwardedPort, port.to_string().as_bytes());
+    }
+    if let Some(scheme) = &options.scheme {
+        headers.set(Known::Scheme, scheme.as_bytes());
+        headers.set(Known::XForwardedProto, scheme.as_bytes());
+    }
+    if headers.get(Known::Scheme).is_none() {
+        let from_header = match headers.get(Known::XForwardedProto) {
+            Some(proto) if proto.eq_ignore_ascii_case(b"https") => b"https".as_slice(),
+            Some(proto) if proto.eq_ignore_ascii_case(b"http") => b"http",
+            _ => scheme,
+        };
+        headers.set(Known::Scheme, from_header);
+    }
+}
+
+fn remove_internal_headers(headers: &mut HeaderMap, is_edge: bool, internal_only: &[HeaderName]) {
+    if is_edge {
+        for name in EDGE_ONLY {
+            headers.remove(name);
+        }
+    }
+    for name in INTERNAL_ONLY {
+        headers.remove(name);
+    }
+    for name in internal_only {
+        headers.remove(name);
+    }
+}

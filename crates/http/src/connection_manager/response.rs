@@ -1,0 +1,35 @@
+//! What the connection manager does to every response on its way down.
+
+use nuncio_contract::headers::{HeaderMap, Known};
+
+use super::config::ConnectionManagerConfig;
+use super::request::{append_via, is_upgrade};
+use crate::config::connection_manager::ServerHeaderTransformation;
+
+/// Date, server, hop-by-hop headers, request id, via; in Envoy's order. `date` is an HTTP date of now.
+pub fn mutate(response: &mut HeaderMap, request: &HeaderMap, config: &ConnectionManagerConfig, date: &[u8]) {
+    if response.get(Known::Date).is_none() {
+        response.set(Known::Date, date);
+    }
+    let set_server = match config.response.server {
+        ServerHeaderTransformation::Overwrite => true,
+        ServerHeaderTransformation::AppendIfAbsent => response.get(Known::Server).is_none(),
+        ServerHeaderTransformation::PassThrough => false,
+    };
+    if set_server {
+        response.set(Known::Server, config.response.server_name.as_bytes());
+    }
+    if !(is_upgrade(request) && is_upgrade(response)) {
+        response.remove(Known::Connection);
+        response.remove(Known::Upgrade);
+    }
+    response.remove(Known::TransferEncoding);
+    response.remove(Known::KeepAlive);
+    response.remove(Known::ProxyConnection);
+    if config.response.always_set_request_id || request.contains(Known::XEnvoyForceTrace) {
+        if let Some(id) = request.get(Known::XRequestId) {
+            response.set(Known::XRequestId, id);
+        }
+    }
+    append_via(response, &config.request.via);
+}

@@ -1,0 +1,62 @@
+//! What the stream engine needs of a downstream codec and its connection, whatever the HTTP version.
+//!
+//! Writes go to a buffer and never block; `flush` sends it. So a head and the body bytes that are there already
+//! leave in one write.
+
+use std::borrow::Cow;
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::HeaderMap;
+
+/// One step of a request's body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyEvent {
+    /// Bytes were added to the chunk; `end_stream`: the last ones.
+    Data {
+        /// No more follows, and no trailers.
+        end_stream: bool,
+    },
+    /// The body has ended with these trailers.
+    Trailers,
+}
+
+/// Why a request can't be read to its end, or its response not be written.
+#[derive(Debug)]
+pub enum DownstreamError {
+    /// The client broke the protocol.
+    Protocol {
+        /// `%RESPONSE_CODE_DETAILS%`.
+        details: Cow<'static, str>,
+        /// The status to answer with.
+        status: u16,
+    },
+    /// The client closed or reset the connection.
+    Gone,
+}
+
+/// A stream's side towards the client.
+#[expect(async_fn_in_trait, reason = "streams never leave their worker")]
+pub trait Downstream {
+    /// Whether the request has been read to its end.
+    fn request_done(&self) -> bool;
+    /// Reads more of the request's body into `chunk`.
+    async fn read_body(&self, chunk: &mut Buffer, trailers: &mut HeaderMap) -> Result<BodyEvent, DownstreamError>;
+    /// Completes when the client is gone; watches only once the request is done.
+    async fn gone(&self);
+    /// Writes a 1xx head.
+    fn write_informational(&self, head: &HeaderMap);
+    /// Adds what the connection has to say to the response's head (`connection: close`).
+    fn finish_head(&self, head: &mut HeaderMap);
+    /// Writes the response's head.
+    fn write_head(&self, head: &HeaderMap, end_stream: bool);
+    /// Writes a chunk of the body.
+    fn write_data(&self, chunk: Buffer, end_stream: bool);
+    /// Writes the trailers, which end the stream.
+    fn write_trailers(&self, trailers: &HeaderMap);
+    /// Bytes written and not flushed.
+    fn unflushed_bytes(&self) -> usize;
+    /// Sends what was written.
+    async fn flush(&self) -> Result<(), DownstreamError>;
+    /// Says that the connection closes after this response; before the head is written.
+    fn close_after_response(&self);
+}

@@ -1,0 +1,116 @@
+//! A connection manager's filters on one worker, and the ones of a single stream.
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::http_filter::{HttpFilter, HttpFilterFactory, Interest};
+
+use super::Way;
+
+/// A place in the chain: its factory and what is known of it before any request.
+pub struct FilterSlot {
+    /// Its name in the config.
+    pub name: Box<str>,
+    factory: Box<dyn HttpFilterFactory>,
+    interest: Interest,
+    /// Off unless a route switches it on.
+    pub disabled: bool,
+}
+
+impl FilterSlot {
+    /// A place in the chain.
+    pub fn new(name: &str, factory: Box<dyn HttpFilterFactory>, disabled: bool) -> Self {
+        let interest = factory.interest();
+        FilterSlot { name: name.into(), factory, interest, disabled }
+    }
+}
+
+/// The filters of one stream and how far each direction has come.
+#[derive(Default)]
+pub struct FilterChain {
+    pub(super) active: Vec<ActiveFilter>,
+    pub(super) decode: Progress,
+    pub(super) encode: Progress,
+    created: bool,
+}
+
+pub(super) struct ActiveFilter {
+    pub(super) slot: usize,
+    pub(super) interest: Interest,
+    pub(super) filter: Box<dyn HttpFilter>,
+}
+
+/// How far one direction has come.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The filter, in running order, that holds the headers.
+    pub(super) headers_held_at: Option<usize>,
+    /// The filter, in running order, that holds body bytes.
+    pub(super) data_held_at: Option<usize>,
+    pub(super) held: Buffer,
+    pub(super) limit_bytes: u64,
+}
+
+impl FilterChain {
+    /// Makes the stream's filters. `is_on` tells whether a slot takes part.
+    pub fn create(&mut self, slots: &[FilterSlot], limit_bytes: u64, is_on: impl Fn(usize, &FilterSlot) -> bool) {
+        self.decode.limit_bytes = limit_bytes;
+        self.encode.limit_bytes = limit_bytes;
+        self.created = true;
+        for (place, slot) in slots.iter().enumerate() {
+            if is_on(place, slot) {
+                let filter = slot.factory.create();
+                self.active.push(ActiveFilter { slot: place, interest: slot.interest, filter });
+            }
+        }
+    }
+
+    /// Whether [`Self::create`] has run for this stream.
+    pub fn is_created(&self) -> bool {
+        self.created
+    }
+
+    /// Whether any filter wants the body of `way`.
+    pub fn wants_body(&self, way: Way) -> bool {
+        self.active.iter().any(|active| match way {
+            Way::Decode => active.interest.request_body,
+            Way::Encode => active.interest.response_body,
+        })
+    }
+
+    /// Whether a filter holds the headers of `way`.
+    pub fn holds_headers(&self, way: Way) -> bool {
+        self.progress(way).headers_held_at.is_some()
+    }
+
+    /// Ends the filters; nothing is called after this.
+    pub fn destroy(&mut self) {
+        for active in &mut self.active {
+            active.filter.on_destroy();
+        }
+        self.active.clear();
+        self.decode = Progress::default();
+        self.encode = Progress::default();
+        self.created = false;
+    }
+
+    pub(super) fn progress(&self, way: Way) -> &Progress {
+        match way {
+            Way::Decode => &self.decode,
+            Way::Encode => &self.encode,
+        }
+    }
+
+    pub(super) fn progress_mut(&mut self, way: Way) -> &mut Progress {
+        match way {
+            Way::Decode => &mut self.decode,
+            Way::Encode => &mut self.encode,
+        }
+    }
+
+    /// The index of the filter that runs as `step` of `way`.
+    pub(super) fn index(&self, way: Way, step: usize) -> usize {
+        match way {
+            Way::Decode => step,
+            Way::Encode => self.active.len().saturating_sub(step + 1),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Running the filters over a stream. Each call into a filter is synchronous; between calls the run may wait
+//! for a filter's future, and nothing is borrowed meanwhile.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::http_filter::{
+    DataStatus, FilterContext, HeadersStatus, PerRoute, Resume, TrailersStatus,
+};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stream_info::ResponseFlags;
+
+use super::Way;
+use crate::route::PerFilterConfigs;
+use crate::stream::StreamState;
+
+/// What a run came to.
+#[derive(Debug)]
+pub enum Flow<T> {
+    /// Past the last filter.
+    Through(T),
+    /// A filter holds it.
+    Held,
+}
+
+/// What the filters see of the route: the levels' configurations, least specific first.
+pub trait RouteView {
+    /// The levels on the way to the route, least specific first, at most four.
+    fn filter_levels(&self) -> [Option<&PerFilterConfigs>; 4];
+}
+
+/// One direction of one stream's filters.
+pub struct Run<'a> {
+    /// The stream.
+    pub state: &'a RefCell<StreamState>,
+    /// The worker's services.
+    pub services: &'a dyn WorkerServices,
+    /// The direction.
+    pub way: Way,
+}
+
+impl Run<'_> {
+    /// Runs the headers through the filters from `step` on.
+    pub async fn headers(&self, mut step: usize, end_stream: bool) -> Result<Flow<()>, Box<LocalReply>> {
+        while let Some(status) = self.call_headers(step, end_stream) {
+            match status {
+                HeadersStatus::Continue => {}
+                HeadersStatus::Stop => {
+                    self.state.borrow_mut().filters.progress_mut(self.way).headers_held_at = Some(step);
+                    return Ok(Flow::Held);
+                }
+                HeadersStatus::Wait(wait) => resumed(wait.await)?,
+                HeadersStatus::Reply(reply) => return Err(reply),
+            }
+            step += 1;
+        }
+        Ok(Flow::Through(()))
+    }
+
+    /// Runs a chunk of the body through the filters from `step` on. What comes out is the chunk with all that
+    /// was held back before it.
+    pub async fn data(
+        &self,
+        mut step: usize,
+        mut chunk: Buffer,
+        end_stream: bool,
+    ) -> Result<Flow<Buffer>, Box<LocalReply>> {
+        while let Some(status) = self.call_data(step, &mut chunk, end_stream) {
+            match status {
+                DataStatus::Continue => {}
+                DataStatus::StopAndBuffer => {
+                    self.hold(step, chunk)?;
+                    return Ok(Flow::Held);
+                }
+                DataStatus::Wait(wait) => resumed(wait.await)?,
+                DataStatus::Reply(reply) => return Err(reply),
+            }
+            chunk = self.let_go(step, chunk);
+            if self.take_held_headers(step) {
+                Box::pin(self.headers(step + 1, false)).await?;
+            }
+            step += 1;
+        }
+        if self.state.borrow().filters.holds_headers(self.way) {
+            self.hold(step, chunk)?;
+            return Ok(Flow::Held);
+        }
+        Ok(Flow::Through(chunk))
+    }
+
+    /// Runs the trailers through the filters; what comes out is the body that was held back.
+    pub async fn trailers(&self, trailers: &mut HeaderMap) -> Result<Flow<Buffer>, Box<LocalReply>> {
+        let mut released = Buffer::default();
+        let mut step = 0;
+        while let Some(status) = self.call_trailers(step, trailers) {
+            match status {
+                TrailersStatus::Continue => {}
+                TrailersStatus::Wait(wait) => resumed(wait.await)?,
+                TrailersStatus::Reply(reply) => return Err(reply),
+            }
+            let held = self.let_go(step, Buffer::default());
+            if self.take_held_headers(step) {
+                Box::pin(self.headers(step + 1, false)).await?;
+            }
+            if !held.is_empty() {
+                match Box::pin(self.data(step + 1, held, false)).await? {
+                    Flow::Through(data) => released = data,
+                    Flow::Held => {}
+                }
+            }
+            step += 1;
+        }
+        Ok(Flow::Through(released))
+    }
+
+    fn call_headers(&self, step: usize, end_stream: bool) -> Option<HeadersStatus> {
+        self.with_filter(step, |filter, context, response, way| match way {
+            Way::Decode if filter.interest.request_headers => {
+                filter.filter.decode_headers(context, end_stream)
+            }
+            Way::Encode if filter.interest.response_headers => {
+                filter.filter.encode_headers(context, response, end_stream)
+            }
+            _ => HeadersStatus::Continue,
+        })
+    }
+
+    fn call_data(&self, step: usize, chunk: &mut Buffer, end_stream: bool) -> Option<DataStatus> {
+        self.with_filter(step, |filter, context, _, way| match way {
+            Way::Decode if filter.interest.request_body => {
+                filter.filter.decode_data(context, chunk, end_stream)
+            }
+            Way::Encode if filter.interest.response_body => {
+                filter.filter.encode_data(context, chunk, end_stream)
+            }
+            _ => DataStatus::Continue,
+        })
+    }
+
+    fn call_trailers(&self, step: usize, trailers: &mut HeaderMap) -> Option<TrailersStatus> {
+        self.with_filter(step, |filter, context, _, way| match way {
+            Way::Decode if filter.interest.request_body => filter.filter.decode_trailers(context, trailers),
+            Way::Encode if filter.interest.response_body => filter.filter.encode_trailers(context, trailers),
+            _ => TrailersStatus::Continue,
+        })
+    }
+
+    /// Calls into the filter that runs at `step`; none past the last one.
+    fn with_filter<T>(
+        &self,
+        step: usize,
+        call: impl FnOnce(&mut super::chain::ActiveFilter, &mut FilterContext<'_>, &mut HeaderMap, Way) -> T,
+    ) -> Option<T> {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        if step >= state.filters.active.len() {
+            return None;
+        }
+        let index = state.filters.index(self.way, step);
+        let held_body_bytes = state.filters.progress(self.way).held.len();
+        let mut limit_bytes = state.filters.progress(self.way).limit_bytes;
+        let active = state.filters.active.get_mut(index)?;
+        let levels = state.route.filter_levels();
+        let slot = active.slot;
+        let configs: [Option<&Arc<dyn Any + Send + Sync>>; 4] =
+            levels.map(|level| level.and_then(|level| level.get(slot)).and_then(|entry| entry.config.as_ref()));
+        let mut context = FilterContext {
+            request_headers: &mut state.request,
+            stream_info: &mut state.info,
+            route: PerRoute::new(&configs),
+            held_body_bytes,
+            buffer_limit_bytes: &mut limit_bytes,
+            services: self.services,
+        };
+        let result = call(active, &mut context, &mut state.response, self.way);
+        state.filters.progress_mut(self.way).limit_bytes = limit_bytes;
+        Some(result)
+    }
+
+    fn hold(&self, step: usize, chunk: Buffer) -> Result<(), Box<LocalReply>> {
+        let mut state = self.state.borrow_mut();
+        let progress = state.filters.progress_mut(self.way);
+        progress.data_held_at = Some(step);
+        progress.held.append(chunk);
+        let held_bytes = u64::try_from(progress.held.len()).unwrap_or(u64::MAX);
+        if held_bytes <= progress.limit_bytes {
+            return Ok(());
+        }
+        Err(Box::new(match self.way {
+            Way::Decode => LocalReply::new(413, b"Payload Too Large".as_slice(), "request_payload_too_large"),
+            Way::Encode => LocalReply::new(500, b"Internal Server Error".as_slice(), "response_payload_too_large")
+                .with_flags(ResponseFlags::NONE),
+        }))
+    }
+
+    /// What the filter at `step` held back, with `chunk` behind it.
+    fn let_go(&self, step: usize, chunk: Buffer) -> Buffer {
+        let mut state = self.state.borrow_mut();
+        let progress = state.filters.progress_mut(self.way);
+        if progress.data_held_at != Some(step) {
+            return chunk;
+        }
+        progress.data_held_at = None;
+        let mut held = std::mem::take(&mut progress.held);
+        held.append(chunk);
+        held
+    }
+
+    fn take_held_headers(&self, step: usize) -> bool {
+        let mut state = self.state.borrow_mut();
+        let progress = state.filters.progress_mut(self.way);
+        let held_here = progress.headers_held_at == Some(step);
+        if held_here {
+            progress.headers_held_at = None;
+        }
+        held_here
+    }
+}
+
+fn resumed(resume: Resume) -> Result<(), Box<LocalReply>> {
+    match resume {
+        Resume::Continue => Ok(()),
+        Resume::Reply(reply) => Err(reply),
+    }
+}

@@ -1,0 +1,239 @@
+//! The life of an HTTP/1 connection: requests one after another until one side wants no more.
+
+use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use nuncio_codec::http1::{Error, Version, reason_phrase};
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderMap, MapKind};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::{ConnectionInfo, Protocol, ResponseFlags, StreamInfo};
+use nuncio_net::deadline::Deadlines;
+use nuncio_net::transport::Transport;
+
+use super::io::{HeadRead, Http1Io};
+use crate::connection_manager::ConnectionManager;
+use crate::downstream::Downstream;
+use crate::exchange::{
+    CONNECTION, DEADLINES, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE, Start, StreamEnd,
+};
+use crate::filters::FilterChain;
+use crate::stream::{StreamRoute, StreamState};
+
+struct Connection {
+    manager: Rc<ConnectionManager>,
+    info: Arc<ConnectionInfo>,
+    io: Http1Io,
+    deadlines: Deadlines<DEADLINES>,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Close {
+    /// The client closed or is to be closed at once.
+    Now,
+    /// After a last response that the client may not have read while it was still sending.
+    Delayed,
+    /// The client closed between requests.
+    Remote,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(manager: Rc<ConnectionManager>, transport: Transport, info: Arc<ConnectionInfo>) {
+    let stats = Arc::clone(&manager.stats.http);
+    stats.downstream_cx_total.inc();
+    stats.downstream_cx_active.inc();
+    let begin = manager.worker.now();
+    let io = Http1Io::new(transport, manager.config.codec.clone(), Arc::clone(&stats));
+    let connection = Connection { manager, info, io, deadlines: Deadlines::default() };
+    let close = connection.run().await;
+    if close == Close::Delayed {
+        connection.delayed_close().await;
+    }
+    stats.downstream_cx_destroy.inc();
+    if close == Close::Remote {
+        stats.downstream_cx_destroy_remote.inc();
+    } else {
+        stats.downstream_cx_destroy_local.inc();
+    }
+    stats.downstream_cx_active.dec();
+    let lived = connection.manager.worker.now().saturating_duration_since(begin);
+    stats.downstream_cx_length_ms.record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+}
+
+impl Connection {
+    async fn run(&self) -> Close {
+        let stats = &self.manager.stats.http;
+        let mut requests: u32 = 0;
+        let mut is_counted = false;
+        let close = loop {
+            self.await_request(requests == 0);
+            match self.or_expired(self.io.first_byte()).await {
+                Ok(true) => {}
+                Ok(false) => break Close::Remote,
+                Err(_) => {
+                    stats.downstream_cx_idle_timeout.inc();
+                    break Close::Now;
+                }
+            }
+            if !std::mem::replace(&mut is_counted, true) {
+                stats.downstream_cx_http1_total.inc();
+                stats.downstream_cx_http1_active.inc();
+            }
+            requests += 1;
+            if self.manager.config.max_requests_per_connection.is_some_and(|limit| requests >= limit) {
+                stats.downstream_cx_max_requests_reached.inc();
+                self.io.close_after_response();
+            }
+            match Box::pin(self.one_request()).await {
+                Some(StreamEnd::Complete) if !self.io.is_closing() => {}
+                Some(StreamEnd::Complete | StreamEnd::Broken) => break Close::Now,
+                Some(StreamEnd::RequestUnfinished) => break Close::Delayed,
+                None => break Close::Remote,
+            }
+        };
+        if is_counted {
+            stats.downstream_cx_http1_active.dec();
+        }
+        close
+    }
+
+    /// Sets the deadline of the time between requests.
+    fn await_request(&self, is_first: bool) {
+        let timeouts = &self.manager.config.timeouts;
+        let now = self.manager.worker.now();
+        match timeouts.connection_idle {
+            Some(idle) => self.deadlines.set(CONNECTION, now + idle),
+            None => self.deadlines.clear(CONNECTION),
+        }
+        let _the_first_request_has_no_deadline_of_its_own = is_first;
+    }
+
+    async fn or_expired<T>(&self, wait: impl Future<Output = T>) -> Result<T, usize> {
+        let mut wait = pin!(wait);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = wait.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            self.deadlines.poll_expired(cx, &*self.manager.worker).map(Err)
+        })
+        .await
+    }
+
+    /// One request and its response; none if the client closed before a whole head had come.
+    async fn one_request(&self) -> Option<StreamEnd> {
+        let manager = &*self.manager;
+        let stats = &manager.stats.http;
+        let now = manager.worker.now();
+        self.begin_stream();
+        let mut info = StreamInfo::new(Arc::clone(&self.info), manager.worker.wall(), now);
+        let mut request = HeaderMap::new(MapKind::Request);
+        let start = match self.or_expired(self.io.read_head(&mut request)).await {
+            Ok(HeadRead::Head(head)) => {
+                info.protocol = Some(protocol(head.version));
+                info.downstream_bytes.header_bytes_received = u64::try_from(head.head_len).unwrap_or(0);
+                manager.stats.http1.dropped_headers_with_underscores.add(u64::from(head.dropped_underscores));
+                Start::Request
+            }
+            Ok(HeadRead::Refused(error)) => {
+                info.protocol = Some(Protocol::Http11);
+                self.count_refusal(error);
+                Start::Refused(refusal(error))
+            }
+            Ok(HeadRead::Closed) => {
+                stats.downstream_rq_active.dec();
+                stats.downstream_rq_rx_reset.inc();
+                self.end_stream_deadlines();
+                return None;
+            }
+            Err(slot) => {
+                self.io.close_after_response();
+                Start::Expired(slot)
+            }
+        };
+        info.downstream_timing.last_header_rx_byte = Some(manager.worker.now());
+        self.deadlines.clear(REQUEST_HEADERS);
+        if self.io.request_done() {
+            self.deadlines.clear(REQUEST);
+            info.downstream_timing.last_rx_byte = info.downstream_timing.last_header_rx_byte;
+        }
+        let state = StreamState {
+            request,
+            response: HeaderMap::new(MapKind::Response),
+            response_trailers: HeaderMap::new(MapKind::ResponseTrailers),
+            info,
+            filters: FilterChain::default(),
+            route: StreamRoute::none(manager.routes()),
+            local_reply_body: Cow::Borrowed(b""),
+        };
+        Some(Exchange::new(manager, &self.io, state, &self.deadlines).run(start).await)
+    }
+
+    /// Counts a request and sets its deadlines.
+    fn begin_stream(&self) {
+        let stats = &self.manager.stats.http;
+        let timeouts = &self.manager.config.timeouts;
+        stats.downstream_rq_total.inc();
+        stats.downstream_rq_http1_total.inc();
+        stats.downstream_rq_active.inc();
+        self.deadlines.clear(CONNECTION);
+        let now = self.manager.worker.now();
+        let limits = [
+            (STREAM_IDLE, timeouts.stream_idle),
+            (REQUEST, timeouts.request),
+            (REQUEST_HEADERS, timeouts.request_headers),
+            (STREAM_DURATION, timeouts.max_stream_duration),
+        ];
+        for (slot, limit) in limits {
+            if let Some(limit) = limit {
+                self.deadlines.set(slot, now + limit);
+            }
+        }
+    }
+
+    fn end_stream_deadlines(&self) {
+        for slot in [STREAM_IDLE, REQUEST, REQUEST_HEADERS, STREAM_DURATION] {
+            self.deadlines.clear(slot);
+        }
+    }
+
+    fn count_refusal(&self, error: Error) {
+        self.manager.stats.http.downstream_cx_protocol_error.inc();
+        match error {
+            Error::UnexpectedUnderscore => {
+                self.manager.stats.http1.requests_rejected_with_underscores_in_headers.inc();
+            }
+            Error::HeadersTooLarge | Error::TooManyHeaders => self.manager.stats.http.downstream_rq_too_large.inc(),
+            _ => {}
+        }
+    }
+
+    /// Waits for the client to close, so that it can read our last response before a reset destroys it.
+    async fn delayed_close(&self) {
+        let Some(limit) = self.manager.config.timeouts.delayed_close else { return };
+        self.end_stream_deadlines();
+        self.deadlines.set(CONNECTION, self.manager.worker.now() + limit.max(Duration::from_millis(1)));
+        if self.or_expired(self.io.drain()).await.is_err() {
+            self.manager.stats.http.downstream_cx_delayed_close_timeout.inc();
+        }
+        self.io.shutdown().await;
+    }
+}
+
+fn protocol(version: Version) -> Protocol {
+    match version {
+        Version::Http10 => Protocol::Http10,
+        Version::Http11 => Protocol::Http11,
+    }
+}
+
+/// The answer to a head that could not be decoded.
+fn refusal(error: Error) -> LocalReply {
+    LocalReply::new(error.status(), reason_phrase(error.status()).as_bytes(), error.details())
+        .with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+}

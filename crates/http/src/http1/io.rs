@@ -1,0 +1,385 @@
+//! The bytes of one connection and the codec's state for the stream under way.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use nuncio_codec::http1::{
+    BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, Http1Settings, Method, RequestHead, ResponseTo, Step,
+    Version, decode_request_head, encode_chunk_end, encode_chunk_start, encode_data, encode_end,
+    encode_informational, encode_response_head, encode_trailers,
+};
+use nuncio_contract::buffer::{self, Buffer};
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::stats::groups::HttpConnectionManagerStats;
+use nuncio_net::transport::Transport;
+
+use crate::downstream::{BodyEvent, Downstream, DownstreamError};
+
+/// Room of a read while heads and small bodies are expected.
+const READ_BYTES: usize = 16 * 1024;
+/// Room of a read while a large body goes by.
+const LARGE_READ_BYTES: usize = 64 * 1024;
+/// What is read ahead of pipelined requests while a response is under way.
+const READ_AHEAD_BYTES: usize = 16 * 1024;
+/// Body chunks of this size are not copied behind the head but written beside it.
+const WRITE_BESIDE_BYTES: usize = 16 * 1024;
+
+/// One connection's bytes.
+pub(super) struct Http1Io {
+    transport: RefCell<Transport>,
+    input: RefCell<Buffer>,
+    output: RefCell<Output>,
+    settings: Http1Settings,
+    stats: Arc<HttpConnectionManagerStats>,
+    decoder: RefCell<BodyDecoder>,
+    request: Cell<RequestFacts>,
+    encoding: Cell<BodyEncoding>,
+    request_done: Cell<bool>,
+    closing: Cell<bool>,
+}
+
+/// What of the request's head the response depends on.
+#[derive(Clone, Copy)]
+pub(super) struct RequestFacts {
+    pub(super) version: Version,
+    pub(super) method: Method,
+}
+
+#[derive(Default)]
+struct Output {
+    bytes: Vec<u8>,
+    /// How much of `bytes` is sent.
+    sent: usize,
+    /// A large chunk that follows `bytes`.
+    beside: Buffer,
+    /// What follows the large chunk; empty without one.
+    tail: Vec<u8>,
+}
+
+/// What came of waiting for a head.
+pub(super) enum HeadRead {
+    /// A whole head.
+    Head(RequestHead),
+    /// The client broke the protocol.
+    Refused(Error),
+    /// The client closed; whether it had begun a request.
+    Closed,
+}
+
+impl Http1Io {
+    pub(super) fn new(transport: Transport, settings: Http1Settings, stats: Arc<HttpConnectionManagerStats>) -> Self {
+        Http1Io {
+            transport: RefCell::new(transport),
+            input: RefCell::default(),
+            output: RefCell::default(),
+            settings,
+            stats,
+            decoder: RefCell::new(BodyDecoder::Done),
+            request: Cell::new(RequestFacts { version: Version::Http11, method: Method::Other }),
+            encoding: Cell::new(BodyEncoding::Plain),
+            request_done: Cell::new(true),
+            closing: Cell::new(false),
+        }
+    }
+
+    /// Whether bytes of a request are there.
+    pub(super) fn has_input(&self) -> bool {
+        !self.input.borrow().is_empty()
+    }
+
+    /// Whether the connection closes after the stream under way.
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.get()
+    }
+
+    /// Waits for the first byte of a request; false if the client closed instead.
+    pub(super) async fn first_byte(&self) -> bool {
+        self.has_input() || matches!(poll_fn(|cx| self.poll_fill(cx, READ_BYTES)).await, Ok(1..))
+    }
+
+    /// Reads until there is a whole head.
+    pub(super) async fn read_head(&self, headers: &mut HeaderMap) -> HeadRead {
+        let mut scan = HeadScan::default();
+        loop {
+            let decoded = decode_request_head(&self.settings, self.input.borrow().readable(), &mut scan, headers);
+            match decoded {
+                Ok(Some(head)) => {
+                    self.begin(&head);
+                    return HeadRead::Head(head);
+                }
+                Err(error) => {
+                    self.request_done.set(false);
+                    self.closing.set(true);
+                    return HeadRead::Refused(error);
+                }
+                Ok(None) => {}
+            }
+            if !matches!(poll_fn(|cx| self.poll_fill(cx, READ_BYTES)).await, Ok(1..)) {
+                return HeadRead::Closed;
+            }
+        }
+    }
+
+    fn begin(&self, head: &RequestHead) {
+        self.input.borrow_mut().advance(head.head_len);
+        self.request.set(RequestFacts { version: head.version, method: head.method });
+        *self.decoder.borrow_mut() = BodyDecoder::from(head.framing);
+        self.request_done.set(head.framing == BodyFraming::None);
+        if !head.keep_alive {
+            self.closing.set(true);
+        }
+    }
+
+    fn poll_fill(&self, cx: &mut Context<'_>, room_bytes: usize) -> Poll<std::io::Result<usize>> {
+        let mut input = self.input.borrow_mut();
+        let read = ready!(self.transport.borrow_mut().poll_fill(cx, &mut input, room_bytes));
+        if let Ok(count) = read {
+            self.stats.downstream_cx_rx_bytes_total.add(u64::try_from(count).unwrap_or(0));
+        }
+        Poll::Ready(read)
+    }
+
+    /// One step of the body over what has been read. None: more has to be read.
+    fn step_body(&self, chunk: &mut Buffer, trailers: &mut HeaderMap) -> Result<Option<BodyEvent>, Error> {
+        let mut input = self.input.borrow_mut();
+        let mut decoder = self.decoder.borrow_mut();
+        loop {
+            match decoder.step(&self.settings, input.readable(), trailers)? {
+                Step::Data { consumed, data } => {
+                    if chunk.is_empty() && data == (0..input.len()) {
+                        *chunk = std::mem::take(&mut *input);
+                    } else {
+                        chunk.extend(input.readable().get(data).unwrap_or_default());
+                        input.advance(consumed);
+                    }
+                    if decoder.is_done() {
+                        self.request_done.set(true);
+                        return Ok(Some(BodyEvent::Data { end_stream: true }));
+                    }
+                }
+                Step::Done { consumed, trailers } => {
+                    input.advance(consumed);
+                    self.request_done.set(true);
+                    return Ok(Some(if trailers { BodyEvent::Trailers } else { BodyEvent::Data { end_stream: true } }));
+                }
+                Step::NeedMore { consumed } => {
+                    input.advance(consumed);
+                    let some = !chunk.is_empty();
+                    return Ok(some.then_some(BodyEvent::Data { end_stream: false }));
+                }
+            }
+        }
+    }
+
+    fn read_room(&self) -> usize {
+        match &*self.decoder.borrow() {
+            BodyDecoder::Length(left) if *left < READ_BYTES as u64 => READ_BYTES,
+            _ => LARGE_READ_BYTES,
+        }
+    }
+
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let mut output = self.output.borrow_mut();
+        let mut transport = self.transport.borrow_mut();
+        while !output.is_empty() {
+            let count = if output.beside.is_empty() {
+                ready!(transport.poll_write(cx, output.front()))?
+            } else {
+                ready!(transport.poll_write_vectored(cx, &output.slices()))?
+            };
+            if count == 0 {
+                return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+            }
+            output.consume(count);
+            self.count_sent(count);
+        }
+        transport.poll_flush(cx)
+    }
+
+    fn count_sent(&self, count: usize) {
+        self.stats.downstream_cx_tx_bytes_total.add(u64::try_from(count).unwrap_or(0));
+    }
+
+    /// Ends our side after all was sent.
+    pub(super) async fn shutdown(&self) {
+        let _the_client_may_be_gone = poll_fn(|cx| self.transport.borrow_mut().poll_shutdown(cx)).await;
+    }
+
+    /// Reads and drops what still comes, until the client closes.
+    pub(super) async fn drain(&self) {
+        loop {
+            self.input.borrow_mut().clear();
+            if !matches!(poll_fn(|cx| self.poll_fill(cx, READ_BYTES)).await, Ok(1..)) {
+                return;
+            }
+        }
+    }
+}
+
+impl Output {
+    fn len(&self) -> usize {
+        self.bytes.len() - self.sent + self.beside.len() + self.tail.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn front(&self) -> &[u8] {
+        self.bytes.get(self.sent..).unwrap_or_default()
+    }
+
+    fn slices(&self) -> [IoSlice<'_>; 3] {
+        [IoSlice::new(self.front()), IoSlice::new(self.beside.readable()), IoSlice::new(&self.tail)]
+    }
+
+    fn consume(&mut self, count: usize) {
+        let of_front = count.min(self.bytes.len() - self.sent);
+        self.sent += of_front;
+        let of_beside = (count - of_front).min(self.beside.len());
+        self.beside.advance(of_beside);
+        self.tail.drain(..count - of_front - of_beside);
+        if self.sent == self.bytes.len() {
+            self.sent = 0;
+            buffer::give(std::mem::take(&mut self.bytes));
+        }
+    }
+
+    /// The bytes to append to; what stands beside them is joined first.
+    fn appendable(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = buffer::take(READ_BYTES);
+        }
+        if !self.beside.is_empty() || !self.tail.is_empty() {
+            self.bytes.extend_from_slice(self.beside.readable());
+            self.beside.clear();
+            self.bytes.append(&mut self.tail);
+        }
+        &mut self.bytes
+    }
+
+    /// Adds a large chunk without copying it.
+    fn put_beside(&mut self, encoding: BodyEncoding, chunk: Buffer) {
+        let framed = encoding == BodyEncoding::Chunked;
+        let bytes = self.appendable();
+        if framed {
+            encode_chunk_start(chunk.len(), bytes);
+            encode_chunk_end(&mut self.tail);
+        }
+        self.beside = chunk;
+    }
+
+    /// Where the end of the message goes.
+    fn end(&mut self) -> &mut Vec<u8> {
+        if self.beside.is_empty() { self.appendable() } else { &mut self.tail }
+    }
+}
+
+impl Downstream for Http1Io {
+    fn request_done(&self) -> bool {
+        self.request_done.get()
+    }
+
+    async fn read_body(&self, chunk: &mut Buffer, trailers: &mut HeaderMap) -> Result<BodyEvent, DownstreamError> {
+        loop {
+            match self.step_body(chunk, trailers) {
+                Ok(Some(event)) => return Ok(event),
+                Ok(None) => {}
+                Err(error) => {
+                    self.closing.set(true);
+                    return Err(DownstreamError::Protocol {
+                        details: error.details().into(),
+                        status: error.status(),
+                    });
+                }
+            }
+            let room = self.read_room();
+            if !matches!(poll_fn(|cx| self.poll_fill(cx, room)).await, Ok(1..)) {
+                self.closing.set(true);
+                return Err(DownstreamError::Gone);
+            }
+        }
+    }
+
+    async fn gone(&self) {
+        poll_fn(|cx| {
+            loop {
+                if self.input.borrow().len() >= READ_AHEAD_BYTES {
+                    return Poll::Pending;
+                }
+                match ready!(self.poll_fill(cx, READ_BYTES)) {
+                    Ok(1..) => {}
+                    _ => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+    }
+
+    fn write_informational(&self, head: &HeaderMap) {
+        encode_informational(&self.settings, head, self.output.borrow_mut().appendable());
+    }
+
+    fn finish_head(&self, head: &mut HeaderMap) {
+        if self.request.get().version == Version::Http10 {
+            if !head.contains(Known::ContentLength) {
+                self.closing.set(true);
+            }
+            if !self.closing.get() {
+                head.set(Known::Connection, b"keep-alive");
+            }
+        }
+        if self.closing.get() {
+            head.set(Known::Connection, b"close");
+        }
+    }
+
+    fn write_head(&self, head: &HeaderMap, end_stream: bool) {
+        let facts = self.request.get();
+        let to = ResponseTo {
+            version: facts.version,
+            head: facts.method == Method::Head,
+            connect: facts.method == Method::Connect,
+        };
+        let mut output = self.output.borrow_mut();
+        self.encoding.set(encode_response_head(&self.settings, to, head, end_stream, output.appendable()));
+    }
+
+    fn write_data(&self, chunk: Buffer, end_stream: bool) {
+        let encoding = self.encoding.get();
+        let mut output = self.output.borrow_mut();
+        if chunk.len() >= WRITE_BESIDE_BYTES && encoding != BodyEncoding::Omitted {
+            output.put_beside(encoding, chunk);
+        } else {
+            encode_data(encoding, chunk.readable(), output.appendable());
+        }
+        if end_stream {
+            encode_end(encoding, output.end());
+        }
+    }
+
+    fn write_trailers(&self, trailers: &HeaderMap) {
+        encode_trailers(&self.settings, self.encoding.get(), trailers, self.output.borrow_mut().appendable());
+    }
+
+    fn unflushed_bytes(&self) -> usize {
+        self.output.borrow().len()
+    }
+
+    async fn flush(&self) -> Result<(), DownstreamError> {
+        if self.output.borrow().len() == 0 {
+            return Ok(());
+        }
+        poll_fn(|cx| self.poll_flush(cx)).await.map_err(|_| {
+            self.closing.set(true);
+            DownstreamError::Gone
+        })
+    }
+
+    fn close_after_response(&self) {
+        self.closing.set(true);
+    }
+}

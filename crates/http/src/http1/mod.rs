@@ -1,0 +1,10 @@
+//! HTTP/1 downstream: one connection, its streams one after another.
+//!
+//! An idle connection holds no buffer. A read takes at most 16 KiB while a head or a small body is expected and
+//! 64 KiB while a large body goes by. Pipelined requests wait in the read buffer; while a response is under way
+//! at most 16 KiB of them are read ahead.
+
+mod connection;
+mod io;
+
+pub use connection::serve;

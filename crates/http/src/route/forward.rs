@@ -1,0 +1,147 @@
+//! Forwarding: which cluster, and what becomes of host and path.
+
+use std::time::Duration;
+
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::matching::RegexRewrite;
+use nuncio_upstream::ClusterId;
+
+use super::{Level, without_query};
+
+/// A forwarding action.
+pub struct Forward {
+    pub(super) cluster: ClusterSource,
+    /// The status of the answer where the cluster does not exist.
+    pub cluster_not_found_status: u16,
+    pub(super) path: PathRewrite,
+    pub(super) host: Option<HostRewrite>,
+    /// Whether the old host is appended to `x-forwarded-host`.
+    pub append_x_forwarded_host: bool,
+    /// The whole response's timeout; none for no limit. Envoy's default: 15 s.
+    pub timeout: Option<Duration>,
+    /// The stream's idle timeout, instead of the connection manager's.
+    pub idle_timeout: Option<Duration>,
+}
+
+pub(super) enum ClusterSource {
+    One(ClusterId, Box<str>),
+    Header(HeaderName),
+    Weighted { total: u64, clusters: Box<[Weighted]> },
+}
+
+pub(super) struct Weighted {
+    pub(super) cluster: ClusterId,
+    pub(super) name: Box<str>,
+    pub(super) weight: u64,
+    pub(super) level: Level,
+}
+
+pub(super) enum PathRewrite {
+    None,
+    Prefix(Box<[u8]>),
+    Regex(RegexRewrite),
+}
+
+pub(super) enum HostRewrite {
+    Literal(Box<[u8]>),
+    /// The upstream host's own name, known once it is chosen.
+    Auto,
+    Header(HeaderName),
+    PathRegex(RegexRewrite),
+}
+
+/// The cluster of one request.
+pub enum ClusterChoice<'a> {
+    /// A cluster that the config names.
+    Named {
+        /// Its slot.
+        id: ClusterId,
+        /// Its name.
+        name: &'a str,
+    },
+    /// The value of a header, to be looked up.
+    ByName(&'a [u8]),
+    /// The header that should name it is missing.
+    Missing,
+}
+
+/// What the host rewrite comes to.
+pub enum HostRewritten {
+    /// The host stays.
+    Kept,
+    /// The new host.
+    To(Vec<u8>),
+    /// The upstream host's name.
+    UpstreamHostname,
+}
+
+impl Forward {
+    /// The place among weighted clusters that `random` falls on; none where there are no weights.
+    pub fn pick_weighted(&self, random: u64) -> Option<usize> {
+        let ClusterSource::Weighted { total, clusters } = &self.cluster else { return None };
+        let mut point = random.checked_rem(*total).unwrap_or(0);
+        clusters.iter().position(|cluster| {
+            let inside = point < cluster.weight;
+            point = point.wrapping_sub(cluster.weight);
+            inside
+        })
+    }
+
+    /// What the picked weighted cluster adds to the route.
+    pub fn weighted_level(&self, picked: usize) -> Option<&Level> {
+        match &self.cluster {
+            ClusterSource::Weighted { clusters, .. } => clusters.get(picked).map(|cluster| &cluster.level),
+            _ => None,
+        }
+    }
+
+    /// The cluster for a request.
+    pub fn cluster<'a>(&'a self, picked: Option<usize>, request: &'a HeaderMap) -> ClusterChoice<'a> {
+        match &self.cluster {
+            ClusterSource::One(id, name) => ClusterChoice::Named { id: *id, name },
+            ClusterSource::Header(name) => {
+                request.get(name).map_or(ClusterChoice::Missing, ClusterChoice::ByName)
+            }
+            ClusterSource::Weighted { clusters, .. } => picked.and_then(|place| clusters.get(place)).map_or(
+                ClusterChoice::Missing,
+                |chosen| ClusterChoice::Named { id: chosen.cluster, name: &chosen.name },
+            ),
+        }
+    }
+
+    /// The new host, which may depend on the request.
+    pub fn rewrite_host(&self, request: &HeaderMap) -> HostRewritten {
+        let new = match &self.host {
+            None => return HostRewritten::Kept,
+            Some(HostRewrite::Auto) => return HostRewritten::UpstreamHostname,
+            Some(HostRewrite::Literal(host)) => host.to_vec(),
+            Some(HostRewrite::Header(name)) => request.get(name).unwrap_or_default().to_vec(),
+            Some(HostRewrite::PathRegex(regex)) => {
+                regex.replace_all(without_query(request.get(Known::Path).unwrap_or_default()))
+            }
+        };
+        if new.is_empty() { HostRewritten::Kept } else { HostRewritten::To(new) }
+    }
+
+    /// The new path, where `matched_len` bytes of the old one were matched by the route; none if it stays.
+    pub fn rewrite_path(&self, path: &[u8], matched_len: usize) -> Option<Vec<u8>> {
+        rewrite(&self.path, path, matched_len)
+    }
+}
+
+pub(super) fn rewrite(rewrite: &PathRewrite, path: &[u8], matched_len: usize) -> Option<Vec<u8>> {
+    let (mut new, rest) = match rewrite {
+        PathRewrite::None => return None,
+        PathRewrite::Prefix(prefix) => (prefix.to_vec(), path.get(matched_len..)?),
+        PathRewrite::Regex(regex) => {
+            let only_path = without_query(path);
+            let new = regex.replace_all(only_path);
+            if new.is_empty() {
+                return None;
+            }
+            (new, path.get(only_path.len()..)?)
+        }
+    };
+    new.extend_from_slice(rest);
+    Some(new)
+}

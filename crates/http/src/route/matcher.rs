@@ -1,0 +1,172 @@
+//! One route's conditions: the path first, as it is the cheapest to tell routes apart by.
+
+use nuncio_config::typed::{Ctx, Refused};
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::matching::{
+    CompiledHeaderMatcher, CompiledRegex, CompiledStringMatcher, RuntimeFractionalPercent,
+};
+
+use super::without_query;
+use crate::config::route as config;
+
+pub(super) struct RouteMatcher {
+    path: PathMatcher,
+    ignore_path_parameters: bool,
+    rest: Option<Box<Conditions>>,
+}
+
+enum PathMatcher {
+    Prefix { text: Box<[u8]>, ignore_case: bool },
+    Path { text: Box<[u8]>, ignore_case: bool },
+    SeparatedPrefix { text: Box<[u8]>, ignore_case: bool },
+    Regex(CompiledRegex),
+}
+
+struct Conditions {
+    runtime_fraction: Option<RuntimeFractionalPercent>,
+    headers: Box<[CompiledHeaderMatcher]>,
+    query: Box<[QueryMatcher]>,
+    grpc: bool,
+}
+
+struct QueryMatcher {
+    name: Box<[u8]>,
+    kind: QueryKind,
+}
+
+enum QueryKind {
+    Present(bool),
+    Text(CompiledStringMatcher),
+}
+
+impl RouteMatcher {
+    pub(super) fn compile(
+        config: &config::RouteMatch,
+        ignore_path_parameters: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let ignore_case = config.case_sensitive == Some(false);
+        let bytes = |text: &String| text.as_bytes().into();
+        let path = match &config.path_specifier {
+            config::PathSpecifier::Prefix(text) => PathMatcher::Prefix { text: bytes(text), ignore_case },
+            config::PathSpecifier::Path(text) => PathMatcher::Path { text: bytes(text), ignore_case },
+            config::PathSpecifier::PathSeparatedPrefix(text) => {
+                PathMatcher::SeparatedPrefix { text: bytes(text), ignore_case }
+            }
+            config::PathSpecifier::SafeRegex(regex) => PathMatcher::Regex(CompiledRegex::compile(regex, ctx)?),
+        };
+        let headers: Vec<_> =
+            config.headers.iter().map(|matcher| CompiledHeaderMatcher::compile(matcher, ctx)).collect();
+        let query: Vec<_> =
+            config.query_parameters.iter().map(|matcher| QueryMatcher::compile(matcher, ctx)).collect();
+        let conditions = Conditions {
+            runtime_fraction: config.runtime_fraction.clone(),
+            headers: headers.into_iter().collect::<Result<_, _>>()?,
+            query: query.into_iter().collect::<Result<_, _>>()?,
+            grpc: config.grpc.is_some(),
+        };
+        let rest = (!conditions.is_empty()).then(|| Box::new(conditions));
+        Ok(RouteMatcher { path, ignore_path_parameters, rest })
+    }
+
+    pub(super) fn matches(&self, path_and_query: &[u8], request: &HeaderMap, random: u64) -> bool {
+        let mut path = without_query(path_and_query);
+        if self.ignore_path_parameters {
+            path = path.split(|byte| *byte == b';').next().unwrap_or(path);
+        }
+        self.path.matches(path) && self.rest.as_ref().is_none_or(|rest| rest.hold(path_and_query, request, random))
+    }
+
+    /// How many bytes of `path` a prefix rewrite takes away.
+    pub(super) fn matched_len(&self, path: &[u8]) -> usize {
+        match &self.path {
+            PathMatcher::Prefix { text, .. }
+            | PathMatcher::Path { text, .. }
+            | PathMatcher::SeparatedPrefix { text, .. } => text.len(),
+            PathMatcher::Regex(_) => without_query(path).len(),
+        }
+    }
+}
+
+impl PathMatcher {
+    fn matches(&self, path: &[u8]) -> bool {
+        let same = |a: &[u8], b: &[u8], ignore_case: bool| {
+            if ignore_case { a.eq_ignore_ascii_case(b) } else { a == b }
+        };
+        match self {
+            PathMatcher::Prefix { text, ignore_case } => {
+                path.get(..text.len()).is_some_and(|head| same(head, text, *ignore_case))
+            }
+            PathMatcher::Path { text, ignore_case } => same(path, text, *ignore_case),
+            PathMatcher::SeparatedPrefix { text, ignore_case } => path.split_at_checked(text.len()).is_some_and(
+                |(head, tail)| same(head, text, *ignore_case) && (tail.is_empty() || tail.starts_with(b"/")),
+            ),
+            PathMatcher::Regex(regex) => regex.is_full_match(path),
+        }
+    }
+}
+
+impl Conditions {
+    fn is_empty(&self) -> bool {
+        self.runtime_fraction.is_none() && self.headers.is_empty() && self.query.is_empty() && !self.grpc
+    }
+
+    fn hold(&self, path_and_query: &[u8], request: &HeaderMap, random: u64) -> bool {
+        self.runtime_fraction.as_ref().is_none_or(|fraction| fraction.chooses(random))
+            && (!self.grpc || is_grpc(request))
+            && self.headers.iter().all(|matcher| matcher.matches(request))
+            && self.query.iter().all(|matcher| matcher.matches(path_and_query))
+    }
+}
+
+/// Whether the content type is one of gRPC's.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(Known::ContentType).is_some_and(|value| {
+        value.strip_prefix(b"application/grpc").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+    })
+}
+
+impl QueryMatcher {
+    fn compile(config: &config::QueryParameterMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let kind = match &config.query_parameter_match_specifier {
+            None => QueryKind::Present(true),
+            Some(config::QueryParameterMatch::Present(present)) => QueryKind::Present(*present),
+            Some(config::QueryParameterMatch::String(matcher)) => {
+                QueryKind::Text(CompiledStringMatcher::compile(matcher, ctx)?)
+            }
+        };
+        Ok(QueryMatcher { name: config.name.as_bytes().into(), kind })
+    }
+
+    fn matches(&self, path_and_query: &[u8]) -> bool {
+        let value = query_value(path_and_query, &self.name);
+        match &self.kind {
+            QueryKind::Present(wanted) => value.is_some() == *wanted,
+            QueryKind::Text(matcher) => value.is_some_and(|value| matcher.matches(value)),
+        }
+    }
+}
+
+/// The first value of a query parameter, undecoded.
+fn query_value<'a>(path_and_query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let start = memchr::memchr(b'?', path_and_query)? + 1;
+    let query = path_and_query.get(start..)?;
+    let query = query.split(|byte| *byte == b'#').next()?;
+    query.split(|byte| *byte == b'&').find_map(|pair| {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        (parts.next()? == name).then(|| parts.next().unwrap_or_default())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::query_value;
+
+    #[test]
+    fn the_first_value_of_a_parameter_counts() {
+        assert_eq!(query_value(b"/a?x=1&x=2", b"x"), Some(b"1".as_slice()));
+        assert_eq!(query_value(b"/a?y&x=2#x=3", b"y"), Some(b"".as_slice()));
+        assert_eq!(query_value(b"/a?y&x=2#z=3", b"z"), None);
+        assert_eq!(query_value(b"/a", b"x"), None);
+    }
+}

@@ -1,0 +1,201 @@
+//! The route table, compiled once from `RouteConfiguration`: domains by hash, paths and the rest as ready-made
+//! matchers. A look-up allocates nothing and yields indices into the table, so that a stream can keep what it
+//! matched without touching a count that other workers share.
+//!
+//! Follows Envoy's order: exact domains, then the longest suffix wildcard, then the longest prefix wildcard,
+//! then `*`; inside a virtual host the first route that matches.
+
+mod compile;
+mod data_source;
+mod domain;
+mod forward;
+mod matcher;
+mod per_filter;
+mod redirect;
+
+pub use compile::RouteCompiler;
+pub use forward::{ClusterChoice, Forward, HostRewritten};
+pub use per_filter::{PerFilter, PerFilterConfigs};
+pub use redirect::{Redirect, https_location};
+
+pub(crate) use domain::without_port;
+pub(crate) use matcher::is_grpc;
+
+use std::sync::Arc;
+
+use domain::DomainTable;
+use matcher::RouteMatcher;
+use nuncio_contract::header_mutation::HeaderMutations;
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+
+use crate::config::route::TlsRequirement;
+
+/// A compiled route table.
+pub struct RouteTable {
+    /// Its name in the config.
+    pub name: Box<str>,
+    domains: DomainTable,
+    virtual_hosts: Box<[VirtualHost]>,
+    level: Level,
+    most_specific_header_mutations_wins: bool,
+    ignore_port: bool,
+    /// Headers that only internal clients may set.
+    pub internal_only_headers: Box<[HeaderName]>,
+}
+
+/// The routes of some domains.
+pub struct VirtualHost {
+    /// Its name in the config.
+    pub name: Box<str>,
+    routes: Box<[Route]>,
+    require_tls: TlsRequirement,
+    level: Level,
+    /// `include_request_attempt_count`.
+    pub include_request_attempt_count: bool,
+    /// `include_attempt_count_in_response`.
+    pub include_attempt_count_in_response: bool,
+}
+
+/// A route.
+pub struct Route {
+    /// Its name in the config, where it has one.
+    pub name: Option<Arc<str>>,
+    matcher: RouteMatcher,
+    /// What is done with a matching request.
+    pub action: Action,
+    level: Level,
+}
+
+/// What a level (route configuration, virtual host, route, weighted cluster) adds to a request's way.
+#[derive(Default)]
+pub struct Level {
+    /// Mutations of the request's headers.
+    pub request: HeaderMutations,
+    /// Mutations of the response's headers.
+    pub response: HeaderMutations,
+    /// The filters' own configurations.
+    pub filters: PerFilterConfigs,
+}
+
+/// What is done with a matching request.
+pub enum Action {
+    /// Sent to a cluster.
+    Forward(Box<Forward>),
+    /// Answered with another location.
+    Redirect(Box<Redirect>),
+    /// Answered from the config.
+    Direct {
+        /// HTTP status.
+        status: u16,
+        /// Body, which may be empty.
+        body: Box<[u8]>,
+    },
+    /// Left to filters; 404 if none answers.
+    NonForwarding,
+    /// `require_tls`: the same location over https.
+    RedirectToHttps,
+}
+
+/// A route that was found: indices into its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteIndex {
+    virtual_host: u32,
+    route: RoutePlace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RoutePlace {
+    Entry(u32),
+    HttpsRedirect,
+}
+
+static REDIRECT_TO_HTTPS: Action = Action::RedirectToHttps;
+
+impl RouteTable {
+    /// A table in which nothing matches.
+    pub fn empty() -> Self {
+        RouteTable {
+            name: Box::default(),
+            domains: DomainTable::default(),
+            virtual_hosts: Box::default(),
+            level: Level::default(),
+            most_specific_header_mutations_wins: false,
+            ignore_port: false,
+            internal_only_headers: Box::default(),
+        }
+    }
+
+    /// The route of a request, or none. `random` decides fractions.
+    pub fn find(&self, request: &HeaderMap, random: u64) -> Option<RouteIndex> {
+        let authority = request.get(Known::Authority).unwrap_or_default();
+        let index = self.domains.find(authority, self.ignore_port)?;
+        let host = self.virtual_hosts.get(usize::try_from(index).ok()?)?;
+        if host.wants_https(request) {
+            return Some(RouteIndex { virtual_host: index, route: RoutePlace::HttpsRedirect });
+        }
+        let path = request.get(Known::Path)?;
+        let place = host.routes.iter().position(|route| route.matcher.matches(path, request, random))?;
+        let route = RoutePlace::Entry(u32::try_from(place).ok()?);
+        Some(RouteIndex { virtual_host: index, route })
+    }
+
+    /// The virtual host of a found route.
+    pub fn virtual_host(&self, index: RouteIndex) -> Option<&VirtualHost> {
+        self.virtual_hosts.get(usize::try_from(index.virtual_host).ok()?)
+    }
+
+    /// The entry of a found route; none for the redirect of `require_tls`.
+    pub fn route(&self, index: RouteIndex) -> Option<&Route> {
+        match index.route {
+            RoutePlace::Entry(place) => self.virtual_host(index)?.routes.get(usize::try_from(place).ok()?),
+            RoutePlace::HttpsRedirect => None,
+        }
+    }
+
+    /// The action of a found route.
+    pub fn action(&self, index: RouteIndex) -> &Action {
+        self.route(index).map_or(&REDIRECT_TO_HTTPS, |route| &route.action)
+    }
+
+    /// The levels on the way to `choice`, most specific first.
+    pub fn levels<'a>(
+        &'a self,
+        index: RouteIndex,
+        choice: Option<&'a Level>,
+    ) -> impl DoubleEndedIterator<Item = &'a Level> + Clone {
+        let route = self.route(index).map(|route| &route.level);
+        let host = self.virtual_host(index).map(|host| &host.level);
+        [choice, route, host, Some(&self.level)].into_iter().flatten()
+    }
+
+    /// Whether the levels' header mutations run from the least to the most specific one.
+    pub fn most_specific_wins(&self) -> bool {
+        self.most_specific_header_mutations_wins
+    }
+}
+
+impl Route {
+    /// How much of `path` the route's path matcher took.
+    pub fn matched_len(&self, path: &[u8]) -> usize {
+        self.matcher.matched_len(path)
+    }
+}
+
+impl VirtualHost {
+    fn wants_https(&self, request: &HeaderMap) -> bool {
+        let over_https = || request.get(Known::XForwardedProto) == Some(b"https".as_slice());
+        match self.require_tls {
+            TlsRequirement::None => false,
+            TlsRequirement::All => !over_https(),
+            TlsRequirement::ExternalOnly => {
+                !over_https() && request.get(Known::XEnvoyInternal) != Some(b"true".as_slice())
+            }
+        }
+    }
+}
+
+/// `path` up to its query or fragment.
+pub(crate) fn without_query(path: &[u8]) -> &[u8] {
+    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
+    path.get(..end).unwrap_or(path)
+}

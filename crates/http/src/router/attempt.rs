@@ -1,0 +1,207 @@
+//! One try at a host: the request up, the response down, both at once.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::stream_info::{Address, Protocol};
+use nuncio_upstream::cluster::ResourcePriority;
+use nuncio_upstream::{Acquired, BodyEvent, UpstreamStream, WorkerHost};
+
+use super::charge::Account;
+use super::forward::Failure;
+use super::{RequestBody, Router, finalize};
+use crate::downstream::Downstream;
+use crate::route::Forward;
+
+/// Written but unsent bytes towards the client above which the response waits for it.
+const FLUSH_ABOVE_BYTES: usize = 64 * 1024;
+
+impl<D: Downstream> Router<'_, '_, D> {
+    /// Sends the request to a host and its response to the client.
+    pub(super) async fn attempt(
+        &self,
+        forward: &Forward,
+        account: &mut Account,
+        timeout: Option<Duration>,
+        body: RequestBody,
+    ) -> Result<(), Failure> {
+        let host = account.cluster.pick_host()?;
+        account.host = Some(Rc::clone(&host));
+        self.exchange.set_account(account);
+        self.note_host(&host, forward);
+        let stream = match host.new_stream(ResourcePriority::Default)? {
+            Acquired::Ready(stream) => stream,
+            Acquired::Pending(pending) => pending.await?,
+        };
+        self.note_connection(&stream);
+        let up = RefCell::new(stream);
+        let bare = body.done && body.data.is_empty() && body.trailers.is_none();
+        up.borrow_mut().write_head(&self.exchange.state.borrow().request, bare);
+        if bare {
+            poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
+            return self.download(&up, account).await;
+        }
+        let mut upload = pin!(self.upload(&up, timeout, body));
+        let mut download = pin!(self.download(&up, account));
+        let mut uploading = true;
+        poll_fn(|cx| {
+            if uploading && let Poll::Ready(done) = upload.as_mut().poll(cx) {
+                uploading = false;
+                if done.is_err() {
+                    return Poll::Ready(done);
+                }
+            }
+            download.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    fn note_host(&self, host: &Rc<WorkerHost>, forward: &Forward) {
+        let mut state = self.exchange.state.borrow_mut();
+        let state = &mut *state;
+        state.info.upstream.add_attempted_host(host.description());
+        let keeps_originals = !self.config.suppress_envoy_headers;
+        finalize::rewrite_to_hostname(&mut state.request, &host.host().hostname, forward, keeps_originals);
+    }
+
+    fn note_connection(&self, stream: &UpstreamStream) {
+        let mut state = self.exchange.state.borrow_mut();
+        let upstream = &mut state.info.upstream;
+        upstream.local_address = stream.local_address().map(Address::from);
+        upstream.remote_address = Some(stream.host_address().into());
+        upstream.protocol = Some(Protocol::Http11);
+    }
+
+    /// The request's body, as it comes from the filters.
+    async fn upload(
+        &self,
+        up: &RefCell<UpstreamStream>,
+        timeout: Option<Duration>,
+        mut body: RequestBody,
+    ) -> Result<(), Failure> {
+        poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
+        loop {
+            if !body.data.is_empty() || body.done {
+                let last = body.done && body.trailers.is_none();
+                poll_fn(|cx| up.borrow_mut().poll_write_data(cx, &mut body.data, last)).await;
+                self.exchange.touch_idle();
+            }
+            if let Some(trailers) = body.trailers.take() {
+                up.borrow_mut().write_trailers(&trailers);
+                poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
+            }
+            if body.done {
+                return Ok(());
+            }
+            self.exchange.read_request(&mut body).await?;
+            if body.done {
+                self.begin_timeout(timeout);
+            }
+        }
+    }
+
+    /// The response: heads, body, trailers.
+    async fn download(&self, up: &RefCell<UpstreamStream>, account: &Account) -> Result<(), Failure> {
+        let status = loop {
+            let mut head = HeaderMap::new(MapKind::Response);
+            let read = poll_fn(|cx| up.borrow_mut().poll_read_head(cx, &mut head)).await?;
+            self.exchange.touch_idle();
+            if !read.is_informational() {
+                self.exchange.state.borrow_mut().response = head;
+                break read.status;
+            }
+            self.inform(read.status, &head).await?;
+        };
+        self.begin_response(status, account);
+        let end_stream = up.borrow().is_response_complete();
+        self.exchange.send_head(end_stream).await?;
+        if !end_stream {
+            self.stream_body(up).await?;
+        }
+        self.exchange.down.flush().await?;
+        let now = self.exchange.manager.worker.now();
+        self.exchange.state.borrow_mut().info.downstream_timing.last_tx_byte = Some(now);
+        if let Some(request_end) = self.request_end() {
+            account.took(now.saturating_duration_since(request_end));
+        }
+        Ok(())
+    }
+
+    /// An informational head; 100 is passed on only where the connection manager leaves it to the upstream.
+    async fn inform(&self, status: u16, head: &HeaderMap) -> Result<(), Failure> {
+        if status == 100 && !self.exchange.manager.config.proxy_100_continue {
+            return Ok(());
+        }
+        self.exchange.down.write_informational(head);
+        self.exchange.down.flush().await?;
+        Ok(())
+    }
+
+    fn request_end(&self) -> Option<Instant> {
+        self.exchange.state.borrow().info.downstream_timing.last_rx_byte
+    }
+
+    /// Counts the response and makes its head what the filters get to see.
+    fn begin_response(&self, status: u16, account: &Account) {
+        let worker = &*self.exchange.manager.worker;
+        let now = worker.now();
+        account.charge(status);
+        if status < 500 {
+            account.succeeded();
+        }
+        let mut state = self.exchange.state.borrow_mut();
+        let state = &mut *state;
+        if let (Some(end), false) = (state.info.downstream_timing.last_rx_byte, self.config.suppress_envoy_headers) {
+            let took = now.saturating_duration_since(end).as_millis();
+            state.response.set_integer(Known::XEnvoyUpstreamServiceTime, u64::try_from(took).unwrap_or(u64::MAX));
+        }
+        state.info.response_code_details = Some("via_upstream".into());
+        state.info.upstream.timing.first_rx_byte = Some(now);
+        state.response.remove(Known::KeepAlive);
+        finalize::response(state, worker);
+        let virtual_host = state.route.index.and_then(|index| state.route.table.virtual_host(index));
+        if virtual_host.is_some_and(|host| host.include_attempt_count_in_response) {
+            state.response.set_integer(Known::XEnvoyAttemptCount, 1);
+        }
+    }
+
+    /// Passes the body on. What is there at once leaves with the head; the host is held back while the client
+    /// does not read.
+    async fn stream_body(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+        let down = self.exchange.down;
+        loop {
+            let mut chunk = Buffer::default();
+            let mut trailers = HeaderMap::new(MapKind::ResponseTrailers);
+            let ready = poll_fn(|cx| Poll::Ready(up.borrow_mut().poll_read_body(cx, &mut chunk, &mut trailers))).await;
+            let event = match ready {
+                Poll::Ready(event) => event?,
+                Poll::Pending => {
+                    down.flush().await?;
+                    poll_fn(|cx| up.borrow_mut().poll_read_body(cx, &mut chunk, &mut trailers)).await?
+                }
+            };
+            self.exchange.touch_idle();
+            match event {
+                BodyEvent::Data => self.exchange.send_data(chunk, false).await?,
+                BodyEvent::LastData | BodyEvent::End => {
+                    self.exchange.send_data(chunk, true).await?;
+                    return Ok(());
+                }
+                BodyEvent::Trailers => {
+                    self.exchange.send_trailers(trailers).await?;
+                    return Ok(());
+                }
+            }
+            if down.unflushed_bytes() >= FLUSH_ABOVE_BYTES {
+                down.flush().await?;
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What the router counts for the cluster and the host.
+
+use std::rc::Rc;
+
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_upstream::{WorkerCluster, WorkerHost};
+
+/// Whom a request's outcome is counted for.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) cluster: Rc<WorkerCluster>,
+    pub(crate) host: Option<Rc<WorkerHost>>,
+    pub(super) is_internal: bool,
+    pub(super) dynamic_stats: bool,
+}
+
+impl Account {
+    pub(super) fn new(cluster: Rc<WorkerCluster>, request: &HeaderMap, dynamic_stats: bool) -> Self {
+        let is_internal = request.get(Known::XEnvoyInternal) == Some(b"true".as_slice());
+        Account { cluster, host: None, is_internal, dynamic_stats }
+    }
+
+    /// Counts the status of a response, or of our answer in its place.
+    pub(super) fn charge(&self, status: u16) {
+        if !self.dynamic_stats {
+            return;
+        }
+        self.cluster.responses().count(status, self.is_internal);
+        self.cluster.traffic_stats().upstream_rq_completed.inc();
+        if status >= 500 && let Some(host) = &self.host {
+            host.counters().rq_error.inc();
+        }
+    }
+
+    /// Counts a response that is no error.
+    pub(super) fn succeeded(&self) {
+        if let Some(host) = &self.host {
+            host.counters().rq_success.inc();
+        }
+    }
+
+    /// Counts how long a response took.
+    pub(super) fn took(&self, took: std::time::Duration) {
+        if self.dynamic_stats {
+            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            self.cluster.responses().record_time(took_ms, self.is_internal);
+        }
+    }
+}

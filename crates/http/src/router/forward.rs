@@ -1,0 +1,188 @@
+//! Forwarding a request to a cluster: which one, its timeouts, and our answers where it fails.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderName, Known};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_upstream::{UpstreamError, UpstreamErrorKind, WorkerCluster};
+
+use super::charge::Account;
+use super::{RequestBody, Router, finalize};
+use crate::downstream::Downstream;
+use crate::exchange::{Exchange, ROUTE, Stop};
+use crate::route::{ClusterChoice, Forward};
+
+impl<D: Downstream> Router<'_, '_, D> {
+    pub(super) async fn forward(&self, forward: &Forward, body: RequestBody) -> Result<(), Stop> {
+        let cluster = self.cluster(forward)?;
+        let timeout = self.prepare(forward, &cluster);
+        let dynamic_stats = self.config.dynamic_stats;
+        let mut account = {
+            let state = self.exchange.state.borrow();
+            Account::new(cluster, &state.request, dynamic_stats)
+        };
+        self.exchange.set_account(&account);
+        if body.done {
+            self.begin_timeout(timeout);
+        }
+        match self.attempt(forward, &mut account, timeout, body).await {
+            Ok(()) => Ok(()),
+            Err(Failure::Stopped(stop)) => Err(stop),
+            Err(Failure::Upstream(error)) => Err(self.upstream_failed(&error, &account)),
+        }
+    }
+
+    fn cluster(&self, forward: &Forward) -> Result<Rc<WorkerCluster>, Stop> {
+        let worker = &self.exchange.manager.worker;
+        let found = {
+            let state = self.exchange.state.borrow();
+            match forward.cluster(state.route.picked, &state.request) {
+                ClusterChoice::Named { id, .. } => worker.clusters.get(id),
+                ClusterChoice::ByName(name) => std::str::from_utf8(name)
+                    .ok()
+                    .and_then(|name| worker.manager.find(name))
+                    .and_then(|id| worker.clusters.get(id)),
+                ClusterChoice::Missing => None,
+            }
+        };
+        found.ok_or_else(|| {
+            self.exchange.manager.stats.router.no_cluster.inc();
+            let reply = LocalReply::new(forward.cluster_not_found_status, b"".as_slice(), "cluster_not_found")
+                .with_flags(ResponseFlags::NO_CLUSTER_FOUND);
+            Stop::Reply(Box::new(reply))
+        })
+    }
+
+    /// Completes the request's head; returns the timeout of the whole response.
+    fn prepare(&self, forward: &Forward, cluster: &WorkerCluster) -> Option<Duration> {
+        let keeps_envoy_headers = !self.config.suppress_envoy_headers;
+        let mut state = self.exchange.state.borrow_mut();
+        let state = &mut *state;
+        state.info.attempt_count = Some(1);
+        state.info.upstream_cluster = Some(cluster.description());
+        let mut timeout = forward.timeout;
+        if let Some(value) = state.request.get(Known::XEnvoyUpstreamRqTimeoutMs) {
+            if let Some(given_ms) = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok()) {
+                timeout = (given_ms > 0).then(|| Duration::from_millis(given_ms));
+            }
+            state.request.remove(Known::XEnvoyUpstreamRqTimeoutMs);
+        }
+        state.request.remove(Known::XEnvoyUpstreamRqPerTryTimeoutMs);
+        if let (true, Some(timeout)) = (keeps_envoy_headers, timeout) {
+            let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            state.request.set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
+        }
+        let virtual_host = state.route.index.and_then(|index| state.route.table.virtual_host(index));
+        if virtual_host.is_some_and(|host| host.include_request_attempt_count) {
+            state.request.set_integer(Known::XEnvoyAttemptCount, 1);
+        }
+        let services = &*self.exchange.manager.worker;
+        finalize::request(state, forward, keeps_envoy_headers, services);
+        if let Some(idle) = forward.idle_timeout {
+            self.exchange.override_idle_timeout(idle);
+        }
+        timeout
+    }
+
+    /// The request is complete: the response has `timeout` from now.
+    pub(super) fn begin_timeout(&self, timeout: Option<Duration>) {
+        if let Some(timeout) = timeout {
+            self.exchange.deadlines.set(ROUTE, self.exchange.manager.worker.now() + timeout);
+        }
+    }
+
+    /// Our answer to an upstream that failed before its response began, or the end of one that broke off.
+    fn upstream_failed(&self, error: &UpstreamError, account: &Account) -> Stop {
+        let flags = flags_of(error.kind);
+        if self.exchange.response_begun.get() {
+            self.exchange.manager.stats.router.rq_reset_after_downstream_response_started.inc();
+            let mut state = self.exchange.state.borrow_mut();
+            state.info.response_flags |= flags;
+            state.info.response_code_details = Some(details_of(error, "upstream_reset_after_response_started").into());
+            return Stop::ResponseBroken;
+        }
+        if error.kind == UpstreamErrorKind::NoHealthyUpstream {
+            account.charge(503);
+            let reply = LocalReply::new(503, b"no healthy upstream".as_slice(), "no_healthy_upstream")
+                .with_flags(ResponseFlags::NO_HEALTHY_UPSTREAM);
+            return Stop::Reply(Box::new(reply));
+        }
+        let status = if error.kind == UpstreamErrorKind::ProtocolError { 502 } else { 503 };
+        account.charge(status);
+        if let Some(reason) = &error.transport_failure_reason {
+            self.exchange.state.borrow_mut().info.upstream.transport_failure_reason = reason.to_string().into();
+        }
+        let body = format!("upstream connect error or disconnect/reset before headers. reset reason: {error}");
+        let details = details_of(error, "upstream_reset_before_response_started");
+        let mut reply = LocalReply::new(status, body.into_bytes(), details).with_flags(flags);
+        if error.kind == UpstreamErrorKind::Overflow && !self.config.suppress_envoy_headers {
+            reply = reply.with_header(HeaderName::from(Known::XEnvoyOverloaded), b"true".to_vec());
+        }
+        Stop::Reply(Box::new(reply))
+    }
+}
+
+/// Why an attempt failed.
+pub(super) enum Failure {
+    /// The upstream side.
+    Upstream(UpstreamError),
+    /// The client's side, or a filter's answer.
+    Stopped(Stop),
+}
+
+impl From<UpstreamError> for Failure {
+    fn from(error: UpstreamError) -> Self {
+        Failure::Upstream(error)
+    }
+}
+
+impl<T: Into<Stop>> From<T> for Failure {
+    fn from(stop: T) -> Self {
+        Failure::Stopped(stop.into())
+    }
+}
+
+fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
+    match kind {
+        UpstreamErrorKind::NoHealthyUpstream => ResponseFlags::NO_HEALTHY_UPSTREAM,
+        UpstreamErrorKind::LocalConnectionFailure
+        | UpstreamErrorKind::RemoteConnectionFailure
+        | UpstreamErrorKind::ConnectionTimeout => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
+        UpstreamErrorKind::ConnectionTermination => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
+        UpstreamErrorKind::Overflow => ResponseFlags::UPSTREAM_OVERFLOW,
+        UpstreamErrorKind::RemoteReset => ResponseFlags::UPSTREAM_REMOTE_RESET,
+        UpstreamErrorKind::ProtocolError => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
+    }
+}
+
+/// `basic{reset_reason|transport_reason}`, its spaces as underscores.
+fn details_of(error: &UpstreamError, basic: &str) -> String {
+    let reason = error.kind.reset_reason();
+    let transport = error.transport_failure_reason.as_deref().map(|reason| format!("|{reason}"));
+    format!("{basic}{{{reason}{}}}", transport.unwrap_or_default()).replace(|c: char| c.is_ascii_whitespace(), "_")
+}
+
+/// The route's timeout has passed.
+pub(crate) fn timed_out<D: Downstream>(exchange: &Exchange<'_, D>) -> Stop {
+    if let Some(account) = exchange.take_account() {
+        account.cluster.traffic_stats().upstream_rq_timeout.inc();
+        if let Some(host) = &account.host {
+            host.counters().rq_timeout.inc();
+        }
+        if !exchange.response_begun.get() {
+            account.charge(504);
+        }
+    }
+    let flags = ResponseFlags::UPSTREAM_REQUEST_TIMEOUT;
+    if exchange.response_begun.get() {
+        let mut state = exchange.state.borrow_mut();
+        state.info.response_flags |= flags;
+        state.info.response_code_details = Some("response_timeout".into());
+        return Stop::ResponseBroken;
+    }
+    let reply = LocalReply::new(504, b"upstream request timeout".as_slice(), "response_timeout").with_flags(flags);
+    Stop::Reply(Box::new(reply))
+}

@@ -1,0 +1,100 @@
+//! The router: ends the filter chain by sending the request to a cluster, or by answering from the route.
+//!
+//! Follows Envoy's router filter. Limits: the route's timeout (15 s by default), counted from the end of the
+//! request. What is not there yet (retries, hedging, mirroring) is refused when the config is loaded.
+
+mod attempt;
+mod charge;
+mod config;
+mod finalize;
+mod forward;
+mod reply;
+
+pub use config::{MESSAGE, NAME, RouterConfig, RouterMessage};
+pub use reply::{grpc_reply, log, status_of};
+
+pub(crate) use charge::Account;
+pub(crate) use finalize::response as mutate_response;
+pub(crate) use forward::timed_out;
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::ResponseFlags;
+
+use crate::downstream::Downstream;
+use crate::exchange::{Exchange, Stop};
+use crate::route::{Action, Redirect, https_location};
+
+/// What has been read of the request's body and passed the filters.
+pub struct RequestBody {
+    /// Bytes that wait to be sent.
+    pub data: Buffer,
+    /// Whether nothing follows them but `trailers`.
+    pub done: bool,
+    /// The trailers.
+    pub trailers: Option<HeaderMap>,
+}
+
+/// The router of one stream.
+pub struct Router<'e, 'a, D> {
+    /// The stream.
+    pub exchange: &'e Exchange<'a, D>,
+    /// The router's config.
+    pub config: &'e RouterConfig,
+}
+
+impl<D: Downstream> Router<'_, '_, D> {
+    /// From the request's head to the complete response.
+    pub async fn run(&self, body: RequestBody) -> Result<(), Stop> {
+        let stats = &self.exchange.manager.stats.router;
+        stats.rq_total.inc();
+        let table = std::rc::Rc::clone(&self.exchange.state.borrow().route.table);
+        let Some(index) = self.exchange.state.borrow().route.index else {
+            stats.no_route.inc();
+            let reply = LocalReply::new(404, b"".as_slice(), "route_not_found")
+                .with_flags(ResponseFlags::NO_ROUTE_FOUND);
+            return Err(Stop::Reply(Box::new(reply)));
+        };
+        match table.action(index) {
+            Action::Forward(forward) => self.forward(forward, body).await,
+            Action::Direct { status, body } => {
+                stats.rq_direct_response.inc();
+                let reply = LocalReply::new(*status, body.to_vec(), "direct_response");
+                Err(Stop::RouteReply(Box::new(reply)))
+            }
+            Action::Redirect(redirect) => Err(self.redirect(redirect)),
+            Action::RedirectToHttps => {
+                stats.rq_direct_response.inc();
+                let location = https_location(&self.exchange.state.borrow().request);
+                Err(Stop::RouteReply(Box::new(moved(301, location))))
+            }
+            Action::NonForwarding => {
+                let reply = LocalReply::new(404, b"".as_slice(), "route_not_found")
+                    .with_flags(ResponseFlags::NO_ROUTE_FOUND);
+                Err(Stop::Reply(Box::new(reply)))
+            }
+        }
+    }
+
+    fn redirect(&self, redirect: &Redirect) -> Stop {
+        self.exchange.manager.stats.router.rq_direct_response.inc();
+        let mut state = self.exchange.state.borrow_mut();
+        let state = &mut *state;
+        let matched_len = state.matched_len();
+        let path = state.request.get(Known::Path).unwrap_or_default();
+        if let Some(new) = redirect.rewritten_path(path, matched_len) {
+            if !self.config.suppress_envoy_headers {
+                let old = path.to_vec();
+                state.request.set(Known::XEnvoyOriginalPath, &old);
+            }
+            state.request.set(Known::Path, &new);
+        }
+        Stop::RouteReply(Box::new(moved(redirect.status, redirect.location(&state.request))))
+    }
+}
+
+fn moved(status: u16, location: Vec<u8>) -> LocalReply {
+    LocalReply::new(status, b"".as_slice(), "direct_response")
+        .with_header(HeaderName::from(Known::Location), location)
+}

@@ -1,0 +1,81 @@
+//! Answers in gRPC's form, statuses, and the access log.
+
+use nuncio_contract::formatter::{AccessLogType, FormatContext};
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::local_reply::LocalReply;
+
+use crate::connection_manager::ConnectionManager;
+use crate::stream::StreamState;
+
+/// The status in `:status`; 0 if there is none.
+pub fn status_of(headers: &HeaderMap) -> u16 {
+    let digits = headers.get(Known::Status).unwrap_or_default();
+    digits.iter().fold(0_u16, |status, digit| {
+        status.saturating_mul(10).saturating_add(u16::from(digit.wrapping_sub(b'0')))
+    })
+}
+
+/// A reply to a gRPC request: status 200, and what went wrong in `grpc-status` and `grpc-message`.
+pub fn grpc_reply(head: &mut HeaderMap, reply: &LocalReply) {
+    head.set(Known::Status, b"200");
+    head.set(Known::ContentType, b"application/grpc");
+    let status = reply.grpc_status.unwrap_or_else(|| grpc_status_of(reply.status));
+    head.set_integer(Known::GrpcStatus, u64::from(status));
+    if !reply.body.is_empty() {
+        head.set(Known::GrpcMessage, &percent_encoded(&reply.body));
+    }
+    for (name, value) in &reply.headers {
+        head.append(name, value);
+    }
+}
+
+/// The mapping of gRPC's specification, as Envoy has it.
+fn grpc_status_of(status: u16) -> u32 {
+    const INTERNAL: u32 = 13;
+    const UNAUTHENTICATED: u32 = 16;
+    const PERMISSION_DENIED: u32 = 7;
+    const UNIMPLEMENTED: u32 = 12;
+    const UNAVAILABLE: u32 = 14;
+    const UNKNOWN: u32 = 2;
+    match status {
+        400 => INTERNAL,
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        404 => UNIMPLEMENTED,
+        429 | 502 | 503 | 504 => UNAVAILABLE,
+        _ => UNKNOWN,
+    }
+}
+
+/// `grpc-message`: everything outside of printable ASCII, and `%`, percent-encoded.
+fn percent_encoded(text: &[u8]) -> Vec<u8> {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = Vec::with_capacity(text.len());
+    for byte in text {
+        if matches!(byte, 0x20..=0x7e) && *byte != b'%' {
+            out.push(*byte);
+        } else {
+            out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+    out
+}
+
+/// Writes the stream to the access logs.
+pub fn log(manager: &ConnectionManager, state: &StreamState) {
+    if manager.loggers.is_empty() {
+        return;
+    }
+    let context = FormatContext {
+        request_headers: Some(&state.request),
+        response_headers: Some(&state.response),
+        response_trailers: Some(&state.response_trailers),
+        stream_info: &state.info,
+        local_reply_body: &state.local_reply_body,
+        access_log_type: AccessLogType::DownstreamEnd,
+        services: &*manager.worker,
+    };
+    for logger in &manager.loggers {
+        logger.log(&context);
+    }
+}

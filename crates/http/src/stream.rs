@@ -1,0 +1,86 @@
+//! One request and its response: the state that filters, router and connection manager share.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::stream_info::StreamInfo;
+
+use crate::filters::{FilterChain, RouteView};
+use crate::route::{Action, Level, PerFilterConfigs, RouteIndex, RouteTable};
+
+/// What is known and held of a stream.
+pub struct StreamState {
+    /// The request's headers.
+    pub request: HeaderMap,
+    /// The response's headers, empty before there is a response.
+    pub response: HeaderMap,
+    /// The response's trailers, for the access log.
+    pub response_trailers: HeaderMap,
+    /// What is known of the stream.
+    pub info: StreamInfo,
+    /// Its filters.
+    pub filters: FilterChain,
+    /// Its route.
+    pub route: StreamRoute,
+    /// The body of an answer of our own, for the access log.
+    pub local_reply_body: Cow<'static, [u8]>,
+}
+
+impl StreamState {
+    /// How much of the path the route's path matcher took.
+    pub fn matched_len(&self) -> usize {
+        let route = self.route.index.and_then(|index| self.route.table.route(index));
+        let path = self.request.get(Known::Path).unwrap_or_default();
+        route.map_or(0, |route| route.matched_len(path))
+    }
+}
+
+/// The route of a stream. The table is the one that the stream began with, whatever is loaded meanwhile.
+#[derive(Clone)]
+pub struct StreamRoute {
+    /// The route table.
+    pub table: std::rc::Rc<Arc<RouteTable>>,
+    /// Where the route is in it; none where nothing matched.
+    pub index: Option<RouteIndex>,
+    /// The weighted cluster that was picked.
+    pub picked: Option<usize>,
+}
+
+impl StreamRoute {
+    /// Nothing matched yet.
+    pub fn none(table: std::rc::Rc<Arc<RouteTable>>) -> Self {
+        StreamRoute { table, index: None, picked: None }
+    }
+
+    /// Looks the route of `request` up.
+    pub fn find(&mut self, request: &HeaderMap, random: u64) {
+        self.index = self.table.find(request, random);
+        self.picked = match self.index.map(|index| self.table.action(index)) {
+            Some(Action::Forward(forward)) => forward.pick_weighted(random),
+            _ => None,
+        };
+    }
+
+    /// The levels on the way to the route, most specific first.
+    pub fn levels(&self) -> impl DoubleEndedIterator<Item = &Level> + Clone {
+        self.index.into_iter().flat_map(|index| {
+            let picked = match (self.table.action(index), self.picked) {
+                (Action::Forward(forward), Some(picked)) => forward.weighted_level(picked),
+                _ => None,
+            };
+            self.table.levels(index, picked)
+        })
+    }
+}
+
+impl RouteView for StreamRoute {
+    fn filter_levels(&self) -> [Option<&PerFilterConfigs>; 4] {
+        let mut levels = [None; 4];
+        let named = self.levels().map(|level| &level.filters).filter(|filters| !filters.is_empty());
+        for (slot, level) in levels.iter_mut().rev().zip(named) {
+            *slot = Some(level);
+        }
+        levels
+    }
+}

@@ -1,0 +1,96 @@
+//! Listening sockets: bound once on the main thread, so that errors come at start, accepted on the workers.
+//!
+//! With SO_REUSEPORT each worker has a socket of its own and the kernel spreads the connections; without it
+//! the workers share one. Backlog: 128 by default, as Envoy's.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// How a socket listens.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenOptions {
+    /// One socket a worker.
+    pub reuse_port: bool,
+    /// Connections that wait to be accepted.
+    pub backlog: u32,
+    /// Whether an IPv6 socket takes IPv4 as well.
+    pub ipv4_compat: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        ListenOptions {
+            reuse_port: true,
+            backlog: 128,
+            ipv4_compat: false,
+        }
+    }
+}
+
+/// Binds `count` sockets, one a worker. Port 0 takes a free port, the same for all.
+pub fn bind(
+    address: SocketAddr,
+    count: usize,
+    options: ListenOptions,
+) -> io::Result<Vec<TcpListener>> {
+    let first = bind_one(address, options)?;
+    let bound = first.local_addr()?;
+    let mut sockets = vec![first];
+    while sockets.len() < count {
+        let next = match sockets.first() {
+            Some(first) if !options.reuse_port => first.try_clone()?,
+            _ => bind_one(bound, options)?,
+        };
+        sockets.push(next);
+    }
+    Ok(sockets)
+}
+
+fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM.nonblocking(),
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    if options.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(!options.ipv4_compat)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_worker_gets_a_socket_on_the_same_free_port() {
+        let sockets = bind(
+            "127.0.0.1:0".parse().expect("an address"),
+            3,
+            ListenOptions::default(),
+        )
+        .expect("a free port can be bound");
+        let ports: Vec<_> = sockets
+            .iter()
+            .map(|socket| socket.local_addr().expect("it is bound").port())
+            .collect();
+        assert_eq!(ports.len(), 3);
+        assert!(ports.iter().all(|port| *port == ports[0] && *port != 0));
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_an_error() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port can be bound");
+        let address = taken.local_addr().expect("it is bound");
+        let error = bind(address, 1, ListenOptions::default()).expect_err("the port is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+}

@@ -1,0 +1,192 @@
+//! From the bootstrap to what runs: clusters, listeners and the admin, compiled and not yet bound.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use nuncio_config::bootstrap::{Input, Loaded, load};
+use nuncio_config::diagnostic::Diagnostics;
+use nuncio_config::report::{self, Style};
+use nuncio_config::source::Sources;
+use nuncio_config::tree;
+use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_config::upgrade::Change;
+use nuncio_contract::access_log::AccessLogConfig;
+use nuncio_contract::registry::Extensions;
+use nuncio_contract::stats::StatsStore;
+use nuncio_upstream::ClusterManager;
+
+use crate::cli::Options;
+use crate::clusters;
+use crate::config::{Admin, Bootstrap};
+use crate::listener::{CompileContext, CompiledListener, socket_address};
+
+/// A bootstrap, compiled.
+pub struct Compiled {
+    /// Listeners in the order of the config.
+    pub listeners: Vec<Arc<CompiledListener>>,
+    /// Discovery that is still to begin.
+    pub clusters: clusters::Pending,
+    /// Where the admin listens and what it logs; none without an admin.
+    pub admin: Option<AdminConfig>,
+    /// The message, for `/config_dump`.
+    pub tree: Arc<tree::Message>,
+    /// How often stats are flushed; Envoy's default: 5 s.
+    pub stats_flush_interval: std::time::Duration,
+}
+
+/// The admin's config.
+pub struct AdminConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its access logs.
+    pub access_logs: Vec<Arc<dyn AccessLogConfig>>,
+}
+
+/// What was found in a configuration, with the texts that it points into.
+pub struct Findings {
+    diagnostics: Diagnostics,
+    sources: Sources,
+    /// What the upgrade from v2 changed.
+    pub changes: Vec<Change>,
+}
+
+impl Findings {
+    /// As text, for people or for machines.
+    pub fn render(&self, style: Style) -> String {
+        report::render(&self.diagnostics, &self.sources, style)
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    /// The changes of the upgrade, each on a line of its own.
+    pub fn render_changes(&self) -> String {
+        self.changes.iter().map(|change| format!("  {}: {}\n", change.path, change.what)).collect()
+    }
+
+    /// The first error's text, for Envoy's one-line summary.
+    pub fn first_error(&self) -> String {
+        let first = self.diagnostics.iter().find(|found| {
+            found.severity == nuncio_config::diagnostic::Severity::Error
+        });
+        first.map(|found| found.envoy.clone().unwrap_or_else(|| found.message.clone())).unwrap_or_default()
+    }
+}
+
+/// What the compilation takes from the process.
+pub struct Surroundings<'a> {
+    /// The command line.
+    pub options: &'a Options,
+    /// All rooms.
+    pub extensions: &'a Extensions,
+    /// The clusters.
+    pub manager: &'a Arc<ClusterManager>,
+    /// The stats.
+    pub stats: &'a StatsStore,
+}
+
+/// Loads and compiles. On an error everything that is wrong is in the findings.
+pub fn compile(around: &Surroundings<'_>) -> Result<(Compiled, Findings), Findings> {
+    let input = Input {
+        path: around.options.config_path.as_ref().map(|path| path.display().to_string()),
+        yaml: around.options.config_yaml.clone(),
+        ..Input::default()
+    };
+    compile_input(around, &input)
+}
+
+/// The same for a given input.
+pub fn compile_input(around: &Surroundings<'_>, input: &Input) -> Result<(Compiled, Findings), Findings> {
+    let loaded = load(input).map_err(|refusal| Findings {
+        diagnostics: refusal.diagnostics,
+        sources: refusal.sources,
+        changes: Vec::new(),
+    })?;
+    let Loaded { tree, sources, warnings, changes } = loaded;
+    let mut ctx = Ctx::new(around.options.allow_unsupported);
+    let tree = Arc::new(tree);
+    let compiled = compile_tree(&tree, around, &mut ctx);
+    let mut diagnostics = warnings;
+    diagnostics.append(ctx.diagnostics);
+    diagnostics.sort();
+    let findings = Findings { diagnostics, sources, changes };
+    match compiled {
+        Ok(compiled) if !findings.diagnostics.has_errors() => Ok((compiled, findings)),
+        _ => Err(findings),
+    }
+}
+
+fn compile_tree(tree: &Arc<tree::Message>, around: &Surroundings<'_>, ctx: &mut Ctx) -> Result<Compiled, Refused> {
+    let bootstrap: Bootstrap = decode(tree, ctx)?;
+    let resources = bootstrap.static_resources.as_ref();
+    let cluster_messages = resources.map(|resources| resources.clusters.as_slice()).unwrap_or_default();
+    let clusters = clusters::load(cluster_messages, around.manager, ctx);
+    let service_cluster = match around.options.service_cluster.as_str() {
+        "" => bootstrap.node.as_ref().map(|node| node.cluster.clone()).unwrap_or_default(),
+        given => given.to_string(),
+    };
+    let mut context = CompileContext {
+        ctx,
+        extensions: around.extensions,
+        clusters: around.manager,
+        stats: around.stats,
+        service_cluster: &service_cluster,
+    };
+    let listener_messages = resources.map(|resources| resources.listeners.as_slice()).unwrap_or_default();
+    let listeners: Vec<_> =
+        listener_messages.iter().map(|listener| CompiledListener::compile(listener, &mut context)).collect();
+    let admin = bootstrap.admin.as_ref().map(|admin| compile_admin(admin, around.extensions, ctx)).transpose();
+    if let Some(node) = &bootstrap.node {
+        let _shown_by_server_info = (&node.id, node.locality.as_ref().map(|locality| &locality.zone));
+    }
+    let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
+    check_unique(&listeners, listener_messages, ctx)?;
+    Ok(Compiled {
+        listeners: listeners.into_iter().map(Arc::new).collect(),
+        clusters: clusters?,
+        admin: admin?.flatten(),
+        tree: Arc::clone(tree),
+        stats_flush_interval: bootstrap.stats_flush_interval.unwrap_or(std::time::Duration::from_secs(5)),
+    })
+}
+
+fn check_unique(
+    listeners: &[CompiledListener],
+    messages: &[crate::config::Listener],
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    let mut sound = Ok(());
+    for (place, (listener, message)) in listeners.iter().zip(messages).enumerate() {
+        let earlier = listeners.get(..place).unwrap_or_default();
+        if earlier.iter().any(|other| other.name == listener.name) {
+            ctx.error(message.span(), format!("duplicate listener {} found", listener.name));
+            sound = Err(Refused);
+        }
+        if listener.address.port() != 0 && earlier.iter().any(|other| other.address == listener.address) {
+            let text = format!(
+                "error adding listener: '{}' has duplicate address '{}' as existing listener",
+                listener.name, listener.address
+            );
+            ctx.error(message.span(), text);
+            sound = Err(Refused);
+        }
+    }
+    sound
+}
+
+fn compile_admin(admin: &Admin, extensions: &Extensions, ctx: &mut Ctx) -> Result<Option<AdminConfig>, Refused> {
+    let mut access_logs: Vec<_> = admin
+        .access_log
+        .iter()
+        .map(|log| nuncio_contract::access_log::compile(log, extensions, ctx))
+        .collect::<Vec<_>>();
+    if !admin.access_log_path.value.is_empty() {
+        access_logs.push(clusters::file_access_log(&admin.access_log_path.value, extensions, ctx));
+    }
+    let access_logs = access_logs.into_iter().collect::<Result<_, _>>()?;
+    let Some(address) = &admin.address else { return Ok(None) };
+    let (address, _) = socket_address(address, ctx)?;
+    Ok(Some(AdminConfig { address, access_logs }))
+}

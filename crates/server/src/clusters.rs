@@ -1,0 +1,94 @@
+//! Clusters of the bootstrap: parsed, added to the manager, their hosts published or their discovery begun.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use nuncio_config::tree::{Entry, Message, Value};
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::access_log::AccessLogConfig;
+use nuncio_contract::registry::Extensions;
+use nuncio_upstream::ClusterManager;
+use nuncio_upstream::cluster::{ClusterShared, ClusterType, Host, HostSet};
+use nuncio_upstream::config::ClusterConfig;
+
+/// Clusters whose names are still to be resolved.
+#[derive(Default)]
+pub struct Pending(Vec<(Arc<ClusterShared>, ClusterConfig)>);
+
+/// Adds every cluster; all that is wrong is reported.
+pub fn load(messages: &[Arc<Message>], manager: &ClusterManager, ctx: &mut Ctx) -> Result<Pending, Refused> {
+    let mut pending = Pending::default();
+    let mut sound = true;
+    for message in messages {
+        match ClusterConfig::parse(message, ctx) {
+            Ok(config) if manager.find(&config.settings.name).is_some() => {
+                let text = format!("cluster manager: duplicate cluster '{}'", config.settings.name);
+                ctx.error(message.span, text);
+                sound = false;
+            }
+            Ok(config) => add(config, manager, &mut pending),
+            Err(Refused) => {
+                reserve_name(message, manager);
+                sound = false;
+            }
+        }
+    }
+    if sound { Ok(pending) } else { Err(Refused) }
+}
+
+fn add(config: ClusterConfig, manager: &ClusterManager, pending: &mut Pending) {
+    let socket = config.transport_socket.clone();
+    let (_, shared) = manager.add_or_update(config.settings.clone(), socket, false);
+    if config.settings.cluster_type == ClusterType::Static {
+        shared.publish_hosts(Arc::new(HostSet::new(static_hosts(&config))));
+    } else {
+        pending.0.push((shared, config));
+    }
+}
+
+/// A refused cluster's name counts as known, so that routes to it are no errors of their own.
+fn reserve_name(message: &Message, manager: &ClusterManager) {
+    if let Some(name) = message.get_by_name("name").and_then(|entry| entry.value.as_str()) {
+        let settings = nuncio_upstream::cluster::ClusterSettings::named(name);
+        manager.add_or_update(settings, nuncio_upstream::TransportSocket::default(), false);
+    }
+}
+
+fn static_hosts(config: &ClusterConfig) -> Vec<Arc<Host>> {
+    let host = |endpoint: &nuncio_upstream::config::EndpointSpec| {
+        let ip: IpAddr = endpoint.address.parse().ok()?;
+        Some(Arc::new(Host::new(
+            SocketAddr::new(ip, endpoint.port),
+            &endpoint.hostname,
+            endpoint.weight,
+            endpoint.priority,
+            Arc::clone(&endpoint.locality),
+            endpoint.health,
+        )))
+    };
+    config.endpoints.iter().filter_map(host).collect()
+}
+
+impl Pending {
+    /// Begins discovery, and waits for the first answers of the clusters that the start waits for.
+    pub async fn start(self) {
+        for (_shared, _config) in self.0 {}
+    }
+}
+
+/// `admin.access_log_path`: a file access log with the default format.
+pub fn file_access_log(
+    path: &str,
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Result<Arc<dyn AccessLogConfig>, Refused> {
+    const FILE: &str = "envoy.extensions.access_loggers.file.v3.FileAccessLog";
+    let span = nuncio_config::span::Span::NONE;
+    let descriptor = nuncio_api::message(FILE).ok_or(Refused)?;
+    let field = descriptor.field("path").ok_or(Refused)?;
+    let entry = Entry::new(field.number(), span, span, Value::String(path.into()));
+    let message = Arc::new(Message::with_entries(descriptor, span, vec![entry]));
+    let any = Any { type_url: format!("type.googleapis.com/{FILE}").into(), message, span };
+    let room = extensions.access_logger(FILE).ok_or(Refused)?;
+    (room.parse)(&any, ctx)
+}

@@ -1,0 +1,162 @@
+//! The bootstrap's and the listeners' messages that the server reads.
+
+use std::time::Duration;
+
+use nuncio_config::typed::{Any, Spanned};
+use nuncio_config::{enumeration, message, one_of, tree};
+use nuncio_contract::access_log::AccessLog;
+
+message! {
+    /// The whole configuration.
+    pub struct Bootstrap: "envoy.config.bootstrap.v3.Bootstrap" {
+        pub(crate) node: Option<Node>,
+        pub(crate) static_resources: Option<StaticResources>,
+        pub(crate) admin: Option<Admin>,
+        pub(crate) stats_flush_interval: Option<Duration>,
+    }
+}
+
+message! {
+    /// Who this proxy is.
+    pub struct Node: "envoy.config.core.v3.Node" {
+        pub(crate) id: String,
+        pub(crate) cluster: String,
+        pub(crate) locality: Option<Locality>,
+        inert metadata = "it is shown to control planes and in /server_info, which print the message itself";
+    }
+}
+
+message! {
+    /// Where this proxy is.
+    pub struct Locality: "envoy.config.core.v3.Locality" {
+        pub(crate) zone: String,
+        inert region = "it is shown to control planes and in /server_info, which print the message itself";
+        inert sub_zone = "it is shown to control planes and in /server_info, which print the message itself";
+    }
+}
+
+message! {
+    /// Listeners and clusters that are there from the start.
+    pub struct StaticResources: "envoy.config.bootstrap.v3.Bootstrap.StaticResources" {
+        pub(crate) listeners: Vec<Listener>,
+        pub(crate) clusters: Vec<std::sync::Arc<tree::Message>>,
+    }
+}
+
+message! {
+    /// The admin interface.
+    pub struct Admin: "envoy.config.bootstrap.v3.Admin" {
+        pub(crate) access_log: Vec<AccessLog>,
+        pub(crate) access_log_path: Spanned<String>,
+        pub(crate) address: Option<Address>,
+        inert profile_path = "no profiler writes to it";
+    }
+}
+
+message! {
+    /// A socket's address.
+    pub struct Address: "envoy.config.core.v3.Address" {
+        pub(crate) oneof address: AddressKind,
+    }
+}
+
+one_of! {
+    /// The kinds of address.
+    pub enum AddressKind {
+        socket_address => SocketAddress(SocketAddress),
+    }
+}
+
+message! {
+    /// An IP address and a port.
+    pub struct SocketAddress: "envoy.config.core.v3.SocketAddress" {
+        pub(crate) protocol: SocketProtocol,
+        pub(crate) address: Spanned<String>,
+        pub(crate) oneof port_specifier: PortSpecifier,
+        pub(crate) ipv4_compat: bool,
+    }
+}
+
+enumeration! {
+    /// The transport.
+    pub enum SocketProtocol: "envoy.config.core.v3.SocketAddress.Protocol" {
+        TCP => Tcp,
+    }
+}
+
+one_of! {
+    /// The port.
+    pub enum PortSpecifier {
+        port_value => Value(u32),
+    }
+}
+
+message! {
+    /// A listener.
+    pub struct Listener: "envoy.config.listener.v3.Listener" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) address: Option<Address>,
+        pub(crate) stat_prefix: String,
+        pub(crate) filter_chains: Vec<FilterChain>,
+        pub(crate) default_filter_chain: Option<FilterChain>,
+        pub(crate) per_connection_buffer_limit_bytes: Option<u32>,
+        pub(crate) traffic_direction: TrafficDirection,
+        pub(crate) enable_reuse_port: Option<bool>,
+        pub(crate) reuse_port: bool,
+        pub(crate) tcp_backlog_size: Option<u32>,
+    }
+}
+
+enumeration! {
+    /// Which way the traffic goes.
+    pub enum TrafficDirection: "envoy.config.core.v3.TrafficDirection" {
+        UNSPECIFIED => Unspecified,
+        INBOUND => Inbound,
+        OUTBOUND => Outbound,
+    }
+}
+
+message! {
+    /// The filters of the connections that match.
+    pub struct FilterChain: "envoy.config.listener.v3.FilterChain" {
+        pub(crate) filters: Vec<Filter>,
+        pub(crate) name: String,
+        pub(crate) filter_chain_match: Option<FilterChainMatch>,
+        pub(crate) transport_socket: Option<TransportSocket>,
+    }
+}
+
+message! {
+    /// Which connections match; an empty one matches all.
+    pub struct FilterChainMatch: "envoy.config.listener.v3.FilterChainMatch" {}
+}
+
+message! {
+    /// What bytes go through on their way to the socket.
+    pub struct TransportSocket: "envoy.config.core.v3.TransportSocket" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) oneof config_type: Option<TransportSocketConfig>,
+    }
+}
+
+one_of! {
+    /// Where the config is.
+    pub enum TransportSocketConfig {
+        typed_config => TypedConfig(Any),
+    }
+}
+
+message! {
+    /// A network filter.
+    pub struct Filter: "envoy.config.listener.v3.Filter" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) oneof config_type: Option<FilterConfigType>,
+    }
+}
+
+one_of! {
+    /// Where the filter's config is.
+    pub enum FilterConfigType {
+        typed_config => TypedConfig(Any),
+    }
+}

@@ -1,0 +1,204 @@
+//! A listener's config, compiled once and shared by the workers.
+//!
+//! So far a listener has one filter chain with one network filter, the HTTP connection manager, over plain
+//! TCP. Anything else is refused as not supported yet.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::registry::Extensions;
+use nuncio_contract::stats::groups::{ListenerStats, register_listener};
+use nuncio_contract::stats::{Scope, StatsStore};
+use nuncio_contract::stream_info::{FilterChainDescription, ListenerDescription};
+use nuncio_http::connection_manager::config::{CompileContext as ManagerContext, MESSAGE};
+use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
+use nuncio_net::listener::ListenOptions;
+use nuncio_upstream::ClusterManager;
+
+use crate::config::{
+    Address, AddressKind, Filter, FilterChain, FilterConfigType, Listener, PortSpecifier, TrafficDirection,
+    TransportSocketConfig,
+};
+
+const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
+const RAW_BUFFER: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+
+/// A listener, ready to be bound.
+pub struct CompiledListener {
+    /// Its name; a random one is made up by Envoy, the address by us, where the config has none.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How it listens.
+    pub options: ListenOptions,
+    /// `listener.<address>.`
+    pub scope: Scope,
+    /// What its connections run.
+    pub manager: Arc<ConnectionManagerConfig>,
+    /// Where the connection manager counts.
+    pub scopes: StatScopes,
+    /// For the log.
+    pub description: Arc<ListenerDescription>,
+    /// For the log.
+    pub chain: Arc<FilterChainDescription>,
+    /// Whether it takes traffic in from outside.
+    pub is_inbound: bool,
+}
+
+/// What the compilation takes from the server.
+pub struct CompileContext<'a> {
+    /// Where errors go.
+    pub ctx: &'a mut Ctx,
+    /// All rooms.
+    pub extensions: &'a Extensions,
+    /// The clusters that exist, and slots for those that will.
+    pub clusters: &'a ClusterManager,
+    /// The stats.
+    pub stats: &'a StatsStore,
+    /// `node.cluster`.
+    pub service_cluster: &'a str,
+}
+
+impl CompiledListener {
+    /// Compiles; every mistake is in the context.
+    pub fn compile(listener: &Listener, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
+        let address = match &listener.address {
+            Some(address) => socket_address(address, context.ctx),
+            None => {
+                context.ctx.error(listener.span(), "a listener needs an `address`");
+                Err(Refused)
+            }
+        };
+        let chain = single_chain(listener, context.ctx)?;
+        check_transport_socket(chain, context.ctx)?;
+        let any = connection_manager(chain, context.ctx)?;
+        let buffer_limit = listener.per_connection_buffer_limit_bytes.unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
+        let known = |name: &str| context.clusters.find(name).is_some();
+        let mut reserve = |name: &str| context.clusters.reserve(name);
+        let manager = ConnectionManagerConfig::compile(
+            any,
+            &mut ManagerContext {
+                ctx: context.ctx,
+                extensions: context.extensions,
+                cluster_id: &mut reserve,
+                known_clusters: &known,
+                service_cluster: context.service_cluster,
+                buffer_limit_bytes: u64::from(buffer_limit),
+            },
+        );
+        let (address, ipv4_compat) = address?;
+        let manager = manager?;
+        let stat_name = match listener.stat_prefix.as_str() {
+            "" => address.to_string().replace(':', "_"),
+            prefix => prefix.to_string(),
+        };
+        let scope = context.stats.scope(&format!("listener.{stat_name}"));
+        register_listener(&scope);
+        scope.register::<ListenerStats>();
+        let name = match listener.name.value.as_str() {
+            "" => address.to_string(),
+            name => name.to_string(),
+        };
+        Ok(CompiledListener {
+            options: ListenOptions {
+                reuse_port: listener.enable_reuse_port.unwrap_or(true),
+                backlog: listener.tcp_backlog_size.unwrap_or(128),
+                ipv4_compat,
+            },
+            scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name),
+            description: Arc::new(ListenerDescription { name: name.as_str().into(), ..Default::default() }),
+            chain: Arc::new(FilterChainDescription { name: chain.name.as_str().into(), ..Default::default() }),
+            is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
+            manager: Arc::new(manager),
+            name,
+            address,
+            scope,
+        })
+    }
+}
+
+/// The address and whether it takes IPv4 on IPv6.
+pub fn socket_address(address: &Address, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Refused> {
+    let AddressKind::SocketAddress(socket) = &address.address;
+    let _tcp_alone = socket.protocol;
+    let PortSpecifier::Value(port) = &socket.port_specifier;
+    match (socket.address.value.parse::<IpAddr>(), u16::try_from(*port)) {
+        (Ok(ip), Ok(port)) => Ok((SocketAddr::new(ip, port), socket.ipv4_compat)),
+        _ => {
+            ctx.error(socket.address.span, format!("malformed IP address: {}", socket.address.value))
+                .suggest("a listener takes an IP address, not a name");
+            Err(Refused)
+        }
+    }
+}
+
+fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterChain, Refused> {
+    let _older_field = listener.reuse_port;
+    let mut chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
+    match (chains.next(), chains.next()) {
+        (Some(chain), None) => {
+            let _matches_all = &chain.filter_chain_match;
+            Ok(chain)
+        }
+        (Some(_), Some(second)) => {
+            ctx.unsupported(second.span(), "more than one filter chain in a listener");
+            Err(Refused)
+        }
+        (None, _) => {
+            ctx.error(
+                listener.span(),
+                format!("error adding listener '{}': no filter chains specified", listener.name.value),
+            );
+            Err(Refused)
+        }
+    }
+}
+
+fn check_transport_socket(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refused> {
+    let Some(socket) = &chain.transport_socket else { return Ok(()) };
+    match &socket.config_type {
+        Some(TransportSocketConfig::TypedConfig(any)) if any.type_name() == RAW_BUFFER => Ok(()),
+        Some(TransportSocketConfig::TypedConfig(any)) => {
+            ctx.unsupported(any.span, format!("the downstream transport socket `{}`", any.type_name()));
+            Err(Refused)
+        }
+        None => {
+            ctx.error(
+                socket.name.span,
+                format!("Didn't find a registered implementation for '{}' with type URL: ''", socket.name.value),
+            );
+            Err(Refused)
+        }
+    }
+}
+
+fn connection_manager<'a>(chain: &'a FilterChain, ctx: &mut Ctx) -> Result<&'a Any, Refused> {
+    let mut found = None;
+    for filter in &chain.filters {
+        match typed_config(filter, ctx)? {
+            any if any.type_name() == MESSAGE && found.is_none() => found = Some(any),
+            any => ctx.unsupported(any.span, format!("the network filter `{}`", any.type_name())),
+        }
+    }
+    found.ok_or_else(|| {
+        if chain.filters.is_empty() {
+            ctx.unsupported(chain.span(), "a filter chain without filters");
+        }
+        Refused
+    })
+}
+
+fn typed_config<'a>(filter: &'a Filter, ctx: &mut Ctx) -> Result<&'a Any, Refused> {
+    match &filter.config_type {
+        Some(FilterConfigType::TypedConfig(any)) => Ok(any),
+        None => {
+            ctx.error(
+                filter.name.span,
+                format!("Didn't find a registered implementation for '{}' with type URL: ''", filter.name.value),
+            )
+            .suggest("give the filter a `typed_config` with its `@type`");
+            Err(Refused)
+        }
+    }
+}

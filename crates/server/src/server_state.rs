@@ -1,0 +1,348 @@
+//! The server as the admin sees it.
+
+use std::cell::{Cell, RefCell};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use nuncio_config::tree::{self, Item, Message, Value};
+use nuncio_contract::stats::groups::{ClusterManagerStats, ServerStats};
+use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stats::tags::TagExtractor;
+use nuncio_upstream::ClusterManager;
+use nuncio_upstream::cluster::{ClusterShared, HealthFlags, Host, ResourcePriority};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::admin::json::Json;
+use crate::admin::state::{
+    Action, Address, AdminState, CircuitBreakerLimits, ClusterStatus, ConfigDump, DumpedConfig, HostCounts,
+    HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, RuntimeError, RuntimeView, ServerInfo, ServerLife,
+};
+use crate::bootstrap::{Compiled, Surroundings};
+use crate::cli::{self, Options};
+use crate::listener::CompiledListener;
+use crate::{VERSION, log, memory};
+
+/// The logger that all lines come from, as far as levels go.
+const LOGGERS: [&str; 1] = ["main"];
+
+/// A listener with its sockets bound.
+pub(crate) struct BoundListener {
+    name: String,
+    address: Address,
+}
+
+impl BoundListener {
+    pub(crate) fn new(listener: &Arc<CompiledListener>, sockets: &[TcpListener]) -> Self {
+        let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
+        BoundListener {
+            name: listener.name.clone(),
+            address: Address::Socket { ip: bound.ip(), port: bound.port() },
+        }
+    }
+}
+
+/// What the admin shows and acts on.
+pub(crate) struct ServerState {
+    options: Options,
+    stats: StatsStore,
+    tags: TagExtractor,
+    manager: Arc<ClusterManager>,
+    listeners: Vec<BoundListener>,
+    tree: Arc<Message>,
+    loaded_at: SystemTime,
+    started: Instant,
+    life: Cell<ServerLife>,
+    server_stats: Arc<ServerStats>,
+    cluster_stats: Arc<ClusterManagerStats>,
+    concurrency: usize,
+    actions: UnboundedSender<Action>,
+    level: RefCell<LogLevel>,
+}
+
+impl ServerState {
+    pub(crate) fn new(
+        around: &Surroundings<'_>,
+        compiled: &Compiled,
+        concurrency: usize,
+        listeners: Vec<BoundListener>,
+        actions: UnboundedSender<Action>,
+    ) -> Self {
+        let server_stats: Arc<ServerStats> = around.stats.root().worker_group();
+        server_stats.concurrency.set(u64::try_from(concurrency).unwrap_or(0));
+        let cluster_stats: Arc<ClusterManagerStats> = around.stats.root().worker_group();
+        let count = u64::try_from(around.manager.clusters().len()).unwrap_or(0);
+        cluster_stats.cluster_added.add(count);
+        cluster_stats.active_clusters.set(count);
+        ServerState {
+            options: around.options.clone(),
+            stats: around.stats.clone(),
+            tags: TagExtractor::default(),
+            manager: Arc::clone(around.manager),
+            listeners,
+            tree: Arc::clone(&compiled.tree),
+            loaded_at: SystemTime::now(),
+            started: Instant::now(),
+            life: Cell::new(ServerLife::Initializing),
+            server_stats,
+            cluster_stats,
+            concurrency,
+            actions,
+            level: RefCell::new(LogLevel::of(log::level().as_str()).unwrap_or(LogLevel::Info)),
+        }
+    }
+
+    pub(crate) fn set_life(&self, life: ServerLife) {
+        self.life.set(life);
+    }
+
+    fn dumped(&self, message: &Arc<Message>) -> DumpedConfig {
+        DumpedConfig { message: Arc::clone(message), last_updated: self.loaded_at }
+    }
+
+    fn resources(&self, list: &str) -> Vec<DumpedConfig> {
+        let found = self.tree.find(&["static_resources", list]).and_then(Value::as_list).unwrap_or_default();
+        found.iter().filter_map(|item: &Item| item.value.as_message()).map(|one| self.dumped(one)).collect()
+    }
+}
+
+impl AdminState for ServerState {
+    fn stats(&self) -> &StatsStore {
+        &self.stats
+    }
+
+    fn tags(&self) -> &TagExtractor {
+        &self.tags
+    }
+
+    fn refresh_stats(&self) {
+        let stats = &self.server_stats;
+        let usage = memory::usage();
+        stats.uptime.set(self.started.elapsed().as_secs());
+        stats.live.set(u64::from(self.life.get() == ServerLife::Live));
+        stats.memory_allocated.set(usage.allocated);
+        stats.memory_heap_size.set(usage.heap_size);
+        stats.memory_physical_size.set(usage.total_physical_bytes);
+        stats.state.set(match self.life.get() {
+            ServerLife::Live => 0,
+            ServerLife::Draining => 1,
+            ServerLife::PreInitializing => 2,
+            ServerLife::Initializing => 3,
+        });
+        let count = u64::try_from(self.manager.clusters().len()).unwrap_or(0);
+        self.cluster_stats.active_clusters.set(count);
+    }
+
+    fn life(&self) -> ServerLife {
+        self.life.get()
+    }
+
+    fn server_info(&self) -> ServerInfo {
+        let uptime = self.started.elapsed().as_secs();
+        ServerInfo {
+            version: VERSION.to_string(),
+            uptime_current_epoch_seconds: uptime,
+            uptime_all_epochs_seconds: uptime,
+            hot_restart_version: "disabled".to_string(),
+            command_line_options: command_line(&self.options, self.concurrency),
+            node: node(&self.tree),
+        }
+    }
+
+    fn memory(&self) -> MemoryUsage {
+        memory::usage()
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = ClusterStatus>> {
+        let mut clusters = self.manager.clusters();
+        clusters.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
+        Box::new(clusters.into_iter().map(|cluster| status(&cluster)))
+    }
+
+    fn listeners(&self) -> Vec<ListenerStatus> {
+        let status = |bound: &BoundListener| ListenerStatus {
+            name: bound.name.clone(),
+            local_address: bound.address.clone(),
+            additional_local_addresses: Vec::new(),
+        };
+        self.listeners.iter().map(status).collect()
+    }
+
+    fn config_dump(&self) -> ConfigDump {
+        ConfigDump {
+            bootstrap: self.dumped(&self.tree),
+            static_clusters: self.resources("clusters"),
+            static_listeners: self.resources("listeners"),
+            static_route_configs: route_configs(&self.tree).iter().map(|one| self.dumped(one)).collect(),
+        }
+    }
+
+    fn certificates(&self) -> Vec<Json> {
+        Vec::new()
+    }
+
+    fn unready_targets(&self) -> Vec<(String, Vec<String>)> {
+        Vec::new()
+    }
+
+    fn runtime(&self) -> RuntimeView {
+        RuntimeView::default()
+    }
+
+    fn modify_runtime(&self, _values: &[(&str, &str)]) -> Result<(), RuntimeError> {
+        Err(RuntimeError::NoAdminLayer)
+    }
+
+    fn loggers(&self) -> Vec<(&'static str, LogLevel)> {
+        LOGGERS.iter().map(|logger| (*logger, *self.level.borrow())).collect()
+    }
+
+    fn set_log_level(&self, _logger: &str, level: LogLevel) {
+        *self.level.borrow_mut() = level;
+        if let Some(level) = cli::LogLevel::ALL.into_iter().find(|known| known.as_str() == level.name()) {
+            log::set_level(level);
+        }
+    }
+
+    fn act(&self, action: Action) {
+        let _the_main_thread_is_there_as_long_as_we_are = self.actions.send(action);
+    }
+}
+
+fn status(cluster: &ClusterShared) -> ClusterStatus {
+    let limits = ResourcePriority::ALL.map(|priority| {
+        let thresholds = cluster.breakers().thresholds(priority);
+        CircuitBreakerLimits {
+            max_connections: thresholds.max_connections,
+            max_pending_requests: thresholds.max_pending_requests,
+            max_requests: thresholds.max_requests,
+            max_retries: thresholds.max_retries,
+        }
+    });
+    ClusterStatus {
+        name: cluster.settings.name.to_string(),
+        observability_name: cluster.settings.stat_name().to_string(),
+        added_via_api: cluster.added_via_api,
+        eds_service_name: None,
+        circuit_breakers: limits,
+        hosts: cluster.hosts().iter().map(|host| host_status(host)).collect(),
+    }
+}
+
+fn host_status(host: &Host) -> HostStatus {
+    let totals = host.totals();
+    let health = host.health();
+    HostStatus {
+        address: Address::Socket { ip: host.address.ip(), port: host.address.port() },
+        hostname: host.hostname.to_string(),
+        stats: HostCounts {
+            cx_active: totals.cx_active,
+            cx_connect_fail: totals.cx_connect_fail,
+            cx_total: totals.cx_total,
+            rq_active: totals.rq_active,
+            rq_error: totals.rq_error,
+            rq_pending_active: totals.rq_pending_active,
+            rq_success: totals.rq_success,
+            rq_timeout: totals.rq_timeout,
+            rq_total: totals.rq_total,
+        },
+        health: HostHealth {
+            failed_eds_health: health.contains(HealthFlags::FAILED_EDS_HEALTH),
+            degraded_eds_health: health.contains(HealthFlags::DEGRADED_EDS_HEALTH),
+            eds_status_draining: health.contains(HealthFlags::EDS_STATUS_DRAINING),
+            ..HostHealth::default()
+        },
+        weight: host.weight,
+        region: host.locality.region.to_string(),
+        zone: host.locality.zone.to_string(),
+        sub_zone: host.locality.sub_zone.to_string(),
+        priority: host.priority,
+        ..HostStatus::default()
+    }
+}
+
+/// Every route configuration inside of the listeners' connection managers.
+fn route_configs(tree: &Message) -> Vec<Arc<Message>> {
+    let mut found = Vec::new();
+    collect(tree, &mut found);
+    found
+}
+
+fn collect(message: &Message, found: &mut Vec<Arc<Message>>) {
+    for entry in message.entries() {
+        collect_value(&entry.value, found);
+    }
+}
+
+fn collect_value(value: &Value, found: &mut Vec<Arc<Message>>) {
+    match value {
+        Value::Message(message) if message.name() == "envoy.config.route.v3.RouteConfiguration" => {
+            found.push(Arc::clone(message));
+        }
+        Value::Message(message) => collect(message, found),
+        Value::Any(any) => collect(&any.message, found),
+        Value::List(items) => items.iter().for_each(|item| collect_value(&item.value, found)),
+        _ => {}
+    }
+}
+
+fn node(tree: &Message) -> Json {
+    match tree.get_by_name("node").and_then(|entry| entry.value.as_message()) {
+        Some(node) => message_json(node),
+        None => Json::object(),
+    }
+}
+
+fn message_json(message: &Message) -> Json {
+    message.entries().iter().fold(Json::object(), |object, entry| {
+        let field = message.descriptor.field_by_number(entry.number);
+        match (field, value_json(&entry.value)) {
+            (Some(field), Some(value)) => object.with(field.name(), value),
+            _ => object,
+        }
+    })
+}
+
+/// What a node is made of; none for kinds that do not occur in it.
+fn value_json(value: &Value) -> Option<Json> {
+    Some(match value {
+        Value::Bool(value) => Json::Bool(*value),
+        Value::U64(value) => Json::Number(*value as f64),
+        Value::I64(value) => Json::Number(*value as f64),
+        Value::F64(value) => Json::Number(*value),
+        Value::String(text) => Json::String(text.to_string()),
+        Value::Message(message) => message_json(message),
+        Value::List(items) => Json::List(items.iter().filter_map(|item| value_json(&item.value)).collect()),
+        Value::Json(json) => struct_json(json),
+        _ => return None,
+    })
+}
+
+fn struct_json(json: &tree::Json) -> Json {
+    match json {
+        tree::Json::Null => Json::String("null".to_string()),
+        tree::Json::Bool(value) => Json::Bool(*value),
+        tree::Json::Number(value) => Json::Number(*value),
+        tree::Json::String(text) => Json::String(text.to_string()),
+        tree::Json::List(items) => Json::List(items.iter().map(struct_json).collect()),
+        tree::Json::Object(members) => members
+            .iter()
+            .fold(Json::object(), |object, (name, value)| object.with(name.to_string(), struct_json(value))),
+    }
+}
+
+fn command_line(options: &Options, concurrency: usize) -> Json {
+    let path = options.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    Json::object()
+        .with("base_id", u64::from(options.base_id).to_string())
+        .with("concurrency", u64::try_from(concurrency).unwrap_or(0).to_string())
+        .with("config_path", path)
+        .with("config_yaml", options.config_yaml.clone().unwrap_or_default())
+        .with("log_level", options.log_level.as_str().to_string())
+        .with("service_cluster", options.service_cluster.clone())
+        .with("service_node", options.service_node.clone())
+        .with("service_zone", options.service_zone.clone())
+        .with("drain_time", format!("{}s", options.drain_time_s))
+        .with("parent_shutdown_time", format!("{}s", options.parent_shutdown_time_s))
+        .with("restart_epoch", u64::from(options.restart_epoch).to_string())
+}
