@@ -95,8 +95,9 @@ impl Message {
     /// The messages whose previous version this one is: v2 to v3. Few have more than one.
     pub fn successors(self) -> impl Iterator<Item = Message> {
         let index = u32::from(self.0);
-        let rows = 0..SUCCESSORS.rows();
-        let rows = rows.filter(move |row| SUCCESSORS.word(*row, 0) == index);
+        let first = tables::lower_bound(SUCCESSORS.rows(), |row| SUCCESSORS.word(row, 0) < index);
+        let rows = first..SUCCESSORS.rows();
+        let rows = rows.take_while(move |row| SUCCESSORS.word(*row, 0) == index);
         rows.map(|row| Message(SUCCESSORS.word(row, 1) as u16))
     }
 

@@ -76,22 +76,28 @@ pub(crate) fn number(index: u32) -> u64 {
     low | u64::from(layout::NUMBERS.word(index, 1)) << 32
 }
 
-/// The row in `first..first + count` whose name, by `name_of`, is `name`; the rows are sorted by it.
+/// The first of `0..count` that is not below what is looked for, in sorted rows.
+pub(crate) fn lower_bound(count: u32, is_below: impl Fn(u32) -> bool) -> u32 {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if is_below(middle) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+/// The row of `0..count` whose name, by `name_of`, is `name`; the rows are sorted by it.
 pub(crate) fn find_sorted(
     count: u32,
     name: &str,
     name_of: impl Fn(u32) -> &'static str,
 ) -> Option<u32> {
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match name_of(middle).cmp(name) {
-            std::cmp::Ordering::Equal => return Some(middle),
-            std::cmp::Ordering::Less => low = middle + 1,
-            std::cmp::Ordering::Greater => high = middle,
-        }
-    }
-    None
+    let row = lower_bound(count, |row| name_of(row) < name);
+    (row < count && name_of(row) == name).then_some(row)
 }
 
 #[cfg(test)]

@@ -200,19 +200,33 @@ fn resources_in_files_upgrade_too() {
     );
 }
 
+fn chain(filters: &str) -> String {
+    format!(
+        "static_resources: {{ listeners: [{{ filter_chains: [{{ filters: {filters} }}] }}] }}\n"
+    )
+}
+
 #[test]
-fn what_has_no_v3_form_stays_to_be_refused() {
-    let text = "\
-static_resources:
-  listeners:
-  - filter_chains:
-    - filters:
-      - name: envoy.filters.network.mysql_proxy
-        typed_config:
-          \"@type\": type.googleapis.com/envoy.config.filter.network.mysql_proxy.v1alpha1.MySQLProxy
-          stat_prefix: a
-";
-    assert_eq!(upgraded(text), (text.to_owned(), Vec::new()));
+fn what_only_watched_and_is_gone_is_dropped() {
+    let text =
+        chain("[{ name: envoy.filters.network.mysql_proxy, config: {} }, { name: envoy.echo }]");
+    let (text, changes) = upgraded(&text);
+    assert!(!text.contains("mysql_proxy"), "{text}");
+    assert!(changes[0].what.starts_with("dropped: "), "{changes:?}");
+    let (text, changes) = upgraded("tracing: { http: { name: envoy.lightstep, config: {} } }\n");
+    assert_eq!(text, "tracing: {}\n");
+    assert_eq!(changes.len(), 1);
+}
+
+#[test]
+fn what_decided_over_traffic_and_is_gone_stays_to_be_refused() {
+    for filters in [
+        "[{ name: envoy.filters.network.client_ssl_auth, config: {} }]",
+        "[{ name: envoy.filters.network.mysql_proxy, config: {} }, { name: envoy.filters.network.rbac, typed_config: { a: b } }]",
+    ] {
+        let (_, changes) = upgraded(&chain(filters));
+        assert_eq!(changes, [], "{filters}");
+    }
 }
 
 #[test]

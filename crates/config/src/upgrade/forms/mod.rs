@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod cluster;
+mod gone;
 mod gzip;
 mod http;
 mod listener;
@@ -16,6 +17,9 @@ use crate::text::Entry;
 
 /// A rewrite of one form in the map of a message.
 type Form = fn(&mut Upgrader<'_>, &mut Vec<Entry>);
+
+const HTTP_CONNECTION_MANAGER: &str =
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
 /// What is rewritten, by the v3 name of the message that it stands in.
 #[rustfmt::skip]
@@ -32,7 +36,7 @@ const FORMS: &[(&str, Form)] = &[
     ("envoy.config.listener.v3.FilterChainMatch", listener::sni_domains),
     ("envoy.config.listener.v3.UdpListenerConfig", listener::udp_listener_name),
     ("envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext", tls::subject_alt_names),
-    ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", http::idle_timeout),
+    (HTTP_CONNECTION_MANAGER, http::idle_timeout),
     ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing", http::tracing),
     ("envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter", gzip::filter),
     ("envoy.extensions.filters.common.fault.v3.FaultDelay", http::fault_delay),
@@ -48,6 +52,8 @@ const FORMS: &[(&str, Form)] = &[
     ("envoy.config.route.v3.RouteAction", route::websocket),
     ("envoy.config.route.v3.RouteAction.RequestMirrorPolicy", route::mirror_runtime_key),
     ("envoy.config.route.v3.CorsPolicy", route::cors),
+    ("envoy.config.trace.v3.Tracing", gone::bootstrap_tracer),
+    ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing", gone::provider),
     ("envoy.config.trace.v3.ZipkinConfig", observability::zipkin),
     ("envoy.extensions.filters.network.redis_proxy.v3.RedisProxy", redis::cluster),
     ("envoy.extensions.filters.network.redis_proxy.v3.RedisProxy.PrefixRoutes", redis::catch_all_cluster),
@@ -56,11 +62,14 @@ const FORMS: &[(&str, Form)] = &[
 
 /// Rewrites a message's forms before its fields are walked, so that what moved is walked too.
 pub(super) fn upgrade(upgrader: &mut Upgrader<'_>, message: &str, entries: &mut Vec<Entry>) {
-    if message == "envoy.config.listener.v3.FilterChain" {
-        upgrader.downstream = true;
-    }
-    if message == "envoy.config.cluster.v3.Cluster" {
-        cluster::original_dst_lb(upgrader, entries);
+    match message {
+        "envoy.config.listener.v3.FilterChain" => {
+            upgrader.downstream = true;
+            gone::network_filters(upgrader, entries);
+        }
+        "envoy.config.cluster.v3.Cluster" => cluster::original_dst_lb(upgrader, entries),
+        HTTP_CONNECTION_MANAGER => gone::http_filters(upgrader, entries),
+        _ => {}
     }
     for (_, form) in FORMS.iter().filter(|form| form.0 == message) {
         form(upgrader, entries);
