@@ -102,7 +102,7 @@ impl Scope {
         cell
     }
 
-    /// A text readout of its own; if several handles have one name, the first that was set is shown.
+    /// A text readout of its own; of several handles with one name, the newest that was set is shown.
     pub fn text_readout(&self, name: &str) -> Arc<TextReadout> {
         let cell = Arc::new(TextReadout::default());
         self.0

@@ -171,13 +171,20 @@ fn histograms_of_one_name_are_merged_over_the_workers_at_the_flush() {
 }
 
 #[test]
-fn a_text_readout_shows_what_was_set_last() {
+fn a_text_readout_shows_what_the_newest_handle_set() {
     let store = StatsStore::default();
-    let text = store.scope("cluster.a").text_readout("version_text");
-    assert_eq!(value_of(&store, "cluster.a.version_text"), None);
     let scope = store.scope("cluster.a");
-    let kept = scope.text_readout("version_text");
-    text.set("lost with its scope");
-    kept.set("v2");
-    assert_eq!(value_of(&store, "cluster.a.version_text"), Some(2));
+    let old = scope.text_readout("version_text");
+    assert_eq!(value_of(&store, "cluster.a.version_text"), None);
+    old.set("v1");
+    let new = scope.text_readout("version_text");
+    assert_eq!(
+        value_of(&store, "cluster.a.version_text"),
+        Some(2),
+        "the new one has no text yet"
+    );
+    new.set("v 2");
+    drop((old, new));
+    store.flush();
+    assert_eq!(value_of(&store, "cluster.a.version_text"), Some(3));
 }

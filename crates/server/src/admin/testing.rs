@@ -19,7 +19,7 @@ use super::state::{
 };
 use super::{AdminRequest, handle};
 
-/// The state that the oracle's answers were taken in, as far as they are compared.
+/// The state that Envoy's answers were taken in, as far as they are compared.
 pub(super) struct TestServer {
     pub(super) stats: StatsStore,
     pub(super) tags: TagExtractor,

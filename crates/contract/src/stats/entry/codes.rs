@@ -64,8 +64,8 @@ impl CodesEntry {
         let Self {
             workers, folded, ..
         } = self;
-        workers.retain(|cells| {
-            let held = Arc::strong_count(cells) > 1;
+        workers.retain_mut(|cells| {
+            let held = Arc::get_mut(cells).is_none();
             if !held {
                 folded.absorb(cells);
             }

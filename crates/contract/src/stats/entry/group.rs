@@ -164,15 +164,13 @@ impl LiveGroup {
             new_cells,
             ..
         } = self;
-        workers.retain(|cells| {
-            if Arc::strong_count(cells) > 1 {
+        workers.retain_mut(|cells| {
+            // Unlike `strong_count`, this also makes what the worker wrote last visible here.
+            if Arc::get_mut(cells).is_none() {
                 return true;
             }
-            group::absorb(
-                table,
-                &**folded.get_or_insert_with(|| new_cells()),
-                &**cells,
-            );
+            let folded = folded.get_or_insert_with(|| new_cells());
+            group::absorb(table, &**folded, &**cells);
             false
         });
     }
@@ -200,5 +198,15 @@ impl LiveGroup {
             }
         }
         self.merged = merged;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::GroupEntry;
+
+    #[test]
+    fn a_group_without_cells_takes_four_words() {
+        assert_eq!(size_of::<GroupEntry>(), 4 * size_of::<usize>());
     }
 }

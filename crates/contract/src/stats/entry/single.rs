@@ -98,7 +98,7 @@ impl SingleEntry {
                 each(StatView { name, value });
             }
             Some(Single::TextReadout(_)) => {
-                let text = self.cells.iter().find_map(|cell| match cell {
+                let text = self.cells.iter().rev().find_map(|cell| match cell {
                     Single::TextReadout(text) => text.get(),
                     _ => None,
                 });
@@ -123,7 +123,7 @@ impl SingleEntry {
     /// Folds dropped cells into another dropped one, so that re-made handles do not pile up.
     fn fold(&mut self) {
         let mut kept: Option<Single> = None;
-        self.cells.retain(|cell| {
+        self.cells.retain_mut(|cell| {
             if !cell.is_dropped() {
                 return true;
             }
@@ -146,12 +146,13 @@ impl SingleEntry {
 }
 
 impl Single {
-    fn is_dropped(&self) -> bool {
-        1 == match self {
-            Self::Counter(cell) => Arc::strong_count(cell),
-            Self::Gauge(cell) => Arc::strong_count(cell),
-            Self::Histogram(cell, _) => Arc::strong_count(cell),
-            Self::TextReadout(cell) => Arc::strong_count(cell),
+    /// Whether only the store holds the cell; what its thread wrote last is then visible here.
+    fn is_dropped(&mut self) -> bool {
+        match self {
+            Self::Counter(cell) => Arc::get_mut(cell).is_some(),
+            Self::Gauge(cell) => Arc::get_mut(cell).is_some(),
+            Self::Histogram(cell, _) => Arc::get_mut(cell).is_some(),
+            Self::TextReadout(cell) => Arc::get_mut(cell).is_some(),
         }
     }
 
@@ -160,6 +161,11 @@ impl Single {
             (Self::Counter(to), Self::Counter(from)) => to.add(from.value()),
             (Self::Gauge(to), Self::Gauge(from)) => to.absorb(from),
             (Self::Histogram(to, _), Self::Histogram(from, _)) => to.absorb(from),
+            (Self::TextReadout(to), Self::TextReadout(from)) => {
+                if let Some(newer) = from.get() {
+                    to.set(&newer);
+                }
+            }
             _ => {}
         }
     }
