@@ -17,19 +17,13 @@ use super::path::PathOperator;
 use super::process;
 use super::server_name::RequestedServerName;
 use super::simple_commands::SIMPLE_COMMANDS;
-use super::time_format::TimeFormat;
+use super::time_format::{TimeFormat, Zone};
 use super::tls_commands::TLS_COMMANDS;
 use crate::headers::{HeaderName, Known};
 
-/// Commands of Envoy that have nothing behind them here yet: expressions, the local time zone, the value of
-/// one `x-forwarded-client-cert` key.
-const NOT_SUPPORTED: &[&str] = &[
-    "CEL",
-    "TYPED_CEL",
-    "START_TIME_LOCAL",
-    "EMIT_TIME_LOCAL",
-    "XFCC_VALUE",
-];
+/// Commands of Envoy that have nothing behind them here yet: expressions, and the value of one key of
+/// `x-forwarded-client-cert`.
+const NOT_SUPPORTED: &[&str] = &["CEL", "TYPED_CEL", "XFCC_VALUE"];
 
 /// Commands that exist only where a formatter extension of a format brings them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,14 +158,19 @@ fn with_argument(name: &str) -> Option<(Syntax, Build)> {
 
 fn time(name: &str) -> Option<(Syntax, Build)> {
     fn build(source: TimeSource, command: &Command<'_>) -> Result<Operator, FormatError> {
-        Ok(Operator::Time {
-            source,
-            format: Arc::new(TimeFormat::parse(command.argument)?),
-        })
+        let zone = if command.name.ends_with("_LOCAL") {
+            Zone::Local
+        } else {
+            Zone::Utc
+        };
+        let format = Arc::new(TimeFormat::parse(command.argument, zone)?);
+        Ok(Operator::Time { source, format })
     }
     let found: Build = match name {
-        "START_TIME" => |c| build(|context| Some(context.stream_info.start_time), c),
-        "EMIT_TIME" => |c| build(|context| Some(context.services.wall()), c),
+        "START_TIME" | "START_TIME_LOCAL" => {
+            |c| build(|context| Some(context.stream_info.start_time), c)
+        }
+        "EMIT_TIME" | "EMIT_TIME_LOCAL" => |c| build(|context| Some(context.services.wall()), c),
         "DOWNSTREAM_PEER_CERT_V_START" => |c| {
             build(
                 |context| {

@@ -5,8 +5,7 @@
 //! of unusual text and for filter state. What is missing prints as `-`, or as nothing (`omit_empty_values`).
 //!
 //! Different from Envoy: commands that have nothing behind them yet are refused, not filled with `-`; those
-//! are `CEL`, `TYPED_CEL`, `START_TIME_LOCAL`, `EMIT_TIME_LOCAL` and `XFCC_VALUE`. `COMMON_DURATION` knows no
-//! points in time of filters.
+//! are `CEL`, `TYPED_CEL` and `XFCC_VALUE`. `COMMON_DURATION` knows no points in time of filters.
 
 mod access_log_type;
 mod address_text;

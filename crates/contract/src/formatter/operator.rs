@@ -222,7 +222,7 @@ impl Operator {
             Operator::Time { source, format } => match source(context) {
                 None => Value::Missing,
                 Some(time) => {
-                    format.append_utc(time, out);
+                    format.append(time, out);
                     Value::Appended
                 }
             },

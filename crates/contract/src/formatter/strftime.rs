@@ -154,7 +154,7 @@ impl Specifier {
     }
 
     /// Appends the moment's field.
-    pub(super) fn append(&self, moment: &Moment, out: &mut Vec<u8>) {
+    pub(super) fn append(&self, moment: &Moment<'_>, out: &mut Vec<u8>) {
         let civil = &moment.civil;
         match self.field {
             b'C' => self.number(civil.year.div_euclid(100), 2, Pad::Zero, out),
@@ -199,7 +199,7 @@ impl Specifier {
         pad_left(start, self.width.max(default_width), fill, out);
     }
 
-    fn text(&self, moment: &Moment, out: &mut Vec<u8>) {
+    fn text(&self, moment: &Moment<'_>, out: &mut Vec<u8>) {
         let civil = &moment.civil;
         let start = out.len();
         let day = DAYS.get(usize::from(civil.weekday)).copied().unwrap_or("");
@@ -259,7 +259,7 @@ impl Specifier {
     }
 }
 
-fn compose(format: &str, moment: &Moment, out: &mut Vec<u8>) {
+fn compose(format: &str, moment: &Moment<'_>, out: &mut Vec<u8>) {
     let mut bytes = format.bytes();
     while let Some(byte) = bytes.next() {
         if byte != b'%' {

@@ -5,19 +5,38 @@
 //! GNU's flags and widths, and `%Ez`, `%E*z`, `%:z`, `%E4Y`, `%ET` besides. What is not a specifier prints as
 //! it stands. Without a format, times print as `2026-11-22T21:59:03.167Z`, local ones with their offset.
 
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::civil::Civil;
 use super::error::FormatError;
 use super::number::append_u64;
 use super::strftime::{self, Specifier};
 
+/// The machine's zone, read at its first use.
+static LOCAL_ZONE: LazyLock<TimeZone> = LazyLock::new(TimeZone::system);
+
 /// The default format.
 const ISO_8601: &str = "%Y-%m-%dT%H:%M:%E3SZ";
 
 /// A compiled time format.
 #[derive(Clone, Debug)]
-pub(super) struct TimeFormat(Kind);
+pub(super) struct TimeFormat {
+    kind: Kind,
+    zone: Zone,
+}
+
+/// Where on Earth a time is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zone {
+    /// UTC.
+    Utc,
+    /// The machine's zone: `TZ` or `/etc/localtime`.
+    Local,
+}
 
 #[derive(Clone, Debug)]
 enum Kind {
@@ -39,26 +58,33 @@ enum Part {
 }
 
 /// A time with its calendar date at an offset.
-pub(super) struct Moment {
+pub(super) struct Moment<'a> {
     /// The date there.
     pub civil: Civil,
     /// Seconds east of Greenwich.
     pub offset_seconds: i32,
     /// The zone's short name.
-    pub zone: &'static str,
+    pub zone: &'a str,
 }
 
 impl TimeFormat {
     /// Compiles `format`; an empty one gives Envoy's default.
-    pub(super) fn parse(format: &str) -> Result<Self, FormatError> {
+    pub(super) fn parse(format: &str, zone: Zone) -> Result<Self, FormatError> {
         if holds_newline(format) {
             return Err(FormatError::new(
                 "Invalid header configuration. Format string contains newline.",
             ));
         }
-        if format.is_empty() || format == ISO_8601 {
-            return Ok(TimeFormat(Kind::Iso8601));
-        }
+        let format = match (format, zone) {
+            ("" | ISO_8601, Zone::Utc) => {
+                return Ok(TimeFormat {
+                    kind: Kind::Iso8601,
+                    zone,
+                });
+            }
+            ("", Zone::Local) => "%Y-%m-%dT%H:%M:%E3S%z",
+            (format, _) => format,
+        };
         let mut parts = Vec::new();
         let mut rest = format;
         while let Some((at, length, special)) = next_special(rest) {
@@ -73,21 +99,38 @@ impl TimeFormat {
             rest = &rest[at + length..];
         }
         parse_strftime(rest, &mut parts);
-        Ok(TimeFormat(Kind::Parts(parts.into())))
+        Ok(TimeFormat {
+            kind: Kind::Parts(parts.into()),
+            zone,
+        })
     }
 
-    /// Appends `time` in UTC.
-    pub(super) fn append_utc(&self, time: SystemTime, out: &mut Vec<u8>) {
+    /// Appends `time`.
+    pub(super) fn append(&self, time: SystemTime, out: &mut Vec<u8>) {
+        match self.zone {
+            Zone::Utc => self.append_in(time, None, out),
+            Zone::Local => self.append_in(time, Some(&LOCAL_ZONE), out),
+        }
+    }
+
+    fn append_in(&self, time: SystemTime, zone: Option<&TimeZone>, out: &mut Vec<u8>) {
         let (unix_seconds, nanoseconds) = split(time);
-        let civil = Civil::from_unix_seconds(unix_seconds);
-        let parts = match &self.0 {
-            Kind::Iso8601 => return append_iso_8601(&civil, nanoseconds, out),
+        let parts = match &self.kind {
+            Kind::Iso8601 => {
+                let civil = Civil::from_unix_seconds(unix_seconds);
+                return append_iso_8601(&civil, nanoseconds, out);
+            }
             Kind::Parts(parts) => parts,
         };
+        let timestamp = zone.zip(Timestamp::from_second(unix_seconds).ok());
+        let info = timestamp.map(|(zone, timestamp)| zone.to_offset_info(timestamp));
+        let offset_seconds = info.as_ref().map_or(0, |info| info.offset().seconds());
+        let civil = Civil::from_unix_seconds(unix_seconds.saturating_add(offset_seconds.into()));
+        let zone = info.as_ref().map_or("UTC", |info| info.abbreviation());
         let moment = Moment {
             civil,
-            offset_seconds: 0,
-            zone: "UTC",
+            offset_seconds,
+            zone,
         };
         for part in parts {
             match part {
@@ -272,9 +315,9 @@ mod tests {
     fn text(format: &str) -> String {
         let time = UNIX_EPOCH + Duration::new(1_795_384_802, 340_548_000);
         let mut out = Vec::new();
-        TimeFormat::parse(format)
+        TimeFormat::parse(format, Zone::Utc)
             .expect("a good format")
-            .append_utc(time, &mut out);
+            .append(time, &mut out);
         String::from_utf8(out).expect("times are UTF-8")
     }
 
@@ -360,9 +403,9 @@ mod tests {
     #[test]
     fn whole_seconds_need_no_digits() {
         let mut out = Vec::new();
-        TimeFormat::parse("%E*S|%E*f|%*f|%3f")
+        TimeFormat::parse("%E*S|%E*f|%*f|%3f", Zone::Utc)
             .expect("a good format")
-            .append_utc(UNIX_EPOCH, &mut out);
+            .append(UNIX_EPOCH, &mut out);
         assert_eq!(out, b"00|0|0|000");
     }
 
@@ -370,20 +413,41 @@ mod tests {
     fn a_format_that_prints_a_newline_is_refused_with_envoys_text() {
         for format in ["%Y%n", "%-5n", "%En"] {
             assert_eq!(
-                TimeFormat::parse(format).expect_err("refused").to_string(),
+                TimeFormat::parse(format, Zone::Utc)
+                    .expect_err("refused")
+                    .to_string(),
                 "Invalid header configuration. Format string contains newline."
             );
         }
-        assert!(TimeFormat::parse("%E9n").is_ok());
+        assert!(TimeFormat::parse("%E9n", Zone::Utc).is_ok());
     }
 
     #[test]
     fn times_before_1970_count_backwards() {
         let mut out = Vec::new();
         let time = UNIX_EPOCH - Duration::from_millis(1);
-        TimeFormat::parse("")
+        TimeFormat::parse("", Zone::Utc)
             .expect("a good format")
-            .append_utc(time, &mut out);
+            .append(time, &mut out);
         assert_eq!(out, b"1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn local_times_are_shown_at_their_offset_as_on_the_oracle() {
+        // As Europe/Berlin.
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
+        let text = |format: &str, seconds: u64| {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            let format = TimeFormat::parse(format, Zone::Local).expect("a good format");
+            let mut out = Vec::new();
+            format.append_in(time, Some(&zone), &mut out);
+            String::from_utf8(out).expect("times are UTF-8")
+        };
+        assert_eq!(text("", 1_795_384_802), "2026-11-22T23:00:02.000+0100");
+        assert_eq!(
+            text("%Y-%m-%d %H:%M:%S %z %Z %:z %Ez %E*z %s %j", 1_795_388_402),
+            "2026-11-23 00:00:02 +0100 CET +01:00 +01:00 +01:00:00 1795388402 327"
+        );
+        assert_eq!(text("%H %Z", 1_782_000_000), "02 CEST");
     }
 }
