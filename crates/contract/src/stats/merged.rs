@@ -74,16 +74,6 @@ impl Bins {
             .sum()
     }
 
-    /// Samples in bins that start at or above `bound`, that is beyond the last bucket.
-    pub fn count_above(&self, bound: f64, unit: Unit) -> u64 {
-        let bound = bound * unit.scale();
-        self.0
-            .iter()
-            .filter(|(key, _)| bins::lower_bound(*key) >= bound)
-            .map(|bin| bin.1)
-            .sum()
-    }
-
     /// The values at [`QUANTILES`]; not-a-number where there are no samples.
     pub fn quantiles(&self, unit: Unit) -> [f64; QUANTILES.len()] {
         let total = self.sample_count() as f64;

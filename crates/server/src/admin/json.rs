@@ -101,6 +101,13 @@ fn write_members<T>(
 /// Appends `value` in quotes, escaped as protobuf escapes it (`<` and `>` too).
 pub(super) fn push_string(text: &mut String, value: &str) {
     text.push('"');
+    let plain =
+        |byte: u8| (0x20..0x7f).contains(&byte) && !matches!(byte, b'"' | b'\\' | b'<' | b'>');
+    if value.bytes().all(plain) {
+        text.push_str(value);
+        text.push('"');
+        return;
+    }
     for char in value.chars() {
         match char {
             '"' => text.push_str("\\\""),

@@ -93,17 +93,19 @@ impl AdminResponse {
 /// Pieces of a body that `step` makes bit by bit until it returns false.
 pub(super) fn chunks(mut step: impl FnMut(&mut String) -> bool) -> impl Iterator<Item = Vec<u8>> {
     let mut done = false;
+    let mut last_len = 0;
     std::iter::from_fn(move || {
         if done {
             return None;
         }
-        let mut text = String::new();
+        let mut text = String::with_capacity(last_len);
         for _ in 0..CHUNK_STEPS {
             done = !step(&mut text);
             if done || text.len() >= CHUNK_BYTES {
                 break;
             }
         }
+        last_len = text.len();
         Some(text.into_bytes())
     })
 }

@@ -354,9 +354,15 @@ fn a_group_registered_in_one_crate_and_counted_in_another_is_one_group() {
     let mut server = TestServer::default();
     let scope = server.stats.scope("cluster.a");
     register_cluster(&scope);
-    scope.worker_group::<ClusterTrafficStats>().upstream_rq_total.inc();
+    scope
+        .worker_group::<ClusterTrafficStats>()
+        .upstream_rq_total
+        .inc();
     server.scopes.push(scope);
-    assert_eq!(server.body("/stats?filter=upstream_rq_total"), "cluster.a.upstream_rq_total: 1\n");
+    assert_eq!(
+        server.body("/stats?filter=upstream_rq_total"),
+        "cluster.a.upstream_rq_total: 1\n"
+    );
 }
 
 #[test]
