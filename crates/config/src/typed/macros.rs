@@ -9,9 +9,11 @@
 #[macro_export]
 macro_rules! message {
     ($(#[$meta:meta])* $vis:vis struct $name:ident : $proto:literal { $($body:tt)* }) => {
+        $crate::__message_struct! {
+            [$(#[$meta])* #[derive(Clone, Debug)] $vis struct $name] out[] $($body)*
+        }
         $crate::__message! {
-            @parse [$(#[$meta])* $vis struct $name : $proto] fields[] declared[] reads[] types[]
-            body[$($body)*]
+            @parse [$vis $name $proto fields ctx] declared[] reads[] done[] types[] body[$($body)*]
         }
     };
 }
@@ -20,7 +22,7 @@ macro_rules! message {
 #[macro_export]
 macro_rules! one_of {
     ($(#[$meta:meta])* $vis:vis enum $name:ident {
-        $($(#[$vmeta:meta])* $field:ident => $variant:ident ( $type:ty )),+ $(,)?
+        $($(#[$vmeta:meta])* $field:ident => $variant:ident $type:tt),+ $(,)?
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
@@ -28,10 +30,11 @@ macro_rules! one_of {
             $(
                 $(#[$vmeta])*
                 #[doc = concat!("`", stringify!($field), "`")]
-                $variant($type)
+                $variant $type
             ),+
         }
 
+        #[allow(unused_parens, reason = "a variant's parentheses are a type's as well")]
         impl $crate::typed::OneOf for $name {
             const FIELDS: &'static [&'static str] = &[$($crate::typed::__plain_name(stringify!($field))),+];
 
@@ -104,57 +107,117 @@ macro_rules! enumeration {
     };
 }
 
-/// The inner steps of [`message!`](crate::message): one declaration at a time.
+/// The struct of [`message!`](crate::message): the body as written, without `oneof` and `inert`.
+///
+/// The fields' own tokens are passed on one by one, because only then rustc takes them for the room's
+/// code and reports those that nobody reads.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __message_struct {
+    ([$($head:tt)*] out[$($o:tt)*]) => {
+        $($head)* {
+            __span: $crate::span::Span,
+            $($o)*
+        }
+    };
+    ($head:tt out[$($o:tt)*] inert $n:ident = $why:literal $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)*] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] inert $n:ident = $why:literal ; $($rest:tt)*) => {
+        $crate::__message_struct! { $head out[$($o)*] $($rest)* }
+    };
+    // An attribute or a line of documentation.
+    ($head:tt out[$($o:tt)*] $a:tt [$($b:tt)*] $($rest:tt)*) => {
+        $crate::__message_struct! { $head out[$($o)* $a [$($b)*]] $($rest)* }
+    };
+    ($head:tt out[$($o:tt)*] oneof $($rest:tt)*) => {
+        $crate::__message_struct! { $head out[$($o)*] $($rest)* }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt oneof $($rest:tt)*) => {
+        $crate::__message_struct! { $head out[$($o)* $a] $($rest)* }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt oneof $($rest:tt)*) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b] $($rest)* }
+    };
+    // The rest of a field: so many tokens, then a comma or the end.
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $f:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e $f ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $f:tt $g:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e $f $g ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $f:tt $g:tt $h:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e $f $g $h ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $f:tt $g:tt $h:tt $i:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e $f $g $h $i ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $f:tt $g:tt $h:tt $i:tt $j:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e $f $g $h $i $j ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $f:tt $g:tt $h:tt $i:tt $j:tt $k:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e $f $g $h $i $j $k ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $f:tt $g:tt $h:tt $i:tt $j:tt $k:tt $l:tt $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e $f $g $h $i $j $k $l ,] $($($rest)*)? }
+    };
+    ($head:tt out[$($o:tt)*] $a:tt $b:tt $c:tt $d:tt $e:tt $f:tt $g:tt $h:tt $($rest:tt)+) => {
+        $crate::__message_struct! { $head out[$($o)* $a $b $c $d $e $f $g $h] $($rest)+ }
+    };
+}
+
+/// The implementations of [`message!`](crate::message): one declaration a step.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __message {
-    (@parse $head:tt fields[$($f:tt)*] declared[$($d:tt)*] reads[$($r:tt)*] types[$($t:tt)*]
+    (@parse $head:tt declared[$($d:tt)*] reads[$($r:tt)*] done[$($n:tt)*] types[$($t:tt)*]
         body[inert $name:ident = $why:literal ; $($rest:tt)*]) => {
-        $crate::__message! { @parse $head fields[$($f)*]
-            declared[$($d)* $crate::typed::Declared::Inert($crate::typed::__plain_name(stringify!($name)), $why),]
-            reads[$($r)* {inert}] types[$($t)*] body[$($rest)*] }
+        $crate::__message! { @parse $head declared[$($d)* {inert $name $why}] reads[$($r)* {inert}]
+            done[$($n)*] types[$($t)*] body[$($rest)*] }
     };
-    (@parse $head:tt fields[$($f:tt)*] declared[$($d:tt)*] reads[$($r:tt)*] types[$($t:tt)*]
+    (@parse $head:tt declared[$($d:tt)*] reads[$($r:tt)*] done[$($n:tt)*] types[$($t:tt)*]
         body[inert $name:ident = $why:literal $(, $($rest:tt)*)?]) => {
-        $crate::__message! { @parse $head fields[$($f)*]
-            declared[$($d)* $crate::typed::Declared::Inert($crate::typed::__plain_name(stringify!($name)), $why),]
-            reads[$($r)* {inert}] types[$($t)*] body[$($($rest)*)?] }
+        $crate::__message! { @parse $head declared[$($d)* {inert $name $why}] reads[$($r)* {inert}]
+            done[$($n)*] types[$($t)*] body[$($($rest)*)?] }
     };
-    (@parse $head:tt fields[$($f:tt)*] declared[$($d:tt)*] reads[$($r:tt)*] types[$($t:tt)*]
+    (@parse $head:tt declared[$($d:tt)*] reads[$($r:tt)*] done[$($n:tt)*] types[$($t:tt)*]
         body[$(#[$fm:meta])* $fv:vis oneof $name:ident : Option<$type:ty> $(, $($rest:tt)*)?]) => {
-        $crate::__message! { @parse $head
-            fields[$($f)* $(#[$fm])* $fv $name : ::core::option::Option<$type>,]
-            declared[$($d)* $crate::typed::Declared::OneOf(<$type as $crate::typed::OneOf>::FIELDS),]
-            reads[$($r)* {optional_one_of $name}] types[$($t)* {oneof $type}] body[$($($rest)*)?] }
+        $crate::__message! { @parse $head declared[$($d)* {oneof $type}]
+            reads[$($r)* {optional_one_of $name}] done[$($n)* $name] types[$($t)* {oneof $type}]
+            body[$($($rest)*)?] }
     };
-    (@parse $head:tt fields[$($f:tt)*] declared[$($d:tt)*] reads[$($r:tt)*] types[$($t:tt)*]
+    (@parse $head:tt declared[$($d:tt)*] reads[$($r:tt)*] done[$($n:tt)*] types[$($t:tt)*]
         body[$(#[$fm:meta])* $fv:vis oneof $name:ident : $type:ty $(, $($rest:tt)*)?]) => {
-        $crate::__message! { @parse $head
-            fields[$($f)* $(#[$fm])* $fv $name : $type,]
-            declared[$($d)* $crate::typed::Declared::OneOf(<$type as $crate::typed::OneOf>::FIELDS),]
-            reads[$($r)* {one_of $name}] types[$($t)* {oneof $type}] body[$($($rest)*)?] }
+        $crate::__message! { @parse $head declared[$($d)* {oneof $type}] reads[$($r)* {one_of $name}]
+            done[$($n)* $name] types[$($t)* {oneof $type}] body[$($($rest)*)?] }
     };
-    (@parse $head:tt fields[$($f:tt)*] declared[$($d:tt)*] reads[$($r:tt)*] types[$($t:tt)*]
+    (@parse $head:tt declared[$($d:tt)*] reads[$($r:tt)*] done[$($n:tt)*] types[$($t:tt)*]
         body[$(#[$fm:meta])* $fv:vis $name:ident : $type:ty $(, $($rest:tt)*)?]) => {
-        $crate::__message! { @parse $head
-            fields[$($f)* $(#[$fm])* $fv $name : $type,]
-            declared[$($d)* $crate::typed::Declared::Field($crate::typed::__plain_name(stringify!($name))),]
-            reads[$($r)* {field $name}] types[$($t)* {field $type}] body[$($($rest)*)?] }
+        $crate::__message! { @parse $head declared[$($d)* {field $name}] reads[$($r)* {field $name}]
+            done[$($n)* $name] types[$($t)* {field $type}] body[$($($rest)*)?] }
     };
-    (@parse [$(#[$meta:meta])* $vis:vis struct $name:ident : $proto:literal]
-        fields[$($f:tt)*] declared[$($d:tt)*] reads[$($r:tt)*] types[$($t:tt)*] body[]) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug)]
-        $vis struct $name {
-            __span: $crate::span::Span,
-            $($f)*
-        }
-
+    (@parse [$vis:vis $name:ident $proto:literal $fields:ident $ctx:ident] declared[$($d:tt)*]
+        reads[$($r:tt)*] done[$($done:ident)*] types[$($t:tt)*] body[]) => {
         impl $name {
             /// Where the message stands in the configuration.
             #[allow(dead_code, reason = "every declared message has a span; not every room asks")]
             $vis fn span(&self) -> $crate::span::Span {
                 self.__span
+            }
+
+            fn __table() -> &'static $crate::typed::FieldTable {
+                static TABLE: $crate::typed::FieldTable =
+                    $crate::typed::FieldTable::new($proto, &[$($crate::__message!(@declared $d)),*]);
+                &TABLE
             }
         }
 
@@ -162,52 +225,45 @@ macro_rules! __message {
             fn from_value(
                 value: &$crate::tree::Value,
                 span: $crate::span::Span,
-                ctx: &mut $crate::typed::Ctx,
+                $ctx: &mut $crate::typed::Ctx,
             ) -> ::core::result::Result<Self, $crate::typed::Refused> {
-                let message = $crate::typed::__message_of(value, span, ctx)?;
-                let mut fields = $crate::typed::Fields::new(Self::__table(), message, ctx)?;
-                $crate::__message! { @read fields ctx $name [$($r)*] [] }
+                let message = $crate::typed::__message_of(value, span, $ctx)?;
+                let mut $fields = $crate::typed::Fields::new(Self::__table(), message, $ctx)?;
+                // All fields are read before any refusal leaves, so that every error is found.
+                $($crate::__message! { @read $fields $ctx $r })*
+                Ok($name { __span: $fields.span(), $($done: $done?),* })
             }
 
             fn support(table: &mut $crate::typed::SupportTable) {
                 if table.enter($proto, ::core::any::type_name::<Self>()) {
                     Self::__table().support(table);
-                    $crate::__message! { @support table $($t)* }
+                    $($crate::__message! { @support table $t })*
                 }
             }
         }
-
-        impl $name {
-            fn __table() -> &'static $crate::typed::FieldTable {
-                static TABLE: $crate::typed::FieldTable =
-                    $crate::typed::FieldTable::new($proto, &[$($d)*]);
-                &TABLE
-            }
-        }
     };
-    // All fields are read before any refusal leaves, so that every error is found.
-    (@read $fields:ident $ctx:ident $name:ident [{inert} $($r:tt)*] [$($done:ident)*]) => {
+    (@declared {inert $name:ident $why:literal}) => {
+        $crate::typed::Declared::Inert($crate::typed::__plain_name(stringify!($name)), $why)
+    };
+    (@declared {field $name:ident}) => {
+        $crate::typed::Declared::Field($crate::typed::__plain_name(stringify!($name)))
+    };
+    (@declared {oneof $type:ty}) => {
+        $crate::typed::Declared::OneOf(<$type as $crate::typed::OneOf>::FIELDS)
+    };
+    (@read $fields:ident $ctx:ident {inert}) => {
         $fields.inert();
-        $crate::__message! { @read $fields $ctx $name [$($r)*] [$($done)*] }
     };
-    (@read $fields:ident $ctx:ident $name:ident [{one_of $field:ident} $($r:tt)*] [$($done:ident)*]) => {
+    (@read $fields:ident $ctx:ident {one_of $field:ident}) => {
         let $field = $fields.one_of(stringify!($field), $ctx);
-        $crate::__message! { @read $fields $ctx $name [$($r)*] [$($done)* $field] }
     };
-    (@read $fields:ident $ctx:ident $name:ident [{$method:ident $field:ident} $($r:tt)*] [$($done:ident)*]) => {
+    (@read $fields:ident $ctx:ident {$method:ident $field:ident}) => {
         let $field = $fields.$method($ctx);
-        $crate::__message! { @read $fields $ctx $name [$($r)*] [$($done)* $field] }
     };
-    (@read $fields:ident $ctx:ident $name:ident [] [$($done:ident)*]) => {
-        Ok($name { __span: $fields.span(), $($done: $done?),* })
-    };
-    (@support $table:ident $({$kind:ident $type:ty})*) => {
-        $($crate::__message! { @support_one $table $kind $type })*
-    };
-    (@support_one $table:ident field $type:ty) => {
+    (@support $table:ident {field $type:ty}) => {
         <$type as $crate::typed::FromValue>::support($table);
     };
-    (@support_one $table:ident oneof $type:ty) => {
+    (@support $table:ident {oneof $type:ty}) => {
         <$type as $crate::typed::OneOf>::support($table);
     };
 }
