@@ -107,7 +107,9 @@ impl Setup {
                 ));
             }
         };
-        if !text.lines().any(|line| line.starts_with("admin:")) {
+        let has_admin =
+            text.lines().any(|line| line.starts_with("admin:")) || text.contains("\"admin\":");
+        if !has_admin {
             text.push_str("\nadmin:\n  address: { socket_address: { address: 127.0.0.1, port_value: {{port:admin}} } }\n");
         }
         self.fill(&text)

@@ -64,7 +64,12 @@ impl Proxy {
         admin_port: u16,
         directory: &Path,
     ) -> io::Result<Self> {
-        let config_path = directory.join("config.yaml");
+        let is_json = config.trim_start().starts_with('{');
+        let config_path = directory.join(if is_json {
+            "config.json"
+        } else {
+            "config.yaml"
+        });
         fs::write(&config_path, config)?;
         let log = directory.join("proxy.log");
         let output = File::create(&log)?;
