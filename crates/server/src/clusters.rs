@@ -1,19 +1,20 @@
 //! Clusters of the bootstrap: parsed, added to the manager, their hosts published or their discovery begun.
 
-use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_config::tree::{Entry, Message, Value};
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::registry::Extensions;
+use nuncio_net::dns::Resolver;
 use nuncio_upstream::ClusterManager;
-use nuncio_upstream::cluster::{ClusterShared, ClusterType, Host, HostSet};
 use nuncio_upstream::config::ClusterConfig;
+use nuncio_upstream::discovery::{DnsDiscovery, Started, begin, start};
 
 /// Clusters whose names are still to be resolved.
 #[derive(Default)]
-pub struct Pending(Vec<(Arc<ClusterShared>, ClusterConfig)>);
+pub struct Pending(Vec<DnsDiscovery>);
 
 /// Adds every cluster; all that is wrong is reported.
 pub fn load(messages: &[Arc<Message>], manager: &ClusterManager, ctx: &mut Ctx) -> Result<Pending, Refused> {
@@ -37,12 +38,8 @@ pub fn load(messages: &[Arc<Message>], manager: &ClusterManager, ctx: &mut Ctx) 
 }
 
 fn add(config: ClusterConfig, manager: &ClusterManager, pending: &mut Pending) {
-    let socket = config.transport_socket.clone();
-    let (_, shared) = manager.add_or_update(config.settings.clone(), socket, false);
-    if config.settings.cluster_type == ClusterType::Static {
-        shared.publish_hosts(Arc::new(HostSet::new(static_hosts(&config))));
-    } else {
-        pending.0.push((shared, config));
+    if let (_, Started::Resolving(discovery)) = start(manager, config, false) {
+        pending.0.push(discovery);
     }
 }
 
@@ -54,25 +51,14 @@ fn reserve_name(message: &Message, manager: &ClusterManager) {
     }
 }
 
-fn static_hosts(config: &ClusterConfig) -> Vec<Arc<Host>> {
-    let host = |endpoint: &nuncio_upstream::config::EndpointSpec| {
-        let ip: IpAddr = endpoint.address.parse().ok()?;
-        Some(Arc::new(Host::new(
-            SocketAddr::new(ip, endpoint.port),
-            &endpoint.hostname,
-            endpoint.weight,
-            endpoint.priority,
-            Arc::clone(&endpoint.locality),
-            endpoint.health,
-        )))
-    };
-    config.endpoints.iter().filter_map(host).collect()
-}
-
 impl Pending {
     /// Begins discovery, and waits for the first answers of the clusters that the start waits for.
     pub async fn start(self) {
-        for (_shared, _config) in self.0 {}
+        if self.0.is_empty() {
+            return;
+        }
+        let resolver = Resolver::default();
+        begin(self.0, &Rc::new(resolver)).await;
     }
 }
 
