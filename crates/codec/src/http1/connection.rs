@@ -3,8 +3,8 @@
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 
-use super::Version;
 use super::error::Error;
+use super::version::Version;
 
 /// A request that names this many headers or more is refused.
 const MAX_NOMINATED: usize = 10;

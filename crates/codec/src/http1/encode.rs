@@ -2,11 +2,12 @@
 
 use nuncio_contract::headers::{HeaderMap, Known};
 
-use super::Version;
 use super::case::write_name;
 use super::connection::is_upgrade;
+use super::response::RequestSent;
 use super::settings::{HeaderCase, Http1Settings};
 use super::status::reason_phrase;
+use super::version::Version;
 
 /// How the body of a message that is being written is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct RequestEncoding {
     /// How to write its body.
     pub body: BodyEncoding,
     /// What its response depends on.
-    pub sent: super::RequestSent,
+    pub sent: RequestSent,
 }
 
 /// The request that a response answers.
@@ -89,7 +90,7 @@ pub fn encode_request_head(
     out.extend_from_slice(b"\r\n");
     RequestEncoding {
         body,
-        sent: super::RequestSent {
+        sent: RequestSent {
             head: method == b"HEAD",
             connect,
             upgrade,

@@ -132,3 +132,15 @@ pub(super) fn trim(bytes: &[u8]) -> &[u8] {
     }
     bytes
 }
+
+/// Too many headers are told only if the others are well-formed.
+#[cold]
+pub(super) fn syntax_error_from(input: &[u8], mut at: usize) -> Option<Error> {
+    loop {
+        match field_at(input, at) {
+            Ok(Field::Header(_, next)) => at = next,
+            Ok(Field::End(_) | Field::Partial) => return None,
+            Err(error) => return Some(error),
+        }
+    }
+}

@@ -107,3 +107,28 @@ pub(super) fn has_invalid_characters(head: &[u8]) -> bool {
         bad | ((byte < 0x20) & !kept) | (byte == 0x7f)
     })
 }
+
+/// Up to the first white space, and from after it on. Control characters count as
+/// white space here; those that Envoy refuses make the head invalid by themselves.
+#[inline]
+pub(super) fn split_at_white_space(line: &[u8]) -> (&[u8], &[u8]) {
+    let end = line.iter().position(|byte| *byte <= b' ');
+    let (word, rest) = line.split_at(end.unwrap_or(line.len()));
+    let next = rest.iter().position(|byte| *byte > b' ');
+    (word, rest.split_at(next.unwrap_or(rest.len())).1)
+}
+
+/// Whatever else is wrong, a head that is too long or holds control characters is
+/// refused for that. `None` when the head is not complete.
+#[cold]
+pub(super) fn first_error(input: &[u8], start: usize, limit: usize, error: Error) -> Option<Error> {
+    let end = end_of_head(input, start)?;
+    if end > limit {
+        return Some(Error::HeadersTooLarge);
+    }
+    let head = input.get(start..end).unwrap_or_default();
+    match has_invalid_characters(head) {
+        true => Some(Error::InvalidCharacters),
+        false => Some(error),
+    }
+}

@@ -30,8 +30,10 @@ mod connection;
 mod encode;
 mod error;
 mod fields;
+mod first_line;
 mod framing;
 mod head;
+mod method;
 mod request;
 mod response;
 mod scan;
@@ -39,6 +41,7 @@ mod settings;
 mod status;
 mod target;
 mod trailers;
+mod version;
 
 pub use body::{BodyDecoder, Step};
 pub use connection::{has_token, is_upgrade, sanitize_connection, sanitize_te, should_close};
@@ -50,26 +53,9 @@ pub use encode::{
 pub use error::Error;
 pub use framing::BodyFraming;
 pub use head::HeadScan;
-pub use request::{Method, RequestHead, decode_request_head};
+pub use method::Method;
+pub use request::{RequestHead, decode_request_head};
 pub use response::{RequestSent, ResponseHead, decode_response_head};
 pub use settings::{HeaderCase, Http1Settings, UnderscoresAction};
 pub use status::reason_phrase;
-
-/// The version of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// Everything that is not exactly HTTP/1.1, as Envoy sees it.
-    Http10,
-    /// HTTP/1.1.
-    Http11,
-}
-
-impl Version {
-    /// The text that `%PROTOCOL%` and the first line show.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Version::Http10 => "HTTP/1.0",
-            Version::Http11 => "HTTP/1.1",
-        }
-    }
-}
+pub use version::Version;

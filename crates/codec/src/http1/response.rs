@@ -3,14 +3,14 @@
 use memchr::memchr;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 
+use super::case;
 use super::connection::{is_upgrade, should_close};
 use super::error::Error;
-use super::fields::{Field, field_at, trim};
+use super::fields::{Field, field_at, syntax_error_from, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
-use super::head::{HeadScan, has_invalid_characters};
-use super::request::{first_error, parse_version, split_at_white_space, syntax_error_from};
+use super::head::{HeadScan, first_error, has_invalid_characters, split_at_white_space};
 use super::settings::Http1Settings;
-use super::{Version, case};
+use super::version::{Version, parse_version};
 
 /// What the request was, as far as its response is framed by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

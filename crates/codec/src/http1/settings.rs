@@ -1,5 +1,7 @@
 //! What the configuration says about HTTP/1 (`Http1ProtocolOptions`, `HttpProtocolOptions`).
 
+use super::error::Error;
+
 /// Options of one side of the codec; the defaults are Envoy's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http1Settings {
@@ -44,6 +46,19 @@ impl Default for Http1Settings {
             send_fully_qualified_url: false,
             headers_with_underscores: UnderscoresAction::Allow,
             header_case: HeaderCase::Lower,
+        }
+    }
+}
+
+impl Http1Settings {
+    /// Whether a header is to be left out because of an underscore in its name.
+    #[inline]
+    pub(super) fn drops_header(&self, name: &[u8]) -> Result<bool, Error> {
+        match self.headers_with_underscores {
+            UnderscoresAction::Allow => Ok(false),
+            _ if !name.contains(&b'_') => Ok(false),
+            UnderscoresAction::DropHeader => Ok(true),
+            UnderscoresAction::RejectRequest => Err(Error::UnexpectedUnderscore),
         }
     }
 }

@@ -3,9 +3,8 @@
 use nuncio_contract::headers::HeaderMap;
 
 use super::error::Error;
-use super::fields::{Field, field_at};
+use super::fields::{Field, field_at, syntax_error_from};
 use super::head::{end_of_head, has_invalid_characters};
-use super::request::{refuses_underscore, syntax_error_from};
 use super::settings::Http1Settings;
 
 /// Reads trailers that begin at the start of `input`. Gives the length of the block
@@ -44,7 +43,7 @@ fn read_fields(
             Field::End(end) => return Ok(Some(end)),
             Field::Header(line, next) => {
                 at = next;
-                if !settings.enable_trailers || refuses_underscore(settings, line.name)? {
+                if !settings.enable_trailers || settings.drops_header(line.name)? {
                     continue;
                 }
                 trailers.append_found(line.known, line.name, &line.value);

@@ -1,7 +1,7 @@
 //! Walking through a header map.
 
+use super::entry::Entry;
 use super::known::Known;
-use super::map::{Entry, HeaderMap};
 
 /// One header as an iterator gives it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,17 +14,29 @@ pub struct Header<'a> {
     pub known: Option<Known>,
 }
 
+impl<'a> Header<'a> {
+    #[inline]
+    pub(super) fn of(entry: &Entry, arena: &'a [u8]) -> Self {
+        Self {
+            name: entry.name(arena),
+            value: entry.value(arena),
+            known: Known::from_number(entry.number),
+        }
+    }
+}
+
 /// Iterates over all headers: pseudo-headers first, then the others in order.
 #[derive(Clone)]
 pub struct Iter<'a> {
-    map: &'a HeaderMap,
+    arena: &'a [u8],
     entries: std::iter::Chain<std::slice::Iter<'a, Entry>, std::slice::Iter<'a, Entry>>,
 }
 
 impl<'a> Iter<'a> {
-    pub(super) fn new(map: &'a HeaderMap, pseudo: &'a [Entry], entries: &'a [Entry]) -> Self {
+    #[inline]
+    pub(super) fn new(arena: &'a [u8], pseudo: &'a [Entry], entries: &'a [Entry]) -> Self {
         Self {
-            map,
+            arena,
             entries: pseudo.iter().chain(entries),
         }
     }
@@ -35,17 +47,17 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Header<'a>> {
-        let map = self.map;
+        let arena = self.arena;
         self.entries
             .find(|entry| !entry.is_removed())
-            .map(|entry| map.header(entry))
+            .map(|entry| Header::of(entry, arena))
     }
 }
 
 /// Iterates over the values of one name, in order.
 #[derive(Clone)]
 pub struct Values<'a> {
-    pub(super) map: &'a HeaderMap,
+    pub(super) arena: &'a [u8],
     pub(super) entries: std::slice::Iter<'a, Entry>,
     pub(super) number: u8,
     pub(super) name: &'a [u8],
@@ -56,9 +68,9 @@ impl<'a> Iterator for Values<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let (map, number, name) = (self.map, self.number, self.name);
+        let (arena, number, name) = (self.arena, self.number, self.name);
         self.entries
-            .find(|entry| map.is_named(entry, number, name))
-            .map(|entry| map.value(entry))
+            .find(|entry| entry.is_named(arena, number, name))
+            .map(|entry| entry.value(arena))
     }
 }

@@ -16,12 +16,17 @@
 //! Different from Envoy: a value is never checked here; the codecs and the
 //! configuration check with [`is_valid_value`].
 
+mod change;
+mod entry;
+mod find;
 mod iter;
 mod key;
 mod known;
+mod lookup;
 mod map;
 mod name;
 mod original_case;
+mod place;
 mod pool;
 #[cfg(test)]
 mod tests;

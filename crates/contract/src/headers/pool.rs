@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::map::Storage;
+use super::entry::Storage;
 
 /// Most storages a thread keeps.
 const MAX_POOLED: usize = 64;
