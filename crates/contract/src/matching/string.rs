@@ -59,6 +59,14 @@ impl CompiledStringMatcher {
         Ok(CompiledStringMatcher { pattern, ignore_case })
     }
 
+    /// The text of an exact matcher, in lower case if case is ignored.
+    pub fn exact_text(&self) -> Option<&[u8]> {
+        match &self.pattern {
+            Pattern::Exact(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// A case-sensitive match of the whole string.
     pub fn exact(text: &str) -> Self {
         CompiledStringMatcher { pattern: Pattern::Exact(text.as_bytes().into()), ignore_case: false }
