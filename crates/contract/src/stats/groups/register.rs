@@ -1,11 +1,73 @@
 //! What a configured object lists from the start, in one call each.
 
 use super::{
-    CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterTrafficStats,
-    ClusterUpdateStats, HttpConnectionManagerStats, ListenerConfigStats, ListenerStats,
-    RouterStats, TlsSocketFactoryStats, TlsStats, TracingStats, TransportSocketMatchStats,
+    CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterManagerStats,
+    ClusterTrafficStats, ClusterUpdateStats, DnsResolverStats, FilesystemStats, Http1CodecStats,
+    HttpConnectionManagerStats, ListenerConfigStats, ListenerHttpStats, ListenerManagerStats,
+    ListenerStats, ListenerWorkerStats, OverloadActionStats, OverloadStats, RouterStats,
+    RuntimeStats, ServerStats, ThreadLocalClusterManagerStats, TlsSocketFactoryStats, TlsStats,
+    TracingStats, TransportSocketMatchStats, WatchdogStats,
 };
-use crate::stats::Scope;
+use crate::stats::{Scope, StatsStore};
+
+/// Lists what every process has, whatever its configuration. The scopes keep the stats listed.
+///
+/// `http1.*` and `dns.cares.*` are in it, which Envoy lists only with a connection manager or a DNS cluster.
+#[must_use]
+pub fn register_process(store: &StatsStore, workers: usize) -> Vec<Scope> {
+    let root = store.root();
+    root.register::<ServerStats>();
+    root.register::<ClusterManagerStats>();
+    root.register::<ListenerManagerStats>();
+    root.register::<RuntimeStats>();
+    root.register::<FilesystemStats>();
+    root.register::<DnsResolverStats>();
+    root.register::<Http1CodecStats>();
+    root.register::<OverloadStats>();
+    root.register::<OverloadActionStats>();
+    root.register_at::<WatchdogStats>("main_thread.");
+    root.register_at::<WatchdogStats>("workers.");
+    let mut scopes = vec![root, store.scope("http.async-client")];
+    scopes
+        .iter()
+        .skip(1)
+        .for_each(Scope::register::<RouterStats>);
+    let workers = (0..workers).map(|worker| format!("worker_{worker}"));
+    for thread in std::iter::once("main_thread".to_owned()).chain(workers) {
+        let watchdog = store.scope(&format!("server.{thread}"));
+        watchdog.register::<WatchdogStats>();
+        let clusters = store.scope(&format!("thread_local_cluster_manager.{thread}"));
+        clusters.register::<ThreadLocalClusterManagerStats>();
+        scopes.extend([watchdog, clusters]);
+    }
+    scopes
+}
+
+/// Lists what the admin's listener and connection manager have. The scopes keep the stats listed.
+#[must_use]
+pub fn register_admin(store: &StatsStore) -> Vec<Scope> {
+    let http = store.scope("http.admin");
+    http.register::<HttpConnectionManagerStats>();
+    let listener = store.scope("listener.admin");
+    listener.register::<ListenerStats>();
+    let listener_http = store.scope("listener.admin.http.admin");
+    listener_http.register::<ListenerHttpStats>();
+    let thread = store.scope("listener.admin.main_thread");
+    thread.register::<ListenerWorkerStats>();
+    vec![http, listener, listener_http, thread]
+}
+
+/// Lists a listener's connections by worker; `address` is its address or `stat_prefix`. The scopes keep the
+/// stats listed.
+#[must_use]
+pub fn register_listener_workers(store: &StatsStore, address: &str, workers: usize) -> Vec<Scope> {
+    let scope = |worker| {
+        let scope = store.scope(&format!("listener.{address}.worker_{worker}"));
+        scope.register::<ListenerWorkerStats>();
+        scope
+    };
+    (0..workers).map(scope).collect()
+}
 
 /// Lists what every cluster has, in the scope `cluster.<name>`.
 pub fn register_cluster(scope: &Scope) {

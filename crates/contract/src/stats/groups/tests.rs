@@ -11,7 +11,9 @@ const ENVOY_NAMES: &str = include_str!("envoy_names.txt");
 /// A store that lists what the configuration above calls for, and the scopes that keep it listed.
 fn store_of_a_small_configuration() -> (StatsStore, Vec<Scope>) {
     let store = StatsStore::default();
-    let mut scopes = vec![root_scope(&store)];
+    let mut scopes = register_process(&store, 2);
+    scopes.extend(register_admin(&store));
+    scopes.extend(register_listener_workers(&store, "127.0.0.1:28100", 2));
     let mut register = |prefix: &str, register: &dyn Fn(&Scope)| {
         let scope = store.scope(prefix);
         register(&scope);
@@ -20,54 +22,16 @@ fn store_of_a_small_configuration() -> (StatsStore, Vec<Scope>) {
     register("cluster.service_static", &register_cluster);
     register("cluster.service_dns", &register_cluster);
     register("http.ingress_http", &register_http_connection_manager);
-    register("http.admin", &|scope| {
-        scope.register::<HttpConnectionManagerStats>()
-    });
-    register("http.async-client", &|scope| {
-        scope.register::<RouterStats>()
-    });
     register("listener.127.0.0.1:28100", &register_listener);
-    register("listener.admin", &|scope| scope.register::<ListenerStats>());
-    let http = |scope: &Scope| scope.register::<ListenerHttpStats>();
-    register("listener.127.0.0.1:28100.http.ingress_http", &http);
-    register("listener.admin.http.admin", &http);
-    let worker = |scope: &Scope| scope.register::<ListenerWorkerStats>();
-    register("listener.127.0.0.1:28100.worker_0", &worker);
-    register("listener.127.0.0.1:28100.worker_1", &worker);
-    register("listener.admin.main_thread", &worker);
+    register("listener.127.0.0.1:28100.http.ingress_http", &|scope| {
+        scope.register::<ListenerHttpStats>();
+    });
     for route in ["route.rootroute", "vcluster.vc1", "vcluster.other"] {
         register(&format!("vhost.local_service.{route}"), &|scope| {
-            scope.register::<VirtualHostRequestStats>()
+            scope.register::<VirtualHostRequestStats>();
         });
-    }
-    for thread in ["main_thread", "worker_0", "worker_1"] {
-        register(&format!("server.{thread}"), &|scope| {
-            scope.register::<WatchdogStats>()
-        });
-        register(
-            &format!("thread_local_cluster_manager.{thread}"),
-            &|scope| {
-                scope.register::<ThreadLocalClusterManagerStats>();
-            },
-        );
     }
     (store, scopes)
-}
-
-fn root_scope(store: &StatsStore) -> Scope {
-    let root = store.root();
-    root.register::<ServerStats>();
-    root.register::<ClusterManagerStats>();
-    root.register::<ListenerManagerStats>();
-    root.register::<RuntimeStats>();
-    root.register::<FilesystemStats>();
-    root.register::<DnsResolverStats>();
-    root.register::<Http1CodecStats>();
-    root.register::<OverloadStats>();
-    root.register::<OverloadActionStats>();
-    root.register_at::<WatchdogStats>("main_thread.");
-    root.register_at::<WatchdogStats>("workers.");
-    root
 }
 
 #[test]

@@ -15,64 +15,28 @@ const ENVOY_PROMETHEUS: &str = include_str!("envoy_prometheus.txt");
 /// A server that lists what that Envoy's configuration calls for.
 fn configured() -> TestServer {
     let mut server = TestServer::default();
+    let store = server.stats.clone();
+    server.scopes = register_process(&store, 2);
+    server.scopes.extend(register_admin(&store));
+    server
+        .scopes
+        .extend(register_listener_workers(&store, "127.0.0.1:28100", 2));
     let mut register = |prefix: &str, register: &dyn Fn(&Scope)| {
-        let scope = server.stats.scope(prefix);
+        let scope = store.scope(prefix);
         register(&scope);
         server.scopes.push(scope);
     };
-    register("", &|root| {
-        root.register::<ServerStats>();
-        root.register::<ClusterManagerStats>();
-        root.register::<ListenerManagerStats>();
-        root.register::<RuntimeStats>();
-        root.register::<FilesystemStats>();
-        root.register::<DnsResolverStats>();
-        root.register::<Http1CodecStats>();
-        root.register::<OverloadStats>();
-        root.register::<OverloadActionStats>();
-        root.register_at::<WatchdogStats>("main_thread.");
-        root.register_at::<WatchdogStats>("workers.");
-    });
     register("cluster.service_static", &register_cluster);
     register("cluster.service_dns", &register_cluster);
     register("http.ingress_http", &register_http_connection_manager);
-    register("http.admin", &|scope| {
-        scope.register::<HttpConnectionManagerStats>()
+    register("listener.127.0.0.1:28100", &register_listener);
+    register("listener.127.0.0.1:28100.http.ingress_http", &|scope| {
+        scope.register::<ListenerHttpStats>();
     });
-    register("http.async-client", &|scope| {
-        scope.register::<RouterStats>()
-    });
-    register("listener.127.0.0.1_28100", &register_listener);
-    register("listener.admin", &|scope| scope.register::<ListenerStats>());
-    for listener in ["127.0.0.1_28100.http.ingress_http", "admin.http.admin"] {
-        register(&format!("listener.{listener}"), &|scope| {
-            scope.register::<ListenerHttpStats>()
-        });
-    }
-    for thread in [
-        "127.0.0.1_28100.worker_0",
-        "127.0.0.1_28100.worker_1",
-        "admin.main_thread",
-    ] {
-        register(&format!("listener.{thread}"), &|scope| {
-            scope.register::<ListenerWorkerStats>()
-        });
-    }
     for route in ["route.rootroute", "vcluster.vc1", "vcluster.other"] {
         register(&format!("vhost.local_service.{route}"), &|scope| {
-            scope.register::<VirtualHostRequestStats>()
+            scope.register::<VirtualHostRequestStats>();
         });
-    }
-    for thread in ["main_thread", "worker_0", "worker_1"] {
-        register(&format!("server.{thread}"), &|scope| {
-            scope.register::<WatchdogStats>()
-        });
-        register(
-            &format!("thread_local_cluster_manager.{thread}"),
-            &|scope| {
-                scope.register::<ThreadLocalClusterManagerStats>();
-            },
-        );
     }
     server
 }
