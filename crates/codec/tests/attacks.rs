@@ -482,17 +482,21 @@ fn case_41_only_101_answers_an_upgrade() {
         upgrade: true,
         ..RequestSent::default()
     };
-    let framing = |status: &str| {
+    let framing = |status: &str, protocol: &str| {
         let input = format!(
-            "HTTP/1.1 {status}\r\nupgrade: websocket\r\nconnection: upgrade\r\ncontent-length: 0\r\n\r\n"
+            "HTTP/1.1 {status}\r\nupgrade: {protocol}\r\nconnection: upgrade\r\ncontent-length: 0\r\n\r\n"
         );
         match &receive(&Http1Settings::default(), sent, input.as_bytes())[0] {
             Event::Response(head, _) => head.framing,
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(framing("101 Switching Protocols"), BodyFraming::Tunnel);
-    assert_eq!(framing("200 OK"), BodyFraming::None);
+    assert_eq!(
+        framing("101 Switching Protocols", "websocket"),
+        BodyFraming::Tunnel
+    );
+    assert_eq!(framing("101 Switching Protocols", "h2c"), BodyFraming::None);
+    assert_eq!(framing("200 OK", "websocket"), BodyFraming::None);
 }
 
 #[test]

@@ -86,8 +86,20 @@ pub fn should_close(version: Version, headers: &HeaderMap) -> bool {
     ConnectionOptions::of(headers).should_close(version, headers)
 }
 
-/// Removes the upgrade to HTTP/2 that Envoy does not support over HTTP/1.
-pub(super) fn remove_h2c_upgrade(headers: &mut HeaderMap) {
+/// `Connection` says `upgrade`; whether `Upgrade` names something that Envoy supports.
+/// An upgrade to HTTP/2 over HTTP/1 is taken out of the headers.
+pub(super) fn keeps_upgrade(headers: &mut HeaderMap) -> bool {
+    let Some(protocol) = headers.get(Known::Upgrade) else {
+        return false;
+    };
+    let h2c = protocol.eq_ignore_ascii_case(b"h2c");
+    if h2c {
+        remove_h2c_upgrade(headers);
+    }
+    !h2c
+}
+
+fn remove_h2c_upgrade(headers: &mut HeaderMap) {
     headers.remove(Known::Upgrade);
     headers.remove(Known::Http2Settings);
     keep_tokens(headers, |token| {

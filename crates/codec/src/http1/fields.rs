@@ -30,7 +30,7 @@ pub(super) struct HeaderLine<'a> {
 }
 
 /// Reads the header line that begins at `at`.
-#[inline]
+#[inline(always)]
 pub(super) fn field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
     let rest = input.get(at..).unwrap_or_default();
     // The usual line: no space before the colon, nothing odd in the value, CR LF,

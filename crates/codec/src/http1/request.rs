@@ -3,7 +3,7 @@
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 
 use super::case;
-use super::connection::{ConnectionOptions, remove_h2c_upgrade, sanitize_connection};
+use super::connection::{ConnectionOptions, keeps_upgrade, sanitize_connection};
 use super::error::Error;
 use super::fields::{Field, field_at, syntax_error_from};
 use super::first_line::{FirstLine, MALFORMED_LINE, read_first_line};
@@ -151,7 +151,7 @@ fn finish(
 ) -> Result<(), Error> {
     let options = ConnectionOptions::of(headers);
     head.keep_alive = !options.should_close(head.version, headers);
-    head.upgrade = options.upgrade && decide_upgrade(headers);
+    head.upgrade = options.upgrade && keeps_upgrade(headers);
     let connect = head.method == Method::Connect;
     if connect && let Some(length) = headers.get(Known::ContentLength) {
         if length != b"0" {
@@ -193,16 +193,4 @@ fn finish(
         .get(Known::Expect)
         .is_some_and(|expect| expect.eq_ignore_ascii_case(b"100-continue"));
     Ok(())
-}
-
-/// `Connection` has the token; whether `Upgrade` names something that Envoy supports.
-fn decide_upgrade(headers: &mut HeaderMap) -> bool {
-    let Some(protocol) = headers.get(Known::Upgrade) else {
-        return false;
-    };
-    let h2c = protocol.eq_ignore_ascii_case(b"h2c");
-    if h2c {
-        remove_h2c_upgrade(headers);
-    }
-    !h2c
 }

@@ -4,7 +4,7 @@ use memchr::memchr;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 
 use super::case;
-use super::connection::{is_upgrade, should_close};
+use super::connection::{is_upgrade, keeps_upgrade, should_close};
 use super::error::Error;
 use super::fields::{Field, field_at, syntax_error_from, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
@@ -193,7 +193,7 @@ fn decide_framing(
     lines: &FramingLines,
     headers: &mut HeaderMap,
 ) -> Result<BodyFraming, Error> {
-    let upgraded = sent.upgrade && status == 101 && is_upgrade(headers);
+    let upgraded = sent.upgrade && is_upgrade(headers) && keeps_upgrade(headers) && status == 101;
     let framed = lines.decide(headers, settings.allow_chunked_length)?;
     if status < 200 || status == 204 {
         if headers.contains(Known::TransferEncoding) {
