@@ -210,7 +210,11 @@ impl Loader {
             self.diagnostics.push(diagnostic.with_envoy(envoy));
             return None;
         }
+        let bootstrap = api::message(BOOTSTRAP)?;
+        if source.format == Format::ProtoText {
+            text::proto::shape(bootstrap, &mut node);
+        }
         upgrade::run(&mut node, &mut self.changes);
-        interpret(api::message(BOOTSTRAP)?, &node, &mut self.diagnostics)
+        interpret(bootstrap, &node, &mut self.diagnostics)
     }
 }

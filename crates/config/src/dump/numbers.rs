@@ -1,4 +1,4 @@
-//! Numbers, times and bytes as text.
+//! Numbers and times as text.
 
 /// The shortest text that reads back as the same number, in the form that C prints it.
 pub(super) fn float(value: f64, digits: String, exponent_from: i32) -> String {
@@ -65,22 +65,4 @@ fn date(days: i64) -> (i64, i64, i64) {
     let day = day_of_year - (153 * part + 2) / 5 + 1;
     let month = if part < 10 { part + 3 } else { part - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let sextet = (word >> (18 - 6 * at)) & 63;
-            out.push(if at <= group.len() {
-                char::from(ALPHABET[sextet as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    out
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use nuncio_api::{self as api, Cardinality, Kind};
 
 use super::{Options, numbers};
+use crate::base64;
 use crate::json_text;
 use crate::tree::{Any, Json, Message, Value};
 
@@ -126,7 +127,7 @@ impl Printer {
                 } else {
                     bytes
                 };
-                json_text::string(&mut self.out, &numbers::base64(bytes));
+                json_text::string(&mut self.out, &base64::encode(bytes));
             }
             _ => self.scalar(kind, value, sensitive),
         }

@@ -6,6 +6,7 @@
 
 mod json;
 mod node;
+pub(crate) mod proto;
 mod scalar;
 mod yaml;
 
@@ -54,10 +55,11 @@ pub fn parse(
     let outcome = match source.format {
         Format::Yaml => yaml::parse(&source.text, index, limits, diagnostics),
         Format::Json => json::parse(&source.text, index, limits),
-        Format::ProtoBinary | Format::ProtoText => Err(Box::new(Diagnostic::error(
-            Span::new(index, 0, 0),
-            "protobuf's text format (.pb_text) is not supported by Nuncio yet",
-        ))),
+        Format::ProtoText => proto::parse(&source.text, index, limits),
+        Format::ProtoBinary => {
+            let text = "protobuf's binary format is no text";
+            Err(Box::new(Diagnostic::error(Span::new(index, 0, 0), text)))
+        }
     };
     outcome
         .map_err(|diagnostic| diagnostics.push(*diagnostic))

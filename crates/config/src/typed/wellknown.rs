@@ -128,11 +128,14 @@ impl FromValue for Arc<Json> {
     }
 }
 
-/// A message of which only the presence counts, such as `google.protobuf.Empty`: nothing in it may be set.
+/// A value of which only the presence counts: a message in which nothing may be set, such as
+/// `google.protobuf.Empty`, or a flag that may only be true.
 impl FromValue for () {
     fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let Value::Message(message) = value else {
-            return Err(mismatch(value, "a message", span, ctx));
+        let message = match value {
+            Value::Message(message) => message,
+            Value::Bool(true) => return Ok(()),
+            other => return Err(mismatch(other, "a message or `true`", span, ctx)),
         };
         for entry in message
             .entries()
