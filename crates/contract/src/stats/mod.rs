@@ -26,8 +26,8 @@
 //! - `upstream_rq_<code>`: [`Scope::worker_codes`];
 //! - names known at run time only: [`Scope::counter`] and its siblings; keep the handle.
 //!
-//! Keep the [`Scope`] as long as the object lives: its stats leave the list with the last handle. Worker
-//! cells alone do not keep a scope.
+//! Keep the [`Scope`] (or cells of it) as long as the object lives: its stats leave the list with the last
+//! of them. The root scope stays.
 
 mod bins;
 mod cells;

@@ -1,4 +1,5 @@
-//! A scope: all stats under one prefix, such as `cluster.foo.`; they are listed as long as a handle lives.
+//! A scope: all stats under one prefix, such as `cluster.foo.`; they are listed as long as somebody holds a
+//! handle to the scope or cells of it.
 //!
 //! What configuration declares is registered by its static table and listed as zeros. Cells exist only for
 //! the workers that asked for theirs, and each worker asks at first use. When a worker lets go of its cells
@@ -14,14 +15,14 @@ use super::histogram::{Histogram, Unit};
 use super::store::StoreInner;
 use super::view::StatView;
 
-/// A handle to the stats under one prefix. Clones and scopes of equal prefix share the same stats; the
-/// stats leave the list when the last handle is dropped.
+/// A handle to the stats under one prefix. Clones and scopes of equal prefix share the same stats; they leave
+/// the list with the last handle, or if cells are still held, at the first flush without any.
 #[derive(Clone, Debug)]
 pub struct Scope(pub(super) Arc<ScopeInner>);
 
 #[derive(Debug)]
 pub(super) struct ScopeInner {
-    prefix: Arc<str>,
+    pub(super) prefix: Arc<str>,
     store: Weak<StoreInner>,
     entries: Mutex<Entries>,
 }
@@ -192,15 +193,28 @@ impl ScopeInner {
         }
     }
 
+    /// Whether a worker or another owner holds cells. While somebody walks the scope, the answer is yes.
+    pub(super) fn has_held_cells(&self) -> bool {
+        self.entries.try_lock().map_or(true, |entries| {
+            entries.groups.iter().any(GroupEntry::is_held)
+                || entries.codes.iter().any(CodesEntry::is_held)
+                || entries.singles.iter().any(SingleEntry::is_held)
+        })
+    }
+
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for ScopeInner {
+impl Drop for Scope {
     fn drop(&mut self) {
-        if let Some(store) = self.store.upgrade() {
-            store.forget(&self.prefix);
+        // This handle and the store's.
+        if Arc::strong_count(&self.0) > 2 {
+            return;
+        }
+        if let Some(store) = self.0.store.upgrade() {
+            store.forget(&self.0.prefix);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! scope at a time, so that listing a million stats never holds up a worker.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::sanitize::sanitize;
 use super::scope::{Scope, ScopeInner};
@@ -15,7 +15,7 @@ pub struct StatsStore(Arc<StoreInner>);
 
 #[derive(Debug, Default)]
 pub(super) struct StoreInner {
-    scopes: Mutex<BTreeMap<Arc<str>, Weak<ScopeInner>>>,
+    scopes: Mutex<BTreeMap<Arc<str>, Arc<ScopeInner>>>,
 }
 
 impl StatsStore {
@@ -25,25 +25,21 @@ impl StatsStore {
         self.0.scope(prefix)
     }
 
-    /// The scope without prefix.
+    /// The scope without prefix, which stays as long as the store.
     pub fn root(&self) -> Scope {
         self.scope("")
     }
 
     /// All scopes, ordered by prefix.
     pub fn scopes(&self) -> Vec<Scope> {
-        self.0
-            .scopes()
-            .values()
-            .filter_map(Weak::upgrade)
-            .map(Scope)
-            .collect()
+        self.0.scopes().values().cloned().map(Scope).collect()
     }
 
-    /// Merges the workers' histograms and folds cells that workers have dropped. The main thread calls it
-    /// each `stats_flush_interval` (5 s).
+    /// Merges the workers' histograms, folds cells that workers have dropped and forgets scopes that nobody
+    /// holds any more. The main thread calls it each `stats_flush_interval` (5 s).
     pub fn flush(&self) {
         self.scopes().iter().for_each(Scope::flush);
+        self.0.scopes().retain(|_, scope| is_held(scope, 1));
     }
 
     /// Makes all counters start from zero again.
@@ -56,27 +52,30 @@ impl StoreInner {
     pub(super) fn scope(self: &Arc<Self>, prefix: &str) -> Scope {
         let prefix = sanitize(prefix);
         let mut scopes = self.scopes();
-        if let Some(scope) = scopes.get(&*prefix).and_then(Weak::upgrade) {
-            return Scope(scope);
+        if let Some(scope) = scopes.get(&*prefix) {
+            return Scope(scope.clone());
         }
         let prefix: Arc<str> = prefix.into();
         let scope = Arc::new(ScopeInner::new(prefix.clone(), Arc::downgrade(self)));
-        scopes.insert(prefix, Arc::downgrade(&scope));
+        scopes.insert(prefix, scope.clone());
         Scope(scope)
     }
 
-    /// Removes a prefix whose last handle is gone, unless somebody has made it anew.
+    /// Removes a scope whose last handle is about to go, if no worker holds cells of it. A race with another
+    /// handle leaves it to the next flush.
     pub(super) fn forget(&self, prefix: &str) {
         let mut scopes = self.scopes();
-        if scopes
-            .get(prefix)
-            .is_some_and(|scope| scope.strong_count() == 0)
-        {
+        if scopes.get(prefix).is_some_and(|scope| !is_held(scope, 2)) {
             scopes.remove(prefix);
         }
     }
 
-    fn scopes(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Weak<ScopeInner>>> {
+    fn scopes(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<ScopeInner>>> {
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a scope has more than `handles` handles, or cells that somebody holds.
+fn is_held(scope: &Arc<ScopeInner>, handles: usize) -> bool {
+    scope.prefix.is_empty() || Arc::strong_count(scope) > handles || scope.has_held_cells()
 }

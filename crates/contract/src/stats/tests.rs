@@ -77,14 +77,42 @@ fn stats_leave_with_the_last_handle_to_their_scope() {
     let store = StatsStore::default();
     let scope = store.scope("cluster.a");
     let same = store.scope("cluster.a.");
-    let cells: Arc<ClusterTrafficStats> = scope.worker_group();
-    cells.upstream_rq_total.inc();
+    scope.counter("seen").inc();
     drop(scope);
-    assert_eq!(value_of(&store, "cluster.a.upstream_rq_total"), Some(1));
+    assert_eq!(value_of(&store, "cluster.a.seen"), Some(1));
     drop(same);
-    assert_eq!(value_of(&store, "cluster.a.upstream_rq_total"), None);
+    assert_eq!(value_of(&store, "cluster.a.seen"), None);
     assert!(store.scopes().is_empty());
+}
+
+#[test]
+fn cells_that_are_held_keep_their_scope_listed() {
+    let store = StatsStore::default();
+    let cells: Arc<ClusterTrafficStats> = store.scope("cluster.a").worker_group();
+    let codes = store
+        .scope("cluster.a")
+        .worker_codes("", Completed::Elsewhere);
     cells.upstream_rq_total.inc();
+    store.flush();
+    assert_eq!(value_of(&store, "cluster.a.upstream_rq_total"), Some(1));
+    drop(cells);
+    store.flush();
+    assert_eq!(
+        value_of(&store, "cluster.a.upstream_rq_total"),
+        Some(1),
+        "the codes are held"
+    );
+    drop(codes);
+    store.flush();
+    assert!(store.scopes().is_empty());
+}
+
+#[test]
+fn the_root_scope_stays_without_a_handle() {
+    let store = StatsStore::default();
+    store.root().counter("seen").inc();
+    store.flush();
+    assert_eq!(value_of(&store, "seen"), Some(1));
 }
 
 #[test]

@@ -60,6 +60,13 @@ impl CodesEntry {
         });
     }
 
+    /// Whether a worker holds its cells.
+    pub(in crate::stats) fn is_held(&self) -> bool {
+        self.workers
+            .iter()
+            .any(|cells| Arc::strong_count(cells) > 1)
+    }
+
     pub(in crate::stats) fn flush(&mut self) {
         let Self {
             workers, folded, ..

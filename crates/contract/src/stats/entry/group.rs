@@ -112,6 +112,16 @@ impl GroupEntry {
         read(StatView { name, value });
     }
 
+    /// Whether a worker holds its cells.
+    pub(in crate::stats) fn is_held(&self) -> bool {
+        let held = |live: &LiveGroup| {
+            live.workers
+                .iter()
+                .any(|cells| Arc::strong_count(cells) > 1)
+        };
+        self.live.as_deref().is_some_and(held)
+    }
+
     pub(in crate::stats) fn flush(&mut self) {
         if let Some(live) = &mut self.live {
             live.fold(self.table);

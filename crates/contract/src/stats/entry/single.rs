@@ -113,6 +113,16 @@ impl SingleEntry {
         }
     }
 
+    /// Whether somebody holds a cell.
+    pub(in crate::stats) fn is_held(&self) -> bool {
+        self.cells.iter().any(|cell| match cell {
+            Single::Counter(cell) => Arc::strong_count(cell) > 1,
+            Single::Gauge(cell) => Arc::strong_count(cell) > 1,
+            Single::Histogram(cell, _) => Arc::strong_count(cell) > 1,
+            Single::TextReadout(cell) => Arc::strong_count(cell) > 1,
+        })
+    }
+
     pub(in crate::stats) fn flush(&mut self) {
         self.fold();
         let mut merged = self.merged.take();
