@@ -10,6 +10,9 @@ use crate::text::{Entry, Kind, Node};
 
 const TYPED_STRUCTS: [&str; 2] = ["udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"];
 
+/// The one name of v2 that v3 uses again, for something else: a literal then, a format now.
+const REUSED_NAME: &str = "host_rewrite";
+
 /// What a walk does.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Pass {
@@ -90,19 +93,14 @@ impl<'c> Upgrader<'c> {
     /// The v3 field that an entry sets, renamed where v3 has another name for the number.
     fn field(&mut self, message: api::Message, entry: &mut Entry) -> Option<api::Field> {
         let same_name = message.field(&entry.key);
-        if same_name.is_some() && self.in_v3 {
+        let reused = same_name.is_some_and(|field| !self.in_v3 && field.name() == REUSED_NAME);
+        if same_name.is_some() && !reused {
             return same_name;
         }
         let Some(old) = names::previous(message).and_then(|previous| previous.field(&entry.key))
         else {
             return same_name;
         };
-        // `host_rewrite` is the one name that v3 uses again, for something else.
-        if same_name.is_some_and(|field| {
-            field.number() == old.number() || field.kind() != FieldKind::String
-        }) {
-            return same_name;
-        }
         let new = message.field_by_number(old.number())?;
         let alike = match (old.kind(), new.kind()) {
             (FieldKind::Message(old), FieldKind::Message(new)) => {
