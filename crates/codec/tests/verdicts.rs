@@ -132,3 +132,26 @@ fn options_change_the_verdict_as_they_do_in_envoy() {
         include_str!("verdicts/requests_with_options.tsv"),
     );
 }
+
+#[test]
+fn underscores_in_names_of_headers_and_trailers_are_refused_if_configured() {
+    let settings = Http1Settings {
+        headers_with_underscores: UnderscoresAction::RejectRequest,
+        enable_trailers: true,
+        ..Http1Settings::default()
+    };
+    for input in [
+        "GET / HTTP/1.1\r\nHost: a\r\na_b: 1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\na_b: 1\r\n\r\n",
+    ] {
+        let error = refusal(&settings, input.as_bytes()).expect("a refusal");
+        assert_eq!(
+            (error.status(), error.details()),
+            (400, "http1.unexpected_underscore")
+        );
+        assert_eq!(
+            error.counter(),
+            Some("http1.requests_rejected_with_underscores_in_headers")
+        );
+    }
+}

@@ -80,6 +80,17 @@ impl Error {
         }
     }
 
+    /// The counter of its own that it has, beside `downstream_cx_protocol_error` of the
+    /// connection manager, or `upstream_cx_protocol_error` of the cluster.
+    pub const fn counter(self) -> Option<&'static str> {
+        match self {
+            Error::UnexpectedUnderscore => {
+                Some("http1.requests_rejected_with_underscores_in_headers")
+            }
+            _ => None,
+        }
+    }
+
     /// What went wrong, as Envoy's log names it.
     pub const fn message(self) -> &'static str {
         match self {
