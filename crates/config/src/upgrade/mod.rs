@@ -6,8 +6,8 @@
 //!
 //! What is rewritten: v2 type URLs, extensions' old names, untyped `config`, fields that v3 renamed
 //! (the same number under another name) and the forms that it dropped (one file each in `forms`).
-//! What has no v3 equivalent (an extension that is gone, `deprecated_v1`) stays and is refused by what
-//! follows. Envoy itself never upgraded past 1.17; it refuses all of these today.
+//! An extension that is gone is dropped if it only watched (a tracer, a DynamoDB filter) and the change
+//! says so; any other, and v1 JSON inside of v2 (`deprecated_v1`), stays and is refused by what follows. Envoy itself never upgraded past 1.17; it refuses all of these today.
 //!
 //! Two meanings change with v3 and are said in the change: regular expressions are RE2, and management
 //! servers, authorization, rate limit and log services are spoken to in v3.
