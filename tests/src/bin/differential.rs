@@ -15,6 +15,10 @@ const USAGE: &str = "usage:
   differential pin [--envoy PATH] [--filter TEXT] [--jobs N]
   differential run --against envoy|nuncio [--envoy PATH] [--nuncio PATH] [--filter TEXT] [--jobs N] [--brief]
   differential list [--filter TEXT]
+  differential prune [--nuncio PATH] [--filter TEXT]
+  differential accept --reason TEXT [--nuncio PATH] [--filter TEXT]
+
+prune takes off known_differences.tsv what no longer differs; accept puts on it what differs now.
 
 --envoy defaults to $ENVOY; --nuncio to $NUNCIO_BIN, then to `nuncio` beside this program.";
 
@@ -26,6 +30,7 @@ struct Arguments {
     filter: String,
     jobs: usize,
     brief: bool,
+    reason: String,
 }
 
 fn main() -> ExitCode {
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
                 list(&cases);
                 Ok(true)
             }
+            "prune" | "accept" => rewrite_known(&arguments, &cases),
             other => Err(io::Error::other(format!("no command {other:?}\n{USAGE}"))),
         }
     });
@@ -60,6 +66,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> io::Result<Arguments> {
         filter: String::new(),
         jobs: 2,
         brief: false,
+        reason: String::new(),
     };
     while let Some(word) = words.next() {
         if word == "--brief" {
@@ -75,6 +82,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> io::Result<Arguments> {
             "--envoy" => arguments.envoy = Some(value.into()),
             "--nuncio" => arguments.nuncio = Some(value.into()),
             "--filter" => arguments.filter = value,
+            "--reason" => arguments.reason = value,
             "--jobs" => arguments.jobs = value.parse().map_err(io::Error::other)?,
             _ => {
                 return Err(io::Error::other(format!(
@@ -145,6 +153,24 @@ fn run(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
     let tally = Tally::new(cases, &outcomes, &known);
     println!("\n{tally}");
     Ok(tally.unexpected == 0)
+}
+
+fn rewrite_known(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
+    let outcomes = compare_all(cases, Side::Nuncio, &nuncio(arguments)?, arguments.jobs);
+    let before = known::load()?;
+    let count = before.len();
+    let mut after = known::prune(before, &outcomes);
+    println!("{} taken off", count - after.len());
+    if arguments.command == "accept" {
+        if arguments.reason.is_empty() {
+            return Err(io::Error::other(format!("accept needs --reason\n{USAGE}")));
+        }
+        let left = after.len();
+        after = known::accept(after, &outcomes, &arguments.reason);
+        println!("{} put on", after.len() - left);
+    }
+    known::save(&after)?;
+    Ok(true)
 }
 
 fn print_outcome(outcome: &Outcome, known: &[Known], brief: bool) {
