@@ -105,7 +105,10 @@ pub fn load_message(
     limits: &Limits,
     diagnostics: &mut Diagnostics,
 ) -> Option<Message> {
-    let node = text::parse(source, index, limits, diagnostics)?;
+    let mut node = text::parse(source, index, limits, diagnostics)?;
+    if source.format == Format::ProtoText {
+        text::proto::shape(descriptor, &mut node);
+    }
     let message = interpret(descriptor, &node, diagnostics)?;
     validate(&message, diagnostics);
     Some(message)
