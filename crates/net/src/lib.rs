@@ -7,4 +7,6 @@ pub mod connect;
 pub mod deadline;
 pub mod dns;
 pub mod listener;
+pub mod machine;
+pub mod tls;
 pub mod transport;

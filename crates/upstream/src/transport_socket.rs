@@ -2,11 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use nuncio_net::connect::{ConnectError, ConnectOptions, connect};
+use nuncio_net::tls::{ClientTls, TlsCounter};
 use nuncio_net::transport::Transport;
 
 use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::worker::ClusterCore;
 
 /// A cluster's transport socket.
 #[derive(Clone, Debug, Default)]
@@ -14,20 +17,47 @@ pub enum TransportSocket {
     /// `envoy.transport_sockets.raw_buffer`.
     #[default]
     RawBuffer,
+    /// `envoy.transport_sockets.tls`.
+    Tls(Arc<ClientTls>),
 }
 
 impl TransportSocket {
-    /// Opens a connection to `address`, with its handshake. No timeout of its own.
+    /// Opens a connection to `address`, with its handshake, and counts it. No timeout of its own.
     pub(crate) async fn connect(
         &self,
         address: SocketAddr,
         options: &ConnectOptions,
+        core: &ClusterCore,
     ) -> Result<Transport, UpstreamError> {
         let socket = connect(address, options)
             .await
             .map_err(|error| refused(&error))?;
-        match self {
-            Self::RawBuffer => Ok(Transport::Plain(socket)),
+        let tls = match self {
+            Self::RawBuffer => return Ok(Transport::Plain(socket)),
+            Self::Tls(tls) => tls,
+        };
+        let stats = core.tls_stats();
+        match tls.handshake(socket, address.ip()).await {
+            Ok(transport) => {
+                stats.handshake.inc();
+                core.count_handshake(transport.info());
+                Ok(Transport::Tls(Box::new(transport)))
+            }
+            Err(failure) => {
+                match failure.counter {
+                    Some(TlsCounter::ConnectionError) => stats.connection_error.inc(),
+                    Some(TlsCounter::VerifyError) => stats.fail_verify_error.inc(),
+                    Some(TlsCounter::VerifySan) => stats.fail_verify_san.inc(),
+                    Some(TlsCounter::VerifyCertHash) => stats.fail_verify_cert_hash.inc(),
+                    None => {}
+                }
+                let kind = UpstreamErrorKind::RemoteConnectionFailure;
+                let transport_failure_reason = failure.reason;
+                Err(UpstreamError {
+                    transport_failure_reason,
+                    ..UpstreamError::new(kind)
+                })
+            }
         }
     }
 }

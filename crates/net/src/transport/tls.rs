@@ -1,6 +1,6 @@
 //! TLS over TCP after its handshake, either side, with what the handshake agreed on.
 
-use rustls::{CommonState, ProtocolVersion};
+use rustls::{CipherSuite, CommonState, NamedGroup, ProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -13,6 +13,10 @@ pub struct TlsInfo {
     pub alpn_protocol: Option<Box<[u8]>>,
     /// Protocol version as Envoy writes it: `TLSv1.2`, `TLSv1.3`.
     pub version: Option<&'static str>,
+    /// Cipher suite as OpenSSL writes it.
+    pub cipher: Option<&'static str>,
+    /// Key exchange group as OpenSSL writes it.
+    pub curve: Option<&'static str>,
     /// The peer's leaf certificate, DER.
     pub peer_certificate: Option<Box<[u8]>>,
 }
@@ -54,9 +58,43 @@ fn agreed(state: &CommonState) -> TlsInfo {
             Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3"),
             _ => None,
         },
+        cipher: state
+            .negotiated_cipher_suite()
+            .and_then(|suite| cipher_name(suite.suite())),
+        curve: state
+            .negotiated_key_exchange_group()
+            .and_then(|group| curve_name(group.name())),
         peer_certificate: state
             .peer_certificates()
             .and_then(|chain| chain.first())
             .map(|leaf| leaf.as_ref().into()),
     }
+}
+
+/// OpenSSL's names of the suites that rustls speaks.
+fn cipher_name(suite: CipherSuite) -> Option<&'static str> {
+    Some(match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => {
+            "ECDHE-ECDSA-CHACHA20-POLY1305"
+        }
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "ECDHE-RSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => "ECDHE-RSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-RSA-CHACHA20-POLY1305",
+        _ => return None,
+    })
+}
+
+fn curve_name(group: NamedGroup) -> Option<&'static str> {
+    Some(match group {
+        NamedGroup::X25519 => "X25519",
+        NamedGroup::secp256r1 => "P-256",
+        NamedGroup::secp384r1 => "P-384",
+        NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
+        _ => return None,
+    })
 }

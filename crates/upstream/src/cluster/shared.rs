@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterTrafficStats,
-    ClusterUpdateStats,
+    ClusterUpdateStats, TlsStats, TransportSocketMatchStats,
 };
 
 use super::{Breakers, ClusterSettings, HostSet, ResourcePriority};
@@ -38,6 +38,10 @@ impl ClusterShared {
         scope.register::<ClusterEndpointStats>();
         scope.register::<ClusterUpdateStats>();
         scope.register::<ClusterLbStats>();
+        scope.register_at::<TransportSocketMatchStats>("default.");
+        if matches!(transport_socket, TransportSocket::Tls(_)) {
+            scope.register::<TlsStats>();
+        }
         for priority in ResourcePriority::ALL {
             scope.register_at::<CircuitBreakerStats>(breaker_prefix(priority));
         }

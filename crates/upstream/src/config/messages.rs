@@ -1,9 +1,11 @@
 //! The messages of a cluster, as far as they are honoured.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use super::{Discovery, DnsSettings};
 use crate::cluster::{ClusterType, LbPolicy};
@@ -350,6 +352,12 @@ pub(super) fn transport_socket(
         "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" => {
             any.decode::<RawBuffer>(ctx)?;
             Ok(TransportSocket::RawBuffer)
+        }
+        "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" => {
+            let context: UpstreamTlsContext = any.decode(ctx)?;
+            Ok(TransportSocket::Tls(Arc::new(ClientTls::new(
+                &context, ctx,
+            )?)))
         }
         other => Err(ctx.unsupported_here(any.span, format_args!("transport socket `{other}`"))),
     }

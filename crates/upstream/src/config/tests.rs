@@ -17,7 +17,7 @@ fn parse(yaml: &str) -> Result<ClusterConfig, String> {
     let node = text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics);
     let descriptor = nuncio_api::message("envoy.config.cluster.v3.Cluster").unwrap();
     let tree = interpret::interpret(descriptor, &node.unwrap(), &mut ctx.diagnostics);
-    let tree = tree.map_err(|_| said(&ctx.diagnostics))?;
+    let tree = tree.ok_or_else(|| said(&ctx.diagnostics))?;
     ClusterConfig::parse(&Arc::new(tree), &mut ctx).map_err(|_| said(&ctx.diagnostics))
 }
 

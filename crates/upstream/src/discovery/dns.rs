@@ -19,7 +19,6 @@ pub struct DnsDiscovery {
     cluster: Arc<ClusterShared>,
     endpoints: Vec<EndpointSpec>,
     dns: DnsSettings,
-    resolver: Rc<Resolver>,
     warm: Rc<Notify>,
     wait_for_warm: bool,
 }
@@ -42,14 +41,12 @@ impl DnsDiscovery {
         cluster: Arc<ClusterShared>,
         endpoints: Vec<EndpointSpec>,
         dns: DnsSettings,
-        resolver: Rc<Resolver>,
         wait_for_warm: bool,
     ) -> Self {
         Self {
             cluster,
             endpoints,
             dns,
-            resolver,
             warm: Rc::default(),
             wait_for_warm,
         }
@@ -61,14 +58,14 @@ impl DnsDiscovery {
         self.wait_for_warm.then(|| Rc::clone(&self.warm))
     }
 
-    /// Resolves for ever, on a local task of the main thread; drop it to stop.
-    pub async fn run(self) {
+    /// Resolves until the cluster is gone from its manager, on a local task of the main thread.
+    pub async fn run(self, resolver: Rc<Resolver>) {
         let shared = Rc::new(Shared {
             membership: Membership::of(&self.cluster),
             stats: self.cluster.scope().worker_group(),
             cluster: self.cluster,
             dns: self.dns,
-            resolver: self.resolver,
+            resolver,
             hosts: vec![Vec::new(); self.endpoints.len()].into(),
             unresolved: self.endpoints.len().into(),
             warm: self.warm,
@@ -95,6 +92,9 @@ impl Shared {
         }
         loop {
             tokio::time::sleep(wait).await;
+            if Arc::strong_count(&self.cluster) == 1 {
+                return;
+            }
             wait = self.resolve(index, &endpoint, &mut failures).await;
         }
     }

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use nuncio_contract::stats::groups::ClusterEndpointStats;
+use nuncio_contract::stats::groups::{ClusterEndpointStats, TransportSocketMatchStats};
 
 use crate::cluster::{ClusterShared, HostSet};
 
 /// The main thread's stats of a cluster's hosts.
 pub(super) struct Membership {
     stats: Arc<ClusterEndpointStats>,
+    sockets: Arc<TransportSocketMatchStats>,
 }
 
 impl Membership {
     pub(super) fn of(cluster: &ClusterShared) -> Self {
+        let scope = cluster.scope();
         Self {
-            stats: cluster.scope().worker_group(),
+            stats: scope.worker_group(),
+            sockets: scope.worker_group_at("default."),
         }
     }
 
@@ -23,6 +26,12 @@ impl Membership {
         let count = |wanted: fn(&crate::cluster::HealthFlags) -> bool| {
             hosts.iter().filter(|host| wanted(&host.health())).count() as u64
         };
+        let before = cluster.hosts();
+        let is_new =
+            |host: &&Arc<crate::cluster::Host>| !before.iter().any(|old| Arc::ptr_eq(old, host));
+        self.sockets
+            .total_match_count
+            .add(hosts.iter().filter(is_new).count() as u64);
         self.stats.membership_change.inc();
         self.stats.membership_total.set(hosts.iter().count() as u64);
         self.stats

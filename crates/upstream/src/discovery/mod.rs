@@ -28,7 +28,7 @@ use membership::Membership;
 pub enum Started {
     /// Its hosts are there.
     Ready,
-    /// Its names must be resolved: spawn [`DnsDiscovery::run`] on the main thread.
+    /// Its names must be resolved: see [`begin`].
     Resolving(DnsDiscovery),
 }
 
@@ -36,7 +36,6 @@ pub enum Started {
 pub fn start(
     manager: &ClusterManager,
     config: ClusterConfig,
-    resolver: &Rc<Resolver>,
     added_via_api: bool,
 ) -> (ClusterId, Started) {
     let ClusterConfig {
@@ -47,20 +46,31 @@ pub fn start(
         wait_for_warm_on_init,
     } = config;
     let (id, cluster) = manager.add_or_update(settings, transport_socket, added_via_api);
-    let started = match cluster.settings.cluster_type {
-        ClusterType::Static => {
-            publish_static(&cluster, &endpoints);
-            Started::Ready
-        }
-        ClusterType::StrictDns | ClusterType::LogicalDns => Started::Resolving(DnsDiscovery::new(
-            cluster,
-            endpoints,
-            dns,
-            Rc::clone(resolver),
-            wait_for_warm_on_init,
-        )),
-    };
+    let started =
+        match cluster.settings.cluster_type {
+            ClusterType::Static => {
+                publish_static(&cluster, &endpoints);
+                Started::Ready
+            }
+            ClusterType::StrictDns | ClusterType::LogicalDns => Started::Resolving(
+                DnsDiscovery::new(cluster, endpoints, dns, wait_for_warm_on_init),
+            ),
+        };
     (id, started)
+}
+
+/// Begins to resolve on local tasks of the calling thread, the main one, and waits until each cluster that
+/// the start waits for (`wait_for_warm_on_init`) has its first answers or failures. Resolution goes on after
+/// that for as long as the cluster is in the manager.
+pub async fn begin(discoveries: Vec<DnsDiscovery>, resolver: &Rc<Resolver>) {
+    let mut warm = Vec::new();
+    for discovery in discoveries {
+        warm.extend(discovery.warmed());
+        tokio::task::spawn_local(discovery.run(Rc::clone(resolver)));
+    }
+    for one in warm {
+        one.notified().await;
+    }
 }
 
 fn publish_static(cluster: &Arc<ClusterShared>, endpoints: &[EndpointSpec]) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nuncio_contract::stats::StatsStore;
 use nuncio_net::dns::{LookupFamily, Resolver};
 
-use super::{Started, start};
+use super::{Started, begin, start};
 use crate::cluster::{ClusterSettings, ClusterShared, ClusterType, HealthFlags, Locality};
 use crate::config::{ClusterConfig, DnsSettings, EndpointSpec};
 use crate::{ClusterManager, TransportSocket};
@@ -50,11 +50,11 @@ fn hosts(cluster: &ClusterShared) -> Vec<(String, String)> {
 /// Starts a cluster and waits until it is warm.
 async fn warmed(config: ClusterConfig) -> (ClusterManager, Arc<ClusterShared>) {
     let manager = ClusterManager::new(StatsStore::default());
-    let (id, started) = start(&manager, config, &Rc::new(Resolver::default()), false);
+    let (id, started) = start(&manager, config, false);
     if let Started::Resolving(discovery) = started {
-        let warm = discovery.warmed().unwrap();
-        tokio::task::spawn_local(discovery.run());
-        tokio::time::timeout(Duration::from_secs(10), warm.notified())
+        let resolver = Rc::new(Resolver::default());
+        let warm = begin(vec![discovery], &resolver);
+        tokio::time::timeout(Duration::from_secs(10), warm)
             .await
             .unwrap();
     }

@@ -49,7 +49,8 @@ pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
     let core = &pool.core;
     let settings = core.settings();
     let socket = &core.shared.transport_socket;
-    let connecting = Box::pin(socket.connect(pool.to.host.address, &settings.connect_options));
+    let connecting =
+        Box::pin(socket.connect(pool.to.host.address, &settings.connect_options, core));
     let result = tokio::time::timeout(settings.connect_timeout, connecting).await;
     let error = match result {
         Ok(Ok(transport)) => return pool.connected(Connection::new(transport, life, core)),

@@ -1,11 +1,16 @@
 //! What a cluster's pools and streams on one worker have in common.
 
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::clock::Clock;
+use nuncio_contract::stats::Counter;
 use nuncio_contract::stats::Gauge;
-use nuncio_contract::stats::groups::{CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats};
+use nuncio_contract::stats::groups::{
+    CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, TlsStats,
+};
+use nuncio_net::transport::TlsInfo;
 
 use super::ResponseStats;
 use crate::cluster::breaker_prefix;
@@ -19,6 +24,9 @@ pub(crate) struct ClusterCore {
     breaker_stats: [Arc<CircuitBreakerStats>; 2],
     pub(crate) responses: ResponseStats,
     pub(crate) clock: Rc<dyn Clock>,
+    tls_stats: OnceCell<Arc<TlsStats>>,
+    /// Handshakes by version and cipher suite.
+    agreed: RefCell<Vec<(Box<str>, Arc<Counter>)>>,
 }
 
 impl ClusterCore {
@@ -32,6 +40,8 @@ impl ClusterCore {
             responses: ResponseStats::new(scope.clone()),
             shared,
             clock,
+            tls_stats: OnceCell::new(),
+            agreed: RefCell::default(),
         }
     }
 
@@ -55,5 +65,35 @@ impl ClusterCore {
             Resource::Requests => &stats.rq_open,
             Resource::Retries => &stats.rq_retry_open,
         }
+    }
+
+    pub(crate) fn tls_stats(&self) -> &TlsStats {
+        self.tls_stats
+            .get_or_init(|| self.shared.scope().worker_group())
+    }
+
+    /// Counts what a handshake agreed on: `ssl.versions.<name>`, `ssl.ciphers.<name>`, `ssl.curves.<name>`.
+    pub(crate) fn count_handshake(&self, info: &TlsInfo) {
+        let agreed = [
+            ("versions", info.version),
+            ("ciphers", info.cipher),
+            ("curves", info.curve),
+        ];
+        for (what, name) in agreed
+            .iter()
+            .filter_map(|(what, name)| Some((what, (*name)?)))
+        {
+            self.count_agreed(format!("ssl.{what}.{name}").into());
+        }
+    }
+
+    fn count_agreed(&self, name: Box<str>) {
+        let mut agreed = self.agreed.borrow_mut();
+        if let Some((_, counter)) = agreed.iter().find(|(known, _)| *known == name) {
+            return counter.inc();
+        }
+        let counter = self.shared.scope().counter(&name);
+        counter.inc();
+        agreed.push((name, counter));
     }
 }

@@ -1,0 +1,234 @@
+//! A client's TLS context: made once from its message, shared by all workers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_contract::matching::CompiledStringMatcher;
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, TlsStream};
+
+use super::client_certificate::{certificates_in, identity};
+use super::failure::TlsFailure;
+use super::messages::{
+    CertificateValidationContext, TrustChainVerification, UpstreamTlsContext, ValidationContextType,
+};
+use super::parameters;
+use super::subject_names::NameMatcher;
+use super::verify::{Demands, PeerVerifier, Roots};
+use crate::transport::TlsTransport;
+
+/// TLS towards the hosts of a cluster.
+#[derive(Clone)]
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    sni: Option<ServerName<'static>>,
+}
+
+impl std::fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientTls")
+            .field("sni", &self.sni)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ClientTls {
+    /// Makes a context; what is wrong with the message, or cannot be done, is reported to `ctx`.
+    ///
+    /// # Errors
+    /// [`Refused`] when the context cannot be used.
+    pub fn new(message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let common = message.common_tls_context.as_ref();
+        let (provider, versions) =
+            parameters::read(common.and_then(|common| common.tls_params.as_ref()), ctx)?;
+        let provider = Arc::new(provider);
+        let validation = common.and_then(|common| common.validation_context_type.as_ref());
+        let demands = match validation {
+            Some(ValidationContextType::Static(context)) => demands(context, ctx)?,
+            None => Demands::default(),
+        };
+        let verifier = PeerVerifier {
+            demands,
+            provider: Arc::clone(&provider),
+        };
+        let wants_identity = common.map_or(&[][..], |common| &common.tls_certificates);
+        let identity = identity(wants_identity, ctx)?;
+        let mut failed = |error: rustls::Error| {
+            ctx.error(message.span(), format!("TLS context: {error}"));
+            Refused
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&versions)
+            .map_err(&mut failed)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(failed)?,
+        };
+        config.alpn_protocols = common.map_or_else(Vec::new, |common| {
+            common
+                .alpn_protocols
+                .iter()
+                .map(|name| name.as_bytes().to_vec())
+                .collect()
+        });
+        config.resumption = resumption(message.max_session_keys);
+        let sni = sni(&message.sni, ctx)?;
+        config.enable_sni = sni.is_some();
+        Ok(Self {
+            config: Arc::new(config),
+            sni,
+        })
+    }
+
+    /// Does the handshake over `socket`, whose other end is `peer`. No timeout of its own.
+    ///
+    /// # Errors
+    /// The peer was refused, refused us, or is gone.
+    pub async fn handshake(
+        &self,
+        socket: TcpStream,
+        peer: IpAddr,
+    ) -> Result<TlsTransport, TlsFailure> {
+        let name = self.sni.clone().unwrap_or_else(|| ServerName::from(peer));
+        let sent = self.sni.as_ref().map(|name| name.to_str().into());
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let stream = connector.connect(name, socket).await;
+        let stream = stream.map_err(|error| TlsFailure::from(&error))?;
+        Ok(TlsTransport::new(TlsStream::Client(stream), sent))
+    }
+}
+
+/// Envoy keeps one session unless told otherwise.
+fn resumption(max_session_keys: Option<u32>) -> Resumption {
+    match max_session_keys.unwrap_or(1) {
+        0 => Resumption::disabled(),
+        count => Resumption::in_memory_sessions(usize::try_from(count).unwrap_or(usize::MAX)),
+    }
+}
+
+fn sni(name: &Spanned<String>, ctx: &mut Ctx) -> Result<Option<ServerName<'static>>, Refused> {
+    if name.value.is_empty() {
+        return Ok(None);
+    }
+    match ServerName::try_from(name.value.clone()) {
+        Ok(name @ ServerName::DnsName(_)) => Ok(Some(name)),
+        _ => {
+            let what = format!("SNI `{}`, which is no DNS name,", name.value);
+            Err(ctx.unsupported_here(name.span, what))
+        }
+    }
+}
+
+fn demands(context: &CertificateValidationContext, ctx: &mut Ctx) -> Result<Demands, Refused> {
+    let roots = roots(context, ctx)?;
+    let matchers = &context.match_typed_subject_alt_names;
+    if roots.is_none() && !matchers.is_empty() {
+        ctx.error(
+            context.span(),
+            "SAN-based verification of peer certificates without trusted CA is insecure and not allowed",
+        );
+        return Err(Refused);
+    }
+    let mut names = Vec::new();
+    for message in matchers {
+        let matcher = CompiledStringMatcher::compile(&message.matcher, ctx)?;
+        names.push(NameMatcher::new(message, matcher));
+    }
+    let hashes =
+        |written: &[Spanned<String>], decode: fn(&str) -> Option<[u8; 32]>, ctx: &mut Ctx| {
+            let decoded = written.iter().map(|hash| {
+                decode(&hash.value).ok_or_else(|| {
+                    ctx.error(hash.span, format!("Invalid hash: {}", hash.value));
+                    Refused
+                })
+            });
+            decoded.collect::<Result<Vec<_>, _>>()
+        };
+    let accept_untrusted =
+        context.trust_chain_verification == TrustChainVerification::AcceptUntrusted;
+    Ok(Demands {
+        roots: roots.filter(|_| !accept_untrusted),
+        certificate_hashes: hashes(&context.verify_certificate_hash, from_hex, ctx)?,
+        key_hashes: hashes(&context.verify_certificate_spki, from_base64, ctx)?,
+        names,
+    })
+}
+
+fn roots(context: &CertificateValidationContext, ctx: &mut Ctx) -> Result<Option<Roots>, Refused> {
+    let certificates = match (&context.trusted_ca, &context.system_root_certs) {
+        (Some(source), _) => certificates_in(source, "trusted CA certificates", ctx)?,
+        (None, Some(_)) => rustls_native_certs::load_native_certs().certs,
+        (None, None) => return Ok(None),
+    };
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(certificates.iter().cloned());
+    if added == 0 {
+        ctx.error(
+            context.span(),
+            "Failed to load trusted CA certificates: none can be used",
+        );
+        return Err(Refused);
+    }
+    Ok(Some(Roots {
+        store,
+        certificates,
+    }))
+}
+
+/// 64 hexadecimal digits, with or without colons between bytes.
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// 32 bytes as base64 (RFC 4648 section 4).
+fn from_base64(text: &str) -> Option<[u8; 32]> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.strip_suffix('=').filter(|digits| digits.len() == 43)?;
+    let mut bits: u32 = 0;
+    let mut held = 0;
+    let mut bytes = Vec::with_capacity(32);
+    for digit in digits.bytes() {
+        let value = ALPHABET.iter().position(|letter| *letter == digit)?;
+        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
+        }
+    }
+    bytes.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_read_in_both_spellings() {
+        let plain = "ab".repeat(32);
+        let with_colons = ["ab"; 32].join(":");
+        assert_eq!(from_hex(&plain), Some([0xab; 32]));
+        assert_eq!(from_hex(&with_colons), Some([0xab; 32]));
+        assert_eq!(from_hex("abc"), None);
+        assert_eq!(from_base64(&format!("{}=", "A".repeat(43))), Some([0; 32]));
+        assert_eq!(
+            from_base64("NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=").map(|b| b[0]),
+            Some(0x36)
+        );
+        assert_eq!(from_base64("short"), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! The messages of TLS contexts, as far as they are honoured.
+
+use nuncio_config::typed::Spanned;
+use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::data_source::DataSource;
+use nuncio_contract::matching::StringMatcher;
+
+message! {
+    /// TLS towards a cluster's hosts.
+    pub struct UpstreamTlsContext: "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" {
+        pub(crate) common_tls_context: Option<CommonTlsContext>,
+        pub(crate) sni: Spanned<String>,
+        pub(crate) max_session_keys: Option<u32>,
+        inert enforce_rsa_key_usage = "key usage is always enforced";
+    }
+}
+
+message! {
+    /// What both sides of TLS have in common.
+    pub(crate) struct CommonTlsContext: "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext" {
+        pub(crate) tls_params: Option<TlsParameters>,
+        pub(crate) tls_certificates: Vec<TlsCertificate>,
+        pub(crate) oneof validation_context_type: Option<ValidationContextType>,
+        pub(crate) alpn_protocols: Vec<String>,
+    }
+}
+
+one_of! {
+    /// How the peer is verified.
+    pub(crate) enum ValidationContextType {
+        validation_context => Static(CertificateValidationContext),
+    }
+}
+
+message! {
+    /// Versions, suites, curves.
+    pub(crate) struct TlsParameters: "envoy.extensions.transport_sockets.tls.v3.TlsParameters" {
+        pub(crate) tls_minimum_protocol_version: TlsProtocol,
+        pub(crate) tls_maximum_protocol_version: TlsProtocol,
+        pub(crate) cipher_suites: Vec<Spanned<String>>,
+        pub(crate) ecdh_curves: Vec<Spanned<String>>,
+    }
+}
+
+enumeration! {
+    /// Versions.
+    pub(crate) enum TlsProtocol: "envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol" {
+        TLS_AUTO => Auto,
+        TLSv1_2 => Tls12,
+        TLSv1_3 => Tls13,
+    }
+}
+
+message! {
+    /// A certificate of our own.
+    pub(crate) struct TlsCertificate: "envoy.extensions.transport_sockets.tls.v3.TlsCertificate" {
+        pub(crate) certificate_chain: Option<DataSource>,
+        pub(crate) private_key: Option<DataSource>,
+    }
+}
+
+message! {
+    /// How the peer's certificate is verified.
+    pub(crate) struct CertificateValidationContext: "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext" {
+        pub(crate) trusted_ca: Option<DataSource>,
+        pub(crate) system_root_certs: Option<SystemRootCerts>,
+        pub(crate) verify_certificate_spki: Vec<Spanned<String>>,
+        pub(crate) verify_certificate_hash: Vec<Spanned<String>>,
+        pub(crate) match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
+        pub(crate) trust_chain_verification: TrustChainVerification,
+    }
+}
+
+message! {
+    /// The system's own.
+    pub(crate) struct SystemRootCerts: "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts" {
+    }
+}
+
+enumeration! {
+    /// Whether an untrusted chain is refused.
+    pub(crate) enum TrustChainVerification: "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.TrustChainVerification" {
+        VERIFY_TRUST_CHAIN => Verify,
+        ACCEPT_UNTRUSTED => AcceptUntrusted,
+    }
+}
+
+message! {
+    /// A name that the certificate must have.
+    pub(crate) struct SubjectAltNameMatcher: "envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher" {
+        pub(crate) san_type: SanType,
+        pub(crate) matcher: StringMatcher,
+    }
+}
+
+enumeration! {
+    /// Kinds of name.
+    pub(crate) enum SanType: "envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType" {
+        EMAIL => Email,
+        DNS => Dns,
+        URI => Uri,
+        IP_ADDRESS => IpAddress,
+    }
+}

@@ -1,0 +1,23 @@
+//! TLS towards upstream hosts, on rustls with aws-lc-rs, from `UpstreamTlsContext`.
+//!
+//! As in Envoy: TLS 1.2 unless `tls_maximum_protocol_version` says otherwise; X25519 and P-256; and a peer
+//! whose certificate is **not verified at all** unless a validation context asks for it. The host name is
+//! checked by `match_typed_subject_alt_names` alone, never against the SNI.
+//!
+//! Different from Envoy: no TLS 1.0 and 1.1, no CBC suites, no RSA key exchange (refused with the configuration);
+//! a CA certificate is taken as a host's own only where it is itself trusted; error texts come from a table
+//! that knows the common failures. Files are read once, at load.
+
+mod client;
+mod client_certificate;
+mod failure;
+mod messages;
+mod parameters;
+mod subject_names;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use client::ClientTls;
+pub use failure::{TlsCounter, TlsFailure};
+pub use messages::UpstreamTlsContext;

@@ -1,0 +1,126 @@
+//! The alternative names of a certificate, and the matchers that one of them must satisfy.
+
+use std::net::IpAddr;
+
+use nuncio_contract::matching::CompiledStringMatcher;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::X509Certificate;
+
+use super::messages::{SanType, SubjectAltNameMatcher};
+
+/// A name with its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SubjectName {
+    pub(super) kind: SanType,
+    pub(super) text: String,
+}
+
+/// All names of a certificate that a matcher can ask for, in its order.
+pub(super) fn names_of(certificate: &X509Certificate<'_>) -> Vec<SubjectName> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    extension
+        .value
+        .general_names
+        .iter()
+        .filter_map(name)
+        .collect()
+}
+
+fn name(name: &GeneralName<'_>) -> Option<SubjectName> {
+    let (kind, text) = match name {
+        GeneralName::RFC822Name(text) => (SanType::Email, (*text).to_owned()),
+        GeneralName::DNSName(text) => (SanType::Dns, (*text).to_owned()),
+        GeneralName::URI(text) => (SanType::Uri, (*text).to_owned()),
+        GeneralName::IPAddress(bytes) => (SanType::IpAddress, ip(bytes)?.to_string()),
+        _ => return None,
+    };
+    Some(SubjectName { kind, text })
+}
+
+fn ip(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+/// One of `match_typed_subject_alt_names`.
+#[derive(Debug)]
+pub(super) struct NameMatcher {
+    kind: SanType,
+    /// The name of an exact DNS matcher, which a wildcard in the certificate also satisfies.
+    exact_dns: Option<Box<str>>,
+    matcher: CompiledStringMatcher,
+}
+
+impl NameMatcher {
+    pub(super) fn new(message: &SubjectAltNameMatcher, matcher: CompiledStringMatcher) -> Self {
+        let exact = matcher
+            .exact_text()
+            .and_then(|text| std::str::from_utf8(text).ok());
+        let exact_dns = exact
+            .filter(|_| message.san_type == SanType::Dns)
+            .map(Box::from);
+        Self {
+            kind: message.san_type,
+            exact_dns,
+            matcher,
+        }
+    }
+
+    pub(super) fn matches(&self, name: &SubjectName) -> bool {
+        if name.kind != self.kind {
+            return false;
+        }
+        match &self.exact_dns {
+            Some(wanted) => dns_name_matches(&name.text, wanted),
+            None => self.matcher.matches(name.text.as_bytes()),
+        }
+    }
+}
+
+/// Whether a certificate's DNS name stands for `wanted`: `*` may be its first label, or part of it.
+fn dns_name_matches(pattern: &str, wanted: &str) -> bool {
+    let (pattern, wanted) = (pattern.to_ascii_lowercase(), wanted.to_ascii_lowercase());
+    let Some((first, rest)) = pattern.split_once('.') else {
+        return pattern == wanted;
+    };
+    let Some((before, after)) = first.split_once('*') else {
+        return pattern == wanted;
+    };
+    let Some((label, domain)) = wanted.split_once('.') else {
+        return false;
+    };
+    domain == rest
+        && !first.starts_with("xn--")
+        && !after.contains('*')
+        && label.len() >= before.len() + after.len()
+        && label.starts_with(before)
+        && label.ends_with(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_stands_for_one_label() {
+        for (pattern, wanted, matches) in [
+            ("a.example", "A.example", true),
+            ("*.example", "a.example", true),
+            ("*.example", "b.a.example", false),
+            ("f*r.example", "foobar.example", true),
+            ("*", "example", false),
+            ("*.example", "example", false),
+        ] {
+            assert_eq!(
+                dns_name_matches(pattern, wanted),
+                matches,
+                "{pattern} {wanted}"
+            );
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Handshakes with a host of our own on the loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use nuncio_config::source::{Format, Source};
+use nuncio_config::typed::{Ctx, decode};
+use nuncio_config::{interpret, text};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::{ClientTls, TlsCounter, TlsFailure, UpstreamTlsContext};
+use crate::transport::TlsInfo;
+
+/// A certificate authority, and a host with a certificate of it.
+struct Host {
+    address: SocketAddr,
+    authority_pem: String,
+}
+
+impl Host {
+    /// A host whose certificate is for `host.example` and `*.wild.example`.
+    async fn start() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names = vec!["host.example".to_owned(), "*.wild.example".to_owned()];
+        let leaf = CertificateParams::new(names)
+            .unwrap()
+            .signed_by(&key, &authority)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = acceptor(leaf.der().clone(), key.serialize_der());
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move { drop(acceptor.accept(socket).await) });
+            }
+        });
+        Self {
+            address,
+            authority_pem: authority.pem(),
+        }
+    }
+
+    /// Shakes hands by the context that `yaml` describes, in which `CA` stands for the authority.
+    async fn greeted_by(&self, yaml: &str) -> Result<TlsInfo, TlsFailure> {
+        let tls = context(&yaml.replace("CA", &format!("{:?}", self.authority_pem))).unwrap();
+        let socket = TcpStream::connect(self.address).await.unwrap();
+        let transport = tls.handshake(socket, self.address.ip()).await?;
+        Ok(transport.info().clone())
+    }
+}
+
+fn acceptor(leaf: CertificateDer<'static>, key: Vec<u8>) -> TlsAcceptor {
+    let key = PrivateKeyDer::try_from(key).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn context(yaml: &str) -> Result<ClientTls, String> {
+    let source = Source::new("tls.yaml", Format::Yaml, yaml);
+    let mut ctx = Ctx::default();
+    let node = text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).unwrap();
+    let name = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+    let descriptor = nuncio_api::message(name).unwrap();
+    let tree = interpret::interpret(descriptor, &node, &mut ctx.diagnostics);
+    let made = tree.and_then(|tree| {
+        let message: UpstreamTlsContext = decode(&Arc::new(tree), &mut ctx).ok()?;
+        ClientTls::new(&message, &mut ctx).ok()
+    });
+    made.ok_or_else(|| format!("{:?}", ctx.diagnostics))
+}
+
+fn verify_failed(what: &str) -> Option<Box<str>> {
+    let text = format!(
+        "TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:\
+         verify cert failed: {what}:TLS_error_end"
+    );
+    Some(text.into())
+}
+
+#[tokio::test]
+async fn without_a_validation_context_any_certificate_will_do_over_tls_1_2() {
+    let info = Host::start()
+        .await
+        .greeted_by("{sni: anything.example}")
+        .await
+        .unwrap();
+    assert_eq!(info.version, Some("TLSv1.2"));
+    assert_eq!(info.server_name.as_deref(), Some("anything.example"));
+    assert!(info.peer_certificate.is_some());
+    assert_eq!(info.curve, Some("X25519"));
+}
+
+#[tokio::test]
+async fn tls_1_3_and_alpn_are_spoken_where_configured() {
+    let info = Host::start()
+        .await
+        .greeted_by(
+            "{common_tls_context: {alpn_protocols: [http/1.1], \
+             tls_params: {tls_maximum_protocol_version: TLSv1_3}}}",
+        )
+        .await
+        .unwrap();
+    assert_eq!(info.version, Some("TLSv1.3"));
+    assert_eq!(info.alpn_protocol.as_deref(), Some(&b"http/1.1"[..]));
+    assert_eq!(info.server_name, None);
+}
+
+#[tokio::test]
+async fn a_trusted_chain_is_accepted_whatever_the_sni() {
+    let host = Host::start().await;
+    let yaml = "{sni: other.example, common_tls_context: {validation_context: \
+                {trusted_ca: {inline_string: CA}}}}";
+    host.greeted_by(yaml).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_chain_that_leads_elsewhere_is_refused() {
+    let (host, other) = (Host::start().await, Host::start().await);
+    let yaml = "{common_tls_context: {validation_context: {trusted_ca: {inline_string: CA}}}}"
+        .replace("CA", &format!("{:?}", other.authority_pem));
+    let failure = host.greeted_by(&yaml).await.unwrap_err();
+    assert_eq!(failure.counter, Some(TlsCounter::VerifyError));
+    let reason = failure.reason.unwrap();
+    assert!(reason.contains("CERTIFICATE_VERIFY_FAILED:verify cert failed: X509_verify_cert:"));
+}
+
+#[tokio::test]
+async fn one_name_of_the_certificate_must_match() {
+    let host = Host::start().await;
+    let yaml = |wanted: &str| {
+        format!(
+            "{{common_tls_context: {{validation_context: {{trusted_ca: {{inline_string: CA}}, \
+             match_typed_subject_alt_names: [{{san_type: DNS, matcher: {{exact: {wanted}}}}}]}}}}}}"
+        )
+    };
+    host.greeted_by(&yaml("host.example")).await.unwrap();
+    host.greeted_by(&yaml("a.wild.example")).await.unwrap();
+    let failure = host.greeted_by(&yaml("bad.example")).await.unwrap_err();
+    assert_eq!(failure.counter, Some(TlsCounter::VerifySan));
+    let words = "SAN matcher, certificate SANs are [host.example, *.wild.example]";
+    assert_eq!(failure.reason, verify_failed(words));
+}
+
+#[tokio::test]
+async fn a_pinned_hash_must_be_the_certificates() {
+    let host = Host::start().await;
+    let info = host.greeted_by("{}").await.unwrap();
+    let hash = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA256,
+        info.peer_certificate.as_deref().unwrap(),
+    );
+    let hex: String = hash
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let yaml = |hash: &str| {
+        format!(
+            "{{common_tls_context: {{validation_context: {{verify_certificate_hash: ['{hash}']}}}}}}"
+        )
+    };
+    host.greeted_by(&yaml(&hex)).await.unwrap();
+    let failure = host.greeted_by(&yaml(&"00".repeat(32))).await.unwrap_err();
+    assert_eq!(failure.counter, Some(TlsCounter::VerifyCertHash));
+    assert_eq!(failure.reason, verify_failed("cert hash and spki"));
+}
+
+#[test]
+fn what_rustls_cannot_do_is_refused_with_the_configuration() {
+    for (yaml, words) in [
+        (
+            "{common_tls_context: {tls_params: {cipher_suites: [AES128-SHA]}}}",
+            "cipher suite `AES128-SHA`",
+        ),
+        (
+            "{common_tls_context: {tls_params: {tls_minimum_protocol_version: TLSv1_0}}}",
+            "not supported",
+        ),
+        ("{allow_renegotiation: true}", "not supported"),
+        ("{sni: 192.0.2.1}", "no DNS name"),
+        (
+            "{common_tls_context: {validation_context: {match_typed_subject_alt_names: \
+             [{san_type: DNS, matcher: {exact: a}}]}}}",
+            "without trusted CA is insecure",
+        ),
+        (
+            "{common_tls_context: {validation_context: {trusted_ca: {inline_string: x}}}}",
+            "Failed to load trusted CA certificates",
+        ),
+    ] {
+        let error = context(yaml).unwrap_err();
+        assert!(error.contains(words), "{yaml}: {error}");
+    }
+}
