@@ -1,10 +1,16 @@
 //! Merging one message over another, as protobuf's `MergeFrom`: scalars are replaced, repeated fields
-//! are appended, maps are joined by key, messages are merged in turn, and a member of a oneof replaces
-//! the one that was set.
+//! are appended, maps and structures are joined by key, messages are merged in turn, and a member of a
+//! oneof replaces the one that was set.
+//!
+//! protobuf cannot see a default inside of a message, so a wrapper's or duration's zero part changes
+//! nothing: `5s` over `0.25s` is `5.25s`, in Envoy as here.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::tree::{Entry, Message, Value};
+use nuncio_api::Kind;
+
+use crate::tree::{Entry, Json, Message, Value};
 
 /// Merges `over` into `base`, both of one type.
 pub fn merge(base: &mut Message, over: &Message) {
@@ -13,11 +19,16 @@ pub fn merge(base: &mut Message, over: &Message) {
             continue;
         }
         clear_oneof(base, entry.number);
+        let wrapper = base
+            .descriptor
+            .field_by_number(entry.number)
+            .is_some_and(|field| matches!(field.kind(), Kind::Message(_)));
         match base.remove(entry.number) {
+            Some(old) if wrapper && entry.value.is_default() => base.set(old),
             Some(old) => {
-                let merged = merge_value(old.value, &entry.value);
+                let value = merge_value(old.value, &entry.value);
                 base.set(Entry {
-                    value: merged,
+                    value,
                     ..entry.clone()
                 });
             }
@@ -27,20 +38,12 @@ pub fn merge(base: &mut Message, over: &Message) {
 }
 
 fn clear_oneof(base: &mut Message, number: u32) {
-    let descriptor = base.descriptor;
-    let Some(oneof) = descriptor
-        .field_by_number(number)
-        .and_then(|field| field.oneof())
-    else {
+    let field = base.descriptor.field_by_number(number);
+    let Some(oneof) = field.and_then(|field| field.oneof()) else {
         return;
     };
-    let others: Vec<u32> = oneof
-        .fields()
-        .map(|field| field.number())
-        .filter(|other| *other != number)
-        .collect();
-    for other in others {
-        base.remove(other);
+    for other in oneof.fields().filter(|other| other.number() != number) {
+        base.remove(other.number());
     }
 }
 
@@ -56,11 +59,84 @@ fn merge_value(old: Value, over: &Value) -> Value {
             Value::List(items.into())
         }
         (Value::Map(old), Value::Map(over)) => {
+            let new: HashSet<&str> = over.iter().map(|item| &*item.key).collect();
             let mut items = old.into_vec();
-            items.retain(|item| over.iter().all(|new| new.key != item.key));
+            items.retain(|item| !new.contains(&*item.key));
             items.extend_from_slice(over);
             Value::Map(items.into())
         }
+        (Value::Duration(seconds, nanos), Value::Duration(new_seconds, new_nanos)) => {
+            let (seconds, nanos) = merge_time((seconds, nanos), (*new_seconds, *new_nanos));
+            Value::Duration(seconds, nanos)
+        }
+        (Value::Timestamp(seconds, nanos), Value::Timestamp(new_seconds, new_nanos)) => {
+            let (seconds, nanos) = merge_time((seconds, nanos), (*new_seconds, *new_nanos));
+            Value::Timestamp(seconds, nanos)
+        }
+        (Value::Json(mut old), Value::Json(over)) => {
+            merge_json(Arc::make_mut(&mut old), over);
+            Value::Json(old)
+        }
         (_, over) => over.clone(),
+    }
+}
+
+fn merge_time(old: (i64, i32), over: (i64, i32)) -> (i64, i32) {
+    let seconds = if over.0 == 0 { old.0 } else { over.0 };
+    let nanos = if over.1 == 0 { old.1 } else { over.1 };
+    (seconds, nanos)
+}
+
+fn merge_json(old: &mut Json, over: &Json) {
+    match (old, over) {
+        (Json::Object(old), Json::Object(over)) => {
+            let new: HashSet<&str> = over.iter().map(|(key, _)| &**key).collect();
+            old.retain(|(key, _)| !new.contains(&**key));
+            old.extend_from_slice(over);
+        }
+        (Json::List(old), Json::List(over)) => old.extend_from_slice(over),
+        (old, over) => *old = over.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bootstrap::{Input, load};
+    use crate::dump::{Options, to_json};
+
+    /// What comes of a file and an inline YAML text.
+    fn merged(name: &str, file: &str, inline: &str) -> String {
+        let path =
+            std::env::temp_dir().join(format!("nuncio-merge-{}-{name}.yaml", std::process::id()));
+        std::fs::write(&path, file).unwrap();
+        let input = Input {
+            path: Some(path.display().to_string()),
+            yaml: Some(inline.to_owned()),
+            ..Input::default()
+        };
+        let loaded = load(&input).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        to_json(&loaded.tree, Options::default())
+    }
+
+    #[test]
+    fn inline_yaml_is_merged_over_the_file_as_protobuf_merges() {
+        let file = "{node: {id: a, metadata: {x: 1, y: 2}}, stats_flush_interval: 0.25s, \
+                    static_resources: {clusters: [{name: a}]}}";
+        let inline = "{node: {cluster: b, metadata: {y: 3}}, stats_flush_interval: 5s, \
+                      static_resources: {clusters: [{name: b}]}}";
+        let expected = concat!(
+            r#"{"node":{"id":"a","cluster":"b","metadata":{"x":1,"y":3}},"#,
+            r#""static_resources":{"clusters":[{"name":"a"},{"name":"b"}]},"#,
+            r#""stats_flush_interval":"5.250s"}"#
+        );
+        assert_eq!(merged("merge", file, inline), expected);
+    }
+
+    #[test]
+    fn a_member_of_a_oneof_replaces_the_other() {
+        let file = "{admin: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}}}";
+        let text = merged("oneof", file, "{admin: {address: {pipe: {path: /a}}}}");
+        assert_eq!(text, r#"{"admin":{"address":{"pipe":{"path":"/a"}}}}"#);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::span::Span;
 use crate::tree::{Entry, Json, Message, Value};
@@ -64,6 +64,28 @@ impl FromValue for Duration {
                 Err(Refused)
             }
         }
+    }
+}
+
+/// `google.protobuf.Timestamp`.
+impl FromValue for SystemTime {
+    fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let Value::Timestamp(seconds, nanos) = value else {
+            return Err(mismatch(value, "a time", span, ctx));
+        };
+        let distance = Duration::from_secs(seconds.unsigned_abs());
+        let nanos = Duration::from_nanos(u64::try_from(*nanos).unwrap_or(0));
+        let whole = if *seconds < 0 {
+            UNIX_EPOCH.checked_sub(distance)
+        } else {
+            UNIX_EPOCH.checked_add(distance)
+        };
+        whole
+            .and_then(|whole| whole.checked_add(nanos))
+            .ok_or_else(|| {
+                ctx.error(span, "the time is out of range");
+                Refused
+            })
     }
 }
 
