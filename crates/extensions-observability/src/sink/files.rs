@@ -25,7 +25,6 @@ pub(crate) enum StandardStream {
 }
 
 /// What all files of a process share.
-#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) options: FileOptions,
     pub(super) scope: Scope,
@@ -61,14 +60,12 @@ impl LogFiles {
         if let Some(file) = files.iter().find(|file| *file.target() == target) {
             return Ok(Arc::clone(file));
         }
-        let file = Arc::new(LogFile::open(target, self.settings().clone())?);
+        let file = Arc::new(LogFile::open(target)?);
+        if let Some(settings) = self.settings.get() {
+            file.configure(settings);
+        }
         files.push(Arc::clone(&file));
         Ok(file)
-    }
-
-    fn settings(&self) -> &Settings {
-        self.settings
-            .get_or_init(|| Settings::new(FileOptions::default(), &StatsStore::default()))
     }
 
     fn files(&self) -> MutexGuard<'_, Vec<Arc<LogFile>>> {
@@ -87,7 +84,10 @@ impl AccessLogFiles for LogFiles {
         let settings = Settings::new(options, store);
         settings.scope.register::<FilesystemStats>();
         // A second call finds the settings taken, and files already use them.
-        let _ = self.settings.set(settings);
+        let settings = self.settings.get_or_init(|| settings);
+        self.files()
+            .iter()
+            .for_each(|file| file.configure(settings));
     }
 
     fn reopen_all(&self) {

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 
+use nuncio_contract::access_log::FileOptions;
 use nuncio_contract::stats::groups::FilesystemStats;
+use nuncio_contract::stats::{Scope, StatsStore};
 
 use super::files::{Settings, StandardStream};
 use super::worker_buffer::WorkerBuffer;
@@ -17,7 +19,8 @@ use super::worker_buffer::WorkerBuffer;
 /// A log file, shared by all workers that log to it.
 pub(crate) struct LogFile {
     target: Target,
-    settings: Settings,
+    /// Taken when the process is configured, which is after the configs' files are opened.
+    settings: OnceLock<FileSettings>,
     buffers: Mutex<Vec<Arc<WorkerBuffer>>>,
     /// Held while bytes are written, never while a worker logs.
     writer: Mutex<Writer>,
@@ -35,31 +38,50 @@ pub(super) enum Target {
     Stream(StandardStream),
 }
 
+/// The process's settings with the flusher's own cells.
+struct FileSettings {
+    options: FileOptions,
+    scope: Scope,
+    stats: Arc<FilesystemStats>,
+}
+
 struct Writer {
     file: File,
-    stats: Arc<FilesystemStats>,
     /// Swapped with a worker's buffer, so that both keep their memory.
     spare: Vec<u8>,
 }
 
 impl LogFile {
     /// Opens the file for appending and makes it if it is not there, with mode 0644.
-    pub(super) fn open(target: Target, settings: Settings) -> io::Result<Self> {
-        let file = target.open()?;
-        let stats = settings.scope.worker_group();
+    pub(super) fn open(target: Target) -> io::Result<Self> {
+        let writer = Writer {
+            file: target.open()?,
+            spare: Vec::new(),
+        };
         Ok(LogFile {
             target,
-            settings,
+            settings: OnceLock::new(),
             buffers: Mutex::default(),
-            writer: Mutex::new(Writer {
-                file,
-                stats,
-                spare: Vec::new(),
-            }),
+            writer: Mutex::new(writer),
             flusher: OnceLock::new(),
             flush_wanted: AtomicBool::new(false),
             reopen_wanted: AtomicBool::new(false),
         })
+    }
+
+    /// Takes the process's settings, if there are none yet.
+    pub(super) fn configure(&self, settings: &Settings) {
+        self.settings.get_or_init(|| FileSettings::new(settings));
+    }
+
+    fn settings(&self) -> &FileSettings {
+        let default = || {
+            FileSettings::new(&Settings::new(
+                FileOptions::default(),
+                &StatsStore::default(),
+            ))
+        };
+        self.settings.get_or_init(default)
     }
 
     /// Where the bytes go.
@@ -84,11 +106,9 @@ impl LogFile {
 
     /// A buffer without a thread behind it.
     pub(super) fn add_buffer(&self) -> Arc<WorkerBuffer> {
-        let stats = self.settings.scope.worker_group();
-        let buffer = Arc::new(WorkerBuffer::new(
-            self.settings.options.min_flush_bytes,
-            stats,
-        ));
+        let settings = self.settings();
+        let stats = settings.scope.worker_group();
+        let buffer = Arc::new(WorkerBuffer::new(settings.options.min_flush_bytes, stats));
         self.buffers().push(Arc::clone(&buffer));
         buffer
     }
@@ -113,20 +133,21 @@ impl LogFile {
     /// Writes out what is buffered; blocks until it is done.
     pub(super) fn flush(&self) {
         let buffers = self.live_buffers();
+        let stats = &self.settings().stats;
         let mut writer = self.writer();
-        if self.reopen_wanted.load(Ordering::Acquire) && writer.reopen(&self.target) {
+        if self.reopen_wanted.load(Ordering::Acquire) && writer.reopen(&self.target, stats) {
             self.reopen_wanted.store(false, Ordering::Release);
         }
         for buffer in buffers {
-            writer.append_from(&buffer);
+            writer.append_from(&buffer, stats);
         }
     }
 
     fn keep_flushing(&self) {
         loop {
-            thread::park_timeout(self.settings.options.flush_interval);
+            thread::park_timeout(self.settings().options.flush_interval);
             if !self.flush_wanted.swap(false, Ordering::AcqRel) {
-                self.writer().stats.flushed_by_timer.inc();
+                self.settings().stats.flushed_by_timer.inc();
             }
             self.flush();
         }
@@ -148,29 +169,39 @@ impl LogFile {
     }
 }
 
+impl FileSettings {
+    fn new(settings: &Settings) -> Self {
+        FileSettings {
+            options: settings.options,
+            scope: settings.scope.clone(),
+            stats: settings.scope.worker_group(),
+        }
+    }
+}
+
 impl Writer {
-    fn append_from(&mut self, buffer: &WorkerBuffer) {
+    fn append_from(&mut self, buffer: &WorkerBuffer, stats: &FilesystemStats) {
         buffer.swap_out(&mut self.spare);
         if self.spare.is_empty() {
             return;
         }
         match self.file.write_all(&self.spare) {
-            Ok(()) => self.stats.write_completed.inc(),
-            Err(_) => self.stats.write_failed.inc(),
+            Ok(()) => stats.write_completed.inc(),
+            Err(_) => stats.write_failed.inc(),
         }
-        self.stats.write_total_buffered.sub(self.spare.len() as u64);
+        stats.write_total_buffered.sub(self.spare.len() as u64);
         self.spare.clear();
     }
 
     /// Opens the path anew; on failure the old file stays and the next flush tries again.
-    fn reopen(&mut self, target: &Target) -> bool {
+    fn reopen(&mut self, target: &Target, stats: &FilesystemStats) -> bool {
         match target.open() {
             Ok(file) => {
                 self.file = file;
                 true
             }
             Err(_) => {
-                self.stats.reopen_failed.inc();
+                stats.reopen_failed.inc();
                 false
             }
         }

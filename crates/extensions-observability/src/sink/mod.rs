@@ -3,7 +3,7 @@
 //! Each worker formats into a buffer of its own; the only lock on its way is that buffer's, which nobody else
 //! holds but for the moment of a swap. One thread a file takes the buffers' contents and appends them, whole
 //! lines at a time: as soon as a buffer holds `--file-flush-min-size-kb`, and at the latest after
-//! `--file-flush-interval-msec`. At an orderly end the server flushes all.
+//! `--file-flush-interval-msec`; a worker's first line goes at once. At an orderly end the server flushes all.
 //!
 //! Limits: a worker's buffer of a file takes new lines up to 16 MiB. When the disk stalls for longer, lines are
 //! dropped and each is counted in `filesystem.write_failed`; nothing waits and memory stays bounded.

@@ -119,12 +119,16 @@ fn lines_are_written_at_a_flush_and_not_before() {
 }
 
 #[test]
-fn a_buffer_asks_for_a_flush_once_when_it_grows_beyond_the_minimum() {
+fn a_buffer_asks_for_a_flush_at_its_first_line_and_when_it_grows_beyond_the_minimum() {
     let (directory, process) = (Directory::new(), Process::new(8));
     let file = process.open(&directory.path("a.log"));
     let buffer = file.add_buffer();
     let wanted: Vec<bool> = (0..4).map(|_| buffer.add(line("abcd"))).collect();
-    assert_eq!(wanted, [false, false, true, false]);
+    assert_eq!(
+        wanted,
+        [true, false, true, false],
+        "the first line is never kept waiting"
+    );
     file.flush();
     assert!(
         !buffer.add(line("abcd")),
@@ -249,4 +253,27 @@ fn a_path_that_can_not_be_opened_is_refused_in_envoys_words() {
         "unable to open file '/no/such/directory/a.log': No such file or directory"
     );
     assert_eq!(refusal("/"), "unable to open file '/': Is a directory");
+}
+
+#[test]
+fn files_that_were_opened_before_the_process_was_configured_count_too() {
+    let directory = Directory::new();
+    let path = directory.path("a.log");
+    let process = Process {
+        files: LogFiles::new(),
+        store: StatsStore::default(),
+    };
+    let file = process.open(&path);
+    process
+        .files
+        .configure(FileOptions::default(), &process.store);
+    file.add_buffer().add(line("x\n"));
+    process.files.flush_all();
+    assert_eq!(
+        (
+            process.stat("write_buffered"),
+            process.stat("write_completed")
+        ),
+        (1, 1)
+    );
 }

@@ -1,5 +1,6 @@
 //! One worker's lines for one file, until they are written.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nuncio_contract::stats::groups::FilesystemStats;
@@ -13,6 +14,8 @@ const KEPT_FLUSHES: usize = 4;
 /// The buffer. Its worker adds, the file's writer takes.
 pub(crate) struct WorkerBuffer {
     lines: Mutex<Vec<u8>>,
+    /// Whether a line was ever added. The first is flushed at once, as in Envoy.
+    begun: AtomicBool,
     min_flush_bytes: usize,
     stats: Arc<FilesystemStats>,
 }
@@ -21,12 +24,14 @@ impl WorkerBuffer {
     pub(super) fn new(min_flush_bytes: usize, stats: Arc<FilesystemStats>) -> Self {
         WorkerBuffer {
             lines: Mutex::default(),
+            begun: AtomicBool::new(false),
             min_flush_bytes,
             stats,
         }
     }
 
-    /// Adds a line by `append`; whether the buffer just grew so large that it should be flushed.
+    /// Adds a line by `append`; whether it should be flushed now: the first line, and the one with which the
+    /// buffer grew large enough.
     pub(crate) fn add(&self, append: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut lines = self.lines();
         let before = lines.len();
@@ -40,6 +45,10 @@ impl WorkerBuffer {
         drop(lines);
         self.stats.write_buffered.inc();
         self.stats.write_total_buffered.add((after - before) as u64);
+        if !self.begun.load(Ordering::Relaxed) {
+            self.begun.store(true, Ordering::Relaxed);
+            return true;
+        }
         before <= self.min_flush_bytes && after > self.min_flush_bytes
     }
 
