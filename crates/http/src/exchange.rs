@@ -21,6 +21,7 @@ use crate::connection_manager::config::Terminal;
 use crate::connection_manager::{ConnectionManager, request, response};
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
 use crate::filters::{Flow, Run, Way};
+use crate::route::Action;
 use crate::router;
 use crate::stream::StreamState;
 
@@ -48,8 +49,10 @@ pub enum StreamEnd {
     Complete,
     /// The response is complete, the request was not read to its end.
     RequestUnfinished,
-    /// The stream broke after its response had begun, or the client is gone.
+    /// The stream broke after its response had begun.
     Broken,
+    /// The client is gone.
+    Gone,
 }
 
 /// A stream under way.
@@ -63,7 +66,6 @@ pub struct Exchange<'a, D> {
     /// The connection's deadlines.
     pub deadlines: &'a Deadlines<DEADLINES>,
     pub(crate) response_begun: Cell<bool>,
-    pub(crate) is_head_request: bool,
     account: RefCell<Option<router::Account>>,
     idle_timeout: Cell<Option<Duration>>,
     encoding_begun: Cell<bool>,
@@ -77,6 +79,8 @@ pub enum Start {
     Refused(LocalReply),
     /// A deadline passed before the head was complete.
     Expired(usize),
+    /// The client went away before the head was complete.
+    Gone,
 }
 
 /// Why the flow stopped short of a complete response.
@@ -117,14 +121,12 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         state: StreamState,
         deadlines: &'a Deadlines<DEADLINES>,
     ) -> Self {
-        let is_head_request = state.request.get(Known::Method) == Some(b"HEAD".as_slice());
         Exchange {
             manager,
             down,
             state: RefCell::new(state),
             deadlines,
             response_begun: Cell::new(false),
-            is_head_request,
             account: RefCell::default(),
             idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
             encoding_begun: Cell::new(false),
@@ -156,6 +158,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             Start::Request => self.race(self.flow()).await,
             Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(Box::new(reply)))),
             Start::Expired(slot) => Raced::Expired(slot),
+            Start::Gone => Raced::Gone,
         };
         let stop = match raced {
             Raced::Flow(Ok(())) => None,
@@ -428,16 +431,24 @@ impl<'a, D: Downstream> Exchange<'a, D> {
 
     async fn stopped(&self, stop: Stop) -> StreamEnd {
         match stop {
+            Stop::Reply(reply) if reply.status == 413 && !self.response_begun.get() => {
+                self.manager.stats.http.downstream_rq_too_large.inc();
+                self.down.close_after_response();
+                self.reply(*reply, false).await
+            }
             Stop::Reply(reply) if !self.response_begun.get() => self.reply(*reply, false).await,
             Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
-            Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken => StreamEnd::Broken,
+            Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken => {
+                let _what_is_there_goes_out_before_the_end = self.down.flush().await;
+                StreamEnd::Broken
+            }
             Stop::Downstream(DownstreamError::Gone) => {
                 let mut state = self.state.borrow_mut();
                 state.info.response_flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
                 if state.info.response_code_details.is_none() {
                     state.info.response_code_details = Some("downstream_remote_disconnect".into());
                 }
-                StreamEnd::Broken
+                StreamEnd::Gone
             }
             Stop::Downstream(DownstreamError::Protocol { details, status }) => {
                 self.manager.stats.http.downstream_cx_protocol_error.inc();
@@ -486,6 +497,9 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         let state = &mut *state;
         state.info.response_flags |= reply.flags;
         state.info.response_code_details = Some(reply.details.clone());
+        if reply.status == 400 && !self.manager.config.stream_error_on_invalid_http_message {
+            self.down.close_after_response();
+        }
         let mut body = Buffer::default();
         state.response.reset(MapKind::Response);
         if crate::route::is_grpc(&state.request) {
@@ -493,12 +507,19 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             return body;
         }
         state.response.set_integer(Known::Status, u64::from(reply.status));
+        let forwards = state.route.index.is_some_and(|index| {
+            matches!(state.route.table.action(index), Action::Forward(_))
+        });
+        if forwards {
+            router::mutate_response(state, &*self.manager.worker);
+        }
         for (name, value) in &reply.headers {
             state.response.append(name, value);
         }
         if by_route {
             router::mutate_response(state, &*self.manager.worker);
         }
+        state.info.response_code = Some(reply.status);
         if !reply.body.is_empty() {
             state.response.set_integer(Known::ContentLength, u64::try_from(reply.body.len()).unwrap_or(u64::MAX));
             if !state.response.contains(Known::ContentType) {
@@ -577,7 +598,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     }
 
     /// Counts a response's status.
-    fn charge(&self, status: u16) {
+    pub(crate) fn charge(&self, status: u16) {
         let http = &self.manager.stats.http;
         let listener = &self.manager.stats.listener;
         http.downstream_rq_completed.inc();
@@ -618,7 +639,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         state.filters.destroy();
         state.info.end = Some(now);
         stats.downstream_rq_active.dec();
-        if end == StreamEnd::Broken {
+        if matches!(end, StreamEnd::Broken | StreamEnd::Gone) {
             stats.downstream_rq_rx_reset.inc();
         }
         if state.info.response_code.is_some() {

@@ -21,7 +21,7 @@ use crate::config::{Admin, Bootstrap};
 use crate::listener::{CompileContext, CompiledListener, socket_address};
 
 /// A bootstrap, compiled.
-pub struct Compiled {
+pub(crate) struct Compiled {
     /// Listeners in the order of the config.
     pub listeners: Vec<Arc<CompiledListener>>,
     /// Discovery that is still to begin.
@@ -35,7 +35,7 @@ pub struct Compiled {
 }
 
 /// The admin's config.
-pub struct AdminConfig {
+pub(crate) struct AdminConfig {
     /// Where it listens.
     pub address: SocketAddr,
     /// Its access logs.
@@ -43,7 +43,7 @@ pub struct AdminConfig {
 }
 
 /// What was found in a configuration, with the texts that it points into.
-pub struct Findings {
+pub(crate) struct Findings {
     diagnostics: Diagnostics,
     sources: Sources,
     /// What the upgrade from v2 changed.
@@ -52,22 +52,22 @@ pub struct Findings {
 
 impl Findings {
     /// As text, for people or for machines.
-    pub fn render(&self, style: Style) -> String {
+    pub(crate) fn render(&self, style: Style) -> String {
         report::render(&self.diagnostics, &self.sources, style)
     }
 
     /// Whether there is nothing to say.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.diagnostics.is_empty()
     }
 
     /// The changes of the upgrade, each on a line of its own.
-    pub fn render_changes(&self) -> String {
+    pub(crate) fn render_changes(&self) -> String {
         self.changes.iter().map(|change| format!("  {}: {}\n", change.path, change.what)).collect()
     }
 
     /// The first error's text, for Envoy's one-line summary.
-    pub fn first_error(&self) -> String {
+    pub(crate) fn first_error(&self) -> String {
         let first = self.diagnostics.iter().find(|found| {
             found.severity == nuncio_config::diagnostic::Severity::Error
         });
@@ -76,7 +76,7 @@ impl Findings {
 }
 
 /// What the compilation takes from the process.
-pub struct Surroundings<'a> {
+pub(crate) struct Surroundings<'a> {
     /// The command line.
     pub options: &'a Options,
     /// All rooms.
@@ -88,7 +88,7 @@ pub struct Surroundings<'a> {
 }
 
 /// Loads and compiles. On an error everything that is wrong is in the findings.
-pub fn compile(around: &Surroundings<'_>) -> Result<(Compiled, Findings), Findings> {
+pub(crate) fn compile(around: &Surroundings<'_>) -> Result<(Compiled, Findings), Findings> {
     let input = Input {
         path: around.options.config_path.as_ref().map(|path| path.display().to_string()),
         yaml: around.options.config_yaml.clone(),
@@ -98,7 +98,7 @@ pub fn compile(around: &Surroundings<'_>) -> Result<(Compiled, Findings), Findin
 }
 
 /// The same for a given input.
-pub fn compile_input(around: &Surroundings<'_>, input: &Input) -> Result<(Compiled, Findings), Findings> {
+pub(crate) fn compile_input(around: &Surroundings<'_>, input: &Input) -> Result<(Compiled, Findings), Findings> {
     let loaded = load(input).map_err(|refusal| Findings {
         diagnostics: refusal.diagnostics,
         sources: refusal.sources,

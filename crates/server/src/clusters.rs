@@ -14,10 +14,10 @@ use nuncio_upstream::discovery::{DnsDiscovery, Started, begin, start};
 
 /// Clusters whose names are still to be resolved.
 #[derive(Default)]
-pub struct Pending(Vec<DnsDiscovery>);
+pub(crate) struct Pending(Vec<DnsDiscovery>);
 
 /// Adds every cluster; all that is wrong is reported.
-pub fn load(messages: &[Arc<Message>], manager: &ClusterManager, ctx: &mut Ctx) -> Result<Pending, Refused> {
+pub(crate) fn load(messages: &[Arc<Message>], manager: &ClusterManager, ctx: &mut Ctx) -> Result<Pending, Refused> {
     let mut pending = Pending::default();
     let mut sound = true;
     for message in messages {
@@ -53,7 +53,7 @@ fn reserve_name(message: &Message, manager: &ClusterManager) {
 
 impl Pending {
     /// Begins discovery, and waits for the first answers of the clusters that the start waits for.
-    pub async fn start(self) {
+    pub(crate) async fn start(self) {
         if self.0.is_empty() {
             return;
         }
@@ -63,7 +63,7 @@ impl Pending {
 }
 
 /// `admin.access_log_path`: a file access log with the default format.
-pub fn file_access_log(
+pub(crate) fn file_access_log(
     path: &str,
     extensions: &Extensions,
     ctx: &mut Ctx,

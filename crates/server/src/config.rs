@@ -8,7 +8,7 @@ use nuncio_contract::access_log::AccessLog;
 
 message! {
     /// The whole configuration.
-    pub struct Bootstrap: "envoy.config.bootstrap.v3.Bootstrap" {
+    pub(crate) struct Bootstrap: "envoy.config.bootstrap.v3.Bootstrap" {
         pub(crate) node: Option<Node>,
         pub(crate) static_resources: Option<StaticResources>,
         pub(crate) admin: Option<Admin>,
@@ -18,7 +18,7 @@ message! {
 
 message! {
     /// Who this proxy is.
-    pub struct Node: "envoy.config.core.v3.Node" {
+    pub(crate) struct Node: "envoy.config.core.v3.Node" {
         pub(crate) id: String,
         pub(crate) cluster: String,
         pub(crate) locality: Option<Locality>,
@@ -28,7 +28,7 @@ message! {
 
 message! {
     /// Where this proxy is.
-    pub struct Locality: "envoy.config.core.v3.Locality" {
+    pub(crate) struct Locality: "envoy.config.core.v3.Locality" {
         pub(crate) zone: String,
         inert region = "it is shown to control planes and in /server_info, which print the message itself";
         inert sub_zone = "it is shown to control planes and in /server_info, which print the message itself";
@@ -37,7 +37,7 @@ message! {
 
 message! {
     /// Listeners and clusters that are there from the start.
-    pub struct StaticResources: "envoy.config.bootstrap.v3.Bootstrap.StaticResources" {
+    pub(crate) struct StaticResources: "envoy.config.bootstrap.v3.Bootstrap.StaticResources" {
         pub(crate) listeners: Vec<Listener>,
         pub(crate) clusters: Vec<std::sync::Arc<tree::Message>>,
     }
@@ -45,7 +45,7 @@ message! {
 
 message! {
     /// The admin interface.
-    pub struct Admin: "envoy.config.bootstrap.v3.Admin" {
+    pub(crate) struct Admin: "envoy.config.bootstrap.v3.Admin" {
         pub(crate) access_log: Vec<AccessLog>,
         pub(crate) access_log_path: Spanned<String>,
         pub(crate) address: Option<Address>,
@@ -55,21 +55,21 @@ message! {
 
 message! {
     /// A socket's address.
-    pub struct Address: "envoy.config.core.v3.Address" {
+    pub(crate) struct Address: "envoy.config.core.v3.Address" {
         pub(crate) oneof address: AddressKind,
     }
 }
 
 one_of! {
     /// The kinds of address.
-    pub enum AddressKind {
+    pub(crate) enum AddressKind {
         socket_address => SocketAddress(SocketAddress),
     }
 }
 
 message! {
     /// An IP address and a port.
-    pub struct SocketAddress: "envoy.config.core.v3.SocketAddress" {
+    pub(crate) struct SocketAddress: "envoy.config.core.v3.SocketAddress" {
         pub(crate) protocol: SocketProtocol,
         pub(crate) address: Spanned<String>,
         pub(crate) oneof port_specifier: PortSpecifier,
@@ -79,21 +79,21 @@ message! {
 
 enumeration! {
     /// The transport.
-    pub enum SocketProtocol: "envoy.config.core.v3.SocketAddress.Protocol" {
+    pub(crate) enum SocketProtocol: "envoy.config.core.v3.SocketAddress.Protocol" {
         TCP => Tcp,
     }
 }
 
 one_of! {
     /// The port.
-    pub enum PortSpecifier {
+    pub(crate) enum PortSpecifier {
         port_value => Value(u32),
     }
 }
 
 message! {
     /// A listener.
-    pub struct Listener: "envoy.config.listener.v3.Listener" {
+    pub(crate) struct Listener: "envoy.config.listener.v3.Listener" {
         pub(crate) name: Spanned<String>,
         pub(crate) address: Option<Address>,
         pub(crate) stat_prefix: String,
@@ -109,7 +109,7 @@ message! {
 
 enumeration! {
     /// Which way the traffic goes.
-    pub enum TrafficDirection: "envoy.config.core.v3.TrafficDirection" {
+    pub(crate) enum TrafficDirection: "envoy.config.core.v3.TrafficDirection" {
         UNSPECIFIED => Unspecified,
         INBOUND => Inbound,
         OUTBOUND => Outbound,
@@ -118,7 +118,7 @@ enumeration! {
 
 message! {
     /// The filters of the connections that match.
-    pub struct FilterChain: "envoy.config.listener.v3.FilterChain" {
+    pub(crate) struct FilterChain: "envoy.config.listener.v3.FilterChain" {
         pub(crate) filters: Vec<Filter>,
         pub(crate) name: String,
         pub(crate) filter_chain_match: Option<FilterChainMatch>,
@@ -128,12 +128,12 @@ message! {
 
 message! {
     /// Which connections match; an empty one matches all.
-    pub struct FilterChainMatch: "envoy.config.listener.v3.FilterChainMatch" {}
+    pub(crate) struct FilterChainMatch: "envoy.config.listener.v3.FilterChainMatch" {}
 }
 
 message! {
     /// What bytes go through on their way to the socket.
-    pub struct TransportSocket: "envoy.config.core.v3.TransportSocket" {
+    pub(crate) struct TransportSocket: "envoy.config.core.v3.TransportSocket" {
         pub(crate) name: Spanned<String>,
         pub(crate) oneof config_type: Option<TransportSocketConfig>,
     }
@@ -141,14 +141,14 @@ message! {
 
 one_of! {
     /// Where the config is.
-    pub enum TransportSocketConfig {
+    pub(crate) enum TransportSocketConfig {
         typed_config => TypedConfig(Any),
     }
 }
 
 message! {
     /// A network filter.
-    pub struct Filter: "envoy.config.listener.v3.Filter" {
+    pub(crate) struct Filter: "envoy.config.listener.v3.Filter" {
         pub(crate) name: Spanned<String>,
         pub(crate) oneof config_type: Option<FilterConfigType>,
     }
@@ -156,7 +156,7 @@ message! {
 
 one_of! {
     /// Where the filter's config is.
-    pub enum FilterConfigType {
+    pub(crate) enum FilterConfigType {
         typed_config => TypedConfig(Any),
     }
 }

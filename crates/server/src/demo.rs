@@ -63,7 +63,6 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
         manager: Arc::new(manager),
         description: Arc::default(),
         chain: Arc::default(),
-        is_inbound: false,
         name,
     }
 }

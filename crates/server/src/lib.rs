@@ -72,6 +72,9 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         log::warning("main", &format!("{flag} is accepted, but does nothing in Nuncio yet"));
     }
     let stats = StatsStore::default();
+    let workers = main_thread::concurrency(options.concurrency);
+    let _listed_as_long_as_the_process_lives =
+        nuncio_contract::stats::groups::register_process(&stats, workers);
     let manager = Arc::new(ClusterManager::new(stats.clone()));
     let around = Surroundings { options, extensions, manager: &manager, stats: &stats };
     if is_demo {

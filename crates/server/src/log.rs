@@ -13,7 +13,7 @@ static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Info as u8);
 static FILE: OnceLock<Mutex<File>> = OnceLock::new();
 
 /// Sets the level, and the file if there is to be one.
-pub fn configure(level: LogLevel, file: Option<File>) {
+pub(crate) fn configure(level: LogLevel, file: Option<File>) {
     set_level(level);
     if let Some(file) = file {
         let _set_once_at_start = FILE.set(Mutex::new(file));
@@ -21,18 +21,18 @@ pub fn configure(level: LogLevel, file: Option<File>) {
 }
 
 /// Logs from now on what is at least this important.
-pub fn set_level(level: LogLevel) {
+pub(crate) fn set_level(level: LogLevel) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
 /// The level of now.
-pub fn level() -> LogLevel {
+pub(crate) fn level() -> LogLevel {
     let now = LEVEL.load(Ordering::Relaxed);
     LogLevel::ALL.into_iter().find(|level| *level as u8 == now).unwrap_or(LogLevel::Info)
 }
 
 /// Writes one line: `[time][thread][level][logger] message`.
-pub fn write(level: LogLevel, logger: &str, message: &str) {
+pub(crate) fn write(level: LogLevel, logger: &str, message: &str) {
     if (level as u8) < LEVEL.load(Ordering::Relaxed) {
         return;
     }
@@ -49,17 +49,17 @@ pub fn write(level: LogLevel, logger: &str, message: &str) {
 }
 
 /// Logs at level info.
-pub fn info(logger: &str, message: &str) {
+pub(crate) fn info(logger: &str, message: &str) {
     write(LogLevel::Info, logger, message);
 }
 
 /// Logs at level warning.
-pub fn warning(logger: &str, message: &str) {
+pub(crate) fn warning(logger: &str, message: &str) {
     write(LogLevel::Warning, logger, message);
 }
 
 /// Logs at level critical.
-pub fn critical(logger: &str, message: &str) {
+pub(crate) fn critical(logger: &str, message: &str) {
     write(LogLevel::Critical, logger, message);
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nuncio_contract::access_log::FileOptions;
 use nuncio_contract::clock::SystemClock;
-use nuncio_contract::stats::groups::ListenerManagerStats;
+use nuncio_contract::stats::groups::{ListenerManagerStats, register_admin};
 use nuncio_http::connection_manager::StatScopes;
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
@@ -106,7 +106,8 @@ async fn serve_all(
     Ok(())
 }
 
-fn concurrency(asked: Option<u32>) -> usize {
+/// How many workers there are: as asked, or as many as the machine has CPUs.
+pub(crate) fn concurrency(asked: Option<u32>) -> usize {
     let machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     asked.map_or(machine, |asked| usize::try_from(asked).unwrap_or(1)).max(1)
 }
@@ -180,7 +181,6 @@ fn start_admin(
         manager: Arc::new(connection_manager(admin.access_logs.clone())),
         description: Arc::default(),
         chain: Arc::default(),
-        is_inbound: false,
     };
     let socket = bind_one(&listener)?;
     let address = socket.local_addr().map_err(|error| error.to_string())?;
@@ -189,6 +189,7 @@ fn start_admin(
             .map_err(|error| format!("cannot open admin address output file {}: {error}", path.display()))?;
     }
     log::info("admin", &format!("admin address: {address}"));
+    state.keep(register_admin(around.stats));
     let shared: Rc<dyn AdminState> = Rc::clone(state) as Rc<dyn AdminState>;
     let service: Rc<dyn Service> = Rc::new(AdminService { state: shared });
     let served =

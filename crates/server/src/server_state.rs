@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use nuncio_config::tree::{self, Item, Message, Value};
 use nuncio_contract::stats::groups::{ClusterManagerStats, ServerStats};
-use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{ClusterShared, HealthFlags, Host, ResourcePriority};
@@ -24,7 +24,9 @@ use crate::listener::CompiledListener;
 use crate::{VERSION, log, memory};
 
 /// The logger that all lines come from, as far as levels go.
-const LOGGERS: [&str; 1] = ["main"];
+const LOGGERS: [&str; 12] = [
+    "admin", "config", "connection", "conn_handler", "dns", "file", "filter", "http", "main", "pool", "router", "upstream",
+];
 
 /// A listener with its sockets bound.
 pub(crate) struct BoundListener {
@@ -58,6 +60,7 @@ pub(crate) struct ServerState {
     concurrency: usize,
     actions: UnboundedSender<Action>,
     level: RefCell<LogLevel>,
+    scopes: RefCell<Vec<Scope>>,
 }
 
 impl ServerState {
@@ -89,7 +92,13 @@ impl ServerState {
             concurrency,
             actions,
             level: RefCell::new(LogLevel::of(log::level().as_str()).unwrap_or(LogLevel::Info)),
+            scopes: RefCell::default(),
         }
+    }
+
+    /// Keeps the scopes' stats listed.
+    pub(crate) fn keep(&self, scopes: Vec<Scope>) {
+        self.scopes.borrow_mut().extend(scopes);
     }
 
     pub(crate) fn set_life(&self, life: ServerLife) {
@@ -331,11 +340,27 @@ fn struct_json(json: &tree::Json) -> Json {
     }
 }
 
+const DEFAULT_LOG_FORMAT: &str = "[%Y-%m-%d %T.%e][%t][%l][%n] [%g:%#] %v";
+
+fn text(path: Option<&std::path::Path>) -> String {
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> Json {
+    Json::List(texts.map(|text| Json::String(text.to_string())).collect())
+}
+
 fn command_line(options: &Options, concurrency: usize) -> Json {
+    let mode = match options.mode {
+        cli::Mode::Serve => "Serve",
+        cli::Mode::Validate => "Validate",
+        cli::Mode::InitOnly => "InitOnly",
+    };
+    let drain_strategy = if options.drain_strategy == "immediate" { "Immediate" } else { "Gradual" };
     let path = options.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     Json::object()
         .with("base_id", u64::from(options.base_id).to_string())
-        .with("concurrency", u64::try_from(concurrency).unwrap_or(0).to_string())
+        .with("concurrency", Json::Number(f64::from(u32::try_from(concurrency).unwrap_or(u32::MAX))))
         .with("config_path", path)
         .with("config_yaml", options.config_yaml.clone().unwrap_or_default())
         .with("log_level", options.log_level.as_str().to_string())
@@ -344,5 +369,33 @@ fn command_line(options: &Options, concurrency: usize) -> Json {
         .with("service_zone", options.service_zone.clone())
         .with("drain_time", format!("{}s", options.drain_time_s))
         .with("parent_shutdown_time", format!("{}s", options.parent_shutdown_time_s))
-        .with("restart_epoch", u64::from(options.restart_epoch).to_string())
+        .with("restart_epoch", Json::Number(f64::from(options.restart_epoch)))
+        .with("allow_unknown_static_fields", Json::Bool(options.allow_unknown_static_fields))
+        .with("admin_address_path", text(options.admin_address_path.as_deref()))
+        .with("local_address_ip_version", options.local_address_ip_version.clone())
+        .with("component_log_level", options.component_log_level.clone())
+        .with("log_format", options.log_format.clone().unwrap_or_else(|| DEFAULT_LOG_FORMAT.to_string()))
+        .with("log_path", text(options.log_path.as_deref()))
+        .with("file_flush_interval", format!("{}s", f64::from(options.file_flush_interval_msec) / 1000.0))
+        .with("file_flush_min_size", Json::Number(f64::from(options.file_flush_min_size_kb)))
+        .with("mode", mode.to_string())
+        .with("disable_hot_restart", Json::Bool(options.disable_hot_restart))
+        .with("enable_mutex_tracing", Json::Bool(options.enable_mutex_tracing))
+        .with("cpuset_threads", Json::Bool(options.cpuset_threads))
+        .with("reject_unknown_dynamic_fields", Json::Bool(options.reject_unknown_dynamic_fields))
+        .with("log_format_escaped", Json::Bool(options.log_format_escaped))
+        .with("disabled_extensions", strings(options.disable_extensions.split(',').filter(|name| !name.is_empty())))
+        .with("ignore_unknown_dynamic_fields", Json::Bool(options.ignore_unknown_dynamic_fields))
+        .with("use_dynamic_base_id", Json::Bool(options.use_dynamic_base_id))
+        .with("base_id_path", text(options.base_id_path.as_deref()))
+        .with("drain_strategy", drain_strategy.to_string())
+        .with("enable_fine_grain_logging", Json::Bool(options.enable_fine_grain_logging))
+        .with("socket_path", options.socket_path.clone())
+        .with("socket_mode", Json::Number(0.0))
+        .with("enable_core_dump", Json::Bool(options.enable_core_dump))
+        .with("stats_tag", strings(options.stats_tag.iter().map(String::as_str)))
+        .with("skip_hot_restart_on_no_parent", Json::Bool(options.skip_hot_restart_on_no_parent))
+        .with("skip_hot_restart_parent_stats", Json::Bool(options.skip_hot_restart_parent_stats))
+        .with("skip_deprecated_logs", Json::Bool(options.skip_deprecated_logs))
+        .with("log_stacktrace_single_entry", Json::Bool(options.log_stacktrace_single_entry))
 }

@@ -15,7 +15,7 @@ use crate::listener::{CompiledListener, serve};
 
 /// What the main thread tells a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Responses close their connections from now on, or no longer.
     Drain(bool),
     /// No connections are accepted any more.
@@ -25,13 +25,13 @@ pub enum Command {
 }
 
 /// The threads and the way to them.
-pub struct Workers {
+pub(crate) struct Workers {
     threads: Vec<JoinHandle<()>>,
     commands: Vec<UnboundedSender<Command>>,
 }
 
 /// What one worker begins with.
-pub struct Start {
+pub(crate) struct Start {
     /// Its listeners, each with the worker's own socket.
     pub listeners: Vec<(Arc<CompiledListener>, TcpListener)>,
     /// The clusters.
@@ -42,7 +42,7 @@ pub struct Start {
 
 impl Workers {
     /// Starts a thread for each.
-    pub fn start(starts: Vec<Start>) -> std::io::Result<Self> {
+    pub(crate) fn start(starts: Vec<Start>) -> std::io::Result<Self> {
         let mut workers = Workers { threads: Vec::new(), commands: Vec::new() };
         let step = u64::try_from(starts.len()).unwrap_or(1).max(1);
         for (index, start) in starts.into_iter().enumerate() {
@@ -57,14 +57,14 @@ impl Workers {
     }
 
     /// Tells all workers.
-    pub fn tell(&self, command: Command) {
+    pub(crate) fn tell(&self, command: Command) {
         for worker in &self.commands {
             let _a_worker_that_ended_needs_no_command = worker.send(command);
         }
     }
 
     /// Stops all workers and waits for them.
-    pub fn stop(self) {
+    pub(crate) fn stop(self) {
         self.tell(Command::Stop);
         for thread in self.threads {
             let _a_panic_was_printed_already = thread.join();

@@ -1,9 +1,7 @@
 //! `envoy.config.route.v3.HeaderMatcher`, compiled.
 //!
-//! Several values of one name are joined with a comma before the match, as Envoy does for routes. A missing
-//! header never matches (even inverted) unless `treat_missing_header_as_empty` is set or presence is asked for.
-
-use std::borrow::Cow;
+//! Of several values of one name each is matched on its own, never joined. A missing header never matches (even
+//! inverted) unless `treat_missing_header_as_empty` is set or presence is asked for.
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
@@ -92,17 +90,15 @@ impl CompiledHeaderMatcher {
 
     /// Whether `headers` satisfy the matcher.
     pub fn matches(&self, headers: &HeaderMap) -> bool {
-        let value = joined(headers, &self.name);
+        let mut values = headers.get_all_named(&self.name).peekable();
         if let Kind::Present(wanted) = self.kind {
-            let present = value.is_some() || self.missing_is_empty;
+            let present = values.peek().is_some() || self.missing_is_empty;
             return (present == wanted) != self.invert;
         }
-        let value = match value {
-            Some(value) => value,
-            None if self.missing_is_empty => Cow::Borrowed(&b""[..]),
-            None => return false,
-        };
-        self.value_matches(&value) != self.invert
+        if values.peek().is_none() {
+            return self.missing_is_empty && self.value_matches(b"") != self.invert;
+        }
+        values.any(|value| self.value_matches(value)) != self.invert
     }
 
     /// The name that is looked at.
@@ -120,16 +116,4 @@ impl CompiledHeaderMatcher {
             Kind::Text(matcher) => matcher.matches(value),
         }
     }
-}
-
-fn joined<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> Option<Cow<'a, [u8]>> {
-    let mut values = headers.get_all_named(name);
-    let first = values.next()?;
-    let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
-    let mut all = first.to_vec();
-    for value in std::iter::once(second).chain(values) {
-        all.push(b',');
-        all.extend_from_slice(value);
-    }
-    Some(Cow::Owned(all))
 }

@@ -44,7 +44,8 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
 
 pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterConfig, Refused> {
     Ok(Arc::new(match any.decode::<BufferPerRoute>(ctx)?.r#override {
-        Override::Disabled(_) => Limit::Off,
+        Override::Disabled(true) => Limit::Off,
+        Override::Disabled(false) => return Err(Refused),
         Override::Buffer(buffer) => limit(&buffer),
     }))
 }

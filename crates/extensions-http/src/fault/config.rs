@@ -107,7 +107,7 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
     let delay = message.delay.as_ref().map(|delay| {
         let kind = match &delay.fault_delay_secifier {
             DelayKind::Fixed(duration) => Delay::Fixed(*duration),
-            DelayKind::Header(_) => Delay::FromHeader,
+            DelayKind::Header(HeaderDelay { .. }) => Delay::FromHeader,
         };
         (kind, delay.percentage.clone())
     });
@@ -115,7 +115,7 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
         let kind = match &abort.error_type {
             AbortKind::Http(status) => Abort::Http(u16::try_from(*status).unwrap_or(500)),
             AbortKind::Grpc(status) => Abort::Grpc(*status),
-            AbortKind::Header(_) => Abort::FromHeader,
+            AbortKind::Header(HeaderAbort { .. }) => Abort::FromHeader,
         };
         (kind, abort.percentage.clone())
     });

@@ -1,5 +1,5 @@
 //! Path normalisation: RFC 3986 dot segments and escapes, doubled slashes, escaped slashes.
-//! One normalised path serves matching, filters, the upstream and the log.
+//! One normalised path serves matching, filters, the upstream and the log. A path with a fragment is refused.
 
 use nuncio_contract::headers::{HeaderMap, Known};
 
@@ -8,7 +8,7 @@ use crate::config::connection_manager::EscapedSlashesAction;
 
 /// What comes of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Normalized {
+pub(super) enum Normalized {
     /// The request goes on, its path perhaps changed.
     Continue,
     /// 400.
@@ -18,7 +18,10 @@ pub enum Normalized {
 }
 
 /// Normalises `:path` as the options say.
-pub fn normalize(headers: &mut HeaderMap, options: &RequestOptions) -> Normalized {
+pub(super) fn normalize(headers: &mut HeaderMap, options: &RequestOptions) -> Normalized {
+    if headers.get(Known::Path).is_some_and(|path| memchr::memchr(b'#', path).is_some()) {
+        return Normalized::Reject;
+    }
     let keeps_escapes = matches!(
         options.escaped_slashes,
         EscapedSlashesAction::Default | EscapedSlashesAction::KeepUnchanged

@@ -144,6 +144,7 @@ pub fn mutate(
         }
     }
     append_via(headers, &options.via);
+    headers.remove(Known::XForwardedClientCert);
     if is_edge && let Some(ip) = address.as_ref().and_then(Address::ip) {
         headers.set(Known::XEnvoyExternalAddress, ip.to_string().as_bytes());
     }
@@ -158,7 +159,11 @@ pub fn mutate(
 /// Appends our name to `via`.
 pub fn append_via(headers: &mut HeaderMap, via: &str) {
     if !via.is_empty() {
-        headers.append_joined(Known::Via, via.as_bytes());
+        let joined = match headers.get(Known::Via) {
+            Some(before) if !before.is_empty() => [before, b", ", via.as_bytes()].concat(),
+            _ => via.as_bytes().to_vec(),
+        };
+        headers.set(Known::Via, &joined);
     }
 }
 
@@ -225,7 +230,7 @@ fn client_address(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer
 
 fn append_forwarded_for(headers: &mut HeaderMap, peer: &Peer<'_>) {
     let remote = peer.remote.and_then(Address::ip);
-    let own = remote.filter(IpAddr::is_loopback).and_then(|_| peer.local.and_then(Address::ip));
+    let own = remote.filter(IpAddr::is_loopback).and_then(|_| nuncio_net::machine::address());
     if let Some(ip) = own.or(remote) {
         headers.append_joined(Known::XForwardedFor, ip.to_string().as_bytes());
     }

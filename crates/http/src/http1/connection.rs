@@ -91,10 +91,14 @@ impl Connection {
                 self.io.close_after_response();
             }
             match Box::pin(self.one_request()).await {
-                Some(StreamEnd::Complete) if !self.io.is_closing() => {}
-                Some(StreamEnd::Complete | StreamEnd::Broken) => break Close::Now,
-                Some(StreamEnd::RequestUnfinished) => break Close::Delayed,
-                None => break Close::Remote,
+                StreamEnd::Complete if !self.io.is_closing() => {}
+                StreamEnd::Complete | StreamEnd::Broken => break Close::Now,
+                StreamEnd::RequestUnfinished => break Close::Delayed,
+                StreamEnd::Gone => {
+                    stats.downstream_cx_destroy_active_rq.inc();
+                    stats.downstream_cx_destroy_remote_active_rq.inc();
+                    break Close::Remote;
+                }
             }
         };
         if is_counted {
@@ -125,10 +129,9 @@ impl Connection {
         .await
     }
 
-    /// One request and its response; none if the client closed before a whole head had come.
-    async fn one_request(&self) -> Option<StreamEnd> {
+    /// One request and its response.
+    async fn one_request(&self) -> StreamEnd {
         let manager = &*self.manager;
-        let stats = &manager.stats.http;
         let now = manager.worker.now();
         self.begin_stream();
         let mut info = StreamInfo::new(Arc::clone(&self.info), manager.worker.wall(), now);
@@ -142,14 +145,13 @@ impl Connection {
             }
             Ok(HeadRead::Refused(error)) => {
                 info.protocol = Some(Protocol::Http11);
+                request.clear();
                 self.count_refusal(error);
                 Start::Refused(refusal(error))
             }
             Ok(HeadRead::Closed) => {
-                stats.downstream_rq_active.dec();
-                stats.downstream_rq_rx_reset.inc();
-                self.end_stream_deadlines();
-                return None;
+                request.clear();
+                Start::Gone
             }
             Err(slot) => {
                 self.io.close_after_response();
@@ -171,7 +173,7 @@ impl Connection {
             route: StreamRoute::none(manager.routes()),
             local_reply_body: Cow::Borrowed(b""),
         };
-        Some(Exchange::new(manager, &self.io, state, &self.deadlines).run(start).await)
+        Exchange::new(manager, &self.io, state, &self.deadlines).run(start).await
     }
 
     /// Counts a request and sets its deadlines.

@@ -103,6 +103,7 @@ impl Http1Io {
     /// Reads until there is a whole head.
     pub(super) async fn read_head(&self, headers: &mut HeaderMap) -> HeadRead {
         let mut scan = HeadScan::default();
+        self.request_done.set(false);
         loop {
             let decoded = decode_request_head(&self.settings, self.input.borrow().readable(), &mut scan, headers);
             match decoded {

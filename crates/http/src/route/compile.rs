@@ -297,8 +297,10 @@ impl RouteCompiler<'_> {
         let entry = if any.type_name() == FILTER_CONFIG {
             let wrapper = any.decode::<config::FilterConfig>(self.ctx)?;
             let config = match &wrapper.config {
-                Some(inner) => self.room_config(name, inner, wrapper.is_optional)?,
-                None => None,
+                Some(inner) if !inner.type_name().is_empty() => {
+                    self.room_config(name, inner, wrapper.is_optional)?
+                }
+                _ => None,
             };
             PerFilter { disabled: wrapper.disabled, config }
         } else {

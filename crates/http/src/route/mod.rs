@@ -16,7 +16,7 @@ mod redirect;
 pub use compile::RouteCompiler;
 pub use forward::{ClusterChoice, Forward, HostRewritten};
 pub use per_filter::{PerFilter, PerFilterConfigs};
-pub use redirect::{Redirect, https_location};
+pub use redirect::{Redirect, https_location, own_location};
 
 pub(crate) use domain::without_port;
 pub(crate) use matcher::is_grpc;

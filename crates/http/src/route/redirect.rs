@@ -75,6 +75,12 @@ impl Redirect {
     }
 }
 
+/// The request's own location, which Envoy gives with a direct response of status 201 or 3xx.
+pub fn own_location(request: &HeaderMap) -> Vec<u8> {
+    let part = |known| request.get(known).unwrap_or_default();
+    [part(Known::Scheme), b"://", part(Known::Authority), part(Known::Path)].concat()
+}
+
 /// The location that `require_tls` sends a request to.
 pub fn https_location(request: &HeaderMap) -> Vec<u8> {
     let part = |known| request.get(known).unwrap_or_default();

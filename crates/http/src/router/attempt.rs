@@ -42,14 +42,27 @@ impl<D: Downstream> Router<'_, '_, D> {
         };
         self.note_connection(&stream);
         let up = RefCell::new(stream);
+        self.send(&up, account, timeout, body).await.inspect_err(|_| self.note_bytes(&up))?;
+        self.note_bytes(&up);
+        Ok(())
+    }
+
+    /// Both directions, over a stream that was had.
+    async fn send(
+        &self,
+        up: &RefCell<UpstreamStream>,
+        account: &Account,
+        timeout: Option<Duration>,
+        body: RequestBody,
+    ) -> Result<(), Failure> {
         let bare = body.done && body.data.is_empty() && body.trailers.is_none();
         up.borrow_mut().write_head(&self.exchange.state.borrow().request, bare);
         if bare {
             poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
-            return self.download(&up, account).await;
+            return self.download(up, account).await;
         }
-        let mut upload = pin!(self.upload(&up, timeout, body));
-        let mut download = pin!(self.download(&up, account));
+        let mut upload = pin!(self.upload(up, timeout, body));
+        let mut download = pin!(self.download(up, account));
         let mut uploading = true;
         poll_fn(|cx| {
             if uploading && let Poll::Ready(done) = upload.as_mut().poll(cx) {
@@ -61,6 +74,17 @@ impl<D: Downstream> Router<'_, '_, D> {
             download.as_mut().poll(cx)
         })
         .await
+    }
+
+    fn note_bytes(&self, up: &RefCell<UpstreamStream>) {
+        let stream = up.borrow();
+        let (wire_sent, wire_received) = stream.wire_bytes();
+        let (header_sent, header_received) = stream.header_bytes();
+        let bytes = &mut self.exchange.state.borrow_mut().info.upstream.bytes;
+        bytes.wire_bytes_sent = wire_sent;
+        bytes.wire_bytes_received = wire_received;
+        bytes.header_bytes_sent = header_sent;
+        bytes.header_bytes_received = header_received;
     }
 
     fn note_host(&self, host: &Rc<WorkerHost>, forward: &Forward) {
@@ -117,6 +141,7 @@ impl<D: Downstream> Router<'_, '_, D> {
                 self.exchange.state.borrow_mut().response = head;
                 break read.status;
             }
+            account.charge(read.status);
             self.inform(read.status, &head).await?;
         };
         self.begin_response(status, account);
@@ -134,11 +159,13 @@ impl<D: Downstream> Router<'_, '_, D> {
         Ok(())
     }
 
-    /// An informational head; 100 is passed on only where the connection manager leaves it to the upstream.
+    /// An informational head: 100 is passed on where the connection manager leaves it to the upstream; Envoy
+    /// passes on no other.
     async fn inform(&self, status: u16, head: &HeaderMap) -> Result<(), Failure> {
-        if status == 100 && !self.exchange.manager.config.proxy_100_continue {
+        if status != 100 || !self.exchange.manager.config.proxy_100_continue {
             return Ok(());
         }
+        self.exchange.charge(status);
         self.exchange.down.write_informational(head);
         self.exchange.down.flush().await?;
         Ok(())
@@ -163,6 +190,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             state.response.set_integer(Known::XEnvoyUpstreamServiceTime, u64::try_from(took).unwrap_or(u64::MAX));
         }
         state.info.response_code_details = Some("via_upstream".into());
+        state.info.response_code = Some(status);
         state.info.upstream.timing.first_rx_byte = Some(now);
         state.response.remove(Known::KeepAlive);
         finalize::response(state, worker);

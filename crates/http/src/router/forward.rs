@@ -15,6 +15,18 @@ use crate::downstream::Downstream;
 use crate::exchange::{Exchange, ROUTE, Stop};
 use crate::route::{ClusterChoice, Forward};
 
+/// What a client may ask of the router; the upstream is not to see it. Retries are not there yet.
+const ROUTER_HEADERS: [Known; 8] = [
+    Known::XEnvoyUpstreamRqPerTryTimeoutMs,
+    Known::XEnvoyRetryOn,
+    Known::XEnvoyRetryGrpcOn,
+    Known::XEnvoyMaxRetries,
+    Known::XEnvoyRetriableHeaderNames,
+    Known::XEnvoyRetriableStatusCodes,
+    Known::XEnvoyHedgeOnPerTryTimeout,
+    Known::XEnvoyUpstreamRqTimeoutAltResponse,
+];
+
 impl<D: Downstream> Router<'_, '_, D> {
     pub(super) async fn forward(&self, forward: &Forward, body: RequestBody) -> Result<(), Stop> {
         let cluster = self.cluster(forward)?;
@@ -70,7 +82,9 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
             state.request.remove(Known::XEnvoyUpstreamRqTimeoutMs);
         }
-        state.request.remove(Known::XEnvoyUpstreamRqPerTryTimeoutMs);
+        for name in ROUTER_HEADERS {
+            state.request.remove(name);
+        }
         if let (true, Some(timeout)) = (keeps_envoy_headers, timeout) {
             let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             state.request.set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
@@ -115,7 +129,8 @@ impl<D: Downstream> Router<'_, '_, D> {
         if let Some(reason) = &error.transport_failure_reason {
             self.exchange.state.borrow_mut().info.upstream.transport_failure_reason = reason.to_string().into();
         }
-        let body = format!("upstream connect error or disconnect/reset before headers. reset reason: {error}");
+        let reason = error.kind.reset_reason();
+        let body = format!("upstream connect error or disconnect/reset before headers. reset reason: {reason}");
         let details = details_of(error, "upstream_reset_before_response_started");
         let mut reply = LocalReply::new(status, body.into_bytes(), details).with_flags(flags);
         if error.kind == UpstreamErrorKind::Overflow && !self.config.suppress_envoy_headers {

@@ -24,7 +24,7 @@ use nuncio_contract::stream_info::ResponseFlags;
 
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop};
-use crate::route::{Action, Redirect, https_location};
+use crate::route::{Action, Redirect, https_location, own_location};
 
 /// What has been read of the request's body and passed the filters.
 pub struct RequestBody {
@@ -60,7 +60,11 @@ impl<D: Downstream> Router<'_, '_, D> {
             Action::Forward(forward) => self.forward(forward, body).await,
             Action::Direct { status, body } => {
                 stats.rq_direct_response.inc();
-                let reply = LocalReply::new(*status, body.to_vec(), "direct_response");
+                let mut reply = LocalReply::new(*status, body.to_vec(), "direct_response");
+                if matches!(status, 201 | 300..=399) {
+                    let location = own_location(&self.exchange.state.borrow().request);
+                    reply = reply.with_header(HeaderName::from(Known::Location), location);
+                }
                 Err(Stop::RouteReply(Box::new(reply)))
             }
             Action::Redirect(redirect) => Err(self.redirect(redirect)),

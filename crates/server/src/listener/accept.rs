@@ -31,7 +31,7 @@ struct Gate {
 }
 
 /// Accepts for ever. `worker_name` is `worker_<n>` or `main_thread`.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: Arc<CompiledListener>,
     socket: StdListener,
     worker: Rc<Worker>,

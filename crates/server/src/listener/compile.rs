@@ -17,15 +17,14 @@ use nuncio_net::listener::ListenOptions;
 use nuncio_upstream::ClusterManager;
 
 use crate::config::{
-    Address, AddressKind, Filter, FilterChain, FilterConfigType, Listener, PortSpecifier, TrafficDirection,
-    TransportSocketConfig,
+    Address, AddressKind, Filter, FilterChain, FilterConfigType, Listener, PortSpecifier, TransportSocketConfig,
 };
 
 const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
 const RAW_BUFFER: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 
 /// A listener, ready to be bound.
-pub struct CompiledListener {
+pub(crate) struct CompiledListener {
     /// Its name; a random one is made up by Envoy, the address by us, where the config has none.
     pub name: String,
     /// Where it listens.
@@ -42,12 +41,10 @@ pub struct CompiledListener {
     pub description: Arc<ListenerDescription>,
     /// For the log.
     pub chain: Arc<FilterChainDescription>,
-    /// Whether it takes traffic in from outside.
-    pub is_inbound: bool,
 }
 
 /// What the compilation takes from the server.
-pub struct CompileContext<'a> {
+pub(crate) struct CompileContext<'a> {
     /// Where errors go.
     pub ctx: &'a mut Ctx,
     /// All rooms.
@@ -62,7 +59,7 @@ pub struct CompileContext<'a> {
 
 impl CompiledListener {
     /// Compiles; every mistake is in the context.
-    pub fn compile(listener: &Listener, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
+    pub(crate) fn compile(listener: &Listener, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
         let address = match &listener.address {
             Some(address) => socket_address(address, context.ctx),
             None => {
@@ -102,14 +99,13 @@ impl CompiledListener {
         };
         Ok(CompiledListener {
             options: ListenOptions {
-                reuse_port: listener.enable_reuse_port.unwrap_or(true),
+                reuse_port: listener.enable_reuse_port.unwrap_or(true) || listener.reuse_port,
                 backlog: listener.tcp_backlog_size.unwrap_or(128),
                 ipv4_compat,
             },
             scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name),
             description: Arc::new(ListenerDescription { name: name.as_str().into(), ..Default::default() }),
             chain: Arc::new(FilterChainDescription { name: chain.name.as_str().into(), ..Default::default() }),
-            is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             manager: Arc::new(manager),
             name,
             address,
@@ -119,7 +115,7 @@ impl CompiledListener {
 }
 
 /// The address and whether it takes IPv4 on IPv6.
-pub fn socket_address(address: &Address, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Refused> {
+pub(crate) fn socket_address(address: &Address, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Refused> {
     let AddressKind::SocketAddress(socket) = &address.address;
     let _tcp_alone = socket.protocol;
     let PortSpecifier::Value(port) = &socket.port_specifier;
@@ -134,7 +130,7 @@ pub fn socket_address(address: &Address, ctx: &mut Ctx) -> Result<(SocketAddr, b
 }
 
 fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterChain, Refused> {
-    let _older_field = listener.reuse_port;
+    let _only_draining_by_direction_reads_it = listener.traffic_direction;
     let mut chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
     match (chains.next(), chains.next()) {
         (Some(chain), None) => {

@@ -3,5 +3,5 @@
 mod accept;
 mod compile;
 
-pub use accept::serve;
-pub use compile::{CompileContext, CompiledListener, socket_address};
+pub(crate) use accept::serve;
+pub(crate) use compile::{CompileContext, CompiledListener, socket_address};
