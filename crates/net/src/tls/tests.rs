@@ -48,9 +48,9 @@ impl Host {
         }
     }
 
-    /// Shakes hands by the context that `yaml` describes, in which `CA` stands for the authority.
+    /// Shakes hands by the context that `yaml` describes, in which `@CA@` stands for the authority.
     async fn greeted_by(&self, yaml: &str) -> Result<TlsInfo, TlsFailure> {
-        let tls = context(&yaml.replace("CA", &format!("{:?}", self.authority_pem))).unwrap();
+        let tls = context(&yaml.replace("@CA@", &format!("{:?}", self.authority_pem))).unwrap();
         let socket = TcpStream::connect(self.address).await.unwrap();
         let transport = tls.handshake(socket, self.address.ip()).await?;
         Ok(transport.info().clone())
@@ -81,7 +81,8 @@ fn context(yaml: &str) -> Result<ClientTls, String> {
         let message: UpstreamTlsContext = decode(&Arc::new(tree), &mut ctx).ok()?;
         ClientTls::new(&message, &mut ctx).ok()
     });
-    made.ok_or_else(|| format!("{:?}", ctx.diagnostics))
+    made.filter(|_| ctx.diagnostics.errors() == 0)
+        .ok_or_else(|| format!("{:?}", ctx.diagnostics))
 }
 
 fn verify_failed(what: &str) -> Option<Box<str>> {
@@ -124,15 +125,15 @@ async fn tls_1_3_and_alpn_are_spoken_where_configured() {
 async fn a_trusted_chain_is_accepted_whatever_the_sni() {
     let host = Host::start().await;
     let yaml = "{sni: other.example, common_tls_context: {validation_context: \
-                {trusted_ca: {inline_string: CA}}}}";
+                {trusted_ca: {inline_string: @CA@}}}}";
     host.greeted_by(yaml).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_chain_that_leads_elsewhere_is_refused() {
     let (host, other) = (Host::start().await, Host::start().await);
-    let yaml = "{common_tls_context: {validation_context: {trusted_ca: {inline_string: CA}}}}"
-        .replace("CA", &format!("{:?}", other.authority_pem));
+    let yaml = "{common_tls_context: {validation_context: {trusted_ca: {inline_string: @CA@}}}}"
+        .replace("@CA@", &format!("{:?}", other.authority_pem));
     let failure = host.greeted_by(&yaml).await.unwrap_err();
     assert_eq!(failure.counter, Some(TlsCounter::VerifyError));
     let reason = failure.reason.unwrap();
@@ -144,7 +145,7 @@ async fn one_name_of_the_certificate_must_match() {
     let host = Host::start().await;
     let yaml = |wanted: &str| {
         format!(
-            "{{common_tls_context: {{validation_context: {{trusted_ca: {{inline_string: CA}}, \
+            "{{common_tls_context: {{validation_context: {{trusted_ca: {{inline_string: @CA@}}, \
              match_typed_subject_alt_names: [{{san_type: DNS, matcher: {{exact: {wanted}}}}}]}}}}}}"
         )
     };
