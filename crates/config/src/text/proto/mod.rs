@@ -7,8 +7,6 @@
 mod lexer;
 mod parser;
 mod shape;
-#[cfg(test)]
-mod tests;
 
 pub(super) use parser::parse;
 pub(crate) use shape::shape;
