@@ -50,6 +50,9 @@ pub struct Case {
     /// Log files in `{{dir}}` to compare once the proxy has ended.
     #[serde(default)]
     pub logs: Vec<String>,
+    /// The exchanges make the proxy end, so that it is waited for rather than told to.
+    #[serde(default)]
+    pub ends_itself: bool,
     /// Leaves out requests that reached an upstream only in part. When the proxy gives up a request
     /// while it is still being sent, how much of it arrives depends on timing.
     #[serde(default)]

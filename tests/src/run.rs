@@ -55,7 +55,11 @@ pub fn run(case: &Case, side: Side, binary: &Path, pinned: Option<&Report>) -> i
         let text = settled_stats(case, &proxy, &setup, stats_pin)?;
         report.push(STATS_SECTION, text);
     }
-    proxy.stop()?;
+    if case.ends_itself {
+        proxy.await_end()
+    } else {
+        proxy.stop()
+    }?;
     for log in &case.logs {
         let text = match fs::read(setup.scratch.path().join(log)) {
             Ok(bytes) => show::log(&bytes),

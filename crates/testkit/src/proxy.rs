@@ -139,11 +139,19 @@ impl Proxy {
     ///
     /// # Errors
     /// If it does not end in time (it is killed then), or ended with a failure.
-    pub fn stop(mut self) -> io::Result<()> {
+    pub fn stop(self) -> io::Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let Some(pid) = pid {
             kill_process(pid, Signal::TERM)?;
         }
+        self.await_end()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// If it does not end in time (it is killed then), or ended with a failure.
+    pub fn await_end(mut self) -> io::Result<()> {
         let until = Instant::now() + START_DEADLINE;
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -153,7 +161,7 @@ impl Proxy {
                 return Err(self.failure(&format!("the proxy ended with {status}")));
             }
             if Instant::now() > until {
-                return Err(self.failure("the proxy did not end after SIGTERM"));
+                return Err(self.failure("the proxy did not end"));
             }
             std::thread::sleep(POLL);
         }
