@@ -14,6 +14,9 @@ use crate::http_filter::HttpFilterConfig;
 /// A configuration for one level of the route table.
 pub type RouteFilterConfig = Arc<dyn AnyValue + Send + Sync>;
 
+/// Parses an HTTP filter's message; errors go to the context.
+pub type ParseHttpFilter = fn(&Any, &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused>;
+
 /// An HTTP filter's room.
 pub struct HttpFilterRoom {
     /// Envoy's name, such as `envoy.filters.http.buffer`.
@@ -21,7 +24,7 @@ pub struct HttpFilterRoom {
     /// The full name of its message, such as `envoy.extensions.filters.http.buffer.v3.Buffer`.
     pub message: &'static str,
     /// Parses the message; errors go to the context.
-    pub parse: fn(&Any, &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused>,
+    pub parse: ParseHttpFilter,
     /// The message and parser of `typed_per_filter_config`, where the filter has one.
     pub per_route: Option<PerRouteRoom>,
     /// Adds what the room honours to the support table.

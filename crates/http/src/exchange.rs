@@ -243,6 +243,8 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             chunk.extend(&bytes);
             self.send_data(chunk, piece.is_none()).await?;
             self.down.flush().await?;
+            // A long answer must not hold up the others of this thread.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -277,12 +279,12 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         );
         state.route.find(&state.request, manager.worker.random_u64());
         self.create_filters(state);
-        if request::is_upgrade(&state.request) || state.request.get(Known::Method) == Some(b"CONNECT".as_slice()) {
-            if state.route.index.is_some() {
-                manager.stats.http.downstream_rq_ws_on_non_ws_route.inc();
-                self.down.close_after_response();
-                return Err(Stop::Reply(Box::new(LocalReply::new(403, b"".as_slice(), "upgrade_failed"))));
-            }
+        let wants_tunnel = request::is_upgrade(&state.request)
+            || state.request.get(Known::Method) == Some(b"CONNECT".as_slice());
+        if wants_tunnel && state.route.index.is_some() {
+            manager.stats.http.downstream_rq_ws_on_non_ws_route.inc();
+            self.down.close_after_response();
+            return Err(Stop::Reply(Box::new(LocalReply::new(403, b"".as_slice(), "upgrade_failed"))));
         }
         self.touch_idle();
         Ok(())

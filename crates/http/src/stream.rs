@@ -1,6 +1,8 @@
 //! One request and its response: the state that filters, router and connection manager share.
 
 use std::borrow::Cow;
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -36,11 +38,22 @@ impl StreamState {
     }
 }
 
+/// The route table as one worker holds it: streams share it by a count that no other worker touches.
+pub struct RouteSnapshot(pub Arc<RouteTable>);
+
+impl Deref for RouteSnapshot {
+    type Target = RouteTable;
+
+    fn deref(&self) -> &RouteTable {
+        &self.0
+    }
+}
+
 /// The route of a stream. The table is the one that the stream began with, whatever is loaded meanwhile.
 #[derive(Clone)]
 pub struct StreamRoute {
     /// The route table.
-    pub table: std::rc::Rc<Arc<RouteTable>>,
+    pub table: Rc<RouteSnapshot>,
     /// Where the route is in it; none where nothing matched.
     pub index: Option<RouteIndex>,
     /// The weighted cluster that was picked.
@@ -49,7 +62,7 @@ pub struct StreamRoute {
 
 impl StreamRoute {
     /// Nothing matched yet.
-    pub fn none(table: std::rc::Rc<Arc<RouteTable>>) -> Self {
+    pub fn none(table: Rc<RouteSnapshot>) -> Self {
         StreamRoute { table, index: None, picked: None }
     }
 

@@ -146,7 +146,7 @@ impl UpstreamStream {
 
     /// This end's address; `None` once the stream was reset.
     pub fn local_address(&self) -> Option<SocketAddr> {
-        self.transport()?.local_address()
+        each!(self, stream => stream.local_address())
     }
 
     /// The host's address.

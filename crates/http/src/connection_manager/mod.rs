@@ -24,6 +24,7 @@ pub use config::ConnectionManagerConfig;
 use crate::filters::FilterSlot;
 use crate::route::RouteTable;
 use crate::service::Service;
+use crate::stream::RouteSnapshot;
 use crate::worker::Worker;
 
 /// A connection manager on one worker.
@@ -40,7 +41,7 @@ pub struct ConnectionManager {
     pub stats: Stats,
     /// What answers instead of a router, where the config says so.
     pub service: Option<Rc<dyn Service>>,
-    routes: RefCell<Rc<Arc<RouteTable>>>,
+    routes: RefCell<Rc<RouteSnapshot>>,
 }
 
 /// The cells that it counts in.
@@ -100,7 +101,7 @@ impl ConnectionManager {
                 router: scopes.http.worker_group(),
                 http1: scopes.root.worker_group(),
             },
-            routes: RefCell::new(Rc::new(Arc::clone(&config.routes))),
+            routes: RefCell::new(Rc::new(RouteSnapshot(Arc::clone(&config.routes)))),
             config,
             worker,
             service,
@@ -108,12 +109,12 @@ impl ConnectionManager {
     }
 
     /// The route table of now; a stream keeps the one that it began with.
-    pub fn routes(&self) -> Rc<Arc<RouteTable>> {
+    pub fn routes(&self) -> Rc<RouteSnapshot> {
         Rc::clone(&self.routes.borrow())
     }
 
     /// Takes another route table for the streams to come.
     pub fn set_routes(&self, routes: Arc<RouteTable>) {
-        *self.routes.borrow_mut() = Rc::new(routes);
+        *self.routes.borrow_mut() = Rc::new(RouteSnapshot(routes));
     }
 }

@@ -26,10 +26,9 @@ pub fn mutate(response: &mut HeaderMap, request: &HeaderMap, config: &Connection
     response.remove(Known::TransferEncoding);
     response.remove(Known::KeepAlive);
     response.remove(Known::ProxyConnection);
-    if config.response.always_set_request_id || request.contains(Known::XEnvoyForceTrace) {
-        if let Some(id) = request.get(Known::XRequestId) {
-            response.set(Known::XRequestId, id);
-        }
+    let shows_id = config.response.always_set_request_id || request.contains(Known::XEnvoyForceTrace);
+    if shows_id && let Some(id) = request.get(Known::XRequestId) {
+        response.set(Known::XRequestId, id);
     }
     append_via(response, &config.request.via);
 }

@@ -135,6 +135,7 @@ impl Connection {
         let now = manager.worker.now();
         self.begin_stream();
         let mut info = StreamInfo::new(Arc::clone(&self.info), manager.worker.wall(), now);
+        info.protocol = Some(Protocol::Http11);
         let mut request = HeaderMap::new(MapKind::Request);
         let start = match self.or_expired(self.io.read_head(&mut request)).await {
             Ok(HeadRead::Head(head)) => {
@@ -144,7 +145,6 @@ impl Connection {
                 Start::Request
             }
             Ok(HeadRead::Refused(error)) => {
-                info.protocol = Some(Protocol::Http11);
                 request.clear();
                 self.count_refusal(error);
                 Start::Refused(refusal(error))

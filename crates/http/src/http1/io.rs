@@ -371,7 +371,7 @@ impl Downstream for Http1Io {
     }
 
     async fn flush(&self) -> Result<(), DownstreamError> {
-        if self.output.borrow().len() == 0 {
+        if self.output.borrow().is_empty() {
             return Ok(());
         }
         poll_fn(|cx| self.poll_flush(cx)).await.map_err(|_| {

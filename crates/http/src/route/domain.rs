@@ -5,7 +5,7 @@ use hashbrown::HashMap;
 /// Domains of a route table. Indices are those of the virtual hosts.
 #[derive(Default)]
 pub(super) struct DomainTable {
-    exact: HashMap<Box<[u8]>, u32>,
+    exact: Domains,
     suffixes: Wildcards,
     prefixes: Wildcards,
     default: Option<u32>,
@@ -13,7 +13,10 @@ pub(super) struct DomainTable {
 
 /// Wildcards by length, the longest first.
 #[derive(Default)]
-struct Wildcards(Vec<(usize, HashMap<Box<[u8]>, u32>)>);
+struct Wildcards(Vec<(usize, Domains)>);
+
+/// Virtual hosts by domain.
+type Domains = HashMap<Box<[u8]>, u32>;
 
 /// Why a domain could not be added.
 #[derive(Debug, PartialEq, Eq)]

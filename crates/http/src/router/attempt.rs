@@ -204,9 +204,9 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// does not read.
     async fn stream_body(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
         let down = self.exchange.down;
+        let mut trailers = HeaderMap::new(MapKind::ResponseTrailers);
         loop {
             let mut chunk = Buffer::default();
-            let mut trailers = HeaderMap::new(MapKind::ResponseTrailers);
             let ready = poll_fn(|cx| Poll::Ready(up.borrow_mut().poll_read_body(cx, &mut chunk, &mut trailers))).await;
             let event = match ready {
                 Poll::Ready(event) => event?,

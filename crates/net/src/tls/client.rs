@@ -70,13 +70,12 @@ impl ClientTls {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(failed)?,
         };
-        config.alpn_protocols = common.map_or_else(Vec::new, |common| {
-            common
-                .alpn_protocols
-                .iter()
-                .map(|name| name.as_bytes().to_vec())
-                .collect()
-        });
+        let configured = common.map(|common| common.alpn_protocols.as_slice()).unwrap_or_default();
+        // Envoy offers its codec's protocol where the configuration names none.
+        config.alpn_protocols = match configured {
+            [] => vec![b"http/1.1".to_vec()],
+            names => names.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        };
         config.resumption = resumption(message.max_session_keys);
         let sni = sni(&message.sni, ctx)?;
         config.enable_sni = sni.is_some();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nuncio_contract::stats::groups::{ClusterEndpointStats, TransportSocketMatchStats};
 
-use crate::cluster::{ClusterShared, HostSet};
+use crate::cluster::{ClusterShared, ClusterType, HostSet};
 
 /// The main thread's stats of a cluster's hosts.
 pub(super) struct Membership {
@@ -40,8 +40,11 @@ impl Membership {
         self.stats
             .membership_degraded
             .set(count(|health| health.is_degraded()));
-        let heaviest = hosts.iter().map(|host| host.weight).max().unwrap_or(0);
-        self.stats.max_host_weight.set(u64::from(heaviest));
+        if cluster.settings.cluster_type != ClusterType::Static {
+            // Envoy sets it for discovered hosts alone.
+            let heaviest = hosts.iter().map(|host| host.weight).max().unwrap_or(0);
+            self.stats.max_host_weight.set(u64::from(heaviest));
+        }
         cluster.publish_hosts(Arc::new(hosts));
     }
 }

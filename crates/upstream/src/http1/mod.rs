@@ -7,6 +7,7 @@
 mod read;
 mod write;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use nuncio_codec::http1::{BodyDecoder, BodyEncoding, HeadScan, Http1Settings, RequestSent};
@@ -120,6 +121,10 @@ impl Http1Stream {
 
     pub(crate) fn host(&self) -> &Host {
         &self.pool.to.host
+    }
+
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.connection.as_ref()?.local_address
     }
 
     pub(crate) fn transport(&self) -> Option<&Transport> {

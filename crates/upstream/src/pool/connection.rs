@@ -1,6 +1,7 @@
 //! One pooled connection, and what is counted over its life.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,6 +28,8 @@ pub(crate) enum Ended {
 /// An open connection.
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
+    /// This end's address, asked of the system once a connection.
+    pub(crate) local_address: Option<SocketAddr>,
     life: Life,
     requests_left: u32,
     /// Since when it is idle, to the watcher's knowledge.
@@ -83,6 +86,7 @@ impl Connection {
             .max_requests_per_connection
             .unwrap_or(u32::MAX);
         Self {
+            local_address: transport.local_address(),
             transport,
             life,
             requests_left,
