@@ -175,7 +175,10 @@ fn rewrite_known(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> 
 
 fn print_outcome(outcome: &Outcome, known: &[Known], brief: bool) {
     if let Some(failure) = &outcome.failure {
-        println!("FAILED  {}: {failure}", outcome.case);
+        match known.iter().find(|known| known.covers(&outcome.case, "*")) {
+            Some(known) => println!("known   {}: {}", outcome.case, known.reason),
+            None => println!("FAILED  {}: {failure}", outcome.case),
+        }
         return;
     }
     if outcome.differences.is_empty() {
