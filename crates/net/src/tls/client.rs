@@ -70,7 +70,9 @@ impl ClientTls {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(failed)?,
         };
-        let configured = common.map(|common| common.alpn_protocols.as_slice()).unwrap_or_default();
+        let configured = common
+            .map(|common| common.alpn_protocols.as_slice())
+            .unwrap_or_default();
         // Envoy offers its codec's protocol where the configuration names none.
         config.alpn_protocols = match configured {
             [] => vec![b"http/1.1".to_vec()],

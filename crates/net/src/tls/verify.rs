@@ -169,7 +169,7 @@ fn why(error: &Error, leaf: &CertificateDer<'_>) -> &'static str {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "unsuitable certificate purpose"
         }
-        _ if is_self_issued(leaf) => "self-signed certificate",
+        _ if is_self_issued(leaf) => "self signed certificate",
         _ => "unable to get local issuer certificate",
     }
 }

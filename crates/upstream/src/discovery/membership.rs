@@ -1,10 +1,11 @@
 //! A cluster's membership stats, and the one place where host sets are published.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use nuncio_contract::stats::groups::{ClusterEndpointStats, TransportSocketMatchStats};
 
-use crate::cluster::{ClusterShared, ClusterType, HostSet};
+use crate::cluster::{ClusterShared, ClusterType, Host, HostSet};
 
 /// The main thread's stats of a cluster's hosts.
 pub(super) struct Membership {
@@ -27,8 +28,8 @@ impl Membership {
             hosts.iter().filter(|host| wanted(&host.health())).count() as u64
         };
         let before = cluster.hosts();
-        let is_new =
-            |host: &&Arc<crate::cluster::Host>| !before.iter().any(|old| Arc::ptr_eq(old, host));
+        let known: HashSet<_> = before.iter().map(Arc::as_ptr).collect();
+        let is_new = |host: &&Arc<Host>| !known.contains(&Arc::as_ptr(host));
         self.sockets
             .total_match_count
             .add(hosts.iter().filter(is_new).count() as u64);
@@ -40,6 +41,7 @@ impl Membership {
         self.stats
             .membership_degraded
             .set(count(|health| health.is_degraded()));
+        self.stats.membership_excluded.set(0);
         if cluster.settings.cluster_type != ClusterType::Static {
             // Envoy sets it for discovered hosts alone.
             let heaviest = hosts.iter().map(|host| host.weight).max().unwrap_or(0);

@@ -16,6 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_contract::stats::groups::ClusterUpdateStats;
 use nuncio_net::dns::Resolver;
 
 use crate::cluster::{ClusterShared, ClusterType, Host, HostSet};
@@ -46,16 +47,18 @@ pub fn start(
         wait_for_warm_on_init,
     } = config;
     let (id, cluster) = manager.add_or_update(settings, transport_socket, added_via_api);
-    let started =
-        match cluster.settings.cluster_type {
-            ClusterType::Static => {
-                publish_static(&cluster, &endpoints);
-                Started::Ready
-            }
-            ClusterType::StrictDns | ClusterType::LogicalDns => Started::Resolving(
-                DnsDiscovery::new(cluster, endpoints, dns, wait_for_warm_on_init),
-            ),
-        };
+    let updates: Arc<ClusterUpdateStats> = cluster.scope().worker_group();
+    updates.warming_state.set(0);
+    let started = match cluster.settings.cluster_type {
+        ClusterType::Static => {
+            publish_static(&cluster, &endpoints);
+            Started::Ready
+        }
+        ClusterType::StrictDns | ClusterType::LogicalDns => {
+            let discovery = DnsDiscovery::new(cluster, endpoints, dns, wait_for_warm_on_init);
+            Started::Resolving(discovery)
+        }
+    };
     (id, started)
 }
 

@@ -76,6 +76,7 @@ pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
 impl Connection {
     fn new(transport: Transport, mut life: Life, core: &ClusterCore) -> Self {
         life.connected = true;
+        core.traffic.upstream_cx_rx_bytes_buffered.add(0);
         let connect_time = core.clock.now() - life.opened_at;
         core.traffic
             .upstream_cx_connect_ms

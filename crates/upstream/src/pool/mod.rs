@@ -67,6 +67,7 @@ impl HostPool {
         to: PooledHost,
         priority: ResourcePriority,
     ) -> Rc<Self> {
+        core.pool_made();
         Rc::new(Self {
             core,
             to,

@@ -53,6 +53,13 @@ impl ClusterCore {
         self.shared.breakers()
     }
 
+    /// Lists the gauges that Envoy lists once a cluster has a pool.
+    pub(crate) fn pool_made(&self) {
+        for stats in &self.breaker_stats {
+            stats.cx_pool_open.add(0);
+        }
+    }
+
     pub(crate) fn breaker_gauge(&self, priority: ResourcePriority, resource: Resource) -> &Gauge {
         let [default, high] = &self.breaker_stats;
         let stats = match priority {

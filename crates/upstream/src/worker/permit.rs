@@ -31,9 +31,9 @@ impl Permit {
         priority: ResourcePriority,
         resource: Resource,
     ) -> Self {
-        if core.breakers().take(priority, resource) {
-            core.breaker_gauge(priority, resource).inc();
-        }
+        let opened = core.breakers().take(priority, resource);
+        core.breaker_gauge(priority, resource)
+            .add(u64::from(opened));
         Self {
             core: Rc::clone(core),
             priority,
