@@ -8,6 +8,8 @@ use nuncio_contract::registry::HttpFilterRoom;
 pub mod buffer;
 pub mod fault;
 pub mod header_mutation;
+#[cfg(test)]
+mod tests;
 
 /// Every room of the family.
 pub static ROOMS: &[&HttpFilterRoom] = &[&buffer::ROOM, &fault::ROOM, &header_mutation::ROOM];

@@ -1,0 +1,173 @@
+//! What every room must keep to: names and messages that are Envoy's and taken once, a minimal configuration
+//! that parses, and a clean end after any step of a stream.
+
+use nuncio_config::typed::SupportTable;
+use nuncio_contract::http_filter::{DataStatus, HeadersStatus, TrailersStatus};
+use nuncio_contract::registry::HttpFilterRoom;
+
+use super::harness::{Worker, response};
+
+/// For each room its smallest configuration, and one that makes it do all it can.
+const CONFIGS: &[(&str, &str, &str)] = &[
+    (
+        "envoy.filters.http.buffer",
+        "{max_request_bytes: 1}",
+        "{max_request_bytes: 4096}",
+    ),
+    (
+        "envoy.filters.http.fault",
+        "{}",
+        "{delay: {fixed_delay: 1s, percentage: {numerator: 100}}, \
+          abort: {http_status: 503, percentage: {numerator: 100}}}",
+    ),
+    (
+        "envoy.filters.http.header_mutation",
+        "{}",
+        "{mutations: {request_mutations: [{append: {header: {key: a, value: b}}}], \
+          response_mutations: [{remove: server}]}}",
+    ),
+];
+
+/// The calls of a stream in their order, as far as `steps` goes.
+fn run(worker: &Worker, steps: usize) {
+    let mut stream = worker.stream();
+    let mut answer = response(&[(":status", "200"), ("server", "upstream")]);
+    let mut is_held = false;
+    for step in 0..steps {
+        is_held = match step {
+            0 => holds_headers(&stream.decode_headers(false)),
+            1 => holds_data(&stream.decode_data(b"first", false)),
+            2 => holds_data(&stream.decode_data(b"second", false)),
+            3 => holds_trailers(&stream.decode_trailers()),
+            4 => holds_headers(&stream.encode_headers(&mut answer, false)),
+            _ => holds_data(&stream.encode_data(b"answer", true)),
+        };
+    }
+    if steps > 3 {
+        assert!(!is_held, "a request that is complete is let go");
+    }
+}
+
+fn holds_headers(status: &HeadersStatus) -> bool {
+    matches!(status, HeadersStatus::Stop)
+}
+
+fn holds_data(status: &DataStatus) -> bool {
+    matches!(status, DataStatus::StopAndBuffer)
+}
+
+fn holds_trailers(_every_status_lets_go_or_answers: &TrailersStatus) -> bool {
+    false
+}
+
+fn configs(room: &HttpFilterRoom) -> [&'static str; 2] {
+    let entry = CONFIGS.iter().find(|(name, ..)| *name == room.name);
+    let (_, minimal, busy) =
+        entry.unwrap_or_else(|| panic!("CONFIGS has no line for {}", room.name));
+    [minimal, busy]
+}
+
+#[test]
+fn names_and_messages_are_envoys_and_taken_once() {
+    for (at, room) in crate::ROOMS.iter().enumerate() {
+        assert!(
+            nuncio_api::message(room.message).is_some(),
+            "{}",
+            room.message
+        );
+        if let Some(per_route) = &room.per_route {
+            assert!(
+                nuncio_api::message(per_route.message).is_some(),
+                "{}",
+                per_route.message
+            );
+        }
+        for other in &crate::ROOMS[at + 1..] {
+            assert_ne!(room.name, other.name);
+            assert_ne!(room.message, other.message);
+        }
+    }
+}
+
+#[test]
+fn rooms_declare_only_fields_that_the_api_has() {
+    let mut table = SupportTable::default();
+    for room in crate::ROOMS {
+        (room.support)(&mut table);
+        assert!(
+            table.messages.contains_key(room.message),
+            "{} supports its own message",
+            room.name
+        );
+        if let Some(per_route) = &room.per_route {
+            assert!(
+                table.messages.contains_key(per_route.message),
+                "{}",
+                per_route.message
+            );
+        }
+    }
+    assert!(table.unknown.is_empty(), "{:?}", table.unknown);
+}
+
+#[test]
+fn every_room_parses_its_minimal_configuration_and_wants_something() {
+    for room in crate::ROOMS {
+        let wants = Worker::new(room, configs(room)[0]).interest();
+        let any = wants.request_headers
+            || wants.request_body
+            || wants.response_headers
+            || wants.response_body;
+        assert!(any, "{} is never called", room.name);
+    }
+}
+
+#[test]
+fn a_stream_may_end_after_any_step() {
+    for room in crate::ROOMS {
+        for yaml in configs(room) {
+            let worker = Worker::new(room, yaml);
+            for steps in 0..=6 {
+                run(&worker, steps);
+                assert_eq!(
+                    worker.gauges(),
+                    0,
+                    "{} gives back what it took, after {steps} steps",
+                    room.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn streams_that_live_at_once_do_not_disturb_each_other() {
+    for room in crate::ROOMS {
+        let worker = Worker::new(room, configs(room)[1]);
+        let mut first = worker.stream();
+        let mut second = worker.stream();
+        let _ = first.decode_headers(false);
+        let _ = second.decode_headers(false);
+        drop(first);
+        let _ = second.decode_data(b"body", true);
+        drop(second);
+        assert_eq!(worker.gauges(), 0, "{}", room.name);
+    }
+}
+
+#[test]
+fn a_filter_asks_for_no_more_memory_than_its_configuration_allows() {
+    for room in crate::ROOMS {
+        for yaml in configs(room) {
+            let worker = Worker::new(room, yaml);
+            let mut stream = worker.stream();
+            let _ = stream.decode_headers(false);
+            let most = super::harness::DEFAULT_LIMIT_BYTES;
+            assert!(
+                stream.limit_bytes <= most,
+                "{} raised the limit with {yaml}",
+                room.name
+            );
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! A filter driven by hand: one room on one worker, its streams step by step, under a clock that a test
+//! moves and random numbers that a test chooses.
+//!
+//! The harness does what the engine does between calls: it counts the body bytes that are held back and
+//! gives each call the limit.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+use nuncio_config::diagnostic::Severity;
+use nuncio_config::source::{Format, Source};
+use nuncio_config::span::Span;
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_config::{interpret, text, validate};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::clock::{Clock, ManualClock};
+use nuncio_contract::headers::{HeaderMap, HeaderName};
+use nuncio_contract::http_filter::{
+    DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterFactory,
+    Interest, PerRoute, TrailersStatus,
+};
+use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
+use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stats::{Scope, StatValue, StatsStore};
+use nuncio_contract::stream_info::StreamInfo;
+
+/// What a connection's buffer limit is unless a filter changes it.
+pub(crate) const DEFAULT_LIMIT_BYTES: u64 = 1 << 20;
+
+/// A worker's services, in the hands of a test.
+#[derive(Default)]
+pub(crate) struct Services {
+    /// Stands still until a test moves it.
+    pub(crate) clock: Rc<ManualClock>,
+    /// The random numbers to come; 0 after the last.
+    pub(crate) randoms: RefCell<VecDeque<u64>>,
+}
+
+impl Clock for Services {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
+}
+
+impl WorkerServices for Services {
+    fn random_u64(&self) -> u64 {
+        self.randoms.borrow_mut().pop_front().unwrap_or(0)
+    }
+
+    fn sleep(&self, duration: Duration) -> LocalFuture<()> {
+        let clock = Rc::clone(&self.clock);
+        let end = clock.now() + duration;
+        Box::pin(poll_fn(move |_| match clock.now() >= end {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }))
+    }
+}
+
+/// A configured filter on one worker.
+pub(crate) struct Worker {
+    factory: Box<dyn HttpFilterFactory>,
+    scope: Scope,
+    _store: StatsStore,
+    /// Time and chance.
+    pub(crate) services: Services,
+}
+
+impl Worker {
+    /// The room with this configuration, which must be a good one.
+    pub(crate) fn new(room: &HttpFilterRoom, yaml: &str) -> Self {
+        let mut ctx = Ctx::default();
+        let config =
+            parse(room.message, yaml, &mut ctx).and_then(|any| (room.parse)(&any, &mut ctx));
+        let config = config.unwrap_or_else(|_| panic!("{yaml}: {}", errors(&ctx)));
+        assert_eq!(errors(&ctx), "", "{yaml}");
+        let store = StatsStore::default();
+        let scope = store.scope("http.test");
+        let factory = config.for_worker(&FilterWorkerContext { scope: &scope });
+        Worker {
+            factory,
+            scope,
+            _store: store,
+            services: Services::default(),
+        }
+    }
+
+    /// Which events the filter wants.
+    pub(crate) fn interest(&self) -> Interest {
+        self.factory.interest()
+    }
+
+    /// A new stream: `GET /` without other headers.
+    pub(crate) fn stream(&self) -> Stream<'_> {
+        let mut request = HeaderMap::request();
+        for (name, value) in [(":method", "GET"), (":path", "/"), (":authority", "host")] {
+            let name = HeaderName::parse_with_pseudo(name).expect("a name");
+            request.append(&name, value.as_bytes());
+        }
+        let start = self.services.now();
+        Stream {
+            worker: self,
+            filter: self.factory.create(),
+            request,
+            info: StreamInfo::new(Arc::default(), self.services.wall(), start),
+            held_body_bytes: 0,
+            limit_bytes: DEFAULT_LIMIT_BYTES,
+            levels: Vec::new(),
+        }
+    }
+
+    /// The value of a counter or gauge behind `http.test.`.
+    pub(crate) fn stat(&self, name: &str) -> u64 {
+        let mut found = None;
+        self.scope.for_each(&mut |view| {
+            let value = match view.value {
+                StatValue::Counter { value, .. } | StatValue::Gauge { value, .. } => value,
+                StatValue::TextReadout { .. } | StatValue::Histogram { .. } => return,
+            };
+            if view.name.to_string() == format!("http.test.{name}") {
+                found = Some(value);
+            }
+        });
+        found.unwrap_or_else(|| panic!("no stat is called {name}"))
+    }
+
+    /// The sum of all gauges: what streams take and must give back.
+    pub(crate) fn gauges(&self) -> u64 {
+        let mut sum = 0;
+        self.scope.for_each(&mut |view| {
+            if let StatValue::Gauge { value, .. } = view.value {
+                sum += value;
+            }
+        });
+        sum
+    }
+}
+
+/// A stream that passes the filter.
+pub(crate) struct Stream<'w> {
+    worker: &'w Worker,
+    filter: Box<dyn HttpFilter>,
+    /// The request's headers as the filter left them.
+    pub(crate) request: HeaderMap,
+    /// What is known of the stream.
+    pub(crate) info: StreamInfo,
+    /// How much of the body is held back.
+    pub(crate) held_body_bytes: usize,
+    /// How much may be.
+    pub(crate) limit_bytes: u64,
+    levels: Vec<Option<RouteFilterConfig>>,
+}
+
+impl Stream<'_> {
+    /// The same stream with one more request header.
+    pub(crate) fn with(mut self, header: &str, value: &str) -> Self {
+        self.request.append(&name(header), value.as_bytes());
+        self
+    }
+
+    /// The same stream on a route with a configuration of its own, each call for a more specific level.
+    pub(crate) fn on_level(mut self, room: &HttpFilterRoom, yaml: &str) -> Self {
+        let level = parse_level(room, yaml).unwrap_or_else(|errors| panic!("{yaml}: {errors}"));
+        self.levels.push(Some(level));
+        self
+    }
+
+    pub(crate) fn decode_headers(&mut self, end_stream: bool) -> HeadersStatus {
+        self.call(|filter, context| filter.decode_headers(context, end_stream))
+    }
+
+    /// One chunk of the request's body.
+    pub(crate) fn decode_data(&mut self, bytes: &[u8], end_stream: bool) -> DataStatus {
+        let mut data = Buffer::new();
+        data.extend(bytes);
+        let status =
+            self.call(|filter, context| filter.decode_data(context, &mut data, end_stream));
+        self.hold(&status, data.len());
+        status
+    }
+
+    pub(crate) fn decode_trailers(&mut self) -> TrailersStatus {
+        let mut trailers = HeaderMap::request();
+        self.call(|filter, context| filter.decode_trailers(context, &mut trailers))
+    }
+
+    pub(crate) fn encode_headers(
+        &mut self,
+        response: &mut HeaderMap,
+        end_stream: bool,
+    ) -> HeadersStatus {
+        self.call(|filter, context| filter.encode_headers(context, response, end_stream))
+    }
+
+    /// One chunk of the response's body.
+    pub(crate) fn encode_data(&mut self, bytes: &[u8], end_stream: bool) -> DataStatus {
+        let mut data = Buffer::new();
+        data.extend(bytes);
+        let status =
+            self.call(|filter, context| filter.encode_data(context, &mut data, end_stream));
+        self.hold(&status, data.len());
+        status
+    }
+
+    /// A request header's values as the next filter sees them, joined by ` | `; empty where there is none.
+    pub(crate) fn header(&self, header: &str) -> String {
+        values(&self.request, header)
+    }
+
+    fn hold(&mut self, status: &DataStatus, chunk_bytes: usize) {
+        match status {
+            DataStatus::Continue | DataStatus::Reply(_) => self.held_body_bytes = 0,
+            DataStatus::StopAndBuffer | DataStatus::Wait(_) => self.held_body_bytes += chunk_bytes,
+        }
+    }
+
+    fn call<R>(
+        &mut self,
+        step: impl FnOnce(&mut dyn HttpFilter, &mut FilterContext<'_>) -> R,
+    ) -> R {
+        let levels: Vec<_> = self.levels.iter().map(Option::as_ref).collect();
+        let mut context = FilterContext {
+            request_headers: &mut self.request,
+            stream_info: &mut self.info,
+            route: PerRoute::new(&levels),
+            held_body_bytes: self.held_body_bytes,
+            buffer_limit_bytes: &mut self.limit_bytes,
+            services: &self.worker.services,
+        };
+        step(&mut *self.filter, &mut context)
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        self.filter.on_destroy();
+    }
+}
+
+/// The outcome of a future, if it is there by now.
+pub(crate) fn outcome<T>(future: &mut LocalFuture<T>) -> Option<T> {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(outcome) => Some(outcome),
+        Poll::Pending => None,
+    }
+}
+
+/// All values of a header, joined by ` | `.
+pub(crate) fn values(headers: &HeaderMap, header: &str) -> String {
+    let name = name(header);
+    let values: Vec<_> = headers
+        .get_all_named(&name)
+        .map(String::from_utf8_lossy)
+        .collect();
+    values.join(" | ")
+}
+
+/// A response with these headers.
+pub(crate) fn response(headers: &[(&str, &str)]) -> HeaderMap {
+    let mut response = HeaderMap::response();
+    for (header, value) in headers {
+        response.append(&name(header), value.as_bytes());
+    }
+    response
+}
+
+/// Why a configuration is refused: a room says so, or reports an error, which refuses the whole load.
+pub(crate) fn refusal(room: &HttpFilterRoom, yaml: &str) -> String {
+    let mut ctx = Ctx::default();
+    let _ = parse(room.message, yaml, &mut ctx).and_then(|any| (room.parse)(&any, &mut ctx));
+    let errors = errors(&ctx);
+    assert_ne!(errors, "", "{yaml} is refused, with a reason");
+    errors
+}
+
+/// A configuration for a level of the route table, or why it is refused.
+pub(crate) fn parse_level(room: &HttpFilterRoom, yaml: &str) -> Result<RouteFilterConfig, String> {
+    let per_route = room
+        .per_route
+        .as_ref()
+        .expect("the room has a side on routes");
+    let mut ctx = Ctx::default();
+    let level =
+        parse(per_route.message, yaml, &mut ctx).and_then(|any| (per_route.parse)(&any, &mut ctx));
+    level
+        .ok()
+        .filter(|_| errors(&ctx).is_empty())
+        .ok_or_else(|| errors(&ctx))
+}
+
+/// The message of a `typed_config`, interpreted and validated.
+fn parse(message: &str, yaml: &str, ctx: &mut Ctx) -> Result<Any, Refused> {
+    let source = Source::new("filter.yaml", Format::Yaml, yaml);
+    let node =
+        text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).ok_or(Refused)?;
+    let descriptor = nuncio_api::message(message).ok_or(Refused)?;
+    let tree = interpret::interpret(descriptor, &node, &mut ctx.diagnostics).ok_or(Refused)?;
+    validate::validate(&tree, &mut ctx.diagnostics);
+    if !errors(ctx).is_empty() {
+        return Err(Refused);
+    }
+    let type_url = format!("type.googleapis.com/{message}").into();
+    Ok(Any {
+        type_url,
+        message: Arc::new(tree),
+        span: Span::NONE,
+    })
+}
+
+fn errors(ctx: &Ctx) -> String {
+    let errors = ctx
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error);
+    errors
+        .map(|found| found.message.clone())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn name(header: &str) -> HeaderName {
+    HeaderName::parse_with_pseudo(header).expect("a header name")
+}
