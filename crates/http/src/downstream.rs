@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::stream_info::BytesMeter;
 
 /// One step of a request's body.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub trait Downstream {
     fn unflushed_bytes(&self) -> usize;
     /// Sends what was written.
     async fn flush(&self) -> Result<(), DownstreamError>;
+    /// Bytes of the stream on the wire so far.
+    fn bytes(&self) -> BytesMeter;
     /// Says that the connection closes after this response; before the head is written.
     fn close_after_response(&self);
 }

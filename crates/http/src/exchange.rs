@@ -640,8 +640,9 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         let state = &mut *state;
         state.filters.destroy();
         state.info.end = Some(now);
+        state.info.downstream_bytes = self.down.bytes();
         stats.downstream_rq_active.dec();
-        if matches!(end, StreamEnd::Broken | StreamEnd::Gone) {
+        if end != StreamEnd::Complete {
             stats.downstream_rq_rx_reset.inc();
         }
         if state.info.response_code.is_some() {

@@ -51,9 +51,9 @@ pub async fn serve(manager: Rc<ConnectionManager>, transport: Transport, info: A
     let begin = manager.worker.now();
     let io = Http1Io::new(transport, manager.config.codec.clone(), Arc::clone(&stats));
     let connection = Connection { manager, info, io, deadlines: Deadlines::default() };
-    let close = connection.run().await;
+    let mut close = connection.run().await;
     if close == Close::Delayed {
-        connection.delayed_close().await;
+        close = connection.delayed_close().await;
     }
     stats.downstream_cx_destroy.inc();
     if close == Close::Remote {
@@ -140,7 +140,6 @@ impl Connection {
         let start = match self.or_expired(self.io.read_head(&mut request)).await {
             Ok(HeadRead::Head(head)) => {
                 info.protocol = Some(protocol(head.version));
-                info.downstream_bytes.header_bytes_received = u64::try_from(head.head_len).unwrap_or(0);
                 manager.stats.http1.dropped_headers_with_underscores.add(u64::from(head.dropped_underscores));
                 Start::Request
             }
@@ -216,14 +215,16 @@ impl Connection {
     }
 
     /// Waits for the client to close, so that it can read our last response before a reset destroys it.
-    async fn delayed_close(&self) {
-        let Some(limit) = self.manager.config.timeouts.delayed_close else { return };
+    async fn delayed_close(&self) -> Close {
+        let Some(limit) = self.manager.config.timeouts.delayed_close else { return Close::Now };
         self.end_stream_deadlines();
         self.deadlines.set(CONNECTION, self.manager.worker.now() + limit.max(Duration::from_millis(1)));
-        if self.or_expired(self.io.drain()).await.is_err() {
+        let expired = self.or_expired(self.io.drain()).await.is_err();
+        if expired {
             self.manager.stats.http.downstream_cx_delayed_close_timeout.inc();
         }
         self.io.shutdown().await;
+        if expired { Close::Now } else { Close::Remote }
     }
 }
 

@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 use nuncio_codec::http1::{
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, Http1Settings, Method, RequestHead, ResponseTo, Step,
     Version, decode_request_head, encode_chunk_end, encode_chunk_start, encode_data, encode_end,
-    encode_informational, encode_response_head, encode_trailers,
+    encode_informational, encode_response_head, encode_trailers, received_header_bytes, sent_header_bytes,
 };
 use nuncio_contract::buffer::{self, Buffer};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stats::groups::HttpConnectionManagerStats;
+use nuncio_contract::stream_info::BytesMeter;
 use nuncio_net::transport::Transport;
 
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
@@ -39,6 +40,7 @@ pub(super) struct Http1Io {
     encoding: Cell<BodyEncoding>,
     request_done: Cell<bool>,
     closing: Cell<bool>,
+    stream_bytes: Cell<BytesMeter>,
 }
 
 /// What of the request's head the response depends on.
@@ -82,6 +84,7 @@ impl Http1Io {
             encoding: Cell::new(BodyEncoding::Plain),
             request_done: Cell::new(true),
             closing: Cell::new(false),
+            stream_bytes: Cell::default(),
         }
     }
 
@@ -124,8 +127,22 @@ impl Http1Io {
         }
     }
 
+    /// Bytes of the stream under way.
+    pub(super) fn stream_bytes(&self) -> BytesMeter {
+        self.stream_bytes.get()
+    }
+
     fn begin(&self, head: &RequestHead) {
-        self.input.borrow_mut().advance(head.head_len);
+        let mut input = self.input.borrow_mut();
+        let header_bytes = received_header_bytes(input.readable().get(..head.head_len).unwrap_or_default());
+        self.stream_bytes.set(BytesMeter {
+            wire_bytes_received: count(head.head_len),
+            header_bytes_received: count(header_bytes),
+            decompressed_header_bytes_received: count(header_bytes),
+            ..BytesMeter::default()
+        });
+        input.advance(head.head_len);
+        drop(input);
         self.request.set(RequestFacts { version: head.version, method: head.method });
         *self.decoder.borrow_mut() = BodyDecoder::from(head.framing);
         self.request_done.set(head.framing == BodyFraming::None);
@@ -156,6 +173,7 @@ impl Http1Io {
                         chunk.extend(input.readable().get(data).unwrap_or_default());
                         input.advance(consumed);
                     }
+                    self.count_body(consumed);
                     if decoder.is_done() {
                         self.request_done.set(true);
                         return Ok(Some(BodyEvent::Data { end_stream: true }));
@@ -163,11 +181,13 @@ impl Http1Io {
                 }
                 Step::Done { consumed, trailers } => {
                     input.advance(consumed);
+                    self.count_body(consumed);
                     self.request_done.set(true);
                     return Ok(Some(if trailers { BodyEvent::Trailers } else { BodyEvent::Data { end_stream: true } }));
                 }
                 Step::NeedMore { consumed } => {
                     input.advance(consumed);
+                    self.count_body(consumed);
                     let some = !chunk.is_empty();
                     return Ok(some.then_some(BodyEvent::Data { end_stream: false }));
                 }
@@ -200,8 +220,17 @@ impl Http1Io {
         transport.poll_flush(cx)
     }
 
-    fn count_sent(&self, count: usize) {
-        self.stats.downstream_cx_tx_bytes_total.add(u64::try_from(count).unwrap_or(0));
+    fn count_sent(&self, sent: usize) {
+        self.stats.downstream_cx_tx_bytes_total.add(count(sent));
+        let mut bytes = self.stream_bytes.get();
+        bytes.wire_bytes_sent += count(sent);
+        self.stream_bytes.set(bytes);
+    }
+
+    fn count_body(&self, consumed: usize) {
+        let mut bytes = self.stream_bytes.get();
+        bytes.wire_bytes_received += count(consumed);
+        self.stream_bytes.set(bytes);
     }
 
     /// Ends our side after all was sent.
@@ -218,6 +247,10 @@ impl Http1Io {
             }
         }
     }
+}
+
+fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 impl Output {
@@ -346,7 +379,14 @@ impl Downstream for Http1Io {
             connect: facts.method == Method::Connect,
         };
         let mut output = self.output.borrow_mut();
-        self.encoding.set(encode_response_head(&self.settings, to, head, end_stream, output.appendable()));
+        let out = output.appendable();
+        let before = out.len();
+        self.encoding.set(encode_response_head(&self.settings, to, head, end_stream, out));
+        let mut bytes = self.stream_bytes.get();
+        let header_bytes = count(sent_header_bytes(out.get(before..).unwrap_or_default()));
+        bytes.header_bytes_sent += header_bytes;
+        bytes.decompressed_header_bytes_sent += header_bytes;
+        self.stream_bytes.set(bytes);
     }
 
     fn write_data(&self, chunk: Buffer, end_stream: bool) {
@@ -378,6 +418,10 @@ impl Downstream for Http1Io {
             self.closing.set(true);
             DownstreamError::Gone
         })
+    }
+
+    fn bytes(&self) -> BytesMeter {
+        self.stream_bytes()
     }
 
     fn close_after_response(&self) {

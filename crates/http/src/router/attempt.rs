@@ -4,13 +4,15 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
-use nuncio_contract::stream_info::{Address, Protocol};
+use nuncio_contract::stream_info::{Address, Protocol, TlsInfo};
+use nuncio_net::transport::Transport;
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::{Acquired, BodyEvent, UpstreamStream, WorkerHost};
 
@@ -19,6 +21,17 @@ use super::forward::Failure;
 use super::{RequestBody, Router, finalize};
 use crate::downstream::Downstream;
 use crate::route::Forward;
+
+/// A connection's TLS as the log shows it.
+fn shown(tls: &nuncio_net::transport::TlsInfo) -> Arc<TlsInfo> {
+    Arc::new(TlsInfo {
+        version: tls.version.unwrap_or_default().into(),
+        cipher_suite: tls.cipher.unwrap_or_default().into(),
+        group: tls.curve.unwrap_or_default().into(),
+        server_name: tls.server_name.clone().unwrap_or_default(),
+        ..TlsInfo::default()
+    })
+}
 
 /// Written but unsent bytes towards the client above which the response waits for it.
 const FLUSH_ABOVE_BYTES: usize = 64 * 1024;
@@ -101,6 +114,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         upstream.local_address = stream.local_address().map(Address::from);
         upstream.remote_address = Some(stream.host_address().into());
         upstream.protocol = Some(Protocol::Http11);
+        upstream.tls = stream.transport().and_then(Transport::tls).map(shown);
     }
 
     /// The request's body, as it comes from the filters.

@@ -4,6 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use nuncio_codec::http1::{
+    received_header_bytes,
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, ResponseHead, Step,
     decode_response_head, should_close,
 };
@@ -54,8 +55,9 @@ impl Http1Stream {
             headers,
         )?;
         let Some(head) = decoded else { return Ok(None) };
+        let bytes = response.input.readable().get(..head.head_len).unwrap_or_default();
+        response.header_bytes += u64::try_from(received_header_bytes(bytes)).unwrap_or(u64::MAX);
         response.input.advance(head.head_len);
-        response.header_bytes += u64::try_from(head.head_len).unwrap_or(u64::MAX);
         response.scan = HeadScan::default();
         if !head.is_informational() {
             self.begin_body(&head, headers);
