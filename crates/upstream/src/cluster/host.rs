@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_contract::stats::{Counter, Gauge};
+use nuncio_contract::stream_info::Metadata;
 
 /// Where a host stands; all parts may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +103,8 @@ pub struct Host {
     pub priority: u32,
     /// Where it stands.
     pub locality: Arc<Locality>,
+    /// What discovery says beyond that, if anything.
+    pub metadata: Option<Arc<Metadata>>,
     health: AtomicU32,
     counters: Mutex<Vec<Arc<HostCounters>>>,
 }
@@ -161,6 +164,7 @@ impl Host {
             weight: weight.max(1),
             priority,
             locality,
+            metadata: None,
             health: AtomicU32::new(health.0),
             counters: Mutex::default(),
         }

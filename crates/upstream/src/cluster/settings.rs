@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
+use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
 
 use super::Thresholds;
@@ -35,6 +36,8 @@ pub struct ClusterSettings {
     pub name: Box<str>,
     /// Name in stats where it differs.
     pub alt_stat_name: Option<Box<str>>,
+    /// Its metadata, if any.
+    pub metadata: Option<Arc<Metadata>>,
     /// How hosts are learned.
     pub cluster_type: ClusterType,
     /// How a host is chosen.
@@ -84,6 +87,7 @@ impl ClusterSettings {
         Self {
             name: name.into(),
             alt_stat_name: None,
+            metadata: None,
             cluster_type: ClusterType::Static,
             lb_policy: LbPolicy::RoundRobin,
             connect_timeout: Duration::from_secs(5),

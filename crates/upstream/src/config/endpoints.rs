@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::stream_info::Metadata;
 
 use super::Cluster;
+use super::metadata::{self, MetadataMessage};
 use crate::cluster::{ClusterType, HealthFlags, Locality};
 
 /// One configured endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EndpointSpec {
     /// IP address, or a name to resolve.
     pub address: Box<str>,
@@ -26,6 +28,8 @@ pub struct EndpointSpec {
     pub health: HealthFlags,
     /// Where it stands.
     pub locality: Arc<Locality>,
+    /// Its metadata, if any.
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 message! {
@@ -61,6 +65,7 @@ message! {
         pub(crate) oneof host_identifier: Option<HostIdentifier>,
         pub(crate) health_status: HealthStatus,
         pub(crate) load_balancing_weight: Option<u32>,
+        pub(crate) metadata: Option<MetadataMessage>,
     }
 }
 
@@ -213,6 +218,7 @@ impl LbEndpoint {
             priority,
             health: self.health_status.flags(),
             locality: Arc::clone(locality),
+            metadata: metadata::read(self.metadata.as_ref()),
         })
     }
 }

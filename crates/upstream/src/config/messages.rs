@@ -7,6 +7,7 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
+use super::metadata::MetadataMessage;
 use super::{Discovery, DnsSettings};
 use crate::cluster::{ClusterType, LbPolicy};
 use crate::transport_socket::TransportSocket;
@@ -16,6 +17,7 @@ message! {
     pub(crate) struct Cluster: "envoy.config.cluster.v3.Cluster" {
         pub(crate) name: Spanned<String>,
         pub(crate) alt_stat_name: String,
+        pub(crate) metadata: Option<MetadataMessage>,
         pub(crate) oneof cluster_discovery_type: Option<ClusterDiscoveryType>,
         pub(crate) connect_timeout: Option<Duration>,
         pub(crate) per_connection_buffer_limit_bytes: Option<u32>,

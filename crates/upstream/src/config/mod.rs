@@ -6,6 +6,7 @@
 mod endpoints;
 mod http_options;
 mod messages;
+mod metadata;
 #[cfg(test)]
 mod tests;
 
@@ -136,6 +137,7 @@ fn settings(
     settings.cluster_type = cluster_type;
     settings.alt_stat_name =
         (!cluster.alt_stat_name.is_empty()).then(|| cluster.alt_stat_name.as_str().into());
+    settings.metadata = metadata::read(cluster.metadata.as_ref());
     settings.lb_policy = lb_policy(cluster, ctx)?;
     if let Some(timeout) = cluster.connect_timeout {
         settings.connect_timeout = timeout;

@@ -6,6 +6,7 @@ use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::source::{Format, Source};
 use nuncio_config::typed::Ctx;
 use nuncio_config::{interpret, text};
+use nuncio_contract::stream_info::metadata::Value;
 use nuncio_net::dns::LookupFamily;
 
 use super::{ClusterConfig, DnsSettings};
@@ -76,6 +77,7 @@ load_assignment:
     locality: {zone: z}
     lb_endpoints:
     - health_status: UNHEALTHY
+      metadata: {filter_metadata: {envoy.lb: {canary: true}}}
       load_balancing_weight: 3
       endpoint: {hostname: h, address: {socket_address: {address: example.com, port_value: 443}}}
 ",
@@ -109,6 +111,9 @@ load_assignment:
     );
     assert_eq!(endpoint.health, HealthFlags::FAILED_EDS_HEALTH);
     assert_eq!(&*endpoint.locality.zone, "z");
+    let metadata = endpoint.metadata.as_ref().unwrap();
+    let canary = metadata.namespace("envoy.lb").unwrap().get("canary");
+    assert_eq!(canary, Some(&Value::Bool(true)));
 }
 
 #[test]

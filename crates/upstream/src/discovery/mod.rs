@@ -95,13 +95,15 @@ impl EndpointSpec {
             true => &self.address,
             false => &self.hostname,
         };
-        Host::new(
+        let mut host = Host::new(
             SocketAddr::new(address, self.port),
             hostname,
             self.weight,
             self.priority,
             Arc::clone(&self.locality),
             self.health,
-        )
+        );
+        host.metadata = self.metadata.clone();
+        host
     }
 }

@@ -76,7 +76,7 @@ impl WorkerCluster {
             Arc::new(ClusterDescription {
                 name: settings.name.clone(),
                 observability_name: settings.stat_name().into(),
-                ..ClusterDescription::default()
+                metadata: settings.metadata.as_deref().cloned().unwrap_or_default(),
             })
         }))
     }

@@ -43,7 +43,7 @@ impl WorkerHost {
             Arc::new(HostDescription {
                 address: self.host.address.into(),
                 hostname: self.host.hostname.clone(),
-                metadata: nuncio_contract::stream_info::Metadata::default(),
+                metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
             })
         }))
     }
