@@ -4,9 +4,8 @@ use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
 
 use nuncio_codec::http1::{
-    sent_header_bytes,
     BodyEncoding, encode_chunk_end, encode_chunk_start, encode_end, encode_request_head,
-    encode_trailers,
+    encode_trailers, sent_header_bytes,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -27,7 +26,8 @@ impl Http1Stream {
         let encoding = encode_request_head(settings(&self.pool), headers, end_stream, out);
         request.encoding = encoding.body;
         request.sent = encoding.sent;
-        request.header_bytes = u64::try_from(sent_header_bytes(request.out.readable())).unwrap_or(u64::MAX);
+        request.header_bytes =
+            u64::try_from(sent_header_bytes(request.out.readable())).unwrap_or(u64::MAX);
         request.progress = if end_stream {
             Progress::Complete
         } else {
