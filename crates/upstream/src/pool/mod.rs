@@ -135,10 +135,11 @@ impl HostPool {
 
     /// Takes a connection back whose request is complete.
     #[inline]
-    pub(crate) fn release(&self, mut connection: Connection) {
+    pub(crate) fn release(self: &Rc<Self>, mut connection: Connection) {
         let unwanted = self.draining.get() && self.waiting.borrow().is_empty();
         if unwanted || connection.is_spent(&self.core) {
-            return connection.close(Ended::Local);
+            connection.close(Ended::Local);
+            return self.connection_lost();
         }
         connection.park();
         self.idle.borrow_mut().push(connection);

@@ -178,6 +178,20 @@ fn a_connection_serves_no_more_than_max_requests_per_connection() {
 }
 
 #[test]
+fn a_spent_connection_is_replaced_for_those_who_wait() {
+    on_worker(async {
+        let settings = settings(|settings| {
+            settings.http.max_requests_per_connection = Some(1);
+            settings.thresholds[0].max_connections = 1;
+        });
+        let fixture = Fixture::new(settings, &[answering(OK).await]);
+        let (a, b, c) = tokio::join!(fixture.get("/a"), fixture.get("/b"), fixture.get("/c"));
+        assert!([a, b, c].iter().all(Result::is_ok));
+        assert_eq!(fixture.stat("upstream_cx_total"), 3);
+    });
+}
+
+#[test]
 fn an_idle_connection_that_the_host_closes_is_noticed_and_not_used() {
     on_worker(async {
         let host = serve(|mut served| async move {
