@@ -149,8 +149,6 @@ fn a_limit_of_nothing_and_no_limit_at_all_are_refused() {
 
 #[test]
 fn a_route_may_not_switch_it_on_by_saying_not_off() {
-    let errors = parse_level(&ROOM, "{disabled: false}")
-        .err()
-        .expect("refused");
+    let errors = parse_level(&ROOM, "{disabled: false}").expect_err("refused");
     assert_ne!(errors, "");
 }
