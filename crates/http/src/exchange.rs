@@ -62,7 +62,7 @@ pub struct Exchange<'a, D> {
     /// The client's side.
     pub down: &'a D,
     /// The shared state; never borrowed over an await.
-    pub state: RefCell<StreamState>,
+    pub state: RefCell<Box<StreamState>>,
     /// The connection's deadlines.
     pub deadlines: &'a Deadlines<DEADLINES>,
     pub(crate) response_begun: Cell<bool>,
@@ -118,7 +118,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     pub fn new(
         manager: &'a ConnectionManager,
         down: &'a D,
-        state: StreamState,
+        state: Box<StreamState>,
         deadlines: &'a Deadlines<DEADLINES>,
     ) -> Self {
         Exchange {
@@ -131,6 +131,11 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
             encoding_begun: Cell::new(false),
         }
+    }
+
+    /// Gives the state up for another stream.
+    pub fn into_state(self) -> Box<StreamState> {
+        self.state.into_inner()
     }
 
     /// Remembers whom the outcome is counted for.
@@ -578,8 +583,9 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         Ok(())
     }
 
-    /// Runs the response's trailers through the filters and writes them.
-    pub(crate) async fn send_trailers(&self, mut trailers: HeaderMap) -> Result<(), Stop> {
+    /// Runs the response's trailers, which are in the state, through the filters and writes them.
+    pub(crate) async fn send_trailers(&self) -> Result<(), Stop> {
+        let mut trailers = std::mem::take(&mut self.state.borrow_mut().response_trailers);
         let held_before = !self.response_begun.get();
         if let Flow::Through(data) = self.run_filters(Way::Encode).trailers(&mut trailers).await? {
             if held_before {

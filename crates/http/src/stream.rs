@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
-use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_contract::stream_info::StreamInfo;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo};
 
 use crate::filters::{FilterChain, RouteView};
 use crate::route::{Action, Level, PerFilterConfigs, RouteIndex, RouteTable};
@@ -30,6 +31,30 @@ pub struct StreamState {
 }
 
 impl StreamState {
+    /// A stream of `connection` that begins now.
+    pub fn new(connection: Arc<ConnectionInfo>, wall: SystemTime, now: Instant, table: Rc<RouteSnapshot>) -> Self {
+        StreamState {
+            request: HeaderMap::new(MapKind::Request),
+            response: HeaderMap::new(MapKind::Response),
+            response_trailers: HeaderMap::new(MapKind::ResponseTrailers),
+            info: StreamInfo::new(connection, wall, now),
+            filters: FilterChain::default(),
+            route: StreamRoute::none(table),
+            local_reply_body: Cow::Borrowed(b""),
+        }
+    }
+
+    /// The same for one that another stream is done with: its memory serves again.
+    pub fn renew(&mut self, connection: Arc<ConnectionInfo>, wall: SystemTime, now: Instant, table: Rc<RouteSnapshot>) {
+        self.request.reset(MapKind::Request);
+        self.response.reset(MapKind::Response);
+        self.response_trailers.reset(MapKind::ResponseTrailers);
+        self.info.connection = connection;
+        self.info.reset(wall, now);
+        self.route = StreamRoute::none(table);
+        self.local_reply_body = Cow::Borrowed(b"");
+    }
+
     /// How much of the path the route's path matcher took.
     pub fn matched_len(&self) -> usize {
         let route = self.route.index.and_then(|index| self.route.table.route(index));

@@ -7,7 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_upstream::{ClusterManager, WorkerClusters};
+
+use crate::stream::{RouteSnapshot, StreamState};
+
+/// Stream states that a worker keeps for the streams to come.
+const MAX_SPARE_STREAMS: usize = 64;
 
 /// A worker. Everything on it runs on one thread.
 pub struct Worker {
@@ -20,6 +26,7 @@ pub struct Worker {
     next_connection_id: Cell<u64>,
     date: RefCell<(u64, Box<[u8]>)>,
     draining: Cell<bool>,
+    spare_streams: RefCell<Vec<Box<StreamState>>>,
 }
 
 impl Worker {
@@ -33,6 +40,7 @@ impl Worker {
             next_connection_id: Cell::new(first_connection_id),
             date: RefCell::new((0, Box::default())),
             draining: Cell::new(false),
+            spare_streams: RefCell::default(),
         }
     }
 
@@ -52,6 +60,26 @@ impl Worker {
             *date = (seconds, text.into_bytes().into_boxed_slice());
         }
         read(&date.1)
+    }
+
+    /// The state of a stream that begins now; large, so it is made once and used again.
+    pub fn begin_stream(&self, connection: &Arc<ConnectionInfo>, table: Rc<RouteSnapshot>) -> Box<StreamState> {
+        let (connection, wall, now) = (Arc::clone(connection), self.wall(), self.now());
+        match self.spare_streams.borrow_mut().pop() {
+            Some(mut spare) => {
+                spare.renew(connection, wall, now, table);
+                spare
+            }
+            None => Box::new(StreamState::new(connection, wall, now, table)),
+        }
+    }
+
+    /// Takes back what [`Self::begin_stream`] gave.
+    pub fn end_stream(&self, state: Box<StreamState>) {
+        let mut spares = self.spare_streams.borrow_mut();
+        if spares.len() < MAX_SPARE_STREAMS {
+            spares.push(state);
+        }
     }
 
     /// Whether the process drains: responses close their connections.

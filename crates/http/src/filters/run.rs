@@ -36,7 +36,7 @@ pub trait RouteView {
 /// One direction of one stream's filters.
 pub struct Run<'a> {
     /// The stream.
-    pub state: &'a RefCell<StreamState>,
+    pub state: &'a RefCell<Box<StreamState>>,
     /// The worker's services.
     pub services: &'a dyn WorkerServices,
     /// The direction.

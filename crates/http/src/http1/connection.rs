@@ -1,6 +1,5 @@
 //! The life of an HTTP/1 connection: requests one after another until one side wants no more.
 
-use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -10,9 +9,8 @@ use std::time::Duration;
 
 use nuncio_codec::http1::{Error, Version, reason_phrase};
 use nuncio_contract::clock::Clock;
-use nuncio_contract::headers::{HeaderMap, MapKind};
 use nuncio_contract::local_reply::LocalReply;
-use nuncio_contract::stream_info::{ConnectionInfo, Protocol, ResponseFlags, StreamInfo};
+use nuncio_contract::stream_info::{ConnectionInfo, Protocol, ResponseFlags};
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
 
@@ -22,8 +20,6 @@ use crate::downstream::Downstream;
 use crate::exchange::{
     CONNECTION, DEADLINES, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE, Start, StreamEnd,
 };
-use crate::filters::FilterChain;
-use crate::stream::{StreamRoute, StreamState};
 
 struct Connection {
     manager: Rc<ConnectionManager>,
@@ -132,24 +128,22 @@ impl Connection {
     /// One request and its response.
     async fn one_request(&self) -> StreamEnd {
         let manager = &*self.manager;
-        let now = manager.worker.now();
         self.begin_stream();
-        let mut info = StreamInfo::new(Arc::clone(&self.info), manager.worker.wall(), now);
-        info.protocol = Some(Protocol::Http11);
-        let mut request = HeaderMap::new(MapKind::Request);
-        let start = match self.or_expired(self.io.read_head(&mut request)).await {
+        let mut state = manager.worker.begin_stream(&self.info, manager.routes());
+        state.info.protocol = Some(Protocol::Http11);
+        let start = match self.or_expired(self.io.read_head(&mut state.request)).await {
             Ok(HeadRead::Head(head)) => {
-                info.protocol = Some(protocol(head.version));
+                state.info.protocol = Some(protocol(head.version));
                 manager.stats.http1.dropped_headers_with_underscores.add(u64::from(head.dropped_underscores));
                 Start::Request
             }
             Ok(HeadRead::Refused(error)) => {
-                request.clear();
+                state.request.clear();
                 self.count_refusal(error);
                 Start::Refused(refusal(error))
             }
             Ok(HeadRead::Closed) => {
-                request.clear();
+                state.request.clear();
                 Start::Gone
             }
             Err(slot) => {
@@ -157,22 +151,17 @@ impl Connection {
                 Start::Expired(slot)
             }
         };
-        info.downstream_timing.last_header_rx_byte = Some(manager.worker.now());
+        let timing = &mut state.info.downstream_timing;
+        timing.last_header_rx_byte = Some(manager.worker.now());
         self.deadlines.clear(REQUEST_HEADERS);
         if self.io.request_done() {
             self.deadlines.clear(REQUEST);
-            info.downstream_timing.last_rx_byte = info.downstream_timing.last_header_rx_byte;
+            timing.last_rx_byte = timing.last_header_rx_byte;
         }
-        let state = StreamState {
-            request,
-            response: HeaderMap::new(MapKind::Response),
-            response_trailers: HeaderMap::new(MapKind::ResponseTrailers),
-            info,
-            filters: FilterChain::default(),
-            route: StreamRoute::none(manager.routes()),
-            local_reply_body: Cow::Borrowed(b""),
-        };
-        Exchange::new(manager, &self.io, state, &self.deadlines).run(start).await
+        let exchange = Exchange::new(manager, &self.io, state, &self.deadlines);
+        let end = exchange.run(start).await;
+        manager.worker.end_stream(exchange.into_state());
+        end
     }
 
     /// Counts a request and sets its deadlines.

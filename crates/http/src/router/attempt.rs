@@ -5,12 +5,12 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
-use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::headers::Known;
 use nuncio_contract::stream_info::{Address, Protocol, TlsInfo};
 use nuncio_net::transport::Transport;
 use nuncio_upstream::cluster::ResourcePriority;
@@ -148,15 +148,15 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// The response: heads, body, trailers.
     async fn download(&self, up: &RefCell<UpstreamStream>, account: &Account) -> Result<(), Failure> {
         let status = loop {
-            let mut head = HeaderMap::new(MapKind::Response);
-            let read = poll_fn(|cx| up.borrow_mut().poll_read_head(cx, &mut head)).await?;
+            let state = &self.exchange.state;
+            let read =
+                poll_fn(|cx| up.borrow_mut().poll_read_head(cx, &mut state.borrow_mut().response)).await?;
             self.exchange.touch_idle();
             if !read.is_informational() {
-                self.exchange.state.borrow_mut().response = head;
                 break read.status;
             }
             account.charge(read.status);
-            self.inform(read.status, &head).await?;
+            self.inform(read.status).await?;
         };
         self.begin_response(status, account);
         let end_stream = up.borrow().is_response_complete();
@@ -175,12 +175,12 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// An informational head: 100 is passed on where the connection manager leaves it to the upstream; Envoy
     /// passes on no other.
-    async fn inform(&self, status: u16, head: &HeaderMap) -> Result<(), Failure> {
+    async fn inform(&self, status: u16) -> Result<(), Failure> {
         if status != 100 || !self.exchange.manager.config.proxy_100_continue {
             return Ok(());
         }
         self.exchange.charge(status);
-        self.exchange.down.write_informational(head);
+        self.exchange.down.write_informational(&self.exchange.state.borrow().response);
         self.exchange.down.flush().await?;
         Ok(())
     }
@@ -218,15 +218,18 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// does not read.
     async fn stream_body(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
         let down = self.exchange.down;
-        let mut trailers = HeaderMap::new(MapKind::ResponseTrailers);
+        let state = &self.exchange.state;
         loop {
             let mut chunk = Buffer::default();
-            let ready = poll_fn(|cx| Poll::Ready(up.borrow_mut().poll_read_body(cx, &mut chunk, &mut trailers))).await;
+            let mut read = |cx: &mut Context<'_>| {
+                up.borrow_mut().poll_read_body(cx, &mut chunk, &mut state.borrow_mut().response_trailers)
+            };
+            let ready = poll_fn(|cx| Poll::Ready(read(cx))).await;
             let event = match ready {
                 Poll::Ready(event) => event?,
                 Poll::Pending => {
                     down.flush().await?;
-                    poll_fn(|cx| up.borrow_mut().poll_read_body(cx, &mut chunk, &mut trailers)).await?
+                    poll_fn(&mut read).await?
                 }
             };
             self.exchange.touch_idle();
@@ -237,7 +240,7 @@ impl<D: Downstream> Router<'_, '_, D> {
                     return Ok(());
                 }
                 BodyEvent::Trailers => {
-                    self.exchange.send_trailers(trailers).await?;
+                    self.exchange.send_trailers().await?;
                     return Ok(());
                 }
             }
