@@ -38,7 +38,10 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock whose wall time is `wall`.
     pub fn at(wall: SystemTime) -> Self {
-        Self { now: Cell::new(Instant::now()), wall: Cell::new(wall) }
+        Self {
+            now: Cell::new(Instant::now()),
+            wall: Cell::new(wall),
+        }
     }
 
     /// Moves both clocks forward.
@@ -75,7 +78,10 @@ mod tests {
         assert_eq!(clock.now(), start);
         clock.advance(Duration::from_millis(250));
         assert_eq!(clock.now() - start, Duration::from_millis(250));
-        assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + Duration::from_millis(250));
+        assert_eq!(
+            clock.wall(),
+            SystemTime::UNIX_EPOCH + Duration::from_millis(250)
+        );
     }
 
     #[test]

@@ -65,7 +65,10 @@ impl HeaderMutations {
         remove: &[Spanned<String>],
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
-        let additions: Vec<_> = add.iter().map(|option| Addition::compile(option, ctx)).collect();
+        let additions: Vec<_> = add
+            .iter()
+            .map(|option| Addition::compile(option, ctx))
+            .collect();
         let removals: Vec<_> = remove.iter().map(|name| removable(name, ctx)).collect();
         Ok(HeaderMutations {
             add: additions.into_iter().collect::<Result<_, _>>()?,
@@ -131,7 +134,10 @@ impl Addition {
         let action = match option.append {
             None => option.append_action,
             Some(_) if option.append_action != AppendAction::AppendIfExistsOrAdd => {
-                ctx.error(option.span(), "Both append and append_action are set and it's not allowed");
+                ctx.error(
+                    option.span(),
+                    "Both append and append_action are set and it's not allowed",
+                );
                 return Err(Refused);
             }
             Some(true) => AppendAction::AppendIfExistsOrAdd,
@@ -139,11 +145,17 @@ impl Addition {
         };
         let name = HeaderName::parse_with_pseudo(&option.header.key.value).ok();
         let Some(name) = name else {
-            ctx.error(option.header.key.span, format!("`{}` is not a header name", option.header.key.value));
+            ctx.error(
+                option.header.key.span,
+                format!("`{}` is not a header name", option.header.key.value),
+            );
             return Err(Refused);
         };
         if name.is_pseudo() || name.known() == Some(Known::Host) {
-            ctx.error(option.header.key.span, ":-prefixed or host headers may not be modified");
+            ctx.error(
+                option.header.key.span,
+                ":-prefixed or host headers may not be modified",
+            );
             return Err(Refused);
         }
         let value = if option.header.raw_value.is_empty() {
@@ -154,11 +166,19 @@ impl Addition {
         } else {
             Format::literal(option.header.raw_value.clone())
         };
-        Ok(Addition { name, value, action, keep_empty: option.keep_empty_value })
+        Ok(Addition {
+            name,
+            value,
+            action,
+            keep_empty: option.keep_empty_value,
+        })
     }
 
     fn overwrites(&self) -> bool {
-        matches!(self.action, AppendAction::OverwriteIfExists | AppendAction::OverwriteIfExistsOrAdd)
+        matches!(
+            self.action,
+            AppendAction::OverwriteIfExists | AppendAction::OverwriteIfExistsOrAdd
+        )
     }
 }
 

@@ -89,12 +89,19 @@ impl<'a> PerRoute<'a> {
 
     /// The most specific configuration.
     pub fn most_specific<T: 'static>(&self) -> Option<&'a T> {
-        self.levels.iter().rev().flatten().find_map(|config| config.downcast_ref())
+        self.levels
+            .iter()
+            .rev()
+            .flatten()
+            .find_map(|config| config.downcast_ref())
     }
 
     /// Every level's configuration, least specific first.
     pub fn all<T: 'static>(&self) -> impl DoubleEndedIterator<Item = &'a T> + use<'a, T> {
-        self.levels.iter().flatten().filter_map(|config| config.downcast_ref())
+        self.levels
+            .iter()
+            .flatten()
+            .filter_map(|config| config.downcast_ref())
     }
 }
 
@@ -143,7 +150,11 @@ pub enum Resume {
 /// A filter of one stream.
 pub trait HttpFilter {
     /// The request's head has come. `end_stream`: no body follows.
-    fn decode_headers(&mut self, _context: &mut FilterContext<'_>, _end_stream: bool) -> HeadersStatus {
+    fn decode_headers(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _end_stream: bool,
+    ) -> HeadersStatus {
         HeadersStatus::Continue
     }
     /// A chunk of the request's body, which the filter may change.

@@ -26,7 +26,11 @@ pub struct LocalReply {
 
 impl LocalReply {
     /// A reply with a plain-text body.
-    pub fn new(status: u16, body: impl Into<Cow<'static, [u8]>>, details: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(
+        status: u16,
+        body: impl Into<Cow<'static, [u8]>>,
+        details: impl Into<Cow<'static, str>>,
+    ) -> Self {
         LocalReply {
             status,
             body: body.into(),

@@ -53,7 +53,11 @@ pub struct Extensions {
 impl Extensions {
     /// The HTTP filter whose message is `message`.
     pub fn http_filter(&self, message: &str) -> Option<&'static HttpFilterRoom> {
-        self.http_filters.iter().flat_map(|family| family.iter()).find(|room| room.message == message).copied()
+        self.http_filters
+            .iter()
+            .flat_map(|family| family.iter())
+            .find(|room| room.message == message)
+            .copied()
     }
 
     /// The HTTP filter whose per-route message is `message`.
@@ -61,12 +65,20 @@ impl Extensions {
         self.http_filters
             .iter()
             .flat_map(|family| family.iter())
-            .find(|room| room.per_route.as_ref().is_some_and(|per_route| per_route.message == message))
+            .find(|room| {
+                room.per_route
+                    .as_ref()
+                    .is_some_and(|per_route| per_route.message == message)
+            })
             .copied()
     }
 
     /// The access logger whose message is `message`.
     pub fn access_logger(&self, message: &str) -> Option<&'static AccessLogRoom> {
-        self.access_loggers.iter().flat_map(|family| family.iter()).find(|room| room.message == message).copied()
+        self.access_loggers
+            .iter()
+            .flat_map(|family| family.iter())
+            .find(|room| room.message == message)
+            .copied()
     }
 }

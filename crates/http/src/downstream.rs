@@ -41,7 +41,11 @@ pub trait Downstream {
     /// Whether the request has been read to its end.
     fn request_done(&self) -> bool;
     /// Reads more of the request's body into `chunk`.
-    async fn read_body(&self, chunk: &mut Buffer, trailers: &mut HeaderMap) -> Result<BodyEvent, DownstreamError>;
+    async fn read_body(
+        &self,
+        chunk: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Result<BodyEvent, DownstreamError>;
     /// Completes when the client is gone; watches only once the request is done.
     async fn gone(&self);
     /// Writes a 1xx head.

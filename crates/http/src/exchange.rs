@@ -180,7 +180,11 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     }
 
     fn end_of_response(&self) -> StreamEnd {
-        if self.down.request_done() { StreamEnd::Complete } else { StreamEnd::RequestUnfinished }
+        if self.down.request_done() {
+            StreamEnd::Complete
+        } else {
+            StreamEnd::RequestUnfinished
+        }
     }
 
     async fn race<T>(&self, flow: impl Future<Output = T>) -> Raced<T> {
@@ -206,12 +210,23 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         self.prepare()?;
         let end_stream = self.down.request_done();
         let up = self.run_filters(Way::Decode);
-        let mut ready = router::RequestBody { data: Buffer::default(), done: end_stream, trailers: None };
+        let mut ready = router::RequestBody {
+            data: Buffer::default(),
+            done: end_stream,
+            trailers: None,
+        };
         if let Flow::Held = up.headers(0, end_stream).await? {
             self.read_until_released(&mut ready).await?;
         }
         match &self.manager.config.terminal {
-            Terminal::Router(config) => router::Router { exchange: self, config }.run(ready).await,
+            Terminal::Router(config) => {
+                router::Router {
+                    exchange: self,
+                    config,
+                }
+                .run(ready)
+                .await
+            }
             Terminal::Service => self.serve(ready).await,
         }
     }
@@ -221,26 +236,38 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         while !ready.done {
             self.read_request(&mut ready).await?;
             if ready.data.len() > SERVICE_BODY_LIMIT_BYTES {
-                let reply = LocalReply::new(413, b"Payload Too Large".as_slice(), "request_payload_too_large");
+                let reply = LocalReply::new(
+                    413,
+                    b"Payload Too Large".as_slice(),
+                    "request_payload_too_large",
+                );
                 return Err(Stop::Reply(Box::new(reply)));
             }
         }
-        let Some(service) = &self.manager.service else { return Err(Stop::ResponseBroken) };
+        let Some(service) = &self.manager.service else {
+            return Err(Stop::ResponseBroken);
+        };
         let answer = service.call(&self.state.borrow().request, ready.data);
         let mut answer = answer.await;
         let first = answer.body.next().unwrap_or_default();
         {
             let mut state = self.state.borrow_mut();
             state.response.reset(MapKind::Response);
-            state.response.set_integer(Known::Status, u64::from(answer.status));
+            state
+                .response
+                .set_integer(Known::Status, u64::from(answer.status));
             for (name, value) in &answer.headers {
                 state.response.append(name, value);
             }
             if answer.is_single_piece {
-                state.response.set_integer(Known::ContentLength, u64::try_from(first.len()).unwrap_or(u64::MAX));
+                state.response.set_integer(
+                    Known::ContentLength,
+                    u64::try_from(first.len()).unwrap_or(u64::MAX),
+                );
             }
         }
-        self.send_head(first.is_empty() && answer.is_single_piece).await?;
+        self.send_head(first.is_empty() && answer.is_single_piece)
+            .await?;
         let mut piece = Some(first);
         while let Some(bytes) = piece {
             piece = answer.body.next();
@@ -256,7 +283,11 @@ impl<'a, D: Downstream> Exchange<'a, D> {
 
     /// One direction of the filters.
     pub(crate) fn run_filters(&self, way: Way) -> Run<'_> {
-        Run { state: &self.state, services: &*self.manager.worker, way }
+        Run {
+            state: &self.state,
+            services: &*self.manager.worker,
+            way,
+        }
     }
 
     /// The connection manager's part: checks, mutations, route, filters.
@@ -272,7 +303,8 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             remote: connection.remote_address.as_ref(),
             local: connection.local_address.as_ref(),
         };
-        request::check(&mut state.request, &config.request, &peer).map_err(|refusal| self.refuse(refusal))?;
+        request::check(&mut state.request, &config.request, &peer)
+            .map_err(|refusal| self.refuse(refusal))?;
         let table = std::rc::Rc::clone(&state.route.table);
         request::mutate(
             &mut state.request,
@@ -282,14 +314,20 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             &peer,
             &*manager.worker,
         );
-        state.route.find(&state.request, manager.worker.random_u64());
+        state
+            .route
+            .find(&state.request, manager.worker.random_u64());
         self.create_filters(state);
         let wants_tunnel = request::is_upgrade(&state.request)
             || state.request.get(Known::Method) == Some(b"CONNECT".as_slice());
         if wants_tunnel && state.route.index.is_some() {
             manager.stats.http.downstream_rq_ws_on_non_ws_route.inc();
             self.down.close_after_response();
-            return Err(Stop::Reply(Box::new(LocalReply::new(403, b"".as_slice(), "upgrade_failed"))));
+            return Err(Stop::Reply(Box::new(LocalReply::new(
+                403,
+                b"".as_slice(),
+                "upgrade_failed",
+            ))));
         }
         self.touch_idle();
         Ok(())
@@ -299,17 +337,31 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         use crate::filters::RouteView;
         let levels = state.route.filter_levels();
         let is_on = |place: usize, slot: &crate::filters::FilterSlot| {
-            let most_specific = levels.iter().rev().flatten().find_map(|level| level.get(place));
+            let most_specific = levels
+                .iter()
+                .rev()
+                .flatten()
+                .find_map(|level| level.get(place));
             most_specific.map_or(!slot.disabled, |entry| !entry.disabled)
         };
-        state.filters.create(&self.manager.filters, self.manager.config.buffer_limit_bytes, is_on);
-        if let Some(route) = state.route.index.and_then(|index| state.route.table.route(index)) {
+        state.filters.create(
+            &self.manager.filters,
+            self.manager.config.buffer_limit_bytes,
+            is_on,
+        );
+        if let Some(route) = state
+            .route
+            .index
+            .and_then(|index| state.route.table.route(index))
+        {
             state.info.route_name = route.name.clone();
         }
     }
 
     fn answer_expectation(&self, headers: &mut HeaderMap) {
-        let expects = headers.get(Known::Expect).is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
+        let expects = headers
+            .get(Known::Expect)
+            .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
         if expects && !self.manager.config.proxy_100_continue {
             let mut head = HeaderMap::response();
             head.set(Known::Status, b"100");
@@ -360,12 +412,15 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
         let event = self.down.read_body(&mut chunk, &mut trailers).await?;
         self.touch_idle();
-        self.state.borrow_mut().info.bytes_received += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        self.state.borrow_mut().info.bytes_received +=
+            u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         let filters = self.run_filters(Way::Decode);
         let through = match event {
             BodyEvent::Data { end_stream } => filters.data(0, chunk, end_stream).await?,
             BodyEvent::Trailers => {
-                if !chunk.is_empty() && let Flow::Through(data) = filters.data(0, chunk, false).await? {
+                if !chunk.is_empty()
+                    && let Flow::Through(data) = filters.data(0, chunk, false).await?
+                {
                     ready.data.append(data);
                 }
                 filters.trailers(&mut trailers).await?
@@ -394,7 +449,8 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     /// Puts the stream's idle deadline off.
     pub(crate) fn touch_idle(&self) {
         if let Some(idle) = self.idle_timeout.get() {
-            self.deadlines.set(STREAM_IDLE, self.manager.worker.now() + idle);
+            self.deadlines
+                .set(STREAM_IDLE, self.manager.worker.now() + idle);
         }
     }
 
@@ -433,7 +489,9 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             self.state.borrow_mut().info.response_flags |= flags;
             return Stop::ResponseBroken;
         }
-        Stop::Reply(Box::new(LocalReply::new(status, body.as_bytes(), details).with_flags(flags)))
+        Stop::Reply(Box::new(
+            LocalReply::new(status, body.as_bytes(), details).with_flags(flags),
+        ))
     }
 
     async fn stopped(&self, stop: Stop) -> StreamEnd {
@@ -459,7 +517,8 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             }
             Stop::Downstream(DownstreamError::Protocol { details, status }) => {
                 self.manager.stats.http.downstream_cx_protocol_error.inc();
-                self.state.borrow_mut().info.response_flags |= ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
+                self.state.borrow_mut().info.response_flags |=
+                    ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
                 if self.response_begun.get() {
                     return StreamEnd::Broken;
                 }
@@ -513,10 +572,13 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             router::grpc_reply(&mut state.response, &reply);
             return body;
         }
-        state.response.set_integer(Known::Status, u64::from(reply.status));
-        let forwards = state.route.index.is_some_and(|index| {
-            matches!(state.route.table.action(index), Action::Forward(_))
-        });
+        state
+            .response
+            .set_integer(Known::Status, u64::from(reply.status));
+        let forwards = state
+            .route
+            .index
+            .is_some_and(|index| matches!(state.route.table.action(index), Action::Forward(_)));
         if forwards {
             router::mutate_response(state, &*self.manager.worker);
         }
@@ -528,7 +590,10 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         }
         state.info.response_code = Some(reply.status);
         if !reply.body.is_empty() {
-            state.response.set_integer(Known::ContentLength, u64::try_from(reply.body.len()).unwrap_or(u64::MAX));
+            state.response.set_integer(
+                Known::ContentLength,
+                u64::try_from(reply.body.len()).unwrap_or(u64::MAX),
+            );
             if !state.response.contains(Known::ContentType) {
                 state.response.set(Known::ContentType, b"text/plain");
             }
@@ -553,13 +618,19 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         let worker = &manager.worker;
-        worker.with_date(|date| response::mutate(&mut state.response, &state.request, &manager.config, date));
+        worker.with_date(|date| {
+            response::mutate(&mut state.response, &state.request, &manager.config, date)
+        });
         if worker.is_draining() {
             manager.stats.http.downstream_cx_drain_close.inc();
             self.down.close_after_response();
         }
         if !self.down.request_done() {
-            manager.stats.http.downstream_rq_response_before_rq_complete.inc();
+            manager
+                .stats
+                .http
+                .downstream_rq_response_before_rq_complete
+                .inc();
             self.down.close_after_response();
         }
         self.down.finish_head(&mut state.response);
@@ -574,7 +645,11 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     /// Runs a chunk of the response through the filters and writes what comes out.
     pub(crate) async fn send_data(&self, chunk: Buffer, end_stream: bool) -> Result<(), Stop> {
         let held_before = !self.response_begun.get();
-        if let Flow::Through(data) = self.run_filters(Way::Encode).data(0, chunk, end_stream).await? {
+        if let Flow::Through(data) = self
+            .run_filters(Way::Encode)
+            .data(0, chunk, end_stream)
+            .await?
+        {
             if held_before {
                 self.write_head(false);
             }
@@ -587,7 +662,11 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     pub(crate) async fn send_trailers(&self) -> Result<(), Stop> {
         let mut trailers = std::mem::take(&mut self.state.borrow_mut().response_trailers);
         let held_before = !self.response_begun.get();
-        if let Flow::Through(data) = self.run_filters(Way::Encode).trailers(&mut trailers).await? {
+        if let Flow::Through(data) = self
+            .run_filters(Way::Encode)
+            .trailers(&mut trailers)
+            .await?
+        {
             if held_before {
                 self.write_head(false);
             }
@@ -637,7 +716,13 @@ impl<'a, D: Downstream> Exchange<'a, D> {
 
     /// Ends the filters, clears the deadlines, counts and logs.
     fn finish(&self, end: StreamEnd) {
-        for slot in [STREAM_IDLE, REQUEST, REQUEST_HEADERS, STREAM_DURATION, ROUTE] {
+        for slot in [
+            STREAM_IDLE,
+            REQUEST,
+            REQUEST_HEADERS,
+            STREAM_DURATION,
+            ROUTE,
+        ] {
             self.deadlines.clear(slot);
         }
         let stats = &self.manager.stats.http;
@@ -653,7 +738,9 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         }
         if state.info.response_code.is_some() {
             let took = state.info.duration(now);
-            stats.downstream_rq_time.record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+            stats
+                .downstream_rq_time
+                .record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         }
         router::log(self.manager, state);
     }

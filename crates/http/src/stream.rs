@@ -32,7 +32,12 @@ pub struct StreamState {
 
 impl StreamState {
     /// A stream of `connection` that begins now.
-    pub fn new(connection: Arc<ConnectionInfo>, wall: SystemTime, now: Instant, table: Rc<RouteSnapshot>) -> Self {
+    pub fn new(
+        connection: Arc<ConnectionInfo>,
+        wall: SystemTime,
+        now: Instant,
+        table: Rc<RouteSnapshot>,
+    ) -> Self {
         StreamState {
             request: HeaderMap::new(MapKind::Request),
             response: HeaderMap::new(MapKind::Response),
@@ -45,7 +50,13 @@ impl StreamState {
     }
 
     /// The same for one that another stream is done with: its memory serves again.
-    pub fn renew(&mut self, connection: Arc<ConnectionInfo>, wall: SystemTime, now: Instant, table: Rc<RouteSnapshot>) {
+    pub fn renew(
+        &mut self,
+        connection: Arc<ConnectionInfo>,
+        wall: SystemTime,
+        now: Instant,
+        table: Rc<RouteSnapshot>,
+    ) {
         self.request.reset(MapKind::Request);
         self.response.reset(MapKind::Response);
         self.response_trailers.reset(MapKind::ResponseTrailers);
@@ -57,7 +68,10 @@ impl StreamState {
 
     /// How much of the path the route's path matcher took.
     pub fn matched_len(&self) -> usize {
-        let route = self.route.index.and_then(|index| self.route.table.route(index));
+        let route = self
+            .route
+            .index
+            .and_then(|index| self.route.table.route(index));
         let path = self.request.get(Known::Path).unwrap_or_default();
         route.map_or(0, |route| route.matched_len(path))
     }
@@ -88,7 +102,11 @@ pub struct StreamRoute {
 impl StreamRoute {
     /// Nothing matched yet.
     pub fn none(table: Rc<RouteSnapshot>) -> Self {
-        StreamRoute { table, index: None, picked: None }
+        StreamRoute {
+            table,
+            index: None,
+            picked: None,
+        }
     }
 
     /// Looks the route of `request` up.
@@ -115,7 +133,10 @@ impl StreamRoute {
 impl RouteView for StreamRoute {
     fn filter_levels(&self) -> [Option<&PerFilterConfigs>; 4] {
         let mut levels = [None; 4];
-        let named = self.levels().map(|level| &level.filters).filter(|filters| !filters.is_empty());
+        let named = self
+            .levels()
+            .map(|level| &level.filters)
+            .filter(|filters| !filters.is_empty());
         for (slot, level) in levels.iter_mut().rev().zip(named) {
             *slot = Some(level);
         }

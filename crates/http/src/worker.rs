@@ -31,9 +31,18 @@ pub struct Worker {
 
 impl Worker {
     /// A worker; `seed` must differ from worker to worker.
-    pub fn new(clock: Rc<dyn Clock>, seed: u64, manager: Arc<ClusterManager>, first_connection_id: u64) -> Self {
+    pub fn new(
+        clock: Rc<dyn Clock>,
+        seed: u64,
+        manager: Arc<ClusterManager>,
+        first_connection_id: u64,
+    ) -> Self {
         Worker {
-            clusters: Rc::new(WorkerClusters::new(Arc::clone(&manager), Rc::clone(&clock), seed)),
+            clusters: Rc::new(WorkerClusters::new(
+                Arc::clone(&manager),
+                Rc::clone(&clock),
+                seed,
+            )),
             manager,
             clock,
             random: Cell::new(seed | 1),
@@ -53,17 +62,25 @@ impl Worker {
 
     /// Calls `read` with the HTTP date of now, made once a second.
     pub fn with_date<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        let seconds = self.wall().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let seconds = self
+            .wall()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         let mut date = self.date.borrow_mut();
         if date.0 != seconds || date.1.is_empty() {
-            let text = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            let text =
+                httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
             *date = (seconds, text.into_bytes().into_boxed_slice());
         }
         read(&date.1)
     }
 
     /// The state of a stream that begins now; large, so it is made once and used again.
-    pub fn begin_stream(&self, connection: &Arc<ConnectionInfo>, table: Rc<RouteSnapshot>) -> Box<StreamState> {
+    pub fn begin_stream(
+        &self,
+        connection: &Arc<ConnectionInfo>,
+        table: Rc<RouteSnapshot>,
+    ) -> Box<StreamState> {
         let (connection, wall, now) = (Arc::clone(connection), self.wall(), self.now());
         match self.spare_streams.borrow_mut().pop() {
             Some(mut spare) => {

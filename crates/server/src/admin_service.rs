@@ -24,25 +24,37 @@ pub(crate) struct AdminService {
 
 impl Service for AdminService {
     fn call(&self, request: &HeaderMap, body: Buffer) -> LocalFuture<Answer> {
-        let text = |known| String::from_utf8_lossy(request.get(known).unwrap_or_default()).into_owned();
+        let text =
+            |known| String::from_utf8_lossy(request.get(known).unwrap_or_default()).into_owned();
         let (method, path) = (text(Known::Method), text(Known::Path));
         let mut admin_request = AdminRequest::new(&method, &path);
         admin_request.body = body.readable();
         let response = admin::handle(&*self.state, &admin_request);
         let headers = response
             .all_headers()
-            .filter_map(|(name, value)| Some((HeaderName::parse(name).ok()?, value.as_bytes().to_vec())))
+            .filter_map(|(name, value)| {
+                Some((HeaderName::parse(name).ok()?, value.as_bytes().to_vec()))
+            })
             .collect();
         let status = response.status;
         let body: Box<dyn Iterator<Item = Vec<u8>>> = match response.body {
             Body::Whole(bytes) => Box::new(std::iter::once(bytes)),
             Body::Chunks(chunks) => chunks,
         };
-        Box::pin(async move { Answer { status, headers, body, is_single_piece: false } })
+        Box::pin(async move {
+            Answer {
+                status,
+                headers,
+                body,
+                is_single_piece: false,
+            }
+        })
     }
 }
 
 /// The connection manager that the admin's listener runs.
-pub(crate) fn connection_manager(access_logs: Vec<Arc<dyn AccessLogConfig>>) -> ConnectionManagerConfig {
+pub(crate) fn connection_manager(
+    access_logs: Vec<Arc<dyn AccessLogConfig>>,
+) -> ConnectionManagerConfig {
     ConnectionManagerConfig::for_service("admin", access_logs, Http1Settings::default())
 }

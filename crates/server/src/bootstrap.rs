@@ -63,15 +63,21 @@ impl Findings {
 
     /// The changes of the upgrade, each on a line of its own.
     pub(crate) fn render_changes(&self) -> String {
-        self.changes.iter().map(|change| format!("  {}: {}\n", change.path, change.what)).collect()
+        self.changes
+            .iter()
+            .map(|change| format!("  {}: {}\n", change.path, change.what))
+            .collect()
     }
 
     /// The first error's text, for Envoy's one-line summary.
     pub(crate) fn first_error(&self) -> String {
-        let first = self.diagnostics.iter().find(|found| {
-            found.severity == nuncio_config::diagnostic::Severity::Error
-        });
-        first.map(|found| found.envoy.clone().unwrap_or_else(|| found.message.clone())).unwrap_or_default()
+        let first = self
+            .diagnostics
+            .iter()
+            .find(|found| found.severity == nuncio_config::diagnostic::Severity::Error);
+        first
+            .map(|found| found.envoy.clone().unwrap_or_else(|| found.message.clone()))
+            .unwrap_or_default()
     }
 }
 
@@ -90,7 +96,11 @@ pub(crate) struct Surroundings<'a> {
 /// Loads and compiles. On an error everything that is wrong is in the findings.
 pub(crate) fn compile(around: &Surroundings<'_>) -> Result<(Compiled, Findings), Findings> {
     let input = Input {
-        path: around.options.config_path.as_ref().map(|path| path.display().to_string()),
+        path: around
+            .options
+            .config_path
+            .as_ref()
+            .map(|path| path.display().to_string()),
         yaml: around.options.config_yaml.clone(),
         ..Input::default()
     };
@@ -98,33 +108,55 @@ pub(crate) fn compile(around: &Surroundings<'_>) -> Result<(Compiled, Findings),
 }
 
 /// The same for a given input.
-pub(crate) fn compile_input(around: &Surroundings<'_>, input: &Input) -> Result<(Compiled, Findings), Findings> {
+pub(crate) fn compile_input(
+    around: &Surroundings<'_>,
+    input: &Input,
+) -> Result<(Compiled, Findings), Findings> {
     let loaded = load(input).map_err(|refusal| Findings {
         diagnostics: refusal.diagnostics,
         sources: refusal.sources,
         changes: Vec::new(),
     })?;
-    let Loaded { tree, sources, warnings, changes } = loaded;
+    let Loaded {
+        tree,
+        sources,
+        warnings,
+        changes,
+    } = loaded;
     let mut ctx = Ctx::new(around.options.allow_unsupported);
     let tree = Arc::new(tree);
     let compiled = compile_tree(&tree, around, &mut ctx);
     let mut diagnostics = warnings;
     diagnostics.append(ctx.diagnostics);
     diagnostics.sort();
-    let findings = Findings { diagnostics, sources, changes };
+    let findings = Findings {
+        diagnostics,
+        sources,
+        changes,
+    };
     match compiled {
         Ok(compiled) if !findings.diagnostics.has_errors() => Ok((compiled, findings)),
         _ => Err(findings),
     }
 }
 
-fn compile_tree(tree: &Arc<tree::Message>, around: &Surroundings<'_>, ctx: &mut Ctx) -> Result<Compiled, Refused> {
+fn compile_tree(
+    tree: &Arc<tree::Message>,
+    around: &Surroundings<'_>,
+    ctx: &mut Ctx,
+) -> Result<Compiled, Refused> {
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let resources = bootstrap.static_resources.as_ref();
-    let cluster_messages = resources.map(|resources| resources.clusters.as_slice()).unwrap_or_default();
+    let cluster_messages = resources
+        .map(|resources| resources.clusters.as_slice())
+        .unwrap_or_default();
     let clusters = clusters::load(cluster_messages, around.manager, ctx);
     let service_cluster = match around.options.service_cluster.as_str() {
-        "" => bootstrap.node.as_ref().map(|node| node.cluster.clone()).unwrap_or_default(),
+        "" => bootstrap
+            .node
+            .as_ref()
+            .map(|node| node.cluster.clone())
+            .unwrap_or_default(),
         given => given.to_string(),
     };
     let mut context = CompileContext {
@@ -134,12 +166,23 @@ fn compile_tree(tree: &Arc<tree::Message>, around: &Surroundings<'_>, ctx: &mut 
         stats: around.stats,
         service_cluster: &service_cluster,
     };
-    let listener_messages = resources.map(|resources| resources.listeners.as_slice()).unwrap_or_default();
-    let listeners: Vec<_> =
-        listener_messages.iter().map(|listener| CompiledListener::compile(listener, &mut context)).collect();
-    let admin = bootstrap.admin.as_ref().map(|admin| compile_admin(admin, around.extensions, ctx)).transpose();
+    let listener_messages = resources
+        .map(|resources| resources.listeners.as_slice())
+        .unwrap_or_default();
+    let listeners: Vec<_> = listener_messages
+        .iter()
+        .map(|listener| CompiledListener::compile(listener, &mut context))
+        .collect();
+    let admin = bootstrap
+        .admin
+        .as_ref()
+        .map(|admin| compile_admin(admin, around.extensions, ctx))
+        .transpose();
     if let Some(node) = &bootstrap.node {
-        let _shown_by_server_info = (&node.id, node.locality.as_ref().map(|locality| &locality.zone));
+        let _shown_by_server_info = (
+            &node.id,
+            node.locality.as_ref().map(|locality| &locality.zone),
+        );
     }
     let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
     check_unique(&listeners, listener_messages, ctx)?;
@@ -148,7 +191,9 @@ fn compile_tree(tree: &Arc<tree::Message>, around: &Surroundings<'_>, ctx: &mut 
         clusters: clusters?,
         admin: admin?.flatten(),
         tree: Arc::clone(tree),
-        stats_flush_interval: bootstrap.stats_flush_interval.unwrap_or(std::time::Duration::from_secs(5)),
+        stats_flush_interval: bootstrap
+            .stats_flush_interval
+            .unwrap_or(std::time::Duration::from_secs(5)),
     })
 }
 
@@ -161,10 +206,17 @@ fn check_unique(
     for (place, (listener, message)) in listeners.iter().zip(messages).enumerate() {
         let earlier = listeners.get(..place).unwrap_or_default();
         if earlier.iter().any(|other| other.name == listener.name) {
-            ctx.error(message.span(), format!("duplicate listener {} found", listener.name));
+            ctx.error(
+                message.span(),
+                format!("duplicate listener {} found", listener.name),
+            );
             sound = Err(Refused);
         }
-        if listener.address.port() != 0 && earlier.iter().any(|other| other.address == listener.address) {
+        if listener.address.port() != 0
+            && earlier
+                .iter()
+                .any(|other| other.address == listener.address)
+        {
             let text = format!(
                 "error adding listener: '{}' has duplicate address '{}' as existing listener",
                 listener.name, listener.address
@@ -176,17 +228,30 @@ fn check_unique(
     sound
 }
 
-fn compile_admin(admin: &Admin, extensions: &Extensions, ctx: &mut Ctx) -> Result<Option<AdminConfig>, Refused> {
+fn compile_admin(
+    admin: &Admin,
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Result<Option<AdminConfig>, Refused> {
     let mut access_logs: Vec<_> = admin
         .access_log
         .iter()
         .map(|log| nuncio_contract::access_log::compile(log, extensions, ctx))
         .collect::<Vec<_>>();
     if !admin.access_log_path.value.is_empty() {
-        access_logs.push(clusters::file_access_log(&admin.access_log_path.value, extensions, ctx));
+        access_logs.push(clusters::file_access_log(
+            &admin.access_log_path.value,
+            extensions,
+            ctx,
+        ));
     }
     let access_logs = access_logs.into_iter().collect::<Result<_, _>>()?;
-    let Some(address) = &admin.address else { return Ok(None) };
+    let Some(address) = &admin.address else {
+        return Ok(None);
+    };
     let (address, _) = socket_address(address, ctx)?;
-    Ok(Some(AdminConfig { address, access_logs }))
+    Ok(Some(AdminConfig {
+        address,
+        access_logs,
+    }))
 }

@@ -9,7 +9,11 @@ use clap::{ArgAction, Parser, ValueEnum};
 
 /// What `nuncio` was told on its command line.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "nuncio", version, about = "An Envoy-compatible proxy. Without arguments it runs a demo.")]
+#[command(
+    name = "nuncio",
+    version,
+    about = "An Envoy-compatible proxy. Without arguments it runs a demo."
+)]
 pub struct Options {
     /// Path to configuration file
     #[arg(short = 'c', long)]
@@ -230,24 +234,49 @@ impl Options {
     /// The flags that were given and that nothing acts on yet.
     pub fn not_acted_on(&self) -> Vec<&'static str> {
         let given = [
-            (!self.component_log_level.is_empty(), "--component-log-level"),
+            (
+                !self.component_log_level.is_empty(),
+                "--component-log-level",
+            ),
             (self.log_format.is_some(), "--log-format"),
             (self.log_format_escaped, "--log-format-escaped"),
-            (self.enable_fine_grain_logging, "--enable-fine-grain-logging"),
+            (
+                self.enable_fine_grain_logging,
+                "--enable-fine-grain-logging",
+            ),
             (self.restart_epoch != 0, "--restart-epoch"),
-            (self.skip_hot_restart_on_no_parent, "--skip-hot-restart-on-no-parent"),
-            (self.skip_hot_restart_parent_stats, "--skip-hot-restart-parent-stats"),
+            (
+                self.skip_hot_restart_on_no_parent,
+                "--skip-hot-restart-on-no-parent",
+            ),
+            (
+                self.skip_hot_restart_parent_stats,
+                "--skip-hot-restart-parent-stats",
+            ),
             (self.base_id_path.is_some(), "--base-id-path"),
-            (self.reject_unknown_dynamic_fields, "--reject-unknown-dynamic-fields"),
-            (self.ignore_unknown_dynamic_fields, "--ignore-unknown-dynamic-fields"),
+            (
+                self.reject_unknown_dynamic_fields,
+                "--reject-unknown-dynamic-fields",
+            ),
+            (
+                self.ignore_unknown_dynamic_fields,
+                "--ignore-unknown-dynamic-fields",
+            ),
             (!self.disable_extensions.is_empty(), "--disable-extensions"),
             (self.cpuset_threads, "--cpuset-threads"),
             (self.enable_mutex_tracing, "--enable-mutex-tracing"),
             (self.enable_core_dump, "--enable-core-dump"),
             (!self.stats_tag.is_empty(), "--stats-tag"),
             (self.allow_unknown_fields, "--allow-unknown-fields"),
-            (self.allow_unknown_static_fields, "--allow-unknown-static-fields"),
+            (
+                self.allow_unknown_static_fields,
+                "--allow-unknown-static-fields",
+            ),
         ];
-        given.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag).collect()
+        given
+            .into_iter()
+            .filter(|(given, _)| *given)
+            .map(|(_, flag)| flag)
+            .collect()
     }
 }

@@ -17,13 +17,20 @@ use nuncio_upstream::discovery::{DnsDiscovery, Started, begin, start};
 pub(crate) struct Pending(Vec<DnsDiscovery>);
 
 /// Adds every cluster; all that is wrong is reported.
-pub(crate) fn load(messages: &[Arc<Message>], manager: &ClusterManager, ctx: &mut Ctx) -> Result<Pending, Refused> {
+pub(crate) fn load(
+    messages: &[Arc<Message>],
+    manager: &ClusterManager,
+    ctx: &mut Ctx,
+) -> Result<Pending, Refused> {
     let mut pending = Pending::default();
     let mut sound = true;
     for message in messages {
         match ClusterConfig::parse(message, ctx) {
             Ok(config) if manager.find(&config.settings.name).is_some() => {
-                let text = format!("cluster manager: duplicate cluster '{}'", config.settings.name);
+                let text = format!(
+                    "cluster manager: duplicate cluster '{}'",
+                    config.settings.name
+                );
                 ctx.error(message.span, text);
                 sound = false;
             }
@@ -45,7 +52,10 @@ fn add(config: ClusterConfig, manager: &ClusterManager, pending: &mut Pending) {
 
 /// A refused cluster's name counts as known, so that routes to it are no errors of their own.
 fn reserve_name(message: &Message, manager: &ClusterManager) {
-    if let Some(name) = message.get_by_name("name").and_then(|entry| entry.value.as_str()) {
+    if let Some(name) = message
+        .get_by_name("name")
+        .and_then(|entry| entry.value.as_str())
+    {
         let settings = nuncio_upstream::cluster::ClusterSettings::named(name);
         manager.add_or_update(settings, nuncio_upstream::TransportSocket::default(), false);
     }
@@ -74,7 +84,11 @@ pub(crate) fn file_access_log(
     let field = descriptor.field("path").ok_or(Refused)?;
     let entry = Entry::new(field.number(), span, span, Value::String(path.into()));
     let message = Arc::new(Message::with_entries(descriptor, span, vec![entry]));
-    let any = Any { type_url: format!("type.googleapis.com/{FILE}").into(), message, span };
+    let any = Any {
+        type_url: format!("type.googleapis.com/{FILE}").into(),
+        message,
+        span,
+    };
     let room = extensions.access_logger(FILE).ok_or(Refused)?;
     (room.parse)(&any, ctx)
 }

@@ -23,9 +23,12 @@ const UPSTREAMS: [&str; 2] = ["127.0.0.1:10001", "127.0.0.1:10002"];
 
 /// Runs the demo until it is told to stop.
 pub(crate) fn run(around: &Surroundings<'_>) -> Result<(), ()> {
-    let input = Input { yaml: Some(CONFIG.to_string()), ..Input::default() };
-    let (compiled, _no_findings_in_our_own_config) =
-        compile_input(around, &input).map_err(|findings| crate::refuse(around.options, &findings))?;
+    let input = Input {
+        yaml: Some(CONFIG.to_string()),
+        ..Input::default()
+    };
+    let (compiled, _no_findings_in_our_own_config) = compile_input(around, &input)
+        .map_err(|findings| crate::refuse(around.options, &findings))?;
     let mut extras = Vec::new();
     for (number, address) in (1..).zip(UPSTREAMS) {
         let address: SocketAddr = address.parse().map_err(|_| ())?;
@@ -57,7 +60,10 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
     let scope = around.stats.scope(&format!("listener.{name}"));
     CompiledListener {
         address,
-        options: ListenOptions { reuse_port: false, ..ListenOptions::default() },
+        options: ListenOptions {
+            reuse_port: false,
+            ..ListenOptions::default()
+        },
         scopes: StatScopes::new(around.stats, &name, &name),
         scope,
         manager: Arc::new(manager),
@@ -87,7 +93,12 @@ impl Service for Echo {
         }
         let headers = vec![(HeaderName::from(Known::ContentType), b"text/plain".to_vec())];
         Box::pin(async move {
-            Answer { status: 200, headers, body: Box::new(std::iter::once(text)), is_single_piece: true }
+            Answer {
+                status: 200,
+                headers,
+                body: Box::new(std::iter::once(text)),
+                is_single_piece: true,
+            }
         })
     }
 }

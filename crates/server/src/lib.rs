@@ -29,13 +29,20 @@ use bootstrap::{Compiled, Findings, Surroundings};
 use cli::{ErrorFormat, Mode, Options};
 
 /// The version in the form of Envoy's: revision, the version that we are compatible with, and so on.
-pub const VERSION: &str =
-    concat!("nuncio/", env!("CARGO_PKG_VERSION"), "/1.40.0/Clean/RELEASE/rustls-aws-lc");
+pub const VERSION: &str = concat!(
+    "nuncio/",
+    env!("CARGO_PKG_VERSION"),
+    "/1.40.0/Clean/RELEASE/rustls-aws-lc"
+);
 
 /// Runs the process to its end.
 pub fn run(extensions: Extensions) -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
-    if arguments.iter().skip(1).any(|argument| argument == "--version") {
+    if arguments
+        .iter()
+        .skip(1)
+        .any(|argument| argument == "--version")
+    {
         println!("nuncio  version: {VERSION}");
         return ExitCode::SUCCESS;
     }
@@ -43,7 +50,11 @@ pub fn run(extensions: Extensions) -> ExitCode {
         Ok(options) => options,
         Err(error) => {
             let _broken_pipe_is_no_news = error.print();
-            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     if options.hot_restart_version {
@@ -59,7 +70,11 @@ pub fn run(extensions: Extensions) -> ExitCode {
 fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Result<(), ()> {
     let file = match &options.log_path {
         None => None,
-        Some(path) => match std::fs::File::options().append(true).create(true).open(path) {
+        Some(path) => match std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+        {
             Ok(file) => Some(file),
             Err(error) => {
                 eprintln!("Failed to open log-file '{}'. {error}", path.display());
@@ -69,14 +84,22 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
     };
     log::configure(options.log_level, file);
     for flag in options.not_acted_on() {
-        log::warning("main", &format!("{flag} is accepted, but does nothing in Nuncio yet"));
+        log::warning(
+            "main",
+            &format!("{flag} is accepted, but does nothing in Nuncio yet"),
+        );
     }
     let stats = StatsStore::default();
     let workers = main_thread::concurrency(options.concurrency);
     let _listed_as_long_as_the_process_lives =
         nuncio_contract::stats::groups::register_process(&stats, workers);
     let manager = Arc::new(ClusterManager::new(stats.clone()));
-    let around = Surroundings { options, extensions, manager: &manager, stats: &stats };
+    let around = Surroundings {
+        options,
+        extensions,
+        manager: &manager,
+        stats: &stats,
+    };
     if is_demo {
         return demo::run(&around);
     }
@@ -88,7 +111,8 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         );
         return Err(());
     }
-    let (compiled, findings) = bootstrap::compile(&around).map_err(|findings| refuse(options, &findings))?;
+    let (compiled, findings) =
+        bootstrap::compile(&around).map_err(|findings| refuse(options, &findings))?;
     tell(options, &findings);
     match options.mode {
         Mode::Validate => {
@@ -108,7 +132,11 @@ fn refuse(options: &Options, findings: &Findings) {
     eprint!("{}", findings.render(style(options)));
     log::critical(
         "main",
-        &format!("error initializing configuration '{}': {}", config_name(options), findings.first_error()),
+        &format!(
+            "error initializing configuration '{}': {}",
+            config_name(options),
+            findings.first_error()
+        ),
     );
 }
 
@@ -124,7 +152,11 @@ fn tell(options: &Options, findings: &Findings) {
 }
 
 fn config_name(options: &Options) -> String {
-    options.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+    options
+        .config_path
+        .as_ref()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default()
 }
 
 fn style(options: &Options) -> Style {

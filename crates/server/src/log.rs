@@ -28,7 +28,10 @@ pub(crate) fn set_level(level: LogLevel) {
 /// The level of now.
 pub(crate) fn level() -> LogLevel {
     let now = LEVEL.load(Ordering::Relaxed);
-    LogLevel::ALL.into_iter().find(|level| *level as u8 == now).unwrap_or(LogLevel::Info)
+    LogLevel::ALL
+        .into_iter()
+        .find(|level| *level as u8 == now)
+        .unwrap_or(LogLevel::Info)
 }
 
 /// Writes one line: `[time][thread][level][logger] message`.
@@ -36,9 +39,15 @@ pub(crate) fn write(level: LogLevel, logger: &str, message: &str) {
     if (level as u8) < LEVEL.load(Ordering::Relaxed) {
         return;
     }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let time = utc_text(since);
-    let line = format!("[{time}][{}][{}][{logger}] {message}\n", std::process::id(), level.as_str());
+    let line = format!(
+        "[{time}][{}][{}][{logger}] {message}\n",
+        std::process::id(),
+        level.as_str()
+    );
     match FILE.get() {
         Some(file) => {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,7 +91,11 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
@@ -93,8 +106,17 @@ mod tests {
 
     #[test]
     fn times_are_shown_in_utc_with_milliseconds() {
-        assert_eq!(utc_text(Duration::from_millis(0)), "1970-01-01 00:00:00.000");
-        assert_eq!(utc_text(Duration::from_millis(951_782_400_123)), "2000-02-29 00:00:00.123");
-        assert_eq!(utc_text(Duration::from_millis(1_795_355_053_224)), "2026-11-22 14:24:13.224");
+        assert_eq!(
+            utc_text(Duration::from_millis(0)),
+            "1970-01-01 00:00:00.000"
+        );
+        assert_eq!(
+            utc_text(Duration::from_millis(951_782_400_123)),
+            "2000-02-29 00:00:00.123"
+        );
+        assert_eq!(
+            utc_text(Duration::from_millis(1_795_355_053_224)),
+            "2026-11-22 14:24:13.224"
+        );
     }
 }

@@ -53,8 +53,11 @@ pub(crate) fn run_with(
         .map_err(|error| format!("the event loop could not start: {error}"))?;
     if let Some(files) = around.extensions.access_log_files {
         let options = FileOptions {
-            flush_interval: Duration::from_millis(u64::from(around.options.file_flush_interval_msec)),
-            min_flush_bytes: usize::try_from(around.options.file_flush_min_size_kb).unwrap_or(64) * 1024,
+            flush_interval: Duration::from_millis(u64::from(
+                around.options.file_flush_interval_msec,
+            )),
+            min_flush_bytes: usize::try_from(around.options.file_flush_min_size_kb).unwrap_or(64)
+                * 1024,
         };
         files.configure(options, around.stats);
     }
@@ -75,25 +78,49 @@ async fn serve_all(
     let concurrency = concurrency(around.options.concurrency);
     let sockets = bind_all(&compiled.listeners, concurrency)?;
     let (actions, mut asked) = unbounded_channel();
-    let bound = sockets.iter().map(|(listener, sockets)| BoundListener::new(listener, sockets)).collect();
-    let state = Rc::new(ServerState::new(around, &compiled, concurrency, bound, actions));
-    let main_worker =
-        Rc::new(Worker::new(Rc::new(SystemClock), seed(u64::MAX), Arc::clone(around.manager), 1 << 62));
+    let bound = sockets
+        .iter()
+        .map(|(listener, sockets)| BoundListener::new(listener, sockets))
+        .collect();
+    let state = Rc::new(ServerState::new(
+        around,
+        &compiled,
+        concurrency,
+        bound,
+        actions,
+    ));
+    let main_worker = Rc::new(Worker::new(
+        Rc::new(SystemClock),
+        seed(u64::MAX),
+        Arc::clone(around.manager),
+        1 << 62,
+    ));
     if let Some(admin) = &compiled.admin {
         start_admin(admin, around, &state, &main_worker)?;
     }
     for extra in extras {
         let socket = bind_one(&extra.listener)?;
         let worker = Rc::clone(&main_worker);
-        let served = serve(extra.listener, socket, worker, "main_thread".to_string(), 1, Some(extra.service));
+        let served = serve(
+            extra.listener,
+            socket,
+            worker,
+            "main_thread".to_string(),
+            1,
+            Some(extra.service),
+        );
         tokio::task::spawn_local(served);
     }
-    tokio::task::spawn_local(flush_stats(around.stats.clone(), compiled.stats_flush_interval));
+    tokio::task::spawn_local(flush_stats(
+        around.stats.clone(),
+        compiled.stats_flush_interval,
+    ));
     compiled.clusters.start().await;
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
-    let workers = Workers::start(starts(&sockets, concurrency, around)).map_err(|error| error.to_string())?;
+    let workers =
+        Workers::start(starts(&sockets, concurrency, around)).map_err(|error| error.to_string())?;
     count_listeners(around, sockets.len());
     state.set_life(ServerLife::Live);
     log::info("main", "starting main dispatch loop");
@@ -109,7 +136,9 @@ async fn serve_all(
 /// How many workers there are: as asked, or as many as the machine has CPUs.
 pub(crate) fn concurrency(asked: Option<u32>) -> usize {
     let machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    asked.map_or(machine, |asked| usize::try_from(asked).unwrap_or(1)).max(1)
+    asked
+        .map_or(machine, |asked| usize::try_from(asked).unwrap_or(1))
+        .max(1)
 }
 
 fn bind_all(listeners: &[Arc<CompiledListener>], concurrency: usize) -> Result<Sockets, String> {
@@ -130,7 +159,10 @@ fn bind_all(listeners: &[Arc<CompiledListener>], concurrency: usize) -> Result<S
 fn bind_one(listener: &CompiledListener) -> Result<TcpListener, String> {
     let sockets = bind(listener.address, 1, listener.options)
         .map_err(|error| format!("cannot bind '{}': {error}", listener.address))?;
-    sockets.into_iter().next().ok_or_else(|| format!("cannot bind '{}'", listener.address))
+    sockets
+        .into_iter()
+        .next()
+        .ok_or_else(|| format!("cannot bind '{}'", listener.address))
 }
 
 fn starts(sockets: &Sockets, concurrency: usize, around: &Surroundings<'_>) -> Vec<Start> {
@@ -159,7 +191,9 @@ fn count_listeners(around: &Surroundings<'_>, count: usize) {
     let stats: Arc<ListenerManagerStats> = around.stats.root().worker_group();
     let count = u64::try_from(count).unwrap_or(0);
     stats.listener_added.add(count);
-    stats.listener_create_success.add(count * u64::try_from(concurrency(around.options.concurrency)).unwrap_or(1));
+    stats
+        .listener_create_success
+        .add(count * u64::try_from(concurrency(around.options.concurrency)).unwrap_or(1));
     stats.total_listeners_active.set(count);
     stats.workers_started.set(1);
     // The cells have to live as long as the process.
@@ -175,7 +209,10 @@ fn start_admin(
     let listener = CompiledListener {
         name: "admin".to_string(),
         address: admin.address,
-        options: ListenOptions { reuse_port: false, ..ListenOptions::default() },
+        options: ListenOptions {
+            reuse_port: false,
+            ..ListenOptions::default()
+        },
         scope: around.stats.scope("listener.admin"),
         scopes: StatScopes::new(around.stats, "admin", "admin"),
         manager: Arc::new(connection_manager(admin.access_logs.clone())),
@@ -185,15 +222,25 @@ fn start_admin(
     let socket = bind_one(&listener)?;
     let address = socket.local_addr().map_err(|error| error.to_string())?;
     if let Some(path) = &around.options.admin_address_path {
-        std::fs::write(path, address.to_string())
-            .map_err(|error| format!("cannot open admin address output file {}: {error}", path.display()))?;
+        std::fs::write(path, address.to_string()).map_err(|error| {
+            format!(
+                "cannot open admin address output file {}: {error}",
+                path.display()
+            )
+        })?;
     }
     log::info("admin", &format!("admin address: {address}"));
     state.keep(register_admin(around.stats));
     let shared: Rc<dyn AdminState> = Rc::clone(state) as Rc<dyn AdminState>;
     let service: Rc<dyn Service> = Rc::new(AdminService { state: shared });
-    let served =
-        serve(Arc::new(listener), socket, Rc::clone(worker), "main_thread".to_string(), 1, Some(service));
+    let served = serve(
+        Arc::new(listener),
+        socket,
+        Rc::clone(worker),
+        "main_thread".to_string(),
+        1,
+        Some(service),
+    );
     tokio::task::spawn_local(served);
     Ok(())
 }
@@ -239,9 +286,17 @@ fn act(action: Action, state: &ServerState, workers: &Workers, around: &Surround
         Action::Quit => {}
         Action::FailHealthChecks(failing) => {
             workers.tell(Command::Drain(failing));
-            state.set_life(if failing { ServerLife::Draining } else { ServerLife::Live });
+            state.set_life(if failing {
+                ServerLife::Draining
+            } else {
+                ServerLife::Live
+            });
         }
-        Action::DrainListeners { graceful, skip_exit, .. } => {
+        Action::DrainListeners {
+            graceful,
+            skip_exit,
+            ..
+        } => {
             workers.tell(Command::Drain(true));
             if !graceful && !skip_exit {
                 workers.tell(Command::StopAccepting);

@@ -7,16 +7,17 @@ use std::time::{Instant, SystemTime};
 
 use nuncio_config::tree::{self, Item, Message, Value};
 use nuncio_contract::stats::groups::{ClusterManagerStats, ServerStats};
-use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stats::tags::TagExtractor;
+use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{ClusterShared, HealthFlags, Host, ResourcePriority};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::admin::json::Json;
 use crate::admin::state::{
-    Action, Address, AdminState, CircuitBreakerLimits, ClusterStatus, ConfigDump, DumpedConfig, HostCounts,
-    HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, RuntimeError, RuntimeView, ServerInfo, ServerLife,
+    Action, Address, AdminState, CircuitBreakerLimits, ClusterStatus, ConfigDump, DumpedConfig,
+    HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, RuntimeError,
+    RuntimeView, ServerInfo, ServerLife,
 };
 use crate::bootstrap::{Compiled, Surroundings};
 use crate::cli::{self, Options};
@@ -25,7 +26,18 @@ use crate::{VERSION, log, memory};
 
 /// The logger that all lines come from, as far as levels go.
 const LOGGERS: [&str; 12] = [
-    "admin", "config", "connection", "conn_handler", "dns", "file", "filter", "http", "main", "pool", "router", "upstream",
+    "admin",
+    "config",
+    "connection",
+    "conn_handler",
+    "dns",
+    "file",
+    "filter",
+    "http",
+    "main",
+    "pool",
+    "router",
+    "upstream",
 ];
 
 /// A listener with its sockets bound.
@@ -36,10 +48,16 @@ pub(crate) struct BoundListener {
 
 impl BoundListener {
     pub(crate) fn new(listener: &Arc<CompiledListener>, sockets: &[TcpListener]) -> Self {
-        let bound = sockets.first().and_then(|socket| socket.local_addr().ok()).unwrap_or(listener.address);
+        let bound = sockets
+            .first()
+            .and_then(|socket| socket.local_addr().ok())
+            .unwrap_or(listener.address);
         BoundListener {
             name: listener.name.clone(),
-            address: Address::Socket { ip: bound.ip(), port: bound.port() },
+            address: Address::Socket {
+                ip: bound.ip(),
+                port: bound.port(),
+            },
         }
     }
 }
@@ -72,7 +90,9 @@ impl ServerState {
         actions: UnboundedSender<Action>,
     ) -> Self {
         let server_stats: Arc<ServerStats> = around.stats.root().worker_group();
-        server_stats.concurrency.set(u64::try_from(concurrency).unwrap_or(0));
+        server_stats
+            .concurrency
+            .set(u64::try_from(concurrency).unwrap_or(0));
         let cluster_stats: Arc<ClusterManagerStats> = around.stats.root().worker_group();
         let count = u64::try_from(around.manager.clusters().len()).unwrap_or(0);
         cluster_stats.cluster_added.add(count);
@@ -106,12 +126,23 @@ impl ServerState {
     }
 
     fn dumped(&self, message: &Arc<Message>) -> DumpedConfig {
-        DumpedConfig { message: Arc::clone(message), last_updated: self.loaded_at }
+        DumpedConfig {
+            message: Arc::clone(message),
+            last_updated: self.loaded_at,
+        }
     }
 
     fn resources(&self, list: &str) -> Vec<DumpedConfig> {
-        let found = self.tree.find(&["static_resources", list]).and_then(Value::as_list).unwrap_or_default();
-        found.iter().filter_map(|item: &Item| item.value.as_message()).map(|one| self.dumped(one)).collect()
+        let found = self
+            .tree
+            .find(&["static_resources", list])
+            .and_then(Value::as_list)
+            .unwrap_or_default();
+        found
+            .iter()
+            .filter_map(|item: &Item| item.value.as_message())
+            .map(|one| self.dumped(one))
+            .collect()
     }
 }
 
@@ -128,7 +159,9 @@ impl AdminState for ServerState {
         let stats = &self.server_stats;
         let usage = memory::usage();
         stats.uptime.set(self.started.elapsed().as_secs());
-        stats.live.set(u64::from(self.life.get() == ServerLife::Live));
+        stats
+            .live
+            .set(u64::from(self.life.get() == ServerLife::Live));
         stats.memory_allocated.set(usage.allocated);
         stats.memory_heap_size.set(usage.heap_size);
         stats.memory_physical_size.set(usage.total_physical_bytes);
@@ -182,7 +215,10 @@ impl AdminState for ServerState {
             bootstrap: self.dumped(&self.tree),
             static_clusters: self.resources("clusters"),
             static_listeners: self.resources("listeners"),
-            static_route_configs: route_configs(&self.tree).iter().map(|one| self.dumped(one)).collect(),
+            static_route_configs: route_configs(&self.tree)
+                .iter()
+                .map(|one| self.dumped(one))
+                .collect(),
         }
     }
 
@@ -203,12 +239,18 @@ impl AdminState for ServerState {
     }
 
     fn loggers(&self) -> Vec<(&'static str, LogLevel)> {
-        LOGGERS.iter().map(|logger| (*logger, *self.level.borrow())).collect()
+        LOGGERS
+            .iter()
+            .map(|logger| (*logger, *self.level.borrow()))
+            .collect()
     }
 
     fn set_log_level(&self, _logger: &str, level: LogLevel) {
         *self.level.borrow_mut() = level;
-        if let Some(level) = cli::LogLevel::ALL.into_iter().find(|known| known.as_str() == level.name()) {
+        if let Some(level) = cli::LogLevel::ALL
+            .into_iter()
+            .find(|known| known.as_str() == level.name())
+        {
             log::set_level(level);
         }
     }
@@ -234,7 +276,11 @@ fn status(cluster: &ClusterShared) -> ClusterStatus {
         added_via_api: cluster.added_via_api,
         eds_service_name: None,
         circuit_breakers: limits,
-        hosts: cluster.hosts().iter().map(|host| host_status(host)).collect(),
+        hosts: cluster
+            .hosts()
+            .iter()
+            .map(|host| host_status(host))
+            .collect(),
     }
 }
 
@@ -242,7 +288,10 @@ fn host_status(host: &Host) -> HostStatus {
     let totals = host.totals();
     let health = host.health();
     HostStatus {
-        address: Address::Socket { ip: host.address.ip(), port: host.address.port() },
+        address: Address::Socket {
+            ip: host.address.ip(),
+            port: host.address.port(),
+        },
         hostname: host.hostname.to_string(),
         stats: HostCounts {
             cx_active: totals.cx_active,
@@ -290,26 +339,34 @@ fn collect_value(value: &Value, found: &mut Vec<Arc<Message>>) {
         }
         Value::Message(message) => collect(message, found),
         Value::Any(any) => collect(&any.message, found),
-        Value::List(items) => items.iter().for_each(|item| collect_value(&item.value, found)),
+        Value::List(items) => items
+            .iter()
+            .for_each(|item| collect_value(&item.value, found)),
         _ => {}
     }
 }
 
 fn node(tree: &Message) -> Json {
-    match tree.get_by_name("node").and_then(|entry| entry.value.as_message()) {
+    match tree
+        .get_by_name("node")
+        .and_then(|entry| entry.value.as_message())
+    {
         Some(node) => message_json(node),
         None => Json::object(),
     }
 }
 
 fn message_json(message: &Message) -> Json {
-    message.entries().iter().fold(Json::object(), |object, entry| {
-        let field = message.descriptor.field_by_number(entry.number);
-        match (field, value_json(&entry.value)) {
-            (Some(field), Some(value)) => object.with(field.name(), value),
-            _ => object,
-        }
-    })
+    message
+        .entries()
+        .iter()
+        .fold(Json::object(), |object, entry| {
+            let field = message.descriptor.field_by_number(entry.number);
+            match (field, value_json(&entry.value)) {
+                (Some(field), Some(value)) => object.with(field.name(), value),
+                _ => object,
+            }
+        })
 }
 
 /// What a node is made of; none for kinds that do not occur in it.
@@ -321,7 +378,12 @@ fn value_json(value: &Value) -> Option<Json> {
         Value::F64(value) => Json::Number(*value),
         Value::String(text) => Json::String(text.to_string()),
         Value::Message(message) => message_json(message),
-        Value::List(items) => Json::List(items.iter().filter_map(|item| value_json(&item.value)).collect()),
+        Value::List(items) => Json::List(
+            items
+                .iter()
+                .filter_map(|item| value_json(&item.value))
+                .collect(),
+        ),
         Value::Json(json) => struct_json(json),
         _ => return None,
     })
@@ -336,14 +398,17 @@ fn struct_json(json: &tree::Json) -> Json {
         tree::Json::List(items) => Json::List(items.iter().map(struct_json).collect()),
         tree::Json::Object(members) => members
             .iter()
-            .fold(Json::object(), |object, (name, value)| object.with(name.to_string(), struct_json(value))),
+            .fold(Json::object(), |object, (name, value)| {
+                object.with(name.to_string(), struct_json(value))
+            }),
     }
 }
 
 const DEFAULT_LOG_FORMAT: &str = "[%Y-%m-%d %T.%e][%t][%l][%n] [%g:%#] %v";
 
 fn text(path: Option<&std::path::Path>) -> String {
-    path.map(|path| path.display().to_string()).unwrap_or_default()
+    path.map(|path| path.display().to_string())
+        .unwrap_or_default()
 }
 
 fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> Json {
@@ -356,46 +421,128 @@ fn command_line(options: &Options, concurrency: usize) -> Json {
         cli::Mode::Validate => "Validate",
         cli::Mode::InitOnly => "InitOnly",
     };
-    let drain_strategy = if options.drain_strategy == "immediate" { "Immediate" } else { "Gradual" };
-    let path = options.config_path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let drain_strategy = if options.drain_strategy == "immediate" {
+        "Immediate"
+    } else {
+        "Gradual"
+    };
+    let path = options
+        .config_path
+        .as_ref()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
     Json::object()
         .with("base_id", u64::from(options.base_id).to_string())
-        .with("concurrency", Json::Number(f64::from(u32::try_from(concurrency).unwrap_or(u32::MAX))))
+        .with(
+            "concurrency",
+            Json::Number(f64::from(u32::try_from(concurrency).unwrap_or(u32::MAX))),
+        )
         .with("config_path", path)
-        .with("config_yaml", options.config_yaml.clone().unwrap_or_default())
+        .with(
+            "config_yaml",
+            options.config_yaml.clone().unwrap_or_default(),
+        )
         .with("log_level", options.log_level.as_str().to_string())
         .with("service_cluster", options.service_cluster.clone())
         .with("service_node", options.service_node.clone())
         .with("service_zone", options.service_zone.clone())
         .with("drain_time", format!("{}s", options.drain_time_s))
-        .with("parent_shutdown_time", format!("{}s", options.parent_shutdown_time_s))
-        .with("restart_epoch", Json::Number(f64::from(options.restart_epoch)))
-        .with("allow_unknown_static_fields", Json::Bool(options.allow_unknown_static_fields))
-        .with("admin_address_path", text(options.admin_address_path.as_deref()))
-        .with("local_address_ip_version", options.local_address_ip_version.clone())
+        .with(
+            "parent_shutdown_time",
+            format!("{}s", options.parent_shutdown_time_s),
+        )
+        .with(
+            "restart_epoch",
+            Json::Number(f64::from(options.restart_epoch)),
+        )
+        .with(
+            "allow_unknown_static_fields",
+            Json::Bool(options.allow_unknown_static_fields),
+        )
+        .with(
+            "admin_address_path",
+            text(options.admin_address_path.as_deref()),
+        )
+        .with(
+            "local_address_ip_version",
+            options.local_address_ip_version.clone(),
+        )
         .with("component_log_level", options.component_log_level.clone())
-        .with("log_format", options.log_format.clone().unwrap_or_else(|| DEFAULT_LOG_FORMAT.to_string()))
+        .with(
+            "log_format",
+            options
+                .log_format
+                .clone()
+                .unwrap_or_else(|| DEFAULT_LOG_FORMAT.to_string()),
+        )
         .with("log_path", text(options.log_path.as_deref()))
-        .with("file_flush_interval", format!("{}s", f64::from(options.file_flush_interval_msec) / 1000.0))
-        .with("file_flush_min_size", Json::Number(f64::from(options.file_flush_min_size_kb)))
+        .with(
+            "file_flush_interval",
+            format!("{}s", f64::from(options.file_flush_interval_msec) / 1000.0),
+        )
+        .with(
+            "file_flush_min_size",
+            Json::Number(f64::from(options.file_flush_min_size_kb)),
+        )
         .with("mode", mode.to_string())
-        .with("disable_hot_restart", Json::Bool(options.disable_hot_restart))
-        .with("enable_mutex_tracing", Json::Bool(options.enable_mutex_tracing))
+        .with(
+            "disable_hot_restart",
+            Json::Bool(options.disable_hot_restart),
+        )
+        .with(
+            "enable_mutex_tracing",
+            Json::Bool(options.enable_mutex_tracing),
+        )
         .with("cpuset_threads", Json::Bool(options.cpuset_threads))
-        .with("reject_unknown_dynamic_fields", Json::Bool(options.reject_unknown_dynamic_fields))
+        .with(
+            "reject_unknown_dynamic_fields",
+            Json::Bool(options.reject_unknown_dynamic_fields),
+        )
         .with("log_format_escaped", Json::Bool(options.log_format_escaped))
-        .with("disabled_extensions", strings(options.disable_extensions.split(',').filter(|name| !name.is_empty())))
-        .with("ignore_unknown_dynamic_fields", Json::Bool(options.ignore_unknown_dynamic_fields))
-        .with("use_dynamic_base_id", Json::Bool(options.use_dynamic_base_id))
+        .with(
+            "disabled_extensions",
+            strings(
+                options
+                    .disable_extensions
+                    .split(',')
+                    .filter(|name| !name.is_empty()),
+            ),
+        )
+        .with(
+            "ignore_unknown_dynamic_fields",
+            Json::Bool(options.ignore_unknown_dynamic_fields),
+        )
+        .with(
+            "use_dynamic_base_id",
+            Json::Bool(options.use_dynamic_base_id),
+        )
         .with("base_id_path", text(options.base_id_path.as_deref()))
         .with("drain_strategy", drain_strategy.to_string())
-        .with("enable_fine_grain_logging", Json::Bool(options.enable_fine_grain_logging))
+        .with(
+            "enable_fine_grain_logging",
+            Json::Bool(options.enable_fine_grain_logging),
+        )
         .with("socket_path", options.socket_path.clone())
         .with("socket_mode", Json::Number(0.0))
         .with("enable_core_dump", Json::Bool(options.enable_core_dump))
-        .with("stats_tag", strings(options.stats_tag.iter().map(String::as_str)))
-        .with("skip_hot_restart_on_no_parent", Json::Bool(options.skip_hot_restart_on_no_parent))
-        .with("skip_hot_restart_parent_stats", Json::Bool(options.skip_hot_restart_parent_stats))
-        .with("skip_deprecated_logs", Json::Bool(options.skip_deprecated_logs))
-        .with("log_stacktrace_single_entry", Json::Bool(options.log_stacktrace_single_entry))
+        .with(
+            "stats_tag",
+            strings(options.stats_tag.iter().map(String::as_str)),
+        )
+        .with(
+            "skip_hot_restart_on_no_parent",
+            Json::Bool(options.skip_hot_restart_on_no_parent),
+        )
+        .with(
+            "skip_hot_restart_parent_stats",
+            Json::Bool(options.skip_hot_restart_parent_stats),
+        )
+        .with(
+            "skip_deprecated_logs",
+            Json::Bool(options.skip_deprecated_logs),
+        )
+        .with(
+            "log_stacktrace_single_entry",
+            Json::Bool(options.log_stacktrace_single_entry),
+        )
 }

@@ -43,7 +43,10 @@ pub(crate) struct Start {
 impl Workers {
     /// Starts a thread for each.
     pub(crate) fn start(starts: Vec<Start>) -> std::io::Result<Self> {
-        let mut workers = Workers { threads: Vec::new(), commands: Vec::new() };
+        let mut workers = Workers {
+            threads: Vec::new(),
+            commands: Vec::new(),
+        };
         let step = u64::try_from(starts.len()).unwrap_or(1).max(1);
         for (index, start) in starts.into_iter().enumerate() {
             let (sender, receiver) = unbounded_channel();
@@ -73,7 +76,11 @@ impl Workers {
 }
 
 fn run(index: usize, step: u64, start: Start, commands: UnboundedReceiver<Command>) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             crate::log::critical("main", &format!("a worker could not start: {error}"));
@@ -86,13 +93,25 @@ fn run(index: usize, step: u64, start: Start, commands: UnboundedReceiver<Comman
 
 async fn work(index: usize, step: u64, start: Start, mut commands: UnboundedReceiver<Command>) {
     let first_id = u64::try_from(index).unwrap_or(0);
-    let worker = Rc::new(Worker::new(Rc::new(SystemClock), start.seed, start.manager, first_id));
+    let worker = Rc::new(Worker::new(
+        Rc::new(SystemClock),
+        start.seed,
+        start.manager,
+        first_id,
+    ));
     let accepting: Vec<_> = start
         .listeners
         .into_iter()
         .map(|(listener, socket)| {
             let name = format!("worker_{index}");
-            tokio::task::spawn_local(serve(listener, socket, Rc::clone(&worker), name, step, None))
+            tokio::task::spawn_local(serve(
+                listener,
+                socket,
+                Rc::clone(&worker),
+                name,
+                step,
+                None,
+            ))
         })
         .collect();
     while let Some(command) = commands.recv().await {

@@ -51,6 +51,9 @@ impl FractionalPercent {
     /// The same fraction with its numerator lowered to `limit`, for clients that may ask for less.
     #[must_use]
     pub fn lowered_to(&self, limit: u32) -> Self {
-        FractionalPercent { numerator: self.numerator.min(limit), ..self.clone() }
+        FractionalPercent {
+            numerator: self.numerator.min(limit),
+            ..self.clone()
+        }
     }
 }

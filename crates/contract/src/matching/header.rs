@@ -62,20 +62,34 @@ impl CompiledHeaderMatcher {
     /// Compiles; a bad name or regex is reported at its place.
     pub fn compile(matcher: &HeaderMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
         let Some(name) = HeaderName::parse_with_pseudo(&matcher.name.value).ok() else {
-            ctx.error(matcher.name.span, format!("`{}` is not a header name", matcher.name.value));
+            ctx.error(
+                matcher.name.span,
+                format!("`{}` is not a header name", matcher.name.value),
+            );
             return Err(Refused);
         };
         let kind = match &matcher.header_match_specifier {
             None => Kind::Present(true),
             Some(HeaderMatchSpecifier::Present(present)) => Kind::Present(*present),
-            Some(HeaderMatchSpecifier::Range(range)) => Kind::Range { start: range.start, end: range.end },
-            Some(HeaderMatchSpecifier::Exact(text)) => Kind::Text(CompiledStringMatcher::exact(text)),
-            Some(HeaderMatchSpecifier::Prefix(text)) => Kind::Text(CompiledStringMatcher::prefix(text)),
-            Some(HeaderMatchSpecifier::Suffix(text)) => Kind::Text(CompiledStringMatcher::suffix(text)),
-            Some(HeaderMatchSpecifier::Contains(text)) => Kind::Text(CompiledStringMatcher::contains(text)),
-            Some(HeaderMatchSpecifier::SafeRegex(regex)) => {
-                Kind::Text(CompiledStringMatcher::regex(CompiledRegex::compile(regex, ctx)?))
+            Some(HeaderMatchSpecifier::Range(range)) => Kind::Range {
+                start: range.start,
+                end: range.end,
+            },
+            Some(HeaderMatchSpecifier::Exact(text)) => {
+                Kind::Text(CompiledStringMatcher::exact(text))
             }
+            Some(HeaderMatchSpecifier::Prefix(text)) => {
+                Kind::Text(CompiledStringMatcher::prefix(text))
+            }
+            Some(HeaderMatchSpecifier::Suffix(text)) => {
+                Kind::Text(CompiledStringMatcher::suffix(text))
+            }
+            Some(HeaderMatchSpecifier::Contains(text)) => {
+                Kind::Text(CompiledStringMatcher::contains(text))
+            }
+            Some(HeaderMatchSpecifier::SafeRegex(regex)) => Kind::Text(
+                CompiledStringMatcher::regex(CompiledRegex::compile(regex, ctx)?),
+            ),
             Some(HeaderMatchSpecifier::String(matcher)) => {
                 Kind::Text(CompiledStringMatcher::compile(matcher, ctx)?)
             }

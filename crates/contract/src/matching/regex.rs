@@ -3,8 +3,8 @@
 //! Envoy's engine is RE2; the `regex` crate has the same syntax and the same promise of linear time. A pattern
 //! must match the whole input. Limit: a compiled program of 1 MiB.
 
-use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::message;
+use nuncio_config::typed::{Ctx, Refused};
 use regex::bytes::{Regex, RegexBuilder};
 
 const PROGRAM_LIMIT_BYTES: usize = 1 << 20;
@@ -63,7 +63,9 @@ impl RegexRewrite {
     /// Compiles the pattern and the substitution.
     pub fn compile(config: &RegexMatchAndSubstitute, ctx: &mut Ctx) -> Result<Self, Refused> {
         let pattern = build(&config.pattern.regex.value, &config.pattern, ctx)?;
-        let Some(substitution) = translate_substitution(&config.substitution.value, pattern.captures_len()) else {
+        let Some(substitution) =
+            translate_substitution(&config.substitution.value, pattern.captures_len())
+        else {
             ctx.error(
                 config.substitution.span,
                 format!(
@@ -74,24 +76,40 @@ impl RegexRewrite {
             );
             return Err(Refused);
         };
-        Ok(RegexRewrite { pattern, substitution })
+        Ok(RegexRewrite {
+            pattern,
+            substitution,
+        })
     }
 
     /// Every match in `input` replaced.
     pub fn replace_all(&self, input: &[u8]) -> Vec<u8> {
-        self.pattern.replace_all(input, self.substitution.as_slice()).into_owned()
+        self.pattern
+            .replace_all(input, self.substitution.as_slice())
+            .into_owned()
     }
 }
 
 fn build(pattern: &str, matcher: &RegexMatcher, ctx: &mut Ctx) -> Result<Regex, Refused> {
-    RegexBuilder::new(pattern).unicode(true).dot_matches_new_line(true).size_limit(PROGRAM_LIMIT_BYTES).build().map_err(
-        |error| {
+    RegexBuilder::new(pattern)
+        .unicode(true)
+        .dot_matches_new_line(true)
+        .size_limit(PROGRAM_LIMIT_BYTES)
+        .build()
+        .map_err(|error| {
             let reason = error.to_string();
-            let last_line = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();
-            ctx.error(matcher.regex.span, format!("invalid regex `{}`: {last_line}", matcher.regex.value));
+            let last_line = reason
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_string();
+            ctx.error(
+                matcher.regex.span,
+                format!("invalid regex `{}`: {last_line}", matcher.regex.value),
+            );
             Refused
-        },
-    )
+        })
 }
 
 /// RE2's `\0`..`\9` and `\\` into the crate's `${0}` and `$$` escapes.
@@ -120,8 +138,14 @@ mod tests {
 
     #[test]
     fn capture_groups_are_named_the_re2_way() {
-        assert_eq!(translate_substitution(r"/\2/\1", 3).as_deref(), Some(b"/${2}/${1}".as_slice()));
-        assert_eq!(translate_substitution("a$b", 1).as_deref(), Some(b"a$$b".as_slice()));
+        assert_eq!(
+            translate_substitution(r"/\2/\1", 3).as_deref(),
+            Some(b"/${2}/${1}".as_slice())
+        );
+        assert_eq!(
+            translate_substitution("a$b", 1).as_deref(),
+            Some(b"a$$b".as_slice())
+        );
         assert_eq!(translate_substitution(r"\3", 3), None);
         assert_eq!(translate_substitution("\\", 1), None);
     }

@@ -46,7 +46,11 @@ impl CompiledStringMatcher {
     pub fn compile(matcher: &StringMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
         let ignore_case = matcher.ignore_case;
         let text = |text: &String| {
-            let text = if ignore_case { text.to_ascii_lowercase() } else { text.clone() };
+            let text = if ignore_case {
+                text.to_ascii_lowercase()
+            } else {
+                text.clone()
+            };
             text.into_bytes().into_boxed_slice()
         };
         let pattern = match &matcher.match_pattern {
@@ -56,7 +60,10 @@ impl CompiledStringMatcher {
             MatchPattern::Contains(value) => Pattern::Contains(text(value)),
             MatchPattern::SafeRegex(regex) => Pattern::Regex(CompiledRegex::compile(regex, ctx)?),
         };
-        Ok(CompiledStringMatcher { pattern, ignore_case })
+        Ok(CompiledStringMatcher {
+            pattern,
+            ignore_case,
+        })
     }
 
     /// The text of an exact matcher, in lower case if case is ignored.
@@ -69,34 +76,51 @@ impl CompiledStringMatcher {
 
     /// A case-sensitive match of the whole string.
     pub fn exact(text: &str) -> Self {
-        CompiledStringMatcher { pattern: Pattern::Exact(text.as_bytes().into()), ignore_case: false }
+        CompiledStringMatcher {
+            pattern: Pattern::Exact(text.as_bytes().into()),
+            ignore_case: false,
+        }
     }
 
     /// A case-sensitive match of the beginning.
     pub fn prefix(text: &str) -> Self {
-        CompiledStringMatcher { pattern: Pattern::Prefix(text.as_bytes().into()), ignore_case: false }
+        CompiledStringMatcher {
+            pattern: Pattern::Prefix(text.as_bytes().into()),
+            ignore_case: false,
+        }
     }
 
     /// A case-sensitive match of the end.
     pub fn suffix(text: &str) -> Self {
-        CompiledStringMatcher { pattern: Pattern::Suffix(text.as_bytes().into()), ignore_case: false }
+        CompiledStringMatcher {
+            pattern: Pattern::Suffix(text.as_bytes().into()),
+            ignore_case: false,
+        }
     }
 
     /// A case-sensitive search.
     pub fn contains(text: &str) -> Self {
-        CompiledStringMatcher { pattern: Pattern::Contains(text.as_bytes().into()), ignore_case: false }
+        CompiledStringMatcher {
+            pattern: Pattern::Contains(text.as_bytes().into()),
+            ignore_case: false,
+        }
     }
 
     /// A regex over the whole string.
     pub fn regex(regex: CompiledRegex) -> Self {
-        CompiledStringMatcher { pattern: Pattern::Regex(regex), ignore_case: false }
+        CompiledStringMatcher {
+            pattern: Pattern::Regex(regex),
+            ignore_case: false,
+        }
     }
 
     /// Whether `value` matches.
     pub fn matches(&self, value: &[u8]) -> bool {
         match &self.pattern {
             Pattern::Exact(text) => self.same(value, text),
-            Pattern::Prefix(text) => value.get(..text.len()).is_some_and(|head| self.same(head, text)),
+            Pattern::Prefix(text) => value
+                .get(..text.len())
+                .is_some_and(|head| self.same(head, text)),
             Pattern::Suffix(text) => value
                 .len()
                 .checked_sub(text.len())
@@ -111,6 +135,10 @@ impl CompiledStringMatcher {
     }
 
     fn same(&self, value: &[u8], text: &[u8]) -> bool {
-        if self.ignore_case { value.eq_ignore_ascii_case(text) } else { value == text }
+        if self.ignore_case {
+            value.eq_ignore_ascii_case(text)
+        } else {
+            value == text
+        }
     }
 }

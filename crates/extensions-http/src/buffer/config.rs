@@ -43,13 +43,17 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
 }
 
 pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterConfig, Refused> {
-    Ok(Arc::new(match any.decode::<BufferPerRoute>(ctx)?.r#override {
-        Override::Disabled(true) => Limit::Off,
-        Override::Disabled(false) => return Err(Refused),
-        Override::Buffer(buffer) => limit(&buffer),
-    }))
+    Ok(Arc::new(
+        match any.decode::<BufferPerRoute>(ctx)?.r#override {
+            Override::Disabled(true) => Limit::Off,
+            Override::Disabled(false) => return Err(Refused),
+            Override::Buffer(buffer) => limit(&buffer),
+        },
+    ))
 }
 
 fn limit(buffer: &Buffer) -> Limit {
-    buffer.max_request_bytes.map_or(Limit::Off, |bytes| Limit::Bytes(u64::from(bytes)))
+    buffer
+        .max_request_bytes
+        .map_or(Limit::Off, |bytes| Limit::Bytes(u64::from(bytes)))
 }

@@ -17,11 +17,18 @@ impl HttpFilterConfig for Limit {
 
 impl HttpFilterFactory for Limit {
     fn interest(&self) -> Interest {
-        Interest { request_headers: true, request_body: true, ..Interest::default() }
+        Interest {
+            request_headers: true,
+            request_body: true,
+            ..Interest::default()
+        }
     }
 
     fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(BufferFilter { chain_limit: *self, holds: false })
+        Box::new(BufferFilter {
+            chain_limit: *self,
+            holds: false,
+        })
     }
 }
 
@@ -31,9 +38,19 @@ struct BufferFilter {
 }
 
 impl HttpFilter for BufferFilter {
-    fn decode_headers(&mut self, context: &mut FilterContext<'_>, end_stream: bool) -> HeadersStatus {
-        let limit = context.route.most_specific::<Limit>().copied().unwrap_or(self.chain_limit);
-        let Limit::Bytes(bytes) = limit else { return HeadersStatus::Continue };
+    fn decode_headers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        end_stream: bool,
+    ) -> HeadersStatus {
+        let limit = context
+            .route
+            .most_specific::<Limit>()
+            .copied()
+            .unwrap_or(self.chain_limit);
+        let Limit::Bytes(bytes) = limit else {
+            return HeadersStatus::Continue;
+        };
         if end_stream {
             return HeadersStatus::Continue;
         }
@@ -80,6 +97,9 @@ impl HttpFilter for BufferFilter {
 fn add_content_length(headers: &mut HeaderMap, body_bytes: usize) {
     if !headers.contains(Known::ContentLength) {
         headers.remove(Known::TransferEncoding);
-        headers.set_integer(Known::ContentLength, u64::try_from(body_bytes).unwrap_or(u64::MAX));
+        headers.set_integer(
+            Known::ContentLength,
+            u64::try_from(body_bytes).unwrap_or(u64::MAX),
+        );
     }
 }

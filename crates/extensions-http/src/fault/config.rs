@@ -96,7 +96,10 @@ pub(super) enum Abort {
 pub(super) struct ChainConfig(pub(super) Arc<Faults>);
 
 pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused> {
-    Ok(Arc::new(ChainConfig(Arc::new(compile(&any.decode(ctx)?, ctx)?))))
+    Ok(Arc::new(ChainConfig(Arc::new(compile(
+        &any.decode(ctx)?,
+        ctx,
+    )?))))
 }
 
 pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterConfig, Refused> {
@@ -119,8 +122,11 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
         };
         (kind, abort.percentage.clone())
     });
-    let headers: Vec<_> =
-        message.headers.iter().map(|matcher| CompiledHeaderMatcher::compile(matcher, ctx)).collect();
+    let headers: Vec<_> = message
+        .headers
+        .iter()
+        .map(|matcher| CompiledHeaderMatcher::compile(matcher, ctx))
+        .collect();
     Ok(Faults {
         delay,
         abort,

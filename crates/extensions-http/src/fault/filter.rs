@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig, HttpFilterFactory, Interest,
-    Resume,
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
+    HttpFilterFactory, Interest, Resume,
 };
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::matching::FractionalPercent;
@@ -49,7 +49,9 @@ struct Factory(Arc<Shared>);
 
 impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
-        let name = |text: &'static str| HeaderName::parse(text).unwrap_or_else(|_| HeaderName::from(Known::Path));
+        let name = |text: &'static str| {
+            HeaderName::parse(text).unwrap_or_else(|_| HeaderName::from(Known::Path))
+        };
         context.scope.register::<FaultStats>();
         Box::new(Factory(Arc::new(Shared {
             faults: Arc::clone(&self.0),
@@ -67,11 +69,17 @@ impl HttpFilterConfig for ChainConfig {
 
 impl HttpFilterFactory for Factory {
     fn interest(&self) -> Interest {
-        Interest { request_headers: true, ..Interest::default() }
+        Interest {
+            request_headers: true,
+            ..Interest::default()
+        }
     }
 
     fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(FaultFilter { shared: Arc::clone(&self.0), is_active: false })
+        Box::new(FaultFilter {
+            shared: Arc::clone(&self.0),
+            is_active: false,
+        })
     }
 }
 
@@ -81,14 +89,25 @@ struct FaultFilter {
 }
 
 impl HttpFilter for FaultFilter {
-    fn decode_headers(&mut self, context: &mut FilterContext<'_>, _end_stream: bool) -> HeadersStatus {
+    fn decode_headers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        _end_stream: bool,
+    ) -> HeadersStatus {
         let shared = Arc::clone(&self.shared);
-        let faults = context.route.most_specific::<Faults>().unwrap_or(&shared.faults);
+        let faults = context
+            .route
+            .most_specific::<Faults>()
+            .unwrap_or(&shared.faults);
         if !faults.concern(context.request_headers) {
             return HeadersStatus::Continue;
         }
-        let delay = faults.delay_of(context, &shared.names).filter(|_| self.may_inject(faults));
-        let abort = faults.abort_of(context, &shared.names).filter(|_| self.may_inject(faults));
+        let delay = faults
+            .delay_of(context, &shared.names)
+            .filter(|_| self.may_inject(faults));
+        let abort = faults
+            .abort_of(context, &shared.names)
+            .filter(|_| self.may_inject(faults));
         let Some(delay) = delay else {
             return match abort {
                 None => HeadersStatus::Continue,
@@ -139,8 +158,16 @@ impl FaultFilter {
 
 impl Faults {
     fn concern(&self, request: &HeaderMap) -> bool {
-        let node = || request.get(Known::XEnvoyDownstreamServiceNode).unwrap_or_default();
-        (self.downstream_nodes.is_empty() || self.downstream_nodes.iter().any(|name| name.as_bytes() == node()))
+        let node = || {
+            request
+                .get(Known::XEnvoyDownstreamServiceNode)
+                .unwrap_or_default()
+        };
+        (self.downstream_nodes.is_empty()
+            || self
+                .downstream_nodes
+                .iter()
+                .any(|name| name.as_bytes() == node()))
             && self.headers.iter().all(|matcher| matcher.matches(request))
     }
 
@@ -166,25 +193,39 @@ impl Faults {
                 let asked = number(headers, &names.abort_percentage);
                 match number(headers, &names.abort).filter(|status| (200..600).contains(status)) {
                     Some(status) => (u16::try_from(status).ok()?, None, asked),
-                    None => (200, Some(u32::try_from(number(headers, &names.abort_grpc)?).ok()?), asked),
+                    None => (
+                        200,
+                        Some(u32::try_from(number(headers, &names.abort_grpc)?).ok()?),
+                        asked,
+                    ),
                 }
             }
         };
         if !chosen(percentage.as_ref(), asked, context) {
             return None;
         }
-        let mut reply = LocalReply::new(status, b"fault filter abort".as_slice(), "fault_filter_abort")
-            .with_flags(ResponseFlags::FAULT_INJECTED);
+        let mut reply = LocalReply::new(
+            status,
+            b"fault filter abort".as_slice(),
+            "fault_filter_abort",
+        )
+        .with_flags(ResponseFlags::FAULT_INJECTED);
         reply.grpc_status = grpc_status;
         Some(reply)
     }
 }
 
 /// Whether the request is among the chosen ones; a client may ask for a lower percentage. None means none.
-fn chosen(percentage: Option<&FractionalPercent>, asked: Option<u64>, context: &FilterContext<'_>) -> bool {
+fn chosen(
+    percentage: Option<&FractionalPercent>,
+    asked: Option<u64>,
+    context: &FilterContext<'_>,
+) -> bool {
     let random = context.services.random_u64();
     percentage.is_some_and(|percentage| match asked {
-        Some(asked) => percentage.lowered_to(u32::try_from(asked).unwrap_or(u32::MAX)).chooses(random),
+        Some(asked) => percentage
+            .lowered_to(u32::try_from(asked).unwrap_or(u32::MAX))
+            .chooses(random),
         None => percentage.chooses(random),
     })
 }

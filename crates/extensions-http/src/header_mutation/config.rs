@@ -75,10 +75,15 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
 }
 
 fn compile(mutations: Option<&Mutations>, ctx: &mut Ctx) -> Result<Compiled, Refused> {
-    let Some(mutations) = mutations else { return Ok(Compiled::default()) };
+    let Some(mutations) = mutations else {
+        return Ok(Compiled::default());
+    };
     let request = steps(&mutations.request_mutations, ctx);
     let response = steps(&mutations.response_mutations, ctx);
-    Ok(Compiled { request: request?, response: response? })
+    Ok(Compiled {
+        request: request?,
+        response: response?,
+    })
 }
 
 fn steps(mutations: &[Mutation], ctx: &mut Ctx) -> Result<Arc<[HeaderMutations]>, Refused> {
@@ -86,7 +91,9 @@ fn steps(mutations: &[Mutation], ctx: &mut Ctx) -> Result<Arc<[HeaderMutations]>
         .iter()
         .map(|mutation| match &mutation.action {
             Action::Remove(name) => HeaderMutations::compile(&[], std::slice::from_ref(name), ctx),
-            Action::Append(option) => HeaderMutations::compile(std::slice::from_ref(option), &[], ctx),
+            Action::Append(option) => {
+                HeaderMutations::compile(std::slice::from_ref(option), &[], ctx)
+            }
         })
         .collect();
     steps.into_iter().collect()

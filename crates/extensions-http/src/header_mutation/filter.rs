@@ -6,14 +6,18 @@ use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig, HttpFilterFactory, Interest,
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
+    HttpFilterFactory, Interest,
 };
 
 use super::config::{ChainConfig, Compiled};
 
 impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, _context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
-        Box::new(Factory { own: Arc::clone(&self.own), most_specific_wins: self.most_specific_wins })
+        Box::new(Factory {
+            own: Arc::clone(&self.own),
+            most_specific_wins: self.most_specific_wins,
+        })
     }
 }
 
@@ -25,7 +29,11 @@ struct Factory {
 
 impl HttpFilterFactory for Factory {
     fn interest(&self) -> Interest {
-        Interest { request_headers: true, response_headers: true, ..Interest::default() }
+        Interest {
+            request_headers: true,
+            response_headers: true,
+            ..Interest::default()
+        }
     }
 
     fn create(&self) -> Box<dyn HttpFilter> {
@@ -48,7 +56,11 @@ impl Factory {
 }
 
 impl HttpFilter for Factory {
-    fn decode_headers(&mut self, context: &mut FilterContext<'_>, _end_stream: bool) -> HeadersStatus {
+    fn decode_headers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        _end_stream: bool,
+    ) -> HeadersStatus {
         let mut steps: Vec<&HeaderMutations> = Vec::new();
         self.each_level(context, |level| steps.extend(level.request.iter()));
         for step in steps {

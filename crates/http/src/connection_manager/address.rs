@@ -29,18 +29,28 @@ impl AddressRanges {
 
     /// Whether a range holds `address`.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|(base, prefix_len)| match (base, address) {
-            (IpAddr::V4(base), IpAddr::V4(address)) => {
-                same_prefix(u128::from(base.to_bits()) << 96, u128::from(address.to_bits()) << 96, *prefix_len)
-            }
-            (IpAddr::V6(base), IpAddr::V6(address)) => same_prefix(base.to_bits(), address.to_bits(), *prefix_len),
-            _ => false,
-        })
+        self.0
+            .iter()
+            .any(|(base, prefix_len)| match (base, address) {
+                (IpAddr::V4(base), IpAddr::V4(address)) => same_prefix(
+                    u128::from(base.to_bits()) << 96,
+                    u128::from(address.to_bits()) << 96,
+                    *prefix_len,
+                ),
+                (IpAddr::V6(base), IpAddr::V6(address)) => {
+                    same_prefix(base.to_bits(), address.to_bits(), *prefix_len)
+                }
+                _ => false,
+            })
     }
 }
 
 fn same_prefix(a: u128, b: u128, prefix_len: u32) -> bool {
-    prefix_len == 0 || (a ^ b).checked_shr(128_u32.saturating_sub(prefix_len)).unwrap_or(0) == 0
+    prefix_len == 0
+        || (a ^ b)
+            .checked_shr(128_u32.saturating_sub(prefix_len))
+            .unwrap_or(0)
+            == 0
 }
 
 /// The address that stands `hops_from_the_end` before the last one of `x-forwarded-for`, and whether it was
@@ -62,11 +72,24 @@ mod tests {
     #[test]
     fn private_ranges_are_internal_and_others_are_not() {
         let ranges = AddressRanges::private();
-        for internal in ["10.1.2.3", "172.31.0.1", "192.168.9.9", "127.0.0.1", "::1", "fd12::1"] {
-            assert!(ranges.contains(internal.parse().expect("an address")), "{internal}");
+        for internal in [
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.9.9",
+            "127.0.0.1",
+            "::1",
+            "fd12::1",
+        ] {
+            assert!(
+                ranges.contains(internal.parse().expect("an address")),
+                "{internal}"
+            );
         }
         for external in ["11.0.0.1", "172.32.0.1", "8.8.8.8", "2001:db8::1", "::2"] {
-            assert!(!ranges.contains(external.parse().expect("an address")), "{external}");
+            assert!(
+                !ranges.contains(external.parse().expect("an address")),
+                "{external}"
+            );
         }
     }
 }

@@ -47,17 +47,24 @@ enum One {
     Terminal(Terminal),
 }
 
-fn one(filter: &config::HttpFilter, context: &mut CompileContext<'_>) -> Result<Option<One>, Refused> {
+fn one(
+    filter: &config::HttpFilter,
+    context: &mut CompileContext<'_>,
+) -> Result<Option<One>, Refused> {
     let Some(config::HttpFilterConfigType::TypedConfig(any)) = &filter.config_type else {
         let text = format!(
             "Didn't find a registered implementation for '{}' with type URL: ''",
             filter.name.value
         );
-        context.ctx.error(filter.name.span, text).suggest("give the filter a `typed_config` with its `@type`");
+        context
+            .ctx
+            .error(filter.name.span, text)
+            .suggest("give the filter a `typed_config` with its `@type`");
         return Err(Refused);
     };
     if any.type_name() == router::MESSAGE {
-        let config = router::RouterConfig::compile(&any.decode::<router::RouterMessage>(context.ctx)?);
+        let config =
+            router::RouterConfig::compile(&any.decode::<router::RouterMessage>(context.ctx)?);
         return Ok(Some(One::Terminal(Terminal::Router(config))));
     }
     match context.extensions.http_filter(any.type_name()) {
@@ -75,7 +82,14 @@ fn one(filter: &config::HttpFilter, context: &mut CompileContext<'_>) -> Result<
 }
 
 fn unsupported(filter: &config::HttpFilter, any: &Any, context: &mut CompileContext<'_>) {
-    context.ctx.unsupported(any.span, format!("the HTTP filter `{}` ({})", filter.name.value, any.type_name()));
+    context.ctx.unsupported(
+        any.span,
+        format!(
+            "the HTTP filter `{}` ({})",
+            filter.name.value,
+            any.type_name()
+        ),
+    );
 }
 
 fn not_terminal(filter: &config::HttpFilter, context: &mut CompileContext<'_>) {
@@ -83,5 +97,8 @@ fn not_terminal(filter: &config::HttpFilter, context: &mut CompileContext<'_>) {
         "Error: non-terminal filter named {} of type {} is the last filter in a http filter chain.",
         filter.name.value, filter.name.value
     );
-    context.ctx.error(filter.name.span, text).suggest("add `envoy.filters.http.router` behind it");
+    context
+        .ctx
+        .error(filter.name.span, text)
+        .suggest("add `envoy.filters.http.router` behind it");
 }

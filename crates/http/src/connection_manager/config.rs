@@ -18,7 +18,8 @@ use crate::route::{RouteCompiler, RouteTable};
 use crate::router::RouterConfig;
 
 /// The message of the connection manager.
-pub const MESSAGE: &str = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+pub const MESSAGE: &str =
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 
 /// A connection manager as the config describes it.
 pub struct ConnectionManagerConfig {
@@ -165,7 +166,11 @@ impl ConnectionManagerConfig {
     pub fn compile(any: &Any, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
         let message = any.decode::<config::HttpConnectionManager>(context.ctx)?;
         let filters = super::compile_filters::compile(&message.http_filters, context);
-        let names: Vec<String> = message.http_filters.iter().map(|filter| filter.name.value.clone()).collect();
+        let names: Vec<String> = message
+            .http_filters
+            .iter()
+            .map(|filter| filter.name.value.clone())
+            .collect();
         let config::RouteSpecifier::RouteConfig(table) = &message.route_specifier;
         let routes = RouteCompiler {
             ctx: context.ctx,
@@ -180,10 +185,14 @@ impl ConnectionManagerConfig {
             .iter()
             .map(|log| nuncio_contract::access_log::compile(log, context.extensions, context.ctx))
             .collect();
-        let internal_addresses = internal_addresses(message.internal_address_config.as_ref(), context.ctx);
+        let internal_addresses =
+            internal_addresses(message.internal_address_config.as_ref(), context.ctx);
         let (filters, terminal) = filters?;
         let both_port_options = message.strip_matching_host_port
-            && matches!(message.strip_port_mode, Some(config::StripPortMode::Any(true)));
+            && matches!(
+                message.strip_port_mode,
+                Some(config::StripPortMode::Any(true))
+            );
         if both_port_options {
             context.ctx.error(
                 message.span(),
@@ -202,14 +211,24 @@ impl ConnectionManagerConfig {
             max_requests_per_connection: common(&message)
                 .and_then(|common| common.max_requests_per_connection)
                 .filter(|limit| *limit > 0),
-            request: RequestOptions::from_message(&message, internal_addresses?, context.service_cluster),
+            request: RequestOptions::from_message(
+                &message,
+                internal_addresses?,
+                context.service_cluster,
+            ),
             response: ResponseOptions {
-                server_name: if message.server_name.is_empty() { "envoy" } else { &message.server_name }.into(),
+                server_name: if message.server_name.is_empty() {
+                    "envoy"
+                } else {
+                    &message.server_name
+                }
+                .into(),
                 server: message.server_header_transformation,
                 always_set_request_id: message.always_set_request_id_in_response,
             },
             buffer_limit_bytes: context.buffer_limit_bytes,
-            stream_error_on_invalid_http_message: message.stream_error_on_invalid_http_message == Some(true),
+            stream_error_on_invalid_http_message: message.stream_error_on_invalid_http_message
+                == Some(true),
             proxy_100_continue: message.proxy_100_continue,
         })
     }
@@ -258,10 +277,16 @@ impl Timeouts {
         let common = common(message);
         Timeouts {
             stream_idle: limit(message.stream_idle_timeout, Some(Duration::from_secs(300))),
-            connection_idle: limit(common.and_then(|common| common.idle_timeout), Some(Duration::from_secs(3600))),
+            connection_idle: limit(
+                common.and_then(|common| common.idle_timeout),
+                Some(Duration::from_secs(3600)),
+            ),
             request: limit(message.request_timeout, None),
             request_headers: limit(message.request_headers_timeout, None),
-            max_connection_duration: limit(common.and_then(|common| common.max_connection_duration), None),
+            max_connection_duration: limit(
+                common.and_then(|common| common.max_connection_duration),
+                None,
+            ),
             max_stream_duration: limit(common.and_then(|common| common.max_stream_duration), None),
             delayed_close: limit(message.delayed_close_timeout, Some(Duration::from_secs(1))),
             drain: message.drain_timeout.unwrap_or(Duration::from_secs(5)),
@@ -275,8 +300,14 @@ impl RequestOptions {
         internal_addresses: AddressRanges,
         service_cluster: &str,
     ) -> Self {
-        let any_port = matches!(message.strip_port_mode, Some(config::StripPortMode::Any(true)));
-        let scheme = message.scheme_header_transformation.as_ref().and_then(|scheme| scheme.transformation.as_ref());
+        let any_port = matches!(
+            message.strip_port_mode,
+            Some(config::StripPortMode::Any(true))
+        );
+        let scheme = message
+            .scheme_header_transformation
+            .as_ref()
+            .and_then(|scheme| scheme.transformation.as_ref());
         RequestOptions {
             use_remote_address: message.use_remote_address == Some(true),
             xff_num_trusted_hops: message.xff_num_trusted_hops,
@@ -287,7 +318,8 @@ impl RequestOptions {
             preserve_external_request_id: message.preserve_external_request_id,
             user_agent: (message.add_user_agent == Some(true)).then(|| service_cluster.into()),
             via: message.via.as_str().into(),
-            scheme: scheme.map(|config::SchemeTransformation::Overwrite(scheme)| scheme.as_str().into()),
+            scheme: scheme
+                .map(|config::SchemeTransformation::Overwrite(scheme)| scheme.as_str().into()),
             normalize_path: message.normalize_path == Some(true),
             merge_slashes: message.merge_slashes,
             escaped_slashes: message.path_with_escaped_slashes_action,
@@ -306,7 +338,9 @@ fn internal_addresses(
     config: Option<&config::InternalAddressConfig>,
     ctx: &mut Ctx,
 ) -> Result<AddressRanges, Refused> {
-    let Some(config) = config else { return Ok(AddressRanges::new(Vec::new())) };
+    let Some(config) = config else {
+        return Ok(AddressRanges::new(Vec::new()));
+    };
     let ranges: Vec<_> = config
         .cidr_ranges
         .iter()
@@ -321,12 +355,18 @@ fn internal_addresses(
             }
         })
         .collect();
-    Ok(AddressRanges::new(ranges.into_iter().collect::<Result<_, _>>()?))
+    Ok(AddressRanges::new(
+        ranges.into_iter().collect::<Result<_, _>>()?,
+    ))
 }
 
 impl ConnectionManagerConfig {
     /// A connection manager whose requests the process answers itself: the admin, the demo's upstreams.
-    pub fn for_service(stat_prefix: &str, access_logs: Vec<Arc<dyn AccessLogConfig>>, codec: Http1Settings) -> Self {
+    pub fn for_service(
+        stat_prefix: &str,
+        access_logs: Vec<Arc<dyn AccessLogConfig>>,
+        codec: Http1Settings,
+    ) -> Self {
         ConnectionManagerConfig {
             stat_prefix: stat_prefix.into(),
             routes: Arc::new(RouteTable::empty()),

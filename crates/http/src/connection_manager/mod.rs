@@ -76,7 +76,11 @@ impl StatScopes {
         http.register::<RouterStats>();
         let listener = store.scope(&format!("listener.{listener}.http.{stat_prefix}."));
         listener.register::<ListenerHttpStats>();
-        StatScopes { http, listener, root: store.root() }
+        StatScopes {
+            http,
+            listener,
+            root: store.root(),
+        }
     }
 }
 
@@ -88,9 +92,15 @@ impl ConnectionManager {
         scopes: &StatScopes,
         service: Option<Rc<dyn Service>>,
     ) -> Self {
-        let context = FilterWorkerContext { scope: &scopes.http };
+        let context = FilterWorkerContext {
+            scope: &scopes.http,
+        };
         let slot = |filter: &config::FilterConfig| {
-            FilterSlot::new(&filter.name, filter.config.for_worker(&context), filter.disabled)
+            FilterSlot::new(
+                &filter.name,
+                filter.config.for_worker(&context),
+                filter.disabled,
+            )
         };
         ConnectionManager {
             filters: config.filters.iter().map(slot).collect(),

@@ -19,7 +19,10 @@ pub(super) enum Normalized {
 
 /// Normalises `:path` as the options say.
 pub(super) fn normalize(headers: &mut HeaderMap, options: &RequestOptions) -> Normalized {
-    if headers.get(Known::Path).is_some_and(|path| memchr::memchr(b'#', path).is_some()) {
+    if headers
+        .get(Known::Path)
+        .is_some_and(|path| memchr::memchr(b'#', path).is_some())
+    {
         return Normalized::Reject;
     }
     let keeps_escapes = matches!(
@@ -29,7 +32,9 @@ pub(super) fn normalize(headers: &mut HeaderMap, options: &RequestOptions) -> No
     if !options.normalize_path && !options.merge_slashes && keeps_escapes {
         return Normalized::Continue;
     }
-    let Some(old) = headers.get(Known::Path) else { return Normalized::Continue };
+    let Some(old) = headers.get(Known::Path) else {
+        return Normalized::Continue;
+    };
     let split = memchr::memchr2(b'?', b'#', old).unwrap_or(old.len());
     let (path, rest) = old.split_at_checked(split).unwrap_or((old, b""));
     let mut path = path.to_vec();
@@ -140,7 +145,9 @@ fn decode_unreserved(path: &[u8]) -> Option<Vec<u8>> {
                     out.extend_from_slice(&original);
                 }
             }
-            0x21..=0x7e if !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'^') => out.push(byte),
+            0x21..=0x7e if !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'^') => {
+                out.push(byte)
+            }
             other => out.extend_from_slice(&[
                 b'%',
                 HEX[usize::from(other >> 4)],
@@ -152,7 +159,9 @@ fn decode_unreserved(path: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn hex(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -175,7 +184,12 @@ mod tests {
             (b"/a//b", b"/a//b"),
         ];
         for (path, expected) in cases {
-            assert_eq!(canonical(path).as_deref(), Some(expected), "{}", String::from_utf8_lossy(path));
+            assert_eq!(
+                canonical(path).as_deref(),
+                Some(expected),
+                "{}",
+                String::from_utf8_lossy(path)
+            );
         }
     }
 

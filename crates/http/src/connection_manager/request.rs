@@ -64,7 +64,11 @@ pub struct Peer<'a> {
 }
 
 /// Checks the head and normalises its path and host.
-pub fn check(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer<'_>) -> Result<(), Refusal> {
+pub fn check(
+    headers: &mut HeaderMap,
+    options: &RequestOptions,
+    peer: &Peer<'_>,
+) -> Result<(), Refusal> {
     let bare = |status, details: &'static str| LocalReply::new(status, b"".as_slice(), details);
     if headers.get(Known::Authority).is_none() {
         return Err(Refusal::Reply(bare(400, "missing_host_header")));
@@ -75,7 +79,10 @@ pub fn check(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer<'_>)
         return Err(Refusal::Reply(bare(404, "missing_path_rejected")));
     }
     if !path.is_empty() && !path.starts_with(b"/") {
-        return Err(Refusal::NonRelativePath(bare(404, "absolute_path_rejected")));
+        return Err(Refusal::NonRelativePath(bare(
+            404,
+            "absolute_path_rejected",
+        )));
     }
     let failed = "path_normalization_failed";
     match normalize(headers, options) {
@@ -98,10 +105,14 @@ fn strip_host(headers: &mut HeaderMap, options: &RequestOptions, local: Option<&
     if options.strip_port == StripPort::No && !options.strip_trailing_host_dot {
         return;
     }
-    let Some(host) = headers.get(Known::Authority) else { return };
+    let Some(host) = headers.get(Known::Authority) else {
+        return;
+    };
     let bare = without_port(host);
     let port = host.get(bare.len()..).unwrap_or_default();
-    let own_port = local.and_then(Address::port).map(|port| format!(":{port}").into_bytes());
+    let own_port = local
+        .and_then(Address::port)
+        .map(|port| format!(":{port}").into_bytes());
     let drop_port = match options.strip_port {
         StripPort::No => false,
         StripPort::Any => true,
@@ -111,7 +122,11 @@ fn strip_host(headers: &mut HeaderMap, options: &RequestOptions, local: Option<&
         Some(name) if options.strip_trailing_host_dot => name,
         _ => bare,
     };
-    let new = if drop_port { name.to_vec() } else { [name, port].concat() };
+    let new = if drop_port {
+        name.to_vec()
+    } else {
+        [name, port].concat()
+    };
     if new != host {
         headers.set(Known::Authority, &new);
     }
@@ -130,7 +145,10 @@ pub fn mutate(
     let (address, single_hop) = client_address(headers, options, peer);
     forwarded_proto(headers, options, peer);
     let is_internal = single_hop
-        && address.as_ref().and_then(Address::ip).is_some_and(|ip| options.internal_addresses.contains(ip));
+        && address
+            .as_ref()
+            .and_then(Address::ip)
+            .is_some_and(|ip| options.internal_addresses.contains(ip));
     let is_edge = !is_internal && options.use_remote_address;
     if is_internal {
         headers.set(Known::XEnvoyInternal, b"true");
@@ -149,7 +167,12 @@ pub fn mutate(
         headers.set(Known::XEnvoyExternalAddress, ip.to_string().as_bytes());
     }
     if options.generate_request_id {
-        request_id::set(headers, is_edge, options.preserve_external_request_id, || services.random_u64());
+        request_id::set(
+            headers,
+            is_edge,
+            options.preserve_external_request_id,
+            || services.random_u64(),
+        );
     }
     if address.as_ref() != peer.remote {
         info.remote_address = address;
@@ -171,7 +194,9 @@ pub fn append_via(headers: &mut HeaderMap, via: &str) {
 pub fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.contains(Known::Upgrade)
         && headers.get(Known::Connection).is_some_and(|connection| {
-            connection.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+            connection
+                .split(|byte| *byte == b',')
+                .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         })
 }
 
@@ -193,8 +218,13 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn sanitize_te(headers: &mut HeaderMap) {
-    let Some(te) = headers.get(Known::Te) else { return };
-    if te.split(|byte| *byte == b',').any(|token| token.trim_ascii() == b"trailers") {
+    let Some(te) = headers.get(Known::Te) else {
+        return;
+    };
+    if te
+        .split(|byte| *byte == b',')
+        .any(|token| token.trim_ascii() == b"trailers")
+    {
         headers.set(Known::Te, b"trailers");
     } else {
         headers.remove(Known::Te);
@@ -203,20 +233,31 @@ fn sanitize_te(headers: &mut HeaderMap) {
 
 /// A referer is an absolute http(s) URL without user info or fragment, or `about:blank`.
 fn is_valid_referer(value: &[u8]) -> bool {
-    let rest = value.strip_prefix(b"http://").or_else(|| value.strip_prefix(b"https://"));
+    let rest = value
+        .strip_prefix(b"http://")
+        .or_else(|| value.strip_prefix(b"https://"));
     rest.is_some_and(|rest| {
-        let authority = rest.split(|byte| matches!(byte, b'/' | b'?')).next().unwrap_or_default();
+        let authority = rest
+            .split(|byte| matches!(byte, b'/' | b'?'))
+            .next()
+            .unwrap_or_default();
         !authority.is_empty() && !authority.contains(&b'@') && !value.contains(&b'#')
     })
 }
 
 /// The client's address, and whether it alone stands between the client and us.
-fn client_address(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer<'_>) -> (Option<Address>, bool) {
+fn client_address(
+    headers: &mut HeaderMap,
+    options: &RequestOptions,
+    peer: &Peer<'_>,
+) -> (Option<Address>, bool) {
     let with_ip = |ip: IpAddr| Address::Ip(std::net::SocketAddr::new(ip, 0));
     if options.use_remote_address {
         let single_hop = headers.get(Known::XForwardedFor).is_none();
         let trusted = options.xff_num_trusted_hops.checked_sub(1);
-        let forwarded = trusted.and_then(|hops| last_forwarded(headers, hops)).map(|(ip, _)| with_ip(ip));
+        let forwarded = trusted
+            .and_then(|hops| last_forwarded(headers, hops))
+            .map(|(ip, _)| with_ip(ip));
         if !options.skip_xff_append {
             append_forwarded_for(headers, peer);
         }
@@ -230,7 +271,9 @@ fn client_address(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer
 
 fn append_forwarded_for(headers: &mut HeaderMap, peer: &Peer<'_>) {
     let remote = peer.remote.and_then(Address::ip);
-    let own = remote.filter(IpAddr::is_loopback).and_then(|_| nuncio_net::machine::address());
+    let own = remote
+        .filter(IpAddr::is_loopback)
+        .and_then(|_| nuncio_net::machine::address());
     if let Some(ip) = own.or(remote) {
         headers.append_joined(Known::XForwardedFor, ip.to_string().as_bytes());
     }

@@ -6,8 +6,15 @@ use nuncio_contract::headers::{HeaderMap, Known};
 const UUID_LEN: usize = 36;
 
 /// Sets, keeps or replaces the request id. At the edge a client's id is replaced unless it is to be preserved.
-pub(super) fn set(headers: &mut HeaderMap, edge_request: bool, preserve_external: bool, random: impl FnMut() -> u64) {
-    let present = headers.get(Known::XRequestId).is_some_and(|id| !id.is_empty());
+pub(super) fn set(
+    headers: &mut HeaderMap,
+    edge_request: bool,
+    preserve_external: bool,
+    random: impl FnMut() -> u64,
+) {
+    let present = headers
+        .get(Known::XRequestId)
+        .is_some_and(|id| !id.is_empty());
     if present && (!edge_request || preserve_external) {
         return;
     }

@@ -7,7 +7,12 @@ use super::request::{append_via, is_upgrade};
 use crate::config::connection_manager::ServerHeaderTransformation;
 
 /// Date, server, hop-by-hop headers, request id, via; in Envoy's order. `date` is an HTTP date of now.
-pub fn mutate(response: &mut HeaderMap, request: &HeaderMap, config: &ConnectionManagerConfig, date: &[u8]) {
+pub fn mutate(
+    response: &mut HeaderMap,
+    request: &HeaderMap,
+    config: &ConnectionManagerConfig,
+    date: &[u8],
+) {
     if response.get(Known::Date).is_none() {
         response.set(Known::Date, date);
     }
@@ -26,7 +31,8 @@ pub fn mutate(response: &mut HeaderMap, request: &HeaderMap, config: &Connection
     response.remove(Known::TransferEncoding);
     response.remove(Known::KeepAlive);
     response.remove(Known::ProxyConnection);
-    let shows_id = config.response.always_set_request_id || request.contains(Known::XEnvoyForceTrace);
+    let shows_id =
+        config.response.always_set_request_id || request.contains(Known::XEnvoyForceTrace);
     if shows_id && let Some(id) = request.get(Known::XRequestId) {
         response.set(Known::XRequestId, id);
     }

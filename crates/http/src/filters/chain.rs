@@ -19,7 +19,12 @@ impl FilterSlot {
     /// A place in the chain.
     pub fn new(name: &str, factory: Box<dyn HttpFilterFactory>, disabled: bool) -> Self {
         let interest = factory.interest();
-        FilterSlot { name: name.into(), factory, interest, disabled }
+        FilterSlot {
+            name: name.into(),
+            factory,
+            interest,
+            disabled,
+        }
     }
 }
 
@@ -51,14 +56,23 @@ pub(super) struct Progress {
 
 impl FilterChain {
     /// Makes the stream's filters. `is_on` tells whether a slot takes part.
-    pub fn create(&mut self, slots: &[FilterSlot], limit_bytes: u64, is_on: impl Fn(usize, &FilterSlot) -> bool) {
+    pub fn create(
+        &mut self,
+        slots: &[FilterSlot],
+        limit_bytes: u64,
+        is_on: impl Fn(usize, &FilterSlot) -> bool,
+    ) {
         self.decode.limit_bytes = limit_bytes;
         self.encode.limit_bytes = limit_bytes;
         self.created = true;
         for (place, slot) in slots.iter().enumerate() {
             if is_on(place, slot) {
                 let filter = slot.factory.create();
-                self.active.push(ActiveFilter { slot: place, interest: slot.interest, filter });
+                self.active.push(ActiveFilter {
+                    slot: place,
+                    interest: slot.interest,
+                    filter,
+                });
             }
         }
     }

@@ -45,12 +45,20 @@ pub struct Run<'a> {
 
 impl Run<'_> {
     /// Runs the headers through the filters from `step` on.
-    pub async fn headers(&self, mut step: usize, end_stream: bool) -> Result<Flow<()>, Box<LocalReply>> {
+    pub async fn headers(
+        &self,
+        mut step: usize,
+        end_stream: bool,
+    ) -> Result<Flow<()>, Box<LocalReply>> {
         while let Some(status) = self.call_headers(step, end_stream) {
             match status {
                 HeadersStatus::Continue => {}
                 HeadersStatus::Stop => {
-                    self.state.borrow_mut().filters.progress_mut(self.way).headers_held_at = Some(step);
+                    self.state
+                        .borrow_mut()
+                        .filters
+                        .progress_mut(self.way)
+                        .headers_held_at = Some(step);
                     return Ok(Flow::Held);
                 }
                 HeadersStatus::Wait(wait) => resumed(wait.await)?,
@@ -93,7 +101,10 @@ impl Run<'_> {
     }
 
     /// Runs the trailers through the filters; what comes out is the body that was held back.
-    pub async fn trailers(&self, trailers: &mut HeaderMap) -> Result<Flow<Buffer>, Box<LocalReply>> {
+    pub async fn trailers(
+        &self,
+        trailers: &mut HeaderMap,
+    ) -> Result<Flow<Buffer>, Box<LocalReply>> {
         let mut released = Buffer::default();
         let mut step = 0;
         while let Some(status) = self.call_trailers(step, trailers) {
@@ -143,8 +154,12 @@ impl Run<'_> {
 
     fn call_trailers(&self, step: usize, trailers: &mut HeaderMap) -> Option<TrailersStatus> {
         self.with_filter(step, |filter, context, _, way| match way {
-            Way::Decode if filter.interest.request_body => filter.filter.decode_trailers(context, trailers),
-            Way::Encode if filter.interest.response_body => filter.filter.encode_trailers(context, trailers),
+            Way::Decode if filter.interest.request_body => {
+                filter.filter.decode_trailers(context, trailers)
+            }
+            Way::Encode if filter.interest.response_body => {
+                filter.filter.encode_trailers(context, trailers)
+            }
             _ => TrailersStatus::Continue,
         })
     }
@@ -153,7 +168,12 @@ impl Run<'_> {
     fn with_filter<T>(
         &self,
         step: usize,
-        call: impl FnOnce(&mut super::chain::ActiveFilter, &mut FilterContext<'_>, &mut HeaderMap, Way) -> T,
+        call: impl FnOnce(
+            &mut super::chain::ActiveFilter,
+            &mut FilterContext<'_>,
+            &mut HeaderMap,
+            Way,
+        ) -> T,
     ) -> Option<T> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
@@ -166,8 +186,11 @@ impl Run<'_> {
         let active = state.filters.active.get_mut(index)?;
         let levels = state.route.filter_levels();
         let slot = active.slot;
-        let configs: [Option<&Arc<dyn Any + Send + Sync>>; 4] =
-            levels.map(|level| level.and_then(|level| level.get(slot)).and_then(|entry| entry.config.as_ref()));
+        let configs: [Option<&Arc<dyn Any + Send + Sync>>; 4] = levels.map(|level| {
+            level
+                .and_then(|level| level.get(slot))
+                .and_then(|entry| entry.config.as_ref())
+        });
         let mut context = FilterContext {
             request_headers: &mut state.request,
             stream_info: &mut state.info,
@@ -191,9 +214,17 @@ impl Run<'_> {
             return Ok(());
         }
         Err(Box::new(match self.way {
-            Way::Decode => LocalReply::new(413, b"Payload Too Large".as_slice(), "request_payload_too_large"),
-            Way::Encode => LocalReply::new(500, b"Internal Server Error".as_slice(), "response_payload_too_large")
-                .with_flags(ResponseFlags::NONE),
+            Way::Decode => LocalReply::new(
+                413,
+                b"Payload Too Large".as_slice(),
+                "request_payload_too_large",
+            ),
+            Way::Encode => LocalReply::new(
+                500,
+                b"Internal Server Error".as_slice(),
+                "response_payload_too_large",
+            )
+            .with_flags(ResponseFlags::NONE),
         }))
     }
 

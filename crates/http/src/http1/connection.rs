@@ -18,7 +18,8 @@ use super::io::{HeadRead, Http1Io};
 use crate::connection_manager::ConnectionManager;
 use crate::downstream::Downstream;
 use crate::exchange::{
-    CONNECTION, DEADLINES, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE, Start, StreamEnd,
+    CONNECTION, DEADLINES, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE, Start,
+    StreamEnd,
 };
 
 struct Connection {
@@ -40,13 +41,22 @@ enum Close {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(manager: Rc<ConnectionManager>, transport: Transport, info: Arc<ConnectionInfo>) {
+pub async fn serve(
+    manager: Rc<ConnectionManager>,
+    transport: Transport,
+    info: Arc<ConnectionInfo>,
+) {
     let stats = Arc::clone(&manager.stats.http);
     stats.downstream_cx_total.inc();
     stats.downstream_cx_active.inc();
     let begin = manager.worker.now();
     let io = Http1Io::new(transport, manager.config.codec.clone(), Arc::clone(&stats));
-    let connection = Connection { manager, info, io, deadlines: Deadlines::default() };
+    let connection = Connection {
+        manager,
+        info,
+        io,
+        deadlines: Deadlines::default(),
+    };
     let mut close = connection.run().await;
     if close == Close::Delayed {
         close = connection.delayed_close().await;
@@ -58,8 +68,14 @@ pub async fn serve(manager: Rc<ConnectionManager>, transport: Transport, info: A
         stats.downstream_cx_destroy_local.inc();
     }
     stats.downstream_cx_active.dec();
-    let lived = connection.manager.worker.now().saturating_duration_since(begin);
-    stats.downstream_cx_length_ms.record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+    let lived = connection
+        .manager
+        .worker
+        .now()
+        .saturating_duration_since(begin);
+    stats
+        .downstream_cx_length_ms
+        .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
 }
 
 impl Connection {
@@ -82,7 +98,12 @@ impl Connection {
                 stats.downstream_cx_http1_active.inc();
             }
             requests += 1;
-            if self.manager.config.max_requests_per_connection.is_some_and(|limit| requests >= limit) {
+            if self
+                .manager
+                .config
+                .max_requests_per_connection
+                .is_some_and(|limit| requests >= limit)
+            {
                 stats.downstream_cx_max_requests_reached.inc();
                 self.io.close_after_response();
             }
@@ -120,7 +141,9 @@ impl Connection {
             if let Poll::Ready(done) = wait.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
             }
-            self.deadlines.poll_expired(cx, &*self.manager.worker).map(Err)
+            self.deadlines
+                .poll_expired(cx, &*self.manager.worker)
+                .map(Err)
         })
         .await
     }
@@ -134,7 +157,11 @@ impl Connection {
         let start = match self.or_expired(self.io.read_head(&mut state.request)).await {
             Ok(HeadRead::Head(head)) => {
                 state.info.protocol = Some(protocol(head.version));
-                manager.stats.http1.dropped_headers_with_underscores.add(u64::from(head.dropped_underscores));
+                manager
+                    .stats
+                    .http1
+                    .dropped_headers_with_underscores
+                    .add(u64::from(head.dropped_underscores));
                 Start::Request
             }
             Ok(HeadRead::Refused(error)) => {
@@ -196,21 +223,36 @@ impl Connection {
         self.manager.stats.http.downstream_cx_protocol_error.inc();
         match error {
             Error::UnexpectedUnderscore => {
-                self.manager.stats.http1.requests_rejected_with_underscores_in_headers.inc();
+                self.manager
+                    .stats
+                    .http1
+                    .requests_rejected_with_underscores_in_headers
+                    .inc();
             }
-            Error::HeadersTooLarge | Error::TooManyHeaders => self.manager.stats.http.downstream_rq_too_large.inc(),
+            Error::HeadersTooLarge | Error::TooManyHeaders => {
+                self.manager.stats.http.downstream_rq_too_large.inc()
+            }
             _ => {}
         }
     }
 
     /// Waits for the client to close, so that it can read our last response before a reset destroys it.
     async fn delayed_close(&self) -> Close {
-        let Some(limit) = self.manager.config.timeouts.delayed_close else { return Close::Now };
+        let Some(limit) = self.manager.config.timeouts.delayed_close else {
+            return Close::Now;
+        };
         self.end_stream_deadlines();
-        self.deadlines.set(CONNECTION, self.manager.worker.now() + limit.max(Duration::from_millis(1)));
+        self.deadlines.set(
+            CONNECTION,
+            self.manager.worker.now() + limit.max(Duration::from_millis(1)),
+        );
         let expired = self.or_expired(self.io.drain()).await.is_err();
         if expired {
-            self.manager.stats.http.downstream_cx_delayed_close_timeout.inc();
+            self.manager
+                .stats
+                .http
+                .downstream_cx_delayed_close_timeout
+                .inc();
         }
         self.io.shutdown().await;
         if expired { Close::Now } else { Close::Remote }
@@ -226,6 +268,10 @@ fn protocol(version: Version) -> Protocol {
 
 /// The answer to a head that could not be decoded.
 fn refusal(error: Error) -> LocalReply {
-    LocalReply::new(error.status(), reason_phrase(error.status()).as_bytes(), error.details())
-        .with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+    LocalReply::new(
+        error.status(),
+        reason_phrase(error.status()).as_bytes(),
+        error.details(),
+    )
+    .with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use nuncio_codec::http1::{
-    BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, Http1Settings, Method, RequestHead, ResponseTo, Step,
-    Version, decode_request_head, encode_chunk_end, encode_chunk_start, encode_data, encode_end,
-    encode_informational, encode_response_head, encode_trailers, received_header_bytes, sent_header_bytes,
+    BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, Http1Settings, Method, RequestHead,
+    ResponseTo, Step, Version, decode_request_head, encode_chunk_end, encode_chunk_start,
+    encode_data, encode_end, encode_informational, encode_response_head, encode_trailers,
+    received_header_bytes, sent_header_bytes,
 };
 use nuncio_contract::buffer::{self, Buffer};
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -72,7 +73,11 @@ pub(super) enum HeadRead {
 }
 
 impl Http1Io {
-    pub(super) fn new(transport: Transport, settings: Http1Settings, stats: Arc<HttpConnectionManagerStats>) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        settings: Http1Settings,
+        stats: Arc<HttpConnectionManagerStats>,
+    ) -> Self {
         Http1Io {
             transport: RefCell::new(transport),
             input: RefCell::default(),
@@ -80,7 +85,10 @@ impl Http1Io {
             settings,
             stats,
             decoder: RefCell::new(BodyDecoder::Done),
-            request: Cell::new(RequestFacts { version: Version::Http11, method: Method::Other }),
+            request: Cell::new(RequestFacts {
+                version: Version::Http11,
+                method: Method::Other,
+            }),
             encoding: Cell::new(BodyEncoding::Plain),
             request_done: Cell::new(true),
             closing: Cell::new(false),
@@ -108,7 +116,12 @@ impl Http1Io {
         let mut scan = HeadScan::default();
         self.request_done.set(false);
         loop {
-            let decoded = decode_request_head(&self.settings, self.input.borrow().readable(), &mut scan, headers);
+            let decoded = decode_request_head(
+                &self.settings,
+                self.input.borrow().readable(),
+                &mut scan,
+                headers,
+            );
             match decoded {
                 Ok(Some(head)) => {
                     self.begin(&head);
@@ -134,7 +147,8 @@ impl Http1Io {
 
     fn begin(&self, head: &RequestHead) {
         let mut input = self.input.borrow_mut();
-        let header_bytes = received_header_bytes(input.readable().get(..head.head_len).unwrap_or_default());
+        let header_bytes =
+            received_header_bytes(input.readable().get(..head.head_len).unwrap_or_default());
         self.stream_bytes.set(BytesMeter {
             wire_bytes_received: count(head.head_len),
             header_bytes_received: count(header_bytes),
@@ -143,7 +157,10 @@ impl Http1Io {
         });
         input.advance(head.head_len);
         drop(input);
-        self.request.set(RequestFacts { version: head.version, method: head.method });
+        self.request.set(RequestFacts {
+            version: head.version,
+            method: head.method,
+        });
         *self.decoder.borrow_mut() = BodyDecoder::from(head.framing);
         self.request_done.set(head.framing == BodyFraming::None);
         if !head.keep_alive {
@@ -153,15 +170,25 @@ impl Http1Io {
 
     fn poll_fill(&self, cx: &mut Context<'_>, room_bytes: usize) -> Poll<std::io::Result<usize>> {
         let mut input = self.input.borrow_mut();
-        let read = ready!(self.transport.borrow_mut().poll_fill(cx, &mut input, room_bytes));
+        let read = ready!(
+            self.transport
+                .borrow_mut()
+                .poll_fill(cx, &mut input, room_bytes)
+        );
         if let Ok(count) = read {
-            self.stats.downstream_cx_rx_bytes_total.add(u64::try_from(count).unwrap_or(0));
+            self.stats
+                .downstream_cx_rx_bytes_total
+                .add(u64::try_from(count).unwrap_or(0));
         }
         Poll::Ready(read)
     }
 
     /// One step of the body over what has been read. None: more has to be read.
-    fn step_body(&self, chunk: &mut Buffer, trailers: &mut HeaderMap) -> Result<Option<BodyEvent>, Error> {
+    fn step_body(
+        &self,
+        chunk: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Result<Option<BodyEvent>, Error> {
         let mut input = self.input.borrow_mut();
         let mut decoder = self.decoder.borrow_mut();
         loop {
@@ -183,7 +210,11 @@ impl Http1Io {
                     input.advance(consumed);
                     self.count_body(consumed);
                     self.request_done.set(true);
-                    return Ok(Some(if trailers { BodyEvent::Trailers } else { BodyEvent::Data { end_stream: true } }));
+                    return Ok(Some(if trailers {
+                        BodyEvent::Trailers
+                    } else {
+                        BodyEvent::Data { end_stream: true }
+                    }));
                 }
                 Step::NeedMore { consumed } => {
                     input.advance(consumed);
@@ -235,7 +266,8 @@ impl Http1Io {
 
     /// Ends our side after all was sent.
     pub(super) async fn shutdown(&self) {
-        let _the_client_may_be_gone = poll_fn(|cx| self.transport.borrow_mut().poll_shutdown(cx)).await;
+        let _the_client_may_be_gone =
+            poll_fn(|cx| self.transport.borrow_mut().poll_shutdown(cx)).await;
     }
 
     /// Reads and drops what still comes, until the client closes.
@@ -267,7 +299,11 @@ impl Output {
     }
 
     fn slices(&self) -> [IoSlice<'_>; 3] {
-        [IoSlice::new(self.front()), IoSlice::new(self.beside.readable()), IoSlice::new(&self.tail)]
+        [
+            IoSlice::new(self.front()),
+            IoSlice::new(self.beside.readable()),
+            IoSlice::new(&self.tail),
+        ]
     }
 
     fn consume(&mut self, count: usize) {
@@ -308,7 +344,11 @@ impl Output {
 
     /// Where the end of the message goes.
     fn end(&mut self) -> &mut Vec<u8> {
-        if self.beside.is_empty() { self.appendable() } else { &mut self.tail }
+        if self.beside.is_empty() {
+            self.appendable()
+        } else {
+            &mut self.tail
+        }
     }
 }
 
@@ -317,7 +357,11 @@ impl Downstream for Http1Io {
         self.request_done.get()
     }
 
-    async fn read_body(&self, chunk: &mut Buffer, trailers: &mut HeaderMap) -> Result<BodyEvent, DownstreamError> {
+    async fn read_body(
+        &self,
+        chunk: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Result<BodyEvent, DownstreamError> {
         loop {
             match self.step_body(chunk, trailers) {
                 Ok(Some(event)) => return Ok(event),
@@ -381,7 +425,13 @@ impl Downstream for Http1Io {
         let mut output = self.output.borrow_mut();
         let out = output.appendable();
         let before = out.len();
-        self.encoding.set(encode_response_head(&self.settings, to, head, end_stream, out));
+        self.encoding.set(encode_response_head(
+            &self.settings,
+            to,
+            head,
+            end_stream,
+            out,
+        ));
         let mut bytes = self.stream_bytes.get();
         let header_bytes = count(sent_header_bytes(out.get(before..).unwrap_or_default()));
         bytes.header_bytes_sent += header_bytes;
@@ -403,7 +453,12 @@ impl Downstream for Http1Io {
     }
 
     fn write_trailers(&self, trailers: &HeaderMap) {
-        encode_trailers(&self.settings, self.encoding.get(), trailers, self.output.borrow_mut().appendable());
+        encode_trailers(
+            &self.settings,
+            self.encoding.get(),
+            trailers,
+            self.output.borrow_mut().appendable(),
+        );
     }
 
     fn unflushed_bytes(&self) -> usize {

@@ -14,7 +14,9 @@ use super::domain::{DomainError, DomainTable};
 use super::forward::{ClusterSource, Forward, HostRewrite, PathRewrite, Weighted};
 use super::matcher::RouteMatcher;
 use super::redirect::{Redirect, RedirectPath};
-use super::{Action, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost, data_source};
+use super::{
+    Action, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost, data_source,
+};
 use crate::config::route as config;
 
 const DEFAULT_ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -51,14 +53,30 @@ impl RouteCompiler<'_> {
         if table.validate_clusters == Some(false) {
             self.known_clusters = None;
         }
-        let hosts: Vec<_> = table.virtual_hosts.iter().map(|host| self.virtual_host(host, table)).collect();
+        let hosts: Vec<_> = table
+            .virtual_hosts
+            .iter()
+            .map(|host| self.virtual_host(host, table))
+            .collect();
         let level = self.level(
-            (&table.request_headers_to_add, &table.request_headers_to_remove),
-            (&table.response_headers_to_add, &table.response_headers_to_remove),
+            (
+                &table.request_headers_to_add,
+                &table.request_headers_to_remove,
+            ),
+            (
+                &table.response_headers_to_add,
+                &table.response_headers_to_remove,
+            ),
             &table.typed_per_filter_config,
         );
-        let internal_only = table.internal_only_headers.iter().map(|name| self.header_name(name));
-        let internal_only_headers = internal_only.collect::<Vec<_>>().into_iter().collect::<Result<_, _>>();
+        let internal_only = table
+            .internal_only_headers
+            .iter()
+            .map(|name| self.header_name(name));
+        let internal_only_headers = internal_only
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect::<Result<_, _>>();
         let compiled = RouteTable {
             name: table.name.as_str().into(),
             domains,
@@ -89,10 +107,20 @@ impl RouteCompiler<'_> {
         host: &config::VirtualHost,
         table: &config::RouteConfiguration,
     ) -> Result<VirtualHost, Refused> {
-        let routes: Vec<_> = host.routes.iter().map(|route| self.route(route, table)).collect();
+        let routes: Vec<_> = host
+            .routes
+            .iter()
+            .map(|route| self.route(route, table))
+            .collect();
         let level = self.level(
-            (&host.request_headers_to_add, &host.request_headers_to_remove),
-            (&host.response_headers_to_add, &host.response_headers_to_remove),
+            (
+                &host.request_headers_to_add,
+                &host.request_headers_to_remove,
+            ),
+            (
+                &host.response_headers_to_add,
+                &host.response_headers_to_remove,
+            ),
             &host.typed_per_filter_config,
         );
         Ok(VirtualHost {
@@ -105,30 +133,55 @@ impl RouteCompiler<'_> {
         })
     }
 
-    fn route(&mut self, route: &config::Route, table: &config::RouteConfiguration) -> Result<Route, Refused> {
-        let matcher =
-            RouteMatcher::compile(&route.r#match, table.ignore_path_parameters_in_path_matching, self.ctx);
+    fn route(
+        &mut self,
+        route: &config::Route,
+        table: &config::RouteConfiguration,
+    ) -> Result<Route, Refused> {
+        let matcher = RouteMatcher::compile(
+            &route.r#match,
+            table.ignore_path_parameters_in_path_matching,
+            self.ctx,
+        );
         let action = match &route.action {
-            config::Action::Route(action) => self.forward(action).map(|action| Action::Forward(Box::new(action))),
-            config::Action::Redirect(action) => self.redirect(action).map(|action| Action::Redirect(Box::new(action))),
+            config::Action::Route(action) => self
+                .forward(action)
+                .map(|action| Action::Forward(Box::new(action))),
+            config::Action::Redirect(action) => self
+                .redirect(action)
+                .map(|action| Action::Redirect(Box::new(action))),
             config::Action::DirectResponse(action) => self.direct(action, table),
             config::Action::NonForwarding(_) => Ok(Action::NonForwarding),
         };
         let level = self.level(
-            (&route.request_headers_to_add, &route.request_headers_to_remove),
-            (&route.response_headers_to_add, &route.response_headers_to_remove),
+            (
+                &route.request_headers_to_add,
+                &route.request_headers_to_remove,
+            ),
+            (
+                &route.response_headers_to_add,
+                &route.response_headers_to_remove,
+            ),
             &route.typed_per_filter_config,
         );
         let _for_metadata_readers = &route.metadata;
         let name = (!route.name.is_empty()).then(|| route.name.as_str().into());
-        Ok(Route { name, matcher: matcher?, action: action?, level: level? })
+        Ok(Route {
+            name,
+            matcher: matcher?,
+            action: action?,
+            level: level?,
+        })
     }
 
     fn forward(&mut self, action: &config::RouteAction) -> Result<Forward, Refused> {
         let cluster = self.cluster_source(&action.cluster_specifier);
         let path = match (&action.regex_rewrite, action.prefix_rewrite.as_str()) {
             (Some(_), prefix) if !prefix.is_empty() => {
-                self.ctx.error(action.span(), "Specify only one of prefix_rewrite or regex_rewrite");
+                self.ctx.error(
+                    action.span(),
+                    "Specify only one of prefix_rewrite or regex_rewrite",
+                );
                 Err(Refused)
             }
             (Some(regex), _) => RegexRewrite::compile(regex, self.ctx).map(PathRewrite::Regex),
@@ -141,10 +194,11 @@ impl RouteCompiler<'_> {
             Some(config::HostRewrite::Literal(host)) => {
                 Ok((!host.is_empty()).then(|| HostRewrite::Literal(host.as_bytes().into())))
             }
-            Some(config::HostRewrite::Header(name)) => self.header_name(name).map(|name| Some(HostRewrite::Header(name))),
-            Some(config::HostRewrite::PathRegex(regex)) => {
-                RegexRewrite::compile(regex, self.ctx).map(|regex| Some(HostRewrite::PathRegex(regex)))
-            }
+            Some(config::HostRewrite::Header(name)) => self
+                .header_name(name)
+                .map(|name| Some(HostRewrite::Header(name))),
+            Some(config::HostRewrite::PathRegex(regex)) => RegexRewrite::compile(regex, self.ctx)
+                .map(|regex| Some(HostRewrite::PathRegex(regex))),
         };
         let timeout = action.timeout.unwrap_or(DEFAULT_ROUTE_TIMEOUT);
         Ok(Forward {
@@ -162,28 +216,44 @@ impl RouteCompiler<'_> {
         })
     }
 
-    fn cluster_source(&mut self, specifier: &config::ClusterSpecifier) -> Result<ClusterSource, Refused> {
+    fn cluster_source(
+        &mut self,
+        specifier: &config::ClusterSpecifier,
+    ) -> Result<ClusterSource, Refused> {
         match specifier {
-            config::ClusterSpecifier::Cluster(name) => {
-                Ok(ClusterSource::One(self.cluster(name)?, name.value.as_str().into()))
+            config::ClusterSpecifier::Cluster(name) => Ok(ClusterSource::One(
+                self.cluster(name)?,
+                name.value.as_str().into(),
+            )),
+            config::ClusterSpecifier::ClusterHeader(name) => {
+                Ok(ClusterSource::Header(self.header_name(name)?))
             }
-            config::ClusterSpecifier::ClusterHeader(name) => Ok(ClusterSource::Header(self.header_name(name)?)),
             config::ClusterSpecifier::WeightedClusters(weighted) => self.weighted(weighted),
         }
     }
 
     fn weighted(&mut self, weighted: &config::WeightedCluster) -> Result<ClusterSource, Refused> {
-        let clusters: Vec<_> = weighted.clusters.iter().map(|cluster| self.weighted_entry(cluster)).collect();
+        let clusters: Vec<_> = weighted
+            .clusters
+            .iter()
+            .map(|cluster| self.weighted_entry(cluster))
+            .collect();
         let clusters: Box<[Weighted]> = clusters.into_iter().collect::<Result<_, _>>()?;
         let total: u64 = clusters.iter().map(|cluster| cluster.weight).sum();
         let fault = if total == 0 {
             Some("Sum of weights in the weighted_cluster must be greater than 0.".to_string())
         } else if total > u64::from(u32::MAX) {
-            Some("The sum of weights of all weighted clusters of route exceeds 4294967295".to_string())
+            Some(
+                "The sum of weights of all weighted clusters of route exceeds 4294967295"
+                    .to_string(),
+            )
         } else {
-            weighted.total_weight.filter(|given| u64::from(*given) != total).map(|given| {
-                format!("Sum of weights in the weighted_cluster should add up to {given}")
-            })
+            weighted
+                .total_weight
+                .filter(|given| u64::from(*given) != total)
+                .map(|given| {
+                    format!("Sum of weights in the weighted_cluster should add up to {given}")
+                })
         };
         match fault {
             None => Ok(ClusterSource::Weighted { total, clusters }),
@@ -196,8 +266,14 @@ impl RouteCompiler<'_> {
 
     fn weighted_entry(&mut self, cluster: &config::ClusterWeight) -> Result<Weighted, Refused> {
         let level = self.level(
-            (&cluster.request_headers_to_add, &cluster.request_headers_to_remove),
-            (&cluster.response_headers_to_add, &cluster.response_headers_to_remove),
+            (
+                &cluster.request_headers_to_add,
+                &cluster.request_headers_to_remove,
+            ),
+            (
+                &cluster.response_headers_to_add,
+                &cluster.response_headers_to_remove,
+            ),
             &cluster.typed_per_filter_config,
         );
         Ok(Weighted {
@@ -210,7 +286,10 @@ impl RouteCompiler<'_> {
 
     fn cluster(&mut self, name: &Spanned<String>) -> Result<ClusterId, Refused> {
         if self.known_clusters.is_some_and(|known| !known(&name.value)) {
-            self.ctx.error(name.span, format!("route: unknown cluster '{}'", name.value));
+            self.ctx.error(
+                name.span,
+                format!("route: unknown cluster '{}'", name.value),
+            );
             return Err(Refused);
         }
         Ok((self.cluster_id)(&name.value))
@@ -219,9 +298,10 @@ impl RouteCompiler<'_> {
     fn redirect(&mut self, action: &config::RedirectAction) -> Result<Redirect, Refused> {
         let path = match &action.path_rewrite_specifier {
             None => RedirectPath::Keep,
-            Some(config::PathRedirect::Path(path)) => {
-                RedirectPath::To { path: path.as_bytes().into(), has_query: path.contains('?') }
-            }
+            Some(config::PathRedirect::Path(path)) => RedirectPath::To {
+                path: path.as_bytes().into(),
+                has_query: path.contains('?'),
+            },
             Some(config::PathRedirect::Prefix(prefix)) => {
                 RedirectPath::Rewrite(PathRewrite::Prefix(prefix.as_bytes().into()))
             }
@@ -258,21 +338,32 @@ impl RouteCompiler<'_> {
         action: &config::DirectResponseAction,
         table: &config::RouteConfiguration,
     ) -> Result<Action, Refused> {
-        let limit = table.max_direct_response_body_size_bytes.unwrap_or(DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES);
+        let limit = table
+            .max_direct_response_body_size_bytes
+            .unwrap_or(DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES);
         let body = match &action.body {
             None => Vec::new(),
-            Some(source) => data_source::read(source, usize::try_from(limit).unwrap_or(usize::MAX), self.ctx)?,
+            Some(source) => data_source::read(
+                source,
+                usize::try_from(limit).unwrap_or(usize::MAX),
+                self.ctx,
+            )?,
         };
         let Ok(status) = u16::try_from(action.status.value) else {
-            self.ctx.error(action.status.span, "a status is a number from 200 to 599");
+            self.ctx
+                .error(action.status.span, "a status is a number from 200 to 599");
             return Err(Refused);
         };
-        Ok(Action::Direct { status, body: body.into_boxed_slice() })
+        Ok(Action::Direct {
+            status,
+            body: body.into_boxed_slice(),
+        })
     }
 
     fn header_name(&mut self, name: &Spanned<String>) -> Result<HeaderName, Refused> {
         HeaderName::parse_with_pseudo(&name.value).map_err(|_| {
-            self.ctx.error(name.span, format!("`{}` is not a header name", name.value));
+            self.ctx
+                .error(name.span, format!("`{}` is not a header name", name.value));
             Refused
         })
     }
@@ -285,10 +376,17 @@ impl RouteCompiler<'_> {
     ) -> Result<Level, Refused> {
         let request = HeaderMutations::compile(request.0, request.1, self.ctx);
         let response = HeaderMutations::compile(response.0, response.1, self.ctx);
-        let entries: Vec<_> = filters.iter().map(|(name, any)| self.per_filter(name, any)).collect();
+        let entries: Vec<_> = filters
+            .iter()
+            .map(|(name, any)| self.per_filter(name, any))
+            .collect();
         let entries: Vec<_> = entries.into_iter().collect::<Result<_, _>>()?;
         let filters = PerFilterConfigs::new(entries.into_iter().flatten().collect());
-        Ok(Level { request: request?, response: response?, filters })
+        Ok(Level {
+            request: request?,
+            response: response?,
+            filters,
+        })
     }
 
     /// The entry of the filter that is called `name` in the chain; none if the chain has no such filter, as
@@ -302,13 +400,22 @@ impl RouteCompiler<'_> {
                 }
                 _ => None,
             };
-            PerFilter { disabled: wrapper.disabled, config }
+            PerFilter {
+                disabled: wrapper.disabled,
+                config,
+            }
         } else {
-            PerFilter { disabled: false, config: self.room_config(name, any, false)? }
+            PerFilter {
+                disabled: false,
+                config: self.room_config(name, any, false)?,
+            }
         };
         let place = self.filter_names.iter().position(|filter| filter == name);
         if place.is_none() {
-            self.ctx.warning(any.span, format!("no HTTP filter of this connection manager is called `{name}`"));
+            self.ctx.warning(
+                any.span,
+                format!("no HTTP filter of this connection manager is called `{name}`"),
+            );
         }
         Ok(place.map(|place| (place, entry)))
     }
@@ -319,14 +426,19 @@ impl RouteCompiler<'_> {
         any: &Any,
         is_optional: bool,
     ) -> Result<Option<nuncio_contract::registry::RouteFilterConfig>, Refused> {
-        let room = self.extensions.http_filter_by_route_message(any.type_name());
+        let room = self
+            .extensions
+            .http_filter_by_route_message(any.type_name());
         match room.and_then(|room| room.per_route.as_ref()) {
             Some(per_route) => (per_route.parse)(any, self.ctx).map(Some),
             None if is_optional => Ok(None),
             None => {
                 self.ctx.unsupported(
                     any.span,
-                    format!("the per-route config `{}` of filter `{name}`", any.type_name()),
+                    format!(
+                        "the per-route config `{}` of filter `{name}`",
+                        any.type_name()
+                    ),
                 );
                 Err(Refused)
             }

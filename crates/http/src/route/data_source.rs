@@ -5,7 +5,11 @@ use nuncio_config::typed::{Ctx, Refused};
 use crate::config::route::{DataSource, DataSourceSpecifier};
 
 /// The bytes, or a diagnostic. Envoy's words: "file F size is N bytes; maximum is M".
-pub(super) fn read(source: &DataSource, limit_bytes: usize, ctx: &mut Ctx) -> Result<Vec<u8>, Refused> {
+pub(super) fn read(
+    source: &DataSource,
+    limit_bytes: usize,
+    ctx: &mut Ctx,
+) -> Result<Vec<u8>, Refused> {
     let bytes = match &source.specifier {
         DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
         DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
@@ -16,13 +20,22 @@ pub(super) fn read(source: &DataSource, limit_bytes: usize, ctx: &mut Ctx) -> Re
         DataSourceSpecifier::EnvironmentVariable(name) => match std::env::var(&name.value) {
             Ok(value) => value.into_bytes(),
             Err(_) => {
-                ctx.error(name.span, format!("Environment variable doesn't exist: {}", name.value));
+                ctx.error(
+                    name.span,
+                    format!("Environment variable doesn't exist: {}", name.value),
+                );
                 return Err(Refused);
             }
         },
     };
     if bytes.len() > limit_bytes {
-        ctx.error(source.span(), format!("response body size is {} bytes; maximum is {limit_bytes}", bytes.len()));
+        ctx.error(
+            source.span(),
+            format!(
+                "response body size is {} bytes; maximum is {limit_bytes}",
+                bytes.len()
+            ),
+        );
         return Err(Refused);
     }
     Ok(bytes)

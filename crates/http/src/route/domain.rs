@@ -41,16 +41,26 @@ impl DomainTable {
         } else if let Some(prefix) = domain.strip_suffix('*') {
             self.prefixes.insert(prefix.as_bytes(), virtual_host)
         } else {
-            self.exact.insert(domain.into_bytes().into_boxed_slice(), virtual_host).is_none()
+            self.exact
+                .insert(domain.into_bytes().into_boxed_slice(), virtual_host)
+                .is_none()
         };
-        if fresh { Ok(()) } else { Err(DomainError::Duplicate) }
+        if fresh {
+            Ok(())
+        } else {
+            Err(DomainError::Duplicate)
+        }
     }
 
     pub(super) fn find(&self, authority: &[u8], ignore_port: bool) -> Option<u32> {
         if self.exact.is_empty() && self.suffixes.0.is_empty() && self.prefixes.0.is_empty() {
             return self.default;
         }
-        let host = if ignore_port { without_port(authority) } else { authority };
+        let host = if ignore_port {
+            without_port(authority)
+        } else {
+            authority
+        };
         let mut stack = [0_u8; 256];
         let lowered_heap;
         let lowered: &[u8] = match stack.get_mut(..host.len()) {
@@ -67,7 +77,10 @@ impl DomainTable {
         self.exact
             .get(lowered)
             .copied()
-            .or_else(|| self.suffixes.find(lowered, |host, len| host.get(host.len() - len..)))
+            .or_else(|| {
+                self.suffixes
+                    .find(lowered, |host, len| host.get(host.len() - len..))
+            })
             .or_else(|| self.prefixes.find(lowered, |host, len| host.get(..len)))
             .or(self.default)
     }
@@ -83,7 +96,9 @@ impl Wildcards {
                 index
             }
         };
-        self.0.get_mut(index).is_some_and(|(_, map)| map.insert(text.into(), virtual_host).is_none())
+        self.0
+            .get_mut(index)
+            .is_some_and(|(_, map)| map.insert(text.into(), virtual_host).is_none())
     }
 
     /// A wildcard stands for at least one character.
@@ -97,11 +112,17 @@ impl Wildcards {
 
 /// `authority` without a trailing `:port`; brackets of IPv6 addresses are kept.
 pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
-    let Some(colon) = memchr::memrchr(b':', authority) else { return authority };
+    let Some(colon) = memchr::memrchr(b':', authority) else {
+        return authority;
+    };
     let (host, port) = authority.split_at(colon);
     let is_port = port.len() > 1 && port.iter().skip(1).all(u8::is_ascii_digit);
     let inside_brackets = host.contains(&b'[') && !host.ends_with(b"]");
-    if is_port && !inside_brackets { host } else { authority }
+    if is_port && !inside_brackets {
+        host
+    } else {
+        authority
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +139,13 @@ mod tests {
 
     #[test]
     fn exact_beats_suffix_beats_prefix_beats_default() {
-        let table = table(&["*", "www.example.com", "*.example.com", "*-bar.example.com", "www.*"]);
+        let table = table(&[
+            "*",
+            "www.example.com",
+            "*.example.com",
+            "*-bar.example.com",
+            "www.*",
+        ]);
         assert_eq!(table.find(b"WWW.example.com", false), Some(1));
         assert_eq!(table.find(b"a.example.com", false), Some(2));
         assert_eq!(table.find(b"x-bar.example.com", false), Some(3));

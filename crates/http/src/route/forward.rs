@@ -26,7 +26,10 @@ pub struct Forward {
 pub(super) enum ClusterSource {
     One(ClusterId, Box<str>),
     Header(HeaderName),
-    Weighted { total: u64, clusters: Box<[Weighted]> },
+    Weighted {
+        total: u64,
+        clusters: Box<[Weighted]>,
+    },
 }
 
 pub(super) struct Weighted {
@@ -78,7 +81,9 @@ pub enum HostRewritten {
 impl Forward {
     /// The place among weighted clusters that `random` falls on; none where there are no weights.
     pub fn pick_weighted(&self, random: u64) -> Option<usize> {
-        let ClusterSource::Weighted { total, clusters } = &self.cluster else { return None };
+        let ClusterSource::Weighted { total, clusters } = &self.cluster else {
+            return None;
+        };
         let mut point = random.checked_rem(*total).unwrap_or(0);
         clusters.iter().position(|cluster| {
             let inside = point < cluster.weight;
@@ -90,22 +95,30 @@ impl Forward {
     /// What the picked weighted cluster adds to the route.
     pub fn weighted_level(&self, picked: usize) -> Option<&Level> {
         match &self.cluster {
-            ClusterSource::Weighted { clusters, .. } => clusters.get(picked).map(|cluster| &cluster.level),
+            ClusterSource::Weighted { clusters, .. } => {
+                clusters.get(picked).map(|cluster| &cluster.level)
+            }
             _ => None,
         }
     }
 
     /// The cluster for a request.
-    pub fn cluster<'a>(&'a self, picked: Option<usize>, request: &'a HeaderMap) -> ClusterChoice<'a> {
+    pub fn cluster<'a>(
+        &'a self,
+        picked: Option<usize>,
+        request: &'a HeaderMap,
+    ) -> ClusterChoice<'a> {
         match &self.cluster {
             ClusterSource::One(id, name) => ClusterChoice::Named { id: *id, name },
-            ClusterSource::Header(name) => {
-                request.get(name).map_or(ClusterChoice::Missing, ClusterChoice::ByName)
-            }
-            ClusterSource::Weighted { clusters, .. } => picked.and_then(|place| clusters.get(place)).map_or(
-                ClusterChoice::Missing,
-                |chosen| ClusterChoice::Named { id: chosen.cluster, name: &chosen.name },
-            ),
+            ClusterSource::Header(name) => request
+                .get(name)
+                .map_or(ClusterChoice::Missing, ClusterChoice::ByName),
+            ClusterSource::Weighted { clusters, .. } => picked
+                .and_then(|place| clusters.get(place))
+                .map_or(ClusterChoice::Missing, |chosen| ClusterChoice::Named {
+                    id: chosen.cluster,
+                    name: &chosen.name,
+                }),
         }
     }
 
@@ -120,7 +133,11 @@ impl Forward {
                 regex.replace_all(without_query(request.get(Known::Path).unwrap_or_default()))
             }
         };
-        if new.is_empty() { HostRewritten::Kept } else { HostRewritten::To(new) }
+        if new.is_empty() {
+            HostRewritten::Kept
+        } else {
+            HostRewritten::To(new)
+        }
     }
 
     /// The new path, where `matched_len` bytes of the old one were matched by the route; none if it stays.

@@ -48,17 +48,32 @@ impl RouteMatcher {
         let ignore_case = config.case_sensitive == Some(false);
         let bytes = |text: &String| text.as_bytes().into();
         let path = match &config.path_specifier {
-            config::PathSpecifier::Prefix(text) => PathMatcher::Prefix { text: bytes(text), ignore_case },
-            config::PathSpecifier::Path(text) => PathMatcher::Path { text: bytes(text), ignore_case },
-            config::PathSpecifier::PathSeparatedPrefix(text) => {
-                PathMatcher::SeparatedPrefix { text: bytes(text), ignore_case }
+            config::PathSpecifier::Prefix(text) => PathMatcher::Prefix {
+                text: bytes(text),
+                ignore_case,
+            },
+            config::PathSpecifier::Path(text) => PathMatcher::Path {
+                text: bytes(text),
+                ignore_case,
+            },
+            config::PathSpecifier::PathSeparatedPrefix(text) => PathMatcher::SeparatedPrefix {
+                text: bytes(text),
+                ignore_case,
+            },
+            config::PathSpecifier::SafeRegex(regex) => {
+                PathMatcher::Regex(CompiledRegex::compile(regex, ctx)?)
             }
-            config::PathSpecifier::SafeRegex(regex) => PathMatcher::Regex(CompiledRegex::compile(regex, ctx)?),
         };
-        let headers: Vec<_> =
-            config.headers.iter().map(|matcher| CompiledHeaderMatcher::compile(matcher, ctx)).collect();
-        let query: Vec<_> =
-            config.query_parameters.iter().map(|matcher| QueryMatcher::compile(matcher, ctx)).collect();
+        let headers: Vec<_> = config
+            .headers
+            .iter()
+            .map(|matcher| CompiledHeaderMatcher::compile(matcher, ctx))
+            .collect();
+        let query: Vec<_> = config
+            .query_parameters
+            .iter()
+            .map(|matcher| QueryMatcher::compile(matcher, ctx))
+            .collect();
         let conditions = Conditions {
             runtime_fraction: config.runtime_fraction.clone(),
             headers: headers.into_iter().collect::<Result<_, _>>()?,
@@ -66,7 +81,11 @@ impl RouteMatcher {
             grpc: config.grpc.is_some(),
         };
         let rest = (!conditions.is_empty()).then(|| Box::new(conditions));
-        Ok(RouteMatcher { path, ignore_path_parameters, rest })
+        Ok(RouteMatcher {
+            path,
+            ignore_path_parameters,
+            rest,
+        })
     }
 
     pub(super) fn matches(&self, path_and_query: &[u8], request: &HeaderMap, random: u64) -> bool {
@@ -74,7 +93,11 @@ impl RouteMatcher {
         if self.ignore_path_parameters {
             path = path.split(|byte| *byte == b';').next().unwrap_or(path);
         }
-        self.path.matches(path) && self.rest.as_ref().is_none_or(|rest| rest.hold(path_and_query, request, random))
+        self.path.matches(path)
+            && self
+                .rest
+                .as_ref()
+                .is_none_or(|rest| rest.hold(path_and_query, request, random))
     }
 
     /// How many bytes of `path` a prefix rewrite takes away.
@@ -91,16 +114,22 @@ impl RouteMatcher {
 impl PathMatcher {
     fn matches(&self, path: &[u8]) -> bool {
         let same = |a: &[u8], b: &[u8], ignore_case: bool| {
-            if ignore_case { a.eq_ignore_ascii_case(b) } else { a == b }
+            if ignore_case {
+                a.eq_ignore_ascii_case(b)
+            } else {
+                a == b
+            }
         };
         match self {
-            PathMatcher::Prefix { text, ignore_case } => {
-                path.get(..text.len()).is_some_and(|head| same(head, text, *ignore_case))
-            }
+            PathMatcher::Prefix { text, ignore_case } => path
+                .get(..text.len())
+                .is_some_and(|head| same(head, text, *ignore_case)),
             PathMatcher::Path { text, ignore_case } => same(path, text, *ignore_case),
-            PathMatcher::SeparatedPrefix { text, ignore_case } => path.split_at_checked(text.len()).is_some_and(
-                |(head, tail)| same(head, text, *ignore_case) && (tail.is_empty() || tail.starts_with(b"/")),
-            ),
+            PathMatcher::SeparatedPrefix { text, ignore_case } => path
+                .split_at_checked(text.len())
+                .is_some_and(|(head, tail)| {
+                    same(head, text, *ignore_case) && (tail.is_empty() || tail.starts_with(b"/"))
+                }),
             PathMatcher::Regex(regex) => regex.is_full_match(path),
         }
     }
@@ -108,21 +137,31 @@ impl PathMatcher {
 
 impl Conditions {
     fn is_empty(&self) -> bool {
-        self.runtime_fraction.is_none() && self.headers.is_empty() && self.query.is_empty() && !self.grpc
+        self.runtime_fraction.is_none()
+            && self.headers.is_empty()
+            && self.query.is_empty()
+            && !self.grpc
     }
 
     fn hold(&self, path_and_query: &[u8], request: &HeaderMap, random: u64) -> bool {
-        self.runtime_fraction.as_ref().is_none_or(|fraction| fraction.chooses(random))
+        self.runtime_fraction
+            .as_ref()
+            .is_none_or(|fraction| fraction.chooses(random))
             && (!self.grpc || is_grpc(request))
             && self.headers.iter().all(|matcher| matcher.matches(request))
-            && self.query.iter().all(|matcher| matcher.matches(path_and_query))
+            && self
+                .query
+                .iter()
+                .all(|matcher| matcher.matches(path_and_query))
     }
 }
 
 /// Whether the content type is one of gRPC's.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(Known::ContentType).is_some_and(|value| {
-        value.strip_prefix(b"application/grpc").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
+        value
+            .strip_prefix(b"application/grpc")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
     })
 }
 
@@ -135,7 +174,10 @@ impl QueryMatcher {
                 QueryKind::Text(CompiledStringMatcher::compile(matcher, ctx)?)
             }
         };
-        Ok(QueryMatcher { name: config.name.as_bytes().into(), kind })
+        Ok(QueryMatcher {
+            name: config.name.as_bytes().into(),
+            kind,
+        })
     }
 
     fn matches(&self, path_and_query: &[u8]) -> bool {

@@ -131,30 +131,44 @@ impl RouteTable {
         let index = self.domains.find(authority, self.ignore_port)?;
         let host = self.virtual_hosts.get(usize::try_from(index).ok()?)?;
         if host.wants_https(request) {
-            return Some(RouteIndex { virtual_host: index, route: RoutePlace::HttpsRedirect });
+            return Some(RouteIndex {
+                virtual_host: index,
+                route: RoutePlace::HttpsRedirect,
+            });
         }
         let path = request.get(Known::Path)?;
-        let place = host.routes.iter().position(|route| route.matcher.matches(path, request, random))?;
+        let place = host
+            .routes
+            .iter()
+            .position(|route| route.matcher.matches(path, request, random))?;
         let route = RoutePlace::Entry(u32::try_from(place).ok()?);
-        Some(RouteIndex { virtual_host: index, route })
+        Some(RouteIndex {
+            virtual_host: index,
+            route,
+        })
     }
 
     /// The virtual host of a found route.
     pub fn virtual_host(&self, index: RouteIndex) -> Option<&VirtualHost> {
-        self.virtual_hosts.get(usize::try_from(index.virtual_host).ok()?)
+        self.virtual_hosts
+            .get(usize::try_from(index.virtual_host).ok()?)
     }
 
     /// The entry of a found route; none for the redirect of `require_tls`.
     pub fn route(&self, index: RouteIndex) -> Option<&Route> {
         match index.route {
-            RoutePlace::Entry(place) => self.virtual_host(index)?.routes.get(usize::try_from(place).ok()?),
+            RoutePlace::Entry(place) => self
+                .virtual_host(index)?
+                .routes
+                .get(usize::try_from(place).ok()?),
             RoutePlace::HttpsRedirect => None,
         }
     }
 
     /// The action of a found route.
     pub fn action(&self, index: RouteIndex) -> &Action {
-        self.route(index).map_or(&REDIRECT_TO_HTTPS, |route| &route.action)
+        self.route(index)
+            .map_or(&REDIRECT_TO_HTTPS, |route| &route.action)
     }
 
     /// The levels on the way to `choice`, most specific first.
@@ -165,7 +179,9 @@ impl RouteTable {
     ) -> impl DoubleEndedIterator<Item = &'a Level> + Clone {
         let route = self.route(index).map(|route| &route.level);
         let host = self.virtual_host(index).map(|host| &host.level);
-        [choice, route, host, Some(&self.level)].into_iter().flatten()
+        [choice, route, host, Some(&self.level)]
+            .into_iter()
+            .flatten()
     }
 
     /// Whether the levels' header mutations run from the least to the most specific one.
@@ -196,6 +212,9 @@ impl VirtualHost {
 
 /// `path` up to its query or fragment.
 pub(crate) fn without_query(path: &[u8]) -> &[u8] {
-    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
+    let end = path
+        .iter()
+        .position(|byte| matches!(byte, b'?' | b'#'))
+        .unwrap_or(path.len());
     path.get(..end).unwrap_or(path)
 }

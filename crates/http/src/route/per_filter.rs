@@ -22,7 +22,10 @@ impl PerFilterConfigs {
 
     /// What the level says of the filter at `place`.
     pub fn get(&self, place: usize) -> Option<&PerFilter> {
-        self.0.iter().find(|(at, _)| *at == place).map(|(_, entry)| entry)
+        self.0
+            .iter()
+            .find(|(at, _)| *at == place)
+            .map(|(_, entry)| entry)
     }
 
     /// Whether the level says nothing.

@@ -37,11 +37,19 @@ impl Redirect {
             Some(scheme) => scheme,
             None => request.get(Known::Scheme).unwrap_or_default(),
         };
-        let host = if self.host.is_empty() { self.request_host(request, scheme) } else { &self.host };
+        let host = if self.host.is_empty() {
+            self.request_host(request, scheme)
+        } else {
+            &self.host
+        };
         let old_path = request.get(Known::Path).unwrap_or_default();
         let mut path = Vec::new();
         let mut keeps_own_query = false;
-        if let RedirectPath::To { path: new, has_query } = &self.path {
+        if let RedirectPath::To {
+            path: new,
+            has_query,
+        } = &self.path
+        {
             path.extend_from_slice(new);
             keeps_own_query = *has_query;
             if let (false, Some(query)) = (has_query, memchr::memchr(b'?', old_path)) {
@@ -67,18 +75,30 @@ impl Redirect {
         } else {
             memchr::memrchr(b':', host)
         };
-        let Some((name, port)) = end.and_then(|end| host.split_at_checked(end)) else { return host };
+        let Some((name, port)) = end.and_then(|end| host.split_at_checked(end)) else {
+            return host;
+        };
         let old_scheme = request.get(Known::XForwardedProto).unwrap_or_default();
         let default_of_old = (old_scheme.eq_ignore_ascii_case(b"https") && port == b":443")
             || (old_scheme.eq_ignore_ascii_case(b"http") && port == b":80");
-        if !self.port.is_empty() || (new_scheme != old_scheme && default_of_old) { name } else { host }
+        if !self.port.is_empty() || (new_scheme != old_scheme && default_of_old) {
+            name
+        } else {
+            host
+        }
     }
 }
 
 /// The request's own location, which Envoy gives with a direct response of status 201 or 3xx.
 pub fn own_location(request: &HeaderMap) -> Vec<u8> {
     let part = |known| request.get(known).unwrap_or_default();
-    [part(Known::Scheme), b"://", part(Known::Authority), part(Known::Path)].concat()
+    [
+        part(Known::Scheme),
+        b"://",
+        part(Known::Authority),
+        part(Known::Path),
+    ]
+    .concat()
 }
 
 /// The location that `require_tls` sends a request to.

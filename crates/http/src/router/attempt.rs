@@ -55,7 +55,9 @@ impl<D: Downstream> Router<'_, '_, D> {
         };
         self.note_connection(&stream);
         let up = RefCell::new(stream);
-        self.send(&up, account, timeout, body).await.inspect_err(|_| self.note_bytes(&up))?;
+        self.send(&up, account, timeout, body)
+            .await
+            .inspect_err(|_| self.note_bytes(&up))?;
         self.note_bytes(&up);
         Ok(())
     }
@@ -69,7 +71,8 @@ impl<D: Downstream> Router<'_, '_, D> {
         body: RequestBody,
     ) -> Result<(), Failure> {
         let bare = body.done && body.data.is_empty() && body.trailers.is_none();
-        up.borrow_mut().write_head(&self.exchange.state.borrow().request, bare);
+        up.borrow_mut()
+            .write_head(&self.exchange.state.borrow().request, bare);
         if bare {
             poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
             return self.download(up, account).await;
@@ -105,7 +108,12 @@ impl<D: Downstream> Router<'_, '_, D> {
         let state = &mut *state;
         state.info.upstream.add_attempted_host(host.description());
         let keeps_originals = !self.config.suppress_envoy_headers;
-        finalize::rewrite_to_hostname(&mut state.request, &host.host().hostname, forward, keeps_originals);
+        finalize::rewrite_to_hostname(
+            &mut state.request,
+            &host.host().hostname,
+            forward,
+            keeps_originals,
+        );
     }
 
     fn note_connection(&self, stream: &UpstreamStream) {
@@ -146,11 +154,18 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// The response: heads, body, trailers.
-    async fn download(&self, up: &RefCell<UpstreamStream>, account: &Account) -> Result<(), Failure> {
+    async fn download(
+        &self,
+        up: &RefCell<UpstreamStream>,
+        account: &Account,
+    ) -> Result<(), Failure> {
         let status = loop {
             let state = &self.exchange.state;
-            let read =
-                poll_fn(|cx| up.borrow_mut().poll_read_head(cx, &mut state.borrow_mut().response)).await?;
+            let read = poll_fn(|cx| {
+                up.borrow_mut()
+                    .poll_read_head(cx, &mut state.borrow_mut().response)
+            })
+            .await?;
             self.exchange.touch_idle();
             if !read.is_informational() {
                 break read.status;
@@ -166,7 +181,12 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
         self.exchange.down.flush().await?;
         let now = self.exchange.manager.worker.now();
-        self.exchange.state.borrow_mut().info.downstream_timing.last_tx_byte = Some(now);
+        self.exchange
+            .state
+            .borrow_mut()
+            .info
+            .downstream_timing
+            .last_tx_byte = Some(now);
         if let Some(request_end) = self.request_end() {
             account.took(now.saturating_duration_since(request_end));
         }
@@ -180,13 +200,20 @@ impl<D: Downstream> Router<'_, '_, D> {
             return Ok(());
         }
         self.exchange.charge(status);
-        self.exchange.down.write_informational(&self.exchange.state.borrow().response);
+        self.exchange
+            .down
+            .write_informational(&self.exchange.state.borrow().response);
         self.exchange.down.flush().await?;
         Ok(())
     }
 
     fn request_end(&self) -> Option<Instant> {
-        self.exchange.state.borrow().info.downstream_timing.last_rx_byte
+        self.exchange
+            .state
+            .borrow()
+            .info
+            .downstream_timing
+            .last_rx_byte
     }
 
     /// Counts the response and makes its head what the filters get to see.
@@ -199,16 +226,25 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
         let mut state = self.exchange.state.borrow_mut();
         let state = &mut *state;
-        if let (Some(end), false) = (state.info.downstream_timing.last_rx_byte, self.config.suppress_envoy_headers) {
+        if let (Some(end), false) = (
+            state.info.downstream_timing.last_rx_byte,
+            self.config.suppress_envoy_headers,
+        ) {
             let took = now.saturating_duration_since(end).as_millis();
-            state.response.set_integer(Known::XEnvoyUpstreamServiceTime, u64::try_from(took).unwrap_or(u64::MAX));
+            state.response.set_integer(
+                Known::XEnvoyUpstreamServiceTime,
+                u64::try_from(took).unwrap_or(u64::MAX),
+            );
         }
         state.info.response_code_details = Some("via_upstream".into());
         state.info.response_code = Some(status);
         state.info.upstream.timing.first_rx_byte = Some(now);
         state.response.remove(Known::KeepAlive);
         finalize::response(state, worker);
-        let virtual_host = state.route.index.and_then(|index| state.route.table.virtual_host(index));
+        let virtual_host = state
+            .route
+            .index
+            .and_then(|index| state.route.table.virtual_host(index));
         if virtual_host.is_some_and(|host| host.include_attempt_count_in_response) {
             state.response.set_integer(Known::XEnvoyAttemptCount, 1);
         }
@@ -222,7 +258,11 @@ impl<D: Downstream> Router<'_, '_, D> {
         loop {
             let mut chunk = Buffer::default();
             let mut read = |cx: &mut Context<'_>| {
-                up.borrow_mut().poll_read_body(cx, &mut chunk, &mut state.borrow_mut().response_trailers)
+                up.borrow_mut().poll_read_body(
+                    cx,
+                    &mut chunk,
+                    &mut state.borrow_mut().response_trailers,
+                )
             };
             let ready = poll_fn(|cx| Poll::Ready(read(cx))).await;
             let event = match ready {

@@ -15,9 +15,18 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(cluster: Rc<WorkerCluster>, request: &HeaderMap, dynamic_stats: bool) -> Self {
+    pub(super) fn new(
+        cluster: Rc<WorkerCluster>,
+        request: &HeaderMap,
+        dynamic_stats: bool,
+    ) -> Self {
         let is_internal = request.get(Known::XEnvoyInternal) == Some(b"true".as_slice());
-        Account { cluster, host: None, is_internal, dynamic_stats }
+        Account {
+            cluster,
+            host: None,
+            is_internal,
+            dynamic_stats,
+        }
     }
 
     /// Counts the status of a response, or of our answer in its place.
@@ -27,7 +36,9 @@ impl Account {
         }
         self.cluster.responses().count(status, self.is_internal);
         self.cluster.traffic_stats().upstream_rq_completed.inc();
-        if status >= 500 && let Some(host) = &self.host {
+        if status >= 500
+            && let Some(host) = &self.host
+        {
             host.counters().rq_error.inc();
         }
     }
@@ -43,7 +54,9 @@ impl Account {
     pub(super) fn took(&self, took: std::time::Duration) {
         if self.dynamic_stats {
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            self.cluster.responses().record_time(took_ms, self.is_internal);
+            self.cluster
+                .responses()
+                .record_time(took_ms, self.is_internal);
         }
     }
 }

@@ -11,7 +11,12 @@ use crate::stream::StreamState;
 
 /// Mutates the request: the levels' mutations, then the host, then the path. Host rewrites to the upstream's
 /// name wait for [`rewrite_to_hostname`].
-pub(super) fn request(state: &mut StreamState, forward: &Forward, keep_originals: bool, services: &dyn WorkerServices) {
+pub(super) fn request(
+    state: &mut StreamState,
+    forward: &Forward,
+    keep_originals: bool,
+    services: &dyn WorkerServices,
+) {
     let route = state.route.clone();
     for_levels(&route, |level| {
         if level.request.is_empty() {
@@ -24,7 +29,12 @@ pub(super) fn request(state: &mut StreamState, forward: &Forward, keep_originals
         values.apply(&mut state.request);
     });
     if let HostRewritten::To(host) = forward.rewrite_host(&state.request) {
-        set_host(&mut state.request, &host, forward.append_x_forwarded_host, keep_originals);
+        set_host(
+            &mut state.request,
+            &host,
+            forward.append_x_forwarded_host,
+            keep_originals,
+        );
     }
     let matched_len = state.matched_len();
     let path = state.request.get(Known::Path).unwrap_or_default();
@@ -38,19 +48,40 @@ pub(super) fn request(state: &mut StreamState, forward: &Forward, keep_originals
 }
 
 /// `auto_host_rewrite`: the host becomes the name of the chosen upstream host.
-pub(super) fn rewrite_to_hostname(headers: &mut HeaderMap, hostname: &str, forward: &Forward, keep_originals: bool) {
-    if !hostname.is_empty() && matches!(forward.rewrite_host(headers), HostRewritten::UpstreamHostname) {
-        set_host(headers, hostname.as_bytes(), forward.append_x_forwarded_host, keep_originals);
+pub(super) fn rewrite_to_hostname(
+    headers: &mut HeaderMap,
+    hostname: &str,
+    forward: &Forward,
+    keep_originals: bool,
+) {
+    if !hostname.is_empty()
+        && matches!(
+            forward.rewrite_host(headers),
+            HostRewritten::UpstreamHostname
+        )
+    {
+        set_host(
+            headers,
+            hostname.as_bytes(),
+            forward.append_x_forwarded_host,
+            keep_originals,
+        );
     }
 }
 
 /// The levels' mutations of the response.
 pub(crate) fn response(state: &mut StreamState, services: &dyn WorkerServices) {
     let route = state.route.clone();
-    for_levels(&route, |level| mutate_response(&level.response, state, services));
+    for_levels(&route, |level| {
+        mutate_response(&level.response, state, services)
+    });
 }
 
-fn mutate_response(mutations: &HeaderMutations, state: &mut StreamState, services: &dyn WorkerServices) {
+fn mutate_response(
+    mutations: &HeaderMutations,
+    state: &mut StreamState,
+    services: &dyn WorkerServices,
+) {
     if mutations.is_empty() {
         return;
     }
@@ -72,13 +103,20 @@ fn for_levels(route: &crate::stream::StreamRoute, mut run: impl FnMut(&Level)) {
     }
 }
 
-fn set_host(headers: &mut HeaderMap, host: &[u8], append_x_forwarded_host: bool, keep_original: bool) {
+fn set_host(
+    headers: &mut HeaderMap,
+    host: &[u8],
+    append_x_forwarded_host: bool,
+    keep_original: bool,
+) {
     if let Some(old) = headers.get(Known::Authority).filter(|old| !old.is_empty()) {
         let old = old.to_vec();
         if keep_original {
             headers.set(Known::XEnvoyOriginalHost, &old);
         }
-        let last = headers.get(Known::XForwardedHost).and_then(|hosts| hosts.rsplit(|byte| *byte == b',').next());
+        let last = headers
+            .get(Known::XForwardedHost)
+            .and_then(|hosts| hosts.rsplit(|byte| *byte == b',').next());
         if append_x_forwarded_host && last != Some(&old) {
             headers.append_joined(Known::XForwardedHost, &old);
         }

@@ -62,8 +62,12 @@ impl<D: Downstream> Router<'_, '_, D> {
         };
         found.ok_or_else(|| {
             self.exchange.manager.stats.router.no_cluster.inc();
-            let reply = LocalReply::new(forward.cluster_not_found_status, b"".as_slice(), "cluster_not_found")
-                .with_flags(ResponseFlags::NO_CLUSTER_FOUND);
+            let reply = LocalReply::new(
+                forward.cluster_not_found_status,
+                b"".as_slice(),
+                "cluster_not_found",
+            )
+            .with_flags(ResponseFlags::NO_CLUSTER_FOUND);
             Stop::Reply(Box::new(reply))
         })
     }
@@ -77,7 +81,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         state.info.upstream_cluster = Some(cluster.description());
         let mut timeout = forward.timeout;
         if let Some(value) = state.request.get(Known::XEnvoyUpstreamRqTimeoutMs) {
-            if let Some(given_ms) = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u64>().ok()) {
+            if let Some(given_ms) = std::str::from_utf8(value)
+                .ok()
+                .and_then(|text| text.parse::<u64>().ok())
+            {
                 timeout = (given_ms > 0).then(|| Duration::from_millis(given_ms));
             }
             state.request.remove(Known::XEnvoyUpstreamRqTimeoutMs);
@@ -87,9 +94,14 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
         if let (true, Some(timeout)) = (keeps_envoy_headers, timeout) {
             let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            state.request.set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
+            state
+                .request
+                .set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
         }
-        let virtual_host = state.route.index.and_then(|index| state.route.table.virtual_host(index));
+        let virtual_host = state
+            .route
+            .index
+            .and_then(|index| state.route.table.virtual_host(index));
         if virtual_host.is_some_and(|host| host.include_request_attempt_count) {
             state.request.set_integer(Known::XEnvoyAttemptCount, 1);
         }
@@ -104,7 +116,9 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// The request is complete: the response has `timeout` from now.
     pub(super) fn begin_timeout(&self, timeout: Option<Duration>) {
         if let Some(timeout) = timeout {
-            self.exchange.deadlines.set(ROUTE, self.exchange.manager.worker.now() + timeout);
+            self.exchange
+                .deadlines
+                .set(ROUTE, self.exchange.manager.worker.now() + timeout);
         }
     }
 
@@ -112,25 +126,46 @@ impl<D: Downstream> Router<'_, '_, D> {
     fn upstream_failed(&self, error: &UpstreamError, account: &Account) -> Stop {
         let flags = flags_of(error.kind);
         if self.exchange.response_begun.get() {
-            self.exchange.manager.stats.router.rq_reset_after_downstream_response_started.inc();
+            self.exchange
+                .manager
+                .stats
+                .router
+                .rq_reset_after_downstream_response_started
+                .inc();
             let mut state = self.exchange.state.borrow_mut();
             state.info.response_flags |= flags;
-            state.info.response_code_details = Some(details_of(error, "upstream_reset_after_response_started").into());
+            state.info.response_code_details =
+                Some(details_of(error, "upstream_reset_after_response_started").into());
             return Stop::ResponseBroken;
         }
         if error.kind == UpstreamErrorKind::NoHealthyUpstream {
             account.charge(503);
-            let reply = LocalReply::new(503, b"no healthy upstream".as_slice(), "no_healthy_upstream")
-                .with_flags(ResponseFlags::NO_HEALTHY_UPSTREAM);
+            let reply = LocalReply::new(
+                503,
+                b"no healthy upstream".as_slice(),
+                "no_healthy_upstream",
+            )
+            .with_flags(ResponseFlags::NO_HEALTHY_UPSTREAM);
             return Stop::Reply(Box::new(reply));
         }
-        let status = if error.kind == UpstreamErrorKind::ProtocolError { 502 } else { 503 };
+        let status = if error.kind == UpstreamErrorKind::ProtocolError {
+            502
+        } else {
+            503
+        };
         account.charge(status);
         if let Some(reason) = &error.transport_failure_reason {
-            self.exchange.state.borrow_mut().info.upstream.transport_failure_reason = reason.to_string().into();
+            self.exchange
+                .state
+                .borrow_mut()
+                .info
+                .upstream
+                .transport_failure_reason = reason.to_string().into();
         }
         let reason = error.kind.reset_reason();
-        let body = format!("upstream connect error or disconnect/reset before headers. reset reason: {reason}");
+        let body = format!(
+            "upstream connect error or disconnect/reset before headers. reset reason: {reason}"
+        );
         let details = details_of(error, "upstream_reset_before_response_started");
         let mut reply = LocalReply::new(status, body.into_bytes(), details).with_flags(flags);
         if error.kind == UpstreamErrorKind::Overflow && !self.config.suppress_envoy_headers {
@@ -176,8 +211,12 @@ fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
 /// `basic{reset_reason|transport_reason}`, its spaces as underscores.
 fn details_of(error: &UpstreamError, basic: &str) -> String {
     let reason = error.kind.reset_reason();
-    let transport = error.transport_failure_reason.as_deref().map(|reason| format!("|{reason}"));
-    format!("{basic}{{{reason}{}}}", transport.unwrap_or_default()).replace(|c: char| c.is_ascii_whitespace(), "_")
+    let transport = error
+        .transport_failure_reason
+        .as_deref()
+        .map(|reason| format!("|{reason}"));
+    format!("{basic}{{{reason}{}}}", transport.unwrap_or_default())
+        .replace(|c: char| c.is_ascii_whitespace(), "_")
 }
 
 /// The route's timeout has passed.
@@ -198,6 +237,11 @@ pub(crate) fn timed_out<D: Downstream>(exchange: &Exchange<'_, D>) -> Stop {
         state.info.response_code_details = Some("response_timeout".into());
         return Stop::ResponseBroken;
     }
-    let reply = LocalReply::new(504, b"upstream request timeout".as_slice(), "response_timeout").with_flags(flags);
+    let reply = LocalReply::new(
+        504,
+        b"upstream request timeout".as_slice(),
+        "response_timeout",
+    )
+    .with_flags(flags);
     Stop::Reply(Box::new(reply))
 }

@@ -94,7 +94,10 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
             state.request.set(Known::Path, &new);
         }
-        Stop::RouteReply(Box::new(moved(redirect.status, redirect.location(&state.request))))
+        Stop::RouteReply(Box::new(moved(
+            redirect.status,
+            redirect.location(&state.request),
+        )))
     }
 }
 

@@ -11,7 +11,9 @@ use crate::stream::StreamState;
 pub fn status_of(headers: &HeaderMap) -> u16 {
     let digits = headers.get(Known::Status).unwrap_or_default();
     digits.iter().fold(0_u16, |status, digit| {
-        status.saturating_mul(10).saturating_add(u16::from(digit.wrapping_sub(b'0')))
+        status
+            .saturating_mul(10)
+            .saturating_add(u16::from(digit.wrapping_sub(b'0')))
     })
 }
 
@@ -19,7 +21,9 @@ pub fn status_of(headers: &HeaderMap) -> u16 {
 pub fn grpc_reply(head: &mut HeaderMap, reply: &LocalReply) {
     head.set(Known::Status, b"200");
     head.set(Known::ContentType, b"application/grpc");
-    let status = reply.grpc_status.unwrap_or_else(|| grpc_status_of(reply.status));
+    let status = reply
+        .grpc_status
+        .unwrap_or_else(|| grpc_status_of(reply.status));
     head.set_integer(Known::GrpcStatus, u64::from(status));
     if !reply.body.is_empty() {
         head.set(Known::GrpcMessage, &percent_encoded(&reply.body));
@@ -55,7 +59,11 @@ fn percent_encoded(text: &[u8]) -> Vec<u8> {
         if matches!(byte, 0x20..=0x7e) && *byte != b'%' {
             out.push(*byte);
         } else {
-            out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            out.extend_from_slice(&[
+                b'%',
+                HEX[usize::from(byte >> 4)],
+                HEX[usize::from(byte & 15)],
+            ]);
         }
     }
     out

@@ -41,7 +41,12 @@ pub(crate) async fn serve(
 ) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
     let socket = TcpListener::from_std(socket)?;
-    let manager = ConnectionManager::new(Arc::clone(&listener.manager), Rc::clone(&worker), &listener.scopes, service);
+    let manager = ConnectionManager::new(
+        Arc::clone(&listener.manager),
+        Rc::clone(&worker),
+        &listener.scopes,
+        service,
+    );
     let worker_scope = listener.scope.scope(&worker_name);
     let gate = Rc::new(Gate {
         stats: listener.scope.worker_group(),
@@ -65,7 +70,10 @@ pub(crate) async fn serve(
 /// Errors that concern the connection that was to be accepted, not the socket.
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
 async fn connection(gate: Rc<Gate>, stream: TcpStream, peer: std::net::SocketAddr) {
@@ -87,10 +95,17 @@ async fn connection(gate: Rc<Gate>, stream: TcpStream, peer: std::net::SocketAdd
     gate.stats.downstream_cx_active.inc();
     gate.worker_stats.downstream_cx_total.inc();
     gate.worker_stats.downstream_cx_active.inc();
-    http1::serve(Rc::clone(&gate.manager), Transport::Plain(stream), Arc::new(info)).await;
+    http1::serve(
+        Rc::clone(&gate.manager),
+        Transport::Plain(stream),
+        Arc::new(info),
+    )
+    .await;
     gate.stats.downstream_cx_active.dec();
     gate.stats.downstream_cx_destroy.inc();
     gate.worker_stats.downstream_cx_active.dec();
     let lived = gate.worker.now().saturating_duration_since(begin);
-    gate.stats.downstream_cx_length_ms.record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+    gate.stats
+        .downstream_cx_length_ms
+        .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
 }

@@ -17,7 +17,8 @@ use nuncio_net::listener::ListenOptions;
 use nuncio_upstream::ClusterManager;
 
 use crate::config::{
-    Address, AddressKind, Filter, FilterChain, FilterConfigType, Listener, PortSpecifier, TransportSocketConfig,
+    Address, AddressKind, Filter, FilterChain, FilterConfigType, Listener, PortSpecifier,
+    TransportSocketConfig,
 };
 
 const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
@@ -59,18 +60,25 @@ pub(crate) struct CompileContext<'a> {
 
 impl CompiledListener {
     /// Compiles; every mistake is in the context.
-    pub(crate) fn compile(listener: &Listener, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
+    pub(crate) fn compile(
+        listener: &Listener,
+        context: &mut CompileContext<'_>,
+    ) -> Result<Self, Refused> {
         let address = match &listener.address {
             Some(address) => socket_address(address, context.ctx),
             None => {
-                context.ctx.error(listener.span(), "a listener needs an `address`");
+                context
+                    .ctx
+                    .error(listener.span(), "a listener needs an `address`");
                 Err(Refused)
             }
         };
         let chain = single_chain(listener, context.ctx)?;
         check_transport_socket(chain, context.ctx)?;
         let any = connection_manager(chain, context.ctx)?;
-        let buffer_limit = listener.per_connection_buffer_limit_bytes.unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
+        let buffer_limit = listener
+            .per_connection_buffer_limit_bytes
+            .unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
         let known = |name: &str| context.clusters.find(name).is_some();
         let mut reserve = |name: &str| context.clusters.reserve(name);
         let manager = ConnectionManagerConfig::compile(
@@ -104,8 +112,14 @@ impl CompiledListener {
                 ipv4_compat,
             },
             scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name),
-            description: Arc::new(ListenerDescription { name: name.as_str().into(), ..Default::default() }),
-            chain: Arc::new(FilterChainDescription { name: chain.name.as_str().into(), ..Default::default() }),
+            description: Arc::new(ListenerDescription {
+                name: name.as_str().into(),
+                ..Default::default()
+            }),
+            chain: Arc::new(FilterChainDescription {
+                name: chain.name.as_str().into(),
+                ..Default::default()
+            }),
             manager: Arc::new(manager),
             name,
             address,
@@ -115,15 +129,21 @@ impl CompiledListener {
 }
 
 /// The address and whether it takes IPv4 on IPv6.
-pub(crate) fn socket_address(address: &Address, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Refused> {
+pub(crate) fn socket_address(
+    address: &Address,
+    ctx: &mut Ctx,
+) -> Result<(SocketAddr, bool), Refused> {
     let AddressKind::SocketAddress(socket) = &address.address;
     let _tcp_alone = socket.protocol;
     let PortSpecifier::Value(port) = &socket.port_specifier;
     match (socket.address.value.parse::<IpAddr>(), u16::try_from(*port)) {
         (Ok(ip), Ok(port)) => Ok((SocketAddr::new(ip, port), socket.ipv4_compat)),
         _ => {
-            ctx.error(socket.address.span, format!("malformed IP address: {}", socket.address.value))
-                .suggest("a listener takes an IP address, not a name");
+            ctx.error(
+                socket.address.span,
+                format!("malformed IP address: {}", socket.address.value),
+            )
+            .suggest("a listener takes an IP address, not a name");
             Err(Refused)
         }
     }
@@ -131,7 +151,10 @@ pub(crate) fn socket_address(address: &Address, ctx: &mut Ctx) -> Result<(Socket
 
 fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterChain, Refused> {
     let _only_draining_by_direction_reads_it = listener.traffic_direction;
-    let mut chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
+    let mut chains = listener
+        .filter_chains
+        .iter()
+        .chain(&listener.default_filter_chain);
     match (chains.next(), chains.next()) {
         (Some(chain), None) => {
             let _matches_all = &chain.filter_chain_match;
@@ -144,7 +167,10 @@ fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterC
         (None, _) => {
             ctx.error(
                 listener.span(),
-                format!("error adding listener '{}': no filter chains specified", listener.name.value),
+                format!(
+                    "error adding listener '{}': no filter chains specified",
+                    listener.name.value
+                ),
             );
             Err(Refused)
         }
@@ -152,17 +178,25 @@ fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterC
 }
 
 fn check_transport_socket(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refused> {
-    let Some(socket) = &chain.transport_socket else { return Ok(()) };
+    let Some(socket) = &chain.transport_socket else {
+        return Ok(());
+    };
     match &socket.config_type {
         Some(TransportSocketConfig::TypedConfig(any)) if any.type_name() == RAW_BUFFER => Ok(()),
         Some(TransportSocketConfig::TypedConfig(any)) => {
-            ctx.unsupported(any.span, format!("the downstream transport socket `{}`", any.type_name()));
+            ctx.unsupported(
+                any.span,
+                format!("the downstream transport socket `{}`", any.type_name()),
+            );
             Err(Refused)
         }
         None => {
             ctx.error(
                 socket.name.span,
-                format!("Didn't find a registered implementation for '{}' with type URL: ''", socket.name.value),
+                format!(
+                    "Didn't find a registered implementation for '{}' with type URL: ''",
+                    socket.name.value
+                ),
             );
             Err(Refused)
         }
@@ -174,7 +208,10 @@ fn connection_manager<'a>(chain: &'a FilterChain, ctx: &mut Ctx) -> Result<&'a A
     for filter in &chain.filters {
         match typed_config(filter, ctx)? {
             any if any.type_name() == MESSAGE && found.is_none() => found = Some(any),
-            any => ctx.unsupported(any.span, format!("the network filter `{}`", any.type_name())),
+            any => ctx.unsupported(
+                any.span,
+                format!("the network filter `{}`", any.type_name()),
+            ),
         }
     }
     found.ok_or_else(|| {
@@ -191,7 +228,10 @@ fn typed_config<'a>(filter: &'a Filter, ctx: &mut Ctx) -> Result<&'a Any, Refuse
         None => {
             ctx.error(
                 filter.name.span,
-                format!("Didn't find a registered implementation for '{}' with type URL: ''", filter.name.value),
+                format!(
+                    "Didn't find a registered implementation for '{}' with type URL: ''",
+                    filter.name.value
+                ),
             )
             .suggest("give the filter a `typed_config` with its `@type`");
             Err(Refused)
