@@ -173,7 +173,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         };
         let end = match stop {
             None => self.end_of_response(),
-            Some(stop) => self.stopped(stop).await,
+            Some(stop) => Box::pin(self.stopped(stop)).await,
         };
         self.finish(end);
         end
@@ -216,7 +216,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             trailers: None,
         };
         if let Flow::Held = up.headers(0, end_stream).await? {
-            self.read_until_released(&mut ready).await?;
+            Box::pin(self.read_until_released(&mut ready)).await?;
         }
         match &self.manager.config.terminal {
             Terminal::Router(config) => {
@@ -227,7 +227,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
                 .run(ready)
                 .await
             }
-            Terminal::Service => self.serve(ready).await,
+            Terminal::Service => Box::pin(self.serve(ready)).await,
         }
     }
 

@@ -26,7 +26,10 @@ pub struct Worker {
     next_connection_id: Cell<u64>,
     date: RefCell<(u64, Box<[u8]>)>,
     draining: Cell<bool>,
-    #[expect(clippy::vec_box, reason = "they go into streams and come back without being moved")]
+    #[expect(
+        clippy::vec_box,
+        reason = "they go into streams and come back without being moved"
+    )]
     spare_streams: RefCell<Vec<Box<StreamState>>>,
 }
 

@@ -115,7 +115,7 @@ mod tests {
             "2000-02-29 00:00:00.123"
         );
         assert_eq!(
-            utc_text(Duration::from_millis(1_795_355_053_224)),
+            utc_text(Duration::from_millis(1_795_357_453_224)),
             "2026-11-22 14:24:13.224"
         );
     }

@@ -1,8 +1,9 @@
 //! One try at a host: the request up, the response down, both at once.
+//!
+//! The two directions are boxed: a future is moved once at every await around it, and these are large.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -75,10 +76,10 @@ impl<D: Downstream> Router<'_, '_, D> {
             .write_head(&self.exchange.state.borrow().request, bare);
         if bare {
             poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
-            return self.download(up, account).await;
+            return Box::pin(self.download(up, account)).await;
         }
-        let mut upload = pin!(self.upload(up, timeout, body));
-        let mut download = pin!(self.download(up, account));
+        let mut upload = Box::pin(self.upload(up, timeout, body));
+        let mut download = Box::pin(self.download(up, account));
         let mut uploading = true;
         poll_fn(|cx| {
             if uploading && let Poll::Ready(done) = upload.as_mut().poll(cx) {
