@@ -7,7 +7,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const FIRST: u32 = 10_240;
+const FIRST: u32 = 20_480;
 const COUNT: u32 = 32_700 - FIRST;
 
 /// A port of 127.0.0.1 that nobody listens on; each call in a process gives another one.
@@ -21,7 +21,8 @@ pub fn free_port() -> u16 {
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let candidate = FIRST + start.wrapping_add(step) % COUNT;
-        let Ok(port) = u16::try_from(candidate) else {
+        // Round numbers may stand in what a test compares, where ports are masked.
+        let Some(port) = u16::try_from(candidate).ok().filter(|port| port % 100 != 0) else {
             continue;
         };
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
