@@ -37,6 +37,7 @@ pub const VERSION: &str = concat!(
 
 /// Runs the process to its end.
 pub fn run(extensions: Extensions) -> ExitCode {
+    nuncio_net::machine::use_small_pages();
     let arguments: Vec<_> = std::env::args_os().collect();
     if arguments
         .iter()
