@@ -4,6 +4,8 @@ use nuncio_contract::headers::{HeaderMap, Known};
 
 /// Text length of a UUID.
 const UUID_LEN: usize = 36;
+/// Where each byte's two digits stand.
+const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 /// Sets, keeps or replaces the request id. At the edge a client's id is replaced unless it is to be preserved.
 pub(super) fn set(
@@ -27,13 +29,9 @@ fn uuid(mut random: impl FnMut() -> u64) -> [u8; UUID_LEN] {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let mut text = [b'-'; UUID_LEN];
-    let mut places = (0..UUID_LEN).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 0x0f] {
-            if let Some(slot) = places.next().and_then(|place| text.get_mut(place)) {
-                *slot = HEX[usize::from(nibble)];
-            }
-        }
+    for (byte, place) in bytes.iter().zip(PLACES) {
+        text[place] = HEX[usize::from(byte >> 4)];
+        text[place + 1] = HEX[usize::from(byte & 0x0f)];
     }
     text
 }
