@@ -293,6 +293,14 @@ fn act(action: Action, state: &ServerState, workers: &Workers, around: &Surround
             });
         }
         Action::DrainListeners {
+            inbound_only: true, ..
+        } => {
+            log::warning(
+                "admin",
+                "draining inbound listeners alone is not supported by Nuncio yet",
+            );
+        }
+        Action::DrainListeners {
             graceful,
             skip_exit,
             ..

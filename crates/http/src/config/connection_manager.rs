@@ -25,7 +25,7 @@ message! {
         pub(crate) stream_idle_timeout: Option<Duration>,
         pub(crate) request_timeout: Option<Duration>,
         pub(crate) request_headers_timeout: Option<Duration>,
-        pub(crate) drain_timeout: Option<Duration>,
+        inert drain_timeout = "it is the time before a GOAWAY; HTTP/1 closes with the next response, as in Envoy";
         pub(crate) delayed_close_timeout: Option<Duration>,
         pub(crate) access_log: Vec<AccessLog>,
         pub(crate) use_remote_address: Option<bool>,

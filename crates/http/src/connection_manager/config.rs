@@ -86,8 +86,6 @@ pub struct Timeouts {
     pub max_stream_duration: Option<Duration>,
     /// From the last response to the close, for the client to read it.
     pub delayed_close: Option<Duration>,
-    /// From the first sign of a drain to the close.
-    pub drain: Duration,
 }
 
 /// What is done to requests before they are routed.
@@ -289,7 +287,6 @@ impl Timeouts {
             ),
             max_stream_duration: limit(common.and_then(|common| common.max_stream_duration), None),
             delayed_close: limit(message.delayed_close_timeout, Some(Duration::from_secs(1))),
-            drain: message.drain_timeout.unwrap_or(Duration::from_secs(5)),
         }
     }
 }
@@ -382,7 +379,6 @@ impl ConnectionManagerConfig {
                 max_connection_duration: None,
                 max_stream_duration: None,
                 delayed_close: Some(Duration::from_secs(1)),
-                drain: Duration::from_millis(100),
             },
             max_requests_per_connection: None,
             request: RequestOptions {

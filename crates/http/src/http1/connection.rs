@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nuncio_codec::http1::{Error, Version, reason_phrase};
 use nuncio_contract::clock::Clock;
@@ -27,6 +27,7 @@ struct Connection {
     info: Arc<ConnectionInfo>,
     io: Http1Io,
     deadlines: Deadlines<DEADLINES>,
+    born: Instant,
 }
 
 /// How a connection ends.
@@ -56,6 +57,7 @@ pub async fn serve(
         info,
         io,
         deadlines: Deadlines::default(),
+        born: begin,
     };
     let mut close = connection.run().await;
     if close == Close::Delayed {
@@ -84,12 +86,16 @@ impl Connection {
         let mut requests: u32 = 0;
         let mut is_counted = false;
         let close = loop {
-            self.await_request(requests == 0);
+            self.await_request();
             match self.or_expired(self.io.first_byte()).await {
                 Ok(true) => {}
                 Ok(false) => break Close::Remote,
                 Err(_) => {
-                    stats.downstream_cx_idle_timeout.inc();
+                    if self.has_outlived() {
+                        stats.downstream_cx_max_duration_reached.inc();
+                    } else {
+                        stats.downstream_cx_idle_timeout.inc();
+                    }
                     break Close::Now;
                 }
             }
@@ -98,6 +104,10 @@ impl Connection {
                 stats.downstream_cx_http1_active.inc();
             }
             requests += 1;
+            if self.has_outlived() {
+                stats.downstream_cx_max_duration_reached.inc();
+                self.io.close_after_response();
+            }
             if self
                 .manager
                 .config
@@ -125,14 +135,29 @@ impl Connection {
     }
 
     /// Sets the deadline of the time between requests.
-    fn await_request(&self, is_first: bool) {
-        let timeouts = &self.manager.config.timeouts;
+    fn await_request(&self) {
         let now = self.manager.worker.now();
-        match timeouts.connection_idle {
-            Some(idle) => self.deadlines.set(CONNECTION, now + idle),
+        let idle = self
+            .manager
+            .config
+            .timeouts
+            .connection_idle
+            .map(|idle| now + idle);
+        match [idle, self.life_end()].into_iter().flatten().min() {
+            Some(deadline) => self.deadlines.set(CONNECTION, deadline),
             None => self.deadlines.clear(CONNECTION),
         }
-        let _the_first_request_has_no_deadline_of_its_own = is_first;
+    }
+
+    /// When `max_connection_duration` is over. A request under way then is still answered.
+    fn life_end(&self) -> Option<Instant> {
+        let limit = self.manager.config.timeouts.max_connection_duration?;
+        Some(self.born + limit)
+    }
+
+    fn has_outlived(&self) -> bool {
+        self.life_end()
+            .is_some_and(|end| end <= self.manager.worker.now())
     }
 
     async fn or_expired<T>(&self, wait: impl Future<Output = T>) -> Result<T, usize> {

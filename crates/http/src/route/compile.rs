@@ -164,7 +164,10 @@ impl RouteCompiler<'_> {
             ),
             &route.typed_per_filter_config,
         );
-        let _for_metadata_readers = &route.metadata;
+        if route.metadata.is_some() {
+            let text = "a route's `metadata` is accepted, but nothing reads it yet";
+            self.ctx.warning(route.span(), text);
+        }
         let name = (!route.name.is_empty()).then(|| route.name.as_str().into());
         Ok(Route {
             name,
