@@ -63,14 +63,6 @@ impl HeadScan {
     }
 }
 
-/// What Envoy counts as header bytes of a head that was received: for each header its name, its value and 3.
-/// `head` is the whole head, its empty line included.
-pub fn received_header_bytes(head: &[u8]) -> usize {
-    let lines = memchr::memchr_iter(b'\n', head).count();
-    let headers = lines.saturating_sub(2);
-    sent_header_bytes(head).saturating_sub(headers)
-}
-
 /// What Envoy counts as header bytes of a head that was sent: for each header its name, its value and 4.
 pub fn sent_header_bytes(head: &[u8]) -> usize {
     let first_line = memchr(b'\n', head).map_or(head.len(), |end| end + 1);

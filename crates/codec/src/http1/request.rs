@@ -19,6 +19,8 @@ use super::version::Version;
 pub struct RequestHead {
     /// How many bytes the head takes, empty lines before it included.
     pub head_len: usize,
+    /// What Envoy counts as header bytes: for each header its name, its value and 3.
+    pub header_bytes: usize,
     /// Its version.
     pub version: Version,
     /// Its method, if it is one that framing depends on.
@@ -96,6 +98,7 @@ fn read_head(
     case::begin(settings.header_case, b"", headers);
     let mut framing = FramingLines::default();
     let mut dropped_underscores = 0;
+    let mut lines = 0;
     let mut at = first.end;
     // A first line that is followed by white space has nothing to continue.
     if !first.bare && matches!(input.get(at), Some(b' ' | b'\t')) {
@@ -110,6 +113,7 @@ fn read_head(
             Field::End(end) => break end,
             Field::Header(line, next) => {
                 at = next;
+                lines += 1;
                 if line.known == Some(Known::ContentLength) {
                     framing.content_length_line(&line.value)?;
                 }
@@ -129,6 +133,7 @@ fn read_head(
     };
     let mut head = RequestHead {
         head_len,
+        header_bytes: at.saturating_sub(first.end + lines),
         version: first.version,
         method: first.kind,
         framing: BodyFraming::None,

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::fields::{Field, field_at, syntax_error_from, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
 use super::head::{HeadScan, first_error, has_invalid_characters, split_at_white_space};
+use super::scan::value_end;
 use super::settings::Http1Settings;
 use super::version::{Version, parse_version};
 
@@ -28,6 +29,8 @@ pub struct RequestSent {
 pub struct ResponseHead {
     /// How many bytes the head takes.
     pub head_len: usize,
+    /// What Envoy counts as header bytes: for each header its name, its value and 3.
+    pub header_bytes: usize,
     /// Its version.
     pub version: Version,
     /// Its status; `:status` holds it too.
@@ -104,8 +107,27 @@ struct FirstLine<'a> {
     end: usize,
 }
 
+/// Reads the first line, the usual way: `HTTP/1.1`, three digits, a reason without odd bytes.
+#[inline]
+fn read_usual_first_line(input: &[u8]) -> Option<FirstLine<'_>> {
+    let rest = input.strip_prefix(b"HTTP/1.1 ")?;
+    let (digits, rest) = rest.split_first_chunk::<3>()?;
+    let rest = rest.strip_prefix(b" ")?;
+    let (reason, rest) = rest.split_at_checked(value_end(rest))?;
+    rest.strip_prefix(b"\r\n")?;
+    Some(FirstLine {
+        version: Version::Http11,
+        status: parse_status(digits).ok()?,
+        reason: trim(reason),
+        end: b"HTTP/1.1 200 ".len() + reason.len() + b"\r\n".len(),
+    })
+}
+
 #[inline]
 fn read_first_line(input: &[u8]) -> Result<Option<FirstLine<'_>>, Error> {
+    if let Some(line) = read_usual_first_line(input) {
+        return Ok(Some(line));
+    }
     let Some(len) = memchr(b'\n', input) else {
         return Ok(None);
     };
@@ -138,6 +160,7 @@ fn read_head(
     case::begin(settings.header_case, first.reason, headers);
     let mut framing = FramingLines::default();
     let mut at = first.end;
+    let mut lines = 0;
     if matches!(input.get(at), Some(b' ' | b'\t')) {
         return Err(Error::Syntax("INVALID_HEADER_FORMAT"));
     }
@@ -147,6 +170,7 @@ fn read_head(
             Field::End(end) => break end,
             Field::Header(line, next) => {
                 at = next;
+                lines += 1;
                 if line.known == Some(Known::ContentLength) {
                     framing.content_length_line(&line.value)?;
                 }
@@ -164,6 +188,7 @@ fn read_head(
     let framing = decide_framing(settings, sent, status, &framing, headers)?;
     Ok(Some(ResponseHead {
         head_len,
+        header_bytes: at.saturating_sub(first.end + lines),
         version,
         status,
         framing,

@@ -10,7 +10,7 @@ use nuncio_codec::http1::{
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, Http1Settings, Method, RequestHead,
     ResponseTo, Step, Version, decode_request_head, encode_chunk_end, encode_chunk_start,
     encode_data, encode_end, encode_informational, encode_response_head, encode_trailers,
-    received_header_bytes, sent_header_bytes,
+    sent_header_bytes,
 };
 use nuncio_contract::buffer::{self, Buffer};
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -147,12 +147,10 @@ impl Http1Io {
 
     fn begin(&self, head: &RequestHead) {
         let mut input = self.input.borrow_mut();
-        let header_bytes =
-            received_header_bytes(input.readable().get(..head.head_len).unwrap_or_default());
         self.stream_bytes.set(BytesMeter {
             wire_bytes_received: count(head.head_len),
-            header_bytes_received: count(header_bytes),
-            decompressed_header_bytes_received: count(header_bytes),
+            header_bytes_received: count(head.header_bytes),
+            decompressed_header_bytes_received: count(head.header_bytes),
             ..BytesMeter::default()
         });
         input.advance(head.head_len);

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use nuncio_codec::http1::{
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, ResponseHead, Step,
-    decode_response_head, received_header_bytes, should_close,
+    decode_response_head, should_close,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -54,12 +54,7 @@ impl Http1Stream {
             headers,
         )?;
         let Some(head) = decoded else { return Ok(None) };
-        let bytes = response
-            .input
-            .readable()
-            .get(..head.head_len)
-            .unwrap_or_default();
-        response.header_bytes += u64::try_from(received_header_bytes(bytes)).unwrap_or(u64::MAX);
+        response.header_bytes += u64::try_from(head.header_bytes).unwrap_or(u64::MAX);
         response.input.advance(head.head_len);
         response.scan = HeadScan::default();
         if !head.is_informational() {
