@@ -83,7 +83,7 @@ impl Buffer {
     /// Gives the memory back when there are no bytes; call it after a read that found none.
     #[inline]
     pub fn release_if_empty(&mut self) {
-        if self.start == self.bytes.len() {
+        if self.start == self.bytes.len() && self.bytes.capacity() > 0 {
             self.start = 0;
             give(std::mem::take(&mut self.bytes));
         }
@@ -106,8 +106,16 @@ impl Buffer {
 
     /// Makes sure that `count` more bytes fit, borrowing or growing a block, and
     /// moving what is unconsumed to the front first.
+    #[inline]
     pub fn make_room(&mut self, count: usize) {
-        if self.bytes.capacity() - self.bytes.len() >= count {
+        if self.bytes.capacity() - self.bytes.len() < count {
+            self.find_room(count);
+        }
+    }
+
+    fn find_room(&mut self, count: usize) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = take(count);
             return;
         }
         if self.start > 0 {
@@ -132,8 +140,11 @@ impl Buffer {
 }
 
 impl Drop for Buffer {
+    #[inline]
     fn drop(&mut self) {
-        give(std::mem::take(&mut self.bytes));
+        if self.bytes.capacity() > 0 {
+            give(std::mem::take(&mut self.bytes));
+        }
     }
 }
 
@@ -149,23 +160,19 @@ impl std::fmt::Debug for Buffer {
 /// An empty vector with room for `count` bytes, from the pool if a class fits.
 /// For bytes that are written out; give it back with [`give`].
 pub fn take(count: usize) -> Vec<u8> {
-    for (class, (size, _)) in CLASSES.iter().enumerate() {
-        if count <= *size {
-            return POOL
-                .try_with(|pool| pool.borrow_mut().get_mut(class).and_then(Vec::pop))
-                .ok()
-                .flatten()
-                .unwrap_or_else(|| Vec::with_capacity(*size));
-        }
+    let Some(class) = CLASSES.iter().position(|(size, _)| count <= *size) else {
+        return Vec::with_capacity(count);
+    };
+    // At thread exit the pool may be gone already.
+    let pooled = POOL.try_with(|pool| pool.borrow_mut().get_mut(class).and_then(Vec::pop));
+    match pooled {
+        Ok(Some(block)) => block,
+        _ => Vec::with_capacity(CLASSES[class].0),
     }
-    Vec::with_capacity(count)
 }
 
 /// Gives a vector back to the pool; frees it when its class is full or it has none.
 pub fn give(mut bytes: Vec<u8>) {
-    if bytes.capacity() == 0 {
-        return;
-    }
     let Some(class) = CLASSES
         .iter()
         .position(|(size, _)| *size == bytes.capacity())

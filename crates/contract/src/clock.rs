@@ -3,6 +3,7 @@
 //! Monotonic time is for durations and deadlines; the wall clock is for humans and for HTTP dates alone.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Where time comes from.
@@ -25,6 +26,84 @@ impl Clock for SystemClock {
 
     fn wall(&self) -> SystemTime {
         SystemTime::now()
+    }
+}
+
+/// A clock that is asked once for each step of a worker: within [`HeldClock::hold`] time stands still.
+///
+/// Reading the machine's clock costs tens of nanoseconds, and one step of a request asks many times.
+pub struct HeldClock {
+    inner: Rc<dyn Clock>,
+    now: Cell<Option<Instant>>,
+    wall: Cell<Option<SystemTime>>,
+    depth: Cell<u32>,
+}
+
+impl HeldClock {
+    /// A clock that goes as `inner` does between the steps.
+    pub fn new(inner: Rc<dyn Clock>) -> Self {
+        Self {
+            inner,
+            now: Cell::new(None),
+            wall: Cell::new(None),
+            depth: Cell::new(0),
+        }
+    }
+
+    /// Runs one step, which must be short and must not wait.
+    #[inline]
+    pub fn hold<T>(&self, step: impl FnOnce() -> T) -> T {
+        let _release = Hold::begin(self);
+        step()
+    }
+}
+
+/// Lets go of the time at the end of a step, also when it panics.
+struct Hold<'a>(&'a HeldClock);
+
+impl<'a> Hold<'a> {
+    fn begin(clock: &'a HeldClock) -> Self {
+        clock.depth.set(clock.depth.get() + 1);
+        Self(clock)
+    }
+}
+
+impl Drop for Hold<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let depth = self.0.depth.get() - 1;
+        self.0.depth.set(depth);
+        if depth == 0 {
+            self.0.now.set(None);
+            self.0.wall.set(None);
+        }
+    }
+}
+
+/// What `held` has, or else what `ask` says, which is kept if `keep`.
+#[inline]
+fn held_or<T: Copy>(held: &Cell<Option<T>>, keep: bool, ask: impl FnOnce() -> T) -> T {
+    match held.get() {
+        Some(time) => time,
+        None => {
+            let time = ask();
+            if keep {
+                held.set(Some(time));
+            }
+            time
+        }
+    }
+}
+
+impl Clock for HeldClock {
+    #[inline]
+    fn now(&self) -> Instant {
+        held_or(&self.now, self.depth.get() > 0, || self.inner.now())
+    }
+
+    #[inline]
+    fn wall(&self) -> SystemTime {
+        held_or(&self.wall, self.depth.get() > 0, || self.inner.wall())
     }
 }
 
@@ -82,6 +161,29 @@ mod tests {
             clock.wall(),
             SystemTime::UNIX_EPOCH + Duration::from_millis(250)
         );
+    }
+
+    #[test]
+    fn a_held_clock_stands_still_within_a_step_and_goes_on_between_steps() {
+        let inner = Rc::new(ManualClock::default());
+        let held = HeldClock::new(Rc::clone(&inner) as Rc<dyn Clock>);
+        let second = Duration::from_secs(1);
+        let start = held.now();
+        held.hold(|| {
+            assert_eq!(held.now(), start);
+            inner.advance(second);
+            held.hold(|| assert_eq!(held.now(), start));
+            assert_eq!(
+                held.now(),
+                start,
+                "an inner step does not end the outer one"
+            );
+            assert_eq!(held.wall(), SystemTime::UNIX_EPOCH + second);
+        });
+        assert_eq!(held.now(), start + second);
+        inner.advance(second);
+        assert_eq!(held.now(), start + 2 * second);
+        assert_eq!(held.wall(), SystemTime::UNIX_EPOCH + 2 * second);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! client's going away: whichever comes first drops the flow, which cancels everything under way.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -65,8 +65,11 @@ pub struct Exchange<'a, D> {
     pub state: RefCell<Box<StreamState>>,
     /// The connection's deadlines.
     pub deadlines: &'a Deadlines<DEADLINES>,
+    /// What has been read of the request's body and passed the filters.
+    pub(crate) body: RefCell<router::RequestBody>,
     pub(crate) response_begun: Cell<bool>,
-    account: RefCell<Option<router::Account>>,
+    /// Whom the outcome is counted for, once the request has a cluster.
+    pub(crate) account: RefCell<Option<router::Account>>,
     idle_timeout: Cell<Option<Duration>>,
     encoding_begun: Cell<bool>,
 }
@@ -126,6 +129,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             down,
             state: RefCell::new(state),
             deadlines,
+            body: RefCell::default(),
             response_begun: Cell::new(false),
             account: RefCell::default(),
             idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
@@ -136,16 +140,6 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     /// Gives the state up for another stream.
     pub fn into_state(self) -> Box<StreamState> {
         self.state.into_inner()
-    }
-
-    /// Remembers whom the outcome is counted for.
-    pub(crate) fn set_account(&self, account: &router::Account) {
-        *self.account.borrow_mut() = Some(account.clone());
-    }
-
-    /// Whom the outcome is counted for.
-    pub(crate) fn take_account(&self) -> Option<router::Account> {
-        self.account.borrow_mut().take()
     }
 
     /// The route's idle timeout takes the place of the connection manager's; zero means none.
@@ -160,7 +154,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     /// Runs the stream to its end and logs it.
     pub async fn run(&self, start: Start) -> StreamEnd {
         let raced = match start {
-            Start::Request => self.race(self.flow()).await,
+            Start::Request => pin!(self.race()).await,
             Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(Box::new(reply)))),
             Start::Expired(slot) => Raced::Expired(slot),
             Start::Gone => Raced::Gone,
@@ -187,8 +181,8 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         }
     }
 
-    async fn race<T>(&self, flow: impl Future<Output = T>) -> Raced<T> {
-        let mut flow = pin!(flow);
+    async fn race(&self) -> Raced<Result<(), Stop>> {
+        let mut flow = pin!(self.flow());
         let mut gone = pin!(self.down.gone());
         poll_fn(|cx| {
             if let Poll::Ready(done) = flow.as_mut().poll(cx) {
@@ -209,33 +203,30 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     async fn flow(&self) -> Result<(), Stop> {
         self.prepare()?;
         let end_stream = self.down.request_done();
-        let up = self.run_filters(Way::Decode);
-        let mut ready = router::RequestBody {
-            data: Buffer::default(),
-            done: end_stream,
-            trailers: None,
-        };
-        if let Flow::Held = up.headers(0, end_stream).await? {
-            Box::pin(self.read_until_released(&mut ready)).await?;
+        self.body.borrow_mut().done = end_stream;
+        if self.has_filters() {
+            let up = self.run_filters(Way::Decode);
+            if let Flow::Held = up.headers(0, end_stream).await? {
+                Box::pin(self.read_until_released()).await?;
+            }
         }
         match &self.manager.config.terminal {
             Terminal::Router(config) => {
-                router::Router {
+                let router = router::Router {
                     exchange: self,
                     config,
-                }
-                .run(ready)
-                .await
+                };
+                pin!(router.run()).await
             }
-            Terminal::Service => Box::pin(self.serve(ready)).await,
+            Terminal::Service => Box::pin(self.serve()).await,
         }
     }
 
     /// Reads the whole request and lets the service answer it.
-    async fn serve(&self, mut ready: router::RequestBody) -> Result<(), Stop> {
-        while !ready.done {
-            self.read_request(&mut ready).await?;
-            if ready.data.len() > SERVICE_BODY_LIMIT_BYTES {
+    async fn serve(&self) -> Result<(), Stop> {
+        while !self.body.borrow().done {
+            self.read_request().await?;
+            if self.body.borrow().data.len() > SERVICE_BODY_LIMIT_BYTES {
                 let reply = LocalReply::new(
                     413,
                     b"Payload Too Large".as_slice(),
@@ -247,7 +238,8 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         let Some(service) = &self.manager.service else {
             return Err(Stop::ResponseBroken);
         };
-        let answer = service.call(&self.state.borrow().request, ready.data);
+        let body = std::mem::take(&mut self.body.borrow_mut().data);
+        let answer = service.call(&self.state.borrow().request, body);
         let mut answer = answer.await;
         let first = answer.body.next().unwrap_or_default();
         {
@@ -279,6 +271,11 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Whether any filter takes part in the stream.
+    fn has_filters(&self) -> bool {
+        !self.state.borrow().filters.is_empty()
     }
 
     /// One direction of the filters.
@@ -392,9 +389,9 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     }
 
     /// Feeds the body to the filters until none of them holds the head any more.
-    async fn read_until_released(&self, ready: &mut router::RequestBody) -> Result<(), Stop> {
+    async fn read_until_released(&self) -> Result<(), Stop> {
         while self.state.borrow().filters.holds_headers(Way::Decode) {
-            if !self.read_request(ready).await? {
+            if !self.read_request().await? {
                 return Err(Stop::ResponseBroken);
             }
         }
@@ -402,8 +399,8 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     }
 
     /// Reads one more piece of the request and runs it through the filters; what comes out is added to
-    /// `ready`. False if the request was complete already.
-    pub(crate) async fn read_request(&self, ready: &mut router::RequestBody) -> Result<bool, Stop> {
+    /// the body. False if the request was complete already.
+    pub(crate) async fn read_request(&self) -> Result<bool, Stop> {
         if self.down.request_done() {
             return Ok(false);
         }
@@ -421,19 +418,20 @@ impl<'a, D: Downstream> Exchange<'a, D> {
                 if !chunk.is_empty()
                     && let Flow::Through(data) = filters.data(0, chunk, false).await?
                 {
-                    ready.data.append(data);
+                    self.body.borrow_mut().data.append(data);
                 }
                 filters.trailers(&mut trailers).await?
             }
         };
+        let mut body = self.body.borrow_mut();
         if let Flow::Through(data) = through {
-            ready.data.append(data);
+            body.data.append(data);
         }
         if self.down.request_done() {
-            ready.done = true;
+            body.done = true;
             self.request_complete();
             if event == BodyEvent::Trailers {
-                ready.trailers = Some(trailers);
+                body.trailers = Some(Box::new(trailers));
             }
         }
         Ok(true)
@@ -606,6 +604,10 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     /// Runs the response's head through the filters and the connection manager, and writes it.
     pub(crate) async fn send_head(&self, end_stream: bool) -> Result<Flow<()>, Stop> {
         self.encoding_begun.set(true);
+        if !self.has_filters() {
+            self.write_head(end_stream);
+            return Ok(Flow::Through(()));
+        }
         let flow = self.run_filters(Way::Encode).headers(0, end_stream).await?;
         if let Flow::Through(()) = flow {
             self.write_head(end_stream);
@@ -644,6 +646,10 @@ impl<'a, D: Downstream> Exchange<'a, D> {
 
     /// Runs a chunk of the response through the filters and writes what comes out.
     pub(crate) async fn send_data(&self, chunk: Buffer, end_stream: bool) -> Result<(), Stop> {
+        if !self.has_filters() {
+            self.write_data(chunk, end_stream);
+            return Ok(());
+        }
         let held_before = !self.response_begun.get();
         if let Flow::Through(data) = self
             .run_filters(Way::Encode)

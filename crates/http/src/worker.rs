@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use nuncio_contract::clock::Clock;
+use nuncio_contract::clock::{Clock, HeldClock};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_upstream::{ClusterManager, WorkerClusters};
@@ -17,7 +17,7 @@ const MAX_SPARE_STREAMS: usize = 64;
 
 /// A worker. Everything on it runs on one thread.
 pub struct Worker {
-    clock: Rc<dyn Clock>,
+    clock: Rc<HeldClock>,
     random: Cell<u64>,
     /// The worker's view of the clusters.
     pub clusters: Rc<WorkerClusters>,
@@ -41,10 +41,11 @@ impl Worker {
         manager: Arc<ClusterManager>,
         first_connection_id: u64,
     ) -> Self {
+        let clock = Rc::new(HeldClock::new(clock));
         Worker {
             clusters: Rc::new(WorkerClusters::new(
                 Arc::clone(&manager),
-                Rc::clone(&clock),
+                Rc::clone(&clock) as Rc<dyn Clock>,
                 seed,
             )),
             manager,
@@ -55,6 +56,12 @@ impl Worker {
             draining: Cell::new(false),
             spare_streams: RefCell::default(),
         }
+    }
+
+    /// Runs one step, such as a poll of a connection: within it the worker's time stands still.
+    #[inline]
+    pub fn step<T>(&self, step: impl FnOnce() -> T) -> T {
+        self.clock.hold(step)
     }
 
     /// A number that no other connection of the process has.
@@ -115,9 +122,11 @@ impl Worker {
 }
 
 impl Clock for Worker {
+    #[inline]
     fn now(&self) -> Instant {
         self.clock.now()
     }
+    #[inline]
     fn wall(&self) -> SystemTime {
         self.clock.wall()
     }

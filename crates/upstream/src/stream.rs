@@ -48,7 +48,7 @@ macro_rules! each {
 }
 
 impl UpstreamStream {
-    pub(crate) fn http1(pool: Rc<HostPool>, connection: Connection, permit: Permit) -> Self {
+    pub(crate) fn http1(pool: Rc<HostPool>, connection: Box<Connection>, permit: Permit) -> Self {
         Self::Http1(Http1Stream::new(pool, connection, permit))
     }
 

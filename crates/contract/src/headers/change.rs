@@ -93,6 +93,19 @@ impl HeaderMap {
         }
     }
 
+    /// Removes all headers of these names; how many there were.
+    pub fn remove_all(&mut self, names: &[Known]) -> usize {
+        let mut removed = 0;
+        for known in names {
+            let found = self.resolve(Some(*known));
+            // Nearly always there is none.
+            if found.is_some_and(|known| self.known_index(known).is_some()) {
+                removed += self.remove(*known);
+            }
+        }
+        removed
+    }
+
     /// Removes all headers whose name begins with `prefix` (in lower case).
     pub fn remove_prefix(&mut self, prefix: &[u8]) -> usize {
         self.remove_if(|header| header.name.starts_with(prefix))

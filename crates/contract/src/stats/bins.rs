@@ -13,6 +13,18 @@ pub(super) const BIN_COUNT: u16 = 20 * 90 + 1;
 /// The key of the bin that `value` falls into. Keys are ordered as their values are.
 #[inline]
 pub(super) fn key_of(value: u64) -> u16 {
+    // Most values are few milliseconds: no logarithm and no division for them.
+    match value {
+        0 => 0,
+        #[expect(clippy::cast_possible_truncation, reason = "the pattern bounds it")]
+        1..=9 => (value as u16) * 10 - 9,
+        #[expect(clippy::cast_possible_truncation, reason = "the pattern bounds it")]
+        10..=99 => (value as u16) + 81,
+        _ => key_of_large(value),
+    }
+}
+
+fn key_of_large(value: u64) -> u16 {
     let Some(decade) = value.checked_ilog10() else {
         return 0;
     };
@@ -68,6 +80,13 @@ mod tests {
             let exact = value as f64;
             assert!(lower_bound(key) <= exact * (1.0 + f64::EPSILON), "{value}");
             assert!(exact < lower_bound(key) + width(key), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_short_way_for_small_values_leads_to_the_same_bin() {
+        for value in 0..200 {
+            assert_eq!(key_of(value), key_of_large(value), "{value}");
         }
     }
 

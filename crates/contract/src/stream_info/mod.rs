@@ -209,18 +209,72 @@ impl StreamInfo {
         }
     }
 
-    /// Makes the value ready for the connection's next stream; lists keep their memory.
+    /// Makes the value ready for the next stream, in place; lists keep their memory.
     pub fn reset(&mut self, start_time: SystemTime, start: Instant) {
-        let mut custom_flags = std::mem::take(&mut self.custom_flags);
-        custom_flags.clear();
-        let mut upstream = std::mem::take(&mut self.upstream);
-        upstream.reset();
-        let connection = Arc::clone(&self.connection);
-        *self = StreamInfo {
+        // No `..`: a new field has to be reset too.
+        let StreamInfo {
+            connection: _,
+            start_time: old_start_time,
+            start: old_start,
+            end,
+            protocol,
+            downstream_timing,
+            downstream_bytes,
+            remote_address,
+            downstream_detected_close_type,
+            downstream_local_close_reason,
+            response_code,
+            response_code_details,
+            connection_termination_details,
+            response_flags,
             custom_flags,
+            bytes_received,
+            bytes_sent,
+            route_name,
+            virtual_cluster_name,
+            route_metadata,
+            virtual_host_metadata,
+            upstream_cluster,
             upstream,
-            ..StreamInfo::new(connection, start_time, start)
-        };
+            attempt_count,
+            health_check,
+            is_shadow,
+            trace_reason,
+            trace,
+            stream_id,
+            dynamic_metadata,
+            filter_state,
+        } = self;
+        *old_start_time = start_time;
+        *old_start = start;
+        *end = None;
+        *protocol = None;
+        *downstream_timing = DownstreamTiming::default();
+        *downstream_bytes = BytesMeter::default();
+        *remote_address = None;
+        *downstream_detected_close_type = CloseType::Normal;
+        *downstream_local_close_reason = Cow::Borrowed("");
+        *response_code = None;
+        *response_code_details = None;
+        *connection_termination_details = None;
+        *response_flags = ResponseFlags::NONE;
+        custom_flags.clear();
+        *bytes_received = 0;
+        *bytes_sent = 0;
+        *route_name = None;
+        *virtual_cluster_name = None;
+        *route_metadata = None;
+        *virtual_host_metadata = None;
+        *upstream_cluster = None;
+        upstream.reset();
+        *attempt_count = None;
+        *health_check = false;
+        *is_shadow = false;
+        *trace_reason = TraceReason::NotTraceable;
+        *trace = None;
+        *stream_id = None;
+        *dynamic_metadata = None;
+        *filter_state = None;
     }
 
     /// The client's address: the detected one, or the connection's.

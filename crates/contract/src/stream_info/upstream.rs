@@ -77,16 +77,36 @@ impl UpstreamInfo {
         self.connection_ids_attempted.push(id);
     }
 
-    /// Forgets everything; the lists keep their memory.
+    /// Forgets everything, in place; the lists keep their memory.
     pub fn reset(&mut self) {
-        let mut hosts_attempted = std::mem::take(&mut self.hosts_attempted);
-        let mut connection_ids_attempted = std::mem::take(&mut self.connection_ids_attempted);
-        hosts_attempted.clear();
-        connection_ids_attempted.clear();
-        *self = UpstreamInfo {
+        // No `..`: a new field has to be reset too.
+        let UpstreamInfo {
             hosts_attempted,
             connection_ids_attempted,
-            ..UpstreamInfo::default()
-        };
+            local_address,
+            remote_address,
+            protocol,
+            tls,
+            transport_failure_reason,
+            detected_close_type,
+            local_close_reason,
+            timing,
+            filter_state,
+            bytes,
+            is_set,
+        } = self;
+        hosts_attempted.clear();
+        connection_ids_attempted.clear();
+        *local_address = None;
+        *remote_address = None;
+        *protocol = None;
+        *tls = None;
+        *transport_failure_reason = Cow::Borrowed("");
+        *detected_close_type = CloseType::Normal;
+        *local_close_reason = Cow::Borrowed("");
+        *timing = UpstreamTiming::default();
+        *filter_state = None;
+        *bytes = BytesMeter::default();
+        *is_set = false;
     }
 }

@@ -15,7 +15,7 @@ use super::request_id;
 use crate::route::{is_grpc, without_port};
 
 /// Headers of internal clients that are taken from every external request.
-const INTERNAL_ONLY: [Known; 14] = [
+static INTERNAL_ONLY: [Known; 14] = [
     Known::XEnvoyRetriableStatusCodes,
     Known::XEnvoyRetriableHeaderNames,
     Known::XEnvoyRetryOn,
@@ -33,7 +33,7 @@ const INTERNAL_ONLY: [Known; 14] = [
 ];
 
 /// Headers that are taken from requests that come in at the edge as well.
-const EDGE_ONLY: [Known; 5] = [
+static EDGE_ONLY: [Known; 5] = [
     Known::XEnvoyDecoratorOperation,
     Known::XEnvoyDownstreamServiceCluster,
     Known::XEnvoyDownstreamServiceNode,
@@ -206,10 +206,12 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         headers.remove(Known::Upgrade);
         sanitize_te(headers);
     }
-    headers.remove(Known::XEnvoyInternal);
-    headers.remove(Known::KeepAlive);
-    headers.remove(Known::ProxyConnection);
-    headers.remove(Known::TransferEncoding);
+    headers.remove_all(&[
+        Known::XEnvoyInternal,
+        Known::KeepAlive,
+        Known::ProxyConnection,
+        Known::TransferEncoding,
+    ]);
     if let Some(referer) = headers.get(Known::Referer)
         && !is_valid_referer(referer)
     {
@@ -307,13 +309,9 @@ fn forwarded_proto(headers: &mut HeaderMap, options: &RequestOptions, peer: &Pee
 
 fn remove_internal_headers(headers: &mut HeaderMap, is_edge: bool, internal_only: &[HeaderName]) {
     if is_edge {
-        for name in EDGE_ONLY {
-            headers.remove(name);
-        }
+        headers.remove_all(&EDGE_ONLY);
     }
-    for name in INTERNAL_ONLY {
-        headers.remove(name);
-    }
+    headers.remove_all(&INTERNAL_ONLY);
     for name in internal_only {
         headers.remove(name);
     }

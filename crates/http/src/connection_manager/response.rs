@@ -28,9 +28,11 @@ pub fn mutate(
         response.remove(Known::Connection);
         response.remove(Known::Upgrade);
     }
-    response.remove(Known::TransferEncoding);
-    response.remove(Known::KeepAlive);
-    response.remove(Known::ProxyConnection);
+    response.remove_all(&[
+        Known::TransferEncoding,
+        Known::KeepAlive,
+        Known::ProxyConnection,
+    ]);
     let shows_id =
         config.response.always_set_request_id || request.contains(Known::XEnvoyForceTrace);
     if shows_id && let Some(id) = request.get(Known::XRequestId) {

@@ -82,6 +82,12 @@ impl FilterChain {
         self.created
     }
 
+    /// Whether no filter takes part in the stream.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// Whether any filter wants the body of `way`.
     pub fn wants_body(&self, way: Way) -> bool {
         self.active.iter().any(|active| match way {

@@ -47,6 +47,12 @@ pub async fn serve(
     transport: Transport,
     info: Arc<ConnectionInfo>,
 ) {
+    let worker = Rc::clone(&manager.worker);
+    let mut life = pin!(live(manager, transport, info));
+    poll_fn(|cx| worker.step(|| life.as_mut().poll(cx))).await;
+}
+
+async fn live(manager: Rc<ConnectionManager>, transport: Transport, info: Arc<ConnectionInfo>) {
     let stats = Arc::clone(&manager.stats.http);
     stats.downstream_cx_total.inc();
     stats.downstream_cx_active.inc();
@@ -211,7 +217,7 @@ impl Connection {
             timing.last_rx_byte = timing.last_header_rx_byte;
         }
         let exchange = Exchange::new(manager, &self.io, state, &self.deadlines);
-        let end = exchange.run(start).await;
+        let end = pin!(exchange.run(start)).await;
         manager.worker.end_stream(exchange.into_state());
         end
     }

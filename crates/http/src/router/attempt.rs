@@ -1,25 +1,24 @@
 //! One try at a host: the request up, the response down, both at once.
 //!
-//! The two directions are boxed: a future is moved once at every await around it, and these are large.
+//! The request's body is written by a future of its own, made only where there is a body.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
 use nuncio_contract::stream_info::{Address, Protocol, TlsInfo};
 use nuncio_net::transport::Transport;
-use nuncio_upstream::cluster::ResourcePriority;
-use nuncio_upstream::{Acquired, BodyEvent, UpstreamStream, WorkerHost};
+use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerHost};
 
-use super::charge::Account;
 use super::forward::Failure;
-use super::{RequestBody, Router, finalize};
+use super::{Router, finalize};
 use crate::downstream::Downstream;
 use crate::route::Forward;
 
@@ -38,59 +37,42 @@ fn shown(tls: &nuncio_net::transport::TlsInfo) -> Arc<TlsInfo> {
 const FLUSH_ABOVE_BYTES: usize = 64 * 1024;
 
 impl<D: Downstream> Router<'_, '_, D> {
-    /// Sends the request to a host and its response to the client.
+    /// Sends the request to a host and its response to the client, both at once.
     pub(super) async fn attempt(
         &self,
-        forward: &Forward,
-        account: &mut Account,
-        timeout: Option<Duration>,
-        body: RequestBody,
-    ) -> Result<(), Failure> {
-        let host = account.cluster.pick_host()?;
-        account.host = Some(Rc::clone(&host));
-        self.exchange.set_account(account);
-        self.note_host(&host, forward);
-        let stream = match host.new_stream(ResourcePriority::Default)? {
-            Acquired::Ready(stream) => stream,
-            Acquired::Pending(pending) => pending.await?,
-        };
-        self.note_connection(&stream);
-        let up = RefCell::new(stream);
-        self.send(&up, account, timeout, body)
-            .await
-            .inspect_err(|_| self.note_bytes(&up))?;
-        self.note_bytes(&up);
-        Ok(())
-    }
-
-    /// Both directions, over a stream that was had.
-    async fn send(
-        &self,
         up: &RefCell<UpstreamStream>,
-        account: &Account,
         timeout: Option<Duration>,
-        body: RequestBody,
     ) -> Result<(), Failure> {
-        let bare = body.done && body.data.is_empty() && body.trailers.is_none();
-        up.borrow_mut()
-            .write_head(&self.exchange.state.borrow().request, bare);
+        self.note_connection(&up.borrow());
+        let bare = self.write_head(up);
         if bare {
             poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
-            return Box::pin(self.download(up, account)).await;
         }
-        let mut upload = Box::pin(self.upload(up, timeout, body));
-        let mut download = Box::pin(self.download(up, account));
-        let mut uploading = true;
-        poll_fn(|cx| {
-            if uploading && let Poll::Ready(done) = upload.as_mut().poll(cx) {
-                uploading = false;
+        let mut upload = (!bare).then(|| Box::pin(self.upload(up, timeout)));
+        let mut download = pin!(self.download(up));
+        let done = poll_fn(|cx| {
+            if let Some(under_way) = &mut upload
+                && let Poll::Ready(done) = under_way.as_mut().poll(cx)
+            {
+                upload = None;
                 if done.is_err() {
                     return Poll::Ready(done);
                 }
             }
             download.as_mut().poll(cx)
         })
-        .await
+        .await;
+        self.note_bytes(up);
+        done
+    }
+
+    /// Whether the head is all that there is of the request.
+    fn write_head(&self, up: &RefCell<UpstreamStream>) -> bool {
+        let body = self.exchange.body.borrow();
+        let bare = body.done && body.data.is_empty() && body.trailers.is_none();
+        up.borrow_mut()
+            .write_head(&self.exchange.state.borrow().request, bare);
+        bare
     }
 
     fn note_bytes(&self, up: &RefCell<UpstreamStream>) {
@@ -104,7 +86,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         bytes.header_bytes_received = header_received;
     }
 
-    fn note_host(&self, host: &Rc<WorkerHost>, forward: &Forward) {
+    pub(super) fn note_host(&self, host: &Rc<WorkerHost>, forward: &Forward) {
         let mut state = self.exchange.state.borrow_mut();
         let state = &mut *state;
         state.info.upstream.add_attempted_host(host.description());
@@ -131,35 +113,40 @@ impl<D: Downstream> Router<'_, '_, D> {
         &self,
         up: &RefCell<UpstreamStream>,
         timeout: Option<Duration>,
-        mut body: RequestBody,
     ) -> Result<(), Failure> {
+        let body = &self.exchange.body;
         poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
         loop {
-            if !body.data.is_empty() || body.done {
-                let last = body.done && body.trailers.is_none();
-                poll_fn(|cx| up.borrow_mut().poll_write_data(cx, &mut body.data, last)).await;
+            let (some, done) = {
+                let body = body.borrow();
+                (!body.data.is_empty() || body.done, body.done)
+            };
+            if some {
+                poll_fn(|cx| {
+                    let body = &mut *body.borrow_mut();
+                    let last = body.done && body.trailers.is_none();
+                    up.borrow_mut().poll_write_data(cx, &mut body.data, last)
+                })
+                .await;
                 self.exchange.touch_idle();
             }
-            if let Some(trailers) = body.trailers.take() {
+            let trailers = body.borrow_mut().trailers.take();
+            if let Some(trailers) = trailers {
                 up.borrow_mut().write_trailers(&trailers);
                 poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
             }
-            if body.done {
+            if done {
                 return Ok(());
             }
-            self.exchange.read_request(&mut body).await?;
-            if body.done {
+            self.exchange.read_request().await?;
+            if body.borrow().done {
                 self.begin_timeout(timeout);
             }
         }
     }
 
     /// The response: heads, body, trailers.
-    async fn download(
-        &self,
-        up: &RefCell<UpstreamStream>,
-        account: &Account,
-    ) -> Result<(), Failure> {
+    async fn download(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
         let status = loop {
             let state = &self.exchange.state;
             let read = poll_fn(|cx| {
@@ -171,27 +158,32 @@ impl<D: Downstream> Router<'_, '_, D> {
             if !read.is_informational() {
                 break read.status;
             }
-            account.charge(read.status);
+            self.with_account(|account| account.charge(read.status));
             self.inform(read.status).await?;
         };
-        self.begin_response(status, account);
+        self.begin_response(status);
         let end_stream = up.borrow().is_response_complete();
-        self.exchange.send_head(end_stream).await?;
+        pin!(self.exchange.send_head(end_stream)).await?;
         if !end_stream {
-            self.stream_body(up).await?;
+            pin!(self.stream_body(up)).await?;
         }
         self.exchange.down.flush().await?;
-        let now = self.exchange.manager.worker.now();
-        self.exchange
-            .state
-            .borrow_mut()
-            .info
-            .downstream_timing
-            .last_tx_byte = Some(now);
-        if let Some(request_end) = self.request_end() {
-            account.took(now.saturating_duration_since(request_end));
-        }
+        self.end_response();
         Ok(())
+    }
+
+    /// Notes when the response was sent, and how long the host took for it.
+    fn end_response(&self) {
+        let now = self.exchange.manager.worker.now();
+        let request_end = {
+            let timing = &mut self.exchange.state.borrow_mut().info.downstream_timing;
+            timing.last_tx_byte = Some(now);
+            timing.last_rx_byte
+        };
+        if let Some(request_end) = request_end {
+            let took = now.saturating_duration_since(request_end);
+            self.with_account(|account| account.took(took));
+        }
     }
 
     /// An informational head: 100 is passed on where the connection manager leaves it to the upstream; Envoy
@@ -208,23 +200,16 @@ impl<D: Downstream> Router<'_, '_, D> {
         Ok(())
     }
 
-    fn request_end(&self) -> Option<Instant> {
-        self.exchange
-            .state
-            .borrow()
-            .info
-            .downstream_timing
-            .last_rx_byte
-    }
-
     /// Counts the response and makes its head what the filters get to see.
-    fn begin_response(&self, status: u16, account: &Account) {
+    fn begin_response(&self, status: u16) {
         let worker = &*self.exchange.manager.worker;
         let now = worker.now();
-        account.charge(status);
-        if status < 500 {
-            account.succeeded();
-        }
+        self.with_account(|account| {
+            account.charge(status);
+            if status < 500 {
+                account.succeeded();
+            }
+        });
         let mut state = self.exchange.state.borrow_mut();
         let state = &mut *state;
         if let (Some(end), false) = (
@@ -275,13 +260,13 @@ impl<D: Downstream> Router<'_, '_, D> {
             };
             self.exchange.touch_idle();
             match event {
-                BodyEvent::Data => self.exchange.send_data(chunk, false).await?,
+                BodyEvent::Data => pin!(self.exchange.send_data(chunk, false)).await?,
                 BodyEvent::LastData | BodyEvent::End => {
-                    self.exchange.send_data(chunk, true).await?;
+                    pin!(self.exchange.send_data(chunk, true)).await?;
                     return Ok(());
                 }
                 BodyEvent::Trailers => {
-                    self.exchange.send_trailers().await?;
+                    Box::pin(self.exchange.send_trailers()).await?;
                     return Ok(());
                 }
             }

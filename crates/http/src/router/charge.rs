@@ -6,7 +6,6 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_upstream::{WorkerCluster, WorkerHost};
 
 /// Whom a request's outcome is counted for.
-#[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) cluster: Rc<WorkerCluster>,
     pub(crate) host: Option<Rc<WorkerHost>>,

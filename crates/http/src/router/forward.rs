@@ -1,5 +1,7 @@
 //! Forwarding a request to a cluster: which one, its timeouts, and our answers where it fails.
 
+use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,16 +9,17 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
-use nuncio_upstream::{UpstreamError, UpstreamErrorKind, WorkerCluster};
+use nuncio_upstream::cluster::ResourcePriority;
+use nuncio_upstream::{Acquired, UpstreamError, UpstreamErrorKind, WorkerCluster};
 
 use super::charge::Account;
-use super::{RequestBody, Router, finalize};
+use super::{Router, finalize};
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, ROUTE, Stop};
 use crate::route::{ClusterChoice, Forward};
 
 /// What a client may ask of the router; the upstream is not to see it. Retries are not there yet.
-const ROUTER_HEADERS: [Known; 8] = [
+static ROUTER_HEADERS: [Known; 8] = [
     Known::XEnvoyUpstreamRqPerTryTimeoutMs,
     Known::XEnvoyRetryOn,
     Known::XEnvoyRetryGrpcOn,
@@ -28,22 +31,59 @@ const ROUTER_HEADERS: [Known; 8] = [
 ];
 
 impl<D: Downstream> Router<'_, '_, D> {
-    pub(super) async fn forward(&self, forward: &Forward, body: RequestBody) -> Result<(), Stop> {
+    /// Chooses cluster and host, and exchanges request and response with the host.
+    pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
+        let timeout = self.choose_cluster(forward)?;
+        let acquired = match self.choose_host(forward) {
+            Ok(Acquired::Ready(stream)) => Ok(stream),
+            Ok(Acquired::Pending(pending)) => pending.await,
+            Err(error) => Err(error),
+        };
+        let failure = match acquired {
+            Ok(stream) => match pin!(self.attempt(&RefCell::new(stream), timeout)).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            },
+            Err(error) => Failure::Upstream(error),
+        };
+        Err(match failure {
+            Failure::Stopped(stop) => stop,
+            Failure::Upstream(error) => self.upstream_failed(&error),
+        })
+    }
+
+    /// Finds the cluster, completes the request's head and begins the account; returns the timeout of the
+    /// whole response.
+    fn choose_cluster(&self, forward: &Forward) -> Result<Option<Duration>, Stop> {
         let cluster = self.cluster(forward)?;
         let timeout = self.prepare(forward, &cluster);
-        let dynamic_stats = self.config.dynamic_stats;
-        let mut account = {
-            let state = self.exchange.state.borrow();
-            Account::new(cluster, &state.request, dynamic_stats)
-        };
-        self.exchange.set_account(&account);
-        if body.done {
+        let account = Account::new(
+            cluster,
+            &self.exchange.state.borrow().request,
+            self.config.dynamic_stats,
+        );
+        *self.exchange.account.borrow_mut() = Some(account);
+        if self.exchange.body.borrow().done {
             self.begin_timeout(timeout);
         }
-        match self.attempt(forward, &mut account, timeout, body).await {
-            Ok(()) => Ok(()),
-            Err(Failure::Stopped(stop)) => Err(stop),
-            Err(Failure::Upstream(error)) => Err(self.upstream_failed(&error, &account)),
+        Ok(timeout)
+    }
+
+    /// Picks a host and asks it for a stream.
+    fn choose_host(&self, forward: &Forward) -> Result<Acquired, UpstreamError> {
+        let mut account = self.exchange.account.borrow_mut();
+        let Some(account) = account.as_mut() else {
+            return Err(UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream));
+        };
+        let host = account.host.insert(account.cluster.pick_host()?);
+        self.note_host(host, forward);
+        host.new_stream(ResourcePriority::Default)
+    }
+
+    /// Counts for the cluster and the host of the request.
+    pub(super) fn with_account(&self, count: impl FnOnce(&Account)) {
+        if let Some(account) = &*self.exchange.account.borrow() {
+            count(account);
         }
     }
 
@@ -60,16 +100,19 @@ impl<D: Downstream> Router<'_, '_, D> {
                 ClusterChoice::Missing => None,
             }
         };
-        found.ok_or_else(|| {
-            self.exchange.manager.stats.router.no_cluster.inc();
-            let reply = LocalReply::new(
-                forward.cluster_not_found_status,
-                b"".as_slice(),
-                "cluster_not_found",
-            )
-            .with_flags(ResponseFlags::NO_CLUSTER_FOUND);
-            Stop::Reply(Box::new(reply))
-        })
+        found.ok_or_else(|| self.no_cluster(forward))
+    }
+
+    #[cold]
+    fn no_cluster(&self, forward: &Forward) -> Stop {
+        self.exchange.manager.stats.router.no_cluster.inc();
+        let reply = LocalReply::new(
+            forward.cluster_not_found_status,
+            b"".as_slice(),
+            "cluster_not_found",
+        )
+        .with_flags(ResponseFlags::NO_CLUSTER_FOUND);
+        Stop::Reply(Box::new(reply))
     }
 
     /// Completes the request's head; returns the timeout of the whole response.
@@ -89,9 +132,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
             state.request.remove(Known::XEnvoyUpstreamRqTimeoutMs);
         }
-        for name in ROUTER_HEADERS {
-            state.request.remove(name);
-        }
+        state.request.remove_all(&ROUTER_HEADERS);
         if let (true, Some(timeout)) = (keeps_envoy_headers, timeout) {
             let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
             state
@@ -123,7 +164,8 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Our answer to an upstream that failed before its response began, or the end of one that broke off.
-    fn upstream_failed(&self, error: &UpstreamError, account: &Account) -> Stop {
+    #[cold]
+    fn upstream_failed(&self, error: &UpstreamError) -> Stop {
         let flags = flags_of(error.kind);
         if self.exchange.response_begun.get() {
             self.exchange
@@ -139,7 +181,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             return Stop::ResponseBroken;
         }
         if error.kind == UpstreamErrorKind::NoHealthyUpstream {
-            account.charge(503);
+            self.with_account(|account| account.charge(503));
             let reply = LocalReply::new(
                 503,
                 b"no healthy upstream".as_slice(),
@@ -153,7 +195,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         } else {
             503
         };
-        account.charge(status);
+        self.with_account(|account| account.charge(status));
         if let Some(reason) = &error.transport_failure_reason {
             self.exchange
                 .state
@@ -221,7 +263,7 @@ fn details_of(error: &UpstreamError, basic: &str) -> String {
 
 /// The route's timeout has passed.
 pub(crate) fn timed_out<D: Downstream>(exchange: &Exchange<'_, D>) -> Stop {
-    if let Some(account) = exchange.take_account() {
+    if let Some(account) = exchange.account.borrow_mut().take() {
         account.cluster.traffic_stats().upstream_rq_timeout.inc();
         if let Some(host) = &account.host {
             host.counters().rq_timeout.inc();

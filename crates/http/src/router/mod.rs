@@ -17,6 +17,8 @@ pub(crate) use charge::Account;
 pub(crate) use finalize::response as mutate_response;
 pub(crate) use forward::timed_out;
 
+use std::pin::pin;
+
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
@@ -27,13 +29,14 @@ use crate::exchange::{Exchange, Stop};
 use crate::route::{Action, Redirect, https_location, own_location};
 
 /// What has been read of the request's body and passed the filters.
+#[derive(Default)]
 pub struct RequestBody {
     /// Bytes that wait to be sent.
     pub data: Buffer,
     /// Whether nothing follows them but `trailers`.
     pub done: bool,
     /// The trailers.
-    pub trailers: Option<HeaderMap>,
+    pub trailers: Option<Box<HeaderMap>>,
 }
 
 /// The router of one stream.
@@ -46,37 +49,50 @@ pub struct Router<'e, 'a, D> {
 
 impl<D: Downstream> Router<'_, '_, D> {
     /// From the request's head to the complete response.
-    pub async fn run(&self, body: RequestBody) -> Result<(), Stop> {
+    pub async fn run(&self) -> Result<(), Stop> {
         let stats = &self.exchange.manager.stats.router;
         stats.rq_total.inc();
-        let table = std::rc::Rc::clone(&self.exchange.state.borrow().route.table);
-        let Some(index) = self.exchange.state.borrow().route.index else {
+        let (table, index) = {
+            let route = &self.exchange.state.borrow().route;
+            (std::rc::Rc::clone(&route.table), route.index)
+        };
+        let Some(index) = index else {
             stats.no_route.inc();
             let reply = LocalReply::new(404, b"".as_slice(), "route_not_found")
                 .with_flags(ResponseFlags::NO_ROUTE_FOUND);
             return Err(Stop::Reply(Box::new(reply)));
         };
         match table.action(index) {
-            Action::Forward(forward) => self.forward(forward, body).await,
+            Action::Forward(forward) => pin!(self.forward(forward)).await,
+            action => Err(self.answer(action)),
+        }
+    }
+
+    /// What the route answers itself.
+    #[cold]
+    fn answer(&self, action: &Action) -> Stop {
+        let stats = &self.exchange.manager.stats.router;
+        let request = || std::cell::Ref::map(self.exchange.state.borrow(), |state| &state.request);
+        match action {
             Action::Direct { status, body } => {
                 stats.rq_direct_response.inc();
                 let mut reply = LocalReply::new(*status, body.to_vec(), "direct_response");
                 if matches!(status, 201 | 300..=399) {
-                    let location = own_location(&self.exchange.state.borrow().request);
+                    let location = own_location(&request());
                     reply = reply.with_header(HeaderName::from(Known::Location), location);
                 }
-                Err(Stop::RouteReply(Box::new(reply)))
+                Stop::RouteReply(Box::new(reply))
             }
-            Action::Redirect(redirect) => Err(self.redirect(redirect)),
+            Action::Redirect(redirect) => self.redirect(redirect),
             Action::RedirectToHttps => {
                 stats.rq_direct_response.inc();
-                let location = https_location(&self.exchange.state.borrow().request);
-                Err(Stop::RouteReply(Box::new(moved(301, location))))
+                let location = https_location(&request());
+                Stop::RouteReply(Box::new(moved(301, location)))
             }
-            Action::NonForwarding => {
+            Action::Forward(_) | Action::NonForwarding => {
                 let reply = LocalReply::new(404, b"".as_slice(), "route_not_found")
                     .with_flags(ResponseFlags::NO_ROUTE_FOUND);
-                Err(Stop::Reply(Box::new(reply)))
+                Stop::Reply(Box::new(reply))
             }
         }
     }

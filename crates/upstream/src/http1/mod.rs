@@ -23,7 +23,7 @@ use crate::worker::Permit;
 pub struct Http1Stream {
     pool: Rc<HostPool>,
     /// `None` once the stream was reset.
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     _permit: Permit,
     request: Request,
     response: Response,
@@ -68,7 +68,7 @@ enum Progress {
 
 impl Http1Stream {
     #[inline]
-    pub(crate) fn new(pool: Rc<HostPool>, connection: Connection, permit: Permit) -> Self {
+    pub(crate) fn new(pool: Rc<HostPool>, connection: Box<Connection>, permit: Permit) -> Self {
         Self {
             pool,
             connection: Some(connection),
@@ -116,7 +116,7 @@ impl Http1Stream {
     pub(crate) fn connection_request_count(&self) -> u32 {
         self.connection
             .as_ref()
-            .map_or(0, Connection::request_count)
+            .map_or(0, |connection| connection.request_count())
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -144,7 +144,10 @@ impl Http1Stream {
             kind,
             transport_failure_reason: None,
             details,
-            reused_connection: self.connection.as_ref().is_some_and(Connection::is_reused),
+            reused_connection: self
+                .connection
+                .as_ref()
+                .is_some_and(|connection| connection.is_reused()),
             response_started: self.response.wire_bytes > 0,
             request_sent: self.request.wire_bytes > 0,
         };
@@ -163,7 +166,7 @@ impl Http1Stream {
         self.request.wire_bytes == 0 && self.response.wire_bytes == 0
     }
 
-    fn give_back(&mut self, connection: Connection) {
+    fn give_back(&mut self, connection: Box<Connection>) {
         let whole = self.is_response_complete() && self.is_request_complete();
         if self.is_untouched() || (whole && self.is_reusable()) {
             return self.pool.release(connection);

@@ -74,7 +74,7 @@ pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
 }
 
 impl Connection {
-    fn new(transport: Transport, mut life: Life, core: &ClusterCore) -> Self {
+    fn new(transport: Transport, mut life: Life, core: &ClusterCore) -> Box<Self> {
         life.connected = true;
         core.traffic.upstream_cx_rx_bytes_buffered.add(0);
         let connect_time = core.clock.now() - life.opened_at;
@@ -86,13 +86,13 @@ impl Connection {
             .http
             .max_requests_per_connection
             .unwrap_or(u32::MAX);
-        Self {
+        Box::new(Self {
             local_address: transport.local_address(),
             transport,
             life,
             requests_left,
             idle_since: None,
-        }
+        })
     }
 
     /// Counts a request; true if it is the last one that the connection may serve.

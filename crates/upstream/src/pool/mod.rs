@@ -50,8 +50,12 @@ pub(crate) struct HostPool {
     pub(crate) core: Rc<ClusterCore>,
     pub(crate) to: PooledHost,
     priority: ResourcePriority,
-    /// Used last stands last.
-    idle: RefCell<Vec<Connection>>,
+    /// Used last stands last. Boxed: they come and go with each request.
+    #[expect(
+        clippy::vec_box,
+        reason = "they go into streams and come back without being moved"
+    )]
+    idle: RefCell<Vec<Box<Connection>>>,
     waiting: RefCell<VecDeque<Rc<Waiting>>>,
     connecting: Cell<usize>,
     /// Connections in use, idle and opening.
@@ -93,7 +97,7 @@ impl HostPool {
 
     /// The idle connection used last that is still good; the others are closed on the way.
     #[inline]
-    fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
             match connection.idle_end() {
@@ -107,7 +111,7 @@ impl HostPool {
     #[inline]
     fn attach(
         self: &Rc<Self>,
-        mut connection: Connection,
+        mut connection: Box<Connection>,
     ) -> Result<UpstreamStream, UpstreamError> {
         let traffic = &self.core.traffic;
         let Some(permit) = Permit::try_take(&self.core, self.priority, Resource::Requests) else {
@@ -135,7 +139,7 @@ impl HostPool {
 
     /// Takes a connection back whose request is complete.
     #[inline]
-    pub(crate) fn release(self: &Rc<Self>, mut connection: Connection) {
+    pub(crate) fn release(self: &Rc<Self>, mut connection: Box<Connection>) {
         let unwanted = self.draining.get() && self.waiting.borrow().is_empty();
         if unwanted || connection.is_spent(&self.core) {
             connection.close(Ended::Local);
@@ -155,7 +159,7 @@ impl HostPool {
         }
     }
 
-    fn close_idle(&self, connection: Connection, end: Ended) {
+    fn close_idle(&self, connection: Box<Connection>, end: Ended) {
         if matches!(end, Ended::Unsolicited) {
             self.core.traffic.upstream_cx_protocol_error.inc();
         }
@@ -202,7 +206,7 @@ impl HostPool {
     }
 
     /// A connection is open: it goes to whoever waits longest.
-    fn connected(self: &Rc<Self>, connection: Connection) {
+    fn connected(self: &Rc<Self>, connection: Box<Connection>) {
         self.connecting.set(self.connecting.get() - 1);
         self.start_watcher();
         self.release(connection);
