@@ -102,7 +102,7 @@ impl HostPool {
             let mut connection = self.idle.borrow_mut().pop()?;
             match connection.idle_end() {
                 None => return Some(connection),
-                Some(end) => self.close_idle(connection, end),
+                Some(end) => self.close_idle(*connection, end),
             }
         }
     }
@@ -159,7 +159,7 @@ impl HostPool {
         }
     }
 
-    fn close_idle(&self, connection: Box<Connection>, end: Ended) {
+    fn close_idle(&self, connection: Connection, end: Ended) {
         if matches!(end, Ended::Unsolicited) {
             self.core.traffic.upstream_cx_protocol_error.inc();
         }

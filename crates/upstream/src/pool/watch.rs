@@ -74,7 +74,7 @@ impl HostPool {
         }
         drop(idle);
         over.into_iter()
-            .for_each(|(connection, end)| self.close_idle(connection, end));
+            .for_each(|(connection, end)| self.close_idle(*connection, end));
         self.watcher_ticks.set(looks.newly_idle);
         let tick = looks.newly_idle.then(|| now + TICK);
         looks.next.into_iter().chain(tick).min()
