@@ -1,8 +1,7 @@
 //! Bytes that a config holds itself or points at: `envoy.config.core.v3.DataSource`, read once at load.
 //!
-//! Files are read whole; the limit on their size is the caller's. Changes of a file are not watched yet.
-
-use std::io::Read;
+//! Files are read whole; the limit on their size is the caller's. [`Ctx::files`] tells whoever runs the
+//! configuration which ones to watch.
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
@@ -68,13 +67,9 @@ fn read_file(
     let most = u64::try_from(limit_bytes)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
-    let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(&path.value).and_then(|file| file.take(most).read_to_end(&mut bytes));
-    if let Err(error) = read {
+    ctx.read_file(&path.value, most).map_err(|error| {
         ctx.error(path.span, format!("Invalid path: {}", path.value))
             .note(error.to_string());
-        return Err(Refused);
-    }
-    Ok(bytes)
+        Refused
+    })
 }

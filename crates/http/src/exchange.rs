@@ -37,6 +37,8 @@ pub const STREAM_DURATION: usize = 3;
 pub const ROUTE: usize = 4;
 /// Deadline: the connection's, between streams.
 pub const CONNECTION: usize = 5;
+/// No deadline of the connection: the end of its connection manager's drain.
+pub const DRAINED: usize = DEADLINES;
 /// Body bytes that a service takes.
 const SERVICE_BODY_LIMIT_BYTES: usize = 1 << 20;
 /// How many deadlines a connection has.
@@ -190,6 +192,9 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             }
             if let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
                 return Poll::Ready(Raced::Expired(slot));
+            }
+            if self.manager.drain.is_over() {
+                return Poll::Ready(Raced::Expired(DRAINED));
             }
             if self.down.request_done() && gone.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Raced::Gone);
@@ -480,6 +485,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
                 "max_duration_timeout",
                 ResponseFlags::NONE,
             ),
+            DRAINED => return self.drained(),
             _ => return router::timed_out(self),
         };
         counter.inc();
@@ -490,6 +496,14 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         Stop::Reply(Box::new(
             LocalReply::new(status, body.as_bytes(), details).with_flags(flags),
         ))
+    }
+
+    /// The drain of the connection manager is over.
+    fn drained(&self) -> Stop {
+        let mut state = self.state.borrow_mut();
+        state.info.response_flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
+        state.info.response_code_details = Some("downstream_local_disconnect".into());
+        Stop::ResponseBroken
     }
 
     async fn stopped(&self, stop: Stop) -> StreamEnd {
@@ -623,7 +637,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         worker.with_date(|date| {
             response::mutate(&mut state.response, &state.request, &manager.config, date)
         });
-        if worker.is_draining() {
+        if worker.is_draining() || manager.drain.closes(&**worker) {
             manager.stats.http.downstream_cx_drain_close.inc();
             self.down.close_after_response();
         }

@@ -8,6 +8,7 @@
 pub mod config;
 pub mod connection_manager;
 pub mod downstream;
+pub mod drain;
 pub mod exchange;
 pub mod filters;
 pub mod http1;

@@ -10,7 +10,8 @@ use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_upstream::{ClusterManager, WorkerClusters};
 
-use crate::stream::{RouteSnapshot, StreamState};
+use crate::route::RouteTable;
+use crate::stream::{RouteSnapshot, StreamRoute, StreamState};
 
 /// Stream states that a worker keeps for the streams to come.
 const MAX_SPARE_STREAMS: usize = 64;
@@ -31,6 +32,8 @@ pub struct Worker {
         reason = "they go into streams and come back without being moved"
     )]
     spare_streams: RefCell<Vec<Box<StreamState>>>,
+    /// What spare streams hold in the place of a route table, which could not go otherwise.
+    no_routes: Rc<RouteSnapshot>,
 }
 
 impl Worker {
@@ -55,6 +58,7 @@ impl Worker {
             date: RefCell::new((0, Box::default())),
             draining: Cell::new(false),
             spare_streams: RefCell::default(),
+            no_routes: Rc::new(RouteSnapshot(Arc::new(RouteTable::empty()))),
         }
     }
 
@@ -103,7 +107,8 @@ impl Worker {
     }
 
     /// Takes back what [`Self::begin_stream`] gave.
-    pub fn end_stream(&self, state: Box<StreamState>) {
+    pub fn end_stream(&self, mut state: Box<StreamState>) {
+        state.route = StreamRoute::none(Rc::clone(&self.no_routes));
         let mut spares = self.spare_streams.borrow_mut();
         if spares.len() < MAX_SPARE_STREAMS {
             spares.push(state);

@@ -6,10 +6,10 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// How a socket listens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
     /// One socket a worker.
     pub reuse_port: bool,
@@ -46,6 +46,11 @@ pub fn bind(
         sockets.push(next);
     }
     Ok(sockets)
+}
+
+/// Lets another number of connections wait, of a socket that listens already.
+pub fn set_backlog(socket: &TcpListener, backlog: u32) -> io::Result<()> {
+    SockRef::from(socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
 fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {

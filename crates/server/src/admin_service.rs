@@ -14,7 +14,7 @@ use nuncio_http::service::{Answer, Service};
 
 use crate::admin::response::Body;
 use crate::admin::state::AdminState;
-use crate::admin::{self, request::AdminRequest};
+use crate::admin::{self, request::AdminRequest, response::AdminResponse};
 
 /// Answers admin requests.
 pub(crate) struct AdminService {
@@ -30,25 +30,29 @@ impl Service for AdminService {
         let mut admin_request = AdminRequest::new(&method, &path);
         admin_request.body = body.readable();
         let response = admin::handle(&*self.state, &admin_request);
-        let headers = response
-            .all_headers()
-            .filter_map(|(name, value)| {
-                Some((HeaderName::parse(name).ok()?, value.as_bytes().to_vec()))
-            })
-            .collect();
-        let status = response.status;
-        let body: Box<dyn Iterator<Item = Vec<u8>>> = match response.body {
+        Box::pin(async move {
+            let mut response = response;
+            while let Body::Later(later) = response.body {
+                response = later.await;
+            }
+            answer(response)
+        })
+    }
+}
+
+fn answer(response: AdminResponse) -> Answer {
+    let headers = response.all_headers().filter_map(|(name, value)| {
+        Some((HeaderName::parse(name).ok()?, value.as_bytes().to_vec()))
+    });
+    Answer {
+        status: response.status,
+        headers: headers.collect(),
+        body: match response.body {
             Body::Whole(bytes) => Box::new(std::iter::once(bytes)),
             Body::Chunks(chunks) => chunks,
-        };
-        Box::pin(async move {
-            Answer {
-                status,
-                headers,
-                body,
-                is_single_piece: false,
-            }
-        })
+            Body::Later(_) => Box::new(std::iter::empty()),
+        },
+        is_single_piece: false,
     }
 }
 

@@ -1,4 +1,5 @@
-//! From the bootstrap to what runs: clusters, listeners and the admin, compiled and not yet bound.
+//! From the bootstrap to what runs: clusters, listeners and the admin, compiled; nothing is bound or published,
+//! so that a refused configuration leaves no trace.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use nuncio_config::bootstrap::{Input, Loaded, load};
 use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::report::{self, Style};
 use nuncio_config::source::Sources;
+use nuncio_config::span::Span;
 use nuncio_config::tree;
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_config::upgrade::Change;
@@ -19,13 +21,14 @@ use crate::cli::Options;
 use crate::clusters;
 use crate::config::{Admin, Bootstrap};
 use crate::listener::{CompileContext, CompiledListener, socket_address};
+use crate::resource::{ClusterResource, ListenerResource, Version};
 
 /// A bootstrap, compiled.
 pub(crate) struct Compiled {
     /// Listeners in the order of the config.
-    pub listeners: Vec<Arc<CompiledListener>>,
-    /// Discovery that is still to begin.
-    pub clusters: clusters::Pending,
+    pub listeners: Vec<ListenerResource>,
+    /// Clusters in the order of the config.
+    pub clusters: Vec<ClusterResource>,
     /// Where the admin listens and what it logs; none without an admin.
     pub admin: Option<AdminConfig>,
     /// The message, for `/config_dump`.
@@ -54,6 +57,11 @@ impl Findings {
     /// As text, for people or for machines.
     pub(crate) fn render(&self, style: Style) -> String {
         report::render(&self.diagnostics, &self.sources, style)
+    }
+
+    /// Adds an error.
+    pub(crate) fn refuse(&mut self, span: Span, message: impl Into<String>) {
+        self.diagnostics.error(span, message);
     }
 
     /// Whether there is nothing to say.
@@ -150,7 +158,8 @@ fn compile_tree(
     let cluster_messages = resources
         .map(|resources| resources.clusters.as_slice())
         .unwrap_or_default();
-    let clusters = clusters::load(cluster_messages, around.manager, ctx);
+    let cluster_names = clusters::names(cluster_messages);
+    let clusters = clusters::load(cluster_messages, ctx);
     let service_cluster = match around.options.service_cluster.as_str() {
         "" => bootstrap
             .node
@@ -163,15 +172,21 @@ fn compile_tree(
         ctx,
         extensions: around.extensions,
         clusters: around.manager,
+        known_clusters: &|name| cluster_names.contains(name),
         stats: around.stats,
         service_cluster: &service_cluster,
     };
     let listener_messages = resources
         .map(|resources| resources.listeners.as_slice())
         .unwrap_or_default();
+    let listener_trees = tree
+        .find(&["static_resources", "listeners"])
+        .and_then(tree::Value::as_list)
+        .unwrap_or_default();
     let listeners: Vec<_> = listener_messages
         .iter()
-        .map(|listener| CompiledListener::compile(listener, &mut context))
+        .zip(listener_trees)
+        .map(|(listener, tree)| compile_listener(listener, &tree.value, &mut context))
         .collect();
     let admin = bootstrap
         .admin
@@ -187,7 +202,7 @@ fn compile_tree(
     let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
     check_unique(&listeners, listener_messages, ctx)?;
     Ok(Compiled {
-        listeners: listeners.into_iter().map(Arc::new).collect(),
+        listeners,
         clusters: clusters?,
         admin: admin?.flatten(),
         tree: Arc::clone(tree),
@@ -197,15 +212,36 @@ fn compile_tree(
     })
 }
 
+fn compile_listener(
+    listener: &crate::config::Listener,
+    value: &tree::Value,
+    context: &mut CompileContext<'_>,
+) -> Result<ListenerResource, Refused> {
+    let files_before = context.ctx.files.len();
+    let (compiled, routes) = CompiledListener::compile(listener, context)?;
+    Ok(ListenerResource {
+        version: Version {
+            message: Arc::clone(value.as_message().ok_or(Refused)?),
+            files: context.ctx.files.split_off(files_before),
+        },
+        listener: Arc::new(compiled),
+        routes: Arc::new(routes),
+    })
+}
+
 fn check_unique(
-    listeners: &[CompiledListener],
+    listeners: &[ListenerResource],
     messages: &[crate::config::Listener],
     ctx: &mut Ctx,
 ) -> Result<(), Refused> {
     let mut sound = Ok(());
-    for (place, (listener, message)) in listeners.iter().zip(messages).enumerate() {
+    for (place, (resource, message)) in listeners.iter().zip(messages).enumerate() {
+        let listener = &resource.listener;
         let earlier = listeners.get(..place).unwrap_or_default();
-        if earlier.iter().any(|other| other.name == listener.name) {
+        if earlier
+            .iter()
+            .any(|other| other.listener.name == listener.name)
+        {
             ctx.error(
                 message.span(),
                 format!("duplicate listener {} found", listener.name),
@@ -215,7 +251,7 @@ fn check_unique(
         if listener.address.port() != 0
             && earlier
                 .iter()
-                .any(|other| other.address == listener.address)
+                .any(|other| other.listener.address == listener.address)
         {
             let text = format!(
                 "error adding listener: '{}' has duplicate address '{}' as existing listener",

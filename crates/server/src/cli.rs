@@ -141,6 +141,9 @@ pub struct Options {
     /// Nuncio's own: warn about what is not supported yet instead of refusing it
     #[arg(long)]
     pub allow_unsupported: bool,
+    /// Nuncio's own: reload the configuration file whenever it changes
+    #[arg(long)]
+    pub watch: bool,
     /// Nuncio's own: the form of config errors, for people or for machines
     #[arg(long, value_enum, default_value_t = ErrorFormat::Text)]
     pub error_format: ErrorFormat,

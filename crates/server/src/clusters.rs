@@ -1,32 +1,36 @@
-//! Clusters of the bootstrap: parsed, added to the manager, their hosts published or their discovery begun.
+//! Clusters of the bootstrap: parsed, and nothing more; see [`crate::running`] for how they come to run.
 
-use std::rc::Rc;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use nuncio_config::tree::{Entry, Message, Value};
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::registry::Extensions;
-use nuncio_net::dns::Resolver;
-use nuncio_upstream::ClusterManager;
 use nuncio_upstream::config::ClusterConfig;
-use nuncio_upstream::discovery::{DnsDiscovery, Started, begin, start};
 
-/// Clusters whose names are still to be resolved.
-#[derive(Default)]
-pub(crate) struct Pending(Vec<DnsDiscovery>);
+use crate::resource::{ClusterResource, Version};
 
-/// Adds every cluster; all that is wrong is reported.
+/// The names of all clusters; a refused one's too, so that routes to it are no errors of their own.
+pub(crate) fn names(messages: &[Arc<Message>]) -> HashSet<&str> {
+    messages
+        .iter()
+        .filter_map(|message| message.find(&["name"])?.as_str())
+        .collect()
+}
+
+/// Parses every cluster; all that is wrong is reported.
 pub(crate) fn load(
     messages: &[Arc<Message>],
-    manager: &ClusterManager,
     ctx: &mut Ctx,
-) -> Result<Pending, Refused> {
-    let mut pending = Pending::default();
+) -> Result<Vec<ClusterResource>, Refused> {
+    let mut resources = Vec::with_capacity(messages.len());
+    let mut known = HashSet::new();
     let mut sound = true;
     for message in messages {
+        let files_before = ctx.files.len();
         match ClusterConfig::parse(message, ctx) {
-            Ok(config) if manager.find(&config.settings.name).is_some() => {
+            Ok(config) if !known.insert(config.settings.name.clone()) => {
                 let text = format!(
                     "cluster manager: duplicate cluster '{}'",
                     config.settings.name
@@ -34,42 +38,17 @@ pub(crate) fn load(
                 ctx.error(message.span, text);
                 sound = false;
             }
-            Ok(config) => add(config, manager, &mut pending),
-            Err(Refused) => {
-                reserve_name(message, manager);
-                sound = false;
-            }
+            Ok(config) => resources.push(ClusterResource {
+                version: Version {
+                    message: Arc::clone(message),
+                    files: ctx.files.split_off(files_before),
+                },
+                config,
+            }),
+            Err(Refused) => sound = false,
         }
     }
-    if sound { Ok(pending) } else { Err(Refused) }
-}
-
-fn add(config: ClusterConfig, manager: &ClusterManager, pending: &mut Pending) {
-    if let (_, Started::Resolving(discovery)) = start(manager, config, false) {
-        pending.0.push(discovery);
-    }
-}
-
-/// A refused cluster's name counts as known, so that routes to it are no errors of their own.
-fn reserve_name(message: &Message, manager: &ClusterManager) {
-    if let Some(name) = message
-        .get_by_name("name")
-        .and_then(|entry| entry.value.as_str())
-    {
-        let settings = nuncio_upstream::cluster::ClusterSettings::named(name);
-        manager.add_or_update(settings, nuncio_upstream::TransportSocket::default(), false);
-    }
-}
-
-impl Pending {
-    /// Begins discovery, and waits for the first answers of the clusters that the start waits for.
-    pub(crate) async fn start(self) {
-        if self.0.is_empty() {
-            return;
-        }
-        let resolver = Resolver::default();
-        begin(self.0, &Rc::new(resolver)).await;
-    }
+    if sound { Ok(resources) } else { Err(Refused) }
 }
 
 /// `admin.access_log_path`: a file access log with the default format.

@@ -12,6 +12,9 @@ mod listener;
 mod log;
 mod main_thread;
 mod memory;
+mod reload;
+mod resource;
+mod running;
 mod server_state;
 mod workers;
 
@@ -112,6 +115,7 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         );
         return Err(());
     }
+    let file = reload::config_file(options);
     let (compiled, findings) =
         bootstrap::compile(&around).map_err(|findings| refuse(options, &findings))?;
     tell(options, &findings);
@@ -120,12 +124,16 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
             println!("configuration '{}' OK", config_name(options));
             Ok(())
         }
-        Mode::Serve | Mode::InitOnly => serve(&around, compiled),
+        Mode::Serve | Mode::InitOnly => serve(&around, compiled, file),
     }
 }
 
-fn serve(around: &Surroundings<'_>, compiled: Compiled) -> Result<(), ()> {
-    main_thread::run(around, compiled).map_err(|error| log::critical("main", &error))
+fn serve(
+    around: &Surroundings<'_>,
+    compiled: Compiled,
+    file: Option<reload::ConfigFile>,
+) -> Result<(), ()> {
+    main_thread::run(around, compiled, file).map_err(|error| log::critical("main", &error))
 }
 
 /// Prints every finding of a refused config, then Envoy's summary.

@@ -1,6 +1,5 @@
 //! The main thread: binds, starts the workers, runs discovery and the admin, and waits for the end.
 
-use std::cell::Cell;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,23 +7,26 @@ use std::time::Duration;
 
 use nuncio_contract::access_log::FileOptions;
 use nuncio_contract::clock::SystemClock;
-use nuncio_contract::stats::groups::{ListenerManagerStats, register_admin};
+use nuncio_contract::stats::groups::register_admin;
 use nuncio_http::connection_manager::StatScopes;
+use nuncio_http::drain::DrainPolicy;
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_net::listener::{ListenOptions, bind};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 
 use crate::admin::state::{Action, AdminState, ServerLife};
 use crate::admin_service::{AdminService, connection_manager};
 use crate::bootstrap::{AdminConfig, Compiled, Surroundings};
-use crate::cli::Mode;
-use crate::listener::{CompiledListener, serve};
+use crate::cli::{Mode, Options};
+use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
-use crate::server_state::{BoundListener, ServerState};
-use crate::workers::{Command, Start, Workers};
+use crate::reload::{ConfigFile, Reloader, Requests};
+use crate::running::Running;
+use crate::server_state::ServerState;
+use crate::workers::{Command, Workers};
 
 /// A listener of the process's own, served on the main thread.
 pub(crate) struct Extra {
@@ -32,17 +34,20 @@ pub(crate) struct Extra {
     pub(crate) service: Rc<dyn Service>,
 }
 
-type Sockets = Vec<(Arc<CompiledListener>, Vec<TcpListener>)>;
-
 /// Serves a compiled bootstrap to the end of the process.
-pub(crate) fn run(around: &Surroundings<'_>, compiled: Compiled) -> Result<(), String> {
-    run_with(around, compiled, Vec::new(), None)
+pub(crate) fn run(
+    around: &Surroundings<'_>,
+    compiled: Compiled,
+    file: Option<ConfigFile>,
+) -> Result<(), String> {
+    run_with(around, compiled, file, Vec::new(), None)
 }
 
 /// The same, with listeners of our own beside it and something to do once all is up.
 pub(crate) fn run_with(
     around: &Surroundings<'_>,
     compiled: Compiled,
+    file: Option<ConfigFile>,
     extras: Vec<Extra>,
     on_live: Option<fn()>,
 ) -> Result<(), String> {
@@ -62,7 +67,7 @@ pub(crate) fn run_with(
         files.configure(options, around.stats);
     }
     let local = LocalSet::new();
-    let outcome = local.block_on(&runtime, serve_all(around, compiled, extras, on_live));
+    let outcome = local.block_on(&runtime, serve_all(around, compiled, file, extras, on_live));
     if let Some(files) = around.extensions.access_log_files {
         files.flush_all();
     }
@@ -72,22 +77,26 @@ pub(crate) fn run_with(
 async fn serve_all(
     around: &Surroundings<'_>,
     compiled: Compiled,
+    file: Option<ConfigFile>,
     extras: Vec<Extra>,
     on_live: Option<fn()>,
 ) -> Result<(), String> {
     let concurrency = concurrency(around.options.concurrency);
-    let sockets = bind_all(&compiled.listeners, concurrency)?;
-    let (actions, mut asked) = unbounded_channel();
-    let bound = sockets
-        .iter()
-        .map(|(listener, sockets)| BoundListener::new(listener, sockets))
-        .collect();
+    let tree = Arc::clone(&compiled.tree);
+    let running = Running::new(around.manager, around.stats, concurrency, tree);
+    let listeners = running
+        .listeners
+        .borrow()
+        .prepare(compiled.listeners)
+        .map_err(|errors| errors.join("\n"))?;
+    let (actions, asked) = unbounded_channel();
+    let (reloads, reloads_asked) = unbounded_channel();
     let state = Rc::new(ServerState::new(
         around,
-        &compiled,
+        Rc::clone(&running),
         concurrency,
-        bound,
         actions,
+        reloads.clone(),
     ));
     let main_worker = Rc::new(Worker::new(
         Rc::new(SystemClock),
@@ -100,37 +109,46 @@ async fn serve_all(
     }
     for extra in extras {
         let socket = bind_one(&extra.listener)?;
-        let worker = Rc::clone(&main_worker);
-        let served = serve(
-            extra.listener,
-            socket,
-            worker,
-            "main_thread".to_string(),
-            1,
-            Some(extra.service),
-        );
-        tokio::task::spawn_local(served);
+        let thread = OnThread::main(Rc::clone(&main_worker));
+        tokio::task::spawn_local(serve(extra.listener, socket, thread, extra.service));
     }
-    tokio::task::spawn_local(flush_stats(
-        around.stats.clone(),
-        compiled.stats_flush_interval,
-    ));
-    compiled.clusters.start().await;
+    let interval = compiled.stats_flush_interval;
+    tokio::task::spawn_local(flush_stats(around.stats.clone(), interval));
+    running.start_clusters(compiled.clusters).await;
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
-    let workers =
-        Workers::start(starts(&sockets, concurrency, around)).map_err(|error| error.to_string())?;
-    count_listeners(around, sockets.len());
+    let drain = drain_policy(around.options);
+    let (workers, threads) = Workers::start(concurrency, around.manager, drain, seed)
+        .map_err(|error| error.to_string())?;
+    running.start_listeners(listeners, &workers).await;
     state.set_life(ServerLife::Live);
     log::info("main", "starting main dispatch loop");
     if let Some(on_live) = on_live {
         on_live();
     }
-    wait_for_the_end(&state, &workers, around, &mut asked).await?;
+    let reloader = Reloader::new(around, running, workers.clone(), file);
+    let signals = Signals::new().map_err(|error| format!("signals can't be received: {error}"))?;
+    let process = Process {
+        around,
+        state: &state,
+        workers: &workers,
+        reloads,
+    };
+    tokio::select! {
+        () = process.until_the_end(signals, asked) => {}
+        () = reloader.run(reloads_asked) => {}
+    }
     log::info("main", "exiting");
-    workers.stop();
+    threads.stop(&workers);
     Ok(())
+}
+
+fn drain_policy(options: &Options) -> DrainPolicy {
+    DrainPolicy {
+        time: Duration::from_secs(options.drain_time_s.into()),
+        is_gradual: options.drain_strategy != "immediate",
+    }
 }
 
 /// How many workers there are: as asked, or as many as the machine has CPUs.
@@ -139,21 +157,6 @@ pub(crate) fn concurrency(asked: Option<u32>) -> usize {
     asked
         .map_or(machine, |asked| usize::try_from(asked).unwrap_or(1))
         .max(1)
-}
-
-fn bind_all(listeners: &[Arc<CompiledListener>], concurrency: usize) -> Result<Sockets, String> {
-    let bind_one = |listener: &Arc<CompiledListener>| {
-        let sockets = bind(listener.address, concurrency, listener.options).map_err(|error| {
-            format!(
-                "error adding listener '{}': cannot bind '{}': {}",
-                listener.name,
-                listener.address,
-                nuncio_net::connect::error_text(&error)
-            )
-        })?;
-        Ok((Arc::clone(listener), sockets))
-    };
-    listeners.iter().map(bind_one).collect()
 }
 
 fn bind_one(listener: &CompiledListener) -> Result<TcpListener, String> {
@@ -165,39 +168,10 @@ fn bind_one(listener: &CompiledListener) -> Result<TcpListener, String> {
         .ok_or_else(|| format!("cannot bind '{}'", listener.address))
 }
 
-fn starts(sockets: &Sockets, concurrency: usize, around: &Surroundings<'_>) -> Vec<Start> {
-    (0..concurrency)
-        .map(|worker| Start {
-            listeners: sockets
-                .iter()
-                .filter_map(|(listener, sockets)| {
-                    let socket = sockets.get(worker)?.try_clone().ok()?;
-                    Some((Arc::clone(listener), socket))
-                })
-                .collect(),
-            manager: Arc::clone(around.manager),
-            seed: seed(u64::try_from(worker).unwrap_or(0)),
-        })
-        .collect()
-}
-
 /// A seed that differs between workers and between runs.
 fn seed(number: u64) -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(number)
-}
-
-fn count_listeners(around: &Surroundings<'_>, count: usize) {
-    let stats: Arc<ListenerManagerStats> = around.stats.root().worker_group();
-    let count = u64::try_from(count).unwrap_or(0);
-    stats.listener_added.add(count);
-    stats
-        .listener_create_success
-        .add(count * u64::try_from(concurrency(around.options.concurrency)).unwrap_or(1));
-    stats.total_listeners_active.set(count);
-    stats.workers_started.set(1);
-    // The cells have to live as long as the process.
-    std::mem::forget(stats);
 }
 
 fn start_admin(
@@ -233,15 +207,8 @@ fn start_admin(
     state.keep(register_admin(around.stats));
     let shared: Rc<dyn AdminState> = Rc::clone(state) as Rc<dyn AdminState>;
     let service: Rc<dyn Service> = Rc::new(AdminService { state: shared });
-    let served = serve(
-        Arc::new(listener),
-        socket,
-        Rc::clone(worker),
-        "main_thread".to_string(),
-        1,
-        Some(service),
-    );
-    tokio::task::spawn_local(served);
+    let thread = OnThread::main(Rc::clone(worker));
+    tokio::task::spawn_local(serve(Arc::new(listener), socket, thread, service));
     Ok(())
 }
 
@@ -252,65 +219,90 @@ async fn flush_stats(stats: nuncio_contract::stats::StatsStore, interval: Durati
     }
 }
 
-async fn wait_for_the_end(
-    state: &ServerState,
-    workers: &Workers,
-    around: &Surroundings<'_>,
-    asked: &mut UnboundedReceiver<Action>,
-) -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("signals can't be received: {error}"));
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut reopen = listen(SignalKind::user_defined1())?;
-    let mut hang_up = listen(SignalKind::hangup())?;
-    let stopped = Cell::new(false);
-    while !stopped.get() {
-        tokio::select! {
-            _ = terminate.recv() => { log::warning("main", "caught ENVOY_SIGTERM"); stopped.set(true); }
-            _ = interrupt.recv() => { log::warning("main", "caught SIGINT"); stopped.set(true); }
-            _ = reopen.recv() => reopen_logs(around),
-            _ = hang_up.recv() => {
-                log::warning("main", "caught and eating SIGHUP. See documentation for how to hot restart.");
-            }
-            action = asked.recv() => match action {
-                None | Some(Action::Quit) => stopped.set(true),
-                Some(action) => act(action, state, workers, around),
-            },
-        }
-    }
-    Ok(())
+/// The signals that the process acts on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reopen: Signal,
+    hang_up: Signal,
 }
 
-fn act(action: Action, state: &ServerState, workers: &Workers, around: &Surroundings<'_>) {
-    match action {
-        Action::Quit => {}
-        Action::FailHealthChecks(failing) => {
-            workers.tell(Command::Drain(failing));
-            state.set_life(if failing {
-                ServerLife::Draining
-            } else {
-                ServerLife::Live
-            });
-        }
-        Action::DrainListeners {
-            inbound_only: true, ..
-        } => {
-            log::warning(
-                "admin",
-                "draining inbound listeners alone is not supported by Nuncio yet",
-            );
-        }
-        Action::DrainListeners {
-            graceful,
-            skip_exit,
-            ..
-        } => {
-            workers.tell(Command::Drain(true));
-            if !graceful && !skip_exit {
-                workers.tell(Command::StopAccepting);
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reopen: signal(SignalKind::user_defined1())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// What signals and the admin act on.
+struct Process<'a> {
+    around: &'a Surroundings<'a>,
+    state: &'a ServerState,
+    workers: &'a Workers,
+    reloads: Requests,
+}
+
+impl Process<'_> {
+    async fn until_the_end(&self, mut signals: Signals, mut asked: UnboundedReceiver<Action>) {
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return log::warning("main", "caught ENVOY_SIGTERM"),
+                _ = signals.interrupt.recv() => return log::warning("main", "caught SIGINT"),
+                _ = signals.reopen.recv() => reopen_logs(self.around),
+                _ = signals.hang_up.recv() => self.hung_up(),
+                action = asked.recv() => match action {
+                    None | Some(Action::Quit) => return,
+                    Some(action) => self.act(action),
+                },
             }
         }
-        Action::ReopenLogs => reopen_logs(around),
+    }
+
+    /// Envoy does nothing at SIGHUP; so do we where there is no file to read again.
+    fn hung_up(&self) {
+        if self.around.options.config_path.is_none() {
+            let text = "caught and eating SIGHUP. See documentation for how to hot restart.";
+            return log::warning("main", text);
+        }
+        log::warning("main", "caught SIGHUP: reloading");
+        let _the_reloader_is_there_as_long_as_we_are = self.reloads.send(None);
+    }
+
+    fn act(&self, action: Action) {
+        match action {
+            Action::Quit => {}
+            Action::FailHealthChecks(failing) => {
+                self.workers.tell(|| Some(Command::Drain(failing)));
+                self.state.set_life(if failing {
+                    ServerLife::Draining
+                } else {
+                    ServerLife::Live
+                });
+            }
+            Action::DrainListeners {
+                inbound_only: true, ..
+            } => {
+                log::warning(
+                    "admin",
+                    "draining inbound listeners alone is not supported by Nuncio yet",
+                );
+            }
+            Action::DrainListeners {
+                graceful,
+                skip_exit,
+                ..
+            } => {
+                self.workers.tell(|| Some(Command::Drain(true)));
+                if !graceful && !skip_exit {
+                    self.workers.tell(|| Some(Command::StopAccepting));
+                }
+            }
+            Action::ReopenLogs => reopen_logs(self.around),
+        }
     }
 }
 

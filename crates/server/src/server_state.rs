@@ -1,27 +1,30 @@
 //! The server as the admin sees it.
 
 use std::cell::{Cell, RefCell};
-use std::net::TcpListener;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use nuncio_config::tree::{self, Item, Message, Value};
-use nuncio_contract::stats::groups::{ClusterManagerStats, ServerStats};
+use nuncio_contract::services::LocalFuture;
+use nuncio_contract::stats::groups::ServerStats;
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{ClusterShared, HealthFlags, Host, ResourcePriority};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use crate::admin::json::Json;
 use crate::admin::state::{
     Action, Address, AdminState, CircuitBreakerLimits, ClusterStatus, ConfigDump, DumpedConfig,
-    HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, RuntimeError,
-    RuntimeView, ServerInfo, ServerLife,
+    HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, ReloadOutcome,
+    RuntimeError, RuntimeView, ServerInfo, ServerLife,
 };
-use crate::bootstrap::{Compiled, Surroundings};
+use crate::bootstrap::Surroundings;
 use crate::cli::{self, Options};
-use crate::listener::CompiledListener;
+use crate::reload;
+use crate::running::Running;
 use crate::{VERSION, log, memory};
 
 /// The logger that all lines come from, as far as levels go.
@@ -40,43 +43,19 @@ const LOGGERS: [&str; 12] = [
     "upstream",
 ];
 
-/// A listener with its sockets bound.
-pub(crate) struct BoundListener {
-    name: String,
-    address: Address,
-}
-
-impl BoundListener {
-    pub(crate) fn new(listener: &Arc<CompiledListener>, sockets: &[TcpListener]) -> Self {
-        let bound = sockets
-            .first()
-            .and_then(|socket| socket.local_addr().ok())
-            .unwrap_or(listener.address);
-        BoundListener {
-            name: listener.name.clone(),
-            address: Address::Socket {
-                ip: bound.ip(),
-                port: bound.port(),
-            },
-        }
-    }
-}
-
 /// What the admin shows and acts on.
 pub(crate) struct ServerState {
     options: Options,
     stats: StatsStore,
     tags: TagExtractor,
     manager: Arc<ClusterManager>,
-    listeners: Vec<BoundListener>,
-    tree: Arc<Message>,
-    loaded_at: SystemTime,
+    running: Rc<Running>,
     started: Instant,
     life: Cell<ServerLife>,
     server_stats: Arc<ServerStats>,
-    cluster_stats: Arc<ClusterManagerStats>,
     concurrency: usize,
     actions: UnboundedSender<Action>,
+    reloads: reload::Requests,
     level: RefCell<LogLevel>,
     scopes: RefCell<Vec<Scope>>,
 }
@@ -84,33 +63,27 @@ pub(crate) struct ServerState {
 impl ServerState {
     pub(crate) fn new(
         around: &Surroundings<'_>,
-        compiled: &Compiled,
+        running: Rc<Running>,
         concurrency: usize,
-        listeners: Vec<BoundListener>,
         actions: UnboundedSender<Action>,
+        reloads: reload::Requests,
     ) -> Self {
         let server_stats: Arc<ServerStats> = around.stats.root().worker_group();
         server_stats
             .concurrency
             .set(u64::try_from(concurrency).unwrap_or(0));
-        let cluster_stats: Arc<ClusterManagerStats> = around.stats.root().worker_group();
-        let count = u64::try_from(around.manager.clusters().len()).unwrap_or(0);
-        cluster_stats.cluster_added.add(count);
-        cluster_stats.active_clusters.set(count);
         ServerState {
             options: around.options.clone(),
             stats: around.stats.clone(),
             tags: TagExtractor::default(),
             manager: Arc::clone(around.manager),
-            listeners,
-            tree: Arc::clone(&compiled.tree),
-            loaded_at: SystemTime::now(),
+            running,
             started: Instant::now(),
             life: Cell::new(ServerLife::Initializing),
             server_stats,
-            cluster_stats,
             concurrency,
             actions,
+            reloads,
             level: RefCell::new(LogLevel::of(log::level().as_str()).unwrap_or(LogLevel::Info)),
             scopes: RefCell::default(),
         }
@@ -125,23 +98,27 @@ impl ServerState {
         self.life.set(life);
     }
 
-    fn dumped(&self, message: &Arc<Message>) -> DumpedConfig {
-        DumpedConfig {
-            message: Arc::clone(message),
-            last_updated: self.loaded_at,
-        }
-    }
-
-    fn resources(&self, list: &str) -> Vec<DumpedConfig> {
-        let found = self
-            .tree
+    /// The messages of a list of static resources, each with when it last changed.
+    fn resources(
+        &self,
+        tree: &Message,
+        list: &str,
+        updated: impl Fn(&str) -> Option<SystemTime>,
+    ) -> Vec<DumpedConfig> {
+        let name = |message: &Message| Some(message.find(&["name"])?.as_str()?.to_string());
+        let found = tree
             .find(&["static_resources", list])
             .and_then(Value::as_list)
             .unwrap_or_default();
         found
             .iter()
             .filter_map(|item: &Item| item.value.as_message())
-            .map(|one| self.dumped(one))
+            .map(|message| DumpedConfig {
+                message: Arc::clone(message),
+                last_updated: name(message)
+                    .and_then(|name| updated(&name))
+                    .unwrap_or_else(|| self.running.loaded_at()),
+            })
             .collect()
     }
 }
@@ -171,8 +148,8 @@ impl AdminState for ServerState {
             ServerLife::PreInitializing => 2,
             ServerLife::Initializing => 3,
         });
-        let count = u64::try_from(self.manager.clusters().len()).unwrap_or(0);
-        self.cluster_stats.active_clusters.set(count);
+        self.running.clusters.borrow().refresh_stats();
+        self.running.listeners.borrow_mut().refresh_stats();
     }
 
     fn life(&self) -> ServerLife {
@@ -187,7 +164,7 @@ impl AdminState for ServerState {
             uptime_all_epochs_seconds: uptime,
             hot_restart_version: "disabled".to_string(),
             command_line_options: command_line(&self.options, self.concurrency),
-            node: node(&self.tree),
+            node: node(&self.running.tree()),
         }
     }
 
@@ -202,23 +179,30 @@ impl AdminState for ServerState {
     }
 
     fn listeners(&self) -> Vec<ListenerStatus> {
-        let status = |bound: &BoundListener| ListenerStatus {
-            name: bound.name.clone(),
-            local_address: bound.address.clone(),
-            additional_local_addresses: Vec::new(),
-        };
-        self.listeners.iter().map(status).collect()
+        self.running.listeners.borrow().statuses()
     }
 
     fn config_dump(&self) -> ConfigDump {
+        let running = &self.running;
+        let (tree, loaded_at) = (running.tree(), running.loaded_at());
+        let dumped = |message, last_updated| DumpedConfig {
+            message,
+            last_updated,
+        };
+        let listeners = self.resources(&tree, "listeners", |name| {
+            running.listeners.borrow().updated(name)
+        });
+        let routes = listeners.iter().flat_map(|listener| {
+            let routes = route_configs(&listener.message).into_iter();
+            routes.map(|routes| dumped(routes, listener.last_updated))
+        });
         ConfigDump {
-            bootstrap: self.dumped(&self.tree),
-            static_clusters: self.resources("clusters"),
-            static_listeners: self.resources("listeners"),
-            static_route_configs: route_configs(&self.tree)
-                .iter()
-                .map(|one| self.dumped(one))
-                .collect(),
+            static_clusters: self.resources(&tree, "clusters", |name| {
+                running.clusters.borrow().updated(name)
+            }),
+            static_route_configs: routes.collect(),
+            static_listeners: listeners,
+            bootstrap: dumped(tree, loaded_at),
         }
     }
 
@@ -257,6 +241,15 @@ impl AdminState for ServerState {
 
     fn act(&self, action: Action) {
         let _the_main_thread_is_there_as_long_as_we_are = self.actions.send(action);
+    }
+
+    fn reload(&self) -> LocalFuture<ReloadOutcome> {
+        let (asking, answer) = oneshot::channel();
+        let _else_the_answer_is_that_nobody_is_there = self.reloads.send(Some(asking));
+        Box::pin(async move {
+            let nobody = |_| ReloadOutcome::Refused("the process is about to end\n".to_string());
+            answer.await.unwrap_or_else(nobody)
+        })
     }
 }
 

@@ -1,81 +1,108 @@
 //! The worker threads: one event loop each, nothing shared on the request path.
 
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use nuncio_contract::clock::SystemClock;
+use nuncio_http::drain::DrainPolicy;
 use nuncio_http::worker::Worker;
 use nuncio_upstream::ClusterManager;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
-use crate::listener::{CompiledListener, serve};
+use crate::listener::{ListenerCommand, ListenerId, OnThread, WorkerListeners};
 
 /// What the main thread tells a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Responses close their connections from now on, or no longer.
     Drain(bool),
     /// No connections are accepted any more.
     StopAccepting,
+    /// A listener comes, changes or goes.
+    Listener(ListenerId, ListenerCommand),
+    /// Clusters were published or removed: what is outdated goes, whether there is traffic or not.
+    DropOutdatedClusters,
+    /// All that was told before is done once this is dropped.
+    Settle(UnboundedSender<()>),
     /// The end.
     Stop,
 }
 
-/// The threads and the way to them.
-pub(crate) struct Workers {
-    threads: Vec<JoinHandle<()>>,
-    commands: Vec<UnboundedSender<Command>>,
-}
+/// The way to the workers.
+#[derive(Clone)]
+pub(crate) struct Workers(Vec<UnboundedSender<Command>>);
+
+/// The workers' threads.
+pub(crate) struct Threads(Vec<JoinHandle<()>>);
 
 /// What one worker begins with.
-pub(crate) struct Start {
-    /// Its listeners, each with the worker's own socket.
-    pub listeners: Vec<(Arc<CompiledListener>, TcpListener)>,
-    /// The clusters.
-    pub manager: Arc<ClusterManager>,
+struct Start {
+    index: usize,
+    id_step: u64,
+    manager: Arc<ClusterManager>,
     /// Differs from worker to worker.
-    pub seed: u64,
+    seed: u64,
+    drain: DrainPolicy,
 }
 
 impl Workers {
-    /// Starts a thread for each.
-    pub(crate) fn start(starts: Vec<Start>) -> std::io::Result<Self> {
-        let mut workers = Workers {
-            threads: Vec::new(),
-            commands: Vec::new(),
-        };
-        let step = u64::try_from(starts.len()).unwrap_or(1).max(1);
-        for (index, start) in starts.into_iter().enumerate() {
+    /// Starts `count` threads, without listeners.
+    pub(crate) fn start(
+        count: usize,
+        manager: &Arc<ClusterManager>,
+        drain: DrainPolicy,
+        seed: impl Fn(u64) -> u64,
+    ) -> std::io::Result<(Self, Threads)> {
+        let mut workers = Workers(Vec::new());
+        let mut threads = Threads(Vec::new());
+        for index in 0..count {
+            let start = Start {
+                index,
+                id_step: u64::try_from(count).unwrap_or(1).max(1),
+                manager: Arc::clone(manager),
+                seed: seed(u64::try_from(index).unwrap_or(0)),
+                drain,
+            };
             let (sender, receiver) = unbounded_channel();
             let thread = std::thread::Builder::new()
                 .name(format!("wrk:worker_{index}"))
-                .spawn(move || run(index, step, start, receiver))?;
-            workers.threads.push(thread);
-            workers.commands.push(sender);
+                .spawn(move || run(start, receiver))?;
+            threads.0.push(thread);
+            workers.0.push(sender);
         }
-        Ok(workers)
+        Ok((workers, threads))
     }
 
-    /// Tells all workers.
-    pub(crate) fn tell(&self, command: Command) {
-        for worker in &self.commands {
-            let _a_worker_that_ended_needs_no_command = worker.send(command);
+    /// Tells each worker what `command` makes for it, if anything.
+    pub(crate) fn tell(&self, mut command: impl FnMut() -> Option<Command>) {
+        for worker in &self.0 {
+            if let Some(command) = command() {
+                let _a_worker_that_ended_needs_no_command = worker.send(command);
+            }
         }
     }
 
+    /// Waits until all workers have done what they were told so far.
+    pub(crate) async fn settled(&self) {
+        let (sender, mut receiver) = unbounded_channel();
+        self.tell(|| Some(Command::Settle(sender.clone())));
+        drop(sender);
+        while receiver.recv().await.is_some() {}
+    }
+}
+
+impl Threads {
     /// Stops all workers and waits for them.
-    pub(crate) fn stop(self) {
-        self.tell(Command::Stop);
-        for thread in self.threads {
+    pub(crate) fn stop(self, workers: &Workers) {
+        workers.tell(|| Some(Command::Stop));
+        for thread in self.0 {
             let _a_panic_was_printed_already = thread.join();
         }
     }
 }
 
-fn run(index: usize, step: u64, start: Start, commands: UnboundedReceiver<Command>) {
+fn run(start: Start, commands: UnboundedReceiver<Command>) {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -88,36 +115,25 @@ fn run(index: usize, step: u64, start: Start, commands: UnboundedReceiver<Comman
         }
     };
     let local = LocalSet::new();
-    local.block_on(&runtime, work(index, step, start, commands));
+    local.block_on(&runtime, work(start, commands));
 }
 
-async fn work(index: usize, step: u64, start: Start, mut commands: UnboundedReceiver<Command>) {
-    let first_id = u64::try_from(index).unwrap_or(0);
+async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     let worker = Rc::new(Worker::new(
         Rc::new(SystemClock),
         start.seed,
         start.manager,
-        first_id,
+        u64::try_from(start.index).unwrap_or(0),
     ));
-    let accepting: Vec<_> = start
-        .listeners
-        .into_iter()
-        .map(|(listener, socket)| {
-            let name = format!("worker_{index}");
-            tokio::task::spawn_local(serve(
-                listener,
-                socket,
-                Rc::clone(&worker),
-                name,
-                step,
-                None,
-            ))
-        })
-        .collect();
+    let thread = OnThread::worker(start.index, start.id_step, Rc::clone(&worker));
+    let mut listeners = WorkerListeners::new(thread, start.drain);
     while let Some(command) = commands.recv().await {
         match command {
             Command::Drain(draining) => worker.set_draining(draining),
-            Command::StopAccepting => accepting.iter().for_each(tokio::task::JoinHandle::abort),
+            Command::StopAccepting => listeners.stop_accepting(),
+            Command::Listener(id, command) => listeners.act(id, command),
+            Command::DropOutdatedClusters => worker.clusters.drop_outdated(),
+            Command::Settle(done) => drop(done),
             Command::Stop => return,
         }
     }

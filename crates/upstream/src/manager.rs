@@ -31,8 +31,23 @@ pub struct ClusterManager {
 
 #[derive(Default)]
 struct Table {
-    slots: Vec<Option<Arc<ClusterShared>>>,
+    slots: Vec<Slot>,
     by_name: HashMap<Arc<str>, ClusterId>,
+}
+
+/// The place of one name.
+#[derive(Default)]
+struct Slot {
+    /// The cluster that is listed and found.
+    current: Option<Arc<ClusterShared>>,
+    /// One that is neither, but still serves streams that were routed to it.
+    retired: Option<Arc<ClusterShared>>,
+}
+
+impl Slot {
+    fn serving(&self) -> Option<&Arc<ClusterShared>> {
+        self.current.as_ref().or(self.retired.as_ref())
+    }
 }
 
 impl ClusterManager {
@@ -45,40 +60,71 @@ impl ClusterManager {
         }
     }
 
-    /// Adds a cluster, or replaces the one of the same name, which drains. It has no hosts yet.
-    pub fn add_or_update(
+    /// A cluster that nobody sees yet: [`Self::publish`] puts it into the table. It has no hosts.
+    pub fn prepare(
         &self,
         settings: ClusterSettings,
         transport_socket: TransportSocket,
         added_via_api: bool,
-    ) -> (ClusterId, Arc<ClusterShared>) {
+    ) -> Arc<ClusterShared> {
         let scope = self
             .stats
             .scope(&format!("cluster.{}", settings.stat_name()));
-        let name = settings.name.clone();
-        let shared = Arc::new(ClusterShared::new(
+        Arc::new(ClusterShared::new(
             settings,
             transport_socket,
             scope,
             added_via_api,
-        ));
-        let id = self.write().put(&name, Arc::clone(&shared));
-        self.generation.fetch_add(1, Ordering::Release);
-        (id, shared)
+        ))
     }
 
-    /// Removes a cluster; false if there is none of that name.
+    /// Adds clusters, each in the place of the one of its name, whose streams under way go on while its
+    /// pools drain. Workers see all of them at once, from their next pick on.
+    pub fn publish(&self, clusters: impl IntoIterator<Item = Arc<ClusterShared>>) {
+        let mut table = self.write();
+        for cluster in clusters {
+            table.put(cluster);
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes a cluster out of sight: it is neither listed nor found by name any more. Streams that were
+    /// routed to its number still reach it, until [`Self::end_retired`] or until a cluster of its name is added.
+    pub fn retire(&self, name: &str) -> Option<Arc<ClusterShared>> {
+        let mut table = self.write();
+        let slot = table.slot_mut(name)?;
+        let cluster = slot.current.take()?;
+        cluster.withdraw();
+        slot.retired = Some(Arc::clone(&cluster));
+        Some(cluster)
+    }
+
+    /// Removes a cluster, retired or not; false if there is none of that name. Its pools drain.
     pub fn remove(&self, name: &str) -> bool {
-        let removed = self.write().take(name).is_some();
+        let removed = self.write().take(name);
         self.generation.fetch_add(1, Ordering::Release);
         removed
+    }
+
+    /// Ends a cluster that was retired. Another one of its name stays.
+    pub fn end_retired(&self, cluster: &Arc<ClusterShared>) {
+        let mut table = self.write();
+        let Some(slot) = table.slot_mut(&cluster.settings.name) else {
+            return;
+        };
+        let gone = slot
+            .retired
+            .take_if(|retired| Arc::ptr_eq(retired, cluster));
+        if gone.is_some() {
+            self.generation.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// The number of a cluster, if it is there.
     pub fn find(&self, name: &str) -> Option<ClusterId> {
         let table = self.read();
         let id = *table.by_name.get(name)?;
-        table.slots.get(id.slot())?.as_ref().map(|_| id)
+        table.slots.get(id.slot())?.current.as_ref().map(|_| id)
     }
 
     /// A number for `name`, whether the cluster is there already or comes later.
@@ -86,14 +132,50 @@ impl ClusterManager {
         self.write().slot_of(name)
     }
 
-    /// A cluster by number.
+    /// How many numbers are given, for [`Self::forget_since`].
+    pub fn reserved(&self) -> usize {
+        self.read().slots.len()
+    }
+
+    /// Takes numbers back that were reserved since there were `reserved` of them, as a configuration was
+    /// refused that asked for them. Numbers of clusters that are there stay.
+    pub fn forget_since(&self, reserved: usize) {
+        self.write().forget_since(reserved);
+    }
+
+    /// A cluster by number; a retired one too.
     pub fn get(&self, id: ClusterId) -> Option<Arc<ClusterShared>> {
-        self.read().slots.get(id.slot())?.clone()
+        self.read().slots.get(id.slot())?.serving().cloned()
     }
 
     /// All clusters, in the order in which they were first added.
     pub fn clusters(&self) -> Vec<Arc<ClusterShared>> {
-        self.read().slots.iter().flatten().cloned().collect()
+        let table = self.read();
+        let listed = table.slots.iter().filter_map(|slot| slot.current.as_ref());
+        listed.cloned().collect()
+    }
+
+    /// How many clusters there are.
+    pub fn count(&self) -> usize {
+        let table = self.read();
+        table
+            .slots
+            .iter()
+            .filter(|slot| slot.current.is_some())
+            .count()
+    }
+
+    /// Keeps of `held`, slot by slot, what still serves; the rest is handed to `outdated`.
+    pub(crate) fn retain_serving<T>(
+        &self,
+        held: &mut [Option<T>],
+        is_of: impl Fn(&T, &Arc<ClusterShared>) -> bool,
+    ) {
+        let table = self.read();
+        for (place, held) in held.iter_mut().enumerate() {
+            let serving = table.slots.get(place).and_then(Slot::serving);
+            held.take_if(|one| !serving.is_some_and(|serving| is_of(one, serving)));
+        }
     }
 
     /// Changes whenever a cluster comes, changes or goes.
@@ -117,22 +199,49 @@ impl Table {
             return *id;
         }
         let id = ClusterId(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
-        self.slots.push(None);
+        self.slots.push(Slot::default());
         self.by_name.insert(name.into(), id);
         id
     }
 
-    fn put(&mut self, name: &str, cluster: Arc<ClusterShared>) -> ClusterId {
-        let id = self.slot_of(name);
+    fn slot_mut(&mut self, name: &str) -> Option<&mut Slot> {
+        let id = *self.by_name.get(name)?;
+        self.slots.get_mut(id.slot())
+    }
+
+    fn put(&mut self, cluster: Arc<ClusterShared>) -> ClusterId {
+        let id = self.slot_of(&cluster.settings.name);
         if let Some(slot) = self.slots.get_mut(id.slot()) {
-            *slot = Some(cluster);
+            slot.retired = None;
+            if let Some(replaced) = slot.current.replace(cluster) {
+                replaced.withdraw();
+            }
         }
         id
     }
 
-    fn take(&mut self, name: &str) -> Option<Arc<ClusterShared>> {
-        let id = *self.by_name.get(name)?;
-        self.slots.get_mut(id.slot())?.take()
+    fn take(&mut self, name: &str) -> bool {
+        let Some(slot) = self.slot_mut(name) else {
+            return false;
+        };
+        let Slot { current, retired } = std::mem::take(slot);
+        if let Some(current) = &current {
+            current.withdraw();
+        }
+        current.is_some() || retired.is_some()
+    }
+
+    fn forget_since(&mut self, reserved: usize) {
+        while self.slots.len() > reserved
+            && self
+                .slots
+                .last()
+                .is_some_and(|slot| slot.serving().is_none())
+        {
+            self.slots.pop();
+        }
+        let left = self.slots.len();
+        self.by_name.retain(|_, id| id.slot() < left);
     }
 }
 
@@ -141,13 +250,9 @@ mod tests {
     use super::*;
 
     fn add(manager: &ClusterManager, name: &str) -> ClusterId {
-        manager
-            .add_or_update(
-                ClusterSettings::named(name),
-                TransportSocket::RawBuffer,
-                false,
-            )
-            .0
+        let settings = ClusterSettings::named(name);
+        manager.publish([manager.prepare(settings, TransportSocket::RawBuffer, false)]);
+        manager.find(name).expect("it was published")
     }
 
     #[test]
@@ -163,5 +268,42 @@ mod tests {
         assert!(!manager.remove("first"));
         assert!(manager.get(first).is_none());
         assert_eq!(add(&manager, "first"), first);
+    }
+
+    #[test]
+    fn a_retired_cluster_is_out_of_sight_but_serves_until_it_is_removed() {
+        let manager = ClusterManager::new(StatsStore::default());
+        let id = add(&manager, "old");
+        let retired = manager.retire("old").expect("it is there");
+        assert_eq!(manager.find("old"), None);
+        assert_eq!(manager.count(), 0);
+        assert!(manager.get(id).is_some());
+        manager.end_retired(&retired);
+        assert!(manager.get(id).is_none());
+    }
+
+    #[test]
+    fn a_cluster_that_comes_back_is_not_removed_with_its_retired_namesake() {
+        let manager = ClusterManager::new(StatsStore::default());
+        let id = add(&manager, "back");
+        let first = manager.retire("back").expect("it is there");
+        assert_eq!(add(&manager, "back"), id);
+        manager.end_retired(&first);
+        assert_eq!(manager.find("back"), Some(id));
+        manager.retire("back").expect("it is there");
+        manager.end_retired(&first);
+        assert!(manager.get(id).is_some(), "the second one still serves");
+    }
+
+    #[test]
+    fn what_a_refused_configuration_reserved_is_forgotten() {
+        let manager = ClusterManager::new(StatsStore::default());
+        let kept = add(&manager, "kept");
+        let reserved = manager.reserved();
+        manager.reserve("refused");
+        manager.forget_since(reserved);
+        assert_eq!(manager.reserved(), reserved);
+        assert_eq!(manager.find("kept"), Some(kept));
+        assert_ne!(add(&manager, "other"), kept);
     }
 }

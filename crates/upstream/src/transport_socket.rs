@@ -22,6 +22,14 @@ pub enum TransportSocket {
 }
 
 impl TransportSocket {
+    /// Lets connections to come use what `newer` was made of, where both are TLS; those that are open stay.
+    /// For certificates and keys that changed under the same configuration.
+    pub fn renew_from(&self, newer: &TransportSocket) {
+        if let (Self::Tls(tls), Self::Tls(newer)) = (self, newer) {
+            tls.renew_from(newer);
+        }
+    }
+
     /// Opens a connection to `address`, with its handshake, and counts it. No timeout of its own.
     pub(crate) async fn connect(
         &self,

@@ -7,6 +7,7 @@
 
 mod json;
 mod merge;
+mod same;
 mod value;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::span::Span;
 
 pub use json::Json;
 pub use merge::merge;
+pub use same::{same, same_but_for};
 pub use value::{Any, Item, MapItem, Value};
 
 /// A message of the API with the fields that are set.

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Note, Severity};
 use crate::span::Span;
+use crate::typed::files::{self, FileRead};
 
 /// Something was wrong and has been reported to the [`Ctx`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +15,8 @@ pub struct Ctx {
     pub allow_unsupported: bool,
     /// All findings.
     pub diagnostics: Diagnostics,
+    /// The files that were read besides the configuration itself, in order.
+    pub files: Vec<FileRead>,
 }
 
 impl Ctx {
@@ -21,8 +24,19 @@ impl Ctx {
     pub fn new(allow_unsupported: bool) -> Ctx {
         Ctx {
             allow_unsupported,
-            diagnostics: Diagnostics::default(),
+            ..Ctx::default()
         }
+    }
+
+    /// Reads a file that the configuration names, `most_bytes` at most, and notes it in [`Ctx::files`], so
+    /// that whoever runs the configuration can tell when the file changes.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_file(&mut self, path: &str, most_bytes: u64) -> std::io::Result<Vec<u8>> {
+        let (bytes, file) = files::read(path, most_bytes);
+        self.files.push(file);
+        bytes
     }
 
     /// Reports an error; more can be said of it: `.suggest()`, `.note()`, `.envoy()`.

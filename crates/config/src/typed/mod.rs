@@ -10,6 +10,7 @@
 
 mod context;
 mod fields;
+mod files;
 mod from_value;
 mod hidden;
 mod macros;
@@ -21,6 +22,7 @@ mod wellknown;
 
 pub use context::{Ctx, Refused};
 pub use fields::{Declared, FieldTable, Fields, OneOf};
+pub use files::{FileRead, FileStamp};
 pub use from_value::{FromValue, decode};
 #[doc(hidden)]
 pub use hidden::{__enum_absent, __enum_from_value, __message_of, __plain_name};

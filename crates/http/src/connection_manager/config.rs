@@ -25,8 +25,6 @@ pub const MESSAGE: &str =
 pub struct ConnectionManagerConfig {
     /// `http.<stat_prefix>.` is where it counts.
     pub stat_prefix: Box<str>,
-    /// The route table.
-    pub routes: Arc<RouteTable>,
     /// The filters before the terminal one, in order.
     pub filters: Vec<FilterConfig>,
     /// What ends the chain.
@@ -160,8 +158,11 @@ pub struct CompileContext<'a> {
 }
 
 impl ConnectionManagerConfig {
-    /// Parses and compiles the message; all mistakes go to the context.
-    pub fn compile(any: &Any, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
+    /// Parses and compiles the message and its route table; all mistakes go to the context.
+    pub fn compile(
+        any: &Any,
+        context: &mut CompileContext<'_>,
+    ) -> Result<(Self, RouteTable), Refused> {
         let message = any.decode::<config::HttpConnectionManager>(context.ctx)?;
         let filters = super::compile_filters::compile(&message.http_filters, context);
         let names: Vec<String> = message
@@ -198,9 +199,8 @@ impl ConnectionManagerConfig {
             );
             return Err(Refused);
         }
-        Ok(ConnectionManagerConfig {
+        let config = ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
-            routes: Arc::new(routes?),
             filters,
             terminal,
             access_logs: access_logs.into_iter().collect::<Result<_, _>>()?,
@@ -228,7 +228,8 @@ impl ConnectionManagerConfig {
             stream_error_on_invalid_http_message: message.stream_error_on_invalid_http_message
                 == Some(true),
             proxy_100_continue: message.proxy_100_continue,
-        })
+        };
+        Ok((config, routes?))
     }
 }
 
@@ -366,7 +367,6 @@ impl ConnectionManagerConfig {
     ) -> Self {
         ConnectionManagerConfig {
             stat_prefix: stat_prefix.into(),
-            routes: Arc::new(RouteTable::empty()),
             filters: Vec::new(),
             terminal: Terminal::Service,
             access_logs,

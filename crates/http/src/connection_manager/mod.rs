@@ -21,6 +21,7 @@ use nuncio_contract::stats::{Scope, StatsStore};
 
 pub use config::ConnectionManagerConfig;
 
+use crate::drain::{Drain, DrainPolicy};
 use crate::filters::FilterSlot;
 use crate::route::RouteTable;
 use crate::service::Service;
@@ -41,6 +42,8 @@ pub struct ConnectionManager {
     pub stats: Stats,
     /// What answers instead of a router, where the config says so.
     pub service: Option<Rc<dyn Service>>,
+    /// How it sees its connections off once it is replaced or removed.
+    pub drain: Drain,
     routes: RefCell<Rc<RouteSnapshot>>,
 }
 
@@ -88,9 +91,11 @@ impl ConnectionManager {
     /// Makes the worker's instance.
     pub fn new(
         config: Arc<ConnectionManagerConfig>,
+        routes: Arc<RouteTable>,
         worker: Rc<Worker>,
         scopes: &StatScopes,
         service: Option<Rc<dyn Service>>,
+        drain: DrainPolicy,
     ) -> Self {
         let context = FilterWorkerContext {
             scope: &scopes.http,
@@ -111,10 +116,11 @@ impl ConnectionManager {
                 router: scopes.http.worker_group(),
                 http1: scopes.root.worker_group(),
             },
-            routes: RefCell::new(Rc::new(RouteSnapshot(Arc::clone(&config.routes)))),
+            routes: RefCell::new(Rc::new(RouteSnapshot(routes))),
             config,
             worker,
             service,
+            drain: Drain::new(drain),
         }
     }
 
@@ -123,7 +129,7 @@ impl ConnectionManager {
         Rc::clone(&self.routes.borrow())
     }
 
-    /// Takes another route table for the streams to come.
+    /// Takes another route table for the streams to come, those of open connections among them.
     pub fn set_routes(&self, routes: Arc<RouteTable>) {
         *self.routes.borrow_mut() = Rc::new(RouteSnapshot(routes));
     }

@@ -18,8 +18,8 @@ use super::io::{HeadRead, Http1Io};
 use crate::connection_manager::ConnectionManager;
 use crate::downstream::Downstream;
 use crate::exchange::{
-    CONNECTION, DEADLINES, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE, Start,
-    StreamEnd,
+    CONNECTION, DEADLINES, DRAINED, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION,
+    STREAM_IDLE, Start, StreamEnd,
 };
 
 struct Connection {
@@ -65,6 +65,9 @@ async fn live(manager: Rc<ConnectionManager>, transport: Transport, info: Arc<Co
         deadlines: Deadlines::default(),
         born: begin,
     };
+    let drain = &connection.manager.drain;
+    let _woken_at_its_end =
+        poll_fn(|cx| Poll::Ready(drain.register(connection.info.id, cx.waker()))).await;
     let mut close = connection.run().await;
     if close == Close::Delayed {
         close = connection.delayed_close().await;
@@ -96,6 +99,7 @@ impl Connection {
             match self.or_expired(self.io.first_byte()).await {
                 Ok(true) => {}
                 Ok(false) => break Close::Remote,
+                Err(DRAINED) => break Close::Now,
                 Err(_) => {
                     if self.has_outlived() {
                         stats.downstream_cx_max_duration_reached.inc();
@@ -171,6 +175,9 @@ impl Connection {
         poll_fn(|cx| {
             if let Poll::Ready(done) = wait.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
+            }
+            if self.manager.drain.is_over() {
+                return Poll::Ready(Err(DRAINED));
             }
             self.deadlines
                 .poll_expired(cx, &*self.manager.worker)

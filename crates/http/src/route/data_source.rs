@@ -13,10 +13,12 @@ pub(super) fn read(
     let bytes = match &source.specifier {
         DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
         DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
-        DataSourceSpecifier::Filename(path) => std::fs::read(&path.value).map_err(|error| {
-            ctx.error(path.span, format!("Invalid path: {} ({error})", path.value));
-            Refused
-        })?,
+        DataSourceSpecifier::Filename(path) => {
+            ctx.read_file(&path.value, u64::MAX).map_err(|error| {
+                ctx.error(path.span, format!("Invalid path: {} ({error})", path.value));
+                Refused
+            })?
+        }
         DataSourceSpecifier::EnvironmentVariable(name) => match std::env::var(&name.value) {
             Ok(value) => value.into_bytes(),
             Err(_) => {

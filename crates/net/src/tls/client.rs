@@ -1,7 +1,7 @@
 //! A client's TLS context: made once from its message, shared by all workers.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::matching::CompiledStringMatcher;
@@ -21,10 +21,9 @@ use super::subject_names::NameMatcher;
 use super::verify::{Demands, PeerVerifier, Roots};
 use crate::transport::TlsTransport;
 
-/// TLS towards the hosts of a cluster.
-#[derive(Clone)]
+/// TLS towards the hosts of a cluster. Certificates and trusted authorities can be renewed while it is used.
 pub struct ClientTls {
-    config: Arc<ClientConfig>,
+    config: RwLock<Arc<ClientConfig>>,
     sni: Option<ServerName<'static>>,
 }
 
@@ -82,9 +81,20 @@ impl ClientTls {
         let sni = sni(&message.sni, ctx)?;
         config.enable_sni = sni.is_some();
         Ok(Self {
-            config: Arc::new(config),
+            config: RwLock::new(Arc::new(config)),
             sni,
         })
+    }
+
+    /// Lets handshakes to come use the certificates, keys and authorities of `newer`, made of the same message
+    /// after files that it names changed. Sessions of before are not resumed.
+    pub fn renew_from(&self, newer: &ClientTls) {
+        let renewed = newer.config();
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+    }
+
+    fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Does the handshake over `socket`, whose other end is `peer`. No timeout of its own.
@@ -98,7 +108,7 @@ impl ClientTls {
     ) -> Result<TlsTransport, TlsFailure> {
         let name = self.sni.clone().unwrap_or_else(|| ServerName::from(peer));
         let sent = self.sni.as_ref().map(|name| name.to_str().into());
-        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connector = TlsConnector::from(self.config());
         let stream = connector.connect(name, socket).await;
         let stream = stream.map_err(|error| TlsFailure::from(&error))?;
         Ok(TlsTransport::new(TlsStream::Client(stream), sent))

@@ -1,6 +1,6 @@
 //! `/`: a plain page with all commands; those that change the server are buttons.
 
-use super::registry::{ENDPOINTS, Endpoint};
+use super::registry::{ENDPOINTS, Endpoint, OWN_ENDPOINTS};
 use super::request::AdminRequest;
 use super::response::{AdminResponse, HTML};
 use super::state::AdminState;
@@ -11,7 +11,7 @@ tr:nth-child(odd){background:#8881}form{margin:0}";
 
 /// `/`.
 pub(super) fn home(_state: &dyn AdminState, _request: &AdminRequest<'_>) -> AdminResponse {
-    let rows: String = ENDPOINTS.iter().map(row).collect();
+    let rows: String = ENDPOINTS.iter().chain(OWN_ENDPOINTS).map(row).collect();
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>Nuncio Admin</title>\n\

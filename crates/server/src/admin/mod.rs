@@ -5,7 +5,8 @@
 //! Each endpoint is a file and a line in [`registry`]; what it needs of the server is [`AdminState`].
 //!
 //! Formats are Envoy 1.40's, byte for byte where it promises any. Differs from Envoy: profilers, heap dumps,
-//! `/contention`, `/stats/recentlookups`, the HTML forms of `/stats` and the protobuf exposition answer 501.
+//! `/contention`, `/stats/recentlookups`, the HTML forms of `/stats` and the protobuf exposition answer 501;
+//! commands of our own stand on the home page, not in `/help`.
 
 mod address;
 mod certs;
@@ -24,6 +25,7 @@ mod memory;
 mod number;
 mod ready;
 pub mod registry;
+mod reload;
 pub mod request;
 pub mod response;
 mod runtime;
@@ -40,12 +42,13 @@ pub use request::AdminRequest;
 pub use response::{AdminResponse, Body};
 pub use state::AdminState;
 
-use registry::ENDPOINTS;
+use registry::{ENDPOINTS, OWN_ENDPOINTS};
 
 /// Answers one request.
 pub fn handle(state: &dyn AdminState, request: &AdminRequest<'_>) -> AdminResponse {
     let Some(endpoint) = ENDPOINTS
         .iter()
+        .chain(OWN_ENDPOINTS)
         .find(|endpoint| endpoint.path == request.path)
     else {
         return help::unknown_path();

@@ -1,11 +1,11 @@
-//! All endpoints, in the order of `/help`.
+//! All endpoints: Envoy's in the order of `/help`, and Nuncio's own.
 
 use super::request::AdminRequest;
 use super::response::AdminResponse;
 use super::state::AdminState;
 use super::{
     certs, clusters, config_dump, help, home, hot_restart_version, init_dump, lifecycle, listeners,
-    logging, memory, ready, runtime, server_info, stats, unsupported,
+    logging, memory, ready, reload, runtime, server_info, stats, unsupported,
 };
 
 /// Answers a request to one endpoint.
@@ -79,7 +79,15 @@ const fn choice(name: &'static str, help: &'static str, values: &'static [&'stat
 
 const Y_N: &[&str] = &["y", "n"];
 
-/// The endpoints.
+/// Nuncio's own; `/help` is Envoy's to the letter and does not list them, the home page does.
+pub const OWN_ENDPOINTS: &[Endpoint] = &[post(
+    "/reload",
+    "read the configuration file again and apply what changed",
+    &[],
+    reload::reload,
+)];
+
+/// Envoy's endpoints.
 pub const ENDPOINTS: &[Endpoint] = &[
     get("/", "Admin home page", &[], home::home),
     post(

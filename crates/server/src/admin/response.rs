@@ -1,5 +1,7 @@
 //! An answer of the admin, free of its transport.
 
+use nuncio_contract::services::LocalFuture;
+
 /// Status, headers and body.
 pub struct AdminResponse {
     /// The status code.
@@ -20,6 +22,8 @@ pub enum Body {
     /// serves other connections in between. A piece may be empty: there is more to come, but making it
     /// took long enough; nothing must be written for it.
     Chunks(Box<dyn Iterator<Item = Vec<u8>>>),
+    /// Another response altogether, once there is one; what stands beside this one is void.
+    Later(LocalFuture<AdminResponse>),
 }
 
 /// About how much a streamed body makes at a time.
@@ -77,6 +81,14 @@ impl AdminResponse {
         }
     }
 
+    /// The response that a future comes to.
+    pub fn later(response: LocalFuture<AdminResponse>) -> Self {
+        Self {
+            body: Body::Later(response),
+            ..Self::text(200, "")
+        }
+    }
+
     /// The answer of what Nuncio does not do yet.
     pub fn unsupported(what: &str) -> Self {
         Self::text(501, format!("{what} is not supported by Nuncio yet\n"))
@@ -116,16 +128,17 @@ impl Body {
         match self {
             Self::Whole(bytes) => bytes,
             Self::Chunks(chunks) => chunks.flatten().collect(),
+            Self::Later(_) => Vec::new(),
         }
     }
 }
 
 impl std::fmt::Debug for AdminResponse {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if matches!(self.body, Body::Whole(_)) {
-            "whole"
-        } else {
-            "chunks"
+        let kind = match self.body {
+            Body::Whole(_) => "whole",
+            Body::Chunks(_) => "chunks",
+            Body::Later(_) => "later",
         };
         write!(
             formatter,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_config::tree::Message;
+use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::tags::TagExtractor;
 
@@ -45,6 +46,35 @@ pub trait AdminState {
     fn set_log_level(&self, logger: &str, level: LogLevel);
     /// Begins what was asked.
     fn act(&self, action: Action);
+    /// Reads the configuration file again and applies what changed.
+    fn reload(&self) -> LocalFuture<ReloadOutcome>;
+}
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReloadOutcome {
+    /// The file's configuration runs.
+    Applied {
+        /// What became of the clusters.
+        clusters: ReloadChanges,
+        /// What became of the listeners.
+        listeners: ReloadChanges,
+    },
+    /// What ran before still runs; why, with the places in the file.
+    Refused(String),
+}
+
+/// What a reload did, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReloadChanges {
+    /// What was not there before.
+    pub added: Vec<String>,
+    /// What is another than before.
+    pub updated: Vec<String>,
+    /// What is gone.
+    pub removed: Vec<String>,
+    /// How many were not touched.
+    pub unchanged: usize,
 }
 
 /// The configuration in force.

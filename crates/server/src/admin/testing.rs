@@ -8,14 +8,15 @@ use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::source::{Format, Source};
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::{interpret, text};
+use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{Scope, StatsStore};
 
 use super::json::Json;
 use super::state::{
     Action, Address, AdminState, CircuitBreakerLimits, ClusterStatus, ConfigDump, DumpedConfig,
-    HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, RuntimeError,
-    RuntimeView, ServerInfo, ServerLife,
+    HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, ReloadOutcome,
+    RuntimeError, RuntimeView, ServerInfo, ServerLife,
 };
 use super::{AdminRequest, handle};
 
@@ -220,6 +221,11 @@ impl AdminState for TestServer {
 
     fn act(&self, action: Action) {
         self.actions.borrow_mut().push(action);
+    }
+
+    fn reload(&self) -> LocalFuture<ReloadOutcome> {
+        let outcome = ReloadOutcome::Refused(String::new());
+        Box::pin(std::future::ready(outcome))
     }
 }
 

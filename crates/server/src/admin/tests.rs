@@ -1,6 +1,6 @@
 //! The endpoints' answers, compared with those of Envoy 1.40 to the same state.
 
-use super::registry::ENDPOINTS;
+use super::registry::{ENDPOINTS, OWN_ENDPOINTS};
 use super::state::{Action, LogLevel, RuntimeView, ServerLife};
 use super::testing::TestServer;
 use super::{AdminRequest, handle};
@@ -314,7 +314,7 @@ fn what_is_not_there_yet_says_so() {
 fn the_home_page_names_every_command() {
     let (status, content_type, page) = TestServer::default().get("/");
     assert_eq!((status, content_type), (200, "text/html; charset=UTF-8"));
-    for endpoint in ENDPOINTS {
+    for endpoint in ENDPOINTS.iter().chain(OWN_ENDPOINTS) {
         let path = endpoint.path.trim_start_matches('/');
         assert!(page.contains(&format!("=\"{path}\"")), "{path}");
     }
@@ -322,8 +322,9 @@ fn the_home_page_names_every_command() {
 
 #[test]
 fn paths_of_endpoints_are_unique() {
-    let mut paths: Vec<&str> = ENDPOINTS.iter().map(|endpoint| endpoint.path).collect();
+    let all = || ENDPOINTS.iter().chain(OWN_ENDPOINTS);
+    let mut paths: Vec<&str> = all().map(|endpoint| endpoint.path).collect();
     paths.sort_unstable();
     paths.dedup();
-    assert_eq!(paths.len(), ENDPOINTS.len());
+    assert_eq!(paths.len(), all().count());
 }

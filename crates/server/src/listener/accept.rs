@@ -1,70 +1,127 @@
 //! Accepting connections on a worker.
 
+use std::cell::RefCell;
+use std::future::pending;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::stats::groups::{ListenerStats, ListenerWorkerStats};
 use nuncio_contract::stream_info::{Address, ConnectionInfo};
 use nuncio_http::connection_manager::ConnectionManager;
+use nuncio_http::drain::DrainPolicy;
 use nuncio_http::http1;
+use nuncio_http::route::RouteTable;
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_net::transport::Transport;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::CompiledListener;
+use super::{CompiledListener, OnThread, SocketEnd};
 
 /// How long accepting rests when the process has no file descriptor left.
 const EXHAUSTED_REST: Duration = Duration::from_millis(100);
 
-struct Gate {
+/// What accepted connections go through: one version of a listener on one thread.
+pub(super) struct Gate {
     listener: Arc<CompiledListener>,
     manager: Rc<ConnectionManager>,
     worker: Rc<Worker>,
     stats: Arc<ListenerStats>,
     worker_stats: Arc<ListenerWorkerStats>,
-    /// The distance between connection ids of one worker, so that no two workers give the same.
     id_step: u64,
 }
 
-/// Accepts for ever. `worker_name` is `worker_<n>` or `main_thread`.
+impl Gate {
+    pub(super) fn new(
+        listener: Arc<CompiledListener>,
+        routes: Arc<RouteTable>,
+        thread: &OnThread,
+        service: Option<Rc<dyn Service>>,
+        drain: DrainPolicy,
+    ) -> Self {
+        let manager = ConnectionManager::new(
+            Arc::clone(&listener.manager),
+            routes,
+            Rc::clone(&thread.worker),
+            &listener.scopes,
+            service,
+            drain,
+        );
+        let worker_scope = listener.scope.scope(&thread.name);
+        Gate {
+            stats: listener.scope.worker_group(),
+            worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
+            manager: Rc::new(manager),
+            listener,
+            worker: Rc::clone(&thread.worker),
+            id_step: thread.id_step,
+        }
+    }
+
+    pub(super) fn set_routes(&self, routes: Arc<RouteTable>) {
+        self.manager.set_routes(routes);
+    }
+
+    /// Begins to see the connections off; returns when that will be over.
+    pub(super) fn begin_drain(&self, now: Instant) -> Instant {
+        self.manager.drain.begin(now)
+    }
+
+    /// Closes the connections that are left.
+    pub(super) fn end_drain(&self) {
+        self.manager.drain.end();
+    }
+}
+
+/// Accepts for ever, for a listener that the process answers itself.
 pub(crate) async fn serve(
     listener: Arc<CompiledListener>,
     socket: StdListener,
-    worker: Rc<Worker>,
-    worker_name: String,
-    id_step: u64,
-    service: Option<Rc<dyn Service>>,
+    thread: OnThread,
+    service: Rc<dyn Service>,
+) -> std::io::Result<()> {
+    let routes = Arc::new(RouteTable::empty());
+    let drain = DrainPolicy::default();
+    let gate = Gate::new(listener, routes, &thread, Some(service), drain);
+    accept(Rc::new(RefCell::new(Rc::new(gate))), socket, pending()).await
+}
+
+/// Accepts until `end` says what becomes of the socket. Each connection goes through the gate of its moment.
+pub(super) async fn accept(
+    gate: Rc<RefCell<Rc<Gate>>>,
+    socket: StdListener,
+    end: impl Future<Output = SocketEnd>,
 ) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
     let socket = TcpListener::from_std(socket)?;
-    let manager = ConnectionManager::new(
-        Arc::clone(&listener.manager),
-        Rc::clone(&worker),
-        &listener.scopes,
-        service,
-    );
-    let worker_scope = listener.scope.scope(&worker_name);
-    let gate = Rc::new(Gate {
-        stats: listener.scope.worker_group(),
-        worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
-        manager: Rc::new(manager),
-        listener,
-        worker,
-        id_step,
-    });
-    loop {
-        match socket.accept().await {
-            Ok((stream, peer)) => {
-                tokio::task::spawn_local(connection(Rc::clone(&gate), stream, peer));
-            }
+    let mut end = std::pin::pin!(end);
+    let admit = |stream, peer| {
+        let gate = Rc::clone(&gate.borrow());
+        tokio::task::spawn_local(connection(gate, stream, peer));
+    };
+    let end = loop {
+        let accepted = tokio::select! {
+            biased;
+            end = &mut end => break end,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => tokio::time::sleep(EXHAUSTED_REST).await,
         }
+    };
+    if end == SocketEnd::Closed {
+        let socket = socket.into_std()?;
+        while let Ok((stream, peer)) = socket.accept() {
+            stream.set_nonblocking(true)?;
+            admit(TcpStream::from_std(stream)?, peer);
+        }
     }
+    Ok(())
 }
 
 /// Errors that concern the connection that was to be accepted, not the socket.

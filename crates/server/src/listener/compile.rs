@@ -13,6 +13,7 @@ use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::{FilterChainDescription, ListenerDescription};
 use nuncio_http::connection_manager::config::{CompileContext as ManagerContext, MESSAGE};
 use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
+use nuncio_http::route::RouteTable;
 use nuncio_net::listener::ListenOptions;
 use nuncio_upstream::ClusterManager;
 
@@ -50,8 +51,10 @@ pub(crate) struct CompileContext<'a> {
     pub ctx: &'a mut Ctx,
     /// All rooms.
     pub extensions: &'a Extensions,
-    /// The clusters that exist, and slots for those that will.
+    /// Numbers for the clusters that routes name.
     pub clusters: &'a ClusterManager,
+    /// Whether a cluster will be there once the configuration runs.
+    pub known_clusters: &'a dyn Fn(&str) -> bool,
     /// The stats.
     pub stats: &'a StatsStore,
     /// `node.cluster`.
@@ -59,11 +62,11 @@ pub(crate) struct CompileContext<'a> {
 }
 
 impl CompiledListener {
-    /// Compiles; every mistake is in the context.
+    /// Compiles a listener and its route table; every mistake is in the context.
     pub(crate) fn compile(
         listener: &Listener,
         context: &mut CompileContext<'_>,
-    ) -> Result<Self, Refused> {
+    ) -> Result<(Self, RouteTable), Refused> {
         let address = match &listener.address {
             Some(address) => socket_address(address, context.ctx),
             None => {
@@ -79,7 +82,6 @@ impl CompiledListener {
         let buffer_limit = listener
             .per_connection_buffer_limit_bytes
             .unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
-        let known = |name: &str| context.clusters.find(name).is_some();
         let mut reserve = |name: &str| context.clusters.reserve(name);
         let manager = ConnectionManagerConfig::compile(
             any,
@@ -87,13 +89,13 @@ impl CompiledListener {
                 ctx: context.ctx,
                 extensions: context.extensions,
                 cluster_id: &mut reserve,
-                known_clusters: &known,
+                known_clusters: context.known_clusters,
                 service_cluster: context.service_cluster,
                 buffer_limit_bytes: u64::from(buffer_limit),
             },
         );
         let (address, ipv4_compat) = address?;
-        let manager = manager?;
+        let (manager, routes) = manager?;
         let stat_name = match listener.stat_prefix.as_str() {
             "" => address.to_string().replace(':', "_"),
             prefix => prefix.to_string(),
@@ -105,7 +107,7 @@ impl CompiledListener {
             "" => address.to_string(),
             name => name.to_string(),
         };
-        Ok(CompiledListener {
+        let compiled = CompiledListener {
             options: ListenOptions {
                 reuse_port: listener.enable_reuse_port.unwrap_or(true) || listener.reuse_port,
                 backlog: listener.tcp_backlog_size.unwrap_or(128),
@@ -124,7 +126,8 @@ impl CompiledListener {
             name,
             address,
             scope,
-        })
+        };
+        Ok((compiled, routes))
     }
 }
 

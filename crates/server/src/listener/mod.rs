@@ -2,6 +2,21 @@
 
 mod accept;
 mod compile;
+mod on_worker;
+
+use std::rc::Rc;
+
+use nuncio_http::worker::Worker;
 
 pub(crate) use accept::serve;
 pub(crate) use compile::{CompileContext, CompiledListener, socket_address};
+pub(crate) use on_worker::{ListenerCommand, ListenerId, SocketEnd, WorkerListeners};
+
+/// The thread that accepts.
+pub(crate) struct OnThread {
+    worker: Rc<Worker>,
+    /// `worker_<n>` or `main_thread`.
+    name: String,
+    /// The distance between connection ids of one worker, so that no two workers give the same.
+    id_step: u64,
+}

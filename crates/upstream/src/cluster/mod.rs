@@ -5,6 +5,7 @@
 mod breakers;
 mod host;
 mod host_set;
+mod membership;
 mod settings;
 mod shared;
 

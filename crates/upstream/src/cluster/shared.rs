@@ -9,6 +9,7 @@ use nuncio_contract::stats::groups::{
     ClusterUpdateStats, TlsStats, TransportSocketMatchStats,
 };
 
+use super::membership::Membership;
 use super::{Breakers, ClusterSettings, HostSet, ResourcePriority};
 use crate::transport_socket::TransportSocket;
 
@@ -22,6 +23,7 @@ pub struct ClusterShared {
     pub added_via_api: bool,
     scope: Scope,
     breakers: Breakers,
+    membership: Membership,
     hosts: RwLock<Arc<HostSet>>,
     generation: AtomicU64,
 }
@@ -47,6 +49,7 @@ impl ClusterShared {
         }
         Self {
             breakers: Breakers::new(settings.thresholds),
+            membership: Membership::of(&scope),
             settings,
             transport_socket,
             added_via_api,
@@ -66,8 +69,11 @@ impl ClusterShared {
         &self.breakers
     }
 
-    /// Replaces the hosts; workers notice before their next pick.
+    /// Replaces the hosts, which are other ones than before, and counts them; workers notice before their
+    /// next pick. Called by the main thread alone.
     pub fn publish_hosts(&self, hosts: Arc<HostSet>) {
+        self.membership
+            .count(&self.hosts(), &hosts, self.settings.cluster_type);
         *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = hosts;
         self.generation.fetch_add(1, Ordering::Release);
     }
@@ -75,6 +81,11 @@ impl ClusterShared {
     /// The hosts of now.
     pub fn hosts(&self) -> Arc<HostSet> {
         Arc::clone(&self.hosts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the hosts out of the gauges: another cluster of this name takes over, or none.
+    pub(crate) fn withdraw(&self) {
+        self.membership.withdraw();
     }
 
     /// Changes with each [`Self::publish_hosts`].

@@ -1,5 +1,6 @@
-//! Resolving a cluster's names, again and again.
+//! Resolving a cluster's names, again and again, for as long as the [`Resolution`] is held.
 
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,32 +9,43 @@ use std::time::Duration;
 use nuncio_contract::stats::groups::ClusterUpdateStats;
 use nuncio_net::dns::{Answer, DnsError, Resolver};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
-use super::Membership;
 use crate::cluster::{ClusterShared, ClusterType, Host, HostSet};
 use crate::config::{DnsSettings, EndpointSpec};
 
-/// The resolution of one cluster's names.
+/// The names of one cluster, not resolved yet.
 pub struct DnsDiscovery {
     cluster: Arc<ClusterShared>,
     endpoints: Vec<EndpointSpec>,
     dns: DnsSettings,
-    warm: Rc<Notify>,
     wait_for_warm: bool,
+}
+
+/// A cluster's names being resolved; ends when dropped.
+pub struct Resolution {
+    task: JoinHandle<()>,
+    warm: Rc<Warm>,
+    wait_for_warm: bool,
+}
+
+/// Whether each name was resolved or has failed once.
+#[derive(Default)]
+struct Warm {
+    reached: Cell<bool>,
+    changed: Notify,
 }
 
 /// What the names of one cluster have in common.
 struct Shared {
     cluster: Arc<ClusterShared>,
-    membership: Membership,
     stats: Arc<ClusterUpdateStats>,
     dns: DnsSettings,
     resolver: Rc<Resolver>,
     /// Hosts by endpoint.
     hosts: std::cell::RefCell<Vec<Vec<Arc<Host>>>>,
-    unresolved: std::cell::Cell<usize>,
-    warm: Rc<Notify>,
+    unresolved: Cell<usize>,
+    warm: Rc<Warm>,
 }
 
 impl DnsDiscovery {
@@ -47,37 +59,69 @@ impl DnsDiscovery {
             cluster,
             endpoints,
             dns,
-            warm: Rc::default(),
             wait_for_warm,
         }
     }
 
-    /// Notified once when each name was resolved or has failed for the first time; `None` when the start
-    /// need not wait for that.
-    pub fn warmed(&self) -> Option<Rc<Notify>> {
-        self.wait_for_warm.then(|| Rc::clone(&self.warm))
+    /// Begins to resolve, on a local task of the calling thread, the main one.
+    pub fn begin(self, resolver: Rc<Resolver>) -> Resolution {
+        let (warm, wait_for_warm) = (Rc::default(), self.wait_for_warm);
+        let task = tokio::task::spawn_local(self.run(resolver, Rc::clone(&warm)));
+        Resolution {
+            task,
+            warm,
+            wait_for_warm,
+        }
     }
 
-    /// Resolves until the cluster is gone from its manager, on a local task of the main thread.
-    pub async fn run(self, resolver: Rc<Resolver>) {
+    async fn run(self, resolver: Rc<Resolver>, warm: Rc<Warm>) {
         let shared = Rc::new(Shared {
-            membership: Membership::of(&self.cluster),
             stats: self.cluster.scope().worker_group(),
             cluster: self.cluster,
             dns: self.dns,
             resolver,
             hosts: vec![Vec::new(); self.endpoints.len()].into(),
             unresolved: self.endpoints.len().into(),
-            warm: self.warm,
+            warm,
         });
         if self.endpoints.is_empty() {
-            shared.warm.notify_one();
+            shared.warm.reach();
         }
         let mut names = JoinSet::new();
         for (index, endpoint) in self.endpoints.into_iter().enumerate() {
             names.spawn_local(Rc::clone(&shared).follow(index, endpoint));
         }
         while names.join_next().await.is_some() {}
+    }
+}
+
+impl Resolution {
+    /// Waits until each name was resolved or has failed for the first time.
+    pub fn warmed(&self) -> impl Future<Output = ()> + use<> {
+        let warm = Rc::clone(&self.warm);
+        async move {
+            while !warm.reached.get() {
+                warm.changed.notified().await;
+            }
+        }
+    }
+
+    /// Whether the start of the process waits for that (`wait_for_warm_on_init`).
+    pub fn start_waits(&self) -> bool {
+        self.wait_for_warm
+    }
+}
+
+impl Drop for Resolution {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Warm {
+    fn reach(&self) {
+        self.reached.set(true);
+        self.changed.notify_one();
     }
 }
 
@@ -88,13 +132,10 @@ impl Shared {
         let mut wait = self.resolve(index, &endpoint, &mut failures).await;
         self.unresolved.set(self.unresolved.get() - 1);
         if self.unresolved.get() == 0 {
-            self.warm.notify_one();
+            self.warm.reach();
         }
         loop {
             tokio::time::sleep(wait).await;
-            if Arc::strong_count(&self.cluster) == 1 {
-                return;
-            }
             wait = self.resolve(index, &endpoint, &mut failures).await;
         }
     }
@@ -157,7 +198,7 @@ impl Shared {
         }
         *known = hosts;
         let set = HostSet::new(all.iter().flatten().cloned().collect());
-        self.membership.publish(&self.cluster, set);
+        self.cluster.publish_hosts(Arc::new(set));
     }
 
     fn refresh_after(&self, ttl: Option<Duration>) -> Duration {

@@ -8,37 +8,29 @@
 //! Different from Envoy: the retries after failures are not jittered.
 
 mod dns;
-mod membership;
 #[cfg(test)]
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::stats::groups::ClusterUpdateStats;
-use nuncio_net::dns::Resolver;
 
 use crate::cluster::{ClusterShared, ClusterType, Host, HostSet};
 use crate::config::{ClusterConfig, EndpointSpec};
-use crate::manager::{ClusterId, ClusterManager};
-pub use dns::DnsDiscovery;
-use membership::Membership;
+use crate::manager::ClusterManager;
+pub use dns::{DnsDiscovery, Resolution};
 
-/// What is left to do for a cluster that was added.
-pub enum Started {
-    /// Its hosts are there.
-    Ready,
-    /// Its names must be resolved: see [`begin`].
-    Resolving(DnsDiscovery),
+/// A cluster that was made and that nobody sees yet; see [`ClusterManager::publish`].
+pub struct Prepared {
+    /// The cluster. A static one has its hosts.
+    pub cluster: Arc<ClusterShared>,
+    /// Its names that are to be resolved, if its hosts come from DNS.
+    pub discovery: Option<DnsDiscovery>,
 }
 
-/// Adds a configured cluster. A static one has its hosts at once.
-pub fn start(
-    manager: &ClusterManager,
-    config: ClusterConfig,
-    added_via_api: bool,
-) -> (ClusterId, Started) {
+/// Makes a configured cluster.
+pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: bool) -> Prepared {
     let ClusterConfig {
         settings,
         transport_socket,
@@ -46,34 +38,22 @@ pub fn start(
         dns,
         wait_for_warm_on_init,
     } = config;
-    let (id, cluster) = manager.add_or_update(settings, transport_socket, added_via_api);
+    let cluster = manager.prepare(settings, transport_socket, added_via_api);
     let updates: Arc<ClusterUpdateStats> = cluster.scope().worker_group();
     updates.warming_state.set(0);
-    let started = match cluster.settings.cluster_type {
+    let discovery = match cluster.settings.cluster_type {
         ClusterType::Static => {
             publish_static(&cluster, &endpoints);
-            Started::Ready
+            None
         }
-        ClusterType::StrictDns | ClusterType::LogicalDns => {
-            let discovery = DnsDiscovery::new(cluster, endpoints, dns, wait_for_warm_on_init);
-            Started::Resolving(discovery)
-        }
+        ClusterType::StrictDns | ClusterType::LogicalDns => Some(DnsDiscovery::new(
+            Arc::clone(&cluster),
+            endpoints,
+            dns,
+            wait_for_warm_on_init,
+        )),
     };
-    (id, started)
-}
-
-/// Begins to resolve on local tasks of the calling thread, the main one, and waits until each cluster that
-/// the start waits for (`wait_for_warm_on_init`) has its first answers or failures. Resolution goes on after
-/// that for as long as the cluster is in the manager.
-pub async fn begin(discoveries: Vec<DnsDiscovery>, resolver: &Rc<Resolver>) {
-    let mut warm = Vec::new();
-    for discovery in discoveries {
-        warm.extend(discovery.warmed());
-        tokio::task::spawn_local(discovery.run(Rc::clone(resolver)));
-    }
-    for one in warm {
-        one.notified().await;
-    }
+    Prepared { cluster, discovery }
 }
 
 fn publish_static(cluster: &Arc<ClusterShared>, endpoints: &[EndpointSpec]) {
@@ -83,7 +63,7 @@ fn publish_static(cluster: &Arc<ClusterShared>, endpoints: &[EndpointSpec]) {
         .map(Arc::new)
         .collect();
     if !hosts.is_empty() {
-        Membership::of(cluster).publish(cluster, HostSet::new(hosts));
+        cluster.publish_hosts(Arc::new(HostSet::new(hosts)));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nuncio_contract::stats::StatsStore;
 use nuncio_net::dns::{LookupFamily, Resolver};
 
-use super::{Started, begin, start};
+use super::{Resolution, prepare};
 use crate::cluster::{ClusterSettings, ClusterShared, ClusterType, HealthFlags, Locality};
 use crate::config::{ClusterConfig, DnsSettings, EndpointSpec};
 use crate::{ClusterManager, TransportSocket};
@@ -48,19 +48,19 @@ fn hosts(cluster: &ClusterShared) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Starts a cluster and waits until it is warm.
-async fn warmed(config: ClusterConfig) -> (ClusterManager, Arc<ClusterShared>) {
+/// Makes a cluster and waits until it is warm.
+async fn warmed(config: ClusterConfig) -> (Option<Resolution>, Arc<ClusterShared>) {
     let manager = ClusterManager::new(StatsStore::default());
-    let (id, started) = start(&manager, config, false);
-    if let Started::Resolving(discovery) = started {
-        let resolver = Rc::new(Resolver::default());
-        let warm = begin(vec![discovery], &resolver);
-        tokio::time::timeout(Duration::from_secs(10), warm)
+    let prepared = prepare(&manager, config, false);
+    let resolution = prepared
+        .discovery
+        .map(|discovery| discovery.begin(Rc::new(Resolver::default())));
+    if let Some(resolution) = &resolution {
+        tokio::time::timeout(Duration::from_secs(10), resolution.warmed())
             .await
             .unwrap();
     }
-    let cluster = manager.get(id).unwrap();
-    (manager, cluster)
+    (resolution, prepared.cluster)
 }
 
 fn on_main(test: impl Future<Output = ()>) {
@@ -74,7 +74,7 @@ fn on_main(test: impl Future<Output = ()>) {
 #[test]
 fn a_static_cluster_has_its_hosts_at_once() {
     on_main(async {
-        let (_manager, cluster) =
+        let (_resolution, cluster) =
             warmed(config(ClusterType::Static, vec![endpoint("192.0.2.1", 80)])).await;
         assert_eq!(
             hosts(&cluster),
@@ -87,7 +87,7 @@ fn a_static_cluster_has_its_hosts_at_once() {
 fn names_are_resolved_before_the_cluster_is_warm() {
     on_main(async {
         for cluster_type in [ClusterType::StrictDns, ClusterType::LogicalDns] {
-            let (_manager, cluster) =
+            let (_resolution, cluster) =
                 warmed(config(cluster_type, vec![endpoint("localhost", 81)])).await;
             assert_eq!(
                 hosts(&cluster),
@@ -101,7 +101,7 @@ fn names_are_resolved_before_the_cluster_is_warm() {
 fn a_strict_cluster_joins_the_hosts_of_its_names() {
     on_main(async {
         let endpoints = vec![endpoint("localhost", 1), endpoint("127.0.0.2", 2)];
-        let (_manager, cluster) = warmed(config(ClusterType::StrictDns, endpoints)).await;
+        let (_resolution, cluster) = warmed(config(ClusterType::StrictDns, endpoints)).await;
         let mut found = hosts(&cluster);
         found.sort();
         assert_eq!(

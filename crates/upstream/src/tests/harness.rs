@@ -43,8 +43,10 @@ impl Fixture {
     pub(super) fn new(settings: ClusterSettings, hosts: &[SocketAddr]) -> Self {
         let stats = StatsStore::default();
         let manager = Arc::new(ClusterManager::new(stats.clone()));
-        let (id, shared) = manager.add_or_update(settings, TransportSocket::RawBuffer, false);
+        let shared = manager.prepare(settings, TransportSocket::RawBuffer, false);
         shared.publish_hosts(Arc::new(HostSet::new(hosts.iter().map(host).collect())));
+        manager.publish([Arc::clone(&shared)]);
+        let id = manager.find(&shared.settings.name).unwrap();
         let clusters = WorkerClusters::new(Arc::clone(&manager), Rc::new(SystemClock), 7);
         let cluster = clusters.get(id).unwrap();
         Self {

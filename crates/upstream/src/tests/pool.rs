@@ -297,12 +297,14 @@ fn a_replaced_cluster_drains_and_the_new_one_serves() {
         let fixture = Fixture::to(&[address]);
         fixture.get("/").await.unwrap();
         let id = fixture.manager.find("c").unwrap();
-        let (_, shared) = fixture.manager.add_or_update(
+        let shared = fixture.manager.prepare(
             ClusterSettings::named("c"),
             crate::TransportSocket::RawBuffer,
             true,
         );
         shared.publish_hosts(Arc::new(HostSet::new(vec![host(&address)])));
+        fixture.manager.publish([shared]);
+        assert_eq!(fixture.stat("membership_total"), 1);
         let renewed = fixture.clusters.get(id).unwrap();
         assert!(renewed.shared().added_via_api);
         assert!(!Rc::ptr_eq(&renewed, &fixture.cluster));

@@ -68,14 +68,14 @@ impl WorkerClusters {
         Some(cluster)
     }
 
-    /// Lets go of clusters that were replaced or removed; their pools drain.
-    fn drop_outdated(&self) {
+    /// Lets go of clusters that were replaced or removed; their pools drain. Done before the next pick in any
+    /// case; whoever publishes clusters has idle workers do it too.
+    pub fn drop_outdated(&self) {
         self.generation.set(self.manager.generation());
-        let clusters = self.manager.clusters();
-        let current = |cluster: &WorkerCluster| clusters.iter().any(|now| cluster.is_of(now));
-        for slot in self.slots.borrow_mut().iter_mut() {
-            slot.take_if(|cluster| !current(cluster));
-        }
+        self.manager
+            .retain_serving(&mut self.slots.borrow_mut(), |held, serving| {
+                held.is_of(serving)
+            });
     }
 
     /// SplitMix64.

@@ -38,6 +38,18 @@ stat_group! {
 }
 
 stat_group! {
+    /// Reloads of the configuration file and of certificates; Nuncio's own, listed from the first event on.
+    pub struct ReloadStats("server.reload.") {
+        counters {
+            certificates_failed,
+            certificates_renewed,
+            failure,
+            success,
+        }
+    }
+}
+
+stat_group! {
     /// The cluster manager.
     pub struct ClusterManagerStats("cluster_manager.") {
         counters {

@@ -1,11 +1,12 @@
-//! A cluster's membership stats, and the one place where host sets are published.
+//! A cluster's membership stats, written by the main thread.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{ClusterEndpointStats, TransportSocketMatchStats};
 
-use crate::cluster::{ClusterShared, ClusterType, Host, HostSet};
+use super::{ClusterType, HealthFlags, Host, HostSet};
 
 /// The main thread's stats of a cluster's hosts.
 pub(super) struct Membership {
@@ -14,20 +15,18 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    pub(super) fn of(cluster: &ClusterShared) -> Self {
-        let scope = cluster.scope();
+    pub(super) fn of(scope: &Scope) -> Self {
         Self {
             stats: scope.worker_group(),
             sockets: scope.worker_group_at("default."),
         }
     }
 
-    /// Publishes `hosts`, which are other ones than before.
-    pub(super) fn publish(&self, cluster: &ClusterShared, hosts: HostSet) {
-        let count = |wanted: fn(&crate::cluster::HealthFlags) -> bool| {
+    /// Counts that `hosts` take the place of `before`.
+    pub(super) fn count(&self, before: &HostSet, hosts: &HostSet, cluster_type: ClusterType) {
+        let count = |wanted: fn(&HealthFlags) -> bool| {
             hosts.iter().filter(|host| wanted(&host.health())).count() as u64
         };
-        let before = cluster.hosts();
         let known: HashSet<_> = before.iter().map(Arc::as_ptr).collect();
         let is_new = |host: &&Arc<Host>| !known.contains(&Arc::as_ptr(host));
         self.sockets
@@ -42,11 +41,24 @@ impl Membership {
             .membership_degraded
             .set(count(|health| health.is_degraded()));
         self.stats.membership_excluded.set(0);
-        if cluster.settings.cluster_type != ClusterType::Static {
+        if cluster_type != ClusterType::Static {
             // Envoy sets it for discovered hosts alone.
             let heaviest = hosts.iter().map(|host| host.weight).max().unwrap_or(0);
             self.stats.max_host_weight.set(u64::from(heaviest));
         }
-        cluster.publish_hosts(Arc::new(hosts));
+    }
+
+    /// The cluster has no share in the gauges any more.
+    pub(super) fn withdraw(&self) {
+        let gauges = [
+            &self.stats.membership_total,
+            &self.stats.membership_healthy,
+            &self.stats.membership_degraded,
+            &self.stats.max_host_weight,
+        ];
+        gauges
+            .into_iter()
+            .filter(|gauge| gauge.used())
+            .for_each(|gauge| gauge.set(0));
     }
 }

@@ -1,0 +1,149 @@
+//! The listeners of one worker, and how they change while it runs.
+//!
+//! A listener whose connection manager changes keeps its socket: connections to come get the new one, those
+//! that are open stay with the old one, which drains. New routes reach open connections too, from their next
+//! request on. A listener that goes first accepts what the kernel has queued for it, so that nobody is reset.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use nuncio_contract::clock::Clock;
+use nuncio_http::drain::DrainPolicy;
+use nuncio_http::route::RouteTable;
+use nuncio_http::worker::Worker;
+use tokio::sync::oneshot;
+
+use super::accept::{Gate, accept};
+use super::{CompiledListener, OnThread};
+
+/// A listener's number, the same on all threads and never given twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ListenerId(pub(crate) u64);
+
+/// What becomes of a listener.
+pub(crate) enum ListenerCommand {
+    /// It begins to accept on this worker's socket.
+    Add(Arc<CompiledListener>, Arc<RouteTable>, TcpListener),
+    /// Its connections to come have another connection manager.
+    Update(Arc<CompiledListener>, Arc<RouteTable>),
+    /// Its requests to come have other routes.
+    SetRoutes(Arc<RouteTable>),
+    /// It goes.
+    Remove(SocketEnd),
+}
+
+/// What becomes of a socket that a listener leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketEnd {
+    /// It is closed, after what is queued on it was accepted.
+    Closed,
+    /// Another listener accepts on it from now on.
+    HandedOver,
+}
+
+/// The listeners of one worker.
+pub(crate) struct WorkerListeners {
+    thread: OnThread,
+    drain: DrainPolicy,
+    accepting: HashMap<ListenerId, Accepting>,
+}
+
+struct Accepting {
+    gate: Rc<RefCell<Rc<Gate>>>,
+    end: oneshot::Sender<SocketEnd>,
+}
+
+impl WorkerListeners {
+    /// No listener yet.
+    pub(crate) fn new(thread: OnThread, drain: DrainPolicy) -> Self {
+        WorkerListeners {
+            thread,
+            drain,
+            accepting: HashMap::new(),
+        }
+    }
+
+    /// Does what the main thread wants.
+    pub(crate) fn act(&mut self, id: ListenerId, command: ListenerCommand) {
+        match command {
+            ListenerCommand::Add(listener, routes, socket) => {
+                let gate = Rc::new(RefCell::new(self.gate(listener, routes)));
+                let (end, ended) = oneshot::channel();
+                tokio::task::spawn_local(accept(Rc::clone(&gate), socket, async {
+                    ended.await.unwrap_or(SocketEnd::Closed)
+                }));
+                self.accepting.insert(id, Accepting { gate, end });
+            }
+            ListenerCommand::Update(listener, routes) => {
+                let Some(accepting) = self.accepting.get(&id) else {
+                    return;
+                };
+                let old = accepting.gate.replace(self.gate(listener, routes));
+                self.drain(&old);
+            }
+            ListenerCommand::SetRoutes(routes) => {
+                if let Some(accepting) = self.accepting.get(&id) {
+                    accepting.gate.borrow().set_routes(routes);
+                }
+            }
+            ListenerCommand::Remove(end) => {
+                if let Some(accepting) = self.accepting.remove(&id) {
+                    self.remove(accepting, end);
+                }
+            }
+        }
+    }
+
+    /// No connections are accepted any more; those that are open stay.
+    pub(crate) fn stop_accepting(&mut self) {
+        for (_, accepting) in self.accepting.drain() {
+            let _its_task_has_ended = accepting.end.send(SocketEnd::Closed);
+        }
+    }
+
+    fn gate(&self, listener: Arc<CompiledListener>, routes: Arc<RouteTable>) -> Rc<Gate> {
+        Rc::new(Gate::new(listener, routes, &self.thread, None, self.drain))
+    }
+
+    fn remove(&self, accepting: Accepting, end: SocketEnd) {
+        let gate = accepting.gate.borrow();
+        let _its_task_has_ended = accepting.end.send(end);
+        self.drain(&gate);
+    }
+
+    /// Sees a gate's connections off.
+    fn drain(&self, gate: &Rc<Gate>) {
+        let worker = Rc::clone(&self.thread.worker);
+        let over = gate.begin_drain(worker.now());
+        let gate = Rc::downgrade(gate);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep_until(over.into()).await;
+            if let Some(gate) = gate.upgrade() {
+                gate.end_drain();
+            }
+        });
+    }
+}
+
+impl OnThread {
+    /// A worker's.
+    pub(crate) fn worker(index: usize, id_step: u64, worker: Rc<Worker>) -> Self {
+        OnThread {
+            worker,
+            name: format!("worker_{index}"),
+            id_step,
+        }
+    }
+
+    /// The main thread's.
+    pub(crate) fn main(worker: Rc<Worker>) -> Self {
+        OnThread {
+            worker,
+            name: "main_thread".to_string(),
+            id_step: 1,
+        }
+    }
+}

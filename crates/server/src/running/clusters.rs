@@ -1,0 +1,296 @@
+//! The clusters that run.
+//!
+//! A cluster whose message is another than before is made anew beside the old one and takes its place once
+//! its names were resolved for the first time; until then, and for the streams that it has, the old one
+//! serves. One whose certificate files alone are others keeps its hosts, pools and statistics. A cluster that
+//! goes is out of sight at once, and ends when no stream is left that could have been routed to it.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use nuncio_config::typed::{Ctx, FileRead};
+use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stats::groups::ClusterManagerStats;
+use nuncio_net::dns::Resolver;
+use nuncio_upstream::cluster::ClusterShared;
+use nuncio_upstream::config::ClusterConfig;
+use nuncio_upstream::discovery::{Resolution, prepare};
+use nuncio_upstream::{ClusterManager, TransportSocket};
+
+use super::listeners::FormerRoutes;
+use super::{Changes, missing};
+use crate::resource::{Change, ClusterResource, Version};
+use crate::workers::{Command, Workers};
+
+/// How often is asked whether streams still hold routes that are out of use.
+const RETIREMENT_CHECK: Duration = Duration::from_millis(100);
+
+/// All clusters.
+pub(crate) struct Clusters {
+    manager: Arc<ClusterManager>,
+    resolver: Rc<Resolver>,
+    running: HashMap<Box<str>, Running>,
+    stats: Arc<ClusterManagerStats>,
+}
+
+struct Running {
+    version: Version,
+    shared: Arc<ClusterShared>,
+    /// Ends with the cluster.
+    resolution: Option<Resolution>,
+    updated: SystemTime,
+}
+
+/// A change that is being prepared: its clusters are made, and their names being resolved.
+#[derive(Default)]
+pub(crate) struct Warming {
+    made: Vec<Running>,
+    /// Unchanged, but for where the message stands in the file.
+    kept: Vec<Version>,
+    /// Made of other files than before.
+    renewed: Vec<(Version, TransportSocket)>,
+    removed: Vec<String>,
+    /// What it does.
+    pub(crate) changes: Changes,
+}
+
+/// What came of reading a cluster's certificates again.
+pub(crate) struct Renewal {
+    /// The cluster.
+    pub(crate) name: String,
+    /// Why the old ones stay, if they do.
+    pub(crate) result: Result<(), String>,
+}
+
+impl Clusters {
+    /// None yet.
+    pub(crate) fn new(manager: &Arc<ClusterManager>, stats: &StatsStore) -> Self {
+        Clusters {
+            manager: Arc::clone(manager),
+            resolver: Rc::default(),
+            running: HashMap::new(),
+            stats: stats.root().worker_group(),
+        }
+    }
+
+    /// Compares a whole configuration's clusters with those that run, and begins to make the new ones.
+    pub(crate) fn prepare(&self, wanted: Vec<ClusterResource>, now: SystemTime) -> Warming {
+        let names: HashSet<_> = wanted
+            .iter()
+            .map(|resource| &*resource.config.settings.name)
+            .collect();
+        let removed = missing(self.running.keys().map(|name| &**name), &names);
+        self.prepare_update(wanted, removed, now)
+    }
+
+    /// The same for single clusters: `put` come or change, `removed` go, the others stay.
+    pub(crate) fn prepare_update(
+        &self,
+        put: Vec<ClusterResource>,
+        mut removed: Vec<String>,
+        now: SystemTime,
+    ) -> Warming {
+        removed.sort();
+        let mut warming = Warming::default();
+        for resource in put {
+            let name = resource.config.settings.name.to_string();
+            let change = self
+                .running
+                .get(&*name)
+                .map(|running| running.version.change_to(&resource.version));
+            match change {
+                Some(Change::Nothing) => {
+                    warming.changes.unchanged += 1;
+                    warming.kept.push(resource.version);
+                    continue;
+                }
+                Some(Change::Files) => {
+                    let socket = resource.config.transport_socket;
+                    warming.renewed.push((resource.version, socket));
+                }
+                Some(Change::Routes | Change::Much) | None => {
+                    warming.made.push(self.make(resource, now));
+                }
+            }
+            match change {
+                Some(_) => warming.changes.updated.push(name),
+                None => warming.changes.added.push(name),
+            }
+        }
+        warming.changes.removed.clone_from(&removed);
+        warming.removed = removed;
+        self.stats.warming_clusters.set(count(warming.made.len()));
+        warming
+    }
+
+    fn make(&self, resource: ClusterResource, now: SystemTime) -> Running {
+        let prepared = prepare(&self.manager, resource.config, false);
+        let resolution = prepared
+            .discovery
+            .map(|discovery| discovery.begin(Rc::clone(&self.resolver)));
+        Running {
+            version: resource.version,
+            shared: prepared.cluster,
+            resolution,
+            updated: now,
+        }
+    }
+
+    /// Lets the workers have the new clusters. Those that go are to be retired after the listeners changed.
+    pub(crate) fn publish(&mut self, warming: Warming) -> Vec<String> {
+        let Warming {
+            made,
+            kept,
+            renewed,
+            removed,
+            changes,
+        } = warming;
+        self.manager
+            .publish(made.iter().map(|running| Arc::clone(&running.shared)));
+        for running in made {
+            self.running
+                .insert(running.shared.settings.name.clone(), running);
+        }
+        for (version, socket) in renewed {
+            if let Some(running) = self.of(&version) {
+                running.shared.transport_socket.renew_from(&socket);
+                running.version = version;
+            }
+        }
+        for version in kept {
+            if let Some(running) = self.of(&version) {
+                running.version = version;
+            }
+        }
+        self.stats.cluster_added.add(count(changes.added.len()));
+        self.stats
+            .cluster_modified
+            .add(count(changes.updated.len()));
+        self.stats.cluster_removed.add(count(changes.removed.len()));
+        self.stats.warming_clusters.set(0);
+        removed
+    }
+
+    /// The running cluster that a version is one of.
+    fn of(&mut self, version: &Version) -> Option<&mut Running> {
+        let name = version.message.find(&["name"])?.as_str()?;
+        self.running.get_mut(name)
+    }
+
+    /// Takes clusters out of sight, and removes them when no stream holds `former` routes any more, or when
+    /// `most` has passed.
+    pub(crate) fn retire(
+        &mut self,
+        names: &[String],
+        former: FormerRoutes,
+        workers: &Workers,
+        most: Duration,
+    ) -> impl Future<Output = ()> + use<> {
+        let retired: Vec<_> = names
+            .iter()
+            .filter_map(|name| {
+                self.running.remove(name.as_str());
+                self.manager.retire(name)
+            })
+            .collect();
+        let manager = Arc::clone(&self.manager);
+        let workers = workers.clone();
+        let deadline = Instant::now() + most;
+        async move {
+            while former.iter().any(|routes| routes.strong_count() > 0) && Instant::now() < deadline
+            {
+                tokio::time::sleep(RETIREMENT_CHECK).await;
+            }
+            for cluster in &retired {
+                manager.end_retired(cluster);
+            }
+            drop(retired);
+            workers.tell(|| Some(Command::DropOutdatedClusters));
+        }
+    }
+
+    /// Reads the certificates, keys and authorities anew of the clusters that name one of `changed`.
+    pub(crate) fn renew(&mut self, changed: &[Arc<str>]) -> Vec<Renewal> {
+        let names_one = |file: &FileRead| changed.iter().any(|path| *path == file.path);
+        let concerned = self
+            .running
+            .values_mut()
+            .filter(|running| running.version.files.iter().any(names_one));
+        concerned.map(Running::renew).collect()
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn refresh_stats(&self) {
+        self.stats.active_clusters.set(count(self.manager.count()));
+    }
+
+    /// The files that clusters name.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &FileRead> {
+        self.running
+            .values()
+            .flat_map(|running| &running.version.files)
+    }
+
+    /// When the cluster of this name last changed.
+    pub(crate) fn updated(&self, name: &str) -> Option<SystemTime> {
+        self.running.get(name).map(|running| running.updated)
+    }
+}
+
+impl Running {
+    fn renew(&mut self) -> Renewal {
+        let mut ctx = Ctx::new(true);
+        let parsed = ClusterConfig::parse(&self.version.message, &mut ctx);
+        let result = match parsed {
+            Ok(config) => {
+                self.shared
+                    .transport_socket
+                    .renew_from(&config.transport_socket);
+                self.version.files = ctx.files;
+                Ok(())
+            }
+            Err(_) => Err(ctx
+                .diagnostics
+                .iter()
+                .map(|found| found.message.as_str())
+                .collect::<Vec<_>>()
+                .join("; ")),
+        };
+        Renewal {
+            name: self.shared.settings.name.to_string(),
+            result,
+        }
+    }
+}
+
+impl Warming {
+    /// Waits until every new cluster knows its hosts, or that it has none.
+    pub(crate) fn warmed(&self) -> impl Future<Output = ()> + use<> {
+        all(self.resolutions().map(Resolution::warmed).collect())
+    }
+
+    /// The same at the start of the process, which does not wait for each (`wait_for_warm_on_init`).
+    pub(crate) fn warmed_for_start(&self) -> impl Future<Output = ()> + use<> {
+        let waits = |resolution: &&Resolution| resolution.start_waits();
+        let waiting = self.resolutions().filter(waits);
+        all(waiting.map(Resolution::warmed).collect())
+    }
+
+    fn resolutions(&self) -> impl Iterator<Item = &Resolution> {
+        self.made
+            .iter()
+            .filter_map(|running| running.resolution.as_ref())
+    }
+}
+
+async fn all(waits: Vec<impl Future<Output = ()>>) {
+    for wait in waits {
+        wait.await;
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

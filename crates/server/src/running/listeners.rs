@@ -1,0 +1,410 @@
+//! The listeners that run.
+//!
+//! What becomes of one whose message is another than before:
+//! - its routes alone are others: the workers swap the table; connections stay;
+//! - anything else but the address: the sockets stay, connections to come get the new connection manager, open
+//!   ones drain on the old one;
+//! - the address: new sockets are bound and accept before the old ones, emptied, are closed.
+//!
+//! Sockets go by address, not by name: a listener takes over those of one that leaves the same address.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
+
+use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stats::groups::ListenerManagerStats;
+use nuncio_http::route::RouteTable;
+
+use super::sockets::{Copies, Sockets, can_share};
+use super::{Changes, missing};
+use crate::admin::state::{Address, ListenerStatus};
+use crate::listener::{CompiledListener, ListenerCommand, ListenerId, SocketEnd};
+use crate::resource::{Change, ListenerResource};
+use crate::workers::{Command, Workers};
+
+/// All listeners that accept, and what is known of those that drain.
+pub(crate) struct Listeners {
+    running: Vec<Running>,
+    draining: Vec<Weak<CompiledListener>>,
+    next_id: u64,
+    workers: usize,
+    stats: Arc<ListenerManagerStats>,
+}
+
+struct Running {
+    id: ListenerId,
+    resource: ListenerResource,
+    /// None once another listener has taken them over.
+    sockets: Option<Sockets>,
+    updated: SystemTime,
+}
+
+/// A change that is ready to be published.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    steps: Vec<Step>,
+    removed: Vec<String>,
+    /// What it does.
+    pub(crate) changes: Changes,
+}
+
+struct Step {
+    resource: ListenerResource,
+    what: What,
+}
+
+enum What {
+    /// Nothing but to remember the message, which may stand elsewhere in the file now.
+    Keep,
+    /// The routes.
+    SetRoutes,
+    /// The connection manager.
+    Update,
+    /// New to the workers, on sockets of its own.
+    Bind(Sockets, Copies),
+    /// New to the workers, on the sockets of the listener of this name, which leaves them.
+    TakeOver(String, Copies),
+}
+
+/// The tables that a published change put out of use; streams may still hold them.
+pub(crate) type FormerRoutes = Vec<Weak<RouteTable>>;
+
+impl Listeners {
+    /// None yet, for `workers` workers.
+    pub(crate) fn new(stats: &StatsStore, workers: usize) -> Self {
+        Listeners {
+            running: Vec::new(),
+            draining: Vec::new(),
+            next_id: 0,
+            workers,
+            stats: stats.root().worker_group(),
+        }
+    }
+
+    /// Compares a whole configuration's listeners with those that run, and binds what is to be bound. Nothing
+    /// has changed if this fails; all reasons are told.
+    pub(crate) fn prepare(&self, wanted: Vec<ListenerResource>) -> Result<Prepared, Vec<String>> {
+        let names: HashSet<_> = wanted
+            .iter()
+            .map(|resource| resource.listener.name.as_str())
+            .collect();
+        let removed = missing(self.running.iter().map(Running::name), &names);
+        self.prepare_update(wanted, removed)
+    }
+
+    /// The same for single listeners: `put` come or change, `removed` go, the others stay.
+    pub(crate) fn prepare_update(
+        &self,
+        put: Vec<ListenerResource>,
+        removed: Vec<String>,
+    ) -> Result<Prepared, Vec<String>> {
+        let mut leaving = self.leaving(&put, &removed);
+        let mut prepared = Prepared::default();
+        let mut errors = Vec::new();
+        for resource in put {
+            match self.step(&resource, &mut leaving, &mut prepared.changes) {
+                Ok(what) => prepared.steps.push(Step { resource, what }),
+                Err(error) => errors.push(error),
+            }
+        }
+        prepared.changes.removed.clone_from(&removed);
+        prepared.removed = removed;
+        if errors.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The listeners whose sockets are not theirs any more.
+    fn leaving<'a>(&'a self, put: &[ListenerResource], removed: &[String]) -> Vec<&'a Running> {
+        let moves = |running: &Running| {
+            put.iter().any(|resource| {
+                resource.listener.name == running.name()
+                    && !can_share(&resource.listener, &running.resource.listener)
+            })
+        };
+        let leaves = |running: &&Running| {
+            removed.iter().any(|name| name == running.name()) || moves(running)
+        };
+        self.running.iter().filter(leaves).collect()
+    }
+
+    fn step(
+        &self,
+        resource: &ListenerResource,
+        leaving: &mut Vec<&Running>,
+        changes: &mut Changes,
+    ) -> Result<What, String> {
+        let name = &resource.listener.name;
+        let Some(running) = self.find(name) else {
+            changes.added.push(name.clone());
+            return self.open(resource, leaving);
+        };
+        let change = running.resource.version.change_to(&resource.version);
+        if change == Change::Nothing {
+            changes.unchanged += 1;
+            return Ok(What::Keep);
+        }
+        changes.updated.push(name.clone());
+        let (old, new) = (&running.resource.listener, &resource.listener);
+        match change {
+            Change::Routes => Ok(What::SetRoutes),
+            _ if can_share(old, new) => Ok(What::Update),
+            _ if old.address == new.address && old.options.reuse_port != new.options.reuse_port => {
+                Err(format!(
+                    "Listener {name}: reuse port cannot be changed during an update"
+                ))
+            }
+            _ => self.open(resource, leaving),
+        }
+    }
+
+    /// Sockets for a listener that is new to its address.
+    fn open(
+        &self,
+        resource: &ListenerResource,
+        leaving: &mut Vec<&Running>,
+    ) -> Result<What, String> {
+        let listener = &resource.listener;
+        let left = leaving.iter().position(|running| {
+            listener.address.port() != 0 && can_share(&running.resource.listener, listener)
+        });
+        if let Some(left) = left.map(|place| leaving.swap_remove(place))
+            && let Some(sockets) = &left.sockets
+        {
+            let copies = sockets.copies(listener)?;
+            return Ok(What::TakeOver(left.name().to_string(), copies));
+        }
+        let sockets = Sockets::bind(listener, self.workers)?;
+        let copies = sockets.copies(listener)?;
+        Ok(What::Bind(sockets, copies))
+    }
+
+    /// Has the workers do what was prepared.
+    pub(crate) fn publish(
+        &mut self,
+        prepared: Prepared,
+        workers: &Workers,
+        now: SystemTime,
+    ) -> FormerRoutes {
+        self.count(&prepared);
+        let places: Vec<_> = self
+            .running
+            .iter()
+            .map(|running| running.name().to_string())
+            .collect();
+        let opening = prepared.steps.iter().filter(|step| step.what.opens());
+        let moving = opening.map(|step| &step.resource.listener.name);
+        let leaving: Vec<_> = prepared.removed.iter().chain(moving).collect();
+        let mut left: Vec<_> = leaving
+            .into_iter()
+            .filter_map(|name| self.take(name))
+            .collect();
+        let mut former = FormerRoutes::new();
+        for step in prepared.steps {
+            former.extend(self.apply(step, workers, now, &mut left));
+        }
+        self.running.sort_by_key(|running| {
+            let place = places.iter().position(|name| name == running.name());
+            place.unwrap_or(usize::MAX)
+        });
+        for gone in left {
+            former.push(Arc::downgrade(&gone.resource.routes));
+            self.see_off(gone, workers);
+        }
+        former
+    }
+
+    /// The workers close the sockets, if nobody took them over, and drain the connections.
+    fn see_off(&mut self, gone: Running, workers: &Workers) {
+        self.draining.push(Arc::downgrade(&gone.resource.listener));
+        let id = gone.id;
+        let end = match gone.sockets {
+            Some(_) => SocketEnd::Closed,
+            None => SocketEnd::HandedOver,
+        };
+        // Our copies first, so that a worker's is the last one, which it empties before it closes it.
+        drop(gone);
+        workers.tell(|| Some(Command::Listener(id, ListenerCommand::Remove(end))));
+    }
+
+    /// Does one step; returns the routes that it puts out of use.
+    fn apply(
+        &mut self,
+        step: Step,
+        workers: &Workers,
+        now: SystemTime,
+        left: &mut [Running],
+    ) -> Option<Weak<RouteTable>> {
+        let Step { resource, what } = step;
+        match what {
+            What::Keep => {
+                let running = self.find_mut(&resource.listener.name)?;
+                running.resource.version = resource.version;
+            }
+            What::SetRoutes => return self.replace(resource, true, workers, now),
+            What::Update => return self.replace(resource, false, workers, now),
+            What::Bind(sockets, copies) => self.add(resource, sockets, copies, workers, now),
+            What::TakeOver(from, copies) => {
+                let from = left.iter_mut().find(|running| running.name() == from)?;
+                let sockets = from.sockets.take()?;
+                self.add(resource, sockets, copies, workers, now);
+            }
+        }
+        None
+    }
+
+    fn add(
+        &mut self,
+        resource: ListenerResource,
+        mut sockets: Sockets,
+        mut copies: Copies,
+        workers: &Workers,
+        now: SystemTime,
+    ) {
+        sockets.set_backlog(resource.listener.options.backlog);
+        let id = ListenerId(self.next_id);
+        self.next_id += 1;
+        workers.tell(|| {
+            let (listener, routes) = (Arc::clone(&resource.listener), Arc::clone(&resource.routes));
+            let command = ListenerCommand::Add(listener, routes, copies.next()?);
+            Some(Command::Listener(id, command))
+        });
+        self.running.push(Running {
+            id,
+            resource,
+            sockets: Some(sockets),
+            updated: now,
+        });
+    }
+
+    /// The new connection manager or, if `routes_alone`, the new routes; returns the former ones.
+    fn replace(
+        &mut self,
+        resource: ListenerResource,
+        routes_alone: bool,
+        workers: &Workers,
+        now: SystemTime,
+    ) -> Option<Weak<RouteTable>> {
+        let running = self.find_mut(&resource.listener.name)?;
+        let former = Arc::downgrade(&running.resource.routes);
+        let id = running.id;
+        running.updated = now;
+        let (listener, routes) = (Arc::clone(&resource.listener), Arc::clone(&resource.routes));
+        if routes_alone {
+            running.resource.routes = resource.routes;
+            running.resource.version = resource.version;
+        } else {
+            if let Some(sockets) = &mut running.sockets {
+                sockets.set_backlog(resource.listener.options.backlog);
+            }
+            let old = std::mem::replace(&mut running.resource, resource);
+            self.draining.push(Arc::downgrade(&old.listener));
+        }
+        workers.tell(|| {
+            let routes = Arc::clone(&routes);
+            let command = match routes_alone {
+                true => ListenerCommand::SetRoutes(routes),
+                false => ListenerCommand::Update(Arc::clone(&listener), routes),
+            };
+            Some(Command::Listener(id, command))
+        });
+        Some(former)
+    }
+
+    fn count(&self, prepared: &Prepared) {
+        let changes = &prepared.changes;
+        let count = |names: &Vec<String>| u64::try_from(names.len()).unwrap_or(0);
+        let workers = u64::try_from(self.workers).unwrap_or(1);
+        let stats = &self.stats;
+        stats.listener_added.add(count(&changes.added));
+        stats.listener_modified.add(count(&changes.updated));
+        stats.listener_removed.add(count(&changes.removed));
+        let in_place = prepared.steps.iter().filter(|step| step.what.is_in_place());
+        stats
+            .listener_in_place_updated
+            .add(u64::try_from(in_place.count()).unwrap_or(0));
+        stats
+            .listener_create_success
+            .add((count(&changes.added) + count(&changes.updated)) * workers);
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn refresh_stats(&mut self) {
+        let count = |number: usize| u64::try_from(number).unwrap_or(0);
+        self.draining.retain(|listener| listener.strong_count() > 0);
+        self.stats
+            .total_listeners_active
+            .set(count(self.running.len()));
+        self.stats
+            .total_listeners_draining
+            .set(count(self.draining.len()));
+    }
+
+    /// Says that the workers run.
+    pub(crate) fn workers_started(&self) {
+        self.stats.workers_started.set(1);
+    }
+
+    /// All of them, for `/listeners`.
+    pub(crate) fn statuses(&self) -> Vec<ListenerStatus> {
+        self.running.iter().map(Running::status).collect()
+    }
+
+    /// When the listener of this name last changed.
+    pub(crate) fn updated(&self, name: &str) -> Option<SystemTime> {
+        self.find(name).map(|running| running.updated)
+    }
+
+    fn find(&self, name: &str) -> Option<&Running> {
+        self.running.iter().find(|running| running.name() == name)
+    }
+
+    fn find_mut(&mut self, name: &str) -> Option<&mut Running> {
+        self.running
+            .iter_mut()
+            .find(|running| running.name() == name)
+    }
+
+    fn take(&mut self, name: &str) -> Option<Running> {
+        let place = self
+            .running
+            .iter()
+            .position(|running| running.name() == name)?;
+        Some(self.running.remove(place))
+    }
+}
+
+impl What {
+    /// Whether the listener is new to its address.
+    fn opens(&self) -> bool {
+        matches!(self, What::Bind(..) | What::TakeOver(..))
+    }
+
+    /// Whether the listener changes and keeps its sockets.
+    fn is_in_place(&self) -> bool {
+        matches!(self, What::SetRoutes | What::Update)
+    }
+}
+
+impl Running {
+    fn name(&self) -> &str {
+        &self.resource.listener.name
+    }
+
+    fn status(&self) -> ListenerStatus {
+        let listener = &self.resource.listener;
+        let bound = self.sockets.as_ref().and_then(Sockets::address);
+        let bound = bound.unwrap_or(listener.address);
+        ListenerStatus {
+            name: listener.name.clone(),
+            local_address: Address::Socket {
+                ip: bound.ip(),
+                port: bound.port(),
+            },
+            additional_local_addresses: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What runs: the listeners and the clusters, each with the configuration that it came from.
+//!
+//! The main thread owns both. A change is prepared (compared with what runs, bound, made: all that can fail),
+//! then published (nothing can fail any more). The start of the process, a reload and any other source of
+//! configuration go the same way: make before break, and only what changed is touched.
+
+mod clusters;
+mod listeners;
+mod sockets;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use nuncio_config::tree::Message;
+use nuncio_contract::stats::StatsStore;
+use nuncio_upstream::ClusterManager;
+
+use crate::resource::ClusterResource;
+use crate::workers::{Command, Workers};
+
+pub(crate) use clusters::Clusters;
+pub(crate) use listeners::{Listeners, Prepared};
+
+/// All that runs of a configuration.
+pub(crate) struct Running {
+    /// The listeners.
+    pub(crate) listeners: RefCell<Listeners>,
+    /// The clusters.
+    pub(crate) clusters: RefCell<Clusters>,
+    tree: RefCell<Arc<Message>>,
+    loaded_at: Cell<SystemTime>,
+}
+
+/// The names of what a change does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Resources that were not there.
+    pub added: Vec<String>,
+    /// Those that are others now.
+    pub updated: Vec<String>,
+    /// Those that are gone.
+    pub removed: Vec<String>,
+    /// How many stay as they were.
+    pub unchanged: usize,
+}
+
+impl Running {
+    /// Nothing of `tree` runs yet.
+    pub(crate) fn new(
+        manager: &Arc<ClusterManager>,
+        stats: &StatsStore,
+        workers: usize,
+        tree: Arc<Message>,
+    ) -> Rc<Self> {
+        Rc::new(Running {
+            listeners: RefCell::new(Listeners::new(stats, workers)),
+            clusters: RefCell::new(Clusters::new(manager, stats)),
+            tree: RefCell::new(tree),
+            loaded_at: Cell::new(SystemTime::now()),
+        })
+    }
+
+    /// The bootstrap's message.
+    pub(crate) fn tree(&self) -> Arc<Message> {
+        Arc::clone(&self.tree.borrow())
+    }
+
+    /// When it came into force.
+    pub(crate) fn loaded_at(&self) -> SystemTime {
+        self.loaded_at.get()
+    }
+
+    /// The clusters that the process starts with; returns once those are warm that the start waits for.
+    pub(crate) async fn start_clusters(&self, clusters: Vec<ClusterResource>) {
+        let warming = self.clusters.borrow().prepare(clusters, self.loaded_at());
+        let warmed = warming.warmed_for_start();
+        self.clusters.borrow_mut().publish(warming);
+        warmed.await;
+    }
+
+    /// The listeners that the process starts with; returns once all workers have them.
+    pub(crate) async fn start_listeners(&self, listeners: Prepared, workers: &Workers) {
+        let now = self.loaded_at();
+        self.listeners.borrow_mut().publish(listeners, workers, now);
+        workers.settled().await;
+        self.listeners.borrow().workers_started();
+    }
+
+    /// Lets a whole configuration run whose listeners were prepared. Returns when all workers have it, with
+    /// what became of the clusters. What is put out of use ends within `drain_time`.
+    pub(crate) async fn publish(
+        &self,
+        tree: Arc<Message>,
+        clusters: Vec<ClusterResource>,
+        listeners: Prepared,
+        workers: &Workers,
+        drain_time: Duration,
+    ) -> Changes {
+        let now = SystemTime::now();
+        let warming = self.clusters.borrow().prepare(clusters, now);
+        warming.warmed().await;
+        let changes = warming.changes.clone();
+        let removed = self.clusters.borrow_mut().publish(warming);
+        workers.tell(|| Some(Command::DropOutdatedClusters));
+        let former = self.listeners.borrow_mut().publish(listeners, workers, now);
+        workers.settled().await;
+        let retiring = self
+            .clusters
+            .borrow_mut()
+            .retire(&removed, former, workers, drain_time);
+        tokio::task::spawn_local(retiring);
+        *self.tree.borrow_mut() = tree;
+        self.loaded_at.set(now);
+        changes
+    }
+}
+
+/// The names that run and that `wanted` does not have: what a whole configuration removes.
+fn missing<'a>(running: impl Iterator<Item = &'a str>, wanted: &HashSet<&str>) -> Vec<String> {
+    running
+        .filter(|name| !wanted.contains(name))
+        .map(str::to_string)
+        .collect()
+}
