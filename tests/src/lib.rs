@@ -14,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod binary;
 pub mod case;
 pub mod client_steps;
 pub mod compare;

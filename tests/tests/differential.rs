@@ -6,9 +6,8 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::process::Command;
 
+use nuncio_tests::binary::nuncio;
 use nuncio_tests::case::load_cases;
 use nuncio_tests::known;
 use nuncio_tests::suite::{Side, compare_all};
@@ -85,37 +84,4 @@ fn every_case_has_a_pin_with_its_exchanges_and_every_known_difference_a_case() {
             entry.case
         );
     }
-}
-
-fn nuncio() -> PathBuf {
-    if let Some(path) = env::var_os("NUNCIO_BIN") {
-        return path.into();
-    }
-    // This test runs as <target>/<profile>/deps/differential-HASH.
-    let own = env::current_exe().expect("a running test has a path");
-    let profile = own
-        .parent()
-        .and_then(|deps| deps.parent())
-        .expect("the test lies in a target directory");
-    let target = profile
-        .parent()
-        .expect("the profile directory lies in a target directory");
-    let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "nuncio",
-            "--bin",
-            "nuncio",
-            "--target-dir",
-        ])
-        .arg(target);
-    if profile.file_name().is_some_and(|name| name == "release") {
-        build.arg("--release");
-    }
-    let status = build.status().expect("cargo runs");
-    assert!(status.success(), "nuncio does not build");
-    profile.join("nuncio")
 }

@@ -117,13 +117,27 @@ impl Client {
 /// # Errors
 /// If nobody listens, or the answer is no HTTP.
 pub fn get(port: u16, target: &str) -> io::Result<Message> {
+    ask(port, "GET", target)
+}
+
+/// One POST without a body on a connection of its own, for what an admin is told to do.
+///
+/// # Errors
+/// If nobody listens, or the answer is no HTTP.
+pub fn post(port: u16, target: &str) -> io::Result<Message> {
+    ask(port, "POST", target)
+}
+
+fn ask(port: u16, method: &str, target: &str) -> io::Result<Message> {
     let mut client = Client::connect(port)?;
-    let request = format!("GET {target} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: admin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
     client.send(request.as_bytes())?;
     client
         .read_response()
         .map(|response| response.message)
-        .map_err(|stop| io::Error::other(format!("no answer to GET {target}: {stop:?}")))
+        .map_err(|stop| io::Error::other(format!("no answer to {method} {target}: {stop:?}")))
 }
 
 impl Drop for Client {

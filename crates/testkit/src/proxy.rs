@@ -126,6 +126,23 @@ impl Proxy {
         self.child.id()
     }
 
+    /// Sends it SIGHUP.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn hang_up(&self) -> io::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        pid.map_or(Ok(()), |pid| Ok(kill_process(pid, Signal::HUP)?))
+    }
+
+    /// What it has written so far.
+    ///
+    /// # Errors
+    /// If its log cannot be read.
+    pub fn log(&self) -> io::Result<String> {
+        fs::read_to_string(&self.log)
+    }
+
     /// Text of an admin page.
     ///
     /// # Errors
