@@ -71,3 +71,75 @@ impl Version {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nuncio_config::bootstrap::{Input, load};
+    use nuncio_config::tree::Value;
+    use nuncio_config::typed::Ctx;
+
+    use super::*;
+
+    const MANAGER: &str = "type.googleapis.com/envoy.extensions.filters.network.\
+                           http_connection_manager.v3.HttpConnectionManager";
+
+    /// A listener's version, its connection manager with the given fields.
+    fn listener(fields: &str) -> Version {
+        let filter = format!("{{'@type': {MANAGER}, stat_prefix: p, {fields}}}");
+        let yaml = format!(
+            "static_resources: {{listeners: [{{name: l, filter_chains: [{{filters: [{{name: h, \
+             typed_config: {filter}}}]}}]}}]}}"
+        );
+        let input = Input {
+            yaml: Some(yaml),
+            ..Input::default()
+        };
+        let tree = load(&input).expect("the bootstrap is sound").tree;
+        let listeners = tree.find(&["static_resources", "listeners"]);
+        let listeners = listeners.and_then(Value::as_list).expect("there is one");
+        let message = listeners[0].value.as_message().expect("it is a message");
+        Version {
+            message: Arc::clone(message),
+            files: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_same_in_other_words_is_no_change() {
+        let one = listener("route_config: {name: r}, server_name: s");
+        let other = listener("server_name: \"s\",   route_config: {name: 'r'}");
+        assert_eq!(one.change_to(&other), Change::Nothing);
+    }
+
+    #[test]
+    fn routes_alone_are_told_from_anything_more() {
+        let one = listener("route_config: {name: r}");
+        let routes = listener("route_config: {name: other}");
+        let more = listener("route_config: {name: other}, server_name: s");
+        assert_eq!(one.change_to(&routes), Change::Routes);
+        assert_eq!(one.change_to(&more), Change::Much);
+    }
+
+    #[test]
+    fn files_count_by_their_bytes() {
+        let path = std::env::temp_dir().join(format!("nuncio-version-{}", std::process::id()));
+        let read = |text: &str| {
+            std::fs::write(&path, text).expect("it can be written");
+            let mut ctx = Ctx::default();
+            ctx.read_file(&path.to_string_lossy(), 100)
+                .expect("it can be read");
+            Version {
+                files: ctx.files,
+                ..listener("route_config: {name: r}")
+            }
+        };
+        let (one, again, other) = (read("one"), read("one"), read("other"));
+        std::fs::remove_file(&path).expect("it can be removed");
+        assert_eq!(one.change_to(&again), Change::Nothing);
+        assert_eq!(one.change_to(&other), Change::Files);
+        assert_eq!(
+            one.change_to(&listener("route_config: {name: r}")),
+            Change::Files
+        );
+    }
+}

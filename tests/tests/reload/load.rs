@@ -76,6 +76,7 @@ fn config(number: usize, port: u16, other_port: u16, upstreams: [u16; 2]) -> Con
             ("/stable", &goes_to("stable")),
             ("/moving", &goes_to(&moving)),
             ("/changing", &goes_to("changing")),
+            ("/resolved", &goes_to("dns")),
             ("/direct", &says(&format!("file {number}"))),
         ],
     );
@@ -94,6 +95,7 @@ fn config(number: usize, port: u16, other_port: u16, upstreams: [u16; 2]) -> Con
             ("stable".to_owned(), upstreams[0]),
             (moving, upstreams[number % 2]),
             ("changing".to_owned(), upstreams[number % 2]),
+            ("dns".to_owned(), upstreams[number % 2]),
         ],
         listeners,
         ..Config::default()
@@ -119,7 +121,7 @@ fn no_request_fails_over_two_hundred_reloads_under_load() {
         let load = &load;
         scope.spawn(move || load.keep_alive(&["/stable", "/direct"]));
         scope.spawn(move || load.keep_alive(&["/moving", "/changing"]));
-        scope.spawn(move || load.keep_alive(&["/changing"]));
+        scope.spawn(move || load.keep_alive(&["/changing", "/resolved"]));
         scope.spawn(move || load.keep_alive(&["/moving"]));
         scope.spawn(move || load.new_connections("/moving"));
         scope.spawn(move || load.new_connections("/direct"));
@@ -166,6 +168,6 @@ fn no_request_fails_over_two_hundred_reloads_under_load() {
     );
     server.until("what was replaced is gone", || {
         server.stat("listener_manager.total_listeners_draining") == Some(0)
-            && server.stat("cluster_manager.active_clusters") == Some(3)
+            && server.stat("cluster_manager.active_clusters") == Some(4)
     });
 }

@@ -21,7 +21,7 @@ pub(crate) struct Server {
 /// What a file of the tests says.
 #[derive(Clone, Default)]
 pub(crate) struct Config {
-    /// Name and upstream port.
+    /// Name and upstream port; one called `dns...` resolves the name of its host.
     pub(crate) clusters: Vec<(String, u16)>,
     /// Fields of each cluster.
     pub(crate) of_clusters: String,
@@ -81,10 +81,17 @@ impl Config {
             self.more
         );
         for (name, port) in &self.clusters {
-            let endpoint = format!("{{endpoint: {{address: {}}}}}", address(*port));
+            let by_name = name.starts_with("dns");
+            let host = if by_name { "localhost" } else { "127.0.0.1" };
+            let kind = if by_name {
+                "STRICT_DNS, dns_lookup_family: V4_ONLY"
+            } else {
+                "STATIC"
+            };
+            let endpoint = format!("{{endpoint: {{address: {}}}}}", at(host, *port));
             let _ = writeln!(
                 text,
-                "  - {{name: {name}, {} load_assignment: {{cluster_name: {name}, endpoints: \
+                "  - {{name: {name}, type: {kind}, {} load_assignment: {{cluster_name: {name}, endpoints: \
                  [{{lb_endpoints: [{endpoint}]}}]}}}}",
                 self.of_clusters
             );
@@ -130,7 +137,11 @@ impl Listener {
 }
 
 fn address(port: u16) -> String {
-    format!("{{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}")
+    at("127.0.0.1", port)
+}
+
+fn at(host: &str, port: u16) -> String {
+    format!("{{socket_address: {{address: {host}, port_value: {port}}}}}")
 }
 
 impl Server {

@@ -3,6 +3,8 @@
 mod accept;
 mod compile;
 mod on_worker;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 

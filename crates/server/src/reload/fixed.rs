@@ -83,14 +83,14 @@ mod tests {
 
     #[test]
     fn listeners_and_clusters_may_come_and_go() {
-        let with = "static_resources: {clusters: [{name: a}]}\nnode: {id: n}";
-        assert!(changed_names("node: {id: n}", with).is_empty());
-        assert!(changed_names(with, "node: {id: n}").is_empty());
+        let with = "static_resources: {clusters: [{name: a}]}\nnode: {id: one}";
+        assert!(changed_names("node: {id: one}", with).is_empty());
+        assert!(changed_names(with, "node: {id: one}").is_empty());
     }
 
     #[test]
     fn anything_else_that_differs_is_named_where_it_stands() {
-        let running = "node: {id: n}\nstats_flush_interval: 5s";
+        let running = "node: {id: one}\nstats_flush_interval: 5s";
         assert_eq!(
             changed_names(running, "node: {id: other}"),
             ["node", "stats_flush_interval"]
