@@ -121,7 +121,7 @@ async fn serve_all(
     let drain = drain_policy(around.options);
     let (workers, threads) = Workers::start(concurrency, around.manager, drain, seed)
         .map_err(|error| error.to_string())?;
-    running.start_listeners(listeners, &workers).await;
+    running.start_listeners(listeners, &workers);
     state.set_life(ServerLife::Live);
     log::info("main", "starting main dispatch loop");
     if let Some(on_live) = on_live {

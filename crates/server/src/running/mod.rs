@@ -81,12 +81,11 @@ impl Running {
         warmed.await;
     }
 
-    /// The listeners that the process starts with; returns once all workers have them.
-    pub(crate) async fn start_listeners(&self, listeners: Prepared, workers: &Workers) {
-        let now = self.loaded_at();
-        self.listeners.borrow_mut().publish(listeners, workers, now);
-        workers.settled().await;
-        self.listeners.borrow().workers_started();
+    /// The listeners that the process starts with. Their sockets listen already, so nobody waits for the workers.
+    pub(crate) fn start_listeners(&self, prepared: Prepared, workers: &Workers) {
+        let mut listeners = self.listeners.borrow_mut();
+        listeners.publish(prepared, workers, self.loaded_at());
+        listeners.workers_started();
     }
 
     /// Lets a whole configuration run whose listeners were prepared. Returns when all workers have it, with
