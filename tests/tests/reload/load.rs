@@ -83,7 +83,7 @@ fn config(number: usize, port: u16, other_port: u16, upstreams: [u16; 2]) -> Con
     // The connection manager changes with every fourth file, so that connections drain.
     main.of_manager = format!("server_name: s{}", number / 4);
     let mut listeners = vec![main];
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         listeners.push(Listener::saying(
             &format!("other_{}", number % 2),
             other_port,
@@ -128,14 +128,14 @@ fn no_request_fails_over_two_hundred_reloads_under_load() {
         for number in 1..=RELOADS {
             let served = load.served.load(Ordering::Relaxed);
             server.write(&file(number));
-            if number % 7 == 0 {
+            if number.is_multiple_of(7) {
                 let mut broken = file(number);
                 broken.listeners[0].routes[1].1 = goes_to("nowhere");
                 server.write(&broken);
                 refused += 1;
             }
             let status = server.ask_to_reload().status();
-            let expected = if number % 7 == 0 { 400 } else { 200 };
+            let expected = if number.is_multiple_of(7) { 400 } else { 200 };
             if status != expected {
                 load.failures
                     .lock()
