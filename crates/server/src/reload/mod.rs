@@ -74,6 +74,9 @@ impl<'a> Reloader<'a> {
             file,
             stats: OnceCell::new(),
         };
+        if around.options.watch && reloader.file.is_none() {
+            log::warning("config", "--watch has no configuration file to watch");
+        }
         reloader.watch_files();
         reloader
     }
