@@ -10,7 +10,7 @@ use nuncio_config::report::{self, Style};
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree;
-use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_config::typed::{Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::registry::Extensions;
@@ -158,6 +158,11 @@ fn compile_tree(
     let cluster_messages = resources
         .map(|resources| resources.clusters.as_slice())
         .unwrap_or_default();
+    let secrets = resources
+        .map(|resources| resources.secrets.as_slice())
+        .unwrap_or_default();
+    let secrets_are_sound = nuncio_net::tls::check_secrets(secrets, ctx);
+    ctx.static_secrets = StaticSecrets::new(secrets);
     let cluster_names = clusters::names(cluster_messages);
     let clusters = clusters::load(cluster_messages, ctx);
     let service_cluster = match around.options.service_cluster.as_str() {
@@ -201,6 +206,7 @@ fn compile_tree(
     }
     let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
     check_unique(&listeners, listener_messages, ctx)?;
+    secrets_are_sound?;
     Ok(Compiled {
         listeners,
         clusters: clusters?,
@@ -223,6 +229,7 @@ fn compile_listener(
         version: Version {
             message: Arc::clone(value.as_message().ok_or(Refused)?),
             files: context.ctx.files.split_off(files_before),
+            secrets: Vec::new(),
         },
         listener: Arc::new(compiled),
         routes: Arc::new(routes),

@@ -29,6 +29,7 @@ pub(crate) fn load(
     let mut sound = true;
     for message in messages {
         let files_before = ctx.files.len();
+        let secrets_before = ctx.secrets_used.len();
         match ClusterConfig::parse(message, ctx) {
             Ok(config) if !known.insert(config.settings.name.clone()) => {
                 let text = format!(
@@ -42,6 +43,7 @@ pub(crate) fn load(
                 version: Version {
                     message: Arc::clone(message),
                     files: ctx.files.split_off(files_before),
+                    secrets: ctx.secrets_used.split_off(secrets_before),
                 },
                 config,
             }),

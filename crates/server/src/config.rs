@@ -36,10 +36,11 @@ message! {
 }
 
 message! {
-    /// Listeners and clusters that are there from the start.
+    /// Listeners, clusters and secrets that are there from the start.
     pub(crate) struct StaticResources: "envoy.config.bootstrap.v3.Bootstrap.StaticResources" {
         pub(crate) listeners: Vec<Listener>,
         pub(crate) clusters: Vec<std::sync::Arc<tree::Message>>,
+        pub(crate) secrets: Vec<std::sync::Arc<tree::Message>>,
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Version {
     pub message: Arc<Message>,
     /// The files that it names: certificates, bodies.
     pub files: Vec<FileRead>,
+    /// The static secrets that it refers to.
+    pub secrets: Vec<Arc<Message>>,
 }
 
 /// A listener, ready to be bound.
@@ -46,8 +48,8 @@ pub(crate) enum Change {
     Nothing,
     /// The routes inside of it.
     Routes,
-    /// The bytes of files that it names.
-    Files,
+    /// What it refers to: the bytes of files, or static secrets.
+    Referred,
     /// More than that.
     Much,
 }
@@ -61,9 +63,16 @@ impl Version {
                 .iter()
                 .zip(&newer.files)
                 .all(|(old, new)| old.has_same_content(new));
-        match (same(&self.message, &newer.message), same_files) {
+        let same_secrets = self.secrets.len() == newer.secrets.len()
+            && self
+                .secrets
+                .iter()
+                .zip(&newer.secrets)
+                .all(|(old, new)| same(old, new));
+        let same_referred = same_files && same_secrets;
+        match (same(&self.message, &newer.message), same_referred) {
             (true, true) => Change::Nothing,
-            (true, false) => Change::Files,
+            (true, false) => Change::Referred,
             (false, true) if same_but_for(&self.message, &newer.message, ROUTE_CONFIGURATION) => {
                 Change::Routes
             }
@@ -101,6 +110,7 @@ mod tests {
         Version {
             message: Arc::clone(message),
             files: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -136,10 +146,10 @@ mod tests {
         let (one, again, other) = (read("one"), read("one"), read("other"));
         std::fs::remove_file(&path).expect("it can be removed");
         assert_eq!(one.change_to(&again), Change::Nothing);
-        assert_eq!(one.change_to(&other), Change::Files);
+        assert_eq!(one.change_to(&other), Change::Referred);
         assert_eq!(
             one.change_to(&listener("route_config: {name: r}")),
-            Change::Files
+            Change::Referred
         );
     }
 }

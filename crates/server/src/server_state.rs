@@ -202,6 +202,7 @@ impl AdminState for ServerState {
             }),
             static_route_configs: routes.collect(),
             static_listeners: listeners,
+            static_secrets: self.resources(&tree, "secrets", |_| None),
             bootstrap: dumped(tree, loaded_at),
         }
     }

@@ -64,6 +64,30 @@ fn a_reload_takes_changed_certificates_without_touching_the_cluster() {
     assert_eq!(server.stat("cluster.c.membership_change"), Some(1));
 }
 
+#[test]
+fn a_changed_static_secret_reaches_the_clusters_that_refer_to_it() {
+    let (old, new) = (authority(), authority());
+    let name = "host.example".to_owned();
+    let tls = new.server(&[name], &[]).expect("a certificate can be made");
+    let upstream = Upstream::start("u", Script::new(), Some(tls)).expect("an upstream starts");
+    let port = free_port();
+    let trusting = |authority: &Authority| {
+        let context = "validation_context_sds_secret_config: {name: ca}";
+        let mut config = with_context(port, upstream.port(), context);
+        config.secrets = format!(
+            "  - {{name: ca, validation_context: {{trusted_ca: {{inline_string: {:?}}}}}}}\n",
+            authority.certificate_pem
+        );
+        config
+    };
+    let server = Server::start(&trusting(&old), &[]);
+    assert_eq!(status(port), 503);
+    let did = server.reload(&trusting(&new));
+    assert!(did.contains(r#""updated":["c"]"#), "{did}");
+    assert_eq!(status(port), 200);
+    assert_eq!(server.stat("cluster.c.membership_change"), Some(1));
+}
+
 fn authority() -> Authority {
     Authority::new().expect("an authority can be made")
 }
@@ -76,13 +100,18 @@ fn status(port: u16) -> u16 {
 
 /// A cluster that trusts what is in `ca`, with a handshake for each request.
 fn config(port: u16, upstream: u16, ca: &str) -> Config {
+    let context = format!("validation_context: {{trusted_ca: {{filename: '{ca}'}}}}");
+    with_context(port, upstream, &context)
+}
+
+fn with_context(port: u16, upstream: u16, context: &str) -> Config {
     const TYPES: &str = "type.googleapis.com/envoy.extensions";
     Config {
         clusters: vec![("c".to_owned(), upstream)],
         of_clusters: format!(
             "transport_socket: {{name: tls, typed_config: {{'@type': \
              {TYPES}.transport_sockets.tls.v3.UpstreamTlsContext, sni: host.example, \
-             common_tls_context: {{validation_context: {{trusted_ca: {{filename: '{ca}'}}}}}}}}}}, \
+             common_tls_context: {{{context}}}}}}}, \
              typed_extension_protocol_options: {{envoy.extensions.upstreams.http.v3.HttpProtocolOptions: \
              {{'@type': {TYPES}.upstreams.http.v3.HttpProtocolOptions, \
              common_http_protocol_options: {{max_requests_per_connection: 1}}, \

@@ -26,6 +26,8 @@ pub(crate) struct Config {
     /// Fields of each cluster.
     pub(crate) of_clusters: String,
     pub(crate) listeners: Vec<Listener>,
+    /// The lines of the static secrets.
+    pub(crate) secrets: String,
     /// Further top-level fields.
     pub(crate) more: String,
 }
@@ -95,6 +97,10 @@ impl Config {
                  [{{lb_endpoints: [{endpoint}]}}]}}}}",
                 self.of_clusters
             );
+        }
+        if !self.secrets.is_empty() {
+            text.push_str("  secrets:\n");
+            text.push_str(&self.secrets);
         }
         text.push_str("  listeners:\n");
         for listener in &self.listeners {

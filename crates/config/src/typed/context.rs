@@ -1,7 +1,11 @@
 //! What a decode carries along: its findings and whether unsupported things are let through.
 
+use std::sync::Arc;
+
 use crate::diagnostic::{Diagnostic, Diagnostics, Note, Severity};
 use crate::span::Span;
+use crate::tree::{Message, Value};
+use crate::typed::StaticSecrets;
 use crate::typed::files::{self, FileRead};
 
 /// Something was wrong and has been reported to the [`Ctx`].
@@ -17,6 +21,10 @@ pub struct Ctx {
     pub diagnostics: Diagnostics,
     /// The files that were read besides the configuration itself, in order.
     pub files: Vec<FileRead>,
+    /// The static secrets that may be referred to.
+    pub static_secrets: StaticSecrets,
+    /// Those that were, in order.
+    pub secrets_used: Vec<Arc<Message>>,
 }
 
 impl Ctx {
@@ -37,6 +45,15 @@ impl Ctx {
         let (bytes, file) = files::read(path, most_bytes);
         self.files.push(file);
         bytes
+    }
+
+    /// What the static secret of this name holds as `kind`, such as `tls_certificate`; noted in
+    /// [`Ctx::secrets_used`].
+    pub fn static_secret(&mut self, name: &str, kind: &str) -> Option<Arc<Message>> {
+        let secret = Arc::clone(self.static_secrets.find(name, kind)?);
+        let inner = secret.find(&[kind]).and_then(Value::as_message).cloned();
+        self.secrets_used.push(secret);
+        inner
     }
 
     /// Reports an error; more can be said of it: `.suggest()`, `.note()`, `.envoy()`.

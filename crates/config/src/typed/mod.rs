@@ -15,6 +15,7 @@ mod from_value;
 mod hidden;
 mod macros;
 mod scalars;
+mod secrets;
 mod support;
 #[cfg(test)]
 mod tests;
@@ -26,5 +27,6 @@ pub use files::{FileRead, FileStamp};
 pub use from_value::{FromValue, decode};
 #[doc(hidden)]
 pub use hidden::{__enum_absent, __enum_from_value, __message_of, __plain_name};
+pub use secrets::StaticSecrets;
 pub use support::{EnumSupport, MessageSupport, SupportTable};
 pub use wellknown::{Any, Spanned};

@@ -1,5 +1,6 @@
 //! A client's TLS context: made once from its message, shared by all workers.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,10 +14,9 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::client_certificate::{certificates_in, identity};
 use super::failure::TlsFailure;
-use super::messages::{
-    CertificateValidationContext, TrustChainVerification, UpstreamTlsContext, ValidationContextType,
-};
+use super::messages::{CertificateValidationContext, TrustChainVerification, UpstreamTlsContext};
 use super::parameters;
+use super::secrets;
 use super::subject_names::NameMatcher;
 use super::verify::{Demands, PeerVerifier, Roots};
 use crate::transport::TlsTransport;
@@ -47,15 +47,18 @@ impl ClientTls {
         let provider = Arc::new(provider);
         let validation = common.and_then(|common| common.validation_context_type.as_ref());
         let demands = match validation {
-            Some(ValidationContextType::Static(context)) => demands(context, ctx)?,
+            Some(validation) => demands(&*secrets::validation_context(validation, ctx)?, ctx)?,
             None => Demands::default(),
         };
         let verifier = PeerVerifier {
             demands,
             provider: Arc::clone(&provider),
         };
-        let wants_identity = common.map_or(&[][..], |common| &common.tls_certificates);
-        let identity = identity(wants_identity, ctx)?;
+        let certificates = match common {
+            Some(common) => secrets::certificates(common, ctx)?,
+            None => Cow::default(),
+        };
+        let identity = identity(&certificates, ctx)?;
         let mut failed = |error: rustls::Error| {
             ctx.error(message.span(), format!("TLS context: {error}"));
             Refused

@@ -1,5 +1,8 @@
 //! The messages of TLS contexts, as far as they are honoured.
 
+use std::sync::Arc;
+
+use nuncio_config::tree::Message;
 use nuncio_config::typed::Spanned;
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::data_source::DataSource;
@@ -20,6 +23,7 @@ message! {
     pub(crate) struct CommonTlsContext: "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext" {
         pub(crate) tls_params: Option<TlsParameters>,
         pub(crate) tls_certificates: Vec<TlsCertificate>,
+        pub(crate) tls_certificate_sds_secret_configs: Vec<SdsSecretConfig>,
         pub(crate) oneof validation_context_type: Option<ValidationContextType>,
         pub(crate) alpn_protocols: Vec<String>,
     }
@@ -29,6 +33,39 @@ one_of! {
     /// How the peer is verified.
     pub(crate) enum ValidationContextType {
         validation_context => Static(CertificateValidationContext),
+        validation_context_sds_secret_config => Secret(SdsSecretConfig),
+        combined_validation_context => Combined(CombinedValidationContext),
+    }
+}
+
+message! {
+    /// A static secret by its name. `sds_config`, which would ask a server for it, is not there yet.
+    pub(crate) struct SdsSecretConfig: "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" {
+        pub(crate) name: Spanned<String>,
+    }
+}
+
+message! {
+    /// A validation context, and a secret that is merged over it.
+    pub(crate) struct CombinedValidationContext: "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext" {
+        pub(crate) default_validation_context: Arc<Message>,
+        pub(crate) validation_context_sds_secret_config: SdsSecretConfig,
+    }
+}
+
+message! {
+    /// A secret of the bootstrap.
+    pub struct Secret: "envoy.extensions.transport_sockets.tls.v3.Secret" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) oneof r#type: Option<SecretType>,
+    }
+}
+
+one_of! {
+    /// What it holds.
+    pub(crate) enum SecretType {
+        tls_certificate => TlsCertificate(TlsCertificate),
+        validation_context => ValidationContext(CertificateValidationContext),
     }
 }
 

@@ -6,13 +6,14 @@
 //!
 //! Different from Envoy: no TLS 1.0 and 1.1, no CBC suites, no RSA key exchange (refused with the configuration);
 //! a CA certificate is taken as a host's own only where it is itself trusted; error texts come from a table
-//! that knows the common failures. Files are read once, at load.
+//! that knows the common failures. Files are read at load; [`ClientTls::renew_from`] takes what was read later.
 
 mod client;
 mod client_certificate;
 mod failure;
 mod messages;
 mod parameters;
+mod secrets;
 mod subject_names;
 #[cfg(test)]
 mod tests;
@@ -21,3 +22,4 @@ mod verify;
 pub use client::ClientTls;
 pub use failure::{TlsCounter, TlsFailure};
 pub use messages::UpstreamTlsContext;
+pub use secrets::check as check_secrets;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_config::source::{Format, Source};
-use nuncio_config::typed::{Ctx, decode};
+use nuncio_config::typed::{Ctx, StaticSecrets, decode};
 use nuncio_config::{interpret, text};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::{ClientTls, TlsCounter, TlsFailure, UpstreamTlsContext};
+use super::{ClientTls, TlsCounter, TlsFailure, UpstreamTlsContext, check_secrets};
 use crate::transport::TlsInfo;
 
 /// A certificate authority, and a host with a certificate of it.
@@ -51,6 +51,10 @@ impl Host {
     /// Shakes hands by the context that `yaml` describes, in which `@CA@` stands for the authority.
     async fn greeted_by(&self, yaml: &str) -> Result<TlsInfo, TlsFailure> {
         let tls = context(&yaml.replace("@CA@", &format!("{:?}", self.authority_pem))).unwrap();
+        self.greeted(&tls).await
+    }
+
+    async fn greeted(&self, tls: &ClientTls) -> Result<TlsInfo, TlsFailure> {
         let socket = TcpStream::connect(self.address).await.unwrap();
         let transport = tls.handshake(socket, self.address.ip()).await?;
         Ok(transport.info().clone())
@@ -82,6 +86,28 @@ fn context(yaml: &str) -> Result<ClientTls, String> {
         ClientTls::new(&message, &mut ctx).ok()
     });
     made.filter(|_| ctx.diagnostics.errors() == 0)
+        .ok_or_else(|| format!("{:?}", ctx.diagnostics))
+}
+
+/// The same, by a bootstrap that has these secrets.
+fn context_with_secrets(yaml: &str, secrets: &[String]) -> Result<ClientTls, String> {
+    let mut ctx = Ctx::default();
+    let read = |name: &str, yaml: &str, ctx: &mut Ctx| {
+        let source = Source::new("tls.yaml", Format::Yaml, yaml);
+        let node = text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).unwrap();
+        let name = format!("envoy.extensions.transport_sockets.tls.v3.{name}");
+        let descriptor = nuncio_api::message(&name).unwrap();
+        Arc::new(interpret::interpret(descriptor, &node, &mut ctx.diagnostics).unwrap())
+    };
+    let secrets: Vec<_> = secrets
+        .iter()
+        .map(|secret| read("Secret", secret, &mut ctx))
+        .collect();
+    let sound = check_secrets(&secrets, &mut ctx);
+    ctx.static_secrets = StaticSecrets::new(&secrets);
+    let message = decode(&read("UpstreamTlsContext", yaml, &mut ctx), &mut ctx).unwrap();
+    let made = ClientTls::new(&message, &mut ctx).ok();
+    made.filter(|_| sound.is_ok() && ctx.diagnostics.errors() == 0)
         .ok_or_else(|| format!("{:?}", ctx.diagnostics))
 }
 
@@ -207,4 +233,51 @@ fn what_rustls_cannot_do_is_refused_with_the_configuration() {
         let error = context(yaml).unwrap_err();
         assert!(error.contains(words), "{yaml}: {error}");
     }
+}
+
+#[tokio::test]
+async fn an_authority_may_be_a_static_secret_and_is_merged_over_the_default() {
+    let host = Host::start().await;
+    let secret = format!(
+        "{{name: ca, validation_context: {{trusted_ca: {{inline_string: {:?}}}}}}}",
+        host.authority_pem
+    );
+    let alone = "{common_tls_context: {validation_context_sds_secret_config: {name: ca}}}";
+    let tls = context_with_secrets(alone, std::slice::from_ref(&secret)).unwrap();
+    host.greeted(&tls).await.unwrap();
+    let both = "{common_tls_context: {combined_validation_context: {default_validation_context: \
+                {match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: other.example}}]}, \
+                validation_context_sds_secret_config: {name: ca}}}}";
+    let tls = context_with_secrets(both, &[secret]).unwrap();
+    let failure = host.greeted(&tls).await.unwrap_err();
+    assert_eq!(failure.counter, Some(TlsCounter::VerifySan));
+}
+
+#[tokio::test]
+async fn secrets_that_are_not_there_or_there_twice_are_refused_in_envoys_words() {
+    let ca = "{name: ca, validation_context: {system_root_certs: {}}}".to_owned();
+    let certificate = "{common_tls_context: {tls_certificate_sds_secret_configs: [{name: ca}]}}";
+    let why = context_with_secrets(certificate, std::slice::from_ref(&ca)).unwrap_err();
+    assert!(why.contains("Unknown static secret: ca"), "{why}");
+    let context = "{common_tls_context: {validation_context_sds_secret_config: {name: other}}}";
+    let why = context_with_secrets(context, std::slice::from_ref(&ca)).unwrap_err();
+    let unknown = "Unknown static certificate validation context: other";
+    assert!(why.contains(unknown), "{why}");
+    let why = context_with_secrets("{}", &[ca.clone(), ca]).unwrap_err();
+    let twice = "Duplicate static CertificateValidationContext secret name ca";
+    assert!(why.contains(twice), "{why}");
+}
+
+#[tokio::test]
+async fn a_context_takes_the_authorities_of_a_newer_one_over() {
+    let (host, other) = (Host::start().await, Host::start().await);
+    let trusting = |authority: &str| {
+        let context = format!("{{trusted_ca: {{inline_string: {authority:?}}}}}");
+        let yaml = format!("{{common_tls_context: {{validation_context: {context}}}}}");
+        self::context(&yaml).unwrap()
+    };
+    let tls = trusting(&other.authority_pem);
+    host.greeted(&tls).await.unwrap_err();
+    tls.renew_from(&trusting(&host.authority_pem));
+    host.greeted(&tls).await.unwrap();
 }

@@ -88,6 +88,8 @@ pub struct ConfigDump {
     pub static_listeners: Vec<DumpedConfig>,
     /// Route configurations inside listeners, in their order.
     pub static_route_configs: Vec<DumpedConfig>,
+    /// Secrets of the bootstrap, in their order.
+    pub static_secrets: Vec<DumpedConfig>,
 }
 
 /// A message of the configuration.

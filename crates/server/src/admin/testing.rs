@@ -263,6 +263,7 @@ fn dump() -> ConfigDump {
     clusters.sort_by_key(name);
     let listeners = resources("listeners");
     ConfigDump {
+        static_secrets: Vec::new(),
         static_route_configs: listeners
             .iter()
             .filter_map(|listener| route_config(listener))

@@ -1,4 +1,5 @@
-//! The parts of a bootstrap that do not change while the process runs: all but the listeners and clusters.
+//! The parts of a bootstrap that do not change while the process runs: all but listeners, clusters
+//! and secrets.
 //!
 //! A reload that asks for another admin address, node or whatever is refused whole, so that the file always
 //! says what runs.
@@ -9,7 +10,7 @@ use nuncio_config::span::Span;
 use nuncio_config::tree::{Entry, Message, Value, same};
 
 const STATIC_RESOURCES: &str = "envoy.config.bootstrap.v3.Bootstrap.StaticResources";
-const CHANGEABLE: &[&str] = &["listeners", "clusters"];
+const CHANGEABLE: &[&str] = &["listeners", "clusters", "secrets"];
 
 /// The fields that differ and may not, with where they stand in the new configuration.
 pub(super) fn changed(running: &Message, wanted: &Message) -> Vec<(Span, String)> {

@@ -151,8 +151,8 @@ impl<'a> Reloader<'a> {
         if !fixed.is_empty() {
             for (span, name) in fixed {
                 let text = format!(
-                    "`{name}` is another than the one that runs, and only listeners and clusters can change \
-                     without a restart"
+                    "`{name}` is another than the one that runs, and only listeners, clusters and secrets \
+                     can change without a restart"
                 );
                 findings.refuse(span, text);
             }

@@ -2,7 +2,8 @@
 //!
 //! A cluster whose message is another than before is made anew beside the old one and takes its place once
 //! its names were resolved for the first time; until then, and for the streams that it has, the old one
-//! serves. One whose certificate files alone are others keeps its hosts, pools and statistics. A cluster that
+//! serves. One whose certificates alone are others (their files, or the static
+//! secrets) keeps its hosts, pools and statistics. A cluster that
 //! goes is out of sight at once, and ends when no stream is left that could have been routed to it.
 
 use std::collections::{HashMap, HashSet};
@@ -10,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use nuncio_config::typed::{Ctx, FileRead};
+use nuncio_config::typed::{Ctx, FileRead, StaticSecrets};
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ClusterManagerStats;
 use nuncio_net::dns::Resolver;
@@ -49,7 +50,7 @@ pub(crate) struct Warming {
     made: Vec<Running>,
     /// Unchanged, but for where the message stands in the file.
     kept: Vec<Version>,
-    /// Made of other files than before.
+    /// The same, but that they refer to other files or secrets than before.
     renewed: Vec<(Version, TransportSocket)>,
     removed: Vec<String>,
     /// What it does.
@@ -106,7 +107,7 @@ impl Clusters {
                     warming.kept.push(resource.version);
                     continue;
                 }
-                Some(Change::Files) => {
+                Some(Change::Referred) => {
                     let socket = resource.config.transport_socket;
                     warming.renewed.push((resource.version, socket));
                 }
@@ -242,6 +243,7 @@ impl Clusters {
 impl Running {
     fn renew(&mut self) -> Renewal {
         let mut ctx = Ctx::new(true);
+        ctx.static_secrets = StaticSecrets::new(&self.version.secrets);
         let parsed = ClusterConfig::parse(&self.version.message, &mut ctx);
         let result = match parsed {
             Ok(config) => {

@@ -1,7 +1,7 @@
 //! `/config_dump`: the configuration in force, streamed resource by resource, secrets redacted.
 //!
 //! Sections: bootstrap, clusters, endpoints (with `include_eds`), listeners, scoped routes, routes, secrets.
-//! Not there yet: dynamic resources (there is no xDS), secrets.
+//! Not there yet: dynamic resources (there is no xDS).
 
 mod endpoints;
 mod mask;
