@@ -92,6 +92,19 @@ mod tests {
     }
 
     #[test]
+    fn the_backlog_of_a_listening_socket_can_change() {
+        let sockets = bind(
+            "127.0.0.1:0".parse().expect("an address"),
+            1,
+            ListenOptions::default(),
+        )
+        .expect("a free port can be bound");
+        set_backlog(&sockets[0], 1).expect("it listens already");
+        let address = sockets[0].local_addr().expect("it is bound");
+        std::net::TcpStream::connect(address).expect("it still listens");
+    }
+
+    #[test]
     fn a_port_that_is_taken_is_an_error() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port can be bound");
         let address = taken.local_addr().expect("it is bound");

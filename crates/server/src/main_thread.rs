@@ -81,6 +81,8 @@ async fn serve_all(
     extras: Vec<Extra>,
     on_live: Option<fn()>,
 ) -> Result<(), String> {
+    // From here on a SIGHUP does not end the process, but waits until it can be acted on.
+    let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
     let concurrency = concurrency(around.options.concurrency);
     let tree = Arc::clone(&compiled.tree);
     let running = Running::new(around.manager, around.stats, concurrency, tree);
@@ -128,7 +130,7 @@ async fn serve_all(
         on_live();
     }
     let reloader = Reloader::new(around, running, workers.clone(), file);
-    let signals = Signals::new().map_err(|error| format!("signals can't be received: {error}"))?;
+    let signals = Signals::new(hang_up).map_err(no_signals)?;
     let process = Process {
         around,
         state: &state,
@@ -219,6 +221,10 @@ async fn flush_stats(stats: nuncio_contract::stats::StatsStore, interval: Durati
     }
 }
 
+fn no_signals(error: std::io::Error) -> String {
+    format!("signals can't be received: {error}")
+}
+
 /// The signals that the process acts on.
 struct Signals {
     terminate: Signal,
@@ -228,12 +234,12 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new(hang_up: Signal) -> std::io::Result<Self> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             reopen: signal(SignalKind::user_defined1())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up,
         })
     }
 }

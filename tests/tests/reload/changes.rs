@@ -64,6 +64,8 @@ fn a_changed_connection_manager_drains_its_connections_and_serves_new_ones() {
     assert_eq!(first.header("server").as_deref(), Some("envoy"));
     listener.of_manager = "server_name: renamed".to_owned();
     server.reload(&config(vec![listener]));
+    let draining = "listener_manager.total_filter_chains_draining";
+    assert_eq!(server.stat(draining), Some(1));
     let last = get_on(&mut open, "/").expect("the old connection is still served");
     assert_eq!(last.header("server").as_deref(), Some("envoy"));
     assert_eq!(last.header("connection").as_deref(), Some("close"));
@@ -72,7 +74,7 @@ fn a_changed_connection_manager_drains_its_connections_and_serves_new_ones() {
     assert_eq!(first.header("server").as_deref(), Some("renamed"));
     assert_eq!(first.header("connection"), None);
     server.until("the old listener is gone", || {
-        server.stat("listener_manager.total_listeners_draining") == Some(0)
+        server.stat(draining) == Some(0)
     });
 }
 

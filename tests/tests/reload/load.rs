@@ -167,7 +167,8 @@ fn no_request_fails_over_two_hundred_reloads_under_load() {
         Some(RELOADS as u64 - refused)
     );
     server.until("what was replaced is gone", || {
-        server.stat("listener_manager.total_listeners_draining") == Some(0)
+        server.stat("listener_manager.total_filter_chains_draining") == Some(0)
+            && server.stat("listener_manager.total_listeners_draining") == Some(0)
             && server.stat("cluster_manager.active_clusters") == Some(4)
     });
 }

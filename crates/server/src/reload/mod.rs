@@ -31,6 +31,10 @@ use crate::running::{Changes, Prepared, Running};
 use crate::workers::Workers;
 use watch::{FileWatch, INTERVAL};
 
+/// For how long at least a cluster that is gone serves streams that may be routed to it yet. All have chosen
+/// their hosts long before, but for those whose clients are slow.
+const SHORTEST_RETIREMENT: Duration = Duration::from_secs(60);
+
 /// Somebody wants a reload, and may want to know what came of it.
 pub(crate) type Request = Option<oneshot::Sender<ReloadOutcome>>;
 
@@ -176,6 +180,7 @@ impl<'a> Reloader<'a> {
 
     async fn publish(&self, compiled: Compiled, listeners: Prepared) -> ReloadOutcome {
         let drain_time = Duration::from_secs(self.around.options.drain_time_s.into());
+        let retirement = drain_time.max(SHORTEST_RETIREMENT);
         let of_listeners = listeners.changes.clone();
         let of_clusters = self
             .running
@@ -184,7 +189,7 @@ impl<'a> Reloader<'a> {
                 compiled.clusters,
                 listeners,
                 &self.workers,
-                drain_time,
+                retirement,
             )
             .await;
         self.stats().success.inc();

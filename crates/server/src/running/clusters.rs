@@ -214,7 +214,7 @@ impl Clusters {
 
     /// Reads the certificates, keys and authorities anew of the clusters that name one of `changed`.
     pub(crate) fn renew(&mut self, changed: &[Arc<str>]) -> Vec<Renewal> {
-        let names_one = |file: &FileRead| changed.iter().any(|path| *path == file.path);
+        let names_one = |file: &FileRead| changed.contains(&file.path);
         let concerned = self
             .running
             .values_mut()

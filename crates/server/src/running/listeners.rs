@@ -26,7 +26,10 @@ use crate::workers::{Command, Workers};
 /// All listeners that accept, and what is known of those that drain.
 pub(crate) struct Listeners {
     running: Vec<Running>,
+    /// Those that are gone or moved and still have connections.
     draining: Vec<Weak<CompiledListener>>,
+    /// The former versions of those that were updated in place, as long as they have connections.
+    draining_chains: Vec<Weak<CompiledListener>>,
     next_id: u64,
     workers: usize,
     stats: Arc<ListenerManagerStats>,
@@ -76,6 +79,7 @@ impl Listeners {
         Listeners {
             running: Vec::new(),
             draining: Vec::new(),
+            draining_chains: Vec::new(),
             next_id: 0,
             workers,
             stats: stats.root().worker_group(),
@@ -301,7 +305,7 @@ impl Listeners {
                 sockets.set_backlog(resource.listener.options.backlog);
             }
             let old = std::mem::replace(&mut running.resource, resource);
-            self.draining.push(Arc::downgrade(&old.listener));
+            self.draining_chains.push(Arc::downgrade(&old.listener));
         }
         workers.tell(|| {
             let routes = Arc::clone(&routes);
@@ -334,13 +338,18 @@ impl Listeners {
     /// Brings the gauges up to date.
     pub(crate) fn refresh_stats(&mut self) {
         let count = |number: usize| u64::try_from(number).unwrap_or(0);
-        self.draining.retain(|listener| listener.strong_count() > 0);
+        for draining in [&mut self.draining, &mut self.draining_chains] {
+            draining.retain(|listener| listener.strong_count() > 0);
+        }
         self.stats
             .total_listeners_active
             .set(count(self.running.len()));
         self.stats
             .total_listeners_draining
             .set(count(self.draining.len()));
+        self.stats
+            .total_filter_chains_draining
+            .set(count(self.draining_chains.len()));
     }
 
     /// Says that the workers run.

@@ -89,14 +89,14 @@ impl Running {
     }
 
     /// Lets a whole configuration run whose listeners were prepared. Returns when all workers have it, with
-    /// what became of the clusters. What is put out of use ends within `drain_time`.
+    /// what became of the clusters. Clusters that are gone serve what was routed to them for `retirement` at most.
     pub(crate) async fn publish(
         &self,
         tree: Arc<Message>,
         clusters: Vec<ClusterResource>,
         listeners: Prepared,
         workers: &Workers,
-        drain_time: Duration,
+        retirement: Duration,
     ) -> Changes {
         let now = SystemTime::now();
         let warming = self.clusters.borrow().prepare(clusters, now);
@@ -109,7 +109,7 @@ impl Running {
         let retiring = self
             .clusters
             .borrow_mut()
-            .retire(&removed, former, workers, drain_time);
+            .retire(&removed, former, workers, retirement);
         tokio::task::spawn_local(retiring);
         *self.tree.borrow_mut() = tree;
         self.loaded_at.set(now);
