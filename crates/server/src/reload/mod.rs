@@ -27,7 +27,7 @@ use crate::admin::state::{ReloadChanges, ReloadOutcome};
 use crate::bootstrap::{self, Compiled, Findings, Surroundings};
 use crate::cli::{ErrorFormat, Options};
 use crate::log;
-use crate::running::{Changes, Prepared, Running};
+use crate::running::{Prepared, Running};
 use crate::workers::Workers;
 use watch::{FileWatch, INTERVAL};
 
@@ -202,8 +202,8 @@ impl<'a> Reloader<'a> {
             ),
         );
         ReloadOutcome::Applied {
-            clusters: shown(of_clusters),
-            listeners: shown(of_listeners),
+            clusters: of_clusters,
+            listeners: of_listeners,
         }
     }
 
@@ -253,7 +253,7 @@ impl<'a> Reloader<'a> {
     }
 }
 
-fn in_words(changes: &Changes) -> String {
+fn in_words(changes: &ReloadChanges) -> String {
     format!(
         "{} added, {} updated, {} removed, {} unchanged",
         changes.added.len(),
@@ -261,13 +261,4 @@ fn in_words(changes: &Changes) -> String {
         changes.removed.len(),
         changes.unchanged
     )
-}
-
-fn shown(changes: Changes) -> ReloadChanges {
-    ReloadChanges {
-        added: changes.added,
-        updated: changes.updated,
-        removed: changes.removed,
-        unchanged: changes.unchanged,
-    }
 }

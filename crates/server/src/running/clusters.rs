@@ -21,7 +21,8 @@ use nuncio_upstream::discovery::{Resolution, prepare};
 use nuncio_upstream::{ClusterManager, TransportSocket};
 
 use super::listeners::FormerRoutes;
-use super::{Changes, missing};
+use super::missing;
+use crate::admin::state::ReloadChanges;
 use crate::resource::{Change, ClusterResource, Version};
 use crate::workers::{Command, Workers};
 
@@ -54,7 +55,7 @@ pub(crate) struct Warming {
     renewed: Vec<(Version, TransportSocket)>,
     removed: Vec<String>,
     /// What it does.
-    pub(crate) changes: Changes,
+    pub(crate) changes: ReloadChanges,
 }
 
 /// What came of reading a cluster's certificates again.
@@ -171,6 +172,7 @@ impl Clusters {
             .add(count(changes.updated.len()));
         self.stats.cluster_removed.add(count(changes.removed.len()));
         self.stats.warming_clusters.set(0);
+        self.refresh_stats();
         removed
     }
 

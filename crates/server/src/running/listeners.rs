@@ -16,9 +16,9 @@ use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ListenerManagerStats;
 use nuncio_http::route::RouteTable;
 
+use super::missing;
 use super::sockets::{Copies, Sockets, can_share};
-use super::{Changes, missing};
-use crate::admin::state::{Address, ListenerStatus};
+use crate::admin::state::{Address, ListenerStatus, ReloadChanges};
 use crate::listener::{CompiledListener, ListenerCommand, ListenerId, SocketEnd};
 use crate::resource::{Change, ListenerResource};
 use crate::workers::{Command, Workers};
@@ -49,7 +49,7 @@ pub(crate) struct Prepared {
     steps: Vec<Step>,
     removed: Vec<String>,
     /// What it does.
-    pub(crate) changes: Changes,
+    pub(crate) changes: ReloadChanges,
 }
 
 struct Step {
@@ -139,7 +139,7 @@ impl Listeners {
         &self,
         resource: &ListenerResource,
         leaving: &mut Vec<&Running>,
-        changes: &mut Changes,
+        changes: &mut ReloadChanges,
     ) -> Result<What, String> {
         let name = &resource.listener.name;
         let Some(running) = self.find(name) else {
@@ -218,6 +218,7 @@ impl Listeners {
             former.push(Arc::downgrade(&gone.resource.routes));
             self.see_off(gone, workers);
         }
+        self.refresh_stats();
         former
     }
 

@@ -18,6 +18,7 @@ use nuncio_config::tree::Message;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 
+use crate::admin::state::ReloadChanges;
 use crate::resource::ClusterResource;
 use crate::workers::{Command, Workers};
 
@@ -32,19 +33,6 @@ pub(crate) struct Running {
     pub(crate) clusters: RefCell<Clusters>,
     tree: RefCell<Arc<Message>>,
     loaded_at: Cell<SystemTime>,
-}
-
-/// The names of what a change does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
-    /// Resources that were not there.
-    pub added: Vec<String>,
-    /// Those that are others now.
-    pub updated: Vec<String>,
-    /// Those that are gone.
-    pub removed: Vec<String>,
-    /// How many stay as they were.
-    pub unchanged: usize,
 }
 
 impl Running {
@@ -97,7 +85,7 @@ impl Running {
         listeners: Prepared,
         workers: &Workers,
         retirement: Duration,
-    ) -> Changes {
+    ) -> ReloadChanges {
         let now = SystemTime::now();
         let warming = self.clusters.borrow().prepare(clusters, now);
         warming.warmed().await;
