@@ -31,12 +31,21 @@ message! {
 impl FractionalPercent {
     /// Whether an event whose random number is `random` is among the chosen ones.
     pub fn chooses(&self, random: u64) -> bool {
-        let denominator = match self.denominator {
+        random % self.divisor() < u64::from(self.numerator)
+    }
+
+    fn divisor(&self) -> u64 {
+        match self.denominator {
             Denominator::Hundred => 100,
             Denominator::TenThousand => 10_000,
             Denominator::Million => 1_000_000,
-        };
-        random % denominator < u64::from(self.numerator)
+        }
+    }
+}
+
+impl std::fmt::Display for FractionalPercent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.numerator, self.divisor())
     }
 }
 
@@ -44,6 +53,23 @@ impl RuntimeFractionalPercent {
     /// Whether an event whose random number is `random` is among the chosen ones.
     pub fn chooses(&self, random: u64) -> bool {
         self.default_value.chooses(random)
+    }
+
+    /// In words, why such an event is not among the chosen ones; none if it is.
+    pub fn why_not(&self, random: u64) -> Option<String> {
+        let drawn = random % self.default_value.divisor();
+        (!self.chooses(random)).then(|| {
+            format!(
+                "the runtime fraction is {}, and this request drew {drawn}",
+                self.default_value
+            )
+        })
+    }
+}
+
+impl std::fmt::Display for RuntimeFractionalPercent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.default_value.fmt(f)
     }
 }
 

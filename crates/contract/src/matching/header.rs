@@ -3,6 +3,8 @@
 //! Of several values of one name each is matched on its own, never joined. A missing header never matches (even
 //! inverted) unless `treat_missing_header_as_empty` is set or presence is asked for.
 
+mod why_not;
+
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 

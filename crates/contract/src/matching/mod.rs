@@ -5,8 +5,10 @@ mod fraction;
 mod header;
 mod regex;
 mod string;
+mod words;
 
 pub use fraction::{Denominator, FractionalPercent, RuntimeFractionalPercent};
 pub use header::{CompiledHeaderMatcher, HeaderMatcher};
 pub use regex::{CompiledRegex, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite};
 pub use string::{CompiledStringMatcher, StringMatcher};
+pub use words::{plain, quoted};

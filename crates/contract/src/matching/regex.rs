@@ -46,6 +46,15 @@ impl CompiledRegex {
         Ok(CompiledRegex { whole })
     }
 
+    /// The pattern as the config has it.
+    pub fn pattern(&self) -> &str {
+        let whole = self.whole.as_str();
+        let inner = whole.strip_prefix("^(?:");
+        inner
+            .and_then(|inner| inner.strip_suffix(")$"))
+            .unwrap_or(whole)
+    }
+
     /// Whether the pattern matches all of `input`.
     pub fn is_full_match(&self, input: &[u8]) -> bool {
         self.whole.is_match(input)

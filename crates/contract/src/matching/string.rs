@@ -5,6 +5,7 @@ use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{message, one_of};
 
 use super::regex::{CompiledRegex, RegexMatcher};
+use super::words::quoted;
 
 message! {
     /// How a string is matched.
@@ -132,6 +133,23 @@ impl CompiledStringMatcher {
             Pattern::Contains(text) => memmem::find(value, text).is_some(),
             Pattern::Regex(regex) => regex.is_full_match(value),
         }
+    }
+
+    /// What a value has to do, in words: "be `a`", "begin with `a`".
+    pub fn requirement(&self) -> String {
+        let (verb, text) = match &self.pattern {
+            Pattern::Exact(text) => ("be", quoted(text)),
+            Pattern::Prefix(text) => ("begin with", quoted(text)),
+            Pattern::Suffix(text) => ("end with", quoted(text)),
+            Pattern::Contains(text) => ("contain", quoted(text)),
+            Pattern::Regex(regex) => ("match the regex", quoted(regex.pattern().as_bytes())),
+        };
+        let case = if self.ignore_case {
+            ", case ignored"
+        } else {
+            ""
+        };
+        format!("{verb} {text}{case}")
     }
 
     fn same(&self, value: &[u8], text: &[u8]) -> bool {
