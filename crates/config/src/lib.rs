@@ -48,6 +48,7 @@ pub mod dump;
 pub mod fuzz;
 pub mod interpret;
 mod json_text;
+pub mod lines;
 pub mod report;
 pub mod source;
 pub mod span;

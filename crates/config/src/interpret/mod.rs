@@ -20,6 +20,7 @@ use nuncio_api as api;
 
 pub(crate) use any::TYPED_STRUCTS;
 pub(crate) use message::default_value;
+pub use suggest::nearest;
 pub(crate) use wellknown::wrapped;
 
 use crate::diagnostic::Diagnostics;

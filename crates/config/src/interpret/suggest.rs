@@ -41,10 +41,7 @@ const OTHER_WORDS: &[(&str, &[&str])] = &[
 ];
 
 /// The candidate nearest to `text`, if one is near enough to be what was meant.
-pub(super) fn nearest<'c>(
-    text: &str,
-    candidates: impl Iterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn nearest<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     near(text, candidates).map(|(_, candidate)| candidate)
 }
 

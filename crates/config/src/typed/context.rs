@@ -17,6 +17,9 @@ pub struct Refused;
 pub struct Ctx {
     /// Whether set fields that nobody honours are warnings (`--allow-unsupported`), not errors.
     pub allow_unsupported: bool,
+    /// Whether nothing of this will run, as it is only to be told about: what is not supported is left out
+    /// where the rest can do without it.
+    pub leaves_out: bool,
     /// All findings.
     pub diagnostics: Diagnostics,
     /// The files that were read besides the configuration itself, in order.
@@ -33,6 +36,14 @@ impl Ctx {
         Ctx {
             allow_unsupported,
             ..Ctx::default()
+        }
+    }
+
+    /// A context of what is only told about.
+    pub fn for_telling() -> Ctx {
+        Ctx {
+            leaves_out: true,
+            ..Ctx::new(true)
         }
     }
 
