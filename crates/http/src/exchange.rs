@@ -20,8 +20,7 @@ use nuncio_net::deadline::Deadlines;
 use crate::connection_manager::config::Terminal;
 use crate::connection_manager::{ConnectionManager, request, response};
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
-use crate::filters::{Flow, Run, Way};
-use crate::route::Action;
+use crate::filters::{Flow, Run, Way, takes_part};
 use crate::router;
 use crate::stream::StreamState;
 
@@ -316,20 +315,12 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             &peer,
             &*manager.worker,
         );
-        state
-            .route
-            .find(&state.request, manager.worker.random_u64());
+        state.find_route(manager.worker.random_u64());
         self.create_filters(state);
-        let wants_tunnel = request::is_upgrade(&state.request)
-            || state.request.get(Known::Method) == Some(b"CONNECT".as_slice());
-        if wants_tunnel && state.route.index.is_some() {
+        if request::wants_tunnel(&state.request) && state.route.index.is_some() {
             manager.stats.http.downstream_rq_ws_on_non_ws_route.inc();
             self.down.close_after_response();
-            return Err(Stop::Reply(Box::new(LocalReply::new(
-                403,
-                b"".as_slice(),
-                "upgrade_failed",
-            ))));
+            return Err(Stop::Reply(Box::new(request::no_tunnel())));
         }
         self.touch_idle();
         Ok(())
@@ -339,37 +330,21 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         use crate::filters::RouteView;
         let levels = state.route.filter_levels();
         let is_on = |place: usize, slot: &crate::filters::FilterSlot| {
-            let most_specific = levels
-                .iter()
-                .rev()
-                .flatten()
-                .find_map(|level| level.get(place));
-            most_specific.map_or(!slot.disabled, |entry| !entry.disabled)
+            takes_part(&levels, place, slot.disabled)
         };
         state.filters.create(
             &self.manager.filters,
             self.manager.config.buffer_limit_bytes,
             is_on,
         );
-        if let Some(route) = state
-            .route
-            .index
-            .and_then(|index| state.route.table.route(index))
-        {
-            state.info.route_name = route.name.clone();
-        }
     }
 
     fn answer_expectation(&self, headers: &mut HeaderMap) {
-        let expects = headers
-            .get(Known::Expect)
-            .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
-        if expects && !self.manager.config.proxy_100_continue {
+        if request::take_expectation(headers, self.manager.config.proxy_100_continue) {
             let mut head = HeaderMap::response();
             head.set(Known::Status, b"100");
             self.charge(100);
             self.down.write_informational(&head);
-            headers.remove(Known::Expect);
         }
     }
 
@@ -579,36 +554,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             self.down.close_after_response();
         }
         let mut body = Buffer::default();
-        state.response.reset(MapKind::Response);
-        if crate::route::is_grpc(&state.request) {
-            router::grpc_reply(&mut state.response, &reply);
-            return body;
-        }
-        state
-            .response
-            .set_integer(Known::Status, u64::from(reply.status));
-        let forwards = state
-            .route
-            .index
-            .is_some_and(|index| matches!(state.route.table.action(index), Action::Forward(_)));
-        if forwards {
-            router::mutate_response(state, &*self.manager.worker);
-        }
-        for (name, value) in &reply.headers {
-            state.response.append(name, value);
-        }
-        if by_route {
-            router::mutate_response(state, &*self.manager.worker);
-        }
-        state.info.response_code = Some(reply.status);
-        if !reply.body.is_empty() {
-            state.response.set_integer(
-                Known::ContentLength,
-                u64::try_from(reply.body.len()).unwrap_or(u64::MAX),
-            );
-            if !state.response.contains(Known::ContentType) {
-                state.response.set(Known::ContentType, b"text/plain");
-            }
+        if router::reply_head(state, &reply, by_route, &*self.manager.worker) {
             body.extend(&reply.body);
             state.local_reply_body = reply.body;
         }

@@ -10,6 +10,7 @@ pub mod connection_manager;
 pub mod downstream;
 pub mod drain;
 pub mod exchange;
+pub mod explain;
 pub mod filters;
 pub mod http1;
 pub mod route;

@@ -66,6 +66,18 @@ impl StreamState {
         self.local_reply_body = Cow::Borrowed(b"");
     }
 
+    /// Looks the request's route up.
+    pub fn find_route(&mut self, random: u64) {
+        self.route.find(&self.request, random);
+        if let Some(route) = self
+            .route
+            .index
+            .and_then(|index| self.route.table.route(index))
+        {
+            self.info.route_name = route.name.clone();
+        }
+    }
+
     /// How much of the path the route's path matcher took.
     pub fn matched_len(&self) -> usize {
         let route = self

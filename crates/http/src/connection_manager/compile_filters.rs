@@ -76,7 +76,10 @@ fn one(
         None if filter.is_optional => Ok(None),
         None => {
             unsupported(filter, any, context);
-            Err(Refused)
+            match context.ctx.leaves_out {
+                true => Ok(None),
+                false => Err(Refused),
+            }
         }
     }
 }

@@ -165,11 +165,8 @@ impl ConnectionManagerConfig {
     ) -> Result<(Self, RouteTable), Refused> {
         let message = any.decode::<config::HttpConnectionManager>(context.ctx)?;
         let filters = super::compile_filters::compile(&message.http_filters, context);
-        let names: Vec<String> = message
-            .http_filters
-            .iter()
-            .map(|filter| filter.name.value.clone())
-            .collect();
+        let there = filters.as_ref().map(|(filters, _)| filters.as_slice());
+        let names = filter_names(&message, there.unwrap_or_default());
         let config::RouteSpecifier::RouteConfig(table) = &message.route_specifier;
         let routes = RouteCompiler {
             ctx: context.ctx,
@@ -179,11 +176,14 @@ impl ConnectionManagerConfig {
             known_clusters: Some(context.known_clusters),
         }
         .compile(table);
-        let access_logs: Vec<_> = message
+        let mut access_logs: Vec<_> = message
             .access_log
             .iter()
             .map(|log| nuncio_contract::access_log::compile(log, context.extensions, context.ctx))
             .collect();
+        if context.ctx.leaves_out {
+            access_logs.retain(Result::is_ok);
+        }
         let internal_addresses =
             internal_addresses(message.internal_address_config.as_ref(), context.ctx);
         let (filters, terminal) = filters?;
@@ -231,6 +231,16 @@ impl ConnectionManagerConfig {
         };
         Ok((config, routes?))
     }
+}
+
+/// The filters' names by their places in the chain; those that have none, as they were left out or end the chain,
+/// stand behind.
+fn filter_names(message: &config::HttpConnectionManager, there: &[FilterConfig]) -> Vec<String> {
+    let is_there = |name: &str| there.iter().any(|filter| filter.name == name);
+    let all = message.http_filters.iter().map(|filter| &filter.name.value);
+    let others = all.filter(|name| !is_there(name));
+    let names = there.iter().map(|filter| &filter.name);
+    names.chain(others).cloned().collect()
 }
 
 fn common(message: &config::HttpConnectionManager) -> Option<&config::HttpProtocolOptions> {

@@ -63,6 +63,18 @@ pub struct Peer<'a> {
     pub local: Option<&'a Address>,
 }
 
+/// Takes `Expect: 100-continue` away unless it is left to the upstream; whether a `100 Continue` is due for it.
+pub fn take_expectation(headers: &mut HeaderMap, is_left_to_upstream: bool) -> bool {
+    let expects = headers
+        .get(Known::Expect)
+        .is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue"));
+    let is_due = expects && !is_left_to_upstream;
+    if is_due {
+        headers.remove(Known::Expect);
+    }
+    is_due
+}
+
 /// Checks the head and normalises its path and host.
 pub fn check(
     headers: &mut HeaderMap,
@@ -198,6 +210,16 @@ pub fn is_upgrade(headers: &HeaderMap) -> bool {
                 .split(|byte| *byte == b',')
                 .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
         })
+}
+
+/// Whether the client wants to speak something else than HTTP through us; no route allows that yet.
+pub fn wants_tunnel(headers: &HeaderMap) -> bool {
+    is_upgrade(headers) || headers.get(Known::Method) == Some(b"CONNECT".as_slice())
+}
+
+/// The answer to one that does.
+pub fn no_tunnel() -> LocalReply {
+    LocalReply::new(403, b"".as_slice(), "upgrade_failed")
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

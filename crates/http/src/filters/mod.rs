@@ -9,7 +9,7 @@ mod chain;
 mod run;
 
 pub use chain::{FilterChain, FilterSlot};
-pub use run::{Flow, RouteView, Run};
+pub use run::{Flow, RouteView, Run, takes_part};
 
 /// The direction of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,6 +33,17 @@ pub trait RouteView {
     fn filter_levels(&self) -> [Option<&PerFilterConfigs>; 4];
 }
 
+/// Whether the filter at `place` of the chain runs: the most specific level that names it decides, or else the
+/// chain, where it may be `disabled`.
+pub fn takes_part(levels: &[Option<&PerFilterConfigs>; 4], place: usize, disabled: bool) -> bool {
+    let most_specific = levels
+        .iter()
+        .rev()
+        .flatten()
+        .find_map(|level| level.get(place));
+    most_specific.map_or(!disabled, |entry| !entry.disabled)
+}
+
 /// One direction of one stream's filters.
 pub struct Run<'a> {
     /// The stream.

@@ -443,7 +443,10 @@ impl RouteCompiler<'_> {
                         any.type_name()
                     ),
                 );
-                Err(Refused)
+                match self.ctx.leaves_out {
+                    true => Ok(None),
+                    false => Err(Refused),
+                }
             }
         }
     }

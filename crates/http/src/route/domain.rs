@@ -1,6 +1,10 @@
 //! Which virtual host a host name belongs to.
 
+mod why;
+
 use hashbrown::HashMap;
+
+pub use why::{DomainKind, DomainMatch};
 
 /// Domains of a route table. Indices are those of the virtual hosts.
 #[derive(Default)]

@@ -68,6 +68,16 @@ pub enum ClusterChoice<'a> {
     Missing,
 }
 
+/// How a forwarding action chooses its cluster.
+pub enum SourceOfCluster<'a> {
+    /// The config names it.
+    Named,
+    /// A header names it.
+    Header(&'a HeaderName),
+    /// By chance, each by its weight.
+    Weighted(Vec<(String, u64)>),
+}
+
 /// What the host rewrite comes to.
 pub enum HostRewritten {
     /// The host stays.
@@ -90,6 +100,18 @@ impl Forward {
             point = point.wrapping_sub(cluster.weight);
             inside
         })
+    }
+
+    /// How the cluster is chosen, for people who ask.
+    pub fn source(&self) -> SourceOfCluster<'_> {
+        match &self.cluster {
+            ClusterSource::One(..) => SourceOfCluster::Named,
+            ClusterSource::Header(name) => SourceOfCluster::Header(name),
+            ClusterSource::Weighted { clusters, .. } => {
+                let share = |cluster: &'_ Weighted| (cluster.name.to_string(), cluster.weight);
+                SourceOfCluster::Weighted(clusters.iter().map(share).collect())
+            }
+        }
     }
 
     /// What the picked weighted cluster adds to the route.

@@ -1,5 +1,7 @@
 //! One route's conditions: the path first, as it is the cheapest to tell routes apart by.
 
+mod why_not;
+
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::matching::{
@@ -89,15 +91,21 @@ impl RouteMatcher {
     }
 
     pub(super) fn matches(&self, path_and_query: &[u8], request: &HeaderMap, random: u64) -> bool {
-        let mut path = without_query(path_and_query);
-        if self.ignore_path_parameters {
-            path = path.split(|byte| *byte == b';').next().unwrap_or(path);
-        }
-        self.path.matches(path)
+        self.path.matches(self.path_of(path_and_query))
             && self
                 .rest
                 .as_ref()
                 .is_none_or(|rest| rest.hold(path_and_query, request, random))
+    }
+
+    /// What the path matcher sees.
+    #[inline]
+    fn path_of<'p>(&self, path_and_query: &'p [u8]) -> &'p [u8] {
+        let path = without_query(path_and_query);
+        if self.ignore_path_parameters {
+            return path.split(|byte| *byte == b';').next().unwrap_or(path);
+        }
+        path
     }
 
     /// How many bytes of `path` a prefix rewrite takes away.

@@ -8,13 +8,16 @@
 mod compile;
 mod data_source;
 mod domain;
+mod explain;
 mod forward;
 mod matcher;
 mod per_filter;
 mod redirect;
 
 pub use compile::RouteCompiler;
-pub use forward::{ClusterChoice, Forward, HostRewritten};
+pub use domain::{DomainKind, DomainMatch};
+pub use explain::{LookUp, Tried};
+pub use forward::{ClusterChoice, Forward, HostRewritten, SourceOfCluster};
 pub use per_filter::{PerFilter, PerFilterConfigs};
 pub use redirect::{Redirect, https_location, own_location};
 

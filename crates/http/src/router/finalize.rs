@@ -1,6 +1,8 @@
 //! The last changes to a request before it leaves and to a response before the filters see it: the route's
 //! header mutations, host and path.
 
+use std::time::Duration;
+
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -8,6 +10,51 @@ use nuncio_contract::services::WorkerServices;
 
 use crate::route::{Forward, HostRewritten, Level};
 use crate::stream::StreamState;
+
+/// What a client may ask of the router; the upstream is not to see it. Retries are not there yet.
+static ROUTER_HEADERS: [Known; 8] = [
+    Known::XEnvoyUpstreamRqPerTryTimeoutMs,
+    Known::XEnvoyRetryOn,
+    Known::XEnvoyRetryGrpcOn,
+    Known::XEnvoyMaxRetries,
+    Known::XEnvoyRetriableHeaderNames,
+    Known::XEnvoyRetriableStatusCodes,
+    Known::XEnvoyHedgeOnPerTryTimeout,
+    Known::XEnvoyUpstreamRqTimeoutAltResponse,
+];
+
+/// Takes the client's wishes out of the head and puts our own words in; the timeout of the whole response.
+pub(crate) fn take_wishes(
+    state: &mut StreamState,
+    forward: &Forward,
+    keeps_envoy_headers: bool,
+) -> Option<Duration> {
+    let mut timeout = forward.timeout;
+    if let Some(value) = state.request.get(Known::XEnvoyUpstreamRqTimeoutMs) {
+        if let Some(given_ms) = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+        {
+            timeout = (given_ms > 0).then(|| Duration::from_millis(given_ms));
+        }
+        state.request.remove(Known::XEnvoyUpstreamRqTimeoutMs);
+    }
+    state.request.remove_all(&ROUTER_HEADERS);
+    if let (true, Some(timeout)) = (keeps_envoy_headers, timeout) {
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        state
+            .request
+            .set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
+    }
+    let virtual_host = state
+        .route
+        .index
+        .and_then(|index| state.route.table.virtual_host(index));
+    if virtual_host.is_some_and(|host| host.include_request_attempt_count) {
+        state.request.set_integer(Known::XEnvoyAttemptCount, 1);
+    }
+    timeout
+}
 
 /// Mutates the request: the levels' mutations, then the host, then the path. Host rewrites to the upstream's
 /// name wait for [`rewrite_to_hostname`].
@@ -18,28 +65,45 @@ pub(super) fn request(
     services: &dyn WorkerServices,
 ) {
     let route = state.route.clone();
-    for_levels(&route, |level| {
-        if level.request.is_empty() {
-            return;
-        }
-        level.request.remove_from(&mut state.request);
-        let mut context = FormatContext::new(&state.info, services);
-        context.request_headers = Some(&state.request);
-        let values = level.request.evaluate(&state.request, &context);
-        values.apply(&mut state.request);
-    });
+    for_levels(&route, |level| mutate_request(level, state, services));
+    rewrite_host(state, forward, keep_originals);
+    rewrite_path(state, forward, keep_originals);
+}
+
+/// One level's mutations of the request.
+pub(crate) fn mutate_request(
+    level: &Level,
+    state: &mut StreamState,
+    services: &dyn WorkerServices,
+) {
+    if level.request.is_empty() {
+        return;
+    }
+    level.request.remove_from(&mut state.request);
+    let mut context = FormatContext::new(&state.info, services);
+    context.request_headers = Some(&state.request);
+    let values = level.request.evaluate(&state.request, &context);
+    values.apply(&mut state.request);
+}
+
+/// The route's host rewrite.
+pub(crate) fn rewrite_host(state: &mut StreamState, forward: &Forward, keep_original: bool) {
     if let HostRewritten::To(host) = forward.rewrite_host(&state.request) {
         set_host(
             &mut state.request,
             &host,
             forward.append_x_forwarded_host,
-            keep_originals,
+            keep_original,
         );
     }
+}
+
+/// The route's path rewrite.
+pub(crate) fn rewrite_path(state: &mut StreamState, forward: &Forward, keep_original: bool) {
     let matched_len = state.matched_len();
     let path = state.request.get(Known::Path).unwrap_or_default();
     if let Some(new) = forward.rewrite_path(path, matched_len) {
-        if keep_originals {
+        if keep_original {
             let old = path.to_vec();
             state.request.set(Known::XEnvoyOriginalPath, &old);
         }
@@ -95,7 +159,7 @@ fn mutate_response(
 
 /// Runs over the levels so that the one that is to have the last word comes last: by default the least
 /// specific one.
-fn for_levels(route: &crate::stream::StreamRoute, mut run: impl FnMut(&Level)) {
+pub(crate) fn for_levels(route: &crate::stream::StreamRoute, mut run: impl FnMut(&Level)) {
     if route.table.most_specific_wins() {
         route.levels().rev().for_each(&mut run);
     } else {

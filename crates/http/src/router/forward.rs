@@ -18,18 +18,6 @@ use crate::downstream::Downstream;
 use crate::exchange::{Exchange, ROUTE, Stop};
 use crate::route::{ClusterChoice, Forward};
 
-/// What a client may ask of the router; the upstream is not to see it. Retries are not there yet.
-static ROUTER_HEADERS: [Known; 8] = [
-    Known::XEnvoyUpstreamRqPerTryTimeoutMs,
-    Known::XEnvoyRetryOn,
-    Known::XEnvoyRetryGrpcOn,
-    Known::XEnvoyMaxRetries,
-    Known::XEnvoyRetriableHeaderNames,
-    Known::XEnvoyRetriableStatusCodes,
-    Known::XEnvoyHedgeOnPerTryTimeout,
-    Known::XEnvoyUpstreamRqTimeoutAltResponse,
-];
-
 impl<D: Downstream> Router<'_, '_, D> {
     /// Chooses cluster and host, and exchanges request and response with the host.
     pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
@@ -122,30 +110,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let state = &mut *state;
         state.info.attempt_count = Some(1);
         state.info.upstream_cluster = Some(cluster.description());
-        let mut timeout = forward.timeout;
-        if let Some(value) = state.request.get(Known::XEnvoyUpstreamRqTimeoutMs) {
-            if let Some(given_ms) = std::str::from_utf8(value)
-                .ok()
-                .and_then(|text| text.parse::<u64>().ok())
-            {
-                timeout = (given_ms > 0).then(|| Duration::from_millis(given_ms));
-            }
-            state.request.remove(Known::XEnvoyUpstreamRqTimeoutMs);
-        }
-        state.request.remove_all(&ROUTER_HEADERS);
-        if let (true, Some(timeout)) = (keeps_envoy_headers, timeout) {
-            let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            state
-                .request
-                .set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
-        }
-        let virtual_host = state
-            .route
-            .index
-            .and_then(|index| state.route.table.virtual_host(index));
-        if virtual_host.is_some_and(|host| host.include_request_attempt_count) {
-            state.request.set_integer(Known::XEnvoyAttemptCount, 1);
-        }
+        let timeout = finalize::take_wishes(state, forward, keeps_envoy_headers);
         let services = &*self.exchange.manager.worker;
         finalize::request(state, forward, keeps_envoy_headers, services);
         if let Some(idle) = forward.idle_timeout {

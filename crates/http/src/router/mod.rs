@@ -11,10 +11,11 @@ mod forward;
 mod reply;
 
 pub use config::{MESSAGE, NAME, RouterConfig, RouterMessage};
+pub(crate) use reply::reply_head;
 pub use reply::{grpc_reply, log, status_of};
 
 pub(crate) use charge::Account;
-pub(crate) use finalize::response as mutate_response;
+pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path, take_wishes};
 pub(crate) use forward::timed_out;
 
 use std::pin::pin;
@@ -27,6 +28,7 @@ use nuncio_contract::stream_info::ResponseFlags;
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop};
 use crate::route::{Action, Redirect, https_location, own_location};
+use crate::stream::StreamState;
 
 /// What has been read of the request's body and passed the filters.
 #[derive(Default)]
@@ -58,9 +60,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         };
         let Some(index) = index else {
             stats.no_route.inc();
-            let reply = LocalReply::new(404, b"".as_slice(), "route_not_found")
-                .with_flags(ResponseFlags::NO_ROUTE_FOUND);
-            return Err(Stop::Reply(Box::new(reply)));
+            return Err(Stop::Reply(Box::new(no_route())));
         };
         match table.action(index) {
             Action::Forward(forward) => pin!(self.forward(forward)).await,
@@ -71,50 +71,56 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// What the route answers itself.
     #[cold]
     fn answer(&self, action: &Action) -> Stop {
-        let stats = &self.exchange.manager.stats.router;
-        let request = || std::cell::Ref::map(self.exchange.state.borrow(), |state| &state.request);
-        match action {
-            Action::Direct { status, body } => {
+        let mut state = self.exchange.state.borrow_mut();
+        match route_reply(action, &mut state, self.config) {
+            Some(reply) => {
+                let stats = &self.exchange.manager.stats.router;
                 stats.rq_direct_response.inc();
-                let mut reply = LocalReply::new(*status, body.to_vec(), "direct_response");
-                if matches!(status, 201 | 300..=399) {
-                    let location = own_location(&request());
-                    reply = reply.with_header(HeaderName::from(Known::Location), location);
-                }
                 Stop::RouteReply(Box::new(reply))
             }
-            Action::Redirect(redirect) => self.redirect(redirect),
-            Action::RedirectToHttps => {
-                stats.rq_direct_response.inc();
-                let location = https_location(&request());
-                Stop::RouteReply(Box::new(moved(301, location)))
-            }
-            Action::Forward(_) | Action::NonForwarding => {
-                let reply = LocalReply::new(404, b"".as_slice(), "route_not_found")
-                    .with_flags(ResponseFlags::NO_ROUTE_FOUND);
-                Stop::Reply(Box::new(reply))
-            }
+            None => Stop::Reply(Box::new(no_route())),
         }
     }
+}
 
-    fn redirect(&self, redirect: &Redirect) -> Stop {
-        self.exchange.manager.stats.router.rq_direct_response.inc();
-        let mut state = self.exchange.state.borrow_mut();
-        let state = &mut *state;
-        let matched_len = state.matched_len();
-        let path = state.request.get(Known::Path).unwrap_or_default();
-        if let Some(new) = redirect.rewritten_path(path, matched_len) {
-            if !self.config.suppress_envoy_headers {
-                let old = path.to_vec();
-                state.request.set(Known::XEnvoyOriginalPath, &old);
+/// The answer where there is no route, or one that leaves the answer to filters and none gave it.
+pub(crate) fn no_route() -> LocalReply {
+    LocalReply::new(404, b"".as_slice(), "route_not_found")
+        .with_flags(ResponseFlags::NO_ROUTE_FOUND)
+}
+
+/// The route's own answer; none where it has none.
+pub(crate) fn route_reply(
+    action: &Action,
+    state: &mut StreamState,
+    config: &RouterConfig,
+) -> Option<LocalReply> {
+    match action {
+        Action::Direct { status, body } => {
+            let mut reply = LocalReply::new(*status, body.to_vec(), "direct_response");
+            if matches!(status, 201 | 300..=399) {
+                let location = own_location(&state.request);
+                reply = reply.with_header(HeaderName::from(Known::Location), location);
             }
-            state.request.set(Known::Path, &new);
+            Some(reply)
         }
-        Stop::RouteReply(Box::new(moved(
-            redirect.status,
-            redirect.location(&state.request),
-        )))
+        Action::Redirect(redirect) => Some(redirected(redirect, state, config)),
+        Action::RedirectToHttps => Some(moved(301, https_location(&state.request))),
+        Action::Forward(_) | Action::NonForwarding => None,
     }
+}
+
+fn redirected(redirect: &Redirect, state: &mut StreamState, config: &RouterConfig) -> LocalReply {
+    let matched_len = state.matched_len();
+    let path = state.request.get(Known::Path).unwrap_or_default();
+    if let Some(new) = redirect.rewritten_path(path, matched_len) {
+        if !config.suppress_envoy_headers {
+            let old = path.to_vec();
+            state.request.set(Known::XEnvoyOriginalPath, &old);
+        }
+        state.request.set(Known::Path, &new);
+    }
+    moved(redirect.status, redirect.location(&state.request))
 }
 
 fn moved(status: u16, location: Vec<u8>) -> LocalReply {

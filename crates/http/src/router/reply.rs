@@ -1,10 +1,13 @@
 //! Answers in gRPC's form, statuses, and the access log.
 
 use nuncio_contract::formatter::{AccessLogType, FormatContext};
-use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::services::WorkerServices;
 
+use super::finalize;
 use crate::connection_manager::ConnectionManager;
+use crate::route::{Action, is_grpc};
 use crate::stream::StreamState;
 
 /// The status in `:status`; 0 if there is none.
@@ -15,6 +18,48 @@ pub fn status_of(headers: &HeaderMap) -> u16 {
             .saturating_mul(10)
             .saturating_add(u16::from(digit.wrapping_sub(b'0')))
     })
+}
+
+/// Makes the head of an answer of our own in `state.response`; whether the body goes with it, which gRPC's form
+/// of an answer does not have. The route's own answers get its header mutations behind their own headers.
+pub(crate) fn reply_head(
+    state: &mut StreamState,
+    reply: &LocalReply,
+    by_route: bool,
+    services: &dyn WorkerServices,
+) -> bool {
+    state.response.reset(MapKind::Response);
+    if is_grpc(&state.request) {
+        grpc_reply(&mut state.response, reply);
+        return false;
+    }
+    state
+        .response
+        .set_integer(Known::Status, u64::from(reply.status));
+    let forwards = state
+        .route
+        .index
+        .is_some_and(|index| matches!(state.route.table.action(index), Action::Forward(_)));
+    if forwards {
+        finalize::response(state, services);
+    }
+    for (name, value) in &reply.headers {
+        state.response.append(name, value);
+    }
+    if by_route {
+        finalize::response(state, services);
+    }
+    state.info.response_code = Some(reply.status);
+    if !reply.body.is_empty() {
+        state.response.set_integer(
+            Known::ContentLength,
+            u64::try_from(reply.body.len()).unwrap_or(u64::MAX),
+        );
+        if !state.response.contains(Known::ContentType) {
+            state.response.set(Known::ContentType, b"text/plain");
+        }
+    }
+    true
 }
 
 /// A reply to a gRPC request: status 200, and what went wrong in `grpc-status` and `grpc-message`.

@@ -1,0 +1,153 @@
+//! A route's conditions in words: what they want, and why a request does not meet them. Only for people who ask;
+//! whether something matches is asked of the very conditions that route requests.
+
+use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::matching::quoted;
+
+use super::{PathMatcher, QueryKind, QueryMatcher, RouteMatcher, is_grpc, query_value};
+
+impl RouteMatcher {
+    /// What is wanted, the path first.
+    pub(in crate::route) fn requirements(&self) -> Vec<String> {
+        let mut all = vec![self.path.requirement()];
+        let Some(rest) = &self.rest else {
+            return all;
+        };
+        all.extend(
+            rest.runtime_fraction
+                .as_ref()
+                .map(|fraction| format!("runtime fraction {fraction}")),
+        );
+        all.extend(rest.grpc.then(|| "gRPC".to_owned()));
+        all.extend(rest.headers.iter().map(|header| header.requirement()));
+        all.extend(rest.query.iter().map(QueryMatcher::requirement));
+        all
+    }
+
+    /// All that the request lacks, in the order of the checks; nothing if it matches.
+    pub(in crate::route) fn why_not(
+        &self,
+        path_and_query: &[u8],
+        request: &HeaderMap,
+        random: u64,
+    ) -> Vec<String> {
+        let path = self.path_of(path_and_query);
+        let mut all: Vec<_> = self.path.why_not(path).into_iter().collect();
+        let Some(rest) = &self.rest else {
+            return all;
+        };
+        all.extend(
+            rest.runtime_fraction
+                .as_ref()
+                .and_then(|fraction| fraction.why_not(random)),
+        );
+        if rest.grpc && !is_grpc(request) {
+            all.push("it is for gRPC, whose content type is `application/grpc`".to_owned());
+        }
+        all.extend(
+            rest.headers
+                .iter()
+                .filter_map(|header| header.why_not(request)),
+        );
+        all.extend(
+            rest.query
+                .iter()
+                .filter_map(|query| query.why_not(path_and_query)),
+        );
+        all
+    }
+}
+
+impl PathMatcher {
+    fn requirement(&self) -> String {
+        let (kind, text, ignore_case) = match self {
+            PathMatcher::Prefix { text, ignore_case } => ("prefix", &**text, *ignore_case),
+            PathMatcher::Path { text, ignore_case } => ("path", &**text, *ignore_case),
+            PathMatcher::SeparatedPrefix { text, ignore_case } => {
+                ("path_separated_prefix", &**text, *ignore_case)
+            }
+            PathMatcher::Regex(regex) => ("regex", regex.pattern().as_bytes(), false),
+        };
+        let case = if ignore_case { ", case ignored" } else { "" };
+        format!("{kind} {}{case}", quoted(text))
+    }
+
+    fn why_not(&self, path: &[u8]) -> Option<String> {
+        if self.matches(path) {
+            return None;
+        }
+        let (what, given) = (self.requirement(), quoted(path));
+        let reason = match self {
+            PathMatcher::Prefix { .. } => format!("{what} is not a prefix of {given}"),
+            PathMatcher::Path { .. } => format!("{what} is not {given}"),
+            PathMatcher::Regex(_) => format!("{what} does not match the whole of {given}"),
+            PathMatcher::SeparatedPrefix { text, .. } if path.starts_with(text) => {
+                format!("{what} is followed by something else than `/` in {given}")
+            }
+            PathMatcher::SeparatedPrefix { .. } => format!("{what} is not a prefix of {given}"),
+        };
+        let by_case_alone = self.ignoring_case().is_some_and(|lax| lax.matches(path));
+        Some(match by_case_alone {
+            true => format!("{reason} (only the case differs)"),
+            false => reason,
+        })
+    }
+
+    /// The same matcher with `case_sensitive: false`, where it is not that already.
+    fn ignoring_case(&self) -> Option<PathMatcher> {
+        let ignore_case = true;
+        match self {
+            PathMatcher::Prefix {
+                text,
+                ignore_case: false,
+            } => Some(PathMatcher::Prefix {
+                text: text.clone(),
+                ignore_case,
+            }),
+            PathMatcher::Path {
+                text,
+                ignore_case: false,
+            } => Some(PathMatcher::Path {
+                text: text.clone(),
+                ignore_case,
+            }),
+            PathMatcher::SeparatedPrefix {
+                text,
+                ignore_case: false,
+            } => Some(PathMatcher::SeparatedPrefix {
+                text: text.clone(),
+                ignore_case,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl QueryMatcher {
+    fn requirement(&self) -> String {
+        format!("query parameter {} {}", quoted(&self.name), self.verdict())
+    }
+
+    fn verdict(&self) -> String {
+        match &self.kind {
+            QueryKind::Present(true) => "must be there".to_owned(),
+            QueryKind::Present(false) => "must not be there".to_owned(),
+            QueryKind::Text(matcher) => format!("must {}", matcher.requirement()),
+        }
+    }
+
+    fn why_not(&self, path_and_query: &[u8]) -> Option<String> {
+        if self.matches(path_and_query) {
+            return None;
+        }
+        let what = match query_value(path_and_query, &self.name) {
+            None => "is missing".to_owned(),
+            Some(value) => format!("is {}", quoted(value)),
+        };
+        let name = quoted(&self.name);
+        Some(format!(
+            "query parameter {name} {what}; it {}",
+            self.verdict()
+        ))
+    }
+}
