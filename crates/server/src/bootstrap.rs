@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nuncio_config::bootstrap::{Input, Loaded, load};
 use nuncio_config::diagnostic::Diagnostics;
+use nuncio_config::lines::Lines;
 use nuncio_config::report::{self, Style};
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
@@ -33,6 +34,8 @@ pub(crate) struct Compiled {
     pub admin: Option<AdminConfig>,
     /// The message, for `/config_dump`.
     pub tree: Arc<tree::Message>,
+    /// Where its lines begin, for `/explain`.
+    pub lines: Arc<Lines>,
     /// How often stats are flushed; Envoy's default: 5 s.
     pub stats_flush_interval: std::time::Duration,
 }
@@ -103,16 +106,19 @@ pub(crate) struct Surroundings<'a> {
 
 /// Loads and compiles. On an error everything that is wrong is in the findings.
 pub(crate) fn compile(around: &Surroundings<'_>) -> Result<(Compiled, Findings), Findings> {
-    let input = Input {
-        path: around
-            .options
+    compile_input(around, &input(around.options))
+}
+
+/// What the command line names.
+pub(crate) fn input(options: &Options) -> Input {
+    Input {
+        path: options
             .config_path
             .as_ref()
             .map(|path| path.display().to_string()),
-        yaml: around.options.config_yaml.clone(),
+        yaml: options.config_yaml.clone(),
         ..Input::default()
-    };
-    compile_input(around, &input)
+    }
 }
 
 /// The same for a given input.
@@ -133,7 +139,9 @@ pub(crate) fn compile_input(
     } = loaded;
     let mut ctx = Ctx::new(around.options.allow_unsupported);
     let tree = Arc::new(tree);
+    let lines = Arc::new(Lines::of(&sources));
     let compiled = compile_tree(&tree, around, &mut ctx);
+    let compiled = compiled.map(|compiled| Compiled { lines, ..compiled });
     let mut diagnostics = warnings;
     diagnostics.append(ctx.diagnostics);
     diagnostics.sort();
@@ -212,6 +220,7 @@ fn compile_tree(
         clusters: clusters?,
         admin: admin?.flatten(),
         tree: Arc::clone(tree),
+        lines: Arc::default(),
         stats_flush_interval: bootstrap
             .stats_flush_interval
             .unwrap_or(std::time::Duration::from_secs(5)),

@@ -6,12 +6,16 @@ mod admin_service;
 mod bootstrap;
 pub mod cli;
 mod clusters;
+mod commands;
 mod config;
 mod demo;
+pub mod explain;
+pub mod json;
 mod listener;
 mod log;
 mod main_thread;
 mod memory;
+mod number;
 mod reload;
 mod resource;
 mod running;
@@ -22,7 +26,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use nuncio_config::report::Style;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
@@ -42,6 +46,11 @@ pub const VERSION: &str = concat!(
 pub fn run(extensions: Extensions) -> ExitCode {
     nuncio_net::machine::use_small_pages();
     let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some((name, rest)) = arguments.get(1..).and_then(<[_]>::split_first)
+        && let Some(command) = commands::named(name)
+    {
+        return (command.run)(rest, &extensions);
+    }
     if arguments
         .iter()
         .skip(1)
@@ -50,7 +59,9 @@ pub fn run(extensions: Extensions) -> ExitCode {
         println!("nuncio  version: {VERSION}");
         return ExitCode::SUCCESS;
     }
-    let options = match Options::try_parse_from(&arguments) {
+    let parser = Options::command().after_help(format!("Commands:\n{}", commands::help()));
+    let parsed = parser.try_get_matches_from(&arguments);
+    let options = match parsed.and_then(|parsed| Options::from_arg_matches(&parsed)) {
         Ok(options) => options,
         Err(error) => {
             let _broken_pipe_is_no_news = error.print();

@@ -84,8 +84,8 @@ async fn serve_all(
     // From here on a SIGHUP does not end the process, but waits until it can be acted on.
     let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
     let concurrency = concurrency(around.options.concurrency);
-    let tree = Arc::clone(&compiled.tree);
-    let running = Running::new(around.manager, around.stats, concurrency, tree);
+    let written = (Arc::clone(&compiled.tree), Arc::clone(&compiled.lines));
+    let running = Running::new(around.manager, around.stats, concurrency, written);
     let listeners = running
         .listeners
         .borrow()

@@ -23,6 +23,7 @@ use crate::admin::state::{
 };
 use crate::bootstrap::Surroundings;
 use crate::cli::{self, Options};
+use crate::explain::{Question, Subject, render_json, render_text};
 use crate::reload;
 use crate::running::Running;
 use crate::{VERSION, log, memory};
@@ -238,6 +239,23 @@ impl AdminState for ServerState {
         {
             log::set_level(level);
         }
+    }
+
+    fn explain(&self, question: &Question, as_json: bool) -> Result<String, String> {
+        let running = &self.running;
+        let listeners = running.listeners.borrow();
+        let (tree, lines) = (running.tree(), running.lines());
+        let subject = Subject {
+            listeners: listeners.entries(),
+            clusters: &self.manager,
+            tree: &tree,
+            lines: &lines,
+        };
+        let report = subject.answer(question)?;
+        Ok(match as_json {
+            true => render_json(&report),
+            false => render_text(&report, false),
+        })
     }
 
     fn act(&self, action: Action) {

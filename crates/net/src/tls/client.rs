@@ -36,6 +36,13 @@ impl std::fmt::Debug for ClientTls {
 }
 
 impl ClientTls {
+    /// The name that hosts are told (SNI); empty for none.
+    pub fn server_name(&self) -> String {
+        let name = self.sni.as_ref();
+        name.map(|name| name.to_str().into_owned())
+            .unwrap_or_default()
+    }
+
     /// Makes a context; what is wrong with the message, or cannot be done, is reported to `ctx`.
     ///
     /// # Errors

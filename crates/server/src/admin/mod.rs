@@ -12,17 +12,16 @@ mod address;
 mod certs;
 mod clusters;
 mod config_dump;
+mod explain;
 mod filter;
 mod help;
 mod home;
 mod hot_restart_version;
 mod init_dump;
-pub mod json;
 mod lifecycle;
 mod listeners;
 mod logging;
 mod memory;
-mod number;
 mod ready;
 pub mod registry;
 mod reload;
@@ -41,6 +40,9 @@ mod unsupported;
 pub use request::AdminRequest;
 pub use response::{AdminResponse, Body};
 pub use state::AdminState;
+
+pub use crate::json;
+use crate::number;
 
 use registry::{ENDPOINTS, OWN_ENDPOINTS};
 

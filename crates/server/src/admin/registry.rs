@@ -4,8 +4,8 @@ use super::request::AdminRequest;
 use super::response::AdminResponse;
 use super::state::AdminState;
 use super::{
-    certs, clusters, config_dump, help, home, hot_restart_version, init_dump, lifecycle, listeners,
-    logging, memory, ready, reload, runtime, server_info, stats, unsupported,
+    certs, clusters, config_dump, explain, help, home, hot_restart_version, init_dump, lifecycle,
+    listeners, logging, memory, ready, reload, runtime, server_info, stats, unsupported,
 };
 
 /// Answers a request to one endpoint.
@@ -80,12 +80,39 @@ const fn choice(name: &'static str, help: &'static str, values: &'static [&'stat
 const Y_N: &[&str] = &["y", "n"];
 
 /// Nuncio's own; `/help` is Envoy's to the letter and does not list them, the home page does.
-pub const OWN_ENDPOINTS: &[Endpoint] = &[post(
-    "/reload",
-    "read the configuration file again and apply what changed",
-    &[],
-    reload::reload,
-)];
+pub const OWN_ENDPOINTS: &[Endpoint] = &[
+    get(
+        "/explain",
+        "print which way a request would take, and why",
+        &[
+            param("method", "The request's method; GET by default"),
+            param(
+                "url",
+                "The request's URL, as the client has it, percent-encoded",
+            ),
+            param(
+                "header",
+                "A header of the request, name:value; may be repeated",
+            ),
+            param(
+                "listener",
+                "The listener's name; by default the only one, or the one at the URL's port",
+            ),
+            param("source", "The client's IP address"),
+            param("random", "What every draw by chance yields; 0 by default"),
+            param("tls", "The client speaks TLS to the listener"),
+            param("all", "Show all routes of the virtual host, later ones too"),
+            choice("format", "Format to use", &["text", "json"]),
+        ],
+        explain::explain,
+    ),
+    post(
+        "/reload",
+        "read the configuration file again and apply what changed",
+        &[],
+        reload::reload,
+    ),
+];
 
 /// Envoy's endpoints.
 pub const ENDPOINTS: &[Endpoint] = &[

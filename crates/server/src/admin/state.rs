@@ -11,6 +11,7 @@ use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::tags::TagExtractor;
 
 use super::json::Json;
+use crate::explain::Question;
 
 /// The server as the admin sees it.
 pub trait AdminState {
@@ -44,6 +45,8 @@ pub trait AdminState {
     fn loggers(&self) -> Vec<(&'static str, LogLevel)>;
     /// Sets the level of one logger, which exists.
     fn set_log_level(&self, logger: &str, level: LogLevel);
+    /// Tells what becomes of a request, as text or as JSON; an error is about the question.
+    fn explain(&self, question: &Question, as_json: bool) -> Result<String, String>;
     /// Begins what was asked.
     fn act(&self, action: Action);
     /// Reads the configuration file again and applies what changed.

@@ -19,6 +19,7 @@ use super::state::{
     RuntimeError, RuntimeView, ServerInfo, ServerLife,
 };
 use super::{AdminRequest, handle};
+use crate::explain::Question;
 
 /// The state that Envoy's answers were taken in, as far as they are compared.
 pub(super) struct TestServer {
@@ -217,6 +218,10 @@ impl AdminState for TestServer {
             .iter_mut()
             .filter(|entry| entry.0 == logger)
             .for_each(|entry| entry.1 = level);
+    }
+
+    fn explain(&self, question: &Question, as_json: bool) -> Result<String, String> {
+        Ok(format!("{question:?} {as_json}"))
     }
 
     fn act(&self, action: Action) {

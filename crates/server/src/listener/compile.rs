@@ -67,17 +67,34 @@ impl CompiledListener {
         listener: &Listener,
         context: &mut CompileContext<'_>,
     ) -> Result<(Self, RouteTable), Refused> {
-        let address = match &listener.address {
-            Some(address) => socket_address(address, context.ctx),
-            None => {
-                context
-                    .ctx
-                    .error(listener.span(), "a listener needs an `address`");
-                Err(Refused)
-            }
-        };
+        let address = address(listener, context.ctx);
         let chain = single_chain(listener, context.ctx)?;
         check_transport_socket(chain, context.ctx)?;
+        Self::compile_chain(listener, address, chain, context)
+    }
+
+    /// For telling about: each chain that speaks HTTP, as if it were the only one, with its place among all.
+    pub(crate) fn compile_each_chain(
+        listener: &Listener,
+        context: &mut CompileContext<'_>,
+    ) -> Vec<(usize, Self, RouteTable)> {
+        let chains = listener.filter_chains.iter();
+        let chains = chains.chain(&listener.default_filter_chain).enumerate();
+        let compiled = chains.map(|(place, chain)| {
+            let address = address(listener, context.ctx);
+            let one = Self::compile_chain(listener, address, chain, context);
+            let (listener, routes) = one.ok()?;
+            Some((place, listener, routes))
+        });
+        compiled.flatten().collect()
+    }
+
+    fn compile_chain(
+        listener: &Listener,
+        address: Result<(SocketAddr, bool), Refused>,
+        chain: &FilterChain,
+        context: &mut CompileContext<'_>,
+    ) -> Result<(Self, RouteTable), Refused> {
         let any = connection_manager(chain, context.ctx)?;
         let buffer_limit = listener
             .per_connection_buffer_limit_bytes
@@ -128,6 +145,16 @@ impl CompiledListener {
             scope,
         };
         Ok((compiled, routes))
+    }
+}
+
+fn address(listener: &Listener, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Refused> {
+    match &listener.address {
+        Some(address) => socket_address(address, ctx),
+        None => {
+            ctx.error(listener.span(), "a listener needs an `address`");
+            Err(Refused)
+        }
     }
 }
 

@@ -185,7 +185,7 @@ impl<'a> Reloader<'a> {
         let of_clusters = self
             .running
             .publish(
-                compiled.tree,
+                (compiled.tree, compiled.lines),
                 compiled.clusters,
                 listeners,
                 &self.workers,

@@ -9,6 +9,7 @@
 //! Sockets go by address, not by name: a listener takes over those of one that leaves the same address.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
@@ -19,6 +20,7 @@ use nuncio_http::route::RouteTable;
 use super::missing;
 use super::sockets::{Copies, Sockets, can_share};
 use crate::admin::state::{Address, ListenerStatus, ReloadChanges};
+use crate::explain::Entry;
 use crate::listener::{CompiledListener, ListenerCommand, ListenerId, SocketEnd};
 use crate::resource::{Change, ListenerResource};
 use crate::workers::{Command, Workers};
@@ -363,6 +365,19 @@ impl Listeners {
         self.running.iter().map(Running::status).collect()
     }
 
+    /// All of them, for `/explain`.
+    pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
+        let running = self.running.iter().enumerate();
+        let entries = running.map(|(place, running)| Entry {
+            listener: &running.resource.listener,
+            routes: &running.resource.routes,
+            address: running.bound(),
+            place,
+            chain: 0,
+        });
+        entries.collect()
+    }
+
     /// When the listener of this name last changed.
     pub(crate) fn updated(&self, name: &str) -> Option<SystemTime> {
         self.find(name).map(|running| running.updated)
@@ -404,10 +419,14 @@ impl Running {
         &self.resource.listener.name
     }
 
+    fn bound(&self) -> SocketAddr {
+        let bound = self.sockets.as_ref().and_then(Sockets::address);
+        bound.unwrap_or(self.resource.listener.address)
+    }
+
     fn status(&self) -> ListenerStatus {
         let listener = &self.resource.listener;
-        let bound = self.sockets.as_ref().and_then(Sockets::address);
-        let bound = bound.unwrap_or(listener.address);
+        let bound = self.bound();
         ListenerStatus {
             name: listener.name.clone(),
             local_address: Address::Socket {

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use nuncio_config::lines::Lines;
 use nuncio_config::tree::Message;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
@@ -32,6 +33,7 @@ pub(crate) struct Running {
     /// The clusters.
     pub(crate) clusters: RefCell<Clusters>,
     tree: RefCell<Arc<Message>>,
+    lines: RefCell<Arc<Lines>>,
     loaded_at: Cell<SystemTime>,
 }
 
@@ -41,12 +43,13 @@ impl Running {
         manager: &Arc<ClusterManager>,
         stats: &StatsStore,
         workers: usize,
-        tree: Arc<Message>,
+        (tree, lines): (Arc<Message>, Arc<Lines>),
     ) -> Rc<Self> {
         Rc::new(Running {
             listeners: RefCell::new(Listeners::new(stats, workers)),
             clusters: RefCell::new(Clusters::new(manager, stats)),
             tree: RefCell::new(tree),
+            lines: RefCell::new(lines),
             loaded_at: Cell::new(SystemTime::now()),
         })
     }
@@ -54,6 +57,11 @@ impl Running {
     /// The bootstrap's message.
     pub(crate) fn tree(&self) -> Arc<Message> {
         Arc::clone(&self.tree.borrow())
+    }
+
+    /// Where its lines begin.
+    pub(crate) fn lines(&self) -> Arc<Lines> {
+        Arc::clone(&self.lines.borrow())
     }
 
     /// When it came into force.
@@ -80,7 +88,7 @@ impl Running {
     /// what became of the clusters. Clusters that are gone serve what was routed to them for `retirement` at most.
     pub(crate) async fn publish(
         &self,
-        tree: Arc<Message>,
+        (tree, lines): (Arc<Message>, Arc<Lines>),
         clusters: Vec<ClusterResource>,
         listeners: Prepared,
         workers: &Workers,
@@ -100,6 +108,7 @@ impl Running {
             .retire(&removed, former, workers, retirement);
         tokio::task::spawn_local(retiring);
         *self.tree.borrow_mut() = tree;
+        *self.lines.borrow_mut() = lines;
         self.loaded_at.set(now);
         changes
     }

@@ -51,10 +51,10 @@ impl Json {
     }
 
     /// Appends the value, whose first line is already indented by `depth`.
-    pub(super) fn write(&self, text: &mut String, depth: usize) {
+    pub(crate) fn write(&self, text: &mut String, depth: usize) {
         match self {
             Self::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
-            Self::Number(value) => text.push_str(&super::number::shortest(*value)),
+            Self::Number(value) => text.push_str(&crate::number::shortest(*value)),
             Self::String(value) => push_string(text, value),
             Self::List(items) if items.is_empty() => text.push_str("[]"),
             Self::List(items) => {
@@ -99,7 +99,7 @@ fn write_members<T>(
 }
 
 /// Appends `value` in quotes, escaped as protobuf escapes it (`<` and `>` too).
-pub(super) fn push_string(text: &mut String, value: &str) {
+pub(crate) fn push_string(text: &mut String, value: &str) {
     text.push('"');
     let plain =
         |byte: u8| (0x20..0x7f).contains(&byte) && !matches!(byte, b'"' | b'\\' | b'<' | b'>');

@@ -1,7 +1,7 @@
 //! Numbers as Envoy prints them: it uses three ways for doubles, and they differ.
 
 /// As C++'s `fmt` with `{}`: the shortest digits that read back the same; an exponent below 1e-4 and from 1e16 on.
-pub(super) fn shortest(value: f64) -> String {
+pub(crate) fn shortest(value: f64) -> String {
     if !value.is_finite() {
         return special(value);
     }
@@ -16,7 +16,7 @@ pub(super) fn shortest(value: f64) -> String {
 
 /// As `std::to_chars` in Envoy's streamed JSON: the shortest text, fixed if both are as long; `null` if not
 /// a number.
-pub(super) fn json(value: f64) -> String {
+pub(crate) fn json(value: f64) -> String {
     if !value.is_finite() {
         return "null".to_owned();
     }
@@ -33,7 +33,7 @@ pub(super) fn json(value: f64) -> String {
 }
 
 /// As C's `%.<precision>g`.
-pub(super) fn general(value: f64, precision: usize) -> String {
+pub(crate) fn general(value: f64, precision: usize) -> String {
     if !value.is_finite() {
         return special(value);
     }
@@ -49,7 +49,7 @@ pub(super) fn general(value: f64, precision: usize) -> String {
 }
 
 /// Appends `value` in decimal.
-pub(super) fn push_u64(text: &mut String, value: u64) {
+pub(crate) fn push_u64(text: &mut String, value: u64) {
     if value < 10 {
         text.extend(
             u32::try_from(value)
