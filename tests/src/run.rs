@@ -74,7 +74,11 @@ pub fn run(case: &Case, side: Side, binary: &Path, pinned: Option<&Report>) -> i
     Ok(report)
 }
 
-fn start(case: &Case, side: Side, binary: &Path) -> io::Result<(Setup, Proxy)> {
+/// Starts the upstreams and the proxy of a case.
+///
+/// # Errors
+/// If the case is wrong or the proxy does not start.
+pub fn start(case: &Case, side: Side, binary: &Path) -> io::Result<(Setup, Proxy)> {
     let mut attempt = 1;
     loop {
         let mut setup = Setup::new(case)?;
