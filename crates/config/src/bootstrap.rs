@@ -114,6 +114,46 @@ pub fn load_message(
     Some(message)
 }
 
+/// Reads a file as the text that its name says it is.
+pub fn read_text(path: &str, limits: &Limits) -> Result<Source, Diagnostic> {
+    let format = Format::of_path(path);
+    let text = match String::from_utf8(read(path, limits)?) {
+        Ok(text) => text,
+        // yaml-cpp puts U+FFFD in the place of what is not UTF-8.
+        Err(error) if format == Format::Yaml => {
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        }
+        Err(_) => {
+            let text = format!("{path} is not UTF-8 text");
+            return Err(Diagnostic::error(Span::NONE, text).with_envoy("Invalid UTF-8 string"));
+        }
+    };
+    let text = match text.strip_prefix('\u{feff}') {
+        Some(rest) if format == Format::Yaml => rest.to_owned(),
+        _ => text,
+    };
+    Ok(Source::new(path, format, text))
+}
+
+fn read(path: &str, limits: &Limits) -> Result<Vec<u8>, Diagnostic> {
+    read_bytes(path, limits).map_err(|error| {
+        Diagnostic::error(Span::NONE, format!("cannot read {path}: {error}"))
+            .with_envoy(format!("Invalid path: {path}"))
+    })
+}
+
+fn read_bytes(path: &str, limits: &Limits) -> std::io::Result<Vec<u8>> {
+    let file = std::fs::File::open(Path::new(path))?;
+    if file.metadata()?.is_dir() {
+        return Err(std::io::Error::other("it is a directory"));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than is allowed, so that the text layer sees that there is too much.
+    file.take(limits.text_bytes as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 #[derive(Default)]
 struct Loader {
     limits: Limits,
@@ -151,52 +191,18 @@ impl Loader {
     }
 
     fn file(&mut self, path: &str) -> Option<Message> {
-        let format = Format::of_path(path);
-        let bytes = match self.read(path) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let text = format!("cannot read {path}: {error}");
-                self.diagnostics
-                    .error(Span::NONE, text)
-                    .envoy(format!("Invalid path: {path}"));
-                return None;
-            }
+        let read = match Format::of_path(path) {
+            Format::ProtoBinary => read(path, &self.limits).map(Err),
+            _ => read_text(path, &self.limits).map(Ok),
         };
-        if format == Format::ProtoBinary {
-            let bootstrap = api::message(BOOTSTRAP)?;
-            return wire::decode(bootstrap, &bytes, &mut self.diagnostics);
+        match read {
+            Ok(Ok(source)) => self.interpret(source),
+            Ok(Err(bytes)) => wire::decode(api::message(BOOTSTRAP)?, &bytes, &mut self.diagnostics),
+            Err(diagnostic) => {
+                self.diagnostics.push(diagnostic);
+                None
+            }
         }
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
-            // yaml-cpp puts U+FFFD in the place of what is not UTF-8.
-            Err(error) if format == Format::Yaml => {
-                String::from_utf8_lossy(error.as_bytes()).into_owned()
-            }
-            Err(_) => {
-                let text = format!("{path} is not UTF-8 text");
-                self.diagnostics
-                    .error(Span::NONE, text)
-                    .envoy("Invalid UTF-8 string");
-                return None;
-            }
-        };
-        let text = match text.strip_prefix('\u{feff}') {
-            Some(rest) if format == Format::Yaml => rest.to_owned(),
-            _ => text,
-        };
-        self.interpret(Source::new(path, format, text))
-    }
-
-    fn read(&self, path: &str) -> std::io::Result<Vec<u8>> {
-        let file = std::fs::File::open(Path::new(path))?;
-        if file.metadata()?.is_dir() {
-            return Err(std::io::Error::other("it is a directory"));
-        }
-        let mut bytes = Vec::new();
-        // One byte more than is allowed, so that the text layer sees that there is too much.
-        file.take(self.limits.text_bytes as u64 + 1)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
     }
 
     fn interpret(&mut self, source: Source) -> Option<Message> {

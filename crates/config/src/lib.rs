@@ -50,6 +50,7 @@ pub mod interpret;
 mod json_text;
 pub mod lines;
 pub mod report;
+pub mod rewrite;
 pub mod source;
 pub mod span;
 pub mod text;

@@ -22,18 +22,17 @@ mod running;
 mod server_state;
 mod workers;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{CommandFactory, FromArgMatches};
 use nuncio_config::report::Style;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 
 use bootstrap::{Compiled, Findings, Surroundings};
-use cli::{ErrorFormat, Mode, Options};
+use cli::{ErrorFormat, Instead, Mode, Options};
 
 /// The version in the form of Envoy's: revision, the version that we are compatible with, and so on.
 pub const VERSION: &str = concat!(
@@ -51,53 +50,36 @@ pub fn run(extensions: Extensions) -> ExitCode {
     {
         return (command.run)(rest, &extensions);
     }
-    if arguments
+    let arguments: Vec<String> = arguments
         .iter()
-        .skip(1)
-        .any(|argument| argument == "--version")
-    {
-        println!("nuncio  version: {VERSION}");
-        return ExitCode::SUCCESS;
-    }
-    let parser = Options::command().after_help(format!("Commands:\n{}", commands::help()));
-    let parsed = parser.try_get_matches_from(&arguments);
-    let options = match parsed.and_then(|parsed| Options::from_arg_matches(&parsed)) {
-        Ok(options) => options,
-        Err(error) => {
-            let _broken_pipe_is_no_news = error.print();
-            return if error.use_stderr() {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
-            };
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    match cli::read(&arguments, VERSION, &commands::help()) {
+        Ok(options) => match with_options(&options, &extensions, arguments.len() == 1) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(()) => ExitCode::FAILURE,
+        },
+        Err(Instead::Out(text)) => {
+            let mut out = std::io::stdout().lock();
+            let _broken_pipe_is_no_news = out.write_all(text.as_bytes());
+            ExitCode::SUCCESS
         }
-    };
-    if options.hot_restart_version {
-        println!("disabled");
-        return ExitCode::SUCCESS;
-    }
-    match with_options(&options, &extensions, arguments.len() == 1) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(()) => ExitCode::FAILURE,
+        Err(Instead::Aside(text)) => {
+            eprint!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(Instead::Wrong(text)) => {
+            eprint!("{text}");
+            ExitCode::FAILURE
+        }
     }
 }
 
 fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Result<(), ()> {
-    let file = match &options.log_path {
-        None => None,
-        Some(path) => match std::fs::File::options()
-            .append(true)
-            .create(true)
-            .open(path)
-        {
-            Ok(file) => Some(file),
-            Err(error) => {
-                eprintln!("Failed to open log-file '{}'. {error}", path.display());
-                return Err(());
-            }
-        },
-    };
-    log::configure(options.log_level, file);
+    open_log(options)?;
+    for warning in options.warnings() {
+        log::warning("config", warning);
+    }
     for flag in options.not_acted_on() {
         log::warning(
             "main",
@@ -119,11 +101,8 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         return demo::run(&around);
     }
     if !options.has_config() {
-        log::critical(
-            "main",
-            "error initializing configuration '': At least one of --config-path or --config-yaml or \
-             Options::configProto() should be non-empty",
-        );
+        let error = "At least one of --config-path or --config-yaml or Options::configProto() should be non-empty";
+        fail(options, error);
         return Err(());
     }
     let file = reload::config_file(options);
@@ -139,25 +118,45 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
     }
 }
 
+/// Sets levels and format of the log, and where it goes: to its file only when serving.
+fn open_log(options: &Options) -> Result<(), ()> {
+    log::loggers::set_all(options.log_level);
+    for component in &options.component_levels {
+        log::loggers::set_level(&component.logger, component.level);
+    }
+    let path = options.log_path.as_deref();
+    let path = path.filter(|_| options.mode != Mode::Validate);
+    let format = options.log_format.as_deref();
+    log::configure(format, options.log_format_escaped, path).map_err(|error| fail(options, &error))
+}
+
 fn serve(
     around: &Surroundings<'_>,
     compiled: Compiled,
     file: Option<reload::ConfigFile>,
 ) -> Result<(), ()> {
-    main_thread::run(around, compiled, file).map_err(|error| log::critical("main", &error))
+    main_thread::run(around, compiled, file).map_err(|error| fail(around.options, &error))
 }
 
 /// Prints every finding of a refused config, then Envoy's summary.
 fn refuse(options: &Options, findings: &Findings) {
     eprint!("{}", findings.render(style(options)));
-    log::critical(
-        "main",
-        &format!(
-            "error initializing configuration '{}': {}",
-            config_name(options),
-            findings.first_error()
-        ),
-    );
+    fail(options, &findings.first_error());
+}
+
+/// Says in Envoy's words that the process does not come up.
+fn fail(options: &Options, error: &str) {
+    let path = config_name(options);
+    if options.mode == Mode::Validate {
+        let text = format!("error initializing configuration '{path}': {error}");
+        log::critical("main", &text);
+        return;
+    }
+    let yaml = options.config_yaml.as_deref().unwrap_or_default();
+    let text = format!("error `{error}` initializing config ' {yaml} {path}'");
+    log::critical("main", &text);
+    log::info("main", "exiting");
+    eprintln!("{error}");
 }
 
 /// Prints warnings and what the upgrade from v2 changed.

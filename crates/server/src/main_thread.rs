@@ -313,6 +313,7 @@ impl Process<'_> {
 }
 
 fn reopen_logs(around: &Surroundings<'_>) {
+    log::reopen();
     if let Some(files) = around.extensions.access_log_files {
         files.reopen_all();
     }

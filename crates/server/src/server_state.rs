@@ -28,22 +28,6 @@ use crate::reload;
 use crate::running::Running;
 use crate::{VERSION, log, memory};
 
-/// The logger that all lines come from, as far as levels go.
-const LOGGERS: [&str; 12] = [
-    "admin",
-    "config",
-    "connection",
-    "conn_handler",
-    "dns",
-    "file",
-    "filter",
-    "http",
-    "main",
-    "pool",
-    "router",
-    "upstream",
-];
-
 /// What the admin shows and acts on.
 pub(crate) struct ServerState {
     options: Options,
@@ -57,7 +41,6 @@ pub(crate) struct ServerState {
     concurrency: usize,
     actions: UnboundedSender<Action>,
     reloads: reload::Requests,
-    level: RefCell<LogLevel>,
     scopes: RefCell<Vec<Scope>>,
 }
 
@@ -85,7 +68,6 @@ impl ServerState {
             concurrency,
             actions,
             reloads,
-            level: RefCell::new(LogLevel::of(log::level().as_str()).unwrap_or(LogLevel::Info)),
             scopes: RefCell::default(),
         }
     }
@@ -225,19 +207,14 @@ impl AdminState for ServerState {
     }
 
     fn loggers(&self) -> Vec<(&'static str, LogLevel)> {
-        LOGGERS
-            .iter()
-            .map(|logger| (*logger, *self.level.borrow()))
-            .collect()
+        let level = |level: log::LogLevel| LogLevel::of(level.as_str()).unwrap_or(LogLevel::Info);
+        let loggers = log::loggers::levels().into_iter();
+        loggers.map(|(name, now)| (name, level(now))).collect()
     }
 
-    fn set_log_level(&self, _logger: &str, level: LogLevel) {
-        *self.level.borrow_mut() = level;
-        if let Some(level) = cli::LogLevel::ALL
-            .into_iter()
-            .find(|known| known.as_str() == level.name())
-        {
-            log::set_level(level);
+    fn set_log_level(&self, logger: &str, level: LogLevel) {
+        if let Some(level) = log::LogLevel::of(level.name()) {
+            log::loggers::set_level(logger, level);
         }
     }
 
@@ -416,8 +393,6 @@ fn struct_json(json: &tree::Json) -> Json {
     }
 }
 
-const DEFAULT_LOG_FORMAT: &str = "[%Y-%m-%d %T.%e][%t][%l][%n] [%g:%#] %v";
-
 fn text(path: Option<&std::path::Path>) -> String {
     path.map(|path| path.display().to_string())
         .unwrap_or_default()
@@ -443,6 +418,11 @@ fn command_line(options: &Options, concurrency: usize) -> Json {
         .as_ref()
         .map(|path| path.display().to_string())
         .unwrap_or_default();
+    let tags: Vec<_> = options
+        .stats_tags
+        .iter()
+        .map(|tag| format!("{}:{}", tag.name, tag.value))
+        .collect();
     Json::object()
         .with("base_id", u64::from(options.base_id).to_string())
         .with(
@@ -485,7 +465,7 @@ fn command_line(options: &Options, concurrency: usize) -> Json {
             options
                 .log_format
                 .clone()
-                .unwrap_or_else(|| DEFAULT_LOG_FORMAT.to_string()),
+                .unwrap_or_else(|| log::DEFAULT_FORMAT.to_string()),
         )
         .with("log_path", text(options.log_path.as_deref()))
         .with(
@@ -513,12 +493,7 @@ fn command_line(options: &Options, concurrency: usize) -> Json {
         .with("log_format_escaped", Json::Bool(options.log_format_escaped))
         .with(
             "disabled_extensions",
-            strings(
-                options
-                    .disable_extensions
-                    .split(',')
-                    .filter(|name| !name.is_empty()),
-            ),
+            strings(options.disabled_extensions.iter().map(String::as_str)),
         )
         .with(
             "ignore_unknown_dynamic_fields",
@@ -535,12 +510,9 @@ fn command_line(options: &Options, concurrency: usize) -> Json {
             Json::Bool(options.enable_fine_grain_logging),
         )
         .with("socket_path", options.socket_path.clone())
-        .with("socket_mode", Json::Number(0.0))
+        .with("socket_mode", Json::Number(f64::from(options.socket_mode)))
         .with("enable_core_dump", Json::Bool(options.enable_core_dump))
-        .with(
-            "stats_tag",
-            strings(options.stats_tag.iter().map(String::as_str)),
-        )
+        .with("stats_tag", strings(tags.iter().map(String::as_str)))
         .with(
             "skip_hot_restart_on_no_parent",
             Json::Bool(options.skip_hot_restart_on_no_parent),

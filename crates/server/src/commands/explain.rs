@@ -226,7 +226,7 @@ fn options(arguments: &Arguments) -> Options {
         config_yaml: arguments.config_yaml.clone(),
         allow_unsupported: arguments.allow_unsupported,
         error_format: arguments.error_format,
-        ..Options::parse_from(["nuncio"])
+        ..Options::default()
     }
 }
 

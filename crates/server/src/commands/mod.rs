@@ -6,6 +6,7 @@
 
 mod arguments;
 mod explain;
+mod upgrade;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ pub(crate) struct Command {
 }
 
 /// All commands, in the order of `--help`.
-static COMMANDS: &[Command] = &[explain::COMMAND];
+static COMMANDS: &[Command] = &[explain::COMMAND, upgrade::COMMAND];
 
 /// The command of that name.
 pub(crate) fn named(name: &OsStr) -> Option<&'static Command> {
