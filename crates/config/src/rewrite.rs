@@ -1,14 +1,18 @@
 //! A v2 file as the v3 file that the upgrade makes of it: what `nuncio upgrade` prints.
 //!
 //! The text comes out as YAML, whatever it was written in; one in which nothing was to change comes out
-//! byte for byte. A serialized message (`.pb`) has no text and is refused.
+//! byte for byte. Beyond what a load upgrades, this rewrites what early v3 took and Envoy 1.40 does not, and v2's forms
+//! in a file that names v3 types and is wrong as it stands. A serialized message (`.pb`) has no text and is refused.
 
 use crate::bootstrap::{Refusal, read_text};
+use crate::deprecation::{self, Guards};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::interpret::interpret;
 use crate::source::{Format, Source, Sources};
 use crate::span::Span;
 use crate::text::{self, Limits};
 use crate::upgrade::{self, Change};
+use crate::validate::validate;
 
 /// A file rewritten.
 #[derive(Clone, Debug)]
@@ -17,7 +21,9 @@ pub struct Rewritten {
     pub text: String,
     /// What was changed; nothing in a v3 file.
     pub changes: Vec<Change>,
-    /// The text as it was, for the changes' places.
+    /// What is still wrong, or deprecated.
+    pub findings: Diagnostics,
+    /// The text as it was, for the places of changes and findings.
     pub sources: Sources,
 }
 
@@ -26,11 +32,15 @@ pub fn file(path: &str) -> Result<Rewritten, Box<Refusal>> {
     let mut diagnostics = Diagnostics::default();
     let mut sources = Sources::default();
     match try_file(path, &mut sources, &mut diagnostics) {
-        Some((text, changes)) => Ok(Rewritten {
-            text,
-            changes,
-            sources,
-        }),
+        Some((text, changes)) => {
+            diagnostics.sort();
+            Ok(Rewritten {
+                text,
+                changes,
+                findings: diagnostics,
+                sources,
+            })
+        }
         None => Err(Box::new(Refusal {
             diagnostics,
             sources,
@@ -65,12 +75,23 @@ fn rewrite(
     diagnostics: &mut Diagnostics,
 ) -> Option<(String, Vec<Change>)> {
     let mut node = text::parse(source, index, limits, diagnostics)?;
+    let bootstrap = nuncio_api::message(crate::bootstrap::BOOTSTRAP)?;
     if source.format == Format::ProtoText {
-        let bootstrap = nuncio_api::message(crate::bootstrap::BOOTSTRAP)?;
         text::proto::shape(bootstrap, &mut node);
     }
     let mut changes = Vec::new();
     upgrade::run(&mut node, &mut changes);
+    upgrade::renew(&mut node, &mut changes);
+    let mut wrong = Diagnostics::default();
+    interpret(bootstrap, &node, &mut wrong);
+    if wrong.has_errors() {
+        upgrade::force(&mut node, &mut changes);
+    }
+    changes.sort_by_key(|change| change.span.start);
+    if let Some(tree) = interpret(bootstrap, &node, diagnostics) {
+        validate(&tree, diagnostics);
+        deprecation::check(&tree, &Guards::of_bootstrap(&tree), diagnostics);
+    }
     let text = if changes.is_empty() {
         source.text.to_string()
     } else {

@@ -99,23 +99,56 @@ fn named(upgrader: &mut Upgrader<'_>, category: Category, entries: &mut Vec<Entr
             );
             *any = typed(v3_type, inside);
         }
-    } else if !edit::has(entries, "config_discovery")
-        && !edit::has(entries, "hidden_envoy_deprecated_config")
-    {
-        let span = edit::find(entries, "name").map_or(Span::NONE, |entry| entry.value.span);
-        upgrader.changed(
-            span,
-            "typed_config",
-            format!("added, with type `{v3_type}`"),
-        );
-        edit::insert(
-            entries,
-            entries.len(),
-            "typed_config",
-            Span::NONE,
-            typed(v3_type, edit::map(span, Vec::new())),
-        );
+    } else {
+        add_type(upgrader, v3_type, entries);
     }
+}
+
+/// Gives a known extension without a configuration the empty one of its type.
+pub(super) fn complete(upgrader: &mut Upgrader<'_>, message: &str, entries: &mut Vec<Entry>) {
+    let name = edit::text(entries, "name").to_owned();
+    let Some(category) = category(upgrader, message) else {
+        return;
+    };
+    let Some(v3_type) = names::message(category, names::canonical(category, &name)) else {
+        return;
+    };
+    match edit::find_mut(entries, "typed_config") {
+        None => add_type(upgrader, v3_type, entries),
+        Some(any) if is_empty(any) => {
+            upgrader.changed(
+                any.span,
+                "typed_config",
+                format!("given its type `{v3_type}`"),
+            );
+            *any = typed(v3_type, edit::map(any.span, Vec::new()));
+        }
+        Some(_) => {}
+    }
+}
+
+fn add_type(upgrader: &mut Upgrader<'_>, v3_type: &str, entries: &mut Vec<Entry>) {
+    let others = [
+        "config_discovery",
+        "config",
+        "hidden_envoy_deprecated_config",
+    ];
+    if others.iter().any(|other| edit::has(entries, other)) {
+        return;
+    }
+    let span = edit::find(entries, "name").map_or(Span::NONE, |entry| entry.value.span);
+    upgrader.changed(
+        span,
+        "typed_config",
+        format!("added, with type `{v3_type}`"),
+    );
+    edit::insert(
+        entries,
+        entries.len(),
+        "typed_config",
+        Span::NONE,
+        typed(v3_type, edit::map(span, Vec::new())),
+    );
 }
 
 /// A map of untyped configurations by extension name becomes one of typed ones.
@@ -187,9 +220,13 @@ fn metadata(upgrader: &mut Upgrader<'_>, entries: &mut [Entry]) {
     }
 }
 
+fn is_empty(any: &Node) -> bool {
+    matches!(any.kind, Kind::Null) || any.entries().is_some_and(<[Entry]>::is_empty)
+}
+
 /// What is inside an `Any` of a bare structure, which v2 took in place of the typed message, or of nothing.
 fn opaque(any: &mut Node) -> Option<Node> {
-    if matches!(any.kind, Kind::Null) || any.entries().is_some_and(<[Entry]>::is_empty) {
+    if is_empty(any) {
         return Some(edit::map(any.span, Vec::new()));
     }
     let entries = any.entries_mut()?;

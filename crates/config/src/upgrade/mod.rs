@@ -62,5 +62,24 @@ pub fn run_as(v3_name: &str, root: &mut Node, changes: &mut Vec<Change>) {
     changes.append(&mut found);
 }
 
+/// Rewrites what early releases of v3 took and Envoy 1.40 does not: extensions without a configuration, types of
+/// `v3alpha`, and servers that are spoken to in v2.
+///
+/// Only for those who ask for an upgrade: a load refuses these, as Envoy does.
+pub fn renew(root: &mut Node, changes: &mut Vec<Change>) {
+    if let Some(message) = api::message("envoy.config.bootstrap.v3.Bootstrap") {
+        walk::Upgrader::new(changes, walk::Pass::Renewal).message(root, message);
+    }
+}
+
+/// Rewrites v2's forms in a file that names v3 types: as a file is while it is moved to v3 by hand.
+///
+/// Only for those who ask for an upgrade, and where the file is wrong as it stands.
+pub fn force(root: &mut Node, changes: &mut Vec<Change>) {
+    if let Some(message) = api::message("envoy.config.bootstrap.v3.Bootstrap") {
+        walk::Upgrader::new(changes, walk::Pass::Forms).message(root, message);
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -164,6 +164,14 @@ pub(super) fn successor(message: api::Message) -> Option<api::Message> {
     }
 }
 
+/// The URL of a type as it was called once it was no longer alpha.
+pub(super) fn released(type_url: &str) -> String {
+    type_url.replace(".v3alpha.", ".v3.").replace(
+        "envoy.source.extensions.filters.http.cache.SimpleHttpCacheConfig",
+        "envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig",
+    )
+}
+
 /// The v2 form of a v3 message.
 pub(super) fn previous(message: api::Message) -> Option<api::Message> {
     let moved = MOVED.iter().find(|moved| moved.1 == message.full_name());

@@ -2,7 +2,7 @@
 
 use nuncio_api as api;
 
-use super::{Change, run, run_as, to_yaml};
+use super::{Change, force, renew, run, run_as, to_yaml};
 use crate::diagnostic::Diagnostics;
 use crate::interpret::interpret;
 use crate::source::{Format, Source};
@@ -247,4 +247,67 @@ fn odd_shapes_do_no_harm() {
     ] {
         upgraded(&format!("{text}\nnode: {{ build_version: a }}"));
     }
+}
+
+#[test]
+fn what_early_v3_took_is_renewed_for_those_who_ask() {
+    let http_filters = "
+          http_filters:
+          - name: envoy.filters.http.cache
+            typed_config:
+              \"@type\": \"type.googleapis.com/envoy.extensions.filters.http.cache.v3alpha.CacheConfig\"
+          - name: envoy.filters.http.cors
+            typed_config: {}
+          - name: envoy.filters.http.router
+";
+    let text = format!(
+        "dynamic_resources:
+  ads_config: {{ api_type: GRPC, transport_api_version: V2 }}
+static_resources:
+  listeners:
+  - filter_chains:
+    - filters:
+      - name: hcm
+        typed_config:
+          \"@type\": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager{http_filters}"
+    );
+    assert_eq!(upgraded(&text).0, text, "a load takes it as it stands");
+    let (source, mut root) = read(&text);
+    let mut changes = Vec::new();
+    renew(&mut root, &mut changes);
+    let renewed = to_yaml(&root, &source);
+    for expected in [
+        "cache.v3.CacheConfig",
+        "{ \"@type\": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors }",
+        "router.v3.Router",
+        "transport_api_version: V3",
+    ] {
+        assert!(renewed.contains(expected), "{expected}: {renewed}");
+    }
+    assert_eq!(changes.len(), 4);
+    let (_, mut again) = read(&renewed);
+    renew(&mut again, &mut changes);
+    assert_eq!(changes.len(), 4, "nothing is left to renew");
+}
+
+#[test]
+fn v2_forms_between_v3_types_are_rewritten_when_forced() {
+    let text = "
+static_resources:
+  clusters:
+  - name: a
+    hosts: [{ socket_address: { address: 127.0.0.1, port_value: 1 } }]
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+";
+    assert!(upgraded(text).1.is_empty());
+    let (source, mut root) = read(text);
+    let mut changes = Vec::new();
+    force(&mut root, &mut changes);
+    let forced = to_yaml(&root, &source);
+    assert!(
+        forced.contains("load_assignment:") && !forced.contains("hosts:"),
+        "{forced}"
+    );
 }

@@ -31,6 +31,21 @@ pub(super) fn set(upgrader: &mut Upgrader<'_>, message: api::Message, entries: &
     }
 }
 
+/// Sets V3 where an older version is written.
+pub(super) fn renew(upgrader: &mut Upgrader<'_>, entries: &mut [Entry]) {
+    for name in ["transport_api_version", "resource_api_version"] {
+        let written = edit::text(entries, name).to_owned();
+        let Some(node) =
+            edit::find_mut(entries, name).filter(|_| matches!(&*written, "V2" | "AUTO"))
+        else {
+            continue;
+        };
+        node.kind = Kind::Str("V3".into());
+        let text = format!("`{written}` set to V3: the server must speak the v3 API");
+        upgrader.changed(node.span, name, text);
+    }
+}
+
 /// A message that speaks to no server has no need of a version.
 fn applies(message: &str, entries: &[Entry]) -> bool {
     let any_of = |names: &[&str]| names.iter().any(|name| edit::has(entries, name));

@@ -21,6 +21,8 @@ pub(super) enum Pass {
     /// Sets what v2 took for granted: the version of the API that servers are spoken to in. Rewrites
     /// what v3 takes, too, but only as a deprecated form.
     Versions,
+    /// Rewrites what v3 itself took in its first releases only.
+    Renewal,
 }
 
 /// A walk in progress.
@@ -78,6 +80,12 @@ impl<'c> Upgrader<'c> {
                 versions::set(self, message, entries);
                 forms::modernize(self, message.full_name(), entries);
             }
+            Pass::Renewal => {
+                self.downstream |= message.full_name() == "envoy.config.listener.v3.FilterChain";
+                forms::drop_gone(self, message.full_name(), entries);
+                extensions::complete(self, message.full_name(), entries);
+                versions::renew(self, entries);
+            }
         }
         for entry in entries.iter_mut() {
             if let Some(field) = self.field(message, entry) {
@@ -93,6 +101,9 @@ impl<'c> Upgrader<'c> {
     /// The v3 field that an entry sets, renamed where v3 has another name for the number.
     fn field(&mut self, message: api::Message, entry: &mut Entry) -> Option<api::Field> {
         let same_name = message.field(&entry.key);
+        if self.pass == Pass::Renewal {
+            return same_name;
+        }
         let reused = same_name.is_some_and(|field| !self.in_v3 && field.name() == REUSED_NAME);
         if same_name.is_some() && !reused {
             return same_name;
@@ -171,7 +182,7 @@ impl<'c> Upgrader<'c> {
         node: &mut Node,
     ) {
         let Some(name) = node.as_str() else { return };
-        if new.by_name(name).is_some() {
+        if new.by_name(name).is_some() || self.pass == Pass::Renewal {
             return;
         }
         let old = names::previous(message).and_then(|old| old.field_by_number(field.number()));
@@ -200,6 +211,9 @@ impl<'c> Upgrader<'c> {
         let Some(url) = entries.iter_mut().find(|entry| &*entry.key == "@type") else {
             return;
         };
+        if self.pass == Pass::Renewal {
+            self.alpha(&mut url.value);
+        }
         let Some(message) = url.value.as_str().and_then(named_message) else {
             return;
         };
@@ -231,9 +245,22 @@ impl<'c> Upgrader<'c> {
         self.in_v3 = outside;
     }
 
+    /// Rewrites the URL of a type that became v3 in a later release.
+    fn alpha(&mut self, url: &mut Node) {
+        let Some(written) = url.as_str().filter(|url| named_message(url).is_none()) else {
+            return;
+        };
+        let new_url = names::released(written);
+        if let Some(message) = named_message(&new_url) {
+            let name = message.full_name();
+            self.changed(url.span, "", format!("`{written}` is `{name}` now"));
+            url.kind = Kind::Str(new_url.into());
+        }
+    }
+
     /// Rewrites a type URL to the type's v3 name, which it returns.
     fn type_url(&mut self, url: &mut Node, message: api::Message) -> api::Message {
-        let Some(next) = names::successor(message) else {
+        let Some(next) = names::successor(message).filter(|_| self.pass != Pass::Renewal) else {
             return message;
         };
         let host = url

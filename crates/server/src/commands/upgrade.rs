@@ -7,13 +7,14 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use nuncio_config::bootstrap::{Input, load};
 use nuncio_config::report::{Style, render};
 use nuncio_config::rewrite::{self, Rewritten};
+use nuncio_config::upgrade::Change;
 use nuncio_contract::registry::Extensions;
 
 use super::Command;
 use super::arguments::{code, parse, print, style};
+use crate::admin::json::Json;
 use crate::cli::ErrorFormat;
 
 /// The command's line in the table.
@@ -48,38 +49,38 @@ fn run(arguments: &[OsString], _: &Extensions) -> ExitCode {
     };
     print(&rewritten.text);
     tell(&rewritten, &arguments.file, style);
-    let input = Input {
-        path: Some(arguments.file),
-        ..Input::default()
-    };
-    match load(&input) {
-        Ok(loaded) => {
-            eprint!("{}", render(&loaded.warnings, &loaded.sources, style));
-            code(true)
-        }
-        Err(refusal) => {
-            eprint!("{}", refusal.render(style));
-            code(false)
-        }
-    }
+    let findings = render(&rewritten.findings, &rewritten.sources, style);
+    eprint!("{findings}");
+    code(!rewritten.findings.has_errors())
 }
 
 /// Says what changed, a line for each change.
 fn tell(rewritten: &Rewritten, file: &str, style: Style) {
-    if style == Style::Json {
-        return;
-    }
-    if rewritten.changes.is_empty() {
+    if rewritten.changes.is_empty() && style != Style::Json {
         eprintln!("{file}: nothing to change, it is v3");
     }
     for change in &rewritten.changes {
-        let line = rewritten
-            .sources
-            .get(change.span)
-            .map(|source| source.position(change.span.start).line);
-        match line {
-            Some(line) => eprintln!("{file}:{line}: {}: {}", change.path, change.what),
-            None => eprintln!("{file}: {}: {}", change.path, change.what),
+        let source = rewritten.sources.get(change.span);
+        let line = source.map(|source| source.position(change.span.start).line);
+        if style == Style::Json {
+            eprint!("{}", as_json(change, file, line));
+            continue;
         }
+        let line = line.map_or_else(String::new, |line| format!(":{line}"));
+        eprintln!("{file}{line}: {}: {}", change.path, change.what);
     }
+}
+
+fn as_json(change: &Change, file: &str, line: Option<usize>) -> String {
+    let object = Json::object()
+        .with("severity", "change".to_owned())
+        .with("file", file.to_owned());
+    let object = match line.and_then(|line| u32::try_from(line).ok()) {
+        Some(line) => object.with("line", Json::Number(f64::from(line))),
+        None => object,
+    };
+    object
+        .with("path", change.path.clone())
+        .with("message", change.what.clone())
+        .to_line()
 }

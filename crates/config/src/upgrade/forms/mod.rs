@@ -76,6 +76,20 @@ pub(super) fn upgrade(upgrader: &mut Upgrader<'_>, message: &str, entries: &mut 
     }
 }
 
+/// Drops what only watched and is gone.
+pub(super) fn drop_gone(upgrader: &mut Upgrader<'_>, message: &str, entries: &mut Vec<Entry>) {
+    match message {
+        "envoy.config.listener.v3.FilterChain" => gone::network_filters(upgrader, entries),
+        HTTP_CONNECTION_MANAGER => gone::http_filters(upgrader, entries),
+        "envoy.config.trace.v3.Tracing" => gone::bootstrap_tracer(upgrader, entries),
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing" =>
+        {
+            gone::provider(upgrader, entries);
+        }
+        _ => {}
+    }
+}
+
 /// Rewrites what v3 deprecates or asks for beyond v2, in a file that is known to be v2.
 pub(super) fn modernize(upgrader: &mut Upgrader<'_>, message: &str, entries: &mut Vec<Entry>) {
     match message {

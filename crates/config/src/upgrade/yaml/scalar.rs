@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::source::Source;
-use crate::text::{Kind, Node};
+use crate::diagnostic::Diagnostics;
+use crate::source::{Format, Source};
+use crate::text::{self, Kind, Limits, Node};
 
 /// Where a scalar is written.
 #[derive(Clone, Copy, PartialEq)]
@@ -60,7 +61,9 @@ fn is_reusable(node: &Node, written: &str, place: Place) -> bool {
     let quoted =
         |quote: char| written.len() > 1 && written.starts_with(quote) && written.ends_with(quote);
     match &node.kind {
-        Kind::Str(text) if quoted('"') || quoted('\'') => !text.contains('\n'),
+        Kind::Str(text) if quoted('"') || quoted('\'') => {
+            !text.contains('\n') && unquoted(written).as_deref() == Some(&**text)
+        }
         Kind::Str(text) => {
             let plain_start = text.starts_with(|first: char| {
                 first.is_alphanumeric() || matches!(first, '/' | '.' | '_')
@@ -78,6 +81,13 @@ fn is_reusable(node: &Node, written: &str, place: Place) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
         _ => false,
     }
+}
+
+/// What a quoted spelling means.
+fn unquoted(written: &str) -> Option<Box<str>> {
+    let source = Source::new("", Format::Yaml, written);
+    let node = text::parse(&source, 0, &Limits::default(), &mut Diagnostics::default())?;
+    node.as_str().map(Box::from)
 }
 
 /// A key's text.

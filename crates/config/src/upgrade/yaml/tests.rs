@@ -3,7 +3,7 @@
 use super::to_yaml;
 use crate::diagnostic::Diagnostics;
 use crate::source::{Format, Source};
-use crate::text::{Limits, parse};
+use crate::text::{Kind, Limits, parse};
 
 fn rewritten(text: &str) -> String {
     let source = Source::new("a.yaml", Format::Yaml, text);
@@ -55,6 +55,21 @@ fn texts_that_would_be_read_as_something_else_are_quoted() {
         to_yaml(&root, &json),
         "a: \"yes\"\n\"on\": \"12\"\nb: \"a\\tb\"\nc: 'say \"x\"'\n"
     );
+}
+
+#[test]
+fn a_quoted_text_that_was_changed_is_written_anew() {
+    let source = Source::new(
+        "a.yaml",
+        Format::Yaml,
+        "a: \"old\"\nb: 'old'\nc: \"ol\\x64\"\n",
+    );
+    let mut root =
+        parse(&source, 0, &Limits::default(), &mut Diagnostics::default()).expect("parses");
+    for entry in root.entries_mut().expect("a map") {
+        entry.value.kind = Kind::Str("new".into());
+    }
+    assert_eq!(to_yaml(&root, &source), "a: new\nb: new\nc: new\n");
 }
 
 #[test]
