@@ -13,6 +13,7 @@ use nuncio_api as api;
 
 use crate::deprecation::{self, Guards};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::environment::{self, Environment};
 use crate::interpret::interpret;
 use crate::report::{self, Style};
 use crate::source::{Format, Source, Sources};
@@ -33,6 +34,8 @@ pub struct Input {
     pub path: Option<String>,
     /// `--config-yaml`.
     pub yaml: Option<String>,
+    /// The variables for `${NAME}` in strings (`--config-env`); none: such strings stay as they are.
+    pub environment: Option<Environment>,
     /// How much a text may hold.
     pub limits: Limits,
 }
@@ -72,6 +75,7 @@ impl Refusal {
 pub fn load(input: &Input) -> Result<Loaded, Box<Refusal>> {
     let mut loader = Loader {
         limits: input.limits,
+        environment: input.environment.clone(),
         ..Loader::default()
     };
     let tree = loader.load(input);
@@ -157,6 +161,7 @@ fn read_bytes(path: &str, limits: &Limits) -> std::io::Result<Vec<u8>> {
 #[derive(Default)]
 struct Loader {
     limits: Limits,
+    environment: Option<Environment>,
     sources: Sources,
     diagnostics: Diagnostics,
     changes: Vec<Change>,
@@ -223,7 +228,20 @@ impl Loader {
         if source.format == Format::ProtoText {
             text::proto::shape(bootstrap, &mut node);
         }
+        let whole = self.environment.as_ref().map(|environment| {
+            let limit = self.limits.text_bytes;
+            environment::substitute(
+                environment,
+                &mut node,
+                &source,
+                limit,
+                &mut self.diagnostics,
+            )
+        });
         upgrade::run(&mut node, &mut self.changes);
+        if let Some(whole) = whole {
+            environment::settle(&whole, &mut node, bootstrap, &source);
+        }
         interpret(bootstrap, &node, &mut self.diagnostics)
     }
 }

@@ -17,3 +17,4 @@ pub mod registry;
 pub mod services;
 pub mod stats;
 pub mod stream_info;
+pub mod support;

@@ -17,4 +17,5 @@ pub mod route;
 pub mod router;
 pub mod service;
 pub mod stream;
+pub mod support;
 pub mod worker;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nuncio_config::bootstrap::{Input, Loaded, load};
 use nuncio_config::diagnostic::Diagnostics;
+use nuncio_config::environment::Environment;
 use nuncio_config::lines::Lines;
 use nuncio_config::report::{self, Style};
 use nuncio_config::source::Sources;
@@ -117,6 +118,7 @@ pub(crate) fn input(options: &Options) -> Input {
             .as_ref()
             .map(|path| path.display().to_string()),
         yaml: options.config_yaml.clone(),
+        environment: options.config_env.then(Environment::of_process),
         ..Input::default()
     }
 }
@@ -156,7 +158,8 @@ pub(crate) fn compile_input(
     }
 }
 
-fn compile_tree(
+/// Compiles a tree that was read; what is wrong goes to the context.
+pub(crate) fn compile_tree(
     tree: &Arc<tree::Message>,
     around: &Surroundings<'_>,
     ctx: &mut Ctx,
@@ -206,12 +209,6 @@ fn compile_tree(
         .as_ref()
         .map(|admin| compile_admin(admin, around.extensions, ctx))
         .transpose();
-    if let Some(node) = &bootstrap.node {
-        let _shown_by_server_info = (
-            &node.id,
-            node.locality.as_ref().map(|locality| &locality.zone),
-        );
-    }
     let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
     check_unique(&listeners, listener_messages, ctx)?;
     secrets_are_sound?;

@@ -19,9 +19,9 @@ message! {
 message! {
     /// Who this proxy is.
     pub(crate) struct Node: "envoy.config.core.v3.Node" {
-        pub(crate) id: String,
         pub(crate) cluster: String,
-        pub(crate) locality: Option<Locality>,
+        checked locality: Option<Locality> = "all of it is shown only",
+        inert id = "it is shown to control planes and in /server_info, which print the message itself";
         inert metadata = "it is shown to control planes and in /server_info, which print the message itself";
     }
 }
@@ -29,7 +29,7 @@ message! {
 message! {
     /// Where this proxy is.
     pub(crate) struct Locality: "envoy.config.core.v3.Locality" {
-        pub(crate) zone: String,
+        inert zone = "it is shown to control planes and in /server_info, which print the message itself";
         inert region = "it is shown to control planes and in /server_info, which print the message itself";
         inert sub_zone = "it is shown to control planes and in /server_info, which print the message itself";
     }
@@ -71,7 +71,7 @@ one_of! {
 message! {
     /// An IP address and a port.
     pub(crate) struct SocketAddress: "envoy.config.core.v3.SocketAddress" {
-        pub(crate) protocol: SocketProtocol,
+        checked protocol: SocketProtocol = "TCP alone passes",
         pub(crate) address: Spanned<String>,
         pub(crate) oneof port_specifier: PortSpecifier,
         pub(crate) ipv4_compat: bool,
@@ -101,19 +101,10 @@ message! {
         pub(crate) filter_chains: Vec<FilterChain>,
         pub(crate) default_filter_chain: Option<FilterChain>,
         pub(crate) per_connection_buffer_limit_bytes: Option<u32>,
-        pub(crate) traffic_direction: TrafficDirection,
+        inert traffic_direction = "it names spans, which nothing makes yet, and /drain_listeners?inboundonly, which warns";
         pub(crate) enable_reuse_port: Option<bool>,
         pub(crate) reuse_port: bool,
         pub(crate) tcp_backlog_size: Option<u32>,
-    }
-}
-
-enumeration! {
-    /// Which way the traffic goes.
-    pub(crate) enum TrafficDirection: "envoy.config.core.v3.TrafficDirection" {
-        UNSPECIFIED => Unspecified,
-        INBOUND => Inbound,
-        OUTBOUND => Outbound,
     }
 }
 
@@ -122,14 +113,9 @@ message! {
     pub(crate) struct FilterChain: "envoy.config.listener.v3.FilterChain" {
         pub(crate) filters: Vec<Filter>,
         pub(crate) name: String,
-        pub(crate) filter_chain_match: Option<FilterChainMatch>,
+        checked filter_chain_match: Option<()> = "an empty one matches all connections, and nothing may be in it",
         pub(crate) transport_socket: Option<TransportSocket>,
     }
-}
-
-message! {
-    /// Which connections match; an empty one matches all.
-    pub(crate) struct FilterChainMatch: "envoy.config.listener.v3.FilterChainMatch" {}
 }
 
 message! {

@@ -7,6 +7,7 @@
 
 mod crates;
 mod files;
+mod honoured;
 mod modules;
 mod tree;
 mod words;

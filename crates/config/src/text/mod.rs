@@ -16,6 +16,11 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::{Format, Source};
 use crate::span::Span;
 
+/// What an unquoted scalar of YAML means.
+pub(crate) fn typed_as_yaml(text: &str) -> Kind {
+    scalar::plain(text)
+}
+
 /// How much a text may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -108,6 +108,7 @@ pub struct Fields<'m> {
     resolved: &'static Resolved,
     message: &'m Message,
     next: usize,
+    refused: bool,
 }
 
 impl<'m> Fields<'m> {
@@ -145,6 +146,7 @@ impl<'m> Fields<'m> {
             resolved,
             message,
             next: 0,
+            refused: false,
         })
     }
 
@@ -207,6 +209,19 @@ impl<'m> Fields<'m> {
             }
         }
         Ok(None)
+    }
+
+    /// The next declared field, whose value needs nothing done once it has passed.
+    pub fn check<T: FromValue>(&mut self, ctx: &mut Ctx) {
+        self.refused |= self.field::<T>(ctx).is_err();
+    }
+
+    /// Whether all fields have passed that are only checked.
+    pub fn passed(&self) -> Result<(), Refused> {
+        match self.refused {
+            true => Err(Refused),
+            false => Ok(()),
+        }
     }
 
     /// Passes over a declaration that is read by nobody.

@@ -3,7 +3,8 @@
 /// Declares a message of the API with the fields that are honoured.
 ///
 /// `name: T` reads a field, `oneof name: T` a oneof whose type [`one_of!`](crate::one_of) declares,
-/// `inert name = "reason"` accepts a field on which nothing depends. The struct also has `span()`.
+/// `inert name = "reason"` accepts a field on which nothing depends, `checked name: T = "reason"` one whose whole
+/// effect is that only values pass that need no further action. The struct also has `span()`.
 /// A plain proto3 scalar is `T` (its default when absent); where presence counts it is `Option<T>`; a
 /// message that must be there is `T`. `Duration` is `std::time::Duration`, repeated fields are `Vec<T>`.
 #[macro_export]
@@ -126,6 +127,9 @@ macro_rules! __message_struct {
     ($head:tt out[$($o:tt)*] inert $n:ident = $why:literal ; $($rest:tt)*) => {
         $crate::__message_struct! { $head out[$($o)*] $($rest)* }
     };
+    ($head:tt out[$($o:tt)*] checked $n:ident : $t:ty = $why:literal $(, $($rest:tt)*)?) => {
+        $crate::__message_struct! { $head out[$($o)*] $($($rest)*)? }
+    };
     // An attribute or a line of documentation.
     ($head:tt out[$($o:tt)*] $a:tt [$($b:tt)*] $($rest:tt)*) => {
         $crate::__message_struct! { $head out[$($o)* $a [$($b)*]] $($rest)* }
@@ -190,6 +194,11 @@ macro_rules! __message {
             done[$($n)*] types[$($t)*] body[$($($rest)*)?] }
     };
     (@parse $head:tt declared[$($d:tt)*] reads[$($r:tt)*] done[$($n:tt)*] types[$($t:tt)*]
+        body[checked $name:ident : $type:ty = $why:literal $(, $($rest:tt)*)?]) => {
+        $crate::__message! { @parse $head declared[$($d)* {field $name}] reads[$($r)* {checked $type}]
+            done[$($n)*] types[$($t)* {field $type}] body[$($($rest)*)?] }
+    };
+    (@parse $head:tt declared[$($d:tt)*] reads[$($r:tt)*] done[$($n:tt)*] types[$($t:tt)*]
         body[$(#[$fm:meta])* $fv:vis oneof $name:ident : Option<$type:ty> $(, $($rest:tt)*)?]) => {
         $crate::__message! { @parse $head declared[$($d)* {oneof $type}]
             reads[$($r)* {optional_one_of $name}] done[$($n)* $name] types[$($t)* {oneof $type}]
@@ -231,6 +240,7 @@ macro_rules! __message {
                 let mut $fields = $crate::typed::Fields::new(Self::__table(), message, $ctx)?;
                 // All fields are read before any refusal leaves, so that every error is found.
                 $($crate::__message! { @read $fields $ctx $r })*
+                $fields.passed()?;
                 Ok($name { __span: $fields.span(), $($done: $done?),* })
             }
 
@@ -253,6 +263,9 @@ macro_rules! __message {
     };
     (@read $fields:ident $ctx:ident {inert}) => {
         $fields.inert();
+    };
+    (@read $fields:ident $ctx:ident {checked $type:ty}) => {
+        $fields.check::<$type>($ctx);
     };
     (@read $fields:ident $ctx:ident {one_of $field:ident}) => {
         let $field = $fields.one_of(stringify!($field), $ctx);

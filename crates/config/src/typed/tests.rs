@@ -47,6 +47,7 @@ enumeration! {
 message! {
     struct Assignment: "envoy.config.endpoint.v3.ClusterLoadAssignment" {
         cluster_name: String,
+        checked policy: Option<()> = "an empty one changes nothing",
     }
 }
 
@@ -130,6 +131,30 @@ fn declared_fields_are_read_and_absent_ones_get_their_default() {
         cluster.cluster_discovery_type,
         Some(DiscoveryType::Type(i32Enum::StrictDns))
     ));
+}
+
+#[test]
+fn a_field_that_is_only_checked_is_honoured_as_far_as_it_passes() {
+    let policy = |fields: &[(&str, Value)]| {
+        let policy = message_of(
+            "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy",
+            fields,
+        );
+        let fields = [
+            ("cluster_name", Value::String("a".into())),
+            ("policy", Value::Message(policy)),
+        ];
+        let message = message_of("envoy.config.endpoint.v3.ClusterLoadAssignment", &fields);
+        let mut ctx = Ctx::default();
+        let passed = decode::<Assignment>(&message, &mut ctx).is_ok();
+        (passed, ctx.diagnostics.errors())
+    };
+    assert_eq!(policy(&[]), (true, 0));
+    assert_eq!(policy(&[("overprovisioning_factor", Value::U64(7))]).1, 1);
+    let mut table = SupportTable::default();
+    Assignment::support(&mut table);
+    let assignment = &table.messages["envoy.config.endpoint.v3.ClusterLoadAssignment"];
+    assert!(assignment.fields.contains("policy"));
 }
 
 #[test]

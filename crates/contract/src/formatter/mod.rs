@@ -42,7 +42,9 @@ use std::sync::Arc;
 pub use access_log_type::AccessLogType;
 pub use error::FormatError;
 pub use grpc_status::{GrpcStatus, is_grpc_request};
-pub use substitution::{FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct};
+pub use substitution::{
+    EXTENSIONS, FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct,
+};
 
 use commands::ExtensionCommands;
 use json_format::JsonFormat;

@@ -18,6 +18,12 @@ use crate::stream_info::metadata::{Struct, Value};
 
 const LIMIT_BYTES: usize = 1 << 20;
 
+const REQ_WITHOUT_QUERY: &str = "envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery";
+const METADATA: &str = "envoy.extensions.formatter.metadata.v3.Metadata";
+
+/// The formatter extensions that are known; their messages have no fields.
+pub const EXTENSIONS: &[&str] = &[REQ_WITHOUT_QUERY, METADATA];
+
 message! {
     /// A text or JSON format.
     pub struct SubstitutionFormatString: "envoy.config.core.v3.SubstitutionFormatString" {
@@ -79,11 +85,11 @@ impl SubstitutionFormatString {
         for extension in &self.formatters {
             let config = &extension.typed_config;
             match config.type_name() {
-                "envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery" => {
+                REQ_WITHOUT_QUERY => {
                     config.decode::<()>(ctx)?;
                     commands.req_without_query = true;
                 }
-                "envoy.extensions.formatter.metadata.v3.Metadata" => config.decode::<()>(ctx)?,
+                METADATA => config.decode::<()>(ctx)?,
                 name if name.starts_with("envoy.extensions.formatter.") => {
                     return Err(
                         ctx.unsupported_here(config.span, format_args!("formatter `{name}`"))

@@ -12,7 +12,7 @@ const PROGRAM_LIMIT_BYTES: usize = 1 << 20;
 message! {
     /// A regular expression, RE2 syntax.
     pub struct RegexMatcher: "envoy.type.matcher.v3.RegexMatcher" {
-        pub(crate) google_re2: Option<GoogleRe2>,
+        checked google_re2: Option<GoogleRe2> = "RE2 is the only engine, so that there is nothing to choose",
         pub(crate) regex: nuncio_config::typed::Spanned<String>,
     }
 }
@@ -41,7 +41,6 @@ pub struct CompiledRegex {
 impl CompiledRegex {
     /// Compiles; a bad pattern is an error at its place in the file.
     pub fn compile(matcher: &RegexMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let _only_engine = &matcher.google_re2;
         let whole = build(&format!("^(?:{})$", matcher.regex.value), matcher, ctx)?;
         Ok(CompiledRegex { whole })
     }

@@ -12,7 +12,7 @@ message! {
     /// The connection manager.
     pub struct HttpConnectionManager:
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager" {
-        pub(crate) codec_type: CodecType,
+        checked codec_type: CodecType = "AUTO and HTTP1 are the same where HTTP/1 is all there is",
         pub(crate) stat_prefix: String,
         pub(crate) oneof route_specifier: RouteSpecifier,
         pub(crate) http_filters: Vec<HttpFilter>,

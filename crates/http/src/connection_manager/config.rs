@@ -250,7 +250,6 @@ fn common(message: &config::HttpConnectionManager) -> Option<&config::HttpProtoc
 fn codec_settings(message: &config::HttpConnectionManager) -> Http1Settings {
     let mut settings = Http1Settings::default();
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    let _http1_either_way = message.codec_type;
     if let Some(kib) = message.max_request_headers_kb {
         settings.max_headers_bytes = count(kib).saturating_mul(1024);
     }

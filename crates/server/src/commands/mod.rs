@@ -6,6 +6,7 @@
 
 mod arguments;
 mod explain;
+mod support;
 mod upgrade;
 
 use std::ffi::{OsStr, OsString};
@@ -24,7 +25,7 @@ pub(crate) struct Command {
 }
 
 /// All commands, in the order of `--help`.
-static COMMANDS: &[Command] = &[explain::COMMAND, upgrade::COMMAND];
+static COMMANDS: &[Command] = &[explain::COMMAND, support::COMMAND, upgrade::COMMAND];
 
 /// The command of that name.
 pub(crate) fn named(name: &OsStr) -> Option<&'static Command> {

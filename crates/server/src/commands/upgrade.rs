@@ -13,7 +13,7 @@ use nuncio_config::upgrade::Change;
 use nuncio_contract::registry::Extensions;
 
 use super::Command;
-use super::arguments::{code, parse, print, style};
+use super::arguments::{code, one_line, parse, print, style};
 use crate::admin::json::Json;
 use crate::cli::ErrorFormat;
 
@@ -79,8 +79,8 @@ fn as_json(change: &Change, file: &str, line: Option<usize>) -> String {
         Some(line) => object.with("line", Json::Number(f64::from(line))),
         None => object,
     };
-    object
+    let object = object
         .with("path", change.path.clone())
-        .with("message", change.what.clone())
-        .to_line()
+        .with("message", change.what.clone());
+    one_line(&object)
 }

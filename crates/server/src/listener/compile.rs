@@ -164,7 +164,6 @@ pub(crate) fn socket_address(
     ctx: &mut Ctx,
 ) -> Result<(SocketAddr, bool), Refused> {
     let AddressKind::SocketAddress(socket) = &address.address;
-    let _tcp_alone = socket.protocol;
     let PortSpecifier::Value(port) = &socket.port_specifier;
     match (socket.address.value.parse::<IpAddr>(), u16::try_from(*port)) {
         (Ok(ip), Ok(port)) => Ok((SocketAddr::new(ip, port), socket.ipv4_compat)),
@@ -180,16 +179,12 @@ pub(crate) fn socket_address(
 }
 
 fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterChain, Refused> {
-    let _only_draining_by_direction_reads_it = listener.traffic_direction;
     let mut chains = listener
         .filter_chains
         .iter()
         .chain(&listener.default_filter_chain);
     match (chains.next(), chains.next()) {
-        (Some(chain), None) => {
-            let _matches_all = &chain.filter_chain_match;
-            Ok(chain)
-        }
+        (Some(chain), None) => Ok(chain),
         (Some(_), Some(second)) => {
             ctx.unsupported(second.span(), "more than one filter chain in a listener");
             Err(Refused)

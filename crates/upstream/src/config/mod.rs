@@ -7,6 +7,7 @@ mod endpoints;
 mod http_options;
 mod messages;
 mod metadata;
+mod support;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use endpoints::EndpointSpec;
 use messages::{
     Cluster, ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, LbPolicyName, Threshold,
 };
+pub use support::support;
 
 /// A cluster as configured, ready to be added to the [`ClusterManager`](crate::ClusterManager).
 #[derive(Debug)]

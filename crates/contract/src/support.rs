@@ -1,0 +1,10 @@
+//! What the contract's own code honours beside the messages that rooms and engine embed.
+
+use nuncio_config::typed::SupportTable;
+
+/// Adds the messages that stand behind an `Any`.
+pub fn support(table: &mut SupportTable) {
+    for formatter in crate::formatter::EXTENSIONS {
+        table.add_message(formatter);
+    }
+}

@@ -1,0 +1,14 @@
+//! What the connection manager, its routes and the router honour of the API.
+
+use nuncio_config::typed::{FromValue, SupportTable};
+
+use crate::config::connection_manager::HttpConnectionManager;
+use crate::config::route::FilterConfig;
+use crate::router::RouterMessage;
+
+/// Adds the messages that stand behind an `Any`, with all that is in them.
+pub fn support(table: &mut SupportTable) {
+    HttpConnectionManager::support(table);
+    FilterConfig::support(table);
+    RouterMessage::support(table);
+}

@@ -1,0 +1,18 @@
+//! What clusters honour of the API.
+
+use nuncio_config::typed::{FromValue, SupportTable};
+use nuncio_net::tls::UpstreamTlsContext;
+
+use super::http_options::{HttpProtocolOptions, PreserveCase};
+use super::messages::{Cluster, DnsCluster, RawBuffer, RoundRobin};
+
+/// Adds the cluster's message, and those that stand behind an `Any` in it.
+pub fn support(table: &mut SupportTable) {
+    Cluster::support(table);
+    DnsCluster::support(table);
+    RoundRobin::support(table);
+    RawBuffer::support(table);
+    UpstreamTlsContext::support(table);
+    HttpProtocolOptions::support(table);
+    PreserveCase::support(table);
+}
