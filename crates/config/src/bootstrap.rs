@@ -12,9 +12,9 @@ use std::path::Path;
 use nuncio_api as api;
 
 use crate::deprecation::{self, Guards};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::environment::{self, Environment};
-use crate::interpret::interpret;
+use crate::interpret::{interpret, interpret_with};
 use crate::report::{self, Style};
 use crate::source::{Format, Source, Sources};
 use crate::span::Span;
@@ -36,6 +36,10 @@ pub struct Input {
     pub yaml: Option<String>,
     /// The variables for `${NAME}` in strings (`--config-env`); none: such strings stay as they are.
     pub environment: Option<Environment>,
+    /// Whether fields that the API does not have are passed over with a warning (`--allow-unknown-static-fields`).
+    pub allow_unknown_fields: bool,
+    /// Whether nothing is said of deprecated fields that are taken (`--skip-deprecated-logs`).
+    pub skip_deprecated: bool,
     /// How much a text may hold.
     pub limits: Limits,
 }
@@ -76,7 +80,13 @@ pub fn load(input: &Input) -> Result<Loaded, Box<Refusal>> {
     let mut loader = Loader {
         limits: input.limits,
         environment: input.environment.clone(),
-        ..Loader::default()
+        unknown_fields: match input.allow_unknown_fields {
+            true => Severity::Warning,
+            false => Severity::Error,
+        },
+        sources: Sources::default(),
+        diagnostics: Diagnostics::default(),
+        changes: Vec::new(),
     };
     let tree = loader.load(input);
     loader.diagnostics.sort();
@@ -158,9 +168,9 @@ fn read_bytes(path: &str, limits: &Limits) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-#[derive(Default)]
 struct Loader {
     limits: Limits,
+    unknown_fields: Severity,
     environment: Option<Environment>,
     sources: Sources,
     diagnostics: Diagnostics,
@@ -191,7 +201,12 @@ impl Loader {
             (file, inline) => file.or(inline)??,
         };
         validate(&tree, &mut self.diagnostics);
-        deprecation::check(&tree, &Guards::of_bootstrap(&tree), &mut self.diagnostics);
+        let mut deprecated = Diagnostics::default();
+        deprecation::check(&tree, &Guards::of_bootstrap(&tree), &mut deprecated);
+        if input.skip_deprecated {
+            deprecated = deprecated.errors_alone();
+        }
+        self.diagnostics.append(deprecated);
         Some(tree)
     }
 
@@ -242,6 +257,6 @@ impl Loader {
         if let Some(whole) = whole {
             environment::settle(&whole, &mut node, bootstrap, &source);
         }
-        interpret(bootstrap, &node, &mut self.diagnostics)
+        interpret_with(bootstrap, &node, self.unknown_fields, &mut self.diagnostics)
     }
 }

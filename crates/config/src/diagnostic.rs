@@ -157,6 +157,15 @@ impl Diagnostics {
         self.not_kept += not_kept;
     }
 
+    /// The errors among the findings.
+    pub fn errors_alone(self) -> Diagnostics {
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        Diagnostics {
+            list: self.list.into_iter().filter(is_error).collect(),
+            ..self
+        }
+    }
+
     /// Orders the findings by their place, errors and warnings together.
     pub fn sort(&mut self) {
         self.list

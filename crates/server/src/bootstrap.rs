@@ -22,6 +22,7 @@ use nuncio_upstream::ClusterManager;
 use crate::cli::Options;
 use crate::clusters;
 use crate::config::{Admin, Bootstrap};
+use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, socket_address};
 use crate::resource::{ClusterResource, ListenerResource, Version};
 
@@ -119,6 +120,8 @@ pub(crate) fn input(options: &Options) -> Input {
             .map(|path| path.display().to_string()),
         yaml: options.config_yaml.clone(),
         environment: options.config_env.then(Environment::of_process),
+        allow_unknown_fields: options.allow_unknown_static_fields,
+        skip_deprecated: options.skip_deprecated_logs,
         ..Input::default()
     }
 }
@@ -165,6 +168,7 @@ pub(crate) fn compile_tree(
     ctx: &mut Ctx,
 ) -> Result<Compiled, Refused> {
     let bootstrap: Bootstrap = decode(tree, ctx)?;
+    let enabled = disabled::check(tree, around.options, around.extensions, ctx);
     let resources = bootstrap.static_resources.as_ref();
     let cluster_messages = resources
         .map(|resources| resources.clusters.as_slice())
@@ -176,14 +180,14 @@ pub(crate) fn compile_tree(
     ctx.static_secrets = StaticSecrets::new(secrets);
     let cluster_names = clusters::names(cluster_messages);
     let clusters = clusters::load(cluster_messages, ctx);
-    let service_cluster = match around.options.service_cluster.as_str() {
-        "" => bootstrap
-            .node
-            .as_ref()
-            .map(|node| node.cluster.clone())
-            .unwrap_or_default(),
-        given => given.to_string(),
+    let node = bootstrap.node.as_ref();
+    let or_flag = |flag: &str, written: Option<&String>| match flag {
+        "" => written.cloned().unwrap_or_default(),
+        given => given.to_owned(),
     };
+    let options = around.options;
+    let service_cluster = or_flag(&options.service_cluster, node.map(|node| &node.cluster));
+    let service_node = or_flag(&options.service_node, node.map(|node| &node.id));
     let mut context = CompileContext {
         ctx,
         extensions: around.extensions,
@@ -191,6 +195,7 @@ pub(crate) fn compile_tree(
         known_clusters: &|name| cluster_names.contains(name),
         stats: around.stats,
         service_cluster: &service_cluster,
+        service_node: &service_node,
     };
     let listener_messages = resources
         .map(|resources| resources.listeners.as_slice())
@@ -212,6 +217,7 @@ pub(crate) fn compile_tree(
     let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
     check_unique(&listeners, listener_messages, ctx)?;
     secrets_are_sound?;
+    enabled?;
     Ok(Compiled {
         listeners,
         clusters: clusters?,

@@ -19,9 +19,9 @@ message! {
 message! {
     /// Who this proxy is.
     pub(crate) struct Node: "envoy.config.core.v3.Node" {
+        pub(crate) id: String,
         pub(crate) cluster: String,
         checked locality: Option<Locality> = "all of it is shown only",
-        inert id = "it is shown to control planes and in /server_info, which print the message itself";
         inert metadata = "it is shown to control planes and in /server_info, which print the message itself";
     }
 }

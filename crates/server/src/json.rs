@@ -33,6 +33,27 @@ impl Json {
         self
     }
 
+    /// The member of an object.
+    pub fn get(&self, name: &str) -> Option<&Json> {
+        match self {
+            Self::Object(members) => {
+                let found = members.iter().find(|(own, _)| own == name);
+                found.map(|(_, value)| value)
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts a member in an object, in the place of one of that name.
+    pub fn set(&mut self, name: &'static str, value: Json) {
+        if let Self::Object(members) = self {
+            match members.iter_mut().find(|(own, _)| own == name) {
+                Some((_, old)) => *old = value,
+                None => members.push((name.into(), value)),
+            }
+        }
+    }
+
     /// As [`with`](Self::with), if `condition` holds: a field that has its default is left out.
     pub fn with_if(self, condition: bool, name: &'static str, value: impl Into<Json>) -> Self {
         if condition {

@@ -3,12 +3,14 @@
 
 pub mod admin;
 mod admin_service;
+mod base_id;
 mod bootstrap;
 pub mod cli;
 mod clusters;
 mod commands;
 mod config;
 mod demo;
+mod disabled;
 pub mod explain;
 pub mod json;
 mod listener;
@@ -85,6 +87,13 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
             "main",
             &format!("{flag} is accepted, but does nothing in Nuncio yet"),
         );
+    }
+    disabled::tell(options, extensions);
+    if options.local_address_ip_version == "v6" {
+        nuncio_net::machine::prefer_ipv6();
+    }
+    if options.mode != Mode::Validate {
+        base_id::publish(options);
     }
     let stats = StatsStore::default();
     let workers = main_thread::concurrency(options.concurrency);

@@ -59,7 +59,7 @@ impl ServerState {
         ServerState {
             options: around.options.clone(),
             stats: around.stats.clone(),
-            tags: TagExtractor::default(),
+            tags: TagExtractor::new(fixed_tags(around.options)),
             manager: Arc::clone(around.manager),
             running,
             started: Instant::now(),
@@ -147,7 +147,7 @@ impl AdminState for ServerState {
             uptime_all_epochs_seconds: uptime,
             hot_restart_version: "disabled".to_string(),
             command_line_options: command_line(&self.options, self.concurrency),
-            node: node(&self.running.tree()),
+            node: node(&self.running.tree(), &self.options),
         }
     }
 
@@ -249,6 +249,17 @@ impl AdminState for ServerState {
     }
 }
 
+/// The tags of `--stats-tag`; of two with the same name the first counts, as in Envoy.
+fn fixed_tags(options: &Options) -> Vec<(String, String)> {
+    let mut fixed: Vec<(String, String)> = Vec::new();
+    for tag in &options.stats_tags {
+        if fixed.iter().all(|(name, _)| *name != tag.name) {
+            fixed.push((tag.name.clone(), tag.value.clone()));
+        }
+    }
+    fixed
+}
+
 fn status(cluster: &ClusterShared) -> ClusterStatus {
     let limits = ResourcePriority::ALL.map(|priority| {
         let thresholds = cluster.breakers().thresholds(priority);
@@ -335,14 +346,25 @@ fn collect_value(value: &Value, found: &mut Vec<Arc<Message>>) {
     }
 }
 
-fn node(tree: &Message) -> Json {
-    match tree
-        .get_by_name("node")
-        .and_then(|entry| entry.value.as_message())
-    {
-        Some(node) => message_json(node),
-        None => Json::object(),
+/// The bootstrap's node, over which the flags stand.
+fn node(tree: &Message, options: &Options) -> Json {
+    let written = tree.get_by_name("node");
+    let written = written.and_then(|entry| entry.value.as_message());
+    let mut node = written.map_or_else(Json::object, |node| message_json(node));
+    for (name, flag) in [
+        ("id", &options.service_node),
+        ("cluster", &options.service_cluster),
+    ] {
+        if !flag.is_empty() {
+            node.set(name, Json::String(flag.clone()));
+        }
     }
+    if !options.service_zone.is_empty() {
+        let mut locality = node.get("locality").cloned().unwrap_or_else(Json::object);
+        locality.set("zone", Json::String(options.service_zone.clone()));
+        node.set("locality", locality);
+    }
+    node
 }
 
 fn message_json(message: &Message) -> Json {

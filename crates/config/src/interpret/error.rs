@@ -4,6 +4,7 @@ use nuncio_api::{self as api, Kind as FieldKind};
 
 use super::suggest::Guess;
 use super::{Interpreter, StepKind, suggest};
+use crate::diagnostic::Severity;
 use crate::span::Span;
 use crate::text::{Kind, Node};
 
@@ -103,10 +104,15 @@ impl Interpreter<'_> {
         };
         let wording = self.unknown_wording(&self.located(&format!("no such field: '{key}'")));
         let text = format!("there is no field `{key}` in `{}`", descriptor.full_name());
-        let note = self.diagnostics.error(span, text).envoy(wording);
+        let note = match self.unknown_fields {
+            Severity::Error => self.diagnostics.error(span, text),
+            Severity::Warning => self.diagnostics.warning(span, text),
+        };
+        let note = note.envoy(wording);
         let (meant, words) = near.map(|near| (near.guess(descriptor), near.in_words(key)))?;
         note.suggest(words);
-        meant
+        // What is passed over is not read as something else.
+        meant.filter(|_| self.unknown_fields == Severity::Error)
     }
 
     pub(super) fn unknown_wording(&self, reason: &str) -> String {

@@ -23,7 +23,7 @@ pub(crate) use message::default_value;
 pub use suggest::nearest;
 pub(crate) use wellknown::wrapped;
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, Severity};
 use crate::text::Node;
 use crate::tree::Message;
 
@@ -35,7 +35,18 @@ pub fn interpret(
     node: &Node,
     diagnostics: &mut Diagnostics,
 ) -> Option<Message> {
+    interpret_with(descriptor, node, Severity::Error, diagnostics)
+}
+
+/// The same, where fields that the message does not have may be passed over with a warning.
+pub fn interpret_with(
+    descriptor: api::Message,
+    node: &Node,
+    unknown_fields: Severity,
+    diagnostics: &mut Diagnostics,
+) -> Option<Message> {
     let mut interpreter = Interpreter {
+        unknown_fields,
         root: descriptor.full_name(),
         steps: Vec::new(),
         diagnostics,
@@ -44,6 +55,8 @@ pub fn interpret(
 }
 
 struct Interpreter<'n> {
+    /// What a field is that the message does not have.
+    unknown_fields: Severity,
     /// The type that Envoy's errors begin with.
     root: &'static str,
     /// From the root to the value being read, for Envoy's wording and for suggestions.

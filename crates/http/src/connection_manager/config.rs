@@ -104,6 +104,8 @@ pub struct RequestOptions {
     pub preserve_external_request_id: bool,
     /// The value of `user-agent` and `x-envoy-downstream-service-cluster` where wanted.
     pub user_agent: Option<Box<str>>,
+    /// `x-envoy-downstream-service-node` beside the user agent; empty: none.
+    pub service_node: Box<str>,
     /// Appended to `via`, both ways.
     pub via: Box<str>,
     /// The scheme that every request gets.
@@ -153,6 +155,8 @@ pub struct CompileContext<'a> {
     pub known_clusters: &'a dyn Fn(&str) -> bool,
     /// `node.cluster`, for `add_user_agent`.
     pub service_cluster: &'a str,
+    /// `node.id`, likewise.
+    pub service_node: &'a str,
     /// `per_connection_buffer_limit_bytes` of the listener.
     pub buffer_limit_bytes: u64,
 }
@@ -212,7 +216,7 @@ impl ConnectionManagerConfig {
             request: RequestOptions::from_message(
                 &message,
                 internal_addresses?,
-                context.service_cluster,
+                (context.service_cluster, context.service_node),
             ),
             response: ResponseOptions {
                 server_name: if message.server_name.is_empty() {
@@ -305,7 +309,7 @@ impl RequestOptions {
     fn from_message(
         message: &config::HttpConnectionManager,
         internal_addresses: AddressRanges,
-        service_cluster: &str,
+        (service_cluster, service_node): (&str, &str),
     ) -> Self {
         let any_port = matches!(
             message.strip_port_mode,
@@ -324,6 +328,7 @@ impl RequestOptions {
             generate_request_id: message.generate_request_id != Some(false),
             preserve_external_request_id: message.preserve_external_request_id,
             user_agent: (message.add_user_agent == Some(true)).then(|| service_cluster.into()),
+            service_node: service_node.into(),
             via: message.via.as_str().into(),
             scheme: scheme
                 .map(|config::SchemeTransformation::Overwrite(scheme)| scheme.as_str().into()),
@@ -399,6 +404,7 @@ impl ConnectionManagerConfig {
                 generate_request_id: false,
                 preserve_external_request_id: false,
                 user_agent: None,
+                service_node: "".into(),
                 via: "".into(),
                 scheme: None,
                 normalize_path: false,

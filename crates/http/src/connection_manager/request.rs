@@ -172,6 +172,10 @@ pub fn mutate(
         if headers.get(Known::UserAgent).is_none_or(<[u8]>::is_empty) {
             headers.set(Known::UserAgent, agent.as_bytes());
         }
+        if !options.service_node.is_empty() {
+            let node = options.service_node.as_bytes();
+            headers.set(Known::XEnvoyDownstreamServiceNode, node);
+        }
     }
     append_via(headers, &options.via);
     headers.remove(Known::XForwardedClientCert);

@@ -83,6 +83,7 @@ impl Tolerated {
             known_clusters: &known_clusters,
             stats: around.stats,
             service_cluster: &around.options.service_cluster,
+            service_node: &around.options.service_node,
         };
         let chains = CompiledListener::compile_each_chain(&listener, &mut context);
         let chains = chains.into_iter().map(|(chain, listener, routes)| Chain {

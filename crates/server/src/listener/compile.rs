@@ -59,6 +59,8 @@ pub(crate) struct CompileContext<'a> {
     pub stats: &'a StatsStore,
     /// `node.cluster`.
     pub service_cluster: &'a str,
+    /// `node.id`.
+    pub service_node: &'a str,
 }
 
 impl CompiledListener {
@@ -108,6 +110,7 @@ impl CompiledListener {
                 cluster_id: &mut reserve,
                 known_clusters: context.known_clusters,
                 service_cluster: context.service_cluster,
+                service_node: context.service_node,
                 buffer_limit_bytes: u64::from(buffer_limit),
             },
         );
