@@ -1,7 +1,7 @@
 //! The process's own log, in Envoy's line format or `--log-format`, to standard error or `--log-path`.
 //!
-//! A logger has a name and a level (`loggers.rs`); a line is laid out by a pattern (`pattern.rs`). Times are UTC, where
-//! Envoy's are local. Lines are written one by one, so that none is lost at an abrupt end.
+//! A logger has a name and a level (`loggers.rs`); a line is laid out by a pattern (`pattern.rs`). Lines are
+//! written one by one, so that none is lost at an abrupt end.
 
 mod level;
 pub(crate) mod loggers;

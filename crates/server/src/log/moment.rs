@@ -1,6 +1,10 @@
-//! A moment in UTC, part by part.
+//! A moment in the local time zone (`TZ`, `/etc/localtime`), part by part.
 
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 /// The parts of a moment.
 #[derive(Clone, Copy, Debug)]
@@ -15,19 +19,27 @@ pub(super) struct Moment {
     pub nanos: u32,
     /// 0 is Sunday.
     pub weekday: u64,
-    /// Seconds since 1970.
+    /// Seconds since 1970, in UTC.
     pub epoch: u64,
+    /// Seconds east of UTC.
+    pub offset: i32,
 }
 
 impl Moment {
-    /// Takes a time apart; one before 1970 counts as 1970.
+    /// Takes a time apart as it is here.
     pub(super) fn of(time: SystemTime) -> Moment {
+        Moment::with_offset(time, local_offset(time))
+    }
+
+    /// Takes a time apart, so many seconds east of UTC; one before 1970 counts as 1970.
+    pub(super) fn with_offset(time: SystemTime, offset: i32) -> Moment {
         const SECONDS_A_DAY: u64 = 86_400;
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let epoch = since.as_secs();
-        let days = epoch / SECONDS_A_DAY;
+        let here = epoch.saturating_add_signed(i64::from(offset));
+        let days = here / SECONDS_A_DAY;
         let (year, month, day) = civil_date(days);
-        let of_day = epoch % SECONDS_A_DAY;
+        let of_day = here % SECONDS_A_DAY;
         Moment {
             year,
             month,
@@ -38,6 +50,7 @@ impl Moment {
             nanos: since.subsec_nanos(),
             weekday: (days + 4) % 7,
             epoch,
+            offset,
         }
     }
 
@@ -48,6 +61,12 @@ impl Moment {
             hour => hour,
         }
     }
+}
+
+fn local_offset(time: SystemTime) -> i32 {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    let zone = ZONE.get_or_init(TimeZone::system);
+    Timestamp::try_from(time).map_or(0, |time| zone.to_offset(time).seconds())
 }
 
 /// Year, month and day of a day counted from 1970-01-01, counted in eras of 400 years that begin in March.

@@ -98,14 +98,18 @@ impl Pattern {
 
     /// The line, without its end.
     pub(super) fn write(&self, line: &Line<'_>) -> String {
-        let moment = Moment::of(line.now);
+        self.write_at(line, &Moment::of(line.now))
+    }
+
+    /// The line as it is at a moment.
+    pub(super) fn write_at(&self, line: &Line<'_>, moment: &Moment) -> String {
         let mut out = String::with_capacity(line.message.len() + 128);
         for part in &self.parts {
             match part {
                 Part::Text(text) => out += text,
                 Part::Flag(flag, padding) => {
                     let value = about_line(*flag, line)
-                        .or_else(|| about_time(*flag, &moment))
+                        .or_else(|| about_time(*flag, moment))
                         .unwrap_or_else(|| format!("%{flag}"));
                     padding.write(&value, &mut out);
                 }
@@ -221,9 +225,16 @@ fn about_time(flag: char, at: &Moment) -> Option<String> {
         ),
         'R' => format!("{:02}:{:02}", at.hour, at.minute),
         'T' | 'X' => clock(),
-        'z' => "+00:00".to_owned(),
+        'z' => offset(at.offset),
         _ => return None,
     })
+}
+
+/// Hours and minutes east of UTC.
+fn offset(seconds: i32) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.unsigned_abs() / 60;
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 fn name(names: &[&'static str], at: u64) -> &'static str {

@@ -3,6 +3,7 @@
 use std::panic::Location;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::moment::Moment;
 use super::pattern::{Line, Pattern, escaped};
 use super::{DEFAULT_FORMAT, LogLevel};
 
@@ -15,7 +16,7 @@ fn written(pattern: &str, milliseconds: u64) -> String {
         now: UNIX_EPOCH + Duration::from_millis(milliseconds) + Duration::from_micros(806),
         since_last: Duration::from_micros(6688),
     };
-    Pattern::parse(pattern).write(&line)
+    Pattern::parse(pattern).write_at(&line, &Moment::with_offset(line.now, 0))
 }
 
 const WEDNESDAY: u64 = 1_795_631_694_798;
@@ -45,6 +46,22 @@ fn every_flag_of_time_is_written_as_envoy_writes_it() {
         written("%H|%I|%M|%S|%p|%r|%R|%T|%X|%z", WEDNESDAY),
         "18|06|34|54|PM|06:34:54 PM|18:34|18:34:54|18:34:54|+00:00"
     );
+    let moment = UNIX_EPOCH + Duration::from_millis(WEDNESDAY);
+    for (offset, text) in [
+        (-34_200, "25 09:04:54 -09:30"),
+        (20_700, "26 00:19:54 +05:45"),
+    ] {
+        let line = Line {
+            level: LogLevel::Info,
+            logger: "main",
+            message: "",
+            place: Location::caller(),
+            now: moment,
+            since_last: Duration::ZERO,
+        };
+        let moment = Moment::with_offset(moment, offset);
+        assert_eq!(Pattern::parse("%d %T %z").write_at(&line, &moment), text);
+    }
     assert_eq!(written("%Y-%m-%d %I%p %a", 0), "1970-01-01 12AM Thu");
     assert_eq!(written("%Y-%m-%d", 951_782_400_000), "2000-02-29");
 }
