@@ -46,6 +46,7 @@ pub mod deprecation;
 pub mod diagnostic;
 pub mod dump;
 pub mod environment;
+pub mod expand;
 pub mod fuzz;
 pub mod interpret;
 mod json_text;

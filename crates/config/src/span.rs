@@ -22,6 +22,13 @@ impl Span {
         end: 0,
     };
 
+    /// The place of a key that stands in no text because it is a default written out.
+    pub(crate) const DEFAULT: Span = Span {
+        source: u32::MAX,
+        start: 1,
+        end: 1,
+    };
+
     /// A span of `source` from byte `start` to byte `end`.
     pub fn new(source: u32, start: usize, end: usize) -> Span {
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);

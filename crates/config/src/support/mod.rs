@@ -42,7 +42,7 @@ impl Status {
 }
 
 /// The status of a field.
-fn of_field(table: &SupportTable, message: &str, field: &str) -> Status {
+pub(crate) fn of_field(table: &SupportTable, message: &str, field: &str) -> Status {
     let Some(support) = table.messages.get(message) else {
         return Status::Unsupported;
     };

@@ -2,4 +2,7 @@
 //! can be listed, and what is set but not listed is refused.
 
 pub mod connection_manager;
+mod defaults;
 pub mod route;
+
+pub use defaults::DEFAULTS;

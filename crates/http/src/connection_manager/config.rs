@@ -87,6 +87,7 @@ pub struct Timeouts {
 }
 
 /// What is done to requests before they are routed.
+#[derive(Clone, Debug)]
 pub struct RequestOptions {
     /// The peer's address is the client's, and this is the edge.
     pub use_remote_address: bool,
@@ -134,6 +135,7 @@ pub enum StripPort {
 }
 
 /// What is done to responses.
+#[derive(Clone, Debug)]
 pub struct ResponseOptions {
     /// The value of `server`.
     pub server_name: Box<str>,

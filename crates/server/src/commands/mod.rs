@@ -5,6 +5,7 @@
 //! show what is wrong in a configuration as the server does (`arguments.rs`).
 
 mod arguments;
+mod expand;
 mod explain;
 mod support;
 mod upgrade;
@@ -25,7 +26,12 @@ pub(crate) struct Command {
 }
 
 /// All commands, in the order of `--help`.
-static COMMANDS: &[Command] = &[explain::COMMAND, support::COMMAND, upgrade::COMMAND];
+static COMMANDS: &[Command] = &[
+    explain::COMMAND,
+    expand::COMMAND,
+    support::COMMAND,
+    upgrade::COMMAND,
+];
 
 /// The command of that name.
 pub(crate) fn named(name: &OsStr) -> Option<&'static Command> {

@@ -3,6 +3,7 @@
 //! What is not declared here is refused where it stands. Defaults are Envoy's and stand with
 //! [`ClusterSettings`], [`Thresholds`] and [`DnsSettings`].
 
+mod defaults;
 mod endpoints;
 mod http_options;
 mod messages;
@@ -22,6 +23,7 @@ use nuncio_net::dns::LookupFamily;
 use crate::cluster::{ClusterSettings, ClusterType, LbPolicy, ResourcePriority, Thresholds};
 use crate::transport_socket::TransportSocket;
 
+pub use defaults::DEFAULTS;
 pub use endpoints::EndpointSpec;
 use messages::{
     Cluster, ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, LbPolicyName, Threshold,

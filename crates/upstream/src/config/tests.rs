@@ -153,3 +153,64 @@ fn a_logical_cluster_has_exactly_one_endpoint() {
         "{error}"
     );
 }
+
+/// For each default a cluster in which its message is set, `%` where the field goes, and another value.
+const SHOWN: &[(&str, &str, &str)] = &[
+    ("type", "%", "STRICT_DNS"),
+    ("connect_timeout", "%", "6s"),
+    ("per_connection_buffer_limit_bytes", "%", "5"),
+    (
+        "circuit_breakers.thresholds",
+        "circuit_breakers: {%}",
+        "[{priority: HIGH, max_requests: 7}]",
+    ),
+    ("dns_refresh_rate", "%", "6s"),
+    ("wait_for_warm_on_init", "%", "false"),
+    (
+        "common_lb_config.healthy_panic_threshold.value",
+        "common_lb_config: {healthy_panic_threshold: {%}}",
+        "7",
+    ),
+    (
+        "max_connections",
+        "circuit_breakers: {thresholds: [{%}]}",
+        "7",
+    ),
+    (
+        "max_pending_requests",
+        "circuit_breakers: {thresholds: [{%}]}",
+        "7",
+    ),
+    ("max_requests", "circuit_breakers: {thresholds: [{%}]}", "7"),
+    ("max_retries", "circuit_breakers: {thresholds: [{%}]}", "7"),
+    (
+        "load_balancing_weight",
+        "load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 192.0.2.1, port_value: 80}}}, %}]}]}",
+        "7",
+    ),
+];
+
+#[test]
+fn the_defaults_that_are_shown_are_those_that_hold() {
+    assert_eq!(SHOWN.len(), super::DEFAULTS.len());
+    for (default, (path, cluster, other)) in super::DEFAULTS.iter().zip(SHOWN) {
+        assert_eq!(default.path.join("."), *path);
+        let field = default.path.last().unwrap();
+        let compiled = |written: String| {
+            let cluster = cluster.replace('%', &written);
+            format!("{:?}", parse(&format!("name: c\n{cluster}")).unwrap())
+        };
+        let absent = match default.path.len() {
+            1 => compiled(String::new()),
+            // The messages around the field are the default's own.
+            _ => format!("{:?}", parse("name: c").unwrap()),
+        };
+        let shown = compiled(format!("{field}: {}", default.value));
+        assert_eq!(shown, absent, "{path}");
+        assert_ne!(
+            compiled(format!("{field}: {other}")),
+            absent,
+            "{path} has an effect"
+        );
+    }
+}

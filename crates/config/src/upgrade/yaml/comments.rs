@@ -84,6 +84,9 @@ impl<'s> Comments<'s> {
 
     /// Writes the comment at the end of the line of a key, or of a value that ends on another.
     pub(super) fn beside(&mut self, entry: &Entry, out: &mut String) {
+        if entry.key_span == Span::DEFAULT {
+            out.push_str(" # default");
+        }
         self.after(entry.key_span, out);
     }
 

@@ -11,6 +11,7 @@ use comments::Comments;
 use scalar::Place;
 
 use crate::source::{Format, Source};
+use crate::span::Span;
 use crate::text::{Entry, Kind, Node};
 
 const FLOW_COLUMNS: usize = 100;
@@ -136,7 +137,7 @@ impl Writer<'_> {
             _ => return None,
         };
         let written = self.source.map_or("", |source| source.slice(node.span));
-        if !empty && (!written.starts_with(open) || written.contains('\n')) {
+        if !empty && (!written.starts_with(open) || written.contains('\n')) || has_default(node) {
             return None;
         }
         let flow = self.flow_value(node);
@@ -167,6 +168,19 @@ impl Writer<'_> {
     fn flow_list(&self, items: &[Node]) -> String {
         let items: Vec<String> = items.iter().map(|item| self.flow_value(item)).collect();
         format!("[{}]", items.join(", "))
+    }
+}
+
+/// Whether a default stands in the node, whose mark needs a line of its own.
+fn has_default(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Map(entries) => {
+            let marked =
+                |entry: &Entry| entry.key_span == Span::DEFAULT || has_default(&entry.value);
+            entries.iter().any(marked)
+        }
+        Kind::List(items) => items.iter().any(has_default),
+        _ => false,
     }
 }
 

@@ -66,7 +66,7 @@ fn run(arguments: &[OsString], extensions: &Extensions) -> ExitCode {
 }
 
 /// What the whole binary honours: the engine, and all rooms.
-fn table(extensions: &Extensions) -> SupportTable {
+pub(super) fn table(extensions: &Extensions) -> SupportTable {
     let mut table = SupportTable::default();
     Bootstrap::support(&mut table);
     nuncio_upstream::config::support(&mut table);
