@@ -26,6 +26,36 @@ pub struct FieldDefault {
     pub path: &'static [&'static str],
     /// The value as YAML.
     pub value: &'static str,
+    /// When it counts.
+    pub when: When,
+}
+
+/// When a default counts.
+#[derive(Clone, Copy, Debug)]
+pub enum When {
+    /// Wherever the message is set.
+    Always,
+    /// Where this field of the message is not set.
+    Without(&'static str),
+    /// Where this field of the message has one of these values.
+    With(&'static str, &'static [&'static str]),
+}
+
+impl When {
+    fn holds(self, entries: &[Entry], message: api::Message) -> bool {
+        let find = |name: &str| {
+            let field = message.field(name)?;
+            entries.iter().find(|entry| names(&entry.key, field))
+        };
+        match self {
+            When::Always => true,
+            When::Without(name) => find(name).is_none(),
+            When::With(name, values) => {
+                let value = find(name).and_then(|entry| entry.value.as_str());
+                value.is_some_and(|value| values.iter().any(|one| one.eq_ignore_ascii_case(value)))
+            }
+        }
+    }
 }
 
 impl FieldDefault {
@@ -39,7 +69,13 @@ impl FieldDefault {
             message,
             path,
             value,
+            when: When::Always,
         }
+    }
+
+    /// The same, where it does not always count.
+    pub const fn when(self, when: When) -> FieldDefault {
+        FieldDefault { when, ..self }
     }
 
     /// The value as a node that stands in no text.
@@ -99,7 +135,10 @@ impl Expansion<'_> {
             .iter()
             .filter(|default| default.message == message.full_name());
         for default in own {
-            if let Some(value) = default.node() {
+            if let Some(value) = default
+                .node()
+                .filter(|_| default.when.holds(entries, message))
+            {
                 add(entries, message, default.path, value);
             }
         }
@@ -228,7 +267,9 @@ mod tests {
     use super::*;
 
     const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
-    const DEFAULTS: [FieldDefault; 3] = [
+    const DEFAULTS: [FieldDefault; 4] = [
+        FieldDefault::new(CLUSTER, &["dns_refresh_rate"], "5s")
+            .when(When::With("type", &["STRICT_DNS"])),
         FieldDefault::new(CLUSTER, &["connect_timeout"], "5s"),
         FieldDefault::new(
             CLUSTER,
@@ -270,6 +311,15 @@ static_resources:
     lb_policy: ROUND_ROBIN # default
 ";
         assert_eq!(expanded(yaml), expected);
+    }
+
+    #[test]
+    fn what_counts_sometimes_is_added_then() {
+        let added = |kind: &str| {
+            let yaml = format!("static_resources: {{ clusters: [{{ type: {kind} }}] }}\n");
+            expanded(&yaml).contains("dns_refresh_rate")
+        };
+        assert!(added("STRICT_DNS") && added("strict_dns") && !added("EDS"));
     }
 
     #[test]

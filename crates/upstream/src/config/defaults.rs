@@ -1,6 +1,6 @@
 //! The defaults that clusters are given here, as configurations would write them; `tests.rs` holds them to the code.
 
-use nuncio_config::expand::FieldDefault;
+use nuncio_config::expand::{FieldDefault, When};
 
 const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 const THRESHOLDS: &str = "envoy.config.cluster.v3.CircuitBreakers.Thresholds";
@@ -16,7 +16,8 @@ pub const DEFAULTS: &[FieldDefault] = &[
         &["circuit_breakers", "thresholds"],
         "[{priority: DEFAULT}, {priority: HIGH}]",
     ),
-    FieldDefault::new(CLUSTER, &["dns_refresh_rate"], "5s"),
+    FieldDefault::new(CLUSTER, &["dns_refresh_rate"], "5s")
+        .when(When::With("type", &["STRICT_DNS", "LOGICAL_DNS"])),
     FieldDefault::new(CLUSTER, &["wait_for_warm_on_init"], "true"),
     FieldDefault::new(
         CLUSTER,

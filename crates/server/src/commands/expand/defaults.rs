@@ -1,6 +1,6 @@
 //! The defaults of the bootstrap and the listeners, as configurations would write them.
 
-use nuncio_config::expand::FieldDefault;
+use nuncio_config::expand::{FieldDefault, When};
 
 const BOOTSTRAP: &str = "envoy.config.bootstrap.v3.Bootstrap";
 const LISTENER: &str = "envoy.config.listener.v3.Listener";
@@ -9,8 +9,10 @@ const LISTENER: &str = "envoy.config.listener.v3.Listener";
 pub(super) const DEFAULTS: &[FieldDefault] = &[
     FieldDefault::new(BOOTSTRAP, &["stats_flush_interval"], "5s"),
     FieldDefault::new(LISTENER, &["per_connection_buffer_limit_bytes"], "1048576"),
-    FieldDefault::new(LISTENER, &["enable_reuse_port"], "true"),
-    FieldDefault::new(LISTENER, &["tcp_backlog_size"], "128"),
+    FieldDefault::new(LISTENER, &["enable_reuse_port"], "true")
+        .when(When::Without("internal_listener")),
+    FieldDefault::new(LISTENER, &["tcp_backlog_size"], "128")
+        .when(When::Without("internal_listener")),
 ];
 
 #[cfg(test)]
