@@ -6,15 +6,15 @@ use nuncio_config::rewrite;
 
 fn file(name: &str, text: &str) -> PathBuf {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("rewriting");
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("it can be made");
     let path = folder.join(name);
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text).expect("it can be written");
     path
 }
 
 fn rewritten(name: &str, text: &str) -> rewrite::Rewritten {
     let path = file(name, text);
-    rewrite::file(path.to_str().unwrap())
+    rewrite::file(path.to_str().expect("UTF-8"))
         .unwrap_or_else(|refusal| panic!("{:?}", refusal.diagnostics))
 }
 
@@ -64,7 +64,7 @@ fn what_is_still_wrong_is_found_in_the_text_that_was_given() {
 #[test]
 fn a_serialized_message_and_a_file_that_is_not_there_are_refused() {
     let path = file("a.pb", "");
-    for path in [path.to_str().unwrap(), "/nonexistent.yaml"] {
+    for path in [path.to_str().expect("UTF-8"), "/nonexistent.yaml"] {
         let refusal = rewrite::file(path).unwrap_err();
         assert!(refusal.diagnostics.has_errors());
     }

@@ -197,12 +197,12 @@ fn start_admin(
     };
     let socket = bind_one(&listener)?;
     let address = socket.local_addr().map_err(|error| error.to_string())?;
-    if let Some(path) = &around.options.admin_address_path {
-        if std::fs::write(path, address.to_string()).is_err() {
-            let path = path.display();
-            let text = format!("cannot open admin address output file {path} for writing.");
-            log::critical("admin", &text);
-        }
+    if let Some(path) = &around.options.admin_address_path
+        && std::fs::write(path, address.to_string()).is_err()
+    {
+        let path = path.display();
+        let text = format!("cannot open admin address output file {path} for writing.");
+        log::critical("admin", &text);
     }
     log::info("admin", &format!("admin address: {address}"));
     state.keep(register_admin(around.stats));
