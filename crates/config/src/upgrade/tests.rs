@@ -311,3 +311,25 @@ static_resources:
         "{forced}"
     );
 }
+
+#[test]
+fn forms_of_gateways_of_the_time_are_rewritten() {
+    // As an Ambassador of 2020 wrote it.
+    let service = "{ use_alpha: true, grpc_service: { envoy_grpc: { cluster_name: r } } }";
+    let filters = format!(
+        "{{ name: envoy.rate_limit, config: {{ domain: a, rate_limit_service: {service} }} }}, {{ name: envoy.router }}"
+    );
+    let text = chain(&format!(
+        "[{{ name: envoy.http_connection_manager, config: {{ stat_prefix: a, http_filters: [{filters}] }} }}]"
+    ));
+    let (v3, changes) = upgraded(&text);
+    assert!(
+        !v3.contains("use_alpha") && v3.contains("transport_api_version: V3"),
+        "{v3}"
+    );
+    assert!(
+        changes
+            .iter()
+            .any(|change| change.path.ends_with("rate_limit_service.use_alpha"))
+    );
+}

@@ -47,6 +47,17 @@ fn a_mistake_is_told_as_envoy_tells_it() {
 }
 
 #[test]
+fn a_program_may_have_any_name() {
+    for name in ["", "\u{e9}", &"\u{1f980}".repeat(60)] {
+        let arguments = [name.to_owned(), "--nosuch".to_owned()];
+        let Err(Instead::Wrong(text)) = read(&arguments, "", "") else {
+            panic!("a mistake is printed to standard error");
+        };
+        assert!(text.contains("[--base-id"), "{text}");
+    }
+}
+
+#[test]
 fn the_version_follows_the_programs_name() {
     for arguments in [&["--version"][..], &["--version", "extra"]] {
         let text = "\nenvoy  version: 1.40.0\n\n".to_owned();

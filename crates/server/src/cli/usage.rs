@@ -97,8 +97,8 @@ fn wrap(text: &str, indent: usize, hang: usize, out: &mut String) {
 
 /// How many bytes of the text go on a line of at most `allowed`.
 fn break_at(text: &str, allowed: usize) -> usize {
-    let mut length = text.len().min(allowed);
-    if length == allowed {
+    let mut length = text.floor_char_boundary(allowed);
+    if text.len() >= allowed {
         let is_place = |at: &usize| matches!(text.as_bytes().get(*at), Some(b' ' | b',' | b'|'));
         length = (1..=length).rev().find(is_place).unwrap_or(length);
     }

@@ -80,7 +80,7 @@ pub(super) fn health_check_endpoint(upgrader: &mut Upgrader<'_>, entries: &mut V
     );
 }
 
-/// The alpha of the authorization service is gone.
+/// The alphas of the authorization and the rate limit service are gone.
 pub(super) fn use_alpha(upgrader: &mut Upgrader<'_>, entries: &mut Vec<Entry>) {
     if let Some(taken) = edit::take(entries, "use_alpha") {
         upgrader.changed(

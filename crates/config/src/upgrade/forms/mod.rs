@@ -42,6 +42,7 @@ const FORMS: &[(&str, Form)] = &[
     ("envoy.extensions.filters.common.fault.v3.FaultDelay", http::fault_delay),
     ("envoy.extensions.filters.http.health_check.v3.HealthCheck", http::health_check_endpoint),
     ("envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", http::use_alpha),
+    ("envoy.config.ratelimit.v3.RateLimitServiceConfig", http::use_alpha),
     ("envoy.extensions.filters.http.buffer.v3.Buffer", http::max_request_time),
     ("envoy.config.route.v3.RouteMatch", matchers::route),
     ("envoy.config.route.v3.HeaderMatcher", matchers::header),
