@@ -13,7 +13,7 @@ use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
 use nuncio_http::config::DEFAULTS;
 use nuncio_http::connection_manager::config::{CompileContext, ConnectionManagerConfig, Terminal};
-use nuncio_http::route::Action;
+use nuncio_http::route::{Action, RouteTable};
 use nuncio_upstream::ClusterManager;
 
 const MANAGER: &str =
@@ -114,7 +114,7 @@ fn outcome(fields: &str) -> String {
     whole += &format!(", {fields}}}");
     let mut ctx = Ctx::default();
     match compile(&whole, &mut ctx) {
-        Some(config) => describe(&config),
+        Some((config, routes)) => describe(&config, &routes),
         None => format!(
             "refused: {:?}",
             ctx.diagnostics
@@ -125,7 +125,7 @@ fn outcome(fields: &str) -> String {
     }
 }
 
-fn compile(yaml: &str, ctx: &mut Ctx) -> Option<ConnectionManagerConfig> {
+fn compile(yaml: &str, ctx: &mut Ctx) -> Option<(ConnectionManagerConfig, RouteTable)> {
     let source = Source::new("manager.yaml", Format::Yaml, yaml);
     let node = text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics)?;
     let tree = interpret::interpret(nuncio_api::message(MANAGER)?, &node, &mut ctx.diagnostics)?;
@@ -147,7 +147,7 @@ fn compile(yaml: &str, ctx: &mut Ctx) -> Option<ConnectionManagerConfig> {
     ConnectionManagerConfig::compile(&any, &mut context).ok()
 }
 
-fn describe(config: &ConnectionManagerConfig) -> String {
+fn describe(config: &ConnectionManagerConfig, routes: &RouteTable) -> String {
     let terminal = match &config.terminal {
         Terminal::Router(router) => format!("{router:?}"),
         _ => String::new(),
@@ -159,12 +159,12 @@ fn describe(config: &ConnectionManagerConfig) -> String {
         config.request,
         config.response,
         config.stream_error_on_invalid_http_message,
-        way(config)
+        way(routes)
     )
 }
 
 /// Where a request for `/a` and one for `/A` go.
-fn way(config: &ConnectionManagerConfig) -> String {
+fn way(routes: &RouteTable) -> String {
     let mut way = String::new();
     for path in ["/a", "/A"] {
         let mut request = HeaderMap::request();
@@ -172,11 +172,8 @@ fn way(config: &ConnectionManagerConfig) -> String {
             let name = HeaderName::parse_with_pseudo(name).expect("a header name");
             request.append(&name, value.as_bytes());
         }
-        way += &match config
-            .routes
-            .find(&request, 0)
-            .map(|index| config.routes.action(index))
-        {
+        let index = routes.find(&request, 0);
+        way += &match index.map(|index| routes.action(index)) {
             Some(Action::Forward(forward)) => {
                 let picked: Vec<_> = (0..12)
                     .map(|random| forward.pick_weighted(random))

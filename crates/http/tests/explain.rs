@@ -55,6 +55,7 @@ fn server_with(virtual_hosts: &str, more: &str) -> Server {
             cluster_id: &mut |name| clusters.reserve(name),
             known_clusters: &|_| true,
             service_cluster: "",
+            service_node: "",
             buffer_limit_bytes: 1 << 20,
         },
     );

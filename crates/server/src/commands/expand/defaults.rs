@@ -54,9 +54,10 @@ mod tests {
         let compiled = compile_input(&around, &input);
         let (compiled, _) =
             compiled.unwrap_or_else(|findings| panic!("{}", findings.first_error()));
-        let [listener] = compiled.listeners.as_slice() else {
+        let [resource] = compiled.listeners.as_slice() else {
             panic!("one listener");
         };
+        let listener = &resource.listener;
         format!(
             "{:?} {:?} {}",
             compiled.stats_flush_interval, listener.options, listener.manager.buffer_limit_bytes
