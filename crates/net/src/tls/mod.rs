@@ -15,6 +15,7 @@ mod messages;
 mod parameters;
 mod secrets;
 mod subject_names;
+mod support;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -23,3 +24,4 @@ pub use client::ClientTls;
 pub use failure::{TlsCounter, TlsFailure};
 pub use messages::UpstreamTlsContext;
 pub use secrets::check as check_secrets;
+pub use support::support;

@@ -1,7 +1,6 @@
 //! What clusters honour of the API.
 
 use nuncio_config::typed::{FromValue, SupportTable};
-use nuncio_net::tls::UpstreamTlsContext;
 
 use super::http_options::{HttpProtocolOptions, PreserveCase};
 use super::messages::{Cluster, DnsCluster, RawBuffer, RoundRobin};
@@ -12,7 +11,7 @@ pub fn support(table: &mut SupportTable) {
     DnsCluster::support(table);
     RoundRobin::support(table);
     RawBuffer::support(table);
-    UpstreamTlsContext::support(table);
+    nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     PreserveCase::support(table);
 }
