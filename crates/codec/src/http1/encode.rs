@@ -261,8 +261,17 @@ fn write_headers(settings: &Http1Settings, headers: &HeaderMap, out: &mut Vec<u8
     }
     if settings.header_case == HeaderCase::Lower && headers.original_case().is_none() {
         for header in headers.iter_regular() {
-            out.extend_from_slice(header.name);
-            write_value(header.value, out);
+            match header.known {
+                Some(known) => {
+                    out.extend_from_slice(known.line_start());
+                    out.extend_from_slice(header.value);
+                    out.extend_from_slice(b"\r\n");
+                }
+                None => {
+                    out.extend_from_slice(header.name);
+                    write_value(header.value, out);
+                }
+            }
         }
     } else {
         for header in headers.iter_regular() {
