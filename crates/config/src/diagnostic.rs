@@ -55,6 +55,14 @@ impl Diagnostic {
         }
     }
 
+    /// Whether all that is wrong is that Nuncio does not do it yet.
+    pub fn is_unsupported(&self) -> bool {
+        self.message.ends_with(Diagnostic::NOT_SUPPORTED)
+    }
+
+    /// How a message ends that says so.
+    pub const NOT_SUPPORTED: &str = " is not supported by Nuncio yet";
+
     /// Says what was expected, or why it matters.
     pub fn with_note(mut self, note: impl Into<String>) -> Diagnostic {
         self.note = Some(note.into());
@@ -155,6 +163,20 @@ impl Diagnostics {
         }
         self.errors += errors.saturating_sub(kept);
         self.not_kept += not_kept;
+    }
+
+    /// The findings that are wanted.
+    pub fn filter(self, wanted: impl Fn(&Diagnostic) -> bool) -> Diagnostics {
+        let mut kept = Diagnostics {
+            not_kept: self.not_kept,
+            ..Diagnostics::default()
+        };
+        let errors = self.list.iter().filter(|found| found.severity == Severity::Error);
+        kept.errors = self.errors.saturating_sub(errors.count());
+        for diagnostic in self.list.into_iter().filter(wanted) {
+            kept.push(diagnostic);
+        }
+        kept
     }
 
     /// Orders the findings by their place, errors and warnings together.

@@ -223,6 +223,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
                 pin!(router.run()).await
             }
             Terminal::Service => Box::pin(self.serve()).await,
+            Terminal::Nothing => std::future::pending().await,
         }
     }
 

@@ -23,10 +23,9 @@ pub(crate) fn names(messages: &[Arc<Message>]) -> HashSet<&str> {
 pub(crate) fn load(
     messages: &[Arc<Message>],
     ctx: &mut Ctx,
-) -> Result<Vec<ClusterResource>, Refused> {
+) -> Vec<ClusterResource> {
     let mut resources = Vec::with_capacity(messages.len());
     let mut known = HashSet::new();
-    let mut sound = true;
     for message in messages {
         let files_before = ctx.files.len();
         let secrets_before = ctx.secrets_used.len();
@@ -36,8 +35,8 @@ pub(crate) fn load(
                     "cluster manager: duplicate cluster '{}'",
                     config.settings.name
                 );
-                ctx.error(message.span, text);
-                sound = false;
+                let place = message.get_by_name("name").map(|name| name.span);
+                ctx.error(place.unwrap_or(message.span), text);
             }
             Ok(config) => resources.push(ClusterResource {
                 version: Version {
@@ -47,10 +46,10 @@ pub(crate) fn load(
                 },
                 config,
             }),
-            Err(Refused) => sound = false,
+            Err(Refused) => {}
         }
     }
-    if sound { Ok(resources) } else { Err(Refused) }
+    resources
 }
 
 /// `admin.access_log_path`: a file access log with the default format.

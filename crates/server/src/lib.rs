@@ -16,9 +16,11 @@ mod log;
 mod main_thread;
 mod memory;
 mod number;
+mod reading;
 mod reload;
 mod resource;
 mod running;
+mod semantics;
 mod server_state;
 mod workers;
 

@@ -86,13 +86,14 @@ impl Ctx {
         } else {
             Severity::Error
         };
-        let text = format!("{what} is not supported by Nuncio yet");
+        let text = format!("{what}{}", Diagnostic::NOT_SUPPORTED);
         self.diagnostics.push(Diagnostic::new(severity, span, text));
     }
 
-    /// Reports that `what` is not supported by Nuncio yet where no way is left to go on without it.
+    /// The same where no way is left to go on without it: when that is allowed, the whole thing around is
+    /// left out.
     pub fn unsupported_here(&mut self, span: Span, what: impl std::fmt::Display) -> Refused {
-        self.error(span, format!("{what} is not supported by Nuncio yet"));
+        self.unsupported(span, what);
         Refused
     }
 }

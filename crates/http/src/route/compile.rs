@@ -96,7 +96,7 @@ impl RouteCompiler<'_> {
             }
             DomainError::Duplicate => format!(
                 "Only unique values for domains are permitted. Duplicate entry of domain {} in route {table}",
-                domain.value
+                domain.value.to_ascii_lowercase()
             ),
         };
         self.ctx.error(domain.span, text);
@@ -183,7 +183,7 @@ impl RouteCompiler<'_> {
             (Some(_), prefix) if !prefix.is_empty() => {
                 self.ctx.error(
                     action.span(),
-                    "Specify only one of prefix_rewrite or regex_rewrite",
+                    "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy",
                 );
                 Err(Refused)
             }
@@ -251,12 +251,7 @@ impl RouteCompiler<'_> {
                     .to_string(),
             )
         } else {
-            weighted
-                .total_weight
-                .filter(|given| u64::from(*given) != total)
-                .map(|given| {
-                    format!("Sum of weights in the weighted_cluster should add up to {given}")
-                })
+            None
         };
         match fault {
             None => Ok(ClusterSource::Weighted { total, clusters }),

@@ -1,0 +1,88 @@
+//! What concerns the process: who it is, where more configuration comes from, runtime layers.
+
+use std::collections::HashSet;
+
+use nuncio_config::tree::Message;
+
+use super::Checker;
+use super::look::Look;
+use crate::cli::Options;
+
+/// Whether it is known who this process is; servers of configuration want to be told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Node {
+    has_id: bool,
+    has_cluster: bool,
+}
+
+impl Node {
+    /// What the command line says.
+    pub(crate) fn named_by(options: &Options) -> Self {
+        Self {
+            has_id: !options.service_node.is_empty(),
+            has_cluster: !options.service_cluster.is_empty(),
+        }
+    }
+
+    /// With what the bootstrap says.
+    pub(super) fn and(self, bootstrap: &Message) -> Self {
+        let node = bootstrap.child("node");
+        let is_unclear = bootstrap.is_refused("node");
+        Self {
+            has_id: self.has_id || is_unclear || node.is_some_and(|node| node.has("id")),
+            has_cluster: self.has_cluster || is_unclear || node.is_some_and(|node| node.has("cluster")),
+        }
+    }
+
+    pub(super) fn is_known(self) -> bool {
+        self.has_id && self.has_cluster
+    }
+}
+
+/// A place where configuration comes from: files must be there.
+pub(super) fn config_source(source: &Message, checker: &mut Checker<'_>) {
+    if !checker.node.is_known() {
+        let text = "node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.";
+        checker.error(source.span, text).suggest("add `node: {id: ..., cluster: ...}`");
+    }
+    let files = source.child("path_config_source").and_then(|file| file.text("path"));
+    if let Some((path, span)) = files.or(source.text("path"))
+        && !std::path::Path::new(path).exists()
+    {
+        let text = format!(
+            "paths must refer to an existing path in the system: '{path}' does not exist"
+        );
+        checker.error(span, text);
+    }
+}
+
+/// A server that configuration comes from: its cluster must be there.
+pub(super) fn api_source(source: &Message, checker: &mut Checker<'_>) {
+    for service in source.children("grpc_services") {
+        let grpc = service.child("envoy_grpc");
+        if let Some((name, span)) = grpc.and_then(|grpc| grpc.text("cluster_name")) {
+            checker.unknown_cluster(span, name, format!("Unknown gRPC client cluster '{name}'"));
+        }
+    }
+}
+
+/// Layers of runtime: names once, and one admin layer at most.
+pub(super) fn runtime_layers(bootstrap: &Message, checker: &mut Checker<'_>) {
+    let Some(runtime) = bootstrap.child("layered_runtime") else {
+        return;
+    };
+    let mut names = HashSet::new();
+    let mut has_admin = false;
+    for layer in runtime.children("layers") {
+        if let Some((name, span)) = layer.text("name")
+            && !names.insert(name)
+        {
+            checker.error(span, format!("Duplicate layer name: {name}"));
+        }
+        if layer.has("admin_layer") && std::mem::replace(&mut has_admin, true) {
+            let text =
+                "Too many admin layers specified in LayeredRuntime, at most one may be specified";
+            checker.error(layer.key_place("admin_layer"), text);
+        }
+    }
+}
