@@ -5,14 +5,15 @@
 //! ```text
 //! === its name
 //! -     type: STRICT_DNS
-//! +     type: STRICT_DNSS   #! STRICT_DNSS | is no value of the enum | did you mean `STRICT_DNS`?
+//! +     type: STRICT_DNSS
+//! @ 26:11 | is no value of the enum | did you mean `STRICT_DNS`?
 //! Envoy: unknown enum value: 'STRICT_DNSS'
 //! ```
 //!
-//! Lines behind `- ` stand in the base once and are replaced by those behind `+ `. A mark `#! text | message
-//! | suggestion` says that an error is found where `text` begins on its line, with parts of its message and
-//! suggestion; no other errors may be found, but for what is not supported. `Envoy:` holds words of the
-//! real Envoy 1.40 for the same file, which one of the findings must keep; without it Envoy takes the file.
+//! Lines behind `- ` stand in the base once and are replaced by those behind `+ `. `@ line:column | message |
+//! suggestion` is an error that must be found, with parts of its message and suggestion; no others may be,
+//! but for what is not supported. `Envoy:` holds words of the real Envoy 1.40 for the same file, which one of
+//! the findings must keep; `Envoy differs:` holds words that none keeps. Without either Envoy takes the file.
 
 use std::fs;
 use std::io;
@@ -35,8 +36,10 @@ pub struct BrokenConfig {
     pub yaml: String,
     /// Errors that must be found.
     pub marks: Vec<Mark>,
-    /// Words of Envoy's.
+    /// Words of Envoy's that are kept.
     pub envoy: Option<String>,
+    /// Whether Envoy takes it.
+    pub is_taken_by_envoy: bool,
 }
 
 /// An error that must be found.
@@ -68,9 +71,8 @@ pub fn load() -> io::Result<Vec<BrokenConfig>> {
         let text = fs::read_to_string(&path)?;
         let start = format!("\n{text}");
         for case in start.split("\n=== ").skip(1) {
-            let case = parse(&base, case).map_err(|fault| {
-                io::Error::other(format!("{}: {fault}", path.display()))
-            })?;
+            let case = parse(&base, case)
+                .map_err(|fault| io::Error::other(format!("{}: {fault}", path.display())))?;
             cases.push(case);
         }
     }
@@ -81,7 +83,10 @@ fn parse(base: &str, case: &str) -> Result<BrokenConfig, String> {
     let mut lines = case.lines();
     let name = lines.next().unwrap_or_default().to_owned();
     let mut yaml: Vec<&str> = base.lines().collect();
-    let mut envoy = None;
+    let mut config = BrokenConfig {
+        is_taken_by_envoy: true,
+        ..BrokenConfig::default()
+    };
     let (mut old, mut new) = (Vec::new(), Vec::new());
     for line in lines.chain([""]) {
         let removed = line.strip_prefix("- ");
@@ -94,18 +99,19 @@ fn parse(base: &str, case: &str) -> Result<BrokenConfig, String> {
         if let Some(added) = line.strip_prefix('+') {
             new.push(added.strip_prefix(' ').unwrap_or(added));
         }
-        if let Some(words) = line.strip_prefix("Envoy: ") {
-            envoy = Some(words.to_owned());
+        if let Some(text) = line.strip_prefix("@ ") {
+            config
+                .marks
+                .push(mark(text).ok_or_else(|| format!("{name}: no mark: {text}"))?);
         }
+        if let Some(words) = line.strip_prefix("Envoy: ") {
+            config.envoy = Some(words.to_owned());
+        }
+        config.is_taken_by_envoy &= !line.starts_with("Envoy");
     }
-    let numbered = (1_u64..).zip(&yaml);
-    let marks = numbered.filter_map(|(number, line)| mark(number, line)).collect();
-    Ok(BrokenConfig {
-        name,
-        yaml: yaml.join("\n") + "\n",
-        marks,
-        envoy,
-    })
+    config.yaml = yaml.join("\n") + "\n";
+    config.name = name;
+    Ok(config)
 }
 
 fn replace<'t>(yaml: &mut Vec<&'t str>, old: &[&'t str], new: &[&'t str]) -> Result<(), String> {
@@ -116,18 +122,18 @@ fn replace<'t>(yaml: &mut Vec<&'t str>, old: &[&'t str], new: &[&'t str]) -> Res
             yaml.splice(place..place + old.len(), new.iter().copied());
             Ok(())
         }
-        _ => Err(format!("these lines do not stand in the base once: {old:?}")),
+        _ => Err(format!(
+            "these lines do not stand in the base once: {old:?}"
+        )),
     }
 }
 
-fn mark(line_number: u64, line: &str) -> Option<Mark> {
-    let (code, mark) = line.split_once("#! ")?;
-    let mut parts = mark.split(" | ").map(str::trim);
-    let place = parts.next()?.replace("\\t", "\t");
-    let before = code.find(&place)?;
+fn mark(text: &str) -> Option<Mark> {
+    let mut parts = text.split(" | ").map(str::trim);
+    let (line, column) = parts.next()?.split_once(':')?;
     Some(Mark {
-        line: line_number,
-        column: u64::try_from(code[..before].chars().count()).ok()? + 1,
+        line: line.parse().ok()?,
+        column: column.parse().ok()?,
         message: parts.next().unwrap_or("").to_owned(),
         suggestion: parts.next().unwrap_or("").to_owned(),
     })
@@ -153,13 +159,17 @@ impl BrokenConfig {
                 None => faults.push(format!("nobody finds {mark:?}")),
             }
         }
-        faults.extend(found.iter().map(|finding| format!("not expected: {finding:?}")));
+        faults.extend(
+            found
+                .iter()
+                .map(|finding| format!("not expected: {finding:?}")),
+        );
         if let Some(words) = &self.envoy
             && !verdict.findings.iter().any(|finding| keeps(finding, words))
         {
             faults.push(format!("Envoy's words are missing: {words}"));
         }
-        if self.envoy.is_none() && !self.marks.is_empty() {
+        if self.is_taken_by_envoy && !self.marks.is_empty() {
             faults.push("Envoy takes it".to_owned());
         }
         faults

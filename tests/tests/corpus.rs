@@ -17,7 +17,9 @@ fn no_verdict_on_a_real_configuration_differs_from_envoys() {
     let table = corpus::render(&rows);
     println!("{table}");
     assert!(rows.len() > 200, "the corpus is there");
-    let refused = rows.iter().filter(|row| row.envoy != corpus::Envoy::Accepts);
+    let refused = rows
+        .iter()
+        .filter(|row| row.envoy != corpus::Envoy::Accepts);
     assert!(refused.count() > 40, "Envoy refuses some of it");
     let disagreements = rows
         .iter()

@@ -12,7 +12,9 @@ fn every_mistake_is_found_at_its_place_and_nothing_else() {
     assert!(cases.len() > 100, "the cases are there");
     let mut wrong = Vec::new();
     for case in &cases {
-        let faults = case.faults(&nuncio, scratch.path()).expect("the binary runs");
+        let faults = case
+            .faults(&nuncio, scratch.path())
+            .expect("the binary runs");
         for fault in faults {
             wrong.push(format!("{}: {fault}", case.name));
         }

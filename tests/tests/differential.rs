@@ -9,7 +9,6 @@ use std::fmt::Write as _;
 
 use nuncio_tests::binary::nuncio;
 use nuncio_tests::case::load_cases;
-use nuncio_tests::binary::nuncio;
 use nuncio_tests::known;
 use nuncio_tests::suite::{Side, compare_all};
 

@@ -171,7 +171,10 @@ impl Diagnostics {
             not_kept: self.not_kept,
             ..Diagnostics::default()
         };
-        let errors = self.list.iter().filter(|found| found.severity == Severity::Error);
+        let errors = self
+            .list
+            .iter()
+            .filter(|found| found.severity == Severity::Error);
         kept.errors = self.errors.saturating_sub(errors.count());
         for diagnostic in self.list.into_iter().filter(wanted) {
             kept.push(diagnostic);

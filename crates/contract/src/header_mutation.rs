@@ -194,7 +194,10 @@ fn removable(name: &Spanned<String>, ctx: &mut Ctx) -> Result<Option<HeaderName>
 fn named(name: &Spanned<String>, ctx: &mut Ctx) -> Option<HeaderName> {
     let parsed = HeaderName::parse_with_pseudo(&name.value).ok();
     if parsed.is_none() {
-        let text = format!("`{}` is not a header name: the entry does nothing", name.value);
+        let text = format!(
+            "`{}` is not a header name: the entry does nothing",
+            name.value
+        );
         ctx.warning(name.span, text);
     }
     parsed

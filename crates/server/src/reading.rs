@@ -47,7 +47,9 @@ pub(crate) fn read(input: &Input, node: Node) -> Reading {
         },
     };
     if let Some(tree) = &reading.tree {
-        semantics::check(tree, node, &mut reading.diagnostics);
+        let mut found = Diagnostics::default();
+        semantics::check(tree, node, &mut found);
+        reading.add(found, |_| true);
     }
     reading
 }
@@ -55,24 +57,27 @@ pub(crate) fn read(input: &Input, node: Node) -> Reading {
 impl Reading {
     /// All findings in order, with those of the compilation.
     pub(crate) fn findings(&mut self, compiled: Diagnostics) -> Diagnostics {
+        let is_whole = self.is_whole;
+        self.add(compiled, |found| is_whole || found.is_unsupported());
         let mut all = std::mem::take(&mut self.diagnostics);
-        let places: HashSet<(u32, u32)> = all
-            .iter()
-            .filter(|found| found.severity == Severity::Error)
-            .map(|found| place(found.span))
-            .collect();
-        let texts: HashSet<&str> = all.iter().map(|found| found.message.as_str()).collect();
-        let is_new = |found: &Diagnostic| {
-            let is_known = match found.span.is_known() {
-                true => places.contains(&place(found.span)),
-                false => texts.contains(found.message.as_str()),
-            };
-            !is_known && (self.is_whole || found.is_unsupported())
-        };
-        let fresh = compiled.filter(is_new);
-        all.append(fresh);
         all.sort();
         all
+    }
+
+    /// Adds what is wanted and was not found before.
+    fn add(&mut self, later: Diagnostics, wanted: impl Fn(&Diagnostic) -> bool) {
+        let errors = self
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == Severity::Error);
+        let errors: Vec<&Diagnostic> = errors.collect();
+        let places: HashSet<_> = errors.iter().map(|found| place(found.span)).collect();
+        let texts: HashSet<&str> = errors.iter().map(|found| found.message.as_str()).collect();
+        let fresh = later.filter(|found| {
+            let is_there = found.span.is_known() && places.contains(&place(found.span));
+            !is_there && !texts.contains(found.message.as_str()) && wanted(found)
+        });
+        self.diagnostics.append(fresh);
     }
 }
 

@@ -40,7 +40,10 @@ fn verdict(line: &str) -> Option<(String, Envoy)> {
     let file = columns.next()?.to_owned();
     match columns.next()? {
         "accept" => Some((file, Envoy::Accepts)),
-        "reject" => Some((file, Envoy::Refuses(columns.next().unwrap_or("").to_owned()))),
+        "reject" => Some((
+            file,
+            Envoy::Refuses(columns.next().unwrap_or("").to_owned()),
+        )),
         _ => None,
     }
 }

@@ -82,7 +82,6 @@ impl Row {
     /// Whether the verdict with `--allow-unsupported` is Envoy's.
     #[must_use]
     pub fn agrees_leniently(&self) -> bool {
-        self.lenient.is_explained()
-            && self.lenient.accepted == matches!(self.envoy, Envoy::Accepts)
+        self.lenient.is_explained() && self.lenient.accepted == matches!(self.envoy, Envoy::Accepts)
     }
 }

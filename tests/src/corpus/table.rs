@@ -9,13 +9,20 @@ use super::{Agreement, Envoy, Row};
 #[must_use]
 pub fn render(rows: &[Row]) -> String {
     let mut out = String::new();
-    let count = |agreement| rows.iter().filter(|row| row.agreement() == agreement).count();
+    let count = |agreement| {
+        rows.iter()
+            .filter(|row| row.agreement() == agreement)
+            .count()
+    };
     let leniently = rows.iter().filter(|row| row.agrees_leniently()).count();
     let lines = [
         ("files", rows.len()),
         ("agree", count(Agreement::Agrees)),
         ("refused as unsupported", count(Agreement::Unsupported)),
-        ("the same, and Envoy refuses too", count(Agreement::RefusedAnyway)),
+        (
+            "the same, and Envoy refuses too",
+            count(Agreement::RefusedAnyway),
+        ),
         ("disagree", count(Agreement::Disagrees)),
         ("agree with --allow-unsupported", leniently),
         ("disagree with --allow-unsupported", rows.len() - leniently),

@@ -8,8 +8,8 @@
 
 const MOST_REPETITIONS: u32 = 1000;
 const POSIX_CLASSES: [&str; 14] = [
-    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space",
-    "upper", "word", "xdigit",
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
 ];
 
 /// The pattern for the crate, or RE2's text of what is wrong with it.
@@ -96,7 +96,8 @@ impl<'p> Translator<'p> {
         if let Some(named) = special.strip_prefix("P<").or(special.strip_prefix('<')) {
             return self.named(named);
         }
-        let flags = special.find(|character: char| !matches!(character, 'i' | 'm' | 's' | 'U' | '-'));
+        let flags =
+            special.find(|character: char| !matches!(character, 'i' | 'm' | 's' | 'U' | '-'));
         let end = flags.unwrap_or(special.len());
         match special[end..].chars().next() {
             Some(':') if special[..end].matches('-').count() <= 1 => {}
@@ -124,7 +125,10 @@ impl<'p> Translator<'p> {
             Some((name, rest)) => {
                 let length = self.rest.len() - rest.len();
                 let _ = name;
-                Err(format!("invalid named capture group: {}", &self.rest[..length]))
+                Err(format!(
+                    "invalid named capture group: {}",
+                    &self.rest[..length]
+                ))
             }
             None => Err(format!("invalid named capture group: {}", self.rest)),
         }
@@ -176,7 +180,10 @@ impl<'p> Translator<'p> {
         let bounds = ["\\b", "\\B"];
         if let Some(kept) = kept.into_iter().find(|kept| self.rest.starts_with(kept)) {
             self.out.push_str(kept);
-        } else if let Some(bound) = bounds.into_iter().find(|bound| self.rest.starts_with(bound)) {
+        } else if let Some(bound) = bounds
+            .into_iter()
+            .find(|bound| self.rest.starts_with(bound))
+        {
             self.out.push_str(&format!("(?-u:{bound})"));
         } else if self.rest.starts_with("\\C") {
             self.out.push_str("(?s-u:.)");
@@ -232,7 +239,9 @@ impl<'p> Translator<'p> {
     fn range(&mut self, from: &'p str, whole: &str) -> Result<&'p str, String> {
         let missing = || format!("missing ]: {whole}");
         let (low, rest) = class_character(from).ok_or_else(missing)??;
-        let upper = rest.strip_prefix('-').filter(|upper| !upper.starts_with(']'));
+        let upper = rest
+            .strip_prefix('-')
+            .filter(|upper| !upper.starts_with(']'));
         let Some(upper) = upper else {
             self.out.push_str(&literal(low));
             return Ok(rest);
@@ -242,7 +251,8 @@ impl<'p> Translator<'p> {
             let range = &from[..from.len() - rest.len()];
             return Err(format!("invalid character class range: {range}"));
         }
-        self.out.push_str(&format!("{}-{}", literal(low), literal(high)));
+        self.out
+            .push_str(&format!("{}-{}", literal(low), literal(high)));
         Ok(rest)
     }
 }
@@ -270,7 +280,10 @@ fn repetition(text: &str) -> Option<usize> {
 }
 
 fn check_size(operator: &str) -> Result<(), String> {
-    let Some(inner) = operator.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+    let Some(inner) = operator
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'))
+    else {
         return Ok(());
     };
     let (least, most) = inner.split_once(',').unwrap_or((inner, inner));
@@ -387,7 +400,9 @@ mod tests {
     fn matches(pattern: &str, text: &str) -> bool {
         let translated = translate(pattern).expect("RE2 takes it");
         let whole = format!("^(?:{translated})$");
-        regex::bytes::Regex::new(&whole).expect("the crate takes it").is_match(text.as_bytes())
+        regex::bytes::Regex::new(&whole)
+            .expect("the crate takes it")
+            .is_match(text.as_bytes())
     }
 
     #[test]

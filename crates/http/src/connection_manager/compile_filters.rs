@@ -57,7 +57,10 @@ fn one(
     context: &mut CompileContext<'_>,
 ) -> Result<Option<One>, Refused> {
     let Some(config::HttpFilterConfigType::TypedConfig(any)) = &filter.config_type else {
-        let what = format!("the HTTP filter `{}` without `typed_config`", filter.name.value);
+        let what = format!(
+            "the HTTP filter `{}` without `typed_config`",
+            filter.name.value
+        );
         return Err(context.ctx.unsupported_here(filter.name.span, what));
     };
     if any.type_name() == router::MESSAGE {

@@ -274,10 +274,18 @@ impl RouteCompiler<'_> {
             ),
             &cluster.typed_per_filter_config,
         );
+        let weight = cluster.weight.ok_or_else(|| {
+            let text = format!(
+                "Field 'weight' is missing in: name: \"{}\"",
+                cluster.name.value
+            );
+            self.ctx.error(cluster.name.span, text);
+            Refused
+        });
         Ok(Weighted {
             cluster: self.cluster(&cluster.name)?,
             name: cluster.name.value.as_str().into(),
-            weight: u64::from(cluster.weight.unwrap_or(1)),
+            weight: u64::from(weight?),
             level: level?,
         })
     }
@@ -392,6 +400,16 @@ impl RouteCompiler<'_> {
     fn per_filter(&mut self, name: &str, any: &Any) -> Result<Option<(usize, PerFilter)>, Refused> {
         let entry = if any.type_name() == FILTER_CONFIG {
             let wrapper = any.decode::<config::FilterConfig>(self.ctx)?;
+            let is_empty = wrapper
+                .config
+                .as_ref()
+                .is_none_or(|inner| inner.type_name().is_empty());
+            if is_empty && !wrapper.disabled {
+                let text =
+                    format!("Empty route/virtual host per filter configuration for {name} filter");
+                self.ctx.error(any.span, text);
+                return Err(Refused);
+            }
             let config = match &wrapper.config {
                 Some(inner) if !inner.type_name().is_empty() => {
                     self.room_config(name, inner, wrapper.is_optional)?
@@ -430,6 +448,7 @@ impl RouteCompiler<'_> {
         match room.and_then(|room| room.per_route.as_ref()) {
             Some(per_route) => (per_route.parse)(any, self.ctx).map(Some),
             None if is_optional => Ok(None),
+            None if self.refuses_wrong_level(name, any) => Err(Refused),
             None => {
                 self.ctx.unsupported(
                     any.span,
@@ -444,5 +463,20 @@ impl RouteCompiler<'_> {
                 }
             }
         }
+    }
+
+    /// Reports a message that configures a filter but not for a route; false if that cannot be told.
+    fn refuses_wrong_level(&mut self, name: &str, any: &Any) -> bool {
+        let room = self.extensions.http_filter(any.type_name());
+        let is_router = any.type_name() == crate::router::MESSAGE;
+        let text = match room.and_then(|room| room.per_route.as_ref()) {
+            Some(wanted) => format!("Unable to unpack as {}", wanted.message),
+            None if is_router || room.is_some() => format!(
+                "The filter {name} doesn't support virtual host or route specific configurations"
+            ),
+            None => return false,
+        };
+        self.ctx.error(any.span, text);
+        true
     }
 }

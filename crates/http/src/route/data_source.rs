@@ -15,7 +15,8 @@ pub(super) fn read(
         DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
         DataSourceSpecifier::Filename(path) => {
             ctx.read_file(&path.value, u64::MAX).map_err(|error| {
-                ctx.error(path.span, format!("Invalid path: {} ({error})", path.value));
+                ctx.error(path.span, format!("file {} does not exist", path.value))
+                    .note(error.to_string());
                 Refused
             })?
         }

@@ -58,8 +58,15 @@ fn server_names(conditions: &Message, address: &str, checker: &mut Checker<'_>) 
 }
 
 fn ranges(conditions: &Message, checker: &mut Checker<'_>) {
-    let fields = ["prefix_ranges", "source_prefix_ranges", "direct_source_prefix_ranges"];
-    for range in fields.into_iter().flat_map(|field| conditions.children(field)) {
+    let fields = [
+        "prefix_ranges",
+        "source_prefix_ranges",
+        "direct_source_prefix_ranges",
+    ];
+    for range in fields
+        .into_iter()
+        .flat_map(|field| conditions.children(field))
+    {
         if let Some((address, span)) = range.text("address_prefix")
             && address.parse::<IpAddr>().is_err()
         {

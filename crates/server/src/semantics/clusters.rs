@@ -30,7 +30,11 @@ pub(super) fn unique(bootstrap: &Message, checker: &mut Checker<'_>) {
 pub(super) fn local(bootstrap: &Message, checker: &mut Checker<'_>) {
     let manager = bootstrap.child("cluster_manager");
     if let Some((name, span)) = manager.and_then(|manager| manager.text("local_cluster_name")) {
-        checker.unknown_cluster(span, name, format!("local cluster '{name}' must be defined"));
+        checker.unknown_cluster(
+            span,
+            name,
+            format!("local cluster '{name}' must be defined"),
+        );
     }
 }
 
@@ -80,13 +84,17 @@ fn custom_type(cluster: &Message, checker: &mut Checker<'_>) {
 
 fn endpoints(cluster: &Message) -> impl Iterator<Item = &Message> {
     let assignment = cluster.child("load_assignment");
-    let groups = assignment.into_iter().flat_map(|assignment| assignment.children("endpoints"));
+    let groups = assignment
+        .into_iter()
+        .flat_map(|assignment| assignment.children("endpoints"));
     groups.flat_map(|group| group.children("lb_endpoints"))
 }
 
 fn addresses(cluster: &Message, checker: &mut Checker<'_>) {
     for endpoint in endpoints(cluster) {
-        let address = endpoint.child("endpoint").and_then(|endpoint| endpoint.child("address"));
+        let address = endpoint
+            .child("endpoint")
+            .and_then(|endpoint| endpoint.child("address"));
         let Some(socket) = address.and_then(|address| address.child("socket_address")) else {
             continue;
         };
@@ -117,7 +125,9 @@ fn single_host(cluster: &Message, checker: &mut Checker<'_>) {
         return;
     };
     let unclear = assignment.is_refused("endpoints")
-        || assignment.children("endpoints").any(|group| group.has_refused_items("lb_endpoints"));
+        || assignment
+            .children("endpoints")
+            .any(|group| group.has_refused_items("lb_endpoints"));
     if assignment.children("endpoints").count() != 1 || endpoints(cluster).count() != 1 {
         if !unclear {
             checker.error(assignment.place("endpoints"), MANY_HOSTS);
@@ -157,7 +167,8 @@ fn policy(cluster: &Message, discovery: &str, checker: &mut Checker<'_>) {
     let place = cluster.place("lb_policy");
     match policy {
         "CLUSTER_PROVIDED" if cluster.has("lb_subset_config") => {
-            let text = "cluster: LB policy CLUSTER_PROVIDED cannot be combined with lb_subset_config";
+            let text =
+                "cluster: LB policy CLUSTER_PROVIDED cannot be combined with lb_subset_config";
             checker.error(place, text);
         }
         "CLUSTER_PROVIDED" if !matches!(discovery, "" | "ORIGINAL_DST") => {
@@ -171,8 +182,14 @@ fn policy(cluster: &Message, discovery: &str, checker: &mut Checker<'_>) {
             let text = format!(
                 "cluster: LB policy {other} is not valid for Cluster type ORIGINAL_DST. Only 'CLUSTER_PROVIDED' is allowed with cluster type 'ORIGINAL_DST'"
             );
-            let place = if cluster.has("lb_policy") { place } else { cluster.place("type") };
-            checker.error(place, text).suggest("set `lb_policy: CLUSTER_PROVIDED`");
+            let place = if cluster.has("lb_policy") {
+                place
+            } else {
+                cluster.place("type")
+            };
+            checker
+                .error(place, text)
+                .suggest("set `lb_policy: CLUSTER_PROVIDED`");
         }
         "RING_HASH" => ring_sizes(cluster, checker),
         "MAGLEV" => table_size(cluster, checker),
@@ -214,8 +231,7 @@ fn ring_sizes(cluster: &Message, checker: &mut Checker<'_>) {
     let least = ring.number("minimum_ring_size").unwrap_or(1024);
     let most = ring.number("maximum_ring_size").unwrap_or(8 * 1024 * 1024);
     if least > most && !ring.is_refused("minimum_ring_size") {
-        let text =
-            format!("ring hash: minimum_ring_size ({least}) > maximum_ring_size ({most})");
+        let text = format!("ring hash: minimum_ring_size ({least}) > maximum_ring_size ({most})");
         checker.error(ring.place("maximum_ring_size"), text);
     }
 }
@@ -251,8 +267,10 @@ fn sockets(cluster: &Message, checker: &mut Checker<'_>) {
 
 fn rates(cluster: &Message, checker: &mut Checker<'_>) {
     if let Some(rate) = cluster.child("dns_failure_refresh_rate")
-        && let (Some(base), Some(most)) =
-            (rate.duration("base_interval"), rate.duration("max_interval"))
+        && let (Some(base), Some(most)) = (
+            rate.duration("base_interval"),
+            rate.duration("max_interval"),
+        )
         && most < base
     {
         let text = "dns_failure_refresh_rate must have max_interval greater than or equal to the base_interval";
@@ -287,7 +305,9 @@ fn protocol_options(cluster: &Message, checker: &mut Checker<'_>) {
     let both = cluster.has("http_protocol_options") && cluster.has("http2_protocol_options");
     if both
         && cluster.choice("protocol_selection") == "USE_CONFIGURED_PROTOCOL"
-        && cluster.map_items("typed_extension_protocol_options").is_empty()
+        && cluster
+            .map_items("typed_extension_protocol_options")
+            .is_empty()
     {
         let text = "cluster: Both HTTP1 and HTTP2 options may only be configured with non-default 'protocol_selection' values";
         checker.error(cluster.key_place("http2_protocol_options"), text);

@@ -27,10 +27,16 @@ impl Registered {
         }
         let mut category = "";
         for line in LISTS.lines().filter(|line| !line.starts_with('#')) {
-            if let Some(name) = line.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|name| name.strip_suffix(']'))
+            {
                 category = name;
             } else if let Some((message, name)) = line.split_once(' ') {
-                self.categories.entry(category).or_default().insert(message, name);
+                self.categories
+                    .entry(category)
+                    .or_default()
+                    .insert(message, name);
                 self.all.insert(message);
             }
         }
@@ -50,7 +56,13 @@ impl Registered {
 }
 
 fn may_be_of_an_extension(message: &str) -> bool {
-    let known = ["envoy.config.", "envoy.type.", "envoy.service.", "envoy.data.", "google.protobuf."];
+    let known = [
+        "envoy.config.",
+        "envoy.type.",
+        "envoy.service.",
+        "envoy.data.",
+        "google.protobuf.",
+    ];
     !message.is_empty()
         && !known.iter().any(|start| message.starts_with(start))
         && !message.starts_with("xds.")

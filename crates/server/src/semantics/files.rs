@@ -46,13 +46,39 @@ pub(super) fn data(source: &Message, checker: &mut Checker<'_>) {
     }
 }
 
+/// A response from a file.
+pub(super) fn body(response: &Message, checker: &mut Checker<'_>) {
+    let body = response
+        .child("body")
+        .and_then(|body| body.text("filename"));
+    if let Some((path, span)) = body
+        && !Path::new(path).exists()
+        && checker.reported.insert((span.source, span.start))
+    {
+        checker.error(span, format!("file {path} does not exist"));
+    }
+}
+
 /// A certificate with its key.
 pub(super) fn certificate(certificate: &Message, checker: &mut Checker<'_>) {
-    let key = certificate.child("private_key");
-    let Some((path, span)) = key.and_then(|key| key.text("filename")) else {
-        return;
-    };
-    exists(path, span, "Failed to load incomplete private key from path: ", checker);
+    let parts = [
+        (
+            "private_key",
+            "Failed to load incomplete private key from path: ",
+        ),
+        (
+            "certificate_chain",
+            "Failed to load incomplete certificate from ",
+        ),
+    ];
+    for (field, complaint) in parts {
+        let file = certificate
+            .child(field)
+            .and_then(|source| source.text("filename"));
+        if let Some((path, span)) = file {
+            exists(path, span, complaint, checker);
+        }
+    }
 }
 
 /// A layer of runtime on disk: the directory is watched.
@@ -60,11 +86,12 @@ pub(super) fn disk_layer(layer: &Message, checker: &mut Checker<'_>) {
     let Some((root, span)) = layer.text("symlink_root") else {
         return;
     };
-    let directory = Path::new(root).parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = Path::new(root)
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     if directory.is_some_and(|directory| !directory.exists()) {
-        let text = format!(
-            "unable to add filesystem watch for file {root}: No such file or directory"
-        );
+        let text =
+            format!("unable to add filesystem watch for file {root}: No such file or directory");
         checker.error(span, text);
     }
 }
@@ -73,7 +100,8 @@ fn exists(path: &str, span: Span, complaint: &str, checker: &mut Checker<'_>) {
     // Whatever was said about this place is enough.
     if checker.reads_files
         && !Path::new(path).exists()
-        && checker.reported.insert((span.source, span.start)) {
+        && checker.reported.insert((span.source, span.start))
+    {
         checker
             .error(span, format!("{complaint}{path}"))
             .note("there is no such file");

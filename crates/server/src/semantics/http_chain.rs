@@ -38,11 +38,15 @@ pub(super) fn connection_manager(manager: &Message, checker: &mut Checker<'_>) {
         checker.error(manager.key_place("strip_any_host_port"), text);
     }
     let internal = manager.child("internal_address_config");
-    let ranges = internal.into_iter().flat_map(|internal| internal.children("cidr_ranges"));
+    let ranges = internal
+        .into_iter()
+        .flat_map(|internal| internal.children("cidr_ranges"));
     for range in ranges {
         internal_range(range, checker);
     }
-    let provider = manager.child("tracing").and_then(|tracing| tracing.child("provider"));
+    let provider = manager
+        .child("tracing")
+        .and_then(|tracing| tracing.child("provider"));
     if let Some(provider) = provider {
         checker.extension("envoy.tracers", provider);
     }
@@ -54,16 +58,20 @@ fn internal_range(range: &Message, checker: &mut Checker<'_>) {
     };
     if address.parse::<IpAddr>().is_err() {
         let length = range.number("prefix_len").unwrap_or(0);
-        let envoy = format!(
-            "invalid ip/mask combo '{address}/{length}' (format is <ip>/<# mask bits>)"
-        );
-        checker.error(span, format!("malformed IP address: {address}")).envoy(envoy);
+        let envoy =
+            format!("invalid ip/mask combo '{address}/{length}' (format is <ip>/<# mask bits>)");
+        checker
+            .error(span, format!("malformed IP address: {address}"))
+            .envoy(envoy);
     }
 }
 
 fn filters(holder: &Message, field: &str, chain: &str, checker: &mut Checker<'_>) {
     let filters: Vec<&Message> = holder.children(field).collect();
-    for filter in filters.iter().filter(|filter| !filter.is_true("is_optional")) {
+    for filter in filters
+        .iter()
+        .filter(|filter| !filter.is_true("is_optional"))
+    {
         checker.extension(CATEGORY, filter);
     }
     if holder.has_refused_items(field) {

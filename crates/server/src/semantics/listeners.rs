@@ -47,9 +47,14 @@ pub(super) fn unique(bootstrap: &Message, checker: &mut Checker<'_>) {
         if address.ends_with(":0") {
             continue;
         }
-        let socket = listener.child("address").and_then(|address| address.child("socket_address"));
+        let socket = listener
+            .child("address")
+            .and_then(|address| address.child("socket_address"));
         let namespace = socket.and_then(|socket| socket.text("network_namespace_filepath"));
-        let key = format!("{} {address}", namespace.map_or("", |(namespace, _)| namespace));
+        let key = format!(
+            "{} {address}",
+            namespace.map_or("", |(namespace, _)| namespace)
+        );
         match seen.get(&key) {
             Some(other) if other.is_empty() || *other != name => {
                 let text = format!(
@@ -70,15 +75,25 @@ fn address_of(listener: &Message) -> Option<(String, Span)> {
     let (address, span) = socket.text("address")?;
     let port = socket.number("port_value")?;
     let ip = address.parse::<IpAddr>().ok()?;
-    let udp = if socket.choice("protocol") == "UDP" { "udp " } else { "" };
+    let udp = if socket.choice("protocol") == "UDP" {
+        "udp "
+    } else {
+        ""
+    };
     let port = u16::try_from(port).ok()?;
-    Some((format!("{udp}{}", std::net::SocketAddr::new(ip, port)), span))
+    Some((
+        format!("{udp}{}", std::net::SocketAddr::new(ip, port)),
+        span,
+    ))
 }
 
 /// One listener.
 pub(super) fn check(listener: &Message, checker: &mut Checker<'_>) {
     let name = listener.text("name").map_or("", |(name, _)| name);
-    if !listener.has("address") && !listener.has("internal_listener") && !listener.has("api_listener") {
+    if !listener.has("address")
+        && !listener.has("internal_listener")
+        && !listener.has("api_listener")
+    {
         let text = format!("error adding listener named '{name}': address is necessary");
         checker.error(listener.span, text).suggest("add `address`");
     }
@@ -94,7 +109,9 @@ pub(super) fn check(listener: &Message, checker: &mut Checker<'_>) {
 }
 
 fn listener_filter(listener: &Message, filter: &Message, checker: &mut Checker<'_>) {
-    let socket = listener.child("address").and_then(|address| address.child("socket_address"));
+    let socket = listener
+        .child("address")
+        .and_then(|address| address.child("socket_address"));
     let is_udp = socket.is_some_and(|socket| socket.choice("protocol") == "UDP");
     if !is_udp {
         checker.extension("envoy.filters.listener", filter);
@@ -169,9 +186,9 @@ pub(super) fn chain(chain: &Message, checker: &mut Checker<'_>) {
             let text = format!(
                 "Error: non-terminal filter named {name} of type {kind} is the last filter in a network filter chain."
             );
-            checker
-                .error(filter.place("name"), text)
-                .suggest("add `envoy.filters.network.tcp_proxy` or another terminal filter behind it");
+            checker.error(filter.place("name"), text).suggest(
+                "add `envoy.filters.network.tcp_proxy` or another terminal filter behind it",
+            );
         }
         if !is_last && TERMINAL.contains(&kind) {
             let text = format!(

@@ -45,17 +45,24 @@ impl Look for Message {
     }
 
     fn child(&self, field: &str) -> Option<&Message> {
-        self.get_by_name(field)?.value.as_message().map(|message| &**message)
+        self.get_by_name(field)?
+            .value
+            .as_message()
+            .map(|message| &**message)
     }
 
     fn children<'m>(&'m self, field: &str) -> impl Iterator<Item = &'m Message> {
-        let items = self.get_by_name(field).and_then(|entry| entry.value.as_list());
+        let items = self
+            .get_by_name(field)
+            .and_then(|entry| entry.value.as_list());
         let items = items.unwrap_or_default().iter();
         items.filter_map(|item| item.value.as_message().map(|message| &**message))
     }
 
     fn texts<'m>(&'m self, field: &str) -> impl Iterator<Item = (&'m str, Span)> {
-        let items = self.get_by_name(field).and_then(|entry| entry.value.as_list());
+        let items = self
+            .get_by_name(field)
+            .and_then(|entry| entry.value.as_list());
         let items = items.unwrap_or_default().iter();
         items.filter_map(|item| Some((item.value.as_str()?, item.span)))
     }
@@ -104,15 +111,19 @@ impl Look for Message {
         let Some(nuncio_api::Kind::Enum(enumeration)) = kind else {
             return "";
         };
-        enumeration.by_number(number).map_or("", |value| value.name())
+        enumeration
+            .by_number(number)
+            .map_or("", |value| value.name())
     }
 
     fn place(&self, field: &str) -> Span {
-        self.get_by_name(field).map_or(self.span, |entry| entry.span)
+        self.get_by_name(field)
+            .map_or(self.span, |entry| entry.span)
     }
 
     fn key_place(&self, field: &str) -> Span {
-        self.get_by_name(field).map_or(self.span, |entry| entry.key_span())
+        self.get_by_name(field)
+            .map_or(self.span, |entry| entry.key_span())
     }
 
     fn has(&self, field: &str) -> bool {
@@ -127,9 +138,9 @@ impl Look for Message {
     fn has_refused_items(&self, field: &str) -> bool {
         match self.get_by_name(field).map(|entry| &entry.value) {
             Some(Value::Refused) => true,
-            Some(Value::List(items)) => {
-                items.iter().any(|item| matches!(item.value, Value::Refused))
-            }
+            Some(Value::List(items)) => items
+                .iter()
+                .any(|item| matches!(item.value, Value::Refused)),
             _ => false,
         }
     }

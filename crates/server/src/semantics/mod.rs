@@ -55,6 +55,7 @@ pub(crate) fn check(bootstrap: &Message, node: Node, diagnostics: &mut Diagnosti
     clusters::unique(bootstrap, &mut checker);
     clusters::local(bootstrap, &mut checker);
     listeners::unique(bootstrap, &mut checker);
+    node::ads(bootstrap, &mut checker);
     node::runtime_layers(bootstrap, &mut checker);
     extensions::bootstrap(bootstrap, &mut checker);
     checker.visit(bootstrap);
@@ -157,6 +158,7 @@ impl Checker<'_> {
             "envoy.type.matcher.v3.RegexMatcher" => values::regex(message, self),
             "envoy.config.core.v3.ConfigSource" => node::config_source(message, self),
             "envoy.config.core.v3.ApiConfigSource" => node::api_source(message, self),
+            "envoy.config.route.v3.DirectResponseAction" => files::body(message, self),
             "envoy.config.core.v3.DataSource" => files::data(message, self),
             "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer" => files::disk_layer(message, self),
             "envoy.extensions.transport_sockets.tls.v3.TlsCertificate" => {

@@ -30,7 +30,9 @@ impl Node {
         let is_unclear = bootstrap.is_refused("node");
         Self {
             has_id: self.has_id || is_unclear || node.is_some_and(|node| node.has("id")),
-            has_cluster: self.has_cluster || is_unclear || node.is_some_and(|node| node.has("cluster")),
+            has_cluster: self.has_cluster
+                || is_unclear
+                || node.is_some_and(|node| node.has("cluster")),
         }
     }
 
@@ -41,18 +43,30 @@ impl Node {
 
 /// A place where configuration comes from: files must be there.
 pub(super) fn config_source(source: &Message, checker: &mut Checker<'_>) {
-    if !checker.node.is_known() {
-        let text = "node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.";
-        checker.error(source.span, text).suggest("add `node: {id: ..., cluster: ...}`");
-    }
-    let files = source.child("path_config_source").and_then(|file| file.text("path"));
+    named(source, checker);
+    let files = source
+        .child("path_config_source")
+        .and_then(|file| file.text("path"));
     if let Some((path, span)) = files.or(source.text("path"))
         && !std::path::Path::new(path).exists()
     {
-        let text = format!(
-            "paths must refer to an existing path in the system: '{path}' does not exist"
-        );
+        let text =
+            format!("paths must refer to an existing path in the system: '{path}' does not exist");
         checker.error(span, text);
+    }
+}
+
+/// Whoever is asked wants to know who asks; saying so once is enough.
+fn named(source: &Message, checker: &mut Checker<'_>) {
+    if !checker.node.is_known() {
+        let text = "node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.";
+        checker
+            .error(source.span, text)
+            .suggest("add `node: {id: ..., cluster: ...}`");
+        checker.node = Node {
+            has_id: true,
+            has_cluster: true,
+        };
     }
 }
 
@@ -63,6 +77,14 @@ pub(super) fn api_source(source: &Message, checker: &mut Checker<'_>) {
         if let Some((name, span)) = grpc.and_then(|grpc| grpc.text("cluster_name")) {
             checker.unknown_cluster(span, name, format!("Unknown gRPC client cluster '{name}'"));
         }
+    }
+}
+
+/// The server of all dynamic resources wants to know who asks.
+pub(super) fn ads(bootstrap: &Message, checker: &mut Checker<'_>) {
+    let resources = bootstrap.child("dynamic_resources");
+    if let Some(ads) = resources.and_then(|resources| resources.child("ads_config")) {
+        named(ads, checker);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use nuncio_config::tree::{Any, Message};
 use nuncio_config::span::Span;
+use nuncio_config::tree::{Any, Message};
 
 use super::look::Look;
 use super::{Checker, domains};
@@ -13,9 +13,10 @@ const FILTER_CONFIG: &str = "envoy.config.route.v3.FilterConfig";
 /// A route table.
 pub(super) fn table(table: &Message, checker: &mut Checker<'_>) {
     domains::unique(table, checker);
-    let validates = table.get_by_name("validate_clusters").map(|entry| &entry.value);
-    checker.validate_clusters =
-        !matches!(validates, Some(nuncio_config::tree::Value::Bool(false)));
+    let validates = table
+        .get_by_name("validate_clusters")
+        .map(|entry| &entry.value);
+    checker.validate_clusters = !matches!(validates, Some(nuncio_config::tree::Value::Bool(false)));
     removed_headers(table, checker);
     per_filter(table, checker);
 }
@@ -57,7 +58,10 @@ pub(super) fn action(action: &Message, checker: &mut Checker<'_>) {
         if let Some((kind, span)) = upgrade.text("upgrade_type")
             && !upgrades.insert(kind.to_ascii_lowercase())
         {
-            checker.error(span, format!("Duplicate upgrade {}", kind.to_ascii_lowercase()));
+            checker.error(
+                span,
+                format!("Duplicate upgrade {}", kind.to_ascii_lowercase()),
+            );
         }
     }
     if let Some(policy) = action.child("retry_policy") {
@@ -67,8 +71,10 @@ pub(super) fn action(action: &Message, checker: &mut Checker<'_>) {
 
 fn retries(policy: &Message, checker: &mut Checker<'_>) {
     if let Some(back_off) = policy.child("retry_back_off")
-        && let (Some(base), Some(most)) =
-            (back_off.duration("base_interval"), back_off.duration("max_interval"))
+        && let (Some(base), Some(most)) = (
+            back_off.duration("base_interval"),
+            back_off.duration("max_interval"),
+        )
         && most < base
     {
         let text = "retry_policy.max_interval must greater than or equal to the base_interval";
@@ -86,7 +92,14 @@ pub(super) fn weighted(weighted: &Message, checker: &mut Checker<'_>) {
     for cluster in weighted.children("clusters") {
         removed_headers(cluster, checker);
         per_filter(cluster, checker);
-        is_clear &= !cluster.is_refused("weight");
+        is_clear &= cluster.number("weight").is_some();
+        if !cluster.has("weight") {
+            let name = cluster.text("name").map_or("", |(name, _)| name);
+            let text = format!("Field 'weight' is missing in: name: \"{name}\"");
+            checker
+                .error(cluster.span, text)
+                .suggest("give each cluster a `weight`");
+        }
         total = total.saturating_add(cluster.number("weight").unwrap_or(0));
         match (cluster.text("name"), cluster.has("cluster_header")) {
             (Some(_), true) => {
@@ -107,7 +120,7 @@ pub(super) fn weighted(weighted: &Message, checker: &mut Checker<'_>) {
     let place = weighted.place("clusters");
     if total == 0 && is_clear && weighted.has("clusters") {
         let text = "Sum of weights in the weighted_cluster must be greater than 0.";
-        checker.error(place, text).suggest("give each cluster a `weight`");
+        checker.error(place, text);
     } else if total > u64::from(u32::MAX) {
         let text = "The sum of weights of all weighted clusters of route exceeds 4294967295";
         checker.error(place, text);
@@ -119,7 +132,11 @@ pub(super) fn mirror(policy: &Message, checker: &mut Checker<'_>) {
     if checker.validate_clusters
         && let Some((name, span)) = policy.text("cluster")
     {
-        checker.unknown_cluster(span, name, format!("route: unknown shadow cluster '{name}'"));
+        checker.unknown_cluster(
+            span,
+            name,
+            format!("route: unknown shadow cluster '{name}'"),
+        );
     }
 }
 
@@ -155,7 +172,8 @@ fn wrapped(name: &str, any: &Any, span: Span, checker: &mut Checker<'_>) {
         }
         _ if wrapper.is_true("disabled") || wrapper.is_refused("config") => {}
         _ => {
-            let text = format!("Empty route/virtual host per filter configuration for {name} filter");
+            let text =
+                format!("Empty route/virtual host per filter configuration for {name} filter");
             checker.error(span, text);
         }
     }

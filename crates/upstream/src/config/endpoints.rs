@@ -239,8 +239,7 @@ fn check_address(
     if cluster_type == ClusterType::Static && address.value.parse::<IpAddr>().is_err() {
         let advice = "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'";
         let text = format!("malformed IP address: {}. {advice}", address.value);
-        ctx.error(address.span, text)
-        .note(
+        ctx.error(address.span, text).note(
             "a STATIC cluster takes addresses; for names set `type: STRICT_DNS` or `LOGICAL_DNS`",
         );
         return Err(Refused);
