@@ -274,6 +274,11 @@ impl RouteCompiler<'_> {
             ),
             &cluster.typed_per_filter_config,
         );
+        if cluster.name.value.is_empty() {
+            let text = "At least one of name or cluster_header need to be specified";
+            self.ctx.error(cluster.span(), text);
+            return Err(Refused);
+        }
         let weight = cluster.weight.ok_or_else(|| {
             let text = format!(
                 "Field 'weight' is missing in: name: \"{}\"",
