@@ -68,7 +68,13 @@ impl Ctx {
     }
 
     /// Reports an error; more can be said of it: `.suggest()`, `.note()`, `.envoy()`.
+    ///
+    /// A message that says that something is not supported is one of those that may be allowed.
     pub fn error(&mut self, span: Span, message: impl Into<String>) -> Note<'_> {
+        let message = message.into();
+        if self.allow_unsupported && message.ends_with(Diagnostic::NOT_SUPPORTED) {
+            return self.diagnostics.warning(span, message);
+        }
         self.diagnostics.error(span, message)
     }
 

@@ -405,11 +405,7 @@ impl RouteCompiler<'_> {
     fn per_filter(&mut self, name: &str, any: &Any) -> Result<Option<(usize, PerFilter)>, Refused> {
         let entry = if any.type_name() == FILTER_CONFIG {
             let wrapper = any.decode::<config::FilterConfig>(self.ctx)?;
-            let is_empty = wrapper
-                .config
-                .as_ref()
-                .is_none_or(|inner| inner.type_name().is_empty());
-            if is_empty && !wrapper.disabled {
+            if wrapper.config.is_none() && !wrapper.disabled {
                 let text =
                     format!("Empty route/virtual host per filter configuration for {name} filter");
                 self.ctx.error(any.span, text);

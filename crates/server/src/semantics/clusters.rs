@@ -160,7 +160,9 @@ fn original_destination(cluster: &Message, checker: &mut Checker<'_>) {
 fn policy(cluster: &Message, discovery: &str, checker: &mut Checker<'_>) {
     if let Some(policies) = cluster.child("load_balancing_policy") {
         extensions(cluster, policies, checker);
-        return;
+        if discovery != "ORIGINAL_DST" {
+            return;
+        }
     }
     let policy = cluster.choice("lb_policy");
     let name = cluster.text("name").map_or("", |(name, _)| name);

@@ -55,17 +55,9 @@ impl Registered {
     }
 }
 
+/// Envoy's contrib and later versions have more than is listed.
 fn may_be_of_an_extension(message: &str) -> bool {
-    let known = [
-        "envoy.config.",
-        "envoy.type.",
-        "envoy.service.",
-        "envoy.data.",
-        "google.protobuf.",
-    ];
-    !message.is_empty()
-        && !known.iter().any(|start| message.starts_with(start))
-        && !message.starts_with("xds.")
+    message.starts_with("envoy.extensions.")
 }
 
 impl Checker<'_> {
@@ -104,5 +96,12 @@ pub(super) fn access_log(message: &Message, checker: &mut Checker<'_>) {
 pub(super) fn bootstrap(bootstrap: &Message, checker: &mut Checker<'_>) {
     for sink in bootstrap.children("stats_sinks") {
         checker.extension("envoy.stats_sinks", sink);
+    }
+    for extension in bootstrap.children("bootstrap_extensions") {
+        checker.extension("envoy.bootstrap", extension);
+    }
+    let tracing = bootstrap.child("tracing");
+    if let Some(tracer) = tracing.and_then(|tracing| tracing.child("http")) {
+        checker.extension("envoy.tracers", tracer);
     }
 }

@@ -69,6 +69,25 @@ pub(super) fn unique(bootstrap: &Message, checker: &mut Checker<'_>) {
     }
 }
 
+/// Listeners inside of the process need an extension of the bootstrap.
+pub(super) fn internal(bootstrap: &Message, checker: &mut Checker<'_>) {
+    let there = bootstrap.children("bootstrap_extensions").any(|extension| {
+        let any = extension.any("typed_config");
+        any.is_none_or(|(any, _)| any.type_name().ends_with(".InternalListener"))
+    });
+    let resources = bootstrap.child("static_resources");
+    let listeners = resources
+        .into_iter()
+        .flat_map(|resources| resources.children("listeners"));
+    for listener in listeners.filter(|listener| !there && listener.has("internal_listener")) {
+        let name = listener.text("name").map_or("", |(name, _)| name);
+        let text = format!(
+            "error adding listener named '{name}': InternalListener bootstrap extension is mandatory"
+        );
+        checker.error(listener.key_place("internal_listener"), text);
+    }
+}
+
 /// The listener's address as Envoy writes it.
 fn address_of(listener: &Message) -> Option<(String, Span)> {
     let socket = listener.child("address")?.child("socket_address")?;
@@ -126,6 +145,17 @@ fn ip(address: &Message, checker: &mut Checker<'_>) {
     if socket.has("resolver_name") {
         return;
     }
+    if socket.is_true("ipv4_compat")
+        && let Some((address, span)) = socket.text("address")
+        && let Ok(ip) = address.parse::<IpAddr>()
+        && !takes_ipv4(ip)
+    {
+        let port = socket.number("port_value").unwrap_or(0);
+        let text = format!(
+            "Only IPv6 address '::' or valid IPv4-mapped IPv6 address can set ipv4_compat: {address}:{port}"
+        );
+        checker.error(span, text);
+    }
     if let Some((address, span)) = socket.text("address")
         && !address.contains("://")
         && address.parse::<IpAddr>().is_err()
@@ -133,6 +163,13 @@ fn ip(address: &Message, checker: &mut Checker<'_>) {
         checker
             .error(span, format!("malformed IP address: {address}"))
             .suggest("a listener takes an IP address, not a name");
+    }
+}
+
+fn takes_ipv4(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.to_ipv4_mapped().is_some(),
     }
 }
 

@@ -19,6 +19,7 @@ mod listeners;
 mod look;
 mod node;
 mod routes;
+mod secrets;
 mod values;
 
 use std::collections::HashSet;
@@ -49,16 +50,21 @@ pub(crate) fn check(bootstrap: &Message, node: Node, diagnostics: &mut Diagnosti
         validate_clusters: true,
         knows_formats: true,
         reads_files: true,
+        secrets_in_use: HashSet::new(),
         reported: HashSet::new(),
         diagnostics,
     };
     clusters::unique(bootstrap, &mut checker);
     clusters::local(bootstrap, &mut checker);
     listeners::unique(bootstrap, &mut checker);
+    listeners::internal(bootstrap, &mut checker);
+    secrets::unique(bootstrap, &mut checker);
     node::ads(bootstrap, &mut checker);
+    node::application_log(bootstrap, &mut checker);
     node::runtime_layers(bootstrap, &mut checker);
     extensions::bootstrap(bootstrap, &mut checker);
     checker.visit(bootstrap);
+    secrets::used(bootstrap, &mut checker);
 }
 
 /// The names of the static clusters.
@@ -107,6 +113,8 @@ struct Checker<'d> {
     knows_formats: bool,
     /// Whether the files named here are read while the configuration loads.
     reads_files: bool,
+    /// Static secrets that something refers to.
+    secrets_in_use: HashSet<Box<str>>,
     /// Places of files that were found missing.
     reported: HashSet<(u32, u32)>,
     diagnostics: &'d mut Diagnostics,
@@ -132,7 +140,8 @@ impl Checker<'_> {
     fn visit(&mut self, message: &Message) {
         let outer = (self.validate_clusters, self.reads_files);
         // Credentials are read when they are first needed.
-        self.reads_files &= !message.name().contains(".aws");
+        self.reads_files &=
+            !message.name().contains(".aws") && !message.name().ends_with(".GoogleGrpc");
         match message.name() {
             "envoy.config.cluster.v3.Cluster" => clusters::check(message, self),
             "envoy.config.listener.v3.Listener" => listeners::check(message, self),
@@ -161,6 +170,17 @@ impl Checker<'_> {
             "envoy.config.route.v3.DirectResponseAction" => files::body(message, self),
             "envoy.config.core.v3.DataSource" => files::data(message, self),
             "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer" => files::disk_layer(message, self),
+            // Envoy opens a static secret only for those who use it.
+            "envoy.extensions.transport_sockets.tls.v3.Secret" => return,
+            "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" => {
+                secrets::refer(message, self);
+            }
+            "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext" => {
+                secrets::authorities(message, self);
+            }
+            "envoy.config.metrics.v3.StatsdSink" if message.has("tcp_cluster_name") => {
+                node::named(message, self);
+            }
             "envoy.extensions.transport_sockets.tls.v3.TlsCertificate" => {
                 files::certificate(message, self);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use nuncio_config::tree::Message;
+use nuncio_config::tree::{Json, Message, Value};
 
 use super::Checker;
 use super::look::Look;
@@ -57,7 +57,7 @@ pub(super) fn config_source(source: &Message, checker: &mut Checker<'_>) {
 }
 
 /// Whoever is asked wants to know who asks; saying so once is enough.
-fn named(source: &Message, checker: &mut Checker<'_>) {
+pub(super) fn named(source: &Message, checker: &mut Checker<'_>) {
     if !checker.node.is_known() {
         let text = "node 'id' and 'cluster' are required. Set it either in 'node' config or via --service-node and --service-cluster options.";
         checker
@@ -88,6 +88,50 @@ pub(super) fn ads(bootstrap: &Message, checker: &mut Checker<'_>) {
     }
 }
 
+/// A value of runtime is a scalar, or a map that says more about one.
+fn static_values(layer: &Message, checker: &mut Checker<'_>) {
+    let Some(entry) = layer.get_by_name("static_layer") else {
+        return;
+    };
+    let Value::Json(json) = &entry.value else {
+        return;
+    };
+    let Json::Object(members) = &**json else {
+        return;
+    };
+    let is_wrong = |value: &Json| matches!(value, Json::Null | Json::List(_));
+    for (name, _) in members.iter().filter(|(_, value)| is_wrong(value)) {
+        checker.error(
+            entry.span,
+            format!("Invalid runtime entry value for {name}"),
+        );
+    }
+}
+
+/// Formats of the application's log that JSON has no place for.
+pub(super) fn application_log(bootstrap: &Message, checker: &mut Checker<'_>) {
+    let config = bootstrap.child("application_log_config");
+    let format = config.and_then(|config| config.child("log_format"));
+    let Some(json) = format.and_then(|format| format.get_by_name("json_format")) else {
+        return;
+    };
+    let Value::Json(members) = &json.value else {
+        return;
+    };
+    let Json::Object(members) = &**members else {
+        return;
+    };
+    for flag in ["%v", "%_"] {
+        let uses = |value: &Json| matches!(value, Json::String(text) if text.contains(flag));
+        if members.iter().any(|(_, value)| uses(value)) {
+            let text = format!(
+                "setJsonLogFormat error: INVALID_ARGUMENT: Usage of {flag} is unavailable for JSON log formats"
+            );
+            checker.error(json.span, text);
+        }
+    }
+}
+
 /// Layers of runtime: names once, and one admin layer at most.
 pub(super) fn runtime_layers(bootstrap: &Message, checker: &mut Checker<'_>) {
     let Some(runtime) = bootstrap.child("layered_runtime") else {
@@ -96,6 +140,7 @@ pub(super) fn runtime_layers(bootstrap: &Message, checker: &mut Checker<'_>) {
     let mut names = HashSet::new();
     let mut has_admin = false;
     for layer in runtime.children("layers") {
+        static_values(layer, checker);
         if let Some((name, span)) = layer.text("name")
             && !names.insert(name)
         {

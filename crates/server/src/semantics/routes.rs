@@ -170,6 +170,7 @@ fn wrapped(name: &str, any: &Any, span: Span, checker: &mut Checker<'_>) {
         Some((inner, span)) if !inner.type_name().is_empty() => {
             one_filter(name, inner, span, checker);
         }
+        Some(_) => {}
         _ if wrapper.is_true("disabled") || wrapper.is_refused("config") => {}
         _ => {
             let text =

@@ -1,7 +1,9 @@
 //! Values that have a syntax of their own: headers to add, formats, regular expressions.
 
+use nuncio_config::diagnostic::Diagnostic;
+use nuncio_config::span::Span;
 use nuncio_config::tree::Message;
-use nuncio_contract::formatter::Format;
+use nuncio_contract::formatter::{Format, FormatError};
 use nuncio_contract::matching::check_regex;
 
 use super::Checker;
@@ -24,7 +26,7 @@ pub(super) fn header(option: &Message, checker: &mut Checker<'_>) {
     if let Some((value, span)) = header.text("value")
         && let Err(error) = Format::compile_header_value(value)
     {
-        checker.error(span, error.to_string());
+        refused(&error, span, checker);
     }
 }
 
@@ -38,7 +40,15 @@ pub(super) fn format(format: &Message, checker: &mut Checker<'_>) {
     if let Some((text, span)) = text.or(format.text("text_format"))
         && let Err(error) = Format::compile(text)
     {
-        checker.error(span, error.to_string());
+        refused(&error, span, checker);
+    }
+}
+
+/// What is not supported is said by whoever compiles the format.
+fn refused(error: &FormatError, span: Span, checker: &mut Checker<'_>) {
+    let text = error.to_string();
+    if !text.ends_with(Diagnostic::NOT_SUPPORTED) {
+        checker.error(span, text);
     }
 }
 
