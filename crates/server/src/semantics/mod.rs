@@ -50,6 +50,8 @@ pub(crate) fn check(bootstrap: &Message, node: Node, diagnostics: &mut Diagnosti
         validate_clusters: true,
         knows_formats: true,
         reads_files: true,
+        asks_at_once: true,
+        static_secrets: secrets::names(bootstrap),
         secrets_in_use: HashSet::new(),
         reported: HashSet::new(),
         diagnostics,
@@ -70,6 +72,8 @@ pub(crate) fn check(bootstrap: &Message, node: Node, diagnostics: &mut Diagnosti
 /// The names of the static clusters.
 struct ClusterNames {
     names: HashSet<Box<str>>,
+    /// Those whose hosts come from a server themselves.
+    secondary: HashSet<Box<str>>,
     /// Whether the name of some cluster could not be read, so that any name may be its.
     incomplete: bool,
 }
@@ -77,6 +81,7 @@ struct ClusterNames {
 impl ClusterNames {
     fn of(bootstrap: &Message) -> Self {
         let mut names = HashSet::new();
+        let mut secondary = HashSet::new();
         let resources = bootstrap.child("static_resources");
         let mut incomplete = bootstrap.is_refused("static_resources");
         if let Some(resources) = resources {
@@ -85,16 +90,28 @@ impl ClusterNames {
                 match cluster.text("name") {
                     Some((name, _)) => {
                         names.insert(name.into());
+                        if !cluster.has("cluster_type") && cluster.choice("type") == "EDS" {
+                            secondary.insert(name.into());
+                        }
                     }
                     None => incomplete = true,
                 }
             }
         }
-        Self { names, incomplete }
+        Self {
+            names,
+            secondary,
+            incomplete,
+        }
     }
 
     fn may_have(&self, name: &str) -> bool {
         self.incomplete || self.names.contains(name)
+    }
+
+    /// Whether a server of configuration may be one of this cluster.
+    fn may_be_primary(&self, name: &str) -> bool {
+        self.may_have(name) && !self.secondary.contains(name)
     }
 
     fn nearest(&self, name: &str) -> Option<&str> {
@@ -113,7 +130,11 @@ struct Checker<'d> {
     knows_formats: bool,
     /// Whether the files named here are read while the configuration loads.
     reads_files: bool,
-    /// Static secrets that something refers to.
+    /// Whether the servers named here are asked while the configuration loads.
+    asks_at_once: bool,
+    /// The names of the static secrets.
+    static_secrets: HashSet<Box<str>>,
+    /// Those that something refers to.
     secrets_in_use: HashSet<Box<str>>,
     /// Places of files that were found missing.
     reported: HashSet<(u32, u32)>,
@@ -138,7 +159,7 @@ impl Checker<'_> {
     }
 
     fn visit(&mut self, message: &Message) {
-        let outer = (self.validate_clusters, self.reads_files);
+        let outer = (self.validate_clusters, self.reads_files, self.asks_at_once);
         // Credentials are read when they are first needed.
         self.reads_files &=
             !message.name().contains(".aws") && !message.name().ends_with(".GoogleGrpc");
@@ -165,8 +186,10 @@ impl Checker<'_> {
                 values::format(message, self);
             }
             "envoy.type.matcher.v3.RegexMatcher" => values::regex(message, self),
+            "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" => {
+                return node::dynamic_resources(message, self);
+            }
             "envoy.config.core.v3.ConfigSource" => node::config_source(message, self),
-            "envoy.config.core.v3.ApiConfigSource" => node::api_source(message, self),
             "envoy.config.route.v3.DirectResponseAction" => files::body(message, self),
             "envoy.config.core.v3.DataSource" => files::data(message, self),
             "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer" => files::disk_layer(message, self),
@@ -174,6 +197,7 @@ impl Checker<'_> {
             "envoy.extensions.transport_sockets.tls.v3.Secret" => return,
             "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" => {
                 secrets::refer(message, self);
+                self.asks_at_once = false;
             }
             "envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext" => {
                 secrets::authorities(message, self);
@@ -189,7 +213,7 @@ impl Checker<'_> {
         for entry in message.entries() {
             self.visit_value(&entry.value);
         }
-        (self.validate_clusters, self.reads_files) = outer;
+        (self.validate_clusters, self.reads_files, self.asks_at_once) = outer;
     }
 
     fn visit_value(&mut self, value: &Value) {

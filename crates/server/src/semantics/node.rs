@@ -41,9 +41,25 @@ impl Node {
     }
 }
 
+/// The sources of all clusters and listeners; listeners are asked for later.
+pub(super) fn dynamic_resources(resources: &Message, checker: &mut Checker<'_>) {
+    for (field, at_once) in [("cds_config", true), ("lds_config", false)] {
+        if let Some(source) = resources.child(field) {
+            let outer = std::mem::replace(&mut checker.asks_at_once, at_once);
+            checker.visit(source);
+            checker.asks_at_once = outer;
+        }
+    }
+}
+
 /// A place where configuration comes from: files must be there.
 pub(super) fn config_source(source: &Message, checker: &mut Checker<'_>) {
     named(source, checker);
+    if let Some(server) = source.child("api_config_source")
+        && checker.asks_at_once
+    {
+        api_source(server, checker);
+    }
     let files = source
         .child("path_config_source")
         .and_then(|file| file.text("path"));
@@ -70,12 +86,17 @@ pub(super) fn named(source: &Message, checker: &mut Checker<'_>) {
     }
 }
 
-/// A server that configuration comes from: its cluster must be there.
-pub(super) fn api_source(source: &Message, checker: &mut Checker<'_>) {
-    for service in source.children("grpc_services") {
-        let grpc = service.child("envoy_grpc");
-        if let Some((name, span)) = grpc.and_then(|grpc| grpc.text("cluster_name")) {
-            checker.unknown_cluster(span, name, format!("Unknown gRPC client cluster '{name}'"));
+/// A server that configuration comes from: its cluster must be there from the start.
+fn api_source(source: &Message, checker: &mut Checker<'_>) {
+    let services = source.children("grpc_services");
+    let grpc = services.filter_map(|service| service.child("envoy_grpc")?.text("cluster_name"));
+    let names: Vec<_> = source.texts("cluster_names").chain(grpc).collect();
+    for (name, span) in names {
+        if !checker.clusters.may_be_primary(name) {
+            let text = format!(
+                "envoy.config.core.v3.ApiConfigSource must have a statically defined non-EDS cluster: '{name}' does not exist, was added via api, or is an EDS cluster"
+            );
+            checker.error(span, text);
         }
     }
 }
@@ -85,6 +106,16 @@ pub(super) fn ads(bootstrap: &Message, checker: &mut Checker<'_>) {
     let resources = bootstrap.child("dynamic_resources");
     if let Some(ads) = resources.and_then(|resources| resources.child("ads_config")) {
         named(ads, checker);
+        for service in ads.children("grpc_services") {
+            let grpc = service.child("envoy_grpc");
+            if let Some((name, span)) = grpc.and_then(|grpc| grpc.text("cluster_name")) {
+                checker.unknown_cluster(
+                    span,
+                    name,
+                    format!("Unknown gRPC client cluster '{name}'"),
+                );
+            }
+        }
     }
 }
 

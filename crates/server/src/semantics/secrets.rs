@@ -15,6 +15,17 @@ const KINDS: [(&str, &str); 4] = [
     ("generic_secret", "GenericSecret"),
 ];
 
+/// The names of all static secrets.
+pub(super) fn names(bootstrap: &Message) -> HashSet<Box<str>> {
+    let resources = bootstrap.child("static_resources");
+    let secrets = resources
+        .into_iter()
+        .flat_map(|resources| resources.children("secrets"));
+    secrets
+        .filter_map(|secret| Some(secret.text("name")?.0.into()))
+        .collect()
+}
+
 /// No name twice among the static secrets of a kind.
 pub(super) fn unique(bootstrap: &Message, checker: &mut Checker<'_>) {
     let Some(resources) = bootstrap.child("static_resources") else {
@@ -33,10 +44,14 @@ pub(super) fn unique(bootstrap: &Message, checker: &mut Checker<'_>) {
 
 /// Someone who uses a static secret.
 pub(super) fn refer(config: &Message, checker: &mut Checker<'_>) {
-    if let Some((name, _)) = config.text("name")
+    if let Some((name, span)) = config.text("name")
         && !config.has("sds_config")
     {
+        let there = checker.static_secrets.contains(name);
         checker.secrets_in_use.insert(name.into());
+        if !there {
+            checker.error(span, format!("Unknown static secret: {name}"));
+        }
     }
 }
 
