@@ -20,10 +20,7 @@ pub(crate) fn names(messages: &[Arc<Message>]) -> HashSet<&str> {
 }
 
 /// Parses every cluster; all that is wrong is reported.
-pub(crate) fn load(
-    messages: &[Arc<Message>],
-    ctx: &mut Ctx,
-) -> Vec<ClusterResource> {
+pub(crate) fn load(messages: &[Arc<Message>], ctx: &mut Ctx) -> Vec<ClusterResource> {
     let mut resources = Vec::with_capacity(messages.len());
     let mut known = HashSet::new();
     for message in messages {

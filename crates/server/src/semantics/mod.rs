@@ -195,6 +195,9 @@ impl Checker<'_> {
             "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer" => files::disk_layer(message, self),
             // Envoy opens a static secret only for those who use it.
             "envoy.extensions.transport_sockets.tls.v3.Secret" => return,
+            "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext" => {
+                secrets::context(message, self);
+            }
             "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" => {
                 secrets::refer(message, self);
                 self.asks_at_once = false;

@@ -49,8 +49,24 @@ pub(super) fn refer(config: &Message, checker: &mut Checker<'_>) {
     {
         let there = checker.static_secrets.contains(name);
         checker.secrets_in_use.insert(name.into());
-        if !there {
+        if !there && checker.reported.insert((span.source, span.start)) {
             checker.error(span, format!("Unknown static secret: {name}"));
+        }
+    }
+}
+
+/// A reference to a validation context has words of its own.
+pub(super) fn context(common: &Message, checker: &mut Checker<'_>) {
+    let combined = common.child("combined_validation_context");
+    for holder in [Some(common), combined].into_iter().flatten() {
+        let config = holder.child("validation_context_sds_secret_config");
+        let config = config.filter(|config| !config.has("sds_config"));
+        if let Some((name, span)) = config.and_then(|config| config.text("name"))
+            && !checker.static_secrets.contains(name)
+            && checker.reported.insert((span.source, span.start))
+        {
+            let text = format!("Unknown static certificate validation context: {name}");
+            checker.error(span, text);
         }
     }
 }
