@@ -165,14 +165,7 @@ fn compile_tree(
     ctx.static_secrets = StaticSecrets::new(secrets);
     let cluster_names = clusters::names(cluster_messages);
     let clusters = clusters::load(cluster_messages, ctx);
-    let service_cluster = match around.options.service_cluster.as_str() {
-        "" => bootstrap
-            .node
-            .as_ref()
-            .map(|node| node.cluster.clone())
-            .unwrap_or_default(),
-        given => given.to_string(),
-    };
+    let service_cluster = service_cluster(&bootstrap, around.options);
     let mut context = CompileContext {
         ctx,
         extensions: around.extensions,
@@ -227,6 +220,18 @@ fn compile_tree(
             .stats_flush_interval
             .unwrap_or(std::time::Duration::from_secs(5)),
     })
+}
+
+/// The command line wins over `node.cluster`.
+fn service_cluster(bootstrap: &Bootstrap, options: &Options) -> String {
+    match options.service_cluster.as_str() {
+        "" => bootstrap
+            .node
+            .as_ref()
+            .map(|node| node.cluster.clone())
+            .unwrap_or_default(),
+        given => given.to_string(),
+    }
 }
 
 fn compile_listener(

@@ -11,6 +11,7 @@ mod config;
 mod demo;
 pub mod explain;
 pub mod json;
+pub mod fuzz;
 mod listener;
 mod log;
 mod main_thread;

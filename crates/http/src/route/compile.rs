@@ -21,6 +21,7 @@ use crate::config::route as config;
 
 const DEFAULT_ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES: u32 = 4096;
+const ROUTER: &str = "envoy.extensions.filters.http.router.v3.Router";
 const FILTER_CONFIG: &str = "envoy.config.route.v3.FilterConfig";
 
 /// Compiles route tables.
@@ -469,7 +470,7 @@ impl RouteCompiler<'_> {
     /// Reports a message that configures a filter but not for a route; false if that cannot be told.
     fn refuses_wrong_level(&mut self, name: &str, any: &Any) -> bool {
         let room = self.extensions.http_filter(any.type_name());
-        let is_router = any.type_name() == crate::router::MESSAGE;
+        let is_router = any.type_name() == ROUTER;
         let text = match room.and_then(|room| room.per_route.as_ref()) {
             Some(wanted) => format!("Unable to unpack as {}", wanted.message),
             None if is_router || room.is_some() => format!(
