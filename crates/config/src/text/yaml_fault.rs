@@ -170,11 +170,8 @@ fn open_bracket(text: &str, at: usize) -> Option<Fault> {
     for (place, character) in before.char_indices() {
         match (quote, character) {
             _ if is_comment => is_comment = character != '\n',
-            (Some(open), character) => {
-                if character == open {
-                    quote = None;
-                }
-            }
+            (Some(open), character) if character == open => quote = None,
+            (Some(_), _) => {}
             (None, '"' | '\'') if !last.is_alphanumeric() => quote = Some(character),
             (None, '#') if last.is_whitespace() => is_comment = true,
             // Brackets begin a flow only where a value begins.

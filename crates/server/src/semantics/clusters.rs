@@ -128,10 +128,10 @@ fn single_host(cluster: &Message, checker: &mut Checker<'_>) {
         || assignment
             .children("endpoints")
             .any(|group| group.has_refused_items("lb_endpoints"));
-    if assignment.children("endpoints").count() != 1 || endpoints(cluster).count() != 1 {
-        if !unclear {
-            checker.error(assignment.place("endpoints"), MANY_HOSTS);
-        }
+    let is_single =
+        assignment.children("endpoints").count() == 1 && endpoints(cluster).count() == 1;
+    if !is_single && !unclear {
+        checker.error(assignment.place("endpoints"), MANY_HOSTS);
     }
 }
 
