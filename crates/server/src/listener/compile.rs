@@ -68,13 +68,19 @@ impl CompiledListener {
         context: &mut CompileContext<'_>,
     ) -> Result<(Self, RouteTable), Refused> {
         let chain = single_chain(listener, context.ctx);
-        let chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
+        let chains = listener
+            .filter_chains
+            .iter()
+            .chain(&listener.default_filter_chain);
         let sound: Vec<_> = chains
             .map(|chain| plain_and_alone(chain, context.ctx))
             .collect();
         let Ok(chain) = chain else {
             // They are compiled for what is to be said about them.
-            let chains = listener.filter_chains.iter().chain(&listener.default_filter_chain);
+            let chains = listener
+                .filter_chains
+                .iter()
+                .chain(&listener.default_filter_chain);
             chains.for_each(|chain| drop(manager(listener, chain, context)));
             return Err(Refused);
         };
@@ -268,10 +274,13 @@ fn plain_and_alone(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refused> {
 
 /// The connection manager's message.
 fn connection_manager(chain: &FilterChain) -> Option<&Any> {
-    let messages = chain.filters.iter().filter_map(|filter| match &filter.config_type {
-        Some(FilterConfigType::TypedConfig(any)) => Some(any),
-        None => None,
-    });
+    let messages = chain
+        .filters
+        .iter()
+        .filter_map(|filter| match &filter.config_type {
+            Some(FilterConfigType::TypedConfig(any)) => Some(any),
+            None => None,
+        });
     messages.into_iter().find(|any| any.type_name() == MESSAGE)
 }
 
