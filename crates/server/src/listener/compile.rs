@@ -274,14 +274,12 @@ fn plain_and_alone(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refused> {
 
 /// The connection manager's message.
 fn connection_manager(chain: &FilterChain) -> Option<&Any> {
-    let messages = chain
+    let kinds = chain
         .filters
         .iter()
-        .filter_map(|filter| match &filter.config_type {
-            Some(FilterConfigType::TypedConfig(any)) => Some(any),
-            None => None,
-        });
-    messages.into_iter().find(|any| any.type_name() == MESSAGE)
+        .filter_map(|filter| filter.config_type.as_ref());
+    let mut messages = kinds.map(|FilterConfigType::TypedConfig(any)| any);
+    messages.find(|any| any.type_name() == MESSAGE)
 }
 
 fn typed_config<'a>(filter: &'a Filter, ctx: &mut Ctx) -> Result<&'a Any, Refused> {
