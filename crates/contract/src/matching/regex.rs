@@ -38,6 +38,8 @@ message! {
 #[derive(Clone, Debug)]
 pub struct CompiledRegex {
     whole: Regex,
+    /// As it was written.
+    pattern: Box<str>,
 }
 
 impl CompiledRegex {
@@ -47,16 +49,15 @@ impl CompiledRegex {
         let whole = translate(&matcher.regex.value)
             .and_then(|translated| compile(&format!("^(?:{translated})$")))
             .map_err(|fault| report(fault, matcher, ctx))?;
-        Ok(CompiledRegex { whole })
+        Ok(CompiledRegex {
+            whole,
+            pattern: matcher.regex.value.as_str().into(),
+        })
     }
 
     /// The pattern as the config has it.
     pub fn pattern(&self) -> &str {
-        let whole = self.whole.as_str();
-        let inner = whole.strip_prefix("^(?:");
-        inner
-            .and_then(|inner| inner.strip_suffix(")$"))
-            .unwrap_or(whole)
+        &self.pattern
     }
 
     /// Whether the pattern matches all of `input`.
