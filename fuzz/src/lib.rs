@@ -3,7 +3,9 @@
 
 pub mod mutate;
 
+mod bootstrap_target;
 mod http1_target;
 
+pub use bootstrap_target::bootstrap;
 pub use http1_target::http1;
 pub use nuncio_config::fuzz::fuzz_load as config;

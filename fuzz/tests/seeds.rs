@@ -22,11 +22,11 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     read.collect()
 }
 
-fn run(target: &str, body: fn(&[u8])) {
+fn run(target: &str, inputs: usize, body: fn(&[u8])) {
     let seeds = seeds(target);
     assert!(seeds.len() >= 10, "{target} has {} seeds", seeds.len());
     let mut mutator = Mutator::new(&seeds, 0x6e75_6e63_696f);
-    let made = std::iter::repeat_with(|| mutator.next_input()).take(INPUTS);
+    let made = std::iter::repeat_with(|| mutator.next_input()).take(inputs);
     for input in seeds.iter().cloned().chain(made) {
         let outcome = std::panic::catch_unwind(|| body(&input));
         assert!(outcome.is_ok(), "{target} on {}", input.escape_ascii());
@@ -35,10 +35,15 @@ fn run(target: &str, body: fn(&[u8])) {
 
 #[test]
 fn http1_keeps_its_promises() {
-    run("http1", nuncio_fuzz::http1);
+    run("http1", INPUTS, nuncio_fuzz::http1);
 }
 
 #[test]
 fn config_keeps_its_promises() {
-    run("config", nuncio_fuzz::config);
+    run("config", INPUTS, nuncio_fuzz::config);
+}
+
+#[test]
+fn bootstrap_keeps_its_promises() {
+    run("bootstrap", INPUTS / 5, nuncio_fuzz::bootstrap);
 }

@@ -18,6 +18,8 @@ pub mod binary;
 pub mod case;
 pub mod client_steps;
 pub mod compare;
+pub mod corpus;
+pub mod diagnostics;
 pub mod known;
 pub mod outcome;
 pub mod report;

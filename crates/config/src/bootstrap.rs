@@ -204,7 +204,7 @@ impl Loader {
         let mut deprecated = Diagnostics::default();
         deprecation::check(&tree, &Guards::of_bootstrap(&tree), &mut deprecated);
         if input.skip_deprecated {
-            deprecated = deprecated.errors_alone();
+            deprecated = deprecated.filter(|found| found.severity == Severity::Error);
         }
         self.diagnostics.append(deprecated);
         Some(tree)

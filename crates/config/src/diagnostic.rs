@@ -55,6 +55,14 @@ impl Diagnostic {
         }
     }
 
+    /// Whether all that is wrong is that Nuncio does not do it yet.
+    pub fn is_unsupported(&self) -> bool {
+        self.message.ends_with(Diagnostic::NOT_SUPPORTED)
+    }
+
+    /// How a message ends that says so.
+    pub const NOT_SUPPORTED: &str = " is not supported by Nuncio yet";
+
     /// Says what was expected, or why it matters.
     pub fn with_note(mut self, note: impl Into<String>) -> Diagnostic {
         self.note = Some(note.into());
@@ -157,13 +165,21 @@ impl Diagnostics {
         self.not_kept += not_kept;
     }
 
-    /// The errors among the findings.
-    pub fn errors_alone(self) -> Diagnostics {
-        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
-        Diagnostics {
-            list: self.list.into_iter().filter(is_error).collect(),
-            ..self
+    /// The findings that are wanted.
+    pub fn filter(self, wanted: impl Fn(&Diagnostic) -> bool) -> Diagnostics {
+        let mut kept = Diagnostics {
+            not_kept: self.not_kept,
+            ..Diagnostics::default()
+        };
+        let errors = self
+            .list
+            .iter()
+            .filter(|found| found.severity == Severity::Error);
+        kept.errors = self.errors.saturating_sub(errors.count());
+        for diagnostic in self.list.into_iter().filter(wanted) {
+            kept.push(diagnostic);
         }
+        kept
     }
 
     /// Orders the findings by their place, errors and warnings together.

@@ -62,6 +62,7 @@ impl Buffer {
     /// How much memory is held, in bytes; 0 for one that was never filled or is [released].
     ///
     /// [released]: Buffer::release_if_empty
+    #[inline]
     pub fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }

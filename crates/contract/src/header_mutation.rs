@@ -70,9 +70,11 @@ impl HeaderMutations {
             .map(|option| Addition::compile(option, ctx))
             .collect();
         let removals: Vec<_> = remove.iter().map(|name| removable(name, ctx)).collect();
+        let additions: Vec<_> = additions.into_iter().collect::<Result<_, _>>()?;
+        let removals: Vec<_> = removals.into_iter().collect::<Result<_, _>>()?;
         Ok(HeaderMutations {
-            add: additions.into_iter().collect::<Result<_, _>>()?,
-            remove: removals.into_iter().collect::<Result<_, _>>()?,
+            add: additions.into_iter().flatten().collect(),
+            remove: removals.into_iter().flatten().collect(),
         })
     }
 
@@ -130,7 +132,7 @@ impl Evaluated<'_> {
 }
 
 impl Addition {
-    fn compile(option: &HeaderValueOption, ctx: &mut Ctx) -> Result<Self, Refused> {
+    fn compile(option: &HeaderValueOption, ctx: &mut Ctx) -> Result<Option<Self>, Refused> {
         let action = match option.append {
             None => option.append_action,
             Some(_) if option.append_action != AppendAction::AppendIfExistsOrAdd => {
@@ -143,13 +145,8 @@ impl Addition {
             Some(true) => AppendAction::AppendIfExistsOrAdd,
             Some(false) => AppendAction::OverwriteIfExistsOrAdd,
         };
-        let name = HeaderName::parse_with_pseudo(&option.header.key.value).ok();
-        let Some(name) = name else {
-            ctx.error(
-                option.header.key.span,
-                format!("`{}` is not a header name", option.header.key.value),
-            );
-            return Err(Refused);
+        let Some(name) = named(&option.header.key, ctx) else {
+            return Ok(None);
         };
         if name.is_pseudo() || name.known() == Some(Known::Host) {
             ctx.error(
@@ -166,12 +163,12 @@ impl Addition {
         } else {
             Format::literal(option.header.raw_value.clone())
         };
-        Ok(Addition {
+        Ok(Some(Addition {
             name,
             value,
             action,
             keep_empty: option.keep_empty_value,
-        })
+        }))
     }
 
     fn overwrites(&self) -> bool {
@@ -182,14 +179,26 @@ impl Addition {
     }
 }
 
-fn removable(name: &Spanned<String>, ctx: &mut Ctx) -> Result<HeaderName, Refused> {
-    let Some(parsed) = HeaderName::parse_with_pseudo(&name.value).ok() else {
-        ctx.error(name.span, format!("`{}` is not a header name", name.value));
-        return Err(Refused);
+fn removable(name: &Spanned<String>, ctx: &mut Ctx) -> Result<Option<HeaderName>, Refused> {
+    let Some(parsed) = named(name, ctx) else {
+        return Ok(None);
     };
     if parsed.is_pseudo() || parsed.known() == Some(Known::Host) {
         ctx.error(name.span, ":-prefixed or host headers may not be removed");
         return Err(Refused);
     }
-    Ok(parsed)
+    Ok(Some(parsed))
+}
+
+/// Envoy takes what is no header name and writes it on the wire; here such an entry does nothing.
+fn named(name: &Spanned<String>, ctx: &mut Ctx) -> Option<HeaderName> {
+    let parsed = HeaderName::parse_with_pseudo(&name.value).ok();
+    if parsed.is_none() {
+        let text = format!(
+            "`{}` is not a header name: the entry does nothing",
+            name.value
+        );
+        ctx.warning(name.span, text);
+    }
+    parsed
 }

@@ -223,6 +223,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
                 pin!(router.run()).await
             }
             Terminal::Service => Box::pin(self.serve()).await,
+            Terminal::Nothing => std::future::pending().await,
         }
     }
 
@@ -306,12 +307,11 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         };
         request::check(&mut state.request, &config.request, &peer)
             .map_err(|refusal| self.refuse(refusal))?;
-        let table = std::rc::Rc::clone(&state.route.table);
         request::mutate(
             &mut state.request,
             &mut state.info,
             &config.request,
-            &table.internal_only_headers,
+            &state.route.table.internal_only_headers,
             &peer,
             &*manager.worker,
         );

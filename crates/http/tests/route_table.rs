@@ -341,7 +341,10 @@ fn mistakes_are_refused_in_envoys_words() {
         "[{match: {prefix: /}, route: {cluster: c, prefix_rewrite: /a, \
           regex_rewrite: {pattern: {regex: a}, substitution: b}}}]",
     );
-    assert_eq!(both, "Specify only one of prefix_rewrite or regex_rewrite");
+    assert_eq!(
+        both,
+        "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy"
+    );
     let retries =
         refusal("[{match: {prefix: /}, route: {cluster: c, retry_policy: {retry_on: 5xx}}}]");
     assert!(

@@ -1,10 +1,11 @@
 //! From the bootstrap to what runs: clusters, listeners and the admin, compiled; nothing is bound or published,
 //! so that a refused configuration leaves no trace.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use nuncio_config::bootstrap::{Input, Loaded, load};
+use nuncio_config::bootstrap::Input;
 use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::environment::Environment;
 use nuncio_config::lines::Lines;
@@ -12,7 +13,7 @@ use nuncio_config::report::{self, Style};
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree;
-use nuncio_config::typed::{Ctx, Refused, StaticSecrets, decode};
+use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::registry::Extensions;
@@ -24,7 +25,9 @@ use crate::clusters;
 use crate::config::{Admin, Bootstrap};
 use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, socket_address};
+use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
+use crate::semantics::Node;
 
 /// A bootstrap, compiled.
 pub(crate) struct Compiled {
@@ -131,29 +134,18 @@ pub(crate) fn compile_input(
     around: &Surroundings<'_>,
     input: &Input,
 ) -> Result<(Compiled, Findings), Findings> {
-    let loaded = load(input).map_err(|refusal| Findings {
-        diagnostics: refusal.diagnostics,
-        sources: refusal.sources,
-        changes: Vec::new(),
-    })?;
-    let Loaded {
-        tree,
-        sources,
-        warnings,
-        changes,
-    } = loaded;
+    let mut reading = reading::read(input, Node::named_by(around.options));
     let mut ctx = Ctx::new(around.options.allow_unsupported);
-    let tree = Arc::new(tree);
-    let lines = Arc::new(Lines::of(&sources));
-    let compiled = compile_tree(&tree, around, &mut ctx);
+    let compiled = match &reading.tree {
+        Some(tree) => compile_tree(tree, around, &mut ctx),
+        None => Err(Refused),
+    };
+    let lines = Arc::new(Lines::of(&reading.sources));
     let compiled = compiled.map(|compiled| Compiled { lines, ..compiled });
-    let mut diagnostics = warnings;
-    diagnostics.append(ctx.diagnostics);
-    diagnostics.sort();
     let findings = Findings {
-        diagnostics,
-        sources,
-        changes,
+        diagnostics: reading.findings(ctx.diagnostics),
+        sources: reading.sources,
+        changes: reading.changes,
     };
     match compiled {
         Ok(compiled) if !findings.diagnostics.has_errors() => Ok((compiled, findings)),
@@ -181,13 +173,9 @@ pub(crate) fn compile_tree(
     let cluster_names = clusters::names(cluster_messages);
     let clusters = clusters::load(cluster_messages, ctx);
     let node = bootstrap.node.as_ref();
-    let or_flag = |flag: &str, written: Option<&String>| match flag {
-        "" => written.cloned().unwrap_or_default(),
-        given => given.to_owned(),
-    };
     let options = around.options;
-    let service_cluster = or_flag(&options.service_cluster, node.map(|node| &node.cluster));
-    let service_node = or_flag(&options.service_node, node.map(|node| &node.id));
+    let service_cluster = flag_or(&options.service_cluster, node.map(|node| &node.cluster));
+    let service_node = flag_or(&options.service_node, node.map(|node| &node.id));
     let mut context = CompileContext {
         ctx,
         extensions: around.extensions,
@@ -207,27 +195,45 @@ pub(crate) fn compile_tree(
     let listeners: Vec<_> = listener_messages
         .iter()
         .zip(listener_trees)
-        .map(|(listener, tree)| compile_listener(listener, &tree.value, &mut context))
+        .map(|(listener, tree)| match listener {
+            Attempt(Ok(listener)) => compile_listener(listener, &tree.value, &mut context),
+            Attempt(Err(Refused)) => Err(Refused),
+        })
         .collect();
-    let admin = bootstrap
-        .admin
-        .as_ref()
-        .map(|admin| compile_admin(admin, around.extensions, ctx))
-        .transpose();
-    let listeners: Vec<_> = listeners.into_iter().collect::<Result<_, _>>()?;
-    check_unique(&listeners, listener_messages, ctx)?;
-    secrets_are_sound?;
+    let admin = match &bootstrap.admin {
+        Some(Attempt(Ok(admin))) => compile_admin(admin, around.extensions, ctx),
+        Some(Attempt(Err(Refused))) => Err(Refused),
+        None => Ok(None),
+    };
     enabled?;
+    if admin.is_err() {
+        left_out("the admin interface", ctx);
+    }
+    if secrets_are_sound.is_err() {
+        left_out("what uses some of the secrets", ctx);
+    }
+    if clusters.len() < cluster_messages.len() {
+        let missing = cluster_messages.len() - clusters.len();
+        left_out(&format!("{missing} of the clusters"), ctx);
+    }
     Ok(Compiled {
-        listeners,
-        clusters: clusters?,
-        admin: admin?.flatten(),
+        listeners: last_of_each_name(without_refused(listeners, ctx), ctx),
+        clusters,
+        admin: admin.ok().flatten(),
         tree: Arc::clone(tree),
         lines: Arc::default(),
         stats_flush_interval: bootstrap
             .stats_flush_interval
             .unwrap_or(std::time::Duration::from_secs(5)),
     })
+}
+
+/// The command line wins over what the node says.
+fn flag_or(flag: &str, written: Option<&String>) -> String {
+    match flag {
+        "" => written.cloned().unwrap_or_default(),
+        given => given.to_owned(),
+    }
 }
 
 fn compile_listener(
@@ -248,39 +254,49 @@ fn compile_listener(
     })
 }
 
-fn check_unique(
-    listeners: &[ListenerResource],
-    messages: &[crate::config::Listener],
+/// What is not supported may be allowed, but a listener does not run without it: it would be another one.
+fn without_refused(
+    listeners: Vec<Result<ListenerResource, Refused>>,
     ctx: &mut Ctx,
-) -> Result<(), Refused> {
-    let mut sound = Ok(());
-    for (place, (resource, message)) in listeners.iter().zip(messages).enumerate() {
-        let listener = &resource.listener;
-        let earlier = listeners.get(..place).unwrap_or_default();
-        if earlier
-            .iter()
-            .any(|other| other.listener.name == listener.name)
-        {
-            ctx.error(
-                message.span(),
-                format!("duplicate listener {} found", listener.name),
-            );
-            sound = Err(Refused);
-        }
-        if listener.address.port() != 0
-            && earlier
-                .iter()
-                .any(|other| other.listener.address == listener.address)
-        {
-            let text = format!(
-                "error adding listener: '{}' has duplicate address '{}' as existing listener",
-                listener.name, listener.address
-            );
-            ctx.error(message.span(), text);
-            sound = Err(Refused);
-        }
+) -> Vec<ListenerResource> {
+    let all = listeners.len();
+    let sound: Vec<_> = listeners.into_iter().flatten().collect();
+    match all - sound.len() {
+        0 => {}
+        1 => left_out("one listener", ctx),
+        more => left_out(&format!("{more} listeners"), ctx),
     }
     sound
+}
+
+/// Says what does not run because it needs what is not supported; an error has been reported otherwise.
+fn left_out(what: &str, ctx: &mut Ctx) {
+    if !ctx.diagnostics.has_errors() {
+        let text = format!("{what} will not run, for lack of what is not supported");
+        ctx.warning(Span::NONE, text);
+    }
+}
+
+/// Of listeners with the same name the last one counts, as in Envoy.
+fn last_of_each_name(listeners: Vec<ListenerResource>, ctx: &mut Ctx) -> Vec<ListenerResource> {
+    let mut last: Vec<ListenerResource> = Vec::with_capacity(listeners.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for resource in listeners {
+        let name = &resource.listener.name;
+        let place = places.get(name).copied();
+        match place.and_then(|place| last.get_mut(place)) {
+            Some(earlier) => {
+                let text = format!("there is more than one listener `{name}`: the last one counts");
+                ctx.warning(Span::NONE, text);
+                *earlier = resource;
+            }
+            None => {
+                places.insert(name.clone(), last.len());
+                last.push(resource);
+            }
+        }
+    }
+    last
 }
 
 fn compile_admin(

@@ -20,13 +20,9 @@ pub(crate) fn names(messages: &[Arc<Message>]) -> HashSet<&str> {
 }
 
 /// Parses every cluster; all that is wrong is reported.
-pub(crate) fn load(
-    messages: &[Arc<Message>],
-    ctx: &mut Ctx,
-) -> Result<Vec<ClusterResource>, Refused> {
+pub(crate) fn load(messages: &[Arc<Message>], ctx: &mut Ctx) -> Vec<ClusterResource> {
     let mut resources = Vec::with_capacity(messages.len());
     let mut known = HashSet::new();
-    let mut sound = true;
     for message in messages {
         let files_before = ctx.files.len();
         let secrets_before = ctx.secrets_used.len();
@@ -36,8 +32,8 @@ pub(crate) fn load(
                     "cluster manager: duplicate cluster '{}'",
                     config.settings.name
                 );
-                ctx.error(message.span, text);
-                sound = false;
+                let place = message.get_by_name("name").map(|name| name.span);
+                ctx.error(place.unwrap_or(message.span), text);
             }
             Ok(config) => resources.push(ClusterResource {
                 version: Version {
@@ -47,10 +43,10 @@ pub(crate) fn load(
                 },
                 config,
             }),
-            Err(Refused) => sound = false,
+            Err(Refused) => {}
         }
     }
-    if sound { Ok(resources) } else { Err(Refused) }
+    resources
 }
 
 /// `admin.access_log_path`: a file access log with the default format.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_config::typed::{Any, Spanned};
+use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
 
@@ -11,7 +11,7 @@ message! {
     pub(crate) struct Bootstrap: "envoy.config.bootstrap.v3.Bootstrap" {
         pub(crate) node: Option<Node>,
         pub(crate) static_resources: Option<StaticResources>,
-        pub(crate) admin: Option<Admin>,
+        pub(crate) admin: Option<Attempt<Admin>>,
         pub(crate) stats_flush_interval: Option<Duration>,
     }
 }
@@ -38,7 +38,7 @@ message! {
 message! {
     /// Listeners, clusters and secrets that are there from the start.
     pub(crate) struct StaticResources: "envoy.config.bootstrap.v3.Bootstrap.StaticResources" {
-        pub(crate) listeners: Vec<Listener>,
+        pub(crate) listeners: Vec<Attempt<Listener>>,
         pub(crate) clusters: Vec<std::sync::Arc<tree::Message>>,
         pub(crate) secrets: Vec<std::sync::Arc<tree::Message>>,
     }

@@ -12,15 +12,18 @@ mod config;
 mod demo;
 mod disabled;
 pub mod explain;
+pub mod fuzz;
 pub mod json;
 mod listener;
 mod log;
 mod main_thread;
 mod memory;
 mod number;
+mod reading;
 mod reload;
 mod resource;
 mod running;
+mod semantics;
 mod server_state;
 mod workers;
 

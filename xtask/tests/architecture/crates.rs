@@ -63,7 +63,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nuncio-bench", &[]),
     (
         "nuncio-fuzz",
-        &["nuncio-codec", "nuncio-config", "nuncio-contract"],
+        &[
+            "nuncio-codec",
+            "nuncio-config",
+            "nuncio-contract",
+            "nuncio-extensions-http",
+            "nuncio-server",
+        ],
     ),
     ("xtask", &[]),
 ];

@@ -260,10 +260,7 @@ fn write_headers(settings: &Http1Settings, headers: &HeaderMap, out: &mut Vec<u8
         write_header(settings, headers, b"host", authority, out);
     }
     if settings.header_case == HeaderCase::Lower && headers.original_case().is_none() {
-        for header in headers.iter_regular() {
-            out.extend_from_slice(header.name);
-            write_value(header.value, out);
-        }
+        headers.write_lines(out);
     } else {
         for header in headers.iter_regular() {
             write_header(settings, headers, header.name, header.value, out);

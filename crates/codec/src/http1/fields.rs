@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use memchr::memchr;
-use nuncio_contract::headers::{Known, is_token};
+use nuncio_contract::headers::{HeaderMap, Known, is_token};
 
 use super::error::Error;
 use super::head::{Blank, blank_line_at, has_invalid_characters};
@@ -27,6 +27,19 @@ pub(super) struct HeaderLine<'a> {
     pub(super) name: &'a [u8],
     pub(super) known: Option<Known>,
     pub(super) value: Cow<'a, [u8]>,
+    /// The whole line with its end, where it is in the usual form: one space before the value, none behind.
+    usual: Option<&'a [u8]>,
+}
+
+impl HeaderLine<'_> {
+    /// Adds it to a map.
+    #[inline(always)]
+    pub(super) fn append_to(&self, headers: &mut HeaderMap) {
+        match self.usual {
+            Some(line) => headers.append_line(self.known, line, self.name.len()),
+            None => headers.append_found(self.known, self.name, &self.value),
+        }
+    }
 }
 
 /// Reads the header line that begins at `at`.
@@ -41,8 +54,19 @@ pub(super) fn field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
     {
         let known = known_or_token(name)?;
         let next = at + name.len() + 1 + value.len() + 2;
-        let value = Cow::Borrowed(trim_usual(value));
-        return Ok(Field::Header(HeaderLine { name, known, value }, next));
+        let (value, usual) = match value {
+            [b' ', rest @ ..] if matches!(rest, [b'!'..=0xff, .., b'!'..=0xff]) => {
+                (rest, input.get(at..next))
+            }
+            _ => (trim(value), None),
+        };
+        let line = HeaderLine {
+            name,
+            known,
+            value: Cow::Borrowed(value),
+            usual,
+        };
+        return Ok(Field::Header(line, next));
     }
     unusual_field_at(input, at)
 }
@@ -85,6 +109,7 @@ fn split(line: &[u8]) -> Result<HeaderLine<'_>, Error> {
         name,
         known: known_or_token(name)?,
         value: Cow::Borrowed(value.get(1..).unwrap_or_default()),
+        usual: None,
     })
 }
 
@@ -109,15 +134,6 @@ fn without_cr_lf(value: &[u8]) -> Result<Vec<u8>, Error> {
         .filter(|byte| !matches!(byte, b'\r' | b'\n'))
         .collect();
     Ok(trim(&kept).to_vec())
-}
-
-/// The same as [`trim`], quick where one space leads.
-#[inline]
-fn trim_usual(value: &[u8]) -> &[u8] {
-    match value {
-        [b' ', rest @ ..] if matches!(rest, [b'!'..=0xff, .., b'!'..=0xff]) => rest,
-        _ => trim(value),
-    }
 }
 
 /// Without white space, CR and LF at both ends.

@@ -124,7 +124,7 @@ fn read_head(
                 if settings.header_case.preserves() {
                     headers.keep_original_case().remember(line.name);
                 }
-                headers.append_found(line.known, line.name, &line.value);
+                line.append_to(headers);
                 if headers.len() > settings.max_headers_count {
                     return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyHeaders));
                 }

@@ -180,10 +180,14 @@ impl<'n> Interpreter<'n> {
         let name = inner_url.rsplit('/').next().unwrap_or("");
         let known =
             api::message(name).filter(|message| !suggest::is_previous_version(message.full_name()));
-        let value = member("value", "value").filter(|value| matches!(value.kind, Kind::Map(_)));
+        let value = member("value", "value");
+        let value = match value {
+            None => Some((node.span, &[][..])),
+            Some(value) => value.entries().map(|entries| (value.span, entries)),
+        };
         match (known, value) {
-            (Some(inner), Some(value)) if !is_well_known(name) => {
-                let read = self.struct_as(inner, value);
+            (Some(inner), Some((span, entries))) if !is_well_known(name) => {
+                let read = self.struct_as(inner, span, entries);
                 Any {
                     type_url: inner_url.into(),
                     message: Arc::new(read),
@@ -203,11 +207,15 @@ impl<'n> Interpreter<'n> {
     }
 
     /// Reads a structure as a message; Envoy begins its errors anew there.
-    fn struct_as(&mut self, descriptor: api::Message, value: &'n Node) -> Message {
+    fn struct_as(
+        &mut self,
+        descriptor: api::Message,
+        span: Span,
+        entries: &'n [TextEntry],
+    ) -> Message {
         let root = std::mem::replace(&mut self.root, descriptor.full_name());
         let steps = std::mem::take(&mut self.steps);
-        let entries = value.entries().unwrap_or_default();
-        let message = self.fields(descriptor, value.span, entries.iter());
+        let message = self.fields(descriptor, span, entries.iter());
         self.root = root;
         self.steps = steps;
         message

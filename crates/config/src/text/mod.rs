@@ -9,6 +9,7 @@ mod node;
 pub(crate) mod proto;
 mod scalar;
 mod yaml;
+mod yaml_fault;
 
 pub use node::{Entry, Kind, Node};
 

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Mark, StrInput, Tag};
 
-use super::{Entry, Kind, Limits, Node, scalar};
+use super::{Entry, Kind, Limits, Node, scalar, yaml_fault};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::span::Span;
 
@@ -17,6 +17,33 @@ type Outcome<T> = Result<T, Box<Diagnostic>>;
 
 /// Parses the first document of `text`.
 pub(super) fn parse(
+    text: &str,
+    source: u32,
+    limits: &Limits,
+    diagnostics: &mut Diagnostics,
+) -> Outcome<Node> {
+    match spaced(text) {
+        Some(spaced) => parse_spaced(&spaced, source, limits, diagnostics),
+        None => parse_spaced(text, source, limits, diagnostics),
+    }
+}
+
+/// The text with a space for each tab right behind `key:`, which the parser would refuse and yaml-cpp takes.
+fn spaced(text: &str) -> Option<String> {
+    if !text.contains(":\t") {
+        return None;
+    }
+    let spaced = text.split_inclusive('\n').map(|line| {
+        let is_key = |byte: u8| byte.is_ascii_alphanumeric() || b"_- .\"@'".contains(&byte);
+        match line.split_once(":\t") {
+            Some((key, rest)) if key.bytes().all(is_key) => format!("{key}: {rest}"),
+            _ => line.to_owned(),
+        }
+    });
+    Some(spaced.collect())
+}
+
+fn parse_spaced(
     text: &str,
     source: u32,
     limits: &Limits,
@@ -94,9 +121,8 @@ impl<'t> Reader<'t> {
             }
             Some(Err(error)) => {
                 let at = self.offsets.byte(error.marker().index());
-                let span = Span::new(self.source, at, at);
-                let text = format!("invalid YAML: {}", error.info());
-                Err(Box::new(Diagnostic::error(span, text)))
+                let fault = yaml_fault::explain(self.text, self.source, at, error.info());
+                Err(Box::new(fault))
             }
             None => Ok((
                 Event::StreamEnd,

@@ -68,7 +68,13 @@ impl Ctx {
     }
 
     /// Reports an error; more can be said of it: `.suggest()`, `.note()`, `.envoy()`.
+    ///
+    /// A message that says that something is not supported is one of those that may be allowed.
     pub fn error(&mut self, span: Span, message: impl Into<String>) -> Note<'_> {
+        let message = message.into();
+        if self.allow_unsupported && message.ends_with(Diagnostic::NOT_SUPPORTED) {
+            return self.diagnostics.warning(span, message);
+        }
         self.diagnostics.error(span, message)
     }
 
@@ -86,13 +92,14 @@ impl Ctx {
         } else {
             Severity::Error
         };
-        let text = format!("{what} is not supported by Nuncio yet");
+        let text = format!("{what}{}", Diagnostic::NOT_SUPPORTED);
         self.diagnostics.push(Diagnostic::new(severity, span, text));
     }
 
-    /// Reports that `what` is not supported by Nuncio yet where no way is left to go on without it.
+    /// The same where no way is left to go on without it: when that is allowed, the whole thing around is
+    /// left out.
     pub fn unsupported_here(&mut self, span: Span, what: impl std::fmt::Display) -> Refused {
-        self.error(span, format!("{what} is not supported by Nuncio yet"));
+        self.unsupported(span, what);
         Refused
     }
 }

@@ -186,7 +186,7 @@ impl<'m> Fields<'m> {
         match self.optional_one_of(ctx)? {
             Some(member) => Ok(member),
             None => {
-                if !reported || ctx.allow_unsupported {
+                if !reported {
                     let text = format!("one of `{}` is required ({name})", T::FIELDS.join("`, `"));
                     ctx.error(self.message.span, text);
                 }

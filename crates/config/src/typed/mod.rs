@@ -29,4 +29,4 @@ pub use from_value::{FromValue, decode};
 pub use hidden::{__enum_absent, __enum_from_value, __message_of, __plain_name};
 pub use secrets::StaticSecrets;
 pub use support::{EnumSupport, MessageSupport, SupportTable};
-pub use wellknown::{Any, Spanned};
+pub use wellknown::{Any, Attempt, Spanned};

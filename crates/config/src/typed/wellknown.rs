@@ -50,6 +50,21 @@ impl<T: FromValue> FromValue for Spanned<T> {
     }
 }
 
+/// A value that may have been refused while what stands around it is read on: for lists whose items do not
+/// depend on each other.
+#[derive(Clone, Debug)]
+pub struct Attempt<T>(pub Result<T, Refused>);
+
+impl<T: FromValue> FromValue for Attempt<T> {
+    fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
+        Ok(Attempt(T::from_value(value, span, ctx)))
+    }
+
+    fn support(table: &mut SupportTable) {
+        T::support(table);
+    }
+}
+
 /// `google.protobuf.Duration`; a negative one is refused, as Envoy does everywhere.
 impl FromValue for Duration {
     fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {

@@ -187,6 +187,14 @@ impl Validator<'_> {
 
     /// One value that is set, against its rules and, when it is a message, against those inside.
     fn value(&mut self, kind: Kind, rules: Option<Rules>, value: &Value, span: Span) {
+        if let Value::Duration(seconds, nanos) = value
+            && (*seconds < 0 || *nanos < 0)
+        {
+            let envoy = format!("Invalid duration: Expected positive duration: seconds: {seconds}");
+            let text = "a duration may not be negative";
+            self.diagnostics.error(span, text).envoy(envoy);
+            return;
+        }
         if let Some(reason) = rules
             .and_then(Rules::set)
             .and_then(|set| self.reason(set, kind, value))
@@ -203,13 +211,6 @@ impl Validator<'_> {
                 }
             }
             Value::Any(any) => self.any(&any.message),
-            Value::Duration(seconds, nanos) if *seconds < 0 || *nanos < 0 => {
-                self.diagnostics
-                    .error(span, "a duration may not be negative")
-                    .envoy(format!(
-                        "Invalid duration: Expected positive duration: seconds: {seconds}"
-                    ));
-            }
             _ => {}
         }
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::message;
-use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
+use nuncio_config::typed::{Any, Ctx, Refused, Spanned, SupportTable};
 
 pub use filter::{AccessLogFilter, CompiledFilter};
 
@@ -81,9 +81,9 @@ impl Default for FileOptions {
 message! {
     /// An access log with its filter.
     pub struct AccessLog: "envoy.config.accesslog.v3.AccessLog" {
-        inert name = "a logger is found by the type of its configuration, as in Envoy",
+        pub(crate) name: Spanned<String>,
         pub(crate) filter: Option<AccessLogFilter>,
-        pub(crate) typed_config: Any,
+        pub(crate) typed_config: Option<Any>,
     }
 }
 
@@ -98,18 +98,30 @@ pub fn compile(
         .as_ref()
         .map(|filter| CompiledFilter::compile(filter, ctx))
         .transpose();
-    let type_name = log.typed_config.type_name();
-    let config = match extensions.access_logger(type_name) {
-        Some(room) => (room.parse)(&log.typed_config, ctx),
-        None => Err(ctx.unsupported_here(
-            log.typed_config.span,
-            format_args!("access logger `{type_name}`"),
-        )),
-    };
+    let config = logger(log, extensions, ctx);
     Ok(match (filter?, config?) {
         (None, config) => config,
         (Some(filter), config) => Arc::new(FilteredConfig { filter, config }),
     })
+}
+
+/// The logger's room is found by the type of its message, as in Envoy; the name is for people.
+fn logger(
+    log: &AccessLog,
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Result<Arc<dyn AccessLogConfig>, Refused> {
+    let Some(any) = &log.typed_config else {
+        let what = format!("access logger `{}` without `typed_config`", log.name.value);
+        return Err(ctx.unsupported_here(log.name.span, what));
+    };
+    match extensions.access_logger(any.type_name()) {
+        Some(room) => (room.parse)(any, ctx),
+        None => {
+            let what = format!("access logger `{}`", any.type_name());
+            Err(ctx.unsupported_here(any.span, what))
+        }
+    }
 }
 
 struct FilteredConfig {

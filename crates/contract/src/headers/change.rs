@@ -1,9 +1,10 @@
 //! Adding, replacing and removing headers.
 
-use super::entry::Position;
+use super::entry::{CUSTOM, Position};
 use super::iter::Header;
 use super::key::HeaderKey;
 use super::known::Known;
+use super::lookup::slot_for;
 use super::map::HeaderMap;
 
 impl HeaderMap {
@@ -31,6 +32,21 @@ impl HeaderMap {
             Some(known) => self.append_known(known, value),
             None => self.append_custom(name, value),
         }
+    }
+
+    /// The same for a whole line of HTTP/1 in its usual form: the name, `: `, the value without white space at
+    /// its ends, CR LF. It is copied in one piece.
+    #[inline]
+    pub fn append_line(&mut self, known: Option<Known>, line: &[u8], name_len: usize) {
+        let Some(known) = self.resolve(known) else {
+            return self.append_whole_line(CUSTOM, line, name_len);
+        };
+        if known.is_pseudo() || self.known_index(known).is_some() {
+            let value = line.get(name_len + 2..line.len().saturating_sub(2));
+            return self.append_known(known, value.unwrap_or_default());
+        }
+        self.slots[known as usize] = slot_for(self.list(false).len());
+        self.append_whole_line(known as u8, line, name_len);
     }
 
     /// Joins a value to the first header of the name: with "; " for `cookie`, with a

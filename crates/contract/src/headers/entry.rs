@@ -15,7 +15,11 @@ pub(super) struct Storage {
     pub(super) entries: Vec<Entry>,
 }
 
-/// Where the name and the value of one header lie. A known name is not in the arena.
+/// Bytes of a line beside name and value: ": " between them, CR LF behind.
+pub(super) const LINE_OVERHEAD: usize = 4;
+
+/// Where the name and the value of one header lie: in the arena as a line of HTTP/1, `name: value` and CR LF.
+/// Of a pseudo-header the value lies there alone, and the name only when it is no known one.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     pub(super) name_start: u32,
@@ -42,6 +46,12 @@ impl Entry {
             Some(known) => known.as_bytes(),
             None => slice(arena, self.name_start, self.name_len),
         }
+    }
+
+    /// Where the line of a header other than a pseudo-header lies.
+    #[inline]
+    pub(super) fn line(&self) -> std::ops::Range<usize> {
+        self.name_start as usize..(self.value_start + self.value_len) as usize + 2
     }
 
     /// Whether this is a header of that number, and for a custom one of that name.

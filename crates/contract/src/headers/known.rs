@@ -43,6 +43,8 @@ macro_rules! known_headers {
             pub(super) const NAMES: [&'static str; Known::COUNT] = [$($name),+];
             const JOINED_IN: [u8; Known::COUNT] = [$($joined_in),+];
         }
+
+        static LINE_STARTS: [&str; Known::COUNT] = [$(concat!($name, ": ")),+];
     };
 }
 
@@ -196,6 +198,12 @@ impl Known {
     #[inline]
     pub const fn as_bytes(self) -> &'static [u8] {
         self.as_str().as_bytes()
+    }
+
+    /// How a header's line begins in HTTP/1: the name in lower case, a colon and a space.
+    #[inline]
+    pub fn line_start(self) -> &'static [u8] {
+        LINE_STARTS[self as usize].as_bytes()
     }
 
     /// Whether the name begins with a colon.

@@ -164,6 +164,28 @@ impl HeaderMap {
         Iter::new(&self.storage.arena, &[], &self.storage.entries)
     }
 
+    /// Appends all headers but the pseudo-headers as lines of HTTP/1: the name in lower case, a colon, a space,
+    /// the value, CR LF. Headers that lie beside each other, as those of a peer do, are copied in one piece.
+    pub fn write_lines(&self, out: &mut Vec<u8>) {
+        let arena = &self.storage.arena;
+        let mut run = 0..0;
+        for entry in self
+            .storage
+            .entries
+            .iter()
+            .filter(|entry| !entry.is_removed())
+        {
+            let line = entry.line();
+            if line.start != run.end {
+                out.extend_from_slice(arena.get(run).unwrap_or_default());
+                run = line;
+            } else {
+                run.end = line.end;
+            }
+        }
+        out.extend_from_slice(arena.get(run).unwrap_or_default());
+    }
+
     /// The spellings that the peer used, when the codec was told to keep them.
     pub fn original_case(&self) -> Option<&OriginalCase> {
         self.original_case.as_deref()

@@ -1,8 +1,8 @@
 //! The header map: ordered, duplicates kept, O(1) access to the names that the
 //! proxy itself reads.
 //!
-//! Names and values lie in one arena; an entry is offsets into it and the
-//! number of a [`Known`] name. Pseudo-headers come first when iterating, the
+//! Names and values lie in one arena, as the lines that HTTP/1 reads and writes; an
+//! entry is offsets into it and the number of a [`Known`] name. Pseudo-headers come first when iterating, the
 //! others in the order in which they were added, as in Envoy. Adding a header
 //! that Envoy treats as an inline one joins it to the first of its name with a
 //! comma; all others are kept beside each other.

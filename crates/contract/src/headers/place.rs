@@ -1,6 +1,6 @@
 //! Keeping arena, entries and slots in step.
 
-use super::entry::{CUSTOM, Entry, Position, REMOVED};
+use super::entry::{CUSTOM, Entry, LINE_OVERHEAD, Position, REMOVED};
 use super::key::HeaderKey;
 use super::known::Known;
 use super::lookup::slot_for;
@@ -30,35 +30,59 @@ impl HeaderMap {
     #[inline]
     pub(super) fn append_unjoined(&mut self, known: Known, value: &[u8]) {
         let name_len = known.as_bytes().len();
-        if !self.has_room(name_len + value.len()) {
+        if !self.has_room(name_len + LINE_OVERHEAD + value.len()) {
             return self.rebuild_slots();
         }
-        let value_start = self.storage.arena.len();
-        self.storage.arena.extend_from_slice(value);
-        self.add_entry(
-            known.is_pseudo(),
-            known as u8,
-            (0, name_len),
-            (value_start, value.len()),
-        );
+        let arena = &mut self.storage.arena;
+        let name_start = arena.len();
+        if known.is_pseudo() {
+            arena.extend_from_slice(value);
+            let value = (name_start, value.len());
+            return self.add_entry(true, known as u8, (0, name_len), value);
+        }
+        arena.extend_from_slice(known.line_start());
+        let value_start = arena.len();
+        arena.extend_from_slice(value);
+        arena.extend_from_slice(b"\r\n");
+        let name = (name_start, name_len);
+        self.add_entry(false, known as u8, name, (value_start, value.len()));
     }
 
     pub(super) fn append_custom(&mut self, name: &[u8], value: &[u8]) {
-        if !self.has_room(name.len() + value.len()) {
+        if !self.has_room(name.len() + LINE_OVERHEAD + value.len()) {
             return;
         }
         let arena = &mut self.storage.arena;
-        arena.reserve(name.len() + value.len());
+        arena.reserve(name.len() + LINE_OVERHEAD + value.len());
         let name_start = arena.len();
         arena.extend_from_slice(name);
         if let Some(copied) = arena.get_mut(name_start..) {
             copied.make_ascii_lowercase();
         }
+        arena.extend_from_slice(b": ");
         let value_start = arena.len();
         arena.extend_from_slice(value);
+        arena.extend_from_slice(b"\r\n");
         let pseudo = name.first() == Some(&b':');
         let name = (name_start, name.len());
         self.add_entry(pseudo, CUSTOM, name, (value_start, value.len()));
+    }
+
+    /// Adds a line as it came, the name in any case; nothing is joined, and `number` is no pseudo-header's.
+    #[inline]
+    pub(super) fn append_whole_line(&mut self, number: u8, line: &[u8], name_len: usize) {
+        if !self.has_room(line.len()) {
+            return self.rebuild_slots();
+        }
+        let arena = &mut self.storage.arena;
+        let name_start = arena.len();
+        arena.extend_from_slice(line);
+        if let Some(name) = arena.get_mut(name_start..name_start + name_len) {
+            name.make_ascii_lowercase();
+        }
+        let value_len = line.len().saturating_sub(name_len + LINE_OVERHEAD);
+        let value = (name_start + name_len + 2, value_len);
+        self.add_entry(false, number, (name_start, name_len), value);
     }
 
     #[inline]
@@ -100,54 +124,88 @@ impl HeaderMap {
         if entry.value_len == 0 {
             return self.overwrite(at, value);
         }
-        let old = entry.value_start as usize..(entry.value_start + entry.value_len) as usize;
-        let joined_len = old.len() + delimiter.len() + value.len();
-        let arena = &mut self.storage.arena;
-        if arena.len() + joined_len > MAX_ARENA_BYTES {
-            self.overfull = true;
+        let added = delimiter.len() + value.len();
+        if !self.has_room(entry.line().len() + added) {
             return;
         }
-        let start = if old.end == arena.len() {
-            old.start
-        } else {
-            let start = arena.len();
-            arena.extend_from_within(old);
-            start
-        };
+        let (name_start, value_start) = self.value_to_the_end(at, &entry);
+        let arena = &mut self.storage.arena;
         arena.extend_from_slice(delimiter);
         arena.extend_from_slice(value);
-        self.move_value(at, start as u32, joined_len as u32);
+        let value_len = arena.len() - value_start;
+        self.end_line(at);
+        self.move_value(at, (name_start, value_start), value_len);
+    }
+
+    /// Makes the value the last thing in the arena, with its name before it and nothing behind it; where they
+    /// then begin.
+    fn value_to_the_end(&mut self, at: Position, entry: &Entry) -> (usize, usize) {
+        let arena = &mut self.storage.arena;
+        let (name_start, value_start) = (entry.name_start as usize, entry.value_start as usize);
+        let value_end = value_start + entry.value_len as usize;
+        let line_end = if at.pseudo { value_end } else { value_end + 2 };
+        if line_end == arena.len() {
+            arena.truncate(value_end);
+            return (name_start, value_start);
+        }
+        let new_start = arena.len();
+        if at.pseudo {
+            arena.extend_from_within(value_start..value_end);
+            return (name_start, new_start);
+        }
+        arena.extend_from_within(name_start..value_end);
+        (new_start, new_start + (value_start - name_start))
+    }
+
+    fn end_line(&mut self, at: Position) {
+        if !at.pseudo {
+            self.storage.arena.extend_from_slice(b"\r\n");
+        }
     }
 
     pub(super) fn overwrite(&mut self, at: Position, value: &[u8]) {
         let Some(entry) = self.entry(at).copied() else {
             return;
         };
-        let start = entry.value_start as usize;
+        let (name_start, start) = (entry.name_start as usize, entry.value_start as usize);
         let arena = &mut self.storage.arena;
         if value.len() <= entry.value_len as usize
             && let Some(room) = arena.get_mut(start..start + value.len())
         {
             room.copy_from_slice(value);
-            return self.move_value(at, entry.value_start, value.len() as u32);
+            if !at.pseudo
+                && let Some(end) = arena.get_mut(start + value.len()..start + value.len() + 2)
+            {
+                end.copy_from_slice(b"\r\n");
+            }
+            return self.move_value(at, (name_start, start), value.len());
         }
-        if arena.len() + value.len() > MAX_ARENA_BYTES {
-            self.overfull = true;
+        if !self.has_room(entry.name_len as usize + LINE_OVERHEAD + value.len()) {
             return;
         }
-        let start = arena.len();
+        let arena = &mut self.storage.arena;
+        let new_start = arena.len();
+        if !at.pseudo {
+            arena.extend_from_within(name_start..start);
+        }
+        let value_start = arena.len();
         arena.extend_from_slice(value);
-        self.move_value(at, start as u32, value.len() as u32);
+        self.end_line(at);
+        let name_start = if at.pseudo { name_start } else { new_start };
+        self.move_value(at, (name_start, value_start), value.len());
     }
 
-    pub(super) fn move_value(&mut self, at: Position, start: u32, len: u32) {
+    /// Notes where name and value lie now. The bound on the arena keeps all within u32.
+    fn move_value(&mut self, at: Position, starts: (usize, usize), len: usize) {
         if let Some(entry) = self.list_mut(at.pseudo).get_mut(at.index) {
             let old_len = entry.value_len;
-            entry.value_start = start;
-            entry.value_len = len;
-            self.byte_size = self.byte_size - old_len + len;
+            entry.name_start = starts.0 as u32;
+            entry.value_start = starts.1 as u32;
+            entry.value_len = len as u32;
+            self.byte_size = self.byte_size - old_len + len as u32;
         }
-        if self.storage.arena.len() > 2 * self.byte_size as usize + SWEEP_BYTES {
+        let lines_bytes = self.byte_size as usize + LINE_OVERHEAD * self.live as usize;
+        if self.storage.arena.len() > 2 * lines_bytes + SWEEP_BYTES {
             self.sweep();
         }
     }

@@ -257,3 +257,87 @@ fn the_first_spelling_of_a_name_is_kept() {
     assert_eq!(original.find(b"x-custom"), Some(&b"X-CuStOm"[..]));
     assert_eq!(original.find(b"x-other"), None);
 }
+
+/// What [`HeaderMap::write_lines`] is to write, header by header.
+fn lines_of(map: &HeaderMap) -> String {
+    let line = |header: Header<'_>| {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        format!("{}: {}\r\n", text(header.name), text(header.value))
+    };
+    map.iter_regular().map(line).collect()
+}
+
+fn written_lines(map: &HeaderMap) -> String {
+    let mut out = Vec::new();
+    map.write_lines(&mut out);
+    String::from_utf8(out).expect("the test's headers are text")
+}
+
+#[test]
+fn lines_are_written_as_they_came_and_as_they_were_changed() {
+    let mut map = HeaderMap::request();
+    for line in ["Accept: */*\r\n", "X-One: 1st\r\n", "X-TWO: second\r\n"] {
+        let name_len = line.find(':').expect("a line has a colon");
+        let known = Known::find(&line.as_bytes()[..name_len]);
+        map.append_line(known, line.as_bytes(), name_len);
+    }
+    assert_eq!(
+        written_lines(&map),
+        "accept: */*\r\nx-one: 1st\r\nx-two: second\r\n"
+    );
+    map.set(Known::Accept, b"a/b");
+    map.set(&HeaderName::parse("x-two").expect("a name"), b"2");
+    map.set(
+        &HeaderName::parse("x-one").expect("a name"),
+        b"longer than it was",
+    );
+    assert_eq!(
+        written_lines(&map),
+        "accept: a/b\r\nx-one: longer than it was\r\nx-two: 2\r\n"
+    );
+    map.remove(Known::Accept);
+    assert_eq!(written_lines(&map), lines_of(&map));
+}
+
+#[test]
+fn lines_agree_with_the_headers_whatever_was_done_to_them() {
+    let names = ["accept", "x-forwarded-for", "x-a", "x-b", "cookie", "host"];
+    let values: [&[u8]; 5] = [
+        b"",
+        b"1",
+        b"some value",
+        b"a much longer value than the others",
+        b"2",
+    ];
+    let mut random: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).expect("it is small")
+    };
+    for _ in 0..300 {
+        let mut map = HeaderMap::request();
+        for _ in 0..40 {
+            let name = names[next(names.len())];
+            let value = values[next(values.len())];
+            let key = HeaderName::parse(name).expect("a name");
+            match next(7) {
+                0 => map.append(&key, value),
+                1 => map.set(&key, value),
+                2 => map.replace(&key, value),
+                3 => map.append_joined(&key, value),
+                4 => {
+                    map.remove(&key);
+                }
+                5 => map.append_from_wire(name.to_uppercase().as_bytes(), value),
+                _ => {
+                    let line = [name.to_uppercase().as_bytes(), b": line\r\n"].concat();
+                    map.append_line(key.known(), &line, name.len());
+                }
+            }
+            assert_eq!(written_lines(&map), lines_of(&map));
+            assert_eq!(written_lines(&map.clone()), lines_of(&map));
+        }
+    }
+}

@@ -3,12 +3,15 @@
 
 mod fraction;
 mod header;
+mod re2;
 mod regex;
 mod string;
 mod words;
 
 pub use fraction::{Denominator, FractionalPercent, RuntimeFractionalPercent};
 pub use header::{CompiledHeaderMatcher, HeaderMatcher};
-pub use regex::{CompiledRegex, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite};
+pub use regex::{
+    CompiledRegex, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite, check_regex,
+};
 pub use string::{CompiledStringMatcher, StringMatcher};
 pub use words::{plain, quoted};

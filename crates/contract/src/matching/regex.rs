@@ -1,11 +1,13 @@
 //! `envoy.type.matcher.v3.RegexMatcher` and its substitution form.
 //!
-//! Envoy's engine is RE2; the `regex` crate has the same syntax and the same promise of linear time. A pattern
-//! must match the whole input. Limit: a compiled program of 1 MiB.
+//! Envoy's engine is RE2; the `regex` crate keeps the same promise of linear time, and [`re2`] translates the
+//! syntax. A pattern must match the whole input. Limit: a compiled program of 1 MiB.
 
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused};
 use regex::bytes::{Regex, RegexBuilder};
+
+use super::re2;
 
 const PROGRAM_LIMIT_BYTES: usize = 1 << 20;
 
@@ -36,22 +38,25 @@ message! {
 #[derive(Clone, Debug)]
 pub struct CompiledRegex {
     whole: Regex,
+    /// As it was written.
+    pattern: Box<str>,
 }
 
 impl CompiledRegex {
     /// Compiles; a bad pattern is an error at its place in the file.
     pub fn compile(matcher: &RegexMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let whole = build(&format!("^(?:{})$", matcher.regex.value), matcher, ctx)?;
-        Ok(CompiledRegex { whole })
+        let whole = translate(&matcher.regex.value)
+            .and_then(|translated| compile(&format!("^(?:{translated})$")))
+            .map_err(|fault| report(fault, matcher, ctx))?;
+        Ok(CompiledRegex {
+            whole,
+            pattern: matcher.regex.value.as_str().into(),
+        })
     }
 
     /// The pattern as the config has it.
     pub fn pattern(&self) -> &str {
-        let whole = self.whole.as_str();
-        let inner = whole.strip_prefix("^(?:");
-        inner
-            .and_then(|inner| inner.strip_suffix(")$"))
-            .unwrap_or(whole)
+        &self.pattern
     }
 
     /// Whether the pattern matches all of `input`.
@@ -64,97 +69,149 @@ impl CompiledRegex {
 #[derive(Clone, Debug)]
 pub struct RegexRewrite {
     pattern: Regex,
-    substitution: Vec<u8>,
+    /// None where it names a group that is not there: then RE2 replaces nothing.
+    substitution: Option<Vec<u8>>,
 }
 
 impl RegexRewrite {
     /// Compiles the pattern and the substitution.
     pub fn compile(config: &RegexMatchAndSubstitute, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let pattern = build(&config.pattern.regex.value, &config.pattern, ctx)?;
-        let Some(substitution) =
-            translate_substitution(&config.substitution.value, pattern.captures_len())
-        else {
-            ctx.error(
-                config.substitution.span,
-                format!(
-                    "the substitution `{}` names a capture group that the pattern does not have, or ends in a \
-                     lone backslash",
-                    config.substitution.value
-                ),
+        let pattern = build(&config.pattern.regex.value)
+            .map_err(|fault| report(fault, &config.pattern, ctx))?;
+        let text = &config.substitution.value;
+        let substitution = translate_substitution(text, pattern.captures_len());
+        if !substitution.is_whole {
+            let what = format!(
+                "the substitution `{text}` names a capture group that the pattern does not have, or holds a \
+                 backslash before something else than a digit; what matches is not rewritten as meant"
             );
-            return Err(Refused);
-        };
+            ctx.warning(config.substitution.span, what);
+        }
         Ok(RegexRewrite {
             pattern,
-            substitution,
+            substitution: substitution.text,
         })
     }
 
     /// Every match in `input` replaced.
     pub fn replace_all(&self, input: &[u8]) -> Vec<u8> {
-        self.pattern
-            .replace_all(input, self.substitution.as_slice())
-            .into_owned()
+        match &self.substitution {
+            Some(substitution) => self
+                .pattern
+                .replace_all(input, substitution.as_slice())
+                .into_owned(),
+            None => input.to_vec(),
+        }
     }
 }
 
-fn build(pattern: &str, matcher: &RegexMatcher, ctx: &mut Ctx) -> Result<Regex, Refused> {
-    RegexBuilder::new(pattern)
+/// What is wrong with a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegexFault {
+    /// In plain words.
+    pub reason: String,
+    /// In RE2's, which Envoy passes on.
+    pub envoy: String,
+}
+
+/// Checks a pattern's syntax without compiling it.
+pub fn check_regex(pattern: &str) -> Result<(), RegexFault> {
+    translate(pattern).map(drop)
+}
+
+fn build(pattern: &str) -> Result<Regex, RegexFault> {
+    compile(&translate(pattern)?)
+}
+
+fn translate(pattern: &str) -> Result<String, RegexFault> {
+    re2::translate(pattern).map_err(|envoy| RegexFault {
+        reason: envoy.clone(),
+        envoy,
+    })
+}
+
+fn compile(translated: &str) -> Result<Regex, RegexFault> {
+    RegexBuilder::new(translated)
         .unicode(true)
         .dot_matches_new_line(true)
         .size_limit(PROGRAM_LIMIT_BYTES)
         .build()
         .map_err(|error| {
             let reason = error.to_string();
-            let last_line = reason
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_string();
-            ctx.error(
-                matcher.regex.span,
-                format!("invalid regex `{}`: {last_line}", matcher.regex.value),
-            );
-            Refused
+            let last_line = reason.lines().last().unwrap_or_default();
+            let reason = last_line.trim_start_matches("error: ").to_owned();
+            RegexFault {
+                envoy: reason.clone(),
+                reason,
+            }
         })
 }
 
-/// RE2's `\0`..`\9` and `\\` into the crate's `${0}` and `$$` escapes.
-fn translate_substitution(text: &str, groups: usize) -> Option<Vec<u8>> {
+fn report(fault: RegexFault, matcher: &RegexMatcher, ctx: &mut Ctx) -> Refused {
+    let text = format!("invalid regex `{}`: {}", matcher.regex.value, fault.reason);
+    ctx.error(matcher.regex.span, text).envoy(fault.envoy);
+    Refused
+}
+
+struct Substitution {
+    text: Option<Vec<u8>>,
+    is_whole: bool,
+}
+
+/// RE2's `\0`..`\9` and `\\` into the crate's `${0}` and `$$` escapes. RE2 ends at an escape that is none of
+/// these, with what it has by then.
+fn translate_substitution(text: &str, groups: usize) -> Substitution {
     let mut out = Vec::with_capacity(text.len() + 8);
     let mut bytes = text.bytes();
+    let mut is_whole = true;
     while let Some(byte) = bytes.next() {
         match byte {
             b'$' => out.extend_from_slice(b"$$"),
-            b'\\' => match bytes.next()? {
-                b'\\' => out.push(b'\\'),
-                digit @ b'0'..=b'9' if usize::from(digit - b'0') < groups => {
+            b'\\' => match bytes.next() {
+                Some(b'\\') => out.push(b'\\'),
+                Some(digit @ b'0'..=b'9') if usize::from(digit - b'0') < groups => {
                     out.extend_from_slice(&[b'$', b'{', digit, b'}']);
                 }
-                _ => return None,
+                Some(b'0'..=b'9') => {
+                    return Substitution {
+                        text: None,
+                        is_whole: false,
+                    };
+                }
+                _ => {
+                    is_whole = false;
+                    break;
+                }
             },
             other => out.push(other),
         }
     }
-    Some(out)
+    Substitution {
+        text: Some(out),
+        is_whole,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::translate_substitution;
 
+    fn translated(text: &str, groups: usize) -> Option<String> {
+        let text = translate_substitution(text, groups).text?;
+        Some(String::from_utf8(text).expect("text"))
+    }
+
     #[test]
     fn capture_groups_are_named_the_re2_way() {
-        assert_eq!(
-            translate_substitution(r"/\2/\1", 3).as_deref(),
-            Some(b"/${2}/${1}".as_slice())
-        );
-        assert_eq!(
-            translate_substitution("a$b", 1).as_deref(),
-            Some(b"a$$b".as_slice())
-        );
-        assert_eq!(translate_substitution(r"\3", 3), None);
-        assert_eq!(translate_substitution("\\", 1), None);
+        assert_eq!(translated(r"/\2/\1", 3).as_deref(), Some("/${2}/${1}"));
+        assert_eq!(translated("a$b", 1).as_deref(), Some("a$$b"));
+    }
+
+    #[test]
+    fn a_group_that_is_not_there_replaces_nothing_and_a_bad_escape_ends_the_text() {
+        assert_eq!(translated(r"\3", 3), None);
+        assert_eq!(translated("a\\", 1).as_deref(), Some("a"));
+        assert_eq!(translated("a\\qb", 1).as_deref(), Some("a"));
+        assert!(!translate_substitution("a\\qb", 1).is_whole);
     }
 }

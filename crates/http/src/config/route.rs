@@ -173,7 +173,7 @@ message! {
     /// Clusters that share the requests.
     pub struct WeightedCluster: "envoy.config.route.v3.WeightedCluster" {
         pub(crate) clusters: Vec<ClusterWeight>,
-        pub(crate) total_weight: Option<u32>,
+        inert total_weight = "Envoy ignores it: the weights' own sum counts";
         inert runtime_key_prefix = "without a runtime layer the configured weights hold, as in Envoy";
     }
 }

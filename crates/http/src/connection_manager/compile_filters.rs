@@ -14,16 +14,20 @@ pub(super) fn compile(
     let mut compiled = Vec::new();
     let mut terminal = None;
     let mut sound = true;
+    let mut has_router = false;
     for (place, filter) in filters.iter().enumerate() {
         let is_last = place + 1 == filters.len();
         match one(filter, context) {
             Ok(Some(One::Filter(filter))) if !is_last => compiled.push(filter),
             Ok(Some(One::Terminal(found))) if is_last => terminal = Some(found),
             Ok(Some(One::Filter(_))) => {
-                not_terminal(filter, context);
+                if !has_router {
+                    not_terminal(filter, context);
+                }
                 sound = false;
             }
             Ok(Some(One::Terminal(_))) => {
+                has_router = true;
                 let text = format!(
                     "Error: terminal filter named {} of type {} must be the last filter in a http filter chain.",
                     filter.name.value,
@@ -38,6 +42,7 @@ pub(super) fn compile(
     }
     match terminal {
         Some(terminal) if sound => Ok((compiled, terminal)),
+        None if sound && compiled.is_empty() => Ok((compiled, Terminal::Nothing)),
         _ => Err(Refused),
     }
 }
@@ -52,15 +57,11 @@ fn one(
     context: &mut CompileContext<'_>,
 ) -> Result<Option<One>, Refused> {
     let Some(config::HttpFilterConfigType::TypedConfig(any)) = &filter.config_type else {
-        let text = format!(
-            "Didn't find a registered implementation for '{}' with type URL: ''",
+        let what = format!(
+            "the HTTP filter `{}` without `typed_config`",
             filter.name.value
         );
-        context
-            .ctx
-            .error(filter.name.span, text)
-            .suggest("give the filter a `typed_config` with its `@type`");
-        return Err(Refused);
+        return Err(context.ctx.unsupported_here(filter.name.span, what));
     };
     if any.type_name() == router::MESSAGE {
         let config =
@@ -96,9 +97,15 @@ fn unsupported(filter: &config::HttpFilter, any: &Any, context: &mut CompileCont
 }
 
 fn not_terminal(filter: &config::HttpFilter, context: &mut CompileContext<'_>) {
+    let kind = match &filter.config_type {
+        Some(config::HttpFilterConfigType::TypedConfig(any)) => any.type_name(),
+        None => "",
+    };
+    let room = context.extensions.http_filter(kind);
     let text = format!(
         "Error: non-terminal filter named {} of type {} is the last filter in a http filter chain.",
-        filter.name.value, filter.name.value
+        filter.name.value,
+        room.map_or(kind, |room| room.name)
     );
     context
         .ctx

@@ -65,6 +65,8 @@ pub enum Terminal {
     Router(RouterConfig),
     /// Requests are answered by the process itself (the admin interface).
     Service,
+    /// Nothing: a chain without filters, where a request waits for the idle timeout of streams, as in Envoy.
+    Nothing,
 }
 
 /// Timeouts; none means that there is no limit.
@@ -199,10 +201,8 @@ impl ConnectionManagerConfig {
                 Some(config::StripPortMode::Any(true))
             );
         if both_port_options {
-            context.ctx.error(
-                message.span(),
-                "Error: Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.",
-            );
+            let text = "Error: Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.";
+            context.ctx.error(message.span(), text);
             return Err(Refused);
         }
         let config = ConnectionManagerConfig {
@@ -361,10 +361,9 @@ fn internal_addresses(
         .map(|range| match range.address_prefix.value.parse() {
             Ok(address) => Ok((address, range.prefix_len.unwrap_or(0))),
             Err(_) => {
-                ctx.error(
-                    range.address_prefix.span,
-                    format!("malformed IP address: {}", range.address_prefix.value),
-                );
+                let address = &range.address_prefix.value;
+                let text = format!("malformed IP address: {address}");
+                ctx.error(range.address_prefix.span, text);
                 Err(Refused)
             }
         })

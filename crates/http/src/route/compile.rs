@@ -21,6 +21,7 @@ use crate::config::route as config;
 
 const DEFAULT_ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES: u32 = 4096;
+const ROUTER: &str = "envoy.extensions.filters.http.router.v3.Router";
 const FILTER_CONFIG: &str = "envoy.config.route.v3.FilterConfig";
 
 /// Compiles route tables.
@@ -96,7 +97,7 @@ impl RouteCompiler<'_> {
             }
             DomainError::Duplicate => format!(
                 "Only unique values for domains are permitted. Duplicate entry of domain {} in route {table}",
-                domain.value
+                domain.value.to_ascii_lowercase()
             ),
         };
         self.ctx.error(domain.span, text);
@@ -183,7 +184,7 @@ impl RouteCompiler<'_> {
             (Some(_), prefix) if !prefix.is_empty() => {
                 self.ctx.error(
                     action.span(),
-                    "Specify only one of prefix_rewrite or regex_rewrite",
+                    "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy",
                 );
                 Err(Refused)
             }
@@ -251,12 +252,7 @@ impl RouteCompiler<'_> {
                     .to_string(),
             )
         } else {
-            weighted
-                .total_weight
-                .filter(|given| u64::from(*given) != total)
-                .map(|given| {
-                    format!("Sum of weights in the weighted_cluster should add up to {given}")
-                })
+            None
         };
         match fault {
             None => Ok(ClusterSource::Weighted { total, clusters }),
@@ -279,10 +275,23 @@ impl RouteCompiler<'_> {
             ),
             &cluster.typed_per_filter_config,
         );
+        if cluster.name.value.is_empty() {
+            let text = "At least one of name or cluster_header need to be specified";
+            self.ctx.error(cluster.span(), text);
+            return Err(Refused);
+        }
+        let weight = cluster.weight.ok_or_else(|| {
+            let text = format!(
+                "Field 'weight' is missing in: name: \"{}\"",
+                cluster.name.value
+            );
+            self.ctx.error(cluster.name.span, text);
+            Refused
+        });
         Ok(Weighted {
             cluster: self.cluster(&cluster.name)?,
             name: cluster.name.value.as_str().into(),
-            weight: u64::from(cluster.weight.unwrap_or(1)),
+            weight: u64::from(weight?),
             level: level?,
         })
     }
@@ -397,6 +406,12 @@ impl RouteCompiler<'_> {
     fn per_filter(&mut self, name: &str, any: &Any) -> Result<Option<(usize, PerFilter)>, Refused> {
         let entry = if any.type_name() == FILTER_CONFIG {
             let wrapper = any.decode::<config::FilterConfig>(self.ctx)?;
+            if wrapper.config.is_none() && !wrapper.disabled {
+                let text =
+                    format!("Empty route/virtual host per filter configuration for {name} filter");
+                self.ctx.error(any.span, text);
+                return Err(Refused);
+            }
             let config = match &wrapper.config {
                 Some(inner) if !inner.type_name().is_empty() => {
                     self.room_config(name, inner, wrapper.is_optional)?
@@ -435,6 +450,7 @@ impl RouteCompiler<'_> {
         match room.and_then(|room| room.per_route.as_ref()) {
             Some(per_route) => (per_route.parse)(any, self.ctx).map(Some),
             None if is_optional => Ok(None),
+            None if self.refuses_wrong_level(name, any) => Err(Refused),
             None => {
                 self.ctx.unsupported(
                     any.span,
@@ -449,5 +465,20 @@ impl RouteCompiler<'_> {
                 }
             }
         }
+    }
+
+    /// Reports a message that configures a filter but not for a route; false if that cannot be told.
+    fn refuses_wrong_level(&mut self, name: &str, any: &Any) -> bool {
+        let room = self.extensions.http_filter(any.type_name());
+        let is_router = any.type_name() == ROUTER;
+        let text = match room.and_then(|room| room.per_route.as_ref()) {
+            Some(wanted) => format!("Unable to unpack as {}", wanted.message),
+            None if is_router || room.is_some() => format!(
+                "The filter {name} doesn't support virtual host or route specific configurations"
+            ),
+            None => return false,
+        };
+        self.ctx.error(any.span, text);
+        true
     }
 }

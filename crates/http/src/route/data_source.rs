@@ -14,8 +14,11 @@ pub(super) fn read(
         DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
         DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
         DataSourceSpecifier::Filename(path) => {
-            ctx.read_file(&path.value, u64::MAX).map_err(|error| {
-                ctx.error(path.span, format!("Invalid path: {} ({error})", path.value));
+            let most = u64::try_from(limit_bytes).unwrap_or(u64::MAX);
+            let most = most.saturating_add(1);
+            ctx.read_file(&path.value, most).map_err(|error| {
+                ctx.error(path.span, format!("file {} does not exist", path.value))
+                    .note(error.to_string());
                 Refused
             })?
         }

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use nuncio_config::tree::{Message, merge};
-use nuncio_config::typed::{Ctx, Refused, Spanned, decode};
+use nuncio_config::typed::{Ctx, Refused, decode};
 
 use super::messages::{
-    CertificateValidationContext, CommonTlsContext, Secret, SecretType, TlsCertificate,
-    ValidationContextType,
+    CertificateValidationContext, CommonTlsContext, SdsSecretConfig, Secret, SecretType,
+    TlsCertificate, ValidationContextType,
 };
 
 /// Checks the secrets of a bootstrap; all that is wrong is reported.
@@ -34,7 +34,13 @@ pub fn check(secrets: &[Arc<Message>], ctx: &mut Ctx) -> Result<(), Refused> {
                 "CertificateValidationContext"
             }
             None => {
-                ctx.error(message.span, "Secret type not implemented");
+                // Of another type it has been said that it is not supported.
+                if ["session_ticket_keys", "generic_secret"]
+                    .into_iter()
+                    .all(|other| message.get_by_name(other).is_none())
+                {
+                    ctx.error(message.span, "Secret type not implemented");
+                }
                 sound = Err(Refused);
                 continue;
             }
@@ -61,12 +67,7 @@ pub(super) fn certificates<'a>(
         .tls_certificate_sds_secret_configs
         .iter()
         .map(|config| {
-            let secret = find(
-                &config.name,
-                "tls_certificate",
-                "Unknown static secret",
-                ctx,
-            )?;
+            let secret = find(config, "tls_certificate", "Unknown static secret", ctx)?;
             decode::<TlsCertificate>(&secret, ctx)
         });
     let found: Vec<_> = referred.collect();
@@ -83,12 +84,12 @@ pub(super) fn validation_context<'a>(
     match kind {
         ValidationContextType::Static(context) => Ok(Cow::Borrowed(context)),
         ValidationContextType::Secret(config) => {
-            let secret = find(&config.name, FIELD, UNKNOWN, ctx)?;
+            let secret = find(config, FIELD, UNKNOWN, ctx)?;
             decode(&secret, ctx).map(Cow::Owned)
         }
         ValidationContextType::Combined(both) => {
             let config = &both.validation_context_sds_secret_config;
-            let secret = find(&config.name, FIELD, UNKNOWN, ctx)?;
+            let secret = find(config, FIELD, UNKNOWN, ctx)?;
             let mut merged = (*both.default_validation_context).clone();
             merge(&mut merged, &secret);
             decode(&Arc::new(merged), ctx).map(Cow::Owned)
@@ -97,13 +98,22 @@ pub(super) fn validation_context<'a>(
 }
 
 fn find(
-    name: &Spanned<String>,
+    config: &SdsSecretConfig,
     kind: &str,
     unknown: &str,
     ctx: &mut Ctx,
 ) -> Result<Arc<Message>, Refused> {
-    ctx.static_secret(&name.value, kind).ok_or_else(|| {
+    let name = &config.name;
+    if let Some(secret) = ctx.static_secret(&name.value, kind) {
+        return Ok(secret);
+    }
+    // A secret from elsewhere is no static one, and has been reported as not supported.
+    let is_reported = ctx
+        .diagnostics
+        .iter()
+        .any(|found| found.is_unsupported() && config.span().contains(found.span));
+    if !is_reported {
         ctx.error(name.span, format!("{unknown}: {}", name.value));
-        Refused
-    })
+    }
+    Err(Refused)
 }

@@ -57,6 +57,13 @@ impl Transport {
         buffer: &mut Buffer,
         room_bytes: usize,
     ) -> Poll<io::Result<usize>> {
+        // Most polls only begin to wait: no memory is borrowed for them.
+        if buffer.held_bytes() == 0
+            && let Transport::Plain(socket) = self
+            && let Poll::Pending = socket.poll_read_ready(cx)
+        {
+            return Poll::Pending;
+        }
         let read = self.poll_read(cx, buffer.vec_mut(room_bytes));
         buffer.release_if_empty();
         read

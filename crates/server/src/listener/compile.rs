@@ -69,10 +69,27 @@ impl CompiledListener {
         listener: &Listener,
         context: &mut CompileContext<'_>,
     ) -> Result<(Self, RouteTable), Refused> {
+        let chain = single_chain(listener, context.ctx);
+        let chains = listener
+            .filter_chains
+            .iter()
+            .chain(&listener.default_filter_chain);
+        let sound: Vec<_> = chains
+            .map(|chain| plain_and_alone(chain, context.ctx))
+            .collect();
+        let Ok(chain) = chain else {
+            // They are compiled for what is to be said about them.
+            let chains = listener
+                .filter_chains
+                .iter()
+                .chain(&listener.default_filter_chain);
+            chains.for_each(|chain| drop(manager(listener, chain, context)));
+            return Err(Refused);
+        };
         let address = address(listener, context.ctx);
-        let chain = single_chain(listener, context.ctx)?;
-        check_transport_socket(chain, context.ctx)?;
-        Self::compile_chain(listener, address, chain, context)
+        let compiled = Self::compile_chain(listener, address, chain, context)?;
+        sound.into_iter().collect::<Result<Vec<()>, Refused>>()?;
+        Ok(compiled)
     }
 
     /// For telling about: each chain that speaks HTTP, as if it were the only one, with its place among all.
@@ -97,23 +114,7 @@ impl CompiledListener {
         chain: &FilterChain,
         context: &mut CompileContext<'_>,
     ) -> Result<(Self, RouteTable), Refused> {
-        let any = connection_manager(chain, context.ctx)?;
-        let buffer_limit = listener
-            .per_connection_buffer_limit_bytes
-            .unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
-        let mut reserve = |name: &str| context.clusters.reserve(name);
-        let manager = ConnectionManagerConfig::compile(
-            any,
-            &mut ManagerContext {
-                ctx: context.ctx,
-                extensions: context.extensions,
-                cluster_id: &mut reserve,
-                known_clusters: context.known_clusters,
-                service_cluster: context.service_cluster,
-                service_node: context.service_node,
-                buffer_limit_bytes: u64::from(buffer_limit),
-            },
-        );
+        let manager = manager(listener, chain, context);
         let (address, ipv4_compat) = address?;
         let (manager, routes) = manager?;
         let stat_name = match listener.stat_prefix.as_str() {
@@ -155,8 +156,8 @@ fn address(listener: &Listener, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Ref
     match &listener.address {
         Some(address) => socket_address(address, ctx),
         None => {
-            ctx.error(listener.span(), "a listener needs an `address`");
-            Err(Refused)
+            let what = format!("listener `{}` without `address`", listener.name.value);
+            Err(ctx.unsupported_here(listener.span(), what))
         }
     }
 }
@@ -170,6 +171,10 @@ pub(crate) fn socket_address(
     let PortSpecifier::Value(port) = &socket.port_specifier;
     match (socket.address.value.parse::<IpAddr>(), u16::try_from(*port)) {
         (Ok(ip), Ok(port)) => Ok((SocketAddr::new(ip, port), socket.ipv4_compat)),
+        _ if socket.address.value.contains("://") => {
+            let what = format!("the address `{}`", socket.address.value);
+            Err(ctx.unsupported_here(socket.address.span, what))
+        }
         _ => {
             ctx.error(
                 socket.address.span,
@@ -179,6 +184,31 @@ pub(crate) fn socket_address(
             Err(Refused)
         }
     }
+}
+
+/// The connection manager of a filter chain.
+fn manager(
+    listener: &Listener,
+    chain: &FilterChain,
+    context: &mut CompileContext<'_>,
+) -> Result<(ConnectionManagerConfig, RouteTable), Refused> {
+    let any = connection_manager(chain).ok_or(Refused)?;
+    let buffer_limit = listener
+        .per_connection_buffer_limit_bytes
+        .unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
+    let mut reserve = |name: &str| context.clusters.reserve(name);
+    ConnectionManagerConfig::compile(
+        any,
+        &mut ManagerContext {
+            ctx: context.ctx,
+            extensions: context.extensions,
+            cluster_id: &mut reserve,
+            known_clusters: context.known_clusters,
+            service_cluster: context.service_cluster,
+            service_node: context.service_node,
+            buffer_limit_bytes: u64::from(buffer_limit),
+        },
+    )
 }
 
 fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterChain, Refused> {
@@ -193,14 +223,8 @@ fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterC
             Err(Refused)
         }
         (None, _) => {
-            ctx.error(
-                listener.span(),
-                format!(
-                    "error adding listener '{}': no filter chains specified",
-                    listener.name.value
-                ),
-            );
-            Err(Refused)
+            let what = format!("listener `{}` without filter chains", listener.name.value);
+            Err(ctx.unsupported_here(listener.span(), what))
         }
     }
 }
@@ -219,50 +243,50 @@ fn check_transport_socket(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refu
             Err(Refused)
         }
         None => {
-            ctx.error(
-                socket.name.span,
-                format!(
-                    "Didn't find a registered implementation for '{}' with type URL: ''",
-                    socket.name.value
-                ),
-            );
-            Err(Refused)
+            let name = &socket.name;
+            let what = format!("transport socket `{}` without `typed_config`", name.value);
+            Err(ctx.unsupported_here(name.span, what))
         }
     }
 }
 
-fn connection_manager<'a>(chain: &'a FilterChain, ctx: &mut Ctx) -> Result<&'a Any, Refused> {
-    let mut found = None;
+/// Whether nothing but the connection manager is in a filter chain; what else there is is reported.
+fn plain_and_alone(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refused> {
+    let mut sound = check_transport_socket(chain, ctx);
+    let mut is_found = false;
     for filter in &chain.filters {
-        match typed_config(filter, ctx)? {
-            any if any.type_name() == MESSAGE && found.is_none() => found = Some(any),
-            any => ctx.unsupported(
-                any.span,
-                format!("the network filter `{}`", any.type_name()),
-            ),
+        match typed_config(filter, ctx) {
+            Ok(any) if any.type_name() == MESSAGE && !is_found => is_found = true,
+            Ok(any) => {
+                let what = format!("the network filter `{}`", any.type_name());
+                sound = Err(ctx.unsupported_here(any.span, what));
+            }
+            Err(refused) => sound = Err(refused),
         }
     }
-    found.ok_or_else(|| {
-        if chain.filters.is_empty() {
-            ctx.unsupported(chain.span(), "a filter chain without filters");
-        }
-        Refused
-    })
+    if chain.filters.is_empty() {
+        sound = Err(ctx.unsupported_here(chain.span(), "a filter chain without filters"));
+    }
+    sound
+}
+
+/// The connection manager's message.
+fn connection_manager(chain: &FilterChain) -> Option<&Any> {
+    let kinds = chain
+        .filters
+        .iter()
+        .filter_map(|filter| filter.config_type.as_ref());
+    let mut messages = kinds.map(|FilterConfigType::TypedConfig(any)| any);
+    messages.find(|any| any.type_name() == MESSAGE)
 }
 
 fn typed_config<'a>(filter: &'a Filter, ctx: &mut Ctx) -> Result<&'a Any, Refused> {
     match &filter.config_type {
         Some(FilterConfigType::TypedConfig(any)) => Ok(any),
         None => {
-            ctx.error(
-                filter.name.span,
-                format!(
-                    "Didn't find a registered implementation for '{}' with type URL: ''",
-                    filter.name.value
-                ),
-            )
-            .suggest("give the filter a `typed_config` with its `@type`");
-            Err(Refused)
+            let name = &filter.name;
+            let what = format!("network filter `{}` without `typed_config`", name.value);
+            Err(ctx.unsupported_here(name.span, what))
         }
     }
 }

@@ -147,8 +147,9 @@ pub(super) fn read(
     for group in &assignment.endpoints {
         let locality = locality(group.locality.as_ref());
         for endpoint in &group.lb_endpoints {
-            endpoints.push(endpoint.spec(group.priority, &locality, ctx)?);
+            let spec = endpoint.spec(group.priority, &locality, ctx)?;
             check_address(endpoint, cluster_type, ctx)?;
+            endpoints.extend(spec);
         }
     }
     let single = assignment.endpoints.len() == 1 && endpoints.len() == 1;
@@ -197,12 +198,12 @@ impl LbEndpoint {
         priority: u32,
         locality: &Arc<Locality>,
         ctx: &mut Ctx,
-    ) -> Result<EndpointSpec, Refused> {
+    ) -> Result<Option<EndpointSpec>, Refused> {
         let (Some(address), Some(HostIdentifier::Endpoint(endpoint))) =
             (self.socket_address(), &self.host_identifier)
         else {
-            ctx.error(self.span(), "an endpoint needs an address");
-            return Err(Refused);
+            ctx.warning(self.span(), "an endpoint without address is never used");
+            return Ok(None);
         };
         let SocketProtocol::Tcp = address.protocol;
         let PortSpecifier::Value(port) = address.port_specifier;
@@ -210,7 +211,7 @@ impl LbEndpoint {
             ctx.error(address.span(), "a port is 65535 at most");
             return Err(Refused);
         };
-        Ok(EndpointSpec {
+        Ok(Some(EndpointSpec {
             address: address.address.value.as_str().into(),
             port,
             hostname: endpoint.hostname.as_str().into(),
@@ -219,7 +220,7 @@ impl LbEndpoint {
             health: self.health_status.flags(),
             locality: Arc::clone(locality),
             metadata: metadata::read(self.metadata.as_ref()),
-        })
+        }))
     }
 }
 
@@ -231,12 +232,14 @@ fn check_address(
     let Some(address) = endpoint.socket_address().map(|socket| &socket.address) else {
         return Ok(());
     };
+    if address.value.contains("://") {
+        let what = format!("the address `{}`", address.value);
+        return Err(ctx.unsupported_here(address.span, what));
+    }
     if cluster_type == ClusterType::Static && address.value.parse::<IpAddr>().is_err() {
-        ctx.error(
-            address.span,
-            format!("malformed IP address: {}", address.value),
-        )
-        .note(
+        let advice = "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'";
+        let text = format!("malformed IP address: {}. {advice}", address.value);
+        ctx.error(address.span, text).note(
             "a STATIC cluster takes addresses; for names set `type: STRICT_DNS` or `LOGICAL_DNS`",
         );
         return Err(Refused);

@@ -73,12 +73,10 @@ fn unsupported(tree: &Arc<Message>, extensions: &Extensions) -> Vec<Diagnostic> 
     let mut ctx = Ctx::new(true);
     let _what_is_wrong_besides_is_for_validate = compile_tree(tree, &around, &mut ctx);
     let all = ctx.diagnostics.iter();
-    all.filter(|found| found.message.ends_with(NOT_SUPPORTED))
+    all.filter(|found| found.message.ends_with(Diagnostic::NOT_SUPPORTED))
         .cloned()
         .collect()
 }
-
-const NOT_SUPPORTED: &str = "is not supported by Nuncio yet";
 
 /// One thing that a file uses, at all its places.
 struct Line {
@@ -108,7 +106,9 @@ impl Report {
                 places: vec![*span],
             };
             (
-                text.trim_end_matches(NOT_SUPPORTED).trim_end().to_owned(),
+                text.trim_end_matches(Diagnostic::NOT_SUPPORTED)
+                    .trim_end()
+                    .to_owned(),
                 line,
             )
         });

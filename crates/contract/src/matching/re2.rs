@@ -1,0 +1,453 @@
+//! RE2's syntax in the words of the `regex` crate, and RE2's complaints.
+//!
+//! The two differ in corners: a `{` that begins no repetition, a `[` within a class, `\Q...\E`, `\C`, octal
+//! escapes and names of groups are RE2's own; `&&` in a class, `\<`, `\u` and repeated repetitions the
+//! crate's; `\d`, `\w`, `\s` and `\b` are about ASCII in RE2.
+//!
+//! Limit: 1,000 repetitions, as in RE2.
+
+const MOST_REPETITIONS: u32 = 1000;
+const POSIX_CLASSES: [&str; 14] = [
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
+
+/// The pattern for the crate, or RE2's text of what is wrong with it.
+pub(super) fn translate(pattern: &str) -> Result<String, String> {
+    let mut translator = Translator {
+        rest: pattern,
+        pattern,
+        out: String::with_capacity(pattern.len() + 16),
+        depth: 0,
+        operand: Operand::None,
+    };
+    while !translator.rest.is_empty() {
+        translator.step()?;
+    }
+    if translator.depth > 0 {
+        return Err(format!("missing ): {pattern}"));
+    }
+    Ok(translator.out)
+}
+
+/// What a repetition would apply to.
+#[derive(Clone, Copy, PartialEq)]
+enum Operand<'p> {
+    None,
+    Thing,
+    /// Something repeated already; what follows begins with that operator.
+    Repeated(&'p str),
+}
+
+struct Translator<'p> {
+    rest: &'p str,
+    pattern: &'p str,
+    out: String,
+    depth: usize,
+    operand: Operand<'p>,
+}
+
+impl<'p> Translator<'p> {
+    fn step(&mut self) -> Result<(), String> {
+        let Some(first) = self.rest.chars().next() else {
+            return Ok(());
+        };
+        match first {
+            '(' => self.open(),
+            ')' => self.close(),
+            '|' => {
+                self.plain(first);
+                self.operand = Operand::None;
+                Ok(())
+            }
+            '*' | '+' | '?' => self.repeat(1),
+            '{' => match repetition(self.rest) {
+                Some(length) => self.repeat(length),
+                None => {
+                    self.rest = &self.rest[1..];
+                    self.out.push_str("\\{");
+                    self.operand = Operand::Thing;
+                    Ok(())
+                }
+            },
+            '[' => self.class(),
+            '\\' => self.escape(),
+            other => {
+                self.plain(other);
+                Ok(())
+            }
+        }
+    }
+
+    fn plain(&mut self, character: char) {
+        self.rest = &self.rest[character.len_utf8()..];
+        self.out.push(character);
+        self.operand = Operand::Thing;
+    }
+
+    fn open(&mut self) -> Result<(), String> {
+        self.depth += 1;
+        self.operand = Operand::None;
+        let Some(special) = self.rest.strip_prefix("(?") else {
+            self.rest = &self.rest[1..];
+            self.out.push('(');
+            return Ok(());
+        };
+        if let Some(named) = special.strip_prefix("P<").or(special.strip_prefix('<')) {
+            return self.named(named);
+        }
+        let flags =
+            special.find(|character: char| !matches!(character, 'i' | 'm' | 's' | 'U' | '-'));
+        let end = flags.unwrap_or(special.len());
+        match special[end..].chars().next() {
+            Some(':') if special[..end].matches('-').count() <= 1 => {}
+            Some(')') if end > 0 && special[..end].matches('-').count() <= 1 => self.depth -= 1,
+            Some(other) => {
+                let bad = &self.rest[..2 + end + other.len_utf8()];
+                return Err(format!("invalid perl operator: {bad}"));
+            }
+            None => return Err(format!("missing ): {}", self.pattern)),
+        }
+        self.out.push_str(&self.rest[..end + 3]);
+        self.rest = &self.rest[end + 3..];
+        Ok(())
+    }
+
+    /// A group's name is of no use here: substitutions go by number.
+    fn named(&mut self, named: &'p str) -> Result<(), String> {
+        let is_word = |character: char| character == '_' || character.is_alphanumeric();
+        match named.split_once('>') {
+            Some((name, rest)) if !name.is_empty() && name.chars().all(is_word) => {
+                self.out.push('(');
+                self.rest = rest;
+                Ok(())
+            }
+            Some((name, rest)) => {
+                let length = self.rest.len() - rest.len();
+                let _ = name;
+                Err(format!(
+                    "invalid named capture group: {}",
+                    &self.rest[..length]
+                ))
+            }
+            None => Err(format!("invalid named capture group: {}", self.rest)),
+        }
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        if self.depth == 0 {
+            return Err(format!("unexpected ): {}", self.pattern));
+        }
+        self.depth -= 1;
+        self.plain(')');
+        Ok(())
+    }
+
+    /// A repetition operator of `length` bytes, with the `?` behind it.
+    fn repeat(&mut self, length: usize) -> Result<(), String> {
+        let operator = &self.rest[..length];
+        check_size(operator)?;
+        match self.operand {
+            Operand::None => {
+                return Err(format!("no argument for repetition operator: {operator}"));
+            }
+            Operand::Repeated(from) => {
+                let both = &from[..from.len() - self.rest.len() + length];
+                return Err(format!("bad repetition operator: {both}"));
+            }
+            Operand::Thing => {}
+        }
+        let from = self.rest;
+        self.out.push_str(operator);
+        self.rest = &self.rest[length..];
+        if let Some(rest) = self.rest.strip_prefix('?') {
+            self.out.push('?');
+            self.rest = rest;
+        }
+        self.operand = Operand::Repeated(from);
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), String> {
+        self.operand = Operand::Thing;
+        if let Some(quoted) = self.rest.strip_prefix("\\Q") {
+            let (text, rest) = quoted.split_once("\\E").unwrap_or((quoted, ""));
+            self.out.push_str(&regex::escape(text));
+            self.rest = rest;
+            return Ok(());
+        }
+        let kept = ["\\A", "\\z"];
+        let bounds = ["\\b", "\\B"];
+        if let Some(kept) = kept.into_iter().find(|kept| self.rest.starts_with(kept)) {
+            self.out.push_str(kept);
+        } else if let Some(bound) = bounds
+            .into_iter()
+            .find(|bound| self.rest.starts_with(bound))
+        {
+            self.out.push_str(&format!("(?-u:{bound})"));
+        } else if self.rest.starts_with("\\C") {
+            self.out.push_str("(?s-u:.)");
+        } else if let Some((set, rest)) = named_set(self.rest)? {
+            self.out.push_str(&format!("[{set}]"));
+            self.rest = rest;
+            return Ok(());
+        } else {
+            let (character, rest) = escaped(self.rest)?;
+            self.out.push_str(&literal(character));
+            self.rest = rest;
+            return Ok(());
+        }
+        self.rest = &self.rest[2..];
+        Ok(())
+    }
+
+    fn class(&mut self) -> Result<(), String> {
+        let whole = self.rest;
+        let missing = || format!("missing ]: {whole}");
+        let mut rest = &whole[1..];
+        self.operand = Operand::Thing;
+        self.out.push('[');
+        if let Some(negated) = rest.strip_prefix('^') {
+            self.out.push('^');
+            rest = negated;
+        }
+        let mut is_first = true;
+        loop {
+            let character = rest.chars().next().ok_or_else(missing)?;
+            if character == ']' && !is_first {
+                break;
+            }
+            is_first = false;
+            if let Some((set, after)) = posix_class(rest)? {
+                self.out.push_str(set);
+                rest = after;
+                continue;
+            }
+            if let Some((set, after)) = named_set(rest)? {
+                self.out.push_str(&set);
+                rest = after;
+                continue;
+            }
+            rest = self.range(rest, whole)?;
+        }
+        self.out.push(']');
+        self.rest = &rest[1..];
+        Ok(())
+    }
+
+    /// One character of a class, or a range.
+    fn range(&mut self, from: &'p str, whole: &str) -> Result<&'p str, String> {
+        let missing = || format!("missing ]: {whole}");
+        let (low, rest) = class_character(from).ok_or_else(missing)??;
+        let upper = rest
+            .strip_prefix('-')
+            .filter(|upper| !upper.starts_with(']'));
+        let Some(upper) = upper else {
+            self.out.push_str(&literal(low));
+            return Ok(rest);
+        };
+        let (high, rest) = class_character(upper).ok_or_else(missing)??;
+        if high < low {
+            let range = &from[..from.len() - rest.len()];
+            return Err(format!("invalid character class range: {range}"));
+        }
+        self.out
+            .push_str(&format!("{}-{}", literal(low), literal(high)));
+        Ok(rest)
+    }
+}
+
+type Character<'p> = Result<(char, &'p str), String>;
+
+fn class_character(text: &str) -> Option<Character<'_>> {
+    let first = text.chars().next()?;
+    Some(match first {
+        '\\' => escaped(text),
+        other => Ok((other, &text[other.len_utf8()..])),
+    })
+}
+
+fn literal(character: char) -> String {
+    format!("\\x{{{:X}}}", u32::from(character))
+}
+
+/// The length of `{2}`, `{2,}` or `{2,3}` at the start.
+fn repetition(text: &str) -> Option<usize> {
+    let (inner, _) = text.strip_prefix('{')?.split_once('}')?;
+    let (least, most) = inner.split_once(',').unwrap_or((inner, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    (!least.is_empty() && is_number(least) && is_number(most)).then_some(inner.len() + 2)
+}
+
+fn check_size(operator: &str) -> Result<(), String> {
+    let Some(inner) = operator
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'))
+    else {
+        return Ok(());
+    };
+    let (least, most) = inner.split_once(',').unwrap_or((inner, inner));
+    let number = |text: &str| text.parse::<u32>().unwrap_or(u32::MAX);
+    let least = number(least);
+    let most = if most.is_empty() { least } else { number(most) };
+    if least > MOST_REPETITIONS || most > MOST_REPETITIONS || most < least {
+        return Err(format!("invalid repetition size: {operator}"));
+    }
+    Ok(())
+}
+
+/// `[:alpha:]` within a class.
+fn posix_class(text: &str) -> Result<Option<(&str, &str)>, String> {
+    let Some(inner) = text.strip_prefix("[:") else {
+        return Ok(None);
+    };
+    let Some((name, rest)) = inner.split_once(":]") else {
+        return Ok(None);
+    };
+    let set = &text[..name.len() + 4];
+    if POSIX_CLASSES.contains(&name.trim_start_matches('^')) {
+        Ok(Some((set, rest)))
+    } else {
+        Err(format!("invalid character class range: {set}"))
+    }
+}
+
+/// `\d` and its like, and `\p{...}`: what stands for them within a class.
+fn named_set(text: &str) -> Result<Option<(String, &str)>, String> {
+    let mut characters = text.chars();
+    if characters.next() != Some('\\') {
+        return Ok(None);
+    }
+    let set = match characters.next() {
+        Some('d') => "0-9",
+        Some('D') => "[^0-9]",
+        Some('s') => "\\t\\n\\f\\r\\x20",
+        Some('S') => "[^\\t\\n\\f\\r\\x20]",
+        Some('w') => "0-9A-Za-z_",
+        Some('W') => "[^0-9A-Za-z_]",
+        Some('p' | 'P') => return property(text).map(Some),
+        _ => return Ok(None),
+    };
+    Ok(Some((set.to_owned(), &text[2..])))
+}
+
+fn property(text: &str) -> Result<(String, &str), String> {
+    let after = &text[2..];
+    let length = match after.chars().next() {
+        Some('{') => after.find('}').map(|end| end + 1),
+        Some(letter) => Some(letter.len_utf8()),
+        None => None,
+    };
+    let Some(length) = length else {
+        return Err(format!("invalid character class range: {text}"));
+    };
+    Ok((text[..2 + length].to_owned(), &after[length..]))
+}
+
+/// The character that an escape stands for.
+fn escaped(text: &str) -> Character<'_> {
+    let mut characters = text.char_indices().skip(1);
+    let Some((_, first)) = characters.next() else {
+        return Err("trailing \\".to_owned());
+    };
+    let rest = &text[1 + first.len_utf8()..];
+    let bad = || Err(format!("invalid escape sequence: \\{first}"));
+    let character = match first {
+        '0'..='7' => return octal(text).map_or_else(bad, Ok),
+        'x' => {
+            let found = hexadecimal(rest);
+            return found.map_or_else(|| Err(format!("invalid escape sequence: {text}")), Ok);
+        }
+        'a' => '\x07',
+        'f' => '\x0c',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\x0b',
+        other if other.is_ascii() && !other.is_ascii_alphanumeric() => other,
+        _ => return bad(),
+    };
+    Ok((character, rest))
+}
+
+/// `\0`, `\12`, `\123`; a single other digit would refer to a group, which RE2 cannot.
+fn octal(text: &str) -> Option<(char, &str)> {
+    let digits: usize = text[1..]
+        .bytes()
+        .take(3)
+        .take_while(|byte| matches!(byte, b'0'..=b'7'))
+        .count();
+    if digits == 1 && !text.starts_with("\\0") {
+        return None;
+    }
+    let number = u32::from_str_radix(text.get(1..=digits)?, 8).ok()?;
+    Some((char::from_u32(number)?, &text[1 + digits..]))
+}
+
+fn hexadecimal(text: &str) -> Option<(char, &str)> {
+    let (digits, rest) = match text.strip_prefix('{') {
+        Some(braced) => braced.split_once('}')?,
+        None => (text.get(..2)?, text.get(2..)?),
+    };
+    let number = u32::from_str_radix(digits, 16).ok()?;
+    Some((char::from_u32(number)?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::translate;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        let translated = translate(pattern).expect("RE2 takes it");
+        let whole = format!("^(?:{translated})$");
+        regex::bytes::Regex::new(&whole)
+            .expect("the crate takes it")
+            .is_match(text.as_bytes())
+    }
+
+    #[test]
+    fn what_only_re2_takes_means_the_same() {
+        for (pattern, text, other) in [
+            ("/a/{id}", "/a/{id}", "/a/id"),
+            ("x{,5}", "x{,5}", "x"),
+            ("[^[]+", "ab", "a[b"),
+            ("\\Qa.b\\E", "a.b", "axb"),
+            ("[a&&b]", "&", "x"),
+            ("\\<", "<", "a"),
+            ("(?P<1>a)", "a", "b"),
+            ("[\\d-x]+", "1-x", "a"),
+            ("[]a]+", "]a", "b"),
+            ("[--a]", "A", "b"),
+            ("\\101", "A", "B"),
+            ("\\d", "1", "\u{664}"),
+            ("[[:alpha:]_]+", "a_", "1"),
+            ("(?i)ab{2}", "ABB", "AB"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+            assert!(!matches(pattern, other), "{pattern} {other}");
+        }
+    }
+
+    #[test]
+    fn complaints_are_re2s_own() {
+        for (pattern, complaint) in [
+            ("/a(b", "missing ): /a(b"),
+            ("a)", "unexpected ): a)"),
+            ("[a", "missing ]: [a"),
+            ("a\\", "trailing \\"),
+            ("*a", "no argument for repetition operator: *"),
+            ("a**", "bad repetition operator: **"),
+            ("a{2}{3}", "bad repetition operator: {2}{3}"),
+            ("a{1001}", "invalid repetition size: {1001}"),
+            ("\\1", "invalid escape sequence: \\1"),
+            ("\\u0041", "invalid escape sequence: \\u"),
+            ("\\Z", "invalid escape sequence: \\Z"),
+            ("(?=a)", "invalid perl operator: (?="),
+            ("[z-a]", "invalid character class range: z-a"),
+            ("[[:foo:]]", "invalid character class range: [:foo:]"),
+            ("[a-\\d]", "invalid escape sequence: \\d"),
+        ] {
+            assert_eq!(translate(pattern), Err(complaint.to_owned()), "{pattern}");
+        }
+    }
+}

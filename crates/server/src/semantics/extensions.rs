@@ -1,0 +1,107 @@
+//! Whether a message may stand where it stands: each place takes one kind of extension.
+//!
+//! What Envoy 1.40 has is in `extensions.txt`. A message that is in no list but may belong to an extension
+//! (one of contrib, or of a later version) is left to whoever has to honour it.
+
+use std::collections::{HashMap, HashSet};
+
+use nuncio_config::span::Span;
+use nuncio_config::tree::{Any, Message};
+
+use super::Checker;
+use super::look::Look;
+
+const LISTS: &str = include_str!("extensions.txt");
+
+/// All extensions by category; made when first asked.
+#[derive(Default)]
+pub(super) struct Registered {
+    categories: HashMap<&'static str, HashMap<&'static str, &'static str>>,
+    all: HashSet<&'static str>,
+}
+
+impl Registered {
+    fn fill(&mut self) {
+        if !self.all.is_empty() {
+            return;
+        }
+        let mut category = "";
+        for line in LISTS.lines().filter(|line| !line.starts_with('#')) {
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|name| name.strip_suffix(']'))
+            {
+                category = name;
+            } else if let Some((message, name)) = line.split_once(' ') {
+                self.categories
+                    .entry(category)
+                    .or_default()
+                    .insert(message, name);
+                self.all.insert(message);
+            }
+        }
+    }
+
+    /// The name of the extension that a message configures.
+    pub(super) fn name(&mut self, category: &str, message: &str) -> Option<&'static str> {
+        self.fill();
+        self.categories.get(category)?.get(message).copied()
+    }
+
+    /// Whether Envoy certainly has no extension of this category with this message.
+    fn is_wrong(&mut self, category: &str, message: &str) -> bool {
+        self.name(category, message).is_none()
+            && (self.all.contains(message) || !may_be_of_an_extension(message))
+    }
+}
+
+/// Envoy's contrib and later versions have more than is listed.
+fn may_be_of_an_extension(message: &str) -> bool {
+    message.starts_with("envoy.extensions.")
+}
+
+impl Checker<'_> {
+    /// Checks that `any` is a message of the category.
+    pub(super) fn registered(&mut self, category: &str, name: &str, any: &Any, span: Span) {
+        if self.registered.is_wrong(category, any.type_name()) {
+            let text = format!(
+                "Didn't find a registered implementation for '{name}' with type URL: '{}'",
+                any.type_name()
+            );
+            self.error(span, text);
+        }
+    }
+
+    /// Checks a message with `name` and `typed_config`, where the latter must be given.
+    pub(super) fn extension(&mut self, category: &str, message: &Message) {
+        let name = message.text("name").map_or("", |(name, _)| name);
+        match message.any("typed_config") {
+            Some((any, span)) => self.registered(category, name, any, span),
+            None if message.has("typed_config") || message.has("config_discovery") => {}
+            None => {
+                let text = format!(
+                    "Didn't find a registered implementation for '{name}' with type URL: ''"
+                );
+                self.error(message.place("name"), text)
+                    .suggest("add a `typed_config` with its `@type`");
+            }
+        }
+    }
+}
+
+pub(super) fn access_log(message: &Message, checker: &mut Checker<'_>) {
+    checker.extension("envoy.access_loggers", message);
+}
+
+pub(super) fn bootstrap(bootstrap: &Message, checker: &mut Checker<'_>) {
+    for sink in bootstrap.children("stats_sinks") {
+        checker.extension("envoy.stats_sinks", sink);
+    }
+    for extension in bootstrap.children("bootstrap_extensions") {
+        checker.extension("envoy.bootstrap", extension);
+    }
+    let tracing = bootstrap.child("tracing");
+    if let Some(tracer) = tracing.and_then(|tracing| tracing.child("http")) {
+        checker.extension("envoy.tracers", tracer);
+    }
+}

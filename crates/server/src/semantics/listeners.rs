@@ -1,0 +1,237 @@
+//! Listeners: addresses, filter chains, and the network filters that end them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use nuncio_config::span::Span;
+use nuncio_config::tree::Message;
+
+use super::look::Look;
+use super::{Checker, chain_match};
+
+const CATEGORY: &str = "envoy.filters.network";
+
+/// The filters that end a chain.
+const TERMINAL: [&str; 10] = [
+    "envoy.filters.network.direct_response",
+    "envoy.filters.network.dubbo_proxy",
+    "envoy.filters.network.echo",
+    "envoy.filters.network.generic_proxy",
+    "envoy.filters.network.http_connection_manager",
+    "envoy.filters.network.redis_proxy",
+    "envoy.filters.network.reverse_tunnel",
+    "envoy.filters.network.reverse_tunnel_drain_aware_http_connection_manager",
+    "envoy.filters.network.tcp_proxy",
+    "envoy.filters.network.thrift_proxy",
+];
+
+/// Filters that end a chain or not, as they are configured.
+const EITHER: [&str; 3] = [
+    "envoy.filters.network.dynamic_modules",
+    "envoy.filters.network.ext_proc",
+    "envoy.filters.network.wasm",
+];
+
+/// No address twice. A name given twice is no mistake to Envoy: the later listener takes the place of the
+/// earlier one.
+pub(super) fn unique(bootstrap: &Message, checker: &mut Checker<'_>) {
+    let Some(resources) = bootstrap.child("static_resources") else {
+        return;
+    };
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for listener in resources.children("listeners") {
+        let name = listener.text("name").map_or("", |(name, _)| name);
+        let Some((address, span)) = address_of(listener) else {
+            continue;
+        };
+        if address.ends_with(":0") {
+            continue;
+        }
+        let socket = listener
+            .child("address")
+            .and_then(|address| address.child("socket_address"));
+        let namespace = socket.and_then(|socket| socket.text("network_namespace_filepath"));
+        let key = format!(
+            "{} {address}",
+            namespace.map_or("", |(namespace, _)| namespace)
+        );
+        match seen.get(&key) {
+            Some(other) if other.is_empty() || *other != name => {
+                let text = format!(
+                    "error adding listener: '{name}' has duplicate address '{address}' as existing listener, to check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener"
+                );
+                checker.error(span, text);
+            }
+            _ => {
+                seen.insert(key, name);
+            }
+        }
+    }
+}
+
+/// Listeners inside of the process need an extension of the bootstrap.
+pub(super) fn internal(bootstrap: &Message, checker: &mut Checker<'_>) {
+    let there = bootstrap.children("bootstrap_extensions").any(|extension| {
+        let any = extension.any("typed_config");
+        any.is_none_or(|(any, _)| any.type_name().ends_with(".InternalListener"))
+    });
+    let resources = bootstrap.child("static_resources");
+    let listeners = resources
+        .into_iter()
+        .flat_map(|resources| resources.children("listeners"));
+    for listener in listeners.filter(|listener| !there && listener.has("internal_listener")) {
+        let name = listener.text("name").map_or("", |(name, _)| name);
+        let text = format!(
+            "error adding listener named '{name}': InternalListener bootstrap extension is mandatory"
+        );
+        checker.error(listener.key_place("internal_listener"), text);
+    }
+}
+
+/// The listener's address as Envoy writes it.
+fn address_of(listener: &Message) -> Option<(String, Span)> {
+    let socket = listener.child("address")?.child("socket_address")?;
+    let (address, span) = socket.text("address")?;
+    let port = socket.number("port_value")?;
+    let ip = address.parse::<IpAddr>().ok()?;
+    let udp = if socket.choice("protocol") == "UDP" {
+        "udp "
+    } else {
+        ""
+    };
+    let port = u16::try_from(port).ok()?;
+    Some((
+        format!("{udp}{}", std::net::SocketAddr::new(ip, port)),
+        span,
+    ))
+}
+
+/// One listener.
+pub(super) fn check(listener: &Message, checker: &mut Checker<'_>) {
+    let name = listener.text("name").map_or("", |(name, _)| name);
+    if !listener.has("address")
+        && !listener.has("internal_listener")
+        && !listener.has("api_listener")
+    {
+        let text = format!("error adding listener named '{name}': address is necessary");
+        checker.error(listener.span, text).suggest("add `address`");
+    }
+    if let Some(address) = listener.child("address") {
+        ip(address, checker);
+    }
+    for filter in listener.children("listener_filters") {
+        if !filter.has("filter_disabled") || filter.has("typed_config") {
+            listener_filter(listener, filter, checker);
+        }
+    }
+    chains(listener, checker);
+}
+
+fn listener_filter(listener: &Message, filter: &Message, checker: &mut Checker<'_>) {
+    let socket = listener
+        .child("address")
+        .and_then(|address| address.child("socket_address"));
+    let is_udp = socket.is_some_and(|socket| socket.choice("protocol") == "UDP");
+    if !is_udp {
+        checker.extension("envoy.filters.listener", filter);
+    }
+}
+
+/// An address to listen on is an IP address.
+fn ip(address: &Message, checker: &mut Checker<'_>) {
+    let Some(socket) = address.child("socket_address") else {
+        return;
+    };
+    if socket.has("resolver_name") {
+        return;
+    }
+    if socket.is_true("ipv4_compat")
+        && let Some((address, span)) = socket.text("address")
+        && let Ok(ip) = address.parse::<IpAddr>()
+        && !takes_ipv4(ip)
+    {
+        let port = socket.number("port_value").unwrap_or(0);
+        let text = format!(
+            "Only IPv6 address '::' or valid IPv4-mapped IPv6 address can set ipv4_compat: {address}:{port}"
+        );
+        checker.error(span, text);
+    }
+    if let Some((address, span)) = socket.text("address")
+        && !address.contains("://")
+        && address.parse::<IpAddr>().is_err()
+    {
+        checker
+            .error(span, format!("malformed IP address: {address}"))
+            .suggest("a listener takes an IP address, not a name");
+    }
+}
+
+fn takes_ipv4(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.to_ipv4_mapped().is_some(),
+    }
+}
+
+fn chains(listener: &Message, checker: &mut Checker<'_>) {
+    let is_plain = !listener.has("api_listener")
+        && !listener.has("udp_listener_config")
+        && !listener.has("internal_listener")
+        && !listener.has("filter_chain_matcher");
+    if !is_plain || listener.has_refused_items("filter_chains") {
+        return;
+    }
+    let address = address_of(listener);
+    let shown = address.as_ref().map_or("", |(address, _)| address);
+    if shown.starts_with("udp ") {
+        return;
+    }
+    if listener.children("filter_chains").next().is_none()
+        && !listener.has("default_filter_chain")
+        && address.is_some()
+    {
+        let text = format!("error adding listener '{shown}': no filter chains specified");
+        checker
+            .error(listener.span, text)
+            .suggest("add `filter_chains`");
+    }
+    chain_match::check(listener, shown, checker);
+}
+
+/// One filter chain.
+pub(super) fn chain(chain: &Message, checker: &mut Checker<'_>) {
+    if let Some(socket) = chain.child("transport_socket") {
+        checker.extension("envoy.transport_sockets.downstream", socket);
+    }
+    let filters: Vec<&Message> = chain.children("filters").collect();
+    for filter in &filters {
+        checker.extension(CATEGORY, filter);
+    }
+    if chain.has_refused_items("filters") {
+        return;
+    }
+    for (place, filter) in filters.iter().enumerate() {
+        let Some((any, _)) = filter.any("typed_config") else {
+            continue;
+        };
+        let Some(kind) = checker.registered.name(CATEGORY, any.type_name()) else {
+            continue;
+        };
+        let is_last = place + 1 == filters.len();
+        let name = filter.text("name").map_or("", |(name, _)| name);
+        if is_last && !TERMINAL.contains(&kind) && !EITHER.contains(&kind) {
+            let text = format!(
+                "Error: non-terminal filter named {name} of type {kind} is the last filter in a network filter chain."
+            );
+            checker.error(filter.place("name"), text).suggest(
+                "add `envoy.filters.network.tcp_proxy` or another terminal filter behind it",
+            );
+        }
+        if !is_last && TERMINAL.contains(&kind) {
+            let text = format!(
+                "Error: terminal filter named {name} of type {kind} must be the last filter in a network filter chain."
+            );
+            checker.error(filter.place("name"), text);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! A bootstrap's whole way but for the sockets: read, checked, compiled. No input may make that panic, hang
+//! or grow without bound.
+//!
+//! There are no access loggers, for these open the files that they are told.
+
+use nuncio_contract::access_log::AccessLogRoom;
+use nuncio_contract::registry::{Extensions, HttpFilterRoom};
+
+static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
+static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[];
+
+/// Reads the input as YAML with v2 and v3 names, and compiles what it says.
+pub fn bootstrap(input: &[u8]) {
+    let extensions = Extensions {
+        http_filters: HTTP_FILTERS,
+        access_loggers: ACCESS_LOGGERS,
+        access_log_files: None,
+    };
+    nuncio_server::fuzz::fuzz_compile(input, &extensions);
+}

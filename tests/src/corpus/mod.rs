@@ -1,0 +1,89 @@
+//! Real configurations with Envoy 1.40's verdict on each, and Nuncio's beside it.
+//!
+//! A corpus is a directory with `verdicts.tsv`: a file's path, `accept` or `reject`, and Envoy's words.
+//! `tests/corpus` is one; `cargo run -p nuncio-tests --bin corpus -- --nuncio PATH DIR` takes any other.
+//! Each file is validated twice by the real binary, as it is and with `--allow-unsupported`, in the
+//! corpus's own directory, as Envoy was.
+
+mod finding;
+mod row;
+mod table;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub use finding::Finding;
+pub use row::{Agreement, Envoy, Row, Verdict};
+pub use table::render;
+
+/// The corpus of the repository.
+#[must_use]
+pub fn own() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
+}
+
+/// Files with Envoy's verdicts; those that Envoy was not asked about are left out.
+///
+/// # Errors
+/// If the verdicts cannot be read.
+pub fn verdicts(corpus: &Path) -> io::Result<Vec<(String, Envoy)>> {
+    let path = corpus.join("verdicts.tsv");
+    let text = fs::read_to_string(&path)
+        .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+    Ok(text.lines().filter_map(verdict).collect())
+}
+
+fn verdict(line: &str) -> Option<(String, Envoy)> {
+    let mut columns = line.split('\t');
+    let file = columns.next()?.to_owned();
+    match columns.next()? {
+        "accept" => Some((file, Envoy::Accepts)),
+        "reject" => Some((
+            file,
+            Envoy::Refuses(columns.next().unwrap_or("").to_owned()),
+        )),
+        _ => None,
+    }
+}
+
+/// Asks Nuncio about every file of a corpus.
+///
+/// # Errors
+/// If the binary cannot be run or the verdicts cannot be read.
+pub fn compare(corpus: &Path, nuncio: &Path) -> io::Result<Vec<Row>> {
+    let nuncio = fs::canonicalize(nuncio)
+        .map_err(|error| io::Error::other(format!("{}: {error}", nuncio.display())))?;
+    let rows = verdicts(corpus)?.into_iter().map(|(file, envoy)| {
+        Ok(Row {
+            plain: validate(&nuncio, corpus, &file, &[])?,
+            lenient: validate(&nuncio, corpus, &file, &["--allow-unsupported"])?,
+            file,
+            envoy,
+        })
+    });
+    rows.collect()
+}
+
+/// What `--mode validate` says of one file.
+///
+/// # Errors
+/// If the binary cannot be run.
+pub fn validate(
+    nuncio: &Path,
+    directory: &Path,
+    file: &str,
+    flags: &[&str],
+) -> io::Result<Verdict> {
+    let output = Command::new(nuncio)
+        .args(["--mode", "validate", "--error-format", "json", "-c", file])
+        .args(flags)
+        .current_dir(directory)
+        .output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Ok(Verdict {
+        accepted: output.status.success(),
+        findings: stderr.lines().filter_map(Finding::from_json).collect(),
+    })
+}
