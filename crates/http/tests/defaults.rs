@@ -62,11 +62,6 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "7s",
     ),
     (
-        "weight",
-        "route_config: {virtual_hosts: [{name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {weighted_clusters: {clusters: [{name: c, %}, {name: d, weight: 3}]}}}]}]}",
-        "7",
-    ),
-    (
         "dynamic_stats",
         "http_filters: [{name: r, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.router.v3.Router, %}}]",
         "false",

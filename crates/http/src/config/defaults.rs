@@ -7,7 +7,6 @@ const MANAGER: &str =
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 const ROUTE_MATCH: &str = "envoy.config.route.v3.RouteMatch";
 const ROUTE_ACTION: &str = "envoy.config.route.v3.RouteAction";
-const CLUSTER_WEIGHT: &str = "envoy.config.route.v3.WeightedCluster.ClusterWeight";
 const ROUTES: &str = "envoy.config.route.v3.RouteConfiguration";
 const ROUTER: &str = "envoy.extensions.filters.http.router.v3.Router";
 
@@ -41,6 +40,5 @@ pub const DEFAULTS: &[FieldDefault] = &[
     FieldDefault::new(ROUTES, &["max_direct_response_body_size_bytes"], "4096"),
     FieldDefault::new(ROUTE_MATCH, &["case_sensitive"], "true"),
     FieldDefault::new(ROUTE_ACTION, &["timeout"], "15s"),
-    FieldDefault::new(CLUSTER_WEIGHT, &["weight"], "1"),
     FieldDefault::new(ROUTER, &["dynamic_stats"], "true"),
 ];
