@@ -41,30 +41,28 @@ enum Close {
     Remote,
 }
 
-/// Serves a connection to its end.
-pub async fn serve(
+/// Serves a connection to its end. The future is to be polled within [`Worker::step`](crate::worker::Worker::step).
+///
+/// The connection is made before the future, which only borrows it: a value that an async function moves
+/// takes its place twice, and an idle connection is little more than this future.
+pub fn serve(
     manager: Rc<ConnectionManager>,
     transport: Transport,
     info: Arc<ConnectionInfo>,
-) {
-    let worker = Rc::clone(&manager.worker);
-    let mut life = pin!(live(manager, transport, info));
-    poll_fn(|cx| worker.step(|| life.as_mut().poll(cx))).await;
-}
-
-async fn live(manager: Rc<ConnectionManager>, transport: Transport, info: Arc<ConnectionInfo>) {
-    let stats = Arc::clone(&manager.stats.http);
+) -> impl Future<Output = ()> {
+    let stats = &manager.stats.http;
     stats.downstream_cx_total.inc();
     stats.downstream_cx_active.inc();
-    let begin = manager.worker.now();
-    let io = Http1Io::new(transport, manager.config.codec.clone(), Arc::clone(&stats));
-    let connection = Connection {
+    live(Connection {
+        io: Http1Io::new(transport, Arc::clone(&manager.config), Arc::clone(stats)),
+        born: manager.worker.now(),
         manager,
         info,
-        io,
         deadlines: Deadlines::default(),
-        born: begin,
-    };
+    })
+}
+
+async fn live(connection: Connection) {
     let drain = &connection.manager.drain;
     let _woken_at_its_end =
         poll_fn(|cx| Poll::Ready(drain.register(connection.info.id, cx.waker()))).await;
@@ -72,24 +70,30 @@ async fn live(manager: Rc<ConnectionManager>, transport: Transport, info: Arc<Co
     if close == Close::Delayed {
         close = connection.delayed_close().await;
     }
-    stats.downstream_cx_destroy.inc();
-    if close == Close::Remote {
-        stats.downstream_cx_destroy_remote.inc();
-    } else {
-        stats.downstream_cx_destroy_local.inc();
-    }
-    stats.downstream_cx_active.dec();
-    let lived = connection
-        .manager
-        .worker
-        .now()
-        .saturating_duration_since(begin);
-    stats
-        .downstream_cx_length_ms
-        .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+    connection.closed(close);
 }
 
 impl Connection {
+    /// Counts the end.
+    fn closed(&self, close: Close) {
+        let stats = &self.manager.stats.http;
+        stats.downstream_cx_destroy.inc();
+        if close == Close::Remote {
+            stats.downstream_cx_destroy_remote.inc();
+        } else {
+            stats.downstream_cx_destroy_local.inc();
+        }
+        stats.downstream_cx_active.dec();
+        let lived = self
+            .manager
+            .worker
+            .now()
+            .saturating_duration_since(self.born);
+        stats
+            .downstream_cx_length_ms
+            .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+    }
+
     async fn run(&self) -> Close {
         let stats = &self.manager.stats.http;
         let mut requests: u32 = 0;

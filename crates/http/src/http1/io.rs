@@ -18,6 +18,7 @@ use nuncio_contract::stats::groups::HttpConnectionManagerStats;
 use nuncio_contract::stream_info::BytesMeter;
 use nuncio_net::transport::Transport;
 
+use crate::connection_manager::ConnectionManagerConfig;
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
 
 /// Room of a read while heads and small bodies are expected.
@@ -34,7 +35,7 @@ pub(super) struct Http1Io {
     transport: RefCell<Transport>,
     input: RefCell<Buffer>,
     output: RefCell<Output>,
-    settings: Http1Settings,
+    config: Arc<ConnectionManagerConfig>,
     stats: Arc<HttpConnectionManagerStats>,
     decoder: RefCell<BodyDecoder>,
     request: Cell<RequestFacts>,
@@ -75,14 +76,14 @@ pub(super) enum HeadRead {
 impl Http1Io {
     pub(super) fn new(
         transport: Transport,
-        settings: Http1Settings,
+        config: Arc<ConnectionManagerConfig>,
         stats: Arc<HttpConnectionManagerStats>,
     ) -> Self {
         Http1Io {
             transport: RefCell::new(transport),
             input: RefCell::default(),
             output: RefCell::default(),
-            settings,
+            config,
             stats,
             decoder: RefCell::new(BodyDecoder::Done),
             request: Cell::new(RequestFacts {
@@ -94,6 +95,10 @@ impl Http1Io {
             closing: Cell::new(false),
             stream_bytes: Cell::default(),
         }
+    }
+
+    fn settings(&self) -> &Http1Settings {
+        &self.config.codec
     }
 
     /// Whether bytes of a request are there.
@@ -117,7 +122,7 @@ impl Http1Io {
         self.request_done.set(false);
         loop {
             let decoded = decode_request_head(
-                &self.settings,
+                self.settings(),
                 self.input.borrow().readable(),
                 &mut scan,
                 headers,
@@ -190,7 +195,7 @@ impl Http1Io {
         let mut input = self.input.borrow_mut();
         let mut decoder = self.decoder.borrow_mut();
         loop {
-            match decoder.step(&self.settings, input.readable(), trailers)? {
+            match decoder.step(self.settings(), input.readable(), trailers)? {
                 Step::Data { consumed, data } => {
                     if chunk.is_empty() && data == (0..input.len()) {
                         *chunk = std::mem::take(&mut *input);
@@ -396,7 +401,7 @@ impl Downstream for Http1Io {
     }
 
     fn write_informational(&self, head: &HeaderMap) {
-        encode_informational(&self.settings, head, self.output.borrow_mut().appendable());
+        encode_informational(self.settings(), head, self.output.borrow_mut().appendable());
     }
 
     fn finish_head(&self, head: &mut HeaderMap) {
@@ -424,7 +429,7 @@ impl Downstream for Http1Io {
         let out = output.appendable();
         let before = out.len();
         self.encoding.set(encode_response_head(
-            &self.settings,
+            self.settings(),
             to,
             head,
             end_stream,
@@ -452,7 +457,7 @@ impl Downstream for Http1Io {
 
     fn write_trailers(&self, trailers: &HeaderMap) {
         encode_trailers(
-            &self.settings,
+            self.settings(),
             self.encoding.get(),
             trailers,
             self.output.borrow_mut().appendable(),

@@ -133,7 +133,12 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
-async fn connection(gate: Rc<Gate>, stream: TcpStream, peer: std::net::SocketAddr) {
+/// Describes the connection before its future begins, which so need not keep what it is described by.
+fn connection(
+    gate: Rc<Gate>,
+    stream: TcpStream,
+    peer: std::net::SocketAddr,
+) -> impl Future<Output = ()> {
     let begin = gate.worker.now();
     let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
     let local = stream.local_addr().ok().map(Address::from);
@@ -148,16 +153,18 @@ async fn connection(gate: Rc<Gate>, stream: TcpStream, peer: std::net::SocketAdd
         filter_chain: Some(Arc::clone(&gate.listener.chain)),
         ..ConnectionInfo::default()
     };
+    live(gate, stream, Arc::new(info))
+}
+
+async fn live(gate: Rc<Gate>, stream: TcpStream, info: Arc<ConnectionInfo>) {
+    let begin = gate.worker.now();
     gate.stats.downstream_cx_total.inc();
     gate.stats.downstream_cx_active.inc();
     gate.worker_stats.downstream_cx_total.inc();
     gate.worker_stats.downstream_cx_active.inc();
-    http1::serve(
-        Rc::clone(&gate.manager),
-        Transport::Plain(stream),
-        Arc::new(info),
-    )
-    .await;
+    let manager = Rc::clone(&gate.manager);
+    let mut served = std::pin::pin!(http1::serve(manager, Transport::Plain(stream), info));
+    std::future::poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
     gate.stats.downstream_cx_active.dec();
     gate.stats.downstream_cx_destroy.inc();
     gate.worker_stats.downstream_cx_active.dec();
