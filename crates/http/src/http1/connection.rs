@@ -43,7 +43,7 @@ enum Close {
 
 /// Serves a connection to its end. The future is to be polled within [`Worker::step`](crate::worker::Worker::step).
 ///
-/// The connection is made before the future, which only borrows it: a value that an async function moves
+/// The connection is made before the future, which only borrows it: what an async function is given or moves
 /// takes its place twice, and an idle connection is little more than this future.
 pub fn serve(
     manager: Rc<ConnectionManager>,
@@ -53,24 +53,24 @@ pub fn serve(
     let stats = &manager.stats.http;
     stats.downstream_cx_total.inc();
     stats.downstream_cx_active.inc();
-    live(Connection {
+    let connection = Connection {
         io: Http1Io::new(transport, Arc::clone(&manager.config), Arc::clone(stats)),
         born: manager.worker.now(),
         manager,
         info,
         deadlines: Deadlines::default(),
-    })
-}
-
-async fn live(connection: Connection) {
-    let drain = &connection.manager.drain;
-    let _woken_at_its_end =
-        poll_fn(|cx| Poll::Ready(drain.register(connection.info.id, cx.waker()))).await;
-    let mut close = connection.run().await;
-    if close == Close::Delayed {
-        close = connection.delayed_close().await;
+    };
+    async move {
+        let connection = &connection;
+        let drain = &connection.manager.drain;
+        let _woken_at_its_end =
+            poll_fn(|cx| Poll::Ready(drain.register(connection.info.id, cx.waker()))).await;
+        let mut close = connection.run().await;
+        if close == Close::Delayed {
+            close = connection.delayed_close().await;
+        }
+        connection.closed(close);
     }
-    connection.closed(close);
 }
 
 impl Connection {

@@ -74,6 +74,17 @@ impl Gate {
     pub(super) fn end_drain(&self) {
         self.manager.drain.end();
     }
+
+    /// Counts the end of a connection.
+    fn closed(&self, begin: Instant) {
+        self.stats.downstream_cx_active.dec();
+        self.stats.downstream_cx_destroy.inc();
+        self.worker_stats.downstream_cx_active.dec();
+        let lived = self.worker.now().saturating_duration_since(begin);
+        self.stats
+            .downstream_cx_length_ms
+            .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+    }
 }
 
 /// Accepts for ever, for a listener that the process answers itself.
@@ -153,23 +164,15 @@ fn connection(
         filter_chain: Some(Arc::clone(&gate.listener.chain)),
         ..ConnectionInfo::default()
     };
-    live(gate, stream, Arc::new(info))
-}
-
-async fn live(gate: Rc<Gate>, stream: TcpStream, info: Arc<ConnectionInfo>) {
-    let begin = gate.worker.now();
     gate.stats.downstream_cx_total.inc();
     gate.stats.downstream_cx_active.inc();
     gate.worker_stats.downstream_cx_total.inc();
     gate.worker_stats.downstream_cx_active.inc();
     let manager = Rc::clone(&gate.manager);
-    let mut served = std::pin::pin!(http1::serve(manager, Transport::Plain(stream), info));
-    std::future::poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
-    gate.stats.downstream_cx_active.dec();
-    gate.stats.downstream_cx_destroy.inc();
-    gate.worker_stats.downstream_cx_active.dec();
-    let lived = gate.worker.now().saturating_duration_since(begin);
-    gate.stats
-        .downstream_cx_length_ms
-        .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+    let info = Arc::new(info);
+    async move {
+        let mut served = std::pin::pin!(http1::serve(manager, Transport::Plain(stream), info));
+        std::future::poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
+        gate.closed(begin);
+    }
 }
