@@ -20,7 +20,8 @@ use nuncio_net::deadline::Deadlines;
 use crate::connection_manager::config::Terminal;
 use crate::connection_manager::{ConnectionManager, request, response};
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
-use crate::filters::{Flow, Run, Way, takes_part};
+use crate::filter_chain::{FilterSlot, Way, takes_part};
+use crate::filter_engine::{Flow, Run};
 use crate::router;
 use crate::stream::StreamState;
 
@@ -327,11 +328,8 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     }
 
     fn create_filters(&self, state: &mut StreamState) {
-        use crate::filters::RouteView;
         let levels = state.route.filter_levels();
-        let is_on = |place: usize, slot: &crate::filters::FilterSlot| {
-            takes_part(&levels, place, slot.disabled)
-        };
+        let is_on = |place: usize, slot: &FilterSlot| takes_part(&levels, place, slot.disabled);
         state.filters.create(
             &self.manager.filters,
             self.manager.config.buffer_limit_bytes,

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo};
 
-use crate::filters::{FilterChain, RouteView};
+use crate::filter_chain::FilterChain;
 use crate::route::{Action, Level, PerFilterConfigs, RouteIndex, RouteTable};
 
 /// What is known and held of a stream.
@@ -140,10 +140,9 @@ impl StreamRoute {
             self.table.levels(index, picked)
         })
     }
-}
 
-impl RouteView for StreamRoute {
-    fn filter_levels(&self) -> [Option<&PerFilterConfigs>; 4] {
+    /// What the filters see of the route: the levels' configurations, least specific first, at most four.
+    pub fn filter_levels(&self) -> [Option<&PerFilterConfigs>; 4] {
         let mut levels = [None; 4];
         let named = self
             .levels()

@@ -14,8 +14,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("api", "oneof", "message"),
     // A log is compiled by the room that the registry finds, and the registry lists rooms of logs.
     ("contract", "access_log", "registry"),
-    // A stream's state holds its filters' chain; filters run on a stream's state.
-    ("http", "filters", "stream"),
     // The router is the last step of an exchange and writes its answers with the connection manager's words.
     ("http", "router", "connection_manager"),
     ("http", "router", "exchange"),

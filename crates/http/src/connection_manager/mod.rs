@@ -22,7 +22,7 @@ use nuncio_contract::stats::{Scope, StatsStore};
 pub use config::ConnectionManagerConfig;
 
 use crate::drain::{Drain, DrainPolicy};
-use crate::filters::FilterSlot;
+use crate::filter_chain::FilterSlot;
 use crate::route::RouteTable;
 use crate::service::Service;
 use crate::stream::RouteSnapshot;

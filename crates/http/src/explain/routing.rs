@@ -4,7 +4,7 @@ use super::StreamState;
 use super::forwarding::named_levels;
 use crate::connection_manager::ConnectionManagerConfig;
 use crate::connection_manager::config::FilterConfig;
-use crate::filters::{RouteView, takes_part};
+use crate::filter_chain::takes_part;
 use crate::route::{Action, DomainKind, RouteIndex, VirtualHost};
 
 /// Which routes are told.

@@ -1,9 +1,19 @@
-//! A connection manager's filters on one worker, and the ones of a single stream.
+//! A connection manager's filters on one worker, and the ones of a single stream: which take part, and how far
+//! each direction has come. The filter engine runs them.
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::http_filter::{HttpFilter, HttpFilterFactory, Interest};
 
-use super::Way;
+use crate::route::PerFilterConfigs;
+
+/// The direction of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Requests, on their way up.
+    Decode,
+    /// Responses, on their way down.
+    Encode,
+}
 
 /// A place in the chain: its factory and what is known of it before any request.
 pub struct FilterSlot {
@@ -28,30 +38,41 @@ impl FilterSlot {
     }
 }
 
+/// Whether the filter at `place` of the chain runs: the most specific level that names it decides, or else the
+/// chain, where it may be `disabled`.
+pub fn takes_part(levels: &[Option<&PerFilterConfigs>; 4], place: usize, disabled: bool) -> bool {
+    let most_specific = levels
+        .iter()
+        .rev()
+        .flatten()
+        .find_map(|level| level.get(place));
+    most_specific.map_or(!disabled, |entry| !entry.disabled)
+}
+
 /// The filters of one stream and how far each direction has come.
 #[derive(Default)]
 pub struct FilterChain {
-    pub(super) active: Vec<ActiveFilter>,
-    pub(super) decode: Progress,
-    pub(super) encode: Progress,
+    pub(crate) active: Vec<ActiveFilter>,
+    pub(crate) decode: Progress,
+    pub(crate) encode: Progress,
     created: bool,
 }
 
-pub(super) struct ActiveFilter {
-    pub(super) slot: usize,
-    pub(super) interest: Interest,
-    pub(super) filter: Box<dyn HttpFilter>,
+pub(crate) struct ActiveFilter {
+    pub(crate) slot: usize,
+    pub(crate) interest: Interest,
+    pub(crate) filter: Box<dyn HttpFilter>,
 }
 
 /// How far one direction has come.
 #[derive(Default)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// The filter, in running order, that holds the headers.
-    pub(super) headers_held_at: Option<usize>,
+    pub(crate) headers_held_at: Option<usize>,
     /// The filter, in running order, that holds body bytes.
-    pub(super) data_held_at: Option<usize>,
-    pub(super) held: Buffer,
-    pub(super) limit_bytes: u64,
+    pub(crate) data_held_at: Option<usize>,
+    pub(crate) held: Buffer,
+    pub(crate) limit_bytes: u64,
 }
 
 impl FilterChain {
@@ -112,14 +133,14 @@ impl FilterChain {
         self.created = false;
     }
 
-    pub(super) fn progress(&self, way: Way) -> &Progress {
+    pub(crate) fn progress(&self, way: Way) -> &Progress {
         match way {
             Way::Decode => &self.decode,
             Way::Encode => &self.encode,
         }
     }
 
-    pub(super) fn progress_mut(&mut self, way: Way) -> &mut Progress {
+    pub(crate) fn progress_mut(&mut self, way: Way) -> &mut Progress {
         match way {
             Way::Decode => &mut self.decode,
             Way::Encode => &mut self.encode,
@@ -127,7 +148,7 @@ impl FilterChain {
     }
 
     /// The index of the filter that runs as `step` of `way`.
-    pub(super) fn index(&self, way: Way, step: usize) -> usize {
+    pub(crate) fn index(&self, way: Way, step: usize) -> usize {
         match way {
             Way::Decode => step,
             Way::Encode => self.active.len().saturating_sub(step + 1),

@@ -1,5 +1,10 @@
-//! Running the filters over a stream. Each call into a filter is synchronous; between calls the run may wait
-//! for a filter's future, and nothing is borrowed meanwhile.
+//! The filter engine: runs a stream's filters over headers, data and trailers, both ways.
+//!
+//! One implementation serves both directions; [`Way`] says which. Filters run in the order of the config on
+//! the way up and in the reverse order on the way down. Each call into a filter is synchronous; between calls
+//! the run may wait for a filter's future, and nothing is borrowed meanwhile. Where a filter stops, its headers
+//! and body stay in the chain, body bytes in one buffer a direction, bounded by the connection's buffer limit
+//! (1 MiB by default): above it a request is answered with 413 and a response with 500, as Envoy does.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -14,8 +19,7 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::ResponseFlags;
 
-use super::Way;
-use crate::route::PerFilterConfigs;
+use crate::filter_chain::{ActiveFilter, Way};
 use crate::stream::StreamState;
 
 /// What a run came to.
@@ -25,23 +29,6 @@ pub enum Flow<T> {
     Through(T),
     /// A filter holds it.
     Held,
-}
-
-/// What the filters see of the route: the levels' configurations, least specific first.
-pub trait RouteView {
-    /// The levels on the way to the route, least specific first, at most four.
-    fn filter_levels(&self) -> [Option<&PerFilterConfigs>; 4];
-}
-
-/// Whether the filter at `place` of the chain runs: the most specific level that names it decides, or else the
-/// chain, where it may be `disabled`.
-pub fn takes_part(levels: &[Option<&PerFilterConfigs>; 4], place: usize, disabled: bool) -> bool {
-    let most_specific = levels
-        .iter()
-        .rev()
-        .flatten()
-        .find_map(|level| level.get(place));
-    most_specific.map_or(!disabled, |entry| !entry.disabled)
 }
 
 /// One direction of one stream's filters.
@@ -179,12 +166,7 @@ impl Run<'_> {
     fn with_filter<T>(
         &self,
         step: usize,
-        call: impl FnOnce(
-            &mut super::chain::ActiveFilter,
-            &mut FilterContext<'_>,
-            &mut HeaderMap,
-            Way,
-        ) -> T,
+        call: impl FnOnce(&mut ActiveFilter, &mut FilterContext<'_>, &mut HeaderMap, Way) -> T,
     ) -> Option<T> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
