@@ -26,4 +26,6 @@ pub mod report;
 pub mod run;
 pub mod setup;
 pub mod show;
+pub mod side;
 pub mod suite;
+pub mod tally;

@@ -15,7 +15,7 @@ use crate::client_steps::{self, Received};
 use crate::report::Report;
 use crate::setup::Setup;
 use crate::show;
-use crate::suite::Side;
+use crate::side::Side;
 
 /// How long counters may take to settle once all connections are closed.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(3);

@@ -14,7 +14,7 @@ use nuncio_testkit::tls::Authority;
 use nuncio_testkit::upstream::Upstream;
 
 use crate::case::{Answer, Case, UpstreamSpec, UpstreamStep, UpstreamWord, data_directory};
-use crate::suite::Side;
+use crate::side::Side;
 
 /// Everything that runs around the proxy.
 pub struct Setup {

@@ -12,15 +12,7 @@ use crate::compare::differences;
 use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::run;
-
-/// Which proxy runs; it decides which config a case gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The real Envoy.
-    Envoy,
-    /// Nuncio.
-    Nuncio,
-}
+use crate::side::Side;
 
 /// Runs each case `jobs` at a time and compares it with its pin. Results come in the cases' order.
 #[must_use]

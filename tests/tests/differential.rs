@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 use nuncio_tests::binary::nuncio;
 use nuncio_tests::case::load_cases;
 use nuncio_tests::known;
-use nuncio_tests::suite::{Side, compare_all};
+use nuncio_tests::side::Side;
+use nuncio_tests::suite::compare_all;
 
 #[test]
 fn nuncio_does_what_envoy_does() {

@@ -10,7 +10,7 @@ use nuncio_tests::case::{Exchange, load_cases};
 use nuncio_tests::client_steps::play;
 use nuncio_tests::run::start;
 use nuncio_tests::setup::Setup;
-use nuncio_tests::suite::Side;
+use nuncio_tests::side::Side;
 use serde_json::Value;
 
 /// Cases whose answers are decided by routes alone; filters, which are not run, decide in the others.

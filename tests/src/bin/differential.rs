@@ -8,8 +8,10 @@ use std::process::ExitCode;
 
 use nuncio_tests::case::{CaseFile, load_cases};
 use nuncio_tests::known::{self, Known};
-use nuncio_tests::outcome::{Outcome, Tally};
-use nuncio_tests::suite::{Side, compare_all, pin_all};
+use nuncio_tests::outcome::Outcome;
+use nuncio_tests::side::Side;
+use nuncio_tests::suite::{compare_all, pin_all};
+use nuncio_tests::tally::Tally;
 
 const USAGE: &str = "usage:
   differential pin [--envoy PATH] [--filter TEXT] [--jobs N]

@@ -24,10 +24,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("upstream", "pool", "stream"),
     // The stream is an enum over protocols; each protocol yields the stream's events.
     ("upstream", "http1", "stream"),
-    // The suite runs cases, and a run knows for which side of the suite it is.
-    ("tests", "run", "suite"),
-    ("tests", "setup", "suite"),
-    ("tests", "known", "outcome"),
     // The options name proxies, and the proxies' programs come from the options.
     ("bench", "proxies", "options"),
 ];
