@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::proxies::Kind;
+use crate::proxies::{Binaries, Kind};
 
 /// Compares Nuncio with Envoy, HAProxy and nginx on this machine, over loopback only.
 #[derive(Parser)]
@@ -63,23 +63,6 @@ pub(crate) struct CompareOptions {
     /// Folder that the JSON goes to.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results"))]
     pub(crate) results: PathBuf,
-}
-
-/// Where the proxies are.
-#[derive(Args)]
-pub(crate) struct Binaries {
-    /// Nuncio [default: beside this binary].
-    #[arg(long)]
-    pub(crate) nuncio: Option<PathBuf>,
-    /// Envoy [default: the one in the path].
-    #[arg(long)]
-    pub(crate) envoy: Option<PathBuf>,
-    /// HAProxy [default: the one in the path or in /usr/sbin].
-    #[arg(long)]
-    pub(crate) haproxy: Option<PathBuf>,
-    /// nginx [default: the one in the path or in /usr/sbin].
-    #[arg(long)]
-    pub(crate) nginx: Option<PathBuf>,
 }
 
 /// Options of `profile`.

@@ -7,9 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::ValueEnum;
-
-use crate::options::Binaries;
+use clap::{Args, ValueEnum};
 
 /// Folders that hold system programs but are not in every user's path.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
@@ -55,6 +53,23 @@ impl Kind {
             Self::Nginx => include_str!("../configs/nginx.conf"),
         }
     }
+}
+
+/// Where the proxies are, as the command line says.
+#[derive(Args)]
+pub(crate) struct Binaries {
+    /// Nuncio [default: beside this binary].
+    #[arg(long)]
+    pub(crate) nuncio: Option<PathBuf>,
+    /// Envoy [default: the one in the path].
+    #[arg(long)]
+    pub(crate) envoy: Option<PathBuf>,
+    /// HAProxy [default: the one in the path or in /usr/sbin].
+    #[arg(long)]
+    pub(crate) haproxy: Option<PathBuf>,
+    /// nginx [default: the one in the path or in /usr/sbin].
+    #[arg(long)]
+    pub(crate) nginx: Option<PathBuf>,
 }
 
 /// An installed proxy.

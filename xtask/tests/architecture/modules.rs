@@ -24,8 +24,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("upstream", "pool", "stream"),
     // The stream is an enum over protocols; each protocol yields the stream's events.
     ("upstream", "http1", "stream"),
-    // The options name proxies, and the proxies' programs come from the options.
-    ("bench", "proxies", "options"),
 ];
 
 /// For each crate its top modules and what they use.
