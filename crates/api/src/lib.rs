@@ -18,18 +18,14 @@
 //! versions. The definitions are the Envoy authors', under the Apache License 2.0; see NOTICE.
 #![forbid(unsafe_code)]
 
+mod descriptor;
 mod enumeration;
-mod field;
 mod generated;
-mod message;
-mod oneof;
 mod rules;
 mod tables;
 
+pub use descriptor::{Cardinality, Field, Kind, Message, Oneof, message, messages};
 pub use enumeration::{Enum, EnumValue, enumeration};
-pub use field::{Cardinality, Field, Kind};
-pub use message::{Message, message, messages};
-pub use oneof::Oneof;
 pub use rules::{
     AnyRules, BytesRules, DurationRules, Element, EnumRules, List, MapRules, MessageRules, Number,
     NumberRules, RepeatedRules, RuleSet, Rules, StringRules, TimestampRules, WellKnown,

@@ -1,7 +1,7 @@
 //! Rules as the API has them.
 
 use super::*;
-use crate::message::{message, messages};
+use crate::descriptor::{message, messages};
 
 fn rules(message_name: &str, field: &str) -> Rules {
     let field = message(message_name)

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::field::Field;
+use super::field::Field;
+use super::oneof::Oneof;
 use crate::generated::layout::{FIELDS_BY_NAME, MESSAGES, SUCCESSORS};
-use crate::oneof::Oneof;
 use crate::tables;
 
 /// A message type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Message(pub(crate) u16);
+pub struct Message(pub(super) u16);
 
 /// The message with this full name, such as `envoy.config.bootstrap.v3.Bootstrap`.
 pub fn message(full_name: &str) -> Option<Message> {

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
+use super::message::Message;
+use super::oneof::Oneof;
 use crate::enumeration::Enum;
 use crate::generated::layout::{FIELDS, MIGRATIONS};
-use crate::message::Message;
-use crate::oneof::Oneof;
 use crate::rules::Rules;
 use crate::tables::{self, NONE};
 
 /// A field of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Field(pub(crate) u16);
+pub struct Field(pub(super) u16);
 
 /// The type of a field's value; of each element for a list, of the values for a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -213,7 +213,7 @@ impl fmt::Debug for Field {
 mod tests {
     use super::*;
     use crate::enumeration::enumeration;
-    use crate::message::message;
+    use crate::message;
 
     fn field(message_name: &str, name: &str) -> Field {
         message(message_name)

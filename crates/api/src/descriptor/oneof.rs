@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use crate::field::Field;
+use super::field::Field;
+use super::message::Message;
 use crate::generated::layout::ONEOFS;
-use crate::message::Message;
 use crate::tables;
 
 /// A oneof of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Oneof(pub(crate) u16);
+pub struct Oneof(pub(super) u16);
 
 impl Oneof {
     fn word(self, column: usize) -> u32 {
@@ -53,7 +53,7 @@ impl fmt::Debug for Oneof {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::message;
+    use crate::message;
 
     #[test]
     fn a_required_oneof_says_so() {
