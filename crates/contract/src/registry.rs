@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 
-use crate::access_log::{AccessLogFiles, AccessLogRoom};
+use crate::access_log::{self, AccessLogFiles, AccessLogRoom, AccessLogRooms};
 use crate::http_filter::HttpFilterConfig;
 
 /// A configuration for one level of the route table.
@@ -45,7 +45,7 @@ pub struct Extensions {
     /// HTTP filters but for the terminal ones, which are the engine's.
     pub http_filters: &'static [&'static [&'static HttpFilterRoom]],
     /// Access loggers.
-    pub access_loggers: &'static [&'static [&'static AccessLogRoom]],
+    pub access_loggers: AccessLogRooms,
     /// The files that access loggers write; the server configures, reopens and flushes them.
     pub access_log_files: Option<&'static dyn AccessLogFiles>,
 }
@@ -75,10 +75,6 @@ impl Extensions {
 
     /// The access logger whose message is `message`.
     pub fn access_logger(&self, message: &str) -> Option<&'static AccessLogRoom> {
-        self.access_loggers
-            .iter()
-            .flat_map(|family| family.iter())
-            .find(|room| room.message == message)
-            .copied()
+        access_log::room(self.access_loggers, message)
     }
 }

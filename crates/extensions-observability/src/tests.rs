@@ -69,7 +69,7 @@ fn compile(yaml: &str, ctx: &mut Ctx) -> Result<Arc<dyn AccessLogConfig>, Refuse
     let descriptor = nuncio_api::message("envoy.config.accesslog.v3.AccessLog").ok_or(Refused)?;
     let tree = interpret::interpret(descriptor, &node, &mut ctx.diagnostics).ok_or(Refused)?;
     let log: AccessLog = decode(&Arc::new(tree), ctx)?;
-    access_log::compile(&log, &EXTENSIONS, ctx)
+    access_log::compile(&log, EXTENSIONS.access_loggers, ctx)
 }
 
 /// Why a config is refused.

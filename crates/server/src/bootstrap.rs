@@ -307,7 +307,7 @@ fn compile_admin(
     let mut access_logs: Vec<_> = admin
         .access_log
         .iter()
-        .map(|log| nuncio_contract::access_log::compile(log, extensions, ctx))
+        .map(|log| nuncio_contract::access_log::compile(log, extensions.access_loggers, ctx))
         .collect::<Vec<_>>();
     if !admin.access_log_path.value.is_empty() {
         access_logs.push(clusters::file_access_log(

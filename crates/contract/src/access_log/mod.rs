@@ -20,7 +20,6 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned, SupportTable};
 pub use filter::{AccessLogFilter, CompiledFilter};
 
 use crate::formatter::FormatContext;
-use crate::registry::Extensions;
 use crate::stats::StatsStore;
 
 /// Parses a logger's message; errors go to the context.
@@ -36,6 +35,18 @@ pub struct AccessLogRoom {
     pub parse: ParseAccessLog,
     /// Adds what the room honours to the support table.
     pub support: fn(&mut SupportTable),
+}
+
+/// The rooms that a log may be of, family by family.
+pub type AccessLogRooms = &'static [&'static [&'static AccessLogRoom]];
+
+/// The room whose message is `message`.
+pub fn room(rooms: AccessLogRooms, message: &str) -> Option<&'static AccessLogRoom> {
+    rooms
+        .iter()
+        .flat_map(|family| family.iter())
+        .find(|room| room.message == message)
+        .copied()
 }
 
 /// A parsed access log, shared by the workers.
@@ -90,7 +101,7 @@ message! {
 /// Finds the room of a log and lets it parse; what is wrong is reported.
 pub fn compile(
     log: &AccessLog,
-    extensions: &Extensions,
+    rooms: AccessLogRooms,
     ctx: &mut Ctx,
 ) -> Result<Arc<dyn AccessLogConfig>, Refused> {
     let filter = log
@@ -98,7 +109,7 @@ pub fn compile(
         .as_ref()
         .map(|filter| CompiledFilter::compile(filter, ctx))
         .transpose();
-    let config = logger(log, extensions, ctx);
+    let config = logger(log, rooms, ctx);
     Ok(match (filter?, config?) {
         (None, config) => config,
         (Some(filter), config) => Arc::new(FilteredConfig { filter, config }),
@@ -108,14 +119,14 @@ pub fn compile(
 /// The logger's room is found by the type of its message, as in Envoy; the name is for people.
 fn logger(
     log: &AccessLog,
-    extensions: &Extensions,
+    rooms: AccessLogRooms,
     ctx: &mut Ctx,
 ) -> Result<Arc<dyn AccessLogConfig>, Refused> {
     let Some(any) = &log.typed_config else {
         let what = format!("access logger `{}` without `typed_config`", log.name.value);
         return Err(ctx.unsupported_here(log.name.span, what));
     };
-    match extensions.access_logger(any.type_name()) {
+    match room(rooms, any.type_name()) {
         Some(room) => (room.parse)(any, ctx),
         None => {
             let what = format!("access logger `{}`", any.type_name());

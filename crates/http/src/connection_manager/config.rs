@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nuncio_codec::http1::{HeaderCase, Http1Settings, UnderscoresAction};
 use nuncio_config::typed::{Any, Ctx, Refused};
-use nuncio_contract::access_log::AccessLogConfig;
+use nuncio_contract::access_log::{self, AccessLogConfig};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
@@ -187,7 +187,7 @@ impl ConnectionManagerConfig {
         let mut access_logs: Vec<_> = message
             .access_log
             .iter()
-            .map(|log| nuncio_contract::access_log::compile(log, context.extensions, context.ctx))
+            .map(|log| access_log::compile(log, context.extensions.access_loggers, context.ctx))
             .collect();
         if context.ctx.leaves_out {
             access_logs.retain(Result::is_ok);
