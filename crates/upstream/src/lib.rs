@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cluster;
+mod cluster_core;
 pub mod config;
 pub mod discovery;
 mod error;
@@ -21,9 +22,10 @@ mod tests;
 mod transport_socket;
 mod worker;
 
+pub use cluster_core::ResponseStats;
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use manager::{ClusterId, ClusterManager};
 pub use pool::{Acquired, PendingStream};
 pub use stream::{BodyEvent, UpstreamStream};
 pub use transport_socket::TransportSocket;
-pub use worker::{ResponseStats, WorkerCluster, WorkerClusters, WorkerHost};
+pub use worker::{WorkerCluster, WorkerClusters, WorkerHost};

@@ -14,10 +14,10 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_net::transport::Transport;
 
+use crate::cluster_core::Permit;
 use crate::error::UpstreamError;
 use crate::http1::Http1Stream;
 use crate::pool::{Connection, HostPool};
-use crate::worker::Permit;
 
 /// What a read of the body found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     // The router is the last step of an exchange and writes its answers with the connection manager's words.
     ("http", "router", "connection_manager"),
     ("http", "router", "exchange"),
-    // Opening a connection counts its handshake in the cluster's stats on the worker.
-    ("upstream", "transport_socket", "worker"),
-    // A pool belongs to a worker's host and hands out streams of what it pools.
-    ("upstream", "pool", "worker"),
+    // A pool hands out streams of what it pools.
     ("upstream", "pool", "stream"),
     // The stream is an enum over protocols; each protocol yields the stream's events.
     ("upstream", "http1", "stream"),

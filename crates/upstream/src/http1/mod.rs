@@ -15,9 +15,9 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_net::transport::Transport;
 
 use crate::cluster::Host;
+use crate::cluster_core::Permit;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::pool::{Connection, Ended, HostPool};
-use crate::worker::Permit;
 
 /// A request alone on its connection.
 pub struct Http1Stream {

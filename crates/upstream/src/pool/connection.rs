@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use nuncio_net::transport::{IdleState, Transport};
 
 use super::HostPool;
+use super::connect::connect;
 use crate::cluster::{HostCounters, Resource};
+use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
-use crate::worker::{ClusterCore, Permit};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +51,8 @@ pub(super) struct Life {
 /// Opens a connection for `pool`; `life` counts it already.
 pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
     let core = &pool.core;
-    let settings = core.settings();
-    let socket = &core.shared.transport_socket;
-    let connecting =
-        Box::pin(socket.connect(pool.to.host.address, &settings.connect_options, core));
-    let result = tokio::time::timeout(settings.connect_timeout, connecting).await;
+    let connecting = Box::pin(connect(core, pool.to.host.address));
+    let result = tokio::time::timeout(core.settings().connect_timeout, connecting).await;
     let error = match result {
         Ok(Ok(transport)) => return pool.connected(Connection::new(transport, life, core)),
         Ok(Err(error)) => error,

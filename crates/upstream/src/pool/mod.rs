@@ -8,6 +8,7 @@
 //! Different from Envoy: an idle connection that the host closes is noticed up to 50 ms late when it had
 //! been in use just before.
 
+mod connect;
 mod connection;
 mod pending;
 mod watch;
@@ -23,9 +24,9 @@ pub use pending::PendingStream;
 use pending::Waiting;
 
 use crate::cluster::{Host, HostCounters, Resource, ResourcePriority};
+use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::stream::UpstreamStream;
-use crate::worker::{ClusterCore, Permit};
 
 /// The answer to a request for a stream.
 #[allow(

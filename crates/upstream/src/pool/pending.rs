@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::HostPool;
+use crate::cluster_core::Permit;
 use crate::error::UpstreamError;
 use crate::stream::UpstreamStream;
-use crate::worker::Permit;
 
 /// The place in the queue; shared by the pool and the one who waits.
 pub(super) struct Waiting {

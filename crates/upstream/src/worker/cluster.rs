@@ -8,8 +8,9 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{ClusterCore, ResponseStats, WorkerHost};
+use super::WorkerHost;
 use crate::cluster::{ClusterSettings, ClusterShared, HostSet};
+use crate::cluster_core::{ClusterCore, ResponseStats};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::load_balancing::RoundRobin;
 use nuncio_contract::stats::groups::ClusterTrafficStats;

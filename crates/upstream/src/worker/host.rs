@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use nuncio_contract::stream_info::HostDescription;
 
-use super::ClusterCore;
 use crate::cluster::{Host, HostCounters, ResourcePriority};
+use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::pool::{Acquired, HostPool};
 

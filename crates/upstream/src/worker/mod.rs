@@ -3,23 +3,18 @@
 //! Everything here stays on its thread. A cluster's part is made when the worker first uses the cluster.
 
 mod cluster;
-mod core;
 mod host;
-mod permit;
-mod responses;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 pub use cluster::WorkerCluster;
-pub(crate) use core::ClusterCore;
 pub use host::WorkerHost;
-pub(crate) use permit::Permit;
-pub use responses::ResponseStats;
 
 use nuncio_contract::clock::Clock;
 
+use crate::cluster_core::ClusterCore;
 use crate::manager::{ClusterId, ClusterManager};
 
 /// The clusters as one worker sees them.

@@ -1,4 +1,8 @@
-//! What a cluster's pools and streams on one worker have in common.
+//! What a cluster's pools and streams on one worker have in common: settings, stats cells, clock, and the units
+//! of its circuit breakers that they hold.
+
+mod permit;
+mod responses;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -12,7 +16,9 @@ use nuncio_contract::stats::groups::{
 };
 use nuncio_net::transport::TlsInfo;
 
-use super::ResponseStats;
+pub(crate) use permit::Permit;
+pub use responses::ResponseStats;
+
 use crate::cluster::breaker_prefix;
 use crate::cluster::{Breakers, ClusterSettings, ClusterShared, Resource, ResourcePriority};
 

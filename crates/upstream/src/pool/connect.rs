@@ -1,0 +1,63 @@
+//! Opening a connection to a host, with its handshake, as the cluster's transport socket has it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use nuncio_net::connect::{self, ConnectError};
+use nuncio_net::tls::TlsCounter;
+use nuncio_net::transport::Transport;
+
+use crate::cluster_core::ClusterCore;
+use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::transport_socket::TransportSocket;
+
+/// Opens a connection to `address`, with its handshake, and counts it. No timeout of its own.
+pub(super) async fn connect(
+    core: &ClusterCore,
+    address: SocketAddr,
+) -> Result<Transport, UpstreamError> {
+    let tcp = connect::connect(address, &core.settings().connect_options)
+        .await
+        .map_err(|error| refused(&error))?;
+    let tls = match &core.shared.transport_socket {
+        TransportSocket::RawBuffer => return Ok(Transport::Plain(tcp)),
+        TransportSocket::Tls(tls) => tls,
+    };
+    let stats = core.tls_stats();
+    match tls.handshake(tcp, address.ip()).await {
+        Ok(transport) => {
+            stats.handshake.inc();
+            core.count_handshake(transport.info());
+            Ok(Transport::Tls(Box::new(transport)))
+        }
+        Err(failure) => {
+            match failure.counter {
+                Some(TlsCounter::ConnectionError) => stats.connection_error.inc(),
+                Some(TlsCounter::VerifyError) => stats.fail_verify_error.inc(),
+                Some(TlsCounter::VerifySan) => stats.fail_verify_san.inc(),
+                Some(TlsCounter::VerifyCertHash) => stats.fail_verify_cert_hash.inc(),
+                None => {}
+            }
+            let kind = UpstreamErrorKind::RemoteConnectionFailure;
+            let transport_failure_reason = failure.reason;
+            Err(UpstreamError {
+                transport_failure_reason,
+                ..UpstreamError::new(kind)
+            })
+        }
+    }
+}
+
+/// Envoy blames the remote side for what the network says, itself for what the own socket says.
+fn refused(error: &ConnectError) -> UpstreamError {
+    let local = error.immediate && error.source.kind() == io::ErrorKind::AddrNotAvailable;
+    let kind = match local {
+        true => UpstreamErrorKind::LocalConnectionFailure,
+        false => UpstreamErrorKind::RemoteConnectionFailure,
+    };
+    let transport_failure_reason = Some(error.to_string().into_boxed_str());
+    UpstreamError {
+        transport_failure_reason,
+        ..UpstreamError::new(kind)
+    }
+}
