@@ -7,6 +7,7 @@
 //! [`UpstreamStream`].
 #![forbid(unsafe_code)]
 
+mod body_event;
 pub mod cluster;
 mod cluster_core;
 pub mod config;
@@ -22,10 +23,10 @@ mod tests;
 mod transport_socket;
 mod worker;
 
+pub use body_event::BodyEvent;
 pub use cluster_core::ResponseStats;
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use manager::{ClusterId, ClusterManager};
-pub use pool::{Acquired, PendingStream};
-pub use stream::{BodyEvent, UpstreamStream};
+pub use stream::{Acquired, PendingStream, UpstreamStream};
 pub use transport_socket::TransportSocket;
 pub use worker::{WorkerCluster, WorkerClusters, WorkerHost};

@@ -5,8 +5,9 @@
 //! both directions are complete resets it (for HTTP/1 that closes the connection); dropped after that, its
 //! connection goes back to the pool.
 
+use std::future::Future;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use nuncio_codec::http1::ResponseHead;
@@ -14,23 +15,10 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_net::transport::Transport;
 
-use crate::cluster_core::Permit;
+use crate::body_event::BodyEvent;
 use crate::error::UpstreamError;
 use crate::http1::Http1Stream;
-use crate::pool::{Connection, HostPool};
-
-/// What a read of the body found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyEvent {
-    /// Bytes were appended; more may come.
-    Data,
-    /// Bytes were appended, and the response is complete.
-    LastData,
-    /// The response is complete; nothing was appended.
-    End,
-    /// The response is complete, with these trailers; nothing was appended.
-    Trailers,
-}
+use crate::pool::{Lease, Lent, PendingLease};
 
 /// A request and its response.
 pub enum UpstreamStream {
@@ -48,10 +36,6 @@ macro_rules! each {
 }
 
 impl UpstreamStream {
-    pub(crate) fn http1(pool: Rc<HostPool>, connection: Box<Connection>, permit: Permit) -> Self {
-        Self::Http1(Http1Stream::new(pool, connection, permit))
-    }
-
     /// Writes the request's head into the stream's own buffer: it leaves with the first data or flush.
     /// `end_stream`: neither a body nor trailers follow.
     #[inline]
@@ -157,5 +141,46 @@ impl UpstreamStream {
     /// The connection's transport; `None` once the stream was reset.
     pub fn transport(&self) -> Option<&Transport> {
         each!(self, stream => stream.transport())
+    }
+}
+
+impl From<Lease> for UpstreamStream {
+    /// The connection's protocol decides; so far there is one.
+    #[inline]
+    fn from(lease: Lease) -> Self {
+        Self::Http1(Http1Stream::new(lease))
+    }
+}
+
+/// The answer to a request for a stream.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one, and lives shortly"
+)]
+pub enum Acquired {
+    /// A stream on an idle connection.
+    Ready(UpstreamStream),
+    /// No connection is free: wait for one.
+    Pending(PendingStream),
+}
+
+impl From<Lent> for Acquired {
+    #[inline]
+    fn from(lent: Lent) -> Self {
+        match lent {
+            Lent::Ready(lease) => Self::Ready(lease.into()),
+            Lent::Pending(pending) => Self::Pending(PendingStream(pending)),
+        }
+    }
+}
+
+/// Becomes a stream once a connection is free. Dropped, it gives up its place.
+pub struct PendingStream(PendingLease);
+
+impl Future for PendingStream {
+    type Output = Result<UpstreamStream, UpstreamError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_ok(UpstreamStream::from)
     }
 }

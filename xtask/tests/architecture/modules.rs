@@ -11,10 +11,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     // The router is the last step of an exchange and writes its answers with the connection manager's words.
     ("http", "router", "connection_manager"),
     ("http", "router", "exchange"),
-    // A pool hands out streams of what it pools.
-    ("upstream", "pool", "stream"),
-    // The stream is an enum over protocols; each protocol yields the stream's events.
-    ("upstream", "http1", "stream"),
 ];
 
 /// For each crate its top modules and what they use.

@@ -8,23 +8,19 @@ mod read;
 mod write;
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use nuncio_codec::http1::{BodyDecoder, BodyEncoding, HeadScan, Http1Settings, RequestSent};
 use nuncio_contract::buffer::Buffer;
 use nuncio_net::transport::Transport;
 
 use crate::cluster::Host;
-use crate::cluster_core::Permit;
 use crate::error::{UpstreamError, UpstreamErrorKind};
-use crate::pool::{Connection, Ended, HostPool};
+use crate::pool::{Ended, Lease};
 
 /// A request alone on its connection.
 pub struct Http1Stream {
-    pool: Rc<HostPool>,
-    /// `None` once the stream was reset.
-    connection: Option<Box<Connection>>,
-    _permit: Permit,
+    /// Without a connection once the stream was reset.
+    lease: Lease,
     request: Request,
     response: Response,
 }
@@ -68,11 +64,9 @@ enum Progress {
 
 impl Http1Stream {
     #[inline]
-    pub(crate) fn new(pool: Rc<HostPool>, connection: Box<Connection>, permit: Permit) -> Self {
+    pub(crate) fn new(lease: Lease) -> Self {
         Self {
-            pool,
-            connection: Some(connection),
-            _permit: permit,
+            lease,
             request: Request {
                 progress: Progress::Head,
                 encoding: BodyEncoding::Plain,
@@ -114,22 +108,22 @@ impl Http1Stream {
     }
 
     pub(crate) fn connection_request_count(&self) -> u32 {
-        self.connection
-            .as_ref()
+        self.lease
+            .connection()
             .map_or(0, |connection| connection.request_count())
     }
 
     pub(crate) fn host(&self) -> &Host {
-        &self.pool.to.host
+        self.lease.host()
     }
 
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
-        self.connection.as_ref()?.local_address
+        self.lease.connection()?.local_address
     }
 
     pub(crate) fn transport(&self) -> Option<&Transport> {
-        self.connection
-            .as_ref()
+        self.lease
+            .connection()
             .map(|connection| &connection.transport)
     }
 
@@ -145,19 +139,16 @@ impl Http1Stream {
             transport_failure_reason: None,
             details,
             reused_connection: self
-                .connection
-                .as_ref()
+                .lease
+                .connection()
                 .is_some_and(|connection| connection.is_reused()),
             response_started: self.response.wire_bytes > 0,
             request_sent: self.request.wire_bytes > 0,
         };
         if kind == UpstreamErrorKind::ProtocolError {
-            self.pool.core.traffic.upstream_cx_protocol_error.inc();
+            self.lease.core().traffic.upstream_cx_protocol_error.inc();
         }
-        if let Some(connection) = self.connection.take() {
-            connection.close_with_active_request(ended);
-            self.pool.connection_lost();
-        }
+        self.lease.reset(ended);
         error
     }
 
@@ -165,41 +156,30 @@ impl Http1Stream {
     fn is_untouched(&self) -> bool {
         self.request.wire_bytes == 0 && self.response.wire_bytes == 0
     }
-
-    fn give_back(&mut self, connection: Box<Connection>) {
-        let whole = self.is_response_complete() && self.is_request_complete();
-        if self.is_untouched() || (whole && self.is_reusable()) {
-            return self.pool.release(connection);
-        }
-        if !whole {
-            connection.close_with_active_request(Ended::Local);
-        } else if !self.response.input.is_empty() {
-            self.pool.core.traffic.upstream_cx_protocol_error.inc();
-            connection.close(Ended::Unsolicited);
-        } else if self.response.until_close {
-            connection.close(Ended::Remote);
-        } else {
-            connection.close(Ended::Local);
-        }
-        self.pool.connection_lost();
-    }
-
-    fn is_reusable(&self) -> bool {
-        self.response.keep_alive && self.response.input.is_empty() && !self.request.broken
-    }
 }
 
 impl Drop for Http1Stream {
+    /// Closes the connection if no other request may have it; else its lease gives it back.
     #[inline]
     fn drop(&mut self) {
-        self.pool.request_over();
-        if let Some(connection) = self.connection.take() {
-            self.give_back(connection);
+        if self.lease.connection().is_none() || self.is_untouched() {
+            return;
+        }
+        if !(self.is_response_complete() && self.is_request_complete()) {
+            self.lease.reset(Ended::Local);
+        } else if !self.response.input.is_empty() {
+            let traffic = &self.lease.core().traffic;
+            traffic.upstream_cx_protocol_error.inc();
+            self.lease.close(Ended::Unsolicited);
+        } else if self.response.until_close {
+            self.lease.close(Ended::Remote);
+        } else if !self.response.keep_alive || self.request.broken {
+            self.lease.close(Ended::Local);
         }
     }
 }
 
-/// The codec's settings for a pool's connections.
-fn settings(pool: &HostPool) -> &Http1Settings {
-    &pool.core.settings().http.http1
+/// The codec's settings for the lease's connection.
+fn settings(lease: &Lease) -> &Http1Settings {
+    &lease.core().settings().http.http1
 }

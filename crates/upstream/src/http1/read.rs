@@ -11,9 +11,9 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 
 use super::{Http1Stream, Progress, settings};
+use crate::body_event::BodyEvent;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::pool::Ended;
-use crate::stream::BodyEvent;
 
 impl Http1Stream {
     #[inline]
@@ -47,7 +47,7 @@ impl Http1Stream {
         let input = response.input.readable();
         let sent = self.request.sent;
         let decoded = decode_response_head(
-            settings(&self.pool),
+            settings(&self.lease),
             sent,
             input,
             &mut response.scan,
@@ -74,7 +74,7 @@ impl Http1Stream {
             self.request.encoding = BodyEncoding::Plain;
         }
         if !head.keep_alive && should_close(head.version, headers) {
-            self.pool.core.traffic.upstream_cx_close_notify.inc();
+            self.lease.core().traffic.upstream_cx_close_notify.inc();
         }
         response.progress = if response.decoder.is_done() {
             Progress::Complete
@@ -126,7 +126,7 @@ impl Http1Stream {
             let input = response.input.readable();
             let step = response
                 .decoder
-                .step(settings(&self.pool), input, trailers)?;
+                .step(settings(&self.lease), input, trailers)?;
             match step {
                 Step::Data {
                     consumed,
@@ -177,14 +177,18 @@ impl Http1Stream {
 
     #[inline]
     fn poll_fill(&mut self, cx: &mut Context<'_>, room_bytes: usize) -> Poll<io::Result<usize>> {
-        let Some(connection) = &mut self.connection else {
+        let Some(connection) = self.lease.connection_mut() else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         let input = &mut self.response.input;
         let count = ready!(connection.transport.poll_fill(cx, input, room_bytes))?;
         let bytes = u64::try_from(count).unwrap_or(u64::MAX);
         self.response.wire_bytes += bytes;
-        self.pool.core.traffic.upstream_cx_rx_bytes_total.add(bytes);
+        self.lease
+            .core()
+            .traffic
+            .upstream_cx_rx_bytes_total
+            .add(bytes);
         Poll::Ready(Ok(count))
     }
 

@@ -23,7 +23,7 @@ impl Http1Stream {
     pub(crate) fn write_head(&mut self, headers: &HeaderMap, end_stream: bool) {
         let request = &mut self.request;
         let out = request.out.vec_mut(HEAD_ROOM_BYTES);
-        let encoding = encode_request_head(settings(&self.pool), headers, end_stream, out);
+        let encoding = encode_request_head(settings(&self.lease), headers, end_stream, out);
         request.encoding = encoding.body;
         request.sent = encoding.sent;
         request.header_bytes =
@@ -39,7 +39,7 @@ impl Http1Stream {
         let request = &mut self.request;
         if request.progress == Progress::Body {
             let out = request.out.vec_mut(HEAD_ROOM_BYTES);
-            encode_trailers(settings(&self.pool), request.encoding, trailers, out);
+            encode_trailers(settings(&self.lease), request.encoding, trailers, out);
             request.progress = Progress::Complete;
         }
     }
@@ -88,7 +88,7 @@ impl Http1Stream {
 
     /// One write of the buffer and the bytes of `data` that may follow it.
     fn poll_write_some(&mut self, cx: &mut Context<'_>, data: &mut Buffer) -> Poll<()> {
-        let Some(connection) = &mut self.connection else {
+        let Some(connection) = self.lease.connection_mut() else {
             self.request.broken = true;
             return Poll::Ready(());
         };
@@ -119,7 +119,7 @@ impl Http1Stream {
     #[inline]
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.request.out.is_empty() {
-            let connection = self.connection.as_mut().filter(|_| !self.request.broken);
+            let connection = self.lease.connection_mut().filter(|_| !self.request.broken);
             let Some(connection) = connection else {
                 self.request.out.clear();
                 return Poll::Ready(());
@@ -136,7 +136,7 @@ impl Http1Stream {
                 Err(_) => self.request.broken = true,
             }
         }
-        match &mut self.connection {
+        match self.lease.connection_mut() {
             Some(connection) => connection.transport.poll_flush(cx).map(|_| ()),
             None => Poll::Ready(()),
         }
@@ -146,6 +146,10 @@ impl Http1Stream {
     fn count_sent(&mut self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.request.wire_bytes += count;
-        self.pool.core.traffic.upstream_cx_tx_bytes_total.add(count);
+        self.lease
+            .core()
+            .traffic
+            .upstream_cx_tx_bytes_total
+            .add(count);
     }
 }

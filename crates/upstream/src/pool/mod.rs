@@ -10,6 +10,7 @@
 
 mod connect;
 mod connection;
+mod lease;
 mod pending;
 mod watch;
 
@@ -20,24 +21,20 @@ use std::sync::Arc;
 use std::task::Waker;
 
 pub(crate) use connection::{Connection, Ended};
-pub use pending::PendingStream;
+pub(crate) use lease::Lease;
+pub(crate) use pending::PendingLease;
 use pending::Waiting;
 
 use crate::cluster::{Host, HostCounters, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
-use crate::stream::UpstreamStream;
 
-/// The answer to a request for a stream.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "the large one is the common one, and lives shortly"
-)]
-pub enum Acquired {
-    /// A stream on an idle connection.
-    Ready(UpstreamStream),
+/// The answer to a request for a connection.
+pub(crate) enum Lent {
+    /// An idle connection.
+    Ready(Lease),
     /// No connection is free: wait for one.
-    Pending(PendingStream),
+    Pending(PendingLease),
 }
 
 /// The host that a pool's connections lead to.
@@ -48,8 +45,8 @@ pub(crate) struct PooledHost {
 
 /// The pool of one worker for one host and priority.
 pub(crate) struct HostPool {
-    pub(crate) core: Rc<ClusterCore>,
-    pub(crate) to: PooledHost,
+    core: Rc<ClusterCore>,
+    to: PooledHost,
     priority: ResourcePriority,
     /// Used last stands last. Boxed: they come and go with each request.
     #[expect(
@@ -87,12 +84,12 @@ impl HostPool {
         })
     }
 
-    /// A stream at once if a connection is idle, a place in the queue if not.
+    /// A connection at once if one is idle, a place in the queue if not.
     #[inline]
-    pub(crate) fn new_stream(self: &Rc<Self>) -> Result<Acquired, UpstreamError> {
+    pub(crate) fn lend(self: &Rc<Self>) -> Result<Lent, UpstreamError> {
         match self.take_idle() {
-            Some(connection) => self.attach(connection).map(Acquired::Ready),
-            None => self.enqueue().map(Acquired::Pending),
+            Some(connection) => self.attach(connection).map(Lent::Ready),
+            None => self.enqueue().map(Lent::Pending),
         }
     }
 
@@ -110,37 +107,20 @@ impl HostPool {
 
     /// Gives a connection to a request.
     #[inline]
-    fn attach(
-        self: &Rc<Self>,
-        mut connection: Box<Connection>,
-    ) -> Result<UpstreamStream, UpstreamError> {
-        let traffic = &self.core.traffic;
+    fn attach(self: &Rc<Self>, connection: Box<Connection>) -> Result<Lease, UpstreamError> {
         let Some(permit) = Permit::try_take(&self.core, self.priority, Resource::Requests) else {
+            let traffic = &self.core.traffic;
             traffic.upstream_rq_active_overflow.inc();
             traffic.upstream_rq_pending_overflow.inc();
             self.idle.borrow_mut().push(connection);
             return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
         };
-        if connection.begin_request() {
-            traffic.upstream_cx_max_requests.inc();
-        }
-        traffic.upstream_rq_total.inc();
-        traffic.upstream_rq_active.inc();
-        self.to.counters.rq_total.inc();
-        self.to.counters.rq_active.inc();
-        Ok(UpstreamStream::http1(Rc::clone(self), connection, permit))
-    }
-
-    /// The other half of [`Self::attach`]: the request is over.
-    #[inline]
-    pub(crate) fn request_over(&self) {
-        self.core.traffic.upstream_rq_active.dec();
-        self.to.counters.rq_active.dec();
+        Ok(Lease::new(Rc::clone(self), connection, permit))
     }
 
     /// Takes a connection back whose request is complete.
     #[inline]
-    pub(crate) fn release(self: &Rc<Self>, mut connection: Box<Connection>) {
+    fn release(self: &Rc<Self>, mut connection: Box<Connection>) {
         let unwanted = self.draining.get() && self.waiting.borrow().is_empty();
         if unwanted || connection.is_spent(&self.core) {
             connection.close(Ended::Local);
@@ -154,7 +134,7 @@ impl HostPool {
     }
 
     /// Notes that a connection in use was closed: those who wait may need another.
-    pub(crate) fn connection_lost(self: &Rc<Self>) {
+    fn connection_lost(self: &Rc<Self>) {
         if !self.waiting.borrow().is_empty() {
             self.open_connections();
         }
@@ -167,18 +147,18 @@ impl HostPool {
         connection.close(end);
     }
 
-    fn enqueue(self: &Rc<Self>) -> Result<PendingStream, UpstreamError> {
+    fn enqueue(self: &Rc<Self>) -> Result<PendingLease, UpstreamError> {
         let priority = self.priority;
         let Some(permit) = Permit::try_take(&self.core, priority, Resource::PendingRequests) else {
             self.core.traffic.upstream_rq_pending_overflow.inc();
             return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
         };
-        let stream = PendingStream::new(Rc::clone(self), permit);
+        let lease = PendingLease::new(Rc::clone(self), permit);
         self.waiting
             .borrow_mut()
-            .push_back(Rc::clone(stream.waiting()));
+            .push_back(Rc::clone(lease.waiting()));
         self.open_connections();
-        Ok(stream)
+        Ok(lease)
     }
 
     /// Opens as many connections as the queue needs, three at most at a time.

@@ -6,23 +6,22 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::HostPool;
+use super::{HostPool, Lease};
 use crate::cluster_core::Permit;
 use crate::error::UpstreamError;
-use crate::stream::UpstreamStream;
 
 /// The place in the queue; shared by the pool and the one who waits.
 pub(super) struct Waiting {
     pool: Rc<HostPool>,
     /// Held from the first moment of waiting to the last.
     permit: RefCell<Option<Permit>>,
-    result: RefCell<Option<Result<UpstreamStream, UpstreamError>>>,
+    result: RefCell<Option<Result<Lease, UpstreamError>>>,
     waker: Cell<Option<Waker>>,
 }
 
 impl Waiting {
     /// Ends the wait.
-    pub(super) fn deliver(&self, result: Result<UpstreamStream, UpstreamError>) {
+    pub(super) fn deliver(&self, result: Result<Lease, UpstreamError>) {
         self.leave_queue();
         *self.result.borrow_mut() = Some(result);
         if let Some(waker) = self.waker.take() {
@@ -41,12 +40,12 @@ impl Waiting {
     }
 }
 
-/// Becomes a stream once a connection is free. Dropped, it gives up its place.
-pub struct PendingStream {
+/// Becomes a lease once a connection is free. Dropped, it gives up its place.
+pub(crate) struct PendingLease {
     waiting: Rc<Waiting>,
 }
 
-impl PendingStream {
+impl PendingLease {
     pub(super) fn new(pool: Rc<HostPool>, permit: Permit) -> Self {
         pool.core.traffic.upstream_rq_pending_total.inc();
         pool.core.traffic.upstream_rq_pending_active.inc();
@@ -67,8 +66,8 @@ impl PendingStream {
     }
 }
 
-impl Future for PendingStream {
-    type Output = Result<UpstreamStream, UpstreamError>;
+impl Future for PendingLease {
+    type Output = Result<Lease, UpstreamError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(result) = self.waiting.result.take() {
@@ -79,7 +78,7 @@ impl Future for PendingStream {
     }
 }
 
-impl Drop for PendingStream {
+impl Drop for PendingLease {
     fn drop(&mut self) {
         if self.waiting.leave_queue() {
             let pool = &self.waiting.pool;
@@ -88,7 +87,7 @@ impl Drop for PendingStream {
                 .borrow_mut()
                 .retain(|other| !Rc::ptr_eq(other, &self.waiting));
         }
-        // A stream that was delivered and never looked at goes back to the pool.
+        // A lease that was delivered and never looked at goes back to the pool.
         drop(self.waiting.result.take());
     }
 }

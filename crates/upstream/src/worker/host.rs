@@ -9,7 +9,8 @@ use nuncio_contract::stream_info::HostDescription;
 use crate::cluster::{Host, HostCounters, ResourcePriority};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
-use crate::pool::{Acquired, HostPool};
+use crate::pool::{HostPool, PooledHost};
+use crate::stream::Acquired;
 
 /// A host that was picked: ask it for a stream.
 pub struct WorkerHost {
@@ -68,11 +69,12 @@ impl WorkerHost {
             ResourcePriority::High => high,
         };
         pool.get_or_init(|| HostPool::new(Rc::clone(&self.core), self.handle(), priority))
-            .new_stream()
+            .lend()
+            .map(Acquired::from)
     }
 
-    fn handle(&self) -> crate::pool::PooledHost {
-        crate::pool::PooledHost {
+    fn handle(&self) -> PooledHost {
+        PooledHost {
             host: Arc::clone(&self.host),
             counters: Arc::clone(&self.counters),
         }
