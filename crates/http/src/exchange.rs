@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
+use nuncio_contract::formatter::{AccessLogType, FormatContext};
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
@@ -706,7 +707,26 @@ impl<'a, D: Downstream> Exchange<'a, D> {
                 .downstream_rq_time
                 .record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         }
-        router::log(self.manager, state);
+        log(self.manager, state);
+    }
+}
+
+/// Writes the stream to the access logs.
+fn log(manager: &ConnectionManager, state: &StreamState) {
+    if manager.loggers.is_empty() {
+        return;
+    }
+    let context = FormatContext {
+        request_headers: Some(&state.request),
+        response_headers: Some(&state.response),
+        response_trailers: Some(&state.response_trailers),
+        stream_info: &state.info,
+        local_reply_body: &state.local_reply_body,
+        access_log_type: AccessLogType::DownstreamEnd,
+        services: &*manager.worker,
+    };
+    for logger in &manager.loggers {
+        logger.log(&context);
     }
 }
 

@@ -4,7 +4,7 @@ use nuncio_config::typed::{FromValue, SupportTable};
 
 use crate::config::connection_manager::HttpConnectionManager;
 use crate::config::route::FilterConfig;
-use crate::router::RouterMessage;
+use crate::config::router::RouterMessage;
 
 /// Adds the messages that stand behind an `Any`, with all that is in them.
 pub fn support(table: &mut SupportTable) {

@@ -16,8 +16,8 @@ type Known = (&'static str, &'static str, &'static str);
 const BUILT_IN: [Known; 8] = [
     (
         "envoy.filters.http",
-        nuncio_http::router::NAME,
-        nuncio_http::router::MESSAGE,
+        nuncio_http::config::router::NAME,
+        nuncio_http::config::router::MESSAGE,
     ),
     (
         "envoy.filters.network",

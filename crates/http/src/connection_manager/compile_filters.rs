@@ -4,7 +4,7 @@ use nuncio_config::typed::{Any, Refused};
 
 use super::config::{CompileContext, FilterConfig, Terminal};
 use crate::config::connection_manager as config;
-use crate::router;
+use crate::config::router::{self, RouterConfig, RouterMessage};
 
 /// The filters before the terminal one, and the terminal one.
 pub(super) fn compile(
@@ -64,8 +64,7 @@ fn one(
         return Err(context.ctx.unsupported_here(filter.name.span, what));
     };
     if any.type_name() == router::MESSAGE {
-        let config =
-            router::RouterConfig::compile(&any.decode::<router::RouterMessage>(context.ctx)?);
+        let config = RouterConfig::compile(&any.decode::<RouterMessage>(context.ctx)?);
         return Ok(Some(One::Terminal(Terminal::Router(config))));
     }
     match context.extensions.http_filter(any.type_name()) {

@@ -14,8 +14,8 @@ use nuncio_upstream::ClusterId;
 
 use super::address::AddressRanges;
 use crate::config::connection_manager as config;
+use crate::config::router::RouterConfig;
 use crate::route::{RouteCompiler, RouteTable};
-use crate::router::RouterConfig;
 
 /// The message of the connection manager.
 pub const MESSAGE: &str =

@@ -12,9 +12,10 @@ use nuncio_upstream::{ClusterId, ClusterManager};
 
 use super::chance::Chosen;
 use super::changes::{Change, Snapshot};
+use crate::config::router::RouterConfig;
 use crate::connection_manager::ConnectionManagerConfig;
 use crate::route::{Action, ClusterChoice, Forward, HostRewritten, Level, SourceOfCluster};
-use crate::router::{self, RouterConfig};
+use crate::router;
 use crate::stream::{StreamRoute, StreamState};
 
 /// A request's way to a cluster.

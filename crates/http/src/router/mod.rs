@@ -5,14 +5,12 @@
 
 mod attempt;
 mod charge;
-mod config;
 mod finalize;
 mod forward;
 mod reply;
 
-pub use config::{MESSAGE, NAME, RouterConfig, RouterMessage};
 pub(crate) use reply::reply_head;
-pub use reply::{grpc_reply, log, status_of};
+pub use reply::status_of;
 
 pub(crate) use charge::Account;
 pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path, take_wishes};
@@ -25,6 +23,7 @@ use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
 
+use crate::config::router::RouterConfig;
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop};
 use crate::route::{Action, Redirect, https_location, own_location};

@@ -1,12 +1,10 @@
-//! Answers in gRPC's form, statuses, and the access log.
+//! The heads of answers of our own, gRPC's form among them.
 
-use nuncio_contract::formatter::{AccessLogType, FormatContext};
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
 
 use super::finalize;
-use crate::connection_manager::ConnectionManager;
 use crate::route::{Action, is_grpc};
 use crate::stream::StreamState;
 
@@ -63,7 +61,7 @@ pub(crate) fn reply_head(
 }
 
 /// A reply to a gRPC request: status 200, and what went wrong in `grpc-status` and `grpc-message`.
-pub fn grpc_reply(head: &mut HeaderMap, reply: &LocalReply) {
+fn grpc_reply(head: &mut HeaderMap, reply: &LocalReply) {
     head.set(Known::Status, b"200");
     head.set(Known::ContentType, b"application/grpc");
     let status = reply
@@ -112,23 +110,4 @@ fn percent_encoded(text: &[u8]) -> Vec<u8> {
         }
     }
     out
-}
-
-/// Writes the stream to the access logs.
-pub fn log(manager: &ConnectionManager, state: &StreamState) {
-    if manager.loggers.is_empty() {
-        return;
-    }
-    let context = FormatContext {
-        request_headers: Some(&state.request),
-        response_headers: Some(&state.response),
-        response_trailers: Some(&state.response_trailers),
-        stream_info: &state.info,
-        local_reply_body: &state.local_reply_body,
-        access_log_type: AccessLogType::DownstreamEnd,
-        services: &*manager.worker,
-    };
-    for logger in &manager.loggers {
-        logger.log(&context);
-    }
 }
