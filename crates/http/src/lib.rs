@@ -14,6 +14,7 @@ pub mod explain;
 pub mod filter_chain;
 pub mod filter_engine;
 pub mod http1;
+pub mod life;
 pub mod route;
 pub mod router;
 pub mod service;

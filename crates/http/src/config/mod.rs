@@ -1,5 +1,5 @@
-//! The messages that the connection manager, its routes and the router read: declared here once, so that what is honoured
-//! can be listed, and what is set but not listed is refused.
+//! The messages that the connection manager, its routes and the router read: declared here once, so that what
+//! is honoured can be listed, and what is set but not listed is refused.
 
 pub mod connection_manager;
 mod defaults;

@@ -31,6 +31,7 @@ pub use routing::{DomainTold, FilterTold, Listing, RouteTold, Routing};
 use crate::connection_manager::ConnectionManagerConfig;
 use crate::connection_manager::config::Terminal;
 use crate::connection_manager::request;
+use crate::exchange::status_of;
 use crate::route::{Action, RouteTable};
 use crate::router;
 use crate::stream::{RouteSnapshot, StreamState};
@@ -83,7 +84,7 @@ impl Answer {
         let headers = state.response.iter_regular();
         Outcome::Answer(Answer {
             why,
-            status: router::status_of(&state.response),
+            status: status_of(&state.response),
             details: reply.details.clone().into_owned(),
             flags: reply.flags.short_names().collect::<Vec<_>>().join(","),
             body_bytes: if has_body { reply.body.len() } else { 0 },

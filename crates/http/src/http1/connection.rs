@@ -19,8 +19,9 @@ use crate::connection_manager::ConnectionManager;
 use crate::downstream::Downstream;
 use crate::exchange::{
     CONNECTION, DEADLINES, DRAINED, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION,
-    STREAM_IDLE, Start, StreamEnd,
+    STREAM_IDLE,
 };
+use crate::life::{Start, StreamEnd};
 
 struct Connection {
     manager: Rc<ConnectionManager>,

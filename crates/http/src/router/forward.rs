@@ -12,10 +12,9 @@ use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::{Acquired, UpstreamError, UpstreamErrorKind, WorkerCluster};
 
-use super::charge::Account;
 use super::{Router, finalize};
 use crate::downstream::Downstream;
-use crate::exchange::{Exchange, ROUTE, Stop};
+use crate::exchange::{Account, Exchange, ROUTE, Stop};
 use crate::route::{ClusterChoice, Forward};
 
 impl<D: Downstream> Router<'_, '_, D> {

@@ -4,22 +4,18 @@
 //! request. What is not there yet (retries, hedging, mirroring) is refused when the config is loaded.
 
 mod attempt;
-mod charge;
 mod finalize;
 mod forward;
 mod reply;
 
 pub(crate) use reply::reply_head;
-pub use reply::status_of;
 
-pub(crate) use charge::Account;
 pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path, take_wishes};
 pub(crate) use forward::timed_out;
 
 use std::pin::pin;
 
-use nuncio_contract::buffer::Buffer;
-use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
 
@@ -28,17 +24,6 @@ use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop};
 use crate::route::{Action, Redirect, https_location, own_location};
 use crate::stream::StreamState;
-
-/// What has been read of the request's body and passed the filters.
-#[derive(Default)]
-pub struct RequestBody {
-    /// Bytes that wait to be sent.
-    pub data: Buffer,
-    /// Whether nothing follows them but `trailers`.
-    pub done: bool,
-    /// The trailers.
-    pub trailers: Option<Box<HeaderMap>>,
-}
 
 /// The router of one stream.
 pub struct Router<'e, 'a, D> {

@@ -8,16 +8,6 @@ use super::finalize;
 use crate::route::{Action, is_grpc};
 use crate::stream::StreamState;
 
-/// The status in `:status`; 0 if there is none.
-pub fn status_of(headers: &HeaderMap) -> u16 {
-    let digits = headers.get(Known::Status).unwrap_or_default();
-    digits.iter().fold(0_u16, |status, digit| {
-        status
-            .saturating_mul(10)
-            .saturating_add(u16::from(digit.wrapping_sub(b'0')))
-    })
-}
-
 /// Makes the head of an answer of our own in `state.response`; whether the body goes with it, which gRPC's form
 /// of an answer does not have. The route's own answers get its header mutations behind their own headers.
 pub(crate) fn reply_head(

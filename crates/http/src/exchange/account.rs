@@ -9,12 +9,12 @@ use nuncio_upstream::{WorkerCluster, WorkerHost};
 pub(crate) struct Account {
     pub(crate) cluster: Rc<WorkerCluster>,
     pub(crate) host: Option<Rc<WorkerHost>>,
-    pub(super) is_internal: bool,
-    pub(super) dynamic_stats: bool,
+    is_internal: bool,
+    dynamic_stats: bool,
 }
 
 impl Account {
-    pub(super) fn new(
+    pub(crate) fn new(
         cluster: Rc<WorkerCluster>,
         request: &HeaderMap,
         dynamic_stats: bool,
@@ -29,7 +29,7 @@ impl Account {
     }
 
     /// Counts the status of a response, or of our answer in its place.
-    pub(super) fn charge(&self, status: u16) {
+    pub(crate) fn charge(&self, status: u16) {
         if !self.dynamic_stats {
             return;
         }
@@ -43,14 +43,14 @@ impl Account {
     }
 
     /// Counts a response that is no error.
-    pub(super) fn succeeded(&self) {
+    pub(crate) fn succeeded(&self) {
         if let Some(host) = &self.host {
             host.counters().rq_success.inc();
         }
     }
 
     /// Counts how long a response took.
-    pub(super) fn took(&self, took: std::time::Duration) {
+    pub(crate) fn took(&self, took: std::time::Duration) {
         if self.dynamic_stats {
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             self.cluster

@@ -1,0 +1,141 @@
+//! A request and its response while they are exchanged: both directions, each from one side through the filters
+//! to the other, and what both have in common. The life of the request drives it, the router ends it.
+
+mod account;
+mod deadlines;
+mod request;
+mod response;
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_net::deadline::Deadlines;
+
+pub(crate) use account::Account;
+pub use deadlines::{
+    CONNECTION, DEADLINES, DRAINED, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE,
+};
+pub use response::status_of;
+
+use crate::connection_manager::ConnectionManager;
+use crate::downstream::{Downstream, DownstreamError};
+use crate::filter_chain::Way;
+use crate::filter_engine::Run;
+use crate::stream::StreamState;
+
+/// A stream under way.
+pub struct Exchange<'a, D> {
+    /// The connection manager.
+    pub manager: &'a ConnectionManager,
+    /// The client's side.
+    pub down: &'a D,
+    /// The shared state; never borrowed over an await.
+    pub state: RefCell<Box<StreamState>>,
+    /// The connection's deadlines.
+    pub deadlines: &'a Deadlines<DEADLINES>,
+    /// What has been read of the request's body and passed the filters.
+    pub(crate) body: RefCell<RequestBody>,
+    pub(crate) response_begun: Cell<bool>,
+    /// Whom the outcome is counted for, once the request has a cluster.
+    pub(crate) account: RefCell<Option<Account>>,
+    idle_timeout: Cell<Option<Duration>>,
+    /// Whether the response's head has been given to the filters.
+    pub(crate) encoding_begun: Cell<bool>,
+}
+
+/// What has been read of the request's body and passed the filters.
+#[derive(Default)]
+pub struct RequestBody {
+    /// Bytes that wait to be sent.
+    pub data: Buffer,
+    /// Whether nothing follows them but `trailers`.
+    pub done: bool,
+    /// The trailers.
+    pub trailers: Option<Box<HeaderMap>>,
+}
+
+/// Why the flow stopped short of a complete response.
+pub enum Stop {
+    /// An answer of our own is due.
+    Reply(Box<LocalReply>),
+    /// The route's own answer is due, with the route's header mutations.
+    RouteReply(Box<LocalReply>),
+    /// The client's side failed.
+    Downstream(DownstreamError),
+    /// The response broke off after it had begun.
+    ResponseBroken,
+}
+
+impl From<Box<LocalReply>> for Stop {
+    fn from(reply: Box<LocalReply>) -> Self {
+        Stop::Reply(reply)
+    }
+}
+
+impl From<DownstreamError> for Stop {
+    fn from(error: DownstreamError) -> Self {
+        Stop::Downstream(error)
+    }
+}
+
+impl<'a, D: Downstream> Exchange<'a, D> {
+    /// A stream whose head has been decoded into `state`.
+    pub fn new(
+        manager: &'a ConnectionManager,
+        down: &'a D,
+        state: Box<StreamState>,
+        deadlines: &'a Deadlines<DEADLINES>,
+    ) -> Self {
+        Exchange {
+            manager,
+            down,
+            state: RefCell::new(state),
+            deadlines,
+            body: RefCell::default(),
+            response_begun: Cell::new(false),
+            account: RefCell::default(),
+            idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
+            encoding_begun: Cell::new(false),
+        }
+    }
+
+    /// Gives the state up for another stream.
+    pub fn into_state(self) -> Box<StreamState> {
+        self.state.into_inner()
+    }
+
+    /// The route's idle timeout takes the place of the connection manager's; zero means none.
+    pub(crate) fn override_idle_timeout(&self, idle: Duration) {
+        self.idle_timeout.set((!idle.is_zero()).then_some(idle));
+        if idle.is_zero() {
+            self.deadlines.clear(STREAM_IDLE);
+        }
+        self.touch_idle();
+    }
+
+    /// Puts the stream's idle deadline off.
+    pub(crate) fn touch_idle(&self) {
+        if let Some(idle) = self.idle_timeout.get() {
+            self.deadlines
+                .set(STREAM_IDLE, self.manager.worker.now() + idle);
+        }
+    }
+
+    /// Whether any filter takes part in the stream.
+    pub(crate) fn has_filters(&self) -> bool {
+        !self.state.borrow().filters.is_empty()
+    }
+
+    /// One direction of the filters.
+    pub(crate) fn run_filters(&self, way: Way) -> Run<'_> {
+        Run {
+            state: &self.state,
+            services: &*self.manager.worker,
+            way,
+        }
+    }
+}

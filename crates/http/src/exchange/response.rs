@@ -1,0 +1,142 @@
+//! The response's way down: through the filters and the connection manager to the client.
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderMap, Known};
+
+use super::{Exchange, Stop};
+use crate::connection_manager::response;
+use crate::downstream::Downstream;
+use crate::filter_chain::Way;
+use crate::filter_engine::Flow;
+
+impl<D: Downstream> Exchange<'_, D> {
+    /// Runs the response's head through the filters and the connection manager, and writes it.
+    pub(crate) async fn send_head(&self, end_stream: bool) -> Result<Flow<()>, Stop> {
+        self.encoding_begun.set(true);
+        if !self.has_filters() {
+            self.write_head(end_stream);
+            return Ok(Flow::Through(()));
+        }
+        let flow = self.run_filters(Way::Encode).headers(0, end_stream).await?;
+        if let Flow::Through(()) = flow {
+            self.write_head(end_stream);
+        }
+        Ok(flow)
+    }
+
+    pub(crate) fn write_head(&self, end_stream: bool) {
+        let manager = self.manager;
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        let worker = &manager.worker;
+        worker.with_date(|date| {
+            response::mutate(&mut state.response, &state.request, &manager.config, date)
+        });
+        if worker.is_draining() || manager.drain.closes(&**worker) {
+            manager.stats.http.downstream_cx_drain_close.inc();
+            self.down.close_after_response();
+        }
+        if !self.down.request_done() {
+            manager
+                .stats
+                .http
+                .downstream_rq_response_before_rq_complete
+                .inc();
+            self.down.close_after_response();
+        }
+        self.down.finish_head(&mut state.response);
+        let status = status_of(&state.response);
+        state.info.response_code = Some(status);
+        self.charge(status);
+        self.response_begun.set(true);
+        self.down.write_head(&state.response, end_stream);
+        state.info.downstream_timing.first_tx_byte = Some(worker.now());
+    }
+
+    /// Runs a chunk of the response through the filters and writes what comes out.
+    pub(crate) async fn send_data(&self, chunk: Buffer, end_stream: bool) -> Result<(), Stop> {
+        if !self.has_filters() {
+            self.write_data(chunk, end_stream);
+            return Ok(());
+        }
+        let held_before = !self.response_begun.get();
+        if let Flow::Through(data) = self
+            .run_filters(Way::Encode)
+            .data(0, chunk, end_stream)
+            .await?
+        {
+            if held_before {
+                self.write_head(false);
+            }
+            self.write_data(data, end_stream);
+        }
+        Ok(())
+    }
+
+    /// Runs the response's trailers, which are in the state, through the filters and writes them.
+    pub(crate) async fn send_trailers(&self) -> Result<(), Stop> {
+        let mut trailers = std::mem::take(&mut self.state.borrow_mut().response_trailers);
+        let held_before = !self.response_begun.get();
+        if let Flow::Through(data) = self
+            .run_filters(Way::Encode)
+            .trailers(&mut trailers)
+            .await?
+        {
+            if held_before {
+                self.write_head(false);
+            }
+            if !data.is_empty() {
+                self.write_data(data, false);
+            }
+            self.down.write_trailers(&trailers);
+            self.state.borrow_mut().response_trailers = trailers;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_data(&self, data: Buffer, end_stream: bool) {
+        self.state.borrow_mut().info.bytes_sent += u64::try_from(data.len()).unwrap_or(u64::MAX);
+        self.down.write_data(data, end_stream);
+    }
+
+    /// Counts a response's status.
+    pub(crate) fn charge(&self, status: u16) {
+        let http = &self.manager.stats.http;
+        let listener = &self.manager.stats.listener;
+        http.downstream_rq_completed.inc();
+        listener.downstream_rq_completed.inc();
+        match status {
+            100..=199 => {
+                http.downstream_rq_1xx.inc();
+                listener.downstream_rq_1xx.inc();
+            }
+            200..=299 => {
+                http.downstream_rq_2xx.inc();
+                listener.downstream_rq_2xx.inc();
+            }
+            300..=399 => {
+                http.downstream_rq_3xx.inc();
+                listener.downstream_rq_3xx.inc();
+            }
+            400..=499 => {
+                http.downstream_rq_4xx.inc();
+                listener.downstream_rq_4xx.inc();
+            }
+            _ => {
+                http.downstream_rq_5xx.inc();
+                listener.downstream_rq_5xx.inc();
+            }
+        }
+    }
+}
+
+/// The status in `:status`; 0 if there is none.
+pub fn status_of(headers: &HeaderMap) -> u16 {
+    let digits = headers.get(Known::Status).unwrap_or_default();
+    digits.iter().fold(0_u16, |status, digit| {
+        status
+            .saturating_mul(10)
+            .saturating_add(u16::from(digit.wrapping_sub(b'0')))
+    })
+}

@@ -1,0 +1,185 @@
+//! The life of a request, from the decoded head to the access log.
+//!
+//! The flow runs as one future on its worker. It is raced against the stream's deadlines and against the
+//! client's going away: whichever comes first drops the flow, which cancels everything under way.
+
+mod begin;
+mod service;
+mod stopped;
+
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use nuncio_contract::clock::Clock;
+use nuncio_contract::formatter::{AccessLogType, FormatContext};
+use nuncio_contract::local_reply::LocalReply;
+
+use crate::connection_manager::ConnectionManager;
+use crate::connection_manager::config::Terminal;
+use crate::downstream::{Downstream, DownstreamError};
+use crate::exchange::{
+    DRAINED, Exchange, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
+};
+use crate::filter_chain::Way;
+use crate::filter_engine::Flow;
+use crate::router;
+use crate::stream::StreamState;
+
+/// How a stream ended, as far as its connection cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// Both sides are complete.
+    Complete,
+    /// The response is complete, the request was not read to its end.
+    RequestUnfinished,
+    /// The stream broke after its response had begun.
+    Broken,
+    /// The client is gone.
+    Gone,
+}
+
+/// What a stream begins with.
+pub enum Start {
+    /// A decoded head.
+    Request,
+    /// A head that the codec refused, and the answer to it.
+    Refused(LocalReply),
+    /// A deadline passed before the head was complete.
+    Expired(usize),
+    /// The client went away before the head was complete.
+    Gone,
+}
+
+enum Raced<T> {
+    Flow(T),
+    Expired(usize),
+    Gone,
+}
+
+impl<D: Downstream> Exchange<'_, D> {
+    /// Runs the stream to its end and logs it.
+    pub async fn run(&self, start: Start) -> StreamEnd {
+        let raced = match start {
+            Start::Request => pin!(self.race()).await,
+            Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(Box::new(reply)))),
+            Start::Expired(slot) => Raced::Expired(slot),
+            Start::Gone => Raced::Gone,
+        };
+        let stop = match raced {
+            Raced::Flow(Ok(())) => None,
+            Raced::Flow(Err(stop)) => Some(stop),
+            Raced::Expired(slot) => Some(self.expired(slot)),
+            Raced::Gone => Some(Stop::Downstream(DownstreamError::Gone)),
+        };
+        let end = match stop {
+            None => self.end_of_response(),
+            Some(stop) => Box::pin(self.stopped(stop)).await,
+        };
+        self.finish(end);
+        end
+    }
+
+    fn end_of_response(&self) -> StreamEnd {
+        if self.down.request_done() {
+            StreamEnd::Complete
+        } else {
+            StreamEnd::RequestUnfinished
+        }
+    }
+
+    async fn race(&self) -> Raced<Result<(), Stop>> {
+        let mut flow = pin!(self.flow());
+        let mut gone = pin!(self.down.gone());
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = flow.as_mut().poll(cx) {
+                return Poll::Ready(Raced::Flow(done));
+            }
+            if let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
+                return Poll::Ready(Raced::Expired(slot));
+            }
+            if self.manager.drain.is_over() {
+                return Poll::Ready(Raced::Expired(DRAINED));
+            }
+            if self.down.request_done() && gone.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Raced::Gone);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// From the head to the complete response.
+    async fn flow(&self) -> Result<(), Stop> {
+        self.prepare()?;
+        let end_stream = self.down.request_done();
+        self.body.borrow_mut().done = end_stream;
+        if self.has_filters() {
+            let up = self.run_filters(Way::Decode);
+            if let Flow::Held = up.headers(0, end_stream).await? {
+                Box::pin(self.read_until_released()).await?;
+            }
+        }
+        match &self.manager.config.terminal {
+            Terminal::Router(config) => {
+                let router = router::Router {
+                    exchange: self,
+                    config,
+                };
+                pin!(router.run()).await
+            }
+            Terminal::Service => Box::pin(self.serve()).await,
+            Terminal::Nothing => std::future::pending().await,
+        }
+    }
+
+    /// Ends the filters, clears the deadlines, counts and logs.
+    fn finish(&self, end: StreamEnd) {
+        for slot in [
+            STREAM_IDLE,
+            REQUEST,
+            REQUEST_HEADERS,
+            STREAM_DURATION,
+            ROUTE,
+        ] {
+            self.deadlines.clear(slot);
+        }
+        let stats = &self.manager.stats.http;
+        let now = self.manager.worker.now();
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        state.filters.destroy();
+        state.info.end = Some(now);
+        state.info.downstream_bytes = self.down.bytes();
+        stats.downstream_rq_active.dec();
+        if end != StreamEnd::Complete {
+            stats.downstream_rq_rx_reset.inc();
+        }
+        if state.info.response_code.is_some() {
+            let took = state.info.duration(now);
+            stats
+                .downstream_rq_time
+                .record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        }
+        log(self.manager, state);
+    }
+}
+
+/// Writes the stream to the access logs.
+fn log(manager: &ConnectionManager, state: &StreamState) {
+    if manager.loggers.is_empty() {
+        return;
+    }
+    let context = FormatContext {
+        request_headers: Some(&state.request),
+        response_headers: Some(&state.response),
+        response_trailers: Some(&state.response_trailers),
+        stream_info: &state.info,
+        local_reply_body: &state.local_reply_body,
+        access_log_type: AccessLogType::DownstreamEnd,
+        services: &*manager.worker,
+    };
+    for logger in &manager.loggers {
+        logger.log(&context);
+    }
+}

@@ -1,0 +1,153 @@
+//! A request's life cut short: deadlines, answers of our own, broken streams.
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::ResponseFlags;
+
+use super::StreamEnd;
+use crate::downstream::{Downstream, DownstreamError};
+use crate::exchange::{
+    DRAINED, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE, Stop,
+};
+use crate::router;
+
+impl<D: Downstream> Exchange<'_, D> {
+    pub(super) fn expired(&self, slot: usize) -> Stop {
+        let stats = &self.manager.stats.http;
+        let status = if self.down.request_done() { 504 } else { 408 };
+        let (counter, body, details, flags) = match slot {
+            STREAM_IDLE => (
+                &stats.downstream_rq_idle_timeout,
+                "stream timeout",
+                "stream_idle_timeout",
+                ResponseFlags::STREAM_IDLE_TIMEOUT,
+            ),
+            REQUEST => (
+                &stats.downstream_rq_timeout,
+                "request timeout",
+                "request_overall_timeout",
+                ResponseFlags::NONE,
+            ),
+            REQUEST_HEADERS => (
+                &stats.downstream_rq_header_timeout,
+                "request header timeout",
+                "request_header_timeout",
+                ResponseFlags::NONE,
+            ),
+            STREAM_DURATION => (
+                &stats.downstream_rq_max_duration_reached,
+                "downstream duration timeout",
+                "max_duration_timeout",
+                ResponseFlags::NONE,
+            ),
+            DRAINED => return self.drained(),
+            _ => return router::timed_out(self),
+        };
+        counter.inc();
+        if self.response_begun.get() {
+            self.state.borrow_mut().info.response_flags |= flags;
+            return Stop::ResponseBroken;
+        }
+        Stop::Reply(Box::new(
+            LocalReply::new(status, body.as_bytes(), details).with_flags(flags),
+        ))
+    }
+
+    /// The drain of the connection manager is over.
+    fn drained(&self) -> Stop {
+        let mut state = self.state.borrow_mut();
+        state.info.response_flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
+        state.info.response_code_details = Some("downstream_local_disconnect".into());
+        Stop::ResponseBroken
+    }
+
+    pub(super) async fn stopped(&self, stop: Stop) -> StreamEnd {
+        match stop {
+            Stop::Reply(reply) if reply.status == 413 && !self.response_begun.get() => {
+                self.manager.stats.http.downstream_rq_too_large.inc();
+                self.down.close_after_response();
+                self.reply(*reply, false).await
+            }
+            Stop::Reply(reply) if !self.response_begun.get() => self.reply(*reply, false).await,
+            Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
+            Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken => {
+                let _what_is_there_goes_out_before_the_end = self.down.flush().await;
+                StreamEnd::Broken
+            }
+            Stop::Downstream(DownstreamError::Gone) => {
+                let mut state = self.state.borrow_mut();
+                state.info.response_flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
+                if state.info.response_code_details.is_none() {
+                    state.info.response_code_details = Some("downstream_remote_disconnect".into());
+                }
+                StreamEnd::Gone
+            }
+            Stop::Downstream(DownstreamError::Protocol { details, status }) => {
+                self.manager.stats.http.downstream_cx_protocol_error.inc();
+                self.state.borrow_mut().info.response_flags |=
+                    ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
+                if self.response_begun.get() {
+                    return StreamEnd::Broken;
+                }
+                self.down.close_after_response();
+                let reply = LocalReply::new(status, reason_body(status), details);
+                self.reply(reply, false).await
+            }
+        }
+    }
+
+    /// Sends an answer of our own through the encoder filters; past them, if a filter gave it on the way down.
+    async fn reply(&self, reply: LocalReply, by_route: bool) -> StreamEnd {
+        let body = self.make_reply(reply, by_route);
+        let end_stream = body.is_empty();
+        let sent = if self.encoding_begun.get() {
+            self.write_head(end_stream);
+            self.write_data(body, true);
+            Ok(())
+        } else {
+            self.send_reply(body, end_stream).await
+        };
+        match sent {
+            Ok(()) => match self.down.flush().await {
+                Ok(()) => self.end_of_response(),
+                Err(_) => StreamEnd::Broken,
+            },
+            Err(_) => StreamEnd::Broken,
+        }
+    }
+
+    async fn send_reply(&self, body: Buffer, end_stream: bool) -> Result<(), Stop> {
+        self.send_head(end_stream).await?;
+        if !end_stream {
+            self.send_data(body, true).await?;
+        }
+        Ok(())
+    }
+
+    /// The head of an answer of our own; returns its body.
+    fn make_reply(&self, reply: LocalReply, by_route: bool) -> Buffer {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        state.info.response_flags |= reply.flags;
+        state.info.response_code_details = Some(reply.details.clone());
+        if reply.status == 400 && !self.manager.config.stream_error_on_invalid_http_message {
+            self.down.close_after_response();
+        }
+        let mut body = Buffer::default();
+        if router::reply_head(state, &reply, by_route, &*self.manager.worker) {
+            body.extend(&reply.body);
+            state.local_reply_body = reply.body;
+        }
+        body
+    }
+}
+
+/// The body that Envoy's codec answers a protocol error with.
+fn reason_body(status: u16) -> &'static [u8] {
+    match status {
+        413 => b"Payload Too Large",
+        426 => b"Upgrade Required",
+        431 => b"Request Header Fields Too Large",
+        _ => b"Bad Request",
+    }
+}
