@@ -6,9 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree::{assert_none, rust_files};
 
-/// Edges that close a circle and stay for a reason: crate, from, to. Anything else that closes one fails.
-const ALLOWED: &[(&str, &str, &str)] = &[];
-
 /// For each crate its top modules and what they use.
 type Uses = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
@@ -77,12 +74,7 @@ fn uses() -> Uses {
             .or_default()
             .entry((*top).to_owned())
             .or_default();
-        let allowed = |to: &str| {
-            ALLOWED.iter().any(|(name, from, target)| {
-                directory.trim_start_matches("crates/") == *name && from == top && *target == to
-            })
-        };
-        uses.extend(found.into_iter().filter(|to| to != top && !allowed(to)));
+        uses.extend(found.into_iter().filter(|to| to != top));
     }
     all
 }
