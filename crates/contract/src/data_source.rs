@@ -23,13 +23,36 @@ one_of! {
     }
 }
 
+/// How what is wrong is said; Envoy has words of its own for some bytes.
+pub struct Words {
+    /// The file at this path can't be read.
+    pub no_file: fn(&str) -> String,
+    /// There are so many bytes, and so many at most may be.
+    pub too_large: fn(usize, usize) -> String,
+}
+
+const WORDS: Words = Words {
+    no_file: |path| format!("Invalid path: {path}"),
+    too_large: |_, limit_bytes| format!("the data is larger than {limit_bytes} bytes"),
+};
+
 impl DataSource {
     /// The bytes; what can't be read, or is larger than `limit_bytes`, is reported.
     pub fn read(&self, limit_bytes: usize, ctx: &mut Ctx) -> Result<Vec<u8>, Refused> {
+        self.read_or_say(limit_bytes, &WORDS, ctx)
+    }
+
+    /// The same, with the reader's own words for what is wrong.
+    pub fn read_or_say(
+        &self,
+        limit_bytes: usize,
+        words: &Words,
+        ctx: &mut Ctx,
+    ) -> Result<Vec<u8>, Refused> {
         let bytes = match &self.specifier {
             DataSourceSpecifier::InlineString(text) => text.clone().into_bytes(),
             DataSourceSpecifier::InlineBytes(bytes) => bytes.clone(),
-            DataSourceSpecifier::Filename(path) => read_file(path, limit_bytes, ctx)?,
+            DataSourceSpecifier::Filename(path) => read_file(path, limit_bytes, words, ctx)?,
             DataSourceSpecifier::EnvironmentVariable(name) => match std::env::var(&name.value) {
                 Ok(value) => value.into_bytes(),
                 Err(_) => {
@@ -40,10 +63,7 @@ impl DataSource {
             },
         };
         if bytes.len() > limit_bytes {
-            ctx.error(
-                self.span(),
-                format!("the data is larger than {limit_bytes} bytes"),
-            );
+            ctx.error(self.span(), (words.too_large)(bytes.len(), limit_bytes));
             return Err(Refused);
         }
         Ok(bytes)
@@ -61,6 +81,7 @@ impl DataSource {
 fn read_file(
     path: &Spanned<String>,
     limit_bytes: usize,
+    words: &Words,
     ctx: &mut Ctx,
 ) -> Result<Vec<u8>, Refused> {
     // One byte more than allowed is enough to see that there is too much.
@@ -68,7 +89,7 @@ fn read_file(
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     ctx.read_file(&path.value, most).map_err(|error| {
-        ctx.error(path.span, format!("Invalid path: {}", path.value))
+        ctx.error(path.span, (words.no_file)(&path.value))
             .note(error.to_string());
         Refused
     })

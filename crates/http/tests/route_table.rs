@@ -334,6 +334,28 @@ fn an_empty_table_matches_nothing() {
 }
 
 #[test]
+fn a_body_that_cannot_be_had_is_refused_in_envoys_words() {
+    let of = |body: &str| {
+        refusal(&format!(
+            "[{{match: {{prefix: /}}, direct_response: {{status: 200, body: {{{body}}}}}}}]"
+        ))
+    };
+    assert_eq!(
+        of("filename: /nowhere/at/all"),
+        "file /nowhere/at/all does not exist"
+    );
+    let long = "a".repeat(5000);
+    assert_eq!(
+        of(&format!("inline_string: {long}")),
+        "response body size is 5000 bytes; maximum is 4096"
+    );
+    assert_eq!(
+        of("environment_variable: NUNCIO_TEST_IS_NOT_SET"),
+        "Environment variable doesn't exist: NUNCIO_TEST_IS_NOT_SET"
+    );
+}
+
+#[test]
 fn mistakes_are_refused_in_envoys_words() {
     let unknown = refusal("[{match: {prefix: /}, route: {cluster: unknown}}]");
     assert_eq!(unknown, "route: unknown cluster 'unknown'");

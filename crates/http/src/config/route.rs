@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::data_source::DataSource;
 use nuncio_contract::header_mutation::HeaderValueOption;
 use nuncio_contract::matching::{
     HeaderMatcher, RegexMatchAndSubstitute, RegexMatcher, RuntimeFractionalPercent, StringMatcher,
@@ -236,23 +237,6 @@ message! {
     pub struct DirectResponseAction: "envoy.config.route.v3.DirectResponseAction" {
         pub(crate) status: Spanned<u32>,
         pub(crate) body: Option<DataSource>,
-    }
-}
-
-message! {
-    /// Bytes from the config, a file or the environment.
-    pub struct DataSource: "envoy.config.core.v3.DataSource" {
-        pub(crate) oneof specifier: DataSourceSpecifier,
-    }
-}
-
-one_of! {
-    /// Where the bytes are.
-    pub enum DataSourceSpecifier {
-        filename => Filename(Spanned<String>),
-        inline_bytes => InlineBytes(Vec<u8>),
-        inline_string => InlineString(String),
-        environment_variable => EnvironmentVariable(Spanned<String>),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_contract::data_source;
 use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::headers::HeaderName;
 use nuncio_contract::matching::RegexRewrite;
@@ -14,15 +15,21 @@ use super::domain::{DomainError, DomainTable};
 use super::forward::{ClusterSource, Forward, HostRewrite, PathRewrite, Weighted};
 use super::matcher::RouteMatcher;
 use super::redirect::{Redirect, RedirectPath};
-use super::{
-    Action, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost, data_source,
-};
+use super::{Action, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost};
 use crate::config::route as config;
 
 const DEFAULT_ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES: u32 = 4096;
 const ROUTER: &str = "envoy.extensions.filters.http.router.v3.Router";
 const FILTER_CONFIG: &str = "envoy.config.route.v3.FilterConfig";
+
+/// Envoy's words for a direct response's body that can't be had.
+const BODY_WORDS: data_source::Words = data_source::Words {
+    no_file: |path| format!("file {path} does not exist"),
+    too_large: |len, limit_bytes| {
+        format!("response body size is {len} bytes; maximum is {limit_bytes}")
+    },
+};
 
 /// Compiles route tables.
 pub struct RouteCompiler<'a> {
@@ -355,9 +362,9 @@ impl RouteCompiler<'_> {
             .unwrap_or(DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES);
         let body = match &action.body {
             None => Vec::new(),
-            Some(source) => data_source::read(
-                source,
+            Some(source) => source.read_or_say(
                 usize::try_from(limit).unwrap_or(usize::MAX),
+                &BODY_WORDS,
                 self.ctx,
             )?,
         };

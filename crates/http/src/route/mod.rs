@@ -6,7 +6,6 @@
 //! then `*`; inside a virtual host the first route that matches.
 
 mod compile;
-mod data_source;
 mod domain;
 mod explain;
 mod forward;
