@@ -48,6 +48,16 @@ fn paths_are_found_in_source_and_comments_are_not_source() {
     assert_eq!(found.into_iter().collect::<Vec<_>>(), ["pool", "stream"]);
 }
 
+#[test]
+fn groups_of_paths_are_looked_into() {
+    let source = "use crate::{VERSION, log,\n    memory::{self, Share}, state};\nuse crate::pool;";
+    let found = targets(source, &["worker"]);
+    assert_eq!(
+        found.into_iter().collect::<Vec<_>>(),
+        ["log", "memory", "pool", "state"]
+    );
+}
+
 fn uses() -> Uses {
     let mut all = Uses::new();
     for file in rust_files() {
@@ -81,28 +91,52 @@ fn uses() -> Uses {
 
 /// The top modules that a file names, whose own path is `modules`.
 fn targets(source: &str, modules: &[&str]) -> BTreeSet<String> {
+    let code: Vec<_> = source
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(""))
+        .collect();
+    let code = code.join("\n");
+    let out = format!("{}::", vec!["super"; modules.len()].join("::"));
     let mut found = BTreeSet::new();
-    for line in source.lines() {
-        let code = line.split("//").next().unwrap_or("");
-        let out = format!("{}::", vec!["super"; modules.len()].join("::"));
-        for (start, _) in code
-            .match_indices("crate::")
-            .chain(code.match_indices(&out))
-        {
-            let before = code[..start].chars().next_back();
-            let is_inside =
-                before.is_some_and(|letter| letter.is_alphanumeric() || "_$:".contains(letter));
-            let path = code[start..]
-                .trim_start_matches("crate::")
-                .trim_start_matches("super::");
-            let end = path.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
-            let name = &path[..end.unwrap_or(path.len())];
-            if !is_inside && name.starts_with(|letter: char| letter.is_ascii_lowercase()) {
-                found.insert(name.to_owned());
-            }
+    for (start, _) in code
+        .match_indices("crate::")
+        .chain(code.match_indices(&out))
+    {
+        let before = code[..start].chars().next_back();
+        let is_inside =
+            before.is_some_and(|letter| letter.is_alphanumeric() || "_$:".contains(letter));
+        let path = code[start..]
+            .trim_start_matches("crate::")
+            .trim_start_matches("super::");
+        if !is_inside {
+            found.extend(first_names(path).into_iter().map(str::to_owned));
         }
     }
     found
+}
+
+/// The modules that a path begins with: one, or those of a group in braces.
+fn first_names(path: &str) -> Vec<&str> {
+    let Some(group) = path.strip_prefix('{') else {
+        let end = path.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        let name = &path[..end.unwrap_or(path.len())];
+        let is_module = name.starts_with(|letter: char| letter.is_ascii_lowercase());
+        return is_module.then_some(name).into_iter().collect();
+    };
+    let mut depth = 1;
+    let mut names = first_names(group.trim_start());
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => names.extend(first_names(group[at + 1..].trim_start())),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
 }
 
 fn reaches(uses: &BTreeMap<String, BTreeSet<String>>, from: &str, wanted: &str) -> bool {
