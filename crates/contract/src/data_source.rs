@@ -27,13 +27,13 @@ one_of! {
 pub struct Words {
     /// The file at this path can't be read.
     pub no_file: fn(&str) -> String,
-    /// There are so many bytes, and so many at most may be.
-    pub too_large: fn(usize, usize) -> String,
+    /// What it is, how many bytes there are, and how many there may be at most.
+    pub too_large: fn(&DataSource, u64, usize) -> String,
 }
 
 const WORDS: Words = Words {
     no_file: |path| format!("Invalid path: {path}"),
-    too_large: |_, limit_bytes| format!("the data is larger than {limit_bytes} bytes"),
+    too_large: |_, _, limit_bytes| format!("the data is larger than {limit_bytes} bytes"),
 };
 
 impl DataSource {
@@ -63,10 +63,30 @@ impl DataSource {
             },
         };
         if bytes.len() > limit_bytes {
-            ctx.error(self.span(), (words.too_large)(bytes.len(), limit_bytes));
+            ctx.error(
+                self.span(),
+                (words.too_large)(self, self.size_bytes(&bytes), limit_bytes),
+            );
             return Err(Refused);
         }
         Ok(bytes)
+    }
+
+    /// How many bytes there are; of a file that is too large only the first were read.
+    fn size_bytes(&self, read: &[u8]) -> u64 {
+        let of_file = self
+            .filename()
+            .and_then(|path| std::fs::metadata(path).ok())
+            .map(|file| file.len());
+        of_file.unwrap_or_else(|| u64::try_from(read.len()).unwrap_or(u64::MAX))
+    }
+
+    /// The file that holds the bytes.
+    pub fn filename(&self) -> Option<&str> {
+        match &self.specifier {
+            DataSourceSpecifier::Filename(path) => Some(&path.value),
+            _ => None,
+        }
     }
 
     /// The same as text; what is not UTF-8 is reported.

@@ -349,6 +349,13 @@ fn a_body_that_cannot_be_had_is_refused_in_envoys_words() {
         of(&format!("inline_string: {long}")),
         "response body size is 5000 bytes; maximum is 4096"
     );
+    let file = std::env::current_exe().expect("a running test has a file");
+    let size_bytes = file.metadata().expect("which has a size").len();
+    let path = file.display();
+    assert_eq!(
+        of(&format!("filename: '{path}'")),
+        format!("file {path} size is {size_bytes} bytes; maximum is 4096")
+    );
     assert_eq!(
         of("environment_variable: NUNCIO_TEST_IS_NOT_SET"),
         "Environment variable doesn't exist: NUNCIO_TEST_IS_NOT_SET"

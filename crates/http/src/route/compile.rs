@@ -26,8 +26,9 @@ const FILTER_CONFIG: &str = "envoy.config.route.v3.FilterConfig";
 /// Envoy's words for a direct response's body that can't be had.
 const BODY_WORDS: data_source::Words = data_source::Words {
     no_file: |path| format!("file {path} does not exist"),
-    too_large: |len, limit_bytes| {
-        format!("response body size is {len} bytes; maximum is {limit_bytes}")
+    too_large: |source, size_bytes, limit_bytes| match source.filename() {
+        Some(path) => format!("file {path} size is {size_bytes} bytes; maximum is {limit_bytes}"),
+        None => format!("response body size is {size_bytes} bytes; maximum is {limit_bytes}"),
     },
 };
 
