@@ -40,7 +40,7 @@ impl<'n> Interpreter<'n> {
         } else {
             let message = self.inside(descriptor, node.span, entries)?;
             Any {
-                type_url: type_url.clone(),
+                type_url: url_of(descriptor, type_url),
                 message: Arc::new(message),
                 typed_struct: None,
             }
@@ -219,6 +219,16 @@ impl<'n> Interpreter<'n> {
         self.root = root;
         self.steps = steps;
         message
+    }
+}
+
+/// The type URL as written, or with the name that was read in its place: what follows is told of that type.
+fn url_of(descriptor: api::Message, written: &str) -> Box<str> {
+    match written.rsplit_once('/') {
+        Some((host, name)) if name != descriptor.full_name() => {
+            format!("{host}/{}", descriptor.full_name()).into()
+        }
+        _ => written.into(),
     }
 }
 

@@ -66,7 +66,8 @@ pub struct MapItem {
 /// An `Any` opened.
 #[derive(Clone, Debug)]
 pub struct Any {
-    /// The type URL as written; for a `TypedStruct` that of the type inside. Empty when nothing is set.
+    /// The type URL as written; for a `TypedStruct` that of the type inside. Empty when nothing is set. Of a
+    /// misspelt type that of the type meant.
     pub type_url: Box<str>,
     /// The message inside. A well-known type that is no message here (`Struct`, a wrapper, `Duration`)
     /// is a message with that one value as field 1.
