@@ -8,7 +8,7 @@ use nuncio_api::{self as api, Kind as FieldKind};
 /// Words that people write for a field, and the field: the first that the message has is suggested.
 const OTHER_WORDS: &[(&str, &[&str])] = &[
     ("port", &["port_value"]),
-    ("host", &["address", "hostname"]),
+    ("host", &["address", "hostname", "load_assignment"]),
     ("hostname", &["address"]),
     ("ip", &["address"]),
     ("hosts", &["load_assignment"]),
@@ -16,6 +16,12 @@ const OTHER_WORDS: &[(&str, &[&str])] = &[
     ("tls_context", &["transport_socket"]),
     ("config", &["typed_config"]),
     ("host_rewrite", &["host_rewrite_literal"]),
+    (
+        "verify_subject_alt_name",
+        &["match_typed_subject_alt_names"],
+    ),
+    ("allow_origin", &["allow_origin_string_match"]),
+    ("allow_origins", &["allow_origin_string_match"]),
     ("auto_host_rewrite_header", &["host_rewrite_header"]),
     ("regex", &["safe_regex", "safe_regex_match"]),
     ("regex_match", &["safe_regex_match"]),
@@ -121,6 +127,8 @@ pub(super) enum Suggestion {
     Field(&'static str),
     /// This field of the same message, by another word for it.
     OtherWord(&'static str),
+    /// This field of the same message, by a part of its name.
+    Longer(&'static str),
     /// A field of a message further out.
     Parent(api::Message),
     /// A field of the message that this field holds.
@@ -128,12 +136,13 @@ pub(super) enum Suggestion {
 }
 
 impl Suggestion {
-    /// The field of the same message that was meant, if it is one.
+    /// The field of the same message that was meant, or would hold what was.
     pub(super) fn guess(&self, descriptor: api::Message) -> Option<Guess> {
         let (name, same_kind) = match self {
             Suggestion::Field(name) => (name, true),
-            Suggestion::OtherWord(name) => (name, false),
-            Suggestion::Parent(_) | Suggestion::Child(_) => return None,
+            Suggestion::OtherWord(name) | Suggestion::Longer(name) => (name, false),
+            Suggestion::Child(name) => (name, false),
+            Suggestion::Parent(_) => return None,
         };
         let field = descriptor.field(name)?;
         Some(Guess { field, same_kind })
@@ -141,7 +150,7 @@ impl Suggestion {
 
     pub(super) fn in_words(&self, key: &str) -> String {
         match self {
-            Suggestion::Field(name) | Suggestion::OtherWord(name) => {
+            Suggestion::Field(name) | Suggestion::OtherWord(name) | Suggestion::Longer(name) => {
                 format!("did you mean `{name}`?")
             }
             Suggestion::Parent(parent) => {
@@ -174,16 +183,20 @@ pub(super) fn for_unknown_field(
     {
         return Some(Suggestion::Field(name));
     }
-    if let Some(parent) = parents.iter().find(|parent| parent.field(&snake).is_some()) {
+    let has_it = |parent: &&api::Message| parent.field(&snake).is_some();
+    // Nearly everything has a name: one further out says little.
+    let outer = parents.iter().find(has_it).filter(|_| snake != "name");
+    if let Some(parent) = outer {
         return Some(Suggestion::Parent(*parent));
     }
-    if let Some(name) = near
-        .map(|(_, name)| name)
-        .or_else(|| extension_of(descriptor, &snake))
-    {
+    if let Some((_, name)) = near {
         return Some(Suggestion::Field(name));
     }
-    holder_of(descriptor, &snake).map(Suggestion::Child)
+    if let Some(name) = begun_by(descriptor, &snake) {
+        return Some(Suggestion::Longer(name));
+    }
+    let holder = holder_of(descriptor, &snake).map(Suggestion::Child);
+    holder.or_else(|| ended_by(descriptor, &snake).map(Suggestion::Longer))
 }
 
 fn other_word(descriptor: api::Message, key: &str) -> Option<&'static str> {
@@ -194,29 +207,47 @@ fn other_word(descriptor: api::Message, key: &str) -> Option<&'static str> {
         .find(|field| descriptor.field(field).is_some())
 }
 
-/// The only field whose name goes on where `key` ends: `max_request` -> `max_request_bytes`.
-fn extension_of(descriptor: api::Message, key: &str) -> Option<&'static str> {
-    let longer = |name: &&str| {
-        name.len() > key.len() && name.starts_with(key) && name.as_bytes()[key.len()] == b'_'
-    };
-    let mut found = descriptor.fields().map(|field| field.name()).filter(longer);
-    found
-        .next()
-        .filter(|_| key.len() >= 3 && found.next().is_none())
+/// The only field whose name goes on where `key` ends, whole words first: `max_request` ->
+/// `max_request_bytes`, `percent` -> `percentage`.
+fn begun_by(descriptor: api::Message, key: &str) -> Option<&'static str> {
+    let names = || descriptor.fields().map(|field| field.name());
+    let words = names().filter(|name| {
+        let rest = name.strip_prefix(key);
+        rest.is_some_and(|rest| rest.starts_with('_'))
+    });
+    let begun = || only(names().filter(|name| name.starts_with(key)));
+    only(words).or_else(begun).filter(|_| key.len() >= 3)
 }
 
-/// A message field of `descriptor` whose message has the field `key`.
-fn holder_of(descriptor: api::Message, key: &str) -> Option<&'static str> {
-    let mut holders = descriptor.fields().filter(|field| match field.kind() {
-        FieldKind::Message(inner) => {
-            !inner.full_name().starts_with("google.protobuf.") && inner.field(key).is_some()
-        }
-        _ => false,
+/// The only field whose last words are `key`: `name` -> `header_name`.
+fn ended_by(descriptor: api::Message, key: &str) -> Option<&'static str> {
+    let names = descriptor.fields().map(|field| field.name());
+    let ended = names.filter(|name| {
+        let before = name.strip_suffix(key);
+        before.is_some_and(|before| before.ends_with('_'))
     });
-    holders
-        .next()
-        .filter(|_| holders.next().is_none())
-        .map(|field| field.name())
+    only(ended).filter(|_| key.len() >= 3)
+}
+
+fn only<T>(mut found: impl Iterator<Item = T>) -> Option<T> {
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// A message field of `descriptor` whose message has the field `key`; of several with the same message the
+/// first.
+fn holder_of(descriptor: api::Message, key: &str) -> Option<&'static str> {
+    let inner = |field: &api::Field| match field.kind() {
+        FieldKind::Message(inner)
+            if !inner.full_name().starts_with("google.protobuf.") && inner.field(key).is_some() =>
+        {
+            Some(inner.full_name())
+        }
+        _ => None,
+    };
+    let mut holders = descriptor.fields().filter(|field| inner(field).is_some());
+    let first = holders.next()?;
+    let same = holders.all(|other| inner(&other) == inner(&first));
+    same.then(|| first.name())
 }
 
 fn snake_case(key: &str) -> String {
