@@ -80,6 +80,28 @@ fn a_bad_configuration_ends_with_1_and_envoys_words_on_standard_error() {
 }
 
 #[test]
+fn machines_get_an_object_a_line_and_nothing_else() {
+    let mistakes = "{admn: 1, static_resources: {clusters: [{nam: a}]}}";
+    let old_form = "static_resources: {clusters: [{name: a, connect_timeout: 1s, type: STATIC, \
+                    hosts: [{socket_address: {address: 127.0.0.1, port_value: 1}}]}]}";
+    for (config, code, objects) in [(mistakes, 1, 2), (old_form, 0, 1)] {
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("for_machines_{code}.yaml"));
+        std::fs::write(&path, config).expect("it can be written");
+        let path = path.to_str().expect("UTF-8");
+        let (ended, _, err) = run(&["--mode", "validate", "--error-format", "json", "-c", path]);
+        assert_eq!((ended, err.lines().count()), (code, objects), "{err}");
+        for line in err.lines() {
+            let object: serde_json::Value = serde_json::from_str(line).expect("an object");
+            assert_eq!(
+                (&object["file"], &object["line"]),
+                (&path.into(), &1.into())
+            );
+        }
+    }
+}
+
+#[test]
 fn serving_a_file_that_is_not_there_ends_with_its_path() {
     let (code, _, err) = run(&["-c", "/nonexistent.yaml"]);
     assert_eq!(code, 1);

@@ -85,6 +85,15 @@ impl Findings {
             .collect()
     }
 
+    /// The same as findings: a warning each.
+    pub(crate) fn changes_for_machines(&self) -> String {
+        let mut warnings = Diagnostics::default();
+        for change in &self.changes {
+            warnings.warning(change.span, format!("upgraded to v3: {}", change.what));
+        }
+        report::render(&warnings, &self.sources, Style::Json)
+    }
+
     /// The first error's text, for Envoy's one-line summary.
     pub(crate) fn first_error(&self) -> String {
         let first = self

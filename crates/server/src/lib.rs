@@ -150,10 +150,12 @@ fn serve(
     main_thread::run(around, compiled, file).map_err(|error| fail(around.options, &error))
 }
 
-/// Prints every finding of a refused config, then Envoy's summary.
+/// Prints every finding of a refused config, then Envoy's summary; for machines the findings are all.
 fn refuse(options: &Options, findings: &Findings) {
     eprint!("{}", findings.render(style(options)));
-    fail(options, &findings.first_error());
+    if style(options) != Style::Json {
+        fail(options, &findings.first_error());
+    }
 }
 
 /// Says in Envoy's words that the process does not come up.
@@ -176,9 +178,13 @@ fn tell(options: &Options, findings: &Findings) {
     if !findings.is_empty() {
         eprint!("{}", findings.render(style(options)));
     }
-    if !findings.changes.is_empty() {
-        log::warning("config", "the v2 configuration was upgraded to v3:");
-        eprint!("{}", findings.render_changes());
+    match style(options) {
+        _ if findings.changes.is_empty() => {}
+        Style::Json => eprint!("{}", findings.changes_for_machines()),
+        Style::Plain | Style::Coloured => {
+            log::warning("config", "the v2 configuration was upgraded to v3:");
+            eprint!("{}", findings.render_changes());
+        }
     }
 }
 
