@@ -14,7 +14,7 @@ use nuncio_api as api;
 use crate::deprecation::{self, Guards};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::environment::{self, Environment};
-use crate::interpret::{interpret, interpret_with};
+use crate::interpret::{Reading, interpret, interpret_with};
 use crate::report::{self, Style};
 use crate::source::{Format, Source, Sources};
 use crate::span::Span;
@@ -243,7 +243,7 @@ impl Loader {
         if source.format == Format::ProtoText {
             text::proto::shape(bootstrap, &mut node);
         }
-        let whole = self.environment.as_ref().map(|environment| {
+        let substituted = self.environment.as_ref().map(|environment| {
             let limit = self.limits.text_bytes;
             environment::substitute(
                 environment,
@@ -254,9 +254,12 @@ impl Loader {
             )
         });
         upgrade::run(&mut node, &mut self.changes);
-        if let Some(whole) = whole {
-            environment::settle(&whole, &mut node, bootstrap, &source);
-        }
-        interpret_with(bootstrap, &node, self.unknown_fields, &mut self.diagnostics)
+        let substituted = substituted.unwrap_or_default();
+        environment::settle(&substituted.whole, &mut node, bootstrap, &source);
+        let how = Reading {
+            unknown_fields: self.unknown_fields,
+            unusable: &substituted.unusable,
+        };
+        interpret_with(bootstrap, &node, how, &mut self.diagnostics)
     }
 }

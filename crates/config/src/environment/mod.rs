@@ -54,6 +54,15 @@ impl Environment {
 /// The scalars that are one reference and nothing else, by where they begin.
 pub(crate) type Whole = HashSet<u32>;
 
+/// What is to be known of a text's scalars with references, each by where it begins.
+#[derive(Default)]
+pub(crate) struct Substituted {
+    /// Those that are one reference and nothing else.
+    pub(crate) whole: Whole,
+    /// Those that could not be made; an error says why.
+    pub(crate) unusable: HashSet<u32>,
+}
+
 /// Puts the variables into all strings below `root`.
 pub(crate) fn substitute(
     environment: &Environment,
@@ -61,23 +70,23 @@ pub(crate) fn substitute(
     source: &Source,
     limit_bytes: usize,
     diagnostics: &mut Diagnostics,
-) -> Whole {
+) -> Substituted {
     let mut work = Substitution {
         environment,
         source,
         bytes_left: limit_bytes,
-        whole: Whole::new(),
+        done: Substituted::default(),
         diagnostics,
     };
     work.node(root);
-    work.whole
+    work.done
 }
 
 struct Substitution<'a> {
     environment: &'a Environment,
     source: &'a Source,
     bytes_left: usize,
-    whole: Whole,
+    done: Substituted,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -92,11 +101,13 @@ impl<'a> Substitution<'a> {
             Kind::Str(text) if text.contains("${") => {
                 let pieces = pieces(text);
                 if matches!(pieces.as_slice(), [Piece::Variable { .. }]) {
-                    self.whole.insert(span.start);
+                    self.done.whole.insert(span.start);
                 }
                 let mut new = String::new();
                 for piece in &pieces {
-                    self.piece(piece, span, &mut new);
+                    if !self.piece(piece, span, &mut new) {
+                        self.done.unusable.insert(span.start);
+                    }
                 }
                 *text = new.into();
             }
@@ -104,15 +115,20 @@ impl<'a> Substitution<'a> {
         }
     }
 
-    fn piece(&mut self, piece: &Piece<'_>, span: Span, out: &mut String) {
+    /// Whether the piece could be made.
+    fn piece(&mut self, piece: &Piece<'_>, span: Span, out: &mut String) -> bool {
         match piece {
-            Piece::Text(text) => out.push_str(text),
+            Piece::Text(text) => {
+                out.push_str(text);
+                true
+            }
             Piece::Malformed(text) => {
                 let message = format!("`{text}` is no reference to an environment variable");
                 let place = self.place(text, span);
                 self.diagnostics
                     .error(place, message)
                     .suggest("write `${NAME}` or `${NAME:-default}`, or `$${` for `${` itself");
+                false
             }
             Piece::Variable {
                 name,
@@ -124,6 +140,7 @@ impl<'a> Substitution<'a> {
                     Some(value) if value.len() <= self.bytes_left => {
                         self.bytes_left -= value.len();
                         out.push_str(value);
+                        return true;
                     }
                     Some(_) => {
                         self.bytes_left = 0;
@@ -132,6 +149,7 @@ impl<'a> Substitution<'a> {
                     }
                     None => self.unset(name, place),
                 }
+                false
             }
         }
     }

@@ -140,3 +140,10 @@ fn structures_take_types_as_yaml_does() {
         "{json}"
     );
 }
+
+#[test]
+fn nothing_more_is_said_of_what_is_not_set() {
+    let yaml = "admin: {address: {socket_address: {address: '${A}', port_value: '1${B}'}}}";
+    let text = errors(yaml, &[]);
+    assert_eq!(text.matches("error: ").count(), 2, "{text}");
+}

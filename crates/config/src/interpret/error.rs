@@ -104,7 +104,7 @@ impl Interpreter<'_> {
         };
         let wording = self.unknown_wording(&self.located(&format!("no such field: '{key}'")));
         let text = format!("there is no field `{key}` in `{}`", descriptor.full_name());
-        let note = match self.unknown_fields {
+        let note = match self.how.unknown_fields {
             Severity::Error => self.diagnostics.error(span, text),
             Severity::Warning => self.diagnostics.warning(span, text),
         };
@@ -112,7 +112,7 @@ impl Interpreter<'_> {
         let (meant, words) = near.map(|near| (near.guess(descriptor), near.in_words(key)))?;
         note.suggest(words);
         // What is passed over is not read as something else.
-        meant.filter(|_| self.unknown_fields == Severity::Error)
+        meant.filter(|_| self.how.unknown_fields == Severity::Error)
     }
 
     pub(super) fn unknown_wording(&self, reason: &str) -> String {

@@ -227,6 +227,10 @@ impl<'n> Interpreter<'n> {
     }
 
     fn singular(&mut self, kind: FieldKind, node: &'n Node) -> Option<Value> {
+        let is_scalar = !matches!(node.kind, Kind::Map(_) | Kind::List(_));
+        if is_scalar && self.how.unusable.contains(&node.span.start) {
+            return None;
+        }
         match kind {
             FieldKind::Message(message) => self.message_value(message, node),
             FieldKind::Enum(enumeration) => self.enum_value(enumeration, node),

@@ -16,6 +16,8 @@ mod suggest;
 mod time;
 mod wellknown;
 
+use std::collections::HashSet;
+
 use nuncio_api as api;
 
 pub(crate) use any::TYPED_STRUCTS;
@@ -35,18 +37,31 @@ pub fn interpret(
     node: &Node,
     diagnostics: &mut Diagnostics,
 ) -> Option<Message> {
-    interpret_with(descriptor, node, Severity::Error, diagnostics)
+    let how = Reading {
+        unknown_fields: Severity::Error,
+        unusable: &HashSet::new(),
+    };
+    interpret_with(descriptor, node, how, diagnostics)
 }
 
-/// The same, where fields that the message does not have may be passed over with a warning.
+/// How a text is read.
+#[derive(Clone, Copy)]
+pub struct Reading<'a> {
+    /// What a field is that the message does not have: an error, or passed over with a warning.
+    pub unknown_fields: Severity,
+    /// Scalars with an error of their own, by where they begin: nothing more is said of them.
+    pub unusable: &'a HashSet<u32>,
+}
+
+/// The same, read in another way.
 pub fn interpret_with(
     descriptor: api::Message,
     node: &Node,
-    unknown_fields: Severity,
+    how: Reading<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Message> {
     let mut interpreter = Interpreter {
-        unknown_fields,
+        how,
         root: descriptor.full_name(),
         steps: Vec::new(),
         diagnostics,
@@ -55,8 +70,7 @@ pub fn interpret_with(
 }
 
 struct Interpreter<'n> {
-    /// What a field is that the message does not have.
-    unknown_fields: Severity,
+    how: Reading<'n>,
     /// The type that Envoy's errors begin with.
     root: &'static str,
     /// From the root to the value being read, for Envoy's wording and for suggestions.
