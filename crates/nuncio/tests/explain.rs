@@ -177,6 +177,15 @@ fn names_are_resolved_only_when_asked_for() {
 }
 
 #[test]
+fn variables_of_the_environment_are_put_in_on_request() {
+    let routes = "[{ match: { prefix: / }, route: { cluster: '${NO_SUCH_CLUSTER:-fixed}' } }]";
+    let config = bootstrap(&[listener("main", 80, routes)]);
+    explain(&config, &["GET", "http://a/"]).expect_err("no cluster has such a name");
+    let (out, _) = explain(&config, &["GET", "http://a/", "--config-env"]).expect("an answer");
+    assert!(out.contains("forwarded to   cluster fixed"), "{out}");
+}
+
+#[test]
 fn what_is_not_supported_is_refused_or_named() {
     let routes =
         "[{ match: { prefix: / }, route: { cluster: fixed, retry_policy: { retry_on: 5xx } } }]";

@@ -80,6 +80,9 @@ struct Arguments {
     /// Warn about what is not supported yet instead of refusing it
     #[arg(long)]
     allow_unsupported: bool,
+    /// Put environment variables in the place of ${NAME} and ${NAME:-default}
+    #[arg(long)]
+    config_env: bool,
     /// The form of errors, for people or for machines
     #[arg(long, value_enum, default_value_t = ErrorFormat::Text)]
     error_format: ErrorFormat,
@@ -225,6 +228,7 @@ fn options(arguments: &Arguments) -> Options {
         config_path: arguments.config_path.clone().map(Into::into),
         config_yaml: arguments.config_yaml.clone(),
         allow_unsupported: arguments.allow_unsupported,
+        config_env: arguments.config_env,
         error_format: arguments.error_format,
         ..Options::default()
     }
