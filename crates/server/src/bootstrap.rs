@@ -94,13 +94,15 @@ impl Findings {
         report::render(&warnings, &self.sources, Style::Json)
     }
 
-    /// The first error's text, for Envoy's one-line summary.
+    /// The first error's text, for Envoy's one-line summary; mistakes count before what is not supported yet.
     pub(crate) fn first_error(&self) -> String {
-        let first = self
-            .diagnostics
-            .iter()
-            .find(|found| found.severity == nuncio_config::diagnostic::Severity::Error);
-        first
+        let errors = || {
+            let all = self.diagnostics.iter();
+            all.filter(|found| found.severity == nuncio_config::diagnostic::Severity::Error)
+        };
+        let mistake = errors().find(|found| !found.is_unsupported());
+        mistake
+            .or_else(|| errors().next())
             .map(|found| found.envoy.clone().unwrap_or_else(|| found.message.clone()))
             .unwrap_or_default()
     }

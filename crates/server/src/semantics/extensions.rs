@@ -48,6 +48,19 @@ impl Registered {
         self.categories.get(category)?.get(message).copied()
     }
 
+    /// The message that configures the extension of this name.
+    fn message_of(&mut self, category: &str, name: &str) -> Option<&'static str> {
+        self.fill();
+        let messages = self.categories.get(category)?;
+        let of_name = messages.iter().filter(|(_, other)| **other == name);
+        // Routes have messages of their own, most with longer names.
+        let of_routes =
+            |message: &str| message.contains("PerRoute") || message.ends_with("Override");
+        of_name
+            .map(|(message, _)| *message)
+            .min_by_key(|message| (of_routes(message), message.len(), *message))
+    }
+
     /// Whether Envoy certainly has no extension of this category with this message.
     fn is_wrong(&mut self, category: &str, message: &str) -> bool {
         self.name(category, message).is_none()
@@ -72,6 +85,16 @@ impl Checker<'_> {
         }
     }
 
+    /// What to write where `typed_config` is missing.
+    pub(super) fn missing_config(&mut self, category: &str, name: &str) -> String {
+        match self.registered.message_of(category, name) {
+            Some(message) => format!(
+                "add a `typed_config` with its `@type`: `\"@type\": type.googleapis.com/{message}`"
+            ),
+            None => "add a `typed_config` with its `@type`".to_owned(),
+        }
+    }
+
     /// Checks a message with `name` and `typed_config`, where the latter must be given.
     pub(super) fn extension(&mut self, category: &str, message: &Message) {
         let name = message.text("name").map_or("", |(name, _)| name);
@@ -82,8 +105,8 @@ impl Checker<'_> {
                 let text = format!(
                     "Didn't find a registered implementation for '{name}' with type URL: ''"
                 );
-                self.error(message.place("name"), text)
-                    .suggest("add a `typed_config` with its `@type`");
+                let suggestion = self.missing_config(category, name);
+                self.error(message.place("name"), text).suggest(suggestion);
             }
         }
     }
@@ -103,5 +126,27 @@ pub(super) fn bootstrap(bootstrap: &Message, checker: &mut Checker<'_>) {
     let tracing = bootstrap.child("tracing");
     if let Some(tracer) = tracing.and_then(|tracing| tracing.child("http")) {
         checker.extension("envoy.tracers", tracer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filters_own_message_is_told_from_that_of_its_routes() {
+        let mut registered = Registered::default();
+        for (name, last) in [
+            ("router", "Router"),
+            ("cors", "Cors"),
+            ("jwt_authn", "JwtAuthentication"),
+            ("ext_proc", "ExternalProcessor"),
+            ("rate_limit_quota", "RateLimitQuotaFilterConfig"),
+        ] {
+            let name = format!("envoy.filters.http.{name}");
+            let message = registered.message_of("envoy.filters.http", &name);
+            let message = message.unwrap_or_else(|| panic!("{name} has a message"));
+            assert_eq!(message.rsplit('.').next(), Some(last));
+        }
     }
 }
