@@ -85,8 +85,7 @@ fn machines_get_an_object_a_line_and_nothing_else() {
     let old_form = "static_resources: {clusters: [{name: a, connect_timeout: 1s, type: STATIC, \
                     hosts: [{socket_address: {address: 127.0.0.1, port_value: 1}}]}]}";
     for (config, code, objects) in [(mistakes, 1, 2), (old_form, 0, 1)] {
-        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("for_machines_{code}.yaml"));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("for_machines_{code}.yaml"));
         std::fs::write(&path, config).expect("it can be written");
         let path = path.to_str().expect("UTF-8");
         let (ended, _, err) = run(&["--mode", "validate", "--error-format", "json", "-c", path]);
