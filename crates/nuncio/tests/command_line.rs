@@ -165,19 +165,24 @@ fn help_lists_the_commands_at_its_end() {
 
 #[test]
 fn a_flag_that_does_nothing_yet_says_so_once() {
-    let (_, _, err) = run(&[
-        "--mode",
-        "validate",
-        "--enable-core-dump",
-        "--config-yaml",
-        "admin: {}",
-    ]);
-    assert_eq!(
-        err.matches("--enable-core-dump is accepted, but does nothing")
-            .count(),
-        1,
-        "{err}"
-    );
+    let idle: [&[&str]; 9] = [
+        &["--enable-core-dump"],
+        &["--enable-mutex-tracing"],
+        &["--enable-fine-grain-logging"],
+        &["--log-stacktrace-single-entry"],
+        &["--reject-unknown-dynamic-fields"],
+        &["--ignore-unknown-dynamic-fields"],
+        &["--skip-hot-restart-parent-stats"],
+        &["--parent-shutdown-time-s", "5"],
+        &["--socket-path", "@elsewhere"],
+    ];
+    let mut arguments = vec!["--mode", "validate", "--config-yaml", "admin: {}"];
+    arguments.extend(idle.concat());
+    let (_, _, err) = run(&arguments);
+    for flag in idle.map(|flag| flag[0]) {
+        let said = format!("{flag} is accepted, but does nothing");
+        assert_eq!(err.matches(&said).count(), 1, "{flag}: {err}");
+    }
 }
 
 #[test]

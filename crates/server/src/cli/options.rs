@@ -6,6 +6,11 @@ use super::parse::Given;
 use super::{ErrorFormat, Instead, LogLevel, Mode};
 use crate::log::loggers;
 
+/// Until when a hot restart's parent is shut down; Envoy's default.
+const PARENT_SHUTDOWN_TIME_S: u32 = 900;
+/// Where the processes of a hot restart meet; Envoy's default.
+const SOCKET_PATH: &str = "@envoy_domain_socket";
+
 /// What `nuncio` was told on its command line.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -189,7 +194,9 @@ impl Options {
             file_flush_min_size_kb: given.number("file-flush-min-size-kb").unwrap_or(64),
             drain_time_s: given.number("drain-time-s").unwrap_or(600),
             drain_strategy: or("drain-strategy", "gradual"),
-            parent_shutdown_time_s: given.number("parent-shutdown-time-s").unwrap_or(900),
+            parent_shutdown_time_s: given
+                .number("parent-shutdown-time-s")
+                .unwrap_or(PARENT_SHUTDOWN_TIME_S),
             base_id: given.number("base-id").unwrap_or(0),
             use_dynamic_base_id: given.has("use-dynamic-base-id"),
             base_id_path: path("base-id-path"),
@@ -197,7 +204,7 @@ impl Options {
             disable_hot_restart: given.has("disable-hot-restart"),
             skip_hot_restart_on_no_parent: given.has("skip-hot-restart-on-no-parent"),
             skip_hot_restart_parent_stats: given.has("skip-hot-restart-parent-stats"),
-            socket_path: or("socket-path", "@envoy_domain_socket"),
+            socket_path: or("socket-path", SOCKET_PATH),
             socket_mode: 0,
             local_address_ip_version: or("local-address-ip-version", "v4"),
             allow_unknown_static_fields: given.has("allow-unknown-static-fields")
@@ -245,7 +252,16 @@ impl Options {
                 self.enable_fine_grain_logging,
                 "--enable-fine-grain-logging",
             ),
+            (
+                self.log_stacktrace_single_entry,
+                "--log-stacktrace-single-entry",
+            ),
             (self.restart_epoch != 0, "--restart-epoch"),
+            (
+                self.parent_shutdown_time_s != PARENT_SHUTDOWN_TIME_S,
+                "--parent-shutdown-time-s",
+            ),
+            (self.socket_path != SOCKET_PATH, "--socket-path"),
             (
                 self.skip_hot_restart_on_no_parent,
                 "--skip-hot-restart-on-no-parent",
