@@ -207,15 +207,11 @@ impl AdminState for ServerState {
     }
 
     fn loggers(&self) -> Vec<(&'static str, LogLevel)> {
-        let level = |level: log::LogLevel| LogLevel::of(level.as_str()).unwrap_or(LogLevel::Info);
-        let loggers = log::loggers::levels().into_iter();
-        loggers.map(|(name, now)| (name, level(now))).collect()
+        log::loggers::levels()
     }
 
     fn set_log_level(&self, logger: &str, level: LogLevel) {
-        if let Some(level) = log::LogLevel::of(level.name()) {
-            log::loggers::set_level(logger, level);
-        }
+        log::loggers::set_level(logger, level);
     }
 
     fn explain(&self, question: &Question, as_json: bool) -> Result<String, String> {

@@ -23,7 +23,7 @@ pub(super) fn logging(state: &dyn AdminState, request: &AdminRequest<'_>) -> Adm
         Err(error) => {
             let levels: String = LogLevel::ALL
                 .iter()
-                .map(|level| format!("{} ", level.name()))
+                .map(|level| format!("{} ", level.as_str()))
                 .collect();
             AdminResponse::text(
                 400,
@@ -47,7 +47,7 @@ fn changes(
     if value.is_empty() {
         return Ok(Vec::new());
     }
-    let level = |text: &str| LogLevel::of(text).ok_or("unknown logger level");
+    let level = |text: &str| level_of(text).ok_or("unknown logger level");
     match name {
         "level" => {
             let level = level(value)?;
@@ -73,7 +73,7 @@ fn named(
     if logger.is_empty() || level.is_empty() {
         return Err("empty logger name or empty logger level");
     }
-    let level = LogLevel::of(level).ok_or("unknown logger level")?;
+    let level = level_of(level).ok_or("unknown logger level")?;
     let known = state.loggers().iter().any(|(name, _)| *name == logger);
     known
         .then(|| (logger.to_owned(), level))
@@ -84,6 +84,13 @@ fn active_loggers(state: &dyn AdminState) -> String {
     let lines = state
         .loggers()
         .into_iter()
-        .map(|(logger, level)| format!("  {logger}: {}\n", level.name()));
+        .map(|(logger, level)| format!("  {logger}: {}\n", level.as_str()));
     format!("active loggers:\n{}\n", lines.collect::<String>())
+}
+
+/// The level of exactly this name: the command line's `warn` is none here.
+fn level_of(text: &str) -> Option<LogLevel> {
+    LogLevel::ALL
+        .into_iter()
+        .find(|level| level.as_str() == text)
 }

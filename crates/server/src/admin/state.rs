@@ -2,6 +2,7 @@
 //!
 //! All of it runs on the main thread; actions that reach workers are messages to them.
 
+pub use crate::log::LogLevel;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -355,54 +356,4 @@ pub struct RuntimeView {
 pub enum RuntimeError {
     /// The bootstrap has no `admin_layer`.
     NoAdminLayer,
-}
-
-/// Levels of logging.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Everything.
-    Trace,
-    /// For developers.
-    Debug,
-    /// Milestones.
-    Info,
-    /// What may need attention.
-    Warning,
-    /// What failed.
-    Error,
-    /// What ends the process.
-    Critical,
-    /// Nothing.
-    Off,
-}
-
-impl LogLevel {
-    /// All levels, most talkative first.
-    pub const ALL: [Self; 7] = [
-        Self::Trace,
-        Self::Debug,
-        Self::Info,
-        Self::Warning,
-        Self::Error,
-        Self::Critical,
-        Self::Off,
-    ];
-
-    /// Envoy's word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Trace => "trace",
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-            Self::Critical => "critical",
-            Self::Off => "off",
-        }
-    }
-
-    /// The level of a word.
-    pub fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|level| level.name() == name)
-    }
 }
