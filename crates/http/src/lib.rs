@@ -20,4 +20,5 @@ pub mod router;
 pub mod service;
 pub mod stream;
 pub mod support;
+mod turns;
 pub mod worker;

@@ -22,6 +22,7 @@ mod number;
 mod reading;
 mod reload;
 mod resource;
+mod rounds;
 mod running;
 mod semantics;
 mod server_state;

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
 use crate::listener::{ListenerCommand, ListenerId, OnThread, WorkerListeners};
+use crate::rounds;
 
 /// What the main thread tells a worker.
 pub(crate) enum Command {
@@ -115,7 +116,7 @@ fn run(start: Start, commands: UnboundedReceiver<Command>) {
         }
     };
     let local = LocalSet::new();
-    local.block_on(&runtime, work(start, commands));
+    runtime.block_on(rounds::run(local.run_until(work(start, commands))));
 }
 
 async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {

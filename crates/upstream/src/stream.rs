@@ -69,6 +69,13 @@ impl UpstreamStream {
         each!(self, stream => stream.poll_flush(cx))
     }
 
+    /// Waits for the first bytes of the response, or for what keeps them from coming, which
+    /// [`Self::poll_read_head`] will tell.
+    #[inline]
+    pub fn poll_response_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        each!(self, stream => stream.poll_response_begun(cx))
+    }
+
     /// Reads the next head into `headers`: informational ones (1xx other than 101) come first, each by a
     /// call of its own.
     ///

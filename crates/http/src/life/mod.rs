@@ -95,6 +95,9 @@ impl<D: Downstream> Exchange<'_, D> {
             if let Poll::Ready(done) = flow.as_mut().poll(cx) {
                 return Poll::Ready(Raced::Flow(done));
             }
+            if self.manager.worker.turns.take_gave_way() {
+                return Poll::Pending;
+            }
             if let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
                 return Poll::Ready(Raced::Expired(slot));
             }

@@ -45,6 +45,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     ) -> Result<(), Failure> {
         self.note_connection(&up.borrow());
         let bare = self.write_head(up);
+        self.exchange.manager.worker.turns.give_way().await;
         if bare {
             poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
         }
@@ -147,6 +148,8 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// The response: heads, body, trailers.
     async fn download(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+        poll_fn(|cx| up.borrow_mut().poll_response_begun(cx)).await;
+        self.exchange.manager.worker.turns.give_way().await;
         let status = loop {
             let state = &self.exchange.state;
             let read = poll_fn(|cx| {
@@ -167,6 +170,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         if !end_stream {
             pin!(self.stream_body(up)).await?;
         }
+        self.exchange.manager.worker.turns.give_way().await;
         self.exchange.down.flush().await?;
         self.end_response();
         Ok(())
