@@ -4,7 +4,7 @@ use super::entry::{CUSTOM, Position};
 use super::iter::Header;
 use super::key::HeaderKey;
 use super::known::Known;
-use super::lookup::slot_for;
+use super::known_set::KnownSet;
 use super::map::HeaderMap;
 
 impl HeaderMap {
@@ -45,7 +45,7 @@ impl HeaderMap {
             let value = line.get(name_len + 2..line.len().saturating_sub(2));
             return self.append_known(known, value.unwrap_or_default());
         }
-        self.slots[known as usize] = slot_for(self.list(false).len());
+        self.slots.set(known, self.list(false).len());
         self.append_whole_line(known as u8, line, name_len);
     }
 
@@ -110,14 +110,14 @@ impl HeaderMap {
     }
 
     /// Removes all headers of these names; how many there were.
-    pub fn remove_all(&mut self, names: &[Known]) -> usize {
+    #[inline]
+    pub fn remove_all(&mut self, names: &KnownSet) -> usize {
         let mut removed = 0;
-        for known in names {
-            let found = self.resolve(Some(*known));
-            // Nearly always there is none.
-            if found.is_some_and(|known| self.known_index(known).is_some()) {
-                removed += self.remove(*known);
-            }
+        for known in self.slots.present().common(names) {
+            removed += self.remove(known);
+        }
+        if names.contains(Known::Host) {
+            removed += self.remove(Known::Host);
         }
         removed
     }

@@ -4,14 +4,7 @@ use super::entry::{CUSTOM, Entry, Position};
 use super::key::HeaderKey;
 use super::known::{Known, MapKind};
 use super::map::HeaderMap;
-
-/// Slot content when the first entry of the name lies beyond what a byte can say.
-const FAR: u8 = u8::MAX;
-
-/// What a slot holds for an entry at this index.
-pub(super) fn slot_for(index: usize) -> u8 {
-    u8::try_from(index + 1).unwrap_or(FAR)
-}
+use super::slots::Slot;
 
 impl HeaderMap {
     /// `host` in a request is `:authority`.
@@ -68,13 +61,12 @@ impl HeaderMap {
 
     #[inline]
     pub(super) fn known_index(&self, known: Known) -> Option<usize> {
-        match self.slots[known as usize] {
-            0 => None,
-            FAR => {
+        match self.slots.get(known)? {
+            Slot::At(index) => Some(index),
+            Slot::Far => {
                 let list = self.list(known.is_pseudo());
                 list.iter().position(|entry| entry.number == known as u8)
             }
-            slot => Some(usize::from(slot) - 1),
         }
     }
 

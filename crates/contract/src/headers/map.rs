@@ -9,12 +9,12 @@ use super::known::{Known, MapKind};
 use super::name::HeaderName;
 use super::original_case::OriginalCase;
 use super::pool;
+use super::slots::Slots;
 
 /// An ordered multimap of headers; see the module's documentation.
 pub struct HeaderMap {
     pub(super) storage: Storage,
-    /// One past the index of the first entry of each known name; 0 when there is none.
-    pub(super) slots: [u8; Known::COUNT],
+    pub(super) slots: Slots,
     pub(super) kind: MapKind,
     pub(super) overfull: bool,
     pub(super) live: u32,
@@ -27,7 +27,7 @@ impl HeaderMap {
     pub fn new(kind: MapKind) -> Self {
         Self {
             storage: pool::take(),
-            slots: [0; Known::COUNT],
+            slots: Slots::new(),
             kind,
             overfull: false,
             live: 0,
@@ -85,7 +85,7 @@ impl HeaderMap {
         self.storage.arena.clear();
         self.storage.pseudo.clear();
         self.storage.entries.clear();
-        self.slots = [0; Known::COUNT];
+        self.slots.clear();
         self.kind = kind;
         self.overfull = false;
         self.live = 0;
@@ -217,7 +217,7 @@ impl Clone for HeaderMap {
             .entries
             .extend_from_slice(&self.storage.entries);
         copy.storage.pseudo.extend_from_slice(&self.storage.pseudo);
-        copy.slots = self.slots;
+        copy.slots.clone_from(&self.slots);
         copy.overfull = self.overfull;
         copy.live = self.live;
         copy.byte_size = self.byte_size;

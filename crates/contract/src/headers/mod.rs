@@ -22,18 +22,21 @@ mod find;
 mod iter;
 mod key;
 mod known;
+mod known_set;
 mod lookup;
 mod map;
 mod name;
 mod original_case;
 mod place;
 mod pool;
+mod slots;
 #[cfg(test)]
 mod tests;
 
 pub use iter::{Header, Iter, Values};
 pub use key::HeaderKey;
 pub use known::{Known, MapKind};
+pub use known_set::KnownSet;
 pub use map::HeaderMap;
 pub use name::{HeaderName, InvalidHeaderName, is_token, is_token_byte, is_valid_value};
 pub use original_case::OriginalCase;

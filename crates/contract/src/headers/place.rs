@@ -3,7 +3,6 @@
 use super::entry::{CUSTOM, Entry, LINE_OVERHEAD, Position, REMOVED};
 use super::key::HeaderKey;
 use super::known::Known;
-use super::lookup::slot_for;
 use super::map::HeaderMap;
 
 /// Most bytes that an arena holds.
@@ -21,8 +20,8 @@ impl HeaderMap {
                 return self.join(Position { pseudo, index }, b",", value);
             }
         } else {
-            let list = self.list(known.is_pseudo());
-            self.slots[known as usize] = slot_for(list.len());
+            let index = self.list(known.is_pseudo()).len();
+            self.slots.set(known, index);
         }
         self.append_unjoined(known, value);
     }
@@ -219,7 +218,7 @@ impl HeaderMap {
             self.remove_from(at, key)
         };
         if let Some(known) = self.resolve(key.known()) {
-            self.slots[known as usize] = 0;
+            self.slots.remove(known);
         }
         self.sweep_if_due();
         removed
@@ -263,13 +262,13 @@ impl HeaderMap {
     }
 
     pub(super) fn rebuild_slots(&mut self) {
-        self.slots = [0; Known::COUNT];
+        self.slots.clear();
         for list in [&self.storage.pseudo, &self.storage.entries] {
             for (index, entry) in list.iter().enumerate() {
-                if let Some(slot) = self.slots.get_mut(usize::from(entry.number))
-                    && *slot == 0
+                if let Some(known) = Known::from_number(entry.number)
+                    && self.slots.get(known).is_none()
                 {
-                    *slot = slot_for(index);
+                    self.slots.set(known, index);
                 }
             }
         }

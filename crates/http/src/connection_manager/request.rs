@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known, KnownSet};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::{Address, StreamInfo};
@@ -14,8 +14,16 @@ use super::path::{Normalized, normalize};
 use super::request_id;
 use crate::route::{is_grpc, without_port};
 
+/// Headers of the connection, and our own word on where a request comes from.
+static HOP_BY_HOP: KnownSet = KnownSet::of(&[
+    Known::XEnvoyInternal,
+    Known::KeepAlive,
+    Known::ProxyConnection,
+    Known::TransferEncoding,
+]);
+
 /// Headers of internal clients that are taken from every external request.
-static INTERNAL_ONLY: [Known; 14] = [
+static INTERNAL_ONLY: KnownSet = KnownSet::of(&[
     Known::XEnvoyRetriableStatusCodes,
     Known::XEnvoyRetriableHeaderNames,
     Known::XEnvoyRetryOn,
@@ -30,16 +38,16 @@ static INTERNAL_ONLY: [Known; 14] = [
     Known::XEnvoyIpTags,
     Known::XEnvoyOriginalUrl,
     Known::XEnvoyHedgeOnPerTryTimeout,
-];
+]);
 
 /// Headers that are taken from requests that come in at the edge as well.
-static EDGE_ONLY: [Known; 5] = [
+static EDGE_ONLY: KnownSet = KnownSet::of(&[
     Known::XEnvoyDecoratorOperation,
     Known::XEnvoyDownstreamServiceCluster,
     Known::XEnvoyDownstreamServiceNode,
     Known::XEnvoyOriginalPath,
     Known::XEnvoyOriginalHost,
-];
+]);
 
 /// Why a request goes no further.
 pub enum Refusal {
@@ -232,12 +240,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         headers.remove(Known::Upgrade);
         sanitize_te(headers);
     }
-    headers.remove_all(&[
-        Known::XEnvoyInternal,
-        Known::KeepAlive,
-        Known::ProxyConnection,
-        Known::TransferEncoding,
-    ]);
+    headers.remove_all(&HOP_BY_HOP);
     if let Some(referer) = headers.get(Known::Referer)
         && !is_valid_referer(referer)
     {

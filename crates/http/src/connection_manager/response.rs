@@ -1,10 +1,16 @@
 //! What the connection manager does to every response on its way down.
 
-use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
 
 use super::config::ConnectionManagerConfig;
 use super::request::{append_via, is_upgrade};
 use crate::config::connection_manager::ServerHeaderTransformation;
+
+static HOP_BY_HOP: KnownSet = KnownSet::of(&[
+    Known::TransferEncoding,
+    Known::KeepAlive,
+    Known::ProxyConnection,
+]);
 
 /// Date, server, hop-by-hop headers, request id, via; in Envoy's order. `date` is an HTTP date of now.
 pub fn mutate(
@@ -28,11 +34,7 @@ pub fn mutate(
         response.remove(Known::Connection);
         response.remove(Known::Upgrade);
     }
-    response.remove_all(&[
-        Known::TransferEncoding,
-        Known::KeepAlive,
-        Known::ProxyConnection,
-    ]);
+    response.remove_all(&HOP_BY_HOP);
     let shows_id =
         config.response.always_set_request_id || request.contains(Known::XEnvoyForceTrace);
     if shows_id && let Some(id) = request.get(Known::XRequestId) {

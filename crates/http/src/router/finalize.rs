@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::header_mutation::HeaderMutations;
-use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
 use nuncio_contract::services::WorkerServices;
 
 use crate::route::{Forward, HostRewritten, Level};
 use crate::stream::StreamState;
 
 /// What a client may ask of the router; the upstream is not to see it. Retries are not there yet.
-static ROUTER_HEADERS: [Known; 8] = [
+static ROUTER_HEADERS: KnownSet = KnownSet::of(&[
     Known::XEnvoyUpstreamRqPerTryTimeoutMs,
     Known::XEnvoyRetryOn,
     Known::XEnvoyRetryGrpcOn,
@@ -21,7 +21,7 @@ static ROUTER_HEADERS: [Known; 8] = [
     Known::XEnvoyRetriableStatusCodes,
     Known::XEnvoyHedgeOnPerTryTimeout,
     Known::XEnvoyUpstreamRqTimeoutAltResponse,
-];
+]);
 
 /// Takes the client's wishes out of the head and puts our own words in; the timeout of the whole response.
 pub(crate) fn take_wishes(
@@ -64,8 +64,10 @@ pub(super) fn request(
     keep_originals: bool,
     services: &dyn WorkerServices,
 ) {
-    let route = state.route.clone();
-    for_levels(&route, |level| mutate_request(level, state, services));
+    if state.route.table.adds.request_mutations {
+        let route = state.route.clone();
+        for_levels(&route, |level| mutate_request(level, state, services));
+    }
     rewrite_host(state, forward, keep_originals);
     rewrite_path(state, forward, keep_originals);
 }
@@ -135,6 +137,9 @@ pub(super) fn rewrite_to_hostname(
 
 /// The levels' mutations of the response.
 pub(crate) fn response(state: &mut StreamState, services: &dyn WorkerServices) {
+    if !state.route.table.adds.response_mutations {
+        return;
+    }
     let route = state.route.clone();
     for_levels(&route, |level| {
         mutate_response(&level.response, state, services)
