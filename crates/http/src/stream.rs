@@ -144,6 +144,9 @@ impl StreamRoute {
     /// What the filters see of the route: the levels' configurations, least specific first, at most four.
     pub fn filter_levels(&self) -> [Option<&PerFilterConfigs>; 4] {
         let mut levels = [None; 4];
+        if !self.table.adds.filters {
+            return levels;
+        }
         let named = self
             .levels()
             .map(|level| &level.filters)

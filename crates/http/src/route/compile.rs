@@ -15,7 +15,9 @@ use super::domain::{DomainError, DomainTable};
 use super::forward::{ClusterSource, Forward, HostRewrite, PathRewrite, Weighted};
 use super::matcher::RouteMatcher;
 use super::redirect::{Redirect, RedirectPath};
-use super::{Action, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost};
+use super::{
+    Action, Additions, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost,
+};
 use crate::config::route as config;
 
 const DEFAULT_ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -86,15 +88,17 @@ impl RouteCompiler<'_> {
             .collect::<Vec<_>>()
             .into_iter()
             .collect::<Result<_, _>>();
-        let compiled = RouteTable {
+        let mut compiled = RouteTable {
             name: table.name.as_str().into(),
             domains,
             virtual_hosts: hosts.into_iter().collect::<Result<_, _>>()?,
             level: level?,
             most_specific_header_mutations_wins: table.most_specific_header_mutations_wins,
             ignore_port: table.ignore_port_in_host_matching,
+            adds: Additions::default(),
             internal_only_headers: internal_only_headers?,
         };
+        compiled.adds = Additions::of(compiled.all_levels());
         if sound { Ok(compiled) } else { Err(Refused) }
     }
 

@@ -124,6 +124,16 @@ impl Forward {
         }
     }
 
+    /// What each of the weighted clusters adds to the route.
+    pub(super) fn weighted_levels(&self) -> Box<[&Level]> {
+        match &self.cluster {
+            ClusterSource::Weighted { clusters, .. } => {
+                clusters.iter().map(|cluster| &cluster.level).collect()
+            }
+            _ => Box::default(),
+        }
+    }
+
     /// The cluster for a request.
     pub fn cluster<'a>(
         &'a self,

@@ -41,6 +41,8 @@ pub struct RouteTable {
     level: Level,
     most_specific_header_mutations_wins: bool,
     ignore_port: bool,
+    /// What any of its levels adds to a request's way.
+    pub(crate) adds: Additions,
     /// Headers that only internal clients may set.
     pub internal_only_headers: Box<[HeaderName]>,
 }
@@ -77,6 +79,24 @@ pub struct Level {
     pub response: HeaderMutations,
     /// The filters' own configurations.
     pub filters: PerFilterConfigs,
+}
+
+/// Which parts the levels of a table fill, so that most streams need not visit them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Additions {
+    pub(crate) request_mutations: bool,
+    pub(crate) response_mutations: bool,
+    pub(crate) filters: bool,
+}
+
+impl Additions {
+    fn of<'a>(levels: impl Iterator<Item = &'a Level>) -> Self {
+        levels.fold(Self::default(), |adds, level| Self {
+            request_mutations: adds.request_mutations || !level.request.is_empty(),
+            response_mutations: adds.response_mutations || !level.response.is_empty(),
+            filters: adds.filters || !level.filters.is_empty(),
+        })
+    }
 }
 
 /// What is done with a matching request.
@@ -123,6 +143,7 @@ impl RouteTable {
             level: Level::default(),
             most_specific_header_mutations_wins: false,
             ignore_port: false,
+            adds: Additions::default(),
             internal_only_headers: Box::default(),
         }
     }
@@ -184,6 +205,20 @@ impl RouteTable {
         [choice, route, host, Some(&self.level)]
             .into_iter()
             .flatten()
+    }
+
+    fn all_levels(&self) -> impl Iterator<Item = &Level> {
+        let hosts = self.virtual_hosts.iter();
+        let routes = hosts.clone().flat_map(|host| &host.routes);
+        let weighted = routes.clone().flat_map(|route| match &route.action {
+            Action::Forward(forward) => forward.weighted_levels(),
+            _ => Box::default(),
+        });
+        [&self.level]
+            .into_iter()
+            .chain(hosts.map(|host| &host.level))
+            .chain(routes.map(|route| &route.level))
+            .chain(weighted)
     }
 
     /// Whether the levels' header mutations run from the least to the most specific one.
