@@ -33,40 +33,69 @@ impl ResponseStats {
     /// Counts a status.
     #[inline]
     pub fn count(&self, status: u16, is_internal: bool) {
-        self.part("").codes.inc(status);
-        self.part(Self::origin(is_internal)).codes.inc(status);
+        for of in [Of::All, Of::origin(is_internal)] {
+            self.part(of).codes.inc(status);
+        }
     }
 
     /// Records how long a complete response took, from the end of its request.
     #[inline]
     pub fn record_time(&self, took_ms: u64, is_internal: bool) {
-        for sub in ["", Self::origin(is_internal)] {
+        for of in [Of::All, Of::origin(is_internal)] {
             let time = self
-                .part(sub)
+                .part(of)
                 .time
-                .get_or_init(|| self.scope.worker_group_at(sub));
+                .get_or_init(|| self.scope.worker_group_at(of.prefix()));
             time.upstream_rq_time.record(took_ms);
         }
     }
 
-    const fn origin(is_internal: bool) -> &'static str {
+    #[inline]
+    fn part(&self, of: Of) -> &Part {
+        let slot = match of {
+            Of::All => &self.all,
+            Of::Internal => &self.internal,
+            Of::External => &self.external,
+        };
+        slot.get_or_init(|| self.begin(of))
+    }
+
+    #[cold]
+    fn begin(&self, of: Of) -> Part {
+        let completed = match of {
+            Of::All => Completed::Elsewhere,
+            Of::Internal | Of::External => Completed::Listed,
+        };
+        Part {
+            codes: self.scope.worker_codes(of.prefix(), completed),
+            time: OnceCell::new(),
+        }
+    }
+}
+
+/// Which requests a part counts.
+#[derive(Clone, Copy)]
+enum Of {
+    All,
+    Internal,
+    External,
+}
+
+impl Of {
+    const fn origin(is_internal: bool) -> Self {
         if is_internal {
-            "internal."
+            Self::Internal
         } else {
-            "external."
+            Self::External
         }
     }
 
-    #[inline]
-    fn part(&self, sub: &'static str) -> &Part {
-        let (slot, completed) = match sub {
-            "" => (&self.all, Completed::Elsewhere),
-            "internal." => (&self.internal, Completed::Listed),
-            _ => (&self.external, Completed::Listed),
-        };
-        slot.get_or_init(|| Part {
-            codes: self.scope.worker_codes(sub, completed),
-            time: OnceCell::new(),
-        })
+    /// What the names of its stats begin with.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Internal => "internal.",
+            Self::External => "external.",
+        }
     }
 }
