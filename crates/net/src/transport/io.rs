@@ -71,6 +71,13 @@ impl Transport {
 
     /// Writes some of `bytes`.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Transport::Plain(socket) = self {
+            // A socket seldom has no room: asking it comes before asking to be woken when it has.
+            match socket.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
         on_stream!(self, stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
