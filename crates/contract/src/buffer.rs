@@ -158,10 +158,20 @@ impl std::fmt::Debug for Buffer {
     }
 }
 
+/// The class whose blocks hold `count` bytes.
+#[inline]
+fn class_for(count: usize) -> Option<usize> {
+    // Nearly all blocks are of the first class.
+    if count <= CLASSES[0].0 {
+        return Some(0);
+    }
+    CLASSES.iter().position(|(size, _)| count <= *size)
+}
+
 /// An empty vector with room for `count` bytes, from the pool if a class fits.
 /// For bytes that are written out; give it back with [`give`].
 pub fn take(count: usize) -> Vec<u8> {
-    let Some(class) = CLASSES.iter().position(|(size, _)| count <= *size) else {
+    let Some(class) = class_for(count) else {
         return Vec::with_capacity(count);
     };
     // At thread exit the pool may be gone already.
@@ -174,9 +184,8 @@ pub fn take(count: usize) -> Vec<u8> {
 
 /// Gives a vector back to the pool; frees it when its class is full or it has none.
 pub fn give(mut bytes: Vec<u8>) {
-    let Some(class) = CLASSES
-        .iter()
-        .position(|(size, _)| *size == bytes.capacity())
+    let Some(class) =
+        class_for(bytes.capacity()).filter(|class| CLASSES[*class].0 == bytes.capacity())
     else {
         return;
     };

@@ -18,6 +18,8 @@ use tokio::time::{Instant as TokioInstant, Sleep};
 /// Up to `N` deadlines that share one timer. Slots are small numbers that the owner names.
 pub struct Deadlines<const N: usize> {
     slots: [Cell<Option<Instant>>; N],
+    /// No deadline is nearer than this, so that a timer armed for it or before covers them all.
+    none_before: Cell<Option<Instant>>,
     timer: RefCell<Timer>,
 }
 
@@ -34,6 +36,7 @@ impl<const N: usize> Default for Deadlines<N> {
     fn default() -> Self {
         Self {
             slots: [const { Cell::new(None) }; N],
+            none_before: Cell::new(None),
             timer: RefCell::default(),
         }
     }
@@ -46,6 +49,9 @@ impl<const N: usize> Deadlines<N> {
     /// If `slot` is not below `N`; slots are constants of the owner's.
     pub fn set(&self, slot: usize, at: Instant) {
         self.slots[slot].set(Some(at));
+        if self.none_before.get().is_none_or(|bound| at < bound) {
+            self.none_before.set(Some(at));
+        }
     }
 
     /// Forgets `slot`'s deadline.
@@ -63,10 +69,18 @@ impl<const N: usize> Deadlines<N> {
 
     /// Waits for the nearest deadline: its slot is returned and cleared. Pending for ever when none is set.
     pub fn poll_expired(&self, cx: &mut Context<'_>, clock: &dyn Clock) -> Poll<usize> {
-        let Some((slot, nearest)) = self.nearest() else {
+        let Some(none_before) = self.none_before.get() else {
             return Poll::Pending;
         };
         let mut timer = self.timer.borrow_mut();
+        if timer.still_covers(none_before, cx.waker()) {
+            return Poll::Pending;
+        }
+        let Some((slot, nearest)) = self.nearest() else {
+            self.none_before.set(None);
+            return Poll::Pending;
+        };
+        self.none_before.set(Some(nearest));
         if timer.still_covers(nearest, cx.waker()) {
             return Poll::Pending;
         }

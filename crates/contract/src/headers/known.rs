@@ -26,6 +26,27 @@ const REQUEST: u8 = 1;
 const RESPONSE: u8 = 2;
 const RESPONSE_TRAILERS: u8 = 8;
 
+/// Room for the longest known name, a colon and a space.
+const LINE_START_BYTES: usize = 48;
+
+/// How a line begins, padded so that it is copied in one piece of constant length.
+struct LineStart {
+    padded: [u8; LINE_START_BYTES],
+    len: u8,
+}
+
+impl LineStart {
+    const fn of(text: &str) -> Self {
+        let mut padded = [0; LINE_START_BYTES];
+        let (start, _) = padded.split_at_mut(text.len());
+        start.copy_from_slice(text.as_bytes());
+        Self {
+            padded,
+            len: text.len() as u8,
+        }
+    }
+}
+
 macro_rules! known_headers {
     ($($variant:ident = $name:literal, $joined_in:expr;)+) => {
         /// A header name that the proxy knows by number.
@@ -44,7 +65,7 @@ macro_rules! known_headers {
             const JOINED_IN: [u8; Known::COUNT] = [$($joined_in),+];
         }
 
-        static LINE_STARTS: [&str; Known::COUNT] = [$(concat!($name, ": ")),+];
+        static LINE_STARTS: [LineStart; Known::COUNT] = [$(LineStart::of(concat!($name, ": "))),+];
     };
 }
 
@@ -200,10 +221,13 @@ impl Known {
         self.as_str().as_bytes()
     }
 
-    /// How a header's line begins in HTTP/1: the name in lower case, a colon and a space.
+    /// Appends how a header's line begins in HTTP/1: the name in lower case, a colon and a space.
     #[inline]
-    pub fn line_start(self) -> &'static [u8] {
-        LINE_STARTS[self as usize].as_bytes()
+    pub(super) fn begin_line(self, out: &mut Vec<u8>) {
+        let start = &LINE_STARTS[self as usize];
+        let end = out.len() + usize::from(start.len);
+        out.extend_from_slice(&start.padded);
+        out.truncate(end);
     }
 
     /// Whether the name begins with a colon.

@@ -81,12 +81,22 @@ impl HeaderMap {
     }
 
     /// Removes everything and becomes a map of `kind`; keeps the memory.
+    #[inline]
     pub fn reset(&mut self, kind: MapKind) {
+        self.kind = kind;
+        // Many are reset that nothing was put into; of a pseudo-header without a value there is nothing in the arena.
+        let storage = &self.storage;
+        let is_new = storage.arena.is_empty() && storage.pseudo.is_empty();
+        if !is_new || self.overfull || self.original_case.is_some() {
+            self.empty();
+        }
+    }
+
+    fn empty(&mut self) {
         self.storage.arena.clear();
         self.storage.pseudo.clear();
         self.storage.entries.clear();
         self.slots.clear();
-        self.kind = kind;
         self.overfull = false;
         self.live = 0;
         self.byte_size = 0;

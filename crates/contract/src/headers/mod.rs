@@ -24,6 +24,7 @@ mod key;
 mod known;
 mod known_set;
 mod lookup;
+mod lower_case;
 mod map;
 mod name;
 mod original_case;

@@ -3,6 +3,7 @@
 use super::entry::{CUSTOM, Entry, LINE_OVERHEAD, Position, REMOVED};
 use super::key::HeaderKey;
 use super::known::Known;
+use super::lower_case::lower_case;
 use super::map::HeaderMap;
 
 /// Most bytes that an arena holds.
@@ -39,7 +40,7 @@ impl HeaderMap {
             let value = (name_start, value.len());
             return self.add_entry(true, known as u8, (0, name_len), value);
         }
-        arena.extend_from_slice(known.line_start());
+        known.begin_line(arena);
         let value_start = arena.len();
         arena.extend_from_slice(value);
         arena.extend_from_slice(b"\r\n");
@@ -77,7 +78,7 @@ impl HeaderMap {
         let name_start = arena.len();
         arena.extend_from_slice(line);
         if let Some(name) = arena.get_mut(name_start..name_start + name_len) {
-            name.make_ascii_lowercase();
+            lower_case(name);
         }
         let value_len = line.len().saturating_sub(name_len + LINE_OVERHEAD);
         let value = (name_start + name_len + 2, value_len);

@@ -3,12 +3,12 @@
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use nuncio_contract::buffer::Buffer;
 use tokio::io::{AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::Transport;
+use super::{Transport, plain};
 
 /// What an idle connection has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,15 @@ impl Transport {
         if buffer.len() == buffer.capacity() {
             buffer.reserve(64);
         }
-        on_stream!(self, stream => pin!(stream.read_buf(buffer)).poll(cx))
+        match self {
+            Transport::Plain(socket) => loop {
+                ready!(socket.poll_read_ready(cx))?;
+                if let Some(read) = plain::recv_now(socket, buffer) {
+                    return Poll::Ready(read);
+                }
+            },
+            Transport::Tls(tls) => pin!(tls.stream.read_buf(buffer)).poll(cx),
+        }
     }
 
     /// Reads into `buffer`, which borrows at least `room_bytes` for it; the memory goes back at once when there
@@ -57,28 +65,28 @@ impl Transport {
         buffer: &mut Buffer,
         room_bytes: usize,
     ) -> Poll<io::Result<usize>> {
-        // Most polls only begin to wait: no memory is borrowed for them.
-        if buffer.held_bytes() == 0
-            && let Transport::Plain(socket) = self
-            && let Poll::Pending = socket.poll_read_ready(cx)
-        {
-            return Poll::Pending;
+        let Transport::Plain(socket) = self else {
+            let read = self.poll_read(cx, buffer.vec_mut(room_bytes));
+            buffer.release_if_empty();
+            return read;
+        };
+        loop {
+            // Most polls only begin to wait: no memory is borrowed for them.
+            ready!(socket.poll_read_ready(cx))?;
+            let read = plain::recv_now(socket, buffer.vec_mut(room_bytes));
+            buffer.release_if_empty();
+            if let Some(read) = read {
+                return Poll::Ready(read);
+            }
         }
-        let read = self.poll_read(cx, buffer.vec_mut(room_bytes));
-        buffer.release_if_empty();
-        read
     }
 
     /// Writes some of `bytes`.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if let Transport::Plain(socket) = self {
-            // A socket seldom has no room: asking it comes before asking to be woken when it has.
-            match socket.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
+        match self {
+            Transport::Plain(socket) => plain::poll_send(socket, cx, bytes),
+            Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, bytes),
         }
-        on_stream!(self, stream => Pin::new(stream).poll_write(cx, bytes))
     }
 
     /// Writes some of `slices`, in order, in one system call where the carrier can.

@@ -4,6 +4,7 @@
 //! buffer of its own while idle (TLS keeps its session state); reads go into the caller's buffer.
 
 mod io;
+mod plain;
 mod tls;
 
 use std::net::SocketAddr;
