@@ -17,6 +17,7 @@ mod process;
 mod procfs;
 mod profile;
 mod proxies;
+mod relay;
 mod report;
 mod running;
 mod samples;
@@ -47,6 +48,9 @@ fn main() -> ExitCode {
     let outcome = match &line.command {
         Some(Command::Launch(launch)) => Err(process::become_program(launch).into()),
         Some(Command::Origin(options)) => serve_origin(options),
+        Some(Command::Relay(options)) => relay::run(&options.config)
+            .map(|()| true)
+            .map_err(Into::into),
         Some(Command::Profile(options)) => count_instructions(options),
         None => compare(&line.compare),
     };

@@ -10,7 +10,7 @@ use crate::proxies::{Binaries, Kind};
 
 /// Compares Nuncio with Envoy, HAProxy and nginx on this machine, over loopback only.
 #[derive(Parser)]
-#[command(name = "nuncio-bench", args_conflicts_with_subcommands = true)]
+#[command(name = "nuncio-bench", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct CommandLine {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -25,6 +25,9 @@ pub(crate) enum Command {
     Profile(ProfileOptions),
     /// Serve as the bench's origin until ended.
     Origin(OriginOptions),
+    /// Pass bytes on and nothing else, with the ports of a configuration.
+    #[command(hide = true)]
+    Relay(RelayOptions),
     /// Pin this process to a core, then become the given program.
     #[command(hide = true)]
     Launch(LaunchOptions),
@@ -42,7 +45,7 @@ pub(crate) struct CompareOptions {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "nuncio,envoy,haproxy,nginx"
+        default_value = "nuncio,envoy,haproxy,nginx,relay"
     )]
     pub(crate) proxies: Vec<Kind>,
     /// The measurements to take; all of them when not given.
@@ -93,6 +96,13 @@ pub(crate) struct OriginOptions {
     /// Port on 127.0.0.1; 0 picks a free one and prints it.
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
+}
+
+/// Options of `relay`.
+#[derive(Args)]
+pub(crate) struct RelayOptions {
+    /// File with the ports of ingress, /ready and origin.
+    pub(crate) config: PathBuf,
 }
 
 /// Options of `launch`.

@@ -1,4 +1,4 @@
-//! The four proxies: where their programs are and how each is started.
+//! The four proxies, and the relay that stands for the machine's limit: where their programs are and how each is started.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Envoy,
     Haproxy,
     Nginx,
+    /// Nothing but bytes passed on: the limit of the machine.
+    Relay,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Envoy => "envoy",
             Self::Haproxy => "haproxy",
             Self::Nginx => "nginx",
+            Self::Relay => "relay",
         }
     }
 
@@ -41,7 +44,7 @@ impl Kind {
     pub(crate) fn single_process_arguments(self) -> &'static [&'static str] {
         match self {
             Self::Nginx => &["-g", "master_process off;"],
-            Self::Nuncio | Self::Envoy | Self::Haproxy => &[],
+            Self::Nuncio | Self::Envoy | Self::Haproxy | Self::Relay => &[],
         }
     }
 
@@ -51,6 +54,7 @@ impl Kind {
             Self::Nuncio | Self::Envoy => include_str!("../configs/envoy.yaml"),
             Self::Haproxy => include_str!("../configs/haproxy.cfg"),
             Self::Nginx => include_str!("../configs/nginx.conf"),
+            Self::Relay => include_str!("../configs/relay.conf"),
         }
     }
 }
@@ -90,6 +94,7 @@ impl Proxy {
             Kind::Envoy => &binaries.envoy,
             Kind::Haproxy => &binaries.haproxy,
             Kind::Nginx => &binaries.nginx,
+            Kind::Relay => &None,
         };
         let program = match given {
             Some(path) => path.clone(),
@@ -121,6 +126,7 @@ impl Proxy {
                 line.extend(["-p".into(), folder, "-c".into(), config]);
                 line.extend(["-e".into(), "stderr".into()]);
             }
+            Kind::Relay => line.extend(["relay".into(), config]),
         }
         line
     }
@@ -133,8 +139,12 @@ fn config_folder(config: &OsString) -> OsString {
 }
 
 fn default_program(kind: Kind) -> Option<PathBuf> {
+    let bench = env::current_exe().ok()?;
+    if kind == Kind::Relay {
+        return Some(bench);
+    }
     if kind == Kind::Nuncio {
-        let beside = env::current_exe().ok()?.with_file_name("nuncio");
+        let beside = bench.with_file_name("nuncio");
         return beside.exists().then_some(beside);
     }
     let path = env::var_os("PATH").unwrap_or_default();
@@ -166,7 +176,7 @@ fn starts_as_script(program: &Path) -> io::Result<bool> {
 
 fn version(kind: Kind, program: &Path) -> io::Result<String> {
     let argument = match kind {
-        Kind::Nuncio | Kind::Envoy => "--version",
+        Kind::Nuncio | Kind::Envoy | Kind::Relay => "--version",
         Kind::Haproxy | Kind::Nginx => "-v",
     };
     let output = Command::new(program).arg(argument).output()?;

@@ -16,12 +16,14 @@ const TITLE_WIDTH: usize = 42;
 const COLUMN_WIDTH: usize = 12;
 
 /// Pairs whose ratio is printed.
-const PAIRS: [(Kind, Kind); 5] = [
+const PAIRS: [(Kind, Kind); 7] = [
     (Kind::Nuncio, Kind::Envoy),
     (Kind::Nuncio, Kind::Haproxy),
     (Kind::Nuncio, Kind::Nginx),
     (Kind::Haproxy, Kind::Envoy),
     (Kind::Nginx, Kind::Envoy),
+    (Kind::Nuncio, Kind::Relay),
+    (Kind::Haproxy, Kind::Relay),
 ];
 const RATIOS: [Metric; 4] = [
     samples::H1.per_cpu_second,
