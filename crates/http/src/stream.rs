@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo};
 
 use crate::filter_chain::FilterChain;
-use crate::route::{Action, Level, PerFilterConfigs, RouteIndex, RouteTable};
+use crate::route::{
+    Action, Counted, Level, PerFilterConfigs, RequestStats, RouteIndex, RouteTable,
+};
 
 /// What is known and held of a stream.
 pub struct StreamState {
@@ -90,13 +93,45 @@ impl StreamState {
 }
 
 /// The route table as one worker holds it: streams share it by a count that no other worker touches.
-pub struct RouteSnapshot(pub Arc<RouteTable>);
+pub struct RouteSnapshot {
+    table: Arc<RouteTable>,
+    /// The worker's cells for requests that are counted apart.
+    counted: Box<[RequestStats]>,
+}
+
+impl RouteSnapshot {
+    /// A worker's table; what it counts apart lies under `root`.
+    pub fn new(table: Arc<RouteTable>, root: &Scope) -> Self {
+        Self {
+            counted: table.request_stats(root),
+            table,
+        }
+    }
+
+    /// A table for look-ups alone, under which nothing is counted apart.
+    pub fn for_look_ups(table: Arc<RouteTable>) -> Self {
+        Self {
+            table,
+            counted: Box::default(),
+        }
+    }
+
+    /// Calls `count` for each place where the request is counted apart.
+    pub(crate) fn count(&self, counted: &Counted, mut count: impl FnMut(&RequestStats)) {
+        let places = [counted.virtual_cluster, counted.route]
+            .into_iter()
+            .flatten();
+        places
+            .filter_map(|place| self.counted.get(place))
+            .for_each(&mut count);
+    }
+}
 
 impl Deref for RouteSnapshot {
     type Target = RouteTable;
 
     fn deref(&self) -> &RouteTable {
-        &self.0
+        &self.table
     }
 }
 

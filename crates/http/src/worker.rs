@@ -61,7 +61,7 @@ impl Worker {
             draining: Cell::new(false),
             turns: Turns::default(),
             spare_streams: RefCell::default(),
-            no_routes: Rc::new(RouteSnapshot(Arc::new(RouteTable::empty()))),
+            no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
         }
     }
 

@@ -43,6 +43,15 @@ message! {
         pub(crate) typed_per_filter_config: Vec<(String, Any)>,
         pub(crate) include_request_attempt_count: bool,
         pub(crate) include_attempt_count_in_response: bool,
+        pub(crate) virtual_clusters: Vec<VirtualCluster>,
+    }
+}
+
+message! {
+    /// Requests that are counted apart.
+    pub struct VirtualCluster: "envoy.config.route.v3.VirtualCluster" {
+        pub(crate) headers: Vec<HeaderMatcher>,
+        pub(crate) name: String,
     }
 }
 
@@ -67,6 +76,7 @@ message! {
         pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
         pub(crate) response_headers_to_remove: Vec<Spanned<String>>,
         pub(crate) metadata: Option<std::sync::Arc<nuncio_config::tree::Message>>,
+        pub(crate) stat_prefix: String,
     }
 }
 

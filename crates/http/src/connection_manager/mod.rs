@@ -45,6 +45,7 @@ pub struct ConnectionManager {
     /// How it sees its connections off once it is replaced or removed.
     pub drain: Drain,
     routes: RefCell<Rc<RouteSnapshot>>,
+    root: Scope,
 }
 
 /// The cells that it counts in.
@@ -116,7 +117,8 @@ impl ConnectionManager {
                 router: scopes.http.worker_group(),
                 http1: scopes.root.worker_group(),
             },
-            routes: RefCell::new(Rc::new(RouteSnapshot(routes))),
+            routes: RefCell::new(Rc::new(RouteSnapshot::new(routes, &scopes.root))),
+            root: scopes.root.clone(),
             config,
             worker,
             service,
@@ -131,6 +133,6 @@ impl ConnectionManager {
 
     /// Takes another route table for the streams to come, those of open connections among them.
     pub fn set_routes(&self, routes: Arc<RouteTable>) {
-        *self.routes.borrow_mut() = Rc::new(RouteSnapshot(routes));
+        *self.routes.borrow_mut() = Rc::new(RouteSnapshot::new(routes, &self.root));
     }
 }

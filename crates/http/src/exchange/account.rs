@@ -5,12 +5,17 @@ use std::rc::Rc;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_upstream::{WorkerCluster, WorkerHost};
 
+use crate::route::{Counted, RequestStats};
+use crate::stream::RouteSnapshot;
+
 /// Whom a request's outcome is counted for.
 pub(crate) struct Account {
     pub(crate) cluster: Rc<WorkerCluster>,
     pub(crate) host: Option<Rc<WorkerHost>>,
     is_internal: bool,
     dynamic_stats: bool,
+    /// Where the request is counted apart, and the table that says so.
+    apart: Option<(Rc<RouteSnapshot>, Counted)>,
 }
 
 impl Account {
@@ -18,6 +23,7 @@ impl Account {
         cluster: Rc<WorkerCluster>,
         request: &HeaderMap,
         dynamic_stats: bool,
+        apart: Option<(Rc<RouteSnapshot>, Counted)>,
     ) -> Self {
         let is_internal = request.get(Known::XEnvoyInternal) == Some(b"true".as_slice());
         Account {
@@ -25,7 +31,28 @@ impl Account {
             host: None,
             is_internal,
             dynamic_stats,
+            apart,
         }
+    }
+
+    fn count_apart(&self, count: impl FnMut(&RequestStats)) {
+        if let Some((table, counted)) = &self.apart {
+            table.count(counted, count);
+        }
+    }
+
+    /// Counts a request that has got a connection.
+    pub(crate) fn began(&self) {
+        self.count_apart(|stats| stats.counters.upstream_rq_total.inc());
+    }
+
+    /// Counts a response that did not come in time.
+    pub(crate) fn timed_out(&self) {
+        self.cluster.traffic_stats().upstream_rq_timeout.inc();
+        if let Some(host) = &self.host {
+            host.counters().rq_timeout.inc();
+        }
+        self.count_apart(|stats| stats.counters.upstream_rq_timeout.inc());
     }
 
     /// Counts the status of a response, or of our answer in its place.
@@ -35,6 +62,7 @@ impl Account {
         }
         self.cluster.responses().count(status, self.is_internal);
         self.cluster.traffic_stats().upstream_rq_completed.inc();
+        self.count_apart(|stats| stats.charge(status));
         if status >= 500
             && let Some(host) = &self.host
         {
@@ -56,6 +84,7 @@ impl Account {
             self.cluster
                 .responses()
                 .record_time(took_ms, self.is_internal);
+            self.count_apart(|stats| stats.took(took_ms));
         }
     }
 }

@@ -166,7 +166,7 @@ fn stream(routes: &Arc<RouteTable>, asked: &Asked<'_>) -> StreamState {
         local_address: Some(asked.local.clone()),
         ..ConnectionInfo::default()
     };
-    let table = Rc::new(RouteSnapshot(Arc::clone(routes)));
+    let table = Rc::new(RouteSnapshot::for_look_ups(Arc::clone(routes)));
     let (wall, now) = (SystemClock.wall(), SystemClock.now());
     let mut state = StreamState::new(Arc::new(connection), wall, now, table);
     state.info.protocol = Some(Protocol::Http11);

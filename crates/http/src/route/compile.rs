@@ -11,6 +11,7 @@ use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
 
+use super::counted::stat_prefixes;
 use super::domain::{DomainError, DomainTable};
 use super::forward::{ClusterSource, Forward, HostRewrite, PathRewrite, Weighted};
 use super::matcher::RouteMatcher;
@@ -95,10 +96,12 @@ impl RouteCompiler<'_> {
             level: level?,
             most_specific_header_mutations_wins: table.most_specific_header_mutations_wins,
             ignore_port: table.ignore_port_in_host_matching,
+            counted: Box::default(),
             adds: Additions::default(),
             internal_only_headers: internal_only_headers?,
         };
         compiled.adds = Additions::of(compiled.all_levels());
+        compiled.number_counted(&stat_prefixes(table));
         if sound { Ok(compiled) } else { Err(Refused) }
     }
 
@@ -125,6 +128,7 @@ impl RouteCompiler<'_> {
             .iter()
             .map(|route| self.route(route, table))
             .collect();
+        let virtual_clusters = self.virtual_clusters(&host.virtual_clusters);
         let level = self.level(
             (
                 &host.request_headers_to_add,
@@ -141,6 +145,7 @@ impl RouteCompiler<'_> {
             routes: routes.into_iter().collect::<Result<_, _>>()?,
             require_tls: host.require_tls,
             level: level?,
+            virtual_clusters: virtual_clusters?,
             include_request_attempt_count: host.include_request_attempt_count,
             include_attempt_count_in_response: host.include_attempt_count_in_response,
         })
@@ -187,6 +192,7 @@ impl RouteCompiler<'_> {
             matcher: matcher?,
             action: action?,
             level: level?,
+            counted: None,
         })
     }
 

@@ -6,6 +6,7 @@
 //! then `*`; inside a virtual host the first route that matches.
 
 mod compile;
+mod counted;
 mod domain;
 mod explain;
 mod forward;
@@ -20,11 +21,13 @@ pub use forward::{ClusterChoice, Forward, HostRewritten, SourceOfCluster};
 pub use per_filter::{PerFilter, PerFilterConfigs};
 pub use redirect::{Redirect, https_location, own_location};
 
+pub(crate) use counted::{Counted, RequestStats};
 pub(crate) use domain::without_port;
 pub(crate) use matcher::is_grpc;
 
 use std::sync::Arc;
 
+use counted::VirtualCluster;
 use domain::DomainTable;
 use matcher::RouteMatcher;
 use nuncio_contract::header_mutation::HeaderMutations;
@@ -41,6 +44,8 @@ pub struct RouteTable {
     level: Level,
     most_specific_header_mutations_wins: bool,
     ignore_port: bool,
+    /// Where requests are counted apart.
+    counted: Box<[Box<str>]>,
     /// What any of its levels adds to a request's way.
     pub(crate) adds: Additions,
     /// Headers that only internal clients may set.
@@ -54,6 +59,8 @@ pub struct VirtualHost {
     routes: Box<[Route]>,
     require_tls: TlsRequirement,
     level: Level,
+    /// With the one for all others at the end, where there are any.
+    virtual_clusters: Box<[VirtualCluster]>,
     /// `include_request_attempt_count`.
     pub include_request_attempt_count: bool,
     /// `include_attempt_count_in_response`.
@@ -68,6 +75,8 @@ pub struct Route {
     /// What is done with a matching request.
     pub action: Action,
     level: Level,
+    /// Where its requests are counted apart.
+    counted: Option<usize>,
 }
 
 /// What a level (route configuration, virtual host, route, weighted cluster) adds to a request's way.
@@ -143,6 +152,7 @@ impl RouteTable {
             level: Level::default(),
             most_specific_header_mutations_wins: false,
             ignore_port: false,
+            counted: Box::default(),
             adds: Additions::default(),
             internal_only_headers: Box::default(),
         }

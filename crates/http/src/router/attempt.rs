@@ -20,6 +20,7 @@ use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerHost};
 use super::forward::Failure;
 use super::{Router, finalize};
 use crate::downstream::Downstream;
+use crate::exchange::Account;
 use crate::route::Forward;
 
 /// A connection's TLS as the log shows it.
@@ -44,6 +45,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         timeout: Option<Duration>,
     ) -> Result<(), Failure> {
         self.note_connection(&up.borrow());
+        self.with_account(Account::began);
         let bare = self.write_head(up);
         self.exchange.manager.worker.turns.give_way().await;
         if bare {

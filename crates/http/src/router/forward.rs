@@ -15,7 +15,8 @@ use nuncio_upstream::{Acquired, UpstreamError, UpstreamErrorKind, WorkerCluster}
 use super::{Router, finalize};
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, ROUTE, Stop};
-use crate::route::{ClusterChoice, Forward};
+use crate::route::{ClusterChoice, Counted, Forward};
+use crate::stream::RouteSnapshot;
 
 impl<D: Downstream> Router<'_, '_, D> {
     /// Chooses cluster and host, and exchanges request and response with the host.
@@ -43,17 +44,29 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// whole response.
     fn choose_cluster(&self, forward: &Forward) -> Result<Option<Duration>, Stop> {
         let cluster = self.cluster(forward)?;
+        let apart = self.counted_apart();
         let timeout = self.prepare(forward, &cluster);
         let account = Account::new(
             cluster,
             &self.exchange.state.borrow().request,
             self.config.dynamic_stats,
+            apart,
         );
         *self.exchange.account.borrow_mut() = Some(account);
         if self.exchange.body.borrow().done {
             self.begin_timeout(timeout);
         }
         Ok(timeout)
+    }
+
+    /// Where the request is counted apart; its virtual cluster is noted for the log.
+    fn counted_apart(&self) -> Option<(Rc<RouteSnapshot>, Counted)> {
+        let mut state = self.exchange.state.borrow_mut();
+        let state = &mut *state;
+        let index = state.route.index.filter(|_| state.route.table.counts())?;
+        let counted = state.route.table.counted(index, &state.request);
+        state.info.virtual_cluster_name.clone_from(&counted.name);
+        Some((Rc::clone(&state.route.table), counted))
     }
 
     /// Picks a host and asks it for a stream.
@@ -228,10 +241,7 @@ fn details_of(error: &UpstreamError, basic: &str) -> String {
 /// The route's timeout has passed.
 pub(crate) fn timed_out<D: Downstream>(exchange: &Exchange<'_, D>) -> Stop {
     if let Some(account) = exchange.account.borrow_mut().take() {
-        account.cluster.traffic_stats().upstream_rq_timeout.inc();
-        if let Some(host) = &account.host {
-            host.counters().rq_timeout.inc();
-        }
+        account.timed_out();
         if !exchange.response_begun.get() {
             account.charge(504);
         }
