@@ -12,7 +12,7 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::stats::Counter;
 use nuncio_contract::stats::Gauge;
 use nuncio_contract::stats::groups::{
-    CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, TlsStats,
+    CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, Http1CodecStats, TlsStats,
 };
 use nuncio_net::transport::TlsInfo;
 
@@ -31,6 +31,7 @@ pub(crate) struct ClusterCore {
     pub(crate) responses: ResponseStats,
     pub(crate) clock: Rc<dyn Clock>,
     tls_stats: OnceCell<Arc<TlsStats>>,
+    codec_stats: OnceCell<Arc<Http1CodecStats>>,
     /// Handshakes by version and cipher suite.
     agreed: RefCell<Vec<(Box<str>, Arc<Counter>)>>,
 }
@@ -47,6 +48,7 @@ impl ClusterCore {
             shared,
             clock,
             tls_stats: OnceCell::new(),
+            codec_stats: OnceCell::new(),
             agreed: RefCell::default(),
         }
     }
@@ -78,6 +80,12 @@ impl ClusterCore {
             Resource::Requests => &stats.rq_open,
             Resource::Retries => &stats.rq_retry_open,
         }
+    }
+
+    /// Lists the codec's counters, which Envoy lists with a cluster's first connection.
+    pub(crate) fn connection_begun(&self) {
+        self.codec_stats
+            .get_or_init(|| self.shared.scope().worker_group());
     }
 
     pub(crate) fn tls_stats(&self) -> &TlsStats {

@@ -51,6 +51,7 @@ pub(super) struct Life {
 /// Opens a connection for `pool`; `life` counts it already.
 pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
     let core = &pool.core;
+    core.connection_begun();
     let connecting = Box::pin(connect(core, pool.to.host.address));
     let result = tokio::time::timeout(core.settings().connect_timeout, connecting).await;
     let error = match result {
