@@ -13,6 +13,7 @@ pub mod headers;
 pub mod http_filter;
 pub mod local_reply;
 pub mod matching;
+pub mod metadata_message;
 pub mod registry;
 pub mod services;
 pub mod stats;

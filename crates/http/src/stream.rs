@@ -1,6 +1,5 @@
 //! One request and its response: the state that filters, router and connection manager share.
 
-use std::borrow::Cow;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,8 +28,6 @@ pub struct StreamState {
     pub filters: FilterChain,
     /// Its route.
     pub route: StreamRoute,
-    /// The body of an answer of our own, for the access log.
-    pub local_reply_body: Cow<'static, [u8]>,
 }
 
 impl StreamState {
@@ -48,7 +45,6 @@ impl StreamState {
             info: StreamInfo::new(connection, wall, now),
             filters: FilterChain::default(),
             route: StreamRoute::none(table),
-            local_reply_body: Cow::Borrowed(b""),
         }
     }
 
@@ -66,18 +62,23 @@ impl StreamState {
         self.info.connection = connection;
         self.info.reset(wall, now);
         self.route = StreamRoute::none(table);
-        self.local_reply_body = Cow::Borrowed(b"");
     }
 
     /// Looks the request's route up.
     pub fn find_route(&mut self, random: u64) {
         self.route.find(&self.request, random);
-        if let Some(route) = self
-            .route
-            .index
-            .and_then(|index| self.route.table.route(index))
-        {
-            self.info.route_name = route.name.clone();
+        let Some(index) = self.route.index else {
+            let host = self.route.table.host_of(&self.request);
+            let metadata = host.and_then(|(_, host)| host.metadata.clone());
+            self.info.virtual_host_metadata = metadata;
+            return;
+        };
+        if let Some(route) = self.route.table.route(index) {
+            self.info.route_name.clone_from(&route.name);
+            self.info.route_metadata.clone_from(&route.metadata);
+        }
+        if let Some(host) = self.route.table.virtual_host(index) {
+            self.info.virtual_host_metadata.clone_from(&host.metadata);
         }
     }
 

@@ -9,6 +9,7 @@ use nuncio_contract::header_mutation::HeaderValueOption;
 use nuncio_contract::matching::{
     HeaderMatcher, RegexMatchAndSubstitute, RegexMatcher, RuntimeFractionalPercent, StringMatcher,
 };
+use nuncio_contract::metadata_message::MetadataMessage;
 
 message! {
     /// A route table.
@@ -44,6 +45,7 @@ message! {
         pub(crate) include_request_attempt_count: bool,
         pub(crate) include_attempt_count_in_response: bool,
         pub(crate) virtual_clusters: Vec<VirtualCluster>,
+        pub(crate) metadata: Option<MetadataMessage>,
     }
 }
 
@@ -75,7 +77,7 @@ message! {
         pub(crate) request_headers_to_remove: Vec<Spanned<String>>,
         pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
         pub(crate) response_headers_to_remove: Vec<Spanned<String>>,
-        pub(crate) metadata: Option<std::sync::Arc<nuncio_config::tree::Message>>,
+        pub(crate) metadata: Option<MetadataMessage>,
         pub(crate) stat_prefix: String,
     }
 }

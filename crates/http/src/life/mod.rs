@@ -178,7 +178,8 @@ fn log(manager: &ConnectionManager, state: &StreamState) {
         response_headers: Some(&state.response),
         response_trailers: Some(&state.response_trailers),
         stream_info: &state.info,
-        local_reply_body: &state.local_reply_body,
+        // Envoy has it at hand only while it words the reply.
+        local_reply_body: b"",
         access_log_type: AccessLogType::DownstreamEnd,
         services: &*manager.worker,
     };

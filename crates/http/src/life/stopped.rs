@@ -136,7 +136,6 @@ impl<D: Downstream> Exchange<'_, D> {
         let mut body = Buffer::default();
         if router::reply_head(state, &reply, by_route, &*self.manager.worker) {
             body.extend(&reply.body);
-            state.local_reply_body = reply.body;
         }
         body
     }

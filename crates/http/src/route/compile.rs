@@ -8,6 +8,7 @@ use nuncio_contract::data_source;
 use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::headers::HeaderName;
 use nuncio_contract::matching::RegexRewrite;
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
 
@@ -146,6 +147,7 @@ impl RouteCompiler<'_> {
             require_tls: host.require_tls,
             level: level?,
             virtual_clusters: virtual_clusters?,
+            metadata: host.metadata.as_ref().and_then(MetadataMessage::read),
             include_request_attempt_count: host.include_request_attempt_count,
             include_attempt_count_in_response: host.include_attempt_count_in_response,
         })
@@ -182,16 +184,13 @@ impl RouteCompiler<'_> {
             ),
             &route.typed_per_filter_config,
         );
-        if route.metadata.is_some() {
-            let text = "a route's `metadata` is accepted, but nothing reads it yet";
-            self.ctx.warning(route.span(), text);
-        }
         let name = (!route.name.is_empty()).then(|| route.name.as_str().into());
         Ok(Route {
             name,
             matcher: matcher?,
             action: action?,
             level: level?,
+            metadata: route.metadata.as_ref().and_then(MetadataMessage::read),
             counted: None,
         })
     }

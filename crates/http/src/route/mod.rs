@@ -32,6 +32,7 @@ use domain::DomainTable;
 use matcher::RouteMatcher;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::stream_info::Metadata;
 
 use crate::config::route::TlsRequirement;
 
@@ -61,6 +62,8 @@ pub struct VirtualHost {
     level: Level,
     /// With the one for all others at the end, where there are any.
     virtual_clusters: Box<[VirtualCluster]>,
+    /// For the access log.
+    pub(crate) metadata: Option<Arc<Metadata>>,
     /// `include_request_attempt_count`.
     pub include_request_attempt_count: bool,
     /// `include_attempt_count_in_response`.
@@ -75,6 +78,8 @@ pub struct Route {
     /// What is done with a matching request.
     pub action: Action,
     level: Level,
+    /// For the access log.
+    pub(crate) metadata: Option<Arc<Metadata>>,
     /// Where its requests are counted apart.
     counted: Option<usize>,
 }
@@ -160,9 +165,7 @@ impl RouteTable {
 
     /// The route of a request, or none. `random` decides fractions.
     pub fn find(&self, request: &HeaderMap, random: u64) -> Option<RouteIndex> {
-        let authority = request.get(Known::Authority).unwrap_or_default();
-        let index = self.domains.find(authority, self.ignore_port)?;
-        let host = self.virtual_hosts.get(usize::try_from(index).ok()?)?;
+        let (index, host) = self.host_of(request)?;
         if host.wants_https(request) {
             return Some(RouteIndex {
                 virtual_host: index,
@@ -179,6 +182,13 @@ impl RouteTable {
             virtual_host: index,
             route,
         })
+    }
+
+    /// The virtual host of a request, whether one of its routes matches or not.
+    pub(crate) fn host_of(&self, request: &HeaderMap) -> Option<(u32, &VirtualHost)> {
+        let authority = request.get(Known::Authority).unwrap_or_default();
+        let index = self.domains.find(authority, self.ignore_port)?;
+        Some((index, self.virtual_hosts.get(usize::try_from(index).ok()?)?))
     }
 
     /// The virtual host of a found route.

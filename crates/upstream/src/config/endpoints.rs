@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stream_info::Metadata;
 
 use super::Cluster;
-use super::metadata::{self, MetadataMessage};
 use crate::cluster::{ClusterType, HealthFlags, Locality};
 
 /// One configured endpoint.
@@ -219,7 +219,7 @@ impl LbEndpoint {
             priority,
             health: self.health_status.flags(),
             locality: Arc::clone(locality),
-            metadata: metadata::read(self.metadata.as_ref()),
+            metadata: self.metadata.as_ref().and_then(MetadataMessage::read),
         }))
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
-use super::metadata::MetadataMessage;
 use super::{Discovery, DnsSettings};
 use crate::cluster::{ClusterType, LbPolicy};
 use crate::transport_socket::TransportSocket;

@@ -7,7 +7,6 @@ mod defaults;
 mod endpoints;
 mod http_options;
 mod messages;
-mod metadata;
 mod support;
 #[cfg(test)]
 mod tests;
@@ -17,6 +16,7 @@ use std::time::Duration;
 
 use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
@@ -141,7 +141,7 @@ fn settings(
     settings.cluster_type = cluster_type;
     settings.alt_stat_name =
         (!cluster.alt_stat_name.is_empty()).then(|| cluster.alt_stat_name.as_str().into());
-    settings.metadata = metadata::read(cluster.metadata.as_ref());
+    settings.metadata = cluster.metadata.as_ref().and_then(MetadataMessage::read);
     settings.lb_policy = lb_policy(cluster, ctx)?;
     if let Some(timeout) = cluster.connect_timeout {
         settings.connect_timeout = timeout;

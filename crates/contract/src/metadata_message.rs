@@ -1,28 +1,30 @@
-//! `envoy.config.core.v3.Metadata` of clusters and endpoints, as access logs show it.
+//! `envoy.config.core.v3.Metadata` of clusters, endpoints, virtual hosts and routes, as access logs show it.
 
 use std::sync::Arc;
 
 use nuncio_config::message;
 use nuncio_config::tree::Json;
-use nuncio_contract::stream_info::metadata::{Metadata, Struct, Value};
+
+use crate::stream_info::metadata::{Metadata, Struct, Value};
 
 message! {
     /// Structures by namespace.
-    pub(crate) struct MetadataMessage: "envoy.config.core.v3.Metadata" {
+    pub struct MetadataMessage: "envoy.config.core.v3.Metadata" {
         pub(crate) filter_metadata: Vec<(String, Arc<Json>)>,
     }
 }
 
-/// The metadata of a message; `None` when there is none.
-pub(super) fn read(message: Option<&MetadataMessage>) -> Option<Arc<Metadata>> {
-    let namespaces = &message?.filter_metadata;
-    let mut metadata = Metadata::default();
-    for (namespace, fields) in namespaces {
-        if let Value::Struct(fields) = value(fields) {
-            metadata.merge(namespace, fields);
+impl MetadataMessage {
+    /// What it says; `None` when it says nothing.
+    pub fn read(&self) -> Option<Arc<Metadata>> {
+        let mut metadata = Metadata::default();
+        for (namespace, fields) in &self.filter_metadata {
+            if let Value::Struct(fields) = value(fields) {
+                metadata.merge(namespace, fields);
+            }
         }
+        (!metadata.is_empty()).then(|| Arc::new(metadata))
     }
-    (!metadata.is_empty()).then(|| Arc::new(metadata))
 }
 
 fn value(json: &Json) -> Value {
