@@ -9,7 +9,6 @@ mod node;
 pub(crate) mod proto;
 mod scalar;
 mod yaml;
-mod yaml_fault;
 
 pub use node::{Entry, Kind, Node};
 
