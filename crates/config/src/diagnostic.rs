@@ -129,6 +129,21 @@ impl Diagnostics {
         }
     }
 
+    /// Adds to the errors for which there is more to say.
+    pub fn add_notes(&mut self, note: impl Fn(&Diagnostic) -> Option<String>) {
+        let errors = self
+            .list
+            .iter_mut()
+            .filter(|found| found.severity == Severity::Error);
+        for error in errors {
+            let Some(more) = note(error) else { continue };
+            error.note = Some(match error.note.take() {
+                Some(note) => format!("{note}; {more}"),
+                None => more,
+            });
+        }
+    }
+
     /// Whether anything refuses the configuration.
     pub fn has_errors(&self) -> bool {
         self.errors > 0

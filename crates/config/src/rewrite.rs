@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::interpret::interpret;
 use crate::source::{Format, Source, Sources};
 use crate::span::Span;
-use crate::text::{self, Limits};
+use crate::text::{self, Limits, Node};
 use crate::upgrade::{self, Change};
 use crate::validate::validate;
 
@@ -81,12 +81,7 @@ fn rewrite(
     }
     let mut changes = Vec::new();
     upgrade::run(&mut node, &mut changes);
-    upgrade::renew(&mut node, &mut changes);
-    let mut wrong = Diagnostics::default();
-    interpret(bootstrap, &node, &mut wrong);
-    if wrong.has_errors() {
-        upgrade::force(&mut node, &mut changes);
-    }
+    beyond_a_load(bootstrap, &mut node, &mut changes);
     changes.sort_by_key(|change| change.span.start);
     if let Some(tree) = interpret(bootstrap, &node, diagnostics) {
         validate(&tree, diagnostics);
@@ -98,4 +93,59 @@ fn rewrite(
         upgrade::to_yaml(&node, source)
     };
     Some((text, changes))
+}
+
+/// Rewrites what a load leaves as it is.
+fn beyond_a_load(bootstrap: nuncio_api::Message, node: &mut Node, changes: &mut Vec<Change>) {
+    upgrade::renew(node, changes);
+    let mut wrong = Diagnostics::default();
+    interpret(bootstrap, node, &mut wrong);
+    if wrong.has_errors() {
+        upgrade::force(node, changes);
+    }
+}
+
+/// What an upgrade would change in texts that a load refuses as they stand.
+pub struct Remedies {
+    /// Each change, with the line that it begins on.
+    changes: Vec<(u32, usize, Change)>,
+}
+
+impl Remedies {
+    /// Looks for what an upgrade would change beyond what a load upgrades.
+    pub fn find(sources: &Sources) -> Remedies {
+        let mut changes = Vec::new();
+        for (index, source) in (0..).zip(sources.iter()) {
+            let found = remedies(source, index).unwrap_or_default();
+            let lines = found.into_iter().map(|change| {
+                let line = source.position(change.span.start).line;
+                (index, line, change)
+            });
+            changes.extend(lines);
+        }
+        Remedies { changes }
+    }
+
+    /// That an upgrade mends what was found here, if it does.
+    pub fn hint(&self, found: &Diagnostic, sources: &Sources) -> Option<String> {
+        let line = sources.get(found.span)?.position(found.span.start).line;
+        let (_, _, change) = self
+            .changes
+            .iter()
+            .find(|(source, at, _)| *source == found.span.source && *at == line)?;
+        Some(format!("`nuncio upgrade` mends this: {}", change.what))
+    }
+}
+
+fn remedies(source: &Source, index: u32) -> Option<Vec<Change>> {
+    let mut passed_over = Diagnostics::default();
+    let mut node = text::parse(source, index, &Limits::default(), &mut passed_over)?;
+    let bootstrap = nuncio_api::message(crate::bootstrap::BOOTSTRAP)?;
+    if source.format == Format::ProtoText {
+        text::proto::shape(bootstrap, &mut node);
+    }
+    upgrade::run(&mut node, &mut Vec::new());
+    let mut changes = Vec::new();
+    beyond_a_load(bootstrap, &mut node, &mut changes);
+    Some(changes)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use nuncio_config::bootstrap::{Input, load};
 use nuncio_config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use nuncio_config::rewrite::Remedies;
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree::Message;
@@ -60,6 +61,13 @@ impl Reading {
         let is_whole = self.is_whole;
         self.add(compiled, |found| is_whole || found.is_unsupported());
         let mut all = std::mem::take(&mut self.diagnostics);
+        if all.iter().any(is_mistake) {
+            let remedies = Remedies::find(&self.sources);
+            all.add_notes(|found| {
+                let hint = || remedies.hint(found, &self.sources);
+                is_mistake(found).then(hint).flatten()
+            });
+        }
         all.sort();
         all
     }
@@ -79,6 +87,10 @@ impl Reading {
         });
         self.diagnostics.append(fresh);
     }
+}
+
+fn is_mistake(found: &Diagnostic) -> bool {
+    found.severity == Severity::Error && !found.is_unsupported()
 }
 
 fn place(span: Span) -> (u32, u32) {
