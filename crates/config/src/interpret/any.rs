@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_api as api;
 
 use super::wellknown::is_well_known;
-use super::{Interpreter, Step, StepKind, suggest};
+use super::{Interpreter, Step, StepKind, suggest, types};
 use crate::span::Span;
 use crate::text::{Entry as TextEntry, Kind, Node};
 use crate::tree::{Any, Entry, Message, Value};
@@ -64,9 +64,29 @@ impl<'n> Interpreter<'n> {
             "`@type` is missing: it says what the other fields mean".to_owned(),
             wording,
         );
-        self.diagnostics
-            .suggest_for_last("add `\"@type\": type.googleapis.com/...`");
+        let suggestion = self.type_suggestion(entries);
+        self.diagnostics.suggest_for_last(suggestion);
         None
+    }
+
+    /// The types that may have been meant where none is given.
+    fn type_suggestion(&self, entries: &[TextEntry]) -> String {
+        let is_url = |entry: &&TextEntry| {
+            let url = entry.value.as_str().unwrap_or("");
+            url.starts_with("type.googleapis.com/") && entry.key.contains("type")
+        };
+        if let Some(url) = entries.iter().find(is_url) {
+            return format!("write `\"@type\"` for `{}`", url.key);
+        }
+        let near = types::nearest(self.parent(), self.name_beside, entries);
+        let urls: Vec<String> = near
+            .iter()
+            .map(|name| format!("`\"@type\": type.googleapis.com/{name}`"))
+            .collect();
+        match urls.as_slice() {
+            [] => "add `\"@type\": type.googleapis.com/...`".to_owned(),
+            urls => format!("add {}", urls.join(", or ")),
+        }
     }
 
     fn named_type(&mut self, type_url: &str, span: Span) -> Option<api::Message> {
@@ -134,7 +154,7 @@ impl<'n> Interpreter<'n> {
         &mut self,
         descriptor: api::Message,
         span: Span,
-        written: impl Iterator<Item = &'n TextEntry>,
+        written: impl Iterator<Item = &'n TextEntry> + Clone,
     ) -> Option<Message> {
         let mut message = Message::new(descriptor, span);
         for TextEntry {

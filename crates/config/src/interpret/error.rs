@@ -3,7 +3,7 @@
 use nuncio_api::{self as api, Kind as FieldKind};
 
 use super::suggest::Guess;
-use super::{Interpreter, StepKind, suggest};
+use super::{Interpreter, StepKind, shapes, suggest};
 use crate::diagnostic::Severity;
 use crate::span::Span;
 use crate::text::{Kind, Node};
@@ -51,6 +51,24 @@ impl Interpreter<'_> {
             )
         {
             self.diagnostics.suggest_for_last("put it in quotes");
+        } else if message.is_none()
+            && let Some(meant) = shapes::for_scalar(node, self.field_name())
+        {
+            self.diagnostics.suggest_for_last(meant);
+        }
+    }
+
+    /// The name of the field being read.
+    pub(super) fn field_name(&self) -> &str {
+        self.steps.last().map_or("", |step| step.name)
+    }
+
+    /// The type of the message that holds the field being read.
+    pub(super) fn parent(&self) -> &'static str {
+        let before = self.steps.iter().rev().nth(1);
+        match before.map(|step| step.kind) {
+            Some(StepKind::Value(FieldKind::Message(message))) => message.full_name(),
+            _ => self.root,
         }
     }
 
@@ -102,6 +120,9 @@ impl Interpreter<'_> {
         } else {
             None
         };
+        // A header written as `name: value`.
+        let is_header = descriptor.full_name() == "envoy.config.core.v3.HeaderValueOption";
+        let header = is_header.then(|| format!("write `- header: {{ key: {key}, value: ... }}`"));
         let wording = self.unknown_wording(&self.located(&format!("no such field: '{key}'")));
         let text = format!("there is no field `{key}` in `{}`", descriptor.full_name());
         let note = match self.how.unknown_fields {
@@ -109,8 +130,12 @@ impl Interpreter<'_> {
             Severity::Warning => self.diagnostics.warning(span, text),
         };
         let note = note.envoy(wording);
-        let (meant, words) = near.map(|near| (near.guess(descriptor), near.in_words(key)))?;
-        note.suggest(words);
+        let Some(near) = near else {
+            header.map(|header| note.suggest(header));
+            return None;
+        };
+        let meant = near.guess(descriptor);
+        note.suggest(near.in_words(key));
         // What is passed over is not read as something else.
         meant.filter(|_| self.how.unknown_fields == Severity::Error)
     }

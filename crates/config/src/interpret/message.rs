@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_api::{self as api, Cardinality, Kind as FieldKind};
 
 use super::suggest::Guess;
-use super::{Interpreter, Step, StepKind, numbers};
+use super::{Interpreter, Step, StepKind, numbers, shapes};
 use crate::span::Span;
 use crate::text::{self, Kind, Node};
 use crate::tree::{Any, Entry, Item, Json, MapItem, Message, Value};
@@ -22,6 +22,9 @@ impl<'n> Interpreter<'n> {
                     Some(descriptor),
                     "expected '{'",
                 );
+                if let Some(meant) = shapes::for_message(descriptor, node) {
+                    self.diagnostics.suggest_for_last(meant);
+                }
                 None
             }
         }
@@ -32,11 +35,11 @@ impl<'n> Interpreter<'n> {
         &mut self,
         descriptor: api::Message,
         span: Span,
-        written: impl Iterator<Item = &'n text::Entry>,
+        written: impl Iterator<Item = &'n text::Entry> + Clone,
     ) -> Message {
         let mut entries: Vec<Entry> = Vec::new();
         let mut guesses = Vec::new();
-        for entry in written {
+        for entry in written.clone() {
             let text::Entry {
                 key,
                 key_span,
@@ -55,6 +58,9 @@ impl<'n> Interpreter<'n> {
                 index: None,
                 kind: StepKind::of(field),
             });
+            if matches!(field.kind(), FieldKind::Message(of) if of.full_name() == ANY) {
+                self.name_beside = name_of(written.clone());
+            }
             if self.oneof_is_free(descriptor, field, &entries, key, *key_span) {
                 let value = self.field_value(field, node).unwrap_or(Value::Refused);
                 add(&mut entries, field, *key_span, node.span, value);
@@ -251,6 +257,14 @@ impl<'n> Interpreter<'n> {
             FieldKind::Uint64 | FieldKind::Fixed64 => self.unsigned(node, false),
         }
     }
+}
+
+const ANY: &str = "google.protobuf.Any";
+
+/// The `name` among the entries of a message.
+fn name_of<'n>(mut written: impl Iterator<Item = &'n text::Entry>) -> &'n str {
+    let name = written.find(|entry| &*entry.key == "name");
+    name.and_then(|entry| entry.value.as_str()).unwrap_or("")
 }
 
 fn refused(entries: &[Entry], number: u32) -> bool {

@@ -9,11 +9,15 @@
 
 mod any;
 mod bytes;
+mod enums;
 mod error;
 mod message;
 mod numbers;
+mod quantities;
+mod shapes;
 mod suggest;
 mod time;
+mod types;
 mod wellknown;
 
 use std::collections::HashSet;
@@ -21,6 +25,7 @@ use std::collections::HashSet;
 use nuncio_api as api;
 
 pub(crate) use any::TYPED_STRUCTS;
+pub(crate) use enums::meant as enum_value_meant;
 pub(crate) use message::default_value;
 pub use suggest::nearest;
 pub(crate) use wellknown::wrapped;
@@ -64,6 +69,7 @@ pub fn interpret_with(
         how,
         root: descriptor.full_name(),
         steps: Vec::new(),
+        name_beside: "",
         diagnostics,
     };
     interpreter.message(descriptor, node)
@@ -75,6 +81,8 @@ struct Interpreter<'n> {
     root: &'static str,
     /// From the root to the value being read, for Envoy's wording and for suggestions.
     steps: Vec<Step<'n>>,
+    /// The `name` that stands beside the `Any` being read: an extension's.
+    name_beside: &'n str,
     diagnostics: &'n mut Diagnostics,
 }
 

@@ -2,7 +2,7 @@
 
 use nuncio_api::{self as api, Kind as FieldKind};
 
-use super::{Interpreter, suggest};
+use super::{Interpreter, enums, quantities, shapes};
 use crate::text::{Kind, Node};
 use crate::tree::Value;
 
@@ -18,6 +18,10 @@ impl<'n> Interpreter<'n> {
         };
         if value.is_none() {
             self.expected_scalar(node, "`true` or `false`", "expected 'true' or 'false'");
+            if let Some(meant) = quantities::boolean(node) {
+                self.diagnostics
+                    .suggest_for_last(format!("write `{meant}`"));
+            }
         }
         value.map(Value::Bool)
     }
@@ -141,7 +145,7 @@ impl<'n> Interpreter<'n> {
     fn unknown_enum_value(&mut self, enumeration: api::Enum, text: &str, span: crate::span::Span) {
         let names: Vec<&str> = enumeration.values().map(|value| value.name()).collect();
         let near = if self.may_suggest() {
-            suggest::nearest_enum_value(text, names.iter().copied())
+            enums::meant(enumeration, text)
         } else {
             None
         };
@@ -168,6 +172,9 @@ impl<'n> Interpreter<'n> {
 
     fn no_number<T>(&mut self, node: &Node) -> Option<T> {
         self.expected_scalar(node, "a number", "expected number or string");
+        if let Some(meant) = shapes::for_scalar(node, self.field_name()) {
+            self.diagnostics.suggest_for_last(meant);
+        }
         None
     }
 
@@ -176,6 +183,11 @@ impl<'n> Interpreter<'n> {
             Ok(value) => Some(value),
             Err((why, wording)) => {
                 self.refused_scalar(node, wanted, why, &wording);
+                let text = node.as_str().unwrap_or("");
+                if let Some(meant) = quantities::whole_number(text, self.field_name()) {
+                    self.diagnostics
+                        .suggest_for_last(format!("write `{meant}`"));
+                }
                 None
             }
         }

@@ -8,6 +8,39 @@ use nuncio_api::{self as api, Kind as FieldKind};
 /// Words that people write for a field, and the field: the first that the message has is suggested.
 const OTHER_WORDS: &[(&str, &[&str])] = &[
     ("port", &["port_value"]),
+    ("cluster_name", &["cluster"]),
+    ("service_name", &["cluster_name"]),
+    ("path_prefix", &["prefix"]),
+    ("path_regex", &["safe_regex"]),
+    ("path_exact", &["path"]),
+    ("uri", &["path", "prefix"]),
+    ("filter", &["filters", "http_filters"]),
+    ("retries", &["num_retries"]),
+    ("max_retries", &["num_retries"]),
+    ("request_timeout", &["timeout"]),
+    ("status_code", &["status", "response_code"]),
+    ("code", &["status", "response_code"]),
+    ("hosts_rewrite", &["host_rewrite_literal"]),
+    ("rewrite", &["prefix_rewrite"]),
+    ("path_rewrite", &["prefix_rewrite"]),
+    ("lb_type", &["lb_policy"]),
+    ("load_balancing", &["lb_policy"]),
+    ("tls", &["transport_socket"]),
+    ("ssl_context", &["transport_socket"]),
+    ("ca_file", &["trusted_ca"]),
+    ("ca_cert", &["trusted_ca"]),
+    ("ca", &["trusted_ca"]),
+    ("cert", &["certificate_chain"]),
+    ("cert_chain", &["certificate_chain"]),
+    ("cert_chain_file", &["certificate_chain"]),
+    ("certificate", &["certificate_chain"]),
+    ("key", &["private_key"]),
+    ("private_key_file", &["private_key"]),
+    ("server_name", &["sni", "server_names"]),
+    ("log_format", &["text_format_source", "format"]),
+    ("log_path", &["access_log"]),
+    ("listener", &["listeners"]),
+    ("cluster", &["clusters"]),
     ("host", &["address", "hostname", "load_assignment"]),
     ("hostname", &["address"]),
     ("ip", &["address"]),
@@ -61,24 +94,6 @@ fn near<'c>(text: &str, candidates: impl Iterator<Item = &'c str>) -> Option<(us
         .map(|candidate| (strsim::damerau_levenshtein(text, candidate), candidate))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
-}
-
-/// The enum value nearest to `text`; case, `-` and spaces do not count.
-pub(super) fn nearest_enum_value<'c>(
-    text: &str,
-    names: impl Iterator<Item = &'c str> + Clone,
-) -> Option<&'c str> {
-    if text.len() > 100 {
-        return None;
-    }
-    let written: String = text.to_ascii_uppercase().replace(['-', ' '], "_");
-    let found = nearest(&written, names.clone());
-    found.or_else(|| {
-        let mut ending = names.filter(|name| {
-            name.ends_with(&format!("_{written}")) || name.starts_with(&format!("{written}_"))
-        });
-        ending.next().filter(|_| ending.next().is_none())
-    })
 }
 
 /// The full name of the message nearest to `name`: the same last word first, then a near name.
@@ -183,7 +198,14 @@ pub(super) fn for_unknown_field(
     {
         return Some(Suggestion::Field(name));
     }
-    let has_it = |parent: &&api::Message| parent.field(&snake).is_some();
+    if only_chooses(descriptor)
+        && let Some(holder) = holder_of(descriptor, &snake)
+    {
+        return Some(Suggestion::Child(holder));
+    }
+    let has_it = |parent: &&api::Message| {
+        !parent.full_name().starts_with("google.protobuf.") && parent.field(&snake).is_some()
+    };
     // Nearly everything has a name: one further out says little.
     let outer = parents.iter().find(has_it).filter(|_| snake != "name");
     if let Some(parent) = outer {
@@ -229,6 +251,15 @@ fn ended_by(descriptor: api::Message, key: &str) -> Option<&'static str> {
     only(ended).filter(|_| key.len() >= 3)
 }
 
+/// Whether all fields of a message exclude each other: it says only which of them it is.
+fn only_chooses(descriptor: api::Message) -> bool {
+    let mut choices = descriptor.fields().map(|field| field.oneof());
+    match choices.next() {
+        Some(Some(first)) => choices.all(|choice| choice == Some(first)),
+        _ => false,
+    }
+}
+
 fn only<T>(mut found: impl Iterator<Item = T>) -> Option<T> {
     found.next().filter(|_| found.next().is_none())
 }
@@ -269,21 +300,38 @@ fn snake_case(key: &str) -> String {
 mod tests {
     use super::*;
 
+    fn meant(message: &str, key: &str) -> Option<String> {
+        let message = api::message(message).expect("a message of the API");
+        for_unknown_field(message, key, &[]).map(|meant| meant.in_words(key))
+    }
+
     #[test]
     fn near_names_are_near_and_far_ones_are_not() {
-        let names = ["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS", "ORIGINAL_DST"];
+        let names = ["endpoints", "policy"];
+        assert_eq!(nearest("endpointz", names.into_iter()), Some("endpoints"));
+        assert_eq!(nearest("banana", names.into_iter()), None);
+    }
+
+    #[test]
+    fn a_message_that_only_chooses_is_asked_for_what_it_holds() {
+        let address = meant("envoy.config.core.v3.Address", "address");
         assert_eq!(
-            nearest_enum_value("STRICT_DNSS", names.into_iter()),
-            Some("STRICT_DNS")
+            address.as_deref(),
+            Some("`address` belongs inside of `socket_address`")
         );
+    }
+
+    #[test]
+    fn other_words_are_known() {
+        let route = "envoy.config.route.v3.RouteAction";
         assert_eq!(
-            nearest_enum_value("strict-dns", names.into_iter()),
-            Some("STRICT_DNS")
+            meant(route, "cluster_name").as_deref(),
+            Some("did you mean `cluster`?")
         );
-        assert_eq!(nearest_enum_value("BANANA", names.into_iter()), None);
+        let matching = "envoy.config.route.v3.RouteMatch";
         assert_eq!(
-            nearest("endpointz", ["endpoints", "policy"].into_iter()),
-            Some("endpoints")
+            meant(matching, "path_prefix").as_deref(),
+            Some("did you mean `prefix`?")
         );
     }
 }

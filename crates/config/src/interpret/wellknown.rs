@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nuncio_api::{self as api, Kind as FieldKind};
 
-use super::{Interpreter, time};
+use super::{Interpreter, quantities, time};
 use crate::span::Span;
 use crate::text::{Entry as TextEntry, Kind, Node};
 use crate::tree::{Entry, Item, Json, Message, Value};
@@ -130,7 +130,7 @@ impl<'n> Interpreter<'n> {
             Ok((seconds, nanos)) => Some(make(seconds, nanos)),
             Err(wording) => {
                 self.refused_scalar(node, wanted, "not one", wording);
-                self.suggest_time(in_seconds(text), read);
+                self.suggest_time(quantities::in_seconds(text), read);
                 None
             }
         }
@@ -246,24 +246,6 @@ fn from_plain_form(name: &str, mut message: Message) -> Value {
             None => Value::Message(Arc::new(message)),
         },
     }
-}
-
-/// What a duration in another unit is in seconds: `5m` is `300s`.
-fn in_seconds(text: &str) -> Option<String> {
-    let text = text.trim();
-    let at = text.find(|character: char| !character.is_ascii_digit() && character != '.');
-    let at = at.unwrap_or(text.len());
-    let number: f64 = text[..at].parse().ok()?;
-    let seconds = match text[at..].trim() {
-        "ms" | "msec" | "millis" => number / 1000.0,
-        "us" => number / 1_000_000.0,
-        "" | "s" | "sec" | "secs" | "seconds" => number,
-        "m" | "min" | "mins" | "minutes" => number * 60.0,
-        "h" | "hr" | "hour" | "hours" => number * 3600.0,
-        "d" | "day" | "days" => number * 86_400.0,
-        _ => return None,
-    };
-    Some(format!("{seconds}s"))
 }
 
 fn snake_case(path: &str) -> String {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use nuncio_api::{self as api, Cardinality, Kind, MessageRules, RuleSet, Rules};
 
 use crate::diagnostic::Diagnostics;
+use crate::interpret::enum_value_meant;
 use crate::span::Span;
 use crate::tree::{Entry, Message, Value};
 use plan::Plans;
@@ -256,7 +257,16 @@ impl Validator<'_> {
             names::error_name(step.field, step.index.as_deref())
         );
         let envoy = self.with_causes(envoy, self.steps.len() - 1);
-        self.diagnostics.error(span, text).envoy(envoy);
+        let meant = match (step.field.kind(), value) {
+            (Kind::Enum(of), Some(Value::Enum(number))) if of.by_number(*number).is_none() => {
+                enum_value_meant(of, &number.to_string())
+            }
+            _ => None,
+        };
+        let note = self.diagnostics.error(span, text).envoy(envoy);
+        if let Some(meant) = meant {
+            note.suggest(format!("did you mean `{meant}`?"));
+        }
     }
 
     /// Envoy's text: what is around the violation, outermost first.

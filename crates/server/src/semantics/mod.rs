@@ -12,6 +12,7 @@
 mod chain_match;
 mod clusters;
 mod domains;
+mod ecmascript;
 mod extensions;
 mod files;
 mod http_chain;
@@ -20,6 +21,7 @@ mod look;
 mod node;
 mod routes;
 mod secrets;
+mod stats;
 mod values;
 
 use std::collections::HashSet;
@@ -65,6 +67,7 @@ pub(crate) fn check(bootstrap: &Message, node: Node, diagnostics: &mut Diagnosti
     node::application_log(bootstrap, &mut checker);
     node::runtime_layers(bootstrap, &mut checker);
     extensions::bootstrap(bootstrap, &mut checker);
+    stats::tags(bootstrap, &mut checker);
     checker.visit(bootstrap);
     secrets::used(bootstrap, &mut checker);
 }

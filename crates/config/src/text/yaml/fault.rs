@@ -298,7 +298,16 @@ fn indicator(lines: &Lines<'_>, words: &str) -> Option<Fault> {
         return None;
     }
     let (start, line) = lines.this;
-    let character = line.get(lines.at - start..)?.chars().next()?;
+    let rest = line.get(lines.at - start..)?;
+    let character = rest.chars().next()?;
+    if let Some((key, _)) = rest.split_once(':').filter(|(key, _)| *key == "@type") {
+        return Some(Fault {
+            at: None,
+            len: key.len(),
+            text: "a key may not begin with `@`".to_owned(),
+            suggestion: "put it in quotes: `\"@type\":`".to_owned(),
+        });
+    }
     Some(Fault {
         at: None,
         len: character.len_utf8(),
