@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Lines behind `- ` stand in the base once and are replaced by those behind `+ `. `@ line:column | message |
-//! suggestion` is an error that must be found, with parts of its message and suggestion; no others may be,
+//! suggestion | note` is an error that must be found, with parts of what it says; no others may be,
 //! but for what is not supported. `Envoy:` holds words of the real Envoy 1.40 for the same file, which one of
 //! the findings must keep; `Envoy differs:` holds words that none keeps. Without either Envoy takes the file.
 
@@ -53,6 +53,8 @@ pub struct Mark {
     pub message: String,
     /// Part of the suggestion.
     pub suggestion: String,
+    /// Part of the note.
+    pub note: String,
 }
 
 /// All cases of all files.
@@ -136,6 +138,7 @@ fn mark(text: &str) -> Option<Mark> {
         column: column.parse().ok()?,
         message: parts.next().unwrap_or("").to_owned(),
         suggestion: parts.next().unwrap_or("").to_owned(),
+        note: parts.next().unwrap_or("").to_owned(),
     })
 }
 
@@ -182,6 +185,7 @@ impl Mark {
             && self.column == finding.column
             && finding.message.contains(&self.message)
             && finding.suggestion.contains(&self.suggestion)
+            && finding.note.contains(&self.note)
     }
 }
 

@@ -107,32 +107,28 @@ fn beyond_a_load(bootstrap: nuncio_api::Message, node: &mut Node, changes: &mut 
 
 /// What an upgrade would change in texts that a load refuses as they stand.
 pub struct Remedies {
-    /// Each change, with the line that it begins on.
-    changes: Vec<(u32, usize, Change)>,
+    changes: Vec<Change>,
 }
 
 impl Remedies {
     /// Looks for what an upgrade would change beyond what a load upgrades.
     pub fn find(sources: &Sources) -> Remedies {
-        let mut changes = Vec::new();
-        for (index, source) in (0..).zip(sources.iter()) {
-            let found = remedies(source, index).unwrap_or_default();
-            let lines = found.into_iter().map(|change| {
-                let line = source.position(change.span.start).line;
-                (index, line, change)
-            });
-            changes.extend(lines);
+        let found = (0..)
+            .zip(sources.iter())
+            .filter_map(|(index, source)| remedies(source, index));
+        Remedies {
+            changes: found.flatten().collect(),
         }
-        Remedies { changes }
     }
 
     /// That an upgrade mends what was found here, if it does.
-    pub fn hint(&self, found: &Diagnostic, sources: &Sources) -> Option<String> {
-        let line = sources.get(found.span)?.position(found.span.start).line;
-        let (_, _, change) = self
-            .changes
-            .iter()
-            .find(|(source, at, _)| *source == found.span.source && *at == line)?;
+    pub fn hint(&self, found: &Diagnostic) -> Option<String> {
+        let here = found.span;
+        let change = self.changes.iter().find(|change| {
+            let there = change.span;
+            let overlap = there.start <= here.end && here.start <= there.end;
+            there.source == here.source && overlap
+        })?;
         Some(format!("`nuncio upgrade` mends this: {}", change.what))
     }
 }

@@ -63,10 +63,7 @@ impl Reading {
         let mut all = std::mem::take(&mut self.diagnostics);
         if all.iter().any(is_mistake) {
             let remedies = Remedies::find(&self.sources);
-            all.add_notes(|found| {
-                let hint = || remedies.hint(found, &self.sources);
-                is_mistake(found).then(hint).flatten()
-            });
+            all.add_notes(|found| is_mistake(found).then(|| remedies.hint(found)).flatten());
         }
         all.sort();
         all

@@ -19,6 +19,8 @@ pub struct Finding {
     pub message: String,
     /// What to write instead.
     pub suggestion: String,
+    /// What more there is to say.
+    pub note: String,
     /// Envoy's words.
     pub envoy: String,
 }
@@ -41,6 +43,7 @@ impl Finding {
             path: text("path"),
             message: text("message"),
             suggestion: text("suggestion"),
+            note: text("note"),
             envoy: text("envoy"),
         })
     }

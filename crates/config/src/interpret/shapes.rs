@@ -57,7 +57,9 @@ fn known(name: &str, text: &str, node: &Node) -> Option<String> {
         }
         "config.core.v3.Address" => address(text)?,
         "config.core.v3.SocketAddress" => socket_address(text)?,
-        "config.endpoint.v3.Endpoint" => format!("{{ address: {} }}", address(text)?),
+        "config.endpoint.v3.Endpoint" | "config.listener.v3.AdditionalAddress" => {
+            format!("{{ address: {} }}", address(text)?)
+        }
         "config.endpoint.v3.LbEndpoint" => {
             format!("{{ endpoint: {{ address: {} }} }}", address(text)?)
         }
@@ -115,6 +117,10 @@ fn address(text: &str) -> Option<String> {
 
 /// `host:port` or `[address]:port`.
 fn socket_address(text: &str) -> Option<String> {
+    let text = ["http://", "https://", "tcp://", "grpc://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme))
+        .unwrap_or(text);
     let (host, port) = text.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -123,7 +129,8 @@ fn socket_address(text: &str) -> Option<String> {
     } else {
         host.to_owned()
     };
-    (!host.is_empty()).then(|| format!("{{ address: {host}, port_value: {port} }}"))
+    (!host.is_empty() && !host.contains('/'))
+        .then(|| format!("{{ address: {host}, port_value: {port} }}"))
 }
 
 fn redirect(text: &str) -> String {

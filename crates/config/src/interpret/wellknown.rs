@@ -57,7 +57,9 @@ impl<'n> Interpreter<'n> {
         }
         if let Kind::Map(entries) = &node.kind {
             let message = self.fields(descriptor, node.span, entries.iter());
-            return Some(from_plain_form(name, message));
+            let is_refused = |entry: &Entry| matches!(entry.value, Value::Refused);
+            let is_read = !message.entries().iter().any(is_refused);
+            return is_read.then(|| from_plain_form(name, message));
         }
         match name {
             "google.protobuf.Duration" => self.time(

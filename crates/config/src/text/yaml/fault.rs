@@ -175,9 +175,18 @@ fn open_bracket(text: &str, failure: &Failure, bracket: Option<(bool, usize)>) -
     let words = failure.words.as_str();
     let at = failure.mark.at;
     let crosses = text.get(place..at)?.contains('\n') || text.get(at..)?.trim().is_empty();
-    let about_brackets = words.contains("flow")
-        || [BLOCK_ENTRY, MAP_VALUE, "unknown token"].contains(&words)
-            && text[place..at].contains('\n');
+    let within = &text[place..at];
+    let about_brackets = words.starts_with("end of") && words.contains("flow")
+        || [BLOCK_ENTRY, MAP_VALUE, "unknown token"].contains(&words) && within.contains('\n');
+    if words == BLOCK_ENTRY && within[1..].trim().is_empty() {
+        return Some(Fault {
+            at: None,
+            len: 1,
+            text: "a list in brackets has no dashes".to_owned(),
+            suggestion: "write its items with commas between them, or leave the brackets out"
+                .to_owned(),
+        });
+    }
     let (open, close) = if is_list { ('[', ']') } else { ('{', '}') };
     if crosses && about_brackets {
         return Some(Fault {
@@ -212,7 +221,10 @@ fn missing_space(lines: &Lines<'_>, words: &str) -> Option<Fault> {
     let near = [Some(lines.this), lines.before];
     near.into_iter().flatten().find_map(|(start, line)| {
         let key = line.trim_start().trim_start_matches("- ").trim_start();
-        let end = key.find(|character: char| !character.is_alphanumeric() && character != '_')?;
+        let end = match key.chars().next()? {
+            quote @ ('"' | '\'') => key[1..].find(quote)? + 2,
+            _ => key.find(|character: char| !character.is_alphanumeric() && character != '_')?,
+        };
         let value = key[end..].strip_prefix(':')?;
         let begins = value
             .chars()
@@ -320,7 +332,8 @@ fn indicator(lines: &Lines<'_>, words: &str) -> Option<Fault> {
 fn behind_value(lines: &Lines<'_>, words: &str) -> Option<Fault> {
     let (start, line) = lines.this;
     let before = line.get(..lines.at - start)?.trim_end();
-    let ended = before.ends_with(['"', '\'', ']', '}']);
+    // What is wrong with the indentation stands at the beginning of its line.
+    let ended = !before.trim().is_empty();
     (ended && [UNEXPECTED_SCALAR, END_OF_MAP, END_OF_LIST].contains(&words)).then(|| Fault {
         at: None,
         len: line.len() - (lines.at - start),
@@ -362,6 +375,16 @@ fn in_plain_words(words: &str) -> Option<Fault> {
 }
 
 const PLAIN_WORDS: &[(&str, &str, &str)] = &[
+    (
+        "end of sequence flow",
+        "a comma or `]` is missing before this",
+        "put a comma between values, and `]` behind the last",
+    ),
+    (
+        "end of map flow",
+        "a comma or `}` is missing before this",
+        "put a comma between values, and `}` behind the last",
+    ),
     (
         "illegal block entry",
         "a list may not begin here",
