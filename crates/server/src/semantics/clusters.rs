@@ -303,6 +303,14 @@ fn health_checks(cluster: &Message, checker: &mut Checker<'_>) {
     }
 }
 
+/// The names of options that are no filter's.
+const PROTOCOL_OPTIONS: [&str; 4] = [
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    "envoy.extensions.upstreams.tcp.v3.TcpProtocolOptions",
+    "envoy.upstreams.http.http_protocol_options",
+    "envoy.upstreams.tcp.tcp_protocol_options",
+];
+
 fn protocol_options(cluster: &Message, checker: &mut Checker<'_>) {
     let both = cluster.has("http_protocol_options") && cluster.has("http2_protocol_options");
     if both
@@ -315,12 +323,18 @@ fn protocol_options(cluster: &Message, checker: &mut Checker<'_>) {
         checker.error(cluster.key_place("http2_protocol_options"), text);
     }
     for item in cluster.map_items("typed_extension_protocol_options") {
-        if !item.key.starts_with("envoy.") {
+        let of_upstreams = item.key.contains(".upstreams.");
+        let is_known = PROTOCOL_OPTIONS.contains(&&*item.key);
+        if !item.key.starts_with("envoy.") || of_upstreams && !is_known {
             let text = format!(
                 "Didn't find a registered network or http filter or protocol options implementation for name: '{}'",
                 item.key
             );
-            checker.error(item.key_span, text);
+            let near = nuncio_config::interpret::nearest(&item.key, PROTOCOL_OPTIONS.into_iter());
+            let note = checker.error(item.key_span, text);
+            if let Some(near) = near {
+                note.suggest(format!("did you mean `{near}`?"));
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ mod http_chain;
 mod listeners;
 mod look;
 mod node;
+mod overload;
 mod routes;
 mod secrets;
 mod stats;
@@ -67,6 +68,7 @@ pub(crate) fn check(bootstrap: &Message, node: Node, diagnostics: &mut Diagnosti
     node::application_log(bootstrap, &mut checker);
     node::runtime_layers(bootstrap, &mut checker);
     extensions::bootstrap(bootstrap, &mut checker);
+    overload::manager(bootstrap, &mut checker);
     stats::tags(bootstrap, &mut checker);
     checker.visit(bootstrap);
     secrets::used(bootstrap, &mut checker);
@@ -175,6 +177,8 @@ impl Checker<'_> {
             "envoy.config.route.v3.Route" => routes::route(message, self),
             "envoy.config.route.v3.RouteAction" => routes::action(message, self),
             "envoy.config.route.v3.WeightedCluster" => routes::weighted(message, self),
+            // Envoy looks for the clusters of a matcher's routes when a request comes.
+            "xds.type.matcher.v3.Matcher" => self.validate_clusters = false,
             "envoy.config.route.v3.RouteAction.RequestMirrorPolicy" => {
                 routes::mirror(message, self);
             }
@@ -192,6 +196,7 @@ impl Checker<'_> {
             "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" => {
                 return node::dynamic_resources(message, self);
             }
+            "envoy.config.trace.v3.ZipkinConfig" => node::zipkin(message, self),
             "envoy.config.core.v3.ConfigSource" => node::config_source(message, self),
             "envoy.config.route.v3.DirectResponseAction" => files::body(message, self),
             "envoy.config.core.v3.DataSource" => files::data(message, self),

@@ -184,3 +184,20 @@ pub(super) fn runtime_layers(bootstrap: &Message, checker: &mut Checker<'_>) {
         }
     }
 }
+
+/// Where spans go: a service, or a cluster and a path, of which Envoy asks for both.
+pub(super) fn zipkin(config: &Message, checker: &mut Checker<'_>) {
+    let given = |field: &str| {
+        let text = config.text(field);
+        text.is_some_and(|(text, _)| !text.is_empty()) || config.is_refused(field)
+    };
+    let by_cluster = given("collector_cluster") && given("collector_endpoint");
+    if !config.has("collector_service") && !by_cluster {
+        let text = "collector_cluster and collector_endpoint must be specified when not using collector_service";
+        let missing = ["collector_cluster", "collector_endpoint"]
+            .into_iter()
+            .find(|field| !given(field));
+        let span = missing.map_or(config.span, |field| config.place(field));
+        checker.error(span, text);
+    }
+}

@@ -55,13 +55,16 @@ pub(super) fn action(action: &Message, checker: &mut Checker<'_>) {
     }
     let mut upgrades = HashSet::new();
     for upgrade in action.children("upgrade_configs") {
-        if let Some((kind, span)) = upgrade.text("upgrade_type")
-            && !upgrades.insert(kind.to_ascii_lowercase())
-        {
-            checker.error(
-                span,
-                format!("Duplicate upgrade {}", kind.to_ascii_lowercase()),
-            );
+        let Some((kind, span)) = upgrade.text("upgrade_type") else {
+            continue;
+        };
+        let lower = kind.to_ascii_lowercase();
+        if upgrade.has("connect_config") && !matches!(&*lower, "connect" | "connect-udp") {
+            let text = format!("Non-CONNECT upgrade type {kind} has ConnectConfig");
+            checker.error(span, text);
+        }
+        if !upgrades.insert(lower) {
+            checker.error(span, format!("Duplicate upgrade {kind}"));
         }
     }
     if let Some(policy) = action.child("retry_policy") {

@@ -311,7 +311,8 @@ impl<'t> Scanner<'t> {
         let column = isize::try_from(self.input.column()).unwrap_or(isize::MAX);
         let is_dash = self.input.peek() == b'-' && self.input.parts(1);
         while let Some(indent) = self.indents.last() {
-            let holds = indent.column == column && !(indent.kind == IndentKind::List && !is_dash);
+            let may_hold = is_dash || indent.kind != IndentKind::List;
+            let holds = indent.column == column && may_hold;
             if indent.column < column || holds {
                 break;
             }

@@ -48,7 +48,9 @@ fn tracer(upgrader: &mut Upgrader<'_>, entries: &mut Vec<Entry>, field: &str) {
         "dropped: Envoy has no tracer `{name}` any more; `envoy.tracers.opentelemetry` may serve"
     );
     if let Some(taken) = edit::take(entries, field) {
-        upgrader.changed(taken.key_span, field, what);
+        let mut whole = taken.key_span;
+        whole.end = whole.end.max(taken.value.span.end);
+        upgrader.changed(whole, field, what);
     }
 }
 
