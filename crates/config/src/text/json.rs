@@ -59,7 +59,9 @@ impl Reader<'_> {
             Some(b't') => self.word("true", Kind::Bool(true))?,
             Some(b'f') => self.word("false", Kind::Bool(false))?,
             Some(b'n') => self.word("null", Kind::Null)?,
-            Some(_) => return Err(self.unexpected("a value")),
+            // Envoy's message at the top is an object.
+            Some(_) if depth == 1 => return Err(self.unexpected("a value", "; expected '{'")),
+            Some(_) => return Err(self.unexpected("a value", "")),
             None => return Err(self.end_of_text()),
         };
         Ok(Node::new(Span::new(self.source, start, self.at), kind))
@@ -73,7 +75,7 @@ impl Reader<'_> {
             let key = self.key()?;
             let key_span = Span::new(self.source, start, self.at);
             if !self.take(b':') {
-                return Err(self.unexpected("':'"));
+                return Err(self.unexpected("':'", "; expected ':'"));
             }
             let value = self.value(depth + 1)?;
             entries.push(Entry {
@@ -119,7 +121,7 @@ impl Reader<'_> {
             }
             Some(byte) if byte == close => Ok(()),
             Some(_) => Err(self.error(self.at, "expected ','", "expected ','")),
-            None => Err(self.end_of_text()),
+            None => Err(self.error(self.at, "the JSON text ends too early", "expected ','")),
         }
     }
 
@@ -133,6 +135,9 @@ impl Reader<'_> {
             .is_some_and(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
         {
             self.at += 1;
+        }
+        if self.peek().is_none() {
+            return Err(self.end_of_text());
         }
         let word = self.text.get(start..self.at).unwrap_or("");
         let digit = word.as_bytes().first().is_some_and(u8::is_ascii_digit);
@@ -180,7 +185,12 @@ impl Reader<'_> {
             b'r' => '\r',
             b't' => '\t',
             b'u' | b'U' => return self.unicode(),
-            _ => return Err(self.error(self.at - 2, "unknown escape", "invalid escape char")),
+            _ => {
+                let rest = self.text.get(self.at - 1..).unwrap_or("");
+                let shown = rest.chars().next().unwrap_or('\u{fffd}');
+                let wording = format!("invalid escape char: '{shown}'");
+                return Err(self.error(self.at - 2, "unknown escape", &wording));
+            }
         })
     }
 
@@ -188,10 +198,12 @@ impl Reader<'_> {
         let high = self.hex4()?;
         let code = if (0xd800..0xdc00).contains(&high) {
             if !self.bytes[self.at..].starts_with(b"\\u") {
+                let rest = self.text.get(self.at..).unwrap_or("");
+                let found = rest.chars().next().unwrap_or('\u{fffd}');
                 return Err(self.error(
                     self.at,
                     "expected the second half of a surrogate pair",
-                    "expected '\\u'",
+                    &format!("unexpected character: '{found}'; expected '\\u'"),
                 ));
             }
             self.at += 2;
@@ -242,7 +254,14 @@ impl Reader<'_> {
         }
         let text = self.text.get(start..self.at).unwrap_or("");
         if !is_number(text) {
-            return Err(self.error(start, "not a JSON number", "invalid number"));
+            let digits = text.strip_prefix('-').unwrap_or(text);
+            let wording = match digits.as_bytes() {
+                [] => "expected a number".to_owned(),
+                [b'0', b'0'..=b'9', ..] => "number cannot have extraneous leading zero".to_owned(),
+                [.., b'.'] => "number cannot have trailing period".to_owned(),
+                _ => format!("invalid number: '{text}'"),
+            };
+            return Err(self.error(start, "not a JSON number", &wording));
         }
         if let Ok(value) = text.parse::<i64>() {
             return Ok(Kind::Int(value));
@@ -252,7 +271,10 @@ impl Reader<'_> {
         }
         match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Kind::Float(value)),
-            _ => Err(self.error(start, "the number is too large", "invalid number")),
+            _ => {
+                let wording = format!("invalid number: '{text}'");
+                Err(self.error(start, "the number is too large", &wording))
+            }
         }
     }
 
@@ -261,7 +283,7 @@ impl Reader<'_> {
             self.at += word.len();
             return Ok(kind);
         }
-        Err(self.unexpected(&format!("'{word}'")))
+        Err(self.unexpected(&format!("'{word}'"), ""))
     }
 
     fn peek(&self) -> Option<u8> {
@@ -284,7 +306,7 @@ impl Reader<'_> {
         }
     }
 
-    fn unexpected(&self, wanted: &str) -> Box<Diagnostic> {
+    fn unexpected(&self, wanted: &str, envoy_wants: &str) -> Box<Diagnostic> {
         let Some(found) = self
             .text
             .get(self.at..)
@@ -293,7 +315,8 @@ impl Reader<'_> {
             return self.end_of_text();
         };
         let text = format!("expected {wanted}, found '{found}'");
-        self.error(self.at, &text, &format!("unexpected character: '{found}'"))
+        let wording = format!("unexpected character: '{found}'{envoy_wants}");
+        self.error(self.at, &text, &wording)
     }
 
     fn end_of_text(&self) -> Box<Diagnostic> {

@@ -109,3 +109,11 @@ fn filters(holder: &Message, field: &str, chain: &str, checker: &mut Checker<'_>
         }
     }
 }
+
+/// A cache: where it keeps what, unless it is switched off.
+pub(super) fn cache(config: &Message, checker: &mut Checker<'_>) {
+    if !config.has("typed_config") && !config.is_true("disabled") {
+        let text = "at least one of typed_config or disabled must be set";
+        checker.error(config.span, text);
+    }
+}

@@ -196,6 +196,10 @@ impl Checker<'_> {
             "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" => {
                 return node::dynamic_resources(message, self);
             }
+            "envoy.extensions.filters.http.cache.v3.CacheConfig"
+            | "envoy.extensions.filters.http.cache_v2.v3.CacheV2Config" => {
+                http_chain::cache(message, self);
+            }
             "envoy.config.trace.v3.ZipkinConfig" => node::zipkin(message, self),
             "envoy.config.core.v3.ConfigSource" => node::config_source(message, self),
             "envoy.config.route.v3.DirectResponseAction" => files::body(message, self),

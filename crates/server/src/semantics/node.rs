@@ -191,6 +191,13 @@ pub(super) fn zipkin(config: &Message, checker: &mut Checker<'_>) {
         let text = config.text(field);
         text.is_some_and(|(text, _)| !text.is_empty()) || config.is_refused(field)
     };
+    if let Some((name, span)) = config.text("collector_cluster")
+        && !config.has("collector_service")
+        && !name.is_empty()
+    {
+        let text = format!("envoy.tracers.zipkin: unknown cluster '{name}'");
+        checker.unknown_cluster(span, name, text);
+    }
     let by_cluster = given("collector_cluster") && given("collector_endpoint");
     if !config.has("collector_service") && !by_cluster {
         let text = "collector_cluster and collector_endpoint must be specified when not using collector_service";
