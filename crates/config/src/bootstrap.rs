@@ -168,6 +168,15 @@ fn read_bytes(path: &str, limits: &Limits) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether a text of the command line is the name of a file.
+fn is_path(source: &Source) -> bool {
+    let text = source.text.trim();
+    let ends = [".yaml", ".yml", ".json"]
+        .iter()
+        .any(|end| text.ends_with(end));
+    &*source.name == "--config-yaml" && ends && !text.contains(char::is_whitespace)
+}
+
 struct Loader {
     limits: Limits,
     unknown_fields: Severity,
@@ -236,7 +245,13 @@ impl Loader {
                 node.span,
                 format!("expected a map, found {}", node.describe()),
             );
-            self.diagnostics.push(diagnostic.with_envoy(envoy));
+            let mut diagnostic = diagnostic.with_envoy(envoy);
+            if is_path(&source) {
+                let path = source.text.trim();
+                let suggestion = format!("`--config-yaml` takes the text itself: use `-c {path}`");
+                diagnostic = diagnostic.with_suggestion(suggestion);
+            }
+            self.diagnostics.push(diagnostic);
             return None;
         }
         let bootstrap = api::message(BOOTSTRAP)?;

@@ -141,3 +141,18 @@ fn what_is_no_text_proto_is_refused() {
     assert!(json(&"node {".repeat(10_000)).is_err());
     assert!(json(&format!("stats_sinks: {}", "[".repeat(10_000))).is_err());
 }
+
+#[test]
+fn a_file_for_the_text_of_the_command_line_is_told_from_text() {
+    let input = Input {
+        yaml: Some("/etc/envoy/envoy.yaml".to_owned()),
+        ..Input::default()
+    };
+    let refusal = load(&input).expect_err("no map");
+    let found = refusal.diagnostics.iter().next().expect("a finding");
+    let suggestion = found.suggestion.as_deref().unwrap_or("");
+    assert!(
+        suggestion.contains("use `-c /etc/envoy/envoy.yaml`"),
+        "{suggestion}"
+    );
+}

@@ -8,6 +8,15 @@ use nuncio_api::{self as api, Cardinality, Kind as FieldKind};
 use crate::text::{Kind, Node};
 
 const LONGEST: usize = 200;
+/// Fields whose text is several words with commas between them.
+const WORDS_WITH_COMMAS: [&str; 6] = [
+    "retry_on",
+    "retry_grpc_on",
+    "allow_methods",
+    "allow_headers",
+    "expose_headers",
+    "cipher_suite",
+];
 
 /// What to write for a message where a value stands that is no map.
 pub(super) fn for_message(descriptor: api::Message, node: &Node) -> Option<String> {
@@ -162,7 +171,7 @@ pub(super) fn for_scalar(node: &Node, field: &str) -> Option<String> {
             let texts: Option<Vec<String>> = items.iter().map(scalar_text).collect();
             match texts?.as_slice() {
                 [one] => one.clone(),
-                many @ [_, ..] if field == "retry_on" || field == "retry_grpc_on" => many.join(","),
+                many @ [_, ..] if WORDS_WITH_COMMAS.contains(&field) => many.join(","),
                 _ => return None,
             }
         }

@@ -13,6 +13,38 @@ use super::look::Look;
 
 const LISTS: &str = include_str!("extensions.txt");
 
+/// Where extensions of a category stand.
+const PLACES: [(&str, &str); 7] = [
+    (
+        "envoy.filters.http",
+        "it is an HTTP filter: it belongs in `http_filters` of an HTTP connection manager",
+    ),
+    (
+        "envoy.filters.network",
+        "it is a network filter: it belongs in `filters` of a filter chain",
+    ),
+    (
+        "envoy.filters.listener",
+        "it filters connections as they come: it belongs in `listener_filters` of a listener",
+    ),
+    (
+        "envoy.access_loggers",
+        "it logs requests: it belongs in an `access_log`",
+    ),
+    (
+        "envoy.transport_sockets.downstream",
+        "it is a listener's transport: it belongs in `transport_socket` of a filter chain",
+    ),
+    (
+        "envoy.transport_sockets.upstream",
+        "it is a cluster's transport: it belongs in `transport_socket` of a cluster",
+    ),
+    (
+        "envoy.clusters",
+        "it is a kind of cluster: it belongs in `cluster_type` of a cluster",
+    ),
+];
+
 /// All extensions by category; made when first asked.
 #[derive(Default)]
 pub(super) struct Registered {
@@ -61,6 +93,18 @@ impl Registered {
             .min_by_key(|message| (of_routes(message), message.len(), *message))
     }
 
+    /// Where a message belongs that stands in the wrong place, in words.
+    fn right_place(&mut self, message: &str) -> Option<&'static str> {
+        self.fill();
+        PLACES
+            .iter()
+            .find(|(category, _)| {
+                let messages = self.categories.get(category);
+                messages.is_some_and(|messages| messages.contains_key(message))
+            })
+            .map(|(_, place)| *place)
+    }
+
     /// Whether Envoy certainly has no extension of this category with this message.
     fn is_wrong(&mut self, category: &str, message: &str) -> bool {
         self.name(category, message).is_none()
@@ -81,7 +125,11 @@ impl Checker<'_> {
                 "Didn't find a registered implementation for '{name}' with type URL: '{}'",
                 any.type_name()
             );
-            self.error(span, text);
+            let place = self.registered.right_place(any.type_name());
+            let note = self.error(span, text);
+            if let Some(place) = place {
+                note.suggest(place);
+            }
         }
     }
 
