@@ -16,6 +16,7 @@ mod ecmascript;
 mod extensions;
 mod files;
 mod http_chain;
+mod jwt;
 mod listeners;
 mod look;
 mod node;
@@ -199,6 +200,9 @@ impl Checker<'_> {
             "envoy.extensions.filters.http.cache.v3.CacheConfig"
             | "envoy.extensions.filters.http.cache_v2.v3.CacheV2Config" => {
                 http_chain::cache(message, self);
+            }
+            "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication" => {
+                jwt::providers(message, self);
             }
             "envoy.config.trace.v3.ZipkinConfig" => node::zipkin(message, self),
             "envoy.config.core.v3.ConfigSource" => node::config_source(message, self),

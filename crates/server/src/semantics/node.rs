@@ -88,6 +88,15 @@ pub(super) fn named(source: &Message, checker: &mut Checker<'_>) {
 
 /// A server that configuration comes from: its cluster must be there from the start.
 fn api_source(source: &Message, checker: &mut Checker<'_>) {
+    let kind = source.choice("api_type");
+    if kind.starts_with("AGGREGATED") {
+        checker
+            .error(
+                source.place("api_type"),
+                format!("Unsupported config source {kind}"),
+            )
+            .suggest("write `ads: {}` in place of `api_config_source`");
+    }
     let services = source.children("grpc_services");
     let grpc = services.filter_map(|service| service.child("envoy_grpc")?.text("cluster_name"));
     let names: Vec<_> = source.texts("cluster_names").chain(grpc).collect();
