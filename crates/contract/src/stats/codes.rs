@@ -32,12 +32,25 @@ impl CodeCounters {
         self.codes.add(code, 1);
     }
 
+    pub(super) fn add(&self, code: u16, count: u64) {
+        self.completed.add(count);
+        self.codes.add(code, count);
+    }
+
     pub(super) fn absorb(&self, other: &Self) {
         self.completed.add(other.completed.value());
         other
             .codes
             .for_each(|code, count| self.codes.add(code, count));
     }
+}
+
+/// The names of the classes.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Whether this is the name of a class.
+pub(super) fn is_class(name: &str) -> bool {
+    CLASSES.contains(&name)
 }
 
 /// The sum of several workers' code counters.
@@ -75,7 +88,7 @@ impl CodeSums {
         if self.completed > 0 && completed == Completed::Listed {
             each("upstream_rq_completed", self.completed);
         }
-        for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(self.classes) {
+        for (class, count) in CLASSES.iter().zip(self.classes) {
             if count > 0 {
                 each(&format!("upstream_rq_{class}"), count);
             }

@@ -3,6 +3,8 @@
 //! A group is a struct of cells plus one static table of their names, so that counting is an add at a
 //! fixed offset and a name costs nothing per cluster or worker.
 
+use std::sync::Arc;
+
 use super::cells::{Counter, Gauge};
 use super::histogram::{Histogram, Unit};
 
@@ -17,6 +19,8 @@ pub struct GroupTable {
     pub gauges: &'static [&'static str],
     /// Names and units of the histograms.
     pub histograms: &'static [(&'static str, Unit)],
+    /// Makes cells of the group.
+    pub new_cells: fn() -> Arc<dyn Cells>,
 }
 
 /// One cell of a group.
@@ -97,6 +101,7 @@ macro_rules! stat_group {
                         $crate::stat_group!(@name $histogram $($histogram_name)?),
                         $crate::stats::Unit::$unit,
                     )),*)?],
+                    new_cells: || ::std::sync::Arc::new(<$group as ::std::default::Default>::default()),
                 };
                 &TABLE
             };
@@ -167,6 +172,17 @@ impl GroupTable {
         }
         let (name, unit) = self.histograms.get(index - self.gauges.len())?;
         Some((name, StatKind::Histogram(*unit)))
+    }
+
+    /// The index of the counter of this name.
+    pub(super) fn counter(&self, name: &str) -> Option<usize> {
+        self.counters.iter().position(|counter| *counter == name)
+    }
+
+    /// The index of the gauge of this name.
+    pub(super) fn gauge(&self, name: &str) -> Option<usize> {
+        let at = self.gauges.iter().position(|gauge| *gauge == name)?;
+        Some(self.counters.len() + at)
     }
 
     /// Cells of a group.

@@ -12,6 +12,7 @@ use super::codes::{CodeCounters, Completed};
 use super::entry::{CodesEntry, GroupEntry, Single, SingleEntry};
 use super::group::{GroupTable, StatGroup};
 use super::histogram::{Histogram, Unit};
+use super::import::Import;
 use super::store::StoreInner;
 use super::view::StatView;
 
@@ -66,10 +67,7 @@ impl Scope {
     /// As [`worker_group`](Self::worker_group), under `sub`.
     pub fn worker_group_at<G: StatGroup>(&self, sub: &'static str) -> Arc<G> {
         let cells = Arc::new(G::default());
-        self.0
-            .entries()
-            .group(G::TABLE, sub)
-            .add(cells.clone(), || Arc::new(G::default()));
+        self.0.entries().group(G::TABLE, sub).add(cells.clone());
         cells
     }
 
@@ -200,6 +198,32 @@ impl ScopeInner {
                 || entries.codes.iter().any(CodesEntry::is_held)
                 || entries.singles.iter().any(SingleEntry::is_held)
         })
+    }
+
+    /// Takes over what another process counted under this name within the scope; false if nothing has the name.
+    pub(super) fn import(&self, name: &str, import: Import) -> bool {
+        let mut entries = self.entries();
+        let Entries {
+            groups,
+            codes,
+            singles,
+        } = &mut *entries;
+        groups.iter_mut().any(|entry| entry.import(name, import))
+            || codes.iter_mut().any(|entry| entry.import(name, import))
+            || singles.iter_mut().any(|entry| entry.import(name, import))
+    }
+
+    pub(super) fn forget_imported_gauges(&self) {
+        let mut entries = self.entries();
+        let Entries {
+            groups, singles, ..
+        } = &mut *entries;
+        groups
+            .iter_mut()
+            .for_each(GroupEntry::forget_imported_gauges);
+        singles
+            .iter_mut()
+            .for_each(SingleEntry::forget_imported_gauge);
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {

@@ -4,18 +4,22 @@
 //! scope at a time, so that listing a million stats never holds up a worker.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::import::Pending;
 use super::sanitize::sanitize;
 use super::scope::{Scope, ScopeInner};
 
 /// A shared handle to the stats of the process.
 #[derive(Clone, Debug, Default)]
-pub struct StatsStore(Arc<StoreInner>);
+pub struct StatsStore(pub(super) Arc<StoreInner>);
 
 #[derive(Debug, Default)]
 pub(super) struct StoreInner {
     scopes: Mutex<BTreeMap<Arc<str>, Arc<ScopeInner>>>,
+    pub(super) pending: Pending,
+    keeps_all: AtomicBool,
 }
 
 impl StatsStore {
@@ -38,8 +42,16 @@ impl StatsStore {
     /// Merges the workers' histograms, folds cells that workers have dropped and forgets scopes that nobody
     /// holds any more. The main thread calls it each `stats_flush_interval` (5 s).
     pub fn flush(&self) {
+        self.retry_imports();
         self.scopes().iter().for_each(Scope::flush);
-        self.0.scopes().retain(|_, scope| is_held(scope, 1));
+        if !self.0.keeps_all.load(Relaxed) {
+            self.0.scopes().retain(|_, scope| is_held(scope, 1));
+        }
+    }
+
+    /// From now on nothing leaves the list: the process is about to end, and another one asks what it counted.
+    pub fn keep_all(&self) {
+        self.0.keeps_all.store(true, Relaxed);
     }
 
     /// Makes all counters start from zero again.
@@ -64,13 +76,16 @@ impl StoreInner {
     /// Removes a scope whose last handle is about to go, if no worker holds cells of it. A race with another
     /// handle leaves it to the next flush.
     pub(super) fn forget(&self, prefix: &str) {
+        if self.keeps_all.load(Relaxed) {
+            return;
+        }
         let mut scopes = self.scopes();
         if scopes.get(prefix).is_some_and(|scope| !is_held(scope, 2)) {
             scopes.remove(prefix);
         }
     }
 
-    fn scopes(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<ScopeInner>>> {
+    pub(super) fn scopes(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<ScopeInner>>> {
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::stats::codes::{CodeCounters, CodeSums, Completed};
+use crate::stats::codes::{CodeCounters, CodeSums, Completed, is_class};
+use crate::stats::import::Import;
 use crate::stats::view::{StatName, StatValue, StatView};
 
 /// Response code counters under one sub-prefix.
@@ -30,6 +31,22 @@ impl CodesEntry {
 
     pub(in crate::stats) fn add(&mut self, cells: Arc<CodeCounters>) {
         self.workers.push(cells);
+    }
+
+    /// Takes over what another process counted under this name within the scope; false if it is not of these. What
+    /// is summed up from the codes is not taken twice.
+    pub(in crate::stats) fn import(&mut self, name: &str, import: Import) -> bool {
+        let (Some(own), Import::Counter(more)) = (name.strip_prefix(self.sub), import) else {
+            return false;
+        };
+        let Some(own) = own.strip_prefix("upstream_rq_") else {
+            return false;
+        };
+        if let Ok(code) = own.parse() {
+            self.folded.add(code, more);
+            return true;
+        }
+        is_class(own) || own == "completed" && self.completed == Completed::Listed
     }
 
     fn sums(&self) -> CodeSums {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::sum_gauges;
 use crate::stats::group::{self, CellRef, Cells, GroupTable, StatKind};
 use crate::stats::histogram::Histogram;
+use crate::stats::import::Import;
 use crate::stats::merged::MergedHistogram;
 use crate::stats::view::{StatName, StatValue, StatView};
 
@@ -19,7 +20,8 @@ struct LiveGroup {
     workers: Vec<Arc<dyn Cells>>,
     /// Holds what workers counted that have let go of their cells; written by the flushing thread alone.
     folded: Option<Arc<dyn Cells>>,
-    new_cells: fn() -> Arc<dyn Cells>,
+    /// What another process counted; written by whoever imports, under the scope's lock.
+    imported: Option<Arc<dyn Cells>>,
     /// The counters' sums at the last reset; empty before.
     baseline: Box<[u64]>,
     /// One for each histogram once any has values.
@@ -50,21 +52,57 @@ impl GroupEntry {
         std::ptr::eq(self.table, table) && self.sub == sub
     }
 
-    pub(in crate::stats) fn add(
-        &mut self,
-        cells: Arc<dyn Cells>,
-        new_cells: fn() -> Arc<dyn Cells>,
-    ) {
-        let live = self.live.get_or_insert_with(|| {
+    pub(in crate::stats) fn add(&mut self, cells: Arc<dyn Cells>) {
+        self.live().workers.push(cells);
+    }
+
+    fn live(&mut self) -> &mut LiveGroup {
+        self.live.get_or_insert_with(|| {
             Box::new(LiveGroup {
                 workers: Vec::with_capacity(1),
                 folded: None,
-                new_cells,
+                imported: None,
                 baseline: Box::default(),
                 merged: Box::default(),
             })
-        });
-        live.workers.push(cells);
+        })
+    }
+
+    /// Takes over what another process counted under this name within the scope; false if it is not of this group.
+    pub(in crate::stats) fn import(&mut self, name: &str, import: Import) -> bool {
+        let own = name.strip_prefix(self.sub);
+        let Some(own) = own.and_then(|own| own.strip_prefix(self.table.prefix)) else {
+            return false;
+        };
+        let index = match import {
+            Import::Counter(_) => self.table.counter(own),
+            Import::Gauge(_) => self.table.gauge(own),
+        };
+        let Some(index) = index else {
+            return false;
+        };
+        let new_cells = self.table.new_cells;
+        let cells = self.live().imported.get_or_insert_with(new_cells);
+        match (import, cells.cell(index)) {
+            (Import::Counter(more), Some(CellRef::Counter(counter))) => counter.add(more),
+            (Import::Gauge(value), Some(CellRef::Gauge(gauge))) => gauge.set(value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Forgets what another process's gauges added.
+    pub(in crate::stats) fn forget_imported_gauges(&mut self) {
+        let Some(cells) = self.live.as_ref().and_then(|live| live.imported.as_ref()) else {
+            return;
+        };
+        for index in 0..self.table.len() {
+            if let Some(CellRef::Gauge(gauge)) = cells.cell(index)
+                && gauge.used()
+            {
+                gauge.set(0);
+            }
+        }
     }
 
     pub(in crate::stats) fn describe(
@@ -143,6 +181,7 @@ impl LiveGroup {
         self.workers
             .iter()
             .chain(&self.folded)
+            .chain(&self.imported)
             .filter_map(move |cells| cells.cell(index))
     }
 
@@ -169,17 +208,14 @@ impl LiveGroup {
     /// Takes over the counts of cells that no worker holds any more.
     fn fold(&mut self, table: &GroupTable) {
         let Self {
-            workers,
-            folded,
-            new_cells,
-            ..
+            workers, folded, ..
         } = self;
         workers.retain_mut(|cells| {
             // Unlike `strong_count`, this also makes what the worker wrote last visible here.
             if Arc::get_mut(cells).is_none() {
                 return true;
             }
-            let folded = folded.get_or_insert_with(|| new_cells());
+            let folded = folded.get_or_insert_with(table.new_cells);
             group::absorb(table, &**folded, &**cells);
             false
         });

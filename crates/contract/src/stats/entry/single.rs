@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::sum_gauges;
 use crate::stats::cells::{Counter, Gauge, TextReadout};
 use crate::stats::histogram::{Histogram, Unit};
+use crate::stats::import::Import;
 use crate::stats::merged::MergedHistogram;
 use crate::stats::view::{StatName, StatValue, StatView};
 
@@ -16,6 +17,8 @@ pub(in crate::stats) struct SingleEntry {
     /// The counter's sum at the last reset.
     baseline: u64,
     merged: Option<Box<MergedHistogram>>,
+    /// What another process's gauge adds.
+    imported: Option<Arc<Gauge>>,
 }
 
 /// One thread's cell of a single stat.
@@ -34,7 +37,34 @@ impl SingleEntry {
             cells: vec![cell],
             baseline: 0,
             merged: None,
+            imported: None,
         }
+    }
+
+    /// Takes over what another process counted under this name within the scope; false if it is another's.
+    pub(in crate::stats) fn import(&mut self, name: &str, import: Import) -> bool {
+        if *self.name != *name {
+            return false;
+        }
+        match (self.cells.first(), import) {
+            (Some(Single::Counter(_)), Import::Counter(more)) => {
+                let cell = Counter::default();
+                cell.add(more);
+                // Nobody holds the cell, so that the next flush folds it.
+                self.cells.push(Single::Counter(Arc::new(cell)));
+                true
+            }
+            (Some(Single::Gauge(_)), Import::Gauge(value)) => {
+                self.imported.get_or_insert_default().set(value);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets what another process's gauge added.
+    pub(in crate::stats) fn forget_imported_gauge(&mut self) {
+        self.imported = None;
     }
 
     pub(in crate::stats) fn is(&self, name: &str, cell: &Single) -> bool {
@@ -81,10 +111,11 @@ impl SingleEntry {
                 });
             }
             Some(Single::Gauge(_)) => {
-                let (value, used) = sum_gauges(self.cells.iter().filter_map(|cell| match cell {
+                let own = self.cells.iter().filter_map(|cell| match cell {
                     Single::Gauge(gauge) => Some(&**gauge),
                     _ => None,
-                }));
+                });
+                let (value, used) = sum_gauges(own.chain(self.imported.as_deref()));
                 each(StatView {
                     name,
                     value: StatValue::Gauge { value, used },

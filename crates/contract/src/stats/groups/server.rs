@@ -38,6 +38,15 @@ stat_group! {
 }
 
 stat_group! {
+    /// Hot restarts, at the root; listed unless `--disable-hot-restart` is given.
+    pub struct HotRestartStats("server.") {
+        gauges {
+            hot_restart_generation,
+        }
+    }
+}
+
+stat_group! {
     /// Reloads of the configuration file and of certificates; Nuncio's own, listed from the first event on.
     pub struct ReloadStats("server.reload.") {
         counters {
