@@ -35,17 +35,32 @@ pub fn bind(
     count: usize,
     options: ListenOptions,
 ) -> io::Result<Vec<TcpListener>> {
-    let first = bind_one(address, options)?;
+    let mut sockets = vec![bind_one(address, options)?];
+    bind_more(&mut sockets, count, options)?;
+    Ok(sockets)
+}
+
+/// Adds to sockets that are bound to one address until there are `count`: others if they and the options reuse their
+/// port, else copies. Nothing is added where there are none.
+pub fn bind_more(
+    sockets: &mut Vec<TcpListener>,
+    count: usize,
+    options: ListenOptions,
+) -> io::Result<()> {
+    let Some(first) = sockets.first() else {
+        return Ok(());
+    };
     let bound = first.local_addr()?;
-    let mut sockets = vec![first];
-    while sockets.len() < count {
-        let next = match sockets.first() {
-            Some(first) if !options.reuse_port => first.try_clone()?,
+    let reuses_port = options.reuse_port && SockRef::from(first).reuse_port()?;
+    let bound_already = sockets.len();
+    for number in bound_already..count {
+        let next = match sockets.get(number % bound_already) {
+            Some(shared) if !reuses_port => shared.try_clone()?,
             _ => bind_one(bound, options)?,
         };
         sockets.push(next);
     }
-    Ok(sockets)
+    Ok(())
 }
 
 /// Lets another number of connections wait, of a socket that listens already.
@@ -53,7 +68,8 @@ pub fn set_backlog(socket: &TcpListener, backlog: u32) -> io::Result<()> {
     SockRef::from(socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
-fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
+/// Binds one socket.
+pub fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
@@ -89,6 +105,27 @@ mod tests {
             .collect();
         assert_eq!(ports.len(), 3);
         assert!(ports.iter().all(|port| *port == ports[0] && *port != 0));
+    }
+
+    #[test]
+    fn sockets_that_are_bound_already_get_company_on_their_port() {
+        for reuse_port in [true, false] {
+            let options = ListenOptions {
+                reuse_port,
+                ..ListenOptions::default()
+            };
+            let address = "127.0.0.1:0".parse().expect("an address");
+            let mut sockets = bind(address, 1, options).expect("a free port can be bound");
+            // What the others want does not count where the first one does not share its port.
+            bind_more(&mut sockets, 3, ListenOptions::default()).expect("the port can be shared");
+            assert_eq!(sockets.len(), 3);
+            let port = |socket: &TcpListener| socket.local_addr().expect("it is bound").port();
+            assert!(
+                sockets
+                    .iter()
+                    .all(|socket| port(socket) == port(&sockets[0]))
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The admin interface as a service at the end of a filter chain: Envoy's own connection manager, with the
-//! stat prefix `admin`, on the main thread.
+//! stat prefix `admin`, on the main thread; and its listener, which can be closed for a process that takes over.
 
+use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,17 +11,92 @@ use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::services::LocalFuture;
-use nuncio_http::connection_manager::ConnectionManagerConfig;
+use nuncio_contract::stats::StatsStore;
+use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
 use nuncio_http::service::{Answer, Service};
+use nuncio_http::worker::Worker;
+use nuncio_net::listener::{ListenOptions, bind_one};
+use tokio::task::JoinHandle;
 
 use crate::admin::response::Body;
 use crate::admin::state::AdminState;
 use crate::admin::{self, request::AdminRequest, response::AdminResponse};
+use crate::bootstrap::AdminConfig;
+use crate::listener::{CompiledListener, OnThread, serve};
+
+/// The admin's listener.
+pub(crate) struct AdminListener {
+    listener: Arc<CompiledListener>,
+    service: Rc<dyn Service>,
+    worker: Rc<Worker>,
+    accepting: RefCell<Option<JoinHandle<std::io::Result<()>>>>,
+}
+
+impl AdminListener {
+    /// One that is not open yet, for what `state` shows and acts on.
+    pub(crate) fn new(
+        config: &AdminConfig,
+        stats: &StatsStore,
+        state: Rc<dyn AdminState>,
+        worker: Rc<Worker>,
+    ) -> Self {
+        let listener = CompiledListener {
+            name: "admin".to_string(),
+            address: config.address,
+            options: ListenOptions {
+                reuse_port: false,
+                ..ListenOptions::default()
+            },
+            scope: stats.scope("listener.admin"),
+            scopes: StatScopes::new(stats, "admin", "admin"),
+            manager: Arc::new(connection_manager(config.access_logs.clone())),
+            description: Arc::default(),
+            chain: Arc::default(),
+        };
+        AdminListener {
+            listener: Arc::new(listener),
+            service: Rc::new(AdminService { state }),
+            worker,
+            accepting: RefCell::default(),
+        }
+    }
+
+    /// Binds and accepts; returns where.
+    pub(crate) fn open(&self) -> Result<SocketAddr, String> {
+        let listener = &self.listener;
+        let socket = bind_one(listener.address, listener.options)
+            .map_err(|error| format!("cannot bind '{}': {error}", listener.address))?;
+        let address = socket.local_addr().map_err(|error| error.to_string())?;
+        let thread = OnThread::main(Rc::clone(&self.worker));
+        let accepting = serve(
+            Arc::clone(listener),
+            socket,
+            thread,
+            Rc::clone(&self.service),
+        );
+        *self.accepting.borrow_mut() = Some(tokio::task::spawn_local(accepting));
+        Ok(address)
+    }
+
+    /// Whether it accepts.
+    pub(crate) fn is_open(&self) -> bool {
+        self.accepting.borrow().is_some()
+    }
+
+    /// Lets the address go; connections that are open stay.
+    pub(crate) async fn close(&self) {
+        let accepting = self.accepting.borrow_mut().take();
+        if let Some(accepting) = accepting {
+            accepting.abort();
+            let _it_was_ended = accepting.await;
+        }
+    }
+}
 
 /// Answers admin requests.
-pub(crate) struct AdminService {
+struct AdminService {
     /// What it shows and acts on.
-    pub(crate) state: Rc<dyn AdminState>,
+    state: Rc<dyn AdminState>,
 }
 
 impl Service for AdminService {
@@ -57,8 +134,6 @@ fn answer(response: AdminResponse) -> Answer {
 }
 
 /// The connection manager that the admin's listener runs.
-pub(crate) fn connection_manager(
-    access_logs: Vec<Arc<dyn AccessLogConfig>>,
-) -> ConnectionManagerConfig {
+fn connection_manager(access_logs: Vec<Arc<dyn AccessLogConfig>>) -> ConnectionManagerConfig {
     ConnectionManagerConfig::for_service("admin", access_logs, Http1Settings::default())
 }

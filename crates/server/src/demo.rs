@@ -37,7 +37,7 @@ pub(crate) fn run(around: &Surroundings<'_>) -> Result<(), ()> {
             service: Rc::new(Echo { number }),
         });
     }
-    main_thread::run_with(around, compiled, None, extras, Some(announce))
+    main_thread::run_with(around, (compiled, None), None, extras, Some(announce))
         .map_err(|error| crate::log::critical("main", &error))
 }
 

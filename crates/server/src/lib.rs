@@ -3,7 +3,6 @@
 
 pub mod admin;
 mod admin_service;
-mod base_id;
 mod bootstrap;
 pub mod cli;
 mod clusters;
@@ -13,6 +12,7 @@ mod demo;
 mod disabled;
 pub mod explain;
 pub mod fuzz;
+mod hot_restart;
 pub mod json;
 mod listener;
 mod log;
@@ -37,8 +37,9 @@ use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 
-use bootstrap::{Compiled, Findings, Surroundings};
+use bootstrap::{Findings, Surroundings};
 use cli::{ErrorFormat, Instead, Mode, Options};
+use hot_restart::HotRestart;
 
 /// The version in the form of Envoy's: revision, the version that we are compatible with, and so on.
 pub const VERSION: &str = concat!(
@@ -46,6 +47,9 @@ pub const VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "/1.40.0/Clean/RELEASE/rustls-aws-lc"
 );
+
+/// What processes must agree on to restart hot, to be compared as a text.
+pub const HOT_RESTART_VERSION: &str = "nuncio.1";
 
 /// Runs the process to its end.
 pub fn run(extensions: Extensions) -> ExitCode {
@@ -96,9 +100,6 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
     if options.local_address_ip_version == "v6" {
         nuncio_net::machine::prefer_ipv6();
     }
-    if options.mode != Mode::Validate {
-        base_id::publish(options);
-    }
     let stats = StatsStore::default();
     let workers = main_thread::concurrency(options.concurrency);
     let _listed_as_long_as_the_process_lives =
@@ -118,6 +119,7 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         fail(options, error);
         return Err(());
     }
+    let hot_restart = take_place(options, &stats)?;
     let file = reload::config_file(options);
     let (compiled, findings) =
         bootstrap::compile(&around).map_err(|findings| refuse(options, &findings))?;
@@ -127,8 +129,26 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
             println!("configuration '{}' OK", config_name(options));
             Ok(())
         }
-        Mode::Serve | Mode::InitOnly => serve(&around, compiled, file),
+        Mode::Serve | Mode::InitOnly => main_thread::run(&around, compiled, file, hot_restart)
+            .map_err(|error| fail(options, &error)),
     }
+}
+
+/// Among the processes that follow each other, before anything else is done.
+fn take_place(options: &Options, stats: &StatsStore) -> Result<Option<HotRestart>, ()> {
+    if options.mode == Mode::Validate {
+        return Ok(None);
+    }
+    let hot_restart = HotRestart::begin(options, stats).map_err(|error| eprintln!("{error}"))?;
+    let (base_id, version) = match &hot_restart {
+        Some(place) => (place.base_id, HOT_RESTART_VERSION),
+        None => (options.base_id, "disabled"),
+    };
+    let epoch = options.restart_epoch;
+    let text =
+        format!("initializing epoch {epoch} (base id={base_id}, hot restart version={version})");
+    log::info("main", &text);
+    Ok(hot_restart)
 }
 
 /// Sets levels and format of the log, and where it goes: to its file only when serving.
@@ -141,14 +161,6 @@ fn open_log(options: &Options) -> Result<(), ()> {
     let path = path.filter(|_| options.mode != Mode::Validate);
     let format = options.log_format.as_deref();
     log::configure(format, options.log_format_escaped, path).map_err(|error| fail(options, &error))
-}
-
-fn serve(
-    around: &Surroundings<'_>,
-    compiled: Compiled,
-    file: Option<reload::ConfigFile>,
-) -> Result<(), ()> {
-    main_thread::run(around, compiled, file).map_err(|error| fail(around.options, &error))
 }
 
 /// Prints every finding of a refused config, then Envoy's summary; for machines the findings are all.

@@ -1,6 +1,7 @@
 //! The main thread: binds, starts the workers, runs discovery and the admin, and waits for the end.
 
 use std::net::TcpListener;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,24 +9,24 @@ use std::time::Duration;
 use nuncio_contract::access_log::FileOptions;
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::stats::groups::register_admin;
-use nuncio_http::connection_manager::StatScopes;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
-use nuncio_net::listener::{ListenOptions, bind};
+use nuncio_net::listener::bind_one;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 
-use crate::admin::state::{Action, AdminState, ServerLife};
-use crate::admin_service::{AdminService, connection_manager};
+use crate::admin::state::{Action, ServerLife};
+use crate::admin_service::AdminListener;
 use crate::bootstrap::{AdminConfig, Compiled, Surroundings};
 use crate::cli::{Mode, Options};
+use crate::hot_restart::{After, Ask, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
 use crate::reload::{ConfigFile, Reloader, Requests};
 use crate::running::Running;
-use crate::server_state::ServerState;
+use crate::server_state::{Lineage, ServerState};
 use crate::workers::{Command, Workers};
 
 /// A listener of the process's own, served on the main thread.
@@ -39,15 +40,16 @@ pub(crate) fn run(
     around: &Surroundings<'_>,
     compiled: Compiled,
     file: Option<ConfigFile>,
+    hot_restart: Option<HotRestart>,
 ) -> Result<(), String> {
-    run_with(around, compiled, file, Vec::new(), None)
+    run_with(around, (compiled, file), hot_restart, Vec::new(), None)
 }
 
 /// The same, with listeners of our own beside it and something to do once all is up.
 pub(crate) fn run_with(
     around: &Surroundings<'_>,
-    compiled: Compiled,
-    file: Option<ConfigFile>,
+    config: (Compiled, Option<ConfigFile>),
+    hot_restart: Option<HotRestart>,
     extras: Vec<Extra>,
     on_live: Option<fn()>,
 ) -> Result<(), String> {
@@ -67,7 +69,10 @@ pub(crate) fn run_with(
         files.configure(options, around.stats);
     }
     let local = LocalSet::new();
-    let outcome = local.block_on(&runtime, serve_all(around, compiled, file, extras, on_live));
+    let outcome = local.block_on(
+        &runtime,
+        serve_all(around, config, hot_restart, extras, on_live),
+    );
     if let Some(files) = around.extensions.access_log_files {
         files.flush_all();
     }
@@ -76,8 +81,8 @@ pub(crate) fn run_with(
 
 async fn serve_all(
     around: &Surroundings<'_>,
-    compiled: Compiled,
-    file: Option<ConfigFile>,
+    (compiled, file): (Compiled, Option<ConfigFile>),
+    hot_restart: Option<HotRestart>,
     extras: Vec<Extra>,
     on_live: Option<fn()>,
 ) -> Result<(), String> {
@@ -86,11 +91,11 @@ async fn serve_all(
     let concurrency = concurrency(around.options.concurrency);
     let written = (Arc::clone(&compiled.tree), Arc::clone(&compiled.lines));
     let running = Running::new(around.manager, around.stats, concurrency, written);
-    let listeners = running
-        .listeners
-        .borrow()
-        .prepare(compiled.listeners)
-        .map_err(|errors| errors.join("\n"))?;
+    let inherit = hot_restart.as_ref().and_then(HotRestart::inherit);
+    running.listeners.borrow_mut().inherit_from(inherit);
+    let listeners = running.listeners.borrow().prepare(compiled.listeners);
+    let listeners = listeners.map_err(|errors| errors.join("\n"))?;
+    running.listeners.borrow_mut().inherit_from(None);
     let (actions, asked) = unbounded_channel();
     let (reloads, reloads_asked) = unbounded_channel();
     let state = Rc::new(ServerState::new(
@@ -99,6 +104,7 @@ async fn serve_all(
         concurrency,
         actions,
         reloads.clone(),
+        lineage(hot_restart.as_ref()),
     ));
     let main_worker = Rc::new(Worker::new(
         Rc::new(SystemClock),
@@ -106,11 +112,15 @@ async fn serve_all(
         Arc::clone(around.manager),
         1 << 62,
     ));
-    if let Some(admin) = &compiled.admin {
-        start_admin(admin, around, &state, &main_worker)?;
+    if let Some(hot_restart) = &hot_restart {
+        hot_restart.shut_down_parents_admin()?;
     }
+    let admin = match &compiled.admin {
+        Some(admin) => Some(start_admin(admin, around, &state, &main_worker)?),
+        None => None,
+    };
     for extra in extras {
-        let socket = bind_one(&extra.listener)?;
+        let socket = bind_extra(&extra.listener)?;
         let thread = OnThread::main(Rc::clone(&main_worker));
         tokio::task::spawn_local(serve(extra.listener, socket, thread, extra.service));
     }
@@ -129,6 +139,21 @@ async fn serve_all(
     if let Some(on_live) = on_live {
         on_live();
     }
+    let mut hot_restart = hot_restart;
+    let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
+    let follow = hot_restart.as_ref().map(|hot_restart| {
+        hot_restart.follow(around.options, around.stats, compiled.stats_flush_interval)
+    });
+    let granting = Granting {
+        running: Rc::clone(&running),
+        state: Rc::clone(&state),
+        workers: workers.clone(),
+        admin,
+        follow,
+        shutdown_time: Duration::from_secs(around.options.parent_shutdown_time_s.into()),
+        drained: None,
+        ends: None,
+    };
     let reloader = Reloader::new(around, running, workers.clone(), file);
     let signals = Signals::new(hang_up).map_err(no_signals)?;
     let process = Process {
@@ -140,6 +165,7 @@ async fn serve_all(
     tokio::select! {
         () = process.until_the_end(signals, asked) => {}
         () = reloader.run(reloads_asked) => {}
+        () = until_told(granting, asks) => {}
     }
     log::info("main", "exiting");
     threads.stop(&workers);
@@ -161,13 +187,9 @@ pub(crate) fn concurrency(asked: Option<u32>) -> usize {
         .max(1)
 }
 
-fn bind_one(listener: &CompiledListener) -> Result<TcpListener, String> {
-    let sockets = bind(listener.address, 1, listener.options)
-        .map_err(|error| format!("cannot bind '{}': {error}", listener.address))?;
-    sockets
-        .into_iter()
-        .next()
-        .ok_or_else(|| format!("cannot bind '{}'", listener.address))
+fn bind_extra(listener: &CompiledListener) -> Result<TcpListener, String> {
+    bind_one(listener.address, listener.options)
+        .map_err(|error| format!("cannot bind '{}': {error}", listener.address))
 }
 
 /// A seed that differs between workers and between runs.
@@ -176,27 +198,27 @@ fn seed(number: u64) -> u64 {
     RandomState::new().hash_one(number)
 }
 
+fn lineage(hot_restart: Option<&HotRestart>) -> Lineage {
+    match hot_restart {
+        Some(place) => Lineage {
+            hot_restart_version: crate::HOT_RESTART_VERSION,
+            first_start: place.first_start,
+            generation: Some(place.generation),
+            is_initializing: place.initializing(),
+        },
+        None => Lineage::alone(),
+    }
+}
+
 fn start_admin(
     admin: &AdminConfig,
     around: &Surroundings<'_>,
     state: &Rc<ServerState>,
     worker: &Rc<Worker>,
-) -> Result<(), String> {
-    let listener = CompiledListener {
-        name: "admin".to_string(),
-        address: admin.address,
-        options: ListenOptions {
-            reuse_port: false,
-            ..ListenOptions::default()
-        },
-        scope: around.stats.scope("listener.admin"),
-        scopes: StatScopes::new(around.stats, "admin", "admin"),
-        manager: Arc::new(connection_manager(admin.access_logs.clone())),
-        description: Arc::default(),
-        chain: Arc::default(),
-    };
-    let socket = bind_one(&listener)?;
-    let address = socket.local_addr().map_err(|error| error.to_string())?;
+) -> Result<Rc<AdminListener>, String> {
+    let shared = Rc::clone(state);
+    let listener = AdminListener::new(admin, around.stats, shared, Rc::clone(worker));
+    let address = listener.open()?;
     if let Some(path) = &around.options.admin_address_path
         && std::fs::write(path, address.to_string()).is_err()
     {
@@ -206,11 +228,28 @@ fn start_admin(
     }
     log::info("admin", &format!("admin address: {address}"));
     state.keep(register_admin(around.stats));
-    let shared: Rc<dyn AdminState> = Rc::clone(state) as Rc<dyn AdminState>;
-    let service: Rc<dyn Service> = Rc::new(AdminService { state: shared });
-    let thread = OnThread::main(Rc::clone(worker));
-    tokio::task::spawn_local(serve(Arc::new(listener), socket, thread, service));
-    Ok(())
+    Ok(Rc::new(listener))
+}
+
+/// Does what a process that takes over wants; returns when this one is to end.
+async fn until_told(mut granting: Granting, mut asks: Option<UnboundedReceiver<Ask>>) {
+    loop {
+        let ask = async {
+            match &mut asks {
+                Some(asks) => asks.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let ask = pin!(ask);
+        let ask = tokio::select! {
+            ask = ask => ask,
+            () = granting.orphaned() => return log::info("main", "hot restart: the drain is over"),
+        };
+        let Some(ask) = ask else { return };
+        if granting.grant(ask).await == After::End {
+            return;
+        }
+    }
 }
 
 async fn flush_stats(stats: nuncio_contract::stats::StatsStore, interval: Duration) {

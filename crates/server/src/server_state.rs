@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use nuncio_config::tree::{self, Item, Message, Value};
 use nuncio_contract::services::LocalFuture;
-use nuncio_contract::stats::groups::ServerStats;
+use nuncio_contract::stats::groups::{HotRestartStats, ServerStats};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_upstream::ClusterManager;
@@ -42,6 +42,31 @@ pub(crate) struct ServerState {
     actions: UnboundedSender<Action>,
     reloads: reload::Requests,
     scopes: RefCell<Vec<Scope>>,
+    lineage: Lineage,
+}
+
+/// Where the process stands among those that follow each other by hot restarts.
+pub(crate) struct Lineage {
+    /// What they must agree on, or `disabled`.
+    pub(crate) hot_restart_version: &'static str,
+    /// When the first of them started.
+    pub(crate) first_start: SystemTime,
+    /// How many there were, this one included; none without hot restart.
+    pub(crate) generation: Option<u64>,
+    /// Whether a next process would come too early.
+    pub(crate) is_initializing: Box<dyn Fn() -> bool>,
+}
+
+impl Lineage {
+    /// Of a process that does not restart hot.
+    pub(crate) fn alone() -> Self {
+        Lineage {
+            hot_restart_version: "disabled",
+            first_start: SystemTime::now(),
+            generation: None,
+            is_initializing: Box::new(|| false),
+        }
+    }
 }
 
 impl ServerState {
@@ -51,11 +76,19 @@ impl ServerState {
         concurrency: usize,
         actions: UnboundedSender<Action>,
         reloads: reload::Requests,
+        lineage: Lineage,
     ) -> Self {
+        if let Some(generation) = lineage.generation {
+            let stats: Arc<HotRestartStats> = around.stats.root().worker_group();
+            stats.hot_restart_generation.set(generation);
+        }
         let server_stats: Arc<ServerStats> = around.stats.root().worker_group();
         server_stats
             .concurrency
             .set(u64::try_from(concurrency).unwrap_or(0));
+        server_stats
+            .hot_restart_epoch
+            .set(around.options.restart_epoch.into());
         ServerState {
             options: around.options.clone(),
             stats: around.stats.clone(),
@@ -69,7 +102,14 @@ impl ServerState {
             actions,
             reloads,
             scopes: RefCell::default(),
+            lineage,
         }
+    }
+
+    fn uptime_of_all_epochs_s(&self) -> u64 {
+        let since_first = self.lineage.first_start.elapsed().unwrap_or_default();
+        // A clock that was set back does not make all younger than one.
+        since_first.as_secs().max(self.started.elapsed().as_secs())
     }
 
     /// Keeps the scopes' stats listed.
@@ -118,7 +158,7 @@ impl AdminState for ServerState {
     fn refresh_stats(&self) {
         let stats = &self.server_stats;
         let usage = memory::usage();
-        stats.uptime.set(self.started.elapsed().as_secs());
+        stats.uptime.set(self.uptime_of_all_epochs_s());
         stats
             .live
             .set(u64::from(self.life.get() == ServerLife::Live));
@@ -140,12 +180,12 @@ impl AdminState for ServerState {
     }
 
     fn server_info(&self) -> ServerInfo {
-        let uptime = self.started.elapsed().as_secs();
         ServerInfo {
             version: VERSION.to_string(),
-            uptime_current_epoch_seconds: uptime,
-            uptime_all_epochs_seconds: uptime,
-            hot_restart_version: "disabled".to_string(),
+            uptime_current_epoch_seconds: self.started.elapsed().as_secs(),
+            uptime_all_epochs_seconds: self.uptime_of_all_epochs_s(),
+            hot_restart_version: self.lineage.hot_restart_version.to_string(),
+            hot_restart_initializing: (self.lineage.is_initializing)(),
             command_line_options: command_line(&self.options, self.concurrency),
             node: node(&self.running.tree(), &self.options),
         }

@@ -44,6 +44,13 @@ impl Drop for Scratch {
     }
 }
 
+/// What keeps a proxy apart from others, where the arguments leave it open.
+fn apart(arguments: &[String]) -> Option<&'static str> {
+    let about_it = ["base-id", "hot-restart", "restart-epoch"];
+    let says = |argument: &String| about_it.iter().any(|flag| argument.contains(flag));
+    (!arguments.iter().any(says)).then_some("--disable-hot-restart")
+}
+
 /// A running proxy; killed when dropped.
 pub struct Proxy {
     child: Child,
@@ -53,7 +60,8 @@ pub struct Proxy {
 
 impl Proxy {
     /// Runs `binary -c CONFIG` with `arguments`, and waits until its admin answers `/ready` with
-    /// 200. Its output goes to `proxy.log` in `directory`.
+    /// 200. Its output goes to `proxy.log` in `directory`. Unless the arguments say something about it, it does not
+    /// restart hot, so that proxies of different tests are not taken for one another's kin.
     ///
     /// # Errors
     /// If it does not start, exits, or is not ready in time; the text ends with its output.
@@ -77,6 +85,7 @@ impl Proxy {
             .arg("-c")
             .arg(&config_path)
             .args(arguments)
+            .args(apart(arguments))
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

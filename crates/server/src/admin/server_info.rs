@@ -23,6 +23,10 @@ pub(super) fn server_info(state: &dyn AdminState, _request: &AdminRequest<'_>) -
         .with("uptime_all_epochs", seconds(info.uptime_all_epochs_seconds))
         .with("hot_restart_version", info.hot_restart_version)
         .with("command_line_options", info.command_line_options)
-        .with("node", info.node);
+        .with("node", info.node)
+        .with(
+            "hot_restart_initializing",
+            Json::Bool(info.hot_restart_initializing),
+        );
     AdminResponse::json(json.pretty())
 }

@@ -161,6 +161,8 @@ pub struct ServerInfo {
     pub uptime_all_epochs_seconds: u64,
     /// `disabled` without hot restart.
     pub hot_restart_version: String,
+    /// Whether the next process of a hot restart would come too early.
+    pub hot_restart_initializing: bool,
     /// Message `envoy.admin.v3.CommandLineOptions` in JSON, defaults included.
     pub command_line_options: Json,
     /// Message `envoy.config.core.v3.Node` in JSON.

@@ -154,6 +154,7 @@ impl AdminState for TestServer {
             uptime_current_epoch_seconds: 36,
             uptime_all_epochs_seconds: 40,
             hot_restart_version: "disabled".into(),
+            hot_restart_initializing: false,
             command_line_options: Json::object()
                 .with("base_id", 0u64)
                 .with("concurrency", 2u32),

@@ -173,7 +173,8 @@ fn server_info_is_a_message_in_json() {
  },
  "node": {
   "id": "nid"
- }
+ },
+ "hot_restart_initializing": false
 }
 "#;
     assert_eq!(

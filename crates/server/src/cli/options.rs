@@ -155,7 +155,11 @@ impl Options {
         options.socket_mode = socket_mode(given, &options.socket_path)?;
         check_drain_strategy(given, &options)?;
         if given.has("hot-restart-version") {
-            return Err(Instead::Aside("disabled".to_owned()));
+            let version = match options.disable_hot_restart {
+                true => "disabled",
+                false => crate::HOT_RESTART_VERSION,
+            };
+            return Err(Instead::Aside(version.to_owned()));
         }
         options.stats_tags = stats_tags(given)?;
         options.error_format = error_format(given)?;
@@ -255,20 +259,6 @@ impl Options {
             (
                 self.log_stacktrace_single_entry,
                 "--log-stacktrace-single-entry",
-            ),
-            (self.restart_epoch != 0, "--restart-epoch"),
-            (
-                self.parent_shutdown_time_s != PARENT_SHUTDOWN_TIME_S,
-                "--parent-shutdown-time-s",
-            ),
-            (self.socket_path != SOCKET_PATH, "--socket-path"),
-            (
-                self.skip_hot_restart_on_no_parent,
-                "--skip-hot-restart-on-no-parent",
-            ),
-            (
-                self.skip_hot_restart_parent_stats,
-                "--skip-hot-restart-parent-stats",
             ),
             (
                 self.reject_unknown_dynamic_fields,

@@ -259,5 +259,7 @@ fn nuncios_own_flags_are_read_the_same_way() {
 #[test]
 fn the_version_of_hot_restart_is_said_without_an_end_of_line() {
     let aside = run(&["--hot-restart-version"]).unwrap_err();
+    assert_eq!(aside, Instead::Aside("nuncio.1".to_owned()));
+    let aside = run(&["--hot-restart-version", "--disable-hot-restart"]).unwrap_err();
     assert_eq!(aside, Instead::Aside("disabled".to_owned()));
 }

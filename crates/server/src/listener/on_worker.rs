@@ -25,14 +25,16 @@ pub(crate) struct ListenerId(pub(crate) u64);
 
 /// What becomes of a listener.
 pub(crate) enum ListenerCommand {
-    /// It begins to accept on this worker's socket.
-    Add(Arc<CompiledListener>, Arc<RouteTable>, TcpListener),
+    /// It begins to accept on this worker's sockets.
+    Add(Arc<CompiledListener>, Arc<RouteTable>, Vec<TcpListener>),
     /// Its connections to come have another connection manager.
     Update(Arc<CompiledListener>, Arc<RouteTable>),
     /// Its requests to come have other routes.
     SetRoutes(Arc<RouteTable>),
     /// It goes.
     Remove(SocketEnd),
+    /// It stops; its connections are told to close, but none is closed under a client.
+    Retire(SocketEnd),
 }
 
 /// What becomes of a socket that a listener leaves.
@@ -53,7 +55,8 @@ pub(crate) struct WorkerListeners {
 
 struct Accepting {
     gate: Rc<RefCell<Rc<Gate>>>,
-    end: oneshot::Sender<SocketEnd>,
+    /// One for each socket.
+    ends: Vec<oneshot::Sender<SocketEnd>>,
 }
 
 impl WorkerListeners {
@@ -69,13 +72,17 @@ impl WorkerListeners {
     /// Does what the main thread wants.
     pub(crate) fn act(&mut self, id: ListenerId, command: ListenerCommand) {
         match command {
-            ListenerCommand::Add(listener, routes, socket) => {
+            ListenerCommand::Add(listener, routes, sockets) => {
                 let gate = Rc::new(RefCell::new(self.gate(listener, routes)));
-                let (end, ended) = oneshot::channel();
-                tokio::task::spawn_local(accept(Rc::clone(&gate), socket, async {
-                    ended.await.unwrap_or(SocketEnd::Closed)
-                }));
-                self.accepting.insert(id, Accepting { gate, end });
+                let mut ends = Vec::with_capacity(sockets.len());
+                for socket in sockets {
+                    let (end, ended) = oneshot::channel();
+                    tokio::task::spawn_local(accept(Rc::clone(&gate), socket, async {
+                        ended.await.unwrap_or(SocketEnd::Closed)
+                    }));
+                    ends.push(end);
+                }
+                self.accepting.insert(id, Accepting { gate, ends });
             }
             ListenerCommand::Update(listener, routes) => {
                 let Some(accepting) = self.accepting.get(&id) else {
@@ -91,7 +98,14 @@ impl WorkerListeners {
             }
             ListenerCommand::Remove(end) => {
                 if let Some(accepting) = self.accepting.remove(&id) {
-                    self.remove(accepting, end);
+                    let gate = accepting.stop(end);
+                    self.drain(&gate);
+                }
+            }
+            ListenerCommand::Retire(end) => {
+                if let Some(accepting) = self.accepting.remove(&id) {
+                    let gate = accepting.stop(end);
+                    let _nobody_is_closed_then = gate.begin_drain(self.thread.worker.now());
                 }
             }
         }
@@ -100,18 +114,12 @@ impl WorkerListeners {
     /// No connections are accepted any more; those that are open stay.
     pub(crate) fn stop_accepting(&mut self) {
         for (_, accepting) in self.accepting.drain() {
-            let _its_task_has_ended = accepting.end.send(SocketEnd::Closed);
+            accepting.stop(SocketEnd::Closed);
         }
     }
 
     fn gate(&self, listener: Arc<CompiledListener>, routes: Arc<RouteTable>) -> Rc<Gate> {
         Rc::new(Gate::new(listener, routes, &self.thread, None, self.drain))
-    }
-
-    fn remove(&self, accepting: Accepting, end: SocketEnd) {
-        let gate = accepting.gate.borrow();
-        let _its_task_has_ended = accepting.end.send(end);
-        self.drain(&gate);
     }
 
     /// Sees a gate's connections off.
@@ -125,6 +133,16 @@ impl WorkerListeners {
                 gate.end_drain();
             }
         });
+    }
+}
+
+impl Accepting {
+    /// Stops; returns what the connections went through.
+    fn stop(self, end: SocketEnd) -> Rc<Gate> {
+        for socket in self.ends {
+            let _its_task_has_ended = socket.send(end);
+        }
+        Rc::clone(&self.gate.borrow())
     }
 }
 

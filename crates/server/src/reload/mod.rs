@@ -128,6 +128,11 @@ impl<'a> Reloader<'a> {
     }
 
     async fn reload(&mut self) -> ReloadOutcome {
+        if self.running.is_handing_over() {
+            let text = "another process takes over from this one, which does not reload any more";
+            log::warning("config", text);
+            return ReloadOutcome::Refused(format!("{text}\n"));
+        }
         let file = config_file(self.around.options);
         if file.is_none() {
             log::warning("config", "there is no configuration file to reload");

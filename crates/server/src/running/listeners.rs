@@ -10,6 +10,7 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
@@ -18,7 +19,7 @@ use nuncio_contract::stats::groups::ListenerManagerStats;
 use nuncio_http::route::RouteTable;
 
 use super::missing;
-use super::sockets::{Copies, Sockets, can_share};
+use super::sockets::{Copies, Inherit, Sockets, can_share};
 use crate::admin::state::{Address, ListenerStatus, ReloadChanges};
 use crate::explain::Entry;
 use crate::listener::{CompiledListener, ListenerCommand, ListenerId, SocketEnd};
@@ -35,6 +36,8 @@ pub(crate) struct Listeners {
     next_id: u64,
     workers: usize,
     stats: Arc<ListenerManagerStats>,
+    /// The sockets of the process before, while this one starts.
+    inherit: Option<Inherit>,
 }
 
 struct Running {
@@ -43,6 +46,8 @@ struct Running {
     /// None once another listener has taken them over.
     sockets: Option<Sockets>,
     updated: SystemTime,
+    /// Whether another process has copies of the sockets.
+    is_passed: bool,
 }
 
 /// A change that is ready to be published.
@@ -85,7 +90,13 @@ impl Listeners {
             next_id: 0,
             workers,
             stats: stats.root().worker_group(),
+            inherit: None,
         }
+    }
+
+    /// From now on sockets of new listeners are looked for there, before they are bound.
+    pub(crate) fn inherit_from(&mut self, inherit: Option<Inherit>) {
+        self.inherit = inherit;
     }
 
     /// Compares a whole configuration's listeners with those that run, and binds what is to be bound. Nothing
@@ -183,7 +194,14 @@ impl Listeners {
             let copies = sockets.copies(listener)?;
             return Ok(What::TakeOver(left.name().to_string(), copies));
         }
-        let sockets = Sockets::bind(listener, self.workers)?;
+        let inherited = match &self.inherit {
+            Some(inherit) => inherit(listener.address)?,
+            None => Vec::new(),
+        };
+        let sockets = match inherited.is_empty() {
+            true => Sockets::bind(listener, self.workers)?,
+            false => Sockets::take_over(listener, self.workers, inherited)?,
+        };
         let copies = sockets.copies(listener)?;
         Ok(What::Bind(sockets, copies))
     }
@@ -237,6 +255,53 @@ impl Listeners {
         workers.tell(|| Some(Command::Listener(id, ListenerCommand::Remove(end))));
     }
 
+    /// Copies of the sockets that listen at an address, for another process that takes over; none if there are none.
+    pub(crate) fn pass_sockets(&mut self, address: SocketAddr) -> Vec<OwnedFd> {
+        let listens = |running: &&mut Running| running.bound() == address;
+        let Some(running) = self.running.iter_mut().find(listens) else {
+            return Vec::new();
+        };
+        let sockets = running.sockets.as_ref().map(Sockets::for_another_process);
+        match sockets {
+            Some(Ok(sockets)) => {
+                running.is_passed = true;
+                sockets
+            }
+            Some(Err(error)) => {
+                let name = running.name();
+                crate::log::warning("config", &format!("sockets of '{name}' stay: {error}"));
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// No other process has copies of sockets any more.
+    pub(crate) fn take_back(&mut self) {
+        for running in &mut self.running {
+            running.is_passed = false;
+        }
+    }
+
+    /// All listeners stop, because another process has taken over. Open connections are seen off, and stay until the
+    /// process ends if their clients want it.
+    pub(crate) fn retire(&mut self, workers: &Workers) {
+        let stopped = self.running.len() * self.workers;
+        self.stats
+            .listener_stopped
+            .add(u64::try_from(stopped).unwrap_or(0));
+        for gone in std::mem::take(&mut self.running) {
+            self.draining.push(Arc::downgrade(&gone.resource.listener));
+            let id = gone.id;
+            let end = match gone.is_passed {
+                true => SocketEnd::HandedOver,
+                false => SocketEnd::Closed,
+            };
+            drop(gone);
+            workers.tell(|| Some(Command::Listener(id, ListenerCommand::Retire(end))));
+        }
+    }
+
     /// Does one step; returns the routes that it puts out of use.
     fn apply(
         &mut self,
@@ -284,6 +349,7 @@ impl Listeners {
             resource,
             sockets: Some(sockets),
             updated: now,
+            is_passed: false,
         });
     }
 

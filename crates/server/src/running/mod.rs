@@ -25,6 +25,7 @@ use crate::workers::{Command, Workers};
 
 pub(crate) use clusters::Clusters;
 pub(crate) use listeners::{Listeners, Prepared};
+pub(crate) use sockets::Inherit;
 
 /// All that runs of a configuration.
 pub(crate) struct Running {
@@ -35,6 +36,7 @@ pub(crate) struct Running {
     tree: RefCell<Arc<Message>>,
     lines: RefCell<Arc<Lines>>,
     loaded_at: Cell<SystemTime>,
+    is_handing_over: Cell<bool>,
 }
 
 impl Running {
@@ -51,6 +53,7 @@ impl Running {
             tree: RefCell::new(tree),
             lines: RefCell::new(lines),
             loaded_at: Cell::new(SystemTime::now()),
+            is_handing_over: Cell::new(false),
         })
     }
 
@@ -67,6 +70,16 @@ impl Running {
     /// When it came into force.
     pub(crate) fn loaded_at(&self) -> SystemTime {
         self.loaded_at.get()
+    }
+
+    /// Another process takes over, or does not any more.
+    pub(crate) fn hand_over(&self, is_handing_over: bool) {
+        self.is_handing_over.set(is_handing_over);
+    }
+
+    /// Whether another process takes over, so that nothing is to change here.
+    pub(crate) fn is_handing_over(&self) -> bool {
+        self.is_handing_over.get()
     }
 
     /// The clusters that the process starts with; returns once those are warm that the start waits for.

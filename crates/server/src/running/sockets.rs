@@ -1,20 +1,29 @@
-//! The sockets of a listener: bound before anything is published, kept as long as the address is wanted.
+//! The sockets of a listener: bound before anything is published, or taken over from the process before, and kept as
+//! long as the address is wanted.
+//!
+//! There are as many as workers, or more where the process before had more: a worker then accepts on several, so
+//! that no queue is left without an end.
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use nuncio_net::connect::error_text;
-use nuncio_net::listener::{bind, set_backlog};
+use nuncio_net::listener::{bind, bind_more, set_backlog};
 
 use crate::listener::CompiledListener;
 
-/// Bound sockets, one a worker.
+/// Where sockets that already listen at an address are found; none if there are none.
+pub(crate) type Inherit = Box<dyn Fn(SocketAddr) -> Result<Vec<TcpListener>, String>>;
+
+/// Bound sockets, one a worker at least.
 pub(super) struct Sockets {
     sockets: Vec<TcpListener>,
+    workers: usize,
     backlog: u32,
 }
 
-/// A copy for each worker, in the order of the workers; made before anything is published, as it can fail.
-pub(super) struct Copies(std::vec::IntoIter<TcpListener>);
+/// Copies for each worker, in the order of the workers; made before anything is published, as it can fail.
+pub(super) struct Copies(std::vec::IntoIter<Vec<TcpListener>>);
 
 impl Sockets {
     /// Binds the listener's address.
@@ -23,15 +32,51 @@ impl Sockets {
         let sockets = sockets.map_err(|error| cannot_bind(listener, &error))?;
         Ok(Sockets {
             sockets,
+            workers,
             backlog: listener.options.backlog,
         })
     }
 
-    /// A copy for each worker.
+    /// Takes over sockets that listen at the listener's address, of which there is one at least. Workers for which
+    /// there is none get one of their own, or else share.
+    pub(super) fn take_over(
+        listener: &CompiledListener,
+        workers: usize,
+        mut sockets: Vec<TcpListener>,
+    ) -> Result<Self, String> {
+        let cannot = |error| cannot_bind(listener, &error);
+        bind_more(&mut sockets, workers, listener.options).map_err(cannot)?;
+        let backlog = listener.options.backlog;
+        for socket in &sockets {
+            set_backlog(socket, backlog).map_err(cannot)?;
+        }
+        Ok(Sockets {
+            sockets,
+            workers,
+            backlog,
+        })
+    }
+
+    /// Copies for each worker.
     pub(super) fn copies(&self, listener: &CompiledListener) -> Result<Copies, String> {
-        let copies: Result<Vec<_>, _> = self.sockets.iter().map(TcpListener::try_clone).collect();
+        let of_worker = |worker| {
+            let own = self
+                .sockets
+                .iter()
+                .skip(worker)
+                .step_by(self.workers.max(1));
+            own.map(TcpListener::try_clone)
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let copies: Result<Vec<_>, _> = (0..self.workers).map(of_worker).collect();
         let copies = copies.map_err(|error| cannot_bind(listener, &error))?;
         Ok(Copies(copies.into_iter()))
+    }
+
+    /// Copies of all, for another process.
+    pub(super) fn for_another_process(&self) -> std::io::Result<Vec<OwnedFd>> {
+        let copies = self.sockets.iter().map(TcpListener::try_clone);
+        copies.map(|copy| copy.map(OwnedFd::from)).collect()
     }
 
     /// Where they listen; with the real port where 0 was asked for.
@@ -55,7 +100,7 @@ impl Sockets {
 
 impl Copies {
     /// The next worker's.
-    pub(super) fn next(&mut self) -> Option<TcpListener> {
+    pub(super) fn next(&mut self) -> Option<Vec<TcpListener>> {
         self.0.next()
     }
 }

@@ -1,0 +1,196 @@
+//! The child's side: what a new process asks of the one before.
+//!
+//! Every call blocks until the parent has answered, for [`PATIENCE`](super::wire::PATIENCE) at most; a parent that
+//! does not is an error, never a wait without end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+
+use nuncio_contract::stats::StatsStore;
+use rustix::net::sockopt;
+
+use super::message::Message;
+use super::name::Name;
+use super::stats::Merger;
+use super::wire::{Failure, Wire};
+
+/// The sockets of one address that are taken; a parent has one a worker.
+const MAX_SOCKETS: usize = 4096;
+/// The messages that stats may come in.
+const MAX_STATS_MESSAGES: usize = 1024;
+
+/// The process of the epoch before.
+pub(crate) struct Predecessor {
+    wire: Wire,
+    /// When the first of all epochs started, in seconds since 1970.
+    pub(super) first_start_s: u64,
+    /// How many processes there were up to it.
+    pub(super) generation: u64,
+}
+
+/// Why there is none.
+pub(super) enum NoParent {
+    /// Nobody listens there.
+    Absent(String),
+    /// Somebody does, and won't.
+    Wrong(String),
+}
+
+impl Predecessor {
+    /// Meets the process of the epoch before `epoch`.
+    pub(super) fn meet(
+        socket_path: &str,
+        base_id: u32,
+        epoch: u32,
+    ) -> Result<Predecessor, NoParent> {
+        let before = epoch.saturating_sub(1);
+        let name = Name::of(socket_path, base_id, before).map_err(NoParent::Wrong)?;
+        let socket = name.connect().map_err(|error| {
+            let envoy = Name::of_envoy(socket_path, base_id, before);
+            if envoy.is_ok_and(|envoy| envoy.takes_datagrams()) {
+                return NoParent::Wrong(format!(
+                    "hot restart: the process of epoch {before} with base id {base_id} is an Envoy, which does not \
+                     speak Nuncio's hot restart protocol: stop it, and start with --restart-epoch 0"
+                ));
+            }
+            NoParent::Absent(format!(
+                "hot restart: there is no process of epoch {before} with base id {base_id} at {name} ({}): with \
+                 --skip-hot-restart-on-no-parent this is no error",
+                nuncio_net::connect::error_text(&error)
+            ))
+        })?;
+        let wrong = |failure| NoParent::Wrong(complaint(&failure));
+        let wire = Wire::new(socket).map_err(wrong)?;
+        let hello = Message::Hello { epoch };
+        match ask(&wire, &hello) {
+            Ok((
+                Message::Welcome {
+                    first_start_s,
+                    generation,
+                },
+                _,
+            )) => Ok(Predecessor {
+                wire,
+                first_start_s,
+                generation,
+            }),
+            Ok((Message::Refused { why }, _)) => Err(NoParent::Wrong(why)),
+            Ok(_) => Err(NoParent::Wrong(complaint(&unexpected()))),
+            Err(failure) => Err(wrong(failure)),
+        }
+    }
+
+    /// Has it let the admin's address go, and end the process before it.
+    pub(super) fn shut_down_admin(&self) -> Result<(), String> {
+        self.tell(&Message::ShutDownAdmin)
+    }
+
+    /// Has it stop accepting and see its connections off.
+    pub(super) fn drain(&self) -> Result<(), String> {
+        self.tell(&Message::Drain)
+    }
+
+    /// Has it end.
+    pub(super) fn terminate(&self) -> Result<(), String> {
+        self.tell(&Message::Terminate)
+    }
+
+    /// The sockets that listen at an address there; none if it has none.
+    pub(super) fn sockets(&self, address: SocketAddr) -> Result<Vec<TcpListener>, String> {
+        self.all_sockets(address)
+            .map_err(|failure| complaint(&failure))
+    }
+
+    fn all_sockets(&self, address: SocketAddr) -> Result<Vec<TcpListener>, Failure> {
+        let mut sockets: Vec<TcpListener> = Vec::new();
+        let mut cookies = Vec::new();
+        let mut first = 0;
+        loop {
+            let wanted = Message::PassSockets {
+                address: format!("tcp://{address}"),
+                first,
+            };
+            let (answer, descriptors) = ask(&self.wire, &wanted)?;
+            let Message::Sockets { total } = answer else {
+                return Err(unexpected());
+            };
+            let came = u32::try_from(descriptors.len()).unwrap_or(0);
+            first = first.saturating_add(came);
+            for descriptor in descriptors {
+                let socket = listening_at(descriptor, address)?;
+                // Workers that share a socket have a copy each.
+                let cookie = sockopt::socket_cookie(&socket)?;
+                if !cookies.contains(&cookie) {
+                    cookies.push(cookie);
+                    sockets.push(socket);
+                }
+            }
+            if first >= total || came == 0 || sockets.len() > MAX_SOCKETS {
+                return Ok(sockets);
+            }
+        }
+    }
+
+    /// Takes over what it has counted since it was last asked.
+    pub(super) fn merge_stats(
+        &self,
+        merger: &mut Merger,
+        store: &StatsStore,
+    ) -> Result<(), String> {
+        let mut merged = || {
+            self.wire.send(&Message::TellStats, &[])?;
+            for _ in 0..MAX_STATS_MESSAGES {
+                let (
+                    Message::Stats {
+                        more,
+                        counters,
+                        gauges,
+                    },
+                    _,
+                ) = self.wire.receive()?
+                else {
+                    return Err(unexpected());
+                };
+                merger.merge(store, counters, gauges);
+                if !more {
+                    merger.end(store);
+                    return Ok(());
+                }
+            }
+            Err(unexpected())
+        };
+        merged().map_err(|failure: Failure| complaint(&failure))
+    }
+
+    fn tell(&self, message: &Message) -> Result<(), String> {
+        match ask(&self.wire, message) {
+            Ok((Message::Done, _)) => Ok(()),
+            Ok((Message::Refused { why }, _)) => Err(why),
+            Ok(_) => Err(complaint(&unexpected())),
+            Err(failure) => Err(complaint(&failure)),
+        }
+    }
+}
+
+fn ask(wire: &Wire, message: &Message) -> Result<(Message, Vec<OwnedFd>), Failure> {
+    wire.send(message, &[])?;
+    wire.receive()
+}
+
+/// A descriptor that is a socket listening where it was asked for.
+fn listening_at(descriptor: OwnedFd, address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listens = sockopt::socket_acceptconn(&descriptor)?;
+    let socket = TcpListener::from(descriptor);
+    if !listens || socket.local_addr()? != address {
+        return Err(unexpected());
+    }
+    Ok(socket)
+}
+
+fn unexpected() -> Failure {
+    super::message::Malformed::Payload.into()
+}
+
+fn complaint(failure: &Failure) -> String {
+    format!("hot restart: the parent cannot hand over: {failure}")
+}
