@@ -141,7 +141,7 @@ async fn serve_all(
     }
     let mut hot_restart = hot_restart;
     let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
-    let follow = hot_restart.as_ref().map(|hot_restart| {
+    let follow = hot_restart.as_mut().map(|hot_restart| {
         hot_restart.follow(around.options, around.stats, compiled.stats_flush_interval)
     });
     let granting = Granting {

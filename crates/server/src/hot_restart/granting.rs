@@ -15,6 +15,9 @@ use crate::running::Running;
 use crate::server_state::ServerState;
 use crate::workers::Workers;
 
+/// How long our own parent may take to end for the sake of a child, which waits meanwhile.
+const FINISHED_WITHIN: Duration = Duration::from_secs(5);
+
 /// What follows a wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum After {
@@ -80,7 +83,10 @@ impl Granting {
         }
         log::warning("main", "terminating parent process");
         if let Some(follow) = self.follow.take() {
-            follow.finish().await;
+            let finished = tokio::time::timeout(FINISHED_WITHIN, follow.finish()).await;
+            if finished.is_err() {
+                log::warning("main", "hot restart: the parent process does not answer");
+            }
         }
     }
 

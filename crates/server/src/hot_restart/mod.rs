@@ -22,6 +22,8 @@ mod message;
 mod name;
 mod parent;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::hash::{BuildHasher, RandomState};
@@ -53,7 +55,7 @@ const DYNAMIC_TRIES: u32 = 100;
 pub(crate) struct HotRestart {
     /// As the parent of the next.
     parent: Arc<Parent>,
-    /// The process before, as long as it is needed.
+    /// The process before, until it is seen off. The last one to drop it hangs up.
     predecessor: Option<Arc<Predecessor>>,
     /// What the next one wants.
     asks: Option<UnboundedReceiver<Ask>>,
@@ -127,9 +129,14 @@ impl HotRestart {
     }
 
     /// Begins to see the process before off; a next one may come from then on.
-    pub(crate) fn follow(&self, options: &Options, stats: &StatsStore, every: Duration) -> Follow {
+    pub(crate) fn follow(
+        &mut self,
+        options: &Options,
+        stats: &StatsStore,
+        every: Duration,
+    ) -> Follow {
         Follow::start(
-            self.predecessor.clone(),
+            self.predecessor.take(),
             Arc::clone(&self.parent),
             follow::Terms {
                 store: stats.clone(),
@@ -206,15 +213,5 @@ fn publish(options: &Options, base_id: u32) {
         let path = path.display();
         let text = format!("cannot open base id output file {path} for writing.");
         log::critical("misc", &text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::message::VERSION;
-
-    #[test]
-    fn the_version_that_users_compare_is_the_protocols() {
-        assert_eq!(crate::HOT_RESTART_VERSION, format!("nuncio.{VERSION}"));
     }
 }

@@ -260,8 +260,8 @@ mod tests {
 
     #[test]
     fn a_message_larger_than_the_sockets_buffer_arrives_whole() {
-        let (one, other) = pair();
-        let other = Wire::new(other).expect("the same user");
+        let (one, other) = UnixStream::pair().expect("a pair of sockets");
+        let [one, other] = [one, other].map(|end| Wire::new(end).expect("the same user"));
         let counters = (0..9_000).map(|at| (format!("{at:0>100}"), at)).collect();
         let message = Message::Stats {
             more: false,
