@@ -75,7 +75,7 @@ static_resources:
         all.into_iter().map(str::to_owned).collect()
     }
 
-    /// Starts the process of an epoch, and waits until its own admin answers.
+    /// Starts the process of an epoch, and waits until its own admin answers and the process before drains.
     pub(crate) fn start(&self, epoch: u32, more: &[&str]) -> Epoch {
         let directory = Scratch::new().expect("a directory can be made");
         let proxy = Proxy::start(
@@ -90,8 +90,10 @@ static_resources:
             admin: self.admin,
             _directory: directory,
         };
-        started.until("its admin answers", || {
-            started.stat("server.hot_restart_epoch") == Some(epoch.into())
+        let own = format!("\"restart_epoch\": {epoch},");
+        started.until("it has taken over", || {
+            let info = started.proxy.admin("/server_info").unwrap_or_default();
+            info.contains(&own) && info.contains("\"hot_restart_initializing\": false")
         });
         started
     }
