@@ -25,7 +25,8 @@ use crate::hot_restart::{After, Ask, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
 use crate::reload::{ConfigFile, Reloader, Requests};
-use crate::running::Running;
+use crate::resource::ListenerResource;
+use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
 use crate::workers::{Command, Workers};
 
@@ -91,11 +92,7 @@ async fn serve_all(
     let concurrency = concurrency(around.options.concurrency);
     let written = (Arc::clone(&compiled.tree), Arc::clone(&compiled.lines));
     let running = Running::new(around.manager, around.stats, concurrency, written);
-    let inherit = hot_restart.as_ref().and_then(HotRestart::inherit);
-    running.listeners.borrow_mut().inherit_from(inherit);
-    let listeners = running.listeners.borrow().prepare(compiled.listeners);
-    let listeners = listeners.map_err(|errors| errors.join("\n"))?;
-    running.listeners.borrow_mut().inherit_from(None);
+    let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
     let (actions, asked) = unbounded_channel();
     let (reloads, reloads_asked) = unbounded_channel();
     let state = Rc::new(ServerState::new(
@@ -106,12 +103,7 @@ async fn serve_all(
         reloads.clone(),
         lineage(hot_restart.as_ref()),
     ));
-    let main_worker = Rc::new(Worker::new(
-        Rc::new(SystemClock),
-        seed(u64::MAX),
-        Arc::clone(around.manager),
-        1 << 62,
-    ));
+    let main_worker = main_worker(around);
     if let Some(hot_restart) = &hot_restart {
         hot_restart.shut_down_parents_admin()?;
     }
@@ -119,11 +111,7 @@ async fn serve_all(
         Some(admin) => Some(start_admin(admin, around, &state, &main_worker)?),
         None => None,
     };
-    for extra in extras {
-        let socket = bind_extra(&extra.listener)?;
-        let thread = OnThread::main(Rc::clone(&main_worker));
-        tokio::task::spawn_local(serve(extra.listener, socket, thread, extra.service));
-    }
+    serve_extras(extras, &main_worker)?;
     let interval = compiled.stats_flush_interval;
     tokio::task::spawn_local(flush_stats(around.stats.clone(), interval));
     running.start_clusters(compiled.clusters).await;
@@ -169,6 +157,39 @@ async fn serve_all(
     }
     log::info("main", "exiting");
     threads.stop(&workers);
+    Ok(())
+}
+
+/// Opens the listeners' sockets; those that the process before has open come from it.
+fn open_listeners(
+    running: &Running,
+    listeners: Vec<ListenerResource>,
+    hot_restart: Option<&HotRestart>,
+) -> Result<Prepared, String> {
+    let inherit = hot_restart.and_then(HotRestart::inherit);
+    running.listeners.borrow_mut().inherit_from(inherit);
+    let prepared = running.listeners.borrow().prepare(listeners);
+    let prepared = prepared.map_err(|errors| errors.join("\n"))?;
+    running.listeners.borrow_mut().inherit_from(None);
+    Ok(prepared)
+}
+
+/// The worker that the main thread is to its own listeners.
+fn main_worker(around: &Surroundings<'_>) -> Rc<Worker> {
+    Rc::new(Worker::new(
+        Rc::new(SystemClock),
+        seed(u64::MAX),
+        Arc::clone(around.manager),
+        1 << 62,
+    ))
+}
+
+fn serve_extras(extras: Vec<Extra>, worker: &Rc<Worker>) -> Result<(), String> {
+    for extra in extras {
+        let socket = bind_extra(&extra.listener)?;
+        let thread = OnThread::main(Rc::clone(worker));
+        tokio::task::spawn_local(serve(extra.listener, socket, thread, extra.service));
+    }
     Ok(())
 }
 
