@@ -196,11 +196,19 @@ message! {
     pub struct ClusterWeight: "envoy.config.route.v3.WeightedCluster.ClusterWeight" {
         pub(crate) name: Spanned<String>,
         pub(crate) weight: Option<u32>,
+        pub(crate) oneof host_rewrite_specifier: Option<ClusterHostRewrite>,
         pub(crate) request_headers_to_add: Vec<HeaderValueOption>,
         pub(crate) request_headers_to_remove: Vec<Spanned<String>>,
         pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
         pub(crate) response_headers_to_remove: Vec<Spanned<String>>,
         pub(crate) typed_per_filter_config: Vec<(String, Any)>,
+    }
+}
+
+one_of! {
+    /// What becomes of the host when this cluster is picked.
+    pub enum ClusterHostRewrite {
+        host_rewrite_literal => Literal(String),
     }
 }
 

@@ -309,7 +309,15 @@ impl RouteCompiler<'_> {
             cluster: self.cluster(&cluster.name)?,
             name: cluster.name.value.as_str().into(),
             weight: u64::from(weight?),
-            level: level?,
+            level: Level {
+                host: match &cluster.host_rewrite_specifier {
+                    Some(config::ClusterHostRewrite::Literal(host)) if !host.is_empty() => {
+                        Some(host.as_bytes().into())
+                    }
+                    _ => None,
+                },
+                ..level?
+            },
         })
     }
 
@@ -412,6 +420,7 @@ impl RouteCompiler<'_> {
         let entries: Vec<_> = entries.into_iter().collect::<Result<_, _>>()?;
         let filters = PerFilterConfigs::new(entries.into_iter().flatten().collect());
         Ok(Level {
+            host: None,
             request: request?,
             response: response?,
             filters,

@@ -89,6 +89,8 @@ pub struct Route {
 pub struct Level {
     /// Mutations of the request's headers.
     pub request: HeaderMutations,
+    /// The host that the request then gets; of weighted clusters alone.
+    pub host: Option<Box<[u8]>>,
     /// Mutations of the response's headers.
     pub response: HeaderMutations,
     /// The filters' own configurations.
@@ -106,7 +108,9 @@ pub(crate) struct Additions {
 impl Additions {
     fn of<'a>(levels: impl Iterator<Item = &'a Level>) -> Self {
         levels.fold(Self::default(), |adds, level| Self {
-            request_mutations: adds.request_mutations || !level.request.is_empty(),
+            request_mutations: adds.request_mutations
+                || !level.request.is_empty()
+                || level.host.is_some(),
             response_mutations: adds.response_mutations || !level.response.is_empty(),
             filters: adds.filters || !level.filters.is_empty(),
         })

@@ -78,9 +78,15 @@ pub(crate) fn mutate_request(
     state: &mut StreamState,
     services: &dyn WorkerServices,
 ) {
-    if level.request.is_empty() {
-        return;
+    if !level.request.is_empty() {
+        mutate_headers(level, state, services);
     }
+    if let Some(host) = &level.host {
+        state.request.set(Known::Authority, host);
+    }
+}
+
+fn mutate_headers(level: &Level, state: &mut StreamState, services: &dyn WorkerServices) {
     level.request.remove_from(&mut state.request);
     let mut context = FormatContext::new(&state.info, services);
     context.request_headers = Some(&state.request);
