@@ -8,11 +8,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use nuncio_contract::clock::Clock;
+use tokio::task::unconstrained;
 use tokio::time::{Instant as TokioInstant, Sleep};
 
 /// Up to `N` deadlines that share one timer. Slots are small numbers that the owner names.
@@ -133,7 +134,8 @@ impl Timer {
         {
             self.waker = Some(cx.waker().clone());
         }
-        let fired = sleep.as_mut().poll(cx);
+        // A task that has used up its budget would not be registered, and be taken for one that is.
+        let fired = pin!(unconstrained(sleep.as_mut())).poll(cx);
         if fired.is_ready() {
             self.armed_for = None;
         }
@@ -144,7 +146,13 @@ impl Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::task::Wake;
+
     use nuncio_contract::clock::ManualClock;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
     use std::future::poll_fn;
     use std::time::Duration;
 
@@ -204,5 +212,117 @@ mod tests {
         );
         deadlines.set(0, clock.now());
         assert_eq!(poll_fn(|cx| deadlines.poll_expired(cx, &clock)).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_task_without_budget_left_is_woken_at_its_deadline_all_the_same() {
+        let clock = nuncio_contract::clock::SystemClock;
+        let deadlines = Deadlines::<1>::default();
+        let mut started = false;
+        let mut expired = pin!(poll_fn(|cx| {
+            if !std::mem::replace(&mut started, true) {
+                deadlines.set(0, clock.now() + Duration::from_millis(20));
+                while tokio::task::coop::has_budget_remaining() {
+                    let spent = pin!(tokio::task::coop::consume_budget()).poll(cx);
+                    assert!(spent.is_ready());
+                }
+            }
+            deadlines.poll_expired(cx, &clock)
+        }));
+        let waited = tokio::time::timeout(20 * SECOND, &mut expired).await;
+        assert_eq!(waited, Ok(0));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Set(usize, u64),
+        Clear(usize),
+        Advance(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            (0..3_usize, 0..50_u64).prop_map(|(slot, after)| Op::Set(slot, after)),
+            (0..3_usize).prop_map(Op::Clear),
+            (0..30_u64).prop_map(Op::Advance),
+        ]
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, SeqCst);
+        }
+    }
+
+    /// The slot of the nearest deadline that has passed; the first of several.
+    fn due(model: &[Option<Instant>; 3], now: Instant) -> Option<usize> {
+        let set = (0..)
+            .zip(model)
+            .filter_map(|(slot, at)| Some((slot, (*at)?)));
+        let nearest = set.min_by_key(|&(_, at)| at);
+        nearest.filter(|&(_, at)| at <= now).map(|(slot, _)| slot)
+    }
+
+    async fn behaves_like_its_model(ops: Vec<(Op, bool)>) {
+        let clock = ManualClock::default();
+        let deadlines = Deadlines::<3>::default();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut model = [None; 3];
+        for (op, polls) in ops {
+            match op {
+                Op::Set(slot, after_ms) => {
+                    let at = clock.now() + Duration::from_millis(after_ms);
+                    deadlines.set(slot, at);
+                    model[slot] = Some(at);
+                }
+                Op::Clear(slot) => {
+                    deadlines.clear(slot);
+                    model[slot] = None;
+                }
+                Op::Advance(by_ms) => {
+                    let waits = deadlines
+                        .poll_expired(&mut Context::from_waker(&waker), &clock)
+                        .map(|slot| model[slot] = None)
+                        .is_pending();
+                    woken.0.store(false, SeqCst);
+                    // A timer has whole milliseconds.
+                    advance(&clock, Duration::from_millis(by_ms + 1)).await;
+                    if waits && due(&model, clock.now() - Duration::from_millis(1)).is_some() {
+                        assert!(woken.0.load(SeqCst), "nobody was woken for {model:?}");
+                    }
+                }
+            }
+            // Without a poll in between deadlines are changed several times.
+            while polls {
+                let expired = deadlines.poll_expired(&mut Context::from_waker(&waker), &clock);
+                let Poll::Ready(slot) = expired else {
+                    let due = due(&model, clock.now());
+                    let fires = deadlines.timer.borrow().armed_for.is_some();
+                    assert!(due.is_none() || fires, "{model:?} is forgotten");
+                    break;
+                };
+                assert!(model[slot].is_some_and(|at| at <= clock.now()));
+                model[slot] = None;
+            }
+            assert_eq!([0, 1, 2].map(|slot| deadlines.get(slot)), model);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_set_and_cleared_who_waits_is_woken_in_time(
+            ops in vec((op(), any::<bool>()), 0..60)
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build()
+                .expect("an event loop");
+            runtime.block_on(behaves_like_its_model(ops));
+        }
     }
 }
