@@ -30,10 +30,14 @@ impl Turns {
         .await;
     }
 
-    /// Whether the task under way has just given way, so that it waits for nothing else. Asked once.
+    /// Polls `work`, and tells whether it gave way meanwhile, so that it will be polled again without having waited
+    /// for anything.
     #[inline]
-    pub(crate) fn take_gave_way(&self) -> bool {
-        self.gave_way.replace(false)
+    pub(crate) fn watch<T>(&self, work: impl FnOnce() -> T) -> (T, bool) {
+        // Other tasks of the worker have given way too, unwatched.
+        self.gave_way.set(false);
+        let polled = work();
+        (polled, self.gave_way.get())
     }
 }
 
@@ -41,6 +45,7 @@ impl Turns {
 mod tests {
     use super::*;
     use std::cell::RefCell;
+    use std::future::Future as _;
     use std::rc::Rc;
     use tokio::task::{LocalSet, spawn_local};
 
@@ -69,13 +74,24 @@ mod tests {
     }
 
     #[test]
-    fn who_gave_way_is_told_once() {
+    fn who_gives_way_is_told_from_who_waits() {
         let turns = Turns::default();
-        let mut waiting = std::pin::pin!(turns.give_way());
+        let mut giving = std::pin::pin!(turns.give_way());
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(waiting.as_mut().poll(&mut cx).is_pending());
-        assert!(turns.take_gave_way());
-        assert!(!turns.take_gave_way());
-        assert!(waiting.as_mut().poll(&mut cx).is_ready());
+        let (polled, gave_way) = turns.watch(|| giving.as_mut().poll(&mut cx));
+        assert!(polled.is_pending() && gave_way);
+        let (polled, gave_way) = turns.watch(|| giving.as_mut().poll(&mut cx));
+        assert!(polled.is_ready() && !gave_way);
+    }
+
+    #[test]
+    fn one_that_waits_is_not_taken_for_another_that_gave_way_unwatched() {
+        let turns = Turns::default();
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut unwatched = std::pin::pin!(turns.give_way());
+        assert!(unwatched.as_mut().poll(&mut cx).is_pending());
+        let mut waiting = std::pin::pin!(std::future::pending::<()>());
+        let (polled, gave_way) = turns.watch(|| waiting.as_mut().poll(&mut cx));
+        assert!(polled.is_pending() && !gave_way);
     }
 }
