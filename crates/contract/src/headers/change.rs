@@ -70,12 +70,12 @@ impl HeaderMap {
         let Some(at) = self.find_index(&key) else {
             return self.append(key, value);
         };
-        if self.kind_joins(&key) {
-            // At most one can be there.
-            return self.overwrite(at, value);
+        // Of a name that is joined there is at most one.
+        if !self.kind_joins(&key) {
+            // Before the value is written, which may sweep, so that the others stand elsewhere.
+            self.remove_from(at.after(), &key);
         }
         self.overwrite(at, value);
-        self.remove_from(at.after(), &key);
     }
 
     /// [`HeaderMap::set`] with a decimal number.

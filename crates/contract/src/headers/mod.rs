@@ -26,6 +26,8 @@ mod known_set;
 mod lookup;
 mod lower_case;
 mod map;
+#[cfg(test)]
+mod model_tests;
 mod name;
 mod original_case;
 mod place;
