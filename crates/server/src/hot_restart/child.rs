@@ -1,7 +1,7 @@
 //! The child's side: what a new process asks of the one before.
 //!
 //! Every call blocks until the parent has answered, for [`PATIENCE`](super::wire::PATIENCE) at most; a parent that
-//! does not is an error, never a wait without end.
+//! does not is an error, never a wait without end. One that is gone has nothing to hand over, which is none.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -13,6 +13,7 @@ use super::message::Message;
 use super::name::Name;
 use super::stats::Merger;
 use super::wire::{Failure, Wire};
+use crate::log;
 
 /// The sockets of one address that are taken; a parent has one a worker.
 const MAX_SOCKETS: usize = 4096;
@@ -22,6 +23,7 @@ const MAX_STATS_MESSAGES: usize = 1024;
 /// The process of the epoch before.
 pub(crate) struct Predecessor {
     wire: Wire,
+    name: Name,
     /// When the first of all epochs started, in seconds since 1970.
     pub(super) first_start_s: u64,
     /// How many processes there were up to it.
@@ -71,6 +73,7 @@ impl Predecessor {
                 _,
             )) => Ok(Predecessor {
                 wire,
+                name,
                 first_start_s,
                 generation,
             }),
@@ -82,7 +85,10 @@ impl Predecessor {
 
     /// Has it let the admin's address go, and end the process before it.
     pub(super) fn shut_down_admin(&self) -> Result<(), String> {
-        self.tell(&Message::ShutDownAdmin)
+        match ask(&self.wire, &Message::ShutDownAdmin) {
+            Err(Failure::Closed) if self.is_gone() => Ok(()),
+            answer => done(answer),
+        }
     }
 
     /// Has it stop accepting and see its connections off.
@@ -97,11 +103,27 @@ impl Predecessor {
 
     /// The sockets that listen at an address there; none if it has none.
     pub(super) fn sockets(&self, address: SocketAddr) -> Result<Vec<TcpListener>, String> {
-        self.all_sockets(address)
-            .map_err(|failure| complaint(&failure))
+        match self.all_sockets(address) {
+            Err(Failure::Closed) if self.is_gone() => Ok(Vec::new()),
+            Ok(Answer::Refused(why)) => Err(why),
+            Ok(Answer::Sockets(sockets)) => Ok(sockets),
+            Err(failure) => Err(complaint(&failure)),
+        }
     }
 
-    fn all_sockets(&self, address: SocketAddr) -> Result<Vec<TcpListener>, Failure> {
+    /// Whether the parent ended, rather than the conversation alone: then this process is the only one.
+    fn is_gone(&self) -> bool {
+        let is_gone = self.name.connect().is_err();
+        if is_gone {
+            log::warning(
+                "main",
+                "hot restart: the parent is gone, this process goes on alone",
+            );
+        }
+        is_gone
+    }
+
+    fn all_sockets(&self, address: SocketAddr) -> Result<Answer, Failure> {
         let mut sockets: Vec<TcpListener> = Vec::new();
         let mut cookies = Vec::new();
         let mut first = 0;
@@ -111,8 +133,10 @@ impl Predecessor {
                 first,
             };
             let (answer, descriptors) = ask(&self.wire, &wanted)?;
-            let Message::Sockets { total } = answer else {
-                return Err(unexpected());
+            let total = match answer {
+                Message::Sockets { total } => total,
+                Message::Refused { why } => return Ok(Answer::Refused(why)),
+                _ => return Err(unexpected()),
             };
             let came = u32::try_from(descriptors.len()).unwrap_or(0);
             first = first.saturating_add(came);
@@ -125,8 +149,12 @@ impl Predecessor {
                     sockets.push(socket);
                 }
             }
-            if first >= total || came == 0 || sockets.len() > MAX_SOCKETS {
-                return Ok(sockets);
+            if first == total {
+                return Ok(Answer::Sockets(sockets));
+            }
+            // What is missing would be lost with all that waits in its queue.
+            if came == 0 || first > total || sockets.len() > MAX_SOCKETS {
+                return Err(unexpected());
             }
         }
     }
@@ -163,12 +191,23 @@ impl Predecessor {
     }
 
     fn tell(&self, message: &Message) -> Result<(), String> {
-        match ask(&self.wire, message) {
-            Ok((Message::Done, _)) => Ok(()),
-            Ok((Message::Refused { why }, _)) => Err(why),
-            Ok(_) => Err(complaint(&unexpected())),
-            Err(failure) => Err(complaint(&failure)),
-        }
+        done(ask(&self.wire, message))
+    }
+}
+
+/// What a parent says to the wish for sockets.
+enum Answer {
+    Sockets(Vec<TcpListener>),
+    Refused(String),
+}
+
+/// Whether an answer says that the parent did as it was told.
+fn done(answer: Result<(Message, Vec<OwnedFd>), Failure>) -> Result<(), String> {
+    match answer {
+        Ok((Message::Done, _)) => Ok(()),
+        Ok((Message::Refused { why }, _)) => Err(why),
+        Ok(_) => Err(complaint(&unexpected())),
+        Err(failure) => Err(complaint(&failure)),
     }
 }
 

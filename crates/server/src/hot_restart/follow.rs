@@ -68,8 +68,9 @@ async fn see_off(
     terms: Terms,
     hurried: oneshot::Receiver<()>,
 ) -> Result<(), String> {
-    let mut merger = take_over(&predecessor, Merger::default(), &terms).await?;
+    // First of all, as one that hangs up before leaves a parent that goes on accepting beside this process.
     ask(&predecessor, Predecessor::drain).await?;
+    let mut merger = take_over(&predecessor, Merger::default(), &terms).await?;
     own.initialized();
     let end = Instant::now() + terms.ends_after;
     let over = async {

@@ -30,6 +30,9 @@ const MAX_CONVERSATIONS: usize = 4;
 /// Envoy's words for a child that comes too early.
 const STILL_INITIALIZING: &str = "previous envoy process is still initializing";
 
+/// What a child hears whose wish is not granted.
+const NOT_IN_TIME: &str = "hot restart: the parent does not do it in time, or is about to end";
+
 /// What the main thread is to do for the child.
 pub(crate) enum Wish {
     /// Let the admin's address go, and end our own parent.
@@ -212,10 +215,7 @@ fn serve_child(wire: &Wire, shared: &Shared) -> Result<(), Failure> {
 fn answer(wire: &Wire, shared: &Shared, message: Message) -> Result<bool, Failure> {
     let simple = |wish| match shared.wish(wish) {
         Some(_) => wire.send(&Message::Done, &[]),
-        None => refuse(
-            wire,
-            "hot restart: the parent does not do it in time, or is about to end",
-        ),
+        None => refuse(wire, NOT_IN_TIME),
     };
     match message {
         Message::ShutDownAdmin => simple(Wish::ShutDownAdmin)?,
@@ -244,7 +244,10 @@ fn pass_sockets(wire: &Wire, shared: &Shared, address: &str, first: u32) -> Resu
     let Some(address) = address.and_then(|address| address.parse().ok()) else {
         return refuse(wire, "hot restart: no address to pass sockets of");
     };
-    let sockets = shared.wish(Wish::PassSockets(address)).unwrap_or_default();
+    // None at all would be taken for an address where nobody listens, and what waits in the queues be lost.
+    let Some(sockets) = shared.wish(Wish::PassSockets(address)) else {
+        return refuse(wire, NOT_IN_TIME);
+    };
     let total = u32::try_from(sockets.len()).unwrap_or(u32::MAX);
     let first = usize::try_from(first).unwrap_or(usize::MAX);
     let passed: Vec<BorrowedFd<'_>> = sockets

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
@@ -11,9 +12,11 @@ use nuncio_net::listener::{ListenOptions, bind};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::child::{NoParent, Predecessor};
+use super::message::Message;
 use super::name::Name;
 use super::parent::{Ask, Descent, Parent, Wish};
 use super::stats::Merger;
+use super::wire::Wire;
 
 /// A parent of epoch 0 with a name of its own.
 struct Setting {
@@ -198,6 +201,9 @@ fn a_parent_that_ends_meanwhile_says_so() {
     let mut setting = Setting::ready();
     setting.asks.close();
     let before = setting.meet().expect("it is taken on");
+    let elsewhere = before.sockets(([127, 0, 0, 1], 1).into());
+    let error = elsewhere.expect_err("none would mean that nobody listens there");
+    assert!(error.ends_with("in time, or is about to end"), "{error}");
     for asked in [Predecessor::shut_down_admin, Predecessor::drain] {
         let error = asked(&before).expect_err("nobody grants it");
         assert_eq!(
@@ -206,4 +212,61 @@ fn a_parent_that_ends_meanwhile_says_so() {
         );
     }
     before.terminate().expect("it ends anyway");
+}
+
+/// A parent that takes a child on, answers its next wish as told, if at all, and hangs up; it still listens.
+fn brief_parent(answer: Option<Message>) -> (Predecessor, UnixListener) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Relaxed);
+    let socket_path = format!("@nuncio_brief_{}_{number}", std::process::id());
+    let name = Name::of(&socket_path, 0, 0).expect("it is short");
+    let listener = name.listen(0).expect("it is free");
+    let accepting = listener.try_clone().expect("there is room");
+    std::thread::spawn(move || {
+        let (stream, _) = accepting.accept().expect("somebody connects");
+        let wire = Wire::new(stream).expect("the same user");
+        wire.receive().expect("it greets");
+        let welcome = Message::Welcome {
+            first_start_s: 0,
+            generation: 1,
+        };
+        wire.send(&welcome, &[]).expect("it waits");
+        drop(accepting);
+        if let Some(answer) = answer {
+            wire.receive().expect("it wants something");
+            wire.send(&answer, &[]).expect("it waits");
+        }
+    });
+    let Ok(before) = Predecessor::meet(&socket_path, 0, 1) else {
+        panic!("it is taken on");
+    };
+    (before, listener)
+}
+
+#[test]
+fn a_parent_that_is_gone_has_nothing_to_hand_over() {
+    let (before, listener) = brief_parent(None);
+    drop(listener);
+    // The other thread's copy goes before the conversation does.
+    let sockets = before.sockets(([127, 0, 0, 1], 1).into());
+    assert!(sockets.expect("its address is free").is_empty());
+    before.shut_down_admin().expect("its admin is gone too");
+}
+
+#[test]
+fn a_parent_that_hangs_up_and_lives_on_is_an_error() {
+    let (before, _listener) = brief_parent(None);
+    let expected = "hot restart: the parent cannot hand over: it closed the connection";
+    let sockets = before.sockets(([127, 0, 0, 1], 1).into());
+    assert_eq!(sockets.expect_err("it still accepts there"), expected);
+    let told = before.shut_down_admin();
+    assert_eq!(told.expect_err("its admin still listens"), expected);
+}
+
+#[test]
+fn sockets_that_do_not_come_though_they_are_there_are_an_error() {
+    let (before, _listener) = brief_parent(Some(Message::Sockets { total: 2 }));
+    let sockets = before.sockets(([127, 0, 0, 1], 1).into());
+    let error = sockets.expect_err("their queues would be lost");
+    assert!(error.contains("cannot be read"), "{error}");
 }
