@@ -36,6 +36,8 @@ pub(crate) struct Listeners {
     next_id: u64,
     workers: usize,
     stats: Arc<ListenerManagerStats>,
+    /// Whether another process has taken over.
+    is_retired: bool,
     /// The sockets of the process before, while this one starts.
     inherit: Option<Inherit>,
 }
@@ -90,6 +92,7 @@ impl Listeners {
             next_id: 0,
             workers,
             stats: stats.root().worker_group(),
+            is_retired: false,
             inherit: None,
         }
     }
@@ -238,6 +241,10 @@ impl Listeners {
             former.push(Arc::downgrade(&gone.resource.routes));
             self.see_off(gone, workers);
         }
+        if self.is_retired {
+            // The change was under way meanwhile. What its new sockets have queued is served, and no more.
+            self.retire(workers);
+        }
         self.refresh_stats();
         former
     }
@@ -286,6 +293,7 @@ impl Listeners {
     /// All listeners stop, because another process has taken over. Open connections are seen off, and stay until the
     /// process ends if their clients want it.
     pub(crate) fn retire(&mut self, workers: &Workers) {
+        self.is_retired = true;
         let stopped = self.running.len() * self.workers;
         self.stats
             .listener_stopped
