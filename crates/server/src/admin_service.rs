@@ -88,7 +88,8 @@ impl AdminListener {
         let accepting = self.accepting.borrow_mut().take();
         if let Some(accepting) = accepting {
             accepting.abort();
-            let _it_was_ended = accepting.await;
+            // That it was ended is no news.
+            drop(accepting.await);
         }
     }
 }
