@@ -5,6 +5,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use nuncio_contract::stats::StatsStore;
 use rustix::net::sockopt;
@@ -17,6 +18,10 @@ use crate::log;
 
 /// The sockets of one address that are taken; a parent has one a worker.
 const MAX_SOCKETS: usize = 4096;
+/// How long a parent that has hung up may take to end; it closes its sockets in any order.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// How often that is looked for; seldom enough that the looks fit into the queue of one that does not accept.
+const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(150);
 /// The messages that stats may come in.
 const MAX_STATS_MESSAGES: usize = 1024;
 
@@ -111,16 +116,20 @@ impl Predecessor {
         }
     }
 
-    /// Whether the parent ended, rather than the conversation alone: then this process is the only one.
+    /// Whether the parent ends, rather than the conversation alone: then this process is the only one.
     fn is_gone(&self) -> bool {
-        let is_gone = self.name.connect().is_err();
-        if is_gone {
-            log::warning(
-                "main",
-                "hot restart: the parent is gone, this process goes on alone",
-            );
+        let end = Instant::now() + ENDS_WITHIN;
+        while !self.name.is_free() {
+            if Instant::now() > end {
+                return false;
+            }
+            std::thread::sleep(LOOKS_AGAIN_AFTER);
         }
-        is_gone
+        log::warning(
+            "main",
+            "hot restart: the parent is gone, this process goes on alone",
+        );
+        true
     }
 
     fn all_sockets(&self, address: SocketAddr) -> Result<Answer, Failure> {

@@ -92,6 +92,13 @@ impl Name {
         Ok(socket.into())
     }
 
+    /// Whether certainly nobody listens there.
+    pub(super) fn is_free(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        let error = self.connect().err().map(|error| error.kind());
+        matches!(error, Some(ConnectionRefused | NotFound))
+    }
+
     /// Whether somebody takes datagrams there, as an Envoy does, whose abstract names fill the whole address.
     pub(super) fn takes_datagrams(&self) -> bool {
         let address = match self.text.strip_prefix('@') {

@@ -31,7 +31,7 @@ const MAX_CONVERSATIONS: usize = 4;
 const STILL_INITIALIZING: &str = "previous envoy process is still initializing";
 
 /// What a child hears whose wish is not granted.
-const NOT_IN_TIME: &str = "hot restart: the parent does not do it in time, or is about to end";
+const NOT_IN_TIME: &str = "hot restart: the parent does not do it in time";
 
 /// What the main thread is to do for the child.
 pub(crate) enum Wish {
@@ -213,7 +213,7 @@ fn serve_child(wire: &Wire, shared: &Shared) -> Result<(), Failure> {
 
 /// Answers one message; false after the last.
 fn answer(wire: &Wire, shared: &Shared, message: Message) -> Result<bool, Failure> {
-    let simple = |wish| match shared.wish(wish) {
+    let simple = |wish| match shared.wish(wish)? {
         Some(_) => wire.send(&Message::Done, &[]),
         None => refuse(wire, NOT_IN_TIME),
     };
@@ -245,7 +245,7 @@ fn pass_sockets(wire: &Wire, shared: &Shared, address: &str, first: u32) -> Resu
         return refuse(wire, "hot restart: no address to pass sockets of");
     };
     // None at all would be taken for an address where nobody listens, and what waits in the queues be lost.
-    let Some(sockets) = shared.wish(Wish::PassSockets(address)) else {
+    let Some(sockets) = shared.wish(Wish::PassSockets(address))? else {
         return refuse(wire, NOT_IN_TIME);
     };
     let total = u32::try_from(sockets.len()).unwrap_or(u32::MAX);
@@ -260,10 +260,16 @@ fn pass_sockets(wire: &Wire, shared: &Shared, address: &str, first: u32) -> Resu
 }
 
 impl Shared {
-    /// Has the main thread do something; none if it is not there any more or takes too long.
-    fn wish(&self, wish: Wish) -> Option<Vec<OwnedFd>> {
+    /// Has the main thread do something; none if it takes too long. Where it is not there any more the child is hung
+    /// up on, which then knows that it is alone.
+    fn wish(&self, wish: Wish) -> Result<Option<Vec<OwnedFd>>, Failure> {
         let (granted, grants) = mpsc::channel();
-        self.asks.send(Ask { wish, granted }).ok()?;
-        grants.recv_timeout(GRANTED_WITHIN).ok()
+        let asked = self.asks.send(Ask { wish, granted });
+        asked.map_err(|_nobody_is_there| Failure::Closed)?;
+        match grants.recv_timeout(GRANTED_WITHIN) {
+            Ok(sockets) => Ok(Some(sockets)),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(Failure::Closed),
+        }
     }
 }
