@@ -6,6 +6,7 @@
 //! scalars are strings and all other scalars are typed by `scalar`. What stands behind the first value, and
 //! a quote that is not closed at the end of the text, are passed over; here with a warning.
 
+mod anchors;
 mod fault;
 mod fold;
 mod marks;

@@ -1,7 +1,8 @@
 //! The parser: from tokens to nodes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use super::anchors::{Anchors, Properties, Size};
 use super::scan::Scanner;
 use super::stream::{Failure, Mark};
 use super::tags::Directives;
@@ -25,32 +26,24 @@ impl From<Failure> for Trouble {
     }
 }
 
-type Outcome<T> = Result<T, Trouble>;
+pub(super) type Outcome<T> = Result<T, Trouble>;
 
 pub(super) struct Parser<'t> {
-    scanner: Scanner<'t>,
-    directives: Directives,
+    pub(super) scanner: Scanner<'t>,
+    pub(super) directives: Directives,
     text: &'t str,
     source: u32,
-    limits: &'t Limits,
-    nodes: usize,
+    pub(super) limits: &'t Limits,
     /// The end of the last token that was taken.
     taken_to: usize,
     /// What holds the node being read, innermost last: whether each is a list in brackets.
     holders: Vec<bool>,
-    anchors: HashMap<String, usize>,
-    /// By the anchor's number: the node, once it is read, with how many nodes it holds.
-    anchored: Vec<Option<(Node, usize)>>,
+    pub(super) anchors: Anchors,
+    /// What was read so far, and what aliases repeated of it.
+    pub(super) read: Size,
     /// The first key that is no single word or string, outside of what is dropped.
-    bad_key: Option<Box<Diagnostic>>,
+    bad_key: Option<Span>,
     diagnostics: &'t mut Diagnostics,
-}
-
-/// What may stand before a node.
-#[derive(Default)]
-struct Properties {
-    tag: Option<String>,
-    anchor: Option<usize>,
 }
 
 impl<'t> Parser<'t> {
@@ -66,11 +59,10 @@ impl<'t> Parser<'t> {
             text,
             source,
             limits,
-            nodes: 0,
             taken_to: 0,
             holders: Vec::new(),
-            anchors: HashMap::new(),
-            anchored: Vec::new(),
+            anchors: Anchors::default(),
+            read: Size::default(),
             bad_key: None,
             diagnostics,
         }
@@ -104,7 +96,7 @@ impl<'t> Parser<'t> {
         }
         self.warn_of_rest()?;
         match self.bad_key.take() {
-            Some(bad_key) => Err(Trouble::Found(bad_key)),
+            Some(span) => Err(Trouble::Found(self.complex_key(span))),
             None => Ok(node),
         }
     }
@@ -117,7 +109,9 @@ impl<'t> Parser<'t> {
             self.diagnostics.push(Diagnostic::warning(span, text));
         }
         let source = self.source;
-        let Some(token) = self.scanner.peek()? else {
+        let rest = self.scanner.peek()?.cloned();
+        self.scanner.settle_keys()?;
+        let Some(token) = rest else {
             return Ok(());
         };
         let span = Span::new(source, token.mark.at, token.mark.at);
@@ -136,7 +130,7 @@ impl<'t> Parser<'t> {
         Ok(self.scanner.next_kind()? == Some(kind))
     }
 
-    fn pop(&mut self) -> Outcome<Option<Token>> {
+    pub(super) fn pop(&mut self) -> Outcome<Option<Token>> {
         let token = self.scanner.pop()?;
         if let Some(token) = &token {
             self.taken_to = self.end_of(token);
@@ -144,11 +138,11 @@ impl<'t> Parser<'t> {
         Ok(token)
     }
 
-    fn null(&self) -> Node {
+    pub(super) fn null(&self) -> Node {
         Node::new(self.span(self.taken_to, self.taken_to), Kind::Null)
     }
 
-    fn span(&self, start: usize, end: usize) -> Span {
+    pub(super) fn span(&self, start: usize, end: usize) -> Span {
         Span::new(self.source, start, end)
     }
 
@@ -163,20 +157,16 @@ impl<'t> Parser<'t> {
             return Ok((node, None));
         }
         if next == Is::Alias {
-            return Ok((self.alias()?, None));
+            return Ok((self.alias(depth)?, None));
         }
-        let before = self.nodes;
+        let outer = self.read;
         let Properties { tag, anchor } = self.properties()?;
+        self.read.depth = depth - 1;
         let node = self.content(depth, tag.as_deref())?;
         if let Some(anchor) = anchor {
-            let nodes = self.nodes - before + 1;
-            if nodes > 1 {
-                self.count(nodes, node.span.start as usize)?;
-            }
-            if let Some(place) = self.anchored.get_mut(anchor) {
-                *place = Some((node.clone(), nodes));
-            }
+            self.keep(anchor, &node, outer, depth)?;
         }
+        self.read.depth = self.read.depth.max(outer.depth);
         Ok((node, tag))
     }
 
@@ -184,6 +174,7 @@ impl<'t> Parser<'t> {
         match self.scanner.next_kind()? {
             Some(Is::Plain | Is::Quoted | Is::Block) => {
                 let token = self.pop()?;
+                self.read.bytes += token.as_ref().map_or(0, |token| token.text.len());
                 Ok(token.map_or_else(|| self.null(), |token| self.scalar(token, tag)))
             }
             Some(Is::FlowListStart) => self.collection(depth, Self::flow_list),
@@ -221,56 +212,6 @@ impl<'t> Parser<'t> {
 
     fn slice(&self, start: usize, end: usize) -> &str {
         self.text.get(start..end).unwrap_or("")
-    }
-
-    fn alias(&mut self) -> Outcome<Node> {
-        let Some(token) = self.pop()? else {
-            return Ok(self.null());
-        };
-        let Some(number) = self.anchors.get(&token.text) else {
-            let words = format!("the referenced anchor is not defined: {}", token.text);
-            return Err(Failure::new(token.mark, words).into());
-        };
-        let Some((node, nodes)) = self.anchored.get(*number).cloned().flatten() else {
-            let span = self.span(token.mark.at, token.end);
-            let text = "the alias stands inside of the value that it names";
-            return Err(Trouble::Found(Box::new(Diagnostic::error(span, text))));
-        };
-        self.count(nodes, token.mark.at)?;
-        Ok(node)
-    }
-
-    fn properties(&mut self) -> Outcome<Properties> {
-        let mut found = Properties::default();
-        loop {
-            match self.scanner.next_kind()? {
-                Some(Is::Tag) => {
-                    let Some(token) = self.scanner.peek()?.cloned() else {
-                        return Ok(found);
-                    };
-                    if found.tag.is_some() {
-                        let words = "cannot assign multiple tags to the same node";
-                        return Err(Failure::new(token.mark, words).into());
-                    }
-                    let name = self.directives.name(&token);
-                    found.tag = Some(name).filter(|name| !name.is_empty());
-                }
-                Some(Is::Anchor) => {
-                    let Some(token) = self.scanner.peek()?.cloned() else {
-                        return Ok(found);
-                    };
-                    if found.anchor.is_some() {
-                        let words = "cannot assign multiple anchors to the same node";
-                        return Err(Failure::new(token.mark, words).into());
-                    }
-                    found.anchor = Some(self.anchored.len());
-                    self.anchors.insert(token.text, self.anchored.len());
-                    self.anchored.push(None);
-                }
-                _ => return Ok(found),
-            }
-            self.pop()?;
-        }
     }
 
     /// Reads a list or map that begins with the next token, or a pair that stands for a map.
@@ -419,9 +360,7 @@ impl<'t> Parser<'t> {
             return Ok(());
         }
         let Some(name) = self.key_text(&key) else {
-            if self.bad_key.is_none() {
-                self.bad_key = Some(self.complex_key(key.span));
-            }
+            self.bad_key.get_or_insert(key.span);
             return Ok(());
         };
         entries.push(Entry {
@@ -486,9 +425,9 @@ impl<'t> Parser<'t> {
         });
     }
 
-    fn count(&mut self, nodes: usize, at: usize) -> Outcome<()> {
-        self.nodes += nodes;
-        if self.nodes <= self.limits.nodes {
+    pub(super) fn count(&mut self, nodes: usize, at: usize) -> Outcome<()> {
+        self.read.nodes += nodes;
+        if self.read.nodes <= self.limits.nodes {
             return Ok(());
         }
         let text = format!(
@@ -499,7 +438,8 @@ impl<'t> Parser<'t> {
         Err(Trouble::Found(Box::new(diagnostic)))
     }
 
-    fn check_depth(&self, depth: usize, at: usize) -> Outcome<()> {
+    pub(super) fn check_depth(&mut self, depth: usize, at: usize) -> Outcome<()> {
+        self.read.depth = self.read.depth.max(depth);
         if depth <= self.limits.depth {
             return Ok(());
         }

@@ -14,6 +14,9 @@ pub(super) type Outcome<T> = Result<T, Failure>;
 /// How far a key may be from its colon.
 const KEY_BYTES: usize = 1024;
 
+/// How much text may wait as tokens for the colon of a key; above [`KEY_BYTES`].
+const WAITING_BYTES: usize = 64 << 10;
+
 pub(super) struct Scanner<'t> {
     pub(super) input: Stream<'t>,
     tokens: VecDeque<Token>,
@@ -111,6 +114,10 @@ impl<'t> Scanner<'t> {
                     self.take();
                     continue;
                 }
+                Some(Status::Unverified) if self.is_far_behind() => {
+                    self.take();
+                    continue;
+                }
                 Some(Status::Unverified) | None => {}
             }
             if self.ended {
@@ -118,6 +125,24 @@ impl<'t> Scanner<'t> {
             }
             self.scan()?;
         }
+    }
+
+    /// Whether the next token may no longer become a key, and so many follow that they should not wait.
+    fn is_far_behind(&self) -> bool {
+        let here = self.input.mark().at;
+        let next = self.tokens.front();
+        next.is_some_and(|token| here - token.mark.at > WAITING_BYTES)
+    }
+
+    /// Scans on as far as yaml-cpp looks for the colon of a key: what it cannot read there, it refuses.
+    pub(super) fn settle_keys(&mut self) -> Outcome<()> {
+        while !self.keys.is_empty() && !self.ended {
+            self.scan()?;
+            while self.tokens.len() > 1 {
+                self.take();
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn in_flow(&self) -> bool {

@@ -121,3 +121,55 @@ fn deep_nesting_is_refused_not_followed() {
             .contains("nested more than 100")
     );
 }
+
+#[test]
+fn aliases_may_not_nest_deeper_than_brackets() {
+    let mut text = format!("l0: &l0 {}{}\n", "[".repeat(90), "]".repeat(90));
+    for level in 1..400 {
+        let (open, close) = ("[".repeat(90), "]".repeat(90));
+        text += &format!("l{level}: &l{level} {open}*l{}{close}\n", level - 1);
+    }
+    assert!(
+        read(&text)
+            .0
+            .unwrap_err()
+            .contains("nested more than 100 deep")
+    );
+    assert!(read("a: &a [[x]]\nb: &b [*a]\nc: [*b]\n").0.is_ok());
+}
+
+#[test]
+fn a_long_text_may_not_be_repeated_without_bound() {
+    let text = format!(
+        "a: &a {}\nb: [{}]\n",
+        "x".repeat(1 << 20),
+        "*a, ".repeat(1000)
+    );
+    assert!(
+        read(&text)
+            .0
+            .unwrap_err()
+            .contains("more than 134217728 bytes of values")
+    );
+}
+
+#[test]
+fn complex_keys_in_dropped_values_are_passed_over_in_linear_time() {
+    let text = "!ignore x: {[a]: b}\n".repeat(100_000) + "end: 1\n";
+    assert_eq!(read(&text).0.unwrap().entries().unwrap().len(), 1);
+    let kept = "!ignore x: {[a]: b}\n? [c]\n: d\n";
+    assert!(read(kept).0.unwrap_err().contains("a key must be"));
+}
+
+#[test]
+fn a_long_line_without_a_colon_is_read_and_refused_as_a_short_one() {
+    let words = "\"a\" ".repeat(50_000);
+    assert!(read(&format!("[{words}]")).0.is_err());
+    let items = "a, ".repeat(50_000);
+    let (node, _) = read(&format!("[{items}]\n"));
+    assert_eq!(node.unwrap().items().unwrap().len(), 50_000);
+    let (node, diagnostics) = read(&format!("[{items}] b\n"));
+    assert!(node.is_ok());
+    assert_eq!(diagnostics.iter().count(), 1);
+    assert!(read(&format!("[a] [{items}@]\n")).0.is_err());
+}
