@@ -91,17 +91,14 @@ fn write_place(
 
 /// The part of a line around a column, without control characters, and the column within it.
 fn window(line: &str, column: usize) -> (String, usize) {
-    let characters: Vec<char> = printable(line).chars().collect();
-    if characters.len() <= WIDTH {
-        return (characters.into_iter().collect(), column);
-    }
-    let start = (column - 1)
-        .saturating_sub(WIDTH / 2)
-        .min(characters.len() - WIDTH);
-    (
-        characters[start..start + WIDTH].iter().collect(),
-        column - start,
-    )
+    let length = line.chars().count();
+    let start = match length <= WIDTH {
+        true => 0,
+        false => (column - 1).saturating_sub(WIDTH / 2).min(length - WIDTH),
+    };
+    // Cut first: a whole file may be one line.
+    let cut: String = line.chars().skip(start).take(WIDTH).collect();
+    (printable(&cut), column - start)
 }
 
 /// A configuration's text must not steer the terminal.

@@ -24,9 +24,9 @@ pub(crate) fn typed_as_yaml(text: &str) -> Kind {
 /// How much a text may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of one text; 128 MiB unless told.
+    /// Bytes of one text, and of its values with those that aliases repeat; 128 MiB unless told.
     pub text_bytes: usize,
-    /// Nested lists and maps; 100, as protobuf's JSON reader has it.
+    /// Nested lists and maps, through aliases too; 100, as protobuf's JSON reader has it.
     pub depth: usize,
     /// Values in one text, those that aliases repeat included; 8 million unless told.
     pub nodes: usize,
