@@ -13,6 +13,7 @@ use nuncio_api as api;
 
 use crate::deprecation::{self, Guards};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::encoding::yaml_text;
 use crate::environment::{self, Environment};
 use crate::interpret::{Reading, interpret, interpret_with};
 use crate::report::{self, Style};
@@ -131,21 +132,14 @@ pub fn load_message(
 /// Reads a file as the text that its name says it is.
 pub fn read_text(path: &str, limits: &Limits) -> Result<Source, Diagnostic> {
     let format = Format::of_path(path);
-    let text = match String::from_utf8(read(path, limits)?) {
-        Ok(text) => text,
-        // yaml-cpp puts U+FFFD in the place of what is not UTF-8.
-        Err(error) if format == Format::Yaml => {
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
-        }
-        Err(_) => {
-            let text = format!("{path} is not UTF-8 text");
-            return Err(Diagnostic::error(Span::NONE, text).with_envoy("Invalid UTF-8 string"));
-        }
-    };
-    let text = match text.strip_prefix('\u{feff}') {
-        Some(rest) if format == Format::Yaml => rest.to_owned(),
-        _ => text,
-    };
+    let bytes = read(path, limits)?;
+    if format == Format::Yaml {
+        return Ok(Source::new(path, format, yaml_text(bytes)));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        let text = format!("{path} is not UTF-8 text");
+        Diagnostic::error(Span::NONE, text).with_envoy("Invalid UTF-8 string")
+    })?;
     Ok(Source::new(path, format, text))
 }
 
@@ -189,6 +183,7 @@ struct Loader {
 impl Loader {
     fn load(&mut self, input: &Input) -> Option<Message> {
         let yaml = input.yaml.as_deref().filter(|yaml| !yaml.is_empty());
+        let yaml = yaml.map(|yaml| yaml.strip_prefix('\u{feff}').unwrap_or(yaml));
         let path = input.path.as_deref().filter(|path| !path.is_empty());
         if yaml.is_none() && path.is_none() {
             let envoy = "At least one of --config-path or --config-yaml or Options::configProto() should be non-empty";

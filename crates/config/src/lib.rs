@@ -45,6 +45,7 @@ pub mod bootstrap;
 pub mod deprecation;
 pub mod diagnostic;
 pub mod dump;
+mod encoding;
 pub mod environment;
 pub mod expand;
 pub mod fuzz;
