@@ -1,6 +1,6 @@
 //! The texts of a load: what they are called, what they are written in, and where their lines are.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::span::Span;
 
@@ -46,6 +46,8 @@ pub struct Source {
     pub format: Format,
     /// The whole text.
     pub text: Arc<str>,
+    /// Where the lines after the first begin; found when first asked for.
+    line_starts: OnceLock<Box<[u32]>>,
 }
 
 /// Line and column of a byte, both counted from 1; the column counts characters.
@@ -64,6 +66,7 @@ impl Source {
             name: name.into(),
             format,
             text: text.into(),
+            line_starts: OnceLock::new(),
         }
     }
 
@@ -77,22 +80,30 @@ impl Source {
     /// Line and column of a byte offset; past the end counts as the end.
     pub fn position(&self, offset: u32) -> Position {
         let before = self.before(offset);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let (number, start) = self.line_at(before.len());
         Position {
-            line: before.bytes().filter(|&byte| byte == b'\n').count() + 1,
-            column: before
-                .get(line_start..)
-                .map_or(0, |line| line.chars().count())
-                + 1,
+            line: number + 1,
+            column: before.get(start..).map_or(0, |line| line.chars().count()) + 1,
         }
     }
 
     /// The line that a byte stands on, without its line end.
     pub fn line(&self, offset: u32) -> &str {
-        let before = self.before(offset);
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let (_, start) = self.line_at(self.before(offset).len());
         let rest = self.text.get(start..).unwrap_or("");
         rest.split('\n').next().unwrap_or("").trim_end_matches('\r')
+    }
+
+    /// The number, from 0, and the first byte of the line that a byte stands on.
+    fn line_at(&self, offset: usize) -> (usize, usize) {
+        let starts = self.line_starts.get_or_init(|| {
+            let ends = self.text.match_indices('\n');
+            ends.filter_map(|(at, _)| u32::try_from(at + 1).ok())
+                .collect()
+        });
+        let number = starts.partition_point(|start| *start as usize <= offset);
+        let start = number.checked_sub(1).and_then(|line| starts.get(line));
+        (number, start.map_or(0, |start| *start as usize))
     }
 
     fn before(&self, offset: u32) -> &str {
