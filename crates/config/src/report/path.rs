@@ -70,7 +70,14 @@ fn walk(node: &Node, span: Span, path: &mut String) {
     }
 }
 
+/// Characters of a key that a path shows. Many findings may share one key, and each repeats it.
+const MAX_KEY_CHARS: usize = 200;
+
 fn push_key(path: &mut String, key: &str) {
+    if let Some((end, _)) = key.char_indices().nth(MAX_KEY_CHARS) {
+        let _ = write!(path, "[{:?}...]", key.get(..end).unwrap_or_default());
+        return;
+    }
     let plain = !key.is_empty()
         && key
             .bytes()
@@ -83,4 +90,22 @@ fn push_key(path: &mut String, key: &str) {
         path.push('.');
     }
     path.push_str(key);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_shown_whole_up_to_its_limit_and_cut_beyond() {
+        let shown = |count: usize| {
+            let mut path = String::new();
+            push_key(&mut path, &"k".repeat(count));
+            path
+        };
+        assert_eq!(shown(MAX_KEY_CHARS), "k".repeat(MAX_KEY_CHARS));
+        let cut = format!("[\"{}\"...]", "k".repeat(MAX_KEY_CHARS));
+        assert_eq!(shown(MAX_KEY_CHARS + 1), cut);
+        assert_eq!(shown(1_000_000), cut);
+    }
 }

@@ -53,7 +53,10 @@ impl Totals {
     }
 
     fn text(&self) -> String {
-        let part = |count: &Count, of: &str| format!("{} of {} {of}", count.taken, count.all);
+        let part = |count: &Count, of: &str| {
+            let percent = (count.taken * 100).checked_div(count.all).unwrap_or(0);
+            format!("{} of {} {of} ({percent}%)", count.taken, count.all)
+        };
         format!(
             "{}, {}, {}",
             part(&self.messages, "messages"),
