@@ -9,10 +9,18 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::client;
+use crate::{DEADLINE, client};
 
 const POLL: Duration = Duration::from_millis(5);
 const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The value of a counter or gauge on the admin's page of stats; none if it is not listed.
+pub fn stat_on(page: &str, name: &str) -> Option<u64> {
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.and_then(|value| value.parse().ok())
+}
 
 /// A directory that vanishes with its value.
 pub struct Scratch(PathBuf);
@@ -159,6 +167,22 @@ impl Proxy {
     pub fn admin(&self, target: &str) -> io::Result<String> {
         let answer = client::get(self.admin_port, target)?;
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
+    }
+
+    /// Waits until something holds, as seen from outside.
+    ///
+    /// # Panics
+    /// With the process's log when it does not come about within [`DEADLINE`].
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !holds() {
+            assert!(
+                Instant::now() < deadline,
+                "it never came about that {what}:\n{}",
+                self.log().unwrap_or_default()
+            );
+            std::thread::yield_now();
+        }
     }
 
     /// Asks it to end with SIGTERM and waits.

@@ -7,7 +7,7 @@ use nuncio_testkit::DEADLINE;
 use nuncio_testkit::client::{self, Client};
 use nuncio_testkit::message::Message;
 use nuncio_testkit::ports::free_port;
-use nuncio_testkit::proxy::{Proxy, Scratch};
+use nuncio_testkit::proxy::{Proxy, Scratch, stat_on};
 use nuncio_tests::binary::nuncio;
 
 /// What all processes of a chain have in common.
@@ -147,23 +147,12 @@ impl Epoch {
     pub(crate) fn stat(&self, name: &str) -> Option<u64> {
         let page = client::get(self.admin, "/stats").ok()?;
         let page = text_of(&page);
-        let line = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        line.and_then(|value| value.parse().ok())
+        stat_on(&page, name)
     }
 
     /// Waits until something holds, as seen from outside.
     pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + DEADLINE;
-        while !holds() {
-            assert!(
-                Instant::now() < deadline,
-                "it never came about that {what}:\n{}",
-                self.proxy.log().unwrap_or_default()
-            );
-            std::thread::yield_now();
-        }
+        self.proxy.until(what, holds);
     }
 
     /// Waits until it has ended by itself, and well.
