@@ -60,6 +60,8 @@ pub trait Downstream {
     fn write_trailers(&self, trailers: &HeaderMap);
     /// Bytes written and not flushed.
     fn unflushed_bytes(&self) -> usize;
+    /// Sends what was written, as the last of the stream: if nobody has to wait for it, when the worker's turn is over.
+    async fn send_off(&self) -> Result<(), DownstreamError>;
     /// Sends what was written.
     async fn flush(&self) -> Result<(), DownstreamError>;
     /// Bytes of the stream on the wire so far.

@@ -20,5 +20,4 @@ pub mod router;
 pub mod service;
 pub mod stream;
 pub mod support;
-mod turns;
 pub mod worker;

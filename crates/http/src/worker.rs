@@ -12,7 +12,6 @@ use nuncio_upstream::{ClusterManager, WorkerClusters};
 
 use crate::route::RouteTable;
 use crate::stream::{RouteSnapshot, StreamRoute, StreamState};
-use crate::turns::Turns;
 
 /// Stream states that a worker keeps for the streams to come.
 const MAX_SPARE_STREAMS: usize = 64;
@@ -28,7 +27,6 @@ pub struct Worker {
     next_connection_id: Cell<u64>,
     date: RefCell<(u64, Box<[u8]>)>,
     draining: Cell<bool>,
-    pub(crate) turns: Turns,
     #[expect(
         clippy::vec_box,
         reason = "they go into streams and come back without being moved"
@@ -59,7 +57,6 @@ impl Worker {
             next_connection_id: Cell::new(first_connection_id),
             date: RefCell::new((0, Box::default())),
             draining: Cell::new(false),
-            turns: Turns::default(),
             spare_streams: RefCell::default(),
             no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
         }

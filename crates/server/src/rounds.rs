@@ -1,36 +1,34 @@
-//! The root of a worker's event loop: it lets many tasks run between two looks at the sockets.
+//! The root of a worker's event loop: it takes turns with the system. Between two looks at the sockets all tasks run
+//! that have work, and what they have to send goes out at the end ([`outbox`]).
 //!
 //! A `LocalSet` goes back to the runtime after 61 polls, and the runtime asks the system for events each time, though
-//! under load dozens of tasks wait and each is polled several times for a request. Here the set is polled again as
-//! long as it has work, at most [`ROUNDS`] times: about 500 polls, or a few milliseconds.
+//! under load dozens of tasks wait. Here the set is polled again as long as it has work, at most [`ROUNDS`] times:
+//! about 500 polls, or a few milliseconds.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use nuncio_net::transport::outbox;
+use tokio::task::LocalSet;
+
 /// How often the set is polled before the sockets are looked at again.
 const ROUNDS: usize = 8;
 
-/// Polls `tasks` until it is ready.
-pub(crate) async fn run<T>(tasks: impl Future<Output = T>) -> T {
-    let mut tasks = pin!(tasks);
+/// Runs `main` and the tasks of `local` until `main` is ready.
+pub(crate) async fn run<T>(local: &LocalSet, main: impl Future<Output = T>) -> T {
+    let mut tasks = pin!(local.run_until(main));
     let again = Arc::new(Again::default());
     let waker = Waker::from(Arc::clone(&again));
     poll_fn(|cx| {
         again.begin(cx.waker());
-        for _ in 0..ROUNDS {
-            again.woken.store(false, SeqCst);
-            if let Poll::Ready(done) = tasks.as_mut().poll(&mut Context::from_waker(&waker)) {
-                return Poll::Ready(done);
-            }
-            if !again.woken.load(SeqCst) {
-                break;
-            }
-        }
+        let turn = outbox::begin();
+        let done = again.poll(tasks.as_mut(), &waker);
+        turn.end(|rest| drop(local.spawn_local(rest)));
         again.end(cx.waker());
-        Poll::Pending
+        done
     })
     .await
 }
@@ -44,6 +42,18 @@ struct Again {
 }
 
 impl Again {
+    /// Polls as long as there is work.
+    fn poll<T>(&self, mut tasks: Pin<&mut impl Future<Output = T>>, waker: &Waker) -> Poll<T> {
+        for _ in 0..ROUNDS {
+            self.woken.store(false, SeqCst);
+            let done = tasks.as_mut().poll(&mut Context::from_waker(waker));
+            if done.is_ready() || !self.woken.load(SeqCst) {
+                return done;
+            }
+        }
+        Poll::Pending
+    }
+
     fn begin(&self, root: &Waker) {
         self.polling.store(true, SeqCst);
         let mut kept = self.root.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +119,8 @@ mod tests {
         let polls = Rc::new(Cell::new(0));
         let wakes = Arc::new(Counted::default());
         let waker = Waker::from(Arc::clone(&wakes));
-        let mut root = pin!(run(busy(times, Rc::clone(&polls))));
+        let local = LocalSet::new();
+        let mut root = pin!(run(&local, busy(times, Rc::clone(&polls))));
         assert!(
             root.as_mut()
                 .poll(&mut Context::from_waker(&waker))
@@ -140,7 +151,8 @@ mod tests {
         };
         let wakes = Arc::new(Counted::default());
         let waker = Waker::from(Arc::clone(&wakes));
-        let mut root = pin!(run(noting));
+        let local = LocalSet::new();
+        let mut root = pin!(run(&local, noting));
         assert!(
             root.as_mut()
                 .poll(&mut Context::from_waker(&waker))

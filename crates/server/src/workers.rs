@@ -116,7 +116,7 @@ fn run(start: Start, commands: UnboundedReceiver<Command>) {
         }
     };
     let local = LocalSet::new();
-    runtime.block_on(rounds::run(local.run_until(work(start, commands))));
+    runtime.block_on(rounds::run(&local, work(start, commands)));
 }
 
 async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {

@@ -63,17 +63,17 @@ impl UpstreamStream {
         each!(self, stream => stream.write_trailers(trailers));
     }
 
+    /// Sends what was written, as the last of the request: if nobody has to wait for it, when the worker's turn is
+    /// over.
+    #[inline]
+    pub fn poll_send_off(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        each!(self, stream => stream.poll_send_off(cx))
+    }
+
     /// Hands all that was written to the system.
     #[inline]
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         each!(self, stream => stream.poll_flush(cx))
-    }
-
-    /// Waits for the first bytes of the response, or for what keeps them from coming, which
-    /// [`Self::poll_read_head`] will tell.
-    #[inline]
-    pub fn poll_response_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        each!(self, stream => stream.poll_response_begun(cx))
     }
 
     /// Reads the next head into `headers`: informational ones (1xx other than 101) come first, each by a

@@ -102,7 +102,7 @@ impl Connection {
         let close = loop {
             self.await_request();
             match self.or_expired(self.io.first_byte()).await {
-                Ok(true) => self.manager.worker.turns.give_way().await,
+                Ok(true) => {}
                 Ok(false) => break Close::Remote,
                 Err(DRAINED) => break Close::Now,
                 Err(_) => {

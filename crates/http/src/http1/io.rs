@@ -12,7 +12,7 @@ use nuncio_codec::http1::{
     encode_data, encode_end, encode_informational, encode_response_head, encode_trailers,
     sent_header_bytes,
 };
-use nuncio_contract::buffer::{self, Buffer};
+use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stats::groups::HttpConnectionManagerStats;
 use nuncio_contract::stream_info::BytesMeter;
@@ -27,6 +27,8 @@ const READ_BYTES: usize = 16 * 1024;
 const LARGE_READ_BYTES: usize = 64 * 1024;
 /// What is read ahead of pipelined requests while a response is under way.
 const READ_AHEAD_BYTES: usize = 16 * 1024;
+/// Room asked for before something is written; more makes the buffer grow.
+const WRITE_ROOM_BYTES: usize = 1024;
 /// Body chunks of this size are not copied behind the head but written beside it.
 const WRITE_BESIDE_BYTES: usize = 16 * 1024;
 
@@ -54,9 +56,7 @@ pub(super) struct RequestFacts {
 
 #[derive(Default)]
 struct Output {
-    bytes: Vec<u8>,
-    /// How much of `bytes` is sent.
-    sent: usize,
+    bytes: Buffer,
     /// A large chunk that follows `bytes`.
     beside: Buffer,
     /// What follows the large chunk; empty without one.
@@ -241,7 +241,7 @@ impl Http1Io {
         let mut transport = self.transport.borrow_mut();
         while !output.is_empty() {
             let count = if output.beside.is_empty() {
-                ready!(transport.poll_write(cx, output.front()))?
+                ready!(transport.poll_write(cx, output.bytes.readable()))?
             } else {
                 ready!(transport.poll_write_vectored(cx, &output.slices()))?
             };
@@ -252,6 +252,25 @@ impl Http1Io {
             self.count_sent(count);
         }
         transport.poll_flush(cx)
+    }
+
+    /// Leaves what was written to the end of the worker's turn; false if it is to be sent now, as before the end of
+    /// the connection.
+    fn send_later(&self) -> bool {
+        let mut output = self.output.borrow_mut();
+        if self.closing.get() || !output.beside.is_empty() || !output.tail.is_empty() {
+            return false;
+        }
+        let bytes = std::mem::take(&mut output.bytes);
+        let count = bytes.len();
+        match self.transport.borrow_mut().send_later(bytes) {
+            Ok(()) => self.count_sent(count),
+            Err(bytes) => {
+                output.bytes = bytes;
+                return false;
+            }
+        }
+        true
     }
 
     fn count_sent(&self, sent: usize) {
@@ -290,48 +309,38 @@ fn count(bytes: usize) -> u64 {
 
 impl Output {
     fn len(&self) -> usize {
-        self.bytes.len() - self.sent + self.beside.len() + self.tail.len()
+        self.bytes.len() + self.beside.len() + self.tail.len()
     }
 
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    fn front(&self) -> &[u8] {
-        self.bytes.get(self.sent..).unwrap_or_default()
-    }
-
     fn slices(&self) -> [IoSlice<'_>; 3] {
         [
-            IoSlice::new(self.front()),
+            IoSlice::new(self.bytes.readable()),
             IoSlice::new(self.beside.readable()),
             IoSlice::new(&self.tail),
         ]
     }
 
     fn consume(&mut self, count: usize) {
-        let of_front = count.min(self.bytes.len() - self.sent);
-        self.sent += of_front;
+        let of_front = count.min(self.bytes.len());
+        self.bytes.advance(of_front);
         let of_beside = (count - of_front).min(self.beside.len());
         self.beside.advance(of_beside);
         self.tail.drain(..count - of_front - of_beside);
-        if self.sent == self.bytes.len() {
-            self.sent = 0;
-            buffer::give(std::mem::take(&mut self.bytes));
-        }
     }
 
     /// The bytes to append to; what stands beside them is joined first.
     fn appendable(&mut self) -> &mut Vec<u8> {
-        if self.bytes.capacity() == 0 {
-            self.bytes = buffer::take(READ_BYTES);
-        }
         if !self.beside.is_empty() || !self.tail.is_empty() {
-            self.bytes.extend_from_slice(self.beside.readable());
+            self.bytes.extend(self.beside.readable());
             self.beside.clear();
-            self.bytes.append(&mut self.tail);
+            self.bytes.extend(&self.tail);
+            self.tail.clear();
         }
-        &mut self.bytes
+        self.bytes.vec_mut(WRITE_ROOM_BYTES)
     }
 
     /// Adds a large chunk without copying it.
@@ -466,6 +475,13 @@ impl Downstream for Http1Io {
 
     fn unflushed_bytes(&self) -> usize {
         self.output.borrow().len()
+    }
+
+    async fn send_off(&self) -> Result<(), DownstreamError> {
+        if self.send_later() {
+            return Ok(());
+        }
+        self.flush().await
     }
 
     async fn flush(&self) -> Result<(), DownstreamError> {

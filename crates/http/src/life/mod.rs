@@ -92,13 +92,8 @@ impl<D: Downstream> Exchange<'_, D> {
         let mut flow = pin!(self.flow());
         let mut gone = pin!(self.down.gone());
         poll_fn(|cx| {
-            let turns = &self.manager.worker.turns;
-            let (polled, gave_way) = turns.watch(|| flow.as_mut().poll(cx));
-            if let Poll::Ready(done) = polled {
+            if let Poll::Ready(done) = flow.as_mut().poll(cx) {
                 return Poll::Ready(Raced::Flow(done));
-            }
-            if gave_way {
-                return Poll::Pending;
             }
             if let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
                 return Poll::Ready(Raced::Expired(slot));

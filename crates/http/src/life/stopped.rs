@@ -108,7 +108,7 @@ impl<D: Downstream> Exchange<'_, D> {
             self.send_reply(body, end_stream).await
         };
         match sent {
-            Ok(()) => match self.down.flush().await {
+            Ok(()) => match self.down.send_off().await {
                 Ok(()) => self.end_of_response(),
                 Err(_) => StreamEnd::Broken,
             },

@@ -47,9 +47,8 @@ impl<D: Downstream> Router<'_, '_, D> {
         self.note_connection(&up.borrow());
         self.with_account(Account::began);
         let bare = self.write_head(up);
-        self.exchange.manager.worker.turns.give_way().await;
         if bare {
-            poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
+            poll_fn(|cx| up.borrow_mut().poll_send_off(cx)).await;
         }
         let mut upload = (!bare).then(|| Box::pin(self.upload(up, timeout)));
         let mut download = pin!(self.download(up));
@@ -118,7 +117,6 @@ impl<D: Downstream> Router<'_, '_, D> {
         timeout: Option<Duration>,
     ) -> Result<(), Failure> {
         let body = &self.exchange.body;
-        poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
         loop {
             let (some, done) = {
                 let body = body.borrow();
@@ -141,17 +139,28 @@ impl<D: Downstream> Router<'_, '_, D> {
             if done {
                 return Ok(());
             }
-            self.exchange.read_request().await?;
+            self.read_more(up).await?;
             if body.borrow().done {
                 self.begin_timeout(timeout);
             }
         }
     }
 
+    /// Reads more of the request's body. What is there at once leaves with what was written before.
+    async fn read_more(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+        let mut reading = pin!(self.exchange.read_request());
+        let at_once = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await;
+        if let Poll::Ready(read) = at_once {
+            read?;
+        } else {
+            poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
+            reading.await?;
+        }
+        Ok(())
+    }
+
     /// The response: heads, body, trailers.
     async fn download(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
-        poll_fn(|cx| up.borrow_mut().poll_response_begun(cx)).await;
-        self.exchange.manager.worker.turns.give_way().await;
         let status = loop {
             let state = &self.exchange.state;
             let read = poll_fn(|cx| {
@@ -172,8 +181,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         if !end_stream {
             pin!(self.stream_body(up)).await?;
         }
-        self.exchange.manager.worker.turns.give_way().await;
-        self.exchange.down.flush().await?;
+        self.exchange.down.send_off().await?;
         self.end_response();
         Ok(())
     }

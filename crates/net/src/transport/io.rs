@@ -6,9 +6,10 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use nuncio_contract::buffer::Buffer;
-use tokio::io::{AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
-use super::{Transport, plain};
+use super::Transport;
 
 /// What an idle connection has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +20,6 @@ pub enum IdleState {
     Closed,
     /// The peer sent bytes that nobody asked for.
     Unsolicited,
-}
-
-/// Runs `$body` with `$stream` bound to the carrier's own stream.
-macro_rules! on_stream {
-    ($transport:expr, $stream:ident => $body:expr) => {
-        match $transport {
-            Transport::Plain($stream) => $body,
-            Transport::Tls(tls) => {
-                let $stream = &mut tls.stream;
-                $body
-            }
-        }
-    };
 }
 
 impl Transport {
@@ -47,9 +35,9 @@ impl Transport {
             buffer.reserve(64);
         }
         match self {
-            Transport::Plain(socket) => loop {
-                ready!(socket.poll_read_ready(cx))?;
-                if let Some(read) = plain::recv_now(socket, buffer) {
+            Transport::Plain(plain) => loop {
+                ready!(plain.stream().poll_read_ready(cx))?;
+                if let Some(read) = plain.recv_now(buffer) {
                     return Poll::Ready(read);
                 }
             },
@@ -65,15 +53,15 @@ impl Transport {
         buffer: &mut Buffer,
         room_bytes: usize,
     ) -> Poll<io::Result<usize>> {
-        let Transport::Plain(socket) = self else {
+        let Transport::Plain(plain) = self else {
             let read = self.poll_read(cx, buffer.vec_mut(room_bytes));
             buffer.release_if_empty();
             return read;
         };
         loop {
             // Most polls only begin to wait: no memory is borrowed for them.
-            ready!(socket.poll_read_ready(cx))?;
-            let read = plain::recv_now(socket, buffer.vec_mut(room_bytes));
+            ready!(plain.stream().poll_read_ready(cx))?;
+            let read = plain.recv_now(buffer.vec_mut(room_bytes));
             buffer.release_if_empty();
             if let Some(read) = read {
                 return Poll::Ready(read);
@@ -84,7 +72,7 @@ impl Transport {
     /// Writes some of `bytes`.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Transport::Plain(socket) => plain::poll_send(socket, cx, bytes),
+            Transport::Plain(plain) => plain.poll_write(cx, bytes),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, bytes),
         }
     }
@@ -95,30 +83,58 @@ impl Transport {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_stream!(self, stream => Pin::new(stream).poll_write_vectored(cx, slices))
+        match self {
+            Transport::Plain(plain) => plain.poll_write_vectored(cx, slices),
+            Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, slices),
+        }
     }
 
-    /// Pushes out what the carrier itself still holds (TLS records; nothing for TCP).
+    /// Keeps `bytes`, which nobody waits for, until the worker's turn is over ([`outbox`](super::outbox)). Gives them
+    /// back if they are to be written now: outside of turns, over TLS, or while others have not gone yet.
+    ///
+    /// # Errors
+    /// The bytes.
+    #[inline]
+    pub fn send_later(&mut self, bytes: Buffer) -> Result<(), Buffer> {
+        match self {
+            Transport::Plain(plain) => plain.send_later(bytes),
+            Transport::Tls(_) => Err(bytes),
+        }
+    }
+
+    /// Whether bytes that were to be sent later are not with the system yet.
+    #[inline]
+    pub fn is_behind(&self) -> bool {
+        matches!(self, Transport::Plain(plain) if plain.is_behind())
+    }
+
+    /// Whether bytes that were to be sent later never will be.
+    #[inline]
+    pub fn has_failed(&self) -> bool {
+        matches!(self, Transport::Plain(plain) if plain.has_failed())
+    }
+
+    /// Pushes out what the carrier itself still holds: TLS records, bytes to be sent later.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self, stream => Pin::new(stream).poll_flush(cx))
+        match self {
+            Transport::Plain(plain) => plain.poll_caught_up(cx),
+            Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
+        }
     }
 
     /// Ends this side's stream (`close_notify`, FIN); the other side can still be read.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self, stream => Pin::new(stream).poll_shutdown(cx))
+        match self {
+            Transport::Plain(plain) => plain.poll_shutdown(cx),
+            Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
+        }
     }
 
     /// Looks at an idle connection without waiting; no system call unless the event loop reported something.
     /// A byte that was not asked for is lost: such a connection is of no more use.
     pub fn idle_state(&mut self) -> IdleState {
-        let mut byte = [0];
-        if let Transport::Plain(socket) = self {
-            return match socket.try_read(&mut byte) {
-                Ok(0) => IdleState::Closed,
-                Ok(_) => IdleState::Unsolicited,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => IdleState::Quiet,
-                Err(_) => IdleState::Closed,
-            };
+        if let Transport::Plain(plain) = self {
+            return idle_state(plain.stream());
         }
         match self.poll_idle_end(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(end) => end,
@@ -128,13 +144,38 @@ impl Transport {
 
     /// Waits until an idle connection is closed or speaks. Never [`IdleState::Quiet`].
     pub fn poll_idle_end(&mut self, cx: &mut Context<'_>) -> Poll<IdleState> {
+        let tls = match self {
+            Transport::Plain(plain) => return poll_idle_end(plain.stream(), cx),
+            Transport::Tls(tls) => tls,
+        };
         let mut byte = [0];
         let mut one = ReadBuf::new(&mut byte);
-        let read = on_stream!(self, stream => tokio::io::AsyncRead::poll_read(Pin::new(stream), cx, &mut one));
+        let read = Pin::new(&mut tls.stream).poll_read(cx, &mut one);
         read.map(|result| match result {
             Ok(()) if !one.filled().is_empty() => IdleState::Unsolicited,
             _ => IdleState::Closed,
         })
+    }
+}
+
+fn idle_state(socket: &TcpStream) -> IdleState {
+    match socket.try_read(&mut [0]) {
+        Ok(0) => IdleState::Closed,
+        Ok(_) => IdleState::Unsolicited,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => IdleState::Quiet,
+        Err(_) => IdleState::Closed,
+    }
+}
+
+fn poll_idle_end(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<IdleState> {
+    loop {
+        if ready!(socket.poll_read_ready(cx)).is_err() {
+            return Poll::Ready(IdleState::Closed);
+        }
+        match idle_state(socket) {
+            IdleState::Quiet => {}
+            end => return Poll::Ready(end),
+        }
     }
 }
 
@@ -150,7 +191,7 @@ mod tests {
         let near = TcpStream::connect(listener.local_addr().unwrap())
             .await
             .unwrap();
-        (Transport::Plain(near), listener.accept().await.unwrap().0)
+        (Transport::plain(near), listener.accept().await.unwrap().0)
     }
 
     #[tokio::test]

@@ -4,24 +4,31 @@
 //! buffer of its own while idle (TLS keeps its session state); reads go into the caller's buffer.
 
 mod io;
+pub mod outbox;
 mod plain;
 mod tls;
 
 use std::net::SocketAddr;
 
 pub use io::IdleState;
+pub use plain::Plain;
 pub use tls::{TlsInfo, TlsTransport};
 use tokio::net::TcpStream;
 
 /// A connected byte stream.
 pub enum Transport {
     /// TCP without TLS.
-    Plain(TcpStream),
+    Plain(Plain),
     /// TLS over TCP, after the handshake.
     Tls(Box<TlsTransport>),
 }
 
 impl Transport {
+    /// A connection without TLS.
+    pub fn plain(stream: TcpStream) -> Self {
+        Transport::Plain(Plain::new(stream))
+    }
+
     /// Address of this end; `None` once the socket is gone.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.socket().local_addr().ok()
@@ -43,7 +50,7 @@ impl Transport {
     /// The socket below.
     pub fn socket(&self) -> &TcpStream {
         match self {
-            Transport::Plain(socket) => socket,
+            Transport::Plain(plain) => plain.stream(),
             Transport::Tls(tls) => tls.socket(),
         }
     }

@@ -3,54 +3,218 @@
 //! A read that fills less than its room, and a write that is taken only in part, mean that the socket has no more:
 //! the readiness is cleared at once, and the next attempt waits without a system call.
 
-use std::io;
-use std::task::{Context, Poll, ready};
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
 
+use nuncio_contract::buffer::Buffer;
 use rustix::buffer::spare_capacity;
 use rustix::io::retry_on_intr;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// Appends what is there to `bytes`, as far as its spare capacity goes, which must not be none; without a system call
-/// if the socket is not ready. None: nothing is there, wait until the socket is ready.
-#[inline]
-pub(super) fn recv_now(socket: &TcpStream, bytes: &mut Vec<u8>) -> Option<io::Result<usize>> {
-    let room = bytes.capacity() - bytes.len();
-    attempt(socket, Interest::READABLE, room, || {
-        retry_on_intr(|| recv(socket, spare_capacity(bytes), RecvFlags::empty()))
-            .map(|(_, count)| count)
-    })
+use super::outbox;
+
+/// TCP without TLS.
+pub struct Plain(Rc<Socket>);
+
+/// A socket, which outlives its owner while it still has bytes to send.
+pub(super) struct Socket {
+    stream: TcpStream,
+    pub(super) later: Cell<Later>,
+    /// Who waits while `later` is blocked.
+    waiting: RefCell<Waiting>,
 }
 
-/// Writes some of `bytes`. A socket seldom has no room: it is tried before it is asked to tell when it has.
-#[inline]
-pub(super) fn poll_send(
-    socket: &TcpStream,
-    cx: &mut Context<'_>,
-    bytes: &[u8],
-) -> Poll<io::Result<usize>> {
-    loop {
-        let attempt = attempt(socket, Interest::WRITABLE, bytes.len(), || {
-            retry_on_intr(|| send(socket, bytes, SendFlags::NOSIGNAL))
-        });
-        if let Some(sent) = attempt {
-            return Poll::Ready(sent);
+/// What became of bytes that were given to be sent later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Later {
+    /// All are with the system.
+    Nothing,
+    /// They are kept until the turn is over.
+    Kept,
+    /// The socket has no room for the rest.
+    Blocked,
+    /// They could not be sent.
+    Failed,
+    /// Blocked, and the owner is gone.
+    Abandoned,
+}
+
+#[derive(Default)]
+struct Waiting {
+    owner: Option<Waker>,
+    rest: Option<Waker>,
+}
+
+impl Plain {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Plain(Rc::new(Socket {
+            stream,
+            later: Cell::new(Later::Nothing),
+            waiting: RefCell::default(),
+        }))
+    }
+
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.0.stream
+    }
+
+    /// Keeps `bytes` until the turn is over; gives them back if they are to be sent now.
+    #[inline]
+    pub(super) fn send_later(&self, bytes: Buffer) -> Result<(), Buffer> {
+        if self.0.later.get() == Later::Nothing {
+            outbox::keep(&self.0, bytes)
+        } else {
+            Err(bytes)
         }
-        ready!(socket.poll_write_ready(cx))?;
+    }
+
+    /// Whether bytes that were to be sent later are not with the system yet.
+    #[inline]
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self.0.later.get(), Later::Kept | Later::Blocked)
+    }
+
+    /// Whether bytes that were to be sent later never will be.
+    #[inline]
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.later.get() == Later::Failed
+    }
+
+    /// Waits until what was to be sent later is with the system.
+    #[inline]
+    pub(super) fn poll_caught_up(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.0.later.get() == Later::Nothing {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_catch_up(cx)
+    }
+
+    fn poll_catch_up(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.0.later.get() {
+            Later::Nothing => Poll::Ready(Ok(())),
+            Later::Failed => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Later::Kept => {
+                outbox::send_kept(&self.0);
+                self.poll_catch_up(cx)
+            }
+            Later::Blocked | Later::Abandoned => {
+                self.0.waiting.borrow_mut().owner = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Writes some of `bytes`, after those that were to be sent later.
+    #[inline]
+    pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_caught_up(cx))?;
+        self.0.poll_send(cx, bytes)
+    }
+
+    /// Writes some of `slices`, after the bytes that were to be sent later.
+    pub(super) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_caught_up(cx))?;
+        loop {
+            match self.0.stream.try_write_vectored(slices) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+            ready!(self.0.stream.poll_write_ready(cx))?;
+        }
+    }
+
+    /// Sends a FIN after all bytes.
+    pub(super) fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_caught_up(cx))?;
+        Poll::Ready(shutdown(&self.0.stream, Shutdown::Write).map_err(io::Error::from))
+    }
+
+    /// Appends what is there to `bytes`, as far as its spare capacity goes, which must not be none; without a system
+    /// call if the socket is not ready. None: nothing is there, wait until the socket is ready.
+    #[inline]
+    pub(super) fn recv_now(&self, bytes: &mut Vec<u8>) -> Option<io::Result<usize>> {
+        let room = bytes.capacity() - bytes.len();
+        attempt(&self.0.stream, Interest::READABLE, room, || {
+            retry_on_intr(|| recv(&self.0.stream, spare_capacity(bytes), RecvFlags::empty()))
+                .map(|(_, count)| count)
+        })
+    }
+}
+
+impl Drop for Plain {
+    /// What is kept still goes out; what is blocked does not.
+    fn drop(&mut self) {
+        if self.0.later.get() == Later::Blocked {
+            self.0.later.set(Later::Abandoned);
+            if let Some(rest) = self.0.waiting.take().rest {
+                rest.wake();
+            }
+        }
+    }
+}
+
+impl Socket {
+    /// Sends some of `bytes`; None if there is no room.
+    #[inline]
+    pub(super) fn send_now(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        attempt(&self.stream, Interest::WRITABLE, bytes.len(), || {
+            retry_on_intr(|| send(&self.stream, bytes, SendFlags::NOSIGNAL))
+        })
+    }
+
+    /// Sends some of `bytes`. A socket seldom has no room: it is tried before it is asked to tell when it has.
+    #[inline]
+    pub(super) fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            if let Some(sent) = self.send_now(bytes) {
+                return Poll::Ready(sent);
+            }
+            ready!(self.stream.poll_write_ready(cx))?;
+        }
+    }
+
+    /// Bytes that were to be sent later never will be. Whoever reads is told: after what has come already the stream
+    /// ends.
+    pub(super) fn fail(&self) {
+        self.later.set(Later::Failed);
+        let _it_may_be_so_already = shutdown(&self.stream, Shutdown::Both);
+    }
+
+    /// Whether the owner is gone; if not, `cx` is woken when it goes.
+    pub(super) fn is_abandoned(&self, cx: &Context<'_>) -> bool {
+        if self.later.get() == Later::Abandoned {
+            return true;
+        }
+        self.waiting.borrow_mut().rest = Some(cx.waker().clone());
+        false
+    }
+
+    /// Wakes the owner if it waits for what was to be sent later.
+    pub(super) fn wake_owner(&self) {
+        if let Some(owner) = self.waiting.take().owner {
+            owner.wake();
+        }
     }
 }
 
 /// One system call; none if the socket is not ready.
 #[inline]
 fn attempt(
-    socket: &TcpStream,
+    stream: &TcpStream,
     interest: Interest,
     room: usize,
     mut call: impl FnMut() -> rustix::io::Result<usize>,
 ) -> Option<io::Result<usize>> {
     let mut done = None;
-    let outcome = socket.try_io(interest, || {
+    let outcome = stream.try_io(interest, || {
         let count = call()?;
         done = Some(count);
         if 0 < count && count < room {

@@ -171,7 +171,7 @@ fn connection(
     let manager = Rc::clone(&gate.manager);
     let info = Arc::new(info);
     async move {
-        let mut served = std::pin::pin!(http1::serve(manager, Transport::Plain(stream), info));
+        let mut served = std::pin::pin!(http1::serve(manager, Transport::plain(stream), info));
         std::future::poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
         gate.closed(begin);
     }

@@ -96,7 +96,9 @@ impl Http1Stream {
     }
 
     pub(crate) fn is_request_complete(&self) -> bool {
-        self.request.progress == Progress::Complete && self.request.out.is_empty()
+        self.request.progress == Progress::Complete
+            && self.request.out.is_empty()
+            && !self.transport().is_some_and(Transport::is_behind)
     }
 
     pub(crate) fn wire_bytes(&self) -> (u64, u64) {
@@ -152,6 +154,11 @@ impl Http1Stream {
         error
     }
 
+    /// Whether the host took not all of the request.
+    fn is_broken(&self) -> bool {
+        self.request.broken || self.transport().is_some_and(Transport::has_failed)
+    }
+
     /// Whether nothing was sent, so that the connection is as good as before.
     fn is_untouched(&self) -> bool {
         self.request.wire_bytes == 0 && self.response.wire_bytes == 0
@@ -173,7 +180,7 @@ impl Drop for Http1Stream {
             self.lease.close(Ended::Unsolicited);
         } else if self.response.until_close {
             self.lease.close(Ended::Remote);
-        } else if !self.response.keep_alive || self.request.broken {
+        } else if !self.response.keep_alive || self.is_broken() {
             self.lease.close(Ended::Local);
         }
     }

@@ -17,14 +17,6 @@ use crate::pool::Ended;
 
 impl Http1Stream {
     #[inline]
-    pub(crate) fn poll_response_begun(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.response.input.is_empty() {
-            let _the_next_read_fails_too = ready!(self.poll_fill(cx, Buffer::HEAD_BYTES / 2));
-        }
-        Poll::Ready(())
-    }
-
-    #[inline]
     pub(crate) fn poll_read_head(
         &mut self,
         cx: &mut Context<'_>,

@@ -4,8 +4,8 @@ use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
 
 use nuncio_codec::http1::{
-    BodyEncoding, encode_chunk_end, encode_chunk_start, encode_end, encode_request_head,
-    encode_trailers, sent_header_bytes,
+    BodyEncoding, encode_chunk_end, encode_chunk_start, encode_data, encode_end,
+    encode_request_head, encode_trailers, sent_header_bytes,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -50,6 +50,9 @@ impl Http1Stream {
         data: &mut Buffer,
         end_stream: bool,
     ) -> Poll<()> {
+        if end_stream && self.joins_last(data) {
+            return self.poll_send_off(cx);
+        }
         loop {
             self.frame(data);
             if self.request.broken {
@@ -68,6 +71,22 @@ impl Http1Stream {
             }
             ready!(self.poll_write_some(cx, data));
         }
+    }
+
+    /// Puts the last of the body behind what is written already, if it is small; whether it did.
+    fn joins_last(&mut self, data: &mut Buffer) -> bool {
+        let request = &mut self.request;
+        let is_small = request.out.len() + data.len() < Buffer::HEAD_BYTES - 2 * FRAMING_ROOM_BYTES;
+        if !is_small || request.raw_left > 0 || request.progress != Progress::Body || request.broken
+        {
+            return false;
+        }
+        let out = request.out.vec_mut(FRAMING_ROOM_BYTES);
+        encode_data(request.encoding, data.readable(), out);
+        encode_end(request.encoding, out);
+        data.clear();
+        request.progress = Progress::Complete;
+        true
     }
 
     /// Puts what belongs before the next bytes of `data` into the buffer.
@@ -112,6 +131,24 @@ impl Http1Stream {
         request.raw_left -= of_data.min(request.raw_left);
         if of_data > 0 && request.raw_left == 0 && request.encoding == BodyEncoding::Chunked {
             encode_chunk_end(request.out.vec_mut(FRAMING_ROOM_BYTES));
+        }
+        Poll::Ready(())
+    }
+
+    #[inline]
+    pub(crate) fn poll_send_off(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let bytes = std::mem::take(&mut self.request.out);
+        let count = bytes.len();
+        let kept = match self.lease.connection_mut() {
+            Some(connection) if !self.request.broken => connection.transport.send_later(bytes),
+            _ => Err(bytes),
+        };
+        match kept {
+            Ok(()) => self.count_sent(count),
+            Err(bytes) => {
+                self.request.out = bytes;
+                return self.poll_flush(cx);
+            }
         }
         Poll::Ready(())
     }

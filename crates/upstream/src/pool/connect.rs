@@ -20,7 +20,7 @@ pub(super) async fn connect(
         .await
         .map_err(|error| refused(&error))?;
     let tls = match &core.shared.transport_socket {
-        TransportSocket::RawBuffer => return Ok(Transport::Plain(tcp)),
+        TransportSocket::RawBuffer => return Ok(Transport::plain(tcp)),
         TransportSocket::Tls(tls) => tls,
     };
     let stats = core.tls_stats();
