@@ -478,7 +478,7 @@ impl Downstream for Http1Io {
     }
 
     async fn send_off(&self) -> Result<(), DownstreamError> {
-        if self.send_later() {
+        if self.output.borrow().is_empty() || self.send_later() {
             return Ok(());
         }
         self.flush().await

@@ -140,7 +140,9 @@ impl Http1Stream {
         let bytes = std::mem::take(&mut self.request.out);
         let count = bytes.len();
         let kept = match self.lease.connection_mut() {
-            Some(connection) if !self.request.broken => connection.transport.send_later(bytes),
+            Some(connection) if !self.request.broken && count > 0 => {
+                connection.transport.send_later(bytes)
+            }
             _ => Err(bytes),
         };
         match kept {
