@@ -29,13 +29,18 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that is asked once for each step of a worker: within [`HeldClock::hold`] time stands still.
+/// For how long the wall clock is reckoned from the monotonic one before it is asked again.
+const RECKONED_FOR: Duration = Duration::from_millis(10);
+
+/// A clock that is asked once for each step of a worker: within [`HeldClock::hold`] time stands still. The wall clock
+/// follows the monotonic one, and a jump of it within 10 ms.
 ///
 /// Reading the machine's clock costs tens of nanoseconds, and one step of a request asks many times.
 pub struct HeldClock {
     inner: Rc<dyn Clock>,
     now: Cell<Option<Instant>>,
-    wall: Cell<Option<SystemTime>>,
+    /// What the wall clock said, and when.
+    wall: Cell<Option<(Instant, SystemTime)>>,
     depth: Cell<u32>,
 }
 
@@ -75,22 +80,6 @@ impl Drop for Hold<'_> {
         self.0.depth.set(depth);
         if depth == 0 {
             self.0.now.set(None);
-            self.0.wall.set(None);
-        }
-    }
-}
-
-/// What `held` has, or else what `ask` says, which is kept if `keep`.
-#[inline]
-fn held_or<T: Copy>(held: &Cell<Option<T>>, keep: bool, ask: impl FnOnce() -> T) -> T {
-    match held.get() {
-        Some(time) => time,
-        None => {
-            let time = ask();
-            if keep {
-                held.set(Some(time));
-            }
-            time
         }
     }
 }
@@ -98,12 +87,28 @@ fn held_or<T: Copy>(held: &Cell<Option<T>>, keep: bool, ask: impl FnOnce() -> T)
 impl Clock for HeldClock {
     #[inline]
     fn now(&self) -> Instant {
-        held_or(&self.now, self.depth.get() > 0, || self.inner.now())
+        if let Some(now) = self.now.get() {
+            return now;
+        }
+        let now = self.inner.now();
+        if self.depth.get() > 0 {
+            self.now.set(Some(now));
+        }
+        now
     }
 
     #[inline]
     fn wall(&self) -> SystemTime {
-        held_or(&self.wall, self.depth.get() > 0, || self.inner.wall())
+        let now = self.now();
+        if let Some((at, wall)) = self.wall.get() {
+            let since = now.saturating_duration_since(at);
+            if since < RECKONED_FOR {
+                return wall + since;
+            }
+        }
+        let wall = self.inner.wall();
+        self.wall.set(Some((now, wall)));
+        wall
     }
 }
 
@@ -178,12 +183,40 @@ mod tests {
                 start,
                 "an inner step does not end the outer one"
             );
-            assert_eq!(held.wall(), SystemTime::UNIX_EPOCH + second);
         });
         assert_eq!(held.now(), start + second);
         inner.advance(second);
         assert_eq!(held.now(), start + 2 * second);
         assert_eq!(held.wall(), SystemTime::UNIX_EPOCH + 2 * second);
+    }
+
+    #[test]
+    fn the_wall_clock_is_reckoned_and_follows_a_jump() {
+        /// A wall clock that can be put forward, and that counts how often it is asked.
+        struct Jumping(ManualClock, Cell<Duration>, Cell<u32>);
+        impl Clock for Jumping {
+            fn now(&self) -> Instant {
+                self.0.now()
+            }
+            fn wall(&self) -> SystemTime {
+                self.2.set(self.2.get() + 1);
+                self.0.wall() + self.1.get()
+            }
+        }
+        let hour = Duration::from_secs(3600);
+        let inner = Rc::new(Jumping(
+            ManualClock::default(),
+            Cell::default(),
+            Cell::default(),
+        ));
+        let held = HeldClock::new(Rc::clone(&inner) as Rc<dyn Clock>);
+        assert_eq!(held.wall(), SystemTime::UNIX_EPOCH);
+        inner.0.advance(RECKONED_FOR / 2);
+        inner.1.set(hour);
+        assert_eq!(held.wall(), SystemTime::UNIX_EPOCH + RECKONED_FOR / 2);
+        assert_eq!(inner.2.get(), 1);
+        inner.0.advance(RECKONED_FOR / 2);
+        assert_eq!(held.wall(), SystemTime::UNIX_EPOCH + hour + RECKONED_FOR);
     }
 
     #[test]
