@@ -3,7 +3,7 @@
 use nuncio_config::typed::{FromValue, SupportTable};
 
 use crate::config::connection_manager::HttpConnectionManager;
-use crate::config::route::FilterConfig;
+use crate::config::route::{FilterConfig, UriTemplateMatchConfig, UriTemplateRewriteConfig};
 use crate::config::router::RouterMessage;
 
 /// Adds the messages that stand behind an `Any`, with all that is in them.
@@ -11,4 +11,6 @@ pub fn support(table: &mut SupportTable) {
     HttpConnectionManager::support(table);
     FilterConfig::support(table);
     RouterMessage::support(table);
+    UriTemplateMatchConfig::support(table);
+    UriTemplateRewriteConfig::support(table);
 }

@@ -180,6 +180,11 @@ fn a_path_that_does_not_match_is_told_why() {
             "/12x",
             "regex `/[0-9]+` does not match the whole of `/12x`",
         ),
+        (
+            "{path_match_policy: {name: m, typed_config: {'@type': type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig, path_template: '/api/{version}/*'}}}",
+            "/api/v1?q=/x",
+            "uri template `/api/{version}/*` does not match `/api/v1`: the path ends before its `*`",
+        ),
         ("{prefix: /api}", "/api/v1", ""),
     ] {
         assert_eq!(why_not(matcher, target, &[]), reason, "{matcher} {target}");
@@ -657,6 +662,8 @@ fn matcher() -> impl Strategy<Value = String> {
         "path_separated_prefix: /a",
         "safe_regex: {regex: '/a/?b?'}",
         "safe_regex: {regex: '/[ab]+'}",
+        "path_match_policy: {name: m, typed_config: {'@type': type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig, path_template: '/a/{b}'}}",
+        "path_match_policy: {name: m, typed_config: {'@type': type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig, path_template: '/**'}}",
     ]);
     let rest = prop::collection::vec(
         one_of(&[

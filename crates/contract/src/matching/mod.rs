@@ -11,7 +11,8 @@ mod words;
 pub use fraction::{Denominator, FractionalPercent, RuntimeFractionalPercent};
 pub use header::{CompiledHeaderMatcher, HeaderMatcher};
 pub use regex::{
-    CompiledRegex, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite, check_regex,
+    CompiledRegex, Groups, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite,
+    check_regex,
 };
 pub use string::{CompiledStringMatcher, StringMatcher};
 pub use words::{plain, quoted};

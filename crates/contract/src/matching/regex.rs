@@ -42,16 +42,34 @@ pub struct CompiledRegex {
     pattern: Box<str>,
 }
 
+/// What the groups of a pattern took.
+pub struct Groups<'i>(regex::bytes::Captures<'i>);
+
+impl<'i> Groups<'i> {
+    /// What the group of this number took; 0 is the whole.
+    pub fn get(&self, number: usize) -> Option<&'i [u8]> {
+        self.0.get(number).map(|group| group.as_bytes())
+    }
+}
+
 impl CompiledRegex {
     /// Compiles; a bad pattern is an error at its place in the file.
     pub fn compile(matcher: &RegexMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let whole = translate(&matcher.regex.value)
-            .and_then(|translated| compile(&format!("^(?:{translated})$")))
-            .map_err(|fault| report(fault, matcher, ctx))?;
+        Self::new(&matcher.regex.value).map_err(|fault| report(fault, matcher, ctx))
+    }
+
+    /// Compiles a pattern that was made, not written.
+    pub fn new(pattern: &str) -> Result<Self, RegexFault> {
+        let translated = translate(pattern)?;
         Ok(CompiledRegex {
-            whole,
-            pattern: matcher.regex.value.as_str().into(),
+            whole: compile(&format!("^(?:{translated})$"))?,
+            pattern: pattern.into(),
         })
+    }
+
+    /// What the groups take of `input`; none if the pattern does not match all of it.
+    pub fn groups<'i>(&self, input: &'i [u8]) -> Option<Groups<'i>> {
+        self.whole.captures(input).map(Groups)
     }
 
     /// The pattern as the config has it.

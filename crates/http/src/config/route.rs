@@ -116,6 +116,29 @@ one_of! {
         path => Path(String),
         safe_regex => SafeRegex(RegexMatcher),
         path_separated_prefix => PathSeparatedPrefix(String),
+        path_match_policy => Policy(PathExtension),
+    }
+}
+
+message! {
+    /// A way to match or rewrite paths, as an extension.
+    pub struct PathExtension: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) typed_config: Any,
+        inert name = "the type says which extension it is";
+    }
+}
+
+message! {
+    /// Matches by a pattern with variables.
+    pub struct UriTemplateMatchConfig: "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig" {
+        pub(crate) path_template: Spanned<String>,
+    }
+}
+
+message! {
+    /// Makes a new path of the variables of the pattern.
+    pub struct UriTemplateRewriteConfig: "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig" {
+        pub(crate) path_template_rewrite: Spanned<String>,
     }
 }
 
@@ -147,6 +170,7 @@ message! {
         pub(crate) cluster_not_found_response_code: ClusterNotFoundResponseCode,
         pub(crate) prefix_rewrite: String,
         pub(crate) regex_rewrite: Option<RegexMatchAndSubstitute>,
+        pub(crate) path_rewrite_policy: Option<PathExtension>,
         pub(crate) oneof host_rewrite_specifier: Option<HostRewrite>,
         pub(crate) append_x_forwarded_host: bool,
         pub(crate) timeout: Option<Duration>,

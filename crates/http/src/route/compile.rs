@@ -1,6 +1,8 @@
 //! From the messages to the compiled table; every mistake is reported at its place, in Envoy's words where it
 //! has some.
 
+mod paths;
+
 use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
@@ -14,9 +16,8 @@ use nuncio_upstream::ClusterId;
 
 use super::counted::stat_prefixes;
 use super::domain::{DomainError, DomainTable};
-use super::forward::{ClusterSource, Forward, HostRewrite, PathRewrite, Weighted};
+use super::forward::{ClusterSource, Forward, HostRewrite, Weighted};
 use super::matcher::RouteMatcher;
-use super::redirect::{Redirect, RedirectPath};
 use super::{
     Action, Additions, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost,
 };
@@ -165,10 +166,10 @@ impl RouteCompiler<'_> {
         );
         let action = match &route.action {
             config::Action::Route(action) => self
-                .forward(action)
+                .forward(action, matcher.as_ref().map_err(|refused| *refused))
                 .map(|action| Action::Forward(Box::new(action))),
             config::Action::Redirect(action) => self
-                .redirect(action)
+                .redirect(action, matcher.as_ref().ok())
                 .map(|action| Action::Redirect(Box::new(action))),
             config::Action::DirectResponse(action) => self.direct(action, table),
             config::Action::NonForwarding(_) => Ok(Action::NonForwarding),
@@ -195,20 +196,13 @@ impl RouteCompiler<'_> {
         })
     }
 
-    fn forward(&mut self, action: &config::RouteAction) -> Result<Forward, Refused> {
+    fn forward(
+        &mut self,
+        action: &config::RouteAction,
+        matcher: Result<&RouteMatcher, Refused>,
+    ) -> Result<Forward, Refused> {
         let cluster = self.cluster_source(&action.cluster_specifier);
-        let path = match (&action.regex_rewrite, action.prefix_rewrite.as_str()) {
-            (Some(_), prefix) if !prefix.is_empty() => {
-                self.ctx.error(
-                    action.span(),
-                    "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy",
-                );
-                Err(Refused)
-            }
-            (Some(regex), _) => RegexRewrite::compile(regex, self.ctx).map(PathRewrite::Regex),
-            (None, "") => Ok(PathRewrite::None),
-            (None, prefix) => Ok(PathRewrite::Prefix(prefix.as_bytes().into())),
-        };
+        let path = self.path_rewrite(action, matcher);
         let host = match &action.host_rewrite_specifier {
             None | Some(config::HostRewrite::Auto(None | Some(false))) => Ok(None),
             Some(config::HostRewrite::Auto(Some(true))) => Ok(Some(HostRewrite::Auto)),
@@ -330,44 +324,6 @@ impl RouteCompiler<'_> {
             return Err(Refused);
         }
         Ok((self.cluster_id)(&name.value))
-    }
-
-    fn redirect(&mut self, action: &config::RedirectAction) -> Result<Redirect, Refused> {
-        let path = match &action.path_rewrite_specifier {
-            None => RedirectPath::Keep,
-            Some(config::PathRedirect::Path(path)) => RedirectPath::To {
-                path: path.as_bytes().into(),
-                has_query: path.contains('?'),
-            },
-            Some(config::PathRedirect::Prefix(prefix)) => {
-                RedirectPath::Rewrite(PathRewrite::Prefix(prefix.as_bytes().into()))
-            }
-            Some(config::PathRedirect::Regex(regex)) => {
-                RedirectPath::Rewrite(PathRewrite::Regex(RegexRewrite::compile(regex, self.ctx)?))
-            }
-        };
-        Ok(Redirect {
-            scheme: match &action.scheme_rewrite_specifier {
-                None | Some(config::SchemeRewrite::Https(false)) => None,
-                Some(config::SchemeRewrite::Https(true)) => Some(b"https".as_slice().into()),
-                Some(config::SchemeRewrite::Scheme(scheme)) if scheme.is_empty() => None,
-                Some(config::SchemeRewrite::Scheme(scheme)) => Some(scheme.as_bytes().into()),
-            },
-            host: action.host_redirect.as_bytes().into(),
-            port: match action.port_redirect {
-                0 => Box::default(),
-                port => format!(":{port}").into_bytes().into_boxed_slice(),
-            },
-            path,
-            status: match action.response_code {
-                config::RedirectResponseCode::MovedPermanently => 301,
-                config::RedirectResponseCode::Found => 302,
-                config::RedirectResponseCode::SeeOther => 303,
-                config::RedirectResponseCode::TemporaryRedirect => 307,
-                config::RedirectResponseCode::PermanentRedirect => 308,
-            },
-            strip_query: action.strip_query,
-        })
     }
 
     fn direct(

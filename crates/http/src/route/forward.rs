@@ -6,6 +6,7 @@ use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_upstream::ClusterId;
 
+use super::uri_template::TemplateRewrite;
 use super::{Level, without_query};
 
 /// A forwarding action.
@@ -43,6 +44,7 @@ pub(super) enum PathRewrite {
     None,
     Prefix(Box<[u8]>),
     Regex(RegexRewrite),
+    Template(TemplateRewrite),
 }
 
 pub(super) enum HostRewrite {
@@ -189,6 +191,10 @@ pub(super) fn rewrite(rewrite: &PathRewrite, path: &[u8], matched_len: usize) ->
                 return None;
             }
             (new, path.get(only_path.len()..)?)
+        }
+        PathRewrite::Template(template) => {
+            let only_path = without_query(path);
+            (template.rewrite(only_path)?, path.get(only_path.len()..)?)
         }
     };
     new.extend_from_slice(rest);

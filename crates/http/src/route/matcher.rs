@@ -8,6 +8,7 @@ use nuncio_contract::matching::{
     CompiledHeaderMatcher, CompiledRegex, CompiledStringMatcher, RuntimeFractionalPercent,
 };
 
+use super::uri_template::UriTemplate;
 use super::without_query;
 use crate::config::route as config;
 
@@ -22,6 +23,7 @@ enum PathMatcher {
     Path { text: Box<[u8]>, ignore_case: bool },
     SeparatedPrefix { text: Box<[u8]>, ignore_case: bool },
     Regex(CompiledRegex),
+    Template(UriTemplate),
 }
 
 struct Conditions {
@@ -65,6 +67,9 @@ impl RouteMatcher {
             config::PathSpecifier::SafeRegex(regex) => {
                 PathMatcher::Regex(CompiledRegex::compile(regex, ctx)?)
             }
+            config::PathSpecifier::Policy(policy) => {
+                PathMatcher::Template(UriTemplate::compile(policy, ctx)?)
+            }
         };
         let headers: Vec<_> = config
             .headers
@@ -84,10 +89,20 @@ impl RouteMatcher {
         };
         let rest = (!conditions.is_empty()).then(|| Box::new(conditions));
         Ok(RouteMatcher {
+            // Envoy gives templates the path with its parameters.
+            ignore_path_parameters: ignore_path_parameters
+                && !matches!(path, PathMatcher::Template(_)),
             path,
-            ignore_path_parameters,
             rest,
         })
+    }
+
+    /// The template, where the path is matched by one.
+    pub(super) fn template(&self) -> Option<&UriTemplate> {
+        match &self.path {
+            PathMatcher::Template(template) => Some(template),
+            _ => None,
+        }
     }
 
     pub(super) fn matches(&self, path_and_query: &[u8], request: &HeaderMap, random: u64) -> bool {
@@ -114,7 +129,7 @@ impl RouteMatcher {
             PathMatcher::Prefix { text, .. }
             | PathMatcher::Path { text, .. }
             | PathMatcher::SeparatedPrefix { text, .. } => text.len(),
-            PathMatcher::Regex(_) => without_query(path).len(),
+            PathMatcher::Regex(_) | PathMatcher::Template(_) => without_query(path).len(),
         }
     }
 }
@@ -139,6 +154,7 @@ impl PathMatcher {
                     same(head, text, *ignore_case) && (tail.is_empty() || tail.starts_with(b"/"))
                 }),
             PathMatcher::Regex(regex) => regex.is_full_match(path),
+            PathMatcher::Template(template) => template.matches(path),
         }
     }
 }

@@ -13,6 +13,7 @@ mod forward;
 mod matcher;
 mod per_filter;
 mod redirect;
+pub mod uri_template;
 
 pub use compile::RouteCompiler;
 pub use domain::{DomainKind, DomainMatch};

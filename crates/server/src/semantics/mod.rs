@@ -24,6 +24,7 @@ mod overload;
 mod routes;
 mod secrets;
 mod stats;
+mod templates;
 mod values;
 
 use std::collections::HashSet;
@@ -176,6 +177,7 @@ impl Checker<'_> {
             "envoy.config.route.v3.RouteConfiguration" => routes::table(message, self),
             "envoy.config.route.v3.VirtualHost" => routes::virtual_host(message, self),
             "envoy.config.route.v3.Route" => routes::route(message, self),
+            "envoy.config.route.v3.RouteMatch" => routes::condition(message, self),
             "envoy.config.route.v3.RouteAction" => routes::action(message, self),
             "envoy.config.route.v3.WeightedCluster" => routes::weighted(message, self),
             // Envoy looks for the clusters of a matcher's routes when a request comes.
@@ -194,6 +196,12 @@ impl Checker<'_> {
                 values::format(message, self);
             }
             "envoy.type.matcher.v3.RegexMatcher" => values::regex(message, self),
+            "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig" => {
+                templates::matcher(message, self);
+            }
+            "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig" => {
+                templates::rewrite(message, self);
+            }
             "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" => {
                 return node::dynamic_resources(message, self);
             }

@@ -6,7 +6,7 @@ use nuncio_config::span::Span;
 use nuncio_config::tree::{Any, Message};
 
 use super::look::Look;
-use super::{Checker, domains};
+use super::{Checker, domains, templates};
 
 const FILTER_CONFIG: &str = "envoy.config.route.v3.FilterConfig";
 
@@ -33,12 +33,23 @@ pub(super) fn virtual_host(host: &Message, checker: &mut Checker<'_>) {
 
 /// A route.
 pub(super) fn route(route: &Message, checker: &mut Checker<'_>) {
+    templates::route(route, checker);
     removed_headers(route, checker);
     per_filter(route, checker);
 }
 
+/// What a request has to be like.
+pub(super) fn condition(condition: &Message, checker: &mut Checker<'_>) {
+    if let Some(policy) = condition.child("path_match_policy") {
+        checker.extension("envoy.path.match", policy);
+    }
+}
+
 /// A route's forwarding.
 pub(super) fn action(action: &Message, checker: &mut Checker<'_>) {
+    if let Some(policy) = action.child("path_rewrite_policy") {
+        checker.extension("envoy.path.rewrite", policy);
+    }
     if checker.validate_clusters
         && let Some((name, span)) = action.text("cluster")
     {

@@ -67,6 +67,7 @@ impl PathMatcher {
                 ("path_separated_prefix", &**text, *ignore_case)
             }
             PathMatcher::Regex(regex) => ("regex", regex.pattern().as_bytes(), false),
+            PathMatcher::Template(template) => return template.requirement(),
         };
         let case = if ignore_case { ", case ignored" } else { "" };
         format!("{kind} {}{case}", quoted(text))
@@ -81,6 +82,7 @@ impl PathMatcher {
             PathMatcher::Prefix { .. } => format!("{what} is not a prefix of {given}"),
             PathMatcher::Path { .. } => format!("{what} is not {given}"),
             PathMatcher::Regex(_) => format!("{what} does not match the whole of {given}"),
+            PathMatcher::Template(template) => template.why_not(path),
             PathMatcher::SeparatedPrefix { text, .. } if path.starts_with(text) => {
                 format!("{what} is followed by something else than `/` in {given}")
             }
