@@ -66,7 +66,7 @@ impl StreamState {
 
     /// Looks the request's route up.
     pub fn find_route(&mut self, random: u64) {
-        self.route.find(&self.request, random);
+        self.route.find(&self.request, &self.info, random);
         let Some(index) = self.route.index else {
             let host = self.route.table.host_of(&self.request);
             let metadata = host.and_then(|(_, host)| host.metadata.clone());
@@ -158,8 +158,8 @@ impl StreamRoute {
     }
 
     /// Looks the route of `request` up.
-    pub fn find(&mut self, request: &HeaderMap, random: u64) {
-        self.index = self.table.find(request, random);
+    pub fn find(&mut self, request: &HeaderMap, info: &StreamInfo, random: u64) {
+        self.index = self.table.find(request, info, random);
         self.picked = match self.index.map(|index| self.table.action(index)) {
             Some(Action::Forward(forward)) => forward.pick_weighted(random),
             _ => None,

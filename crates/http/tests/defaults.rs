@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use nuncio_config::source::{Format, Source};
 use nuncio_config::span::Span;
@@ -11,10 +12,16 @@ use nuncio_config::{interpret, text};
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stream_info::StreamInfo;
 use nuncio_http::config::DEFAULTS;
 use nuncio_http::connection_manager::config::{CompileContext, ConnectionManagerConfig, Terminal};
 use nuncio_http::route::{Action, RouteTable};
 use nuncio_upstream::ClusterManager;
+
+/// A stream of a connection without TLS.
+fn info() -> StreamInfo {
+    StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
+}
 
 const MANAGER: &str =
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
@@ -167,7 +174,7 @@ fn way(routes: &RouteTable) -> String {
             let name = HeaderName::parse_with_pseudo(name).expect("a header name");
             request.append(&name, value.as_bytes());
         }
-        let index = routes.find(&request, 0);
+        let index = routes.find(&request, &info(), 0);
         way += &match index.map(|index| routes.action(index)) {
             Some(Action::Forward(forward)) => {
                 let picked: Vec<_> = (0..12)

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use nuncio_config::source::{Format, Source};
 use nuncio_config::span::Span;
@@ -11,6 +12,7 @@ use nuncio_config::{interpret, text};
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stream_info::StreamInfo;
 use nuncio_http::connection_manager::ConnectionManagerConfig;
 use nuncio_http::connection_manager::config::{CompileContext, MESSAGE};
 use nuncio_http::explain::{Asked, Change, Explanation, HowChosen, Listing, Outcome, explain};
@@ -18,6 +20,11 @@ use nuncio_http::route::{RouteIndex, RouteTable};
 use nuncio_upstream::cluster::ClusterSettings;
 use nuncio_upstream::{ClusterManager, TransportSocket};
 use proptest::prelude::*;
+
+/// A stream of a connection without TLS.
+fn info() -> StreamInfo {
+    StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
+}
 
 struct Server {
     manager: ConnectionManagerConfig,
@@ -675,6 +682,8 @@ fn matcher() -> impl Strategy<Value = String> {
             "query_parameters: [{name: q}]",
             "query_parameters: [{name: q, string_match: {prefix: r}}]",
             "grpc: {}",
+            "tls_context: {presented: false}",
+            "tls_context: {validated: true}",
             "runtime_fraction: {default_value: {numerator: 2}}",
         ]),
         0..3,
@@ -766,7 +775,7 @@ proptest! {
             request.append(&name, value.as_bytes());
         }
         let table = &server.routes;
-        let found = table.find(&request, random);
+        let found = table.find(&request, &info(), random);
         let host = found.and_then(|index| table.virtual_host(index)).map(|host| host.name.to_string());
         if found.is_some() {
             prop_assert_eq!(host, routing.virtual_host.as_ref().map(|(_, name)| name.clone()));

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use nuncio_config::diagnostic::Severity;
 use nuncio_config::source::{Format, Source};
@@ -10,9 +11,15 @@ use nuncio_config::{interpret, text, validate};
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stream_info::StreamInfo;
 use nuncio_http::config::route::RouteConfiguration;
 use nuncio_http::route::{Action, ClusterChoice, Forward, Redirect, RouteCompiler, RouteTable};
 use nuncio_upstream::ClusterManager;
+
+/// A stream of a connection without TLS.
+fn info() -> StreamInfo {
+    StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
+}
 
 fn compile(yaml: &str, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
     let source = Source::new("routes.yaml", Format::Yaml, yaml);
@@ -104,7 +111,7 @@ fn found_by_chance(
     headers: &[(&str, &str)],
     random: u64,
 ) -> String {
-    let index = table.find(&request(path, headers), random);
+    let index = table.find(&request(path, headers), &info(), random);
     let route = index.and_then(|index| table.route(index));
     route
         .and_then(|route| route.name.as_deref())
@@ -113,7 +120,9 @@ fn found_by_chance(
 }
 
 fn forward(table: &RouteTable) -> &Forward {
-    let index = table.find(&request("/old", &[]), 0).expect("a route");
+    let index = table
+        .find(&request("/old", &[]), &info(), 0)
+        .expect("a route");
     match table.action(index) {
         Action::Forward(forward) => forward,
         _ => panic!("not forwarded"),
@@ -121,7 +130,9 @@ fn forward(table: &RouteTable) -> &Forward {
 }
 
 fn redirect(table: &RouteTable) -> &Redirect {
-    let index = table.find(&request("/old", &[]), 0).expect("a route");
+    let index = table
+        .find(&request("/old", &[]), &info(), 0)
+        .expect("a route");
     match table.action(index) {
         Action::Redirect(redirect) => redirect,
         _ => panic!("not redirected"),
@@ -271,7 +282,7 @@ fn a_prefix_rewrite_keeps_what_follows_the_prefix() {
     let table = action("route: {cluster: c, prefix_rewrite: /new}");
     let path = b"/old/page?q=1";
     let index = table
-        .find(&request("/old/page?q=1", &[]), 0)
+        .find(&request("/old/page?q=1", &[]), &info(), 0)
         .expect("a route");
     let matched = table.route(index).expect("an entry").matched_len(path);
     assert_eq!(
@@ -322,7 +333,7 @@ fn where_tls_is_required_plain_requests_are_sent_there() {
           routes: [{name: r, match: {prefix: /}, direct_response: {status: 200}}]}]",
     );
     let plain = table
-        .find(&request("/", &[("x-forwarded-proto", "http")]), 0)
+        .find(&request("/", &[("x-forwarded-proto", "http")]), &info(), 0)
         .expect("a route");
     assert!(matches!(table.action(plain), Action::RedirectToHttps));
     assert_eq!(found(&table, "/", &[("x-forwarded-proto", "https")]), "r");
@@ -330,7 +341,11 @@ fn where_tls_is_required_plain_requests_are_sent_there() {
 
 #[test]
 fn an_empty_table_matches_nothing() {
-    assert!(RouteTable::empty().find(&request("/", &[]), 0).is_none());
+    assert!(
+        RouteTable::empty()
+            .find(&request("/", &[]), &info(), 0)
+            .is_none()
+    );
 }
 
 #[test]

@@ -106,6 +106,7 @@ message! {
         pub(crate) headers: Vec<HeaderMatcher>,
         pub(crate) query_parameters: Vec<QueryParameterMatcher>,
         pub(crate) grpc: Option<GrpcRouteMatchOptions>,
+        pub(crate) tls_context: Option<TlsContextMatchOptions>,
     }
 }
 
@@ -145,6 +146,14 @@ message! {
 message! {
     /// Only gRPC requests match.
     pub struct GrpcRouteMatchOptions: "envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions" {}
+}
+
+message! {
+    /// What the client's certificate has to be like.
+    pub struct TlsContextMatchOptions: "envoy.config.route.v3.RouteMatch.TlsContextMatchOptions" {
+        pub(crate) presented: Option<bool>,
+        pub(crate) validated: Option<bool>,
+    }
 }
 
 message! {

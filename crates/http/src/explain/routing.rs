@@ -93,7 +93,7 @@ impl Routing {
         listing: Listing,
     ) -> Self {
         let table = &state.route.table;
-        let look_up = table.explain(&state.request, random);
+        let look_up = table.explain(&state.request, &state.info, random);
         let taken = state.route.index.and_then(RouteIndex::place);
         let domain = |found: crate::route::DomainMatch| DomainTold {
             kind: found.kind,
@@ -153,7 +153,7 @@ fn routes(
         }
     };
     let told = |place| {
-        let tried = host.tried(place, &state.request, random)?;
+        let tried = host.tried(place, &state.request, &state.info, random)?;
         Some(RouteTold {
             place,
             name: tried.route.name.as_deref().map(str::to_owned),

@@ -4,6 +4,7 @@
 //! matchers. Only for people who ask: nothing here runs for traffic.
 
 use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::stream_info::StreamInfo;
 
 use super::domain::DomainMatch;
 use super::{Level, Route, RouteIndex, RoutePlace, RouteTable, VirtualHost};
@@ -32,12 +33,12 @@ pub struct Tried<'a> {
 
 impl RouteTable {
     /// Tells the look-up of `request`.
-    pub fn explain(&self, request: &HeaderMap, random: u64) -> LookUp<'_> {
+    pub fn explain(&self, request: &HeaderMap, info: &StreamInfo, random: u64) -> LookUp<'_> {
         let authority = request.get(Known::Authority).unwrap_or_default();
         let index = self.domains.find(authority, self.ignore_port);
         let place = index.and_then(|index| usize::try_from(index).ok());
         LookUp {
-            found: self.find(request, random),
+            found: self.find(request, info, random),
             virtual_host: place.and_then(|place| Some((place, self.virtual_hosts.get(place)?))),
             domains: self.domains.matches(authority, self.ignore_port),
             near: self.domains.near(authority, self.ignore_port),
@@ -75,13 +76,19 @@ impl VirtualHost {
     }
 
     /// What comes of a request at the route of that place.
-    pub fn tried(&self, place: usize, request: &HeaderMap, random: u64) -> Option<Tried<'_>> {
+    pub fn tried(
+        &self,
+        place: usize,
+        request: &HeaderMap,
+        info: &StreamInfo,
+        random: u64,
+    ) -> Option<Tried<'_>> {
         let route = self.routes.get(place)?;
         let path = request.get(Known::Path).unwrap_or_default();
         Some(Tried {
             route,
             requirements: route.matcher.requirements(),
-            why_not: route.matcher.why_not(path, request, random),
+            why_not: route.matcher.why_not(path, request, info, random),
         })
     }
 }

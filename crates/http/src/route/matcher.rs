@@ -1,5 +1,6 @@
 //! One route's conditions: the path first, as it is the cheapest to tell routes apart by.
 
+mod client_certificate;
 mod why_not;
 
 use nuncio_config::typed::{Ctx, Refused};
@@ -7,10 +8,12 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::matching::{
     CompiledHeaderMatcher, CompiledRegex, CompiledStringMatcher, RuntimeFractionalPercent,
 };
+use nuncio_contract::stream_info::StreamInfo;
 
 use super::uri_template::UriTemplate;
 use super::without_query;
 use crate::config::route as config;
+use client_certificate::ClientCertificate;
 
 pub(super) struct RouteMatcher {
     path: PathMatcher,
@@ -31,6 +34,7 @@ struct Conditions {
     headers: Box<[CompiledHeaderMatcher]>,
     query: Box<[QueryMatcher]>,
     grpc: bool,
+    certificate: ClientCertificate,
 }
 
 struct QueryMatcher {
@@ -86,6 +90,7 @@ impl RouteMatcher {
             headers: headers.into_iter().collect::<Result<_, _>>()?,
             query: query.into_iter().collect::<Result<_, _>>()?,
             grpc: config.grpc.is_some(),
+            certificate: ClientCertificate::compile(config.tls_context.as_ref()),
         };
         let rest = (!conditions.is_empty()).then(|| Box::new(conditions));
         Ok(RouteMatcher {
@@ -105,12 +110,18 @@ impl RouteMatcher {
         }
     }
 
-    pub(super) fn matches(&self, path_and_query: &[u8], request: &HeaderMap, random: u64) -> bool {
+    pub(super) fn matches(
+        &self,
+        path_and_query: &[u8],
+        request: &HeaderMap,
+        info: &StreamInfo,
+        random: u64,
+    ) -> bool {
         self.path.matches(self.path_of(path_and_query))
             && self
                 .rest
                 .as_ref()
-                .is_none_or(|rest| rest.hold(path_and_query, request, random))
+                .is_none_or(|rest| rest.hold(path_and_query, request, info, random))
     }
 
     /// What the path matcher sees.
@@ -165,9 +176,16 @@ impl Conditions {
             && self.headers.is_empty()
             && self.query.is_empty()
             && !self.grpc
+            && self.certificate.is_any()
     }
 
-    fn hold(&self, path_and_query: &[u8], request: &HeaderMap, random: u64) -> bool {
+    fn hold(
+        &self,
+        path_and_query: &[u8],
+        request: &HeaderMap,
+        info: &StreamInfo,
+        random: u64,
+    ) -> bool {
         self.runtime_fraction
             .as_ref()
             .is_none_or(|fraction| fraction.chooses(random))
@@ -177,6 +195,7 @@ impl Conditions {
                 .query
                 .iter()
                 .all(|matcher| matcher.matches(path_and_query))
+            && self.certificate.holds(info.connection.tls.as_deref())
     }
 }
 

@@ -33,7 +33,7 @@ use domain::DomainTable;
 use matcher::RouteMatcher;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
-use nuncio_contract::stream_info::Metadata;
+use nuncio_contract::stream_info::{Metadata, StreamInfo};
 
 use crate::config::route::TlsRequirement;
 
@@ -169,7 +169,7 @@ impl RouteTable {
     }
 
     /// The route of a request, or none. `random` decides fractions.
-    pub fn find(&self, request: &HeaderMap, random: u64) -> Option<RouteIndex> {
+    pub fn find(&self, request: &HeaderMap, info: &StreamInfo, random: u64) -> Option<RouteIndex> {
         let (index, host) = self.host_of(request)?;
         if host.wants_https(request) {
             return Some(RouteIndex {
@@ -181,7 +181,7 @@ impl RouteTable {
         let place = host
             .routes
             .iter()
-            .position(|route| route.matcher.matches(path, request, random))?;
+            .position(|route| route.matcher.matches(path, request, info, random))?;
         let route = RoutePlace::Entry(u32::try_from(place).ok()?);
         Some(RouteIndex {
             virtual_host: index,

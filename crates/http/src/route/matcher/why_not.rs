@@ -3,6 +3,7 @@
 
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::matching::quoted;
+use nuncio_contract::stream_info::StreamInfo;
 
 use super::{PathMatcher, QueryKind, QueryMatcher, RouteMatcher, is_grpc, query_value};
 
@@ -21,6 +22,7 @@ impl RouteMatcher {
         all.extend(rest.grpc.then(|| "gRPC".to_owned()));
         all.extend(rest.headers.iter().map(|header| header.requirement()));
         all.extend(rest.query.iter().map(QueryMatcher::requirement));
+        all.extend(rest.certificate.requirement());
         all
     }
 
@@ -29,6 +31,7 @@ impl RouteMatcher {
         &self,
         path_and_query: &[u8],
         request: &HeaderMap,
+        info: &StreamInfo,
         random: u64,
     ) -> Vec<String> {
         let path = self.path_of(path_and_query);
@@ -54,6 +57,7 @@ impl RouteMatcher {
                 .iter()
                 .filter_map(|query| query.why_not(path_and_query)),
         );
+        all.extend(rest.certificate.why_not(info.connection.tls.as_deref()));
         all
     }
 }
