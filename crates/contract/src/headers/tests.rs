@@ -258,6 +258,20 @@ fn the_first_spelling_of_a_name_is_kept() {
     assert_eq!(original.find(b"x-other"), None);
 }
 
+#[test]
+fn many_spellings_of_any_length_are_found_again() {
+    let mut map = HeaderMap::request();
+    let original = map.keep_original_case();
+    let name = |number: usize| format!("X-{}-{number}", "Long".repeat(number % 40));
+    for number in 0..500 {
+        original.remember(name(number).as_bytes());
+    }
+    for number in 0..500 {
+        let (asked, wanted) = (name(number).to_ascii_lowercase(), name(number));
+        assert_eq!(original.find(asked.as_bytes()), Some(wanted.as_bytes()));
+    }
+}
+
 /// What [`HeaderMap::write_lines`] is to write, header by header.
 fn lines_of(map: &HeaderMap) -> String {
     let line = |header: Header<'_>| {

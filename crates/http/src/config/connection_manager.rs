@@ -6,6 +6,8 @@ use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::AccessLog;
 
+use nuncio_upstream::config::HeaderKeyFormat;
+
 use super::route::RouteConfiguration;
 
 message! {
@@ -172,23 +174,4 @@ message! {
         pub(crate) allow_chunked_length: bool,
         pub(crate) header_key_format: Option<HeaderKeyFormat>,
     }
-}
-
-message! {
-    /// How header names are written.
-    pub struct HeaderKeyFormat: "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat" {
-        pub(crate) oneof header_format: HeaderFormat,
-    }
-}
-
-one_of! {
-    /// The formats.
-    pub enum HeaderFormat {
-        proper_case_words => ProperCaseWords(ProperCaseWords),
-    }
-}
-
-message! {
-    /// `Content-Length` instead of `content-length`.
-    pub struct ProperCaseWords: "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords" {}
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_codec::http1::{HeaderCase, Http1Settings, UnderscoresAction};
+use nuncio_codec::http1::{Http1Settings, UnderscoresAction};
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::{self, AccessLogConfig};
 use nuncio_contract::http_filter::HttpFilterConfig;
@@ -194,6 +194,7 @@ impl ConnectionManagerConfig {
         }
         let internal_addresses =
             internal_addresses(message.internal_address_config.as_ref(), context.ctx);
+        let codec = codec_settings(&message, context.ctx);
         let (filters, terminal) = filters?;
         let both_port_options = message.strip_matching_host_port
             && matches!(
@@ -210,7 +211,7 @@ impl ConnectionManagerConfig {
             filters,
             terminal,
             access_logs: access_logs.into_iter().collect::<Result<_, _>>()?,
-            codec: codec_settings(&message),
+            codec: codec?,
             timeouts: Timeouts::from_message(&message),
             max_requests_per_connection: common(&message)
                 .and_then(|common| common.max_requests_per_connection)
@@ -253,7 +254,10 @@ fn common(message: &config::HttpConnectionManager) -> Option<&config::HttpProtoc
     message.common_http_protocol_options.as_ref()
 }
 
-fn codec_settings(message: &config::HttpConnectionManager) -> Http1Settings {
+fn codec_settings(
+    message: &config::HttpConnectionManager,
+    ctx: &mut Ctx,
+) -> Result<Http1Settings, Refused> {
     let mut settings = Http1Settings::default();
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     if let Some(kib) = message.max_request_headers_kb {
@@ -276,11 +280,10 @@ fn codec_settings(message: &config::HttpConnectionManager) -> Http1Settings {
         settings.enable_trailers = http1.enable_trailers;
         settings.allow_chunked_length = http1.allow_chunked_length;
         if let Some(format) = &http1.header_key_format {
-            let config::HeaderFormat::ProperCaseWords(_) = &format.header_format;
-            settings.header_case = HeaderCase::ProperWords;
+            settings.header_case = format.compile(ctx)?;
         }
     }
-    settings
+    Ok(settings)
 }
 
 impl Timeouts {

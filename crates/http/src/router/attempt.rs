@@ -200,10 +200,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
     }
 
-    /// An informational head: 100 is passed on where the connection manager leaves it to the upstream; Envoy
-    /// passes on no other.
+    /// An informational head: those that Envoy knows are passed on where the connection manager leaves `100` to the
+    /// upstream.
     async fn inform(&self, status: u16) -> Result<(), Failure> {
-        if status != 100 || !self.exchange.manager.config.proxy_100_continue {
+        if !matches!(status, 100 | 102..=104) || !self.exchange.manager.config.proxy_100_continue {
             return Ok(());
         }
         self.exchange.charge(status);

@@ -117,3 +117,10 @@ pub(super) fn cache(config: &Message, checker: &mut Checker<'_>) {
         checker.error(config.span, text);
     }
 }
+
+/// How header names are spelled.
+pub(super) fn header_case(format: &Message, checker: &mut Checker<'_>) {
+    if let Some(formatter) = format.child("stateful_formatter") {
+        checker.extension("envoy.http.stateful_header_formatters", formatter);
+    }
+}

@@ -205,6 +205,9 @@ impl Checker<'_> {
             "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" => {
                 return node::dynamic_resources(message, self);
             }
+            "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat" => {
+                http_chain::header_case(message, self);
+            }
             "envoy.extensions.filters.http.cache.v3.CacheConfig"
             | "envoy.extensions.filters.http.cache_v2.v3.CacheV2Config" => {
                 http_chain::cache(message, self);

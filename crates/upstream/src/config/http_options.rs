@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_codec::http1::{HeaderCase, Http1Settings};
-use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_codec::http1::Http1Settings;
+use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{message, one_of};
 
 use super::Cluster;
+use super::header_case::HeaderKeyFormat;
 use crate::cluster::HttpSettings;
 
 /// The key under which Envoy looks for the options.
@@ -63,36 +64,6 @@ message! {
         inert allow_absolute_url = "it concerns requests that come in";
         inert accept_http_10 = "it concerns requests that come in";
         inert default_host_for_http_10 = "it concerns requests that come in";
-    }
-}
-
-message! {
-    /// How names are spelled.
-    pub(crate) struct HeaderKeyFormat: "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat" {
-        pub(crate) oneof header_format: HeaderFormat,
-    }
-}
-
-one_of! {
-    /// The spelling.
-    pub(crate) enum HeaderFormat {
-        proper_case_words => ProperCaseWords(()),
-        stateful_formatter => Stateful(StatefulFormatter),
-    }
-}
-
-message! {
-    /// A formatter that remembers, as an extension.
-    pub(crate) struct StatefulFormatter: "envoy.config.core.v3.TypedExtensionConfig" {
-        pub(crate) typed_config: Any,
-        inert name = "the type says which extension it is";
-    }
-}
-
-message! {
-    /// As the peer on the other side spelled them.
-    pub(crate) struct PreserveCase: "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig" {
-        pub(crate) forward_reason_phrase: bool,
     }
 }
 
@@ -161,21 +132,9 @@ impl Http1Options {
         codec.enable_trailers = self.enable_trailers;
         codec.allow_chunked_length = self.allow_chunked_length;
         codec.send_fully_qualified_url = self.send_fully_qualified_url;
-        codec.header_case = match self
-            .header_key_format
-            .as_ref()
-            .map(|format| &format.header_format)
-        {
-            None => HeaderCase::Lower,
-            Some(HeaderFormat::ProperCaseWords(())) => HeaderCase::ProperWords,
-            Some(HeaderFormat::Stateful(formatter)) => {
-                let preserve: PreserveCase = formatter.typed_config.decode(ctx)?;
-                HeaderCase::Preserve {
-                    forward_reason_phrase: preserve.forward_reason_phrase,
-                    proper_words_for_added: false,
-                }
-            }
-        };
+        if let Some(format) = &self.header_key_format {
+            codec.header_case = format.compile(ctx)?;
+        }
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 
 mod defaults;
 mod endpoints;
+mod header_case;
 mod http_options;
 mod messages;
 mod support;
@@ -25,6 +26,7 @@ use crate::transport_socket::TransportSocket;
 
 pub use defaults::DEFAULTS;
 pub use endpoints::EndpointSpec;
+pub use header_case::HeaderKeyFormat;
 use messages::{
     Cluster, ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, LbPolicyName, Threshold,
 };

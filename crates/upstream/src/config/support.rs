@@ -2,7 +2,8 @@
 
 use nuncio_config::typed::{FromValue, SupportTable};
 
-use super::http_options::{HttpProtocolOptions, PreserveCase};
+use super::header_case::PreserveCase;
+use super::http_options::HttpProtocolOptions;
 use super::messages::{Cluster, DnsCluster, RawBuffer, RoundRobin};
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.

@@ -119,6 +119,7 @@ load_assignment:
 #[test]
 fn what_is_not_honoured_is_refused() {
     for field in [
+        "http_protocol_options: {header_key_format: {stateful_formatter: {name: x, typed_config: {'@type': type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig, path_template: /}}}}",
         "lb_policy: MAGLEV",
         "type: EDS",
         "outlier_detection: {}",
