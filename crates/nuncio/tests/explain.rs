@@ -433,3 +433,25 @@ fn after_a_reload_the_admin_tells_of_what_runs_now() {
     assert_eq!(told["routing"]["routes"][0]["at"]["line"], line);
     proxy.stop().expect("a clean end");
 }
+
+#[test]
+fn the_name_that_a_request_gives_its_connection_is_told() {
+    let routes = "[{ match: { prefix: / }, route: { cluster: fixed, host_rewrite_literal: 'in.example:1' } }]";
+    let tls = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+    let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    let config = bootstrap(&[listener("main", 80, routes)]).replace(
+        "  - name: fixed\n",
+        &format!(
+            "  - name: fixed\n    transport_socket: {{ name: tls, typed_config: {{ '@type': {tls}, sni: own.example }} }}\n    \
+             typed_extension_protocol_options: {{ {options}: {{ '@type': type.googleapis.com/{options}, \
+             upstream_http_protocol_options: {{ auto_sni: true, auto_san_validation: true }}, \
+             explicit_http_config: {{ http_protocol_options: {{}} }} }} }}\n"
+        ),
+    );
+    let told = as_json(&config, &["GET", "http://out.example/"]);
+    assert_eq!(told["cluster"]["sni"], "in.example", "{told}");
+    assert_eq!(told["cluster"]["certificate_for"], "in.example", "{told}");
+    let (text, _) = explain(&config, &["GET", "http://out.example/"]).expect("an answer");
+    let line = "TLS with SNI in.example and a certificate for in.example";
+    assert!(text.contains(line), "{text}");
+}

@@ -17,6 +17,7 @@ pub mod http1;
 mod load_balancing;
 mod manager;
 mod pool;
+mod server_names;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use body_event::BodyEvent;
 pub use cluster_core::ResponseStats;
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use manager::{ClusterId, ClusterManager};
+pub use server_names::{AutoNames, ConnectionName};
 pub use stream::{Acquired, PendingStream, UpstreamStream};
 pub use transport_socket::TransportSocket;
 pub use worker::{WorkerCluster, WorkerClusters, WorkerHost};

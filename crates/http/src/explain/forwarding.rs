@@ -8,7 +8,7 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::matching::plain;
 use nuncio_contract::stream_info::{ClusterDescription, ResponseFlags};
 use nuncio_upstream::cluster::ClusterShared;
-use nuncio_upstream::{ClusterId, ClusterManager};
+use nuncio_upstream::{ClusterId, ClusterManager, ConnectionName};
 
 use super::chance::Chosen;
 use super::changes::{Change, Snapshot};
@@ -36,6 +36,8 @@ pub struct Forwarding {
     pub host: String,
     /// `:path` as it is sent.
     pub path: String,
+    /// The name that the request chooses for its connection (`auto_sni`, `auto_san_validation`).
+    pub connection_name: Option<ConnectionName>,
     /// Whether the host becomes the name of the upstream's host, once that is chosen (`auto_host_rewrite`).
     pub takes_upstreams_name: bool,
 }
@@ -106,9 +108,14 @@ impl Forwarding {
         steps.take("path rewrite", state, |state| {
             router::rewrite_path(state, forward, keeps_envoy_headers);
         });
+        let connection_name = clusters.get(cluster.id).and_then(|shared| {
+            let auto = shared.settings.http.auto_names.as_deref()?;
+            auto.choose(&state.request, state.info.filter_state_mut())
+        });
         let text = |known| plain(state.request.get(known).unwrap_or_default());
         Ok(Forwarding {
             cluster,
+            connection_name,
             timeout,
             timeout_is_clients,
             idle_timeout: match forward.idle_timeout {

@@ -42,8 +42,10 @@ impl<D: Downstream> Router<'_, '_, D> {
     pub(super) async fn attempt(
         &self,
         up: &RefCell<UpstreamStream>,
+        forward: &Forward,
         timeout: Option<Duration>,
     ) -> Result<(), Failure> {
+        self.rewrite_to_hostname(forward);
         self.note_connection(&up.borrow());
         self.with_account(Account::began);
         let bare = self.write_head(up);
@@ -88,17 +90,23 @@ impl<D: Downstream> Router<'_, '_, D> {
         bytes.header_bytes_received = header_received;
     }
 
-    pub(super) fn note_host(&self, host: &Rc<WorkerHost>, forward: &Forward) {
+    pub(super) fn note_host(&self, host: &Rc<WorkerHost>) {
         let mut state = self.exchange.state.borrow_mut();
-        let state = &mut *state;
         state.info.upstream.add_attempted_host(host.description());
-        let keeps_originals = !self.config.suppress_envoy_headers;
-        finalize::rewrite_to_hostname(
-            &mut state.request,
-            &host.host().hostname,
-            forward,
-            keeps_originals,
-        );
+    }
+
+    /// `auto_host_rewrite`, which Envoy does once there is a connection.
+    fn rewrite_to_hostname(&self, forward: &Forward) {
+        self.with_account(|account| {
+            let Some(host) = &account.host else { return };
+            let keeps_originals = !self.config.suppress_envoy_headers;
+            finalize::rewrite_to_hostname(
+                &mut self.exchange.state.borrow_mut().request,
+                &host.host().hostname,
+                forward,
+                keeps_originals,
+            );
+        });
     }
 
     fn note_connection(&self, stream: &UpstreamStream) {

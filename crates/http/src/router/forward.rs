@@ -10,7 +10,9 @@ use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::cluster::ResourcePriority;
-use nuncio_upstream::{Acquired, UpstreamError, UpstreamErrorKind, WorkerCluster};
+use nuncio_upstream::{
+    Acquired, AutoNames, ConnectionName, UpstreamError, UpstreamErrorKind, WorkerCluster,
+};
 
 use super::{Router, finalize};
 use crate::downstream::Downstream;
@@ -22,13 +24,13 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Chooses cluster and host, and exchanges request and response with the host.
     pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
         let timeout = self.choose_cluster(forward)?;
-        let acquired = match self.choose_host(forward) {
+        let acquired = match self.choose_host() {
             Ok(Acquired::Ready(stream)) => Ok(stream),
             Ok(Acquired::Pending(pending)) => pending.await,
             Err(error) => Err(error),
         };
         let failure = match acquired {
-            Ok(stream) => match pin!(self.attempt(&RefCell::new(stream), timeout)).await {
+            Ok(stream) => match pin!(self.attempt(&RefCell::new(stream), forward, timeout)).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             },
@@ -70,14 +72,26 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Picks a host and asks it for a stream.
-    fn choose_host(&self, forward: &Forward) -> Result<Acquired, UpstreamError> {
+    fn choose_host(&self) -> Result<Acquired, UpstreamError> {
         let mut account = self.exchange.account.borrow_mut();
         let Some(account) = account.as_mut() else {
             return Err(UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream));
         };
+        let auto_names = account.cluster.settings().http.auto_names.as_deref();
+        let name = auto_names.and_then(|auto| self.name_connection(auto));
         let host = account.host.insert(account.cluster.pick_host()?);
-        self.note_host(host, forward);
-        host.new_stream(ResourcePriority::Default)
+        self.note_host(host);
+        match name {
+            None => host.new_stream(ResourcePriority::Default),
+            Some(name) => host.new_stream_named(ResourcePriority::Default, name),
+        }
+    }
+
+    /// The name that the request's connection is to have, by the host as it is before `auto_host_rewrite`.
+    fn name_connection(&self, auto: &AutoNames) -> Option<ConnectionName> {
+        let mut state = self.exchange.state.borrow_mut();
+        let state = &mut *state;
+        auto.choose(&state.request, state.info.filter_state_mut())
     }
 
     /// Counts for the cluster and the host of the request.

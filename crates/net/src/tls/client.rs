@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::matching::CompiledStringMatcher;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::client_certificate::{certificates_in, identity};
-use super::failure::TlsFailure;
+use super::failure::{self, TlsCounter, TlsFailure};
 use super::messages::{CertificateValidationContext, TrustChainVerification, UpstreamTlsContext};
 use super::parameters;
 use super::secrets;
@@ -21,10 +21,36 @@ use super::subject_names::NameMatcher;
 use super::verify::{Demands, PeerVerifier, Roots};
 use crate::transport::TlsTransport;
 
+/// As in BoringSSL.
+const LONGEST_SERVER_NAME_BYTES: usize = 255;
+
 /// TLS towards the hosts of a cluster. Certificates and trusted authorities can be renewed while it is used.
 pub struct ClientTls {
-    config: RwLock<Arc<ClientConfig>>,
+    context: RwLock<Arc<Context>>,
     sni: Option<ServerName<'static>>,
+}
+
+/// What can be renewed.
+struct Context {
+    config: Arc<ClientConfig>,
+    verifier: PeerVerifier,
+}
+
+/// What one connection asks for besides its context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes<'a> {
+    /// The name that the host is told (SNI), instead of the context's.
+    pub server_name: Option<&'a str>,
+    /// A name that the host's certificate must be for as well.
+    pub subject_alt_name: Option<&'a str>,
+}
+
+/// A handshake that is done.
+pub struct Greeted {
+    /// The connection.
+    pub transport: TlsTransport,
+    /// What was wrong with the host's certificate and accepted all the same; to be counted.
+    pub tolerated: Vec<TlsCounter>,
 }
 
 impl std::fmt::Debug for ClientTls {
@@ -58,8 +84,10 @@ impl ClientTls {
             None => Demands::default(),
         };
         let verifier = PeerVerifier {
-            demands,
+            demands: Arc::new(demands),
             provider: Arc::clone(&provider),
+            expected: None,
+            tolerated: Arc::default(),
         };
         let certificates = match common {
             Some(common) => secrets::certificates(common, ctx)?,
@@ -74,7 +102,7 @@ impl ClientTls {
             .with_protocol_versions(&versions)
             .map_err(&mut failed)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(Arc::new(verifier.clone()));
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(failed)?,
@@ -89,9 +117,12 @@ impl ClientTls {
         };
         config.resumption = resumption(message.max_session_keys);
         let sni = sni(&message.sni, ctx)?;
-        config.enable_sni = sni.is_some();
+        let context = Context {
+            config: Arc::new(config),
+            verifier,
+        };
         Ok(Self {
-            config: RwLock::new(Arc::new(config)),
+            context: RwLock::new(Arc::new(context)),
             sni,
         })
     }
@@ -99,12 +130,12 @@ impl ClientTls {
     /// Lets handshakes to come use the certificates, keys and authorities of `newer`, made of the same message
     /// after files that it names changed. Sessions of before are not resumed.
     pub fn renew_from(&self, newer: &ClientTls) {
-        let renewed = newer.config();
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+        let renewed = newer.context();
+        *self.context.write().unwrap_or_else(PoisonError::into_inner) = renewed;
     }
 
-    fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    fn context(&self) -> Arc<Context> {
+        Arc::clone(&self.context.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Does the handshake over `socket`, whose other end is `peer`. No timeout of its own.
@@ -115,13 +146,56 @@ impl ClientTls {
         &self,
         socket: TcpStream,
         peer: IpAddr,
-    ) -> Result<TlsTransport, TlsFailure> {
-        let name = self.sni.clone().unwrap_or_else(|| ServerName::from(peer));
-        let sent = self.sni.as_ref().map(|name| name.to_str().into());
-        let connector = TlsConnector::from(self.config());
-        let stream = connector.connect(name, socket).await;
+        wishes: Wishes<'_>,
+    ) -> Result<Greeted, TlsFailure> {
+        let sni = match wishes.server_name {
+            Some(wanted) => Some(told_name(wanted)?),
+            None => self.sni.clone(),
+        };
+        let sent = sni.as_ref().map(|name| name.to_str().into());
+        // An address is not sent.
+        let name = sni.unwrap_or_else(|| ServerName::from(peer));
+        let (config, tolerated) = self.context().for_one(wishes);
+        let stream = TlsConnector::from(config).connect(name, socket).await;
         let stream = stream.map_err(|error| TlsFailure::from(&error))?;
-        Ok(TlsTransport::new(TlsStream::Client(stream), sent))
+        let mut tolerated = tolerated.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Greeted {
+            transport: TlsTransport::new(TlsStream::Client(stream), sent),
+            tolerated: std::mem::take(&mut *tolerated),
+        })
+    }
+}
+
+impl Context {
+    /// The configuration of one handshake, and where it notes what it tolerates. Sessions are resumed only where
+    /// all handshakes check the same, for a resumption checks nothing.
+    fn for_one(&self, wishes: Wishes<'_>) -> (Arc<ClientConfig>, Arc<Mutex<Vec<TlsCounter>>>) {
+        if wishes.subject_alt_name.is_none() && !self.verifier.demands.accepts_untrusted {
+            return (Arc::clone(&self.config), Arc::default());
+        }
+        let verifier = PeerVerifier {
+            expected: wishes.subject_alt_name.map(Box::from),
+            tolerated: Arc::default(),
+            ..self.verifier.clone()
+        };
+        let tolerated = Arc::clone(&verifier.tolerated);
+        let mut config = (*self.config).clone();
+        config
+            .dangerous()
+            .set_certificate_verifier(Arc::new(verifier));
+        config.resumption = Resumption::disabled();
+        (Arc::new(config), tolerated)
+    }
+}
+
+/// A name to be sent.
+fn told_name(name: &str) -> Result<ServerName<'static>, TlsFailure> {
+    if name.len() > LONGEST_SERVER_NAME_BYTES {
+        return Err(failure::too_long());
+    }
+    match ServerName::try_from(name.to_owned()) {
+        Ok(name @ ServerName::DnsName(_)) => Ok(name),
+        _ => Err(failure::no_dns_name(name)),
     }
 }
 
@@ -174,7 +248,8 @@ fn demands(context: &CertificateValidationContext, ctx: &mut Ctx) -> Result<Dema
     let accept_untrusted =
         context.trust_chain_verification == TrustChainVerification::AcceptUntrusted;
     Ok(Demands {
-        roots: roots.filter(|_| !accept_untrusted),
+        roots,
+        accepts_untrusted: accept_untrusted,
         certificate_hashes: hashes(&context.verify_certificate_hash, from_hex, ctx)?,
         key_hashes: hashes(&context.verify_certificate_spki, from_base64, ctx)?,
         names,

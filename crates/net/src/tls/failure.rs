@@ -53,10 +53,10 @@ impl From<&io::Error> for TlsFailure {
 impl TlsFailure {
     fn of(error: &Error) -> Self {
         if let Some(refused) = refused(error) {
-            let text = format!("CERTIFICATE_VERIFY_FAILED:verify cert failed: {refused}");
+            let text = format!("CERTIFICATE_VERIFY_FAILED{refused}");
             return Self {
                 reason: Some(told(125, &text)),
-                counter: Some(refused.counter()),
+                counter: refused.counter(),
             };
         }
         let reason = match error {
@@ -69,6 +69,24 @@ impl TlsFailure {
             reason: Some(reason),
             counter: Some(TlsCounter::ConnectionError),
         }
+    }
+}
+
+/// A server name that BoringSSL would not send either: Envoy does not begin the handshake.
+pub(super) fn too_long() -> TlsFailure {
+    let reason = "Failed to create upstream TLS due to failure setting SNI: error:100000d5:SSL \
+                  routines:OPENSSL_internal:SSL3_EXT_INVALID_SERVERNAME";
+    TlsFailure {
+        reason: Some(reason.into()),
+        counter: None,
+    }
+}
+
+/// A server name that is no DNS name, which rustls cannot send.
+pub(super) fn no_dns_name(name: &str) -> TlsFailure {
+    TlsFailure {
+        reason: Some(format!("the server name `{name}` is no DNS name").into()),
+        counter: Some(TlsCounter::ConnectionError),
     }
 }
 

@@ -47,6 +47,16 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
+impl SubjectName {
+    /// Whether it is `wanted`, or a DNS name whose wildcard stands for it.
+    pub(super) fn is(&self, wanted: &str) -> bool {
+        match self.kind {
+            SanType::Dns => dns_name_matches(&self.text, wanted),
+            _ => self.text == wanted,
+        }
+    }
+}
+
 /// One of `match_typed_subject_alt_names`.
 #[derive(Debug)]
 pub(super) struct NameMatcher {

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::{ClientTls, TlsCounter, TlsFailure, UpstreamTlsContext, check_secrets};
+use super::{ClientTls, TlsCounter, TlsFailure, UpstreamTlsContext, Wishes, check_secrets};
 use crate::transport::TlsInfo;
 
 /// A certificate authority, and a host with a certificate of it.
@@ -55,9 +55,17 @@ impl Host {
     }
 
     async fn greeted(&self, tls: &ClientTls) -> Result<TlsInfo, TlsFailure> {
+        self.greeted_with(tls, Wishes::default()).await
+    }
+
+    async fn greeted_with(
+        &self,
+        tls: &ClientTls,
+        wishes: Wishes<'_>,
+    ) -> Result<TlsInfo, TlsFailure> {
         let socket = TcpStream::connect(self.address).await.unwrap();
-        let transport = tls.handshake(socket, self.address.ip()).await?;
-        Ok(transport.info().clone())
+        let greeted = tls.handshake(socket, self.address.ip(), wishes).await?;
+        Ok(greeted.transport.info().clone())
     }
 }
 
@@ -280,4 +288,84 @@ async fn a_context_takes_the_authorities_of_a_newer_one_over() {
     host.greeted(&tls).await.unwrap_err();
     tls.renew_from(&trusting(&host.authority_pem));
     host.greeted(&tls).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_may_ask_for_names_of_its_own() {
+    let host = Host::start().await;
+    let trusting = format!(
+        "{{sni: fixed.example, common_tls_context: {{validation_context: {{trusted_ca: {{inline_string: {:?}}}}}}}}}",
+        host.authority_pem
+    );
+    let tls = context(&trusting).unwrap();
+    let wishes = |server_name, subject_alt_name| Wishes {
+        server_name,
+        subject_alt_name,
+    };
+    for (wishes, sent) in [
+        (wishes(Some("other.example"), None), "other.example"),
+        (wishes(None, Some("HOST.example")), "fixed.example"),
+        (
+            wishes(Some("a.wild.example"), Some("a.wild.example")),
+            "a.wild.example",
+        ),
+    ] {
+        let info = host.greeted_with(&tls, wishes).await.unwrap();
+        assert_eq!(info.server_name.as_deref(), Some(sent));
+    }
+    for expected in ["other.example", "b.a.wild.example", "", "127.0.0.1"] {
+        let failure = host.greeted_with(&tls, wishes(None, Some(expected))).await;
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.counter, Some(TlsCounter::VerifySan));
+        let what = format!(
+            "verify SAN list, expected SANs: [{expected}], certificate SANs: [host.example, *.wild.example]"
+        );
+        assert_eq!(failure.reason, verify_failed(&what));
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_verified_or_sent_fails_the_handshake() {
+    let host = Host::start().await;
+    let careless = context("{}").unwrap();
+    let expecting = Wishes {
+        subject_alt_name: Some("host.example"),
+        ..Wishes::default()
+    };
+    let failure = host.greeted_with(&careless, expecting).await.unwrap_err();
+    assert_eq!(failure.counter, None);
+    let reason = "TLS_error:|268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end";
+    assert_eq!(failure.reason.as_deref(), Some(reason));
+    for (name, counter) in [
+        ("a:b", Some(TlsCounter::ConnectionError)),
+        (&*"long.".repeat(60), None),
+    ] {
+        let wishes = Wishes {
+            server_name: Some(name),
+            ..Wishes::default()
+        };
+        let failure = host.greeted_with(&careless, wishes).await.unwrap_err();
+        assert_eq!(failure.counter, counter);
+    }
+}
+
+#[tokio::test]
+async fn what_is_accepted_though_untrusted_is_counted() {
+    let (host, other) = (Host::start().await, Host::start().await);
+    let yaml = format!(
+        "{{common_tls_context: {{validation_context: {{trusted_ca: {{inline_string: {:?}}}, \
+         trust_chain_verification: ACCEPT_UNTRUSTED}}}}}}",
+        other.authority_pem
+    );
+    let tls = context(&yaml).unwrap();
+    let wishes = Wishes {
+        subject_alt_name: Some("other.example"),
+        ..Wishes::default()
+    };
+    let socket = TcpStream::connect(host.address).await.unwrap();
+    let greeted = tls.handshake(socket, host.address.ip(), wishes).await;
+    assert_eq!(
+        greeted.unwrap().tolerated,
+        [TlsCounter::VerifyError, TlsCounter::VerifySan]
+    );
 }

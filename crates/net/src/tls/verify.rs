@@ -4,7 +4,7 @@
 //! listeners, not against impostors. That the host holds the certificate's key is checked in any case.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -31,6 +31,8 @@ pub(super) struct Demands {
     pub(super) key_hashes: Vec<[u8; 32]>,
     /// One of these must match one name, if there are any.
     pub(super) names: Vec<NameMatcher>,
+    /// Whether a host is accepted whatever is wrong with it (`ACCEPT_UNTRUSTED`); what is wrong is counted.
+    pub(super) accepts_untrusted: bool,
 }
 
 /// Trusted certificates.
@@ -41,11 +43,15 @@ pub(super) struct Roots {
     pub(super) certificates: Vec<CertificateDer<'static>>,
 }
 
-/// The verifier of one context.
-#[derive(Debug)]
+/// The verifier of one context, or of one handshake.
+#[derive(Clone, Debug)]
 pub(super) struct PeerVerifier {
-    pub(super) demands: Demands,
+    pub(super) demands: Arc<Demands>,
     pub(super) provider: Arc<CryptoProvider>,
+    /// A name that the certificate must also be for.
+    pub(super) expected: Option<Box<str>>,
+    /// What was wrong and accepted all the same.
+    pub(super) tolerated: Arc<Mutex<Vec<TlsCounter>>>,
 }
 
 /// Why a host was refused, in Envoy's words.
@@ -55,16 +61,24 @@ pub(super) enum PeerRefused {
     Chain(&'static str),
     /// No name matches; these are there.
     Names(Vec<String>),
+    /// The name that is expected is not among these.
+    NotExpected {
+        expected: Box<str>,
+        names: Vec<String>,
+    },
+    /// A name is expected, but nothing tells which certificates can be trusted.
+    Unverifiable,
     /// Neither hash is pinned.
     Hash,
 }
 
 impl PeerRefused {
-    pub(super) fn counter(&self) -> TlsCounter {
+    pub(super) fn counter(&self) -> Option<TlsCounter> {
         match self {
-            Self::Chain(_) => TlsCounter::VerifyError,
-            Self::Names(_) => TlsCounter::VerifySan,
-            Self::Hash => TlsCounter::VerifyCertHash,
+            Self::Chain(_) => Some(TlsCounter::VerifyError),
+            Self::Names(_) | Self::NotExpected { .. } => Some(TlsCounter::VerifySan),
+            Self::Unverifiable => None,
+            Self::Hash => Some(TlsCounter::VerifyCertHash),
         }
     }
 }
@@ -75,17 +89,25 @@ impl fmt::Display for PeerRefused {
             Self::Chain(why) => {
                 write!(
                     f,
-                    "X509_verify_cert: certificate verification error at depth 0: {why}"
+                    ":verify cert failed: X509_verify_cert: certificate verification error at depth 0: {why}"
                 )
             }
             Self::Names(names) => {
                 write!(
                     f,
-                    "SAN matcher, certificate SANs are [{}]",
+                    ":verify cert failed: SAN matcher, certificate SANs are [{}]",
                     names.join(", ")
                 )
             }
-            Self::Hash => f.write_str("cert hash and spki"),
+            Self::NotExpected { expected, names } => {
+                write!(
+                    f,
+                    ":verify cert failed: verify SAN list, expected SANs: [{expected}], certificate SANs: [{}]",
+                    names.join(", ")
+                )
+            }
+            Self::Unverifiable => Ok(()),
+            Self::Hash => f.write_str(":verify cert failed: cert hash and spki"),
         }
     }
 }
@@ -99,17 +121,55 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), PeerRefused> {
-        let demands = &self.demands;
-        if let Some(roots) = &demands.roots {
-            self.check_chain(roots, leaf, intermediates, now)?;
+        if let Some(roots) = &self.demands.roots {
+            self.judge(self.check_chain(roots, leaf, intermediates, now))?;
         }
-        if demands.names.is_empty() && !demands.pins() {
+        self.judge(self.check_certificate(leaf))
+    }
+
+    /// What is wrong, unless that is tolerated.
+    fn judge(&self, result: Result<(), PeerRefused>) -> Result<(), PeerRefused> {
+        match result {
+            Err(refused) if self.demands.accepts_untrusted => {
+                let mut tolerated = self
+                    .tolerated
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                tolerated.extend(refused.counter());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn check_certificate(&self, leaf: &CertificateDer<'_>) -> Result<(), PeerRefused> {
+        let demands = &self.demands;
+        if demands.names.is_empty() && !demands.pins() && self.expected.is_none() {
             return Ok(());
         }
         let (_, certificate) = X509Certificate::from_der(leaf)
             .map_err(|_| PeerRefused::Chain("certificate cannot be parsed"))?;
+        self.check_expected(&certificate)?;
         demands.check_names(&certificate)?;
         demands.check_pins(leaf, &certificate)
+    }
+
+    fn check_expected(&self, certificate: &X509Certificate<'_>) -> Result<(), PeerRefused> {
+        let Some(expected) = &self.expected else {
+            return Ok(());
+        };
+        let demands = &self.demands;
+        if demands.roots.is_none() && !demands.pins() && !demands.accepts_untrusted {
+            return Err(PeerRefused::Unverifiable);
+        }
+        let names = names_of(certificate);
+        match names.iter().any(|name| name.is(expected)) {
+            true => Ok(()),
+            false => Err(PeerRefused::NotExpected {
+                expected: expected.clone(),
+                names: names.into_iter().map(|name| name.text).collect(),
+            }),
+        }
     }
 
     fn check_chain(

@@ -218,6 +218,9 @@ fn upstream(upstream: &Upstream) -> Json {
         .with("tls", upstream.tls.is_some());
     if let Some(name) = &upstream.tls {
         json = json.with("sni", name.as_str());
+        if let Some(name) = &upstream.validated_name {
+            json = json.with("certificate_for", name.as_str());
+        }
     }
     json = json
         .with("host_count", count(upstream.host_count))

@@ -190,9 +190,7 @@ impl Subject<'_> {
             },
             places: route_places(&places, &explanation),
             upstream: match &explanation.outcome {
-                Outcome::Forward(forwarding) => {
-                    Upstream::tell(self.clusters, forwarding.cluster.id, &places)
-                }
+                Outcome::Forward(forwarding) => Upstream::tell(self.clusters, forwarding, &places),
                 Outcome::Answer(_) => None,
             },
             explanation,

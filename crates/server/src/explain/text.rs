@@ -382,6 +382,10 @@ fn upstream(page: &mut Page, upstream: &Upstream) {
         Some("") => "TLS without SNI".to_owned(),
         Some(name) => format!("TLS with SNI {name}"),
     };
+    let tls = match (&upstream.tls, &upstream.validated_name) {
+        (Some(_), Some(name)) => format!("{tls} and a certificate for {name}"),
+        _ => tls,
+    };
     let connect = seconds(upstream.connect_timeout);
     page.line(
         "cluster",

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use nuncio_config::tree::{Message, Value};
+use nuncio_contract::matching::plain;
+use nuncio_http::explain::Forwarding;
 use nuncio_upstream::cluster::{ClusterType, Host, LbPolicy};
-use nuncio_upstream::{ClusterId, ClusterManager, TransportSocket};
+use nuncio_upstream::{ClusterManager, ConnectionName, TransportSocket};
 
 use super::places::{Place, Places};
 
@@ -19,6 +21,8 @@ pub(super) struct Upstream {
     pub(super) connect_timeout: Duration,
     /// The name for SNI, empty for none; no value without TLS.
     pub(super) tls: Option<String>,
+    /// The name of the request's that the host's certificate is checked for.
+    pub(super) validated_name: Option<String>,
     pub(super) host_count: usize,
     pub(super) hosts: Vec<HostTold>,
     /// Names that are not resolved, with their ports.
@@ -40,11 +44,12 @@ pub(super) struct HostTold {
 impl Upstream {
     pub(super) fn tell(
         clusters: &ClusterManager,
-        id: ClusterId,
+        forwarding: &Forwarding,
         places: &Places<'_>,
     ) -> Option<Self> {
-        let cluster = clusters.get(id)?;
+        let cluster = clusters.get(forwarding.cluster.id)?;
         let settings = &cluster.settings;
+        let name = forwarding.connection_name.as_ref();
         let hosts = cluster.hosts();
         let configured = places.cluster(&settings.name);
         let unresolved = match (&configured, hosts.iter().next(), settings.cluster_type) {
@@ -64,8 +69,16 @@ impl Upstream {
             connect_timeout: settings.connect_timeout,
             tls: match &cluster.transport_socket {
                 TransportSocket::RawBuffer => None,
-                TransportSocket::Tls(tls) => Some(tls.server_name()),
+                TransportSocket::Tls(tls) => {
+                    Some(match name.and_then(ConnectionName::server_name) {
+                        Some(chosen) => plain(chosen.as_bytes()),
+                        None => tls.server_name(),
+                    })
+                }
             },
+            validated_name: name
+                .and_then(ConnectionName::validated_name)
+                .map(|name| plain(name.as_bytes())),
             host_count: hosts.iter().count(),
             hosts: hosts
                 .iter()

@@ -8,6 +8,7 @@ use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
 
 use super::Thresholds;
+use crate::server_names::AutoNames;
 
 /// How a cluster learns its hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct HttpSettings {
     pub max_connection_duration: Option<Duration>,
     /// The codec's settings.
     pub http1: Arc<Http1Settings>,
+    /// How requests name their connections; `None`: they do not.
+    pub auto_names: Option<Box<AutoNames>>,
 }
 
 impl Default for HttpSettings {
@@ -77,6 +80,7 @@ impl Default for HttpSettings {
             max_requests_per_connection: None,
             max_connection_duration: None,
             http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
+            auto_names: None,
         }
     }
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
-use nuncio_config::typed::{Ctx, Refused};
+use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
+use nuncio_contract::headers::HeaderName;
 
 use super::Cluster;
 use super::header_case::HeaderKeyFormat;
 use crate::cluster::HttpSettings;
+use crate::server_names::AutoNames;
 
 /// The key under which Envoy looks for the options.
 const KEY: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -18,6 +20,7 @@ message! {
     /// All options.
     pub(crate) struct HttpProtocolOptions: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions" {
         pub(crate) common_http_protocol_options: Option<CommonHttpOptions>,
+        pub(crate) upstream_http_protocol_options: Option<UpstreamHttpOptions>,
         pub(crate) oneof upstream_protocol_options: UpstreamProtocolOptions,
     }
 }
@@ -55,6 +58,15 @@ message! {
 }
 
 message! {
+    /// How requests name their connections.
+    pub(crate) struct UpstreamHttpOptions: "envoy.config.core.v3.UpstreamHttpProtocolOptions" {
+        pub(crate) auto_sni: bool,
+        pub(crate) auto_san_validation: bool,
+        pub(crate) override_auto_sni_header: Spanned<String>,
+    }
+}
+
+message! {
     /// Options of HTTP/1.
     pub(crate) struct Http1Options: "envoy.config.core.v3.Http1ProtocolOptions" {
         pub(crate) header_key_format: Option<HeaderKeyFormat>,
@@ -81,6 +93,14 @@ pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<HttpSettings, Ref
     if let Some(most) = cluster.max_requests_per_connection {
         settings.max_requests_per_connection = (most > 0).then_some(most);
     }
+    let named = match &options {
+        Some(options) => options.upstream_http_protocol_options.as_ref(),
+        None => cluster.upstream_http_protocol_options.as_ref(),
+    };
+    settings.auto_names = match named {
+        Some(named) => named.compile(ctx)?.map(Box::new),
+        None => None,
+    };
     let (common, http1) = match &options {
         Some(options) => {
             let UpstreamProtocolOptions::Explicit(explicit) = &options.upstream_protocol_options;
@@ -124,6 +144,26 @@ impl CommonHttpOptions {
                 .unwrap_or(usize::MAX)
                 .saturating_mul(1024);
         }
+    }
+}
+
+impl UpstreamHttpOptions {
+    fn compile(&self, ctx: &mut Ctx) -> Result<Option<AutoNames>, Refused> {
+        let header = &self.override_auto_sni_header;
+        let parsed = match header.value.as_str() {
+            "" => None,
+            name => Some(HeaderName::parse_with_pseudo(name).map_err(|_| {
+                ctx.error(header.span, format!("`{name}` is not a header name"));
+                Refused
+            })?),
+        };
+        Ok(
+            (self.auto_sni || self.auto_san_validation).then_some(AutoNames {
+                sni: self.auto_sni,
+                san_validation: self.auto_san_validation,
+                header: parsed,
+            }),
+        )
     }
 }
 

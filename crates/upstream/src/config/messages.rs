@@ -29,6 +29,7 @@ message! {
         pub(crate) typed_extension_protocol_options: Vec<(String, Any)>,
         pub(crate) common_http_protocol_options: Option<CommonHttpOptions>,
         pub(crate) http_protocol_options: Option<Http1Options>,
+        pub(crate) upstream_http_protocol_options: Option<UpstreamHttpOptions>,
         pub(crate) max_requests_per_connection: Option<u32>,
         pub(crate) dns_refresh_rate: Option<Duration>,
         pub(crate) dns_failure_refresh_rate: Option<RefreshRate>,
@@ -366,4 +367,4 @@ pub(super) fn transport_socket(
 }
 
 pub(crate) use super::endpoints::ClusterLoadAssignment;
-pub(crate) use super::http_options::{CommonHttpOptions, Http1Options};
+pub(crate) use super::http_options::{CommonHttpOptions, Http1Options, UpstreamHttpOptions};

@@ -3,18 +3,21 @@
 use std::io;
 use std::net::SocketAddr;
 
+use nuncio_contract::stats::groups::TlsStats;
 use nuncio_net::connect::{self, ConnectError};
 use nuncio_net::tls::TlsCounter;
 use nuncio_net::transport::Transport;
 
 use crate::cluster_core::ClusterCore;
 use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::server_names::ConnectionName;
 use crate::transport_socket::TransportSocket;
 
-/// Opens a connection to `address`, with its handshake, and counts it. No timeout of its own.
+/// Opens a connection to `address`, with its handshake by the name that requests chose, and counts it. No timeout of its own.
 pub(super) async fn connect(
     core: &ClusterCore,
     address: SocketAddr,
+    name: Option<&ConnectionName>,
 ) -> Result<Transport, UpstreamError> {
     let tcp = connect::connect(address, &core.settings().connect_options)
         .await
@@ -24,20 +27,16 @@ pub(super) async fn connect(
         TransportSocket::Tls(tls) => tls,
     };
     let stats = core.tls_stats();
-    match tls.handshake(tcp, address.ip()).await {
-        Ok(transport) => {
+    let wishes = name.map(ConnectionName::wishes).unwrap_or_default();
+    match tls.handshake(tcp, address.ip(), wishes).await {
+        Ok(greeted) => {
+            greeted.tolerated.iter().for_each(|one| count(stats, *one));
             stats.handshake.inc();
-            core.count_handshake(transport.info());
-            Ok(Transport::Tls(Box::new(transport)))
+            core.count_handshake(greeted.transport.info());
+            Ok(Transport::Tls(Box::new(greeted.transport)))
         }
         Err(failure) => {
-            match failure.counter {
-                Some(TlsCounter::ConnectionError) => stats.connection_error.inc(),
-                Some(TlsCounter::VerifyError) => stats.fail_verify_error.inc(),
-                Some(TlsCounter::VerifySan) => stats.fail_verify_san.inc(),
-                Some(TlsCounter::VerifyCertHash) => stats.fail_verify_cert_hash.inc(),
-                None => {}
-            }
+            failure.counter.iter().for_each(|one| count(stats, *one));
             let kind = UpstreamErrorKind::RemoteConnectionFailure;
             let transport_failure_reason = failure.reason;
             Err(UpstreamError {
@@ -45,6 +44,15 @@ pub(super) async fn connect(
                 ..UpstreamError::new(kind)
             })
         }
+    }
+}
+
+fn count(stats: &TlsStats, what: TlsCounter) {
+    match what {
+        TlsCounter::ConnectionError => stats.connection_error.inc(),
+        TlsCounter::VerifyError => stats.fail_verify_error.inc(),
+        TlsCounter::VerifySan => stats.fail_verify_san.inc(),
+        TlsCounter::VerifyCertHash => stats.fail_verify_cert_hash.inc(),
     }
 }
 

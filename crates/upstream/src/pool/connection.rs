@@ -52,7 +52,7 @@ pub(super) struct Life {
 pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
     let core = &pool.core;
     core.connection_begun();
-    let connecting = Box::pin(connect(core, pool.to.host.address));
+    let connecting = Box::pin(connect(core, pool.to.host.address, pool.name.as_ref()));
     let result = tokio::time::timeout(core.settings().connect_timeout, connecting).await;
     let error = match result {
         Ok(Ok(transport)) => return pool.connected(Connection::new(transport, life, core)),

@@ -28,6 +28,7 @@ use pending::Waiting;
 use crate::cluster::{Host, HostCounters, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::server_names::ConnectionName;
 
 /// The answer to a request for a connection.
 pub(crate) enum Lent {
@@ -48,6 +49,8 @@ pub(crate) struct HostPool {
     core: Rc<ClusterCore>,
     to: PooledHost,
     priority: ResourcePriority,
+    /// What requests asked of its connections.
+    name: Option<ConnectionName>,
     /// Used last stands last. Boxed: they come and go with each request.
     #[expect(
         clippy::vec_box,
@@ -68,12 +71,14 @@ impl HostPool {
         core: Rc<ClusterCore>,
         to: PooledHost,
         priority: ResourcePriority,
+        name: Option<ConnectionName>,
     ) -> Rc<Self> {
         core.pool_made();
         Rc::new(Self {
             core,
             to,
             priority,
+            name,
             idle: RefCell::default(),
             waiting: RefCell::default(),
             connecting: Cell::new(0),
@@ -167,10 +172,7 @@ impl HostPool {
             if self.waiting.borrow().len() <= self.connecting.get() {
                 return;
             }
-            let allowed = self
-                .core
-                .breakers()
-                .can_create(self.priority, Resource::Connections);
+            let allowed = self.may_open();
             if !allowed {
                 self.core.traffic.upstream_cx_overflow.inc();
             }
@@ -184,6 +186,12 @@ impl HostPool {
                 return;
             }
         }
+    }
+
+    /// Whether the circuit breaker allows another connection.
+    pub(crate) fn may_open(&self) -> bool {
+        let breakers = self.core.breakers();
+        breakers.can_create(self.priority, Resource::Connections)
     }
 
     /// A connection is open: it goes to whoever waits longest.
@@ -227,6 +235,33 @@ impl HostPool {
             connection.close(Ended::Local);
         }
         self.wake_watcher();
+    }
+
+    /// What requests asked of its connections.
+    pub(crate) fn name(&self) -> Option<&ConnectionName> {
+        self.name.as_ref()
+    }
+
+    /// Whether its connections serve requests of this name and priority.
+    pub(crate) fn is_for(&self, name: &ConnectionName, priority: ResourcePriority) -> bool {
+        self.priority == priority && self.name.as_ref().is_some_and(|own| own.is_same(name))
+    }
+
+    /// Whether it has no connections, and nobody waits for one.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.open.get() == 0 && self.waiting.borrow().is_empty()
+    }
+
+    /// Closes the connection that is idle for longest; false if none is.
+    pub(crate) fn close_one_idle(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        if idle.is_empty() {
+            return false;
+        }
+        let connection = idle.remove(0);
+        drop(idle);
+        connection.close(Ended::Local);
+        true
     }
 
     fn wake_watcher(&self) {

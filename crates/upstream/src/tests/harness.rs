@@ -9,12 +9,13 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stats::{StatValue, StatsStore};
+use nuncio_contract::stream_info::FilterState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::cluster::{ClusterSettings, HealthFlags, Host, HostSet, ResourcePriority};
 use crate::{
-    Acquired, BodyEvent, ClusterManager, TransportSocket, UpstreamError, UpstreamStream,
+    Acquired, AutoNames, BodyEvent, ClusterManager, TransportSocket, UpstreamError, UpstreamStream,
     WorkerCluster, WorkerClusters,
 };
 
@@ -71,6 +72,26 @@ impl Fixture {
             Acquired::Ready(stream) => Ok(stream),
             Acquired::Pending(pending) => pending.await,
         }
+    }
+
+    /// A GET on a connection that has the name of its host, which is `name`.
+    pub(super) async fn get_named(&self, name: &str) -> Result<Response, UpstreamError> {
+        let auto = AutoNames {
+            sni: true,
+            san_validation: false,
+            header: None,
+        };
+        let mut request = request("GET", "/");
+        request.set(Known::Authority, name.as_bytes());
+        let name = auto.choose(&request, &mut FilterState::default()).unwrap();
+        let host = self.cluster.pick_host()?;
+        let mut stream = match host.new_stream_named(ResourcePriority::Default, name)? {
+            Acquired::Ready(stream) => stream,
+            Acquired::Pending(pending) => pending.await?,
+        };
+        stream.write_head(&request, true);
+        poll_fn(|cx| stream.poll_flush(cx)).await;
+        read_response(&mut stream).await
     }
 
     /// A GET, from picking a host to the last byte.

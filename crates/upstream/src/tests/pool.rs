@@ -335,3 +335,39 @@ fn a_connection_lost_in_use_is_replaced_for_those_who_wait() {
         assert_eq!(fixture.stat("upstream_cx_total"), 2);
     });
 }
+
+#[test]
+fn connections_of_different_names_are_kept_apart() {
+    on_worker(async {
+        let fixture = Fixture::to(&[answering(OK).await]);
+        for name in [
+            "a.example",
+            "A.example:80",
+            "b.example",
+            "a.example",
+            "b.example",
+        ] {
+            fixture.get_named(name).await.unwrap();
+        }
+        fixture.get("/").await.unwrap();
+        assert_eq!(fixture.stat("upstream_cx_total"), 3);
+        assert_eq!(fixture.stat("upstream_rq_total"), 6);
+    });
+}
+
+#[test]
+fn names_that_clients_make_up_hold_no_more_connections_than_the_breaker_allows() {
+    on_worker(async {
+        let host = answering(OK).await;
+        let fixture = Fixture::new(limited(|limits| limits.max_connections = 3), &[host]);
+        for number in 0..100 {
+            fixture
+                .get_named(&format!("n{number}.example"))
+                .await
+                .unwrap();
+            assert!(fixture.stat("upstream_cx_active") <= 3);
+        }
+        assert_eq!(fixture.stat("upstream_cx_total"), 100);
+        assert_eq!(fixture.stat("upstream_cx_overflow"), 0);
+    });
+}

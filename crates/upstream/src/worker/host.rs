@@ -10,7 +10,9 @@ use crate::cluster::{Host, HostCounters, ResourcePriority};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::pool::{HostPool, PooledHost};
+use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
+use crate::worker::named_pools::NamedPools;
 
 /// A host that was picked: ask it for a stream.
 pub struct WorkerHost {
@@ -18,6 +20,7 @@ pub struct WorkerHost {
     host: Arc<Host>,
     counters: Arc<HostCounters>,
     pools: [OnceCell<Rc<HostPool>>; 2],
+    named: NamedPools,
     description: OnceCell<Arc<HostDescription>>,
 }
 
@@ -29,6 +32,7 @@ impl WorkerHost {
             host,
             counters,
             pools: Default::default(),
+            named: NamedPools::default(),
             description: OnceCell::new(),
         }
     }
@@ -68,7 +72,26 @@ impl WorkerHost {
             ResourcePriority::Default => default,
             ResourcePriority::High => high,
         };
-        pool.get_or_init(|| HostPool::new(Rc::clone(&self.core), self.handle(), priority))
+        pool.get_or_init(|| HostPool::new(Rc::clone(&self.core), self.handle(), priority, None))
+            .lend()
+            .map(Acquired::from)
+    }
+
+    /// The same on a connection that has this name.
+    ///
+    /// # Errors
+    /// [`Overflow`](crate::UpstreamErrorKind::Overflow) when a circuit breaker is open.
+    pub fn new_stream_named(
+        self: &Rc<Self>,
+        priority: ResourcePriority,
+        name: ConnectionName,
+    ) -> Result<Acquired, UpstreamError> {
+        let make = || {
+            let name = Some(name.clone());
+            HostPool::new(Rc::clone(&self.core), self.handle(), priority, name)
+        };
+        self.named
+            .get(&name, priority, make)
             .lend()
             .map(Acquired::from)
     }
@@ -86,5 +109,6 @@ impl WorkerHost {
             .iter()
             .filter_map(OnceCell::get)
             .for_each(|pool| pool.drain());
+        self.named.drain();
     }
 }

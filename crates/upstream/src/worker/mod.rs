@@ -4,6 +4,7 @@
 
 mod cluster;
 mod host;
+mod named_pools;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
