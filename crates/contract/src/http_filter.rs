@@ -71,20 +71,50 @@ pub struct FilterContext<'a> {
     pub services: &'a dyn WorkerServices,
 }
 
-/// A filter's configurations on the way to the route, from the least specific (route configuration) to the
-/// most specific (weighted cluster).
+/// Where a stream is going, for filters that ask.
+pub trait Destination {
+    /// The name of the cluster that the route forwards to; none where it does not forward.
+    fn cluster_name(&self) -> Option<&[u8]>;
+}
+
+/// Nowhere yet.
+struct Nowhere;
+
+impl Destination for Nowhere {
+    fn cluster_name(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+/// What the route has for a filter: its configurations on the way to the route, from the least specific (route
+/// configuration) to the most specific (weighted cluster), and where the stream is going.
 #[derive(Clone, Copy)]
 pub struct PerRoute<'a> {
     levels: &'a [Option<&'a Arc<dyn Any + Send + Sync>>],
+    destination: &'a dyn Destination,
 }
 
 impl<'a> PerRoute<'a> {
-    /// No configuration at any level.
-    pub const NONE: PerRoute<'static> = PerRoute { levels: &[] };
+    /// No configuration at any level, and no route.
+    pub const NONE: PerRoute<'static> = PerRoute {
+        levels: &[],
+        destination: &Nowhere,
+    };
 
-    /// From the least to the most specific level.
-    pub fn new(levels: &'a [Option<&'a Arc<dyn Any + Send + Sync>>]) -> Self {
-        PerRoute { levels }
+    /// The levels from the least to the most specific one.
+    pub fn new(
+        levels: &'a [Option<&'a Arc<dyn Any + Send + Sync>>],
+        destination: &'a dyn Destination,
+    ) -> Self {
+        PerRoute {
+            levels,
+            destination,
+        }
+    }
+
+    /// The name of the cluster that the route forwards to; none where it does not forward.
+    pub fn cluster_name(&self) -> Option<&'a [u8]> {
+        self.destination.cluster_name()
     }
 
     /// The most specific configuration.

@@ -187,7 +187,7 @@ impl Run<'_> {
         let mut context = FilterContext {
             request_headers: &mut state.request,
             stream_info: &mut state.info,
-            route: PerRoute::new(&configs),
+            route: PerRoute::new(&configs, &state.route),
             held_body_bytes,
             buffer_limit_bytes: &mut limit_bytes,
             services: self.services,

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::http_filter::Destination;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo};
 
 use crate::filter_chain::FilterChain;
 use crate::route::{
-    Action, Counted, Level, PerFilterConfigs, RequestStats, RouteIndex, RouteTable,
+    Action, ClusterChoice, Counted, Level, PerFilterConfigs, RequestStats, RouteIndex, RouteTable,
 };
 
 /// What is known and held of a stream.
@@ -93,6 +94,19 @@ impl StreamState {
     }
 }
 
+impl Destination for StreamRoute {
+    fn cluster_name(&self) -> Option<&[u8]> {
+        let Action::Forward(forward) = self.table.action(self.index?) else {
+            return None;
+        };
+        match forward.cluster(self.picked, self.named.as_deref()) {
+            ClusterChoice::Named { name, .. } => Some(name.as_bytes()),
+            ClusterChoice::ByName(name) => Some(name),
+            ClusterChoice::Missing => Some(b""),
+        }
+    }
+}
+
 /// The route table as one worker holds it: streams share it by a count that no other worker touches.
 pub struct RouteSnapshot {
     table: Arc<RouteTable>,
@@ -145,6 +159,8 @@ pub struct StreamRoute {
     pub index: Option<RouteIndex>,
     /// The weighted cluster that was picked.
     pub picked: Option<usize>,
+    /// The cluster that a header named then; filters may change the header, as in Envoy to no effect.
+    pub named: Option<Rc<[u8]>>,
 }
 
 impl StreamRoute {
@@ -154,15 +170,19 @@ impl StreamRoute {
             table,
             index: None,
             picked: None,
+            named: None,
         }
     }
 
     /// Looks the route of `request` up.
     pub fn find(&mut self, request: &HeaderMap, info: &StreamInfo, random: u64) {
         self.index = self.table.find(request, info, random);
-        self.picked = match self.index.map(|index| self.table.action(index)) {
-            Some(Action::Forward(forward)) => forward.pick_weighted(random),
-            _ => None,
+        (self.picked, self.named) = match self.index.map(|index| self.table.action(index)) {
+            Some(Action::Forward(forward)) => (
+                forward.pick_weighted(random),
+                forward.named_by(request).map(Rc::from),
+            ),
+            _ => (None, None),
         };
     }
 

@@ -141,7 +141,7 @@ fn redirect(table: &RouteTable) -> &Redirect {
 
 fn cluster(forward: &Forward, random: u64, headers: &[(&str, &str)]) -> String {
     let request = request("/old", headers);
-    match forward.cluster(forward.pick_weighted(random), &request) {
+    match forward.cluster(forward.pick_weighted(random), forward.named_by(&request)) {
         ClusterChoice::Named { name, .. } => name.to_owned(),
         ClusterChoice::ByName(name) => format!("by name {}", String::from_utf8_lossy(name)),
         ClusterChoice::Missing => "missing".to_owned(),

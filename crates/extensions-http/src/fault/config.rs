@@ -16,6 +16,7 @@ message! {
         abort: Option<FaultAbort>,
         headers: Vec<HeaderMatcher>,
         downstream_nodes: Vec<String>,
+        upstream_cluster: String,
         max_active_faults: Option<u32>,
         inert delay_percent_runtime = "without a runtime layer the configured value holds, as in Envoy";
         inert abort_percent_runtime = "without a runtime layer the configured value holds, as in Envoy";
@@ -76,6 +77,8 @@ pub(super) struct Faults {
     pub(super) abort: Option<(Abort, Option<FractionalPercent>)>,
     pub(super) headers: Box<[CompiledHeaderMatcher]>,
     pub(super) downstream_nodes: Box<[String]>,
+    /// Only requests to this cluster; empty for any.
+    pub(super) upstream_cluster: Box<str>,
     pub(super) max_active: u64,
 }
 
@@ -132,6 +135,7 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
         abort,
         headers: headers.into_iter().collect::<Result<_, _>>()?,
         downstream_nodes: message.downstream_nodes.clone().into_boxed_slice(),
+        upstream_cluster: message.upstream_cluster.as_str().into(),
         max_active: message.max_active_faults.map_or(u64::MAX, u64::from),
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest, Resume,
+    HttpFilterFactory, Interest, PerRoute, Resume,
 };
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::matching::FractionalPercent;
@@ -99,7 +99,7 @@ impl HttpFilter for FaultFilter {
             .route
             .most_specific::<Faults>()
             .unwrap_or(&shared.faults);
-        if !faults.concern(context.request_headers) {
+        if !faults.concern(context.request_headers, context.route) {
             return HeadersStatus::Continue;
         }
         let delay = faults
@@ -157,17 +157,20 @@ impl FaultFilter {
 }
 
 impl Faults {
-    fn concern(&self, request: &HeaderMap) -> bool {
+    fn concern(&self, request: &HeaderMap, route: PerRoute<'_>) -> bool {
+        let is_for_cluster = self.upstream_cluster.is_empty()
+            || route.cluster_name() == Some(self.upstream_cluster.as_bytes());
         let node = || {
             request
                 .get(Known::XEnvoyDownstreamServiceNode)
                 .unwrap_or_default()
         };
-        (self.downstream_nodes.is_empty()
-            || self
-                .downstream_nodes
-                .iter()
-                .any(|name| name.as_bytes() == node()))
+        is_for_cluster
+            && (self.downstream_nodes.is_empty()
+                || self
+                    .downstream_nodes
+                    .iter()
+                    .any(|name| name.as_bytes() == node()))
             && self.headers.iter().all(|matcher| matcher.matches(request))
     }
 

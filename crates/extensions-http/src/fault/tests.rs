@@ -52,6 +52,18 @@ fn an_abort_answers_in_envoys_words() {
 }
 
 #[test]
+fn a_fault_for_one_cluster_leaves_others_and_requests_without_a_cluster_alone() {
+    let worker = Worker::new(
+        &ROOM,
+        "{upstream_cluster: mine, abort: {http_status: 503, percentage: {numerator: 100}}}",
+    );
+    assert_eq!(abort(&mut worker.stream().to_cluster("mine")).status, 503);
+    assert!(passes(worker.stream().to_cluster("other")));
+    assert!(passes(worker.stream().to_cluster("")));
+    assert!(passes(worker.stream()));
+}
+
+#[test]
 fn a_grpc_abort_is_a_grpc_status() {
     let worker = Worker::new(
         &ROOM,

@@ -21,8 +21,8 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::{Clock, ManualClock};
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::http_filter::{
-    DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterFactory,
-    Interest, PerRoute, TrailersStatus,
+    DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter,
+    HttpFilterFactory, Interest, PerRoute, TrailersStatus,
 };
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
@@ -115,6 +115,7 @@ impl Worker {
             held_body_bytes: 0,
             limit_bytes: DEFAULT_LIMIT_BYTES,
             levels: Vec::new(),
+            destination: To(None),
         }
     }
 
@@ -158,6 +159,16 @@ pub(crate) struct Stream<'w> {
     /// How much may be.
     pub(crate) limit_bytes: u64,
     levels: Vec<Option<RouteFilterConfig>>,
+    destination: To,
+}
+
+/// The cluster that a stream goes to.
+struct To(Option<&'static str>);
+
+impl Destination for To {
+    fn cluster_name(&self) -> Option<&[u8]> {
+        self.0.map(str::as_bytes)
+    }
 }
 
 impl Stream<'_> {
@@ -171,6 +182,12 @@ impl Stream<'_> {
     pub(crate) fn on_level(mut self, room: &HttpFilterRoom, yaml: &str) -> Self {
         let level = parse_level(room, yaml).unwrap_or_else(|errors| panic!("{yaml}: {errors}"));
         self.levels.push(Some(level));
+        self
+    }
+
+    /// The same stream on a route to a cluster.
+    pub(crate) fn to_cluster(mut self, name: &'static str) -> Self {
+        self.destination = To(Some(name));
         self
     }
 
@@ -231,7 +248,7 @@ impl Stream<'_> {
         let mut context = FilterContext {
             request_headers: &mut self.request,
             stream_info: &mut self.info,
-            route: PerRoute::new(&levels),
+            route: PerRoute::new(&levels, &self.destination),
             held_body_bytes: self.held_body_bytes,
             buffer_limit_bytes: &mut self.limit_bytes,
             services: &self.worker.services,

@@ -178,7 +178,7 @@ fn cluster(
             .with_flags(ResponseFlags::NO_CLUSTER_FOUND);
         Err((why, reply))
     };
-    let (id, name) = match forward.cluster(state.route.picked, &state.request) {
+    let (id, name) = match forward.cluster(state.route.picked, state.route.named.as_deref()) {
         ClusterChoice::Named { id, name } => (Some(id), name.to_owned()),
         ClusterChoice::ByName(name) => {
             let id = std::str::from_utf8(name)

@@ -136,17 +136,23 @@ impl Forward {
         }
     }
 
-    /// The cluster for a request.
+    /// The name of the cluster in the request's header, where one is to name it.
+    pub fn named_by<'a>(&self, request: &'a HeaderMap) -> Option<&'a [u8]> {
+        match &self.cluster {
+            ClusterSource::Header(name) => request.get(name),
+            _ => None,
+        }
+    }
+
+    /// The cluster for a request of which `picked` and `named` are known.
     pub fn cluster<'a>(
         &'a self,
         picked: Option<usize>,
-        request: &'a HeaderMap,
+        named: Option<&'a [u8]>,
     ) -> ClusterChoice<'a> {
         match &self.cluster {
             ClusterSource::One(id, name) => ClusterChoice::Named { id: *id, name },
-            ClusterSource::Header(name) => request
-                .get(name)
-                .map_or(ClusterChoice::Missing, ClusterChoice::ByName),
+            ClusterSource::Header(_) => named.map_or(ClusterChoice::Missing, ClusterChoice::ByName),
             ClusterSource::Weighted { clusters, .. } => picked
                 .and_then(|place| clusters.get(place))
                 .map_or(ClusterChoice::Missing, |chosen| ClusterChoice::Named {

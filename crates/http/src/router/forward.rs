@@ -105,7 +105,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let worker = &self.exchange.manager.worker;
         let found = {
             let state = self.exchange.state.borrow();
-            match forward.cluster(state.route.picked, &state.request) {
+            match forward.cluster(state.route.picked, state.route.named.as_deref()) {
                 ClusterChoice::Named { id, .. } => worker.clusters.get(id),
                 ClusterChoice::ByName(name) => std::str::from_utf8(name)
                     .ok()
