@@ -57,9 +57,9 @@ fn a_fault_for_one_cluster_leaves_others_and_requests_without_a_cluster_alone() 
         &ROOM,
         "{upstream_cluster: mine, abort: {http_status: 503, percentage: {numerator: 100}}}",
     );
-    assert_eq!(abort(&mut worker.stream().to_cluster("mine")).status, 503);
-    assert!(passes(worker.stream().to_cluster("other")));
-    assert!(passes(worker.stream().to_cluster("")));
+    assert_eq!(abort(&mut worker.stream().going_to("mine")).status, 503);
+    assert!(passes(worker.stream().going_to("other")));
+    assert!(passes(worker.stream().going_to("")));
     assert!(passes(worker.stream()));
 }
 

@@ -186,7 +186,7 @@ impl Stream<'_> {
     }
 
     /// The same stream on a route to a cluster.
-    pub(crate) fn to_cluster(mut self, name: &'static str) -> Self {
+    pub(crate) fn going_to(mut self, name: &'static str) -> Self {
         self.destination = To(Some(name));
         self
     }

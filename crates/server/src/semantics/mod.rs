@@ -174,17 +174,6 @@ impl Checker<'_> {
             "envoy.config.cluster.v3.Cluster" => clusters::check(message, self),
             "envoy.config.listener.v3.Listener" => listeners::check(message, self),
             "envoy.config.listener.v3.FilterChain" => listeners::chain(message, self),
-            "envoy.config.route.v3.RouteConfiguration" => routes::table(message, self),
-            "envoy.config.route.v3.VirtualHost" => routes::virtual_host(message, self),
-            "envoy.config.route.v3.Route" => routes::route(message, self),
-            "envoy.config.route.v3.RouteMatch" => routes::condition(message, self),
-            "envoy.config.route.v3.RouteAction" => routes::action(message, self),
-            "envoy.config.route.v3.WeightedCluster" => routes::weighted(message, self),
-            // Envoy looks for the clusters of a matcher's routes when a request comes.
-            "xds.type.matcher.v3.Matcher" => self.validate_clusters = false,
-            "envoy.config.route.v3.RouteAction.RequestMirrorPolicy" => {
-                routes::mirror(message, self);
-            }
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager" => {
                 http_chain::connection_manager(message, self);
             }
@@ -196,12 +185,6 @@ impl Checker<'_> {
                 values::format(message, self);
             }
             "envoy.type.matcher.v3.RegexMatcher" => values::regex(message, self),
-            "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig" => {
-                templates::matcher(message, self);
-            }
-            "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig" => {
-                templates::rewrite(message, self);
-            }
             "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" => {
                 return node::dynamic_resources(message, self);
             }
@@ -217,7 +200,6 @@ impl Checker<'_> {
             }
             "envoy.config.trace.v3.ZipkinConfig" => node::zipkin(message, self),
             "envoy.config.core.v3.ConfigSource" => node::config_source(message, self),
-            "envoy.config.route.v3.DirectResponseAction" => files::body(message, self),
             "envoy.config.core.v3.DataSource" => files::data(message, self),
             "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer" => files::disk_layer(message, self),
             // Envoy opens a static secret only for those who use it.
@@ -238,12 +220,39 @@ impl Checker<'_> {
             "envoy.extensions.transport_sockets.tls.v3.TlsCertificate" => {
                 files::certificate(message, self);
             }
+            _ if self.check_routing(message) => {}
             _ => files::paths(message, self),
         }
         for entry in message.entries() {
             self.visit_value(&entry.value);
         }
         (self.validate_clusters, self.reads_files, self.asks_at_once) = outer;
+    }
+
+    /// What belongs to route tables; false for anything else.
+    fn check_routing(&mut self, message: &Message) -> bool {
+        match message.name() {
+            "envoy.config.route.v3.RouteConfiguration" => routes::table(message, self),
+            "envoy.config.route.v3.VirtualHost" => routes::virtual_host(message, self),
+            "envoy.config.route.v3.Route" => routes::route(message, self),
+            "envoy.config.route.v3.RouteMatch" => routes::condition(message, self),
+            "envoy.config.route.v3.RouteAction" => routes::action(message, self),
+            "envoy.config.route.v3.WeightedCluster" => routes::weighted(message, self),
+            // Envoy looks for the clusters of a matcher's routes when a request comes.
+            "xds.type.matcher.v3.Matcher" => self.validate_clusters = false,
+            "envoy.config.route.v3.RouteAction.RequestMirrorPolicy" => {
+                routes::mirror(message, self);
+            }
+            "envoy.config.route.v3.DirectResponseAction" => files::body(message, self),
+            "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig" => {
+                templates::matcher(message, self);
+            }
+            "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig" => {
+                templates::rewrite(message, self);
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn visit_value(&mut self, value: &Value) {

@@ -1,3 +1,5 @@
+//! URI templates, refused and taken, matched and rewritten as the real Envoy does.
+
 use super::rewrite::TemplateRewrite;
 use super::{UriTemplate, check_both, check_match, check_rewrite};
 
