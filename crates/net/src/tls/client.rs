@@ -168,7 +168,7 @@ impl ClientTls {
 
 impl Context {
     /// The configuration of one handshake, and where it notes what it tolerates. Sessions are resumed only where
-    /// all handshakes check the same, for a resumption checks nothing.
+    /// all handshakes check the same, for rustls checks nothing when it resumes one.
     fn for_one(&self, wishes: Wishes<'_>) -> (Arc<ClientConfig>, Arc<Mutex<Vec<TlsCounter>>>) {
         if wishes.subject_alt_name.is_none() && !self.verifier.demands.accepts_untrusted {
             return (Arc::clone(&self.config), Arc::default());
