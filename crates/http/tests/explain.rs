@@ -379,6 +379,22 @@ fn a_host_that_no_domain_matches_is_answered_with_404() {
 }
 
 #[test]
+fn an_answer_is_told_as_it_is_mapped() {
+    let server = server_with(
+        "[{name: one, domains: [example.com], routes: [{match: {prefix: /}, route: {cluster: a}}]}]",
+        "local_reply_config: {mappers: [{filter: {response_flag_filter: {flags: [NR]}}, status_code: 410, \
+         headers_to_add: [{header: {key: x-was, value: '%RESPONSE_CODE%'}}]}], \
+         body_format: {text_format: '%RESPONSE_CODE_DETAILS%'}}",
+    );
+    let told = server.tell_all("/", "example.org", &[], 0);
+    assert_eq!(answer(&told), "410 route_not_found NR x-was: 404");
+    let Outcome::Answer(answer) = told.outcome else {
+        panic!("it is forwarded");
+    };
+    assert_eq!(answer.body_bytes, "route_not_found".len());
+}
+
+#[test]
 fn what_the_connection_manager_does_to_a_request_is_told() {
     let server = server_with(
         "[{name: all, domains: [example.com], routes: [{match: {path: /b}, route: {cluster: a}}]}]",

@@ -8,6 +8,7 @@ use nuncio_contract::access_log::AccessLog;
 
 use nuncio_upstream::config::HeaderKeyFormat;
 
+use super::local_reply::LocalReplyConfig;
 use super::route::RouteConfiguration;
 
 message! {
@@ -48,6 +49,7 @@ message! {
         pub(crate) stream_error_on_invalid_http_message: Option<bool>,
         pub(crate) append_x_forwarded_port: bool,
         pub(crate) proxy_100_continue: bool,
+        pub(crate) local_reply_config: Option<LocalReplyConfig>,
     }
 }
 

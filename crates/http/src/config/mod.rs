@@ -3,6 +3,7 @@
 
 pub mod connection_manager;
 mod defaults;
+pub mod local_reply;
 pub mod route;
 pub mod router;
 

@@ -13,6 +13,7 @@ use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
 
 use super::address::AddressRanges;
+use super::local_reply::LocalReplies;
 use crate::config::connection_manager as config;
 use crate::config::router::RouterConfig;
 use crate::route::{RouteCompiler, RouteTable};
@@ -47,6 +48,8 @@ pub struct ConnectionManagerConfig {
     pub stream_error_on_invalid_http_message: bool,
     /// Whether `Expect: 100-continue` is left to the upstream.
     pub proxy_100_continue: bool,
+    /// How answers of our own are worded, where it is said.
+    pub local_replies: Option<LocalReplies>,
 }
 
 /// A filter of the chain.
@@ -184,14 +187,12 @@ impl ConnectionManagerConfig {
             known_clusters: Some(context.known_clusters),
         }
         .compile(table);
-        let mut access_logs: Vec<_> = message
-            .access_log
-            .iter()
-            .map(|log| access_log::compile(log, context.extensions.access_loggers, context.ctx))
-            .collect();
-        if context.ctx.leaves_out {
-            access_logs.retain(Result::is_ok);
-        }
+        let access_logs = access_logs(&message, context);
+        let local_replies = message
+            .local_reply_config
+            .as_ref()
+            .map(|replies| LocalReplies::compile(replies, context.ctx))
+            .transpose();
         let internal_addresses =
             internal_addresses(message.internal_address_config.as_ref(), context.ctx);
         let codec = codec_settings(&message, context.ctx);
@@ -210,7 +211,7 @@ impl ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
             filters,
             terminal,
-            access_logs: access_logs.into_iter().collect::<Result<_, _>>()?,
+            access_logs: access_logs?,
             codec: codec?,
             timeouts: Timeouts::from_message(&message),
             max_requests_per_connection: common(&message)
@@ -235,9 +236,25 @@ impl ConnectionManagerConfig {
             stream_error_on_invalid_http_message: message.stream_error_on_invalid_http_message
                 == Some(true),
             proxy_100_continue: message.proxy_100_continue,
+            local_replies: local_replies?,
         };
         Ok((config, routes?))
     }
+}
+
+fn access_logs(
+    message: &config::HttpConnectionManager,
+    context: &mut CompileContext<'_>,
+) -> Result<Vec<Arc<dyn AccessLogConfig>>, Refused> {
+    let mut access_logs: Vec<_> = message
+        .access_log
+        .iter()
+        .map(|log| access_log::compile(log, context.extensions.access_loggers, context.ctx))
+        .collect();
+    if context.ctx.leaves_out {
+        access_logs.retain(Result::is_ok);
+    }
+    access_logs.into_iter().collect()
 }
 
 /// The filters' names by their places in the chain; those that have none, as they were left out or end the chain,
@@ -425,6 +442,7 @@ impl ConnectionManagerConfig {
             buffer_limit_bytes: 1 << 20,
             stream_error_on_invalid_http_message: false,
             proxy_100_continue: false,
+            local_replies: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod address;
 mod compile_filters;
 pub mod config;
+pub mod local_reply;
 mod path;
 pub mod request;
 mod request_id;

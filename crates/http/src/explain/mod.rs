@@ -75,19 +75,20 @@ impl Answer {
     /// Does to `state` what is done for an answer, and tells it.
     fn tell(
         why: &'static str,
-        reply: &LocalReply,
+        reply: LocalReply,
         by_route: bool,
         state: &mut StreamState,
-        services: &Chosen,
+        (manager, services): (&ConnectionManagerConfig, &Chosen),
     ) -> Outcome {
-        let has_body = router::reply_head(state, reply, by_route, services);
+        let (details, flags) = (reply.details.clone().into_owned(), reply.flags);
+        let body = router::make_reply(state, reply, by_route, manager, services);
         let headers = state.response.iter_regular();
         Outcome::Answer(Answer {
             why,
             status: status_of(&state.response),
-            details: reply.details.clone().into_owned(),
-            flags: reply.flags.short_names().collect::<Vec<_>>().join(","),
-            body_bytes: if has_body { reply.body.len() } else { 0 },
+            details,
+            flags: flags.short_names().collect::<Vec<_>>().join(","),
+            body_bytes: body.len(),
             headers: headers
                 .map(|header| (plain(header.name), plain(header.value)))
                 .collect(),
@@ -112,7 +113,7 @@ pub fn explain(
     if let Err(reply) = seen.decode(manager, asked, &mut state.request) {
         state.request.clear();
         let why = "the request cannot be read";
-        return Ok(answered(seen, why, &reply, &mut state, &services));
+        return Ok(answered(seen, why, reply, &mut state, (manager, &services)));
     }
     request::take_expectation(&mut state.request, manager.proxy_100_continue);
     let peer = request::Peer {
@@ -123,7 +124,7 @@ pub fn explain(
     if let Err(refusal) = request::check(&mut state.request, &manager.request, &peer) {
         seen.finish(manager, &state);
         let (why, reply) = asked::refused(refusal);
-        return Ok(answered(seen, why, &reply, &mut state, &services));
+        return Ok(answered(seen, why, reply, &mut state, (manager, &services)));
     }
     request::mutate(
         &mut state.request,
@@ -147,14 +148,14 @@ pub fn explain(
 fn answered(
     seen: Seen,
     why: &'static str,
-    reply: &LocalReply,
+    reply: LocalReply,
     state: &mut StreamState,
-    services: &Chosen,
+    by: (&ConnectionManagerConfig, &Chosen),
 ) -> Explanation {
     Explanation {
         seen,
         routing: None,
-        outcome: Answer::tell(why, reply, false, state, services),
+        outcome: Answer::tell(why, reply, false, state, by),
     }
 }
 
@@ -180,30 +181,25 @@ fn outcome(
     state: &mut StreamState,
     services: &Chosen,
 ) -> Outcome {
+    let by = (manager, services);
     let table = Rc::clone(&state.route.table);
     let Terminal::Router(config) = &manager.terminal else {
         let why = "the process answers itself";
-        return Answer::tell(why, &router::no_route(), false, state, services);
+        return Answer::tell(why, router::no_route(), false, state, by);
     };
     let Some(index) = state.route.index else {
-        return Answer::tell(
-            "no route matches",
-            &router::no_route(),
-            false,
-            state,
-            services,
-        );
+        return Answer::tell("no route matches", router::no_route(), false, state, by);
     };
     if request::wants_tunnel(&state.request) {
         let why = "no route allows CONNECT or an upgrade of the protocol";
-        return Answer::tell(why, &request::no_tunnel(), false, state, services);
+        return Answer::tell(why, request::no_tunnel(), false, state, by);
     }
     let action = table.action(index);
     let why = match action {
         Action::Forward(forward) => {
             return match Forwarding::tell(forward, config, (manager, clusters), state, services) {
                 Ok(forwarding) => Outcome::Forward(Box::new(forwarding)),
-                Err((why, reply)) => Answer::tell(why, &reply, false, state, services),
+                Err((why, reply)) => Answer::tell(why, reply, false, state, by),
             };
         }
         Action::Direct { .. } => "the route answers itself (`direct_response`)",
@@ -214,7 +210,7 @@ fn outcome(
         }
     };
     match router::route_reply(action, state, config) {
-        Some(reply) => Answer::tell(why, &reply, true, state, services),
-        None => Answer::tell(why, &router::no_route(), false, state, services),
+        Some(reply) => Answer::tell(why, reply, true, state, by),
+        None => Answer::tell(why, router::no_route(), false, state, by),
     }
 }

@@ -84,14 +84,14 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             Stop::Downstream(DownstreamError::Protocol { details, status }) => {
                 self.manager.stats.http.downstream_cx_protocol_error.inc();
-                self.state.borrow_mut().info.response_flags |=
-                    ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
+                let flags = ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
                 if self.response_begun.get() {
+                    self.state.borrow_mut().info.response_flags |= flags;
                     return StreamEnd::Broken;
                 }
                 self.down.close_after_response();
                 let reply = LocalReply::new(status, reason_body(status), details);
-                self.reply(reply, false).await
+                self.reply(reply.with_flags(flags), false).await
             }
         }
     }
@@ -126,18 +126,16 @@ impl<D: Downstream> Exchange<'_, D> {
 
     /// The head of an answer of our own; returns its body.
     fn make_reply(&self, reply: LocalReply, by_route: bool) -> Buffer {
-        let mut state = self.state.borrow_mut();
-        let state = &mut *state;
-        state.info.response_flags |= reply.flags;
-        state.info.response_code_details = Some(reply.details.clone());
-        if reply.status == 400 && !self.manager.config.stream_error_on_invalid_http_message {
+        let manager = self.manager;
+        if reply.status == 400 && !manager.config.stream_error_on_invalid_http_message {
             self.down.close_after_response();
         }
-        let mut body = Buffer::default();
-        if router::reply_head(state, &reply, by_route, &*self.manager.worker) {
-            body.extend(&reply.body);
-        }
-        body
+        let mut state = self.state.borrow_mut();
+        let services = &*manager.worker;
+        let body = router::make_reply(&mut state, reply, by_route, &manager.config, services);
+        let mut buffer = Buffer::default();
+        buffer.extend(&body);
+        buffer
     }
 }
 

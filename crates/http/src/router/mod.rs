@@ -8,7 +8,7 @@ mod finalize;
 mod forward;
 mod reply;
 
-pub(crate) use reply::reply_head;
+pub(crate) use reply::make_reply;
 
 pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path, take_wishes};
 pub(crate) use forward::timed_out;

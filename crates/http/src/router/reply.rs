@@ -1,29 +1,63 @@
 //! The heads of answers of our own, gRPC's form among them.
 
-use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use std::borrow::Cow;
+
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known, MapKind};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stream_info::ResponseFlags;
 
 use super::finalize;
+use crate::connection_manager::ConnectionManagerConfig;
+use crate::connection_manager::local_reply::Worded;
+use crate::exchange::status_of;
 use crate::route::{Action, is_grpc};
 use crate::stream::StreamState;
 
-/// Makes the head of an answer of our own in `state.response`; whether the body goes with it, which gRPC's form
-/// of an answer does not have. The route's own answers get its header mutations behind their own headers.
-pub(crate) fn reply_head(
+/// Makes the head of an answer of our own in `state.response`, worded as the connection manager says, and notes it
+/// in the stream's info; returns the body that goes with it, which gRPC's form of an answer does not have. The
+/// route's own answers get its header mutations behind their own headers.
+pub(crate) fn make_reply(
     state: &mut StreamState,
-    reply: &LocalReply,
+    reply: LocalReply,
+    by_route: bool,
+    manager: &ConnectionManagerConfig,
+    services: &dyn WorkerServices,
+) -> Cow<'static, [u8]> {
+    // This flag belongs to the end of the connection, which comes after the wording.
+    let is_seen = !reply
+        .flags
+        .contains(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
+    if is_seen {
+        state.info.response_flags |= reply.flags;
+    }
+    state.info.response_code_details = Some(reply.details);
+    state.response.reset(MapKind::Response);
+    let head = (reply.status, reply.headers.as_slice());
+    begin_head(state, head, by_route, services);
+    state.info.response_code = Some(reply.status);
+    let mut worded = match &manager.local_replies {
+        None => Worded::as_it_is(reply.body),
+        Some(replies) => replies.rewrite(state, reply.body, services),
+    };
+    state.info.response_flags |= reply.flags;
+    let is_head = state.request.get(Known::Method) == Some(b"HEAD");
+    if is_grpc(&state.request) {
+        let message = if is_head { b"" } else { worded.as_line() };
+        grpc_reply(&mut state.response, reply.grpc_status, message);
+        return Cow::default();
+    }
+    finish_head(&mut state.response, &mut worded);
+    if is_head { Cow::default() } else { worded.body }
+}
+
+fn begin_head(
+    state: &mut StreamState,
+    (status, headers): (u16, &[(HeaderName, Vec<u8>)]),
     by_route: bool,
     services: &dyn WorkerServices,
-) -> bool {
-    state.response.reset(MapKind::Response);
-    if is_grpc(&state.request) {
-        grpc_reply(&mut state.response, reply);
-        return false;
-    }
-    state
-        .response
-        .set_integer(Known::Status, u64::from(reply.status));
+) {
+    state.response.set_integer(Known::Status, u64::from(status));
     let forwards = state
         .route
         .index
@@ -31,39 +65,47 @@ pub(crate) fn reply_head(
     if forwards {
         finalize::response(state, services);
     }
-    for (name, value) in &reply.headers {
+    for (name, value) in headers {
         state.response.append(name, value);
     }
     if by_route {
         finalize::response(state, services);
     }
-    state.info.response_code = Some(reply.status);
-    if !reply.body.is_empty() {
-        state.response.set_integer(
-            Known::ContentLength,
-            u64::try_from(reply.body.len()).unwrap_or(u64::MAX),
-        );
-        if !state.response.contains(Known::ContentType) {
-            state.response.set(Known::ContentType, b"text/plain");
-        }
+}
+
+/// Length and type of the body; there are none where there is no body, whoever set them.
+fn finish_head(head: &mut HeaderMap, worded: &mut Worded<'_>) {
+    // Whoever reads such an answer takes a body for the begin of the next one; Envoy sends it.
+    if matches!(status_of(head), 204 | 304) {
+        worded.body = Cow::default();
     }
-    true
+    if worded.body.is_empty() {
+        head.remove(Known::ContentLength);
+        head.remove(Known::ContentType);
+        return;
+    }
+    head.set_integer(
+        Known::ContentLength,
+        u64::try_from(worded.body.len()).unwrap_or(u64::MAX),
+    );
+    if worded.sets_type || !head.contains(Known::ContentType) {
+        head.set(Known::ContentType, worded.content_type.as_bytes());
+    }
 }
 
 /// A reply to a gRPC request: status 200, and what went wrong in `grpc-status` and `grpc-message`.
-fn grpc_reply(head: &mut HeaderMap, reply: &LocalReply) {
+fn grpc_reply(head: &mut HeaderMap, grpc_status: Option<u32>, message: &[u8]) {
+    let of_http = grpc_status_of(status_of(head));
     head.set(Known::Status, b"200");
     head.set(Known::ContentType, b"application/grpc");
-    let status = reply
-        .grpc_status
-        .unwrap_or_else(|| grpc_status_of(reply.status));
-    head.set_integer(Known::GrpcStatus, u64::from(status));
-    if !reply.body.is_empty() {
-        head.set(Known::GrpcMessage, &percent_encoded(&reply.body));
+    if head.get(Known::GrpcStatus).is_none_or(<[u8]>::is_empty) {
+        let status = grpc_status.unwrap_or(of_http);
+        head.set_integer(Known::GrpcStatus, u64::from(status));
     }
-    for (name, value) in &reply.headers {
-        head.append(name, value);
+    if !message.is_empty() {
+        head.set(Known::GrpcMessage, &percent_encoded(message));
     }
+    head.remove(Known::ContentLength);
 }
 
 /// The mapping of gRPC's specification, as Envoy has it.
