@@ -49,7 +49,9 @@ impl Setup {
         }
         for (name, text) in &case.files {
             let filled = setup.fill(text)?;
-            fs::write(setup.scratch.path().join(name), filled)?;
+            let path = setup.scratch.path().join(name);
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(path, filled)?;
         }
         Ok(setup)
     }

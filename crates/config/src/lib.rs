@@ -54,6 +54,7 @@ mod json_text;
 pub mod lines;
 pub mod report;
 pub mod rewrite;
+pub mod runtime;
 pub mod source;
 pub mod span;
 pub mod support;

@@ -24,6 +24,9 @@ use crate::admin::{self, request::AdminRequest, response::AdminResponse};
 use crate::bootstrap::AdminConfig;
 use crate::listener::{CompiledListener, OnThread, serve};
 
+/// The type of a body that is read.
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
+
 /// The admin's listener.
 pub(crate) struct AdminListener {
     listener: Arc<CompiledListener>,
@@ -106,7 +109,9 @@ impl Service for AdminService {
             |known| String::from_utf8_lossy(request.get(known).unwrap_or_default()).into_owned();
         let (method, path) = (text(Known::Method), text(Known::Path));
         let mut admin_request = AdminRequest::new(&method, &path);
-        admin_request.body = body.readable();
+        if request.get(Known::ContentType) == Some(FORM) {
+            admin_request.body = body.readable();
+        }
         let response = admin::handle(&*self.state, &admin_request);
         Box::pin(async move {
             let mut response = response;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_config::bootstrap::Input;
@@ -27,6 +28,7 @@ use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, socket_address};
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
+use crate::runtime::Runtime;
 use crate::semantics::Node;
 
 /// A bootstrap, compiled.
@@ -118,6 +120,8 @@ pub(crate) struct Surroundings<'a> {
     pub manager: &'a Arc<ClusterManager>,
     /// The stats.
     pub stats: &'a StatsStore,
+    /// The runtime.
+    pub runtime: &'a Rc<Runtime>,
 }
 
 /// Loads and compiles. On an error everything that is wrong is in the findings.
@@ -170,6 +174,7 @@ pub(crate) fn compile_tree(
     around: &Surroundings<'_>,
     ctx: &mut Ctx,
 ) -> Result<Compiled, Refused> {
+    ctx.runtime = around.runtime.keys.clone();
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let enabled = disabled::check(tree, around.options, around.extensions, ctx);
     let resources = bootstrap.static_resources.as_ref();
@@ -187,6 +192,10 @@ pub(crate) fn compile_tree(
     let options = around.options;
     let service_cluster = flag_or(&options.service_cluster, node.map(|node| &node.cluster));
     let service_node = flag_or(&options.service_node, node.map(|node| &node.id));
+    let layers = bootstrap.layered_runtime.as_ref();
+    let runtime = around
+        .runtime
+        .begin(layers, &service_cluster, around.stats, ctx);
     let mut context = CompileContext {
         ctx,
         extensions: around.extensions,
@@ -196,27 +205,15 @@ pub(crate) fn compile_tree(
         service_cluster: &service_cluster,
         service_node: &service_node,
     };
-    let listener_messages = resources
-        .map(|resources| resources.listeners.as_slice())
-        .unwrap_or_default();
-    let listener_trees = tree
-        .find(&["static_resources", "listeners"])
-        .and_then(tree::Value::as_list)
-        .unwrap_or_default();
-    let listeners: Vec<_> = listener_messages
-        .iter()
-        .zip(listener_trees)
-        .map(|(listener, tree)| match listener {
-            Attempt(Ok(listener)) => compile_listener(listener, &tree.value, &mut context),
-            Attempt(Err(Refused)) => Err(Refused),
-        })
-        .collect();
+    let listener_messages = resources.map(|resources| resources.listeners.as_slice());
+    let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = match &bootstrap.admin {
         Some(Attempt(Ok(admin))) => compile_admin(admin, around.extensions, ctx),
         Some(Attempt(Err(Refused))) => Err(Refused),
         None => Ok(None),
     };
     enabled?;
+    runtime?;
     if admin.is_err() {
         left_out("the admin interface", ctx);
     }
@@ -245,6 +242,25 @@ fn flag_or(flag: &str, written: Option<&String>) -> String {
         "" => written.cloned().unwrap_or_default(),
         given => given.to_owned(),
     }
+}
+
+fn compile_listeners(
+    messages: &[Attempt<crate::config::Listener>],
+    tree: &tree::Message,
+    context: &mut CompileContext<'_>,
+) -> Vec<Result<ListenerResource, Refused>> {
+    let trees = tree
+        .find(&["static_resources", "listeners"])
+        .and_then(tree::Value::as_list)
+        .unwrap_or_default();
+    messages
+        .iter()
+        .zip(trees)
+        .map(|(listener, tree)| match listener {
+            Attempt(Ok(listener)) => compile_listener(listener, &tree.value, context),
+            Attempt(Err(Refused)) => Err(Refused),
+        })
+        .collect()
 }
 
 fn compile_listener(

@@ -6,6 +6,8 @@ use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
 
+use crate::runtime::LayeredRuntime;
+
 message! {
     /// The whole configuration.
     pub(crate) struct Bootstrap: "envoy.config.bootstrap.v3.Bootstrap" {
@@ -13,6 +15,7 @@ message! {
         pub(crate) static_resources: Option<StaticResources>,
         pub(crate) admin: Option<Attempt<Admin>>,
         pub(crate) stats_flush_interval: Option<Duration>,
+        pub(crate) layered_runtime: Option<LayeredRuntime>,
     }
 }
 

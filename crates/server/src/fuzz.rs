@@ -1,5 +1,6 @@
 //! The way in for fuzzing: a bootstrap is read, checked and compiled; nothing is bound or run.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_config::bootstrap::Input;
@@ -38,6 +39,7 @@ pub fn fuzz_compile(input: &[u8], extensions: &Extensions) {
         extensions,
         manager: &Arc::new(ClusterManager::new(stats.clone())),
         stats: &stats,
+        runtime: &Rc::default(),
     };
     let input = Input {
         yaml: Some(String::from_utf8_lossy(rest).into_owned()),

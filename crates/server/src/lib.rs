@@ -24,12 +24,14 @@ mod reload;
 mod resource;
 mod rounds;
 mod running;
+mod runtime;
 mod semantics;
 mod server_state;
 mod workers;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_config::report::Style;
@@ -110,6 +112,7 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         extensions,
         manager: &manager,
         stats: &stats,
+        runtime: &Rc::default(),
     };
     if is_demo {
         return demo::run(&around);

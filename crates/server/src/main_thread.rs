@@ -115,6 +115,7 @@ async fn serve_all(
     let interval = compiled.stats_flush_interval;
     tokio::task::spawn_local(flush_stats(around.stats.clone(), interval));
     running.start_clusters(compiled.clusters).await;
+    around.runtime.load();
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
@@ -122,11 +123,7 @@ async fn serve_all(
     let (workers, threads) = Workers::start(concurrency, around.manager, drain, seed)
         .map_err(|error| error.to_string())?;
     running.start_listeners(listeners, &workers);
-    state.set_life(ServerLife::Live);
-    log::info("main", "starting main dispatch loop");
-    if let Some(on_live) = on_live {
-        on_live();
-    }
+    go_live(&state, on_live);
     let mut hot_restart = hot_restart;
     let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
     let follow = hot_restart.as_mut().map(|hot_restart| {
@@ -154,10 +151,19 @@ async fn serve_all(
         () = process.until_the_end(signals, asked) => {}
         () = reloader.run(reloads_asked) => {}
         () = until_told(granting, asks) => {}
+        () = around.runtime.watch() => {}
     }
     log::info("main", "exiting");
     threads.stop(&workers);
     Ok(())
+}
+
+fn go_live(state: &ServerState, on_live: Option<fn()>) {
+    state.set_life(ServerLife::Live);
+    log::info("main", "starting main dispatch loop");
+    if let Some(on_live) = on_live {
+        on_live();
+    }
 }
 
 /// Opens the listeners' sockets; those that the process before has open come from it.

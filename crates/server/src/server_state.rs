@@ -26,6 +26,7 @@ use crate::cli::{self, Options};
 use crate::explain::{Question, Subject, render_json, render_text};
 use crate::reload;
 use crate::running::Running;
+use crate::runtime::{NotSet, Runtime};
 use crate::{VERSION, log, memory};
 
 /// What the admin shows and acts on.
@@ -42,6 +43,7 @@ pub(crate) struct ServerState {
     actions: UnboundedSender<Action>,
     reloads: reload::Requests,
     scopes: RefCell<Vec<Scope>>,
+    runtime: Rc<Runtime>,
     lineage: Lineage,
 }
 
@@ -102,6 +104,7 @@ impl ServerState {
             actions,
             reloads,
             scopes: RefCell::default(),
+            runtime: Rc::clone(around.runtime),
             lineage,
         }
     }
@@ -239,11 +242,18 @@ impl AdminState for ServerState {
     }
 
     fn runtime(&self) -> RuntimeView {
-        RuntimeView::default()
+        let shown = self.runtime.view();
+        RuntimeView {
+            layers: shown.layers,
+            entries: shown.entries,
+        }
     }
 
-    fn modify_runtime(&self, _values: &[(&str, &str)]) -> Result<(), RuntimeError> {
-        Err(RuntimeError::NoAdminLayer)
+    fn modify_runtime(&self, values: &[(&str, &str)]) -> Result<(), RuntimeError> {
+        self.runtime.modify(values).map_err(|error| match error {
+            NotSet::NoAdminLayer => RuntimeError::NoAdminLayer,
+            NotSet::BadValue(why) => RuntimeError::BadValue(why),
+        })
     }
 
     fn loggers(&self) -> Vec<(&'static str, LogLevel)> {

@@ -32,7 +32,7 @@ pub(crate) use wellknown::wrapped;
 
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::text::Node;
-use crate::tree::Message;
+use crate::tree::{Json, Message};
 
 /// Reads `node` as a message of type `descriptor`.
 ///
@@ -47,6 +47,21 @@ pub fn interpret(
         unusable: &HashSet::new(),
     };
     interpret_with(descriptor, node, how, diagnostics)
+}
+
+/// Reads `node` as a free-form value.
+pub fn json(node: &Node, diagnostics: &mut Diagnostics) -> Json {
+    let mut interpreter = Interpreter {
+        how: Reading {
+            unknown_fields: Severity::Error,
+            unusable: &HashSet::new(),
+        },
+        root: "google.protobuf.Value",
+        steps: Vec::new(),
+        name_beside: "",
+        diagnostics,
+    };
+    interpreter.json(node)
 }
 
 /// How a text is read.

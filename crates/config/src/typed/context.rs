@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Note, Severity};
+use crate::runtime::RuntimeKeys;
 use crate::span::Span;
 use crate::tree::{Message, Value};
 use crate::typed::StaticSecrets;
@@ -24,6 +25,8 @@ pub struct Ctx {
     pub diagnostics: Diagnostics,
     /// The files that were read besides the configuration itself, in order.
     pub files: Vec<FileRead>,
+    /// Where the keys of runtime are resolved.
+    pub runtime: RuntimeKeys,
     /// The static secrets that may be referred to.
     pub static_secrets: StaticSecrets,
     /// Those that were, in order.

@@ -14,6 +14,7 @@ mod files;
 mod from_value;
 mod hidden;
 mod macros;
+mod runtime;
 mod scalars;
 mod secrets;
 mod support;

@@ -1,9 +1,10 @@
 //! Which streams an access log takes: `envoy.config.accesslog.v3.AccessLogFilter`, compiled.
 //!
-//! Runtime keys yield their defaults, for no runtime layer is loaded yet. `extension_filter` is refused.
+//! `extension_filter` is refused.
 
 use std::sync::Arc;
 
+use nuncio_config::runtime::{Fraction, RuntimeKey};
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{enumeration, message, one_of};
 
@@ -74,14 +75,14 @@ message! {
     /// A number that a runtime key may override.
     pub struct RuntimeUInt32: "envoy.config.core.v3.RuntimeUInt32" {
         pub(crate) default_value: u32,
-        inert runtime_key = "without a runtime layer the default value holds, as in Envoy",
+        pub(crate) runtime_key: RuntimeKey,
     }
 }
 
 message! {
     /// A share of all streams.
     pub struct RuntimeFilter: "envoy.config.accesslog.v3.RuntimeFilter" {
-        inert runtime_key = "without a runtime layer `percent_sampled` holds, as in Envoy",
+        pub(crate) runtime_key: RuntimeKey,
         pub(crate) percent_sampled: Option<FractionalPercent>,
         pub(crate) use_independent_randomness: bool,
     }
@@ -217,7 +218,8 @@ enum Filter {
     NotHealthCheck,
     Traceable,
     Sampled {
-        percent: Option<FractionalPercent>,
+        percent: Fraction,
+        key: RuntimeKey,
         independent: bool,
     },
     All(Box<[CompiledFilter]>),
@@ -240,10 +242,11 @@ enum Filter {
     },
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Comparison {
     op: Op,
-    value: u64,
+    default: u64,
+    key: RuntimeKey,
 }
 
 #[derive(Debug)]
@@ -266,7 +269,8 @@ impl CompiledFilter {
             FilterSpecifier::NotHealthCheck(()) => Filter::NotHealthCheck,
             FilterSpecifier::Traceable(()) => Filter::Traceable,
             FilterSpecifier::Runtime(filter) => Filter::Sampled {
-                percent: filter.percent_sampled.clone(),
+                percent: percent(filter),
+                key: filter.runtime_key.clone(),
                 independent: filter.use_independent_randomness,
             },
             FilterSpecifier::And(filter) => Filter::All(compile_all(&filter.filters, ctx)?),
@@ -304,10 +308,9 @@ impl CompiledFilter {
             }
             Filter::Sampled {
                 percent,
+                key,
                 independent,
-            } => percent
-                .as_ref()
-                .is_some_and(|percent| percent.chooses(random(context, *independent))),
+            } => sampled(*percent, key, random(context, *independent)),
             Filter::All(filters) => filters.iter().all(|filter| filter.matches(context)),
             Filter::Any(filters) => filters.iter().any(|filter| filter.matches(context)),
             Filter::Header(matcher) => match context.request_headers {
@@ -332,6 +335,25 @@ impl CompiledFilter {
             Filter::LogType { wanted, exclude } => has_bit(*wanted, log_type(context)) != *exclude,
         }
     }
+}
+
+fn percent(filter: &RuntimeFilter) -> Fraction {
+    const NONE: Fraction = Fraction {
+        numerator: 0,
+        divisor: 100,
+    };
+    let percent = filter.percent_sampled.as_ref();
+    percent.map_or(NONE, FractionalPercent::share)
+}
+
+/// A runtime value takes the numerator's place here, whatever the denominator; one that is a fraction counts not.
+fn sampled(percent: Fraction, key: &RuntimeKey, random: u64) -> bool {
+    let numerator = key.integer(percent.numerator.into());
+    Fraction {
+        numerator: u32::try_from(numerator).unwrap_or(u32::MAX),
+        ..percent
+    }
+    .chooses(random)
 }
 
 fn compile_all(
@@ -400,16 +422,18 @@ impl Comparison {
     fn of(filter: &ComparisonFilter) -> Self {
         Comparison {
             op: filter.op,
-            value: filter.value.default_value.into(),
+            default: filter.value.default_value.into(),
+            key: filter.value.runtime_key.clone(),
         }
     }
 
-    fn holds(self, number: u64) -> bool {
+    fn holds(&self, number: u64) -> bool {
+        let value = self.key.integer(self.default);
         match self.op {
-            Op::Eq => number == self.value,
-            Op::Ge => number >= self.value,
-            Op::Le => number <= self.value,
-            Op::Ne => number != self.value,
+            Op::Eq => number == value,
+            Op::Ge => number >= value,
+            Op::Le => number <= value,
+            Op::Ne => number != value,
         }
     }
 }

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_config::runtime::Fraction;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{message, one_of};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::matching::{CompiledHeaderMatcher, FractionalPercent, HeaderMatcher};
 use nuncio_contract::registry::RouteFilterConfig;
+
+use super::runtime::Runtime;
 
 message! {
     /// The filter's config, and a route's.
@@ -18,12 +21,12 @@ message! {
         downstream_nodes: Vec<String>,
         upstream_cluster: String,
         max_active_faults: Option<u32>,
-        inert delay_percent_runtime = "without a runtime layer the configured value holds, as in Envoy";
-        inert abort_percent_runtime = "without a runtime layer the configured value holds, as in Envoy";
-        inert delay_duration_runtime = "without a runtime layer the configured value holds, as in Envoy";
-        inert abort_http_status_runtime = "without a runtime layer the configured value holds, as in Envoy";
-        inert max_active_faults_runtime = "without a runtime layer the configured value holds, as in Envoy";
-        inert abort_grpc_status_runtime = "without a runtime layer the configured value holds, as in Envoy";
+        pub(super) delay_percent_runtime: String,
+        pub(super) abort_percent_runtime: String,
+        pub(super) delay_duration_runtime: String,
+        pub(super) abort_http_status_runtime: String,
+        pub(super) max_active_faults_runtime: String,
+        pub(super) abort_grpc_status_runtime: String,
         inert disable_downstream_cluster_stats = "no counters are kept by downstream cluster";
     }
 }
@@ -73,13 +76,14 @@ message! {
 
 /// The compiled config of a chain or a route.
 pub(super) struct Faults {
-    pub(super) delay: Option<(Delay, Option<FractionalPercent>)>,
-    pub(super) abort: Option<(Abort, Option<FractionalPercent>)>,
+    pub(super) delay: Option<(Delay, Fraction)>,
+    pub(super) abort: Option<(Abort, Fraction)>,
     pub(super) headers: Box<[CompiledHeaderMatcher]>,
     pub(super) downstream_nodes: Box<[String]>,
     /// Only requests to this cluster; empty for any.
     pub(super) upstream_cluster: Box<str>,
     pub(super) max_active: u64,
+    pub(super) runtime: Runtime,
 }
 
 #[derive(Clone, Copy)]
@@ -109,13 +113,22 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
     Ok(Arc::new(compile(&any.decode(ctx)?, ctx)?))
 }
 
+/// Without a percentage a fault never happens.
+fn share(percentage: Option<&FractionalPercent>) -> Fraction {
+    const NONE: Fraction = Fraction {
+        numerator: 0,
+        divisor: 100,
+    };
+    percentage.map_or(NONE, FractionalPercent::share)
+}
+
 fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
     let delay = message.delay.as_ref().map(|delay| {
         let kind = match &delay.fault_delay_secifier {
             DelayKind::Fixed(duration) => Delay::Fixed(*duration),
             DelayKind::Header(HeaderDelay { .. }) => Delay::FromHeader,
         };
-        (kind, delay.percentage.clone())
+        (kind, share(delay.percentage.as_ref()))
     });
     let abort = message.abort.as_ref().map(|abort| {
         let kind = match &abort.error_type {
@@ -123,7 +136,7 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
             AbortKind::Grpc(status) => Abort::Grpc(*status),
             AbortKind::Header(HeaderAbort { .. }) => Abort::FromHeader,
         };
-        (kind, abort.percentage.clone())
+        (kind, share(abort.percentage.as_ref()))
     });
     let headers: Vec<_> = message
         .headers
@@ -137,5 +150,6 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
         downstream_nodes: message.downstream_nodes.clone().into_boxed_slice(),
         upstream_cluster: message.upstream_cluster.as_str().into(),
         max_active: message.max_active_faults.map_or(u64::MAX, u64::from),
+        runtime: Runtime::compile(message, &ctx.runtime),
     })
 }

@@ -1,19 +1,21 @@
 //! What the fault filter does to a stream: perhaps a delay, then perhaps an abort.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_config::runtime::{Fraction, RuntimeKey};
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest, PerRoute, Resume,
 };
 use nuncio_contract::local_reply::LocalReply;
-use nuncio_contract::matching::FractionalPercent;
 use nuncio_contract::stat_group;
 use nuncio_contract::stream_info::ResponseFlags;
 
 use super::config::{Abort, ChainConfig, Delay, Faults};
+use super::runtime::{ClusterKeys, DownstreamClusters};
 
 stat_group! {
     /// Injected faults, at `http.<stat_prefix>.`.
@@ -43,9 +45,10 @@ struct Shared {
     faults: Arc<Faults>,
     stats: Arc<FaultStats>,
     names: Names,
+    clusters: DownstreamClusters,
 }
 
-struct Factory(Arc<Shared>);
+struct Factory(Rc<Shared>);
 
 impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
@@ -53,7 +56,8 @@ impl HttpFilterConfig for ChainConfig {
             HeaderName::parse(text).unwrap_or_else(|_| HeaderName::from(Known::Path))
         };
         context.scope.register::<FaultStats>();
-        Box::new(Factory(Arc::new(Shared {
+        Box::new(Factory(Rc::new(Shared {
+            clusters: DownstreamClusters::default(),
             faults: Arc::clone(&self.0),
             stats: context.scope.worker_group(),
             names: Names {
@@ -77,14 +81,14 @@ impl HttpFilterFactory for Factory {
 
     fn create(&self) -> Box<dyn HttpFilter> {
         Box::new(FaultFilter {
-            shared: Arc::clone(&self.0),
+            shared: Rc::clone(&self.0),
             is_active: false,
         })
     }
 }
 
 struct FaultFilter {
-    shared: Arc<Shared>,
+    shared: Rc<Shared>,
     is_active: bool,
 }
 
@@ -94,7 +98,7 @@ impl HttpFilter for FaultFilter {
         context: &mut FilterContext<'_>,
         _end_stream: bool,
     ) -> HeadersStatus {
-        let shared = Arc::clone(&self.shared);
+        let shared = Rc::clone(&self.shared);
         let faults = context
             .route
             .most_specific::<Faults>()
@@ -102,12 +106,15 @@ impl HttpFilter for FaultFilter {
         if !faults.concern(context.request_headers, context.route) {
             return HeadersStatus::Continue;
         }
+        let keys = &faults.runtime.keys;
+        let cluster = shared.clusters.keys_of(context.request_headers, keys);
         let delay = faults
-            .delay_of(context, &shared.names)
+            .delay_of(context, &shared.names, cluster.as_deref())
             .filter(|_| self.may_inject(faults));
         let abort = faults
-            .abort_of(context, &shared.names)
+            .abort_of(context, &shared.names, cluster.as_deref())
             .filter(|_| self.may_inject(faults));
+        drop(cluster);
         let Some(delay) = delay else {
             return match abort {
                 None => HeadersStatus::Continue,
@@ -146,7 +153,7 @@ impl FaultFilter {
             return true;
         }
         let active = u64::try_from(self.shared.stats.active_faults.share()).unwrap_or(0);
-        if active >= faults.max_active {
+        if active >= faults.runtime.max_active.integer(faults.max_active) {
             self.shared.stats.faults_overflow.inc();
             return false;
         }
@@ -174,20 +181,43 @@ impl Faults {
             && self.headers.iter().all(|matcher| matcher.matches(request))
     }
 
-    fn delay_of(&self, context: &FilterContext<'_>, names: &Names) -> Option<Duration> {
-        let (delay, percentage) = self.delay.as_ref()?;
-        let (duration, asked) = match delay {
-            Delay::Fixed(duration) => (*duration, None),
+    fn delay_of(
+        &self,
+        context: &FilterContext<'_>,
+        names: &Names,
+        cluster: Option<&ClusterKeys>,
+    ) -> Option<Duration> {
+        let (delay, share) = self.delay.as_ref()?;
+        let headers = &*context.request_headers;
+        let (mut duration_ms, asked) = match delay {
+            Delay::Fixed(duration) => {
+                let fixed_ms = duration.as_millis();
+                (u64::try_from(fixed_ms).unwrap_or(u64::MAX), None)
+            }
             Delay::FromHeader => (
-                Duration::from_millis(number(context.request_headers, &names.delay)?),
-                number(context.request_headers, &names.delay_percentage),
+                number(headers, &names.delay)?,
+                number(headers, &names.delay_percentage),
             ),
         };
-        (!duration.is_zero() && chosen(percentage.as_ref(), asked, context)).then_some(duration)
+        let percent = cluster.map_or(&self.runtime.delay_percent, |keys| &keys.delay_percent);
+        let share = percent.fraction(lowered(*share, asked));
+        if !share.chooses(context.services.random_u64()) {
+            return None;
+        }
+        duration_ms = self.runtime.delay_duration.integer(duration_ms);
+        if let Some(keys) = cluster {
+            duration_ms = keys.delay_duration.integer(duration_ms);
+        }
+        (duration_ms > 0).then(|| Duration::from_millis(duration_ms))
     }
 
-    fn abort_of(&self, context: &FilterContext<'_>, names: &Names) -> Option<LocalReply> {
-        let (abort, percentage) = self.abort.as_ref()?;
+    fn abort_of(
+        &self,
+        context: &FilterContext<'_>,
+        names: &Names,
+        cluster: Option<&ClusterKeys>,
+    ) -> Option<LocalReply> {
+        let (abort, share) = self.abort.as_ref()?;
         let headers = &*context.request_headers;
         let (status, grpc_status, asked) = match abort {
             Abort::Http(status) => (*status, None, None),
@@ -204,33 +234,48 @@ impl Faults {
                 }
             }
         };
-        if !chosen(percentage.as_ref(), asked, context) {
+        let percent = cluster.map_or(&self.runtime.abort_percent, |keys| &keys.abort_percent);
+        let share = percent.fraction(lowered(*share, asked));
+        if !share.chooses(context.services.random_u64()) {
             return None;
         }
+        let status = match grpc_status {
+            None => {
+                let general = &self.runtime.abort_http_status;
+                let key = cluster.map_or(general, |keys| &keys.abort_http_status);
+                abort_status(status, key)
+            }
+            Some(_) => status,
+        };
         let mut reply = LocalReply::new(
             status,
             b"fault filter abort".as_slice(),
             "fault_filter_abort",
         )
         .with_flags(ResponseFlags::FAULT_INJECTED);
-        reply.grpc_status = grpc_status;
+        reply.grpc_status = grpc_status.map(|status| {
+            let status = self.runtime.abort_grpc_status.integer(status.into());
+            u32::try_from(status).unwrap_or(u32::MAX)
+        });
         Some(reply)
     }
 }
 
-/// Whether the request is among the chosen ones; a client may ask for a lower percentage. None means none.
-fn chosen(
-    percentage: Option<&FractionalPercent>,
-    asked: Option<u64>,
-    context: &FilterContext<'_>,
-) -> bool {
-    let random = context.services.random_u64();
-    percentage.is_some_and(|percentage| match asked {
-        Some(asked) => percentage
-            .lowered_to(u32::try_from(asked).unwrap_or(u32::MAX))
-            .chooses(random),
-        None => percentage.chooses(random),
-    })
+/// A status of runtime that no answer can have does not count.
+fn abort_status(configured: u16, key: &RuntimeKey) -> u16 {
+    let status = u16::try_from(key.integer(configured.into())).ok();
+    status
+        .filter(|status| (200..1000).contains(status))
+        .unwrap_or(configured)
+}
+
+/// A client may ask for a lower share.
+fn lowered(share: Fraction, asked: Option<u64>) -> Fraction {
+    let limit = asked.map_or(u32::MAX, |asked| u32::try_from(asked).unwrap_or(u32::MAX));
+    Fraction {
+        numerator: share.numerator.min(limit),
+        ..share
+    }
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {

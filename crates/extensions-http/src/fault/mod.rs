@@ -6,6 +6,7 @@
 
 mod config;
 mod filter;
+mod runtime;
 #[cfg(test)]
 mod tests;
 

@@ -220,7 +220,7 @@ message! {
     pub struct WeightedCluster: "envoy.config.route.v3.WeightedCluster" {
         pub(crate) clusters: Vec<ClusterWeight>,
         inert total_weight = "Envoy ignores it: the weights' own sum counts";
-        inert runtime_key_prefix = "without a runtime layer the configured weights hold, as in Envoy";
+        pub(crate) runtime_key_prefix: String,
     }
 }
 

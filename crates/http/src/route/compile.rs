@@ -16,8 +16,9 @@ use nuncio_upstream::ClusterId;
 
 use super::counted::stat_prefixes;
 use super::domain::{DomainError, DomainTable};
-use super::forward::{ClusterSource, Forward, HostRewrite, Weighted};
+use super::forward::{ClusterSource, Forward, HostRewrite};
 use super::matcher::RouteMatcher;
+use super::weight::RuntimeWeights;
 use super::{
     Action, Additions, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost,
 };
@@ -185,6 +186,14 @@ impl RouteCompiler<'_> {
             ),
             &route.typed_per_filter_config,
         );
+        let matcher = matcher.map(|mut matcher| {
+            if let Ok(Action::Forward(forward)) = &action
+                && let Some(weights) = RuntimeWeights::of(forward)
+            {
+                matcher.add_weights(weights);
+            }
+            matcher
+        });
         let name = (!route.name.is_empty()).then(|| route.name.as_str().into());
         Ok(Route {
             name,
@@ -247,75 +256,7 @@ impl RouteCompiler<'_> {
         }
     }
 
-    fn weighted(&mut self, weighted: &config::WeightedCluster) -> Result<ClusterSource, Refused> {
-        let clusters: Vec<_> = weighted
-            .clusters
-            .iter()
-            .map(|cluster| self.weighted_entry(cluster))
-            .collect();
-        let clusters: Box<[Weighted]> = clusters.into_iter().collect::<Result<_, _>>()?;
-        let total: u64 = clusters.iter().map(|cluster| cluster.weight).sum();
-        let fault = if total == 0 {
-            Some("Sum of weights in the weighted_cluster must be greater than 0.".to_string())
-        } else if total > u64::from(u32::MAX) {
-            Some(
-                "The sum of weights of all weighted clusters of route exceeds 4294967295"
-                    .to_string(),
-            )
-        } else {
-            None
-        };
-        match fault {
-            None => Ok(ClusterSource::Weighted { total, clusters }),
-            Some(text) => {
-                self.ctx.error(weighted.span(), text);
-                Err(Refused)
-            }
-        }
-    }
-
-    fn weighted_entry(&mut self, cluster: &config::ClusterWeight) -> Result<Weighted, Refused> {
-        let level = self.level(
-            (
-                &cluster.request_headers_to_add,
-                &cluster.request_headers_to_remove,
-            ),
-            (
-                &cluster.response_headers_to_add,
-                &cluster.response_headers_to_remove,
-            ),
-            &cluster.typed_per_filter_config,
-        );
-        if cluster.name.value.is_empty() {
-            let text = "At least one of name or cluster_header need to be specified";
-            self.ctx.error(cluster.span(), text);
-            return Err(Refused);
-        }
-        let weight = cluster.weight.ok_or_else(|| {
-            let text = format!(
-                "Field 'weight' is missing in: name: \"{}\"",
-                cluster.name.value
-            );
-            self.ctx.error(cluster.name.span, text);
-            Refused
-        });
-        Ok(Weighted {
-            cluster: self.cluster(&cluster.name)?,
-            name: cluster.name.value.as_str().into(),
-            weight: u64::from(weight?),
-            level: Level {
-                host: match &cluster.host_rewrite_specifier {
-                    Some(config::ClusterHostRewrite::Literal(host)) if !host.is_empty() => {
-                        Some(host.as_bytes().into())
-                    }
-                    _ => None,
-                },
-                ..level?
-            },
-        })
-    }
-
-    fn cluster(&mut self, name: &Spanned<String>) -> Result<ClusterId, Refused> {
+    pub(super) fn cluster(&mut self, name: &Spanned<String>) -> Result<ClusterId, Refused> {
         if self.known_clusters.is_some_and(|known| !known(&name.value)) {
             self.ctx.error(
                 name.span,
@@ -361,7 +302,7 @@ impl RouteCompiler<'_> {
         })
     }
 
-    fn level(
+    pub(super) fn level(
         &mut self,
         request: (&[HeaderValueOption], &[Spanned<String>]),
         response: (&[HeaderValueOption], &[Spanned<String>]),

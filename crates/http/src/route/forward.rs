@@ -7,6 +7,7 @@ use nuncio_contract::matching::RegexRewrite;
 use nuncio_upstream::ClusterId;
 
 use super::uri_template::TemplateRewrite;
+use super::weight::{self, Weight};
 use super::{Level, without_query};
 
 /// A forwarding action.
@@ -28,7 +29,8 @@ pub(super) enum ClusterSource {
     One(ClusterId, Box<str>),
     Header(HeaderName),
     Weighted {
-        total: u64,
+        /// The sum of the weights; none where runtime may change it.
+        total: Option<u64>,
         clusters: Box<[Weighted]>,
     },
 }
@@ -36,7 +38,7 @@ pub(super) enum ClusterSource {
 pub(super) struct Weighted {
     pub(super) cluster: ClusterId,
     pub(super) name: Box<str>,
-    pub(super) weight: u64,
+    pub(super) weight: Weight,
     pub(super) level: Level,
 }
 
@@ -96,10 +98,12 @@ impl Forward {
         let ClusterSource::Weighted { total, clusters } = &self.cluster else {
             return None;
         };
-        let mut point = random.checked_rem(*total).unwrap_or(0);
+        let total = total.or_else(|| weight::total(clusters.iter().map(|cluster| &cluster.weight)));
+        let mut point = random.checked_rem(total?)?;
         clusters.iter().position(|cluster| {
-            let inside = point < cluster.weight;
-            point = point.wrapping_sub(cluster.weight);
+            let weight = cluster.weight.now();
+            let inside = point < weight;
+            point = point.wrapping_sub(weight);
             inside
         })
     }
@@ -110,7 +114,8 @@ impl Forward {
             ClusterSource::One(..) => SourceOfCluster::Named,
             ClusterSource::Header(name) => SourceOfCluster::Header(name),
             ClusterSource::Weighted { clusters, .. } => {
-                let share = |cluster: &'_ Weighted| (cluster.name.to_string(), cluster.weight);
+                let share =
+                    |cluster: &'_ Weighted| (cluster.name.to_string(), cluster.weight.now());
                 SourceOfCluster::Weighted(clusters.iter().map(share).collect())
             }
         }

@@ -11,6 +11,7 @@ use nuncio_contract::matching::{
 use nuncio_contract::stream_info::StreamInfo;
 
 use super::uri_template::UriTemplate;
+use super::weight::RuntimeWeights;
 use super::without_query;
 use crate::config::route as config;
 use client_certificate::ClientCertificate;
@@ -29,12 +30,14 @@ enum PathMatcher {
     Template(UriTemplate),
 }
 
+#[derive(Default)]
 struct Conditions {
     runtime_fraction: Option<RuntimeFractionalPercent>,
     headers: Box<[CompiledHeaderMatcher]>,
     query: Box<[QueryMatcher]>,
     grpc: bool,
     certificate: ClientCertificate,
+    weights: Option<RuntimeWeights>,
 }
 
 struct QueryMatcher {
@@ -91,6 +94,7 @@ impl RouteMatcher {
             query: query.into_iter().collect::<Result<_, _>>()?,
             grpc: config.grpc.is_some(),
             certificate: ClientCertificate::compile(config.tls_context.as_ref()),
+            weights: None,
         };
         let rest = (!conditions.is_empty()).then(|| Box::new(conditions));
         Ok(RouteMatcher {
@@ -100,6 +104,11 @@ impl RouteMatcher {
             path,
             rest,
         })
+    }
+
+    /// Adds that a cluster can be picked by these weights.
+    pub(super) fn add_weights(&mut self, weights: RuntimeWeights) {
+        self.rest.get_or_insert_default().weights = Some(weights);
     }
 
     /// The template, where the path is matched by one.
@@ -196,6 +205,7 @@ impl Conditions {
                 .iter()
                 .all(|matcher| matcher.matches(path_and_query))
             && self.certificate.holds(info.connection.tls.as_deref())
+            && self.weights.as_ref().is_none_or(RuntimeWeights::can_pick)
     }
 }
 

@@ -14,6 +14,7 @@ mod matcher;
 mod per_filter;
 mod redirect;
 pub mod uri_template;
+mod weight;
 
 pub use compile::RouteCompiler;
 pub use domain::{DomainKind, DomainMatch};

@@ -9,7 +9,7 @@ pub struct AdminRequest<'a> {
     pub path: &'a str,
     /// What follows the `?`; empty if there is none.
     pub query: &'a str,
-    /// The body; only read by endpoints that take form values.
+    /// The form values in the body; only read by endpoints that take some.
     pub body: &'a [u8],
 }
 

@@ -45,5 +45,6 @@ pub(super) fn runtime_modify(state: &dyn AdminState, request: &AdminRequest<'_>)
     match state.modify_runtime(&values) {
         Ok(()) => AdminResponse::ok(),
         Err(RuntimeError::NoAdminLayer) => AdminResponse::text(503, "No admin layer specified"),
+        Err(RuntimeError::BadValue(why)) => AdminResponse::text(503, why),
     }
 }

@@ -354,8 +354,10 @@ pub struct RuntimeView {
 }
 
 /// Why runtime values were not set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuntimeError {
     /// The bootstrap has no `admin_layer`.
     NoAdminLayer,
+    /// One of them cannot be one, and why.
+    BadValue(String),
 }

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +130,7 @@ fn answer(arguments: &Arguments, extensions: &Extensions) -> Result<String, Stri
         extensions,
         manager: &manager,
         stats: &stats,
+        runtime: &Rc::default(),
     };
     let style = style(arguments.error_format);
     let loaded = match arguments.allow_unsupported {

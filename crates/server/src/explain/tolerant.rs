@@ -44,8 +44,13 @@ impl Tolerated {
     /// Compiles what can be compiled.
     pub(crate) fn compile(tree: &Message, around: &Surroundings<'_>) -> Self {
         let mut all = Self::default();
+        let service_cluster = &around.options.service_cluster;
+        around
+            .runtime
+            .begin_with_tree(tree, service_cluster, around.stats);
         for cluster in resources(tree, "clusters") {
             let mut ctx = Ctx::for_telling();
+            ctx.runtime = around.runtime.keys.clone();
             match ClusterConfig::parse(cluster, &mut ctx) {
                 Ok(config) => all.names.extend(add_cluster(config, around.manager)),
                 Err(Refused) => {
@@ -58,6 +63,7 @@ impl Tolerated {
         }
         for (place, message) in resources(tree, "listeners").enumerate() {
             let mut ctx = Ctx::for_telling();
+            ctx.runtime = around.runtime.keys.clone();
             all.listener(place, message, around, &mut ctx);
             all.warn(ctx);
         }

@@ -58,6 +58,13 @@ impl RouteMatcher {
                 .filter_map(|query| query.why_not(path_and_query)),
         );
         all.extend(rest.certificate.why_not(info.connection.tls.as_deref()));
+        if rest
+            .weights
+            .as_ref()
+            .is_some_and(|weights| !weights.can_pick())
+        {
+            all.push("runtime leaves none of its weighted clusters a weight".to_owned());
+        }
         all
     }
 }

@@ -17,6 +17,7 @@ pub(super) const DEFAULTS: &[FieldDefault] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
     use std::sync::Arc;
 
     use nuncio_config::bootstrap::Input;
@@ -46,6 +47,7 @@ mod tests {
             extensions: &Extensions::default(),
             manager: &Arc::new(ClusterManager::new(stats.clone())),
             stats: &stats,
+            runtime: &Rc::default(),
         };
         let input = Input {
             yaml: Some(yaml),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_config::diagnostic::Diagnostic;
@@ -69,6 +70,7 @@ fn unsupported(tree: &Arc<Message>, extensions: &Extensions) -> Vec<Diagnostic> 
         extensions,
         manager: &Arc::new(ClusterManager::new(stats.clone())),
         stats: &stats,
+        runtime: &Rc::default(),
     };
     let mut ctx = Ctx::new(true);
     let _what_is_wrong_besides_is_for_validate = compile_tree(tree, &around, &mut ctx);

@@ -1,0 +1,45 @@
+//! `LayeredRuntime` and the messages inside of it.
+
+use std::sync::Arc;
+
+use nuncio_config::tree::Json;
+use nuncio_config::typed::Spanned;
+use nuncio_config::{message, one_of};
+
+message! {
+    /// All layers, the lowest first.
+    pub(crate) struct LayeredRuntime: "envoy.config.bootstrap.v3.LayeredRuntime" {
+        pub(super) layers: Vec<RuntimeLayer>,
+    }
+}
+
+message! {
+    /// A layer.
+    pub(crate) struct RuntimeLayer: "envoy.config.bootstrap.v3.RuntimeLayer" {
+        pub(super) name: String,
+        pub(super) oneof layer_specifier: LayerSpecifier,
+    }
+}
+
+one_of! {
+    /// Where its values come from.
+    pub(crate) enum LayerSpecifier {
+        static_layer => Static(Spanned<Arc<Json>>),
+        disk_layer => Disk(DiskLayer),
+        admin_layer => Admin(AdminLayer),
+    }
+}
+
+message! {
+    /// A directory with a file for each value.
+    pub(crate) struct DiskLayer: "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer" {
+        pub(super) symlink_root: String,
+        pub(super) subdirectory: String,
+        pub(super) append_service_cluster: bool,
+    }
+}
+
+message! {
+    /// What `/runtime_modify` sets.
+    pub(crate) struct AdminLayer: "envoy.config.bootstrap.v3.RuntimeLayer.AdminLayer" {}
+}

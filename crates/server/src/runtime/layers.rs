@@ -1,0 +1,68 @@
+//! The layers as the configuration has them, compiled.
+
+use std::sync::Arc;
+
+use nuncio_config::runtime::RuntimeValue;
+use nuncio_config::tree::Json;
+use nuncio_config::typed::{Ctx, Refused, Spanned};
+
+use super::config::{AdminLayer, LayerSpecifier, LayeredRuntime};
+use super::disk::Disk;
+use super::{Values, names};
+
+/// A layer.
+pub(super) struct Layer {
+    pub(super) name: String,
+    pub(super) source: Source,
+}
+
+/// Where a layer's values come from.
+pub(super) enum Source {
+    Static(Arc<Values>),
+    Disk(Disk),
+    Admin,
+}
+
+/// Without any layer in it, `layered_runtime` has one of the admin.
+pub(super) fn compile(
+    message: Option<&LayeredRuntime>,
+    service_cluster: &str,
+    ctx: &mut Ctx,
+) -> Result<Vec<Layer>, Refused> {
+    let Some(message) = message else {
+        return Ok(Vec::new());
+    };
+    if message.layers.is_empty() {
+        return Ok(vec![Layer {
+            name: String::new(),
+            source: Source::Admin,
+        }]);
+    }
+    let layers: Vec<_> = message
+        .layers
+        .iter()
+        .map(|layer| {
+            Ok(Layer {
+                name: layer.name.clone(),
+                source: match &layer.layer_specifier {
+                    LayerSpecifier::Static(json) => Source::Static(static_values(json, ctx)?),
+                    LayerSpecifier::Disk(disk) => Source::Disk(Disk::new(disk, service_cluster)),
+                    LayerSpecifier::Admin(AdminLayer { .. }) => Source::Admin,
+                },
+            })
+        })
+        .collect();
+    layers.into_iter().collect()
+}
+
+fn static_values(json: &Spanned<Arc<Json>>, ctx: &mut Ctx) -> Result<Arc<Values>, Refused> {
+    let values = RuntimeValue::of_layer(&json.value).map_err(|name| {
+        let text = format!("Invalid runtime entry value for {name}");
+        ctx.error(json.span, text);
+        Refused
+    })?;
+    for (name, _) in values.iter().filter(|(name, _)| names::is_unheard(name)) {
+        ctx.unsupported(json.span, format_args!("runtime value `{name}`"));
+    }
+    Ok(Arc::new(values.into_iter().collect()))
+}
