@@ -4,15 +4,19 @@
 //! There are no access loggers, for these open the files that they are told.
 
 use nuncio_contract::access_log::AccessLogRoom;
+use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::{Extensions, HttpFilterRoom};
 
 static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
+static EARLY_HEADER_MUTATIONS: &[&[&EarlyHeaderMutationRoom]] =
+    &[nuncio_extensions_http::EARLY_HEADER_MUTATIONS];
 static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[];
 
 /// Reads the input as YAML with v2 and v3 names, and compiles what it says.
 pub fn bootstrap(input: &[u8]) {
     let extensions = Extensions {
         http_filters: HTTP_FILTERS,
+        early_header_mutations: EARLY_HEADER_MUTATIONS,
         access_loggers: ACCESS_LOGGERS,
         access_log_files: None,
     };

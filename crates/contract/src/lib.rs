@@ -6,6 +6,7 @@ pub mod access_log;
 pub mod buffer;
 pub mod clock;
 pub mod data_source;
+pub mod early_header_mutation;
 pub mod error;
 pub mod formatter;
 pub mod header_mutation;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 
 use crate::access_log::{self, AccessLogFiles, AccessLogRoom, AccessLogRooms};
+use crate::early_header_mutation::EarlyHeaderMutationRoom;
 use crate::http_filter::HttpFilterConfig;
 
 /// A configuration for one level of the route table.
@@ -44,6 +45,8 @@ pub struct PerRouteRoom {
 pub struct Extensions {
     /// HTTP filters but for the terminal ones, which are the engine's.
     pub http_filters: &'static [&'static [&'static HttpFilterRoom]],
+    /// Early header mutations.
+    pub early_header_mutations: &'static [&'static [&'static EarlyHeaderMutationRoom]],
     /// Access loggers.
     pub access_loggers: AccessLogRooms,
     /// The files that access loggers write; the server configures, reopens and flushes them.
@@ -70,6 +73,15 @@ impl Extensions {
                     .as_ref()
                     .is_some_and(|per_route| per_route.message == message)
             })
+            .copied()
+    }
+
+    /// The early header mutation whose message is `message`.
+    pub fn early_header_mutation(&self, message: &str) -> Option<&'static EarlyHeaderMutationRoom> {
+        self.early_header_mutations
+            .iter()
+            .flat_map(|family| family.iter())
+            .find(|room| room.message == message)
             .copied()
     }
 

@@ -1,11 +1,14 @@
 //! HTTP filters, one room each. A room is a folder with the same files everywhere: `mod.rs` says what it is,
 //! its limits and its trust; `config.rs` parses its messages once; `filter.rs` is what it does; `tests.rs`.
-//! A new room is its folder and one line in [`ROOMS`].
+//! A new room is its folder and one line in [`ROOMS`]; what changes requests before they are routed is in
+//! [`EARLY_HEADER_MUTATIONS`].
 #![forbid(unsafe_code)]
 
+use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
 pub mod buffer;
+pub mod early_header_mutation;
 pub mod fault;
 pub mod header_mutation;
 #[cfg(test)]
@@ -13,3 +16,6 @@ mod tests;
 
 /// Every room of the family.
 pub static ROOMS: &[&HttpFilterRoom] = &[&buffer::ROOM, &fault::ROOM, &header_mutation::ROOM];
+
+/// Every early header mutation of the family.
+pub static EARLY_HEADER_MUTATIONS: &[&EarlyHeaderMutationRoom] = &[&early_header_mutation::ROOM];

@@ -16,6 +16,7 @@ use nuncio_contract::stream_info::StreamInfo;
 
 const EXTENSIONS: Extensions = Extensions {
     http_filters: &[],
+    early_header_mutations: &[],
     access_loggers: &[crate::ROOMS],
     access_log_files: Some(crate::FILES),
 };

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use nuncio_contract::access_log::AccessLogRoom;
+use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::{Extensions, HttpFilterRoom};
 
 #[global_allocator]
@@ -11,12 +12,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The families of HTTP filters.
 static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
+/// The families of early header mutations.
+static EARLY_HEADER_MUTATIONS: &[&[&EarlyHeaderMutationRoom]] =
+    &[nuncio_extensions_http::EARLY_HEADER_MUTATIONS];
 /// The families of access loggers.
 static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[nuncio_extensions_observability::ROOMS];
 
 fn main() -> ExitCode {
     nuncio_server::run(Extensions {
         http_filters: HTTP_FILTERS,
+        early_header_mutations: EARLY_HEADER_MUTATIONS,
         access_loggers: ACCESS_LOGGERS,
         access_log_files: Some(nuncio_extensions_observability::FILES),
     })

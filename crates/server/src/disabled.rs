@@ -59,9 +59,12 @@ const BUILT_IN: [Known; 8] = [
 fn known(extensions: &Extensions) -> Vec<Known> {
     let filters = extensions.http_filters.iter().copied().flatten();
     let loggers = extensions.access_loggers.iter().copied().flatten();
+    let early = extensions.early_header_mutations.iter().copied().flatten();
+    let early = early.map(|room| ("envoy.http.early_header_mutation", room.name, room.message));
     let filters = filters.map(|room| ("envoy.filters.http", room.name, room.message));
     let loggers = loggers.map(|room| ("envoy.access_loggers", room.name, room.message));
-    BUILT_IN.into_iter().chain(filters).chain(loggers).collect()
+    let all = BUILT_IN.into_iter().chain(filters).chain(early);
+    all.chain(loggers).collect()
 }
 
 /// Says of each name what becomes of it, in Envoy's words.

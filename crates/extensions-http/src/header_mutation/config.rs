@@ -34,14 +34,14 @@ message! {
 
 message! {
     /// One change.
-    pub(super) struct Mutation: "envoy.config.common.mutation_rules.v3.HeaderMutation" {
+    pub(crate) struct Mutation: "envoy.config.common.mutation_rules.v3.HeaderMutation" {
         oneof action: Action,
     }
 }
 
 one_of! {
     /// The kinds of change.
-    pub(super) enum Action {
+    pub(crate) enum Action {
         remove => Remove(Spanned<String>),
         append => Append(HeaderValueOption),
     }
@@ -86,7 +86,10 @@ fn compile(mutations: Option<&Mutations>, ctx: &mut Ctx) -> Result<Compiled, Ref
     })
 }
 
-fn steps(mutations: &[Mutation], ctx: &mut Ctx) -> Result<Arc<[HeaderMutations]>, Refused> {
+pub(crate) fn steps(
+    mutations: &[Mutation],
+    ctx: &mut Ctx,
+) -> Result<Arc<[HeaderMutations]>, Refused> {
     let steps: Vec<_> = mutations
         .iter()
         .map(|mutation| match &mutation.action {

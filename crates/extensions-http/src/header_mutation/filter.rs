@@ -9,6 +9,8 @@ use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest,
 };
+use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stream_info::StreamInfo;
 
 use super::config::{ChainConfig, Compiled};
 
@@ -55,6 +57,20 @@ impl Factory {
     }
 }
 
+/// Makes one change of a request.
+pub(crate) fn change_request(
+    step: &HeaderMutations,
+    request: &mut HeaderMap,
+    info: &StreamInfo,
+    services: &dyn WorkerServices,
+) {
+    step.remove_from(request);
+    let mut formats = FormatContext::new(info, services);
+    formats.request_headers = Some(request);
+    let values = step.evaluate(request, &formats);
+    values.apply(request);
+}
+
 impl HttpFilter for Factory {
     fn decode_headers(
         &mut self,
@@ -64,11 +80,12 @@ impl HttpFilter for Factory {
         let mut steps: Vec<&HeaderMutations> = Vec::new();
         self.each_level(context, |level| steps.extend(level.request.iter()));
         for step in steps {
-            step.remove_from(context.request_headers);
-            let mut formats = FormatContext::new(context.stream_info, context.services);
-            formats.request_headers = Some(context.request_headers);
-            let values = step.evaluate(context.request_headers, &formats);
-            values.apply(context.request_headers);
+            change_request(
+                step,
+                context.request_headers,
+                context.stream_info,
+                context.services,
+            );
         }
         HeadersStatus::Continue
     }

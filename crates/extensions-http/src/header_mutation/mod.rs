@@ -9,6 +9,8 @@ mod filter;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use config::{Mutation, steps};
+pub(crate) use filter::change_request;
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
 

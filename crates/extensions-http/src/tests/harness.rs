@@ -19,6 +19,7 @@ use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{interpret, text, validate};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::{Clock, ManualClock};
+use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::http_filter::{
     DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter,
@@ -300,6 +301,32 @@ pub(crate) fn refusal(room: &HttpFilterRoom, yaml: &str) -> String {
     let errors = errors(&ctx);
     assert_ne!(errors, "", "{yaml} is refused, with a reason");
     errors
+}
+
+/// The headers of a request after an early mutation with this configuration.
+pub(crate) fn mutated_early(
+    room: &EarlyHeaderMutationRoom,
+    yaml: &str,
+    headers: &[(&str, &str)],
+    services: &Services,
+) -> HeaderMap {
+    let mut ctx = Ctx::default();
+    let config = parse(room.message, yaml, &mut ctx).and_then(|any| (room.parse)(&any, &mut ctx));
+    let config = config.unwrap_or_else(|_| panic!("{yaml}: {}", errors(&ctx)));
+    let mut request = HeaderMap::request();
+    for (header, value) in headers {
+        request.append(&name(header), value.as_bytes());
+    }
+    let info = StreamInfo::new(Arc::default(), services.wall(), services.now());
+    config.mutate(&mut request, &info, services);
+    request
+}
+
+/// Why an early mutation is refused.
+pub(crate) fn early_refusal(room: &EarlyHeaderMutationRoom, yaml: &str) -> String {
+    let mut ctx = Ctx::default();
+    let _ = parse(room.message, yaml, &mut ctx).and_then(|any| (room.parse)(&any, &mut ctx));
+    errors(&ctx)
 }
 
 /// A configuration for a level of the route table, or why it is refused.

@@ -50,6 +50,15 @@ message! {
         pub(crate) append_x_forwarded_port: bool,
         pub(crate) proxy_100_continue: bool,
         pub(crate) local_reply_config: Option<LocalReplyConfig>,
+        pub(crate) early_header_mutation_extensions: Vec<EarlyHeaderMutationExtension>,
+    }
+}
+
+message! {
+    /// A change of requests before they are routed.
+    pub struct EarlyHeaderMutationExtension: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) name: String,
+        pub(crate) typed_config: Option<Any>,
     }
 }
 

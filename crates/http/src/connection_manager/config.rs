@@ -8,6 +8,7 @@ use std::time::Duration;
 use nuncio_codec::http1::{Http1Settings, UnderscoresAction};
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::{self, AccessLogConfig};
+use nuncio_contract::early_header_mutation::EarlyHeaderMutation;
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
@@ -50,6 +51,8 @@ pub struct ConnectionManagerConfig {
     pub proxy_100_continue: bool,
     /// How answers of our own are worded, where it is said.
     pub local_replies: Option<LocalReplies>,
+    /// What changes requests before they are routed, in order.
+    pub early_mutations: Box<[Arc<dyn EarlyHeaderMutation>]>,
 }
 
 /// A filter of the chain.
@@ -188,6 +191,7 @@ impl ConnectionManagerConfig {
         }
         .compile(table);
         let access_logs = access_logs(&message, context);
+        let early_mutations = early_mutations(&message, context);
         let local_replies = message
             .local_reply_config
             .as_ref()
@@ -237,6 +241,7 @@ impl ConnectionManagerConfig {
                 == Some(true),
             proxy_100_continue: message.proxy_100_continue,
             local_replies: local_replies?,
+            early_mutations: early_mutations?,
         };
         Ok((config, routes?))
     }
@@ -255,6 +260,40 @@ fn access_logs(
         access_logs.retain(Result::is_ok);
     }
     access_logs.into_iter().collect()
+}
+
+fn early_mutations(
+    message: &config::HttpConnectionManager,
+    context: &mut CompileContext<'_>,
+) -> Result<Box<[Arc<dyn EarlyHeaderMutation>]>, Refused> {
+    let mut mutations: Vec<_> = message
+        .early_header_mutation_extensions
+        .iter()
+        .map(|extension| early_mutation(extension, context))
+        .collect();
+    if context.ctx.leaves_out {
+        mutations.retain(Result::is_ok);
+    }
+    mutations.into_iter().collect()
+}
+
+fn early_mutation(
+    extension: &config::EarlyHeaderMutationExtension,
+    context: &mut CompileContext<'_>,
+) -> Result<Arc<dyn EarlyHeaderMutation>, Refused> {
+    let ctx = &mut *context.ctx;
+    let what = format!("the early header mutation `{}`", extension.name);
+    let Some(any) = &extension.typed_config else {
+        let what = format!("{what} without `typed_config`");
+        return Err(ctx.unsupported_here(extension.span(), what));
+    };
+    match context.extensions.early_header_mutation(any.type_name()) {
+        Some(room) => (room.parse)(any, ctx),
+        None => {
+            let what = format!("{what} ({})", any.type_name());
+            Err(ctx.unsupported_here(any.span, what))
+        }
+    }
 }
 
 /// The filters' names by their places in the chain; those that have none, as they were left out or end the chain,
@@ -443,6 +482,7 @@ impl ConnectionManagerConfig {
             stream_error_on_invalid_http_message: false,
             proxy_100_continue: false,
             local_replies: None,
+            early_mutations: Box::default(),
         }
     }
 }

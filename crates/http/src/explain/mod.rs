@@ -126,6 +126,9 @@ pub fn explain(
         let (why, reply) = asked::refused(refusal);
         return Ok(answered(seen, why, reply, &mut state, (manager, &services)));
     }
+    for early in &manager.early_mutations {
+        early.mutate(&mut state.request, &state.info, &services);
+    }
     request::mutate(
         &mut state.request,
         &mut state.info,

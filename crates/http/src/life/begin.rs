@@ -25,6 +25,9 @@ impl<D: Downstream> Exchange<'_, D> {
         };
         request::check(&mut state.request, &config.request, &peer)
             .map_err(|refusal| self.refuse(refusal))?;
+        for early in &config.early_mutations {
+            early.mutate(&mut state.request, &state.info, &*manager.worker);
+        }
         request::mutate(
             &mut state.request,
             &mut state.info,

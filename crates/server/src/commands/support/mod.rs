@@ -75,6 +75,9 @@ pub(super) fn table(extensions: &Extensions) -> SupportTable {
     for room in extensions.http_filters.iter().copied().flatten() {
         (room.support)(&mut table);
     }
+    for room in extensions.early_header_mutations.iter().copied().flatten() {
+        (room.support)(&mut table);
+    }
     for room in extensions.access_loggers.iter().copied().flatten() {
         (room.support)(&mut table);
     }
