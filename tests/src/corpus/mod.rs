@@ -18,13 +18,17 @@ pub use finding::Finding;
 pub use row::{Agreement, Envoy, Row, Verdict};
 pub use table::render;
 
+/// What Envoy says of a layer of runtime whose directory is not there.
+const NO_DIRECTORY: &str = "unable to add filesystem watch for file ";
+
 /// The corpus of the repository.
 #[must_use]
 pub fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
 }
 
-/// Files with Envoy's verdicts; those that Envoy was not asked about are left out.
+/// Files with Envoy's verdicts; those that Envoy was not asked about are left out, and those that it refused for a
+/// directory that is there on this machine.
 ///
 /// # Errors
 /// If the verdicts cannot be read.
@@ -40,12 +44,20 @@ fn verdict(line: &str) -> Option<(String, Envoy)> {
     let file = columns.next()?.to_owned();
     match columns.next()? {
         "accept" => Some((file, Envoy::Accepts)),
-        "reject" => Some((
-            file,
-            Envoy::Refuses(columns.next().unwrap_or("").to_owned()),
-        )),
+        "reject" => {
+            let words = columns.next().unwrap_or("");
+            (!is_of_another_machine(words)).then(|| (file, Envoy::Refuses(words.to_owned())))
+        }
         _ => None,
     }
+}
+
+/// Whether Envoy missed a directory that is there on this machine.
+fn is_of_another_machine(words: &str) -> bool {
+    let path = words.split_once(NO_DIRECTORY).map(|(_, rest)| rest);
+    let path = path.and_then(|rest| rest.split(':').next());
+    let directory = path.and_then(|path| Path::new(path).parent());
+    directory.is_some_and(Path::exists)
 }
 
 /// Asks Nuncio about every file of a corpus.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use nuncio_config::tree::Json;
-use nuncio_config::typed::Spanned;
+use nuncio_config::typed::{Attempt, Spanned};
 use nuncio_config::{message, one_of};
 
 message! {
     /// All layers, the lowest first.
     pub(crate) struct LayeredRuntime: "envoy.config.bootstrap.v3.LayeredRuntime" {
-        pub(super) layers: Vec<RuntimeLayer>,
+        pub(super) layers: Vec<Attempt<RuntimeLayer>>,
     }
 }
 

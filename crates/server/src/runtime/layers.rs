@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use nuncio_config::runtime::RuntimeValue;
+use nuncio_config::span::Span;
 use nuncio_config::tree::Json;
-use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_config::typed::{Attempt, Ctx, Refused, Spanned};
 
-use super::config::{AdminLayer, LayerSpecifier, LayeredRuntime};
+use super::config::{AdminLayer, LayerSpecifier, LayeredRuntime, RuntimeLayer};
 use super::disk::Disk;
 use super::{Values, names};
 
@@ -41,18 +42,34 @@ pub(super) fn compile(
     let layers: Vec<_> = message
         .layers
         .iter()
-        .map(|layer| {
-            Ok(Layer {
-                name: layer.name.clone(),
-                source: match &layer.layer_specifier {
-                    LayerSpecifier::Static(json) => Source::Static(static_values(json, ctx)?),
-                    LayerSpecifier::Disk(disk) => Source::Disk(Disk::new(disk, service_cluster)),
-                    LayerSpecifier::Admin(AdminLayer { .. }) => Source::Admin,
-                },
-            })
-        })
+        .map(|one| layer(one, service_cluster, ctx))
         .collect();
-    layers.into_iter().collect()
+    let layers: Result<Vec<_>, _> = layers.into_iter().collect();
+    Ok(layers?.into_iter().flatten().collect())
+}
+
+/// One layer; none of a kind that is not supported, where that is allowed.
+fn layer(
+    layer: &Attempt<RuntimeLayer>,
+    service_cluster: &str,
+    ctx: &mut Ctx,
+) -> Result<Option<Layer>, Refused> {
+    let Attempt(Ok(layer)) = layer else {
+        if ctx.diagnostics.has_errors() {
+            return Err(Refused);
+        }
+        let text = "a layer of runtime is left out, for lack of what is not supported";
+        ctx.warning(Span::NONE, text);
+        return Ok(None);
+    };
+    Ok(Some(Layer {
+        name: layer.name.clone(),
+        source: match &layer.layer_specifier {
+            LayerSpecifier::Static(json) => Source::Static(static_values(json, ctx)?),
+            LayerSpecifier::Disk(disk) => Source::Disk(Disk::new(disk, service_cluster)),
+            LayerSpecifier::Admin(AdminLayer { .. }) => Source::Admin,
+        },
+    }))
 }
 
 fn static_values(json: &Spanned<Arc<Json>>, ctx: &mut Ctx) -> Result<Arc<Values>, Refused> {

@@ -117,6 +117,15 @@ fn no_layers_are_one_of_the_admin() {
 }
 
 #[test]
+fn a_layer_that_is_not_supported_leaves_the_others() {
+    let runtime = runtime(
+        "[{name: rtds, rtds_layer: {name: a, rtds_config: {resource_api_version: V3, ads: {}}}}, \
+          {name: one, static_layer: {a: 1}}]",
+    );
+    assert_eq!(runtime.view().layers, ["one"]);
+}
+
+#[test]
 fn files_are_values_and_directories_parts_of_their_names() {
     let directory = Directory::new("files");
     directory.write("v1/envoy/a", "# five\n5\n");
