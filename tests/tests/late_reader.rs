@@ -4,15 +4,19 @@ use nuncio_testkit::client::Client;
 use nuncio_testkit::ports::free_port;
 use nuncio_testkit::proxy::{Proxy, Scratch, stat_on};
 use nuncio_tests::binary::nuncio;
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 const REQUESTS: usize = 8000;
 const BODY_BYTES: usize = 4096;
 /// What the proxy has sent when the client begins to read.
 const SENT_BEFORE_BYTES: u64 = 1 << 20;
 
-fn config(port: u16, admin: u16) -> String {
+/// Requests on one connection at most, so that some connection has its last response between the two sockets.
+const MOST_PIPELINED: usize = 60;
+
+fn config(port: u16, admin: u16, options: &str) -> String {
     const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
     let body = "b".repeat(BODY_BYTES);
     format!(
@@ -26,6 +30,7 @@ static_resources:
         typed_config:
           '@type': {TYPES}.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: http
+          {options}
           route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [
             {{match: {{prefix: /}}, direct_response: {{status: 200, body: {{inline_string: {body}}}}}}}]}}]}}
           http_filters:
@@ -34,9 +39,17 @@ static_resources:
     )
 }
 
-fn sent_bytes(proxy: &Proxy) -> u64 {
+fn stat(proxy: &Proxy, name: &str) -> u64 {
     let page = proxy.admin("/stats").expect("the admin answers");
-    stat_on(&page, "http.http.downstream_cx_tx_bytes_total").unwrap_or(0)
+    stat_on(&page, &format!("http.http.{name}")).unwrap_or(0)
+}
+
+fn start(options: &str, directory: &Scratch) -> (Proxy, u16) {
+    let (port, admin) = (free_port(), free_port());
+    let arguments = ["--disable-hot-restart", "--concurrency", "1"].map(str::to_owned);
+    let config = config(port, admin, options);
+    let proxy = Proxy::start(&nuncio(), &arguments, &config, admin, directory.path());
+    (proxy.expect("the proxy starts"), port)
 }
 
 /// Reads one response whole; its body.
@@ -53,12 +66,8 @@ fn read_response(stream: &mut impl BufRead) -> Vec<u8> {
 
 #[test]
 fn a_client_that_reads_late_gets_every_response_whole() {
-    let (port, admin) = (free_port(), free_port());
     let directory = Scratch::new().expect("a directory can be made");
-    let arguments = ["--disable-hot-restart", "--concurrency", "1"].map(str::to_owned);
-    let config = config(port, admin);
-    let proxy = Proxy::start(&nuncio(), &arguments, &config, admin, directory.path())
-        .expect("the proxy starts");
+    let (proxy, port) = start("", &directory);
     let late = TcpStream::connect(("127.0.0.1", port)).expect("the listener accepts");
     let mut requests = late.try_clone().expect("a second handle");
     std::thread::scope(|scope| {
@@ -67,7 +76,7 @@ fn a_client_that_reads_late_gets_every_response_whole() {
             requests.write_all(all.as_bytes()).expect("all are read");
         });
         proxy.until("the proxy has sent much", || {
-            sent_bytes(&proxy) >= SENT_BEFORE_BYTES
+            stat(&proxy, "downstream_cx_tx_bytes_total") >= SENT_BEFORE_BYTES
         });
         let mut other = Client::connect(port).expect("the listener accepts");
         other
@@ -82,4 +91,43 @@ fn a_client_that_reads_late_gets_every_response_whole() {
             assert!(read_response(&mut late).iter().all(|byte| *byte == b'b'));
         }
     });
+}
+
+#[test]
+fn a_response_that_has_no_room_yet_outlives_the_idle_timeout_of_its_connection() {
+    let directory = Scratch::new().expect("a directory can be made");
+    let idle = "common_http_protocol_options: {idle_timeout: 0.2s}";
+    let (proxy, port) = start(idle, &directory);
+    let connections: Vec<_> = (1..=MOST_PIPELINED)
+        .map(|count| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket.set_recv_buffer_size(4096).expect("a small buffer");
+            socket.set_tcp_mss(1000).expect("small segments");
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            socket
+                .connect(&address.into())
+                .expect("the listener accepts");
+            let mut connection = TcpStream::from(socket);
+            let requests = "GET / HTTP/1.1\r\nhost: h\r\n\r\n".repeat(count);
+            connection
+                .write_all(requests.as_bytes())
+                .expect("the requests fit");
+            connection
+        })
+        .collect();
+    // Two connections later that do nothing, all the others have been idle for too long.
+    for _ in 0..2 {
+        let mut idle = Client::connect(port).expect("the listener accepts");
+        idle.send(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+            .expect("the connection is open");
+        idle.read_response().expect("it is answered");
+        idle.read_rest();
+    }
+    assert!(stat(&proxy, "downstream_cx_idle_timeout") > 2);
+    for (connection, count) in connections.into_iter().zip(1..) {
+        let mut connection = BufReader::new(connection);
+        for _ in 0..count {
+            read_response(&mut connection);
+        }
+    }
 }

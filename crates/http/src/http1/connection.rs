@@ -101,11 +101,13 @@ impl Connection {
         let mut is_counted = false;
         let close = loop {
             self.await_request();
+            let had_input = self.io.has_input();
             match self.or_expired(self.io.first_byte()).await {
                 Ok(true) => {}
                 Ok(false) => break Close::Remote,
                 Err(DRAINED) => break Close::Now,
                 Err(_) => {
+                    self.catch_up().await;
                     if self.has_outlived() {
                         stats.downstream_cx_max_duration_reached.inc();
                     } else {
@@ -113,6 +115,10 @@ impl Connection {
                     }
                     break Close::Now;
                 }
+            }
+            if requests > 0 && had_input {
+                // One client's many requests do not keep the others waiting.
+                tokio::task::yield_now().await;
             }
             if !std::mem::replace(&mut is_counted, true) {
                 stats.downstream_cx_http1_total.inc();
@@ -147,6 +153,22 @@ impl Connection {
             stats.downstream_cx_http1_active.dec();
         }
         close
+    }
+
+    /// Waits until the last response is with the system, which the client may be slow to take; at most for the time
+    /// that a stream may be idle.
+    async fn catch_up(&self) {
+        if !self.io.is_behind() {
+            return;
+        }
+        let idle = self.manager.config.timeouts.stream_idle;
+        self.deadlines.clear(CONNECTION);
+        if let Some(idle) = idle {
+            self.deadlines
+                .set(STREAM_IDLE, self.manager.worker.now() + idle);
+        }
+        let _either_way_it_closes = self.or_expired(self.io.flush()).await;
+        self.deadlines.clear(STREAM_IDLE);
     }
 
     /// Sets the deadline of the time between requests.

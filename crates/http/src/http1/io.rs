@@ -106,6 +106,11 @@ impl Http1Io {
         !self.input.borrow().is_empty()
     }
 
+    /// Whether bytes of the last response are not with the system yet.
+    pub(super) fn is_behind(&self) -> bool {
+        self.transport.borrow().is_behind()
+    }
+
     /// Whether the connection closes after the stream under way.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.get()
@@ -120,6 +125,7 @@ impl Http1Io {
     pub(super) async fn read_head(&self, headers: &mut HeaderMap) -> HeadRead {
         let mut scan = HeadScan::default();
         self.request_done.set(false);
+        self.stream_bytes.set(BytesMeter::default());
         loop {
             let decoded = decode_request_head(
                 self.settings(),
@@ -485,7 +491,7 @@ impl Downstream for Http1Io {
     }
 
     async fn flush(&self) -> Result<(), DownstreamError> {
-        if self.output.borrow().is_empty() {
+        if self.output.borrow().is_empty() && !self.is_behind() {
             return Ok(());
         }
         poll_fn(|cx| self.poll_flush(cx)).await.map_err(|_| {

@@ -1,5 +1,9 @@
 //! A request's life cut short: deadlines, answers of our own, broken streams.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
@@ -7,7 +11,7 @@ use nuncio_contract::stream_info::ResponseFlags;
 use super::StreamEnd;
 use crate::downstream::{Downstream, DownstreamError};
 use crate::exchange::{
-    DRAINED, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE, Stop,
+    DRAINED, Exchange, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
 };
 use crate::router;
 
@@ -71,7 +75,7 @@ impl<D: Downstream> Exchange<'_, D> {
             Stop::Reply(reply) if !self.response_begun.get() => self.reply(*reply, false).await,
             Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
             Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken => {
-                let _what_is_there_goes_out_before_the_end = self.down.flush().await;
+                let _what_is_there_goes_out_before_the_end = self.see_off().await;
                 StreamEnd::Broken
             }
             Stop::Downstream(DownstreamError::Gone) => {
@@ -108,12 +112,36 @@ impl<D: Downstream> Exchange<'_, D> {
             self.send_reply(body, end_stream).await
         };
         match sent {
-            Ok(()) => match self.down.send_off().await {
+            Ok(()) => match self.see_off().await {
                 Ok(()) => self.end_of_response(),
                 Err(_) => StreamEnd::Broken,
             },
             Err(_) => StreamEnd::Broken,
         }
+    }
+
+    /// Sends what was written. A client that takes none of it for the time that a stream may be idle is given up.
+    async fn see_off(&self) -> Result<(), DownstreamError> {
+        for slot in [REQUEST, REQUEST_HEADERS, ROUTE] {
+            self.deadlines.clear(slot);
+        }
+        self.touch_idle();
+        let mut sending = pin!(self.down.send_off());
+        poll_fn(|cx| {
+            let before = self.down.unflushed_bytes();
+            if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
+                return Poll::Ready(sent);
+            }
+            if self.down.unflushed_bytes() < before {
+                self.touch_idle();
+            }
+            let expired = self.deadlines.poll_expired(cx, &*self.manager.worker);
+            if expired.is_ready() || self.manager.drain.is_over() {
+                return Poll::Ready(Err(DownstreamError::Gone));
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     async fn send_reply(&self, body: Buffer, end_stream: bool) -> Result<(), Stop> {

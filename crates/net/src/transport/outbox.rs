@@ -49,10 +49,11 @@ impl Turn {
             std::mem::take(&mut outbox.kept)
         });
         for (socket, mut bytes) in kept.drain(..) {
-            if socket.later.get() == Later::Kept {
+            let before = socket.later.get();
+            if matches!(before, Later::Kept | Later::Orphaned) {
                 send(&socket, &mut bytes);
             }
-            if matches!(socket.later.get(), Later::Blocked | Later::Abandoned) {
+            if before != Later::Orphaned && socket.later.get() == Later::Blocked {
                 spawn(Box::pin(send_rest(socket, bytes)));
             }
         }
@@ -267,6 +268,19 @@ mod tests {
             assert!(near.poll_flush(&mut cx).is_pending());
         };
         LocalSet::new().run_until(a_full_socket(wait)).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_by_an_owner_that_has_gone_is_given_up_where_there_is_no_room() {
+        let (mut near, mut far) = pair().await;
+        let filled = fill(&near);
+        let turn = begin();
+        keep(&mut near, b"too late");
+        drop(near);
+        turn.end(|_| panic!("nobody is left to drive it"));
+        let mut all = Vec::new();
+        far.read_to_end(&mut all).unwrap();
+        assert_eq!(all.len(), filled);
     }
 
     #[tokio::test]

@@ -35,6 +35,8 @@ pub(super) enum Later {
     Nothing,
     /// They are kept until the turn is over.
     Kept,
+    /// Kept, and the owner is gone: what the socket takes at once is all that goes out.
+    Orphaned,
     /// The socket has no room for the rest.
     Blocked,
     /// They could not be sent.
@@ -101,7 +103,7 @@ impl Plain {
                 outbox::send_kept(&self.0);
                 self.poll_catch_up(cx)
             }
-            Later::Blocked | Later::Abandoned => {
+            Later::Blocked | Later::Orphaned | Later::Abandoned => {
                 self.0.waiting.borrow_mut().owner = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -150,13 +152,17 @@ impl Plain {
 }
 
 impl Drop for Plain {
-    /// What is kept still goes out; what is blocked does not.
+    /// What is kept still goes out as far as the socket has room; nothing outlives its owner's limits for longer.
     fn drop(&mut self) {
-        if self.0.later.get() == Later::Blocked {
-            self.0.later.set(Later::Abandoned);
-            if let Some(rest) = self.0.waiting.take().rest {
-                rest.wake();
+        match self.0.later.get() {
+            Later::Kept => self.0.later.set(Later::Orphaned),
+            Later::Blocked => {
+                self.0.later.set(Later::Abandoned);
+                if let Some(rest) = self.0.waiting.take().rest {
+                    rest.wake();
+                }
             }
+            Later::Nothing | Later::Orphaned | Later::Failed | Later::Abandoned => {}
         }
     }
 }

@@ -101,8 +101,10 @@ impl Http1Stream {
             && !self.transport().is_some_and(Transport::is_behind)
     }
 
+    /// Bytes of the request, also those that are written and not sent yet, and of the response.
     pub(crate) fn wire_bytes(&self) -> (u64, u64) {
-        (self.request.wire_bytes, self.response.wire_bytes)
+        let unsent = u64::try_from(self.request.out.len()).unwrap_or(u64::MAX);
+        (self.request.wire_bytes + unsent, self.response.wire_bytes)
     }
 
     pub(crate) fn header_bytes(&self) -> (u64, u64) {
@@ -159,9 +161,9 @@ impl Http1Stream {
         self.request.broken || self.transport().is_some_and(Transport::has_failed)
     }
 
-    /// Whether nothing was sent, so that the connection is as good as before.
+    /// Whether nothing was written, so that the connection is as good as before.
     fn is_untouched(&self) -> bool {
-        self.request.wire_bytes == 0 && self.response.wire_bytes == 0
+        self.request.progress == Progress::Head && self.response.wire_bytes == 0
     }
 }
 
