@@ -115,6 +115,11 @@ pub enum UpstreamStep {
         /// How often.
         fill: usize,
     },
+    /// Read so many bytes, whatever the head said; they are shown as the body.
+    Take {
+        /// How many.
+        take: usize,
+    },
     /// A step without an argument.
     Word(UpstreamWord),
 }
@@ -127,6 +132,10 @@ pub enum UpstreamWord {
     ReadBody,
     /// Don't read the request's body at all.
     Early,
+    /// Read all until the proxy says that no more will come; shown as the body.
+    TakeRest,
+    /// Say that nothing more will be sent.
+    HalfClose,
     /// Wait until the proxy closes.
     AwaitClose,
     /// Close.
@@ -212,6 +221,11 @@ pub enum ClientStep {
         /// How many.
         read: usize,
     },
+    /// Read so many bytes that are no response.
+    Take {
+        /// How many.
+        take: usize,
+    },
     /// Wait until an upstream has seen the head of a request that it had not seen before.
     AwaitUpstream {
         /// The upstream.
@@ -229,6 +243,8 @@ pub enum ClientWord {
     HalfClose,
     /// Read all responses until the proxy closes.
     ReadToClose,
+    /// Read all bytes, which are no responses, until the proxy closes.
+    TakeRest,
     /// Close with a reset.
     Reset,
 }

@@ -91,6 +91,14 @@ fn play_steps(
                     return Ok(received);
                 }
             }
+            ClientStep::Take { take } => {
+                let (bytes, stop) = client.take_bytes(*take);
+                note_bytes(&bytes, &mut received);
+                if let Some(stop) = stop {
+                    received.notes.push(describe(&stop));
+                    return Ok(received);
+                }
+            }
             ClientStep::AwaitUpstream { await_upstream } => {
                 let upstream = setup.upstreams.get(await_upstream);
                 if !upstream.is_some_and(|upstream| upstream.await_heads(1)) {
@@ -102,6 +110,12 @@ fn play_steps(
             ClientStep::Word(ClientWord::HalfClose) => client.half_close(),
             ClientStep::Word(ClientWord::ReadToClose) => {
                 read_to_close(&mut client, &mut received);
+                return Ok(received);
+            }
+            ClientStep::Word(ClientWord::TakeRest) => {
+                let (bytes, stop) = client.read_rest();
+                note_bytes(&bytes, &mut received);
+                received.notes.push(describe(&stop));
                 return Ok(received);
             }
             ClientStep::Word(ClientWord::Reset) => {
@@ -158,16 +172,19 @@ fn read_to_close(client: &mut Client, received: &mut Received) {
 fn finish(client: &mut Client, received: &mut Received) {
     client.half_close();
     let (rest, stop) = client.read_rest();
-    if !rest.is_empty() {
-        received.notes.push(format!(
-            "more bytes came: {}",
-            nuncio_testkit::bytes::show(&rest)
-        ));
-    }
+    note_bytes(&rest, received);
     if stop != Stop::Closed {
         received
             .notes
             .push("the proxy kept the connection although the client was done".to_owned());
+    }
+}
+
+/// Notes bytes that are no response.
+fn note_bytes(bytes: &[u8], received: &mut Received) {
+    if !bytes.is_empty() {
+        let shown = nuncio_testkit::bytes::show(bytes);
+        received.notes.push(format!("more bytes came: {shown}"));
     }
 }
 

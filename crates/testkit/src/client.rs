@@ -101,6 +101,11 @@ impl Client {
         let _ = self.reader.stream_mut().shutdown(Shutdown::Write);
     }
 
+    /// Reads so many bytes, whatever they are; why they are fewer.
+    pub fn take_bytes(&mut self, length: usize) -> (Vec<u8>, Option<Stop>) {
+        self.reader.take_bytes(length)
+    }
+
     /// Everything that still comes until the proxy closes, and how it ended.
     pub fn read_rest(&mut self) -> (Vec<u8>, Stop) {
         self.reader.read_rest()

@@ -126,7 +126,8 @@ pub fn response_framing(head: &[u8], method: &str) -> Framing {
         .and_then(|line| word(line, 1))
         .and_then(|text| text.parse().ok())
         .unwrap_or(0);
-    if method == "HEAD" || status == 204 || status == 304 || (100..200).contains(&status) {
+    let is_tunnel = method == "CONNECT" && (200..300).contains(&status);
+    if method == "HEAD" || status == 204 || status == 304 || status < 200 || is_tunnel {
         return Framing::None;
     }
     framing(head, Framing::UntilClose)
@@ -205,6 +206,13 @@ impl<R: Read> Reader<R> {
             },
         };
         message.cut_short = outcome.err();
+    }
+
+    /// Reads so many bytes, whatever they are.
+    pub fn take_bytes(&mut self, length: usize) -> (Vec<u8>, Option<Stop>) {
+        let mut bytes = Vec::new();
+        let stop = self.take(length, &mut bytes).err();
+        (bytes, stop)
     }
 
     /// Everything that still comes until the peer closes, and how it ended.

@@ -9,6 +9,12 @@ pub enum Step {
     ReadBody,
     /// Does nothing but say that the body is not read first.
     Early,
+    /// Reads so many bytes as they come, whatever the head said; they are shown as the body.
+    Take(usize),
+    /// Reads all that comes until the proxy says that no more will; shown as the body.
+    TakeRest,
+    /// Says that nothing more will be sent.
+    HalfClose,
     /// Waits until the proxy closes the connection; what it sends meanwhile is dropped.
     AwaitClose,
     /// Closes in an orderly way.

@@ -16,7 +16,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::DEADLINE;
-use crate::message::{Message, Reader, head_lines, request_framing, word};
+use crate::message::{Message, Reader, Stop, head_lines, request_framing, word};
 use crate::script::{Script, Step};
 use crate::tls::Hello;
 
@@ -283,6 +283,20 @@ fn play(reader: &mut Reader<Wire>, mut message: Message, steps: Vec<Step>) -> (M
             }
             Step::Send(bytes) => open = reader.stream_mut().write_all(&bytes).is_ok(),
             Step::Early => {}
+            Step::Take(length) => {
+                let (bytes, stop) = reader.take_bytes(length);
+                message.body.extend(bytes);
+                open = stop.is_none();
+                message.cut_short = stop;
+            }
+            Step::TakeRest => {
+                let (bytes, stop) = reader.read_rest();
+                message.body.extend(bytes);
+                open = stop == Stop::Closed;
+            }
+            Step::HalfClose => {
+                let _ = reader.stream_mut().socket().shutdown(Shutdown::Write);
+            }
             Step::AwaitClose => {
                 let _ = reader.read_rest();
                 open = false;
