@@ -64,6 +64,8 @@ pub trait Downstream {
     async fn send_off(&self) -> Result<(), DownstreamError>;
     /// Sends what was written.
     async fn flush(&self) -> Result<(), DownstreamError>;
+    /// Says that nothing more will be sent; the client may go on.
+    async fn end_sending(&self);
     /// Bytes of the stream on the wire so far.
     fn bytes(&self) -> BytesMeter;
     /// Says that the connection closes after this response; before the head is written.

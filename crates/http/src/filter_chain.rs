@@ -19,6 +19,8 @@ pub enum Way {
 pub struct FilterSlot {
     /// Its name in the config.
     pub name: Box<str>,
+    /// Where the routes' configurations for it are found.
+    place: usize,
     factory: Box<dyn HttpFilterFactory>,
     interest: Interest,
     /// Off unless a route switches it on.
@@ -27,10 +29,16 @@ pub struct FilterSlot {
 
 impl FilterSlot {
     /// A place in the chain.
-    pub fn new(name: &str, factory: Box<dyn HttpFilterFactory>, disabled: bool) -> Self {
+    pub fn new(
+        name: &str,
+        place: usize,
+        factory: Box<dyn HttpFilterFactory>,
+        disabled: bool,
+    ) -> Self {
         let interest = factory.interest();
         FilterSlot {
             name: name.into(),
+            place,
             factory,
             interest,
             disabled,
@@ -86,11 +94,11 @@ impl FilterChain {
         self.decode.limit_bytes = limit_bytes;
         self.encode.limit_bytes = limit_bytes;
         self.created = true;
-        for (place, slot) in slots.iter().enumerate() {
-            if is_on(place, slot) {
+        for slot in slots {
+            if is_on(slot.place, slot) {
                 let filter = slot.factory.create();
                 self.active.push(ActiveFilter {
-                    slot: place,
+                    slot: slot.place,
                     interest: slot.interest,
                     filter,
                 });

@@ -19,6 +19,7 @@ mod manager;
 mod pool;
 mod server_names;
 mod stream;
+mod tcp;
 #[cfg(test)]
 mod tests;
 mod transport_socket;

@@ -18,12 +18,15 @@ use nuncio_net::transport::Transport;
 use crate::body_event::BodyEvent;
 use crate::error::UpstreamError;
 use crate::http1::Http1Stream;
-use crate::pool::{Lease, Lent, PendingLease};
+use crate::pool::{Carries, Lease, Lent, PendingLease};
+use crate::tcp::TcpStream;
 
 /// A request and its response.
 pub enum UpstreamStream {
     /// Over HTTP/1, alone on its connection.
     Http1(Http1Stream),
+    /// No request at all: bytes on a connection of their own. The response is 200 as soon as there is a connection.
+    Tcp(Box<TcpStream>),
 }
 
 /// Calls the protocol's own stream.
@@ -31,6 +34,7 @@ macro_rules! each {
     ($self:expr, $stream:ident => $body:expr) => {
         match $self {
             UpstreamStream::Http1($stream) => $body,
+            UpstreamStream::Tcp($stream) => $body,
         }
     };
 }
@@ -105,6 +109,11 @@ impl UpstreamStream {
         each!(self, stream => stream.poll_read_body(cx, data, trailers))
     }
 
+    /// Whether what is exchanged is no HTTP.
+    pub fn is_tcp(&self) -> bool {
+        matches!(self, UpstreamStream::Tcp(_))
+    }
+
     /// Whether the response is complete; right after the head it says that no body follows.
     #[inline]
     pub fn is_response_complete(&self) -> bool {
@@ -152,10 +161,13 @@ impl UpstreamStream {
 }
 
 impl From<Lease> for UpstreamStream {
-    /// The connection's protocol decides; so far there is one.
+    /// The connection's protocol decides.
     #[inline]
     fn from(lease: Lease) -> Self {
-        Self::Http1(Http1Stream::new(lease))
+        match lease.carries() {
+            Carries::Http1 => Self::Http1(Http1Stream::new(lease)),
+            Carries::Tcp => Self::Tcp(Box::new(TcpStream::new(lease))),
+        }
     }
 }
 

@@ -51,6 +51,7 @@ message! {
         pub(crate) proxy_100_continue: bool,
         pub(crate) local_reply_config: Option<LocalReplyConfig>,
         pub(crate) early_header_mutation_extensions: Vec<EarlyHeaderMutationExtension>,
+        pub(crate) upgrade_configs: Vec<UpgradeConfig>,
     }
 }
 
@@ -59,6 +60,16 @@ message! {
     pub struct EarlyHeaderMutationExtension: "envoy.config.core.v3.TypedExtensionConfig" {
         pub(crate) name: String,
         pub(crate) typed_config: Option<Any>,
+    }
+}
+
+message! {
+    /// An upgrade that is allowed or forbidden, and its filters if it has its own.
+    pub struct UpgradeConfig:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig" {
+        pub(crate) upgrade_type: Spanned<String>,
+        pub(crate) filters: Vec<HttpFilter>,
+        pub(crate) enabled: Option<bool>,
     }
 }
 

@@ -118,6 +118,7 @@ one_of! {
         safe_regex => SafeRegex(RegexMatcher),
         path_separated_prefix => PathSeparatedPrefix(String),
         path_match_policy => Policy(PathExtension),
+        connect_matcher => Connect(ConnectMatcher),
     }
 }
 
@@ -141,6 +142,11 @@ message! {
     pub struct UriTemplateRewriteConfig: "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig" {
         pub(crate) path_template_rewrite: Spanned<String>,
     }
+}
+
+message! {
+    /// Every CONNECT request matches, and no other.
+    pub struct ConnectMatcher: "envoy.config.route.v3.RouteMatch.ConnectMatcher" {}
 }
 
 message! {
@@ -184,6 +190,23 @@ message! {
         pub(crate) append_x_forwarded_host: bool,
         pub(crate) timeout: Option<Duration>,
         pub(crate) idle_timeout: Option<Duration>,
+        pub(crate) upgrade_configs: Vec<UpgradeConfig>,
+    }
+}
+
+message! {
+    /// An upgrade that the route allows or forbids.
+    pub struct UpgradeConfig: "envoy.config.route.v3.RouteAction.UpgradeConfig" {
+        pub(crate) upgrade_type: Spanned<String>,
+        pub(crate) enabled: Option<bool>,
+        pub(crate) connect_config: Option<ConnectConfig>,
+    }
+}
+
+message! {
+    /// The bytes of CONNECT go to the host as they are.
+    pub struct ConnectConfig: "envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig" {
+        pub(crate) allow_post: bool,
     }
 }
 

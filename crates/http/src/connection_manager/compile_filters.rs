@@ -9,6 +9,7 @@ use crate::config::router::{self, RouterConfig, RouterMessage};
 /// The filters before the terminal one, and the terminal one.
 pub(super) fn compile(
     filters: &[config::HttpFilter],
+    chain: &str,
     context: &mut CompileContext<'_>,
 ) -> Result<(Vec<FilterConfig>, Terminal), Refused> {
     let mut compiled = Vec::new();
@@ -18,18 +19,21 @@ pub(super) fn compile(
     for (place, filter) in filters.iter().enumerate() {
         let is_last = place + 1 == filters.len();
         match one(filter, context) {
-            Ok(Some(One::Filter(filter))) if !is_last => compiled.push(filter),
+            Ok(Some(One::Filter(filter))) if !is_last => compiled.push(FilterConfig {
+                place: compiled.len(),
+                ..filter
+            }),
             Ok(Some(One::Terminal(found))) if is_last => terminal = Some(found),
             Ok(Some(One::Filter(_))) => {
                 if !has_router {
-                    not_terminal(filter, context);
+                    not_terminal(filter, chain, context);
                 }
                 sound = false;
             }
             Ok(Some(One::Terminal(_))) => {
                 has_router = true;
                 let text = format!(
-                    "Error: terminal filter named {} of type {} must be the last filter in a http filter chain.",
+                    "Error: terminal filter named {} of type {} must be the last filter in a {chain} filter chain.",
                     filter.name.value,
                     router::NAME
                 );
@@ -70,6 +74,7 @@ fn one(
     match context.extensions.http_filter(any.type_name()) {
         Some(room) => Ok(Some(One::Filter(FilterConfig {
             name: filter.name.value.clone(),
+            place: 0,
             config: (room.parse)(any, context.ctx)?,
             disabled: filter.disabled,
         }))),
@@ -95,14 +100,14 @@ fn unsupported(filter: &config::HttpFilter, any: &Any, context: &mut CompileCont
     );
 }
 
-fn not_terminal(filter: &config::HttpFilter, context: &mut CompileContext<'_>) {
+fn not_terminal(filter: &config::HttpFilter, chain: &str, context: &mut CompileContext<'_>) {
     let kind = match &filter.config_type {
         Some(config::HttpFilterConfigType::TypedConfig(any)) => any.type_name(),
         None => "",
     };
     let room = context.extensions.http_filter(kind);
     let text = format!(
-        "Error: non-terminal filter named {} of type {} is the last filter in a http filter chain.",
+        "Error: non-terminal filter named {} of type {} is the last filter in a {chain} filter chain.",
         filter.name.value,
         room.map_or(kind, |room| room.name)
     );

@@ -15,6 +15,7 @@ use nuncio_upstream::ClusterId;
 
 use super::address::AddressRanges;
 use super::local_reply::LocalReplies;
+use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
 use crate::config::router::RouterConfig;
 use crate::route::{RouteCompiler, RouteTable};
@@ -31,6 +32,8 @@ pub struct ConnectionManagerConfig {
     pub filters: Vec<FilterConfig>,
     /// What ends the chain.
     pub terminal: Terminal,
+    /// Upgrades that are allowed or forbidden.
+    pub upgrades: Vec<Upgrade>,
     /// Access logs, in order.
     pub access_logs: Vec<Arc<dyn AccessLogConfig>>,
     /// The codec's settings.
@@ -59,6 +62,8 @@ pub struct ConnectionManagerConfig {
 pub struct FilterConfig {
     /// Its name in the config.
     pub name: String,
+    /// Where the routes' configurations for it are found.
+    pub place: usize,
     /// Its parsed config.
     pub config: Arc<dyn HttpFilterConfig>,
     /// Off unless a route switches it on.
@@ -178,9 +183,13 @@ impl ConnectionManagerConfig {
         context: &mut CompileContext<'_>,
     ) -> Result<(Self, RouteTable), Refused> {
         let message = any.decode::<config::HttpConnectionManager>(context.ctx)?;
-        let filters = super::compile_filters::compile(&message.http_filters, context);
+        let filters = super::compile_filters::compile(&message.http_filters, "http", context);
+        let mut upgrades = upgrades::compile(&message.upgrade_configs, context);
         let there = filters.as_ref().map(|(filters, _)| filters.as_slice());
-        let names = filter_names(&message, there.unwrap_or_default());
+        let mut names = filter_names(&message, there.unwrap_or_default());
+        if let Ok(upgrades) = &mut upgrades {
+            upgrades::place_filters(upgrades, &mut names);
+        }
         let config::RouteSpecifier::RouteConfig(table) = &message.route_specifier;
         let routes = RouteCompiler {
             ctx: context.ctx,
@@ -215,6 +224,7 @@ impl ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
             filters,
             terminal,
+            upgrades: upgrades?,
             access_logs: access_logs?,
             codec: codec?,
             timeouts: Timeouts::from_message(&message),
@@ -443,6 +453,7 @@ impl ConnectionManagerConfig {
             stat_prefix: stat_prefix.into(),
             filters: Vec::new(),
             terminal: Terminal::Service,
+            upgrades: Vec::new(),
             access_logs,
             codec,
             timeouts: Timeouts {

@@ -8,6 +8,7 @@ mod path;
 pub mod request;
 mod request_id;
 pub mod response;
+pub mod upgrades;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -37,6 +38,8 @@ pub struct ConnectionManager {
     pub worker: Rc<Worker>,
     /// The filters before the terminal one.
     pub filters: Box<[FilterSlot]>,
+    /// The filters of the upgrades that have their own, by their places in `upgrade_configs`.
+    pub upgrade_filters: Box<[Box<[FilterSlot]>]>,
     /// The access logs.
     pub loggers: Box<[Box<dyn AccessLogger>]>,
     /// Its counters.
@@ -105,12 +108,18 @@ impl ConnectionManager {
         let slot = |filter: &config::FilterConfig| {
             FilterSlot::new(
                 &filter.name,
+                filter.place,
                 filter.config.for_worker(&context),
                 filter.disabled,
             )
         };
+        let own = |upgrade: &upgrades::Upgrade| match &upgrade.chain {
+            Some(chain) => chain.filters.iter().map(slot).collect(),
+            None => Box::default(),
+        };
         ConnectionManager {
             filters: config.filters.iter().map(slot).collect(),
+            upgrade_filters: config.upgrades.iter().map(own).collect(),
             loggers: config.access_logs.iter().map(|log| log.worker()).collect(),
             stats: Stats {
                 http: scopes.http.worker_group(),
@@ -125,6 +134,20 @@ impl ConnectionManager {
             service,
             drain: Drain::new(drain),
         }
+    }
+
+    /// The filters of a stream: the connection manager's, or those of the upgrade at this place.
+    #[inline]
+    pub(crate) fn filters_of(&self, upgrade: Option<usize>) -> &[FilterSlot] {
+        let own = upgrade.and_then(|place| self.upgrade_filters.get(place));
+        own.unwrap_or(&self.filters)
+    }
+
+    /// What ends the filters of a stream.
+    #[inline]
+    pub(crate) fn terminal_of(&self, upgrade: Option<usize>) -> &config::Terminal {
+        let own = self.config.upgrade_chain(upgrade);
+        own.map_or(&self.config.terminal, |chain| &chain.terminal)
     }
 
     /// The route table of now; a stream keeps the one that it began with.

@@ -224,12 +224,7 @@ pub fn is_upgrade(headers: &HeaderMap) -> bool {
         })
 }
 
-/// Whether the client wants to speak something else than HTTP through us; no route allows that yet.
-pub fn wants_tunnel(headers: &HeaderMap) -> bool {
-    is_upgrade(headers) || headers.get(Known::Method) == Some(b"CONNECT".as_slice())
-}
-
-/// The answer to one that does.
+/// The answer to a wish for another protocol that is not allowed.
 pub fn no_tunnel() -> LocalReply {
     LocalReply::new(403, b"".as_slice(), "upgrade_failed")
 }

@@ -5,6 +5,7 @@ mod account;
 mod deadlines;
 mod request;
 mod response;
+mod tunnel;
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use deadlines::{
     CONNECTION, DEADLINES, DRAINED, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE,
 };
 pub use response::status_of;
+pub(crate) use tunnel::{Tunnel, TunnelKind};
 
 use crate::connection_manager::ConnectionManager;
 use crate::downstream::{Downstream, DownstreamError};
@@ -42,6 +44,8 @@ pub struct Exchange<'a, D> {
     pub(crate) response_begun: Cell<bool>,
     /// Whom the outcome is counted for, once the request has a cluster.
     pub(crate) account: RefCell<Option<Account>>,
+    /// What the stream may become instead of a response.
+    pub(crate) tunnel: Cell<Option<Tunnel>>,
     idle_timeout: Cell<Option<Duration>>,
     /// Whether the response's head has been given to the filters.
     pub(crate) encoding_begun: Cell<bool>,
@@ -98,6 +102,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             body: RefCell::default(),
             response_begun: Cell::new(false),
             account: RefCell::default(),
+            tunnel: Cell::default(),
             idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
             encoding_begun: Cell::new(false),
         }

@@ -27,6 +27,11 @@ impl<D: Downstream> Exchange<'_, D> {
             return Ok(false);
         }
         self.down.flush().await?;
+        self.read_request_now().await
+    }
+
+    /// The same for a request that goes on whatever becomes of the response.
+    pub(crate) async fn read_request_now(&self) -> Result<bool, Stop> {
         let mut chunk = Buffer::default();
         let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
         let event = self.down.read_body(&mut chunk, &mut trailers).await?;

@@ -45,8 +45,10 @@ impl<D: Downstream> Exchange<'_, D> {
                 .inc();
             self.down.close_after_response();
         }
-        self.down.finish_head(&mut state.response);
         let status = status_of(&state.response);
+        if !self.ends_http(status) {
+            self.down.finish_head(&mut state.response);
+        }
         state.info.response_code = Some(status);
         self.charge(status);
         self.response_begun.set(true);

@@ -31,8 +31,9 @@ pub use routing::{DomainTold, FilterTold, Listing, RouteTold, Routing};
 use crate::connection_manager::ConnectionManagerConfig;
 use crate::connection_manager::config::Terminal;
 use crate::connection_manager::request;
+use crate::connection_manager::upgrades::{self, Verdict};
 use crate::exchange::status_of;
-use crate::route::{Action, RouteTable};
+use crate::route::{Action, RouteTable, is_connect};
 use crate::router;
 use crate::stream::{RouteSnapshot, StreamState};
 use chance::Chosen;
@@ -186,15 +187,25 @@ fn outcome(
 ) -> Outcome {
     let by = (manager, services);
     let table = Rc::clone(&state.route.table);
-    let Terminal::Router(config) = &manager.terminal else {
+    let verdict =
+        upgrades::asked(&state.request).map(|kind| manager.judge_upgrade(kind, &state.route));
+    let own_chain = match verdict {
+        Some(Verdict::Allowed(place)) => manager.upgrade_chain(place),
+        _ => None,
+    };
+    let terminal = own_chain.map_or(&manager.terminal, |chain| &chain.terminal);
+    let Terminal::Router(config) = terminal else {
         let why = "the process answers itself";
         return Answer::tell(why, router::no_route(), false, state, by);
     };
     let Some(index) = state.route.index else {
         return Answer::tell("no route matches", router::no_route(), false, state, by);
     };
-    if request::wants_tunnel(&state.request) {
-        let why = "no route allows CONNECT or an upgrade of the protocol";
+    if verdict == Some(Verdict::Forbidden) {
+        let why = match is_connect(&state.request) {
+            true => "neither route nor connection manager allows CONNECT (`upgrade_configs`)",
+            false => "neither route nor connection manager allows this upgrade (`upgrade_configs`)",
+        };
         return Answer::tell(why, request::no_tunnel(), false, state, by);
     }
     let action = table.action(index);

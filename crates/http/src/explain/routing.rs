@@ -4,6 +4,7 @@ use super::StreamState;
 use super::forwarding::named_levels;
 use crate::connection_manager::ConnectionManagerConfig;
 use crate::connection_manager::config::FilterConfig;
+use crate::connection_manager::upgrades::{self, Verdict};
 use crate::filter_chain::takes_part;
 use crate::route::{Action, DomainKind, RouteIndex, VirtualHost};
 
@@ -168,7 +169,8 @@ fn routes(
 fn filters(manager: &ConnectionManagerConfig, state: &StreamState) -> Vec<FilterTold> {
     let levels = state.route.filter_levels();
     let named = named_levels(&state.route);
-    let told = |(place, filter): (usize, &FilterConfig)| {
+    let told = |filter: &FilterConfig| {
+        let place = filter.place;
         let said = named.iter().find_map(|(name, level)| {
             let entry = level.filters.get(place)?;
             Some((*name, entry.config.is_some()))
@@ -181,5 +183,12 @@ fn filters(manager: &ConnectionManagerConfig, state: &StreamState) -> Vec<Filter
             has_own_config: said.is_some_and(|(_, has_config)| has_config),
         }
     };
-    manager.filters.iter().enumerate().map(told).collect()
+    let verdict =
+        upgrades::asked(&state.request).map(|kind| manager.judge_upgrade(kind, &state.route));
+    let chain = match verdict {
+        Some(Verdict::Allowed(place)) => manager.upgrade_chain(place),
+        _ => None,
+    };
+    let filters = chain.map_or(&manager.filters, |chain| &chain.filters);
+    filters.iter().map(told).collect()
 }

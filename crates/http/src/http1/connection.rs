@@ -38,6 +38,8 @@ enum Close {
     Now,
     /// After a last response that the client may not have read while it was still sending.
     Delayed,
+    /// After a tunnel: the client knows, and may still be sending.
+    Tunnel,
     /// The client closed between requests.
     Remote,
 }
@@ -67,8 +69,8 @@ pub fn serve(
         let _woken_at_its_end =
             poll_fn(|cx| Poll::Ready(drain.register(connection.info.id, cx.waker()))).await;
         let mut close = connection.run().await;
-        if close == Close::Delayed {
-            close = connection.delayed_close().await;
+        if matches!(close, Close::Delayed | Close::Tunnel) {
+            close = connection.delayed_close(close).await;
         }
         connection.closed(close);
     }
@@ -142,6 +144,7 @@ impl Connection {
                 StreamEnd::Complete if !self.io.is_closing() => {}
                 StreamEnd::Complete | StreamEnd::Broken => break Close::Now,
                 StreamEnd::RequestUnfinished => break Close::Delayed,
+                StreamEnd::Tunnel => break Close::Tunnel,
                 StreamEnd::Gone => {
                     stats.downstream_cx_destroy_active_rq.inc();
                     stats.downstream_cx_destroy_remote_active_rq.inc();
@@ -302,7 +305,7 @@ impl Connection {
     }
 
     /// Waits for the client to close, so that it can read our last response before a reset destroys it.
-    async fn delayed_close(&self) -> Close {
+    async fn delayed_close(&self, close: Close) -> Close {
         let Some(limit) = self.manager.config.timeouts.delayed_close else {
             return Close::Now;
         };
@@ -320,7 +323,11 @@ impl Connection {
                 .inc();
         }
         self.io.shutdown().await;
-        if expired { Close::Now } else { Close::Remote }
+        if expired || close == Close::Tunnel {
+            Close::Now
+        } else {
+            Close::Remote
+        }
     }
 }
 

@@ -140,6 +140,7 @@ impl Http1Io {
                 }
                 Err(error) => {
                     self.request_done.set(false);
+                    self.stream_bytes.set(BytesMeter::default());
                     self.closing.set(true);
                     return HeadRead::Refused(error);
                 }
@@ -151,9 +152,13 @@ impl Http1Io {
         }
     }
 
-    /// Bytes of the stream under way.
+    /// Bytes of the stream under way. What has come of an unfinished request counts, whether it was read or not.
     pub(super) fn stream_bytes(&self) -> BytesMeter {
-        self.stream_bytes.get()
+        let mut bytes = self.stream_bytes.get();
+        if !self.request_done.get() {
+            bytes.wire_bytes_received += count(self.input.borrow().len());
+        }
+        bytes
     }
 
     fn begin(&self, head: &RequestHead) {
@@ -498,6 +503,10 @@ impl Downstream for Http1Io {
             self.closing.set(true);
             DownstreamError::Gone
         })
+    }
+
+    async fn end_sending(&self) {
+        self.shutdown().await;
     }
 
     fn bytes(&self) -> BytesMeter {

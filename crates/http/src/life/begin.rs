@@ -4,9 +4,11 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::WorkerServices;
 
 use crate::connection_manager::request;
+use crate::connection_manager::upgrades::{self, Verdict};
 use crate::downstream::Downstream;
-use crate::exchange::{Exchange, Stop};
+use crate::exchange::{Exchange, Stop, Tunnel};
 use crate::filter_chain::{FilterSlot, takes_part};
+use crate::route::{Action, ClusterChoice};
 use crate::stream::StreamState;
 
 impl<D: Downstream> Exchange<'_, D> {
@@ -16,7 +18,7 @@ impl<D: Downstream> Exchange<'_, D> {
         let config = &manager.config;
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        self.answer_expectation(&mut state.request);
+        self.answer_expectation(state);
         let connection = std::sync::Arc::clone(&state.info.connection);
         let peer = request::Peer {
             is_tls: connection.tls.is_some(),
@@ -37,30 +39,58 @@ impl<D: Downstream> Exchange<'_, D> {
             &*manager.worker,
         );
         state.find_route(manager.worker.random_u64());
+        let verdict =
+            upgrades::asked(&state.request).map(|kind| config.judge_upgrade(kind, &state.route));
+        if let Some(Verdict::Allowed(filters)) = verdict {
+            manager.stats.http.downstream_cx_upgrades_total.inc();
+            manager.stats.http.downstream_cx_upgrades_active.inc();
+            self.tunnel
+                .set(Some(Tunnel::asked_by(&state.request, filters)));
+        }
         self.create_filters(state);
-        if request::wants_tunnel(&state.request) && state.route.index.is_some() {
+        if verdict == Some(Verdict::Forbidden) && state.route.index.is_some() {
             manager.stats.http.downstream_rq_ws_on_non_ws_route.inc();
             self.down.close_after_response();
+            self.note_cluster(state);
             return Err(Stop::Reply(Box::new(request::no_tunnel())));
         }
         self.touch_idle();
         Ok(())
     }
 
+    /// The log tells where a request would have gone.
+    fn note_cluster(&self, state: &mut StreamState) {
+        let action = state
+            .route
+            .index
+            .map(|index| state.route.table.action(index));
+        let Some(Action::Forward(forward)) = action else {
+            return;
+        };
+        if let ClusterChoice::Named { id, .. } =
+            forward.cluster(state.route.picked, state.route.named.as_deref())
+        {
+            let cluster = self.manager.worker.clusters.get(id);
+            state.info.upstream_cluster = cluster.map(|cluster| cluster.description());
+        }
+    }
+
     fn create_filters(&self, state: &mut StreamState) {
         let levels = state.route.filter_levels();
         let is_on = |place: usize, slot: &FilterSlot| takes_part(&levels, place, slot.disabled);
         state.filters.create(
-            &self.manager.filters,
+            self.manager.filters_of(self.upgrade_filters()),
             self.manager.config.buffer_limit_bytes,
             is_on,
         );
     }
 
-    fn answer_expectation(&self, headers: &mut HeaderMap) {
-        if request::take_expectation(headers, self.manager.config.proxy_100_continue) {
+    fn answer_expectation(&self, state: &mut StreamState) {
+        let is_left_to_upstream = self.manager.config.proxy_100_continue;
+        if request::take_expectation(&mut state.request, is_left_to_upstream) {
             let mut head = HeaderMap::response();
             head.set(Known::Status, b"100");
+            state.info.response_code = Some(100);
             self.charge(100);
             self.down.write_informational(&head);
         }

@@ -33,6 +33,8 @@ pub enum StreamEnd {
     Complete,
     /// The response is complete, the request was not read to its end.
     RequestUnfinished,
+    /// The stream had become a tunnel, and the host or we ended it.
+    Tunnel,
     /// The stream broke after its response had begun.
     Broken,
     /// The client is gone.
@@ -73,6 +75,7 @@ impl<D: Downstream> Exchange<'_, D> {
             Raced::Gone => Some(Stop::Downstream(DownstreamError::Gone)),
         };
         let end = match stop {
+            None if self.is_tunnel_open() => self.end_tunnel().await,
             None => self.end_of_response(),
             Some(stop) => Box::pin(self.stopped(stop)).await,
         };
@@ -120,7 +123,7 @@ impl<D: Downstream> Exchange<'_, D> {
                 Box::pin(self.read_until_released()).await?;
             }
         }
-        match &self.manager.config.terminal {
+        match self.manager.terminal_of(self.upgrade_filters()) {
             Terminal::Router(config) => {
                 let router = router::Router {
                     exchange: self,
@@ -152,6 +155,9 @@ impl<D: Downstream> Exchange<'_, D> {
         state.info.end = Some(now);
         state.info.downstream_bytes = self.down.bytes();
         stats.downstream_rq_active.dec();
+        if self.tunnel.get().is_some() {
+            stats.downstream_cx_upgrades_active.dec();
+        }
         if end != StreamEnd::Complete {
             stats.downstream_rq_rx_reset.inc();
         }

@@ -49,7 +49,9 @@ impl<D: Downstream> Exchange<'_, D> {
         };
         counter.inc();
         if self.response_begun.get() {
-            self.state.borrow_mut().info.response_flags |= flags;
+            let info = &mut self.state.borrow_mut().info;
+            info.response_flags |= flags;
+            info.response_code_details = Some(details.into());
             return Stop::ResponseBroken;
         }
         Stop::Reply(Box::new(
@@ -76,14 +78,16 @@ impl<D: Downstream> Exchange<'_, D> {
             Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
             Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken => {
                 let _what_is_there_goes_out_before_the_end = self.see_off().await;
+                self.manager.stats.http.downstream_rq_tx_reset.inc();
+                if self.is_tunnel_open() {
+                    return self.end_tunnel().await;
+                }
                 StreamEnd::Broken
             }
             Stop::Downstream(DownstreamError::Gone) => {
                 let mut state = self.state.borrow_mut();
                 state.info.response_flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
-                if state.info.response_code_details.is_none() {
-                    state.info.response_code_details = Some("downstream_remote_disconnect".into());
-                }
+                state.info.response_code_details = Some("downstream_remote_disconnect".into());
                 StreamEnd::Gone
             }
             Stop::Downstream(DownstreamError::Protocol { details, status }) => {
@@ -98,6 +102,12 @@ impl<D: Downstream> Exchange<'_, D> {
                 self.reply(reply.with_flags(flags), false).await
             }
         }
+    }
+
+    /// Tells the client that nothing more will come, so that it need not wait until it is given up.
+    pub(super) async fn end_tunnel(&self) -> StreamEnd {
+        self.down.end_sending().await;
+        StreamEnd::Tunnel
     }
 
     /// Sends an answer of our own through the encoder filters; past them, if a filter gave it on the way down.

@@ -20,7 +20,8 @@ use super::forward::{ClusterSource, Forward, HostRewrite};
 use super::matcher::RouteMatcher;
 use super::weight::RuntimeWeights;
 use super::{
-    Action, Additions, Level, PerFilter, PerFilterConfigs, Route, RouteTable, VirtualHost,
+    Action, Additions, Level, PerFilter, PerFilterConfigs, Route, RouteTable, RouteUpgrades,
+    VirtualHost,
 };
 use crate::config::route as config;
 
@@ -224,6 +225,7 @@ impl RouteCompiler<'_> {
             Some(config::HostRewrite::PathRegex(regex)) => RegexRewrite::compile(regex, self.ctx)
                 .map(|regex| Some(HostRewrite::PathRegex(regex))),
         };
+        let upgrades = RouteUpgrades::compile(&action.upgrade_configs, self.ctx);
         let timeout = action.timeout.unwrap_or(DEFAULT_ROUTE_TIMEOUT);
         Ok(Forward {
             cluster: cluster?,
@@ -237,6 +239,7 @@ impl RouteCompiler<'_> {
             append_x_forwarded_host: action.append_x_forwarded_host,
             timeout: (!timeout.is_zero()).then_some(timeout),
             idle_timeout: action.idle_timeout,
+            upgrades: upgrades?,
         })
     }
 

@@ -84,7 +84,7 @@ impl VirtualHost {
         random: u64,
     ) -> Option<Tried<'_>> {
         let route = self.routes.get(place)?;
-        let path = request.get(Known::Path).unwrap_or_default();
+        let path = request.get(Known::Path);
         Some(Tried {
             route,
             requirements: route.matcher.requirements(),

@@ -8,7 +8,7 @@ use nuncio_upstream::ClusterId;
 
 use super::uri_template::TemplateRewrite;
 use super::weight::{self, Weight};
-use super::{Level, without_query};
+use super::{Level, RouteUpgrades, without_query};
 
 /// A forwarding action.
 pub struct Forward {
@@ -23,6 +23,8 @@ pub struct Forward {
     pub timeout: Option<Duration>,
     /// The stream's idle timeout, instead of the connection manager's.
     pub idle_timeout: Option<Duration>,
+    /// Upgrades that the route allows or forbids; none if it has no word on any.
+    pub upgrades: Option<Box<RouteUpgrades>>,
 }
 
 pub(super) enum ClusterSource {

@@ -28,6 +28,7 @@ enum PathMatcher {
     SeparatedPrefix { text: Box<[u8]>, ignore_case: bool },
     Regex(CompiledRegex),
     Template(UriTemplate),
+    Connect,
 }
 
 #[derive(Default)]
@@ -77,6 +78,7 @@ impl RouteMatcher {
             config::PathSpecifier::Policy(policy) => {
                 PathMatcher::Template(UriTemplate::compile(policy, ctx)?)
             }
+            config::PathSpecifier::Connect(_) => PathMatcher::Connect,
         };
         let headers: Vec<_> = config
             .headers
@@ -119,14 +121,21 @@ impl RouteMatcher {
         }
     }
 
+    /// Without a path only CONNECT can match, and only where the route is for it.
     pub(super) fn matches(
         &self,
-        path_and_query: &[u8],
+        path_and_query: Option<&[u8]>,
         request: &HeaderMap,
         info: &StreamInfo,
         random: u64,
     ) -> bool {
-        self.path.matches(self.path_of(path_and_query))
+        let matches = match (&self.path, path_and_query) {
+            (PathMatcher::Connect, _) => is_connect(request),
+            (path, Some(path_and_query)) => path.matches(self.path_of(path_and_query)),
+            (_, None) => false,
+        };
+        let path_and_query = path_and_query.unwrap_or_default();
+        matches
             && self
                 .rest
                 .as_ref()
@@ -149,7 +158,9 @@ impl RouteMatcher {
             PathMatcher::Prefix { text, .. }
             | PathMatcher::Path { text, .. }
             | PathMatcher::SeparatedPrefix { text, .. } => text.len(),
-            PathMatcher::Regex(_) | PathMatcher::Template(_) => without_query(path).len(),
+            PathMatcher::Regex(_) | PathMatcher::Template(_) | PathMatcher::Connect => {
+                without_query(path).len()
+            }
         }
     }
 }
@@ -175,8 +186,14 @@ impl PathMatcher {
                 }),
             PathMatcher::Regex(regex) => regex.is_full_match(path),
             PathMatcher::Template(template) => template.matches(path),
+            PathMatcher::Connect => false,
         }
     }
+}
+
+/// Whether the client asks for a tunnel by CONNECT.
+pub(crate) fn is_connect(request: &HeaderMap) -> bool {
+    request.get(Known::Method) == Some(b"CONNECT".as_slice())
 }
 
 impl Conditions {

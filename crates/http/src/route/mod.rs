@@ -13,6 +13,7 @@ mod forward;
 mod matcher;
 mod per_filter;
 mod redirect;
+mod upgrades;
 pub mod uri_template;
 mod weight;
 
@@ -23,9 +24,11 @@ pub use forward::{ClusterChoice, Forward, HostRewritten, SourceOfCluster};
 pub use per_filter::{PerFilter, PerFilterConfigs};
 pub use redirect::{Redirect, https_location, own_location};
 
+pub use upgrades::RouteUpgrades;
+
 pub(crate) use counted::{Counted, RequestStats};
 pub(crate) use domain::without_port;
-pub(crate) use matcher::is_grpc;
+pub(crate) use matcher::{is_connect, is_grpc};
 
 use std::sync::Arc;
 
@@ -178,7 +181,7 @@ impl RouteTable {
                 route: RoutePlace::HttpsRedirect,
             });
         }
-        let path = request.get(Known::Path)?;
+        let path = request.get(Known::Path);
         let place = host
             .routes
             .iter()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
@@ -34,6 +35,18 @@ fn shown(tls: &nuncio_net::transport::TlsInfo) -> Arc<TlsInfo> {
     })
 }
 
+/// Notes what went over the wire, also of an attempt that is given up.
+struct NotesBytes<'r, 'e, 'a, D: Downstream> {
+    router: &'r Router<'e, 'a, D>,
+    up: &'r RefCell<UpstreamStream>,
+}
+
+impl<D: Downstream> Drop for NotesBytes<'_, '_, '_, D> {
+    fn drop(&mut self) {
+        self.router.note_bytes(self.up);
+    }
+}
+
 /// Written but unsent bytes towards the client above which the response waits for it.
 const FLUSH_ABOVE_BYTES: usize = 64 * 1024;
 
@@ -47,14 +60,18 @@ impl<D: Downstream> Router<'_, '_, D> {
     ) -> Result<(), Failure> {
         self.rewrite_to_hostname(forward);
         self.note_connection(&up.borrow());
+        let _however_it_ends = NotesBytes { router: self, up };
         self.with_account(Account::began);
+        if self.exchange.tunnel.get().is_some() {
+            return Box::pin(self.tunnel(up)).await;
+        }
         let bare = self.write_head(up);
         if bare {
             poll_fn(|cx| up.borrow_mut().poll_send_off(cx)).await;
         }
         let mut upload = (!bare).then(|| Box::pin(self.upload(up, timeout)));
         let mut download = pin!(self.download(up));
-        let done = poll_fn(|cx| {
+        poll_fn(|cx| {
             if let Some(under_way) = &mut upload
                 && let Poll::Ready(done) = under_way.as_mut().poll(cx)
             {
@@ -65,9 +82,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
             download.as_mut().poll(cx)
         })
-        .await;
-        self.note_bytes(up);
-        done
+        .await
     }
 
     /// Whether the head is all that there is of the request.
@@ -114,7 +129,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let upstream = &mut state.info.upstream;
         upstream.local_address = stream.local_address().map(Address::from);
         upstream.remote_address = Some(stream.host_address().into());
-        upstream.protocol = Some(Protocol::Http11);
+        upstream.protocol = (!stream.is_tcp()).then_some(Protocol::Http11);
         upstream.tls = stream.transport().and_then(Transport::tls).map(shown);
     }
 
@@ -169,20 +184,7 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// The response: heads, body, trailers.
     async fn download(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
-        let status = loop {
-            let state = &self.exchange.state;
-            let read = poll_fn(|cx| {
-                up.borrow_mut()
-                    .poll_read_head(cx, &mut state.borrow_mut().response)
-            })
-            .await?;
-            self.exchange.touch_idle();
-            if !read.is_informational() {
-                break read.status;
-            }
-            self.with_account(|account| account.charge(read.status));
-            self.inform(read.status).await?;
-        };
+        let status = self.read_final_head(up).await?.status;
         self.begin_response(status);
         let end_stream = up.borrow().is_response_complete();
         pin!(self.exchange.send_head(end_stream)).await?;
@@ -194,8 +196,33 @@ impl<D: Downstream> Router<'_, '_, D> {
         Ok(())
     }
 
+    /// The final head, after those of 1xx.
+    pub(super) async fn read_final_head(
+        &self,
+        up: &RefCell<UpstreamStream>,
+    ) -> Result<ResponseHead, Failure> {
+        let mut informed = false;
+        loop {
+            let state = &self.exchange.state;
+            let read = poll_fn(|cx| {
+                up.borrow_mut()
+                    .poll_read_head(cx, &mut state.borrow_mut().response)
+            })
+            .await?;
+            self.exchange.touch_idle();
+            if !read.is_informational() {
+                return Ok(read);
+            }
+            // As in Envoy, the first one stands for all.
+            if !std::mem::replace(&mut informed, true) {
+                self.with_account(|account| account.charge(read.status));
+                self.inform(read.status).await?;
+            }
+        }
+    }
+
     /// Notes when the response was sent, and how long the host took for it.
-    fn end_response(&self) {
+    pub(super) fn end_response(&self) {
         let now = self.exchange.manager.worker.now();
         let request_end = {
             let timing = &mut self.exchange.state.borrow_mut().info.downstream_timing;
@@ -223,7 +250,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Counts the response and makes its head what the filters get to see.
-    fn begin_response(&self, status: u16) {
+    pub(super) fn begin_response(&self, status: u16) {
         let worker = &*self.exchange.manager.worker;
         let now = worker.now();
         self.with_account(|account| {
@@ -260,7 +287,7 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// Passes the body on. What is there at once leaves with the head; the host is held back while the client
     /// does not read.
-    async fn stream_body(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+    pub(super) async fn stream_body(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
         let down = self.exchange.down;
         let state = &self.exchange.state;
         loop {

@@ -17,14 +17,14 @@ use nuncio_upstream::{
 use super::{Router, finalize};
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, ROUTE, Stop};
-use crate::route::{ClusterChoice, Counted, Forward};
+use crate::route::{ClusterChoice, Counted, Forward, is_grpc};
 use crate::stream::RouteSnapshot;
 
 impl<D: Downstream> Router<'_, '_, D> {
     /// Chooses cluster and host, and exchanges request and response with the host.
     pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
         let timeout = self.choose_cluster(forward)?;
-        let acquired = match self.choose_host() {
+        let acquired = match self.choose_host(forward) {
             Ok(Acquired::Ready(stream)) => Ok(stream),
             Ok(Acquired::Pending(pending)) => pending.await,
             Err(error) => Err(error),
@@ -55,7 +55,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             apart,
         );
         *self.exchange.account.borrow_mut() = Some(account);
-        if self.exchange.body.borrow().done {
+        if self.exchange.body.borrow().done || self.awaits_handshake() {
             self.begin_timeout(timeout);
         }
         Ok(timeout)
@@ -72,7 +72,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Picks a host and asks it for a stream.
-    fn choose_host(&self) -> Result<Acquired, UpstreamError> {
+    fn choose_host(&self, forward: &Forward) -> Result<Acquired, UpstreamError> {
         let mut account = self.exchange.account.borrow_mut();
         let Some(account) = account.as_mut() else {
             return Err(UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream));
@@ -82,6 +82,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let host = account.host.insert(account.cluster.pick_host()?);
         self.note_host(host);
         match name {
+            _ if self.ends_here(forward) => host.new_tcp_stream(),
             None => host.new_stream(ResourcePriority::Default),
             Some(name) => host.new_stream_named(ResourcePriority::Default, name),
         }
@@ -159,13 +160,11 @@ impl<D: Downstream> Router<'_, '_, D> {
     fn upstream_failed(&self, error: &UpstreamError) -> Stop {
         let flags = flags_of(error.kind);
         if self.exchange.response_begun.get() {
-            self.exchange
-                .manager
-                .stats
-                .router
-                .rq_reset_after_downstream_response_started
-                .inc();
             let mut state = self.exchange.state.borrow_mut();
+            if is_grpc(&state.request) {
+                let stats = &self.exchange.manager.stats.router;
+                stats.rq_reset_after_downstream_response_started.inc();
+            }
             state.info.response_flags |= flags;
             state.info.response_code_details =
                 Some(details_of(error, "upstream_reset_after_response_started").into());

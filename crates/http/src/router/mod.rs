@@ -7,6 +7,7 @@ mod attempt;
 mod finalize;
 mod forward;
 mod reply;
+mod tunnel;
 
 pub(crate) use reply::make_reply;
 
@@ -103,6 +104,10 @@ fn redirected(redirect: &Redirect, state: &mut StreamState, config: &RouterConfi
             state.request.set(Known::XEnvoyOriginalPath, &old);
         }
         state.request.set(Known::Path, &new);
+    }
+    if !state.request.contains(Known::Path) {
+        // CONNECT, which cannot be sent elsewhere.
+        return LocalReply::new(redirect.status, b"".as_slice(), "direct_response");
     }
     moved(redirect.status, redirect.location(&state.request))
 }

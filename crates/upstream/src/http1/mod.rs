@@ -48,6 +48,8 @@ struct Response {
     keep_alive: bool,
     /// The body ends with the connection.
     until_close: bool,
+    /// The connection has become a tunnel; its end is no end of a response.
+    tunnel: bool,
     /// Trailers were decoded along with the last data and are to be told next.
     trailers_follow: bool,
     wire_bytes: u64,
@@ -84,6 +86,7 @@ impl Http1Stream {
                 input: Buffer::new(),
                 keep_alive: true,
                 until_close: false,
+                tunnel: false,
                 trailers_follow: false,
                 wire_bytes: 0,
                 header_bytes: 0,
@@ -174,11 +177,14 @@ impl Drop for Http1Stream {
         if self.lease.connection().is_none() || self.is_untouched() {
             return;
         }
-        if !(self.is_response_complete() && self.is_request_complete()) {
-            self.lease.reset(Ended::Local);
-        } else if !self.response.input.is_empty() {
+        let has_more = self.is_response_complete() && !self.response.input.is_empty();
+        if has_more {
             let traffic = &self.lease.core().traffic;
             traffic.upstream_cx_protocol_error.inc();
+        }
+        if !(self.is_response_complete() && self.is_request_complete()) {
+            self.lease.reset(Ended::Local);
+        } else if has_more {
             self.lease.close(Ended::Unsolicited);
         } else if self.response.until_close {
             self.lease.close(Ended::Remote);

@@ -71,6 +71,7 @@ impl Http1Stream {
         response.until_close =
             matches!(head.framing, BodyFraming::UntilClose | BodyFraming::Tunnel);
         if head.framing == BodyFraming::Tunnel {
+            response.tunnel = true;
             self.request.encoding = BodyEncoding::Plain;
         }
         if !head.keep_alive && should_close(head.version, headers) {
@@ -104,6 +105,9 @@ impl Http1Stream {
                 Err(error) => return Poll::Ready(Err(self.refuse(error))),
             }
             match ready!(self.poll_fill(cx, self.read_room_bytes())) {
+                read @ (Ok(0) | Err(_)) if self.response.tunnel => {
+                    return Poll::Ready(Err(self.tunnel_ended(read.is_ok())));
+                }
                 Ok(0) => match self.response.decoder.end() {
                     Ok(()) => self.response.progress = Progress::Complete,
                     Err(_) => return Poll::Ready(Err(self.ended_early())),
@@ -199,6 +203,15 @@ impl Http1Stream {
             Some(error.details()),
             Ended::Local,
         )
+    }
+
+    /// The host ended a tunnel. One of CONNECT counts as half-closed first, and then as closed by this side.
+    fn tunnel_ended(&mut self, in_order: bool) -> UpstreamError {
+        let ended = match in_order && self.request.sent.connect {
+            true => Ended::Local,
+            false => Ended::Remote,
+        };
+        self.fail(UpstreamErrorKind::ConnectionTermination, None, ended)
     }
 
     /// The host closed in the middle of the response, which breaks the protocol.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use nuncio_net::transport::{IdleState, Transport};
 
-use super::HostPool;
 use super::connect::connect;
+use super::{Carries, HostPool};
 use crate::cluster::{HostCounters, Resource};
 use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
@@ -46,6 +46,7 @@ pub(super) struct Life {
     requests: u32,
     connected: bool,
     ended: Ended,
+    carries: Carries,
 }
 
 /// Opens a connection for `pool`; `life` counts it already.
@@ -117,7 +118,13 @@ impl Connection {
     /// Whether it may serve no further request.
     #[inline]
     pub(super) fn is_spent(&self, core: &ClusterCore) -> bool {
-        self.requests_left == 0 || self.outlived(core)
+        self.requests_left == 0 || self.has_carried_bytes() || self.outlived(core)
+    }
+
+    /// Whether it was lent to a stream of bytes, after which nobody knows what the host takes the next ones for.
+    #[inline]
+    fn has_carried_bytes(&self) -> bool {
+        self.life.carries == Carries::Tcp && self.life.requests > 0
     }
 
     #[inline]
@@ -186,7 +193,9 @@ impl Life {
         let permit = Permit::take(&pool.core, pool.priority, Resource::Connections);
         let traffic = &pool.core.traffic;
         traffic.upstream_cx_total.inc();
-        traffic.upstream_cx_http1_total.inc();
+        if pool.carries == Carries::Http1 {
+            traffic.upstream_cx_http1_total.inc();
+        }
         traffic.upstream_cx_active.inc();
         let counters = Arc::clone(&pool.to.counters);
         counters.cx_total.inc();
@@ -200,6 +209,7 @@ impl Life {
             requests: 0,
             connected: false,
             ended: Ended::Local,
+            carries: pool.carries,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Connection, Ended, HostPool};
+use super::{Carries, Connection, Ended, HostPool};
 use crate::cluster::Host;
 use crate::cluster_core::{ClusterCore, Permit};
 
@@ -38,6 +38,12 @@ impl Lease {
     #[inline]
     pub(crate) fn core(&self) -> &ClusterCore {
         &self.pool.core
+    }
+
+    /// What the connection carries.
+    #[inline]
+    pub(crate) fn carries(&self) -> Carries {
+        self.pool.carries
     }
 
     /// Where the connection leads to.

@@ -44,10 +44,20 @@ pub(crate) struct PooledHost {
     pub(crate) counters: Arc<HostCounters>,
 }
 
+/// What a pool's connections carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// HTTP/1, one exchange after another.
+    Http1,
+    /// Bytes as they come: a connection serves one stream and no other.
+    Tcp,
+}
+
 /// The pool of one worker for one host and priority.
 pub(crate) struct HostPool {
     core: Rc<ClusterCore>,
     to: PooledHost,
+    carries: Carries,
     priority: ResourcePriority,
     /// What requests asked of its connections.
     name: Option<ConnectionName>,
@@ -70,6 +80,7 @@ impl HostPool {
     pub(crate) fn new(
         core: Rc<ClusterCore>,
         to: PooledHost,
+        carries: Carries,
         priority: ResourcePriority,
         name: Option<ConnectionName>,
     ) -> Rc<Self> {
@@ -77,6 +88,7 @@ impl HostPool {
         Rc::new(Self {
             core,
             to,
+            carries,
             priority,
             name,
             idle: RefCell::default(),
@@ -198,7 +210,15 @@ impl HostPool {
     fn connected(self: &Rc<Self>, connection: Box<Connection>) {
         self.connecting.set(self.connecting.get() - 1);
         self.start_watcher();
-        self.release(connection);
+        // Whoever carries no HTTP may hear from the host first, so that is no reason to doubt the connection.
+        let first = match self.carries {
+            Carries::Tcp => self.waiting.borrow_mut().pop_front(),
+            Carries::Http1 => None,
+        };
+        match first {
+            Some(first) => first.deliver(self.attach(connection)),
+            None => self.release(connection),
+        }
         self.serve_waiting();
         if self.draining.get() {
             self.drain();

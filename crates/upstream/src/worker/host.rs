@@ -9,7 +9,7 @@ use nuncio_contract::stream_info::HostDescription;
 use crate::cluster::{Host, HostCounters, ResourcePriority};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
-use crate::pool::{HostPool, PooledHost};
+use crate::pool::{Carries, HostPool, PooledHost};
 use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
 use crate::worker::named_pools::NamedPools;
@@ -21,6 +21,8 @@ pub struct WorkerHost {
     counters: Arc<HostCounters>,
     pools: [OnceCell<Rc<HostPool>>; 2],
     named: NamedPools,
+    /// For streams of bytes; made when there is one.
+    tcp: OnceCell<Rc<HostPool>>,
     description: OnceCell<Arc<HostDescription>>,
 }
 
@@ -33,6 +35,7 @@ impl WorkerHost {
             counters,
             pools: Default::default(),
             named: NamedPools::default(),
+            tcp: OnceCell::new(),
             description: OnceCell::new(),
         }
     }
@@ -72,7 +75,7 @@ impl WorkerHost {
             ResourcePriority::Default => default,
             ResourcePriority::High => high,
         };
-        pool.get_or_init(|| HostPool::new(Rc::clone(&self.core), self.handle(), priority, None))
+        pool.get_or_init(|| self.new_pool(Carries::Http1, priority, None))
             .lend()
             .map(Acquired::from)
     }
@@ -86,14 +89,32 @@ impl WorkerHost {
         priority: ResourcePriority,
         name: ConnectionName,
     ) -> Result<Acquired, UpstreamError> {
-        let make = || {
-            let name = Some(name.clone());
-            HostPool::new(Rc::clone(&self.core), self.handle(), priority, name)
-        };
+        let make = || self.new_pool(Carries::Http1, priority, Some(name.clone()));
         self.named
             .get(&name, priority, make)
             .lend()
             .map(Acquired::from)
+    }
+
+    /// A stream of bytes on a connection of its own, or a place in the queue for one.
+    ///
+    /// # Errors
+    /// [`Overflow`](crate::UpstreamErrorKind::Overflow) when a circuit breaker is open.
+    pub fn new_tcp_stream(self: &Rc<Self>) -> Result<Acquired, UpstreamError> {
+        self.tcp
+            .get_or_init(|| self.new_pool(Carries::Tcp, ResourcePriority::Default, None))
+            .lend()
+            .map(Acquired::from)
+    }
+
+    fn new_pool(
+        &self,
+        carries: Carries,
+        priority: ResourcePriority,
+        name: Option<ConnectionName>,
+    ) -> Rc<HostPool> {
+        let core = Rc::clone(&self.core);
+        HostPool::new(core, self.handle(), carries, priority, name)
     }
 
     fn handle(&self) -> PooledHost {
@@ -107,6 +128,7 @@ impl WorkerHost {
     pub(crate) fn drain(&self) {
         self.pools
             .iter()
+            .chain([&self.tcp])
             .filter_map(OnceCell::get)
             .for_each(|pool| pool.drain());
         self.named.drain();

@@ -5,7 +5,7 @@ use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::matching::quoted;
 use nuncio_contract::stream_info::StreamInfo;
 
-use super::{PathMatcher, QueryKind, QueryMatcher, RouteMatcher, is_grpc, query_value};
+use super::{PathMatcher, QueryKind, QueryMatcher, RouteMatcher, is_connect, is_grpc, query_value};
 
 impl RouteMatcher {
     /// What is wanted, the path first.
@@ -29,13 +29,22 @@ impl RouteMatcher {
     /// All that the request lacks, in the order of the checks; nothing if it matches.
     pub(in crate::route) fn why_not(
         &self,
-        path_and_query: &[u8],
+        path_and_query: Option<&[u8]>,
         request: &HeaderMap,
         info: &StreamInfo,
         random: u64,
     ) -> Vec<String> {
-        let path = self.path_of(path_and_query);
-        let mut all: Vec<_> = self.path.why_not(path).into_iter().collect();
+        let path_fault = match (&self.path, path_and_query) {
+            (PathMatcher::Connect, _) => (!is_connect(request))
+                .then(|| "it is for CONNECT, and this is another method".to_owned()),
+            (path, Some(path_and_query)) => path.why_not(self.path_of(path_and_query)),
+            (path, None) => Some(format!(
+                "{} never matches CONNECT, which has no path; `connect_matcher` does",
+                path.requirement()
+            )),
+        };
+        let path_and_query = path_and_query.unwrap_or_default();
+        let mut all: Vec<_> = path_fault.into_iter().collect();
         let Some(rest) = &self.rest else {
             return all;
         };
@@ -79,6 +88,7 @@ impl PathMatcher {
             }
             PathMatcher::Regex(regex) => ("regex", regex.pattern().as_bytes(), false),
             PathMatcher::Template(template) => return template.requirement(),
+            PathMatcher::Connect => return "CONNECT".to_owned(),
         };
         let case = if ignore_case { ", case ignored" } else { "" };
         format!("{kind} {}{case}", quoted(text))
@@ -98,6 +108,7 @@ impl PathMatcher {
                 format!("{what} is followed by something else than `/` in {given}")
             }
             PathMatcher::SeparatedPrefix { .. } => format!("{what} is not a prefix of {given}"),
+            PathMatcher::Connect => return None,
         };
         let by_case_alone = self.ignoring_case().is_some_and(|lax| lax.matches(path));
         Some(match by_case_alone {

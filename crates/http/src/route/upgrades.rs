@@ -1,0 +1,89 @@
+//! What a route says of upgrades: which it allows or forbids, and whether CONNECT ends here.
+//!
+//! Follows `upgrade_configs` of Envoy's route action. `proxy_protocol_config` and CONNECT-UDP are not there yet.
+
+use nuncio_config::typed::{Ctx, Refused};
+
+use crate::config::route as config;
+
+const CONNECT: &str = "connect";
+const CONNECT_UDP: &str = "connect-udp";
+
+/// A route's word on upgrades.
+#[derive(Debug)]
+pub struct RouteUpgrades {
+    /// In lower case, and whether it is allowed.
+    kinds: Box<[(Box<[u8]>, bool)]>,
+    /// CONNECT ends here: its bytes go to the host as they are.
+    pub terminates_connect: bool,
+    /// So do those of POST.
+    pub terminates_post: bool,
+}
+
+impl RouteUpgrades {
+    /// Compiles the messages; none if there are none.
+    pub(super) fn compile(
+        configs: &[config::UpgradeConfig],
+        ctx: &mut Ctx,
+    ) -> Result<Option<Box<Self>>, Refused> {
+        let mut upgrades = RouteUpgrades {
+            kinds: Box::default(),
+            terminates_connect: false,
+            terminates_post: false,
+        };
+        let mut kinds: Vec<(Box<[u8]>, bool)> = Vec::with_capacity(configs.len());
+        let mut sound = true;
+        for config in configs {
+            let kind = config.upgrade_type.value.to_ascii_lowercase();
+            let fault = upgrades.connect(&kind, config, ctx).err().or_else(|| {
+                let is_known = kinds.iter().any(|(known, _)| **known == *kind.as_bytes());
+                is_known.then(|| format!("Duplicate upgrade {}", config.upgrade_type.value))
+            });
+            if let Some(text) = fault {
+                ctx.error(config.upgrade_type.span, text);
+                sound = false;
+            }
+            kinds.push((kind.into_bytes().into(), config.enabled != Some(false)));
+        }
+        upgrades.kinds = kinds.into();
+        match sound {
+            true => Ok((!configs.is_empty()).then(|| Box::new(upgrades))),
+            false => Err(Refused),
+        }
+    }
+
+    fn connect(
+        &mut self,
+        kind: &str,
+        config: &config::UpgradeConfig,
+        ctx: &mut Ctx,
+    ) -> Result<(), String> {
+        let Some(connect) = &config.connect_config else {
+            return Ok(());
+        };
+        match kind {
+            CONNECT => {
+                self.terminates_connect = true;
+                self.terminates_post = connect.allow_post;
+                Ok(())
+            }
+            CONNECT_UDP => {
+                ctx.unsupported(connect.span(), "CONNECT-UDP".to_owned());
+                Ok(())
+            }
+            _ => Err(format!(
+                "Non-CONNECT upgrade type {} has ConnectConfig",
+                config.upgrade_type.value
+            )),
+        }
+    }
+
+    /// Whether the route allows the upgrade or forbids it; none if it has no word on it.
+    pub fn allows(&self, kind: &[u8]) -> Option<bool> {
+        let found = self
+            .kinds
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(kind));
+        found.map(|(_, allowed)| *allowed)
+    }
+}

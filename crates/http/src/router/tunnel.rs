@@ -1,0 +1,184 @@
+//! A stream that may become a tunnel: an upgrade, or CONNECT, which goes on to the host or ends here.
+//!
+//! What the client sends waits for the host's agreement (101, or 2xx to CONNECT), as in Envoy 1.40; 64 KiB at most
+//! are held, in each direction, before and after. A tunnel has no timeout but those of streams: idle
+//! (`stream_idle_timeout`, the route's `idle_timeout`) and `max_stream_duration`. The route's timeout is for the
+//! answer to a WebSocket handshake alone.
+//!
+//! Stricter than Envoy: only 101 opens an upgrade. Envoy makes a tunnel of any answer with upgrade headers, such as
+//! 426, and then passes on to the host what the host reads as requests.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use nuncio_codec::http1::{BodyFraming, ResponseHead};
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_upstream::UpstreamStream;
+
+use super::forward::Failure;
+use super::{Router, finalize};
+use crate::downstream::Downstream;
+use crate::exchange::{Stop, TunnelKind};
+use crate::route::{Forward, is_connect};
+
+/// What of the client's bytes is held at most before more is read.
+const HELD_BYTES: usize = 64 * 1024;
+
+impl<D: Downstream> Router<'_, '_, D> {
+    /// Whether the request's bytes go to the host without HTTP around them.
+    #[inline]
+    pub(super) fn ends_here(&self, forward: &Forward) -> bool {
+        forward.upgrades.as_ref().is_some_and(|upgrades| {
+            let request = &self.exchange.state.borrow().request;
+            let is_post = || request.get(Known::Method) == Some(b"POST".as_slice());
+            (upgrades.terminates_connect && is_connect(request))
+                || (upgrades.terminates_post && is_post())
+        })
+    }
+
+    /// Whether the answer to a WebSocket handshake is waited for, which has the route's timeout from the begin on.
+    #[inline]
+    pub(super) fn awaits_handshake(&self) -> bool {
+        let tunnel = self.exchange.tunnel.get();
+        tunnel.is_some_and(|tunnel| tunnel.kind == TunnelKind::WebSocket)
+    }
+
+    /// Sends the head, and both directions once the host has agreed.
+    pub(super) async fn tunnel(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+        self.refuse_path(up)?;
+        up.borrow_mut()
+            .write_head(&self.exchange.state.borrow().request, false);
+        // What we have to say ourselves, `100 Continue`, waits for nobody.
+        self.exchange.down.flush().await?;
+        let mut upload = pin!(self.pass_up(up));
+        let mut download = pin!(self.pass_down(up));
+        poll_fn(|cx| {
+            let was_open = self.exchange.is_tunnel_open();
+            if let Poll::Ready(Err(failure)) = upload.as_mut().poll(cx) {
+                return Poll::Ready(Err(failure));
+            }
+            let done = download.as_mut().poll(cx);
+            // What was held back may go now, and nobody else would wake us for it.
+            if done.is_pending()
+                && !was_open
+                && self.exchange.is_tunnel_open()
+                && let Poll::Ready(Err(failure)) = upload.as_mut().poll(cx)
+            {
+                return Poll::Ready(Err(failure));
+            }
+            done
+        })
+        .await
+    }
+
+    /// CONNECT has no path; a route that gives it one asks for something that HTTP/1 cannot say.
+    fn refuse_path(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+        let state = self.exchange.state.borrow();
+        let has_path = is_connect(&state.request) && state.request.contains(Known::Path);
+        if !has_path || up.borrow().is_tcp() {
+            return Ok(());
+        }
+        let reply = LocalReply::new(
+            503,
+            b"missing required header: :protocol".as_slice(),
+            "filter_removed_required_request_headers{missing_required_header:_:protocol}",
+        )
+        .with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
+        Err(Failure::Stopped(Stop::Reply(Box::new(reply))))
+    }
+
+    /// The client's bytes, until it goes.
+    async fn pass_up(&self, up: &RefCell<UpstreamStream>) -> Result<Infallible, Failure> {
+        loop {
+            let mut reading = pin!(self.exchange.read_request_now());
+            let goes_on = poll_fn(|cx| {
+                self.poll_send_held(cx, up);
+                if self.exchange.body.borrow().data.len() >= HELD_BYTES {
+                    return Poll::Pending;
+                }
+                reading.as_mut().poll(cx)
+            })
+            .await?;
+            debug_assert!(goes_on, "a tunnel has no end but the connection's");
+            if !goes_on {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Sends the head, and what has come from the client if the host has agreed.
+    fn poll_send_held(&self, cx: &mut Context<'_>, up: &RefCell<UpstreamStream>) {
+        let mut body = self.exchange.body.borrow_mut();
+        let mut up = up.borrow_mut();
+        let _goes_on_whenever_we_are_polled =
+            match self.exchange.is_tunnel_open() && !body.data.is_empty() {
+                true => up.poll_write_data(cx, &mut body.data, false),
+                false => up.poll_flush(cx),
+            };
+    }
+
+    /// The host's answer, and its bytes until it ends.
+    async fn pass_down(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+        let head = pin!(self.read_final_head(up)).await?;
+        let is_open = head.framing == BodyFraming::Tunnel;
+        self.exchange.tunnel_answered(is_open);
+        let is_failed_handshake = !is_open && self.awaits_handshake() && has_no_say(head);
+        self.strip(is_open, is_failed_handshake);
+        match is_failed_handshake {
+            true => self.fail_handshake(head.status),
+            false => self.begin_response(head.status),
+        }
+        let end_stream = is_failed_handshake || up.borrow().is_response_complete();
+        pin!(self.exchange.send_head(end_stream)).await?;
+        if !end_stream {
+            pin!(self.stream_body(up)).await?;
+        }
+        self.exchange.down.flush().await?;
+        self.end_response();
+        Ok(())
+    }
+
+    /// The head of an answer that grants no WebSocket is all that is passed on, as an answer of our own: the route's
+    /// headers come first, and it does not count as the cluster's.
+    fn fail_handshake(&self, status: u16) {
+        let worker = &*self.exchange.manager.worker;
+        let mut state = self.exchange.state.borrow_mut();
+        let state = &mut *state;
+        state.info.response_code = Some(status);
+        state.info.response_code_details = Some("websocket_handshake_unsuccessful".into());
+        state.info.upstream.timing.first_rx_byte = Some(worker.now());
+        let given = std::mem::replace(&mut state.response, HeaderMap::response());
+        state.response.set_integer(Known::Status, u64::from(status));
+        finalize::response(state, worker);
+        for header in given.iter_regular() {
+            state
+                .response
+                .append_found(Known::find(header.name), header.name, header.value);
+        }
+    }
+
+    /// Takes away what would let a client take the answer for another one: upgrade headers of an answer that is no
+    /// upgrade, a length where there is none.
+    fn strip(&self, is_open: bool, is_failed_handshake: bool) {
+        let response = &mut self.exchange.state.borrow_mut().response;
+        if !is_open {
+            response.remove(Known::Connection);
+            response.remove(Known::Upgrade);
+        }
+        if is_open || is_failed_handshake {
+            response.remove(Known::ContentLength);
+        }
+    }
+}
+
+/// Whether an answer other than 101 to a WebSocket handshake comes without its body: all but errors, whose bodies are
+/// for people. (101 that is no upgrade has none.)
+fn has_no_say(head: ResponseHead) -> bool {
+    head.status < 400 && head.status != 101
+}

@@ -1,0 +1,235 @@
+//! Bytes on a connection of their own: what CONNECT, or a POST that is treated alike, comes to where it ends here.
+//!
+//! Looks like a request and its response to who exchanges them: the head is not sent, the answer to it is 200, the
+//! end of the request is a FIN, and that of the host ends the response. The connection serves nobody after this, as
+//! in Envoy. Nothing is held back but what was given to be written; reads are of 16 KiB, and of 64 KiB once a lot has
+//! come.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll, ready};
+
+use nuncio_codec::http1::{BodyFraming, ResponseHead, Version};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_net::transport::Transport;
+
+use crate::body_event::BodyEvent;
+use crate::cluster::Host;
+use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::pool::{Ended, Lease};
+
+/// A stream of bytes, both ways.
+pub struct TcpStream {
+    /// Without a connection once the stream was reset.
+    lease: Lease,
+    sending: Sending,
+    is_answered: bool,
+    is_received: bool,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// More may follow.
+    Open,
+    /// All was given; the FIN is due.
+    Ending,
+    Done,
+    /// The host takes no more.
+    Broken,
+}
+
+impl TcpStream {
+    pub(crate) fn new(lease: Lease) -> Self {
+        TcpStream {
+            lease,
+            sending: Sending::Open,
+            is_answered: false,
+            is_received: false,
+            bytes_sent: 0,
+            bytes_received: 0,
+        }
+    }
+
+    pub(crate) fn write_head(&mut self, _headers: &HeaderMap, end_stream: bool) {
+        if end_stream {
+            self.sending = Sending::Ending;
+        }
+    }
+
+    pub(crate) fn write_trailers(&mut self, _trailers: &HeaderMap) {
+        if self.sending == Sending::Open {
+            self.sending = Sending::Ending;
+        }
+    }
+
+    pub(crate) fn poll_write_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &mut Buffer,
+        end_stream: bool,
+    ) -> Poll<()> {
+        while !data.is_empty() {
+            let connection = match self.sending {
+                Sending::Broken => None,
+                _ => self.lease.connection_mut(),
+            };
+            let Some(connection) = connection else {
+                data.clear();
+                break;
+            };
+            match ready!(connection.transport.poll_write(cx, data.readable())) {
+                Ok(count @ 1..) => {
+                    data.advance(count);
+                    self.count_sent(count);
+                }
+                _ => self.sending = Sending::Broken,
+            }
+        }
+        if end_stream && self.sending == Sending::Open {
+            self.sending = Sending::Ending;
+        }
+        self.poll_flush(cx)
+    }
+
+    pub(crate) fn poll_send_off(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_flush(cx)
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(connection) = self.lease.connection_mut() else {
+            return Poll::Ready(());
+        };
+        match self.sending {
+            Sending::Open => ready!(connection.transport.poll_flush(cx)).is_ok(),
+            Sending::Ending => {
+                let ended = ready!(connection.transport.poll_shutdown(cx)).is_ok();
+                self.sending = if ended {
+                    Sending::Done
+                } else {
+                    Sending::Broken
+                };
+                ended
+            }
+            Sending::Done | Sending::Broken => true,
+        };
+        Poll::Ready(())
+    }
+
+    /// The answer that stands for the connection.
+    pub(crate) fn poll_read_head(
+        &mut self,
+        _cx: &mut Context<'_>,
+        headers: &mut HeaderMap,
+    ) -> Poll<Result<ResponseHead, UpstreamError>> {
+        self.is_answered = true;
+        headers.reset(MapKind::Response);
+        headers.set(Known::Status, b"200");
+        Poll::Ready(Ok(ResponseHead {
+            head_len: 0,
+            header_bytes: 0,
+            version: Version::Http11,
+            status: 200,
+            framing: BodyFraming::Tunnel,
+            keep_alive: false,
+        }))
+    }
+
+    pub(crate) fn poll_read_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &mut Buffer,
+        _trailers: &mut HeaderMap,
+    ) -> Poll<Result<BodyEvent, UpstreamError>> {
+        if self.is_received {
+            return Poll::Ready(Ok(BodyEvent::End));
+        }
+        let room = match self.bytes_received {
+            0..=0x4000 => Buffer::HEAD_BYTES,
+            _ => Buffer::BODY_BYTES,
+        };
+        let read = match self.lease.connection_mut() {
+            Some(connection) => ready!(connection.transport.poll_fill(cx, data, room)),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        Poll::Ready(match read {
+            Ok(0) => {
+                self.is_received = true;
+                Ok(BodyEvent::End)
+            }
+            Ok(count) => {
+                self.count_received(count);
+                Ok(BodyEvent::Data)
+            }
+            Err(_) => Err(self.fail()),
+        })
+    }
+
+    fn count_sent(&mut self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.bytes_sent += count;
+        let traffic = &self.lease.core().traffic;
+        traffic.upstream_cx_tx_bytes_total.add(count);
+    }
+
+    fn count_received(&mut self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.bytes_received += count;
+        let traffic = &self.lease.core().traffic;
+        traffic.upstream_cx_rx_bytes_total.add(count);
+    }
+
+    fn fail(&mut self) -> UpstreamError {
+        let error = UpstreamError {
+            response_started: self.is_answered,
+            request_sent: self.bytes_sent > 0,
+            ..UpstreamError::new(UpstreamErrorKind::ConnectionTermination)
+        };
+        self.lease.reset(Ended::Remote);
+        error
+    }
+
+    pub(crate) fn is_response_complete(&self) -> bool {
+        self.is_received
+    }
+
+    pub(crate) fn is_request_complete(&self) -> bool {
+        self.sending == Sending::Done
+    }
+
+    pub(crate) fn wire_bytes(&self) -> (u64, u64) {
+        (self.bytes_sent, self.bytes_received)
+    }
+
+    pub(crate) fn header_bytes(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    pub(crate) fn connection_request_count(&self) -> u32 {
+        1
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        self.lease.host()
+    }
+
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.lease.connection()?.local_address
+    }
+
+    pub(crate) fn transport(&self) -> Option<&Transport> {
+        let connection = self.lease.connection()?;
+        Some(&connection.transport)
+    }
+}
+
+impl Drop for TcpStream {
+    fn drop(&mut self) {
+        match self.is_received && self.sending == Sending::Done {
+            true => self.lease.close(Ended::Remote),
+            false => self.lease.reset(Ended::Local),
+        }
+    }
+}
