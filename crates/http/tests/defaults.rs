@@ -2,6 +2,7 @@
 //! something else with another value.
 #![forbid(unsafe_code)]
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -16,6 +17,7 @@ use nuncio_contract::stream_info::StreamInfo;
 use nuncio_http::config::DEFAULTS;
 use nuncio_http::connection_manager::config::{CompileContext, ConnectionManagerConfig, Terminal};
 use nuncio_http::route::{Action, RouteTable};
+use nuncio_http::stream::{RouteSnapshot, StreamRoute};
 use nuncio_upstream::ClusterManager;
 
 /// A stream of a connection without TLS.
@@ -53,6 +55,16 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("generate_request_id", "%", "false"),
     ("normalize_path", "%", "true"),
     ("stream_error_on_invalid_http_message", "%", "true"),
+    (
+        "enabled",
+        "upgrade_configs: [{upgrade_type: x, %}]",
+        "false",
+    ),
+    (
+        "enabled",
+        "route_config: {virtual_hosts: [{name: v, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: c, upgrade_configs: [{upgrade_type: x, %}]}}]}]}",
+        "false",
+    ),
     (
         "max_direct_response_body_size_bytes",
         "route_config: {%, virtual_hosts: [{name: v, domains: ['*'], routes: [{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: BODY}}}]}]}",
@@ -154,13 +166,15 @@ fn describe(config: &ConnectionManagerConfig, routes: &RouteTable) -> String {
         Terminal::Router(router) => format!("{router:?}"),
         _ => String::new(),
     };
+    let no_routes = Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty())));
     format!(
-        "{:?} {:?} {:?} {:?} {} {terminal} {}",
+        "{:?} {:?} {:?} {:?} {} {:?} {terminal} {}",
         config.codec,
         config.timeouts,
         config.request,
         config.response,
         config.stream_error_on_invalid_http_message,
+        config.judge_upgrade(b"x", &StreamRoute::none(no_routes)),
         way(routes)
     )
 }
@@ -180,7 +194,8 @@ fn way(routes: &RouteTable) -> String {
                 let picked: Vec<_> = (0..12)
                     .map(|random| forward.pick_weighted(random))
                     .collect();
-                format!("{:?} {picked:?}", forward.timeout)
+                let upgrades = forward.upgrades.as_ref().map(|it| it.allows(b"x"));
+                format!("{:?} {picked:?} {upgrades:?}", forward.timeout)
             }
             Some(_) => "elsewhere".to_owned(),
             None => "nowhere".to_owned(),

@@ -94,6 +94,21 @@ impl Server {
         headers: &[(&str, &str)],
         random: u64,
     ) -> Explanation {
+        self.ask("GET", target, authority, headers, random)
+    }
+
+    fn connect(&self, target: &str, headers: &[(&str, &str)]) -> Explanation {
+        self.ask("CONNECT", target, target, headers, 0)
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        authority: &str,
+        headers: &[(&str, &str)],
+        random: u64,
+    ) -> Explanation {
         let headers: Vec<_> = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -103,7 +118,7 @@ impl Server {
             address.into()
         };
         let asked = Asked {
-            method: "GET",
+            method,
             authority,
             target,
             headers: &headers,
@@ -499,6 +514,69 @@ fn what_the_route_answers_itself_is_told() {
             "{target} {headers:?}"
         );
     }
+}
+
+#[test]
+fn upgrades_and_connect_are_told() {
+    let server = server_with(
+        "[{name: all, domains: ['*'], routes: [\
+          {match: {connect_matcher: {}, headers: [{name: here, present_match: true}]}, \
+           route: {cluster: a, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {}}]}}, \
+          {match: {connect_matcher: {}}, route: {cluster: b}}, \
+          {match: {prefix: /off}, route: {cluster: b, upgrade_configs: [{upgrade_type: foo, enabled: false}]}}, \
+          {match: {prefix: /}, route: {cluster: b}}]}]",
+        "upgrade_configs: [{upgrade_type: CONNECT}, {upgrade_type: websocket}, {upgrade_type: foo}]",
+    );
+    let tunnel = |told: &Explanation| match &told.outcome {
+        Outcome::Forward(forwarding) => {
+            let seconds = forwarding.timeout.map(|timeout| timeout.as_secs());
+            format!("{:?} {seconds:?}", forwarding.tunnel)
+        }
+        Outcome::Answer(answer) => answer.details.clone(),
+    };
+    let upgrade = |kind| [("connection", "Upgrade"), ("upgrade", kind)];
+    assert_eq!(tunnel(&server.tell("/", &[])), "None Some(15)");
+    let websocket = server.tell("/", &upgrade("WebSocket"));
+    assert_eq!(tunnel(&websocket), "Some(Upgrade) Some(15)");
+    assert_eq!(
+        tunnel(&server.tell("/", &upgrade("foo"))),
+        "Some(Upgrade) None"
+    );
+    assert_eq!(
+        tunnel(&server.tell("/off", &upgrade("foo"))),
+        "upgrade_failed"
+    );
+    assert_eq!(tunnel(&server.tell("/", &upgrade("x"))), "upgrade_failed");
+
+    let ends_here = server.connect("h:1", &[("here", "1")]);
+    assert_eq!(tunnel(&ends_here), "Some(EndsHere) None");
+    let forwarded = server.connect("h:1", &[]);
+    assert_eq!(tunnel(&forwarded), "Some(Connect) None");
+    let routing = forwarded.routing.expect("a route was looked for");
+    assert_eq!(routing.routes[0].requirements[0], "CONNECT");
+    let other = server.tell("/", &[]).routing.expect("a route");
+    assert_eq!(
+        other.routes[0].why_not[0],
+        "it is for CONNECT, and this is another method"
+    );
+}
+
+#[test]
+fn connect_needs_a_route_of_its_own() {
+    let server = server(
+        "[{match: {prefix: /}, route: {cluster: a}}, \
+          {match: {connect_matcher: {}}, route: {cluster: a, prefix_rewrite: /x, upgrade_configs: [{upgrade_type: connect}]}}]",
+    );
+    let told = server.connect("h:1", &[]);
+    assert_eq!(
+        answer(&told),
+        "503 filter_removed_required_request_headers{missing_required_header:_:protocol} DPE"
+    );
+    let routing = told.routing.expect("a route was looked for");
+    assert_eq!(
+        routing.routes[0].why_not,
+        ["prefix `/` never matches CONNECT, which has no path; `connect_matcher` does"]
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@ use nuncio_config::expand::FieldDefault;
 
 const MANAGER: &str =
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+const MANAGER_UPGRADE: &str = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig";
+const ROUTE_UPGRADE: &str = "envoy.config.route.v3.RouteAction.UpgradeConfig";
 const ROUTE_MATCH: &str = "envoy.config.route.v3.RouteMatch";
 const ROUTE_ACTION: &str = "envoy.config.route.v3.RouteAction";
 const ROUTES: &str = "envoy.config.route.v3.RouteConfiguration";
@@ -37,6 +39,8 @@ pub const DEFAULTS: &[FieldDefault] = &[
     FieldDefault::new(MANAGER, &["generate_request_id"], "true"),
     FieldDefault::new(MANAGER, &["normalize_path"], "false"),
     FieldDefault::new(MANAGER, &["stream_error_on_invalid_http_message"], "false"),
+    FieldDefault::new(MANAGER_UPGRADE, &["enabled"], "true"),
+    FieldDefault::new(ROUTE_UPGRADE, &["enabled"], "true"),
     FieldDefault::new(ROUTES, &["max_direct_response_body_size_bytes"], "4096"),
     FieldDefault::new(ROUTE_MATCH, &["case_sensitive"], "true"),
     FieldDefault::new(ROUTE_ACTION, &["timeout"], "15s"),

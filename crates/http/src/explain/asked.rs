@@ -19,7 +19,7 @@ pub struct Asked<'a> {
     pub method: &'a str,
     /// `host`.
     pub authority: &'a str,
-    /// Path and query as the client sends them.
+    /// Path and query as the client sends them; of CONNECT host and port.
     pub target: &'a str,
     /// All other headers.
     pub headers: &'a [(String, String)],
@@ -77,7 +77,13 @@ impl Seen {
         }
         let mut sent = HeaderMap::request();
         sent.append(Known::Authority, asked.authority.as_bytes());
-        sent.append(Known::Path, asked.target.as_bytes());
+        let path = match asked.method {
+            "CONNECT" => "",
+            _ => asked.target,
+        };
+        if !path.is_empty() {
+            sent.append(Known::Path, path.as_bytes());
+        }
         for (name, value) in asked.headers {
             let shown = plain(name.as_bytes());
             let Ok(name) = HeaderName::parse(name) else {
@@ -93,7 +99,7 @@ impl Seen {
         Ok(Seen {
             method: asked.method.to_owned(),
             authority: (asked.authority.to_owned(), asked.authority.to_owned()),
-            path: (asked.target.to_owned(), asked.target.to_owned()),
+            path: (path.to_owned(), path.to_owned()),
             random: asked.random,
             sent: Some(Box::new(sent)),
             ..Seen::default()

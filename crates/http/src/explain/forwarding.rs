@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_contract::headers::Known;
+use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::matching::plain;
 use nuncio_contract::stream_info::{ClusterDescription, ResponseFlags};
@@ -13,7 +13,8 @@ use nuncio_upstream::{ClusterId, ClusterManager, ConnectionName};
 use super::chance::Chosen;
 use super::changes::{Change, Snapshot};
 use crate::config::router::RouterConfig;
-use crate::connection_manager::ConnectionManagerConfig;
+use crate::connection_manager::{ConnectionManagerConfig, upgrades};
+use crate::exchange::{Tunnel, TunnelKind};
 use crate::route::{Action, ClusterChoice, Forward, HostRewritten, Level, SourceOfCluster};
 use crate::router;
 use crate::stream::{StreamRoute, StreamState};
@@ -26,6 +27,8 @@ pub struct Forwarding {
     pub timeout: Option<Duration>,
     /// Whether the client asked for that timeout (`x-envoy-upstream-rq-timeout-ms`).
     pub timeout_is_clients: bool,
+    /// What it becomes if it is to be no exchange of HTTP; then the timeout is for the answer that opens it.
+    pub tunnel: Option<TunnelTold>,
     /// The stream's idle timeout; none for no limit.
     pub idle_timeout: Option<Duration>,
     /// Whether it is the route's own, and not the connection manager's.
@@ -40,6 +43,34 @@ pub struct Forwarding {
     pub connection_name: Option<ConnectionName>,
     /// Whether the host becomes the name of the upstream's host, once that is chosen (`auto_host_rewrite`).
     pub takes_upstreams_name: bool,
+}
+
+/// What a request may become instead of an exchange of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TunnelTold {
+    /// A tunnel, once the host answers 101.
+    Upgrade,
+    /// A tunnel, once the host answers 2xx.
+    Connect,
+    /// Bytes on a connection of their own: no HTTP goes to the host.
+    EndsHere,
+}
+
+impl TunnelTold {
+    fn of(forward: &Forward, request: &HeaderMap) -> Option<Self> {
+        if forward
+            .upgrades
+            .as_ref()
+            .is_some_and(|it| it.ends_here(request))
+        {
+            return Some(TunnelTold::EndsHere);
+        }
+        upgrades::asked(request)?;
+        Some(match Tunnel::asked_by(request, None).kind {
+            TunnelKind::Connect => TunnelTold::Connect,
+            TunnelKind::WebSocket | TunnelKind::Upgrade => TunnelTold::Upgrade,
+        })
+    }
 }
 
 /// The cluster of a request.
@@ -89,6 +120,9 @@ impl Forwarding {
         state.info.attempt_count = Some(1);
         state.info.upstream_cluster = clusters.get(cluster.id).as_deref().map(description);
         let timeout_is_clients = state.request.contains(Known::XEnvoyUpstreamRqTimeoutMs);
+        let tunnel = TunnelTold::of(forward, &state.request);
+        let waits_for_ever = upgrades::asked(&state.request).is_some()
+            && Tunnel::asked_by(&state.request, None).kind != TunnelKind::WebSocket;
         let mut steps = Steps::default();
         let timeout = steps.take("router", state, |state| {
             router::take_wishes(state, forward, keeps_envoy_headers)
@@ -108,16 +142,22 @@ impl Forwarding {
         steps.take("path rewrite", state, |state| {
             router::rewrite_path(state, forward, keeps_envoy_headers);
         });
-        let connection_name = clusters.get(cluster.id).and_then(|shared| {
-            let auto = shared.settings.http.auto_names.as_deref()?;
-            auto.choose(&state.request, state.info.filter_state_mut())
-        });
+        if tunnel == Some(TunnelTold::Connect)
+            && let Some(reply) = router::path_refusal(&state.request)
+        {
+            return Err((
+                "the route gives CONNECT a path, which it cannot have",
+                reply,
+            ));
+        }
+        let connection_name = connection_name(&cluster, clusters, state);
         let text = |known| plain(state.request.get(known).unwrap_or_default());
         Ok(Forwarding {
             cluster,
             connection_name,
-            timeout,
-            timeout_is_clients,
+            timeout: timeout.filter(|_| !waits_for_ever),
+            timeout_is_clients: timeout_is_clients && !waits_for_ever,
+            tunnel,
             idle_timeout: match forward.idle_timeout {
                 Some(own) => (!own.is_zero()).then_some(own),
                 None => manager.timeouts.stream_idle,
@@ -132,6 +172,17 @@ impl Forwarding {
             ),
         })
     }
+}
+
+/// What the request asks of its connection.
+fn connection_name(
+    cluster: &ClusterTold,
+    clusters: &ClusterManager,
+    state: &mut StreamState,
+) -> Option<ConnectionName> {
+    let shared = clusters.get(cluster.id)?;
+    let auto = shared.settings.http.auto_names.as_deref()?;
+    auto.choose(&state.request, state.info.filter_state_mut())
 }
 
 /// The levels of a route with their names, most specific first.

@@ -25,7 +25,7 @@ use nuncio_upstream::ClusterManager;
 
 pub use asked::{Asked, Seen, Unaskable};
 pub use changes::Change;
-pub use forwarding::{ClusterTold, Forwarding, HowChosen, Step};
+pub use forwarding::{ClusterTold, Forwarding, HowChosen, Step, TunnelTold};
 pub use routing::{DomainTold, FilterTold, Listing, RouteTold, Routing};
 
 use crate::connection_manager::ConnectionManagerConfig;

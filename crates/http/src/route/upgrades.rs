@@ -3,7 +3,9 @@
 //! Follows `upgrade_configs` of Envoy's route action. `proxy_protocol_config` and CONNECT-UDP are not there yet.
 
 use nuncio_config::typed::{Ctx, Refused};
+use nuncio_contract::headers::{HeaderMap, Known};
 
+use super::is_connect;
 use crate::config::route as config;
 
 const CONNECT: &str = "connect";
@@ -15,9 +17,9 @@ pub struct RouteUpgrades {
     /// In lower case, and whether it is allowed.
     kinds: Box<[(Box<[u8]>, bool)]>,
     /// CONNECT ends here: its bytes go to the host as they are.
-    pub terminates_connect: bool,
+    terminates_connect: bool,
     /// So do those of POST.
-    pub terminates_post: bool,
+    terminates_post: bool,
 }
 
 impl RouteUpgrades {
@@ -76,6 +78,12 @@ impl RouteUpgrades {
                 config.upgrade_type.value
             )),
         }
+    }
+
+    /// Whether the request's bytes go to the host without HTTP around them.
+    pub(crate) fn ends_here(&self, request: &HeaderMap) -> bool {
+        let is_post = || request.get(Known::Method) == Some(b"POST".as_slice());
+        (self.terminates_connect && is_connect(request)) || (self.terminates_post && is_post())
     }
 
     /// Whether the route allows the upgrade or forbids it; none if it has no word on it.

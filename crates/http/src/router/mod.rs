@@ -13,6 +13,7 @@ pub(crate) use reply::make_reply;
 
 pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path, take_wishes};
 pub(crate) use forward::timed_out;
+pub(crate) use tunnel::path_refusal;
 
 use std::pin::pin;
 

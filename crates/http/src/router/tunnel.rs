@@ -34,12 +34,8 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Whether the request's bytes go to the host without HTTP around them.
     #[inline]
     pub(super) fn ends_here(&self, forward: &Forward) -> bool {
-        forward.upgrades.as_ref().is_some_and(|upgrades| {
-            let request = &self.exchange.state.borrow().request;
-            let is_post = || request.get(Known::Method) == Some(b"POST".as_slice());
-            (upgrades.terminates_connect && is_connect(request))
-                || (upgrades.terminates_post && is_post())
-        })
+        let upgrades = forward.upgrades.as_ref();
+        upgrades.is_some_and(|it| it.ends_here(&self.exchange.state.borrow().request))
     }
 
     /// Whether the answer to a WebSocket handshake is waited for, which has the route's timeout from the begin on.
@@ -79,18 +75,12 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// CONNECT has no path; a route that gives it one asks for something that HTTP/1 cannot say.
     fn refuse_path(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
-        let state = self.exchange.state.borrow();
-        let has_path = is_connect(&state.request) && state.request.contains(Known::Path);
-        if !has_path || up.borrow().is_tcp() {
-            return Ok(());
+        match path_refusal(&self.exchange.state.borrow().request) {
+            Some(reply) if !up.borrow().is_tcp() => {
+                Err(Failure::Stopped(Stop::Reply(Box::new(reply))))
+            }
+            _ => Ok(()),
         }
-        let reply = LocalReply::new(
-            503,
-            b"missing required header: :protocol".as_slice(),
-            "filter_removed_required_request_headers{missing_required_header:_:protocol}",
-        )
-        .with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
-        Err(Failure::Stopped(Stop::Reply(Box::new(reply))))
     }
 
     /// The client's bytes, until it goes.
@@ -175,6 +165,19 @@ impl<D: Downstream> Router<'_, '_, D> {
             response.remove(Known::ContentLength);
         }
     }
+}
+
+/// The answer to CONNECT where a path is to go with it.
+pub(crate) fn path_refusal(request: &HeaderMap) -> Option<LocalReply> {
+    let has_path = is_connect(request) && request.contains(Known::Path);
+    has_path.then(|| {
+        LocalReply::new(
+            503,
+            b"missing required header: :protocol".as_slice(),
+            "filter_removed_required_request_headers{missing_required_header:_:protocol}",
+        )
+        .with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR)
+    })
 }
 
 /// Whether an answer other than 101 to a WebSocket handshake comes without its body: all but errors, whose bodies are

@@ -2,6 +2,7 @@
 
 use nuncio_http::explain::{
     Answer, Change, FilterTold, Forwarding, HowChosen, Outcome, RouteTold, Routing, Seen,
+    TunnelTold,
 };
 
 use super::places::Place;
@@ -195,6 +196,16 @@ fn forward(forward: &Forwarding) -> Json {
         .with("auto_host_rewrite", forward.takes_upstreams_name)
         .with("timeout_is_clients", forward.timeout_is_clients)
         .with("idle_timeout_is_routes", forward.idle_timeout_is_routes);
+    if let Some(tunnel) = forward.tunnel {
+        json = json.with(
+            "tunnel",
+            match tunnel {
+                TunnelTold::Upgrade => "upgrade",
+                TunnelTold::Connect => "connect",
+                TunnelTold::EndsHere => "ends_here",
+            },
+        );
+    }
     for (name, timeout) in [
         ("timeout_seconds", forward.timeout),
         ("idle_timeout_seconds", forward.idle_timeout),

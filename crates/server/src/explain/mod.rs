@@ -161,10 +161,18 @@ impl Subject<'_> {
         if let Some((_, host)) = hosts.into_iter().next_back() {
             url.authority = host;
         }
+        let is_connect = question.method == "CONNECT";
+        if is_connect {
+            url.ask_for_tunnel();
+        }
         let asked = Asked {
             method: &question.method,
             authority: &url.authority,
-            target: &url.target,
+            target: if is_connect {
+                &url.authority
+            } else {
+                &url.target
+            },
             headers: &headers,
             remote: Address::Ip(SocketAddr::new(question.source.unwrap_or(SOMEBODY), 0)),
             local: Address::Ip(SocketAddr::new(local, address.port())),

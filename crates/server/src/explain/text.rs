@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use nuncio_http::explain::{
-    Answer, Change, FilterTold, Forwarding, HowChosen, Outcome, RouteTold, Routing,
+    Answer, Change, FilterTold, Forwarding, HowChosen, Outcome, RouteTold, Routing, TunnelTold,
 };
 
 use super::places::Place;
@@ -333,12 +333,41 @@ fn forward(page: &mut Page, forward: &Forwarding, method: &str, random: u64) {
             page.line(&format!("  {word}"), &changed(change));
         }
     }
-    page.line(
-        "sent as",
-        &format!("{method} {} to host {}", forward.path, forward.host),
-    );
+    match (forward.tunnel, forward.path.as_str()) {
+        (Some(TunnelTold::EndsHere), _) => {}
+        (_, "") => page.line("sent as", &format!("{method} {}", forward.host)),
+        (_, path) => page.line(
+            "sent as",
+            &format!("{method} {path} to host {}", forward.host),
+        ),
+    }
     if forward.takes_upstreams_name {
         page.more("the host becomes the name of the chosen upstream host (`auto_host_rewrite`)");
+    }
+    timeouts(page, forward);
+}
+
+/// What becomes of it beyond its head, and the time that it has.
+fn timeouts(page: &mut Page, forward: &Forwarding) {
+    let (opens, what) = match forward.tunnel {
+        None => (None, "whole response"),
+        Some(TunnelTold::Upgrade) => (
+            Some("the host's 101 makes it a tunnel; any other answer is passed on and ends it"),
+            "answer to the handshake",
+        ),
+        Some(TunnelTold::Connect) => (
+            Some("the host's 2xx makes it a tunnel; any other answer is passed on and ends it"),
+            "answer",
+        ),
+        Some(TunnelTold::EndsHere) => (
+            Some(
+                "it ends here (`connect_config`): its bytes go to the host without HTTP around them",
+            ),
+            "whole response",
+        ),
+    };
+    if let Some(opens) = opens {
+        page.line("tunnel", opens);
     }
     let timeout = match forward.timeout {
         Some(timeout) => seconds(timeout),
@@ -348,7 +377,7 @@ fn forward(page: &mut Page, forward: &Forwarding, method: &str, random: u64) {
         true => " (asked for by the client, `x-envoy-upstream-rq-timeout-ms`)",
         false => "",
     };
-    page.line("timeout", &format!("{timeout} for the whole response{by}"));
+    page.line("timeout", &format!("{timeout} for the {what}{by}"));
     let idle = match forward.idle_timeout {
         Some(idle) => seconds(idle),
         None => "no limit".to_owned(),

@@ -55,6 +55,14 @@ impl Url {
         })
     }
 
+    /// Leaves of the URL what CONNECT names: host and port.
+    pub(super) fn ask_for_tunnel(&mut self) {
+        self.target.clear();
+        if host(&self.authority) == self.authority {
+            self.authority = format!("{}:{}", self.authority, self.port);
+        }
+    }
+
     /// The host without a port.
     pub(super) fn host(&self) -> &str {
         host(&self.authority)
