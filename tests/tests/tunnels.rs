@@ -9,7 +9,7 @@ use nuncio_testkit::ports::free_port;
 use nuncio_testkit::proxy::{Proxy, Scratch, stat_on};
 use nuncio_tests::binary::nuncio;
 
-const PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 /// More than the kernel and the proxy together hold for a side that does not read.
 const TOO_MUCH_BYTES: usize = 256 << 20;
 const A_LOT_BYTES: usize = 16 << 20;
@@ -111,7 +111,7 @@ fn write_until_held_back(stream: &mut TcpStream) -> usize {
 fn read_all_of(mut stream: TcpStream, count: usize) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut left = count;
-        let mut piece = PIECE;
+        let mut piece = vec![0; PIECE.len()];
         while left > 0 {
             let read = stream.read(&mut piece).expect("the tunnel holds");
             assert!(read > 0, "{left} bytes are missing");

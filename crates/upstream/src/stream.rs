@@ -26,7 +26,7 @@ pub enum UpstreamStream {
     /// Over HTTP/1, alone on its connection.
     Http1(Http1Stream),
     /// No request at all: bytes on a connection of their own. The response is 200 as soon as there is a connection.
-    Tcp(Box<TcpStream>),
+    Tcp(TcpStream),
 }
 
 /// Calls the protocol's own stream.
@@ -166,7 +166,7 @@ impl From<Lease> for UpstreamStream {
     fn from(lease: Lease) -> Self {
         match lease.carries() {
             Carries::Http1 => Self::Http1(Http1Stream::new(lease)),
-            Carries::Tcp => Self::Tcp(Box::new(TcpStream::new(lease))),
+            Carries::Tcp => Self::Tcp(TcpStream::new(lease)),
         }
     }
 }

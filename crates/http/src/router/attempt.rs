@@ -184,7 +184,7 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// The response: heads, body, trailers.
     async fn download(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
-        let status = self.read_final_head(up).await?.status;
+        let status = pin!(self.read_final_head(up)).await?.status;
         self.begin_response(status);
         let end_stream = up.borrow().is_response_complete();
         pin!(self.exchange.send_head(end_stream)).await?;
