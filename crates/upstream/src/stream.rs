@@ -109,6 +109,13 @@ impl UpstreamStream {
         each!(self, stream => stream.poll_read_body(cx, data, trailers))
     }
 
+    /// Sends `bytes` before all others, if what is exchanged is no HTTP.
+    pub fn write_prologue(&mut self, bytes: Vec<u8>) {
+        if let UpstreamStream::Tcp(stream) = self {
+            stream.write_prologue(bytes);
+        }
+    }
+
     /// Whether what is exchanged is no HTTP.
     pub fn is_tcp(&self) -> bool {
         matches!(self, UpstreamStream::Tcp(_))

@@ -24,6 +24,9 @@ pub struct TcpStream {
     /// Without a connection once the stream was reset.
     lease: Lease,
     sending: Sending,
+    /// What goes before all that is given to be written, and how much of it has gone.
+    prologue: Vec<u8>,
+    prologue_sent: usize,
     is_answered: bool,
     is_received: bool,
     bytes_sent: u64,
@@ -46,11 +49,36 @@ impl TcpStream {
         TcpStream {
             lease,
             sending: Sending::Open,
+            prologue: Vec::new(),
+            prologue_sent: 0,
             is_answered: false,
             is_received: false,
             bytes_sent: 0,
             bytes_received: 0,
         }
+    }
+
+    pub(crate) fn write_prologue(&mut self, bytes: Vec<u8>) {
+        self.prologue = bytes;
+    }
+
+    fn poll_prologue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(rest @ [_, ..]) = self.prologue.get(self.prologue_sent..) {
+            let Some(connection) = self.lease.connection_mut() else {
+                break;
+            };
+            match ready!(connection.transport.poll_write(cx, rest)) {
+                Ok(count @ 1..) => {
+                    self.prologue_sent += count;
+                    self.count_sent(count);
+                }
+                _ => {
+                    self.sending = Sending::Broken;
+                    break;
+                }
+            }
+        }
+        Poll::Ready(())
     }
 
     pub(crate) fn write_head(&mut self, _headers: &HeaderMap, end_stream: bool) {
@@ -71,6 +99,7 @@ impl TcpStream {
         data: &mut Buffer,
         end_stream: bool,
     ) -> Poll<()> {
+        ready!(self.poll_prologue(cx));
         while !data.is_empty() {
             let connection = match self.sending {
                 Sending::Broken => None,
@@ -99,6 +128,7 @@ impl TcpStream {
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_prologue(cx));
         let Some(connection) = self.lease.connection_mut() else {
             return Poll::Ready(());
         };
@@ -204,7 +234,8 @@ impl TcpStream {
     }
 
     pub(crate) fn header_bytes(&self) -> (u64, u64) {
-        (0, 0)
+        let sent = u64::try_from(self.prologue_sent).unwrap_or(u64::MAX);
+        (sent, 0)
     }
 
     pub(crate) fn connection_request_count(&self) -> u32 {

@@ -206,7 +206,23 @@ message! {
 message! {
     /// The bytes of CONNECT go to the host as they are.
     pub struct ConnectConfig: "envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig" {
+        pub(crate) proxy_protocol_config: Option<ProxyProtocolConfig>,
         pub(crate) allow_post: bool,
+    }
+}
+
+message! {
+    /// Addresses that go before the bytes.
+    pub struct ProxyProtocolConfig: "envoy.config.core.v3.ProxyProtocolConfig" {
+        pub(crate) version: ProxyProtocolVersion,
+    }
+}
+
+enumeration! {
+    /// Its forms.
+    pub enum ProxyProtocolVersion: "envoy.config.core.v3.ProxyProtocolConfig.Version" {
+        V1 => V1,
+        V2 => V2,
     }
 }
 

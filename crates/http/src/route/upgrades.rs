@@ -1,12 +1,12 @@
 //! What a route says of upgrades: which it allows or forbids, and whether CONNECT ends here.
 //!
-//! Follows `upgrade_configs` of Envoy's route action. `proxy_protocol_config` and CONNECT-UDP are not there yet.
+//! Follows `upgrade_configs` of Envoy's route action. CONNECT-UDP is not there yet.
 
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
 
 use super::is_connect;
-use crate::config::route as config;
+use crate::config::route::{self as config, ProxyProtocolVersion};
 
 const CONNECT: &str = "connect";
 const CONNECT_UDP: &str = "connect-udp";
@@ -20,6 +20,8 @@ pub struct RouteUpgrades {
     terminates_connect: bool,
     /// So do those of POST.
     terminates_post: bool,
+    /// The PROXY header that goes before those bytes.
+    pub(crate) proxy_protocol: Option<ProxyProtocolVersion>,
 }
 
 impl RouteUpgrades {
@@ -32,6 +34,7 @@ impl RouteUpgrades {
             kinds: Box::default(),
             terminates_connect: false,
             terminates_post: false,
+            proxy_protocol: None,
         };
         let mut kinds: Vec<(Box<[u8]>, bool)> = Vec::with_capacity(configs.len());
         let mut sound = true;
@@ -67,6 +70,8 @@ impl RouteUpgrades {
             CONNECT => {
                 self.terminates_connect = true;
                 self.terminates_post = connect.allow_post;
+                let proxy_protocol = connect.proxy_protocol_config.as_ref();
+                self.proxy_protocol = proxy_protocol.map(|config| config.version);
                 Ok(())
             }
             CONNECT_UDP => {

@@ -30,10 +30,15 @@ impl<D: Downstream> Router<'_, '_, D> {
             Err(error) => Err(error),
         };
         let failure = match acquired {
-            Ok(stream) => match pin!(self.attempt(&RefCell::new(stream), forward, timeout)).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            },
+            Ok(mut stream) => {
+                if stream.is_tcp() {
+                    self.write_prologue(&mut stream, forward);
+                }
+                match pin!(self.attempt(&RefCell::new(stream), forward, timeout)).await {
+                    Ok(()) => return Ok(()),
+                    Err(failure) => failure,
+                }
+            }
             Err(error) => Failure::Upstream(error),
         };
         Err(match failure {

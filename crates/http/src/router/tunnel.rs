@@ -18,11 +18,11 @@ use nuncio_codec::http1::{BodyFraming, ResponseHead};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::local_reply::LocalReply;
-use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_contract::stream_info::{Address, ResponseFlags};
 use nuncio_upstream::UpstreamStream;
 
 use super::forward::Failure;
-use super::{Router, finalize};
+use super::{Router, finalize, proxy_protocol};
 use crate::downstream::Downstream;
 use crate::exchange::{Stop, TunnelKind};
 use crate::route::{Forward, is_connect};
@@ -36,6 +36,25 @@ impl<D: Downstream> Router<'_, '_, D> {
     pub(super) fn ends_here(&self, forward: &Forward) -> bool {
         let upgrades = forward.upgrades.as_ref();
         upgrades.is_some_and(|it| it.ends_here(&self.exchange.state.borrow().request))
+    }
+
+    /// Puts the PROXY header before the bytes of a request that ends here, if the route wants one.
+    #[cold]
+    pub(super) fn write_prologue(&self, up: &mut UpstreamStream, forward: &Forward) {
+        let upgrades = forward.upgrades.as_ref();
+        let Some(version) = upgrades.and_then(|upgrades| upgrades.proxy_protocol) else {
+            return;
+        };
+        let state = self.exchange.state.borrow();
+        let connection = &state.info.connection;
+        let of = |address: Option<&Address>| match address {
+            Some(Address::Ip(address)) => Some(*address),
+            _ => None,
+        };
+        let remote = of(connection.remote_address.as_ref());
+        if let (Some(remote), Some(local)) = (remote, of(connection.local_address.as_ref())) {
+            up.write_prologue(proxy_protocol::header(version, remote, local));
+        }
     }
 
     /// Whether the answer to a WebSocket handshake is waited for, which has the route's timeout from the begin on.
