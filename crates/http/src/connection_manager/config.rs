@@ -210,16 +210,7 @@ impl ConnectionManagerConfig {
             internal_addresses(message.internal_address_config.as_ref(), context.ctx);
         let codec = codec_settings(&message, context.ctx);
         let (filters, terminal) = filters?;
-        let both_port_options = message.strip_matching_host_port
-            && matches!(
-                message.strip_port_mode,
-                Some(config::StripPortMode::Any(true))
-            );
-        if both_port_options {
-            let text = "Error: Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.";
-            context.ctx.error(message.span(), text);
-            return Err(Refused);
-        }
+        one_port_option(&message, context)?;
         let config = ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
             filters,
@@ -255,6 +246,24 @@ impl ConnectionManagerConfig {
         };
         Ok((config, routes?))
     }
+}
+
+/// Refuses to strip ports by both options at once.
+fn one_port_option(
+    message: &config::HttpConnectionManager,
+    context: &mut CompileContext<'_>,
+) -> Result<(), Refused> {
+    let any = matches!(
+        message.strip_port_mode,
+        Some(config::StripPortMode::Any(true))
+    );
+    if any && message.strip_matching_host_port {
+        let text =
+            "Error: Only one of `strip_matching_host_port` or `strip_any_host_port` can be set.";
+        context.ctx.error(message.span(), text);
+        return Err(Refused);
+    }
+    Ok(())
 }
 
 fn access_logs(
