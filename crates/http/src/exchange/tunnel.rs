@@ -72,7 +72,7 @@ impl<D: Downstream> Exchange<'_, D> {
     pub(super) fn ends_http(&self, status: u16) -> bool {
         self.tunnel.get().is_some_and(|tunnel| match tunnel.kind {
             TunnelKind::Connect => status == 200,
-            TunnelKind::WebSocket | TunnelKind::Upgrade => tunnel.is_open,
+            TunnelKind::WebSocket | TunnelKind::Upgrade => tunnel.is_open && status == 101,
         })
     }
 }

@@ -29,6 +29,7 @@ pub use upgrades::RouteUpgrades;
 pub(crate) use counted::{Counted, RequestStats};
 pub(crate) use domain::without_port;
 pub(crate) use matcher::{is_connect, is_grpc};
+pub(crate) use upgrades::CONNECT_UDP;
 
 use std::sync::Arc;
 

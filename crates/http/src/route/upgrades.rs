@@ -9,7 +9,8 @@ use super::is_connect;
 use crate::config::route::{self as config, ProxyProtocolVersion};
 
 const CONNECT: &str = "connect";
-const CONNECT_UDP: &str = "connect-udp";
+/// Datagrams in a tunnel.
+pub(crate) const CONNECT_UDP: &str = "connect-udp";
 
 /// A route's word on upgrades.
 #[derive(Debug)]
@@ -40,14 +41,12 @@ impl RouteUpgrades {
         let mut sound = true;
         for config in configs {
             let kind = config.upgrade_type.value.to_ascii_lowercase();
-            let fault = upgrades.connect(&kind, config, ctx).err().or_else(|| {
-                let is_known = kinds.iter().any(|(known, _)| **known == *kind.as_bytes());
-                is_known.then(|| format!("Duplicate upgrade {}", config.upgrade_type.value))
-            });
-            if let Some(text) = fault {
+            if kinds.iter().any(|(known, _)| **known == *kind.as_bytes()) {
+                let text = format!("Duplicate upgrade {}", config.upgrade_type.value);
                 ctx.error(config.upgrade_type.span, text);
                 sound = false;
             }
+            sound &= upgrades.connect(&kind, config, ctx).is_ok();
             kinds.push((kind.into_bytes().into(), config.enabled != Some(false)));
         }
         upgrades.kinds = kinds.into();
@@ -62,7 +61,10 @@ impl RouteUpgrades {
         kind: &str,
         config: &config::UpgradeConfig,
         ctx: &mut Ctx,
-    ) -> Result<(), String> {
+    ) -> Result<(), Refused> {
+        if kind == CONNECT_UDP {
+            return Err(ctx.unsupported_here(config.upgrade_type.span, "CONNECT-UDP"));
+        }
         let Some(connect) = &config.connect_config else {
             return Ok(());
         };
@@ -74,14 +76,12 @@ impl RouteUpgrades {
                 self.proxy_protocol = proxy_protocol.map(|config| config.version);
                 Ok(())
             }
-            CONNECT_UDP => {
-                ctx.unsupported(connect.span(), "CONNECT-UDP".to_owned());
-                Ok(())
+            _ => {
+                let kind = &config.upgrade_type;
+                let text = format!("Non-CONNECT upgrade type {} has ConnectConfig", kind.value);
+                ctx.error(kind.span, text);
+                Err(Refused)
             }
-            _ => Err(format!(
-                "Non-CONNECT upgrade type {} has ConnectConfig",
-                config.upgrade_type.value
-            )),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A stream that may become a tunnel: an upgrade, or CONNECT, which goes on to the host or ends here.
 //!
-//! What the client sends waits for the host's agreement (101, or 2xx to CONNECT), as in Envoy 1.40; 64 KiB at most
-//! are held, in each direction, before and after. A tunnel has no timeout but those of streams: idle
+//! What the client sends waits for the host's agreement (101, or 2xx to CONNECT), as in Envoy 1.40. In each direction
+//! nothing more is read while 64 KiB are held, before and after. A tunnel has no timeout but those of streams: idle
 //! (`stream_idle_timeout`, the route's `idle_timeout`) and `max_stream_duration`. The route's timeout is for the
 //! answer to a WebSocket handshake alone.
 //!
