@@ -94,6 +94,14 @@ impl Fixture {
         read_response(&mut stream).await
     }
 
+    /// A stream of bytes to the next host, waited for if need be.
+    pub(super) async fn tcp_stream(&self) -> Result<UpstreamStream, UpstreamError> {
+        match self.cluster.pick_host()?.new_tcp_stream()? {
+            Acquired::Ready(stream) => Ok(stream),
+            Acquired::Pending(pending) => pending.await,
+        }
+    }
+
     /// A GET, from picking a host to the last byte.
     pub(super) async fn get(&self, path: &str) -> Result<Response, UpstreamError> {
         let mut stream = self.stream().await?;
