@@ -1,7 +1,7 @@
 //! Starting and ending the proxies, so that none is left behind.
 //!
-//! Each proxy leads a process group of its own, which is killed when its [`Process`] is dropped
-//! and when a signal ends the bench; if the bench itself is killed, the kernel sends the proxy
+//! Each proxy leads a process group of its own, which is asked to end, and then killed, when its [`Process`] is
+//! dropped, and killed when a signal ends the bench; if the bench itself is killed, the kernel sends the proxy
 //! SIGTERM. Before the proxy's program starts, [`become_program`] pins the process
 //! and, where it may, raises its priority.
 
@@ -12,6 +12,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{
     Pid, Signal, kill_process_group, set_parent_process_death_signal, setpriority_process,
@@ -22,6 +24,10 @@ use crate::options::LaunchOptions;
 
 /// Nice value of the proxies.
 const PRIORITY: i32 = -10;
+
+/// How long a proxy may take to end by itself; one that records a profile writes it then.
+const END_LIMIT: Duration = Duration::from_secs(2);
+const END_POLL: Duration = Duration::from_millis(10);
 
 /// The groups to kill when a signal ends the bench.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -87,6 +93,11 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Errors mean that it is gone already.
+        let _ = kill_process_group(self.group, Signal::TERM);
+        let until = Instant::now() + END_LIMIT;
+        while !self.has_ended() && Instant::now() < until {
+            thread::sleep(END_POLL);
+        }
         let _ = kill_process_group(self.group, Signal::KILL);
         let _ = self.child.wait();
         if let Ok(mut groups) = GROUPS.lock() {
