@@ -16,6 +16,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::buffer::Buffer;
+use crate::cors::CorsPolicy;
 use crate::headers::HeaderMap;
 use crate::local_reply::LocalReply;
 use crate::services::{LocalFuture, WorkerServices};
@@ -75,6 +76,11 @@ pub struct FilterContext<'a> {
 pub trait Destination {
     /// The name of the cluster that the route forwards to; none where it does not forward.
     fn cluster_name(&self) -> Option<&[u8]>;
+
+    /// The policies in the `cors` fields of the route and of its virtual host; none where it does not forward.
+    fn cors_policies(&self) -> [Option<&CorsPolicy>; 2] {
+        [None; 2]
+    }
 }
 
 /// Nowhere yet.
@@ -115,6 +121,11 @@ impl<'a> PerRoute<'a> {
     /// The name of the cluster that the route forwards to; none where it does not forward.
     pub fn cluster_name(&self) -> Option<&'a [u8]> {
         self.destination.cluster_name()
+    }
+
+    /// The policies in the `cors` fields of the route and of its virtual host.
+    pub fn cors_policies(&self) -> [Option<&'a CorsPolicy>; 2] {
+        self.destination.cors_policies()
     }
 
     /// The most specific configuration.

@@ -22,6 +22,9 @@ pub struct LocalReply {
     pub headers: Vec<(HeaderName, Vec<u8>)>,
     /// The `grpc-status` for gRPC requests; derived from `status` if absent.
     pub grpc_status: Option<u32>,
+    /// A filter's own response without a body, sent as it is: without the headers that the route adds, the wording of
+    /// the connection manager, or a form for gRPC.
+    pub is_bare: bool,
 }
 
 impl LocalReply {
@@ -38,6 +41,15 @@ impl LocalReply {
             flags: ResponseFlags::default(),
             headers: Vec::new(),
             grpc_status: None,
+            is_bare: false,
+        }
+    }
+
+    /// A filter's own response without a body, which nothing but filters changes.
+    pub fn bare(status: u16, details: impl Into<Cow<'static, str>>) -> Self {
+        LocalReply {
+            is_bare: true,
+            ..LocalReply::new(status, b"".as_slice(), details)
         }
     }
 

@@ -8,6 +8,7 @@ use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
 pub mod buffer;
+pub mod cors;
 pub mod early_header_mutation;
 pub mod fault;
 pub mod header_mutation;
@@ -15,7 +16,12 @@ pub mod header_mutation;
 mod tests;
 
 /// Every room of the family.
-pub static ROOMS: &[&HttpFilterRoom] = &[&buffer::ROOM, &fault::ROOM, &header_mutation::ROOM];
+pub static ROOMS: &[&HttpFilterRoom] = &[
+    &buffer::ROOM,
+    &cors::ROOM,
+    &fault::ROOM,
+    &header_mutation::ROOM,
+];
 
 /// Every early header mutation of the family.
 pub static EARLY_HEADER_MUTATIONS: &[&EarlyHeaderMutationRoom] = &[&early_header_mutation::ROOM];

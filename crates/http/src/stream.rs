@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::http_filter::Destination;
 use nuncio_contract::stats::Scope;
@@ -104,6 +105,20 @@ impl Destination for StreamRoute {
             ClusterChoice::ByName(name) => Some(name),
             ClusterChoice::Missing => Some(b""),
         }
+    }
+
+    fn cors_policies(&self) -> [Option<&CorsPolicy>; 2] {
+        let Some(index) = self.index else {
+            return [None; 2];
+        };
+        let Action::Forward(forward) = self.table.action(index) else {
+            return [None; 2];
+        };
+        let host = self.table.virtual_host(index);
+        [
+            forward.cors.as_deref(),
+            host.and_then(|host| host.cors.as_deref()),
+        ]
     }
 }
 

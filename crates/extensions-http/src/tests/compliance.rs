@@ -14,6 +14,7 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{max_request_bytes: 1}",
         "{max_request_bytes: 4096}",
     ),
+    ("envoy.filters.http.cors", "{}", "{}"),
     (
         "envoy.filters.http.fault",
         "{}",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::cors::RouteCorsPolicyMessage;
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::header_mutation::HeaderValueOption;
 use nuncio_contract::matching::{
@@ -46,6 +47,7 @@ message! {
         pub(crate) include_attempt_count_in_response: bool,
         pub(crate) virtual_clusters: Vec<VirtualCluster>,
         pub(crate) metadata: Option<MetadataMessage>,
+        pub(crate) cors: Option<RouteCorsPolicyMessage>,
     }
 }
 
@@ -188,6 +190,7 @@ message! {
         pub(crate) path_rewrite_policy: Option<PathExtension>,
         pub(crate) oneof host_rewrite_specifier: Option<HostRewrite>,
         pub(crate) append_x_forwarded_host: bool,
+        pub(crate) cors: Option<RouteCorsPolicyMessage>,
         pub(crate) timeout: Option<Duration>,
         pub(crate) idle_timeout: Option<Duration>,
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,

@@ -6,6 +6,7 @@ mod paths;
 use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_contract::cors::{CorsPolicy, RouteCorsPolicyMessage};
 use nuncio_contract::data_source;
 use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::headers::HeaderName;
@@ -133,6 +134,7 @@ impl RouteCompiler<'_> {
             .map(|route| self.route(route, table))
             .collect();
         let virtual_clusters = self.virtual_clusters(&host.virtual_clusters);
+        let cors = self.cors(host.cors.as_ref());
         let level = self.level(
             (
                 &host.request_headers_to_add,
@@ -150,6 +152,7 @@ impl RouteCompiler<'_> {
             require_tls: host.require_tls,
             level: level?,
             virtual_clusters: virtual_clusters?,
+            cors: cors?,
             metadata: host.metadata.as_ref().and_then(MetadataMessage::read),
             include_request_attempt_count: host.include_request_attempt_count,
             include_attempt_count_in_response: host.include_attempt_count_in_response,
@@ -226,6 +229,7 @@ impl RouteCompiler<'_> {
                 .map(|regex| Some(HostRewrite::PathRegex(regex))),
         };
         let upgrades = RouteUpgrades::compile(&action.upgrade_configs, self.ctx);
+        let cors = self.cors(action.cors.as_ref());
         let timeout = action.timeout.unwrap_or(DEFAULT_ROUTE_TIMEOUT);
         Ok(Forward {
             cluster: cluster?,
@@ -240,7 +244,16 @@ impl RouteCompiler<'_> {
             timeout: (!timeout.is_zero()).then_some(timeout),
             idle_timeout: action.idle_timeout,
             upgrades: upgrades?,
+            cors: cors?,
         })
+    }
+
+    fn cors(
+        &mut self,
+        policy: Option<&RouteCorsPolicyMessage>,
+    ) -> Result<Option<Box<CorsPolicy>>, Refused> {
+        let policy = policy.map(|policy| policy.compile(self.ctx).map(Box::new));
+        policy.transpose()
     }
 
     fn cluster_source(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_upstream::ClusterId;
@@ -25,6 +26,8 @@ pub struct Forward {
     pub idle_timeout: Option<Duration>,
     /// Upgrades that the route allows or forbids; none if it has no word on any.
     pub upgrades: Option<Box<RouteUpgrades>>,
+    /// The route's policy in its deprecated `cors` field.
+    pub cors: Option<Box<CorsPolicy>>,
 }
 
 pub(super) enum ClusterSource {

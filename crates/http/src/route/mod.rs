@@ -36,6 +36,7 @@ use std::sync::Arc;
 use counted::VirtualCluster;
 use domain::DomainTable;
 use matcher::RouteMatcher;
+use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::stream_info::{Metadata, StreamInfo};
@@ -68,6 +69,8 @@ pub struct VirtualHost {
     level: Level,
     /// With the one for all others at the end, where there are any.
     virtual_clusters: Box<[VirtualCluster]>,
+    /// The policy in the deprecated `cors` field.
+    pub(crate) cors: Option<Box<CorsPolicy>>,
     /// For the access log.
     pub(crate) metadata: Option<Arc<Metadata>>,
     /// `include_request_attempt_count`.

@@ -24,6 +24,10 @@ pub(crate) fn make_reply(
     manager: &ConnectionManagerConfig,
     services: &dyn WorkerServices,
 ) -> Cow<'static, [u8]> {
+    if reply.is_bare {
+        bare(state, reply);
+        return Cow::default();
+    }
     // This flag belongs to the end of the connection, which comes after the wording.
     let is_seen = !reply
         .flags
@@ -49,6 +53,18 @@ pub(crate) fn make_reply(
     }
     finish_head(&mut state.response, &mut worded);
     if is_head { Cow::default() } else { worded.body }
+}
+
+/// Nobody knows the status before the filters have seen it, as that of an upstream's response.
+fn bare(state: &mut StreamState, reply: LocalReply) {
+    state.info.response_flags |= reply.flags;
+    state.info.response_code_details = Some(reply.details);
+    let head = &mut state.response;
+    head.reset(MapKind::Response);
+    head.set_integer(Known::Status, u64::from(reply.status));
+    for (name, value) in &reply.headers {
+        head.append(name, value);
+    }
 }
 
 fn begin_head(
