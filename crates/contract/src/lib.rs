@@ -21,3 +21,4 @@ pub mod services;
 pub mod stats;
 pub mod stream_info;
 pub mod support;
+pub mod url;

@@ -5,6 +5,7 @@ mod compile_filters;
 pub mod config;
 pub mod local_reply;
 mod path;
+mod referer;
 pub mod request;
 mod request_id;
 pub mod response;

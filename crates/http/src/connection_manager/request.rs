@@ -11,6 +11,7 @@ use nuncio_contract::stream_info::{Address, StreamInfo};
 use super::address::last_forwarded;
 use super::config::{RequestOptions, StripPort};
 use super::path::{Normalized, normalize};
+use super::referer;
 use super::request_id;
 use crate::route::{is_grpc, without_port};
 
@@ -237,7 +238,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
     headers.remove_all(&HOP_BY_HOP);
     if let Some(referer) = headers.get(Known::Referer)
-        && !is_valid_referer(referer)
+        && !referer::is_valid(referer)
     {
         headers.remove(Known::Referer);
     }
@@ -255,20 +256,6 @@ fn sanitize_te(headers: &mut HeaderMap) {
     } else {
         headers.remove(Known::Te);
     }
-}
-
-/// A referer is an absolute http(s) URL without user info or fragment, or `about:blank`.
-fn is_valid_referer(value: &[u8]) -> bool {
-    let rest = value
-        .strip_prefix(b"http://")
-        .or_else(|| value.strip_prefix(b"https://"));
-    rest.is_some_and(|rest| {
-        let authority = rest
-            .split(|byte| matches!(byte, b'/' | b'?'))
-            .next()
-            .unwrap_or_default();
-        !authority.is_empty() && !authority.contains(&b'@') && !value.contains(&b'#')
-    })
 }
 
 /// The client's address, and whether it alone stands between the client and us.
