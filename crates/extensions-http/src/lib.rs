@@ -9,6 +9,7 @@ use nuncio_contract::registry::HttpFilterRoom;
 
 pub mod buffer;
 pub mod cors;
+pub mod csrf;
 pub mod early_header_mutation;
 pub mod fault;
 pub mod header_mutation;
@@ -19,6 +20,7 @@ mod tests;
 pub static ROOMS: &[&HttpFilterRoom] = &[
     &buffer::ROOM,
     &cors::ROOM,
+    &csrf::ROOM,
     &fault::ROOM,
     &header_mutation::ROOM,
 ];

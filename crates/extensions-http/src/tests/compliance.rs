@@ -16,6 +16,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
     ),
     ("envoy.filters.http.cors", "{}", "{}"),
     (
+        "envoy.filters.http.csrf",
+        "{filter_enabled: {default_value: {}}}",
+        "{filter_enabled: {default_value: {numerator: 100}}}",
+    ),
+    (
         "envoy.filters.http.fault",
         "{}",
         "{delay: {fixed_delay: 1s, percentage: {numerator: 100}}, \
