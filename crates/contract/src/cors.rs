@@ -8,6 +8,7 @@
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused};
 
+use crate::level_config::LevelConfig;
 use crate::matching::{CompiledStringMatcher, RuntimeFractionalPercent, StringMatcher};
 
 message! {
@@ -115,6 +116,8 @@ impl RouteCorsPolicyMessage {
         compile!(self, ctx, filter_enabled)
     }
 }
+
+impl LevelConfig for CorsPolicy {}
 
 impl CorsPolicy {
     /// Whether the filter acts on the request that draws this number.

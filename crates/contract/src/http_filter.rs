@@ -18,6 +18,7 @@ use std::sync::Arc;
 use crate::buffer::Buffer;
 use crate::cors::CorsPolicy;
 use crate::headers::HeaderMap;
+use crate::level_config::LevelConfig;
 use crate::local_reply::LocalReply;
 use crate::services::{LocalFuture, WorkerServices};
 use crate::stats::Scope;
@@ -33,6 +34,8 @@ pub trait HttpFilterConfig: Send + Sync {
 pub struct FilterWorkerContext<'a> {
     /// The connection manager's scope, `http.<stat_prefix>.`.
     pub scope: &'a Scope,
+    /// The scope of all stats.
+    pub root: &'a Scope,
 }
 
 /// Makes a filter for each stream of one worker.
@@ -92,11 +95,16 @@ impl Destination for Nowhere {
     }
 }
 
+fn downcast<T: 'static>(config: &dyn LevelConfig) -> Option<&T> {
+    let any: &dyn Any = config;
+    any.downcast_ref()
+}
+
 /// What the route has for a filter: its configurations on the way to the route, from the least specific (route
 /// configuration) to the most specific (weighted cluster), and where the stream is going.
 #[derive(Clone, Copy)]
 pub struct PerRoute<'a> {
-    levels: &'a [Option<&'a Arc<dyn Any + Send + Sync>>],
+    levels: &'a [Option<&'a Arc<dyn LevelConfig>>],
     destination: &'a dyn Destination,
 }
 
@@ -109,7 +117,7 @@ impl<'a> PerRoute<'a> {
 
     /// The levels from the least to the most specific one.
     pub fn new(
-        levels: &'a [Option<&'a Arc<dyn Any + Send + Sync>>],
+        levels: &'a [Option<&'a Arc<dyn LevelConfig>>],
         destination: &'a dyn Destination,
     ) -> Self {
         PerRoute {
@@ -134,7 +142,7 @@ impl<'a> PerRoute<'a> {
             .iter()
             .rev()
             .flatten()
-            .find_map(|config| config.downcast_ref())
+            .find_map(|config| downcast(&***config))
     }
 
     /// Every level's configuration, least specific first.
@@ -142,7 +150,7 @@ impl<'a> PerRoute<'a> {
         self.levels
             .iter()
             .flatten()
-            .filter_map(|config| config.downcast_ref())
+            .filter_map(|config| downcast(&***config))
     }
 }
 

@@ -3,7 +3,9 @@
 //! body, runs the encoder filters over it and logs its details.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use crate::header_mutation::HeaderMutations;
 use crate::headers::HeaderName;
 use crate::stream_info::ResponseFlags;
 
@@ -20,6 +22,8 @@ pub struct LocalReply {
     pub flags: ResponseFlags,
     /// Headers set on the answer, in order, after the engine's own.
     pub headers: Vec<(HeaderName, Vec<u8>)>,
+    /// Headers that are computed when the answer is made, behind `headers`.
+    pub mutations: Option<Arc<HeaderMutations>>,
     /// The `grpc-status` for gRPC requests; derived from `status` if absent.
     pub grpc_status: Option<u32>,
     /// A filter's own response without a body, sent as it is: without the headers that the route adds, the wording of
@@ -40,6 +44,7 @@ impl LocalReply {
             details: details.into(),
             flags: ResponseFlags::default(),
             headers: Vec::new(),
+            mutations: None,
             grpc_status: None,
             is_bare: false,
         }

@@ -3,7 +3,6 @@
 //! A room's name and type URLs are Envoy's. The registry checks at start that none is taken twice, and looks
 //! rooms up by the type of their message, as Envoy does; the name in a config is only a label.
 
-use std::any::Any as AnyValue;
 use std::sync::Arc;
 
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
@@ -11,9 +10,10 @@ use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 use crate::access_log::{self, AccessLogFiles, AccessLogRoom, AccessLogRooms};
 use crate::early_header_mutation::EarlyHeaderMutationRoom;
 use crate::http_filter::HttpFilterConfig;
+use crate::level_config::LevelConfig;
 
 /// A configuration for one level of the route table.
-pub type RouteFilterConfig = Arc<dyn AnyValue + Send + Sync>;
+pub type RouteFilterConfig = Arc<dyn LevelConfig>;
 
 /// Parses an HTTP filter's message; errors go to the context.
 pub type ParseHttpFilter = fn(&Any, &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused>;

@@ -13,6 +13,7 @@ pub mod csrf;
 pub mod early_header_mutation;
 pub mod fault;
 pub mod header_mutation;
+pub mod local_ratelimit;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &csrf::ROOM,
     &fault::ROOM,
     &header_mutation::ROOM,
+    &local_ratelimit::ROOM,
 ];
 
 /// Every early header mutation of the family.

@@ -6,9 +6,7 @@
 //! and body stay in the chain, body bytes in one buffer a direction, bounded by the connection's buffer limit
 //! (1 MiB by default): above it a request is answered with 413 and a response with 500, as Envoy does.
 
-use std::any::Any;
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -16,6 +14,7 @@ use nuncio_contract::http_filter::{
     DataStatus, FilterContext, HeadersStatus, PerRoute, Resume, TrailersStatus,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::registry::RouteFilterConfig;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::ResponseFlags;
 
@@ -179,7 +178,7 @@ impl Run<'_> {
         let active = state.filters.active.get_mut(index)?;
         let levels = state.route.filter_levels();
         let slot = active.slot;
-        let configs: [Option<&Arc<dyn Any + Send + Sync>>; 4] = levels.map(|level| {
+        let configs: [Option<&RouteFilterConfig>; 4] = levels.map(|level| {
             level
                 .and_then(|level| level.get(slot))
                 .and_then(|entry| entry.config.as_ref())

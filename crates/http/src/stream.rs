@@ -127,6 +127,8 @@ pub struct RouteSnapshot {
     table: Arc<RouteTable>,
     /// The worker's cells for requests that are counted apart.
     counted: Box<[RequestStats]>,
+    /// What filters count apart is listed as long as these are there.
+    _of_filters: Box<[Scope]>,
 }
 
 impl RouteSnapshot {
@@ -134,6 +136,7 @@ impl RouteSnapshot {
     pub fn new(table: Arc<RouteTable>, root: &Scope) -> Self {
         Self {
             counted: table.request_stats(root),
+            _of_filters: table.register_filters(root),
             table,
         }
     }
@@ -143,6 +146,7 @@ impl RouteSnapshot {
         Self {
             table,
             counted: Box::default(),
+            _of_filters: Box::default(),
         }
     }
 

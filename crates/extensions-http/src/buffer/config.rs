@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{message, one_of};
 use nuncio_contract::http_filter::HttpFilterConfig;
+use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::registry::RouteFilterConfig;
 
 message! {
@@ -37,6 +38,8 @@ pub(super) enum Limit {
     /// Bytes that are held back at most.
     Bytes(u64),
 }
+
+impl LevelConfig for Limit {}
 
 pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused> {
     Ok(Arc::new(limit(&any.decode::<Buffer>(ctx)?)))

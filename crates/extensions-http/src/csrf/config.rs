@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::http_filter::HttpFilterConfig;
+use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::matching::{CompiledStringMatcher, RuntimeFractionalPercent, StringMatcher};
 use nuncio_contract::registry::RouteFilterConfig;
 
@@ -26,6 +27,8 @@ pub(super) struct Policy {
 
 /// The chain's config, shared by the workers.
 pub(super) struct ChainConfig(pub(super) Arc<Policy>);
+
+impl LevelConfig for Policy {}
 
 pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused> {
     let policy = Policy::compile(any.decode(ctx)?, ctx)?;

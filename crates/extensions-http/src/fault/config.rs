@@ -7,6 +7,7 @@ use nuncio_config::runtime::Fraction;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{message, one_of};
 use nuncio_contract::http_filter::HttpFilterConfig;
+use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::matching::{CompiledHeaderMatcher, FractionalPercent, HeaderMatcher};
 use nuncio_contract::registry::RouteFilterConfig;
 
@@ -101,6 +102,8 @@ pub(super) enum Abort {
 
 /// The chain's config, shared by the workers.
 pub(super) struct ChainConfig(pub(super) Arc<Faults>);
+
+impl LevelConfig for Faults {}
 
 pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused> {
     Ok(Arc::new(ChainConfig(Arc::new(compile(

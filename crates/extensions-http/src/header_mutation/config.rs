@@ -6,6 +6,7 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::http_filter::HttpFilterConfig;
+use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::registry::RouteFilterConfig;
 
 message! {
@@ -60,6 +61,8 @@ pub(super) struct ChainConfig {
     pub(super) own: Arc<Compiled>,
     pub(super) most_specific_wins: bool,
 }
+
+impl LevelConfig for Compiled {}
 
 pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused> {
     let message: HeaderMutation = any.decode(ctx)?;

@@ -32,6 +32,14 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{mutations: {request_mutations: [{append: {header: {key: a, value: b}}}], \
           response_mutations: [{remove: server}]}}",
     ),
+    (
+        "envoy.filters.http.local_ratelimit",
+        "{stat_prefix: a}",
+        "{stat_prefix: a, token_bucket: {max_tokens: 1, fill_interval: 1s}, \
+          filter_enabled: {default_value: {numerator: 100}}, \
+          filter_enforced: {default_value: {numerator: 100}}, \
+          local_rate_limit_per_downstream_connection: true}",
+    ),
 ];
 
 /// The calls of a stream in their order, as far as `steps` goes.

@@ -71,7 +71,7 @@ impl WorkerServices for Services {
 pub(crate) struct Worker {
     factory: Box<dyn HttpFilterFactory>,
     scope: Scope,
-    _store: StatsStore,
+    store: StatsStore,
     /// Time and chance.
     pub(crate) services: Services,
 }
@@ -86,11 +86,15 @@ impl Worker {
         assert_eq!(errors(&ctx), "", "{yaml}");
         let store = StatsStore::default();
         let scope = store.scope("http.test");
-        let factory = config.for_worker(&FilterWorkerContext { scope: &scope });
+        let root = store.root();
+        let factory = config.for_worker(&FilterWorkerContext {
+            scope: &scope,
+            root: &root,
+        });
         Worker {
             factory,
             scope,
-            _store: store,
+            store,
             services: Services::default(),
         }
     }
@@ -122,16 +126,23 @@ impl Worker {
 
     /// The value of a counter or gauge behind `http.test.`.
     pub(crate) fn stat(&self, name: &str) -> u64 {
+        self.stat_of_all(&format!("http.test.{name}"))
+    }
+
+    /// The value of a counter or gauge of any scope.
+    pub(crate) fn stat_of_all(&self, name: &str) -> u64 {
         let mut found = None;
-        self.scope.for_each(&mut |view| {
-            let value = match view.value {
-                StatValue::Counter { value, .. } | StatValue::Gauge { value, .. } => value,
-                StatValue::TextReadout { .. } | StatValue::Histogram { .. } => return,
-            };
-            if view.name.to_string() == format!("http.test.{name}") {
-                found = Some(value);
-            }
-        });
+        for scope in self.store.scopes() {
+            scope.for_each(&mut |view| {
+                let value = match view.value {
+                    StatValue::Counter { value, .. } | StatValue::Gauge { value, .. } => value,
+                    StatValue::TextReadout { .. } | StatValue::Histogram { .. } => return,
+                };
+                if view.name.to_string() == name {
+                    found = Some(value);
+                }
+            });
+        }
         found.unwrap_or_else(|| panic!("no stat is called {name}"))
     }
 
@@ -183,6 +194,12 @@ impl Stream<'_> {
     pub(crate) fn on_level(mut self, room: &HttpFilterRoom, yaml: &str) -> Self {
         let level = parse_level(room, yaml).unwrap_or_else(|errors| panic!("{yaml}: {errors}"));
         self.levels.push(Some(level));
+        self
+    }
+
+    /// The same for a configuration that several streams have.
+    pub(crate) fn on(mut self, level: &RouteFilterConfig) -> Self {
+        self.levels.push(Some(level.clone()));
         self
     }
 

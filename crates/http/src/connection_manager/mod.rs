@@ -105,6 +105,7 @@ impl ConnectionManager {
     ) -> Self {
         let context = FilterWorkerContext {
             scope: &scopes.http,
+            root: &scopes.root,
         };
         let slot = |filter: &config::FilterConfig| {
             FilterSlot::new(

@@ -39,6 +39,7 @@ use matcher::RouteMatcher;
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{Metadata, StreamInfo};
 
 use crate::config::route::TlsRequirement;
@@ -252,6 +253,12 @@ impl RouteTable {
             .chain(hosts.map(|host| &host.level))
             .chain(routes.map(|route| &route.level))
             .chain(weighted)
+    }
+
+    /// Lists the counters that filters have of their own at some level; they stay as long as the scopes.
+    pub(crate) fn register_filters(&self, root: &Scope) -> Box<[Scope]> {
+        let configs = self.all_levels().flat_map(|level| level.filters.configs());
+        configs.filter_map(|config| config.register(root)).collect()
     }
 
     /// Whether the levels' header mutations run from the least to the most specific one.

@@ -28,6 +28,11 @@ impl PerFilterConfigs {
             .map(|(_, entry)| entry)
     }
 
+    /// The filters' own configurations.
+    pub fn configs(&self) -> impl Iterator<Item = &RouteFilterConfig> {
+        self.0.iter().filter_map(|(_, entry)| entry.config.as_ref())
+    }
+
     /// Whether the level says nothing.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

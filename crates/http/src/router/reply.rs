@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use nuncio_contract::headers::{HeaderMap, HeaderName, Known, MapKind};
+use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::ResponseFlags;
@@ -35,10 +36,9 @@ pub(crate) fn make_reply(
     if is_seen {
         state.info.response_flags |= reply.flags;
     }
-    state.info.response_code_details = Some(reply.details);
+    state.info.response_code_details = Some(reply.details.clone());
     state.response.reset(MapKind::Response);
-    let head = (reply.status, reply.headers.as_slice());
-    begin_head(state, head, by_route, services);
+    begin_head(state, &reply, by_route, services);
     state.info.response_code = Some(reply.status);
     let mut worded = match &manager.local_replies {
         None => Worded::as_it_is(reply.body),
@@ -69,11 +69,13 @@ fn bare(state: &mut StreamState, reply: LocalReply) {
 
 fn begin_head(
     state: &mut StreamState,
-    (status, headers): (u16, &[(HeaderName, Vec<u8>)]),
+    reply: &LocalReply,
     by_route: bool,
     services: &dyn WorkerServices,
 ) {
-    state.response.set_integer(Known::Status, u64::from(status));
+    state
+        .response
+        .set_integer(Known::Status, u64::from(reply.status));
     let forwards = state
         .route
         .index
@@ -81,8 +83,14 @@ fn begin_head(
     if forwards {
         finalize::response(state, services);
     }
-    for (name, value) in headers {
+    for (name, value) in &reply.headers {
         state.response.append(name, value);
+    }
+    if let Some(mutations) = &reply.mutations {
+        let mut formats = FormatContext::new(&state.info, services);
+        formats.request_headers = Some(&state.request);
+        let values = mutations.evaluate(&state.response, &formats);
+        values.apply(&mut state.response);
     }
     if by_route {
         finalize::response(state, services);
