@@ -13,6 +13,8 @@ pub mod csrf;
 pub mod early_header_mutation;
 pub mod fault;
 pub mod header_mutation;
+pub mod header_to_metadata;
+mod level_stats;
 pub mod local_ratelimit;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &csrf::ROOM,
     &fault::ROOM,
     &header_mutation::ROOM,
+    &header_to_metadata::ROOM,
     &local_ratelimit::ROOM,
 ];
 

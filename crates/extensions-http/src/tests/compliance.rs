@@ -33,6 +33,12 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           response_mutations: [{remove: server}]}}",
     ),
     (
+        "envoy.filters.http.header_to_metadata",
+        "{}",
+        "{request_rules: [{header: x, on_header_missing: {key: a, value: b}}], \
+          response_rules: [{header: server, on_header_present: {key: a}, remove: true}]}",
+    ),
+    (
         "envoy.filters.http.local_ratelimit",
         "{stat_prefix: a}",
         "{stat_prefix: a, token_bucket: {max_tokens: 1, fill_interval: 1s}, \
