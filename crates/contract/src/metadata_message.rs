@@ -19,11 +19,17 @@ impl MetadataMessage {
     pub fn read(&self) -> Option<Arc<Metadata>> {
         let mut metadata = Metadata::default();
         for (namespace, fields) in &self.filter_metadata {
-            if let Value::Struct(fields) = value(fields) {
-                metadata.merge(namespace, fields);
-            }
+            metadata.merge(namespace, struct_of(fields));
         }
         (!metadata.is_empty()).then(|| Arc::new(metadata))
+    }
+}
+
+/// A `google.protobuf.Struct`; empty if it is something else.
+pub fn struct_of(json: &Json) -> Struct {
+    match value(json) {
+        Value::Struct(fields) => fields,
+        _ => Struct::default(),
     }
 }
 

@@ -46,6 +46,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           filter_enforced: {default_value: {numerator: 100}}, \
           local_rate_limit_per_downstream_connection: true}",
     ),
+    (
+        "envoy.filters.http.set_metadata",
+        "{}",
+        "{metadata: [{metadata_namespace: a, value: {b: c}}, {metadata_namespace: a, value: {b: d}}]}",
+    ),
 ];
 
 /// The calls of a stream in their order, as far as `steps` goes.
