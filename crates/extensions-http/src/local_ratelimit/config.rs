@@ -156,7 +156,12 @@ impl Tokens {
             return Ok(Tokens::Unlimited);
         };
         match (message.fill_interval().as_millis(), message.max_tokens()) {
-            (0, _) => Ok(Tokens::Unlimited),
+            (0, _) => {
+                let text =
+                    "the bucket fills in less than a millisecond, so that nothing is limited";
+                ctx.warning(message.span(), text);
+                Ok(Tokens::Unlimited)
+            }
             (_, 0) => Ok(Tokens::Never),
             (LEAST_FILL_INTERVAL_MS.., _) => Ok(Tokens::Bucket(message.bucket())),
             _ => {
