@@ -32,6 +32,26 @@ impl Clock for SystemClock {
 /// For how long the wall clock is reckoned from the monotonic one before it is asked again.
 const RECKONED_FOR: Duration = Duration::from_millis(10);
 
+/// One moment on both clocks, from which the wall time of others is reckoned.
+#[derive(Clone, Copy, Debug)]
+pub struct WallAnchor {
+    at: Instant,
+    wall: SystemTime,
+}
+
+impl WallAnchor {
+    /// `at` was `wall`.
+    pub fn new(at: Instant, wall: SystemTime) -> Self {
+        Self { at, wall }
+    }
+
+    /// The wall time of `then`, which is not before the anchor.
+    #[inline]
+    pub fn wall_at(&self, then: Instant) -> SystemTime {
+        self.wall + then.saturating_duration_since(self.at)
+    }
+}
+
 /// A clock that is asked once for each step of a worker: within [`HeldClock::hold`] time stands still. The wall clock
 /// follows the monotonic one, and a jump of it within 10 ms.
 ///
@@ -39,8 +59,8 @@ const RECKONED_FOR: Duration = Duration::from_millis(10);
 pub struct HeldClock {
     inner: Rc<dyn Clock>,
     now: Cell<Option<Instant>>,
-    /// What the wall clock said, and when.
-    wall: Cell<Option<(Instant, SystemTime)>>,
+    /// What the wall clock said, and until when that will do.
+    anchor: Cell<Option<(WallAnchor, Instant)>>,
     depth: Cell<u32>,
 }
 
@@ -50,9 +70,26 @@ impl HeldClock {
         Self {
             inner,
             now: Cell::new(None),
-            wall: Cell::new(None),
+            anchor: Cell::new(None),
             depth: Cell::new(0),
         }
+    }
+
+    /// From what the wall time of the next 10 ms is reckoned.
+    #[inline]
+    pub fn anchor(&self) -> WallAnchor {
+        let now = self.now();
+        match self.anchor.get() {
+            Some((anchor, until)) if now < until => anchor,
+            _ => self.drop_anchor(now),
+        }
+    }
+
+    #[cold]
+    fn drop_anchor(&self, now: Instant) -> WallAnchor {
+        let anchor = WallAnchor::new(now, self.inner.wall());
+        self.anchor.set(Some((anchor, now + RECKONED_FOR)));
+        anchor
     }
 
     /// Runs one step, which must be short and must not wait.
@@ -99,16 +136,7 @@ impl Clock for HeldClock {
 
     #[inline]
     fn wall(&self) -> SystemTime {
-        let now = self.now();
-        if let Some((at, wall)) = self.wall.get() {
-            let since = now.saturating_duration_since(at);
-            if since < RECKONED_FOR {
-                return wall + since;
-            }
-        }
-        let wall = self.inner.wall();
-        self.wall.set(Some((now, wall)));
-        wall
+        self.anchor().wall_at(self.now())
     }
 }
 

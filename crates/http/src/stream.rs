@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use nuncio_contract::clock::WallAnchor;
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::http_filter::Destination;
@@ -54,7 +55,7 @@ impl StreamState {
     pub fn renew(
         &mut self,
         connection: Arc<ConnectionInfo>,
-        wall: SystemTime,
+        wall: WallAnchor,
         now: Instant,
         table: Rc<RouteSnapshot>,
     ) {

@@ -16,6 +16,9 @@ use crate::stream::{RouteSnapshot, StreamRoute, StreamState};
 /// Stream states that a worker keeps for the streams to come.
 const MAX_SPARE_STREAMS: usize = 64;
 
+/// For how long a date is taken for that of now.
+const DATE_VALID_FOR: Duration = Duration::from_millis(10);
+
 /// A worker. Everything on it runs on one thread.
 pub struct Worker {
     clock: Rc<HeldClock>,
@@ -25,7 +28,7 @@ pub struct Worker {
     /// All clusters, for look-ups by name.
     pub manager: Arc<ClusterManager>,
     next_connection_id: Cell<u64>,
-    date: RefCell<(u64, Box<[u8]>)>,
+    date: RefCell<Date>,
     draining: Cell<bool>,
     #[expect(
         clippy::vec_box,
@@ -34,6 +37,28 @@ pub struct Worker {
     spare_streams: RefCell<Vec<Box<StreamState>>>,
     /// What spare streams hold in the place of a route table, which could not go otherwise.
     no_routes: Rc<RouteSnapshot>,
+}
+
+/// The HTTP date, and until when it will do.
+#[derive(Default)]
+struct Date {
+    seconds: u64,
+    text: Box<[u8]>,
+    valid_until: Option<Instant>,
+}
+
+impl Date {
+    #[cold]
+    fn renew(&mut self, now: Instant, wall: SystemTime) {
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH);
+        let seconds = since.map_or(0, |since| since.as_secs());
+        if self.seconds != seconds || self.text.is_empty() {
+            let whole = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            self.text = httpdate::fmt_http_date(whole).into_bytes().into();
+            self.seconds = seconds;
+        }
+        self.valid_until = Some(now + DATE_VALID_FOR);
+    }
 }
 
 impl Worker {
@@ -55,7 +80,7 @@ impl Worker {
             clock,
             random: Cell::new(seed | 1),
             next_connection_id: Cell::new(first_connection_id),
-            date: RefCell::new((0, Box::default())),
+            date: RefCell::default(),
             draining: Cell::new(false),
             spare_streams: RefCell::default(),
             no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
@@ -75,19 +100,14 @@ impl Worker {
         id
     }
 
-    /// Calls `read` with the HTTP date of now, made once a second.
+    /// Calls `read` with the HTTP date of now; it may be 10 ms late.
     pub fn with_date<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        let seconds = self
-            .wall()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now = self.now();
         let mut date = self.date.borrow_mut();
-        if date.0 != seconds || date.1.is_empty() {
-            let text =
-                httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-            *date = (seconds, text.into_bytes().into_boxed_slice());
+        if date.valid_until.is_none_or(|until| until <= now) {
+            date.renew(now, self.wall());
         }
-        read(&date.1)
+        read(&date.text)
     }
 
     /// The state of a stream that begins now; large, so it is made once and used again.
@@ -96,13 +116,13 @@ impl Worker {
         connection: &Arc<ConnectionInfo>,
         table: Rc<RouteSnapshot>,
     ) -> Box<StreamState> {
-        let (connection, wall, now) = (Arc::clone(connection), self.wall(), self.now());
+        let (connection, now) = (Arc::clone(connection), self.now());
         match self.spare_streams.borrow_mut().pop() {
             Some(mut spare) => {
-                spare.renew(connection, wall, now, table);
+                spare.renew(connection, self.clock.anchor(), now, table);
                 spare
             }
-            None => Box::new(StreamState::new(connection, wall, now, table)),
+            None => Box::new(StreamState::new(connection, self.wall(), now, table)),
         }
     }
 

@@ -22,7 +22,6 @@ mod number;
 mod reading;
 mod reload;
 mod resource;
-mod rounds;
 mod running;
 mod runtime;
 mod semantics;

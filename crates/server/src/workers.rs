@@ -7,12 +7,16 @@ use std::thread::JoinHandle;
 use nuncio_contract::clock::SystemClock;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::worker::Worker;
+use nuncio_net::transport::outbox;
 use nuncio_upstream::ClusterManager;
+use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::LocalSet;
 
 use crate::listener::{ListenerCommand, ListenerId, OnThread, WorkerListeners};
-use crate::rounds;
+
+/// How many polls of tasks with work may come between two looks at the sockets: a few milliseconds. Fewer cost a system
+/// call each time, though under load dozens of tasks wait.
+const POLLS_A_TURN: u32 = 512;
 
 /// What the main thread tells a worker.
 pub(crate) enum Command {
@@ -107,7 +111,8 @@ fn run(start: Start, commands: UnboundedReceiver<Command>) {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .build()
+        .event_interval(POLLS_A_TURN)
+        .build_local(LocalOptions::default())
     {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -115,8 +120,8 @@ fn run(start: Start, commands: UnboundedReceiver<Command>) {
             return;
         }
     };
-    let local = LocalSet::new();
-    runtime.block_on(rounds::run(&local, work(start, commands)));
+    runtime.spawn_local(outbox::serve());
+    runtime.block_on(work(start, commands));
 }
 
 async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {

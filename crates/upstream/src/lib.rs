@@ -30,6 +30,6 @@ pub use cluster_core::ResponseStats;
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use manager::{ClusterId, ClusterManager};
 pub use server_names::{AutoNames, ConnectionName};
-pub use stream::{Acquired, PendingStream, UpstreamStream};
+pub use stream::{Acquired, PendingStream, ReadyStream, UpstreamStream};
 pub use transport_socket::TransportSocket;
 pub use worker::{WorkerCluster, WorkerClusters, WorkerHost};

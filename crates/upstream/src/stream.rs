@@ -167,25 +167,24 @@ impl UpstreamStream {
     }
 }
 
-impl From<Lease> for UpstreamStream {
-    /// The connection's protocol decides.
+/// A connection for one request. A stream is large to move, so it is made where it stays.
+pub struct ReadyStream(Lease);
+
+impl ReadyStream {
+    /// The stream; the connection's protocol decides which.
     #[inline]
-    fn from(lease: Lease) -> Self {
-        match lease.carries() {
-            Carries::Http1 => Self::Http1(Http1Stream::new(lease)),
-            Carries::Tcp => Self::Tcp(TcpStream::new(lease)),
+    pub fn begin(self) -> UpstreamStream {
+        match self.0.carries() {
+            Carries::Http1 => UpstreamStream::Http1(Http1Stream::new(self.0)),
+            Carries::Tcp => UpstreamStream::Tcp(TcpStream::new(self.0)),
         }
     }
 }
 
 /// The answer to a request for a stream.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "the large one is the common one, and lives shortly"
-)]
 pub enum Acquired {
-    /// A stream on an idle connection.
-    Ready(UpstreamStream),
+    /// An idle connection.
+    Ready(ReadyStream),
     /// No connection is free: wait for one.
     Pending(PendingStream),
 }
@@ -194,7 +193,7 @@ impl From<Lent> for Acquired {
     #[inline]
     fn from(lent: Lent) -> Self {
         match lent {
-            Lent::Ready(lease) => Self::Ready(lease.into()),
+            Lent::Ready(lease) => Self::Ready(ReadyStream(lease)),
             Lent::Pending(pending) => Self::Pending(PendingStream(pending)),
         }
     }
@@ -204,9 +203,9 @@ impl From<Lent> for Acquired {
 pub struct PendingStream(PendingLease);
 
 impl Future for PendingStream {
-    type Output = Result<UpstreamStream, UpstreamError>;
+    type Output = Result<ReadyStream, UpstreamError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_ok(UpstreamStream::from)
+        Pin::new(&mut self.0).poll(cx).map_ok(ReadyStream)
     }
 }

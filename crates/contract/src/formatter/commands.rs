@@ -168,7 +168,7 @@ fn time(name: &str) -> Option<(Syntax, Build)> {
     }
     let found: Build = match name {
         "START_TIME" | "START_TIME_LOCAL" => {
-            |c| build(|context| Some(context.stream_info.start_time), c)
+            |c| build(|context| Some(context.stream_info.start_time()), c)
         }
         "EMIT_TIME" | "EMIT_TIME_LOCAL" => |c| build(|context| Some(context.services.wall()), c),
         "DOWNSTREAM_PEER_CERT_V_START" => |c| {

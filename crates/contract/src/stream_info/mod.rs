@@ -20,6 +20,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::clock::WallAnchor;
+
 pub use address::{Address, InternalAddress};
 pub use connection::{ConnectionInfo, FilterChainDescription, ListenerDescription};
 pub use filter_state::{FilterState, FilterStateObject};
@@ -107,8 +109,6 @@ pub struct TraceIds {
 pub struct StreamInfo {
     /// The connection that carries it.
     pub connection: Arc<ConnectionInfo>,
-    /// When its first byte came, on the wall clock.
-    pub start_time: SystemTime,
     /// When its first byte came, on the worker's clock.
     pub start: Instant,
     /// When it was over; `None` while it lives.
@@ -167,6 +167,7 @@ pub struct StreamInfo {
     /// The id of a stream that has no `x-request-id`, such as a TCP session.
     pub stream_id: Option<Box<str>>,
 
+    start_wall: WallAnchor,
     dynamic_metadata: Option<Box<Metadata>>,
     filter_state: Option<Box<FilterState>>,
 }
@@ -176,7 +177,7 @@ impl StreamInfo {
     pub fn new(connection: Arc<ConnectionInfo>, start_time: SystemTime, start: Instant) -> Self {
         StreamInfo {
             connection,
-            start_time,
+            start_wall: WallAnchor::new(start, start_time),
             start,
             end: None,
             protocol: None,
@@ -210,11 +211,11 @@ impl StreamInfo {
     }
 
     /// Makes the value ready for the next stream, in place; lists keep their memory.
-    pub fn reset(&mut self, start_time: SystemTime, start: Instant) {
+    pub fn reset(&mut self, start_wall: WallAnchor, start: Instant) {
         // No `..`: a new field has to be reset too.
         let StreamInfo {
             connection: _,
-            start_time: old_start_time,
+            start_wall: old_start_wall,
             start: old_start,
             end,
             protocol,
@@ -245,7 +246,7 @@ impl StreamInfo {
             dynamic_metadata,
             filter_state,
         } = self;
-        *old_start_time = start_time;
+        *old_start_wall = start_wall;
         *old_start = start;
         *end = None;
         *protocol = None;
@@ -282,6 +283,11 @@ impl StreamInfo {
         self.remote_address
             .as_ref()
             .or(self.connection.remote_address.as_ref())
+    }
+
+    /// When its first byte came, on the wall clock.
+    pub fn start_time(&self) -> SystemTime {
+        self.start_wall.wall_at(self.start)
     }
 
     /// How long the stream has lived; until its end, or until `now` while it lives.
@@ -354,7 +360,7 @@ mod tests {
         let kept = info.upstream.connection_ids_attempted.capacity();
 
         let later = begin + Duration::from_secs(1);
-        info.reset(SystemTime::UNIX_EPOCH, later);
+        info.reset(WallAnchor::new(later, SystemTime::UNIX_EPOCH), later);
         assert_eq!(info.connection.id, 7);
         assert_eq!(info.start, later);
         assert_eq!(info.response_code, None);

@@ -62,6 +62,10 @@ impl<D: Downstream> Exchange<'_, D> {
             self.write_data(chunk, end_stream);
             return Ok(());
         }
+        Box::pin(self.filter_data(chunk, end_stream)).await
+    }
+
+    async fn filter_data(&self, chunk: Buffer, end_stream: bool) -> Result<(), Stop> {
         let held_before = !self.response_begun.get();
         if let Flow::Through(data) = self
             .run_filters(Way::Encode)

@@ -235,7 +235,7 @@ impl Connection {
             Ok(HeadRead::Refused(error)) => {
                 state.request.clear();
                 self.count_refusal(error);
-                Start::Refused(refusal(error))
+                Start::Refused(Box::new(refusal(error)))
             }
             Ok(HeadRead::Closed) => {
                 state.request.clear();

@@ -46,7 +46,7 @@ pub enum Start {
     /// A decoded head.
     Request,
     /// A head that the codec refused, and the answer to it.
-    Refused(LocalReply),
+    Refused(Box<LocalReply>),
     /// A deadline passed before the head was complete.
     Expired(usize),
     /// The client went away before the head was complete.
@@ -64,7 +64,7 @@ impl<D: Downstream> Exchange<'_, D> {
     pub async fn run(&self, start: Start) -> StreamEnd {
         let raced = match start {
             Start::Request => pin!(self.race()).await,
-            Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(Box::new(reply)))),
+            Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(reply))),
             Start::Expired(slot) => Raced::Expired(slot),
             Start::Gone => Raced::Gone,
         };

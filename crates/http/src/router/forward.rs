@@ -24,27 +24,27 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Chooses cluster and host, and exchanges request and response with the host.
     pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
         let timeout = self.choose_cluster(forward)?;
-        let acquired = match self.choose_host(forward) {
-            Ok(Acquired::Ready(stream)) => Ok(stream),
-            Ok(Acquired::Pending(pending)) => pending.await,
-            Err(error) => Err(error),
+        match pin!(self.exchange_with_host(forward, timeout)).await {
+            Ok(()) => Ok(()),
+            Err(Failure::Stopped(stop)) => Err(stop),
+            Err(Failure::Upstream(error)) => Err(self.upstream_failed(&error)),
+        }
+    }
+
+    async fn exchange_with_host(
+        &self,
+        forward: &Forward,
+        timeout: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let acquired = match self.choose_host(forward)? {
+            Acquired::Ready(ready) => ready,
+            Acquired::Pending(pending) => pending.await?,
         };
-        let failure = match acquired {
-            Ok(mut stream) => {
-                if stream.is_tcp() {
-                    self.write_prologue(&mut stream, forward);
-                }
-                match pin!(self.attempt(&RefCell::new(stream), forward, timeout)).await {
-                    Ok(()) => return Ok(()),
-                    Err(failure) => failure,
-                }
-            }
-            Err(error) => Failure::Upstream(error),
-        };
-        Err(match failure {
-            Failure::Stopped(stop) => stop,
-            Failure::Upstream(error) => self.upstream_failed(&error),
-        })
+        let up = RefCell::new(acquired.begin());
+        if up.borrow().is_tcp() {
+            self.write_prologue(&mut up.borrow_mut(), forward);
+        }
+        pin!(self.attempt(&up, forward, timeout)).await
     }
 
     /// Finds the cluster, completes the request's head and begins the account; returns the timeout of the

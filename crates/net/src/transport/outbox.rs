@@ -4,70 +4,94 @@
 //! through the kernel's long way of a packet with nothing of it in the processor's caches. So bytes that nobody waits
 //! for are kept until the turn is over and are then sent one after another.
 //!
-//! What a socket does not take at once goes out by a task of its own. A socket keeps at most what its owner gave at
-//! once; outside of turns nothing is kept.
+//! Who sends is a task ([`serve`]). The first that keeps bytes wakes it, so that its turn comes when all that are ready
+//! by then have run. What a socket does not take at once goes out by a task of its own. A socket keeps at most what its
+//! owner gave at once; on a thread without such a task nothing is kept.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use nuncio_contract::buffer::Buffer;
+use tokio::task::spawn_local;
 
 use super::plain::{Later, Socket};
 
 thread_local! {
     static OUTBOX: RefCell<Outbox> = const {
-        RefCell::new(Outbox { is_open: false, kept: Vec::new() })
+        RefCell::new(Outbox { kept: Vec::new(), sender: None })
     };
 }
 
 struct Outbox {
-    /// A turn is under way.
-    is_open: bool,
     kept: Vec<(Rc<Socket>, Buffer)>,
+    /// Who sends what is kept; without, nothing is.
+    sender: Option<Waker>,
 }
 
 /// Sends the rest of what a socket had no room for. It ends early when the socket's owner has gone.
-pub type Rest = Pin<Box<dyn Future<Output = ()>>>;
+type Rest = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A turn of this thread, from [`begin`] to [`Turn::end`].
-pub struct Turn(());
-
-/// Begins a turn: from now on bytes are kept.
-pub fn begin() -> Turn {
-    OUTBOX.with_borrow_mut(|outbox| outbox.is_open = true);
-    Turn(())
-}
-
-impl Turn {
-    /// Sends what was kept. Whatever is given to `spawn` has to be driven to its end.
-    pub fn end(self, mut spawn: impl FnMut(Rest)) {
-        let mut kept = OUTBOX.with_borrow_mut(|outbox| {
-            outbox.is_open = false;
-            std::mem::take(&mut outbox.kept)
-        });
-        for (socket, mut bytes) in kept.drain(..) {
-            let before = socket.later.get();
-            if matches!(before, Later::Kept | Later::Orphaned) {
-                send(&socket, &mut bytes);
-            }
-            if before != Later::Orphaned && socket.later.get() == Later::Blocked {
-                spawn(Box::pin(send_rest(socket, bytes)));
-            }
+/// Sends what this thread's tasks keep, for as long as it is driven. There is to be one a thread.
+///
+/// What is kept when it is dropped is sent as far as the sockets have room.
+pub async fn serve() {
+    struct Closing;
+    impl Drop for Closing {
+        fn drop(&mut self) {
+            close(drop);
         }
-        // Its memory serves the next turn.
-        OUTBOX.with_borrow_mut(|outbox| outbox.kept = kept);
     }
+    let _sends_the_last = Closing;
+    poll_fn(|cx| {
+        open(cx.waker());
+        send_all(|rest| drop(spawn_local(rest)));
+        Poll::Pending
+    })
+    .await
 }
 
-/// Keeps `bytes` for `socket`, which must have none kept yet; gives them back outside of a turn.
+/// From now on bytes are kept, and `sender` is woken for them.
+fn open(sender: &Waker) {
+    OUTBOX.with_borrow_mut(|outbox| match &mut outbox.sender {
+        Some(known) => known.clone_from(sender),
+        none => *none = Some(sender.clone()),
+    });
+}
+
+/// Nothing more is kept. Whatever is given to `spawn` has to be driven to its end.
+fn close(spawn: impl FnMut(Rest)) {
+    OUTBOX.with_borrow_mut(|outbox| outbox.sender = None);
+    send_all(spawn);
+}
+
+/// Sends what was kept. Whatever is given to `spawn` has to be driven to its end.
+fn send_all(mut spawn: impl FnMut(Rest)) {
+    let mut kept = OUTBOX.with_borrow_mut(|outbox| std::mem::take(&mut outbox.kept));
+    for (socket, mut bytes) in kept.drain(..) {
+        let before = socket.later.get();
+        if matches!(before, Later::Kept | Later::Orphaned) {
+            send(&socket, &mut bytes);
+        }
+        if before != Later::Orphaned && socket.later.get() == Later::Blocked {
+            spawn(Box::pin(send_rest(socket, bytes)));
+        }
+    }
+    // Its memory serves the next turn.
+    OUTBOX.with_borrow_mut(|outbox| outbox.kept = kept);
+}
+
+/// Keeps `bytes` for `socket`, which must have none kept yet; gives them back where nobody would send them.
 #[inline]
 pub(super) fn keep(socket: &Rc<Socket>, bytes: Buffer) -> Result<(), Buffer> {
     OUTBOX.with_borrow_mut(|outbox| {
-        if !outbox.is_open {
+        let Some(sender) = &outbox.sender else {
             return Err(bytes);
+        };
+        if outbox.kept.is_empty() {
+            sender.wake_by_ref();
         }
         socket.later.set(Later::Kept);
         outbox.kept.push((Rc::clone(socket), bytes));
@@ -134,7 +158,8 @@ mod tests {
     use std::io::Read as _;
     use std::net::TcpListener;
     use tokio::net::TcpStream;
-    use tokio::task::{LocalSet, spawn_local};
+    use std::cell::Cell;
+    use tokio::task::LocalSet;
 
     /// Our end, and the peer's.
     async fn pair() -> (Transport, std::net::TcpStream) {
@@ -143,6 +168,10 @@ mod tests {
             .await
             .unwrap();
         (Transport::plain(near), listener.accept().unwrap().0)
+    }
+
+    fn begin() {
+        open(Waker::noop());
     }
 
     fn buffer(bytes: &[u8]) -> Buffer {
@@ -179,44 +208,45 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_goes_out_when_the_turn_is_over() {
         let (mut near, mut far) = pair().await;
-        let turn = begin();
+        begin();
         keep(&mut near, b"hello");
         assert!(near.is_behind());
         far.set_nonblocking(true).unwrap();
         assert!(far.read(&mut [0; 8]).is_err(), "nothing was sent yet");
         far.set_nonblocking(false).unwrap();
-        turn.end(nothing_is_left);
+        close(nothing_is_left);
         assert!(!near.is_behind());
         assert_eq!(read(&mut far, 5), "hello");
     }
 
     #[tokio::test]
-    async fn outside_of_turns_nothing_is_kept() {
+    async fn where_nobody_sends_nothing_is_kept() {
         let (mut near, _far) = pair().await;
         assert!(near.send_later(buffer(b"hello")).is_err());
-        begin().end(nothing_is_left);
+        begin();
+        close(nothing_is_left);
         assert!(near.send_later(buffer(b"hello")).is_err());
     }
 
     #[tokio::test]
     async fn what_is_written_now_follows_what_was_kept() {
         let (mut near, mut far) = pair().await;
-        let turn = begin();
+        begin();
         keep(&mut near, b"first, ");
         assert!(near.send_later(buffer(b"twice")).is_err());
         let written = poll_fn(|cx| near.poll_write(cx, b"second")).await;
         assert_eq!(written.unwrap(), 6);
-        turn.end(nothing_is_left);
+        close(nothing_is_left);
         assert_eq!(read(&mut far, 13), "first, second");
     }
 
     #[tokio::test]
     async fn what_is_kept_goes_out_though_its_owner_has_gone() {
         let (mut near, mut far) = pair().await;
-        let turn = begin();
+        begin();
         keep(&mut near, b"farewell");
         drop(near);
-        turn.end(nothing_is_left);
+        close(nothing_is_left);
         let mut all = String::new();
         far.read_to_string(&mut all).unwrap();
         assert_eq!(all, "farewell");
@@ -225,23 +255,62 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_the_stream_follows_what_was_kept() {
         let (mut near, mut far) = pair().await;
-        let turn = begin();
+        begin();
         keep(&mut near, b"farewell");
         poll_fn(|cx| near.poll_shutdown(cx)).await.unwrap();
-        turn.end(nothing_is_left);
+        close(nothing_is_left);
         let mut all = String::new();
         far.read_to_string(&mut all).unwrap();
         assert_eq!(all, "farewell");
     }
 
+    #[tokio::test]
+    async fn all_that_are_ready_run_before_what_they_keep_is_sent() {
+        let test = async {
+            let (mut near, mut far) = pair().await;
+            let serving = spawn_local(serve());
+            tokio::task::yield_now().await;
+            let were_behind = Rc::new(Cell::new(false));
+            let first = spawn_local(async move {
+                keep(&mut near, b"kept");
+                near
+            });
+            let noted = Rc::clone(&were_behind);
+            let second = spawn_local(async move {
+                noted.set(OUTBOX.with_borrow(|outbox| !outbox.kept.is_empty()));
+            });
+            let near = first.await.unwrap();
+            second.await.unwrap();
+            assert!(were_behind.get());
+            tokio::task::yield_now().await;
+            assert!(!near.is_behind());
+            assert_eq!(read(&mut far, 4), "kept");
+            serving.abort();
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_when_its_task_ends_is_sent() {
+        let (mut near, mut far) = pair().await;
+        {
+            let mut serving = Box::pin(serve());
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(serving.as_mut().poll(&mut cx).is_pending());
+            keep(&mut near, b"the last");
+        }
+        assert_eq!(read(&mut far, 8), "the last");
+        assert!(near.send_later(buffer(b"more")).is_err());
+    }
+
     async fn a_full_socket(kept_before_the_end: impl FnOnce(&mut Transport)) {
         let (mut near, mut far) = pair().await;
         let filled = fill(&near);
-        let turn = begin();
+        begin();
         keep(&mut near, b"at last");
         kept_before_the_end(&mut near);
         let mut rests = Vec::new();
-        turn.end(|rest| rests.push(rest));
+        close(|rest| rests.push(rest));
         assert_eq!(rests.len(), 1);
         rests.into_iter().for_each(|rest| drop(spawn_local(rest)));
         assert!(near.is_behind());
@@ -264,7 +333,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_a_full_socket_within_the_turn_is_woken_too() {
         let wait = |near: &mut Transport| {
-            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let mut cx = Context::from_waker(Waker::noop());
             assert!(near.poll_flush(&mut cx).is_pending());
         };
         LocalSet::new().run_until(a_full_socket(wait)).await;
@@ -274,10 +343,10 @@ mod tests {
     async fn what_is_kept_by_an_owner_that_has_gone_is_given_up_where_there_is_no_room() {
         let (mut near, mut far) = pair().await;
         let filled = fill(&near);
-        let turn = begin();
+        begin();
         keep(&mut near, b"too late");
         drop(near);
-        turn.end(|_| panic!("nobody is left to drive it"));
+        close(|_| panic!("nobody is left to drive it"));
         let mut all = Vec::new();
         far.read_to_end(&mut all).unwrap();
         assert_eq!(all.len(), filled);
@@ -288,10 +357,10 @@ mod tests {
         let test = async {
             let (mut near, mut far) = pair().await;
             fill(&near);
-            let turn = begin();
+            begin();
             keep(&mut near, b"too late");
             let mut rests = Vec::new();
-            turn.end(|rest| rests.push(spawn_local(rest)));
+            close(|rest| rests.push(spawn_local(rest)));
             tokio::task::yield_now().await;
             drop(near);
             for rest in rests {
@@ -311,9 +380,9 @@ mod tests {
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
         drop(far);
-        let turn = begin();
+        begin();
         keep(&mut near, b"hello?");
-        turn.end(nothing_is_left);
+        close(nothing_is_left);
         assert!(near.has_failed() && !near.is_behind());
         assert!(poll_fn(|cx| near.poll_write(cx, b"hello?")).await.is_err());
         let end = poll_fn(|cx| near.poll_read(cx, &mut Vec::new())).await;

@@ -40,6 +40,14 @@ pub(super) struct Fixture {
     pub(super) cluster: Rc<WorkerCluster>,
 }
 
+/// The stream, waited for if need be.
+async fn begin(acquired: Acquired) -> Result<UpstreamStream, UpstreamError> {
+    Ok(match acquired {
+        Acquired::Ready(ready) => ready.begin(),
+        Acquired::Pending(pending) => pending.await?.begin(),
+    })
+}
+
 impl Fixture {
     pub(super) fn new(settings: ClusterSettings, hosts: &[SocketAddr]) -> Self {
         let stats = StatsStore::default();
@@ -64,14 +72,8 @@ impl Fixture {
 
     /// A stream to the next host, waited for if need be.
     pub(super) async fn stream(&self) -> Result<UpstreamStream, UpstreamError> {
-        match self
-            .cluster
-            .pick_host()?
-            .new_stream(ResourcePriority::Default)?
-        {
-            Acquired::Ready(stream) => Ok(stream),
-            Acquired::Pending(pending) => pending.await,
-        }
+        let host = self.cluster.pick_host()?;
+        begin(host.new_stream(ResourcePriority::Default)?).await
     }
 
     /// A GET on a connection that has the name of its host, which is `name`.
@@ -85,10 +87,7 @@ impl Fixture {
         request.set(Known::Authority, name.as_bytes());
         let name = auto.choose(&request, &mut FilterState::default()).unwrap();
         let host = self.cluster.pick_host()?;
-        let mut stream = match host.new_stream_named(ResourcePriority::Default, name)? {
-            Acquired::Ready(stream) => stream,
-            Acquired::Pending(pending) => pending.await?,
-        };
+        let mut stream = begin(host.new_stream_named(ResourcePriority::Default, name)?).await?;
         stream.write_head(&request, true);
         poll_fn(|cx| stream.poll_flush(cx)).await;
         read_response(&mut stream).await
@@ -96,10 +95,7 @@ impl Fixture {
 
     /// A stream of bytes to the next host, waited for if need be.
     pub(super) async fn tcp_stream(&self) -> Result<UpstreamStream, UpstreamError> {
-        match self.cluster.pick_host()?.new_tcp_stream()? {
-            Acquired::Ready(stream) => Ok(stream),
-            Acquired::Pending(pending) => pending.await,
-        }
+        begin(self.cluster.pick_host()?.new_tcp_stream()?).await
     }
 
     /// A GET, from picking a host to the last byte.
