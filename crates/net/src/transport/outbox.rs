@@ -155,10 +155,10 @@ fn poll_send_rest(socket: &Socket, bytes: &mut Buffer, cx: &mut Context<'_>) -> 
 mod tests {
     use super::*;
     use crate::transport::Transport;
+    use std::cell::Cell;
     use std::io::Read as _;
     use std::net::TcpListener;
     use tokio::net::TcpStream;
-    use std::cell::Cell;
     use tokio::task::LocalSet;
 
     /// Our end, and the peer's.
