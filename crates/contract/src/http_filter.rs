@@ -36,6 +36,10 @@ pub struct FilterWorkerContext<'a> {
     pub scope: &'a Scope,
     /// The scope of all stats.
     pub root: &'a Scope,
+    /// The filter's name in the chain.
+    pub name: &'a str,
+    /// `node.cluster`.
+    pub service_cluster: &'a str,
 }
 
 /// Makes a filter for each stream of one worker.
@@ -79,6 +83,11 @@ pub struct FilterContext<'a> {
 pub trait Destination {
     /// The name of the cluster that the route forwards to; none where it does not forward.
     fn cluster_name(&self) -> Option<&[u8]>;
+
+    /// Whether there is a route, whatever it does.
+    fn has_route(&self) -> bool {
+        false
+    }
 
     /// The policies in the `cors` fields of the route and of its virtual host; none where it does not forward.
     fn cors_policies(&self) -> [Option<&CorsPolicy>; 2] {
@@ -129,6 +138,11 @@ impl<'a> PerRoute<'a> {
     /// The name of the cluster that the route forwards to; none where it does not forward.
     pub fn cluster_name(&self) -> Option<&'a [u8]> {
         self.destination.cluster_name()
+    }
+
+    /// Whether there is a route, whatever it does.
+    pub fn has_route(&self) -> bool {
+        self.destination.has_route()
     }
 
     /// The policies in the `cors` fields of the route and of its virtual host.

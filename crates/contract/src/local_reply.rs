@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::header_mutation::HeaderMutations;
 use crate::headers::HeaderName;
 use crate::stream_info::ResponseFlags;
+use crate::stream_info::metadata::Struct;
 
 /// An answer made by the proxy instead of an upstream.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct LocalReply {
     pub mutations: Option<Arc<HeaderMutations>>,
     /// The `grpc-status` for gRPC requests; derived from `status` if absent.
     pub grpc_status: Option<u32>,
+    /// What a namespace of the stream's metadata is given once the answer is worded, for filters on its way and logs.
+    pub metadata: Option<Box<(&'static str, Struct)>>,
     /// A filter's own response without a body, sent as it is: without the headers that the route adds, the wording of
     /// the connection manager, or a form for gRPC.
     pub is_bare: bool,
@@ -46,6 +49,7 @@ impl LocalReply {
             headers: Vec::new(),
             mutations: None,
             grpc_status: None,
+            metadata: None,
             is_bare: false,
         }
     }

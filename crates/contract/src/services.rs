@@ -1,4 +1,4 @@
-//! What a worker offers to the rooms that run on it: time and chance.
+//! What a worker offers to the rooms that run on it: time and chance, and what the process knows of its health.
 //! Injected, so that rooms are tested under a manual clock and a seeded source.
 
 use std::future::Future;
@@ -10,10 +10,29 @@ use crate::clock::Clock;
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
+/// The hosts of a cluster, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// All of them.
+    pub total: usize,
+    /// Those that are healthy.
+    pub healthy: usize,
+    /// Those that are degraded.
+    pub degraded: usize,
+}
+
 /// One worker's services. Not `Send`: each worker has its own.
 pub trait WorkerServices: Clock {
     /// The next number of the worker's random source.
     fn random_u64(&self) -> u64;
     /// Completes after `duration`.
     fn sleep(&self, duration: Duration) -> LocalFuture<()>;
+    /// Whether the process is to fail health checks, as the admin was told.
+    fn fails_health_checks(&self) -> bool {
+        false
+    }
+    /// How many hosts a cluster has; none if there is no such cluster.
+    fn membership(&self, _cluster: &str) -> Option<Membership> {
+        None
+    }
 }

@@ -16,6 +16,7 @@ pub mod header_mutation;
 pub mod header_to_metadata;
 mod level_stats;
 pub mod local_ratelimit;
+pub mod rbac;
 pub mod set_metadata;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &header_mutation::ROOM,
     &header_to_metadata::ROOM,
     &local_ratelimit::ROOM,
+    &rbac::ROOM,
     &set_metadata::ROOM,
 ];
 

@@ -108,6 +108,10 @@ impl Destination for StreamRoute {
         }
     }
 
+    fn has_route(&self) -> bool {
+        self.index.is_some()
+    }
+
     fn cors_policies(&self) -> [Option<&CorsPolicy>; 2] {
         let Some(index) = self.index else {
             return [None; 2];

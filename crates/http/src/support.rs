@@ -1,9 +1,10 @@
 //! What the connection manager, its routes and the router honour of the API.
 
 use nuncio_config::typed::{FromValue, SupportTable};
+use nuncio_contract::matching::uri_template::{UriTemplateMatchConfig, UriTemplateRewriteConfig};
 
 use crate::config::connection_manager::HttpConnectionManager;
-use crate::config::route::{FilterConfig, UriTemplateMatchConfig, UriTemplateRewriteConfig};
+use crate::config::route::FilterConfig;
 use crate::config::router::RouterMessage;
 
 /// Adds the messages that stand behind an `Any`, with all that is in them.

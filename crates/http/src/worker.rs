@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_contract::clock::{Clock, HeldClock};
-use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::services::{LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_upstream::{ClusterManager, WorkerClusters};
 
@@ -30,6 +30,7 @@ pub struct Worker {
     next_connection_id: Cell<u64>,
     date: RefCell<Date>,
     draining: Cell<bool>,
+    fails_health_checks: Cell<bool>,
     #[expect(
         clippy::vec_box,
         reason = "they go into streams and come back without being moved"
@@ -82,6 +83,7 @@ impl Worker {
             next_connection_id: Cell::new(first_connection_id),
             date: RefCell::default(),
             draining: Cell::new(false),
+            fails_health_checks: Cell::new(false),
             spare_streams: RefCell::default(),
             no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
         }
@@ -144,6 +146,12 @@ impl Worker {
     pub fn set_draining(&self, draining: bool) {
         self.draining.set(draining);
     }
+
+    /// Has health checks fail from now on, or no longer; while they do, the process drains.
+    pub fn fail_health_checks(&self, failing: bool) {
+        self.fails_health_checks.set(failing);
+        self.set_draining(failing);
+    }
 }
 
 impl Clock for Worker {
@@ -170,5 +178,20 @@ impl WorkerServices for Worker {
 
     fn sleep(&self, duration: Duration) -> LocalFuture<()> {
         Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn fails_health_checks(&self) -> bool {
+        self.fails_health_checks.get()
+    }
+
+    fn membership(&self, cluster: &str) -> Option<Membership> {
+        let hosts = self.manager.get(self.manager.find(cluster)?)?.hosts();
+        let mut membership = Membership::default();
+        for health in hosts.iter().map(|host| host.health()) {
+            membership.total += 1;
+            membership.healthy += usize::from(health.is_healthy());
+            membership.degraded += usize::from(health.is_degraded());
+        }
+        Some(membership)
     }
 }

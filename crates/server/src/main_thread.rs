@@ -347,7 +347,8 @@ impl Process<'_> {
         match action {
             Action::Quit => {}
             Action::FailHealthChecks(failing) => {
-                self.workers.tell(|| Some(Command::Drain(failing)));
+                self.workers
+                    .tell(|| Some(Command::FailHealthChecks(failing)));
                 self.state.set_life(if failing {
                     ServerLife::Draining
                 } else {
@@ -367,7 +368,7 @@ impl Process<'_> {
                 skip_exit,
                 ..
             } => {
-                self.workers.tell(|| Some(Command::Drain(true)));
+                self.workers.tell(|| Some(Command::Drain));
                 if !graceful && !skip_exit {
                     self.workers.tell(|| Some(Command::StopAccepting));
                 }

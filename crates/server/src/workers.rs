@@ -20,8 +20,10 @@ const POLLS_A_TURN: u32 = 512;
 
 /// What the main thread tells a worker.
 pub(crate) enum Command {
-    /// Responses close their connections from now on, or no longer.
-    Drain(bool),
+    /// Responses close their connections from now on.
+    Drain,
+    /// Health checks fail from now on, or no longer; while they do, the process drains.
+    FailHealthChecks(bool),
     /// No connections are accepted any more.
     StopAccepting,
     /// A listener comes, changes or goes.
@@ -135,7 +137,8 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     let mut listeners = WorkerListeners::new(thread, start.drain);
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Drain(draining) => worker.set_draining(draining),
+            Command::Drain => worker.set_draining(true),
+            Command::FailHealthChecks(failing) => worker.fail_health_checks(failing),
             Command::StopAccepting => listeners.stop_accepting(),
             Command::Listener(id, command) => listeners.act(id, command),
             Command::DropOutdatedClusters => worker.clusters.drop_outdated(),

@@ -8,10 +8,12 @@ use nuncio_config::runtime::{Fraction, RuntimeKey};
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{enumeration, message, one_of};
 
-use super::value_matcher::{CompiledValueMatcher, ValueMatcher};
 use crate::formatter::{AccessLogType, FormatContext, GrpcStatus};
 use crate::headers::{HeaderMap, Known};
-use crate::matching::{CompiledHeaderMatcher, FractionalPercent, HeaderMatcher};
+use crate::matching::{
+    CompiledHeaderMatcher, CompiledValueMatcher, FractionalPercent, HeaderMatcher, PathSegment,
+    ValueMatcher,
+};
 use crate::stream_info::{ResponseFlags, TraceReason};
 
 message! {
@@ -162,20 +164,6 @@ message! {
         pub(crate) path: Vec<PathSegment>,
         pub(crate) value: ValueMatcher,
         inert invert = "Envoy's access logs ignore it",
-    }
-}
-
-message! {
-    /// A step of a path.
-    pub struct PathSegment: "envoy.type.matcher.v3.MetadataMatcher.PathSegment" {
-        pub(crate) oneof segment: Segment,
-    }
-}
-
-one_of! {
-    /// The kinds of step.
-    pub enum Segment {
-        key => Key(String),
     }
 }
 
@@ -395,12 +383,9 @@ fn flags(names: &[String]) -> Option<ResponseFlags> {
 
 fn metadata(filter: &MetadataFilter, ctx: &mut Ctx) -> Result<Filter, Refused> {
     let matcher = filter.matcher.as_ref().map(|matcher| {
-        let key = |segment: &PathSegment| match &segment.segment {
-            Segment::Key(key) => key.as_str().into(),
-        };
         Ok(MetadataMatch {
             namespace: matcher.filter.as_str().into(),
-            path: matcher.path.iter().map(key).collect(),
+            path: matcher.path.iter().map(PathSegment::key).collect(),
             value: CompiledValueMatcher::compile(&matcher.value, ctx)?,
         })
     });

@@ -9,7 +9,6 @@
 mod filter;
 #[cfg(test)]
 mod tests;
-mod value_matcher;
 
 use std::sync::Arc;
 use std::time::Duration;

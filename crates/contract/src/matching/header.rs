@@ -77,6 +77,10 @@ impl CompiledHeaderMatcher {
                 start: range.start,
                 end: range.end,
             },
+            // As in Envoy, an empty text of this deprecated field takes any value.
+            Some(HeaderMatchSpecifier::Exact(text)) if text.is_empty() => {
+                Kind::Text(CompiledStringMatcher::prefix(""))
+            }
             Some(HeaderMatchSpecifier::Exact(text)) => {
                 Kind::Text(CompiledStringMatcher::exact(text))
             }

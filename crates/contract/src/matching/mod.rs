@@ -1,18 +1,26 @@
-//! Envoy's small matchers, compiled once: strings, regular expressions, headers and fractions.
+//! Envoy's small matchers, compiled once: strings, regular expressions, headers, addresses, metadata, URI templates
+//! and fractions.
 //! Used by routes, access-log filters and HTTP filters alike.
 
+mod address_ranges;
 mod fraction;
 mod header;
+mod metadata;
 mod re2;
 mod regex;
 mod string;
+pub mod uri_template;
+mod value;
 mod words;
 
+pub use address_ranges::{AddressRanges, CidrRange, WrittenRange, XdsCidrRange};
 pub use fraction::{Denominator, FractionalPercent, RuntimeFractionalPercent};
 pub use header::{CompiledHeaderMatcher, HeaderMatcher};
+pub use metadata::{CompiledMetadataMatcher, MetadataMatcher, PathSegment};
 pub use regex::{
     CompiledRegex, Groups, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite,
     check_regex,
 };
 pub use string::{CompiledStringMatcher, StringMatcher};
+pub use value::{CompiledValueMatcher, ValueMatcher};
 pub use words::{plain, quoted};

@@ -4,7 +4,12 @@
 //! escapes and names of groups are RE2's own; `&&` in a class, `\<`, `\u` and repeated repetitions the
 //! crate's; `\d`, `\w`, `\s` and `\b` are about ASCII in RE2.
 //!
+//! As in Envoy, RE2 takes both patterns and texts for Latin-1: each byte is a character of its own, and there are none
+//! beyond U+00FF. [`latin_1`] makes such a text of bytes.
+//!
 //! Limit: 1,000 repetitions, as in RE2.
+
+use std::borrow::Cow;
 
 const MOST_REPETITIONS: u32 = 1000;
 const POSIX_CLASSES: [&str; 14] = [
@@ -12,10 +17,30 @@ const POSIX_CLASSES: [&str; 14] = [
     "space", "upper", "word", "xdigit",
 ];
 
+/// Bytes as the text that the crate is to see: each byte is the character of its number.
+pub(super) fn latin_1(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if bytes.is_ascii() {
+        return Cow::Borrowed(bytes);
+    }
+    Cow::Owned(characters(bytes).into_bytes())
+}
+
+/// The way back from what the crate made of [`latin_1`]'s text.
+pub(super) fn bytes_of(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    let byte = |character| u8::try_from(u32::from(character)).unwrap_or(b'?');
+    text.chars().map(byte).collect()
+}
+
+fn characters(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
 /// The pattern for the crate, or RE2's text of what is wrong with it.
 pub(super) fn translate(pattern: &str) -> Result<String, String> {
+    let text = characters(pattern.as_bytes());
     let mut translator = Translator {
-        rest: pattern,
+        rest: &text,
         pattern,
         out: String::with_capacity(pattern.len() + 16),
         depth: 0,
@@ -41,6 +66,7 @@ enum Operand<'p> {
 
 struct Translator<'p> {
     rest: &'p str,
+    /// As it is written.
     pattern: &'p str,
     out: String,
     depth: usize,
@@ -81,7 +107,10 @@ impl<'p> Translator<'p> {
 
     fn plain(&mut self, character: char) {
         self.rest = &self.rest[character.len_utf8()..];
-        self.out.push(character);
+        match character.is_ascii() {
+            true => self.out.push(character),
+            false => self.out.push_str(&caseless(character)),
+        }
         self.operand = Operand::Thing;
     }
 
@@ -186,14 +215,14 @@ impl<'p> Translator<'p> {
         {
             self.out.push_str(&format!("(?-u:{bound})"));
         } else if self.rest.starts_with("\\C") {
-            self.out.push_str("(?s-u:.)");
+            self.out.push_str("(?s:.)");
         } else if let Some((set, rest)) = named_set(self.rest)? {
             self.out.push_str(&format!("[{set}]"));
             self.rest = rest;
             return Ok(());
         } else {
             let (character, rest) = escaped(self.rest)?;
-            self.out.push_str(&literal(character));
+            self.out.push_str(&caseless(character));
             self.rest = rest;
             return Ok(());
         }
@@ -265,6 +294,14 @@ fn class_character(text: &str) -> Option<Character<'_>> {
         '\\' => escaped(text),
         other => Ok((other, &text[other.len_utf8()..])),
     })
+}
+
+/// A character outside of classes: RE2 ignores the case of ASCII letters alone there.
+fn caseless(character: char) -> String {
+    match character.is_ascii() {
+        true => literal(character),
+        false => format!("(?-i:{})", literal(character)),
+    }
 }
 
 fn literal(character: char) -> String {
@@ -353,10 +390,15 @@ fn escaped(text: &str) -> Character<'_> {
     let rest = &text[1 + first.len_utf8()..];
     let bad = || Err(format!("invalid escape sequence: \\{first}"));
     let character = match first {
-        '0'..='7' => return octal(text).map_or_else(bad, Ok),
+        '0'..='7' => {
+            let bad = |digits: usize| format!("invalid escape sequence: {}", &text[..=digits]);
+            return octal(text).map_err(bad);
+        }
         'x' => {
-            let found = hexadecimal(rest);
-            return found.map_or_else(|| Err(format!("invalid escape sequence: {text}")), Ok);
+            return hexadecimal(rest).map_err(|read| {
+                let read = read.map_or(text, |read| &text[..2 + read]);
+                format!("invalid escape sequence: {read}")
+            });
         }
         'a' => '\x07',
         'f' => '\x0c',
@@ -370,27 +412,38 @@ fn escaped(text: &str) -> Character<'_> {
     Ok((character, rest))
 }
 
-/// `\0`, `\12`, `\123`; a single other digit would refer to a group, which RE2 cannot.
-fn octal(text: &str) -> Option<(char, &str)> {
+/// `\0`, `\12`, `\123`; a single other digit would refer to a group, which RE2 cannot. Or how many digits are wrong.
+fn octal(text: &str) -> Result<(char, &str), usize> {
     let digits: usize = text[1..]
         .bytes()
         .take(3)
         .take_while(|byte| matches!(byte, b'0'..=b'7'))
         .count();
     if digits == 1 && !text.starts_with("\\0") {
-        return None;
+        return Err(digits);
     }
-    let number = u32::from_str_radix(text.get(1..=digits)?, 8).ok()?;
-    Some((char::from_u32(number)?, &text[1 + digits..]))
+    let number = u8::from_str_radix(&text[1..=digits], 8).map_err(|_| digits)?;
+    Ok((char::from(number), &text[1 + digits..]))
 }
 
-fn hexadecimal(text: &str) -> Option<(char, &str)> {
-    let (digits, rest) = match text.strip_prefix('{') {
-        Some(braced) => braced.split_once('}')?,
-        None => (text.get(..2)?, text.get(2..)?),
+/// `41` or `{041}`; or how much of it was read when it was too large, if that is what is wrong.
+fn hexadecimal(text: &str) -> Result<(char, &str), Option<usize>> {
+    let Some(braced) = text.strip_prefix('{') else {
+        let digits = text.get(..2).ok_or(None)?;
+        let number = u8::from_str_radix(digits, 16).map_err(|_| None)?;
+        return Ok((char::from(number), &text[2..]));
     };
-    let number = u32::from_str_radix(digits, 16).ok()?;
-    Some((char::from_u32(number)?, rest))
+    let (digits, rest) = braced.split_once('}').ok_or(None)?;
+    let mut number: u8 = 0;
+    for (read, digit) in digits.char_indices() {
+        let digit = digit.to_digit(16).ok_or(None)?;
+        let next = u32::from(number) * 16 + digit;
+        number = u8::try_from(next).map_err(|_| Some(read + 2))?;
+    }
+    if digits.is_empty() {
+        return Err(None);
+    }
+    Ok((char::from(number), rest))
 }
 
 #[cfg(test)]
@@ -419,7 +472,15 @@ mod tests {
             ("[]a]+", "]a", "b"),
             ("[--a]", "A", "b"),
             ("\\101", "A", "B"),
-            ("\\d", "1", "\u{664}"),
+            ("\\d", "1", "\u{e9}"),
+            (".", "\u{e9}", "\u{e9}\u{e9}"),
+            ("é", "\u{c3}\u{a9}", "\u{e9}"),
+            ("é+", "\u{c3}\u{a9}\u{a9}", "\u{c3}\u{a9}\u{c3}\u{a9}"),
+            ("[é]", "\u{a9}", "\u{e9}"),
+            ("\\xe9\\C", "\u{e9}\u{ff}", "\u{c3}\u{a9}"),
+            ("(?i)\\xC9é", "\u{c9}\u{c3}\u{a9}", "\u{e9}\u{c3}\u{a9}"),
+            ("(?i)é", "\u{c3}\u{a9}", "\u{e3}\u{a9}"),
+            ("[^a]\\pL", "\u{ff}\u{e9}", "ae"),
             ("[[:alpha:]_]+", "a_", "1"),
             ("(?i)ab{2}", "ABB", "AB"),
         ] {
@@ -442,6 +503,13 @@ mod tests {
             ("\\1", "invalid escape sequence: \\1"),
             ("\\u0041", "invalid escape sequence: \\u"),
             ("\\Z", "invalid escape sequence: \\Z"),
+            ("\\400", "invalid escape sequence: \\400"),
+            ("\\x{100}", "invalid escape sequence: \\x{100"),
+            ("\\x{10FFFF}", "invalid escape sequence: \\x{10F"),
+            ("é(", "missing ): é("),
+            ("[é", "missing ]: [Ã©"),
+            ("\\é", "invalid escape sequence: \\Ã"),
+            ("[é-a]", "invalid character class range: ©-a"),
             ("(?=a)", "invalid perl operator: (?="),
             ("[z-a]", "invalid character class range: z-a"),
             ("[[:foo:]]", "invalid character class range: [:foo:]"),

@@ -1,7 +1,8 @@
 //! `envoy.type.matcher.v3.RegexMatcher` and its substitution form.
 //!
 //! Envoy's engine is RE2; the `regex` crate keeps the same promise of linear time, and [`re2`] translates the
-//! syntax. A pattern must match the whole input. Limit: a compiled program of 1 MiB.
+//! syntax. Each byte is a character, also one that is no UTF-8, so that what stands beside it cannot hide it. A pattern
+//! must match the whole input. Limit: a compiled program of 1 MiB.
 
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused};
@@ -67,9 +68,10 @@ impl CompiledRegex {
         })
     }
 
-    /// What the groups take of `input`; none if the pattern does not match all of it.
+    /// What the groups take of `input`; none if it is not all ASCII, or if the pattern does not match all of it.
     pub fn groups<'i>(&self, input: &'i [u8]) -> Option<Groups<'i>> {
-        self.whole.captures(input).map(Groups)
+        let captures = input.is_ascii().then(|| self.whole.captures(input));
+        captures?.map(Groups)
     }
 
     /// The pattern as the config has it.
@@ -79,7 +81,7 @@ impl CompiledRegex {
 
     /// Whether the pattern matches all of `input`.
     pub fn is_full_match(&self, input: &[u8]) -> bool {
-        self.whole.is_match(input)
+        self.whole.is_match(&re2::latin_1(input))
     }
 }
 
@@ -114,10 +116,15 @@ impl RegexRewrite {
     /// Every match in `input` replaced.
     pub fn replace_all(&self, input: &[u8]) -> Vec<u8> {
         match &self.substitution {
-            Some(substitution) => self
+            Some(substitution) if input.is_ascii() => self
                 .pattern
                 .replace_all(input, substitution.as_slice())
                 .into_owned(),
+            Some(substitution) => {
+                let (text, substitution) = (re2::latin_1(input), re2::latin_1(substitution));
+                let replaced = self.pattern.replace_all(&text, &*substitution);
+                re2::bytes_of(&replaced)
+            }
             None => input.to_vec(),
         }
     }
@@ -212,11 +219,26 @@ fn translate_substitution(text: &str, groups: usize) -> Substitution {
 
 #[cfg(test)]
 mod tests {
-    use super::translate_substitution;
+    use super::{CompiledRegex, RegexRewrite, build, translate_substitution};
 
     fn translated(text: &str, groups: usize) -> Option<String> {
         let text = translate_substitution(text, groups).text?;
         Some(String::from_utf8(text).expect("text"))
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_hide_nothing() {
+        let evil = CompiledRegex::new(".*evil.*").expect("a pattern");
+        assert!(evil.is_full_match(b"\xe9 evil \xff"));
+        assert!(evil.is_full_match("é evil".as_bytes()));
+        assert!(!evil.is_full_match(b"\xe9"));
+        let rewrite = RegexRewrite {
+            pattern: build("b(.)").expect("a pattern"),
+            substitution: Some("é${1}".into()),
+        };
+        assert_eq!(rewrite.replace_all(b"\xe9ba\xff"), b"\xe9\xc3\xa9a\xff");
+        assert_eq!(rewrite.replace_all(b"b\xff"), b"\xc3\xa9\xff");
+        assert_eq!(rewrite.replace_all(b"bab"), b"\xc3\xa9ab");
     }
 
     #[test]

@@ -43,7 +43,7 @@ enum Pattern {
 }
 
 impl CompiledStringMatcher {
-    /// Compiles; a bad regex is reported at its place. `ignore_case` has no effect on a regex, as in Envoy.
+    /// Compiles; a bad regex is reported at its place, and `ignore_case` beside one.
     pub fn compile(matcher: &StringMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
         let ignore_case = matcher.ignore_case;
         let text = |text: &String| {
@@ -59,6 +59,10 @@ impl CompiledStringMatcher {
             MatchPattern::Prefix(value) => Pattern::Prefix(text(value)),
             MatchPattern::Suffix(value) => Pattern::Suffix(text(value)),
             MatchPattern::Contains(value) => Pattern::Contains(text(value)),
+            MatchPattern::SafeRegex(_) if ignore_case => {
+                ctx.error(matcher.span(), "ignore_case has no effect for safe_regex.");
+                return Err(Refused);
+            }
             MatchPattern::SafeRegex(regex) => Pattern::Regex(CompiledRegex::compile(regex, ctx)?),
         };
         Ok(CompiledStringMatcher {

@@ -1,7 +1,10 @@
 //! The address of a peer or of a socket of our own, as logs and headers show it.
 
+use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+use super::FilterStateObject;
 
 /// An address. Cheap to copy: the rare kinds are shared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +41,23 @@ impl Address {
             Address::Ip(address) => Some(address.port()),
             _ => None,
         }
+    }
+}
+
+/// An address that a filter leaves for others.
+impl FilterStateObject for Address {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn serialize_as_string(&self) -> Option<String> {
+        Some(match self {
+            Address::Ip(address) => address.to_string(),
+            Address::Pipe(path) => path.to_string(),
+            Address::Internal(address) => {
+                format!("envoy://{}/{}", address.listener, address.endpoint_id)
+            }
+        })
     }
 }
 

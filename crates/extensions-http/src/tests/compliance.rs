@@ -47,6 +47,12 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           local_rate_limit_per_downstream_connection: true}",
     ),
     (
+        "envoy.filters.http.rbac",
+        "{}",
+        "{rules: {action: LOG, policies: {p: {permissions: [{any: true}], principals: [{any: true}]}}}, \
+          shadow_rules: {}, track_per_rule_stats: true}",
+    ),
+    (
         "envoy.filters.http.set_metadata",
         "{}",
         "{metadata: [{metadata_namespace: a, value: {b: c}}, {metadata_namespace: a, value: {b: d}}]}",

@@ -90,6 +90,8 @@ impl Worker {
         let factory = config.for_worker(&FilterWorkerContext {
             scope: &scope,
             root: &root,
+            name: room.name,
+            service_cluster: "here",
         });
         Worker {
             factory,
@@ -180,6 +182,10 @@ struct To(Option<&'static str>);
 impl Destination for To {
     fn cluster_name(&self) -> Option<&[u8]> {
         self.0.map(str::as_bytes)
+    }
+
+    fn has_route(&self) -> bool {
+        self.0.is_some()
     }
 }
 

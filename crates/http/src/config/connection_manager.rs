@@ -5,7 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::AccessLog;
-
+use nuncio_contract::matching::CidrRange;
 use nuncio_upstream::config::HeaderKeyFormat;
 
 use super::local_reply::LocalReplyConfig;
@@ -140,14 +140,6 @@ message! {
     pub struct InternalAddressConfig:
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig" {
         pub(crate) cidr_ranges: Vec<CidrRange>,
-    }
-}
-
-message! {
-    /// An address range.
-    pub struct CidrRange: "envoy.config.core.v3.CidrRange" {
-        pub(crate) address_prefix: Spanned<String>,
-        pub(crate) prefix_len: Option<u32>,
     }
 }
 

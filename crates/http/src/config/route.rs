@@ -7,6 +7,7 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::cors::RouteCorsPolicyMessage;
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::header_mutation::HeaderValueOption;
+use nuncio_contract::matching::uri_template::PathExtension;
 use nuncio_contract::matching::{
     HeaderMatcher, RegexMatchAndSubstitute, RegexMatcher, RuntimeFractionalPercent, StringMatcher,
 };
@@ -121,28 +122,6 @@ one_of! {
         path_separated_prefix => PathSeparatedPrefix(String),
         path_match_policy => Policy(PathExtension),
         connect_matcher => Connect(ConnectMatcher),
-    }
-}
-
-message! {
-    /// A way to match or rewrite paths, as an extension.
-    pub struct PathExtension: "envoy.config.core.v3.TypedExtensionConfig" {
-        pub(crate) typed_config: Any,
-        inert name = "the type says which extension it is";
-    }
-}
-
-message! {
-    /// Matches by a pattern with variables.
-    pub struct UriTemplateMatchConfig: "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig" {
-        pub(crate) path_template: Spanned<String>,
-    }
-}
-
-message! {
-    /// Makes a new path of the variables of the pattern.
-    pub struct UriTemplateRewriteConfig: "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig" {
-        pub(crate) path_template_rewrite: Spanned<String>,
     }
 }
 

@@ -10,10 +10,10 @@ use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::{self, AccessLogConfig};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutation;
 use nuncio_contract::http_filter::HttpFilterConfig;
+use nuncio_contract::matching::AddressRanges;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
 
-use super::address::AddressRanges;
 use super::local_reply::LocalReplies;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
@@ -28,6 +28,8 @@ pub const MESSAGE: &str =
 pub struct ConnectionManagerConfig {
     /// `http.<stat_prefix>.` is where it counts.
     pub stat_prefix: Box<str>,
+    /// `node.cluster`.
+    pub service_cluster: Box<str>,
     /// The filters before the terminal one, in order.
     pub filters: Vec<FilterConfig>,
     /// What ends the chain.
@@ -213,6 +215,7 @@ impl ConnectionManagerConfig {
         one_port_option(&message, context)?;
         let config = ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
+            service_cluster: context.service_cluster.into(),
             filters,
             terminal,
             upgrades: upgrades?,
@@ -431,24 +434,9 @@ fn internal_addresses(
     ctx: &mut Ctx,
 ) -> Result<AddressRanges, Refused> {
     let Some(config) = config else {
-        return Ok(AddressRanges::new(Vec::new()));
+        return Ok(AddressRanges::default());
     };
-    let ranges: Vec<_> = config
-        .cidr_ranges
-        .iter()
-        .map(|range| match range.address_prefix.value.parse() {
-            Ok(address) => Ok((address, range.prefix_len.unwrap_or(0))),
-            Err(_) => {
-                let address = &range.address_prefix.value;
-                let text = format!("malformed IP address: {address}");
-                ctx.error(range.address_prefix.span, text);
-                Err(Refused)
-            }
-        })
-        .collect();
-    Ok(AddressRanges::new(
-        ranges.into_iter().collect::<Result<_, _>>()?,
-    ))
+    AddressRanges::compile(&config.cidr_ranges, ctx)
 }
 
 impl ConnectionManagerConfig {
@@ -460,6 +448,7 @@ impl ConnectionManagerConfig {
     ) -> Self {
         ConnectionManagerConfig {
             stat_prefix: stat_prefix.into(),
+            service_cluster: Box::default(),
             filters: Vec::new(),
             terminal: Terminal::Service,
             upgrades: Vec::new(),
@@ -479,7 +468,7 @@ impl ConnectionManagerConfig {
                 use_remote_address: true,
                 xff_num_trusted_hops: 0,
                 skip_xff_append: false,
-                internal_addresses: AddressRanges::new(Vec::new()),
+                internal_addresses: AddressRanges::default(),
                 append_x_forwarded_port: false,
                 generate_request_id: false,
                 preserve_external_request_id: false,

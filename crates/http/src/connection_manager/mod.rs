@@ -103,11 +103,13 @@ impl ConnectionManager {
         service: Option<Rc<dyn Service>>,
         drain: DrainPolicy,
     ) -> Self {
-        let context = FilterWorkerContext {
-            scope: &scopes.http,
-            root: &scopes.root,
-        };
         let slot = |filter: &config::FilterConfig| {
+            let context = FilterWorkerContext {
+                scope: &scopes.http,
+                root: &scopes.root,
+                name: &filter.name,
+                service_cluster: &config.service_cluster,
+            };
             FilterSlot::new(
                 &filter.name,
                 filter.place,

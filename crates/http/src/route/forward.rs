@@ -5,9 +5,9 @@ use std::time::Duration;
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::matching::RegexRewrite;
+use nuncio_contract::matching::uri_template::TemplateRewrite;
 use nuncio_upstream::ClusterId;
 
-use super::uri_template::TemplateRewrite;
 use super::weight::{self, Weight};
 use super::{Level, RouteUpgrades, without_query};
 

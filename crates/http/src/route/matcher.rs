@@ -5,12 +5,12 @@ mod why_not;
 
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::matching::uri_template::UriTemplate;
 use nuncio_contract::matching::{
     CompiledHeaderMatcher, CompiledRegex, CompiledStringMatcher, RuntimeFractionalPercent,
 };
 use nuncio_contract::stream_info::StreamInfo;
 
-use super::uri_template::UriTemplate;
 use super::weight::RuntimeWeights;
 use super::without_query;
 use crate::config::route as config;
@@ -76,7 +76,7 @@ impl RouteMatcher {
                 PathMatcher::Regex(CompiledRegex::compile(regex, ctx)?)
             }
             config::PathSpecifier::Policy(policy) => {
-                PathMatcher::Template(UriTemplate::compile(policy, ctx)?)
+                PathMatcher::Template(UriTemplate::compile(policy, "path_match_policy", ctx)?)
             }
             config::PathSpecifier::Connect(_) => PathMatcher::Connect,
         };

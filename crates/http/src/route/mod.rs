@@ -14,7 +14,6 @@ mod matcher;
 mod per_filter;
 mod redirect;
 mod upgrades;
-pub mod uri_template;
 mod weight;
 
 pub use compile::RouteCompiler;

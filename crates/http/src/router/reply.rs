@@ -45,6 +45,10 @@ pub(crate) fn make_reply(
         Some(replies) => replies.rewrite(state, reply.body, services),
     };
     state.info.response_flags |= reply.flags;
+    if let Some(metadata) = reply.metadata {
+        let (namespace, fields) = *metadata;
+        state.info.dynamic_metadata_mut().merge(namespace, fields);
+    }
     let is_head = state.request.get(Known::Method) == Some(b"HEAD");
     if is_grpc(&state.request) {
         let message = if is_head { b"" } else { worded.as_line() };

@@ -9,6 +9,7 @@
 //! Differences from Envoy: the size of RE2's programs is not known here, so that Envoy's limit of 100 on
 //! it is not applied.
 
+mod access;
 mod chain_match;
 mod clusters;
 mod domains;
@@ -229,7 +230,7 @@ impl Checker<'_> {
         (self.validate_clusters, self.reads_files, self.asks_at_once) = outer;
     }
 
-    /// What belongs to route tables; false for anything else.
+    /// What belongs to route tables and policies of access; false for anything else.
     fn check_routing(&mut self, message: &Message) -> bool {
         match message.name() {
             "envoy.config.route.v3.RouteConfiguration" => routes::table(message, self),
@@ -250,6 +251,8 @@ impl Checker<'_> {
             "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig" => {
                 templates::rewrite(message, self);
             }
+            "envoy.config.rbac.v3.Permission" => access::permission(message, self),
+            "envoy.config.rbac.v3.Principal" => access::principal(message, self),
             _ => return false,
         }
         true

@@ -1,7 +1,7 @@
 //! URI templates: each in itself, and a route's rewrite beside its matcher.
 
 use nuncio_config::tree::Message;
-use nuncio_http::route::uri_template::{check_both, check_match, check_rewrite};
+use nuncio_contract::matching::uri_template::{check_both, check_match, check_rewrite};
 
 use super::Checker;
 use super::look::Look;

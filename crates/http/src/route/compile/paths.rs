@@ -2,13 +2,13 @@
 
 use nuncio_config::typed::Refused;
 use nuncio_contract::matching::RegexRewrite;
+use nuncio_contract::matching::uri_template::TemplateRewrite;
 
 use super::RouteCompiler;
 use crate::config::route as config;
 use crate::route::forward::PathRewrite;
 use crate::route::matcher::RouteMatcher;
 use crate::route::redirect::{Redirect, RedirectPath};
-use crate::route::uri_template::TemplateRewrite;
 
 impl RouteCompiler<'_> {
     /// The path rewrite of a route with this matcher.

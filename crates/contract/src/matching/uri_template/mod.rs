@@ -12,20 +12,33 @@ mod rewrite;
 mod tests;
 mod why_not;
 
-use nuncio_config::typed::{Ctx, Refused};
-use nuncio_contract::matching::CompiledRegex;
+use nuncio_config::message;
+use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 
-pub(super) use rewrite::TemplateRewrite;
-pub use rewrite::check_rewrite;
+pub use rewrite::{TemplateRewrite, UriTemplateRewriteConfig, check_rewrite};
 
-use crate::config::route::{PathExtension, UriTemplateMatchConfig};
+use super::CompiledRegex;
 use pattern::Pattern;
 
-pub(super) const MATCHER: &str =
-    "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
+const MATCHER: &str = "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig";
+
+message! {
+    /// A way to match or rewrite paths, as an extension.
+    pub struct PathExtension: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) typed_config: Any,
+        inert name = "the type says which extension it is";
+    }
+}
+
+message! {
+    /// Matches by a pattern with variables.
+    pub struct UriTemplateMatchConfig: "envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig" {
+        pub(crate) path_template: Spanned<String>,
+    }
+}
 
 /// A pattern, compiled.
-pub(super) struct UriTemplate {
+pub struct UriTemplate {
     text: Box<str>,
     /// None where Envoy has none either, so that nothing matches.
     regex: Option<CompiledRegex>,
@@ -34,11 +47,11 @@ pub(super) struct UriTemplate {
 }
 
 impl UriTemplate {
-    /// Compiles a `path_match_policy`.
-    pub(super) fn compile(policy: &PathExtension, ctx: &mut Ctx) -> Result<Self, Refused> {
+    /// Compiles the extension in `field`.
+    pub fn compile(policy: &PathExtension, field: &str, ctx: &mut Ctx) -> Result<Self, Refused> {
         let any = &policy.typed_config;
         if any.type_name() != MATCHER {
-            let what = format!("path_match_policy `{}`", any.type_name());
+            let what = format!("{field} `{}`", any.type_name());
             return Err(ctx.unsupported_here(any.span, what));
         }
         let config: UriTemplateMatchConfig = any.decode(ctx)?;
@@ -71,7 +84,7 @@ impl UriTemplate {
     }
 
     /// Whether all of `path`, without its query, is as the template wants it.
-    pub(super) fn matches(&self, path: &[u8]) -> bool {
+    pub fn matches(&self, path: &[u8]) -> bool {
         self.regex
             .as_ref()
             .is_some_and(|regex| regex.is_full_match(path))

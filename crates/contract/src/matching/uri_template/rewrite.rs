@@ -1,17 +1,23 @@
 //! A new path of literals and the matcher's variables.
 
-use nuncio_config::typed::{Ctx, Refused};
-use nuncio_contract::matching::CompiledRegex;
+use nuncio_config::message;
+use nuncio_config::typed::{Ctx, Refused, Spanned};
 
-use super::UriTemplate;
 use super::pattern::{is_character, is_name};
-use crate::config::route::{PathExtension, UriTemplateRewriteConfig};
+use super::{PathExtension, UriTemplate};
+use crate::matching::CompiledRegex;
 
-pub(super) const REWRITER: &str =
-    "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig";
+const REWRITER: &str = "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig";
+
+message! {
+    /// Makes a new path of the variables of the pattern.
+    pub struct UriTemplateRewriteConfig: "envoy.extensions.path.rewrite.uri_template.v3.UriTemplateRewriteConfig" {
+        pub(crate) path_template_rewrite: Spanned<String>,
+    }
+}
 
 /// What a path becomes.
-pub(in crate::route) struct TemplateRewrite {
+pub struct TemplateRewrite {
     /// The matcher's: the path may have changed since it matched.
     regex: CompiledRegex,
     pieces: Box<[Piece]>,
@@ -30,7 +36,7 @@ enum Written<'t> {
 
 impl TemplateRewrite {
     /// Compiles a `path_rewrite_policy` against the route's matcher, where that is a template.
-    pub(in crate::route) fn compile(
+    pub fn compile(
         policy: &PathExtension,
         matcher: Option<&UriTemplate>,
         ctx: &mut Ctx,
@@ -80,7 +86,7 @@ impl TemplateRewrite {
     }
 
     /// The new path, without a query as `path` is; none if the matcher's pattern does not hold any more.
-    pub(in crate::route) fn rewrite(&self, path: &[u8]) -> Option<Vec<u8>> {
+    pub fn rewrite(&self, path: &[u8]) -> Option<Vec<u8>> {
         let groups = self.regex.groups(path)?;
         let mut out = Vec::with_capacity(path.len());
         for piece in &self.pieces {

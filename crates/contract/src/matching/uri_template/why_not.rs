@@ -1,18 +1,17 @@
 //! Why a path is not as a template wants it; only for people who ask.
 
-use nuncio_contract::matching::{CompiledRegex, quoted};
-
 use super::UriTemplate;
 use super::pattern::{Pattern, is_character};
+use crate::matching::{CompiledRegex, quoted};
 
 impl UriTemplate {
     /// What is wanted.
-    pub(in crate::route) fn requirement(&self) -> String {
+    pub fn requirement(&self) -> String {
         format!("uri template {}", quoted(self.text.as_bytes()))
     }
 
     /// How far `path`, which does not match, comes.
-    pub(in crate::route) fn why_not(&self, path: &[u8]) -> String {
+    pub fn why_not(&self, path: &[u8]) -> String {
         let (what, given) = (self.requirement(), quoted(path));
         let reason = self.reason(path);
         format!("{what} does not match {given}: {reason}")

@@ -3,7 +3,7 @@
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{message, one_of};
 
-use crate::matching::{CompiledStringMatcher, StringMatcher};
+use super::{CompiledStringMatcher, StringMatcher};
 use crate::stream_info::metadata::Value;
 
 message! {
@@ -72,20 +72,33 @@ message! {
 
 /// A compiled value matcher.
 #[derive(Clone, Debug)]
-pub(super) enum CompiledValueMatcher {
+pub enum CompiledValueMatcher {
+    /// `null`.
     Null,
+    /// This number.
     Number(f64),
-    Range { start: f64, end: f64 },
+    /// `start <= x < end`.
+    Range {
+        /// The least one.
+        start: f64,
+        /// The first one beyond.
+        end: f64,
+    },
+    /// A text that matches.
     String(CompiledStringMatcher),
+    /// This one of the two.
     Bool(bool),
+    /// Anything, or with `false` nothing.
     Present(bool),
+    /// A list with such an element.
     Element(Box<CompiledValueMatcher>),
+    /// What one of these takes.
     Any(Box<[CompiledValueMatcher]>),
 }
 
 impl CompiledValueMatcher {
     /// Compiles; a bad regex is reported at its place.
-    pub(super) fn compile(matcher: &ValueMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
+    pub fn compile(matcher: &ValueMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
         Ok(match &matcher.match_pattern {
             ValuePattern::Null(()) => Self::Null,
             ValuePattern::Double(matcher) => match &matcher.match_pattern {
@@ -116,7 +129,7 @@ impl CompiledValueMatcher {
     }
 
     /// Whether a value that is there matches.
-    pub(super) fn matches(&self, value: &Value) -> bool {
+    pub fn matches(&self, value: &Value) -> bool {
         match (self, value) {
             (Self::Null, Value::Null) => true,
             (Self::Number(wanted), Value::Number(number)) => wanted == number,

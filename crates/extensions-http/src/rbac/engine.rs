@@ -1,0 +1,90 @@
+//! Rules: an action and policies, of which the first that matches counts.
+
+use nuncio_config::typed::{Ctx, Refused};
+use nuncio_contract::stream_info::StreamInfo;
+use nuncio_contract::stream_info::metadata::Value;
+
+use super::matcher::{Matcher, Request};
+use super::messages::{Action, Rules};
+
+/// Compiled rules.
+pub(super) struct Engine {
+    action: Action,
+    /// By name.
+    policies: Box<[Policy]>,
+}
+
+struct Policy {
+    name: Box<str>,
+    permissions: Matcher,
+    principals: Matcher,
+}
+
+/// What rules say of a request.
+pub(super) struct Verdict<'e> {
+    pub(super) is_allowed: bool,
+    /// The policy that counts. Envoy takes one without a name for none.
+    pub(super) policy: Option<&'e str>,
+    /// Whether the request is to be logged, if the rules are about that.
+    pub(super) logs: Option<bool>,
+}
+
+impl Engine {
+    pub(super) fn compile(rules: &Rules, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let policies = rules.policies.iter().map(|(name, policy)| {
+            let permissions = Matcher::any_permission(&policy.permissions, ctx);
+            let principals = Matcher::any_principal(&policy.principals, ctx);
+            Ok(Policy {
+                name: name.as_str().into(),
+                permissions: permissions?,
+                principals: principals?,
+            })
+        });
+        let policies: Vec<_> = policies.collect();
+        let mut policies = policies.into_iter().collect::<Result<Vec<Policy>, _>>()?;
+        policies.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(Engine {
+            action: rules.action,
+            policies: policies.into(),
+        })
+    }
+
+    pub(super) fn judge(&self, request: &Request<'_>) -> Verdict<'_> {
+        let policy = self.policies.iter().find(|policy| policy.matches(request));
+        let is_matched = policy.is_some();
+        Verdict {
+            is_allowed: match self.action {
+                Action::Allow => is_matched,
+                Action::Deny => !is_matched,
+                Action::Log => true,
+            },
+            policy: policy
+                .map(|policy| &*policy.name)
+                .filter(|name| !name.is_empty()),
+            logs: (self.action == Action::Log).then_some(is_matched),
+        }
+    }
+}
+
+impl Policy {
+    fn matches(&self, request: &Request<'_>) -> bool {
+        self.permissions.matches(request) && self.principals.matches(request)
+    }
+}
+
+impl Verdict<'_> {
+    /// In the words of metadata.
+    pub(super) fn word(&self) -> Value {
+        let word = if self.is_allowed { "allowed" } else { "denied" };
+        Value::String(word.into())
+    }
+
+    /// Leaves for the access log whether the request is to be logged.
+    pub(super) fn hint(&self, info: &mut StreamInfo) {
+        if let Some(logs) = self.logs {
+            let hint = [("access_log_hint", Value::Bool(logs))];
+            let metadata = info.dynamic_metadata_mut();
+            metadata.merge("envoy.common", hint.into_iter().collect());
+        }
+    }
+}
