@@ -21,7 +21,7 @@ pub struct LocalReply {
     pub details: Cow<'static, str>,
     /// Response flags to add to the stream's.
     pub flags: ResponseFlags,
-    /// Headers set on the answer, in order, after the engine's own.
+    /// Headers set on the answer, in order, after the engine's and the route's own; each replaces those of its name.
     pub headers: Vec<(HeaderName, Vec<u8>)>,
     /// Headers that are computed when the answer is made, behind `headers`.
     pub mutations: Option<Arc<HeaderMutations>>,

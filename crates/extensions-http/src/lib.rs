@@ -7,7 +7,11 @@
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
+pub mod api_key_auth;
+mod base64;
+pub mod basic_auth;
 pub mod buffer;
+mod cookies;
 pub mod cors;
 pub mod csrf;
 pub mod early_header_mutation;
@@ -23,6 +27,8 @@ mod tests;
 
 /// Every room of the family.
 pub static ROOMS: &[&HttpFilterRoom] = &[
+    &api_key_auth::ROOM,
+    &basic_auth::ROOM,
     &buffer::ROOM,
     &cors::ROOM,
     &csrf::ROOM,

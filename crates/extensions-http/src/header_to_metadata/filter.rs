@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest, PerRoute,
@@ -16,6 +16,7 @@ use nuncio_contract::stream_info::metadata::{Struct, Value};
 use super::config::{ChainConfig, CompiledRule, Rules, Source, Target, ValueEncode};
 use super::value;
 use crate::level_stats::{Counted, LevelStats};
+use crate::{base64, cookies};
 
 /// Values from here on are too long.
 const TOO_LONG_BYTES: usize = 8 * 1024;
@@ -201,7 +202,7 @@ impl<'a> Way<'a> {
         if target.encode == ValueEncode::None {
             return value::of(&bytes, target.value_type);
         }
-        let Some(decoded) = value::from_base64(&bytes) else {
+        let Some(decoded) = base64::decode(&bytes) else {
             count(self.stats.map(|stats| &stats.base64_decode_failed));
             return None;
         };
@@ -219,7 +220,7 @@ impl Source {
     /// The value, if it is there; a header's values are joined by commas.
     fn take(&self, headers: &mut HeaderMap) -> Option<Vec<u8>> {
         let (name, is_removed) = match self {
-            Source::Cookie(name) => return cookie(headers, name),
+            Source::Cookie(name) => return cookies::find(headers, name).map(<[u8]>::to_vec),
             Source::Header { name, is_removed } => (name, *is_removed),
         };
         let mut values = headers.get_all_named(name);
@@ -233,22 +234,4 @@ impl Source {
         }
         Some(joined)
     }
-}
-
-/// The first cookie of this name; an empty one is as good as none.
-fn cookie(headers: &HeaderMap, name: &[u8]) -> Option<Vec<u8>> {
-    let mut pairs = headers
-        .get_all(Known::Cookie)
-        .flat_map(|header| header.split(|byte| *byte == b';'));
-    let value = pairs.find_map(|pair| {
-        let at = pair.iter().position(|byte| *byte == b'=')?;
-        let (key, value) = pair.split_at(at);
-        let begin = key.iter().take_while(|byte| **byte == b' ').count();
-        (key.get(begin..) == Some(name)).then(|| value.get(1..).unwrap_or_default())
-    })?;
-    let unquoted = value
-        .strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""));
-    let value = unquoted.unwrap_or(value);
-    (!value.is_empty()).then(|| value.to_vec())
 }

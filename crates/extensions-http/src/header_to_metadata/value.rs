@@ -51,40 +51,6 @@ fn hexadecimal(text: &str) -> Option<f64> {
     Some(number * 2_f64.powi(power.saturating_sub(places.saturating_mul(4))))
 }
 
-/// What base64 stands for, with its padding or without; none if it is wrong or stands for nothing.
-pub(super) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let text = text.strip_suffix(b"=").unwrap_or(text);
-    let text = text.strip_suffix(b"=").unwrap_or(text);
-    let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for group in text.chunks(4) {
-        let mut word = 0_u32;
-        for at in 0..4 {
-            let sextet = group.get(at).map_or(Some(0), |digit| sextet(*digit))?;
-            word = word << 6 | sextet;
-        }
-        let [_, bytes @ ..] = word.to_be_bytes();
-        let complete = group.len() * 6 / 8;
-        let (bytes, rest) = bytes.split_at_checked(complete)?;
-        if bytes.is_empty() || rest.iter().any(|byte| *byte != 0) {
-            return None;
-        }
-        out.extend_from_slice(bytes);
-    }
-    (!out.is_empty()).then_some(out)
-}
-
-fn sextet(digit: u8) -> Option<u32> {
-    let value = match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    };
-    Some(value.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,27 +78,6 @@ mod tests {
             ("1,2", None),
         ] {
             assert_eq!(number(text.as_bytes()), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn base64_may_have_its_padding_and_must_be_whole() {
-        for (text, expected) in [
-            ("aGVsbG8=", Some("hello")),
-            ("aGVsbG8", Some("hello")),
-            ("aGVsbG8==", Some("hello")),
-            ("YQ==", Some("a")),
-            ("YWJj", Some("abc")),
-            ("aGVsbG9", None),
-            ("aGVsbG8===", None),
-            ("Y", None),
-            ("a!b", None),
-            ("-_-_", None),
-            ("=", None),
-            ("", None),
-        ] {
-            let decoded = from_base64(text.as_bytes());
-            assert_eq!(decoded.as_deref(), expected.map(str::as_bytes), "{text}");
         }
     }
 }

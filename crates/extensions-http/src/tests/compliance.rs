@@ -10,6 +10,18 @@ use super::harness::{Worker, response};
 /// For each room its smallest configuration, and one that makes it do all it can.
 const CONFIGS: &[(&str, &str, &str)] = &[
     (
+        "envoy.filters.http.api_key_auth",
+        "{}",
+        "{credentials: [{key: a, client: b}], key_sources: [{query: k}, {cookie: k}, {header: k}], \
+          forwarding: {header: x, hide_credentials: true}}",
+    ),
+    (
+        "envoy.filters.http.basic_auth",
+        "{users: {inline_string: 'a:{SHA}0000000000000000000000000000'}}",
+        "{users: {inline_string: 'a:{SHA}0000000000000000000000000000'}, allow_missing: true, \
+          emit_dynamic_metadata: true, forward_username_header: x}",
+    ),
+    (
         "envoy.filters.http.buffer",
         "{max_request_bytes: 1}",
         "{max_request_bytes: 4096}",

@@ -88,7 +88,7 @@ fn begin_head(
         finalize::response(state, services);
     }
     for (name, value) in &reply.headers {
-        state.response.append(name, value);
+        state.response.replace(name, value);
     }
     if let Some(mutations) = &reply.mutations {
         let mut formats = FormatContext::new(&state.info, services);
