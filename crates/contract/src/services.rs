@@ -3,12 +3,31 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Whether the process is to fail health checks: the admin says so, and all workers see it at once.
+#[derive(Clone, Debug, Default)]
+pub struct FailingHealth(Arc<AtomicBool>);
+
+impl FailingHealth {
+    /// Whether they are to fail.
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Has them fail from now on, or no longer.
+    pub fn set(&self, failing: bool) {
+        self.0.store(failing, Ordering::Relaxed);
+    }
+}
 
 /// The hosts of a cluster, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -18,6 +18,7 @@ pub mod early_header_mutation;
 pub mod fault;
 pub mod header_mutation;
 pub mod header_to_metadata;
+pub mod health_check;
 mod level_stats;
 pub mod local_ratelimit;
 pub mod rbac;
@@ -35,6 +36,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &fault::ROOM,
     &header_mutation::ROOM,
     &header_to_metadata::ROOM,
+    &health_check::ROOM,
     &local_ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,

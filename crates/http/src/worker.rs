@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_contract::clock::{Clock, HeldClock};
-use nuncio_contract::services::{LocalFuture, Membership, WorkerServices};
+use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_upstream::{ClusterManager, WorkerClusters};
 
@@ -30,7 +30,8 @@ pub struct Worker {
     next_connection_id: Cell<u64>,
     date: RefCell<Date>,
     draining: Cell<bool>,
-    fails_health_checks: Cell<bool>,
+    /// While health checks fail, the process drains.
+    failing_health: FailingHealth,
     #[expect(
         clippy::vec_box,
         reason = "they go into streams and come back without being moved"
@@ -83,7 +84,7 @@ impl Worker {
             next_connection_id: Cell::new(first_connection_id),
             date: RefCell::default(),
             draining: Cell::new(false),
-            fails_health_checks: Cell::new(false),
+            failing_health: FailingHealth::default(),
             spare_streams: RefCell::default(),
             no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
         }
@@ -137,20 +138,21 @@ impl Worker {
         }
     }
 
+    /// The same worker, which asks here whether health checks are to fail.
+    #[must_use]
+    pub fn with_health(mut self, failing: FailingHealth) -> Self {
+        self.failing_health = failing;
+        self
+    }
+
     /// Whether the process drains: responses close their connections.
     pub fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.draining.get() || self.failing_health.is_set()
     }
 
-    /// Begins or ends the drain.
-    pub fn set_draining(&self, draining: bool) {
-        self.draining.set(draining);
-    }
-
-    /// Has health checks fail from now on, or no longer; while they do, the process drains.
-    pub fn fail_health_checks(&self, failing: bool) {
-        self.fails_health_checks.set(failing);
-        self.set_draining(failing);
+    /// Begins the drain.
+    pub fn drain(&self) {
+        self.draining.set(true);
     }
 }
 
@@ -181,7 +183,7 @@ impl WorkerServices for Worker {
     }
 
     fn fails_health_checks(&self) -> bool {
-        self.fails_health_checks.get()
+        self.failing_health.is_set()
     }
 
     fn membership(&self, cluster: &str) -> Option<Membership> {

@@ -120,8 +120,14 @@ async fn serve_all(
         return Ok(());
     }
     let drain = drain_policy(around.options);
-    let (workers, threads) = Workers::start(concurrency, around.manager, drain, seed)
-        .map_err(|error| error.to_string())?;
+    let (workers, threads) = Workers::start(
+        concurrency,
+        around.manager,
+        drain,
+        state.failing_health(),
+        seed,
+    )
+    .map_err(|error| error.to_string())?;
     running.start_listeners(listeners, &workers);
     go_live(&state, on_live);
     let mut hot_restart = hot_restart;
@@ -347,8 +353,6 @@ impl Process<'_> {
         match action {
             Action::Quit => {}
             Action::FailHealthChecks(failing) => {
-                self.workers
-                    .tell(|| Some(Command::FailHealthChecks(failing)));
                 self.state.set_life(if failing {
                     ServerLife::Draining
                 } else {

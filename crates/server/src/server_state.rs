@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use nuncio_config::tree::{self, Item, Message, Value};
-use nuncio_contract::services::LocalFuture;
+use nuncio_contract::services::{FailingHealth, LocalFuture};
 use nuncio_contract::stats::groups::{HotRestartStats, ServerStats};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{Scope, StatsStore};
@@ -38,6 +38,7 @@ pub(crate) struct ServerState {
     running: Rc<Running>,
     started: Instant,
     life: Cell<ServerLife>,
+    failing_health: FailingHealth,
     server_stats: Arc<ServerStats>,
     concurrency: usize,
     actions: UnboundedSender<Action>,
@@ -99,6 +100,7 @@ impl ServerState {
             running,
             started: Instant::now(),
             life: Cell::new(ServerLife::Initializing),
+            failing_health: FailingHealth::default(),
             server_stats,
             concurrency,
             actions,
@@ -146,6 +148,11 @@ impl ServerState {
                     .unwrap_or_else(|| self.running.loaded_at()),
             })
             .collect()
+    }
+
+    /// Whether health checks are to fail.
+    pub(crate) fn failing_health(&self) -> &FailingHealth {
+        &self.failing_health
     }
 }
 
@@ -281,7 +288,11 @@ impl AdminState for ServerState {
         })
     }
 
+    /// Workers see at once what is asked for here; the rest is the main thread's.
     fn act(&self, action: Action) {
+        if let Action::FailHealthChecks(failing) = action {
+            self.failing_health.set(failing);
+        }
         let _the_main_thread_is_there_as_long_as_we_are = self.actions.send(action);
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use nuncio_contract::clock::SystemClock;
+use nuncio_contract::services::FailingHealth;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::worker::Worker;
 use nuncio_net::transport::outbox;
@@ -22,8 +23,6 @@ const POLLS_A_TURN: u32 = 512;
 pub(crate) enum Command {
     /// Responses close their connections from now on.
     Drain,
-    /// Health checks fail from now on, or no longer; while they do, the process drains.
-    FailHealthChecks(bool),
     /// No connections are accepted any more.
     StopAccepting,
     /// A listener comes, changes or goes.
@@ -51,6 +50,7 @@ struct Start {
     /// Differs from worker to worker.
     seed: u64,
     drain: DrainPolicy,
+    failing_health: FailingHealth,
 }
 
 impl Workers {
@@ -59,6 +59,7 @@ impl Workers {
         count: usize,
         manager: &Arc<ClusterManager>,
         drain: DrainPolicy,
+        failing_health: &FailingHealth,
         seed: impl Fn(u64) -> u64,
     ) -> std::io::Result<(Self, Threads)> {
         let mut workers = Workers(Vec::new());
@@ -70,6 +71,7 @@ impl Workers {
                 manager: Arc::clone(manager),
                 seed: seed(u64::try_from(index).unwrap_or(0)),
                 drain,
+                failing_health: failing_health.clone(),
             };
             let (sender, receiver) = unbounded_channel();
             let thread = std::thread::Builder::new()
@@ -127,18 +129,18 @@ fn run(start: Start, commands: UnboundedReceiver<Command>) {
 }
 
 async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
-    let worker = Rc::new(Worker::new(
+    let worker = Worker::new(
         Rc::new(SystemClock),
         start.seed,
         start.manager,
         u64::try_from(start.index).unwrap_or(0),
-    ));
+    );
+    let worker = Rc::new(worker.with_health(start.failing_health));
     let thread = OnThread::worker(start.index, start.id_step, Rc::clone(&worker));
     let mut listeners = WorkerListeners::new(thread, start.drain);
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Drain => worker.set_draining(true),
-            Command::FailHealthChecks(failing) => worker.fail_health_checks(failing),
+            Command::Drain => worker.drain(),
             Command::StopAccepting => listeners.stop_accepting(),
             Command::Listener(id, command) => listeners.act(id, command),
             Command::DropOutdatedClusters => worker.clusters.drop_outdated(),

@@ -51,6 +51,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           response_rules: [{header: server, on_header_present: {key: a}, remove: true}]}",
     ),
     (
+        "envoy.filters.http.health_check",
+        "{pass_through_mode: true}",
+        "{pass_through_mode: false, cluster_min_healthy_percentages: {a: {value: 50}}}",
+    ),
+    (
         "envoy.filters.http.local_ratelimit",
         "{stat_prefix: a}",
         "{stat_prefix: a, token_bucket: {max_tokens: 1, fill_interval: 1s}, \

@@ -5,7 +5,7 @@
 //! gives each call the limit.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use nuncio_contract::http_filter::{
     HttpFilterFactory, Interest, PerRoute, TrailersStatus,
 };
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
-use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stats::{Scope, StatValue, StatsStore};
 use nuncio_contract::stream_info::StreamInfo;
 
@@ -40,6 +40,10 @@ pub(crate) struct Services {
     pub(crate) clock: Rc<ManualClock>,
     /// The random numbers to come; 0 after the last.
     pub(crate) randoms: RefCell<VecDeque<u64>>,
+    /// Whether health checks are to fail.
+    pub(crate) failing_health: FailingHealth,
+    /// The clusters that there are.
+    pub(crate) clusters: RefCell<HashMap<&'static str, Membership>>,
 }
 
 impl Clock for Services {
@@ -53,6 +57,14 @@ impl Clock for Services {
 }
 
 impl WorkerServices for Services {
+    fn fails_health_checks(&self) -> bool {
+        self.failing_health.is_set()
+    }
+
+    fn membership(&self, cluster: &str) -> Option<Membership> {
+        self.clusters.borrow().get(cluster).copied()
+    }
+
     fn random_u64(&self) -> u64 {
         self.randoms.borrow_mut().pop_front().unwrap_or(0)
     }

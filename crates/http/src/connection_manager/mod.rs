@@ -63,6 +63,8 @@ pub struct Stats {
     pub router: Arc<RouterStats>,
     /// The codec's.
     pub http1: Arc<Http1CodecStats>,
+    /// Which requests are traced, at `http.<stat_prefix>.`
+    pub tracing: Arc<TracingStats>,
 }
 
 /// Where a connection manager counts.
@@ -130,6 +132,7 @@ impl ConnectionManager {
                 listener: scopes.listener.worker_group(),
                 router: scopes.http.worker_group(),
                 http1: scopes.root.worker_group(),
+                tracing: scopes.http.worker_group(),
             },
             routes: RefCell::new(Rc::new(RouteSnapshot::new(routes, &scopes.root))),
             root: scopes.root.clone(),

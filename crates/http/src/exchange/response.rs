@@ -50,7 +50,9 @@ impl<D: Downstream> Exchange<'_, D> {
             self.down.finish_head(&mut state.response);
         }
         state.info.response_code = Some(status);
-        self.charge(status);
+        if !state.info.health_check {
+            self.charge(status);
+        }
         self.response_begun.set(true);
         self.down.write_head(&state.response, end_stream);
         state.info.downstream_timing.first_tx_byte = Some(worker.now());

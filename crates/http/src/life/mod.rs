@@ -155,6 +155,9 @@ impl<D: Downstream> Exchange<'_, D> {
         state.info.end = Some(now);
         state.info.downstream_bytes = self.down.bytes();
         stats.downstream_rq_active.dec();
+        if state.info.health_check {
+            self.manager.stats.tracing.health_check.inc();
+        }
         if self.tunnel.get().is_some() {
             stats.downstream_cx_upgrades_active.dec();
         }

@@ -241,7 +241,9 @@ impl<D: Downstream> Router<'_, '_, D> {
         if !matches!(status, 100 | 102..=104) || !self.exchange.manager.config.proxy_100_continue {
             return Ok(());
         }
-        self.exchange.charge(status);
+        if !self.exchange.state.borrow().info.health_check {
+            self.exchange.charge(status);
+        }
         self.exchange
             .down
             .write_informational(&self.exchange.state.borrow().response);

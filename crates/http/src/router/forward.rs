@@ -53,12 +53,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         let cluster = self.cluster(forward)?;
         let apart = self.counted_apart();
         let timeout = self.prepare(forward, &cluster);
-        let account = Account::new(
-            cluster,
-            &self.exchange.state.borrow().request,
-            self.config.dynamic_stats,
-            apart,
-        );
+        let state = self.exchange.state.borrow();
+        let dynamic_stats = self.config.dynamic_stats && !state.info.health_check;
+        let account = Account::new(cluster, &state.request, dynamic_stats, apart);
+        drop(state);
         *self.exchange.account.borrow_mut() = Some(account);
         if self.exchange.body.borrow().done || self.awaits_handshake() {
             self.begin_timeout(timeout);
