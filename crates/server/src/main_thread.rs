@@ -28,7 +28,7 @@ use crate::reload::{ConfigFile, Reloader, Requests};
 use crate::resource::ListenerResource;
 use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
-use crate::workers::{Command, Workers};
+use crate::workers::{Command, Threads, Workers};
 
 /// A listener of the process's own, served on the main thread.
 pub(crate) struct Extra {
@@ -119,15 +119,7 @@ async fn serve_all(
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
-    let drain = drain_policy(around.options);
-    let (workers, threads) = Workers::start(
-        concurrency,
-        around.manager,
-        drain,
-        state.failing_health(),
-        seed,
-    )
-    .map_err(|error| error.to_string())?;
+    let (workers, threads) = start_workers(around, concurrency, &state)?;
     running.start_listeners(listeners, &workers);
     go_live(&state, on_live);
     let mut hot_restart = hot_restart;
@@ -162,6 +154,16 @@ async fn serve_all(
     log::info("main", "exiting");
     threads.stop(&workers);
     Ok(())
+}
+
+fn start_workers(
+    around: &Surroundings<'_>,
+    concurrency: usize,
+    state: &ServerState,
+) -> Result<(Workers, Threads), String> {
+    let (drain, health) = (drain_policy(around.options), state.failing_health());
+    let started = Workers::start(concurrency, around.manager, drain, health, seed);
+    started.map_err(|error| error.to_string())
 }
 
 fn go_live(state: &ServerState, on_live: Option<fn()>) {

@@ -132,7 +132,7 @@ fn without_sources_or_keys_nobody_passes() {
 fn what_makes_no_sense_is_refused() {
     let twice = "{credentials: [{key: a, client: b}, {key: a, client: c}]}";
     assert_eq!(refusal(&ROOM, twice), "Duplicated credential key: 'a'");
-    let errors = parse_level(&ROOM, twice).err().expect("refused");
+    let errors = parse_level(&ROOM, twice).expect_err("refused");
     assert_eq!(errors, "Duplicated credential key: 'a'");
     assert_eq!(
         refusal(&ROOM, "{key_sources: [{}]}"),

@@ -34,9 +34,15 @@ pub(super) struct Stats {
 /// The counters of policies, by name; a counter is there once it is more than zero.
 pub(super) struct PolicyStats {
     scope: Option<Scope>,
-    counters: RefCell<HashMap<Box<str>, [Option<Arc<Counter>>; 2]>>,
+    counters: RefCell<HashMap<Box<str>, PolicyCounters>>,
     /// What is counted of one that refuses and of one that lets through.
     names: [&'static str; 2],
+}
+
+#[derive(Default)]
+struct PolicyCounters {
+    denied: Option<Arc<Counter>>,
+    allowed: Option<Arc<Counter>>,
 }
 
 impl Stats {
@@ -69,15 +75,15 @@ impl PolicyStats {
         let Some(scope) = &self.scope else { return };
         let mut counters = self.counters.borrow_mut();
         if !counters.contains_key(policy) {
-            counters.insert(policy.into(), [None, None]);
+            counters.insert(policy.into(), PolicyCounters::default());
         }
-        let Some([denied, allowed]) = counters.get_mut(policy) else {
+        let Some(counters) = counters.get_mut(policy) else {
             return;
         };
-        let [denied_name, allowed_name] = self.names;
+        let [denied, allowed] = self.names;
         let (counter, name) = match is_allowed {
-            true => (allowed, allowed_name),
-            false => (denied, denied_name),
+            true => (&mut counters.allowed, allowed),
+            false => (&mut counters.denied, denied),
         };
         let counter = counter.get_or_insert_with(|| scope.counter(&format!("{policy}.{name}")));
         counter.inc();

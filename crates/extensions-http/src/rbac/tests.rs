@@ -366,6 +366,6 @@ fn what_makes_no_sense_is_refused_in_envoys_words() {
     let condition = format!("{{rules: {}}}", rules("ALLOW", &condition));
     assert!(refusal(&ROOM, &condition).contains("not supported"));
     let level = format!("{{rbac: {condition}}}");
-    let errors = parse_level(&ROOM, &level).err().expect("refused");
+    let errors = parse_level(&ROOM, &level).expect_err("refused");
     assert!(errors.contains("not supported"), "{errors}");
 }
