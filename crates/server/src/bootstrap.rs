@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_config::bootstrap::Input;
 use nuncio_config::diagnostic::Diagnostics;
@@ -18,12 +19,12 @@ use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::registry::Extensions;
-use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stats::{StatsSettings, StatsStore};
 use nuncio_upstream::ClusterManager;
 
 use crate::cli::Options;
 use crate::clusters;
-use crate::config::{Admin, Bootstrap};
+use crate::config::{Admin, Bootstrap, StatsFlush};
 use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, socket_address};
 use crate::reading;
@@ -43,8 +44,18 @@ pub(crate) struct Compiled {
     pub tree: Arc<tree::Message>,
     /// Where its lines begin, for `/explain`.
     pub lines: Arc<Lines>,
-    /// How often stats are flushed; Envoy's default: 5 s.
-    pub stats_flush_interval: std::time::Duration,
+    /// How stats are named, chosen, shown and flushed.
+    pub stats: Stats,
+}
+
+/// What the bootstrap says of stats.
+pub(crate) struct Stats {
+    /// Tags, choice and buckets.
+    pub settings: StatsSettings,
+    /// How often they are flushed; Envoy's default: 5 s.
+    pub flush_interval: Duration,
+    /// They are flushed when the admin is asked for them, and not by the clock.
+    pub flush_on_admin: bool,
 }
 
 /// The admin's config.
@@ -177,6 +188,7 @@ pub(crate) fn compile_tree(
     ctx.runtime = around.runtime.keys.clone();
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let enabled = disabled::check(tree, around.options, around.extensions, ctx);
+    let stats = compile_stats(&bootstrap, around, ctx);
     let resources = bootstrap.static_resources.as_ref();
     let cluster_messages = resources
         .map(|resources| resources.clusters.as_slice())
@@ -230,10 +242,37 @@ pub(crate) fn compile_tree(
         admin: admin.ok().flatten(),
         tree: Arc::clone(tree),
         lines: Arc::default(),
-        stats_flush_interval: bootstrap
-            .stats_flush_interval
-            .unwrap_or(std::time::Duration::from_secs(5)),
+        stats: stats?,
     })
+}
+
+/// From here on the store lists what is chosen only.
+fn compile_stats(
+    bootstrap: &Bootstrap,
+    around: &Surroundings<'_>,
+    ctx: &mut Ctx,
+) -> Result<Stats, Refused> {
+    let fixed = fixed_tags(around.options);
+    let settings = StatsSettings::compile(bootstrap.stats_config.as_ref(), &fixed, ctx)?;
+    around.stats.select(settings.selection.clone());
+    Ok(Stats {
+        settings,
+        flush_interval: bootstrap
+            .stats_flush_interval
+            .unwrap_or(Duration::from_secs(5)),
+        flush_on_admin: matches!(bootstrap.stats_flush, Some(StatsFlush::OnAdmin(true))),
+    })
+}
+
+/// The tags of `--stats-tag`; of two with the same name the first counts, as in Envoy.
+fn fixed_tags(options: &Options) -> Vec<(String, String)> {
+    let mut fixed: Vec<(String, String)> = Vec::new();
+    for tag in &options.stats_tags {
+        if fixed.iter().all(|(name, _)| *name != tag.name) {
+            fixed.push((tag.name.clone(), tag.value.clone()));
+        }
+    }
+    fixed
 }
 
 /// The command line wins over what the node says.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
+use nuncio_contract::stats::config::StatsConfig;
 
 use crate::runtime::LayeredRuntime;
 
@@ -14,8 +15,17 @@ message! {
         pub(crate) node: Option<Node>,
         pub(crate) static_resources: Option<StaticResources>,
         pub(crate) admin: Option<Attempt<Admin>>,
+        pub(crate) stats_config: Option<StatsConfig>,
         pub(crate) stats_flush_interval: Option<Duration>,
+        pub(crate) oneof stats_flush: Option<StatsFlush>,
         pub(crate) layered_runtime: Option<LayeredRuntime>,
+    }
+}
+
+one_of! {
+    /// When stats are flushed, if not by the clock.
+    pub(crate) enum StatsFlush {
+        stats_flush_on_admin => OnAdmin(bool),
     }
 }
 

@@ -97,6 +97,7 @@ async fn serve_all(
     let (reloads, reloads_asked) = unbounded_channel();
     let state = Rc::new(ServerState::new(
         around,
+        &compiled.stats,
         Rc::clone(&running),
         concurrency,
         actions,
@@ -112,8 +113,10 @@ async fn serve_all(
         None => None,
     };
     serve_extras(extras, &main_worker)?;
-    let interval = compiled.stats_flush_interval;
-    tokio::task::spawn_local(flush_stats(around.stats.clone(), interval));
+    let flush_interval = compiled.stats.flush_interval;
+    if !compiled.stats.flush_on_admin {
+        tokio::task::spawn_local(flush_stats(around.stats.clone(), flush_interval));
+    }
     running.start_clusters(compiled.clusters).await;
     around.runtime.load();
     if around.options.mode == Mode::InitOnly {
@@ -124,9 +127,9 @@ async fn serve_all(
     go_live(&state, on_live);
     let mut hot_restart = hot_restart;
     let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
-    let follow = hot_restart.as_mut().map(|hot_restart| {
-        hot_restart.follow(around.options, around.stats, compiled.stats_flush_interval)
-    });
+    let follow = hot_restart
+        .as_mut()
+        .map(|hot_restart| hot_restart.follow(around.options, around.stats, flush_interval));
     let granting = Granting {
         running: Rc::clone(&running),
         state: Rc::clone(&state),
@@ -168,6 +171,7 @@ fn start_workers(
 
 fn go_live(state: &ServerState, on_live: Option<fn()>) {
     state.set_life(ServerLife::Live);
+    state.note_initialization_time();
     log::info("main", "starting main dispatch loop");
     if let Some(on_live) = on_live {
         on_live();

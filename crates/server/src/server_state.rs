@@ -9,7 +9,7 @@ use nuncio_config::tree::{self, Item, Message, Value};
 use nuncio_contract::services::{FailingHealth, LocalFuture};
 use nuncio_contract::stats::groups::{HotRestartStats, ServerStats};
 use nuncio_contract::stats::tags::TagExtractor;
-use nuncio_contract::stats::{Scope, StatsStore};
+use nuncio_contract::stats::{HistogramBuckets, Scope, StatsSettings, StatsStore};
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{ClusterShared, HealthFlags, Host, ResourcePriority};
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,7 +21,7 @@ use crate::admin::state::{
     HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, ReloadOutcome,
     RuntimeError, RuntimeView, ServerInfo, ServerLife,
 };
-use crate::bootstrap::Surroundings;
+use crate::bootstrap::{self, Surroundings};
 use crate::cli::{self, Options};
 use crate::explain::{Question, Subject, render_json, render_text};
 use crate::reload;
@@ -33,7 +33,8 @@ use crate::{VERSION, log, memory};
 pub(crate) struct ServerState {
     options: Options,
     stats: StatsStore,
-    tags: TagExtractor,
+    settings: StatsSettings,
+    flush_on_admin: bool,
     manager: Arc<ClusterManager>,
     running: Rc<Running>,
     started: Instant,
@@ -75,6 +76,7 @@ impl Lineage {
 impl ServerState {
     pub(crate) fn new(
         around: &Surroundings<'_>,
+        stats: &bootstrap::Stats,
         running: Rc<Running>,
         concurrency: usize,
         actions: UnboundedSender<Action>,
@@ -95,7 +97,8 @@ impl ServerState {
         ServerState {
             options: around.options.clone(),
             stats: around.stats.clone(),
-            tags: TagExtractor::new(fixed_tags(around.options)),
+            settings: stats.settings.clone(),
+            flush_on_admin: stats.flush_on_admin,
             manager: Arc::clone(around.manager),
             running,
             started: Instant::now(),
@@ -120,6 +123,12 @@ impl ServerState {
     /// Keeps the scopes' stats listed.
     pub(crate) fn keep(&self, scopes: Vec<Scope>) {
         self.scopes.borrow_mut().extend(scopes);
+    }
+
+    /// Notes how long it took to come up.
+    pub(crate) fn note_initialization_time(&self) {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.server_stats.initialization_time_ms.record(millis);
     }
 
     pub(crate) fn set_life(&self, life: ServerLife) {
@@ -162,7 +171,11 @@ impl AdminState for ServerState {
     }
 
     fn tags(&self) -> &TagExtractor {
-        &self.tags
+        &self.settings.tags
+    }
+
+    fn histogram_buckets(&self) -> &HistogramBuckets {
+        &self.settings.buckets
     }
 
     fn refresh_stats(&self) {
@@ -183,6 +196,9 @@ impl AdminState for ServerState {
         });
         self.running.clusters.borrow().refresh_stats();
         self.running.listeners.borrow_mut().refresh_stats();
+        if self.flush_on_admin {
+            self.stats.flush();
+        }
     }
 
     fn life(&self) -> ServerLife {
@@ -304,17 +320,6 @@ impl AdminState for ServerState {
             answer.await.unwrap_or_else(nobody)
         })
     }
-}
-
-/// The tags of `--stats-tag`; of two with the same name the first counts, as in Envoy.
-fn fixed_tags(options: &Options) -> Vec<(String, String)> {
-    let mut fixed: Vec<(String, String)> = Vec::new();
-    for tag in &options.stats_tags {
-        if fixed.iter().all(|(name, _)| *name != tag.name) {
-            fixed.push((tag.name.clone(), tag.value.clone()));
-        }
-    }
-    fixed
 }
 
 fn status(cluster: &ClusterShared) -> ClusterStatus {

@@ -139,6 +139,20 @@ impl CompiledStringMatcher {
         }
     }
 
+    /// Whether all values that begin so match, or none; nothing where it takes the whole value.
+    pub fn matches_under(&self, beginning: &[u8]) -> Option<bool> {
+        let (Pattern::Exact(text) | Pattern::Prefix(text)) = &self.pattern else {
+            return None;
+        };
+        let common = text.len().min(beginning.len());
+        if !self.same(beginning.get(..common)?, text.get(..common)?) {
+            return Some(false);
+        }
+        let is_settled =
+            matches!(self.pattern, Pattern::Prefix(_)) && beginning.len() >= text.len();
+        is_settled.then_some(true)
+    }
+
     /// What a value has to do, in words: "be `a`", "begin with `a`".
     pub fn requirement(&self) -> String {
         let (verb, text) = match &self.pattern {

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::config::Selection;
 use super::scope::ScopeInner;
 use super::store::{StatsStore, StoreInner};
 
@@ -46,6 +47,10 @@ impl Pending {
 impl StatsStore {
     /// Takes over a stat of another process by its full name. A gauge that is not listed here is passed over.
     pub fn import(&self, name: &str, import: Import) {
+        let is_listed = |selection: &Selection| selection.chooses(name);
+        if !self.0.selection().is_none_or(is_listed) {
+            return;
+        }
         let found = self.0.import(name, import);
         if let (false, Import::Counter(more)) = (found, import) {
             self.0.pending.add(name, more);

@@ -32,6 +32,7 @@
 mod bins;
 mod cells;
 mod codes;
+pub mod config;
 mod entry;
 mod group;
 pub mod groups;
@@ -49,6 +50,7 @@ mod view;
 
 pub use cells::{Counter, Gauge, TextReadout};
 pub use codes::{CodeCounters, Completed};
+pub use config::{HistogramBuckets, Selection, StatsSettings};
 pub use group::{CellRef, Cells, GroupTable, StatGroup, StatKind};
 pub use histogram::{Histogram, Unit};
 pub use import::Import;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::cells::{Counter, Gauge, TextReadout};
 use super::codes::{CodeCounters, Completed};
+use super::config::Selection;
 use super::entry::{CodesEntry, GroupEntry, Single, SingleEntry};
 use super::group::{GroupTable, StatGroup};
 use super::histogram::{Histogram, Unit};
@@ -56,7 +57,7 @@ impl Scope {
 
     /// As [`register`](Self::register), with `sub` (with its trailing dot) between the scope's prefix and the group's.
     pub fn register_at<G: StatGroup>(&self, sub: &'static str) {
-        self.0.entries().group(G::TABLE, sub);
+        self.0.with_group(G::TABLE, sub, |_| {});
     }
 
     /// New cells of a group for the calling worker, which alone may write them.
@@ -67,46 +68,47 @@ impl Scope {
     /// As [`worker_group`](Self::worker_group), under `sub`.
     pub fn worker_group_at<G: StatGroup>(&self, sub: &'static str) -> Arc<G> {
         let cells = Arc::new(G::default());
-        self.0.entries().group(G::TABLE, sub).add(cells.clone());
+        let shared = || cells.clone();
+        self.0
+            .with_group(G::TABLE, sub, |entry| entry.add(shared()));
         cells
     }
 
     /// New response code counters for the calling worker, under `sub` (`external.`, or nothing).
     pub fn worker_codes(&self, sub: &'static str, completed: Completed) -> Arc<CodeCounters> {
         let cells = Arc::new(CodeCounters::default());
-        self.0.entries().codes(sub, completed).add(cells.clone());
+        let prefix = || [&self.0.prefix, sub].concat();
+        if self.0.lists_some(prefix) {
+            self.0.entries().codes(sub, completed).add(cells.clone());
+        }
         cells
     }
 
     /// A counter of its own, whose name is only known at run time. Listed at once; one writer per handle.
     pub fn counter(&self, name: &str) -> Arc<Counter> {
         let cell = Arc::new(Counter::default());
-        self.0.entries().single(name, Single::Counter(cell.clone()));
+        self.0.list(name, Single::Counter(cell.clone()));
         cell
     }
 
     /// A gauge of its own, as [`counter`](Self::counter).
     pub fn gauge(&self, name: &str) -> Arc<Gauge> {
         let cell = Arc::new(Gauge::default());
-        self.0.entries().single(name, Single::Gauge(cell.clone()));
+        self.0.list(name, Single::Gauge(cell.clone()));
         cell
     }
 
     /// A histogram of its own, as [`counter`](Self::counter).
     pub fn histogram(&self, name: &str, unit: Unit) -> Arc<Histogram> {
         let cell = Arc::new(Histogram::default());
-        self.0
-            .entries()
-            .single(name, Single::Histogram(cell.clone(), unit));
+        self.0.list(name, Single::Histogram(cell.clone(), unit));
         cell
     }
 
     /// A text readout of its own; of several handles with one name, the newest that was set is shown.
     pub fn text_readout(&self, name: &str) -> Arc<TextReadout> {
         let cell = Arc::new(TextReadout::default());
-        self.0
-            .entries()
-            .single(name, Single::TextReadout(cell.clone()));
+        self.0.list(name, Single::TextReadout(cell.clone()));
         cell
     }
 
@@ -148,14 +150,33 @@ impl Scope {
     pub fn for_each_dynamic(&self, each: &mut dyn FnMut(StatView<'_>)) {
         let entries = self.0.entries();
         let prefix = &*self.0.prefix;
+        let store = self.0.store.upgrade();
+        let selection = store.as_ref().and_then(|store| store.selection());
         entries
             .codes
             .iter()
-            .for_each(|entry| entry.for_each(prefix, each));
+            .for_each(|entry| entry.for_each(prefix, selection, each));
         entries
             .singles
             .iter()
             .for_each(|entry| entry.for_each(prefix, each));
+    }
+
+    /// Takes off the list what is not chosen.
+    pub(super) fn apply_selection(&self) {
+        let Some(store) = self.0.store.upgrade() else {
+            return;
+        };
+        let Some(selection) = store.selection() else {
+            return;
+        };
+        let prefix = &*self.0.prefix;
+        let mut entries = self.0.entries();
+        entries
+            .groups
+            .retain_mut(|entry| entry.select(prefix, selection));
+        let is_chosen = |name: &str| selection.chooses(&[prefix, name].concat());
+        entries.singles.retain(|entry| is_chosen(entry.name()));
     }
 
     pub(super) fn flush(&self) {
@@ -226,6 +247,37 @@ impl ScopeInner {
             .for_each(SingleEntry::forget_imported_gauge);
     }
 
+    /// Calls `act` with the entry of a group, which is made if need be; not at all if none of it is listed.
+    fn with_group(
+        &self,
+        table: &'static GroupTable,
+        sub: &'static str,
+        act: impl FnOnce(&mut GroupEntry),
+    ) {
+        let store = self.store.upgrade();
+        let selection = store.as_ref().and_then(|store| store.selection());
+        let mut entries = self.entries();
+        if let Some(entry) = entries.group(table, sub, &self.prefix, selection) {
+            act(entry);
+        }
+    }
+
+    /// Lists a stat in no group, if it is chosen.
+    fn list(&self, name: &str, cell: Single) {
+        let store = self.store.upgrade();
+        let selection = store.as_ref().and_then(|store| store.selection());
+        if selection.is_none_or(|selection| selection.chooses(&[&self.prefix, name].concat())) {
+            self.entries().single(name, cell);
+        }
+    }
+
+    /// Whether any stat whose name begins so may be listed.
+    fn lists_some(&self, prefix: impl FnOnce() -> String) -> bool {
+        let store = self.store.upgrade();
+        let selection = store.as_ref().and_then(|store| store.selection());
+        selection.is_none_or(|selection| selection.chooses_under(&prefix()) != Some(false))
+    }
+
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -244,16 +296,27 @@ impl Drop for Scope {
 }
 
 impl Entries {
-    fn group(&mut self, table: &'static GroupTable, sub: &'static str) -> &mut GroupEntry {
-        let at = self
-            .groups
-            .iter()
-            .position(|entry| entry.is(table, sub))
-            .unwrap_or_else(|| {
-                self.groups.push(GroupEntry::new(table, sub));
+    /// The entry of a group; nothing if none of it is listed.
+    fn group(
+        &mut self,
+        table: &'static GroupTable,
+        sub: &'static str,
+        prefix: &str,
+        selection: Option<&Selection>,
+    ) -> Option<&mut GroupEntry> {
+        let known = self.groups.iter().position(|entry| entry.is(table, sub));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let mut entry = GroupEntry::new(table, sub);
+                if selection.is_some_and(|selection| !entry.select(prefix, selection)) {
+                    return None;
+                }
+                self.groups.push(entry);
                 self.groups.len() - 1
-            });
-        &mut self.groups[at]
+            }
+        };
+        self.groups.get_mut(at)
     }
 
     fn codes(&mut self, sub: &'static str, completed: Completed) -> &mut CodesEntry {

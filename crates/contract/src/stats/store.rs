@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::config::Selection;
 use super::import::Pending;
 use super::sanitize::sanitize;
 use super::scope::{Scope, ScopeInner};
@@ -20,6 +21,7 @@ pub(super) struct StoreInner {
     scopes: Mutex<BTreeMap<Arc<str>, Arc<ScopeInner>>>,
     pub(super) pending: Pending,
     keeps_all: AtomicBool,
+    selection: OnceLock<Selection>,
 }
 
 impl StatsStore {
@@ -37,6 +39,14 @@ impl StatsStore {
     /// All scopes, ordered by prefix.
     pub fn scopes(&self) -> Vec<Scope> {
         self.0.scopes().values().cloned().map(Scope).collect()
+    }
+
+    /// Lists only what is chosen, of what is there already too; only the first choice counts.
+    pub fn select(&self, selection: Selection) {
+        if selection.is_all() || self.0.selection.set(selection).is_err() {
+            return;
+        }
+        self.scopes().iter().for_each(Scope::apply_selection);
     }
 
     /// Merges the workers' histograms, folds cells that workers have dropped and forgets scopes that nobody
@@ -61,6 +71,11 @@ impl StatsStore {
 }
 
 impl StoreInner {
+    /// Which stats are listed; nothing if all are.
+    pub(super) fn selection(&self) -> Option<&Selection> {
+        self.selection.get()
+    }
+
     pub(super) fn scope(self: &Arc<Self>, prefix: &str) -> Scope {
         let prefix = sanitize(prefix);
         let mut scopes = self.scopes();

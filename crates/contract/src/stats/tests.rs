@@ -216,3 +216,43 @@ fn a_text_readout_shows_what_the_newest_handle_set() {
     store.flush();
     assert_eq!(value_of(&store, "cluster.a.version_text"), Some(3));
 }
+
+#[test]
+fn what_is_not_chosen_is_not_listed_however_it_came_to_be() {
+    let store = StatsStore::default();
+    let early = store.scope("cluster.a");
+    early.register::<ClusterTrafficStats>();
+    early.counter("early").inc();
+    store.select(Selection::of_prefixes(&[
+        "cluster.a.upstream_rq_t",
+        "cluster.b.",
+        "cluster.a.upstream_rq_2",
+        "cluster.a.early",
+    ]));
+    let rejected = store.scope("cluster.b");
+    let counted: Arc<ClusterTrafficStats> = rejected.worker_group();
+    counted.upstream_rq_total.inc();
+    rejected.counter("single").inc();
+    rejected.worker_codes("", Completed::Elsewhere).inc(200);
+    let codes = early.worker_codes("", Completed::Elsewhere);
+    codes.inc(200);
+    codes.inc(503);
+    assert_eq!(value_of(&store, "cluster.a.upstream_rq_completed"), Some(0));
+    for name in [
+        "cluster.a.upstream_rq_total",
+        "cluster.a.upstream_rq_timeout",
+        "cluster.a.upstream_rq_200",
+        "cluster.a.early",
+        "cluster.b.upstream_rq_total",
+        "cluster.b.upstream_rq_200",
+        "cluster.b.single",
+    ] {
+        assert_eq!(value_of(&store, name), None, "{name}");
+    }
+    assert_eq!(value_of(&store, "cluster.a.upstream_rq_503"), Some(1));
+    assert_eq!(
+        counted.upstream_rq_total.value(),
+        1,
+        "limits may depend on it"
+    );
+}

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 
 use nuncio_config::tree::Message;
 use nuncio_contract::services::LocalFuture;
-use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::tags::TagExtractor;
+use nuncio_contract::stats::{HistogramBuckets, StatsStore};
 
 use super::json::Json;
 use crate::explain::Question;
@@ -20,7 +20,10 @@ pub trait AdminState {
     fn stats(&self) -> &StatsStore;
     /// How tags are taken out of stat names.
     fn tags(&self) -> &TagExtractor;
-    /// Brings gauges up to date that are only computed when somebody looks (`server.uptime`, memory).
+    /// What histograms are shown with.
+    fn histogram_buckets(&self) -> &HistogramBuckets;
+    /// Brings gauges up to date that are only computed when somebody looks (`server.uptime`, memory);
+    /// flushes, where that is not done by the clock.
     fn refresh_stats(&self);
     /// Where the server is in its life.
     fn life(&self) -> ServerLife;

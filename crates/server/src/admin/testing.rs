@@ -10,7 +10,7 @@ use nuncio_config::tree::{Message, Value};
 use nuncio_config::{interpret, text};
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::tags::TagExtractor;
-use nuncio_contract::stats::{Scope, StatsStore};
+use nuncio_contract::stats::{HistogramBuckets, Scope, StatsStore};
 
 use super::json::Json;
 use super::state::{
@@ -25,6 +25,7 @@ use crate::explain::Question;
 pub(super) struct TestServer {
     pub(super) stats: StatsStore,
     pub(super) tags: TagExtractor,
+    pub(super) buckets: HistogramBuckets,
     pub(super) life: ServerLife,
     pub(super) clusters: Vec<ClusterStatus>,
     pub(super) runtime: Option<RuntimeView>,
@@ -40,6 +41,7 @@ impl Default for TestServer {
         Self {
             stats: StatsStore::default(),
             tags: TagExtractor::default(),
+            buckets: HistogramBuckets::default(),
             life: ServerLife::Live,
             clusters: vec![pipe_cluster(), dns_cluster()],
             runtime: None,
@@ -140,6 +142,10 @@ impl AdminState for TestServer {
 
     fn tags(&self) -> &TagExtractor {
         &self.tags
+    }
+
+    fn histogram_buckets(&self) -> &HistogramBuckets {
+        &self.buckets
     }
 
     fn refresh_stats(&self) {}

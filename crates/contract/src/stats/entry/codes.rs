@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::stats::codes::{CodeCounters, CodeSums, Completed, is_class};
+use crate::stats::config::Selection;
 use crate::stats::import::Import;
 use crate::stats::view::{StatName, StatValue, StatView};
 
@@ -56,8 +57,17 @@ impl CodesEntry {
         sums
     }
 
-    pub(in crate::stats) fn for_each(&self, prefix: &str, each: &mut dyn FnMut(StatView<'_>)) {
+    pub(in crate::stats) fn for_each(
+        &self,
+        prefix: &str,
+        selection: Option<&Selection>,
+        each: &mut dyn FnMut(StatView<'_>),
+    ) {
         self.sums().for_each(self.completed, |leaf, sum| {
+            let name = || [prefix, self.sub, leaf].concat();
+            if selection.is_some_and(|selection| !selection.chooses(&name())) {
+                return;
+            }
             let baseline = self
                 .baseline
                 .iter()

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::sum_gauges;
+use crate::stats::config::Selection;
 use crate::stats::group::{self, CellRef, Cells, GroupTable, StatKind};
 use crate::stats::histogram::Histogram;
 use crate::stats::import::Import;
@@ -26,6 +27,8 @@ struct LiveGroup {
     baseline: Box<[u64]>,
     /// One for each histogram once any has values.
     merged: Box<[Option<Box<MergedHistogram>>]>,
+    /// The indexes of what is not listed, sorted.
+    unlisted: Box<[u16]>,
 }
 
 impl std::fmt::Debug for GroupEntry {
@@ -56,6 +59,42 @@ impl GroupEntry {
         self.live().workers.push(cells);
     }
 
+    /// Notes what of the group is chosen; false if nothing is.
+    pub(in crate::stats) fn select(&mut self, prefix: &str, selection: &Selection) -> bool {
+        let mut name = [prefix, self.sub, self.table.prefix].concat();
+        if let Some(all) = selection.chooses_under(&name) {
+            return all;
+        }
+        let start = name.len();
+        let mut unlisted = Vec::new();
+        for index in 0..self.table.len() {
+            let Some((leaf, _)) = self.table.stat(index) else {
+                continue;
+            };
+            name.truncate(start);
+            name.push_str(leaf);
+            if !selection.chooses(&name) {
+                unlisted.extend(u16::try_from(index));
+            }
+        }
+        if unlisted.len() == self.table.len() {
+            return false;
+        }
+        if !unlisted.is_empty() {
+            self.live().unlisted = unlisted.into();
+        }
+        true
+    }
+
+    /// Whether the stat at `index` is not listed.
+    fn hides(&self, index: usize) -> bool {
+        let hides = |live: &LiveGroup| {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            live.unlisted.binary_search(&index).is_ok()
+        };
+        self.live.as_deref().is_some_and(hides)
+    }
+
     fn live(&mut self) -> &mut LiveGroup {
         self.live.get_or_insert_with(|| {
             Box::new(LiveGroup {
@@ -64,6 +103,7 @@ impl GroupEntry {
                 imported: None,
                 baseline: Box::default(),
                 merged: Box::default(),
+                unlisted: Box::default(),
             })
         })
     }
@@ -116,7 +156,7 @@ impl GroupEntry {
         (0..self.table.len()).for_each(|index| self.read(prefix, index, each));
     }
 
-    /// Calls `read` with the stat at `index` of the table.
+    /// Calls `read` with the stat at `index` of the table, if it is listed.
     pub(in crate::stats) fn read(
         &self,
         prefix: &str,
@@ -126,6 +166,9 @@ impl GroupEntry {
         let Some((leaf, kind)) = self.table.stat(index) else {
             return;
         };
+        if self.hides(index) {
+            return;
+        }
         let live = self.live.as_deref();
         let value = match kind {
             StatKind::Counter => {

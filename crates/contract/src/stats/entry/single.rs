@@ -73,6 +73,11 @@ impl SingleEntry {
         *self.name == *name && self.cells.first().is_some_and(same_kind)
     }
 
+    /// The name within the scope.
+    pub(in crate::stats) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Adds a cell. The first one stays for good and holds what dropped cells counted.
     pub(in crate::stats) fn add(&mut self, cell: Single) {
         self.cells.push(cell);

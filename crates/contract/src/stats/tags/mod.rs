@@ -1,22 +1,36 @@
 //! Tags: the variable parts of stat names, such as the cluster in `cluster.<name>.upstream_rq_total`, which
 //! Prometheus and some sinks want as labels beside a name without them.
 //!
-//! The rules are Envoy's defaults. Not here yet: `stats_config.stats_tags` with regular expressions.
+//! Tags come from Envoy's own rules, from fixed values and from expressions of the configuration. As in Envoy,
+//! sources that apply to names of any first token come before those bound to one, each in the order that they
+//! are given in, and of two with the same tag the first that finds something counts.
 
+mod expression;
 mod pattern;
 mod rules;
+mod source;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use rules::{Find, RULES, Rule};
+use rules::{Find, Rule};
+
+pub use expression::Expression;
+pub use source::TagSource;
+
+/// Stats that Envoy makes before it has read its configuration, which have no tags but those of its own rules.
+const EARLY: [&str; 2] = ["filesystem.", "server.hot_restart_generation"];
 
 /// Takes tags out of names.
 #[derive(Clone, Debug)]
 pub struct TagExtractor {
-    fixed: Vec<(String, String)>,
-    /// The rules that names of a first token may match; the list for other names is under the empty text.
-    by_first_token: HashMap<&'static str, Vec<usize>>,
+    /// In the order of the tags.
+    sources: Vec<TagSource>,
+    /// The sources that names of a first token may match, by index.
+    by_first_token: HashMap<String, Vec<usize>>,
+    /// Those for names of any other first token.
+    unbound: Vec<usize>,
+    has_expressions: bool,
 }
 
 impl Default for TagExtractor {
@@ -25,7 +39,7 @@ impl Default for TagExtractor {
     }
 }
 
-/// A name without its tags, and the tags in the order of their rules.
+/// A name without its tags, and the tags in the order of their sources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extracted {
     /// The name without what the tags took out.
@@ -50,50 +64,60 @@ pub struct Tag {
 impl TagExtractor {
     /// Envoy's default tags, and fixed ones (`--stats-tag`) that every stat gets.
     pub fn new(fixed: Vec<(String, String)>) -> Self {
-        let tokens: Vec<_> = RULES.iter().flat_map(first_tokens).collect();
-        let of = |token: &str| {
-            let applies = |rule: &Rule| {
-                first_tokens(rule)
-                    .iter()
-                    .any(|first| *first == token || first.is_empty())
-            };
-            (0..RULES.len())
-                .filter(|at| RULES.get(*at).is_some_and(applies))
-                .collect()
-        };
-        let by_first_token = tokens.into_iter().map(|token| (token, of(token))).collect();
-        Self {
-            fixed,
-            by_first_token,
+        let defaults = TagSource::defaults(|_| true);
+        Self::of(defaults.chain(TagSource::fixed(&fixed)).collect())
+    }
+
+    /// Of these sources, in the order in which they were given.
+    pub(super) fn of(mut sources: Vec<TagSource>) -> Self {
+        sources.sort_by_key(TagSource::is_bound);
+        let mut by_first_token: HashMap<String, Vec<usize>> = HashMap::new();
+        for token in sources.iter().flat_map(TagSource::first_tokens) {
+            by_first_token.entry(token.to_owned()).or_default();
         }
+        for (token, ranks) in &mut by_first_token {
+            let applies = |source: &TagSource| {
+                source.is_for_all() || source.first_tokens().any(|first| first == token)
+            };
+            ranks.extend((0..sources.len()).filter(|at| sources.get(*at).is_some_and(applies)));
+        }
+        let for_all = |at: &usize| sources.get(*at).is_some_and(TagSource::is_for_all);
+        Self {
+            unbound: (0..sources.len()).filter(for_all).collect(),
+            has_expressions: sources.iter().any(TagSource::is_expression),
+            by_first_token,
+            sources,
+        }
+    }
+
+    /// Whether some tags are found by expressions, so that those of a name say nothing of those of another.
+    pub fn has_expressions(&self) -> bool {
+        self.has_expressions
     }
 
     /// The tags of `name`.
     pub fn extract(&self, name: &str) -> Extracted {
-        let first = name.split('.').next().unwrap_or_default();
-        let ranks = self
-            .by_first_token
-            .get(first)
-            .or_else(|| self.by_first_token.get(""));
+        let first = name.split_once('.').map(|(first, _)| first);
+        let bound = first.and_then(|first| self.by_first_token.get(first));
+        let is_early = EARLY.iter().any(|early| name.starts_with(early));
         let mut tags: Vec<Tag> = Vec::new();
-        for rank in ranks.into_iter().flatten().copied() {
-            let Some(rule) = RULES.get(rank) else {
+        for rank in bound.unwrap_or(&self.unbound).iter().copied() {
+            let Some(source) = self.sources.get(rank) else {
                 continue;
             };
-            if tags.iter().any(|tag| tag.name == rule.tag) {
+            let is_there = tags.iter().any(|tag| tag.name == source.tag());
+            if is_there || is_early && !source.is_rule() {
                 continue;
             }
-            if let Some(found) = find(rule, name) {
-                let value = name.get(found.value).unwrap_or_default().to_owned();
+            if let Some((value, removed)) = source.find(name) {
                 tags.push(Tag {
-                    rank: 2 * rank,
-                    name: rule.tag.to_owned(),
-                    value,
-                    removed: found.removed,
+                    rank,
+                    name: source.tag().to_owned(),
+                    value: value.to_owned(),
+                    removed,
                 });
             }
         }
-        self.add_fixed(&mut tags);
         let removed = |at: usize| tags.iter().any(|tag| tag.removed.contains(&at));
         let name = name
             .char_indices()
@@ -101,20 +125,6 @@ impl TagExtractor {
             .map(|(_, char)| char)
             .collect();
         Extracted { name, tags }
-    }
-
-    /// Fixed tags stand between those of any name and those bound to a first token.
-    fn add_fixed(&self, tags: &mut Vec<Tag>) {
-        let rank = 2 * rules::BOUND - 1;
-        for (name, value) in &self.fixed {
-            tags.push(Tag {
-                rank,
-                name: name.clone(),
-                value: value.clone(),
-                removed: 0..0,
-            });
-        }
-        tags.sort_by_key(|tag| tag.rank);
     }
 }
 
@@ -319,11 +329,11 @@ mod tests {
             Find::ResponseCode | Find::ResponseCodeClass => false,
         };
         assert!(
-            RULES[rules::BOUND..]
+            rules::RULES[rules::BOUND..]
                 .iter()
                 .filter(|rule| rule.tag != "envoy.ext_authz_prefix")
                 .all(bound)
         );
-        assert!(!RULES[..rules::BOUND].iter().any(bound));
+        assert!(!rules::RULES[..rules::BOUND].iter().any(bound));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use nuncio_contract::stats::{Bins, DEFAULT_BUCKETS, MergedHistogram, QUANTILES, Unit};
+use nuncio_contract::stats::{Bins, HistogramBuckets, MergedHistogram, QUANTILES, Unit};
 
 use super::params::BucketsMode;
 use super::text::bucket_counts;
@@ -13,14 +13,16 @@ use crate::admin::number;
 /// Makes the document piece by piece.
 pub(super) struct JsonRender {
     mode: BucketsMode,
+    buckets: HistogramBuckets,
     began: bool,
     in_histograms: bool,
 }
 
 impl JsonRender {
-    pub(super) fn new(mode: BucketsMode) -> Self {
+    pub(super) fn new(mode: BucketsMode, buckets: HistogramBuckets) -> Self {
         Self {
             mode,
+            buckets,
             began: false,
             in_histograms: false,
         }
@@ -47,7 +49,8 @@ impl JsonRender {
             }
             Value::Histogram(merged, unit) => {
                 let empty = MergedHistogram::default();
-                self.push_histogram(text, merged.as_deref().unwrap_or(&empty), *unit);
+                let merged = merged.as_deref().unwrap_or(&empty);
+                self.push_histogram(text, name, merged, *unit);
             }
         }
         text.push('}');
@@ -65,14 +68,14 @@ impl JsonRender {
         text.push_str("]}");
     }
 
-    fn push_histogram(&self, text: &mut String, merged: &MergedHistogram, unit: Unit) {
+    fn push_histogram(&self, text: &mut String, name: &str, merged: &MergedHistogram, unit: Unit) {
         match self.mode {
             BucketsMode::Unset | BucketsMode::Summary | BucketsMode::PrometheusNative => {
                 text.push_str(",\"values\":");
                 push_quantiles(text, merged, unit);
             }
             BucketsMode::Cumulative | BucketsMode::Disjoint => {
-                push_buckets(text, merged, unit, self.mode)
+                push_buckets(text, merged, unit, self.mode, self.buckets.of(name));
             }
             BucketsMode::Detailed => {
                 text.push_str(",\"totals\":");
@@ -132,12 +135,18 @@ fn push_quantiles(text: &mut String, merged: &MergedHistogram, unit: Unit) {
     );
 }
 
-fn push_buckets(text: &mut String, merged: &MergedHistogram, unit: Unit, mode: BucketsMode) {
-    let [interval, cumulative] = bucket_counts(merged, unit, mode);
+fn push_buckets(
+    text: &mut String,
+    merged: &MergedHistogram,
+    unit: Unit,
+    mode: BucketsMode,
+    bounds: &[f64],
+) {
+    let [interval, cumulative] = bucket_counts(merged, unit, mode, bounds);
     text.push_str(",\"buckets\":");
     push_list(
         text,
-        DEFAULT_BUCKETS.iter().zip(interval).zip(cumulative),
+        bounds.iter().zip(interval).zip(cumulative),
         |text, ((bound, interval), cumulative)| {
             let bound = number::json(*bound);
             let _ = write!(

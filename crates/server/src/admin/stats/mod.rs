@@ -49,12 +49,13 @@ fn render(state: &dyn AdminState, params: StatsParams) -> AdminResponse {
     }
     state.refresh_stats();
     let mode = params.buckets;
+    let buckets = state.histogram_buckets().clone();
     match params.format {
         Format::Html => AdminResponse::unsupported("/stats?format=html"),
         Format::ActiveHtml => AdminResponse::unsupported("/stats?format=active-html"),
         Format::Json => {
             let mut walk = Walk::new(params, state.stats().scopes());
-            let mut render = JsonRender::new(mode);
+            let mut render = JsonRender::new(mode, buckets);
             let step = move |text: &mut String| {
                 let more = walk.step(&mut |name, value| render.push_stat(text, name, value));
                 if !more {
@@ -67,7 +68,10 @@ fn render(state: &dyn AdminState, params: StatsParams) -> AdminResponse {
         Format::Text | Format::Prometheus => {
             let mut walk = Walk::new(params, state.stats().scopes());
             let step = move |text: &mut String| {
-                walk.step(&mut |name, value| text::push_stat(text, name, value, mode))
+                let mut push = |name: &str, value: &_| {
+                    text::push_stat(text, name, value, mode, &buckets);
+                };
+                walk.step(&mut push)
             };
             AdminResponse::stream(TEXT, chunks(step))
         }
@@ -88,6 +92,6 @@ fn render_prometheus(state: &dyn AdminState, params: StatsParams) -> AdminRespon
         return AdminResponse::text(400, refusal);
     }
     state.refresh_stats();
-    let mut exposition = Exposition::new(state.tags().clone(), state.stats().scopes(), params);
+    let mut exposition = Exposition::new(state, params);
     AdminResponse::stream(TEXT, chunks(move |text| exposition.step(text)))
 }

@@ -2,14 +2,20 @@
 
 use std::fmt::Write;
 
-use nuncio_contract::stats::{Bins, DEFAULT_BUCKETS, MergedHistogram, QUANTILES, Unit};
+use nuncio_contract::stats::{Bins, HistogramBuckets, MergedHistogram, QUANTILES, Unit};
 
 use super::params::BucketsMode;
 use super::walk::Value;
 use crate::admin::number;
 
 /// Appends the line (or lines) of one stat.
-pub(super) fn push_stat(text: &mut String, name: &str, value: &Value, mode: BucketsMode) {
+pub(super) fn push_stat(
+    text: &mut String,
+    name: &str,
+    value: &Value,
+    mode: BucketsMode,
+    buckets: &HistogramBuckets,
+) {
     text.push_str(name);
     match value {
         Value::Number(value) => {
@@ -22,11 +28,19 @@ pub(super) fn push_stat(text: &mut String, name: &str, value: &Value, mode: Buck
             let _ = writeln!(text, ": \"{value}\"");
         }
         Value::Histogram(None, _) => text.push_str(": No recorded values\n"),
-        Value::Histogram(Some(merged), unit) => push_histogram(text, merged, *unit, mode),
+        Value::Histogram(Some(merged), unit) => {
+            push_histogram(text, merged, *unit, mode, || buckets.of(name));
+        }
     }
 }
 
-fn push_histogram(text: &mut String, merged: &MergedHistogram, unit: Unit, mode: BucketsMode) {
+fn push_histogram<'b>(
+    text: &mut String,
+    merged: &MergedHistogram,
+    unit: Unit,
+    mode: BucketsMode,
+    bounds: impl FnOnce() -> &'b [f64],
+) {
     match mode {
         BucketsMode::Unset | BucketsMode::Summary | BucketsMode::PrometheusNative => {
             text.push_str(": ");
@@ -34,7 +48,7 @@ fn push_histogram(text: &mut String, merged: &MergedHistogram, unit: Unit, mode:
         }
         BucketsMode::Cumulative | BucketsMode::Disjoint => {
             text.push_str(": ");
-            push_buckets(text, merged, unit, mode);
+            push_buckets(text, merged, unit, mode, bounds());
         }
         BucketsMode::Detailed => {
             text.push_str(":\n  totals=");
@@ -68,13 +82,16 @@ fn push_summary(text: &mut String, merged: &MergedHistogram, unit: Unit) {
 }
 
 /// `B0.5(<interval>,<cumulative>) B1(...) ...`.
-fn push_buckets(text: &mut String, merged: &MergedHistogram, unit: Unit, mode: BucketsMode) {
-    let [interval, cumulative] = bucket_counts(merged, unit, mode);
-    for (index, ((bound, interval), cumulative)) in DEFAULT_BUCKETS
-        .iter()
-        .zip(interval)
-        .zip(cumulative)
-        .enumerate()
+fn push_buckets(
+    text: &mut String,
+    merged: &MergedHistogram,
+    unit: Unit,
+    mode: BucketsMode,
+    bounds: &[f64],
+) {
+    let [interval, cumulative] = bucket_counts(merged, unit, mode, bounds);
+    for (index, ((bound, interval), cumulative)) in
+        bounds.iter().zip(interval).zip(cumulative).enumerate()
     {
         let space = if index == 0 { "" } else { " " };
         let _ = write!(
@@ -101,11 +118,12 @@ pub(super) fn bucket_counts(
     merged: &MergedHistogram,
     unit: Unit,
     mode: BucketsMode,
-) -> [[u64; DEFAULT_BUCKETS.len()]; 2] {
+    bounds: &[f64],
+) -> [Vec<u64>; 2] {
     [&merged.interval, &merged.cumulative].map(|bins| {
         let mut below = 0;
-        DEFAULT_BUCKETS.map(|bound| {
-            let count = bins.count_below(bound, unit);
+        let counts = bounds.iter().map(|bound| {
+            let count = bins.count_below(*bound, unit);
             let disjoint = count - below;
             below = count;
             if mode == BucketsMode::Disjoint {
@@ -113,6 +131,7 @@ pub(super) fn bucket_counts(
             } else {
                 count
             }
-        })
+        });
+        counts.collect()
     })
 }

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use nuncio_contract::stats::{GroupTable, MergedHistogram, Scope, StatValue, StatView, Unit};
+use nuncio_contract::stats::{
+    GroupTable, MergedHistogram, Scope, StatKind, StatValue, StatView, Unit,
+};
 
 use super::params::{Kind, StatsParams};
 
@@ -129,7 +131,7 @@ impl Walk {
         let order = self.orders.entry(key).or_insert_with(|| {
             let items = groups
                 .iter()
-                .flat_map(|(table, sub)| group_items(&scope, table, sub, phase, kind));
+                .flat_map(|(table, sub)| group_items(table, sub, phase, kind));
             sorted(items.collect())
         });
         self.open.extend(Cursor::new(&scope, order.clone()));
@@ -207,25 +209,27 @@ impl Cursor {
     }
 }
 
+/// The stats of a group in a phase, whether or not the scope at hand lists all of them.
 fn group_items(
-    scope: &Scope,
     table: &'static GroupTable,
     sub: &'static str,
     phase: Phase,
     kind: Kind,
 ) -> Vec<Item> {
-    let mut items = Vec::new();
-    for index in 0..table.len() {
-        scope.read_group(table, sub, index, &mut |stat| {
-            if wanted(phase, kind, &stat.value) {
-                items.push(Item {
-                    suffix: suffix(&stat),
-                    source: Source::Group { table, sub, index },
-                });
-            }
-        });
-    }
-    items
+    let wanted = (0..table.len()).filter_map(|index| {
+        let (leaf, stat) = table.stat(index)?;
+        let (of_phase, of_kind) = match stat {
+            StatKind::Counter => (Phase::Numbers, Kind::Counters),
+            StatKind::Gauge => (Phase::Numbers, Kind::Gauges),
+            StatKind::Histogram(_) => (Phase::Histograms, Kind::Histograms),
+        };
+        let is_wanted = phase == of_phase && (kind == Kind::All || kind == of_kind);
+        is_wanted.then(|| Item {
+            suffix: [sub, table.prefix, leaf].concat(),
+            source: Source::Group { table, sub, index },
+        })
+    });
+    wanted.collect()
 }
 
 fn suffix(stat: &StatView<'_>) -> String {

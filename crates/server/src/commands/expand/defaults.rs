@@ -62,7 +62,7 @@ mod tests {
         let listener = &resource.listener;
         format!(
             "{:?} {:?} {}",
-            compiled.stats_flush_interval, listener.options, listener.manager.buffer_limit_bytes
+            compiled.stats.flush_interval, listener.options, listener.manager.buffer_limit_bytes
         )
     }
 

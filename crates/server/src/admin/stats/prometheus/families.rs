@@ -37,11 +37,17 @@ pub(super) struct Source {
     pub(super) suffix: String,
     /// Whether numbers are gauges.
     pub(super) is_gauge: bool,
-    /// Tags in the suffix.
-    pub(super) labels: Vec<Label>,
-    /// Whether `labels` are all there are, the scope's own included.
-    pub(super) labels_complete: bool,
+    pub(super) labels: Labels,
     pub(super) stats: Stats,
+}
+
+/// The labels of stats of one suffix.
+#[derive(Debug)]
+pub(super) enum Labels {
+    /// The scope's, and these of the suffix.
+    OfSuffix(Vec<Label>),
+    /// Those of the whole name, which are worked out when it is exposed.
+    OfName,
 }
 
 /// Where the values are.
@@ -160,31 +166,34 @@ impl Families {
         let Some(first) = members.first().and_then(|at| scopes.get(*at)) else {
             return;
         };
-        let source = |labels, labels_complete, stats| Source {
+        let source = |labels, stats| Source {
             suffix: suffix.to_owned(),
             is_gauge: phase == Phase::Gauge,
             labels,
-            labels_complete,
             stats,
         };
         let prefix_len = first.scope.prefix().len();
-        let found = extractor.extract(&format!("{}{suffix}", first.scope.prefix()));
+        let found = extractor.extract(&[first.scope.prefix(), suffix].concat());
         let (inside, outside): (Vec<_>, Vec<_>) = found
             .tags
             .iter()
             .partition(|tag| tag.removed.end <= prefix_len);
         let inside: Vec<Label> = inside.into_iter().map(Label::of).collect();
-        if inside == first.labels && found.name.starts_with(&*first.extracted) {
-            let labels = outside.into_iter().map(Label::of).collect();
-            self.push(phase, found.name, source(labels, false, stats(members)));
+        let is_apart = inside == first.labels && found.name.starts_with(&*first.extracted);
+        if is_apart && !extractor.has_expressions() {
+            let labels = Labels::OfSuffix(outside.into_iter().map(Label::of).collect());
+            self.push(phase, found.name, source(labels, stats(members)));
             return;
         }
+        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for at in members.iter() {
             let prefix = scopes.get(*at).map_or("", |scope| scope.scope.prefix());
-            let found = extractor.extract(&format!("{prefix}{suffix}"));
-            let labels = found.tags.iter().map(Label::of).collect();
-            let stats = stats(Rc::new(vec![*at]));
-            self.push(phase, found.name, source(labels, true, stats));
+            let name = extractor.extract(&[prefix, suffix].concat()).name;
+            by_name.entry(name).or_default().push(*at);
+        }
+        for (name, members) in by_name {
+            let stats = stats(Rc::new(members));
+            self.push(phase, name, source(Labels::OfName, stats));
         }
     }
 

@@ -8,18 +8,21 @@ mod labels;
 mod scopes;
 mod value;
 
+use nuncio_contract::stats::StatValue;
 use nuncio_contract::stats::tags::TagExtractor;
-use nuncio_contract::stats::{Scope, StatValue};
 
+use super::super::state::AdminState;
 use super::params::StatsParams;
 use super::walk::{Value, is_used};
-use families::{Family, Phase, Source, Stats};
+use families::{Family, Labels, Phase, Source, Stats};
+use labels::Label;
 use scopes::{FirstPass, TaggedScope};
 use value::ValueWriter;
 
 /// An exposition under way.
 pub(super) struct Exposition {
     params: StatsParams,
+    extractor: TagExtractor,
     writer: ValueWriter,
     /// Until all scopes have been looked at.
     first_pass: Option<FirstPass>,
@@ -37,11 +40,22 @@ struct Open {
     has_type: bool,
 }
 
+/// What all lines have in common.
+struct Context<'a> {
+    scopes: &'a [TaggedScope],
+    params: &'a StatsParams,
+    writer: &'a ValueWriter,
+    extractor: &'a TagExtractor,
+}
+
 impl Exposition {
-    pub(super) fn new(extractor: TagExtractor, scopes: Vec<Scope>, params: StatsParams) -> Self {
+    pub(super) fn new(state: &dyn AdminState, params: StatsParams) -> Self {
+        let (extractor, scopes) = (state.tags().clone(), state.stats().scopes());
+        let buckets = state.histogram_buckets().clone();
         Self {
-            writer: ValueWriter::new(params.buckets),
+            writer: ValueWriter::new(params.buckets, buckets),
             params,
+            extractor: extractor.clone(),
             first_pass: Some(FirstPass::new(extractor, scopes)),
             scopes: Vec::new(),
             families: Vec::new().into_iter(),
@@ -62,13 +76,15 @@ impl Exposition {
             return self.current.is_some();
         };
         match open.lines.next() {
-            Some((scope, source)) => open.push_stat(
-                text,
-                &self.scopes,
-                (scope, source),
-                &self.params,
-                &self.writer,
-            ),
+            Some((scope, source)) => {
+                let context = Context {
+                    scopes: &self.scopes,
+                    params: &self.params,
+                    writer: &self.writer,
+                    extractor: &self.extractor,
+                };
+                open.push_stat(text, &context, (scope, source));
+            }
             None => self.current = None,
         }
         true
@@ -106,38 +122,37 @@ impl Open {
     }
 
     /// Appends one stat, if it is to be shown.
-    fn push_stat(
-        &mut self,
-        text: &mut String,
-        scopes: &[TaggedScope],
-        (at, source): (usize, usize),
-        params: &StatsParams,
-        writer: &ValueWriter,
-    ) {
-        let (Some(scope), Some(source)) = (scopes.get(at), self.family.sources.get(source)) else {
+    fn push_stat(&mut self, text: &mut String, context: &Context<'_>, at: (usize, usize)) {
+        let (at, source) = at;
+        let (Some(scope), Some(source)) = (context.scopes.get(at), self.family.sources.get(source))
+        else {
             return;
         };
         let (metric, has_type) = (&self.metric, &mut self.has_type);
+        let writer = context.writer;
         source.read(scope, at, &mut |value, used| {
-            let name = || format!("{}{}", scope.scope.prefix(), source.suffix);
-            if !params.shows_lazily(name, used) {
+            let name = || [scope.scope.prefix(), &source.suffix].concat();
+            if !context.params.shows_lazily(name, used) {
                 return;
             }
             if !std::mem::replace(has_type, true) {
                 writer.push_type(text, metric, value);
             }
-            if source.labels.is_empty() && !source.labels_complete {
-                writer.push(text, metric, &scope.joined, value);
-                return;
-            }
-            let own: &[_] = if source.labels_complete {
-                &[]
-            } else {
-                &scope.labels
-            };
             let mut joined = String::new();
-            labels::push_joined(&mut joined, own, &source.labels);
-            writer.push(text, metric, &joined, value);
+            let labels = match &source.labels {
+                Labels::OfSuffix(labels) if labels.is_empty() => &*scope.joined,
+                Labels::OfSuffix(labels) => {
+                    labels::push_joined(&mut joined, &scope.labels, labels);
+                    &joined
+                }
+                Labels::OfName => {
+                    let tags = context.extractor.extract(&name()).tags;
+                    let labels: Vec<_> = tags.iter().map(Label::of).collect();
+                    labels::push_joined(&mut joined, &labels, &[]);
+                    &joined
+                }
+            };
+            writer.push(text, metric, labels, value, name);
         });
     }
 }

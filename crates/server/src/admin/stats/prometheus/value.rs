@@ -1,6 +1,8 @@
 //! Lines of one stat.
 
-use nuncio_contract::stats::{Bins, DEFAULT_BUCKETS, MergedHistogram, QUANTILES, StatValue, Unit};
+use nuncio_contract::stats::{
+    Bins, DEFAULT_BUCKETS, HistogramBuckets, MergedHistogram, QUANTILES, StatValue, Unit,
+};
 
 use super::labels;
 use crate::admin::number;
@@ -9,25 +11,22 @@ use crate::admin::stats::params::BucketsMode;
 /// Writes values; keeps what all histograms have in common.
 pub(super) struct ValueWriter {
     summary: bool,
-    /// `le="..."` of each bucket, or `quantile="..."` of each quantile, with what follows the labels.
-    bounds: Vec<String>,
+    buckets: HistogramBuckets,
+    /// `le="..."` of each default bucket, with what follows the labels.
+    default_bounds: Vec<String>,
+    /// `quantile="..."` of each quantile, with what follows the labels.
+    quantiles: Vec<String>,
 }
 
 impl ValueWriter {
-    pub(super) fn new(mode: BucketsMode) -> Self {
-        let summary = mode == BucketsMode::Summary;
-        let bounds = if summary {
-            QUANTILES
-                .iter()
-                .map(|quantile| format!("quantile=\"{}\"}} ", number::shortest(*quantile)))
-                .collect()
-        } else {
-            DEFAULT_BUCKETS
-                .iter()
-                .map(|bound| format!("le=\"{}\"}} ", number::general(*bound, 32)))
-                .collect()
-        };
-        Self { summary, bounds }
+    pub(super) fn new(mode: BucketsMode, buckets: HistogramBuckets) -> Self {
+        let quantile = |value: &f64| format!("quantile=\"{}\"}} ", number::shortest(*value));
+        Self {
+            summary: mode == BucketsMode::Summary,
+            buckets,
+            default_bounds: DEFAULT_BUCKETS.iter().map(less_or_equal).collect(),
+            quantiles: QUANTILES.iter().map(quantile).collect(),
+        }
     }
 
     /// Appends the line that begins a family.
@@ -43,13 +42,14 @@ impl ValueWriter {
         }
     }
 
-    /// Appends the line or lines of a value.
+    /// Appends the line or lines of a value; `name` makes the full name of the stat.
     pub(super) fn push(
         &self,
         text: &mut String,
         metric: &str,
         labels: &str,
         value: &StatValue<'_>,
+        name: impl FnOnce() -> String,
     ) {
         match value {
             StatValue::Counter { value, .. } | StatValue::Gauge { value, .. } => {
@@ -77,37 +77,23 @@ impl ValueWriter {
                 let merged = merged.unwrap_or(&empty);
                 if self.summary {
                     self.push_summary(text, metric, labels, &merged.interval, *unit);
+                } else if self.buckets.is_default() {
+                    let bounds = DEFAULT_BUCKETS.iter().zip(&self.default_bounds);
+                    push_histogram(text, metric, labels, (&merged.cumulative, *unit), bounds);
                 } else {
-                    self.push_histogram(text, metric, labels, &merged.cumulative, *unit);
+                    let bounds = self.buckets.of(&name());
+                    let shown: Vec<String> = bounds.iter().map(less_or_equal).collect();
+                    let bounds = bounds.iter().zip(&shown);
+                    push_histogram(text, metric, labels, (&merged.cumulative, *unit), bounds);
                 }
             }
         }
         text.push('\n');
     }
 
-    fn push_histogram(
-        &self,
-        text: &mut String,
-        metric: &str,
-        labels: &str,
-        bins: &Bins,
-        unit: Unit,
-    ) {
-        let comma = comma_after(labels);
-        for (bound, le) in DEFAULT_BUCKETS.iter().zip(&self.bounds) {
-            push_line(text, [metric, "_bucket{", labels, comma, le]);
-            number::push_u64(text, bins.count_below(*bound, unit));
-            text.push('\n');
-        }
-        push_line(text, [metric, "_bucket{", labels, comma, "le=\"+Inf\"} "]);
-        number::push_u64(text, bins.sample_count());
-        text.push('\n');
-        push_totals(text, metric, labels, bins, unit);
-    }
-
     fn push_summary(&self, text: &mut String, metric: &str, labels: &str, bins: &Bins, unit: Unit) {
         let comma = comma_after(labels);
-        for (value, quantile) in bins.quantiles(unit).into_iter().zip(&self.bounds) {
+        for (value, quantile) in bins.quantiles(unit).into_iter().zip(&self.quantiles) {
             push_line(
                 text,
                 [
@@ -123,6 +109,30 @@ impl ValueWriter {
         }
         push_totals(text, metric, labels, bins, unit);
     }
+}
+
+/// The last label of a bucket's line.
+fn less_or_equal(bound: &f64) -> String {
+    format!("le=\"{}\"}} ", number::general(*bound, 32))
+}
+
+fn push_histogram<'b>(
+    text: &mut String,
+    metric: &str,
+    labels: &str,
+    (bins, unit): (&Bins, Unit),
+    bounds: impl Iterator<Item = (&'b f64, &'b String)>,
+) {
+    let comma = comma_after(labels);
+    for (bound, le) in bounds {
+        push_line(text, [metric, "_bucket{", labels, comma, le]);
+        number::push_u64(text, bins.count_below(*bound, unit));
+        text.push('\n');
+    }
+    push_line(text, [metric, "_bucket{", labels, comma, "le=\"+Inf\"} "]);
+    number::push_u64(text, bins.sample_count());
+    text.push('\n');
+    push_totals(text, metric, labels, bins, unit);
 }
 
 fn push_totals(text: &mut String, metric: &str, labels: &str, bins: &Bins, unit: Unit) {
