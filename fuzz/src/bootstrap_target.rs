@@ -17,6 +17,7 @@ pub fn bootstrap(input: &[u8]) {
     let extensions = Extensions {
         http_filters: HTTP_FILTERS,
         early_header_mutations: EARLY_HEADER_MUTATIONS,
+        stat_sinks: &[],
         access_loggers: ACCESS_LOGGERS,
         access_log_files: None,
     };

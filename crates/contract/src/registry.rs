@@ -11,6 +11,7 @@ use crate::access_log::{self, AccessLogFiles, AccessLogRoom, AccessLogRooms};
 use crate::early_header_mutation::EarlyHeaderMutationRoom;
 use crate::http_filter::HttpFilterConfig;
 use crate::level_config::LevelConfig;
+use crate::stats::sink::StatSinkRooms;
 
 /// A configuration for one level of the route table.
 pub type RouteFilterConfig = Arc<dyn LevelConfig>;
@@ -47,6 +48,8 @@ pub struct Extensions {
     pub http_filters: &'static [&'static [&'static HttpFilterRoom]],
     /// Early header mutations.
     pub early_header_mutations: &'static [&'static [&'static EarlyHeaderMutationRoom]],
+    /// Sinks of stats.
+    pub stat_sinks: StatSinkRooms,
     /// Access loggers.
     pub access_loggers: AccessLogRooms,
     /// The files that access loggers write; the server configures, reopens and flushes them.

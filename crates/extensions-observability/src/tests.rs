@@ -12,11 +12,16 @@ use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stats::{
+    self,
+    sink::{StatSinkConfig, StatsSink},
+};
 use nuncio_contract::stream_info::StreamInfo;
 
 const EXTENSIONS: Extensions = Extensions {
     http_filters: &[],
     early_header_mutations: &[],
+    stat_sinks: &[crate::STAT_SINKS],
     access_loggers: &[crate::ROOMS],
     access_log_files: Some(crate::FILES),
 };
@@ -73,10 +78,31 @@ fn compile(yaml: &str, ctx: &mut Ctx) -> Result<Arc<dyn AccessLogConfig>, Refuse
     access_log::compile(&log, EXTENSIONS.access_loggers, ctx)
 }
 
+/// A sink of stats of a type, with its fields, or why it is refused.
+pub(crate) fn stat_sink(message: &str, fields: &str) -> Result<Arc<dyn StatSinkConfig>, String> {
+    let mut ctx = Ctx::default();
+    let yaml =
+        format!("{{name: a, typed_config: {{'@type': type.googleapis.com/{message}, {fields}}}}}");
+    let source = Source::new("sink.yaml", Format::Yaml, yaml);
+    let compiled = text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics)
+        .and_then(|node| {
+            let descriptor = nuncio_api::message("envoy.config.metrics.v3.StatsSink")?;
+            interpret::interpret(descriptor, &node, &mut ctx.diagnostics)
+        })
+        .ok_or(Refused)
+        .and_then(|tree| decode::<StatsSink>(&Arc::new(tree), &mut ctx))
+        .and_then(|sink| stats::sink::compile(&sink, EXTENSIONS.stat_sinks, &mut ctx));
+    compiled.map_err(|Refused| errors(&ctx))
+}
+
 /// Why a config is refused.
 pub(crate) fn refusal(yaml: &str) -> String {
     let mut ctx = Ctx::default();
     assert!(compile(yaml, &mut ctx).is_err(), "refused");
+    errors(&ctx)
+}
+
+fn errors(ctx: &Ctx) -> String {
     let errors = ctx
         .diagnostics
         .iter()
@@ -118,11 +144,25 @@ fn the_rooms_declare_only_fields_that_the_api_has() {
     crate::ROOMS
         .iter()
         .for_each(|room| (room.support)(&mut table));
+    crate::STAT_SINKS
+        .iter()
+        .for_each(|room| (room.support)(&mut table));
     assert!(table.unknown.is_empty(), "{:?}", table.unknown);
     assert!(
         table
             .messages
             .contains_key("envoy.config.core.v3.SubstitutionFormatString")
+    );
+}
+
+#[test]
+fn a_sink_that_nuncio_has_not_is_refused_by_name() {
+    let hystrix = "envoy.config.metrics.v3.HystrixSink";
+    assert_eq!(
+        stat_sink(hystrix, "num_buckets: 10").err(),
+        Some(format!(
+            "stats sink `{hystrix}` is not supported by Nuncio yet"
+        ))
     );
 }
 

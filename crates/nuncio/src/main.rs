@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use nuncio_contract::access_log::AccessLogRoom;
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::{Extensions, HttpFilterRoom};
+use nuncio_contract::stats::sink::StatSinkRoom;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,11 +18,14 @@ static EARLY_HEADER_MUTATIONS: &[&[&EarlyHeaderMutationRoom]] =
     &[nuncio_extensions_http::EARLY_HEADER_MUTATIONS];
 /// The families of access loggers.
 static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[nuncio_extensions_observability::ROOMS];
+/// The families of stat sinks.
+static STAT_SINKS: &[&[&StatSinkRoom]] = &[nuncio_extensions_observability::STAT_SINKS];
 
 fn main() -> ExitCode {
     nuncio_server::run(Extensions {
         http_filters: HTTP_FILTERS,
         early_header_mutations: EARLY_HEADER_MUTATIONS,
+        stat_sinks: STAT_SINKS,
         access_loggers: ACCESS_LOGGERS,
         access_log_files: Some(nuncio_extensions_observability::FILES),
     })

@@ -19,6 +19,7 @@ use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::registry::Extensions;
+use nuncio_contract::stats::sink::StatSinkConfig;
 use nuncio_contract::stats::{StatsSettings, StatsStore};
 use nuncio_upstream::ClusterManager;
 
@@ -31,6 +32,7 @@ use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
 use crate::runtime::Runtime;
 use crate::semantics::Node;
+use crate::stat_sinks;
 
 /// A bootstrap, compiled.
 pub(crate) struct Compiled {
@@ -54,6 +56,8 @@ pub(crate) struct Stats {
     pub settings: StatsSettings,
     /// How often they are flushed; Envoy's default: 5 s.
     pub flush_interval: Duration,
+    /// Where they are told to.
+    pub sinks: Vec<Arc<dyn StatSinkConfig>>,
     /// They are flushed when the admin is asked for them, and not by the clock.
     pub flush_on_admin: bool,
 }
@@ -188,7 +192,6 @@ pub(crate) fn compile_tree(
     ctx.runtime = around.runtime.keys.clone();
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let enabled = disabled::check(tree, around.options, around.extensions, ctx);
-    let stats = compile_stats(&bootstrap, around, ctx);
     let resources = bootstrap.static_resources.as_ref();
     let cluster_messages = resources
         .map(|resources| resources.clusters.as_slice())
@@ -199,6 +202,8 @@ pub(crate) fn compile_tree(
     let secrets_are_sound = nuncio_net::tls::check_secrets(secrets, ctx);
     ctx.static_secrets = StaticSecrets::new(secrets);
     let cluster_names = clusters::names(cluster_messages);
+    let knows_cluster = |name: &str| cluster_names.contains(name);
+    let stats = compile_stats(&bootstrap, around, &knows_cluster, ctx);
     let clusters = clusters::load(cluster_messages, ctx);
     let node = bootstrap.node.as_ref();
     let options = around.options;
@@ -212,7 +217,7 @@ pub(crate) fn compile_tree(
         ctx,
         extensions: around.extensions,
         clusters: around.manager,
-        known_clusters: &|name| cluster_names.contains(name),
+        known_clusters: &knows_cluster,
         stats: around.stats,
         service_cluster: &service_cluster,
         service_node: &service_node,
@@ -250,13 +255,21 @@ pub(crate) fn compile_tree(
 fn compile_stats(
     bootstrap: &Bootstrap,
     around: &Surroundings<'_>,
+    knows_cluster: &dyn Fn(&str) -> bool,
     ctx: &mut Ctx,
 ) -> Result<Stats, Refused> {
     let fixed = fixed_tags(around.options);
-    let settings = StatsSettings::compile(bootstrap.stats_config.as_ref(), &fixed, ctx)?;
+    let settings = StatsSettings::compile(bootstrap.stats_config.as_ref(), &fixed, ctx);
+    let rooms = around.extensions.stat_sinks;
+    let sinks = stat_sinks::compile(&bootstrap.stats_sinks, rooms, knows_cluster, ctx);
+    let (settings, sinks) = (settings?, sinks?);
     around.stats.select(settings.selection.clone());
+    if !sinks.is_empty() {
+        around.stats.keep_samples();
+    }
     Ok(Stats {
         settings,
+        sinks,
         flush_interval: bootstrap
             .stats_flush_interval
             .unwrap_or(Duration::from_secs(5)),

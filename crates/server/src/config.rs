@@ -6,6 +6,7 @@ use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
 use nuncio_contract::stats::config::StatsConfig;
+use nuncio_contract::stats::sink::StatsSink;
 
 use crate::runtime::LayeredRuntime;
 
@@ -16,6 +17,7 @@ message! {
         pub(crate) static_resources: Option<StaticResources>,
         pub(crate) admin: Option<Attempt<Admin>>,
         pub(crate) stats_config: Option<StatsConfig>,
+        pub(crate) stats_sinks: Vec<Attempt<StatsSink>>,
         pub(crate) stats_flush_interval: Option<Duration>,
         pub(crate) oneof stats_flush: Option<StatsFlush>,
         pub(crate) layered_runtime: Option<LayeredRuntime>,

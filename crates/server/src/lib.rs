@@ -26,6 +26,7 @@ mod running;
 mod runtime;
 mod semantics;
 mod server_state;
+mod stat_sinks;
 mod workers;
 
 use std::io::{IsTerminal, Write};

@@ -28,6 +28,7 @@ use crate::reload::{ConfigFile, Reloader, Requests};
 use crate::resource::ListenerResource;
 use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
+use crate::stat_sinks::StatSinks;
 use crate::workers::{Command, Threads, Workers};
 
 /// A listener of the process's own, served on the main thread.
@@ -114,8 +115,11 @@ async fn serve_all(
     };
     serve_extras(extras, &main_worker)?;
     let flush_interval = compiled.stats.flush_interval;
+    let (settings, sinks) = (&compiled.stats.settings, &compiled.stats.sinks);
+    let sinks = StatSinks::open(sinks, around.stats, &settings.tags, &main_worker)?;
+    state.take_sinks(sinks);
     if !compiled.stats.flush_on_admin {
-        tokio::task::spawn_local(flush_stats(around.stats.clone(), flush_interval));
+        tokio::task::spawn_local(flush_stats(Rc::clone(&state), flush_interval));
     }
     running.start_clusters(compiled.clusters).await;
     around.runtime.load();
@@ -156,6 +160,7 @@ async fn serve_all(
     }
     log::info("main", "exiting");
     threads.stop(&workers);
+    state.end_sinks();
     Ok(())
 }
 
@@ -291,10 +296,10 @@ async fn until_told(mut granting: Granting, mut asks: Option<UnboundedReceiver<A
     }
 }
 
-async fn flush_stats(stats: nuncio_contract::stats::StatsStore, interval: Duration) {
+async fn flush_stats(state: Rc<ServerState>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
-        stats.flush();
+        state.flush_by_clock();
     }
 }
 

@@ -27,6 +27,7 @@ use crate::explain::{Question, Subject, render_json, render_text};
 use crate::reload;
 use crate::running::Running;
 use crate::runtime::{NotSet, Runtime};
+use crate::stat_sinks::StatSinks;
 use crate::{VERSION, log, memory};
 
 /// What the admin shows and acts on.
@@ -35,6 +36,7 @@ pub(crate) struct ServerState {
     stats: StatsStore,
     settings: StatsSettings,
     flush_on_admin: bool,
+    sinks: RefCell<StatSinks>,
     manager: Arc<ClusterManager>,
     running: Rc<Running>,
     started: Instant,
@@ -99,6 +101,7 @@ impl ServerState {
             stats: around.stats.clone(),
             settings: stats.settings.clone(),
             flush_on_admin: stats.flush_on_admin,
+            sinks: RefCell::new(StatSinks::none()),
             manager: Arc::clone(around.manager),
             running,
             started: Instant::now(),
@@ -112,6 +115,51 @@ impl ServerState {
             runtime: Rc::clone(around.runtime),
             lineage,
         }
+    }
+
+    /// Takes over the sinks, which are told from the next flush on.
+    pub(crate) fn take_sinks(&self, sinks: StatSinks) {
+        *self.sinks.borrow_mut() = sinks;
+    }
+
+    /// Flushes for the clock: merges histograms and tells the sinks.
+    pub(crate) fn flush_by_clock(&self) {
+        if !self.sinks.borrow().is_empty() {
+            self.refresh_gauges();
+        }
+        self.flush();
+    }
+
+    fn flush(&self) {
+        self.stats.flush();
+        self.sinks.borrow().flush();
+    }
+
+    /// Tells the sinks for the last time.
+    pub(crate) fn end_sinks(&self) {
+        self.refresh_gauges();
+        self.sinks.replace(StatSinks::none()).end();
+    }
+
+    /// Brings gauges up to date that are only computed when somebody looks.
+    fn refresh_gauges(&self) {
+        let stats = &self.server_stats;
+        let usage = memory::usage();
+        stats.uptime.set(self.uptime_of_all_epochs_s());
+        stats
+            .live
+            .set(u64::from(self.life.get() == ServerLife::Live));
+        stats.memory_allocated.set(usage.allocated);
+        stats.memory_heap_size.set(usage.heap_size);
+        stats.memory_physical_size.set(usage.total_physical_bytes);
+        stats.state.set(match self.life.get() {
+            ServerLife::Live => 0,
+            ServerLife::Draining => 1,
+            ServerLife::PreInitializing => 2,
+            ServerLife::Initializing => 3,
+        });
+        self.running.clusters.borrow().refresh_stats();
+        self.running.listeners.borrow_mut().refresh_stats();
     }
 
     fn uptime_of_all_epochs_s(&self) -> u64 {
@@ -179,25 +227,9 @@ impl AdminState for ServerState {
     }
 
     fn refresh_stats(&self) {
-        let stats = &self.server_stats;
-        let usage = memory::usage();
-        stats.uptime.set(self.uptime_of_all_epochs_s());
-        stats
-            .live
-            .set(u64::from(self.life.get() == ServerLife::Live));
-        stats.memory_allocated.set(usage.allocated);
-        stats.memory_heap_size.set(usage.heap_size);
-        stats.memory_physical_size.set(usage.total_physical_bytes);
-        stats.state.set(match self.life.get() {
-            ServerLife::Live => 0,
-            ServerLife::Draining => 1,
-            ServerLife::PreInitializing => 2,
-            ServerLife::Initializing => 3,
-        });
-        self.running.clusters.borrow().refresh_stats();
-        self.running.listeners.borrow_mut().refresh_stats();
+        self.refresh_gauges();
         if self.flush_on_admin {
-            self.stats.flush();
+            self.flush();
         }
     }
 

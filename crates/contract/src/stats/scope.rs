@@ -14,6 +14,7 @@ use super::entry::{CodesEntry, GroupEntry, Single, SingleEntry};
 use super::group::{GroupTable, StatGroup};
 use super::histogram::{Histogram, Unit};
 use super::import::Import;
+use super::samples::Teller;
 use super::store::StoreInner;
 use super::view::StatView;
 
@@ -68,9 +69,14 @@ impl Scope {
     /// As [`worker_group`](Self::worker_group), under `sub`.
     pub fn worker_group_at<G: StatGroup>(&self, sub: &'static str) -> Arc<G> {
         let cells = Arc::new(G::default());
-        let shared = || cells.clone();
-        self.0
-            .with_group(G::TABLE, sub, |entry| entry.add(shared()));
+        let store = self.0.store.upgrade();
+        let samples = store.as_ref().and_then(|store| store.samples());
+        self.0.with_group(G::TABLE, sub, |entry| {
+            if let Some(samples) = samples {
+                entry.tell_values(&self.0.prefix, &*cells, samples);
+            }
+            entry.add(cells.clone());
+        });
         cells
     }
 
@@ -101,6 +107,14 @@ impl Scope {
     /// A histogram of its own, as [`counter`](Self::counter).
     pub fn histogram(&self, name: &str, unit: Unit) -> Arc<Histogram> {
         let cell = Arc::new(Histogram::default());
+        let store = self.0.store.upgrade();
+        if let Some(queue) = store.as_ref().and_then(|store| store.samples()) {
+            cell.tell(Teller {
+                queue: queue.clone(),
+                name: [&self.0.prefix, name].concat().into(),
+                unit,
+            });
+        }
         self.0.list(name, Single::Histogram(cell.clone(), unit));
         cell
     }
@@ -160,6 +174,28 @@ impl Scope {
             .singles
             .iter()
             .for_each(|entry| entry.for_each(prefix, each));
+    }
+
+    /// Calls `each` for all stats with what came to counters since the last time; one reader alone may do so.
+    pub fn for_each_since_last(&self, each: &mut dyn FnMut(StatView<'_>, u64)) {
+        let store = self.0.store.upgrade();
+        let selection = store.as_ref().and_then(|store| store.selection());
+        let prefix = &*self.0.prefix;
+        let mut entries = self.0.entries();
+        let Entries {
+            groups,
+            codes,
+            singles,
+        } = &mut *entries;
+        groups
+            .iter_mut()
+            .for_each(|entry| entry.since_last(prefix, each));
+        codes
+            .iter_mut()
+            .for_each(|entry| entry.since_last(prefix, selection, each));
+        singles
+            .iter_mut()
+            .for_each(|entry| entry.since_last(prefix, each));
     }
 
     /// Takes off the list what is not chosen.

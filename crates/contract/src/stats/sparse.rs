@@ -71,21 +71,33 @@ impl Level {
     }
 }
 
+/// Adds to the first level that has room, from `level` on.
+#[inline]
+fn add_from(mut level: &Level, key: u16, count: u64) {
+    let key = key.min(MAX_KEY);
+    let mut slots = FIRST_LEVEL_SLOTS;
+    while !level.add(key, count) {
+        slots = (slots * 4).min(LARGEST_LEVEL_SLOTS);
+        level = level.next.get_or_init(|| Level::new(slots));
+    }
+}
+
 impl SparseCounts {
     /// Adds `count` to `key`. Only the owning thread may call this.
     #[inline]
     pub(super) fn add(&self, key: u16, count: u64) {
-        let key = key.min(MAX_KEY);
-        let mut link = &self.first;
-        let mut slots = FIRST_LEVEL_SLOTS;
-        loop {
-            let level = link.get_or_init(|| Level::new(slots));
-            if level.add(key, count) {
-                return;
-            }
-            link = &level.next;
-            slots = (slots * 4).min(LARGEST_LEVEL_SLOTS);
+        let first = self.first.get_or_init(|| Level::new(FIRST_LEVEL_SLOTS));
+        add_from(first, key, count);
+    }
+
+    /// The same, if anything was counted before; else nothing, and false.
+    #[inline]
+    pub(super) fn add_if_begun(&self, key: u16, count: u64) -> bool {
+        let first = self.first.get();
+        if let Some(first) = first {
+            add_from(first, key, count);
         }
+        first.is_some()
     }
 
     /// True if nothing was ever counted.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::config::Selection;
 use super::import::Pending;
+use super::samples::{Sample, SampleQueue};
 use super::sanitize::sanitize;
 use super::scope::{Scope, ScopeInner};
 
@@ -22,6 +23,7 @@ pub(super) struct StoreInner {
     pub(super) pending: Pending,
     keeps_all: AtomicBool,
     selection: OnceLock<Selection>,
+    samples: OnceLock<Arc<SampleQueue>>,
 }
 
 impl StatsStore {
@@ -64,6 +66,17 @@ impl StatsStore {
         self.0.keeps_all.store(true, Relaxed);
     }
 
+    /// From now on the histograms of cells that are made keep each value for [`take_samples`](Self::take_samples).
+    pub fn keep_samples(&self) {
+        self.0.samples.get_or_init(Arc::default);
+    }
+
+    /// The values that came since the last time, and how many were too many to be kept.
+    pub fn take_samples(&self) -> (Vec<Sample>, u64) {
+        let queue = self.0.samples.get();
+        queue.map(|queue| queue.take()).unwrap_or_default()
+    }
+
     /// Makes all counters start from zero again.
     pub fn reset_counters(&self) {
         self.scopes().iter().for_each(Scope::reset_counters);
@@ -71,6 +84,11 @@ impl StatsStore {
 }
 
 impl StoreInner {
+    /// Where values are told, if they are.
+    pub(super) fn samples(&self) -> Option<&Arc<SampleQueue>> {
+        self.samples.get()
+    }
+
     /// Which stats are listed; nothing if all are.
     pub(super) fn selection(&self) -> Option<&Selection> {
         self.selection.get()

@@ -256,3 +256,45 @@ fn what_is_not_chosen_is_not_listed_however_it_came_to_be() {
         "limits may depend on it"
     );
 }
+
+#[test]
+fn a_reader_learns_what_came_to_counters_since_it_last_asked() {
+    let store = StatsStore::default();
+    let scope = store.scope("cluster.a");
+    let cells: Arc<ClusterTrafficStats> = scope.worker_group();
+    let (single, codes) = (
+        scope.counter("own"),
+        scope.worker_codes("", Completed::Elsewhere),
+    );
+    let told = || {
+        let mut told = Vec::new();
+        scope.for_each_since_last(&mut |stat, more| {
+            if let StatValue::Counter { used: true, .. } = stat.value {
+                told.push((stat.name.leaf.to_owned(), more));
+            }
+        });
+        told.sort();
+        told
+    };
+    assert_eq!(told(), []);
+    cells.upstream_rq_total.add(3);
+    single.add(2);
+    codes.inc(204);
+    let expected = |rq, own, code| {
+        let all = [
+            ("own", own),
+            ("upstream_rq_204", code),
+            ("upstream_rq_2xx", code),
+            ("upstream_rq_total", rq),
+        ];
+        all.map(|(name, more)| (name.to_owned(), more))
+    };
+    assert_eq!(told(), expected(3, 2, 1));
+    store.reset_counters();
+    assert_eq!(told(), expected(0, 0, 0), "a reset is no event");
+    cells.upstream_rq_total.inc();
+    drop(cells);
+    store.flush();
+    codes.inc(204);
+    assert_eq!(told(), expected(1, 0, 1));
+}

@@ -16,6 +16,8 @@ pub(in crate::stats) struct CodesEntry {
     folded: CodeCounters,
     /// Sums by name at the last reset.
     baseline: Vec<(Box<str>, u64)>,
+    /// Sums by name when they were last told.
+    told: Vec<(Box<str>, u64)>,
 }
 
 impl CodesEntry {
@@ -27,6 +29,7 @@ impl CodesEntry {
             workers,
             folded: CodeCounters::default(),
             baseline,
+            told: Vec::new(),
         }
     }
 
@@ -68,11 +71,7 @@ impl CodesEntry {
             if selection.is_some_and(|selection| !selection.chooses(&name())) {
                 return;
             }
-            let baseline = self
-                .baseline
-                .iter()
-                .find(|entry| *entry.0 == *leaf)
-                .map_or(0, |entry| entry.1);
+            let baseline = sum_of(&self.baseline, leaf);
             each(StatView {
                 name: StatName {
                     scope: prefix,
@@ -108,10 +107,35 @@ impl CodesEntry {
     }
 
     pub(in crate::stats) fn reset_counters(&mut self) {
-        let mut baseline = Vec::new();
-        self.sums().for_each(self.completed, |name, sum| {
-            baseline.push((name.into(), sum))
-        });
-        self.baseline = baseline;
+        self.baseline = self.sums_by_name();
     }
+
+    /// Calls `each` for all counters with what came since the last time.
+    pub(in crate::stats) fn since_last(
+        &mut self,
+        prefix: &str,
+        selection: Option<&Selection>,
+        each: &mut dyn FnMut(StatView<'_>, u64),
+    ) {
+        let sums = self.sums_by_name();
+        self.for_each(prefix, selection, &mut |stat| {
+            let leaf = stat.name.leaf;
+            let more = sum_of(&sums, leaf).wrapping_sub(sum_of(&self.told, leaf));
+            each(stat, more);
+        });
+        self.told = sums;
+    }
+
+    fn sums_by_name(&self) -> Vec<(Box<str>, u64)> {
+        let mut sums = Vec::new();
+        self.sums()
+            .for_each(self.completed, |name, sum| sums.push((name.into(), sum)));
+        sums
+    }
+}
+
+/// The sum under a name; 0 if there is none.
+fn sum_of(sums: &[(Box<str>, u64)], name: &str) -> u64 {
+    let found = sums.iter().find(|entry| *entry.0 == *name);
+    found.map_or(0, |entry| entry.1)
 }

@@ -8,6 +8,7 @@ use crate::stats::group::{self, CellRef, Cells, GroupTable, StatKind};
 use crate::stats::histogram::Histogram;
 use crate::stats::import::Import;
 use crate::stats::merged::MergedHistogram;
+use crate::stats::samples::{SampleQueue, Teller};
 use crate::stats::view::{StatName, StatValue, StatView};
 
 /// A registered group; `live` appears with the first worker's cells.
@@ -27,6 +28,8 @@ struct LiveGroup {
     baseline: Box<[u64]>,
     /// One for each histogram once any has values.
     merged: Box<[Option<Box<MergedHistogram>>]>,
+    /// The counters' sums when they were last told; empty if nobody is told.
+    told: Box<[u64]>,
     /// The indexes of what is not listed, sorted.
     unlisted: Box<[u16]>,
 }
@@ -103,6 +106,7 @@ impl GroupEntry {
                 imported: None,
                 baseline: Box::default(),
                 merged: Box::default(),
+                told: Box::default(),
                 unlisted: Box::default(),
             })
         })
@@ -154,6 +158,53 @@ impl GroupEntry {
 
     pub(in crate::stats) fn for_each(&self, prefix: &str, each: &mut dyn FnMut(StatView<'_>)) {
         (0..self.table.len()).for_each(|index| self.read(prefix, index, each));
+    }
+
+    /// Calls `each` for all stats with what came to counters since the last time.
+    pub(in crate::stats) fn since_last(
+        &mut self,
+        prefix: &str,
+        each: &mut dyn FnMut(StatView<'_>, u64),
+    ) {
+        let sums: Box<[u64]> = match &self.live {
+            Some(live) => (0..self.table.counters.len())
+                .map(|index| live.counter_sum(index))
+                .collect(),
+            None => Box::default(),
+        };
+        let told = self.live.as_ref().map(|live| &*live.told);
+        for index in 0..self.table.len() {
+            let sum = sums.get(index).copied().unwrap_or(0);
+            let before = told.and_then(|told| told.get(index)).copied().unwrap_or(0);
+            let more = sum.wrapping_sub(before);
+            self.read(prefix, index, &mut |stat| each(stat, more));
+        }
+        if let Some(live) = &mut self.live {
+            live.told = sums;
+        }
+    }
+
+    /// Lets the histograms of new cells tell each value, but for those that are not listed.
+    pub(in crate::stats) fn tell_values(
+        &self,
+        prefix: &str,
+        cells: &dyn Cells,
+        queue: &Arc<SampleQueue>,
+    ) {
+        let first = self.table.counters.len() + self.table.gauges.len();
+        for (at, (leaf, unit)) in self.table.histograms.iter().enumerate() {
+            let index = first + at;
+            if let Some(CellRef::Histogram(histogram)) = cells.cell(index)
+                && !self.hides(index)
+            {
+                let name = [prefix, self.sub, self.table.prefix, leaf].concat();
+                histogram.tell(Teller {
+                    queue: queue.clone(),
+                    name: name.into(),
+                    unit: *unit,
+                });
+            }
+        }
     }
 
     /// Calls `read` with the stat at `index` of the table, if it is listed.

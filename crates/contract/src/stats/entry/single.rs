@@ -16,6 +16,8 @@ pub(in crate::stats) struct SingleEntry {
     cells: Vec<Single>,
     /// The counter's sum at the last reset.
     baseline: u64,
+    /// The counter's sum when it was last told.
+    told: u64,
     merged: Option<Box<MergedHistogram>>,
     /// What another process's gauge adds.
     imported: Option<Arc<Gauge>>,
@@ -36,6 +38,7 @@ impl SingleEntry {
             name: name.into(),
             cells: vec![cell],
             baseline: 0,
+            told: 0,
             merged: None,
             imported: None,
         }
@@ -147,6 +150,18 @@ impl SingleEntry {
             }
             None => {}
         }
+    }
+
+    /// Calls `each` with what came to a counter since the last time.
+    pub(in crate::stats) fn since_last(
+        &mut self,
+        prefix: &str,
+        each: &mut dyn FnMut(StatView<'_>, u64),
+    ) {
+        let sum = self.counter_sum();
+        let more = sum.wrapping_sub(self.told);
+        self.for_each(prefix, &mut |stat| each(stat, more));
+        self.told = sum;
     }
 
     /// Whether somebody holds a cell.

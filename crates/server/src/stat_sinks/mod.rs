@@ -1,0 +1,179 @@
+//! `stats_sinks`: what is told to them, on a thread of its own, so that neither traffic nor the admin waits.
+//!
+//! At each flush the thread reads all stats and tells those that were ever written; the values of histograms it
+//! tells every 20 ms. At the end of the process there is a last flush.
+//!
+//! Differs from Envoy, where each worker tells the values of histograms itself, at once.
+
+mod to_cluster;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nuncio_config::typed::{Attempt, Ctx, Refused};
+use nuncio_contract::stats::sink::{
+    self, ByteSink, Number, SinkServices, StatSink, StatSinkConfig, StatSinkRooms, StatsSink,
+};
+use nuncio_contract::stats::tags::TagExtractor;
+use nuncio_contract::stats::{StatValue, StatsStore};
+use nuncio_http::worker::Worker;
+
+use crate::log;
+
+/// How often values of histograms are told.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Compiles all sinks; each that is refused is reported.
+pub(crate) fn compile(
+    sinks: &[Attempt<StatsSink>],
+    rooms: StatSinkRooms,
+    knows_cluster: &dyn Fn(&str) -> bool,
+    ctx: &mut Ctx,
+) -> Result<Vec<Arc<dyn StatSinkConfig>>, Refused> {
+    let compiled: Vec<_> = sinks
+        .iter()
+        .map(|attempt| match attempt {
+            Attempt(Ok(sink)) => {
+                let config = sink::compile(sink, rooms, ctx)?;
+                if let Some((cluster, span)) = config.cluster()
+                    && !knows_cluster(cluster)
+                {
+                    ctx.error(span, format!("tcp statsd: unknown cluster '{cluster}'"));
+                    return Err(Refused);
+                }
+                Ok(config)
+            }
+            Attempt(Err(Refused)) => Err(Refused),
+        })
+        .collect();
+    compiled.into_iter().collect()
+}
+
+/// The sinks of a process.
+pub(crate) struct StatSinks {
+    asks: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StatSinks {
+    /// None, for a process without sinks.
+    pub(crate) fn none() -> Self {
+        let (asks, thread) = (None, None);
+        Self { asks, thread }
+    }
+
+    /// Opens them, on the main thread.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn open(
+        configs: &[Arc<dyn StatSinkConfig>],
+        store: &StatsStore,
+        tags: &TagExtractor,
+        worker: &Rc<Worker>,
+    ) -> Result<Self, String> {
+        if configs.is_empty() {
+            return Ok(Self::none());
+        }
+        let bytes_to = |cluster: &str| -> Box<dyn ByteSink> {
+            Box::new(to_cluster::ToCluster::start(cluster, store, worker))
+        };
+        let services = SinkServices {
+            tags,
+            bytes_to: &bytes_to,
+        };
+        let sinks = configs.iter().map(|config| config.open(&services));
+        let teller = Teller {
+            sinks: sinks.collect::<Result<_, _>>()?,
+            store: store.clone(),
+        };
+        let (asks, asked) = channel();
+        let thread = std::thread::Builder::new().name("stat_sinks".to_owned());
+        let thread = thread
+            .spawn(move || teller.run(&asked))
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            asks: Some(asks),
+            thread: Some(thread),
+        })
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.asks.is_none()
+    }
+
+    /// Tells them all stats, soon.
+    pub(crate) fn flush(&self) {
+        if let Some(asks) = &self.asks {
+            let _the_thread_is_there_as_long_as_we_are = asks.send(());
+        }
+    }
+
+    /// Flushes for the last time and waits until that is done.
+    pub(crate) fn end(mut self) {
+        self.asks = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::critical("main", "the thread of the stats sinks panicked");
+        }
+    }
+}
+
+/// What the thread owns.
+struct Teller {
+    sinks: Vec<Box<dyn StatSink>>,
+    store: StatsStore,
+}
+
+impl Teller {
+    fn run(mut self, asked: &Receiver<()>) {
+        loop {
+            match asked.recv_timeout(SAMPLE_INTERVAL) {
+                Ok(()) => self.flush(),
+                Err(RecvTimeoutError::Timeout) => self.tell_samples(),
+                Err(RecvTimeoutError::Disconnected) => return self.flush(),
+            }
+        }
+    }
+
+    fn tell_samples(&mut self) {
+        let (samples, lost) = self.store.take_samples();
+        for sample in &samples {
+            self.sinks
+                .iter_mut()
+                .for_each(|sink| sink.tell_sample(sample));
+        }
+        if lost > 0 {
+            let text = format!("{lost} values of histograms came too fast for the stats sinks");
+            log::warning("stats", &text);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.tell_samples();
+        let mut numbers = Vec::new();
+        for scope in self.store.scopes() {
+            // Nothing is sent while the scope is locked.
+            scope.for_each_since_last(&mut |stat, more| match stat.value {
+                StatValue::Counter { used: true, .. } => {
+                    numbers.push((stat.name.to_string(), Number::Counter(more)));
+                }
+                StatValue::Gauge { used: true, value } => {
+                    numbers.push((stat.name.to_string(), Number::Gauge(value)));
+                }
+                _ => {}
+            });
+            for (name, number) in numbers.drain(..) {
+                self.sinks
+                    .iter_mut()
+                    .for_each(|sink| sink.tell(&name, number));
+            }
+        }
+        self.sinks.iter_mut().for_each(|sink| sink.end_flush());
+    }
+}
