@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::sinks::SinkSpec;
+
 /// A case.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +43,9 @@ pub struct Case {
     /// Upstreams by name.
     #[serde(default)]
     pub upstreams: BTreeMap<String, UpstreamSpec>,
+    /// Collectors of stats by name; `{{sink:NAME}}` is the port.
+    #[serde(default)]
+    pub sinks: BTreeMap<String, SinkSpec>,
     /// Regular expressions whose capture groups are hidden.
     #[serde(default)]
     pub masks: Vec<String>,

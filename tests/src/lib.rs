@@ -27,5 +27,6 @@ pub mod run;
 pub mod setup;
 pub mod show;
 pub mod side;
+pub mod sinks;
 pub mod suite;
 pub mod tally;

@@ -55,6 +55,11 @@ pub fn run(case: &Case, side: Side, binary: &Path, pinned: Option<&Report>) -> i
         let text = settled_stats(case, &proxy, &setup, stats_pin)?;
         report.push(STATS_SECTION, text);
     }
+    for (name, spec) in &case.sinks {
+        if let Some(sink) = setup.sinks.get(name) {
+            report.push(format!("(sink {name})"), sink.text(spec)?);
+        }
+    }
     if case.ends_itself {
         proxy.await_end()
     } else {
@@ -205,7 +210,7 @@ fn select(case: &Case, stats: &BTreeMap<String, String>) -> String {
 }
 
 /// Whether `name` matches `pattern`, in which `*` stands for any text.
-fn glob(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob(pattern: &str, name: &str) -> bool {
     let mut pieces = pattern.split('*');
     let first = pieces.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else {

@@ -15,6 +15,7 @@ use nuncio_testkit::upstream::Upstream;
 
 use crate::case::{Answer, Case, UpstreamSpec, UpstreamStep, UpstreamWord, data_directory};
 use crate::side::Side;
+use crate::sinks::Collector;
 
 /// Everything that runs around the proxy.
 pub struct Setup {
@@ -22,6 +23,8 @@ pub struct Setup {
     pub scratch: Scratch,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// Collectors of stats by name.
+    pub sinks: BTreeMap<String, Collector>,
     /// Listener ports by name, chosen when first named.
     ports: BTreeMap<String, u16>,
 }
@@ -36,6 +39,7 @@ impl Setup {
         let mut setup = Self {
             scratch,
             upstreams: BTreeMap::new(),
+            sinks: BTreeMap::new(),
             ports: BTreeMap::new(),
         };
         let authority = Authority::new().map_err(io::Error::other)?;
@@ -46,6 +50,9 @@ impl Setup {
         for (name, spec) in &case.upstreams {
             let upstream = start_upstream(name, spec, &authority)?;
             setup.upstreams.insert(name.clone(), upstream);
+        }
+        for (name, spec) in &case.sinks {
+            setup.sinks.insert(name.clone(), Collector::start(spec)?);
         }
         for (name, text) in &case.files {
             let filled = setup.fill(text)?;
@@ -75,6 +82,9 @@ impl Setup {
                     .upstreams
                     .get(upstream)
                     .map(|upstream| upstream.port().to_string());
+            }
+            if let Some(sink) = name.strip_prefix("sink:") {
+                return self.sinks.get(sink).map(|sink| sink.port().to_string());
             }
             match name {
                 "dir" => Some(self.scratch.path().display().to_string()),
@@ -131,6 +141,9 @@ impl Setup {
                 masks.port(port, "{local}");
             }
             masks.port(upstream.port(), &format!("{{{name}}}"));
+        }
+        for (name, sink) in &self.sinks {
+            masks.port(sink.port(), &format!("{{{name}}}"));
         }
         for (name, port) in &self.ports {
             masks.port(*port, &format!("{{{name}}}"));

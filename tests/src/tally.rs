@@ -62,7 +62,7 @@ impl Tally {
     }
 
     fn add(&mut self, section: &str, text: &str, difference: Option<&Difference>) {
-        if section == STATS_SECTION {
+        if section == STATS_SECTION || section.starts_with("(sink ") {
             let all = text.lines().count();
             let missed = difference.map_or(0, |difference| {
                 difference
