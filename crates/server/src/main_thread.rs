@@ -299,7 +299,7 @@ async fn until_told(mut granting: Granting, mut asks: Option<UnboundedReceiver<A
 async fn flush_stats(state: Rc<ServerState>, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
-        state.flush_by_clock();
+        state.flush_by_clock().await;
     }
 }
 

@@ -122,12 +122,16 @@ impl ServerState {
         *self.sinks.borrow_mut() = sinks;
     }
 
-    /// Flushes for the clock: merges histograms and tells the sinks.
-    pub(crate) fn flush_by_clock(&self) {
+    /// Flushes for the clock: merges histograms, step by step, and tells the sinks.
+    pub(crate) async fn flush_by_clock(&self) {
         if !self.sinks.borrow().is_empty() {
             self.refresh_gauges();
         }
-        self.flush();
+        let mut flush = self.stats.begin_flush();
+        while flush.step() {
+            tokio::task::yield_now().await;
+        }
+        self.sinks.borrow().flush();
     }
 
     fn flush(&self) {

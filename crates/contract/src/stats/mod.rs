@@ -60,5 +60,5 @@ pub use merged::{Bin, Bins, DEFAULT_BUCKETS, MergedHistogram, QUANTILES};
 pub use samples::Sample;
 pub use sanitize::sanitize;
 pub use scope::Scope;
-pub use store::StatsStore;
+pub use store::{Flush, StatsStore};
 pub use view::{StatName, StatValue, StatView};

@@ -54,8 +54,20 @@ impl StatsStore {
     /// Merges the workers' histograms, folds cells that workers have dropped and forgets scopes that nobody
     /// holds any more. The main thread calls it each `stats_flush_interval` (5 s).
     pub fn flush(&self) {
+        let mut flush = self.begin_flush();
+        while flush.step() {}
+    }
+
+    /// The same in steps, so that a thread that has other things to do can do them in between.
+    pub fn begin_flush(&self) -> Flush {
         self.retry_imports();
-        self.scopes().iter().for_each(Scope::flush);
+        Flush {
+            store: self.clone(),
+            scopes: self.scopes().into_iter(),
+        }
+    }
+
+    fn forget_unheld(&self) {
         if !self.0.keeps_all.load(Relaxed) {
             self.0.scopes().retain(|_, scope| is_held(scope, 1));
         }
@@ -80,6 +92,30 @@ impl StatsStore {
     /// Makes all counters start from zero again.
     pub fn reset_counters(&self) {
         self.scopes().iter().for_each(Scope::reset_counters);
+    }
+}
+
+/// A flush under way.
+pub struct Flush {
+    store: StatsStore,
+    scopes: std::vec::IntoIter<Scope>,
+}
+
+/// Scopes flushed at a step.
+const SCOPES_A_STEP: usize = 256;
+
+impl Flush {
+    /// Goes one step, of well under a millisecond; false when it is done.
+    pub fn step(&mut self) -> bool {
+        self.scopes
+            .by_ref()
+            .take(SCOPES_A_STEP)
+            .for_each(|scope| scope.flush());
+        let is_done = self.scopes.len() == 0;
+        if is_done {
+            self.store.forget_unheld();
+        }
+        !is_done
     }
 }
 

@@ -1,5 +1,7 @@
 //! An answer of the admin, free of its transport.
 
+use std::time::{Duration, Instant};
+
 use nuncio_contract::services::LocalFuture;
 
 /// Status, headers and body.
@@ -29,8 +31,10 @@ pub enum Body {
 /// About how much a streamed body makes at a time.
 pub const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Steps of work between two looks at other connections, at well under a microsecond each.
-const CHUNK_STEPS: usize = 1024;
+/// How long a streamed body is made between two looks at other connections.
+const CHUNK_TIME: Duration = Duration::from_micros(500);
+/// Steps of work between two looks at the clock, at a few microseconds each.
+const CLOCK_STEPS: usize = 32;
 
 /// Plain text, Envoy's default.
 pub const TEXT: &str = "text/plain; charset=UTF-8";
@@ -111,10 +115,10 @@ pub(super) fn chunks(mut step: impl FnMut(&mut String) -> bool) -> impl Iterator
             return None;
         }
         let mut text = String::with_capacity(last_len);
-        for _ in 0..CHUNK_STEPS {
-            done = !step(&mut text);
-            if done || text.len() >= CHUNK_BYTES {
-                break;
+        let began = Instant::now();
+        while !done && text.len() < CHUNK_BYTES && began.elapsed() < CHUNK_TIME {
+            for _ in 0..CLOCK_STEPS {
+                done = done || !step(&mut text);
             }
         }
         last_len = text.len();

@@ -95,18 +95,38 @@ impl TagExtractor {
         self.has_expressions
     }
 
+    /// Whether an expression finds something in `name`, so that its tags are not those of the rules alone.
+    pub fn has_own_tags(&self, name: &str) -> bool {
+        self.has_expressions
+            && self
+                .sources_of(name)
+                .any(|(_, source)| source.is_expression() && source.find(name).is_some())
+    }
+
     /// The tags of `name`.
     pub fn extract(&self, name: &str) -> Extracted {
+        self.extract_by(name, |_| true)
+    }
+
+    /// The tags of `name`, but for those that expressions find.
+    pub fn extract_without_expressions(&self, name: &str) -> Extracted {
+        self.extract_by(name, |source| !source.is_expression())
+    }
+
+    /// The sources that may find something in `name`, with their ranks.
+    fn sources_of(&self, name: &str) -> impl Iterator<Item = (usize, &TagSource)> {
         let first = name.split_once('.').map(|(first, _)| first);
         let bound = first.and_then(|first| self.by_first_token.get(first));
+        let ranks = bound.unwrap_or(&self.unbound).iter().copied();
+        ranks.filter_map(|rank| Some((rank, self.sources.get(rank)?)))
+    }
+
+    fn extract_by(&self, name: &str, is_asked: impl Fn(&TagSource) -> bool) -> Extracted {
         let is_early = EARLY.iter().any(|early| name.starts_with(early));
         let mut tags: Vec<Tag> = Vec::new();
-        for rank in bound.unwrap_or(&self.unbound).iter().copied() {
-            let Some(source) = self.sources.get(rank) else {
-                continue;
-            };
+        for (rank, source) in self.sources_of(name) {
             let is_there = tags.iter().any(|tag| tag.name == source.tag());
-            if is_there || is_early && !source.is_rule() {
+            if is_there || !is_asked(source) || is_early && !source.is_rule() {
                 continue;
             }
             if let Some((value, removed)) = source.find(name) {

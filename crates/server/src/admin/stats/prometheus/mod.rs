@@ -5,6 +5,7 @@
 
 mod families;
 mod labels;
+mod naming;
 mod scopes;
 mod value;
 
@@ -16,6 +17,7 @@ use super::params::StatsParams;
 use super::walk::{Value, is_used};
 use families::{Family, Labels, Phase, Source, Stats};
 use labels::Label;
+use naming::Naming;
 use scopes::{FirstPass, TaggedScope};
 use value::ValueWriter;
 
@@ -26,6 +28,8 @@ pub(super) struct Exposition {
     writer: ValueWriter,
     /// Until all scopes have been looked at.
     first_pass: Option<FirstPass>,
+    /// After that, until all families are known.
+    naming: Option<Naming>,
     scopes: Vec<TaggedScope>,
     families: std::vec::IntoIter<Family>,
     current: Option<Open>,
@@ -57,17 +61,24 @@ impl Exposition {
             params,
             extractor: extractor.clone(),
             first_pass: Some(FirstPass::new(extractor, scopes)),
+            naming: None,
             scopes: Vec::new(),
             families: Vec::new().into_iter(),
             current: None,
         }
     }
 
-    /// Goes one step: looks at a scope, begins a family, or writes or passes over a stat. False at the end.
+    /// Goes one step: looks at a scope or a name, begins a family, or writes or passes over a stat. False at the end.
     pub(super) fn step(&mut self, text: &mut String) -> bool {
         if let Some(pass) = &mut self.first_pass {
             if !pass.step() {
-                self.end_first_pass();
+                self.naming = self.first_pass.take().map(FirstPass::finish);
+            }
+            return true;
+        }
+        if let Some(naming) = &mut self.naming {
+            if !naming.step() {
+                self.end_naming();
             }
             return true;
         }
@@ -90,10 +101,9 @@ impl Exposition {
         true
     }
 
-    fn end_first_pass(&mut self) {
-        if let Some(pass) = self.first_pass.take() {
-            let (scopes, families) = pass.finish();
-            let mut families = families.into_sorted();
+    fn end_naming(&mut self) {
+        if let Some(naming) = self.naming.take() {
+            let (scopes, mut families) = naming.finish();
             families
                 .retain(|family| self.params.text_readouts || family.phase != Phase::TextReadout);
             self.scopes = scopes;

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{GroupTable, Scope, StatValue};
 
-use super::families::{Families, Phase, by_tokens};
+use super::families::{Phase, by_tokens};
 use super::labels::Label;
+use super::naming::{Naming, Unnamed};
 use crate::admin::stats::walk::{Value, is_used};
 
 /// A scope and its tags.
@@ -77,21 +78,21 @@ impl FirstPass {
         true
     }
 
-    /// The scopes, and the families of all their stats.
-    pub(super) fn finish(self) -> (Vec<TaggedScope>, Families) {
-        let mut families = Families::default();
-        for group in self.groups {
-            families.add_group(&self.extractor, &self.scopes, group);
-        }
-        for ((_, suffix, phase), members) in self.dynamic {
-            families.add_dynamic(&self.extractor, &self.scopes, &suffix, phase, members);
-        }
-        (self.scopes, families)
+    /// What comes next: the families of all stats.
+    pub(super) fn finish(self) -> Naming {
+        let groups = self.groups.into_iter().flat_map(Unnamed::of_group);
+        let dynamic = self.dynamic.into_iter();
+        let dynamic =
+            dynamic.map(|((_, suffix, phase), stats)| Unnamed::dynamic(suffix, phase, stats));
+        let stats = groups.chain(dynamic).collect();
+        Naming::new(self.extractor, self.scopes, stats)
     }
 
     fn tag(&mut self, scope: Scope) -> TaggedScope {
         // Patterns want something after the prefix.
-        let found = self.extractor.extract(&format!("{}x", scope.prefix()));
+        let found = self
+            .extractor
+            .extract_without_expressions(&format!("{}x", scope.prefix()));
         let extracted = found.name.strip_suffix('x').unwrap_or(&found.name);
         let extracted = match self.kinds.get_key_value(extracted) {
             Some((kind, ())) => kind.clone(),
