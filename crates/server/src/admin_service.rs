@@ -108,7 +108,13 @@ impl Service for AdminService {
         let text =
             |known| String::from_utf8_lossy(request.get(known).unwrap_or_default()).into_owned();
         let (method, path) = (text(Known::Method), text(Known::Path));
+        let accept: Vec<_> = request
+            .get_all(Known::Accept)
+            .map(String::from_utf8_lossy)
+            .collect();
+        let accept = accept.join(",");
         let mut admin_request = AdminRequest::new(&method, &path);
+        admin_request.accept = &accept;
         if request.get(Known::ContentType) == Some(FORM) {
             admin_request.body = body.readable();
         }

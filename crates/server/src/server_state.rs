@@ -36,6 +36,7 @@ pub(crate) struct ServerState {
     stats: StatsStore,
     settings: StatsSettings,
     flush_on_admin: bool,
+    keeps_lookups: Cell<bool>,
     sinks: RefCell<StatSinks>,
     manager: Arc<ClusterManager>,
     running: Rc<Running>,
@@ -101,6 +102,7 @@ impl ServerState {
             stats: around.stats.clone(),
             settings: stats.settings.clone(),
             flush_on_admin: stats.flush_on_admin,
+            keeps_lookups: Cell::default(),
             sinks: RefCell::new(StatSinks::none()),
             manager: Arc::clone(around.manager),
             running,
@@ -228,6 +230,10 @@ impl AdminState for ServerState {
 
     fn histogram_buckets(&self) -> &HistogramBuckets {
         &self.settings.buckets
+    }
+
+    fn keeps_lookups(&self) -> &Cell<bool> {
+        &self.keeps_lookups
     }
 
     fn refresh_stats(&self) {

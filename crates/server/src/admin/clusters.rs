@@ -30,7 +30,7 @@ pub(super) fn clusters(state: &dyn AdminState, request: &AdminRequest<'_>) -> Ad
         let mut clusters = clusters;
         AdminResponse::stream(
             TEXT,
-            chunks(move |text| {
+            chunks(move |text: &mut String| {
                 clusters
                     .next()
                     .map(|cluster| push_text(text, &cluster))
@@ -119,7 +119,7 @@ fn gauges(stats: &HostCounts) -> [(&'static str, u64); 3] {
 /// The document `{"cluster_statuses": [...]}` cluster by cluster.
 fn json_chunks(mut clusters: impl Iterator<Item = ClusterStatus>) -> impl Iterator<Item = Vec<u8>> {
     let mut began = false;
-    chunks(move |text| {
+    chunks(move |text: &mut String| {
         let next = clusters.next();
         match &next {
             Some(cluster) => {

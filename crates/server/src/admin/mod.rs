@@ -4,14 +4,14 @@
 //! comes back, streamed bodies piece by piece, so that a long answer holds up neither traffic nor `/ready`.
 //! Each endpoint is a file and a line in [`registry`]; what it needs of the server is [`AdminState`].
 //!
-//! Formats are Envoy 1.40's, byte for byte where it promises any. Differs from Envoy: profilers, heap dumps,
-//! `/contention`, `/stats/recentlookups`, the HTML forms of `/stats` and the protobuf exposition answer 501;
-//! commands of our own stand on the home page, not in `/help`.
+//! Formats are Envoy 1.40's, byte for byte where it promises any. Differs from Envoy: profilers and heap dumps
+//! answer 501; pages look other than Envoy's; commands of our own stand on the home page, not in `/help`.
 
 mod address;
 mod certs;
 mod clusters;
 mod config_dump;
+mod contention;
 mod explain;
 mod filter;
 mod help;
@@ -23,6 +23,7 @@ mod listeners;
 mod logging;
 mod memory;
 mod ready;
+mod recent_lookups;
 pub mod registry;
 mod reload;
 pub mod request;

@@ -4,8 +4,9 @@ use super::request::AdminRequest;
 use super::response::AdminResponse;
 use super::state::AdminState;
 use super::{
-    certs, clusters, config_dump, explain, help, home, hot_restart_version, init_dump, lifecycle,
-    listeners, logging, memory, ready, reload, runtime, server_info, stats, unsupported,
+    certs, clusters, config_dump, contention, explain, help, home, hot_restart_version, init_dump,
+    lifecycle, listeners, logging, memory, ready, recent_lookups, reload, runtime, server_info,
+    stats, unsupported,
 };
 
 /// Answers a request to one endpoint.
@@ -161,7 +162,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/contention",
         "dump current Envoy mutex contention stats (if enabled)",
         &[],
-        unsupported::unsupported,
+        contention::contention,
     ),
     post(
         "/cpuprofiler",
@@ -371,24 +372,24 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/stats/recentlookups",
         "Show recent stat-name lookups",
         &[],
-        unsupported::unsupported,
+        recent_lookups::show,
     ),
     post(
         "/stats/recentlookups/clear",
         "clear list of stat-name lookups and counter",
         &[],
-        unsupported::unsupported,
+        recent_lookups::clear,
     ),
     post(
         "/stats/recentlookups/disable",
         "disable recording of reset stat-name lookup names",
         &[],
-        unsupported::unsupported,
+        recent_lookups::disable,
     ),
     post(
         "/stats/recentlookups/enable",
         "enable recording of reset stat-name lookup names",
         &[],
-        unsupported::unsupported,
+        recent_lookups::enable,
     ),
 ];

@@ -9,6 +9,8 @@ pub struct AdminRequest<'a> {
     pub path: &'a str,
     /// What follows the `?`; empty if there is none.
     pub query: &'a str,
+    /// The `accept` headers, with commas between; empty if there is none.
+    pub accept: &'a str,
     /// The form values in the body; only read by endpoints that take some.
     pub body: &'a [u8],
 }
@@ -23,6 +25,7 @@ impl<'a> AdminRequest<'a> {
             method,
             path,
             query,
+            accept: "",
             body: &[],
         }
     }

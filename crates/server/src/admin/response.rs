@@ -40,6 +40,9 @@ const CLOCK_STEPS: usize = 32;
 pub const TEXT: &str = "text/plain; charset=UTF-8";
 /// JSON.
 pub const JSON: &str = "application/json";
+/// What Prometheus reads as protobuf messages.
+pub const PROTOBUF: &str =
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 /// A page.
 pub const HTML: &str = "text/html; charset=UTF-8";
 
@@ -106,23 +109,63 @@ impl AdminResponse {
     }
 }
 
+/// What pieces of a body are made as.
+pub(super) trait Piece {
+    /// An empty one.
+    fn with_capacity(bytes: usize) -> Self;
+    /// Its length in bytes.
+    fn byte_len(&self) -> usize;
+    /// The bytes.
+    fn into_bytes(self) -> Vec<u8>;
+}
+
+impl Piece for String {
+    fn with_capacity(bytes: usize) -> Self {
+        String::with_capacity(bytes)
+    }
+
+    fn byte_len(&self) -> usize {
+        self.len()
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        String::into_bytes(self)
+    }
+}
+
+impl Piece for Vec<u8> {
+    fn with_capacity(bytes: usize) -> Self {
+        Vec::with_capacity(bytes)
+    }
+
+    fn byte_len(&self) -> usize {
+        self.len()
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        self
+    }
+}
+
 /// Pieces of a body that `step` makes bit by bit until it returns false.
-pub(super) fn chunks(mut step: impl FnMut(&mut String) -> bool) -> impl Iterator<Item = Vec<u8>> {
+pub(super) fn chunks<P: Piece>(
+    mut step: impl FnMut(&mut P) -> bool,
+) -> impl Iterator<Item = Vec<u8>> {
     let mut done = false;
     let mut last_len = 0;
     std::iter::from_fn(move || {
         if done {
             return None;
         }
-        let mut text = String::with_capacity(last_len);
+        let mut piece = P::with_capacity(last_len);
         let began = Instant::now();
-        while !done && text.len() < CHUNK_BYTES && began.elapsed() < CHUNK_TIME {
+        while !done && piece.byte_len() < CHUNK_BYTES && began.elapsed() < CHUNK_TIME {
             for _ in 0..CLOCK_STEPS {
-                done = done || !step(&mut text);
+                done = done || !step(&mut piece);
             }
         }
-        last_len = text.len();
-        Some(text.into_bytes())
+        last_len = piece.byte_len();
+        Some(piece.into_bytes())
     })
 }
 

@@ -3,6 +3,7 @@
 //! All of it runs on the main thread; actions that reach workers are messages to them.
 
 pub use crate::log::LogLevel;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -22,6 +23,8 @@ pub trait AdminState {
     fn tags(&self) -> &TagExtractor;
     /// What histograms are shown with.
     fn histogram_buckets(&self) -> &HistogramBuckets;
+    /// Whether looked-up names of stats are to be kept, for `/stats/recentlookups`.
+    fn keeps_lookups(&self) -> &Cell<bool>;
     /// Brings gauges up to date that are only computed when somebody looks (`server.uptime`, memory);
     /// flushes, where that is not done by the clock.
     fn refresh_stats(&self);

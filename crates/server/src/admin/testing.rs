@@ -1,6 +1,6 @@
 //! A server for tests: fixed views, and a record of what it was asked to do.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -26,6 +26,7 @@ pub(super) struct TestServer {
     pub(super) stats: StatsStore,
     pub(super) tags: TagExtractor,
     pub(super) buckets: HistogramBuckets,
+    keeps_lookups: Cell<bool>,
     pub(super) life: ServerLife,
     pub(super) clusters: Vec<ClusterStatus>,
     pub(super) runtime: Option<RuntimeView>,
@@ -42,6 +43,7 @@ impl Default for TestServer {
             stats: StatsStore::default(),
             tags: TagExtractor::default(),
             buckets: HistogramBuckets::default(),
+            keeps_lookups: Cell::default(),
             life: ServerLife::Live,
             clusters: vec![pipe_cluster(), dns_cluster()],
             runtime: None,
@@ -146,6 +148,10 @@ impl AdminState for TestServer {
 
     fn histogram_buckets(&self) -> &HistogramBuckets {
         &self.buckets
+    }
+
+    fn keeps_lookups(&self) -> &Cell<bool> {
+        &self.keeps_lookups
     }
 
     fn refresh_stats(&self) {}

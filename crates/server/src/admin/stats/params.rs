@@ -12,10 +12,16 @@ pub(super) struct StatsParams {
     pub(super) used_only: bool,
     pub(super) text_readouts: bool,
     filter: Option<Regex>,
-    filter_inverted: bool,
+    /// The filter as it was written; empty without one.
+    pub(super) filter_text: String,
+    pub(super) filter_inverted: bool,
     /// `hidden=only`: shows hidden stats alone, of which there are none.
     hidden_only: bool,
     pub(super) buckets: BucketsMode,
+    /// `native_histogram_max_buckets`.
+    pub(super) max_native_buckets: Option<u32>,
+    /// `prom_protobuf`.
+    pub(super) asks_for_protobuf: bool,
     pub(super) kind: Kind,
     pub(super) format: Format,
 }
@@ -66,8 +72,11 @@ impl StatsParams {
             used_only: params.has("usedonly"),
             text_readouts: params.has("text_readouts"),
             filter,
+            filter_text: params.first("filter").unwrap_or_default().to_owned(),
             filter_inverted,
             buckets: buckets(params)?,
+            max_native_buckets: max_native_buckets(params)?,
+            asks_for_protobuf: params.has("prom_protobuf"),
             kind: kind(params)?,
             hidden_only: hidden_only(params)?,
             format: format(params)?,
@@ -113,6 +122,7 @@ fn choice<T: Copy>(
 
 fn buckets(params: &Params) -> Result<BucketsMode, AdminResponse> {
     let choices = [
+        ("none", BucketsMode::Unset),
         ("cumulative", BucketsMode::Cumulative),
         ("disjoint", BucketsMode::Disjoint),
         ("detailed", BucketsMode::Detailed),
@@ -128,6 +138,19 @@ fn buckets(params: &Params) -> Result<BucketsMode, AdminResponse> {
         &choices,
         usage,
     )
+}
+
+fn max_native_buckets(params: &Params) -> Result<Option<u32>, AdminResponse> {
+    let Some(value) = params.non_empty("native_histogram_max_buckets") else {
+        return Ok(None);
+    };
+    match value.trim_ascii().parse() {
+        Ok(limit @ 1..) => Ok(Some(limit)),
+        _ => Err(AdminResponse::text(
+            400,
+            "invalid native_histogram_max_buckets value: must be a positive integer",
+        )),
+    }
 }
 
 fn kind(params: &Params) -> Result<Kind, AdminResponse> {

@@ -8,6 +8,7 @@ use nuncio_contract::stats::groups::*;
 use nuncio_contract::stats::{Scope, Unit};
 
 use crate::admin::testing::TestServer;
+use crate::admin::{AdminRequest, handle};
 
 const ENVOY_NAMES: &str = include_str!("envoy_names.txt");
 const ENVOY_PROMETHEUS: &str = include_str!("envoy_prometheus.txt");
@@ -340,4 +341,119 @@ fn counters_can_be_reset_but_stay_used() {
         (200, "text/plain; charset=UTF-8", "OK\n".to_owned())
     );
     assert_eq!(server.body("/stats?usedonly"), "a.one: 0\n");
+}
+
+#[test]
+fn a_page_shows_all_stats_as_text_whatever_their_names() {
+    let mut server = with_histogram();
+    let scope = server.stats.scope("cluster.<script>alert(1)</script>");
+    scope.counter("a&b").inc();
+    scope.text_readout("version").set("</pre><b>");
+    server.scopes.push(scope);
+    let (status, content_type, page) = server.get("/stats?format=html&filter=.*%22%3E%3Cb%3E|.");
+    assert_eq!((status, content_type), (200, "text/html; charset=UTF-8"));
+    assert!(page.ends_with("</body>\n</html>\n"));
+    assert!(!page.contains("<script>") && !page.contains("<b>"));
+    for part in [
+        "cluster.&lt;script&gt;alert(1)&lt;/script&gt;.a&amp;b: 1\n",
+        ".version: &quot;&lt;/pre&gt;&lt;b&gt;&quot;\n",
+        "value=\".*&quot;&gt;&lt;b&gt;|.\"",
+        "<h2>Histograms</h2>\n<pre>\ncluster.a.upstream_rq_time: P0(0,0)",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+}
+
+#[test]
+fn a_page_without_stats_says_so() {
+    let page = with_histogram().body("/stats?format=html&usedonly&filter=nothing");
+    assert!(page.contains("<p>No stats found</p>"));
+    assert!(page.contains("name=\"usedonly\" checked"));
+}
+
+#[test]
+fn the_active_page_asks_for_what_its_form_says() {
+    let page = with_histogram().body("/stats?format=active-html&type=Gauges");
+    assert!(page.contains("<option selected>Gauges</option>"));
+    assert!(page.contains("fetch(question())") && page.ends_with("</html>\n"));
+}
+
+/// Bytes of a GET, of which the test server makes text otherwise.
+fn bytes(server: &TestServer, path: &str, accept: &str) -> (&'static str, Vec<u8>) {
+    let mut request = AdminRequest::new("GET", path);
+    request.accept = accept;
+    let response = handle(server, &request);
+    assert_eq!(response.status, 200, "{path}");
+    (response.content_type, response.body.collect())
+}
+
+#[test]
+fn protobuf_is_written_for_who_asks_for_it_first() {
+    let mut server = TestServer::default();
+    let scope = server.stats.scope("server");
+    scope.gauge("live").set(1);
+    server.scopes.push(scope);
+    let envoys = b"\"\n\x11envoy_server_live\x18\x01\"\x0b\x12\t\t\0\0\0\0\0\0\xf0?";
+    let protobuf = "application/vnd.google.protobuf";
+    let with_parameters = format!("{protobuf};proto=io.prometheus.client.MetricFamily;q=0.7");
+    for (path, accept, is_protobuf) in [
+        ("/stats/prometheus?prom_protobuf", "", true),
+        (
+            "/stats?format=prometheus&prom_protobuf=n",
+            "text/plain",
+            true,
+        ),
+        ("/stats/prometheus", protobuf, true),
+        (
+            "/stats/prometheus",
+            &format!("{with_parameters}, text/plain"),
+            true,
+        ),
+        (
+            "/stats/prometheus",
+            &format!("a/b,text/plain;q=0.1, {protobuf}"),
+            false,
+        ),
+        ("/stats/prometheus", "", false),
+    ] {
+        let (content_type, body) = bytes(&server, path, accept);
+        assert_eq!(
+            content_type.contains("protobuf"),
+            is_protobuf,
+            "{path} {accept}"
+        );
+        assert_eq!(body == envoys, is_protobuf, "{path} {accept}");
+    }
+}
+
+#[test]
+fn native_histograms_are_for_protobuf_alone() {
+    let server = with_histogram();
+    let path = "/stats/prometheus?histogram_buckets=prometheusnative";
+    assert_eq!(server.get(path).0, 400);
+    let (_, fine) = bytes(&server, &format!("{path}&prom_protobuf"), "");
+    let coarse = format!("{path}&prom_protobuf&native_histogram_max_buckets=2");
+    let (_, coarse) = bytes(&server, &coarse, "");
+    assert!(coarse.len() < fine.len());
+    for bad in ["0", "-1", "x", "99999999999"] {
+        let path = format!("/stats?native_histogram_max_buckets={bad}");
+        assert_eq!(server.get(&path).0, 400, "{bad}");
+    }
+}
+
+#[test]
+fn lookups_are_tracked_on_request_and_there_are_none() {
+    let server = TestServer::default();
+    let disabled =
+        "Lookup tracking is not enabled. Use /stats/recentlookups/enable to enable.\n\ntotal: 0\n";
+    assert_eq!(server.body("/stats/recentlookups"), disabled);
+    assert_eq!(server.get("/stats/recentlookups/enable").0, 405);
+    assert_eq!(server.post("/stats/recentlookups/enable").2, "OK\n");
+    assert_eq!(
+        server.body("/stats/recentlookups"),
+        "   Count Lookup\n\ntotal: 0\n"
+    );
+    assert_eq!(server.post("/stats/recentlookups/clear").2, "OK\n");
+    assert_eq!(server.post("/stats/recentlookups/disable").2, "OK\n");
+    assert_eq!(server.body("/stats/recentlookups"), disabled);
 }

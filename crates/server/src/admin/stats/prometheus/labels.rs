@@ -1,41 +1,38 @@
-//! Labels and metric names in the text format of Prometheus.
+//! Labels and metric names of Prometheus.
 
 use nuncio_contract::stats::tags::Tag;
 
-/// A label, written out; labels of one line are ordered by rank.
+/// A label; labels of one line are ordered by rank.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Label {
+pub(in crate::admin::stats) struct Label {
     rank: usize,
-    text: String,
+    /// Of letters, digits and `_`.
+    pub(super) name: String,
+    /// Escaped.
+    pub(super) value: String,
 }
 
 impl Label {
     pub(super) fn of(tag: &Tag) -> Self {
-        let name: String = tag.name.chars().map(name_char).collect();
         Self {
             rank: tag.rank,
-            text: format!("{name}=\"{}\"", escape(&tag.value)),
+            name: tag.name.chars().map(name_char).collect(),
+            value: escape(&tag.value),
         }
     }
 }
 
-/// Appends the labels of both lists, each of which is sorted, with commas between.
-pub(super) fn push_joined(text: &mut String, first: &[Label], second: &[Label]) {
+/// The labels of both lists, each of which is sorted, in their order.
+pub(super) fn merged<'l>(
+    first: &'l [Label],
+    second: &'l [Label],
+) -> impl Iterator<Item = &'l Label> {
     let (mut first, mut second) = (first.iter().peekable(), second.iter().peekable());
-    let mut separator = "";
-    loop {
-        let next = match (first.peek(), second.peek()) {
-            (Some(left), Some(right)) if left.rank <= right.rank => first.next(),
-            (Some(_), None) => first.next(),
-            _ => second.next(),
-        };
-        let Some(label) = next else {
-            return;
-        };
-        text.push_str(separator);
-        text.push_str(&label.text);
-        separator = ",";
-    }
+    std::iter::from_fn(move || match (first.peek(), second.peek()) {
+        (Some(left), Some(right)) if left.rank <= right.rank => first.next(),
+        (Some(_), None) => first.next(),
+        _ => second.next(),
+    })
 }
 
 /// `envoy_` and the name with all but letters, digits and `_` replaced by `_`.
@@ -74,6 +71,10 @@ mod tests {
             value: "x\"\\\ny".into(),
             removed: 0..0,
         };
-        assert_eq!(Label::of(&tag).text, "envoy_a_b=\"x\\\"\\\\\\ny\"");
+        let label = Label::of(&tag);
+        assert_eq!(
+            (label.name.as_str(), label.value.as_str()),
+            ("envoy_a_b", "x\\\"\\\\\\ny")
+        );
     }
 }

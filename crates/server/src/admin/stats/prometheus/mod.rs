@@ -1,4 +1,4 @@
-//! `/stats/prometheus`: the text exposition format, family by family.
+//! `/stats/prometheus`: an exposition, family by family, as text or as protobuf messages.
 //!
 //! Names are `envoy_` and the stat's name without tags; families are ordered by kind (counters, gauges, text
 //! readouts, histograms) and name, as Envoy orders them.
@@ -6,26 +6,59 @@
 mod families;
 mod labels;
 mod naming;
+mod native;
+mod protobuf;
 mod scopes;
 mod value;
 
 use nuncio_contract::stats::StatValue;
+use std::cell::OnceCell;
+
 use nuncio_contract::stats::tags::TagExtractor;
 
-use super::super::state::AdminState;
 use super::params::StatsParams;
 use super::walk::{Value, is_used};
+use crate::admin::response::Piece;
+use crate::admin::state::AdminState;
 use families::{Family, Labels, Phase, Source, Stats};
 use labels::Label;
 use naming::Naming;
 use scopes::{FirstPass, TaggedScope};
-use value::ValueWriter;
+
+pub(super) use protobuf::ProtobufFormat;
+pub(super) use value::TextFormat;
+
+/// How stats are written.
+pub(super) trait Format {
+    /// What pieces of the body are made as.
+    type Piece: Piece;
+    /// Labels, written out.
+    type Labels;
+
+    /// Writes out the labels of both lists, each of which is sorted.
+    fn labels(first: &[Label], second: &[Label]) -> Self::Labels;
+    /// Begins a family with a first value.
+    fn begin(&mut self, piece: &mut Self::Piece, metric: &str, value: &StatValue<'_>);
+    /// Appends a value; `name` makes the full name of the stat.
+    fn push(
+        &mut self,
+        piece: &mut Self::Piece,
+        metric: &str,
+        labels: &Self::Labels,
+        value: &StatValue<'_>,
+        name: &dyn Fn() -> String,
+    );
+    /// Ends a family that was begun.
+    fn end(&mut self, piece: &mut Self::Piece);
+}
 
 /// An exposition under way.
-pub(super) struct Exposition {
+pub(super) struct Exposition<F: Format> {
     params: StatsParams,
     extractor: TagExtractor,
-    writer: ValueWriter,
+    format: F,
+    /// The labels of scopes, written out when first wanted.
+    labels: Vec<OnceCell<F::Labels>>,
     /// Until all scopes have been looked at.
     first_pass: Option<FirstPass>,
     /// After that, until all families are known.
@@ -41,25 +74,17 @@ struct Open {
     metric: String,
     /// Scope and index of source, in the order of the lines.
     lines: std::vec::IntoIter<(usize, usize)>,
-    has_type: bool,
+    has_begun: bool,
 }
 
-/// What all lines have in common.
-struct Context<'a> {
-    scopes: &'a [TaggedScope],
-    params: &'a StatsParams,
-    writer: &'a ValueWriter,
-    extractor: &'a TagExtractor,
-}
-
-impl Exposition {
-    pub(super) fn new(state: &dyn AdminState, params: StatsParams) -> Self {
+impl<F: Format> Exposition<F> {
+    pub(super) fn new(state: &dyn AdminState, params: StatsParams, format: F) -> Self {
         let (extractor, scopes) = (state.tags().clone(), state.stats().scopes());
-        let buckets = state.histogram_buckets().clone();
         Self {
-            writer: ValueWriter::new(params.buckets, buckets),
+            format,
             params,
             extractor: extractor.clone(),
+            labels: Vec::new(),
             first_pass: Some(FirstPass::new(extractor, scopes)),
             naming: None,
             scopes: Vec::new(),
@@ -69,7 +94,7 @@ impl Exposition {
     }
 
     /// Goes one step: looks at a scope or a name, begins a family, or writes or passes over a stat. False at the end.
-    pub(super) fn step(&mut self, text: &mut String) -> bool {
+    pub(super) fn step(&mut self, piece: &mut F::Piece) -> bool {
         if let Some(pass) = &mut self.first_pass {
             if !pass.step() {
                 self.naming = self.first_pass.take().map(FirstPass::finish);
@@ -87,18 +112,63 @@ impl Exposition {
             return self.current.is_some();
         };
         match open.lines.next() {
-            Some((scope, source)) => {
-                let context = Context {
-                    scopes: &self.scopes,
-                    params: &self.params,
-                    writer: &self.writer,
-                    extractor: &self.extractor,
-                };
-                open.push_stat(text, &context, (scope, source));
+            Some(at) => self.push_stat(piece, at),
+            None => {
+                if open.has_begun {
+                    self.format.end(piece);
+                }
+                self.current = None;
             }
-            None => self.current = None,
         }
         true
+    }
+
+    /// Appends the stat of a scope and a source, if it is to be shown.
+    fn push_stat(&mut self, piece: &mut F::Piece, (at, source): (usize, usize)) {
+        let Self {
+            params,
+            extractor,
+            format,
+            labels,
+            scopes,
+            current: Some(open),
+            ..
+        } = self
+        else {
+            return;
+        };
+        let source = open.family.sources.get(source);
+        let (Some(scope), Some(written), Some(source)) = (scopes.get(at), labels.get(at), source)
+        else {
+            return;
+        };
+        let (metric, has_begun) = (&open.metric, &mut open.has_begun);
+        source.read(scope, at, &mut |value, used| {
+            let name = || [scope.scope.prefix(), &source.suffix].concat();
+            if !params.shows_lazily(name, used) {
+                return;
+            }
+            if !std::mem::replace(has_begun, true) {
+                format.begin(piece, metric, value);
+            }
+            let own;
+            let labels = match &source.labels {
+                Labels::OfSuffix(labels) if labels.is_empty() => {
+                    written.get_or_init(|| F::labels(&scope.labels, &[]))
+                }
+                Labels::OfSuffix(labels) => {
+                    own = F::labels(&scope.labels, labels);
+                    &own
+                }
+                Labels::OfName => {
+                    let tags = extractor.extract(&name()).tags;
+                    let labels: Vec<_> = tags.iter().map(Label::of).collect();
+                    own = F::labels(&labels, &[]);
+                    &own
+                }
+            };
+            format.push(piece, metric, labels, value, &name);
+        });
     }
 
     fn end_naming(&mut self) {
@@ -106,6 +176,7 @@ impl Exposition {
             let (scopes, mut families) = naming.finish();
             families
                 .retain(|family| self.params.text_readouts || family.phase != Phase::TextReadout);
+            self.labels = scopes.iter().map(|_| OnceCell::new()).collect();
             self.scopes = scopes;
             self.families = families.into_iter();
         }
@@ -127,43 +198,8 @@ impl Open {
             family,
             metric,
             lines: lines.into_iter(),
-            has_type: false,
+            has_begun: false,
         }
-    }
-
-    /// Appends one stat, if it is to be shown.
-    fn push_stat(&mut self, text: &mut String, context: &Context<'_>, at: (usize, usize)) {
-        let (at, source) = at;
-        let (Some(scope), Some(source)) = (context.scopes.get(at), self.family.sources.get(source))
-        else {
-            return;
-        };
-        let (metric, has_type) = (&self.metric, &mut self.has_type);
-        let writer = context.writer;
-        source.read(scope, at, &mut |value, used| {
-            let name = || [scope.scope.prefix(), &source.suffix].concat();
-            if !context.params.shows_lazily(name, used) {
-                return;
-            }
-            if !std::mem::replace(has_type, true) {
-                writer.push_type(text, metric, value);
-            }
-            let mut joined = String::new();
-            let labels = match &source.labels {
-                Labels::OfSuffix(labels) if labels.is_empty() => &*scope.joined,
-                Labels::OfSuffix(labels) => {
-                    labels::push_joined(&mut joined, &scope.labels, labels);
-                    &joined
-                }
-                Labels::OfName => {
-                    let tags = context.extractor.extract(&name()).tags;
-                    let labels: Vec<_> = tags.iter().map(Label::of).collect();
-                    labels::push_joined(&mut joined, &labels, &[]);
-                    &joined
-                }
-            };
-            writer.push(text, metric, labels, value, name);
-        });
     }
 }
 

@@ -16,8 +16,6 @@ use crate::admin::stats::walk::{Value, is_used};
 pub(super) struct TaggedScope {
     pub(super) scope: Scope,
     pub(super) labels: Vec<Label>,
-    /// The labels written out.
-    pub(super) joined: Box<str>,
     /// The prefix without its tags.
     pub(super) extracted: Rc<str>,
 }
@@ -103,12 +101,9 @@ impl FirstPass {
             }
         };
         let labels: Vec<Label> = found.tags.iter().map(Label::of).collect();
-        let mut joined = String::new();
-        super::labels::push_joined(&mut joined, &labels, &[]);
         TaggedScope {
             scope,
             labels,
-            joined: joined.into(),
             extracted,
         }
     }

@@ -1,15 +1,16 @@
-//! Lines of one stat.
+//! The text format: a line a value, several a histogram.
 
 use nuncio_contract::stats::{
     Bins, DEFAULT_BUCKETS, HistogramBuckets, MergedHistogram, QUANTILES, StatValue, Unit,
 };
 
-use super::labels;
+use super::Format;
+use super::labels::{self, Label};
 use crate::admin::number;
 use crate::admin::stats::params::BucketsMode;
 
-/// Writes values; keeps what all histograms have in common.
-pub(super) struct ValueWriter {
+/// Writes lines; keeps what all histograms have in common.
+pub(in crate::admin::stats) struct TextFormat {
     summary: bool,
     buckets: HistogramBuckets,
     /// `le="..."` of each default bucket, with what follows the labels.
@@ -18,8 +19,8 @@ pub(super) struct ValueWriter {
     quantiles: Vec<String>,
 }
 
-impl ValueWriter {
-    pub(super) fn new(mode: BucketsMode, buckets: HistogramBuckets) -> Self {
+impl TextFormat {
+    pub(in crate::admin::stats) fn new(mode: BucketsMode, buckets: HistogramBuckets) -> Self {
         let quantile = |value: &f64| format!("quantile=\"{}\"}} ", number::shortest(*value));
         Self {
             summary: mode == BucketsMode::Summary,
@@ -28,28 +29,38 @@ impl ValueWriter {
             quantiles: QUANTILES.iter().map(quantile).collect(),
         }
     }
+}
 
-    /// Appends the line that begins a family.
-    pub(super) fn push_type(&self, text: &mut String, metric: &str, value: &StatValue<'_>) {
+impl Format for TextFormat {
+    type Piece = String;
+    type Labels = String;
+
+    fn labels(first: &[Label], second: &[Label]) -> String {
+        let mut text = String::new();
+        for label in labels::merged(first, second) {
+            let comma = comma_after(&text);
+            push_line(&mut text, [comma, &label.name, "=\"", &label.value, "\""]);
+        }
+        text
+    }
+
+    fn begin(&mut self, text: &mut String, metric: &str, value: &StatValue<'_>) {
         let kind = match value {
             StatValue::Counter { .. } => "counter",
             StatValue::Gauge { .. } | StatValue::TextReadout { .. } => "gauge",
             StatValue::Histogram { .. } if self.summary => "summary",
             StatValue::Histogram { .. } => "histogram",
         };
-        for part in ["# TYPE ", metric, " ", kind, "\n"] {
-            text.push_str(part);
-        }
+        push_line(text, ["# TYPE ", metric, " ", kind, "\n"]);
     }
 
-    /// Appends the line or lines of a value; `name` makes the full name of the stat.
-    pub(super) fn push(
-        &self,
+    fn push(
+        &mut self,
         text: &mut String,
         metric: &str,
-        labels: &str,
+        labels: &String,
         value: &StatValue<'_>,
-        name: impl FnOnce() -> String,
+        name: &dyn Fn() -> String,
     ) {
         match value {
             StatValue::Counter { value, .. } | StatValue::Gauge { value, .. } => {
@@ -91,6 +102,10 @@ impl ValueWriter {
         text.push('\n');
     }
 
+    fn end(&mut self, _text: &mut String) {}
+}
+
+impl TextFormat {
     fn push_summary(&self, text: &mut String, metric: &str, labels: &str, bins: &Bins, unit: Unit) {
         let comma = comma_after(labels);
         for (value, quantile) in bins.quantiles(unit).into_iter().zip(&self.quantiles) {
