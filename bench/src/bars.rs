@@ -3,7 +3,7 @@
 use crate::proxies::Kind;
 use crate::samples::{
     CLUSTERS_READY_S, CLUSTERS_RSS, CONNECTION_KIB, H1, IDLE_RSS, Metric, PROGRAM_MIB, READY_MS,
-    Samples,
+    SCRAPE_READY_MS, SCRAPE_S, Samples,
 };
 
 /// What a bar asks for.
@@ -12,16 +12,20 @@ enum Bar {
     Under(f64),
     /// Nuncio's figure over that proxy's in the same round, this or more.
     AtLeastTimes(f64, Kind),
+    /// The same, this or less.
+    AtMostTimes(f64, Kind),
 }
 
 /// The bars in the order of the report.
-const BARS: [(Metric, Bar); 8] = [
+const BARS: [(Metric, Bar); 10] = [
     (H1.per_cpu_second, Bar::AtLeastTimes(5.0, Kind::Envoy)),
     (H1.per_cpu_second, Bar::AtLeastTimes(1.3, Kind::Haproxy)),
     (IDLE_RSS[1], Bar::Under(16.0)),
     (CONNECTION_KIB, Bar::Under(2.0)),
     (CLUSTERS_READY_S, Bar::Under(1.0)),
     (CLUSTERS_RSS, Bar::Under(120.0)),
+    (SCRAPE_S, Bar::AtMostTimes(0.1, Kind::Envoy)),
+    (SCRAPE_READY_MS, Bar::Under(5.0)),
     (READY_MS, Bar::Under(50.0)),
     (PROGRAM_MIB, Bar::Under(30.0)),
 ];
@@ -69,11 +73,16 @@ fn judge(samples: &Samples, metric: Metric, bar: &Bar) -> Outcome {
             samples.ratio(metric, Kind::Nuncio, *peer),
             format!("at least {factor} x {}", peer.name()),
         ),
+        Bar::AtMostTimes(factor, peer) => (
+            samples.ratio(metric, Kind::Nuncio, *peer),
+            format!("at most {factor} x {}", peer.name()),
+        ),
     };
     let verdict = match (found, bar) {
         (None, _) => Verdict::NotMeasured,
         (Some(found), Bar::Under(limit)) if found < *limit => Verdict::Pass,
         (Some(found), Bar::AtLeastTimes(factor, _)) if found >= *factor => Verdict::Pass,
+        (Some(found), Bar::AtMostTimes(factor, _)) if found <= *factor => Verdict::Pass,
         (Some(_), _) => Verdict::Fail,
     };
     let figure = found.map_or_else(|| "-".into(), |found| format!("{found:.2}"));
@@ -98,6 +107,18 @@ mod tests {
     fn five_times_envoy_passes_and_less_fails() {
         assert_eq!(verdict_of(50.0, 10.0), Verdict::Pass);
         assert_eq!(verdict_of(49.9, 10.0), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_tenth_of_envoys_time_passes_and_more_fails() {
+        let verdict = |ours| {
+            let mut samples = Samples::default();
+            samples.add(SCRAPE_S, Kind::Nuncio, 0, ours);
+            samples.add(SCRAPE_S, Kind::Envoy, 0, 4.0);
+            check(&samples)[6].verdict
+        };
+        assert_eq!(verdict(0.4), Verdict::Pass);
+        assert_eq!(verdict(0.41), Verdict::Fail);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use clap::Parser;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use machine::Scratch;
-use measure::{Bench, clusters, instructions, memory, ready, throughput};
+use measure::{Bench, clusters, instructions, memory, ready, scrape, throughput};
 use options::{Command, CommandLine, CompareOptions, OriginOptions, ProfileOptions, Section};
 use proxies::{Kind, Proxy};
 use running::Site;
@@ -84,6 +84,9 @@ fn compare(options: &CompareOptions) -> Result<bool, Box<dyn Error>> {
     }
     if options.wants(Section::Clusters) {
         clusters::run(&mut bench, few);
+    }
+    if options.wants(Section::Scrape) {
+        scrape::run(&mut bench, few);
     }
     if options.wants(Section::Instructions) {
         instructions::run(&mut bench);

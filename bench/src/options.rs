@@ -135,6 +135,8 @@ pub(crate) enum Section {
     Ready,
     /// Time to /ready and memory with 10,000 static clusters.
     Clusters,
+    /// /stats/prometheus with 10,000 static clusters, and /ready meanwhile.
+    Scrape,
     /// User instructions per request, by callgrind.
     Instructions,
 }

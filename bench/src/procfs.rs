@@ -78,6 +78,24 @@ pub(crate) fn memory(group: i32) -> io::Result<Memory> {
     Ok(memory)
 }
 
+/// Resident memory of a group's processes, in bytes; cheaper than [`memory`] and no burden to them.
+///
+/// # Errors
+/// When `/proc` cannot be read or they have ended.
+pub(crate) fn resident_bytes(group: i32) -> io::Result<u64> {
+    let mut pages = 0;
+    for pid in processes(group)? {
+        let text = fs::read_to_string(format!("/proc/{pid}/statm"))?;
+        let field = text.split(' ').nth(1).and_then(|field| field.parse().ok());
+        pages += field.unwrap_or(0);
+    }
+    let page_bytes = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
+    match pages {
+        0 => Err(io::ErrorKind::NotFound.into()),
+        pages => Ok(pages * page_bytes),
+    }
+}
+
 fn group_stats(group: i32) -> io::Result<Vec<(u32, Stat)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -138,6 +156,7 @@ mod tests {
     fn this_process_has_memory_and_time() {
         let own = rustix::process::getpgrp().as_raw_nonzero().get();
         assert!(memory(own).unwrap().rss_bytes > 0);
+        assert!(resident_bytes(own).unwrap() > 0);
         assert!(cpu_seconds(own).unwrap() >= 0.0);
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Running {
     process: Process,
     /// Where it takes requests.
     pub(crate) address: SocketAddr,
+    /// Where it answers /ready; of those that read Envoy's configuration, the admin.
+    pub(crate) admin: SocketAddr,
     /// From starting its program to its 200 for /ready.
     pub(crate) ready_after: Duration,
 }
@@ -107,6 +109,7 @@ impl Running {
         Ok(Self {
             process,
             address: SocketAddr::from(([127, 0, 0, 1], listen_port)),
+            admin: SocketAddr::from(([127, 0, 0, 1], ready_port)),
             ready_after: started.elapsed(),
         })
     }
@@ -125,6 +128,14 @@ impl Running {
     /// When it has ended.
     pub(crate) fn memory(&self) -> io::Result<Memory> {
         procfs::memory(self.process.group())
+    }
+
+    /// Resident memory of its processes, without a burden to them.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(crate) fn resident_bytes(&self) -> io::Result<u64> {
+        procfs::resident_bytes(self.process.group())
     }
 
     /// Its processes.

@@ -82,12 +82,17 @@ pub(crate) const CLUSTERS_READY_S: Metric =
     metric("clusters_ready_s", "10,000 clusters: start to /ready, s", 2);
 pub(crate) const CLUSTERS_RSS: Metric = metric("clusters_rss_mib", "10,000 clusters: RSS, MiB", 1);
 pub(crate) const CLUSTERS_PSS: Metric = metric("clusters_pss_mib", "10,000 clusters: PSS, MiB", 1);
+pub(crate) const SCRAPE_S: Metric = metric("scrape_s", "10,000 clusters: /stats/prometheus, s", 3);
+pub(crate) const SCRAPE_READY_MS: Metric =
+    metric("scrape_ready_ms", "  slowest /ready meanwhile, ms", 1);
+pub(crate) const SCRAPE_RSS: Metric =
+    metric("scrape_rss_mib", "  RSS at its most beyond before, MiB", 1);
 pub(crate) const INSTRUCTIONS: Metric =
     metric("instructions", "user instructions a request (GET 1 KiB)", 0);
 pub(crate) const PROGRAM_MIB: Metric = metric("program_mib", "size of the program, MiB", 1);
 
 /// Every metric, in the order of the report.
-pub(crate) const ALL: [Metric; 24] = [
+pub(crate) const ALL: [Metric; 27] = [
     H1.per_cpu_second,
     H1.p50,
     H1.p99,
@@ -111,6 +116,9 @@ pub(crate) const ALL: [Metric; 24] = [
     CLUSTERS_READY_S,
     CLUSTERS_RSS,
     CLUSTERS_PSS,
+    SCRAPE_S,
+    SCRAPE_READY_MS,
+    SCRAPE_RSS,
     PROGRAM_MIB,
 ];
 

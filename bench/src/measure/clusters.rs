@@ -13,7 +13,7 @@ use crate::running::{Running, StartPlan};
 use crate::samples::{CLUSTERS_PSS, CLUSTERS_READY_S, CLUSTERS_RSS};
 
 const CLUSTERS: u32 = 10_000;
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// Starts each proxy `starts` times.
@@ -50,7 +50,7 @@ pub(crate) fn run(bench: &mut Bench, starts: u32) {
 }
 
 /// The small configuration, whose list of clusters comes last, with more of them.
-fn template() -> String {
+pub(super) fn template() -> String {
     let mut text = Kind::Envoy.template().to_owned();
     for number in 1..CLUSTERS {
         let (high, low) = (number / 250, number % 250);
