@@ -20,6 +20,7 @@ pub mod client_steps;
 pub mod compare;
 pub mod corpus;
 pub mod diagnostics;
+mod glob;
 pub mod known;
 pub mod outcome;
 pub mod report;

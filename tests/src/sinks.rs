@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::glob::glob;
+
 /// How long flushes may take to come.
 const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
@@ -94,11 +96,7 @@ impl Collector {
         let mut text = String::new();
         for (stat, value) in &heard.told {
             let name = stat.split([':', ';', '|']).next().unwrap_or_default();
-            if spec
-                .stats
-                .iter()
-                .any(|wanted| crate::run::glob(wanted, name))
-            {
+            if spec.stats.iter().any(|wanted| glob(wanted, name)) {
                 let _ = writeln!(text, "{stat} {value}");
             }
         }

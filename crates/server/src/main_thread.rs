@@ -19,7 +19,7 @@ use tokio::task::LocalSet;
 
 use crate::admin::state::{Action, ServerLife};
 use crate::admin_service::AdminListener;
-use crate::bootstrap::{AdminConfig, Compiled, Surroundings};
+use crate::bootstrap::{self, AdminConfig, Compiled, Surroundings};
 use crate::cli::{Mode, Options};
 use crate::hot_restart::{After, Ask, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
@@ -114,13 +114,8 @@ async fn serve_all(
         None => None,
     };
     serve_extras(extras, &main_worker)?;
+    start_flushes(around, &compiled.stats, &state, &main_worker)?;
     let flush_interval = compiled.stats.flush_interval;
-    let (settings, sinks) = (&compiled.stats.settings, &compiled.stats.sinks);
-    let sinks = StatSinks::open(sinks, around.stats, &settings.tags, &main_worker)?;
-    state.take_sinks(sinks);
-    if !compiled.stats.flush_on_admin {
-        tokio::task::spawn_local(flush_stats(Rc::clone(&state), flush_interval));
-    }
     running.start_clusters(compiled.clusters).await;
     around.runtime.load();
     if around.options.mode == Mode::InitOnly {
@@ -294,6 +289,21 @@ async fn until_told(mut granting: Granting, mut asks: Option<UnboundedReceiver<A
             return;
         }
     }
+}
+
+/// Opens the sinks of stats, and flushes by the clock from now on unless the admin is to.
+fn start_flushes(
+    around: &Surroundings<'_>,
+    stats: &bootstrap::Stats,
+    state: &Rc<ServerState>,
+    worker: &Rc<Worker>,
+) -> Result<(), String> {
+    let sinks = StatSinks::open(&stats.sinks, around.stats, &stats.settings.tags, worker)?;
+    state.take_sinks(sinks);
+    if !stats.flush_on_admin {
+        tokio::task::spawn_local(flush_stats(Rc::clone(state), stats.flush_interval));
+    }
+    Ok(())
 }
 
 async fn flush_stats(state: Rc<ServerState>, interval: Duration) {

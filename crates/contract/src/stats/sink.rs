@@ -16,6 +16,9 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned, SupportTable};
 use super::samples::Sample;
 use super::tags::TagExtractor;
 
+/// Parses a sink's message; errors go to the context.
+pub type ParseStatSink = fn(&Any, &mut Ctx) -> Result<Arc<dyn StatSinkConfig>, Refused>;
+
 /// A kind of sink.
 pub struct StatSinkRoom {
     /// Envoy's name, such as `envoy.stat_sinks.statsd`.
@@ -23,7 +26,7 @@ pub struct StatSinkRoom {
     /// The full name of its message.
     pub message: &'static str,
     /// Parses the message; errors go to the context.
-    pub parse: fn(&Any, &mut Ctx) -> Result<Arc<dyn StatSinkConfig>, Refused>,
+    pub parse: ParseStatSink,
     /// Adds what the room honours to the support table.
     pub support: fn(&mut SupportTable),
 }
