@@ -118,6 +118,32 @@ fn case_7_odd_bytes_around_chunked_are_no_white_space() {
 }
 
 #[test]
+fn case_7_and_15_nothing_is_taken_out_of_what_frames_a_body() {
+    for coding in ["chun\rked", "chunked\r,", "chun\r\n ked"] {
+        assert_refused(
+            format!("{POST}Transfer-Encoding: {coding}\r\n\r\n0\r\n\r\n"),
+            "http1.invalid_transfer_encoding",
+        );
+    }
+    for length in ["5\r5", "5\r\n 5", "5\r\n\t5"] {
+        assert_refused(
+            format!("{POST}Content-Length: {length}\r\n\r\nhello"),
+            "http1.codec_error",
+        );
+    }
+    // Around it a CR is white space, as in Envoy.
+    assert_eq!(
+        forwarded(format!("{POST}Content-Length: \r5\r\r\n\r\nhello")),
+        "POST / HTTP/1.1|host: a|content-length: 5||hello"
+    );
+    for header in ["transfer-encoding: chun\rked", "content-length: 5\r5"] {
+        let input = format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\nhello");
+        let passed = pass_back(&Http1Settings::default(), false, input.as_bytes(), true);
+        assert_eq!(passed, None, "{input:?}");
+    }
+}
+
+#[test]
 fn case_8_a_space_before_the_colon_is_refused() {
     assert_refused(
         format!("{POST}Transfer-Encoding : chunked\r\n\r\n"),
@@ -328,6 +354,10 @@ fn case_30_a_version_is_http_slash_digit_dot_digit() {
         );
     }
     assert_refused("GET / HTTP/2.0\r\nHost: a\r\n\r\n", "low_version");
+    assert_refused(
+        "GET http://b/aHTTP/1.1\r\nHost: a\r\n\r\n",
+        "http1.codec_error",
+    );
 }
 
 #[test]
@@ -538,6 +568,12 @@ fn case_47_the_authority_of_the_target_wins() {
         "GET ftp://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
         "http1.invalid_scheme",
     );
+    let edge = Http1Settings {
+        validate_scheme: true,
+        ..Http1Settings::default()
+    };
+    let in_plain_text = refusal(&edge, b"GET HTTPS://b/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(in_plain_text, Some(Error::HttpsInPlainText));
     let events = serve(
         &Http1Settings::default(),
         b"CONNECT a:80 HTTP/1.1\r\nHost: other\r\n\r\n",

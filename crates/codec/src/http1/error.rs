@@ -25,6 +25,8 @@ pub enum Error {
     InvalidUrl,
     /// The scheme of the request target is neither http nor https.
     InvalidScheme,
+    /// The request target says `https` on a connection in plain text, and the configuration refuses that.
+    HttpsInPlainText,
     /// The authority has characters that it must not.
     InvalidAuthority,
     /// HTTP/1.0 or older, and the configuration does not accept it.
@@ -55,6 +57,7 @@ impl Error {
             Error::ConnectionHeaderRejected => "http1.connection_header_rejected",
             Error::InvalidUrl => "http1.invalid_url",
             Error::InvalidScheme => "http1.invalid_scheme",
+            Error::HttpsInPlainText => "http1.https_url_on_plaintext_connection",
             Error::InvalidAuthority => "http.invalid_authority",
             Error::LowVersion => "low_version",
             Error::BodyDisallowed => "http1.body_disallowed",
@@ -74,6 +77,7 @@ impl Error {
             | Error::TrailersTooLarge
             | Error::TooManyHeaders
             | Error::TooManyTrailers => 431,
+            Error::HttpsInPlainText => 403,
             Error::LowVersion => 426,
             Error::InvalidTransferEncoding => 501,
             _ => 400,
@@ -104,6 +108,7 @@ impl Error {
             Error::ConnectionHeaderRejected => "Invalid nominated headers in Connection.",
             Error::InvalidUrl => "invalid url in request line",
             Error::InvalidScheme => "invalid scheme",
+            Error::HttpsInPlainText => "https in the clear",
             Error::InvalidAuthority => "request headers failed spec compliance checks",
             Error::LowVersion => "Upgrade required for HTTP/1.0 or HTTP/0.9",
             Error::BodyDisallowed => "unsupported content length",

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use nuncio_contract::headers::{HeaderMap, Known, is_token};
 
 use super::error::Error;
+use super::framing::INVALID_LENGTH;
 use super::head::{Blank, blank_line_at, has_invalid_characters};
 use super::scan::{name_end, value_end};
 
@@ -97,7 +98,7 @@ fn unusual_field_at(input: &[u8], at: usize) -> Result<Field<'_>, Error> {
         line_len += 1 + more;
     }
     let mut line = split(rest.get(..line_len).unwrap_or_default())?;
-    line.value = Cow::Owned(without_cr_lf(&line.value)?);
+    line.value = Cow::Owned(without_cr_lf(&line.value, line.known)?);
     Ok(Field::Header(line, at + line_len + 1))
 }
 
@@ -122,11 +123,20 @@ fn known_or_token(name: &[u8]) -> Result<Option<Known>, Error> {
     Ok(known)
 }
 
-/// Takes out CR and LF, which Envoy drops from within a value, and trims.
+/// Takes out CR and LF, which Envoy drops from within a value, and trims. Nothing is taken out of what frames a
+/// body: others may read `5\r5` as 5, Envoy's own parser and its header map read `chun\rked` differently.
 #[cold]
-fn without_cr_lf(value: &[u8]) -> Result<Vec<u8>, Error> {
+fn without_cr_lf(value: &[u8], known: Option<Known>) -> Result<Vec<u8>, Error> {
     if has_invalid_characters(value) {
         return Err(Error::InvalidCharacters);
+    }
+    let value = trim(value);
+    match known {
+        Some(Known::ContentLength) if has_line_end(value) => return Err(INVALID_LENGTH),
+        Some(Known::TransferEncoding) if has_line_end(value) => {
+            return Err(Error::InvalidTransferEncoding);
+        }
+        _ => {}
     }
     let kept: Vec<u8> = value
         .iter()
@@ -134,6 +144,10 @@ fn without_cr_lf(value: &[u8]) -> Result<Vec<u8>, Error> {
         .filter(|byte| !matches!(byte, b'\r' | b'\n'))
         .collect();
     Ok(trim(&kept).to_vec())
+}
+
+fn has_line_end(value: &[u8]) -> bool {
+    memchr2(b'\r', b'\n', value).is_some()
 }
 
 /// Without white space, CR and LF at both ends.

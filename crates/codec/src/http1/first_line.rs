@@ -74,7 +74,11 @@ pub(super) fn read_first_line<'a>(
     if !target::is_valid(target, kind == Method::Connect) {
         return Err(Error::Syntax("HPE_INVALID_URL"));
     }
-    let version = parse_version(trim(rest))?;
+    let bare = trim(rest).is_empty();
+    let version = match bare {
+        true => version_of_bare_line(target, kind)?,
+        false => parse_version(trim(rest))?,
+    };
     if has_invalid_characters(line) {
         return Err(Error::InvalidCharacters);
     }
@@ -83,7 +87,22 @@ pub(super) fn read_first_line<'a>(
         target,
         kind,
         version,
-        bare: trim(rest).is_empty(),
+        bare,
         end: start + len + 1,
     }))
+}
+
+/// A target that ends in `HTTP/1.1` makes a bare line one of that version in Envoy, so that a path is refused for want
+/// of a host. An absolute target brings its host along and would be served: here it is refused.
+#[cold]
+fn version_of_bare_line(target: &[u8], kind: Method) -> Result<Version, Error> {
+    if !target.ends_with(b"HTTP/1.1") {
+        return Ok(Version::Http10);
+    }
+    match target.first() {
+        Some(b'/') => Ok(Version::Http11),
+        // It is no host and port either.
+        _ if kind == Method::Connect => Ok(Version::Http11),
+        _ => Err(Error::Syntax("HPE_INVALID_VERSION")),
+    }
 }

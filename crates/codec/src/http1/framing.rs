@@ -4,6 +4,8 @@ use nuncio_contract::headers::{HeaderMap, Known};
 
 use super::error::Error;
 
+pub(super) const INVALID_LENGTH: Error = Error::Syntax("HPE_INVALID_CONTENT_LENGTH");
+
 /// How the body of a message is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyFraming {
@@ -22,19 +24,18 @@ pub enum BodyFraming {
 /// The value of a `Content-Length`: decimal digits only, at least one.
 #[inline]
 pub(super) fn content_length(value: &[u8]) -> Result<u64, Error> {
-    const INVALID: Error = Error::Syntax("HPE_INVALID_CONTENT_LENGTH");
     if value.is_empty() {
-        return Err(INVALID);
+        return Err(INVALID_LENGTH);
     }
     value.iter().try_fold(0u64, |length, byte| {
         let digit = match byte {
             b'0'..=b'9' => u64::from(byte - b'0'),
-            _ => return Err(INVALID),
+            _ => return Err(INVALID_LENGTH),
         };
         length
             .checked_mul(10)
             .and_then(|length| length.checked_add(digit))
-            .ok_or(INVALID)
+            .ok_or(INVALID_LENGTH)
     })
 }
 

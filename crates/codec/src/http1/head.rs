@@ -4,6 +4,7 @@
 use memchr::memchr;
 
 use super::error::Error;
+use super::version::Version;
 
 /// How far the search for the end of a head has come. One for each message;
 /// the bytes given must begin at the same place each time.
@@ -15,9 +16,26 @@ pub struct HeadScan {
     searched: usize,
     /// Whether the first line is complete.
     has_line: bool,
+    /// The version of a head all of whose lines are well-formed, whatever else is wrong with it.
+    pub(super) version: Option<Version>,
+    /// Whether the connection is encrypted, so that a target may say `https` wherever that is checked.
+    pub(super) encrypted: bool,
 }
 
 impl HeadScan {
+    /// For a request on a connection that is encrypted or not.
+    pub fn on_connection(encrypted: bool) -> Self {
+        HeadScan {
+            encrypted,
+            ..HeadScan::default()
+        }
+    }
+
+    /// The version of a request that was refused, where an answer may be in it.
+    pub fn version(&self) -> Version {
+        self.version.unwrap_or(Version::Http11)
+    }
+
     /// Whether it is worth reading the head: on the first look, when its first line has
     /// become complete, and when its end has come.
     #[inline]

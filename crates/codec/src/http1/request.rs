@@ -63,8 +63,12 @@ pub fn decode_request_head(
     }
     headers.reset(MapKind::Request);
     let limit = start.saturating_add(settings.max_headers_bytes);
+    let mut is_complete = false;
     let read = match read_first_line(settings, input, start) {
-        Ok(Some(line)) => read_head(settings, input, line, headers),
+        Ok(Some(line)) => {
+            is_complete = line.bare;
+            read_head(settings, input, line, scan, headers)
+        }
         Ok(None) => Ok(None),
         Err(MALFORMED_LINE) => return Err(MALFORMED_LINE),
         Err(Error::InvalidCharacters) => Err(Error::InvalidCharacters),
@@ -72,6 +76,7 @@ pub fn decode_request_head(
     };
     let head = match read {
         Ok(head) => head,
+        Err(error) if is_complete => return Err(error),
         // What is wrong with a header is told once the head is complete.
         Err(error) => match first_error(input, start, limit, error) {
             Some(error) => return Err(error),
@@ -93,6 +98,7 @@ fn read_head(
     settings: &Http1Settings,
     input: &[u8],
     first: FirstLine<'_>,
+    scan: &mut HeadScan,
     headers: &mut HeaderMap,
 ) -> Result<Option<RequestHead>, Error> {
     case::begin(settings.header_case, b"", headers);
@@ -142,7 +148,10 @@ fn read_head(
         upgrade: false,
         dropped_underscores,
     };
-    finish(settings, &first, &framing, &mut head, headers)?;
+    if settings.accept_http_10 {
+        scan.version = Some(first.version);
+    }
+    finish(settings, &first, &framing, scan, &mut head, headers)?;
     Ok(Some(head))
 }
 
@@ -151,6 +160,7 @@ fn finish(
     settings: &Http1Settings,
     line: &FirstLine<'_>,
     framing: &FramingLines,
+    scan: &HeadScan,
     head: &mut RequestHead,
     headers: &mut HeaderMap,
 ) -> Result<(), Error> {
@@ -173,6 +183,10 @@ fn finish(
         sanitize_connection(headers)?;
     }
     target::apply(settings, line.target, line.method, connect, headers)?;
+    let is_https = || headers.get(Known::Scheme) == Some(b"https");
+    if settings.validate_scheme && !scan.encrypted && is_https() {
+        return Err(Error::HttpsInPlainText);
+    }
     headers.append(Known::Method, line.method);
     if head.version == Version::Http10 {
         if !settings.accept_http_10 {

@@ -11,6 +11,8 @@ pub struct Http1Settings {
     pub max_headers_count: usize,
     /// Whether `http://host/path` is taken apart (`allow_absolute_url`).
     pub allow_absolute_url: bool,
+    /// Whether a target with `https` is refused on a connection in plain text.
+    pub validate_scheme: bool,
     /// Whether HTTP/1.0 is served rather than answered with 426 (`accept_http_10`).
     pub accept_http_10: bool,
     /// The authority of an HTTP/1.0 request without `Host`; none when empty
@@ -38,6 +40,7 @@ impl Default for Http1Settings {
             max_headers_bytes: 60 * 1024,
             max_headers_count: 100,
             allow_absolute_url: true,
+            validate_scheme: false,
             accept_http_10: false,
             default_host_for_http_10: Box::default(),
             enable_trailers: false,

@@ -21,12 +21,11 @@ impl Version {
     }
 }
 
-/// `HTTP/` digit dot digit, or nothing at all (HTTP/0.9).
+/// `HTTP/` digit dot digit.
 #[inline]
 pub(super) fn parse_version(version: &[u8]) -> Result<Version, Error> {
     match version {
         b"HTTP/1.1" => Ok(Version::Http11),
-        b"" => Ok(Version::Http10),
         [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Ok(Version::Http10),
         _ => Err(Error::Syntax("HPE_INVALID_VERSION")),
     }

@@ -336,7 +336,12 @@ fn codec_settings(
     message: &config::HttpConnectionManager,
     ctx: &mut Ctx,
 ) -> Result<Http1Settings, Refused> {
-    let mut settings = Http1Settings::default();
+    let mut settings = Http1Settings {
+        // At the edge nobody else can have taken the encryption off.
+        validate_scheme: message.use_remote_address == Some(true)
+            && message.xff_num_trusted_hops == 0,
+        ..Http1Settings::default()
+    };
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     if let Some(kib) = message.max_request_headers_kb {
         settings.max_headers_bytes = count(kib).saturating_mul(1024);

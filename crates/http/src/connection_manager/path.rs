@@ -1,5 +1,10 @@
 //! Path normalisation: RFC 3986 dot segments and escapes, doubled slashes, escaped slashes.
 //! One normalised path serves matching, filters, the upstream and the log. A path with a fragment is refused.
+//!
+//! Safer than Envoy: parameters of a dot segment (`/a/..;x/b`) are dropped also where its dots are escaped, and
+//! merging slashes leaves `/` of a path of slashes alone, not `//`.
+
+use std::borrow::Cow;
 
 use nuncio_contract::headers::{HeaderMap, Known};
 
@@ -93,21 +98,23 @@ fn canonical(path: &[u8]) -> Option<Vec<u8>> {
     if !path.starts_with(b"/") {
         return None;
     }
-    let decoded = decode_unreserved(path)?;
+    let decoded = decode_unreserved(&without_parameters_of_dots(path))?;
     let mut segments: Vec<&[u8]> = Vec::new();
     let mut ends_in_slash = false;
-    for segment in decoded.split(|byte| matches!(byte, b'/' | b'\\')).skip(1) {
+    let mut parts = decoded
+        .split(|byte| matches!(byte, b'/' | b'\\'))
+        .skip(1)
+        .peekable();
+    while let Some(segment) = parts.next() {
         ends_in_slash = matches!(segment, b"" | b"." | b"..");
         match segment {
             b"." => {}
             b".." => {
                 segments.pop();
             }
+            b"" if parts.peek().is_none() => {}
             other => segments.push(other),
         }
-    }
-    if segments.last() == Some(&b"".as_slice()) {
-        segments.pop();
     }
     let mut out = Vec::with_capacity(decoded.len());
     for segment in &segments {
@@ -118,6 +125,23 @@ fn canonical(path: &[u8]) -> Option<Vec<u8>> {
         out.push(b'/');
     }
     Some(out)
+}
+
+/// Servers that know parameters of segments take `..;x` for `..`.
+fn without_parameters_of_dots(path: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b';', path).is_none() {
+        return Cow::Borrowed(path);
+    }
+    let bare = |segment| match memchr::memchr(b';', segment) {
+        Some(end) if is_dots(segment.split_at(end).0) => segment.split_at(end).0,
+        _ => segment,
+    };
+    let segments: Vec<&[u8]> = path.split(|byte| *byte == b'/').map(bare).collect();
+    Cow::Owned(segments.join(&b'/'))
+}
+
+fn is_dots(segment: &[u8]) -> bool {
+    matches!(decode_unreserved(segment).as_deref(), Some(b"." | b".."))
 }
 
 fn decode_unreserved(path: &[u8]) -> Option<Vec<u8>> {
@@ -145,7 +169,9 @@ fn decode_unreserved(path: &[u8]) -> Option<Vec<u8>> {
                     out.extend_from_slice(&original);
                 }
             }
-            0x21..=0x7e if !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'^') => {
+            0x21..=0x7e
+                if !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'{' | b'|' | b'}' | b'^') =>
+            {
                 out.push(byte)
             }
             other => out.extend_from_slice(&[
@@ -174,7 +200,7 @@ mod tests {
 
     #[test]
     fn dot_segments_and_backslashes_are_resolved() {
-        let cases: [(&[u8], &[u8]); 7] = [
+        let cases: [(&[u8], &[u8]); 10] = [
             (b"/a/./b/../c", b"/a/c"),
             (b"/a/..", b"/"),
             (b"/../../x", b"/x"),
@@ -182,6 +208,31 @@ mod tests {
             (b"/%61%2fb", b"/a%2fb"),
             (b"/a/", b"/a/"),
             (b"/a//b", b"/a//b"),
+            (b"//a/..", b"//"),
+            (b"///..", b"//"),
+            (b"/a|b", b"/a%7Cb"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(
+                canonical(path).as_deref(),
+                Some(expected),
+                "{}",
+                String::from_utf8_lossy(path)
+            );
+        }
+    }
+
+    #[test]
+    fn parameters_of_a_dot_segment_do_not_hide_it() {
+        let cases: [(&[u8], &[u8]); 8] = [
+            (b"/public/..;/admin", b"/admin"),
+            (b"/public/..;x=y/admin", b"/admin"),
+            (b"/public/%2e%2E;x/admin", b"/admin"),
+            (b"/public/.;/../admin", b"/admin"),
+            (b"/a/..;", b"/"),
+            (b"/a/..;\\b", b"/"),
+            (b"/a;x/b", b"/a;x/b"),
+            (b"/a/...;x/b", b"/a/...;x/b"),
         ];
         for (path, expected) in cases {
             assert_eq!(

@@ -123,7 +123,7 @@ impl Http1Io {
 
     /// Reads until there is a whole head.
     pub(super) async fn read_head(&self, headers: &mut HeaderMap) -> HeadRead {
-        let mut scan = HeadScan::default();
+        let mut scan = HeadScan::on_connection(self.transport.borrow().tls().is_some());
         self.request_done.set(false);
         self.stream_bytes.set(BytesMeter::default());
         loop {
@@ -139,6 +139,10 @@ impl Http1Io {
                     return HeadRead::Head(head);
                 }
                 Err(error) => {
+                    self.request.set(RequestFacts {
+                        version: scan.version(),
+                        method: Method::Other,
+                    });
                     self.request_done.set(false);
                     self.stream_bytes.set(BytesMeter::default());
                     self.closing.set(true);
@@ -421,6 +425,10 @@ impl Downstream for Http1Io {
     }
 
     fn write_informational(&self, head: &HeaderMap) {
+        // A client of HTTP/1.0 takes the first head for the last (RFC 9110 section 15.2).
+        if self.request.get().version == Version::Http10 {
+            return;
+        }
         encode_informational(self.settings(), head, self.output.borrow_mut().appendable());
     }
 
