@@ -65,8 +65,43 @@ pub struct Case {
     /// Whether the number of the upstream connection is compared as well.
     #[serde(default)]
     pub show_connections: bool,
+    /// Listeners that every exchange is played on which names none; without any, `main`.
+    #[serde(default)]
+    pub listeners: Vec<String>,
+    /// Sent right behind each `request`, verbatim, and all is read until the proxy closes: a
+    /// request that asks for a close shows what became of the connection.
+    #[serde(default)]
+    pub canary: Option<String>,
     /// What is sent and read.
     pub exchanges: Vec<Exchange>,
+}
+
+impl Case {
+    /// Puts what all exchanges share into each of them.
+    fn spread(&mut self) {
+        for exchange in &mut self.exchanges {
+            if let (Some(canary), Some(_)) = (&self.canary, &exchange.request) {
+                exchange.body.get_or_insert_default().push_str(canary);
+                exchange.expect = Expect::Word(ExpectWord::Close);
+            }
+        }
+        if self.listeners.is_empty() {
+            return;
+        }
+        let on_each = |exchange: Exchange| {
+            if exchange.to.is_some() {
+                return vec![exchange];
+            }
+            let on = |listener: &String| Exchange {
+                name: format!("{} ({listener})", exchange.name),
+                to: Some(listener.clone()),
+                ..exchange.clone()
+            };
+            self.listeners.iter().map(on).collect()
+        };
+        let exchanges = std::mem::take(&mut self.exchanges);
+        self.exchanges = exchanges.into_iter().flat_map(on_each).collect();
+    }
 }
 
 /// A fake upstream.
@@ -151,7 +186,7 @@ pub enum UpstreamWord {
 
 /// One connection of the client, and what is sent and read on it. Exactly one of `get`, `request`
 /// and `steps` is given.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
     /// Unique in the case.
@@ -168,9 +203,9 @@ pub struct Exchange {
     /// Anything more involved.
     #[serde(default)]
     pub steps: Option<Vec<ClientStep>>,
-    /// Listener to connect to.
-    #[serde(default = "main_listener")]
-    pub to: String,
+    /// Listener to connect to, if not `main` or those of the case.
+    #[serde(default)]
+    pub to: Option<String>,
     /// How many final responses are read, or `close`: all until the proxy closes.
     #[serde(default)]
     pub expect: Expect,
@@ -179,8 +214,12 @@ pub struct Exchange {
     pub show: Show,
 }
 
-fn main_listener() -> String {
-    "main".to_owned()
+impl Exchange {
+    /// Listener to connect to.
+    #[must_use]
+    pub fn listener(&self) -> &str {
+        self.to.as_deref().unwrap_or("main")
+    }
 }
 
 /// How much a client reads.
@@ -208,7 +247,7 @@ impl Default for Expect {
 }
 
 /// What a client does, in order.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum ClientStep {
     /// Send this text.
@@ -299,7 +338,8 @@ impl CaseFile {
         let invalid = |error: &dyn std::fmt::Display| {
             io::Error::other(format!("{}: {error}", path.display()))
         };
-        let case: Case = serde_saphyr::from_str(&text).map_err(|error| invalid(&error))?;
+        let mut case: Case = serde_saphyr::from_str(&text).map_err(|error| invalid(&error))?;
+        case.spread();
         let id = path
             .strip_prefix(root)
             .map_err(|error| invalid(&error))?

@@ -30,7 +30,7 @@ pub struct Received {
 /// If the case is wrong or the proxy does not accept connections. All else is reported in the
 /// result.
 pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
-    let port = setup.port(&exchange.to);
+    let port = setup.port(exchange.listener());
     let mut client = Client::connect(port)?;
     client.set_read_timeout(PATIENCE)?;
     let mut received = Received {

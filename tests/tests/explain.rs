@@ -68,7 +68,7 @@ fn what_is_told_is_what_happens() {
 
 /// The one complete HTTP/1.1 request of an exchange that can be asked about.
 fn sent(exchange: &Exchange, setup: &mut Setup) -> Option<Sent> {
-    if exchange.body.is_some() || exchange.to == "admin" {
+    if exchange.body.is_some() || exchange.listener() == "admin" {
         return None;
     }
     let text = match (&exchange.get, &exchange.request) {
@@ -114,7 +114,7 @@ fn compare(
     proxy: &Proxy,
     count: &mut Count,
 ) {
-    let told = tell(sent, setup.port(&exchange.to), proxy);
+    let told = tell(sent, setup.port(exchange.listener()), proxy);
     let received = play(exchange, setup).unwrap_or_else(|error| panic!("{place}: {error}"));
     let seen = take_seen(setup);
     let response = received.responses.first();
