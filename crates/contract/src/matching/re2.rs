@@ -4,12 +4,10 @@
 //! escapes and names of groups are RE2's own; `&&` in a class, `\<`, `\u` and repeated repetitions the
 //! crate's; `\d`, `\w`, `\s` and `\b` are about ASCII in RE2.
 //!
-//! As in Envoy, RE2 takes both patterns and texts for Latin-1: each byte is a character of its own, and there are none
-//! beyond U+00FF. [`latin_1`] makes such a text of bytes.
+//! Envoy has RE2 take text and pattern for Latin-1: a character is a byte, so that no byte escapes a `.`. The
+//! pattern that comes out is for the crate without Unicode. Ignoring case is about ASCII alone here.
 //!
 //! Limit: 1,000 repetitions, as in RE2.
-
-use std::borrow::Cow;
 
 const MOST_REPETITIONS: u32 = 1000;
 const POSIX_CLASSES: [&str; 14] = [
@@ -17,28 +15,9 @@ const POSIX_CLASSES: [&str; 14] = [
     "space", "upper", "word", "xdigit",
 ];
 
-/// Bytes as the text that the crate is to see: each byte is the character of its number.
-pub(super) fn latin_1(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if bytes.is_ascii() {
-        return Cow::Borrowed(bytes);
-    }
-    Cow::Owned(characters(bytes).into_bytes())
-}
-
-/// The way back from what the crate made of [`latin_1`]'s text.
-pub(super) fn bytes_of(text: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(text);
-    let byte = |character| u8::try_from(u32::from(character)).unwrap_or(b'?');
-    text.chars().map(byte).collect()
-}
-
-fn characters(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
-}
-
 /// The pattern for the crate, or RE2's text of what is wrong with it.
 pub(super) fn translate(pattern: &str) -> Result<String, String> {
-    let text = characters(pattern.as_bytes());
+    let text: String = pattern.bytes().map(char::from).collect();
     let mut translator = Translator {
         rest: &text,
         pattern,
@@ -105,12 +84,17 @@ impl<'p> Translator<'p> {
         }
     }
 
-    fn plain(&mut self, character: char) {
-        self.rest = &self.rest[character.len_utf8()..];
+    /// Adds what is in the pattern's own words.
+    fn push(&mut self, character: char) {
         match character.is_ascii() {
             true => self.out.push(character),
-            false => self.out.push_str(&caseless(character)),
+            false => self.out.push_str(&literal(character)),
         }
+    }
+
+    fn plain(&mut self, character: char) {
+        self.rest = &self.rest[character.len_utf8()..];
+        self.push(character);
         self.operand = Operand::Thing;
     }
 
@@ -201,7 +185,9 @@ impl<'p> Translator<'p> {
         self.operand = Operand::Thing;
         if let Some(quoted) = self.rest.strip_prefix("\\Q") {
             let (text, rest) = quoted.split_once("\\E").unwrap_or((quoted, ""));
-            self.out.push_str(&regex::escape(text));
+            for character in text.chars() {
+                self.out.push_str(&literal(character));
+            }
             self.rest = rest;
             return Ok(());
         }
@@ -215,14 +201,14 @@ impl<'p> Translator<'p> {
         {
             self.out.push_str(&format!("(?-u:{bound})"));
         } else if self.rest.starts_with("\\C") {
-            self.out.push_str("(?s:.)");
+            self.out.push_str("(?s-u:.)");
         } else if let Some((set, rest)) = named_set(self.rest)? {
             self.out.push_str(&format!("[{set}]"));
             self.rest = rest;
             return Ok(());
         } else {
             let (character, rest) = escaped(self.rest)?;
-            self.out.push_str(&caseless(character));
+            self.out.push_str(&literal(character));
             self.rest = rest;
             return Ok(());
         }
@@ -296,16 +282,8 @@ fn class_character(text: &str) -> Option<Character<'_>> {
     })
 }
 
-/// A character outside of classes: RE2 ignores the case of ASCII letters alone there.
-fn caseless(character: char) -> String {
-    match character.is_ascii() {
-        true => literal(character),
-        false => format!("(?-i:{})", literal(character)),
-    }
-}
-
 fn literal(character: char) -> String {
-    format!("\\x{{{:X}}}", u32::from(character))
+    format!("\\x{:02X}", u32::from(character))
 }
 
 /// The length of `{2}`, `{2,}` or `{2,3}` at the start.
@@ -378,7 +356,23 @@ fn property(text: &str) -> Result<(String, &str), String> {
     let Some(length) = length else {
         return Err(format!("invalid character class range: {text}"));
     };
-    Ok((text[..2 + length].to_owned(), &after[length..]))
+    Ok((latin_property(&text[..2 + length]), &after[length..]))
+}
+
+/// The Latin-1 characters that have a property, as a class; what is none is left to the crate's words.
+fn latin_property(property: &str) -> String {
+    let Ok(has_it) = regex::Regex::new(&format!("^{property}$")) else {
+        return property.to_owned();
+    };
+    let found: String = (0..=u8::MAX)
+        .map(char::from)
+        .filter(|character| has_it.is_match(character.encode_utf8(&mut [0; 4])))
+        .map(literal)
+        .collect();
+    match found.is_empty() {
+        true => "[^\\x00-\\xFF]".to_owned(),
+        false => format!("[{found}]"),
+    }
 }
 
 /// The character that an escape stands for.
@@ -453,9 +447,45 @@ mod tests {
     fn matches(pattern: &str, text: &str) -> bool {
         let translated = translate(pattern).expect("RE2 takes it");
         let whole = format!("^(?:{translated})$");
-        regex::bytes::Regex::new(&whole)
+        regex::bytes::RegexBuilder::new(&whole)
+            .unicode(false)
+            .build()
             .expect("the crate takes it")
             .is_match(text.as_bytes())
+    }
+
+    fn takes(pattern: &str, bytes: &[u8]) -> bool {
+        let whole = format!("^(?:{})$", translate(pattern).expect("RE2 takes it"));
+        let mut built = regex::bytes::RegexBuilder::new(&whole);
+        let built = built.unicode(false).dot_matches_new_line(true).build();
+        built.expect("the crate takes it").is_match(bytes)
+    }
+
+    #[test]
+    fn every_byte_is_a_character() {
+        for (pattern, bytes) in [
+            (".*admin.*", &b"\xffadmin\xfe"[..]),
+            ("..", b"\xc3\xa9"),
+            ("\u{e9}", b"\xc3\xa9"),
+            ("[\u{e9}]{2}", b"\xa9\xc3"),
+            ("[^a]", b"\xff"),
+            ("\\W", b"\xff"),
+            ("\\x{e9}", b"\xe9"),
+            ("[\\x80-\\xff]", b"\x80"),
+            ("\\pL", b"\xe9"),
+            ("é+", b"\xc3\xa9\xa9"),
+            ("\\xe9\\C", b"\xe9\xff"),
+            ("(?i)\\xC9é", b"\xc9\xc3\xa9"),
+            ("[\\p{Lu}]", b"\xc9"),
+        ] {
+            assert!(takes(pattern, bytes), "{pattern}");
+        }
+        assert!(!takes("[a-z]*", b"us\xffer"));
+        assert!(!takes("(?i)é", b"\xe3\xa9"));
+        assert!(!takes("(?i)\\xC9", b"\xe9"));
+        assert!(!takes("\\p{Greek}", b"\xe9"));
+        let beyond = translate("\\x{fffd}");
+        assert_eq!(beyond, Err("invalid escape sequence: \\x{fff".to_owned()));
     }
 
     #[test]
@@ -472,15 +502,7 @@ mod tests {
             ("[]a]+", "]a", "b"),
             ("[--a]", "A", "b"),
             ("\\101", "A", "B"),
-            ("\\d", "1", "\u{e9}"),
-            (".", "\u{e9}", "\u{e9}\u{e9}"),
-            ("é", "\u{c3}\u{a9}", "\u{e9}"),
-            ("é+", "\u{c3}\u{a9}\u{a9}", "\u{c3}\u{a9}\u{c3}\u{a9}"),
-            ("[é]", "\u{a9}", "\u{e9}"),
-            ("\\xe9\\C", "\u{e9}\u{ff}", "\u{c3}\u{a9}"),
-            ("(?i)\\xC9é", "\u{c9}\u{c3}\u{a9}", "\u{e9}\u{c3}\u{a9}"),
-            ("(?i)é", "\u{c3}\u{a9}", "\u{e3}\u{a9}"),
-            ("[^a]\\pL", "\u{ff}\u{e9}", "ae"),
+            ("\\d", "1", "\u{664}"),
             ("[[:alpha:]_]+", "a_", "1"),
             ("(?i)ab{2}", "ABB", "AB"),
         ] {

@@ -68,10 +68,9 @@ impl CompiledRegex {
         })
     }
 
-    /// What the groups take of `input`; none if it is not all ASCII, or if the pattern does not match all of it.
+    /// What the groups take of `input`; none if the pattern does not match all of it.
     pub fn groups<'i>(&self, input: &'i [u8]) -> Option<Groups<'i>> {
-        let captures = input.is_ascii().then(|| self.whole.captures(input));
-        captures?.map(Groups)
+        self.whole.captures(input).map(Groups)
     }
 
     /// The pattern as the config has it.
@@ -81,7 +80,7 @@ impl CompiledRegex {
 
     /// Whether the pattern matches all of `input`.
     pub fn is_full_match(&self, input: &[u8]) -> bool {
-        self.whole.is_match(&re2::latin_1(input))
+        self.whole.is_match(input)
     }
 }
 
@@ -116,15 +115,10 @@ impl RegexRewrite {
     /// Every match in `input` replaced.
     pub fn replace_all(&self, input: &[u8]) -> Vec<u8> {
         match &self.substitution {
-            Some(substitution) if input.is_ascii() => self
+            Some(substitution) => self
                 .pattern
                 .replace_all(input, substitution.as_slice())
                 .into_owned(),
-            Some(substitution) => {
-                let (text, substitution) = (re2::latin_1(input), re2::latin_1(substitution));
-                let replaced = self.pattern.replace_all(&text, &*substitution);
-                re2::bytes_of(&replaced)
-            }
             None => input.to_vec(),
         }
     }
@@ -157,7 +151,7 @@ fn translate(pattern: &str) -> Result<String, RegexFault> {
 
 fn compile(translated: &str) -> Result<Regex, RegexFault> {
     RegexBuilder::new(translated)
-        .unicode(true)
+        .unicode(false)
         .dot_matches_new_line(true)
         .size_limit(PROGRAM_LIMIT_BYTES)
         .build()

@@ -1,6 +1,7 @@
 //! What the connection manager does to a request before it is routed, in Envoy's order: checks, path and
 //! host, hop-by-hop headers, the client's address, internal headers, the request id.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known, KnownSet};
@@ -129,8 +130,12 @@ fn strip_host(headers: &mut HeaderMap, options: &RequestOptions, local: Option<&
     let Some(host) = headers.get(Known::Authority) else {
         return;
     };
-    let bare = without_port(host);
-    let port = host.get(bare.len()..).unwrap_or_default();
+    let dotless = match options.strip_trailing_host_dot {
+        true => without_trailing_dot(host),
+        false => Cow::Borrowed(host),
+    };
+    let name = without_port(&dotless);
+    let port = dotless.get(name.len()..).unwrap_or_default();
     let own_port = local
         .and_then(Address::port)
         .map(|port| format!(":{port}").into_bytes());
@@ -139,17 +144,24 @@ fn strip_host(headers: &mut HeaderMap, options: &RequestOptions, local: Option<&
         StripPort::Any => true,
         StripPort::Matching => own_port.as_deref() == Some(port),
     };
-    let name = match bare.strip_suffix(b".") {
-        Some(name) if options.strip_trailing_host_dot => name,
-        _ => bare,
-    };
-    let new = if drop_port {
-        name.to_vec()
-    } else {
-        [name, port].concat()
-    };
+    let new = if drop_port { name } else { &*dotless };
     if new != host {
+        let new = new.to_vec();
         headers.set(Known::Authority, &new);
+    }
+}
+
+/// The dot goes that is the last character, or else the one before the port.
+fn without_trailing_dot(host: &[u8]) -> Cow<'_, [u8]> {
+    if let Some(bare) = host.strip_suffix(b".") {
+        return Cow::Borrowed(bare);
+    }
+    match memchr::memrchr(b'.', host) {
+        Some(dot) if host.get(dot + 1) == Some(&b':') => {
+            let (name, port) = host.split_at(dot);
+            Cow::Owned([name, port.get(1..).unwrap_or_default()].concat())
+        }
+        _ => Cow::Borrowed(host),
     }
 }
 

@@ -3,6 +3,8 @@
 mod client_certificate;
 mod why_not;
 
+use std::borrow::Cow;
+
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::matching::uri_template::UriTemplate;
@@ -131,7 +133,7 @@ impl RouteMatcher {
     ) -> bool {
         let matches = match (&self.path, path_and_query) {
             (PathMatcher::Connect, _) => is_connect(request),
-            (path, Some(path_and_query)) => path.matches(self.path_of(path_and_query)),
+            (path, Some(path_and_query)) => path.matches(&self.path_of(path_and_query)),
             (_, None) => false,
         };
         let path_and_query = path_and_query.unwrap_or_default();
@@ -144,12 +146,12 @@ impl RouteMatcher {
 
     /// What the path matcher sees.
     #[inline]
-    fn path_of<'p>(&self, path_and_query: &'p [u8]) -> &'p [u8] {
+    fn path_of<'p>(&self, path_and_query: &'p [u8]) -> Cow<'p, [u8]> {
         let path = without_query(path_and_query);
-        if self.ignore_path_parameters {
-            return path.split(|byte| *byte == b';').next().unwrap_or(path);
+        match self.ignore_path_parameters && memchr::memchr(b';', path).is_some() {
+            true => Cow::Owned(without_parameters(path)),
+            false => Cow::Borrowed(path),
         }
-        path
     }
 
     /// How many bytes of `path` a prefix rewrite takes away.
@@ -189,6 +191,20 @@ impl PathMatcher {
             PathMatcher::Connect => false,
         }
     }
+}
+
+/// Each segment up to its first `;`.
+#[cold]
+fn without_parameters(path: &[u8]) -> Vec<u8> {
+    let mut bare = Vec::with_capacity(path.len());
+    let mut is_parameter = false;
+    for byte in path {
+        is_parameter = *byte == b';' || (is_parameter && *byte != b'/');
+        if !is_parameter {
+            bare.push(*byte);
+        }
+    }
+    bare
 }
 
 /// Whether the client asks for a tunnel by CONNECT.
@@ -272,7 +288,19 @@ fn query_value<'a>(path_and_query: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::query_value;
+    use super::{query_value, without_parameters};
+
+    #[test]
+    fn each_segment_loses_its_parameters() {
+        for (path, bare) in [
+            ("/admin;x=y", "/admin"),
+            ("/a;x/admin;y;z/", "/a/admin/"),
+            ("/;x=y/admin", "//admin"),
+            ("/a%3bx", "/a%3bx"),
+        ] {
+            assert_eq!(without_parameters(path.as_bytes()), bare.as_bytes());
+        }
+    }
 
     #[test]
     fn the_first_value_of_a_parameter_counts() {

@@ -11,7 +11,8 @@ use nuncio_contract::services::WorkerServices;
 use crate::route::{Forward, HostRewritten, Level};
 use crate::stream::StreamState;
 
-/// What a client may ask of the router; the upstream is not to see it. Retries are not there yet.
+/// What a client may ask of the router; the upstream is not to see it. Retries are not there yet, nor
+/// statistics under names that a client gives.
 static ROUTER_HEADERS: KnownSet = KnownSet::of(&[
     Known::XEnvoyUpstreamRqPerTryTimeoutMs,
     Known::XEnvoyRetryOn,
@@ -21,6 +22,7 @@ static ROUTER_HEADERS: KnownSet = KnownSet::of(&[
     Known::XEnvoyRetriableStatusCodes,
     Known::XEnvoyHedgeOnPerTryTimeout,
     Known::XEnvoyUpstreamRqTimeoutAltResponse,
+    Known::XEnvoyUpstreamAltStatName,
 ]);
 
 /// Takes the client's wishes out of the head and puts our own words in; the timeout of the whole response.

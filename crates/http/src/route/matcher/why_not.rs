@@ -37,7 +37,7 @@ impl RouteMatcher {
         let path_fault = match (&self.path, path_and_query) {
             (PathMatcher::Connect, _) => (!is_connect(request))
                 .then(|| "it is for CONNECT, and this is another method".to_owned()),
-            (path, Some(path_and_query)) => path.why_not(self.path_of(path_and_query)),
+            (path, Some(path_and_query)) => path.why_not(&self.path_of(path_and_query)),
             (path, None) => Some(format!(
                 "{} never matches CONNECT, which has no path; `connect_matcher` does",
                 path.requirement()
