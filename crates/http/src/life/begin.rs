@@ -75,11 +75,13 @@ impl<D: Downstream> Exchange<'_, D> {
         }
     }
 
-    fn create_filters(&self, state: &mut StreamState) {
+    /// Makes the filters that take part in the stream.
+    pub(super) fn create_filters(&self, state: &mut StreamState) {
         let levels = state.route.filter_levels();
         let is_on = |place: usize, slot: &FilterSlot| takes_part(&levels, place, slot.disabled);
         state.filters.create(
             self.manager.filters_of(self.upgrade_filters()),
+            &mut state.info,
             self.manager.config.buffer_limit_bytes,
             is_on,
         );

@@ -154,7 +154,11 @@ impl<D: Downstream> Exchange<'_, D> {
         .await
     }
 
+    /// Also what is refused before it has filters passes them on its way down.
     async fn send_reply(&self, body: Buffer, end_stream: bool) -> Result<(), Stop> {
+        if !self.state.borrow().filters.is_created() {
+            self.create_filters(&mut self.state.borrow_mut());
+        }
         self.send_head(end_stream).await?;
         if !end_stream {
             self.send_data(body, true).await?;
