@@ -155,6 +155,11 @@ pub enum UpstreamStep {
         /// How often.
         fill: usize,
     },
+    /// Send this compressed.
+    Pack {
+        /// What.
+        pack: Packed,
+    },
     /// Read so many bytes, whatever the head said; they are shown as the body.
     Take {
         /// How many.
@@ -162,6 +167,41 @@ pub enum UpstreamStep {
     },
     /// A step without an argument.
     Word(UpstreamWord),
+}
+
+/// A text that is sent compressed, as one chunk of a chunked body.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packed {
+    /// The codings in the order in which they are applied: `gzip`, `br`, `zstd`.
+    pub codings: Vec<Coding>,
+    /// The text.
+    pub text: String,
+    /// How often.
+    #[serde(default = "once")]
+    pub times: usize,
+    /// So many bytes at the end are left out.
+    #[serde(default)]
+    pub cut: usize,
+    /// Bytes behind the compressed ones.
+    #[serde(default)]
+    pub tail: String,
+}
+
+fn once() -> usize {
+    1
+}
+
+/// A form of compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coding {
+    /// gzip.
+    Gzip,
+    /// Brotli.
+    Br,
+    /// Zstandard.
+    Zstd,
 }
 
 /// Steps of an upstream without an argument.
@@ -212,6 +252,9 @@ pub struct Exchange {
     /// How bodies of responses are compared.
     #[serde(default)]
     pub show: Show,
+    /// How bodies of requests are compared that upstreams saw.
+    #[serde(default)]
+    pub show_sent: Show,
 }
 
 impl Exchange {
@@ -260,6 +303,11 @@ pub enum ClientStep {
         /// How often.
         fill: usize,
     },
+    /// Send this compressed.
+    Pack {
+        /// What.
+        pack: Packed,
+    },
     /// Read final responses.
     Read {
         /// How many.
@@ -293,8 +341,8 @@ pub enum ClientWord {
     Reset,
 }
 
-/// How the body of a response is compared.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// How the body of a message is compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Show {
     /// As it is.
@@ -313,6 +361,8 @@ pub enum Show {
     JsonValues,
     /// The lines that match a regular expression, sorted.
     Lines(String),
+    /// Without the codings that `content-encoding` tells of; its length then is not compared.
+    Decoded,
 }
 
 /// A case with where it came from.

@@ -8,6 +8,7 @@ use nuncio_testkit::client::{Client, Response};
 use nuncio_testkit::message::Stop;
 
 use crate::case::{ClientStep, ClientWord, Exchange, Expect, ExpectWord};
+use crate::coding;
 use crate::setup::Setup;
 
 /// A proxy that has nothing to say for so long is taken to have said everything.
@@ -85,6 +86,7 @@ fn play_steps(
                 };
                 send(&mut client, &bytes, &mut received);
             }
+            ClientStep::Pack { pack } => send(&mut client, &coding::chunk(pack)?, &mut received),
             ClientStep::Fill { fill } => send(&mut client, &vec![b'a'; *fill], &mut received),
             ClientStep::Read { read: count } => {
                 if !read(&mut client, *count, &mut received) {

@@ -17,6 +17,7 @@
 pub mod binary;
 pub mod case;
 pub mod client_steps;
+pub mod coding;
 pub mod compare;
 pub mod corpus;
 pub mod diagnostics;

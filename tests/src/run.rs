@@ -124,7 +124,7 @@ fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &
                 continue;
             }
             let _ = writeln!(text, "upstream {name} saw{}", circumstances(case, &seen));
-            text.push_str(&show::message(&seen.message, "  ", &Show::Text));
+            text.push_str(&show::message(&seen.message, "  ", &exchange.show_sent));
         }
     }
     text

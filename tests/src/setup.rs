@@ -14,6 +14,7 @@ use nuncio_testkit::tls::Authority;
 use nuncio_testkit::upstream::Upstream;
 
 use crate::case::{Answer, Case, UpstreamSpec, UpstreamStep, UpstreamWord, data_directory};
+use crate::coding;
 use crate::side::Side;
 use crate::sinks::Collector;
 
@@ -202,7 +203,7 @@ fn start_upstream(name: &str, spec: &UpstreamSpec, authority: &Authority) -> io:
     }
     let mut script = Script::new();
     for (path, answer) in &spec.answers {
-        script.answer(path, steps(answer));
+        script.answer(path, steps(answer)?);
     }
     let tls = match &spec.tls {
         Some(tls) => {
@@ -214,15 +215,16 @@ fn start_upstream(name: &str, spec: &UpstreamSpec, authority: &Authority) -> io:
     Upstream::start(name, script, tls)
 }
 
-fn steps(answer: &Answer) -> Vec<Step> {
+fn steps(answer: &Answer) -> io::Result<Vec<Step>> {
     match answer {
-        Answer::Text(text) => vec![Step::Send(from_lines(text))],
+        Answer::Text(text) => Ok(vec![Step::Send(from_lines(text))]),
         Answer::Steps(steps) => steps.iter().map(step).collect(),
     }
 }
 
-fn step(step: &UpstreamStep) -> Step {
-    match step {
+fn step(step: &UpstreamStep) -> io::Result<Step> {
+    Ok(match step {
+        UpstreamStep::Pack { pack } => Step::Send(coding::chunk(pack)?),
         UpstreamStep::Send { send } if send.contains("HTTP/1.") => Step::Send(from_lines(send)),
         UpstreamStep::Send { send } => Step::Send(from_text(send)),
         UpstreamStep::Fill { fill } => Step::Send(vec![b'a'; *fill]),
@@ -234,5 +236,5 @@ fn step(step: &UpstreamStep) -> Step {
         UpstreamStep::Word(UpstreamWord::AwaitClose) => Step::AwaitClose,
         UpstreamStep::Word(UpstreamWord::Close) => Step::Close,
         UpstreamStep::Word(UpstreamWord::Reset) => Step::Reset,
-    }
+    })
 }

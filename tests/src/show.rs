@@ -8,6 +8,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::case::Show;
+use crate::coding;
 
 /// Longer bodies are shown by length and start only.
 const LONG_BODY: usize = 8 * 1024;
@@ -21,7 +22,8 @@ pub fn message(message: &Message, prefix: &str, show: &Show) -> String {
         let hidden = matches!(
             show,
             Show::Nothing | Show::SortedLines | Show::JsonShape | Show::JsonValues | Show::Lines(_)
-        ) && line.to_ascii_lowercase().starts_with("content-length:");
+        ) || (*show == Show::Decoded && message.header("content-encoding").is_some());
+        let hidden = hidden && line.to_ascii_lowercase().starts_with("content-length:");
         let shown = if hidden { "content-length: #" } else { &line };
         let _ = writeln!(text, "{prefix}{shown}");
     }
@@ -54,9 +56,18 @@ fn body(message: &Message, prefix: &str, show: &Show, text: &mut String) {
         }
         Show::JsonValues => json_paths(&message.body, Value::to_string),
         Show::Lines(pattern) => matching_lines(&message.body, pattern),
+        Show::Decoded => decoded_lines(message),
     };
     for line in lines {
         let _ = writeln!(text, "{prefix}| {line}");
+    }
+}
+
+fn decoded_lines(message: &Message) -> Vec<String> {
+    let codings = message.header("content-encoding").unwrap_or_default();
+    match coding::decode(&codings, &message.body) {
+        Ok(body) => text_lines(&body),
+        Err(error) => vec![format!("not {codings}: {error}")],
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Interest {
     pub response_headers: bool,
     /// `encode_data` and `encode_trailers`.
     pub response_body: bool,
+    /// `begin`.
+    pub begin: bool,
 }
 
 /// What a filter sees of its stream during a call.
@@ -196,6 +198,8 @@ pub enum DataStatus {
 pub enum TrailersStatus {
     /// Pass on all that is held back, then the trailers.
     Continue,
+    /// Pass on all that is held back, then these bytes, then the trailers.
+    Append(Buffer),
     /// Hold everything until the future is done.
     Wait(LocalFuture<Resume>),
     /// Answer.
@@ -212,6 +216,8 @@ pub enum Resume {
 
 /// A filter of one stream.
 pub trait HttpFilter {
+    /// The stream begins; its filters begin in the order of the chain, before anything comes to any of them.
+    fn begin(&mut self, _info: &mut StreamInfo) {}
     /// The request's head has come. `end_stream`: no body follows.
     fn decode_headers(
         &mut self,

@@ -12,6 +12,8 @@ mod base64;
 pub mod basic_auth;
 pub mod buffer;
 mod cookies;
+mod compression;
+pub mod compressor;
 pub mod cors;
 pub mod csrf;
 pub mod early_header_mutation;
@@ -31,6 +33,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &api_key_auth::ROOM,
     &basic_auth::ROOM,
     &buffer::ROOM,
+    &compressor::ROOM,
     &cors::ROOM,
     &csrf::ROOM,
     &fault::ROOM,

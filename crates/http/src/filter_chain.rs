@@ -3,6 +3,7 @@
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::http_filter::{HttpFilter, HttpFilterFactory, Interest};
+use nuncio_contract::stream_info::StreamInfo;
 
 use crate::route::PerFilterConfigs;
 
@@ -88,6 +89,7 @@ impl FilterChain {
     pub fn create(
         &mut self,
         slots: &[FilterSlot],
+        info: &mut StreamInfo,
         limit_bytes: u64,
         is_on: impl Fn(usize, &FilterSlot) -> bool,
     ) {
@@ -96,7 +98,10 @@ impl FilterChain {
         self.created = true;
         for slot in slots {
             if is_on(slot.place, slot) {
-                let filter = slot.factory.create();
+                let mut filter = slot.factory.create();
+                if slot.interest.begin {
+                    filter.begin(info);
+                }
                 self.active.push(ActiveFilter {
                     slot: slot.place,
                     interest: slot.interest,

@@ -105,18 +105,22 @@ impl Run<'_> {
         let mut released = Buffer::default();
         let mut step = 0;
         while let Some(status) = self.call_trailers(step, trailers) {
-            match status {
-                TrailersStatus::Continue => {}
-                TrailersStatus::Wait(wait) => resumed(wait.await)?,
+            let appended = match status {
+                TrailersStatus::Continue => Buffer::default(),
+                TrailersStatus::Append(appended) => appended,
+                TrailersStatus::Wait(wait) => {
+                    resumed(wait.await)?;
+                    Buffer::default()
+                }
                 TrailersStatus::Reply(reply) => return Err(reply),
-            }
-            let held = self.let_go(step, Buffer::default());
+            };
+            let held = self.let_go(step, appended);
             if self.take_held_headers(step) {
                 Box::pin(self.headers(step + 1, false)).await?;
             }
             if !held.is_empty() {
                 match Box::pin(self.data(step + 1, held, false)).await? {
-                    Flow::Through(data) => released = data,
+                    Flow::Through(data) => released.append(data),
                     Flow::Held => {}
                 }
             }

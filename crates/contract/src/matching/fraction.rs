@@ -1,4 +1,4 @@
-//! Percentages: `envoy.type.v3.FractionalPercent` and its form with a runtime key.
+//! Percentages: `envoy.type.v3.FractionalPercent` and its form with a runtime key; and switches with one.
 
 use nuncio_config::runtime::{Fraction, RuntimeKey};
 use nuncio_config::{enumeration, message};
@@ -25,6 +25,21 @@ message! {
     pub struct RuntimeFractionalPercent: "envoy.config.core.v3.RuntimeFractionalPercent" {
         pub(crate) default_value: FractionalPercent,
         pub(crate) runtime_key: RuntimeKey,
+    }
+}
+
+message! {
+    /// A switch that a runtime key may override.
+    pub struct RuntimeFeatureFlag: "envoy.config.core.v3.RuntimeFeatureFlag" {
+        pub(crate) default_value: bool,
+        pub(crate) runtime_key: RuntimeKey,
+    }
+}
+
+impl RuntimeFeatureFlag {
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        self.runtime_key.boolean(self.default_value)
     }
 }
 

@@ -14,7 +14,7 @@ mod value;
 mod words;
 
 pub use address_ranges::{AddressRanges, CidrRange, WrittenRange, XdsCidrRange};
-pub use fraction::{Denominator, FractionalPercent, RuntimeFractionalPercent};
+pub use fraction::{Denominator, FractionalPercent, RuntimeFeatureFlag, RuntimeFractionalPercent};
 pub use header::{CompiledHeaderMatcher, HeaderMatcher};
 pub use metadata::{CompiledMetadataMatcher, MetadataMatcher, PathSegment};
 pub use regex::{

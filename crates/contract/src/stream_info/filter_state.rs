@@ -47,6 +47,13 @@ impl FilterState {
         self.get(name)?.as_any().downcast_ref()
     }
 
+    /// The object `name` for a change, if it has the type `T`.
+    pub fn get_mut_as<T: 'static>(&mut self, name: &str) -> Option<&mut T> {
+        let (_, object) = self.objects.iter_mut().find(|(key, _)| **key == *name)?;
+        let any: &mut dyn Any = &mut **object;
+        any.downcast_mut()
+    }
+
     /// Sets an object, replacing one of the same name.
     pub fn set(&mut self, name: &str, object: Box<dyn FilterStateObject>) {
         match self.objects.iter_mut().find(|(key, _)| **key == *name) {

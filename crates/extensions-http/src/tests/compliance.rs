@@ -26,6 +26,14 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{max_request_bytes: 1}",
         "{max_request_bytes: 4096}",
     ),
+    (
+        "envoy.filters.http.compressor",
+        "{compressor_library: {name: a, typed_config: {'@type': \
+          type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip}}}",
+        "{compressor_library: {name: a, typed_config: {'@type': \
+          type.googleapis.com/envoy.extensions.compression.brotli.compressor.v3.Brotli}}, \
+          request_direction_config: {}, response_direction_config: {status_header_enabled: true}}",
+    ),
     ("envoy.filters.http.cors", "{}", "{}"),
     (
         "envoy.filters.http.csrf",

@@ -126,11 +126,17 @@ impl Worker {
             request.append(&name, value.as_bytes());
         }
         let start = self.services.now();
+        let mut info = StreamInfo::new(Arc::default(), self.services.wall(), start);
+        let mut filter = self.factory.create();
+        if self.interest().begin {
+            filter.begin(&mut info);
+        }
         Stream {
             worker: self,
-            filter: self.factory.create(),
+            filter,
             request,
-            info: StreamInfo::new(Arc::default(), self.services.wall(), start),
+            info,
+            passed: Vec::new(),
             held_body_bytes: 0,
             limit_bytes: DEFAULT_LIMIT_BYTES,
             levels: Vec::new(),
@@ -180,6 +186,8 @@ pub(crate) struct Stream<'w> {
     pub(crate) request: HeaderMap,
     /// What is known of the stream.
     pub(crate) info: StreamInfo,
+    /// The bytes of bodies that the filter let through, as the next one sees them.
+    pub(crate) passed: Vec<u8>,
     /// How much of the body is held back.
     pub(crate) held_body_bytes: usize,
     /// How much may be.
@@ -237,13 +245,15 @@ impl Stream<'_> {
         data.extend(bytes);
         let status =
             self.call(|filter, context| filter.decode_data(context, &mut data, end_stream));
-        self.hold(&status, data.len());
+        self.hold(&status, &data);
         status
     }
 
     pub(crate) fn decode_trailers(&mut self) -> TrailersStatus {
         let mut trailers = HeaderMap::request();
-        self.call(|filter, context| filter.decode_trailers(context, &mut trailers))
+        let status = self.call(|filter, context| filter.decode_trailers(context, &mut trailers));
+        self.note_trailers(&status);
+        status
     }
 
     pub(crate) fn encode_headers(
@@ -260,7 +270,14 @@ impl Stream<'_> {
         data.extend(bytes);
         let status =
             self.call(|filter, context| filter.encode_data(context, &mut data, end_stream));
-        self.hold(&status, data.len());
+        self.hold(&status, &data);
+        status
+    }
+
+    pub(crate) fn encode_trailers(&mut self) -> TrailersStatus {
+        let mut trailers = HeaderMap::response();
+        let status = self.call(|filter, context| filter.encode_trailers(context, &mut trailers));
+        self.note_trailers(&status);
         status
     }
 
@@ -269,10 +286,20 @@ impl Stream<'_> {
         values(&self.request, header)
     }
 
-    fn hold(&mut self, status: &DataStatus, chunk_bytes: usize) {
+    fn hold(&mut self, status: &DataStatus, chunk: &Buffer) {
         match status {
-            DataStatus::Continue | DataStatus::Reply(_) => self.held_body_bytes = 0,
-            DataStatus::StopAndBuffer | DataStatus::Wait(_) => self.held_body_bytes += chunk_bytes,
+            DataStatus::Continue => {
+                self.held_body_bytes = 0;
+                self.passed.extend_from_slice(chunk.readable());
+            }
+            DataStatus::Reply(_) => self.held_body_bytes = 0,
+            DataStatus::StopAndBuffer | DataStatus::Wait(_) => self.held_body_bytes += chunk.len(),
+        }
+    }
+
+    fn note_trailers(&mut self, status: &TrailersStatus) {
+        if let TrailersStatus::Append(bytes) = status {
+            self.passed.extend_from_slice(bytes.readable());
         }
     }
 
@@ -380,7 +407,7 @@ pub(crate) fn parse_level(room: &HttpFilterRoom, yaml: &str) -> Result<RouteFilt
 }
 
 /// The message of a `typed_config`, interpreted and validated.
-fn parse(message: &str, yaml: &str, ctx: &mut Ctx) -> Result<Any, Refused> {
+pub(crate) fn parse(message: &str, yaml: &str, ctx: &mut Ctx) -> Result<Any, Refused> {
     let source = Source::new("filter.yaml", Format::Yaml, yaml);
     let node =
         text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).ok_or(Refused)?;
@@ -398,7 +425,8 @@ fn parse(message: &str, yaml: &str, ctx: &mut Ctx) -> Result<Any, Refused> {
     })
 }
 
-fn errors(ctx: &Ctx) -> String {
+/// What was found wrong.
+pub(crate) fn errors(ctx: &Ctx) -> String {
     let errors = ctx
         .diagnostics
         .iter()
