@@ -9,11 +9,15 @@
 //! back-pressure reaches the socket. Bodies that no filter asked for ([`Interest`]) go straight through.
 //! After `on_destroy` no call comes any more; a future that is still pending is dropped.
 //!
+//! A filter that spreads a body over time takes its chunks ([`DataStatus::Later`]) and is asked for them whenever the
+//! stream is polled.
+//!
 //! Follows Envoy's `StreamDecoderFilter` and `StreamEncoderFilter`; the differences: no call-backs into the
 //! engine from outside a call (a late answer is a future's output), and one buffer a direction.
 
 use std::any::Any;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::buffer::Buffer;
 use crate::cors::CorsPolicy;
@@ -186,10 +190,15 @@ pub enum HeadersStatus {
 pub enum DataStatus {
     /// Pass on what is held back and this chunk, headers first where they are held too.
     Continue,
+    /// The same of the last chunk, and these trailers behind it, which there were not.
+    AddTrailers(Box<HeaderMap>),
     /// Hold the chunk back with the rest, up to the buffer limit (413 for requests, 500 for responses).
     StopAndBuffer,
     /// Hold the stream here until the future is done; the chunk is held back.
     Wait(LocalFuture<Resume>),
+    /// The filter has taken the chunk, and gives it back by `poll_decode_late` or `poll_encode_late` when it likes.
+    /// Meanwhile more of the body comes, as much as may be held back.
+    Later,
     /// Answer.
     Reply(Box<LocalReply>),
 }
@@ -202,8 +211,30 @@ pub enum TrailersStatus {
     Append(Buffer),
     /// Hold everything until the future is done.
     Wait(LocalFuture<Resume>),
+    /// Call again once the filter has given back all that it took.
+    Later,
     /// Answer.
     Reply(Box<LocalReply>),
+}
+
+/// What a filter gives back of a body that it took.
+pub struct Late {
+    /// The bytes.
+    pub data: Buffer,
+    /// What is behind them.
+    pub then: Then,
+}
+
+/// What is behind bytes that come late.
+pub enum Then {
+    /// The filter has more.
+    More,
+    /// The filter has nothing more; the body goes on, or its trailers follow.
+    Nothing,
+    /// The end of the body.
+    End,
+    /// The end of the body, with these trailers behind it, which there were not.
+    Trailers(Box<HeaderMap>),
 }
 
 /// The outcome of a wait.
@@ -243,6 +274,14 @@ pub trait HttpFilter {
     ) -> TrailersStatus {
         TrailersStatus::Continue
     }
+    /// What there is to give back of the request's body; called whenever the stream is polled while there is some.
+    fn poll_decode_late(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Late> {
+        Poll::Pending
+    }
     /// The response's head is on its way down.
     fn encode_headers(
         &mut self,
@@ -268,6 +307,14 @@ pub trait HttpFilter {
         _trailers: &mut HeaderMap,
     ) -> TrailersStatus {
         TrailersStatus::Continue
+    }
+    /// What there is to give back of the response's body; called whenever the stream is polled while there is some.
+    fn poll_encode_late(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Late> {
+        Poll::Pending
     }
     /// The stream is over, however it ended; nothing is called after this.
     fn on_destroy(&mut self) {}

@@ -16,6 +16,7 @@ mod compression;
 pub mod compressor;
 pub mod cors;
 pub mod csrf;
+pub mod decompressor;
 pub mod early_header_mutation;
 pub mod fault;
 pub mod header_mutation;
@@ -36,6 +37,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &compressor::ROOM,
     &cors::ROOM,
     &csrf::ROOM,
+    &decompressor::ROOM,
     &fault::ROOM,
     &header_mutation::ROOM,
     &header_to_metadata::ROOM,

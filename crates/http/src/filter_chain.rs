@@ -2,6 +2,7 @@
 //! each direction has come. The filter engine runs them.
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{HttpFilter, HttpFilterFactory, Interest};
 use nuncio_contract::stream_info::StreamInfo;
 
@@ -82,6 +83,25 @@ pub(crate) struct Progress {
     pub(crate) data_held_at: Option<usize>,
     pub(crate) held: Buffer,
     pub(crate) limit_bytes: u64,
+    /// What is to come besides what the peer sends.
+    pub(crate) late: Option<Box<LateBody>>,
+}
+
+/// What is to come of a body besides what the peer sends.
+#[derive(Default)]
+pub(crate) struct LateBody {
+    /// The filters, in running order, that give back later what they took.
+    pub(crate) keepers: Vec<usize>,
+    /// How many bytes they have.
+    pub(crate) kept_bytes: usize,
+    /// Trailers that go on behind all of it, and the filter, in running order, that is the next to see them.
+    pub(crate) trailers: Option<(usize, Box<HeaderMap>)>,
+}
+
+impl LateBody {
+    pub(crate) fn is_over(&self) -> bool {
+        self.keepers.is_empty() && self.trailers.is_none()
+    }
 }
 
 impl FilterChain {
@@ -144,6 +164,12 @@ impl FilterChain {
         self.decode = Progress::default();
         self.encode = Progress::default();
         self.created = false;
+    }
+
+    /// Whether more is to come of the body of `way` besides what the peer sends.
+    #[inline]
+    pub fn has_late_body(&self, way: Way) -> bool {
+        self.progress(way).late.is_some()
     }
 
     pub(crate) fn progress(&self, way: Way) -> &Progress {

@@ -207,9 +207,6 @@ impl OutOfBrotli {
 
 impl Decompress for OutOfBrotli {
     fn decompress(&mut self, mut input: &[u8], output: &mut Buffer, faults: &mut dyn FnMut(Fault)) {
-        if self.swelling.is_too_much {
-            return;
-        }
         let before = output.len();
         self.swelling.begin_chunk(input);
         loop {

@@ -2,12 +2,13 @@
 //! messages say. A library is compiled once; each body that passes gets a [`Compress`] or a [`Decompress`] of its own.
 //!
 //! Limits: what comes out is at most so many times as much as went in since something came out (`max_inflate_ratio` of
-//! gzip, 100 otherwise), looked at after each piece of `chunk_size`; a body of which too much comes gives nothing more.
-//! Envoy looks at each chunk by itself, so that one that ends a block may be too short for it. Windows are what the
-//! formats allow: 32 KiB, 16 MiB, 128 MiB. Dictionaries have 16 MiB.
+//! gzip, 100 otherwise), looked at after each piece of `chunk_size`; of a chunk of which too much comes the rest is
+//! dropped. Envoy looks at each chunk by itself, so that one that ends a block may be too short for it. Windows are what
+//! the formats allow: 32 KiB, 16 MiB, 128 MiB. Dictionaries have 16 MiB.
 
 mod brotli;
 mod gzip;
+mod headers;
 mod library;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -15,6 +16,7 @@ mod zstd;
 
 use nuncio_contract::buffer::Buffer;
 
+pub(crate) use headers::{forbids_transform, items};
 pub(crate) use library::{CompressorLibrary, DecompressorLibrary, LibraryMessage};
 
 /// How many times as much may come out of what goes in, where no field says so.
@@ -70,7 +72,6 @@ struct Swelling {
     unanswered_bytes: usize,
     /// What has come out of this chunk.
     output_bytes: usize,
-    is_too_much: bool,
 }
 
 impl Swelling {
@@ -79,7 +80,6 @@ impl Swelling {
             most_times,
             unanswered_bytes: 0,
             output_bytes: 0,
-            is_too_much: false,
         }
     }
 
@@ -94,8 +94,7 @@ impl Swelling {
     /// Notes what has come out of the chunk so far; whether that is too much.
     fn is_too_much(&mut self, output_bytes: usize) -> bool {
         self.output_bytes = output_bytes;
-        self.is_too_much = output_bytes > self.unanswered_bytes.saturating_mul(self.most_times);
-        self.is_too_much
+        output_bytes > self.unanswered_bytes.saturating_mul(self.most_times)
     }
 }
 

@@ -236,7 +236,7 @@ impl OutOfZstd {
 
 impl Decompress for OutOfZstd {
     fn decompress(&mut self, input: &[u8], output: &mut Buffer, faults: &mut dyn FnMut(Fault)) {
-        if input.is_empty() || self.swelling.is_too_much {
+        if input.is_empty() {
             return;
         }
         if !self.take_dictionary(input) {

@@ -4,6 +4,7 @@ use nuncio_contract::headers::{HeaderMap, Known};
 
 use super::config::{Direction, EtagRule};
 use super::stats::CompressorStats;
+use crate::compression::{forbids_transform, items};
 
 const ACCEPT_ENCODING: &[u8] = b"Accept-Encoding";
 
@@ -66,12 +67,6 @@ impl Head<'_> {
     }
 }
 
-/// Whether `cache-control` forbids to change the body.
-pub(crate) fn forbids_transform(headers: &HeaderMap) -> bool {
-    let rules = headers.get(Known::CacheControl).unwrap_or_default();
-    items(rules).any(|item| item.eq_ignore_ascii_case(b"no-transform"))
-}
-
 /// A content type without its parameters.
 pub(super) fn bare_type(value: &[u8]) -> &[u8] {
     let end = value.iter().position(|byte| *byte == b';');
@@ -79,11 +74,6 @@ pub(super) fn bare_type(value: &[u8]) -> &[u8] {
         .get(..end.unwrap_or(value.len()))
         .unwrap_or_default()
         .trim_ascii()
-}
-
-/// The items of a list.
-pub(crate) fn items(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 /// Tells caches that the answer depends on what the client accepts.

@@ -41,6 +41,14 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{filter_enabled: {default_value: {numerator: 100}}}",
     ),
     (
+        "envoy.filters.http.decompressor",
+        "{decompressor_library: {name: a, typed_config: {'@type': \
+          type.googleapis.com/envoy.extensions.compression.gzip.decompressor.v3.Gzip}}}",
+        "{decompressor_library: {name: a, typed_config: {'@type': \
+          type.googleapis.com/envoy.extensions.compression.zstd.decompressor.v3.Zstd}}, \
+          request_direction_config: {common_config: {ignore_no_transform_header: true}}}",
+    ),
+    (
         "envoy.filters.http.fault",
         "{}",
         "{delay: {fixed_delay: 1s, percentage: {numerator: 100}}, \

@@ -288,10 +288,11 @@ impl Stream<'_> {
 
     fn hold(&mut self, status: &DataStatus, chunk: &Buffer) {
         match status {
-            DataStatus::Continue => {
+            DataStatus::Continue | DataStatus::AddTrailers(_) => {
                 self.held_body_bytes = 0;
                 self.passed.extend_from_slice(chunk.readable());
             }
+            DataStatus::Later => {}
             DataStatus::Reply(_) => self.held_body_bytes = 0,
             DataStatus::StopAndBuffer | DataStatus::Wait(_) => self.held_body_bytes += chunk.len(),
         }

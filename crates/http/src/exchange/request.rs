@@ -1,13 +1,23 @@
 //! The request's way up: from the client through the filters into what waits to be sent.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, MapKind};
 
 use super::{Exchange, REQUEST, Stop};
-use crate::downstream::{BodyEvent, Downstream};
+use crate::downstream::{BodyEvent, Downstream, DownstreamError};
 use crate::filter_chain::Way;
-use crate::filter_engine::Flow;
+use crate::filter_engine::{Flow, LateStep};
+
+/// What came first.
+enum Next {
+    Event(Result<BodyEvent, DownstreamError>),
+    Late(LateStep),
+}
 
 impl<D: Downstream> Exchange<'_, D> {
     /// Feeds the body to the filters until none of them holds the head any more.
@@ -23,18 +33,81 @@ impl<D: Downstream> Exchange<'_, D> {
     /// Reads one more piece of the request and runs it through the filters; what comes out is added to
     /// the body. False if the request was complete already.
     pub(crate) async fn read_request(&self) -> Result<bool, Stop> {
-        if self.down.request_done() {
+        if self.down.request_done() && !self.is_request_late() {
             return Ok(false);
         }
         self.down.flush().await?;
         self.read_request_now().await
     }
 
+    /// Whether more of the request is to come than what the client sends.
+    #[inline]
+    fn is_request_late(&self) -> bool {
+        self.state.borrow().filters.has_late_body(Way::Decode)
+    }
+
     /// The same for a request that goes on whatever becomes of the response.
     pub(crate) async fn read_request_now(&self) -> Result<bool, Stop> {
+        if self.is_request_late() {
+            return Box::pin(self.read_late_request()).await;
+        }
         let mut chunk = Buffer::default();
         let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
         let event = self.down.read_body(&mut chunk, &mut trailers).await?;
+        self.take_event(event, chunk, trailers).await
+    }
+
+    /// What comes first: more from the client, as long as the filters take more, or what they give back.
+    async fn read_late_request(&self) -> Result<bool, Stop> {
+        let run = self.run_filters(Way::Decode);
+        let may_read = !self.down.request_done() && run.takes_more();
+        let mut chunk = Buffer::default();
+        let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
+        let next = {
+            let mut reading = pin!(self.down.read_body(&mut chunk, &mut trailers));
+            poll_fn(|cx| {
+                if may_read && let Poll::Ready(event) = reading.as_mut().poll(cx) {
+                    return Poll::Ready(Next::Event(event));
+                }
+                run.poll_late(cx).map(Next::Late)
+            })
+            .await
+        };
+        match next {
+            Next::Event(event) => self.take_event(event?, chunk, trailers).await,
+            Next::Late(step) => {
+                let is_some_there = !chunk.is_empty();
+                self.take_late(step).await?;
+                if is_some_there {
+                    let event = BodyEvent::Data { end_stream: false };
+                    return self.take_event(event, chunk, trailers).await;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Adds what filters give back to the body.
+    async fn take_late(&self, step: LateStep) -> Result<(), Stop> {
+        self.touch_idle();
+        let released = self.run_filters(Way::Decode).release(step).await?;
+        let mut body = self.body.borrow_mut();
+        if let Flow::Through(data) = released.data {
+            body.data.append(data);
+        }
+        if released.trailers.is_some() {
+            body.trailers = released.trailers;
+        }
+        body.done = self.down.request_done() && !self.is_request_late();
+        Ok(())
+    }
+
+    async fn take_event(
+        &self,
+        event: BodyEvent,
+        chunk: Buffer,
+        mut trailers: HeaderMap,
+    ) -> Result<bool, Stop> {
         self.touch_idle();
         self.state.borrow_mut().info.bytes_received +=
             u64::try_from(chunk.len()).unwrap_or(u64::MAX);
@@ -47,7 +120,7 @@ impl<D: Downstream> Exchange<'_, D> {
                 {
                     self.body.borrow_mut().data.append(data);
                 }
-                filters.trailers(&mut trailers).await?
+                filters.trailers(0, &mut trailers).await?
             }
         };
         let mut body = self.body.borrow_mut();
@@ -55,9 +128,9 @@ impl<D: Downstream> Exchange<'_, D> {
             body.data.append(data);
         }
         if self.down.request_done() {
-            body.done = true;
+            body.done = !filters.is_late();
             self.request_complete();
-            if event == BodyEvent::Trailers {
+            if event == BodyEvent::Trailers && !filters.awaits_trailers() {
                 body.trailers = Some(Box::new(trailers));
             }
         }

@@ -1,5 +1,8 @@
 //! The response's way down: through the filters and the connection manager to the client.
 
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -8,7 +11,7 @@ use super::{Exchange, Stop};
 use crate::connection_manager::response;
 use crate::downstream::Downstream;
 use crate::filter_chain::Way;
-use crate::filter_engine::Flow;
+use crate::filter_engine::{Flow, LateStep};
 
 impl<D: Downstream> Exchange<'_, D> {
     /// Runs the response's head through the filters and the connection manager, and writes it.
@@ -77,7 +80,56 @@ impl<D: Downstream> Exchange<'_, D> {
             if held_before {
                 self.write_head(false);
             }
-            self.write_data(data, end_stream);
+            let is_last = end_stream && !self.is_response_late();
+            self.write_data(data, is_last);
+        }
+        Ok(())
+    }
+
+    /// Whether more of the response is to come than what the host sends.
+    #[inline]
+    pub(crate) fn is_response_late(&self) -> bool {
+        self.state.borrow().filters.has_late_body(Way::Encode)
+    }
+
+    /// The next of what comes late, when it comes.
+    pub(crate) fn poll_late_response(&self, cx: &mut Context<'_>) -> Poll<LateStep> {
+        self.run_filters(Way::Encode).poll_late(cx)
+    }
+
+    /// Whether the filters take more of the response while there is something to come of it.
+    pub(crate) fn takes_more_response(&self) -> bool {
+        self.run_filters(Way::Encode).takes_more()
+    }
+
+    /// Writes what has come late.
+    pub(crate) async fn send_late(&self, step: LateStep) -> Result<(), Stop> {
+        let held_before = !self.response_begun.get();
+        let released = self.run_filters(Way::Encode).release(step).await?;
+        let (data, is_through) = match released.data {
+            Flow::Through(data) => (data, true),
+            Flow::Held => (Buffer::default(), false),
+        };
+        if held_before && is_through {
+            self.write_head(false);
+        }
+        if !data.is_empty() || released.is_last {
+            self.write_data(data, released.is_last);
+        }
+        if let Some(trailers) = released.trailers {
+            self.down.write_trailers(&trailers);
+            self.state.borrow_mut().response_trailers = *trailers;
+        }
+        Ok(())
+    }
+
+    /// Writes all that comes late, of a response that is complete but for that.
+    pub(crate) async fn send_all_late(&self) -> Result<(), Stop> {
+        while self.is_response_late() {
+            self.down.flush().await?;
+            let step = poll_fn(|cx| self.poll_late_response(cx)).await;
+            self.send_late(step).await?;
+            self.touch_idle();
         }
         Ok(())
     }
@@ -86,19 +138,18 @@ impl<D: Downstream> Exchange<'_, D> {
     pub(crate) async fn send_trailers(&self) -> Result<(), Stop> {
         let mut trailers = std::mem::take(&mut self.state.borrow_mut().response_trailers);
         let held_before = !self.response_begun.get();
-        if let Flow::Through(data) = self
-            .run_filters(Way::Encode)
-            .trailers(&mut trailers)
-            .await?
-        {
+        let run = self.run_filters(Way::Encode);
+        if let Flow::Through(data) = run.trailers(0, &mut trailers).await? {
             if held_before {
                 self.write_head(false);
             }
             if !data.is_empty() {
                 self.write_data(data, false);
             }
-            self.down.write_trailers(&trailers);
-            self.state.borrow_mut().response_trailers = trailers;
+            if !run.awaits_trailers() {
+                self.down.write_trailers(&trailers);
+                self.state.borrow_mut().response_trailers = trailers;
+            }
         }
         Ok(())
     }

@@ -55,6 +55,9 @@ impl<D: Downstream> Exchange<'_, D> {
             let mut chunk = Buffer::default();
             chunk.extend(&bytes);
             self.send_data(chunk, piece.is_none()).await?;
+            if self.is_response_late() {
+                Box::pin(self.send_all_late()).await?;
+            }
             self.down.flush().await?;
             // A long answer must not hold up the others of this thread.
             tokio::task::yield_now().await;

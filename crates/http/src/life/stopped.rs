@@ -163,6 +163,9 @@ impl<D: Downstream> Exchange<'_, D> {
         if !end_stream {
             self.send_data(body, true).await?;
         }
+        if self.is_response_late() {
+            Box::pin(self.send_all_late()).await?;
+        }
         Ok(())
     }
 

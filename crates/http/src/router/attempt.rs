@@ -310,16 +310,25 @@ impl<D: Downstream> Router<'_, '_, D> {
                 }
             };
             self.exchange.touch_idle();
-            match event {
-                BodyEvent::Data => pin!(self.exchange.send_data(chunk, false)).await?,
+            let is_complete = match event {
+                BodyEvent::Data => {
+                    pin!(self.exchange.send_data(chunk, false)).await?;
+                    false
+                }
                 BodyEvent::LastData | BodyEvent::End => {
                     pin!(self.exchange.send_data(chunk, true)).await?;
-                    return Ok(());
+                    true
                 }
                 BodyEvent::Trailers => {
                     Box::pin(self.exchange.send_trailers()).await?;
-                    return Ok(());
+                    true
                 }
+            };
+            if self.exchange.is_response_late() {
+                return Box::pin(self.stream_late_body(up, is_complete)).await;
+            }
+            if is_complete {
+                return Ok(());
             }
             if down.unflushed_bytes() >= FLUSH_ABOVE_BYTES {
                 down.flush().await?;

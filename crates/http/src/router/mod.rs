@@ -6,6 +6,7 @@
 mod attempt;
 mod finalize;
 mod forward;
+mod late;
 mod proxy_protocol;
 mod reply;
 mod tunnel;

@@ -4,7 +4,10 @@
 //! the way up and in the reverse order on the way down. Each call into a filter is synchronous; between calls
 //! the run may wait for a filter's future, and nothing is borrowed meanwhile. Where a filter stops, its headers
 //! and body stay in the chain, body bytes in one buffer a direction, bounded by the connection's buffer limit
-//! (1 MiB by default): above it a request is answered with 413 and a response with 500, as Envoy does.
+//! (1 MiB by default): above it a request is answered with 413 and a response with 500, as Envoy does. What filters
+//! take and give back later, and trailers that they add, is in `late.rs`.
+
+mod late;
 
 use std::cell::RefCell;
 
@@ -17,6 +20,8 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::registry::RouteFilterConfig;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::ResponseFlags;
+
+pub use late::{LateStep, Released};
 
 use crate::filter_chain::{ActiveFilter, Way};
 use crate::stream::StreamState;
@@ -72,11 +77,23 @@ impl Run<'_> {
         &self,
         mut step: usize,
         mut chunk: Buffer,
-        end_stream: bool,
+        mut end_stream: bool,
     ) -> Result<Flow<Buffer>, Box<LocalReply>> {
-        while let Some(status) = self.call_data(step, &mut chunk, end_stream) {
+        loop {
+            let chunk_bytes = chunk.len();
+            let Some(status) = self.call_data(step, &mut chunk, end_stream) else {
+                break;
+            };
             match status {
                 DataStatus::Continue => {}
+                DataStatus::AddTrailers(trailers) => {
+                    self.await_trailers(step + 1, trailers);
+                    end_stream = false;
+                }
+                DataStatus::Later => {
+                    self.keep(step, chunk_bytes);
+                    return Ok(Flow::Held);
+                }
                 DataStatus::StopAndBuffer => {
                     self.hold(step, chunk)?;
                     return Ok(Flow::Held);
@@ -97,13 +114,13 @@ impl Run<'_> {
         Ok(Flow::Through(chunk))
     }
 
-    /// Runs the trailers through the filters; what comes out is the body that was held back.
+    /// Runs the trailers through the filters from `step` on; what comes out is the body that was held back.
     pub async fn trailers(
         &self,
+        mut step: usize,
         trailers: &mut HeaderMap,
     ) -> Result<Flow<Buffer>, Box<LocalReply>> {
         let mut released = Buffer::default();
-        let mut step = 0;
         while let Some(status) = self.call_trailers(step, trailers) {
             let appended = match status {
                 TrailersStatus::Continue => Buffer::default(),
@@ -111,6 +128,12 @@ impl Run<'_> {
                 TrailersStatus::Wait(wait) => {
                     resumed(wait.await)?;
                     Buffer::default()
+                }
+                TrailersStatus::Later => {
+                    let kind = trailers.kind();
+                    let trailers = std::mem::replace(trailers, HeaderMap::new(kind));
+                    self.await_trailers(step, Box::new(trailers));
+                    return Ok(Flow::Through(released));
                 }
                 TrailersStatus::Reply(reply) => return Err(reply),
             };
