@@ -77,10 +77,12 @@ pub struct FilterContext<'a> {
     pub stream_info: &'a mut StreamInfo,
     /// The filter's own configuration on the route, virtual host and so on.
     pub route: PerRoute<'a>,
-    /// Body bytes held back so far in the direction of the call.
-    pub held_body_bytes: usize,
+    /// What is held back of the body so far in the direction of the call.
+    pub held_body: &'a [u8],
     /// The largest body that may be held back in this direction; a filter may change it.
     pub buffer_limit_bytes: &'a mut u64,
+    /// Set where the filter has changed what the route depends on: it is looked for again after the call.
+    pub route_is_stale: &'a mut bool,
     /// Time and chance.
     pub services: &'a dyn WorkerServices,
 }

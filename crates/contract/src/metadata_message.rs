@@ -27,23 +27,24 @@ impl MetadataMessage {
 
 /// A `google.protobuf.Struct`; empty if it is something else.
 pub fn struct_of(json: &Json) -> Struct {
-    match value(json) {
+    match value_of(json) {
         Value::Struct(fields) => fields,
         _ => Struct::default(),
     }
 }
 
-fn value(json: &Json) -> Value {
+/// A `google.protobuf.Value`.
+pub fn value_of(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),
         Json::Number(number) => Value::Number(*number),
         Json::String(text) => Value::String(text.clone()),
-        Json::List(values) => Value::List(values.iter().map(value).collect()),
+        Json::List(values) => Value::List(values.iter().map(value_of).collect()),
         Json::Object(members) => Value::Struct(
             members
                 .iter()
-                .map(|(name, member)| (name.clone(), value(member)))
+                .map(|(name, member)| (name.clone(), value_of(member)))
                 .collect::<Struct>(),
         ),
     }

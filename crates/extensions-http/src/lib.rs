@@ -22,6 +22,7 @@ pub mod fault;
 pub mod header_mutation;
 pub mod header_to_metadata;
 pub mod health_check;
+pub mod json_to_metadata;
 mod level_stats;
 pub mod local_ratelimit;
 pub mod rbac;
@@ -42,6 +43,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &header_mutation::ROOM,
     &header_to_metadata::ROOM,
     &health_check::ROOM,
+    &json_to_metadata::ROOM,
     &local_ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,

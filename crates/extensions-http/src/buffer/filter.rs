@@ -71,7 +71,7 @@ impl HttpFilter for BufferFilter {
         if !end_stream {
             return DataStatus::StopAndBuffer;
         }
-        let body_bytes = context.held_body_bytes + data.len();
+        let body_bytes = context.held_body.len() + data.len();
         if u64::try_from(body_bytes).is_ok_and(|bytes| bytes > *context.buffer_limit_bytes) {
             return DataStatus::StopAndBuffer;
         }
@@ -86,7 +86,7 @@ impl HttpFilter for BufferFilter {
         _trailers: &mut HeaderMap,
     ) -> TrailersStatus {
         if self.holds {
-            add_content_length(context.request_headers, context.held_body_bytes);
+            add_content_length(context.request_headers, context.held_body.len());
             self.holds = false;
         }
         TrailersStatus::Continue

@@ -72,6 +72,14 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{pass_through_mode: false, cluster_min_healthy_percentages: {a: {value: 50}}}",
     ),
     (
+        "envoy.filters.http.json_to_metadata",
+        "{request_rules: {rules: [{selectors: [{key: a}], on_present: {key: b}}]}}",
+        "{request_rules: {rules: [{selectors: [{key: a}], on_present: {key: b}}], \
+          allow_empty_content_type: true}, \
+          response_rules: {rules: [{selectors: [{key: a}], on_present: {key: b}}], \
+          allow_empty_content_type: true}}",
+    ),
+    (
         "envoy.filters.http.local_ratelimit",
         "{stat_prefix: a}",
         "{stat_prefix: a, token_bucket: {max_tokens: 1, fill_interval: 1s}, \

@@ -137,7 +137,8 @@ impl Worker {
             request,
             info,
             passed: Vec::new(),
-            held_body_bytes: 0,
+            held_body: Vec::new(),
+            is_route_stale: false,
             limit_bytes: DEFAULT_LIMIT_BYTES,
             levels: Vec::new(),
             destination: To(None),
@@ -188,8 +189,10 @@ pub(crate) struct Stream<'w> {
     pub(crate) info: StreamInfo,
     /// The bytes of bodies that the filter let through, as the next one sees them.
     pub(crate) passed: Vec<u8>,
-    /// How much of the body is held back.
-    pub(crate) held_body_bytes: usize,
+    /// What is held back of the body.
+    pub(crate) held_body: Vec<u8>,
+    /// Whether the filter has asked that the route is looked for again.
+    pub(crate) is_route_stale: bool,
     /// How much may be.
     pub(crate) limit_bytes: u64,
     levels: Vec<Option<RouteFilterConfig>>,
@@ -289,12 +292,14 @@ impl Stream<'_> {
     fn hold(&mut self, status: &DataStatus, chunk: &Buffer) {
         match status {
             DataStatus::Continue | DataStatus::AddTrailers(_) => {
-                self.held_body_bytes = 0;
+                self.passed.append(&mut self.held_body);
                 self.passed.extend_from_slice(chunk.readable());
             }
             DataStatus::Later => {}
-            DataStatus::Reply(_) => self.held_body_bytes = 0,
-            DataStatus::StopAndBuffer | DataStatus::Wait(_) => self.held_body_bytes += chunk.len(),
+            DataStatus::Reply(_) => self.held_body.clear(),
+            DataStatus::StopAndBuffer | DataStatus::Wait(_) => {
+                self.held_body.extend_from_slice(chunk.readable());
+            }
         }
     }
 
@@ -313,7 +318,8 @@ impl Stream<'_> {
             request_headers: &mut self.request,
             stream_info: &mut self.info,
             route: PerRoute::new(&levels, &self.destination),
-            held_body_bytes: self.held_body_bytes,
+            held_body: &self.held_body,
+            route_is_stale: &mut self.is_route_stale,
             buffer_limit_bytes: &mut self.limit_bytes,
             services: &self.worker.services,
         };

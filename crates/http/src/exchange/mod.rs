@@ -58,6 +58,8 @@ pub struct RequestBody {
     pub data: Buffer,
     /// Whether nothing follows them but `trailers`.
     pub done: bool,
+    /// Whether the head was all, so that there is not even an empty body.
+    pub is_absent: bool,
     /// The trailers.
     pub trailers: Option<Box<HeaderMap>>,
 }

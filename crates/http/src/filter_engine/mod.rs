@@ -23,7 +23,7 @@ use nuncio_contract::stream_info::ResponseFlags;
 
 pub use late::{LateStep, Released};
 
-use crate::filter_chain::{ActiveFilter, Way};
+use crate::filter_chain::{ActiveFilter, FilterChain, Way};
 use crate::stream::StreamState;
 
 /// What a run came to.
@@ -200,9 +200,17 @@ impl Run<'_> {
             return None;
         }
         let index = state.filters.index(self.way, step);
-        let held_body_bytes = state.filters.progress(self.way).held.len();
-        let mut limit_bytes = state.filters.progress(self.way).limit_bytes;
-        let active = state.filters.active.get_mut(index)?;
+        let FilterChain {
+            active,
+            decode,
+            encode,
+            ..
+        } = &mut state.filters;
+        let progress = match self.way {
+            Way::Decode => decode,
+            Way::Encode => encode,
+        };
+        let active = active.get_mut(index)?;
         let levels = state.route.filter_levels();
         let slot = active.slot;
         let configs: [Option<&RouteFilterConfig>; 4] = levels.map(|level| {
@@ -210,16 +218,20 @@ impl Run<'_> {
                 .and_then(|level| level.get(slot))
                 .and_then(|entry| entry.config.as_ref())
         });
+        let mut route_is_stale = false;
         let mut context = FilterContext {
             request_headers: &mut state.request,
             stream_info: &mut state.info,
             route: PerRoute::new(&configs, &state.route),
-            held_body_bytes,
-            buffer_limit_bytes: &mut limit_bytes,
+            held_body: progress.held.readable(),
+            buffer_limit_bytes: &mut progress.limit_bytes,
+            route_is_stale: &mut route_is_stale,
             services: self.services,
         };
         let result = call(active, &mut context, &mut state.response, self.way);
-        state.filters.progress_mut(self.way).limit_bytes = limit_bytes;
+        if route_is_stale {
+            state.find_route(self.services.random_u64());
+        }
         Some(result)
     }
 

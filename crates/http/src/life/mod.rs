@@ -116,7 +116,11 @@ impl<D: Downstream> Exchange<'_, D> {
     async fn flow(&self) -> Result<(), Stop> {
         self.prepare()?;
         let end_stream = self.down.request_done();
-        self.body.borrow_mut().done = end_stream;
+        {
+            let mut body = self.body.borrow_mut();
+            body.done = end_stream;
+            body.is_absent = end_stream;
+        }
         if self.has_filters() {
             let up = self.run_filters(Way::Decode);
             if let Flow::Held = up.headers(0, end_stream).await? {

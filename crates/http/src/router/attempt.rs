@@ -87,8 +87,7 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// Whether the head is all that there is of the request.
     fn write_head(&self, up: &RefCell<UpstreamStream>) -> bool {
-        let body = self.exchange.body.borrow();
-        let bare = body.done && body.data.is_empty() && body.trailers.is_none();
+        let bare = self.exchange.body.borrow().is_absent;
         up.borrow_mut()
             .write_head(&self.exchange.state.borrow().request, bare);
         bare
