@@ -35,7 +35,7 @@ impl TokenBucketMessage {
         let interval_ms = u32::try_from(self.fill_interval.as_millis()).unwrap_or(u32::MAX);
         let seconds = f64::from(interval_ms.max(1)) / 1000.0;
         TokenBucket::full(Size {
-            max_tokens: self.max_tokens,
+            max_tokens: f64::from(self.max_tokens),
             tokens_per_second: f64::from(self.tokens_per_fill.unwrap_or(1)) / seconds,
         })
     }
@@ -44,7 +44,7 @@ impl TokenBucketMessage {
 /// What never changes of a bucket.
 #[derive(Clone, Copy, Debug)]
 struct Size {
-    max_tokens: u32,
+    max_tokens: f64,
     tokens_per_second: f64,
 }
 
@@ -70,6 +70,18 @@ impl TokenBucket {
         }
     }
 
+    /// A full bucket that holds what comes in a second; of no speed at all there is never anything in it.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nobody counts 2 to the power of 53 a second"
+    )]
+    pub fn of_a_second(tokens_per_second: u64) -> Self {
+        TokenBucket::full(Size {
+            max_tokens: tokens_per_second as f64,
+            tokens_per_second: tokens_per_second as f64,
+        })
+    }
+
     /// Another bucket of this size, full.
     #[must_use]
     pub fn another(&self) -> Self {
@@ -89,9 +101,37 @@ impl TokenBucket {
         taken.is_ok()
     }
 
+    /// Takes as many tokens as there are, and no more than `wanted`; how many it were.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number between none and `wanted`"
+    )]
+    pub fn take_up_to(&self, wanted: u64, now: Instant) -> u64 {
+        if self.size.tokens_per_second <= 0.0 {
+            return 0;
+        }
+        let now = self.seconds(now);
+        let mut taken = 0.0;
+        let _never_refused =
+            self.empty_at
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |empty_at| {
+                    let tokens = self.tokens(now, f64::from_bits(empty_at));
+                    taken = (tokens + ROUNDING).floor().clamp(0.0, wanted as f64);
+                    Some((now - (tokens - taken) / self.size.tokens_per_second).to_bits())
+                });
+        taken as u64
+    }
+
     /// How many tokens there are at most.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it was such a number"
+    )]
     pub fn max_tokens(&self) -> u32 {
-        self.size.max_tokens
+        self.size.max_tokens as u32
     }
 
     /// How many whole tokens there are.
@@ -126,7 +166,7 @@ impl TokenBucket {
 
     fn tokens(&self, now: f64, empty_at: f64) -> f64 {
         let tokens = (now - empty_at) * self.size.tokens_per_second;
-        tokens.min(f64::from(self.size.max_tokens))
+        tokens.min(self.size.max_tokens)
     }
 
     fn seconds(&self, now: Instant) -> f64 {
@@ -141,7 +181,7 @@ mod tests {
 
     fn bucket(max_tokens: u32, tokens_per_second: f64) -> TokenBucket {
         TokenBucket::full(Size {
-            max_tokens,
+            max_tokens: f64::from(max_tokens),
             tokens_per_second,
         })
     }
@@ -167,6 +207,24 @@ mod tests {
         assert!(bucket.take(later(2)));
         assert!(!bucket.take(later(2)));
         assert_eq!(bucket.remaining(later(1000)), 2, "it holds no more");
+    }
+
+    #[test]
+    fn as_many_are_taken_as_there_are() {
+        let bucket = TokenBucket::of_a_second(1000);
+        let start = Instant::now();
+        assert_eq!(bucket.take_up_to(300, start), 300);
+        assert_eq!(bucket.take_up_to(800, start), 700);
+        assert_eq!(bucket.take_up_to(1, start), 0);
+        assert_eq!(
+            bucket.take_up_to(100, start + Duration::from_millis(50)),
+            50
+        );
+        assert_eq!(
+            bucket.take_up_to(9000, start + Duration::from_secs(60)),
+            1000
+        );
+        assert_eq!(TokenBucket::of_a_second(0).take_up_to(1, start), 0);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use nuncio_contract::registry::HttpFilterRoom;
 pub mod api_key_auth;
 mod base64;
 pub mod basic_auth;
+pub mod bandwidth_limit;
 pub mod buffer;
 mod cookies;
 mod compression;
@@ -34,6 +35,7 @@ mod tests;
 pub static ROOMS: &[&HttpFilterRoom] = &[
     &api_key_auth::ROOM,
     &basic_auth::ROOM,
+    &bandwidth_limit::ROOM,
     &buffer::ROOM,
     &compressor::ROOM,
     &cors::ROOM,

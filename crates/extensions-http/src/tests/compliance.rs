@@ -22,6 +22,12 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           emit_dynamic_metadata: true, forward_username_header: x}",
     ),
     (
+        "envoy.filters.http.bandwidth_limit",
+        "{stat_prefix: a}",
+        "{stat_prefix: a, enable_mode: REQUEST_AND_RESPONSE, limit_kbps: 1, \
+          enable_response_trailers: true}",
+    ),
+    (
         "envoy.filters.http.buffer",
         "{max_request_bytes: 1}",
         "{max_request_bytes: 4096}",

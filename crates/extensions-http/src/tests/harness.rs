@@ -23,7 +23,7 @@ use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::http_filter::{
     DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter,
-    HttpFilterFactory, Interest, PerRoute, TrailersStatus,
+    HttpFilterFactory, Interest, Late, PerRoute, Then, TrailersStatus,
 };
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
@@ -282,6 +282,28 @@ impl Stream<'_> {
         let status = self.call(|filter, context| filter.encode_trailers(context, &mut trailers));
         self.note_trailers(&status);
         status
+    }
+
+    /// What the filter gives back of the request's body by now.
+    pub(crate) fn decode_late(&mut self) -> Option<Then> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let late = self.call(|filter, context| filter.poll_decode_late(context, &mut cx));
+        self.note_late(late)
+    }
+
+    /// What the filter gives back of the response's body by now.
+    pub(crate) fn encode_late(&mut self) -> Option<Then> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let late = self.call(|filter, context| filter.poll_encode_late(context, &mut cx));
+        self.note_late(late)
+    }
+
+    fn note_late(&mut self, late: Poll<Late>) -> Option<Then> {
+        let Poll::Ready(late) = late else {
+            return None;
+        };
+        self.passed.extend_from_slice(late.data.readable());
+        Some(late.then)
     }
 
     /// A request header's values as the next filter sees them, joined by ` | `; empty where there is none.
