@@ -16,6 +16,7 @@
 //! engine from outside a call (a late answer is a future's output), and one buffer a direction.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -82,7 +83,7 @@ pub struct FilterContext<'a> {
     /// The largest body that may be held back in this direction; a filter may change it.
     pub buffer_limit_bytes: &'a mut u64,
     /// Set where the filter has changed what the route depends on: it is looked for again after the call.
-    pub route_is_stale: &'a mut bool,
+    pub route_is_stale: &'a Cell<bool>,
     /// Time and chance.
     pub services: &'a dyn WorkerServices,
 }

@@ -300,7 +300,7 @@ impl Side<'_> {
 
     fn set(self, made: Made<'_>, context: &mut FilterContext<'_>) {
         if self.finds_route_again && !made.0.is_empty() {
-            *context.route_is_stale = true;
+            context.route_is_stale.set(true);
         }
         for (namespace, fields) in made.0 {
             let metadata = context.stream_info.dynamic_metadata_mut();

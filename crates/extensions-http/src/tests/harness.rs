@@ -4,7 +4,7 @@
 //! The harness does what the engine does between calls: it counts the body bytes that are held back and
 //! gives each call the limit.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -138,7 +138,7 @@ impl Worker {
             info,
             passed: Vec::new(),
             held_body: Vec::new(),
-            is_route_stale: false,
+            is_route_stale: Cell::default(),
             limit_bytes: DEFAULT_LIMIT_BYTES,
             levels: Vec::new(),
             destination: To(None),
@@ -192,7 +192,7 @@ pub(crate) struct Stream<'w> {
     /// What is held back of the body.
     pub(crate) held_body: Vec<u8>,
     /// Whether the filter has asked that the route is looked for again.
-    pub(crate) is_route_stale: bool,
+    pub(crate) is_route_stale: Cell<bool>,
     /// How much may be.
     pub(crate) limit_bytes: u64,
     levels: Vec<Option<RouteFilterConfig>>,
@@ -341,7 +341,7 @@ impl Stream<'_> {
             stream_info: &mut self.info,
             route: PerRoute::new(&levels, &self.destination),
             held_body: &self.held_body,
-            route_is_stale: &mut self.is_route_stale,
+            route_is_stale: &self.is_route_stale,
             buffer_limit_bytes: &mut self.limit_bytes,
             services: &self.worker.services,
         };

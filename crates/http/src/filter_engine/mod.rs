@@ -9,7 +9,7 @@
 
 mod late;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -218,18 +218,18 @@ impl Run<'_> {
                 .and_then(|level| level.get(slot))
                 .and_then(|entry| entry.config.as_ref())
         });
-        let mut route_is_stale = false;
+        let route_is_stale = Cell::new(false);
         let mut context = FilterContext {
             request_headers: &mut state.request,
             stream_info: &mut state.info,
             route: PerRoute::new(&configs, &state.route),
             held_body: progress.held.readable(),
             buffer_limit_bytes: &mut progress.limit_bytes,
-            route_is_stale: &mut route_is_stale,
+            route_is_stale: &route_is_stale,
             services: self.services,
         };
         let result = call(active, &mut context, &mut state.response, self.way);
-        if route_is_stale {
+        if route_is_stale.get() {
             state.find_route(self.services.random_u64());
         }
         Some(result)
