@@ -170,7 +170,7 @@ pub enum UpstreamStep {
 }
 
 /// A text that is sent compressed, as one chunk of a chunked body.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packed {
     /// The codings in the order in which they are applied: `gzip`, `br`, `zstd`.

@@ -8,13 +8,13 @@ use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
 pub mod api_key_auth;
+pub mod bandwidth_limit;
 mod base64;
 pub mod basic_auth;
-pub mod bandwidth_limit;
 pub mod buffer;
-mod cookies;
 mod compression;
 pub mod compressor;
+mod cookies;
 pub mod cors;
 pub mod csrf;
 pub mod decompressor;

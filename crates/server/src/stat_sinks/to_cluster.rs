@@ -117,10 +117,11 @@ impl Carrier {
     async fn connect(&self) -> Option<UpstreamStream> {
         let cluster = self.worker.manager.find(&self.cluster)?;
         let host = self.worker.clusters.get(cluster)?.pick_host().ok()?;
-        let mut stream = match host.new_tcp_stream().ok()? {
-            Acquired::Ready(stream) => stream,
+        let ready = match host.new_tcp_stream().ok()? {
+            Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await.ok()?,
         };
+        let mut stream = ready.begin();
         // The head of a stream of bytes is there with the connection.
         let mut head = HeaderMap::new(MapKind::Response);
         poll_fn(|cx| stream.poll_read_head(cx, &mut head))
