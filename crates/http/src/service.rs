@@ -16,6 +16,8 @@ pub struct Answer {
     pub status: u16,
     /// Headers, in order, after the status.
     pub headers: Vec<(HeaderName, Vec<u8>)>,
+    /// The response code details, for the log.
+    pub details: Option<&'static str>,
     /// The body, piece by piece; made while it is sent, so that a long one takes no memory.
     pub body: Box<dyn Iterator<Item = Vec<u8>>>,
     /// Whether `body` is known to be a single piece, which is sent with its length.

@@ -29,7 +29,6 @@ pub struct Worker {
     pub manager: Arc<ClusterManager>,
     next_connection_id: Cell<u64>,
     date: RefCell<Date>,
-    draining: Cell<bool>,
     /// While health checks fail, the process drains.
     failing_health: FailingHealth,
     #[expect(
@@ -83,7 +82,6 @@ impl Worker {
             random: Cell::new(seed | 1),
             next_connection_id: Cell::new(first_connection_id),
             date: RefCell::default(),
-            draining: Cell::new(false),
             failing_health: FailingHealth::default(),
             spare_streams: RefCell::default(),
             no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
@@ -147,12 +145,7 @@ impl Worker {
 
     /// Whether the process drains: responses close their connections.
     pub fn is_draining(&self) -> bool {
-        self.draining.get() || self.failing_health.is_set()
-    }
-
-    /// Begins the drain.
-    pub fn drain(&self) {
-        self.draining.set(true);
+        self.failing_health.is_set()
     }
 }
 

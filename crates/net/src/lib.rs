@@ -8,5 +8,6 @@ pub mod deadline;
 pub mod dns;
 pub mod listener;
 pub mod machine;
+pub mod pipe;
 pub mod tls;
 pub mod transport;

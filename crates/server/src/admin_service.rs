@@ -2,7 +2,7 @@
 //! stat prefix `admin`, on the main thread; and its listener, which can be closed for a process that takes over.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use nuncio_codec::http1::Http1Settings;
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::StatsStore;
 use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
@@ -21,8 +22,8 @@ use tokio::task::JoinHandle;
 use crate::admin::response::Body;
 use crate::admin::state::AdminState;
 use crate::admin::{self, request::AdminRequest, response::AdminResponse};
-use crate::bootstrap::AdminConfig;
-use crate::listener::{CompiledListener, OnThread, serve};
+use crate::bootstrap::{AdminAddress, AdminConfig};
+use crate::listener::{CompiledListener, OnThread, serve, serve_pipe};
 
 /// The type of a body that is read.
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
@@ -31,6 +32,7 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 pub(crate) struct AdminListener {
     listener: Arc<CompiledListener>,
     service: Rc<dyn Service>,
+    address: AdminAddress,
     worker: Rc<Worker>,
     accepting: RefCell<Option<JoinHandle<std::io::Result<()>>>>,
 }
@@ -45,7 +47,11 @@ impl AdminListener {
     ) -> Self {
         let listener = CompiledListener {
             name: "admin".to_string(),
-            address: config.address,
+            is_inbound: false,
+            address: match &config.address {
+                AdminAddress::Socket(address) => *address,
+                AdminAddress::Pipe(_) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+            },
             options: ListenOptions {
                 reuse_port: false,
                 ..ListenOptions::default()
@@ -58,26 +64,37 @@ impl AdminListener {
         };
         AdminListener {
             listener: Arc::new(listener),
-            service: Rc::new(AdminService { state }),
+            service: Rc::new(AdminService {
+                state,
+                allow_paths: config.allow_paths.clone(),
+            }),
+            address: config.address.clone(),
             worker,
             accepting: RefCell::default(),
         }
     }
 
     /// Binds and accepts; returns where.
-    pub(crate) fn open(&self) -> Result<SocketAddr, String> {
-        let listener = &self.listener;
-        let socket = bind_one(listener.address, listener.options)
-            .map_err(|error| format!("cannot bind '{}': {error}", listener.address))?;
-        let address = socket.local_addr().map_err(|error| error.to_string())?;
+    pub(crate) fn open(&self) -> Result<String, String> {
+        let listener = Arc::clone(&self.listener);
         let thread = OnThread::main(Rc::clone(&self.worker));
-        let accepting = serve(
-            Arc::clone(listener),
-            socket,
-            thread,
-            Rc::clone(&self.service),
-        );
-        *self.accepting.borrow_mut() = Some(tokio::task::spawn_local(accepting));
+        let service = Rc::clone(&self.service);
+        let (accepting, address) = match &self.address {
+            AdminAddress::Socket(address) => {
+                let socket = bind_one(*address, listener.options)
+                    .map_err(|error| cannot_bind(address, &error))?;
+                let bound = socket.local_addr().map_err(|error| error.to_string())?;
+                let accepting = serve(listener, socket, thread, service);
+                (tokio::task::spawn_local(accepting), bound.to_string())
+            }
+            AdminAddress::Pipe(pipe) => {
+                let socket = pipe.bind().map_err(|error| cannot_bind(pipe, &error))?;
+                let path = Arc::clone(&pipe.path);
+                let accepting = serve_pipe(listener, socket, path, thread, service);
+                (tokio::task::spawn_local(accepting), pipe.to_string())
+            }
+        };
+        *self.accepting.borrow_mut() = Some(accepting);
         Ok(address)
     }
 
@@ -97,10 +114,32 @@ impl AdminListener {
     }
 }
 
+fn cannot_bind(address: &dyn std::fmt::Display, error: &std::io::Error) -> String {
+    format!("cannot bind '{address}': {error}")
+}
+
 /// Answers admin requests.
 struct AdminService {
     /// What it shows and acts on.
     state: Rc<dyn AdminState>,
+    /// What is answered; all if it is empty.
+    allow_paths: Vec<CompiledStringMatcher>,
+}
+
+impl AdminService {
+    fn allows(&self, path: &str) -> bool {
+        let mut allowed = self.allow_paths.iter();
+        self.allow_paths.is_empty() || allowed.any(|matcher| matcher.matches(path.as_bytes()))
+    }
+}
+
+/// The media types that the client takes.
+fn accepted(request: &HeaderMap) -> String {
+    let accept: Vec<_> = request
+        .get_all(Known::Accept)
+        .map(String::from_utf8_lossy)
+        .collect();
+    accept.join(",")
 }
 
 impl Service for AdminService {
@@ -108,11 +147,15 @@ impl Service for AdminService {
         let text =
             |known| String::from_utf8_lossy(request.get(known).unwrap_or_default()).into_owned();
         let (method, path) = (text(Known::Method), text(Known::Path));
-        let accept: Vec<_> = request
-            .get_all(Known::Accept)
-            .map(String::from_utf8_lossy)
-            .collect();
-        let accept = accept.join(",");
+        if !self.allows(&path) {
+            let refused = AdminResponse::text(403, format!("request to path {path} not allowed"));
+            return Box::pin(std::future::ready(answer(refused)));
+        }
+        // A page that may not have its scripts would stay empty.
+        let accept = match path == "/" && !self.allows(admin::PAGE_SCRIPT) {
+            true => String::new(),
+            false => accepted(request),
+        };
         let mut admin_request = AdminRequest::new(&method, &path);
         admin_request.accept = &accept;
         if request.get(Known::ContentType) == Some(FORM) {
@@ -136,6 +179,7 @@ fn answer(response: AdminResponse) -> Answer {
     Answer {
         status: response.status,
         headers: headers.collect(),
+        details: Some("admin_filter_response"),
         body: match response.body {
             Body::Whole(bytes) => Box::new(std::iter::once(bytes)),
             Body::Chunks(chunks) => chunks,
@@ -145,7 +189,14 @@ fn answer(response: AdminResponse) -> Answer {
     }
 }
 
-/// The connection manager that the admin's listener runs.
+/// The connection manager that the admin's listener runs. Paths are normalised and may not be whole URLs, as in Envoy.
 fn connection_manager(access_logs: Vec<Arc<dyn AccessLogConfig>>) -> ConnectionManagerConfig {
-    ConnectionManagerConfig::for_service("admin", access_logs, Http1Settings::default())
+    let codec = Http1Settings {
+        allow_absolute_url: false,
+        ..Http1Settings::default()
+    };
+    let mut config = ConnectionManagerConfig::for_service("admin", access_logs, codec);
+    config.request.normalize_path = true;
+    config.request.merge_slashes = true;
+    config
 }

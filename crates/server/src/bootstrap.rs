@@ -18,16 +18,18 @@ use nuncio_config::tree;
 use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::AccessLogConfig;
+use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::sink::StatSinkConfig;
 use nuncio_contract::stats::{StatsSettings, StatsStore};
+use nuncio_net::pipe::PipeAddress;
 use nuncio_upstream::ClusterManager;
 
 use crate::cli::Options;
 use crate::clusters;
-use crate::config::{Admin, Bootstrap, StatsFlush};
+use crate::config::{Admin, AdminAddressKind, Bootstrap, StatsFlush};
 use crate::disabled;
-use crate::listener::{CompileContext, CompiledListener, socket_address};
+use crate::listener::{CompileContext, CompiledListener, ip_and_port};
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
 use crate::runtime::Runtime;
@@ -65,9 +67,20 @@ pub(crate) struct Stats {
 /// The admin's config.
 pub(crate) struct AdminConfig {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: AdminAddress,
+    /// The paths, with their queries, that are answered; all if there are none.
+    pub allow_paths: Vec<CompiledStringMatcher>,
     /// Its access logs.
     pub access_logs: Vec<Arc<dyn AccessLogConfig>>,
+}
+
+/// Where an admin listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AdminAddress {
+    /// At an address and port.
+    Socket(SocketAddr),
+    /// On a unix domain socket.
+    Pipe(PipeAddress),
 }
 
 /// What was found in a configuration, with the texts that it points into.
@@ -399,9 +412,21 @@ fn compile_admin(
     let Some(address) = &admin.address else {
         return Ok(None);
     };
-    let (address, _) = socket_address(address, ctx)?;
+    let address = match &address.address {
+        AdminAddressKind::SocketAddress(socket) => {
+            AdminAddress::Socket(ip_and_port(socket, ctx)?.0)
+        }
+        AdminAddressKind::Pipe(pipe) => {
+            AdminAddress::Pipe(PipeAddress::new(&pipe.path.value, pipe.mode))
+        }
+    };
+    let allow_paths = admin.allow_paths.iter();
+    let allow_paths: Vec<_> = allow_paths
+        .map(|matcher| CompiledStringMatcher::compile(matcher, ctx))
+        .collect();
     Ok(Some(AdminConfig {
         address,
+        allow_paths: allow_paths.into_iter().collect::<Result<_, _>>()?,
         access_logs,
     }))
 }

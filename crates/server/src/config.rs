@@ -5,6 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
+use nuncio_contract::matching::StringMatcher;
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
 
@@ -64,8 +65,33 @@ message! {
     pub(crate) struct Admin: "envoy.config.bootstrap.v3.Admin" {
         pub(crate) access_log: Vec<AccessLog>,
         pub(crate) access_log_path: Spanned<String>,
-        pub(crate) address: Option<Address>,
+        pub(crate) address: Option<AdminAddress>,
+        pub(crate) allow_paths: Vec<StringMatcher>,
         inert profile_path = "no profiler writes to it";
+        inert ignore_global_conn_limit = "there is no global limit of connections";
+    }
+}
+
+message! {
+    /// The admin's address.
+    pub(crate) struct AdminAddress: "envoy.config.core.v3.Address" {
+        pub(crate) oneof address: AdminAddressKind,
+    }
+}
+
+one_of! {
+    /// Where an admin may listen.
+    pub(crate) enum AdminAddressKind {
+        socket_address => SocketAddress(SocketAddress),
+        pipe => Pipe(Pipe),
+    }
+}
+
+message! {
+    /// A unix domain socket.
+    pub(crate) struct Pipe: "envoy.config.core.v3.Pipe" {
+        pub(crate) path: Spanned<String>,
+        pub(crate) mode: u32,
     }
 }
 
@@ -116,10 +142,19 @@ message! {
         pub(crate) filter_chains: Vec<FilterChain>,
         pub(crate) default_filter_chain: Option<FilterChain>,
         pub(crate) per_connection_buffer_limit_bytes: Option<u32>,
-        inert traffic_direction = "it names spans, which nothing makes yet, and /drain_listeners?inboundonly, which warns";
+        pub(crate) traffic_direction: TrafficDirection,
         pub(crate) enable_reuse_port: Option<bool>,
         pub(crate) reuse_port: bool,
         pub(crate) tcp_backlog_size: Option<u32>,
+    }
+}
+
+enumeration! {
+    /// Whether a listener's clients are outside or inside.
+    pub(crate) enum TrafficDirection: "envoy.config.core.v3.TrafficDirection" {
+        UNSPECIFIED => Unspecified,
+        INBOUND => Inbound,
+        OUTBOUND => Outbound,
     }
 }
 

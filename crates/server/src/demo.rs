@@ -60,6 +60,7 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
     let scope = around.stats.scope(&format!("listener.{name}"));
     CompiledListener {
         address,
+        is_inbound: false,
         options: ListenOptions {
             reuse_port: false,
             ..ListenOptions::default()
@@ -96,6 +97,7 @@ impl Service for Echo {
             Answer {
                 status: 200,
                 headers,
+                details: None,
                 body: Box::new(std::iter::once(text)),
                 is_single_piece: true,
             }

@@ -7,6 +7,8 @@ use std::fmt::Write;
 /// A JSON value to print.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
+    /// `null`.
+    Null,
     /// `true` or `false`.
     Bool(bool),
     /// A number.
@@ -15,6 +17,8 @@ pub enum Json {
     String(String),
     /// A list.
     List(Vec<Json>),
+    /// A value that is written already, over several lines.
+    Written(String),
     /// Members in their order.
     Object(Vec<(Cow<'static, str>, Json)>),
 }
@@ -74,9 +78,19 @@ impl Json {
     /// Appends the value, whose first line is already indented by `depth`.
     pub(crate) fn write(&self, text: &mut String, depth: usize) {
         match self {
+            Self::Null => text.push_str("null"),
             Self::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
             Self::Number(value) => text.push_str(&crate::number::shortest(*value)),
             Self::String(value) => push_string(text, value),
+            Self::Written(value) => {
+                for (index, line) in value.trim_end().lines().enumerate() {
+                    if index > 0 {
+                        text.push('\n');
+                        text.extend(std::iter::repeat_n(' ', depth));
+                    }
+                    text.push_str(line);
+                }
+            }
             Self::List(items) if items.is_empty() => text.push_str("[]"),
             Self::List(items) => {
                 write_members(text, depth, ['[', ']'], items.iter(), |text, item| {

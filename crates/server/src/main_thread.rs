@@ -29,7 +29,7 @@ use crate::resource::ListenerResource;
 use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
 use crate::stat_sinks::StatSinks;
-use crate::workers::{Command, Threads, Workers};
+use crate::workers::{Threads, Workers};
 
 /// A listener of the process's own, served on the main thread.
 pub(crate) struct Extra {
@@ -139,11 +139,12 @@ async fn serve_all(
         drained: None,
         ends: None,
     };
-    let reloader = Reloader::new(around, running, workers.clone(), file);
+    let reloader = Reloader::new(around, Rc::clone(&running), workers.clone(), file);
     let signals = Signals::new(hang_up).map_err(no_signals)?;
     let process = Process {
         around,
         state: &state,
+        running,
         workers: &workers,
         reloads,
     };
@@ -340,6 +341,7 @@ impl Signals {
 struct Process<'a> {
     around: &'a Surroundings<'a>,
     state: &'a ServerState,
+    running: Rc<Running>,
     workers: &'a Workers,
     reloads: Requests,
 }
@@ -370,6 +372,26 @@ impl Process<'_> {
         let _the_reloader_is_there_as_long_as_we_are = self.reloads.send(None);
     }
 
+    /// Connections are told to close; listeners stop at once, after the drain time, or not at all.
+    fn drain_listeners(&self, graceful: bool, skip_exit: bool, inbound_only: bool) {
+        let (running, workers) = (Rc::clone(&self.running), self.workers.clone());
+        running.listeners.borrow().drain(inbound_only, &workers);
+        if skip_exit {
+            return;
+        }
+        let drain_time = match graceful {
+            true => Duration::from_secs(self.around.options.drain_time_s.into()),
+            false => Duration::ZERO,
+        };
+        if drain_time.is_zero() {
+            return running.listeners.borrow_mut().stop(inbound_only, &workers);
+        }
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(drain_time).await;
+            running.listeners.borrow_mut().stop(inbound_only, &workers);
+        });
+    }
+
     fn act(&self, action: Action) {
         match action {
             Action::Quit => {}
@@ -381,23 +403,10 @@ impl Process<'_> {
                 });
             }
             Action::DrainListeners {
-                inbound_only: true, ..
-            } => {
-                log::warning(
-                    "admin",
-                    "draining inbound listeners alone is not supported by Nuncio yet",
-                );
-            }
-            Action::DrainListeners {
                 graceful,
                 skip_exit,
-                ..
-            } => {
-                self.workers.tell(|| Some(Command::Drain));
-                if !graceful && !skip_exit {
-                    self.workers.tell(|| Some(Command::StopAccepting));
-                }
-            }
+                inbound_only,
+            } => self.drain_listeners(graceful, skip_exit, inbound_only),
             Action::ReopenLogs => reopen_logs(self.around),
         }
     }

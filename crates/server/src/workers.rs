@@ -21,10 +21,6 @@ const POLLS_A_TURN: u32 = 512;
 
 /// What the main thread tells a worker.
 pub(crate) enum Command {
-    /// Responses close their connections from now on.
-    Drain,
-    /// No connections are accepted any more.
-    StopAccepting,
     /// A listener comes, changes or goes.
     Listener(ListenerId, ListenerCommand),
     /// Clusters were published or removed: what is outdated goes, whether there is traffic or not.
@@ -140,8 +136,6 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     let mut listeners = WorkerListeners::new(thread, start.drain);
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Drain => worker.drain(),
-            Command::StopAccepting => listeners.stop_accepting(),
             Command::Listener(id, command) => listeners.act(id, command),
             Command::DropOutdatedClusters => worker.clusters.drop_outdated(),
             Command::Settle(done) => drop(done),

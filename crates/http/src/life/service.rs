@@ -37,6 +37,9 @@ impl<D: Downstream> Exchange<'_, D> {
             state
                 .response
                 .set_integer(Known::Status, u64::from(answer.status));
+            if let Some(details) = answer.details {
+                state.info.response_code_details = Some(details.into());
+            }
             for (name, value) in &answer.headers {
                 state.response.append(name, value);
             }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::client_certificate::{certificates_in, identity};
+use super::details::{ContextCertificates, describe};
 use super::failure::{self, TlsCounter, TlsFailure};
 use super::messages::{CertificateValidationContext, TrustChainVerification, UpstreamTlsContext};
 use super::parameters;
@@ -34,6 +35,7 @@ pub struct ClientTls {
 struct Context {
     config: Arc<ClientConfig>,
     verifier: PeerVerifier,
+    certificates: ContextCertificates,
 }
 
 /// What one connection asks for besides its context.
@@ -94,6 +96,13 @@ impl ClientTls {
             None => Cow::default(),
         };
         let identity = identity(&certificates, ctx)?;
+        let roots = verifier.demands.roots.as_ref();
+        let certificates = ContextCertificates {
+            trusted: roots.and_then(|roots| roots.details.clone()),
+            own: identity
+                .as_ref()
+                .and_then(|identity| identity.details.clone()),
+        };
         let mut failed = |error: rustls::Error| {
             ctx.error(message.span(), format!("TLS context: {error}"));
             Refused
@@ -105,7 +114,9 @@ impl ClientTls {
             .with_custom_certificate_verifier(Arc::new(verifier.clone()));
         let mut config = match identity {
             None => builder.with_no_client_auth(),
-            Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(failed)?,
+            Some(identity) => builder
+                .with_client_auth_cert(identity.chain, identity.key)
+                .map_err(failed)?,
         };
         let configured = common
             .map(|common| common.alpn_protocols.as_slice())
@@ -120,11 +131,17 @@ impl ClientTls {
         let context = Context {
             config: Arc::new(config),
             verifier,
+            certificates,
         };
         Ok(Self {
             context: RwLock::new(Arc::new(context)),
             sni,
         })
+    }
+
+    /// The certificates of now, described.
+    pub fn certificates(&self) -> ContextCertificates {
+        self.context().certificates.clone()
     }
 
     /// Lets handshakes to come use the certificates, keys and authorities of `newer`, made of the same message
@@ -257,8 +274,15 @@ fn demands(context: &CertificateValidationContext, ctx: &mut Ctx) -> Result<Dema
 }
 
 fn roots(context: &CertificateValidationContext, ctx: &mut Ctx) -> Result<Option<Roots>, Refused> {
+    let mut details = None;
     let certificates = match (&context.trusted_ca, &context.system_root_certs) {
-        (Some(source), _) => certificates_in(source, "trusted CA certificates", ctx)?,
+        (Some(source), _) => {
+            let certificates = certificates_in(source, "trusted CA certificates", ctx)?;
+            details = certificates
+                .first()
+                .and_then(|first| describe(source, first));
+            certificates
+        }
         (None, Some(_)) => rustls_native_certs::load_native_certs().certs,
         (None, None) => return Ok(None),
     };
@@ -274,6 +298,7 @@ fn roots(context: &CertificateValidationContext, ctx: &mut Ctx) -> Result<Option
     Ok(Some(Roots {
         store,
         certificates,
+        details,
     }))
 }
 

@@ -5,13 +5,18 @@ use nuncio_contract::data_source::DataSource;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::details::{CertificateDetails, describe};
 use super::messages::TlsCertificate;
 
 /// Most bytes of a certificate or key file.
 const LIMIT_BYTES: usize = 4 << 20;
 
-/// A chain and its key.
-pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+/// A chain and its key, and what can be told of it.
+pub(super) struct Identity {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
+    pub(super) details: Option<CertificateDetails>,
+}
 
 /// The certificate that is shown to hosts that ask for one.
 pub(super) fn identity(
@@ -45,10 +50,13 @@ pub(super) fn identity(
         );
         return Err(Refused);
     };
-    Ok(Some((
-        certificates_in(chain, "certificate chain", ctx)?,
-        key_der,
-    )))
+    let certificates = certificates_in(chain, "certificate chain", ctx)?;
+    let first = certificates.first();
+    Ok(Some(Identity {
+        details: first.and_then(|first| describe(chain, first)),
+        chain: certificates,
+        key: key_der,
+    }))
 }
 
 /// The certificates of a PEM source, one at least.

@@ -12,6 +12,7 @@
 
 mod client;
 mod client_certificate;
+mod details;
 mod failure;
 mod messages;
 mod parameters;
@@ -23,6 +24,7 @@ mod tests;
 mod verify;
 
 pub use client::{ClientTls, Greeted, Wishes};
+pub use details::{CertificateDetails, ContextCertificates, SubjectKind};
 pub use failure::{TlsCounter, TlsFailure};
 pub use messages::UpstreamTlsContext;
 pub use secrets::check as check_secrets;

@@ -17,6 +17,7 @@ use rustls::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::details::CertificateDetails;
 use super::failure::TlsCounter;
 use super::subject_names::{NameMatcher, names_of};
 
@@ -41,6 +42,8 @@ pub(super) struct Roots {
     pub(super) store: RootCertStore,
     /// The same as they are, for hosts that show one of them as their own.
     pub(super) certificates: Vec<CertificateDer<'static>>,
+    /// What can be told of the first of them; nothing where they are the system's.
+    pub(super) details: Option<CertificateDetails>,
 }
 
 /// The verifier of one context, or of one handshake.

@@ -243,8 +243,19 @@ impl HostHealth {
         self.flags() == "healthy"
     }
 
+    /// Whether it is chosen while there are others.
+    pub(super) fn is_usable(self) -> bool {
+        let unusable = [
+            self.failed_active_hc,
+            self.failed_outlier_check,
+            self.failed_eds_health,
+            self.eds_status_draining,
+        ];
+        !unusable.contains(&true)
+    }
+
     /// `healthy`, or each reason after a slash.
-    fn flags(self) -> String {
+    pub(super) fn flags(self) -> String {
         let reasons = [
             (self.failed_active_hc, "/failed_active_hc"),
             (self.failed_outlier_check, "/failed_outlier_check"),

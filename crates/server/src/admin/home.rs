@@ -1,16 +1,23 @@
-//! `/`: a plain page with all commands; those that change the server are buttons.
+//! `/`: for browsers the UI, for all others what `/commands` shows: a plain page with all commands, without scripts;
+//! those that change the server are buttons.
 
 use super::registry::{ENDPOINTS, Endpoint, OWN_ENDPOINTS};
 use super::request::AdminRequest;
 use super::response::{AdminResponse, HTML};
 use super::state::AdminState;
+use super::ui;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td{padding:.3rem .6rem;vertical-align:top}\
 tr:nth-child(odd){background:#8881}form{margin:0}";
 
 /// `/`.
-pub(super) fn home(_state: &dyn AdminState, _request: &AdminRequest<'_>) -> AdminResponse {
+pub(super) fn home(state: &dyn AdminState, request: &AdminRequest<'_>) -> AdminResponse {
+    ui::start_page(request).unwrap_or_else(|| commands(state, request))
+}
+
+/// `/commands`.
+pub(super) fn commands(_state: &dyn AdminState, _request: &AdminRequest<'_>) -> AdminResponse {
     let rows: String = ENDPOINTS.iter().chain(OWN_ENDPOINTS).map(row).collect();
     let page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

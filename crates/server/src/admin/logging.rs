@@ -60,6 +60,7 @@ fn changes(
         "group" => Err("group parameter requires fine-grain logging to be enabled"),
         "paths" => value
             .split(',')
+            .filter(|pair| !pair.is_empty())
             .map(|pair| named(state, pair.split_once(':').unwrap_or((pair, ""))))
             .collect(),
         logger => Ok(vec![named(state, (logger, value))?]),

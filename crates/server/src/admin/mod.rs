@@ -22,6 +22,7 @@ mod lifecycle;
 mod listeners;
 mod logging;
 mod memory;
+mod profiling;
 mod ready;
 mod recent_lookups;
 pub mod registry;
@@ -36,11 +37,13 @@ mod stats;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod unsupported;
+mod ui;
 
+pub(crate) use config_dump::rfc3339;
 pub use request::AdminRequest;
 pub use response::{AdminResponse, Body};
 pub use state::AdminState;
+pub(crate) use ui::PAGE_SCRIPT;
 
 pub use crate::json;
 use crate::number;
@@ -49,6 +52,9 @@ use registry::{ENDPOINTS, OWN_ENDPOINTS};
 
 /// Answers one request.
 pub fn handle(state: &dyn AdminState, request: &AdminRequest<'_>) -> AdminResponse {
+    if let Some(response) = ui::handle(state, request) {
+        return response;
+    }
     let Some(endpoint) = ENDPOINTS
         .iter()
         .chain(OWN_ENDPOINTS)

@@ -5,8 +5,8 @@ use super::response::AdminResponse;
 use super::state::AdminState;
 use super::{
     certs, clusters, config_dump, contention, explain, help, home, hot_restart_version, init_dump,
-    lifecycle, listeners, logging, memory, ready, recent_lookups, reload, runtime, server_info,
-    stats, unsupported,
+    lifecycle, listeners, logging, memory, profiling, ready, recent_lookups, reload, runtime,
+    server_info, stats,
 };
 
 /// Answers a request to one endpoint.
@@ -83,6 +83,12 @@ const Y_N: &[&str] = &["y", "n"];
 /// Nuncio's own; `/help` is Envoy's to the letter and does not list them, the home page does.
 pub const OWN_ENDPOINTS: &[Endpoint] = &[
     get(
+        "/commands",
+        "print all commands as a page, for browsers without scripts",
+        &[],
+        home::commands,
+    ),
+    get(
         "/explain",
         "print which way a request would take, and why",
         &[
@@ -126,7 +132,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
             "enable/disable the allocation profiler",
             Y_N,
         )],
-        unsupported::unsupported,
+        profiling::allocations,
     ),
     get("/certs", "print certs on machine", &[], certs::certs),
     get(
@@ -168,7 +174,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/cpuprofiler",
         "enable/disable the CPU profiler",
         &[choice("enable", "enables the CPU profiler", Y_N)],
-        unsupported::unsupported,
+        profiling::cpu,
     ),
     post(
         "/drain_listeners",
@@ -205,13 +211,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/heap_dump",
         "dump current Envoy heap (if supported)",
         &[],
-        unsupported::unsupported,
+        profiling::dump,
     ),
     post(
         "/heapprofiler",
         "enable/disable the heap profiler",
         &[choice("enable", "enable/disable the heap profiler", Y_N)],
-        unsupported::unsupported,
+        profiling::heap,
     ),
     get("/help", "print out list of admin commands", &[], help::help),
     get(
@@ -267,13 +273,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/memory/tcmalloc",
         "print TCMalloc stats",
         &[],
-        unsupported::unsupported,
+        profiling::tcmalloc,
     ),
     get(
         "/peak_heap_dump",
         "dump peak Envoy heap (if supported)",
         &[],
-        unsupported::unsupported,
+        profiling::dump,
     ),
     post(
         "/quitquitquit",

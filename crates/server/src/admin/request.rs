@@ -11,7 +11,7 @@ pub struct AdminRequest<'a> {
     pub query: &'a str,
     /// The `accept` headers, with commas between; empty if there is none.
     pub accept: &'a str,
-    /// The form values in the body; only read by endpoints that take some.
+    /// The form values in the body; empty if it is something else.
     pub body: &'a [u8],
 }
 
@@ -30,9 +30,13 @@ impl<'a> AdminRequest<'a> {
         }
     }
 
-    /// The parameters of the query.
+    /// The parameters of the query or, if it has none, the form values in the body.
     pub fn params(&self) -> Params {
-        Params::parse(self.query)
+        let query = Params::parse(self.query);
+        match query.is_empty() {
+            true => Params::parse(&String::from_utf8_lossy(self.body)),
+            false => query,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `/runtime` and `/runtime_modify`.
 
 use super::json::Json;
-use super::request::{AdminRequest, Params};
+use super::request::AdminRequest;
 use super::response::AdminResponse;
 use super::state::{AdminState, RuntimeError};
 
@@ -35,9 +35,7 @@ pub(super) fn runtime(state: &dyn AdminState, _request: &AdminRequest<'_>) -> Ad
 
 /// `/runtime_modify`: keys and values in the query or as a form.
 pub(super) fn runtime_modify(state: &dyn AdminState, request: &AdminRequest<'_>) -> AdminResponse {
-    let form = Params::parse(&String::from_utf8_lossy(request.body));
-    let query = request.params();
-    let params = if query.is_empty() { form } else { query };
+    let params = request.params();
     if params.is_empty() {
         return AdminResponse::text(400, USAGE);
     }

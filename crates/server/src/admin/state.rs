@@ -34,10 +34,17 @@ pub trait AdminState {
     fn server_info(&self) -> ServerInfo;
     /// The memory of the process.
     fn memory(&self) -> MemoryUsage;
+    /// All clusters, by name; each is read when it is asked for its status.
+    fn cluster_handles(&self) -> Vec<Arc<dyn ClusterHandle>>;
     /// All clusters, by name; made one by one, so that a long list can be streamed.
-    fn clusters(&self) -> Box<dyn Iterator<Item = ClusterStatus>>;
+    fn clusters(&self) -> Box<dyn Iterator<Item = ClusterStatus>> {
+        let handles = self.cluster_handles().into_iter();
+        Box::new(handles.map(|cluster| cluster.status()))
+    }
     /// All listeners in the order they were added.
     fn listeners(&self) -> Vec<ListenerStatus>;
+    /// The messages of the listeners in the configuration, in their order.
+    fn listener_configs(&self) -> Vec<Arc<Message>>;
     /// The configuration as it was loaded.
     fn config_dump(&self) -> ConfigDump;
     /// Certificates of all TLS contexts, as messages `envoy.admin.v3.Certificate` in JSON.
@@ -58,6 +65,16 @@ pub trait AdminState {
     fn act(&self, action: Action);
     /// Reads the configuration file again and applies what changed.
     fn reload(&self) -> LocalFuture<ReloadOutcome>;
+}
+
+/// A cluster that is not read yet.
+pub trait ClusterHandle {
+    /// The name.
+    fn name(&self) -> &str;
+    /// `alt_stat_name`, or the name.
+    fn stat_name(&self) -> &str;
+    /// The cluster of now.
+    fn status(&self) -> ClusterStatus;
 }
 
 /// What came of a reload.
@@ -259,6 +276,8 @@ pub struct HostStatus {
     pub metadata: Option<Json>,
     /// The priority.
     pub priority: u32,
+    /// The weight of its locality; 0 if it has none.
+    pub locality_weight: u32,
     /// Percentage of successes as outlier detection sees it.
     pub success_rate: Option<f64>,
     /// The same for failures of our own making.

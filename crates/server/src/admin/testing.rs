@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
 use nuncio_config::diagnostic::Diagnostics;
@@ -14,11 +15,11 @@ use nuncio_contract::stats::{HistogramBuckets, Scope, StatsStore};
 
 use super::json::Json;
 use super::state::{
-    Action, Address, AdminState, CircuitBreakerLimits, ClusterStatus, ConfigDump, DumpedConfig,
-    HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, ReloadOutcome,
-    RuntimeError, RuntimeView, ServerInfo, ServerLife,
+    Action, Address, AdminState, CircuitBreakerLimits, ClusterHandle, ClusterStatus, ConfigDump,
+    DumpedConfig, HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage,
+    ReloadOutcome, RuntimeError, RuntimeView, ServerInfo, ServerLife,
 };
-use super::{AdminRequest, handle};
+use super::{AdminRequest, Body, handle};
 use crate::explain::Question;
 
 /// The state that Envoy's answers were taken in, as far as they are compared.
@@ -66,7 +67,10 @@ impl TestServer {
     }
 
     pub(super) fn send(&self, method: &str, path: &str) -> (u16, &'static str, String) {
-        let response = handle(self, &AdminRequest::new(method, path));
+        let mut response = handle(self, &AdminRequest::new(method, path));
+        while let Body::Later(later) = response.body {
+            response = finished(later);
+        }
         let body = String::from_utf8(response.body.collect()).expect("UTF-8");
         (response.status, response.content_type, body)
     }
@@ -76,6 +80,16 @@ impl TestServer {
         let (status, _, body) = self.get(path);
         assert_eq!(status, 200, "{path}: {body}");
         body
+    }
+}
+
+/// What a future comes to that never waits for anybody else.
+fn finished<T>(mut future: LocalFuture<T>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return done;
+        }
     }
 }
 
@@ -137,6 +151,20 @@ fn pipe_cluster() -> ClusterStatus {
     }
 }
 
+impl ClusterHandle for ClusterStatus {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn stat_name(&self) -> &str {
+        &self.observability_name
+    }
+
+    fn status(&self) -> ClusterStatus {
+        self.clone()
+    }
+}
+
 impl AdminState for TestServer {
     fn stats(&self) -> &StatsStore {
         &self.stats
@@ -182,8 +210,18 @@ impl AdminState for TestServer {
         }
     }
 
-    fn clusters(&self) -> Box<dyn Iterator<Item = ClusterStatus>> {
-        Box::new(self.clusters.clone().into_iter())
+    fn cluster_handles(&self) -> Vec<Arc<dyn ClusterHandle>> {
+        let mut clusters = self.clusters.clone();
+        clusters.sort_by(|a, b| a.name.cmp(&b.name));
+        let handle = |cluster| -> Arc<dyn ClusterHandle> { Arc::new(cluster) };
+        clusters.into_iter().map(handle).collect()
+    }
+
+    fn listener_configs(&self) -> Vec<Arc<Message>> {
+        let listeners = self.dump.static_listeners.iter();
+        listeners
+            .map(|listener| Arc::clone(&listener.message))
+            .collect()
     }
 
     fn listeners(&self) -> Vec<ListenerStatus> {
@@ -311,7 +349,7 @@ fn route_config(listener: &Message) -> Option<Arc<Message>> {
     }
 }
 
-fn parse(message: &str, yaml: &str) -> Arc<Message> {
+pub(super) fn parse(message: &str, yaml: &str) -> Arc<Message> {
     let source = Source::new("bootstrap.yaml", Format::Yaml, yaml);
     let mut diagnostics = Diagnostics::default();
     let node = text::parse(&source, 0, &text::Limits::default(), &mut diagnostics).expect("YAML");

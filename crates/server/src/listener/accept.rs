@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::future::pending;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +17,9 @@ use nuncio_http::http1;
 use nuncio_http::route::RouteTable;
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
+use nuncio_net::pipe;
 use nuncio_net::transport::Transport;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::{CompiledListener, OnThread, SocketEnd};
 
@@ -100,6 +102,35 @@ pub(crate) async fn serve(
     accept(Rc::new(RefCell::new(Rc::new(gate))), socket, pending()).await
 }
 
+/// The same on a unix domain socket at `path`.
+pub(crate) async fn serve_pipe(
+    listener: Arc<CompiledListener>,
+    socket: StdUnixListener,
+    path: Arc<str>,
+    thread: OnThread,
+    service: Rc<dyn Service>,
+) -> std::io::Result<()> {
+    socket.set_nonblocking(true)?;
+    let socket = UnixListener::from_std(socket)?;
+    let routes = Arc::new(RouteTable::empty());
+    let drain = DrainPolicy::default();
+    let gate = Gate::new(listener, routes, &thread, Some(service), drain);
+    let gate = Rc::new(gate);
+    let local = Address::Pipe(path);
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => {
+                let stream = pipe::stream(stream)?;
+                // Who connects has no name.
+                let ends = (Address::Pipe("".into()), Some(local.clone()));
+                tokio::task::spawn_local(connection(Rc::clone(&gate), stream, ends));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(_) => tokio::time::sleep(EXHAUSTED_REST).await,
+        }
+    }
+}
+
 /// Accepts until `end` says what becomes of the socket. Each connection goes through the gate of its moment.
 pub(super) async fn accept(
     gate: Rc<RefCell<Rc<Gate>>>,
@@ -109,9 +140,11 @@ pub(super) async fn accept(
     socket.set_nonblocking(true)?;
     let socket = TcpListener::from_std(socket)?;
     let mut end = std::pin::pin!(end);
-    let admit = |stream, peer| {
+    let admit = |stream: TcpStream, peer: SocketAddr| {
         let gate = Rc::clone(&gate.borrow());
-        tokio::task::spawn_local(connection(gate, stream, peer));
+        let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
+        let local = stream.local_addr().ok().map(Address::from);
+        tokio::task::spawn_local(connection(gate, stream, (peer.into(), local)));
     };
     let end = loop {
         let accepted = tokio::select! {
@@ -148,16 +181,14 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 fn connection(
     gate: Rc<Gate>,
     stream: TcpStream,
-    peer: std::net::SocketAddr,
+    (peer, local): (Address, Option<Address>),
 ) -> impl Future<Output = ()> {
     let begin = gate.worker.now();
-    let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
-    let local = stream.local_addr().ok().map(Address::from);
     let info = ConnectionInfo {
         id: gate.worker.next_connection_id(gate.id_step),
         begin: Some(begin),
-        direct_remote_address: Some(peer.into()),
-        remote_address: Some(peer.into()),
+        direct_remote_address: Some(peer.clone()),
+        remote_address: Some(peer),
         direct_local_address: local.clone(),
         local_address: local,
         listener: Some(Arc::clone(&gate.listener.description)),

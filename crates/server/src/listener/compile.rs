@@ -19,7 +19,7 @@ use nuncio_upstream::ClusterManager;
 
 use crate::config::{
     Address, AddressKind, Filter, FilterChain, FilterConfigType, Listener, PortSpecifier,
-    TransportSocketConfig,
+    SocketAddress, TrafficDirection, TransportSocketConfig,
 };
 
 const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
@@ -33,6 +33,8 @@ pub(crate) struct CompiledListener {
     pub address: SocketAddr,
     /// How it listens.
     pub options: ListenOptions,
+    /// Whether its clients are outside, so that it is drained with those alone.
+    pub is_inbound: bool,
     /// `listener.<address>.`
     pub scope: Scope,
     /// What its connections run.
@@ -134,6 +136,7 @@ impl CompiledListener {
                 backlog: listener.tcp_backlog_size.unwrap_or(128),
                 ipv4_compat,
             },
+            is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name),
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
@@ -168,6 +171,14 @@ pub(crate) fn socket_address(
     ctx: &mut Ctx,
 ) -> Result<(SocketAddr, bool), Refused> {
     let AddressKind::SocketAddress(socket) = &address.address;
+    ip_and_port(socket, ctx)
+}
+
+/// The same of a message that is a socket's address.
+pub(crate) fn ip_and_port(
+    socket: &SocketAddress,
+    ctx: &mut Ctx,
+) -> Result<(SocketAddr, bool), Refused> {
     let PortSpecifier::Value(port) = &socket.port_specifier;
     match (socket.address.value.parse::<IpAddr>(), u16::try_from(*port)) {
         (Ok(ip), Ok(port)) => Ok((SocketAddr::new(ip, port), socket.ipv4_compat)),

@@ -10,8 +10,8 @@ use std::rc::Rc;
 
 use nuncio_http::worker::Worker;
 
-pub(crate) use accept::serve;
-pub(crate) use compile::{CompileContext, CompiledListener, socket_address};
+pub(crate) use accept::{serve, serve_pipe};
+pub(crate) use compile::{CompileContext, CompiledListener, ip_and_port};
 pub(crate) use on_worker::{ListenerCommand, ListenerId, SocketEnd, WorkerListeners};
 
 /// The thread that accepts.

@@ -33,6 +33,8 @@ pub(crate) enum ListenerCommand {
     SetRoutes(Arc<RouteTable>),
     /// It goes.
     Remove(SocketEnd),
+    /// Its connections are told to close by and by, those to come too; it goes on accepting.
+    Drain,
     /// It stops; its connections are told to close, but none is closed under a client.
     Retire(SocketEnd),
 }
@@ -102,19 +104,18 @@ impl WorkerListeners {
                     self.drain(&gate);
                 }
             }
+            ListenerCommand::Drain => {
+                if let Some(accepting) = self.accepting.get(&id) {
+                    let now = self.thread.worker.now();
+                    let _nobody_is_closed_then = accepting.gate.borrow().begin_drain(now);
+                }
+            }
             ListenerCommand::Retire(end) => {
                 if let Some(accepting) = self.accepting.remove(&id) {
                     let gate = accepting.stop(end);
                     let _nobody_is_closed_then = gate.begin_drain(self.thread.worker.now());
                 }
             }
-        }
-    }
-
-    /// No connections are accepted any more; those that are open stay.
-    pub(crate) fn stop_accepting(&mut self) {
-        for (_, accepting) in self.accepting.drain() {
-            accepting.stop(SocketEnd::Closed);
         }
     }
 

@@ -31,6 +31,7 @@ impl Service for Hello {
             Answer {
                 status: 200,
                 headers: Vec::new(),
+                details: None,
                 body: Box::new(std::iter::once(b"hello".to_vec())),
                 is_single_piece: true,
             }
@@ -43,6 +44,7 @@ fn gate(stats: &StatsStore) -> Gate {
     let listener = CompiledListener {
         name: "l".to_string(),
         address: ([127, 0, 0, 1], 0).into(),
+        is_inbound: false,
         options: ListenOptions::default(),
         scope: stats.scope("listener.l"),
         manager: Arc::new(manager),

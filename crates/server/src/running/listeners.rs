@@ -28,28 +28,30 @@ use crate::workers::{Command, Workers};
 
 /// All listeners that accept, and what is known of those that drain.
 pub(crate) struct Listeners {
-    running: Vec<Running>,
+    pub(super) running: Vec<Running>,
     /// Those that are gone or moved and still have connections.
     draining: Vec<Weak<CompiledListener>>,
     /// The former versions of those that were updated in place, as long as they have connections.
     draining_chains: Vec<Weak<CompiledListener>>,
     next_id: u64,
-    workers: usize,
-    stats: Arc<ListenerManagerStats>,
+    pub(super) workers: usize,
+    pub(super) stats: Arc<ListenerManagerStats>,
     /// Whether another process has taken over.
     is_retired: bool,
     /// The sockets of the process before, while this one starts.
     inherit: Option<Inherit>,
 }
 
-struct Running {
-    id: ListenerId,
-    resource: ListenerResource,
-    /// None once another listener has taken them over.
-    sockets: Option<Sockets>,
+pub(super) struct Running {
+    pub(super) id: ListenerId,
+    pub(super) resource: ListenerResource,
+    /// None once another listener has taken them over, or it was stopped.
+    pub(super) sockets: Option<Sockets>,
+    /// Where it listened, if it was stopped.
+    pub(super) stopped_at: Option<SocketAddr>,
     updated: SystemTime,
     /// Whether another process has copies of the sockets.
-    is_passed: bool,
+    pub(super) is_passed: bool,
 }
 
 /// A change that is ready to be published.
@@ -356,6 +358,7 @@ impl Listeners {
             id,
             resource,
             sockets: Some(sockets),
+            stopped_at: None,
             updated: now,
             is_passed: false,
         });
@@ -493,9 +496,11 @@ impl Running {
         &self.resource.listener.name
     }
 
-    fn bound(&self) -> SocketAddr {
+    pub(super) fn bound(&self) -> SocketAddr {
         let bound = self.sockets.as_ref().and_then(Sockets::address);
-        bound.unwrap_or(self.resource.listener.address)
+        bound
+            .or(self.stopped_at)
+            .unwrap_or(self.resource.listener.address)
     }
 
     fn status(&self) -> ListenerStatus {

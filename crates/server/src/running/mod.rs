@@ -7,6 +7,7 @@
 mod clusters;
 mod listeners;
 mod sockets;
+mod stopping;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;

@@ -103,6 +103,8 @@ pub struct Host {
     pub priority: u32,
     /// Where it stands.
     pub locality: Arc<Locality>,
+    /// The weight of its locality, 0 if it has none.
+    pub locality_weight: u32,
     /// What discovery says beyond that, if anything.
     pub metadata: Option<Arc<Metadata>>,
     health: AtomicU32,
@@ -164,6 +166,7 @@ impl Host {
             weight: weight.max(1),
             priority,
             locality,
+            locality_weight: 0,
             metadata: None,
             health: AtomicU32::new(health.0),
             counters: Mutex::default(),

@@ -28,6 +28,8 @@ pub struct EndpointSpec {
     pub health: HealthFlags,
     /// Where it stands.
     pub locality: Arc<Locality>,
+    /// The weight of the locality, 0 if it has none; it is shown, and does not count yet.
+    pub locality_weight: u32,
     /// Its metadata, if any.
     pub metadata: Option<Arc<Metadata>>,
 }
@@ -46,7 +48,7 @@ message! {
         pub(crate) locality: Option<LocalityMessage>,
         pub(crate) lb_endpoints: Vec<LbEndpoint>,
         pub(crate) priority: u32,
-        inert load_balancing_weight = "it counts with locality_weighted_lb_config alone";
+        pub(crate) load_balancing_weight: Option<u32>,
     }
 }
 
@@ -149,7 +151,11 @@ pub(super) fn read(
         for endpoint in &group.lb_endpoints {
             let spec = endpoint.spec(group.priority, &locality, ctx)?;
             check_address(endpoint, cluster_type, ctx)?;
-            endpoints.extend(spec);
+            let weight = group.load_balancing_weight.unwrap_or(0);
+            endpoints.extend(spec.map(|spec| EndpointSpec {
+                locality_weight: weight,
+                ..spec
+            }));
         }
     }
     let single = assignment.endpoints.len() == 1 && endpoints.len() == 1;
@@ -219,6 +225,7 @@ impl LbEndpoint {
             priority,
             health: self.health_status.flags(),
             locality: Arc::clone(locality),
+            locality_weight: 0,
             metadata: self.metadata.as_ref().and_then(MetadataMessage::read),
         }))
     }

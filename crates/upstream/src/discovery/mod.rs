@@ -83,6 +83,7 @@ impl EndpointSpec {
             Arc::clone(&self.locality),
             self.health,
         );
+        host.locality_weight = self.locality_weight;
         host.metadata = self.metadata.clone();
         host
     }

@@ -19,6 +19,7 @@ fn endpoint(address: &str, port: u16) -> EndpointSpec {
         priority: 0,
         health: HealthFlags::HEALTHY,
         locality: Arc::<Locality>::default(),
+        locality_weight: 0,
         metadata: None,
     }
 }

@@ -1,14 +1,28 @@
 //! The hosts of a cluster as a `ClusterLoadAssignment`.
 
+use std::sync::Arc;
+
 use super::model::{Node, Resource};
 use crate::admin::json::Json;
-use crate::admin::state::{ClusterStatus, HostStatus};
+use crate::admin::state::{ClusterHandle, HostStatus};
 
-/// Region, zone, sub-zone and priority.
-type Place = (String, String, String, u32);
+/// Region, zone, sub-zone, priority and weight.
+type Place = (String, String, String, u32, u32);
 
-/// The assignment that the hosts of a cluster make up.
-pub(super) fn resource(cluster: ClusterStatus) -> Resource {
+const MESSAGE: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
+
+/// The hosts of a cluster, to be read when they are printed.
+pub(super) fn resource(cluster: Arc<dyn ClusterHandle>) -> Resource {
+    Resource {
+        name: cluster.name().to_owned(),
+        kind: "EndpointsConfigDump.StaticEndpointConfig",
+        fields: vec![("endpoint_config", Node::Endpoints(cluster))],
+    }
+}
+
+/// The assignment that the hosts of a cluster make up, with its type.
+pub(super) fn assignment(cluster: &dyn ClusterHandle) -> (&'static str, Json) {
+    let cluster = cluster.status();
     let name = cluster.eds_service_name.unwrap_or(cluster.name);
     let mut localities: Vec<(Place, Vec<Json>)> = Vec::new();
     for host in &cluster.hosts {
@@ -17,6 +31,7 @@ pub(super) fn resource(cluster: ClusterStatus) -> Resource {
             host.zone.clone(),
             host.sub_zone.clone(),
             host.priority,
+            host.locality_weight,
         );
         match localities.iter_mut().find(|locality| locality.0 == key) {
             Some((_, hosts)) => hosts.push(lb_endpoint(host)),
@@ -29,15 +44,10 @@ pub(super) fn resource(cluster: ClusterStatus) -> Resource {
         .with("cluster_name", name.as_str())
         .with_if(!endpoints.is_empty(), "endpoints", endpoints)
         .with("policy", policy);
-    let node = Node::JsonAny("envoy.config.endpoint.v3.ClusterLoadAssignment", assignment);
-    Resource {
-        name,
-        kind: "EndpointsConfigDump.StaticEndpointConfig",
-        fields: vec![("endpoint_config", node)],
-    }
+    (MESSAGE, assignment)
 }
 
-fn locality(((region, zone, sub_zone, priority), hosts): (Place, Vec<Json>)) -> Json {
+fn locality(((region, zone, sub_zone, priority, weight), hosts): (Place, Vec<Json>)) -> Json {
     let place = Json::object()
         .with_if(!region.is_empty(), "region", region)
         .with_if(!zone.is_empty(), "zone", zone)
@@ -45,7 +55,7 @@ fn locality(((region, zone, sub_zone, priority), hosts): (Place, Vec<Json>)) -> 
     Json::object()
         .with("locality", place)
         .with("lb_endpoints", hosts)
-        .with("load_balancing_weight", 0u32)
+        .with("load_balancing_weight", weight)
         .with_if(priority > 0, "priority", priority)
 }
 
@@ -62,10 +72,10 @@ fn lb_endpoint(host: &HostStatus) -> Json {
         .with("endpoint", endpoint)
         .with(
             "health_status",
-            if host.health.is_healthy() {
-                "HEALTHY"
-            } else {
-                "UNHEALTHY"
+            match host.health {
+                health if health.is_healthy() => "HEALTHY",
+                health if health.is_usable() => "DEGRADED",
+                _ => "UNHEALTHY",
             },
         )
         .with_if(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nuncio_config::tree::{Entry, Message, Value};
 
+use super::endpoints;
 use super::model::{Node, Resource, Section};
 use crate::admin::json::Json;
 
@@ -62,7 +63,7 @@ impl<'a> Mask<'a> {
                 .map(|field| &field.1)
         };
         let takes = |(name, mask): (&&str, &Mask<'_>)| match node(name) {
-            Some(Node::Any(_) | Node::JsonAny(..)) => !mask.is_leaf(),
+            Some(Node::Any(_) | Node::JsonAny(..) | Node::Endpoints(_)) => !mask.is_leaf(),
             Some(_) => true,
             None => false,
         };
@@ -94,6 +95,10 @@ impl<'a> Mask<'a> {
             Node::Message(message) => Some(Node::Message(Arc::new(self.trim(&message)?))),
             Node::Any(message) => Some(Node::Any(Arc::new(self.trim(&message)?))),
             Node::JsonAny(name, json) => Some(Node::JsonAny(name, self.trim_json(json))),
+            Node::Endpoints(cluster) => {
+                let (name, assignment) = endpoints::assignment(&*cluster);
+                Some(Node::JsonAny(name, self.trim_json(assignment)))
+            }
             Node::Text(_) => None,
         }
     }

@@ -8,11 +8,14 @@ mod mask;
 mod model;
 mod print;
 mod select;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod timestamp;
 
 use regex::Regex;
+
+pub(crate) use timestamp::rfc3339;
 
 use super::filter;
 use super::request::AdminRequest;

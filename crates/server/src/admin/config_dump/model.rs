@@ -8,7 +8,7 @@ use regex::Regex;
 use super::endpoints;
 use super::timestamp::rfc3339;
 use crate::admin::json::Json;
-use crate::admin::state::{AdminState, DumpedConfig};
+use crate::admin::state::{AdminState, ClusterHandle, DumpedConfig};
 
 /// One of the messages `envoy.admin.v3.*ConfigDump`.
 pub(super) struct Section {
@@ -41,6 +41,8 @@ pub(super) enum Node {
     Message(Arc<Message>),
     /// A message in an `Any`.
     Any(Arc<Message>),
+    /// The hosts of a cluster as a message in an `Any`, read when they are printed.
+    Endpoints(Arc<dyn ClusterHandle>),
     /// A message in an `Any` that is made here, as JSON without its type.
     JsonAny(&'static str, Json),
     /// A text or a time.
@@ -151,7 +153,11 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         sections.push(list(
             ENDPOINTS,
             "static_endpoint_configs",
-            state.clusters().map(endpoints::resource).collect(),
+            state
+                .cluster_handles()
+                .into_iter()
+                .map(endpoints::resource)
+                .collect(),
         ));
     }
     sections.extend([

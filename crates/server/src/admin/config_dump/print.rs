@@ -1,10 +1,13 @@
-//! The dump as JSON, piece by piece: one resource at a time, however many there are.
+//! The dump as JSON, piece by piece, however many resources there are and however large one is.
 
-use nuncio_config::dump::{Options, to_json};
+use nuncio_config::dump::Options;
 
+use super::endpoints;
 use super::model::{Node, Resource, Section};
 use super::select::Config;
+use super::stream::MessagePieces;
 use crate::admin::json::push_string;
+use crate::admin::state::ClusterHandle;
 
 const OPTIONS: Options = Options {
     pretty: true,
@@ -38,8 +41,8 @@ pub(super) fn pieces(configs: Vec<Config>) -> impl Iterator<Item = String> {
                 Config::Section(section) => Box::new(section_pieces(before, section)),
                 Config::Resource(resource) => {
                     let type_name = format!("envoy.admin.v3.{}", resource.kind);
-                    let text = resource_text(&resource, Some(&type_name), CONFIG_DEPTH);
-                    Box::new(std::iter::once(format!("{before}{text}")))
+                    let text = resource_pieces(resource, Some(type_name), CONFIG_DEPTH);
+                    Box::new(std::iter::once(before.to_owned()).chain(text))
                 }
             }
         });
@@ -53,61 +56,89 @@ fn section_pieces(before: &str, section: Section) -> impl Iterator<Item = String
         &format!("envoy.admin.v3.{}", section.kind.name),
         CONFIG_DEPTH + 1,
     );
-    for (name, node) in &section.fields {
-        head.push(',');
-        push_member(&mut head, name, node, CONFIG_DEPTH + 1);
-    }
+    let fields = section
+        .fields
+        .into_iter()
+        .flat_map(|(name, node)| member_pieces(",", name, node, CONFIG_DEPTH + 1));
     let lists = section.lists.into_iter().flat_map(|(name, resources)| {
         let opening = format!(",\n   \"{name}\": [");
-        let items = resources.into_iter().enumerate().map(|(index, resource)| {
+        let items = resources.into_iter().enumerate();
+        let items = items.flat_map(|(index, resource)| {
             let comma = if index == 0 { "\n" } else { ",\n" };
-            format!("{comma}{}", resource_text(&resource, None, RESOURCE_DEPTH))
+            let text = resource_pieces(resource, None, RESOURCE_DEPTH);
+            std::iter::once(comma.to_owned()).chain(text)
         });
         std::iter::once(opening)
             .chain(items)
             .chain(std::iter::once("\n   ]".to_owned()))
     });
     std::iter::once(head)
+        .chain(fields)
         .chain(lists)
         .chain(std::iter::once("\n  }".to_owned()))
 }
 
 /// A resource, its first line indented too.
-fn resource_text(resource: &Resource, type_name: Option<&str>, depth: usize) -> String {
-    let mut text = format!("{}{{", " ".repeat(depth));
-    let mut separator = "";
-    if let Some(type_name) = type_name {
-        push_type(&mut text, type_name, depth + 1);
-        separator = ",";
+fn resource_pieces(
+    resource: Resource,
+    type_name: Option<String>,
+    depth: usize,
+) -> impl Iterator<Item = String> {
+    let mut head = format!("{}{{", " ".repeat(depth));
+    if let Some(type_name) = &type_name {
+        push_type(&mut head, type_name, depth + 1);
     }
-    for (name, node) in &resource.fields {
-        text.push_str(separator);
-        push_member(&mut text, name, node, depth + 1);
-        separator = ",";
-    }
-    text.push_str(&format!("\n{}}}", " ".repeat(depth)));
-    text
+    let is_typed = type_name.is_some();
+    let members = resource
+        .fields
+        .into_iter()
+        .enumerate()
+        .flat_map(move |(index, (name, node))| {
+            let separator = if index == 0 && !is_typed { "" } else { "," };
+            member_pieces(separator, name, node, depth + 1)
+        });
+    std::iter::once(head)
+        .chain(members)
+        .chain(std::iter::once(format!("\n{}}}", " ".repeat(depth))))
 }
 
-fn push_type(text: &mut String, type_name: &str, depth: usize) {
+/// Appends the member `@type` on a line of its own.
+pub(super) fn push_type(text: &mut String, type_name: &str, depth: usize) {
     text.push_str(&format!(
         "\n{}\"@type\": \"type.googleapis.com/{type_name}\"",
         " ".repeat(depth)
     ));
 }
 
-fn push_member(text: &mut String, name: &str, node: &Node, depth: usize) {
-    text.push_str(&format!("\n{}\"{name}\": ", " ".repeat(depth)));
-    match node {
-        Node::Message(message) => push_indented(text, &to_json(message, OPTIONS), depth),
-        Node::Any(message) => push_indented(
-            text,
-            &typed(message.name(), &to_json(message, OPTIONS)),
-            depth,
-        ),
-        Node::JsonAny(name, json) => push_indented(text, &typed(name, &json.pretty()), depth),
-        Node::Text(value) => push_string(text, value),
-    }
+fn member_pieces(separator: &str, name: &str, node: Node, depth: usize) -> Pieces {
+    let mut text = format!("{separator}\n{}\"{name}\": ", " ".repeat(depth));
+    let message = match node {
+        Node::Message(message) => MessagePieces::new(message, None, OPTIONS, depth),
+        Node::Any(message) => {
+            let name = message.name();
+            MessagePieces::new(message, Some(name), OPTIONS, depth)
+        }
+        Node::Endpoints(cluster) => {
+            return Box::new(std::iter::once_with(move || {
+                push_indented(&mut text, &endpoints_text(&*cluster), depth);
+                text
+            }));
+        }
+        Node::JsonAny(name, json) => {
+            push_indented(&mut text, &typed(name, &json.pretty()), depth);
+            return Box::new(std::iter::once(text));
+        }
+        Node::Text(value) => {
+            push_string(&mut text, &value);
+            return Box::new(std::iter::once(text));
+        }
+    };
+    Box::new(std::iter::once(text).chain(message))
+}
+
+fn endpoints_text(cluster: &dyn ClusterHandle) -> String {
+    let (name, assignment) = endpoints::assignment(cluster);
+    typed(name, &assignment.pretty())
 }
 
 /// The object with its type as first member.
@@ -122,7 +153,7 @@ fn typed(type_name: &str, object: &str) -> String {
 }
 
 /// Appends an object whose first line follows what is there and whose other lines are indented by `depth`.
-fn push_indented(text: &mut String, object: &str, depth: usize) {
+pub(super) fn push_indented(text: &mut String, object: &str, depth: usize) {
     for (index, line) in object.lines().enumerate() {
         if index > 0 {
             text.push('\n');

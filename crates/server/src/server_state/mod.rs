@@ -1,34 +1,40 @@
 //! The server as the admin sees it.
 
+mod certificates;
+mod command_line;
+mod hosts;
+mod node;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use nuncio_config::tree::{self, Item, Message, Value};
+use nuncio_config::dump::{self, to_json};
+use nuncio_config::tree::{Item, Message, Value};
 use nuncio_contract::services::{FailingHealth, LocalFuture};
 use nuncio_contract::stats::groups::{HotRestartStats, ServerStats};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{HistogramBuckets, Scope, StatsSettings, StatsStore};
 use nuncio_upstream::ClusterManager;
-use nuncio_upstream::cluster::{ClusterShared, HealthFlags, Host, ResourcePriority};
+use nuncio_upstream::cluster::ClusterShared;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use crate::admin::json::Json;
 use crate::admin::state::{
-    Action, Address, AdminState, CircuitBreakerLimits, ClusterStatus, ConfigDump, DumpedConfig,
-    HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage, ReloadOutcome,
-    RuntimeError, RuntimeView, ServerInfo, ServerLife,
+    Action, AdminState, ClusterHandle, ConfigDump, DumpedConfig, ListenerStatus, LogLevel,
+    MemoryUsage, ReloadOutcome, RuntimeError, RuntimeView, ServerInfo, ServerLife,
 };
 use crate::bootstrap::{self, Surroundings};
-use crate::cli::{self, Options};
+use crate::cli::Options;
 use crate::explain::{Question, Subject, render_json, render_text};
 use crate::reload;
 use crate::running::Running;
 use crate::runtime::{NotSet, Runtime};
 use crate::stat_sinks::StatSinks;
 use crate::{VERSION, log, memory};
+use node::NodeStamp;
 
 /// What the admin shows and acts on.
 pub(crate) struct ServerState {
@@ -50,6 +56,7 @@ pub(crate) struct ServerState {
     scopes: RefCell<Vec<Scope>>,
     runtime: Rc<Runtime>,
     lineage: Lineage,
+    node: NodeStamp,
 }
 
 /// Where the process stands among those that follow each other by hot restarts.
@@ -116,6 +123,7 @@ impl ServerState {
             scopes: RefCell::default(),
             runtime: Rc::clone(around.runtime),
             lineage,
+            node: NodeStamp::new(around.options, around.extensions),
         }
     }
 
@@ -189,6 +197,17 @@ impl ServerState {
         self.life.set(life);
     }
 
+    /// The node with all its fields, as JSON.
+    fn node_text(&self) -> String {
+        let options = dump::Options {
+            pretty: true,
+            defaults: true,
+            redact: false,
+        };
+        let node = self.node.with_flags(&self.running.tree());
+        node.map_or_else(|| "{}".to_owned(), |node| to_json(&node, options))
+    }
+
     /// The messages of a list of static resources, each with when it last changed.
     fn resources(
         &self,
@@ -254,8 +273,8 @@ impl AdminState for ServerState {
             uptime_all_epochs_seconds: self.uptime_of_all_epochs_s(),
             hot_restart_version: self.lineage.hot_restart_version.to_string(),
             hot_restart_initializing: (self.lineage.is_initializing)(),
-            command_line_options: command_line(&self.options, self.concurrency),
-            node: node(&self.running.tree(), &self.options),
+            command_line_options: command_line::command_line(&self.options, self.concurrency),
+            node: Json::Written(self.node_text()),
         }
     }
 
@@ -263,10 +282,19 @@ impl AdminState for ServerState {
         memory::usage()
     }
 
-    fn clusters(&self) -> Box<dyn Iterator<Item = ClusterStatus>> {
+    fn cluster_handles(&self) -> Vec<Arc<dyn ClusterHandle>> {
         let mut clusters = self.manager.clusters();
         clusters.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
-        Box::new(clusters.into_iter().map(|cluster| status(&cluster)))
+        let handle = |cluster: Arc<ClusterShared>| -> Arc<dyn ClusterHandle> { cluster };
+        clusters.into_iter().map(handle).collect()
+    }
+
+    fn listener_configs(&self) -> Vec<Arc<Message>> {
+        let tree = self.running.tree();
+        let list = tree.find(&["static_resources", "listeners"]);
+        let items = list.and_then(Value::as_list).unwrap_or_default().iter();
+        let messages = items.filter_map(|item| item.value.as_message());
+        messages.cloned().collect()
     }
 
     fn listeners(&self) -> Vec<ListenerStatus> {
@@ -294,12 +322,12 @@ impl AdminState for ServerState {
             static_route_configs: routes.collect(),
             static_listeners: listeners,
             static_secrets: self.resources(&tree, "secrets", |_| None),
-            bootstrap: dumped(tree, loaded_at),
+            bootstrap: dumped(self.node.bootstrap(&tree), loaded_at),
         }
     }
 
     fn certificates(&self) -> Vec<Json> {
-        Vec::new()
+        certificates::all(&self.manager)
     }
 
     fn unready_targets(&self) -> Vec<(String, Vec<String>)> {
@@ -364,65 +392,6 @@ impl AdminState for ServerState {
     }
 }
 
-fn status(cluster: &ClusterShared) -> ClusterStatus {
-    let limits = ResourcePriority::ALL.map(|priority| {
-        let thresholds = cluster.breakers().thresholds(priority);
-        CircuitBreakerLimits {
-            max_connections: thresholds.max_connections,
-            max_pending_requests: thresholds.max_pending_requests,
-            max_requests: thresholds.max_requests,
-            max_retries: thresholds.max_retries,
-        }
-    });
-    ClusterStatus {
-        name: cluster.settings.name.to_string(),
-        observability_name: cluster.settings.stat_name().to_string(),
-        added_via_api: cluster.added_via_api,
-        eds_service_name: None,
-        circuit_breakers: limits,
-        hosts: cluster
-            .hosts()
-            .iter()
-            .map(|host| host_status(host))
-            .collect(),
-    }
-}
-
-fn host_status(host: &Host) -> HostStatus {
-    let totals = host.totals();
-    let health = host.health();
-    HostStatus {
-        address: Address::Socket {
-            ip: host.address.ip(),
-            port: host.address.port(),
-        },
-        hostname: host.hostname.to_string(),
-        stats: HostCounts {
-            cx_active: totals.cx_active,
-            cx_connect_fail: totals.cx_connect_fail,
-            cx_total: totals.cx_total,
-            rq_active: totals.rq_active,
-            rq_error: totals.rq_error,
-            rq_pending_active: totals.rq_pending_active,
-            rq_success: totals.rq_success,
-            rq_timeout: totals.rq_timeout,
-            rq_total: totals.rq_total,
-        },
-        health: HostHealth {
-            failed_eds_health: health.contains(HealthFlags::FAILED_EDS_HEALTH),
-            degraded_eds_health: health.contains(HealthFlags::DEGRADED_EDS_HEALTH),
-            eds_status_draining: health.contains(HealthFlags::EDS_STATUS_DRAINING),
-            ..HostHealth::default()
-        },
-        weight: host.weight,
-        region: host.locality.region.to_string(),
-        zone: host.locality.zone.to_string(),
-        sub_zone: host.locality.sub_zone.to_string(),
-        priority: host.priority,
-        ..HostStatus::default()
-    }
-}
-
 /// Every route configuration inside of the listeners' connection managers.
 fn route_configs(tree: &Message) -> Vec<Arc<Message>> {
     let mut found = Vec::new();
@@ -448,211 +417,4 @@ fn collect_value(value: &Value, found: &mut Vec<Arc<Message>>) {
             .for_each(|item| collect_value(&item.value, found)),
         _ => {}
     }
-}
-
-/// The bootstrap's node, over which the flags stand.
-fn node(tree: &Message, options: &Options) -> Json {
-    let written = tree.get_by_name("node");
-    let written = written.and_then(|entry| entry.value.as_message());
-    let mut node = written.map_or_else(Json::object, |node| message_json(node));
-    for (name, flag) in [
-        ("id", &options.service_node),
-        ("cluster", &options.service_cluster),
-    ] {
-        if !flag.is_empty() {
-            node.set(name, Json::String(flag.clone()));
-        }
-    }
-    if !options.service_zone.is_empty() {
-        let mut locality = node.get("locality").cloned().unwrap_or_else(Json::object);
-        locality.set("zone", Json::String(options.service_zone.clone()));
-        node.set("locality", locality);
-    }
-    node
-}
-
-fn message_json(message: &Message) -> Json {
-    message
-        .entries()
-        .iter()
-        .fold(Json::object(), |object, entry| {
-            let field = message.descriptor.field_by_number(entry.number);
-            match (field, value_json(&entry.value)) {
-                (Some(field), Some(value)) => object.with(field.name(), value),
-                _ => object,
-            }
-        })
-}
-
-/// What a node is made of; none for kinds that do not occur in it.
-fn value_json(value: &Value) -> Option<Json> {
-    Some(match value {
-        Value::Bool(value) => Json::Bool(*value),
-        Value::U64(value) => Json::Number(*value as f64),
-        Value::I64(value) => Json::Number(*value as f64),
-        Value::F64(value) => Json::Number(*value),
-        Value::String(text) => Json::String(text.to_string()),
-        Value::Message(message) => message_json(message),
-        Value::List(items) => Json::List(
-            items
-                .iter()
-                .filter_map(|item| value_json(&item.value))
-                .collect(),
-        ),
-        Value::Json(json) => struct_json(json),
-        _ => return None,
-    })
-}
-
-fn struct_json(json: &tree::Json) -> Json {
-    match json {
-        tree::Json::Null => Json::String("null".to_string()),
-        tree::Json::Bool(value) => Json::Bool(*value),
-        tree::Json::Number(value) => Json::Number(*value),
-        tree::Json::String(text) => Json::String(text.to_string()),
-        tree::Json::List(items) => Json::List(items.iter().map(struct_json).collect()),
-        tree::Json::Object(members) => members
-            .iter()
-            .fold(Json::object(), |object, (name, value)| {
-                object.with(name.to_string(), struct_json(value))
-            }),
-    }
-}
-
-fn text(path: Option<&std::path::Path>) -> String {
-    path.map(|path| path.display().to_string())
-        .unwrap_or_default()
-}
-
-fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> Json {
-    Json::List(texts.map(|text| Json::String(text.to_string())).collect())
-}
-
-fn command_line(options: &Options, concurrency: usize) -> Json {
-    let mode = match options.mode {
-        cli::Mode::Serve => "Serve",
-        cli::Mode::Validate => "Validate",
-        cli::Mode::InitOnly => "InitOnly",
-    };
-    let drain_strategy = if options.drain_strategy == "immediate" {
-        "Immediate"
-    } else {
-        "Gradual"
-    };
-    let path = options
-        .config_path
-        .as_ref()
-        .map(|path| path.display().to_string())
-        .unwrap_or_default();
-    let tags: Vec<_> = options
-        .stats_tags
-        .iter()
-        .map(|tag| format!("{}:{}", tag.name, tag.value))
-        .collect();
-    Json::object()
-        .with("base_id", u64::from(options.base_id).to_string())
-        .with(
-            "concurrency",
-            Json::Number(f64::from(u32::try_from(concurrency).unwrap_or(u32::MAX))),
-        )
-        .with("config_path", path)
-        .with(
-            "config_yaml",
-            options.config_yaml.clone().unwrap_or_default(),
-        )
-        .with("log_level", options.log_level.as_str().to_string())
-        .with("service_cluster", options.service_cluster.clone())
-        .with("service_node", options.service_node.clone())
-        .with("service_zone", options.service_zone.clone())
-        .with("drain_time", format!("{}s", options.drain_time_s))
-        .with(
-            "parent_shutdown_time",
-            format!("{}s", options.parent_shutdown_time_s),
-        )
-        .with(
-            "restart_epoch",
-            Json::Number(f64::from(options.restart_epoch)),
-        )
-        .with(
-            "allow_unknown_static_fields",
-            Json::Bool(options.allow_unknown_static_fields),
-        )
-        .with(
-            "admin_address_path",
-            text(options.admin_address_path.as_deref()),
-        )
-        .with(
-            "local_address_ip_version",
-            options.local_address_ip_version.clone(),
-        )
-        .with("component_log_level", options.component_log_level.clone())
-        .with(
-            "log_format",
-            options
-                .log_format
-                .clone()
-                .unwrap_or_else(|| log::DEFAULT_FORMAT.to_string()),
-        )
-        .with("log_path", text(options.log_path.as_deref()))
-        .with(
-            "file_flush_interval",
-            format!("{}s", f64::from(options.file_flush_interval_msec) / 1000.0),
-        )
-        .with(
-            "file_flush_min_size",
-            Json::Number(f64::from(options.file_flush_min_size_kb)),
-        )
-        .with("mode", mode.to_string())
-        .with(
-            "disable_hot_restart",
-            Json::Bool(options.disable_hot_restart),
-        )
-        .with(
-            "enable_mutex_tracing",
-            Json::Bool(options.enable_mutex_tracing),
-        )
-        .with("cpuset_threads", Json::Bool(options.cpuset_threads))
-        .with(
-            "reject_unknown_dynamic_fields",
-            Json::Bool(options.reject_unknown_dynamic_fields),
-        )
-        .with("log_format_escaped", Json::Bool(options.log_format_escaped))
-        .with(
-            "disabled_extensions",
-            strings(options.disabled_extensions.iter().map(String::as_str)),
-        )
-        .with(
-            "ignore_unknown_dynamic_fields",
-            Json::Bool(options.ignore_unknown_dynamic_fields),
-        )
-        .with(
-            "use_dynamic_base_id",
-            Json::Bool(options.use_dynamic_base_id),
-        )
-        .with("base_id_path", text(options.base_id_path.as_deref()))
-        .with("drain_strategy", drain_strategy.to_string())
-        .with(
-            "enable_fine_grain_logging",
-            Json::Bool(options.enable_fine_grain_logging),
-        )
-        .with("socket_path", options.socket_path.clone())
-        .with("socket_mode", Json::Number(f64::from(options.socket_mode)))
-        .with("enable_core_dump", Json::Bool(options.enable_core_dump))
-        .with("stats_tag", strings(tags.iter().map(String::as_str)))
-        .with(
-            "skip_hot_restart_on_no_parent",
-            Json::Bool(options.skip_hot_restart_on_no_parent),
-        )
-        .with(
-            "skip_hot_restart_parent_stats",
-            Json::Bool(options.skip_hot_restart_parent_stats),
-        )
-        .with(
-            "skip_deprecated_logs",
-            Json::Bool(options.skip_deprecated_logs),
-        )
-        .with(
-            "log_stacktrace_single_entry",
-            Json::Bool(options.log_stacktrace_single_entry),
-        )
 }

@@ -1,0 +1,132 @@
+//! Clusters and their hosts as the admin shows them.
+
+use nuncio_contract::stream_info::{Metadata, metadata};
+use nuncio_upstream::cluster::{ClusterShared, ClusterType, HealthFlags, Host, ResourcePriority};
+
+use crate::admin::json::Json;
+use crate::admin::state::{
+    Address, CircuitBreakerLimits, ClusterHandle, ClusterStatus, HostCounts, HostHealth, HostStatus,
+};
+
+impl ClusterHandle for ClusterShared {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn stat_name(&self) -> &str {
+        self.settings.stat_name()
+    }
+
+    fn status(&self) -> ClusterStatus {
+        status(self)
+    }
+}
+
+fn status(cluster: &ClusterShared) -> ClusterStatus {
+    let is_discovered = cluster.settings.cluster_type != ClusterType::Static;
+    let limits = ResourcePriority::ALL.map(|priority| {
+        let thresholds = cluster.breakers().thresholds(priority);
+        CircuitBreakerLimits {
+            max_connections: thresholds.max_connections,
+            max_pending_requests: thresholds.max_pending_requests,
+            max_requests: thresholds.max_requests,
+            max_retries: thresholds.max_retries,
+        }
+    });
+    ClusterStatus {
+        name: cluster.settings.name.to_string(),
+        observability_name: cluster.settings.stat_name().to_string(),
+        added_via_api: cluster.added_via_api,
+        eds_service_name: None,
+        circuit_breakers: limits,
+        hosts: cluster
+            .hosts()
+            .iter()
+            .map(|host| host_status(host, is_discovered))
+            .collect(),
+    }
+}
+
+fn host_status(host: &Host, is_discovered: bool) -> HostStatus {
+    let totals = host.totals();
+    let metadata = host.metadata.as_deref();
+    HostStatus {
+        address: Address::Socket {
+            ip: host.address.ip(),
+            port: host.address.port(),
+        },
+        hostname: host.hostname.to_string(),
+        stats: HostCounts {
+            cx_active: totals.cx_active,
+            cx_connect_fail: totals.cx_connect_fail,
+            cx_total: totals.cx_total,
+            rq_active: totals.rq_active,
+            rq_error: totals.rq_error,
+            rq_pending_active: totals.rq_pending_active,
+            rq_success: totals.rq_success,
+            rq_timeout: totals.rq_timeout,
+            rq_total: totals.rq_total,
+        },
+        health: health_of(host),
+        weight: host.weight,
+        region: host.locality.region.to_string(),
+        zone: host.locality.zone.to_string(),
+        sub_zone: host.locality.sub_zone.to_string(),
+        canary: metadata.is_some_and(is_canary),
+        metadata: metadata_json(host, is_discovered),
+        priority: host.priority,
+        locality_weight: host.locality_weight,
+        success_rate: None,
+        local_origin_success_rate: None,
+    }
+}
+
+fn health_of(host: &Host) -> HostHealth {
+    let health = host.health();
+    HostHealth {
+        failed_active_hc: health.contains(HealthFlags::FAILED_ACTIVE_HC),
+        failed_outlier_check: health.contains(HealthFlags::FAILED_OUTLIER_CHECK),
+        failed_eds_health: health.contains(HealthFlags::FAILED_EDS_HEALTH),
+        degraded_active_hc: health.contains(HealthFlags::DEGRADED_ACTIVE_HC),
+        degraded_eds_health: health.contains(HealthFlags::DEGRADED_EDS_HEALTH),
+        eds_status_draining: health.contains(HealthFlags::EDS_STATUS_DRAINING),
+        ..HostHealth::default()
+    }
+}
+
+fn is_canary(metadata: &Metadata) -> bool {
+    let balancing = metadata.namespace("envoy.lb");
+    balancing.and_then(|fields| fields.get("canary")) == Some(&metadata::Value::Bool(true))
+}
+
+/// The metadata of a host; one from DNS has some even if it is empty, as in Envoy.
+fn metadata_json(host: &Host, is_discovered: bool) -> Option<Json> {
+    let Some(metadata) = &host.metadata else {
+        return is_discovered.then(Json::object);
+    };
+    let namespaces = metadata.namespaces();
+    let fields = namespaces.fold(Json::object(), |object, (name, fields)| {
+        object.with(name.to_string(), fields_json(fields))
+    });
+    Some(Json::object().with("filter_metadata", fields))
+}
+
+fn fields_json(fields: &metadata::Struct) -> Json {
+    let fields = fields.fields();
+    fields.fold(Json::object(), |object, (name, value)| {
+        object.with(name.to_string(), metadata_value_json(value))
+    })
+}
+
+fn metadata_value_json(value: &metadata::Value) -> Json {
+    match value {
+        metadata::Value::Null => Json::Null,
+        metadata::Value::Number(number) => Json::Number(*number),
+        metadata::Value::String(text) => Json::String(text.to_string()),
+        metadata::Value::Bool(value) => Json::Bool(*value),
+        metadata::Value::Struct(fields) => fields_json(fields),
+        metadata::Value::List(values) => {
+            Json::List(values.iter().map(metadata_value_json).collect())
+        }
+    }
+}

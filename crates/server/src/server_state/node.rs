@@ -1,0 +1,152 @@
+//! The node as the server completes it: what it is and which extensions it has, beside what the bootstrap and the
+//! flags say.
+//!
+//! Differs from Envoy: the extensions are those of Nuncio's rooms, and the build is Nuncio's.
+
+use std::sync::Arc;
+
+use nuncio_config::diagnostic::Diagnostics;
+use nuncio_config::source::{Format, Source};
+use nuncio_config::span::Span;
+use nuncio_config::tree::{Entry, Message, Value, merge};
+use nuncio_config::{interpret, text};
+use nuncio_contract::registry::Extensions;
+
+use crate::VERSION;
+use crate::admin::json::Json;
+use crate::cli::Options;
+
+const NODE: &str = "envoy.config.core.v3.Node";
+
+/// What is added to each node.
+pub(super) struct NodeStamp {
+    /// For the bootstrap.
+    build: Option<Message>,
+    /// For `/server_info`, which also has what the flags say.
+    flags: Option<Message>,
+}
+
+impl NodeStamp {
+    pub(super) fn new(options: &Options, extensions: &Extensions) -> Self {
+        NodeStamp {
+            build: node(&build(extensions)),
+            flags: node(&flags(options)),
+        }
+    }
+
+    /// The bootstrap with the node as it is completed.
+    pub(super) fn bootstrap(&self, tree: &Arc<Message>) -> Arc<Message> {
+        let (Some(field), Some(node)) = (
+            tree.descriptor.field("node"),
+            self.merged(tree, self.build.iter()),
+        ) else {
+            return Arc::clone(tree);
+        };
+        let mut completed = (**tree).clone();
+        let node = Value::Message(Arc::new(node));
+        completed.set(Entry::new(field.number(), Span::NONE, Span::NONE, node));
+        Arc::new(completed)
+    }
+
+    /// The node that `/server_info` shows.
+    pub(super) fn with_flags(&self, tree: &Message) -> Option<Message> {
+        self.merged(tree, self.build.iter().chain(&self.flags))
+    }
+
+    fn merged<'a>(
+        &self,
+        tree: &Message,
+        additions: impl Iterator<Item = &'a Message>,
+    ) -> Option<Message> {
+        let written = tree.get_by_name("node");
+        let written = written.and_then(|entry| entry.value.as_message());
+        let mut node = match written {
+            Some(node) => (**node).clone(),
+            None => Message::new(self.build.as_ref()?.descriptor, Span::NONE),
+        };
+        additions.for_each(|addition| merge(&mut node, addition));
+        Some(node)
+    }
+}
+
+fn flags(options: &Options) -> Json {
+    let zone = &options.service_zone;
+    Json::object()
+        .with_if(
+            !options.service_node.is_empty(),
+            "id",
+            options.service_node.as_str(),
+        )
+        .with_if(
+            !options.service_cluster.is_empty(),
+            "cluster",
+            options.service_cluster.as_str(),
+        )
+        .with_if(
+            !zone.is_empty(),
+            "locality",
+            Json::object().with("zone", zone.as_str()),
+        )
+}
+
+fn build(extensions: &Extensions) -> Json {
+    // `nuncio/<our version>/<Envoy's>/<status>/<kind>/<TLS library>`.
+    let parts: Vec<&str> = VERSION.split('/').collect();
+    let part = |place: usize| parts.get(place).copied().unwrap_or_default();
+    let version = Json::object()
+        .with("major_number", 1u32)
+        .with("minor_number", 40u32);
+    let metadata = Json::object()
+        .with("revision.sha", part(1))
+        .with("revision.status", part(3))
+        .with("ssl.version", part(5))
+        .with("build.type", part(4));
+    Json::object()
+        .with("user_agent_name", "envoy")
+        .with(
+            "user_agent_build_version",
+            Json::object()
+                .with("version", version)
+                .with("metadata", metadata),
+        )
+        .with("extensions", rooms(extensions))
+}
+
+fn rooms(extensions: &Extensions) -> Vec<Json> {
+    let filters = extensions.http_filters.iter().flat_map(|family| *family);
+    let filters = filters.map(|room| {
+        let per_route = room.per_route.as_ref().map(|per_route| per_route.message);
+        let messages = std::iter::once(room.message).chain(per_route);
+        extension(room.name, "envoy.filters.http", messages)
+    });
+    let mutations = extensions.early_header_mutations.iter();
+    let mutations = mutations.flat_map(|family| *family).map(|room| {
+        let messages = std::iter::once(room.message);
+        extension(room.name, "envoy.http.early_header_mutation", messages)
+    });
+    let loggers = extensions.access_loggers.iter().flat_map(|family| *family);
+    let loggers = loggers.map(|room| {
+        let messages = std::iter::once(room.message);
+        extension(room.name, "envoy.access_loggers", messages)
+    });
+    filters.chain(mutations).chain(loggers).collect()
+}
+
+fn extension(name: &str, category: &str, messages: impl Iterator<Item = &'static str>) -> Json {
+    let mut messages: Vec<_> = messages.collect();
+    messages.sort_unstable();
+    messages.dedup();
+    let urls: Vec<Json> = messages.into_iter().map(Json::from).collect();
+    Json::object()
+        .with("name", name)
+        .with("category", category)
+        .with("type_urls", urls)
+}
+
+/// The message of its JSON.
+fn node(json: &Json) -> Option<Message> {
+    let source = Source::new("node", Format::Json, json.pretty());
+    let mut diagnostics = Diagnostics::default();
+    let parsed = text::parse(&source, 0, &text::Limits::default(), &mut diagnostics)?;
+    interpret::interpret(nuncio_api::message(NODE)?, &parsed, &mut diagnostics)
+}
