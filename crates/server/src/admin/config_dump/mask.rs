@@ -99,7 +99,7 @@ impl<'a> Mask<'a> {
                 let (name, assignment) = endpoints::assignment(&*cluster);
                 Some(Node::JsonAny(name, self.trim_json(assignment)))
             }
-            Node::Text(_) => None,
+            Node::Text(_) | Node::Time(_) => None,
         }
     }
 

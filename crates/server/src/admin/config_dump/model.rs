@@ -1,12 +1,12 @@
 //! The dump as sections of fields, before anything is picked or printed.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use nuncio_config::tree::{Message, Value};
 use regex::Regex;
 
 use super::endpoints;
-use super::timestamp::rfc3339;
 use crate::admin::json::Json;
 use crate::admin::state::{AdminState, ClusterHandle, DumpedConfig};
 
@@ -45,8 +45,10 @@ pub(super) enum Node {
     Endpoints(Arc<dyn ClusterHandle>),
     /// A message in an `Any` that is made here, as JSON without its type.
     JsonAny(&'static str, Json),
-    /// A text or a time.
+    /// A text.
     Text(String),
+    /// A time.
+    Time(SystemTime),
 }
 
 /// The kinds in the order of their keys in Envoy.
@@ -104,7 +106,7 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         ("bootstrap", Node::Message(dump.bootstrap.message)),
         (
             "last_updated",
-            Node::Text(rfc3339(dump.bootstrap.last_updated)),
+            Node::Time(dump.bootstrap.last_updated),
         ),
     ];
     let list = |kind, name, resources: Vec<Resource>| {
@@ -176,7 +178,7 @@ fn static_resource(config: DumpedConfig, kind: &'static str, field: &'static str
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    let updated = Node::Text(rfc3339(config.last_updated));
+    let updated = Node::Time(config.last_updated);
     Resource {
         name,
         kind,

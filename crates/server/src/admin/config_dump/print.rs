@@ -6,6 +6,7 @@ use super::endpoints;
 use super::model::{Node, Resource, Section};
 use super::select::Config;
 use super::stream::MessagePieces;
+use super::timestamp::rfc3339;
 use crate::admin::json::push_string;
 use crate::admin::state::ClusterHandle;
 
@@ -126,6 +127,10 @@ fn member_pieces(separator: &str, name: &str, node: Node, depth: usize) -> Piece
         }
         Node::JsonAny(name, json) => {
             push_indented(&mut text, &typed(name, &json.pretty()), depth);
+            return Box::new(std::iter::once(text));
+        }
+        Node::Time(time) => {
+            push_string(&mut text, &rfc3339(time));
             return Box::new(std::iter::once(text));
         }
         Node::Text(value) => {

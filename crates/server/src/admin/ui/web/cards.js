@@ -1,7 +1,7 @@
 // The cards of the four columns: each is made once and then only updated.
 
 import { el, setText } from "./dom.js";
-import { count, duration, percent, perSecond } from "./rates.js";
+import { count, duration, percent, perSecond, things } from "./rates.js";
 import { draw, spark } from "./spark.js";
 
 function card(title, ...parts) {
@@ -64,7 +64,7 @@ export function updateListener(element, row, seen) {
   figure(element, "errors", rates ? percent(failed, rates.rq_total) : "–", tone(failed, rates?.rq_total));
   showTimes(element, row);
   draw(part(element, "spark"), seen.history, "rq_total", "rq_5xx");
-  const notes = [`${count(row.routes ?? 0)} routes`, `${count(row.cx_active ?? 0)} connections`];
+  const notes = [things(row.routes ?? 0, "route"), things(row.cx_active ?? 0, "connection")];
   if (row.rq_active) notes.push(`${count(row.rq_active)} under way`);
   setText(part(element, "notes"), notes.join(" · "));
 }
@@ -118,7 +118,7 @@ export function clusterFailures(rates) {
 }
 
 export function updateCluster(element, row, seen) {
-  const hosts = row.hosts === 1 ? "1 host" : `${count(row.hosts)} hosts`;
+  const hosts = things(row.hosts, "host");
   const state = row.hosts === 0 ? "no hosts" : row.healthy === row.hosts ? `${hosts}, healthy` : `${row.healthy} of ${hosts} healthy`;
   setText(part(element, "sub"), state);
   const bar = part(element, "health");
@@ -131,7 +131,7 @@ export function updateCluster(element, row, seen) {
   showTimes(element, row);
   const history = seen.history.map((one) => ({ ...one, failed: clusterFailures(one) }));
   draw(part(element, "spark"), history, "rq_total", "failed");
-  const notes = [`${count(row.cx_active)} connections`];
+  const notes = [things(row.cx_active, "connection")];
   if (row.rq_active) notes.push(`${count(row.rq_active)} under way`);
   if (row.rq_pending) notes.push(`${count(row.rq_pending)} waiting`);
   if (rates?.cx_connect_fail) notes.push(`${perSecond(rates.cx_connect_fail)} failed connects`);

@@ -170,7 +170,7 @@ class Search {
   #path() {
     // The document and its list of sections say nothing.
     return this.places
-      .slice(2)
+      .slice(3)
       .filter((place) => place && (place.key !== null || place.index >= 0))
       .map((place) => {
         const step = place.key ?? `[${place.index}]`;

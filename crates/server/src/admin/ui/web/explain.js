@@ -13,7 +13,7 @@ export class Explain {
     this.address = el("input", { id: "explain-url", class: "filter", required: true, placeholder: "http://example.com/path", autocomplete: "off", spellcheck: "false" });
     this.headers = el("textarea", { id: "explain-headers", rows: "3", placeholder: "name: value, one a line", spellcheck: "false" });
     this.listener = el("select", { id: "explain-listener" }, el("option", { value: "" }, "by the URL's port"));
-    this.source = el("input", { id: "explain-source", placeholder: "127.0.0.1", autocomplete: "off" });
+    this.source = el("input", { id: "explain-source", placeholder: "192.0.2.1", autocomplete: "off" });
     this.random = el("input", { id: "explain-random", inputmode: "numeric", placeholder: "0", autocomplete: "off" });
     this.tls = el("input", { type: "checkbox", id: "explain-tls" });
     this.all = el("input", { type: "checkbox", id: "explain-all" });

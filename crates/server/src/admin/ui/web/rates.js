@@ -58,6 +58,11 @@ export function count(value) {
   return value >= 1e4 ? short(value) : String(value ?? 0);
 }
 
+/** A number of things by their name in the singular. */
+export function things(value, name) {
+  return value === 1 ? `1 ${name}` : `${count(value)} ${name}s`;
+}
+
 /** A rate. */
 export function perSecond(value) {
   return value === null || value === undefined ? "–" : `${short(value)}/s`;
