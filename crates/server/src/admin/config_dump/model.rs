@@ -104,10 +104,7 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
     let dump = state.config_dump();
     let bootstrap = vec![
         ("bootstrap", Node::Message(dump.bootstrap.message)),
-        (
-            "last_updated",
-            Node::Time(dump.bootstrap.last_updated),
-        ),
+        ("last_updated", Node::Time(dump.bootstrap.last_updated)),
     ];
     let list = |kind, name, resources: Vec<Resource>| {
         let lists = if resources.is_empty() {

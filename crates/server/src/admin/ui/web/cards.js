@@ -145,7 +145,7 @@ export function createHost(row) {
     el("span", { class: "name mono" }, row.address),
     el("span", { class: "sub" }),
     spark(),
-    figures(["rate", "requests"], ["errors", "errors"], ["active", "under way"], ["connections", "connections"]),
+    figures(["rate", "requests"], ["errors", "errors"], ["active", "under way"], ["connections", "open"]),
     el("span", { class: "notes" }),
   );
 }
