@@ -260,7 +260,7 @@ fn start_admin(
     let listener = AdminListener::new(admin, around.stats, shared, Rc::clone(worker));
     let address = listener.open()?;
     if let Some(path) = &around.options.admin_address_path
-        && std::fs::write(path, address.to_string()).is_err()
+        && std::fs::write(path, &address).is_err()
     {
         let path = path.display();
         let text = format!("cannot open admin address output file {path} for writing.");

@@ -75,7 +75,7 @@ fn describe(row: Json, state: &dyn AdminState, message: &Message) -> Json {
         prefix => prefix.to_owned(),
     };
     let managers = walk::find_all(message, CONNECTION_MANAGER);
-    let routes: usize = managers.iter().map(|manager| route_count(manager)).sum();
+    let routes: usize = managers.iter().map(route_count).sum();
     let scope = |name: String| state.stats().scope(&name);
     let row = row
         .with("direction", direction(message))
