@@ -1,63 +1,11 @@
 //! The route table, compiled from configuration and asked for routes.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+mod tables;
 
-use nuncio_config::diagnostic::Severity;
-use nuncio_config::source::{Format, Source};
-use nuncio_config::typed::{Ctx, Refused, decode};
-use nuncio_config::{interpret, text, validate};
-use nuncio_contract::headers::{HeaderMap, HeaderName};
-use nuncio_contract::registry::Extensions;
-use nuncio_contract::stats::StatsStore;
-use nuncio_contract::stream_info::StreamInfo;
-use nuncio_http::config::route::RouteConfiguration;
-use nuncio_http::route::{Action, ClusterChoice, Forward, Redirect, RouteCompiler, RouteTable};
-use nuncio_upstream::ClusterManager;
-
-/// A stream of a connection without TLS.
-fn info() -> StreamInfo {
-    StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
-}
-
-fn compile(yaml: &str, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
-    let source = Source::new("routes.yaml", Format::Yaml, yaml);
-    let node =
-        text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).ok_or(Refused)?;
-    let descriptor =
-        nuncio_api::message("envoy.config.route.v3.RouteConfiguration").ok_or(Refused)?;
-    let tree = interpret::interpret(descriptor, &node, &mut ctx.diagnostics).ok_or(Refused)?;
-    validate::validate(&tree, &mut ctx.diagnostics);
-    let message: RouteConfiguration = decode(&Arc::new(tree), ctx)?;
-    let clusters = ClusterManager::new(StatsStore::default());
-    let mut compiler = RouteCompiler {
-        ctx,
-        extensions: &Extensions::default(),
-        filter_names: &[],
-        cluster_id: &mut |name| clusters.reserve(name),
-        known_clusters: Some(&|name| name != "unknown"),
-    };
-    compiler.compile(&message)
-}
-
-fn errors(ctx: &Ctx) -> String {
-    let errors = ctx
-        .diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Error);
-    errors
-        .map(|found| found.message.clone())
-        .collect::<Vec<_>>()
-        .join("; ")
-}
-
-fn table(yaml: &str) -> RouteTable {
-    let mut ctx = Ctx::default();
-    let table = compile(yaml, &mut ctx);
-    assert_eq!(errors(&ctx), "", "{yaml}");
-    table.unwrap_or_else(|_| panic!("{yaml} is refused without a reason"))
-}
+use nuncio_config::typed::Ctx;
+use nuncio_http::route::{Action, ClusterChoice, Forward, Redirect, RouteTable};
+use tables::{compile, errors, info, request, table};
 
 /// One virtual host for all domains with these routes, each named and answered directly.
 fn routes(matches: &[(&str, &str)]) -> RouteTable {
@@ -84,20 +32,6 @@ fn refusal(routes: &str) -> String {
     let errors = errors(&ctx);
     assert_ne!(errors, "", "{yaml} is refused, with a reason");
     errors
-}
-
-fn request(path: &str, headers: &[(&str, &str)]) -> HeaderMap {
-    let mut request = HeaderMap::request();
-    let pseudo = [
-        (":scheme", "http"),
-        (":authority", "example.com"),
-        (":path", path),
-    ];
-    for (name, value) in pseudo.iter().chain(headers) {
-        let name = HeaderName::parse_with_pseudo(name).expect("a header name");
-        request.append(&name, value.as_bytes());
-    }
-    request
 }
 
 /// The name of the route that is found, or `-`.

@@ -8,6 +8,7 @@ mod header;
 mod metadata;
 mod re2;
 mod regex;
+mod regex_list;
 mod string;
 pub mod uri_template;
 mod value;
@@ -21,6 +22,7 @@ pub use regex::{
     CompiledRegex, Groups, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite,
     check_regex,
 };
+pub use regex_list::RegexList;
 pub use string::{CompiledStringMatcher, StringMatcher};
 pub use value::{CompiledValueMatcher, ValueMatcher};
 pub use words::{plain, quoted};

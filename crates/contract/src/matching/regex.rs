@@ -78,6 +78,11 @@ impl CompiledRegex {
         &self.pattern
     }
 
+    /// The pattern as the engine has it, for the whole of an input.
+    pub(super) fn engine_pattern(&self) -> &str {
+        self.whole.as_str()
+    }
+
     /// Whether the pattern matches all of `input`.
     pub fn is_full_match(&self, input: &[u8]) -> bool {
         self.whole.is_match(input)

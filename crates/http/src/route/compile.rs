@@ -19,6 +19,7 @@ use super::counted::stat_prefixes;
 use super::domain::{DomainError, DomainTable};
 use super::forward::{ClusterSource, Forward, HostRewrite};
 use super::matcher::RouteMatcher;
+use super::run::Run;
 use super::weight::RuntimeWeights;
 use super::{
     Action, Additions, Level, PerFilter, PerFilterConfigs, Route, RouteTable, RouteUpgrades,
@@ -146,9 +147,11 @@ impl RouteCompiler<'_> {
             ),
             &host.typed_per_filter_config,
         );
+        let routes: Box<[Route]> = routes.into_iter().collect::<Result<_, _>>()?;
         Ok(VirtualHost {
             name: host.name.value.as_str().into(),
-            routes: routes.into_iter().collect::<Result<_, _>>()?,
+            order: Run::of(&routes, 0..routes.len()),
+            routes,
             require_tls: host.require_tls,
             level: level?,
             virtual_clusters: virtual_clusters?,

@@ -13,6 +13,7 @@ use nuncio_contract::matching::{
 };
 use nuncio_contract::stream_info::StreamInfo;
 
+use super::path_index::Reach;
 use super::weight::RuntimeWeights;
 use super::without_query;
 use crate::config::route as config;
@@ -136,21 +137,52 @@ impl RouteMatcher {
             (path, Some(path_and_query)) => path.matches(&self.path_of(path_and_query)),
             (_, None) => false,
         };
-        let path_and_query = path_and_query.unwrap_or_default();
-        matches
-            && self
-                .rest
-                .as_ref()
-                .is_none_or(|rest| rest.hold(path_and_query, request, info, random))
+        matches && self.matches_beside_path(path_and_query, request, info, random)
+    }
+
+    /// Whether the path's parameters do not count.
+    pub(super) fn ignores_path_parameters(&self) -> bool {
+        self.ignore_path_parameters
     }
 
     /// What the path matcher sees.
     #[inline]
     fn path_of<'p>(&self, path_and_query: &'p [u8]) -> Cow<'p, [u8]> {
         let path = without_query(path_and_query);
-        match self.ignore_path_parameters && memchr::memchr(b';', path).is_some() {
-            true => Cow::Owned(without_parameters(path)),
+        match self.ignore_path_parameters {
+            true => without_parameters(path),
             false => Cow::Borrowed(path),
+        }
+    }
+
+    /// Whether all matches but the path, of which that is known.
+    pub(super) fn matches_beside_path(
+        &self,
+        path_and_query: Option<&[u8]>,
+        request: &HeaderMap,
+        info: &StreamInfo,
+        random: u64,
+    ) -> bool {
+        let path_and_query = path_and_query.unwrap_or_default();
+        self.rest
+            .as_ref()
+            .is_none_or(|rest| rest.hold(path_and_query, request, info, random))
+    }
+
+    /// What the path has to be like, for an index over paths without query and, if they are ignored, parameters.
+    pub(super) fn reach(&self) -> Reach<'_> {
+        match &self.path {
+            PathMatcher::Path { text, ignore_case } => Reach::Whole {
+                text,
+                ignore_case: *ignore_case,
+            },
+            PathMatcher::Prefix { text, ignore_case }
+            | PathMatcher::SeparatedPrefix { text, ignore_case } => Reach::Beginning {
+                text,
+                ignore_case: *ignore_case,
+            },
+            PathMatcher::Regex(regex) => Reach::Pattern(regex),
+            PathMatcher::Template(_) | PathMatcher::Connect => Reach::Unknown,
         }
     }
 
@@ -194,8 +226,16 @@ impl PathMatcher {
 }
 
 /// Each segment up to its first `;`.
+#[inline]
+pub(super) fn without_parameters(path: &[u8]) -> Cow<'_, [u8]> {
+    match memchr::memchr(b';', path) {
+        Some(_) => Cow::Owned(drop_parameters(path)),
+        None => Cow::Borrowed(path),
+    }
+}
+
 #[cold]
-fn without_parameters(path: &[u8]) -> Vec<u8> {
+fn drop_parameters(path: &[u8]) -> Vec<u8> {
     let mut bare = Vec::with_capacity(path.len());
     let mut is_parameter = false;
     for byte in path {

@@ -11,8 +11,10 @@ mod domain;
 mod explain;
 mod forward;
 mod matcher;
+mod path_index;
 mod per_filter;
 mod redirect;
+mod run;
 mod upgrades;
 mod weight;
 
@@ -40,6 +42,7 @@ use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{Metadata, StreamInfo};
+use run::Run;
 
 use crate::config::route::TlsRequirement;
 
@@ -65,6 +68,7 @@ pub struct VirtualHost {
     /// Its name in the config.
     pub name: Box<str>,
     routes: Box<[Route]>,
+    order: Run,
     require_tls: TlsRequirement,
     level: Level,
     /// With the one for all others at the end, where there are any.
@@ -185,11 +189,7 @@ impl RouteTable {
                 route: RoutePlace::HttpsRedirect,
             });
         }
-        let path = request.get(Known::Path);
-        let place = host
-            .routes
-            .iter()
-            .position(|route| route.matcher.matches(path, request, info, random))?;
+        let place = host.order.first(&host.routes, request, info, random)?;
         let route = RoutePlace::Entry(u32::try_from(place).ok()?);
         Some(RouteIndex {
             virtual_host: index,

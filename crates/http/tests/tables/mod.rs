@@ -1,0 +1,77 @@
+//! Route tables of configuration texts, and what is asked of them.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use nuncio_config::diagnostic::Severity;
+use nuncio_config::source::{Format, Source};
+use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_config::{interpret, text, validate};
+use nuncio_contract::headers::{HeaderMap, HeaderName};
+use nuncio_contract::registry::Extensions;
+use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stream_info::StreamInfo;
+use nuncio_http::config::route::RouteConfiguration;
+use nuncio_http::route::{RouteCompiler, RouteTable};
+use nuncio_upstream::ClusterManager;
+
+/// A stream of a connection without TLS.
+pub fn info() -> StreamInfo {
+    StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
+}
+
+/// Compiles; mistakes are in `ctx`.
+pub fn compile(yaml: &str, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
+    let source = Source::new("routes.yaml", Format::Yaml, yaml);
+    let node =
+        text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).ok_or(Refused)?;
+    let descriptor =
+        nuncio_api::message("envoy.config.route.v3.RouteConfiguration").ok_or(Refused)?;
+    let tree = interpret::interpret(descriptor, &node, &mut ctx.diagnostics).ok_or(Refused)?;
+    validate::validate(&tree, &mut ctx.diagnostics);
+    let message: RouteConfiguration = decode(&Arc::new(tree), ctx)?;
+    let clusters = ClusterManager::new(StatsStore::default());
+    let mut compiler = RouteCompiler {
+        ctx,
+        extensions: &Extensions::default(),
+        filter_names: &[],
+        cluster_id: &mut |name| clusters.reserve(name),
+        known_clusters: Some(&|name| name != "unknown"),
+    };
+    compiler.compile(&message)
+}
+
+/// What is wrong.
+pub fn errors(ctx: &Ctx) -> String {
+    let errors = ctx
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error);
+    errors
+        .map(|found| found.message.clone())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// The table of a text without mistakes.
+pub fn table(yaml: &str) -> RouteTable {
+    let mut ctx = Ctx::default();
+    let table = compile(yaml, &mut ctx);
+    assert_eq!(errors(&ctx), "", "{yaml}");
+    table.unwrap_or_else(|_| panic!("{yaml} is refused without a reason"))
+}
+
+/// A request.
+pub fn request(path: &str, headers: &[(&str, &str)]) -> HeaderMap {
+    let mut request = HeaderMap::request();
+    let pseudo = [
+        (":scheme", "http"),
+        (":authority", "example.com"),
+        (":path", path),
+    ];
+    for (name, value) in pseudo.iter().chain(headers) {
+        let name = HeaderName::parse_with_pseudo(name).expect("a header name");
+        request.append(&name, value.as_bytes());
+    }
+    request
+}
