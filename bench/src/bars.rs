@@ -3,7 +3,7 @@
 use crate::proxies::Kind;
 use crate::samples::{
     CLUSTERS_READY_S, CLUSTERS_RSS, CONNECTION_KIB, H1, IDLE_RSS, Metric, PROGRAM_MIB, READY_MS,
-    SCRAPE_READY_MS, SCRAPE_S, Samples,
+    ROUTES_COST, SCRAPE_READY_MS, SCRAPE_S, Samples,
 };
 
 /// What a bar asks for.
@@ -17,7 +17,7 @@ enum Bar {
 }
 
 /// The bars in the order of the report.
-const BARS: [(Metric, Bar); 10] = [
+const BARS: [(Metric, Bar); 11] = [
     (H1.per_cpu_second, Bar::AtLeastTimes(5.0, Kind::Envoy)),
     (H1.per_cpu_second, Bar::AtLeastTimes(1.3, Kind::Haproxy)),
     (IDLE_RSS[1], Bar::Under(16.0)),
@@ -26,6 +26,7 @@ const BARS: [(Metric, Bar); 10] = [
     (CLUSTERS_RSS, Bar::Under(120.0)),
     (SCRAPE_S, Bar::AtMostTimes(0.1, Kind::Envoy)),
     (SCRAPE_READY_MS, Bar::Under(5.0)),
+    (ROUTES_COST, Bar::Under(1.3)),
     (READY_MS, Bar::Under(50.0)),
     (PROGRAM_MIB, Bar::Under(30.0)),
 ];

@@ -30,6 +30,14 @@ impl Script {
         }
     }
 
+    /// GET of a path that no route but the one for all others takes, answered by 1 KiB.
+    pub(crate) fn behind_all_routes() -> Self {
+        Self {
+            request: head("GET", "/service-09998-or-not/1", ""),
+            answer_body_bytes: SMALL_BODY_BYTES,
+        }
+    }
+
     /// POST with a small body, answered by 1 KiB.
     pub(crate) fn post() -> Self {
         let mut request = head(

@@ -87,12 +87,32 @@ pub(crate) const SCRAPE_READY_MS: Metric =
     metric("scrape_ready_ms", "  slowest /ready meanwhile, ms", 1);
 pub(crate) const SCRAPE_RSS: Metric =
     metric("scrape_rss_mib", "  RSS at its most beyond before, MiB", 1);
+pub(crate) const FEW_ROUTES: LoadMetrics = LoadMetrics {
+    per_cpu_second: metric(
+        "few_routes_per_cpu_second",
+        "10 routes: requests / CPU-second",
+        0,
+    ),
+    p50: metric("few_routes_p50_us", "  p50 at full load, us", 0),
+    p99: metric("few_routes_p99_us", "  p99 at full load, us", 0),
+};
+pub(crate) const MANY_ROUTES: LoadMetrics = LoadMetrics {
+    per_cpu_second: metric(
+        "many_routes_per_cpu_second",
+        "10,000 routes: requests / CPU-second",
+        0,
+    ),
+    p50: metric("many_routes_p50_us", "  p50 at full load, us", 0),
+    p99: metric("many_routes_p99_us", "  p99 at full load, us", 0),
+};
+pub(crate) const ROUTES_COST: Metric =
+    metric("routes_cost", "cost with 10,000 routes over 10 routes", 2);
 pub(crate) const INSTRUCTIONS: Metric =
     metric("instructions", "user instructions a request (GET 1 KiB)", 0);
 pub(crate) const PROGRAM_MIB: Metric = metric("program_mib", "size of the program, MiB", 1);
 
 /// Every metric, in the order of the report.
-pub(crate) const ALL: [Metric; 27] = [
+pub(crate) const ALL: [Metric; 34] = [
     H1.per_cpu_second,
     H1.p50,
     H1.p99,
@@ -105,6 +125,13 @@ pub(crate) const ALL: [Metric; 27] = [
     PACED.per_cpu_second,
     PACED.p50,
     PACED.p99,
+    FEW_ROUTES.per_cpu_second,
+    FEW_ROUTES.p50,
+    FEW_ROUTES.p99,
+    MANY_ROUTES.per_cpu_second,
+    MANY_ROUTES.p50,
+    MANY_ROUTES.p99,
+    ROUTES_COST,
     INSTRUCTIONS,
     IDLE_RSS[0],
     IDLE_PSS[0],
@@ -173,14 +200,17 @@ impl Samples {
         median(&values)
     }
 
+    /// The number of one round.
+    pub(crate) fn in_round(&self, metric: Metric, kind: Kind, round: u32) -> Option<f64> {
+        let matches = |sample: &&Sample| {
+            sample.metric == metric && sample.kind == kind && sample.round == round
+        };
+        self.all.iter().find(matches).map(|sample| sample.value)
+    }
+
     /// The median over rounds of the ratio within a round.
     pub(crate) fn ratio(&self, metric: Metric, of: Kind, to: Kind) -> Option<f64> {
-        let in_round = |kind, round| {
-            let matches = |sample: &&Sample| {
-                sample.metric == metric && sample.kind == kind && sample.round == round
-            };
-            self.all.iter().find(matches).map(|sample| sample.value)
-        };
+        let in_round = |kind, round| self.in_round(metric, kind, round);
         let rounds: BTreeSet<u32> = self.all.iter().map(|sample| sample.round).collect();
         let ratios: Vec<f64> = rounds
             .into_iter()

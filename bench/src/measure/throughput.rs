@@ -24,12 +24,16 @@ pub(crate) const CONNECTIONS: u32 = 64;
 const PACED_RATE: u32 = 4000;
 const WARM_UP: Duration = Duration::from_millis(300);
 
-struct Load {
-    section: Section,
-    metrics: LoadMetrics,
-    script: fn() -> Script,
-    rate: Option<u32>,
+/// What is sent, and what is measured by it.
+pub(crate) struct Load {
+    pub(crate) section: Section,
+    pub(crate) metrics: LoadMetrics,
+    pub(crate) script: fn() -> Script,
+    pub(crate) rate: Option<u32>,
 }
+
+/// The round, and how long it is measured.
+pub(crate) type Window = (u32, Duration);
 
 const LOADS: [Load; 4] = [
     Load {
@@ -86,7 +90,7 @@ fn run_round(bench: &mut Bench, loads: &[&Load], round: u32, window: Duration) {
     }
     for load in loads {
         for (kind, running) in &started {
-            if let Err(error) = measure(&mut bench.samples, *kind, running, load, round, window) {
+            if let Err(error) = measure(&mut bench.samples, *kind, running, load, (round, window)) {
                 let key = load.metrics.per_cpu_second.key;
                 Bench::note(&mut bench.samples, *kind, key, error);
             }
@@ -94,13 +98,16 @@ fn run_round(bench: &mut Bench, loads: &[&Load], round: u32, window: Duration) {
     }
 }
 
-fn measure(
+/// Sends one load to one proxy.
+///
+/// # Errors
+/// In plain words, when the proxy fails or answers wrongly.
+pub(crate) fn measure(
     samples: &mut Samples,
     kind: Kind,
     running: &Running,
     load: &Load,
-    round: u32,
-    window: Duration,
+    (round, window): Window,
 ) -> Result<(), String> {
     let plan = LoadPlan {
         target: running.address,

@@ -16,6 +16,7 @@ pub mod http_filter;
 pub mod http_status;
 pub mod level_config;
 pub mod local_reply;
+pub mod match_tree;
 pub mod matching;
 pub mod metadata_message;
 pub mod registry;

@@ -4,6 +4,7 @@ use nuncio_config::typed::SupportTable;
 
 /// Adds the messages that stand behind an `Any`.
 pub fn support(table: &mut SupportTable) {
+    crate::match_tree::support(table);
     for formatter in crate::formatter::EXTENSIONS {
         table.add_message(formatter);
     }

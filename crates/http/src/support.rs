@@ -4,13 +4,14 @@ use nuncio_config::typed::{FromValue, SupportTable};
 use nuncio_contract::matching::uri_template::{UriTemplateMatchConfig, UriTemplateRewriteConfig};
 
 use crate::config::connection_manager::HttpConnectionManager;
-use crate::config::route::FilterConfig;
+use crate::config::route::{FilterConfig, RouteList};
 use crate::config::router::RouterMessage;
 
 /// Adds the messages that stand behind an `Any`, with all that is in them.
 pub fn support(table: &mut SupportTable) {
     HttpConnectionManager::support(table);
     FilterConfig::support(table);
+    RouteList::support(table);
     RouterMessage::support(table);
     UriTemplateMatchConfig::support(table);
     UriTemplateRewriteConfig::support(table);

@@ -6,6 +6,7 @@ mod address_ranges;
 mod fraction;
 mod header;
 mod metadata;
+mod prefixes;
 mod re2;
 mod regex;
 mod regex_list;
@@ -18,6 +19,7 @@ pub use address_ranges::{AddressRanges, CidrRange, WrittenRange, XdsCidrRange};
 pub use fraction::{Denominator, FractionalPercent, RuntimeFeatureFlag, RuntimeFractionalPercent};
 pub use header::{CompiledHeaderMatcher, HeaderMatcher};
 pub use metadata::{CompiledMetadataMatcher, MetadataMatcher, PathSegment};
+pub use prefixes::PrefixTable;
 pub use regex::{
     CompiledRegex, Groups, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite,
     check_regex,

@@ -5,7 +5,7 @@
 //! must match the whole input. Limit: a compiled program of 1 MiB.
 
 use nuncio_config::message;
-use nuncio_config::typed::{Ctx, Refused};
+use nuncio_config::typed::{Ctx, Refused, Spanned};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::re2;
@@ -16,7 +16,7 @@ message! {
     /// A regular expression, RE2 syntax.
     pub struct RegexMatcher: "envoy.type.matcher.v3.RegexMatcher" {
         checked google_re2: Option<GoogleRe2> = "RE2 is the only engine, so that there is nothing to choose",
-        pub(crate) regex: nuncio_config::typed::Spanned<String>,
+        pub(crate) regex: Spanned<String>,
     }
 }
 
@@ -31,7 +31,7 @@ message! {
     /// A pattern and what its matches become; `\1` names a capture group.
     pub struct RegexMatchAndSubstitute: "envoy.type.matcher.v3.RegexMatchAndSubstitute" {
         pub(crate) pattern: RegexMatcher,
-        pub(crate) substitution: nuncio_config::typed::Spanned<String>,
+        pub(crate) substitution: Spanned<String>,
     }
 }
 
@@ -56,7 +56,12 @@ impl<'i> Groups<'i> {
 impl CompiledRegex {
     /// Compiles; a bad pattern is an error at its place in the file.
     pub fn compile(matcher: &RegexMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
-        Self::new(&matcher.regex.value).map_err(|fault| report(fault, matcher, ctx))
+        Self::at_place(&matcher.regex, ctx)
+    }
+
+    /// Compiles a pattern; a bad one is an error at its place in the file.
+    pub fn at_place(pattern: &Spanned<String>, ctx: &mut Ctx) -> Result<Self, Refused> {
+        Self::new(&pattern.value).map_err(|fault| report(fault, pattern, ctx))
     }
 
     /// Compiles a pattern that was made, not written.
@@ -101,7 +106,7 @@ impl RegexRewrite {
     /// Compiles the pattern and the substitution.
     pub fn compile(config: &RegexMatchAndSubstitute, ctx: &mut Ctx) -> Result<Self, Refused> {
         let pattern = build(&config.pattern.regex.value)
-            .map_err(|fault| report(fault, &config.pattern, ctx))?;
+            .map_err(|fault| report(fault, &config.pattern.regex, ctx))?;
         let text = &config.substitution.value;
         let substitution = translate_substitution(text, pattern.captures_len());
         if !substitution.is_whole {
@@ -171,9 +176,9 @@ fn compile(translated: &str) -> Result<Regex, RegexFault> {
         })
 }
 
-fn report(fault: RegexFault, matcher: &RegexMatcher, ctx: &mut Ctx) -> Refused {
-    let text = format!("invalid regex `{}`: {}", matcher.regex.value, fault.reason);
-    ctx.error(matcher.regex.span, text).envoy(fault.envoy);
+fn report(fault: RegexFault, pattern: &Spanned<String>, ctx: &mut Ctx) -> Refused {
+    let text = format!("invalid regex `{}`: {}", pattern.value, fault.reason);
+    ctx.error(pattern.span, text).envoy(fault.envoy);
     Refused
 }
 

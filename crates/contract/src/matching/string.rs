@@ -119,6 +119,23 @@ impl CompiledStringMatcher {
         }
     }
 
+    /// The same, with the case of ASCII letters ignored if wanted; of no effect on a regex.
+    #[must_use]
+    pub fn ignoring_case(mut self, ignore_case: bool) -> Self {
+        if let (true, Pattern::Exact(text) | Pattern::Prefix(text)) =
+            (ignore_case, &mut self.pattern)
+        {
+            text.make_ascii_lowercase();
+        }
+        if let (true, Pattern::Suffix(text) | Pattern::Contains(text)) =
+            (ignore_case, &mut self.pattern)
+        {
+            text.make_ascii_lowercase();
+        }
+        self.ignore_case = ignore_case;
+        self
+    }
+
     /// Whether `value` matches.
     pub fn matches(&self, value: &[u8]) -> bool {
         match &self.pattern {

@@ -7,6 +7,7 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::cors::RouteCorsPolicyMessage;
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::header_mutation::HeaderValueOption;
+use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::uri_template::PathExtension;
 use nuncio_contract::matching::{
     HeaderMatcher, RegexMatchAndSubstitute, RegexMatcher, RuntimeFractionalPercent, StringMatcher,
@@ -49,6 +50,14 @@ message! {
         pub(crate) virtual_clusters: Vec<VirtualCluster>,
         pub(crate) metadata: Option<MetadataMessage>,
         pub(crate) cors: Option<RouteCorsPolicyMessage>,
+        pub(crate) matcher: Option<MatcherMessage>,
+    }
+}
+
+message! {
+    /// Routes of which the first that matches counts; an action of a virtual host's matcher.
+    pub struct RouteList: "envoy.config.route.v3.RouteList" {
+        pub(crate) routes: Vec<Route>,
     }
 }
 

@@ -15,11 +15,9 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
 
-use super::counted::stat_prefixes;
 use super::domain::{DomainError, DomainTable};
 use super::forward::{ClusterSource, Forward, HostRewrite};
 use super::matcher::RouteMatcher;
-use super::run::Run;
 use super::weight::RuntimeWeights;
 use super::{
     Action, Additions, Level, PerFilter, PerFilterConfigs, Route, RouteTable, RouteUpgrades,
@@ -107,7 +105,7 @@ impl RouteCompiler<'_> {
             internal_only_headers: internal_only_headers?,
         };
         compiled.adds = Additions::of(compiled.all_levels());
-        compiled.number_counted(&stat_prefixes(table));
+        compiled.number_counted();
         if sound { Ok(compiled) } else { Err(Refused) }
     }
 
@@ -129,11 +127,7 @@ impl RouteCompiler<'_> {
         host: &config::VirtualHost,
         table: &config::RouteConfiguration,
     ) -> Result<VirtualHost, Refused> {
-        let routes: Vec<_> = host
-            .routes
-            .iter()
-            .map(|route| self.route(route, table))
-            .collect();
+        let routes = self.routes_of(host, table);
         let virtual_clusters = self.virtual_clusters(&host.virtual_clusters);
         let cors = self.cors(host.cors.as_ref());
         let level = self.level(
@@ -147,10 +141,10 @@ impl RouteCompiler<'_> {
             ),
             &host.typed_per_filter_config,
         );
-        let routes: Box<[Route]> = routes.into_iter().collect::<Result<_, _>>()?;
+        let (routes, order) = routes?;
         Ok(VirtualHost {
             name: host.name.value.as_str().into(),
-            order: Run::of(&routes, 0..routes.len()),
+            order,
             routes,
             require_tls: host.require_tls,
             level: level?,
@@ -162,7 +156,7 @@ impl RouteCompiler<'_> {
         })
     }
 
-    fn route(
+    pub(super) fn route(
         &mut self,
         route: &config::Route,
         table: &config::RouteConfiguration,
@@ -208,6 +202,7 @@ impl RouteCompiler<'_> {
             action: action?,
             level: level?,
             metadata: route.metadata.as_ref().and_then(MetadataMessage::read),
+            stat_prefix: route.stat_prefix.as_str().into(),
             counted: None,
         })
     }

@@ -7,6 +7,7 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use nuncio_config::typed::Refused;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::matching::CompiledHeaderMatcher;
@@ -83,15 +84,6 @@ impl RouteCompiler<'_> {
     }
 }
 
-/// The `stat_prefix` of each route of each virtual host.
-pub(super) fn stat_prefixes(table: &config::RouteConfiguration) -> Vec<Vec<Box<str>>> {
-    let of_host = |host: &config::VirtualHost| {
-        let prefixes = host.routes.iter().map(|route| route.stat_prefix.as_str());
-        prefixes.map(Into::into).collect()
-    };
-    table.virtual_hosts.iter().map(of_host).collect()
-}
-
 impl RouteTable {
     /// Where a request that goes to a cluster is counted.
     pub(crate) fn counted(&self, index: RouteIndex, request: &HeaderMap) -> Counted {
@@ -118,17 +110,18 @@ impl RouteTable {
     }
 
     /// Gives each virtual cluster and each route with a `stat_prefix` its place.
-    pub(super) fn number_counted(&mut self, stat_prefixes: &[Vec<Box<str>>]) {
+    pub(super) fn number_counted(&mut self) {
         let mut scopes: Vec<Box<str>> = Vec::new();
+        let mut places: HashMap<Box<str>, usize> = HashMap::new();
         let mut place_of = |scope: String| {
             // Routes of one host may share a prefix.
-            let known = scopes.iter().position(|known| **known == *scope);
-            known.unwrap_or_else(|| {
-                scopes.push(scope.into());
+            let scope = Box::<str>::from(scope);
+            *places.entry(scope.clone()).or_insert_with(|| {
+                scopes.push(scope);
                 scopes.len() - 1
             })
         };
-        for (host, prefixes) in self.virtual_hosts.iter_mut().zip(stat_prefixes) {
+        for host in &mut self.virtual_hosts {
             let VirtualHost {
                 name,
                 virtual_clusters,
@@ -138,9 +131,10 @@ impl RouteTable {
             for cluster in virtual_clusters {
                 cluster.place = place_of(format!("vhost.{name}.vcluster.{}", cluster.name));
             }
-            for (route, prefix) in routes.iter_mut().zip(prefixes) {
-                if !prefix.is_empty() {
-                    route.counted = Some(place_of(format!("vhost.{name}.route.{prefix}")));
+            for route in routes {
+                if !route.stat_prefix.is_empty() {
+                    let scope = format!("vhost.{name}.route.{}", route.stat_prefix);
+                    route.counted = Some(place_of(scope));
                 }
             }
         }

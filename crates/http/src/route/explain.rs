@@ -85,10 +85,16 @@ impl VirtualHost {
     ) -> Option<Tried<'_>> {
         let route = self.routes.get(place)?;
         let path = request.get(Known::Path);
+        let mut why_not = route.matcher.why_not(path, request, info, random);
+        let run = self.order.run_of(request, info);
+        if !run.is_some_and(|run| run.holds(place)) {
+            let text = "the virtual host's matcher does not lead to it".to_owned();
+            why_not.insert(0, text);
+        }
         Some(Tried {
             route,
             requirements: route.matcher.requirements(),
-            why_not: route.matcher.why_not(path, request, info, random),
+            why_not,
         })
     }
 }

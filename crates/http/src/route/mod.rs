@@ -10,6 +10,7 @@ mod counted;
 mod domain;
 mod explain;
 mod forward;
+mod host_matcher;
 mod matcher;
 mod path_index;
 mod per_filter;
@@ -42,7 +43,7 @@ use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{Metadata, StreamInfo};
-use run::Run;
+use run::Order;
 
 use crate::config::route::TlsRequirement;
 
@@ -68,7 +69,7 @@ pub struct VirtualHost {
     /// Its name in the config.
     pub name: Box<str>,
     routes: Box<[Route]>,
-    order: Run,
+    order: Order,
     require_tls: TlsRequirement,
     level: Level,
     /// With the one for all others at the end, where there are any.
@@ -93,6 +94,8 @@ pub struct Route {
     level: Level,
     /// For the access log.
     pub(crate) metadata: Option<Arc<Metadata>>,
+    /// What its requests are counted under apart.
+    stat_prefix: Box<str>,
     /// Where its requests are counted apart.
     counted: Option<usize>,
 }

@@ -44,7 +44,7 @@ pub(super) enum Question {
 type Whole = HashMap<Box<[u8]>, Vec<u32>>;
 
 /// The index of a run of routes.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct PathIndex {
     exact: Sides<Whole>,
     prefixes: Sides<Prefixes>,
@@ -52,7 +52,7 @@ pub(super) struct PathIndex {
 }
 
 /// One for each meaning of case. Those that ignore it have their texts in lower case.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Sides<T> {
     sensitive: T,
     folded: T,

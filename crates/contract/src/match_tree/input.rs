@@ -1,0 +1,437 @@
+//! What is asked about: headers, trailers and query parameters, the status, the connection's addresses and names, what
+//! filters left behind.
+//!
+//! Several values of a header are one text, joined by commas. A name that no header can have is never there.
+
+use std::borrow::Cow;
+
+use nuncio_config::message;
+use nuncio_config::typed::{FromValue, Refused, Spanned, SupportTable};
+
+use super::message::Extension;
+use super::{MatchContext, MatchData};
+use crate::headers::{HeaderMap, HeaderName, Known};
+use crate::stream_info::metadata::Value;
+use crate::stream_info::{Address, PeerCertificateInfo};
+
+const ENVIRONMENT: &str = "envoy.extensions.matching.common_inputs.environment_variable.v3.Config";
+/// Inputs without options.
+const PLAIN: [(&str, fn() -> Input); 12] = [
+    (
+        "envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput",
+        || Input::Status,
+    ),
+    (
+        "envoy.type.matcher.v3.HttpResponseStatusCodeClassMatchInput",
+        || Input::StatusClass,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.DestinationIPInput",
+        || Input::DestinationIp,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.DestinationPortInput",
+        || Input::DestinationPort,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.SourceIPInput",
+        || Input::SourceIp,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.SourcePortInput",
+        || Input::SourcePort,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.DirectSourceIPInput",
+        || Input::DirectSourceIp,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.SourceTypeInput",
+        || Input::SourceType,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.ServerNameInput",
+        || Input::ServerName,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.ssl.v3.UriSanInput",
+        || Input::UriSans,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.ssl.v3.DnsSanInput",
+        || Input::DnsSans,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.ssl.v3.SubjectInput",
+        || Input::Subject,
+    ),
+];
+/// What Envoy has besides, and Nuncio not yet.
+const NOT_YET: [&str; 3] = [
+    "xds.type.matcher.v3.HttpAttributesCelMatchInput",
+    "envoy.type.matcher.v3.HttpResponseLocalReplyMatchInput",
+    "envoy.extensions.matching.common_inputs.network.v3.NetworkNamespaceInput",
+];
+
+macro_rules! named_inputs {
+    ($($(#[$meta:meta])* $name:ident: $proto:literal { $field:ident }),+ $(,)?) => {$(
+        message! {
+            $(#[$meta])*
+            pub(super) struct $name: $proto {
+                pub(super) $field: Spanned<String>,
+            }
+        }
+    )+};
+}
+
+named_inputs! {
+    /// A header of the request.
+    RequestHeaderInput: "envoy.type.matcher.v3.HttpRequestHeaderMatchInput" { header_name },
+    /// A trailer of the request.
+    RequestTrailerInput: "envoy.type.matcher.v3.HttpRequestTrailerMatchInput" { header_name },
+    /// A header of the response.
+    ResponseHeaderInput: "envoy.type.matcher.v3.HttpResponseHeaderMatchInput" { header_name },
+    /// A trailer of the response.
+    ResponseTrailerInput: "envoy.type.matcher.v3.HttpResponseTrailerMatchInput" { header_name },
+    /// A parameter of the query.
+    QueryParamInput: "envoy.type.matcher.v3.HttpRequestQueryParamMatchInput" { query_param },
+    /// What a filter left behind, as text.
+    FilterStateInput: "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput" { key },
+    /// A variable of the environment.
+    EnvironmentInput: "envoy.extensions.matching.common_inputs.environment_variable.v3.Config" { name },
+}
+
+message! {
+    /// A value of dynamic metadata.
+    pub(super) struct DynamicMetadataInput: "envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput" {
+        pub(super) filter: String,
+        pub(super) path: Vec<PathSegment>,
+    }
+}
+
+message! {
+    /// A step into metadata.
+    pub(super) struct PathSegment: "envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput.PathSegment" {
+        pub(super) key: String,
+    }
+}
+
+/// Adds the inputs.
+pub(super) fn support(table: &mut SupportTable) {
+    RequestHeaderInput::support(table);
+    RequestTrailerInput::support(table);
+    ResponseHeaderInput::support(table);
+    ResponseTrailerInput::support(table);
+    QueryParamInput::support(table);
+    FilterStateInput::support(table);
+    EnvironmentInput::support(table);
+    DynamicMetadataInput::support(table);
+    for (plain, _) in PLAIN {
+        table.add_message(plain);
+    }
+}
+
+/// An input, compiled.
+#[derive(Debug)]
+pub(super) enum Input {
+    RequestHeader(Option<HeaderName>),
+    RequestTrailer(Option<HeaderName>),
+    ResponseHeader(Option<HeaderName>),
+    ResponseTrailer(Option<HeaderName>),
+    QueryParameter(Box<[u8]>),
+    Status,
+    StatusClass,
+    DestinationIp,
+    DestinationPort,
+    SourceIp,
+    SourcePort,
+    DirectSourceIp,
+    SourceType,
+    ServerName,
+    UriSans,
+    DnsSans,
+    Subject,
+    FilterState(Box<str>),
+    DynamicMetadata {
+        filter: Box<str>,
+        path: Box<[Box<str>]>,
+    },
+    /// As it was at the start.
+    Environment(Option<Box<[u8]>>),
+}
+
+/// What an input gives.
+#[derive(Debug, PartialEq)]
+pub(super) enum Fetched<'a> {
+    /// It may come later.
+    NotYet,
+    /// There is none.
+    Absent,
+    Text(Cow<'a, [u8]>),
+    Value(&'a Value),
+}
+
+impl Input {
+    /// Compiles an input that `context` allows.
+    pub(super) fn compile<C: MatchContext>(
+        input: &Extension,
+        context: &mut C,
+    ) -> Result<Self, Refused> {
+        let any = &input.typed_config;
+        let kind = any.type_name();
+        let plain = Self::without_options(kind);
+        let is_known = plain.is_some() || NAMED.contains(&kind);
+        if (is_known || NOT_YET.contains(&kind))
+            && kind != ENVIRONMENT
+            && let Err(words) = context.check_input(&any.type_url)
+        {
+            context.ctx().error(any.span, words);
+            return Err(Refused);
+        }
+        if let Some(plain) = plain {
+            return Ok(plain);
+        }
+        if is_known {
+            return Self::with_options(kind, input, context);
+        }
+        if NOT_YET.contains(&kind) {
+            let what = format!("the input `{kind}`");
+            return Err(context.ctx().unsupported_here(any.span, what));
+        }
+        Err(super::build::unknown(input, context.ctx()))
+    }
+
+    fn without_options(kind: &str) -> Option<Self> {
+        let plain = PLAIN.iter().find(|(name, _)| *name == kind)?;
+        Some(plain.1())
+    }
+
+    fn with_options<C: MatchContext>(
+        kind: &str,
+        input: &Extension,
+        context: &mut C,
+    ) -> Result<Self, Refused> {
+        let any = &input.typed_config;
+        let ctx = context.ctx();
+        let header = |name: Spanned<String>| HeaderName::parse_with_pseudo(&name.value).ok();
+        if kind == ENVIRONMENT {
+            let config: EnvironmentInput = any.decode(ctx)?;
+            let value = std::env::var_os(&config.name.value);
+            let bytes = value.map(|value| value.as_encoded_bytes().into());
+            return Ok(Input::Environment(bytes));
+        }
+        Ok(match kind.rsplit('.').next().unwrap_or_default() {
+            "HttpRequestHeaderMatchInput" => {
+                Input::RequestHeader(header(any.decode::<RequestHeaderInput>(ctx)?.header_name))
+            }
+            "HttpRequestTrailerMatchInput" => {
+                Input::RequestTrailer(header(any.decode::<RequestTrailerInput>(ctx)?.header_name))
+            }
+            "HttpResponseHeaderMatchInput" => {
+                Input::ResponseHeader(header(any.decode::<ResponseHeaderInput>(ctx)?.header_name))
+            }
+            "HttpResponseTrailerMatchInput" => {
+                Input::ResponseTrailer(header(any.decode::<ResponseTrailerInput>(ctx)?.header_name))
+            }
+            "HttpRequestQueryParamMatchInput" => {
+                let config: QueryParamInput = any.decode(ctx)?;
+                Input::QueryParameter(config.query_param.value.into_bytes().into())
+            }
+            "FilterStateInput" => {
+                let config: FilterStateInput = any.decode(ctx)?;
+                Input::FilterState(config.key.value.into())
+            }
+            _ => {
+                let config: DynamicMetadataInput = any.decode(ctx)?;
+                Input::DynamicMetadata {
+                    filter: config.filter.into(),
+                    path: config
+                        .path
+                        .into_iter()
+                        .map(|step| step.key.into())
+                        .collect(),
+                }
+            }
+        })
+    }
+
+    /// Whether it gives values and not texts.
+    pub(super) fn gives_values(&self) -> bool {
+        matches!(self, Input::DynamicMetadata { .. })
+    }
+
+    /// What it gives of a stream.
+    pub(super) fn fetch<'a>(&'a self, data: &MatchData<'a>) -> Fetched<'a> {
+        let connection = &data.info.connection;
+        match self {
+            Input::RequestHeader(name) => header(data.request, name.as_ref()),
+            Input::RequestTrailer(name) => header(data.request_trailers, name.as_ref()),
+            Input::ResponseHeader(name) => header(data.response, name.as_ref()),
+            Input::ResponseTrailer(name) => header(data.response_trailers, name.as_ref()),
+            Input::QueryParameter(name) => match data.request {
+                None => Fetched::NotYet,
+                Some(request) => owned(query_parameter(request, name)),
+            },
+            Input::Status => status(data, |status| Some(status.to_vec())),
+            Input::StatusClass => status(data, |status| {
+                let class = status
+                    .first()
+                    .filter(|class| (b'1'..=b'5').contains(*class))?;
+                Some(vec![*class, b'x', b'x'])
+            }),
+            Input::DestinationIp => ip(connection.local_address.as_ref()),
+            Input::DestinationPort => port(connection.local_address.as_ref()),
+            Input::SourceIp => ip(data.info.downstream_remote_address()),
+            Input::SourcePort => port(data.info.downstream_remote_address()),
+            Input::DirectSourceIp => ip(connection.direct_remote_address.as_ref()),
+            Input::SourceType => match is_local(data) {
+                true => Fetched::Text(Cow::Borrowed(b"local")),
+                false => Fetched::Absent,
+            },
+            Input::ServerName => filled(&connection.requested_server_name),
+            Input::UriSans => peer(data, |peer| joined(&peer.certificate.uri_sans)),
+            Input::DnsSans => peer(data, |peer| joined(&peer.certificate.dns_sans)),
+            Input::Subject => peer(data, |peer| peer.certificate.subject.to_string()),
+            Input::FilterState(key) => {
+                let object = data.info.filter_state().and_then(|state| state.get(key));
+                owned(
+                    object
+                        .and_then(|object| object.serialize_as_string())
+                        .map(String::into_bytes),
+                )
+            }
+            Input::DynamicMetadata { filter, path } => {
+                let metadata = data.info.dynamic_metadata();
+                let value = metadata.and_then(|metadata| metadata.value(filter, path));
+                value.map_or(Fetched::Absent, Fetched::Value)
+            }
+            Input::Environment(value) => match value {
+                Some(value) => Fetched::Text(Cow::Borrowed(value)),
+                None => Fetched::Absent,
+            },
+        }
+    }
+}
+
+/// Inputs with a name of something, besides those without options.
+const NAMED: [&str; 8] = [
+    "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+    "envoy.type.matcher.v3.HttpRequestTrailerMatchInput",
+    "envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
+    "envoy.type.matcher.v3.HttpResponseTrailerMatchInput",
+    "envoy.type.matcher.v3.HttpRequestQueryParamMatchInput",
+    "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
+    "envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput",
+    ENVIRONMENT,
+];
+
+fn owned<'a>(text: Option<Vec<u8>>) -> Fetched<'a> {
+    text.map_or(Fetched::Absent, |text| Fetched::Text(Cow::Owned(text)))
+}
+
+fn filled(text: &str) -> Fetched<'_> {
+    match text {
+        "" => Fetched::Absent,
+        text => Fetched::Text(Cow::Borrowed(text.as_bytes())),
+    }
+}
+
+fn header<'a>(map: Option<&'a HeaderMap>, name: Option<&'a HeaderName>) -> Fetched<'a> {
+    let Some(map) = map else {
+        return Fetched::NotYet;
+    };
+    let Some(name) = name else {
+        return Fetched::Absent;
+    };
+    let mut values = map.get_all_named(name);
+    let Some(first) = values.next() else {
+        return Fetched::Absent;
+    };
+    let mut text = Cow::Borrowed(first);
+    for value in values {
+        let joined = text.to_mut();
+        joined.push(b',');
+        joined.extend_from_slice(value);
+    }
+    Fetched::Text(text)
+}
+
+fn status<'a>(data: &MatchData<'a>, text: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Fetched<'a> {
+    match data.response {
+        None => Fetched::NotYet,
+        Some(response) => owned(response.get(Known::Status).and_then(text)),
+    }
+}
+
+fn ip(address: Option<&Address>) -> Fetched<'static> {
+    let ip = address.and_then(Address::ip);
+    owned(ip.map(|ip| ip.to_string().into_bytes()))
+}
+
+fn port(address: Option<&Address>) -> Fetched<'static> {
+    let port = address.and_then(Address::port);
+    owned(port.map(|port| port.to_string().into_bytes()))
+}
+
+/// Whether the client is this machine.
+fn is_local(data: &MatchData<'_>) -> bool {
+    let connection = &data.info.connection;
+    let remote = data.info.downstream_remote_address();
+    match (remote, connection.local_address.as_ref()) {
+        (Some(Address::Ip(remote)), local) => {
+            let same = |local: &Address| local.ip() == Some(remote.ip());
+            remote.ip().is_loopback() || local.is_some_and(same)
+        }
+        (Some(Address::Pipe(_)), _) => true,
+        _ => false,
+    }
+}
+
+fn peer<'a>(
+    data: &MatchData<'_>,
+    text: impl FnOnce(&PeerCertificateInfo) -> String,
+) -> Fetched<'a> {
+    let tls = data.info.connection.tls.as_deref();
+    let peer = tls.and_then(|tls| tls.peer.as_deref());
+    let text = peer.map(text).filter(|text| !text.is_empty());
+    owned(text.map(String::into_bytes))
+}
+
+fn joined(names: &[Box<str>]) -> String {
+    names.join(",")
+}
+
+/// `%2F` and the like as the bytes that they stand for.
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let hex = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, behind)) = rest.split_first() {
+        let escape = match (first, behind) {
+            (b'%', [high, low, after @ ..]) => hex(high)
+                .zip(hex(low))
+                .map(|(high, low)| (high * 16 + low, after)),
+            _ => None,
+        };
+        let (byte, after) = escape.unwrap_or((*first, behind));
+        decoded.push(byte);
+        rest = after;
+    }
+    decoded
+}
+
+/// The first value of a parameter, decoded.
+fn query_parameter(request: &HeaderMap, name: &[u8]) -> Option<Vec<u8>> {
+    let path = request.get(Known::Path)?;
+    let start = memchr::memchr(b'?', path)? + 1;
+    let query = path.get(start..)?.split(|byte| *byte == b'#').next()?;
+    query.split(|byte| *byte == b'&').find_map(|pair| {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        let found = percent_decoded(parts.next()?);
+        (found == name).then(|| percent_decoded(parts.next().unwrap_or_default()))
+    })
+}

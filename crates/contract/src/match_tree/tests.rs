@@ -1,0 +1,1 @@
+//! Trees of configuration texts, asked about streams.

@@ -1,0 +1,149 @@
+//! What the value of an input has to be like. What is not there matches nothing.
+
+use nuncio_config::typed::{Ctx, FromValue, Refused, SupportTable};
+
+use super::build::unknown;
+use super::hash::xxh64;
+use super::input::{Fetched, Input};
+use super::message::{
+    ConsistentHashing, Extension, MetadataMatcher, RuntimeFraction, SingleKind, XdsPattern,
+    XdsStringMatcher,
+};
+use crate::matching::{
+    CompiledRegex, CompiledStringMatcher, CompiledValueMatcher, RuntimeFractionalPercent,
+};
+
+const CONSISTENT_HASHING: &str =
+    "envoy.extensions.matching.input_matchers.consistent_hashing.v3.ConsistentHashing";
+const RUNTIME_FRACTION: &str =
+    "envoy.extensions.matching.input_matchers.runtime_fraction.v3.RuntimeFraction";
+const METADATA: &str = "envoy.extensions.matching.input_matchers.metadata.v3.Metadata";
+/// What Envoy has besides, and Nuncio not yet.
+const NOT_YET: [&str; 3] = [
+    "xds.type.matcher.v3.CelMatcher",
+    "envoy.extensions.matching.input_matchers.ip.v3.Ip",
+    "envoy.extensions.matching.input_matchers.dynamic_modules.v3.DynamicModuleMatcher",
+];
+
+/// Adds the matchers.
+pub(super) fn support(table: &mut SupportTable) {
+    ConsistentHashing::support(table);
+    RuntimeFraction::support(table);
+    MetadataMatcher::support(table);
+}
+
+/// A matcher of one value.
+#[derive(Debug)]
+pub(super) enum ValueTest {
+    Text(CompiledStringMatcher),
+    /// The rest by `modulo` of the hash is `threshold` or more.
+    Hashed {
+        threshold: u64,
+        modulo: u64,
+        seed: u64,
+    },
+    Fraction {
+        fraction: Box<RuntimeFractionalPercent>,
+        seed: u64,
+    },
+    Metadata {
+        matcher: CompiledValueMatcher,
+        invert: bool,
+    },
+}
+
+impl ValueTest {
+    pub(super) fn compile(kind: &SingleKind, ctx: &mut Ctx) -> Result<Self, Refused> {
+        match kind {
+            SingleKind::Value(matcher) => text(matcher, ctx).map(ValueTest::Text),
+            SingleKind::Custom(extension) => Self::custom(extension, ctx),
+        }
+    }
+
+    fn custom(extension: &Extension, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let any = &extension.typed_config;
+        match any.type_name() {
+            CONSISTENT_HASHING => {
+                let config: ConsistentHashing = any.decode(ctx)?;
+                if config.threshold > config.modulo {
+                    let text = format!(
+                        "threshold cannot be greater than modulo: {} > {}",
+                        config.threshold, config.modulo
+                    );
+                    ctx.error(any.span, text);
+                    return Err(Refused);
+                }
+                Ok(ValueTest::Hashed {
+                    threshold: config.threshold.into(),
+                    modulo: config.modulo.into(),
+                    seed: config.seed,
+                })
+            }
+            RUNTIME_FRACTION => {
+                let config: RuntimeFraction = any.decode(ctx)?;
+                Ok(ValueTest::Fraction {
+                    fraction: Box::new(config.runtime_fraction),
+                    seed: config.seed,
+                })
+            }
+            METADATA => {
+                let config: MetadataMatcher = any.decode(ctx)?;
+                Ok(ValueTest::Metadata {
+                    matcher: CompiledValueMatcher::compile(&config.value, ctx)?,
+                    invert: config.invert,
+                })
+            }
+            kind if NOT_YET.contains(&kind) => {
+                Err(ctx.unsupported_here(any.span, format!("the input matcher `{kind}`")))
+            }
+            _ => Err(unknown(extension, ctx)),
+        }
+    }
+
+    /// Whether it can be asked about what `input` gives; if not, the kinds that it can be asked about.
+    pub(super) fn takes(&self, input: &Input) -> Result<(), &'static str> {
+        match (self, input.gives_values()) {
+            (ValueTest::Metadata { .. }, true) => Ok(()),
+            (ValueTest::Metadata { .. }, false) => Err("dynamic_metadata"),
+            (_, false) => Ok(()),
+            (_, true) => Err("string"),
+        }
+    }
+
+    pub(super) fn matches(&self, fetched: &Fetched<'_>) -> bool {
+        match (self, fetched) {
+            (ValueTest::Text(matcher), Fetched::Text(text)) => matcher.matches(text),
+            (
+                ValueTest::Hashed {
+                    threshold,
+                    modulo,
+                    seed,
+                },
+                Fetched::Text(text),
+            ) => xxh64(text, *seed)
+                .checked_rem(*modulo)
+                .is_some_and(|rest| rest >= *threshold),
+            (ValueTest::Fraction { fraction, seed }, Fetched::Text(text)) => {
+                fraction.chooses(xxh64(text, *seed))
+            }
+            (ValueTest::Metadata { matcher, invert }, Fetched::Value(value)) => {
+                matcher.matches(value) != *invert
+            }
+            _ => false,
+        }
+    }
+}
+
+fn text(matcher: &XdsStringMatcher, ctx: &mut Ctx) -> Result<CompiledStringMatcher, Refused> {
+    let compiled = match &matcher.match_pattern {
+        XdsPattern::Exact(text) => CompiledStringMatcher::exact(text),
+        XdsPattern::Prefix(text) => CompiledStringMatcher::prefix(text),
+        XdsPattern::Suffix(text) => CompiledStringMatcher::suffix(text),
+        XdsPattern::Contains(text) => CompiledStringMatcher::contains(text),
+        XdsPattern::SafeRegex(regex) => {
+            let compiled = CompiledRegex::at_place(&regex.regex, ctx)?;
+            return Ok(CompiledStringMatcher::regex(compiled));
+        }
+    };
+    Ok(compiled.ignoring_case(matcher.ignore_case))
+}
