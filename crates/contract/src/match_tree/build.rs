@@ -38,14 +38,10 @@ pub fn unknown(extension: &Extension, ctx: &mut Ctx) -> Refused {
     Refused
 }
 
-/// Says that an input gives another kind of value than it is asked for.
-pub(super) fn wrong_kind(input: &Extension, wanted: &str, ctx: &mut Ctx) {
-    let found = match wanted {
-        "string" => "dynamic_metadata",
-        _ => "string",
-    };
+/// Says that an input gives no texts, which it is asked for.
+pub(super) fn wrong_kind(input: &Extension, ctx: &mut Ctx) {
     let text =
-        format!("Unsupported data input type: {found}. The matcher supports input type: {wanted}");
+        "Unsupported data input type: dynamic_metadata. The matcher supports input type: string";
     ctx.error(input.typed_config.span, text);
 }
 

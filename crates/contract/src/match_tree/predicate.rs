@@ -48,8 +48,8 @@ impl Predicate {
                 let input = Input::compile(&single.input, context);
                 let test = ValueTest::compile(&single.matcher, context.ctx());
                 let (input, test) = (input?, test?);
-                if let Err(wanted) = test.takes(&input) {
-                    super::build::wrong_kind(&single.input, wanted, context.ctx());
+                if !test.takes(&input) {
+                    super::build::wrong_kind(&single.input, context.ctx());
                     return Err(Refused);
                 }
                 Ok(Predicate::Single(input, test))

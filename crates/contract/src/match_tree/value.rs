@@ -100,14 +100,9 @@ impl ValueTest {
         }
     }
 
-    /// Whether it can be asked about what `input` gives; if not, the kinds that it can be asked about.
-    pub(super) fn takes(&self, input: &Input) -> Result<(), &'static str> {
-        match (self, input.gives_values()) {
-            (ValueTest::Metadata { .. }, true) => Ok(()),
-            (ValueTest::Metadata { .. }, false) => Err("dynamic_metadata"),
-            (_, false) => Ok(()),
-            (_, true) => Err("string"),
-        }
+    /// Whether it can be asked about what `input` gives. Of a text a matcher of metadata says no, as in Envoy.
+    pub(super) fn takes(&self, input: &Input) -> bool {
+        matches!(self, ValueTest::Metadata { .. }) || !input.gives_values()
     }
 
     pub(super) fn matches(&self, fetched: &Fetched<'_>) -> bool {
