@@ -3,7 +3,7 @@
 //! Texts that go on the wire follow [`nuncio_testkit::bytes::from_lines`]: written line by line
 //! they get CRLF line ends and a closing blank line; with a `\r` in them they are sent verbatim.
 //! `{{port:NAME}}` (a listener's port, `admin` included), `{{upstream:NAME}}` (an upstream's port),
-//! `{{dir}}` (a scratch directory) and `{{ca}}` (the test authority's certificate file) are filled
+//! `{{base64_address:NAME}}` (its address in base64), `{{dir}}` (a scratch directory) and `{{ca}}` (the test authority's certificate file) are filled
 //! in everywhere.
 
 use std::collections::BTreeMap;

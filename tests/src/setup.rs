@@ -87,6 +87,11 @@ impl Setup {
             if let Some(sink) = name.strip_prefix("sink:") {
                 return self.sinks.get(sink).map(|sink| sink.port().to_string());
             }
+            if let Some(upstream) = name.strip_prefix("base64_address:") {
+                let upstream = self.upstreams.get(upstream)?;
+                let address = format!("127.0.0.1:{}", upstream.port());
+                return Some(base64(address.as_bytes()));
+            }
             match name {
                 "dir" => Some(self.scratch.path().display().to_string()),
                 "ca" => Some(self.scratch.path().join("ca.pem").display().to_string()),
@@ -237,4 +242,23 @@ fn step(step: &UpstreamStep) -> io::Result<Step> {
         UpstreamStep::Word(UpstreamWord::Close) => Step::Close,
         UpstreamStep::Word(UpstreamWord::Reset) => Step::Reset,
     })
+}
+
+/// The base64 of some bytes, with padding.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let digit = ALPHABET[(word >> (18 - 6 * at) & 63) as usize];
+            out.push(if at <= group.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
+        }
+    }
+    out
 }

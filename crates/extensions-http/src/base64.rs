@@ -37,15 +37,15 @@ fn sextet(digit: u8) -> Option<u32> {
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// With padding.
-pub(crate) fn encode(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let byte = |at: usize| group.get(at).copied().map_or(0, u32::from);
         let word = byte(0) << 16 | byte(1) << 8 | byte(2);
         for at in 0..4 {
             let sextet = usize::try_from(word >> (18 - 6 * at) & 63).unwrap_or_default();
             let digit = ALPHABET.get(sextet).filter(|_| at <= group.len());
-            out.push(digit.copied().unwrap_or(b'='));
+            out.push(digit.map_or('=', |digit| char::from(*digit)));
         }
     }
     out
@@ -85,7 +85,7 @@ mod tests {
             ("abc", "YWJj"),
             ("\u{fff}?", "4L+/Pw=="),
         ] {
-            assert_eq!(encode(text.as_bytes()), expected.as_bytes(), "{text}");
+            assert_eq!(encode(text.as_bytes()), expected, "{text}");
         }
     }
 }

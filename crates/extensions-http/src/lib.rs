@@ -18,6 +18,7 @@ mod cookies;
 pub mod cors;
 pub mod csrf;
 pub mod decompressor;
+pub mod custom_response;
 pub mod early_header_mutation;
 pub mod fault;
 pub mod header_mutation;
@@ -28,6 +29,7 @@ mod level_stats;
 pub mod local_ratelimit;
 pub mod rbac;
 pub mod set_metadata;
+pub mod stateful_session;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +42,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &compressor::ROOM,
     &cors::ROOM,
     &csrf::ROOM,
+    &custom_response::ROOM,
     &decompressor::ROOM,
     &fault::ROOM,
     &header_mutation::ROOM,
@@ -49,6 +52,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &local_ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,
+    &stateful_session::ROOM,
 ];
 
 /// Every early header mutation of the family.

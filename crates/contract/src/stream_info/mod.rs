@@ -29,7 +29,7 @@ pub use metadata::Metadata;
 pub use response_flags::ResponseFlags;
 pub use timing::{BytesMeter, DownstreamTiming, UpstreamTiming};
 pub use tls::{CertificateInfo, PeerCertificateInfo, TlsInfo};
-pub use upstream::{ClusterDescription, HostDescription, UpstreamInfo};
+pub use upstream::{ClusterDescription, HostDescription, UpstreamInfo, WantedHost};
 
 /// The protocol of one side of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -57,6 +57,17 @@ pub struct UpstreamInfo {
     pub bytes: BytesMeter,
     /// Whether the router got so far that there is an upstream side at all.
     pub is_set: bool,
+    /// The host that a filter wants, if any.
+    pub wanted_host: Option<Box<WantedHost>>,
+}
+
+/// The host that a filter wants a request to go to, whatever the load balancer would say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedHost {
+    /// Its address as it is logged.
+    pub address: Box<str>,
+    /// The status of the answer where there is no such host; none where any other will do.
+    pub status_without_it: Option<u16>,
 }
 
 impl UpstreamInfo {
@@ -94,7 +105,9 @@ impl UpstreamInfo {
             filter_state,
             bytes,
             is_set,
+            wanted_host,
         } = self;
+        *wanted_host = None;
         hosts_attempted.clear();
         connection_ids_attempted.clear();
         *local_address = None;

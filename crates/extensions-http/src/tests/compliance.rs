@@ -55,6 +55,20 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           request_direction_config: {common_config: {ignore_no_transform_header: true}}}",
     ),
     (
+        "envoy.filters.http.custom_response",
+        "{}",
+        "{custom_response_matcher: {on_no_match: {action: {name: a, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.http.custom_response.local_response_policy.v3.LocalResponsePolicy, \
+          status_code: 499, body: {inline_string: a}}}}}}",
+    ),
+    (
+        "envoy.filters.http.stateful_session",
+        "{}",
+        "{strict: true, session_state: {name: a, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState, \
+          name: x-session}}}",
+    ),
+    (
         "envoy.filters.http.fault",
         "{}",
         "{delay: {fixed_delay: 1s, percentage: {numerator: 100}}, \

@@ -12,6 +12,7 @@ use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::{
     Acquired, AutoNames, ConnectionName, UpstreamError, UpstreamErrorKind, WorkerCluster,
+    WorkerHost,
 };
 
 use super::{Router, finalize};
@@ -82,13 +83,36 @@ impl<D: Downstream> Router<'_, '_, D> {
         };
         let auto_names = account.cluster.settings().http.auto_names.as_deref();
         let name = auto_names.and_then(|auto| self.name_connection(auto));
-        let host = account.host.insert(account.cluster.pick_host()?);
+        let picked = match self.wanted_host(&account.cluster) {
+            None => account.cluster.pick_host()?,
+            Some(wanted) => wanted?,
+        };
+        let host = account.host.insert(picked);
         self.note_host(host);
         match name {
             _ if self.ends_here(forward) => host.new_tcp_stream(),
             None => host.new_stream(ResourcePriority::Default),
             Some(name) => host.new_stream_named(ResourcePriority::Default, name),
         }
+    }
+
+    /// The host that a filter wants; none where there is no such wish, or no such host and any other will do.
+    #[inline]
+    fn wanted_host(
+        &self,
+        cluster: &WorkerCluster,
+    ) -> Option<Result<Rc<WorkerHost>, UpstreamError>> {
+        let state = self.exchange.state.borrow();
+        let wanted = state.info.upstream.wanted_host.as_ref()?;
+        let address = wanted.address.parse().ok();
+        if let Some(host) = address.and_then(|address| cluster.host_at(address)) {
+            return Some(Ok(host));
+        }
+        wanted.status_without_it?;
+        cluster.count_no_host();
+        Some(Err(UpstreamError::new(
+            UpstreamErrorKind::NoHealthyUpstream,
+        )))
     }
 
     /// The name that the request's connection is to have, by the host as it is before `auto_host_rewrite`.
@@ -158,6 +182,15 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
     }
 
+    /// The status where there is no host.
+    fn status_without_host(&self) -> u16 {
+        let state = self.exchange.state.borrow();
+        let wanted = state.info.upstream.wanted_host.as_ref();
+        wanted
+            .and_then(|wanted| wanted.status_without_it)
+            .unwrap_or(503)
+    }
+
     /// Our answer to an upstream that failed before its response began, or the end of one that broke off.
     #[cold]
     fn upstream_failed(&self, error: &UpstreamError) -> Stop {
@@ -174,9 +207,10 @@ impl<D: Downstream> Router<'_, '_, D> {
             return Stop::ResponseBroken;
         }
         if error.kind == UpstreamErrorKind::NoHealthyUpstream {
-            self.with_account(|account| account.charge(503));
+            let status = self.status_without_host();
+            self.with_account(|account| account.charge(status));
             let reply = LocalReply::new(
-                503,
+                status,
                 b"no healthy upstream".as_slice(),
                 "no_healthy_upstream",
             )

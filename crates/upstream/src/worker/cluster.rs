@@ -5,6 +5,8 @@
 //! the load over levels by their health; that comes with priority load.)
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -31,6 +33,8 @@ struct State {
     candidates: Vec<Rc<WorkerHost>>,
     in_panic: bool,
     turn: RoundRobin,
+    /// The places of `hosts`; made when one is first asked for by its address.
+    by_address: Option<HashMap<SocketAddr, usize>>,
 }
 
 impl WorkerCluster {
@@ -40,6 +44,7 @@ impl WorkerCluster {
             candidates: Vec::new(),
             in_panic: true,
             turn: RoundRobin::new(seed),
+            by_address: None,
         };
         // No published generation: the first pick takes the hosts over.
         Self {
@@ -92,11 +97,7 @@ impl WorkerCluster {
     /// [`NoHealthyUpstream`](UpstreamErrorKind::NoHealthyUpstream) when there is none.
     #[inline]
     pub fn pick_host(&self) -> Result<Rc<WorkerHost>, UpstreamError> {
-        let generation = self.core.shared.generation();
-        if self.generation.get() != generation {
-            self.generation.set(generation);
-            self.take_over(&self.core.shared.hosts());
-        }
+        self.follow();
         let mut state = self.state.borrow_mut();
         if state.in_panic {
             self.core.lb_stats.lb_healthy_panic.inc();
@@ -112,8 +113,39 @@ impl WorkerCluster {
         })
     }
 
+    /// The host with this address, of whatever priority, if it may be used.
+    pub fn host_at(&self, address: SocketAddr) -> Option<Rc<WorkerHost>> {
+        self.follow();
+        let mut state = self.state.borrow_mut();
+        let State {
+            hosts, by_address, ..
+        } = &mut *state;
+        let by_address = by_address.get_or_insert_with(|| {
+            let addresses = hosts.iter().map(|host| host.host().address);
+            addresses.zip(0..).collect()
+        });
+        let host = hosts.get(*by_address.get(&address)?)?;
+        host.host().health().is_usable().then(|| Rc::clone(host))
+    }
+
+    /// Counts that the load balancer gave no host.
+    pub fn count_no_host(&self) {
+        self.core.traffic.upstream_cx_none_healthy.inc();
+    }
+
+    /// Takes the published hosts over where they have changed.
+    #[inline]
+    fn follow(&self) {
+        let generation = self.core.shared.generation();
+        if self.generation.get() != generation {
+            self.generation.set(generation);
+            self.take_over(&self.core.shared.hosts());
+        }
+    }
+
     fn take_over(&self, set: &HostSet) {
         let mut state = self.state.borrow_mut();
+        state.by_address = None;
         let known = std::mem::take(&mut state.hosts);
         state.hosts = self.keep_known(&known, set);
         let gone = known
@@ -124,7 +156,7 @@ impl WorkerCluster {
     }
 
     fn keep_known(&self, known: &[Rc<WorkerHost>], set: &HostSet) -> Vec<Rc<WorkerHost>> {
-        let by_address: std::collections::HashMap<_, _> = known
+        let by_address: HashMap<_, _> = known
             .iter()
             .map(|host| (Arc::as_ptr(host.host()), host))
             .collect();

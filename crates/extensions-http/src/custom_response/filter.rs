@@ -1,0 +1,100 @@
+//! What the custom response filter does to a stream.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::http_filter::{
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
+    HttpFilterFactory, Interest,
+};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::match_tree::{MatchData, Outcome};
+
+use super::config::{ChainConfig, Policies, Policy};
+
+/// A worker's part of the filter; a stream's too, as it keeps nothing of its own.
+#[derive(Clone)]
+struct Shared(Rc<Arc<Policies>>);
+
+impl HttpFilterConfig for ChainConfig {
+    fn for_worker(&self, _context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
+        Box::new(Shared(Rc::new(Arc::clone(&self.0))))
+    }
+}
+
+impl HttpFilterFactory for Shared {
+    fn interest(&self) -> Interest {
+        Interest {
+            response_headers: true,
+            ..Interest::default()
+        }
+    }
+
+    fn create(&self) -> Box<dyn HttpFilter> {
+        Box::new(self.clone())
+    }
+}
+
+impl HttpFilter for Shared {
+    fn encode_headers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        response: &mut HeaderMap,
+        _end_stream: bool,
+    ) -> HeadersStatus {
+        let data = MatchData {
+            request: None,
+            ..MatchData::of_response(context.request_headers, response, context.stream_info)
+        };
+        let levels = context.route.all::<Policies>().rev();
+        let found = levels
+            .chain([&**self.0])
+            .find_map(|policies| policies.find(&data));
+        match found {
+            Some(policy) => HeadersStatus::Reply(Box::new(policy.answer(context, response))),
+            None => HeadersStatus::Continue,
+        }
+    }
+}
+
+impl Policies {
+    fn find(&self, data: &MatchData<'_>) -> Option<&Policy> {
+        match self.0.as_ref()?.find(data) {
+            Outcome::Action(policy) => Some(policy),
+            Outcome::Nothing | Outcome::Undecided => None,
+        }
+    }
+}
+
+impl Policy {
+    /// The answer in place of `response`.
+    fn answer(&self, context: &FilterContext<'_>, response: &HeaderMap) -> LocalReply {
+        let own_status = response
+            .get_str(Known::Status)
+            .and_then(|text| text.parse().ok());
+        let status = self.status.or(own_status).unwrap_or(200);
+        let Some(worded) = &self.format else {
+            return self.with_headers(LocalReply::new(status, self.body.clone(), ""));
+        };
+        let mut body = Vec::new();
+        worded.format.format(
+            &FormatContext {
+                request_headers: Some(context.request_headers),
+                response_headers: Some(response),
+                local_reply_body: &self.body,
+                ..FormatContext::new(context.stream_info, context.services)
+            },
+            &mut body,
+        );
+        let content_type = worded.content_type.as_bytes();
+        let reply = LocalReply::new(status, body, "");
+        self.with_headers(reply.with_header(HeaderName::from(Known::ContentType), content_type))
+    }
+
+    fn with_headers(&self, mut reply: LocalReply) -> LocalReply {
+        reply.mutations.clone_from(&self.headers);
+        reply
+    }
+}

@@ -1,0 +1,29 @@
+//! `envoy.filters.http.custom_response`: a response becomes another one, chosen by a matcher tree that is asked about
+//! the response's headers and the stream; the request's headers are not asked, as in Envoy.
+//!
+//! Of the route's levels the most specific one whose tree leads to a policy counts, at last the chain's. Limits: a body
+//! or format from a file has at most 1 MiB. Not there: `RedirectPolicy`, which needs internal redirects, and
+//! `response_code_details_action`; both are refused. Envoy's documentation: HTTP filters, custom response.
+
+mod config;
+mod filter;
+#[cfg(test)]
+mod tests;
+
+use nuncio_config::typed::FromValue;
+use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
+
+/// The room.
+pub static ROOM: HttpFilterRoom = HttpFilterRoom {
+    name: "envoy.filters.http.custom_response",
+    message: "envoy.extensions.filters.http.custom_response.v3.CustomResponse",
+    parse: config::parse,
+    per_route: Some(PerRouteRoom {
+        message: "envoy.extensions.filters.http.custom_response.v3.CustomResponse",
+        parse: config::parse_per_route,
+    }),
+    support: |table| {
+        config::CustomResponse::support(table);
+        config::LocalResponsePolicy::support(table);
+    },
+};
