@@ -42,16 +42,11 @@ pub(super) struct Policies(pub(super) Option<MatchTree<Policy>>);
 /// A compiled policy.
 pub(super) struct Policy {
     pub(super) body: Vec<u8>,
-    pub(super) format: Option<BodyFormat>,
+    /// What the body becomes. Its content type does not count, as in Envoy.
+    pub(super) format: Option<Format>,
     pub(super) headers: Option<Arc<HeaderMutations>>,
     /// The status; none for the response's own.
     pub(super) status: Option<u16>,
-}
-
-/// How a body is worded.
-pub(super) struct BodyFormat {
-    pub(super) format: Format,
-    pub(super) content_type: Box<str>,
 }
 
 /// The chain's config, shared by the workers.
@@ -104,21 +99,10 @@ impl Policy {
             Some(source) => source.read(BODY_LIMIT_BYTES, ctx),
             None => Ok(Vec::new()),
         };
-        let format = message.body_format.as_ref().map(|format| {
-            let default = if format.is_json() {
-                "application/json"
-            } else {
-                "text/plain"
-            };
-            let content_type = match &*format.content_type {
-                "" => default,
-                given => given,
-            };
-            Ok(BodyFormat {
-                format: format.compile(ctx)?,
-                content_type: content_type.into(),
-            })
-        });
+        let format = message
+            .body_format
+            .as_ref()
+            .map(|format| format.compile(ctx));
         let headers = HeaderMutations::compile(&message.response_headers_to_add, &[], ctx)?;
         let status = message.status_code.as_ref().map(|status| {
             u16::try_from(status.value).map_err(|_| {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::formatter::FormatContext;
-use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest,
@@ -44,10 +44,7 @@ impl HttpFilter for Shared {
         response: &mut HeaderMap,
         _end_stream: bool,
     ) -> HeadersStatus {
-        let data = MatchData {
-            request: None,
-            ..MatchData::of_response(context.request_headers, response, context.stream_info)
-        };
+        let data = MatchData::of_response(context.request_headers, response, context.stream_info);
         let levels = context.route.all::<Policies>().rev();
         let found = levels
             .chain([&**self.0])
@@ -75,25 +72,18 @@ impl Policy {
             .get_str(Known::Status)
             .and_then(|text| text.parse().ok());
         let status = self.status.or(own_status).unwrap_or(200);
-        let Some(worded) = &self.format else {
-            return self.with_headers(LocalReply::new(status, self.body.clone(), ""));
-        };
-        let mut body = Vec::new();
-        worded.format.format(
-            &FormatContext {
+        let mut body = self.body.clone();
+        if let Some(format) = &self.format {
+            body.clear();
+            let context = FormatContext {
                 request_headers: Some(context.request_headers),
                 response_headers: Some(response),
                 local_reply_body: &self.body,
                 ..FormatContext::new(context.stream_info, context.services)
-            },
-            &mut body,
-        );
-        let content_type = worded.content_type.as_bytes();
-        let reply = LocalReply::new(status, body, "");
-        self.with_headers(reply.with_header(HeaderName::from(Known::ContentType), content_type))
-    }
-
-    fn with_headers(&self, mut reply: LocalReply) -> LocalReply {
+            };
+            format.format(&context, &mut body);
+        }
+        let mut reply = LocalReply::new(status, body, "");
         reply.mutations.clone_from(&self.headers);
         reply
     }

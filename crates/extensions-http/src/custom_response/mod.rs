@@ -1,5 +1,5 @@
 //! `envoy.filters.http.custom_response`: a response becomes another one, chosen by a matcher tree that is asked about
-//! the response's headers and the stream; the request's headers are not asked, as in Envoy.
+//! the request, the response's headers and the stream. Answers of the proxy itself become others as well.
 //!
 //! Of the route's levels the most specific one whose tree leads to a policy counts, at last the chain's. Limits: a body
 //! or format from a file has at most 1 MiB. Not there: `RedirectPolicy`, which needs internal redirects, and

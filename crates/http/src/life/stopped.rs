@@ -115,11 +115,16 @@ impl<D: Downstream> Exchange<'_, D> {
         let body = self.make_reply(reply, by_route);
         let end_stream = body.is_empty();
         let sent = if self.encoding_begun.get() {
-            self.write_head(end_stream);
-            self.write_data(body, true);
+            self.write_reply(body);
             Ok(())
         } else {
-            self.send_reply(body, end_stream).await
+            match self.send_reply(body, end_stream).await {
+                Err(Stop::Reply(instead)) if !self.response_begun.get() => {
+                    self.write_reply(self.make_reply(*instead, false));
+                    Ok(())
+                }
+                sent => sent,
+            }
         };
         match sent {
             Ok(()) => match self.see_off().await {
@@ -152,6 +157,12 @@ impl<D: Downstream> Exchange<'_, D> {
             Poll::Pending
         })
         .await
+    }
+
+    /// Writes an answer of our own past the encoder filters.
+    fn write_reply(&self, body: Buffer) {
+        self.write_head(body.is_empty());
+        self.write_data(body, true);
     }
 
     /// Also what is refused before it has filters passes them on its way down.
