@@ -11,8 +11,10 @@ use hashbrown::HashMap;
 pub(super) struct Ranges<T> {
     values: Box<[T]>,
     /// By the length of the prefix, the longest first.
-    by_length: Box<[(u32, HashMap<Network, Vec<Entry>>)]>,
+    by_length: Box<[(u32, Networks)]>,
 }
+
+type Networks = HashMap<Network, Vec<Entry>>;
 
 /// The first bits of an address; the rest is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,7 +40,7 @@ pub(super) struct Range {
 
 impl<T> Ranges<T> {
     pub(super) fn new(values: Vec<T>, ranges: Vec<Range>) -> Self {
-        let mut by_length: BTreeMap<u32, HashMap<Network, Vec<Entry>>> = BTreeMap::new();
+        let mut by_length: BTreeMap<u32, Networks> = BTreeMap::new();
         for range in ranges {
             let most = if range.address.is_ipv4() { 32 } else { 128 };
             let length = range.prefix_len.min(most);

@@ -15,8 +15,11 @@ use crate::stream_info::metadata::Value;
 use crate::stream_info::{Address, PeerCertificateInfo};
 
 const ENVIRONMENT: &str = "envoy.extensions.matching.common_inputs.environment_variable.v3.Config";
+/// The message of an input, and the input.
+type Plain = (&'static str, fn() -> Input);
+
 /// Inputs without options.
-const PLAIN: [(&str, fn() -> Input); 12] = [
+const PLAIN: [Plain; 12] = [
     (
         "envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput",
         || Input::Status,

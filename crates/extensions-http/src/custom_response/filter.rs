@@ -14,13 +14,18 @@ use nuncio_contract::match_tree::{MatchData, Outcome};
 
 use super::config::{ChainConfig, Policies, Policy};
 
+struct Worker {
+    chain: Arc<Policies>,
+}
+
 /// A worker's part of the filter; a stream's too, as it keeps nothing of its own.
 #[derive(Clone)]
-struct Shared(Rc<Arc<Policies>>);
+struct Shared(Rc<Worker>);
 
 impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, _context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
-        Box::new(Shared(Rc::new(Arc::clone(&self.0))))
+        let chain = Arc::clone(&self.0);
+        Box::new(Shared(Rc::new(Worker { chain })))
     }
 }
 
@@ -47,7 +52,7 @@ impl HttpFilter for Shared {
         let data = MatchData::of_response(context.request_headers, response, context.stream_info);
         let levels = context.route.all::<Policies>().rev();
         let found = levels
-            .chain([&**self.0])
+            .chain([&*self.0.chain])
             .find_map(|policies| policies.find(&data));
         match found {
             Some(policy) => HeadersStatus::Reply(Box::new(policy.answer(context, response))),
