@@ -16,12 +16,12 @@ use nuncio_http::route::{RouteCompiler, RouteTable};
 use nuncio_upstream::ClusterManager;
 
 /// A stream of a connection without TLS.
-pub fn info() -> StreamInfo {
+pub(crate) fn info() -> StreamInfo {
     StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
 }
 
 /// Compiles; mistakes are in `ctx`.
-pub fn compile(yaml: &str, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
+pub(crate) fn compile(yaml: &str, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
     let source = Source::new("routes.yaml", Format::Yaml, yaml);
     let node =
         text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics).ok_or(Refused)?;
@@ -42,7 +42,7 @@ pub fn compile(yaml: &str, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
 }
 
 /// What is wrong.
-pub fn errors(ctx: &Ctx) -> String {
+pub(crate) fn errors(ctx: &Ctx) -> String {
     let errors = ctx
         .diagnostics
         .iter()
@@ -54,7 +54,7 @@ pub fn errors(ctx: &Ctx) -> String {
 }
 
 /// The table of a text without mistakes.
-pub fn table(yaml: &str) -> RouteTable {
+pub(crate) fn table(yaml: &str) -> RouteTable {
     let mut ctx = Ctx::default();
     let table = compile(yaml, &mut ctx);
     assert_eq!(errors(&ctx), "", "{yaml}");
@@ -62,7 +62,7 @@ pub fn table(yaml: &str) -> RouteTable {
 }
 
 /// A request.
-pub fn request(path: &str, headers: &[(&str, &str)]) -> HeaderMap {
+pub(crate) fn request(path: &str, headers: &[(&str, &str)]) -> HeaderMap {
     let mut request = HeaderMap::request();
     let pseudo = [
         (":scheme", "http"),
