@@ -19,7 +19,7 @@ fn worker(more: &str) -> Worker {
 
 fn basic(pair: &str) -> String {
     let encoded = base64::encode(pair.as_bytes());
-    format!("Basic {}", String::from_utf8(encoded).expect("ASCII"))
+    format!("Basic {encoded}")
 }
 
 fn answer(stream: &mut Stream<'_>) -> Option<LocalReply> {

@@ -34,7 +34,8 @@ impl Users {
     /// Whether this is the password of a user.
     pub(super) fn know(&self, name: &[u8], password: &[u8]) -> bool {
         let wanted = self.0.get(name).unwrap_or(&NOBODY);
-        let hash = base64::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, password).as_ref()).into_bytes();
+        let hash =
+            base64::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, password).as_ref()).into_bytes();
         verify_slices_are_equal(&hash, wanted).is_ok()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_contract::stream_info::{Address, HostDescription, ResponseFlags, WantedHost};
 
 use super::ROOM;
-use crate::base64::to_base64;
+use crate::base64::encode;
 use crate::tests::harness::{Stream, Worker, refusal, response, values};
 
 const HEADER: &str = "session_state: {name: s, typed_config: {'@type': \
@@ -46,9 +46,7 @@ fn counts(worker: &Worker) -> [u64; 4] {
 #[test]
 fn the_host_in_the_header_is_wanted_and_not_told_again() {
     let worker = Worker::new(&ROOM, &chain("", HEADER));
-    let mut stream = worker
-        .stream()
-        .with("x-session", &to_base64(HOST.as_bytes()));
+    let mut stream = worker.stream().with("x-session", &encode(HOST.as_bytes()));
     let host = wanted(&mut stream).expect("a host");
     assert_eq!((&*host.address, host.status_without_it), (HOST, None));
     assert_eq!(told(&mut stream, "x-session"), "");
@@ -58,9 +56,9 @@ fn the_host_in_the_header_is_wanted_and_not_told_again() {
 #[test]
 fn another_host_than_the_client_asked_for_is_told() {
     let worker = Worker::new(&ROOM, &chain("", HEADER));
-    let mut stream = worker.stream().with("x-session", &to_base64(b"10.0.0.1:1"));
+    let mut stream = worker.stream().with("x-session", &encode(b"10.0.0.1:1"));
     assert!(wanted(&mut stream).is_some());
-    assert_eq!(told(&mut stream, "x-session"), to_base64(HOST.as_bytes()));
+    assert_eq!(told(&mut stream, "x-session"), encode(HOST.as_bytes()));
     assert_eq!(counts(&worker), [0, 1, 0, 0]);
 }
 
@@ -71,7 +69,7 @@ fn a_strict_session_has_a_status_for_when_its_host_is_gone() {
         HEADER,
     );
     let worker = Worker::new(&ROOM, &strict);
-    let mut stream = worker.stream().with("x-session", &to_base64(b"10.0.0.1:1"));
+    let mut stream = worker.stream().with("x-session", &encode(b"10.0.0.1:1"));
     assert_eq!(
         wanted(&mut stream).and_then(|host| host.status_without_it),
         Some(410)
