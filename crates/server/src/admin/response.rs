@@ -96,11 +96,6 @@ impl AdminResponse {
         }
     }
 
-    /// The answer of what Nuncio does not do yet.
-    pub fn unsupported(what: &str) -> Self {
-        Self::text(501, format!("{what} is not supported by Nuncio yet\n"))
-    }
-
     /// All headers in their order; `date`, `server` and the framing are the transport's.
     pub fn all_headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let own = self.headers.iter().copied();

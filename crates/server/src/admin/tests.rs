@@ -299,11 +299,11 @@ fn a_wrong_change_of_logging_changes_nothing_and_explains_itself() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so() {
+fn profilers_answer_as_of_an_envoy_without_them() {
     let server = TestServer::default();
     assert_eq!(
         server.get("/heap_dump"),
-        text(501, "/heap_dump is not supported by Nuncio yet\n")
+        text(501, "Heap profile is not implemented in current build")
     );
 }
 
