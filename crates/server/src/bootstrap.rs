@@ -275,7 +275,7 @@ fn compile_stats(
     let settings = StatsSettings::compile(bootstrap.stats_config.as_ref(), &fixed, ctx);
     let rooms = around.extensions.stat_sinks;
     let sinks = stat_sinks::compile(&bootstrap.stats_sinks, rooms, knows_cluster, ctx);
-    let (settings, sinks) = (settings?, sinks?);
+    let settings = settings?;
     around.stats.select(settings.selection.clone());
     if !sinks.is_empty() {
         around.stats.keep_samples();

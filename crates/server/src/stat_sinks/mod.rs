@@ -26,30 +26,27 @@ use crate::log;
 /// How often values of histograms are told.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Compiles all sinks; each that is refused is reported.
+/// Compiles all sinks. Each that is refused is reported, and left out where what is not supported is allowed.
 pub(crate) fn compile(
     sinks: &[Attempt<StatsSink>],
     rooms: StatSinkRooms,
     knows_cluster: &dyn Fn(&str) -> bool,
     ctx: &mut Ctx,
-) -> Result<Vec<Arc<dyn StatSinkConfig>>, Refused> {
-    let compiled: Vec<_> = sinks
-        .iter()
-        .map(|attempt| match attempt {
-            Attempt(Ok(sink)) => {
-                let config = sink::compile(sink, rooms, ctx)?;
-                if let Some((cluster, span)) = config.cluster()
-                    && !knows_cluster(cluster)
-                {
-                    ctx.error(span, format!("tcp statsd: unknown cluster '{cluster}'"));
-                    return Err(Refused);
-                }
-                Ok(config)
+) -> Vec<Arc<dyn StatSinkConfig>> {
+    let compiled = sinks.iter().map(|attempt| match attempt {
+        Attempt(Ok(sink)) => {
+            let config = sink::compile(sink, rooms, ctx)?;
+            if let Some((cluster, span)) = config.cluster()
+                && !knows_cluster(cluster)
+            {
+                ctx.error(span, format!("tcp statsd: unknown cluster '{cluster}'"));
+                return Err(Refused);
             }
-            Attempt(Err(Refused)) => Err(Refused),
-        })
-        .collect();
-    compiled.into_iter().collect()
+            Ok(config)
+        }
+        Attempt(Err(Refused)) => Err(Refused),
+    });
+    compiled.flat_map(Result::ok).collect()
 }
 
 /// The sinks of a process.
