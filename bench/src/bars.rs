@@ -2,8 +2,8 @@
 
 use crate::proxies::Kind;
 use crate::samples::{
-    CLUSTERS_READY_S, CLUSTERS_RSS, CONNECTION_KIB, H1, IDLE_RSS, Metric, PROGRAM_MIB, READY_MS,
-    ROUTES_COST, SCRAPE_READY_MS, SCRAPE_S, Samples,
+    CLUSTERS_READY_S, CLUSTERS_RSS, CONNECTION_KIB, H1, IDLE_RSS, Metric, OBSERVED, PROGRAM_MIB,
+    READY_MS, ROUTES_COST, SCRAPE_READY_MS, SCRAPE_S, Samples,
 };
 
 /// What a bar asks for.
@@ -17,9 +17,10 @@ enum Bar {
 }
 
 /// The bars in the order of the report.
-const BARS: [(Metric, Bar); 11] = [
+const BARS: [(Metric, Bar); 12] = [
     (H1.per_cpu_second, Bar::AtLeastTimes(5.0, Kind::Envoy)),
     (H1.per_cpu_second, Bar::AtLeastTimes(1.3, Kind::Haproxy)),
+    (OBSERVED.per_cpu_second, Bar::AtLeastTimes(4.0, Kind::Envoy)),
     (IDLE_RSS[1], Bar::Under(16.0)),
     (CONNECTION_KIB, Bar::Under(2.0)),
     (CLUSTERS_READY_S, Bar::Under(1.0)),
@@ -116,7 +117,7 @@ mod tests {
             let mut samples = Samples::default();
             samples.add(SCRAPE_S, Kind::Nuncio, 0, ours);
             samples.add(SCRAPE_S, Kind::Envoy, 0, 4.0);
-            check(&samples)[6].verdict
+            check(&samples)[7].verdict
         };
         assert_eq!(verdict(0.4), Verdict::Pass);
         assert_eq!(verdict(0.41), Verdict::Fail);
@@ -126,7 +127,7 @@ mod tests {
     fn memory_must_stay_under_its_bar() {
         let mut samples = Samples::default();
         samples.add(IDLE_RSS[1], Kind::Nuncio, 0, 16.0);
-        assert_eq!(check(&samples)[2].verdict, Verdict::Fail);
+        assert_eq!(check(&samples)[3].verdict, Verdict::Fail);
     }
 
     #[test]

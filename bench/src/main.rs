@@ -33,7 +33,7 @@ use clap::Parser;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use machine::Scratch;
-use measure::{Bench, clusters, instructions, memory, ready, routes, scrape, throughput};
+use measure::{Bench, clusters, instructions, memory, observed, ready, routes, scrape, throughput};
 use options::{Command, CommandLine, CompareOptions, OriginOptions, ProfileOptions, Section};
 use proxies::{Kind, Proxy};
 use running::Site;
@@ -71,6 +71,9 @@ fn compare(options: &CompareOptions) -> Result<bool, Box<dyn Error>> {
     let mut bench = prepare(options, &scratch)?;
     let (few, many) = if options.quick { (1, 5) } else { (3, 15) };
     throughput::run(&mut bench, options);
+    if options.wants(Section::Observed) {
+        observed::run(&mut bench, options);
+    }
     if options.wants(Section::Routes) {
         routes::run(&mut bench, options);
     }

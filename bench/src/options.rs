@@ -137,6 +137,8 @@ pub(crate) enum Section {
     Clusters,
     /// /stats/prometheus with 10,000 static clusters, and /ready meanwhile.
     Scrape,
+    /// Requests per CPU-second with three filters and an access log in JSON.
+    Observed,
     /// Requests per CPU-second with 10 and with 10,000 routes.
     Routes,
     /// User instructions per request, by callgrind.

@@ -25,11 +25,12 @@ const PAIRS: [(Kind, Kind); 7] = [
     (Kind::Nuncio, Kind::Relay),
     (Kind::Haproxy, Kind::Relay),
 ];
-const RATIOS: [Metric; 4] = [
+const RATIOS: [Metric; 5] = [
     samples::H1.per_cpu_second,
     samples::POST.per_cpu_second,
     samples::LARGE.per_cpu_second,
     samples::PACED.per_cpu_second,
+    samples::OBSERVED.per_cpu_second,
 ];
 
 /// Prints medians and ratios.

@@ -87,6 +87,15 @@ pub(crate) const SCRAPE_READY_MS: Metric =
     metric("scrape_ready_ms", "  slowest /ready meanwhile, ms", 1);
 pub(crate) const SCRAPE_RSS: Metric =
     metric("scrape_rss_mib", "  RSS at its most beyond before, MiB", 1);
+pub(crate) const OBSERVED: LoadMetrics = LoadMetrics {
+    per_cpu_second: metric(
+        "observed_per_cpu_second",
+        "3 filters, JSON log: requests / CPU-second",
+        0,
+    ),
+    p50: metric("observed_p50_us", "  p50 at full load, us", 0),
+    p99: metric("observed_p99_us", "  p99 at full load, us", 0),
+};
 pub(crate) const FEW_ROUTES: LoadMetrics = LoadMetrics {
     per_cpu_second: metric(
         "few_routes_per_cpu_second",
@@ -112,7 +121,7 @@ pub(crate) const INSTRUCTIONS: Metric =
 pub(crate) const PROGRAM_MIB: Metric = metric("program_mib", "size of the program, MiB", 1);
 
 /// Every metric, in the order of the report.
-pub(crate) const ALL: [Metric; 34] = [
+pub(crate) const ALL: [Metric; 37] = [
     H1.per_cpu_second,
     H1.p50,
     H1.p99,
@@ -125,6 +134,9 @@ pub(crate) const ALL: [Metric; 34] = [
     PACED.per_cpu_second,
     PACED.p50,
     PACED.p99,
+    OBSERVED.per_cpu_second,
+    OBSERVED.p50,
+    OBSERVED.p99,
     FEW_ROUTES.per_cpu_second,
     FEW_ROUTES.p50,
     FEW_ROUTES.p99,
