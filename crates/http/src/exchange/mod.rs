@@ -29,6 +29,9 @@ use crate::filter_chain::Way;
 use crate::filter_engine::Run;
 use crate::stream::StreamState;
 
+/// Work of filters on a body that is worth a turn of the others.
+const GIVE_WAY_BYTES: usize = 16 * 1024;
+
 /// A stream under way.
 pub struct Exchange<'a, D> {
     /// The connection manager.
@@ -135,6 +138,16 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     /// Whether any filter takes part in the stream.
     pub(crate) fn has_filters(&self) -> bool {
         !self.state.borrow().filters.is_empty()
+    }
+
+    /// Lets the others have their turn where filters have worked on so much of a body. Between two peers that are
+    /// quicker than the filters there is always more to do at once, and what a task may read in one turn, megabytes,
+    /// can take a filter seconds.
+    async fn give_way(&self, way: Way, work_bytes: usize) {
+        let is_work = work_bytes >= GIVE_WAY_BYTES && self.state.borrow().filters.wants_body(way);
+        if is_work {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// One direction of the filters.

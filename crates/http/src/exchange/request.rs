@@ -90,15 +90,19 @@ impl<D: Downstream> Exchange<'_, D> {
     /// Adds what filters give back to the body.
     async fn take_late(&self, step: LateStep) -> Result<(), Stop> {
         self.touch_idle();
+        let work_bytes = step.bytes();
         let released = self.run_filters(Way::Decode).release(step).await?;
-        let mut body = self.body.borrow_mut();
-        if let Flow::Through(data) = released.data {
-            body.data.append(data);
+        {
+            let mut body = self.body.borrow_mut();
+            if let Flow::Through(data) = released.data {
+                body.data.append(data);
+            }
+            if released.trailers.is_some() {
+                body.trailers = released.trailers;
+            }
+            body.done = self.down.request_done() && !self.is_request_late();
         }
-        if released.trailers.is_some() {
-            body.trailers = released.trailers;
-        }
-        body.done = self.down.request_done() && !self.is_request_late();
+        self.give_way(Way::Decode, work_bytes).await;
         Ok(())
     }
 
@@ -111,6 +115,7 @@ impl<D: Downstream> Exchange<'_, D> {
         self.touch_idle();
         self.state.borrow_mut().info.bytes_received +=
             u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        let mut work_bytes = chunk.len();
         let filters = self.run_filters(Way::Decode);
         let through = match event {
             BodyEvent::Data { end_stream } => filters.data(0, chunk, end_stream).await?,
@@ -123,16 +128,22 @@ impl<D: Downstream> Exchange<'_, D> {
                 filters.trailers(0, &mut trailers).await?
             }
         };
-        let mut body = self.body.borrow_mut();
-        if let Flow::Through(data) = through {
-            body.data.append(data);
-        }
-        if self.down.request_done() {
-            body.done = !filters.is_late();
-            self.request_complete();
-            if event == BodyEvent::Trailers && !filters.awaits_trailers() {
-                body.trailers = Some(Box::new(trailers));
+        {
+            let mut body = self.body.borrow_mut();
+            if let Flow::Through(data) = through {
+                work_bytes = work_bytes.max(data.len());
+                body.data.append(data);
             }
+            if self.down.request_done() {
+                body.done = !filters.is_late();
+                self.request_complete();
+                if event == BodyEvent::Trailers && !filters.awaits_trailers() {
+                    body.trailers = Some(Box::new(trailers));
+                }
+            }
+        }
+        if !self.down.request_done() {
+            self.give_way(Way::Decode, work_bytes).await;
         }
         Ok(true)
     }

@@ -72,6 +72,7 @@ impl<D: Downstream> Exchange<'_, D> {
 
     async fn filter_data(&self, chunk: Buffer, end_stream: bool) -> Result<(), Stop> {
         let held_before = !self.response_begun.get();
+        let mut work_bytes = chunk.len();
         if let Flow::Through(data) = self
             .run_filters(Way::Encode)
             .data(0, chunk, end_stream)
@@ -81,7 +82,11 @@ impl<D: Downstream> Exchange<'_, D> {
                 self.write_head(false);
             }
             let is_last = end_stream && !self.is_response_late();
+            work_bytes = work_bytes.max(data.len());
             self.write_data(data, is_last);
+        }
+        if !end_stream {
+            self.give_way(Way::Encode, work_bytes).await;
         }
         Ok(())
     }
@@ -105,6 +110,7 @@ impl<D: Downstream> Exchange<'_, D> {
     /// Writes what has come late.
     pub(crate) async fn send_late(&self, step: LateStep) -> Result<(), Stop> {
         let held_before = !self.response_begun.get();
+        let work_bytes = step.bytes();
         let released = self.run_filters(Way::Encode).release(step).await?;
         let (data, is_through) = match released.data {
             Flow::Through(data) => (data, true),
@@ -120,6 +126,7 @@ impl<D: Downstream> Exchange<'_, D> {
             self.down.write_trailers(&trailers);
             self.state.borrow_mut().response_trailers = *trailers;
         }
+        self.give_way(Way::Encode, work_bytes).await;
         Ok(())
     }
 

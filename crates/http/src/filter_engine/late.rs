@@ -22,6 +22,16 @@ pub enum LateStep {
     Trailers(usize, Box<HeaderMap>),
 }
 
+impl LateStep {
+    /// How many bytes of a body come.
+    pub fn bytes(&self) -> usize {
+        match self {
+            LateStep::Data(_, late) => late.data.len(),
+            LateStep::Trailers(..) => 0,
+        }
+    }
+}
+
 /// What came out at the end of the filters.
 pub struct Released {
     /// Bytes of the body.

@@ -1,6 +1,6 @@
 //! A request's life cut short: deadlines, answers of our own, broken streams.
 
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
@@ -118,7 +118,7 @@ impl<D: Downstream> Exchange<'_, D> {
             self.write_reply(body);
             Ok(())
         } else {
-            match self.send_reply(body, end_stream).await {
+            match self.in_time(self.send_reply(body, end_stream)).await {
                 Err(Stop::Reply(instead)) if !self.response_begun.get() => {
                     self.write_reply(self.make_reply(*instead, false));
                     Ok(())
@@ -131,16 +131,49 @@ impl<D: Downstream> Exchange<'_, D> {
                 Ok(()) => self.end_of_response(),
                 Err(_) => StreamEnd::Broken,
             },
-            Err(_) => StreamEnd::Broken,
+            Err(stop) => Box::pin(self.stopped(stop)).await,
         }
     }
 
-    /// Sends what was written. A client that takes none of it for the time that a stream may be idle is given up.
-    async fn see_off(&self) -> Result<(), DownstreamError> {
+    /// Drives an answer of our own through filters that take their time for it, as long as the stream may last and the
+    /// client is there.
+    async fn in_time(&self, answer: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+        self.forget_request_deadlines();
+        let mut answer = pin!(answer);
+        let mut gone = pin!(self.down.gone());
+        poll_fn(|cx| {
+            let before = self.down.unflushed_bytes();
+            if let Poll::Ready(done) = answer.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
+            if self.down.unflushed_bytes() < before {
+                self.touch_idle();
+            }
+            if let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
+                return Poll::Ready(Err(self.expired(slot)));
+            }
+            if self.manager.drain.is_over() {
+                return Poll::Ready(Err(self.drained()));
+            }
+            if self.down.request_done() && gone.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Stop::Downstream(DownstreamError::Gone)));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// What is left is the answer, which only has to go on.
+    fn forget_request_deadlines(&self) {
         for slot in [REQUEST, REQUEST_HEADERS, ROUTE] {
             self.deadlines.clear(slot);
         }
         self.touch_idle();
+    }
+
+    /// Sends what was written. A client that takes none of it for the time that a stream may be idle is given up.
+    async fn see_off(&self) -> Result<(), DownstreamError> {
+        self.forget_request_deadlines();
         let mut sending = pin!(self.down.send_off());
         poll_fn(|cx| {
             let before = self.down.unflushed_bytes();
