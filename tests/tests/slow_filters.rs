@@ -135,3 +135,37 @@ fn a_client_that_does_not_read_what_a_filter_lets_go_is_given_up() {
         pending + active + stat(&proxy, "http.http.downstream_cx_active") == 0
     });
 }
+
+#[test]
+fn a_host_that_has_sent_all_serves_others_while_a_filter_still_lets_the_body_go() {
+    let host = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let ports = [
+        free_port(),
+        free_port(),
+        host.local_addr().expect("it is bound").port(),
+    ];
+    let directory = Scratch::new().expect("a directory can be made");
+    let filter = format!(
+        "{{name: b, typed_config: {{'@type': {TYPES}.filters.http.bandwidth_limit.v3.BandwidthLimit, \
+         stat_prefix: b, enable_mode: RESPONSE, limit_kbps: 1}}}}"
+    );
+    let proxy = start(&directory, ports, &filter, "", b"short");
+    let mut slow = TcpStream::connect(("127.0.0.1", ports[0])).expect("the listener accepts");
+    slow.write_all(b"GET /host HTTP/1.1\r\nhost: h\r\n\r\n")
+        .expect("the request is taken");
+    let (mut connection, _) = host.accept().expect("the proxy connects");
+    let _the_head = connection.read(&mut [0; 4096]);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: 50000\r\n\r\n{:50000}",
+        ""
+    );
+    connection
+        .write_all(answer.as_bytes())
+        .expect("the answer is taken");
+    proxy.until("the host's part is over", || {
+        stat(&proxy, "cluster.host.upstream_rq_200") == 1
+            && stat(&proxy, "cluster.host.upstream_rq_active") == 0
+    });
+    assert_eq!(stat(&proxy, "cluster.host.upstream_cx_active"), 1);
+    assert_eq!(stat(&proxy, "http.http.downstream_rq_active"), 1);
+}

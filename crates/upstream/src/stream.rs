@@ -133,6 +133,14 @@ impl UpstreamStream {
         each!(self, stream => stream.is_request_complete())
     }
 
+    /// Ends a request and its response whose both directions are complete: the connection goes back at once, though
+    /// what came may not have been passed on yet.
+    pub fn end_if_complete(&mut self) {
+        if let UpstreamStream::Http1(stream) = self {
+            stream.end_if_complete();
+        }
+    }
+
     /// Ends the exchange: the same as dropping the stream, said aloud.
     pub fn finish(self) {}
 

@@ -1,7 +1,8 @@
 //! The rest of a response of which filters give back later what they take: read from the host as far as they take more,
 //! and passed on as they give it back.
 //!
-//! Once the host has sent all, the route's timeout is over, however long the filters take.
+//! Once the host has sent all, the route's timeout is over and the connection serves others, however long the filters
+//! take.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -35,6 +36,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         while !is_complete || exchange.is_response_late() {
             if is_complete {
                 exchange.deadlines.clear(ROUTE);
+                up.borrow_mut().end_if_complete();
             }
             exchange.down.flush().await?;
             let may_read = !is_complete && exchange.takes_more_response();

@@ -164,16 +164,17 @@ impl Http1Stream {
         self.request.broken || self.transport().is_some_and(Transport::has_failed)
     }
 
-    /// Whether nothing was written, so that the connection is as good as before.
-    fn is_untouched(&self) -> bool {
-        self.request.progress == Progress::Head && self.response.wire_bytes == 0
+    /// Ends the exchange if both directions are complete, for a caller that still wants to know of it.
+    pub(crate) fn end_if_complete(&mut self) {
+        if self.is_response_complete() && self.is_request_complete() {
+            self.leave_connection();
+            self.lease.end();
+        }
     }
-}
 
-impl Drop for Http1Stream {
     /// Closes the connection if no other request may have it; else its lease gives it back.
     #[inline]
-    fn drop(&mut self) {
+    fn leave_connection(&mut self) {
         if self.lease.connection().is_none() || self.is_untouched() {
             return;
         }
@@ -191,6 +192,18 @@ impl Drop for Http1Stream {
         } else if !self.response.keep_alive || self.is_broken() {
             self.lease.close(Ended::Local);
         }
+    }
+
+    /// Whether nothing was written, so that the connection is as good as before.
+    fn is_untouched(&self) -> bool {
+        self.request.progress == Progress::Head && self.response.wire_bytes == 0
+    }
+}
+
+impl Drop for Http1Stream {
+    #[inline]
+    fn drop(&mut self) {
+        self.leave_connection();
     }
 }
 

@@ -12,7 +12,8 @@ pub(crate) struct Lease {
     pool: Rc<HostPool>,
     /// `None` once it was closed.
     connection: Option<Box<Connection>>,
-    _permit: Permit,
+    /// `None` once the request has ended.
+    permit: Option<Permit>,
 }
 
 impl Lease {
@@ -30,7 +31,7 @@ impl Lease {
         Self {
             pool,
             connection: Some(connection),
-            _permit: permit,
+            permit: Some(permit),
         }
     }
 
@@ -78,15 +79,24 @@ impl Lease {
             self.pool.connection_lost();
         }
     }
-}
 
-impl Drop for Lease {
+    /// Ends the request, as dropping does.
     #[inline]
-    fn drop(&mut self) {
+    pub(crate) fn end(&mut self) {
+        if self.permit.take().is_none() {
+            return;
+        }
         self.pool.core.traffic.upstream_rq_active.dec();
         self.pool.to.counters.rq_active.dec();
         if let Some(connection) = self.connection.take() {
             self.pool.release(connection);
         }
+    }
+}
+
+impl Drop for Lease {
+    #[inline]
+    fn drop(&mut self) {
+        self.end();
     }
 }
