@@ -13,6 +13,7 @@ use crate::downstream::{Downstream, DownstreamError};
 use crate::exchange::{
     DRAINED, Exchange, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
 };
+use crate::filter_engine::REQUEST_TOO_LARGE;
 use crate::router;
 
 impl<D: Downstream> Exchange<'_, D> {
@@ -69,7 +70,9 @@ impl<D: Downstream> Exchange<'_, D> {
 
     pub(super) async fn stopped(&self, stop: Stop) -> StreamEnd {
         match stop {
-            Stop::Reply(reply) if reply.status == 413 && !self.response_begun.get() => {
+            Stop::Reply(reply)
+                if reply.details == REQUEST_TOO_LARGE && !self.response_begun.get() =>
+            {
                 self.manager.stats.http.downstream_rq_too_large.inc();
                 self.down.close_after_response();
                 self.reply(*reply, false).await
