@@ -109,21 +109,41 @@ impl<'p> Translator<'p> {
         if let Some(named) = special.strip_prefix("P<").or(special.strip_prefix('<')) {
             return self.named(named);
         }
-        let flags =
-            special.find(|character: char| !matches!(character, 'i' | 'm' | 's' | 'U' | '-'));
-        let end = flags.unwrap_or(special.len());
-        match special[end..].chars().next() {
-            Some(':') if special[..end].matches('-').count() <= 1 => {}
-            Some(')') if end > 0 && special[..end].matches('-').count() <= 1 => self.depth -= 1,
-            Some(other) => {
-                let bad = &self.rest[..2 + end + other.len_utf8()];
-                return Err(format!("invalid perl operator: {bad}"));
+        self.flags(special)
+    }
+
+    /// `i`, `-s` and the like, and whether a group begins behind them. Of a flag that is there twice the last counts.
+    fn flags(&mut self, special: &'p str) -> Result<(), String> {
+        let (mut on, mut off) = (String::new(), String::new());
+        let (mut negates, mut lacks_flag) = (false, false);
+        for (at, character) in special.char_indices() {
+            let read = 2 + at + character.len_utf8();
+            match character {
+                'i' | 'm' | 's' | 'U' => {
+                    lacks_flag = false;
+                    on.retain(|flag| flag != character);
+                    off.retain(|flag| flag != character);
+                    if negates { &mut off } else { &mut on }.push(character);
+                }
+                '-' if !negates => (negates, lacks_flag) = (true, true),
+                ':' | ')' if !lacks_flag => {
+                    let minus = if off.is_empty() { "" } else { "-" };
+                    let flags = [on.as_str(), minus, &off].concat();
+                    match character {
+                        ':' => self.out.push_str(&format!("(?{flags}:")),
+                        _ if flags.is_empty() => self.depth -= 1,
+                        _ => {
+                            self.depth -= 1;
+                            self.out.push_str(&format!("(?{flags})"));
+                        }
+                    }
+                    self.rest = &self.rest[read..];
+                    return Ok(());
+                }
+                _ => return Err(format!("invalid perl operator: {}", &self.rest[..read])),
             }
-            None => return Err(format!("missing ): {}", self.pattern)),
         }
-        self.out.push_str(&self.rest[..end + 3]);
-        self.rest = &self.rest[end + 3..];
-        Ok(())
+        Err(format!("missing ): {}", self.pattern))
     }
 
     /// A group's name is of no use here: substitutions go by number.
@@ -320,7 +340,7 @@ fn posix_class(text: &str) -> Result<Option<(&str, &str)>, String> {
         return Ok(None);
     };
     let set = &text[..name.len() + 4];
-    if POSIX_CLASSES.contains(&name.trim_start_matches('^')) {
+    if POSIX_CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) {
         Ok(Some((set, rest)))
     } else {
         Err(format!("invalid character class range: {set}"))
@@ -353,26 +373,52 @@ fn property(text: &str) -> Result<(String, &str), String> {
         Some(letter) => Some(letter.len_utf8()),
         None => None,
     };
-    let Some(length) = length else {
-        return Err(format!("invalid character class range: {text}"));
+    let wrong = |whole: &str| format!("invalid character class range: {whole}");
+    let (written, rest) = after.split_at(length.ok_or_else(|| wrong(text))?);
+    let name = written.trim_start_matches('{').trim_end_matches('}');
+    let (name, is_turned) = match name.strip_prefix('^') {
+        Some(name) => (name, true),
+        None => (name, false),
     };
-    Ok((latin_property(&text[..2 + length]), &after[length..]))
+    let is_negated = text.starts_with("\\P") != is_turned;
+    match latin_property(name, is_negated) {
+        Some(set) => Ok((set, rest)),
+        None => Err(wrong(&text[..2 + written.len()])),
+    }
 }
 
-/// The Latin-1 characters that have a property, as a class; what is none is left to the crate's words.
-fn latin_property(property: &str) -> String {
-    let Ok(has_it) = regex::Regex::new(&format!("^{property}$")) else {
-        return property.to_owned();
+/// The Latin-1 characters that have a property or, negated, lack it, as a class. RE2 knows general categories by one
+/// letter or two, scripts by their names, and `Any`.
+fn latin_property(name: &str, is_negated: bool) -> Option<String> {
+    let query = match name {
+        "Any" => "(?s:.)".to_owned(),
+        // No text holds surrogates, and the crate does not know them.
+        "Cs" => "[^\\s\\S]".to_owned(),
+        _ if !is_capitalised(name) => return None,
+        _ if name.len() <= 2 => format!("\\p{{gc={name}}}"),
+        _ => format!("\\p{{sc={name}}}"),
     };
+    let has_it = regex::Regex::new(&format!("^{query}$")).ok()?;
     let found: String = (0..=u8::MAX)
         .map(char::from)
-        .filter(|character| has_it.is_match(character.encode_utf8(&mut [0; 4])))
+        .filter(|character| has_it.is_match(character.encode_utf8(&mut [0; 4])) != is_negated)
         .map(literal)
         .collect();
-    match found.is_empty() {
+    Some(match found.is_empty() {
         true => "[^\\x00-\\xFF]".to_owned(),
         false => format!("[{found}]"),
-    }
+    })
+}
+
+fn is_capitalised(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters
+        .next()
+        .is_some_and(|first| first.is_ascii_uppercase())
+        && letters
+            .next()
+            .is_none_or(|second| second.is_ascii_lowercase())
+        && letters.all(|letter| letter.is_ascii_alphabetic() || letter == '_')
 }
 
 /// The character that an escape stands for.
@@ -389,10 +435,8 @@ fn escaped(text: &str) -> Character<'_> {
             return octal(text).map_err(bad);
         }
         'x' => {
-            return hexadecimal(rest).map_err(|read| {
-                let read = read.map_or(text, |read| &text[..2 + read]);
-                format!("invalid escape sequence: {read}")
-            });
+            return hexadecimal(rest)
+                .map_err(|read| format!("invalid escape sequence: {}", &text[..2 + read]));
         }
         'a' => '\x07',
         'f' => '\x0c',
@@ -420,24 +464,30 @@ fn octal(text: &str) -> Result<(char, &str), usize> {
     Ok((char::from(number), &text[1 + digits..]))
 }
 
-/// `41` or `{041}`; or how much of it was read when it was too large, if that is what is wrong.
-fn hexadecimal(text: &str) -> Result<(char, &str), Option<usize>> {
+/// `41` or `{041}`; or how many bytes of it were read by the time that it was wrong.
+fn hexadecimal(text: &str) -> Result<(char, &str), usize> {
     let Some(braced) = text.strip_prefix('{') else {
-        let digits = text.get(..2).ok_or(None)?;
-        let number = u8::from_str_radix(digits, 16).map_err(|_| None)?;
-        return Ok((char::from(number), &text[2..]));
+        let read = text.chars().take(2).map(char::len_utf8).sum();
+        let (digits, rest) = text.split_at(read);
+        // `from_str_radix` takes a sign as well.
+        let is_number = read == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let number = u8::from_str_radix(digits, 16).ok();
+        let number = number.filter(|_| is_number).ok_or(read)?;
+        return Ok((char::from(number), rest));
     };
-    let (digits, rest) = braced.split_once('}').ok_or(None)?;
     let mut number: u8 = 0;
-    for (read, digit) in digits.char_indices() {
-        let digit = digit.to_digit(16).ok_or(None)?;
-        let next = u32::from(number) * 16 + digit;
-        number = u8::try_from(next).map_err(|_| Some(read + 2))?;
+    for (at, digit) in braced.char_indices() {
+        let read = 1 + at + digit.len_utf8();
+        if digit == '}' && at > 0 {
+            return Ok((char::from(number), &text[read..]));
+        }
+        let next = digit
+            .to_digit(16)
+            .map(|digit| u32::from(number) * 16 + digit);
+        let next = next.and_then(|next| u8::try_from(next).ok());
+        number = next.ok_or(read)?;
     }
-    if digits.is_empty() {
-        return Err(None);
-    }
-    Ok((char::from(number), rest))
+    Err(text.len())
 }
 
 #[cfg(test)]
@@ -477,6 +527,10 @@ mod tests {
             ("\\xe9\\C", b"\xe9\xff"),
             ("(?i)\\xC9é", b"\xc9\xc3\xa9"),
             ("[\\p{Lu}]", b"\xc9"),
+            ("\\P{^Lu}", b"\xc9"),
+            ("[\\p{^Lu}]", b"\xe9"),
+            ("\\p{^Any}?", b""),
+            ("\\P{Cs}\\p{Latin}", b"1a"),
         ] {
             assert!(takes(pattern, bytes), "{pattern}");
         }
@@ -505,6 +559,10 @@ mod tests {
             ("\\d", "1", "\u{664}"),
             ("[[:alpha:]_]+", "a_", "1"),
             ("(?i)ab{2}", "ABB", "AB"),
+            ("(?ii-mm)a", "A", "b"),
+            ("(?i-i)a", "a", "A"),
+            ("(?-ii:a)b", "ab", "Ab"),
+            ("(?)a", "a", "b"),
         ] {
             assert!(matches(pattern, text), "{pattern} {text}");
             assert!(!matches(pattern, other), "{pattern} {other}");
@@ -524,6 +582,18 @@ mod tests {
             ("a{1001}", "invalid repetition size: {1001}"),
             ("\\1", "invalid escape sequence: \\1"),
             ("\\u0041", "invalid escape sequence: \\u"),
+            ("\\x+1", "invalid escape sequence: \\x+1"),
+            ("\\xg1z", "invalid escape sequence: \\xg1"),
+            ("é\\xé1", "invalid escape sequence: \\xÃ©"),
+            ("\\x1", "invalid escape sequence: \\x1"),
+            ("\\x{+1}q", "invalid escape sequence: \\x{+"),
+            ("\\x{1g}q", "invalid escape sequence: \\x{1g"),
+            ("\\x{}q", "invalid escape sequence: \\x{}"),
+            ("\\x{1", "invalid escape sequence: \\x{1"),
+            (
+                "[[:^^alpha:]]",
+                "invalid character class range: [:^^alpha:]",
+            ),
             ("\\Z", "invalid escape sequence: \\Z"),
             ("\\400", "invalid escape sequence: \\400"),
             ("\\x{100}", "invalid escape sequence: \\x{100"),
@@ -535,6 +605,14 @@ mod tests {
             ("(?=a)", "invalid perl operator: (?="),
             ("[z-a]", "invalid character class range: z-a"),
             ("[[:foo:]]", "invalid character class range: [:foo:]"),
+            ("\\p{greek}", "invalid character class range: \\p{greek}"),
+            ("\\pX{", "invalid character class range: \\pX"),
+            ("[\\P{^Foo}]", "invalid character class range: \\P{^Foo}"),
+            ("\\p{Letter}", "invalid character class range: \\p{Letter}"),
+            ("\\p{Lu", "invalid character class range: \\p{Lu"),
+            ("(?i-)a", "invalid perl operator: (?i-)"),
+            ("(?-:a)", "invalid perl operator: (?-:"),
+            ("(?i--s)a", "invalid perl operator: (?i--"),
             ("[a-\\d]", "invalid escape sequence: \\d"),
         ] {
             assert_eq!(translate(pattern), Err(complaint.to_owned()), "{pattern}");
