@@ -6,7 +6,8 @@
 //!
 //! Differs from Envoy: the connection is one of the cluster's pool, so that its counters know it.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -18,6 +19,7 @@ use nuncio_contract::stats::sink::ByteSink;
 use nuncio_contract::stats::{Counter, StatsStore};
 use nuncio_http::worker::Worker;
 use nuncio_upstream::{Acquired, BodyEvent, UpstreamStream};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Bytes that may wait.
@@ -35,6 +37,8 @@ struct Waiting {
     bytes: AtomicUsize,
     /// The connection does not keep up: it is to be given up.
     overflowed: AtomicBool,
+    /// Wakes who waits for a connection that may never take more.
+    overflow: Notify,
 }
 
 impl ToCluster {
@@ -61,6 +65,7 @@ impl ByteSink for ToCluster {
     fn send(&mut self, bytes: Vec<u8>) {
         if self.waiting.bytes.load(Relaxed) > MAX_WAITING_BYTES {
             self.waiting.overflowed.store(true, Relaxed);
+            self.waiting.overflow.notify_one();
             return self.overflow.inc();
         }
         self.waiting.bytes.fetch_add(bytes.len(), Relaxed);
@@ -82,6 +87,8 @@ impl Carrier {
             let count = bytes.len();
             if self.stream.is_none() {
                 self.stream = self.connect().await;
+                // What came too much meanwhile is not this connection's fault.
+                self.waiting.overflowed.store(false, Relaxed);
             }
             self.write(&bytes).await;
             self.waiting.bytes.fetch_sub(count, Relaxed);
@@ -137,9 +144,16 @@ impl Carrier {
         };
         let mut data = Buffer::default();
         data.extend(bytes);
-        poll_fn(|cx| match stream.poll_write_data(cx, &mut data, false) {
-            Poll::Pending if waiting.overflowed.load(Relaxed) => Poll::Ready(()),
-            written => written,
+        let mut overflow = pin!(waiting.overflow.notified());
+        poll_fn(|cx| {
+            // An overflow from before leaves its permit, which says nothing of this connection.
+            while overflow.as_mut().poll(cx).is_ready() {
+                overflow.set(waiting.overflow.notified());
+            }
+            match stream.poll_write_data(cx, &mut data, false) {
+                Poll::Pending if waiting.overflowed.load(Relaxed) => Poll::Ready(()),
+                written => written,
+            }
         })
         .await;
     }

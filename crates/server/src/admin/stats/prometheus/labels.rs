@@ -16,7 +16,7 @@ impl Label {
     pub(super) fn of(tag: &Tag) -> Self {
         Self {
             rank: tag.rank,
-            name: tag.name.chars().map(name_char).collect(),
+            name: sanitized(&tag.name),
             value: escape(&tag.value),
         }
     }
@@ -35,12 +35,9 @@ pub(super) fn merged<'l>(
     })
 }
 
-/// `envoy_` and the name with all but letters, digits and `_` replaced by `_`.
+/// `envoy_` and the name with all bytes but letters, digits and `_` replaced by `_`.
 pub(super) fn metric_name(extracted: &str) -> String {
-    format!(
-        "envoy_{}",
-        extracted.chars().map(name_char).collect::<String>()
-    )
+    format!("envoy_{}", sanitized(extracted))
 }
 
 /// A label's value with backslash, quote and line feed escaped.
@@ -51,12 +48,11 @@ pub(super) fn escape(value: &str) -> String {
         .replace('"', "\\\"")
 }
 
-fn name_char(char: char) -> char {
-    if char.is_ascii_alphanumeric() || char == '_' {
-        char
-    } else {
-        '_'
-    }
+/// Each byte that names may not hold becomes one `_`, as in Envoy.
+fn sanitized(name: &str) -> String {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let byte = |byte| if is_fine(byte) { char::from(byte) } else { '_' };
+    name.bytes().map(byte).collect()
 }
 
 #[cfg(test)]
@@ -67,14 +63,14 @@ mod tests {
     fn a_value_cannot_end_its_quotes() {
         let tag = Tag {
             rank: 1,
-            name: "envoy.a-b".into(),
+            name: "envoy.a-é".into(),
             value: "x\"\\\ny".into(),
             removed: 0..0,
         };
         let label = Label::of(&tag);
         assert_eq!(
             (label.name.as_str(), label.value.as_str()),
-            ("envoy_a_b", "x\\\"\\\\\\ny")
+            ("envoy_a___", "x\\\"\\\\\\ny")
         );
     }
 }
