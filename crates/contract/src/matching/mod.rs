@@ -22,7 +22,7 @@ pub use metadata::{CompiledMetadataMatcher, MetadataMatcher, PathSegment};
 pub use prefixes::PrefixTable;
 pub use regex::{
     CompiledRegex, Groups, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite,
-    check_regex,
+    RegexSearch, check_regex,
 };
 pub use regex_list::RegexList;
 pub use string::{CompiledStringMatcher, StringMatcher};

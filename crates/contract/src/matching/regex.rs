@@ -94,6 +94,22 @@ impl CompiledRegex {
     }
 }
 
+/// A pattern that is searched for.
+#[derive(Clone, Debug)]
+pub struct RegexSearch(Regex);
+
+impl RegexSearch {
+    /// Compiles a pattern.
+    pub fn new(pattern: &str) -> Result<Self, RegexFault> {
+        build(pattern).map(RegexSearch)
+    }
+
+    /// Whether the pattern is somewhere in `input`.
+    pub fn is_in(&self, input: &[u8]) -> bool {
+        self.0.is_match(input)
+    }
+}
+
 /// A pattern that is searched for and replaced everywhere.
 #[derive(Clone, Debug)]
 pub struct RegexRewrite {

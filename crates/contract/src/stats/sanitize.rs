@@ -1,9 +1,9 @@
 //! Names from configuration as parts of stat names.
 
-/// `name` with `://`, `:/`, `:` and NUL replaced by `_`, without a leading dot and with one trailing dot
+/// `name` with `://`, `:/`, `:` and NUL replaced by `_`, without a leading dot and with a single trailing dot
 /// (nothing for an empty name), as Envoy makes a scope's prefix of a name.
 pub fn sanitize(name: &str) -> String {
-    let name = name.strip_suffix('.').unwrap_or(name);
+    let name = name.trim_end_matches('.');
     let name = name.strip_prefix('.').unwrap_or(name);
     let mut prefix = String::with_capacity(name.len() + 1);
     let mut rest = name;
@@ -35,9 +35,11 @@ mod tests {
     }
 
     #[test]
-    fn one_dot_is_taken_off_each_end_and_one_is_put_back() {
+    fn dots_are_taken_off_the_ends_and_one_is_put_back() {
         assert_eq!(sanitize(".a.b."), "a.b.");
-        assert_eq!(sanitize("a.."), "a..");
+        assert_eq!(sanitize("a.."), "a.");
+        assert_eq!(sanitize("cluster...."), "cluster.");
+        assert_eq!(sanitize("..a"), ".a.");
         assert_eq!(sanitize(""), "");
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn clusters(state: &dyn AdminState, request: &AdminRequest<'_>) -> Ad
     let shown = move |cluster: &ClusterStatus| {
         filter
             .as_ref()
-            .is_none_or(|filter| filter.is_match(&cluster.name))
+            .is_none_or(|filter| filter.is_in(cluster.name.as_bytes()))
     };
     let clusters = state.clusters().filter(shown);
     if params.first("format") == Some("json") {

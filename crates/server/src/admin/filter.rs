@@ -1,53 +1,15 @@
-//! Regular expressions in query parameters. The engine has RE2's syntax and runs in linear time.
-//!
-//! Limit: a compiled pattern of 1 MiB.
+//! Regular expressions in query parameters, of the same engine and syntax as those of configurations.
 
-use regex::{Regex, RegexBuilder};
+use nuncio_contract::matching::{CompiledRegex, RegexSearch};
 
-const PROGRAM_LIMIT_BYTES: usize = 1 << 20;
-
-/// Compiles `pattern`; the error is one line, in RE2's words where they are known.
-pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .size_limit(PROGRAM_LIMIT_BYTES)
-        .build()
-        .map_err(|error| {
-            let text = error.to_string();
-            let reason = text
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned();
-            match reason.as_str() {
-                "unclosed group" => format!("missing ): {pattern}"),
-                "unopened group" => format!("unexpected ): {pattern}"),
-                "unclosed character class" => {
-                    format!(
-                        "missing ]: {}",
-                        pattern
-                            .find('[')
-                            .and_then(|at| pattern.get(at..))
-                            .unwrap_or(pattern)
-                    )
-                }
-                "repetition operator missing expression" => {
-                    let operator =
-                        pattern.trim_start_matches(|char| !matches!(char, '*' | '+' | '?'));
-                    format!(
-                        "no argument for repetition operator: {}",
-                        operator.get(..1).unwrap_or_default()
-                    )
-                }
-                _ => reason,
-            }
-        })
+/// Compiles `pattern` to be searched for; the error is one line, in RE2's words.
+pub(super) fn compile(pattern: &str) -> Result<RegexSearch, String> {
+    RegexSearch::new(pattern).map_err(|fault| fault.envoy)
 }
 
 /// Compiles `pattern` to match whole names only.
-pub(super) fn compile_whole(pattern: &str) -> Result<Regex, String> {
-    compile(pattern)?;
-    compile(&format!("^(?:{pattern})$"))
+pub(super) fn compile_whole(pattern: &str) -> Result<CompiledRegex, String> {
+    CompiledRegex::new(pattern).map_err(|fault| fault.envoy)
 }
 
 #[cfg(test)]
@@ -60,12 +22,19 @@ mod tests {
         assert_eq!(error("("), "missing ): (");
         assert_eq!(error("a[b"), "missing ]: [b");
         assert_eq!(error("*"), "no argument for repetition operator: *");
-        assert!(!error("a{99999}{99999}").contains('\n'));
+        assert_eq!(error("a{1001}"), "invalid repetition size: {1001}");
+        assert!(!error("(a{999}){999}").contains('\n'));
+    }
+
+    #[test]
+    fn a_part_of_a_name_is_enough_for_a_search() {
+        let regex = compile("\\Q.b\\E").expect("RE2's syntax");
+        assert!(regex.is_in(b"a.b.c") && !regex.is_in(b"axb"));
     }
 
     #[test]
     fn a_whole_match_takes_no_part_of_a_name() {
         let regex = compile_whole("a|b").expect("valid");
-        assert!(regex.is_match("a") && !regex.is_match("ab"));
+        assert!(regex.is_full_match(b"a") && !regex.is_full_match(b"ab"));
     }
 }

@@ -13,7 +13,7 @@ mod stream;
 mod tests;
 mod timestamp;
 
-use regex::Regex;
+use nuncio_contract::matching::CompiledRegex;
 
 pub(crate) use timestamp::rfc3339;
 
@@ -62,7 +62,7 @@ pub(super) fn config_dump(state: &dyn AdminState, request: &AdminRequest<'_>) ->
     }
 }
 
-fn whole_name(pattern: &str) -> Result<Regex, String> {
+fn whole_name(pattern: &str) -> Result<CompiledRegex, String> {
     filter::compile_whole(pattern).map_err(|error| {
         format!("INVALID_ARGUMENT: Error while parsing name_regex from {pattern}: {error}")
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_config::tree::{Message, Value};
-use regex::Regex;
+use nuncio_contract::matching::CompiledRegex;
 
 use super::endpoints;
 use crate::admin::json::Json;
@@ -198,9 +198,9 @@ fn static_secret(config: DumpedConfig) -> Resource {
 
 impl Section {
     /// Leaves only resources whose name matches.
-    pub(super) fn keep_names(&mut self, names: &Regex) {
+    pub(super) fn keep_names(&mut self, names: &CompiledRegex) {
         for (_, resources) in &mut self.lists {
-            resources.retain(|resource| names.is_match(&resource.name));
+            resources.retain(|resource| names.is_full_match(resource.name.as_bytes()));
         }
         self.lists.retain(|list| !list.1.is_empty());
     }

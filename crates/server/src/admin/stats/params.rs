@@ -1,6 +1,6 @@
 //! The query parameters of `/stats` and `/stats/prometheus`, checked in Envoy's order with its answers.
 
-use regex::Regex;
+use nuncio_contract::matching::RegexSearch;
 
 use crate::admin::filter;
 use crate::admin::request::Params;
@@ -11,7 +11,7 @@ use crate::admin::response::AdminResponse;
 pub(super) struct StatsParams {
     pub(super) used_only: bool,
     pub(super) text_readouts: bool,
-    filter: Option<Regex>,
+    filter: Option<RegexSearch>,
     /// The filter as it was written; empty without one.
     pub(super) filter_text: String,
     pub(super) filter_inverted: bool,
@@ -85,7 +85,7 @@ impl StatsParams {
 
     /// Whether a stat is to be shown.
     pub(super) fn shows(&self, name: &str, used: bool) -> bool {
-        let matches = |filter: &Regex| filter.is_match(name) != self.filter_inverted;
+        let matches = |filter: &RegexSearch| filter.is_in(name.as_bytes()) != self.filter_inverted;
         !self.hidden_only && (used || !self.used_only) && self.filter.as_ref().is_none_or(matches)
     }
 }
