@@ -22,6 +22,15 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     (!out.is_empty()).then_some(out)
 }
 
+/// The same of text whose padding must be there.
+pub(crate) fn decode_padded(text: &[u8]) -> Option<Vec<u8>> {
+    if text.len().is_multiple_of(4) {
+        decode(text)
+    } else {
+        None
+    }
+}
+
 fn sextet(digit: u8) -> Option<u32> {
     let value = match digit {
         b'A'..=b'Z' => digit - b'A',
@@ -53,7 +62,16 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, encode};
+    use super::{decode, decode_padded, encode};
+
+    #[test]
+    fn padding_can_be_asked_for() {
+        for text in ["aGVsbG8", "aGVsbG8==", "YQ=", "Y===", "YQ", "="] {
+            assert_eq!(decode_padded(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(decode_padded(b"aGVsbG8=").as_deref(), Some(&b"hello"[..]));
+        assert_eq!(decode_padded(b"YWJj").as_deref(), Some(&b"abc"[..]));
+    }
 
     #[test]
     fn base64_may_have_its_padding_and_must_be_whole() {

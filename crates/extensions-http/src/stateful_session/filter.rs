@@ -169,13 +169,14 @@ impl State {
                     return Found::NoSession;
                 }
                 let value = cookies::find(request, &session.name);
-                Found::Host(
-                    value.and_then(|value| cookie::address(value, session.ttl_s, now_s(services))),
-                )
+                Found::Host(value.and_then(|value| cookie::address(value, now_s(services))))
             }
-            State::Header(name) => {
-                Found::Host(request.get_all_named(name).next().and_then(base64::decode))
-            }
+            State::Header(name) => Found::Host(
+                request
+                    .get_all_named(name)
+                    .next()
+                    .and_then(base64::decode_padded),
+            ),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Forwarding a request to a cluster: which one, its timeouts, and our answers where it fails.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -104,7 +105,9 @@ impl<D: Downstream> Router<'_, '_, D> {
     ) -> Option<Result<Rc<WorkerHost>, UpstreamError>> {
         let state = self.exchange.state.borrow();
         let wanted = state.info.upstream.wanted_host.as_ref()?;
-        let address = wanted.address.parse().ok();
+        let address = wanted.address.parse::<SocketAddr>().ok();
+        // The text counts, as in Envoy: another spelling of an address is another host.
+        let address = address.filter(|address| address.to_string() == *wanted.address);
         if let Some(host) = address.and_then(|address| cluster.host_at(address)) {
             return Some(Ok(host));
         }
