@@ -3,8 +3,9 @@
 //! Texts that go on the wire follow [`nuncio_testkit::bytes::from_lines`]: written line by line
 //! they get CRLF line ends and a closing blank line; with a `\r` in them they are sent verbatim.
 //! `{{port:NAME}}` (a listener's port, `admin` included), `{{upstream:NAME}}` (an upstream's port),
-//! `{{base64_address:NAME}}` (its address in base64), `{{dir}}` (a scratch directory) and `{{ca}}` (the test authority's certificate file) are filled
-//! in everywhere.
+//! `{{base64_address:NAME}}` (its address in base64), `{{base64_zero_port:NAME}}` (the
+//! same with a 0 before its port), `{{dir}}` (a scratch directory) and `{{ca}}` (the test authority's certificate
+//! file) are filled in everywhere.
 
 use std::collections::BTreeMap;
 use std::fs;

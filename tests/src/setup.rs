@@ -92,6 +92,11 @@ impl Setup {
                 let address = format!("127.0.0.1:{}", upstream.port());
                 return Some(base64(address.as_bytes()));
             }
+            if let Some(upstream) = name.strip_prefix("base64_zero_port:") {
+                let upstream = self.upstreams.get(upstream)?;
+                let address = format!("127.0.0.1:0{}", upstream.port());
+                return Some(base64(address.as_bytes()));
+            }
             match name {
                 "dir" => Some(self.scratch.path().display().to_string()),
                 "ca" => Some(self.scratch.path().join("ca.pem").display().to_string()),
