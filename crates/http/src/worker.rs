@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use nuncio_contract::clock::{Clock, HeldClock};
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
-use nuncio_upstream::{ClusterManager, WorkerClusters};
+use nuncio_upstream::{ClusterManager, WorkerCluster, WorkerClusters};
 
-use crate::route::RouteTable;
+use crate::route::{Action, ClusterChoice, RouteTable};
 use crate::stream::{RouteSnapshot, StreamRoute, StreamState};
 
 /// Stream states that a worker keeps for the streams to come.
@@ -134,6 +134,26 @@ impl Worker {
         if spares.len() < MAX_SPARE_STREAMS {
             spares.push(state);
         }
+    }
+
+    /// Looks up the route of a request, and the cluster that it leads to.
+    pub(crate) fn find_route(&self, state: &mut StreamState) {
+        state.find_route(self.random_u64());
+        let cluster = self.cluster_of(&state.route);
+        state.info.upstream_cluster = cluster.map(|cluster| cluster.description());
+    }
+
+    /// The cluster that a route leads to, where it leads to one that there is.
+    pub(crate) fn cluster_of(&self, route: &StreamRoute) -> Option<Rc<WorkerCluster>> {
+        let Action::Forward(forward) = route.table.action(route.index?) else {
+            return None;
+        };
+        let id = match forward.cluster(route.picked, route.named.as_deref()) {
+            ClusterChoice::Named { id, .. } => id,
+            ClusterChoice::ByName(name) => self.manager.find(std::str::from_utf8(name).ok()?)?,
+            ClusterChoice::Missing => return None,
+        };
+        self.clusters.get(id)
     }
 
     /// The same worker, which asks here whether health checks are to fail.

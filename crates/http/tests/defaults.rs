@@ -184,7 +184,13 @@ fn way(routes: &RouteTable) -> String {
     let mut way = String::new();
     for path in ["/a", "/A"] {
         let mut request = HeaderMap::request();
-        for (name, value) in [(":authority", "x"), (":path", path), (":method", "GET")] {
+        let headers = [
+            (":authority", "x"),
+            (":path", path),
+            (":method", "GET"),
+            ("x-forwarded-proto", "http"),
+        ];
+        for (name, value) in headers {
             let name = HeaderName::parse_with_pseudo(name).expect("a header name");
             request.append(&name, value.as_bytes());
         }

@@ -1,4 +1,4 @@
-//! `%COALESCE({"operators": [...]}):Z%`: the first of some operators that has a value that is not empty.
+//! `%COALESCE({"operators": [...]}):Z%`: the first of some operators that has a value, be it empty.
 
 use std::sync::Arc;
 
@@ -56,16 +56,16 @@ impl Coalesce {
         })
     }
 
-    /// Appends the first text that is not empty.
+    /// Appends the first text.
     pub(super) fn append_text(&self, context: &FormatContext<'_>, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         self.operators.iter().any(|operator| {
             out.truncate(start);
-            operator.append_text(context, out) && out.len() > start
+            operator.append_text(context, out)
         })
     }
 
-    /// Appends the first value that is neither missing nor an empty text; only texts are cut.
+    /// Appends the first value; only texts are cut.
     pub(super) fn append_json(
         &self,
         limit: Option<usize>,
@@ -75,7 +75,7 @@ impl Coalesce {
         let start = out.len();
         for operator in &*self.operators {
             out.truncate(start);
-            if operator.append_json(context, out) && out.get(start..) != Some(b"\"\"") {
+            if operator.append_json(context, out) {
                 let is_text = out.get(start) == Some(&b'"');
                 if let Some(limit) = limit.filter(|_| is_text) {
                     // Cut before escaping: the text is made anew without quotes.

@@ -96,6 +96,14 @@ impl AddressRanges {
         ranges.into_iter().collect::<Result<_, _>>().map(Self)
     }
 
+    /// Ranges that are known beforehand: addresses and how many of their bits count.
+    pub fn of(ranges: impl IntoIterator<Item = (IpAddr, u32)>) -> Self {
+        let ranges = ranges
+            .into_iter()
+            .map(|(base, prefix_bits)| Range { base, prefix_bits });
+        Self(ranges.collect())
+    }
+
     /// Whether a range holds `address`.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|range| range.contains(address))

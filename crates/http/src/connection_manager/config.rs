@@ -2,6 +2,7 @@
 //! Defaults are Envoy's: 60 KiB of request headers, 100 of them, 5 minutes stream idle timeout, 1 hour
 //! connection idle timeout, 1 s delayed close, 1 MiB buffer limit.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -433,6 +434,16 @@ impl RequestOptions {
     }
 }
 
+/// What a list without ranges stands for: addresses of private networks, and the machine itself.
+const PRIVATE: [(IpAddr, u32); 6] = [
+    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),
+    (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16),
+    (IpAddr::V4(Ipv4Addr::LOCALHOST), 32),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0)), 8),
+];
+
 /// Without a list, Envoy 1.40 takes no address for internal.
 fn internal_addresses(
     config: Option<&config::InternalAddressConfig>,
@@ -441,7 +452,10 @@ fn internal_addresses(
     let Some(config) = config else {
         return Ok(AddressRanges::default());
     };
-    AddressRanges::compile(&config.cidr_ranges, ctx)
+    match config.cidr_ranges.as_slice() {
+        [] => Ok(AddressRanges::of(PRIVATE)),
+        ranges => AddressRanges::compile(ranges, ctx),
+    }
 }
 
 impl ConnectionManagerConfig {

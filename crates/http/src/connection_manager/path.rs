@@ -1,8 +1,7 @@
 //! Path normalisation: RFC 3986 dot segments and escapes, doubled slashes, escaped slashes.
 //! One normalised path serves matching, filters, the upstream and the log. A path with a fragment is refused.
 //!
-//! Safer than Envoy: parameters of a dot segment (`/a/..;x/b`) are dropped also where its dots are escaped, and
-//! merging slashes leaves `/` of a path of slashes alone, not `//`.
+//! Safer than Envoy: parameters of a dot segment (`/a/..;x/b`) are dropped also where its dots are escaped.
 
 use std::borrow::Cow;
 
@@ -47,26 +46,35 @@ pub(super) fn normalize(headers: &mut HeaderMap, options: &RequestOptions) -> No
     if !keeps_escapes {
         let unescaped = unescape_slashes(&path);
         if unescaped != path {
-            match options.escaped_slashes {
-                EscapedSlashesAction::RejectRequest => return Normalized::Reject,
-                EscapedSlashesAction::UnescapeAndRedirect => outcome = Normalized::Redirect,
-                _ => {}
-            }
+            outcome = match options.escaped_slashes {
+                EscapedSlashesAction::RejectRequest => Normalized::Reject,
+                EscapedSlashesAction::UnescapeAndRedirect => Normalized::Redirect,
+                _ => outcome,
+            };
             path = unescaped;
         }
     }
-    if options.normalize_path {
+    if options.normalize_path && outcome != Normalized::Reject {
         match canonical(&path) {
             Some(canonical) => path = canonical,
-            None => return Normalized::Reject,
+            None => outcome = Normalized::Reject,
         }
     }
-    if options.merge_slashes {
-        path.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
+    if options.merge_slashes && outcome != Normalized::Reject {
+        merge_slashes(&mut path);
     }
     path.extend_from_slice(rest);
     headers.set(Known::Path, &path);
     outcome
+}
+
+/// A path of nothing but slashes keeps the first and the last one.
+fn merge_slashes(path: &mut Vec<u8>) {
+    let has_some = path.len() > 1;
+    path.dedup_by(|next, previous| *next == b'/' && *previous == b'/');
+    if has_some && path == b"/" {
+        path.push(b'/');
+    }
 }
 
 fn unescape_slashes(path: &[u8]) -> Vec<u8> {

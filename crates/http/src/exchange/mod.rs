@@ -154,7 +154,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     pub(crate) fn run_filters(&self, way: Way) -> Run<'_> {
         Run {
             state: &self.state,
-            services: &*self.manager.worker,
+            worker: &self.manager.worker,
             way,
         }
     }

@@ -124,6 +124,7 @@ pub fn explain(
     };
     if let Err(refusal) = request::check(&mut state.request, &manager.request, &peer) {
         seen.finish(manager, &state);
+        state.find_route(asked.random);
         let (why, reply) = asked::refused(refusal);
         return Ok(answered(seen, why, reply, &mut state, (manager, &services)));
     }

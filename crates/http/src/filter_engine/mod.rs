@@ -18,13 +18,13 @@ use nuncio_contract::http_filter::{
 };
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::registry::RouteFilterConfig;
-use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::ResponseFlags;
 
 pub use late::{LateStep, Released};
 
 use crate::filter_chain::{ActiveFilter, FilterChain, Way};
 use crate::stream::StreamState;
+use crate::worker::Worker;
 
 /// The details of the answer to a request of which too much would have to be held back.
 pub const REQUEST_TOO_LARGE: &str = "request_payload_too_large";
@@ -42,8 +42,8 @@ pub enum Flow<T> {
 pub struct Run<'a> {
     /// The stream.
     pub state: &'a RefCell<Box<StreamState>>,
-    /// The worker's services.
-    pub services: &'a dyn WorkerServices,
+    /// The worker.
+    pub worker: &'a Worker,
     /// The direction.
     pub way: Way,
 }
@@ -229,11 +229,11 @@ impl Run<'_> {
             held_body: progress.held.readable(),
             buffer_limit_bytes: &mut progress.limit_bytes,
             route_is_stale: &route_is_stale,
-            services: self.services,
+            services: self.worker,
         };
         let result = call(active, &mut context, &mut state.response, self.way);
         if route_is_stale.get() {
-            state.find_route(self.services.random_u64());
+            self.worker.find_route(state);
         }
         Some(result)
     }

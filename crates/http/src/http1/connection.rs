@@ -289,18 +289,9 @@ impl Connection {
 
     fn count_refusal(&self, error: Error) {
         self.manager.stats.http.downstream_cx_protocol_error.inc();
-        match error {
-            Error::UnexpectedUnderscore => {
-                self.manager
-                    .stats
-                    .http1
-                    .requests_rejected_with_underscores_in_headers
-                    .inc();
-            }
-            Error::HeadersTooLarge | Error::TooManyHeaders => {
-                self.manager.stats.http.downstream_rq_too_large.inc()
-            }
-            _ => {}
+        if matches!(error, Error::UnexpectedUnderscore) {
+            let stats = &self.manager.stats.http1;
+            stats.requests_rejected_with_underscores_in_headers.inc();
         }
     }
 

@@ -1,14 +1,12 @@
 //! The begin of a request's life: the connection manager's checks and mutations, the route, the filters.
 
 use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_contract::services::WorkerServices;
 
 use crate::connection_manager::request;
 use crate::connection_manager::upgrades::{self, Verdict};
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop, Tunnel};
 use crate::filter_chain::{FilterSlot, takes_part};
-use crate::route::{Action, ClusterChoice};
 use crate::stream::StreamState;
 
 impl<D: Downstream> Exchange<'_, D> {
@@ -25,8 +23,11 @@ impl<D: Downstream> Exchange<'_, D> {
             remote: connection.remote_address.as_ref(),
             local: connection.local_address.as_ref(),
         };
-        request::check(&mut state.request, &config.request, &peer)
-            .map_err(|refusal| self.refuse(refusal))?;
+        request::check(&mut state.request, &config.request, &peer).map_err(|refusal| {
+            // The route that it would have had has its part in the answer and in the log.
+            manager.worker.find_route(state);
+            self.refuse(refusal)
+        })?;
         for early in &config.early_mutations {
             early.mutate(&mut state.request, &state.info, &*manager.worker);
         }
@@ -38,7 +39,7 @@ impl<D: Downstream> Exchange<'_, D> {
             &peer,
             &*manager.worker,
         );
-        state.find_route(manager.worker.random_u64());
+        manager.worker.find_route(state);
         let verdict =
             upgrades::asked(&state.request).map(|kind| config.judge_upgrade(kind, &state.route));
         if let Some(Verdict::Allowed(filters)) = verdict {
@@ -51,28 +52,10 @@ impl<D: Downstream> Exchange<'_, D> {
         if verdict == Some(Verdict::Forbidden) && state.route.index.is_some() {
             manager.stats.http.downstream_rq_ws_on_non_ws_route.inc();
             self.down.close_after_response();
-            self.note_cluster(state);
             return Err(Stop::Reply(Box::new(request::no_tunnel())));
         }
         self.touch_idle();
         Ok(())
-    }
-
-    /// The log tells where a request would have gone.
-    fn note_cluster(&self, state: &mut StreamState) {
-        let action = state
-            .route
-            .index
-            .map(|index| state.route.table.action(index));
-        let Some(Action::Forward(forward)) = action else {
-            return;
-        };
-        if let ClusterChoice::Named { id, .. } =
-            forward.cluster(state.route.picked, state.route.named.as_deref())
-        {
-            let cluster = self.manager.worker.clusters.get(id);
-            state.info.upstream_cluster = cluster.map(|cluster| cluster.description());
-        }
     }
 
     /// Makes the filters that take part in the stream.

@@ -56,9 +56,16 @@ impl DomainTable {
         }
     }
 
+    /// The virtual host that takes all requests, also those without a host, because there is no other domain.
+    pub(super) fn only_default(&self) -> Option<u32> {
+        self.default.filter(|_| {
+            self.exact.is_empty() && self.suffixes.0.is_empty() && self.prefixes.0.is_empty()
+        })
+    }
+
     pub(super) fn find(&self, authority: &[u8], ignore_port: bool) -> Option<u32> {
-        if self.exact.is_empty() && self.suffixes.0.is_empty() && self.prefixes.0.is_empty() {
-            return self.default;
+        if let Some(default) = self.only_default() {
+            return Some(default);
         }
         let host = if ignore_port {
             without_port(authority)

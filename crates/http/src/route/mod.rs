@@ -183,9 +183,16 @@ impl RouteTable {
         }
     }
 
-    /// The route of a request, or none. `random` decides fractions.
+    /// The route of a request, or none, as for one whose scheme is not known: it was refused before, or its
+    /// client sent an empty `x-forwarded-proto`. `random` decides fractions.
     pub fn find(&self, request: &HeaderMap, info: &StreamInfo, random: u64) -> Option<RouteIndex> {
         let (index, host) = self.host_of(request)?;
+        if request
+            .get(Known::XForwardedProto)
+            .is_none_or(<[u8]>::is_empty)
+        {
+            return None;
+        }
         if host.wants_https(request) {
             return Some(RouteIndex {
                 virtual_host: index,
@@ -202,8 +209,10 @@ impl RouteTable {
 
     /// The virtual host of a request, whether one of its routes matches or not.
     pub(crate) fn host_of(&self, request: &HeaderMap) -> Option<(u32, &VirtualHost)> {
-        let authority = request.get(Known::Authority).unwrap_or_default();
-        let index = self.domains.find(authority, self.ignore_port)?;
+        let index = match request.get(Known::Authority) {
+            Some(authority) => self.domains.find(authority, self.ignore_port)?,
+            None => self.domains.only_default()?,
+        };
         Some((index, self.virtual_hosts.get(usize::try_from(index).ok()?)?))
     }
 
@@ -230,17 +239,17 @@ impl RouteTable {
             .map_or(&REDIRECT_TO_HTTPS, |route| &route.action)
     }
 
-    /// The levels on the way to `choice`, most specific first.
+    /// The levels on the way to `choice`, most specific first. The redirect of `require_tls` has none.
     pub fn levels<'a>(
         &'a self,
         index: RouteIndex,
         choice: Option<&'a Level>,
     ) -> impl DoubleEndedIterator<Item = &'a Level> + Clone {
-        let route = self.route(index).map(|route| &route.level);
-        let host = self.virtual_host(index).map(|host| &host.level);
-        [choice, route, host, Some(&self.level)]
-            .into_iter()
-            .flatten()
+        let levels = self.route(index).map(|route| {
+            let host = self.virtual_host(index).map(|host| &host.level);
+            [choice, Some(&route.level), host, Some(&self.level)]
+        });
+        levels.into_iter().flatten().flatten()
     }
 
     fn all_levels(&self) -> impl Iterator<Item = &Level> {

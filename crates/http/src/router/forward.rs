@@ -19,7 +19,7 @@ use nuncio_upstream::{
 use super::{Router, finalize};
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, ROUTE, Stop};
-use crate::route::{ClusterChoice, Counted, Forward, is_grpc};
+use crate::route::{Counted, Forward, is_grpc};
 use crate::stream::RouteSnapshot;
 
 impl<D: Downstream> Router<'_, '_, D> {
@@ -54,7 +54,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     fn choose_cluster(&self, forward: &Forward) -> Result<Option<Duration>, Stop> {
         let cluster = self.cluster(forward)?;
         let apart = self.counted_apart();
-        let timeout = self.prepare(forward, &cluster);
+        let timeout = self.prepare(forward);
         let state = self.exchange.state.borrow();
         let dynamic_stats = self.config.dynamic_stats && !state.info.health_check;
         let account = Account::new(cluster, &state.request, dynamic_stats, apart);
@@ -133,17 +133,9 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     fn cluster(&self, forward: &Forward) -> Result<Rc<WorkerCluster>, Stop> {
-        let worker = &self.exchange.manager.worker;
         let found = {
             let state = self.exchange.state.borrow();
-            match forward.cluster(state.route.picked, state.route.named.as_deref()) {
-                ClusterChoice::Named { id, .. } => worker.clusters.get(id),
-                ClusterChoice::ByName(name) => std::str::from_utf8(name)
-                    .ok()
-                    .and_then(|name| worker.manager.find(name))
-                    .and_then(|id| worker.clusters.get(id)),
-                ClusterChoice::Missing => None,
-            }
+            self.exchange.manager.worker.cluster_of(&state.route)
         };
         found.ok_or_else(|| self.no_cluster(forward))
     }
@@ -161,12 +153,11 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Completes the request's head; returns the timeout of the whole response.
-    fn prepare(&self, forward: &Forward, cluster: &WorkerCluster) -> Option<Duration> {
+    fn prepare(&self, forward: &Forward) -> Option<Duration> {
         let keeps_envoy_headers = !self.config.suppress_envoy_headers;
         let mut state = self.exchange.state.borrow_mut();
         let state = &mut *state;
         state.info.attempt_count = Some(1);
-        state.info.upstream_cluster = Some(cluster.description());
         let timeout = finalize::take_wishes(state, forward, keeps_envoy_headers);
         let services = &*self.exchange.manager.worker;
         finalize::request(state, forward, keeps_envoy_headers, services);

@@ -69,7 +69,10 @@ pub(crate) fn request(path: &str, headers: &[(&str, &str)]) -> HeaderMap {
         (":authority", "example.com"),
         (":path", path),
     ];
-    for (name, value) in pseudo.iter().chain(headers) {
+    let proto = ("x-forwarded-proto", "http");
+    let is_given = headers.iter().any(|(name, _)| *name == proto.0);
+    let proto = (!is_given).then_some(&proto);
+    for (name, value) in pseudo.iter().chain(headers).chain(proto) {
         let name = HeaderName::parse_with_pseudo(name).expect("a header name");
         request.append(&name, value.as_bytes());
     }
