@@ -104,7 +104,7 @@ fn read_head(
     case::begin(settings.header_case, b"", headers);
     let mut framing = FramingLines::default();
     let mut dropped_underscores = 0;
-    let mut lines = 0;
+    let mut header_bytes = 0;
     let mut at = first.end;
     // A first line that is followed by white space has nothing to continue.
     if !first.bare && matches!(input.get(at), Some(b' ' | b'\t')) {
@@ -119,7 +119,7 @@ fn read_head(
             Field::End(end) => break end,
             Field::Header(line, next) => {
                 at = next;
-                lines += 1;
+                header_bytes += line.name.len() + line.value.len() + 3;
                 if line.known == Some(Known::ContentLength) {
                     framing.content_length_line(&line.value)?;
                 }
@@ -139,7 +139,7 @@ fn read_head(
     };
     let mut head = RequestHead {
         head_len,
-        header_bytes: at.saturating_sub(first.end + lines),
+        header_bytes,
         version: first.version,
         method: first.kind,
         framing: BodyFraming::None,

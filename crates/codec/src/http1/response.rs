@@ -160,7 +160,7 @@ fn read_head(
     case::begin(settings.header_case, first.reason, headers);
     let mut framing = FramingLines::default();
     let mut at = first.end;
-    let mut lines = 0;
+    let mut header_bytes = 0;
     if matches!(input.get(at), Some(b' ' | b'\t')) {
         return Err(Error::Syntax("INVALID_HEADER_FORMAT"));
     }
@@ -170,7 +170,7 @@ fn read_head(
             Field::End(end) => break end,
             Field::Header(line, next) => {
                 at = next;
-                lines += 1;
+                header_bytes += line.name.len() + line.value.len() + 3;
                 if line.known == Some(Known::ContentLength) {
                     framing.content_length_line(&line.value)?;
                 }
@@ -188,7 +188,7 @@ fn read_head(
     let framing = decide_framing(settings, sent, status, &framing, headers)?;
     Ok(Some(ResponseHead {
         head_len,
-        header_bytes: at.saturating_sub(first.end + lines),
+        header_bytes,
         version,
         status,
         framing,

@@ -60,7 +60,8 @@ impl RequestedServerName {
     }
 
     fn append_host(self, context: &FormatContext<'_>, out: &mut Vec<u8>) -> bool {
-        let Some(headers) = context.request_headers else {
+        let headers = context.request_headers;
+        let Some(headers) = headers.filter(|_| !context.stream_info.refused_early) else {
             return false;
         };
         let host = match self.host {

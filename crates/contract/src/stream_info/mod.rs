@@ -156,6 +156,8 @@ pub struct StreamInfo {
     /// How often the request was sent or tried to be sent upstream.
     pub attempt_count: Option<u32>,
 
+    /// Whether the request was refused before its headers counted as those of the stream.
+    pub refused_early: bool,
     /// Whether the request is a health check, as the health check filter says.
     pub health_check: bool,
     /// Whether the request is a shadow of another.
@@ -200,6 +202,7 @@ impl StreamInfo {
             upstream_cluster: None,
             upstream: UpstreamInfo::default(),
             attempt_count: None,
+            refused_early: false,
             health_check: false,
             is_shadow: false,
             trace_reason: TraceReason::NotTraceable,
@@ -238,6 +241,7 @@ impl StreamInfo {
             upstream_cluster,
             upstream,
             attempt_count,
+            refused_early,
             health_check,
             is_shadow,
             trace_reason,
@@ -269,6 +273,7 @@ impl StreamInfo {
         *upstream_cluster = None;
         upstream.reset();
         *attempt_count = None;
+        *refused_early = false;
         *health_check = false;
         *is_shadow = false;
         *trace_reason = TraceReason::NotTraceable;

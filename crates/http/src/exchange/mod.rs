@@ -52,6 +52,8 @@ pub struct Exchange<'a, D> {
     idle_timeout: Cell<Option<Duration>>,
     /// Whether the response's head has been given to the filters.
     pub(crate) encoding_begun: Cell<bool>,
+    /// Whether the request was answered before the end of its body counted, which may have come already.
+    pub(crate) is_request_cut: Cell<bool>,
 }
 
 /// What has been read of the request's body and passed the filters.
@@ -110,6 +112,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             tunnel: Cell::default(),
             idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
             encoding_begun: Cell::new(false),
+            is_request_cut: Cell::new(false),
         }
     }
 
@@ -133,6 +136,11 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             self.deadlines
                 .set(STREAM_IDLE, self.manager.worker.now() + idle);
         }
+    }
+
+    /// Whether the request has come to its end, as far as whoever counts cares.
+    pub(crate) fn is_request_complete(&self) -> bool {
+        self.down.request_done() && !self.is_request_cut.get()
     }
 
     /// Whether any filter takes part in the stream.

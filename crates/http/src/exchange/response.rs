@@ -40,7 +40,7 @@ impl<D: Downstream> Exchange<'_, D> {
             manager.stats.http.downstream_cx_drain_close.inc();
             self.down.close_after_response();
         }
-        if !self.down.request_done() {
+        if !self.is_request_complete() {
             manager
                 .stats
                 .http

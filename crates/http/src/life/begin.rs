@@ -26,6 +26,7 @@ impl<D: Downstream> Exchange<'_, D> {
         request::check(&mut state.request, &config.request, &peer).map_err(|refusal| {
             // The route that it would have had has its part in the answer and in the log.
             manager.worker.find_route(state);
+            state.info.refused_early = true;
             self.refuse(refusal)
         })?;
         for early in &config.early_mutations {

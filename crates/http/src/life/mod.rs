@@ -84,7 +84,7 @@ impl<D: Downstream> Exchange<'_, D> {
     }
 
     fn end_of_response(&self) -> StreamEnd {
-        if self.down.request_done() {
+        if self.is_request_complete() {
             StreamEnd::Complete
         } else {
             StreamEnd::RequestUnfinished

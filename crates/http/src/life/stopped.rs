@@ -74,6 +74,7 @@ impl<D: Downstream> Exchange<'_, D> {
                 if reply.details == REQUEST_TOO_LARGE && !self.response_begun.get() =>
             {
                 self.manager.stats.http.downstream_rq_too_large.inc();
+                self.is_request_cut.set(true);
                 self.down.close_after_response();
                 self.reply(*reply, false).await
             }
