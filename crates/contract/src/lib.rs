@@ -5,6 +5,7 @@
 pub mod access_log;
 pub mod buffer;
 pub mod clock;
+pub mod cookies;
 pub mod cors;
 pub mod data_source;
 pub mod early_header_mutation;

@@ -14,7 +14,6 @@ pub mod basic_auth;
 pub mod buffer;
 mod compression;
 pub mod compressor;
-mod cookies;
 pub mod cors;
 pub mod csrf;
 pub mod custom_response;

@@ -278,6 +278,7 @@ fn everything_else_that_does_not_match_is_told_why() {
     let query = "{prefix: /, query_parameters: [{name: v, string_match: {exact: '2'}}]}";
     let present = "{prefix: /, query_parameters: [{name: v}]}";
     let grpc = "{prefix: /, grpc: {}}";
+    let cookie = "{prefix: /, cookies: [{name: c, string_match: {exact: x}}]}";
     for (matcher, target, reason) in [
         (query, "/?v=1", "query parameter `v` is `1`; it must be `2`"),
         (query, "/", "query parameter `v` is missing; it must be `2`"),
@@ -286,6 +287,7 @@ fn everything_else_that_does_not_match_is_told_why() {
             "/?w",
             "query parameter `v` is missing; it must be there",
         ),
+        (cookie, "/", "cookie `c` is missing; it must be `x`"),
         (
             grpc,
             "/",

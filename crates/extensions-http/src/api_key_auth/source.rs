@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 
-use crate::cookies;
+use nuncio_contract::cookies;
 
 /// A place for a key.
 pub(super) enum Source {

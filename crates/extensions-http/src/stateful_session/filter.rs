@@ -15,7 +15,8 @@ use nuncio_contract::stream_info::{Address, ResponseFlags, WantedHost};
 
 use super::config::{ChainConfig, OfRoute, Session, State};
 use super::cookie;
-use crate::{base64, cookies};
+use crate::base64;
+use nuncio_contract::cookies;
 
 stat_group! {
     /// Where requests went, at `http.<stat_prefix>.stateful_session.<stat_prefix>.`, where the chain has a prefix.

@@ -117,6 +117,7 @@ message! {
         pub(crate) runtime_fraction: Option<RuntimeFractionalPercent>,
         pub(crate) headers: Vec<HeaderMatcher>,
         pub(crate) query_parameters: Vec<QueryParameterMatcher>,
+        pub(crate) cookies: Vec<CookieMatcher>,
         pub(crate) grpc: Option<GrpcRouteMatchOptions>,
         pub(crate) tls_context: Option<TlsContextMatchOptions>,
     }
@@ -149,6 +150,15 @@ message! {
     pub struct TlsContextMatchOptions: "envoy.config.route.v3.RouteMatch.TlsContextMatchOptions" {
         pub(crate) presented: Option<bool>,
         pub(crate) validated: Option<bool>,
+    }
+}
+
+message! {
+    /// What a cookie has to be like.
+    pub struct CookieMatcher: "envoy.config.route.v3.CookieMatcher" {
+        pub(crate) name: String,
+        pub(crate) string_match: StringMatcher,
+        pub(crate) invert_match: bool,
     }
 }
 

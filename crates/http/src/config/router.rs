@@ -12,6 +12,7 @@ message! {
     pub struct RouterMessage: "envoy.extensions.filters.http.router.v3.Router" {
         dynamic_stats: Option<bool>,
         suppress_envoy_headers: bool,
+        respect_expected_rq_timeout: bool,
         inert start_child_span = "nothing is traced yet, so there is no span to begin";
     }
 }
@@ -23,6 +24,8 @@ pub struct RouterConfig {
     pub dynamic_stats: bool,
     /// Whether `x-envoy-` headers are left out.
     pub suppress_envoy_headers: bool,
+    /// Whether the time that a proxy before expects takes the place of the route's timeout.
+    pub respect_expected_rq_timeout: bool,
 }
 
 impl RouterConfig {
@@ -31,6 +34,7 @@ impl RouterConfig {
         RouterConfig {
             dynamic_stats: message.dynamic_stats != Some(false),
             suppress_envoy_headers: message.suppress_envoy_headers,
+            respect_expected_rq_timeout: message.respect_expected_rq_timeout,
         }
     }
 }

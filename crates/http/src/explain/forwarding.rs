@@ -119,13 +119,15 @@ impl Forwarding {
         let keeps_envoy_headers = !config.suppress_envoy_headers;
         state.info.attempt_count = Some(1);
         state.info.upstream_cluster = clusters.get(cluster.id).as_deref().map(description);
-        let timeout_is_clients = state.request.contains(Known::XEnvoyUpstreamRqTimeoutMs);
+        let timeout_is_clients = state.request.contains(Known::XEnvoyUpstreamRqTimeoutMs)
+            || (config.respect_expected_rq_timeout
+                && state.request.contains(Known::XEnvoyExpectedRqTimeoutMs));
         let tunnel = TunnelTold::of(forward, &state.request);
         let waits_for_ever = upgrades::asked(&state.request).is_some()
             && Tunnel::asked_by(&state.request, None).kind != TunnelKind::WebSocket;
         let mut steps = Steps::default();
         let timeout = steps.take("router", state, |state| {
-            router::take_wishes(state, forward, keeps_envoy_headers)
+            router::take_wishes(state, forward, config)
         });
         let route = state.route.clone();
         let named = named_levels(&route);

@@ -1,6 +1,7 @@
 //! One route's conditions: the path first, as it is the cheapest to tell routes apart by.
 
 mod client_certificate;
+mod cookie;
 mod why_not;
 
 use std::borrow::Cow;
@@ -18,6 +19,7 @@ use super::weight::RuntimeWeights;
 use super::without_query;
 use crate::config::route as config;
 use client_certificate::ClientCertificate;
+use cookie::CookieMatcher;
 
 pub(super) struct RouteMatcher {
     path: PathMatcher,
@@ -39,6 +41,7 @@ struct Conditions {
     runtime_fraction: Option<RuntimeFractionalPercent>,
     headers: Box<[CompiledHeaderMatcher]>,
     query: Box<[QueryMatcher]>,
+    cookies: Box<[CookieMatcher]>,
     grpc: bool,
     certificate: ClientCertificate,
     weights: Option<RuntimeWeights>,
@@ -93,10 +96,16 @@ impl RouteMatcher {
             .iter()
             .map(|matcher| QueryMatcher::compile(matcher, ctx))
             .collect();
+        let cookies: Vec<_> = config
+            .cookies
+            .iter()
+            .map(|matcher| CookieMatcher::compile(matcher, ctx))
+            .collect();
         let conditions = Conditions {
             runtime_fraction: config.runtime_fraction.clone(),
             headers: headers.into_iter().collect::<Result<_, _>>()?,
             query: query.into_iter().collect::<Result<_, _>>()?,
+            cookies: cookies.into_iter().collect::<Result<_, _>>()?,
             grpc: config.grpc.is_some(),
             certificate: ClientCertificate::compile(config.tls_context.as_ref()),
             weights: None,
@@ -257,6 +266,7 @@ impl Conditions {
         self.runtime_fraction.is_none()
             && self.headers.is_empty()
             && self.query.is_empty()
+            && self.cookies.is_empty()
             && !self.grpc
             && self.certificate.is_any()
     }
@@ -277,6 +287,7 @@ impl Conditions {
                 .query
                 .iter()
                 .all(|matcher| matcher.matches(path_and_query))
+            && self.cookies.iter().all(|matcher| matcher.matches(request))
             && self.certificate.holds(info.connection.tls.as_deref())
             && self.weights.as_ref().is_none_or(RuntimeWeights::can_pick)
     }

@@ -8,6 +8,7 @@ use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
 use nuncio_contract::services::WorkerServices;
 
+use crate::config::router::RouterConfig;
 use crate::route::{Forward, HostRewritten, Level};
 use crate::stream::StreamState;
 
@@ -29,16 +30,21 @@ static ROUTER_HEADERS: KnownSet = KnownSet::of(&[
 pub(crate) fn take_wishes(
     state: &mut StreamState,
     forward: &Forward,
-    keeps_envoy_headers: bool,
+    config: &RouterConfig,
 ) -> Option<Duration> {
-    let mut timeout = forward.timeout;
-    if let Some(value) = state.request.get(Known::XEnvoyUpstreamRqTimeoutMs) {
-        if let Some(given_ms) = std::str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.parse::<u64>().ok())
-        {
-            timeout = (given_ms > 0).then(|| Duration::from_millis(given_ms));
-        }
+    let keeps_envoy_headers = !config.suppress_envoy_headers;
+    let expected = state
+        .request
+        .get(Known::XEnvoyExpectedRqTimeoutMs)
+        .filter(|_| config.respect_expected_rq_timeout);
+    let is_from_before = expected.is_some();
+    let wanted = expected.or_else(|| state.request.get(Known::XEnvoyUpstreamRqTimeoutMs));
+    let timeout = match wanted.and_then(milliseconds) {
+        Some(wanted_ms) => (wanted_ms > 0).then(|| Duration::from_millis(wanted_ms)),
+        None => forward.timeout,
+    };
+    // Who expects a time has taken the wish away already; Envoy lets a forged one pass.
+    if !is_from_before {
         state.request.remove(Known::XEnvoyUpstreamRqTimeoutMs);
     }
     state.request.remove_all(&ROUTER_HEADERS);
@@ -56,6 +62,10 @@ pub(crate) fn take_wishes(
         state.request.set_integer(Known::XEnvoyAttemptCount, 1);
     }
     timeout
+}
+
+fn milliseconds(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Mutates the request: the levels' mutations, then the host, then the path. Host rewrites to the upstream's

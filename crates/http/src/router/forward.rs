@@ -158,7 +158,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let mut state = self.exchange.state.borrow_mut();
         let state = &mut *state;
         state.info.attempt_count = Some(1);
-        let timeout = finalize::take_wishes(state, forward, keeps_envoy_headers);
+        let timeout = finalize::take_wishes(state, forward, self.config);
         let services = &*self.exchange.manager.worker;
         finalize::request(state, forward, keeps_envoy_headers, services);
         if let Some(idle) = forward.idle_timeout {

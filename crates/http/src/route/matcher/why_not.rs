@@ -22,6 +22,7 @@ impl RouteMatcher {
         all.extend(rest.grpc.then(|| "gRPC".to_owned()));
         all.extend(rest.headers.iter().map(|header| header.requirement()));
         all.extend(rest.query.iter().map(QueryMatcher::requirement));
+        all.extend(rest.cookies.iter().map(|cookie| cookie.requirement()));
         all.extend(rest.certificate.requirement());
         all
     }
@@ -65,6 +66,11 @@ impl RouteMatcher {
             rest.query
                 .iter()
                 .filter_map(|query| query.why_not(path_and_query)),
+        );
+        all.extend(
+            rest.cookies
+                .iter()
+                .filter_map(|cookie| cookie.why_not(request)),
         );
         all.extend(rest.certificate.why_not(info.connection.tls.as_deref()));
         if rest

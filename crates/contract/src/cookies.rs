@@ -1,10 +1,10 @@
 //! A request's cookies, as Envoy reads them: spaces before a name and quotes around a value do not count, and what has
 //! no `=` is none.
 
-use nuncio_contract::headers::{HeaderMap, Known};
+use crate::headers::{HeaderMap, Known};
 
 /// All of them, name and value, in order.
-pub(crate) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers
         .get_all(Known::Cookie)
         .flat_map(|header| header.split(|byte| *byte == b';'))
@@ -17,9 +17,13 @@ pub(crate) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// The first cookie of this name; an empty one is as good as none.
-pub(crate) fn find<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
-    let value = all(headers).find_map(|(key, value)| (key == name).then_some(value))?;
-    (!value.is_empty()).then_some(value)
+pub fn find<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
+    first(headers, name).filter(|value| !value.is_empty())
+}
+
+/// The first cookie of this name, be it empty.
+pub fn first<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<&'a [u8]> {
+    all(headers).find_map(|(key, value)| (key == name).then_some(value))
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {
