@@ -52,6 +52,31 @@ message! {
         pub(crate) local_reply_config: Option<LocalReplyConfig>,
         pub(crate) early_header_mutation_extensions: Vec<EarlyHeaderMutationExtension>,
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,
+        pub(crate) forward_client_cert_details: ForwardClientCertDetails,
+        pub(crate) set_current_client_cert_details: Option<SetCurrentClientCertDetails>,
+    }
+}
+
+enumeration! {
+    /// What becomes of `x-forwarded-client-cert`.
+    pub enum ForwardClientCertDetails:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertDetails" {
+        SANITIZE => Sanitize,
+        FORWARD_ONLY => ForwardOnly,
+        APPEND_FORWARD => AppendForward,
+        SANITIZE_SET => SanitizeSet,
+        ALWAYS_FORWARD_ONLY => AlwaysForwardOnly,
+    }
+}
+
+message! {
+    /// What is told of the client's certificate beside its hash and our own name.
+    pub struct SetCurrentClientCertDetails:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails" {
+        pub(crate) subject: Option<bool>,
+        pub(crate) cert: bool,
+        pub(crate) uri: bool,
+        pub(crate) dns: bool,
     }
 }
 

@@ -15,6 +15,7 @@ use nuncio_contract::matching::AddressRanges;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
 
+use super::client_certificate::ForwardedCertificate;
 use super::local_reply::LocalReplies;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
@@ -123,6 +124,8 @@ pub struct RequestOptions {
     pub user_agent: Option<Box<str>>,
     /// `x-envoy-downstream-service-node` beside the user agent; empty: none.
     pub service_node: Box<str>,
+    /// What becomes of `x-forwarded-client-cert`.
+    pub client_certificate: ForwardedCertificate,
     /// Appended to `via`, both ways.
     pub via: Box<str>,
     /// The scheme that every request gets.
@@ -418,6 +421,7 @@ impl RequestOptions {
             preserve_external_request_id: message.preserve_external_request_id,
             user_agent: (message.add_user_agent == Some(true)).then(|| service_cluster.into()),
             service_node: service_node.into(),
+            client_certificate: ForwardedCertificate::from_message(message),
             via: message.via.as_str().into(),
             scheme: scheme
                 .map(|config::SchemeTransformation::Overwrite(scheme)| scheme.as_str().into()),
@@ -493,6 +497,7 @@ impl ConnectionManagerConfig {
                 preserve_external_request_id: false,
                 user_agent: None,
                 service_node: "".into(),
+                client_certificate: ForwardedCertificate::SANITIZE,
                 via: "".into(),
                 scheme: None,
                 normalize_path: false,

@@ -199,7 +199,8 @@ pub fn mutate(
         }
     }
     append_via(headers, &options.via);
-    headers.remove(Known::XForwardedClientCert);
+    let tls = info.connection.tls.as_deref();
+    options.client_certificate.apply(headers, tls);
     if is_edge && let Some(ip) = address.as_ref().and_then(Address::ip) {
         headers.set(Known::XEnvoyExternalAddress, ip.to_string().as_bytes());
     }
