@@ -172,6 +172,7 @@ message! {
     /// The scheme that requests get.
     pub struct SchemeHeaderTransformation: "envoy.config.core.v3.SchemeHeaderTransformation" {
         pub(crate) oneof transformation: Option<SchemeTransformation>,
+        pub(crate) match_upstream: bool,
     }
 }
 

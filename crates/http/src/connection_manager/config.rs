@@ -130,6 +130,8 @@ pub struct RequestOptions {
     pub via: Box<str>,
     /// The scheme that every request gets.
     pub scheme: Option<Box<str>>,
+    /// Whether the scheme becomes that of the connection to the host; not beside a scheme that is given.
+    pub scheme_matches_upstream: bool,
     /// RFC 3986 normalisation of the path.
     pub normalize_path: bool,
     /// `//` becomes `/`.
@@ -407,10 +409,8 @@ impl RequestOptions {
             message.strip_port_mode,
             Some(config::StripPortMode::Any(true))
         );
-        let scheme = message
-            .scheme_header_transformation
-            .as_ref()
-            .and_then(|scheme| scheme.transformation.as_ref());
+        let transformation = message.scheme_header_transformation.as_ref();
+        let scheme = transformation.and_then(|scheme| scheme.transformation.as_ref());
         RequestOptions {
             use_remote_address: message.use_remote_address == Some(true),
             xff_num_trusted_hops: message.xff_num_trusted_hops,
@@ -425,6 +425,8 @@ impl RequestOptions {
             via: message.via.as_str().into(),
             scheme: scheme
                 .map(|config::SchemeTransformation::Overwrite(scheme)| scheme.as_str().into()),
+            scheme_matches_upstream: scheme.is_none()
+                && transformation.is_some_and(|scheme| scheme.match_upstream),
             normalize_path: message.normalize_path == Some(true),
             merge_slashes: message.merge_slashes,
             escaped_slashes: message.path_with_escaped_slashes_action,
@@ -500,6 +502,7 @@ impl ConnectionManagerConfig {
                 client_certificate: ForwardedCertificate::SANITIZE,
                 via: "".into(),
                 scheme: None,
+                scheme_matches_upstream: false,
                 normalize_path: false,
                 merge_slashes: false,
                 escaped_slashes: config::EscapedSlashesAction::KeepUnchanged,

@@ -12,8 +12,8 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::{
-    Acquired, AutoNames, ConnectionName, UpstreamError, UpstreamErrorKind, WorkerCluster,
-    WorkerHost,
+    Acquired, AutoNames, ConnectionName, TransportSocket, UpstreamError, UpstreamErrorKind,
+    WorkerCluster, WorkerHost,
 };
 
 use super::{Router, finalize};
@@ -90,11 +90,24 @@ impl<D: Downstream> Router<'_, '_, D> {
         };
         let host = account.host.insert(picked);
         self.note_host(host);
+        if self.exchange.manager.config.request.scheme_matches_upstream {
+            self.match_scheme(&account.cluster);
+        }
         match name {
             _ if self.ends_here(forward) => host.new_tcp_stream(),
             None => host.new_stream(ResourcePriority::Default),
             Some(name) => host.new_stream_named(ResourcePriority::Default, name),
         }
+    }
+
+    /// The scheme becomes that of the connection to the host; what the route adds was made before.
+    fn match_scheme(&self, cluster: &WorkerCluster) {
+        let scheme: &[u8] = match cluster.shared().transport_socket {
+            TransportSocket::RawBuffer => b"http",
+            TransportSocket::Tls(_) => b"https",
+        };
+        let mut state = self.exchange.state.borrow_mut();
+        state.request.set(Known::Scheme, scheme);
     }
 
     /// The host that a filter wants; none where there is no such wish, or no such host and any other will do.
