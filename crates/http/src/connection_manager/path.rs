@@ -206,6 +206,13 @@ fn is_unreserved(byte: u8) -> bool {
 mod tests {
     use super::*;
 
+    fn each_becomes(cases: &[(&[u8], &[u8])]) {
+        for &(path, expected) in cases {
+            let text = String::from_utf8_lossy(path);
+            assert_eq!(canonical(path).as_deref(), Some(expected), "{text}");
+        }
+    }
+
     #[test]
     fn dot_segments_and_backslashes_are_resolved() {
         let cases: [(&[u8], &[u8]); 10] = [
@@ -220,14 +227,7 @@ mod tests {
             (b"///..", b"//"),
             (b"/a|b", b"/a%7Cb"),
         ];
-        for (path, expected) in cases {
-            assert_eq!(
-                canonical(path).as_deref(),
-                Some(expected),
-                "{}",
-                String::from_utf8_lossy(path)
-            );
-        }
+        each_becomes(&cases);
     }
 
     #[test]
@@ -242,14 +242,7 @@ mod tests {
             (b"/a;x/b", b"/a;x/b"),
             (b"/a/...;x/b", b"/a/...;x/b"),
         ];
-        for (path, expected) in cases {
-            assert_eq!(
-                canonical(path).as_deref(),
-                Some(expected),
-                "{}",
-                String::from_utf8_lossy(path)
-            );
-        }
+        each_becomes(&cases);
     }
 
     #[test]
