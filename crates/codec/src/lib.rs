@@ -2,3 +2,4 @@
 #![forbid(unsafe_code)]
 
 pub mod http1;
+pub mod http2;

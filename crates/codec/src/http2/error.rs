@@ -1,0 +1,155 @@
+//! Error codes of HTTP/2, and what ends a connection or a stream.
+
+use std::fmt;
+
+/// Why a stream or a connection ends, as it goes over the wire (RFC 9113 section 7). Codes that are not known are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ErrorCode(pub u32);
+
+impl ErrorCode {
+    /// Nothing is wrong.
+    pub const NO_ERROR: Self = Self(0);
+    /// The protocol is violated.
+    pub const PROTOCOL_ERROR: Self = Self(1);
+    /// The fault is the sender's own.
+    pub const INTERNAL_ERROR: Self = Self(2);
+    /// More was sent than the window allows.
+    pub const FLOW_CONTROL_ERROR: Self = Self(3);
+    /// SETTINGS were not acknowledged in time.
+    pub const SETTINGS_TIMEOUT: Self = Self(4);
+    /// A frame for a stream that its sender has ended.
+    pub const STREAM_CLOSED: Self = Self(5);
+    /// A frame of a wrong length.
+    pub const FRAME_SIZE_ERROR: Self = Self(6);
+    /// Nothing was done for the stream; it can be sent again.
+    pub const REFUSED_STREAM: Self = Self(7);
+    /// The stream is not needed any more.
+    pub const CANCEL: Self = Self(8);
+    /// A header block cannot be decompressed.
+    pub const COMPRESSION_ERROR: Self = Self(9);
+    /// The connection behind a CONNECT failed.
+    pub const CONNECT_ERROR: Self = Self(10);
+    /// The peer asks for too much.
+    pub const ENHANCE_YOUR_CALM: Self = Self(11);
+    /// The transport is not safe enough.
+    pub const INADEQUATE_SECURITY: Self = Self(12);
+    /// HTTP/1.1 is to be used instead.
+    pub const HTTP_1_1_REQUIRED: Self = Self(13);
+}
+
+/// The connection cannot go on. When the codec returns this it has appended the GOAWAY that [`ConnectionError::code`]
+/// names, if there is one: write what is pending and close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionError {
+    /// The peer violated the protocol; a GOAWAY with the code was appended. The text says how.
+    Protocol(ErrorCode, &'static str),
+    /// A message on a stream is malformed, and the settings do not make that an error of the stream alone.
+    Messaging(&'static str),
+    /// A request has a header with an underscore, and the settings refuse that.
+    UnexpectedUnderscore,
+    /// Too many frames wait to be sent; the peer does not read.
+    OutboundFlood,
+    /// Too many control frames wait to be sent; the peer does not read.
+    OutboundControlFlood,
+    /// Too many frames without a payload, one after the other.
+    EmptyFramesFlood,
+    /// Too many PRIORITY frames.
+    PriorityFramesFlood,
+    /// Too many WINDOW_UPDATE frames.
+    WindowUpdateFramesFlood,
+}
+
+impl ConnectionError {
+    /// The code of the GOAWAY that was appended; floods are cut off without one, as in Envoy.
+    pub const fn code(self) -> Option<ErrorCode> {
+        match self {
+            Self::Protocol(code, _) => Some(code),
+            Self::Messaging(_) | Self::UnexpectedUnderscore => Some(ErrorCode::PROTOCOL_ERROR),
+            _ => None,
+        }
+    }
+
+    /// What went wrong, in words.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Protocol(_, what) | Self::Messaging(what) => what,
+            Self::UnexpectedUnderscore => "header name contains underscores",
+            Self::OutboundFlood => "Too many frames in the outbound queue.",
+            Self::OutboundControlFlood => "Too many control frames in the outbound queue.",
+            Self::EmptyFramesFlood => "Too many consecutive frames with an empty payload",
+            Self::PriorityFramesFlood => "Too many PRIORITY frames",
+            Self::WindowUpdateFramesFlood => "Too many WINDOW_UPDATE frames",
+        }
+    }
+
+    /// Envoy's response code details for the streams that end with the connection, where it has some of its own.
+    pub const fn details(self) -> Option<&'static str> {
+        match self {
+            Self::Messaging(_) => Some("http2.violation.of.messaging.rule"),
+            Self::UnexpectedUnderscore => Some("http2.unexpected_underscore"),
+            Self::EmptyFramesFlood => Some("http2.inbound_empty_frames_flood"),
+            Self::OutboundFlood | Self::OutboundControlFlood => Some("http2.outbound_frames_flood"),
+            _ => None,
+        }
+    }
+
+    /// Whether Envoy counts it in `downstream_cx_protocol_error` or `upstream_cx_protocol_error`.
+    pub const fn is_protocol_error(self) -> bool {
+        matches!(
+            self,
+            Self::Protocol(..) | Self::Messaging(_) | Self::UnexpectedUnderscore
+        )
+    }
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http/2 protocol error: {}", self.message())
+    }
+}
+
+impl std::error::Error for ConnectionError {}
+
+/// One stream cannot go on; the codec has appended RST_STREAM with [`StreamError::code`] and forgotten it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamError {
+    /// Its message is malformed.
+    Messaging(&'static str),
+    /// Its headers exceed the limits.
+    TooManyHeaders,
+    /// A header name has an underscore, and the settings refuse that.
+    UnexpectedUnderscore,
+    /// The peer exceeded the stream's window, or opened ours beyond 2^31 - 1.
+    FlowControl,
+    /// The peer sent on a stream that it had ended.
+    Closed,
+    /// The peer violated the protocol on this stream alone.
+    Protocol(ErrorCode, &'static str),
+    /// A request beyond the limit of concurrent streams; never told to the application as a head.
+    Refused,
+}
+
+impl StreamError {
+    /// The code of the RST_STREAM that was appended.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::Messaging(_) | Self::UnexpectedUnderscore => ErrorCode::PROTOCOL_ERROR,
+            Self::TooManyHeaders => ErrorCode::INTERNAL_ERROR,
+            Self::FlowControl => ErrorCode::FLOW_CONTROL_ERROR,
+            Self::Closed => ErrorCode::STREAM_CLOSED,
+            Self::Protocol(code, _) => code,
+            Self::Refused => ErrorCode::REFUSED_STREAM,
+        }
+    }
+
+    /// Envoy's response code details.
+    pub const fn details(self) -> &'static str {
+        match self {
+            Self::Messaging(_) => "http2.violation.of.messaging.rule",
+            Self::UnexpectedUnderscore => "http2.unexpected_underscore",
+            Self::TooManyHeaders => "http2.too_many_headers",
+            Self::Refused => "http2.remote_refuse",
+            Self::FlowControl | Self::Closed | Self::Protocol(..) => "http2.unknown.nghttp2.error",
+        }
+    }
+}
