@@ -8,6 +8,7 @@ mod connection;
 mod counts;
 mod error;
 mod event;
+mod hpack;
 mod keepalive;
 mod settings;
 

@@ -1,0 +1,267 @@
+//! Decoding header blocks, a field at a time and as far as they are there.
+
+use nuncio_contract::headers::Known;
+
+use super::HpackError;
+use super::static_table::{STATIC_LEN, STATIC_TABLE};
+use super::table::{Table, TableField};
+use super::{huffman, integer};
+
+/// Tells whether a name and a value have the characters of a header.
+pub(in crate::http2) type Judge = fn(Option<Known>, &[u8], &[u8]) -> bool;
+
+/// A decoded header.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http2) struct Field<'a> {
+    /// The number of the name, when it is a known one in lower case.
+    pub(in crate::http2) known: Option<Known>,
+    pub(in crate::http2) name: &'a [u8],
+    pub(in crate::http2) value: &'a [u8],
+    /// What the judge said.
+    pub(in crate::http2) valid: bool,
+}
+
+/// The decoder of one direction of a connection.
+pub(in crate::http2) struct Decoder {
+    table: Table,
+    judge: Judge,
+    /// What our SETTINGS allow.
+    allowed_size: usize,
+    max_text_bytes: usize,
+    /// Whether a table size update may come now: only in front of the first field of a block.
+    at_start: bool,
+    scratch: Vec<u8>,
+}
+
+/// Where a text lies: in the block, plain or coded, or decoded in the scratch.
+#[derive(Clone, Copy)]
+enum Text {
+    Plain(usize, usize),
+    Coded(usize, usize),
+    Decoded(usize, usize),
+}
+
+impl Text {
+    #[inline]
+    fn decode(self, input: &[u8], scratch: &mut Vec<u8>) -> Result<Text, HpackError> {
+        let Text::Coded(start, end) = self else {
+            return Ok(self);
+        };
+        let decoded_start = scratch.len();
+        huffman::decode(input.get(start..end).unwrap_or_default(), scratch)?;
+        Ok(Text::Decoded(decoded_start, scratch.len()))
+    }
+
+    #[inline]
+    fn get<'a>(self, input: &'a [u8], scratch: &'a [u8]) -> &'a [u8] {
+        match self {
+            Text::Plain(start, end) | Text::Coded(start, end) => input.get(start..end),
+            Text::Decoded(start, end) => scratch.get(start..end),
+        }
+        .unwrap_or_default()
+    }
+}
+
+const STATIC_IS_VALID: bool = true;
+
+impl Decoder {
+    /// `allowed_size` is what our SETTINGS say of the table; names and values are at most `max_text_bytes` long.
+    pub(in crate::http2) fn new(allowed_size: usize, max_text_bytes: usize, judge: Judge) -> Self {
+        Self {
+            // Whatever we allow, the peer's table has the usual size until it says otherwise.
+            table: Table::new(allowed_size.min(4096)),
+            judge,
+            allowed_size,
+            max_text_bytes,
+            at_start: true,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Begins a new header block.
+    pub(in crate::http2) fn begin_block(&mut self) {
+        self.at_start = true;
+    }
+
+    /// Decodes the fields that are complete and hands them out; how many bytes they took. What is left of a block
+    /// comes again with more behind it.
+    pub(in crate::http2) fn decode(
+        &mut self,
+        input: &[u8],
+        mut sink: impl FnMut(Field<'_>),
+    ) -> Result<usize, HpackError> {
+        let mut at = 0;
+        while let Some(first) = input.get(at) {
+            let rest = input.get(at..).unwrap_or_default();
+            let taken = match first {
+                0x80.. => self.indexed(rest, &mut sink)?,
+                0x20..0x40 => self.size_update(rest)?,
+                _ => self.literal(rest, *first, &mut sink)?,
+            };
+            match taken {
+                Some(taken) => at += taken,
+                None => break,
+            }
+        }
+        Ok(at)
+    }
+
+    #[inline]
+    fn indexed(
+        &mut self,
+        input: &[u8],
+        sink: &mut impl FnMut(Field<'_>),
+    ) -> Result<Option<usize>, HpackError> {
+        let Some((index, taken)) = integer::read(input, 7)? else {
+            return Ok(None);
+        };
+        self.at_start = false;
+        let field = self.entry(index)?;
+        sink(Field {
+            known: field.known,
+            name: field.name,
+            value: field.value,
+            valid: field.valid,
+        });
+        Ok(Some(taken))
+    }
+
+    #[inline]
+    fn entry(&self, index: usize) -> Result<TableField<'_>, HpackError> {
+        if let Some(entry) = index.checked_sub(1).and_then(|at| STATIC_TABLE.get(at)) {
+            return Ok(TableField {
+                known: entry.known,
+                name: entry.name,
+                value: entry.value,
+                // An empty `:path` or `:authority` is judged like any other.
+                valid: if entry.value.is_empty() {
+                    (self.judge)(entry.known, entry.name, entry.value)
+                } else {
+                    STATIC_IS_VALID
+                },
+            });
+        }
+        index
+            .checked_sub(STATIC_LEN + 1)
+            .and_then(|index| self.table.get(index))
+            .ok_or(HpackError("an index points beyond the tables"))
+    }
+
+    fn size_update(&mut self, input: &[u8]) -> Result<Option<usize>, HpackError> {
+        let Some((size, taken)) = integer::read(input, 5)? else {
+            return Ok(None);
+        };
+        if !self.at_start {
+            return Err(HpackError("a table size update stands between headers"));
+        }
+        if size > self.allowed_size {
+            return Err(HpackError("a table is made larger than allowed"));
+        }
+        self.table.set_max_size(size);
+        Ok(Some(taken))
+    }
+
+    fn literal(
+        &mut self,
+        input: &[u8],
+        first: u8,
+        sink: &mut impl FnMut(Field<'_>),
+    ) -> Result<Option<usize>, HpackError> {
+        let is_indexed = first >= 0x40;
+        let prefix_bits = if is_indexed { 6 } else { 4 };
+        let Some((index, mut at)) = integer::read(input, prefix_bits)? else {
+            return Ok(None);
+        };
+        // Out of `self`, so that what is borrowed from it does not hinder the table.
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        let done = self.literal_parts(input, index, &mut at, &mut scratch);
+        let done = match done {
+            Ok(Some((known, name, value))) => {
+                let name = name.get(input, &scratch);
+                let value = value.get(input, &scratch);
+                let valid = (self.judge)(known, name, value);
+                self.at_start = false;
+                sink(Field {
+                    known,
+                    name,
+                    value,
+                    valid,
+                });
+                if is_indexed {
+                    self.table.insert(TableField {
+                        known,
+                        name,
+                        value,
+                        valid,
+                    });
+                }
+                Ok(Some(at))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.scratch = scratch;
+        done
+    }
+
+    /// The name's number, name and value of a literal; `at` is moved behind them.
+    fn literal_parts(
+        &self,
+        input: &[u8],
+        index: usize,
+        at: &mut usize,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Option<(Option<Known>, Text, Text)>, HpackError> {
+        let name = match index {
+            0 => match self.text(input, at)? {
+                Some(name) => Some(name),
+                None => return Ok(None),
+            },
+            _ => None,
+        };
+        // Nothing is decoded before all is there, so that a header that comes in many pieces is decoded once.
+        let Some(value) = self.text(input, at)? else {
+            return Ok(None);
+        };
+        let (known, name) = match name {
+            Some(name) => {
+                let name = name.decode(input, scratch)?;
+                (known_exactly(name.get(input, scratch)), name)
+            }
+            None => {
+                let entry = self.entry(index)?;
+                scratch.extend_from_slice(entry.name);
+                (entry.known, Text::Decoded(0, entry.name.len()))
+            }
+        };
+        Ok(Some((known, name, value.decode(input, scratch)?)))
+    }
+
+    /// The text that stands at `at`, which is moved behind it; `None` when it is not all there.
+    #[inline]
+    fn text(&self, input: &[u8], at: &mut usize) -> Result<Option<Text>, HpackError> {
+        let rest = input.get(*at..).unwrap_or_default();
+        let Some((len, taken)) = integer::read(rest, 7)? else {
+            return Ok(None);
+        };
+        if len > self.max_text_bytes {
+            return Err(HpackError("a name or a value is longer than allowed"));
+        }
+        let (start, end) = (*at + taken, *at + taken + len);
+        if end > input.len() {
+            return Ok(None);
+        }
+        *at = end;
+        match rest.first() {
+            Some(0x80..) => Ok(Some(Text::Coded(start, end))),
+            _ => Ok(Some(Text::Plain(start, end))),
+        }
+    }
+}
+
+/// The known name, if this is one letter for letter: in HTTP/2 upper case is no spelling but a fault.
+#[inline]
+fn known_exactly(name: &[u8]) -> Option<Known> {
+    Known::find(name).filter(|known| known.as_bytes() == name)
+}

@@ -1,0 +1,180 @@
+//! Encoding header blocks.
+
+use nuncio_contract::headers::Known;
+
+use super::cache::{Cache, Hashes};
+use super::policy::{Indexing, indexing};
+use super::static_table::{STATIC_LEN, STATIC_TABLE, run_of};
+use super::table::{Table, TableField};
+use super::{huffman, integer};
+
+/// The encoder of one direction of a connection.
+pub(in crate::http2) struct Encoder {
+    table: Table,
+    cache: Cache,
+    /// Most that we keep, whatever the peer allows.
+    own_limit: usize,
+    /// The smallest size since the last block, when the peer changed it: it is told first.
+    smallest: Option<usize>,
+}
+
+impl Encoder {
+    /// An encoder whose table is at most `own_limit` bytes.
+    pub(in crate::http2) fn new(own_limit: usize) -> Self {
+        let usual = 4096;
+        Self {
+            table: Table::new(usual.min(own_limit)),
+            cache: Cache::default(),
+            own_limit,
+            smallest: (own_limit < usual).then_some(own_limit),
+        }
+    }
+
+    /// The peer allows a table of this size.
+    pub(in crate::http2) fn allow(&mut self, size: usize) {
+        let size = size.min(self.own_limit);
+        if size == self.table.max_size() && self.smallest.is_none() {
+            return;
+        }
+        self.smallest = Some(self.smallest.map_or(size, |smallest| smallest.min(size)));
+        self.table.set_max_size(size);
+    }
+
+    /// Begins a header block.
+    #[inline]
+    pub(in crate::http2) fn begin_block(&mut self, out: &mut Vec<u8>) {
+        if let Some(smallest) = self.smallest.take() {
+            let size = self.table.max_size();
+            if smallest < size {
+                integer::write(out, 0x20, 5, smallest);
+            }
+            integer::write(out, 0x20, 5, size);
+        }
+    }
+
+    /// Appends a header; its name is in lower case.
+    #[inline]
+    pub(in crate::http2) fn encode(
+        &mut self,
+        known: Option<Known>,
+        name: &[u8],
+        value: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let static_name = match known {
+            Some(known) => match find_static(known, value) {
+                Static::Whole(index) => return integer::write(out, 0x80, 7, index),
+                Static::Name(index) => Some(index),
+                Static::None => None,
+            },
+            None => None,
+        };
+        match indexing(known, name, value, self.table.max_size()) {
+            Indexing::Incremental => self.encode_indexed(known, name, value, static_name, out),
+            other => {
+                let first = if other == Indexing::Never { 0x10 } else { 0 };
+                write_literal(out, (first, 4), static_name, name, value);
+            }
+        }
+    }
+
+    fn encode_indexed(
+        &mut self,
+        known: Option<Known>,
+        name: &[u8],
+        value: &[u8],
+        static_name: Option<usize>,
+        out: &mut Vec<u8>,
+    ) {
+        let hashes = Hashes::of(known, name, value);
+        if let Some((index, field)) = self.find(self.cache.whole(hashes))
+            && field.value == value
+            && field.name == name
+        {
+            return integer::write(out, 0x80, 7, index);
+        }
+        let name_index = static_name.or_else(|| {
+            let found = self.find(self.cache.name(hashes));
+            found
+                .filter(|(_, field)| field.name == name)
+                .map(|(index, _)| index)
+        });
+        write_literal(out, (0x40, 6), name_index, name, value);
+        self.table.insert(TableField {
+            known,
+            name,
+            value,
+            valid: true,
+        });
+        self.cache.remember(hashes, self.table.inserted());
+    }
+
+    /// The entry with this number, if it is still there, and its index.
+    #[inline]
+    fn find(&self, number: Option<u64>) -> Option<(usize, TableField<'_>)> {
+        let age = usize::try_from(self.table.inserted() - number?).ok()?;
+        let field = self.table.get(age)?;
+        Some((STATIC_LEN + 1 + age, field))
+    }
+
+    /// How many entries the table has.
+    #[cfg(test)]
+    pub(super) fn table_len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+enum Static {
+    Whole(usize),
+    Name(usize),
+    None,
+}
+
+#[inline]
+fn find_static(known: Known, value: &[u8]) -> Static {
+    let run = run_of(known);
+    let first = usize::from(run.first);
+    if first == 0 {
+        return Static::None;
+    }
+    // Entries with an empty value are there for their names.
+    for index in first..first + usize::from(run.count) {
+        if let Some(entry) = STATIC_TABLE.get(index - 1)
+            && !entry.value.is_empty()
+            && entry.value == value
+        {
+            return Static::Whole(index);
+        }
+    }
+    Static::Name(first)
+}
+
+/// Appends a literal: `start` is the first byte's bits and the length of its prefix.
+fn write_literal(
+    out: &mut Vec<u8>,
+    start: (u8, u32),
+    name_index: Option<usize>,
+    name: &[u8],
+    value: &[u8],
+) {
+    match name_index {
+        Some(index) => integer::write(out, start.0, start.1, index),
+        None => {
+            out.push(start.0);
+            write_text(out, name);
+        }
+    }
+    write_text(out, value);
+}
+
+#[inline]
+fn write_text(out: &mut Vec<u8>, text: &[u8]) {
+    let coded_len = huffman::coded_len(text);
+    if coded_len < text.len() {
+        integer::write(out, 0x80, 7, coded_len);
+        huffman::encode(text, out);
+    } else {
+        integer::write(out, 0, 7, text.len());
+        out.extend_from_slice(text);
+    }
+}
