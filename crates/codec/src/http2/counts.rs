@@ -11,8 +11,6 @@ pub struct Http2Counts {
     pub goaway_sent: u32,
     /// `http2.header_overflow`
     pub header_overflow: u32,
-    /// `http2.headers_cb_no_stream`
-    pub headers_cb_no_stream: u32,
     /// `http2.inbound_empty_frames_flood`
     pub inbound_empty_frames_flood: u32,
     /// `http2.inbound_priority_frames_flood`
@@ -33,4 +31,6 @@ pub struct Http2Counts {
     pub trailers: u32,
     /// `http2.stream_refused_errors`
     pub stream_refused_errors: u32,
+    /// `http2.header_list_size_too_large`
+    pub header_list_size_too_large: u32,
 }

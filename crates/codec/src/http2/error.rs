@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::stream_id::StreamId;
+
 /// Why a stream or a connection ends, as it goes over the wire (RFC 9113 section 7). Codes that are not known are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorCode(pub u32);
@@ -35,21 +37,43 @@ impl ErrorCode {
     pub const INADEQUATE_SECURITY: Self = Self(12);
     /// HTTP/1.1 is to be used instead.
     pub const HTTP_1_1_REQUIRED: Self = Self(13);
+
+    /// The name of the code.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NO_ERROR => "NO_ERROR",
+            Self::PROTOCOL_ERROR => "PROTOCOL_ERROR",
+            Self::INTERNAL_ERROR => "INTERNAL_ERROR",
+            Self::FLOW_CONTROL_ERROR => "FLOW_CONTROL_ERROR",
+            Self::SETTINGS_TIMEOUT => "SETTINGS_TIMEOUT",
+            Self::STREAM_CLOSED => "STREAM_CLOSED",
+            Self::FRAME_SIZE_ERROR => "FRAME_SIZE_ERROR",
+            Self::REFUSED_STREAM => "REFUSED_STREAM",
+            Self::CANCEL => "CANCEL",
+            Self::COMPRESSION_ERROR => "COMPRESSION_ERROR",
+            Self::CONNECT_ERROR => "CONNECT_ERROR",
+            Self::ENHANCE_YOUR_CALM => "ENHANCE_YOUR_CALM",
+            Self::INADEQUATE_SECURITY => "INADEQUATE_SECURITY",
+            Self::HTTP_1_1_REQUIRED => "HTTP_1_1_REQUIRED",
+            _ => "unknown",
+        }
+    }
 }
 
-/// The connection cannot go on. When the codec returns this it has appended the GOAWAY that [`ConnectionError::code`]
-/// names, if there is one: write what is pending and close.
+/// The connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionError {
-    /// The peer violated the protocol; a GOAWAY with the code was appended. The text says how.
-    Protocol(ErrorCode, &'static str),
-    /// A message on a stream is malformed, and the settings do not make that an error of the stream alone.
-    Messaging(&'static str),
-    /// A request has a header with an underscore, and the settings refuse that.
-    UnexpectedUnderscore,
-    /// Too many frames wait to be sent; the peer does not read.
+    /// The peer violated the protocol. A GOAWAY with this code and text was appended: write what is pending and close.
+    GoAway(ErrorCode, &'static str),
+    /// The peer violated the protocol in a way that Envoy closes on without a GOAWAY. The code is the one that a GOAWAY
+    /// would have.
+    Silent(ErrorCode, &'static str),
+    /// A message on this stream is malformed, and the settings do not make that an error of the stream alone. Closed
+    /// without a GOAWAY.
+    Messaging(StreamId, &'static str),
+    /// Too many frames wait to be sent, as the peer does not read: close without writing.
     OutboundFlood,
-    /// Too many control frames wait to be sent; the peer does not read.
+    /// Too many control frames wait to be sent, as the peer does not read: close without writing.
     OutboundControlFlood,
     /// Too many frames without a payload, one after the other.
     EmptyFramesFlood,
@@ -60,20 +84,20 @@ pub enum ConnectionError {
 }
 
 impl ConnectionError {
-    /// The code of the GOAWAY that was appended; floods are cut off without one, as in Envoy.
-    pub const fn code(self) -> Option<ErrorCode> {
+    /// What is wrong as a code; that of the GOAWAY where one was appended.
+    pub const fn code(self) -> ErrorCode {
         match self {
-            Self::Protocol(code, _) => Some(code),
-            Self::Messaging(_) | Self::UnexpectedUnderscore => Some(ErrorCode::PROTOCOL_ERROR),
-            _ => None,
+            Self::GoAway(code, _) | Self::Silent(code, _) => code,
+            Self::Messaging(..) => ErrorCode::PROTOCOL_ERROR,
+            _ => ErrorCode::ENHANCE_YOUR_CALM,
         }
     }
 
     /// What went wrong, in words.
-    pub const fn message(self) -> &'static str {
+    pub fn message(self) -> &'static str {
         match self {
-            Self::Protocol(_, what) | Self::Messaging(what) => what,
-            Self::UnexpectedUnderscore => "header name contains underscores",
+            Self::GoAway(code, "") => code.name(),
+            Self::GoAway(_, what) | Self::Silent(_, what) | Self::Messaging(_, what) => what,
             Self::OutboundFlood => "Too many frames in the outbound queue.",
             Self::OutboundControlFlood => "Too many control frames in the outbound queue.",
             Self::EmptyFramesFlood => "Too many consecutive frames with an empty payload",
@@ -85,19 +109,18 @@ impl ConnectionError {
     /// Envoy's response code details for the streams that end with the connection, where it has some of its own.
     pub const fn details(self) -> Option<&'static str> {
         match self {
-            Self::Messaging(_) => Some("http2.violation.of.messaging.rule"),
-            Self::UnexpectedUnderscore => Some("http2.unexpected_underscore"),
+            Self::Messaging(..) => Some("http2.violation.of.messaging.rule"),
             Self::EmptyFramesFlood => Some("http2.inbound_empty_frames_flood"),
             Self::OutboundFlood | Self::OutboundControlFlood => Some("http2.outbound_frames_flood"),
             _ => None,
         }
     }
 
-    /// Whether Envoy counts it in `downstream_cx_protocol_error` or `upstream_cx_protocol_error`.
+    /// Whether Envoy counts it in `downstream_cx_protocol_error` or `upstream_cx_protocol_error`; floods it does not.
     pub const fn is_protocol_error(self) -> bool {
         matches!(
             self,
-            Self::Protocol(..) | Self::Messaging(_) | Self::UnexpectedUnderscore
+            Self::GoAway(..) | Self::Silent(..) | Self::Messaging(..)
         )
     }
 }
@@ -133,8 +156,8 @@ impl StreamError {
     /// The code of the RST_STREAM that was appended.
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::Messaging(_) | Self::UnexpectedUnderscore => ErrorCode::PROTOCOL_ERROR,
-            Self::TooManyHeaders => ErrorCode::INTERNAL_ERROR,
+            Self::Messaging(_) => ErrorCode::PROTOCOL_ERROR,
+            Self::TooManyHeaders | Self::UnexpectedUnderscore => ErrorCode::INTERNAL_ERROR,
             Self::FlowControl => ErrorCode::FLOW_CONTROL_ERROR,
             Self::Closed => ErrorCode::STREAM_CLOSED,
             Self::Protocol(code, _) => code,

@@ -1,26 +1,9 @@
 //! What one step over the peer's bytes gives.
 
-use std::fmt;
 use std::ops::Range;
 
 use super::error::{ErrorCode, StreamError};
-
-/// The number of a stream; never 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamId(pub(super) u32);
-
-impl StreamId {
-    /// The number as it stands in frames.
-    pub const fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl fmt::Display for StreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use super::stream_id::StreamId;
 
 /// One step: what happened, and how many bytes at the start of the input it took.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,34 @@
-//! One connection: the steps over what the peer sends, and what is sent to it.
+//! One connection: its state, and how it begins and ends.
 
+mod control;
+mod data;
+mod go_away;
+mod headers;
+mod send;
+mod settings;
+mod step;
+mod windows;
+
+use std::collections::VecDeque;
 use std::rc::Rc;
 
-use nuncio_contract::headers::HeaderMap;
-
+use super::characters;
 use super::counts::Http2Counts;
 use super::error::{ConnectionError, ErrorCode};
-use super::event::{BlockSize, Event, Step, StreamId};
+use super::frame::{FrameHead, HEAD_BYTES, PREFACE, flag, kind, parameter};
+use super::hpack::{Decoder, Encoder};
+use super::inbound::Inbound;
+use super::outbound::Outbound;
 use super::settings::Http2Settings;
+use super::stream_id::StreamId;
+use super::streams::{Ended, Stream, Streams};
+
+/// The window of every connection, and of every stream before SETTINGS say otherwise (RFC 9113 section 6.9.2).
+const USUAL_WINDOW: u32 = 65_535;
+/// The largest window (section 6.9.1).
+const MAX_WINDOW: i64 = (1 << 31) - 1;
+/// The highest number of a stream.
+const MAX_STREAM_ID: u32 = (1 << 31) - 1;
 
 /// Which side of the connection we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,29 +39,152 @@ pub enum Role {
     Client,
 }
 
+/// What the peer's SETTINGS say.
+struct PeerSettings {
+    max_concurrent_streams: u32,
+    initial_window: u32,
+    max_frame_payload: usize,
+    allows_extended_connect: bool,
+}
+
 /// The state of one connection.
 pub struct Connection {
     role: Role,
     settings: Rc<Http2Settings>,
+    peer: PeerSettings,
+    decoder: Decoder,
+    encoder: Encoder,
+    streams: Streams,
+    /// Streams that wait and have a window of their own.
+    ready: VecDeque<u32>,
+    /// How many in `ready` are over.
+    ready_gone: usize,
+    /// How many streams wait for their own window.
+    blocked: usize,
+    send_window: i64,
+    receive_window: i64,
+    /// Used bytes of all streams whose window was not given back yet.
+    unreturned: u32,
+    /// No stream's window exceeds the peer's initial one by more than this.
+    max_send_credit: i64,
+    /// The highest stream of the peer's that was begun; at a client, the last one that we opened.
+    last_stream: u32,
+    /// The last stream of a GOAWAY that we sent; later ones are ignored.
+    refused_above: Option<u32>,
+    /// The last stream of the peer's GOAWAY.
+    peer_refuses_above: Option<u32>,
+    told_go_away: bool,
+    /// The preface or the first SETTINGS are still to come.
+    expected: Expected,
+    settings_unacknowledged: bool,
+    reading: step::Reading,
+    inbound: Inbound,
+    outbound: Outbound,
     counts: Http2Counts,
+    counted: bool,
+    failed: Option<ConnectionError>,
+}
+
+/// What a peer has to begin with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Preface,
+    Settings,
+    Frames,
 }
 
 impl Connection {
     /// The server's side; appends our SETTINGS, and a WINDOW_UPDATE if the connection's window is larger than at first.
-    pub fn server(settings: Rc<Http2Settings>, _out: &mut Vec<u8>) -> Self {
-        Self {
-            role: Role::Server,
-            settings,
-            counts: Http2Counts::default(),
-        }
+    pub fn server(settings: Rc<Http2Settings>, out: &mut Vec<u8>) -> Self {
+        let mut connection = Self::new(Role::Server, settings);
+        connection.send_own_settings(out);
+        connection
     }
 
     /// The client's side; appends the preface, SETTINGS and the WINDOW_UPDATE.
-    pub fn client(settings: Rc<Http2Settings>, _out: &mut Vec<u8>) -> Self {
+    pub fn client(settings: Rc<Http2Settings>, out: &mut Vec<u8>) -> Self {
+        let mut connection = Self::new(Role::Client, settings);
+        out.extend_from_slice(PREFACE);
+        connection.outbound.appended(PREFACE.len(), false);
+        connection.send_own_settings(out);
+        connection
+    }
+
+    fn new(role: Role, settings: Rc<Http2Settings>) -> Self {
+        let table_size = settings.hpack_table_size as usize;
+        let judge = match role {
+            Role::Server => characters::may_be_in_request,
+            Role::Client => characters::may_be_in_response,
+        };
         Self {
-            role: Role::Client,
-            settings,
+            role,
+            peer: PeerSettings {
+                max_concurrent_streams: settings.max_concurrent_streams,
+                initial_window: USUAL_WINDOW,
+                max_frame_payload: super::frame::MAX_PAYLOAD,
+                allows_extended_connect: false,
+            },
+            decoder: Decoder::new(table_size, settings.max_header_field_bytes, judge),
+            encoder: Encoder::new(table_size),
+            streams: Streams::default(),
+            ready: VecDeque::new(),
+            ready_gone: 0,
+            blocked: 0,
+            send_window: i64::from(USUAL_WINDOW),
+            receive_window: i64::from(settings.initial_connection_window_size.max(USUAL_WINDOW)),
+            unreturned: 0,
+            max_send_credit: 0,
+            last_stream: 0,
+            refused_above: None,
+            peer_refuses_above: None,
+            told_go_away: false,
+            expected: match role {
+                Role::Server => Expected::Preface,
+                Role::Client => Expected::Settings,
+            },
+            settings_unacknowledged: true,
+            reading: step::Reading::default(),
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
             counts: Http2Counts::default(),
+            counted: false,
+            failed: None,
+            settings,
+        }
+    }
+
+    fn send_own_settings(&mut self, out: &mut Vec<u8>) {
+        let settings = Rc::clone(&self.settings);
+        let mut payload = Vec::with_capacity(6 * (5 + settings.custom_parameters.len()));
+        let mut add = |id: u16, value: u32| {
+            payload.extend_from_slice(&id.to_be_bytes());
+            payload.extend_from_slice(&value.to_be_bytes());
+        };
+        if self.role == Role::Client {
+            add(parameter::ENABLE_PUSH, 0);
+        }
+        for (id, value) in &settings.custom_parameters {
+            add(*id, *value);
+        }
+        add(parameter::HEADER_TABLE_SIZE, settings.hpack_table_size);
+        add(
+            parameter::ENABLE_CONNECT_PROTOCOL,
+            u32::from(settings.allow_connect),
+        );
+        add(
+            parameter::MAX_CONCURRENT_STREAMS,
+            settings.max_concurrent_streams,
+        );
+        add(
+            parameter::INITIAL_WINDOW_SIZE,
+            settings.initial_stream_window_size,
+        );
+        self.send_frame(kind::SETTINGS, 0, 0, &payload, out);
+        let more = settings
+            .initial_connection_window_size
+            .saturating_sub(USUAL_WINDOW);
+        if more > 0 {
+            self.send_frame(kind::WINDOW_UPDATE, 0, 0, &more.to_be_bytes(), out);
         }
     }
 
@@ -54,135 +198,120 @@ impl Connection {
         &self.settings
     }
 
-    /// Takes one step over the bytes at the front of what was read. Call it until it says [`Event::NeedMore`]. What it
-    /// wants to see at once is a whole frame other than DATA: up to 16,393 bytes.
-    ///
-    /// `headers` is reset when a head or trailers are told, and holds them.
-    ///
-    /// # Errors
-    /// The connection is over: write `out`, which has a GOAWAY if the peer shall know why, and close.
-    pub fn step(
-        &mut self,
-        _input: &[u8],
-        _headers: &mut HeaderMap,
-        _out: &mut Vec<u8>,
-    ) -> Result<Step, ConnectionError> {
-        Ok(Step {
-            consumed: 0,
-            event: Event::NeedMore,
-        })
+    /// Whether the peer takes requests with `:protocol`.
+    pub fn peer_allows_extended_connect(&self) -> bool {
+        self.peer.allows_extended_connect
     }
-
-    /// Opens a stream with a request's head. `None` when the peer allows no further stream now
-    /// ([`Connection::can_open`]).
-    pub fn open(
-        &mut self,
-        _headers: &HeaderMap,
-        _end_stream: bool,
-        _out: &mut Vec<u8>,
-    ) -> Option<(StreamId, BlockSize)> {
-        None
-    }
-
-    /// How many more streams may be opened now: 0 after a GOAWAY, and when numbers are used up.
-    pub fn can_open(&self) -> u32 {
-        0
-    }
-
-    /// Sends a response's head, informational or final. Nothing on a stream that is over.
-    pub fn send_head(
-        &mut self,
-        _stream: StreamId,
-        _headers: &HeaderMap,
-        _end_stream: bool,
-        _out: &mut Vec<u8>,
-    ) -> BlockSize {
-        BlockSize::default()
-    }
-
-    /// Sends trailers, which end our side of the stream.
-    pub fn send_trailers(
-        &mut self,
-        _stream: StreamId,
-        _trailers: &HeaderMap,
-        _out: &mut Vec<u8>,
-    ) -> BlockSize {
-        BlockSize::default()
-    }
-
-    /// How many bytes of a body may be sent on the stream now. 0 on one that is over.
-    pub fn capacity(&self, _stream: StreamId) -> usize {
-        0
-    }
-
-    /// Sends as much of `data` as the windows allow, in frames that the peer takes; how many bytes that was. With
-    /// `end_stream` the last frame ends our side if all was sent; it may be empty.
-    pub fn send_data(
-        &mut self,
-        _stream: StreamId,
-        _data: &[u8],
-        _end_stream: bool,
-        _out: &mut Vec<u8>,
-    ) -> usize {
-        0
-    }
-
-    /// Notes that the stream waits for window. Streams are told in the order in which they began to wait.
-    pub fn wait_for_window(&mut self, _stream: StreamId) {}
-
-    /// The next stream that waits and may send now; it waits no longer. Ask after [`Event::WindowOpened`] and
-    /// [`Event::SettingsChanged`] until there is none, or until enough is in `out`.
-    pub fn next_ready(&mut self) -> Option<StreamId> {
-        None
-    }
-
-    /// Gives window back to the peer for bytes of [`Event::Data`] that were used. WINDOW_UPDATE goes out for half a
-    /// window at once. What is not used when a stream ends is given back to the connection by itself.
-    pub fn consumed(&mut self, _stream: StreamId, _bytes: usize, _out: &mut Vec<u8>) {}
-
-    /// Resets a stream and forgets it. Nothing on one that is over.
-    pub fn reset(&mut self, _stream: StreamId, _code: ErrorCode, _out: &mut Vec<u8>) {}
 
     /// Whether the codec still knows the stream: at least one side has not ended, and nobody has reset it.
-    pub fn is_open(&self, _stream: StreamId) -> bool {
-        false
+    pub fn is_open(&self, stream: StreamId) -> bool {
+        self.streams.get(stream.0).is_some()
     }
 
-    /// How many streams are open.
+    /// How many streams are open (`http2.streams_active` is the caller's, as its streams live longer).
     pub fn open_streams(&self) -> usize {
-        0
+        self.streams.len()
     }
 
-    /// Announces that the connection will go away (a GOAWAY that names the highest number), so that the peer opens no
-    /// further streams; those that it has on the way are still served.
-    pub fn send_shutdown_notice(&mut self, _out: &mut Vec<u8>) {}
-
-    /// Sends GOAWAY with the last stream that was taken. Streams that the peer opens after it are ignored.
-    pub fn send_go_away(&mut self, _code: ErrorCode, _out: &mut Vec<u8>) {}
-
-    /// Sends a PING, to be answered with [`Event::PingAck`].
-    pub fn send_ping(&mut self, _payload: u64, _out: &mut Vec<u8>) {}
-
-    /// The next of our streams above the peer's GOAWAY: it was not processed, may be sent again elsewhere, and is
-    /// forgotten. Ask after [`Event::GoAway`] until there is none.
-    pub fn take_unprocessed(&mut self) -> Option<StreamId> {
-        None
+    /// The streams that are open, in the order of their numbers: those that end when the connection does.
+    pub fn open_stream_ids(&self) -> impl Iterator<Item = StreamId> {
+        self.streams.iter().map(|stream| StreamId(stream.id))
     }
 
     /// Notes that this many bytes of what was appended have been written to the socket; the limits on frames that
     /// wait to be sent go by it.
-    pub fn written(&mut self, _bytes: usize) {}
+    #[inline]
+    pub fn written(&mut self, bytes: usize) {
+        self.outbound.written(bytes);
+    }
+
+    /// How many frames wait to be written, and how many of them are control frames
+    /// (`http2.outbound_frames_active`, `http2.outbound_control_frames_active`).
+    pub fn waiting_frames(&self) -> (u32, u32) {
+        self.outbound.waiting()
+    }
 
     /// Whether more frames wait to be written than allowed. Steps find it by themselves; ask after sending.
     ///
     /// # Errors
     /// The connection is over: close it without writing.
     pub fn check_outbound(&mut self) -> Result<(), ConnectionError> {
-        Ok(())
+        match self.outbound.check(&self.settings) {
+            Err(error) if self.failed.is_none() => {
+                self.count_failure(error);
+                self.failed = Some(error);
+                Err(error)
+            }
+            outcome => outcome,
+        }
     }
 
     /// What was counted since the last time, if anything.
+    #[inline]
     pub fn take_counts(&mut self) -> Option<Http2Counts> {
-        (self.counts != Http2Counts::default()).then(|| std::mem::take(&mut self.counts))
+        std::mem::take(&mut self.counted).then(|| std::mem::take(&mut self.counts))
+    }
+
+    #[inline]
+    fn counts_mut(&mut self) -> &mut Http2Counts {
+        self.counted = true;
+        &mut self.counts
+    }
+
+    fn count_failure(&mut self, error: ConnectionError) {
+        let counts = self.counts_mut();
+        match error {
+            ConnectionError::OutboundFlood => counts.outbound_flood += 1,
+            ConnectionError::OutboundControlFlood => counts.outbound_control_flood += 1,
+            ConnectionError::EmptyFramesFlood => counts.inbound_empty_frames_flood += 1,
+            ConnectionError::PriorityFramesFlood => counts.inbound_priority_frames_flood += 1,
+            ConnectionError::WindowUpdateFramesFlood => {
+                counts.inbound_window_update_frames_flood += 1;
+            }
+            ConnectionError::GoAway(..)
+            | ConnectionError::Silent(..)
+            | ConnectionError::Messaging(..) => {}
+        }
+    }
+
+    /// Appends a whole frame.
+    fn send_frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8], out: &mut Vec<u8>) {
+        let head = FrameHead {
+            len: payload.len(),
+            kind,
+            flags,
+            stream,
+        };
+        head.write(out);
+        out.extend_from_slice(payload);
+        // Answers that a peer can make us give.
+        let is_control = match kind {
+            kind::PING | kind::SETTINGS => flags & flag::ACK != 0,
+            kind::RST_STREAM => true,
+            _ => false,
+        };
+        self.outbound
+            .appended(HEAD_BYTES + payload.len(), is_control);
+    }
+
+    /// Resets a stream and forgets it. Nothing on one that is over.
+    pub fn reset(&mut self, stream: StreamId, code: ErrorCode, out: &mut Vec<u8>) {
+        if self.streams.get(stream.0).is_some() {
+            self.forget(stream.0, Ended::ByOurReset, out);
+            self.send_reset(stream.0, code, out);
+        }
+    }
+
+    fn send_reset(&mut self, stream: u32, code: ErrorCode, out: &mut Vec<u8>) {
+        self.counts_mut().tx_reset += 1;
+        self.send_frame(kind::RST_STREAM, 0, stream, &code.0.to_be_bytes(), out);
+    }
+
+    /// Takes a stream out of the table; what it held of the connection's window goes back.
+    fn forget(&mut self, stream: u32, ended: Ended, out: &mut Vec<u8>) -> Option<Stream> {
+        let stream = self.streams.remove(stream, ended)?;
+        self.leave_queue(&stream);
+        self.return_to_connection(stream.held, out);
+        Some(stream)
     }
 }

@@ -135,9 +135,9 @@ fn decode_into(coded: &[u8], room: &mut [u8]) -> Result<usize, HpackError> {
 
 /// The symbol whose code stands at the high end, and its length.
 fn find_long(first_32: u32) -> Option<(u16, u8)> {
-    for length in SHORT_BITS as usize + 1..=LONGEST {
-        let (end, offset) = LONG[length];
-        if u64::from(first_32) < end {
+    let longer = LONG.iter().enumerate().skip(SHORT_BITS as usize + 1);
+    for (length, (end, offset)) in longer {
+        if u64::from(first_32) < *end {
             let code = i64::from(first_32 >> (32 - length));
             let at = usize::try_from(code + offset).ok()?;
             return BY_CODE.get(at).map(|symbol| (*symbol, length as u8));
