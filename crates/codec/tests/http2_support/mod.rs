@@ -1,32 +1,32 @@
 //! Both sides of HTTP/2 for tests: frames written by hand, and what a connection makes of them in words.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::rc::Rc;
 
 use nuncio_codec::http2::*;
 use nuncio_contract::headers::{HeaderMap, MapKind};
 
-pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-pub(crate) const DATA: u8 = 0;
-pub(crate) const HEADERS: u8 = 1;
-pub(crate) const PRIORITY: u8 = 2;
-pub(crate) const RST_STREAM: u8 = 3;
-pub(crate) const SETTINGS: u8 = 4;
-pub(crate) const PUSH_PROMISE: u8 = 5;
-pub(crate) const PING: u8 = 6;
-pub(crate) const GOAWAY: u8 = 7;
-pub(crate) const WINDOW_UPDATE: u8 = 8;
-pub(crate) const CONTINUATION: u8 = 9;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PUSH_PROMISE: u8 = 5;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
 
-pub(crate) const END_STREAM: u8 = 1;
-pub(crate) const ACK: u8 = 1;
-pub(crate) const END_HEADERS: u8 = 4;
-pub(crate) const PADDED: u8 = 8;
-pub(crate) const WITH_PRIORITY: u8 = 32;
+pub const END_STREAM: u8 = 1;
+pub const ACK: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+pub const PADDED: u8 = 8;
+pub const WITH_PRIORITY: u8 = 32;
 
 /// A frame.
-pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let len = u32::try_from(payload.len()).expect("it is small");
     let mut bytes = len.to_be_bytes()[1..].to_vec();
     bytes.extend([kind, flags]);
@@ -36,7 +36,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
 }
 
 /// A header block without any compression.
-pub(crate) fn block(headers: &[(&str, &str)]) -> Vec<u8> {
+pub fn block(headers: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, value) in headers {
         bytes.push(0);
@@ -62,7 +62,7 @@ fn integer(bytes: &mut Vec<u8>, value: usize) {
 }
 
 /// The pseudo-headers of a GET, and others.
-pub(crate) fn get<'a>(others: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub fn get<'a>(others: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut headers = vec![
         (":method", "GET"),
         (":scheme", "http"),
@@ -74,27 +74,27 @@ pub(crate) fn get<'a>(others: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> 
 }
 
 /// HEADERS in one frame.
-pub(crate) fn head(stream: u32, flags: u8, headers: &[(&str, &str)]) -> Vec<u8> {
+pub fn head(stream: u32, flags: u8, headers: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, flags | END_HEADERS, stream, &block(headers))
 }
 
 /// A GET that ends with its head.
-pub(crate) fn request(stream: u32) -> Vec<u8> {
+pub fn request(stream: u32) -> Vec<u8> {
     head(stream, END_STREAM, &get(&[]))
 }
 
 /// A POST whose body is to come.
-pub(crate) fn upload(stream: u32) -> Vec<u8> {
+pub fn upload(stream: u32) -> Vec<u8> {
     head(stream, 0, &get(&[]))
 }
 
 /// WINDOW_UPDATE.
-pub(crate) fn window_update(stream: u32, more: u32) -> Vec<u8> {
+pub fn window_update(stream: u32, more: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, stream, &more.to_be_bytes())
 }
 
 /// SETTINGS of one parameter.
-pub(crate) fn setting(id: u16, value: u32) -> Vec<u8> {
+pub fn setting(id: u16, value: u32) -> Vec<u8> {
     frame(
         SETTINGS,
         0,
@@ -104,12 +104,12 @@ pub(crate) fn setting(id: u16, value: u32) -> Vec<u8> {
 }
 
 /// RST_STREAM.
-pub(crate) fn reset(stream: u32, code: u32) -> Vec<u8> {
+pub fn reset(stream: u32, code: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &code.to_be_bytes())
 }
 
 /// A map of these headers.
-pub(crate) fn map(kind: MapKind, headers: &[(&str, &str)]) -> HeaderMap {
+pub fn map(kind: MapKind, headers: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new(kind);
     for (name, value) in headers {
         map.append_from_wire(name.as_bytes(), value.as_bytes());
@@ -118,14 +118,14 @@ pub(crate) fn map(kind: MapKind, headers: &[(&str, &str)]) -> HeaderMap {
 }
 
 /// One side of a connection, and all that it told.
-pub(crate) struct Side {
-    pub(crate) connection: Connection,
-    pub(crate) out: Vec<u8>,
-    pub(crate) told: Vec<String>,
-    pub(crate) body: Vec<u8>,
-    pub(crate) failed: Option<ConnectionError>,
+pub struct Side {
+    pub connection: Connection,
+    pub out: Vec<u8>,
+    pub told: Vec<String>,
+    pub body: Vec<u8>,
+    pub failed: Option<ConnectionError>,
     /// Whether the window of what comes is given back at once.
-    pub(crate) uses_data: bool,
+    pub uses_data: bool,
     waiting: Vec<u8>,
     headers: HeaderMap,
 }
@@ -145,7 +145,7 @@ impl Side {
     }
 
     /// A server that has seen the preface and SETTINGS; what it said to them is forgotten.
-    pub(crate) fn server(settings: Http2Settings) -> Self {
+    pub fn server(settings: Http2Settings) -> Self {
         let mut side = Self::fresh_server(settings);
         side.feed(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat());
         side.forget();
@@ -153,14 +153,14 @@ impl Side {
     }
 
     /// A server that has seen nothing.
-    pub(crate) fn fresh_server(settings: Http2Settings) -> Self {
+    pub fn fresh_server(settings: Http2Settings) -> Self {
         let mut out = Vec::new();
         let connection = Connection::server(Rc::new(settings), &mut out);
         Self::new(connection, out)
     }
 
     /// A client that has seen SETTINGS; what it said so far is forgotten.
-    pub(crate) fn client(settings: Http2Settings) -> Self {
+    pub fn client(settings: Http2Settings) -> Self {
         let mut side = Self::fresh_client(settings);
         side.feed(&frame(SETTINGS, 0, 0, &[]));
         side.forget();
@@ -168,21 +168,21 @@ impl Side {
     }
 
     /// A client that has seen nothing.
-    pub(crate) fn fresh_client(settings: Http2Settings) -> Self {
+    pub fn fresh_client(settings: Http2Settings) -> Self {
         let mut out = Vec::new();
         let connection = Connection::client(Rc::new(settings), &mut out);
         Self::new(connection, out)
     }
 
     /// Forgets what was told and said, and counts the latter as written.
-    pub(crate) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         self.connection.written(self.out.len());
         self.out.clear();
         self.told.clear();
     }
 
     /// Takes bytes of the peer.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
         self.waiting.extend(bytes);
         while self.failed.is_none() {
             let input = std::mem::take(&mut self.waiting);
@@ -254,13 +254,13 @@ impl Side {
     }
 
     /// The frames that it said, in words.
-    pub(crate) fn said(&self) -> Vec<String> {
+    pub fn said(&self) -> Vec<String> {
         frames(&self.out)
     }
 }
 
 /// Frames in words.
-pub(crate) fn frames(mut bytes: &[u8]) -> Vec<String> {
+pub fn frames(mut bytes: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(rest) = bytes.strip_prefix(PREFACE) {
         found.push("PREFACE".to_owned());
