@@ -1,3 +1,5 @@
+//! The examples of the standard, limits, and both sides against each other.
+
 use nuncio_contract::headers::Known;
 
 use super::{Decoder, Encoder, HpackError, huffman};
@@ -273,4 +275,23 @@ fn a_long_life_keeps_the_tables_in_step_and_small() {
         assert_eq!(decoded[1], "x-same: value");
         assert!(encoder.table_len() <= 4096 / 32);
     }
+}
+
+#[test]
+fn blocks_of_another_library_are_decoded() {
+    let mut decoders = std::collections::HashMap::new();
+    let rows = include_str!("blocks.tsv").lines();
+    for row in rows.filter(|row| !row.starts_with('#')) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let decoder = decoders.entry(columns[0]).or_insert_with(decoder);
+        let expected: Vec<String> = columns[2]
+            .split('|')
+            .map(|header| {
+                let at = header[1..].find('=').expect("a value") + 1;
+                format!("{}: {}", &header[..at], &header[at + 1..])
+            })
+            .collect();
+        assert_eq!(decode(decoder, &bytes(columns[1])), Ok(expected));
+    }
+    assert_eq!(decoders.len(), 2);
 }
