@@ -21,6 +21,8 @@ pub enum UpstreamErrorKind {
     Overflow,
     /// The host reset the stream.
     RemoteReset,
+    /// The host refused the stream, or said that it did not look at it.
+    RemoteRefusedStream,
     /// The host's response is not HTTP, or breaks a limit.
     ProtocolError,
 }
@@ -36,6 +38,7 @@ impl UpstreamErrorKind {
             Self::ConnectionTermination => "connection termination",
             Self::Overflow => "overflow",
             Self::RemoteReset => "remote reset",
+            Self::RemoteRefusedStream => "remote refused stream reset",
             Self::ProtocolError => "protocol error",
         }
     }

@@ -13,18 +13,22 @@ use std::task::{Context, Poll};
 use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_net::transport::Transport;
+use nuncio_contract::stream_info::Protocol;
+use nuncio_net::transport::{TlsInfo, Transport};
 
 use crate::body_event::BodyEvent;
 use crate::error::UpstreamError;
 use crate::http1::Http1Stream;
-use crate::pool::{Carries, Lease, Lent, PendingLease};
+use crate::http2::Http2Stream;
+use crate::pool::{Carries, Granted, Lent, PendingLease};
 use crate::tcp::TcpStream;
 
 /// A request and its response.
 pub enum UpstreamStream {
     /// Over HTTP/1, alone on its connection.
     Http1(Http1Stream),
+    /// Over HTTP/2, among others.
+    Http2(Http2Stream),
     /// No request at all: bytes on a connection of their own. The response is 200 as soon as there is a connection.
     Tcp(TcpStream),
 }
@@ -34,6 +38,7 @@ macro_rules! each {
     ($self:expr, $stream:ident => $body:expr) => {
         match $self {
             UpstreamStream::Http1($stream) => $body,
+            UpstreamStream::Http2($stream) => $body,
             UpstreamStream::Tcp($stream) => $body,
         }
     };
@@ -169,22 +174,38 @@ impl UpstreamStream {
         each!(self, stream => stream.host().address)
     }
 
-    /// The connection's transport; `None` once the stream was reset.
-    pub fn transport(&self) -> Option<&Transport> {
-        each!(self, stream => stream.transport())
+    /// What the connection's handshake agreed on; `None` without TLS, and once the stream was reset.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        match self {
+            UpstreamStream::Http1(stream) => stream.transport().and_then(Transport::tls),
+            UpstreamStream::Http2(stream) => stream.tls(),
+            UpstreamStream::Tcp(stream) => stream.transport().and_then(Transport::tls),
+        }
+    }
+
+    /// The version of HTTP that is spoken; `None` if what is exchanged is no HTTP.
+    pub fn protocol(&self) -> Option<Protocol> {
+        match self {
+            UpstreamStream::Http1(_) => Some(Protocol::Http11),
+            UpstreamStream::Http2(_) => Some(Protocol::Http2),
+            UpstreamStream::Tcp(_) => None,
+        }
     }
 }
 
 /// A connection for one request. A stream is large to move, so it is made where it stays.
-pub struct ReadyStream(Lease);
+pub struct ReadyStream(Granted);
 
 impl ReadyStream {
     /// The stream; the connection's protocol decides which.
     #[inline]
     pub fn begin(self) -> UpstreamStream {
-        match self.0.carries() {
-            Carries::Http1 => UpstreamStream::Http1(Http1Stream::new(self.0)),
-            Carries::Tcp => UpstreamStream::Tcp(TcpStream::new(self.0)),
+        match self.0 {
+            Granted::Own(lease) if lease.carries() == Carries::Tcp => {
+                UpstreamStream::Tcp(TcpStream::new(lease))
+            }
+            Granted::Own(lease) => UpstreamStream::Http1(Http1Stream::new(lease)),
+            Granted::Shared(lease) => UpstreamStream::Http2(Http2Stream::new(lease)),
         }
     }
 }
@@ -201,7 +222,7 @@ impl From<Lent> for Acquired {
     #[inline]
     fn from(lent: Lent) -> Self {
         match lent {
-            Lent::Ready(lease) => Self::Ready(ReadyStream(lease)),
+            Lent::Ready(granted) => Self::Ready(ReadyStream(granted)),
             Lent::Pending(pending) => Self::Pending(PendingStream(pending)),
         }
     }

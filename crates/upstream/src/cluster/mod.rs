@@ -12,7 +12,7 @@ mod shared;
 pub use breakers::{Breakers, Resource, Thresholds};
 pub use host::{HealthFlags, Host, HostCounters, HostTotals, Locality};
 pub use host_set::{HostSet, PriorityHosts};
-pub use settings::{ClusterSettings, ClusterType, HttpSettings, LbPolicy};
+pub use settings::{ClusterSettings, ClusterType, HttpSettings, LbPolicy, UpstreamProtocol};
 pub use shared::ClusterShared;
 pub(crate) use shared::breaker_prefix;
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
+use nuncio_codec::http2::Http2Settings;
 use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
 
@@ -28,6 +29,20 @@ pub enum LbPolicy {
     /// In turn, by weight.
     #[default]
     RoundRobin,
+}
+
+/// What a cluster's connections speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.
+    #[default]
+    Http1,
+    /// HTTP/2.
+    Http2,
+    /// What ALPN agrees on; HTTP/1 if nothing.
+    ByAlpn,
+    /// What the client speaks.
+    AsDownstream,
 }
 
 /// Parsed settings of a cluster.
@@ -58,7 +73,7 @@ pub struct ClusterSettings {
 }
 
 /// HTTP settings of a cluster's connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HttpSettings {
     /// Time without a request after which a connection is closed (1 h); `None`: never.
     pub idle_timeout: Option<Duration>,
@@ -66,8 +81,12 @@ pub struct HttpSettings {
     pub max_requests_per_connection: Option<u32>,
     /// Age from which a connection takes no more requests; `None`: no limit.
     pub max_connection_duration: Option<Duration>,
-    /// The codec's settings.
+    /// What is spoken.
+    pub protocol: UpstreamProtocol,
+    /// The settings of HTTP/1's codec.
     pub http1: Arc<Http1Settings>,
+    /// The settings of HTTP/2's codec.
+    pub http2: Arc<Http2Settings>,
     /// How requests name their connections; `None`: they do not.
     pub auto_names: Option<Box<AutoNames>>,
 }
@@ -75,11 +94,14 @@ pub struct HttpSettings {
 impl Default for HttpSettings {
     fn default() -> Self {
         static DEFAULT: OnceLock<Arc<Http1Settings>> = OnceLock::new();
+        static DEFAULT_HTTP2: OnceLock<Arc<Http2Settings>> = OnceLock::new();
         Self {
             idle_timeout: Some(Duration::from_secs(3600)),
             max_requests_per_connection: None,
             max_connection_duration: None,
+            protocol: UpstreamProtocol::Http1,
             http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
+            http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
             auto_names: None,
         }
     }

@@ -8,11 +8,13 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_codec::http2::Http2Settings;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::stats::Counter;
 use nuncio_contract::stats::Gauge;
 use nuncio_contract::stats::groups::{
-    CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, Http1CodecStats, TlsStats,
+    CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, Http1CodecStats, Http2CodecStats,
+    TlsStats,
 };
 use nuncio_net::transport::TlsInfo;
 
@@ -32,6 +34,7 @@ pub(crate) struct ClusterCore {
     pub(crate) clock: Rc<dyn Clock>,
     tls_stats: OnceCell<Arc<TlsStats>>,
     codec_stats: OnceCell<Arc<Http1CodecStats>>,
+    http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
     /// Handshakes by version and cipher suite.
     agreed: RefCell<Vec<(Box<str>, Arc<Counter>)>>,
 }
@@ -49,6 +52,7 @@ impl ClusterCore {
             clock,
             tls_stats: OnceCell::new(),
             codec_stats: OnceCell::new(),
+            http2: OnceCell::new(),
             agreed: RefCell::default(),
         }
     }
@@ -86,6 +90,16 @@ impl ClusterCore {
     pub(crate) fn connection_begun(&self) {
         self.codec_stats
             .get_or_init(|| self.shared.scope().worker_group());
+    }
+
+    /// The settings of HTTP/2's codec on this worker, and the counters, which Envoy lists with the first connection
+    /// that speaks it.
+    pub(crate) fn http2(&self) -> (Rc<Http2Settings>, Arc<Http2CodecStats>) {
+        let make = || {
+            let settings = Rc::new((*self.settings().http.http2).clone());
+            (settings, self.shared.scope().worker_group())
+        };
+        self.http2.get_or_init(make).clone()
     }
 
     pub(crate) fn tls_stats(&self) -> &TlsStats {

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
+use nuncio_codec::http2::Http2Settings;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 use nuncio_contract::headers::HeaderName;
 
 use super::Cluster;
 use super::header_case::HeaderKeyFormat;
-use crate::cluster::HttpSettings;
+use super::http2_options::Http2Options;
+use super::messages::ClusterProtocolSelection;
+use crate::cluster::{HttpSettings, UpstreamProtocol};
 use crate::server_names::AutoNames;
 
 /// The key under which Envoy looks for the options.
@@ -29,6 +32,8 @@ one_of! {
     /// Which protocol is spoken.
     pub(crate) enum UpstreamProtocolOptions {
         explicit_http_config => Explicit(ExplicitHttpConfig),
+        use_downstream_protocol_config => AsDownstream(UseDownstreamHttpConfig),
+        auto_config => Auto(AutoHttpConfig),
     }
 }
 
@@ -43,6 +48,23 @@ one_of! {
     /// The protocol.
     pub(crate) enum ProtocolConfig {
         http_protocol_options => Http1(Http1Options),
+        http2_protocol_options => Http2(Http2Options),
+    }
+}
+
+message! {
+    /// What the client speaks.
+    pub(crate) struct UseDownstreamHttpConfig: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig" {
+        pub(crate) http_protocol_options: Option<Http1Options>,
+        pub(crate) http2_protocol_options: Option<Http2Options>,
+    }
+}
+
+message! {
+    /// What ALPN agrees on.
+    pub(crate) struct AutoHttpConfig: "envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig" {
+        pub(crate) http_protocol_options: Option<Http1Options>,
+        pub(crate) http2_protocol_options: Option<Http2Options>,
     }
 }
 
@@ -101,17 +123,20 @@ pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<HttpSettings, Ref
         Some(named) => named.compile(ctx)?.map(Box::new),
         None => None,
     };
-    let (common, http1) = match &options {
-        Some(options) => {
-            let UpstreamProtocolOptions::Explicit(explicit) = &options.upstream_protocol_options;
-            let ProtocolConfig::Http1(http1) = &explicit.protocol_config;
-            (options.common_http_protocol_options.as_ref(), Some(http1))
-        }
-        None => (
-            cluster.common_http_protocol_options.as_ref(),
-            cluster.http_protocol_options.as_ref(),
-        ),
+    let chosen = match &options {
+        Some(options) => options.upstream_protocol_options.choose(),
+        None => deprecated_choice(cluster),
     };
+    let common = match &options {
+        Some(options) => options.common_http_protocol_options.as_ref(),
+        None => cluster.common_http_protocol_options.as_ref(),
+    };
+    settings.protocol = chosen.protocol;
+    let mut http2 = Http2Settings::default();
+    if let Some(options) = chosen.http2 {
+        options.apply(&mut http2, None);
+    }
+    let http1 = chosen.http1;
     if common.is_some() || http1.is_some() {
         let mut codec = Http1Settings::default();
         common
@@ -120,9 +145,64 @@ pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<HttpSettings, Ref
         if let Some(http1) = http1 {
             http1.apply(&mut codec, ctx)?;
         }
+        http2.max_headers_bytes = codec.max_headers_bytes;
+        http2.max_headers_count = codec.max_headers_count;
         settings.http1 = Arc::new(codec);
     }
+    if http2 != Http2Settings::default() {
+        settings.http2 = Arc::new(http2);
+    }
     Ok(settings)
+}
+
+/// What is spoken, and how.
+struct Chosen<'a> {
+    protocol: UpstreamProtocol,
+    http1: Option<&'a Http1Options>,
+    http2: Option<&'a Http2Options>,
+}
+
+/// The same by the fields that `HttpProtocolOptions` took the place of: HTTP/2 where it has options.
+fn deprecated_choice(cluster: &Cluster) -> Chosen<'_> {
+    let http2 = cluster.http2_protocol_options.as_ref();
+    let protocol = match cluster.protocol_selection {
+        ClusterProtocolSelection::UseDownstreamProtocol => UpstreamProtocol::AsDownstream,
+        ClusterProtocolSelection::UseConfiguredProtocol if http2.is_some() => {
+            UpstreamProtocol::Http2
+        }
+        ClusterProtocolSelection::UseConfiguredProtocol => UpstreamProtocol::Http1,
+    };
+    Chosen {
+        protocol,
+        http1: cluster.http_protocol_options.as_ref(),
+        http2,
+    }
+}
+
+impl UpstreamProtocolOptions {
+    fn choose(&self) -> Chosen<'_> {
+        let (protocol, http1, http2) = match self {
+            Self::Explicit(explicit) => match &explicit.protocol_config {
+                ProtocolConfig::Http1(http1) => (UpstreamProtocol::Http1, Some(http1), None),
+                ProtocolConfig::Http2(http2) => (UpstreamProtocol::Http2, None, Some(http2)),
+            },
+            Self::AsDownstream(both) => (
+                UpstreamProtocol::AsDownstream,
+                both.http_protocol_options.as_ref(),
+                both.http2_protocol_options.as_ref(),
+            ),
+            Self::Auto(both) => (
+                UpstreamProtocol::ByAlpn,
+                both.http_protocol_options.as_ref(),
+                both.http2_protocol_options.as_ref(),
+            ),
+        };
+        Chosen {
+            protocol,
+            http1,
+            http2,
+        }
+    }
 }
 
 impl CommonHttpOptions {

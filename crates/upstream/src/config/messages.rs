@@ -8,6 +8,7 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
+use super::http2_options::Http2Options;
 use super::{Discovery, DnsSettings};
 use crate::cluster::{ClusterType, LbPolicy};
 use crate::transport_socket::TransportSocket;
@@ -22,6 +23,8 @@ message! {
         pub(crate) connect_timeout: Option<Duration>,
         pub(crate) per_connection_buffer_limit_bytes: Option<u32>,
         pub(crate) lb_policy: LbPolicyName,
+        pub(crate) protocol_selection: ClusterProtocolSelection,
+        pub(crate) http2_protocol_options: Option<Http2Options>,
         pub(crate) load_balancing_policy: Option<LoadBalancingPolicy>,
         pub(crate) load_assignment: Option<ClusterLoadAssignment>,
         pub(crate) circuit_breakers: Option<CircuitBreakers>,
@@ -57,6 +60,14 @@ enumeration! {
         STATIC => Static,
         STRICT_DNS => StrictDns,
         LOGICAL_DNS => LogicalDns,
+    }
+}
+
+enumeration! {
+    /// Whether clients decide what is spoken.
+    pub(crate) enum ClusterProtocolSelection: "envoy.config.cluster.v3.Cluster.ClusterProtocolSelection" {
+        USE_CONFIGURED_PROTOCOL => UseConfiguredProtocol,
+        USE_DOWNSTREAM_PROTOCOL => UseDownstreamProtocol,
     }
 }
 

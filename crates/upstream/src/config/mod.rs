@@ -6,6 +6,7 @@
 mod defaults;
 mod endpoints;
 mod header_case;
+mod http2_options;
 mod http_options;
 mod messages;
 mod support;
@@ -27,6 +28,7 @@ use crate::transport_socket::TransportSocket;
 pub use defaults::DEFAULTS;
 pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
+pub use http2_options::Http2Options;
 use messages::{
     Cluster, ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, LbPolicyName, Threshold,
 };

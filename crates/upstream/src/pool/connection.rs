@@ -38,7 +38,7 @@ pub(crate) struct Connection {
 }
 
 /// Counts a connection from its first attempt to its end.
-pub(super) struct Life {
+pub(crate) struct Life {
     permit: Permit,
     counters: Arc<HostCounters>,
     open: Rc<Cell<usize>>,
@@ -105,9 +105,19 @@ impl Connection {
         self.requests_left == 0
     }
 
+    /// Takes it apart for requests to share: what carries bytes, what counts, how many requests it may serve.
+    pub(crate) fn into_shared(self) -> (Transport, Life, u32) {
+        (self.transport, self.life, self.requests_left)
+    }
+
     /// Whether it had served a request before the one it serves now.
     pub(crate) fn is_reused(&self) -> bool {
         self.life.requests > 1
+    }
+
+    /// What counts it.
+    pub(super) fn life(&self) -> &Life {
+        &self.life
     }
 
     /// Requests begun so far.
@@ -171,12 +181,7 @@ impl Connection {
     /// Ends it in the middle of a request.
     pub(crate) fn close_with_active_request(mut self, ended: Ended) {
         self.life.ended = ended;
-        let traffic = &self.life.permit.core().traffic;
-        traffic.upstream_cx_destroy_with_active_rq.inc();
-        match ended {
-            Ended::Remote => traffic.upstream_cx_destroy_remote_with_active_rq.inc(),
-            _ => traffic.upstream_cx_destroy_local_with_active_rq.inc(),
-        }
+        self.life.ended_with_request(ended);
     }
 }
 
@@ -193,8 +198,10 @@ impl Life {
         let permit = Permit::take(&pool.core, pool.priority, Resource::Connections);
         let traffic = &pool.core.traffic;
         traffic.upstream_cx_total.inc();
-        if pool.carries == Carries::Http1 {
-            traffic.upstream_cx_http1_total.inc();
+        match pool.carries {
+            Carries::Http1 => traffic.upstream_cx_http1_total.inc(),
+            Carries::Http2 => traffic.upstream_cx_http2_total.inc(),
+            Carries::Tcp | Carries::HttpByAlpn => {}
         }
         traffic.upstream_cx_active.inc();
         let counters = Arc::clone(&pool.to.counters);
@@ -210,6 +217,39 @@ impl Life {
             connected: false,
             ended: Ended::Local,
             carries: pool.carries,
+        }
+    }
+}
+
+impl Life {
+    /// Counts a request.
+    pub(crate) fn count_request(&mut self) {
+        self.requests = self.requests.saturating_add(1);
+    }
+
+    /// Ends it, in the middle of a request or not.
+    pub(crate) fn end(mut self, ended: Ended, with_request: bool) {
+        self.ended = ended;
+        if with_request {
+            self.ended_with_request(ended);
+        }
+    }
+
+    /// Counts what was agreed on.
+    pub(crate) fn agreed(&self, is_http2: bool) {
+        let traffic = &self.permit.core().traffic;
+        match is_http2 {
+            true => traffic.upstream_cx_http2_total.inc(),
+            false => traffic.upstream_cx_http1_total.inc(),
+        }
+    }
+
+    fn ended_with_request(&self, ended: Ended) {
+        let traffic = &self.permit.core().traffic;
+        traffic.upstream_cx_destroy_with_active_rq.inc();
+        match ended {
+            Ended::Remote => traffic.upstream_cx_destroy_remote_with_active_rq.inc(),
+            _ => traffic.upstream_cx_destroy_local_with_active_rq.inc(),
         }
     }
 }

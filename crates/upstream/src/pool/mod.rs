@@ -12,6 +12,7 @@ mod connect;
 mod connection;
 mod lease;
 mod pending;
+mod shared;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -20,10 +21,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
-pub(crate) use connection::{Connection, Ended};
+pub(crate) use connection::{Connection, Ended, Life};
 pub(crate) use lease::Lease;
 pub(crate) use pending::PendingLease;
 use pending::Waiting;
+pub use shared::count as count_http2;
+pub(crate) use shared::{Cut, Http2Connection, Mailbox, SharedLease};
 
 use crate::cluster::{Host, HostCounters, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, Permit};
@@ -32,10 +35,18 @@ use crate::server_names::ConnectionName;
 
 /// The answer to a request for a connection.
 pub(crate) enum Lent {
-    /// An idle connection.
-    Ready(Lease),
+    /// An idle connection, or a place on a shared one.
+    Ready(Granted),
     /// No connection is free: wait for one.
     Pending(PendingLease),
+}
+
+/// What a request gets.
+pub(crate) enum Granted {
+    /// A connection for itself.
+    Own(Lease),
+    /// A place on a connection that others have too.
+    Shared(SharedLease),
 }
 
 /// The host that a pool's connections lead to.
@@ -49,6 +60,10 @@ pub(crate) struct PooledHost {
 pub(crate) enum Carries {
     /// HTTP/1, one exchange after another.
     Http1,
+    /// HTTP/2, many exchanges at once.
+    Http2,
+    /// HTTP/1 or HTTP/2, as is agreed on when a connection is opened.
+    HttpByAlpn,
     /// Bytes as they come: a connection serves one stream and no other.
     Tcp,
 }
@@ -67,6 +82,8 @@ pub(crate) struct HostPool {
         reason = "they go into streams and come back without being moved"
     )]
     idle: RefCell<Vec<Box<Connection>>>,
+    /// Those that requests share.
+    shared: RefCell<Vec<Rc<Http2Connection>>>,
     waiting: RefCell<VecDeque<Rc<Waiting>>>,
     connecting: Cell<usize>,
     /// Connections in use, idle and opening.
@@ -92,6 +109,7 @@ impl HostPool {
             priority,
             name,
             idle: RefCell::default(),
+            shared: RefCell::default(),
             waiting: RefCell::default(),
             connecting: Cell::new(0),
             open: Rc::default(),
@@ -105,8 +123,8 @@ impl HostPool {
     #[inline]
     pub(crate) fn lend(self: &Rc<Self>) -> Result<Lent, UpstreamError> {
         match self.take_idle() {
-            Some(connection) => self.attach(connection).map(Lent::Ready),
-            None => self.enqueue().map(Lent::Pending),
+            Some(connection) => self.attach(connection).map(Granted::Own).map(Lent::Ready),
+            None => self.lend_place(),
         }
     }
 
@@ -181,7 +199,7 @@ impl HostPool {
     /// Opens as many connections as the queue needs, three at most at a time.
     fn open_connections(self: &Rc<Self>) {
         for _ in 0..3 {
-            if self.waiting.borrow().len() <= self.connecting.get() {
+            if self.waiting.borrow().len() <= self.connecting_places() {
                 return;
             }
             let allowed = self.may_open();
@@ -192,7 +210,7 @@ impl HostPool {
                 return;
             }
             self.connecting.set(self.connecting.get() + 1);
-            let life = connection::Life::begin(self);
+            let life = Life::begin(self);
             tokio::task::spawn_local(connection::open(Rc::clone(self), life));
             if !allowed {
                 return;
@@ -213,10 +231,11 @@ impl HostPool {
         // Whoever carries no HTTP may hear from the host first, so that is no reason to doubt the connection.
         let first = match self.carries {
             Carries::Tcp => self.waiting.borrow_mut().pop_front(),
-            Carries::Http1 => None,
+            Carries::Http1 | Carries::Http2 | Carries::HttpByAlpn => None,
         };
         match first {
-            Some(first) => first.deliver(self.attach(connection)),
+            Some(first) => first.deliver(self.attach(connection).map(Granted::Own)),
+            None if self.is_shared(&connection) => self.share(*connection),
             None => self.release(connection),
         }
         self.serve_waiting();
@@ -236,6 +255,7 @@ impl HostPool {
     }
 
     fn serve_waiting(self: &Rc<Self>) {
+        self.give_places();
         while !self.waiting.borrow().is_empty() {
             let Some(connection) = self.take_idle() else {
                 break;
@@ -243,7 +263,7 @@ impl HostPool {
             let Some(next) = self.waiting.borrow_mut().pop_front() else {
                 break;
             };
-            next.deliver(self.attach(connection));
+            next.deliver(self.attach(connection).map(Granted::Own));
         }
         self.open_connections();
     }
@@ -254,6 +274,7 @@ impl HostPool {
         for connection in self.idle.take() {
             connection.close(Ended::Local);
         }
+        self.drain_shared();
         self.wake_watcher();
     }
 
@@ -262,9 +283,15 @@ impl HostPool {
         self.name.as_ref()
     }
 
-    /// Whether its connections serve requests of this name and priority.
-    pub(crate) fn is_for(&self, name: &ConnectionName, priority: ResourcePriority) -> bool {
-        self.priority == priority && self.name.as_ref().is_some_and(|own| own.is_same(name))
+    /// Whether its connections serve requests of this name and kind.
+    pub(crate) fn is_for(
+        &self,
+        name: &ConnectionName,
+        (priority, carries): (ResourcePriority, Carries),
+    ) -> bool {
+        self.priority == priority
+            && self.carries == carries
+            && self.name.as_ref().is_some_and(|own| own.is_same(name))
     }
 
     /// Whether it has no connections, and nobody waits for one.
@@ -276,7 +303,7 @@ impl HostPool {
     pub(crate) fn close_one_idle(&self) -> bool {
         let mut idle = self.idle.borrow_mut();
         if idle.is_empty() {
-            return false;
+            return self.close_one_unused();
         }
         let connection = idle.remove(0);
         drop(idle);

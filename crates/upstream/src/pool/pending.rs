@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::{HostPool, Lease};
+use super::{Granted, HostPool};
 use crate::cluster_core::Permit;
 use crate::error::UpstreamError;
 
@@ -15,13 +15,13 @@ pub(super) struct Waiting {
     pool: Rc<HostPool>,
     /// Held from the first moment of waiting to the last.
     permit: RefCell<Option<Permit>>,
-    result: RefCell<Option<Result<Lease, UpstreamError>>>,
+    result: RefCell<Option<Result<Granted, UpstreamError>>>,
     waker: Cell<Option<Waker>>,
 }
 
 impl Waiting {
     /// Ends the wait.
-    pub(super) fn deliver(&self, result: Result<Lease, UpstreamError>) {
+    pub(super) fn deliver(&self, result: Result<Granted, UpstreamError>) {
         self.leave_queue();
         *self.result.borrow_mut() = Some(result);
         if let Some(waker) = self.waker.take() {
@@ -67,7 +67,7 @@ impl PendingLease {
 }
 
 impl Future for PendingLease {
-    type Output = Result<Lease, UpstreamError>;
+    type Output = Result<Granted, UpstreamError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(result) = self.waiting.result.take() {

@@ -258,7 +258,7 @@ fn giving_up_a_wait_gives_up_the_place() {
         let fixture = Fixture::new(settings, &[answering(OK).await]);
         let held = fixture.stream().await.unwrap();
         let host = fixture.cluster.pick_host().unwrap();
-        let pending = match host.new_stream(ResourcePriority::Default).unwrap() {
+        let pending = match host.new_stream(ResourcePriority::Default, false).unwrap() {
             Acquired::Pending(pending) => pending,
             Acquired::Ready(_) => panic!("the only connection is taken"),
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nuncio_contract::stream_info::HostDescription;
 
-use crate::cluster::{Host, HostCounters, ResourcePriority};
+use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::pool::{Carries, HostPool, PooledHost};
@@ -20,6 +20,8 @@ pub struct WorkerHost {
     host: Arc<Host>,
     counters: Arc<HostCounters>,
     pools: [OnceCell<Rc<HostPool>>; 2],
+    /// For HTTP/2 where clients decide what is spoken; made when there is one.
+    http2: OnceCell<Box<[OnceCell<Rc<HostPool>>; 2]>>,
     named: NamedPools,
     /// For streams of bytes; made when there is one.
     tcp: OnceCell<Rc<HostPool>>,
@@ -34,6 +36,7 @@ impl WorkerHost {
             host,
             counters,
             pools: Default::default(),
+            http2: OnceCell::new(),
             named: NamedPools::default(),
             tcp: OnceCell::new(),
             description: OnceCell::new(),
@@ -61,7 +64,20 @@ impl WorkerHost {
         &self.counters
     }
 
-    /// A stream on a pooled connection, or a place in the queue for one.
+    /// What connections to it carry, for a client that speaks HTTP/2 or does not.
+    #[inline]
+    fn carries(&self, from_http2: bool) -> Carries {
+        match self.core.settings().http.protocol {
+            UpstreamProtocol::Http1 => Carries::Http1,
+            UpstreamProtocol::Http2 => Carries::Http2,
+            UpstreamProtocol::ByAlpn => Carries::HttpByAlpn,
+            UpstreamProtocol::AsDownstream if from_http2 => Carries::Http2,
+            UpstreamProtocol::AsDownstream => Carries::Http1,
+        }
+    }
+
+    /// A stream on a pooled connection, or a place in the queue for one. `from_http2`: what the client speaks, which
+    /// may decide what is spoken to the host.
     ///
     /// # Errors
     /// [`Overflow`](crate::UpstreamErrorKind::Overflow) when a circuit breaker is open.
@@ -69,13 +85,20 @@ impl WorkerHost {
     pub fn new_stream(
         self: &Rc<Self>,
         priority: ResourcePriority,
+        from_http2: bool,
     ) -> Result<Acquired, UpstreamError> {
-        let [default, high] = &self.pools;
+        let carries = self.carries(from_http2);
+        let is_clients_choice = carries == Carries::Http2
+            && self.core.settings().http.protocol == UpstreamProtocol::AsDownstream;
+        let [default, high] = match is_clients_choice {
+            true => &**self.http2.get_or_init(Box::default),
+            false => &self.pools,
+        };
         let pool = match priority {
             ResourcePriority::Default => default,
             ResourcePriority::High => high,
         };
-        pool.get_or_init(|| self.new_pool(Carries::Http1, priority, None))
+        pool.get_or_init(|| self.new_pool(carries, priority, None))
             .lend()
             .map(Acquired::from)
     }
@@ -88,10 +111,12 @@ impl WorkerHost {
         self: &Rc<Self>,
         priority: ResourcePriority,
         name: ConnectionName,
+        from_http2: bool,
     ) -> Result<Acquired, UpstreamError> {
-        let make = || self.new_pool(Carries::Http1, priority, Some(name.clone()));
+        let carries = self.carries(from_http2);
+        let make = || self.new_pool(carries, priority, Some(name.clone()));
         self.named
-            .get(&name, priority, make)
+            .get(&name, (priority, carries), make)
             .lend()
             .map(Acquired::from)
     }
@@ -129,6 +154,7 @@ impl WorkerHost {
         self.pools
             .iter()
             .chain([&self.tcp])
+            .chain(self.http2.get().into_iter().flat_map(|pools| pools.iter()))
             .filter_map(OnceCell::get)
             .for_each(|pool| pool.drain());
         self.named.drain();

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use hashbrown::HashTable;
 
 use crate::cluster::ResourcePriority;
-use crate::pool::HostPool;
+use crate::pool::{Carries, HostPool};
 use crate::server_names::ConnectionName;
 
 /// So many pools need no look at whether they are used.
@@ -36,13 +36,13 @@ impl NamedPools {
     pub(super) fn get(
         &self,
         name: &ConnectionName,
-        priority: ResourcePriority,
+        kind: (ResourcePriority, Carries),
         make: impl FnOnce() -> Rc<HostPool>,
     ) -> Rc<HostPool> {
         let mut pools = self.pools.borrow_mut();
         let pools = pools.get_or_insert_default();
         let hash = hash(&pools.keys, name);
-        let found = pools.by_name.find(hash, |pool| pool.is_for(name, priority));
+        let found = pools.by_name.find(hash, |pool| pool.is_for(name, kind));
         if let Some(pool) = found {
             return Rc::clone(pool);
         }

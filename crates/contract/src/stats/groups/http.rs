@@ -136,6 +136,46 @@ stat_group! {
 }
 
 stat_group! {
+    /// The HTTP/2 codec: at the root for downstream connections, and at `cluster.<name>.`, from the first connection
+    /// that speaks it on. Envoy counts by the library behind its codec; here all count as its default one.
+    pub struct Http2CodecStats("http2.") {
+        counters {
+            cookies_total_bytes_too_large,
+            deferred_stream_close,
+            dropped_headers_with_underscores,
+            goaway_sent,
+            header_list_size_too_large,
+            header_overflow,
+            headers_cb_no_stream,
+            inbound_empty_frames_flood,
+            inbound_priority_frames_flood,
+            inbound_window_update_frames_flood,
+            keepalive_timeout,
+            metadata_empty_frames,
+            nghttp2_downstream_connections,
+            nghttp2_upstream_connections,
+            oghttp2_downstream_connections,
+            oghttp2_upstream_connections,
+            outbound_control_flood,
+            outbound_flood,
+            requests_rejected_with_underscores_in_headers,
+            rx_messaging_error,
+            rx_reset,
+            stream_refused_errors,
+            trailers,
+            tx_flush_timeout,
+            tx_reset,
+        }
+        gauges {
+            outbound_control_frames_active,
+            outbound_frames_active,
+            pending_send_bytes,
+            streams_active,
+        }
+    }
+}
+
+stat_group! {
     /// Requests of a virtual cluster or of a route with a `stat_prefix`, at `vhost.<name>.vcluster.<name>.`
     /// or `vhost.<name>.route.<stat_prefix>.`.
     pub struct VirtualHostRequestStats("") {

@@ -1,0 +1,339 @@
+//! A request and its response on a connection that others share.
+//!
+//! The request encodes straight into the connection's output, as far as the windows allow and less than 64 KiB wait to
+//! be written. The connection is driven by a task of its own ([`pool`](crate::pool)).
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use nuncio_codec::http1::{BodyFraming, ResponseHead, Version};
+use nuncio_codec::http2::{ErrorCode, HeadKind, StreamId};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_net::transport::TlsInfo;
+
+use crate::body_event::BodyEvent;
+use crate::cluster::Host;
+use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::http2_upgrade;
+use crate::pool::{Cut, Http2Connection, Mailbox, SharedLease};
+
+/// A request among others.
+pub struct Http2Stream {
+    lease: SharedLease,
+    stream: Option<(StreamId, Rc<Mailbox>)>,
+    sending: Sending,
+    is_answered: bool,
+    is_received: bool,
+    /// Whether 2xx makes it a tunnel.
+    is_connect: bool,
+    /// What it is to be upgraded to.
+    upgrade: Option<Box<[u8]>>,
+    wire_bytes_sent: u64,
+    header_bytes_sent: u64,
+}
+
+/// How far the request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// The head is due.
+    Head,
+    /// The body is.
+    Body,
+    /// All of it is with the connection.
+    Done,
+}
+
+impl Http2Stream {
+    pub(crate) fn new(lease: SharedLease) -> Self {
+        Http2Stream {
+            lease,
+            stream: None,
+            sending: Sending::Head,
+            is_answered: false,
+            is_received: false,
+            is_connect: false,
+            upgrade: None,
+            wire_bytes_sent: 0,
+            header_bytes_sent: 0,
+        }
+    }
+
+    fn connection(&self) -> &Rc<Http2Connection> {
+        self.lease.connection()
+    }
+
+    pub(crate) fn write_head(&mut self, headers: &HeaderMap, end_stream: bool) {
+        self.is_connect = headers.get(Known::Method) == Some(b"CONNECT");
+        self.upgrade = http2_upgrade::asked(headers);
+        let opened = match &self.upgrade {
+            Some(protocol) => {
+                let connect = http2_upgrade::to_connect(headers, protocol);
+                self.connection().open(&connect, end_stream)
+            }
+            None => self.connection().open(headers, end_stream),
+        };
+        self.lease.has_begun();
+        if let Some((id, mailbox, size)) = opened {
+            self.stream = Some((id, mailbox));
+            self.count_sent(size.wire, size.wire);
+        }
+        self.sending = match end_stream {
+            true => Sending::Done,
+            false => Sending::Body,
+        };
+    }
+
+    /// The stream, as long as it may be sent on.
+    fn open_stream(&self) -> Option<StreamId> {
+        let (id, mailbox) = self.stream.as_ref()?;
+        mailbox.cut.get().is_none().then_some(*id)
+    }
+
+    pub(crate) fn write_trailers(&mut self, trailers: &HeaderMap) {
+        if self.sending != Sending::Body {
+            return;
+        }
+        self.sending = Sending::Done;
+        if let Some(id) = self.open_stream() {
+            let size = self
+                .connection()
+                .encode(|codec, out| codec.send_trailers(id, trailers, out));
+            self.count_sent(size.wire, size.wire);
+        }
+    }
+
+    pub(crate) fn poll_write_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &mut Buffer,
+        end_stream: bool,
+    ) -> Poll<()> {
+        loop {
+            let Some(id) = self.open_stream() else {
+                data.clear();
+                self.sending = Sending::Done;
+                return Poll::Ready(());
+            };
+            if self.sending != Sending::Body || (data.is_empty() && !end_stream) {
+                data.clear();
+                return Poll::Ready(());
+            }
+            if let Some((_, mailbox)) = &self.stream {
+                mailbox.note_task(cx);
+            }
+            if !data.is_empty() && self.connection().awaits_room(id) {
+                return Poll::Pending;
+            }
+            let (sent, wire) = self.connection().encode(|codec, out| {
+                let before = out.len();
+                let sent = codec.send_data(id, data.readable(), end_stream, out);
+                if sent < data.len() {
+                    codec.wait_for_window(id);
+                }
+                (sent, out.len() - before)
+            });
+            self.count_sent(wire, 0);
+            let was_all = sent == data.len();
+            data.advance(sent);
+            if was_all {
+                if end_stream {
+                    self.sending = Sending::Done;
+                }
+                return Poll::Ready(());
+            }
+            if sent == 0 {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// What was encoded goes out by itself.
+    pub(crate) fn poll_send_off(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    pub(crate) fn poll_flush(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    pub(crate) fn poll_read_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        headers: &mut HeaderMap,
+    ) -> Poll<Result<ResponseHead, UpstreamError>> {
+        let Some((_, mailbox)) = &self.stream else {
+            return Poll::Ready(Err(self.error(UpstreamErrorKind::RemoteRefusedStream, None)));
+        };
+        let next = mailbox.heads.borrow_mut().pop_front();
+        let Some(mut head) = next else {
+            if let Some(cut) = mailbox.cut.get() {
+                return Poll::Ready(Err(self.cut_error(cut)));
+            }
+            mailbox.note_task(cx);
+            return Poll::Pending;
+        };
+        std::mem::swap(headers, &mut head.headers);
+        let is_final = head.kind == HeadKind::Response;
+        let upgrade = self.upgrade.as_deref().filter(|_| is_final);
+        let is_upgraded =
+            upgrade.is_some_and(|protocol| http2_upgrade::from_connect(headers, protocol));
+        let status = status_of(headers);
+        let framing = match () {
+            () if is_upgraded => BodyFraming::Tunnel,
+            () if is_final && self.is_connect && (200..300).contains(&status) => {
+                BodyFraming::Tunnel
+            }
+            () if head.end_stream || !is_final => BodyFraming::None,
+            () => BodyFraming::UntilClose,
+        };
+        if is_final {
+            self.is_answered = true;
+            self.is_received = head.end_stream;
+        }
+        Poll::Ready(Ok(ResponseHead {
+            head_len: 0,
+            header_bytes: 0,
+            version: Version::Http11,
+            status,
+            framing,
+            keep_alive: true,
+        }))
+    }
+
+    pub(crate) fn poll_read_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Poll<Result<BodyEvent, UpstreamError>> {
+        if self.is_received {
+            return Poll::Ready(Ok(BodyEvent::End));
+        }
+        let Some((id, mailbox)) = self.stream.clone() else {
+            return Poll::Ready(Err(self.error(UpstreamErrorKind::RemoteRefusedStream, None)));
+        };
+        let more = std::mem::take(&mut *mailbox.data.borrow_mut());
+        let is_complete = mailbox.is_complete.get();
+        if !more.is_empty() {
+            let used = more.len();
+            self.connection()
+                .encode(|codec, out| codec.consumed(id, used, out));
+            data.append(more);
+            if is_complete && mailbox.trailers.borrow().is_none() {
+                self.is_received = true;
+                return Poll::Ready(Ok(BodyEvent::LastData));
+            }
+            return Poll::Ready(Ok(BodyEvent::Data));
+        }
+        if is_complete {
+            self.is_received = true;
+            return Poll::Ready(Ok(match mailbox.trailers.take() {
+                Some(given) => {
+                    *trailers = *given;
+                    BodyEvent::Trailers
+                }
+                None => BodyEvent::End,
+            }));
+        }
+        if let Some(cut) = mailbox.cut.get() {
+            return Poll::Ready(Err(self.cut_error(cut)));
+        }
+        mailbox.note_task(cx);
+        Poll::Pending
+    }
+
+    fn cut_error(&self, cut: Cut) -> UpstreamError {
+        let (kind, details) = match cut {
+            Cut::Reset(ErrorCode::REFUSED_STREAM) | Cut::Unprocessed => {
+                (UpstreamErrorKind::RemoteRefusedStream, None)
+            }
+            Cut::Reset(_) => (UpstreamErrorKind::RemoteReset, Some("http2.remote_reset")),
+            Cut::Violation(error) => (UpstreamErrorKind::ProtocolError, Some(error.details())),
+            Cut::Failed(details) => (UpstreamErrorKind::ProtocolError, details),
+            Cut::Gone => (UpstreamErrorKind::ConnectionTermination, None),
+        };
+        self.error(kind, details)
+    }
+
+    fn error(&self, kind: UpstreamErrorKind, details: Option<&'static str>) -> UpstreamError {
+        UpstreamError {
+            details,
+            reused_connection: self.connection().request_count() > 1,
+            response_started: self.is_answered,
+            request_sent: self.wire_bytes_sent > 0
+                && kind != UpstreamErrorKind::RemoteRefusedStream,
+            ..UpstreamError::new(kind)
+        }
+    }
+
+    fn count_sent(&mut self, wire: usize, header: usize) {
+        self.wire_bytes_sent += u64::try_from(wire).unwrap_or(u64::MAX);
+        self.header_bytes_sent += u64::try_from(header).unwrap_or(u64::MAX);
+    }
+
+    pub(crate) fn is_response_complete(&self) -> bool {
+        self.is_received
+    }
+
+    pub(crate) fn is_request_complete(&self) -> bool {
+        self.sending == Sending::Done
+    }
+
+    pub(crate) fn wire_bytes(&self) -> (u64, u64) {
+        let received = self
+            .stream
+            .as_ref()
+            .map_or(0, |(_, mailbox)| mailbox.wire_bytes.get());
+        (self.wire_bytes_sent, received)
+    }
+
+    pub(crate) fn header_bytes(&self) -> (u64, u64) {
+        let received = self
+            .stream
+            .as_ref()
+            .map_or(0, |(_, mailbox)| mailbox.header_bytes.get());
+        (self.header_bytes_sent, received)
+    }
+
+    pub(crate) fn connection_request_count(&self) -> u32 {
+        self.connection().request_count()
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        self.lease.host()
+    }
+
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        self.connection().local_address
+    }
+
+    pub(crate) fn tls(&self) -> Option<&TlsInfo> {
+        self.connection().tls.as_ref()
+    }
+}
+
+impl Drop for Http2Stream {
+    fn drop(&mut self) {
+        let Some((id, _)) = self.stream.take() else {
+            return;
+        };
+        if !(self.is_received && self.sending == Sending::Done) {
+            // A response that is complete makes the rest of the request of no use, which is nobody's fault.
+            let code = match self.is_received {
+                true => ErrorCode::NO_ERROR,
+                false => ErrorCode::CANCEL,
+            };
+            self.connection()
+                .encode(|codec, out| codec.reset(id, code, out));
+        }
+        self.connection().stream_ended(id);
+    }
+}
+
+fn status_of(headers: &HeaderMap) -> u16 {
+    let digits = headers.get(Known::Status).unwrap_or_default();
+    let text = std::str::from_utf8(digits).unwrap_or_default();
+    text.parse().unwrap_or(0)
+}

@@ -1,0 +1,403 @@
+//! A connection that requests share, and the task that drives it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use hashbrown::HashMap;
+use nuncio_codec::http2::{BlockSize, Connection as Codec, StreamId};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::stats::groups::Http2CodecStats;
+use nuncio_net::deadline::Deadlines;
+use nuncio_net::transport::TlsInfo;
+
+use super::super::{Connection, Ended, HostPool, Life};
+use super::mailbox::{Cut, Mailbox};
+use crate::cluster_core::ClusterCore;
+use crate::http2_keepalive::{Http2Keepalive, KeepaliveStep};
+use crate::http2_wire::Wire;
+
+/// No request for too long.
+const IDLE: usize = 0;
+/// `max_connection_duration`.
+const LIFE: usize = 1;
+/// A PING is due, or its answer.
+const KEEPALIVE: usize = 2;
+
+/// What driver and requests share.
+pub(crate) struct Http2Connection {
+    core: Rc<ClusterCore>,
+    pool: Weak<HostPool>,
+    /// None once it has ended.
+    life: RefCell<Option<Life>>,
+    pub(crate) stats: Arc<Http2CodecStats>,
+    pub(crate) wire: RefCell<Wire>,
+    pub(crate) streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
+    /// Streams that wait until less is to be written.
+    crowded: RefCell<VecDeque<StreamId>>,
+    /// Requests that have a place and have not begun.
+    reserved: Cell<u32>,
+    requests: Cell<u32>,
+    requests_left: Cell<u32>,
+    /// Whether it takes no more requests.
+    is_leaving: Cell<bool>,
+    deadlines: Deadlines<3>,
+    keepalive: Http2Keepalive,
+    driver: RefCell<Option<Waker>>,
+    is_driver_woken: Cell<bool>,
+    pub(crate) local_address: Option<SocketAddr>,
+    pub(crate) tls: Option<TlsInfo>,
+}
+
+/// Drives a connection to its end.
+pub(crate) async fn drive(connection: Rc<Http2Connection>) {
+    connection.await_requests();
+    let ended = poll_fn(|cx| connection.poll_drive(cx)).await;
+    connection.end(ended);
+}
+
+impl Http2Connection {
+    /// A connection of `pool` whose host speaks HTTP/2.
+    pub(crate) fn new(
+        pool: &Rc<HostPool>,
+        core: &Rc<ClusterCore>,
+        connection: Connection,
+    ) -> Rc<Self> {
+        let (transport, life, requests_left) = connection.into_shared();
+        let local_address = transport.local_address();
+        let tls = transport.tls().cloned();
+        let (settings, stats) = core.http2();
+        let now = core.clock.now();
+        let keepalive = Http2Keepalive::new(&settings, now, chance(now));
+        let wire = Wire::new(transport, |out| Codec::client(settings, out), Buffer::new());
+        stats.nghttp2_upstream_connections.inc();
+        let new = Rc::new(Http2Connection {
+            stats,
+            core: Rc::clone(core),
+            pool: Rc::downgrade(pool),
+            wire: RefCell::new(wire),
+            streams: RefCell::default(),
+            crowded: RefCell::default(),
+            reserved: Cell::new(0),
+            requests: Cell::new(0),
+            requests_left: Cell::new(requests_left),
+            is_leaving: Cell::new(false),
+            deadlines: Deadlines::default(),
+            keepalive,
+            driver: RefCell::default(),
+            is_driver_woken: Cell::new(false),
+            life: RefCell::new(Some(life)),
+            local_address,
+            tls,
+        });
+        if let Some(longest) = core.settings().http.max_connection_duration {
+            new.deadlines.set(LIFE, now + longest);
+        }
+        new.set_keepalive();
+        new
+    }
+
+    /// Whether it has a place for another request.
+    pub(crate) fn has_place(&self) -> bool {
+        !self.is_leaving.get()
+            && self.life.borrow().is_some()
+            && self.requests_left.get() > 0
+            && self.wire.borrow().codec.can_open() > self.reserved.get()
+    }
+
+    /// Takes a place; true if it is the last one that there will be.
+    pub(crate) fn reserve(&self) -> bool {
+        self.reserved.set(self.reserved.get() + 1);
+        self.deadlines.clear(IDLE);
+        self.requests.set(self.requests.get().saturating_add(1));
+        if let Some(life) = &mut *self.life.borrow_mut() {
+            life.count_request();
+        }
+        let left = self.requests_left.get();
+        if left < u32::MAX {
+            self.requests_left.set(left.saturating_sub(1));
+        }
+        let is_last = self.requests_left.get() == 0;
+        if is_last {
+            self.is_leaving.set(true);
+        }
+        is_last
+    }
+
+    /// Begins the stream of a request that has a place; none if the host has changed its mind meanwhile.
+    pub(crate) fn open(
+        &self,
+        headers: &HeaderMap,
+        end_stream: bool,
+    ) -> Option<(StreamId, Rc<Mailbox>, BlockSize)> {
+        self.reserved.set(self.reserved.get().saturating_sub(1));
+        self.life.borrow().as_ref()?;
+        self.do_keepalive(self.keepalive.before_stream(self.core.clock.now()));
+        let (id, size) = self.encode(|codec, out| codec.open(headers, end_stream, out))?;
+        let mailbox = Rc::new(Mailbox::default());
+        self.streams.borrow_mut().insert(id, Rc::clone(&mailbox));
+        self.stats.streams_active.inc();
+        Some((id, mailbox, size))
+    }
+
+    /// Gives up a place that was not used.
+    pub(crate) fn give_up_place(&self) {
+        self.reserved.set(self.reserved.get().saturating_sub(1));
+        self.request_ended();
+    }
+
+    /// A request is done with its stream.
+    pub(crate) fn stream_ended(&self, id: StreamId) {
+        if self.streams.borrow_mut().remove(&id).is_some() {
+            self.stats.streams_active.dec();
+        }
+        self.note_counts();
+        self.request_ended();
+    }
+
+    fn request_ended(&self) {
+        if self.is_unused() {
+            self.await_requests();
+        }
+        if let Some(pool) = self.pool.upgrade() {
+            pool.place_free();
+        }
+    }
+
+    fn is_unused(&self) -> bool {
+        self.reserved.get() == 0 && self.streams.borrow().is_empty()
+    }
+
+    fn await_requests(&self) {
+        if let Some(idle) = self.core.settings().http.idle_timeout {
+            self.deadlines.set(IDLE, self.core.clock.now() + idle);
+        }
+        self.wake_driver();
+    }
+
+    /// Takes no more requests, and ends with the last that it has.
+    pub(crate) fn leave(&self) {
+        self.is_leaving.set(true);
+        self.wake_driver();
+    }
+
+    /// Whether no request has it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_unused()
+    }
+
+    /// Requests begun so far.
+    pub(crate) fn request_count(&self) -> u32 {
+        self.requests.get()
+    }
+
+    fn poll_drive(&self, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.note_driver(cx);
+        loop {
+            while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.core.clock) {
+                match slot {
+                    KEEPALIVE => {
+                        if self.do_keepalive(self.keepalive.act(self.core.clock.now())) {
+                            return Poll::Ready(Ended::Local);
+                        }
+                        continue;
+                    }
+                    IDLE => self.core.traffic.upstream_cx_idle_timeout.inc(),
+                    _ => self.core.traffic.upstream_cx_max_duration_reached.inc(),
+                }
+                self.is_leaving.set(true);
+            }
+            if self.write(cx).is_err() {
+                return Poll::Ready(Ended::Remote);
+            }
+            if self.is_leaving.get() && self.is_unused() {
+                return Poll::Ready(Ended::Local);
+            }
+            match self.wire.borrow_mut().poll_fill(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(count @ 1..)) => {
+                    let count = u64::try_from(count).unwrap_or(u64::MAX);
+                    self.core.traffic.upstream_cx_rx_bytes_total.add(count);
+                    self.keepalive.received(self.core.clock.now());
+                    self.set_keepalive();
+                }
+                Poll::Ready(_) => return Poll::Ready(Ended::Remote),
+            }
+            let steps = self.take_steps();
+            self.note_counts();
+            if let Err(error) = steps {
+                if error.is_protocol_error() {
+                    self.core.traffic.upstream_cx_protocol_error.inc();
+                }
+                self.end_streams(Cut::Failed(error.details()));
+                let _the_host_may_not_read = self.write(cx);
+                return Poll::Ready(Ended::Local);
+            }
+        }
+    }
+
+    fn set_keepalive(&self) {
+        if let Some(at) = self.keepalive.deadline() {
+            self.deadlines.set(KEEPALIVE, at);
+        }
+    }
+
+    /// True if the host is given up.
+    fn do_keepalive(&self, step: KeepaliveStep) -> bool {
+        match step {
+            KeepaliveStep::Nothing => {}
+            KeepaliveStep::Ping(payload) => self.encode(|codec, out| codec.send_ping(payload, out)),
+            KeepaliveStep::GiveUp => {
+                self.stats.keepalive_timeout.inc();
+                return true;
+            }
+        }
+        self.set_keepalive();
+        false
+    }
+
+    /// The host has answered a PING.
+    pub(super) fn ping_answered(&self) {
+        let now = self.core.clock.now();
+        self.keepalive.answered(now, chance(now));
+        self.set_keepalive();
+    }
+
+    fn write(&self, cx: &mut Context<'_>) -> std::io::Result<()> {
+        let mut sent = 0;
+        let written = self.wire.borrow_mut().poll_write(cx, &mut sent);
+        if sent > 0 {
+            let sent = u64::try_from(sent).unwrap_or(u64::MAX);
+            self.core.traffic.upstream_cx_tx_bytes_total.add(sent);
+            self.let_crowd_go_on();
+        }
+        match written {
+            Poll::Ready(done) => done,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn end(&self, ended: Ended) {
+        self.is_leaving.set(true);
+        let is_in_use = !self.is_unused();
+        if let Some(life) = self.life.take() {
+            life.end(ended, is_in_use);
+        }
+        self.end_streams(Cut::Gone);
+        self.wire.borrow_mut().close();
+        self.note_counts();
+        if let Some(pool) = self.pool.upgrade() {
+            pool.shared_ended(self);
+        }
+    }
+
+    pub(crate) fn end_streams(&self, why: Cut) {
+        let streams: Vec<_> = self.streams.borrow().values().cloned().collect();
+        streams.iter().for_each(|stream| stream.cut(why));
+    }
+
+    /// The host takes no more requests.
+    pub(crate) fn host_leaves(&self) {
+        if !self.is_leaving.replace(true) {
+            self.core.traffic.upstream_cx_close_notify.inc();
+        }
+        loop {
+            let next = self
+                .wire
+                .borrow_mut()
+                .encode(|codec, out| codec.take_unprocessed(out));
+            let Some(id) = next else { break };
+            if let Some(stream) = self.streams.borrow().get(&id) {
+                stream.cut(Cut::Unprocessed);
+            }
+        }
+    }
+
+    /// There may be places for those who wait for one.
+    pub(crate) fn places_changed(&self) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.place_free();
+        }
+    }
+
+    /// Calls `encode` with the codec and what it appends to; the driver writes it later.
+    pub(crate) fn encode<T>(&self, encode: impl FnOnce(&mut Codec, &mut Vec<u8>) -> T) -> T {
+        let (done, has_output) = {
+            let mut wire = self.wire.borrow_mut();
+            (wire.encode(encode), wire.has_output())
+        };
+        if has_output {
+            self.wake_driver();
+        }
+        done
+    }
+
+    /// Whether the stream must wait until less is to be written; it is woken then.
+    pub(crate) fn awaits_room(&self, id: StreamId) -> bool {
+        if !self.wire.borrow().is_full() {
+            return false;
+        }
+        self.crowded.borrow_mut().push_back(id);
+        true
+    }
+
+    fn let_crowd_go_on(&self) {
+        if self.wire.borrow().is_full() {
+            return;
+        }
+        let crowd = std::mem::take(&mut *self.crowded.borrow_mut());
+        let streams = self.streams.borrow();
+        let there = crowd.iter().filter_map(|id| streams.get(id));
+        there.for_each(|stream| stream.wake());
+    }
+
+    /// Wakes the streams that may send on.
+    pub(crate) fn window_opened(&self) {
+        let streams = self.streams.borrow();
+        let mut wire = self.wire.borrow_mut();
+        while let Some(id) = wire.codec.next_ready() {
+            if let Some(stream) = streams.get(&id) {
+                stream.wake();
+            }
+        }
+    }
+
+    fn note_driver(&self, cx: &Context<'_>) {
+        self.is_driver_woken.set(false);
+        let mut driver = self.driver.borrow_mut();
+        if !driver
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            *driver = Some(cx.waker().clone());
+        }
+    }
+
+    /// The driver has its turn after all tasks that are ready by now.
+    fn wake_driver(&self) {
+        if self.is_driver_woken.replace(true) {
+            return;
+        }
+        if let Some(driver) = &*self.driver.borrow() {
+            driver.wake_by_ref();
+        }
+    }
+
+    fn note_counts(&self) {
+        if let Some(counts) = self.wire.borrow_mut().codec.take_counts() {
+            super::steps::count(&self.stats, &counts);
+        }
+    }
+}
+
+/// Spreads the PINGs of many connections; any number will do.
+fn chance(now: Instant) -> u64 {
+    RandomState::new().hash_one(now)
+}

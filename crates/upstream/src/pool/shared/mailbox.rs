@@ -1,0 +1,80 @@
+//! What a host has sent for one request and waits to be read.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::task::{Context, Waker};
+
+use nuncio_codec::http2::{ErrorCode, HeadKind, StreamError};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::HeaderMap;
+
+/// Why nothing more comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The host has reset the stream.
+    Reset(ErrorCode),
+    /// The host broke the protocol on the stream.
+    Violation(StreamError),
+    /// The host broke the protocol of the connection; the details, if it has some.
+    Failed(Option<&'static str>),
+    /// The connection has ended.
+    Gone,
+    /// The host says that it has not looked at the request.
+    Unprocessed,
+}
+
+/// A head that has come.
+pub(crate) struct Head {
+    pub(crate) headers: HeaderMap,
+    pub(crate) kind: HeadKind,
+    pub(crate) end_stream: bool,
+}
+
+/// The driver puts in, the request takes out.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    pub(crate) heads: RefCell<VecDeque<Head>>,
+    pub(crate) data: RefCell<Buffer>,
+    pub(crate) trailers: RefCell<Option<Box<HeaderMap>>>,
+    /// Whether the host has ended its side; what is here is the last.
+    pub(crate) is_complete: Cell<bool>,
+    pub(crate) cut: Cell<Option<Cut>>,
+    pub(crate) wire_bytes: Cell<u64>,
+    pub(crate) header_bytes: Cell<u64>,
+    task: RefCell<Option<Waker>>,
+}
+
+impl Mailbox {
+    /// Whom to wake: who polled last.
+    pub(crate) fn note_task(&self, cx: &Context<'_>) {
+        let mut task = self.task.borrow_mut();
+        if !task
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            *task = Some(cx.waker().clone());
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Ends the request's hopes, and tells it.
+    pub(crate) fn cut(&self, why: Cut) {
+        if self.cut.get().is_none() {
+            self.cut.set(Some(why));
+        }
+        self.wake();
+    }
+
+    pub(crate) fn count(&self, wire: usize, header: usize) {
+        let add = |cell: &Cell<u64>, more: usize| {
+            cell.set(cell.get() + u64::try_from(more).unwrap_or(u64::MAX));
+        };
+        add(&self.wire_bytes, wire);
+        add(&self.header_bytes, header);
+    }
+}

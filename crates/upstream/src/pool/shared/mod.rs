@@ -1,0 +1,179 @@
+//! Connections that requests share (HTTP/2): places on them instead of whole connections.
+//!
+//! A task drives each: it reads, lets the codec take its steps, puts what comes for a request into its
+//! [mailbox](mailbox), and writes what all have encoded in one go, once every task that was ready has run. What a host
+//! sends ahead is bounded by the windows of the configuration.
+//!
+//! As in Envoy a connection takes as many requests at once as the host's SETTINGS and `max_concurrent_streams` allow;
+//! after a GOAWAY it takes no more, and ends with the last that it has. What the host says that it has not processed
+//! fails as if it had refused it.
+
+mod connection;
+mod mailbox;
+mod steps;
+
+use std::rc::Rc;
+
+pub(crate) use connection::Http2Connection;
+pub(crate) use mailbox::{Cut, Mailbox};
+pub use steps::count;
+
+use super::{Carries, Connection, Granted, HostPool, Lent};
+use crate::cluster::{Host, Resource};
+use crate::cluster_core::Permit;
+use crate::error::{UpstreamError, UpstreamErrorKind};
+
+/// A request's place on a connection. Counts the request.
+pub(crate) struct SharedLease {
+    pool: Rc<HostPool>,
+    connection: Rc<Http2Connection>,
+    /// Whether its stream has begun, which then stands for the place.
+    has_begun: bool,
+    _permit: Permit,
+}
+
+impl SharedLease {
+    /// Takes a place, as the circuit breaker allows.
+    fn take(pool: &Rc<HostPool>, connection: Rc<Http2Connection>) -> Result<Self, UpstreamError> {
+        let permit = Permit::try_take(&pool.core, pool.priority, Resource::Requests);
+        let traffic = &pool.core.traffic;
+        let Some(permit) = permit else {
+            traffic.upstream_rq_active_overflow.inc();
+            traffic.upstream_rq_pending_overflow.inc();
+            return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
+        };
+        if connection.reserve() {
+            traffic.upstream_cx_max_requests.inc();
+        }
+        traffic.upstream_rq_total.inc();
+        traffic.upstream_rq_active.inc();
+        pool.to.counters.rq_total.inc();
+        pool.to.counters.rq_active.inc();
+        Ok(Self {
+            pool: Rc::clone(pool),
+            connection,
+            has_begun: false,
+            _permit: permit,
+        })
+    }
+
+    pub(crate) fn connection(&self) -> &Rc<Http2Connection> {
+        &self.connection
+    }
+
+    /// The stream has begun, or could not.
+    pub(crate) fn has_begun(&mut self) {
+        self.has_begun = true;
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.pool.to.host
+    }
+}
+
+impl Drop for SharedLease {
+    fn drop(&mut self) {
+        self.pool.core.traffic.upstream_rq_active.dec();
+        self.pool.to.counters.rq_active.dec();
+        if !self.has_begun {
+            self.connection.give_up_place();
+        }
+    }
+}
+
+impl HostPool {
+    /// A place on a shared connection, or in the queue.
+    pub(super) fn lend_place(self: &Rc<Self>) -> Result<Lent, UpstreamError> {
+        match self.free_place() {
+            Some(connection) => SharedLease::take(self, connection)
+                .map(Granted::Shared)
+                .map(Lent::Ready),
+            None => self.enqueue().map(Lent::Pending),
+        }
+    }
+
+    fn free_place(&self) -> Option<Rc<Http2Connection>> {
+        let shared = self.shared.borrow();
+        shared
+            .iter()
+            .find(|connection| connection.has_place())
+            .map(Rc::clone)
+    }
+
+    /// How many requests find a place once the connections that are being opened are there.
+    pub(super) fn connecting_places(&self) -> usize {
+        let places = match self.carries {
+            Carries::Http1 | Carries::Tcp => 1,
+            Carries::Http2 | Carries::HttpByAlpn => {
+                let http = &self.core.settings().http;
+                let at_once = http.http2.max_concurrent_streams;
+                let in_all = http.max_requests_per_connection.unwrap_or(u32::MAX);
+                usize::try_from(at_once.min(in_all)).unwrap_or(usize::MAX)
+            }
+        };
+        self.connecting.get().saturating_mul(places)
+    }
+
+    /// Whether requests share a connection that was opened.
+    pub(super) fn is_shared(&self, connection: &Connection) -> bool {
+        match self.carries {
+            Carries::Http1 | Carries::Tcp => false,
+            Carries::Http2 => true,
+            Carries::HttpByAlpn => {
+                let tls = connection.transport.tls();
+                let agreed = tls.and_then(|tls| tls.alpn_protocol.as_deref());
+                let is_http2 = agreed == Some(b"h2");
+                connection.life().agreed(is_http2);
+                is_http2
+            }
+        }
+    }
+
+    /// Lets requests share a connection.
+    pub(super) fn share(self: &Rc<Self>, connection: Connection) {
+        let connection = Http2Connection::new(self, &self.core, connection);
+        self.shared.borrow_mut().push(Rc::clone(&connection));
+        tokio::task::spawn_local(connection::drive(connection));
+    }
+
+    /// Gives places to those who wait.
+    pub(super) fn give_places(self: &Rc<Self>) {
+        while !self.waiting.borrow().is_empty() {
+            let Some(connection) = self.free_place() else {
+                return;
+            };
+            let Some(next) = self.waiting.borrow_mut().pop_front() else {
+                return;
+            };
+            next.deliver(SharedLease::take(self, connection).map(Granted::Shared));
+        }
+    }
+
+    /// A shared connection may have a place more than before.
+    pub(crate) fn place_free(self: &Rc<Self>) {
+        if self.waiting.borrow().is_empty() {
+            return;
+        }
+        self.serve_waiting();
+    }
+
+    /// A shared connection has ended.
+    pub(crate) fn shared_ended(self: &Rc<Self>, ended: &Http2Connection) {
+        self.shared
+            .borrow_mut()
+            .retain(|connection| !std::ptr::eq(&**connection, ended));
+        self.connection_lost();
+    }
+
+    pub(super) fn drain_shared(&self) {
+        let shared: Vec<_> = self.shared.borrow().clone();
+        shared.iter().for_each(|connection| connection.leave());
+    }
+
+    /// Ends a shared connection without requests; false if there is none.
+    pub(super) fn close_one_unused(&self) -> bool {
+        let shared = self.shared.borrow();
+        let unused = shared.iter().find(|connection| connection.is_idle());
+        unused.map(|connection| connection.leave()).is_some()
+    }
+}
