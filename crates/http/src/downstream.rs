@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::stream_info::BytesMeter;
+use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
 
 /// One step of a request's body.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,11 +33,21 @@ pub enum DownstreamError {
     },
     /// The client closed or reset the connection.
     Gone,
+    /// The stream has ended before its time; the connection may go on.
+    Lost {
+        /// What the log says of it.
+        flags: ResponseFlags,
+        /// `%RESPONSE_CODE_DETAILS%`.
+        details: Cow<'static, str>,
+    },
 }
 
 /// A stream's side towards the client.
 #[expect(async_fn_in_trait, reason = "streams never leave their worker")]
 pub trait Downstream {
+    /// Whether [`Self::gone`] may be watched while the request is read.
+    const TELLS_OF_RESETS: bool;
+
     /// Whether the request has been read to its end.
     fn request_done(&self) -> bool;
     /// Reads more of the request's body into `chunk`.
@@ -48,6 +58,8 @@ pub trait Downstream {
     ) -> Result<BodyEvent, DownstreamError>;
     /// Completes when the client is gone; watches only once the request is done.
     async fn gone(&self);
+    /// What it was that [`Self::gone`] told of.
+    fn loss(&self) -> DownstreamError;
     /// Writes a 1xx head.
     fn write_informational(&self, head: &HeaderMap);
     /// Adds what the connection has to say to the response's head (`connection: close`).
@@ -68,6 +80,9 @@ pub trait Downstream {
     async fn end_sending(&self);
     /// Bytes of the stream on the wire so far.
     fn bytes(&self) -> BytesMeter;
-    /// Says that the connection closes after this response; before the head is written.
+    /// Says that nothing else is to be understood on the connection, where it carries one stream at a time: it closes
+    /// after this response; before the head is written.
     fn close_after_response(&self);
+    /// Says that the connection is to take no more streams; before the head is written.
+    fn drain(&self);
 }

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod filter_chain;
 pub mod filter_engine;
 pub mod http1;
+mod http2;
 pub mod life;
 pub mod route;
 pub mod router;

@@ -6,7 +6,7 @@ use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::AccessLog;
 use nuncio_contract::matching::CidrRange;
-use nuncio_upstream::config::HeaderKeyFormat;
+use nuncio_upstream::config::{HeaderKeyFormat, Http2Options};
 
 use super::local_reply::LocalReplyConfig;
 use super::route::RouteConfiguration;
@@ -15,12 +15,13 @@ message! {
     /// The connection manager.
     pub struct HttpConnectionManager:
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager" {
-        checked codec_type: CodecType = "AUTO and HTTP1 are the same where HTTP/1 is all there is",
+        pub(crate) codec_type: CodecType,
         pub(crate) stat_prefix: String,
         pub(crate) oneof route_specifier: RouteSpecifier,
         pub(crate) http_filters: Vec<HttpFilter>,
         pub(crate) common_http_protocol_options: Option<HttpProtocolOptions>,
         pub(crate) http_protocol_options: Option<Http1ProtocolOptions>,
+        pub(crate) http2_protocol_options: Option<Http2Options>,
         pub(crate) server_name: String,
         pub(crate) server_header_transformation: ServerHeaderTransformation,
         pub(crate) scheme_header_transformation: Option<SchemeHeaderTransformation>,
@@ -28,7 +29,7 @@ message! {
         pub(crate) stream_idle_timeout: Option<Duration>,
         pub(crate) request_timeout: Option<Duration>,
         pub(crate) request_headers_timeout: Option<Duration>,
-        inert drain_timeout = "it is the time before a GOAWAY; HTTP/1 closes with the next response, as in Envoy";
+        pub(crate) drain_timeout: Option<Duration>,
         pub(crate) delayed_close_timeout: Option<Duration>,
         pub(crate) access_log: Vec<AccessLog>,
         pub(crate) use_remote_address: Option<bool>,
@@ -99,11 +100,12 @@ message! {
 }
 
 enumeration! {
-    /// The codec; HTTP/1 alone exists so far, and AUTO finds HTTP/1.
+    /// The codec. AUTO goes by what was agreed on by ALPN, or else by the first bytes.
     pub enum CodecType:
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType" {
         AUTO => Auto,
         HTTP1 => Http1,
+        HTTP2 => Http2,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_codec::http1::{Http1Settings, UnderscoresAction};
+use nuncio_codec::http2::Http2Settings;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::{self, AccessLogConfig};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutation;
@@ -40,8 +41,12 @@ pub struct ConnectionManagerConfig {
     pub upgrades: Vec<Upgrade>,
     /// Access logs, in order.
     pub access_logs: Vec<Arc<dyn AccessLogConfig>>,
-    /// The codec's settings.
+    /// What connections speak.
+    pub codec_type: config::CodecType,
+    /// The settings of HTTP/1's codec.
     pub codec: Http1Settings,
+    /// The settings of HTTP/2's codec.
+    pub http2: Http2Settings,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Requests after which a connection is closed; none for no limit.
@@ -99,6 +104,8 @@ pub struct Timeouts {
     pub max_connection_duration: Option<Duration>,
     /// The life of a stream.
     pub max_stream_duration: Option<Duration>,
+    /// From the notice that a connection of HTTP/2 takes no more streams to the last that it takes.
+    pub drain: Duration,
     /// From the last response to the close, for the client to read it.
     pub delayed_close: Option<Duration>,
 }
@@ -218,6 +225,7 @@ impl ConnectionManagerConfig {
             internal_addresses(message.internal_address_config.as_ref(), context.ctx);
         let codec = codec_settings(&message, context.ctx);
         let (filters, terminal) = filters?;
+        let codec = codec?;
         one_port_option(&message, context)?;
         let config = ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
@@ -226,7 +234,9 @@ impl ConnectionManagerConfig {
             terminal,
             upgrades: upgrades?,
             access_logs: access_logs?,
-            codec: codec?,
+            codec_type: message.codec_type,
+            http2: http2_settings(&message, &codec),
+            codec,
             timeouts: Timeouts::from_message(&message),
             max_requests_per_connection: common(&message)
                 .and_then(|common| common.max_requests_per_connection)
@@ -375,6 +385,22 @@ fn codec_settings(
     Ok(settings)
 }
 
+/// The same limits as those of HTTP/1, and the options of HTTP/2.
+fn http2_settings(message: &config::HttpConnectionManager, http1: &Http1Settings) -> Http2Settings {
+    let mut settings = Http2Settings {
+        max_headers_bytes: http1.max_headers_bytes,
+        max_headers_count: http1.max_headers_count,
+        headers_with_underscores: http1.headers_with_underscores,
+        ..Http2Settings::default()
+    };
+    let stream_error = message.stream_error_on_invalid_http_message;
+    match &message.http2_protocol_options {
+        Some(options) => options.apply(&mut settings, stream_error),
+        None => settings.stream_error_on_invalid_http_message = stream_error == Some(true),
+    }
+    settings
+}
+
 impl Timeouts {
     fn from_message(message: &config::HttpConnectionManager) -> Self {
         let limit = |given: Option<Duration>, default: Option<Duration>| {
@@ -394,6 +420,7 @@ impl Timeouts {
                 None,
             ),
             max_stream_duration: limit(common.and_then(|common| common.max_stream_duration), None),
+            drain: message.drain_timeout.unwrap_or(DRAIN_TIMEOUT),
             delayed_close: limit(message.delayed_close_timeout, Some(Duration::from_secs(1))),
         }
     }
@@ -440,6 +467,9 @@ impl RequestOptions {
     }
 }
 
+/// The time between a connection's notice and its GOAWAY, where the configuration has none.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What a list without ranges stands for: addresses of private networks, and the machine itself.
 const PRIVATE: [(IpAddr, u32); 6] = [
     (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
@@ -478,6 +508,8 @@ impl ConnectionManagerConfig {
             terminal: Terminal::Service,
             upgrades: Vec::new(),
             access_logs,
+            codec_type: config::CodecType::Auto,
+            http2: Http2Settings::default(),
             codec,
             timeouts: Timeouts {
                 stream_idle: Some(Duration::from_secs(300)),
@@ -486,6 +518,7 @@ impl ConnectionManagerConfig {
                 request_headers: None,
                 max_connection_duration: None,
                 max_stream_duration: None,
+                drain: DRAIN_TIMEOUT,
                 delayed_close: Some(Duration::from_secs(1)),
             },
             max_requests_per_connection: None,

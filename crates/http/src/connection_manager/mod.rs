@@ -12,14 +12,16 @@ mod request_id;
 pub mod response;
 pub mod upgrades;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_codec::http2::Http2Settings;
 use nuncio_contract::access_log::AccessLogger;
 use nuncio_contract::http_filter::FilterWorkerContext;
 use nuncio_contract::stats::groups::{
-    Http1CodecStats, HttpConnectionManagerStats, ListenerHttpStats, RouterStats, TracingStats,
+    Http1CodecStats, Http2CodecStats, HttpConnectionManagerStats, ListenerHttpStats, RouterStats,
+    TracingStats,
 };
 use nuncio_contract::stats::{Scope, StatsStore};
 
@@ -52,6 +54,8 @@ pub struct ConnectionManager {
     pub drain: Drain,
     routes: RefCell<Rc<RouteSnapshot>>,
     root: Scope,
+    /// Made with the first connection that needs them, when Envoy lists them too.
+    http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
 }
 
 /// The cells that it counts in.
@@ -137,11 +141,21 @@ impl ConnectionManager {
             },
             routes: RefCell::new(Rc::new(RouteSnapshot::new(routes, &scopes.root))),
             root: scopes.root.clone(),
+            http2: OnceCell::new(),
             config,
             worker,
             service,
             drain: Drain::new(drain),
         }
+    }
+
+    /// The settings of HTTP/2's codec on this worker, and the cells that it counts in.
+    pub(crate) fn http2(&self) -> (Rc<Http2Settings>, Arc<Http2CodecStats>) {
+        let make = || {
+            self.root.register::<Http2CodecStats>();
+            (Rc::new(self.config.http2.clone()), self.root.worker_group())
+        };
+        self.http2.get_or_init(make).clone()
     }
 
     /// The filters of a stream: the connection manager's, or those of the upgrade at this place.

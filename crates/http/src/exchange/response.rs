@@ -38,7 +38,7 @@ impl<D: Downstream> Exchange<'_, D> {
         });
         if worker.is_draining() || manager.drain.closes(&**worker) {
             manager.stats.http.downstream_cx_drain_close.inc();
-            self.down.close_after_response();
+            self.down.drain();
         }
         if !self.is_request_complete() {
             manager

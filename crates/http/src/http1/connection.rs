@@ -14,13 +14,15 @@ use nuncio_contract::stream_info::{ConnectionInfo, Protocol, ResponseFlags};
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
 
-use super::io::{HeadRead, Http1Io};
+use super::io::{HeadRead, Http1Io, Http2Begin};
+use crate::config::connection_manager::CodecType;
 use crate::connection_manager::ConnectionManager;
 use crate::downstream::Downstream;
 use crate::exchange::{
     CONNECTION, DEADLINES, DRAINED, Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION,
     STREAM_IDLE,
 };
+use crate::http2;
 use crate::life::{Start, StreamEnd};
 
 struct Connection {
@@ -42,6 +44,8 @@ enum Close {
     Tunnel,
     /// The client closed between requests.
     Remote,
+    /// Not at all: the client speaks HTTP/2.
+    Http2,
 }
 
 /// Serves a connection to its end. The future is to be polled within [`Worker::step`](crate::worker::Worker::step).
@@ -64,43 +68,72 @@ pub fn serve(
         deadlines: Deadlines::default(),
     };
     async move {
-        let connection = &connection;
-        let drain = &connection.manager.drain;
+        let drain = Rc::clone(&connection.manager);
+        let drain = &drain.drain;
         let _woken_at_its_end =
             poll_fn(|cx| Poll::Ready(drain.register(connection.info.id, cx.waker()))).await;
         let mut close = connection.run().await;
+        if close == Close::Http2 {
+            return Box::pin(connection.serve_http2()).await;
+        }
         if matches!(close, Close::Delayed | Close::Tunnel) {
             close = connection.delayed_close(close).await;
         }
-        connection.closed(close);
+        closed(&connection.manager, connection.born, close);
     }
 }
 
 impl Connection {
-    /// Counts the end.
-    fn closed(&self, close: Close) {
-        let stats = &self.manager.stats.http;
-        stats.downstream_cx_destroy.inc();
-        if close == Close::Remote {
-            stats.downstream_cx_destroy_remote.inc();
-        } else {
-            stats.downstream_cx_destroy_local.inc();
+    /// Goes on with another protocol.
+    async fn serve_http2(self) {
+        let (transport, input) = self.io.into_parts();
+        let begun = http2::Begun {
+            manager: Rc::clone(&self.manager),
+            info: self.info,
+            transport,
+            input,
+            born: self.born,
+        };
+        let close = match http2::serve(begun).await {
+            http2::End::Local => Close::Now,
+            http2::End::Remote => Close::Remote,
+        };
+        closed(&self.manager, self.born, close);
+    }
+
+    /// Whether it is HTTP/2 that is spoken, once the first bytes are there; `codec_type` or ALPN may say so before.
+    /// None if the client closed before it was clear.
+    async fn is_http2(&self) -> Option<bool> {
+        loop {
+            match self.io.begins_http2() {
+                Http2Begin::Yes => return Some(true),
+                Http2Begin::No => return Some(false),
+                Http2Begin::Perhaps if self.io.more().await => {}
+                Http2Begin::Perhaps => return None,
+            }
         }
-        stats.downstream_cx_active.dec();
-        let lived = self
-            .manager
-            .worker
-            .now()
-            .saturating_duration_since(self.born);
-        stats
-            .downstream_cx_length_ms
-            .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// The codec that is known before anything is read.
+    fn chosen_codec(&self) -> CodecType {
+        match self.manager.config.codec_type {
+            CodecType::Auto => match self.io.is_agreed(b"h2") {
+                Some(true) => CodecType::Http2,
+                Some(false) => CodecType::Http1,
+                None => CodecType::Auto,
+            },
+            chosen => chosen,
+        }
     }
 
     async fn run(&self) -> Close {
         let stats = &self.manager.stats.http;
         let mut requests: u32 = 0;
         let mut is_counted = false;
+        let codec = self.chosen_codec();
+        if codec == CodecType::Http2 {
+            return Close::Http2;
+        }
         let close = loop {
             self.await_request();
             let had_input = self.io.has_input();
@@ -122,7 +155,16 @@ impl Connection {
                 // One client's many requests do not keep the others waiting.
                 tokio::task::yield_now().await;
             }
-            if !std::mem::replace(&mut is_counted, true) {
+            if !is_counted {
+                if codec == CodecType::Auto {
+                    match self.or_expired(Box::pin(self.is_http2())).await {
+                        Ok(Some(true)) => return Close::Http2,
+                        Ok(Some(false)) => {}
+                        Ok(None) => break Close::Remote,
+                        Err(_) => break Close::Now,
+                    }
+                }
+                is_counted = true;
                 stats.downstream_cx_http1_total.inc();
                 stats.downstream_cx_http1_active.inc();
             }
@@ -320,6 +362,22 @@ impl Connection {
             Close::Remote
         }
     }
+}
+
+/// Counts the end.
+fn closed(manager: &ConnectionManager, born: Instant, close: Close) {
+    let stats = &manager.stats.http;
+    stats.downstream_cx_destroy.inc();
+    if close == Close::Remote {
+        stats.downstream_cx_destroy_remote.inc();
+    } else {
+        stats.downstream_cx_destroy_local.inc();
+    }
+    stats.downstream_cx_active.dec();
+    let lived = manager.worker.now().saturating_duration_since(born);
+    stats
+        .downstream_cx_length_ms
+        .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
 }
 
 fn protocol(version: Version) -> Protocol {

@@ -63,6 +63,18 @@ struct Output {
     tail: Vec<u8>,
 }
 
+/// What HTTP/2 begins with and HTTP/1 cannot. Envoy looks at as much.
+const HTTP2_BEGIN: &[u8] = b"PRI * HTTP/2";
+
+/// Whether a connection begins with HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Http2Begin {
+    Yes,
+    No,
+    /// More bytes will tell.
+    Perhaps,
+}
+
 /// What came of waiting for a head.
 pub(super) enum HeadRead {
     /// A whole head.
@@ -99,6 +111,36 @@ impl Http1Io {
 
     fn settings(&self) -> &Http1Settings {
         &self.config.codec
+    }
+
+    /// Whether the bytes that are there begin HTTP/2 (RFC 9113 section 3.4), as far as they go.
+    pub(super) fn begins_http2(&self) -> Http2Begin {
+        let input = self.input.borrow();
+        let bytes = input.readable();
+        if bytes.starts_with(HTTP2_BEGIN) {
+            Http2Begin::Yes
+        } else if HTTP2_BEGIN.starts_with(bytes) {
+            Http2Begin::Perhaps
+        } else {
+            Http2Begin::No
+        }
+    }
+
+    /// Reads more; false if the client closed instead.
+    pub(super) async fn more(&self) -> bool {
+        matches!(poll_fn(|cx| self.poll_fill(cx, READ_BYTES)).await, Ok(1..))
+    }
+
+    /// What was agreed on during the TLS handshake to be spoken.
+    pub(super) fn is_agreed(&self, protocol: &[u8]) -> Option<bool> {
+        let transport = self.transport.borrow();
+        let agreed = transport.tls()?.alpn_protocol.as_deref()?;
+        Some(agreed == protocol)
+    }
+
+    /// Gives the connection up, with what was read of it.
+    pub(super) fn into_parts(self) -> (Transport, Buffer) {
+        (self.transport.into_inner(), self.input.into_inner())
     }
 
     /// Whether bytes of a request are there.
@@ -380,6 +422,8 @@ impl Output {
 }
 
 impl Downstream for Http1Io {
+    const TELLS_OF_RESETS: bool = false;
+
     fn request_done(&self) -> bool {
         self.request_done.get()
     }
@@ -422,6 +466,10 @@ impl Downstream for Http1Io {
             }
         })
         .await;
+    }
+
+    fn loss(&self) -> DownstreamError {
+        DownstreamError::Gone
     }
 
     fn write_informational(&self, head: &HeaderMap) {
@@ -522,6 +570,10 @@ impl Downstream for Http1Io {
     }
 
     fn close_after_response(&self) {
+        self.closing.set(true);
+    }
+
+    fn drain(&self) {
         self.closing.set(true);
     }
 }

@@ -17,7 +17,7 @@ use nuncio_contract::local_reply::LocalReply;
 
 use crate::connection_manager::ConnectionManager;
 use crate::connection_manager::config::Terminal;
-use crate::downstream::{Downstream, DownstreamError};
+use crate::downstream::Downstream;
 use crate::exchange::{
     DRAINED, Exchange, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
 };
@@ -72,7 +72,7 @@ impl<D: Downstream> Exchange<'_, D> {
             Raced::Flow(Ok(())) => None,
             Raced::Flow(Err(stop)) => Some(stop),
             Raced::Expired(slot) => Some(self.expired(slot)),
-            Raced::Gone => Some(Stop::Downstream(DownstreamError::Gone)),
+            Raced::Gone => Some(Stop::Downstream(self.down.loss())),
         };
         let end = match stop {
             None if self.is_tunnel_open() => self.end_tunnel().await,
@@ -104,7 +104,8 @@ impl<D: Downstream> Exchange<'_, D> {
             if self.manager.drain.is_over() {
                 return Poll::Ready(Raced::Expired(DRAINED));
             }
-            if self.down.request_done() && gone.as_mut().poll(cx).is_ready() {
+            let may_watch = D::TELLS_OF_RESETS || self.down.request_done();
+            if may_watch && gone.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Raced::Gone);
             }
             Poll::Pending

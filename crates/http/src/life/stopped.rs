@@ -94,6 +94,12 @@ impl<D: Downstream> Exchange<'_, D> {
                 state.info.response_code_details = Some("downstream_remote_disconnect".into());
                 StreamEnd::Gone
             }
+            Stop::Downstream(DownstreamError::Lost { flags, details }) => {
+                let mut state = self.state.borrow_mut();
+                state.info.response_flags |= flags;
+                state.info.response_code_details = Some(details);
+                StreamEnd::Gone
+            }
             Stop::Downstream(DownstreamError::Protocol { details, status }) => {
                 self.manager.stats.http.downstream_cx_protocol_error.inc();
                 let flags = ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
@@ -159,8 +165,9 @@ impl<D: Downstream> Exchange<'_, D> {
             if self.manager.drain.is_over() {
                 return Poll::Ready(Err(self.drained()));
             }
-            if self.down.request_done() && gone.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(Stop::Downstream(DownstreamError::Gone)));
+            let may_watch = D::TELLS_OF_RESETS || self.down.request_done();
+            if may_watch && gone.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(Stop::Downstream(self.down.loss())));
             }
             Poll::Pending
         })

@@ -14,8 +14,7 @@ use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
-use nuncio_contract::stream_info::{Address, Protocol, TlsInfo};
-use nuncio_net::transport::Transport;
+use nuncio_contract::stream_info::{Address, TlsInfo};
 use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerHost};
 
 use super::forward::Failure;
@@ -128,8 +127,8 @@ impl<D: Downstream> Router<'_, '_, D> {
         let upstream = &mut state.info.upstream;
         upstream.local_address = stream.local_address().map(Address::from);
         upstream.remote_address = Some(stream.host_address().into());
-        upstream.protocol = (!stream.is_tcp()).then_some(Protocol::Http11);
-        upstream.tls = stream.transport().and_then(Transport::tls).map(shown);
+        upstream.protocol = stream.protocol();
+        upstream.tls = stream.tls().map(shown);
     }
 
     /// The request's body, as it comes from the filters.

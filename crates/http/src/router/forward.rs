@@ -9,7 +9,7 @@ use std::time::Duration;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
-use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_contract::stream_info::{Protocol, ResponseFlags};
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::{
     Acquired, AutoNames, ConnectionName, TransportSocket, UpstreamError, UpstreamErrorKind,
@@ -93,10 +93,11 @@ impl<D: Downstream> Router<'_, '_, D> {
         if self.exchange.manager.config.request.scheme_matches_upstream {
             self.match_scheme(&account.cluster);
         }
+        let from_http2 = self.exchange.state.borrow().info.protocol == Some(Protocol::Http2);
         match name {
             _ if self.ends_here(forward) => host.new_tcp_stream(),
-            None => host.new_stream(ResourcePriority::Default),
-            Some(name) => host.new_stream_named(ResourcePriority::Default, name),
+            None => host.new_stream(ResourcePriority::Default, from_http2),
+            Some(name) => host.new_stream_named(ResourcePriority::Default, name, from_http2),
         }
     }
 
@@ -279,7 +280,9 @@ fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
         | UpstreamErrorKind::ConnectionTimeout => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
         UpstreamErrorKind::ConnectionTermination => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
         UpstreamErrorKind::Overflow => ResponseFlags::UPSTREAM_OVERFLOW,
-        UpstreamErrorKind::RemoteReset => ResponseFlags::UPSTREAM_REMOTE_RESET,
+        UpstreamErrorKind::RemoteReset | UpstreamErrorKind::RemoteRefusedStream => {
+            ResponseFlags::UPSTREAM_REMOTE_RESET
+        }
         UpstreamErrorKind::ProtocolError => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
     }
 }

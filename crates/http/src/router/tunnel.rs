@@ -102,34 +102,37 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
     }
 
-    /// The client's bytes, until it goes.
+    /// The client's bytes, until it goes. A client of HTTP/2 may end its side before.
     async fn pass_up(&self, up: &RefCell<UpstreamStream>) -> Result<Infallible, Failure> {
-        loop {
+        while !self.exchange.body.borrow().done {
             let mut reading = pin!(self.exchange.read_request_now());
-            let goes_on = poll_fn(|cx| {
-                self.poll_send_held(cx, up);
+            poll_fn(|cx| {
+                let _goes_on_whenever_we_are_polled = self.poll_send_held(cx, up);
                 if self.exchange.body.borrow().data.len() >= HELD_BYTES {
                     return Poll::Pending;
                 }
                 reading.as_mut().poll(cx)
             })
             .await?;
-            debug_assert!(goes_on, "a tunnel has no end but the connection's");
-            if !goes_on {
-                std::future::pending::<()>().await;
-            }
         }
+        poll_fn(|cx| match self.exchange.is_tunnel_open() {
+            true => self.poll_send_held(cx, up),
+            false => Poll::Pending,
+        })
+        .await;
+        std::future::pending().await
     }
 
     /// Sends the head, and what has come from the client if the host has agreed.
-    fn poll_send_held(&self, cx: &mut Context<'_>, up: &RefCell<UpstreamStream>) {
+    fn poll_send_held(&self, cx: &mut Context<'_>, up: &RefCell<UpstreamStream>) -> Poll<()> {
         let mut body = self.exchange.body.borrow_mut();
+        let body = &mut *body;
         let mut up = up.borrow_mut();
-        let _goes_on_whenever_we_are_polled =
-            match self.exchange.is_tunnel_open() && !body.data.is_empty() {
-                true => up.poll_write_data(cx, &mut body.data, false),
-                false => up.poll_flush(cx),
-            };
+        let is_some_there = !body.data.is_empty() || body.done;
+        match self.exchange.is_tunnel_open() && is_some_there {
+            true => up.poll_write_data(cx, &mut body.data, body.done),
+            false => up.poll_flush(cx),
+        }
     }
 
     /// The host's answer, and its bytes until it ends.

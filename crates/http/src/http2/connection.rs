@@ -1,0 +1,443 @@
+//! The life of an HTTP/2 connection, and the task that drives it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use hashbrown::HashMap;
+use nuncio_codec::http2::{Connection as Codec, ConnectionError, ErrorCode, StreamId};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::clock::Clock;
+use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stats::groups::Http2CodecStats;
+use nuncio_contract::stream_info::ConnectionInfo;
+use nuncio_net::deadline::Deadlines;
+use nuncio_net::transport::Transport;
+use nuncio_upstream::{Http2Keepalive, Http2Wire as Wire, KeepaliveStep};
+
+use super::mailbox::{Cut, Mailbox};
+use crate::connection_manager::ConnectionManager;
+use crate::exchange::{DEADLINES, REQUEST, STREAM_DURATION, STREAM_IDLE};
+
+/// No stream for too long.
+const IDLE: usize = 0;
+/// The connection's own longest duration.
+const LIFE: usize = 1;
+/// The time between the notice and the real GOAWAY; after the last write, the time that the client has to close.
+const CLOSING: usize = 2;
+/// A PING is due, or its answer.
+const KEEPALIVE: usize = 3;
+
+/// Deadlines of streams that are kept for the streams to come.
+const MAX_SPARE_DEADLINES: usize = 32;
+
+/// Deadlines of one stream.
+pub(super) type StreamDeadlines = Box<Deadlines<DEADLINES>>;
+
+/// A connection of which it is known that it speaks HTTP/2.
+pub(crate) struct Begun {
+    pub(crate) manager: Rc<ConnectionManager>,
+    pub(crate) info: Arc<ConnectionInfo>,
+    pub(crate) transport: Transport,
+    /// What was read already.
+    pub(crate) input: Buffer,
+    pub(crate) born: Instant,
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Local,
+    Remote,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The client knows that it is to open no more streams.
+    Notified,
+    /// The last stream is named; the end of the last one is that of the connection.
+    GoingAway,
+    /// Nothing more is said but what is to be written; the client has a while to close.
+    Closing,
+}
+
+/// What driver and streams share.
+pub(super) struct Connection {
+    pub(super) manager: Rc<ConnectionManager>,
+    pub(super) info: Arc<ConnectionInfo>,
+    pub(super) stats: Arc<Http2CodecStats>,
+    pub(super) wire: RefCell<Wire>,
+    pub(super) streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
+    /// Streams that wait until less is to be written.
+    crowded: RefCell<VecDeque<StreamId>>,
+    phase: Cell<Phase>,
+    deadlines: Deadlines<4>,
+    keepalive: Http2Keepalive,
+    born: Instant,
+    pub(super) requests: Cell<u32>,
+    driver: RefCell<Option<Waker>>,
+    /// Whether the driver knows that there is something to do.
+    is_driver_woken: Cell<bool>,
+    spare_deadlines: RefCell<Vec<StreamDeadlines>>,
+}
+
+/// Serves a connection to its end. To be polled within [`Worker::step`](crate::worker::Worker::step).
+pub(crate) async fn serve(begun: Begun) -> End {
+    let connection = Rc::new(Connection::new(begun));
+    let stats = &connection.manager.stats.http;
+    stats.downstream_cx_http2_total.inc();
+    stats.downstream_cx_http2_active.inc();
+    connection.stats.nghttp2_downstream_connections.inc();
+    connection.await_streams();
+    connection.set_keepalive();
+    let end = poll_fn(|cx| connection.poll_drive(cx)).await;
+    connection.cut_off(end);
+    stats.downstream_cx_http2_active.dec();
+    end
+}
+
+impl Connection {
+    fn new(begun: Begun) -> Self {
+        let Begun {
+            manager,
+            info,
+            transport,
+            input,
+            born,
+        } = begun;
+        let (settings, stats) = manager.http2();
+        let worker = &manager.worker;
+        let keepalive = Http2Keepalive::new(&settings, worker.now(), worker.random_u64());
+        let wire = Wire::new(transport, |out| Codec::server(settings, out), input);
+        Connection {
+            stats,
+            wire: RefCell::new(wire),
+            streams: RefCell::default(),
+            crowded: RefCell::default(),
+            phase: Cell::new(Phase::Open),
+            deadlines: Deadlines::default(),
+            keepalive,
+            requests: Cell::new(0),
+            driver: RefCell::default(),
+            is_driver_woken: Cell::new(false),
+            spare_deadlines: RefCell::default(),
+            manager,
+            info,
+            born,
+        }
+    }
+
+    fn poll_drive(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<End> {
+        self.note_driver(cx);
+        let mut has_input = !self.wire.borrow().is_input_empty();
+        loop {
+            if self.manager.drain.is_over() {
+                return Poll::Ready(End::Local);
+            }
+            while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
+                if let Some(end) = self.expired(slot) {
+                    return Poll::Ready(end);
+                }
+            }
+            if std::mem::take(&mut has_input) {
+                self.work();
+            }
+            if let Some(end) = self.write(cx) {
+                return Poll::Ready(end);
+            }
+            match self.wire.borrow_mut().poll_fill(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(count @ 1..)) => self.count_received(count),
+                Poll::Ready(_) => return Poll::Ready(End::Remote),
+            }
+            has_input = true;
+        }
+    }
+
+    /// Takes the codec's steps over what was read; a client that breaks the protocol is told, and cut off.
+    fn work(self: &Rc<Self>) {
+        if self.phase.get() == Phase::Closing {
+            self.wire.borrow_mut().forget_input();
+            return;
+        }
+        let said = self.wire.borrow().unwritten();
+        if let Err(error) = self.take_steps() {
+            if error.is_protocol_error() {
+                self.manager.stats.http.downstream_cx_protocol_error.inc();
+            }
+            if !matches!(error, ConnectionError::GoAway(..)) {
+                // As in Envoy, not even what the bytes before it would have been answered with.
+                self.wire.borrow_mut().take_back(said);
+            }
+            self.end_streams(Cut::Failed(error));
+            self.close_soon();
+        }
+        self.note_counts();
+    }
+
+    /// Writes what there is; the end of the connection, if this was the last.
+    fn write(&self, cx: &mut Context<'_>) -> Option<End> {
+        let mut sent = 0;
+        let written = self.wire.borrow_mut().poll_write(cx, &mut sent);
+        if sent > 0 {
+            let sent = u64::try_from(sent).unwrap_or(u64::MAX);
+            self.manager
+                .stats
+                .http
+                .downstream_cx_tx_bytes_total
+                .add(sent);
+            self.let_crowd_go_on();
+        }
+        match written {
+            Poll::Pending => return None,
+            Poll::Ready(Err(_)) => return Some(End::Remote),
+            Poll::Ready(Ok(())) => {}
+        }
+        match self.phase.get() {
+            Phase::GoingAway if self.streams.borrow().is_empty() => self.close_soon(),
+            Phase::Closing | Phase::Open | Phase::Notified | Phase::GoingAway => {}
+        }
+        let closes_at_once = self.manager.config.timeouts.delayed_close.is_none();
+        (self.phase.get() == Phase::Closing && closes_at_once).then_some(End::Local)
+    }
+
+    /// From now on nothing is said, and the client has a while to close, so that it can read what was said before a
+    /// reset destroys it.
+    fn close_soon(&self) {
+        self.phase.set(Phase::Closing);
+        self.deadlines.clear(IDLE);
+        self.deadlines.clear(LIFE);
+        if let Some(limit) = self.manager.config.timeouts.delayed_close {
+            self.deadlines
+                .set(CLOSING, self.manager.worker.now() + limit);
+        }
+    }
+
+    fn expired(&self, slot: usize) -> Option<End> {
+        let stats = &self.manager.stats.http;
+        match slot {
+            KEEPALIVE => return self.do_keepalive(),
+            IDLE => {
+                stats.downstream_cx_idle_timeout.inc();
+                self.begin_drain();
+            }
+            LIFE => {
+                stats.downstream_cx_max_duration_reached.inc();
+                self.begin_drain();
+            }
+            _ if self.phase.get() == Phase::Closing => {
+                stats.downstream_cx_delayed_close_timeout.inc();
+                return Some(End::Local);
+            }
+            _ => self.go_away(),
+        }
+        None
+    }
+
+    fn set_keepalive(&self) {
+        if let Some(at) = self.keepalive.deadline() {
+            self.deadlines.set(KEEPALIVE, at);
+        }
+    }
+
+    fn do_keepalive(&self) -> Option<End> {
+        match self.keepalive.act(self.manager.worker.now()) {
+            KeepaliveStep::Nothing => {}
+            KeepaliveStep::Ping(payload) => self.encode(|codec, out| codec.send_ping(payload, out)),
+            KeepaliveStep::GiveUp => {
+                self.stats.keepalive_timeout.inc();
+                return Some(End::Local);
+            }
+        }
+        self.set_keepalive();
+        None
+    }
+
+    /// The client has answered a PING.
+    pub(super) fn ping_answered(&self) {
+        let worker = &self.manager.worker;
+        self.keepalive.answered(worker.now(), worker.random_u64());
+        self.set_keepalive();
+    }
+
+    /// Tells the client to open no more streams; those on their way are still taken for `drain_timeout`.
+    pub(super) fn begin_drain(&self) {
+        if self.phase.get() != Phase::Open {
+            return;
+        }
+        self.phase.set(Phase::Notified);
+        self.encode(|codec, out| codec.send_shutdown_notice(out));
+        let limit = self.manager.config.timeouts.drain;
+        self.deadlines
+            .set(CLOSING, self.manager.worker.now() + limit);
+        self.wake_driver();
+    }
+
+    fn go_away(&self) {
+        self.phase.set(Phase::GoingAway);
+        self.encode(|codec, out| codec.send_go_away(ErrorCode::NO_ERROR, out));
+    }
+
+    /// The end of the connection for the streams that are left.
+    fn cut_off(&self, end: End) {
+        if !self.streams.borrow().is_empty() {
+            let stats = &self.manager.stats.http;
+            stats.downstream_cx_destroy_active_rq.inc();
+            match end {
+                End::Local => stats.downstream_cx_destroy_local_active_rq.inc(),
+                End::Remote => stats.downstream_cx_destroy_remote_active_rq.inc(),
+            }
+        }
+        self.end_streams(Cut::Gone(end));
+        self.wire.borrow_mut().close();
+        self.note_counts();
+    }
+
+    fn end_streams(&self, why: Cut) {
+        let streams: Vec<_> = self.streams.borrow().values().cloned().collect();
+        streams.iter().for_each(|stream| stream.cut(why));
+    }
+
+    /// A stream's task is done with it.
+    pub(super) fn stream_ended(&self, id: StreamId) {
+        self.streams.borrow_mut().remove(&id);
+        self.stats.streams_active.dec();
+        if self.streams.borrow().is_empty() {
+            self.await_streams();
+        }
+        self.note_counts();
+    }
+
+    /// Sets the deadlines of a connection without streams.
+    fn await_streams(&self) {
+        let now = self.manager.worker.now();
+        let timeouts = &self.manager.config.timeouts;
+        if self.phase.get() == Phase::Open {
+            if let Some(idle) = timeouts.connection_idle {
+                self.deadlines.set(IDLE, now + idle);
+            }
+            if let Some(limit) = timeouts.max_connection_duration {
+                self.deadlines.set(LIFE, self.born + limit);
+            }
+        }
+        self.wake_driver();
+    }
+
+    /// A stream has begun.
+    pub(super) fn is_busy(&self) {
+        self.deadlines.clear(IDLE);
+    }
+
+    /// Calls `encode` with the codec and what it appends to; the driver writes it later.
+    pub(super) fn encode<T>(&self, encode: impl FnOnce(&mut Codec, &mut Vec<u8>) -> T) -> T {
+        let (done, has_output) = {
+            let mut wire = self.wire.borrow_mut();
+            (wire.encode(encode), wire.has_output())
+        };
+        if has_output {
+            self.wake_driver();
+        }
+        done
+    }
+
+    /// Whether the stream must wait until less is to be written; it is woken then.
+    pub(super) fn awaits_room(&self, id: StreamId) -> bool {
+        if !self.wire.borrow().is_full() {
+            return false;
+        }
+        self.crowded.borrow_mut().push_back(id);
+        true
+    }
+
+    fn let_crowd_go_on(&self) {
+        if self.wire.borrow().is_full() {
+            return;
+        }
+        let crowd = std::mem::take(&mut *self.crowded.borrow_mut());
+        let streams = self.streams.borrow();
+        let there = crowd.iter().filter_map(|id| streams.get(id));
+        there.for_each(|stream| stream.wake());
+    }
+
+    /// Wakes the streams that may send on.
+    pub(super) fn window_opened(&self) {
+        let streams = self.streams.borrow();
+        let mut wire = self.wire.borrow_mut();
+        while let Some(id) = wire.codec.next_ready() {
+            if let Some(stream) = streams.get(&id) {
+                stream.wake();
+            }
+        }
+    }
+
+    fn note_driver(&self, cx: &Context<'_>) {
+        self.is_driver_woken.set(false);
+        let mut driver = self.driver.borrow_mut();
+        if !driver
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            *driver = Some(cx.waker().clone());
+        }
+    }
+
+    /// The driver has its turn after all tasks that are ready by now.
+    fn wake_driver(&self) {
+        if self.is_driver_woken.replace(true) {
+            return;
+        }
+        if let Some(driver) = &*self.driver.borrow() {
+            driver.wake_by_ref();
+        }
+    }
+
+    /// Deadlines for a new stream.
+    pub(super) fn deadlines_for_stream(&self) -> StreamDeadlines {
+        self.spare_deadlines.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes them back.
+    pub(super) fn keep_deadlines(&self, deadlines: StreamDeadlines) {
+        let mut spare = self.spare_deadlines.borrow_mut();
+        if spare.len() < MAX_SPARE_DEADLINES {
+            spare.push(deadlines);
+        }
+    }
+
+    /// Sets a new stream's deadlines.
+    pub(super) fn begin_deadlines(&self, deadlines: &Deadlines<DEADLINES>, is_complete: bool) {
+        let timeouts = &self.manager.config.timeouts;
+        let now = self.manager.worker.now();
+        let limits = [
+            (STREAM_IDLE, timeouts.stream_idle),
+            (REQUEST, timeouts.request.filter(|_| !is_complete)),
+            (STREAM_DURATION, timeouts.max_stream_duration),
+        ];
+        for (slot, limit) in limits {
+            if let Some(limit) = limit {
+                deadlines.set(slot, now + limit);
+            }
+        }
+    }
+
+    fn count_received(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let stats = &self.manager.stats.http;
+        stats.downstream_cx_rx_bytes_total.add(count);
+        self.keepalive.received(self.manager.worker.now());
+        self.set_keepalive();
+    }
+
+    /// Adds what the codec has counted to the stats.
+    pub(super) fn note_counts(&self) {
+        if let Some(counts) = self.wire.borrow_mut().codec.take_counts() {
+            nuncio_upstream::count_http2(&self.stats, &counts);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What has come for one stream and waits for its task.
+
+use std::cell::{Cell, RefCell};
+use std::task::{Context, Waker};
+
+use nuncio_codec::http2::{ConnectionError, StreamError, StreamId};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::stream_info::BytesMeter;
+
+use super::connection::End;
+
+/// Why nothing more comes and nothing more can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// The client has reset the stream.
+    Reset,
+    /// The client broke the protocol on the stream.
+    Violation(StreamError),
+    /// The client broke the protocol of the connection.
+    Failed(ConnectionError),
+    /// The connection has ended, by whom.
+    Gone(End),
+}
+
+/// The driver puts in, the stream's task takes out.
+pub(super) struct Mailbox {
+    pub(super) id: StreamId,
+    /// Whether the request is an upgrade in disguise.
+    pub(super) is_upgrade: bool,
+    pub(super) data: RefCell<Buffer>,
+    pub(super) trailers: RefCell<Option<Box<HeaderMap>>>,
+    /// Whether the client has ended its side; what is here is the last.
+    pub(super) is_complete: Cell<bool>,
+    pub(super) cut: Cell<Option<Cut>>,
+    pub(super) bytes: Cell<BytesMeter>,
+    task: RefCell<Option<Waker>>,
+}
+
+impl Mailbox {
+    /// Of a stream whose head has come.
+    pub(super) fn new(id: StreamId, is_complete: bool, bytes: BytesMeter) -> Self {
+        Mailbox {
+            id,
+            is_upgrade: false,
+            data: RefCell::default(),
+            trailers: RefCell::default(),
+            is_complete: Cell::new(is_complete),
+            cut: Cell::new(None),
+            bytes: Cell::new(bytes),
+            task: RefCell::default(),
+        }
+    }
+
+    /// Whom to wake: the stream's one task.
+    pub(super) fn note_task(&self, cx: &Context<'_>) {
+        let mut task = self.task.borrow_mut();
+        if !task
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            *task = Some(cx.waker().clone());
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Ends the stream's hopes, and tells its task.
+    pub(super) fn cut(&self, why: Cut) {
+        if self.cut.get().is_none() {
+            self.cut.set(Some(why));
+        }
+        self.wake();
+    }
+
+    pub(super) fn meter(&self, change: impl FnOnce(&mut BytesMeter)) {
+        let mut bytes = self.bytes.get();
+        change(&mut bytes);
+        self.bytes.set(bytes);
+    }
+}

@@ -1,0 +1,175 @@
+//! The codec's steps over what was read, and what becomes of each.
+
+use std::rc::Rc;
+
+use nuncio_codec::http2::{BlockSize, ConnectionError, Event, StreamError, StreamId};
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderMap, MapKind};
+use nuncio_contract::stream_info::{BytesMeter, Protocol};
+
+use super::connection::Connection;
+use super::mailbox::{Cut, Mailbox};
+use super::{stream, upgrade};
+use crate::life::Start;
+use crate::stream::StreamState;
+
+/// Bytes of RST_STREAM on the wire.
+const RESET_BYTES: u64 = 13;
+
+impl Connection {
+    /// Takes steps until more has to be read.
+    pub(super) fn take_steps(self: &Rc<Self>) -> Result<(), ConnectionError> {
+        loop {
+            let step = self.wire.borrow_mut().step();
+            let step = step.inspect_err(|error| {
+                if let ConnectionError::Messaging(stream, _) = *error {
+                    self.refuse_stream(stream, Cut::Failed(*error));
+                }
+            })?;
+            match step.event {
+                Event::NeedMore => {
+                    self.wire.borrow_mut().advance(step.consumed);
+                    return Ok(());
+                }
+                Event::Head {
+                    stream,
+                    end_stream,
+                    size,
+                    ..
+                } => self.begin_stream(stream, end_stream, size),
+                Event::Data {
+                    stream,
+                    data,
+                    end_stream,
+                    wire,
+                } => self.deliver(stream, data, end_stream, wire),
+                Event::Trailers { stream, size } => self.deliver_trailers(stream, size),
+                Event::Reset { stream, .. } => self.reset(stream),
+                Event::StreamError {
+                    stream,
+                    error,
+                    known,
+                } => match known {
+                    true => self.violated(stream, error),
+                    false => self.refuse_stream(stream, Cut::Violation(error)),
+                },
+                Event::WindowOpened | Event::SettingsChanged => self.window_opened(),
+                Event::PingAck(_) => self.ping_answered(),
+                Event::GoAway { .. } => {}
+            }
+            self.wire.borrow_mut().advance(step.consumed);
+        }
+    }
+
+    /// Begins a stream with the head that was decoded.
+    fn begin_stream(self: &Rc<Self>, id: StreamId, end_stream: bool, size: BlockSize) {
+        let manager = &self.manager;
+        let mut state = self.new_stream();
+        std::mem::swap(&mut state.request, &mut self.wire.borrow_mut().headers);
+        let now = manager.worker.now();
+        let timing = &mut state.info.downstream_timing;
+        timing.last_header_rx_byte = Some(now);
+        if end_stream {
+            timing.last_rx_byte = Some(now);
+        }
+        let bytes = BytesMeter {
+            wire_bytes_received: count(size.wire),
+            header_bytes_received: count(size.wire),
+            decompressed_header_bytes_received: count(size.decoded),
+            ..BytesMeter::default()
+        };
+        let mut mailbox = Mailbox::new(id, end_stream, bytes);
+        mailbox.is_upgrade = upgrade::to_upgrade(&mut state.request);
+        self.spawn(mailbox, state, Start::Request);
+        let requests = self.requests.get().saturating_add(1);
+        self.requests.set(requests);
+        let limit = manager.config.max_requests_per_connection;
+        if limit.is_some_and(|limit| requests == limit) {
+            manager.stats.http.downstream_cx_max_requests_reached.inc();
+            self.begin_drain();
+        }
+    }
+
+    /// Counts a stream.
+    fn new_stream(&self) -> Box<StreamState> {
+        let stats = &self.manager.stats.http;
+        stats.downstream_rq_total.inc();
+        stats.downstream_rq_http2_total.inc();
+        stats.downstream_rq_active.inc();
+        self.stats.streams_active.inc();
+        self.is_busy();
+        let manager = &self.manager;
+        let mut state = manager.worker.begin_stream(&self.info, manager.routes());
+        state.info.protocol = Some(Protocol::Http2);
+        state
+    }
+
+    fn spawn(self: &Rc<Self>, mailbox: Mailbox, state: Box<StreamState>, start: Start) {
+        let mailbox = Rc::new(mailbox);
+        self.streams
+            .borrow_mut()
+            .insert(mailbox.id, Rc::clone(&mailbox));
+        tokio::task::spawn_local(stream::run(Rc::clone(self), mailbox, state, start));
+    }
+
+    /// A stream whose head was refused is one all the same for counters and logs.
+    fn refuse_stream(self: &Rc<Self>, id: StreamId, why: Cut) {
+        if self.mailbox(id).is_some() {
+            return;
+        }
+        let state = self.new_stream();
+        let mailbox = Mailbox::new(id, false, BytesMeter::default());
+        mailbox.cut.set(Some(why));
+        self.spawn(mailbox, state, Start::Gone);
+    }
+
+    fn mailbox(&self, id: StreamId) -> Option<Rc<Mailbox>> {
+        self.streams.borrow().get(&id).cloned()
+    }
+
+    fn deliver(&self, id: StreamId, data: std::ops::Range<usize>, end_stream: bool, wire: usize) {
+        let mut own = self.wire.borrow_mut();
+        let Some(mailbox) = self.mailbox(id) else {
+            // Nobody will read it.
+            own.encode(|codec, out| codec.consumed(id, data.len(), out));
+            return;
+        };
+        mailbox.data.borrow_mut().extend(own.bytes(data));
+        mailbox.meter(|bytes| bytes.wire_bytes_received += count(wire));
+        mailbox.is_complete.set(end_stream);
+        mailbox.wake();
+    }
+
+    fn deliver_trailers(&self, id: StreamId, size: BlockSize) {
+        let Some(mailbox) = self.mailbox(id) else {
+            return;
+        };
+        let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
+        std::mem::swap(&mut trailers, &mut self.wire.borrow_mut().headers);
+        mailbox.meter(|bytes| {
+            bytes.wire_bytes_received += count(size.wire);
+            bytes.header_bytes_received += count(size.wire);
+            bytes.decompressed_header_bytes_received += count(size.decoded);
+        });
+        *mailbox.trailers.borrow_mut() = Some(Box::new(trailers));
+        mailbox.is_complete.set(true);
+        mailbox.wake();
+    }
+
+    fn reset(&self, id: StreamId) {
+        if let Some(mailbox) = self.mailbox(id) {
+            mailbox.meter(|bytes| bytes.wire_bytes_received += RESET_BYTES);
+            mailbox.cut(Cut::Reset);
+        }
+    }
+
+    fn violated(&self, id: StreamId, error: StreamError) {
+        if let Some(mailbox) = self.mailbox(id) {
+            mailbox.cut(Cut::Violation(error));
+        }
+    }
+}
+
+fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,337 @@
+//! One stream: the task that lives its life, and its side towards the client.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use nuncio_codec::http2::ErrorCode;
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
+
+use super::connection::{Connection, End};
+use super::mailbox::{Cut, Mailbox};
+use super::upgrade::from_upgrade;
+use crate::downstream::{BodyEvent, Downstream, DownstreamError};
+use crate::exchange::{Exchange, REQUEST, STREAM_DURATION, STREAM_IDLE};
+use crate::life::{Start, StreamEnd};
+use crate::stream::StreamState;
+
+/// Bytes of a DATA frame's head.
+const FRAME_HEAD_BYTES: u64 = 9;
+
+/// A stream's side towards the client.
+pub(super) struct Http2Stream {
+    connection: Rc<Connection>,
+    mailbox: Rc<Mailbox>,
+    /// Whether the request has been read to its end.
+    is_read: Cell<bool>,
+    /// Whether the answer's body is not to be sent.
+    is_to_head: bool,
+    /// What windows or a slow socket keep back.
+    pending: RefCell<Pending>,
+}
+
+/// What of the answer is not encoded yet.
+#[derive(Default)]
+struct Pending {
+    data: Buffer,
+    end: Option<PendingEnd>,
+}
+
+enum PendingEnd {
+    Data,
+    Trailers(Box<HeaderMap>),
+}
+
+/// Lives a stream's life, from its head to the log.
+pub(super) async fn run(
+    connection: Rc<Connection>,
+    mailbox: Rc<Mailbox>,
+    state: Box<StreamState>,
+    start: Start,
+) {
+    let worker = Rc::clone(&connection.manager.worker);
+    let mut life = pin!(live(connection, Rc::clone(&mailbox), state, start));
+    poll_fn(|cx| {
+        mailbox.note_task(cx);
+        worker.step(|| life.as_mut().poll(cx))
+    })
+    .await;
+}
+
+async fn live(
+    connection: Rc<Connection>,
+    mailbox: Rc<Mailbox>,
+    state: Box<StreamState>,
+    start: Start,
+) {
+    let deadlines = connection.deadlines_for_stream();
+    connection.begin_deadlines(&deadlines, mailbox.is_complete.get());
+    let down = Http2Stream {
+        is_read: Cell::new(mailbox.is_complete.get()),
+        is_to_head: state.request.get(Known::Method) == Some(b"HEAD"),
+        pending: RefCell::default(),
+        connection: Rc::clone(&connection),
+        mailbox,
+    };
+    let exchange = Exchange::new(&connection.manager, &down, state, &deadlines);
+    let end = pin!(exchange.run(start)).await;
+    connection.manager.worker.end_stream(exchange.into_state());
+    for slot in [STREAM_IDLE, REQUEST, STREAM_DURATION] {
+        deadlines.clear(slot);
+    }
+    down.end(end);
+    connection.keep_deadlines(deadlines);
+}
+
+impl Http2Stream {
+    /// Tells the client how the stream ended, where it does not know.
+    fn end(self, end: StreamEnd) {
+        let code = match end {
+            StreamEnd::Complete | StreamEnd::RequestUnfinished => ErrorCode::NO_ERROR,
+            StreamEnd::Tunnel => ErrorCode::NO_ERROR,
+            StreamEnd::Broken => ErrorCode::INTERNAL_ERROR,
+            StreamEnd::Gone => ErrorCode::CANCEL,
+        };
+        let id = self.mailbox.id;
+        if self.mailbox.cut.get().is_none() {
+            self.connection
+                .encode(|codec, out| codec.reset(id, code, out));
+        }
+        self.connection.stream_ended(id);
+    }
+
+    /// Encodes what may be of what is pending; ready when nothing is left.
+    fn poll_pending(&self) -> Poll<Result<(), DownstreamError>> {
+        if self.mailbox.cut.get().is_some() {
+            return Poll::Ready(Err(self.loss()));
+        }
+        let mut pending = self.pending.borrow_mut();
+        let pending = &mut *pending;
+        let id = self.mailbox.id;
+        while !pending.data.is_empty() {
+            if self.connection.awaits_room(id) {
+                return Poll::Pending;
+            }
+            let is_last = matches!(pending.end, Some(PendingEnd::Data));
+            let sent = self.connection.encode(|codec, out| {
+                let before = out.len();
+                let sent = codec.send_data(id, pending.data.readable(), is_last, out);
+                if sent < pending.data.len() {
+                    codec.wait_for_window(id);
+                }
+                self.mailbox
+                    .meter(|bytes| bytes.wire_bytes_sent += count(out.len() - before));
+                sent
+            });
+            pending.data.advance(sent);
+            if sent == 0 {
+                return Poll::Pending;
+            }
+            if pending.data.is_empty() && is_last {
+                pending.end = None;
+            }
+        }
+        match pending.end.take() {
+            Some(PendingEnd::Data) => {
+                self.connection
+                    .encode(|codec, out| codec.send_data(id, b"", true, out));
+                self.mailbox
+                    .meter(|bytes| bytes.wire_bytes_sent += FRAME_HEAD_BYTES);
+            }
+            Some(PendingEnd::Trailers(trailers)) => self.send_trailers(&trailers),
+            None => {}
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn send_head(&self, head: &HeaderMap, end_stream: bool) {
+        let id = self.mailbox.id;
+        let size = self
+            .connection
+            .encode(|codec, out| codec.send_head(id, head, end_stream, out));
+        self.meter_head(size.wire, size.decoded);
+    }
+
+    fn send_trailers(&self, trailers: &HeaderMap) {
+        let id = self.mailbox.id;
+        let size = self
+            .connection
+            .encode(|codec, out| codec.send_trailers(id, trailers, out));
+        self.meter_head(size.wire, size.decoded);
+    }
+
+    fn meter_head(&self, wire: usize, decoded: usize) {
+        self.mailbox.meter(|bytes| {
+            bytes.wire_bytes_sent += count(wire);
+            bytes.header_bytes_sent += count(wire);
+            bytes.decompressed_header_bytes_sent += count(decoded);
+        });
+    }
+
+    fn poll_read(
+        &self,
+        chunk: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Poll<Result<BodyEvent, DownstreamError>> {
+        if self.mailbox.cut.get().is_some() {
+            return Poll::Ready(Err(self.loss()));
+        }
+        let data = std::mem::take(&mut *self.mailbox.data.borrow_mut());
+        let is_complete = self.mailbox.is_complete.get();
+        let has_trailers = self.mailbox.trailers.borrow().is_some();
+        if !data.is_empty() {
+            let id = self.mailbox.id;
+            let used = data.len();
+            self.connection
+                .encode(|codec, out| codec.consumed(id, used, out));
+            chunk.append(data);
+            let end_stream = is_complete && !has_trailers;
+            self.is_read.set(end_stream);
+            return Poll::Ready(Ok(BodyEvent::Data { end_stream }));
+        }
+        if !is_complete {
+            return Poll::Pending;
+        }
+        self.is_read.set(true);
+        Poll::Ready(Ok(match self.mailbox.trailers.take() {
+            Some(given) => {
+                *trailers = *given;
+                BodyEvent::Trailers
+            }
+            None => BodyEvent::Data { end_stream: true },
+        }))
+    }
+
+    fn poll_gone(&self, _cx: &mut Context<'_>) -> Poll<()> {
+        match self.mailbox.cut.get() {
+            Some(_) => Poll::Ready(()),
+            None => Poll::Pending,
+        }
+    }
+}
+
+// Whatever a stream waits for wakes its one task, which the mailbox knows; so none of these registers anybody.
+impl Downstream for Http2Stream {
+    const TELLS_OF_RESETS: bool = true;
+
+    fn request_done(&self) -> bool {
+        self.is_read.get()
+    }
+
+    async fn read_body(
+        &self,
+        chunk: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Result<BodyEvent, DownstreamError> {
+        poll_fn(|_| self.poll_read(chunk, trailers)).await
+    }
+
+    async fn gone(&self) {
+        poll_fn(|cx| self.poll_gone(cx)).await;
+    }
+
+    fn loss(&self) -> DownstreamError {
+        let (flags, details) = match self.mailbox.cut.get() {
+            Some(Cut::Reset) => (
+                ResponseFlags::DOWNSTREAM_REMOTE_RESET,
+                "http2.remote_reset".into(),
+            ),
+            Some(Cut::Violation(error)) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                error.details().into(),
+            ),
+            Some(Cut::Failed(error)) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                format!("codec_error:{}", error.message().replace(' ', "_")).into(),
+            ),
+            Some(Cut::Gone(End::Local)) => (
+                ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
+                "downstream_local_disconnect".into(),
+            ),
+            Some(Cut::Gone(End::Remote)) | None => return DownstreamError::Gone,
+        };
+        DownstreamError::Lost { flags, details }
+    }
+
+    fn write_informational(&self, head: &HeaderMap) {
+        self.send_head(head, false);
+    }
+
+    fn finish_head(&self, _head: &mut HeaderMap) {}
+
+    fn write_head(&self, head: &HeaderMap, end_stream: bool) {
+        let end_stream = end_stream || self.is_to_head;
+        if self.mailbox.is_upgrade {
+            self.send_head(&from_upgrade(head), end_stream);
+        } else {
+            self.send_head(head, end_stream);
+        }
+    }
+
+    fn write_data(&self, chunk: Buffer, end_stream: bool) {
+        if self.is_to_head {
+            return;
+        }
+        let mut pending = self.pending.borrow_mut();
+        pending.data.append(chunk);
+        if end_stream {
+            pending.end = Some(PendingEnd::Data);
+        }
+        drop(pending);
+        let _what_is_left_goes_with_a_flush = self.poll_pending();
+    }
+
+    fn write_trailers(&self, trailers: &HeaderMap) {
+        if self.is_to_head {
+            return;
+        }
+        if self.pending.borrow().data.is_empty() {
+            self.send_trailers(trailers);
+            return;
+        }
+        let mut kept = HeaderMap::new(MapKind::ResponseTrailers);
+        for trailer in trailers.iter() {
+            kept.append_found(Known::find(trailer.name), trailer.name, trailer.value);
+        }
+        self.pending.borrow_mut().end = Some(PendingEnd::Trailers(Box::new(kept)));
+        let _what_is_left_goes_with_a_flush = self.poll_pending();
+    }
+
+    fn unflushed_bytes(&self) -> usize {
+        self.pending.borrow().data.len()
+    }
+
+    async fn send_off(&self) -> Result<(), DownstreamError> {
+        self.flush().await
+    }
+
+    async fn flush(&self) -> Result<(), DownstreamError> {
+        poll_fn(|_| self.poll_pending()).await
+    }
+
+    async fn end_sending(&self) {
+        self.pending
+            .borrow_mut()
+            .end
+            .get_or_insert(PendingEnd::Data);
+        let _the_client_may_be_gone = self.flush().await;
+    }
+
+    fn bytes(&self) -> BytesMeter {
+        self.mailbox.bytes.get()
+    }
+
+    fn close_after_response(&self) {}
+
+    fn drain(&self) {
+        self.connection.begin_drain();
+    }
+}
+
+fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
