@@ -175,6 +175,7 @@ impl Connection {
                 // As in Envoy, not even what the bytes before it would have been answered with.
                 self.wire.borrow_mut().take_back(said);
             }
+            self.count_cut_off(End::Local);
             self.end_streams(Cut::Failed(error));
             self.close_soon();
         }
@@ -286,17 +287,24 @@ impl Connection {
 
     /// The end of the connection for the streams that are left.
     fn cut_off(&self, end: End) {
-        if !self.streams.borrow().is_empty() {
-            let stats = &self.manager.stats.http;
-            stats.downstream_cx_destroy_active_rq.inc();
-            match end {
-                End::Local => stats.downstream_cx_destroy_local_active_rq.inc(),
-                End::Remote => stats.downstream_cx_destroy_remote_active_rq.inc(),
-            }
+        if self.phase.get() != Phase::Closing {
+            self.count_cut_off(end);
         }
         self.end_streams(Cut::Gone(end));
         self.wire.borrow_mut().close();
         self.note_counts();
+    }
+
+    fn count_cut_off(&self, end: End) {
+        if self.streams.borrow().is_empty() {
+            return;
+        }
+        let stats = &self.manager.stats.http;
+        stats.downstream_cx_destroy_active_rq.inc();
+        match end {
+            End::Local => stats.downstream_cx_destroy_local_active_rq.inc(),
+            End::Remote => stats.downstream_cx_destroy_remote_active_rq.inc(),
+        }
     }
 
     fn end_streams(&self, why: Cut) {

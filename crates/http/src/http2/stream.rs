@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use nuncio_codec::http2::ErrorCode;
+use nuncio_codec::http2::{ErrorCode, StreamError};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
@@ -240,13 +240,20 @@ impl Downstream for Http2Stream {
                 ResponseFlags::DOWNSTREAM_REMOTE_RESET,
                 "http2.remote_reset".into(),
             ),
+            Some(Cut::Violation(error @ StreamError::TooManyHeaders)) => (
+                ResponseFlags::DOWNSTREAM_REMOTE_RESET,
+                error.details().into(),
+            ),
             Some(Cut::Violation(error)) => (
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
                 error.details().into(),
             ),
             Some(Cut::Failed(error)) => (
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
-                format!("codec_error:{}", error.message().replace(' ', "_")).into(),
+                match error.details() {
+                    Some(details) => details.into(),
+                    None => "codec_error:The_user_callback_function_failed".into(),
+                },
             ),
             Some(Cut::Gone(End::Local)) => (
                 ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
