@@ -1,12 +1,13 @@
 //! One stream: the task that lives its life, and its side towards the client.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use nuncio_codec::http2::{ErrorCode, StreamError};
+use nuncio_codec::http2::{ConnectionError, ErrorCode, StreamError};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
@@ -248,13 +249,9 @@ impl Downstream for Http2Stream {
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
                 error.details().into(),
             ),
-            Some(Cut::Failed(error)) => (
-                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
-                match error.details() {
-                    Some(details) => details.into(),
-                    None => "codec_error:The_user_callback_function_failed".into(),
-                },
-            ),
+            Some(Cut::Failed(error)) => {
+                (ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, details_of(error))
+            }
             Some(Cut::Gone(End::Local)) => (
                 ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
                 "downstream_local_disconnect".into(),
@@ -336,6 +333,25 @@ impl Downstream for Http2Stream {
 
     fn drain(&self) {
         self.connection.begin_drain();
+    }
+}
+
+/// Envoy's details of the streams that a broken connection takes with it. Where its codec has no words of its own for
+/// it, those of the library below are the same for all.
+fn details_of(error: ConnectionError) -> Cow<'static, str> {
+    match error {
+        ConnectionError::GoAway(..) | ConnectionError::Silent(..) => {
+            "codec_error:The_user_callback_function_failed".into()
+        }
+        ConnectionError::Messaging(..) | ConnectionError::EmptyFramesFlood => {
+            error.details().unwrap_or_default().into()
+        }
+        ConnectionError::OutboundFlood
+        | ConnectionError::OutboundControlFlood
+        | ConnectionError::PriorityFramesFlood
+        | ConnectionError::WindowUpdateFramesFlood => {
+            format!("codec_error:{}", error.message().replace(' ', "_")).into()
+        }
     }
 }
 
