@@ -46,6 +46,7 @@ mod outbound;
 mod settings;
 mod stream_id;
 mod streams;
+mod upgrade;
 
 pub use connection::{Connection, Role};
 pub use counts::Http2Counts;
@@ -54,3 +55,7 @@ pub use event::{BlockSize, Event, HeadKind, Step};
 pub use keepalive::{Keepalive, KeepaliveAction};
 pub use settings::{Http2Settings, KeepaliveSettings};
 pub use stream_id::StreamId;
+pub use upgrade::{
+    is_extended_connect, upgrade_request_from_http2, upgrade_request_to_http2,
+    upgrade_response_from_http2, upgrade_response_to_http2,
+};

@@ -374,7 +374,8 @@ fn unwrapped(head: FrameHead, payload: &[u8]) -> Result<&[u8], ConnectionError> 
     if head.has(flag::PADDED) {
         let code = ErrorCode::PROTOCOL_ERROR;
         let bad = ConnectionError::GoAway(code, "HEADERS: invalid padding");
-        let (padding, rest) = fragment.split_first().ok_or(bad)?;
+        let none = ConnectionError::GoAway(code, "HEADERS: insufficient padding space");
+        let (padding, rest) = fragment.split_first().ok_or(none)?;
         let len = rest.len().checked_sub(usize::from(*padding)).ok_or(bad)?;
         fragment = rest.get(..len).unwrap_or_default();
     }

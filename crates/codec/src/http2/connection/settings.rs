@@ -26,7 +26,10 @@ impl Connection {
         }
         if head.has(flag::ACK) {
             return match std::mem::take(&mut self.settings_unacknowledged) {
-                true => Ok(None),
+                true => {
+                    self.decoder.settings_acknowledged();
+                    Ok(None)
+                }
                 false => Err(silent(code, "SETTINGS: unexpected ACK")),
             };
         }

@@ -25,8 +25,10 @@ pub(in crate::http2) struct Field<'a> {
 pub(in crate::http2) struct Decoder {
     table: Table,
     judge: Judge,
-    /// What our SETTINGS allow.
+    /// What the peer may make of its table now.
     allowed_size: usize,
+    /// What our SETTINGS allow, whether or not the peer has read them.
+    wanted_size: usize,
     max_text_bytes: usize,
     /// Whether a table size update may come now: only in front of the first field of a block.
     at_start: bool,
@@ -63,19 +65,28 @@ impl Text {
 }
 
 const STATIC_IS_VALID: bool = true;
+/// The size of a table before SETTINGS say otherwise (RFC 9113 section 6.5.2).
+const USUAL_SIZE: usize = 4096;
 
 impl Decoder {
     /// `allowed_size` is what our SETTINGS say of the table; names and values are at most `max_text_bytes` long.
     pub(in crate::http2) fn new(allowed_size: usize, max_text_bytes: usize, judge: Judge) -> Self {
         Self {
-            // Whatever we allow, the peer's table has the usual size until it says otherwise.
-            table: Table::new(allowed_size.min(4096)),
+            // Whatever we allow, the peer's table has the usual size until it has read our SETTINGS, and may be smaller
+            // than what we allow until it says otherwise.
+            table: Table::new(USUAL_SIZE),
             judge,
-            allowed_size,
+            allowed_size: allowed_size.max(USUAL_SIZE),
+            wanted_size: allowed_size,
             max_text_bytes,
             at_start: true,
             scratch: Vec::new(),
         }
+    }
+
+    /// The peer has read our SETTINGS.
+    pub(in crate::http2) fn settings_acknowledged(&mut self) {
+        self.allowed_size = self.wanted_size;
     }
 
     /// Begins a new header block.
@@ -106,6 +117,16 @@ impl Decoder {
         Ok(at)
     }
 
+    /// No size update may come any more in this block; one must have come if our SETTINGS want a smaller table.
+    #[inline]
+    fn begin_field(&mut self) -> Result<(), HpackError> {
+        self.at_start = false;
+        match self.table.max_size() > self.allowed_size {
+            true => Err(HpackError("the table is larger than allowed")),
+            false => Ok(()),
+        }
+    }
+
     #[inline]
     fn indexed(
         &mut self,
@@ -115,7 +136,7 @@ impl Decoder {
         let Some((index, taken)) = integer::read(input, 7)? else {
             return Ok(None);
         };
-        self.at_start = false;
+        self.begin_field()?;
         let field = self.entry(index)?;
         sink(Field {
             known: field.known,
@@ -181,7 +202,7 @@ impl Decoder {
                 let name = name.get(input, &scratch);
                 let value = value.get(input, &scratch);
                 let valid = (self.judge)(known, name, value);
-                self.at_start = false;
+                self.begin_field()?;
                 sink(Field {
                     known,
                     name,

@@ -77,7 +77,8 @@ fn the_requests_of_the_standard_are_decoded_one_after_the_other() {
 
 #[test]
 fn the_responses_of_the_standard_push_each_other_out_of_a_small_table() {
-    let mut decoder = Decoder::new(256, 65536, judge_nothing);
+    let mut decoder = decoder();
+    assert_eq!(decode(&mut decoder, &bytes("3f e1 01")), Ok(vec![]));
     for (block, status, last) in [
         (
             "4882 6402 5885 aec3 771a 4b61 96d0 7abe 9410 54d4 44a8 2005 9504 0b81 66e0 82a6 2d1b ff6e \
@@ -158,6 +159,24 @@ fn blocks_that_break_the_rules_are_refused() {
             "{why}: {outcome:?}"
         );
     }
+}
+
+#[test]
+fn a_smaller_table_is_wanted_once_the_peer_has_read_our_settings() {
+    let mut decoder = Decoder::new(64, 65536, judge_nothing);
+    let header = bytes("40 01 61 01 62");
+    assert!(decode(&mut decoder, &header).is_ok());
+    assert!(
+        decode(&mut decoder, &bytes("be")).is_ok(),
+        "it is in the table"
+    );
+    decoder.settings_acknowledged();
+    assert!(
+        decode(&mut decoder, &bytes("be")).is_err(),
+        "it must say so"
+    );
+    assert!(decode(&mut decoder, &bytes("3f 21 be")).is_ok());
+    assert!(decode(&mut decoder, &bytes("3f 22")).is_err());
 }
 
 #[test]
