@@ -5,7 +5,9 @@ pub mod mutate;
 
 mod bootstrap_target;
 mod http1_target;
+mod http2_target;
 
 pub use bootstrap_target::bootstrap;
 pub use http1_target::http1;
+pub use http2_target::http2;
 pub use nuncio_config::fuzz::fuzz_load as config;

@@ -39,6 +39,11 @@ fn http1_keeps_its_promises() {
 }
 
 #[test]
+fn http2_keeps_its_promises() {
+    run("http2", INPUTS, nuncio_fuzz::http2);
+}
+
+#[test]
 fn config_keeps_its_promises() {
     run("config", INPUTS, nuncio_fuzz::config);
 }
