@@ -236,3 +236,39 @@ fn post(port: u16, path: &str) {
     admin.read_to_string(&mut answer).expect("it answers");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
+
+/// A frame (RFC 9113 section 4.1).
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).expect("it is short");
+    let mut frame = vec![0, 0, length, kind, flags, 0, 0, 0, stream];
+    frame.extend_from_slice(payload);
+    frame
+}
+
+#[test]
+fn a_body_that_comes_with_its_head_reaches_the_host() {
+    run(async {
+        let running = proxy_to(host(echo).await);
+        let port = running.port;
+        let exchange = tokio::task::spawn_blocking(move || {
+            let mut client = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+            client
+                .set_read_timeout(Some(PATIENCE))
+                .expect("sockets have timeouts");
+            let mut all = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+            all.extend(frame(4, 0, 0, b""));
+            // POST http://a/h2
+            all.extend(frame(1, 4, 1, b"\x83\x86\x44\x03/h2\x41\x01a"));
+            all.extend(frame(0, 1, 1, b"together"));
+            client.write_all(&all).expect("it reads");
+            let mut read = Vec::new();
+            let mut piece = [0; 4096];
+            while !read.windows(8).any(|window| window == b"together") {
+                let count = client.read(&mut piece).expect("it answers");
+                assert!(count > 0, "the body came back in {read:?}");
+                read.extend_from_slice(&piece[..count]);
+            }
+        });
+        exchange.await.expect("the body comes back");
+    });
+}

@@ -30,6 +30,8 @@ pub(super) struct Mailbox {
     pub(super) is_upgrade: bool,
     pub(super) data: RefCell<Buffer>,
     pub(super) trailers: RefCell<Option<Box<HeaderMap>>>,
+    /// Whether the head was all of the request.
+    pub(super) is_bare: bool,
     /// Whether the client has ended its side; what is here is the last.
     pub(super) is_complete: Cell<bool>,
     pub(super) cut: Cell<Option<Cut>>,
@@ -38,14 +40,15 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Of a stream whose head has come.
-    pub(super) fn new(id: StreamId, is_complete: bool, bytes: BytesMeter) -> Self {
+    /// Of a stream whose head has come, and `is_bare` if that was all.
+    pub(super) fn new(id: StreamId, is_bare: bool, bytes: BytesMeter) -> Self {
         Mailbox {
             id,
             is_upgrade: false,
             data: RefCell::default(),
             trailers: RefCell::default(),
-            is_complete: Cell::new(is_complete),
+            is_bare,
+            is_complete: Cell::new(is_bare),
             cut: Cell::new(None),
             bytes: Cell::new(bytes),
             task: RefCell::default(),

@@ -70,9 +70,9 @@ async fn live(
     start: Start,
 ) {
     let deadlines = connection.deadlines_for_stream();
-    connection.begin_deadlines(&deadlines, mailbox.is_complete.get());
+    connection.begin_deadlines(&deadlines, mailbox.is_bare);
     let down = Http2Stream {
-        is_read: Cell::new(mailbox.is_complete.get()),
+        is_read: Cell::new(mailbox.is_bare),
         is_to_head: state.request.get(Known::Method) == Some(b"HEAD"),
         pending: RefCell::default(),
         connection: Rc::clone(&connection),
