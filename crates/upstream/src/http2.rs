@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use nuncio_codec::http1::{BodyFraming, ResponseHead, Version};
-use nuncio_codec::http2::{ErrorCode, HeadKind, StreamId};
+use nuncio_codec::http2::{
+    ErrorCode, HeadKind, StreamId, upgrade_request_to_http2, upgrade_response_from_http2,
+};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_net::transport::TlsInfo;
@@ -16,7 +18,6 @@ use nuncio_net::transport::TlsInfo;
 use crate::body_event::BodyEvent;
 use crate::cluster::Host;
 use crate::error::{UpstreamError, UpstreamErrorKind};
-use crate::http2_upgrade;
 use crate::pool::{Cut, Http2Connection, Mailbox, SharedLease};
 
 /// A request among others.
@@ -29,7 +30,7 @@ pub struct Http2Stream {
     /// Whether 2xx makes it a tunnel.
     is_connect: bool,
     /// What it is to be upgraded to.
-    upgrade: Option<Box<[u8]>>,
+    upgrade: Option<Vec<u8>>,
     wire_bytes_sent: u64,
     header_bytes_sent: u64,
 }
@@ -66,13 +67,12 @@ impl Http2Stream {
 
     pub(crate) fn write_head(&mut self, headers: &HeaderMap, end_stream: bool) {
         self.is_connect = headers.get(Known::Method) == Some(b"CONNECT");
-        self.upgrade = http2_upgrade::asked(headers);
-        let opened = match &self.upgrade {
-            Some(protocol) => {
-                let connect = http2_upgrade::to_connect(headers, protocol);
-                self.connection().open(&connect, end_stream)
-            }
-            None => self.connection().open(headers, end_stream),
+        let opened = if headers.contains(Known::Upgrade) {
+            let mut connect = headers.clone();
+            self.upgrade = upgrade_request_to_http2(&mut connect);
+            self.connection().open(&connect, end_stream)
+        } else {
+            self.connection().open(headers, end_stream)
         };
         self.lease.has_begun();
         if let Some((id, mailbox, size)) = opened {
@@ -177,8 +177,10 @@ impl Http2Stream {
         std::mem::swap(headers, &mut head.headers);
         let is_final = head.kind == HeadKind::Response;
         let upgrade = self.upgrade.as_deref().filter(|_| is_final);
-        let is_upgraded =
-            upgrade.is_some_and(|protocol| http2_upgrade::from_connect(headers, protocol));
+        if let Some(protocol) = upgrade {
+            upgrade_response_from_http2(headers, protocol);
+        }
+        let is_upgraded = upgrade.is_some() && headers.get(Known::Status) == Some(b"101");
         let status = status_of(headers);
         let framing = match () {
             () if is_upgraded => BodyFraming::Tunnel,

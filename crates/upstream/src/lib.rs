@@ -16,7 +16,6 @@ mod error;
 pub mod http1;
 mod http2;
 mod http2_keepalive;
-mod http2_upgrade;
 mod http2_wire;
 mod load_balancing;
 mod manager;

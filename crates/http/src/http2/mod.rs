@@ -15,6 +15,5 @@ mod connection;
 mod mailbox;
 mod steps;
 mod stream;
-mod upgrade;
 
 pub(crate) use connection::{Begun, End, serve};

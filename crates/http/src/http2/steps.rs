@@ -2,14 +2,16 @@
 
 use std::rc::Rc;
 
-use nuncio_codec::http2::{BlockSize, ConnectionError, Event, StreamError, StreamId};
+use nuncio_codec::http2::{
+    BlockSize, ConnectionError, Event, StreamError, StreamId, upgrade_request_from_http2,
+};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, Protocol};
 
 use super::connection::Connection;
 use super::mailbox::{Cut, Mailbox};
-use super::{stream, upgrade};
+use super::stream;
 use crate::life::Start;
 use crate::stream::StreamState;
 
@@ -79,7 +81,7 @@ impl Connection {
             ..BytesMeter::default()
         };
         let mut mailbox = Mailbox::new(id, end_stream, bytes);
-        mailbox.is_upgrade = upgrade::to_upgrade(&mut state.request);
+        mailbox.is_upgrade = upgrade_request_from_http2(&mut state.request);
         self.spawn(mailbox, state, Start::Request);
         let requests = self.requests.get().saturating_add(1);
         self.requests.set(requests);

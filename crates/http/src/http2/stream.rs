@@ -7,14 +7,13 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use nuncio_codec::http2::{ConnectionError, ErrorCode, StreamError};
+use nuncio_codec::http2::{ConnectionError, ErrorCode, StreamError, upgrade_response_to_http2};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
 
 use super::connection::{Connection, End};
 use super::mailbox::{Cut, Mailbox};
-use super::upgrade::from_upgrade;
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
 use crate::exchange::{Exchange, REQUEST, STREAM_DURATION, STREAM_IDLE};
 use crate::life::{Start, StreamEnd};
@@ -270,7 +269,9 @@ impl Downstream for Http2Stream {
     fn write_head(&self, head: &HeaderMap, end_stream: bool) {
         let end_stream = end_stream || self.is_to_head;
         if self.mailbox.is_upgrade {
-            self.send_head(&from_upgrade(head), end_stream);
+            let mut answer = head.clone();
+            upgrade_response_to_http2(&mut answer);
+            self.send_head(&answer, end_stream);
         } else {
             self.send_head(head, end_stream);
         }
