@@ -60,6 +60,32 @@ impl ErrorCode {
     }
 }
 
+/// What is wrong with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// One of its headers.
+    Header(&'static str),
+    /// The message as a whole.
+    Message(&'static str),
+}
+
+impl Violation {
+    /// What it is, in words.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::Header(what) | Self::Message(what) => what,
+        }
+    }
+
+    /// Envoy's response code details.
+    pub const fn details(self) -> &'static str {
+        match self {
+            Self::Header(_) => "http2.invalid.header.field",
+            Self::Message(_) => "http2.violation.of.messaging.rule",
+        }
+    }
+}
+
 /// The connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionError {
@@ -70,7 +96,7 @@ pub enum ConnectionError {
     Silent(ErrorCode, &'static str),
     /// A message on this stream is malformed, and the settings do not make that an error of the stream alone. Closed
     /// without a GOAWAY.
-    Messaging(StreamId, &'static str),
+    Messaging(StreamId, Violation),
     /// Too many frames wait to be sent, as the peer does not read: close without writing.
     OutboundFlood,
     /// Too many control frames wait to be sent, as the peer does not read: close without writing.
@@ -97,7 +123,8 @@ impl ConnectionError {
     pub fn message(self) -> &'static str {
         match self {
             Self::GoAway(code, "") => code.name(),
-            Self::GoAway(_, what) | Self::Silent(_, what) | Self::Messaging(_, what) => what,
+            Self::GoAway(_, what) | Self::Silent(_, what) => what,
+            Self::Messaging(_, violation) => violation.what(),
             Self::OutboundFlood => "Too many frames in the outbound queue.",
             Self::OutboundControlFlood => "Too many control frames in the outbound queue.",
             Self::EmptyFramesFlood => "Too many consecutive frames with an empty payload",
@@ -109,7 +136,7 @@ impl ConnectionError {
     /// Envoy's response code details for the streams that end with the connection, where it has some of its own.
     pub const fn details(self) -> Option<&'static str> {
         match self {
-            Self::Messaging(..) => Some("http2.violation.of.messaging.rule"),
+            Self::Messaging(_, violation) => Some(violation.details()),
             Self::EmptyFramesFlood => Some("http2.inbound_empty_frames_flood"),
             Self::OutboundFlood | Self::OutboundControlFlood => Some("http2.outbound_frames_flood"),
             _ => None,
@@ -137,9 +164,11 @@ impl std::error::Error for ConnectionError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamError {
     /// Its message is malformed.
-    Messaging(&'static str),
-    /// Its headers exceed the limits.
+    Messaging(Violation),
+    /// It has more headers than the limit allows.
     TooManyHeaders,
+    /// Its headers have more bytes than the limit allows.
+    HeadersTooLarge,
     /// A header name has an underscore, and the settings refuse that.
     UnexpectedUnderscore,
     /// The peer exceeded the stream's window, or opened ours beyond 2^31 - 1.
@@ -157,7 +186,9 @@ impl StreamError {
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::Messaging(_) => ErrorCode::PROTOCOL_ERROR,
-            Self::TooManyHeaders | Self::UnexpectedUnderscore => ErrorCode::INTERNAL_ERROR,
+            Self::TooManyHeaders | Self::HeadersTooLarge | Self::UnexpectedUnderscore => {
+                ErrorCode::INTERNAL_ERROR
+            }
             Self::FlowControl => ErrorCode::FLOW_CONTROL_ERROR,
             Self::Closed => ErrorCode::STREAM_CLOSED,
             Self::Protocol(code, _) => code,
@@ -168,7 +199,8 @@ impl StreamError {
     /// Envoy's response code details.
     pub const fn details(self) -> &'static str {
         match self {
-            Self::Messaging(_) => "http2.violation.of.messaging.rule",
+            Self::Messaging(violation) => violation.details(),
+            Self::HeadersTooLarge => "http2.header_list_size_too_large",
             Self::UnexpectedUnderscore => "http2.unexpected_underscore",
             Self::TooManyHeaders => "http2.too_many_headers",
             Self::Refused => "http2.remote_refuse",

@@ -6,6 +6,7 @@
 
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 
+use super::error::Violation;
 use super::event::BlockSize;
 use super::hpack::Field;
 use super::settings::Http2Settings;
@@ -41,7 +42,7 @@ impl Block {
 /// Why a block is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    Malformed(&'static str),
+    Malformed(Violation),
     TooManyBytes,
     TooManyHeaders,
     Underscore,
@@ -140,14 +141,14 @@ impl Message {
         headers: &mut HeaderMap,
     ) -> Result<(), Fault> {
         if !field.valid {
-            return Err(Fault::Malformed(
+            return Err(Fault::Malformed(Violation::Header(
                 "a header name or value has characters that are not allowed",
-            ));
+            )));
         }
         let is_kept = match field.known {
             Some(known) => self.known(settings, known, field.value)?,
             None if field.name.first() == Some(&b':') => {
-                return Err(Fault::Malformed("unknown pseudo-header"));
+                return Err(Fault::Malformed(Violation::Header("unknown pseudo-header")));
             }
             None => {
                 self.seen |= seen::REGULAR;
@@ -207,10 +208,12 @@ impl Message {
             | Known::KeepAlive
             | Known::ProxyConnection
             | Known::TransferEncoding
-            | Known::Upgrade => Err(Fault::Malformed("a header of the connection alone")),
-            Known::Te if !value.eq_ignore_ascii_case(b"trailers") => {
-                Err(Fault::Malformed("TE other than trailers"))
-            }
+            | Known::Upgrade => Err(Fault::Malformed(Violation::Header(
+                "a header of the connection alone",
+            ))),
+            Known::Te if !value.eq_ignore_ascii_case(b"trailers") => Err(Fault::Malformed(
+                Violation::Header("TE other than trailers"),
+            )),
             _ => Ok(true),
         }
     }
@@ -222,13 +225,19 @@ impl Message {
         value: &[u8],
     ) -> Result<(), Fault> {
         if self.block.is_trailers() {
-            return Err(Fault::Malformed("pseudo-header in trailers"));
+            return Err(Fault::Malformed(Violation::Header(
+                "pseudo-header in trailers",
+            )));
         }
         if self.has(seen::REGULAR) {
-            return Err(Fault::Malformed("pseudo-header behind other headers"));
+            return Err(Fault::Malformed(Violation::Header(
+                "pseudo-header behind other headers",
+            )));
         }
         if (known == Known::Status) != (self.block == Block::Response) {
-            return Err(Fault::Malformed("pseudo-header of the other direction"));
+            return Err(Fault::Malformed(Violation::Header(
+                "pseudo-header of the other direction",
+            )));
         }
         match known {
             Known::Method => {
@@ -256,9 +265,9 @@ impl Message {
                 self.once(seen::PATH, value)
             }
             Known::Authority => self.once(seen::AUTHORITY, value),
-            Known::Protocol if !settings.allow_connect => {
-                Err(Fault::Malformed("extended CONNECT is not allowed"))
-            }
+            Known::Protocol if !settings.allow_connect => Err(Fault::Malformed(Violation::Header(
+                "extended CONNECT is not allowed",
+            ))),
             Known::Protocol => self.once(seen::PROTOCOL, value),
             _ => self.status(value),
         }
@@ -266,12 +275,14 @@ impl Message {
 
     fn once(&mut self, mark: u16, value: &[u8]) -> Result<(), Fault> {
         if self.has(mark) {
-            return Err(Fault::Malformed(
+            return Err(Fault::Malformed(Violation::Header(
                 "a header that may come once only comes twice",
-            ));
+            )));
         }
         if value.is_empty() {
-            return Err(Fault::Malformed("a header that must have a value has none"));
+            return Err(Fault::Malformed(Violation::Header(
+                "a header that must have a value has none",
+            )));
         }
         self.seen |= mark;
         Ok(())
@@ -284,10 +295,14 @@ impl Message {
                 let digit = |byte: &u8| u16::from(byte - b'0');
                 digit(a) * 100 + digit(b) * 10 + digit(c)
             }
-            _ => return Err(Fault::Malformed("the status is no number of three digits")),
+            _ => {
+                return Err(Fault::Malformed(Violation::Header(
+                    "the status is no number of three digits",
+                )));
+            }
         };
         if status == 101 {
-            return Err(Fault::Malformed("status 101"));
+            return Err(Fault::Malformed(Violation::Header("status 101")));
         }
         self.status = status;
         Ok(())
@@ -302,7 +317,9 @@ impl Message {
             return Ok(false);
         }
         if self.content_length != UNKNOWN_LENGTH {
-            return Err(Fault::Malformed("content-length comes twice"));
+            return Err(Fault::Malformed(Violation::Header(
+                "content-length comes twice",
+            )));
         }
         let digits = value.iter().try_fold(0u64, |number, byte| {
             let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
@@ -310,13 +327,15 @@ impl Message {
         });
         match digits.filter(|number| !value.is_empty() && *number < UNKNOWN_LENGTH) {
             Some(length) if self.status == 204 && length > 0 => Err(Fault::Malformed(
-                "content-length in a response without content",
+                Violation::Header("content-length in a response without content"),
             )),
             Some(length) => {
                 self.content_length = length;
                 Ok(self.status != 204)
             }
-            None => Err(Fault::Malformed("content-length is no number")),
+            None => Err(Fault::Malformed(Violation::Header(
+                "content-length is no number",
+            ))),
         }
     }
 
@@ -338,9 +357,9 @@ impl Message {
         match self.block {
             Block::Request => self.finish_request(),
             Block::Response => self.finish_response(),
-            _ if self.block.is_trailers() && !self.end_stream => {
-                Err(Fault::Malformed("trailers that do not end the message"))
-            }
+            _ if self.block.is_trailers() && !self.end_stream => Err(Fault::Malformed(
+                Violation::Message("trailers that do not end the message"),
+            )),
             _ => Ok(()),
         }
     }
@@ -351,33 +370,41 @@ impl Message {
             let is_right = !self.has(seen::SCHEME | seen::PATH) && self.has(seen::AUTHORITY);
             return match is_right {
                 true => Ok(()),
-                false => Err(Fault::Malformed(
+                false => Err(Fault::Malformed(Violation::Message(
                     "CONNECT with a scheme or a path, or without an authority",
-                )),
+                ))),
             };
         }
         if self.seen & NEEDED != NEEDED || !self.has(seen::AUTHORITY | seen::HOST) {
-            return Err(Fault::Malformed("a pseudo-header is missing"));
+            return Err(Fault::Malformed(Violation::Message(
+                "a pseudo-header is missing",
+            )));
         }
         if self.has(seen::PROTOCOL) && !(self.has(seen::CONNECT) && self.has(seen::AUTHORITY)) {
-            return Err(Fault::Malformed("`:protocol` without CONNECT"));
+            return Err(Fault::Malformed(Violation::Message(
+                "`:protocol` without CONNECT",
+            )));
         }
         let is_path = self.has(seen::PATH_FROM_ROOT)
             || (self.has(seen::OPTIONS) && self.has(seen::PATH_ASTERISK));
         if self.has(seen::HTTP_SCHEME) && !is_path {
-            return Err(Fault::Malformed("the path does not begin with a slash"));
+            return Err(Fault::Malformed(Violation::Message(
+                "the path does not begin with a slash",
+            )));
         }
         Ok(())
     }
 
     fn finish_response(&self) -> Result<(), Fault> {
         if !self.has(seen::STATUS) {
-            return Err(Fault::Malformed("a response without a status"));
+            return Err(Fault::Malformed(Violation::Message(
+                "a response without a status",
+            )));
         }
         if self.is_informational() && self.end_stream {
-            return Err(Fault::Malformed(
+            return Err(Fault::Malformed(Violation::Message(
                 "an informational response ends the stream",
-            ));
+            )));
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ mod upgrade;
 
 pub use connection::{Connection, Role};
 pub use counts::Http2Counts;
-pub use error::{ConnectionError, ErrorCode, StreamError};
+pub use error::{ConnectionError, ErrorCode, StreamError, Violation};
 pub use event::{BlockSize, Event, HeadKind, Step};
 pub use keepalive::{Keepalive, KeepaliveAction};
 pub use settings::{Http2Settings, KeepaliveSettings};

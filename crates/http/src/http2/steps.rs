@@ -120,7 +120,11 @@ impl Connection {
             return;
         }
         let state = self.new_stream();
-        let mailbox = Mailbox::new(id, false, BytesMeter::default());
+        let mut bytes = BytesMeter::default();
+        if matches!(why, Cut::Violation(_)) {
+            bytes.wire_bytes_sent = RESET_BYTES;
+        }
+        let mailbox = Mailbox::new(id, false, bytes);
         mailbox.cut.set(Some(why));
         self.spawn(mailbox, state, Start::Gone);
     }

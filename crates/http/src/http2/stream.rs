@@ -240,7 +240,9 @@ impl Downstream for Http2Stream {
                 ResponseFlags::DOWNSTREAM_REMOTE_RESET,
                 "http2.remote_reset".into(),
             ),
-            Some(Cut::Violation(error @ StreamError::TooManyHeaders)) => (
+            Some(Cut::Violation(
+                error @ (StreamError::TooManyHeaders | StreamError::HeadersTooLarge),
+            )) => (
                 ResponseFlags::DOWNSTREAM_REMOTE_RESET,
                 error.details().into(),
             ),

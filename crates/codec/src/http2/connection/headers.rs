@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use nuncio_contract::headers::HeaderMap;
 
-use super::super::error::{ConnectionError, ErrorCode, StreamError};
+use super::super::error::{ConnectionError, ErrorCode, StreamError, Violation};
 use super::super::event::{Event, HeadKind};
 use super::super::frame::{FrameHead, HEAD_BYTES, flag, read_u32};
 use super::super::hpack::HpackError;
@@ -243,7 +243,7 @@ impl Connection {
             }
             Fault::TooManyBytes => {
                 counts.header_list_size_too_large += 1;
-                StreamError::TooManyHeaders
+                StreamError::HeadersTooLarge
             }
             Fault::TooManyHeaders => {
                 counts.header_overflow += 1;
@@ -320,7 +320,9 @@ fn apply(message: &Message, stream: &mut Stream) -> Result<(), Fault> {
         _ => {
             if message.content_length != UNKNOWN_LENGTH {
                 if stream.expected != UNKNOWN_LENGTH {
-                    return Err(Fault::Malformed("content-length comes twice"));
+                    return Err(Fault::Malformed(Violation::Message(
+                        "content-length comes twice",
+                    )));
                 }
                 stream.expected = message.content_length;
             }
@@ -329,9 +331,9 @@ fn apply(message: &Message, stream: &mut Stream) -> Result<(), Fault> {
     if message.end_stream {
         stream.marks |= mark::REMOTE_ENDED;
         if stream.expected != UNKNOWN_LENGTH && stream.expected != stream.received {
-            return Err(Fault::Malformed(
+            return Err(Fault::Malformed(Violation::Message(
                 "the body is not as long as content-length says",
-            ));
+            )));
         }
     }
     Ok(())
