@@ -30,12 +30,10 @@ impl Encoder {
         }
     }
 
-    /// The peer allows a table of this size.
+    /// The peer allows a table of this size. The next block tells it, also where nothing changes, as the library below
+    /// Envoy does.
     pub(in crate::http2) fn allow(&mut self, size: usize) {
         let size = size.min(self.own_limit);
-        if size == self.table.max_size() && self.smallest.is_none() {
-            return;
-        }
         self.smallest = Some(self.smallest.map_or(size, |smallest| smallest.min(size)));
         self.table.set_max_size(size);
     }
