@@ -22,6 +22,11 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// Bytes of the answer's body.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.answer_body_bytes
+    }
+
     /// GET, answered by 1 KiB.
     pub(crate) fn get() -> Self {
         Self {

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::exchange::{READ_BUFFER_BYTES, Script, exchange};
+use crate::http2;
 
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// No load goes on for longer than this, whatever it was told.
@@ -34,6 +35,8 @@ pub(crate) struct LoadPlan {
     pub(crate) rate: Option<u32>,
     /// Stop by itself after about this many exchanges.
     pub(crate) limit: Option<u64>,
+    /// By HTTP/2, with so many streams at once a connection; by HTTP/1 without.
+    pub(crate) streams: Option<u32>,
 }
 
 /// What a load saw.
@@ -131,7 +134,11 @@ async fn supervise(driver: &Rc<Driver>) {
     for index in 0..driver.plan.connections {
         let driver = Rc::clone(driver);
         tasks.spawn_local(async move {
-            if let Err(error) = drive_connection(&driver, index).await {
+            let driven = match driver.plan.streams {
+                Some(streams) => drive_streams(&driver, streams).await,
+                None => drive_connection(&driver, index).await,
+            };
+            if let Err(error) = driven {
                 driver.fail(error.to_string());
             }
         });
@@ -165,10 +172,7 @@ async fn drive_connection(driver: &Driver, index: u32) -> io::Result<()> {
             None => Instant::now(),
         };
         exchange(&mut stream, &plan.script, &mut buffer).await?;
-        driver.shared.completed.fetch_add(1, Ordering::Relaxed);
-        if driver.shared.recording.load(Ordering::Relaxed) {
-            latencies_us.push(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
-        }
+        driver.note(start, &mut latencies_us);
     }
     driver
         .summary
@@ -178,7 +182,41 @@ async fn drive_connection(driver: &Driver, index: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// A connection of HTTP/2 with as many streams at once.
+async fn drive_streams(driver: &Rc<Driver>, streams: u32) -> io::Result<()> {
+    let stream = TcpStream::connect(driver.plan.target).await?;
+    stream.set_nodelay(true)?;
+    let client = http2::connect(stream).await?;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..streams {
+        let (driver, mut client) = (Rc::clone(driver), client.clone());
+        tasks.spawn_local(async move {
+            let mut latencies_us = Vec::new();
+            while driver.goes_on() {
+                let start = Instant::now();
+                http2::get(&mut client, driver.plan.script.answer_bytes()).await?;
+                driver.note(start, &mut latencies_us);
+            }
+            let mut summary = driver.summary.borrow_mut();
+            summary.latencies_us.append(&mut latencies_us);
+            io::Result::Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.map_err(io::Error::other)??;
+    }
+    Ok(())
+}
+
 impl Driver {
+    /// Counts an exchange that began at `start`.
+    fn note(&self, start: Instant, latencies_us: &mut Vec<u32>) {
+        self.shared.completed.fetch_add(1, Ordering::Relaxed);
+        if self.shared.recording.load(Ordering::Relaxed) {
+            latencies_us.push(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
+        }
+    }
+
     fn goes_on(&self) -> bool {
         let reached = |limit| self.shared.completed.load(Ordering::Relaxed) >= limit;
         !self.shared.stopping.load(Ordering::Relaxed) && !self.plan.limit.is_some_and(reached)
@@ -274,6 +312,7 @@ mod tests {
             script,
             rate: None,
             limit: Some(40),
+            streams: None,
         }
     }
 

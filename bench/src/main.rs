@@ -7,6 +7,7 @@
 
 mod bars;
 mod exchange;
+mod http2;
 mod json;
 mod load;
 mod machine;

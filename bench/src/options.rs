@@ -127,6 +127,8 @@ pub(crate) enum Section {
     Large,
     /// GET at a fixed rate far below what any of them can do.
     Latency,
+    /// GET over HTTP/2, 1 KiB answers, 8 connections of 32 streams.
+    H2,
     /// Memory at rest, with one and two workers.
     Idle,
     /// Memory of an idle connection that has carried one request.

@@ -24,6 +24,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether it takes HTTP/2 on the listener of HTTP/1.
+    pub(crate) fn speaks_http2(self) -> bool {
+        matches!(self, Kind::Nuncio | Kind::Envoy | Kind::Haproxy)
+    }
+
     /// Its name in tables, options and JSON.
     pub(crate) fn name(self) -> &'static str {
         match self {

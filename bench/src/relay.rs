@@ -220,6 +220,7 @@ mod tests {
                 script,
                 rate: None,
                 limit: Some(100),
+                streams: None,
             };
             let summary = RunningLoad::start(plan).unwrap().join().unwrap();
             assert_eq!(summary.failures, Vec::<String>::new());

@@ -25,8 +25,9 @@ const PAIRS: [(Kind, Kind); 7] = [
     (Kind::Nuncio, Kind::Relay),
     (Kind::Haproxy, Kind::Relay),
 ];
-const RATIOS: [Metric; 5] = [
+const RATIOS: [Metric; 6] = [
     samples::H1.per_cpu_second,
+    samples::H2.per_cpu_second,
     samples::POST.per_cpu_second,
     samples::LARGE.per_cpu_second,
     samples::PACED.per_cpu_second,

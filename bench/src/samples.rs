@@ -36,6 +36,15 @@ pub(crate) const H1: LoadMetrics = LoadMetrics {
     p50: metric("h1_p50_us", "  p50 at full load, us", 0),
     p99: metric("h1_p99_us", "  p99 at full load, us", 0),
 };
+pub(crate) const H2: LoadMetrics = LoadMetrics {
+    per_cpu_second: metric(
+        "h2_per_cpu_second",
+        "HTTP/2 GET 1 KiB: requests / CPU-second",
+        0,
+    ),
+    p50: metric("h2_p50_us", "  p50 at full load, us", 0),
+    p99: metric("h2_p99_us", "  p99 at full load, us", 0),
+};
 pub(crate) const POST: LoadMetrics = LoadMetrics {
     per_cpu_second: metric(
         "post_per_cpu_second",
@@ -121,13 +130,16 @@ pub(crate) const INSTRUCTIONS: Metric =
 pub(crate) const PROGRAM_MIB: Metric = metric("program_mib", "size of the program, MiB", 1);
 
 /// Every metric, in the order of the report.
-pub(crate) const ALL: [Metric; 37] = [
+pub(crate) const ALL: [Metric; 40] = [
     H1.per_cpu_second,
     H1.p50,
     H1.p99,
     POST.per_cpu_second,
     POST.p50,
     POST.p99,
+    H2.per_cpu_second,
+    H2.p50,
+    H2.p99,
     LARGE.per_cpu_second,
     LARGE.p50,
     LARGE.p99,

@@ -93,6 +93,7 @@ fn count_running(
         script,
         rate: None,
         limit: Some(WARM_UP_REQUESTS),
+        streams: None,
     };
     send(&plan)?;
     let processes = running.processes()?;

@@ -19,6 +19,7 @@ const LOAD: Load = Load {
     metrics: samples::OBSERVED,
     script: Script::get,
     rate: None,
+    http2: None,
 };
 
 /// Runs all rounds.

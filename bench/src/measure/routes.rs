@@ -28,6 +28,7 @@ const LOADS: [(u32, Load); 2] = [
             metrics: samples::FEW_ROUTES,
             script: Script::behind_all_routes,
             rate: None,
+            http2: None,
         },
     ),
     (
@@ -37,6 +38,7 @@ const LOADS: [(u32, Load); 2] = [
             metrics: samples::MANY_ROUTES,
             script: Script::behind_all_routes,
             rate: None,
+            http2: None,
         },
     ),
 ];

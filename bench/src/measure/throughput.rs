@@ -22,6 +22,8 @@ use crate::statistics::percentile;
 pub(crate) const CONNECTIONS: u32 = 64;
 /// Requests per second of the paced load.
 const PACED_RATE: u32 = 4000;
+/// Connections of the load of HTTP/2, and streams at once on each.
+const HTTP2_STREAMS: (u32, u32) = (8, 32);
 const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What is sent, and what is measured by it.
@@ -30,35 +32,48 @@ pub(crate) struct Load {
     pub(crate) metrics: LoadMetrics,
     pub(crate) script: fn() -> Script,
     pub(crate) rate: Option<u32>,
+    /// Connections of HTTP/2, and streams at once on each; HTTP/1 without.
+    pub(crate) http2: Option<(u32, u32)>,
 }
 
 /// The round, and how long it is measured.
 pub(crate) type Window = (u32, Duration);
 
-const LOADS: [Load; 4] = [
+const LOADS: [Load; 5] = [
     Load {
         section: Section::H1,
         metrics: samples::H1,
         script: Script::get,
         rate: None,
+        http2: None,
     },
     Load {
         section: Section::Post,
         metrics: samples::POST,
         script: Script::post,
         rate: None,
+        http2: None,
     },
     Load {
         section: Section::Large,
         metrics: samples::LARGE,
         script: Script::large,
         rate: None,
+        http2: None,
     },
     Load {
         section: Section::Latency,
         metrics: samples::PACED,
         script: Script::get,
         rate: Some(PACED_RATE),
+        http2: None,
+    },
+    Load {
+        section: Section::H2,
+        metrics: samples::H2,
+        script: Script::get,
+        rate: None,
+        http2: Some(HTTP2_STREAMS),
     },
 ];
 
@@ -90,6 +105,9 @@ fn run_round(bench: &mut Bench, loads: &[&Load], round: u32, window: Duration) {
     }
     for load in loads {
         for (kind, running) in &started {
+            if load.http2.is_some() && !kind.speaks_http2() {
+                continue;
+            }
             if let Err(error) = measure(&mut bench.samples, *kind, running, load, (round, window)) {
                 let key = load.metrics.per_cpu_second.key;
                 Bench::note(&mut bench.samples, *kind, key, error);
@@ -111,7 +129,10 @@ pub(crate) fn measure(
 ) -> Result<(), String> {
     let plan = LoadPlan {
         target: running.address,
-        connections: CONNECTIONS,
+        connections: load
+            .http2
+            .map_or(CONNECTIONS, |(connections, _)| connections),
+        streams: load.http2.map(|(_, streams)| streams),
         script: (load.script)(),
         rate: load.rate,
         limit: None,
