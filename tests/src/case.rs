@@ -5,14 +5,24 @@
 //! `{{port:NAME}}` (a listener's port, `admin` included), `{{upstream:NAME}}` (an upstream's port),
 //! `{{base64_address:NAME}}` (its address in base64), `{{base64_zero_port:NAME}}` (the
 //! same with a 0 before its port), `{{dir}}` (a scratch directory) and `{{ca}}` (the test authority's certificate
-//! file) are filled in everywhere.
+//! file) and `{{certificates}}` (the directory of the kept certificates) are filled in everywhere.
+
+mod http2;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use http2::{
+    Await, ClientHttp2Step, ClientHttp2Word, FrameStep, Http2Answer, Http2Connection,
+    Http2Exchange, Http2Upstream, UpstreamHttp2Step, UpstreamHttp2Word, View, settings,
+};
+pub use transport::{ClientTls, DatagramStep, TlsSpec};
 
 use crate::sinks::SinkSpec;
 
@@ -105,7 +115,7 @@ impl Case {
     }
 }
 
-/// A fake upstream.
+/// A fake upstream: of HTTP/1 unless it says otherwise.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamSpec {
@@ -119,17 +129,16 @@ pub struct UpstreamSpec {
     /// that names the upstream, the method and the target.
     #[serde(default)]
     pub answers: BTreeMap<String, Answer>,
-}
-
-/// A TLS upstream's certificate and protocols.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSpec {
-    /// Names the certificate is valid for.
-    pub names: Vec<String>,
-    /// Protocols for ALPN.
+    /// Speaks HTTP/2.
     #[serde(default)]
-    pub alpn: Vec<String>,
+    pub http2: Option<Http2Upstream>,
+    /// Plays these steps on each connection, whatever comes; without any, it reads until the proxy
+    /// says that no more will come, and closes.
+    #[serde(default)]
+    pub tcp: Option<Vec<UpstreamStep>>,
+    /// Answers datagrams; see [`nuncio_testkit::datagrams::Echo`].
+    #[serde(default)]
+    pub udp: bool,
 }
 
 /// An answer: one text to send, or steps.
@@ -225,8 +234,8 @@ pub enum UpstreamWord {
     Reset,
 }
 
-/// One connection of the client, and what is sent and read on it. Exactly one of `get`, `request`
-/// and `steps` is given.
+/// One connection of the client, and what is sent and read on it. Exactly one of `get`, `request`,
+/// `steps`, `http2` and `udp` is given.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
@@ -244,6 +253,27 @@ pub struct Exchange {
     /// Anything more involved.
     #[serde(default)]
     pub steps: Option<Vec<ClientStep>>,
+    /// A connection of HTTP/2.
+    #[serde(default)]
+    pub http2: Option<Http2Exchange>,
+    /// Datagrams.
+    #[serde(default)]
+    pub udp: Option<Vec<DatagramStep>>,
+    /// The client speaks TLS.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+    /// Sent before anything else, TLS included: a PROXY protocol header.
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// Address of this machine that the client connects from.
+    #[serde(default)]
+    pub from: Option<Ipv4Addr>,
+    /// Address that it connects to, if not 127.0.0.1.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
+    /// Tells a reset of the proxy from a close.
+    #[serde(default)]
+    pub tell_resets: bool,
     /// Listener to connect to, if not `main` or those of the case.
     #[serde(default)]
     pub to: Option<String>,

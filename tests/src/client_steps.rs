@@ -1,7 +1,6 @@
 //! Plays the client's part of an exchange.
 
 use std::io;
-use std::time::Duration;
 
 use nuncio_testkit::bytes::{from_lines, from_text};
 use nuncio_testkit::client::{Client, Response};
@@ -9,14 +8,18 @@ use nuncio_testkit::message::Stop;
 
 use crate::case::{ClientStep, ClientWord, Exchange, Expect, ExpectWord};
 use crate::coding;
+use crate::connecting::{self, in_words};
+use crate::datagram_client;
+use crate::http2_client;
 use crate::setup::Setup;
-
-/// A proxy that has nothing to say for so long is taken to have said everything.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What the client got.
 #[derive(Default)]
 pub struct Received {
+    /// In words, how the connection began.
+    pub opening: Vec<String>,
+    /// What came, where it is no HTTP/1.
+    pub text: String,
     /// Responses in order.
     pub responses: Vec<Response>,
     /// In words, what else there is to say: how the connection ended, bytes left over.
@@ -31,13 +34,25 @@ pub struct Received {
 /// If the case is wrong or the proxy does not accept connections. All else is reported in the
 /// result.
 pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
-    let port = setup.port(exchange.listener());
-    let mut client = Client::connect(port)?;
-    client.set_read_timeout(PATIENCE)?;
-    let mut received = Received {
-        port: client.local_port(),
-        ..Received::default()
+    let mut received = Received::default();
+    if let Some(steps) = &exchange.udp {
+        (received.text, received.port) = datagram_client::play(exchange, steps, setup)?;
+        return Ok(received);
+    }
+    let mut opened = connecting::open(exchange, setup)?;
+    received.port = opened.port;
+    received.opening = std::mem::take(&mut opened.notes);
+    if let Some(script) = &exchange.http2 {
+        (received.text, received.notes) = http2_client::play(exchange, script, opened, setup)?;
+        return Ok(received);
+    }
+    let Some(wire) = opened.wire else {
+        return Ok(received);
     };
+    let mut client = Client::on(wire)?;
+    if exchange.tell_resets {
+        client.tell_resets();
+    }
     match (&exchange.get, &exchange.request, &exchange.steps) {
         (Some(target), None, None) => {
             send(
@@ -54,7 +69,7 @@ pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
         (None, None, Some(steps)) => return play_steps(client, steps, setup, received),
         _ => {
             return Err(io::Error::other(
-                "an exchange needs exactly one of get, request and steps",
+                "an exchange needs exactly one of get, request, steps, http2 and udp",
             ));
         }
     }
@@ -97,7 +112,7 @@ fn play_steps(
                 let (bytes, stop) = client.take_bytes(*take);
                 note_bytes(&bytes, &mut received);
                 if let Some(stop) = stop {
-                    received.notes.push(describe(&stop));
+                    received.notes.push(in_words(&stop));
                     return Ok(received);
                 }
             }
@@ -117,7 +132,7 @@ fn play_steps(
             ClientStep::Word(ClientWord::TakeRest) => {
                 let (bytes, stop) = client.read_rest();
                 note_bytes(&bytes, &mut received);
-                received.notes.push(describe(&stop));
+                received.notes.push(in_words(&stop));
                 return Ok(received);
             }
             ClientStep::Word(ClientWord::Reset) => {
@@ -150,7 +165,7 @@ fn read(client: &mut Client, count: usize, received: &mut Received) -> bool {
                 }
             }
             Err(stop) => {
-                received.notes.push(describe(&stop));
+                received.notes.push(in_words(&stop));
                 return false;
             }
         }
@@ -163,7 +178,7 @@ fn read_to_close(client: &mut Client, received: &mut Received) {
         match client.read_response() {
             Ok(response) => received.responses.push(response),
             Err(stop) => {
-                received.notes.push(describe(&stop));
+                received.notes.push(in_words(&stop));
                 return;
             }
         }
@@ -187,13 +202,5 @@ fn note_bytes(bytes: &[u8], received: &mut Received) {
     if !bytes.is_empty() {
         let shown = nuncio_testkit::bytes::show(bytes);
         received.notes.push(format!("more bytes came: {shown}"));
-    }
-}
-
-fn describe(stop: &Stop) -> String {
-    match stop {
-        Stop::Closed => "connection closed by the proxy".to_owned(),
-        Stop::TimedOut => "nothing more came, connection left open".to_owned(),
-        Stop::Malformed(why) => format!("not HTTP/1: {why}"),
     }
 }

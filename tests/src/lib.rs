@@ -16,13 +16,18 @@
 
 pub mod binary;
 pub mod case;
+mod certificates;
 pub mod client_steps;
 pub mod coding;
 pub mod compare;
+pub mod connecting;
 pub mod corpus;
+pub mod datagram_client;
 pub mod diagnostics;
 mod glob;
+pub mod http2_client;
 pub mod known;
+pub mod not_yet;
 pub mod outcome;
 pub mod report;
 pub mod run;
@@ -32,3 +37,4 @@ pub mod side;
 pub mod sinks;
 pub mod suite;
 pub mod tally;
+pub mod upstreams;

@@ -7,11 +7,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nuncio_testkit::datagrams::Datagram;
 use nuncio_testkit::proxy::Proxy;
 use nuncio_testkit::upstream::Seen;
 
 use crate::case::{Case, Exchange, Show};
+use crate::certificates::certificate_name;
 use crate::client_steps::{self, Received};
+use crate::datagram_client::shown;
 use crate::glob::glob;
 use crate::report::Report;
 use crate::setup::Setup;
@@ -108,6 +111,10 @@ pub fn start(case: &Case, side: Side, binary: &Path) -> io::Result<(Setup, Proxy
 
 fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &Setup) -> String {
     let mut text = String::new();
+    for note in &received.opening {
+        let _ = writeln!(text, "{note}");
+    }
+    text.push_str(&received.text);
     for response in &received.responses {
         text.push_str("client got\n");
         for interim in &response.interim {
@@ -125,6 +132,15 @@ fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &
             }
             let _ = writeln!(text, "upstream {name} saw{}", circumstances(case, &seen));
             text.push_str(&show::message(&seen.message, "  ", &exchange.show_sent));
+            if let Some(end) = &seen.end {
+                let _ = writeln!(text, "  {end}");
+            }
+        }
+    }
+    for (name, echo) in &setup.echoes {
+        for datagram in echo.take_seen() {
+            let Datagram { peer, bytes, .. } = &datagram;
+            let _ = writeln!(text, "upstream {name} saw from {peer}: {}", shown(bytes));
         }
     }
     text
@@ -138,7 +154,12 @@ fn circumstances(case: &Case, seen: &Seen) -> String {
     if let Some(hello) = &seen.hello {
         let name = hello.server_name.as_deref().unwrap_or("none");
         let alpn = hello.alpn.as_deref().unwrap_or("none");
-        let _ = write!(text, " over {} (sni {name}, alpn {alpn})", hello.version);
+        let _ = write!(text, " over {} (sni {name}, alpn {alpn}", hello.version);
+        if !hello.certificate.is_empty() {
+            let certificate = certificate_name(&hello.certificate);
+            let _ = write!(text, ", certificate {certificate}");
+        }
+        text.push(')');
     }
     text
 }
@@ -181,7 +202,7 @@ fn parse_stats(text: &str) -> BTreeMap<String, String> {
 
 fn idle(stats: &BTreeMap<String, String>) -> bool {
     stats.iter().all(|(name, value)| {
-        let busy = name.starts_with("http.")
+        let busy = (name.starts_with("http.") || name.starts_with("tcp."))
             && name.ends_with(".downstream_cx_active")
             && !name.starts_with("http.admin.");
         !busy || value == "0"

@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
-use nuncio_testkit::bytes::{from_lines, from_text};
+use nuncio_testkit::datagrams::Echo;
 use nuncio_testkit::mask::Masks;
 use nuncio_testkit::ports::free_port;
 use nuncio_testkit::proxy::Scratch;
-use nuncio_testkit::script::{Script, Step};
 use nuncio_testkit::template;
 use nuncio_testkit::tls::Authority;
 use nuncio_testkit::upstream::Upstream;
 
-use crate::case::{Answer, Case, UpstreamSpec, UpstreamStep, UpstreamWord, data_directory};
-use crate::coding;
+use crate::case::{Case, UpstreamSpec, data_directory};
 use crate::side::Side;
 use crate::sinks::Collector;
+use crate::upstreams;
 
 /// Everything that runs around the proxy.
 pub struct Setup {
@@ -24,6 +23,8 @@ pub struct Setup {
     pub scratch: Scratch,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// Upstreams of datagrams by name.
+    pub echoes: BTreeMap<String, Echo>,
     /// Collectors of stats by name.
     pub sinks: BTreeMap<String, Collector>,
     /// Listener ports by name, chosen when first named.
@@ -40,6 +41,7 @@ impl Setup {
         let mut setup = Self {
             scratch,
             upstreams: BTreeMap::new(),
+            echoes: BTreeMap::new(),
             sinks: BTreeMap::new(),
             ports: BTreeMap::new(),
         };
@@ -49,7 +51,11 @@ impl Setup {
             &authority.certificate_pem,
         )?;
         for (name, spec) in &case.upstreams {
-            let upstream = start_upstream(name, spec, &authority)?;
+            if spec.udp {
+                setup.echoes.insert(name.clone(), Echo::start(name)?);
+                continue;
+            }
+            let upstream = upstreams::start(name, spec, &authority)?;
             setup.upstreams.insert(name.clone(), upstream);
         }
         for (name, spec) in &case.sinks {
@@ -79,10 +85,10 @@ impl Setup {
                 return Some(self.port(listener).to_string());
             }
             if let Some(upstream) = name.strip_prefix("upstream:") {
-                return self
-                    .upstreams
-                    .get(upstream)
-                    .map(|upstream| upstream.port().to_string());
+                let port = self.upstreams.get(upstream).map(Upstream::port);
+                return port
+                    .or_else(|| self.echoes.get(upstream).map(Echo::port))
+                    .map(|port| port.to_string());
             }
             if let Some(sink) = name.strip_prefix("sink:") {
                 return self.sinks.get(sink).map(|sink| sink.port().to_string());
@@ -99,6 +105,10 @@ impl Setup {
             }
             match name {
                 "dir" => Some(self.scratch.path().display().to_string()),
+                "certificates" => {
+                    let directory = data_directory().join("certificates");
+                    Some(directory.display().to_string())
+                }
                 "ca" => Some(self.scratch.path().join("ca.pem").display().to_string()),
                 _ => None,
             }
@@ -153,6 +163,9 @@ impl Setup {
             }
             masks.port(upstream.port(), &format!("{{{name}}}"));
         }
+        for (name, echo) in &self.echoes {
+            masks.port(echo.port(), &format!("{{{name}}}"));
+        }
         for (name, sink) in &self.sinks {
             masks.port(sink.port(), &format!("{{{name}}}"));
         }
@@ -173,8 +186,8 @@ fn slot_text(case: &Case, slot: &str) -> Option<String> {
     match slot {
         "clusters" => Some(
             case.upstreams
-                .keys()
-                .map(|name| static_cluster(name))
+                .iter()
+                .map(|(name, spec)| static_cluster(name, spec))
                 .collect(),
         ),
         "virtual_hosts" => case.upstreams.keys().next().map(|name| everything_to(name)),
@@ -182,12 +195,24 @@ fn slot_text(case: &Case, slot: &str) -> Option<String> {
     }
 }
 
-fn static_cluster(name: &str) -> String {
+/// Told of a cluster whose upstream speaks HTTP/2.
+const SPEAKS_HTTP2: &str = "  typed_extension_protocol_options:
+    envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+      \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+      explicit_http_config: { http2_protocol_options: {} }
+";
+
+fn static_cluster(name: &str, spec: &UpstreamSpec) -> String {
+    let options = if spec.http2.is_some() {
+        SPEAKS_HTTP2
+    } else {
+        ""
+    };
     format!(
         "- name: {name}
   type: STATIC
   connect_timeout: 5s
-  load_assignment:
+{options}  load_assignment:
     cluster_name: {name}
     endpoints:
     - lb_endpoints:
@@ -205,48 +230,6 @@ fn everything_to(cluster: &str) -> String {
     route: {{ cluster: {cluster} }}
 "
     )
-}
-
-fn start_upstream(name: &str, spec: &UpstreamSpec, authority: &Authority) -> io::Result<Upstream> {
-    if spec.refuses {
-        return Upstream::refusing(name);
-    }
-    let mut script = Script::new();
-    for (path, answer) in &spec.answers {
-        script.answer(path, steps(answer)?);
-    }
-    let tls = match &spec.tls {
-        Some(tls) => {
-            let server = authority.server(&tls.names, &tls.alpn);
-            Some(server.map_err(|error| io::Error::other(error.to_string()))?)
-        }
-        None => None,
-    };
-    Upstream::start(name, script, tls)
-}
-
-fn steps(answer: &Answer) -> io::Result<Vec<Step>> {
-    match answer {
-        Answer::Text(text) => Ok(vec![Step::Send(from_lines(text))]),
-        Answer::Steps(steps) => steps.iter().map(step).collect(),
-    }
-}
-
-fn step(step: &UpstreamStep) -> io::Result<Step> {
-    Ok(match step {
-        UpstreamStep::Pack { pack } => Step::Send(coding::chunk(pack)?),
-        UpstreamStep::Send { send } if send.contains("HTTP/1.") => Step::Send(from_lines(send)),
-        UpstreamStep::Send { send } => Step::Send(from_text(send)),
-        UpstreamStep::Fill { fill } => Step::Send(vec![b'a'; *fill]),
-        UpstreamStep::Word(UpstreamWord::ReadBody) => Step::ReadBody,
-        UpstreamStep::Word(UpstreamWord::Early) => Step::Early,
-        UpstreamStep::Take { take } => Step::Take(*take),
-        UpstreamStep::Word(UpstreamWord::TakeRest) => Step::TakeRest,
-        UpstreamStep::Word(UpstreamWord::HalfClose) => Step::HalfClose,
-        UpstreamStep::Word(UpstreamWord::AwaitClose) => Step::AwaitClose,
-        UpstreamStep::Word(UpstreamWord::Close) => Step::Close,
-        UpstreamStep::Word(UpstreamWord::Reset) => Step::Reset,
-    })
 }
 
 /// The base64 of some bytes, with padding.

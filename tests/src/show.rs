@@ -71,7 +71,9 @@ fn decoded_lines(message: &Message) -> Vec<String> {
     }
 }
 
-fn text_lines(body: &[u8]) -> Vec<String> {
+/// The lines of a body; a long one is shown by length and start only.
+#[must_use]
+pub fn text_lines(body: &[u8]) -> Vec<String> {
     if body.len() > LONG_BODY {
         let start = bytes::show(&body[..32]);
         return vec![format!("body of {} bytes that begins {start}", body.len())];

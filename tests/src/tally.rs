@@ -5,6 +5,7 @@ use std::fmt;
 use crate::case::CaseFile;
 use crate::compare::Difference;
 use crate::known::Known;
+use crate::not_yet::{self, NotYet};
 use crate::outcome::Outcome;
 use crate::run::STATS_SECTION;
 
@@ -19,6 +20,8 @@ pub struct Tally {
     pub logs: (usize, usize),
     /// Differences that the list of known differences names.
     pub known: usize,
+    /// Cases that are refused as not supported yet, as their list says.
+    pub not_yet: usize,
     /// Differences that it does not name, and cases that could not be run.
     pub unexpected: usize,
 }
@@ -26,9 +29,20 @@ pub struct Tally {
 impl Tally {
     /// Adds up `outcomes`, which belong to `cases` one by one.
     #[must_use]
-    pub fn new(cases: &[CaseFile], outcomes: &[Outcome], known: &[Known]) -> Self {
+    pub fn new(
+        cases: &[CaseFile],
+        outcomes: &[Outcome],
+        known: &[Known],
+        not_yet: &[NotYet],
+    ) -> Self {
         let mut tally = Self::default();
         for (case, outcome) in cases.iter().zip(outcomes) {
+            let listed = not_yet.iter().any(|entry| entry.case == outcome.case);
+            if listed && not_yet::is_refused(outcome) {
+                tally.not_yet += 1;
+                continue;
+            }
+            tally.unexpected += usize::from(listed && outcome.failure.is_none());
             if outcome.failure.is_some() {
                 tally.exchanges.1 += case.case.exchanges.len();
                 tally.logs.1 += case.case.logs.len();
@@ -92,11 +106,12 @@ impl fmt::Display for Tally {
             counters,
             logs,
             known,
+            not_yet,
             unexpected,
         } = self;
         write!(
             formatter,
-            "equal: {} of {} exchanges, {} of {} counters, {} of {} logs; {known} differ as known, {unexpected} differ",
+            "equal: {} of {} exchanges, {} of {} counters, {} of {} logs; {known} differ as known, {not_yet} cases not supported yet, {unexpected} differ",
             exchanges.0, exchanges.1, counters.0, counters.1, logs.0, logs.1
         )
     }

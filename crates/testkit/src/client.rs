@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, Socket, Type};
 
 use crate::DEADLINE;
 use crate::message::{Message, Reader, Stop, head_lines, response_framing, word};
+use crate::wire::Wire;
 
 /// A final response and the 1xx responses before it.
 #[derive(Clone, Debug)]
@@ -19,9 +20,25 @@ pub struct Response {
     pub message: Message,
 }
 
+/// Opens a connection from an address of this machine to a port of another one.
+///
+/// # Errors
+/// If nobody listens there.
+pub fn open(from: Ipv4Addr, to: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    if !from.is_unspecified() {
+        socket.bind(&SocketAddr::from((from, 0)).into())?;
+    }
+    socket.connect(&SocketAddr::from((to, port)).into())?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    socket.set_write_timeout(Some(DEADLINE))?;
+    Ok(socket.into())
+}
+
 /// One connection to the proxy.
 pub struct Client {
-    reader: Reader<TcpStream>,
+    reader: Reader<Wire>,
     local_port: u16,
     /// Methods of requests sent and not yet answered; an answer to HEAD has no body.
     methods: VecDeque<String>,
@@ -33,16 +50,26 @@ impl Client {
     /// # Errors
     /// If nobody listens there.
     pub fn connect(port: u16) -> io::Result<Self> {
-        let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(DEADLINE))?;
-        socket.set_write_timeout(Some(DEADLINE))?;
-        let local_port = socket.local_addr()?.port();
+        let socket = open(Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST, port)?;
+        Self::on(Wire::Plain(socket))
+    }
+
+    /// Goes on with a connection.
+    ///
+    /// # Errors
+    /// If it is closed.
+    pub fn on(wire: Wire) -> io::Result<Self> {
+        let local_port = wire.socket().local_addr()?.port();
         Ok(Self {
-            reader: Reader::new(socket),
+            reader: Reader::new(wire),
             local_port,
             methods: VecDeque::new(),
         })
+    }
+
+    /// Tells a reset of the proxy from a close; see [`Reader::tell_resets`].
+    pub fn tell_resets(&mut self) {
+        self.reader.tell_resets();
     }
 
     /// Gives up on a read after `timeout` rather than the usual deadline.
@@ -50,7 +77,8 @@ impl Client {
     /// # Errors
     /// If the socket refuses it.
     pub fn set_read_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        self.reader.stream_mut().set_read_timeout(Some(timeout))
+        let socket = self.reader.stream_mut().socket();
+        socket.set_read_timeout(Some(timeout))
     }
 
     /// The port this end has.
@@ -72,7 +100,8 @@ impl Client {
                 self.methods.push_back(method);
             }
         }
-        self.reader.stream_mut().write_all(bytes)
+        self.reader.stream_mut().write_all(bytes)?;
+        self.reader.stream_mut().flush()
     }
 
     /// Reads one final response and the interim ones before it.
@@ -98,7 +127,7 @@ impl Client {
 
     /// Tells the proxy that nothing more will be sent.
     pub fn half_close(&mut self) {
-        let _ = self.reader.stream_mut().shutdown(Shutdown::Write);
+        self.reader.stream_mut().half_close();
     }
 
     /// Reads so many bytes, whatever they are; why they are fewer.
@@ -113,7 +142,7 @@ impl Client {
 
     /// Closes with a TCP reset.
     pub fn reset(mut self) {
-        let _ = SockRef::from(&*self.reader.stream_mut()).set_linger(Some(Duration::ZERO));
+        self.reader.stream_mut().reset();
     }
 }
 
@@ -148,7 +177,7 @@ fn ask(port: u16, method: &str, target: &str) -> io::Result<Message> {
 impl Drop for Client {
     fn drop(&mut self) {
         // Reads what is left so that closing does not turn into a reset by accident.
-        let socket = self.reader.stream_mut();
+        let mut socket = self.reader.stream_mut().socket();
         let _ = socket.set_nonblocking(true);
         let _ = socket.read(&mut [0; 1024]);
     }

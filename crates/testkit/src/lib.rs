@@ -9,6 +9,8 @@
 
 pub mod bytes;
 pub mod client;
+pub mod datagrams;
+pub mod http2;
 pub mod mask;
 pub mod message;
 pub mod ports;
@@ -16,7 +18,9 @@ pub mod proxy;
 pub mod script;
 pub mod template;
 pub mod tls;
+pub mod tls_client;
 pub mod upstream;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //! It keeps the head as raw bytes, decodes chunked bodies, and says how the body was framed and
 //! whether it arrived whole. It is lenient: what it cannot frame it reports rather than rejects.
 
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 
 /// How a message's body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +21,26 @@ pub enum Framing {
 /// Why reading stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The peer closed or reset the connection.
+    /// The peer closed the connection.
     Closed,
+    /// The peer reset it.
+    Reset,
     /// Nothing came before the read deadline.
     TimedOut,
+    /// The connection ended with a TLS alert of the peer's, or one to it; the text says which.
+    Alert(String),
     /// Bytes that are not HTTP/1; the text says what was wrong.
     Malformed(String),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::TimedOut,
+            ErrorKind::ConnectionReset => Self::Reset,
+            _ => crate::wire::alert(&error).map_or(Self::Closed, Self::Alert),
+        }
+    }
 }
 
 /// One message. `head` is everything up to and including the blank line, as it was on the wire.
@@ -156,6 +170,7 @@ pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 pub struct Reader<R> {
     stream: R,
     buffer: Vec<u8>,
+    tells_resets: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -164,7 +179,14 @@ impl<R: Read> Reader<R> {
         Self {
             stream,
             buffer: Vec::new(),
+            tells_resets: false,
         }
+    }
+
+    /// Tells a reset from a close. Where a peer closes while bytes are still on their way to it,
+    /// which of the two comes depends on timing, so it does so only when told to.
+    pub fn tell_resets(&mut self) {
+        self.tells_resets = true;
     }
 
     /// The stream, for writing.
@@ -285,8 +307,8 @@ impl<R: Read> Reader<R> {
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Stop::TimedOut),
-                    _ => return Err(Stop::Closed),
+                    ErrorKind::ConnectionReset if !self.tells_resets => return Err(Stop::Closed),
+                    _ => return Err(Stop::from(error)),
                 },
             }
         }

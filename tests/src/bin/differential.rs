@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use nuncio_tests::case::{CaseFile, load_cases};
 use nuncio_tests::known::{self, Known};
+use nuncio_tests::not_yet::{self, NotYet};
 use nuncio_tests::outcome::Outcome;
 use nuncio_tests::side::Side;
 use nuncio_tests::suite::{compare_all, pin_all};
@@ -19,8 +20,10 @@ const USAGE: &str = "usage:
   differential list [--filter TEXT]
   differential prune [--nuncio PATH] [--filter TEXT]
   differential accept --reason TEXT [--nuncio PATH] [--filter TEXT]
+  differential defer [--nuncio PATH] [--filter TEXT]
 
-prune takes off known_differences.tsv what no longer differs; accept puts on it what differs now.
+prune takes off known_differences.tsv what no longer differs, and off not_yet.tsv what is supported
+now; accept puts on the first what differs, defer on the second what Nuncio refuses as not supported.
 
 --envoy defaults to $ENVOY; --nuncio to $NUNCIO_BIN, then to `nuncio` beside this program.";
 
@@ -45,7 +48,7 @@ fn main() -> ExitCode {
                 list(&cases);
                 Ok(true)
             }
-            "prune" | "accept" => rewrite_known(&arguments, &cases),
+            "prune" | "accept" | "defer" => rewrite_lists(&arguments, &cases),
             other => Err(io::Error::other(format!("no command {other:?}\n{USAGE}"))),
         }
     });
@@ -144,21 +147,38 @@ fn pin(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
 }
 
 fn run(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
-    let (binary, known) = match arguments.against {
-        Side::Envoy => (envoy(arguments)?.to_owned(), Vec::new()),
-        Side::Nuncio => (nuncio(arguments)?, known::load()?),
+    let (binary, known, not_yet) = match arguments.against {
+        Side::Envoy => (envoy(arguments)?.to_owned(), Vec::new(), Vec::new()),
+        Side::Nuncio => (nuncio(arguments)?, known::load()?, not_yet::load()?),
     };
     let outcomes = compare_all(cases, arguments.against, &binary, arguments.jobs);
     for outcome in &outcomes {
-        print_outcome(outcome, &known, arguments.brief);
+        if !print_if_not_yet(outcome, &not_yet) {
+            print_outcome(outcome, &known, arguments.brief);
+        }
     }
-    let tally = Tally::new(cases, &outcomes, &known);
+    let tally = Tally::new(cases, &outcomes, &known, &not_yet);
     println!("\n{tally}");
     Ok(tally.unexpected == 0)
 }
 
-fn rewrite_known(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
+fn rewrite_lists(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> {
     let outcomes = compare_all(cases, Side::Nuncio, &nuncio(arguments)?, arguments.jobs);
+    let waiting = not_yet::load()?;
+    let count = waiting.len();
+    let mut waiting = not_yet::prune(waiting, &outcomes);
+    println!("{} supported now", count - waiting.len());
+    if arguments.command == "defer" {
+        let left = waiting.len();
+        waiting = not_yet::add(waiting, &outcomes);
+        println!("{} not supported yet", waiting.len() - left);
+    }
+    not_yet::save(&waiting)?;
+    let refused = |outcome: &Outcome| waiting.iter().any(|entry| entry.case == outcome.case);
+    let outcomes: Vec<Outcome> = outcomes
+        .into_iter()
+        .filter(|outcome| !refused(outcome))
+        .collect();
     let before = known::load()?;
     let count = before.len();
     let mut after = known::prune(before, &outcomes);
@@ -173,6 +193,22 @@ fn rewrite_known(arguments: &Arguments, cases: &[CaseFile]) -> io::Result<bool> 
     }
     known::save(&after)?;
     Ok(true)
+}
+
+/// Prints a case that is on the list of what is not supported yet; false for any other.
+fn print_if_not_yet(outcome: &Outcome, not_yet: &[NotYet]) -> bool {
+    let Some(entry) = not_yet.iter().find(|entry| entry.case == outcome.case) else {
+        return false;
+    };
+    if not_yet::is_refused(outcome) {
+        println!("not yet {}: {}", outcome.case, entry.what);
+        return true;
+    }
+    println!(
+        "FAILED  {}: it is on not_yet.tsv, but is not refused as not supported",
+        outcome.case
+    );
+    outcome.failure.is_some()
 }
 
 fn print_outcome(outcome: &Outcome, known: &[Known], brief: bool) {

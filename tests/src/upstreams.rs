@@ -1,0 +1,132 @@
+//! From a case's upstreams to running ones.
+
+use std::io;
+use std::sync::Arc;
+
+use nuncio_testkit::bytes::{from_lines, from_text};
+use nuncio_testkit::script::{Script, Step};
+use nuncio_testkit::tls::{self, Authority};
+use nuncio_testkit::upstream::{Http2Script, Http2Step, Speaks, Upstream};
+
+use crate::case::{
+    Answer, Http2Answer, Http2Upstream, UpstreamHttp2Step, UpstreamHttp2Word, UpstreamSpec,
+    UpstreamStep, UpstreamWord, settings,
+};
+use crate::certificates::identity;
+use crate::coding;
+
+/// Starts an upstream.
+///
+/// # Errors
+/// If the case is wrong or a socket cannot be had.
+pub fn start(name: &str, spec: &UpstreamSpec, authority: &Authority) -> io::Result<Upstream> {
+    if spec.refuses {
+        return Upstream::refusing(name);
+    }
+    let tls = match &spec.tls {
+        Some(tls) => {
+            let identity = match &tls.certificate {
+                Some(certificate) => identity(certificate)?,
+                None => authority.identity(&tls.names).map_err(io::Error::other)?,
+            };
+            Some(tls::server(identity, &tls.alpn, tls.asks).map_err(io::Error::other)?)
+        }
+        None => None,
+    };
+    Upstream::speaking(name, speaks(spec)?, tls)
+}
+
+fn speaks(spec: &UpstreamSpec) -> io::Result<Speaks> {
+    if let Some(http2) = &spec.http2 {
+        return Ok(Speaks::Http2(http2_script(http2)?));
+    }
+    if let Some(steps) = &spec.tcp {
+        return Ok(Speaks::Tcp(
+            steps.iter().map(step).collect::<io::Result<_>>()?,
+        ));
+    }
+    let mut script = Script::new();
+    for (path, answer) in &spec.answers {
+        script.answer(path, steps(answer)?);
+    }
+    Ok(Speaks::Http1(script))
+}
+
+fn steps(answer: &Answer) -> io::Result<Vec<Step>> {
+    match answer {
+        Answer::Text(text) => Ok(vec![Step::Send(from_lines(text))]),
+        Answer::Steps(steps) => steps.iter().map(step).collect(),
+    }
+}
+
+fn step(step: &UpstreamStep) -> io::Result<Step> {
+    Ok(match step {
+        UpstreamStep::Pack { pack } => Step::Send(coding::chunk(pack)?),
+        UpstreamStep::Send { send } if send.contains("HTTP/1.") => Step::Send(from_lines(send)),
+        UpstreamStep::Send { send } => Step::Send(from_text(send)),
+        UpstreamStep::Fill { fill } => Step::Send(vec![b'a'; *fill]),
+        UpstreamStep::Word(UpstreamWord::ReadBody) => Step::ReadBody,
+        UpstreamStep::Word(UpstreamWord::Early) => Step::Early,
+        UpstreamStep::Take { take } => Step::Take(*take),
+        UpstreamStep::Word(UpstreamWord::TakeRest) => Step::TakeRest,
+        UpstreamStep::Word(UpstreamWord::HalfClose) => Step::HalfClose,
+        UpstreamStep::Word(UpstreamWord::AwaitClose) => Step::AwaitClose,
+        UpstreamStep::Word(UpstreamWord::Close) => Step::Close,
+        UpstreamStep::Word(UpstreamWord::Reset) => Step::Reset,
+    })
+}
+
+fn http2_script(spec: &Http2Upstream) -> io::Result<Http2Script> {
+    let mut script = Http2Script {
+        settings: settings(&spec.settings)?,
+        ..Http2Script::default()
+    };
+    for step in &spec.opening {
+        script.opening.extend(step.frames(0)?);
+    }
+    for (path, answer) in &spec.answers {
+        add_answer(&mut script, path, answer)?;
+    }
+    Ok(script)
+}
+
+fn add_answer(script: &mut Http2Script, path: &str, answer: &Http2Answer) -> io::Result<()> {
+    let steps = match answer {
+        Http2Answer::Response(text) => {
+            let step = crate::case::FrameStep {
+                response: Some(text.clone()),
+                ..Default::default()
+            };
+            vec![http2_step(&UpstreamHttp2Step::Frame(Box::new(step)))?]
+        }
+        Http2Answer::Steps(steps) => steps.iter().map(http2_step).collect::<io::Result<_>>()?,
+        Http2Answer::InOrder { in_order } => {
+            for answer in in_order {
+                add_answer(script, path, answer)?;
+            }
+            return Ok(());
+        }
+    };
+    script.answers.push((path.to_owned(), steps));
+    Ok(())
+}
+
+fn http2_step(step: &UpstreamHttp2Step) -> io::Result<Http2Step> {
+    Ok(match step {
+        UpstreamHttp2Step::Word(UpstreamHttp2Word::ReadBody) => Http2Step::ReadBody,
+        UpstreamHttp2Step::Word(UpstreamHttp2Word::Early) => Http2Step::Early,
+        UpstreamHttp2Step::Word(UpstreamHttp2Word::Never) => Http2Step::Never,
+        UpstreamHttp2Step::Word(UpstreamHttp2Word::Close) => Http2Step::Close,
+        UpstreamHttp2Step::Word(UpstreamHttp2Word::Reset) => Http2Step::Reset,
+        UpstreamHttp2Step::Frame(step) => {
+            // What is wrong with it shows here, not in the middle of an exchange.
+            step.frames(1)?;
+            let step = step.clone();
+            let times = step.times.unwrap_or(1);
+            Http2Step::Send(Arc::new(move |stream| {
+                let frames = step.frames(stream).unwrap_or_default();
+                std::iter::repeat_n(frames, times).flatten().collect()
+            }))
+        }
+    })
+}
