@@ -50,6 +50,7 @@ pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
         return Ok(received);
     };
     let mut client = Client::on(wire)?;
+    client.send_ahead(opened.prefix);
     if exchange.tell_resets {
         client.tell_resets();
     }

@@ -24,6 +24,9 @@ pub struct Opened {
     pub wire: Option<Wire>,
     /// The client's port.
     pub port: u16,
+    /// Sent together with the first bytes, so that a proxy that closes because of it does so when
+    /// all has been sent.
+    pub prefix: Vec<u8>,
     /// In words, what the handshake showed.
     pub notes: Vec<String>,
 }
@@ -38,26 +41,29 @@ pub fn open(exchange: &Exchange, setup: &mut Setup) -> io::Result<Opened> {
     let mut socket = client::open(from, to, setup.port(exchange.listener()))?;
     socket.set_read_timeout(Some(PATIENCE))?;
     let port = socket.local_addr()?.port();
-    if let Some(prefix) = &exchange.prefix {
-        socket.write_all(&from_text(&setup.fill(prefix)?))?;
-    }
+    let prefix = exchange.prefix.as_deref().unwrap_or_default();
+    let prefix = from_text(&setup.fill(prefix)?);
     let Some(tls) = &exchange.tls else {
         return Ok(Opened {
             wire: Some(Wire::Plain(socket)),
             port,
+            prefix,
             notes: Vec::new(),
         });
     };
+    socket.write_all(&prefix)?;
     Ok(match tls_client::connect(socket, &offer(tls, exchange)?) {
         Ok((wire, answer)) => Opened {
             wire: Some(wire),
             port,
+            prefix: Vec::new(),
             notes: vec![describe(&answer)],
         },
         Err(stop) => Opened {
             wire: None,
             port,
-            notes: vec![format!("no handshake: {}", in_words(&stop))],
+            prefix: Vec::new(),
+            notes: vec![format!("no handshake: {}", in_words(&gone(stop)))],
         },
     })
 }
@@ -83,6 +89,15 @@ fn describe(answer: &Answer) -> String {
     let certificate = certificate_name(&answer.certificate);
     let _ = write!(text, " (alpn {alpn}, certificate {certificate})");
     text
+}
+
+/// Where the proxy closes while the client sends, reset or close is a matter of timing.
+#[must_use]
+pub fn gone(stop: Stop) -> Stop {
+    match stop {
+        Stop::Reset => Stop::Closed,
+        other => other,
+    }
 }
 
 /// How a connection ended.

@@ -15,7 +15,7 @@ use crate::case::{
     Await, ClientHttp2Step, ClientHttp2Word, Exchange, FrameStep, Http2Connection, Http2Exchange,
     View, settings,
 };
-use crate::connecting::{Opened, in_words};
+use crate::connecting::{Opened, gone, in_words};
 use crate::setup::Setup;
 use crate::show;
 
@@ -34,6 +34,8 @@ struct Player<'a> {
     /// The stream that a step is on that names none.
     stream: u32,
     opened: Vec<u32>,
+    /// The connection is under TLS, and so requests are of `https` if they do not say otherwise.
+    is_secure: bool,
     /// How many frames had come when the client was done.
     said: Option<usize>,
     notes: Vec<String>,
@@ -59,10 +61,11 @@ pub fn play(
         connection: &connection,
         stream: 0,
         opened: Vec::new(),
+        is_secure: exchange.tls.is_some(),
         said: None,
         notes: Vec::new(),
     };
-    player.begin()?;
+    player.begin(&opened.prefix)?;
     player.play()?;
     let text = match connection.view {
         View::Streams => player.streams(exchange),
@@ -89,12 +92,14 @@ fn whole(script: &Http2Exchange) -> Http2Connection {
 }
 
 impl Player<'_> {
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin(&mut self, prefix: &[u8]) -> io::Result<()> {
+        let mut hello = prefix.to_vec();
         if !self.connection.bare {
             let mine = settings(&self.connection.settings)?;
-            let hello = [PREFACE, &Frame::settings(&mine).bytes()].concat();
-            self.send(&hello);
+            hello.extend(PREFACE);
+            hello.extend(Frame::settings(&mine).bytes());
         }
+        self.send(&hello);
         Ok(())
     }
 
@@ -157,6 +162,13 @@ impl Player<'_> {
     /// What a step sends, from now on on the stream that it names or opens.
     fn bytes(&mut self, step: &FrameStep) -> io::Result<Vec<u8>> {
         let mut step = step.clone();
+        if self.is_secure
+            && let Some(request) = &mut step.request
+            && !request.contains(":scheme:")
+        {
+            let end = request.find('\n').unwrap_or(request.len());
+            request.insert_str(end, "\n:scheme: https");
+        }
         for text in step.texts() {
             *text = self.setup.fill(text)?;
         }
@@ -184,7 +196,7 @@ impl Player<'_> {
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        if !self.peer.send(bytes) {
+        if !bytes.is_empty() && !self.peer.send(bytes) {
             let note = "the proxy closed while the client was sending";
             self.notes.push(note.to_owned());
         }
@@ -354,13 +366,5 @@ fn has_come(peer: &Peer, what: Await, stream: u32) -> bool {
                 .is_some_and(|message| !message.body.is_empty())
         }),
         Await::End => peer.is_over(stream),
-    }
-}
-
-/// Where the proxy closes while the client sends, reset or close is a matter of timing.
-fn gone(stop: Stop) -> Stop {
-    match stop {
-        Stop::Reset => Stop::Closed,
-        other => other,
     }
 }

@@ -16,7 +16,7 @@
 
 pub mod binary;
 pub mod case;
-mod certificates;
+pub mod certificates;
 pub mod client_steps;
 pub mod coding;
 pub mod compare;

@@ -40,6 +40,8 @@ pub fn open(from: Ipv4Addr, to: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
 pub struct Client {
     reader: Reader<Wire>,
     local_port: u16,
+    /// Sent with the next bytes.
+    ahead: Vec<u8>,
     /// Methods of requests sent and not yet answered; an answer to HEAD has no body.
     methods: VecDeque<String>,
 }
@@ -63,6 +65,7 @@ impl Client {
         Ok(Self {
             reader: Reader::new(wire),
             local_port,
+            ahead: Vec::new(),
             methods: VecDeque::new(),
         })
     }
@@ -87,6 +90,11 @@ impl Client {
         self.local_port
     }
 
+    /// Has bytes sent in one write with those that are sent next.
+    pub fn send_ahead(&mut self, bytes: Vec<u8>) {
+        self.ahead = bytes;
+    }
+
     /// Sends bytes as they are. Lines in them that look like request lines tell which responses
     /// have no body.
     ///
@@ -100,7 +108,9 @@ impl Client {
                 self.methods.push_back(method);
             }
         }
-        self.reader.stream_mut().write_all(bytes)?;
+        let mut all = std::mem::take(&mut self.ahead);
+        all.extend(bytes);
+        self.reader.stream_mut().write_all(&all)?;
         self.reader.stream_mut().flush()
     }
 

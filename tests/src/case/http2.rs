@@ -191,7 +191,7 @@ pub enum UpstreamHttp2Word {
 #[serde(deny_unknown_fields)]
 pub struct FrameStep {
     /// `METHOD PATH`, header lines, and behind an empty line the body: HEADERS with `:scheme` http
-    /// and `:authority` example.com where no line says otherwise, and DATA. The stream ends.
+    /// (https under TLS) and `:authority` example.com where no line says otherwise, and DATA. The stream ends.
     pub request: Option<String>,
     /// `STATUS`, header lines, and behind an empty line the body. The stream ends.
     pub response: Option<String>,
