@@ -65,6 +65,7 @@ pub fn play(
         said: None,
         notes: Vec::new(),
     };
+    player.peer.keeps_windows = connection.keeps_windows;
     player.begin(&opened.prefix)?;
     player.play()?;
     let text = match connection.view {

@@ -38,6 +38,9 @@ pub struct Http2Connection {
     /// windows given back.
     #[serde(default)]
     pub bare: bool,
+    /// The windows that DATA takes are not given back.
+    #[serde(default)]
+    pub keeps_windows: bool,
     /// What is compared.
     #[serde(default)]
     pub view: View,

@@ -35,6 +35,8 @@ pub struct Logged {
 pub struct Peer {
     wire: Wire,
     automatic: bool,
+    /// The windows that DATA takes are not given back.
+    pub keeps_windows: bool,
     decoder: Decoder,
     /// A block under way: its stream, whether it ends it, and its bytes.
     block: Option<(u32, bool, Vec<u8>)>,
@@ -52,6 +54,7 @@ impl Peer {
         Self {
             wire,
             automatic,
+            keeps_windows: false,
             decoder: Decoder::default(),
             block: None,
             streams: BTreeMap::new(),
@@ -118,7 +121,7 @@ impl Peer {
             kind::PING if !frame.has(flag::ACK) => {
                 Frame::new(kind::PING, flag::ACK, 0, frame.payload.clone()).bytes()
             }
-            kind::DATA if !frame.payload.is_empty() => {
+            kind::DATA if !frame.payload.is_empty() && !self.keeps_windows => {
                 let taken = u32::try_from(frame.payload.len()).unwrap_or_default();
                 let mut updates = Frame::window_update(0, taken).bytes();
                 if !frame.ends_stream() {

@@ -162,6 +162,8 @@ impl Connection<'_> {
             .get(&stream)
             .is_some_and(|seen| seen.ended);
         let mut alive = true;
+        // All that is sent at once is one write, so that a proxy reads it at once.
+        let mut bytes = Vec::new();
         while let Some(step) = open.steps.pop_front() {
             match step {
                 Http2Step::ReadBody if !ended => {
@@ -174,11 +176,13 @@ impl Connection<'_> {
                     for frame in frames(stream) {
                         let ends = frame.ends_stream() || frame.kind == kind::RST_STREAM;
                         open.answered |= ends && frame.stream == stream;
-                        self.peer.send(&frame.bytes());
+                        bytes.extend(frame.bytes());
                     }
                 }
                 Http2Step::Close => alive = false,
                 Http2Step::Reset => {
+                    self.peer.send(&bytes);
+                    bytes.clear();
                     self.peer.wire().reset();
                     alive = false;
                 }
@@ -186,6 +190,9 @@ impl Connection<'_> {
             if !alive {
                 break;
             }
+        }
+        if !bytes.is_empty() {
+            self.peer.send(&bytes);
         }
         let is_over = self.peer.is_over(stream) && open.answered;
         let was_reset = self
