@@ -25,6 +25,8 @@ pub struct LocalReply {
     pub headers: Vec<(HeaderName, Vec<u8>)>,
     /// Headers that are computed when the answer is made, behind `headers`.
     pub mutations: Option<Arc<HeaderMutations>>,
+    /// The type of the body, whatever other headers say; plain text if there is no other word.
+    pub content_type: Option<Box<str>>,
     /// The `grpc-status` for gRPC requests; derived from `status` if absent.
     pub grpc_status: Option<u32>,
     /// What a namespace of the stream's metadata is given once the answer is worded, for filters on its way and logs.
@@ -48,6 +50,7 @@ impl LocalReply {
             flags: ResponseFlags::default(),
             headers: Vec::new(),
             mutations: None,
+            content_type: None,
             grpc_status: None,
             metadata: None,
             is_bare: false,

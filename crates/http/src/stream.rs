@@ -202,10 +202,10 @@ impl StreamRoute {
     pub fn find(&mut self, request: &HeaderMap, info: &StreamInfo, random: u64) {
         self.index = self.table.find(request, info, random);
         (self.picked, self.named) = match self.index.map(|index| self.table.action(index)) {
-            Some(Action::Forward(forward)) => (
-                forward.pick_weighted(random),
-                forward.named_by(request).map(Rc::from),
-            ),
+            Some(Action::Forward(forward)) => {
+                let picked = forward.pick_weighted(request, random);
+                (picked, forward.named_by(picked, request).map(Rc::from))
+            }
             _ => (None, None),
         };
     }

@@ -198,7 +198,7 @@ fn way(routes: &RouteTable) -> String {
         way += &match index.map(|index| routes.action(index)) {
             Some(Action::Forward(forward)) => {
                 let picked: Vec<_> = (0..12)
-                    .map(|random| forward.pick_weighted(random))
+                    .map(|random| forward.pick_weighted(&request, random))
                     .collect();
                 let upgrades = forward.upgrades.as_ref().map(|it| it.allows(b"x"));
                 format!("{:?} {picked:?} {upgrades:?}", forward.timeout)

@@ -75,7 +75,8 @@ fn redirect(table: &RouteTable) -> &Redirect {
 
 fn cluster(forward: &Forward, random: u64, headers: &[(&str, &str)]) -> String {
     let request = request("/old", headers);
-    match forward.cluster(forward.pick_weighted(random), forward.named_by(&request)) {
+    let picked = forward.pick_weighted(&request, random);
+    match forward.cluster(picked, forward.named_by(picked, &request)) {
         ClusterChoice::Named { name, .. } => name.to_owned(),
         ClusterChoice::ByName(name) => format!("by name {}", String::from_utf8_lossy(name)),
         ClusterChoice::Missing => "missing".to_owned(),
@@ -251,7 +252,7 @@ fn a_redirect_changes_what_it_names_and_keeps_the_rest() {
         ),
     ] {
         let table = action(&format!("redirect: {action_text}"));
-        let location_now = redirect(&table).location(&request("/old?q", &[]));
+        let location_now = redirect(&table).location(&request("/old?q", &[]), None);
         assert_eq!(
             String::from_utf8_lossy(&location_now),
             location,

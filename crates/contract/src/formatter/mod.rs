@@ -117,6 +117,11 @@ impl Format {
         Self::text(text, false, ExtensionCommands::default())
     }
 
+    /// Compiles a text in which what is missing is left out.
+    pub fn compile_omitting(text: &str) -> Result<Self, FormatError> {
+        Self::text(text, true, ExtensionCommands::default())
+    }
+
     /// A text that is taken as it is, `%` and all.
     pub fn literal(text: impl Into<Vec<u8>>) -> Self {
         Self::new(Body::Text {

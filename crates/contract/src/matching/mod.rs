@@ -3,6 +3,7 @@
 //! Used by routes, access-log filters and HTTP filters alike.
 
 mod address_ranges;
+mod filter_state;
 mod fraction;
 mod header;
 mod metadata;
@@ -16,6 +17,7 @@ mod value;
 mod words;
 
 pub use address_ranges::{AddressRanges, CidrRange, WrittenRange, XdsCidrRange};
+pub use filter_state::{AddressMatcher, CompiledFilterStateMatcher, FilterStateMatcher};
 pub use fraction::{Denominator, FractionalPercent, RuntimeFeatureFlag, RuntimeFractionalPercent};
 pub use header::{CompiledHeaderMatcher, HeaderMatcher};
 pub use metadata::{CompiledMetadataMatcher, MetadataMatcher, PathSegment};

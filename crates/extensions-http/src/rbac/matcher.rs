@@ -8,16 +8,15 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::PerRoute;
 use nuncio_contract::matching::uri_template::UriTemplate;
 use nuncio_contract::matching::{
-    AddressRanges, CidrRange, CompiledHeaderMatcher, CompiledMetadataMatcher,
-    CompiledStringMatcher, HeaderMatcher, MetadataMatcher, WrittenRange, XdsCidrRange,
+    AddressRanges, CidrRange, CompiledFilterStateMatcher, CompiledHeaderMatcher,
+    CompiledMetadataMatcher, CompiledStringMatcher, HeaderMatcher, MetadataMatcher, WrittenRange,
 };
 use nuncio_contract::stream_info::{Address, StreamInfo};
 
 use super::certificate::CertificateMatcher;
 use super::messages::{
-    FilterStateKind, FilterStateMatcher, Int32Range, MetadataSource, MtlsAuthenticated,
-    PathMatcher, PathRule, Permission, PermissionRule, Principal, PrincipalId, SourcedMetadata,
-    TypedExtension, UpstreamIpPortMatcher,
+    Int32Range, MetadataSource, MtlsAuthenticated, PathMatcher, PathRule, Permission,
+    PermissionRule, Principal, PrincipalId, SourcedMetadata, TypedExtension, UpstreamIpPortMatcher,
 };
 
 const UPSTREAM_IP_PORT: &str =
@@ -49,7 +48,7 @@ pub(super) enum Matcher {
     Port(Range<i32>),
     ServerName(CompiledStringMatcher),
     Metadata(MetadataSource, Box<CompiledMetadataMatcher>),
-    FilterState(Box<FilterStateCondition>),
+    FilterState(Box<CompiledFilterStateMatcher>),
     UpstreamAddress(Box<UpstreamCondition>),
     Certificate(Box<CertificateMatcher>),
 }
@@ -65,17 +64,6 @@ pub(super) enum Which {
     DirectRemote,
     /// The client's, as far as its requests are trusted.
     Remote,
-}
-
-/// An object of the filter state and what it has to be like.
-pub(super) struct FilterStateCondition {
-    key: Box<str>,
-    kind: ObjectKind,
-}
-
-enum ObjectKind {
-    Text(CompiledStringMatcher),
-    Address { ranges: AddressRanges, invert: bool },
 }
 
 /// The host that another filter found, and what it has to be like.
@@ -141,8 +129,8 @@ impl Matcher {
                 Self::metadata(MetadataSource::Dynamic, metadata, ctx)
             }
             PrincipalId::SourcedMetadata(metadata) => Self::sourced_metadata(metadata, ctx),
-            PrincipalId::FilterState(condition) => FilterStateCondition::compile(condition, ctx)
-                .map(|condition| Matcher::FilterState(Box::new(condition))),
+            PrincipalId::FilterState(matcher) => CompiledFilterStateMatcher::compile(matcher, ctx)
+                .map(|matcher| Matcher::FilterState(Box::new(matcher))),
             PrincipalId::Custom(extension) => Self::principal_extension(extension, ctx),
         }
     }
@@ -285,44 +273,6 @@ impl Which {
             Which::Remote => info.downstream_remote_address(),
         };
         address?.ip()
-    }
-}
-
-impl FilterStateCondition {
-    fn compile(message: &FilterStateMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let kind = match &message.matcher {
-            FilterStateKind::Text(text) => {
-                ObjectKind::Text(CompiledStringMatcher::compile(text, ctx)?)
-            }
-            FilterStateKind::Address(address) => {
-                let say = |range: &XdsCidrRange| {
-                    let (address, bits) = (&range.address().value, range.prefix_bits());
-                    format!(
-                        "invalid ip/mask combo '{address}/{bits}' (format is <ip>/<# mask bits>)"
-                    )
-                };
-                ObjectKind::Address {
-                    ranges: AddressRanges::compile_or_say(&address.ranges, say, ctx)?,
-                    invert: address.invert_match,
-                }
-            }
-        };
-        Ok(FilterStateCondition {
-            key: message.key.as_str().into(),
-            kind,
-        })
-    }
-
-    fn matches(&self, info: &StreamInfo) -> bool {
-        match &self.kind {
-            ObjectKind::Text(matcher) => {
-                let object = info.filter_state().and_then(|state| state.get(&self.key));
-                let text = object.and_then(|object| object.serialize_as_string());
-                text.is_some_and(|text| matcher.matches(text.as_bytes()))
-            }
-            ObjectKind::Address { ranges, invert } => address_object(info, &self.key)
-                .is_some_and(|address| is_in(ranges, address) != *invert),
-        }
     }
 }
 

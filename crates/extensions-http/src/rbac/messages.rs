@@ -4,7 +4,7 @@ use nuncio_config::typed::Any;
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::matching::uri_template::PathExtension;
 use nuncio_contract::matching::{
-    CidrRange, HeaderMatcher, MetadataMatcher, StringMatcher, XdsCidrRange,
+    CidrRange, FilterStateMatcher, HeaderMatcher, MetadataMatcher, StringMatcher,
 };
 
 message! {
@@ -161,30 +161,6 @@ enumeration! {
     pub(super) enum MetadataSource: "envoy.config.rbac.v3.MetadataSource" {
         DYNAMIC => Dynamic,
         ROUTE => Route,
-    }
-}
-
-message! {
-    /// An object of the filter state.
-    pub(super) struct FilterStateMatcher: "envoy.type.matcher.v3.FilterStateMatcher" {
-        pub(super) key: String,
-        pub(super) oneof matcher: FilterStateKind,
-    }
-}
-
-one_of! {
-    /// What the object has to be like.
-    pub(super) enum FilterStateKind {
-        string_match => Text(StringMatcher),
-        address_match => Address(AddressMatcher),
-    }
-}
-
-message! {
-    /// An address of some ranges.
-    pub(super) struct AddressMatcher: "envoy.type.matcher.v3.AddressMatcher" {
-        pub(super) ranges: Vec<XdsCidrRange>,
-        pub(super) invert_match: bool,
     }
 }
 

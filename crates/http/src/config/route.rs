@@ -6,11 +6,13 @@ use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::cors::RouteCorsPolicyMessage;
 use nuncio_contract::data_source::DataSource;
+use nuncio_contract::formatter::SubstitutionFormatString;
 use nuncio_contract::header_mutation::HeaderValueOption;
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::uri_template::PathExtension;
 use nuncio_contract::matching::{
-    HeaderMatcher, RegexMatchAndSubstitute, RegexMatcher, RuntimeFractionalPercent, StringMatcher,
+    FilterStateMatcher, HeaderMatcher, MetadataMatcher, RegexMatchAndSubstitute, RegexMatcher,
+    RuntimeFractionalPercent, StringMatcher,
 };
 use nuncio_contract::metadata_message::MetadataMessage;
 
@@ -29,6 +31,7 @@ message! {
         pub(crate) max_direct_response_body_size_bytes: Option<u32>,
         pub(crate) ignore_port_in_host_matching: bool,
         pub(crate) ignore_path_parameters_in_path_matching: bool,
+        pub(crate) vhost_header: Spanned<String>,
         pub(crate) typed_per_filter_config: Vec<(String, Any)>,
     }
 }
@@ -120,6 +123,8 @@ message! {
         pub(crate) cookies: Vec<CookieMatcher>,
         pub(crate) grpc: Option<GrpcRouteMatchOptions>,
         pub(crate) tls_context: Option<TlsContextMatchOptions>,
+        pub(crate) dynamic_metadata: Vec<MetadataMatcher>,
+        pub(crate) filter_state: Vec<FilterStateMatcher>,
     }
 }
 
@@ -186,6 +191,7 @@ message! {
         pub(crate) prefix_rewrite: String,
         pub(crate) regex_rewrite: Option<RegexMatchAndSubstitute>,
         pub(crate) path_rewrite_policy: Option<PathExtension>,
+        pub(crate) path_rewrite: Spanned<String>,
         pub(crate) oneof host_rewrite_specifier: Option<HostRewrite>,
         pub(crate) append_x_forwarded_host: bool,
         pub(crate) cors: Option<RouteCorsPolicyMessage>,
@@ -252,6 +258,7 @@ one_of! {
         auto_host_rewrite => Auto(Option<bool>),
         host_rewrite_header => Header(Spanned<String>),
         host_rewrite_path_regex => PathRegex(RegexMatchAndSubstitute),
+        host_rewrite => Format(Spanned<String>),
     }
 }
 
@@ -261,6 +268,14 @@ message! {
         pub(crate) clusters: Vec<ClusterWeight>,
         inert total_weight = "Envoy ignores it: the weights' own sum counts";
         pub(crate) runtime_key_prefix: String,
+        pub(crate) oneof random_value_specifier: Option<RandomValue>,
+    }
+}
+
+one_of! {
+    /// What the cluster is picked by, instead of by chance.
+    pub enum RandomValue {
+        header_name => Header(Spanned<String>),
     }
 }
 
@@ -268,6 +283,7 @@ message! {
     /// One of the clusters and its weight.
     pub struct ClusterWeight: "envoy.config.route.v3.WeightedCluster.ClusterWeight" {
         pub(crate) name: Spanned<String>,
+        pub(crate) cluster_header: Spanned<String>,
         pub(crate) weight: Option<u32>,
         pub(crate) oneof host_rewrite_specifier: Option<ClusterHostRewrite>,
         pub(crate) request_headers_to_add: Vec<HeaderValueOption>,
@@ -311,6 +327,7 @@ one_of! {
         path_redirect => Path(String),
         prefix_rewrite => Prefix(String),
         regex_rewrite => Regex(RegexMatchAndSubstitute),
+        path_rewrite => Format(Spanned<String>),
     }
 }
 
@@ -330,6 +347,7 @@ message! {
     pub struct DirectResponseAction: "envoy.config.route.v3.DirectResponseAction" {
         pub(crate) status: Spanned<u32>,
         pub(crate) body: Option<DataSource>,
+        pub(crate) body_format: Option<SubstitutionFormatString>,
     }
 }
 

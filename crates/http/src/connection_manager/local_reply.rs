@@ -35,9 +35,12 @@ struct Mapper {
     headers: HeaderMutations,
 }
 
-struct BodyFormat {
+/// A format of a body and the type that the body then has.
+pub struct BodyFormat {
     format: Format,
     content_type: Box<str>,
+    /// Whether that type is not plain text for want of another.
+    is_type_given: bool,
 }
 
 /// A body as it has been worded.
@@ -158,7 +161,8 @@ impl Mapper {
 }
 
 impl BodyFormat {
-    fn compile(
+    /// Compiles; what is wrong is reported at its place.
+    pub(crate) fn compile(
         message: Option<&SubstitutionFormatString>,
         ctx: &mut Ctx,
     ) -> Result<Option<Self>, Refused> {
@@ -173,7 +177,25 @@ impl BodyFormat {
         Ok(Some(BodyFormat {
             format: message.compile(ctx)?,
             content_type: content_type.into(),
+            is_type_given: content_type != TEXT || !message.content_type.is_empty(),
         }))
+    }
+}
+
+impl BodyFormat {
+    /// A route's own answer in words, before anything is known of the response, and its type where one is given.
+    pub(crate) fn word(
+        &self,
+        body: &[u8],
+        state: &StreamState,
+        services: &dyn WorkerServices,
+    ) -> (Vec<u8>, Option<&str>) {
+        let mut context = FormatContext::new(&state.info, services);
+        context.request_headers = Some(&state.request);
+        context.local_reply_body = body;
+        let mut text = Vec::new();
+        self.format.format(&context, &mut text);
+        (text, self.is_type_given.then_some(&*self.content_type))
     }
 }
 

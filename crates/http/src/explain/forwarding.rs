@@ -139,10 +139,10 @@ impl Forwarding {
             });
         });
         steps.take("host rewrite", state, |state| {
-            router::rewrite_host(state, forward, keeps_envoy_headers);
+            router::rewrite_host(state, forward, keeps_envoy_headers, services);
         });
         steps.take("path rewrite", state, |state| {
-            router::rewrite_path(state, forward, keeps_envoy_headers);
+            router::rewrite_path(state, forward, keeps_envoy_headers, services);
         });
         if tunnel == Some(TunnelTold::Connect)
             && let Some(reply) = router::path_refusal(&state.request)

@@ -224,7 +224,7 @@ fn outcome(
             "the route leaves the answer to HTTP filters (`non_forwarding_action`), and this comes if none answers"
         }
     };
-    match router::route_reply(action, state, config) {
+    match router::route_reply(action, state, config, services) {
         Some(reply) => Answer::tell(why, reply, true, state, by),
         None => Answer::tell(why, router::no_route(), false, state, by),
     }

@@ -24,6 +24,7 @@ use super::{
     VirtualHost,
 };
 use crate::config::route as config;
+use crate::connection_manager::local_reply::BodyFormat;
 
 const DEFAULT_ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES: u32 = 4096;
@@ -93,6 +94,10 @@ impl RouteCompiler<'_> {
             .collect::<Vec<_>>()
             .into_iter()
             .collect::<Result<_, _>>();
+        let host_header = Some(&table.vhost_header)
+            .filter(|name| !name.value.is_empty())
+            .map(|name| self.header_name(name))
+            .transpose();
         let mut compiled = RouteTable {
             name: table.name.as_str().into(),
             domains,
@@ -103,6 +108,7 @@ impl RouteCompiler<'_> {
             counted: Box::default(),
             adds: Additions::default(),
             internal_only_headers: internal_only_headers?,
+            host_header: host_header?,
         };
         compiled.adds = Additions::of(compiled.all_levels());
         compiled.number_counted();
@@ -223,6 +229,7 @@ impl RouteCompiler<'_> {
             Some(config::HostRewrite::Header(name)) => self
                 .header_name(name)
                 .map(|name| Some(HostRewrite::Header(name))),
+            Some(config::HostRewrite::Format(text)) => self.host_format(text),
             Some(config::HostRewrite::PathRegex(regex)) => RegexRewrite::compile(regex, self.ctx)
                 .map(|regex| Some(HostRewrite::PathRegex(regex))),
         };
@@ -302,13 +309,15 @@ impl RouteCompiler<'_> {
                 .error(action.status.span, "a status is a number from 200 to 599");
             return Err(Refused);
         };
+        let format = BodyFormat::compile(action.body_format.as_ref(), self.ctx)?;
         Ok(Action::Direct {
             status,
             body: body.into_boxed_slice(),
+            format: format.map(Box::new),
         })
     }
 
-    fn header_name(&mut self, name: &Spanned<String>) -> Result<HeaderName, Refused> {
+    pub(super) fn header_name(&mut self, name: &Spanned<String>) -> Result<HeaderName, Refused> {
         HeaderName::parse_with_pseudo(&name.value).map_err(|_| {
             self.ctx
                 .error(name.span, format!("`{}` is not a header name", name.value));

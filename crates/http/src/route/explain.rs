@@ -34,7 +34,7 @@ pub struct Tried<'a> {
 impl RouteTable {
     /// Tells the look-up of `request`.
     pub fn explain(&self, request: &HeaderMap, info: &StreamInfo, random: u64) -> LookUp<'_> {
-        let authority = request.get(Known::Authority).unwrap_or_default();
+        let authority = self.host_name(request).unwrap_or_default();
         let index = self.domains.find(authority, self.ignore_port);
         let place = index.and_then(|index| usize::try_from(index).ok());
         LookUp {

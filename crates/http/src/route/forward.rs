@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nuncio_contract::cors::CorsPolicy;
+use nuncio_contract::formatter::Format;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::matching::uri_template::TemplateRewrite;
@@ -34,6 +35,8 @@ pub(super) enum ClusterSource {
     One(ClusterId, Box<str>),
     Header(HeaderName),
     Weighted {
+        /// The header whose number the cluster is picked by.
+        by_header: Option<HeaderName>,
         /// The sum of the weights; none where runtime may change it.
         total: Option<u64>,
         clusters: Box<[Weighted]>,
@@ -41,10 +44,14 @@ pub(super) enum ClusterSource {
 }
 
 pub(super) struct Weighted {
-    pub(super) cluster: ClusterId,
-    pub(super) name: Box<str>,
+    pub(super) target: WeightedTarget,
     pub(super) weight: Weight,
     pub(super) level: Level,
+}
+
+pub(super) enum WeightedTarget {
+    Named(ClusterId, Box<str>),
+    Header(HeaderName),
 }
 
 pub(super) enum PathRewrite {
@@ -52,6 +59,7 @@ pub(super) enum PathRewrite {
     Prefix(Box<[u8]>),
     Regex(RegexRewrite),
     Template(TemplateRewrite),
+    Format(Format),
 }
 
 pub(super) enum HostRewrite {
@@ -60,6 +68,7 @@ pub(super) enum HostRewrite {
     Auto,
     Header(HeaderName),
     PathRegex(RegexRewrite),
+    Format(Format),
 }
 
 /// The cluster of one request.
@@ -88,21 +97,32 @@ pub enum SourceOfCluster<'a> {
 }
 
 /// What the host rewrite comes to.
-pub enum HostRewritten {
+pub enum HostRewritten<'a> {
     /// The host stays.
     Kept,
     /// The new host.
     To(Vec<u8>),
+    /// What the format gives, unless that is nothing.
+    By(&'a Format),
     /// The upstream host's name.
     UpstreamHostname,
 }
 
 impl Forward {
     /// The place among weighted clusters that `random` falls on; none where there are no weights.
-    pub fn pick_weighted(&self, random: u64) -> Option<usize> {
-        let ClusterSource::Weighted { total, clusters } = &self.cluster else {
+    pub fn pick_weighted(&self, request: &HeaderMap, random: u64) -> Option<usize> {
+        let ClusterSource::Weighted {
+            by_header,
+            total,
+            clusters,
+        } = &self.cluster
+        else {
             return None;
         };
+        let by_header = by_header.as_ref();
+        let random = by_header
+            .and_then(|name| only_number(request, name))
+            .unwrap_or(random);
         let total = total.or_else(|| weight::total(clusters.iter().map(|cluster| &cluster.weight)));
         let mut point = random.checked_rem(total?)?;
         clusters.iter().position(|cluster| {
@@ -120,7 +140,7 @@ impl Forward {
             ClusterSource::Header(name) => SourceOfCluster::Header(name),
             ClusterSource::Weighted { clusters, .. } => {
                 let share =
-                    |cluster: &'_ Weighted| (cluster.name.to_string(), cluster.weight.now());
+                    |cluster: &'_ Weighted| (cluster.target.to_string(), cluster.weight.now());
                 SourceOfCluster::Weighted(clusters.iter().map(share).collect())
             }
         }
@@ -147,10 +167,14 @@ impl Forward {
     }
 
     /// The name of the cluster in the request's header, where one is to name it.
-    pub fn named_by<'a>(&self, request: &'a HeaderMap) -> Option<&'a [u8]> {
+    pub fn named_by<'a>(&self, picked: Option<usize>, request: &'a HeaderMap) -> Option<&'a [u8]> {
         match &self.cluster {
+            ClusterSource::One(..) => None,
             ClusterSource::Header(name) => request.get(name),
-            _ => None,
+            ClusterSource::Weighted { clusters, .. } => match &clusters.get(picked?)?.target {
+                WeightedTarget::Named(..) => None,
+                WeightedTarget::Header(name) => request.get(name),
+            },
         }
     }
 
@@ -163,20 +187,25 @@ impl Forward {
         match &self.cluster {
             ClusterSource::One(id, name) => ClusterChoice::Named { id: *id, name },
             ClusterSource::Header(_) => named.map_or(ClusterChoice::Missing, ClusterChoice::ByName),
-            ClusterSource::Weighted { clusters, .. } => picked
-                .and_then(|place| clusters.get(place))
-                .map_or(ClusterChoice::Missing, |chosen| ClusterChoice::Named {
-                    id: chosen.cluster,
-                    name: &chosen.name,
-                }),
+            ClusterSource::Weighted { clusters, .. } => {
+                let picked = picked.and_then(|place| clusters.get(place));
+                match picked.map(|picked| &picked.target) {
+                    Some(WeightedTarget::Named(id, name)) => ClusterChoice::Named { id: *id, name },
+                    Some(WeightedTarget::Header(_)) => {
+                        named.map_or(ClusterChoice::Missing, ClusterChoice::ByName)
+                    }
+                    None => ClusterChoice::Missing,
+                }
+            }
         }
     }
 
     /// The new host, which may depend on the request.
-    pub fn rewrite_host(&self, request: &HeaderMap) -> HostRewritten {
+    pub fn rewrite_host(&self, request: &HeaderMap) -> HostRewritten<'_> {
         let new = match &self.host {
             None => return HostRewritten::Kept,
             Some(HostRewrite::Auto) => return HostRewritten::UpstreamHostname,
+            Some(HostRewrite::Format(format)) => return HostRewritten::By(format),
             Some(HostRewrite::Literal(host)) => host.to_vec(),
             Some(HostRewrite::Header(name)) => request.get(name).unwrap_or_default().to_vec(),
             Some(HostRewrite::PathRegex(regex)) => {
@@ -190,15 +219,40 @@ impl Forward {
         }
     }
 
-    /// The new path, where `matched_len` bytes of the old one were matched by the route; none if it stays.
+    /// What makes the new path, where that is a format; its empty text leaves the path as it is.
+    pub fn path_format(&self) -> Option<&Format> {
+        match &self.path {
+            PathRewrite::Format(format) => Some(format),
+            _ => None,
+        }
+    }
+
+    /// The new path, where `matched_len` bytes of the old one were matched by the route; none if it stays, or if a
+    /// format makes it.
     pub fn rewrite_path(&self, path: &[u8], matched_len: usize) -> Option<Vec<u8>> {
         rewrite(&self.path, path, matched_len)
     }
 }
 
+/// The number in a header that is there once.
+fn only_number(request: &HeaderMap, name: &HeaderName) -> Option<u64> {
+    let mut values = request.get_all_named(name);
+    let only = values.next().filter(|_| values.next().is_none())?;
+    std::str::from_utf8(only).ok()?.trim().parse().ok()
+}
+
+impl std::fmt::Display for WeightedTarget {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            WeightedTarget::Named(_, name) => formatter.write_str(name),
+            WeightedTarget::Header(name) => write!(formatter, "the one in `{}`", name.as_str()),
+        }
+    }
+}
+
 pub(super) fn rewrite(rewrite: &PathRewrite, path: &[u8], matched_len: usize) -> Option<Vec<u8>> {
     let (mut new, rest) = match rewrite {
-        PathRewrite::None => return None,
+        PathRewrite::None | PathRewrite::Format(_) => return None,
         PathRewrite::Prefix(prefix) => (prefix.to_vec(), path.get(matched_len..)?),
         PathRewrite::Regex(regex) => {
             let only_path = without_query(path);

@@ -10,7 +10,8 @@ use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::matching::uri_template::UriTemplate;
 use nuncio_contract::matching::{
-    CompiledHeaderMatcher, CompiledRegex, CompiledStringMatcher, RuntimeFractionalPercent,
+    CompiledFilterStateMatcher, CompiledHeaderMatcher, CompiledMetadataMatcher, CompiledRegex,
+    CompiledStringMatcher, RuntimeFractionalPercent,
 };
 use nuncio_contract::stream_info::StreamInfo;
 
@@ -44,6 +45,8 @@ struct Conditions {
     cookies: Box<[CookieMatcher]>,
     grpc: bool,
     certificate: ClientCertificate,
+    metadata: Box<[CompiledMetadataMatcher]>,
+    filter_state: Box<[CompiledFilterStateMatcher]>,
     weights: Option<RuntimeWeights>,
 }
 
@@ -101,6 +104,16 @@ impl RouteMatcher {
             .iter()
             .map(|matcher| CookieMatcher::compile(matcher, ctx))
             .collect();
+        let metadata: Vec<_> = config
+            .dynamic_metadata
+            .iter()
+            .map(|matcher| CompiledMetadataMatcher::compile(matcher, ctx))
+            .collect();
+        let filter_state: Vec<_> = config
+            .filter_state
+            .iter()
+            .map(|matcher| CompiledFilterStateMatcher::compile(matcher, ctx))
+            .collect();
         let conditions = Conditions {
             runtime_fraction: config.runtime_fraction.clone(),
             headers: headers.into_iter().collect::<Result<_, _>>()?,
@@ -108,6 +121,8 @@ impl RouteMatcher {
             cookies: cookies.into_iter().collect::<Result<_, _>>()?,
             grpc: config.grpc.is_some(),
             certificate: ClientCertificate::compile(config.tls_context.as_ref()),
+            metadata: metadata.into_iter().collect::<Result<_, _>>()?,
+            filter_state: filter_state.into_iter().collect::<Result<_, _>>()?,
             weights: None,
         };
         let rest = (!conditions.is_empty()).then(|| Box::new(conditions));
@@ -269,6 +284,8 @@ impl Conditions {
             && self.cookies.is_empty()
             && !self.grpc
             && self.certificate.is_any()
+            && self.metadata.is_empty()
+            && self.filter_state.is_empty()
     }
 
     fn hold(
@@ -289,6 +306,14 @@ impl Conditions {
                 .all(|matcher| matcher.matches(path_and_query))
             && self.cookies.iter().all(|matcher| matcher.matches(request))
             && self.certificate.holds(info.connection.tls.as_deref())
+            && self
+                .metadata
+                .iter()
+                .all(|matcher| matcher.matches(info.dynamic_metadata()))
+            && self
+                .filter_state
+                .iter()
+                .all(|matcher| matcher.matches(info))
             && self.weights.as_ref().is_none_or(RuntimeWeights::can_pick)
     }
 }

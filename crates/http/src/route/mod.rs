@@ -46,6 +46,7 @@ use nuncio_contract::stream_info::{Metadata, StreamInfo};
 use run::Order;
 
 use crate::config::route::TlsRequirement;
+use crate::connection_manager::local_reply::BodyFormat;
 
 /// A compiled route table.
 pub struct RouteTable {
@@ -56,6 +57,8 @@ pub struct RouteTable {
     level: Level,
     most_specific_header_mutations_wins: bool,
     ignore_port: bool,
+    /// Where the host name is looked for instead of `:authority`.
+    host_header: Option<HeaderName>,
     /// Where requests are counted apart.
     counted: Box<[Box<str>]>,
     /// What any of its levels adds to a request's way.
@@ -145,6 +148,8 @@ pub enum Action {
         status: u16,
         /// Body, which may be empty.
         body: Box<[u8]>,
+        /// What words the body.
+        format: Option<Box<BodyFormat>>,
     },
     /// Left to filters; 404 if none answers.
     NonForwarding,
@@ -177,6 +182,7 @@ impl RouteTable {
             level: Level::default(),
             most_specific_header_mutations_wins: false,
             ignore_port: false,
+            host_header: None,
             counted: Box::default(),
             adds: Additions::default(),
             internal_only_headers: Box::default(),
@@ -209,11 +215,20 @@ impl RouteTable {
 
     /// The virtual host of a request, whether one of its routes matches or not.
     pub(crate) fn host_of(&self, request: &HeaderMap) -> Option<(u32, &VirtualHost)> {
-        let index = match request.get(Known::Authority) {
+        let index = match self.host_name(request) {
             Some(authority) => self.domains.find(authority, self.ignore_port)?,
             None => self.domains.only_default()?,
         };
         Some((index, self.virtual_hosts.get(usize::try_from(index).ok()?)?))
+    }
+
+    /// What virtual hosts are told apart by.
+    #[inline]
+    fn host_name<'a>(&self, request: &'a HeaderMap) -> Option<&'a [u8]> {
+        match &self.host_header {
+            None => request.get(Known::Authority),
+            Some(name) => request.get(name),
+        }
     }
 
     /// The virtual host of a found route.

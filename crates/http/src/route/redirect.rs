@@ -1,5 +1,6 @@
 //! The location of a redirect, as Envoy computes it.
 
+use nuncio_contract::formatter::Format;
 use nuncio_contract::headers::{HeaderMap, Known};
 
 use super::forward::{PathRewrite, rewrite};
@@ -20,6 +21,7 @@ pub(super) enum RedirectPath {
     Keep,
     To { path: Box<[u8]>, has_query: bool },
     Rewrite(PathRewrite),
+    Format(Format),
 }
 
 impl Redirect {
@@ -31,8 +33,16 @@ impl Redirect {
         }
     }
 
-    /// The new location.
-    pub fn location(&self, request: &HeaderMap) -> Vec<u8> {
+    /// What makes the path of the new location, where that is a format; its empty text keeps the request's.
+    pub fn path_format(&self) -> Option<&Format> {
+        match &self.path {
+            RedirectPath::Format(format) => Some(format),
+            _ => None,
+        }
+    }
+
+    /// The new location, of which `formatted` is the path where a format made it.
+    pub fn location(&self, request: &HeaderMap, formatted: Option<&[u8]>) -> Vec<u8> {
         let scheme = match &self.scheme {
             Some(scheme) => scheme,
             None => request.get(Known::Scheme).unwrap_or_default(),
@@ -45,13 +55,14 @@ impl Redirect {
         let old_path = request.get(Known::Path).unwrap_or_default();
         let mut path = Vec::new();
         let mut keeps_own_query = false;
-        if let RedirectPath::To {
-            path: new,
-            has_query,
-        } = &self.path
-        {
+        let new = match (&self.path, formatted) {
+            (RedirectPath::To { path, has_query }, _) => Some((&**path, *has_query)),
+            (_, Some(path)) => Some((path, path.contains(&b'?'))),
+            (_, None) => None,
+        };
+        if let Some((new, has_query)) = new {
             path.extend_from_slice(new);
-            keeps_own_query = *has_query;
+            keeps_own_query = has_query;
             if let (false, Some(query)) = (has_query, memchr::memchr(b'?', old_path)) {
                 path.extend_from_slice(old_path.get(query..).unwrap_or_default());
             }

@@ -5,7 +5,7 @@
 use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::typed::Refused;
 
-use super::forward::{ClusterSource, Forward, Weighted};
+use super::forward::{ClusterSource, Forward, Weighted, WeightedTarget};
 use super::{Level, RouteCompiler};
 use crate::config::route as config;
 
@@ -41,6 +41,7 @@ impl RuntimeWeights {
             ClusterSource::Weighted {
                 total: None,
                 clusters,
+                ..
             } => {
                 let weights = clusters.iter().map(|cluster| cluster.weight.clone());
                 Some(RuntimeWeights(weights.collect()))
@@ -66,6 +67,12 @@ impl RouteCompiler<'_> {
             .map(|cluster| self.weighted_entry(cluster, &weighted.runtime_key_prefix))
             .collect();
         let clusters: Box<[Weighted]> = clusters.into_iter().collect::<Result<_, _>>()?;
+        let by_header = match &weighted.random_value_specifier {
+            Some(config::RandomValue::Header(name)) if !name.value.is_empty() => {
+                Some(self.header_name(name)?)
+            }
+            _ => None,
+        };
         let sum = |sum: u64, cluster: &Weighted| sum.saturating_add(cluster.weight.now());
         let total = clusters.iter().fold(0, sum);
         let fault = if total == 0 {
@@ -80,6 +87,7 @@ impl RouteCompiler<'_> {
         };
         match fault {
             None => Ok(ClusterSource::Weighted {
+                by_header,
                 total: weighted.runtime_key_prefix.is_empty().then_some(total),
                 clusters,
             }),
@@ -88,6 +96,24 @@ impl RouteCompiler<'_> {
                 Err(Refused)
             }
         }
+    }
+
+    fn weighted_target(
+        &mut self,
+        cluster: &config::ClusterWeight,
+    ) -> Result<WeightedTarget, Refused> {
+        let (name, header) = (&cluster.name, &cluster.cluster_header);
+        let text = match (name.value.is_empty(), header.value.is_empty()) {
+            (true, true) => "At least one of name or cluster_header need to be specified",
+            (false, false) => "Only one of name or cluster_header can be specified",
+            (true, false) => return self.header_name(header).map(WeightedTarget::Header),
+            (false, true) => {
+                let id = self.cluster(name)?;
+                return Ok(WeightedTarget::Named(id, name.value.as_str().into()));
+            }
+        };
+        self.ctx.error(cluster.span(), text);
+        Err(Refused)
     }
 
     fn weighted_entry(
@@ -106,11 +132,7 @@ impl RouteCompiler<'_> {
             ),
             &cluster.typed_per_filter_config,
         );
-        if cluster.name.value.is_empty() {
-            let text = "At least one of name or cluster_header need to be specified";
-            self.ctx.error(cluster.span(), text);
-            return Err(Refused);
-        }
+        let target = self.weighted_target(cluster);
         let weight = cluster.weight.ok_or_else(|| {
             let text = format!(
                 "Field 'weight' is missing in: name: \"{}\"",
@@ -127,8 +149,7 @@ impl RouteCompiler<'_> {
             }
         };
         Ok(Weighted {
-            cluster: self.cluster(&cluster.name)?,
-            name: cluster.name.value.as_str().into(),
+            target: target?,
             weight: Weight {
                 default: weight?.into(),
                 key,

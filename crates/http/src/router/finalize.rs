@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::formatter::{Format, FormatContext};
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
 use nuncio_contract::services::WorkerServices;
 
 use crate::config::router::RouterConfig;
-use crate::route::{Forward, HostRewritten, Level};
+use crate::route::{Forward, HostRewritten, Level, without_query};
 use crate::stream::StreamState;
 
 /// What a client may ask of the router; the upstream is not to see it. Retries are not there yet, nor
@@ -80,8 +80,8 @@ pub(super) fn request(
         let route = state.route.clone();
         for_levels(&route, |level| mutate_request(level, state, services));
     }
-    rewrite_host(state, forward, keep_originals);
-    rewrite_path(state, forward, keep_originals);
+    rewrite_host(state, forward, keep_originals, services);
+    rewrite_path(state, forward, keep_originals, services);
 }
 
 /// One level's mutations of the request.
@@ -107,8 +107,18 @@ fn mutate_headers(level: &Level, state: &mut StreamState, services: &dyn WorkerS
 }
 
 /// The route's host rewrite.
-pub(crate) fn rewrite_host(state: &mut StreamState, forward: &Forward, keep_original: bool) {
-    if let HostRewritten::To(host) = forward.rewrite_host(&state.request) {
+pub(crate) fn rewrite_host(
+    state: &mut StreamState,
+    forward: &Forward,
+    keep_original: bool,
+    services: &dyn WorkerServices,
+) {
+    let host = match forward.rewrite_host(&state.request) {
+        HostRewritten::To(host) => Some(host),
+        HostRewritten::By(format) => formatted(format, state, services),
+        HostRewritten::Kept | HostRewritten::UpstreamHostname => None,
+    };
+    if let Some(host) = host {
         set_host(
             &mut state.request,
             &host,
@@ -119,16 +129,41 @@ pub(crate) fn rewrite_host(state: &mut StreamState, forward: &Forward, keep_orig
 }
 
 /// The route's path rewrite.
-pub(crate) fn rewrite_path(state: &mut StreamState, forward: &Forward, keep_original: bool) {
-    let matched_len = state.matched_len();
+pub(crate) fn rewrite_path(
+    state: &mut StreamState,
+    forward: &Forward,
+    keep_original: bool,
+    services: &dyn WorkerServices,
+) {
     let path = state.request.get(Known::Path).unwrap_or_default();
-    if let Some(new) = forward.rewrite_path(path, matched_len) {
+    let new = match forward.path_format() {
+        None => forward.rewrite_path(path, state.matched_len()),
+        Some(format) => formatted(format, state, services).map(|mut new| {
+            let rest = path.get(without_query(path).len()..);
+            new.extend_from_slice(rest.unwrap_or_default());
+            new
+        }),
+    };
+    if let Some(new) = new {
         if keep_original {
             let old = path.to_vec();
             state.request.set(Known::XEnvoyOriginalPath, &old);
         }
         state.request.set(Known::Path, &new);
     }
+}
+
+/// What a format gives for the request; none where that is nothing.
+pub(super) fn formatted(
+    format: &Format,
+    state: &StreamState,
+    services: &dyn WorkerServices,
+) -> Option<Vec<u8>> {
+    let mut context = FormatContext::new(&state.info, services);
+    context.request_headers = Some(&state.request);
+    let mut text = Vec::new();
+    format.format(&context, &mut text);
+    (!text.is_empty()).then_some(text)
 }
 
 /// `auto_host_rewrite`: the host becomes the name of the chosen upstream host.

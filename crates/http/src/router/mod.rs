@@ -21,6 +21,7 @@ use std::pin::pin;
 
 use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::ResponseFlags;
 
 use crate::config::router::RouterConfig;
@@ -60,7 +61,8 @@ impl<D: Downstream> Router<'_, '_, D> {
     #[cold]
     fn answer(&self, action: &Action) -> Stop {
         let mut state = self.exchange.state.borrow_mut();
-        match route_reply(action, &mut state, self.config) {
+        let services = &*self.exchange.manager.worker;
+        match route_reply(action, &mut state, self.config, services) {
             Some(reply) => {
                 let stats = &self.exchange.manager.stats.router;
                 stats.rq_direct_response.inc();
@@ -82,23 +84,38 @@ pub(crate) fn route_reply(
     action: &Action,
     state: &mut StreamState,
     config: &RouterConfig,
+    services: &dyn WorkerServices,
 ) -> Option<LocalReply> {
     match action {
-        Action::Direct { status, body } => {
-            let mut reply = LocalReply::new(*status, body.to_vec(), "direct_response");
+        Action::Direct {
+            status,
+            body,
+            format,
+        } => {
+            let (body, content_type) = match format {
+                None => (body.to_vec(), None),
+                Some(format) => format.word(body, state, services),
+            };
+            let mut reply = LocalReply::new(*status, body, "direct_response");
+            reply.content_type = content_type.map(Into::into);
             if matches!(status, 201 | 300..=399) {
                 let location = own_location(&state.request);
                 reply = reply.with_header(HeaderName::from(Known::Location), location);
             }
             Some(reply)
         }
-        Action::Redirect(redirect) => Some(redirected(redirect, state, config)),
+        Action::Redirect(redirect) => Some(redirected(redirect, state, config, services)),
         Action::RedirectToHttps => Some(moved(301, https_location(&state.request))),
         Action::Forward(_) | Action::NonForwarding => None,
     }
 }
 
-fn redirected(redirect: &Redirect, state: &mut StreamState, config: &RouterConfig) -> LocalReply {
+fn redirected(
+    redirect: &Redirect,
+    state: &mut StreamState,
+    config: &RouterConfig,
+    services: &dyn WorkerServices,
+) -> LocalReply {
     let matched_len = state.matched_len();
     let path = state.request.get(Known::Path).unwrap_or_default();
     if let Some(new) = redirect.rewritten_path(path, matched_len) {
@@ -112,7 +129,10 @@ fn redirected(redirect: &Redirect, state: &mut StreamState, config: &RouterConfi
         // CONNECT, which cannot be sent elsewhere.
         return LocalReply::new(redirect.status, b"".as_slice(), "direct_response");
     }
-    moved(redirect.status, redirect.location(&state.request))
+    let format = redirect.path_format();
+    let formatted = format.and_then(|format| finalize::formatted(format, state, services));
+    let location = redirect.location(&state.request, formatted.as_deref());
+    moved(redirect.status, location)
 }
 
 fn moved(status: u16, location: Vec<u8>) -> LocalReply {

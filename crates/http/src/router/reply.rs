@@ -99,6 +99,11 @@ fn begin_head(
     if by_route {
         finalize::response(state, services);
     }
+    if let Some(content_type) = &reply.content_type {
+        state
+            .response
+            .set(Known::ContentType, content_type.as_bytes());
+    }
 }
 
 /// Length and type of the body; there are none where there is no body, whoever set them.

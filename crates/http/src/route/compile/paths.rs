@@ -1,12 +1,13 @@
 //! What becomes of paths: rewrites and redirects.
 
-use nuncio_config::typed::Refused;
+use nuncio_config::typed::{Refused, Spanned};
+use nuncio_contract::formatter::{Format, FormatError};
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::matching::uri_template::TemplateRewrite;
 
 use super::RouteCompiler;
 use crate::config::route as config;
-use crate::route::forward::PathRewrite;
+use crate::route::forward::{HostRewrite, PathRewrite};
 use crate::route::matcher::RouteMatcher;
 use crate::route::redirect::{Redirect, RedirectPath};
 
@@ -19,7 +20,14 @@ impl RouteCompiler<'_> {
     ) -> Result<PathRewrite, Refused> {
         let prefix = action.prefix_rewrite.as_str();
         let (regex, policy) = (&action.regex_rewrite, &action.path_rewrite_policy);
-        let given = [regex.is_some(), !prefix.is_empty(), policy.is_some()];
+        let format = &action.path_rewrite;
+        let has_format = !format.value.is_empty();
+        let given = [
+            regex.is_some(),
+            !prefix.is_empty(),
+            policy.is_some(),
+            has_format,
+        ];
         if given.into_iter().filter(|given| *given).count() > 1 {
             let text = "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy";
             self.ctx.error(action.span(), text);
@@ -27,6 +35,9 @@ impl RouteCompiler<'_> {
         }
         if let Some(regex) = regex {
             return RegexRewrite::compile(regex, self.ctx).map(PathRewrite::Regex);
+        }
+        if has_format {
+            return self.path_format(format).map(PathRewrite::Format);
         }
         if let Some(policy) = policy {
             let template = matcher?.template();
@@ -41,6 +52,33 @@ impl RouteCompiler<'_> {
             return Err(Refused);
         }
         Ok(PathRewrite::Prefix(prefix.as_bytes().into()))
+    }
+
+    /// A format of a path; what is missing is left out.
+    fn path_format(&mut self, text: &Spanned<String>) -> Result<Format, Refused> {
+        Format::compile_omitting(&text.value)
+            .map_err(|error| self.format_fault("path", &error, text))
+    }
+
+    /// A format of the host; what is missing is a dash.
+    pub(super) fn host_format(
+        &mut self,
+        text: &Spanned<String>,
+    ) -> Result<Option<HostRewrite>, Refused> {
+        if text.value.is_empty() {
+            return Ok(None);
+        }
+        match Format::compile(&text.value) {
+            Ok(format) => Ok(Some(HostRewrite::Format(format))),
+            Err(error) => Err(self.format_fault("host", &error, text)),
+        }
+    }
+
+    fn format_fault(&mut self, what: &str, error: &FormatError, text: &Spanned<String>) -> Refused {
+        let text_of =
+            format!("Failed to create {what} rewrite formatter: INVALID_ARGUMENT: {error}");
+        self.ctx.error(text.span, text_of);
+        Refused
     }
 
     /// A redirect of a route with this matcher, where that could be compiled.
@@ -65,6 +103,10 @@ impl RouteCompiler<'_> {
             }
             Some(config::PathRedirect::Regex(regex)) => {
                 RedirectPath::Rewrite(PathRewrite::Regex(RegexRewrite::compile(regex, self.ctx)?))
+            }
+            Some(config::PathRedirect::Format(text)) if text.value.is_empty() => RedirectPath::Keep,
+            Some(config::PathRedirect::Format(text)) => {
+                RedirectPath::Format(self.path_format(text)?)
             }
         };
         Ok(Redirect {

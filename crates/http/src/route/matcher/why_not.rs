@@ -24,6 +24,8 @@ impl RouteMatcher {
         all.extend(rest.query.iter().map(QueryMatcher::requirement));
         all.extend(rest.cookies.iter().map(|cookie| cookie.requirement()));
         all.extend(rest.certificate.requirement());
+        all.extend(rest.metadata.iter().map(|_| "dynamic metadata".to_owned()));
+        all.extend(rest.filter_state.iter().map(|_| "filter state".to_owned()));
         all
     }
 
@@ -73,6 +75,21 @@ impl RouteMatcher {
                 .filter_map(|cookie| cookie.why_not(request)),
         );
         all.extend(rest.certificate.why_not(info.connection.tls.as_deref()));
+        let metadata = info.dynamic_metadata();
+        if !rest
+            .metadata
+            .iter()
+            .all(|matcher| matcher.matches(metadata))
+        {
+            all.push("the dynamic metadata, which filters set, is not as wanted".to_owned());
+        }
+        if !rest
+            .filter_state
+            .iter()
+            .all(|matcher| matcher.matches(info))
+        {
+            all.push("the filter state, which filters set, is not as wanted".to_owned());
+        }
         if rest
             .weights
             .as_ref()
