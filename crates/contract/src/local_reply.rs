@@ -26,7 +26,7 @@ pub struct LocalReply {
     /// Headers that are computed when the answer is made, behind `headers`.
     pub mutations: Option<Arc<HeaderMutations>>,
     /// The type of the body, whatever other headers say; plain text if there is no other word.
-    pub content_type: Option<Box<str>>,
+    pub content_type: Option<Box<ContentType>>,
     /// The `grpc-status` for gRPC requests; derived from `status` if absent.
     pub grpc_status: Option<u32>,
     /// What a namespace of the stream's metadata is given once the answer is worded, for filters on its way and logs.
@@ -35,6 +35,10 @@ pub struct LocalReply {
     /// the connection manager, or a form for gRPC.
     pub is_bare: bool,
 }
+
+/// The type of a body.
+#[derive(Clone, Debug)]
+pub struct ContentType(pub Box<str>);
 
 impl LocalReply {
     /// A reply with a plain-text body.

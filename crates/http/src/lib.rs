@@ -5,6 +5,7 @@
 //! through the filters in reverse and is written by the codec.
 #![forbid(unsafe_code)]
 
+mod body_format;
 pub mod config;
 pub mod connection_manager;
 pub mod downstream;

@@ -31,6 +31,8 @@ pub struct StreamState {
     pub filters: FilterChain,
     /// Its route.
     pub route: StreamRoute,
+    /// What the response says that was done; none if nothing is to be said.
+    pub operation: Option<Arc<str>>,
 }
 
 impl StreamState {
@@ -48,6 +50,7 @@ impl StreamState {
             info: StreamInfo::new(connection, wall, now),
             filters: FilterChain::default(),
             route: StreamRoute::none(table),
+            operation: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl StreamState {
         self.info.connection = connection;
         self.info.reset(wall, now);
         self.route = StreamRoute::none(table);
+        self.operation = None;
     }
 
     /// Looks the request's route up.

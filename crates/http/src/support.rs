@@ -4,8 +4,10 @@ use nuncio_config::typed::{FromValue, SupportTable};
 use nuncio_contract::matching::uri_template::{UriTemplateMatchConfig, UriTemplateRewriteConfig};
 
 use crate::config::connection_manager::HttpConnectionManager;
+use crate::config::original_address::{CustomHeaderConfig, XffConfig};
 use crate::config::route::{FilterConfig, RouteList};
 use crate::config::router::RouterMessage;
+use crate::config::tracing::UuidRequestId;
 
 /// Adds the messages that stand behind an `Any`, with all that is in them.
 pub fn support(table: &mut SupportTable) {
@@ -13,6 +15,9 @@ pub fn support(table: &mut SupportTable) {
     FilterConfig::support(table);
     RouteList::support(table);
     RouterMessage::support(table);
+    XffConfig::support(table);
+    CustomHeaderConfig::support(table);
+    UuidRequestId::support(table);
     UriTemplateMatchConfig::support(table);
     UriTemplateRewriteConfig::support(table);
 }

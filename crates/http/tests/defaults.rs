@@ -157,6 +157,7 @@ fn compile(yaml: &str, ctx: &mut Ctx) -> Option<(ConnectionManagerConfig, RouteT
         service_cluster: "",
         service_node: "",
         buffer_limit_bytes: 0,
+        is_outbound: false,
     };
     ConnectionManagerConfig::compile(&any, &mut context).ok()
 }

@@ -64,6 +64,7 @@ fn server_with(virtual_hosts: &str, more: &str) -> Server {
             service_cluster: "",
             service_node: "",
             buffer_limit_bytes: 1 << 20,
+            is_outbound: false,
         },
     );
     let (manager, routes) = manager.unwrap_or_else(|_| panic!("{yaml}: {:?}", ctx.diagnostics));

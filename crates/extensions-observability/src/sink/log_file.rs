@@ -1,12 +1,13 @@
 //! One file and the thread that appends to it.
 
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, Thread};
 
 use nuncio_contract::access_log::FileOptions;
@@ -15,6 +16,11 @@ use nuncio_contract::stats::{Scope, StatsStore};
 
 use super::files::{Settings, StandardStream};
 use super::worker_buffer::WorkerBuffer;
+
+thread_local! {
+    /// The buffers of this thread, by their files.
+    static OF_THREAD: RefCell<Vec<(*const LogFile, Weak<WorkerBuffer>)>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A log file, shared by all workers that log to it.
 pub(crate) struct LogFile {
@@ -101,7 +107,22 @@ impl LogFile {
                 .ok()
                 .map(|handle| handle.thread().clone())
         });
-        self.add_buffer()
+        self.buffer_of_thread()
+    }
+
+    /// The buffer in which the loggers of this thread meet, so that their lines stay in order.
+    fn buffer_of_thread(self: &Arc<Self>) -> Arc<WorkerBuffer> {
+        OF_THREAD.with_borrow_mut(|buffers| {
+            buffers.retain(|(_, buffer)| buffer.strong_count() > 0);
+            let of_this = |(file, _): &&(*const LogFile, _)| *file == Arc::as_ptr(self);
+            let known = buffers.iter().find(of_this);
+            if let Some(buffer) = known.and_then(|(_, buffer)| buffer.upgrade()) {
+                return buffer;
+            }
+            let buffer = self.add_buffer();
+            buffers.push((Arc::as_ptr(self), Arc::downgrade(&buffer)));
+            buffer
+        })
     }
 
     /// A buffer without a thread behind it.

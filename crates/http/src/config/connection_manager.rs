@@ -9,7 +9,9 @@ use nuncio_contract::matching::CidrRange;
 use nuncio_upstream::config::{HeaderKeyFormat, Http2Options};
 
 use super::local_reply::LocalReplyConfig;
+use super::proxy_status::ProxyStatusConfig;
 use super::route::RouteConfiguration;
+use super::tracing::{RequestIdExtension, Tracing};
 
 message! {
     /// The connection manager.
@@ -30,6 +32,7 @@ message! {
         pub(crate) request_timeout: Option<Duration>,
         pub(crate) request_headers_timeout: Option<Duration>,
         pub(crate) drain_timeout: Option<Duration>,
+        pub(crate) tracing: Option<Tracing>,
         pub(crate) delayed_close_timeout: Option<Duration>,
         pub(crate) access_log: Vec<AccessLog>,
         pub(crate) use_remote_address: Option<bool>,
@@ -51,7 +54,18 @@ message! {
         pub(crate) append_x_forwarded_port: bool,
         pub(crate) proxy_100_continue: bool,
         pub(crate) local_reply_config: Option<LocalReplyConfig>,
-        pub(crate) early_header_mutation_extensions: Vec<EarlyHeaderMutationExtension>,
+        pub(crate) original_ip_detection_extensions: Vec<Extension>,
+        pub(crate) request_id_extension: Option<RequestIdExtension>,
+        pub(crate) proxy_status_config: Option<ProxyStatusConfig>,
+        pub(crate) access_log_options: Option<AccessLogOptions>,
+        pub(crate) access_log_flush_interval: Option<Duration>,
+        pub(crate) flush_access_log_on_new_request: bool,
+        inert represent_ipv4_remote_address_as_ipv4_mapped_ipv6 = "Envoy 1.40 does not look at it either";
+        inert path_normalization_options = "Envoy 1.40 does not look at it either";
+        inert append_local_overload = "it tells of the overload manager, which is refused";
+        inert add_proxy_protocol_connection_state = "it is for requests that go up with a PROXY header of their own";
+        inert forward_proto_config = "it is for connections whose addresses a PROXY header told";
+        pub(crate) early_header_mutation_extensions: Vec<Extension>,
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,
         pub(crate) forward_client_cert_details: ForwardClientCertDetails,
         pub(crate) set_current_client_cert_details: Option<SetCurrentClientCertDetails>,
@@ -82,8 +96,18 @@ message! {
 }
 
 message! {
-    /// A change of requests before they are routed.
-    pub struct EarlyHeaderMutationExtension: "envoy.config.core.v3.TypedExtensionConfig" {
+    /// Moments beside the end of a stream at which it is logged.
+    pub struct AccessLogOptions:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions" {
+        pub(crate) access_log_flush_interval: Option<Duration>,
+        pub(crate) flush_access_log_on_new_request: bool,
+        pub(crate) flush_log_on_tunnel_successfully_established: bool,
+    }
+}
+
+message! {
+    /// An extension of the connection manager.
+    pub struct Extension: "envoy.config.core.v3.TypedExtensionConfig" {
         pub(crate) name: String,
         pub(crate) typed_config: Option<Any>,
     }

@@ -4,7 +4,10 @@
 pub mod connection_manager;
 mod defaults;
 pub mod local_reply;
+pub mod original_address;
+pub mod proxy_status;
 pub mod route;
 pub mod router;
+pub mod tracing;
 
 pub use defaults::DEFAULTS;

@@ -16,6 +16,8 @@ use nuncio_contract::matching::{
 };
 use nuncio_contract::metadata_message::MetadataMessage;
 
+use super::tracing::{Decorator, RouteTracing};
+
 message! {
     /// A route table.
     pub struct RouteConfiguration: "envoy.config.route.v3.RouteConfiguration" {
@@ -93,6 +95,8 @@ message! {
         pub(crate) response_headers_to_add: Vec<HeaderValueOption>,
         pub(crate) response_headers_to_remove: Vec<Spanned<String>>,
         pub(crate) metadata: Option<MetadataMessage>,
+        pub(crate) decorator: Option<Decorator>,
+        pub(crate) tracing: Option<RouteTracing>,
         pub(crate) stat_prefix: String,
     }
 }

@@ -18,6 +18,10 @@ use nuncio_upstream::ClusterId;
 
 use super::client_certificate::ForwardedCertificate;
 use super::local_reply::LocalReplies;
+use super::original_address::{self, Detection};
+use super::proxy_status::ProxyStatus;
+use super::request_id::RequestIds;
+use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
 use crate::config::router::RouterConfig;
@@ -65,6 +69,21 @@ pub struct ConnectionManagerConfig {
     pub local_replies: Option<LocalReplies>,
     /// What changes requests before they are routed, in order.
     pub early_mutations: Box<[Arc<dyn EarlyHeaderMutation>]>,
+    /// Which requests are traced; none if nobody is to know.
+    pub tracing: Option<Box<Tracing>>,
+    /// When streams are logged beside at their ends.
+    pub log_moments: LogMoments,
+}
+
+/// Moments beside the end of a stream at which it is logged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogMoments {
+    /// When its filters have been made.
+    pub begin: bool,
+    /// When it has become a tunnel.
+    pub tunnel: bool,
+    /// Every so often.
+    pub interval: Option<Duration>,
 }
 
 /// A filter of the chain.
@@ -121,10 +140,14 @@ pub struct RequestOptions {
     pub skip_xff_append: bool,
     /// Who counts as internal.
     pub internal_addresses: AddressRanges,
+    /// What finds out the client's address; empty for `x-forwarded-for` by the number of hops.
+    pub detections: Box<[Detection]>,
     /// Whether `x-forwarded-port` is set.
     pub append_x_forwarded_port: bool,
     /// Whether requests get an id.
     pub generate_request_id: bool,
+    /// What request ids are used for.
+    pub request_ids: RequestIds,
     /// Whether an id from outside is kept.
     pub preserve_external_request_id: bool,
     /// The value of `user-agent` and `x-envoy-downstream-service-cluster` where wanted.
@@ -171,6 +194,8 @@ pub struct ResponseOptions {
     pub server: config::ServerHeaderTransformation,
     /// Whether responses carry the request id.
     pub always_set_request_id: bool,
+    /// How responses tell what went wrong, if they do.
+    pub proxy_status: Option<Box<ProxyStatus>>,
 }
 
 /// What the compilation takes from the server.
@@ -189,6 +214,8 @@ pub struct CompileContext<'a> {
     pub service_node: &'a str,
     /// `per_connection_buffer_limit_bytes` of the listener.
     pub buffer_limit_bytes: u64,
+    /// Whether the listener's traffic goes out.
+    pub is_outbound: bool,
 }
 
 impl ConnectionManagerConfig {
@@ -224,6 +251,9 @@ impl ConnectionManagerConfig {
         let internal_addresses =
             internal_addresses(message.internal_address_config.as_ref(), context.ctx);
         let codec = codec_settings(&message, context.ctx);
+        let detections = original_address::compile(&message, context.ctx);
+        let request_ids = RequestIds::compile(message.request_id_extension.as_ref(), context.ctx);
+        let log_moments = LogMoments::from_message(&message, context.ctx);
         let (filters, terminal) = filters?;
         let codec = codec?;
         one_port_option(&message, context)?;
@@ -244,17 +274,14 @@ impl ConnectionManagerConfig {
             request: RequestOptions::from_message(
                 &message,
                 internal_addresses?,
+                (detections?, request_ids?),
                 (context.service_cluster, context.service_node),
             ),
             response: ResponseOptions {
-                server_name: if message.server_name.is_empty() {
-                    "envoy"
-                } else {
-                    &message.server_name
-                }
-                .into(),
+                server_name: server_name(&message).into(),
                 server: message.server_header_transformation,
                 always_set_request_id: message.always_set_request_id_in_response,
+                proxy_status: proxy_status(&message, context.service_node),
             },
             buffer_limit_bytes: context.buffer_limit_bytes,
             stream_error_on_invalid_http_message: message.stream_error_on_invalid_http_message
@@ -262,6 +289,10 @@ impl ConnectionManagerConfig {
             proxy_100_continue: message.proxy_100_continue,
             local_replies: local_replies?,
             early_mutations: early_mutations?,
+            tracing: message.tracing.as_ref().map(|tracing| {
+                Box::new(Tracing::compile(tracing, context.is_outbound, context.ctx))
+            }),
+            log_moments: log_moments?,
         };
         Ok((config, routes?))
     }
@@ -316,7 +347,7 @@ fn early_mutations(
 }
 
 fn early_mutation(
-    extension: &config::EarlyHeaderMutationExtension,
+    extension: &config::Extension,
     context: &mut CompileContext<'_>,
 ) -> Result<Arc<dyn EarlyHeaderMutation>, Refused> {
     let ctx = &mut *context.ctx;
@@ -430,6 +461,7 @@ impl RequestOptions {
     fn from_message(
         message: &config::HttpConnectionManager,
         internal_addresses: AddressRanges,
+        (detections, request_ids): (Box<[Detection]>, RequestIds),
         (service_cluster, service_node): (&str, &str),
     ) -> Self {
         let any_port = matches!(
@@ -443,8 +475,10 @@ impl RequestOptions {
             xff_num_trusted_hops: message.xff_num_trusted_hops,
             skip_xff_append: message.skip_xff_append,
             internal_addresses,
+            detections,
             append_x_forwarded_port: message.append_x_forwarded_port,
             generate_request_id: message.generate_request_id != Some(false),
+            request_ids,
             preserve_external_request_id: message.preserve_external_request_id,
             user_agent: (message.add_user_agent == Some(true)).then(|| service_cluster.into()),
             service_node: service_node.into(),
@@ -469,6 +503,56 @@ impl RequestOptions {
 
 /// The time between a connection's notice and its GOAWAY, where the configuration has none.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+fn proxy_status(
+    message: &config::HttpConnectionManager,
+    service_node: &str,
+) -> Option<Box<ProxyStatus>> {
+    let config = message.proxy_status_config.as_ref()?;
+    let server = server_name(message);
+    Some(Box::new(ProxyStatus::compile(config, service_node, server)))
+}
+
+fn server_name(message: &config::HttpConnectionManager) -> &str {
+    match message.server_name.as_str() {
+        "" => "envoy",
+        own => own,
+    }
+}
+
+impl LogMoments {
+    fn from_message(
+        message: &config::HttpConnectionManager,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let (on_new, interval) = (
+            message.flush_access_log_on_new_request,
+            message.access_log_flush_interval,
+        );
+        let Some(options) = &message.access_log_options else {
+            return Ok(LogMoments {
+                begin: on_new,
+                tunnel: false,
+                interval,
+            });
+        };
+        let twice = match (on_new, interval) {
+            (true, _) => Some("flush_access_log_on_new_request"),
+            (false, Some(_)) => Some("access_log_flush_interval"),
+            (false, None) => None,
+        };
+        if let Some(twice) = twice {
+            let text = format!("Only one of {twice} or access_log_options can be specified.");
+            ctx.error(options.span(), text);
+            return Err(Refused);
+        }
+        Ok(LogMoments {
+            begin: options.flush_access_log_on_new_request,
+            tunnel: options.flush_log_on_tunnel_successfully_established,
+            interval: options.access_log_flush_interval,
+        })
+    }
+}
 
 /// What a list without ranges stands for: addresses of private networks, and the machine itself.
 const PRIVATE: [(IpAddr, u32); 6] = [
@@ -527,8 +611,10 @@ impl ConnectionManagerConfig {
                 xff_num_trusted_hops: 0,
                 skip_xff_append: false,
                 internal_addresses: AddressRanges::default(),
+                detections: Box::default(),
                 append_x_forwarded_port: false,
                 generate_request_id: false,
+                request_ids: RequestIds::default(),
                 preserve_external_request_id: false,
                 user_agent: None,
                 service_node: "".into(),
@@ -546,12 +632,15 @@ impl ConnectionManagerConfig {
                 server_name: "envoy".into(),
                 server: config::ServerHeaderTransformation::Overwrite,
                 always_set_request_id: false,
+                proxy_status: None,
             },
             buffer_limit_bytes: 1 << 20,
             stream_error_on_invalid_http_message: false,
             proxy_100_continue: false,
             local_replies: None,
             early_mutations: Box::default(),
+            tracing: None,
+            log_moments: LogMoments::default(),
         }
     }
 }

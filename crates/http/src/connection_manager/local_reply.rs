@@ -9,17 +9,16 @@ use std::borrow::Cow;
 
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::access_log::CompiledFilter;
-use nuncio_contract::formatter::{Format, FormatContext, SubstitutionFormatString};
+use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::Known;
 use nuncio_contract::services::WorkerServices;
 
+use crate::body_format::{BodyFormat, JSON, TEXT};
 use crate::config::local_reply as config;
 use crate::stream::StreamState;
 
 const BODY_LIMIT_BYTES: usize = 1 << 20;
-const TEXT: &str = "text/plain";
-const JSON: &str = "application/json";
 
 /// How a connection manager words its own answers.
 pub struct LocalReplies {
@@ -33,14 +32,6 @@ struct Mapper {
     body: Option<Box<[u8]>>,
     format: Option<BodyFormat>,
     headers: HeaderMutations,
-}
-
-/// A format of a body and the type that the body then has.
-pub struct BodyFormat {
-    format: Format,
-    content_type: Box<str>,
-    /// Whether that type is not plain text for want of another.
-    is_type_given: bool,
 }
 
 /// A body as it has been worded.
@@ -157,45 +148,6 @@ impl Mapper {
             state.response.set_integer(Known::Status, u64::from(status));
             state.info.response_code = Some(status);
         }
-    }
-}
-
-impl BodyFormat {
-    /// Compiles; what is wrong is reported at its place.
-    pub(crate) fn compile(
-        message: Option<&SubstitutionFormatString>,
-        ctx: &mut Ctx,
-    ) -> Result<Option<Self>, Refused> {
-        let Some(message) = message else {
-            return Ok(None);
-        };
-        let of_kind = if message.is_json() { JSON } else { TEXT };
-        let content_type = match message.content_type.as_str() {
-            "" => of_kind,
-            own => own,
-        };
-        Ok(Some(BodyFormat {
-            format: message.compile(ctx)?,
-            content_type: content_type.into(),
-            is_type_given: content_type != TEXT || !message.content_type.is_empty(),
-        }))
-    }
-}
-
-impl BodyFormat {
-    /// A route's own answer in words, before anything is known of the response, and its type where one is given.
-    pub(crate) fn word(
-        &self,
-        body: &[u8],
-        state: &StreamState,
-        services: &dyn WorkerServices,
-    ) -> (Vec<u8>, Option<&str>) {
-        let mut context = FormatContext::new(&state.info, services);
-        context.request_headers = Some(&state.request);
-        context.local_reply_body = body;
-        let mut text = Vec::new();
-        self.format.format(&context, &mut text);
-        (text, self.is_type_given.then_some(&*self.content_type))
     }
 }
 

@@ -5,11 +5,14 @@ pub mod client_certificate;
 mod compile_filters;
 pub mod config;
 pub mod local_reply;
+pub mod original_address;
 mod path;
+pub mod proxy_status;
 mod referer;
 pub mod request;
-mod request_id;
+pub mod request_id;
 pub mod response;
+pub mod tracing;
 pub mod upgrades;
 
 use std::cell::{OnceCell, RefCell};
@@ -18,6 +21,7 @@ use std::sync::Arc;
 
 use nuncio_codec::http2::Http2Settings;
 use nuncio_contract::access_log::AccessLogger;
+use nuncio_contract::formatter::{AccessLogType, FormatContext};
 use nuncio_contract::http_filter::FilterWorkerContext;
 use nuncio_contract::stats::groups::{
     Http1CodecStats, Http2CodecStats, HttpConnectionManagerStats, ListenerHttpStats, RouterStats,
@@ -31,7 +35,7 @@ use crate::drain::{Drain, DrainPolicy};
 use crate::filter_chain::FilterSlot;
 use crate::route::RouteTable;
 use crate::service::Service;
-use crate::stream::RouteSnapshot;
+use crate::stream::{RouteSnapshot, StreamState};
 use crate::worker::Worker;
 
 /// A connection manager on one worker.
@@ -88,7 +92,6 @@ impl StatScopes {
     pub fn new(store: &StatsStore, stat_prefix: &str, listener: &str) -> Self {
         let http = store.scope(&format!("http.{stat_prefix}."));
         http.register::<HttpConnectionManagerStats>();
-        http.register::<TracingStats>();
         http.register::<RouterStats>();
         let listener = store.scope(&format!("listener.{listener}.http.{stat_prefix}."));
         listener.register::<ListenerHttpStats>();
@@ -97,6 +100,15 @@ impl StatScopes {
             listener,
             root: store.root(),
         }
+    }
+}
+
+impl StatScopes {
+    /// The same for requests that are passed on, some of which may be traced.
+    #[must_use]
+    pub fn with_tracing(self) -> Self {
+        self.http.register::<TracingStats>();
+        self
     }
 }
 
@@ -137,7 +149,11 @@ impl ConnectionManager {
                 listener: scopes.listener.worker_group(),
                 router: scopes.http.worker_group(),
                 http1: scopes.root.worker_group(),
-                tracing: scopes.http.worker_group(),
+                // The process's own answers are not counted so.
+                tracing: match service.is_some() {
+                    true => Arc::default(),
+                    false => scopes.http.worker_group(),
+                },
             },
             routes: RefCell::new(Rc::new(RouteSnapshot::new(routes, &scopes.root))),
             root: scopes.root.clone(),
@@ -180,5 +196,25 @@ impl ConnectionManager {
     /// Takes another route table for the streams to come, those of open connections among them.
     pub fn set_routes(&self, routes: Arc<RouteTable>) {
         *self.routes.borrow_mut() = Rc::new(RouteSnapshot::new(routes, &self.root));
+    }
+
+    /// Writes the stream to the access logs.
+    pub(crate) fn log(&self, state: &StreamState, moment: AccessLogType) {
+        if self.loggers.is_empty() {
+            return;
+        }
+        let context = FormatContext {
+            request_headers: Some(&state.request),
+            response_headers: Some(&state.response),
+            response_trailers: Some(&state.response_trailers),
+            stream_info: &state.info,
+            // Envoy has it at hand only while it words the reply.
+            local_reply_body: b"",
+            access_log_type: moment,
+            services: &*self.worker,
+        };
+        for logger in &self.loggers {
+            logger.log(&context);
+        }
     }
 }

@@ -11,10 +11,12 @@ use nuncio_contract::stream_info::{Address, StreamInfo};
 
 use super::address::last_forwarded;
 use super::config::{RequestOptions, StripPort};
+use super::original_address::with_ip;
 use super::path::{Normalized, normalize};
 use super::referer;
-use super::request_id;
 use crate::route::{is_grpc, without_port};
+
+const DETECTION_FAILED: &str = "rejecting_because_detection_failed";
 
 /// Headers of the connection, and our own word on where a request comes from.
 static HOP_BY_HOP: KnownSet = KnownSet::of(&[
@@ -61,6 +63,8 @@ pub enum Refusal {
     Redirect(LocalReply),
     /// It is answered and counts as a non-relative path.
     NonRelativePath(LocalReply),
+    /// It is answered because nobody knows where it comes from.
+    NoAddress(LocalReply),
 }
 
 /// The connection's part of the picture.
@@ -165,7 +169,8 @@ fn without_trailing_dot(host: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Everything else: hop-by-hop headers, the client's address, trust, ids.
+/// Everything else: hop-by-hop headers, the client's address, trust, ids. The answer of a request whose client's
+/// address had to be found out and was not.
 pub fn mutate(
     headers: &mut HeaderMap,
     info: &mut StreamInfo,
@@ -173,9 +178,9 @@ pub fn mutate(
     internal_only: &[HeaderName],
     peer: &Peer<'_>,
     services: &dyn WorkerServices,
-) {
+) -> Result<(), LocalReply> {
     remove_hop_by_hop(headers);
-    let (address, single_hop) = client_address(headers, options, peer);
+    let (address, single_hop) = client_address(headers, options, peer)?;
     forwarded_proto(headers, options, peer);
     let is_internal = single_hop
         && address
@@ -205,16 +210,14 @@ pub fn mutate(
         headers.set(Known::XEnvoyExternalAddress, ip.to_string().as_bytes());
     }
     if options.generate_request_id {
-        request_id::set(
-            headers,
-            is_edge,
-            options.preserve_external_request_id,
-            || services.random_u64(),
-        );
+        let preserve = options.preserve_external_request_id;
+        let random = || services.random_u64();
+        options.request_ids.set(headers, is_edge, preserve, random);
     }
     if address.as_ref() != peer.remote {
         info.remote_address = address;
     }
+    Ok(())
 }
 
 /// Appends our name to `via`.
@@ -276,8 +279,7 @@ fn client_address(
     headers: &mut HeaderMap,
     options: &RequestOptions,
     peer: &Peer<'_>,
-) -> (Option<Address>, bool) {
-    let with_ip = |ip: IpAddr| Address::Ip(std::net::SocketAddr::new(ip, 0));
+) -> Result<(Option<Address>, bool), LocalReply> {
     if options.use_remote_address {
         let single_hop = headers.get(Known::XForwardedFor).is_none();
         let trusted = options.xff_num_trusted_hops.checked_sub(1);
@@ -287,12 +289,37 @@ fn client_address(
         if !options.skip_xff_append {
             append_forwarded_for(headers, peer);
         }
-        return (forwarded.or_else(|| peer.remote.cloned()), single_hop);
+        return Ok((forwarded.or_else(|| peer.remote.cloned()), single_hop));
     }
-    match last_forwarded(headers, options.xff_num_trusted_hops) {
-        Some((ip, alone)) => (Some(with_ip(ip)), alone),
-        None => (peer.remote.cloned(), false),
+    if !options.detections.is_empty() {
+        return detected_address(headers, options, peer);
     }
+    Ok(
+        match last_forwarded(headers, options.xff_num_trusted_hops) {
+            Some((ip, alone)) => (Some(with_ip(ip)), alone),
+            None => (peer.remote.cloned(), false),
+        },
+    )
+}
+
+#[cold]
+fn detected_address(
+    headers: &mut HeaderMap,
+    options: &RequestOptions,
+    peer: &Peer<'_>,
+) -> Result<(Option<Address>, bool), LocalReply> {
+    for detection in &options.detections {
+        let detected = detection
+            .detect(headers, peer.remote)
+            .map_err(|status| LocalReply::new(status, b"".as_slice(), DETECTION_FAILED))?;
+        if detected.append {
+            append_forwarded_for(headers, peer);
+        }
+        if let Some(found) = detected.found {
+            return Ok((Some(found), detected.may_be_internal));
+        }
+    }
+    Ok((peer.remote.cloned(), false))
 }
 
 fn append_forwarded_for(headers: &mut HeaderMap, peer: &Peer<'_>) {

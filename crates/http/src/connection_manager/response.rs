@@ -1,6 +1,7 @@
 //! What the connection manager does to every response on its way down.
 
 use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
+use nuncio_contract::stream_info::StreamInfo;
 
 use super::config::ConnectionManagerConfig;
 use super::request::{append_via, is_upgrade};
@@ -16,6 +17,7 @@ static HOP_BY_HOP: KnownSet = KnownSet::of(&[
 pub fn mutate(
     response: &mut HeaderMap,
     request: &HeaderMap,
+    info: &StreamInfo,
     config: &ConnectionManagerConfig,
     date: &[u8],
 ) {
@@ -41,4 +43,7 @@ pub fn mutate(
         response.set(Known::XRequestId, id);
     }
     append_via(response, &config.request.via);
+    if let Some(proxy_status) = &config.response.proxy_status {
+        proxy_status.tell(response, info);
+    }
 }

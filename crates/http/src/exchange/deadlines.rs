@@ -12,7 +12,9 @@ pub const STREAM_DURATION: usize = 3;
 pub const ROUTE: usize = 4;
 /// Deadline: the connection's, between streams.
 pub const CONNECTION: usize = 5;
+/// Deadline: the next line of a log that is written while streams live.
+pub const LOG: usize = 6;
 /// No deadline of the connection: the end of its connection manager's drain.
 pub const DRAINED: usize = DEADLINES;
 /// How many deadlines a connection has.
-pub const DEADLINES: usize = 6;
+pub const DEADLINES: usize = 7;

@@ -18,7 +18,8 @@ use nuncio_net::deadline::Deadlines;
 
 pub(crate) use account::Account;
 pub use deadlines::{
-    CONNECTION, DEADLINES, DRAINED, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE,
+    CONNECTION, DEADLINES, DRAINED, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION,
+    STREAM_IDLE,
 };
 pub use response::status_of;
 pub(crate) use tunnel::{Tunnel, TunnelKind};

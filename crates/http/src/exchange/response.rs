@@ -5,10 +5,13 @@ use std::task::{Context, Poll};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
+use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::stream_info::StreamInfo;
 
 use super::{Exchange, Stop};
 use crate::connection_manager::response;
+use crate::connection_manager::tracing::Tracing;
 use crate::downstream::Downstream;
 use crate::filter_chain::Way;
 use crate::filter_engine::{Flow, LateStep};
@@ -34,7 +37,13 @@ impl<D: Downstream> Exchange<'_, D> {
         let state = &mut *state;
         let worker = &manager.worker;
         worker.with_date(|date| {
-            response::mutate(&mut state.response, &state.request, &manager.config, date)
+            response::mutate(
+                &mut state.response,
+                &state.request,
+                &state.info,
+                &manager.config,
+                date,
+            );
         });
         if worker.is_draining() || manager.drain.closes(&**worker) {
             manager.stats.http.downstream_cx_drain_close.inc();
@@ -53,8 +62,16 @@ impl<D: Downstream> Exchange<'_, D> {
             self.down.finish_head(&mut state.response);
         }
         state.info.response_code = Some(status);
+        if let Some(tracing) = &manager.config.tracing {
+            tracing.decorate_response(state);
+            self.charge_tracing(&state.info);
+        }
         if !state.info.health_check {
             self.charge(status);
+        }
+        if manager.config.log_moments.tunnel && self.ends_http(status) {
+            let moment = AccessLogType::DownstreamTunnelSuccessfullyEstablished;
+            manager.log(state, moment);
         }
         self.response_begun.set(true);
         self.down.write_head(&state.response, end_stream);
@@ -164,6 +181,12 @@ impl<D: Downstream> Exchange<'_, D> {
     pub(crate) fn write_data(&self, data: Buffer, end_stream: bool) {
         self.state.borrow_mut().info.bytes_sent += u64::try_from(data.len()).unwrap_or(u64::MAX);
         self.down.write_data(data, end_stream);
+    }
+
+    /// Counts a response by why its request is traced.
+    pub(crate) fn charge_tracing(&self, info: &StreamInfo) {
+        let stats = &self.manager.stats.tracing;
+        Tracing::count(stats, info.health_check, info.trace_reason);
     }
 
     /// Counts a response's status.

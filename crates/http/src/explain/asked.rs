@@ -165,6 +165,10 @@ pub(super) fn refused(refusal: Refusal) -> (&'static str, LocalReply) {
             reply,
         ),
         Refusal::NonRelativePath(reply) => ("the path does not begin with `/`", reply),
+        Refusal::NoAddress(reply) => (
+            "the client's address is not told (`original_ip_detection_extensions`)",
+            reply,
+        ),
     }
 }
 

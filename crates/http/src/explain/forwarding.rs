@@ -114,7 +114,7 @@ impl Forwarding {
         (manager, clusters): (&ConnectionManagerConfig, &ClusterManager),
         state: &mut StreamState,
         services: &Chosen,
-    ) -> Result<Self, (&'static str, LocalReply)> {
+    ) -> Result<Self, (&'static str, Box<LocalReply>)> {
         let cluster = cluster(forward, clusters, state)?;
         let keeps_envoy_headers = !config.suppress_envoy_headers;
         state.info.attempt_count = Some(1);
@@ -149,7 +149,7 @@ impl Forwarding {
         {
             return Err((
                 "the route gives CONNECT a path, which it cannot have",
-                reply,
+                Box::new(reply),
             ));
         }
         let connection_name = connection_name(&cluster, clusters, state);
@@ -224,12 +224,12 @@ fn cluster(
     forward: &Forward,
     clusters: &ClusterManager,
     state: &StreamState,
-) -> Result<ClusterTold, (&'static str, LocalReply)> {
+) -> Result<ClusterTold, (&'static str, Box<LocalReply>)> {
     let missing = |why| {
         let status = forward.cluster_not_found_status;
         let reply = LocalReply::new(status, b"".as_slice(), "cluster_not_found")
             .with_flags(ResponseFlags::NO_CLUSTER_FOUND);
-        Err((why, reply))
+        Err((why, Box::new(reply)))
     };
     let (id, name) = match forward.cluster(state.route.picked, state.route.named.as_deref()) {
         ClusterChoice::Named { id, name } => (Some(id), name.to_owned()),

@@ -131,7 +131,7 @@ pub fn explain(
     for early in &manager.early_mutations {
         early.mutate(&mut state.request, &state.info, &services);
     }
-    request::mutate(
+    let mutated = request::mutate(
         &mut state.request,
         &mut state.info,
         &manager.request,
@@ -139,7 +139,16 @@ pub fn explain(
         &peer,
         &services,
     );
+    if let Err(reply) = mutated {
+        seen.finish(manager, &state);
+        state.find_route(asked.random);
+        let (why, reply) = asked::refused(request::Refusal::NoAddress(reply));
+        return Ok(answered(seen, why, reply, &mut state, (manager, &services)));
+    }
     state.find_route(asked.random);
+    if let Some(tracing) = &manager.tracing {
+        tracing.decide(manager.request.request_ids, &mut state, &services);
+    }
     seen.finish(manager, &state);
     let routing = Routing::tell(manager, &state, asked.random, listing);
     let outcome = outcome(manager, clusters, &mut state, &services);
@@ -214,7 +223,7 @@ fn outcome(
         Action::Forward(forward) => {
             return match Forwarding::tell(forward, config, (manager, clusters), state, services) {
                 Ok(forwarding) => Outcome::Forward(Box::new(forwarding)),
-                Err((why, reply)) => Answer::tell(why, reply, false, state, by),
+                Err((why, reply)) => Answer::tell(why, *reply, false, state, by),
             };
         }
         Action::Direct { .. } => "the route answers itself (`direct_response`)",

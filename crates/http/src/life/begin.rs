@@ -1,5 +1,6 @@
 //! The begin of a request's life: the connection manager's checks and mutations, the route, the filters.
 
+use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::{HeaderMap, Known};
 
 use crate::connection_manager::request;
@@ -39,8 +40,16 @@ impl<D: Downstream> Exchange<'_, D> {
             &state.route.table.internal_only_headers,
             &peer,
             &*manager.worker,
-        );
+        )
+        .map_err(|reply| {
+            manager.worker.find_route(state);
+            state.info.refused_early = true;
+            self.refuse(request::Refusal::NoAddress(reply))
+        })?;
         manager.worker.find_route(state);
+        if let Some(tracing) = &config.tracing {
+            tracing.decide(config.request.request_ids, state, &*manager.worker);
+        }
         let verdict =
             upgrades::asked(&state.request).map(|kind| config.judge_upgrade(kind, &state.route));
         if let Some(Verdict::Allowed(filters)) = verdict {
@@ -50,6 +59,9 @@ impl<D: Downstream> Exchange<'_, D> {
                 .set(Some(Tunnel::asked_by(&state.request, filters)));
         }
         self.create_filters(state);
+        if config.log_moments.begin {
+            manager.log(state, AccessLogType::DownstreamStart);
+        }
         if verdict == Some(Verdict::Forbidden) && state.route.index.is_some() {
             manager.stats.http.downstream_rq_ws_on_non_ws_route.inc();
             self.down.close_after_response();
@@ -77,6 +89,9 @@ impl<D: Downstream> Exchange<'_, D> {
             let mut head = HeaderMap::response();
             head.set(Known::Status, b"100");
             state.info.response_code = Some(100);
+            if self.manager.config.tracing.is_some() {
+                self.charge_tracing(&state.info);
+            }
             self.charge(100);
             self.down.write_informational(&head);
         }
@@ -92,6 +107,10 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             request::Refusal::Redirect(reply) => {
                 stats.downstream_rq_redirected_with_normalized_path.inc();
+                reply
+            }
+            request::Refusal::NoAddress(reply) => {
+                stats.downstream_rq_rejected_via_ip_detection.inc();
                 reply
             }
             request::Refusal::NonRelativePath(reply) => {

@@ -12,19 +12,17 @@ use std::pin::pin;
 use std::task::Poll;
 
 use nuncio_contract::clock::Clock;
-use nuncio_contract::formatter::{AccessLogType, FormatContext};
+use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::local_reply::LocalReply;
 
-use crate::connection_manager::ConnectionManager;
 use crate::connection_manager::config::Terminal;
 use crate::downstream::Downstream;
 use crate::exchange::{
-    DRAINED, Exchange, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
+    DRAINED, Exchange, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
 };
 use crate::filter_chain::Way;
 use crate::filter_engine::Flow;
 use crate::router;
-use crate::stream::StreamState;
 
 /// How a stream ended, as far as its connection cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,14 +90,18 @@ impl<D: Downstream> Exchange<'_, D> {
     }
 
     async fn race(&self) -> Raced<Result<(), Stop>> {
+        self.await_log_time();
         let mut flow = pin!(self.flow());
         let mut gone = pin!(self.down.gone());
         poll_fn(|cx| {
             if let Poll::Ready(done) = flow.as_mut().poll(cx) {
                 return Poll::Ready(Raced::Flow(done));
             }
-            if let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
-                return Poll::Ready(Raced::Expired(slot));
+            while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
+                if slot != LOG {
+                    return Poll::Ready(Raced::Expired(slot));
+                }
+                self.log_meanwhile();
             }
             if self.manager.drain.is_over() {
                 return Poll::Ready(Raced::Expired(DRAINED));
@@ -111,6 +113,22 @@ impl<D: Downstream> Exchange<'_, D> {
             Poll::Pending
         })
         .await
+    }
+
+    /// Logs the stream while it lives.
+    #[cold]
+    fn log_meanwhile(&self) {
+        let mut state = self.state.borrow_mut();
+        state.info.downstream_bytes = self.down.bytes();
+        self.manager.log(&state, AccessLogType::DownstreamPeriodic);
+        self.await_log_time();
+    }
+
+    fn await_log_time(&self) {
+        if let Some(interval) = self.manager.config.log_moments.interval {
+            let next = self.manager.worker.now() + interval;
+            self.deadlines.set(LOG, next);
+        }
     }
 
     /// From the head to the complete response.
@@ -149,6 +167,7 @@ impl<D: Downstream> Exchange<'_, D> {
             REQUEST_HEADERS,
             STREAM_DURATION,
             ROUTE,
+            LOG,
         ] {
             self.deadlines.clear(slot);
         }
@@ -175,26 +194,6 @@ impl<D: Downstream> Exchange<'_, D> {
                 .downstream_rq_time
                 .record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         }
-        log(self.manager, state);
-    }
-}
-
-/// Writes the stream to the access logs.
-fn log(manager: &ConnectionManager, state: &StreamState) {
-    if manager.loggers.is_empty() {
-        return;
-    }
-    let context = FormatContext {
-        request_headers: Some(&state.request),
-        response_headers: Some(&state.response),
-        response_trailers: Some(&state.response_trailers),
-        stream_info: &state.info,
-        // Envoy has it at hand only while it words the reply.
-        local_reply_body: b"",
-        access_log_type: AccessLogType::DownstreamEnd,
-        services: &*manager.worker,
-    };
-    for logger in &manager.loggers {
-        logger.log(&context);
+        self.manager.log(state, AccessLogType::DownstreamEnd);
     }
 }

@@ -20,11 +20,11 @@ use super::forward::{ClusterSource, Forward, HostRewrite};
 use super::matcher::RouteMatcher;
 use super::weight::RuntimeWeights;
 use super::{
-    Action, Additions, Level, PerFilter, PerFilterConfigs, Route, RouteTable, RouteUpgrades,
-    VirtualHost,
+    Action, Additions, Decorator, Level, PerFilter, PerFilterConfigs, Route, RouteTable,
+    RouteUpgrades, Sampling, VirtualHost,
 };
+use crate::body_format::BodyFormat;
 use crate::config::route as config;
-use crate::connection_manager::local_reply::BodyFormat;
 
 const DEFAULT_ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES: u32 = 4096;
@@ -210,6 +210,14 @@ impl RouteCompiler<'_> {
             metadata: route.metadata.as_ref().and_then(MetadataMessage::read),
             stat_prefix: route.stat_prefix.as_str().into(),
             counted: None,
+            sampling: route
+                .tracing
+                .as_ref()
+                .map(|tracing| Box::new(Sampling::of_route(tracing))),
+            decorator: route
+                .decorator
+                .as_ref()
+                .map(|decorator| Box::new(Decorator::of_route(decorator))),
         })
     }
 

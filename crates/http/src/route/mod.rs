@@ -16,6 +16,7 @@ mod path_index;
 mod per_filter;
 mod redirect;
 mod run;
+mod tracing;
 mod upgrades;
 mod weight;
 
@@ -45,8 +46,9 @@ use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{Metadata, StreamInfo};
 use run::Order;
 
+use crate::body_format::BodyFormat;
 use crate::config::route::TlsRequirement;
-use crate::connection_manager::local_reply::BodyFormat;
+pub(crate) use tracing::{Decorator, Sampling};
 
 /// A compiled route table.
 pub struct RouteTable {
@@ -101,6 +103,10 @@ pub struct Route {
     stat_prefix: Box<str>,
     /// Where its requests are counted apart.
     counted: Option<usize>,
+    /// Which of its requests are traced, where it has its own word on that.
+    pub(crate) sampling: Option<Box<Sampling>>,
+    /// What its requests do.
+    pub(crate) decorator: Option<Box<Decorator>>,
 }
 
 /// What a level (route configuration, virtual host, route, weighted cluster) adds to a request's way.

@@ -242,6 +242,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         if !self.exchange.state.borrow().info.health_check {
             self.exchange.charge(status);
         }
+        if self.exchange.manager.config.tracing.is_some() {
+            let state = self.exchange.state.borrow();
+            self.exchange.charge_tracing(&state.info);
+        }
         self.exchange
             .down
             .write_informational(&self.exchange.state.borrow().response);

@@ -20,7 +20,7 @@ pub(crate) use tunnel::path_refusal;
 use std::pin::pin;
 
 use nuncio_contract::headers::{HeaderName, Known};
-use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::local_reply::{ContentType, LocalReply};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::ResponseFlags;
 
@@ -94,10 +94,10 @@ pub(crate) fn route_reply(
         } => {
             let (body, content_type) = match format {
                 None => (body.to_vec(), None),
-                Some(format) => format.word(body, state, services),
+                Some(format) => format.word(body, (&state.request, &state.info), services),
             };
             let mut reply = LocalReply::new(*status, body, "direct_response");
-            reply.content_type = content_type.map(Into::into);
+            reply.content_type = content_type.map(|kind| Box::new(ContentType(kind.into())));
             if matches!(status, 201 | 300..=399) {
                 let location = own_location(&state.request);
                 reply = reply.with_header(HeaderName::from(Known::Location), location);

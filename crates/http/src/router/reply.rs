@@ -102,7 +102,7 @@ fn begin_head(
     if let Some(content_type) = &reply.content_type {
         state
             .response
-            .set(Known::ContentType, content_type.as_bytes());
+            .set(Known::ContentType, content_type.0.as_bytes());
     }
 }
 

@@ -137,7 +137,7 @@ impl CompiledListener {
                 ipv4_compat,
             },
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
-            scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name),
+            scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name).with_tracing(),
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
                 ..Default::default()
@@ -218,6 +218,7 @@ fn manager(
             service_cluster: context.service_cluster,
             service_node: context.service_node,
             buffer_limit_bytes: u64::from(buffer_limit),
+            is_outbound: listener.traffic_direction == TrafficDirection::Outbound,
         },
     )
 }
