@@ -4,6 +4,7 @@
 //! leave in one write.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -85,4 +86,10 @@ pub trait Downstream {
     fn close_after_response(&self);
     /// Says that the connection is to take no more streams; before the head is written.
     fn drain(&self);
+    /// Whether that has been said.
+    fn is_draining(&self) -> bool {
+        false
+    }
+    /// Says that a deadline of the connection has passed while the stream lives.
+    fn connection_expired(&self, _now: Instant) {}
 }

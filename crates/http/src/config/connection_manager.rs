@@ -33,6 +33,7 @@ message! {
         pub(crate) request_headers_timeout: Option<Duration>,
         pub(crate) drain_timeout: Option<Duration>,
         pub(crate) tracing: Option<Tracing>,
+        pub(crate) http1_safe_max_connection_duration: bool,
         pub(crate) delayed_close_timeout: Option<Duration>,
         pub(crate) access_log: Vec<AccessLog>,
         pub(crate) use_remote_address: Option<bool>,

@@ -123,8 +123,10 @@ pub struct Timeouts {
     pub max_connection_duration: Option<Duration>,
     /// The life of a stream.
     pub max_stream_duration: Option<Duration>,
-    /// From the notice that a connection of HTTP/2 takes no more streams to the last that it takes.
+    /// From the notice that a connection takes no more streams to the last that it takes.
     pub drain: Duration,
+    /// Whether a connection of HTTP/1 that has lived its time waits for one more request instead.
+    pub outlives_quietly: bool,
     /// From the last response to the close, for the client to read it.
     pub delayed_close: Option<Duration>,
 }
@@ -452,6 +454,7 @@ impl Timeouts {
             ),
             max_stream_duration: limit(common.and_then(|common| common.max_stream_duration), None),
             drain: message.drain_timeout.unwrap_or(DRAIN_TIMEOUT),
+            outlives_quietly: message.http1_safe_max_connection_duration,
             delayed_close: limit(message.delayed_close_timeout, Some(Duration::from_secs(1))),
         }
     }
@@ -500,9 +503,6 @@ impl RequestOptions {
         }
     }
 }
-
-/// The time between a connection's notice and its GOAWAY, where the configuration has none.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn proxy_status(
     message: &config::HttpConnectionManager,
@@ -554,6 +554,9 @@ impl LogMoments {
     }
 }
 
+/// The time between a connection's notice and its end, where the configuration has none.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What a list without ranges stands for: addresses of private networks, and the machine itself.
 const PRIVATE: [(IpAddr, u32); 6] = [
     (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
@@ -603,6 +606,7 @@ impl ConnectionManagerConfig {
                 max_connection_duration: None,
                 max_stream_duration: None,
                 drain: DRAIN_TIMEOUT,
+                outlives_quietly: false,
                 delayed_close: Some(Duration::from_secs(1)),
             },
             max_requests_per_connection: None,

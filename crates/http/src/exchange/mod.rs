@@ -55,6 +55,8 @@ pub struct Exchange<'a, D> {
     pub(crate) encoding_begun: Cell<bool>,
     /// Whether the request was answered before the end of its body counted, which may have come already.
     pub(crate) is_request_cut: Cell<bool>,
+    /// Whether an answer of our own was there before anybody waited for anything.
+    pub(crate) is_answered_at_once: Cell<bool>,
 }
 
 /// What has been read of the request's body and passed the filters.
@@ -114,6 +116,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
             encoding_begun: Cell::new(false),
             is_request_cut: Cell::new(false),
+            is_answered_at_once: Cell::new(false),
         }
     }
 

@@ -45,7 +45,8 @@ impl<D: Downstream> Exchange<'_, D> {
                 date,
             );
         });
-        if worker.is_draining() || manager.drain.closes(&**worker) {
+        let drains = worker.is_draining() || manager.drain.closes(&**worker);
+        if drains && !self.down.is_draining() {
             manager.stats.http.downstream_cx_drain_close.inc();
             self.down.drain();
         }

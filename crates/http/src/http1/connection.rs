@@ -1,5 +1,6 @@
 //! The life of an HTTP/1 connection: requests one after another until one side wants no more.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -31,6 +32,10 @@ struct Connection {
     io: Http1Io,
     deadlines: Deadlines<DEADLINES>,
     born: Instant,
+    /// When the connection closes, once it is to take no more requests.
+    drained_at: Cell<Option<Instant>>,
+    /// Whether its time is over, and the next request is the last.
+    is_outlived: Cell<bool>,
 }
 
 /// How a connection ends.
@@ -66,6 +71,8 @@ pub fn serve(
         manager,
         info,
         deadlines: Deadlines::default(),
+        drained_at: Cell::new(None),
+        is_outlived: Cell::new(false),
     };
     async move {
         let drain = Rc::clone(&connection.manager);
@@ -143,12 +150,10 @@ impl Connection {
                 Err(DRAINED) => break Close::Now,
                 Err(_) => {
                     self.catch_up().await;
-                    if self.has_outlived() {
-                        stats.downstream_cx_max_duration_reached.inc();
-                    } else {
-                        stats.downstream_cx_idle_timeout.inc();
+                    match self.time_is_over(is_counted) {
+                        Some(close) => break close,
+                        None => continue,
                     }
-                    break Close::Now;
                 }
             }
             if requests > 0 && had_input {
@@ -169,21 +174,16 @@ impl Connection {
                 stats.downstream_cx_http1_active.inc();
             }
             requests += 1;
-            if self.has_outlived() {
-                stats.downstream_cx_max_duration_reached.inc();
+            if self.is_last(requests) {
                 self.io.close_after_response();
             }
-            if self
-                .manager
-                .config
-                .max_requests_per_connection
-                .is_some_and(|limit| requests >= limit)
-            {
-                stats.downstream_cx_max_requests_reached.inc();
-                self.io.close_after_response();
-            }
-            match Box::pin(self.one_request()).await {
-                StreamEnd::Complete if !self.io.is_closing() => {}
+            let (end, is_answered_at_once) = Box::pin(self.one_request()).await;
+            self.note_drain();
+            match end {
+                StreamEnd::Complete if self.goes_on() => {}
+                StreamEnd::Complete if is_answered_at_once || self.is_draining() => {
+                    break Close::Delayed;
+                }
                 StreamEnd::Complete | StreamEnd::Broken => break Close::Now,
                 StreamEnd::RequestUnfinished => break Close::Delayed,
                 StreamEnd::Tunnel => break Close::Tunnel,
@@ -197,7 +197,74 @@ impl Connection {
         if is_counted {
             stats.downstream_cx_http1_active.dec();
         }
+        if self.is_outlived.get() {
+            stats.downstream_cx_http1_soft_drain.dec();
+        }
         close
+    }
+
+    /// Whether the connection takes no request behind this one, of which it is the so manieth.
+    fn is_last(&self, requests: u32) -> bool {
+        let limit = self.manager.config.max_requests_per_connection;
+        let is_over = limit.is_some_and(|limit| requests >= limit);
+        if is_over {
+            let stats = &self.manager.stats.http;
+            stats.downstream_cx_max_requests_reached.inc();
+        }
+        is_over || self.is_outlived.get()
+    }
+
+    fn is_draining(&self) -> bool {
+        self.drained_at.get().is_some()
+    }
+
+    /// Whether another request may come. A connection that drains stays open for some time, whatever its requests say.
+    fn goes_on(&self) -> bool {
+        !self.io.is_closing() || (self.is_draining() && !self.io.is_http10())
+    }
+
+    /// What follows when the time between requests is over: the close, or nothing yet.
+    fn time_is_over(&self, has_spoken: bool) -> Option<Close> {
+        if self.drained_at.get().is_some() {
+            return Some(Close::Delayed);
+        }
+        match self.life_end() {
+            Some(end) if end <= self.manager.worker.now() => self.outlive(end),
+            _ => {
+                self.manager.stats.http.downstream_cx_idle_timeout.inc();
+                self.begin_drain(self.manager.worker.now());
+            }
+        }
+        (!has_spoken).then_some(Close::Now)
+    }
+
+    /// The connection has lived its time.
+    fn outlive(&self, at: Instant) {
+        let stats = &self.manager.stats.http;
+        stats.downstream_cx_max_duration_reached.inc();
+        if self.manager.config.timeouts.outlives_quietly {
+            stats.downstream_cx_http1_soft_drain.inc();
+            self.is_outlived.set(true);
+        } else {
+            self.begin_drain(at);
+        }
+    }
+
+    fn begin_drain(&self, at: Instant) {
+        self.io.say_drain();
+        let end = at + self.manager.config.timeouts.drain;
+        self.drained_at.set(Some(end));
+    }
+
+    /// Notes what a stream found out: that the connection's time is over, or that the process drains.
+    fn note_drain(&self) {
+        if let Some(at) = self.io.take_expired() {
+            if self.drained_at.get().is_none() && !self.is_outlived.get() {
+                self.outlive(at);
+            }
+        } else if Downstream::is_draining(&self.io) && self.drained_at.get().is_none() {
+            self.begin_drain(self.manager.worker.now());
+        }
     }
 
     /// Waits until the last response is with the system, which the client may be slow to take; at most for the time
@@ -218,28 +285,22 @@ impl Connection {
 
     /// Sets the deadline of the time between requests.
     fn await_request(&self) {
-        let now = self.manager.worker.now();
-        let idle = self
-            .manager
-            .config
-            .timeouts
-            .connection_idle
-            .map(|idle| now + idle);
-        match [idle, self.life_end()].into_iter().flatten().min() {
+        let idle = self.manager.config.timeouts.connection_idle;
+        let idle = idle.map(|idle| self.manager.worker.now() + idle);
+        let deadline = match self.drained_at.get() {
+            Some(drained_at) => Some(drained_at),
+            None => [idle, self.life_end()].into_iter().flatten().min(),
+        };
+        match deadline {
             Some(deadline) => self.deadlines.set(CONNECTION, deadline),
             None => self.deadlines.clear(CONNECTION),
         }
     }
 
-    /// When `max_connection_duration` is over. A request under way then is still answered.
+    /// When `max_connection_duration` is over, as long as that has not been noted.
     fn life_end(&self) -> Option<Instant> {
         let limit = self.manager.config.timeouts.max_connection_duration?;
-        Some(self.born + limit)
-    }
-
-    fn has_outlived(&self) -> bool {
-        self.life_end()
-            .is_some_and(|end| end <= self.manager.worker.now())
+        (!self.is_outlived.get()).then(|| self.born + limit)
     }
 
     async fn or_expired<T>(&self, wait: impl Future<Output = T>) -> Result<T, usize> {
@@ -258,8 +319,8 @@ impl Connection {
         .await
     }
 
-    /// One request and its response.
-    async fn one_request(&self) -> StreamEnd {
+    /// One request and its response; and whether it was answered before anybody waited for anything.
+    async fn one_request(&self) -> (StreamEnd, bool) {
         let manager = &*self.manager;
         self.begin_stream();
         let mut state = manager.worker.begin_stream(&self.info, manager.routes());
@@ -295,10 +356,14 @@ impl Connection {
             self.deadlines.clear(REQUEST);
             timing.last_rx_byte = timing.last_header_rx_byte;
         }
+        if let (Some(end), None) = (self.life_end(), self.drained_at.get()) {
+            self.deadlines.set(CONNECTION, end);
+        }
         let exchange = Exchange::new(manager, &self.io, state, &self.deadlines);
         let end = pin!(exchange.run(start)).await;
+        let is_answered_at_once = exchange.is_answered_at_once.get();
         manager.worker.end_stream(exchange.into_state());
-        end
+        (end, is_answered_at_once)
     }
 
     /// Counts a request and sets its deadlines.

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use nuncio_codec::http1::{
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, Http1Settings, Method, RequestHead,
@@ -44,6 +45,9 @@ pub(super) struct Http1Io {
     encoding: Cell<BodyEncoding>,
     request_done: Cell<bool>,
     closing: Cell<bool>,
+    draining: Cell<bool>,
+    /// When a deadline of the connection passed during a stream.
+    expired: Cell<Option<Instant>>,
     stream_bytes: Cell<BytesMeter>,
 }
 
@@ -105,6 +109,8 @@ impl Http1Io {
             encoding: Cell::new(BodyEncoding::Plain),
             request_done: Cell::new(true),
             closing: Cell::new(false),
+            draining: Cell::new(false),
+            expired: Cell::new(None),
             stream_bytes: Cell::default(),
         }
     }
@@ -156,6 +162,21 @@ impl Http1Io {
     /// Whether the connection closes after the stream under way.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.get()
+    }
+
+    /// Whether the response under way, or just sent, says by itself that the connection closes.
+    pub(super) fn is_http10(&self) -> bool {
+        self.request.get().version == Version::Http10
+    }
+
+    /// Has responses say that the connection takes no more requests.
+    pub(super) fn say_drain(&self) {
+        self.draining.set(true);
+    }
+
+    /// When a deadline of the connection passed while a stream lived; once.
+    pub(super) fn take_expired(&self) -> Option<Instant> {
+        self.expired.take()
     }
 
     /// Waits for the first byte of a request; false if the client closed instead.
@@ -485,11 +506,11 @@ impl Downstream for Http1Io {
             if !head.contains(Known::ContentLength) {
                 self.closing.set(true);
             }
-            if !self.closing.get() {
+            if !self.closing.get() && !self.draining.get() {
                 head.set(Known::Connection, b"keep-alive");
             }
         }
-        if self.closing.get() {
+        if self.closing.get() || self.draining.get() {
             head.set(Known::Connection, b"close");
         }
     }
@@ -574,6 +595,17 @@ impl Downstream for Http1Io {
     }
 
     fn drain(&self) {
-        self.closing.set(true);
+        self.draining.set(true);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    fn connection_expired(&self, now: Instant) {
+        if !self.config.timeouts.outlives_quietly {
+            self.draining.set(true);
+        }
+        self.expired.set(Some(now));
     }
 }

@@ -9,7 +9,7 @@ mod stopped;
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::formatter::AccessLogType;
@@ -18,7 +18,8 @@ use nuncio_contract::local_reply::LocalReply;
 use crate::connection_manager::config::Terminal;
 use crate::downstream::Downstream;
 use crate::exchange::{
-    DRAINED, Exchange, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
+    CONNECTION, DRAINED, Exchange, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION,
+    STREAM_IDLE, Stop,
 };
 use crate::filter_chain::Way;
 use crate::filter_engine::Flow;
@@ -93,16 +94,16 @@ impl<D: Downstream> Exchange<'_, D> {
         self.await_log_time();
         let mut flow = pin!(self.flow());
         let mut gone = pin!(self.down.gone());
+        let mut has_waited = false;
         poll_fn(|cx| {
             if let Poll::Ready(done) = flow.as_mut().poll(cx) {
+                self.is_answered_at_once.set(done.is_err() && !has_waited);
                 return Poll::Ready(Raced::Flow(done));
             }
-            while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
-                if slot != LOG {
-                    return Poll::Ready(Raced::Expired(slot));
-                }
-                self.log_meanwhile();
+            if let Poll::Ready(slot) = self.poll_expired(cx) {
+                return Poll::Ready(Raced::Expired(slot));
             }
+            has_waited = true;
             if self.manager.drain.is_over() {
                 return Poll::Ready(Raced::Expired(DRAINED));
             }
@@ -113,6 +114,18 @@ impl<D: Downstream> Exchange<'_, D> {
             Poll::Pending
         })
         .await
+    }
+
+    /// A deadline of the stream that passes. What is due meanwhile is done.
+    fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<usize> {
+        let worker = &*self.manager.worker;
+        loop {
+            match ready!(self.deadlines.poll_expired(cx, worker)) {
+                LOG => self.log_meanwhile(),
+                CONNECTION => self.down.connection_expired(worker.now()),
+                slot => return Poll::Ready(slot),
+            }
+        }
     }
 
     /// Logs the stream while it lives.

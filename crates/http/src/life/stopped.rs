@@ -159,7 +159,7 @@ impl<D: Downstream> Exchange<'_, D> {
             if self.down.unflushed_bytes() < before {
                 self.touch_idle();
             }
-            if let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
+            if let Poll::Ready(slot) = self.poll_expired(cx) {
                 return Poll::Ready(Err(self.expired(slot)));
             }
             if self.manager.drain.is_over() {
@@ -194,7 +194,7 @@ impl<D: Downstream> Exchange<'_, D> {
             if self.down.unflushed_bytes() < before {
                 self.touch_idle();
             }
-            let expired = self.deadlines.poll_expired(cx, &*self.manager.worker);
+            let expired = self.poll_expired(cx);
             if expired.is_ready() || self.manager.drain.is_over() {
                 return Poll::Ready(Err(DownstreamError::Gone));
             }
