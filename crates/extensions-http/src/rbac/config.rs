@@ -42,17 +42,15 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
 
 impl Settings {
     fn compile(message: &Rbac, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let rules = message
-            .rules
-            .as_ref()
-            .map(|rules| Engine::compile(rules, ctx));
-        let shadow = message
-            .shadow_rules
-            .as_ref()
-            .map(|rules| Engine::compile(rules, ctx));
+        let rules = Engine::compile(message.rules.as_ref(), message.matcher.as_ref(), ctx);
+        let shadow = Engine::compile(
+            message.shadow_rules.as_ref(),
+            message.shadow_matcher.as_ref(),
+            ctx,
+        );
         Ok(Settings {
-            rules: rules.transpose()?,
-            shadow: shadow.transpose()?,
+            rules: rules?,
+            shadow: shadow?,
             rules_stat_prefix: message.rules_stat_prefix.as_str().into(),
             shadow_stat_prefix: message.shadow_rules_stat_prefix.as_str().into(),
             counts_policies: message.track_per_rule_stats,

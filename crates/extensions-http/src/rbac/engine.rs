@@ -1,14 +1,22 @@
 //! Rules: an action and policies, of which the first that matches counts.
 
 use nuncio_config::typed::{Ctx, Refused};
+use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::stream_info::StreamInfo;
 use nuncio_contract::stream_info::metadata::Value;
 
 use super::matcher::{Matcher, Request};
 use super::messages::{Action, Rules};
+use super::tree::Tree;
 
-/// Compiled rules.
-pub(super) struct Engine {
+/// Compiled rules of either form.
+pub(super) enum Engine {
+    Policies(Policies),
+    Tree(Box<Tree>),
+}
+
+/// Compiled policies.
+pub(super) struct Policies {
     action: Action,
     /// By name.
     policies: Box<[Policy]>,
@@ -30,7 +38,39 @@ pub(super) struct Verdict<'e> {
 }
 
 impl Engine {
-    pub(super) fn compile(rules: &Rules, ctx: &mut Ctx) -> Result<Self, Refused> {
+    /// Where there is a tree, rules beside it do not count, as in Envoy.
+    pub(super) fn compile(
+        rules: Option<&Rules>,
+        tree: Option<&MatcherMessage>,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Self>, Refused> {
+        if let (Some(rules), Some(_)) = (rules, tree) {
+            ctx.warning(
+                rules.span(),
+                "RBAC rules are ignored when matcher is configured",
+            );
+        }
+        match (rules, tree) {
+            (_, Some(tree)) => {
+                Tree::compile(tree, ctx).map(|tree| Some(Engine::Tree(Box::new(tree))))
+            }
+            (Some(rules), None) => {
+                Policies::compile(rules, ctx).map(|policies| Some(Engine::Policies(policies)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    pub(super) fn judge(&self, request: &Request<'_>) -> Verdict<'_> {
+        match self {
+            Engine::Policies(policies) => policies.judge(request),
+            Engine::Tree(tree) => tree.judge(request),
+        }
+    }
+}
+
+impl Policies {
+    fn compile(rules: &Rules, ctx: &mut Ctx) -> Result<Self, Refused> {
         let policies = rules.policies.iter().map(|(name, policy)| {
             let permissions = Matcher::any_permission(&policy.permissions, ctx);
             let principals = Matcher::any_principal(&policy.principals, ctx);
@@ -43,13 +83,13 @@ impl Engine {
         let policies: Vec<_> = policies.collect();
         let mut policies = policies.into_iter().collect::<Result<Vec<Policy>, _>>()?;
         policies.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Engine {
+        Ok(Policies {
             action: rules.action,
             policies: policies.into(),
         })
     }
 
-    pub(super) fn judge(&self, request: &Request<'_>) -> Verdict<'_> {
+    fn judge(&self, request: &Request<'_>) -> Verdict<'_> {
         let policy = self.policies.iter().find(|policy| policy.matches(request));
         let is_matched = policy.is_some();
         Verdict {

@@ -2,6 +2,7 @@
 
 use nuncio_config::typed::Any;
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::uri_template::PathExtension;
 use nuncio_contract::matching::{
     CidrRange, FilterStateMatcher, HeaderMatcher, MetadataMatcher, StringMatcher,
@@ -11,6 +12,8 @@ message! {
     /// The filter's config.
     pub(super) struct Rbac: "envoy.extensions.filters.http.rbac.v3.RBAC" {
         pub(super) rules: Option<Rules>,
+        pub(super) matcher: Option<MatcherMessage>,
+        pub(super) shadow_matcher: Option<MatcherMessage>,
         pub(super) rules_stat_prefix: String,
         pub(super) shadow_rules: Option<Rules>,
         pub(super) shadow_rules_stat_prefix: String,
@@ -40,6 +43,14 @@ enumeration! {
         ALLOW => Allow,
         DENY => Deny,
         LOG => Log,
+    }
+}
+
+message! {
+    /// What a tree does with a request.
+    pub(super) struct TreeAction: "envoy.config.rbac.v3.Action" {
+        pub(super) name: String,
+        pub(super) action: Action,
     }
 }
 

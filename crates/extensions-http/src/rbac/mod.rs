@@ -7,8 +7,8 @@
 //! Trust: `remote_ip` is what the connection manager makes of `x-forwarded-for`; all but addresses is what the client
 //! says. Envoy's documentation: HTTP filters, Role Based Access Control (RBAC).
 //!
-//! CEL conditions, match trees (`matcher`, `shadow_matcher`) and alternative names of the type `OTHER_NAME` are refused
-//! as not supported yet.
+//! CEL (conditions, and inputs of `matcher` and `shadow_matcher`) and alternative names of the type `OTHER_NAME` are
+//! refused as not supported yet.
 
 mod certificate;
 mod config;
@@ -19,6 +19,7 @@ mod messages;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
@@ -35,6 +36,7 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
     support: |table| {
         messages::Rbac::support(table);
         messages::RbacPerRoute::support(table);
+        messages::TreeAction::support(table);
         messages::UpstreamIpPortMatcher::support(table);
         messages::MtlsAuthenticated::support(table);
     },
