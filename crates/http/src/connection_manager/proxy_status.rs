@@ -93,11 +93,6 @@ impl ProxyStatus {
     #[cold]
     pub(super) fn tell(&self, response: &mut HeaderMap, info: &StreamInfo) {
         let flags = info.response_flags;
-        let details = info.response_code_details.as_deref().unwrap_or_default();
-        // What the codec refuses gets its flag with the end of the connection, behind this answer.
-        if details.starts_with("http1.") {
-            return;
-        }
         let Some((_, text, status)) = ERRORS.iter().find(|(flag, ..)| flags.contains(*flag)) else {
             return;
         };

@@ -14,6 +14,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_net::deadline::Deadlines;
 
 pub(crate) use account::Account;
@@ -55,6 +56,8 @@ pub struct Exchange<'a, D> {
     pub(crate) encoding_begun: Cell<bool>,
     /// Whether the request was answered before the end of its body counted, which may have come already.
     pub(crate) is_request_cut: Cell<bool>,
+    /// What is noted when the stream is over.
+    pub(crate) late_flags: Cell<ResponseFlags>,
     /// Whether an answer of our own was there before anybody waited for anything.
     pub(crate) is_answered_at_once: Cell<bool>,
 }
@@ -116,6 +119,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
             encoding_begun: Cell::new(false),
             is_request_cut: Cell::new(false),
+            late_flags: Cell::default(),
             is_answered_at_once: Cell::new(false),
         }
     }

@@ -57,6 +57,21 @@ impl<D: Downstream> Exchange<'_, D> {
         self.take_event(event, chunk, trailers).await
     }
 
+    /// Reads what is there of the request, as far as it would be held, without waiting for more; Envoy has read as much
+    /// by the time that a host fails.
+    pub(crate) async fn read_what_is_there(&self) -> Result<(), Stop> {
+        let limit = self.manager.config.buffer_limit_bytes;
+        let is_full = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX) >= limit;
+        while !self.body.borrow().done && !is_full(self.body.borrow().data.len()) {
+            let mut reading = pin!(self.read_request_now());
+            match poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+                Poll::Ready(read) => read?,
+                Poll::Pending => break,
+            };
+        }
+        Ok(())
+    }
+
     /// What comes first: more from the client, as long as the filters take more, or what they give back.
     async fn read_late_request(&self) -> Result<bool, Stop> {
         let run = self.run_filters(Way::Decode);

@@ -189,6 +189,7 @@ impl<D: Downstream> Exchange<'_, D> {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         state.filters.destroy();
+        state.info.response_flags |= self.late_flags.get();
         state.info.end = Some(now);
         state.info.downstream_bytes = self.down.bytes();
         stats.downstream_rq_active.dec();

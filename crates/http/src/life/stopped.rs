@@ -225,8 +225,12 @@ impl<D: Downstream> Exchange<'_, D> {
     }
 
     /// The head of an answer of our own; returns its body.
-    fn make_reply(&self, reply: LocalReply, by_route: bool) -> Buffer {
+    fn make_reply(&self, mut reply: LocalReply, by_route: bool) -> Buffer {
         let manager = self.manager;
+        if reply.flags == ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR {
+            // It belongs to the end of the connection, which comes behind the answer.
+            self.late_flags.set(std::mem::take(&mut reply.flags));
+        }
         if reply.status == 400 && !manager.config.stream_error_on_invalid_http_message {
             self.down.close_after_response();
         }

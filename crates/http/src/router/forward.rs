@@ -29,7 +29,12 @@ impl<D: Downstream> Router<'_, '_, D> {
         match pin!(self.exchange_with_host(forward, timeout)).await {
             Ok(()) => Ok(()),
             Err(Failure::Stopped(stop)) => Err(stop),
-            Err(Failure::Upstream(error)) => Err(self.upstream_failed(&error)),
+            Err(Failure::Upstream(error)) => {
+                if has_waited(error.kind) && !self.exchange.response_begun.get() {
+                    Box::pin(self.exchange.read_what_is_there()).await?;
+                }
+                Err(self.upstream_failed(&error))
+            }
         }
     }
 
@@ -250,6 +255,14 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
         Stop::Reply(Box::new(reply))
     }
+}
+
+/// Whether a failure of this kind comes some time after the request.
+fn has_waited(kind: UpstreamErrorKind) -> bool {
+    !matches!(
+        kind,
+        UpstreamErrorKind::NoHealthyUpstream | UpstreamErrorKind::Overflow
+    )
 }
 
 /// Why an attempt failed.

@@ -6,7 +6,6 @@ use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stream_info::ResponseFlags;
 
 use super::finalize;
 use crate::connection_manager::ConnectionManagerConfig;
@@ -29,13 +28,7 @@ pub(crate) fn make_reply(
         bare(state, reply);
         return Cow::default();
     }
-    // This flag belongs to the end of the connection, which comes after the wording.
-    let is_seen = !reply
-        .flags
-        .contains(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
-    if is_seen {
-        state.info.response_flags |= reply.flags;
-    }
+    state.info.response_flags |= reply.flags;
     state.info.response_code_details = Some(reply.details.clone());
     state.response.reset(MapKind::Response);
     begin_head(state, &reply, by_route, services);
@@ -44,7 +37,6 @@ pub(crate) fn make_reply(
         None => Worded::as_it_is(reply.body),
         Some(replies) => replies.rewrite(state, reply.body, services),
     };
-    state.info.response_flags |= reply.flags;
     if let Some(metadata) = reply.metadata {
         let (namespace, fields) = *metadata;
         state.info.dynamic_metadata_mut().merge(namespace, fields);
