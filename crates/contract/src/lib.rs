@@ -11,6 +11,8 @@ pub mod data_source;
 pub mod early_header_mutation;
 pub mod error;
 pub mod formatter;
+pub mod hash;
+pub mod hash_policy;
 pub mod header_mutation;
 pub mod headers;
 pub mod http_filter;

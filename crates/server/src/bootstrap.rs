@@ -24,6 +24,7 @@ use nuncio_contract::stats::sink::StatSinkConfig;
 use nuncio_contract::stats::{StatsSettings, StatsStore};
 use nuncio_net::pipe::PipeAddress;
 use nuncio_upstream::ClusterManager;
+use nuncio_upstream::cluster::{Locality, ProxyPlace};
 
 use crate::cli::Options;
 use crate::clusters;
@@ -196,6 +197,30 @@ pub(crate) fn compile_input(
     }
 }
 
+/// Where the proxy stands: as the node says, or else the command line.
+fn proxy_place(bootstrap: &Bootstrap, options: &Options) -> ProxyPlace {
+    let locality = bootstrap
+        .node
+        .as_ref()
+        .and_then(|node| node.locality.as_ref());
+    let text = |of: fn(&crate::config::Locality) -> &String| {
+        locality.map_or(Box::default(), |locality| of(locality).as_str().into())
+    };
+    let zone = locality.map(|locality| &locality.zone);
+    let zone = flag_or(&options.service_zone, zone);
+    let local = bootstrap.cluster_manager.as_ref();
+    let local = local.map(|manager| manager.local_cluster_name.as_str());
+    ProxyPlace {
+        locality: Locality {
+            region: text(|locality| &locality.region),
+            zone: zone.as_str().into(),
+            sub_zone: text(|locality| &locality.sub_zone),
+        },
+        local_cluster: local.filter(|name| !name.is_empty()).map(Box::from),
+        threads: crate::main_thread::concurrency(options.concurrency) as u64 + 1,
+    }
+}
+
 /// Compiles a tree that was read; what is wrong goes to the context.
 pub(crate) fn compile_tree(
     tree: &Arc<tree::Message>,
@@ -217,6 +242,9 @@ pub(crate) fn compile_tree(
     let cluster_names = clusters::names(cluster_messages);
     let knows_cluster = |name: &str| cluster_names.contains(name);
     let stats = compile_stats(&bootstrap, around, &knows_cluster, ctx);
+    around
+        .manager
+        .stand_at(proxy_place(&bootstrap, around.options));
     let clusters = clusters::load(cluster_messages, ctx);
     let node = bootstrap.node.as_ref();
     let options = around.options;

@@ -22,6 +22,14 @@ message! {
         pub(crate) stats_flush_interval: Option<Duration>,
         pub(crate) oneof stats_flush: Option<StatsFlush>,
         pub(crate) layered_runtime: Option<LayeredRuntime>,
+        pub(crate) cluster_manager: Option<ClusterManagerMessage>,
+    }
+}
+
+message! {
+    /// What concerns all clusters.
+    pub(crate) struct ClusterManagerMessage: "envoy.config.bootstrap.v3.ClusterManager" {
+        pub(crate) local_cluster_name: String,
     }
 }
 
@@ -37,7 +45,7 @@ message! {
     pub(crate) struct Node: "envoy.config.core.v3.Node" {
         pub(crate) id: String,
         pub(crate) cluster: String,
-        checked locality: Option<Locality> = "all of it is shown only",
+        pub(crate) locality: Option<Locality>,
         inert metadata = "it is shown to control planes and in /server_info, which print the message itself";
     }
 }
@@ -45,9 +53,9 @@ message! {
 message! {
     /// Where this proxy is.
     pub(crate) struct Locality: "envoy.config.core.v3.Locality" {
-        inert zone = "it is shown to control planes and in /server_info, which print the message itself";
-        inert region = "it is shown to control planes and in /server_info, which print the message itself";
-        inert sub_zone = "it is shown to control planes and in /server_info, which print the message itself";
+        pub(crate) zone: String,
+        pub(crate) region: String,
+        pub(crate) sub_zone: String,
     }
 }
 

@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use nuncio_contract::stats::StatsStore;
 
-use crate::cluster::{ClusterSettings, ClusterShared};
+use crate::cluster::{ClusterSettings, ClusterShared, ProxyPlace};
 use crate::transport_socket::TransportSocket;
 
 /// A cluster's number: its slot in the tables of the manager and the workers. A removed cluster's slot is
@@ -25,6 +25,7 @@ impl ClusterId {
 /// The table of clusters, shared by all threads; the main thread changes it.
 pub struct ClusterManager {
     stats: StatsStore,
+    place: Arc<OnceLock<ProxyPlace>>,
     table: RwLock<Table>,
     generation: AtomicU64,
 }
@@ -55,6 +56,7 @@ impl ClusterManager {
     pub fn new(stats: StatsStore) -> Self {
         Self {
             stats,
+            place: Arc::default(),
             table: RwLock::default(),
             generation: AtomicU64::new(0),
         }
@@ -75,7 +77,19 @@ impl ClusterManager {
             transport_socket,
             scope,
             added_via_api,
+            Arc::clone(&self.place),
         ))
+    }
+
+    /// Says where the proxy stands; it stays there, so that only the first call counts.
+    pub fn stand_at(&self, place: ProxyPlace) {
+        let _stood_before = self.place.set(place);
+    }
+
+    /// The cluster whose hosts are the proxies, if it is there.
+    pub(crate) fn local_cluster(&self) -> Option<Arc<ClusterShared>> {
+        let name = self.place.get()?.local_cluster.as_deref()?;
+        self.get(self.find(name)?)
     }
 
     /// Adds clusters, each in the place of the one of its name, whose streams under way go on while its

@@ -20,6 +20,8 @@ pub(super) struct Place {
     /// The numerator, and two bits for the denominator.
     fraction: AtomicU64,
     boolean: AtomicU64,
+    /// The bits of a number; those of `UNSET` are none.
+    double: AtomicU64,
 }
 
 /// So many of so many events.
@@ -77,6 +79,7 @@ impl Place {
             integer: AtomicU64::new(UNSET),
             fraction: AtomicU64::new(UNSET),
             boolean: AtomicU64::new(UNSET),
+            double: AtomicU64::new(UNSET),
         };
         place.set(value);
         place
@@ -86,10 +89,12 @@ impl Place {
         let integer = value.and_then(|value| value.integer);
         let fraction = value.and_then(RuntimeValue::share).map(Fraction::packed);
         let boolean = value.and_then(|value| value.boolean).map(u64::from);
+        let double = value.and_then(|value| value.double).map(f64::to_bits);
         for (place, value) in [
             (&self.integer, integer),
             (&self.fraction, fraction),
             (&self.boolean, boolean),
+            (&self.double, double),
         ] {
             place.store(value.unwrap_or(UNSET), Ordering::Relaxed);
         }
@@ -119,6 +124,13 @@ impl RuntimeKey {
     pub fn boolean(&self, default: bool) -> bool {
         let boolean = self.read(|place| &place.boolean);
         boolean.map_or(default, |boolean| boolean == 1)
+    }
+
+    /// The number in force.
+    #[inline]
+    pub fn double(&self, default: f64) -> f64 {
+        let bits = self.read(|place| &place.double);
+        bits.map_or(default, f64::from_bits)
     }
 
     #[inline]

@@ -1,4 +1,4 @@
-//! One runtime value: its text, and what it is as an integer, a fraction or a boolean.
+//! One runtime value: its text, and what it is as an integer, a fraction, a boolean or a number.
 //!
 //! As Envoy has it: numbers are doubles and integers their whole parts; a text that reads as a number is one; a text
 //! that reads as a boolean is none; a structure is a `FractionalPercent` if it has no other fields, and its parts
@@ -30,6 +30,7 @@ pub struct RuntimeValue {
     pub(super) integer: Option<u64>,
     pub(super) fraction: Option<Fraction>,
     pub(super) boolean: Option<bool>,
+    pub(super) double: Option<f64>,
 }
 
 impl RuntimeValue {
@@ -109,6 +110,7 @@ impl RuntimeValue {
     )]
     fn set_number(&mut self, number: f64) {
         self.boolean = Some(number != 0.0);
+        self.double = Some(number);
         if (0.0..TOO_LARGE).contains(&number) {
             self.integer = Some(number as u64);
         }

@@ -12,7 +12,6 @@
 mod address;
 mod build;
 mod domain;
-mod hash;
 mod input;
 mod message;
 mod predicate;

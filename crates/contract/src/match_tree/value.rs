@@ -3,12 +3,12 @@
 use nuncio_config::typed::{Ctx, FromValue, Refused, SupportTable};
 
 use super::build::unknown;
-use super::hash::xxh64;
 use super::input::{Fetched, Input};
 use super::message::{
     ConsistentHashing, Extension, MetadataMatcher, RuntimeFraction, SingleKind, XdsPattern,
     XdsStringMatcher,
 };
+use crate::hash::xxh64;
 use crate::matching::{
     CompiledRegex, CompiledStringMatcher, CompiledValueMatcher, RuntimeFractionalPercent,
 };

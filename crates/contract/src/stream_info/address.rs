@@ -50,6 +50,11 @@ impl FilterStateObject for Address {
         self
     }
 
+    fn hash(&self) -> Option<u64> {
+        let text = self.serialize_as_string()?;
+        Some(crate::hash::xxh64(text.as_bytes(), 0))
+    }
+
     fn serialize_as_string(&self) -> Option<String> {
         Some(match self {
             Address::Ip(address) => address.to_string(),

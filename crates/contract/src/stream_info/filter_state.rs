@@ -11,13 +11,18 @@ pub trait FilterStateObject: Any + Send + Sync {
     /// The object as a value of its own type.
     fn as_any(&self) -> &dyn Any;
 
-    /// The object as text, for `%FILTER_STATE(key:PLAIN)%`, matchers and hashing.
+    /// The object as text, for `%FILTER_STATE(key:PLAIN)%` and matchers.
     fn serialize_as_string(&self) -> Option<String> {
         None
     }
 
     /// The object as JSON, for `%FILTER_STATE(key:TYPED)%`.
     fn serialize_as_json(&self) -> Option<String> {
+        None
+    }
+
+    /// The object's hash, for hash policies; none if it is not made for that.
+    fn hash(&self) -> Option<u64> {
         None
     }
 

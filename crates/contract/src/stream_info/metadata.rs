@@ -68,7 +68,7 @@ impl Struct {
     }
 
     /// The fields, sorted by name.
-    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> + Clone {
         self.fields.iter().map(|(name, value)| (&**name, value))
     }
 

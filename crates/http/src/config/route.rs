@@ -7,6 +7,7 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::cors::RouteCorsPolicyMessage;
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::formatter::SubstitutionFormatString;
+use nuncio_contract::hash_policy::HashPolicyMessage;
 use nuncio_contract::header_mutation::HeaderValueOption;
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::uri_template::PathExtension;
@@ -202,6 +203,8 @@ message! {
         pub(crate) timeout: Option<Duration>,
         pub(crate) idle_timeout: Option<Duration>,
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,
+        pub(crate) hash_policy: Vec<HashPolicyMessage>,
+        pub(crate) metadata_match: Option<MetadataMessage>,
     }
 }
 
@@ -289,6 +292,7 @@ message! {
         pub(crate) name: Spanned<String>,
         pub(crate) cluster_header: Spanned<String>,
         pub(crate) weight: Option<u32>,
+        pub(crate) metadata_match: Option<MetadataMessage>,
         pub(crate) oneof host_rewrite_specifier: Option<ClusterHostRewrite>,
         pub(crate) request_headers_to_add: Vec<HeaderValueOption>,
         pub(crate) request_headers_to_remove: Vec<Spanned<String>>,

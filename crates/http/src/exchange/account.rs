@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_upstream::{WorkerCluster, WorkerHost};
+use nuncio_contract::stream_info::metadata::Struct;
+use nuncio_upstream::{PickContext, WorkerCluster, WorkerHost};
 
 use crate::route::{Counted, RequestStats};
 use crate::stream::RouteSnapshot;
@@ -12,10 +13,34 @@ use crate::stream::RouteSnapshot;
 pub(crate) struct Account {
     pub(crate) cluster: Rc<WorkerCluster>,
     pub(crate) host: Option<Rc<WorkerHost>>,
+    /// What the request says of its host; none where its cluster does not ask.
+    pub(crate) wishes: Option<Box<HostWishes>>,
     is_internal: bool,
     dynamic_stats: bool,
     /// Where the request is counted apart, and the table that says so.
     apart: Option<(Rc<RouteSnapshot>, Counted)>,
+}
+
+/// What a request says of its host, where its cluster's load balancer asks.
+#[derive(Default)]
+pub(crate) struct HostWishes {
+    /// Its hash.
+    pub(crate) hash: Option<u64>,
+    /// Values of `set-cookie` that were made for the hash.
+    pub(crate) cookies: Vec<Box<str>>,
+    /// Metadata that its host has to have, where that is not the route's alone.
+    pub(crate) metadata: Option<Struct>,
+}
+
+impl HostWishes {
+    /// For the load balancer; `of_route` is the route's metadata match.
+    pub(crate) fn context<'a>(&'a self, of_route: Option<&'a Struct>) -> PickContext<'a> {
+        PickContext {
+            hash: self.hash,
+            metadata_match: self.metadata.as_ref().or(of_route),
+            ..PickContext::default()
+        }
+    }
 }
 
 impl Account {
@@ -29,6 +54,7 @@ impl Account {
         Account {
             cluster,
             host: None,
+            wishes: None,
             is_internal,
             dynamic_stats,
             apart,

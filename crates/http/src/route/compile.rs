@@ -8,11 +8,13 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_contract::cors::{CorsPolicy, RouteCorsPolicyMessage};
 use nuncio_contract::data_source;
+use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::headers::HeaderName;
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::registry::Extensions;
+use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 
 use super::domain::{DomainError, DomainTable};
@@ -52,6 +54,12 @@ pub struct RouteCompiler<'a> {
     pub cluster_id: &'a mut dyn FnMut(&str) -> ClusterId,
     /// The clusters that exist; none if they need not (dynamic tables).
     pub known_clusters: Option<&'a dyn Fn(&str) -> bool>,
+}
+
+/// What metadata says of load balancing, if it does.
+pub(super) fn balancing_metadata(message: Option<&MetadataMessage>) -> Option<Box<Struct>> {
+    let metadata = message?.read()?;
+    metadata.namespace("envoy.lb").cloned().map(Box::new)
 }
 
 impl RouteCompiler<'_> {
@@ -226,7 +234,9 @@ impl RouteCompiler<'_> {
         action: &config::RouteAction,
         matcher: Result<&RouteMatcher, Refused>,
     ) -> Result<Forward, Refused> {
-        let cluster = self.cluster_source(&action.cluster_specifier);
+        let metadata_match = balancing_metadata(action.metadata_match.as_ref());
+        let cluster = self.cluster_source(&action.cluster_specifier, metadata_match.as_deref());
+        let hash_policies = HashPolicies::compile(&action.hash_policy, self.ctx);
         let path = self.path_rewrite(action, matcher);
         let host = match &action.host_rewrite_specifier {
             None | Some(config::HostRewrite::Auto(None | Some(false))) => Ok(None),
@@ -258,6 +268,10 @@ impl RouteCompiler<'_> {
             idle_timeout: action.idle_timeout,
             upgrades: upgrades?,
             cors: cors?,
+            hash_policies: Some(hash_policies?)
+                .filter(|policies| !policies.is_empty())
+                .map(Box::new),
+            metadata_match,
         })
     }
 
@@ -272,6 +286,7 @@ impl RouteCompiler<'_> {
     fn cluster_source(
         &mut self,
         specifier: &config::ClusterSpecifier,
+        metadata_match: Option<&Struct>,
     ) -> Result<ClusterSource, Refused> {
         match specifier {
             config::ClusterSpecifier::Cluster(name) => Ok(ClusterSource::One(
@@ -281,7 +296,9 @@ impl RouteCompiler<'_> {
             config::ClusterSpecifier::ClusterHeader(name) => {
                 Ok(ClusterSource::Header(self.header_name(name)?))
             }
-            config::ClusterSpecifier::WeightedClusters(weighted) => self.weighted(weighted),
+            config::ClusterSpecifier::WeightedClusters(weighted) => {
+                self.weighted(weighted, metadata_match)
+            }
         }
     }
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::formatter::Format;
+use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::matching::uri_template::TemplateRewrite;
+use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 
 use super::weight::{self, Weight};
@@ -27,6 +29,10 @@ pub struct Forward {
     pub idle_timeout: Option<Duration>,
     /// Upgrades that the route allows or forbids; none if it has no word on any.
     pub upgrades: Option<Box<RouteUpgrades>>,
+    /// What of a request is hashed for its host, where the cluster's policy goes by that; none if nothing is.
+    pub hash_policies: Option<Box<HashPolicies>>,
+    /// Metadata that the host has to have, where the cluster has subsets.
+    pub(super) metadata_match: Option<Box<Struct>>,
     /// The route's policy in its deprecated `cors` field.
     pub cors: Option<Box<CorsPolicy>>,
 }
@@ -47,6 +53,8 @@ pub(super) struct Weighted {
     pub(super) target: WeightedTarget,
     pub(super) weight: Weight,
     pub(super) level: Level,
+    /// The route's metadata match with this cluster's.
+    pub(super) metadata_match: Option<Box<Struct>>,
 }
 
 pub(super) enum WeightedTarget {
@@ -131,6 +139,17 @@ impl Forward {
             point = point.wrapping_sub(weight);
             inside
         })
+    }
+
+    /// Metadata that the host of a request has to have, of which the weighted cluster is known.
+    pub fn metadata_match(&self, picked: Option<usize>) -> Option<&Struct> {
+        let of_cluster = match &self.cluster {
+            ClusterSource::Weighted { clusters, .. } => {
+                picked.and_then(|place| clusters.get(place)?.metadata_match.as_deref())
+            }
+            _ => None,
+        };
+        of_cluster.or(self.metadata_match.as_deref())
     }
 
     /// How the cluster is chosen, for people who ask.

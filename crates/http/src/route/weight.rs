@@ -4,7 +4,10 @@
 
 use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::typed::Refused;
+use nuncio_contract::metadata_message::MetadataMessage;
+use nuncio_contract::stream_info::metadata::Struct;
 
+use super::compile::balancing_metadata;
 use super::forward::{ClusterSource, Forward, Weighted, WeightedTarget};
 use super::{Level, RouteCompiler};
 use crate::config::route as config;
@@ -56,15 +59,28 @@ impl RuntimeWeights {
     }
 }
 
+/// The route's metadata match with that of one of its clusters, which wins.
+fn merged(of_route: Option<&Struct>, own: Option<&MetadataMessage>) -> Option<Box<Struct>> {
+    let own = balancing_metadata(own)?;
+    let mut merged = of_route.cloned().unwrap_or_default();
+    for (name, value) in own.fields() {
+        merged.insert(name, value.clone());
+    }
+    Some(Box::new(merged))
+}
+
 impl RouteCompiler<'_> {
     pub(super) fn weighted(
         &mut self,
         weighted: &config::WeightedCluster,
+        metadata_match: Option<&Struct>,
     ) -> Result<ClusterSource, Refused> {
         let clusters: Vec<_> = weighted
             .clusters
             .iter()
-            .map(|cluster| self.weighted_entry(cluster, &weighted.runtime_key_prefix))
+            .map(|cluster| {
+                self.weighted_entry(cluster, &weighted.runtime_key_prefix, metadata_match)
+            })
             .collect();
         let clusters: Box<[Weighted]> = clusters.into_iter().collect::<Result<_, _>>()?;
         let by_header = match &weighted.random_value_specifier {
@@ -120,6 +136,7 @@ impl RouteCompiler<'_> {
         &mut self,
         cluster: &config::ClusterWeight,
         prefix: &str,
+        metadata_match: Option<&Struct>,
     ) -> Result<Weighted, Refused> {
         let level = self.level(
             (
@@ -150,6 +167,7 @@ impl RouteCompiler<'_> {
         };
         Ok(Weighted {
             target: target?,
+            metadata_match: merged(metadata_match, cluster.metadata_match.as_ref()),
             weight: Weight {
                 default: weight?.into(),
                 key,

@@ -279,6 +279,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         state.info.response_code = Some(status);
         state.info.upstream.timing.first_rx_byte = Some(now);
         state.response.remove(Known::KeepAlive);
+        self.with_account(|account| {
+            let cookies = account.wishes.iter().flat_map(|wishes| &wishes.cookies);
+            cookies.for_each(|cookie| state.response.append(Known::SetCookie, cookie.as_bytes()));
+        });
         finalize::response(state, worker);
         let virtual_host = state
             .route

@@ -59,10 +59,15 @@ impl<D: Downstream> Router<'_, '_, D> {
     fn choose_cluster(&self, forward: &Forward) -> Result<Option<Duration>, Stop> {
         let cluster = self.cluster(forward)?;
         let apart = self.counted_apart();
+        if cluster.settings().drop_overload.share > 0.0 {
+            self.drop_overload(&cluster)?;
+        }
         let timeout = self.prepare(forward);
+        let wishes = self.wishes(forward, &cluster);
         let state = self.exchange.state.borrow();
         let dynamic_stats = self.config.dynamic_stats && !state.info.health_check;
-        let account = Account::new(cluster, &state.request, dynamic_stats, apart);
+        let mut account = Account::new(cluster, &state.request, dynamic_stats, apart);
+        account.wishes = wishes;
         drop(state);
         *self.exchange.account.borrow_mut() = Some(account);
         if self.exchange.body.borrow().done || self.awaits_handshake() {
@@ -90,7 +95,14 @@ impl<D: Downstream> Router<'_, '_, D> {
         let auto_names = account.cluster.settings().http.auto_names.as_deref();
         let name = auto_names.and_then(|auto| self.name_connection(auto));
         let picked = match self.wanted_host(&account.cluster) {
-            None => account.cluster.pick_host()?,
+            None => match &account.wishes {
+                None => account.cluster.pick_host()?,
+                Some(wishes) => {
+                    let picked = self.exchange.state.borrow().route.picked;
+                    let context = wishes.context(forward.metadata_match(picked));
+                    account.cluster.choose_host(&context)?
+                }
+            },
             Some(wanted) => wanted?,
         };
         let host = account.host.insert(picked);

@@ -10,6 +10,7 @@ mod late;
 mod proxy_protocol;
 mod reply;
 mod tunnel;
+mod wishes;
 
 pub(crate) use reply::make_reply;
 

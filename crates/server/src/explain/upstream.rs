@@ -5,7 +5,7 @@ use std::time::Duration;
 use nuncio_config::tree::{Message, Value};
 use nuncio_contract::matching::plain;
 use nuncio_http::explain::Forwarding;
-use nuncio_upstream::cluster::{ClusterType, Host, LbPolicy};
+use nuncio_upstream::cluster::{ClusterType, Host};
 use nuncio_upstream::{ClusterManager, ConnectionName, TransportSocket};
 
 use super::places::{Place, Places};
@@ -63,9 +63,7 @@ impl Upstream {
                 ClusterType::StrictDns => "STRICT_DNS",
                 ClusterType::LogicalDns => "LOGICAL_DNS",
             },
-            policy: match settings.lb_policy {
-                LbPolicy::RoundRobin => "ROUND_ROBIN",
-            },
+            policy: settings.lb.policy.name(),
             connect_timeout: settings.connect_timeout,
             tls: match &cluster.transport_socket {
                 TransportSocket::RawBuffer => None,

@@ -89,6 +89,11 @@ fn health_of(host: &Host) -> HostHealth {
         failed_eds_health: health.contains(HealthFlags::FAILED_EDS_HEALTH),
         degraded_active_hc: health.contains(HealthFlags::DEGRADED_ACTIVE_HC),
         degraded_eds_health: health.contains(HealthFlags::DEGRADED_EDS_HEALTH),
+        pending_dynamic_removal: health.contains(HealthFlags::PENDING_DYNAMIC_REMOVAL),
+        pending_active_hc: health.contains(HealthFlags::PENDING_ACTIVE_HC),
+        excluded_via_immediate_hc_fail: health
+            .contains(HealthFlags::EXCLUDED_VIA_IMMEDIATE_HC_FAIL),
+        active_hc_timeout: health.contains(HealthFlags::ACTIVE_HC_TIMEOUT),
         eds_status_draining: health.contains(HealthFlags::EDS_STATUS_DRAINING),
         ..HostHealth::default()
     }

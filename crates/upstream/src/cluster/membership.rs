@@ -24,28 +24,37 @@ impl Membership {
 
     /// Counts that `hosts` take the place of `before`.
     pub(super) fn count(&self, before: &HostSet, hosts: &HostSet, cluster_type: ClusterType) {
-        let count = |wanted: fn(&HealthFlags) -> bool| {
-            hosts.iter().filter(|host| wanted(&host.health())).count() as u64
-        };
         let known: HashSet<_> = before.iter().map(Arc::as_ptr).collect();
         let is_new = |host: &&Arc<Host>| !known.contains(&Arc::as_ptr(host));
         self.sockets
             .total_match_count
             .add(hosts.iter().filter(is_new).count() as u64);
-        self.stats.membership_change.inc();
+        self.stats
+            .membership_change
+            .add(changed_priorities(before, hosts));
         self.stats.membership_total.set(hosts.iter().count() as u64);
-        self.stats
-            .membership_healthy
-            .set(count(|health| health.is_healthy()));
-        self.stats
-            .membership_degraded
-            .set(count(|health| health.is_degraded()));
-        self.stats.membership_excluded.set(0);
+        self.count_health(hosts);
         if cluster_type != ClusterType::Static {
             // Envoy sets it for discovered hosts alone.
             let heaviest = hosts.iter().map(|host| host.weight).max().unwrap_or(0);
             self.stats.max_host_weight.set(u64::from(heaviest));
         }
+    }
+
+    /// Counts the hosts by their health of now.
+    pub(super) fn count_health(&self, hosts: &HostSet) {
+        let count = |wanted: fn(&HealthFlags) -> bool| {
+            hosts.iter().filter(|host| wanted(&host.health())).count() as u64
+        };
+        self.stats
+            .membership_healthy
+            .set(count(HealthFlags::is_healthy));
+        self.stats
+            .membership_degraded
+            .set(count(HealthFlags::is_degraded));
+        self.stats
+            .membership_excluded
+            .set(count(|health| health.is_excluded()));
     }
 
     /// The cluster has no share in the gauges any more.
@@ -54,6 +63,7 @@ impl Membership {
             &self.stats.membership_total,
             &self.stats.membership_healthy,
             &self.stats.membership_degraded,
+            &self.stats.membership_excluded,
             &self.stats.max_host_weight,
         ];
         gauges
@@ -61,4 +71,15 @@ impl Membership {
             .filter(|gauge| gauge.used())
             .for_each(|gauge| gauge.set(0));
     }
+}
+
+/// How many priorities have other hosts than before; 1 at least, as somebody says that they have.
+fn changed_priorities(before: &HostSet, hosts: &HostSet) -> u64 {
+    let levels = before.priorities.len().max(hosts.priorities.len());
+    let of = |set: &HostSet, level: usize| -> HashSet<*const Host> {
+        let hosts = set.priorities.get(level).map(|level| &level.hosts);
+        hosts.into_iter().flatten().map(Arc::as_ptr).collect()
+    };
+    let changed = (0..levels).filter(|level| of(before, *level) != of(hosts, *level));
+    (changed.count() as u64).max(1)
 }

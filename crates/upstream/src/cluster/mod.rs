@@ -3,18 +3,23 @@
 //! A cluster that no worker has used yet costs its settings and hosts, nothing else.
 
 mod breakers;
-mod host;
-mod host_set;
+mod even;
 mod membership;
 mod settings;
 mod shared;
 
+pub use crate::host::{
+    DiscoveredHealth, Health, HealthFlags, Host, HostCounters, HostSet, HostTotals, LevelOptions,
+    Locality, PriorityHosts,
+};
 pub use breakers::{Breakers, Resource, Thresholds};
-pub use host::{HealthFlags, Host, HostCounters, HostTotals, Locality};
-pub use host_set::{HostSet, PriorityHosts};
-pub use settings::{ClusterSettings, ClusterType, HttpSettings, LbPolicy, UpstreamProtocol};
-pub use shared::ClusterShared;
+pub use settings::{
+    ClusterSettings, ClusterType, DropOverload, HostStatuses, HttpSettings, UpstreamProtocol,
+};
+
+pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};
 pub(crate) use shared::breaker_prefix;
+pub use shared::{ClusterShared, ProxyPlace};
 
 /// Request priority of a route, which selects the circuit breakers and the pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

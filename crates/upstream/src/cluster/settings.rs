@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
+use nuncio_config::runtime::RuntimeKey;
+use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
 
 use super::Thresholds;
+use crate::host::{DiscoveredHealth, LevelOptions};
+use crate::load_balancing::LbSettings;
 use crate::server_names::AutoNames;
 
 /// How a cluster learns its hosts.
@@ -23,12 +27,51 @@ pub enum ClusterType {
     LogicalDns,
 }
 
-/// How a host is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LbPolicy {
-    /// In turn, by weight.
-    #[default]
-    RoundRobin,
+/// The share of requests that are turned away before a host is chosen.
+#[derive(Clone, Debug, Default)]
+pub struct DropOverload {
+    /// Of 1.
+    pub share: f64,
+    /// What runtime allows at most (100), in per cent.
+    pub limit: RuntimeKey,
+}
+
+impl DropOverload {
+    /// The share in force, of 1.
+    pub fn share(&self) -> f64 {
+        let limit = self.limit.integer(100).min(100);
+        self.share.min(limit as f64 / 100.0)
+    }
+}
+
+/// Healths of hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostStatuses(u8);
+
+impl HostStatuses {
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    /// With one more.
+    #[must_use]
+    pub const fn with(self, status: DiscoveredHealth) -> Self {
+        Self(self.0 | 1 << status as u8)
+    }
+
+    /// Whether it is one of them.
+    pub const fn contains(self, status: DiscoveredHealth) -> bool {
+        self.0 & (1 << status as u8) != 0
+    }
+}
+
+/// All but what is known to be bad.
+impl Default for HostStatuses {
+    fn default() -> Self {
+        Self::NONE
+            .with(DiscoveredHealth::Unknown)
+            .with(DiscoveredHealth::Healthy)
+            .with(DiscoveredHealth::Degraded)
+    }
 }
 
 /// What a cluster's connections speak.
@@ -57,15 +100,23 @@ pub struct ClusterSettings {
     /// How hosts are learned.
     pub cluster_type: ClusterType,
     /// How a host is chosen.
-    pub lb_policy: LbPolicy,
+    pub lb: LbSettings,
+    /// What of a request is hashed, instead of what its route says.
+    pub hash_policies: Option<Arc<HashPolicies>>,
+    /// How the health of priorities is reckoned.
+    pub level_options: LevelOptions,
+    /// How many requests are turned away (none), of all.
+    pub drop_overload: DropOverload,
+    /// Connections close whenever hosts come, go or change their health.
+    pub close_connections_on_host_set_change: bool,
+    /// What may be known against a host that a filter asks for.
+    pub override_host_statuses: HostStatuses,
     /// Time to open a connection, TLS handshake included (5 s).
     pub connect_timeout: Duration,
     /// Soft limit of what is buffered for one connection (1 MiB).
     pub per_connection_buffer_limit_bytes: u32,
     /// Limits of the circuit breakers: default, high.
     pub thresholds: [Thresholds; 2],
-    /// Share of healthy hosts below which health is ignored (50), in per cent.
-    pub healthy_panic_threshold_percent: f64,
     /// Socket options.
     pub connect_options: ConnectOptions,
     /// HTTP settings.
@@ -115,11 +166,15 @@ impl ClusterSettings {
             alt_stat_name: None,
             metadata: None,
             cluster_type: ClusterType::Static,
-            lb_policy: LbPolicy::RoundRobin,
+            lb: LbSettings::default(),
+            hash_policies: None,
+            level_options: LevelOptions::default(),
+            drop_overload: DropOverload::default(),
+            close_connections_on_host_set_change: false,
+            override_host_statuses: HostStatuses::default(),
             connect_timeout: Duration::from_secs(5),
             per_connection_buffer_limit_bytes: 1 << 20,
             thresholds: [Thresholds::default(); 2],
-            healthy_panic_threshold_percent: 50.0,
             connect_options: ConnectOptions::default(),
             http: HttpSettings::default(),
         }

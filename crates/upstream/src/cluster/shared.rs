@@ -1,7 +1,7 @@
 //! What all threads share of a cluster.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{
@@ -9,9 +9,30 @@ use nuncio_contract::stats::groups::{
     ClusterUpdateStats, TlsStats, TransportSocketMatchStats,
 };
 
+use super::even::TableStats;
 use super::membership::Membership;
-use super::{Breakers, ClusterSettings, HostSet, ResourcePriority};
+use super::{Breakers, ClusterSettings, HostSet, Locality, ResourcePriority};
+use crate::load_balancing::Snapshot;
 use crate::transport_socket::TransportSocket;
+
+/// Where the proxy itself stands.
+#[derive(Clone, Debug, Default)]
+pub struct ProxyPlace {
+    /// Its locality.
+    pub locality: Locality,
+    /// The name of the cluster whose hosts are the proxies, if there is one.
+    pub local_cluster: Option<Box<str>>,
+    /// How many threads have load balancers in Envoy: the workers and the main one. Each counts its subsets.
+    pub threads: u64,
+}
+
+/// Hosts, and what load balancers make of them.
+#[derive(Default)]
+struct Published {
+    hosts: Arc<HostSet>,
+    /// Made with the hosts where that is much work, else by the first worker that asks.
+    snapshot: OnceLock<Arc<Snapshot>>,
+}
 
 /// A cluster: settings for ever, hosts until the next update.
 pub struct ClusterShared {
@@ -24,7 +45,9 @@ pub struct ClusterShared {
     scope: Scope,
     breakers: Breakers,
     membership: Membership,
-    hosts: RwLock<Arc<HostSet>>,
+    tables: TableStats,
+    place: Arc<OnceLock<ProxyPlace>>,
+    published: RwLock<Arc<Published>>,
     generation: AtomicU64,
 }
 
@@ -35,6 +58,7 @@ impl ClusterShared {
         transport_socket: TransportSocket,
         scope: Scope,
         added_via_api: bool,
+        place: Arc<OnceLock<ProxyPlace>>,
     ) -> Self {
         scope.register::<ClusterTrafficStats>();
         scope.register::<ClusterEndpointStats>();
@@ -50,11 +74,13 @@ impl ClusterShared {
         Self {
             breakers: Breakers::new(settings.thresholds),
             membership: Membership::of(&scope),
+            tables: TableStats::of(&settings.lb, &scope),
+            place,
             settings,
             transport_socket,
             added_via_api,
             scope,
-            hosts: RwLock::default(),
+            published: RwLock::default(),
             generation: AtomicU64::new(0),
         }
     }
@@ -74,18 +100,75 @@ impl ClusterShared {
     pub fn publish_hosts(&self, hosts: Arc<HostSet>) {
         self.membership
             .count(&self.hosts(), &hosts, self.settings.cluster_type);
-        *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = hosts;
+        self.replace(hosts);
+    }
+
+    /// The health of hosts has changed (see [`Host::change_health`](super::Host::change_health)): counts them anew and
+    /// has workers choose by it from their next pick on. Called by the main thread alone.
+    pub fn health_changed(&self) {
+        let hosts = self.hosts();
+        self.membership.count_health(&hosts);
+        self.replace(hosts);
+    }
+
+    fn replace(&self, hosts: Arc<HostSet>) {
+        let published = Published {
+            hosts,
+            snapshot: OnceLock::new(),
+        };
+        if self.tables.are_wanted() {
+            let before = self.published();
+            let threads = self.place.get().map_or(1, |place| place.threads);
+            let snapshot = self.snapshot_of(&published);
+            self.tables
+                .set(before.snapshot.get().map(|one| &**one), &snapshot, threads);
+        }
+        *self
+            .published
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// The hosts of now.
     pub fn hosts(&self) -> Arc<HostSet> {
-        Arc::clone(&self.hosts.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.published().hosts)
+    }
+
+    fn published(&self) -> Arc<Published> {
+        let published = self.published.read();
+        Arc::clone(&published.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The hosts of now, and what load balancers make of them.
+    pub(crate) fn balanced(&self) -> (Arc<HostSet>, Arc<Snapshot>) {
+        let published = self.published();
+        let snapshot = self.snapshot_of(&published);
+        (Arc::clone(&published.hosts), snapshot)
+    }
+
+    fn snapshot_of(&self, published: &Published) -> Arc<Snapshot> {
+        let make = || {
+            let nowhere = ProxyPlace::default();
+            let place = self.place.get().unwrap_or(&nowhere);
+            let lb = &self.settings.lb;
+            let places_matter = place.local_cluster.is_some() || lb.weighs_localities();
+            let own = places_matter.then_some(&place.locality);
+            Arc::new(Snapshot::new(&published.hosts, lb, own))
+        };
+        Arc::clone(published.snapshot.get_or_init(make))
+    }
+
+    /// The name of the cluster whose hosts are the proxies, if this is another one.
+    pub(crate) fn local_cluster(&self) -> Option<&str> {
+        let name = self.place.get()?.local_cluster.as_deref()?;
+        (*name != *self.settings.name).then_some(name)
     }
 
     /// Takes the hosts out of the gauges: another cluster of this name takes over, or none.
     pub(crate) fn withdraw(&self) {
         self.membership.withdraw();
+        self.tables.withdraw();
     }
 
     /// Changes with each [`Self::publish_hosts`].

@@ -32,6 +32,8 @@ pub(crate) struct ClusterCore {
     breaker_stats: [Arc<CircuitBreakerStats>; 2],
     pub(crate) responses: ResponseStats,
     pub(crate) clock: Rc<dyn Clock>,
+    /// Whether the load balancer looks at the hosts' requests in flight.
+    pub(crate) counts_active_requests: bool,
     tls_stats: OnceCell<Arc<TlsStats>>,
     codec_stats: OnceCell<Arc<Http1CodecStats>>,
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
@@ -48,6 +50,7 @@ impl ClusterCore {
             breaker_stats: ResourcePriority::ALL
                 .map(|priority| scope.worker_group_at(breaker_prefix(priority))),
             responses: ResponseStats::new(scope.clone()),
+            counts_active_requests: shared.settings.lb.looks_at_active_requests(),
             shared,
             clock,
             tls_stats: OnceCell::new(),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::matching::FractionalPercent;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stream_info::Metadata;
 
 use super::Cluster;
-use crate::cluster::{ClusterType, HealthFlags, Locality};
+use crate::cluster::{ClusterType, DiscoveredHealth, DropOverload, LevelOptions, Locality};
 
 /// One configured endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,10 +26,10 @@ pub struct EndpointSpec {
     /// Priority, 0 first.
     pub priority: u32,
     /// Health that the configuration claims.
-    pub health: HealthFlags,
+    pub health: DiscoveredHealth,
     /// Where it stands.
     pub locality: Arc<Locality>,
-    /// The weight of the locality, 0 if it has none; it is shown, and does not count yet.
+    /// The weight of the locality, 0 if it has none.
     pub locality_weight: u32,
     /// Its metadata, if any.
     pub metadata: Option<Arc<Metadata>>,
@@ -38,7 +39,26 @@ message! {
     /// All endpoints.
     pub(crate) struct ClusterLoadAssignment: "envoy.config.endpoint.v3.ClusterLoadAssignment" {
         pub(crate) endpoints: Vec<LocalityLbEndpoints>,
+        pub(crate) policy: Option<AssignmentPolicy>,
         inert cluster_name = "the cluster's own name counts";
+    }
+}
+
+message! {
+    /// What holds for all endpoints.
+    pub(crate) struct AssignmentPolicy: "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy" {
+        pub(crate) drop_overloads: Vec<DropOverloadMessage>,
+        pub(crate) overprovisioning_factor: Option<u32>,
+        pub(crate) weighted_priority_health: bool,
+        inert endpoint_stale_after = "what a configuration names does not become stale";
+    }
+}
+
+message! {
+    /// Requests that are turned away.
+    pub(crate) struct DropOverloadMessage: "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload" {
+        pub(crate) drop_percentage: Option<FractionalPercent>,
+        inert category = "it is for reports of load, which nobody gets yet";
     }
 }
 
@@ -223,7 +243,7 @@ impl LbEndpoint {
             hostname: endpoint.hostname.as_str().into(),
             weight: self.load_balancing_weight.unwrap_or(1).max(1),
             priority,
-            health: self.health_status.flags(),
+            health: self.health_status.discovered(),
             locality: Arc::clone(locality),
             locality_weight: 0,
             metadata: self.metadata.as_ref().and_then(MetadataMessage::read),
@@ -255,12 +275,66 @@ fn check_address(
 }
 
 impl HealthStatus {
-    fn flags(self) -> HealthFlags {
+    pub(super) fn discovered(self) -> DiscoveredHealth {
         match self {
-            Self::Unknown | Self::Healthy => HealthFlags::HEALTHY,
-            Self::Unhealthy | Self::Timeout => HealthFlags::FAILED_EDS_HEALTH,
-            Self::Draining => HealthFlags::EDS_STATUS_DRAINING,
-            Self::Degraded => HealthFlags::DEGRADED_EDS_HEALTH,
+            Self::Unknown => DiscoveredHealth::Unknown,
+            Self::Healthy => DiscoveredHealth::Healthy,
+            Self::Unhealthy => DiscoveredHealth::Unhealthy,
+            Self::Draining => DiscoveredHealth::Draining,
+            Self::Timeout => DiscoveredHealth::Timeout,
+            Self::Degraded => DiscoveredHealth::Degraded,
         }
+    }
+}
+
+impl ClusterLoadAssignment {
+    /// How the health of priorities is reckoned.
+    pub(super) fn level_options(&self) -> LevelOptions {
+        let default = LevelOptions::default();
+        self.policy.as_ref().map_or(default, |policy| LevelOptions {
+            overprovisioning_factor_percent: policy
+                .overprovisioning_factor
+                .unwrap_or(default.overprovisioning_factor_percent),
+            weighted_priority_health: policy.weighted_priority_health,
+        })
+    }
+
+    /// Which requests are turned away; one category at most, as in Envoy.
+    pub(super) fn drop_overload(&self, ctx: &mut Ctx) -> Result<DropOverload, Refused> {
+        let overloads = self
+            .policy
+            .as_ref()
+            .map(|policy| policy.drop_overloads.as_slice());
+        let (first, more) = match overloads.unwrap_or_default() {
+            [] => return Ok(DropOverload::default()),
+            [first, more @ ..] => (first, more),
+        };
+        let share = first.drop_percentage.as_ref().map_or(0.0, |percent| {
+            let fraction = percent.share();
+            f64::from(fraction.numerator) / f64::from(fraction.divisor)
+        });
+        let fault = if !more.is_empty() {
+            let count = more.len() + 1;
+            Some(format!(
+                "Cluster drop_overloads config has {count} categories. Envoy only support one."
+            ))
+        } else if share > 1.0 {
+            let fraction = first.drop_percentage.as_ref().map(FractionalPercent::share);
+            let (numerator, divisor) =
+                fraction.map_or((0, 100), |fraction| (fraction.numerator, fraction.divisor));
+            Some(format!(
+                "Cluster drop_overloads config is invalid. drop_ratio={share}(Numerator {numerator} / Denominator {divisor}). The valid range is 0~1."
+            ))
+        } else {
+            None
+        };
+        if let Some(text) = fault {
+            ctx.error(first.span(), text);
+            return Err(Refused);
+        }
+        Ok(DropOverload {
+            share,
+            limit: ctx.runtime.key("load_balancing_policy.drop_overload_limit"),
+        })
     }
 }

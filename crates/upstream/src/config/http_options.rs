@@ -7,6 +7,7 @@ use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
+use nuncio_contract::hash_policy::{HashPolicies, HashPolicyMessage};
 use nuncio_contract::headers::HeaderName;
 
 use super::Cluster;
@@ -25,6 +26,7 @@ message! {
         pub(crate) common_http_protocol_options: Option<CommonHttpOptions>,
         pub(crate) upstream_http_protocol_options: Option<UpstreamHttpOptions>,
         pub(crate) oneof upstream_protocol_options: UpstreamProtocolOptions,
+        pub(crate) hash_policy: Vec<HashPolicyMessage>,
     }
 }
 
@@ -101,8 +103,12 @@ message! {
     }
 }
 
-/// The options of a cluster.
-pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<HttpSettings, Refused> {
+/// The options of a cluster, and its hash policies if it has some.
+pub(super) fn read(
+    cluster: &Cluster,
+    hash_policies: &mut Option<Arc<HashPolicies>>,
+    ctx: &mut Ctx,
+) -> Result<HttpSettings, Refused> {
     let mut settings = HttpSettings::default();
     let mut options = None;
     for (key, any) in &cluster.typed_extension_protocol_options {
@@ -111,6 +117,12 @@ pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<HttpSettings, Ref
             return Err(ctx.unsupported_here(any.span, what));
         }
         options = Some(any.decode::<HttpProtocolOptions>(ctx)?);
+    }
+    if let Some(options) = options
+        .as_ref()
+        .filter(|options| !options.hash_policy.is_empty())
+    {
+        *hash_policies = Some(Arc::new(HashPolicies::compile(&options.hash_policy, ctx)?));
     }
     if let Some(most) = cluster.max_requests_per_connection {
         settings.max_requests_per_connection = (most > 0).then_some(most);

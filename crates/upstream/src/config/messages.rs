@@ -10,7 +10,7 @@ use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use super::http2_options::Http2Options;
 use super::{Discovery, DnsSettings};
-use crate::cluster::{ClusterType, LbPolicy};
+use crate::cluster::ClusterType;
 use crate::transport_socket::TransportSocket;
 
 message! {
@@ -26,6 +26,11 @@ message! {
         pub(crate) protocol_selection: ClusterProtocolSelection,
         pub(crate) http2_protocol_options: Option<Http2Options>,
         pub(crate) load_balancing_policy: Option<LoadBalancingPolicy>,
+        pub(crate) lb_subset_config: Option<OldSubset>,
+        pub(crate) round_robin_lb_config: Option<OldRoundRobin>,
+        pub(crate) least_request_lb_config: Option<OldLeastRequest>,
+        pub(crate) ring_hash_lb_config: Option<OldRingHash>,
+        pub(crate) maglev_lb_config: Option<OldMaglev>,
         pub(crate) load_assignment: Option<ClusterLoadAssignment>,
         pub(crate) circuit_breakers: Option<CircuitBreakers>,
         pub(crate) common_lb_config: Option<CommonLbConfig>,
@@ -164,63 +169,6 @@ impl DnsCluster {
     }
 }
 
-enumeration! {
-    /// How a host is chosen.
-    pub(crate) enum LbPolicyName: "envoy.config.cluster.v3.Cluster.LbPolicy" {
-        ROUND_ROBIN => RoundRobin,
-    }
-}
-
-message! {
-    /// How a host is chosen, as extensions.
-    pub(crate) struct LoadBalancingPolicy: "envoy.config.cluster.v3.LoadBalancingPolicy" {
-        pub(crate) policies: Vec<LoadBalancingPolicyEntry>,
-    }
-}
-
-message! {
-    /// One of them.
-    pub(crate) struct LoadBalancingPolicyEntry: "envoy.config.cluster.v3.LoadBalancingPolicy.Policy" {
-        pub(crate) typed_extension_config: TypedExtensionConfig,
-    }
-}
-
-message! {
-    /// An extension by name and type.
-    pub(crate) struct TypedExtensionConfig: "envoy.config.core.v3.TypedExtensionConfig" {
-        pub(crate) typed_config: Any,
-        inert name = "the type says which extension it is";
-    }
-}
-
-message! {
-    /// In turn, by weight.
-    pub(crate) struct RoundRobin: "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin" {
-    }
-}
-
-impl LoadBalancingPolicy {
-    pub(super) fn first_known(&self, ctx: &mut Ctx) -> Result<LbPolicy, Refused> {
-        const ROUND_ROBIN: &str =
-            "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin";
-        let mut configs = self
-            .policies
-            .iter()
-            .map(|policy| &policy.typed_extension_config.typed_config);
-        let Some(first) = configs.next() else {
-            ctx.error(self.span(), "a load balancing policy must be named");
-            return Err(Refused);
-        };
-        // A list is for proxies that do not know its first; ours must do what Envoy would.
-        if first.type_name() != ROUND_ROBIN {
-            let what = format_args!("load balancing policy `{}`", first.type_name()).to_string();
-            return Err(ctx.unsupported_here(first.span, what));
-        }
-        first.decode::<RoundRobin>(ctx)?;
-        Ok(LbPolicy::RoundRobin)
-    }
-}
-
 message! {
     /// Limits.
     pub(crate) struct CircuitBreakers: "envoy.config.cluster.v3.CircuitBreakers" {
@@ -244,15 +192,6 @@ enumeration! {
     pub(crate) enum RoutingPriority: "envoy.config.core.v3.RoutingPriority" {
         DEFAULT => Default,
         HIGH => High,
-    }
-}
-
-message! {
-    /// What load balancers have in common.
-    pub(crate) struct CommonLbConfig: "envoy.config.cluster.v3.Cluster.CommonLbConfig" {
-        pub(crate) healthy_panic_threshold: Option<Percent>,
-        inert update_merge_window = "it merges health changes, of which there are none yet";
-        inert ignore_new_hosts_until_first_hc = "hosts are not health-checked yet";
     }
 }
 
@@ -379,3 +318,7 @@ pub(super) fn transport_socket(
 
 pub(crate) use super::endpoints::ClusterLoadAssignment;
 pub(crate) use super::http_options::{CommonHttpOptions, Http1Options, UpstreamHttpOptions};
+pub(crate) use super::load_balancing::messages::LoadBalancingPolicy;
+pub(crate) use super::load_balancing::old::{
+    CommonLbConfig, LbPolicyName, OldLeastRequest, OldMaglev, OldRingHash, OldRoundRobin, OldSubset,
+};

@@ -8,6 +8,7 @@ mod endpoints;
 mod header_case;
 mod http2_options;
 mod http_options;
+mod load_balancing;
 mod messages;
 mod support;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
-use crate::cluster::{ClusterSettings, ClusterType, LbPolicy, ResourcePriority, Thresholds};
+use crate::cluster::{ClusterSettings, ClusterType, HostStatuses, ResourcePriority, Thresholds};
 use crate::transport_socket::TransportSocket;
 
 pub use defaults::DEFAULTS;
@@ -30,7 +31,7 @@ pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
 pub use http2_options::Http2Options;
 use messages::{
-    Cluster, ClusterDiscoveryType, DiscoveryType, DnsLookupFamily, LbPolicyName, Threshold,
+    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, Threshold,
 };
 pub use support::support;
 
@@ -146,7 +147,9 @@ fn settings(
     settings.alt_stat_name =
         (!cluster.alt_stat_name.is_empty()).then(|| cluster.alt_stat_name.as_str().into());
     settings.metadata = cluster.metadata.as_ref().and_then(MetadataMessage::read);
-    settings.lb_policy = lb_policy(cluster, ctx)?;
+    settings.lb = load_balancing::read(cluster, ctx)?;
+    check_locality_weights(cluster, ctx)?;
+    check_hashing(cluster, cluster_type, ctx)?;
     if let Some(timeout) = cluster.connect_timeout {
         settings.connect_timeout = timeout;
     }
@@ -159,15 +162,16 @@ fn settings(
             .iter()
             .for_each(|one| apply_threshold(&mut settings, one));
     }
-    if let Some(threshold) = cluster
-        .common_lb_config
-        .as_ref()
-        .and_then(|common| common.healthy_panic_threshold.as_ref())
-    {
-        settings.healthy_panic_threshold_percent = threshold.value;
+    if let Some(common) = &cluster.common_lb_config {
+        settings.close_connections_on_host_set_change = common.close_connections_on_host_set_change;
+        settings.override_host_statuses = override_host_statuses(common);
+    }
+    if let Some(assignment) = &cluster.load_assignment {
+        settings.drop_overload = assignment.drop_overload(ctx)?;
+        settings.level_options = assignment.level_options();
     }
     settings.connect_options = connect_options(cluster);
-    settings.http = http_options::read(cluster, ctx)?;
+    settings.http = http_options::read(cluster, &mut settings.hash_policies, ctx)?;
     Ok(settings)
 }
 
@@ -210,12 +214,54 @@ fn connect_options(cluster: &Cluster) -> ConnectOptions {
     }
 }
 
-/// `load_balancing_policy` wins over `lb_policy`; of its list the first known one is taken.
-fn lb_policy(cluster: &Cluster, ctx: &mut Ctx) -> Result<LbPolicy, Refused> {
-    if let Some(policy) = &cluster.load_balancing_policy {
-        return policy.first_known(ctx);
+fn override_host_statuses(common: &CommonLbConfig) -> HostStatuses {
+    match &common.override_host_status {
+        None => HostStatuses::default(),
+        Some(set) => set
+            .statuses
+            .iter()
+            .fold(HostStatuses::NONE, |all, one| all.with(one.discovered())),
     }
-    match cluster.lb_policy {
-        LbPolicyName::RoundRobin => Ok(LbPolicy::RoundRobin),
+}
+
+/// Only names that were resolved are known to hosts for certain.
+fn check_hashing(
+    cluster: &Cluster,
+    cluster_type: ClusterType,
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    let common = cluster.common_lb_config.as_ref();
+    let hashing = common.and_then(|common| common.consistent_hashing_lb_config.as_ref());
+    let name = match cluster_type {
+        ClusterType::StrictDns => return Ok(()),
+        ClusterType::Static => "envoy.cluster.static",
+        ClusterType::LogicalDns => "envoy.cluster.logical_dns",
+    };
+    match hashing.filter(|hashing| hashing.use_hostname_for_hashing) {
+        None => Ok(()),
+        Some(hashing) => {
+            let text = format!(
+                "Cannot use hostname for consistent hashing loadbalancing for cluster of type: '{name}'"
+            );
+            ctx.error(hashing.span(), text);
+            Err(Refused)
+        }
     }
+}
+
+fn check_locality_weights(cluster: &Cluster, ctx: &mut Ctx) -> Result<(), Refused> {
+    let aware = cluster
+        .lb_subset_config
+        .as_ref()
+        .is_some_and(|subset| subset.locality_weight_aware);
+    let common = cluster.common_lb_config.as_ref();
+    if aware && !common.is_some_and(CommonLbConfig::weighs_localities) {
+        let name = &cluster.name.value;
+        let text = format!(
+            "Locality weight aware subset LB requires that a locality_weighted_lb_config be set in {name}"
+        );
+        ctx.error(cluster.name.span, text);
+        return Err(Refused);
+    }
+    Ok(())
 }

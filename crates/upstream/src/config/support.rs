@@ -4,13 +4,14 @@ use nuncio_config::typed::{FromValue, SupportTable};
 
 use super::header_case::PreserveCase;
 use super::http_options::HttpProtocolOptions;
-use super::messages::{Cluster, DnsCluster, RawBuffer, RoundRobin};
+use super::load_balancing;
+use super::messages::{Cluster, DnsCluster, RawBuffer};
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
 pub fn support(table: &mut SupportTable) {
     Cluster::support(table);
     DnsCluster::support(table);
-    RoundRobin::support(table);
+    load_balancing::support(table);
     RawBuffer::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);

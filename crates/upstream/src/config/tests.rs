@@ -10,7 +10,7 @@ use nuncio_contract::stream_info::metadata::Value;
 use nuncio_net::dns::LookupFamily;
 
 use super::{ClusterConfig, DnsSettings};
-use crate::cluster::{ClusterType, HealthFlags};
+use crate::cluster::{ClusterType, DiscoveredHealth};
 
 fn parse(yaml: &str) -> Result<ClusterConfig, String> {
     let source = Source::new("cluster.yaml", Format::Yaml, yaml);
@@ -91,7 +91,7 @@ load_assignment:
     assert_eq!(settings.connect_timeout, Duration::from_millis(250));
     assert_eq!(settings.thresholds[1].max_connections, 7);
     assert_eq!(settings.thresholds[0].max_connections, 1024);
-    assert!(settings.healthy_panic_threshold_percent.abs() < f64::EPSILON);
+    assert!(settings.lb.panic_threshold_percent == 0);
     let keepalive = settings.connect_options.keepalive.unwrap();
     assert_eq!(keepalive.time, Some(Duration::from_secs(30)));
     assert_eq!(settings.http.idle_timeout, None);
@@ -109,7 +109,7 @@ load_assignment:
         (&*endpoint.hostname, endpoint.priority, endpoint.weight),
         ("h", 1, 3)
     );
-    assert_eq!(endpoint.health, HealthFlags::FAILED_EDS_HEALTH);
+    assert_eq!(endpoint.health, DiscoveredHealth::Unhealthy);
     assert_eq!(&*endpoint.locality.zone, "z");
     let metadata = endpoint.metadata.as_ref().unwrap();
     let canary = metadata.namespace("envoy.lb").unwrap().get("canary");
@@ -120,7 +120,7 @@ load_assignment:
 fn what_is_not_honoured_is_refused() {
     for field in [
         "http_protocol_options: {header_key_format: {stateful_formatter: {name: x, typed_config: {'@type': type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig, path_template: /}}}}",
-        "lb_policy: MAGLEV",
+        "lb_policy: CLUSTER_PROVIDED",
         "type: EDS",
         "outlier_detection: {}",
         "transport_socket: {name: x, typed_config: {'@type': type.googleapis.com/envoy.extensions.transport_sockets.tap.v3.Tap}}",

@@ -198,6 +198,7 @@ impl Shared {
         }
         *known = hosts;
         let set = HostSet::new(all.iter().flatten().cloned().collect());
+        let set = set.with_options(self.cluster.settings.level_options);
         self.cluster.publish_hosts(Arc::new(set));
     }
 

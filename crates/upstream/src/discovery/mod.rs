@@ -63,7 +63,8 @@ fn publish_static(cluster: &Arc<ClusterShared>, endpoints: &[EndpointSpec]) {
         .map(Arc::new)
         .collect();
     if !hosts.is_empty() {
-        cluster.publish_hosts(Arc::new(HostSet::new(hosts)));
+        let set = HostSet::new(hosts).with_options(cluster.settings.level_options);
+        cluster.publish_hosts(Arc::new(set));
     }
 }
 
@@ -81,8 +82,9 @@ impl EndpointSpec {
             self.weight,
             self.priority,
             Arc::clone(&self.locality),
-            self.health,
+            self.health.flags(),
         );
+        host.discovered_health = self.health;
         host.locality_weight = self.locality_weight;
         host.metadata = self.metadata.clone();
         host

@@ -6,7 +6,7 @@ use nuncio_contract::stats::StatsStore;
 use nuncio_net::dns::{LookupFamily, Resolver};
 
 use super::{Resolution, prepare};
-use crate::cluster::{ClusterSettings, ClusterShared, ClusterType, HealthFlags, Locality};
+use crate::cluster::{ClusterSettings, ClusterShared, ClusterType, DiscoveredHealth, Locality};
 use crate::config::{ClusterConfig, DnsSettings, EndpointSpec};
 use crate::{ClusterManager, TransportSocket};
 
@@ -17,7 +17,7 @@ fn endpoint(address: &str, port: u16) -> EndpointSpec {
         hostname: Box::default(),
         weight: 1,
         priority: 0,
-        health: HealthFlags::HEALTHY,
+        health: DiscoveredHealth::Unknown,
         locality: Arc::<Locality>::default(),
         locality_weight: 0,
         metadata: None,

@@ -31,8 +31,8 @@ struct Entry {
 
 impl EarliestDeadline {
     /// A schedule that stands as if `skipped` picks had been made.
-    pub(super) fn new(weights: impl Iterator<Item = u32>, skipped: u32) -> Self {
-        let weights: Box<[f64]> = weights.map(f64::from).collect();
+    pub(super) fn new(weights: impl Iterator<Item = f64>, skipped: u32) -> Self {
+        let weights: Box<[f64]> = weights.collect();
         let skipped = f64_from(u64::from(skipped) % MAX_SKIPPED_PICKS);
         let total: f64 = weights.iter().map(|weight| weight + EPSILON).sum();
         let mut schedule = Self {
@@ -76,6 +76,15 @@ impl EarliestDeadline {
         self.next_order += 1;
         Some(index)
     }
+
+    /// The next entry, which is queued again by the weight that it has now.
+    pub(super) fn pick_by(&mut self, weight: impl FnOnce(usize) -> f64) -> Option<usize> {
+        let index = self.queue.peek()?.index;
+        if let Some(place) = self.weights.get_mut(index) {
+            *place = weight(index);
+        }
+        self.pick()
+    }
 }
 
 /// Exact: skipped picks are below 2^29.
@@ -112,7 +121,7 @@ mod tests {
     use super::*;
 
     fn picks(weights: &[u32], skipped: u32, count: usize) -> Vec<usize> {
-        let mut schedule = EarliestDeadline::new(weights.iter().copied(), skipped);
+        let mut schedule = EarliestDeadline::new(weights.iter().copied().map(f64::from), skipped);
         (0..count).filter_map(|_| schedule.pick()).collect()
     }
 
@@ -138,6 +147,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_weight_that_has_changed_counts_from_the_next_pick_of_its_entry() {
+        let mut schedule = EarliestDeadline::new([1.0, 1.0].into_iter(), 0);
+        let weights = [1.0, 4.0];
+        let mut pick = || schedule.pick_by(|index| weights[index]).unwrap();
+        let picks: Vec<_> = (0..12).map(|_| pick()).collect();
+        assert_eq!(picks.iter().filter(|index| **index == 1).count(), 9);
     }
 
     #[test]

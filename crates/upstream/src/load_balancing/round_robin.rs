@@ -27,7 +27,7 @@ impl RoundRobin {
         let first = weights.clone().next();
         let equal = weights.clone().all(|weight| Some(weight) == first);
         let skipped = u32::try_from(self.seed & u64::from(u32::MAX)).unwrap_or(0);
-        self.weighted = (!equal).then(|| EarliestDeadline::new(weights, skipped));
+        self.weighted = (!equal).then(|| EarliestDeadline::new(weights.map(f64::from), skipped));
     }
 
     /// The index of the next host among `count`, the number of weights last given.

@@ -28,6 +28,9 @@ impl Lease {
         traffic.upstream_rq_active.inc();
         pool.to.counters.rq_total.inc();
         pool.to.counters.rq_active.inc();
+        if pool.core.counts_active_requests {
+            pool.to.host.request_begins();
+        }
         Self {
             pool,
             connection: Some(connection),
@@ -88,6 +91,9 @@ impl Lease {
         }
         self.pool.core.traffic.upstream_rq_active.dec();
         self.pool.to.counters.rq_active.dec();
+        if self.pool.core.counts_active_requests {
+            self.pool.to.host.request_ends();
+        }
         if let Some(connection) = self.connection.take() {
             self.pool.release(connection);
         }

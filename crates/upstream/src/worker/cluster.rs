@@ -1,8 +1,7 @@
 //! A cluster on one worker: follows the published hosts and picks from them.
 //!
-//! Priorities: the first level with a host that may be used, else the first with any host. A level whose
-//! share of usable hosts is below `healthy_panic_threshold` is in panic: health is ignored. (Envoy spreads
-//! the load over levels by their health; that comes with priority load.)
+//! Plain round robin, where all requests go to the same hosts of one priority, takes its turns here; all else goes by
+//! the [`Balancer`].
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -11,28 +10,34 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::WorkerHost;
+use super::around::LocalCluster;
 use crate::cluster::{ClusterSettings, ClusterShared, HostSet};
 use crate::cluster_core::{ClusterCore, ResponseStats};
 use crate::error::{UpstreamError, UpstreamErrorKind};
-use crate::load_balancing::RoundRobin;
+use crate::load_balancing::{Balancer, PickContext, Random, RoundRobin, Snapshot};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::ClusterDescription;
 
 /// A cluster on one worker.
 pub struct WorkerCluster {
-    core: Rc<ClusterCore>,
+    pub(super) core: Rc<ClusterCore>,
     generation: Cell<u64>,
     state: RefCell<State>,
+    pub(super) random: Random,
+    /// The cluster whose hosts are the proxies, if it matters here.
+    local: RefCell<Option<LocalCluster>>,
     description: OnceCell<Arc<ClusterDescription>>,
 }
 
 struct State {
     /// All hosts, so that pools outlive updates that keep their host.
     hosts: Vec<Rc<WorkerHost>>,
-    /// Those to pick from.
+    /// Those to pick from in turn.
     candidates: Vec<Rc<WorkerHost>>,
     in_panic: bool,
     turn: RoundRobin,
+    /// Where plain turns will not do.
+    balancer: Option<Box<Balancer>>,
     /// The places of `hosts`; made when one is first asked for by its address.
     by_address: Option<HashMap<SocketAddr, usize>>,
 }
@@ -44,6 +49,7 @@ impl WorkerCluster {
             candidates: Vec::new(),
             in_panic: true,
             turn: RoundRobin::new(seed),
+            balancer: None,
             by_address: None,
         };
         // No published generation: the first pick takes the hosts over.
@@ -51,6 +57,8 @@ impl WorkerCluster {
             core,
             generation: Cell::new(u64::MAX),
             state: RefCell::new(state),
+            random: Random::new(seed),
+            local: RefCell::default(),
             description: OnceCell::new(),
         }
     }
@@ -91,29 +99,74 @@ impl WorkerCluster {
         Arc::ptr_eq(&self.core.shared, shared)
     }
 
-    /// The next host in turn.
+    /// A host for a request that has no wishes.
     ///
     /// # Errors
     /// [`NoHealthyUpstream`](UpstreamErrorKind::NoHealthyUpstream) when there is none.
     #[inline]
     pub fn pick_host(&self) -> Result<Rc<WorkerHost>, UpstreamError> {
+        self.choose_host(&PickContext::default())
+    }
+
+    /// The next host for a request.
+    ///
+    /// # Errors
+    /// [`NoHealthyUpstream`](UpstreamErrorKind::NoHealthyUpstream) when there is none.
+    #[inline]
+    pub fn choose_host(&self, context: &PickContext<'_>) -> Result<Rc<WorkerHost>, UpstreamError> {
         self.follow();
         let mut state = self.state.borrow_mut();
-        if state.in_panic {
-            self.core.lb_stats.lb_healthy_panic.inc();
-        }
-        let count = state.candidates.len();
-        let picked = state
-            .turn
-            .pick(count)
-            .and_then(|index| state.candidates.get(index));
-        picked.cloned().ok_or_else(|| {
+        let picked = match state.balancer {
+            None => self.next_in_turn(&mut state, context),
+            Some(_) => self.pick_balanced(&mut state, context),
+        };
+        picked.ok_or_else(|| {
             self.core.traffic.upstream_cx_none_healthy.inc();
             UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)
         })
     }
 
-    /// The host with this address, of whatever priority, if it may be used.
+    #[inline]
+    fn next_in_turn(&self, state: &mut State, context: &PickContext<'_>) -> Option<Rc<WorkerHost>> {
+        let mut repicks = context.repicks;
+        loop {
+            if state.in_panic {
+                self.core.lb_stats.lb_healthy_panic.inc();
+            }
+            let count = state.candidates.len();
+            let picked = state.candidates.get(state.turn.pick(count)?)?;
+            if repicks == 0 || !context.rejects(picked.host()) {
+                return Some(Rc::clone(picked));
+            }
+            repicks -= 1;
+        }
+    }
+
+    #[cold]
+    fn pick_balanced(
+        &self,
+        state: &mut State,
+        context: &PickContext<'_>,
+    ) -> Option<Rc<WorkerHost>> {
+        let local = self.local.borrow();
+        self.with_around(local.as_ref(), |around| {
+            let balancer = state.balancer.as_mut()?;
+            if local.as_ref().is_some_and(LocalCluster::has_changed) {
+                let (_, snapshot) = self.core.shared.balanced();
+                balancer.follow(snapshot, around);
+            }
+            let number = balancer.pick(around, context)?;
+            state.hosts.get(usize::try_from(number).ok()?).cloned()
+        })
+    }
+
+    /// Says which cluster's hosts are the proxies.
+    pub(crate) fn set_local(&self, local: Option<Arc<ClusterShared>>) {
+        let local = local.filter(|_| self.core.shared.local_cluster().is_some());
+        *self.local.borrow_mut() = local.map(LocalCluster::new);
+    }
+
+    /// The host with this address, of whatever priority, if its health allows that it is asked for.
     pub fn host_at(&self, address: SocketAddr) -> Option<Rc<WorkerHost>> {
         self.follow();
         let mut state = self.state.borrow_mut();
@@ -125,7 +178,10 @@ impl WorkerCluster {
             addresses.zip(0..).collect()
         });
         let host = hosts.get(*by_address.get(&address)?)?;
-        host.host().health().is_usable().then(|| Rc::clone(host))
+        let allowed = self.settings().override_host_statuses;
+        allowed
+            .contains(host.host().status())
+            .then(|| Rc::clone(host))
     }
 
     /// Counts that the load balancer gave no host.
@@ -139,12 +195,14 @@ impl WorkerCluster {
         let generation = self.core.shared.generation();
         if self.generation.get() != generation {
             self.generation.set(generation);
-            self.take_over(&self.core.shared.hosts());
+            let (hosts, snapshot) = self.core.shared.balanced();
+            self.take_over(&hosts, snapshot);
         }
     }
 
-    fn take_over(&self, set: &HostSet) {
+    fn take_over(&self, set: &HostSet, snapshot: Arc<Snapshot>) {
         let mut state = self.state.borrow_mut();
+        let state = &mut *state;
         state.by_address = None;
         let known = std::mem::take(&mut state.hosts);
         state.hosts = self.keep_known(&known, set);
@@ -152,7 +210,24 @@ impl WorkerCluster {
             .iter()
             .filter(|old| !state.hosts.iter().any(|new| Rc::ptr_eq(old, new)));
         gone.for_each(|host| host.drain());
-        state.choose_candidates(set, self.settings().healthy_panic_threshold_percent);
+        match snapshot.set.plain(&self.settings().lb) {
+            Some((numbers, in_panic)) => {
+                state.take_turns(numbers, in_panic);
+                state.balancer = None;
+            }
+            None => self.balance(state, snapshot),
+        }
+    }
+
+    fn balance(&self, state: &mut State, snapshot: Arc<Snapshot>) {
+        let local = self.local.borrow();
+        self.with_around(local.as_ref(), |around| {
+            let _seen = local.as_ref().map(LocalCluster::has_changed);
+            match &mut state.balancer {
+                Some(balancer) => balancer.follow(snapshot, around),
+                none => *none = Some(Box::new(Balancer::new(snapshot, around))),
+            }
+        });
     }
 
     fn keep_known(&self, known: &[Rc<WorkerHost>], set: &HostSet) -> Vec<Rc<WorkerHost>> {
@@ -162,6 +237,9 @@ impl WorkerCluster {
             .collect();
         set.iter()
             .map(|host| match by_address.get(&Arc::as_ptr(host)) {
+                Some(known) if self.settings().close_connections_on_host_set_change => {
+                    Rc::new(known.with_new_connections())
+                }
                 Some(known) => Rc::clone(known),
                 None => Rc::new(WorkerHost::new(Rc::clone(&self.core), Arc::clone(host))),
             })
@@ -170,28 +248,11 @@ impl WorkerCluster {
 }
 
 impl State {
-    fn choose_candidates(&mut self, set: &HostSet, panic_threshold_percent: f64) {
-        let usable = |host: &Rc<WorkerHost>| host.host().health().is_usable();
-        let level = self
-            .hosts
-            .iter()
-            .find(|host| usable(host))
-            .or(self.hosts.first())
-            .map_or(0, |host| host.host().priority);
-        debug_assert!(self.hosts.len() == set.iter().count());
-        let of_level: Vec<_> = self
-            .hosts
-            .iter()
-            .filter(|host| host.host().priority == level)
-            .cloned()
-            .collect();
-        let usable_count = of_level.iter().filter(|host| usable(host)).count();
-        let usable_percent = 100.0 * usable_count as f64 / of_level.len().max(1) as f64;
-        self.in_panic = usable_percent < panic_threshold_percent;
-        self.candidates = of_level;
-        if !self.in_panic {
-            self.candidates.retain(usable);
-        }
+    /// Has these hosts take turns.
+    fn take_turns(&mut self, numbers: &[u32], in_panic: bool) {
+        let host = |number: &u32| self.hosts.get(usize::try_from(*number).ok()?).cloned();
+        self.candidates = numbers.iter().filter_map(host).collect();
+        self.in_panic = in_panic;
         self.turn
             .hosts_changed(self.candidates.iter().map(|host| host.host().weight));
     }

@@ -31,6 +31,10 @@ pub struct WorkerHost {
 impl WorkerHost {
     pub(crate) fn new(core: Rc<ClusterCore>, host: Arc<Host>) -> Self {
         let counters = host.worker_counters();
+        Self::with_counters(core, host, counters)
+    }
+
+    fn with_counters(core: Rc<ClusterCore>, host: Arc<Host>, counters: Arc<HostCounters>) -> Self {
         Self {
             core,
             host,
@@ -41,6 +45,12 @@ impl WorkerHost {
             tcp: OnceCell::new(),
             description: OnceCell::new(),
         }
+    }
+
+    /// The same host with pools of its own.
+    pub(crate) fn with_new_connections(&self) -> Self {
+        let (host, counters) = (Arc::clone(&self.host), Arc::clone(&self.counters));
+        Self::with_counters(Rc::clone(&self.core), host, counters)
     }
 
     /// The host itself.

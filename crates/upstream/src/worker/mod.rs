@@ -2,6 +2,7 @@
 //!
 //! Everything here stays on its thread. A cluster's part is made when the worker first uses the cluster.
 
+mod around;
 mod cluster;
 mod host;
 mod named_pools;
@@ -16,13 +17,14 @@ pub use host::WorkerHost;
 use nuncio_contract::clock::Clock;
 
 use crate::cluster_core::ClusterCore;
+use crate::load_balancing::Random;
 use crate::manager::{ClusterId, ClusterManager};
 
 /// The clusters as one worker sees them.
 pub struct WorkerClusters {
     manager: Arc<ClusterManager>,
     clock: Rc<dyn Clock>,
-    seed: Cell<u64>,
+    seeds: Random,
     generation: Cell<u64>,
     slots: RefCell<Vec<Option<Rc<WorkerCluster>>>>,
 }
@@ -34,7 +36,7 @@ impl WorkerClusters {
         Self {
             manager,
             clock,
-            seed: Cell::new(seed),
+            seeds: Random::new(seed),
             generation,
             slots: RefCell::default(),
         }
@@ -55,7 +57,8 @@ impl WorkerClusters {
     fn make(&self, id: ClusterId) -> Option<Rc<WorkerCluster>> {
         let shared = self.manager.get(id)?;
         let core = ClusterCore::new(shared, Rc::clone(&self.clock));
-        let cluster = Rc::new(WorkerCluster::new(Rc::new(core), self.next_random()));
+        let cluster = Rc::new(WorkerCluster::new(Rc::new(core), self.seeds.next()));
+        cluster.set_local(self.manager.local_cluster());
         let mut slots = self.slots.borrow_mut();
         if slots.len() <= id.slot() {
             slots.resize_with(id.slot() + 1, || None);
@@ -72,14 +75,9 @@ impl WorkerClusters {
             .retain_serving(&mut self.slots.borrow_mut(), |held, serving| {
                 held.is_of(serving)
             });
-    }
-
-    /// SplitMix64.
-    fn next_random(&self) -> u64 {
-        let state = self.seed.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.seed.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let local = self.manager.local_cluster();
+        for cluster in self.slots.borrow().iter().flatten() {
+            cluster.set_local(local.clone());
+        }
     }
 }

@@ -144,6 +144,36 @@ stat_group! {
 }
 
 stat_group! {
+    /// How even the ring of hashes came out, at `cluster.<name>.`; written by the main thread.
+    pub struct RingHashStats("ring_hash_lb.") {
+        gauges {
+            max_hashes_per_host,
+            min_hashes_per_host,
+            size,
+        }
+    }
+}
+
+stat_group! {
+    /// How even the Maglev table came out, at `cluster.<name>.`; written by the main thread.
+    pub struct MaglevStats("maglev_lb.") {
+        gauges {
+            max_entries_per_host,
+            min_entries_per_host,
+        }
+    }
+}
+
+stat_group! {
+    /// What subsets have beyond the others, at `cluster.<name>.`; written by the main thread.
+    pub struct SubsetStats("") {
+        gauges {
+            lb_subsets_single_host_per_subset_duplicate,
+        }
+    }
+}
+
+stat_group! {
     /// Circuit breakers of one priority: register it under `circuit_breakers.default.` and
     /// `circuit_breakers.high.`. Each gauge is 1 while the breaker is open.
     pub struct CircuitBreakerStats("") {

@@ -49,6 +49,9 @@ impl SharedLease {
         traffic.upstream_rq_active.inc();
         pool.to.counters.rq_total.inc();
         pool.to.counters.rq_active.inc();
+        if pool.core.counts_active_requests {
+            pool.to.host.request_begins();
+        }
         Ok(Self {
             pool: Rc::clone(pool),
             connection,
@@ -75,6 +78,9 @@ impl Drop for SharedLease {
     fn drop(&mut self) {
         self.pool.core.traffic.upstream_rq_active.dec();
         self.pool.to.counters.rq_active.dec();
+        if self.pool.core.counts_active_requests {
+            self.pool.to.host.request_ends();
+        }
         if !self.has_begun {
             self.connection.give_up_place();
         }

@@ -1,11 +1,21 @@
-//! A host of a cluster: its address and what workers count for it.
+//! A host of a cluster: its address, its health and what workers count for it.
+//!
+//! Whoever changes a host's health calls [`Host::change_health`], and where that says so has the cluster tell its
+//! workers (`ClusterShared::health_changed`).
+
+mod health;
+mod host_set;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use nuncio_contract::stats::{Counter, Gauge};
 use nuncio_contract::stream_info::Metadata;
+
+pub use health::{DiscoveredHealth, Health, HealthFlags};
+pub use host_set::{HostSet, LevelOptions, PriorityHosts};
 
 /// Where a host stands; all parts may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,78 +26,6 @@ pub struct Locality {
     pub zone: Box<str>,
     /// Part of the zone.
     pub sub_zone: Box<str>,
-}
-
-/// Reasons why a host is not healthy, as bits; none set means healthy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HealthFlags(u32);
-
-impl HealthFlags {
-    /// No reason: healthy.
-    pub const HEALTHY: Self = Self(0);
-    /// An active health check failed.
-    pub const FAILED_ACTIVE_HC: Self = Self(1);
-    /// Ejected by outlier detection.
-    pub const FAILED_OUTLIER_CHECK: Self = Self(1 << 1);
-    /// Discovery says unhealthy.
-    pub const FAILED_EDS_HEALTH: Self = Self(1 << 2);
-    /// A health check says degraded.
-    pub const DEGRADED_ACTIVE_HC: Self = Self(1 << 3);
-    /// Discovery says degraded.
-    pub const DEGRADED_EDS_HEALTH: Self = Self(1 << 4);
-    /// Discovery says draining.
-    pub const EDS_STATUS_DRAINING: Self = Self(1 << 5);
-
-    const UNUSABLE: u32 = Self::FAILED_ACTIVE_HC.0
-        | Self::FAILED_OUTLIER_CHECK.0
-        | Self::FAILED_EDS_HEALTH.0
-        | Self::EDS_STATUS_DRAINING.0;
-
-    /// Both sets of reasons.
-    #[must_use]
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether `other`'s reasons are all set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Whether the host may be chosen outside a panic.
-    pub const fn is_usable(self) -> bool {
-        self.0 & Self::UNUSABLE == 0
-    }
-
-    /// Whether nothing is known against the host.
-    pub const fn is_healthy(&self) -> bool {
-        self.0 == 0
-    }
-
-    /// Whether the host works, but others are better.
-    pub const fn is_degraded(&self) -> bool {
-        self.is_usable() && self.0 != 0
-    }
-
-    /// As `/clusters` writes it: `healthy`, or `/failed_active_hc` and so on.
-    pub fn describe(self) -> String {
-        const NAMES: [(HealthFlags, &str); 6] = [
-            (HealthFlags::FAILED_ACTIVE_HC, "/failed_active_hc"),
-            (HealthFlags::FAILED_OUTLIER_CHECK, "/failed_outlier_check"),
-            (HealthFlags::FAILED_EDS_HEALTH, "/failed_eds_health"),
-            (HealthFlags::DEGRADED_ACTIVE_HC, "/degraded_active_hc"),
-            (HealthFlags::DEGRADED_EDS_HEALTH, "/degraded_eds_health"),
-            (HealthFlags::EDS_STATUS_DRAINING, "/eds_status_draining"),
-        ];
-        if self == Self::HEALTHY {
-            return "healthy".to_owned();
-        }
-        NAMES
-            .iter()
-            .filter(|(flag, _)| self.contains(*flag))
-            .map(|(_, name)| *name)
-            .collect()
-    }
 }
 
 /// A host. Shared by all workers; kept over updates of its cluster as long as its address stays.
@@ -105,9 +43,13 @@ pub struct Host {
     pub locality: Arc<Locality>,
     /// The weight of its locality, 0 if it has none.
     pub locality_weight: u32,
+    /// What discovery says of its health.
+    pub discovered_health: DiscoveredHealth,
     /// What discovery says beyond that, if anything.
     pub metadata: Option<Arc<Metadata>>,
     health: AtomicU32,
+    active_requests: AtomicU32,
+    healthy_since: HealthySince,
     counters: Mutex<Vec<Arc<HostCounters>>>,
 }
 
@@ -167,20 +109,71 @@ impl Host {
             priority,
             locality,
             locality_weight: 0,
+            discovered_health: DiscoveredHealth::Unknown,
             metadata: None,
-            health: AtomicU32::new(health.0),
+            health: AtomicU32::new(health.bits()),
+            active_requests: AtomicU32::new(0),
+            healthy_since: HealthySince::default(),
             counters: Mutex::default(),
         }
     }
 
     /// Why it is not healthy.
     pub fn health(&self) -> HealthFlags {
-        HealthFlags(self.health.load(Relaxed))
+        HealthFlags::from_bits(self.health.load(Relaxed))
     }
 
     /// Sets the reasons; whoever does so publishes the host set again.
     pub fn set_health(&self, flags: HealthFlags) {
-        self.health.store(flags.0, Relaxed);
+        self.health.store(flags.bits(), Relaxed);
+    }
+
+    /// Adds the reasons of `add` and takes away those of `remove`, whatever others say meanwhile; true if the workers
+    /// have to know.
+    pub fn change_health(&self, add: HealthFlags, remove: HealthFlags) -> bool {
+        let changed = |bits| Some((bits & !remove.bits()) | add.bits());
+        let before = match self.health.fetch_update(Relaxed, Relaxed, changed) {
+            Ok(bits) | Err(bits) => HealthFlags::from_bits(bits),
+        };
+        let now = before.without(remove).with(add);
+        now.health() != before.health() || now.is_excluded() != before.is_excluded()
+    }
+
+    /// Its health as `override_host_status` knows it: what was found out by us counts before what discovery says.
+    pub fn status(&self) -> DiscoveredHealth {
+        const FOUND_OUT: [HealthFlags; 2] = [
+            HealthFlags::FAILED_ACTIVE_HC,
+            HealthFlags::FAILED_OUTLIER_CHECK,
+        ];
+        let flags = self.health();
+        if FOUND_OUT.iter().any(|reason| flags.contains(*reason)) {
+            return DiscoveredHealth::Unhealthy;
+        }
+        match self.discovered_health {
+            DiscoveredHealth::Unknown | DiscoveredHealth::Healthy if flags.is_degraded() => {
+                DiscoveredHealth::Degraded
+            }
+            said => said,
+        }
+    }
+
+    /// Requests in flight over all workers; counted where the cluster's policy looks at them.
+    #[inline]
+    pub fn active_requests(&self) -> u32 {
+        self.active_requests.load(Relaxed)
+    }
+
+    pub(crate) fn request_begins(&self) {
+        self.active_requests.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn request_ends(&self) {
+        self.active_requests.fetch_sub(1, Relaxed);
+    }
+
+    /// Since when the host is healthy, for its slow start.
+    pub fn healthy_since(&self) -> &HealthySince {
+        &self.healthy_since
     }
 
     /// New counters for the calling worker.
@@ -215,6 +208,41 @@ impl Host {
     }
 }
 
+/// A moment that workers read without a lock; none at first.
+#[derive(Debug, Default)]
+pub struct HealthySince(AtomicU64);
+
+impl HealthySince {
+    /// The moment, if there is one.
+    #[inline]
+    pub fn get(&self) -> Option<Instant> {
+        let since_ms = self.0.load(Relaxed).checked_sub(1)?;
+        Some(*EPOCH.get()? + Duration::from_millis(since_ms))
+    }
+
+    /// Sets it, as a health check has passed or failed before.
+    pub fn set(&self, at: Instant) {
+        self.0.store(Self::packed(at), Relaxed);
+    }
+
+    /// Sets it unless it is set; for hosts that nobody checks.
+    pub fn begin(&self, at: Instant) {
+        let _set_before = self
+            .0
+            .compare_exchange(0, Self::packed(at), Relaxed, Relaxed);
+    }
+
+    fn packed(at: Instant) -> u64 {
+        let since = at.saturating_duration_since(*EPOCH.get_or_init(|| at));
+        u64::try_from(since.as_millis())
+            .unwrap_or(u64::MAX)
+            .saturating_add(1)
+    }
+}
+
+/// The moment from which the others are counted.
+static EPOCH: OnceLock<Instant> = OnceLock::new();
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,14 +261,5 @@ mod tests {
             (totals.rq_total, totals.cx_active, totals.rq_error),
             (2, 1, 0)
         );
-    }
-
-    #[test]
-    fn health_is_described_as_in_envoys_admin() {
-        assert_eq!(HealthFlags::HEALTHY.describe(), "healthy");
-        let both = HealthFlags::FAILED_ACTIVE_HC.with(HealthFlags::FAILED_EDS_HEALTH);
-        assert_eq!(both.describe(), "/failed_active_hc/failed_eds_health");
-        assert!(!both.is_usable());
-        assert!(HealthFlags::DEGRADED_EDS_HEALTH.is_usable());
     }
 }

@@ -1,4 +1,4 @@
-//! XXH64, by which Envoy spreads texts over fractions; the algorithm's own description is at xxhash.com.
+//! XXH64, by which Envoy spreads texts over fractions and requests over hosts; the algorithm's own description is at xxhash.com.
 
 const PRIMES: [u64; 5] = [
     0x9E37_79B1_85EB_CA87,
@@ -9,7 +9,7 @@ const PRIMES: [u64; 5] = [
 ];
 
 /// The hash of `input`.
-pub(super) fn xxh64(input: &[u8], seed: u64) -> u64 {
+pub fn xxh64(input: &[u8], seed: u64) -> u64 {
     let [p1, p2, p3, p4, p5] = PRIMES;
     let (stripes, tail) = input.as_chunks::<32>();
     let mut hash = if stripes.is_empty() {

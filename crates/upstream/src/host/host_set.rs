@@ -9,6 +9,26 @@ use super::Host;
 pub struct HostSet {
     /// Index is the priority; levels may be empty.
     pub priorities: Box<[PriorityHosts]>,
+    /// How the health of a priority is reckoned.
+    pub options: LevelOptions,
+}
+
+/// How the health of a priority is reckoned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LevelOptions {
+    /// By how much the share of available hosts counts for more than it is (140), in per cent.
+    pub overprovisioning_factor_percent: u32,
+    /// Whether hosts count by their weights.
+    pub weighted_priority_health: bool,
+}
+
+impl Default for LevelOptions {
+    fn default() -> Self {
+        Self {
+            overprovisioning_factor_percent: 140,
+            weighted_priority_health: false,
+        }
+    }
 }
 
 /// The hosts of one priority, in the order of the configuration.
@@ -37,7 +57,14 @@ impl HostSet {
         });
         Self {
             priorities: priorities.collect(),
+            options: LevelOptions::default(),
         }
+    }
+
+    /// The same with other options.
+    #[must_use]
+    pub fn with_options(self, options: LevelOptions) -> Self {
+        Self { options, ..self }
     }
 
     /// Hosts of all priorities.
