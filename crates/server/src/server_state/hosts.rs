@@ -95,7 +95,6 @@ fn health_of(host: &Host) -> HostHealth {
             .contains(HealthFlags::EXCLUDED_VIA_IMMEDIATE_HC_FAIL),
         active_hc_timeout: health.contains(HealthFlags::ACTIVE_HC_TIMEOUT),
         eds_status_draining: health.contains(HealthFlags::EDS_STATUS_DRAINING),
-        ..HostHealth::default()
     }
 }
 

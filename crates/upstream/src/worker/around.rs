@@ -1,6 +1,6 @@
 //! What a load balancer uses of its worker.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use super::WorkerCluster;
@@ -10,18 +10,18 @@ use crate::load_balancing::{Around, LocalProxies, Snapshot};
 /// The cluster whose hosts are the proxies, as a worker has last seen it.
 pub(super) struct LocalCluster {
     shared: Arc<ClusterShared>,
-    seen: std::cell::RefCell<Arc<Snapshot>>,
+    seen: RefCell<Arc<Snapshot>>,
     generation: Cell<u64>,
 }
 
 impl LocalCluster {
     pub(super) fn new(shared: Arc<ClusterShared>) -> Self {
-        let generation = Cell::new(shared.generation());
         let (_, snapshot) = shared.balanced();
+        // No published generation: whoever chose without it looks at it anew.
         Self {
             shared,
             seen: snapshot.into(),
-            generation,
+            generation: Cell::new(u64::MAX),
         }
     }
 
