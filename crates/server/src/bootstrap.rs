@@ -217,7 +217,7 @@ fn proxy_place(bootstrap: &Bootstrap, options: &Options) -> ProxyPlace {
             sub_zone: text(|locality| &locality.sub_zone),
         },
         local_cluster: local.filter(|name| !name.is_empty()).map(Box::from),
-        threads: crate::main_thread::concurrency(options.concurrency) as u64 + 1,
+        threads: options.workers() as u64 + 1,
     }
 }
 

@@ -103,7 +103,7 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         nuncio_net::machine::prefer_ipv6();
     }
     let stats = StatsStore::default();
-    let workers = main_thread::concurrency(options.concurrency);
+    let workers = options.workers();
     let _listed_as_long_as_the_process_lives =
         nuncio_contract::stats::groups::register_process(&stats, workers);
     let manager = Arc::new(ClusterManager::new(stats.clone()));

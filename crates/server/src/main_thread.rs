@@ -90,7 +90,7 @@ async fn serve_all(
 ) -> Result<(), String> {
     // From here on a SIGHUP does not end the process, but waits until it can be acted on.
     let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
-    let concurrency = concurrency(around.options.concurrency);
+    let concurrency = around.options.workers();
     let written = (Arc::clone(&compiled.tree), Arc::clone(&compiled.lines));
     let running = Running::new(around.manager, around.stats, concurrency, written);
     let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
@@ -217,14 +217,6 @@ fn drain_policy(options: &Options) -> DrainPolicy {
         time: Duration::from_secs(options.drain_time_s.into()),
         is_gradual: options.drain_strategy != "immediate",
     }
-}
-
-/// How many workers there are: as asked, or as many as the machine has CPUs.
-pub(crate) fn concurrency(asked: Option<u32>) -> usize {
-    let machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    asked
-        .map_or(machine, |asked| usize::try_from(asked).unwrap_or(1))
-        .max(1)
 }
 
 fn bind_extra(listener: &CompiledListener) -> Result<TcpListener, String> {

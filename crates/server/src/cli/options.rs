@@ -139,6 +139,14 @@ fn wrong<T>(text: impl std::fmt::Display) -> Result<T, Instead> {
 }
 
 impl Options {
+    /// How many workers there are: as asked, or as many as the machine has CPUs.
+    pub(crate) fn workers(&self) -> usize {
+        let machine = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.concurrency
+            .map_or(machine, |asked| usize::try_from(asked).unwrap_or(1))
+            .max(1)
+    }
+
     /// Checks what was given, in Envoy's order.
     pub(super) fn of(given: &Given) -> Result<Options, Instead> {
         let mut options = Options::unchecked(given);
