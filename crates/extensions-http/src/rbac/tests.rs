@@ -361,7 +361,15 @@ fn what_makes_no_sense_is_refused_in_envoys_words() {
         refusal(&ROOM, &format!("{{rules: {}}}", rules("ALLOW", state))),
         "invalid ip/mask combo 'x/3' (format is <ip>/<# mask bits>)"
     );
-    assert!(refusal(&ROOM, "{matcher: {}}").contains("not supported"));
+    let tree = "{matcher: {matcher_tree: {input: {name: i, typed_config: {\"@type\": \
+                type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput, header_name: a}}, \
+                exact_match_map: {map: {b: {action: {name: a, typed_config: {\"@type\": \
+                type.googleapis.com/envoy.config.rbac.v3.Action, name: denied}}}}}}}}";
+    let words = refusal(&ROOM, tree);
+    assert!(
+        words.contains("RBAC HTTP filter cannot match on"),
+        "{words}"
+    );
     let condition = format!("p: {{{ANYTHING}, {ANYONE}, condition: {{}}}}");
     let condition = format!("{{rules: {}}}", rules("ALLOW", &condition));
     assert!(refusal(&ROOM, &condition).contains("not supported"));

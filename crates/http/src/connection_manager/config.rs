@@ -291,9 +291,7 @@ impl ConnectionManagerConfig {
             proxy_100_continue: message.proxy_100_continue,
             local_replies: local_replies?,
             early_mutations: early_mutations?,
-            tracing: message.tracing.as_ref().map(|tracing| {
-                Box::new(Tracing::compile(tracing, context.is_outbound, context.ctx))
-            }),
+            tracing: tracing(&message, context),
             log_moments: log_moments?,
         };
         Ok((config, routes?))
@@ -502,6 +500,15 @@ impl RequestOptions {
             strip_trailing_host_dot: message.strip_trailing_host_dot,
         }
     }
+}
+
+fn tracing(
+    message: &config::HttpConnectionManager,
+    context: &CompileContext<'_>,
+) -> Option<Box<Tracing>> {
+    let tracing = message.tracing.as_ref()?;
+    let compiled = Tracing::compile(tracing, context.is_outbound, context.ctx);
+    Some(Box::new(compiled))
 }
 
 fn proxy_status(
