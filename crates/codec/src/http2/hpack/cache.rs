@@ -1,16 +1,29 @@
-//! Finds what the encoder has put into its table: by hash, one place each, without chains. What is pushed out of its
-//! place is merely sent again.
+//! Finds what the encoder has put into its table: by hash, in sets of four places. What is pushed out of its set is
+//! merely sent again.
 
 use nuncio_contract::headers::Known;
 
-const PLACES: usize = 128;
+const SETS: usize = 32;
+const WAYS: usize = 4;
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// The number of the entry (see `Table::inserted`) with each hash; 0 is none.
+/// An entry of the encoder's table: a part of its hash, and its number (see `Table::inserted`), of which the lower bits
+/// do, as what is found is compared. A number of 0 is none.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    tag: u32,
+    number: u32,
+}
+
+/// Places by hash, made when the first entry is.
+#[derive(Default)]
+struct Places(Vec<[Place; WAYS]>);
+
+/// Where entries with each hash are.
 #[derive(Default)]
 pub(super) struct Cache {
-    whole: Vec<u64>,
-    names: Vec<u64>,
+    whole: Places,
+    names: Places,
 }
 
 /// Hashes of a header and of its name alone.
@@ -35,40 +48,59 @@ impl Hashes {
 }
 
 impl Cache {
+    /// The lower bits of the number of the entry that may be this header.
     #[inline]
-    pub(super) fn whole(&self, hashes: Hashes) -> Option<u64> {
-        find(&self.whole, hashes.whole)
+    pub(super) fn whole(&self, hashes: Hashes) -> Option<u32> {
+        self.whole.find(hashes.whole)
     }
 
+    /// The lower bits of the number of an entry that may have this name.
     #[inline]
-    pub(super) fn name(&self, hashes: Hashes) -> Option<u64> {
-        find(&self.names, hashes.name)
+    pub(super) fn name(&self, hashes: Hashes) -> Option<u32> {
+        self.names.find(hashes.name)
     }
 
-    pub(super) fn remember(&mut self, hashes: Hashes, number: u64) {
-        for (places, hash) in [
-            (&mut self.whole, hashes.whole),
-            (&mut self.names, hashes.name),
-        ] {
-            places.resize(PLACES, 0);
-            if let Some(place) = places.get_mut(place(hash)) {
-                *place = number;
-            }
+    pub(super) fn remember(&mut self, hashes: Hashes, number: u32) {
+        self.whole.put(hashes.whole, number);
+        self.names.put(hashes.name, number);
+    }
+}
+
+impl Places {
+    #[inline]
+    fn find(&self, hash: u64) -> Option<u32> {
+        let places = self.0.get(set(hash))?;
+        let tag = hash as u32;
+        let found = places
+            .iter()
+            .find(|place| place.tag == tag && place.number != 0);
+        found.map(|place| place.number)
+    }
+
+    /// Takes the place of the same hash, or of the oldest entry.
+    fn put(&mut self, hash: u64, number: u32) {
+        self.0.resize(SETS, [Place::default(); WAYS]);
+        let tag = hash as u32;
+        let Some(places) = self.0.get_mut(set(hash)) else {
+            return;
+        };
+        let is_same = |place: &Place| place.tag == tag && place.number != 0;
+        let at = places.iter().position(is_same).or_else(|| {
+            let age = |place: &Place| match place.number {
+                0 => u32::MAX,
+                older => number.wrapping_sub(older),
+            };
+            (0..WAYS).max_by_key(|at| places.get(*at).map(age))
+        });
+        if let Some(place) = at.and_then(|at| places.get_mut(at)) {
+            *place = Place { tag, number };
         }
     }
 }
 
 #[inline]
-fn find(places: &[u64], hash: u64) -> Option<u64> {
-    places
-        .get(place(hash))
-        .copied()
-        .filter(|number| *number > 0)
-}
-
-#[inline]
-fn place(hash: u64) -> usize {
-    (hash >> 57) as usize
+fn set(hash: u64) -> usize {
+    (hash >> 59) as usize
 }
 
 #[inline]

@@ -104,13 +104,13 @@ impl Encoder {
             value,
             valid: true,
         });
-        self.cache.remember(hashes, self.table.inserted());
+        self.cache.remember(hashes, self.table.inserted() as u32);
     }
 
-    /// The entry with this number, if it is still there, and its index.
+    /// The entry with a number of these lower bits, if it is still there, and its index.
     #[inline]
-    fn find(&self, number: Option<u64>) -> Option<(usize, TableField<'_>)> {
-        let age = usize::try_from(self.table.inserted() - number?).ok()?;
+    fn find(&self, number: Option<u32>) -> Option<(usize, TableField<'_>)> {
+        let age = (self.table.inserted() as u32).wrapping_sub(number?) as usize;
         let field = self.table.get(age)?;
         Some((STATIC_LEN + 1 + age, field))
     }

@@ -314,3 +314,14 @@ fn blocks_of_another_library_are_decoded() {
     }
     assert_eq!(decoders.len(), 2);
 }
+
+#[test]
+fn headers_that_come_again_do_not_push_each_other_out() {
+    let mut encoder = Encoder::new(4096);
+    let names: Vec<String> = (0..30).map(|number| format!("x-header-{number}")).collect();
+    let headers: Vec<_> = names.iter().map(|name| (&**name, "the same")).collect();
+    encode(&mut encoder, &headers);
+    for _ in 0..3 {
+        assert_eq!(encode(&mut encoder, &headers).len(), headers.len());
+    }
+}
