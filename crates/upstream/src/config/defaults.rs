@@ -5,6 +5,11 @@ use nuncio_config::expand::{FieldDefault, When};
 const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 const THRESHOLDS: &str = "envoy.config.cluster.v3.CircuitBreakers.Thresholds";
 const LB_ENDPOINT: &str = "envoy.config.endpoint.v3.LbEndpoint";
+const LEAST_REQUEST: &str = "envoy.config.cluster.v3.Cluster.LeastRequestLbConfig";
+const RING_HASH: &str = "envoy.config.cluster.v3.Cluster.RingHashLbConfig";
+const MAGLEV: &str = "envoy.config.cluster.v3.Cluster.MaglevLbConfig";
+const ZONE_AWARE: &str = "envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig";
+const POLICY: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy";
 
 /// The defaults.
 pub const DEFAULTS: &[FieldDefault] = &[
@@ -29,4 +34,10 @@ pub const DEFAULTS: &[FieldDefault] = &[
     FieldDefault::new(THRESHOLDS, &["max_requests"], "1024"),
     FieldDefault::new(THRESHOLDS, &["max_retries"], "3"),
     FieldDefault::new(LB_ENDPOINT, &["load_balancing_weight"], "1"),
+    FieldDefault::new(LEAST_REQUEST, &["choice_count"], "2"),
+    FieldDefault::new(RING_HASH, &["minimum_ring_size"], "1024"),
+    FieldDefault::new(RING_HASH, &["maximum_ring_size"], "8388608"),
+    FieldDefault::new(MAGLEV, &["table_size"], "65537"),
+    FieldDefault::new(ZONE_AWARE, &["min_cluster_size"], "6"),
+    FieldDefault::new(POLICY, &["overprovisioning_factor"], "140"),
 ];

@@ -133,6 +133,96 @@ fn what_is_not_honoured_is_refused() {
     }
 }
 
+/// A cluster whose policy is this extension, behind one of another proxy.
+fn with_extension(config: &str) -> Result<ClusterConfig, String> {
+    let family = "type.googleapis.com/envoy.extensions.load_balancing_policies";
+    let others = "{typed_extension_config: {name: other, typed_config: {'@type': type.googleapis.com/google.protobuf.Empty}}}";
+    parse(&format!(
+        "name: c\nload_balancing_policy: {{policies: [{others}, {{typed_extension_config: {{name: ours, typed_config: {{'@type': {family}.{config}}}}}}}]}}"
+    ))
+}
+
+#[test]
+fn a_policy_is_read_from_its_field_or_from_the_first_extension_that_envoy_knows() {
+    for (field, extension) in [
+        ("ROUND_ROBIN", "round_robin.v3.RoundRobin"),
+        ("LEAST_REQUEST", "least_request.v3.LeastRequest"),
+        ("RANDOM", "random.v3.Random"),
+        ("RING_HASH", "ring_hash.v3.RingHash"),
+        ("MAGLEV", "maglev.v3.Maglev"),
+    ] {
+        let by_field = parse(&format!("name: c\nlb_policy: {field}")).unwrap();
+        let by_extension = with_extension(extension).unwrap();
+        assert_eq!(by_field.settings.lb.policy.name(), field);
+        let shown = |config: &ClusterConfig| format!("{:?}", config.settings.lb);
+        assert_eq!(shown(&by_field), shown(&by_extension));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_policy_is_said_in_envoys_words() {
+    let subset = |selector: &str| {
+        parse(&format!(
+            "name: c\nlb_subset_config: {{subset_selectors: [{selector}]}}"
+        ))
+    };
+    for (refused, words) in [
+        (
+            with_extension("ring_hash.v3.RingHash, minimum_ring_size: 9, maximum_ring_size: 8"),
+            "ring hash: minimum_ring_size (9) > maximum_ring_size (8)",
+        ),
+        (
+            with_extension("maglev.v3.Maglev, table_size: 10"),
+            "The table size of maglev must be prime number",
+        ),
+        (
+            with_extension(
+                "override_host.v3.OverrideHost, override_host_sources: [{header: a}], fallback_policy: {}",
+            ),
+            "not supported by Nuncio yet",
+        ),
+        (
+            parse("name: c\nlb_policy: LOAD_BALANCING_POLICY_CONFIG"),
+            "cluster: field load_balancing_policy need to be set",
+        ),
+        (
+            parse(
+                "name: c\nlb_policy: MAGLEV\ncommon_lb_config: {consistent_hashing_lb_config: {use_hostname_for_hashing: true}}",
+            ),
+            "Cannot use hostname for consistent hashing loadbalancing for cluster of type: 'envoy.cluster.static'",
+        ),
+        (
+            subset("{keys: [a], fallback_policy: KEYS_SUBSET}"),
+            "fallback_keys_subset cannot be empty",
+        ),
+        (
+            subset("{keys: [a], fallback_policy: KEYS_SUBSET, fallback_keys_subset: [a]}"),
+            "fallback_keys_subset cannot be equal to keys",
+        ),
+        (
+            subset("{keys: [a], fallback_policy: KEYS_SUBSET, fallback_keys_subset: [b]}"),
+            "fallback_keys_subset must be a subset of selector keys",
+        ),
+        (
+            subset("{keys: [a], fallback_keys_subset: [a]}"),
+            "fallback_keys_subset can be set only for KEYS_SUBSET fallback_policy",
+        ),
+        (
+            parse("name: c\nlb_subset_config: {locality_weight_aware: true}"),
+            "Locality weight aware subset LB requires that a locality_weighted_lb_config be set in c",
+        ),
+        (
+            parse(
+                "name: c\nload_assignment: {cluster_name: c, policy: {drop_overloads: [{category: a}, {category: b}]}}",
+            ),
+            "Cluster drop_overloads config has 2 categories. Envoy only support one.",
+        ),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
 #[test]
 fn a_static_cluster_takes_no_names() {
     let error = parse(&format!(
@@ -187,6 +277,36 @@ const SHOWN: &[(&str, &str, &str)] = &[
     (
         "load_balancing_weight",
         "load_assignment: {endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 192.0.2.1, port_value: 80}}}, %}]}]}",
+        "7",
+    ),
+    (
+        "choice_count",
+        "lb_policy: LEAST_REQUEST\nleast_request_lb_config: {%}",
+        "7",
+    ),
+    (
+        "minimum_ring_size",
+        "lb_policy: RING_HASH\nring_hash_lb_config: {%}",
+        "7",
+    ),
+    (
+        "maximum_ring_size",
+        "lb_policy: RING_HASH\nring_hash_lb_config: {%}",
+        "7000",
+    ),
+    (
+        "table_size",
+        "lb_policy: MAGLEV\nmaglev_lb_config: {%}",
+        "7",
+    ),
+    (
+        "min_cluster_size",
+        "common_lb_config: {zone_aware_lb_config: {%}}",
+        "7",
+    ),
+    (
+        "overprovisioning_factor",
+        "load_assignment: {policy: {%}}",
         "7",
     ),
 ];

@@ -65,6 +65,10 @@ pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<LbSettings, Refus
 
 impl LoadBalancingPolicy {
     fn chosen(&self, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refused> {
+        if self.policies.is_empty() {
+            ctx.error(self.span(), "a load balancing policy must be named");
+            return Err(Refused);
+        }
         let known = self
             .policies
             .iter()
