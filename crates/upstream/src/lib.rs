@@ -21,6 +21,7 @@ mod http2_wire;
 mod load_balancing;
 mod manager;
 mod pool;
+pub mod retry;
 mod server_names;
 mod stream;
 mod tcp;
@@ -30,7 +31,7 @@ mod transport_socket;
 mod worker;
 
 pub use body_event::BodyEvent;
-pub use cluster_core::ResponseStats;
+pub use cluster_core::{ResponseStats, RetryPermit};
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use http2_keepalive::{Http2Keepalive, KeepaliveStep};
 pub use http2_wire::Wire as Http2Wire;

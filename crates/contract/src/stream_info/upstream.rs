@@ -31,7 +31,9 @@ pub struct HostDescription {
 /// The upstream side of a stream.
 #[derive(Debug, Default)]
 pub struct UpstreamInfo {
-    /// The hosts tried, in order; the last one is the current host.
+    /// The host that was chosen last.
+    pub chosen_host: Option<Arc<HostDescription>>,
+    /// The hosts that got the request, in order.
     pub hosts_attempted: Vec<Arc<HostDescription>>,
     /// The ids of the connections tried, in order.
     pub connection_ids_attempted: Vec<u64>,
@@ -71,14 +73,28 @@ pub struct WantedHost {
 }
 
 impl UpstreamInfo {
-    /// The host of the last attempt.
+    /// The host of the last attempt, whether there was a connection or not.
     pub fn host(&self) -> Option<&Arc<HostDescription>> {
-        self.hosts_attempted.last()
+        self.chosen_host.as_ref()
     }
 
-    /// Notes an attempt at `host`.
-    pub fn add_attempted_host(&mut self, host: Arc<HostDescription>) {
+    /// Notes that `host` was chosen.
+    pub fn choose_host(&mut self, host: Arc<HostDescription>) {
         self.is_set = true;
+        self.chosen_host = Some(host);
+    }
+
+    /// Another attempt begins: as in Envoy nothing is known of the one before.
+    pub fn begin_again(&mut self) {
+        let wanted_host = self.wanted_host.take();
+        self.reset();
+        self.wanted_host = wanted_host;
+        self.is_set = true;
+    }
+
+    /// Notes an attempt at `host`, which was chosen.
+    pub fn add_attempted_host(&mut self, host: Arc<HostDescription>) {
+        self.choose_host(Arc::clone(&host));
         self.hosts_attempted.push(host);
     }
 
@@ -92,6 +108,7 @@ impl UpstreamInfo {
     pub fn reset(&mut self) {
         // No `..`: a new field has to be reset too.
         let UpstreamInfo {
+            chosen_host,
             hosts_attempted,
             connection_ids_attempted,
             local_address,
@@ -107,6 +124,7 @@ impl UpstreamInfo {
             is_set,
             wanted_host,
         } = self;
+        *chosen_host = None;
         *wanted_host = None;
         hosts_attempted.clear();
         connection_ids_attempted.clear();

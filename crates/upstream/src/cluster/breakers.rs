@@ -3,10 +3,16 @@
 //! Limits default to 1024 each, per priority, and count over all workers, as Envoy's do: one shared atomic a
 //! resource, touched once when a resource is taken and once when it is given back. Also as in Envoy the
 //! check and the taking are two steps, so that workers racing for the last one may overshoot by one each.
+//! A retry budget takes the place of the limit of retries: a share of the requests in flight, or of those of the last
+//! while.
+//!
+//! Different from Envoy: runtime (`circuit_breakers.<cluster>.<priority>.`) does not change the limits.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use super::ResourcePriority;
+use super::recent_requests::RecentRequests;
 
 /// What a circuit breaker counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +28,7 @@ pub enum Resource {
 }
 
 /// The limits of one priority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
     /// Most connections (1024).
     pub max_connections: u32,
@@ -32,6 +38,21 @@ pub struct Thresholds {
     pub max_requests: u32,
     /// Most retries in flight (3).
     pub max_retries: u32,
+    /// What takes the place of `max_retries`.
+    pub retry_budget: Option<RetryBudget>,
+    /// Whether gauges tell how much is left.
+    pub track_remaining: bool,
+}
+
+/// How many retries may be in flight, by the requests that there are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryBudget {
+    /// Their share of the requests (20), in per cent.
+    pub percent: f64,
+    /// As many may be in any case (3).
+    pub min_concurrency: u32,
+    /// The requests that count are those of this time; `None`: those in flight.
+    pub interval: Option<Duration>,
 }
 
 impl Default for Thresholds {
@@ -41,12 +62,14 @@ impl Default for Thresholds {
             max_pending_requests: 1024,
             max_requests: 1024,
             max_retries: 3,
+            retry_budget: None,
+            track_remaining: false,
         }
     }
 }
 
 impl Thresholds {
-    const fn limit(&self, resource: Resource) -> u32 {
+    pub(crate) const fn limit(&self, resource: Resource) -> u32 {
         match resource {
             Resource::Connections => self.max_connections,
             Resource::PendingRequests => self.max_pending_requests,
@@ -61,15 +84,51 @@ impl Thresholds {
 pub struct Breakers {
     limits: [Thresholds; 2],
     used: [[AtomicU32; 4]; 2],
+    /// For budgets that count the requests of a time.
+    recent: [Option<RecentRequests>; 2],
 }
 
 impl Breakers {
     /// Breakers with the given limits for [`ResourcePriority::ALL`].
     pub fn new(limits: [Thresholds; 2]) -> Self {
         Self {
+            recent: limits.map(|limits| {
+                let interval = limits.retry_budget.and_then(|budget| budget.interval);
+                interval.map(RecentRequests::new)
+            }),
             limits,
             used: Default::default(),
         }
+    }
+
+    /// Notes a request for budgets that count those of a time.
+    #[inline]
+    pub fn note_request(&self, priority: ResourcePriority, now: impl FnOnce() -> Instant) {
+        if let Some(recent) = self.recent(priority) {
+            recent.note(now());
+        }
+    }
+
+    /// Whether one more retry may be in flight.
+    pub fn can_retry(&self, priority: ResourcePriority, now: Instant) -> bool {
+        let Some(budget) = &self.thresholds(priority).retry_budget else {
+            return self.can_create(priority, Resource::Retries);
+        };
+        let requests = match self.recent(priority) {
+            Some(recent) => recent.count(now),
+            None => {
+                let in_flight = self.used(priority, Resource::Requests);
+                u64::from(in_flight) + u64::from(self.used(priority, Resource::PendingRequests))
+            }
+        };
+        let share = budget.percent / 100.0 * requests as f64;
+        let most = share.floor().max(f64::from(budget.min_concurrency));
+        f64::from(self.used(priority, Resource::Retries)) < most
+    }
+
+    #[inline]
+    fn recent(&self, priority: ResourcePriority) -> Option<&RecentRequests> {
+        self.recent.get(priority.index()).and_then(Option::as_ref)
     }
 
     /// The limits of a priority.

@@ -5,6 +5,7 @@
 mod breakers;
 mod even;
 mod membership;
+mod recent_requests;
 mod settings;
 mod shared;
 
@@ -12,7 +13,7 @@ pub use crate::host::{
     DiscoveredHealth, Health, HealthFlags, Host, HostCounters, HostSet, HostTotals, LevelOptions,
     Locality, PriorityHosts,
 };
-pub use breakers::{Breakers, Resource, Thresholds};
+pub use breakers::{Breakers, Resource, RetryBudget, Thresholds};
 pub use settings::{
     ClusterSettings, ClusterType, DropOverload, HostStatuses, HttpSettings, UpstreamProtocol,
 };

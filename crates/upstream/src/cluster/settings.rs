@@ -13,6 +13,7 @@ use nuncio_net::connect::ConnectOptions;
 use super::Thresholds;
 use crate::host::{DiscoveredHealth, LevelOptions};
 use crate::load_balancing::LbSettings;
+use crate::retry::RetryPolicy;
 use crate::server_names::AutoNames;
 
 /// How a cluster learns its hosts.
@@ -124,7 +125,7 @@ pub struct ClusterSettings {
 }
 
 /// HTTP settings of a cluster's connections.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct HttpSettings {
     /// Time without a request after which a connection is closed (1 h); `None`: never.
     pub idle_timeout: Option<Duration>,
@@ -140,6 +141,8 @@ pub struct HttpSettings {
     pub http2: Arc<Http2Settings>,
     /// How requests name their connections; `None`: they do not.
     pub auto_names: Option<Box<AutoNames>>,
+    /// What is tried again, instead of what routes say.
+    pub retry_policy: Option<Arc<RetryPolicy>>,
 }
 
 impl Default for HttpSettings {
@@ -154,6 +157,7 @@ impl Default for HttpSettings {
             http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
             http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
             auto_names: None,
+            retry_policy: None,
         }
     }
 }

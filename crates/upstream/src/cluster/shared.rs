@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterTrafficStats,
-    ClusterUpdateStats, TlsStats, TransportSocketMatchStats,
+    ClusterUpdateStats, RemainingStats, TlsStats, TransportSocketMatchStats,
 };
+use nuncio_contract::stats::{Gauge, Scope};
 
 use super::even::TableStats;
 use super::membership::Membership;
-use super::{Breakers, ClusterSettings, HostSet, Locality, ResourcePriority};
+use super::{Breakers, ClusterSettings, HostSet, Locality, Resource, ResourcePriority, Thresholds};
 use crate::load_balancing::Snapshot;
 use crate::transport_socket::TransportSocket;
 
@@ -48,6 +48,8 @@ pub struct ClusterShared {
     tables: TableStats,
     place: Arc<OnceLock<ProxyPlace>>,
     published: RwLock<Arc<Published>>,
+    /// The limits of which workers take off what they use, where that is told.
+    remaining: Vec<(Thresholds, Arc<RemainingStats>)>,
     generation: AtomicU64,
 }
 
@@ -71,17 +73,32 @@ impl ClusterShared {
         for priority in ResourcePriority::ALL {
             scope.register_at::<CircuitBreakerStats>(breaker_prefix(priority));
         }
-        Self {
+        let shared = Self {
             breakers: Breakers::new(settings.thresholds),
             membership: Membership::of(&scope),
             tables: TableStats::of(&settings.lb, &scope),
             place,
+            remaining: remaining(&settings.thresholds, &scope),
             settings,
             transport_socket,
             added_via_api,
             scope,
             published: RwLock::default(),
             generation: AtomicU64::new(0),
+        };
+        shared.for_each_limit(Gauge::add);
+        shared
+    }
+
+    fn for_each_limit(&self, change: fn(&Gauge, u64)) {
+        for (limits, stats) in &self.remaining {
+            let limit = |resource| u64::from(limits.limit(resource));
+            change(&stats.remaining_cx, limit(Resource::Connections));
+            change(&stats.remaining_pending, limit(Resource::PendingRequests));
+            change(&stats.remaining_rq, limit(Resource::Requests));
+            if limits.retry_budget.is_none() {
+                change(&stats.remaining_retries, limit(Resource::Retries));
+            }
         }
     }
 
@@ -169,6 +186,7 @@ impl ClusterShared {
     pub(crate) fn withdraw(&self) {
         self.membership.withdraw();
         self.tables.withdraw();
+        self.for_each_limit(Gauge::sub);
     }
 
     /// Changes with each [`Self::publish_hosts`].
@@ -176,6 +194,19 @@ impl ClusterShared {
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
+}
+
+/// The gauges of the priorities that tell what is left.
+fn remaining(
+    thresholds: &[Thresholds; 2],
+    scope: &Scope,
+) -> Vec<(Thresholds, Arc<RemainingStats>)> {
+    let tracked = |(limits, priority): (&Thresholds, ResourcePriority)| {
+        let stats = || scope.worker_group_at(breaker_prefix(priority));
+        limits.track_remaining.then(|| (*limits, stats()))
+    };
+    let priorities = thresholds.iter().zip(ResourcePriority::ALL);
+    priorities.filter_map(tracked).collect()
 }
 
 /// Where a priority's breakers stand below the cluster's scope.

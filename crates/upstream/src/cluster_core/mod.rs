@@ -14,11 +14,12 @@ use nuncio_contract::stats::Counter;
 use nuncio_contract::stats::Gauge;
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, Http1CodecStats, Http2CodecStats,
-    TlsStats,
+    RemainingStats, TlsStats,
 };
 use nuncio_net::transport::TlsInfo;
 
 pub(crate) use permit::Permit;
+pub use permit::RetryPermit;
 pub use responses::ResponseStats;
 
 use crate::cluster::breaker_prefix;
@@ -30,6 +31,8 @@ pub(crate) struct ClusterCore {
     pub(crate) traffic: Arc<ClusterTrafficStats>,
     pub(crate) lb_stats: Arc<ClusterLbStats>,
     breaker_stats: [Arc<CircuitBreakerStats>; 2],
+    /// Where `track_remaining` is on.
+    remaining_stats: [Option<Arc<RemainingStats>>; 2],
     pub(crate) responses: ResponseStats,
     pub(crate) clock: Rc<dyn Clock>,
     /// Whether the load balancer looks at the hosts' requests in flight.
@@ -49,6 +52,10 @@ impl ClusterCore {
             lb_stats: scope.worker_group(),
             breaker_stats: ResourcePriority::ALL
                 .map(|priority| scope.worker_group_at(breaker_prefix(priority))),
+            remaining_stats: ResourcePriority::ALL.map(|priority| {
+                let tracked = shared.breakers().thresholds(priority).track_remaining;
+                tracked.then(|| scope.worker_group_at(breaker_prefix(priority)))
+            }),
             responses: ResponseStats::new(scope.clone()),
             counts_active_requests: shared.settings.lb.looks_at_active_requests(),
             shared,
@@ -86,6 +93,25 @@ impl ClusterCore {
             Resource::PendingRequests => &stats.rq_pending_open,
             Resource::Requests => &stats.rq_open,
             Resource::Retries => &stats.rq_retry_open,
+        }
+    }
+
+    /// The gauge of what is left, where it is tracked; a budget has no such number.
+    #[inline]
+    pub(crate) fn remaining(
+        &self,
+        priority: ResourcePriority,
+        resource: Resource,
+    ) -> Option<&Gauge> {
+        let stats = self.remaining_stats.get(priority.index())?.as_ref()?;
+        match resource {
+            Resource::Connections => Some(&stats.remaining_cx),
+            Resource::PendingRequests => Some(&stats.remaining_pending),
+            Resource::Requests => Some(&stats.remaining_rq),
+            Resource::Retries => {
+                let budget = &self.breakers().thresholds(priority).retry_budget;
+                budget.is_none().then_some(&stats.remaining_retries)
+            }
         }
     }
 

@@ -34,6 +34,12 @@ impl Permit {
         let opened = core.breakers().take(priority, resource);
         core.breaker_gauge(priority, resource)
             .add(u64::from(opened));
+        if let Some(remaining) = core.remaining(priority, resource) {
+            remaining.dec();
+        }
+        if resource == Resource::Requests {
+            core.breakers().note_request(priority, || core.clock.now());
+        }
         Self {
             core: Rc::clone(core),
             priority,
@@ -52,5 +58,23 @@ impl Drop for Permit {
         if self.core.breakers().give_back(self.priority, self.resource) {
             self.core.breaker_gauge(self.priority, self.resource).dec();
         }
+        if let Some(remaining) = self.core.remaining(self.priority, self.resource) {
+            remaining.add(1);
+        }
+    }
+}
+
+/// A retry in flight, from its wait on until it has come to its end.
+pub struct RetryPermit {
+    _held: Permit,
+}
+
+impl RetryPermit {
+    /// Takes one if the breaker, or the budget, lets it.
+    pub(crate) fn try_take(core: &Rc<ClusterCore>, priority: ResourcePriority) -> Option<Self> {
+        let free = core.breakers().can_retry(priority, core.clock.now());
+        free.then(|| Self {
+            _held: Permit::take(core, priority, Resource::Retries),
+        })
     }
 }

@@ -13,6 +13,7 @@ pub struct ResponseStats {
     all: OnceCell<Part>,
     internal: OnceCell<Part>,
     external: OnceCell<Part>,
+    retried: OnceCell<Arc<CodeCounters>>,
 }
 
 struct Part {
@@ -27,6 +28,7 @@ impl ResponseStats {
             all: OnceCell::new(),
             internal: OnceCell::new(),
             external: OnceCell::new(),
+            retried: OnceCell::new(),
         }
     }
 
@@ -36,6 +38,12 @@ impl ResponseStats {
         for of in [Of::All, Of::origin(is_internal)] {
             self.part(of).codes.inc(status);
         }
+    }
+
+    /// Counts the status of a response that was not passed on, as the request is tried again.
+    pub fn count_retried(&self, status: u16) {
+        let begin = || self.scope.worker_codes("retry.", Completed::Listed);
+        self.retried.get_or_init(begin).inc(status);
     }
 
     /// Records how long a complete response took, from the end of its request.

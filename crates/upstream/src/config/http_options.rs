@@ -15,6 +15,7 @@ use super::header_case::HeaderKeyFormat;
 use super::http2_options::Http2Options;
 use super::messages::ClusterProtocolSelection;
 use crate::cluster::{HttpSettings, UpstreamProtocol};
+use crate::retry::RetryPolicyMessage;
 use crate::server_names::AutoNames;
 
 /// The key under which Envoy looks for the options.
@@ -27,6 +28,7 @@ message! {
         pub(crate) upstream_http_protocol_options: Option<UpstreamHttpOptions>,
         pub(crate) oneof upstream_protocol_options: UpstreamProtocolOptions,
         pub(crate) hash_policy: Vec<HashPolicyMessage>,
+        pub(crate) retry_policy: Option<RetryPolicyMessage>,
     }
 }
 
@@ -135,6 +137,9 @@ pub(super) fn read(
         Some(named) => named.compile(ctx)?.map(Box::new),
         None => None,
     };
+    if let Some(policy) = options.as_ref().and_then(|it| it.retry_policy.as_ref()) {
+        settings.retry_policy = Some(Arc::new(policy.compile(ctx)?));
+    }
     let chosen = match &options {
         Some(options) => options.upstream_protocol_options.choose(),
         None => deprecated_choice(cluster),

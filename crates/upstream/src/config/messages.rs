@@ -184,6 +184,17 @@ message! {
         pub(crate) max_pending_requests: Option<u32>,
         pub(crate) max_requests: Option<u32>,
         pub(crate) max_retries: Option<u32>,
+        pub(crate) retry_budget: Option<RetryBudgetMessage>,
+        pub(crate) track_remaining: bool,
+    }
+}
+
+message! {
+    /// A share of the requests as the limit of retries.
+    pub(crate) struct RetryBudgetMessage: "envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget" {
+        pub(crate) budget_percent: Option<Percent>,
+        pub(crate) budget_interval: Option<Duration>,
+        pub(crate) min_retry_concurrency: Option<u32>,
     }
 }
 

@@ -23,7 +23,9 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
-use crate::cluster::{ClusterSettings, ClusterType, HostStatuses, ResourcePriority, Thresholds};
+use crate::cluster::{
+    ClusterSettings, ClusterType, HostStatuses, ResourcePriority, RetryBudget, Thresholds,
+};
 use crate::transport_socket::TransportSocket;
 
 pub use defaults::DEFAULTS;
@@ -31,7 +33,8 @@ pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
 pub use http2_options::Http2Options;
 use messages::{
-    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, Threshold,
+    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
+    RetryBudgetMessage, Threshold,
 };
 pub use support::support;
 
@@ -188,9 +191,22 @@ fn apply_threshold(settings: &mut ClusterSettings, written: &Threshold) {
             .unwrap_or(default.max_pending_requests),
         max_requests: written.max_requests.unwrap_or(default.max_requests),
         max_retries: written.max_retries.unwrap_or(default.max_retries),
+        retry_budget: written.retry_budget.as_ref().map(retry_budget),
+        track_remaining: written.track_remaining,
     };
     if let Some(place) = settings.thresholds.get_mut(priority.index()) {
         *place = limits;
+    }
+}
+
+fn retry_budget(written: &RetryBudgetMessage) -> RetryBudget {
+    let percent = written.budget_percent.as_ref();
+    RetryBudget {
+        percent: percent.map_or(20.0, |percent| percent.value),
+        min_concurrency: written.min_retry_concurrency.unwrap_or(3),
+        interval: written
+            .budget_interval
+            .filter(|interval| !interval.is_zero()),
     }
 }
 

@@ -16,4 +16,5 @@ pub fn support(table: &mut SupportTable) {
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     PreserveCase::support(table);
+    crate::retry::support(table);
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use super::WorkerHost;
 use super::around::LocalCluster;
-use crate::cluster::{ClusterSettings, ClusterShared, HostSet};
-use crate::cluster_core::{ClusterCore, ResponseStats};
+use crate::cluster::{ClusterSettings, ClusterShared, HostSet, ResourcePriority};
+use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::load_balancing::{Balancer, PickContext, Random, RoundRobin, Snapshot};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
@@ -124,6 +124,11 @@ impl WorkerCluster {
             self.core.traffic.upstream_cx_none_healthy.inc();
             UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)
         })
+    }
+
+    /// Takes a retry from the circuit breaker, or the budget; none if there is none left.
+    pub fn try_retry(&self, priority: ResourcePriority) -> Option<RetryPermit> {
+        RetryPermit::try_take(&self.core, priority)
     }
 
     #[inline]

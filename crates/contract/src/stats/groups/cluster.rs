@@ -188,6 +188,18 @@ stat_group! {
 }
 
 stat_group! {
+    /// What the circuit breakers of one priority have left, beside their own gauges; only with `track_remaining`.
+    pub struct RemainingStats("") {
+        gauges {
+            remaining_cx,
+            remaining_pending,
+            remaining_retries,
+            remaining_rq,
+        }
+    }
+}
+
+stat_group! {
     /// How often a transport socket was chosen: register it under `default.` (or the match's name), at
     /// `cluster.<name>.`.
     pub struct TransportSocketMatchStats("") {
