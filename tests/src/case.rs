@@ -141,7 +141,7 @@ pub struct UpstreamSpec {
     pub udp: bool,
 }
 
-/// An answer: one text to send, or steps.
+/// An answer: one text to send, steps, or a row of answers.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Answer {
@@ -149,6 +149,11 @@ pub enum Answer {
     Text(String),
     /// Steps, in order.
     Steps(Vec<UpstreamStep>),
+    /// One answer after another; the last one stays.
+    Turns {
+        /// The answers.
+        turns: Vec<Answer>,
+    },
 }
 
 /// See [`nuncio_testkit::script::Step`].

@@ -47,16 +47,26 @@ fn speaks(spec: &UpstreamSpec) -> io::Result<Speaks> {
     }
     let mut script = Script::new();
     for (path, answer) in &spec.answers {
-        script.answer(path, steps(answer)?);
+        answer_in_turn(&mut script, path, answer)?;
     }
     Ok(Speaks::Http1(script))
 }
 
-fn steps(answer: &Answer) -> io::Result<Vec<Step>> {
+/// Adds an answer to a path's, or a row of them.
+fn answer_in_turn(script: &mut Script, path: &str, answer: &Answer) -> io::Result<()> {
     match answer {
-        Answer::Text(text) => Ok(vec![Step::Send(from_lines(text))]),
-        Answer::Steps(steps) => steps.iter().map(step).collect(),
+        Answer::Text(text) => script.answer(path, vec![Step::Send(from_lines(text))]),
+        Answer::Steps(steps) => {
+            let steps: io::Result<_> = steps.iter().map(step).collect();
+            script.answer(path, steps?);
+        }
+        Answer::Turns { turns } => {
+            for turn in turns {
+                answer_in_turn(script, path, turn)?;
+            }
+        }
     }
+    Ok(())
 }
 
 fn step(step: &UpstreamStep) -> io::Result<Step> {

@@ -324,10 +324,12 @@ fn mistakes_are_refused_in_envoys_words() {
         both,
         "Specify only one of prefix_rewrite, regex_rewrite or path_rewrite_policy"
     );
-    let retries =
-        refusal("[{match: {prefix: /}, route: {cluster: c, retry_policy: {retry_on: 5xx}}}]");
+    let retries = refusal(
+        "[{match: {prefix: /}, route: {cluster: c, retry_policy: {refresh_cluster_on_retry: true}}}]",
+    );
     assert!(
-        retries.contains("`retry_policy`") && retries.contains("not supported by Nuncio yet"),
+        retries.contains("`refresh_cluster_on_retry`")
+            && retries.contains("not supported by Nuncio yet"),
         "{retries}"
     );
 }

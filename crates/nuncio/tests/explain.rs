@@ -187,18 +187,17 @@ fn variables_of_the_environment_are_put_in_on_request() {
 
 #[test]
 fn what_is_not_supported_is_refused_or_named() {
-    let routes =
-        "[{ match: { prefix: / }, route: { cluster: fixed, retry_policy: { retry_on: 5xx } } }]";
+    let routes = "[{ match: { prefix: / }, route: { cluster: fixed, retry_policy: { refresh_cluster_on_retry: true } } }]";
     let config = bootstrap(&[listener("main", 80, routes)]);
-    let wrong = explain(&config, &["GET", "http://a/"]).expect_err("retries are not supported yet");
+    let wrong = explain(&config, &["GET", "http://a/"]).expect_err("it is not supported yet");
     assert!(
-        wrong.contains("`retry_policy`") && wrong.contains("c.yaml:"),
+        wrong.contains("`refresh_cluster_on_retry`") && wrong.contains("c.yaml:"),
         "{wrong}"
     );
     let (out, aside) =
         explain(&config, &["GET", "http://a/", "--allow-unsupported"]).expect("an answer");
     assert!(out.contains("forwarded to   cluster fixed"), "{out}");
-    assert!(aside.contains("`retry_policy`"), "{aside}");
+    assert!(aside.contains("`refresh_cluster_on_retry`"), "{aside}");
 }
 
 /// A listener with a filter chain for each server name, all behind TLS, with a filter that is not supported.

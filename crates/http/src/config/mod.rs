@@ -6,6 +6,7 @@ mod defaults;
 pub mod local_reply;
 pub mod original_address;
 pub mod proxy_status;
+pub mod resilience;
 pub mod route;
 pub mod router;
 pub mod tracing;

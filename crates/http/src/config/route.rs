@@ -16,6 +16,9 @@ use nuncio_contract::matching::{
     RuntimeFractionalPercent, StringMatcher,
 };
 use nuncio_contract::metadata_message::MetadataMessage;
+use nuncio_upstream::retry::RetryPolicyMessage;
+
+use super::resilience::{HedgePolicy, MaxStreamDuration, RoutingPriority};
 
 use super::tracing::{Decorator, RouteTracing};
 
@@ -53,6 +56,11 @@ message! {
         pub(crate) typed_per_filter_config: Vec<(String, Any)>,
         pub(crate) include_request_attempt_count: bool,
         pub(crate) include_attempt_count_in_response: bool,
+        pub(crate) include_is_timeout_retry_header: bool,
+        pub(crate) retry_policy: Option<RetryPolicyMessage>,
+        pub(crate) hedge_policy: Option<HedgePolicy>,
+        pub(crate) per_request_buffer_limit_bytes: Option<u32>,
+        pub(crate) request_body_buffer_limit: Option<u64>,
         pub(crate) virtual_clusters: Vec<VirtualCluster>,
         pub(crate) metadata: Option<MetadataMessage>,
         pub(crate) cors: Option<RouteCorsPolicyMessage>,
@@ -99,6 +107,8 @@ message! {
         pub(crate) decorator: Option<Decorator>,
         pub(crate) tracing: Option<RouteTracing>,
         pub(crate) stat_prefix: String,
+        pub(crate) per_request_buffer_limit_bytes: Option<u32>,
+        pub(crate) request_body_buffer_limit: Option<u64>,
     }
 }
 
@@ -205,6 +215,12 @@ message! {
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,
         pub(crate) hash_policy: Vec<HashPolicyMessage>,
         pub(crate) metadata_match: Option<MetadataMessage>,
+        pub(crate) priority: RoutingPriority,
+        pub(crate) retry_policy: Option<RetryPolicyMessage>,
+        pub(crate) hedge_policy: Option<HedgePolicy>,
+        pub(crate) max_stream_duration: Option<MaxStreamDuration>,
+        pub(crate) max_grpc_timeout: Option<Duration>,
+        pub(crate) grpc_timeout_offset: Option<Duration>,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `envoy.extensions.filters.http.router.v3.Router`.
 
 use nuncio_config::message;
+use nuncio_config::runtime::RuntimeKey;
+use nuncio_config::typed::Ctx;
 
 /// The message of the router.
 pub const MESSAGE: &str = "envoy.extensions.filters.http.router.v3.Router";
@@ -26,15 +28,21 @@ pub struct RouterConfig {
     pub suppress_envoy_headers: bool,
     /// Whether the time that a proxy before expects takes the place of the route's timeout.
     pub respect_expected_rq_timeout: bool,
+    /// The shortest time between tries, in milliseconds, where no policy says it: `upstream.base_retry_backoff_ms`.
+    pub back_off_base_ms: RuntimeKey,
+    /// The share of failures, in per cent, that is tried again: `upstream.use_retry`.
+    pub retried_percent: RuntimeKey,
 }
 
 impl RouterConfig {
     /// From the message.
-    pub fn compile(message: &RouterMessage) -> Self {
+    pub fn compile(message: &RouterMessage, ctx: &mut Ctx) -> Self {
         RouterConfig {
             dynamic_stats: message.dynamic_stats != Some(false),
             suppress_envoy_headers: message.suppress_envoy_headers,
             respect_expected_rq_timeout: message.respect_expected_rq_timeout,
+            back_off_base_ms: ctx.runtime.key("upstream.base_retry_backoff_ms"),
+            retried_percent: ctx.runtime.key("upstream.use_retry"),
         }
     }
 }

@@ -68,7 +68,8 @@ fn one(
         return Err(context.ctx.unsupported_here(filter.name.span, what));
     };
     if any.type_name() == router::MESSAGE {
-        let config = RouterConfig::compile(&any.decode::<RouterMessage>(context.ctx)?);
+        let message = any.decode::<RouterMessage>(context.ctx)?;
+        let config = RouterConfig::compile(&message, context.ctx);
         return Ok(Some(One::Terminal(Terminal::Router(config))));
     }
     match context.extensions.http_filter(any.type_name()) {

@@ -3,11 +3,21 @@
 use std::rc::Rc;
 
 use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::{PickContext, WorkerCluster, WorkerHost};
 
 use crate::route::{Counted, RequestStats};
 use crate::stream::RouteSnapshot;
+
+/// What became of a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RetryCount {
+    Begun,
+    Success,
+    LimitExceeded,
+    Overflow,
+}
 
 /// Whom a request's outcome is counted for.
 pub(crate) struct Account {
@@ -15,6 +25,8 @@ pub(crate) struct Account {
     pub(crate) host: Option<Rc<WorkerHost>>,
     /// What the request says of its host; none where its cluster does not ask.
     pub(crate) wishes: Option<Box<HostWishes>>,
+    /// The status of our answer to what takes too long.
+    timeout_status: u16,
     is_internal: bool,
     dynamic_stats: bool,
     /// Where the request is counted apart, and the table that says so.
@@ -55,9 +67,65 @@ impl Account {
             cluster,
             host: None,
             wishes: None,
+            timeout_status: 504,
             is_internal,
             dynamic_stats,
             apart,
+        }
+    }
+
+    /// The same, whose answer to what takes too long has this status.
+    pub(crate) fn with_timeout_status(mut self, status: u16) -> Self {
+        self.timeout_status = status;
+        self
+    }
+
+    /// The status of our answer to what takes too long.
+    pub(crate) fn timeout_status(&self) -> u16 {
+        self.timeout_status
+    }
+
+    /// What is counted of the cluster's traffic.
+    pub(crate) fn traffic(&self) -> &ClusterTrafficStats {
+        self.cluster.traffic_stats()
+    }
+
+    /// Counts what became of a retry.
+    pub(crate) fn count_retry(&self, what: RetryCount) {
+        let traffic = self.traffic();
+        match what {
+            RetryCount::Begun => traffic.upstream_rq_retry.inc(),
+            RetryCount::Success => traffic.upstream_rq_retry_success.inc(),
+            RetryCount::LimitExceeded => traffic.upstream_rq_retry_limit_exceeded.inc(),
+            RetryCount::Overflow => traffic.upstream_rq_retry_overflow.inc(),
+        }
+        self.count_apart(|stats| {
+            let counters = &stats.counters;
+            match what {
+                RetryCount::Begun => counters.upstream_rq_retry.inc(),
+                RetryCount::Success => counters.upstream_rq_retry_success.inc(),
+                RetryCount::LimitExceeded => counters.upstream_rq_retry_limit_exceeded.inc(),
+                RetryCount::Overflow => counters.upstream_rq_retry_overflow.inc(),
+            }
+        });
+    }
+
+    /// Counts a try that took too long, or stood still for too long.
+    pub(crate) fn try_timed_out(&self, is_idle: bool) {
+        match is_idle {
+            true => self.traffic().upstream_rq_per_try_idle_timeout.inc(),
+            false => self.traffic().upstream_rq_per_try_timeout.inc(),
+        }
+        if let Some(host) = &self.host {
+            host.counters().rq_timeout.inc();
+        }
+    }
+
+    /// Counts our answer to what took too long, which is an error of the host whatever its status is.
+    pub(crate) fn charge_timeout(&self) {
+        self.charge(self.timeout_status);
+        if let Some(host) = self.host.as_ref().filter(|_| self.timeout_status < 500) {
+            host.counters().rq_error.inc();
         }
     }
 

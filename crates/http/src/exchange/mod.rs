@@ -17,7 +17,7 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_net::deadline::Deadlines;
 
-pub(crate) use account::{Account, HostWishes};
+pub(crate) use account::{Account, HostWishes, RetryCount};
 pub use deadlines::{
     CONNECTION, DEADLINES, DRAINED, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION,
     STREAM_IDLE,

@@ -127,7 +127,7 @@ impl Forwarding {
             && Tunnel::asked_by(&state.request, None).kind != TunnelKind::WebSocket;
         let mut steps = Steps::default();
         let timeout = steps.take("router", state, |state| {
-            router::take_wishes(state, forward, config)
+            router::take_wishes(state, forward, config).timeout
         });
         let route = state.route.clone();
         let named = named_levels(&route);
@@ -143,6 +143,9 @@ impl Forwarding {
         });
         steps.take("path rewrite", state, |state| {
             router::rewrite_path(state, forward, keeps_envoy_headers, services);
+        });
+        steps.take("router", state, |state| {
+            router::take_late_wishes(&mut state.request);
         });
         if tunnel == Some(TunnelTold::Connect)
             && let Some(reply) = router::path_refusal(&state.request)

@@ -50,6 +50,7 @@ impl<D: Downstream> Exchange<'_, D> {
         if let Some(tracing) = &config.tracing {
             tracing.decide(config.request.request_ids, state, &*manager.worker);
         }
+        self.limit_duration(state);
         let verdict =
             upgrades::asked(&state.request).map(|kind| config.judge_upgrade(kind, &state.route));
         if let Some(Verdict::Allowed(filters)) = verdict {

@@ -4,6 +4,7 @@
 //! client's going away: whichever comes first drops the flow, which cancels everything under way.
 
 mod begin;
+mod duration;
 mod service;
 mod stopped;
 

@@ -16,6 +16,9 @@ use crate::exchange::{
 use crate::filter_engine::REQUEST_TOO_LARGE;
 use crate::router;
 
+/// gRPC's status of what took too long.
+const DEADLINE_EXCEEDED: u32 = 4;
+
 impl<D: Downstream> Exchange<'_, D> {
     pub(super) fn expired(&self, slot: usize) -> Stop {
         let stats = &self.manager.stats.http;
@@ -55,9 +58,11 @@ impl<D: Downstream> Exchange<'_, D> {
             info.response_code_details = Some(details.into());
             return Stop::ResponseBroken;
         }
-        Stop::Reply(Box::new(
-            LocalReply::new(status, body.as_bytes(), details).with_flags(flags),
-        ))
+        let mut reply = LocalReply::new(status, body.as_bytes(), details).with_flags(flags);
+        if slot == STREAM_DURATION {
+            reply.grpc_status = Some(DEADLINE_EXCEEDED);
+        }
+        Stop::Reply(Box::new(reply))
     }
 
     /// The drain of the connection manager is over.

@@ -20,6 +20,7 @@ use nuncio_upstream::ClusterId;
 use super::domain::{DomainError, DomainTable};
 use super::forward::{ClusterSource, Forward, HostRewrite};
 use super::matcher::RouteMatcher;
+use super::resilience::{self, Resilience, StreamTimes};
 use super::weight::RuntimeWeights;
 use super::{
     Action, Additions, Decorator, Level, PerFilter, PerFilterConfigs, Route, RouteTable,
@@ -155,7 +156,9 @@ impl RouteCompiler<'_> {
             ),
             &host.typed_per_filter_config,
         );
-        let (routes, order) = routes?;
+        let resilience = Resilience::of_host(host, self.ctx);
+        let (mut routes, order) = routes?;
+        resilience::inherit(&mut routes, &resilience?);
         Ok(VirtualHost {
             name: host.name.value.as_str().into(),
             order,
@@ -167,6 +170,7 @@ impl RouteCompiler<'_> {
             metadata: host.metadata.as_ref().and_then(MetadataMessage::read),
             include_request_attempt_count: host.include_request_attempt_count,
             include_attempt_count_in_response: host.include_attempt_count_in_response,
+            include_is_timeout_retry_header: host.include_is_timeout_retry_header,
         })
     }
 
@@ -182,7 +186,7 @@ impl RouteCompiler<'_> {
         );
         let action = match &route.action {
             config::Action::Route(action) => self
-                .forward(action, matcher.as_ref().map_err(|refused| *refused))
+                .forward(route, action, matcher.as_ref().map_err(|refused| *refused))
                 .map(|action| Action::Forward(Box::new(action))),
             config::Action::Redirect(action) => self
                 .redirect(action, matcher.as_ref().ok())
@@ -231,6 +235,7 @@ impl RouteCompiler<'_> {
 
     fn forward(
         &mut self,
+        route: &config::Route,
         action: &config::RouteAction,
         matcher: Result<&RouteMatcher, Refused>,
     ) -> Result<Forward, Refused> {
@@ -253,6 +258,7 @@ impl RouteCompiler<'_> {
         };
         let upgrades = RouteUpgrades::compile(&action.upgrade_configs, self.ctx);
         let cors = self.cors(action.cors.as_ref());
+        let resilience = Resilience::of_route(route, action, self.ctx);
         let timeout = action.timeout.unwrap_or(DEFAULT_ROUTE_TIMEOUT);
         Ok(Forward {
             cluster: cluster?,
@@ -272,6 +278,9 @@ impl RouteCompiler<'_> {
                 .filter(|policies| !policies.is_empty())
                 .map(Box::new),
             metadata_match,
+            priority: resilience::priority(action.priority),
+            resilience: Some(Box::new(resilience?)),
+            times: StreamTimes::of_action(action),
         })
     }
 

@@ -10,7 +10,9 @@ use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::matching::uri_template::TemplateRewrite;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
+use nuncio_upstream::cluster::ResourcePriority;
 
+use super::resilience::{Resilience, StreamTimes};
 use super::weight::{self, Weight};
 use super::{Level, RouteUpgrades, without_query};
 
@@ -35,6 +37,12 @@ pub struct Forward {
     pub(super) metadata_match: Option<Box<Struct>>,
     /// The route's policy in its deprecated `cors` field.
     pub cors: Option<Box<CorsPolicy>>,
+    /// Which circuit breakers and connections requests use.
+    pub priority: ResourcePriority,
+    /// What is said of failures, by the route or its virtual host; none if nothing is.
+    pub resilience: Option<Box<Resilience>>,
+    /// How long streams and gRPC's calls may take; none if nothing is said of it.
+    pub times: Option<Box<StreamTimes>>,
 }
 
 pub(super) enum ClusterSource {

@@ -15,6 +15,7 @@ mod matcher;
 mod path_index;
 mod per_filter;
 mod redirect;
+mod resilience;
 mod run;
 mod tracing;
 mod upgrades;
@@ -26,6 +27,7 @@ pub use explain::{LookUp, Tried};
 pub use forward::{ClusterChoice, Forward, HostRewritten, SourceOfCluster};
 pub use per_filter::{PerFilter, PerFilterConfigs};
 pub use redirect::{Redirect, https_location, own_location};
+pub use resilience::{Resilience, StreamLimits, StreamTimes};
 
 pub use upgrades::RouteUpgrades;
 
@@ -87,6 +89,8 @@ pub struct VirtualHost {
     pub include_request_attempt_count: bool,
     /// `include_attempt_count_in_response`.
     pub include_attempt_count_in_response: bool,
+    /// `include_is_timeout_retry_header`.
+    pub include_is_timeout_retry_header: bool,
 }
 
 /// A route.

@@ -35,9 +35,9 @@ fn shown(tls: &nuncio_net::transport::TlsInfo) -> Arc<TlsInfo> {
 }
 
 /// Notes what went over the wire, also of an attempt that is given up.
-struct NotesBytes<'r, 'e, 'a, D: Downstream> {
-    router: &'r Router<'e, 'a, D>,
-    up: &'r RefCell<UpstreamStream>,
+pub(super) struct NotesBytes<'r, 'e, 'a, D: Downstream> {
+    pub(super) router: &'r Router<'e, 'a, D>,
+    pub(super) up: &'r RefCell<UpstreamStream>,
 }
 
 impl<D: Downstream> Drop for NotesBytes<'_, '_, '_, D> {
@@ -58,6 +58,12 @@ impl<D: Downstream> Router<'_, '_, D> {
         timeout: Option<Duration>,
     ) -> Result<(), Failure> {
         self.rewrite_to_hostname(forward);
+        self.with_account(|account| {
+            account
+                .host
+                .iter()
+                .for_each(|host| self.note_attempted(host))
+        });
         self.note_connection(&up.borrow());
         let _however_it_ends = NotesBytes { router: self, up };
         self.with_account(Account::began);
@@ -92,7 +98,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         bare
     }
 
-    fn note_bytes(&self, up: &RefCell<UpstreamStream>) {
+    pub(super) fn note_bytes(&self, up: &RefCell<UpstreamStream>) {
         let stream = up.borrow();
         let (wire_sent, wire_received) = stream.wire_bytes();
         let (header_sent, header_received) = stream.header_bytes();
@@ -105,11 +111,24 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     pub(super) fn note_host(&self, host: &Rc<WorkerHost>) {
         let mut state = self.exchange.state.borrow_mut();
+        state.info.upstream.choose_host(host.description());
+    }
+
+    /// Notes that a host gets the request.
+    pub(super) fn note_attempted(&self, host: &Rc<WorkerHost>) {
+        let mut state = self.exchange.state.borrow_mut();
+        state.info.upstream.add_attempted_host(host.description());
+    }
+
+    /// The same for the host whose response counts, after all others.
+    pub(super) fn note_last_attempted(&self, host: &Rc<WorkerHost>) {
+        let mut state = self.exchange.state.borrow_mut();
+        state.info.upstream.hosts_attempted.clear();
         state.info.upstream.add_attempted_host(host.description());
     }
 
     /// `auto_host_rewrite`, which Envoy does once there is a connection.
-    fn rewrite_to_hostname(&self, forward: &Forward) {
+    pub(super) fn rewrite_to_hostname(&self, forward: &Forward) {
         self.with_account(|account| {
             let Some(host) = &account.host else { return };
             let keeps_originals = !self.config.suppress_envoy_headers;
@@ -122,7 +141,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         });
     }
 
-    fn note_connection(&self, stream: &UpstreamStream) {
+    pub(super) fn note_connection(&self, stream: &UpstreamStream) {
         let mut state = self.exchange.state.borrow_mut();
         let upstream = &mut state.info.upstream;
         upstream.local_address = stream.local_address().map(Address::from);
@@ -183,6 +202,15 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// The response: heads, body, trailers.
     async fn download(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
         let status = pin!(self.read_final_head(up)).await?.status;
+        pin!(self.pass_response(up, status)).await
+    }
+
+    /// The response whose head has come.
+    pub(super) async fn pass_response(
+        &self,
+        up: &RefCell<UpstreamStream>,
+        status: u16,
+    ) -> Result<(), Failure> {
         self.begin_response(status);
         let end_stream = up.borrow().is_response_complete();
         pin!(self.exchange.send_head(end_stream)).await?;
@@ -235,7 +263,7 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// An informational head: those that Envoy knows are passed on where the connection manager leaves `100` to the
     /// upstream.
-    async fn inform(&self, status: u16) -> Result<(), Failure> {
+    pub(super) async fn inform(&self, status: u16) -> Result<(), Failure> {
         if !matches!(status, 100 | 102..=104) || !self.exchange.manager.config.proxy_100_continue {
             return Ok(());
         }
@@ -289,7 +317,8 @@ impl<D: Downstream> Router<'_, '_, D> {
             .index
             .and_then(|index| state.route.table.virtual_host(index));
         if virtual_host.is_some_and(|host| host.include_attempt_count_in_response) {
-            state.response.set_integer(Known::XEnvoyAttemptCount, 1);
+            let count = u64::from(state.info.attempt_count.unwrap_or(1));
+            state.response.set_integer(Known::XEnvoyAttemptCount, count);
         }
     }
 

@@ -1,72 +1,13 @@
 //! The last changes to a request before it leaves and to a response before the filters see it: the route's
 //! header mutations, host and path.
 
-use std::time::Duration;
-
 use nuncio_contract::formatter::{Format, FormatContext};
 use nuncio_contract::header_mutation::HeaderMutations;
-use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
+use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::WorkerServices;
 
-use crate::config::router::RouterConfig;
 use crate::route::{Forward, HostRewritten, Level, without_query};
 use crate::stream::StreamState;
-
-/// What a client may ask of the router; the upstream is not to see it. Retries are not there yet, nor
-/// statistics under names that a client gives.
-static ROUTER_HEADERS: KnownSet = KnownSet::of(&[
-    Known::XEnvoyUpstreamRqPerTryTimeoutMs,
-    Known::XEnvoyRetryOn,
-    Known::XEnvoyRetryGrpcOn,
-    Known::XEnvoyMaxRetries,
-    Known::XEnvoyRetriableHeaderNames,
-    Known::XEnvoyRetriableStatusCodes,
-    Known::XEnvoyHedgeOnPerTryTimeout,
-    Known::XEnvoyUpstreamRqTimeoutAltResponse,
-    Known::XEnvoyUpstreamAltStatName,
-]);
-
-/// Takes the client's wishes out of the head and puts our own words in; the timeout of the whole response.
-pub(crate) fn take_wishes(
-    state: &mut StreamState,
-    forward: &Forward,
-    config: &RouterConfig,
-) -> Option<Duration> {
-    let keeps_envoy_headers = !config.suppress_envoy_headers;
-    let expected = state
-        .request
-        .get(Known::XEnvoyExpectedRqTimeoutMs)
-        .filter(|_| config.respect_expected_rq_timeout);
-    let is_from_before = expected.is_some();
-    let wanted = expected.or_else(|| state.request.get(Known::XEnvoyUpstreamRqTimeoutMs));
-    let timeout = match wanted.and_then(milliseconds) {
-        Some(wanted_ms) => (wanted_ms > 0).then(|| Duration::from_millis(wanted_ms)),
-        None => forward.timeout,
-    };
-    // Who expects a time has taken the wish away already; Envoy lets a forged one pass.
-    if !is_from_before {
-        state.request.remove(Known::XEnvoyUpstreamRqTimeoutMs);
-    }
-    state.request.remove_all(&ROUTER_HEADERS);
-    if let (true, Some(timeout)) = (keeps_envoy_headers, timeout) {
-        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        state
-            .request
-            .set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
-    }
-    let virtual_host = state
-        .route
-        .index
-        .and_then(|index| state.route.table.virtual_host(index));
-    if virtual_host.is_some_and(|host| host.include_request_attempt_count) {
-        state.request.set_integer(Known::XEnvoyAttemptCount, 1);
-    }
-    timeout
-}
-
-fn milliseconds(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
 
 /// Mutates the request: the levels' mutations, then the host, then the path. Host rewrites to the upstream's
 /// name wait for [`rewrite_to_hostname`].

@@ -7,33 +7,46 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nuncio_contract::clock::Clock;
-use nuncio_contract::headers::{HeaderName, Known};
+use nuncio_contract::headers::Known;
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::{Protocol, ResponseFlags};
-use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::{
-    Acquired, AutoNames, ConnectionName, TransportSocket, UpstreamError, UpstreamErrorKind,
-    WorkerCluster, WorkerHost,
+    Acquired, AutoNames, ConnectionName, PickContext, TransportSocket, UpstreamError,
+    UpstreamErrorKind, WorkerCluster, WorkerHost,
 };
 
+use super::tries::Tries;
+use super::wishes::{Wishes, take_late_wishes, take_wishes};
 use super::{Router, finalize};
 use crate::downstream::Downstream;
-use crate::exchange::{Account, Exchange, ROUTE, Stop};
-use crate::route::{Counted, Forward, is_grpc};
+use crate::exchange::{Account, ROUTE, Stop};
+use crate::route::{Counted, Forward};
 use crate::stream::RouteSnapshot;
 
-impl<D: Downstream> Router<'_, '_, D> {
+/// How a request goes to its cluster.
+enum Way<'r, 'e, 'a, D> {
+    /// One try, with this time for the whole response.
+    Plain(Option<Duration>),
+    /// As many as it takes, with all that belongs to them.
+    Tries(Box<Tries<'r, 'e, 'a, D>>),
+}
+
+impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     /// Chooses cluster and host, and exchanges request and response with the host.
     pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
-        let timeout = self.choose_cluster(forward)?;
-        match pin!(self.exchange_with_host(forward, timeout)).await {
+        let way = self.choose_cluster(forward)?;
+        let done = match way {
+            Way::Plain(timeout) => pin!(self.exchange_with_host(forward, timeout)).await,
+            Way::Tries(tries) => Box::pin(tries.run()).await,
+        };
+        match done {
             Ok(()) => Ok(()),
             Err(Failure::Stopped(stop)) => Err(stop),
             Err(Failure::Upstream(error)) => {
                 if has_waited(error.kind) && !self.exchange.response_begun.get() {
                     Box::pin(self.exchange.read_what_is_there()).await?;
                 }
-                Err(self.upstream_failed(&error))
+                Err(self.upstream_failed(&error, false))
             }
         }
     }
@@ -54,26 +67,31 @@ impl<D: Downstream> Router<'_, '_, D> {
         pin!(self.attempt(&up, forward, timeout)).await
     }
 
-    /// Finds the cluster, completes the request's head and begins the account; returns the timeout of the
-    /// whole response.
-    fn choose_cluster(&self, forward: &Forward) -> Result<Option<Duration>, Stop> {
+    /// Finds the cluster, completes the request's head and begins the account; tells which way the request goes.
+    fn choose_cluster<'r>(&'r self, forward: &'r Forward) -> Result<Way<'r, 'e, 'a, D>, Stop> {
         let cluster = self.cluster(forward)?;
         let apart = self.counted_apart();
         if cluster.settings().drop_overload.share > 0.0 {
             self.drop_overload(&cluster)?;
         }
-        let timeout = self.prepare(forward);
-        let wishes = self.wishes(forward, &cluster);
-        let state = self.exchange.state.borrow();
+        let wishes = self.prepare(forward);
+        let tries = Tries::needed(self, forward, &wishes, &cluster);
+        let host_wishes = self.host_wishes(forward, &cluster);
+        let mut state = self.exchange.state.borrow_mut();
+        let timeout_status = take_late_wishes(&mut state.request);
         let dynamic_stats = self.config.dynamic_stats && !state.info.health_check;
         let mut account = Account::new(cluster, &state.request, dynamic_stats, apart);
-        account.wishes = wishes;
+        account.wishes = host_wishes;
         drop(state);
+        let account = account.with_timeout_status(timeout_status);
         *self.exchange.account.borrow_mut() = Some(account);
-        if self.exchange.body.borrow().done || self.awaits_handshake() {
-            self.begin_timeout(timeout);
+        if let Some(tries) = tries {
+            return Ok(Way::Tries(tries));
         }
-        Ok(timeout)
+        if self.exchange.body.borrow().done || self.awaits_handshake() {
+            self.begin_timeout(wishes.timeout);
+        }
+        Ok(Way::Plain(wishes.timeout))
     }
 
     /// Where the request is counted apart; its virtual cluster is noted for the log.
@@ -88,33 +106,71 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// Picks a host and asks it for a stream.
     fn choose_host(&self, forward: &Forward) -> Result<Acquired, UpstreamError> {
-        let mut account = self.exchange.account.borrow_mut();
-        let Some(account) = account.as_mut() else {
+        let host = match &*self.exchange.account.borrow() {
+            Some(account) => self.pick_host(account, forward)?,
+            None => return Err(UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)),
+        };
+        self.set_host(Some(&host));
+        self.note_host(&host);
+        self.new_stream(&host, forward)
+    }
+
+    /// The host that a filter wants, or the next in turn.
+    pub(super) fn pick_host(
+        &self,
+        account: &Account,
+        forward: &Forward,
+    ) -> Result<Rc<WorkerHost>, UpstreamError> {
+        match (self.wanted_host(&account.cluster), &account.wishes) {
+            (Some(wanted), _) => wanted,
+            (None, None) => account.cluster.pick_host(),
+            (None, Some(_)) => self.with_pick_context(account, forward, |context| {
+                account.cluster.choose_host(context)
+            }),
+        }
+    }
+
+    /// Calls `pick` with what the request says of its host.
+    pub(super) fn with_pick_context<T>(
+        &self,
+        account: &Account,
+        forward: &Forward,
+        pick: impl FnOnce(&PickContext<'_>) -> T,
+    ) -> T {
+        let Some(wishes) = &account.wishes else {
+            return pick(&PickContext::default());
+        };
+        let picked = self.exchange.state.borrow().route.picked;
+        pick(&wishes.context(forward.metadata_match(picked)))
+    }
+
+    /// Whom the outcome is counted for from now on.
+    pub(super) fn set_host(&self, host: Option<&Rc<WorkerHost>>) {
+        if let Some(account) = &mut *self.exchange.account.borrow_mut() {
+            account.host = host.cloned();
+        }
+    }
+
+    /// Asks a host for a stream.
+    pub(super) fn new_stream(
+        &self,
+        host: &Rc<WorkerHost>,
+        forward: &Forward,
+    ) -> Result<Acquired, UpstreamError> {
+        let account = self.exchange.account.borrow();
+        let Some(account) = &*account else {
             return Err(UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream));
         };
         let auto_names = account.cluster.settings().http.auto_names.as_deref();
         let name = auto_names.and_then(|auto| self.name_connection(auto));
-        let picked = match self.wanted_host(&account.cluster) {
-            None => match &account.wishes {
-                None => account.cluster.pick_host()?,
-                Some(wishes) => {
-                    let picked = self.exchange.state.borrow().route.picked;
-                    let context = wishes.context(forward.metadata_match(picked));
-                    account.cluster.choose_host(&context)?
-                }
-            },
-            Some(wanted) => wanted?,
-        };
-        let host = account.host.insert(picked);
-        self.note_host(host);
         if self.exchange.manager.config.request.scheme_matches_upstream {
             self.match_scheme(&account.cluster);
         }
         let from_http2 = self.exchange.state.borrow().info.protocol == Some(Protocol::Http2);
         match name {
             _ if self.ends_here(forward) => host.new_tcp_stream(),
-            None => host.new_stream(ResourcePriority::Default, from_http2),
-            Some(name) => host.new_stream_named(ResourcePriority::Default, name, from_http2),
+            None => host.new_stream(forward.priority, from_http2),
+            Some(name) => host.new_stream_named(forward.priority, name, from_http2),
         }
     }
 
@@ -183,19 +239,19 @@ impl<D: Downstream> Router<'_, '_, D> {
         Stop::Reply(Box::new(reply))
     }
 
-    /// Completes the request's head; returns the timeout of the whole response.
-    fn prepare(&self, forward: &Forward) -> Option<Duration> {
+    /// Completes the request's head; returns how long what may take.
+    fn prepare(&self, forward: &Forward) -> Wishes {
         let keeps_envoy_headers = !self.config.suppress_envoy_headers;
         let mut state = self.exchange.state.borrow_mut();
         let state = &mut *state;
         state.info.attempt_count = Some(1);
-        let timeout = finalize::take_wishes(state, forward, self.config);
+        let wishes = take_wishes(state, forward, self.config);
         let services = &*self.exchange.manager.worker;
         finalize::request(state, forward, keeps_envoy_headers, services);
         if let Some(idle) = forward.idle_timeout {
             self.exchange.override_idle_timeout(idle);
         }
-        timeout
+        wishes
     }
 
     /// The request is complete: the response has `timeout` from now.
@@ -205,67 +261,6 @@ impl<D: Downstream> Router<'_, '_, D> {
                 .deadlines
                 .set(ROUTE, self.exchange.manager.worker.now() + timeout);
         }
-    }
-
-    /// The status where there is no host.
-    fn status_without_host(&self) -> u16 {
-        let state = self.exchange.state.borrow();
-        let wanted = state.info.upstream.wanted_host.as_ref();
-        wanted
-            .and_then(|wanted| wanted.status_without_it)
-            .unwrap_or(503)
-    }
-
-    /// Our answer to an upstream that failed before its response began, or the end of one that broke off.
-    #[cold]
-    fn upstream_failed(&self, error: &UpstreamError) -> Stop {
-        let flags = flags_of(error.kind);
-        if self.exchange.response_begun.get() {
-            let mut state = self.exchange.state.borrow_mut();
-            if is_grpc(&state.request) {
-                let stats = &self.exchange.manager.stats.router;
-                stats.rq_reset_after_downstream_response_started.inc();
-            }
-            state.info.response_flags |= flags;
-            state.info.response_code_details =
-                Some(details_of(error, "upstream_reset_after_response_started").into());
-            return Stop::ResponseBroken;
-        }
-        if error.kind == UpstreamErrorKind::NoHealthyUpstream {
-            let status = self.status_without_host();
-            self.with_account(|account| account.charge(status));
-            let reply = LocalReply::new(
-                status,
-                b"no healthy upstream".as_slice(),
-                "no_healthy_upstream",
-            )
-            .with_flags(ResponseFlags::NO_HEALTHY_UPSTREAM);
-            return Stop::Reply(Box::new(reply));
-        }
-        let status = if error.kind == UpstreamErrorKind::ProtocolError {
-            502
-        } else {
-            503
-        };
-        self.with_account(|account| account.charge(status));
-        if let Some(reason) = &error.transport_failure_reason {
-            self.exchange
-                .state
-                .borrow_mut()
-                .info
-                .upstream
-                .transport_failure_reason = reason.to_string().into();
-        }
-        let reason = error.kind.reset_reason();
-        let body = format!(
-            "upstream connect error or disconnect/reset before headers. reset reason: {reason}"
-        );
-        let details = details_of(error, "upstream_reset_before_response_started");
-        let mut reply = LocalReply::new(status, body.into_bytes(), details).with_flags(flags);
-        if error.kind == UpstreamErrorKind::Overflow && !self.config.suppress_envoy_headers {
-            reply = reply.with_header(HeaderName::from(Known::XEnvoyOverloaded), b"true".to_vec());
-        }
-        Stop::Reply(Box::new(reply))
     }
 }
 
@@ -295,54 +290,4 @@ impl<T: Into<Stop>> From<T> for Failure {
     fn from(stop: T) -> Self {
         Failure::Stopped(stop.into())
     }
-}
-
-fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
-    match kind {
-        UpstreamErrorKind::NoHealthyUpstream => ResponseFlags::NO_HEALTHY_UPSTREAM,
-        UpstreamErrorKind::LocalConnectionFailure
-        | UpstreamErrorKind::RemoteConnectionFailure
-        | UpstreamErrorKind::ConnectionTimeout => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,
-        UpstreamErrorKind::ConnectionTermination => ResponseFlags::UPSTREAM_CONNECTION_TERMINATION,
-        UpstreamErrorKind::Overflow => ResponseFlags::UPSTREAM_OVERFLOW,
-        UpstreamErrorKind::RemoteReset | UpstreamErrorKind::RemoteRefusedStream => {
-            ResponseFlags::UPSTREAM_REMOTE_RESET
-        }
-        UpstreamErrorKind::ProtocolError => ResponseFlags::UPSTREAM_PROTOCOL_ERROR,
-    }
-}
-
-/// `basic{reset_reason|transport_reason}`, its spaces as underscores.
-fn details_of(error: &UpstreamError, basic: &str) -> String {
-    let reason = error.kind.reset_reason();
-    let transport = error
-        .transport_failure_reason
-        .as_deref()
-        .map(|reason| format!("|{reason}"));
-    format!("{basic}{{{reason}{}}}", transport.unwrap_or_default())
-        .replace(|c: char| c.is_ascii_whitespace(), "_")
-}
-
-/// The route's timeout has passed.
-pub(crate) fn timed_out<D: Downstream>(exchange: &Exchange<'_, D>) -> Stop {
-    if let Some(account) = exchange.account.borrow_mut().take() {
-        account.timed_out();
-        if !exchange.response_begun.get() {
-            account.charge(504);
-        }
-    }
-    let flags = ResponseFlags::UPSTREAM_REQUEST_TIMEOUT;
-    if exchange.response_begun.get() {
-        let mut state = exchange.state.borrow_mut();
-        state.info.response_flags |= flags;
-        state.info.response_code_details = Some("response_timeout".into());
-        return Stop::ResponseBroken;
-    }
-    let reply = LocalReply::new(
-        504,
-        b"upstream request timeout".as_slice(),
-        "response_timeout",
-    )
-    .with_flags(flags);
-    Stop::Reply(Box::new(reply))
 }

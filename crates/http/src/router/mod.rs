@@ -1,22 +1,28 @@
 //! The router: ends the filter chain by sending the request to a cluster, or by answering from the route.
 //!
 //! Follows Envoy's router filter. Limits: the route's timeout (15 s by default), counted from the end of the
-//! request. What is not there yet (retries, hedging, mirroring) is refused when the config is loaded.
+//! request. What is not there yet (mirroring, internal redirects) is refused when the config is loaded.
 
 mod attempt;
+mod failure;
 mod finalize;
 mod forward;
+mod host_wishes;
 mod late;
 mod proxy_protocol;
 mod reply;
+mod tries;
 mod tunnel;
 mod wishes;
 
 pub(crate) use reply::make_reply;
 
-pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path, take_wishes};
-pub(crate) use forward::timed_out;
+pub(crate) use failure::timed_out;
+pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path};
 pub(crate) use tunnel::path_refusal;
+pub(crate) use wishes::{
+    grpc_timeout, milliseconds, set_grpc_timeout, take_late_wishes, take_wishes,
+};
 
 use std::pin::pin;
 

@@ -1,0 +1,256 @@
+//! What becomes of a try's response or failure: another try, a wait for others that are under way, or the end.
+
+use std::rc::Rc;
+
+use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_upstream::{UpstreamError, UpstreamErrorKind, WorkerHost};
+
+use super::decide::{Met, Verdict};
+use super::one_try::{LiveTry, OneTry, Stage};
+use super::{NextTry, Tries};
+use crate::downstream::Downstream;
+use crate::exchange::{Account, RetryCount, Stop};
+use crate::router::failure::status_of_failure;
+use crate::router::forward::Failure;
+
+/// Whether a try is followed by another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Yes,
+    No,
+    /// It should be, but may not.
+    CouldNot,
+}
+
+impl<D: Downstream> Tries<'_, '_, '_, D> {
+    /// Decides on another try, and counts what was decided.
+    fn try_again(&mut self, met: Met, is_after_timeout: bool) -> Again {
+        let exchange = self.exchange();
+        let Some(retries) = &mut self.retries else {
+            return Again::No;
+        };
+        let account = exchange.account.borrow();
+        let Some(account) = &*account else {
+            return Again::No;
+        };
+        let worker = &*exchange.manager.worker;
+        let config = self.router.config;
+        let priority = self.forward.priority;
+        let flags = match retries.decide(met, &account.cluster, priority, config, worker) {
+            Verdict::Yes(wait, waited) => {
+                self.next = Some(NextTry {
+                    at: self.now() + wait,
+                    waited,
+                    is_after_timeout,
+                });
+                return Again::Yes;
+            }
+            Verdict::No => {
+                if self.begun > 1 {
+                    account.count_retry(RetryCount::Success);
+                }
+                return Again::No;
+            }
+            Verdict::Off => return Again::No,
+            Verdict::LimitExceeded => {
+                account.count_retry(RetryCount::LimitExceeded);
+                ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED
+            }
+            Verdict::Overflow => {
+                account.count_retry(RetryCount::Overflow);
+                ResponseFlags::UPSTREAM_OVERFLOW
+            }
+        };
+        exchange.state.borrow_mut().info.response_flags |= flags;
+        Again::CouldNot
+    }
+
+    /// Whether anything is left to wait for.
+    fn is_more_to_come(&self) -> bool {
+        self.next.is_some() || !self.under_way.is_empty()
+    }
+
+    /// The answer to a failure that is the last.
+    pub(super) fn end_with(&self, error: &UpstreamError) -> Failure {
+        let is_retry = self.begun > 1;
+        Failure::Stopped(self.router.upstream_failed(error, is_retry))
+    }
+
+    /// A try has failed.
+    pub(super) fn failed(&mut self, at: usize, error: &UpstreamError) -> Result<(), Failure> {
+        let one = self.under_way.remove(at);
+        self.lost(one, error)
+    }
+
+    pub(super) fn lost(&mut self, one: OneTry, error: &UpstreamError) -> Result<(), Failure> {
+        self.router.set_host(Some(&one.host));
+        match &one.stage {
+            Stage::Live(live) => self.router.note_bytes(&live.up),
+            Stage::Connecting(_) => {
+                if let Some(retries) = &mut self.retries {
+                    retries.tried(&one.host);
+                }
+            }
+            Stage::Refused => {}
+        }
+        self.was_sent |= one.was_sent();
+        if !one.is_doubled && self.retries.is_some() {
+            let met = self.met_failure(Some(error.kind));
+            if self.try_again(met, false) == Again::Yes {
+                one.host.counters().rq_error.inc();
+                return Ok(());
+            }
+        }
+        if self.is_more_to_come() {
+            self.router.forget_host_of(error);
+            let status = status_of_failure(error.kind);
+            self.router.with_account(|account| account.charge(status));
+            return Ok(());
+        }
+        Err(self.end_with(error))
+    }
+
+    fn met_failure(&self, kind: Option<UpstreamErrorKind>) -> Met {
+        let retries = self.retries.as_ref();
+        retries.map_or(Met::Nothing, |it| it.meets_failure(kind, self.was_sent))
+    }
+
+    /// A head of 1xx is passed on; from then on this try is the only one.
+    pub(super) async fn informed(&mut self, at: usize, status: u16) -> Result<(), Failure> {
+        let one = self.under_way.remove(at);
+        self.under_way.clear();
+        let is_first = self.retries.take().is_some() || !self.is_informed;
+        self.is_informed = true;
+        self.next = None;
+        self.body.stop_keeping();
+        self.router.set_host(Some(&one.host));
+        if let Stage::Live(live) = &one.stage
+            && is_first
+        {
+            self.exchange().state.borrow_mut().response = live.response.clone();
+            self.router.with_account(|account| account.charge(status));
+            self.under_way.push(one);
+            return self.router.inform(status).await;
+        }
+        self.under_way.push(one);
+        Ok(())
+    }
+
+    /// Judges a response by its head; returns the try if its response is the one.
+    pub(super) fn judge(
+        &mut self,
+        at: usize,
+        status: u16,
+    ) -> Option<(Box<LiveTry>, Rc<WorkerHost>)> {
+        let one = self.under_way.remove(at);
+        let Stage::Live(live) = one.stage else {
+            return None;
+        };
+        self.router.set_host(Some(&one.host));
+        let mut could_not = false;
+        if let Some(retries) = &self.retries {
+            let worker = &*self.exchange().manager.worker;
+            let state = self.exchange().state.borrow();
+            let met = retries.meets_response(status, &live.response, &state.request, worker);
+            drop(state);
+            could_not = match one.is_doubled {
+                true => met != Met::Nothing,
+                false => match self.try_again(met, false) {
+                    Again::Yes => {
+                        one.host.counters().rq_error.inc();
+                        self.router.with_account(|account| {
+                            account.cluster.responses().count_retried(status)
+                        });
+                        return None;
+                    }
+                    again => again == Again::CouldNot,
+                },
+            };
+        }
+        if could_not && self.is_more_to_come() {
+            one.host.counters().rq_error.inc();
+            return None;
+        }
+        self.under_way.clear();
+        self.retries = None;
+        self.next = None;
+        self.body.stop_keeping();
+        Some((live, one.host))
+    }
+
+    /// A try has taken too long, or has stood still for too long.
+    pub(super) fn took_too_long(&mut self, at: usize) -> Result<(), Failure> {
+        if self.wishes.hedges {
+            self.double(at);
+            return Ok(());
+        }
+        let one = self.under_way.remove(at);
+        self.router.set_host(Some(&one.host));
+        let is_idle = one
+            .ends_at
+            .is_none_or(|end| one.idle_at.is_some_and(|idle| idle < end));
+        self.router
+            .with_account(|account| account.try_timed_out(is_idle));
+        self.was_sent |= one.was_sent();
+        if let Stage::Live(live) = &one.stage {
+            self.router.note_bytes(&live.up);
+        }
+        if self.retries.is_some() {
+            let met = self.met_failure(None);
+            if self.try_again(met, true) == Again::Yes {
+                one.host.counters().rq_error.inc();
+                return Ok(());
+            }
+        }
+        self.router.with_account(Account::charge_timeout);
+        Err(Failure::Stopped(self.router.too_late(match is_idle {
+            true => "upstream_per_try_idle_timeout",
+            false => "upstream_per_try_timeout",
+        })))
+    }
+
+    /// Lets a try go on that has taken too long, and begins another beside it if there may be one.
+    fn double(&mut self, at: usize) {
+        if let Some(one) = self.under_way.get_mut(at) {
+            one.ends_at = None;
+            one.idle_at = None;
+            let host = Rc::clone(&one.host);
+            self.router.set_host(Some(&host));
+        }
+        if self.retries.is_none() {
+            return;
+        }
+        let again = self.try_again(Met::WithWait { asked: None }, true);
+        if let Some(one) = self.under_way.get_mut(at) {
+            one.is_doubled = again == Again::Yes;
+        }
+    }
+
+    /// The time for the whole response is over.
+    pub(super) fn time_is_over(&mut self) -> Failure {
+        for one in std::mem::take(&mut self.under_way) {
+            self.router.set_host(Some(&one.host));
+            if let Stage::Live(live) = &one.stage {
+                self.router.note_bytes(&live.up);
+            }
+            self.router.with_account(|account| {
+                account.timed_out();
+                account.charge_timeout();
+            });
+        }
+        Failure::Stopped(self.router.too_late("response_timeout"))
+    }
+
+    /// The time is over, or that of a try without a byte, while its response is passed on.
+    pub(super) fn ends_too_late(&self, is_idle: bool) -> Failure {
+        self.router.with_account(|account| match is_idle {
+            true => account.try_timed_out(true),
+            false => account.timed_out(),
+        });
+        let stop: Stop = self.router.too_late(match is_idle {
+            true => "upstream_per_try_idle_timeout",
+            false => "response_timeout",
+        });
+        Failure::Stopped(stop)
+    }
+}

@@ -1,0 +1,459 @@
+//! A request that may be tried several times: retries, times for each try, and tries beside each other (hedging).
+//!
+//! All of it is one task: what comes of the request, the tries under way and the times are polled in turn, until one
+//! try's response is passed on or there is nothing left to try. Requests that need none of this do not come here.
+//!
+//! Not here: tunnels, which have one try, and `max_stream_duration` of clusters.
+
+mod decide;
+mod judge;
+mod kept_body;
+mod one_try;
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::Known;
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_net::deadline::Deadlines;
+use nuncio_upstream::retry::RetryPolicy;
+use nuncio_upstream::{Acquired, ReadyStream, WorkerCluster, WorkerHost};
+
+use self::decide::{Retries, Waited};
+use self::kept_body::{KeptBody, Upload};
+use self::one_try::{LiveTry, OneTry, Stage, TryEvent};
+use super::Router;
+use super::attempt::NotesBytes;
+use super::forward::Failure;
+use super::wishes::Wishes;
+use crate::downstream::Downstream;
+use crate::exchange::{Account, Exchange, RetryCount, Stop};
+use crate::route::Forward;
+
+type Reading<'e> = Pin<Box<dyn Future<Output = Result<bool, Stop>> + 'e>>;
+
+/// The tries of one request.
+pub(super) struct Tries<'r, 'e, 'a, D> {
+    router: &'r Router<'e, 'a, D>,
+    forward: &'r Forward,
+    wishes: Wishes,
+    body: KeptBody,
+    reading: Option<Reading<'e>>,
+    retries: Option<Box<Retries>>,
+    under_way: Vec<OneTry>,
+    next: Option<NextTry>,
+    begun: u32,
+    /// Whether some of the request may have reached a host.
+    was_sent: bool,
+    /// Whether a head of 1xx was passed on.
+    is_informed: bool,
+    /// The end of the time for the whole response.
+    ends_at: Option<Instant>,
+    timer: Deadlines<1>,
+}
+
+/// A try that is waited for.
+struct NextTry {
+    at: Instant,
+    waited: Waited,
+    is_after_timeout: bool,
+}
+
+enum Event {
+    Stopped(Stop),
+    NextIsDue,
+    TimeIsOver,
+    Try(usize, TryEvent),
+    TooLong(usize),
+}
+
+/// The policy for a request, the cluster's before the route's.
+pub(super) fn policy<'p>(
+    forward: &'p Forward,
+    cluster: &'p WorkerCluster,
+) -> Option<&'p Arc<RetryPolicy>> {
+    let clusters = cluster.settings().http.retry_policy.as_ref();
+    let routes = || forward.resilience.as_ref()?.retry.as_ref();
+    clusters.or_else(routes)
+}
+
+impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
+    /// Those of a request that needs them; none if one plain try is all that there will be.
+    pub(super) fn needed(
+        router: &'r Router<'e, 'a, D>,
+        forward: &'r Forward,
+        wishes: &Wishes,
+        cluster: &WorkerCluster,
+    ) -> Option<Box<Self>> {
+        let exchange = router.exchange;
+        let retries = {
+            let state = exchange.state.borrow();
+            Retries::of(&state.request, policy(forward, cluster), router.config)
+        };
+        let has_times = wishes.per_try.is_some() || wishes.per_try_idle.is_some();
+        if retries.is_none() && !has_times || exchange.tunnel.get().is_some() {
+            return None;
+        }
+        let limit = forward.resilience.as_ref();
+        let limit = limit.and_then(|resilience| resilience.body_limit_bytes());
+        let limit = limit.unwrap_or(exchange.manager.config.buffer_limit_bytes);
+        let is_kept = retries.as_ref().is_some_and(|it| it.are_possible());
+        Some(Box::new(Self {
+            router,
+            forward,
+            wishes: *wishes,
+            body: KeptBody::new(limit, is_kept),
+            reading: None,
+            retries,
+            under_way: Vec::new(),
+            next: None,
+            begun: 0,
+            was_sent: false,
+            is_informed: false,
+            ends_at: None,
+            timer: Deadlines::default(),
+        }))
+    }
+
+    fn exchange(&self) -> &'e Exchange<'a, D> {
+        self.router.exchange
+    }
+
+    fn now(&self) -> Instant {
+        self.exchange().manager.worker.now()
+    }
+
+    /// From the first try to the complete response.
+    pub(super) async fn run(mut self: Box<Self>) -> Result<(), Failure> {
+        if self.exchange().body.borrow().done {
+            self.begin_times();
+        } else if !self.keep() {
+            return Err(self.gave_up_keeping());
+        }
+        self.begin()?;
+        loop {
+            match poll_fn(|cx| self.poll(cx)).await {
+                Event::Stopped(stop) => return Err(Failure::Stopped(stop)),
+                Event::TimeIsOver => return Err(self.time_is_over()),
+                Event::NextIsDue => self.begin()?,
+                Event::TooLong(at) => self.took_too_long(at)?,
+                Event::Try(at, TryEvent::Connected(ready)) => self.connected(at, ready),
+                Event::Try(at, TryEvent::Failed(error)) => self.failed(at, &error)?,
+                Event::Try(at, TryEvent::Head(head)) if head.is_informational() => {
+                    pin!(self.informed(at, head.status)).await?;
+                }
+                Event::Try(at, TryEvent::Head(head)) => {
+                    if let Some((live, host)) = self.judge(at, head.status) {
+                        return Box::pin(self.pass_on(live, &host, head.status)).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let body = &self.exchange().body;
+        loop {
+            let has_read = match self.read_some(cx) {
+                Ok(has_read) => has_read,
+                Err(stop) => return Poll::Ready(Event::Stopped(stop)),
+            };
+            for (at, one) in self.under_way.iter_mut().enumerate() {
+                if let Poll::Ready(event) = one.poll(cx, &self.body, body) {
+                    return Poll::Ready(Event::Try(at, event));
+                }
+            }
+            // What was passed on makes room for more.
+            if !has_read && (self.body.is_keeping() || body.borrow().done) {
+                break;
+            }
+            match self.read_some(cx) {
+                Ok(true) => {}
+                Ok(false) if has_read => {}
+                Ok(false) => break,
+                Err(stop) => return Poll::Ready(Event::Stopped(stop)),
+            }
+        }
+        self.poll_times(cx)
+    }
+
+    /// Reads more of the request, if it can be kept or passed on; whether there was some.
+    fn read_some(&mut self, cx: &mut Context<'_>) -> Result<bool, Stop> {
+        let exchange = self.exchange();
+        if self.reading.is_none() {
+            let body = exchange.body.borrow();
+            if body.done || !self.body.is_keeping() && !body.data.is_empty() {
+                return Ok(false);
+            }
+            self.reading = Some(Box::pin(exchange.read_request()));
+        }
+        let Some(Poll::Ready(read)) = self.reading.as_mut().map(|it| it.as_mut().poll(cx)) else {
+            return Ok(false);
+        };
+        self.reading = None;
+        let has_read = read?;
+        if !self.keep() && self.under_way.is_empty() {
+            return Err(match self.gave_up_keeping() {
+                Failure::Stopped(stop) => stop,
+                Failure::Upstream(error) => self.router.upstream_failed(&error, false),
+            });
+        }
+        if exchange.body.borrow().done {
+            self.begin_times();
+        }
+        Ok(has_read)
+    }
+
+    /// Keeps what has come of the body; false if it has become too much, which leaves no other try.
+    fn keep(&mut self) -> bool {
+        let is_kept = self.body.take(&mut self.exchange().body.borrow_mut());
+        if !is_kept {
+            self.router
+                .with_account(|account| account.traffic().retry_or_shadow_abandoned.inc());
+            self.retries = None;
+        }
+        is_kept
+    }
+
+    /// Our answer where nothing is under way that could be waited for.
+    fn gave_up_keeping(&mut self) -> Failure {
+        self.next = None;
+        let reply = LocalReply::new(
+            507,
+            b"exceeded request buffer limit while retrying upstream".as_slice(),
+            "request_payload_exceeded_retry_buffer_limit",
+        );
+        Failure::Stopped(Stop::Reply(Box::new(self.router.with_attempts(reply))))
+    }
+
+    /// The request is complete: its times run.
+    fn begin_times(&mut self) {
+        let now = self.now();
+        self.ends_at = self.wishes.timeout.map(|timeout| now + timeout);
+        for at in 0..self.under_way.len() {
+            self.begin_times_of(at);
+        }
+    }
+
+    fn begin_times_of(&mut self, at: usize) {
+        let now = self.now();
+        let wishes = self.wishes;
+        if let Some(one) = self.under_way.get_mut(at).filter(|one| one.was_sent()) {
+            one.ends_at = wishes.per_try.map(|time| now + time);
+            one.idle_at = wishes.per_try_idle.map(|time| now + time);
+        }
+    }
+
+    fn poll_times(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let tries = self.under_way.iter().filter_map(OneTry::next_deadline);
+        let next = self.next.as_ref().map(|next| next.at);
+        let Some(nearest) = tries.chain(next).chain(self.ends_at).min() else {
+            return Poll::Pending;
+        };
+        let worker = &*self.exchange().manager.worker;
+        self.timer.set(0, nearest);
+        if self.timer.poll_expired(cx, worker).is_pending() {
+            return Poll::Pending;
+        }
+        let is_over = |at: &Instant| *at <= nearest;
+        if self.ends_at.as_ref().is_some_and(is_over) {
+            return Poll::Ready(Event::TimeIsOver);
+        }
+        let mut tries = self.under_way.iter();
+        let late = tries.position(|one| one.next_deadline().as_ref().is_some_and(is_over));
+        Poll::Ready(late.map_or(Event::NextIsDue, Event::TooLong))
+    }
+
+    /// Begins the first try or the next.
+    fn begin(&mut self) -> Result<(), Failure> {
+        let next = self.next.take();
+        self.begun += 1;
+        if let Some(next) = &next {
+            self.begin_again(next);
+        }
+        let picked = self.pick_host(next.is_some());
+        let host = match picked {
+            Ok(host) => host,
+            Err(error) => {
+                self.router.set_host(None);
+                return Err(self.end_with(&error));
+            }
+        };
+        self.router.note_host(&host);
+        match self.router.new_stream(&host, self.forward) {
+            Ok(Acquired::Ready(ready)) => {
+                let at = self.under_way.len();
+                let stage = Stage::Live(self.go_live(&host, ready));
+                self.under_way.push(OneTry::at(host, stage));
+                self.has_gone_live(at);
+                Ok(())
+            }
+            Ok(Acquired::Pending(pending)) => {
+                self.under_way.push(OneTry::new(host, pending));
+                Ok(())
+            }
+            Err(error) => self.lost(OneTry::refused(host), &error),
+        }
+    }
+
+    fn pick_host(
+        &mut self,
+        is_retry: bool,
+    ) -> Result<Rc<WorkerHost>, nuncio_upstream::UpstreamError> {
+        let exchange = self.exchange();
+        let account = exchange.account.borrow();
+        let Some(account) = &*account else {
+            let kind = nuncio_upstream::UpstreamErrorKind::NoHealthyUpstream;
+            return Err(nuncio_upstream::UpstreamError::new(kind));
+        };
+        match &self.retries {
+            Some(retries) if is_retry => {
+                self.router
+                    .with_pick_context(account, self.forward, |context| {
+                        retries.pick_host(&account.cluster, context)
+                    })
+            }
+            _ => self.router.pick_host(account, self.forward),
+        }
+    }
+
+    /// What is counted and told of another try.
+    fn begin_again(&self, next: &NextTry) {
+        self.router.with_account(|account| {
+            account.count_retry(RetryCount::Begun);
+            match next.waited {
+                Waited::NotAtAll => {}
+                Waited::Exponentially => {
+                    account
+                        .traffic()
+                        .upstream_rq_retry_backoff_exponential
+                        .inc();
+                }
+                Waited::AsAsked => account
+                    .traffic()
+                    .upstream_rq_retry_backoff_ratelimited
+                    .inc(),
+            }
+        });
+        let mut state = self.exchange().state.borrow_mut();
+        let state = &mut *state;
+        state.info.attempt_count = Some(self.begun);
+        state.info.upstream.begin_again();
+        let host = (state.route.index).and_then(|index| state.route.table.virtual_host(index));
+        if host.is_some_and(|host| host.include_request_attempt_count) {
+            let count = u64::from(self.begun);
+            state.request.set_integer(Known::XEnvoyAttemptCount, count);
+        }
+        if host.is_some_and(|host| host.include_is_timeout_retry_header) {
+            let is_after_timeout: &[u8] = match next.is_after_timeout {
+                true => b"true",
+                false => b"false",
+            };
+            state
+                .request
+                .set(Known::XEnvoyIsTimeoutRetry, is_after_timeout);
+        }
+        let request_end = state.info.downstream_timing.last_rx_byte;
+        let elapsed = request_end.map(|end| self.now().saturating_duration_since(end));
+        let in_envoys_header = !self.router.config.suppress_envoy_headers;
+        self.wishes.tell(
+            &mut state.request,
+            elapsed.unwrap_or_default(),
+            in_envoys_header,
+        );
+    }
+
+    /// A try that waited has its connection.
+    fn connected(&mut self, at: usize, ready: ReadyStream) {
+        let Some(host) = self.under_way.get(at).map(|one| Rc::clone(&one.host)) else {
+            return;
+        };
+        let live = self.go_live(&host, ready);
+        if let Some(one) = self.under_way.get_mut(at) {
+            one.stage = Stage::Live(live);
+        }
+        self.has_gone_live(at);
+    }
+
+    fn go_live(&mut self, host: &Rc<WorkerHost>, ready: ReadyStream) -> Box<LiveTry> {
+        if let Some(retries) = &mut self.retries {
+            retries.tried(host);
+        }
+        self.router.set_host(Some(host));
+        self.router.rewrite_to_hostname(self.forward);
+        let is_bare = self.exchange().body.borrow().is_absent;
+        let live = LiveTry::new(ready.begin(), is_bare);
+        self.router.note_attempted(host);
+        self.router.note_connection(&live.up.borrow());
+        self.router.with_account(Account::began);
+        let state = self.exchange().state.borrow();
+        live.up.borrow_mut().write_head(&state.request, is_bare);
+        live
+    }
+
+    fn has_gone_live(&mut self, at: usize) {
+        if self.exchange().body.borrow().done {
+            self.begin_times_of(at);
+        }
+    }
+
+    /// Passes a response on, with what is left of the request going up beside it.
+    async fn pass_on(
+        &mut self,
+        live: Box<LiveTry>,
+        host: &Rc<WorkerHost>,
+        status: u16,
+    ) -> Result<(), Failure> {
+        let LiveTry {
+            up,
+            mut upload,
+            response,
+        } = *live;
+        let (router, body) = (self.router, &self.exchange().body);
+        self.exchange().state.borrow_mut().response = response;
+        if self.begun > 1 {
+            router.note_host(host);
+            router.note_last_attempted(host);
+            router.note_connection(&up.borrow());
+        }
+        let _however_it_ends = NotesBytes { router, up: &up };
+        let mut download = pin!(router.pass_response(&up, status));
+        let mut idle_at = self.wishes.per_try_idle.map(|time| self.now() + time);
+        let mut received_bytes = 0;
+        poll_fn(|cx| {
+            loop {
+                let has_read = self.read_some(cx)?;
+                let _whenever_it_is_done =
+                    Upload::poll(&mut upload, cx, &mut up.borrow_mut(), &self.body, body);
+                if !has_read && !self.read_some(cx)? {
+                    break;
+                }
+            }
+            if let Poll::Ready(done) = download.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
+            let is_complete = up.borrow().is_response_complete();
+            let bytes = up.borrow().wire_bytes().1;
+            if bytes != std::mem::replace(&mut received_bytes, bytes) {
+                idle_at = self.wishes.per_try_idle.map(|time| self.now() + time);
+            }
+            let idle_end = idle_at.filter(|_| body.borrow().done);
+            let times = [self.ends_at, idle_end].into_iter().flatten();
+            let Some(nearest) = times.min().filter(|_| !is_complete) else {
+                return Poll::Pending;
+            };
+            self.timer.set(0, nearest);
+            let worker = &*router.exchange.manager.worker;
+            self.timer.poll_expired(cx, worker).map(|_| {
+                let is_idle = self.ends_at.is_none_or(|end| end > nearest);
+                Err(self.ends_too_late(is_idle))
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,124 @@
+//! One try: from the wait for a connection to the head of the response.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use nuncio_codec::http1::ResponseHead;
+use nuncio_contract::headers::HeaderMap;
+use nuncio_upstream::{PendingStream, ReadyStream, UpstreamError, UpstreamStream, WorkerHost};
+
+use super::kept_body::{KeptBody, Upload};
+use crate::exchange::RequestBody;
+
+/// A try under way.
+pub(super) struct OneTry {
+    pub(super) host: Rc<WorkerHost>,
+    pub(super) stage: Stage,
+    /// When it has taken too long.
+    pub(super) ends_at: Option<Instant>,
+    /// When it has stood still for too long.
+    pub(super) idle_at: Option<Instant>,
+    /// The next try has begun beside it.
+    pub(super) is_doubled: bool,
+}
+
+/// How far it is.
+pub(super) enum Stage {
+    Connecting(Pin<Box<PendingStream>>),
+    Live(Box<LiveTry>),
+    /// The host takes no more.
+    Refused,
+}
+
+/// A try that has a connection.
+pub(super) struct LiveTry {
+    pub(super) up: RefCell<UpstreamStream>,
+    pub(super) upload: Upload,
+    pub(super) response: HeaderMap,
+}
+
+/// What became of it.
+pub(super) enum TryEvent {
+    Connected(ReadyStream),
+    Head(ResponseHead),
+    Failed(UpstreamError),
+}
+
+impl OneTry {
+    pub(super) fn new(host: Rc<WorkerHost>, pending: PendingStream) -> Self {
+        Self::at(host, Stage::Connecting(Box::pin(pending)))
+    }
+
+    pub(super) fn refused(host: Rc<WorkerHost>) -> Self {
+        Self::at(host, Stage::Refused)
+    }
+
+    pub(super) fn at(host: Rc<WorkerHost>, stage: Stage) -> Self {
+        Self {
+            host,
+            stage,
+            ends_at: None,
+            idle_at: None,
+            is_doubled: false,
+        }
+    }
+
+    /// Whether some of the request may have reached the host.
+    pub(super) fn was_sent(&self) -> bool {
+        matches!(self.stage, Stage::Live(_))
+    }
+
+    /// Goes on with it; events but the last head and failures do not end it.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        kept: &KeptBody,
+        body: &RefCell<RequestBody>,
+    ) -> Poll<TryEvent> {
+        match &mut self.stage {
+            Stage::Connecting(pending) => Poll::Ready(match ready!(pending.as_mut().poll(cx)) {
+                Ok(ready) => TryEvent::Connected(ready),
+                Err(error) => TryEvent::Failed(error),
+            }),
+            Stage::Live(live) => live.poll(cx, kept, body),
+            Stage::Refused => Poll::Pending,
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        [self.ends_at, self.idle_at].into_iter().flatten().min()
+    }
+}
+
+impl LiveTry {
+    /// A stream whose head has been written.
+    pub(super) fn new(up: UpstreamStream, is_bare: bool) -> Box<Self> {
+        let upload = match is_bare {
+            true => Upload::of_head(),
+            false => Upload::default(),
+        };
+        Box::new(Self {
+            up: RefCell::new(up),
+            upload,
+            response: HeaderMap::response(),
+        })
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        kept: &KeptBody,
+        body: &RefCell<RequestBody>,
+    ) -> Poll<TryEvent> {
+        let up = self.up.get_mut();
+        let _either_way_the_response_counts = self.upload.poll(cx, up, kept, body);
+        Poll::Ready(match ready!(up.poll_read_head(cx, &mut self.response)) {
+            Ok(head) => TryEvent::Head(head),
+            Err(error) => TryEvent::Failed(error),
+        })
+    }
+}
