@@ -92,6 +92,11 @@ impl UpstreamInfo {
         self.is_set = true;
     }
 
+    /// Notes that the host that was chosen gets the request.
+    pub fn attempt_chosen_host(&mut self) {
+        self.hosts_attempted.extend(self.chosen_host.clone());
+    }
+
     /// Notes an attempt at `host`, which was chosen.
     pub fn add_attempted_host(&mut self, host: Arc<HostDescription>) {
         self.choose_host(Arc::clone(&host));

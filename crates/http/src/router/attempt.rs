@@ -58,12 +58,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         timeout: Option<Duration>,
     ) -> Result<(), Failure> {
         self.rewrite_to_hostname(forward);
-        self.with_account(|account| {
-            account
-                .host
-                .iter()
-                .for_each(|host| self.note_attempted(host))
-        });
+        self.note_attempted();
         self.note_connection(&up.borrow());
         let _however_it_ends = NotesBytes { router: self, up };
         self.with_account(Account::began);
@@ -114,10 +109,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         state.info.upstream.choose_host(host.description());
     }
 
-    /// Notes that a host gets the request.
-    pub(super) fn note_attempted(&self, host: &Rc<WorkerHost>) {
+    /// Notes that the host that was chosen gets the request.
+    pub(super) fn note_attempted(&self) {
         let mut state = self.exchange.state.borrow_mut();
-        state.info.upstream.add_attempted_host(host.description());
+        state.info.upstream.attempt_chosen_host();
     }
 
     /// The same for the host whose response counts, after all others.

@@ -388,7 +388,8 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         self.router.rewrite_to_hostname(self.forward);
         let is_bare = self.exchange().body.borrow().is_absent;
         let live = LiveTry::new(ready.begin(), is_bare);
-        self.router.note_attempted(host);
+        self.router.note_host(host);
+        self.router.note_attempted();
         self.router.note_connection(&live.up.borrow());
         self.router.with_account(Account::began);
         let state = self.exchange().state.borrow();
