@@ -2,7 +2,21 @@
 
 use std::time::Duration;
 
+use nuncio_config::typed::Spanned;
 use nuncio_config::{enumeration, message};
+use nuncio_contract::matching::RuntimeFractionalPercent;
+
+message! {
+    /// Where copies of requests go.
+    pub struct RequestMirrorPolicy: "envoy.config.route.v3.RouteAction.RequestMirrorPolicy" {
+        pub(crate) cluster: Spanned<String>,
+        pub(crate) cluster_header: Spanned<String>,
+        pub(crate) runtime_fraction: Option<RuntimeFractionalPercent>,
+        pub(crate) disable_shadow_host_suffix_append: bool,
+        pub(crate) host_rewrite_literal: String,
+        inert trace_sampled = "nothing is traced yet";
+    }
+}
 
 message! {
     /// Several tries at once.

@@ -18,7 +18,7 @@ use nuncio_contract::matching::{
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_upstream::retry::RetryPolicyMessage;
 
-use super::resilience::{HedgePolicy, MaxStreamDuration, RoutingPriority};
+use super::resilience::{HedgePolicy, MaxStreamDuration, RequestMirrorPolicy, RoutingPriority};
 
 use super::tracing::{Decorator, RouteTracing};
 
@@ -39,6 +39,7 @@ message! {
         pub(crate) ignore_path_parameters_in_path_matching: bool,
         pub(crate) vhost_header: Spanned<String>,
         pub(crate) typed_per_filter_config: Vec<(String, Any)>,
+        pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
     }
 }
 
@@ -59,6 +60,7 @@ message! {
         pub(crate) include_is_timeout_retry_header: bool,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
         pub(crate) hedge_policy: Option<HedgePolicy>,
+        pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
         pub(crate) per_request_buffer_limit_bytes: Option<u32>,
         pub(crate) request_body_buffer_limit: Option<u64>,
         pub(crate) virtual_clusters: Vec<VirtualCluster>,
@@ -218,6 +220,7 @@ message! {
         pub(crate) priority: RoutingPriority,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
         pub(crate) hedge_policy: Option<HedgePolicy>,
+        pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
         pub(crate) max_stream_duration: Option<MaxStreamDuration>,
         pub(crate) max_grpc_timeout: Option<Duration>,
         pub(crate) grpc_timeout_offset: Option<Duration>,

@@ -157,8 +157,16 @@ impl RouteCompiler<'_> {
             &host.typed_per_filter_config,
         );
         let resilience = Resilience::of_host(host, self.ctx);
+        let mirrors = self.mirrors(match host.request_mirror_policies.as_slice() {
+            [] => &table.request_mirror_policies,
+            own => own,
+        });
         let (mut routes, order) = routes?;
-        resilience::inherit(&mut routes, &resilience?);
+        let resilience = Resilience {
+            mirrors: mirrors?,
+            ..resilience?
+        };
+        resilience::inherit(&mut routes, &resilience);
         Ok(VirtualHost {
             name: host.name.value.as_str().into(),
             order,
@@ -259,6 +267,7 @@ impl RouteCompiler<'_> {
         let upgrades = RouteUpgrades::compile(&action.upgrade_configs, self.ctx);
         let cors = self.cors(action.cors.as_ref());
         let resilience = Resilience::of_route(route, action, self.ctx);
+        let mirrors = self.mirrors(&action.request_mirror_policies);
         let timeout = action.timeout.unwrap_or(DEFAULT_ROUTE_TIMEOUT);
         Ok(Forward {
             cluster: cluster?,
@@ -279,7 +288,10 @@ impl RouteCompiler<'_> {
                 .map(Box::new),
             metadata_match,
             priority: resilience::priority(action.priority),
-            resilience: Some(Box::new(resilience?)),
+            resilience: Some(Box::new(Resilience {
+                mirrors: mirrors?,
+                ..resilience?
+            })),
             times: StreamTimes::of_action(action),
         })
     }

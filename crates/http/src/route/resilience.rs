@@ -9,7 +9,7 @@ use nuncio_config::typed::{Ctx, Refused};
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::retry::RetryPolicy;
 
-use super::{Action, Route};
+use super::{Action, Mirror, Route};
 use crate::config::resilience::RoutingPriority;
 use crate::config::route as config;
 
@@ -21,14 +21,19 @@ pub struct Resilience {
     /// Whether a try that takes too long goes on beside the next.
     pub hedges: Option<bool>,
     /// How much of a request's body is kept for another try.
-    body_limit_bytes: Option<u64>,
+    pub(super) body_limit_bytes: Option<u64>,
     /// The same in the deprecated field, which any word of the other one's outweighs.
-    old_body_limit_bytes: Option<u32>,
+    pub(super) old_body_limit_bytes: Option<u32>,
+    /// Where copies go.
+    pub mirrors: Arc<[Mirror]>,
 }
 
 impl Resilience {
     fn is_empty(&self) -> bool {
-        self.retry.is_none() && self.hedges.is_none() && self.body_limit_bytes().is_none()
+        self.retry.is_none()
+            && self.hedges.is_none()
+            && self.body_limit_bytes().is_none()
+            && self.mirrors.is_empty()
     }
 
     /// What `self` does not say is as in `other`.
@@ -38,6 +43,10 @@ impl Resilience {
             hedges: self.hedges.or(other.hedges),
             body_limit_bytes: self.body_limit_bytes.or(other.body_limit_bytes),
             old_body_limit_bytes: self.old_body_limit_bytes.or(other.old_body_limit_bytes),
+            mirrors: match self.mirrors.is_empty() {
+                true => Arc::clone(&other.mirrors),
+                false => self.mirrors,
+            },
         }
     }
 
@@ -59,6 +68,7 @@ impl Resilience {
             hedges: (action.hedge_policy.as_ref()).map(|policy| policy.hedge_on_per_try_timeout),
             body_limit_bytes: route.request_body_buffer_limit,
             old_body_limit_bytes: route.per_request_buffer_limit_bytes,
+            mirrors: Arc::default(),
         })
     }
 
@@ -70,6 +80,7 @@ impl Resilience {
             hedges: (host.hedge_policy.as_ref()).map(|policy| policy.hedge_on_per_try_timeout),
             body_limit_bytes: host.request_body_buffer_limit,
             old_body_limit_bytes: host.per_request_buffer_limit_bytes,
+            mirrors: Arc::default(),
         })
     }
 }

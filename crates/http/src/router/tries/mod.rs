@@ -1,4 +1,5 @@
-//! A request that may be tried several times: retries, times for each try, and tries beside each other (hedging).
+//! A request that may be tried several times: retries, times for each try, tries beside each other (hedging), and
+//! copies to other clusters (mirroring).
 //!
 //! All of it is one task: what comes of the request, the tries under way and the times are polled in turn, until one
 //! try's response is passed on or there is nothing left to try. Requests that need none of this do not come here.
@@ -8,6 +9,7 @@
 mod decide;
 mod judge;
 mod kept_body;
+mod mirror;
 mod one_try;
 
 use std::future::{Future, poll_fn};
@@ -26,6 +28,7 @@ use nuncio_upstream::{Acquired, ReadyStream, WorkerCluster, WorkerHost};
 
 use self::decide::{Retries, Waited};
 use self::kept_body::{KeptBody, Upload};
+use self::mirror::Copies;
 use self::one_try::{LiveTry, OneTry, Stage, TryEvent};
 use super::Router;
 use super::attempt::NotesBytes;
@@ -33,7 +36,7 @@ use super::forward::Failure;
 use super::wishes::Wishes;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RetryCount, Stop};
-use crate::route::Forward;
+use crate::route::{Forward, Mirror};
 
 type Reading<'e> = Pin<Box<dyn Future<Output = Result<bool, Stop>> + 'e>>;
 
@@ -45,6 +48,8 @@ pub(super) struct Tries<'r, 'e, 'a, D> {
     body: KeptBody,
     reading: Option<Reading<'e>>,
     retries: Option<Box<Retries>>,
+    mirrors: Vec<&'r Mirror>,
+    copies: Copies,
     under_way: Vec<OneTry>,
     next: Option<NextTry>,
     begun: u32,
@@ -91,12 +96,13 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         cluster: &WorkerCluster,
     ) -> Option<Box<Self>> {
         let exchange = router.exchange;
-        let retries = {
-            let state = exchange.state.borrow();
-            Retries::of(&state.request, policy(forward, cluster), router.config)
-        };
+        let state = exchange.state.borrow();
+        let retries = Retries::of(&state.request, policy(forward, cluster), router.config);
+        let mirrors = mirror::chosen(forward, &state.request, &*exchange.manager.worker);
+        drop(state);
         let has_times = wishes.per_try.is_some() || wishes.per_try_idle.is_some();
-        if retries.is_none() && !has_times || exchange.tunnel.get().is_some() {
+        let is_plain = retries.is_none() && mirrors.is_empty() && !has_times;
+        if is_plain || exchange.tunnel.get().is_some() {
             return None;
         }
         let limit = forward.resilience.as_ref();
@@ -110,6 +116,8 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             body: KeptBody::new(limit, is_kept),
             reading: None,
             retries,
+            mirrors,
+            copies: Copies::default(),
             under_way: Vec::new(),
             next: None,
             begun: 0,
@@ -130,12 +138,14 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
 
     /// From the first try to the complete response.
     pub(super) async fn run(mut self: Box<Self>) -> Result<(), Failure> {
+        let copies = self.make_copies();
+        // What is too much for another try is enough for one.
+        self.keep();
         if self.exchange().body.borrow().done {
             self.begin_times();
-        } else if !self.keep() {
-            return Err(self.gave_up_keeping());
         }
         self.begin()?;
+        copies.into_iter().for_each(mirror::Copy::send);
         loop {
             match poll_fn(|cx| self.poll(cx)).await {
                 Event::Stopped(stop) => return Err(Failure::Stopped(stop)),
@@ -154,6 +164,22 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                 }
             }
         }
+    }
+
+    /// The copies, with what there is of the body.
+    fn make_copies(&mut self) -> Vec<mirror::Copy> {
+        if self.mirrors.is_empty() {
+            return Vec::new();
+        }
+        let mirrors = std::mem::take(&mut self.mirrors);
+        let exchange = self.exchange();
+        let dynamic_stats = self.router.config.dynamic_stats;
+        let (copies, to_send) =
+            Copies::make(&mirrors, exchange, self.wishes.timeout, dynamic_stats);
+        let limit = exchange.manager.config.buffer_limit_bytes;
+        copies.take(&exchange.body.borrow(), limit);
+        self.copies = copies;
+        to_send
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -197,6 +223,10 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         };
         self.reading = None;
         let has_read = read?;
+        if has_read {
+            let limit = exchange.manager.config.buffer_limit_bytes;
+            self.copies.take(&exchange.body.borrow(), limit);
+        }
         if !self.keep() && self.under_way.is_empty() {
             return Err(match self.gave_up_keeping() {
                 Failure::Stopped(stop) => stop,

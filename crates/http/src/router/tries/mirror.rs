@@ -1,0 +1,284 @@
+//! Copies of requests to other clusters: sent beside the request, and whatever comes of them is thrown away.
+//!
+//! A copy gets the body as it comes. One that lags behind by more than the connection's buffer limit (1 MiB) is given
+//! up, where Envoy would hold the client back. What ends before its request is complete takes its copies with it.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_upstream::cluster::ResourcePriority;
+use nuncio_upstream::{
+    Acquired, BodyEvent, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster,
+};
+
+use crate::downstream::Downstream;
+use crate::exchange::{Account, Exchange, RequestBody};
+use crate::route::{Forward, Mirror, MirrorHost, MirrorTarget, without_port};
+use crate::router::failure::status_of_failure;
+use crate::worker::Worker;
+
+/// The copies of one request.
+#[derive(Default)]
+pub(super) struct Copies(Vec<Rc<Shared>>);
+
+/// What a copy has in common with its request.
+#[derive(Default)]
+struct Shared {
+    data: RefCell<Buffer>,
+    trailers: RefCell<Option<Box<HeaderMap>>>,
+    is_done: Cell<bool>,
+    is_given_up: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// A copy to be sent.
+pub(super) struct Copy {
+    shared: Rc<Shared>,
+    cluster: Rc<WorkerCluster>,
+    request: HeaderMap,
+    is_bare: bool,
+    timeout: Option<Duration>,
+    account: Account,
+    worker: Rc<Worker>,
+}
+
+/// The mirrors that a request is to be copied to.
+pub(super) fn chosen<'f>(
+    forward: &'f Forward,
+    request: &HeaderMap,
+    services: &dyn WorkerServices,
+) -> Vec<&'f Mirror> {
+    let Some(resilience) = &forward.resilience else {
+        return Vec::new();
+    };
+    if request.get(Known::Method) == Some(b"CONNECT") {
+        return Vec::new();
+    }
+    let mirrors = resilience.mirrors.iter();
+    mirrors
+        .filter(|mirror| mirror.chooses(services.random_u64()))
+        .collect()
+}
+
+impl Copies {
+    /// Makes the copies, to be sent once the request itself has a host.
+    pub(super) fn make<D: Downstream>(
+        mirrors: &[&Mirror],
+        exchange: &Exchange<'_, D>,
+        timeout: Option<Duration>,
+        dynamic_stats: bool,
+    ) -> (Self, Vec<Copy>) {
+        let state = exchange.state.borrow();
+        let worker = &exchange.manager.worker;
+        let copies: Vec<_> = mirrors
+            .iter()
+            .filter_map(|mirror| {
+                let cluster = match &mirror.target {
+                    MirrorTarget::Named(id) => worker.clusters.get(*id)?,
+                    MirrorTarget::Header(name) => {
+                        let name = std::str::from_utf8(state.request.get(name)?).ok()?;
+                        worker.clusters.get(worker.manager.find(name)?)?
+                    }
+                };
+                let mut request = state.request.clone();
+                rewrite(&mut request, mirror);
+                let account = Account::new(Rc::clone(&cluster), &request, dynamic_stats, None);
+                Some(Copy {
+                    shared: Rc::default(),
+                    cluster,
+                    request,
+                    is_bare: exchange.body.borrow().is_absent,
+                    timeout,
+                    account,
+                    worker: Rc::clone(worker),
+                })
+            })
+            .collect();
+        let shared = copies.iter().map(|copy| Rc::clone(&copy.shared)).collect();
+        (Copies(shared), copies)
+    }
+
+    /// Gives them what has come of the body, all of which is new.
+    pub(super) fn take(&self, body: &RequestBody, limit_bytes: u64) {
+        for shared in &self.0 {
+            let mut data = shared.data.borrow_mut();
+            data.extend(body.data.readable());
+            if u64::try_from(data.len()).unwrap_or(u64::MAX) > limit_bytes {
+                shared.is_given_up.set(true);
+            }
+            if body.done {
+                *shared.trailers.borrow_mut() = body.trailers.clone();
+                shared.is_done.set(true);
+            }
+            drop(data);
+            shared.wake();
+        }
+    }
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        for shared in self.0.iter().filter(|shared| !shared.is_done.get()) {
+            shared.is_given_up.set(true);
+            shared.wake();
+        }
+    }
+}
+
+fn rewrite(request: &mut HeaderMap, mirror: &Mirror) {
+    match &mirror.host {
+        MirrorHost::Kept => {}
+        MirrorHost::Literal(host) => request.set(Known::Authority, host),
+        MirrorHost::WithSuffix => {
+            let host = request.get(Known::Authority).unwrap_or_default();
+            let name = without_port(host);
+            let port = host.get(name.len()..).unwrap_or_default();
+            let host = [name, b"-shadow", port].concat();
+            request.set(Known::Authority, &host);
+        }
+    }
+    if let Some(own) = nuncio_net::machine::address() {
+        request.append_joined(Known::XForwardedFor, own.to_string().as_bytes());
+    }
+    request.set(Known::XEnvoyInternal, b"true");
+}
+
+impl Copy {
+    /// Sends it, on its own from now on.
+    pub(super) fn send(self) {
+        tokio::task::spawn_local(Box::pin(self.exchange()));
+    }
+
+    async fn exchange(mut self) {
+        if let Err(error) = self.try_exchange().await {
+            if error.kind == UpstreamErrorKind::Overflow {
+                self.account.host = None;
+            }
+            self.account.charge(status_of_failure(error.kind));
+        }
+    }
+
+    async fn try_exchange(&mut self) -> Result<(), UpstreamError> {
+        let host = self.cluster.pick_host()?;
+        self.account.host = Some(Rc::clone(&host));
+        let ready = match host.new_stream(ResourcePriority::Default, false)? {
+            Acquired::Ready(ready) => ready,
+            Acquired::Pending(pending) => pending.await?,
+        };
+        let mut up = Box::new(ready.begin());
+        up.write_head(&self.request, self.is_bare);
+        let mut progress = Progress::default();
+        poll_fn(|cx| self.poll(cx, &mut up, &mut progress)).await
+    }
+
+    fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        up: &mut UpstreamStream,
+        progress: &mut Progress,
+    ) -> Poll<Result<(), UpstreamError>> {
+        self.shared.waker.set(Some(cx.waker().clone()));
+        if self.shared.is_given_up.get() {
+            return Poll::Ready(Ok(()));
+        }
+        let is_sent = self.poll_upload(cx, up, progress).is_ready();
+        if is_sent && progress.sent_at.is_none() {
+            progress.sent_at = Some(self.worker.now());
+            progress.timer = self.timeout.map(|timeout| self.worker.sleep(timeout));
+        }
+        if let Poll::Ready(done) = self.poll_response(cx, up, progress) {
+            return Poll::Ready(done);
+        }
+        if let Some(timer) = &mut progress.timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            self.account.timed_out();
+            if !progress.has_head {
+                self.account.charge_timeout();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+
+    fn poll_upload(
+        &self,
+        cx: &mut Context<'_>,
+        up: &mut UpstreamStream,
+        progress: &mut Progress,
+    ) -> Poll<()> {
+        if self.is_bare || progress.is_ended {
+            return up.poll_send_off(cx);
+        }
+        let mut data = self.shared.data.borrow_mut();
+        let trailers = self.shared.trailers.borrow();
+        let is_last = self.shared.is_done.get() && trailers.is_none();
+        ready!(up.poll_write_data(cx, &mut data, is_last));
+        if !self.shared.is_done.get() {
+            return Poll::Pending;
+        }
+        if let Some(trailers) = &*trailers {
+            up.write_trailers(trailers);
+        }
+        progress.is_ended = true;
+        up.poll_send_off(cx)
+    }
+
+    /// Reads the response to its end and drops it.
+    fn poll_response(
+        &self,
+        cx: &mut Context<'_>,
+        up: &mut UpstreamStream,
+        progress: &mut Progress,
+    ) -> Poll<Result<(), UpstreamError>> {
+        let mut headers = HeaderMap::response();
+        while !progress.has_head {
+            let head = ready!(up.poll_read_head(cx, &mut headers))?;
+            if !head.is_informational() {
+                progress.has_head = true;
+                self.account.charge(head.status);
+                if head.status < 500 {
+                    self.account.succeeded();
+                }
+            }
+        }
+        let mut trailers = HeaderMap::new(MapKind::ResponseTrailers);
+        while !up.is_response_complete() {
+            let mut dropped = Buffer::default();
+            match ready!(up.poll_read_body(cx, &mut dropped, &mut trailers)) {
+                Ok(BodyEvent::Data) => {}
+                Ok(_) => break,
+                Err(_) => return Poll::Ready(Ok(())),
+            }
+        }
+        if let Some(sent_at) = progress.sent_at {
+            self.account
+                .took(self.worker.now().saturating_duration_since(sent_at));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// How far a copy is.
+#[derive(Default)]
+struct Progress {
+    is_ended: bool,
+    has_head: bool,
+    sent_at: Option<std::time::Instant>,
+    timer: Option<LocalFuture<()>>,
+}
