@@ -23,7 +23,7 @@ use crate::admin::response::Body;
 use crate::admin::state::AdminState;
 use crate::admin::{self, request::AdminRequest, response::AdminResponse};
 use crate::bootstrap::{AdminAddress, AdminConfig};
-use crate::listener::{CompiledListener, OnThread, serve, serve_pipe};
+use crate::listener::{CompiledChain, CompiledListener, OnThread, serve, serve_pipe};
 
 /// The type of a body that is read.
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
@@ -57,10 +57,11 @@ impl AdminListener {
                 ..ListenOptions::default()
             },
             scope: stats.scope("listener.admin"),
-            scopes: StatScopes::new(stats, "admin", "admin"),
-            manager: Arc::new(connection_manager(config.access_logs.clone())),
             description: Arc::default(),
-            chain: Arc::default(),
+            chain: CompiledChain::plain(
+                connection_manager(config.access_logs.clone()),
+                StatScopes::new(stats, "admin", "admin"),
+            ),
         };
         AdminListener {
             listener: Arc::new(listener),

@@ -15,7 +15,7 @@ use nuncio_http::service::{Answer, Service};
 use nuncio_net::listener::ListenOptions;
 
 use crate::bootstrap::{Surroundings, compile_input};
-use crate::listener::CompiledListener;
+use crate::listener::{CompiledChain, CompiledListener};
 use crate::main_thread::{self, Extra};
 
 const CONFIG: &str = include_str!("demo.yaml");
@@ -65,11 +65,9 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
             reuse_port: false,
             ..ListenOptions::default()
         },
-        scopes: StatScopes::new(around.stats, &name, &name),
+        chain: CompiledChain::plain(manager, StatScopes::new(around.stats, &name, &name)),
         scope,
-        manager: Arc::new(manager),
         description: Arc::default(),
-        chain: Arc::default(),
         name,
     }
 }

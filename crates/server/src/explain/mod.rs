@@ -179,7 +179,7 @@ impl Subject<'_> {
             is_tls,
             random: question.random,
         };
-        let manager = &listener.manager;
+        let manager = &listener.chain.manager;
         let explanation = explain(manager, routes, self.clusters, &asked, question.listing)
             .map_err(|wrong| wrong.0)?;
         Ok(Report {
@@ -192,7 +192,7 @@ impl Subject<'_> {
                 is_tls,
                 is_assumed_tls: question.is_tls && !places.speaks_tls(),
                 stat_prefix: manager.stat_prefix.to_string(),
-                filter_chain: listener.chain.name.to_string(),
+                filter_chain: listener.chain.description.name.to_string(),
                 place: places.listener(),
                 chain_place: places.filter_chain(),
             },

@@ -18,9 +18,9 @@ use nuncio_http::route::RouteTable;
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_net::pipe;
-use nuncio_net::transport::Transport;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
+use super::transport_socket::{Opened, Opening};
 use super::{CompiledListener, OnThread, SocketEnd};
 
 /// How long accepting rests when the process has no file descriptor left.
@@ -45,10 +45,10 @@ impl Gate {
         drain: DrainPolicy,
     ) -> Self {
         let manager = ConnectionManager::new(
-            Arc::clone(&listener.manager),
+            Arc::clone(&listener.chain.manager),
             routes,
             Rc::clone(&thread.worker),
-            &listener.scopes,
+            &listener.chain.scopes,
             service,
             drain,
         );
@@ -123,7 +123,7 @@ pub(crate) async fn serve_pipe(
                 let stream = pipe::stream(stream)?;
                 // Who connects has no name.
                 let ends = (Address::Pipe("".into()), Some(local.clone()));
-                tokio::task::spawn_local(connection(Rc::clone(&gate), stream, ends));
+                connection(Rc::clone(&gate), stream, ends);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => tokio::time::sleep(EXHAUSTED_REST).await,
@@ -144,7 +144,7 @@ pub(super) async fn accept(
         let gate = Rc::clone(&gate.borrow());
         let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
         let local = stream.local_addr().ok().map(Address::from);
-        tokio::task::spawn_local(connection(gate, stream, (peer.into(), local)));
+        connection(gate, stream, (peer.into(), local));
     };
     let end = loop {
         let accepted = tokio::select! {
@@ -177,13 +177,10 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
-/// Describes the connection before its future begins, which so need not keep what it is described by.
-fn connection(
-    gate: Rc<Gate>,
-    stream: TcpStream,
-    (peer, local): (Address, Option<Address>),
-) -> impl Future<Output = ()> {
+/// Begins a connection.
+fn connection(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
     let begin = gate.worker.now();
+    let chain = &gate.listener.chain;
     let info = ConnectionInfo {
         id: gate.worker.next_connection_id(gate.id_step),
         begin: Some(begin),
@@ -192,17 +189,31 @@ fn connection(
         direct_local_address: local.clone(),
         local_address: local,
         listener: Some(Arc::clone(&gate.listener.description)),
-        filter_chain: Some(Arc::clone(&gate.listener.chain)),
+        filter_chain: Some(Arc::clone(&chain.description)),
         ..ConnectionInfo::default()
     };
     gate.stats.downstream_cx_total.inc();
     gate.stats.downstream_cx_active.inc();
     gate.worker_stats.downstream_cx_total.inc();
     gate.worker_stats.downstream_cx_active.inc();
+    match chain.transport_socket.open(stream, info) {
+        Opening::Done(opened) => drop(tokio::task::spawn_local(served(gate, opened, begin))),
+        Opening::Handshake(handshake) => drop(tokio::task::spawn_local(async move {
+            match handshake.await {
+                Some(opened) => served(gate, opened, begin).await,
+                None => gate.closed(begin),
+            }
+        })),
+    }
+}
+
+/// Has the chain's filters serve a connection to its end. What they hold is made before the future begins, which
+/// so need not keep what it is made of.
+fn served(gate: Rc<Gate>, (transport, info): Opened, begin: Instant) -> impl Future<Output = ()> {
     let manager = Rc::clone(&gate.manager);
     let info = Arc::new(info);
     async move {
-        let mut served = std::pin::pin!(http1::serve(manager, Transport::plain(stream), info));
+        let mut served = std::pin::pin!(http1::serve(manager, transport, info));
         std::future::poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
         gate.closed(begin);
     }

@@ -17,13 +17,13 @@ use nuncio_http::route::RouteTable;
 use nuncio_net::listener::ListenOptions;
 use nuncio_upstream::ClusterManager;
 
+use super::{CompiledChain, DownstreamSocket};
 use crate::config::{
     Address, AddressKind, Filter, FilterChain, FilterConfigType, Listener, PortSpecifier,
-    SocketAddress, TrafficDirection, TransportSocketConfig,
+    SocketAddress, TrafficDirection,
 };
 
 const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
-const RAW_BUFFER: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 
 /// A listener, ready to be bound.
 pub(crate) struct CompiledListener {
@@ -37,14 +37,10 @@ pub(crate) struct CompiledListener {
     pub is_inbound: bool,
     /// `listener.<address>.`
     pub scope: Scope,
-    /// What its connections run.
-    pub manager: Arc<ConnectionManagerConfig>,
-    /// Where the connection manager counts.
-    pub scopes: StatScopes,
     /// For the log.
     pub description: Arc<ListenerDescription>,
-    /// For the log.
-    pub chain: Arc<FilterChainDescription>,
+    /// Its filter chain.
+    pub chain: CompiledChain,
 }
 
 /// What the compilation takes from the server.
@@ -85,7 +81,10 @@ impl CompiledListener {
                 .filter_chains
                 .iter()
                 .chain(&listener.default_filter_chain);
-            chains.for_each(|chain| drop(manager(listener, chain, context)));
+            chains.for_each(|chain| {
+                let _told = DownstreamSocket::compile(chain, context.ctx);
+                drop(manager(listener, chain, context));
+            });
             return Err(Refused);
         };
         let address = address(listener, context.ctx);
@@ -116,6 +115,7 @@ impl CompiledListener {
         chain: &FilterChain,
         context: &mut CompileContext<'_>,
     ) -> Result<(Self, RouteTable), Refused> {
+        let transport_socket = DownstreamSocket::compile(chain, context.ctx);
         let manager = manager(listener, chain, context);
         let (address, ipv4_compat) = address?;
         let (manager, routes) = manager?;
@@ -137,16 +137,19 @@ impl CompiledListener {
                 ipv4_compat,
             },
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
-            scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name).with_tracing(),
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
                 ..Default::default()
             }),
-            chain: Arc::new(FilterChainDescription {
-                name: chain.name.as_str().into(),
-                ..Default::default()
-            }),
-            manager: Arc::new(manager),
+            chain: CompiledChain {
+                description: Arc::new(FilterChainDescription {
+                    name: chain.name.as_str().into(),
+                    ..Default::default()
+                }),
+                transport_socket: transport_socket?,
+                scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name).with_tracing(),
+                manager: Arc::new(manager),
+            },
             name,
             address,
             scope,
@@ -241,30 +244,9 @@ fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterC
     }
 }
 
-fn check_transport_socket(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refused> {
-    let Some(socket) = &chain.transport_socket else {
-        return Ok(());
-    };
-    match &socket.config_type {
-        Some(TransportSocketConfig::TypedConfig(any)) if any.type_name() == RAW_BUFFER => Ok(()),
-        Some(TransportSocketConfig::TypedConfig(any)) => {
-            ctx.unsupported(
-                any.span,
-                format!("the downstream transport socket `{}`", any.type_name()),
-            );
-            Err(Refused)
-        }
-        None => {
-            let name = &socket.name;
-            let what = format!("transport socket `{}` without `typed_config`", name.value);
-            Err(ctx.unsupported_here(name.span, what))
-        }
-    }
-}
-
 /// Whether nothing but the connection manager is in a filter chain; what else there is is reported.
 fn plain_and_alone(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refused> {
-    let mut sound = check_transport_socket(chain, ctx);
+    let mut sound = Ok(());
     let mut is_found = false;
     for filter in &chain.filters {
         match typed_config(filter, ctx) {

@@ -21,7 +21,7 @@ use nuncio_net::listener::{ListenOptions, bind};
 use nuncio_upstream::ClusterManager;
 
 use super::accept::{Gate, accept};
-use super::{CompiledListener, OnThread, SocketEnd};
+use super::{CompiledChain, CompiledListener, OnThread, SocketEnd};
 
 struct Hello;
 
@@ -47,10 +47,8 @@ fn gate(stats: &StatsStore) -> Gate {
         is_inbound: false,
         options: ListenOptions::default(),
         scope: stats.scope("listener.l"),
-        manager: Arc::new(manager),
-        scopes: StatScopes::new(stats, "p", "l"),
         description: Arc::default(),
-        chain: Arc::default(),
+        chain: CompiledChain::plain(manager, StatScopes::new(stats, "p", "l")),
     };
     let clusters = Arc::new(ClusterManager::new(stats.clone()));
     let worker = Worker::new(Rc::new(SystemClock), 1, clusters, 0);

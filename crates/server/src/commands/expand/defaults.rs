@@ -62,7 +62,9 @@ mod tests {
         let listener = &resource.listener;
         format!(
             "{:?} {:?} {}",
-            compiled.stats.flush_interval, listener.options, listener.manager.buffer_limit_bytes
+            compiled.stats.flush_interval,
+            listener.options,
+            listener.chain.manager.buffer_limit_bytes
         )
     }
 

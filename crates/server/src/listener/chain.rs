@@ -1,0 +1,32 @@
+//! A filter chain: what becomes of the connections that match it.
+
+use std::sync::Arc;
+
+use nuncio_contract::stream_info::FilterChainDescription;
+use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
+
+use super::DownstreamSocket;
+
+/// A filter chain, compiled once and shared by the workers.
+pub(crate) struct CompiledChain {
+    /// For the log.
+    pub description: Arc<FilterChainDescription>,
+    /// How its sockets become transports.
+    pub transport_socket: DownstreamSocket,
+    /// What its connections run.
+    pub manager: Arc<ConnectionManagerConfig>,
+    /// Where the connection manager counts.
+    pub scopes: StatScopes,
+}
+
+impl CompiledChain {
+    /// A chain without a name, of plain TCP.
+    pub(crate) fn plain(manager: ConnectionManagerConfig, scopes: StatScopes) -> Self {
+        CompiledChain {
+            description: Arc::default(),
+            transport_socket: DownstreamSocket::default(),
+            manager: Arc::new(manager),
+            scopes,
+        }
+    }
+}
