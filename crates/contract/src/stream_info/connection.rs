@@ -26,7 +26,7 @@ pub struct ConnectionInfo {
     /// The name that the client asked for by SNI; empty for none.
     pub requested_server_name: Box<str>,
     /// TLS, if the connection has it.
-    pub tls: Option<Box<TlsInfo>>,
+    pub tls: Option<Arc<TlsInfo>>,
     /// JA3 of the client's hello; empty for none.
     pub ja3_hash: Box<str>,
     /// JA4 of the client's hello; empty for none.

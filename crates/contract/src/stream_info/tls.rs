@@ -1,5 +1,6 @@
 //! What a TLS connection knows of itself and of the certificates of both sides.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// A TLS connection. An empty text means that there is no such value.
@@ -18,7 +19,7 @@ pub struct TlsInfo {
     /// Whether the peer presented a certificate and it was validated.
     pub peer_validated: bool,
     /// The certificate of this side.
-    pub local: Option<Box<CertificateInfo>>,
+    pub local: Option<Arc<CertificateInfo>>,
     /// The certificate of the peer.
     pub peer: Option<Box<PeerCertificateInfo>>,
 }
@@ -65,6 +66,8 @@ pub struct PeerCertificateInfo {
     pub issuer_serial: Box<str>,
     /// The certificate in PEM, URL-encoded.
     pub url_encoded_pem: Box<str>,
+    /// The same of each certificate of the chain, one after another.
+    pub url_encoded_pem_chain: Box<str>,
     /// Not valid before.
     pub valid_from: Option<SystemTime>,
     /// Not valid after.

@@ -234,7 +234,7 @@ fn a_certificate_is_known_by_its_names() {
         let worker = allowing_whom(&principal);
         for (is_checked, expected) in [(false, unchecked), (true, checked)] {
             let connection = ConnectionInfo {
-                tls: Some(Box::new(tls(is_checked))),
+                tls: Some(Arc::new(tls(is_checked))),
                 ..ConnectionInfo::default()
             };
             assert_eq!(

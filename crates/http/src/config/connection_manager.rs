@@ -91,6 +91,7 @@ message! {
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails" {
         pub(crate) subject: Option<bool>,
         pub(crate) cert: bool,
+        pub(crate) chain: bool,
         pub(crate) uri: bool,
         pub(crate) dns: bool,
     }

@@ -1,7 +1,7 @@
 //! `x-forwarded-client-cert`: what is told of the client's certificate, by us or by who stands before us.
 //!
 //! Only `ALWAYS_FORWARD_ONLY` lets a header pass that came on a connection without a client's certificate. The chain
-//! is not known, so `chain` is refused, as is `forward_client_cert_matcher`.
+//! is what the client sent, which need not be all that leads to an authority. `forward_client_cert_matcher` is refused.
 
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stream_info::{PeerCertificateInfo, TlsInfo};
@@ -14,6 +14,7 @@ pub struct ForwardedCertificate {
     mode: Mode,
     subject: bool,
     cert: bool,
+    chain: bool,
     uri: bool,
     dns: bool,
 }
@@ -24,6 +25,7 @@ impl ForwardedCertificate {
         mode: Mode::Sanitize,
         subject: false,
         cert: false,
+        chain: false,
         uri: false,
         dns: false,
     };
@@ -34,6 +36,7 @@ impl ForwardedCertificate {
             mode: message.forward_client_cert_details,
             subject: details.is_some_and(|details| details.subject == Some(true)),
             cert: details.is_some_and(|details| details.cert),
+            chain: details.is_some_and(|details| details.chain),
             uri: details.is_some_and(|details| details.uri),
             dns: details.is_some_and(|details| details.dns),
         }
@@ -74,6 +77,9 @@ impl ForwardedCertificate {
         if self.cert && !peer.url_encoded_pem.is_empty() {
             details.push(format!("Cert=\"{}\"", peer.url_encoded_pem));
         }
+        if self.chain && !peer.url_encoded_pem_chain.is_empty() {
+            details.push(format!("Chain=\"{}\"", peer.url_encoded_pem_chain));
+        }
         if self.subject {
             details.push(format!("Subject=\"{}\"", peer.certificate.subject));
         }
@@ -94,13 +100,15 @@ impl ForwardedCertificate {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use nuncio_contract::stream_info::CertificateInfo;
 
     use super::*;
 
     fn tls() -> TlsInfo {
         TlsInfo {
-            local: Some(Box::new(CertificateInfo {
+            local: Some(Arc::new(CertificateInfo {
                 uri_sans: vec!["spiffe://us".into()],
                 ..CertificateInfo::default()
             })),
@@ -112,6 +120,7 @@ mod tests {
                 },
                 sha256: "0a1b".into(),
                 url_encoded_pem: "PEM%0A".into(),
+                url_encoded_pem_chain: "PEM%0APEM%0A".into(),
                 ..PeerCertificateInfo::default()
             })),
             ..TlsInfo::default()
@@ -124,6 +133,7 @@ mod tests {
             mode,
             subject: true,
             cert: true,
+            chain: true,
             uri: true,
             dns: true,
         };
@@ -135,7 +145,7 @@ mod tests {
     }
 
     const OWN: &str =
-        "By=spiffe://us;Hash=0a1b;Cert=\"PEM%0A\";Subject=\"CN=them\";URI=;DNS=a.test;DNS=b.test";
+        "By=spiffe://us;Hash=0a1b;Cert=\"PEM%0A\";Chain=\"PEM%0APEM%0A\";Subject=\"CN=them\";URI=;DNS=a.test;DNS=b.test";
 
     #[test]
     fn each_mode_treats_the_header_of_a_client_with_a_certificate_as_it_says() {

@@ -24,16 +24,6 @@ use crate::exchange::Account;
 use crate::route::Forward;
 
 /// A connection's TLS as the log shows it.
-fn shown(tls: &nuncio_net::transport::TlsInfo) -> Arc<TlsInfo> {
-    Arc::new(TlsInfo {
-        version: tls.version.unwrap_or_default().into(),
-        cipher_suite: tls.cipher.unwrap_or_default().into(),
-        group: tls.curve.unwrap_or_default().into(),
-        server_name: tls.server_name.clone().unwrap_or_default(),
-        ..TlsInfo::default()
-    })
-}
-
 /// Notes what went over the wire, also of an attempt that is given up.
 pub(super) struct NotesBytes<'r, 'e, 'a, D: Downstream> {
     pub(super) router: &'r Router<'e, 'a, D>,
@@ -142,7 +132,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         upstream.local_address = stream.local_address().map(Address::from);
         upstream.remote_address = Some(stream.host_address().into());
         upstream.protocol = stream.protocol();
-        upstream.tls = stream.tls().map(shown);
+        upstream.tls = stream.tls().map(|tls| Arc::clone(&tls.told));
     }
 
     /// The request's body, as it comes from the filters.

@@ -1,25 +1,28 @@
 //! A client's TLS context: made once from its message, shared by all workers.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
-use nuncio_contract::matching::CompiledStringMatcher;
+use nuncio_contract::stream_info::{CertificateInfo, TlsInfo as Told};
+use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::SingleCertAndKey;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::client_certificate::{certificates_in, identity};
-use super::details::{ContextCertificates, describe};
+use super::certificate_info;
+use super::details::ContextCertificates;
 use super::failure::{self, TlsCounter, TlsFailure};
-use super::messages::{CertificateValidationContext, TrustChainVerification, UpstreamTlsContext};
-use super::parameters;
+use super::identity::{Identity, Signing, identity};
+use super::key_log::KeyLogging;
+use super::messages::{CommonTlsContext, UpstreamTlsContext};
+use super::parameters::{self, Side};
 use super::secrets;
-use super::subject_names::NameMatcher;
-use super::verify::{Demands, PeerVerifier, Roots};
+use super::server::alpn;
+use super::validation::demands;
+use super::verify::{Demands, PeerVerifier};
 use crate::transport::TlsTransport;
 
 /// As in BoringSSL.
@@ -36,6 +39,9 @@ struct Context {
     config: Arc<ClientConfig>,
     verifier: PeerVerifier,
     certificates: ContextCertificates,
+    /// Of our own certificate.
+    info: Option<Arc<CertificateInfo>>,
+    key_log: Option<KeyLogging>,
 }
 
 /// What one connection asks for besides its context.
@@ -77,54 +83,57 @@ impl ClientTls {
     /// [`Refused`] when the context cannot be used.
     pub fn new(message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
         let common = message.common_tls_context.as_ref();
-        let (provider, versions) =
-            parameters::read(common.and_then(|common| common.tls_params.as_ref()), ctx)?;
-        let provider = Arc::new(provider);
-        let validation = common.and_then(|common| common.validation_context_type.as_ref());
-        let demands = match validation {
-            Some(validation) => demands(&*secrets::validation_context(validation, ctx)?, ctx)?,
-            None => Demands::default(),
+        let tls_params = common.and_then(|common| common.tls_params.as_ref());
+        let parameters = parameters::read(tls_params, Side::Client, ctx)?;
+        let provider = Arc::new(parameters.provider);
+        let demands = Demands {
+            signatures: parameters.signatures.clone(),
+            ..demands(common, ctx)?
         };
         let verifier = PeerVerifier {
+            side: Side::Client,
             demands: Arc::new(demands),
             provider: Arc::clone(&provider),
             expected: None,
-            tolerated: Arc::default(),
+            is_mandatory: true,
+            hints: Arc::default(),
+            notes: Arc::default(),
         };
-        let certificates = match common {
-            Some(common) => secrets::certificates(common, ctx)?,
-            None => Cow::default(),
+        let signing = Signing {
+            provider: &provider,
+            allowed: &parameters.signatures,
         };
-        let identity = identity(&certificates, ctx)?;
+        let identity = own_identity(common, signing, ctx)?;
         let roots = verifier.demands.roots.as_ref();
         let certificates = ContextCertificates {
             trusted: roots.and_then(|roots| roots.details.clone()),
             own: identity
-                .as_ref()
-                .and_then(|identity| identity.details.clone()),
+                .iter()
+                .filter_map(|identity| identity.details.clone())
+                .collect(),
         };
-        let mut failed = |error: rustls::Error| {
+        let key_log = common.and_then(|common| common.key_log.as_ref());
+        let key_log = key_log.map(|log| KeyLogging::new(log, ctx)).transpose()?;
+        let failed = |error: rustls::Error| {
             ctx.error(message.span(), format!("TLS context: {error}"));
             Refused
         };
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&versions)
-            .map_err(&mut failed)?
+            .with_protocol_versions(&parameters.versions)
+            .map_err(failed)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier.clone()));
-        let mut config = match identity {
+        let mut config = match &identity {
             None => builder.with_no_client_auth(),
-            Some(identity) => builder
-                .with_client_auth_cert(identity.chain, identity.key)
-                .map_err(failed)?,
+            Some(identity) => {
+                let key = SingleCertAndKey::from(Arc::clone(&identity.certified));
+                builder.with_client_cert_resolver(Arc::new(key))
+            }
         };
-        let configured = common
-            .map(|common| common.alpn_protocols.as_slice())
-            .unwrap_or_default();
-        // Envoy offers its codec's protocol where the configuration names none.
-        config.alpn_protocols = match configured {
-            [] => vec![b"http/1.1".to_vec()],
-            names => names.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        config.alpn_protocols = match alpn(common) {
+            // Envoy offers its codec's protocol where the configuration names none.
+            none if none.is_empty() => vec![b"http/1.1".to_vec()],
+            names => names,
         };
         config.resumption = resumption(message.max_session_keys);
         let sni = sni(&message.sni, ctx)?;
@@ -132,6 +141,8 @@ impl ClientTls {
             config: Arc::new(config),
             verifier,
             certificates,
+            info: identity.map(|identity| identity.info),
+            key_log,
         };
         Ok(Self {
             context: RwLock::new(Arc::new(context)),
@@ -172,36 +183,72 @@ impl ClientTls {
         let sent = sni.as_ref().map(|name| name.to_str().into());
         // An address is not sent.
         let name = sni.unwrap_or_else(|| ServerName::from(peer));
-        let (config, tolerated) = self.context().for_one(wishes);
+        let context = self.context();
+        let local = socket.local_addr().map_or(peer, |address| address.ip());
+        let (config, verifier) = context.for_one(wishes, (local, peer));
         let stream = TlsConnector::from(config).connect(name, socket).await;
-        let stream = stream.map_err(|error| TlsFailure::from(&error))?;
-        let mut tolerated = tolerated.lock().unwrap_or_else(PoisonError::into_inner);
+        let notes = verifier.take_notes();
+        let stream =
+            stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
+        let (_, state) = stream.get_ref();
+        let peer = certificate_info::peer(state.peer_certificates().unwrap_or_default());
+        let told = Told {
+            server_name: sent.clone().unwrap_or_default(),
+            peer_validated: notes.is_validated,
+            local: context.info.clone(),
+            peer: peer.map(Box::new),
+            ..Told::default()
+        };
+        let stream = TlsStream::Client(stream);
         Ok(Greeted {
-            transport: TlsTransport::new(TlsStream::Client(stream), sent),
-            tolerated: std::mem::take(&mut *tolerated),
+            transport: TlsTransport::new(stream, sent, notes.signature, told),
+            tolerated: notes.tolerated,
         })
     }
 }
 
 impl Context {
-    /// The configuration of one handshake, and where it notes what it tolerates. Sessions are resumed only where
-    /// all handshakes check the same, for rustls checks nothing when it resumes one.
-    fn for_one(&self, wishes: Wishes<'_>) -> (Arc<ClientConfig>, Arc<Mutex<Vec<TlsCounter>>>) {
-        if wishes.subject_alt_name.is_none() && !self.verifier.demands.accepts_untrusted {
-            return (Arc::clone(&self.config), Arc::default());
-        }
-        let verifier = PeerVerifier {
-            expected: wishes.subject_alt_name.map(Box::from),
-            tolerated: Arc::default(),
-            ..self.verifier.clone()
-        };
-        let tolerated = Arc::clone(&verifier.tolerated);
+    /// The configuration of one handshake, and its verifier. Sessions are resumed only where all handshakes check
+    /// the same, for rustls checks nothing when it resumes one.
+    fn for_one(
+        &self,
+        wishes: Wishes<'_>,
+        (local, remote): (IpAddr, IpAddr),
+    ) -> (Arc<ClientConfig>, PeerVerifier) {
+        let verifier = self.verifier.for_one(wishes.subject_alt_name);
         let mut config = (*self.config).clone();
         config
             .dangerous()
-            .set_certificate_verifier(Arc::new(verifier));
-        config.resumption = Resumption::disabled();
-        (Arc::new(config), tolerated)
+            .set_certificate_verifier(Arc::new(verifier.clone()));
+        if wishes.subject_alt_name.is_some() || self.verifier.demands.accepts_untrusted {
+            config.resumption = Resumption::disabled();
+        }
+        if let Some(log) = self.key_log.as_ref().and_then(|log| log.of(local, remote)) {
+            config.key_log = log;
+        }
+        (Arc::new(config), verifier)
+    }
+}
+
+/// The certificate that is shown to hosts that ask for one.
+fn own_identity(
+    common: Option<&CommonTlsContext>,
+    signing: Signing<'_>,
+    ctx: &mut Ctx,
+) -> Result<Option<Identity>, Refused> {
+    let Some(common) = common else {
+        return Ok(None);
+    };
+    match secrets::certificates(common, ctx)?.as_slice() {
+        [] => Ok(None),
+        [one] => identity(one, signing, ctx).map(Some),
+        [_, second, ..] => {
+            ctx.error(
+                second.certificate.span(),
+                "Multiple TLS certificates are not supported for client contexts",
+            );
+            Err(Refused)
+        }
     }
 }
 
@@ -237,119 +284,3 @@ fn sni(name: &Spanned<String>, ctx: &mut Ctx) -> Result<Option<ServerName<'stati
     }
 }
 
-fn demands(context: &CertificateValidationContext, ctx: &mut Ctx) -> Result<Demands, Refused> {
-    let roots = roots(context, ctx)?;
-    let matchers = &context.match_typed_subject_alt_names;
-    if roots.is_none() && !matchers.is_empty() {
-        ctx.error(
-            context.span(),
-            "SAN-based verification of peer certificates without trusted CA is insecure and not allowed",
-        );
-        return Err(Refused);
-    }
-    let mut names = Vec::new();
-    for message in matchers {
-        let matcher = CompiledStringMatcher::compile(&message.matcher, ctx)?;
-        names.push(NameMatcher::new(message, matcher));
-    }
-    let hashes =
-        |written: &[Spanned<String>], decode: fn(&str) -> Option<[u8; 32]>, ctx: &mut Ctx| {
-            let decoded = written.iter().map(|hash| {
-                decode(&hash.value).ok_or_else(|| {
-                    ctx.error(hash.span, format!("Invalid hash: {}", hash.value));
-                    Refused
-                })
-            });
-            decoded.collect::<Result<Vec<_>, _>>()
-        };
-    let accept_untrusted =
-        context.trust_chain_verification == TrustChainVerification::AcceptUntrusted;
-    Ok(Demands {
-        roots,
-        accepts_untrusted: accept_untrusted,
-        certificate_hashes: hashes(&context.verify_certificate_hash, from_hex, ctx)?,
-        key_hashes: hashes(&context.verify_certificate_spki, from_base64, ctx)?,
-        names,
-    })
-}
-
-fn roots(context: &CertificateValidationContext, ctx: &mut Ctx) -> Result<Option<Roots>, Refused> {
-    let mut details = None;
-    let certificates = match (&context.trusted_ca, &context.system_root_certs) {
-        (Some(source), _) => {
-            let certificates = certificates_in(source, "trusted CA certificates", ctx)?;
-            details = certificates
-                .first()
-                .and_then(|first| describe(source, first));
-            certificates
-        }
-        (None, Some(_)) => rustls_native_certs::load_native_certs().certs,
-        (None, None) => return Ok(None),
-    };
-    let mut store = RootCertStore::empty();
-    let (added, _) = store.add_parsable_certificates(certificates.iter().cloned());
-    if added == 0 {
-        ctx.error(
-            context.span(),
-            "Failed to load trusted CA certificates: none can be used",
-        );
-        return Err(Refused);
-    }
-    Ok(Some(Roots {
-        store,
-        certificates,
-        details,
-    }))
-}
-
-/// 64 hexadecimal digits, with or without colons between bytes.
-fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
-    let mut bytes = [0; 32];
-    if digits.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
-}
-
-/// 32 bytes as base64 (RFC 4648 section 4).
-fn from_base64(text: &str) -> Option<[u8; 32]> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = text.strip_suffix('=').filter(|digits| digits.len() == 43)?;
-    let mut bits: u32 = 0;
-    let mut held = 0;
-    let mut bytes = Vec::with_capacity(32);
-    for digit in digits.bytes() {
-        let value = ALPHABET.iter().position(|letter| *letter == digit)?;
-        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    bytes.try_into().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hashes_are_read_in_both_spellings() {
-        let plain = "ab".repeat(32);
-        let with_colons = ["ab"; 32].join(":");
-        assert_eq!(from_hex(&plain), Some([0xab; 32]));
-        assert_eq!(from_hex(&with_colons), Some([0xab; 32]));
-        assert_eq!(from_hex("abc"), None);
-        assert_eq!(from_base64(&format!("{}=", "A".repeat(43))), Some([0; 32]));
-        assert_eq!(
-            from_base64("NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=").map(|b| b[0]),
-            Some(0x36)
-        );
-        assert_eq!(from_base64("short"), None);
-    }
-}

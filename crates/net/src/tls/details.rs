@@ -4,6 +4,7 @@ use nuncio_contract::data_source::DataSource;
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::certificate_info::serial;
 use super::messages::SanType;
 use super::subject_names::names_of;
 
@@ -12,8 +13,8 @@ use super::subject_names::names_of;
 pub struct ContextCertificates {
     /// Of the authorities that are trusted.
     pub trusted: Option<CertificateDetails>,
-    /// Shown to a host that asks for one.
-    pub own: Option<CertificateDetails>,
+    /// Those that are shown to the peer.
+    pub own: Vec<CertificateDetails>,
 }
 
 /// A certificate, described.
@@ -21,6 +22,8 @@ pub struct ContextCertificates {
 pub struct CertificateDetails {
     /// The file; `<inline>` if it stands in the configuration.
     pub path: String,
+    /// The name of the static secret that it is; empty for none.
+    pub secret: String,
     /// In hexadecimal digits.
     pub serial_number: String,
     /// Alternative names: DNS names first, then URIs, then addresses.
@@ -45,6 +48,7 @@ pub enum SubjectKind {
 /// Describes a certificate that was read from `source`; none if it cannot be parsed.
 pub(super) fn describe(
     source: &DataSource,
+    secret: &str,
     certificate: &CertificateDer<'_>,
 ) -> Option<CertificateDetails> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
@@ -63,16 +67,10 @@ pub(super) fn describe(
     names.sort_by_key(|(kind, _)| *kind);
     let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
     let validity = parsed.validity();
-    let digits: String = parsed
-        .raw_serial()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    // A leading zero byte only says that the number is positive.
-    let serial = digits.strip_prefix("00").filter(|rest| !rest.is_empty());
     Some(CertificateDetails {
         path: source.filename().unwrap_or("<inline>").to_owned(),
-        serial_number: serial.unwrap_or(&digits).to_owned(),
+        secret: secret.to_owned(),
+        serial_number: serial(&parsed),
         names,
         not_before_s: seconds(validity.not_before.timestamp()),
         not_after_s: seconds(validity.not_after.timestamp()),

@@ -3,12 +3,13 @@
 //! `TLS_error:|<code>:SSL routines:OPENSSL_internal:<REASON>:TLS_error_end`, where the code is 2^28 plus
 //! BoringSSL's reason. A peer that just closes leaves no reason.
 
-use std::error::Error as _;
+use std::borrow::Cow;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use super::verify::PeerRefused;
+use super::hello::Hello;
+use super::refusal::PeerRefused;
 
 /// Base of BoringSSL's codes of its SSL library.
 const SSL_CODE: u32 = 0x1000_0000;
@@ -24,6 +25,20 @@ pub enum TlsCounter {
     VerifySan,
     /// `fail_verify_cert_hash`
     VerifyCertHash,
+    /// `fail_verify_no_cert`
+    VerifyNoCertificate,
+    /// `no_certificate`
+    NoCertificate,
+    /// `session_reused`
+    SessionReused,
+    /// `ocsp_staple_requests`
+    OcspRequest,
+    /// `ocsp_staple_responses`
+    OcspResponse,
+    /// `ocsp_staple_omitted`
+    OcspOmitted,
+    /// `ocsp_staple_failed`
+    OcspFailed,
 }
 
 /// A handshake that failed.
@@ -35,40 +50,98 @@ pub struct TlsFailure {
     pub counter: Option<TlsCounter>,
 }
 
-impl From<&io::Error> for TlsFailure {
-    fn from(error: &io::Error) -> Self {
+impl TlsFailure {
+    /// Of an error of the socket; `refused` is what a verifier noted.
+    pub(super) fn of_io(error: &io::Error, refused: Option<&PeerRefused>) -> Self {
         let tls = error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<Error>());
-        tls.map_or(
-            Self {
+        match tls {
+            Some(error) => Self::of(error, refused),
+            None => Self {
                 reason: None,
                 counter: None,
             },
-            Self::of,
-        )
+        }
+    }
+
+    pub(super) fn of(error: &Error, refused: Option<&PeerRefused>) -> Self {
+        if let (Error::InvalidCertificate(_), Some(refused)) = (error, refused) {
+            return Self::refused(refused);
+        }
+        let (code, words): (u32, Cow<'_, str>) = match error {
+            Error::NoCertificatesPresented => {
+                let text = "PEER_DID_NOT_RETURN_A_CERTIFICATE:peer did not provide required client certificate";
+                return Self {
+                    reason: Some(told(192, text)),
+                    counter: Some(TlsCounter::VerifyNoCertificate),
+                };
+            }
+            Error::InvalidMessage(why) => invalid(why),
+            Error::PeerIncompatible(why) => incompatible(why),
+            Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
+                (223, "UNEXPECTED_MESSAGE".into())
+            }
+            Error::DecryptError => (139, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC".into()),
+            Error::PeerSentOversizedRecord => (146, "ENCRYPTED_LENGTH_TOO_LONG".into()),
+            Error::InvalidCertificate(CertificateError::BadSignature) => (114, "BAD_SIGNATURE".into()),
+            Error::AlertReceived(alert) => {
+                (1000 + u32::from(u8::from(*alert)), words(*alert).into())
+            }
+            other => (0, other.to_string().into()),
+        };
+        Self {
+            reason: Some(told(code, &words)),
+            counter: Some(TlsCounter::ConnectionError),
+        }
+    }
+
+    /// A certificate that was refused.
+    pub(super) fn refused(refused: &PeerRefused) -> Self {
+        Self {
+            reason: Some(told(125, &format!("CERTIFICATE_VERIFY_FAILED{refused}"))),
+            counter: refused.counter(),
+        }
+    }
+
+    /// Bytes that are no hello.
+    pub(super) fn of_hello(error: &Error, hello: &Hello) -> Self {
+        let (code, words) = match (hello.is_http(), hello.is_http_connect()) {
+            (true, _) => (156, "HTTP_REQUEST"),
+            (_, true) => (155, "HTTPS_PROXY_REQUEST"),
+            _ => return Self::of(error, None),
+        };
+        Self {
+            reason: Some(told(code, words)),
+            counter: Some(TlsCounter::ConnectionError),
+        }
+    }
+
+    /// A context without a certificate, which none has.
+    pub(super) fn no_certificate() -> Self {
+        Self::of(&Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon), None)
     }
 }
 
-impl TlsFailure {
-    fn of(error: &Error) -> Self {
-        if let Some(refused) = refused(error) {
-            let text = format!("CERTIFICATE_VERIFY_FAILED{refused}");
-            return Self {
-                reason: Some(told(125, &text)),
-                counter: refused.counter(),
-            };
+fn invalid(why: &InvalidMessage) -> (u32, Cow<'static, str>) {
+    match why {
+        InvalidMessage::HandshakePayloadTooLarge => (150, "EXCESSIVE_MESSAGE_SIZE".into()),
+        InvalidMessage::MessageTooLarge => (146, "ENCRYPTED_LENGTH_TOO_LONG".into()),
+        InvalidMessage::InvalidContentType
+        | InvalidMessage::UnknownProtocolVersion
+        | InvalidMessage::InvalidEmptyPayload => (247, "WRONG_VERSION_NUMBER".into()),
+        _ => (137, "DECODE_ERROR".into()),
+    }
+}
+
+fn incompatible(why: &PeerIncompatible) -> (u32, Cow<'static, str>) {
+    match why {
+        PeerIncompatible::NoCipherSuitesInCommon => (184, "NO_SHARED_CIPHER".into()),
+        PeerIncompatible::NoKxGroupsInCommon => (266, "NO_SHARED_GROUP".into()),
+        PeerIncompatible::NoSignatureSchemesInCommon => {
+            (253, "NO_COMMON_SIGNATURE_ALGORITHMS".into())
         }
-        let reason = match error {
-            Error::InvalidMessage(_) => told(247, "WRONG_VERSION_NUMBER"),
-            Error::PeerIncompatible(_) => told(240, "UNSUPPORTED_PROTOCOL"),
-            Error::AlertReceived(alert) => told(1000 + u32::from(u8::from(*alert)), words(*alert)),
-            other => told(0, &other.to_string()),
-        };
-        Self {
-            reason: Some(reason),
-            counter: Some(TlsCounter::ConnectionError),
-        }
+        _ => (240, "UNSUPPORTED_PROTOCOL".into()),
     }
 }
 
@@ -88,16 +161,6 @@ pub(super) fn no_dns_name(name: &str) -> TlsFailure {
         reason: Some(format!("the server name `{name}` is no DNS name").into()),
         counter: Some(TlsCounter::ConnectionError),
     }
-}
-
-fn refused(error: &Error) -> Option<&PeerRefused> {
-    let Error::InvalidCertificate(CertificateError::Other(other)) = error else {
-        return None;
-    };
-    other
-        .source()
-        .and_then(|source| source.downcast_ref())
-        .or_else(|| other.0.downcast_ref())
 }
 
 fn told(reason: u32, words: &str) -> Box<str> {
@@ -136,8 +199,8 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_speak_tls_is_told_as_boringssl_does() {
-        let inner = Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
-        let failure = TlsFailure::from(&io::Error::new(io::ErrorKind::InvalidData, inner));
+        let inner = Error::InvalidMessage(InvalidMessage::InvalidContentType);
+        let failure = TlsFailure::of_io(&io::Error::new(io::ErrorKind::InvalidData, inner), None);
         assert_eq!(
             failure.reason.as_deref(),
             Some(
@@ -148,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_closes_leaves_no_reason() {
-        let failure = TlsFailure::from(&io::Error::from(io::ErrorKind::UnexpectedEof));
+        let failure = TlsFailure::of_io(&io::Error::from(io::ErrorKind::UnexpectedEof), None);
         assert_eq!(
             failure,
             TlsFailure {

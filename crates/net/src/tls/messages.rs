@@ -6,7 +6,9 @@ use nuncio_config::tree::Message;
 use nuncio_config::typed::Spanned;
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::data_source::DataSource;
-use nuncio_contract::matching::StringMatcher;
+use nuncio_contract::matching::{CidrRange, StringMatcher};
+
+use super::downstream_messages::TlsSessionTicketKeys;
 
 message! {
     /// TLS towards a cluster's hosts.
@@ -26,6 +28,16 @@ message! {
         pub(crate) tls_certificate_sds_secret_configs: Vec<SdsSecretConfig>,
         pub(crate) oneof validation_context_type: Option<ValidationContextType>,
         pub(crate) alpn_protocols: Vec<String>,
+        pub(crate) key_log: Option<TlsKeyLog>,
+    }
+}
+
+message! {
+    /// Where the secrets of connections are written, for who looks into their packets.
+    pub(crate) struct TlsKeyLog: "envoy.extensions.transport_sockets.tls.v3.TlsKeyLog" {
+        pub(crate) path: Spanned<String>,
+        pub(crate) local_address_range: Vec<CidrRange>,
+        pub(crate) remote_address_range: Vec<CidrRange>,
     }
 }
 
@@ -66,6 +78,7 @@ one_of! {
     pub(crate) enum SecretType {
         tls_certificate => TlsCertificate(TlsCertificate),
         validation_context => ValidationContext(CertificateValidationContext),
+        session_ticket_keys => SessionTicketKeys(TlsSessionTicketKeys),
     }
 }
 
@@ -76,6 +89,8 @@ message! {
         pub(crate) tls_maximum_protocol_version: TlsProtocol,
         pub(crate) cipher_suites: Vec<Spanned<String>>,
         pub(crate) ecdh_curves: Vec<Spanned<String>>,
+        pub(crate) signature_algorithms: Vec<Spanned<String>>,
+        pub(crate) compliance_policies: Vec<CompliancePolicy>,
     }
 }
 
@@ -88,11 +103,22 @@ enumeration! {
     }
 }
 
+enumeration! {
+    /// Sets of parameters that an authority prescribes.
+    pub(crate) enum CompliancePolicy: "envoy.extensions.transport_sockets.tls.v3.TlsParameters.CompliancePolicy" {
+        FIPS_202205 => Fips202205,
+    }
+}
+
 message! {
     /// A certificate of our own.
     pub(crate) struct TlsCertificate: "envoy.extensions.transport_sockets.tls.v3.TlsCertificate" {
         pub(crate) certificate_chain: Option<DataSource>,
         pub(crate) private_key: Option<DataSource>,
+        pub(crate) pkcs12: Option<DataSource>,
+        pub(crate) password: Option<DataSource>,
+        pub(crate) ocsp_staple: Option<DataSource>,
+        inert watched_directory = "files are watched wherever they are",
     }
 }
 
@@ -105,6 +131,11 @@ message! {
         pub(crate) verify_certificate_hash: Vec<Spanned<String>>,
         pub(crate) match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
         pub(crate) trust_chain_verification: TrustChainVerification,
+        pub(crate) crl: Option<DataSource>,
+        pub(crate) only_verify_leaf_cert_crl: bool,
+        pub(crate) allow_expired_certificate: bool,
+        pub(crate) max_verify_depth: Option<u32>,
+        inert watched_directory = "files are watched wherever they are",
     }
 }
 
@@ -126,6 +157,7 @@ message! {
     /// A name that the certificate must have.
     pub(crate) struct SubjectAltNameMatcher: "envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher" {
         pub(crate) san_type: SanType,
+        pub(crate) oid: Spanned<String>,
         pub(crate) matcher: StringMatcher,
     }
 }
@@ -137,5 +169,6 @@ enumeration! {
         DNS => Dns,
         URI => Uri,
         IP_ADDRESS => IpAddress,
+        OTHER_NAME => OtherName,
     }
 }

@@ -1,31 +1,56 @@
-//! TLS towards upstream hosts, on rustls with aws-lc-rs, from `UpstreamTlsContext`.
+//! TLS on both sides, on rustls with aws-lc-rs: towards upstream hosts from `UpstreamTlsContext` ([`ClientTls`]),
+//! towards clients from `DownstreamTlsContext` ([`ServerTls`]).
 //!
-//! As in Envoy: TLS 1.2 unless `tls_maximum_protocol_version` says otherwise; X25519 and P-256; and a peer
-//! whose certificate is **not verified at all** unless a validation context asks for it. The host name is
-//! checked by `match_typed_subject_alt_names` and by what a connection asks for ([`Wishes`]), never against the SNI
-//! as such.
+//! As in Envoy: a client speaks TLS 1.2 unless `tls_maximum_protocol_version` says otherwise, a server 1.2 and 1.3;
+//! X25519 and P-256; and a peer whose certificate is **not verified at all** unless a validation context asks for it.
+//! A host's name is checked by `match_typed_subject_alt_names` and by what a connection asks for ([`Wishes`]), never
+//! against the SNI as such.
 //!
-//! Different from Envoy: no TLS 1.0 and 1.1, no CBC suites, no RSA key exchange (refused with the configuration);
-//! a CA certificate is taken as a host's own only where it is itself trusted; error texts come from a table
-//! that knows the common failures; a server name that a request chose and that is no DNS name is not sent, but fails
-//! the handshake; and where certificates are checked for a connection's own name, sessions are not resumed. Files are read at load; [`ClientTls::renew_from`] takes what was read later.
+//! Different from Envoy: no TLS 1.0 and 1.1, no CBC suites, no RSA key exchange (refused with the configuration), no
+//! renegotiation; what `chain` says of certificates; error texts come from a table that knows the common failures;
+//! a server name that a request chose and that is no DNS name is not sent, but fails the handshake; where
+//! certificates of hosts are checked for a connection's own name, sessions are not resumed; the id of a session is
+//! not known. Files are read at load; `renew_from` takes what was read later.
 
+mod accept;
+mod agreements;
+mod certificate_info;
+mod chain;
+mod choice;
 mod client;
-mod client_certificate;
+mod der;
 mod details;
+mod distinguished_name;
+mod downstream_messages;
 mod failure;
+mod hello;
+mod identity;
+mod key_log;
 mod messages;
+mod ocsp;
 mod parameters;
+mod pkcs12;
+mod refusal;
+mod sealed;
 mod secrets;
+mod server;
+mod sessions;
+mod signatures;
 mod subject_names;
 mod support;
 #[cfg(test)]
 mod tests;
+mod tickets;
+mod validation;
 mod verify;
 
+pub use accept::Handshake;
 pub use client::{ClientTls, Greeted, Wishes};
 pub use details::{CertificateDetails, ContextCertificates, SubjectKind};
+pub use downstream_messages::DownstreamTlsContext;
 pub use failure::{TlsCounter, TlsFailure};
 pub use messages::UpstreamTlsContext;
 pub use secrets::check as check_secrets;
+pub use server::ServerTls;
+pub(crate) use signatures::signature_name;
 pub use support::support;

@@ -1,38 +1,126 @@
-//! `TlsParameters`: versions, cipher suites and curves by the names that Envoy's configuration uses.
+//! `TlsParameters`: versions, cipher suites, curves and signature algorithms by the names that Envoy's configuration uses.
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion};
 
-use super::messages::{TlsParameters, TlsProtocol};
+use super::messages::{CompliancePolicy, TlsParameters, TlsProtocol};
+use super::signatures::signature_scheme;
 
-/// The provider of a context, and the versions it may speak.
-pub(super) fn read(
-    parameters: Option<&TlsParameters>,
-    ctx: &mut Ctx,
-) -> Result<(CryptoProvider, Vec<&'static SupportedProtocolVersion>), Refused> {
-    let mut provider = default_provider();
-    provider.kx_groups = vec![kx_group::X25519, kx_group::SECP256R1];
-    let Some(parameters) = parameters else {
-        return Ok((provider, vec![&rustls::version::TLS12]));
-    };
-    if !parameters.cipher_suites.is_empty() {
-        provider.cipher_suites = suites(&parameters.cipher_suites, ctx)?;
-    }
-    if !parameters.ecdh_curves.is_empty() {
-        provider.kx_groups = named(&parameters.ecdh_curves, "curve", curve, ctx)?;
-    }
-    Ok((provider, versions(parameters, ctx)?))
+/// What a context may agree on.
+pub(super) struct Parameters {
+    pub(super) provider: CryptoProvider,
+    pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    /// Suites of TLS 1.2 as they are preferred; within a group none is.
+    pub(super) suites: Vec<Vec<SupportedCipherSuite>>,
+    /// What both sides may sign by; empty for whatever they can.
+    pub(super) signatures: Vec<SignatureScheme>,
 }
 
-/// A client speaks TLS 1.2 unless told otherwise.
+/// Which end of connections a context is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+/// Reads the parameters of a context.
+pub(super) fn read(
+    parameters: Option<&TlsParameters>,
+    side: Side,
+    ctx: &mut Ctx,
+) -> Result<Parameters, Refused> {
+    let mut read = Parameters {
+        provider: default_provider(),
+        versions: versions(None, side, ctx)?,
+        suites: default_suites(),
+        signatures: Vec::new(),
+    };
+    read.provider.kx_groups = vec![kx_group::X25519, kx_group::SECP256R1];
+    if let Some(parameters) = parameters {
+        read.versions = versions(Some(parameters), side, ctx)?;
+        if !parameters.cipher_suites.is_empty() {
+            read.suites = suites(&parameters.cipher_suites, ctx)?;
+        }
+        if !parameters.ecdh_curves.is_empty() {
+            read.provider.kx_groups = named(&parameters.ecdh_curves, "curve", curve, ctx)?;
+        }
+        let signatures = &parameters.signature_algorithms;
+        read.signatures = named(signatures, "signature algorithm", signature_scheme, ctx)?;
+        if let Some(CompliancePolicy::Fips202205) = parameters.compliance_policies.first() {
+            read.keep_fips_202205();
+        }
+    }
+    read.provider.cipher_suites = in_order(read.suites.iter().flatten());
+    Ok(read)
+}
+
+impl Parameters {
+    /// What BoringSSL's policy of this name leaves of the parameters, whatever else they say.
+    fn keep_fips_202205(&mut self) {
+        self.provider.kx_groups = vec![kx_group::SECP256R1, kx_group::SECP384R1];
+        self.suites = vec![
+            vec![cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256],
+            vec![cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256],
+            vec![cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384],
+            vec![cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384],
+        ];
+        self.signatures = vec![
+            SignatureScheme::RSA_PKCS1_SHA256,
+            SignatureScheme::RSA_PKCS1_SHA384,
+            SignatureScheme::RSA_PKCS1_SHA512,
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            SignatureScheme::RSA_PSS_SHA256,
+            SignatureScheme::RSA_PSS_SHA384,
+            SignatureScheme::RSA_PSS_SHA512,
+        ];
+    }
+
+    /// The suites of TLS 1.2 with each group turned round, for clients who would have it so.
+    pub(super) fn suites_turned_round(&self) -> Vec<SupportedCipherSuite> {
+        in_order(self.suites.iter().flat_map(|group| group.iter().rev()))
+    }
+
+    /// Whether there are suites without an order of their own.
+    pub(super) fn first_group(&self) -> Option<&[SupportedCipherSuite]> {
+        let mut groups = self.suites.iter().filter(|group| group.len() > 1);
+        groups.next().map(Vec::as_slice)
+    }
+}
+
+/// Envoy's own: those of AES with 128 bits or ChaCha20, whichever the client prefers, then AES with 256 bits.
+fn default_suites() -> Vec<Vec<SupportedCipherSuite>> {
+    vec![
+        vec![
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        ],
+        vec![
+            cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ],
+        vec![cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384],
+        vec![cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384],
+    ]
+}
+
+/// A client speaks TLS 1.2 unless told otherwise, a server both versions.
 fn versions(
-    parameters: &TlsParameters,
+    parameters: Option<&TlsParameters>,
+    side: Side,
     ctx: &mut Ctx,
 ) -> Result<Vec<&'static SupportedProtocolVersion>, Refused> {
-    let with_12 = parameters.tls_minimum_protocol_version != TlsProtocol::Tls13;
-    let with_13 = parameters.tls_maximum_protocol_version == TlsProtocol::Tls13;
+    let (lowest, highest) = parameters.map_or((TlsProtocol::Auto, TlsProtocol::Auto), |given| {
+        (given.tls_minimum_protocol_version, given.tls_maximum_protocol_version)
+    });
+    let with_12 = lowest != TlsProtocol::Tls13;
+    let with_13 = match highest {
+        TlsProtocol::Tls13 => true,
+        TlsProtocol::Auto => side == Side::Server,
+        TlsProtocol::Tls12 => false,
+    };
     let versions: Vec<_> = [
         (with_13, &rustls::version::TLS13),
         (with_12, &rustls::version::TLS12),
@@ -40,37 +128,44 @@ fn versions(
     .into_iter()
     .filter_map(|(wanted, version)| wanted.then_some(version))
     .collect();
-    if versions.is_empty() {
-        ctx.error(parameters.span(), "the TLS versions leave none to speak").note(
-            "upstream the highest version is TLSv1_2 unless `tls_maximum_protocol_version` is set",
-        );
+    if let ([], Some(parameters)) = (versions.as_slice(), parameters) {
+        ctx.error(parameters.span(), "the TLS versions leave none to speak")
+            .note("the highest version is TLSv1_2 upstream unless `tls_maximum_protocol_version` is set");
         return Err(Refused);
     }
     Ok(versions)
 }
 
-/// Suites of TLS 1.2 as listed, in which `[a|b]` has no order; those of TLS 1.3 are always there.
-fn suites(names: &[Spanned<String>], ctx: &mut Ctx) -> Result<Vec<SupportedCipherSuite>, Refused> {
+/// Suites of TLS 1.2; those of TLS 1.3 are always there.
+fn in_order<'a>(
+    suites: impl Iterator<Item = &'a SupportedCipherSuite>,
+) -> Vec<SupportedCipherSuite> {
     let mut all: Vec<SupportedCipherSuite> = vec![
         cipher_suite::TLS13_AES_128_GCM_SHA256,
         cipher_suite::TLS13_AES_256_GCM_SHA384,
         cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
     ];
-    let single: Vec<Spanned<String>> = names
-        .iter()
-        .flat_map(|listed| {
-            let inner = listed
-                .value
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned();
-            let span = listed.span;
-            let parts: Vec<_> = inner.split('|').map(str::to_owned).collect();
-            parts.into_iter().map(move |value| Spanned { value, span })
-        })
-        .collect();
-    all.extend(named(&single, "cipher suite", suite, ctx)?);
-    Ok(all)
+    all.extend(suites);
+    all
+}
+
+/// Suites as listed, in which `[a|b]` has no order.
+fn suites(
+    names: &[Spanned<String>],
+    ctx: &mut Ctx,
+) -> Result<Vec<Vec<SupportedCipherSuite>>, Refused> {
+    let groups = names.iter().map(|listed| {
+        let inner = listed.value.trim_start_matches('[').trim_end_matches(']');
+        let members: Vec<_> = inner
+            .split('|')
+            .map(|name| Spanned {
+                value: name.to_owned(),
+                span: listed.span,
+            })
+            .collect();
+        named(&members, "cipher suite", suite, ctx)
+    });
+    groups.collect()
 }
 
 fn named<T>(

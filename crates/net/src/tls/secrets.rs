@@ -1,4 +1,4 @@
-//! Static secrets: certificates and validation contexts that stand in the bootstrap under a name.
+//! Static secrets: certificates, validation contexts and keys of session tickets that stand in the bootstrap under a name.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -33,12 +33,13 @@ pub fn check(secrets: &[Arc<Message>], ctx: &mut Ctx) -> Result<(), Refused> {
                 let _decoded_again_where_it_is_used = context;
                 "CertificateValidationContext"
             }
+            Some(SecretType::SessionTicketKeys(keys)) => {
+                let _decoded_again_where_it_is_used = keys;
+                "TlsSessionTicketKeys"
+            }
             None => {
                 // Of another type it has been said that it is not supported.
-                if ["session_ticket_keys", "generic_secret"]
-                    .into_iter()
-                    .all(|other| message.get_by_name(other).is_none())
-                {
+                if message.get_by_name("generic_secret").is_none() {
                     ctx.error(message.span, "Secret type not implemented");
                 }
                 sound = Err(Refused);
@@ -55,44 +56,77 @@ pub fn check(secrets: &[Arc<Message>], ctx: &mut Ctx) -> Result<(), Refused> {
     sound
 }
 
+/// A certificate, and the name of the secret that it is.
+pub(super) struct Named<'a> {
+    /// Empty where it is written into the context.
+    pub(super) name: String,
+    pub(super) certificate: Cow<'a, TlsCertificate>,
+}
+
+/// A validation context, and the name of the secret that it is.
+pub(super) struct NamedValidation<'a> {
+    pub(super) name: String,
+    pub(super) context: Cow<'a, CertificateValidationContext>,
+}
+
 /// The certificates of a context, written into it or referred to.
 pub(super) fn certificates<'a>(
     common: &'a CommonTlsContext,
     ctx: &mut Ctx,
-) -> Result<Cow<'a, [TlsCertificate]>, Refused> {
-    if !common.tls_certificates.is_empty() {
-        return Ok(Cow::Borrowed(&common.tls_certificates));
+) -> Result<Vec<Named<'a>>, Refused> {
+    let written = common.tls_certificates.iter();
+    if written.len() > 0 {
+        let named = written.map(|certificate| Named {
+            name: String::new(),
+            certificate: Cow::Borrowed(certificate),
+        });
+        return Ok(named.collect());
     }
-    let referred = common
-        .tls_certificate_sds_secret_configs
-        .iter()
+    let referred = common.tls_certificate_sds_secret_configs.iter();
+    let found: Vec<_> = referred
         .map(|config| {
             let secret = find(config, "tls_certificate", "Unknown static secret", ctx)?;
-            decode::<TlsCertificate>(&secret, ctx)
-        });
-    let found: Vec<_> = referred.collect();
+            Ok(Named {
+                name: config.name.value.clone(),
+                certificate: Cow::Owned(decode::<TlsCertificate>(&secret, ctx)?),
+            })
+        })
+        .collect();
     found.into_iter().collect()
+}
+
+/// The keys of session tickets that are referred to.
+pub(super) fn ticket_keys(config: &SdsSecretConfig, ctx: &mut Ctx) -> Result<Arc<Message>, Refused> {
+    const UNKNOWN: &str = "Unknown tls session ticket keys secret";
+    find(config, "session_ticket_keys", UNKNOWN, ctx)
 }
 
 /// The validation context, written or referred to, or both.
 pub(super) fn validation_context<'a>(
     kind: &'a ValidationContextType,
     ctx: &mut Ctx,
-) -> Result<Cow<'a, CertificateValidationContext>, Refused> {
+) -> Result<NamedValidation<'a>, Refused> {
     const UNKNOWN: &str = "Unknown static certificate validation context";
     const FIELD: &str = "validation_context";
+    let named = |config: &SdsSecretConfig, context| NamedValidation {
+        name: config.name.value.clone(),
+        context: Cow::Owned(context),
+    };
     match kind {
-        ValidationContextType::Static(context) => Ok(Cow::Borrowed(context)),
+        ValidationContextType::Static(context) => Ok(NamedValidation {
+            name: String::new(),
+            context: Cow::Borrowed(context),
+        }),
         ValidationContextType::Secret(config) => {
             let secret = find(config, FIELD, UNKNOWN, ctx)?;
-            decode(&secret, ctx).map(Cow::Owned)
+            Ok(named(config, decode(&secret, ctx)?))
         }
         ValidationContextType::Combined(both) => {
             let config = &both.validation_context_sds_secret_config;
             let secret = find(config, FIELD, UNKNOWN, ctx)?;
             let mut merged = (*both.default_validation_context).clone();
             merge(&mut merged, &secret);
-            decode(&Arc::new(merged), ctx).map(Cow::Owned)
+            Ok(named(config, decode(&Arc::new(merged), ctx)?))
         }
     }
 }

@@ -6,6 +6,7 @@ use nuncio_contract::matching::CompiledStringMatcher;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::X509Certificate;
 
+use super::der::{CONTEXT, Der};
 use super::messages::{SanType, SubjectAltNameMatcher};
 
 /// A name with its kind.
@@ -13,6 +14,8 @@ use super::messages::{SanType, SubjectAltNameMatcher};
 pub(super) struct SubjectName {
     pub(super) kind: SanType,
     pub(super) text: String,
+    /// What another name is, as numbers with dots; empty for the other kinds.
+    oid: String,
 }
 
 /// All names of a certificate that a matcher can ask for, in its order.
@@ -34,9 +37,28 @@ fn name(name: &GeneralName<'_>) -> Option<SubjectName> {
         GeneralName::DNSName(text) => (SanType::Dns, (*text).to_owned()),
         GeneralName::URI(text) => (SanType::Uri, (*text).to_owned()),
         GeneralName::IPAddress(bytes) => (SanType::IpAddress, ip(bytes)?.to_string()),
+        GeneralName::OtherName(oid, value) => {
+            return Some(SubjectName {
+                kind: SanType::OtherName,
+                text: other_name(value)?,
+                oid: oid.to_id_string(),
+            });
+        }
         _ => return None,
     };
-    Some(SubjectName { kind, text })
+    let oid = String::new();
+    Some(SubjectName { kind, text, oid })
+}
+
+/// The value of another name, where it is text.
+fn other_name(value: &[u8]) -> Option<String> {
+    const UTF8: u8 = 0x0c;
+    const PRINTABLE: u8 = 0x13;
+    const IA5: u8 = 0x16;
+    match Der::new(value).enter(CONTEXT[0])?.next()? {
+        (UTF8 | PRINTABLE | IA5, text) => Some(String::from_utf8_lossy(text).into_owned()),
+        _ => None,
+    }
 }
 
 fn ip(bytes: &[u8]) -> Option<IpAddr> {
@@ -63,6 +85,8 @@ pub(super) struct NameMatcher {
     kind: SanType,
     /// The name of an exact DNS matcher, which a wildcard in the certificate also satisfies.
     exact_dns: Option<Box<str>>,
+    /// Which of the other names it is about.
+    oid: Box<str>,
     matcher: CompiledStringMatcher,
 }
 
@@ -77,12 +101,14 @@ impl NameMatcher {
         Self {
             kind: message.san_type,
             exact_dns,
+            oid: message.oid.value.as_str().into(),
             matcher,
         }
     }
 
     pub(super) fn matches(&self, name: &SubjectName) -> bool {
-        if name.kind != self.kind {
+        let is_other = self.kind == SanType::OtherName;
+        if name.kind != self.kind || (is_other && *name.oid != *self.oid) {
             return false;
         }
         match &self.exact_dns {

@@ -1,24 +1,24 @@
-//! Verifying a host's certificate as far as the configuration asks for it.
+//! Verifying a peer's certificate as far as the configuration asks for it.
 //!
 //! Without a validation context any certificate is accepted, as in Envoy: then TLS protects against
-//! listeners, not against impostors. That the host holds the certificate's key is checked in any case.
+//! listeners, not against impostors. That the peer holds the certificate's key is checked in any case.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::details::CertificateDetails;
+use super::chain::{Chain, Roots};
 use super::failure::TlsCounter;
+use super::parameters::Side;
+use super::refusal::{PeerRefused, UNPARSABLE};
 use super::subject_names::{NameMatcher, names_of};
 
 /// What a validation context asks for.
@@ -26,106 +26,95 @@ use super::subject_names::{NameMatcher, names_of};
 pub(super) struct Demands {
     /// Chains must lead here; `None`: any chain will do.
     pub(super) roots: Option<Roots>,
-    /// SHA-256 of the certificate or of its public key: one of them must be the host's, if there are any.
+    /// SHA-256 of the certificate or of its public key: one of them must be the peer's, if there are any.
     pub(super) certificate_hashes: Vec<[u8; 32]>,
     /// The same, of the public key.
     pub(super) key_hashes: Vec<[u8; 32]>,
     /// One of these must match one name, if there are any.
     pub(super) names: Vec<NameMatcher>,
-    /// Whether a host is accepted whatever is wrong with it (`ACCEPT_UNTRUSTED`); what is wrong is counted.
+    /// Whether a peer is accepted whatever is wrong with it (`ACCEPT_UNTRUSTED`); what is wrong is counted.
     pub(super) accepts_untrusted: bool,
-}
-
-/// Trusted certificates.
-#[derive(Debug)]
-pub(super) struct Roots {
-    pub(super) store: RootCertStore,
-    /// The same as they are, for hosts that show one of them as their own.
-    pub(super) certificates: Vec<CertificateDer<'static>>,
-    /// What can be told of the first of them; nothing where they are the system's.
-    pub(super) details: Option<CertificateDetails>,
+    /// What peers may sign by; empty for whatever is known.
+    pub(super) signatures: Vec<SignatureScheme>,
 }
 
 /// The verifier of one context, or of one handshake.
 #[derive(Clone, Debug)]
 pub(super) struct PeerVerifier {
+    pub(super) side: Side,
     pub(super) demands: Arc<Demands>,
     pub(super) provider: Arc<CryptoProvider>,
     /// A name that the certificate must also be for.
     pub(super) expected: Option<Box<str>>,
+    /// Of clients: whether one must have a certificate.
+    pub(super) is_mandatory: bool,
+    /// Of clients: the authorities whose certificates they are told to have.
+    pub(super) hints: Arc<[DistinguishedName]>,
+    pub(super) notes: Arc<Mutex<Notes>>,
+}
+
+/// What a handshake's verification found.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
     /// What was wrong and accepted all the same.
-    pub(super) tolerated: Arc<Mutex<Vec<TlsCounter>>>,
+    pub(super) tolerated: Vec<TlsCounter>,
+    /// Why the peer was refused.
+    pub(super) refused: Option<PeerRefused>,
+    /// Whether something was asked for and found good.
+    pub(super) is_validated: bool,
+    /// What the peer signed by.
+    pub(super) signature: Option<SignatureScheme>,
 }
-
-/// Why a host was refused, in Envoy's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum PeerRefused {
-    /// The chain is not trusted.
-    Chain(&'static str),
-    /// No name matches; these are there.
-    Names(Vec<String>),
-    /// The name that is expected is not among these.
-    NotExpected {
-        expected: Box<str>,
-        names: Vec<String>,
-    },
-    /// A name is expected, but nothing tells which certificates can be trusted.
-    Unverifiable,
-    /// Neither hash is pinned.
-    Hash,
-}
-
-impl PeerRefused {
-    pub(super) fn counter(&self) -> Option<TlsCounter> {
-        match self {
-            Self::Chain(_) => Some(TlsCounter::VerifyError),
-            Self::Names(_) | Self::NotExpected { .. } => Some(TlsCounter::VerifySan),
-            Self::Unverifiable => None,
-            Self::Hash => Some(TlsCounter::VerifyCertHash),
-        }
-    }
-}
-
-impl fmt::Display for PeerRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Chain(why) => {
-                write!(
-                    f,
-                    ":verify cert failed: X509_verify_cert: certificate verification error at depth 0: {why}"
-                )
-            }
-            Self::Names(names) => {
-                write!(
-                    f,
-                    ":verify cert failed: SAN matcher, certificate SANs are [{}]",
-                    names.join(", ")
-                )
-            }
-            Self::NotExpected { expected, names } => {
-                write!(
-                    f,
-                    ":verify cert failed: verify SAN list, expected SANs: [{expected}], certificate SANs: [{}]",
-                    names.join(", ")
-                )
-            }
-            Self::Unverifiable => Ok(()),
-            Self::Hash => f.write_str(":verify cert failed: cert hash and spki"),
-        }
-    }
-}
-
-impl std::error::Error for PeerRefused {}
 
 impl PeerVerifier {
-    fn check(
+    /// The same for one handshake, with notes of its own.
+    pub(super) fn for_one(&self, expected: Option<&str>) -> Self {
+        PeerVerifier {
+            expected: expected.map(Box::from),
+            notes: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// What was noted; the notes are empty then.
+    pub(super) fn take_notes(&self) -> Notes {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, write: impl FnOnce(&mut Notes)) {
+        write(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Checks a chain; what is wrong is noted.
+    pub(super) fn check(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), PeerRefused> {
+        let checked = self.check_all(leaf, intermediates, now);
+        let asks = self.demands.ask_for_anything();
+        self.note(|notes| match &checked {
+            Ok(()) => notes.is_validated = asks && notes.tolerated.is_empty(),
+            Err(refused) => notes.refused = Some(refused.clone()),
+        });
+        checked
+    }
+
+    fn check_all(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), PeerRefused> {
         if let Some(roots) = &self.demands.roots {
-            self.judge(self.check_chain(roots, leaf, intermediates, now))?;
+            let chain = Chain {
+                leaf,
+                intermediates,
+                side: self.side,
+            };
+            let algorithms = &self.provider.signature_verification_algorithms;
+            self.judge(roots.check(chain, algorithms, now))?;
         }
         self.judge(self.check_certificate(leaf))
     }
@@ -134,11 +123,7 @@ impl PeerVerifier {
     fn judge(&self, result: Result<(), PeerRefused>) -> Result<(), PeerRefused> {
         match result {
             Err(refused) if self.demands.accepts_untrusted => {
-                let mut tolerated = self
-                    .tolerated
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                tolerated.extend(refused.counter());
+                self.note(|notes| notes.tolerated.extend(refused.counter()));
                 Ok(())
             }
             other => other,
@@ -150,8 +135,8 @@ impl PeerVerifier {
         if demands.names.is_empty() && !demands.pins() && self.expected.is_none() {
             return Ok(());
         }
-        let (_, certificate) = X509Certificate::from_der(leaf)
-            .map_err(|_| PeerRefused::Chain("certificate cannot be parsed"))?;
+        let (_, certificate) =
+            X509Certificate::from_der(leaf).map_err(|_| PeerRefused::leaf(UNPARSABLE))?;
         self.check_expected(&certificate)?;
         demands.check_names(&certificate)?;
         demands.check_pins(leaf, &certificate)
@@ -175,77 +160,41 @@ impl PeerVerifier {
         }
     }
 
-    fn check_chain(
+    fn verify_signature(
         &self,
-        roots: &Roots,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), PeerRefused> {
-        if roots.certificates.iter().any(|trusted| trusted == leaf) {
-            return check_validity(leaf, now);
+        signed: &DigitallySignedStruct,
+        verify: impl FnOnce() -> Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let allowed = &self.demands.signatures;
+        if !allowed.is_empty() && !allowed.contains(&signed.scheme) {
+            return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
         }
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        let verified = ParsedCertificate::try_from(leaf).and_then(|parsed| {
-            let store = &roots.store;
-            verify_server_cert_signed_by_trust_anchor(
-                &parsed,
-                store,
-                intermediates,
-                now,
-                algorithms,
-            )
-        });
-        verified.map_err(|error| PeerRefused::Chain(why(&error, leaf)))
+        self.note(|notes| notes.signature = Some(signed.scheme));
+        verify()
     }
-}
 
-/// A trusted certificate must still be valid.
-fn check_validity(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), PeerRefused> {
-    let (_, certificate) = X509Certificate::from_der(leaf)
-        .map_err(|_| PeerRefused::Chain("certificate cannot be parsed"))?;
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let validity = certificate.validity();
-    if now > validity.not_after.timestamp() {
-        return Err(PeerRefused::Chain("certificate has expired"));
+    fn schemes(&self) -> Vec<SignatureScheme> {
+        let known = &self.provider.signature_verification_algorithms;
+        let mut schemes = known.supported_schemes();
+        let allowed = &self.demands.signatures;
+        schemes.retain(|scheme| allowed.is_empty() || allowed.contains(scheme));
+        schemes
     }
-    if now < validity.not_before.timestamp() {
-        return Err(PeerRefused::Chain("certificate is not yet valid"));
-    }
-    Ok(())
-}
-
-/// OpenSSL's words for a chain that is not trusted.
-fn why(error: &Error, leaf: &CertificateDer<'_>) -> &'static str {
-    let Error::InvalidCertificate(error) = error else {
-        return "unspecified certificate verification error";
-    };
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "certificate has expired"
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "certificate is not yet valid"
-        }
-        CertificateError::Revoked => "certificate revoked",
-        CertificateError::BadSignature => "certificate signature failure",
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "unsuitable certificate purpose"
-        }
-        _ if is_self_issued(leaf) => "self signed certificate",
-        _ => "unable to get local issuer certificate",
-    }
-}
-
-fn is_self_issued(leaf: &CertificateDer<'_>) -> bool {
-    X509Certificate::from_der(leaf).is_ok_and(|(_, certificate)| {
-        certificate.subject().as_raw() == certificate.issuer().as_raw()
-    })
 }
 
 impl Demands {
     fn pins(&self) -> bool {
         !self.certificate_hashes.is_empty() || !self.key_hashes.is_empty()
+    }
+
+    /// Whether not any certificate will do.
+    pub(super) fn ask_for_anything(&self) -> bool {
+        self.roots.is_some() || self.pins() || !self.names.is_empty()
+    }
+
+    /// Whether one peer, or a few, are meant.
+    pub(super) fn ask_for_one_peer(&self) -> bool {
+        self.pins() || !self.names.is_empty()
     }
 
     fn check_names(&self, certificate: &X509Certificate<'_>) -> Result<(), PeerRefused> {
@@ -291,7 +240,7 @@ impl ServerCertVerifier for PeerVerifier {
     ) -> Result<ServerCertVerified, Error> {
         self.check(leaf, intermediates, now)
             .map(|()| ServerCertVerified::assertion())
-            .map_err(|refused| CertificateError::Other(OtherError(Arc::new(refused))).into())
+            .map_err(|refused| refused.alerting().into())
     }
 
     fn verify_tls12_signature(
@@ -301,7 +250,9 @@ impl ServerCertVerifier for PeerVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, leaf, signed, algorithms)
+        self.verify_signature(signed, || {
+            verify_tls12_signature(message, leaf, signed, algorithms)
+        })
     }
 
     fn verify_tls13_signature(
@@ -311,12 +262,59 @@ impl ServerCertVerifier for PeerVerifier {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, leaf, signed, algorithms)
+        self.verify_signature(signed, || {
+            verify_tls13_signature(message, leaf, signed, algorithms)
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.schemes()
+    }
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn offer_client_auth(&self) -> bool {
+        self.is_mandatory || self.demands.ask_for_anything()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.is_mandatory
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.check(leaf, intermediates, now)
+            .map(|()| ClientCertVerified::assertion())
+            .map_err(|refused| refused.alerting().into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        ServerCertVerifier::verify_tls12_signature(self, message, leaf, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        ServerCertVerifier::verify_tls13_signature(self, message, leaf, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
     }
 }

@@ -1,11 +1,16 @@
 //! TLS over TCP after its handshake, either side, with what the handshake agreed on.
 
-use rustls::{CipherSuite, CommonState, NamedGroup, ProtocolVersion};
+use std::sync::Arc;
+
+use nuncio_contract::stream_info::TlsInfo as Told;
+use rustls::{CipherSuite, CommonState, NamedGroup, ProtocolVersion, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::tls::signature_name;
+
 /// What a TLS handshake agreed on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct TlsInfo {
     /// Server name that the client asked for.
     pub server_name: Option<Box<str>>,
@@ -17,8 +22,10 @@ pub struct TlsInfo {
     pub cipher: Option<&'static str>,
     /// Key exchange group as OpenSSL writes it.
     pub curve: Option<&'static str>,
-    /// The peer's leaf certificate, DER.
-    pub peer_certificate: Option<Box<[u8]>>,
+    /// What the peer signed by, where it showed a certificate.
+    pub signature: Option<&'static str>,
+    /// What streams are told.
+    pub told: Arc<Told>,
 }
 
 /// A TLS connection.
@@ -28,13 +35,24 @@ pub struct TlsTransport {
 }
 
 impl TlsTransport {
-    /// Wraps a stream whose handshake is done. `server_name` is what was sent (client) or received (server).
-    pub fn new(stream: TlsStream<TcpStream>, server_name: Option<Box<str>>) -> Self {
+    /// Wraps a stream whose handshake is done. `server_name` is what was sent (client) or received (server), `told`
+    /// what is known of certificates.
+    pub(crate) fn new(
+        stream: TlsStream<TcpStream>,
+        server_name: Option<Box<str>>,
+        signature: Option<SignatureScheme>,
+        told: Told,
+    ) -> Self {
         let (_, state) = stream.get_ref();
-        let info = TlsInfo {
-            server_name,
-            ..agreed(state)
-        };
+        let mut info = agreed(state);
+        info.server_name = server_name;
+        info.signature = signature.and_then(signature_name);
+        info.told = Arc::new(Told {
+            version: info.version.unwrap_or_default().into(),
+            cipher_suite: info.cipher.unwrap_or_default().into(),
+            group: info.curve.unwrap_or_default().into(),
+            ..told
+        });
         Self { stream, info }
     }
 
@@ -51,7 +69,6 @@ impl TlsTransport {
 
 fn agreed(state: &CommonState) -> TlsInfo {
     TlsInfo {
-        server_name: None,
         alpn_protocol: state.alpn_protocol().map(Into::into),
         version: match state.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2"),
@@ -64,10 +81,7 @@ fn agreed(state: &CommonState) -> TlsInfo {
         curve: state
             .negotiated_key_exchange_group()
             .and_then(|group| curve_name(group.name())),
-        peer_certificate: state
-            .peer_certificates()
-            .and_then(|chain| chain.first())
-            .map(|leaf| leaf.as_ref().into()),
+        ..TlsInfo::default()
     }
 }
 

@@ -358,7 +358,7 @@ fn tls_fields_are_shown_and_empty_ones_are_missing() {
     };
     stream.info.connection = Arc::new(ConnectionInfo {
         requested_server_name: "a b".into(),
-        tls: Some(Box::new(tls)),
+        tls: Some(Arc::new(tls)),
         ..ConnectionInfo::default()
     });
     assert_eq!(

@@ -1,0 +1,166 @@
+//! The server's side of a handshake.
+
+use std::io;
+use std::net::IpAddr;
+
+use nuncio_contract::stream_info::TlsInfo as Told;
+use rustls::HandshakeKind;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::{Accepted, Acceptor};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::{StartHandshake, TlsStream};
+
+use super::certificate_info;
+use super::choice::{Chosen, OcspWish};
+use super::failure::{TlsCounter, TlsFailure};
+use super::hello::Hello;
+use super::ocsp::OcspAction;
+use super::server::{ServerContext, ServerTls};
+use super::verify::{Notes, PeerVerifier};
+use crate::transport::TlsTransport;
+
+/// What is read at once of a hello.
+const READ_BYTES: usize = 2048;
+
+/// A handshake with a client that is over.
+pub struct Handshake {
+    /// What to count, besides the handshake itself.
+    pub counters: Vec<TlsCounter>,
+    /// The connection, or why there is none; a client that just went leaves no reason.
+    pub result: Result<TlsTransport, Option<Box<str>>>,
+}
+
+impl ServerTls {
+    /// Does the handshake over `socket`, between these addresses. No timeout of its own.
+    pub async fn handshake(&self, socket: TcpStream, ends: (IpAddr, IpAddr)) -> Handshake {
+        let context = self.context();
+        let mut counters = Vec::new();
+        let result = match context.accept(socket, ends, &mut counters).await {
+            Ok(transport) => Ok(transport),
+            Err(failure) => {
+                counters.extend(failure.counter);
+                Err(failure.reason)
+            }
+        };
+        Handshake { counters, result }
+    }
+}
+
+impl ServerContext {
+    async fn accept(
+        &self,
+        mut socket: TcpStream,
+        ends: (IpAddr, IpAddr),
+        counters: &mut Vec<TlsCounter>,
+    ) -> Result<TlsTransport, TlsFailure> {
+        let (accepted, wish) = read_hello(&mut socket).await?;
+        let hello = accepted.client_hello();
+        let name: Option<Box<str>> = hello.server_name().map(Box::from);
+        let chosen = self.choose(&hello, wish).ok_or_else(TlsFailure::no_certificate)?;
+        count_ocsp(wish, chosen.action, counters);
+        let configured = self.for_one(&hello, &chosen, ends);
+        let (config, verifier) = configured.map_err(|error| TlsFailure::of(&error, None))?;
+        let stream = StartHandshake::from_parts(accepted, socket).into_stream(config).await;
+        let notes = verifier.take_notes();
+        counters.extend(notes.tolerated.iter().copied());
+        let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
+        self.finish(stream.into(), name, &chosen, (verifier, notes), counters)
+    }
+
+    fn finish(
+        &self,
+        stream: TlsStream<TcpStream>,
+        name: Option<Box<str>>,
+        chosen: &Chosen<'_>,
+        (verifier, mut notes): (PeerVerifier, Notes),
+        counters: &mut Vec<TlsCounter>,
+    ) -> Result<TlsTransport, TlsFailure> {
+        let (_, state) = stream.get_ref();
+        let chain = state.peer_certificates().unwrap_or_default();
+        let is_resumed = state.handshake_kind() == Some(HandshakeKind::Resumed);
+        if is_resumed {
+            // The certificate may be good no more. rustls does not look at it again, Envoy does.
+            check_again(&verifier, chain)?;
+            notes = verifier.take_notes();
+            counters.extend(notes.tolerated.iter().copied());
+            counters.push(TlsCounter::SessionReused);
+        }
+        if chain.is_empty() {
+            counters.push(TlsCounter::NoCertificate);
+        }
+        let mut peer = certificate_info::peer(chain);
+        if let (Some(peer), Some(issuer)) = (&mut peer, self.issuer(chain)) {
+            certificate_info::add_issuer(peer, issuer);
+        }
+        let told = Told {
+            peer_validated: peer.is_some() && notes.is_validated,
+            local: Some(chosen.identity.info.clone()),
+            peer: peer.map(Box::new),
+            ..Told::default()
+        };
+        Ok(TlsTransport::new(stream, name, notes.signature, told))
+    }
+}
+
+fn check_again(
+    verifier: &PeerVerifier,
+    chain: &[CertificateDer<'static>],
+) -> Result<(), TlsFailure> {
+    let Some((leaf, intermediates)) = chain.split_first() else {
+        return Ok(());
+    };
+    let checked = verifier.check(leaf, intermediates, UnixTime::now());
+    checked.map_err(|refused| TlsFailure::refused(&refused))
+}
+
+/// Reads until a hello is complete.
+async fn read_hello(socket: &mut TcpStream) -> Result<(Accepted, OcspWish), TlsFailure> {
+    let mut acceptor = Acceptor::default();
+    let mut hello = Hello::default();
+    loop {
+        let bytes = read_some(socket).await.map_err(|error| TlsFailure::of_io(&error, None))?;
+        hello.add(&bytes);
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let taken = acceptor.read_tls(&mut rest);
+            taken.map_err(|error| TlsFailure::of_io(&error, None))?;
+            match acceptor.accept() {
+                Ok(None) => {}
+                // A client has nothing more to say before it is answered.
+                Ok(Some(accepted)) => return Ok((accepted, OcspWish(hello.wants_ocsp()))),
+                Err((error, mut alert)) => {
+                    let mut bytes = Vec::new();
+                    let _into_memory = alert.write_all(&mut bytes);
+                    let _it_may_have_gone = socket.write_all(&bytes).await;
+                    return Err(TlsFailure::of_hello(&error, &hello));
+                }
+            }
+        }
+    }
+}
+
+async fn read_some(socket: &TcpStream) -> io::Result<Vec<u8>> {
+    loop {
+        socket.readable().await?;
+        let mut bytes = Vec::with_capacity(READ_BYTES);
+        match socket.try_read_buf(&mut bytes) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => return Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn count_ocsp(wish: OcspWish, action: OcspAction, counters: &mut Vec<TlsCounter>) {
+    if wish.0 {
+        counters.push(TlsCounter::OcspRequest);
+    }
+    counters.extend(match action {
+        OcspAction::Staple => Some(TlsCounter::OcspResponse),
+        OcspAction::NoStaple => Some(TlsCounter::OcspOmitted),
+        OcspAction::Fail => Some(TlsCounter::OcspFailed),
+        OcspAction::NotAsked => None,
+    });
+}

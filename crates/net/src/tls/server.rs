@@ -1,0 +1,234 @@
+//! A listener's TLS context: made once from its message, shared by all workers.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use nuncio_config::typed::{Ctx, Refused};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{DistinguishedName, ServerConfig};
+
+use super::agreements::Agreements;
+use super::choice::{Certificates, Chosen, OcspWish};
+use super::details::ContextCertificates;
+use super::downstream_messages::DownstreamTlsContext;
+use super::identity::{Identity, Signing, identity};
+use super::key_log::KeyLogging;
+use super::messages::CommonTlsContext;
+use super::ocsp::OcspAction;
+use super::parameters::{self, Parameters, Side};
+use super::secrets;
+use super::sessions::Sessions;
+use super::validation::demands;
+use super::verify::{Demands, PeerVerifier};
+
+/// TLS towards the clients of a filter chain. Certificates and trusted authorities can be renewed while it is used.
+pub struct ServerTls {
+    context: RwLock<Arc<ServerContext>>,
+}
+
+/// What can be renewed.
+pub(super) struct ServerContext {
+    agreements: Agreements,
+    verifier: PeerVerifier,
+    pub(super) certificates: Certificates,
+    key_log: Option<KeyLogging>,
+    details: ContextCertificates,
+}
+
+impl std::fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerTls").finish_non_exhaustive()
+    }
+}
+
+impl ServerTls {
+    /// Makes a context; what is wrong with the message, or cannot be done, is reported to `ctx`.
+    ///
+    /// # Errors
+    /// [`Refused`] when the context cannot be used.
+    pub fn new(message: &DownstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let context = ServerContext::new(message, ctx)?;
+        Ok(ServerTls {
+            context: RwLock::new(Arc::new(context)),
+        })
+    }
+
+    /// The certificates of now, described.
+    pub fn certificates(&self) -> ContextCertificates {
+        self.context().details.clone()
+    }
+
+    /// Lets handshakes to come use the certificates, keys and authorities of `newer`, made of the same message
+    /// after files that it names changed. Sessions of before are not resumed unless their keys are given.
+    pub fn renew_from(&self, newer: &ServerTls) {
+        let renewed = newer.context();
+        *self.context.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+    }
+
+    pub(super) fn context(&self) -> Arc<ServerContext> {
+        Arc::clone(&self.context.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ServerContext {
+    fn new(message: &DownstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let common = message.common_tls_context.as_ref();
+        let tls_params = common.and_then(|common| common.tls_params.as_ref());
+        let parameters = parameters::read(tls_params, Side::Server, ctx)?;
+        let demands = Demands {
+            signatures: parameters.signatures.clone(),
+            ..demands(common, ctx)?
+        };
+        let verifier = verifier(message, demands, &parameters);
+        let identities = identities(message, &parameters, ctx)?;
+        let roots = verifier.demands.roots.as_ref();
+        let details = ContextCertificates {
+            trusted: roots.and_then(|roots| roots.details.clone()),
+            own: identities
+                .iter()
+                .filter_map(|identity| identity.details.clone())
+                .collect(),
+        };
+        let key_log = common.and_then(|common| common.key_log.as_ref());
+        let key_log = key_log.map(|log| KeyLogging::new(log, ctx)).transpose()?;
+        let sessions = Sessions::new(message, &verifier, &identities, ctx)?;
+        let agreements = Agreements::new(
+            &parameters,
+            alpn(common),
+            message.prefer_client_ciphers,
+            &sessions,
+        );
+        let agreements = agreements.map_err(|error| {
+            ctx.error(message.span(), format!("TLS context: {error}"));
+            Refused
+        })?;
+        let scans = message.full_scan_certs_on_sni_mismatch == Some(true);
+        let certificates = Certificates::new(identities, message.ocsp_staple_policy, scans);
+        Ok(ServerContext {
+            agreements,
+            verifier,
+            certificates,
+            key_log,
+            details,
+        })
+    }
+
+    /// Whether clients are asked for certificates.
+    pub(super) fn asks_for_certificates(&self) -> bool {
+        use rustls::server::danger::ClientCertVerifier as _;
+        self.verifier.offer_client_auth()
+    }
+
+    /// The certificate for a client.
+    pub(super) fn choose(&self, hello: &ClientHello<'_>, ocsp: OcspWish) -> Option<Chosen<'_>> {
+        let name = hello.server_name().unwrap_or_default();
+        self.certificates.choose(name, ocsp.with(hello), UnixTime::now())
+    }
+
+    /// The configuration of one handshake, and its verifier.
+    pub(super) fn for_one(
+        &self,
+        hello: &ClientHello<'_>,
+        chosen: &Chosen<'_>,
+        (local, remote): (IpAddr, IpAddr),
+    ) -> Result<(Arc<ServerConfig>, PeerVerifier), rustls::Error> {
+        let verifier = self.verifier.for_one(None);
+        let asked = self.asks_for_certificates().then(|| verifier.clone());
+        let mut config = self.agreements.with(hello, asked)?;
+        let certified = &chosen.identity.certified;
+        let shown = match chosen.action {
+            OcspAction::Fail => None,
+            OcspAction::NoStaple if certified.ocsp.is_some() => {
+                let mut bare = (**certified).clone();
+                bare.ocsp = None;
+                Some(Arc::new(bare))
+            }
+            _ => Some(Arc::clone(certified)),
+        };
+        config.cert_resolver = Arc::new(OneCertificate(shown));
+        if let Some(log) = self.key_log.as_ref().and_then(|log| log.of(local, remote)) {
+            config.key_log = log;
+        }
+        Ok((Arc::new(config), verifier))
+    }
+
+    /// A certificate that issued this one: one of these, or one that is trusted.
+    pub(super) fn issuer<'a>(
+        &'a self,
+        chain: &'a [CertificateDer<'static>],
+    ) -> Option<&'a CertificateDer<'static>> {
+        let leaf = chain.first()?;
+        let trusted = self.verifier.demands.roots.iter();
+        let trusted = trusted.flat_map(|roots| &roots.certificates);
+        let mut candidates = chain.iter().skip(1).chain(trusted);
+        candidates.find(|candidate| super::chain::issued(candidate, leaf))
+    }
+}
+
+/// Shows one certificate, or none, which ends the handshake.
+#[derive(Debug)]
+pub(super) struct OneCertificate(pub(super) Option<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for OneCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.clone()
+    }
+}
+
+/// The protocols of the layer above, as on the wire.
+pub(super) fn alpn(common: Option<&CommonTlsContext>) -> Vec<Vec<u8>> {
+    let names = common.map(|common| common.alpn_protocols.as_slice());
+    let names = names.unwrap_or_default().iter();
+    // One text may hold several.
+    let single = names.flat_map(|names| names.split(','));
+    single.map(|name| name.as_bytes().to_vec()).collect()
+}
+
+fn verifier(
+    message: &DownstreamTlsContext,
+    demands: Demands,
+    parameters: &Parameters,
+) -> PeerVerifier {
+    let roots = demands.roots.as_ref();
+    let hints = roots.into_iter().flat_map(|roots| &roots.store.roots);
+    let hints: Arc<[_]> = hints
+        .map(|anchor| DistinguishedName::in_sequence(&anchor.subject))
+        .collect();
+    let is_required = message.require_client_certificate == Some(true);
+    PeerVerifier {
+        side: Side::Server,
+        // As in Envoy, who must be known by name or by hash must have a certificate.
+        is_mandatory: is_required || demands.ask_for_one_peer(),
+        demands: Arc::new(demands),
+        provider: Arc::new(parameters.provider.clone()),
+        expected: None,
+        hints,
+        notes: Arc::default(),
+    }
+}
+
+fn identities(
+    message: &DownstreamTlsContext,
+    parameters: &Parameters,
+    ctx: &mut Ctx,
+) -> Result<Vec<Identity>, Refused> {
+    let common = message.common_tls_context.as_ref();
+    let named = match common {
+        Some(common) => secrets::certificates(common, ctx)?,
+        None => Vec::new(),
+    };
+    if named.is_empty() {
+        let text = "No TLS certificates found for server context";
+        ctx.error(message.span(), text);
+        return Err(Refused);
+    }
+    let signing = Signing {
+        provider: &parameters.provider,
+        allowed: &parameters.signatures,
+    };
+    // All are read, so that all that is wrong is said.
+    let read: Vec<_> = named.iter().map(|one| identity(one, signing, ctx)).collect();
+    read.into_iter().collect()
+}

@@ -1,0 +1,206 @@
+//! From a validation context to what is demanded of peers.
+
+use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_contract::matching::CompiledStringMatcher;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+
+use super::chain::Roots;
+use super::details::describe;
+use super::identity::{certificates_in, name_of};
+use super::messages::{
+    CertificateValidationContext, CommonTlsContext, SanType, TrustChainVerification,
+};
+use super::secrets;
+use super::subject_names::NameMatcher;
+use super::verify::Demands;
+
+/// Most bytes of a file of revocation lists.
+const LIMIT_BYTES: usize = 64 << 20;
+
+/// What a context demands; nothing where it has no validation context.
+pub(super) fn demands(
+    common: Option<&CommonTlsContext>,
+    ctx: &mut Ctx,
+) -> Result<Demands, Refused> {
+    let validation = common.and_then(|common| common.validation_context_type.as_ref());
+    match validation {
+        Some(validation) => {
+            let found = secrets::validation_context(validation, ctx)?;
+            of_context(&found.context, &found.name, ctx)
+        }
+        None => Ok(Demands::default()),
+    }
+}
+
+fn of_context(
+    context: &CertificateValidationContext,
+    name: &str,
+    ctx: &mut Ctx,
+) -> Result<Demands, Refused> {
+    let roots = roots(context, name, ctx)?;
+    let matchers = &context.match_typed_subject_alt_names;
+    if roots.is_none() && !matchers.is_empty() {
+        ctx.error(
+            context.span(),
+            "SAN-based verification of peer certificates without trusted CA is insecure and not allowed",
+        );
+        return Err(Refused);
+    }
+    let mut names = Vec::new();
+    for message in matchers {
+        if message.san_type == SanType::OtherName && message.oid.value.is_empty() {
+            let text = "a matcher of type OTHER_NAME needs the `oid` of the name";
+            ctx.error(message.span(), text);
+            return Err(Refused);
+        }
+        let matcher = CompiledStringMatcher::compile(&message.matcher, ctx)?;
+        names.push(NameMatcher::new(message, matcher));
+    }
+    Ok(Demands {
+        accepts_untrusted: context.trust_chain_verification
+            == TrustChainVerification::AcceptUntrusted,
+        certificate_hashes: hashes(&context.verify_certificate_hash, from_hex, ctx)?,
+        key_hashes: hashes(&context.verify_certificate_spki, from_base64, ctx)?,
+        roots,
+        names,
+        signatures: Vec::new(),
+    })
+}
+
+fn hashes(
+    written: &[Spanned<String>],
+    decode: fn(&str) -> Option<[u8; 32]>,
+    ctx: &mut Ctx,
+) -> Result<Vec<[u8; 32]>, Refused> {
+    let decoded = written.iter().map(|hash| {
+        decode(&hash.value).ok_or_else(|| {
+            ctx.error(hash.span, format!("Invalid hash: {}", hash.value));
+            Refused
+        })
+    });
+    decoded.collect()
+}
+
+fn roots(
+    context: &CertificateValidationContext,
+    name: &str,
+    ctx: &mut Ctx,
+) -> Result<Option<Roots>, Refused> {
+    let mut details = None;
+    let certificates = match (&context.trusted_ca, &context.system_root_certs) {
+        (Some(source), _) => {
+            let certificates = certificates_in(source, "trusted CA certificates", ctx)?;
+            details = certificates
+                .first()
+                .and_then(|first| describe(source, name, first));
+            certificates
+        }
+        (None, Some(_)) => rustls_native_certs::load_native_certs().certs,
+        (None, None) => {
+            if let Some(crl) = &context.crl {
+                let text = format!(
+                    "Failed to load CRL from {} without trusted CA",
+                    name_of(crl)
+                );
+                ctx.error(crl.span(), text);
+                return Err(Refused);
+            }
+            return Ok(None);
+        }
+    };
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(certificates.iter().cloned());
+    if added == 0 {
+        ctx.error(
+            context.span(),
+            "Failed to load trusted CA certificates: none can be used",
+        );
+        return Err(Refused);
+    }
+    Ok(Some(Roots {
+        store,
+        certificates,
+        details,
+        revocation_lists: revocation_lists(context, ctx)?,
+        only_leaf_is_looked_up: context.only_verify_leaf_cert_crl,
+        allows_expired: context.allow_expired_certificate,
+        most_intermediates: context.max_verify_depth,
+    }))
+}
+
+fn revocation_lists(
+    context: &CertificateValidationContext,
+    ctx: &mut Ctx,
+) -> Result<Vec<CertRevocationList<'static>>, Refused> {
+    let Some(source) = &context.crl else {
+        return Ok(Vec::new());
+    };
+    let bytes = source.read(LIMIT_BYTES, ctx)?;
+    let parsed = CertificateRevocationListDer::pem_slice_iter(&bytes).map(|der| {
+        let list = OwnedCertRevocationList::from_der(&der.ok()?).ok()?;
+        Some(CertRevocationList::from(list))
+    });
+    match parsed.collect::<Option<Vec<_>>>() {
+        Some(lists) if !lists.is_empty() => Ok(lists),
+        _ => {
+            let text = format!("Failed to load CRL from {}", name_of(source));
+            ctx.error(source.span(), text);
+            Err(Refused)
+        }
+    }
+}
+
+/// 64 hexadecimal digits, with or without colons between bytes.
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// 32 bytes as base64 (RFC 4648 section 4).
+fn from_base64(text: &str) -> Option<[u8; 32]> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.strip_suffix('=').filter(|digits| digits.len() == 43)?;
+    let mut bits: u32 = 0;
+    let mut held = 0;
+    let mut bytes = Vec::with_capacity(32);
+    for digit in digits.bytes() {
+        let value = ALPHABET.iter().position(|letter| *letter == digit)?;
+        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
+        }
+    }
+    bytes.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_read_in_both_spellings() {
+        let plain = "ab".repeat(32);
+        let with_colons = ["ab"; 32].join(":");
+        assert_eq!(from_hex(&plain), Some([0xab; 32]));
+        assert_eq!(from_hex(&with_colons), Some([0xab; 32]));
+        assert_eq!(from_hex("abc"), None);
+        assert_eq!(from_base64(&format!("{}=", "A".repeat(43))), Some([0; 32]));
+        assert_eq!(
+            from_base64("NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=").map(|b| b[0]),
+            Some(0x36)
+        );
+        assert_eq!(from_base64("short"), None);
+    }
+}
