@@ -362,12 +362,13 @@ fn compile_listener(
     context: &mut CompileContext<'_>,
 ) -> Result<ListenerResource, Refused> {
     let files_before = context.ctx.files.len();
+    let secrets_before = context.ctx.secrets_used.len();
     let (compiled, routes) = CompiledListener::compile(listener, context)?;
     Ok(ListenerResource {
         version: Version {
             message: Arc::clone(value.as_message().ok_or(Refused)?),
             files: context.ctx.files.split_off(files_before),
-            secrets: Vec::new(),
+            secrets: context.ctx.secrets_used.split_off(secrets_before),
         },
         listener: Arc::new(compiled),
         routes: Arc::new(routes),

@@ -173,6 +173,7 @@ message! {
         pub(crate) name: String,
         checked filter_chain_match: Option<()> = "an empty one matches all connections, and nothing may be in it",
         pub(crate) transport_socket: Option<TransportSocket>,
+        pub(crate) transport_socket_connect_timeout: Option<Duration>,
     }
 }
 

@@ -4,6 +4,7 @@ pub mod address;
 pub mod client_certificate;
 mod compile_filters;
 pub mod config;
+mod counting;
 pub mod local_reply;
 pub mod original_address;
 mod path;

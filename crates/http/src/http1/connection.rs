@@ -63,8 +63,7 @@ pub fn serve(
     info: Arc<ConnectionInfo>,
 ) -> impl Future<Output = ()> {
     let stats = &manager.stats.http;
-    stats.downstream_cx_total.inc();
-    stats.downstream_cx_active.inc();
+    manager.connection_begun(transport.tls().is_some());
     let connection = Connection {
         io: Http1Io::new(transport, Arc::clone(&manager.config), Arc::clone(stats)),
         born: manager.worker.now(),
@@ -86,13 +85,17 @@ pub fn serve(
         if matches!(close, Close::Delayed | Close::Tunnel) {
             close = connection.delayed_close(close).await;
         }
-        closed(&connection.manager, connection.born, close);
+        let is_tls = connection.info.tls.is_some();
+        let by_us = close != Close::Remote;
+        let manager = &connection.manager;
+        manager.connection_ended(connection.born, is_tls, by_us);
     }
 }
 
 impl Connection {
     /// Goes on with another protocol.
     async fn serve_http2(self) {
+        let is_tls = self.info.tls.is_some();
         let (transport, input) = self.io.into_parts();
         let begun = http2::Begun {
             manager: Rc::clone(&self.manager),
@@ -101,11 +104,11 @@ impl Connection {
             input,
             born: self.born,
         };
-        let close = match http2::serve(begun).await {
-            http2::End::Local => Close::Now,
-            http2::End::Remote => Close::Remote,
+        let by_us = match http2::serve(begun).await {
+            http2::End::Local => true,
+            http2::End::Remote => false,
         };
-        closed(&self.manager, self.born, close);
+        self.manager.connection_ended(self.born, is_tls, by_us);
     }
 
     /// Whether it is HTTP/2 that is spoken, once the first bytes are there; `codec_type` or ALPN may say so before.
@@ -427,22 +430,6 @@ impl Connection {
             Close::Remote
         }
     }
-}
-
-/// Counts the end.
-fn closed(manager: &ConnectionManager, born: Instant, close: Close) {
-    let stats = &manager.stats.http;
-    stats.downstream_cx_destroy.inc();
-    if close == Close::Remote {
-        stats.downstream_cx_destroy_remote.inc();
-    } else {
-        stats.downstream_cx_destroy_local.inc();
-    }
-    stats.downstream_cx_active.dec();
-    let lived = manager.worker.now().saturating_duration_since(born);
-    stats
-        .downstream_cx_length_ms
-        .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
 }
 
 fn protocol(version: Version) -> Protocol {

@@ -14,7 +14,7 @@ use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
-use nuncio_contract::stream_info::{Address, TlsInfo};
+use nuncio_contract::stream_info::Address;
 use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerHost};
 
 use super::forward::Failure;

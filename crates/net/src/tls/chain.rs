@@ -19,7 +19,7 @@ use super::details::CertificateDetails;
 use super::parameters::Side;
 use super::refusal::{
     BAD_SIGNATURE, CRL_EXPIRED, EXPIRED, INVALID_CA, NO_CRL, NO_ISSUER, NOT_YET_VALID, PATH_LENGTH,
-    PURPOSE, PeerRefused, REVOKED, SELF_SIGNED, SELF_SIGNED_IN_CHAIN, TOO_LONG, UNPARSABLE,
+    PURPOSE, PeerRefused, REVOKED, SELF_SIGNED, SELF_SIGNED_IN_CHAIN, UNPARSABLE,
     UNSPECIFIED,
 };
 
@@ -34,8 +34,9 @@ pub(super) struct Roots {
     /// Whether only the peer's own certificate is looked up in the lists.
     pub(super) only_leaf_is_looked_up: bool,
     pub(super) allows_expired: bool,
-    /// Most intermediate certificates.
-    pub(super) most_intermediates: Option<u32>,
+    /// `max_verify_depth`: most certificates above the peer's own, that of the authority among them, which alone is
+    /// always allowed.
+    pub(super) most_above: Option<u32>,
 }
 
 impl fmt::Debug for Roots {
@@ -75,7 +76,7 @@ impl Roots {
                 return Ok(());
             }
         }
-        Err(refused(&error, chain, now))
+        Err(refused(&error, chain, self.most_above, now))
     }
 
     fn verify(
@@ -98,10 +99,10 @@ impl Roots {
             let options = options.with_depth(depth);
             options.with_expiration_policy(ExpirationPolicy::Enforce).build()
         });
-        let most = self.most_intermediates.unwrap_or(u32::MAX);
+        let most = self.most_above.unwrap_or(u32::MAX).max(1);
         let is_short = |path: &VerifiedPath<'_>| {
-            let count = path.intermediate_certificates().count();
-            match u32::try_from(count).is_ok_and(|count| count <= most) {
+            let intermediates = path.intermediate_certificates().count();
+            match u32::try_from(intermediates).is_ok_and(|count| count < most) {
                 true => Ok(()),
                 false => Err(Error::MaximumPathDepthExceeded),
             }
@@ -161,7 +162,12 @@ fn validity_fault(certificate: &CertificateDer<'_>, now: UnixTime) -> Option<&'s
 }
 
 /// OpenSSL's words for a chain that is not trusted, and the place of what is at fault.
-fn refused(error: &Error, chain: Chain<'_>, now: UnixTime) -> PeerRefused {
+fn refused(
+    error: &Error,
+    chain: Chain<'_>,
+    most_above: Option<u32>,
+    now: UnixTime,
+) -> PeerRefused {
     let why = match error {
         Error::CertExpired { .. } | Error::CertNotValidYet { .. } => {
             let mut path = path(chain).into_iter().enumerate();
@@ -174,11 +180,15 @@ fn refused(error: &Error, chain: Chain<'_>, now: UnixTime) -> PeerRefused {
         Error::UnknownRevocationStatus => NO_CRL,
         Error::InvalidSignatureForPublicKey => BAD_SIGNATURE,
         Error::RequiredEkuNotFoundContext(_) => PURPOSE,
-        Error::MaximumPathDepthExceeded => TOO_LONG,
         Error::EndEntityUsedAsCa => INVALID_CA,
         Error::PathLenConstraintViolated => PATH_LENGTH,
         Error::BadDer | Error::BadDerTime | Error::UnsupportedCertVersion => UNPARSABLE,
         Error::UnknownIssuer | Error::CaUsedAsEndEntity => return without_issuer(chain),
+        Error::MaximumPathDepthExceeded => {
+            let most = usize::try_from(most_above.unwrap_or(u32::MAX).max(1));
+            let depth = path(chain).len().saturating_sub(1).min(most.unwrap_or(usize::MAX));
+            return PeerRefused::Chain { why: NO_ISSUER, depth };
+        }
         _ => UNSPECIFIED,
     };
     PeerRefused::leaf(why)

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::stream_info::{CertificateInfo, TlsInfo as Told};
-use rustls::ClientConfig;
+use rustls::{ClientConfig, HandshakeKind};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
@@ -57,8 +57,8 @@ pub struct Wishes<'a> {
 pub struct Greeted {
     /// The connection.
     pub transport: TlsTransport,
-    /// What was wrong with the host's certificate and accepted all the same; to be counted.
-    pub tolerated: Vec<TlsCounter>,
+    /// What to count besides the handshake: what was wrong with the host's certificate and accepted all the same.
+    pub counters: Vec<TlsCounter>,
 }
 
 impl std::fmt::Debug for ClientTls {
@@ -199,10 +199,14 @@ impl ClientTls {
             peer: peer.map(Box::new),
             ..Told::default()
         };
+        let mut counters = notes.tolerated;
+        if state.handshake_kind() == Some(HandshakeKind::Resumed) {
+            counters.push(TlsCounter::SessionReused);
+        }
         let stream = TlsStream::Client(stream);
         Ok(Greeted {
             transport: TlsTransport::new(stream, sent, notes.signature, told),
-            tolerated: notes.tolerated,
+            counters,
         })
     }
 }

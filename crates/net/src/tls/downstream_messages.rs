@@ -12,7 +12,7 @@ message! {
     pub struct DownstreamTlsContext: "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext" {
         pub(crate) common_tls_context: Option<CommonTlsContext>,
         pub(crate) require_client_certificate: Option<bool>,
-        pub(crate) require_sni: Option<bool>,
+        inert require_sni = "Envoy does not look at it",
         pub(crate) oneof session_ticket_keys_type: Option<SessionTicketKeysType>,
         pub(crate) disable_stateful_session_resumption: bool,
         pub(crate) session_timeout: Option<Duration>,

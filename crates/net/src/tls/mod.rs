@@ -18,6 +18,7 @@ mod certificate_info;
 mod chain;
 mod choice;
 mod client;
+mod counts;
 mod der;
 mod details;
 mod distinguished_name;
@@ -46,6 +47,7 @@ mod verify;
 
 pub use accept::Handshake;
 pub use client::{ClientTls, Greeted, Wishes};
+pub use counts::TlsCounts;
 pub use details::{CertificateDetails, ContextCertificates, SubjectKind};
 pub use downstream_messages::DownstreamTlsContext;
 pub use failure::{TlsCounter, TlsFailure};

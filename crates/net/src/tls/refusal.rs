@@ -50,7 +50,7 @@ impl PeerRefused {
             BAD_SIGNATURE => CertificateError::BadSignature,
             PURPOSE => CertificateError::InvalidPurpose,
             UNPARSABLE => CertificateError::BadEncoding,
-            NO_ISSUER | SELF_SIGNED | SELF_SIGNED_IN_CHAIN | TOO_LONG => {
+            NO_ISSUER | SELF_SIGNED | SELF_SIGNED_IN_CHAIN | NO_CRL => {
                 CertificateError::UnknownIssuer
             }
             _ => CertificateError::Other(rustls::OtherError(std::sync::Arc::new(self.clone()))),
@@ -60,15 +60,17 @@ impl PeerRefused {
 
 pub(super) const EXPIRED: &str = "certificate has expired";
 pub(super) const NOT_YET_VALID: &str = "certificate is not yet valid";
-pub(super) const REVOKED: &str = "certificate revoked";
+pub(super) const REVOKED: &str =
+    "certificate revocation check against provided CRLs failed: certificate revoked";
 pub(super) const BAD_SIGNATURE: &str = "certificate signature failure";
 pub(super) const PURPOSE: &str = "unsupported certificate purpose";
 pub(super) const NO_ISSUER: &str = "unable to get local issuer certificate";
 pub(super) const SELF_SIGNED: &str = "self signed certificate";
 pub(super) const SELF_SIGNED_IN_CHAIN: &str = "self signed certificate in certificate chain";
-pub(super) const TOO_LONG: &str = "certificate chain too long";
-pub(super) const NO_CRL: &str = "unable to get certificate CRL";
-pub(super) const CRL_EXPIRED: &str = "CRL has expired";
+pub(super) const NO_CRL: &str =
+    "certificate revocation check against provided CRLs failed: unable to get certificate CRL";
+pub(super) const CRL_EXPIRED: &str =
+    "certificate revocation check against provided CRLs failed: CRL has expired";
 pub(super) const INVALID_CA: &str = "invalid CA certificate";
 pub(super) const PATH_LENGTH: &str = "path length constraint exceeded";
 pub(super) const UNPARSABLE: &str = "certificate cannot be parsed";

@@ -357,7 +357,7 @@ async fn what_is_accepted_though_untrusted_is_counted() {
     let socket = TcpStream::connect(host.address).await.unwrap();
     let greeted = tls.handshake(socket, host.address.ip(), wishes).await;
     assert_eq!(
-        greeted.unwrap().tolerated,
+        greeted.unwrap().counters,
         [TlsCounter::VerifyError, TlsCounter::VerifySan]
     );
 }

@@ -127,7 +127,7 @@ fn roots(
         revocation_lists: revocation_lists(context, ctx)?,
         only_leaf_is_looked_up: context.only_verify_leaf_cert_crl,
         allows_expired: context.allow_expired_certificate,
-        most_intermediates: context.max_verify_depth,
+        most_above: context.max_verify_depth,
     }))
 }
 

@@ -46,7 +46,8 @@ pub(super) struct PeerVerifier {
     pub(super) provider: Arc<CryptoProvider>,
     /// A name that the certificate must also be for.
     pub(super) expected: Option<Box<str>>,
-    /// Of clients: whether one must have a certificate.
+    /// Of clients: whether one must have a certificate, if there is anything to verify it by. As in Envoy it is not
+    /// even asked for otherwise.
     pub(super) is_mandatory: bool,
     /// Of clients: the authorities whose certificates they are told to have.
     pub(super) hints: Arc<[DistinguishedName]>,
@@ -274,11 +275,11 @@ impl ServerCertVerifier for PeerVerifier {
 
 impl ClientCertVerifier for PeerVerifier {
     fn offer_client_auth(&self) -> bool {
-        self.is_mandatory || self.demands.ask_for_anything()
+        self.demands.ask_for_anything()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.is_mandatory
+        self.is_mandatory && self.offer_client_auth()
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

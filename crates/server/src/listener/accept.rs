@@ -20,7 +20,7 @@ use nuncio_http::worker::Worker;
 use nuncio_net::pipe;
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use super::transport_socket::{Opened, Opening};
+use super::transport_socket::{Opened, Opening, SocketOnThread};
 use super::{CompiledListener, OnThread, SocketEnd};
 
 /// How long accepting rests when the process has no file descriptor left.
@@ -29,6 +29,7 @@ const EXHAUSTED_REST: Duration = Duration::from_millis(100);
 /// What accepted connections go through: one version of a listener on one thread.
 pub(super) struct Gate {
     listener: Arc<CompiledListener>,
+    socket: SocketOnThread,
     manager: Rc<ConnectionManager>,
     worker: Rc<Worker>,
     stats: Arc<ListenerStats>,
@@ -57,6 +58,7 @@ impl Gate {
             stats: listener.scope.worker_group(),
             worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
             manager: Rc::new(manager),
+            socket: listener.chain.transport_socket.on_thread(&listener.scope),
             listener,
             worker: Rc::clone(&thread.worker),
             id_step: thread.id_step,
@@ -196,14 +198,33 @@ fn connection(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option
     gate.stats.downstream_cx_active.inc();
     gate.worker_stats.downstream_cx_total.inc();
     gate.worker_stats.downstream_cx_active.inc();
-    match chain.transport_socket.open(stream, info) {
+    match gate.socket.open(stream, info) {
         Opening::Done(opened) => drop(tokio::task::spawn_local(served(gate, opened, begin))),
-        Opening::Handshake(handshake) => drop(tokio::task::spawn_local(async move {
-            match handshake.await {
-                Some(opened) => served(gate, opened, begin).await,
-                None => gate.closed(begin),
-            }
-        })),
+        Opening::Handshake(handshake) => {
+            let limit = chain.connect_timeout;
+            drop(tokio::task::spawn_local(async move {
+                match within(limit, handshake).await {
+                    Some(Some(opened)) => served(gate, opened, begin).await,
+                    ended => {
+                        let is_late = ended.is_none();
+                        if is_late {
+                            let stats = &gate.stats;
+                            stats.downstream_cx_transport_socket_connect_timeout.inc();
+                        }
+                        gate.manager.ended_in_handshake(begin, is_late);
+                        gate.closed(begin);
+                    }
+                }
+            }));
+        }
+    }
+}
+
+/// What comes of `future`; none once the limit has passed.
+async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        None => Some(future.await),
+        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A filter chain: what becomes of the connections that match it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_contract::stream_info::FilterChainDescription;
 use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
@@ -13,6 +14,8 @@ pub(crate) struct CompiledChain {
     pub description: Arc<FilterChainDescription>,
     /// How its sockets become transports.
     pub transport_socket: DownstreamSocket,
+    /// How long that may take.
+    pub connect_timeout: Option<Duration>,
     /// What its connections run.
     pub manager: Arc<ConnectionManagerConfig>,
     /// Where the connection manager counts.
@@ -25,6 +28,7 @@ impl CompiledChain {
         CompiledChain {
             description: Arc::default(),
             transport_socket: DownstreamSocket::default(),
+            connect_timeout: None,
             manager: Arc::new(manager),
             scopes,
         }

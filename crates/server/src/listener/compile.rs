@@ -93,6 +93,21 @@ impl CompiledListener {
         Ok(compiled)
     }
 
+    /// The transport sockets of a listener's message alone, for certificates that changed.
+    pub(crate) fn compile_sockets(
+        listener: &Listener,
+        ctx: &mut Ctx,
+    ) -> Result<Vec<DownstreamSocket>, Refused> {
+        let chains = listener.filter_chains.iter();
+        let chains = chains.chain(&listener.default_filter_chain);
+        chains.map(|chain| DownstreamSocket::compile(chain, ctx)).collect()
+    }
+
+    /// The transport sockets of its chains, in the order of the message.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = &DownstreamSocket> {
+        std::iter::once(&self.chain.transport_socket)
+    }
+
     /// For telling about: each chain that speaks HTTP, as if it were the only one, with its place among all.
     pub(crate) fn compile_each_chain(
         listener: &Listener,
@@ -126,6 +141,8 @@ impl CompiledListener {
         let scope = context.stats.scope(&format!("listener.{stat_name}"));
         register_listener(&scope);
         scope.register::<ListenerStats>();
+        let transport_socket = transport_socket?;
+        transport_socket.register(&scope);
         let name = match listener.name.value.as_str() {
             "" => address.to_string(),
             name => name.to_string(),
@@ -146,7 +163,10 @@ impl CompiledListener {
                     name: chain.name.as_str().into(),
                     ..Default::default()
                 }),
-                transport_socket: transport_socket?,
+                transport_socket,
+                connect_timeout: chain
+                    .transport_socket_connect_timeout
+                    .filter(|timeout| !timeout.is_zero()),
                 scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name).with_tracing(),
                 manager: Arc::new(manager),
             },

@@ -1,24 +1,59 @@
 //! The transport socket of a filter chain: makes a transport out of a socket, once the listener filters are through
 //! with it and before the network filters begin.
 //!
-//! So far `raw_buffer` alone, which is what a chain without a transport socket has: nothing to wait for.
+//! `raw_buffer`, which is what a chain without a transport socket has and where there is nothing to wait for, and
+//! `tls`. The gauges of when certificates end are those of the listener; two certificates without a name share one, as
+//! in Envoy, and the later one stands.
 
-use nuncio_config::typed::{Ctx, Refused};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use nuncio_config::typed::{Any, Ctx, FileRead, Refused};
 use nuncio_contract::services::LocalFuture;
+use nuncio_contract::stats::groups::register_downstream_tls;
+use nuncio_contract::stats::{Gauge, Scope};
 use nuncio_contract::stream_info::ConnectionInfo;
+use nuncio_net::tls::{ContextCertificates, DownstreamTlsContext, ServerTls, TlsCounts};
 use nuncio_net::transport::Transport;
 use tokio::net::TcpStream;
 
 use crate::config::{FilterChain, TransportSocketConfig};
 
 const RAW_BUFFER: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
 
 /// How a chain's sockets become transports, shared by the workers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub(crate) enum DownstreamSocket {
     /// The bytes of the socket are those of the connection.
     #[default]
     RawBuffer,
+    /// After a handshake.
+    Tls(Arc<ListenerTls>),
+}
+
+/// TLS, with what is around it.
+pub(crate) struct ListenerTls {
+    tls: ServerTls,
+    /// Those that it was made of.
+    files: Vec<FileRead>,
+    /// When certificates end, by the names of the gauges.
+    expirations: OnceLock<Vec<(String, Arc<Gauge>)>>,
+}
+
+/// The same on one thread, with what it counts there.
+pub(super) enum SocketOnThread {
+    RawBuffer,
+    Tls(Rc<TlsOnThread>),
+}
+
+/// TLS on one thread.
+pub(super) struct TlsOnThread {
+    socket: Arc<ListenerTls>,
+    counts: TlsCounts,
 }
 
 /// A transport, and what is known of its connection by then.
@@ -33,7 +68,6 @@ pub(super) enum Opening {
     /// There was nothing to wait for.
     Done(Opened),
     /// There is a handshake. None: the connection ended in it, which has been counted.
-    #[expect(dead_code, reason = "no transport socket has a handshake yet")]
     Handshake(LocalFuture<Option<Opened>>),
 }
 
@@ -44,14 +78,7 @@ impl DownstreamSocket {
             return Ok(DownstreamSocket::RawBuffer);
         };
         match &socket.config_type {
-            Some(TransportSocketConfig::TypedConfig(any)) if any.type_name() == RAW_BUFFER => {
-                Ok(DownstreamSocket::RawBuffer)
-            }
-            Some(TransportSocketConfig::TypedConfig(any)) => {
-                let what = format!("the downstream transport socket `{}`", any.type_name());
-                ctx.unsupported(any.span, what);
-                Err(Refused)
-            }
+            Some(TransportSocketConfig::TypedConfig(any)) => Self::of(any, ctx),
             None => {
                 let name = &socket.name;
                 let what = format!("transport socket `{}` without `typed_config`", name.value);
@@ -60,10 +87,133 @@ impl DownstreamSocket {
         }
     }
 
+    fn of(any: &Any, ctx: &mut Ctx) -> Result<Self, Refused> {
+        match any.type_name() {
+            RAW_BUFFER => Ok(DownstreamSocket::RawBuffer),
+            TLS => {
+                let files_before = ctx.files.len();
+                let message: DownstreamTlsContext = any.decode(ctx)?;
+                let tls = ServerTls::new(&message, ctx)?;
+                let files = ctx.files.get(files_before..).unwrap_or_default().to_vec();
+                Ok(DownstreamSocket::Tls(Arc::new(ListenerTls {
+                    tls,
+                    files,
+                    expirations: OnceLock::new(),
+                })))
+            }
+            other => {
+                let what = format!("the downstream transport socket `{other}`");
+                ctx.unsupported(any.span, what);
+                Err(Refused)
+            }
+        }
+    }
+
+    /// Lists what it counts, under the scope of the listener.
+    pub(super) fn register(&self, scope: &Scope) {
+        if let DownstreamSocket::Tls(socket) = self {
+            register_downstream_tls(scope);
+            socket.expirations.get_or_init(|| {
+                let ends = expirations(&socket.tls.certificates());
+                let gauges = ends.into_keys().map(|name| {
+                    let gauge = scope.gauge(&name);
+                    (name, gauge)
+                });
+                gauges.collect()
+            });
+            socket.show_expirations();
+        }
+    }
+
+    /// The certificates of now, described.
+    pub(crate) fn certificates(&self) -> Option<ContextCertificates> {
+        match self {
+            DownstreamSocket::RawBuffer => None,
+            DownstreamSocket::Tls(socket) => Some(socket.tls.certificates()),
+        }
+    }
+
+    /// Lets connections to come use what `newer` was made of, where both are TLS; those that are open stay. For
+    /// certificates and keys that changed under the same configuration.
+    pub(crate) fn renew_from(&self, newer: &DownstreamSocket) {
+        if let (Self::Tls(socket), Self::Tls(newer)) = (self, newer) {
+            socket.tls.renew_from(&newer.tls);
+            socket.show_expirations();
+        }
+    }
+
+    /// The files that certificates, keys and the like were read from at first.
+    pub(crate) fn files(&self) -> &[FileRead] {
+        match self {
+            DownstreamSocket::RawBuffer => &[],
+            DownstreamSocket::Tls(socket) => &socket.files,
+        }
+    }
+
+    /// The same for one thread.
+    pub(super) fn on_thread(&self, scope: &Scope) -> SocketOnThread {
+        match self {
+            DownstreamSocket::RawBuffer => SocketOnThread::RawBuffer,
+            DownstreamSocket::Tls(socket) => SocketOnThread::Tls(Rc::new(TlsOnThread {
+                socket: Arc::clone(socket),
+                counts: TlsCounts::new(scope.clone()),
+            })),
+        }
+    }
+}
+
+impl SocketOnThread {
     /// Begins to make a transport out of a socket.
     pub(super) fn open(&self, stream: TcpStream, info: ConnectionInfo) -> Opening {
         match self {
-            DownstreamSocket::RawBuffer => Opening::Done((Transport::plain(stream), info)),
+            SocketOnThread::RawBuffer => Opening::Done((Transport::plain(stream), info)),
+            SocketOnThread::Tls(tls) => {
+                let tls = Rc::clone(tls);
+                Opening::Handshake(Box::pin(async move { tls.handshake(stream, info).await }))
+            }
         }
     }
+}
+
+impl TlsOnThread {
+    async fn handshake(&self, stream: TcpStream, mut info: ConnectionInfo) -> Option<Opened> {
+        let ip = |address: std::io::Result<SocketAddr>| {
+            address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
+        };
+        let ends = (ip(stream.local_addr()), ip(stream.peer_addr()));
+        let handshake = self.socket.tls.handshake(stream, ends).await;
+        handshake.counters.iter().for_each(|one| self.counts.count(*one));
+        let transport = handshake.result.ok()?;
+        self.counts.handshake(transport.info());
+        info.handshake_complete = Some(Instant::now());
+        info.tls = Some(Arc::clone(&transport.info().told));
+        Some((Transport::Tls(Box::new(transport)), info))
+    }
+}
+
+impl ListenerTls {
+    fn show_expirations(&self) {
+        let ends = expirations(&self.tls.certificates());
+        for (name, gauge) in self.expirations.get().into_iter().flatten() {
+            if let Some(end) = ends.get(name) {
+                gauge.set(*end);
+            }
+        }
+    }
+}
+
+/// `ssl.certificate.<name>.expiration_unix_time_seconds` of each certificate.
+fn expirations(certificates: &ContextCertificates) -> BTreeMap<String, u64> {
+    // Where there is no name, Envoy's ends in the hash of nothing.
+    let own = certificates.own.iter().map(|one| (one, "unnamed_cert_e3b0c442"));
+    let trusted = certificates.trusted.iter().map(|one| (one, "unnamed_ca_cert_e3b0c442"));
+    let ends = own.chain(trusted).map(|(certificate, unnamed)| {
+        let name = match certificate.secret.as_str() {
+            "" => unnamed,
+            name => name,
+        };
+        let path = format!("ssl.certificate.{name}.expiration_unix_time_seconds");
+        (path, certificate.not_after_s)
+    });
+    ends.collect()
 }

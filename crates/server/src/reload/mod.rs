@@ -3,7 +3,7 @@
 //! Asked for by SIGHUP, `POST /reload`, or a change of the file with `--watch`; one runs at a time, and what
 //! is asked meanwhile is answered by one more. The file is loaded, compiled and its new addresses are bound
 //! before anything changes: a file with any mistake is refused whole. Certificates, keys and authorities that
-//! running clusters name are read again whenever their files change, asked or not.
+//! running clusters and listeners name are read again whenever their files change, asked or not.
 //!
 //! Differs from Envoy, which has neither (SIGHUP does nothing there); see `docs/reload.md`.
 
@@ -227,17 +227,17 @@ impl<'a> Reloader<'a> {
     }
 
     fn renew_certificates(&self, changed: &[Arc<str>]) {
-        for renewal in self.running.clusters.borrow_mut().renew(changed) {
-            let name = &renewal.name;
+        for renewal in self.running.renew_certificates(changed) {
+            let (kind, name) = (renewal.kind, &renewal.name);
             match renewal.result {
                 Ok(()) => {
                     self.stats().certificates_renewed.inc();
-                    let text = format!("cluster '{name}': certificates were read again");
+                    let text = format!("{kind} '{name}': certificates were read again");
                     log::info("config", &text);
                 }
                 Err(why) => {
                     self.stats().certificates_failed.inc();
-                    let text = format!("cluster '{name}' keeps its old certificates: {why}");
+                    let text = format!("{kind} '{name}' keeps its old certificates: {why}");
                     log::warning("config", &text);
                 }
             }
@@ -246,9 +246,11 @@ impl<'a> Reloader<'a> {
 
     fn watch_files(&mut self) {
         let clusters = self.running.clusters.borrow();
+        let listeners = self.running.listeners.borrow();
         let config = self.file.iter().filter(|_| self.around.options.watch);
         let config = config.map(|(path, stamp)| (path, *stamp));
-        let named = clusters.files().map(|file| (&file.path, file.stamp));
+        let named = clusters.files().chain(listeners.tls_files());
+        let named = named.map(|file| (&file.path, file.stamp));
         self.watch.set(config.chain(named));
     }
 

@@ -58,9 +58,11 @@ pub(crate) struct Warming {
     pub(crate) changes: ReloadChanges,
 }
 
-/// What came of reading a cluster's certificates again.
+/// What came of reading certificates again.
 pub(crate) struct Renewal {
-    /// The cluster.
+    /// `cluster` or `listener`.
+    pub(crate) kind: &'static str,
+    /// The name of that.
     pub(crate) name: String,
     /// Why the old ones stay, if they do.
     pub(crate) result: Result<(), String>,
@@ -263,6 +265,7 @@ impl Running {
                 .join("; ")),
         };
         Renewal {
+            kind: "cluster",
             name: self.shared.settings.name.to_string(),
             result,
         }

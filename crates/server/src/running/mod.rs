@@ -4,6 +4,7 @@
 //! then published (nothing can fail any more). The start of the process, a reload and any other source of
 //! configuration go the same way: make before break, and only what changed is touched.
 
+mod certificates;
 mod clusters;
 mod listeners;
 mod sockets;
@@ -24,7 +25,7 @@ use crate::admin::state::ReloadChanges;
 use crate::resource::ClusterResource;
 use crate::workers::{Command, Workers};
 
-pub(crate) use clusters::Clusters;
+pub(crate) use clusters::{Clusters, Renewal};
 pub(crate) use listeners::{Listeners, Prepared};
 pub(crate) use sockets::Inherit;
 
@@ -81,6 +82,13 @@ impl Running {
     /// Whether another process takes over, so that nothing is to change here.
     pub(crate) fn is_handing_over(&self) -> bool {
         self.is_handing_over.get()
+    }
+
+    /// Reads the certificates, keys and authorities anew of all that names one of `changed`.
+    pub(crate) fn renew_certificates(&self, changed: &[Arc<str>]) -> Vec<Renewal> {
+        let mut renewals = self.clusters.borrow_mut().renew(changed);
+        renewals.extend(self.listeners.borrow_mut().renew(changed));
+        renewals
     }
 
     /// The clusters that the process starts with; returns once those are warm that the start waits for.

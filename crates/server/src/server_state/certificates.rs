@@ -1,41 +1,59 @@
 //! The certificates of all TLS contexts, as `/certs` shows them: messages `envoy.admin.v3.Certificate`.
 //!
-//! Of a file with several certificates the first is shown, as in Envoy; contexts stand in the order of their
-//! clusters, where Envoy has that of a hash.
+//! Of a file with several certificates the first is shown, as in Envoy; contexts stand in the order of the listeners,
+//! then of the clusters, where Envoy has that of a hash.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nuncio_net::tls::{CertificateDetails, SubjectKind};
+use nuncio_net::tls::{CertificateDetails, ContextCertificates, SubjectKind};
 use nuncio_upstream::{ClusterManager, TransportSocket};
 
 use crate::admin::json::Json;
 use crate::admin::rfc3339;
+use crate::running::Running;
 
 const DAY_S: u64 = 86_400;
 
 /// One entry a context.
-pub(super) fn all(manager: &ClusterManager) -> Vec<Json> {
+pub(super) fn all(manager: &ClusterManager, running: &Running) -> Vec<Json> {
+    let now = SystemTime::now();
+    let list = |certificates: &mut dyn Iterator<Item = &CertificateDetails>| -> Vec<Json> {
+        certificates.map(|certificate| shown(certificate, now)).collect()
+    };
+    let contexts = contexts(manager, running);
+    let entries = contexts.iter().map(|context| {
+        Json::object()
+            .with("ca_cert", list(&mut context.trusted.iter()))
+            .with("cert_chain", list(&mut context.own.iter()))
+    });
+    entries.collect()
+}
+
+/// Days until the first certificate ends, that of an authority or of our own; none without any.
+pub(super) fn days_until_first_ends(manager: &ClusterManager, running: &Running) -> Option<u64> {
+    let now = SystemTime::now();
+    let contexts = contexts(manager, running);
+    let certificates = contexts.iter().flat_map(|it| it.trusted.iter().chain(&it.own));
+    certificates.map(|certificate| days_left(certificate, now)).min()
+}
+
+fn contexts(manager: &ClusterManager, running: &Running) -> Vec<ContextCertificates> {
     let mut clusters = manager.clusters();
     clusters.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
-    let now = SystemTime::now();
-    let contexts = clusters
+    let of_clusters = clusters
         .iter()
         .filter_map(|cluster| match &cluster.transport_socket {
             TransportSocket::Tls(tls) => Some(tls.certificates()),
             TransportSocket::RawBuffer => None,
         });
-    let list = |certificate: Option<CertificateDetails>| -> Vec<Json> {
-        let shown = certificate
-            .iter()
-            .map(|certificate| shown(certificate, now));
-        shown.collect()
-    };
-    let entries = contexts.map(|context| {
-        Json::object()
-            .with("ca_cert", list(context.trusted))
-            .with("cert_chain", list(context.own))
-    });
-    entries.collect()
+    let mut contexts = running.listeners.borrow().certificates();
+    contexts.extend(of_clusters);
+    contexts
+}
+
+fn days_left(certificate: &CertificateDetails, now: SystemTime) -> u64 {
+    let end = at(certificate.not_after_s);
+    end.duration_since(now).unwrap_or_default().as_secs() / DAY_S
 }
 
 fn shown(certificate: &CertificateDetails, now: SystemTime) -> Json {
@@ -48,12 +66,11 @@ fn shown(certificate: &CertificateDetails, now: SystemTime) -> Json {
         Json::object().with(kind, name.as_str())
     });
     let end = at(certificate.not_after_s);
-    let left = end.duration_since(now).unwrap_or_default();
     Json::object()
         .with("path", certificate.path.as_str())
         .with("serial_number", certificate.serial_number.as_str())
         .with("subject_alt_names", names.collect::<Vec<Json>>())
-        .with("days_until_expiration", left.as_secs() / DAY_S)
+        .with("days_until_expiration", days_left(certificate, now))
         .with("valid_from", rfc3339(at(certificate.not_before_s)))
         .with("expiration_time", rfc3339(end))
 }

@@ -172,6 +172,8 @@ impl ServerState {
             ServerLife::PreInitializing => 2,
             ServerLife::Initializing => 3,
         });
+        let days = certificates::days_until_first_ends(&self.manager, &self.running);
+        stats.days_until_first_cert_expiring.set(days.unwrap_or(0));
         self.running.clusters.borrow().refresh_stats();
         self.running.listeners.borrow_mut().refresh_stats();
     }
@@ -327,7 +329,7 @@ impl AdminState for ServerState {
     }
 
     fn certificates(&self) -> Vec<Json> {
-        certificates::all(&self.manager)
+        certificates::all(&self.manager, &self.running)
     }
 
     fn unready_targets(&self) -> Vec<(String, Vec<String>)> {

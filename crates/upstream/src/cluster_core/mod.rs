@@ -4,19 +4,18 @@
 mod permit;
 mod responses;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_codec::http2::Http2Settings;
 use nuncio_contract::clock::Clock;
-use nuncio_contract::stats::Counter;
 use nuncio_contract::stats::Gauge;
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, Http1CodecStats, Http2CodecStats,
-    RemainingStats, TlsStats,
+    RemainingStats,
 };
-use nuncio_net::transport::TlsInfo;
+use nuncio_net::tls::TlsCounts;
 
 pub(crate) use permit::Permit;
 pub use permit::RetryPermit;
@@ -37,11 +36,9 @@ pub(crate) struct ClusterCore {
     pub(crate) clock: Rc<dyn Clock>,
     /// Whether the load balancer looks at the hosts' requests in flight.
     pub(crate) counts_active_requests: bool,
-    tls_stats: OnceCell<Arc<TlsStats>>,
+    tls_counts: OnceCell<TlsCounts>,
     codec_stats: OnceCell<Arc<Http1CodecStats>>,
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
-    /// Handshakes by version and cipher suite.
-    agreed: RefCell<Vec<(Box<str>, Arc<Counter>)>>,
 }
 
 impl ClusterCore {
@@ -60,10 +57,9 @@ impl ClusterCore {
             counts_active_requests: shared.settings.lb.looks_at_active_requests(),
             shared,
             clock,
-            tls_stats: OnceCell::new(),
+            tls_counts: OnceCell::new(),
             codec_stats: OnceCell::new(),
             http2: OnceCell::new(),
-            agreed: RefCell::default(),
         }
     }
 
@@ -131,33 +127,8 @@ impl ClusterCore {
         self.http2.get_or_init(make).clone()
     }
 
-    pub(crate) fn tls_stats(&self) -> &TlsStats {
-        self.tls_stats
-            .get_or_init(|| self.shared.scope().worker_group())
-    }
-
-    /// Counts what a handshake agreed on: `ssl.versions.<name>`, `ssl.ciphers.<name>`, `ssl.curves.<name>`.
-    pub(crate) fn count_handshake(&self, info: &TlsInfo) {
-        let agreed = [
-            ("versions", info.version),
-            ("ciphers", info.cipher),
-            ("curves", info.curve),
-        ];
-        for (what, name) in agreed
-            .iter()
-            .filter_map(|(what, name)| Some((what, (*name)?)))
-        {
-            self.count_agreed(format!("ssl.{what}.{name}").into());
-        }
-    }
-
-    fn count_agreed(&self, name: Box<str>) {
-        let mut agreed = self.agreed.borrow_mut();
-        if let Some((_, counter)) = agreed.iter().find(|(known, _)| *known == name) {
-            return counter.inc();
-        }
-        let counter = self.shared.scope().counter(&name);
-        counter.inc();
-        agreed.push((name, counter));
+    pub(crate) fn tls_counts(&self) -> &TlsCounts {
+        self.tls_counts
+            .get_or_init(|| TlsCounts::new(self.shared.scope().clone()))
     }
 }

@@ -3,9 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use nuncio_contract::stats::groups::TlsStats;
 use nuncio_net::connect::{self, ConnectError};
-use nuncio_net::tls::TlsCounter;
 use nuncio_net::transport::Transport;
 
 use crate::cluster_core::ClusterCore;
@@ -26,17 +24,16 @@ pub(super) async fn connect(
         TransportSocket::RawBuffer => return Ok(Transport::plain(tcp)),
         TransportSocket::Tls(tls) => tls,
     };
-    let stats = core.tls_stats();
+    let counts = core.tls_counts();
     let wishes = name.map(ConnectionName::wishes).unwrap_or_default();
     match tls.handshake(tcp, address.ip(), wishes).await {
         Ok(greeted) => {
-            greeted.tolerated.iter().for_each(|one| count(stats, *one));
-            stats.handshake.inc();
-            core.count_handshake(greeted.transport.info());
+            greeted.counters.iter().for_each(|one| counts.count(*one));
+            counts.handshake(greeted.transport.info());
             Ok(Transport::Tls(Box::new(greeted.transport)))
         }
         Err(failure) => {
-            failure.counter.iter().for_each(|one| count(stats, *one));
+            failure.counter.iter().for_each(|one| counts.count(*one));
             let kind = UpstreamErrorKind::RemoteConnectionFailure;
             let transport_failure_reason = failure.reason;
             Err(UpstreamError {
@@ -44,15 +41,6 @@ pub(super) async fn connect(
                 ..UpstreamError::new(kind)
             })
         }
-    }
-}
-
-fn count(stats: &TlsStats, what: TlsCounter) {
-    match what {
-        TlsCounter::ConnectionError => stats.connection_error.inc(),
-        TlsCounter::VerifyError => stats.fail_verify_error.inc(),
-        TlsCounter::VerifySan => stats.fail_verify_san.inc(),
-        TlsCounter::VerifyCertHash => stats.fail_verify_cert_hash.inc(),
     }
 }
 

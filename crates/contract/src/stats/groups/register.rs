@@ -86,6 +86,12 @@ pub fn register_upstream_tls(scope: &Scope) {
     scope.register_at::<TlsSocketFactoryStats>("client_ssl_socket_factory.");
 }
 
+/// Lists what a listener with TLS has beyond [`register_listener`].
+pub fn register_downstream_tls(scope: &Scope) {
+    scope.register::<TlsStats>();
+    scope.register_at::<TlsSocketFactoryStats>("server_ssl_socket_factory.");
+}
+
 /// Lists what a listener has, in the scope `listener.<address>`.
 pub fn register_listener(scope: &Scope) {
     scope.register::<ListenerStats>();
