@@ -144,8 +144,7 @@ mod tests {
         String::from_utf8_lossy(value.unwrap_or(b"-")).into_owned()
     }
 
-    const OWN: &str =
-        "By=spiffe://us;Hash=0a1b;Cert=\"PEM%0A\";Chain=\"PEM%0APEM%0A\";Subject=\"CN=them\";URI=;DNS=a.test;DNS=b.test";
+    const OWN: &str = "By=spiffe://us;Hash=0a1b;Cert=\"PEM%0A\";Chain=\"PEM%0APEM%0A\";Subject=\"CN=them\";URI=;DNS=a.test;DNS=b.test";
 
     #[test]
     fn each_mode_treats_the_header_of_a_client_with_a_certificate_as_it_says() {

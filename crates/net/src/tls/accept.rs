@@ -23,6 +23,8 @@ use crate::transport::TlsTransport;
 /// What is read at once of a hello.
 const READ_BYTES: usize = 2048;
 
+const PROTOCOL_VERSION_ALERT: [u8; 7] = [21, 3, 1, 0, 2, 2, 70];
+
 /// A handshake with a client that is over.
 pub struct Handshake {
     /// What to count, besides the handshake itself.
@@ -57,11 +59,15 @@ impl ServerContext {
         let (accepted, wish) = read_hello(&mut socket).await?;
         let hello = accepted.client_hello();
         let name: Option<Box<str>> = hello.server_name().map(Box::from);
-        let chosen = self.choose(&hello, wish).ok_or_else(TlsFailure::no_certificate)?;
+        let chosen = self
+            .choose(&hello, wish)
+            .ok_or_else(TlsFailure::no_certificate)?;
         count_ocsp(wish, chosen.action, counters);
         let configured = self.for_one(&hello, &chosen, ends);
         let (config, verifier) = configured.map_err(|error| TlsFailure::of(&error, None))?;
-        let stream = StartHandshake::from_parts(accepted, socket).into_stream(config).await;
+        let stream = StartHandshake::from_parts(accepted, socket)
+            .into_stream(config)
+            .await;
         let notes = verifier.take_notes();
         counters.extend(notes.tolerated.iter().copied());
         let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
@@ -119,7 +125,9 @@ async fn read_hello(socket: &mut TcpStream) -> Result<(Accepted, OcspWish), TlsF
     let mut acceptor = Acceptor::default();
     let mut hello = Hello::default();
     loop {
-        let bytes = read_some(socket).await.map_err(|error| TlsFailure::of_io(&error, None))?;
+        let bytes = read_some(socket)
+            .await
+            .map_err(|error| TlsFailure::of_io(&error, None))?;
         hello.add(&bytes);
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
@@ -131,7 +139,11 @@ async fn read_hello(socket: &mut TcpStream) -> Result<(Accepted, OcspWish), TlsF
                 Ok(Some(accepted)) => return Ok((accepted, OcspWish(hello.wants_ocsp()))),
                 Err((error, mut alert)) => {
                     let mut bytes = Vec::new();
-                    let _into_memory = alert.write_all(&mut bytes);
+                    match hello.is_outdated() {
+                        // Where rustls complains of what only newer clients say.
+                        true => bytes.extend(PROTOCOL_VERSION_ALERT),
+                        false => drop(alert.write_all(&mut bytes)),
+                    }
                     let _it_may_have_gone = socket.write_all(&bytes).await;
                     return Err(TlsFailure::of_hello(&error, &hello));
                 }

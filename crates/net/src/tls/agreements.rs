@@ -46,7 +46,10 @@ impl Agreements {
         };
         let mut bases = Vec::new();
         for group in &parameters.provider.kx_groups {
-            for is_turned_round in [false, true].into_iter().take(1 + usize::from(pair.is_some())) {
+            for is_turned_round in [false, true]
+                .into_iter()
+                .take(1 + usize::from(pair.is_some()))
+            {
                 let mut provider = parameters.provider.clone();
                 provider.kx_groups = vec![*group];
                 if is_turned_round {
@@ -103,7 +106,11 @@ impl Agreements {
         config.ignore_client_order = !(self.prefers_clients_order || agrees_on_13);
         // Without a protocol in common the connection goes on without one, where rustls would end it.
         let offered: Vec<_> = hello.alpn().into_iter().flatten().collect();
-        if self.alpn_protocols.iter().any(|own| offered.contains(&own.as_slice())) {
+        if self
+            .alpn_protocols
+            .iter()
+            .any(|own| offered.contains(&own.as_slice()))
+        {
             config.alpn_protocols.clone_from(&self.alpn_protocols);
         }
         Ok(config)
@@ -115,12 +122,18 @@ impl Agreements {
         let group = match self.prefers_clients_order {
             false => self.bases.iter().find(offered).map(|base| base.group),
             true => {
-                let known = |group: &&NamedGroup| self.bases.iter().any(|base| base.group == **group);
+                let known =
+                    |group: &&NamedGroup| self.bases.iter().any(|base| base.group == **group);
                 groups.iter().find(known).copied()
             }
         };
         let is_turned_round = self.pair.is_some_and(|(first, second)| {
-            let place = |wanted| hello.cipher_suites().iter().position(|suite| *suite == wanted);
+            let place = |wanted| {
+                hello
+                    .cipher_suites()
+                    .iter()
+                    .position(|suite| *suite == wanted)
+            };
             matches!((place(first), place(second)), (Some(first), Some(second)) if second < first)
         });
         let mut bases = self.bases.iter();

@@ -37,7 +37,9 @@ pub(super) fn peer(chain: &[CertificateDer<'_>]) -> Option<PeerCertificateInfo> 
         chain_sha1: each(|one| hash(&SHA1_FOR_LEGACY_USE_ONLY, one)),
         chain_serials: each(|one| {
             let parsed = X509Certificate::from_der(one);
-            parsed.map(|(_, parsed)| serial(&parsed)).unwrap_or_default()
+            parsed
+                .map(|(_, parsed)| serial(&parsed))
+                .unwrap_or_default()
         }),
         url_encoded_pem: url_encoded_pem(leaf).into(),
         url_encoded_pem_chain: pems.into(),

@@ -19,8 +19,7 @@ use super::details::CertificateDetails;
 use super::parameters::Side;
 use super::refusal::{
     BAD_SIGNATURE, CRL_EXPIRED, EXPIRED, INVALID_CA, NO_CRL, NO_ISSUER, NOT_YET_VALID, PATH_LENGTH,
-    PURPOSE, PeerRefused, REVOKED, SELF_SIGNED, SELF_SIGNED_IN_CHAIN, UNPARSABLE,
-    UNSPECIFIED,
+    PURPOSE, PeerRefused, REVOKED, SELF_SIGNED, SELF_SIGNED_IN_CHAIN, UNPARSABLE, UNSPECIFIED,
 };
 
 /// Trusted certificates, and how a chain to them is judged.
@@ -62,7 +61,11 @@ impl Roots {
         algorithms: &WebPkiSupportedAlgorithms,
         now: UnixTime,
     ) -> Result<(), PeerRefused> {
-        if self.certificates.iter().any(|trusted| trusted == chain.leaf) {
+        if self
+            .certificates
+            .iter()
+            .any(|trusted| trusted == chain.leaf)
+        {
             return match self.allows_expired {
                 true => Ok(()),
                 false => check_validity(chain.leaf, now),
@@ -72,7 +75,10 @@ impl Roots {
         let Err(error) = verified else { return Ok(()) };
         if self.allows_expired && is_about_time(&error) {
             let moments = moments(chain);
-            if moments.into_iter().any(|moment| self.verify(chain, algorithms, moment).is_ok()) {
+            if moments
+                .into_iter()
+                .any(|moment| self.verify(chain, algorithms, moment).is_ok())
+            {
                 return Ok(());
             }
         }
@@ -97,7 +103,9 @@ impl Roots {
         };
         let revocation = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
             let options = options.with_depth(depth);
-            options.with_expiration_policy(ExpirationPolicy::Enforce).build()
+            options
+                .with_expiration_policy(ExpirationPolicy::Enforce)
+                .build()
         });
         let most = self.most_above.unwrap_or(u32::MAX).max(1);
         let is_short = |path: &VerifiedPath<'_>| {
@@ -133,9 +141,14 @@ fn moments(chain: Chain<'_>) -> Vec<UnixTime> {
     let ends = certificates.filter_map(|certificate| {
         let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
         let validity = parsed.validity();
-        Some([validity.not_after.timestamp(), validity.not_before.timestamp()])
+        Some([
+            validity.not_after.timestamp(),
+            validity.not_before.timestamp(),
+        ])
     });
-    let seconds = ends.flatten().filter_map(|second| u64::try_from(second).ok());
+    let seconds = ends
+        .flatten()
+        .filter_map(|second| u64::try_from(second).ok());
     seconds
         .map(|second| UnixTime::since_unix_epoch(std::time::Duration::from_secs(second)))
         .collect()
@@ -162,12 +175,7 @@ fn validity_fault(certificate: &CertificateDer<'_>, now: UnixTime) -> Option<&'s
 }
 
 /// OpenSSL's words for a chain that is not trusted, and the place of what is at fault.
-fn refused(
-    error: &Error,
-    chain: Chain<'_>,
-    most_above: Option<u32>,
-    now: UnixTime,
-) -> PeerRefused {
+fn refused(error: &Error, chain: Chain<'_>, most_above: Option<u32>, now: UnixTime) -> PeerRefused {
     let why = match error {
         Error::CertExpired { .. } | Error::CertNotValidYet { .. } => {
             let mut path = path(chain).into_iter().enumerate();
@@ -186,8 +194,14 @@ fn refused(
         Error::UnknownIssuer | Error::CaUsedAsEndEntity => return without_issuer(chain),
         Error::MaximumPathDepthExceeded => {
             let most = usize::try_from(most_above.unwrap_or(u32::MAX).max(1));
-            let depth = path(chain).len().saturating_sub(1).min(most.unwrap_or(usize::MAX));
-            return PeerRefused::Chain { why: NO_ISSUER, depth };
+            let depth = path(chain)
+                .len()
+                .saturating_sub(1)
+                .min(most.unwrap_or(usize::MAX));
+            return PeerRefused::Chain {
+                why: NO_ISSUER,
+                depth,
+            };
         }
         _ => UNSPECIFIED,
     };
@@ -200,7 +214,10 @@ fn path<'a>(chain: Chain<'a>) -> Vec<&'a CertificateDer<'a>> {
     while let Some(last) = path.last()
         && path.len() <= chain.intermediates.len()
     {
-        let next = chain.intermediates.iter().find(|one| issued(one, last) && !path.contains(one));
+        let next = chain
+            .intermediates
+            .iter()
+            .find(|one| issued(one, last) && !path.contains(one));
         match next {
             Some(next) => path.push(next),
             None => break,
@@ -211,9 +228,10 @@ fn path<'a>(chain: Chain<'a>) -> Vec<&'a CertificateDer<'a>> {
 
 /// Whether a certificate names this one as its issuer.
 pub(super) fn issued(issuer: &CertificateDer<'_>, certificate: &CertificateDer<'_>) -> bool {
-    let (Ok((_, issuer)), Ok((_, certificate))) =
-        (X509Certificate::from_der(issuer), X509Certificate::from_der(certificate))
-    else {
+    let (Ok((_, issuer)), Ok((_, certificate))) = (
+        X509Certificate::from_der(issuer),
+        X509Certificate::from_der(certificate),
+    ) else {
         return false;
     };
     issuer.subject().as_raw() == certificate.issuer().as_raw()

@@ -65,7 +65,12 @@ impl Certificates {
     }
 
     /// The certificate for a client that asks for `name`; empty for none. None only if there is none at all.
-    pub(super) fn choose(&self, name: &str, client: Abilities, now: UnixTime) -> Option<Chosen<'_>> {
+    pub(super) fn choose(
+        &self,
+        name: &str,
+        client: Abilities,
+        now: UnixTime,
+    ) -> Option<Chosen<'_>> {
         let wildcard = name.find('.').map(|dot| name.split_at(dot).1);
         let exact = self.named(name, client, now);
         let by_name = exact.or_else(|| self.named(wildcard?, client, now));
@@ -149,7 +154,11 @@ fn can_ecdsa(hello: &ClientHello<'_>) -> bool {
                 | SignatureScheme::ECDSA_SHA1_Legacy
         )
     });
-    signs && hello.cipher_suites().iter().any(|suite| is_tls13(*suite) || is_ecdsa(*suite))
+    signs
+        && hello
+            .cipher_suites()
+            .iter()
+            .any(|suite| is_tls13(*suite) || is_ecdsa(*suite))
 }
 
 /// Whether the suite is one of TLS 1.3.

@@ -5,10 +5,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::stream_info::{CertificateInfo, TlsInfo as Told};
-use rustls::{ClientConfig, HandshakeKind};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
+use rustls::{ClientConfig, HandshakeKind};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, TlsStream};
 
@@ -188,8 +188,7 @@ impl ClientTls {
         let (config, verifier) = context.for_one(wishes, (local, peer));
         let stream = TlsConnector::from(config).connect(name, socket).await;
         let notes = verifier.take_notes();
-        let stream =
-            stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
+        let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
         let (_, state) = stream.get_ref();
         let peer = certificate_info::peer(state.peer_certificates().unwrap_or_default());
         let told = Told {
@@ -287,4 +286,3 @@ fn sni(name: &Spanned<String>, ctx: &mut Ctx) -> Result<Option<ServerName<'stati
         }
     }
 }
-

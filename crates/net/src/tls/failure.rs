@@ -84,7 +84,9 @@ impl TlsFailure {
             }
             Error::DecryptError => (139, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC".into()),
             Error::PeerSentOversizedRecord => (146, "ENCRYPTED_LENGTH_TOO_LONG".into()),
-            Error::InvalidCertificate(CertificateError::BadSignature) => (114, "BAD_SIGNATURE".into()),
+            Error::InvalidCertificate(CertificateError::BadSignature) => {
+                (114, "BAD_SIGNATURE".into())
+            }
             Error::AlertReceived(alert) => {
                 (1000 + u32::from(u8::from(*alert)), words(*alert).into())
             }
@@ -106,10 +108,14 @@ impl TlsFailure {
 
     /// Bytes that are no hello.
     pub(super) fn of_hello(error: &Error, hello: &Hello) -> Self {
-        let (code, words) = match (hello.is_http(), hello.is_http_connect()) {
-            (true, _) => (156, "HTTP_REQUEST"),
-            (_, true) => (155, "HTTPS_PROXY_REQUEST"),
-            _ => return Self::of(error, None),
+        let (code, words) = if hello.is_http() {
+            (156, "HTTP_REQUEST")
+        } else if hello.is_http_connect() {
+            (155, "HTTPS_PROXY_REQUEST")
+        } else if hello.is_outdated() {
+            (240, "UNSUPPORTED_PROTOCOL")
+        } else {
+            return Self::of(error, None);
         };
         Self {
             reason: Some(told(code, words)),
@@ -119,7 +125,10 @@ impl TlsFailure {
 
     /// A context without a certificate, which none has.
     pub(super) fn no_certificate() -> Self {
-        Self::of(&Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon), None)
+        Self::of(
+            &Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+            None,
+        )
     }
 }
 

@@ -7,6 +7,7 @@ pub(super) struct Hello(Vec<u8>);
 const HANDSHAKE_RECORD: u8 = 22;
 const STATUS_REQUEST: u16 = 5;
 const OCSP: u8 = 1;
+const TLS12: u16 = 0x0303;
 
 impl Hello {
     pub(super) fn add(&mut self, bytes: &[u8]) {
@@ -15,12 +16,23 @@ impl Hello {
 
     /// Whether this is a request of plain HTTP, as BoringSSL tells it.
     pub(super) fn is_http(&self) -> bool {
-        [b"GET ", b"POST", b"HEAD", b"PUT "].iter().any(|method| self.0.starts_with(*method))
+        [b"GET ", b"POST", b"HEAD", b"PUT "]
+            .iter()
+            .any(|method| self.0.starts_with(*method))
     }
 
     /// Whether it asks a proxy of plain HTTP for a tunnel.
     pub(super) fn is_http_connect(&self) -> bool {
         self.0.starts_with(b"CONNE")
+    }
+
+    /// Whether the client speaks nothing newer than TLS 1.1.
+    pub(super) fn is_outdated(&self) -> bool {
+        let version = self.message().and_then(|message| {
+            let version = message.get(4..6)?;
+            Some(u16::from_be_bytes(version.try_into().ok()?))
+        });
+        version.is_some_and(|version| version < TLS12)
     }
 
     /// Whether the client wants an OCSP response.
@@ -76,7 +88,11 @@ impl<'a> Bytes<'a> {
 
     fn number(&mut self, bytes: usize) -> Option<usize> {
         let digits = self.take(bytes)?;
-        Some(digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit)))
+        Some(
+            digits
+                .iter()
+                .fold(0, |sum, digit| sum << 8 | usize::from(*digit)),
+        )
     }
 
     /// Bytes behind a number of so many bytes that says how many they are.
@@ -92,7 +108,11 @@ mod tests {
 
     /// A hello with these extensions, in records of at most `record_bytes`.
     fn hello(extensions: &[u8], record_bytes: usize) -> Hello {
-        let length = |bytes: &[u8]| u16::try_from(bytes.len()).expect("it is short").to_be_bytes();
+        let length = |bytes: &[u8]| {
+            u16::try_from(bytes.len())
+                .expect("it is short")
+                .to_be_bytes()
+        };
         let mut body = vec![3, 3];
         body.extend([7; 32]);
         body.extend([0, 0, 2, 0x13, 0x01, 1, 0]);
@@ -138,7 +158,10 @@ mod tests {
         ] {
             let mut hello = Hello::default();
             hello.add(text.as_bytes());
-            assert_eq!((hello.is_http(), hello.is_http_connect()), (is_http, is_connect));
+            assert_eq!(
+                (hello.is_http(), hello.is_http_connect()),
+                (is_http, is_connect)
+            );
         }
     }
 }

@@ -70,7 +70,10 @@ pub(super) fn identity(
     };
     let loaded = signing.provider.key_provider.load_private_key(key);
     let key = loaded.map_err(|error| {
-        let text = format!("Failed to load private key from {}, Cause: {error}", name_of(key_source));
+        let text = format!(
+            "Failed to load private key from {}, Cause: {error}",
+            name_of(key_source)
+        );
         refuse(key_source, text)
     })?;
     let mut certified = CertifiedKey::new(chain, key);
@@ -84,13 +87,20 @@ pub(super) fn identity(
         );
         return Err(refuse(key_source, text));
     }
-    let leaf = certified.cert.first().cloned().unwrap_or_else(|| CertificateDer::from(Vec::new()));
+    let leaf = certified
+        .cert
+        .first()
+        .cloned()
+        .unwrap_or_else(|| CertificateDer::from(Vec::new()));
     let Ok((_, parsed)) = X509Certificate::from_der(&leaf) else {
         let text = format!("Failed to load certificate chain from {}", name_of(source));
         return Err(refuse(source, text));
     };
     let is_ecdsa = is_ecdsa(&parsed).map_err(|why| {
-        let text = format!("Failed to load certificate chain from {}, {why}", name_of(source));
+        let text = format!(
+            "Failed to load certificate chain from {}, {why}",
+            name_of(source)
+        );
         refuse(source, text)
     })?;
     let response = response(message, &parsed, ctx)?;
@@ -131,7 +141,10 @@ fn from_pem<'a>(message: &'a TlsCertificate, ctx: &mut Ctx) -> Result<Parts<'a>,
     let bytes = key_source.read(LIMIT_BYTES, ctx)?;
     let password = password(message, ctx)?;
     let key = key_in(&bytes, password.as_deref()).map_err(|why| {
-        let text = format!("Failed to load private key from {}: {why}", name_of(key_source));
+        let text = format!(
+            "Failed to load private key from {}: {why}",
+            name_of(key_source)
+        );
         ctx.error(key_source.span(), text);
         Refused
     })?;
@@ -157,7 +170,10 @@ fn sealed_key(pem: &[u8]) -> Option<Vec<u8>> {
     let (_, rest) = text.split_once("-----BEGIN ENCRYPTED PRIVATE KEY-----")?;
     let (body, _) = rest.split_once("-----END ENCRYPTED PRIVATE KEY-----")?;
     // As that of another kind, which the reader knows.
-    let renamed = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", body.trim());
+    let renamed = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        body.trim()
+    );
     let mut items = <(SectionKind, Vec<u8>)>::pem_slice_iter(renamed.as_bytes());
     items.next()?.ok().map(|(_, der)| der)
 }
@@ -174,7 +190,9 @@ fn words(fault: SealFault) -> &'static str {
 
 fn password(message: &TlsCertificate, ctx: &mut Ctx) -> Result<Option<String>, Refused> {
     let source = message.password.as_ref();
-    source.map(|source| source.read_text(LIMIT_BYTES, ctx)).transpose()
+    source
+        .map(|source| source.read_text(LIMIT_BYTES, ctx))
+        .transpose()
 }
 
 fn from_pkcs12(

@@ -5,7 +5,9 @@
 use rustls::pki_types::UnixTime;
 use x509_parser::prelude::X509Certificate;
 
-use super::der::{CONTEXT, Der, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE};
+use super::der::{
+    CONTEXT, Der, ENUMERATED, GENERALIZED_TIME, INTEGER, OCTET_STRING, OID, SEQUENCE,
+};
 use super::downstream_messages::OcspStaplePolicy;
 
 /// 1.3.6.1.5.5.7.48.1.1
@@ -44,13 +46,19 @@ impl OcspResponse {
         if status != [0] {
             return Err("OCSP response was unsuccessful");
         }
-        let bytes = response.enter(CONTEXT[0]).and_then(|mut inner| inner.enter(SEQUENCE));
+        let bytes = response
+            .enter(CONTEXT[0])
+            .and_then(|mut inner| inner.enter(SEQUENCE));
         let mut bytes = bytes.ok_or("OCSP response has no body")?;
         if bytes.expect(OID) != Some(BASIC) {
             return Err("Unknown OCSP response type");
         }
-        let basic = bytes.enter(OCTET_STRING).and_then(|mut inner| inner.enter(SEQUENCE));
-        let mut data = basic.and_then(|mut basic| basic.enter(SEQUENCE)).ok_or(MALFORMED)?;
+        let basic = bytes
+            .enter(OCTET_STRING)
+            .and_then(|mut inner| inner.enter(SEQUENCE));
+        let mut data = basic
+            .and_then(|mut basic| basic.enter(SEQUENCE))
+            .ok_or(MALFORMED)?;
         if data.tag() == Some(CONTEXT[0]) {
             let _version = data.next();
         }
@@ -63,7 +71,11 @@ impl OcspResponse {
         }
         let (serial, next_update) = about_one(single).ok_or(MALFORMED)?;
         let (serial, next_update) = (serial.to_vec(), next_update.map(<[u8]>::to_vec));
-        Ok(OcspResponse { der, serial, next_update })
+        Ok(OcspResponse {
+            der,
+            serial,
+            next_update,
+        })
     }
 
     /// Whether it is about this certificate.
@@ -91,7 +103,10 @@ fn about_one<'a>(mut single: Der<'a>) -> Option<(&'a [u8], Option<&'a [u8]>)> {
     let _status = single.next()?;
     let _this_update = single.expect(GENERALIZED_TIME)?;
     let next_update = single.enter(CONTEXT[0]);
-    Some((serial, next_update.and_then(|mut time| time.expect(GENERALIZED_TIME))))
+    Some((
+        serial,
+        next_update.and_then(|mut time| time.expect(GENERALIZED_TIME)),
+    ))
 }
 
 /// Seconds since 1970 of `YYYYMMDDHHMMSSZ`.
@@ -104,7 +119,11 @@ fn seconds(text: &str) -> Option<u64> {
         return None;
     }
     // Days of a calendar whose years begin in March, so that the leap day is the last.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
     let since_1970 = days.checked_sub(719_468)?;
     Some(since_1970 * 86_400 + hour * 3600 + minute * 60 + second)
@@ -114,7 +133,9 @@ fn seconds(text: &str) -> Option<u64> {
 pub(super) fn must_staple(certificate: &X509Certificate<'_>) -> bool {
     const STATUS_REQUEST: u32 = 5;
     let extensions = certificate.extensions();
-    let feature = extensions.iter().find(|one| one.oid.to_id_string() == TLS_FEATURE);
+    let feature = extensions
+        .iter()
+        .find(|one| one.oid.to_id_string() == TLS_FEATURE);
     let features = feature.and_then(|feature| Der::new(feature.value).enter(SEQUENCE));
     features.is_some_and(|mut features| {
         std::iter::from_fn(|| features.number()).any(|feature| feature == STATUS_REQUEST)
@@ -132,7 +153,11 @@ pub(super) fn action(
     if !is_asked {
         return OcspAction::NotAsked;
     }
-    let policy = if must_staple { OcspStaplePolicy::Must } else { policy };
+    let policy = if must_staple {
+        OcspStaplePolicy::Must
+    } else {
+        policy
+    };
     let is_valid = response.is_some_and(|response| !response.is_expired(now));
     match (policy, is_valid, response) {
         (_, true, _) => OcspAction::Staple,
@@ -173,7 +198,11 @@ mod tests {
             (None, Must, false, OcspAction::Fail),
             (None, Lenient, true, OcspAction::Fail),
         ] {
-            assert_eq!(action(response, policy, must, true, now), wanted, "{policy:?}");
+            assert_eq!(
+                action(response, policy, must, true, now),
+                wanted,
+                "{policy:?}"
+            );
             let unasked = action(response, policy, must, false, now);
             assert_eq!(unasked, OcspAction::NotAsked);
         }

@@ -113,7 +113,10 @@ fn versions(
     ctx: &mut Ctx,
 ) -> Result<Vec<&'static SupportedProtocolVersion>, Refused> {
     let (lowest, highest) = parameters.map_or((TlsProtocol::Auto, TlsProtocol::Auto), |given| {
-        (given.tls_minimum_protocol_version, given.tls_maximum_protocol_version)
+        (
+            given.tls_minimum_protocol_version,
+            given.tls_maximum_protocol_version,
+        )
     });
     let with_12 = lowest != TlsProtocol::Tls13;
     let with_13 = match highest {

@@ -40,12 +40,16 @@ pub(super) fn read(der: &[u8], password: &str) -> Result<Contents, SealFault> {
     if safe.expect(OID) != Some(DATA) {
         return Err(SealFault::OtherCipher);
     }
-    let content = safe.enter(CONTEXT[0]).and_then(|mut inner| inner.expect(OCTET_STRING));
+    let content = safe
+        .enter(CONTEXT[0])
+        .and_then(|mut inner| inner.expect(OCTET_STRING));
     let content = content.ok_or(SealFault::Malformed)?;
     if let Some(mac) = file.enter(SEQUENCE) {
         check_mac(mac, content, password)?;
     }
-    let mut parts = Der::new(content).enter(SEQUENCE).ok_or(SealFault::Malformed)?;
+    let mut parts = Der::new(content)
+        .enter(SEQUENCE)
+        .ok_or(SealFault::Malformed)?;
     let mut contents = Contents::default();
     while !parts.is_empty() {
         let part = parts.enter(SEQUENCE).ok_or(SealFault::Malformed)?;
@@ -87,12 +91,16 @@ fn read_bags(der: &[u8], password: &str, contents: &mut Contents) -> Result<(), 
                 contents.key = Some(PrivatePkcs8KeyDer::from(key).into());
             }
             Some([3]) => {
-                let mut bag = Der::new(value).enter(SEQUENCE).ok_or(SealFault::Malformed)?;
+                let mut bag = Der::new(value)
+                    .enter(SEQUENCE)
+                    .ok_or(SealFault::Malformed)?;
                 let _kind = bag.expect(OID).ok_or(SealFault::Malformed)?;
                 let inner = bag.enter(CONTEXT[0]);
                 let der = inner.and_then(|mut inner| inner.expect(OCTET_STRING));
                 let der = der.ok_or(SealFault::Malformed)?;
-                contents.certificates.push(CertificateDer::from(der.to_vec()));
+                contents
+                    .certificates
+                    .push(CertificateDer::from(der.to_vec()));
             }
             _ => {}
         }
@@ -109,7 +117,10 @@ fn check_mac(mut mac: Der<'_>, content: &[u8], password: &str) -> Result<(), Sea
     let rounds = mac.number().unwrap_or(1);
     let (hash, algorithm) = match name {
         Some(SHA256) => (&digest::SHA256, hmac::HMAC_SHA256),
-        Some(SHA1) => (&digest::SHA1_FOR_LEGACY_USE_ONLY, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
+        Some(SHA1) => (
+            &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        ),
         _ => return Err(SealFault::OtherCipher),
     };
     if rounds > MOST_ROUNDS {
@@ -121,12 +132,7 @@ fn check_mac(mut mac: Der<'_>, content: &[u8], password: &str) -> Result<(), Sea
 }
 
 /// The key of RFC 7292's appendix B, for a hash whose blocks have 64 bytes; the key is one hash long.
-fn mac_key(
-    hash: &'static digest::Algorithm,
-    salt: &[u8],
-    rounds: u32,
-    password: &str,
-) -> Vec<u8> {
+fn mac_key(hash: &'static digest::Algorithm, salt: &[u8], rounds: u32, password: &str) -> Vec<u8> {
     const BLOCK_BYTES: usize = 64;
     const PURPOSE_MAC: u8 = 3;
     let units = password.encode_utf16().chain(std::iter::once(0));

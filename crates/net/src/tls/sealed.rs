@@ -69,7 +69,9 @@ pub(super) fn open(
     let mut bytes = sealed.to_vec();
     let context = DecryptionContext::Iv128(FixedLength::from(iv));
     let opened = key.decrypt(&mut bytes, context);
-    opened.map(|opened| opened.to_vec()).map_err(|_| SealFault::WrongPassword)
+    opened
+        .map(|opened| opened.to_vec())
+        .map_err(|_| SealFault::WrongPassword)
 }
 
 fn derive(mut how: Der<'_>, password: &[u8], key_bytes: usize) -> Result<Vec<u8>, SealFault> {
@@ -77,9 +79,13 @@ fn derive(mut how: Der<'_>, password: &[u8], key_bytes: usize) -> Result<Vec<u8>
         return Err(SealFault::OtherCipher);
     }
     let mut parameters = how.enter(SEQUENCE).ok_or(SealFault::Malformed)?;
-    let salt = parameters.expect(OCTET_STRING).ok_or(SealFault::Malformed)?;
+    let salt = parameters
+        .expect(OCTET_STRING)
+        .ok_or(SealFault::Malformed)?;
     let rounds = parameters.number().filter(|rounds| *rounds <= MOST_ROUNDS);
-    let rounds = rounds.and_then(NonZeroU32::new).ok_or(SealFault::Malformed)?;
+    let rounds = rounds
+        .and_then(NonZeroU32::new)
+        .ok_or(SealFault::Malformed)?;
     // How long the key is goes without saying.
     let _key_bytes = parameters.number();
     let hmac = match parameters.enter(SEQUENCE) {

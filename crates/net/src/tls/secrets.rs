@@ -96,7 +96,10 @@ pub(super) fn certificates<'a>(
 }
 
 /// The keys of session tickets that are referred to.
-pub(super) fn ticket_keys(config: &SdsSecretConfig, ctx: &mut Ctx) -> Result<Arc<Message>, Refused> {
+pub(super) fn ticket_keys(
+    config: &SdsSecretConfig,
+    ctx: &mut Ctx,
+) -> Result<Arc<Message>, Refused> {
     const UNKNOWN: &str = "Unknown tls session ticket keys secret";
     find(config, "session_ticket_keys", UNKNOWN, ctx)
 }

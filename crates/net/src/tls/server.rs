@@ -124,7 +124,8 @@ impl ServerContext {
     /// The certificate for a client.
     pub(super) fn choose(&self, hello: &ClientHello<'_>, ocsp: OcspWish) -> Option<Chosen<'_>> {
         let name = hello.server_name().unwrap_or_default();
-        self.certificates.choose(name, ocsp.with(hello), UnixTime::now())
+        self.certificates
+            .choose(name, ocsp.with(hello), UnixTime::now())
     }
 
     /// The configuration of one handshake, and its verifier.
@@ -229,6 +230,9 @@ fn identities(
         allowed: &parameters.signatures,
     };
     // All are read, so that all that is wrong is said.
-    let read: Vec<_> = named.iter().map(|one| identity(one, signing, ctx)).collect();
+    let read: Vec<_> = named
+        .iter()
+        .map(|one| identity(one, signing, ctx))
+        .collect();
     read.into_iter().collect()
 }

@@ -82,11 +82,17 @@ fn fingerprint(verifier: &PeerVerifier, identities: &[Identity]) -> [u8; 32] {
         hash.update(&bytes.len().to_be_bytes());
         hash.update(bytes);
     };
-    for name in identities.iter().flat_map(|identity| &identity.server_names) {
+    for name in identities
+        .iter()
+        .flat_map(|identity| &identity.server_names)
+    {
         add(name.as_bytes());
     }
     let demands = &verifier.demands;
-    add(&[u8::from(verifier.is_mandatory), u8::from(demands.accepts_untrusted)]);
+    add(&[
+        u8::from(verifier.is_mandatory),
+        u8::from(demands.accepts_untrusted),
+    ]);
     add(format!("{:?}", demands.names).as_bytes());
     for pin in demands.certificate_hashes.iter().chain(&demands.key_hashes) {
         add(pin);
@@ -107,7 +113,9 @@ struct Remembered {
 impl Remembered {
     fn alive(&self, session: Vec<u8>) -> Option<Vec<u8>> {
         let (time, rest) = session.split_first_chunk::<8>()?;
-        let age = UnixTime::now().as_secs().checked_sub(u64::from_be_bytes(*time))?;
+        let age = UnixTime::now()
+            .as_secs()
+            .checked_sub(u64::from_be_bytes(*time))?;
         (age <= self.lifetime.as_secs()).then(|| rest.to_vec())
     }
 }
@@ -119,11 +127,15 @@ impl StoresServerSessions for Remembered {
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.sessions.get(key).and_then(|session| self.alive(session))
+        self.sessions
+            .get(key)
+            .and_then(|session| self.alive(session))
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.sessions.take(key).and_then(|session| self.alive(session))
+        self.sessions
+            .take(key)
+            .and_then(|session| self.alive(session))
     }
 
     fn can_cache(&self) -> bool {

@@ -44,7 +44,11 @@ impl Tickets {
         let mut bytes = [0; KEY_BYTES];
         rand::fill(&mut bytes).ok()?;
         let keys = vec![TicketKey::new(&bytes)?];
-        Some(Arc::new(Tickets { keys, context, lifetime }))
+        Some(Arc::new(Tickets {
+            keys,
+            context,
+            lifetime,
+        }))
     }
 
     /// By given keys.
@@ -69,7 +73,11 @@ impl Tickets {
             };
             keys.push(key);
         }
-        Ok(Arc::new(Tickets { keys, context, lifetime }))
+        Ok(Arc::new(Tickets {
+            keys,
+            context,
+            lifetime,
+        }))
     }
 
     fn associated(&self, time: [u8; TIME_BYTES]) -> Aad<[u8; 40]> {
@@ -84,7 +92,9 @@ impl Tickets {
         let key = self.keys.first()?;
         let time = now.as_secs().to_be_bytes();
         let mut sealed = plain.to_vec();
-        let nonce = key.key.seal_in_place_append_tag(self.associated(time), &mut sealed);
+        let nonce = key
+            .key
+            .seal_in_place_append_tag(self.associated(time), &mut sealed);
         let nonce = nonce.ok()?;
         Some([&key.name, time.as_slice(), nonce.as_ref(), &sealed].concat())
     }
@@ -96,7 +106,10 @@ impl Tickets {
         let key = self.keys.iter().find(|key| key.name == *name)?;
         let mut sealed = sealed.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let plain = key.key.open_in_place(nonce, self.associated(*time), &mut sealed).ok()?;
+        let plain = key
+            .key
+            .open_in_place(nonce, self.associated(*time), &mut sealed)
+            .ok()?;
         let age = now.as_secs().checked_sub(u64::from_be_bytes(*time))?;
         (age <= self.lifetime.as_secs()).then(|| plain.to_vec())
     }
@@ -167,14 +180,18 @@ mod tests {
 
     #[test]
     fn a_key_that_does_not_seal_any_more_still_opens() {
-        let ticket = tickets(&[1], 1).seal(b"session", at(0)).expect("it is sealed");
+        let ticket = tickets(&[1], 1)
+            .seal(b"session", at(0))
+            .expect("it is sealed");
         assert!(tickets(&[2, 1], 1).open(&ticket, at(0)).is_some());
         assert!(tickets(&[2], 1).open(&ticket, at(0)).is_none());
     }
 
     #[test]
     fn a_ticket_does_not_open_under_another_context_of_the_same_keys() {
-        let ticket = tickets(&[1], 1).seal(b"session", at(0)).expect("it is sealed");
+        let ticket = tickets(&[1], 1)
+            .seal(b"session", at(0))
+            .expect("it is sealed");
         assert!(tickets(&[1], 2).open(&ticket, at(0)).is_none());
     }
 

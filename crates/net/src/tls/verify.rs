@@ -10,15 +10,14 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme,
-};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::chain::{Chain, Roots};
 use super::failure::TlsCounter;
 use super::parameters::Side;
 use super::refusal::{PeerRefused, UNPARSABLE};
+use super::signatures::preference;
 use super::subject_names::{NameMatcher, names_of};
 
 /// What a validation context asks for.
@@ -179,6 +178,7 @@ impl PeerVerifier {
         let mut schemes = known.supported_schemes();
         let allowed = &self.demands.signatures;
         schemes.retain(|scheme| allowed.is_empty() || allowed.contains(scheme));
+        schemes.sort_by_key(|scheme| preference(*scheme));
         schemes
     }
 }

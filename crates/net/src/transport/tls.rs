@@ -30,7 +30,7 @@ pub struct TlsInfo {
 
 /// A TLS connection.
 pub struct TlsTransport {
-    pub(super) stream: TlsStream<TcpStream>,
+    pub(crate) stream: TlsStream<TcpStream>,
     info: TlsInfo,
 }
 

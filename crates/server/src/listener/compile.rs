@@ -100,7 +100,9 @@ impl CompiledListener {
     ) -> Result<Vec<DownstreamSocket>, Refused> {
         let chains = listener.filter_chains.iter();
         let chains = chains.chain(&listener.default_filter_chain);
-        chains.map(|chain| DownstreamSocket::compile(chain, ctx)).collect()
+        chains
+            .map(|chain| DownstreamSocket::compile(chain, ctx))
+            .collect()
     }
 
     /// The transport sockets of its chains, in the order of the message.

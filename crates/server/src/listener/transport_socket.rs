@@ -182,7 +182,10 @@ impl TlsOnThread {
         };
         let ends = (ip(stream.local_addr()), ip(stream.peer_addr()));
         let handshake = self.socket.tls.handshake(stream, ends).await;
-        handshake.counters.iter().for_each(|one| self.counts.count(*one));
+        handshake
+            .counters
+            .iter()
+            .for_each(|one| self.counts.count(*one));
         let transport = handshake.result.ok()?;
         self.counts.handshake(transport.info());
         info.handshake_complete = Some(Instant::now());
@@ -205,8 +208,14 @@ impl ListenerTls {
 /// `ssl.certificate.<name>.expiration_unix_time_seconds` of each certificate.
 fn expirations(certificates: &ContextCertificates) -> BTreeMap<String, u64> {
     // Where there is no name, Envoy's ends in the hash of nothing.
-    let own = certificates.own.iter().map(|one| (one, "unnamed_cert_e3b0c442"));
-    let trusted = certificates.trusted.iter().map(|one| (one, "unnamed_ca_cert_e3b0c442"));
+    let own = certificates
+        .own
+        .iter()
+        .map(|one| (one, "unnamed_cert_e3b0c442"));
+    let trusted = certificates
+        .trusted
+        .iter()
+        .map(|one| (one, "unnamed_ca_cert_e3b0c442"));
     let ends = own.chain(trusted).map(|(certificate, unnamed)| {
         let name = match certificate.secret.as_str() {
             "" => unnamed,

@@ -30,7 +30,10 @@ impl Listeners {
 
     /// The certificates of all filter chains with TLS.
     pub(crate) fn certificates(&self) -> Vec<ContextCertificates> {
-        let listeners = self.running.iter().map(|running| &running.resource.listener);
+        let listeners = self
+            .running
+            .iter()
+            .map(|running| &running.resource.listener);
         let sockets = listeners.flat_map(|listener| listener.sockets());
         sockets.filter_map(DownstreamSocket::certificates).collect()
     }
@@ -51,13 +54,14 @@ impl Running {
         let version = &mut self.resource.version;
         let mut ctx = Ctx::new(true);
         ctx.static_secrets = StaticSecrets::new(&version.secrets);
-        let sockets = decode(&version.message, &mut ctx).and_then(|listener: Listener| {
-            CompiledListener::compile_sockets(&listener, &mut ctx)
-        });
+        let sockets = decode(&version.message, &mut ctx)
+            .and_then(|listener: Listener| CompiledListener::compile_sockets(&listener, &mut ctx));
         let result = match sockets {
             Ok(newer) => {
                 let sockets = self.resource.listener.sockets();
-                sockets.zip(&newer).for_each(|(socket, newer)| socket.renew_from(newer));
+                sockets
+                    .zip(&newer)
+                    .for_each(|(socket, newer)| socket.renew_from(newer));
                 for file in &mut version.files {
                     if let Some(again) = ctx.files.iter().find(|again| again.path == file.path) {
                         file.clone_from(again);

@@ -18,7 +18,9 @@ const DAY_S: u64 = 86_400;
 pub(super) fn all(manager: &ClusterManager, running: &Running) -> Vec<Json> {
     let now = SystemTime::now();
     let list = |certificates: &mut dyn Iterator<Item = &CertificateDetails>| -> Vec<Json> {
-        certificates.map(|certificate| shown(certificate, now)).collect()
+        certificates
+            .map(|certificate| shown(certificate, now))
+            .collect()
     };
     let contexts = contexts(manager, running);
     let entries = contexts.iter().map(|context| {
@@ -33,8 +35,12 @@ pub(super) fn all(manager: &ClusterManager, running: &Running) -> Vec<Json> {
 pub(super) fn days_until_first_ends(manager: &ClusterManager, running: &Running) -> Option<u64> {
     let now = SystemTime::now();
     let contexts = contexts(manager, running);
-    let certificates = contexts.iter().flat_map(|it| it.trusted.iter().chain(&it.own));
-    certificates.map(|certificate| days_left(certificate, now)).min()
+    let certificates = contexts
+        .iter()
+        .flat_map(|it| it.trusted.iter().chain(&it.own));
+    certificates
+        .map(|certificate| days_left(certificate, now))
+        .min()
 }
 
 fn contexts(manager: &ClusterManager, running: &Running) -> Vec<ContextCertificates> {

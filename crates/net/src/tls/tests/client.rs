@@ -7,12 +7,13 @@ use nuncio_config::source::{Format, Source};
 use nuncio_config::typed::{Ctx, StaticSecrets, decode};
 use nuncio_config::{interpret, text};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::{ClientTls, TlsCounter, TlsFailure, UpstreamTlsContext, Wishes, check_secrets};
+use crate::tls::{ClientTls, TlsCounter, TlsFailure, UpstreamTlsContext, Wishes, check_secrets};
 use crate::transport::TlsInfo;
 
 /// A certificate authority, and a host with a certificate of it.
@@ -360,4 +361,45 @@ async fn what_is_accepted_though_untrusted_is_counted() {
         greeted.unwrap().counters,
         [TlsCounter::VerifyError, TlsCounter::VerifySan]
     );
+}
+
+/// Believes any server that holds its key.
+#[derive(Debug)]
+pub(super) struct Believing(pub(super) Arc<rustls::crypto::CryptoProvider>);
+
+impl ServerCertVerifier for Believing {
+    fn verify_server_cert(
+        &self,
+        _leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, leaf, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, leaf, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }

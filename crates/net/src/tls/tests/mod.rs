@@ -1,0 +1,5 @@
+//! Handshakes on the loopback.
+
+mod client;
+mod server;
+mod sessions;

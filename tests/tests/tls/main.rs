@@ -1,0 +1,6 @@
+//! TLS towards clients: real clients, clients that misbehave, and certificates that change under load.
+
+mod attacks;
+mod clients;
+mod renewal;
+mod server;
