@@ -198,6 +198,8 @@ fn renegotiation_is_refused_and_harms_nobody() {
     });
     input.write_all(b"R\n").expect("it reads");
     drop(input);
+    // It waits for an answer that does not come.
+    client.kill().expect("it is ours");
     client.wait().expect("it ends");
     server.assert_unharmed();
     assert_eq!(server.stat("listener.tls.ssl.handshake"), 2);

@@ -204,8 +204,6 @@ pub fn mutate(
         }
     }
     append_via(headers, &options.via);
-    let tls = info.connection.tls.as_deref();
-    options.client_certificate.apply(headers, tls);
     if is_edge && let Some(ip) = address.as_ref().and_then(Address::ip) {
         headers.set(Known::XEnvoyExternalAddress, ip.to_string().as_bytes());
     }
@@ -214,6 +212,8 @@ pub fn mutate(
         let random = || services.random_u64();
         options.request_ids.set(headers, is_edge, preserve, random);
     }
+    let tls = info.connection.tls.as_deref();
+    options.client_certificate.apply(headers, tls);
     if address.as_ref() != peer.remote {
         info.remote_address = address;
     }
