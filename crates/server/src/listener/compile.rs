@@ -169,7 +169,8 @@ impl CompiledListener {
                 connect_timeout: chain
                     .transport_socket_connect_timeout
                     .filter(|timeout| !timeout.is_zero()),
-                scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name).with_tracing(),
+                scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name)
+                    .with_tracing(),
                 manager: Arc::new(manager),
             },
             name,
