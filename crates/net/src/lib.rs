@@ -9,5 +9,6 @@ pub mod dns;
 pub mod listener;
 pub mod machine;
 pub mod pipe;
+mod signature_names;
 pub mod tls;
 pub mod transport;

@@ -89,6 +89,7 @@ impl ConnectionName {
         Wishes {
             server_name: self.is_server_name.then_some(&self.name),
             subject_alt_name: self.is_validated.then_some(&self.name),
+            protocols: &[],
         }
     }
 

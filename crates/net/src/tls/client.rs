@@ -37,6 +37,8 @@ pub struct ClientTls {
 /// What can be renewed.
 struct Context {
     config: Arc<ClientConfig>,
+    /// Whether the context names no protocols.
+    offers_wishes: bool,
     verifier: PeerVerifier,
     certificates: ContextCertificates,
     /// Of our own certificate.
@@ -51,6 +53,8 @@ pub struct Wishes<'a> {
     pub server_name: Option<&'a str>,
     /// A name that the host's certificate must be for as well.
     pub subject_alt_name: Option<&'a str>,
+    /// What is offered to be spoken (ALPN) where the context names nothing; HTTP/1.1 if this names nothing either.
+    pub protocols: &'static [&'static [u8]],
 }
 
 /// A handshake that is done.
@@ -130,15 +134,18 @@ impl ClientTls {
                 builder.with_client_cert_resolver(Arc::new(key))
             }
         };
-        config.alpn_protocols = match alpn(common) {
-            // Envoy offers its codec's protocol where the configuration names none.
-            none if none.is_empty() => vec![b"http/1.1".to_vec()],
-            names => names,
+        let named = alpn(common);
+        let offers_wishes = named.is_empty();
+        // Envoy offers its codec's protocol where the configuration names none.
+        config.alpn_protocols = match offers_wishes {
+            true => vec![b"http/1.1".to_vec()],
+            false => named,
         };
         config.resumption = resumption(message.max_session_keys);
         let sni = sni(&message.sni, ctx)?;
         let context = Context {
             config: Arc::new(config),
+            offers_wishes,
             verifier,
             certificates,
             info: identity.map(|identity| identity.info),
@@ -225,6 +232,10 @@ impl Context {
             .set_certificate_verifier(Arc::new(verifier.clone()));
         if wishes.subject_alt_name.is_some() || self.verifier.demands.accepts_untrusted {
             config.resumption = Resumption::disabled();
+        }
+        if self.offers_wishes && !wishes.protocols.is_empty() {
+            let offered = wishes.protocols.iter().map(|name| name.to_vec());
+            config.alpn_protocols = offered.collect();
         }
         if let Some(log) = self.key_log.as_ref().and_then(|log| log.of(local, remote)) {
             config.key_log = log;

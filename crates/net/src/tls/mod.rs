@@ -54,5 +54,4 @@ pub use failure::{TlsCounter, TlsFailure};
 pub use messages::UpstreamTlsContext;
 pub use secrets::check as check_secrets;
 pub use server::ServerTls;
-pub(crate) use signatures::signature_name;
 pub use support::support;

@@ -6,7 +6,7 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::{SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion};
 
 use super::messages::{CompliancePolicy, TlsParameters, TlsProtocol};
-use super::signatures::signature_scheme;
+use crate::signature_names::signature_scheme;
 
 /// What a context may agree on.
 pub(super) struct Parameters {

@@ -17,8 +17,8 @@ use super::chain::{Chain, Roots};
 use super::failure::TlsCounter;
 use super::parameters::Side;
 use super::refusal::{PeerRefused, UNPARSABLE};
-use super::signatures::preference;
 use super::subject_names::{NameMatcher, names_of};
+use crate::signature_names::preference;
 
 /// What a validation context asks for.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use rustls::{CipherSuite, CommonState, NamedGroup, ProtocolVersion, SignatureSch
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-use crate::tls::signature_name;
+use crate::signature_names::signature_name;
 
 /// What a TLS handshake agreed on.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use nuncio_net::connect::{self, ConnectError};
+use nuncio_net::tls::Wishes;
 use nuncio_net::transport::Transport;
 
+use super::Carries;
 use crate::cluster_core::ClusterCore;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::server_names::ConnectionName;
@@ -16,6 +18,7 @@ pub(super) async fn connect(
     core: &ClusterCore,
     address: SocketAddr,
     name: Option<&ConnectionName>,
+    carries: Carries,
 ) -> Result<Transport, UpstreamError> {
     let tcp = connect::connect(address, &core.settings().connect_options)
         .await
@@ -25,7 +28,10 @@ pub(super) async fn connect(
         TransportSocket::Tls(tls) => tls,
     };
     let counts = core.tls_counts();
-    let wishes = name.map(ConnectionName::wishes).unwrap_or_default();
+    let wishes = Wishes {
+        protocols: offered(carries),
+        ..name.map(ConnectionName::wishes).unwrap_or_default()
+    };
     match tls.handshake(tcp, address.ip(), wishes).await {
         Ok(greeted) => {
             greeted.counters.iter().for_each(|one| counts.count(*one));
@@ -41,6 +47,15 @@ pub(super) async fn connect(
                 ..UpstreamError::new(kind)
             })
         }
+    }
+}
+
+/// What is offered by ALPN where the configuration names nothing.
+fn offered(carries: Carries) -> &'static [&'static [u8]] {
+    match carries {
+        Carries::Http1 | Carries::Tcp => &[],
+        Carries::Http2 => &[b"h2"],
+        Carries::HttpByAlpn => &[b"h2", b"http/1.1"],
     }
 }
 

@@ -53,7 +53,12 @@ pub(crate) struct Life {
 pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
     let core = &pool.core;
     core.connection_begun();
-    let connecting = Box::pin(connect(core, pool.to.host.address, pool.name.as_ref()));
+    let connecting = Box::pin(connect(
+        core,
+        pool.to.host.address,
+        pool.name.as_ref(),
+        pool.carries,
+    ));
     let result = tokio::time::timeout(core.settings().connect_timeout, connecting).await;
     let error = match result {
         Ok(Ok(transport)) => return pool.connected(Connection::new(transport, life, core)),

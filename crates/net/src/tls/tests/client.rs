@@ -294,6 +294,7 @@ async fn a_connection_may_ask_for_names_of_its_own() {
     let wishes = |server_name, subject_alt_name| Wishes {
         server_name,
         subject_alt_name,
+        protocols: &[],
     };
     for (wishes, sent) in [
         (wishes(Some("other.example"), None), "other.example"),
