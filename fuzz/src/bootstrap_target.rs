@@ -5,9 +5,13 @@
 
 use nuncio_contract::access_log::AccessLogRoom;
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
-use nuncio_contract::registry::{Extensions, HttpFilterRoom};
+use nuncio_contract::registry::{
+    Extensions, HttpFilterRoom, ListenerFilterRoom, NetworkFilterRoom,
+};
 
 static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
+static NETWORK_FILTERS: &[&[&NetworkFilterRoom]] = &[nuncio_extensions_network::ROOMS];
+static LISTENER_FILTERS: &[&[&ListenerFilterRoom]] = &[nuncio_extensions_network::LISTENER_ROOMS];
 static EARLY_HEADER_MUTATIONS: &[&[&EarlyHeaderMutationRoom]] =
     &[nuncio_extensions_http::EARLY_HEADER_MUTATIONS];
 static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[];
@@ -16,6 +20,8 @@ static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[];
 pub fn bootstrap(input: &[u8]) {
     let extensions = Extensions {
         http_filters: HTTP_FILTERS,
+        network_filters: NETWORK_FILTERS,
+        listener_filters: LISTENER_FILTERS,
         early_header_mutations: EARLY_HEADER_MUTATIONS,
         stat_sinks: &[],
         access_loggers: ACCESS_LOGGERS,

@@ -11,6 +11,8 @@ use crate::access_log::{self, AccessLogFiles, AccessLogRoom, AccessLogRooms};
 use crate::early_header_mutation::EarlyHeaderMutationRoom;
 use crate::http_filter::HttpFilterConfig;
 use crate::level_config::LevelConfig;
+use crate::listener_filter::ListenerFilterConfig;
+use crate::network_filter::NetworkFilterConfig;
 use crate::stats::sink::StatSinkRooms;
 
 /// A configuration for one level of the route table.
@@ -33,6 +35,36 @@ pub struct HttpFilterRoom {
     pub support: fn(&mut SupportTable),
 }
 
+/// Parses a network filter's message; errors go to the context.
+pub type ParseNetworkFilter = fn(&Any, &mut Ctx) -> Result<Arc<dyn NetworkFilterConfig>, Refused>;
+
+/// A network filter's room.
+pub struct NetworkFilterRoom {
+    /// Envoy's name, such as `envoy.filters.network.echo`.
+    pub name: &'static str,
+    /// The full name of its message, such as `envoy.extensions.filters.network.echo.v3.Echo`.
+    pub message: &'static str,
+    /// Parses the message; errors go to the context.
+    pub parse: ParseNetworkFilter,
+    /// Adds what the room honours to the support table.
+    pub support: fn(&mut SupportTable),
+}
+
+/// Parses a listener filter's message; errors go to the context.
+pub type ParseListenerFilter = fn(&Any, &mut Ctx) -> Result<Arc<dyn ListenerFilterConfig>, Refused>;
+
+/// A listener filter's room.
+pub struct ListenerFilterRoom {
+    /// Envoy's name, such as `envoy.filters.listener.tls_inspector`.
+    pub name: &'static str,
+    /// The full name of its message.
+    pub message: &'static str,
+    /// Parses the message; errors go to the context.
+    pub parse: ParseListenerFilter,
+    /// Adds what the room honours to the support table.
+    pub support: fn(&mut SupportTable),
+}
+
 /// The per-route side of a room.
 pub struct PerRouteRoom {
     /// The full name of the message.
@@ -46,6 +78,10 @@ pub struct PerRouteRoom {
 pub struct Extensions {
     /// HTTP filters but for the terminal ones, which are the engine's.
     pub http_filters: &'static [&'static [&'static HttpFilterRoom]],
+    /// Network filters but for those that are the engine's.
+    pub network_filters: &'static [&'static [&'static NetworkFilterRoom]],
+    /// Listener filters.
+    pub listener_filters: &'static [&'static [&'static ListenerFilterRoom]],
     /// Early header mutations.
     pub early_header_mutations: &'static [&'static [&'static EarlyHeaderMutationRoom]],
     /// Sinks of stats.
@@ -76,6 +112,24 @@ impl Extensions {
                     .as_ref()
                     .is_some_and(|per_route| per_route.message == message)
             })
+            .copied()
+    }
+
+    /// The network filter whose message is `message`.
+    pub fn network_filter(&self, message: &str) -> Option<&'static NetworkFilterRoom> {
+        self.network_filters
+            .iter()
+            .flat_map(|family| family.iter())
+            .find(|room| room.message == message)
+            .copied()
+    }
+
+    /// The listener filter whose message is `message`.
+    pub fn listener_filter(&self, message: &str) -> Option<&'static ListenerFilterRoom> {
+        self.listener_filters
+            .iter()
+            .flat_map(|family| family.iter())
+            .find(|room| room.message == message)
             .copied()
     }
 

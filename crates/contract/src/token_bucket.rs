@@ -25,6 +25,11 @@ impl TokenBucketMessage {
         self.max_tokens
     }
 
+    /// How many tokens a fill adds, if that is said.
+    pub fn tokens_per_fill(&self) -> Option<u32> {
+        self.tokens_per_fill
+    }
+
     /// How long a fill takes.
     pub fn fill_interval(&self) -> Duration {
         self.fill_interval

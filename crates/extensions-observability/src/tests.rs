@@ -20,6 +20,8 @@ use nuncio_contract::stream_info::StreamInfo;
 
 const EXTENSIONS: Extensions = Extensions {
     http_filters: &[],
+    network_filters: &[],
+    listener_filters: &[],
     early_header_mutations: &[],
     stat_sinks: &[crate::STAT_SINKS],
     access_loggers: &[crate::ROOMS],

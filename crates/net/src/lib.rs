@@ -8,6 +8,7 @@ pub mod deadline;
 pub mod dns;
 pub mod listener;
 pub mod machine;
+pub mod peek;
 pub mod pipe;
 mod signature_names;
 pub mod tls;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use nuncio_contract::access_log::AccessLogRoom;
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
-use nuncio_contract::registry::{Extensions, HttpFilterRoom};
+use nuncio_contract::registry::{
+    Extensions, HttpFilterRoom, ListenerFilterRoom, NetworkFilterRoom,
+};
 use nuncio_contract::stats::sink::StatSinkRoom;
 
 #[global_allocator]
@@ -13,6 +15,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The families of HTTP filters.
 static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
+/// The families of network filters.
+static NETWORK_FILTERS: &[&[&NetworkFilterRoom]] = &[nuncio_extensions_network::ROOMS];
+/// The families of listener filters.
+static LISTENER_FILTERS: &[&[&ListenerFilterRoom]] = &[nuncio_extensions_network::LISTENER_ROOMS];
 /// The families of early header mutations.
 static EARLY_HEADER_MUTATIONS: &[&[&EarlyHeaderMutationRoom]] =
     &[nuncio_extensions_http::EARLY_HEADER_MUTATIONS];
@@ -24,6 +30,8 @@ static STAT_SINKS: &[&[&StatSinkRoom]] = &[nuncio_extensions_observability::STAT
 fn main() -> ExitCode {
     nuncio_server::run(Extensions {
         http_filters: HTTP_FILTERS,
+        network_filters: NETWORK_FILTERS,
+        listener_filters: LISTENER_FILTERS,
         early_header_mutations: EARLY_HEADER_MUTATIONS,
         stat_sinks: STAT_SINKS,
         access_loggers: ACCESS_LOGGERS,

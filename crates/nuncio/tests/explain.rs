@@ -231,8 +231,8 @@ fn what_cannot_run_yet_can_be_told_about() {
         ("", "204"),
     ];
     let config = bootstrap(&[tls_listener(&chains)]);
-    let wrong = explain(&config, &["GET", "https://a/"]).expect_err("chains are not supported yet");
-    assert!(wrong.contains("more than one filter chain"), "{wrong}");
+    let wrong = explain(&config, &["GET", "https://a/"]).expect_err("TLS is not supported yet");
+    assert!(wrong.contains("the downstream transport socket"), "{wrong}");
     for (url, status, path) in [
         ("https://a.example.com/", 201, "filter_chains[0]"),
         ("https://WWW.example.com/", 202, "filter_chains[1]"),

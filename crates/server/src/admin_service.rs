@@ -23,7 +23,9 @@ use crate::admin::response::Body;
 use crate::admin::state::AdminState;
 use crate::admin::{self, request::AdminRequest, response::AdminResponse};
 use crate::bootstrap::{AdminAddress, AdminConfig};
-use crate::listener::{CompiledChain, CompiledListener, OnThread, serve, serve_pipe};
+use crate::listener::{
+    CompiledChain, CompiledListener, Inspection, OnThread, Selection, serve, serve_pipe,
+};
 
 /// The type of a body that is read.
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
@@ -58,10 +60,13 @@ impl AdminListener {
             },
             scope: stats.scope("listener.admin"),
             description: Arc::default(),
-            chain: CompiledChain::plain(
+            chains: vec![CompiledChain::plain(
                 connection_manager(config.access_logs.clone()),
                 StatScopes::new(stats, "admin", "admin"),
-            ),
+            )],
+            selection: Selection::only_one(),
+            inspection: Inspection::default(),
+            root: stats.root(),
         };
         AdminListener {
             listener: Arc::new(listener),

@@ -371,7 +371,7 @@ fn compile_listener(
             secrets: context.ctx.secrets_used.split_off(secrets_before),
         },
         listener: Arc::new(compiled),
-        routes: Arc::new(routes),
+        routes,
     })
 }
 

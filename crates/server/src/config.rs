@@ -5,7 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
-use nuncio_contract::matching::StringMatcher;
+use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
 
@@ -154,6 +154,61 @@ message! {
         pub(crate) enable_reuse_port: Option<bool>,
         pub(crate) reuse_port: bool,
         pub(crate) tcp_backlog_size: Option<u32>,
+        pub(crate) listener_filters: Vec<ListenerFilter>,
+        pub(crate) listener_filters_timeout: Option<Duration>,
+        pub(crate) continue_on_listener_filters_timeout: bool,
+        inert ignore_global_conn_limit = "there is no global limit of connections",
+        inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
+        inert bypass_overload_manager = "there is no overload manager",
+    }
+}
+
+message! {
+    /// What looks at a connection before it has a filter chain.
+    pub(crate) struct ListenerFilter: "envoy.config.listener.v3.ListenerFilter" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) oneof config_type: Option<ListenerFilterType>,
+        pub(crate) filter_disabled: Option<ListenerPredicate>,
+    }
+}
+
+one_of! {
+    /// Where the listener filter's config is.
+    pub(crate) enum ListenerFilterType {
+        typed_config => TypedConfig(Any),
+    }
+}
+
+message! {
+    /// Which connections a listener filter leaves alone.
+    pub(crate) struct ListenerPredicate: "envoy.config.listener.v3.ListenerFilterChainMatchPredicate" {
+        pub(crate) oneof rule: ListenerRule,
+    }
+}
+
+one_of! {
+    /// The kinds of such a condition.
+    pub(crate) enum ListenerRule {
+        or_match => Any(ListenerPredicates),
+        and_match => All(ListenerPredicates),
+        not_match => Not(Box<ListenerPredicate>),
+        any_match => Always(bool),
+        destination_port_range => Ports(PortRange),
+    }
+}
+
+message! {
+    /// Several conditions.
+    pub(crate) struct ListenerPredicates: "envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet" {
+        pub(crate) rules: Vec<ListenerPredicate>,
+    }
+}
+
+message! {
+    /// `start <= x < end`.
+    pub(crate) struct PortRange: "envoy.type.v3.Int32Range" {
+        pub(crate) start: i32,
+        pub(crate) end: i32,
     }
 }
 
@@ -171,9 +226,34 @@ message! {
     pub(crate) struct FilterChain: "envoy.config.listener.v3.FilterChain" {
         pub(crate) filters: Vec<Filter>,
         pub(crate) name: String,
-        checked filter_chain_match: Option<()> = "an empty one matches all connections, and nothing may be in it",
+        pub(crate) filter_chain_match: Option<FilterChainMatch>,
         pub(crate) transport_socket: Option<TransportSocket>,
         pub(crate) transport_socket_connect_timeout: Option<Duration>,
+        inert metadata = "it is shown in /config_dump, which prints the message itself",
+    }
+}
+
+message! {
+    /// Which connections a filter chain takes.
+    pub(crate) struct FilterChainMatch: "envoy.config.listener.v3.FilterChainMatch" {
+        pub(crate) destination_port: Option<u32>,
+        pub(crate) prefix_ranges: Vec<CidrRange>,
+        pub(crate) direct_source_prefix_ranges: Vec<CidrRange>,
+        pub(crate) source_type: SourceType,
+        pub(crate) source_prefix_ranges: Vec<CidrRange>,
+        pub(crate) source_ports: Vec<u32>,
+        pub(crate) server_names: Vec<String>,
+        pub(crate) transport_protocol: String,
+        pub(crate) application_protocols: Vec<String>,
+    }
+}
+
+enumeration! {
+    /// Where a connection comes from.
+    pub(crate) enum SourceType: "envoy.config.listener.v3.FilterChainMatch.ConnectionSourceType" {
+        ANY => Any,
+        SAME_IP_OR_LOOPBACK => SameIpOrLoopback,
+        EXTERNAL => External,
     }
 }
 

@@ -15,7 +15,7 @@ use nuncio_http::service::{Answer, Service};
 use nuncio_net::listener::ListenOptions;
 
 use crate::bootstrap::{Surroundings, compile_input};
-use crate::listener::{CompiledChain, CompiledListener};
+use crate::listener::{CompiledChain, CompiledListener, Inspection, Selection};
 use crate::main_thread::{self, Extra};
 
 const CONFIG: &str = include_str!("demo.yaml");
@@ -65,7 +65,13 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
             reuse_port: false,
             ..ListenOptions::default()
         },
-        chain: CompiledChain::plain(manager, StatScopes::new(around.stats, &name, &name)),
+        chains: vec![CompiledChain::plain(
+            manager,
+            StatScopes::new(around.stats, &name, &name),
+        )],
+        selection: Selection::only_one(),
+        inspection: Inspection::default(),
+        root: around.stats.root(),
         scope,
         description: Arc::default(),
         name,

@@ -13,7 +13,7 @@ use crate::log;
 type Known = (&'static str, &'static str, &'static str);
 
 /// The extensions that are part of the engine.
-const BUILT_IN: [Known; 8] = [
+const BUILT_IN: [Known; 9] = [
     (
         "envoy.filters.http",
         nuncio_http::config::router::NAME,
@@ -23,6 +23,11 @@ const BUILT_IN: [Known; 8] = [
         "envoy.filters.network",
         "envoy.filters.network.http_connection_manager",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+    ),
+    (
+        "envoy.filters.network",
+        nuncio_tcp::proxy::NAME,
+        nuncio_tcp::proxy::MESSAGE,
     ),
     (
         "envoy.transport_sockets.upstream",
@@ -58,12 +63,17 @@ const BUILT_IN: [Known; 8] = [
 
 fn known(extensions: &Extensions) -> Vec<Known> {
     let filters = extensions.http_filters.iter().copied().flatten();
+    let network = extensions.network_filters.iter().copied().flatten();
+    let network = network.map(|room| ("envoy.filters.network", room.name, room.message));
+    let listener = extensions.listener_filters.iter().copied().flatten();
+    let listener = listener.map(|room| ("envoy.filters.listener", room.name, room.message));
     let loggers = extensions.access_loggers.iter().copied().flatten();
     let early = extensions.early_header_mutations.iter().copied().flatten();
     let early = early.map(|room| ("envoy.http.early_header_mutation", room.name, room.message));
     let filters = filters.map(|room| ("envoy.filters.http", room.name, room.message));
     let loggers = loggers.map(|room| ("envoy.access_loggers", room.name, room.message));
-    let all = BUILT_IN.into_iter().chain(filters).chain(early);
+    let all = BUILT_IN.into_iter().chain(filters).chain(network);
+    let all = all.chain(listener).chain(early);
     all.chain(loggers).collect()
 }
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use nuncio_config::tree::{Message, same, same_but_for};
 use nuncio_config::typed::FileRead;
-use nuncio_http::route::RouteTable;
 use nuncio_upstream::config::ClusterConfig;
 
-use crate::listener::CompiledListener;
+use crate::listener::{CompiledListener, Routes};
 
 const ROUTE_CONFIGURATION: &str = "envoy.config.route.v3.RouteConfiguration";
 
@@ -29,8 +28,8 @@ pub(crate) struct ListenerResource {
     pub version: Version,
     /// Its config.
     pub listener: Arc<CompiledListener>,
-    /// Its routes, which can change without it.
-    pub routes: Arc<RouteTable>,
+    /// The routes of its chains, which can change without it.
+    pub routes: Routes,
 }
 
 /// A cluster, ready to be added.

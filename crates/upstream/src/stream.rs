@@ -121,6 +121,14 @@ impl UpstreamStream {
         }
     }
 
+    /// Has the end of bytes that are no HTTP count as one in the middle of a request even if both sides have ended, as
+    /// that of Envoy's TCP proxy does.
+    pub fn count_as_cut_short(&mut self) {
+        if let UpstreamStream::Tcp(stream) = self {
+            stream.count_as_cut_short();
+        }
+    }
+
     /// Whether what is exchanged is no HTTP.
     pub fn is_tcp(&self) -> bool {
         matches!(self, UpstreamStream::Tcp(_))

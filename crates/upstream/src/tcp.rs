@@ -29,6 +29,10 @@ pub struct TcpStream {
     prologue_sent: usize,
     is_answered: bool,
     is_received: bool,
+    /// Whether the connection counts as closed under its stream even if both sides have ended.
+    is_cut_short: bool,
+    /// Whether the host ended after we did.
+    host_ended_last: bool,
     bytes_sent: u64,
     bytes_received: u64,
 }
@@ -53,9 +57,15 @@ impl TcpStream {
             prologue_sent: 0,
             is_answered: false,
             is_received: false,
+            is_cut_short: false,
+            host_ended_last: false,
             bytes_sent: 0,
             bytes_received: 0,
         }
+    }
+
+    pub(crate) fn count_as_cut_short(&mut self) {
+        self.is_cut_short = true;
     }
 
     pub(crate) fn write_prologue(&mut self, bytes: Vec<u8>) {
@@ -187,6 +197,7 @@ impl TcpStream {
         Poll::Ready(match read {
             Ok(0) => {
                 self.is_received = true;
+                self.host_ended_last = matches!(self.sending, Sending::Done | Sending::Broken);
                 Ok(BodyEvent::End)
             }
             Ok(count) => {
@@ -259,6 +270,8 @@ impl TcpStream {
 impl Drop for TcpStream {
     fn drop(&mut self) {
         match self.is_received && self.sending == Sending::Done {
+            true if self.is_cut_short && self.host_ended_last => self.lease.reset(Ended::Remote),
+            true if self.is_cut_short => self.lease.reset(Ended::Local),
             true => self.lease.close(Ended::Remote),
             false => self.lease.reset(Ended::Local),
         }

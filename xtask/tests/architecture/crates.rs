@@ -29,9 +29,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "nuncio-tcp",
+        &[
+            "nuncio-upstream",
+            "nuncio-net",
+            "nuncio-contract",
+            "nuncio-config",
+        ],
+    ),
+    (
         "nuncio-server",
         &[
             "nuncio-http",
+            "nuncio-tcp",
             "nuncio-upstream",
             "nuncio-net",
             "nuncio-codec",
@@ -45,6 +55,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["nuncio-contract", "nuncio-config"],
     ),
     (
+        "nuncio-extensions-network",
+        &["nuncio-contract", "nuncio-config"],
+    ),
+    (
         "nuncio-extensions-observability",
         &["nuncio-contract", "nuncio-config"],
     ),
@@ -54,6 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-server",
             "nuncio-contract",
             "nuncio-extensions-http",
+            "nuncio-extensions-network",
             "nuncio-extensions-observability",
         ],
     ),
@@ -68,6 +83,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-config",
             "nuncio-contract",
             "nuncio-extensions-http",
+            "nuncio-extensions-network",
             "nuncio-server",
         ],
     ),

@@ -33,6 +33,8 @@ pub enum AccessLogType {
     UdpPeriodic = 12,
     /// A UDP session ended.
     UdpSessionEnd = 13,
+    /// A TCP connection began.
+    TcpConnectionStart = 14,
 }
 
 impl AccessLogType {
@@ -55,6 +57,7 @@ impl AccessLogType {
             AccessLogType::UdpTunnelUpstreamConnected => "UdpTunnelUpstreamConnected",
             AccessLogType::UdpPeriodic => "UdpPeriodic",
             AccessLogType::UdpSessionEnd => "UdpSessionEnd",
+            AccessLogType::TcpConnectionStart => "TcpConnectionStart",
         }
     }
 }

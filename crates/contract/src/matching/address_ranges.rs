@@ -57,6 +57,22 @@ impl WrittenRange for XdsCidrRange {
     }
 }
 
+impl CidrRange {
+    /// The address, and how many of its bits count; one that is none is reported at its place.
+    pub fn parse(&self, ctx: &mut Ctx) -> Result<(IpAddr, u32), Refused> {
+        match self.address_prefix.value.parse::<IpAddr>() {
+            Ok(base) => {
+                let most = if base.is_ipv4() { 32 } else { 128 };
+                Ok((base, self.prefix_bits().min(most)))
+            }
+            Err(_) => {
+                ctx.error(self.address_prefix.span, self.malformed());
+                Err(Refused)
+            }
+        }
+    }
+}
+
 /// Address ranges, by prefix.
 #[derive(Clone, Debug, Default)]
 pub struct AddressRanges(Box<[Range]>);

@@ -32,6 +32,23 @@ pub trait FilterStateObject: Any + Send + Sync {
     }
 }
 
+/// The name of the cluster that a TCP proxy is to go to, whatever it is configured to.
+pub const TCP_PROXY_CLUSTER: &str = "envoy.tcp_proxy.cluster";
+
+/// A text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(pub Box<str>);
+
+impl FilterStateObject for Text {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn serialize_as_string(&self) -> Option<String> {
+        Some(self.0.to_string())
+    }
+}
+
 /// Objects by name; few, so a list.
 #[derive(Default)]
 pub struct FilterState {

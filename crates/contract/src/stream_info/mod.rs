@@ -24,7 +24,7 @@ use crate::clock::WallAnchor;
 
 pub use address::{Address, InternalAddress};
 pub use connection::{ConnectionInfo, FilterChainDescription, ListenerDescription};
-pub use filter_state::{FilterState, FilterStateObject};
+pub use filter_state::{FilterState, FilterStateObject, TCP_PROXY_CLUSTER, Text};
 pub use metadata::Metadata;
 pub use response_flags::ResponseFlags;
 pub use timing::{BytesMeter, DownstreamTiming, UpstreamTiming};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
+use nuncio_contract::rbac::Engine;
 use nuncio_contract::registry::RouteFilterConfig;
 
-use super::engine::Engine;
 use super::messages::{Rbac, RbacPerRoute};
 
 /// The compiled config of a chain or a level.

@@ -8,11 +8,10 @@ use nuncio_contract::http_filter::{
     HttpFilterFactory, Interest,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::rbac::{Engine, Request, Verdict};
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::config::{ChainConfig, Settings};
-use super::engine::{Engine, Verdict};
-use super::matcher::Request;
 use super::stats::Stats;
 
 /// Where the verdicts are left for others.

@@ -10,16 +10,12 @@
 //! CEL (conditions, and inputs of `matcher` and `shadow_matcher`) and alternative names of the type `OTHER_NAME` are
 //! refused as not supported yet.
 
-mod certificate;
 mod config;
-mod engine;
 mod filter;
-mod matcher;
 mod messages;
 mod stats;
 #[cfg(test)]
 mod tests;
-mod tree;
 
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
@@ -36,8 +32,6 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
     support: |table| {
         messages::Rbac::support(table);
         messages::RbacPerRoute::support(table);
-        messages::TreeAction::support(table);
-        messages::UpstreamIpPortMatcher::support(table);
-        messages::MtlsAuthenticated::support(table);
+        nuncio_contract::rbac::support(table);
     },
 };

@@ -189,6 +189,14 @@ impl ConnectionManager {
         own.map_or(&self.config.terminal, |chain| &chain.terminal)
     }
 
+    /// Counts a connection that a filter before the connection manager has closed, as Envoy does.
+    pub fn count_refused_connection(&self) {
+        let stats = &self.stats.http;
+        stats.downstream_cx_total.inc();
+        stats.downstream_cx_destroy.inc();
+        stats.downstream_cx_destroy_local.inc();
+    }
+
     /// The route table of now; a stream keeps the one that it began with.
     pub fn routes(&self) -> Rc<RouteSnapshot> {
         Rc::clone(&self.routes.borrow())

@@ -42,6 +42,7 @@ impl Transport {
                 }
             },
             Transport::Tls(tls) => pin!(tls.stream.read_buf(buffer)).poll(cx),
+            Transport::Watched(watched) => watched.poll_read(cx, buffer),
         }
     }
 
@@ -74,6 +75,7 @@ impl Transport {
         match self {
             Transport::Plain(plain) => plain.poll_write(cx, bytes),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, bytes),
+            Transport::Watched(watched) => watched.inner.poll_write(cx, bytes),
         }
     }
 
@@ -86,6 +88,7 @@ impl Transport {
         match self {
             Transport::Plain(plain) => plain.poll_write_vectored(cx, slices),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, slices),
+            Transport::Watched(watched) => watched.inner.poll_write_vectored(cx, slices),
         }
     }
 
@@ -99,19 +102,28 @@ impl Transport {
         match self {
             Transport::Plain(plain) => plain.send_later(bytes),
             Transport::Tls(_) => Err(bytes),
+            Transport::Watched(watched) => watched.inner.send_later(bytes),
         }
     }
 
     /// Whether bytes that were to be sent later are not with the system yet.
     #[inline]
     pub fn is_behind(&self) -> bool {
-        matches!(self, Transport::Plain(plain) if plain.is_behind())
+        match self {
+            Transport::Plain(plain) => plain.is_behind(),
+            Transport::Tls(_) => false,
+            Transport::Watched(watched) => watched.inner.is_behind(),
+        }
     }
 
     /// Whether bytes that were to be sent later never will be.
     #[inline]
     pub fn has_failed(&self) -> bool {
-        matches!(self, Transport::Plain(plain) if plain.has_failed())
+        match self {
+            Transport::Plain(plain) => plain.has_failed(),
+            Transport::Tls(_) => false,
+            Transport::Watched(watched) => watched.inner.has_failed(),
+        }
     }
 
     /// Pushes out what the carrier itself still holds: TLS records, bytes to be sent later.
@@ -119,6 +131,7 @@ impl Transport {
         match self {
             Transport::Plain(plain) => plain.poll_caught_up(cx),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
+            Transport::Watched(watched) => watched.inner.poll_flush(cx),
         }
     }
 
@@ -127,6 +140,7 @@ impl Transport {
         match self {
             Transport::Plain(plain) => plain.poll_shutdown(cx),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
+            Transport::Watched(watched) => watched.inner.poll_shutdown(cx),
         }
     }
 
@@ -146,6 +160,7 @@ impl Transport {
     pub fn poll_idle_end(&mut self, cx: &mut Context<'_>) -> Poll<IdleState> {
         let tls = match self {
             Transport::Plain(plain) => return poll_idle_end(plain.stream(), cx),
+            Transport::Watched(watched) => return watched.inner.poll_idle_end(cx),
             Transport::Tls(tls) => tls,
         };
         let mut byte = [0];

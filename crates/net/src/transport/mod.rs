@@ -7,6 +7,7 @@ mod io;
 pub mod outbox;
 mod plain;
 mod tls;
+mod watched;
 
 use std::net::SocketAddr;
 
@@ -14,6 +15,7 @@ pub use io::IdleState;
 pub use plain::Plain;
 pub use tls::{TlsInfo, TlsTransport};
 use tokio::net::TcpStream;
+pub use watched::{Watch, Watched};
 
 /// A connected byte stream.
 pub enum Transport {
@@ -21,12 +23,20 @@ pub enum Transport {
     Plain(Plain),
     /// TLS over TCP, after the handshake.
     Tls(Box<TlsTransport>),
+    /// Either, and somebody sees what is read.
+    Watched(Box<Watched>),
 }
 
 impl Transport {
     /// A connection without TLS.
     pub fn plain(stream: TcpStream) -> Self {
         Transport::Plain(Plain::new(stream))
+    }
+
+    /// The same, whose bytes are shown to `watch` before whoever reads them gets them.
+    #[must_use]
+    pub fn watched(self, watch: Box<dyn Watch>) -> Self {
+        Transport::Watched(Box::new(Watched::new(self, watch)))
     }
 
     /// Address of this end; `None` once the socket is gone.
@@ -44,6 +54,7 @@ impl Transport {
         match self {
             Transport::Plain(_) => None,
             Transport::Tls(tls) => Some(tls.info()),
+            Transport::Watched(watched) => watched.inner.tls(),
         }
     }
 
@@ -52,6 +63,7 @@ impl Transport {
         match self {
             Transport::Plain(plain) => plain.stream(),
             Transport::Tls(tls) => tls.socket(),
+            Transport::Watched(watched) => watched.inner.socket(),
         }
     }
 }

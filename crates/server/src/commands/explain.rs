@@ -141,7 +141,7 @@ fn answer(arguments: &Arguments, extensions: &Extensions) -> Result<String, Stri
         resolved(loaded.names).map_err(wrong)?;
     }
     let report = Subject {
-        listeners: loaded.chains.iter().map(Chain::entry).collect(),
+        listeners: loaded.chains.iter().filter_map(Chain::entry).collect(),
         clusters: &manager,
         tree: &loaded.tree,
         lines: &loaded.lines,
@@ -171,11 +171,17 @@ fn strictly(around: &Surroundings<'_>, style: Style) -> Result<Loaded, String> {
     let clusters = compiled.clusters.into_iter();
     Ok(Loaded {
         chains: listeners
-            .map(|(place, resource)| Chain {
-                listener: resource.listener,
-                routes: resource.routes,
-                place,
-                chain: 0,
+            .flat_map(|(place, resource)| {
+                let crate::resource::ListenerResource {
+                    listener, routes, ..
+                } = resource;
+                let chains = routes.iter().enumerate().map(move |(chain, routes)| Chain {
+                    listener: Arc::clone(&listener),
+                    routes: Arc::clone(routes),
+                    place,
+                    chain,
+                });
+                chains.collect::<Vec<_>>()
             })
             .collect(),
         names: clusters

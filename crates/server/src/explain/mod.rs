@@ -22,6 +22,7 @@ use std::sync::Arc;
 use nuncio_config::lines::Lines;
 use nuncio_config::tree::Message;
 use nuncio_contract::stream_info::Address;
+use nuncio_http::connection_manager::ConnectionManagerConfig;
 use nuncio_http::explain::{Asked, Explanation, Listing, Outcome, explain};
 use nuncio_http::route::RouteTable;
 use nuncio_upstream::ClusterManager;
@@ -77,8 +78,12 @@ impl Question {
 /// A filter chain of a listener, which is the only one unless said otherwise.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry<'a> {
-    /// The listener, with what this chain runs.
+    /// The listener.
     pub listener: &'a CompiledListener,
+    /// What this chain runs.
+    pub manager: &'a ConnectionManagerConfig,
+    /// What it is called.
+    pub chain_name: &'a str,
     /// Its routes of now.
     pub routes: &'a Arc<RouteTable>,
     /// The address that it is bound to.
@@ -147,6 +152,8 @@ impl Subject<'_> {
         let chosen = Choice::make(&self.listeners, self.tree, &url, wanted)?;
         let Entry {
             listener,
+            manager,
+            chain_name,
             routes,
             address,
             ..
@@ -179,7 +186,6 @@ impl Subject<'_> {
             is_tls,
             random: question.random,
         };
-        let manager = &listener.chain.manager;
         let explanation = explain(manager, routes, self.clusters, &asked, question.listing)
             .map_err(|wrong| wrong.0)?;
         Ok(Report {
@@ -192,7 +198,7 @@ impl Subject<'_> {
                 is_tls,
                 is_assumed_tls: question.is_tls && !places.speaks_tls(),
                 stat_prefix: manager.stat_prefix.to_string(),
-                filter_chain: listener.chain.description.name.to_string(),
+                filter_chain: chain_name.to_owned(),
                 place: places.listener(),
                 chain_place: places.filter_chain(),
             },

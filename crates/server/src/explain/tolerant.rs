@@ -112,14 +112,19 @@ impl Tolerated {
 
 impl Chain {
     /// The chain as one to choose from.
-    pub(crate) fn entry(&self) -> Entry<'_> {
-        Entry {
+    pub(crate) fn entry(&self) -> Option<Entry<'_>> {
+        // Alone in its listener, or one of all.
+        let chains = &self.listener.chains;
+        let compiled = chains.get(self.chain).or(chains.first())?;
+        Some(Entry {
             listener: &self.listener,
+            manager: &compiled.http()?.manager,
+            chain_name: &compiled.description.name,
             routes: &self.routes,
             address: self.listener.address,
             place: self.place,
             chain: self.chain,
-        }
+        })
     }
 }
 

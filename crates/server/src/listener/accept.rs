@@ -6,90 +6,30 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
 use nuncio_contract::clock::Clock;
-use nuncio_contract::stats::groups::{ListenerStats, ListenerWorkerStats};
-use nuncio_contract::stream_info::{Address, ConnectionInfo};
-use nuncio_http::connection_manager::ConnectionManager;
+use nuncio_contract::listener_filter::Inspected;
+use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stream_info::{Address, ConnectionInfo, Metadata, StreamInfo};
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::http1;
 use nuncio_http::route::RouteTable;
 use nuncio_http::service::Service;
-use nuncio_http::worker::Worker;
 use nuncio_net::pipe;
+use nuncio_net::transport::Transport;
+use nuncio_tcp::connection;
+use nuncio_tcp::filters::{Filters, Watching};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use super::transport_socket::{Opened, Opening, SocketOnThread};
-use super::{CompiledListener, OnThread, SocketEnd};
+use super::gate::{ChainOnThread, End, Gate};
+use super::inspect::{criteria, inspect};
+use super::transport_socket::{Opened, Opening};
+use super::{CompiledListener, OnThread, Routes, SocketEnd};
 
 /// How long accepting rests when the process has no file descriptor left.
 const EXHAUSTED_REST: Duration = Duration::from_millis(100);
-
-/// What accepted connections go through: one version of a listener on one thread.
-pub(super) struct Gate {
-    listener: Arc<CompiledListener>,
-    socket: SocketOnThread,
-    manager: Rc<ConnectionManager>,
-    worker: Rc<Worker>,
-    stats: Arc<ListenerStats>,
-    worker_stats: Arc<ListenerWorkerStats>,
-    id_step: u64,
-}
-
-impl Gate {
-    pub(super) fn new(
-        listener: Arc<CompiledListener>,
-        routes: Arc<RouteTable>,
-        thread: &OnThread,
-        service: Option<Rc<dyn Service>>,
-        drain: DrainPolicy,
-    ) -> Self {
-        let manager = ConnectionManager::new(
-            Arc::clone(&listener.chain.manager),
-            routes,
-            Rc::clone(&thread.worker),
-            &listener.chain.scopes,
-            service,
-            drain,
-        );
-        let worker_scope = listener.scope.scope(&thread.name);
-        Gate {
-            stats: listener.scope.worker_group(),
-            worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
-            manager: Rc::new(manager),
-            socket: listener.chain.transport_socket.on_thread(&listener.scope),
-            listener,
-            worker: Rc::clone(&thread.worker),
-            id_step: thread.id_step,
-        }
-    }
-
-    pub(super) fn set_routes(&self, routes: Arc<RouteTable>) {
-        self.manager.set_routes(routes);
-    }
-
-    /// Begins to see the connections off; returns when that will be over.
-    pub(super) fn begin_drain(&self, now: Instant) -> Instant {
-        self.manager.drain.begin(now)
-    }
-
-    /// Closes the connections that are left.
-    pub(super) fn end_drain(&self) {
-        self.manager.drain.end();
-    }
-
-    /// Counts the end of a connection.
-    fn closed(&self, begin: Instant) {
-        self.stats.downstream_cx_active.dec();
-        self.stats.downstream_cx_destroy.inc();
-        self.worker_stats.downstream_cx_active.dec();
-        let lived = self.worker.now().saturating_duration_since(begin);
-        self.stats
-            .downstream_cx_length_ms
-            .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
-    }
-}
 
 /// Accepts for ever, for a listener that the process answers itself.
 pub(crate) async fn serve(
@@ -98,9 +38,9 @@ pub(crate) async fn serve(
     thread: OnThread,
     service: Rc<dyn Service>,
 ) -> std::io::Result<()> {
-    let routes = Arc::new(RouteTable::empty());
+    let routes = Routes::from([Arc::new(RouteTable::empty())]);
     let drain = DrainPolicy::default();
-    let gate = Gate::new(listener, routes, &thread, Some(service), drain);
+    let gate = Gate::new(listener, &routes, &thread, Some(&service), drain);
     accept(Rc::new(RefCell::new(Rc::new(gate))), socket, pending()).await
 }
 
@@ -114,9 +54,9 @@ pub(crate) async fn serve_pipe(
 ) -> std::io::Result<()> {
     socket.set_nonblocking(true)?;
     let socket = UnixListener::from_std(socket)?;
-    let routes = Arc::new(RouteTable::empty());
+    let routes = Routes::from([Arc::new(RouteTable::empty())]);
     let drain = DrainPolicy::default();
-    let gate = Gate::new(listener, routes, &thread, Some(service), drain);
+    let gate = Gate::new(listener, &routes, &thread, Some(&service), drain);
     let gate = Rc::new(gate);
     let local = Address::Pipe(path);
     loop {
@@ -125,7 +65,7 @@ pub(crate) async fn serve_pipe(
                 let stream = pipe::stream(stream)?;
                 // Who connects has no name.
                 let ends = (Address::Pipe("".into()), Some(local.clone()));
-                connection(Rc::clone(&gate), stream, ends);
+                begin(Rc::clone(&gate), stream, ends);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => tokio::time::sleep(EXHAUSTED_REST).await,
@@ -146,7 +86,7 @@ pub(super) async fn accept(
         let gate = Rc::clone(&gate.borrow());
         let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
         let local = stream.local_addr().ok().map(Address::from);
-        connection(gate, stream, (peer.into(), local));
+        begin(gate, stream, (peer.into(), local));
     };
     let end = loop {
         let accepted = tokio::select! {
@@ -180,9 +120,8 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 }
 
 /// Begins a connection.
-fn connection(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
+fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
     let begin = gate.worker.now();
-    let chain = &gate.listener.chain;
     let info = ConnectionInfo {
         id: gate.worker.next_connection_id(gate.id_step),
         begin: Some(begin),
@@ -191,33 +130,18 @@ fn connection(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option
         direct_local_address: local.clone(),
         local_address: local,
         listener: Some(Arc::clone(&gate.listener.description)),
-        filter_chain: Some(Arc::clone(&chain.description)),
         ..ConnectionInfo::default()
     };
-    gate.stats.downstream_cx_total.inc();
-    gate.stats.downstream_cx_active.inc();
-    gate.worker_stats.downstream_cx_total.inc();
-    gate.worker_stats.downstream_cx_active.inc();
-    match gate.socket.open(stream, info) {
-        Opening::Done(opened) => drop(tokio::task::spawn_local(served(gate, opened, begin))),
-        Opening::Handshake(handshake) => {
-            let limit = chain.connect_timeout;
-            drop(tokio::task::spawn_local(async move {
-                match within(limit, handshake).await {
-                    Some(Some(opened)) => served(gate, opened, begin).await,
-                    ended => {
-                        let is_late = ended.is_none();
-                        if is_late {
-                            let stats = &gate.stats;
-                            stats.downstream_cx_transport_socket_connect_timeout.inc();
-                        }
-                        gate.manager.ended_in_handshake(begin, is_late);
-                        gate.closed(begin);
-                    }
-                }
-            }));
-        }
+    if gate.listener_filters.is_empty() {
+        return open(gate, stream, info, Inspected::default());
     }
+    drop(tokio::task::spawn_local(async move {
+        let mut info = info;
+        let looked = std::pin::pin!(inspect(&gate, stream, &mut info)).await;
+        if let Some((stream, inspected)) = looked {
+            open(gate, stream, info, inspected);
+        }
+    }));
 }
 
 /// What comes of `future`; none once the limit has passed.
@@ -228,14 +152,118 @@ async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> 
     }
 }
 
-/// Has the chain's filters serve a connection to its end. What they hold is made before the future begins, which
-/// so need not keep what it is made of.
-fn served(gate: Rc<Gate>, (transport, info): Opened, begin: Instant) -> impl Future<Output = ()> {
-    let manager = Rc::clone(&gate.manager);
+/// Finds the filter chain of a connection and makes its transport.
+fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: Inspected) {
+    let begin = info.begin.unwrap_or_else(|| gate.worker.now());
+    let found = gate.listener.selection.find(&criteria(&info, &inspected));
+    let found = found.and_then(|place| {
+        let compiled = gate.listener.chains.get(place)?;
+        Some((compiled, Rc::clone(gate.chains.get(place)?)))
+    });
+    let Some((compiled, chain)) = found else {
+        gate.stats.no_filter_chain_match.inc();
+        return;
+    };
+    info.filter_chain = Some(Arc::clone(&compiled.description));
+    gate.opened();
+    match chain.socket.open(stream, info) {
+        Opening::Done(opened) => serve_chain(gate, &chain, opened, inspected.metadata),
+        Opening::Handshake(handshake) => {
+            let limit = compiled.connect_timeout;
+            drop(tokio::task::spawn_local(async move {
+                match within(limit, handshake).await {
+                    Some(Some(opened)) => serve_chain(gate, &chain, opened, inspected.metadata),
+                    ended => {
+                        let is_late = ended.is_none();
+                        if is_late {
+                            let stats = &gate.stats;
+                            stats.downstream_cx_transport_socket_connect_timeout.inc();
+                        }
+                        if let End::Http(manager) = &chain.end {
+                            manager.ended_in_handshake(begin, is_late);
+                        }
+                        gate.closed(begin);
+                    }
+                }
+            }));
+        }
+    }
+}
+
+/// Has the chain's filters serve a connection to its end. What is common has a future of its own, so that nothing is
+/// kept for what is not.
+fn serve_chain(
+    gate: Rc<Gate>,
+    chain: &Rc<ChainOnThread>,
+    (transport, info): Opened,
+    metadata: Metadata,
+) {
+    let begin = info.begin.unwrap_or_else(|| gate.worker.now());
     let info = Arc::new(info);
-    async move {
-        let mut served = std::pin::pin!(http1::serve(manager, transport, info));
-        std::future::poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
-        gate.closed(begin);
+    match &chain.end {
+        End::Http(manager) if chain.filters.is_empty() => {
+            let manager = Rc::clone(manager);
+            drop(tokio::task::spawn_local(async move {
+                let mut served = std::pin::pin!(http1::serve(manager, transport, info));
+                std::future::poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
+                gate.closed(begin);
+            }));
+        }
+        _ => {
+            let chain = Rc::clone(chain);
+            drop(tokio::task::spawn_local(async move {
+                Box::pin(filtered(&gate, &chain, transport, (info, metadata))).await;
+                gate.closed(begin);
+            }));
+        }
+    }
+}
+
+/// The same where there are other filters than the connection manager.
+async fn filtered(
+    gate: &Gate,
+    chain: &ChainOnThread,
+    mut transport: Transport,
+    (connection, metadata): (Arc<ConnectionInfo>, Metadata),
+) {
+    let worker = &gate.worker;
+    let id = connection.id;
+    let mut filters = Filters::new(&chain.filters);
+    let mut info = StreamInfo::new(Arc::clone(&connection), worker.wall(), worker.now());
+    if !metadata.is_empty() {
+        *info.dynamic_metadata_mut() = metadata;
+    }
+    match &chain.end {
+        End::Http(manager) => {
+            let begun = filters.begin(&mut transport, &mut info, &**worker).await;
+            if begun.is_err() {
+                manager.count_refused_connection();
+            } else {
+                if filters.see_data() {
+                    let services = Rc::clone(worker) as Rc<dyn WorkerServices>;
+                    let watching = Watching::new(filters, info, services);
+                    transport = transport.watched(Box::new(watching));
+                }
+                let mut served =
+                    std::pin::pin!(http1::serve(Rc::clone(manager), transport, connection));
+                std::future::poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+            }
+        }
+        End::Tcp(proxy) => {
+            let proxy = Rc::clone(proxy);
+            let mut served =
+                std::pin::pin!(proxy.serve(filters, transport, info, gate.drained(id)));
+            std::future::poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+        }
+        End::Filter(around) => {
+            let mut served =
+                std::pin::pin!(connection::serve(around.clone(), filters, transport, info));
+            let mut drained = std::pin::pin!(gate.drained(id));
+            std::future::poll_fn(|cx| match drained.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => worker.step(|| served.as_mut().poll(cx)),
+            })
+            .await;
+        }
     }
 }

@@ -1,12 +1,23 @@
 //! A filter chain: what becomes of the connections that match it.
+//!
+//! It ends in the connection manager or the TCP proxy, which are the engine's, or in a room's filter; before it there
+//! may be filters of rooms.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::network_filter::NetworkFilterConfig;
 use nuncio_contract::stream_info::FilterChainDescription;
+use nuncio_http::connection_manager::config::{CompileContext as ManagerContext, MESSAGE};
 use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
+use nuncio_http::route::RouteTable;
+use nuncio_tcp::proxy::{CompileContext as ProxyContext, TcpProxyConfig};
 
-use super::DownstreamSocket;
+use super::{CompileContext, DownstreamSocket};
+use crate::config::{Filter, FilterChain, FilterConfigType, Listener, TrafficDirection};
+
+const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
 
 /// A filter chain, compiled once and shared by the workers.
 pub(crate) struct CompiledChain {
@@ -16,21 +27,190 @@ pub(crate) struct CompiledChain {
     pub transport_socket: DownstreamSocket,
     /// How long that may take.
     pub connect_timeout: Option<Duration>,
+    /// The filters of rooms.
+    pub filters: Vec<Arc<dyn NetworkFilterConfig>>,
+    /// What ends it.
+    pub end: ChainEnd,
+}
+
+/// What ends a filter chain.
+pub(crate) enum ChainEnd {
+    /// The connection manager.
+    Http(HttpEnd),
+    /// The TCP proxy.
+    Tcp(Arc<TcpProxyConfig>),
+    /// The last of its filters.
+    Filter,
+}
+
+/// A connection manager.
+pub(crate) struct HttpEnd {
     /// What its connections run.
     pub manager: Arc<ConnectionManagerConfig>,
-    /// Where the connection manager counts.
+    /// Where it counts.
     pub scopes: StatScopes,
 }
 
 impl CompiledChain {
-    /// A chain without a name, of plain TCP.
+    /// A chain without a name, of plain TCP and the connection manager alone.
     pub(crate) fn plain(manager: ConnectionManagerConfig, scopes: StatScopes) -> Self {
         CompiledChain {
             description: Arc::default(),
             transport_socket: DownstreamSocket::default(),
             connect_timeout: None,
-            manager: Arc::new(manager),
-            scopes,
+            filters: Vec::new(),
+            end: ChainEnd::Http(HttpEnd {
+                manager: Arc::new(manager),
+                scopes,
+            }),
+        }
+    }
+
+    /// Its connection manager.
+    pub(crate) fn http(&self) -> Option<&HttpEnd> {
+        match &self.end {
+            ChainEnd::Http(http) => Some(http),
+            ChainEnd::Tcp(_) | ChainEnd::Filter => None,
+        }
+    }
+
+    /// Compiles a chain and its route table, which is empty for one without a connection manager.
+    pub(super) fn compile(
+        listener: &Listener,
+        chain: &FilterChain,
+        listener_stat_name: Option<&str>,
+        context: &mut CompileContext<'_>,
+    ) -> Result<(Self, RouteTable), Refused> {
+        let transport_socket = DownstreamSocket::compile(chain, context.ctx);
+        let mut filters = Vec::new();
+        let mut end = None;
+        let mut is_sound = true;
+        for filter in &chain.filters {
+            let compiled = match typed_config(filter, context.ctx) {
+                Ok(any) if any.type_name() == MESSAGE => {
+                    manager(listener, any, context).map(|it| end = Some(End::Http(Box::new(it))))
+                }
+                Ok(any) if any.type_name() == nuncio_tcp::proxy::MESSAGE => {
+                    tcp_proxy(any, context).map(|it| end = Some(End::Tcp(it)))
+                }
+                Ok(any) => room(any, context).map(|config| filters.push(config)),
+                Err(refused) => Err(refused),
+            };
+            is_sound &= compiled.is_ok();
+        }
+        let (Ok(transport_socket), Some(stat_name), true) =
+            (transport_socket, listener_stat_name, is_sound)
+        else {
+            return Err(Refused);
+        };
+        let mut routes = RouteTable::empty();
+        let end = match end {
+            Some(End::Http(http)) => {
+                let (manager, table) = *http;
+                routes = table;
+                ChainEnd::Http(HttpEnd {
+                    scopes: StatScopes::new(context.stats, &manager.stat_prefix, stat_name)
+                        .with_tracing(),
+                    manager: Arc::new(manager),
+                })
+            }
+            Some(End::Tcp(proxy)) => ChainEnd::Tcp(Arc::new(proxy)),
+            None => no_end(chain, &filters, context.ctx)?,
+        };
+        let compiled = CompiledChain {
+            description: Arc::new(FilterChainDescription {
+                name: chain.name.as_str().into(),
+                ..Default::default()
+            }),
+            transport_socket,
+            connect_timeout: chain
+                .transport_socket_connect_timeout
+                .filter(|timeout| !timeout.is_zero()),
+            filters,
+            end,
+        };
+        Ok((compiled, routes))
+    }
+}
+
+/// What ends a chain, as it is found.
+enum End {
+    Http(Box<(ConnectionManagerConfig, RouteTable)>),
+    Tcp(TcpProxyConfig),
+}
+
+/// A chain without an end of the engine's. One without filters closes its connections, as in Envoy; one whose last
+/// filter is no end has been reported.
+fn no_end(
+    chain: &FilterChain,
+    filters: &[Arc<dyn NetworkFilterConfig>],
+    ctx: &mut Ctx,
+) -> Result<ChainEnd, Refused> {
+    match filters.last() {
+        Some(last) if last.is_terminal() => Ok(ChainEnd::Filter),
+        None => Ok(ChainEnd::Filter),
+        Some(_) => Err(ctx.unsupported_here(chain.span(), "a filter chain without an end")),
+    }
+}
+
+fn manager(
+    listener: &Listener,
+    any: &Any,
+    context: &mut CompileContext<'_>,
+) -> Result<(ConnectionManagerConfig, RouteTable), Refused> {
+    let buffer_limit = listener
+        .per_connection_buffer_limit_bytes
+        .unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
+    let mut reserve = |name: &str| context.clusters.reserve(name);
+    ConnectionManagerConfig::compile(
+        any,
+        &mut ManagerContext {
+            ctx: context.ctx,
+            extensions: context.extensions,
+            cluster_id: &mut reserve,
+            known_clusters: context.known_clusters,
+            service_cluster: context.service_cluster,
+            service_node: context.service_node,
+            buffer_limit_bytes: u64::from(buffer_limit),
+            is_outbound: listener.traffic_direction == TrafficDirection::Outbound,
+        },
+    )
+}
+
+fn tcp_proxy(any: &Any, context: &mut CompileContext<'_>) -> Result<TcpProxyConfig, Refused> {
+    let mut reserve = |name: &str| context.clusters.reserve(name);
+    TcpProxyConfig::compile(
+        any,
+        &mut ProxyContext {
+            ctx: context.ctx,
+            access_loggers: context.extensions.access_loggers,
+            cluster_id: &mut reserve,
+            known_clusters: context.known_clusters,
+            stats: context.stats,
+        },
+    )
+}
+
+fn room(
+    any: &Any,
+    context: &mut CompileContext<'_>,
+) -> Result<Arc<dyn NetworkFilterConfig>, Refused> {
+    match context.extensions.network_filter(any.type_name()) {
+        Some(room) => (room.parse)(any, context.ctx),
+        None => {
+            let what = format!("the network filter `{}`", any.type_name());
+            Err(context.ctx.unsupported_here(any.span, what))
+        }
+    }
+}
+
+fn typed_config<'a>(filter: &'a Filter, ctx: &mut Ctx) -> Result<&'a Any, Refused> {
+    match &filter.config_type {
+        Some(FilterConfigType::TypedConfig(any)) => Ok(any),
+        None => {
+            let name = &filter.name;
+            let what = format!("network filter `{}` without `typed_config`", name.value);
+            Err(ctx.unsupported_here(name.span, what))
         }
     }
 }

@@ -1,29 +1,24 @@
 //! A listener's config, compiled once and shared by the workers.
 //!
-//! So far a listener has one filter chain with one network filter, the HTTP connection manager, over plain
-//! TCP. Anything else is refused as not supported yet.
+//! Every chain is compiled, whatever is wrong with the others, so that all that is wrong is told at once.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::groups::{ListenerStats, register_listener};
 use nuncio_contract::stats::{Scope, StatsStore};
-use nuncio_contract::stream_info::{FilterChainDescription, ListenerDescription};
-use nuncio_http::connection_manager::config::{CompileContext as ManagerContext, MESSAGE};
-use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
+use nuncio_contract::stream_info::ListenerDescription;
 use nuncio_http::route::RouteTable;
 use nuncio_net::listener::ListenOptions;
 use nuncio_upstream::ClusterManager;
 
-use super::{CompiledChain, DownstreamSocket};
+use super::transport_socket::DownstreamSocket;
+use super::{CompiledChain, Inspection, Routes, Selection};
 use crate::config::{
-    Address, AddressKind, Filter, FilterChain, FilterConfigType, Listener, PortSpecifier,
-    SocketAddress, TrafficDirection,
+    Address, AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, TrafficDirection,
 };
-
-const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
 
 /// A listener, ready to be bound.
 pub(crate) struct CompiledListener {
@@ -39,8 +34,14 @@ pub(crate) struct CompiledListener {
     pub scope: Scope,
     /// For the log.
     pub description: Arc<ListenerDescription>,
-    /// Its filter chain.
-    pub chain: CompiledChain,
+    /// Its filter chains; the default one is the last.
+    pub chains: Vec<CompiledChain>,
+    /// Which of them takes a connection.
+    pub selection: Selection,
+    /// What looks at a connection before.
+    pub inspection: Inspection,
+    /// The scope of all stats, for filters.
+    pub root: Scope,
 }
 
 /// What the compilation takes from the server.
@@ -62,35 +63,31 @@ pub(crate) struct CompileContext<'a> {
 }
 
 impl CompiledListener {
-    /// Compiles a listener and its route table; every mistake is in the context.
+    /// Compiles a listener and its route tables; every mistake is in the context.
     pub(crate) fn compile(
         listener: &Listener,
         context: &mut CompileContext<'_>,
-    ) -> Result<(Self, RouteTable), Refused> {
-        let chain = single_chain(listener, context.ctx);
-        let chains = listener
-            .filter_chains
-            .iter()
-            .chain(&listener.default_filter_chain);
-        let sound: Vec<_> = chains
-            .map(|chain| plain_and_alone(chain, context.ctx))
+    ) -> Result<(Self, Routes), Refused> {
+        let place = Place::of(listener, context.ctx);
+        let stat_name = place.as_ref().ok().map(|place| place.stat_name.as_str());
+        let compiled: Vec<_> = chains(listener)
+            .map(|chain| CompiledChain::compile(listener, chain, stat_name, context))
             .collect();
-        let Ok(chain) = chain else {
-            // They are compiled for what is to be said about them.
-            let chains = listener
-                .filter_chains
-                .iter()
-                .chain(&listener.default_filter_chain);
-            chains.for_each(|chain| {
-                let _told = DownstreamSocket::compile(chain, context.ctx);
-                drop(manager(listener, chain, context));
-            });
-            return Err(Refused);
-        };
-        let address = address(listener, context.ctx);
-        let compiled = Self::compile_chain(listener, address, chain, context)?;
-        sound.into_iter().collect::<Result<Vec<()>, Refused>>()?;
-        Ok(compiled)
+        if compiled.is_empty() {
+            let what = format!("listener `{}` without filter chains", listener.name.value);
+            return Err(context.ctx.unsupported_here(listener.span(), what));
+        }
+        let place = place?;
+        let has_default = listener.default_filter_chain.is_some();
+        let shown = place.address.to_string();
+        let selection =
+            Selection::compile(&listener.filter_chains, has_default, &shown, context.ctx);
+        let inspection = Inspection::compile(listener, context.extensions, context.ctx);
+        let compiled = compiled.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let (chains, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
+        let before = (selection?, inspection?);
+        let this = Self::new(listener, place, chains, before, context.stats);
+        Ok((this, routes.into_iter().map(Arc::new).collect()))
     }
 
     /// The transport sockets of a listener's message alone, for certificates that changed.
@@ -107,7 +104,7 @@ impl CompiledListener {
 
     /// The transport sockets of its chains, in the order of the message.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = &DownstreamSocket> {
-        std::iter::once(&self.chain.transport_socket)
+        self.chains.iter().map(|chain| &chain.transport_socket)
     }
 
     /// For telling about: each chain that speaks HTTP, as if it were the only one, with its place among all.
@@ -115,69 +112,83 @@ impl CompiledListener {
         listener: &Listener,
         context: &mut CompileContext<'_>,
     ) -> Vec<(usize, Self, RouteTable)> {
-        let chains = listener.filter_chains.iter();
-        let chains = chains.chain(&listener.default_filter_chain).enumerate();
-        let compiled = chains.map(|(place, chain)| {
-            let address = address(listener, context.ctx);
-            let one = Self::compile_chain(listener, address, chain, context);
-            let (listener, routes) = one.ok()?;
-            Some((place, listener, routes))
+        let compiled = chains(listener).enumerate().map(|(number, chain)| {
+            let place = Place::of(listener, context.ctx);
+            let stat_name = place.as_ref().ok().map(|place| place.stat_name.as_str());
+            let compiled = CompiledChain::compile(listener, chain, stat_name, context);
+            let (chain, routes) = compiled.ok().filter(|(chain, _)| chain.http().is_some())?;
+            let before = (Selection::only_one(), Inspection::default());
+            let this = Self::new(listener, place.ok()?, vec![chain], before, context.stats);
+            Some((number, this, routes))
         });
         compiled.flatten().collect()
     }
 
-    fn compile_chain(
+    fn new(
         listener: &Listener,
-        address: Result<(SocketAddr, bool), Refused>,
-        chain: &FilterChain,
-        context: &mut CompileContext<'_>,
-    ) -> Result<(Self, RouteTable), Refused> {
-        let transport_socket = DownstreamSocket::compile(chain, context.ctx);
-        let manager = manager(listener, chain, context);
-        let (address, ipv4_compat) = address?;
-        let (manager, routes) = manager?;
-        let stat_name = match listener.stat_prefix.as_str() {
-            "" => address.to_string().replace(':', "_"),
-            prefix => prefix.to_string(),
-        };
-        let scope = context.stats.scope(&format!("listener.{stat_name}"));
+        place: Place,
+        chains: Vec<CompiledChain>,
+        (selection, inspection): (Selection, Inspection),
+        stats: &StatsStore,
+    ) -> Self {
+        let address = place.address;
+        let scope = stats.scope(&format!("listener.{}", place.stat_name));
         register_listener(&scope);
         scope.register::<ListenerStats>();
-        let transport_socket = transport_socket?;
-        transport_socket.register(&scope);
+        for chain in &chains {
+            chain.transport_socket.register(&scope);
+        }
         let name = match listener.name.value.as_str() {
             "" => address.to_string(),
             name => name.to_string(),
         };
-        let compiled = CompiledListener {
+        CompiledListener {
             options: ListenOptions {
                 reuse_port: listener.enable_reuse_port.unwrap_or(true) || listener.reuse_port,
                 backlog: listener.tcp_backlog_size.unwrap_or(128),
-                ipv4_compat,
+                ipv4_compat: place.ipv4_compat,
             },
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
                 ..Default::default()
             }),
-            chain: CompiledChain {
-                description: Arc::new(FilterChainDescription {
-                    name: chain.name.as_str().into(),
-                    ..Default::default()
-                }),
-                transport_socket,
-                connect_timeout: chain
-                    .transport_socket_connect_timeout
-                    .filter(|timeout| !timeout.is_zero()),
-                scopes: StatScopes::new(context.stats, &manager.stat_prefix, &stat_name)
-                    .with_tracing(),
-                manager: Arc::new(manager),
-            },
+            chains,
+            selection,
+            inspection,
+            root: stats.root(),
             name,
             address,
             scope,
-        };
-        Ok((compiled, routes))
+        }
+    }
+}
+
+/// All chains; the default one stands behind the others.
+fn chains(listener: &Listener) -> impl Iterator<Item = &FilterChain> {
+    let chains = listener.filter_chains.iter();
+    chains.chain(&listener.default_filter_chain)
+}
+
+/// Where a listener listens.
+struct Place {
+    address: SocketAddr,
+    ipv4_compat: bool,
+    /// What its stats are called by.
+    stat_name: String,
+}
+
+impl Place {
+    fn of(listener: &Listener, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let (address, ipv4_compat) = address(listener, ctx)?;
+        Ok(Place {
+            address,
+            ipv4_compat,
+            stat_name: match listener.stat_prefix.as_str() {
+                "" => address.to_string().replace(':', "_"),
+                prefix => prefix.to_string(),
+            },
+        })
     }
 }
 
@@ -219,91 +230,6 @@ pub(crate) fn ip_and_port(
             )
             .suggest("a listener takes an IP address, not a name");
             Err(Refused)
-        }
-    }
-}
-
-/// The connection manager of a filter chain.
-fn manager(
-    listener: &Listener,
-    chain: &FilterChain,
-    context: &mut CompileContext<'_>,
-) -> Result<(ConnectionManagerConfig, RouteTable), Refused> {
-    let any = connection_manager(chain).ok_or(Refused)?;
-    let buffer_limit = listener
-        .per_connection_buffer_limit_bytes
-        .unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
-    let mut reserve = |name: &str| context.clusters.reserve(name);
-    ConnectionManagerConfig::compile(
-        any,
-        &mut ManagerContext {
-            ctx: context.ctx,
-            extensions: context.extensions,
-            cluster_id: &mut reserve,
-            known_clusters: context.known_clusters,
-            service_cluster: context.service_cluster,
-            service_node: context.service_node,
-            buffer_limit_bytes: u64::from(buffer_limit),
-            is_outbound: listener.traffic_direction == TrafficDirection::Outbound,
-        },
-    )
-}
-
-fn single_chain<'a>(listener: &'a Listener, ctx: &mut Ctx) -> Result<&'a FilterChain, Refused> {
-    let mut chains = listener
-        .filter_chains
-        .iter()
-        .chain(&listener.default_filter_chain);
-    match (chains.next(), chains.next()) {
-        (Some(chain), None) => Ok(chain),
-        (Some(_), Some(second)) => {
-            ctx.unsupported(second.span(), "more than one filter chain in a listener");
-            Err(Refused)
-        }
-        (None, _) => {
-            let what = format!("listener `{}` without filter chains", listener.name.value);
-            Err(ctx.unsupported_here(listener.span(), what))
-        }
-    }
-}
-
-/// Whether nothing but the connection manager is in a filter chain; what else there is is reported.
-fn plain_and_alone(chain: &FilterChain, ctx: &mut Ctx) -> Result<(), Refused> {
-    let mut sound = Ok(());
-    let mut is_found = false;
-    for filter in &chain.filters {
-        match typed_config(filter, ctx) {
-            Ok(any) if any.type_name() == MESSAGE && !is_found => is_found = true,
-            Ok(any) => {
-                let what = format!("the network filter `{}`", any.type_name());
-                sound = Err(ctx.unsupported_here(any.span, what));
-            }
-            Err(refused) => sound = Err(refused),
-        }
-    }
-    if chain.filters.is_empty() {
-        sound = Err(ctx.unsupported_here(chain.span(), "a filter chain without filters"));
-    }
-    sound
-}
-
-/// The connection manager's message.
-fn connection_manager(chain: &FilterChain) -> Option<&Any> {
-    let kinds = chain
-        .filters
-        .iter()
-        .filter_map(|filter| filter.config_type.as_ref());
-    let mut messages = kinds.map(|FilterConfigType::TypedConfig(any)| any);
-    messages.find(|any| any.type_name() == MESSAGE)
-}
-
-fn typed_config<'a>(filter: &'a Filter, ctx: &mut Ctx) -> Result<&'a Any, Refused> {
-    match &filter.config_type {
-        Some(FilterConfigType::TypedConfig(any)) => Ok(any),
-        None => {
-            let name = &filter.name;
-            let what = format!("network filter `{}` without `typed_config`", name.value);
-            Err(ctx.unsupported_here(name.span, what))
         }
     }
 }

@@ -3,20 +3,30 @@
 mod accept;
 mod chain;
 mod compile;
+mod gate;
+mod inspect;
 mod on_worker;
+mod selection;
 #[cfg(test)]
 mod tests;
 mod transport_socket;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
+use nuncio_http::route::RouteTable;
 use nuncio_http::worker::Worker;
 
 pub(crate) use accept::{serve, serve_pipe};
 pub(crate) use chain::CompiledChain;
 pub(crate) use compile::{CompileContext, CompiledListener, ip_and_port};
+pub(crate) use inspect::Inspection;
 pub(crate) use on_worker::{ListenerCommand, ListenerId, SocketEnd, WorkerListeners};
+pub(crate) use selection::Selection;
 pub(crate) use transport_socket::DownstreamSocket;
+
+/// The route table of each filter chain; an empty one for those without a connection manager.
+pub(crate) type Routes = Arc<[Arc<RouteTable>]>;
 
 /// The thread that accepts.
 pub(crate) struct OnThread {

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use nuncio_contract::clock::Clock;
 use nuncio_http::drain::DrainPolicy;
-use nuncio_http::route::RouteTable;
 use nuncio_http::worker::Worker;
 use tokio::sync::oneshot;
 
-use super::accept::{Gate, accept};
-use super::{CompiledListener, OnThread};
+use super::accept::accept;
+use super::gate::Gate;
+use super::{CompiledListener, OnThread, Routes};
 
 /// A listener's number, the same on all threads and never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,11 +26,11 @@ pub(crate) struct ListenerId(pub(crate) u64);
 /// What becomes of a listener.
 pub(crate) enum ListenerCommand {
     /// It begins to accept on this worker's sockets.
-    Add(Arc<CompiledListener>, Arc<RouteTable>, Vec<TcpListener>),
+    Add(Arc<CompiledListener>, Routes, Vec<TcpListener>),
     /// Its connections to come have another connection manager.
-    Update(Arc<CompiledListener>, Arc<RouteTable>),
+    Update(Arc<CompiledListener>, Routes),
     /// Its requests to come have other routes.
-    SetRoutes(Arc<RouteTable>),
+    SetRoutes(Routes),
     /// It goes.
     Remove(SocketEnd),
     /// Its connections are told to close by and by, those to come too; it goes on accepting.
@@ -75,7 +75,7 @@ impl WorkerListeners {
     pub(crate) fn act(&mut self, id: ListenerId, command: ListenerCommand) {
         match command {
             ListenerCommand::Add(listener, routes, sockets) => {
-                let gate = Rc::new(RefCell::new(self.gate(listener, routes)));
+                let gate = Rc::new(RefCell::new(self.gate(listener, &routes)));
                 let mut ends = Vec::with_capacity(sockets.len());
                 for socket in sockets {
                     let (end, ended) = oneshot::channel();
@@ -90,12 +90,12 @@ impl WorkerListeners {
                 let Some(accepting) = self.accepting.get(&id) else {
                     return;
                 };
-                let old = accepting.gate.replace(self.gate(listener, routes));
+                let old = accepting.gate.replace(self.gate(listener, &routes));
                 self.drain(&old);
             }
             ListenerCommand::SetRoutes(routes) => {
                 if let Some(accepting) = self.accepting.get(&id) {
-                    accepting.gate.borrow().set_routes(routes);
+                    accepting.gate.borrow().set_routes(&routes);
                 }
             }
             ListenerCommand::Remove(end) => {
@@ -119,7 +119,7 @@ impl WorkerListeners {
         }
     }
 
-    fn gate(&self, listener: Arc<CompiledListener>, routes: Arc<RouteTable>) -> Rc<Gate> {
+    fn gate(&self, listener: Arc<CompiledListener>, routes: &Routes) -> Rc<Gate> {
         Rc::new(Gate::new(listener, routes, &self.thread, None, self.drain))
     }
 

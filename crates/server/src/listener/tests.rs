@@ -20,8 +20,9 @@ use nuncio_http::worker::Worker;
 use nuncio_net::listener::{ListenOptions, bind};
 use nuncio_upstream::ClusterManager;
 
-use super::accept::{Gate, accept};
-use super::{CompiledChain, CompiledListener, OnThread, SocketEnd};
+use super::accept::accept;
+use super::gate::Gate;
+use super::{CompiledChain, CompiledListener, Inspection, OnThread, Routes, Selection, SocketEnd};
 
 struct Hello;
 
@@ -48,15 +49,21 @@ fn gate(stats: &StatsStore) -> Gate {
         options: ListenOptions::default(),
         scope: stats.scope("listener.l"),
         description: Arc::default(),
-        chain: CompiledChain::plain(manager, StatScopes::new(stats, "p", "l")),
+        chains: vec![CompiledChain::plain(
+            manager,
+            StatScopes::new(stats, "p", "l"),
+        )],
+        selection: Selection::only_one(),
+        inspection: Inspection::default(),
+        root: stats.root(),
     };
     let clusters = Arc::new(ClusterManager::new(stats.clone()));
     let worker = Worker::new(Rc::new(SystemClock), 1, clusters, 0);
     Gate::new(
         Arc::new(listener),
-        Arc::new(RouteTable::empty()),
+        &Routes::from([Arc::new(RouteTable::empty())]),
         &OnThread::main(Rc::new(worker)),
-        Some(Rc::new(Hello)),
+        Some(&(Rc::new(Hello) as Rc<dyn Service>)),
         DrainPolicy::default(),
     )
 }

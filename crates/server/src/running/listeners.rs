@@ -240,7 +240,7 @@ impl Listeners {
             place.unwrap_or(usize::MAX)
         });
         for gone in left {
-            former.push(Arc::downgrade(&gone.resource.routes));
+            former.extend(gone.resource.routes.iter().map(Arc::downgrade));
             self.see_off(gone, workers);
         }
         if self.is_retired {
@@ -319,23 +319,25 @@ impl Listeners {
         workers: &Workers,
         now: SystemTime,
         left: &mut [Running],
-    ) -> Option<Weak<RouteTable>> {
+    ) -> FormerRoutes {
         let Step { resource, what } = step;
         match what {
             What::Keep => {
-                let running = self.find_mut(&resource.listener.name)?;
-                running.resource.version = resource.version;
+                if let Some(running) = self.find_mut(&resource.listener.name) {
+                    running.resource.version = resource.version;
+                }
             }
             What::SetRoutes => return self.replace(resource, true, workers, now),
             What::Update => return self.replace(resource, false, workers, now),
             What::Bind(sockets, copies) => self.add(resource, sockets, copies, workers, now),
             What::TakeOver(from, copies) => {
-                let from = left.iter_mut().find(|running| running.name() == from)?;
-                let sockets = from.sockets.take()?;
-                self.add(resource, sockets, copies, workers, now);
+                let from = left.iter_mut().find(|running| running.name() == from);
+                if let Some(sockets) = from.and_then(|from| from.sockets.take()) {
+                    self.add(resource, sockets, copies, workers, now);
+                }
             }
         }
-        None
+        FormerRoutes::new()
     }
 
     fn add(
@@ -371,9 +373,11 @@ impl Listeners {
         routes_alone: bool,
         workers: &Workers,
         now: SystemTime,
-    ) -> Option<Weak<RouteTable>> {
-        let running = self.find_mut(&resource.listener.name)?;
-        let former = Arc::downgrade(&running.resource.routes);
+    ) -> FormerRoutes {
+        let Some(running) = self.find_mut(&resource.listener.name) else {
+            return FormerRoutes::new();
+        };
+        let former = running.resource.routes.iter().map(Arc::downgrade).collect();
         let id = running.id;
         running.updated = now;
         let (listener, routes) = (Arc::clone(&resource.listener), Arc::clone(&resource.routes));
@@ -395,7 +399,7 @@ impl Listeners {
             };
             Some(Command::Listener(id, command))
         });
-        Some(former)
+        former
     }
 
     fn count(&self, prepared: &Prepared) {
@@ -445,12 +449,22 @@ impl Listeners {
     /// All of them, for `/explain`.
     pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
         let running = self.running.iter().enumerate();
-        let entries = running.map(|(place, running)| Entry {
-            listener: &running.resource.listener,
-            routes: &running.resource.routes,
-            address: running.bound(),
-            place,
-            chain: 0,
+        let entries = running.flat_map(|(place, running)| {
+            let ListenerResource {
+                listener, routes, ..
+            } = &running.resource;
+            let chains = listener.chains.iter().zip(routes.iter()).enumerate();
+            chains.filter_map(move |(chain, (compiled, routes))| {
+                Some(Entry {
+                    listener,
+                    manager: &compiled.http()?.manager,
+                    chain_name: &compiled.description.name,
+                    routes,
+                    address: running.bound(),
+                    place,
+                    chain,
+                })
+            })
         });
         entries.collect()
     }

@@ -119,6 +119,19 @@ fn rooms(extensions: &Extensions) -> Vec<Json> {
         let messages = std::iter::once(room.message).chain(per_route);
         extension(room.name, "envoy.filters.http", messages)
     });
+    let network = extensions.network_filters.iter().flat_map(|family| *family);
+    let network = network.map(|room| {
+        let messages = std::iter::once(room.message);
+        extension(room.name, "envoy.filters.network", messages)
+    });
+    let listener = extensions
+        .listener_filters
+        .iter()
+        .flat_map(|family| *family);
+    let listener = listener.map(|room| {
+        let messages = std::iter::once(room.message);
+        extension(room.name, "envoy.filters.listener", messages)
+    });
     let mutations = extensions.early_header_mutations.iter();
     let mutations = mutations.flat_map(|family| *family).map(|room| {
         let messages = std::iter::once(room.message);
@@ -129,7 +142,12 @@ fn rooms(extensions: &Extensions) -> Vec<Json> {
         let messages = std::iter::once(room.message);
         extension(room.name, "envoy.access_loggers", messages)
     });
-    filters.chain(mutations).chain(loggers).collect()
+    filters
+        .chain(network)
+        .chain(listener)
+        .chain(mutations)
+        .chain(loggers)
+        .collect()
 }
 
 fn extension(name: &str, category: &str, messages: impl Iterator<Item = &'static str>) -> Json {

@@ -52,7 +52,9 @@ pub(crate) struct Life {
 /// Opens a connection for `pool`; `life` counts it already.
 pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
     let core = &pool.core;
-    core.connection_begun();
+    if matches!(life.carries, Carries::Http1 | Carries::HttpByAlpn) {
+        core.connection_begun();
+    }
     let connecting = Box::pin(connect(
         core,
         pool.to.host.address,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::WorkerHost;
 use super::around::LocalCluster;
-use crate::cluster::{ClusterSettings, ClusterShared, HostSet, ResourcePriority};
+use crate::cluster::{ClusterSettings, ClusterShared, HostSet, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::load_balancing::{Balancer, PickContext, Random, RoundRobin, Snapshot};
@@ -187,6 +187,12 @@ impl WorkerCluster {
         allowed
             .contains(host.host().status())
             .then(|| Rc::clone(host))
+    }
+
+    /// Whether the circuit breaker lets one more connection be.
+    pub fn may_connect(&self) -> bool {
+        let breakers = self.core.breakers();
+        breakers.can_create(ResourcePriority::Default, Resource::Connections)
     }
 
     /// Counts that the load balancer gave no host.

@@ -64,7 +64,9 @@ mod tests {
             "{:?} {:?} {}",
             compiled.stats.flush_interval,
             listener.options,
-            listener.chain.manager.buffer_limit_bytes
+            listener.chains[0]
+                .http()
+                .map_or(0, |http| http.manager.buffer_limit_bytes)
         )
     }
 

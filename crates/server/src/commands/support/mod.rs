@@ -75,6 +75,13 @@ pub(super) fn table(extensions: &Extensions) -> SupportTable {
     for room in extensions.http_filters.iter().copied().flatten() {
         (room.support)(&mut table);
     }
+    nuncio_tcp::support(&mut table);
+    for room in extensions.network_filters.iter().copied().flatten() {
+        (room.support)(&mut table);
+    }
+    for room in extensions.listener_filters.iter().copied().flatten() {
+        (room.support)(&mut table);
+    }
     for room in extensions.early_header_mutations.iter().copied().flatten() {
         (room.support)(&mut table);
     }

@@ -1,8 +1,8 @@
 //! What a client's certificate has to be like. A connection without TLS has none.
 
+use crate::matching::CompiledStringMatcher;
+use crate::stream_info::{CertificateInfo, TlsInfo};
 use nuncio_config::typed::{Ctx, Refused};
-use nuncio_contract::matching::CompiledStringMatcher;
-use nuncio_contract::stream_info::{CertificateInfo, TlsInfo};
 
 use super::messages::{Authenticated, MtlsAuthenticated, SanType, SubjectAltNameMatcher};
 

@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use nuncio_config::typed::{Ctx, Refused};
-use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_contract::http_filter::PerRoute;
-use nuncio_contract::matching::uri_template::UriTemplate;
-use nuncio_contract::matching::{
+use crate::headers::{HeaderMap, Known};
+use crate::http_filter::PerRoute;
+use crate::matching::uri_template::UriTemplate;
+use crate::matching::{
     AddressRanges, CidrRange, CompiledFilterStateMatcher, CompiledHeaderMatcher,
     CompiledMetadataMatcher, CompiledStringMatcher, HeaderMatcher, MetadataMatcher, WrittenRange,
 };
-use nuncio_contract::stream_info::{Address, StreamInfo};
+use crate::stream_info::{Address, StreamInfo};
+use nuncio_config::typed::{Ctx, Refused};
 
 use super::certificate::CertificateMatcher;
 use super::messages::{
@@ -28,10 +28,13 @@ const MOST_PORT: i32 = 65_536;
 
 /// What is looked at.
 #[derive(Clone, Copy)]
-pub(super) struct Request<'a> {
-    pub(super) headers: &'a HeaderMap,
-    pub(super) info: &'a StreamInfo,
-    pub(super) route: PerRoute<'a>,
+pub struct Request<'a> {
+    /// The headers; none there are of a connection.
+    pub headers: &'a HeaderMap,
+    /// What is known of the stream or connection.
+    pub info: &'a StreamInfo,
+    /// Where it is going.
+    pub route: PerRoute<'a>,
 }
 
 /// A compiled permission or principal.
@@ -190,6 +193,17 @@ impl Matcher {
         }
         let message: MtlsAuthenticated = any.decode(ctx)?;
         CertificateMatcher::mtls(&message, ctx).map(Self::certificate)
+    }
+
+    pub(super) fn asks_for_headers(&self) -> bool {
+        match self {
+            Matcher::All(matchers) | Matcher::Any(matchers) => {
+                matchers.iter().any(Matcher::asks_for_headers)
+            }
+            Matcher::Not(matcher) => matcher.asks_for_headers(),
+            Matcher::Header(_) => true,
+            _ => false,
+        }
     }
 
     pub(super) fn matches(&self, request: &Request<'_>) -> bool {

@@ -1,10 +1,10 @@
 //! `matcher` and `shadow_matcher`: rules as a tree of the matching API, whose actions have a name and say allow, deny or
 //! log. What no action is found for is refused, as in Envoy.
 
-use nuncio_config::typed::{Ctx, Refused};
-use nuncio_contract::match_tree::{
+use crate::match_tree::{
     Extension, MatchContext, MatchData, MatchTree, MatcherMessage, Outcome, unknown_extension,
 };
+use nuncio_config::typed::{Ctx, Refused};
 
 use super::engine::Verdict;
 use super::matcher::Request;
@@ -28,7 +28,7 @@ const INPUTS: [&str; 12] = [
 ];
 
 /// Compiled rules.
-pub(super) struct Tree {
+pub struct Tree {
     tree: MatchTree<Named>,
     /// Whether any action logs, so that each request says whether it is to be.
     logs: bool,

@@ -1,22 +1,24 @@
 //! Rules: an action and policies, of which the first that matches counts.
 
+use crate::match_tree::MatcherMessage;
+use crate::stream_info::StreamInfo;
+use crate::stream_info::metadata::Value;
 use nuncio_config::typed::{Ctx, Refused};
-use nuncio_contract::match_tree::MatcherMessage;
-use nuncio_contract::stream_info::StreamInfo;
-use nuncio_contract::stream_info::metadata::Value;
 
 use super::matcher::{Matcher, Request};
 use super::messages::{Action, Rules};
 use super::tree::Tree;
 
 /// Compiled rules of either form.
-pub(super) enum Engine {
+pub enum Engine {
+    /// As policies.
     Policies(Policies),
+    /// As a tree of the matching API.
     Tree(Box<Tree>),
 }
 
 /// Compiled policies.
-pub(super) struct Policies {
+pub struct Policies {
     action: Action,
     /// By name.
     policies: Box<[Policy]>,
@@ -29,17 +31,18 @@ struct Policy {
 }
 
 /// What rules say of a request.
-pub(super) struct Verdict<'e> {
-    pub(super) is_allowed: bool,
+pub struct Verdict<'e> {
+    /// Whether it may go on.
+    pub is_allowed: bool,
     /// The policy that counts. Envoy takes one without a name for none.
-    pub(super) policy: Option<&'e str>,
+    pub policy: Option<&'e str>,
     /// Whether the request is to be logged, if the rules are about that.
-    pub(super) logs: Option<bool>,
+    pub logs: Option<bool>,
 }
 
 impl Engine {
     /// Where there is a tree, rules beside it do not count, as in Envoy.
-    pub(super) fn compile(
+    pub fn compile(
         rules: Option<&Rules>,
         tree: Option<&MatcherMessage>,
         ctx: &mut Ctx,
@@ -61,7 +64,17 @@ impl Engine {
         }
     }
 
-    pub(super) fn judge(&self, request: &Request<'_>) -> Verdict<'_> {
+    /// Whether any policy asks for a header.
+    pub fn asks_for_headers(&self) -> bool {
+        let Engine::Policies(policies) = self else {
+            return false;
+        };
+        let mut policies = policies.policies.iter();
+        policies.any(|it| it.permissions.asks_for_headers() || it.principals.asks_for_headers())
+    }
+
+    /// What the rules say of a request.
+    pub fn judge(&self, request: &Request<'_>) -> Verdict<'_> {
         match self {
             Engine::Policies(policies) => policies.judge(request),
             Engine::Tree(tree) => tree.judge(request),
@@ -114,13 +127,13 @@ impl Policy {
 
 impl Verdict<'_> {
     /// In the words of metadata.
-    pub(super) fn word(&self) -> Value {
+    pub fn word(&self) -> Value {
         let word = if self.is_allowed { "allowed" } else { "denied" };
         Value::String(word.into())
     }
 
     /// Leaves for the access log whether the request is to be logged.
-    pub(super) fn hint(&self, info: &mut StreamInfo) {
+    pub fn hint(&self, info: &mut StreamInfo) {
         if let Some(logs) = self.logs {
             let hint = [("access_log_hint", Value::Bool(logs))];
             let metadata = info.dynamic_metadata_mut();

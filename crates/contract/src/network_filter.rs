@@ -1,0 +1,115 @@
+//! The interface of network filters, the engine's side and the rooms' side.
+//!
+//! Made in three steps, as HTTP filters are: a room parses the message into a [`NetworkFilterConfig`] (once at load,
+//! shared by all workers), which makes a [`NetworkFilterFactory`] for each worker, which makes a [`NetworkFilter`]
+//! for each connection. A filter is dropped when its connection is over.
+//!
+//! Calls are synchronous and say what comes next. The filters of a chain see a new connection one after another, and
+//! what comes from the client before whoever stands behind them does; they look at the bytes and do not change them.
+//! What a filter writes goes to the client. The last filter of a chain may be one of these ([`is_terminal`]), or the
+//! engine's: the connection manager, the TCP proxy.
+//!
+//! Follows Envoy's `Network::ReadFilter`; the differences: a wait is a future instead of a call from outside, and
+//! nothing sees what goes to the client, which no filter that there is wants.
+//!
+//! [`is_terminal`]: NetworkFilterConfig::is_terminal
+
+use std::borrow::Cow;
+
+use crate::services::{LocalFuture, WorkerServices};
+use crate::stats::Scope;
+use crate::stream_info::StreamInfo;
+
+/// The parsed configuration of a filter in a chain: immutable, shared by the workers.
+pub trait NetworkFilterConfig: Send + Sync {
+    /// Makes the worker's factory; counters are taken from `root`, the scope of all stats.
+    fn for_worker(&self, root: &Scope) -> Box<dyn NetworkFilterFactory>;
+
+    /// Whether it ends a chain.
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+/// Makes a filter for each connection of one worker.
+pub trait NetworkFilterFactory {
+    /// Whether its filters want to see what comes from the client.
+    fn wants_data(&self) -> bool;
+    /// A filter for one connection.
+    fn create(&self) -> Box<dyn NetworkFilter>;
+}
+
+/// What a filter sees of its connection during a call.
+pub struct NetworkContext<'a> {
+    /// What is known of the connection.
+    pub stream_info: &'a mut StreamInfo,
+    /// What is to be written to the client, behind what was written before.
+    pub out: &'a mut Vec<u8>,
+    /// Time and chance.
+    pub services: &'a dyn WorkerServices,
+}
+
+/// What comes next.
+pub enum NetworkStatus {
+    /// The next filter's turn.
+    Continue,
+    /// Nothing for those behind; more may come from the client.
+    Stop,
+    /// The connection waits here until the future is done.
+    Wait(LocalFuture<NetworkResume>),
+    /// The connection is closed.
+    Close(NetworkClose),
+}
+
+/// The outcome of a wait.
+pub enum NetworkResume {
+    /// Go on behind the filter that waited.
+    Continue,
+    /// The connection is closed.
+    Close(NetworkClose),
+}
+
+/// How a filter has a connection closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkClose {
+    /// What it says of it in the log, such as `rbac_deny_close`; may be empty.
+    pub reason: Cow<'static, str>,
+    /// Whether the client gets what is written before, and time to read it.
+    pub flushes: bool,
+}
+
+impl NetworkClose {
+    /// At once, for this reason.
+    pub const fn now(reason: &'static str) -> Self {
+        NetworkClose {
+            reason: Cow::Borrowed(reason),
+            flushes: false,
+        }
+    }
+
+    /// After all that was written, for this reason.
+    pub const fn after_flush(reason: &'static str) -> Self {
+        NetworkClose {
+            reason: Cow::Borrowed(reason),
+            flushes: true,
+        }
+    }
+}
+
+/// A filter of one connection.
+pub trait NetworkFilter {
+    /// The connection is there; its filters see it in the order of the chain.
+    fn on_new_connection(&mut self, _context: &mut NetworkContext<'_>) -> NetworkStatus {
+        NetworkStatus::Continue
+    }
+
+    /// Bytes have come, and no more will if `end_stream`.
+    fn on_data(
+        &mut self,
+        _context: &mut NetworkContext<'_>,
+        _data: &[u8],
+        _end_stream: bool,
+    ) -> NetworkStatus {
+        NetworkStatus::Continue
+    }
+}

@@ -1,0 +1,35 @@
+//! Network filters and listener filters, one room each. A room is a folder: `mod.rs` says what it is, its limits and its trust;
+//! `config.rs` parses its messages once; `filter.rs` is what it does. A new room is its folder and one line in
+//! [`ROOMS`] or [`LISTENER_ROOMS`].
+#![forbid(unsafe_code)]
+
+use nuncio_contract::registry::{ListenerFilterRoom, NetworkFilterRoom};
+
+pub mod connection_limit;
+pub mod direct_response;
+pub mod echo;
+pub mod listener;
+pub mod local_ratelimit;
+pub mod rbac;
+pub mod sni_cluster;
+#[cfg(test)]
+mod tests;
+
+/// Every listener filter's room.
+pub static LISTENER_ROOMS: &[&ListenerFilterRoom] = &[
+    &listener::http_inspector::ROOM,
+    &listener::local_ratelimit::ROOM,
+    &listener::original_dst::ROOM,
+    &listener::proxy_protocol::ROOM,
+    &listener::tls_inspector::ROOM,
+];
+
+/// Every network filter's room.
+pub static ROOMS: &[&NetworkFilterRoom] = &[
+    &connection_limit::ROOM,
+    &direct_response::ROOM,
+    &echo::ROOM,
+    &local_ratelimit::ROOM,
+    &rbac::ROOM,
+    &sni_cluster::ROOM,
+];

@@ -1,0 +1,282 @@
+//! The rooms on connections, under a clock that a test moves.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+use nuncio_config::source::{Format, Source};
+use nuncio_config::span::Span;
+use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
+use nuncio_config::{interpret, text, validate};
+use nuncio_contract::clock::Clock;
+use nuncio_contract::network_filter::{
+    NetworkClose, NetworkContext, NetworkFilter, NetworkFilterConfig, NetworkFilterFactory,
+    NetworkResume, NetworkStatus,
+};
+use nuncio_contract::registry::NetworkFilterRoom;
+use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stats::{StatValue, StatsStore};
+use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo, TCP_PROXY_CLUSTER};
+
+use crate::{ROOMS, connection_limit, direct_response, echo, local_ratelimit, sni_cluster};
+
+/// Sleeps are over at once.
+struct Services {
+    now: Cell<Instant>,
+}
+
+impl Clock for Services {
+    fn now(&self) -> Instant {
+        self.now.get()
+    }
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+}
+
+impl WorkerServices for Services {
+    fn random_u64(&self) -> u64 {
+        0
+    }
+    fn sleep(&self, _duration: Duration) -> LocalFuture<()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A filter of a configuration on one worker.
+struct Worker {
+    factory: Box<dyn NetworkFilterFactory>,
+    store: StatsStore,
+    services: Services,
+}
+
+/// A connection of the filter.
+struct Connection {
+    filter: Box<dyn NetworkFilter>,
+    info: StreamInfo,
+    written: Vec<u8>,
+}
+
+fn parse(room: &NetworkFilterRoom, yaml: &str) -> Result<Arc<dyn NetworkFilterConfig>, Refused> {
+    let mut ctx = Ctx::default();
+    let source = Source::new("filter.yaml", Format::Yaml, yaml);
+    let node = text::parse(&source, 0, &text::Limits::default(), &mut ctx.diagnostics);
+    let descriptor = nuncio_api::message(room.message).ok_or(Refused)?;
+    let node = node.ok_or(Refused)?;
+    let tree = interpret::interpret(descriptor, &node, &mut ctx.diagnostics).ok_or(Refused)?;
+    validate::validate(&tree, &mut ctx.diagnostics);
+    let any = Any {
+        type_url: format!("type.googleapis.com/{}", room.message).into(),
+        message: Arc::new(tree),
+        span: Span::NONE,
+    };
+    let config = (room.parse)(&any, &mut ctx)?;
+    match ctx.diagnostics.has_errors() {
+        true => Err(Refused),
+        false => Ok(config),
+    }
+}
+
+impl Worker {
+    fn new(room: &NetworkFilterRoom, yaml: &str) -> Self {
+        let config = parse(room, yaml).unwrap_or_else(|_| panic!("{yaml}"));
+        let store = StatsStore::default();
+        Worker {
+            factory: config.for_worker(&store.root()),
+            store,
+            services: Services {
+                now: Cell::new(Instant::now()),
+            },
+        }
+    }
+
+    fn connection(&self) -> Connection {
+        self.named_connection("")
+    }
+
+    fn named_connection(&self, server_name: &str) -> Connection {
+        let connection = ConnectionInfo {
+            requested_server_name: server_name.into(),
+            ..ConnectionInfo::default()
+        };
+        let now = self.services.now();
+        Connection {
+            filter: self.factory.create(),
+            info: StreamInfo::new(Arc::new(connection), self.services.wall(), now),
+            written: Vec::new(),
+        }
+    }
+
+    /// The connection begins; whether the filter lets it be.
+    fn admits(&self, connection: &mut Connection) -> bool {
+        self.begin(connection).is_none()
+    }
+
+    /// The connection begins; how the filter has it closed.
+    fn begin(&self, connection: &mut Connection) -> Option<NetworkClose> {
+        let status = connection.filter.on_new_connection(&mut NetworkContext {
+            stream_info: &mut connection.info,
+            out: &mut connection.written,
+            services: &self.services,
+        });
+        closes(status)
+    }
+
+    fn data(&self, connection: &mut Connection, data: &[u8], end: bool) -> Option<NetworkClose> {
+        let mut context = NetworkContext {
+            stream_info: &mut connection.info,
+            out: &mut connection.written,
+            services: &self.services,
+        };
+        closes(connection.filter.on_data(&mut context, data, end))
+    }
+
+    fn stat(&self, name: &str) -> u64 {
+        let mut found = None;
+        for scope in self.store.scopes() {
+            scope.for_each(&mut |view| {
+                let (StatValue::Counter { value, .. } | StatValue::Gauge { value, .. }) =
+                    view.value
+                else {
+                    return;
+                };
+                if view.name.to_string() == name {
+                    found = Some(value);
+                }
+            });
+        }
+        found.unwrap_or_else(|| panic!("no stat is called {name}"))
+    }
+}
+
+fn closes(status: NetworkStatus) -> Option<NetworkClose> {
+    match status {
+        NetworkStatus::Continue | NetworkStatus::Stop => None,
+        NetworkStatus::Close(close) => Some(close),
+        NetworkStatus::Wait(mut wait) => {
+            match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(NetworkResume::Close(close)) => Some(close),
+                Poll::Ready(NetworkResume::Continue) => None,
+                Poll::Pending => panic!("no sleep takes time here"),
+            }
+        }
+    }
+}
+
+#[test]
+fn rooms_have_names_and_messages_of_their_own() {
+    let mut table = SupportTable::default();
+    for (place, room) in ROOMS.iter().enumerate() {
+        assert!(
+            room.name.starts_with("envoy.filters.network."),
+            "{}",
+            room.name
+        );
+        assert!(
+            nuncio_api::message(room.message).is_some(),
+            "{}",
+            room.message
+        );
+        let others = ROOMS.iter().take(place);
+        assert!(others.clone().all(|other| other.name != room.name));
+        assert!(others.clone().all(|other| other.message != room.message));
+        (room.support)(&mut table);
+    }
+}
+
+#[test]
+fn echo_sends_back_what_comes_and_ends_with_the_client() {
+    let worker = Worker::new(&echo::ROOM, "{}");
+    let mut connection = worker.connection();
+    assert!(worker.admits(&mut connection));
+    assert_eq!(worker.data(&mut connection, b"one", false), None);
+    let end = worker.data(&mut connection, b"two", true).expect("it ends");
+    assert!(end.flushes);
+    assert_eq!(connection.written, b"onetwo");
+}
+
+#[test]
+fn a_direct_response_is_written_before_the_connection_is_closed() {
+    let worker = Worker::new(
+        &direct_response::ROOM,
+        "{response: {inline_string: 'go away'}}",
+    );
+    let mut connection = worker.connection();
+    let end = worker.begin(&mut connection).expect("it ends");
+    assert!(end.flushes);
+    assert_eq!(connection.written, b"go away");
+}
+
+#[test]
+fn a_connection_gives_its_place_to_the_next_when_it_ends() {
+    for delay in ["", ", delay: 1s"] {
+        let yaml = format!("{{stat_prefix: p, max_connections: 1{delay}}}");
+        let worker = Worker::new(&connection_limit::ROOM, &yaml);
+        let mut first = worker.connection();
+        assert!(worker.admits(&mut first));
+        assert_eq!(worker.stat("connection_limit.p.active_connections"), 1);
+        let refused = worker.begin(&mut worker.connection()).expect("no place");
+        assert_eq!(refused.reason, "over_connection_limit");
+        assert_eq!(worker.stat("connection_limit.p.limited_connections"), 1);
+        drop(first);
+        assert_eq!(worker.stat("connection_limit.p.active_connections"), 0);
+        assert!(worker.admits(&mut worker.connection()));
+    }
+}
+
+#[test]
+fn a_limit_that_is_switched_off_counts_nothing() {
+    let yaml = "{stat_prefix: p, max_connections: 1, runtime_enabled: {default_value: false, runtime_key: k}}";
+    let worker = Worker::new(&connection_limit::ROOM, yaml);
+    let mut all = [worker.connection(), worker.connection()];
+    assert!(all.iter_mut().all(|one| worker.admits(one)));
+    assert_eq!(worker.stat("connection_limit.p.active_connections"), 0);
+}
+
+#[test]
+fn connections_wait_for_a_bucket_to_fill_by_being_closed() {
+    let yaml = "{stat_prefix: p, token_bucket: {max_tokens: 1, fill_interval: 1s}}";
+    let worker = Worker::new(&local_ratelimit::ROOM, yaml);
+    assert!(worker.admits(&mut worker.connection()));
+    let refused = worker.begin(&mut worker.connection()).expect("no token");
+    assert_eq!(refused.reason, "local_ratelimit_close_over_limit");
+    assert_eq!(worker.stat("local_rate_limit.p.rate_limited"), 1);
+    let later = worker.services.now() + Duration::from_secs(1);
+    worker.services.now.set(later);
+    assert!(worker.admits(&mut worker.connection()));
+}
+
+#[test]
+fn filters_with_the_same_key_share_their_bucket() {
+    let yaml = |key: &str| {
+        format!(
+            "{{stat_prefix: p, share_key: {key}, token_bucket: {{max_tokens: 1, fill_interval: 60s}}}}"
+        )
+    };
+    let one = Worker::new(&local_ratelimit::ROOM, &yaml("shared"));
+    let other = Worker::new(&local_ratelimit::ROOM, &yaml("shared"));
+    let apart = Worker::new(&local_ratelimit::ROOM, &yaml("apart"));
+    assert!(one.admits(&mut one.connection()));
+    assert!(!other.admits(&mut other.connection()));
+    assert!(apart.admits(&mut apart.connection()));
+}
+
+#[test]
+fn a_bucket_that_fills_too_fast_is_refused() {
+    let yaml = "{stat_prefix: p, token_bucket: {max_tokens: 1, fill_interval: 0.049s}}";
+    assert!(parse(&local_ratelimit::ROOM, yaml).is_err());
+}
+
+#[test]
+fn the_server_name_becomes_the_name_of_the_cluster() {
+    let worker = Worker::new(&sni_cluster::ROOM, "{}");
+    let cluster = |server_name: &str| {
+        let mut connection = worker.named_connection(server_name);
+        assert!(worker.admits(&mut connection));
+        let state = connection.info.filter_state();
+        state.and_then(|state| state.get(TCP_PROXY_CLUSTER)?.serialize_as_string())
+    };
+    assert_eq!(cluster("a.example.com").as_deref(), Some("a.example.com"));
+    assert_eq!(cluster(""), None);
+}

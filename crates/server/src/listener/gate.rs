@@ -1,0 +1,171 @@
+//! What accepted connections go through: one version of a listener on one thread.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use nuncio_contract::clock::Clock;
+use nuncio_contract::network_filter::NetworkFilterFactory;
+use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stats::Scope;
+use nuncio_contract::stats::groups::{ListenerStats, ListenerWorkerStats};
+use nuncio_http::connection_manager::ConnectionManager;
+use nuncio_http::drain::{Drain, DrainPolicy};
+use nuncio_http::service::Service;
+use nuncio_http::worker::Worker;
+use nuncio_tcp::proxy::TcpProxy;
+
+use super::chain::{ChainEnd, CompiledChain};
+use super::inspect::FilterOnThread;
+use super::transport_socket::SocketOnThread;
+use super::{CompiledListener, OnThread, Routes};
+
+/// A listener on one thread.
+pub(super) struct Gate {
+    pub(super) listener: Arc<CompiledListener>,
+    pub(super) listener_filters: Vec<FilterOnThread>,
+    pub(super) chains: Vec<Rc<ChainOnThread>>,
+    pub(super) worker: Rc<Worker>,
+    pub(super) stats: Arc<ListenerStats>,
+    pub(super) worker_stats: Arc<ListenerWorkerStats>,
+    pub(super) id_step: u64,
+    /// Of connections that no connection manager sees off.
+    drain: Drain,
+}
+
+/// A filter chain on one thread.
+pub(super) struct ChainOnThread {
+    pub(super) socket: SocketOnThread,
+    pub(super) filters: Vec<Box<dyn NetworkFilterFactory>>,
+    pub(super) end: End,
+}
+
+/// What ends a chain.
+pub(super) enum End {
+    Http(Rc<ConnectionManager>),
+    Tcp(Rc<TcpProxy>),
+    Filter(nuncio_tcp::Worker),
+}
+
+impl Gate {
+    pub(super) fn new(
+        listener: Arc<CompiledListener>,
+        routes: &Routes,
+        thread: &OnThread,
+        service: Option<&Rc<dyn Service>>,
+        drain: DrainPolicy,
+    ) -> Self {
+        let worker_scope = listener.scope.scope(&thread.name);
+        let root = listener.root.clone();
+        let chains = listener.chains.iter().zip(routes.iter());
+        let chains = chains.map(|(chain, routes)| {
+            let routes = Arc::clone(routes);
+            let end = match &chain.end {
+                ChainEnd::Http(http) => End::Http(Rc::new(ConnectionManager::new(
+                    Arc::clone(&http.manager),
+                    routes,
+                    Rc::clone(&thread.worker),
+                    &http.scopes,
+                    service.cloned(),
+                    drain,
+                ))),
+                ChainEnd::Tcp(proxy) => {
+                    let proxy = TcpProxy::new(Arc::clone(proxy), tcp_worker(&thread.worker));
+                    End::Tcp(Rc::new(proxy))
+                }
+                ChainEnd::Filter => End::Filter(tcp_worker(&thread.worker)),
+            };
+            Rc::new(ChainOnThread {
+                socket: chain.transport_socket.on_thread(&listener.scope),
+                filters: filters(chain, &root),
+                end,
+            })
+        });
+        Gate {
+            chains: chains.collect(),
+            listener_filters: listener.inspection.on_thread(&root),
+            stats: listener.scope.worker_group(),
+            worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
+            listener,
+            worker: Rc::clone(&thread.worker),
+            id_step: thread.id_step,
+            drain: Drain::new(drain),
+        }
+    }
+
+    fn managers(&self) -> impl Iterator<Item = Option<&Rc<ConnectionManager>>> {
+        self.chains.iter().map(|chain| match &chain.end {
+            End::Http(manager) => Some(manager),
+            End::Tcp(_) | End::Filter(_) => None,
+        })
+    }
+
+    pub(super) fn set_routes(&self, routes: &Routes) {
+        for (manager, routes) in self.managers().zip(routes.iter()) {
+            if let Some(manager) = manager {
+                manager.set_routes(Arc::clone(routes));
+            }
+        }
+    }
+
+    /// Begins to see the connections off; returns when that will be over.
+    pub(super) fn begin_drain(&self, now: Instant) -> Instant {
+        for manager in self.managers().flatten() {
+            manager.drain.begin(now);
+        }
+        self.drain.begin(now)
+    }
+
+    /// Closes the connections that are left.
+    pub(super) fn end_drain(&self) {
+        for manager in self.managers().flatten() {
+            manager.drain.end();
+        }
+        self.drain.end();
+    }
+
+    /// Over once the connections that are left are to be closed.
+    pub(super) async fn drained(&self, id: u64) {
+        let _woken_at_its_end =
+            poll_fn(|cx| Poll::Ready(self.drain.register(id, cx.waker()))).await;
+        poll_fn(|_| match self.drain.is_over() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+    }
+
+    /// Counts the begin of a connection.
+    pub(super) fn opened(&self) {
+        self.stats.downstream_cx_total.inc();
+        self.stats.downstream_cx_active.inc();
+        self.worker_stats.downstream_cx_total.inc();
+        self.worker_stats.downstream_cx_active.inc();
+    }
+
+    /// Counts the end of a connection.
+    pub(super) fn closed(&self, begin: Instant) {
+        self.stats.downstream_cx_active.dec();
+        self.stats.downstream_cx_destroy.inc();
+        self.worker_stats.downstream_cx_active.dec();
+        let lived = self.worker.now().saturating_duration_since(begin);
+        self.stats
+            .downstream_cx_length_ms
+            .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
+    }
+}
+
+fn filters(chain: &CompiledChain, root: &Scope) -> Vec<Box<dyn NetworkFilterFactory>> {
+    let filters = chain.filters.iter();
+    filters.map(|filter| filter.for_worker(root)).collect()
+}
+
+fn tcp_worker(worker: &Rc<Worker>) -> nuncio_tcp::Worker {
+    nuncio_tcp::Worker {
+        services: Rc::clone(worker) as Rc<dyn WorkerServices>,
+        clusters: Rc::clone(&worker.clusters),
+        manager: Arc::clone(&worker.manager),
+    }
+}

@@ -1,0 +1,102 @@
+//! A connection whose last filter is a room's: nothing but filters.
+//!
+//! A client that is to read what was written before the end has a second for it: more of what it sends is thrown away
+//! meanwhile, as a socket that is closed with bytes unread resets the connection.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::network_filter::{NetworkClose, NetworkContext};
+use nuncio_contract::stream_info::StreamInfo;
+use nuncio_net::transport::Transport;
+
+use crate::Worker;
+use crate::filters::{Filters, Told, wait_for, write_all};
+
+/// What Envoy waits for a client to close, of connections that carry no HTTP.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
+
+/// Serves a connection until a filter or the client ends it.
+pub async fn serve(
+    worker: Worker,
+    mut filters: Filters,
+    mut transport: Transport,
+    mut info: StreamInfo,
+) {
+    let end = run(&worker, &mut filters, &mut transport, &mut info).await;
+    close(&worker, &mut transport, &end).await;
+}
+
+async fn run(
+    worker: &Worker,
+    filters: &mut Filters,
+    transport: &mut Transport,
+    info: &mut StreamInfo,
+) -> NetworkClose {
+    if filters.is_empty() {
+        return NetworkClose::default();
+    }
+    let services = &*worker.services;
+    if let Err(close) = filters.begin(transport, info, services).await {
+        return close;
+    }
+    let mut data = Buffer::new();
+    loop {
+        let read = poll_fn(|cx| transport.poll_fill(cx, &mut data, Buffer::HEAD_BYTES)).await;
+        let Ok(count) = read else {
+            return NetworkClose::default();
+        };
+        let mut next = Some(0);
+        while let Some(from) = next.take() {
+            let mut out = Vec::new();
+            let told = filters.data(
+                from,
+                data.readable(),
+                count == 0,
+                &mut NetworkContext {
+                    stream_info: info,
+                    out: &mut out,
+                    services,
+                },
+            );
+            if let Err(close) = write_all(transport, &out).await {
+                return close;
+            }
+            match told {
+                Told::Close(close) => return close,
+                Told::Done(_) => {}
+                Told::Wait(wait, place) => match wait_for(wait.await) {
+                    Ok(()) => next = Some(place),
+                    Err(close) => return close,
+                },
+            }
+        }
+        data.clear();
+        if count == 0 {
+            return NetworkClose::default();
+        }
+    }
+}
+
+/// Closes a connection as a filter wants it.
+pub async fn close(worker: &Worker, transport: &mut Transport, how: &NetworkClose) {
+    if !how.flushes || poll_fn(|cx| transport.poll_shutdown(cx)).await.is_err() {
+        return;
+    }
+    let mut over = worker.services.sleep(FLUSH_TIME);
+    let mut unwanted = Buffer::new();
+    poll_fn(|cx| {
+        loop {
+            if over.as_mut().poll(cx).is_ready() {
+                return std::task::Poll::Ready(());
+            }
+            match transport.poll_fill(cx, &mut unwanted, Buffer::HEAD_BYTES) {
+                std::task::Poll::Ready(Ok(1..)) => unwanted.clear(),
+                std::task::Poll::Ready(_) => return std::task::Poll::Ready(()),
+                std::task::Poll::Pending => return std::task::Poll::Pending,
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,190 @@
+//! The network filters of a connection, one after another.
+//!
+//! What they write leaves before the connection goes on. While one waits nothing is read from the client, and a
+//! client that goes away is noticed when the wait is over.
+
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use nuncio_contract::network_filter::{
+    NetworkClose, NetworkContext, NetworkFilter, NetworkFilterFactory, NetworkResume, NetworkStatus,
+};
+use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stream_info::StreamInfo;
+use nuncio_net::transport::{Transport, Watch};
+
+/// The filters of a connection.
+#[derive(Default)]
+pub struct Filters {
+    filters: Vec<Box<dyn NetworkFilter>>,
+    sees_data: bool,
+}
+
+/// What was said of data.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It goes on to whoever stands behind the filters.
+    Passes,
+    /// A filter has taken it.
+    Taken,
+}
+
+impl Filters {
+    /// A filter of each factory.
+    pub fn new(factories: &[Box<dyn NetworkFilterFactory>]) -> Self {
+        Filters {
+            filters: factories.iter().map(|factory| factory.create()).collect(),
+            sees_data: factories.iter().any(|factory| factory.wants_data()),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    /// Whether a filter wants to see what comes from the client.
+    pub fn see_data(&self) -> bool {
+        self.sees_data
+    }
+
+    /// The connection begins.
+    ///
+    /// # Errors
+    /// A filter has it closed.
+    pub async fn begin(
+        &mut self,
+        transport: &mut Transport,
+        info: &mut StreamInfo,
+        services: &dyn WorkerServices,
+    ) -> Result<(), NetworkClose> {
+        for filter in &mut self.filters {
+            let mut out = Vec::new();
+            let status = filter.on_new_connection(&mut NetworkContext {
+                stream_info: info,
+                out: &mut out,
+                services,
+            });
+            write_all(transport, &out).await?;
+            match status {
+                NetworkStatus::Continue | NetworkStatus::Stop => {}
+                NetworkStatus::Close(close) => return Err(close),
+                NetworkStatus::Wait(wait) => wait_for(wait.await)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the filters from the place `from` on what has come.
+    pub fn data(
+        &mut self,
+        from: usize,
+        data: &[u8],
+        end_stream: bool,
+        context: &mut NetworkContext<'_>,
+    ) -> Told {
+        for (place, filter) in self.filters.iter_mut().enumerate().skip(from) {
+            match filter.on_data(context, data, end_stream) {
+                NetworkStatus::Continue => {}
+                NetworkStatus::Stop => return Told::Done(Passage::Taken),
+                NetworkStatus::Close(close) => return Told::Close(close),
+                NetworkStatus::Wait(wait) => return Told::Wait(wait, place + 1),
+            }
+        }
+        Told::Done(Passage::Passes)
+    }
+}
+
+/// What the filters say of data.
+pub enum Told {
+    /// All have seen it, or one has taken it.
+    Done(Passage),
+    /// The connection is closed.
+    Close(NetworkClose),
+    /// There is something to wait for; then the filter at this place is next.
+    Wait(LocalFuture<NetworkResume>, usize),
+}
+
+/// What becomes of a wait.
+///
+/// # Errors
+/// The connection is closed.
+pub fn wait_for(resume: NetworkResume) -> Result<(), NetworkClose> {
+    match resume {
+        NetworkResume::Continue => Ok(()),
+        NetworkResume::Close(close) => Err(close),
+    }
+}
+
+/// Writes `bytes` whole.
+///
+/// # Errors
+/// The client takes no more.
+pub async fn write_all(transport: &mut Transport, mut bytes: &[u8]) -> Result<(), NetworkClose> {
+    while !bytes.is_empty() {
+        match poll_fn(|cx| transport.poll_write(cx, bytes)).await {
+            Ok(count @ 1..) => bytes = bytes.get(count..).unwrap_or_default(),
+            _ => return Err(NetworkClose::default()),
+        }
+    }
+    match poll_fn(|cx| transport.poll_flush(cx)).await {
+        Ok(()) => Ok(()),
+        Err(_) => Err(NetworkClose::default()),
+    }
+}
+
+/// The filters of a connection that somebody else reads.
+pub struct Watching {
+    filters: Filters,
+    info: StreamInfo,
+    services: Rc<dyn WorkerServices>,
+    /// What is waited for, and the filter that is next.
+    wait: Option<(LocalFuture<NetworkResume>, usize)>,
+}
+
+impl Watching {
+    /// They have begun.
+    pub fn new(filters: Filters, info: StreamInfo, services: Rc<dyn WorkerServices>) -> Self {
+        Watching {
+            filters,
+            info,
+            services,
+            wait: None,
+        }
+    }
+}
+
+impl Watch for Watching {
+    /// What a filter writes is lost here: those that write end a chain.
+    fn poll_passes(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        end_stream: bool,
+    ) -> Poll<io::Result<()>> {
+        let closed = || Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        let mut from = 0;
+        loop {
+            if let Some((wait, next)) = &mut self.wait {
+                let resume = ready!(wait.as_mut().poll(cx));
+                from = *next;
+                self.wait = None;
+                if wait_for(resume).is_err() {
+                    return closed();
+                }
+            }
+            let mut context = NetworkContext {
+                stream_info: &mut self.info,
+                out: &mut Vec::new(),
+                services: &*self.services,
+            };
+            match self.filters.data(from, data, end_stream, &mut context) {
+                Told::Done(_) => return Poll::Ready(Ok(())),
+                Told::Close(_) => return closed(),
+                Told::Wait(wait, next) => self.wait = Some((wait, next)),
+            }
+        }
+    }
+}

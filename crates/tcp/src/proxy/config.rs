@@ -1,0 +1,227 @@
+//! The messages of the TCP proxy, compiled once and shared by the workers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::access_log::{self, AccessLog, AccessLogConfig, AccessLogRooms};
+use nuncio_contract::stats::{Scope, StatsStore};
+use nuncio_upstream::ClusterId;
+
+use super::stats::TcpProxyStats;
+
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+const DEFAULT_BACKOFF_BASE: Duration = Duration::ZERO;
+
+message! {
+    /// The filter's config.
+    pub(crate) struct TcpProxy: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy" {
+        stat_prefix: String,
+        oneof cluster_specifier: ClusterSpecifier,
+        idle_timeout: Option<Duration>,
+        access_log: Vec<AccessLog>,
+        max_connect_attempts: Option<u32>,
+        backoff_options: Option<Backoff>,
+        max_downstream_connection_duration: Option<Duration>,
+        max_downstream_connection_duration_jitter_percentage: Option<Percent>,
+        access_log_flush_interval: Option<Duration>,
+        flush_access_log_on_connected: bool,
+        access_log_options: Option<AccessLogOptions>,
+        upstream_connect_mode: ConnectMode,
+        max_early_data_bytes: Option<u32>,
+    }
+}
+
+one_of! {
+    /// Where connections go.
+    pub(super) enum ClusterSpecifier {
+        cluster => Cluster(Spanned<String>),
+        weighted_clusters => Weighted(WeightedClusters),
+    }
+}
+
+message! {
+    /// Clusters of which each connection draws one.
+    pub(super) struct WeightedClusters: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster" {
+        clusters: Vec<ClusterWeight>,
+    }
+}
+
+message! {
+    /// A cluster and its share.
+    pub(super) struct ClusterWeight: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight" {
+        name: Spanned<String>,
+        weight: u32,
+    }
+}
+
+message! {
+    /// How long lies between two attempts to connect.
+    pub(super) struct Backoff: "envoy.config.core.v3.BackoffStrategy" {
+        base_interval: Option<Duration>,
+        max_interval: Option<Duration>,
+    }
+}
+
+message! {
+    /// A percentage.
+    pub(super) struct Percent: "envoy.type.v3.Percent" {
+        value: f64,
+    }
+}
+
+message! {
+    /// When lines are logged besides the end.
+    pub(super) struct AccessLogOptions: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions" {
+        access_log_flush_interval: Option<Duration>,
+        flush_access_log_on_connected: bool,
+        flush_access_log_on_start: bool,
+    }
+}
+
+enumeration! {
+    /// When the host is connected to.
+    pub(super) enum ConnectMode: "envoy.extensions.filters.network.tcp_proxy.v3.UpstreamConnectMode" {
+        IMMEDIATE => Immediate,
+        ON_DOWNSTREAM_DATA => OnData,
+        ON_DOWNSTREAM_TLS_HANDSHAKE => OnTlsHandshake,
+    }
+}
+
+/// The compiled config.
+pub struct TcpProxyConfig {
+    /// `tcp.<stat_prefix>.`
+    pub(super) scope: Scope,
+    /// One at least; with the running sum of the weights.
+    pub(super) clusters: Box<[(ClusterId, u64)]>,
+    pub(super) idle_timeout: Option<Duration>,
+    pub(super) most_attempts: u32,
+    pub(super) backoff: Option<(Duration, Duration)>,
+    pub(super) max_duration: Option<Duration>,
+    pub(super) jitter_percent: f64,
+    pub(super) access_logs: Vec<Arc<dyn AccessLogConfig>>,
+    pub(super) log_interval: Option<Duration>,
+    pub(super) logs_connected: bool,
+    pub(super) logs_start: bool,
+    /// The most that is read before the host is connected to; none: it is connected to at once.
+    pub(super) early_data_bytes: Option<usize>,
+}
+
+/// What the compilation takes from the server.
+pub struct CompileContext<'a> {
+    /// Where errors go.
+    pub ctx: &'a mut Ctx,
+    /// The kinds of access logs.
+    pub access_loggers: AccessLogRooms,
+    /// Gives the number of a cluster.
+    pub cluster_id: &'a mut dyn FnMut(&str) -> ClusterId,
+    /// Whether a cluster will be there once the configuration runs.
+    pub known_clusters: &'a dyn Fn(&str) -> bool,
+    /// The stats.
+    pub stats: &'a StatsStore,
+}
+
+impl TcpProxyConfig {
+    /// Compiles the filter's message; every mistake is in the context.
+    ///
+    /// # Errors
+    /// Something in it is wrong or not supported.
+    pub fn compile(any: &Any, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
+        let message: TcpProxy = any.decode(context.ctx)?;
+        let clusters = clusters(&message.cluster_specifier, context);
+        let logs: Vec<_> = message
+            .access_log
+            .iter()
+            .map(|log| access_log::compile(log, context.access_loggers, context.ctx))
+            .collect();
+        let early_data_bytes = early_data(&message, context.ctx);
+        let backoff = message.backoff_options.as_ref().map(|backoff| {
+            let base = backoff.base_interval.unwrap_or(DEFAULT_BACKOFF_BASE);
+            (base, backoff.max_interval.unwrap_or(base * 10))
+        });
+        let options = message.access_log_options.as_ref();
+        let scope = context.stats.scope(&format!("tcp.{}", message.stat_prefix));
+        scope.register::<TcpProxyStats>();
+        Ok(TcpProxyConfig {
+            scope,
+            clusters: clusters?,
+            idle_timeout: match message.idle_timeout {
+                None => Some(DEFAULT_IDLE_TIMEOUT),
+                Some(Duration::ZERO) => None,
+                some => some,
+            },
+            most_attempts: message.max_connect_attempts.unwrap_or(1),
+            backoff,
+            max_duration: message.max_downstream_connection_duration,
+            jitter_percent: message
+                .max_downstream_connection_duration_jitter_percentage
+                .map_or(0.0, |percent| percent.value),
+            access_logs: logs.into_iter().collect::<Result<_, _>>()?,
+            log_interval: options
+                .and_then(|options| options.access_log_flush_interval)
+                .or(message.access_log_flush_interval),
+            logs_connected: message.flush_access_log_on_connected
+                || options.is_some_and(|options| options.flush_access_log_on_connected),
+            logs_start: options.is_some_and(|options| options.flush_access_log_on_start),
+            early_data_bytes: early_data_bytes?,
+        })
+    }
+
+    /// The cluster of a connection that draws this number.
+    pub(super) fn cluster(&self, random: u64) -> Option<ClusterId> {
+        let all = self.clusters.last()?.1.max(1);
+        let drawn = random % all;
+        let found = self.clusters.iter().find(|(_, sum)| drawn < *sum);
+        found.map(|(id, _)| *id)
+    }
+}
+
+fn clusters(
+    specifier: &ClusterSpecifier,
+    context: &mut CompileContext<'_>,
+) -> Result<Box<[(ClusterId, u64)]>, Refused> {
+    match specifier {
+        ClusterSpecifier::Cluster(name) => {
+            warn_of_unknown(name, context);
+            Ok(Box::new([((context.cluster_id)(&name.value), 1)]))
+        }
+        ClusterSpecifier::Weighted(weighted) => {
+            let mut sum = 0;
+            let each = weighted.clusters.iter().map(|cluster| {
+                warn_of_unknown(&cluster.name, context);
+                sum += u64::from(cluster.weight);
+                ((context.cluster_id)(&cluster.name.value), sum)
+            });
+            Ok(each.collect())
+        }
+    }
+}
+
+/// To Envoy a cluster that is not there is no mistake: connections are closed.
+fn warn_of_unknown(name: &Spanned<String>, context: &mut CompileContext<'_>) {
+    if !(context.known_clusters)(&name.value) {
+        let text = format!(
+            "there is no cluster `{}`: connections to it will be closed",
+            name.value
+        );
+        context.ctx.warning(name.span, text);
+    }
+}
+
+fn early_data(message: &TcpProxy, ctx: &mut Ctx) -> Result<Option<usize>, Refused> {
+    let most = message
+        .max_early_data_bytes
+        .map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+    match message.upstream_connect_mode {
+        ConnectMode::Immediate => Ok(most.filter(|most| *most > 0)),
+        ConnectMode::OnTlsHandshake => Ok(None),
+        ConnectMode::OnData if most.is_none() => {
+            let text =
+                "max_early_data_bytes must be set when upstream_connect_mode is ON_DOWNSTREAM_DATA";
+            ctx.error(message.span(), text);
+            Err(Refused)
+        }
+        ConnectMode::OnData => Ok(most),
+    }
+}

@@ -1,0 +1,133 @@
+//! Which cluster and host a connection goes to, and the attempts to connect to it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use nuncio_contract::network_filter::NetworkClose;
+use nuncio_contract::stream_info::{Address, ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
+use nuncio_upstream::{Acquired, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster};
+
+use super::TcpProxy;
+
+/// Why there is no host, in the words of Envoy's log.
+const CONNECT_FAILED: NetworkClose = NetworkClose::now("tcp_initializion_failure:0");
+const NO_HEALTHY_HOST: NetworkClose = NetworkClose::now("tcp_initializion_failure:1");
+const RESOURCE_LIMIT: NetworkClose = NetworkClose::now("tcp_initializion_failure:2");
+const NO_ROUTE: NetworkClose = NetworkClose::now("tcp_initializion_failure:3");
+
+impl TcpProxy {
+    /// The cluster of a connection: the one that a filter wants, or the configuration's.
+    fn choose_cluster(&self, info: &StreamInfo) -> Option<Rc<WorkerCluster>> {
+        let wanted = info.filter_state();
+        let wanted = wanted.and_then(|state| state.get(TCP_PROXY_CLUSTER)?.serialize_as_string());
+        let id = match wanted {
+            Some(name) => self.worker.manager.find(&name)?,
+            None => self.config.cluster(self.worker.services.random_u64())?,
+        };
+        self.worker.clusters.get(id)
+    }
+
+    /// Connects to a host.
+    ///
+    /// # Errors
+    /// There is none, or it could not be connected to as often as was tried; the flags say what it was.
+    pub(super) async fn connect(
+        &self,
+        info: &RefCell<StreamInfo>,
+    ) -> Result<(UpstreamStream, Rc<WorkerCluster>), NetworkClose> {
+        let mut attempts = 0;
+        loop {
+            let Some(cluster) = self.choose_cluster(&info.borrow()) else {
+                self.stats.downstream_cx_no_route.inc();
+                info.borrow_mut().add_flags(ResponseFlags::NO_CLUSTER_FOUND);
+                return Err(NO_ROUTE);
+            };
+            info.borrow_mut().upstream_cluster = Some(cluster.description());
+            if !cluster.may_connect() {
+                cluster.traffic_stats().upstream_cx_overflow.inc();
+                info.borrow_mut()
+                    .add_flags(ResponseFlags::UPSTREAM_OVERFLOW);
+                return Err(RESOURCE_LIMIT);
+            }
+            if attempts >= self.config.most_attempts {
+                let stats = cluster.traffic_stats();
+                stats.upstream_cx_connect_attempts_exceeded.inc();
+                info.borrow_mut()
+                    .add_flags(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
+                return Err(CONNECT_FAILED);
+            }
+            attempts += 1;
+            match self.attempt(&cluster, info).await {
+                Ok(stream) => {
+                    info.borrow_mut().attempt_count = Some(attempts);
+                    return Ok((stream, cluster));
+                }
+                Err(error) => self.failed(&error, attempts, &mut info.borrow_mut())?,
+            }
+            if let Some(pause) = self.pause(attempts) {
+                self.worker.services.sleep(pause).await;
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        cluster: &WorkerCluster,
+        info: &RefCell<StreamInfo>,
+    ) -> Result<UpstreamStream, UpstreamError> {
+        let host = cluster.pick_host()?;
+        info.borrow_mut()
+            .upstream
+            .add_attempted_host(host.description());
+        let ready = match host.new_tcp_stream()? {
+            Acquired::Ready(ready) => ready,
+            Acquired::Pending(pending) => pending.await?,
+        };
+        let mut stream = ready.begin();
+        stream.count_as_cut_short();
+        let mut info = info.borrow_mut();
+        info.upstream.local_address = stream.local_address().map(Address::from);
+        info.upstream.remote_address = Some(stream.host_address().into());
+        Ok(stream)
+    }
+
+    /// Notes what went wrong; an error if there is no use in trying again.
+    fn failed(
+        &self,
+        error: &UpstreamError,
+        attempts: u32,
+        info: &mut StreamInfo,
+    ) -> Result<(), NetworkClose> {
+        if let Some(reason) = &error.transport_failure_reason {
+            info.upstream.transport_failure_reason = reason.to_string().into();
+        }
+        if error.kind != UpstreamErrorKind::NoHealthyUpstream {
+            info.attempt_count = Some(attempts);
+        }
+        match error.kind {
+            UpstreamErrorKind::NoHealthyUpstream => {
+                info.add_flags(ResponseFlags::NO_HEALTHY_UPSTREAM);
+                Err(NO_HEALTHY_HOST)
+            }
+            UpstreamErrorKind::Overflow => {
+                info.add_flags(ResponseFlags::UPSTREAM_OVERFLOW);
+                Err(RESOURCE_LIMIT)
+            }
+            UpstreamErrorKind::LocalConnectionFailure => Ok(()),
+            _ => {
+                info.add_flags(ResponseFlags::UPSTREAM_CONNECTION_FAILURE);
+                Ok(())
+            }
+        }
+    }
+
+    /// How long to wait before the next attempt: longer each time, a random part of it.
+    fn pause(&self, attempts: u32) -> Option<Duration> {
+        let (base, most) = self.config.backoff?;
+        let doubled = base.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+        let most_ms = u64::try_from(doubled.min(most).as_millis()).unwrap_or(u64::MAX);
+        let drawn = self.worker.services.random_u64() % most_ms.max(1);
+        Some(Duration::from_millis(drawn))
+    }
+}

@@ -1,0 +1,90 @@
+//! `envoy.filters.network.tcp_proxy`: each connection is joined to one of a cluster's hosts, byte for byte.
+//!
+//! The host is connected to at once, while nothing is read from the client; or, if it may be read before, once there
+//! is data. Each direction holds one read's bytes (16 KiB, or 64 KiB once a lot has come) and reads no more until they
+//! are with the system, so that a slow reader holds back the other side. An end of one side's stream is passed on and
+//! the other direction goes on. Defaults: idle for an hour at most, one attempt to connect.
+//!
+//! Different from Envoy: `*_bytes_buffered` are always 0 and flow control counts nothing, as nothing is buffered
+//! beyond a read; `hash_policy`, `metadata_match`, `on_demand`, `tunneling_config` and PROXY protocol TLVs are refused
+//! as not supported yet.
+
+pub(crate) mod config;
+mod connect;
+mod log;
+mod session;
+mod stats;
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use nuncio_contract::access_log::AccessLogger;
+use nuncio_contract::network_filter::NetworkClose;
+use nuncio_contract::stream_info::StreamInfo;
+use nuncio_net::transport::Transport;
+
+pub use config::{CompileContext, TcpProxyConfig};
+use stats::TcpProxyStats;
+
+use crate::Worker;
+use crate::filters::Filters;
+
+/// Envoy's name of the filter.
+pub const NAME: &str = "envoy.filters.network.tcp_proxy";
+/// The full name of its message.
+pub const MESSAGE: &str = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
+
+/// A TCP proxy on one worker.
+pub struct TcpProxy {
+    config: Arc<TcpProxyConfig>,
+    worker: Worker,
+    stats: Arc<TcpProxyStats>,
+    loggers: Vec<Box<dyn AccessLogger>>,
+}
+
+impl TcpProxy {
+    /// The worker's instance.
+    pub fn new(config: Arc<TcpProxyConfig>, worker: Worker) -> Self {
+        TcpProxy {
+            stats: config.scope.worker_group(),
+            loggers: config.access_logs.iter().map(|log| log.worker()).collect(),
+            config,
+            worker,
+        }
+    }
+
+    /// What connections take from their worker.
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// Serves a connection to its end, or until `drained` is over: the filters before the proxy begin, then the proxy
+    /// does.
+    pub async fn serve(
+        self: Rc<Self>,
+        filters: Filters,
+        transport: Transport,
+        info: StreamInfo,
+        drained: impl Future<Output = ()>,
+    ) {
+        let mut session = session::Session::new(&self, filters, transport, info);
+        let close = {
+            let mut drained = pin!(drained);
+            let mut run = pin!(session.run());
+            poll_fn(|cx| match drained.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(quietly()),
+                Poll::Pending => run.as_mut().poll(cx),
+            })
+            .await
+        };
+        session.end(&close).await;
+    }
+}
+
+/// Closed without a reason to tell.
+fn quietly() -> NetworkClose {
+    NetworkClose::default()
+}

@@ -1,0 +1,379 @@
+//! A connection through the TCP proxy: both directions at once, until both have ended or one is broken.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::formatter::AccessLogType;
+use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::network_filter::{NetworkClose, NetworkContext};
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
+use nuncio_net::deadline::Deadlines;
+use nuncio_net::transport::Transport;
+use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerCluster};
+
+use super::{TcpProxy, quietly};
+use crate::connection;
+use crate::filters::{Filters, Passage, Told, wait_for};
+
+const IDLE: usize = 0;
+const DURATION: usize = 1;
+const LOG: usize = 2;
+const DEADLINES: usize = 3;
+
+/// From so many bytes on a direction reads more at once.
+const A_LOT_BYTES: u64 = 0x4000;
+
+/// A connection.
+pub(super) struct Session<'a> {
+    proxy: &'a Rc<TcpProxy>,
+    filters: RefCell<Filters>,
+    down: RefCell<Transport>,
+    info: RefCell<StreamInfo>,
+    deadlines: Deadlines<DEADLINES>,
+    bytes: [Cell<u64>; 2],
+    cluster: RefCell<Option<Rc<WorkerCluster>>>,
+}
+
+/// The client's bytes, and the host's, in [`Session::bytes`].
+const UP: usize = 0;
+const DOWN: usize = 1;
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        proxy: &'a Rc<TcpProxy>,
+        filters: Filters,
+        transport: Transport,
+        mut info: StreamInfo,
+    ) -> Self {
+        if proxy.logs() {
+            info.stream_id = Some(uuid(proxy));
+        }
+        Session {
+            proxy,
+            filters: RefCell::new(filters),
+            down: RefCell::new(transport),
+            info: RefCell::new(info),
+            deadlines: Deadlines::default(),
+            bytes: Default::default(),
+            cluster: RefCell::default(),
+        }
+    }
+
+    /// Begins, and runs until something ends it.
+    pub(super) async fn run(&mut self) -> NetworkClose {
+        let services = Rc::clone(&self.proxy.worker.services);
+        let begun =
+            self.filters
+                .get_mut()
+                .begin(self.down.get_mut(), self.info.get_mut(), &*services);
+        // Counted whatever the filters before it say, as in Envoy.
+        self.proxy.stats.downstream_cx_total.inc();
+        if let Err(close) = begun.await {
+            return close;
+        }
+        self.begin_deadlines();
+        if self.proxy.config.logs_start {
+            self.log(AccessLogType::TcpConnectionStart);
+        }
+        let this = &*self;
+        let mut joined = pin!(this.join());
+        poll_fn(|cx| {
+            if let Poll::Ready(close) = joined.as_mut().poll(cx) {
+                return Poll::Ready(close);
+            }
+            this.poll_expired(cx)
+        })
+        .await
+    }
+
+    fn begin_deadlines(&self) {
+        let config = &self.proxy.config;
+        let now = self.proxy.worker.services.now();
+        if let Some(most) = config.max_duration {
+            self.deadlines.set(DURATION, now + self.jittered(most));
+        }
+        if let Some(interval) = config.log_interval.filter(|_| self.proxy.logs()) {
+            self.deadlines.set(LOG, now + interval);
+        }
+    }
+
+    /// Up to so much longer.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "53 bits of chance are as many as anybody needs"
+    )]
+    fn jittered(&self, duration: Duration) -> Duration {
+        let share = self.proxy.config.jitter_percent / 100.0;
+        if share <= 0.0 {
+            return duration;
+        }
+        let drawn = self.proxy.worker.services.random_u64() as f64 / u64::MAX as f64;
+        duration.mul_f64(1.0 + share * drawn)
+    }
+
+    fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<NetworkClose> {
+        let stats = &self.proxy.stats;
+        loop {
+            let services = &*self.proxy.worker.services;
+            match std::task::ready!(self.deadlines.poll_expired(cx, services)) {
+                IDLE => {
+                    stats.idle_timeout.inc();
+                    return Poll::Ready(NetworkClose::now("tcp_session_idle_timeout"));
+                }
+                DURATION => {
+                    stats.max_downstream_connection_duration.inc();
+                    let mut info = self.info.borrow_mut();
+                    info.add_flags(ResponseFlags::DURATION_TIMEOUT);
+                    return Poll::Ready(NetworkClose::now("max_connection_duration_reached"));
+                }
+                _ => {
+                    self.log(AccessLogType::TcpPeriodic);
+                    if let Some(interval) = self.proxy.config.log_interval {
+                        self.deadlines.set(LOG, services.now() + interval);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Something has come or gone.
+    fn touch(&self) {
+        if let Some(idle) = self.proxy.config.idle_timeout {
+            self.deadlines
+                .set(IDLE, self.proxy.worker.services.now() + idle);
+        }
+    }
+
+    /// Connects to a host and passes both directions on.
+    async fn join(&self) -> NetworkClose {
+        let mut early = Early::default();
+        if self.proxy.config.early_data_bytes.is_some() {
+            early = match self.read_early().await {
+                Ok(early) => early,
+                Err(close) => return close,
+            };
+        }
+        let connected = pin!(self.proxy.connect(&self.info)).await;
+        let (up, cluster) = match connected {
+            Ok(connected) => connected,
+            Err(close) => return close,
+        };
+        *self.cluster.borrow_mut() = Some(cluster);
+        if self.proxy.config.logs_connected {
+            self.log(AccessLogType::TcpUpstreamConnected);
+        }
+        self.touch();
+        self.pass(&RefCell::new(up), early).await
+    }
+
+    /// Reads what the client sends before there is a host.
+    async fn read_early(&self) -> Result<Early, NetworkClose> {
+        let mut early = Early::default();
+        let read = poll_fn(|cx| {
+            let mut down = self.down.borrow_mut();
+            down.poll_fill(cx, &mut early.data, Buffer::HEAD_BYTES)
+        });
+        let Ok(count) = read.await else {
+            return Err(quietly());
+        };
+        early.has_ended = count == 0;
+        self.received(count);
+        self.proxy.stats.early_data_received_count_total.inc();
+        match self.show(&early.data, early.has_ended).await? {
+            Passage::Passes => {}
+            Passage::Taken => early.data.clear(),
+        }
+        Ok(early)
+    }
+
+    async fn pass(&self, up: &RefCell<UpstreamStream>, early: Early) -> NetworkClose {
+        let mut upload = pin!(self.pass_up(up, early));
+        let mut download = pin!(self.pass_down(up));
+        let (mut is_sent, mut is_received) = (false, false);
+        poll_fn(|cx| {
+            if !is_sent && let Poll::Ready(sent) = upload.as_mut().poll(cx) {
+                match sent {
+                    Ok(()) => is_sent = true,
+                    Err(close) => return Poll::Ready(close),
+                }
+            }
+            if !is_received && let Poll::Ready(received) = download.as_mut().poll(cx) {
+                match received {
+                    Ok(()) => is_received = true,
+                    Err(close) => return Poll::Ready(close),
+                }
+            }
+            match is_sent && is_received {
+                true => Poll::Ready(quietly()),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// The client's bytes to the host.
+    async fn pass_up(
+        &self,
+        up: &RefCell<UpstreamStream>,
+        early: Early,
+    ) -> Result<(), NetworkClose> {
+        let Early {
+            mut data,
+            mut has_ended,
+        } = early;
+        loop {
+            if !data.is_empty() || has_ended {
+                poll_fn(|cx| up.borrow_mut().poll_write_data(cx, &mut data, has_ended)).await;
+                self.touch();
+            }
+            if has_ended {
+                return Ok(());
+            }
+            let room = self.room(UP);
+            let read = poll_fn(|cx| self.down.borrow_mut().poll_fill(cx, &mut data, room));
+            let Ok(count) = read.await else {
+                return Err(quietly());
+            };
+            has_ended = count == 0;
+            self.received(count);
+            if self.filters.borrow().see_data()
+                && self.show(&data, has_ended).await? == Passage::Taken
+            {
+                data.clear();
+            }
+        }
+    }
+
+    /// The host's bytes to the client.
+    async fn pass_down(&self, up: &RefCell<UpstreamStream>) -> Result<(), NetworkClose> {
+        let mut data = Buffer::new();
+        let mut trailers = HeaderMap::request();
+        loop {
+            let room = self.room(DOWN);
+            data.make_room(room);
+            let read = poll_fn(|cx| up.borrow_mut().poll_read_body(cx, &mut data, &mut trailers));
+            match read.await {
+                Ok(BodyEvent::Data) => {}
+                Ok(_) => {
+                    let shut = poll_fn(|cx| self.down.borrow_mut().poll_shutdown(cx));
+                    return shut.await.map_err(|_| quietly());
+                }
+                // What came before it is with the client's system already.
+                Err(_) => {
+                    let mut info = self.info.borrow_mut();
+                    info.add_flags(ResponseFlags::UPSTREAM_REMOTE_RESET);
+                    return Err(NetworkClose::after_flush(""));
+                }
+            }
+            let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
+            self.touch();
+            self.write_down(data.readable()).await?;
+            data.clear();
+        }
+    }
+
+    /// How much is read at once in a direction.
+    fn room(&self, direction: usize) -> usize {
+        match self.bytes.get(direction).map_or(0, Cell::get) {
+            0..=A_LOT_BYTES => Buffer::HEAD_BYTES,
+            _ => Buffer::BODY_BYTES,
+        }
+    }
+
+    fn received(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.bytes[UP].set(self.bytes[UP].get() + count);
+        self.proxy.stats.downstream_cx_rx_bytes_total.add(count);
+        self.touch();
+    }
+
+    /// Shows the filters what the client has sent, and the client what they write.
+    async fn show(&self, data: &Buffer, has_ended: bool) -> Result<Passage, NetworkClose> {
+        let mut from = 0;
+        loop {
+            let mut out = Vec::new();
+            let told = self.filters.borrow_mut().data(
+                from,
+                data.readable(),
+                has_ended,
+                &mut NetworkContext {
+                    stream_info: &mut self.info.borrow_mut(),
+                    out: &mut out,
+                    services: &*self.proxy.worker.services,
+                },
+            );
+            self.write_down(&out).await?;
+            match told {
+                Told::Done(passage) => return Ok(passage),
+                Told::Close(close) => return Err(close),
+                Told::Wait(wait, place) => {
+                    wait_for(wait.await)?;
+                    from = place;
+                }
+            }
+        }
+    }
+
+    /// Writes to the client, whole.
+    async fn write_down(&self, mut bytes: &[u8]) -> Result<(), NetworkClose> {
+        while !bytes.is_empty() {
+            let written = poll_fn(|cx| self.down.borrow_mut().poll_write(cx, bytes));
+            let Ok(count @ 1..) = written.await else {
+                return Err(quietly());
+            };
+            let sent = u64::try_from(count).unwrap_or(u64::MAX);
+            self.proxy.stats.downstream_cx_tx_bytes_total.add(sent);
+            bytes = bytes.get(count..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Brings the stream info up to date and logs.
+    fn log(&self, moment: AccessLogType) {
+        let mut info = self.info.borrow_mut();
+        info.bytes_received = self.bytes[UP].get();
+        info.bytes_sent = self.bytes[DOWN].get();
+        self.proxy.log(&info, moment);
+    }
+
+    /// Closes the client's connection and logs the end.
+    pub(super) async fn end(&mut self, close: &NetworkClose) {
+        if !close.reason.is_empty() {
+            let info = self.info.get_mut();
+            info.downstream_local_close_reason = close.reason.clone();
+        }
+        connection::close(&self.proxy.worker, self.down.get_mut(), close).await;
+        self.info.get_mut().end = Some(self.proxy.worker.services.now());
+        self.log(AccessLogType::TcpConnectionEnd);
+    }
+}
+
+/// What the client sent before there was a host.
+#[derive(Default)]
+struct Early {
+    data: Buffer,
+    has_ended: bool,
+}
+
+/// An id for the log.
+fn uuid(proxy: &TcpProxy) -> Box<str> {
+    let services = &*proxy.worker.services;
+    let (high, low) = (services.random_u64(), services.random_u64());
+    let high = high & !0xf000 | 0x4000;
+    let low = low & !(3 << 62) | 1 << 63;
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
+    .into()
+}
