@@ -325,7 +325,7 @@ impl Drop for Http2Stream {
             // A response that is complete makes the rest of the request of no use, which is nobody's fault.
             let code = match self.is_received {
                 true => ErrorCode::NO_ERROR,
-                false => ErrorCode::CANCEL,
+                false => ErrorCode::INTERNAL_ERROR,
             };
             self.connection()
                 .encode(|codec, out| codec.reset(id, code, out));
