@@ -152,7 +152,14 @@ impl Connection {
                 return Poll::Ready(end);
             }
             match self.wire.borrow_mut().poll_fill(cx) {
-                Poll::Pending => return Poll::Pending,
+                // What was read may have set a nearer deadline, for which no timer runs yet.
+                Poll::Pending => match self.deadlines.poll_expired(cx, &*self.manager.worker) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(slot) => match self.expired(slot) {
+                        Some(end) => return Poll::Ready(end),
+                        None => continue,
+                    },
+                },
                 Poll::Ready(Ok(count @ 1..)) => self.count_received(count),
                 Poll::Ready(_) => return Poll::Ready(End::Remote),
             }
