@@ -129,6 +129,13 @@ impl UpstreamStream {
         }
     }
 
+    /// Has the host see a reset at the end of bytes that are no HTTP.
+    pub fn reset_on_close(&self) {
+        if let UpstreamStream::Tcp(stream) = self {
+            stream.reset_on_close();
+        }
+    }
+
     /// Whether what is exchanged is no HTTP.
     pub fn is_tcp(&self) -> bool {
         matches!(self, UpstreamStream::Tcp(_))

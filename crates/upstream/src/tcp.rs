@@ -68,6 +68,12 @@ impl TcpStream {
         self.is_cut_short = true;
     }
 
+    pub(crate) fn reset_on_close(&self) {
+        if let Some(connection) = self.lease.connection() {
+            connection.transport.reset_on_close();
+        }
+    }
+
     pub(crate) fn write_prologue(&mut self, bytes: Vec<u8>) {
         self.prologue = bytes;
     }

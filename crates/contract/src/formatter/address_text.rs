@@ -17,6 +17,10 @@ pub(super) fn append_address(address: &Address, out: &mut Vec<u8>) {
         Address::Ip(SocketAddr::V6(v6)) => {
             out.push(b'[');
             append_ipv6(*v6.ip(), out);
+            if v6.scope_id() != 0 {
+                out.push(b'%');
+                append_u64(v6.scope_id().into(), out);
+            }
             out.extend_from_slice(b"]:");
             append_u64(v6.port().into(), out);
         }

@@ -10,6 +10,7 @@ mod tls;
 mod watched;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use io::IdleState;
 pub use plain::Plain;
@@ -37,6 +38,12 @@ impl Transport {
     #[must_use]
     pub fn watched(self, watch: Box<dyn Watch>) -> Self {
         Transport::Watched(Box::new(Watched::new(self, watch)))
+    }
+
+    /// Has the peer see a reset when the transport is closed, as it is of no more use.
+    pub fn reset_on_close(&self) {
+        let _closed_in_order_if_this_fails =
+            socket2::SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
     }
 
     /// Address of this end; `None` once the socket is gone.

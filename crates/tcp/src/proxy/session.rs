@@ -237,6 +237,8 @@ impl<'a> Session<'a> {
             let room = self.room(UP);
             let read = poll_fn(|cx| self.down.borrow_mut().poll_fill(cx, &mut data, room));
             let Ok(count) = read.await else {
+                // As the client ended, the host's connection does.
+                up.borrow().reset_on_close();
                 return Err(quietly());
             };
             has_ended = count == 0;

@@ -1,6 +1,6 @@
 //! The PROXY header, versions 1 and 2, as HAProxy's specification has it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 const SIGNATURE_V1: &[u8] = b"PROXY ";
 const SIGNATURE_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -66,22 +66,21 @@ pub(super) fn signature(bytes: &[u8], looks_for: impl Fn(HeaderVersion) -> bool)
     }
 }
 
-/// The same where a header must be there: a line is one of version 1, whatever it says, as in Envoy.
+/// The same where a header must be there: a short line is one of version 1, whatever it says, as in Envoy.
 pub(super) fn demanded(bytes: &[u8]) -> Signature {
     if bytes.starts_with(SIGNATURE_V2) {
         return Signature::Found(HeaderVersion::V2);
     }
-    if SIGNATURE_V2.starts_with(bytes) {
-        return Signature::Unclear;
-    }
-    let head = bytes.get(..MOST_V1_BYTES).unwrap_or(bytes);
-    let has_line = head.windows(2).any(|pair| pair == b"\r\n");
-    if has_line || bytes.starts_with(SIGNATURE_V1) {
+    if bytes.starts_with(SIGNATURE_V1) {
         return Signature::Found(HeaderVersion::V1);
     }
-    match bytes.len() < V2_HEADER_BYTES {
-        true => Signature::Unclear,
-        false => Signature::Missing,
+    if bytes.len() >= V2_HEADER_BYTES {
+        return Signature::Missing;
+    }
+    let has_line = bytes.windows(2).any(|pair| pair == b"\r\n");
+    match has_line && !SIGNATURE_V2.starts_with(bytes) {
+        true => Signature::Found(HeaderVersion::V1),
+        false => Signature::Unclear,
     }
 }
 
@@ -129,10 +128,16 @@ fn v1_addresses(parts: &[&str], is_v4: bool) -> Option<(SocketAddr, SocketAddr)>
         return None;
     };
     let address = |ip: &str, port: &str| {
-        let ip: IpAddr = ip.parse().ok()?;
         let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().ok().filter(|_: &u16| is_number)?;
-        (ip.is_ipv4() == is_v4).then_some(SocketAddr::new(ip, port))
+        match is_v4 {
+            true => Some(SocketAddr::new(ip.parse::<Ipv4Addr>().ok()?.into(), port)),
+            // With a zone, if it has one.
+            false => format!("[{ip}]:{port}")
+                .parse::<SocketAddrV6>()
+                .ok()
+                .map(SocketAddr::V6),
+        }
     };
     let source = address(source, source_port)?;
     Some((source, address(destination, destination_port)?))
@@ -232,6 +237,12 @@ mod tests {
         assert_eq!(addresses.0.to_string(), "1.2.3.4:1");
         assert_eq!(addresses.1.to_string(), "5.6.7.8:65535");
         assert_eq!(&line[header.bytes..], b"rest");
+        let zoned = b"PROXY TCP6 fe80::1%1 2001:db8::2 1 2\r\n";
+        let Read::Whole(header) = read(HeaderVersion::V1, zoned) else {
+            panic!("it is whole");
+        };
+        let addresses = header.addresses.expect("it has addresses");
+        assert_eq!(addresses.0.to_string(), "[fe80::1%1]:1");
     }
 
     #[test]
@@ -310,6 +321,7 @@ mod tests {
         assert_eq!(demanded(b"hel"), Signature::Unclear);
         assert_eq!(demanded(b"hello world, here"), Signature::Missing);
         assert_eq!(demanded(b"hi\r\n"), Signature::Found(HeaderVersion::V1));
+        assert_eq!(demanded(b"GET / HTTP/1.1\r\n\r\n"), Signature::Missing);
         assert_eq!(read(HeaderVersion::V1, b"hi\r\n"), Read::Broken);
     }
 }
