@@ -7,7 +7,7 @@
 //!
 //! A listener with one chain without conditions asks nothing. Otherwise each step looks at every chain that is left.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::matching::{AddressRanges, CidrRange};
@@ -242,7 +242,12 @@ fn by_name(names: &[ServerName], asked: &str) -> Option<usize> {
 /// Whether the client is on this machine.
 fn is_local(criteria: &Criteria<'_>) -> bool {
     match (criteria.remote, criteria.local) {
-        (Some(remote), Some(local)) => remote.ip().is_loopback() || remote.ip() == local.ip(),
+        // Of the addresses that never leave the machine only the common one counts, as in Envoy.
+        (Some(remote), Some(local)) => {
+            remote.ip() == local.ip()
+                || remote.ip() == Ipv4Addr::LOCALHOST
+                || remote.ip() == Ipv6Addr::LOCALHOST
+        }
         // A unix domain socket.
         _ => true,
     }
