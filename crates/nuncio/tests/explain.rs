@@ -207,7 +207,7 @@ fn tls_listener(chains: &[(&str, &str)]) -> String {
     let chain = |(names, status): &(&str, &str)| {
         format!(
             "    - filter_chain_match: {{ server_names: [{names}] }}\n      transport_socket: {{ name: tls, \
-             typed_config: {{ '@type': {tls}, common_tls_context: {{}} }} }}\n      filters:\n      \
+             typed_config: {{ '@type': {tls}, common_tls_context: {{ tls_certificate_sds_secret_configs: [{{ name: c, sds_config: {{ ads: {{}} }} }}] }} }} }}\n      filters:\n      \
              - name: manager\n        typed_config:\n          '@type': {MANAGER}\n          stat_prefix: s\n          \
              http_filters: [{{ name: lua, typed_config: {{ '@type': {lua} }} }}, \
              {{ name: router, typed_config: {{ '@type': {ROUTER} }} }}]\n          route_config:\n            \
@@ -231,8 +231,9 @@ fn what_cannot_run_yet_can_be_told_about() {
         ("", "204"),
     ];
     let config = bootstrap(&[tls_listener(&chains)]);
-    let wrong = explain(&config, &["GET", "https://a/"]).expect_err("TLS is not supported yet");
-    assert!(wrong.contains("the downstream transport socket"), "{wrong}");
+    let wrong =
+        explain(&config, &["GET", "https://a/"]).expect_err("neither SDS nor Lua is supported yet");
+    assert!(wrong.contains("the HTTP filter `lua`"), "{wrong}");
     for (url, status, path) in [
         ("https://a.example.com/", 201, "filter_chains[0]"),
         ("https://WWW.example.com/", 202, "filter_chains[1]"),

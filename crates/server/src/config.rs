@@ -5,6 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
+use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
@@ -148,6 +149,7 @@ message! {
         pub(crate) address: Option<Address>,
         pub(crate) stat_prefix: String,
         pub(crate) filter_chains: Vec<FilterChain>,
+        pub(crate) filter_chain_matcher: Option<MatcherMessage>,
         pub(crate) default_filter_chain: Option<FilterChain>,
         pub(crate) per_connection_buffer_limit_bytes: Option<u32>,
         pub(crate) traffic_direction: TrafficDirection,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::matching::plain;
-use nuncio_contract::stream_info::{ConnectionInfo, Protocol};
+use nuncio_contract::stream_info::{ConnectionInfo, Protocol, ResponseFlags};
 use nuncio_upstream::ClusterManager;
 
 pub use asked::{Asked, Seen, Unaskable};
@@ -76,12 +76,16 @@ impl Answer {
     /// Does to `state` what is done for an answer, and tells it.
     fn tell(
         why: &'static str,
-        reply: LocalReply,
+        mut reply: LocalReply,
         by_route: bool,
         state: &mut StreamState,
         (manager, services): (&ConnectionManagerConfig, &Chosen),
     ) -> Outcome {
         let (details, flags) = (reply.details.clone().into_owned(), reply.flags);
+        if flags == ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR {
+            // It comes behind the answer, whose mapping does not see it.
+            reply.flags = ResponseFlags::NONE;
+        }
         let body = router::make_reply(state, reply, by_route, manager, services);
         let headers = state.response.iter_regular();
         Outcome::Answer(Answer {

@@ -287,6 +287,11 @@ impl Connection {
         self.wake_driver();
     }
 
+    /// Whether the client knows that it is to open no more streams.
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase.get() != Phase::Open
+    }
+
     fn go_away(&self) {
         self.phase.set(Phase::GoingAway);
         self.encode(|codec, out| codec.send_go_away(ErrorCode::NO_ERROR, out));

@@ -337,6 +337,10 @@ impl Downstream for Http2Stream {
     fn drain(&self) {
         self.connection.begin_drain();
     }
+
+    fn is_draining(&self) -> bool {
+        self.connection.is_draining()
+    }
 }
 
 /// Envoy's details of the streams that a broken connection takes with it. Where its codec has no words of its own for

@@ -80,8 +80,13 @@ impl CompiledListener {
         let place = place?;
         let has_default = listener.default_filter_chain.is_some();
         let shown = place.address.to_string();
-        let selection =
-            Selection::compile(&listener.filter_chains, has_default, &shown, context.ctx);
+        // With a matcher the conditions of chains say nothing.
+        let selection = match &listener.filter_chain_matcher {
+            Some(matcher) => Err(context
+                .ctx
+                .unsupported_here(matcher.span(), "`filter_chain_matcher` of a listener")),
+            None => Selection::compile(&listener.filter_chains, has_default, &shown, context.ctx),
+        };
         let inspection = Inspection::compile(listener, context.extensions, context.ctx);
         let compiled = compiled.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (chains, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
@@ -115,7 +120,12 @@ impl CompiledListener {
         let compiled = chains(listener).enumerate().map(|(number, chain)| {
             let place = Place::of(listener, context.ctx);
             let stat_name = place.as_ref().ok().map(|place| place.stat_name.as_str());
-            let compiled = CompiledChain::compile(listener, chain, stat_name, context);
+            let mut plain = chain.clone();
+            if DownstreamSocket::compile(chain, context.ctx).is_err() {
+                // What carries its bytes does not matter to what is told.
+                plain.transport_socket = None;
+            }
+            let compiled = CompiledChain::compile(listener, &plain, stat_name, context);
             let (chain, routes) = compiled.ok().filter(|(chain, _)| chain.http().is_some())?;
             let before = (Selection::only_one(), Inspection::default());
             let this = Self::new(listener, place.ok()?, vec![chain], before, context.stats);
