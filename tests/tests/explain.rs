@@ -195,10 +195,15 @@ fn compare_headers(place: &str, told: &Value, message: &Message) -> usize {
         if !is_last || is_volatile || after.is_some_and(|value| value.contains(" | ")) {
             continue;
         }
-        assert_eq!(
-            message.header(&name).as_deref(),
-            after,
-            "{place}: header {name} of {told:#}"
+        let sent = message.header(&name);
+        // What is long is told as far as it goes.
+        let is_same = match after.and_then(|after| after.strip_suffix('…')) {
+            Some(begin) => sent.as_deref().is_some_and(|sent| sent.starts_with(begin)),
+            None => sent.as_deref() == after,
+        };
+        assert!(
+            is_same,
+            "{place}: header {name} is {sent:?}, not that of {told:#}"
         );
         compared += 1;
     }

@@ -91,7 +91,7 @@ impl ProxyStatus {
 
     /// Tells in the response's head what went wrong, if anything.
     #[cold]
-    pub(super) fn tell(&self, response: &mut HeaderMap, info: &StreamInfo) {
+    pub(crate) fn tell(&self, response: &mut HeaderMap, info: &StreamInfo) {
         let flags = info.response_flags;
         let Some((_, text, status)) = ERRORS.iter().find(|(flag, ..)| flags.contains(*flag)) else {
             return;

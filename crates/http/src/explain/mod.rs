@@ -87,6 +87,10 @@ impl Answer {
             reply.flags = ResponseFlags::NONE;
         }
         let body = router::make_reply(state, reply, by_route, manager, services);
+        if let Some(proxy_status) = &manager.response.proxy_status {
+            // It may change the status.
+            proxy_status.tell(&mut state.response, &state.info);
+        }
         let headers = state.response.iter_regular();
         Outcome::Answer(Answer {
             why,
