@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nuncio_testkit::datagrams::Datagram;
+use nuncio_testkit::mask::Masks;
 use nuncio_testkit::proxy::Proxy;
 use nuncio_testkit::upstream::Seen;
 
@@ -177,7 +178,7 @@ fn settled_stats(
     let mut previous = String::new();
     loop {
         let all = parse_stats(&proxy.admin("/stats")?);
-        let text = masks.apply(&select(case, &all));
+        let text = masks.apply(&select(case, &masked(&all, &masks)));
         let settled = pin.map_or_else(|| text == previous && idle(&all), |pin| text == pin);
         if settled || Instant::now() > until {
             return Ok(text);
@@ -197,6 +198,14 @@ fn parse_stats(text: &str) -> BTreeMap<String, String> {
                 if histogram { "<histogram>" } else { value }.to_owned(),
             )
         })
+        .collect()
+}
+
+/// With masked names, so that their order does not hang on the ports that were free.
+fn masked(stats: &BTreeMap<String, String>, masks: &Masks) -> BTreeMap<String, String> {
+    stats
+        .iter()
+        .map(|(name, value)| (masks.apply(name), value.clone()))
         .collect()
 }
 
