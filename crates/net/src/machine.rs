@@ -38,8 +38,8 @@ fn first_outside(is_v6: bool) -> Option<IpAddr> {
     })
 }
 
-/// Asks the system not to back the heap with huge pages: the allocator's first blocks would take 8 MiB at once
-/// for a proxy that needs 2. A system that can't is no worse than before.
+/// Asks the system not to back memory with huge pages of its own accord, which would take megabytes for a proxy that
+/// needs one; the allocator is built not to ask for them. A system that can't is no worse than before.
 pub fn use_small_pages() {
     let _stays_as_it_is = nix::sys::prctl::set_thp_disable(true);
 }
