@@ -41,6 +41,13 @@ impl KnownSet {
         self.0[word] &= !bit;
     }
 
+    /// Whether any name is in both sets.
+    #[inline]
+    pub fn meets(&self, other: &Self) -> bool {
+        let words = self.0.iter().zip(&other.0);
+        words.fold(0, |common, (word, of_other)| common | (word & of_other)) != 0
+    }
+
     /// The names that are in both sets, in the order of their numbers.
     #[inline]
     pub fn common(&self, other: &Self) -> impl Iterator<Item = Known> + use<> {
@@ -79,8 +86,9 @@ mod tests {
         assert!(all.common(&all).eq(Known::ALL.iter().copied()));
         for known in Known::ALL {
             let mut one = KnownSet::of(&[*known]);
-            assert!(one.common(&all).eq([*known]));
+            assert!(one.common(&all).eq([*known]) && one.meets(&all));
             one.remove(*known);
+            assert!(!one.meets(&all));
             assert_eq!(one, KnownSet::default());
             one.insert(*known);
             assert!(one.contains(*known));

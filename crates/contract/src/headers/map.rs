@@ -6,6 +6,7 @@ use super::entry::{CUSTOM, Entry, Storage};
 use super::iter::{Iter, Values};
 use super::key::HeaderKey;
 use super::known::{Known, MapKind};
+use super::known_set::KnownSet;
 use super::name::HeaderName;
 use super::original_case::OriginalCase;
 use super::pool;
@@ -133,6 +134,12 @@ impl HeaderMap {
     #[inline]
     pub fn contains(&self, key: impl HeaderKey) -> bool {
         self.get(key).is_some()
+    }
+
+    /// Whether there is a header of any of these names, `host` apart, which is not among them.
+    #[inline]
+    pub fn contains_any(&self, names: &KnownSet) -> bool {
+        self.slots.present().meets(names)
     }
 
     /// All values of a known name, in order.

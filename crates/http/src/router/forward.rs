@@ -75,7 +75,14 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             self.drop_overload(&cluster)?;
         }
         let wishes = self.prepare(forward);
-        let tries = Tries::needed(self, forward, &wishes, &cluster);
+        let may_need_tries = {
+            let request = &self.exchange.state.borrow().request;
+            Tries::<D>::may_be_needed(request, forward, &wishes, &cluster)
+        };
+        let tries = match may_need_tries {
+            true => Tries::needed(self, forward, &wishes, &cluster),
+            false => None,
+        };
         let host_wishes = self.host_wishes(forward, &cluster);
         let mut state = self.exchange.state.borrow_mut();
         let timeout_status = take_late_wishes(&mut state.request);

@@ -12,7 +12,7 @@ use crate::route::{Forward, StreamTimes, is_grpc};
 use crate::stream::StreamState;
 
 /// Taken out of the head once the route's own changes are made, which may have put them there.
-static RETRY_WISHES: KnownSet = KnownSet::of(&[
+static LATE_WISHES: KnownSet = KnownSet::of(&[
     Known::XEnvoyRetryOn,
     Known::XEnvoyRetryGrpcOn,
     Known::XEnvoyMaxRetries,
@@ -21,6 +21,15 @@ static RETRY_WISHES: KnownSet = KnownSet::of(&[
     Known::XEnvoyHedgeOnPerTryTimeout,
     Known::XEnvoyUpstreamRqPerTryTimeoutMs,
     Known::XEnvoyUpstreamRqTimeoutAltResponse,
+    Known::XEnvoyUpstreamAltStatName,
+]);
+
+/// What a client may ask of times before the route's own changes are made.
+static TIME_WISHES: KnownSet = KnownSet::of(&[
+    Known::XEnvoyExpectedRqTimeoutMs,
+    Known::XEnvoyUpstreamRqTimeoutMs,
+    Known::XEnvoyUpstreamRqPerTryTimeoutMs,
+    Known::XEnvoyHedgeOnPerTryTimeout,
 ]);
 
 /// How long what may take.
@@ -58,7 +67,9 @@ pub(crate) fn take_wishes(
         wishes.per_try = policy.and_then(|policy| policy.per_try_timeout);
         wishes.per_try_idle = policy.and_then(|policy| policy.per_try_idle_timeout);
     }
-    take_clients_times(request, config, &mut wishes);
+    if request.contains_any(&TIME_WISHES) {
+        take_clients_times(request, config, &mut wishes);
+    }
     if wishes.per_try >= wishes.timeout && wishes.timeout.is_some() {
         wishes.per_try = None;
     }
@@ -73,6 +84,7 @@ pub(crate) fn take_wishes(
     wishes
 }
 
+#[cold]
 fn take_clients_times(request: &mut HeaderMap, config: &RouterConfig, wishes: &mut Wishes) {
     let expected = request
         .get(Known::XEnvoyExpectedRqTimeoutMs)
@@ -104,9 +116,11 @@ fn take_clients_times(request: &mut HeaderMap, config: &RouterConfig, wishes: &m
 
 /// Takes what the retries did not take out of the head; the status of an answer to what takes too long.
 pub(crate) fn take_late_wishes(request: &mut HeaderMap) -> u16 {
+    if !request.contains_any(&LATE_WISHES) {
+        return 504;
+    }
     let wants_other = request.contains(Known::XEnvoyUpstreamRqTimeoutAltResponse);
-    request.remove_all(&RETRY_WISHES);
-    request.remove(Known::XEnvoyUpstreamAltStatName);
+    request.remove_all(&LATE_WISHES);
     if wants_other { 204 } else { 504 }
 }
 

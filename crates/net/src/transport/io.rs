@@ -55,9 +55,7 @@ impl Transport {
         room_bytes: usize,
     ) -> Poll<io::Result<usize>> {
         let Transport::Plain(plain) = self else {
-            let read = self.poll_read(cx, buffer.vec_mut(room_bytes));
-            buffer.release_if_empty();
-            return read;
+            return self.poll_fill_other(cx, buffer, room_bytes);
         };
         loop {
             // Most polls only begin to wait: no memory is borrowed for them.
@@ -68,6 +66,19 @@ impl Transport {
                 return Poll::Ready(read);
             }
         }
+    }
+
+    /// The same for what is not plain, apart so that plain reading is short.
+    #[inline(never)]
+    fn poll_fill_other(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        room_bytes: usize,
+    ) -> Poll<io::Result<usize>> {
+        let read = self.poll_read(cx, buffer.vec_mut(room_bytes));
+        buffer.release_if_empty();
+        read
     }
 
     /// Writes some of `bytes`.

@@ -105,6 +105,16 @@ impl WorkerCluster {
     /// [`NoHealthyUpstream`](UpstreamErrorKind::NoHealthyUpstream) when there is none.
     #[inline]
     pub fn pick_host(&self) -> Result<Rc<WorkerHost>, UpstreamError> {
+        self.follow();
+        {
+            let mut state = self.state.borrow_mut();
+            if state.balancer.is_none()
+                && !state.candidates.is_empty()
+                && let Some(picked) = self.take_turn(&mut state)
+            {
+                return Ok(Rc::clone(picked));
+            }
+        }
         self.choose_host(&PickContext::default())
     }
 
@@ -112,7 +122,6 @@ impl WorkerCluster {
     ///
     /// # Errors
     /// [`NoHealthyUpstream`](UpstreamErrorKind::NoHealthyUpstream) when there is none.
-    #[inline]
     pub fn choose_host(&self, context: &PickContext<'_>) -> Result<Rc<WorkerHost>, UpstreamError> {
         self.follow();
         let mut state = self.state.borrow_mut();
@@ -132,14 +141,18 @@ impl WorkerCluster {
     }
 
     #[inline]
+    fn take_turn<'s>(&self, state: &'s mut State) -> Option<&'s Rc<WorkerHost>> {
+        if state.in_panic {
+            self.core.lb_stats.lb_healthy_panic.inc();
+        }
+        let count = state.candidates.len();
+        state.candidates.get(state.turn.pick(count)?)
+    }
+
     fn next_in_turn(&self, state: &mut State, context: &PickContext<'_>) -> Option<Rc<WorkerHost>> {
         let mut repicks = context.repicks;
         loop {
-            if state.in_panic {
-                self.core.lb_stats.lb_healthy_panic.inc();
-            }
-            let count = state.candidates.len();
-            let picked = state.candidates.get(state.turn.pick(count)?)?;
+            let picked = self.take_turn(state)?;
             if repicks == 0 || !context.rejects(picked.host()) {
                 return Some(Rc::clone(picked));
             }

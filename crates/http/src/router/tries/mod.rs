@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use nuncio_contract::clock::Clock;
-use nuncio_contract::headers::Known;
+use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_net::deadline::Deadlines;
 use nuncio_upstream::retry::RetryPolicy;
@@ -77,6 +77,9 @@ enum Event {
     TooLong(usize),
 }
 
+/// How clients ask for retries.
+static ASKED_FOR: KnownSet = KnownSet::of(&[Known::XEnvoyRetryOn, Known::XEnvoyRetryGrpcOn]);
+
 /// The policy for a request, the cluster's before the route's.
 pub(super) fn policy<'p>(
     forward: &'p Forward,
@@ -88,7 +91,22 @@ pub(super) fn policy<'p>(
 }
 
 impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
+    /// Whether a request might need them: a quick look before [`needed`](Self::needed).
+    #[inline]
+    pub(super) fn may_be_needed(
+        request: &HeaderMap,
+        forward: &Forward,
+        wishes: &Wishes,
+        cluster: &WorkerCluster,
+    ) -> bool {
+        forward.resilience.is_some()
+            || cluster.settings().http.retry_policy.is_some()
+            || wishes.per_try.is_some()
+            || request.contains_any(&ASKED_FOR)
+    }
+
     /// Those of a request that needs them; none if one plain try is all that there will be.
+    #[inline(never)]
     pub(super) fn needed(
         router: &'r Router<'e, 'a, D>,
         forward: &'r Forward,
