@@ -22,7 +22,14 @@ const PROBES: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct SparseCounts {
-    first: OnceLock<Box<Level>>,
+    first: OnceLock<Box<FirstLevel>>,
+}
+
+/// The level that most tables have alone, and most counts end in.
+#[derive(Debug, Default)]
+struct FirstLevel {
+    slots: [AtomicU64; FIRST_LEVEL_SLOTS],
+    next: OnceLock<Box<Level>>,
 }
 
 /// Each slot packs `key + 1` above a 52-bit count; 0 is an empty slot.
@@ -30,6 +37,52 @@ pub(super) struct SparseCounts {
 struct Level {
     slots: Box<[AtomicU64]>,
     next: OnceLock<Box<Level>>,
+}
+
+/// Fibonacci hashing spreads neighbouring keys, which is what histograms produce.
+#[inline]
+fn hash(key: u16) -> usize {
+    usize::from(key.wrapping_mul(40503)) >> 3
+}
+
+/// Adds to the slot if it is that of `key`, or nobody's; false if it is another's.
+#[inline]
+fn add_to(slot: &AtomicU64, key: u16, count: u64) -> bool {
+    let tag = (u64::from(key) + 1) << COUNT_BITS;
+    let now = slot.load(Relaxed);
+    let is_own = now & !COUNT_MASK == tag;
+    if is_own || now == 0 {
+        let sum = (now & COUNT_MASK).saturating_add(count).min(COUNT_MASK);
+        slot.store(tag | sum, Relaxed);
+    }
+    is_own || now == 0
+}
+
+impl FirstLevel {
+    // Called from so many places that a copy in each would crowd the instruction cache.
+    #[inline(never)]
+    fn add(&self, key: u16, count: u64) {
+        let key = key.min(MAX_KEY);
+        let start = hash(key);
+        if !add_to(&self.slots[start % FIRST_LEVEL_SLOTS], key, count) {
+            self.add_elsewhere(key, count, start);
+        }
+    }
+
+    #[inline(never)]
+    fn add_elsewhere(&self, key: u16, count: u64, start: usize) {
+        for probe in 1..FIRST_LEVEL_SLOTS {
+            if add_to(&self.slots[(start + probe) % FIRST_LEVEL_SLOTS], key, count) {
+                return;
+            }
+        }
+        let mut slots = FIRST_LEVEL_SLOTS * 4;
+        let mut level = self.next.get_or_init(|| Level::new(slots));
+        while !level.add(key, count) {
+            slots = (slots * 4).min(LARGEST_LEVEL_SLOTS);
+            level = level.next.get_or_init(|| Level::new(slots));
+        }
+    }
 }
 
 impl Level {
@@ -41,44 +94,13 @@ impl Level {
     }
 
     /// Adds to the slot of `key`, taking an empty one near its hash; false if there is none.
-    #[inline]
     fn add(&self, key: u16, count: u64) -> bool {
-        let tag = (u64::from(key) + 1) << COUNT_BITS;
         let mask = self.slots.len() - 1;
-        // Fibonacci hashing spreads neighbouring keys, which is what histograms produce.
-        let start = usize::from(key.wrapping_mul(40503)) >> 3;
-        let probes = if self.slots.len() == FIRST_LEVEL_SLOTS {
-            FIRST_LEVEL_SLOTS
-        } else {
-            PROBES
-        };
-        for probe in 0..probes {
-            let Some(slot) = self.slots.get((start + probe) & mask) else {
-                return false;
-            };
-            let now = slot.load(Relaxed);
-            if now & !COUNT_MASK == tag {
-                let sum = (now & COUNT_MASK).saturating_add(count).min(COUNT_MASK);
-                slot.store(tag | sum, Relaxed);
-                return true;
-            }
-            if now == 0 {
-                slot.store(tag | count.min(COUNT_MASK), Relaxed);
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// Adds to the first level that has room, from `level` on.
-#[inline]
-fn add_from(mut level: &Level, key: u16, count: u64) {
-    let key = key.min(MAX_KEY);
-    let mut slots = FIRST_LEVEL_SLOTS;
-    while !level.add(key, count) {
-        slots = (slots * 4).min(LARGEST_LEVEL_SLOTS);
-        level = level.next.get_or_init(|| Level::new(slots));
+        let start = hash(key);
+        (start..start + PROBES).any(|at| {
+            let slot = self.slots.get(at & mask);
+            slot.is_some_and(|slot| add_to(slot, key, count))
+        })
     }
 }
 
@@ -86,8 +108,7 @@ impl SparseCounts {
     /// Adds `count` to `key`. Only the owning thread may call this.
     #[inline]
     pub(super) fn add(&self, key: u16, count: u64) {
-        let first = self.first.get_or_init(|| Level::new(FIRST_LEVEL_SLOTS));
-        add_from(first, key, count);
+        self.first.get_or_init(Box::default).add(key, count);
     }
 
     /// The same, if anything was counted before; else nothing, and false.
@@ -95,7 +116,7 @@ impl SparseCounts {
     pub(super) fn add_if_begun(&self, key: u16, count: u64) -> bool {
         let first = self.first.get();
         if let Some(first) = first {
-            add_from(first, key, count);
+            first.add(key, count);
         }
         first.is_some()
     }
@@ -107,15 +128,20 @@ impl SparseCounts {
 
     /// Calls `each(key, count)` for all keys counted so far, in no order, each once.
     pub(super) fn for_each(&self, mut each: impl FnMut(u16, u64)) {
-        let mut link = &self.first;
-        while let Some(level) = link.get() {
-            for slot in &level.slots {
-                let now = slot.load(Relaxed);
-                if now != 0 {
-                    let key = u16::try_from((now >> COUNT_BITS) - 1).unwrap_or(MAX_KEY);
-                    each(key, now & COUNT_MASK);
-                }
+        let Some(first) = self.first.get() else {
+            return;
+        };
+        let mut tell = |slot: &AtomicU64| {
+            let now = slot.load(Relaxed);
+            if now != 0 {
+                let key = u16::try_from((now >> COUNT_BITS) - 1).unwrap_or(MAX_KEY);
+                each(key, now & COUNT_MASK);
             }
+        };
+        first.slots.iter().for_each(&mut tell);
+        let mut link = &first.next;
+        while let Some(level) = link.get() {
+            level.slots.iter().for_each(&mut tell);
             link = &level.next;
         }
     }
