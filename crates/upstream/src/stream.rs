@@ -129,6 +129,13 @@ impl UpstreamStream {
         }
     }
 
+    /// Reads no more than `bytes` at once, if what is exchanged is no HTTP.
+    pub fn read_at_most(&mut self, bytes: usize) {
+        if let UpstreamStream::Tcp(stream) = self {
+            stream.read_at_most(bytes);
+        }
+    }
+
     /// Has the host see a reset at the end of bytes that are no HTTP.
     pub fn reset_on_close(&self) {
         if let UpstreamStream::Tcp(stream) = self {

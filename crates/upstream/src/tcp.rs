@@ -35,6 +35,7 @@ pub struct TcpStream {
     host_ended_last: bool,
     bytes_sent: u64,
     bytes_received: u64,
+    most_read_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +62,16 @@ impl TcpStream {
             host_ended_last: false,
             bytes_sent: 0,
             bytes_received: 0,
+            most_read_bytes: Buffer::BODY_BYTES,
         }
     }
 
     pub(crate) fn count_as_cut_short(&mut self) {
         self.is_cut_short = true;
+    }
+
+    pub(crate) fn read_at_most(&mut self, bytes: usize) {
+        self.most_read_bytes = bytes;
     }
 
     pub(crate) fn reset_on_close(&self) {
@@ -194,7 +200,7 @@ impl TcpStream {
         }
         let room = match self.bytes_received {
             0..=0x4000 => Buffer::HEAD_BYTES,
-            _ => Buffer::BODY_BYTES,
+            _ => self.most_read_bytes,
         };
         let read = match self.lease.connection_mut() {
             Some(connection) => ready!(connection.transport.poll_fill(cx, data, room)),

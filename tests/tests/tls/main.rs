@@ -2,5 +2,6 @@
 
 mod attacks;
 mod clients;
+mod late_reader;
 mod renewal;
 mod server;

@@ -91,7 +91,7 @@ impl CompiledChain {
                     manager(listener, any, context).map(|it| end = Some(End::Http(Box::new(it))))
                 }
                 Ok(any) if any.type_name() == nuncio_tcp::proxy::MESSAGE => {
-                    tcp_proxy(any, context).map(|it| end = Some(End::Tcp(it)))
+                    tcp_proxy(listener, any, context).map(|it| end = Some(End::Tcp(it)))
                 }
                 Ok(any) => room(any, context).map(|config| filters.push(config)),
                 Err(refused) => Err(refused),
@@ -153,14 +153,16 @@ fn no_end(
     }
 }
 
+fn buffer_limit(listener: &Listener) -> u32 {
+    let limit = listener.per_connection_buffer_limit_bytes;
+    limit.unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES)
+}
+
 fn manager(
     listener: &Listener,
     any: &Any,
     context: &mut CompileContext<'_>,
 ) -> Result<(ConnectionManagerConfig, RouteTable), Refused> {
-    let buffer_limit = listener
-        .per_connection_buffer_limit_bytes
-        .unwrap_or(DEFAULT_BUFFER_LIMIT_BYTES);
     let mut reserve = |name: &str| context.clusters.reserve(name);
     ConnectionManagerConfig::compile(
         any,
@@ -171,13 +173,17 @@ fn manager(
             known_clusters: context.known_clusters,
             service_cluster: context.service_cluster,
             service_node: context.service_node,
-            buffer_limit_bytes: u64::from(buffer_limit),
+            buffer_limit_bytes: u64::from(buffer_limit(listener)),
             is_outbound: listener.traffic_direction == TrafficDirection::Outbound,
         },
     )
 }
 
-fn tcp_proxy(any: &Any, context: &mut CompileContext<'_>) -> Result<TcpProxyConfig, Refused> {
+fn tcp_proxy(
+    listener: &Listener,
+    any: &Any,
+    context: &mut CompileContext<'_>,
+) -> Result<TcpProxyConfig, Refused> {
     let mut reserve = |name: &str| context.clusters.reserve(name);
     TcpProxyConfig::compile(
         any,
@@ -187,6 +193,7 @@ fn tcp_proxy(any: &Any, context: &mut CompileContext<'_>) -> Result<TcpProxyConf
             cluster_id: &mut reserve,
             known_clusters: context.known_clusters,
             stats: context.stats,
+            buffer_limit_bytes: buffer_limit(listener),
         },
     )
 }

@@ -6,9 +6,14 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::{self, AccessLog, AccessLogConfig, AccessLogRooms};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stats::{Scope, StatsStore};
+use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 
+use super::balancing::{self, HashPolicy, Hashed};
+use super::early::EarlyReading;
 use super::stats::TcpProxyStats;
 
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -30,6 +35,8 @@ message! {
         access_log_options: Option<AccessLogOptions>,
         upstream_connect_mode: ConnectMode,
         max_early_data_bytes: Option<u32>,
+        hash_policy: Vec<HashPolicy>,
+        metadata_match: Option<MetadataMessage>,
     }
 }
 
@@ -53,6 +60,7 @@ message! {
     pub(super) struct ClusterWeight: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight" {
         name: Spanned<String>,
         weight: u32,
+        metadata_match: Option<MetadataMessage>,
     }
 }
 
@@ -89,12 +97,24 @@ enumeration! {
     }
 }
 
+/// A cluster that connections go to.
+pub(super) struct Target {
+    pub(super) id: ClusterId,
+    /// The weights up to its own.
+    sum: u64,
+    /// What hosts have to have, where it is not what the filter says.
+    pub(super) metadata: Option<Box<Struct>>,
+}
+
 /// The compiled config.
 pub struct TcpProxyConfig {
     /// `tcp.<stat_prefix>.`
     pub(super) scope: Scope,
-    /// One at least; with the running sum of the weights.
-    pub(super) clusters: Box<[(ClusterId, u64)]>,
+    /// One at least.
+    pub(super) clusters: Box<[Target]>,
+    pub(super) hashed: Option<Hashed>,
+    /// What hosts have to have.
+    pub(super) metadata: Option<Box<Struct>>,
     pub(super) idle_timeout: Option<Duration>,
     pub(super) most_attempts: u32,
     pub(super) backoff: Option<(Duration, Duration)>,
@@ -104,8 +124,10 @@ pub struct TcpProxyConfig {
     pub(super) log_interval: Option<Duration>,
     pub(super) logs_connected: bool,
     pub(super) logs_start: bool,
-    /// The most that is read before the host is connected to; none: it is connected to at once.
-    pub(super) early_data_bytes: Option<usize>,
+    /// Whether the client is read before there is a host.
+    pub(super) early: Option<EarlyReading>,
+    /// The most that is read at once.
+    pub(super) most_read_bytes: usize,
 }
 
 /// What the compilation takes from the server.
@@ -120,6 +142,8 @@ pub struct CompileContext<'a> {
     pub known_clusters: &'a dyn Fn(&str) -> bool,
     /// The stats.
     pub stats: &'a StatsStore,
+    /// The most that a connection is to buffer.
+    pub buffer_limit_bytes: u32,
 }
 
 impl TcpProxyConfig {
@@ -129,13 +153,14 @@ impl TcpProxyConfig {
     /// Something in it is wrong or not supported.
     pub fn compile(any: &Any, context: &mut CompileContext<'_>) -> Result<Self, Refused> {
         let message: TcpProxy = any.decode(context.ctx)?;
-        let clusters = clusters(&message.cluster_specifier, context);
+        let metadata = balancing::metadata(message.metadata_match.as_ref());
+        let clusters = clusters(&message.cluster_specifier, metadata.as_deref(), context);
         let logs: Vec<_> = message
             .access_log
             .iter()
             .map(|log| access_log::compile(log, context.access_loggers, context.ctx))
             .collect();
-        let early_data_bytes = early_data(&message, context.ctx);
+        let early = early_reading(&message, context.ctx);
         let backoff = message.backoff_options.as_ref().map(|backoff| {
             let base = backoff.base_interval.unwrap_or(DEFAULT_BACKOFF_BASE);
             (base, backoff.max_interval.unwrap_or(base * 10))
@@ -145,7 +170,9 @@ impl TcpProxyConfig {
         scope.register::<TcpProxyStats>();
         Ok(TcpProxyConfig {
             scope,
-            clusters: clusters?,
+            clusters,
+            hashed: Hashed::compile(&message.hash_policy),
+            metadata,
             idle_timeout: match message.idle_timeout {
                 None => Some(DEFAULT_IDLE_TIMEOUT),
                 Some(Duration::ZERO) => None,
@@ -164,36 +191,49 @@ impl TcpProxyConfig {
             logs_connected: message.flush_access_log_on_connected
                 || options.is_some_and(|options| options.flush_access_log_on_connected),
             logs_start: options.is_some_and(|options| options.flush_access_log_on_start),
-            early_data_bytes: early_data_bytes?,
+            early: early?,
+            most_read_bytes: match usize::try_from(context.buffer_limit_bytes) {
+                Ok(limit) if limit < Buffer::BODY_BYTES => Buffer::HEAD_BYTES,
+                _ => Buffer::BODY_BYTES,
+            },
         })
     }
 
     /// The cluster of a connection that draws this number.
-    pub(super) fn cluster(&self, random: u64) -> Option<ClusterId> {
-        let all = self.clusters.last()?.1.max(1);
+    pub(super) fn cluster(&self, random: u64) -> Option<&Target> {
+        let all = self.clusters.last()?.sum.max(1);
         let drawn = random % all;
-        let found = self.clusters.iter().find(|(_, sum)| drawn < *sum);
-        found.map(|(id, _)| *id)
+        self.clusters.iter().find(|target| drawn < target.sum)
     }
 }
 
 fn clusters(
     specifier: &ClusterSpecifier,
+    metadata: Option<&Struct>,
     context: &mut CompileContext<'_>,
-) -> Result<Box<[(ClusterId, u64)]>, Refused> {
+) -> Box<[Target]> {
     match specifier {
         ClusterSpecifier::Cluster(name) => {
             warn_of_unknown(name, context);
-            Ok(Box::new([((context.cluster_id)(&name.value), 1)]))
+            Box::new([Target {
+                id: (context.cluster_id)(&name.value),
+                sum: 1,
+                metadata: None,
+            }])
         }
         ClusterSpecifier::Weighted(weighted) => {
             let mut sum = 0;
             let each = weighted.clusters.iter().map(|cluster| {
                 warn_of_unknown(&cluster.name, context);
                 sum += u64::from(cluster.weight);
-                ((context.cluster_id)(&cluster.name.value), sum)
+                let own = balancing::metadata(cluster.metadata_match.as_ref());
+                Target {
+                    id: (context.cluster_id)(&cluster.name.value),
+                    sum,
+                    metadata: own.and_then(|own| balancing::merged(metadata, Some(&own))),
+                }
             });
-            Ok(each.collect())
+            each.collect()
         }
     }
 }
@@ -209,12 +249,18 @@ fn warn_of_unknown(name: &Spanned<String>, context: &mut CompileContext<'_>) {
     }
 }
 
-fn early_data(message: &TcpProxy, ctx: &mut Ctx) -> Result<Option<usize>, Refused> {
+fn early_reading(message: &TcpProxy, ctx: &mut Ctx) -> Result<Option<EarlyReading>, Refused> {
     let most = message
         .max_early_data_bytes
         .map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+    let reading = |is_awaited: bool| {
+        most.map(|most_bytes| EarlyReading {
+            most_bytes,
+            is_awaited,
+        })
+    };
     match message.upstream_connect_mode {
-        ConnectMode::Immediate => Ok(most.filter(|most| *most > 0)),
+        ConnectMode::Immediate => Ok(reading(false).filter(|early| early.most_bytes > 0)),
         ConnectMode::OnTlsHandshake => Ok(None),
         ConnectMode::OnData if most.is_none() => {
             let text =
@@ -222,6 +268,6 @@ fn early_data(message: &TcpProxy, ctx: &mut Ctx) -> Result<Option<usize>, Refuse
             ctx.error(message.span(), text);
             Err(Refused)
         }
-        ConnectMode::OnData => Ok(most),
+        ConnectMode::OnData => Ok(reading(true)),
     }
 }

@@ -9,6 +9,7 @@ use nuncio_contract::stream_info::{Address, ResponseFlags, StreamInfo, TCP_PROXY
 use nuncio_upstream::{Acquired, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster};
 
 use super::TcpProxy;
+use super::balancing::HostWishes;
 
 /// Why there is no host, in the words of Envoy's log.
 const CONNECT_FAILED: NetworkClose = NetworkClose::now("tcp_initializion_failure:0");
@@ -17,15 +18,21 @@ const RESOURCE_LIMIT: NetworkClose = NetworkClose::now("tcp_initializion_failure
 const NO_ROUTE: NetworkClose = NetworkClose::now("tcp_initializion_failure:3");
 
 impl TcpProxy {
-    /// The cluster of a connection: the one that a filter wants, or the configuration's.
-    fn choose_cluster(&self, info: &StreamInfo) -> Option<Rc<WorkerCluster>> {
+    /// The cluster of a connection, the one that a filter wants or the configuration's, and what its host has to be.
+    fn choose_cluster(&self, info: &StreamInfo) -> Option<(Rc<WorkerCluster>, HostWishes)> {
+        let config = &self.config;
         let wanted = info.filter_state();
         let wanted = wanted.and_then(|state| state.get(TCP_PROXY_CLUSTER)?.serialize_as_string());
-        let id = match wanted {
-            Some(name) => self.worker.manager.find(&name)?,
-            None => self.config.cluster(self.worker.services.random_u64())?,
+        let (id, own) = match wanted {
+            Some(name) => (self.worker.manager.find(&name)?, None),
+            None => {
+                let target = config.cluster(self.worker.services.random_u64())?;
+                (target.id, target.metadata.as_deref())
+            }
         };
-        self.worker.clusters.get(id)
+        let own = own.or(config.metadata.as_deref());
+        let wishes = HostWishes::of(info, config.hashed.as_ref(), own);
+        Some((self.worker.clusters.get(id)?, wishes))
     }
 
     /// Connects to a host.
@@ -38,7 +45,7 @@ impl TcpProxy {
     ) -> Result<(UpstreamStream, Rc<WorkerCluster>), NetworkClose> {
         let mut attempts = 0;
         loop {
-            let Some(cluster) = self.choose_cluster(&info.borrow()) else {
+            let Some((cluster, wishes)) = self.choose_cluster(&info.borrow()) else {
                 self.stats.downstream_cx_no_route.inc();
                 info.borrow_mut().add_flags(ResponseFlags::NO_CLUSTER_FOUND);
                 return Err(NO_ROUTE);
@@ -58,7 +65,7 @@ impl TcpProxy {
                 return Err(CONNECT_FAILED);
             }
             attempts += 1;
-            match self.attempt(&cluster, info).await {
+            match self.attempt(&cluster, &wishes, info).await {
                 Ok(stream) => {
                     info.borrow_mut().attempt_count = Some(attempts);
                     return Ok((stream, cluster));
@@ -74,9 +81,10 @@ impl TcpProxy {
     async fn attempt(
         &self,
         cluster: &WorkerCluster,
+        wishes: &HostWishes,
         info: &RefCell<StreamInfo>,
     ) -> Result<UpstreamStream, UpstreamError> {
-        let host = cluster.pick_host()?;
+        let host = cluster.choose_host(&wishes.context())?;
         info.borrow_mut()
             .upstream
             .add_attempted_host(host.description());

@@ -1,16 +1,21 @@
 //! `envoy.filters.network.tcp_proxy`: each connection is joined to one of a cluster's hosts, byte for byte.
 //!
-//! The host is connected to at once, while nothing is read from the client; or, if it may be read before, once there
-//! is data. Each direction holds one read's bytes (16 KiB, or 64 KiB once a lot has come) and reads no more until they
-//! are with the system, so that a slow reader holds back the other side. An end of one side's stream is passed on and
-//! the other direction goes on. Defaults: idle for an hour at most, one attempt to connect.
+//! The host is connected to at once, while nothing is read from the client unless that is allowed; or once there is
+//! data. Each direction holds one read's bytes (16 KiB, or 64 KiB once a lot has come and the listener's
+//! `per_connection_buffer_limit_bytes` allows it) and reads no more until they are with the system, so that a slow
+//! reader holds back the other side; flow control counts when it does. An end of one side's stream is passed on and
+//! the other direction goes on. Defaults: idle for an hour at most, before there is a host as well; one attempt to
+//! connect.
 //!
-//! Different from Envoy: `*_bytes_buffered` are always 0 and flow control counts nothing, as nothing is buffered
-//! beyond a read; `hash_policy`, `metadata_match`, `on_demand`, `tunneling_config` and PROXY protocol TLVs are refused
+//! Different from Envoy: `*_bytes_buffered` are always 0, as nothing is buffered beyond a read; a limit of less than
+//! 16 KiB is one of 16 KiB; a client that ends before it sends what a host would be connected to for is passed on as
+//! such, where Envoy keeps it until it is idle; `on_demand`, `tunneling_config` and PROXY protocol TLVs are refused
 //! as not supported yet.
 
+mod balancing;
 pub(crate) mod config;
 mod connect;
+mod early;
 mod log;
 mod session;
 mod stats;

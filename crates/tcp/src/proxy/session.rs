@@ -11,11 +11,13 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::network_filter::{NetworkClose, NetworkContext};
+use nuncio_contract::stats::Counter;
 use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
 use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerCluster};
 
+use super::early::Early;
 use super::{TcpProxy, quietly};
 use crate::connection;
 use crate::filters::{Filters, Passage, Told, wait_for};
@@ -30,10 +32,10 @@ const A_LOT_BYTES: u64 = 0x4000;
 
 /// A connection.
 pub(super) struct Session<'a> {
-    proxy: &'a Rc<TcpProxy>,
+    pub(super) proxy: &'a Rc<TcpProxy>,
     filters: RefCell<Filters>,
-    down: RefCell<Transport>,
-    info: RefCell<StreamInfo>,
+    pub(super) down: RefCell<Transport>,
+    pub(super) info: RefCell<StreamInfo>,
     deadlines: Deadlines<DEADLINES>,
     bytes: [Cell<u64>; 2],
     cluster: RefCell<Option<Rc<WorkerCluster>>>,
@@ -94,6 +96,7 @@ impl<'a> Session<'a> {
     fn begin_deadlines(&self) {
         let config = &self.proxy.config;
         let now = self.proxy.worker.services.now();
+        self.touch();
         if let Some(most) = config.max_duration {
             self.deadlines.set(DURATION, now + self.jittered(most));
         }
@@ -152,13 +155,10 @@ impl<'a> Session<'a> {
     /// Connects to a host and passes both directions on.
     async fn join(&self) -> NetworkClose {
         let mut early = Early::default();
-        if self.proxy.config.early_data_bytes.is_some() {
-            early = match self.read_early().await {
-                Ok(early) => early,
-                Err(close) => return close,
-            };
-        }
-        let connected = pin!(self.proxy.connect(&self.info)).await;
+        let connected = match self.proxy.config.early {
+            None => pin!(self.proxy.connect(&self.info)).await,
+            Some(how) => Box::pin(self.connect_reading(how, &mut early)).await,
+        };
         let (up, cluster) = match connected {
             Ok(connected) => connected,
             Err(close) => return close,
@@ -169,26 +169,6 @@ impl<'a> Session<'a> {
         }
         self.touch();
         self.pass(&RefCell::new(up), early).await
-    }
-
-    /// Reads what the client sends before there is a host.
-    async fn read_early(&self) -> Result<Early, NetworkClose> {
-        let mut early = Early::default();
-        let read = poll_fn(|cx| {
-            let mut down = self.down.borrow_mut();
-            down.poll_fill(cx, &mut early.data, Buffer::HEAD_BYTES)
-        });
-        let Ok(count) = read.await else {
-            return Err(quietly());
-        };
-        early.has_ended = count == 0;
-        self.received(count);
-        self.proxy.stats.early_data_received_count_total.inc();
-        match self.show(&early.data, early.has_ended).await? {
-            Passage::Passes => {}
-            Passage::Taken => early.data.clear(),
-        }
-        Ok(early)
     }
 
     async fn pass(&self, up: &RefCell<UpstreamStream>, early: Early) -> NetworkClose {
@@ -228,7 +208,18 @@ impl<'a> Session<'a> {
         } = early;
         loop {
             if !data.is_empty() || has_ended {
-                poll_fn(|cx| up.borrow_mut().poll_write_data(cx, &mut data, has_ended)).await;
+                let stats = &self.proxy.stats;
+                let mut held = Held::default();
+                poll_fn(|cx| {
+                    let written = up.borrow_mut().poll_write_data(cx, &mut data, has_ended);
+                    held.note(
+                        &written,
+                        &stats.downstream_flow_control_paused_reading_total,
+                    );
+                    written
+                })
+                .await;
+                held.end(&stats.downstream_flow_control_resumed_reading_total);
                 self.touch();
             }
             if has_ended {
@@ -253,6 +244,8 @@ impl<'a> Session<'a> {
 
     /// The host's bytes to the client.
     async fn pass_down(&self, up: &RefCell<UpstreamStream>) -> Result<(), NetworkClose> {
+        up.borrow_mut()
+            .read_at_most(self.proxy.config.most_read_bytes);
         let mut data = Buffer::new();
         let mut trailers = HeaderMap::request();
         loop {
@@ -284,11 +277,11 @@ impl<'a> Session<'a> {
     fn room(&self, direction: usize) -> usize {
         match self.bytes.get(direction).map_or(0, Cell::get) {
             0..=A_LOT_BYTES => Buffer::HEAD_BYTES,
-            _ => Buffer::BODY_BYTES,
+            _ => self.proxy.config.most_read_bytes,
         }
     }
 
-    fn received(&self, count: usize) {
+    pub(super) fn received(&self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.bytes[UP].set(self.bytes[UP].get() + count);
         self.proxy.stats.downstream_cx_rx_bytes_total.add(count);
@@ -296,7 +289,11 @@ impl<'a> Session<'a> {
     }
 
     /// Shows the filters what the client has sent, and the client what they write.
-    async fn show(&self, data: &Buffer, has_ended: bool) -> Result<Passage, NetworkClose> {
+    pub(super) async fn show(
+        &self,
+        data: &Buffer,
+        has_ended: bool,
+    ) -> Result<Passage, NetworkClose> {
         let mut from = 0;
         loop {
             let mut out = Vec::new();
@@ -322,18 +319,32 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Writes to the client, whole.
+    /// Writes to the client, whole: TLS may still hold what the socket has no room for.
     async fn write_down(&self, mut bytes: &[u8]) -> Result<(), NetworkClose> {
+        let mut held = Held::default();
+        let cluster = self.cluster.borrow().clone();
+        let stats = cluster.as_ref().map(|cluster| cluster.traffic_stats());
         while !bytes.is_empty() {
-            let written = poll_fn(|cx| self.down.borrow_mut().poll_write(cx, bytes));
+            let written = poll_fn(|cx| {
+                let written = self.down.borrow_mut().poll_write(cx, bytes);
+                if let Some(stats) = stats {
+                    held.note(&written, &stats.upstream_flow_control_paused_reading_total);
+                }
+                written
+            });
             let Ok(count @ 1..) = written.await else {
                 return Err(quietly());
             };
             let sent = u64::try_from(count).unwrap_or(u64::MAX);
             self.proxy.stats.downstream_cx_tx_bytes_total.add(sent);
+            self.touch();
             bytes = bytes.get(count..).unwrap_or_default();
         }
-        Ok(())
+        let flushed = poll_fn(|cx| self.down.borrow_mut().poll_flush(cx)).await;
+        if let Some(stats) = stats {
+            held.end(&stats.upstream_flow_control_resumed_reading_total);
+        }
+        flushed.map_err(|_| quietly())
     }
 
     /// Brings the stream info up to date and logs.
@@ -356,11 +367,22 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What the client sent before there was a host.
+/// Whether one side was not read because the other did not read.
 #[derive(Default)]
-struct Early {
-    data: Buffer,
-    has_ended: bool,
+struct Held(bool);
+
+impl Held {
+    fn note<T>(&mut self, written: &Poll<T>, paused: &Counter) {
+        if written.is_pending() && !std::mem::replace(&mut self.0, true) {
+            paused.inc();
+        }
+    }
+
+    fn end(self, resumed: &Counter) {
+        if self.0 {
+            resumed.inc();
+        }
+    }
 }
 
 /// An id for the log.
