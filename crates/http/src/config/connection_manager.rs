@@ -64,8 +64,8 @@ message! {
         inert represent_ipv4_remote_address_as_ipv4_mapped_ipv6 = "Envoy 1.40 does not look at it either";
         inert path_normalization_options = "Envoy 1.40 does not look at it either";
         inert append_local_overload = "it tells of the overload manager, which is refused";
-        inert add_proxy_protocol_connection_state = "it is for requests that go up with a PROXY header of their own";
-        inert forward_proto_config = "it is for connections whose addresses a PROXY header told";
+        inert add_proxy_protocol_connection_state = "it tells the transport socket that writes PROXY headers to hosts, which is refused";
+        pub(crate) forward_proto_config: Option<ForwardProtoConfig>,
         pub(crate) early_header_mutation_extensions: Vec<Extension>,
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,
         pub(crate) forward_client_cert_details: ForwardClientCertDetails,
@@ -82,6 +82,14 @@ enumeration! {
         APPEND_FORWARD => AppendForward,
         SANITIZE_SET => SanitizeSet,
         ALWAYS_FORWARD_ONLY => AlwaysForwardOnly,
+    }
+}
+
+message! {
+    /// Which ports of a destination that was told or restored mean which scheme.
+    pub(crate) struct ForwardProtoConfig: "envoy.extensions.filters.network.http_connection_manager.v3.ForwardProtoConfig" {
+        pub(crate) https_destination_ports: Vec<u32>,
+        pub(crate) http_destination_ports: Vec<u32>,
     }
 }
 

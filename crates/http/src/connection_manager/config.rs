@@ -131,6 +131,15 @@ pub struct Timeouts {
     pub delayed_close: Option<Duration>,
 }
 
+/// Ports that mean a scheme.
+#[derive(Clone, Debug)]
+pub struct SchemesOfPorts {
+    /// `https`; these come first.
+    pub https: Vec<u32>,
+    /// `http`.
+    pub http: Vec<u32>,
+}
+
 /// What is done to requests before they are routed.
 #[derive(Clone, Debug)]
 pub struct RequestOptions {
@@ -146,6 +155,8 @@ pub struct RequestOptions {
     pub detections: Box<[Detection]>,
     /// Whether `x-forwarded-port` is set.
     pub append_x_forwarded_port: bool,
+    /// Which scheme the port of a destination that was told or restored means, where it means one.
+    pub schemes_of_ports: Option<Box<SchemesOfPorts>>,
     /// Whether requests get an id.
     pub generate_request_id: bool,
     /// What request ids are used for.
@@ -478,6 +489,12 @@ impl RequestOptions {
             internal_addresses,
             detections,
             append_x_forwarded_port: message.append_x_forwarded_port,
+            schemes_of_ports: message.forward_proto_config.as_ref().map(|ports| {
+                Box::new(SchemesOfPorts {
+                    https: ports.https_destination_ports.clone(),
+                    http: ports.http_destination_ports.clone(),
+                })
+            }),
             generate_request_id: message.generate_request_id != Some(false),
             request_ids,
             preserve_external_request_id: message.preserve_external_request_id,
@@ -624,6 +641,7 @@ impl ConnectionManagerConfig {
                 internal_addresses: AddressRanges::default(),
                 detections: Box::default(),
                 append_x_forwarded_port: false,
+                schemes_of_ports: None,
                 generate_request_id: false,
                 request_ids: RequestIds::default(),
                 preserve_external_request_id: false,

@@ -10,7 +10,7 @@ use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::{Address, StreamInfo};
 
 use super::address::last_forwarded;
-use super::config::{RequestOptions, StripPort};
+use super::config::{RequestOptions, SchemesOfPorts, StripPort};
 use super::original_address::with_ip;
 use super::path::{Normalized, normalize};
 use super::referer;
@@ -73,8 +73,10 @@ pub struct Peer<'a> {
     pub is_tls: bool,
     /// The peer's address.
     pub remote: Option<&'a Address>,
-    /// Our own address.
+    /// Our own address: of the PROXY protocol, restored, or the socket's.
     pub local: Option<&'a Address>,
+    /// Our own address on the socket.
+    pub direct_local: Option<&'a Address>,
 }
 
 /// Takes `Expect: 100-continue` away unless it is left to the upstream; whether a `100 Continue` is due for it.
@@ -332,8 +334,22 @@ fn append_forwarded_for(headers: &mut HeaderMap, peer: &Peer<'_>) {
     }
 }
 
+/// What the port of a destination means that is not the socket's.
+fn scheme_of_port(schemes: &SchemesOfPorts, peer: &Peer<'_>) -> Option<&'static [u8]> {
+    let local = peer.local.filter(|_| peer.local != peer.direct_local)?;
+    let port = u32::from(local.port()?);
+    if schemes.https.contains(&port) {
+        return Some(b"https");
+    }
+    schemes.http.contains(&port).then_some(b"http")
+}
+
 fn forwarded_proto(headers: &mut HeaderMap, options: &RequestOptions, peer: &Peer<'_>) {
-    let scheme: &[u8] = if peer.is_tls { b"https" } else { b"http" };
+    let own: &[u8] = if peer.is_tls { b"https" } else { b"http" };
+    let scheme = match &options.schemes_of_ports {
+        None => own,
+        Some(ports) => scheme_of_port(ports, peer).unwrap_or(own),
+    };
     let untrusted = options.use_remote_address && options.xff_num_trusted_hops == 0;
     if untrusted || headers.get(Known::XForwardedProto).is_none() {
         headers.set(Known::XForwardedProto, scheme);
@@ -352,7 +368,7 @@ fn forwarded_proto(headers: &mut HeaderMap, options: &RequestOptions, peer: &Pee
         let from_header = match headers.get(Known::XForwardedProto) {
             Some(proto) if proto.eq_ignore_ascii_case(b"https") => b"https".as_slice(),
             Some(proto) if proto.eq_ignore_ascii_case(b"http") => b"http",
-            _ => scheme,
+            _ => own,
         };
         headers.set(Known::Scheme, from_header);
     }

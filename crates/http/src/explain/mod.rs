@@ -129,6 +129,7 @@ pub fn explain(
         is_tls: asked.is_tls,
         remote: Some(&asked.remote),
         local: Some(&asked.local),
+        direct_local: Some(&asked.local),
     };
     if let Err(refusal) = request::check(&mut state.request, &manager.request, &peer) {
         seen.finish(manager, &state);

@@ -23,6 +23,7 @@ impl<D: Downstream> Exchange<'_, D> {
             is_tls: connection.tls.is_some(),
             remote: connection.remote_address.as_ref(),
             local: connection.local_address.as_ref(),
+            direct_local: connection.direct_local_address.as_ref(),
         };
         request::check(&mut state.request, &config.request, &peer).map_err(|refusal| {
             // The route that it would have had has its part in the answer and in the log.
