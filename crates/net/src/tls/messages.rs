@@ -135,6 +135,7 @@ message! {
         pub(crate) only_verify_leaf_cert_crl: bool,
         pub(crate) allow_expired_certificate: bool,
         pub(crate) max_verify_depth: Option<u32>,
+        pub(crate) suppress_client_ca_list: bool,
         inert watched_directory = "files are watched wherever they are",
     }
 }

@@ -192,8 +192,11 @@ fn verifier(
     demands: Demands,
     parameters: &Parameters,
 ) -> PeerVerifier {
-    let roots = demands.roots.as_ref();
-    let hints = roots.into_iter().flat_map(|roots| &roots.store.roots);
+    let told = demands
+        .roots
+        .as_ref()
+        .filter(|_| !demands.hides_authorities);
+    let hints = told.into_iter().flat_map(|roots| &roots.store.roots);
     let hints: Arc<[_]> = hints
         .map(|anchor| DistinguishedName::in_sequence(&anchor.subject))
         .collect();

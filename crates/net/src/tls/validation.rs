@@ -67,6 +67,7 @@ fn of_context(
         roots,
         names,
         signatures: Vec::new(),
+        hides_authorities: context.suppress_client_ca_list,
     })
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Demands {
     pub(super) accepts_untrusted: bool,
     /// What peers may sign by; empty for whatever is known.
     pub(super) signatures: Vec<SignatureScheme>,
+    /// Whether clients are not told which authorities they are to come from.
+    pub(super) hides_authorities: bool,
 }
 
 /// The verifier of one context, or of one handshake.

@@ -266,6 +266,46 @@ async fn a_client_without_a_certificate_is_welcome_unless_one_is_required() {
     }
 }
 
+/// Has no certificate, and counts the authorities that it was told.
+#[derive(Debug, Default)]
+struct Listening(std::sync::Mutex<Option<usize>>);
+
+impl rustls::client::ResolvesClientCert for Listening {
+    fn resolve(
+        &self,
+        authorities: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        *self.0.lock().unwrap() = Some(authorities.len());
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn clients_are_told_the_authorities_unless_these_are_hidden() {
+    let authority = Authority::new("a");
+    let own = authority.signs(&["a"]);
+    for (field, told) in [("", 1), (", suppress_client_ca_list: true", 0)] {
+        let context = format!(
+            "validation_context: {{trusted_ca: {{inline_string: {:?}}}{field}}},",
+            authority.pem()
+        );
+        let tls = showing(&[&own], "", &context);
+        for versions in [[&rustls::version::TLS12], [&rustls::version::TLS13]] {
+            let mut client = client(None, &versions);
+            let listening = Arc::new(Listening::default());
+            client.client_auth_cert_resolver = Arc::clone(&listening) as _;
+            let (handshake, _) = meet(&tls, &client, "a").await;
+            assert!(handshake.result.is_ok());
+            assert_eq!(*listening.0.lock().unwrap(), Some(told));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_client_whose_certificate_is_not_good_is_refused_or_tolerated() {
     let (authority, other) = (Authority::new("a"), Authority::new("b"));
