@@ -17,6 +17,10 @@ pub struct ListenOptions {
     pub backlog: u32,
     /// Whether an IPv6 socket takes IPv4 as well.
     pub ipv4_compat: bool,
+    /// Whether the address need not be one of this machine.
+    pub freebind: bool,
+    /// Whether connections that the system diverts here (TPROXY) keep the address that they were going to.
+    pub transparent: bool,
 }
 
 impl Default for ListenOptions {
@@ -25,6 +29,8 @@ impl Default for ListenOptions {
             reuse_port: true,
             backlog: 128,
             ipv4_compat: false,
+            freebind: false,
+            transparent: false,
         }
     }
 }
@@ -82,9 +88,28 @@ pub fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpLi
     if address.is_ipv6() {
         socket.set_only_v6(!options.ipv4_compat)?;
     }
+    reach_further(&socket, address, options)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Sets what lets a socket take addresses that are not this machine's. An IPv6 socket may take IPv4 as well.
+fn reach_further(socket: &Socket, address: SocketAddr, options: ListenOptions) -> io::Result<()> {
+    let takes_ipv4 = address.is_ipv4() || options.ipv4_compat;
+    if options.freebind && takes_ipv4 {
+        socket.set_freebind_v4(true)?;
+    }
+    if options.freebind && address.is_ipv6() {
+        socket.set_freebind_v6(true)?;
+    }
+    if options.transparent && takes_ipv4 {
+        socket.set_ip_transparent_v4(true)?;
+    }
+    if options.transparent && address.is_ipv6() {
+        socket.set_ip_transparent_v6(true)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -139,6 +164,23 @@ mod tests {
         set_backlog(&sockets[0], 1).expect("it listens already");
         let address = sockets[0].local_addr().expect("it is bound");
         std::net::TcpStream::connect(address).expect("it still listens");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_can_be_bound_if_wanted() {
+        for address in ["192.0.2.1:0", "[2001:db8::1]:0"] {
+            let address: SocketAddr = address.parse().expect("an address");
+            if address.is_ipv6() && TcpListener::bind("[::1]:0").is_err() {
+                continue;
+            }
+            let options = ListenOptions {
+                freebind: true,
+                ..ListenOptions::default()
+            };
+            let bound = bind_one(address, options).expect("it need not be this machine's");
+            assert_eq!(bound.local_addr().expect("it is bound").ip(), address.ip());
+            bind_one(address, ListenOptions::default()).expect_err("it is another machine's");
+        }
     }
 
     #[test]

@@ -24,7 +24,8 @@ use crate::admin::state::AdminState;
 use crate::admin::{self, request::AdminRequest, response::AdminResponse};
 use crate::bootstrap::{AdminAddress, AdminConfig};
 use crate::listener::{
-    CompiledChain, CompiledListener, Inspection, OnThread, Selection, serve, serve_pipe,
+    CompiledChain, CompiledListener, ConnectionLimits, Inspection, OnThread, Selection, serve,
+    serve_pipe,
 };
 
 /// The type of a body that is read.
@@ -66,6 +67,7 @@ impl AdminListener {
             )],
             selection: Selection::only_one(),
             inspection: Inspection::default(),
+            limits: ConnectionLimits::of_process(config.global_limit.clone()),
             root: stats.root(),
         };
         AdminListener {

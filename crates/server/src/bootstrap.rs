@@ -12,6 +12,7 @@ use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::environment::Environment;
 use nuncio_config::lines::Lines;
 use nuncio_config::report::{self, Style};
+use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree;
@@ -30,7 +31,7 @@ use crate::cli::Options;
 use crate::clusters;
 use crate::config::{Admin, AdminAddressKind, Bootstrap, StatsFlush};
 use crate::disabled;
-use crate::listener::{CompileContext, CompiledListener, ip_and_port};
+use crate::listener::{CompileContext, CompiledListener, ConnectionLimits, ip_and_port};
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
 use crate::runtime::Runtime;
@@ -73,6 +74,8 @@ pub(crate) struct AdminConfig {
     pub allow_paths: Vec<CompiledStringMatcher>,
     /// Its access logs.
     pub access_logs: Vec<Arc<dyn AccessLogConfig>>,
+    /// How many connections the process may have; none where the admin does not care.
+    pub global_limit: RuntimeKey,
 }
 
 /// Where an admin listens.
@@ -456,6 +459,10 @@ fn compile_admin(
     Ok(Some(AdminConfig {
         address,
         allow_paths: allow_paths.into_iter().collect::<Result<_, _>>()?,
+        global_limit: ConnectionLimits::key_of_process(
+            admin.ignore_global_conn_limit,
+            &ctx.runtime,
+        ),
         access_logs,
     }))
 }

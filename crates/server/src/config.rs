@@ -76,8 +76,8 @@ message! {
         pub(crate) access_log_path: Spanned<String>,
         pub(crate) address: Option<AdminAddress>,
         pub(crate) allow_paths: Vec<StringMatcher>,
-        inert profile_path = "no profiler writes to it";
-        inert ignore_global_conn_limit = "there is no global limit of connections";
+        inert profile_path = "no profiler writes to it",
+        pub(crate) ignore_global_conn_limit: bool,
     }
 }
 
@@ -156,10 +156,12 @@ message! {
         pub(crate) enable_reuse_port: Option<bool>,
         pub(crate) reuse_port: bool,
         pub(crate) tcp_backlog_size: Option<u32>,
+        pub(crate) freebind: Option<bool>,
+        pub(crate) transparent: Option<bool>,
         pub(crate) listener_filters: Vec<ListenerFilter>,
         pub(crate) listener_filters_timeout: Option<Duration>,
         pub(crate) continue_on_listener_filters_timeout: bool,
-        inert ignore_global_conn_limit = "there is no global limit of connections",
+        pub(crate) ignore_global_conn_limit: bool,
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         inert bypass_overload_manager = "there is no overload manager",
     }

@@ -15,7 +15,7 @@ use nuncio_http::service::{Answer, Service};
 use nuncio_net::listener::ListenOptions;
 
 use crate::bootstrap::{Surroundings, compile_input};
-use crate::listener::{CompiledChain, CompiledListener, Inspection, Selection};
+use crate::listener::{CompiledChain, CompiledListener, ConnectionLimits, Inspection, Selection};
 use crate::main_thread::{self, Extra};
 
 const CONFIG: &str = include_str!("demo.yaml");
@@ -71,6 +71,7 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
         )],
         selection: Selection::only_one(),
         inspection: Inspection::default(),
+        limits: ConnectionLimits::default(),
         root: around.stats.root(),
         scope,
         description: Arc::default(),

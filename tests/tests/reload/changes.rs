@@ -1,7 +1,9 @@
 //! What a reload changes, and what it leaves alone.
 
+use std::io::Read;
 use std::net::TcpStream;
 
+use nuncio_testkit::DEADLINE;
 use nuncio_testkit::client::Client;
 use nuncio_testkit::ports::free_port;
 use nuncio_testkit::script::Script;
@@ -92,6 +94,45 @@ fn connections_that_are_left_when_the_drain_time_is_over_are_closed() {
     server.until("no connection is left", || {
         server.stat("http.http.downstream_cx_active") == Some(0)
     });
+}
+
+/// Connects to a listener with these fields and waits until the gauge tells it; then the listener changes.
+fn is_closed_before_it_is_served(listener: &mut Listener, gauge: &str) {
+    let server = Server::start(&config(vec![listener.clone()]), &["--drain-time-s", "0"]);
+    let mut silent = TcpStream::connect(("127.0.0.1", listener.port)).expect("it listens");
+    silent
+        .set_read_timeout(Some(DEADLINE))
+        .expect("sockets have timeouts");
+    server.until("the connection is seen", || server.stat(gauge) == Some(1));
+    listener.of_manager = "server_name: renamed".to_owned();
+    server.reload(&config(vec![listener.clone()]));
+    assert_eq!(silent.read(&mut [0]).expect("no reset"), 0);
+    server.until("no connection is left", || server.stat(gauge) == Some(0));
+}
+
+#[test]
+fn connections_that_listener_filters_wait_for_do_not_outlive_their_listener() {
+    let mut listener = Listener::saying("l", free_port(), "text");
+    listener.of_listener = "stat_prefix: l\n    listener_filters_timeout: 0s\n    listener_filters: [{name: i, typed_config: \
+         {'@type': type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector}}]"
+        .to_owned();
+    is_closed_before_it_is_served(&mut listener, "listener.l.downstream_pre_cx_active");
+}
+
+#[test]
+fn handshakes_that_do_not_end_do_not_outlive_their_listener() {
+    let kept = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/differential/certificates/server_rsa"
+    );
+    let mut listener = Listener::saying("l", free_port(), "text");
+    listener.of_listener = "stat_prefix: l".to_owned();
+    listener.of_chain = format!(
+        "transport_socket: {{name: tls, typed_config: {{'@type': \
+         type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: \
+         {{tls_certificates: [{{certificate_chain: {{filename: {kept}.pem}}, private_key: {{filename: {kept}.key}}}}]}}}}}}"
+    );
+    is_closed_before_it_is_served(&mut listener, "listener.l.downstream_cx_active");
 }
 
 #[test]

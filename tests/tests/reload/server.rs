@@ -41,6 +41,8 @@ pub(crate) struct Listener {
     pub(crate) of_manager: String,
     /// Fields of the listener.
     pub(crate) of_listener: String,
+    /// Fields of its filter chain.
+    pub(crate) of_chain: String,
 }
 
 impl Listener {
@@ -59,6 +61,7 @@ impl Listener {
             routes: routes.collect(),
             of_manager: String::new(),
             of_listener: String::new(),
+            of_chain: String::new(),
         }
     }
 }
@@ -109,6 +112,13 @@ impl Config {
 }
 
 impl Listener {
+    fn chain(&self) -> &str {
+        match self.of_chain.as_str() {
+            "" => "name: chain",
+            fields => fields,
+        }
+    }
+
     fn yaml(&self) -> String {
         const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
         let routes: Vec<_> = self
@@ -121,7 +131,8 @@ impl Listener {
     address: {}
     {}
     filter_chains:
-    - filters:
+    - {}
+      filters:
       - name: http
         typed_config:
           '@type': {TYPES}.network.http_connection_manager.v3.HttpConnectionManager
@@ -134,6 +145,7 @@ impl Listener {
             self.name,
             address(self.port),
             self.of_listener,
+            self.chain(),
             self.of_manager,
             routes.join(", ")
         )

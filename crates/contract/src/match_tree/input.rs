@@ -4,6 +4,7 @@
 //! Several values of a header are one text, joined by commas. A name that no header can have is never there.
 
 use std::borrow::Cow;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use nuncio_config::message;
 use nuncio_config::typed::{FromValue, Refused, Spanned, SupportTable};
@@ -69,6 +70,20 @@ const PLAIN: [Plain; 12] = [
         || Input::Subject,
     ),
 ];
+/// The same of what is known before a connection has a filter chain.
+const OF_LISTENERS: [Plain; 2] = [
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.TransportProtocolInput",
+        || Input::TransportProtocol,
+    ),
+    (
+        "envoy.extensions.matching.common_inputs.network.v3.ApplicationProtocolInput",
+        || Input::ApplicationProtocols,
+    ),
+];
+const HTTP: &str = "envoy.type.matcher.v3.";
+/// What is spoken where nobody found anything else.
+const RAW_BUFFER: &str = "raw_buffer";
 /// What Envoy has besides, and Nuncio not yet.
 const NOT_YET: [&str; 3] = [
     "xds.type.matcher.v3.HttpAttributesCelMatchInput",
@@ -129,7 +144,7 @@ pub(super) fn support(table: &mut SupportTable) {
     FilterStateInput::support(table);
     EnvironmentInput::support(table);
     DynamicMetadataInput::support(table);
-    for (plain, _) in PLAIN {
+    for (plain, _) in PLAIN.into_iter().chain(OF_LISTENERS) {
         table.add_message(plain);
     }
 }
@@ -151,6 +166,8 @@ pub(super) enum Input {
     DirectSourceIp,
     SourceType,
     ServerName,
+    TransportProtocol,
+    ApplicationProtocols,
     UriSans,
     DnsSans,
     Subject,
@@ -182,7 +199,11 @@ impl Input {
     ) -> Result<Self, Refused> {
         let any = &input.typed_config;
         let kind = any.type_name();
-        let plain = Self::without_options(kind);
+        let is_of_listener = context.is_of_listener();
+        if is_of_listener && kind.starts_with(HTTP) {
+            return Err(super::build::unknown(input, context.ctx()));
+        }
+        let plain = Self::without_options(kind, is_of_listener);
         let is_known = plain.is_some() || NAMED.contains(&kind);
         if (is_known || NOT_YET.contains(&kind))
             && kind != ENVIRONMENT
@@ -204,9 +225,10 @@ impl Input {
         Err(super::build::unknown(input, context.ctx()))
     }
 
-    fn without_options(kind: &str) -> Option<Self> {
-        let plain = PLAIN.iter().find(|(name, _)| *name == kind)?;
-        Some(plain.1())
+    fn without_options(kind: &str, is_of_listener: bool) -> Option<Self> {
+        let more = OF_LISTENERS.iter().filter(|_| is_of_listener);
+        let mut known = PLAIN.iter().chain(more);
+        known.find(|(name, _)| *name == kind).map(|plain| plain.1())
     }
 
     fn with_options<C: MatchContext>(
@@ -292,6 +314,17 @@ impl Input {
                 false => Fetched::Absent,
             },
             Input::ServerName => filled(&connection.requested_server_name),
+            Input::TransportProtocol => match data.inspected {
+                Some(inspected) if inspected.transport_protocol.is_empty() => filled(RAW_BUFFER),
+                Some(inspected) => filled(inspected.transport_protocol),
+                None => Fetched::Absent,
+            },
+            Input::ApplicationProtocols => {
+                let offered = data
+                    .inspected
+                    .map(|inspected| &inspected.application_protocols);
+                owned(offered.and_then(|offered| quoted(offered)))
+            }
             Input::UriSans => peer(data, |peer| joined(&peer.certificate.uri_sans)),
             Input::DnsSans => peer(data, |peer| joined(&peer.certificate.dns_sans)),
             Input::Subject => peer(data, |peer| peer.certificate.subject.to_string()),
@@ -383,7 +416,9 @@ fn is_local(data: &MatchData<'_>) -> bool {
     match (remote, connection.local_address.as_ref()) {
         (Some(Address::Ip(remote)), local) => {
             let same = |local: &Address| local.ip() == Some(remote.ip());
-            remote.ip().is_loopback() || local.is_some_and(same)
+            // Of the addresses that never leave the machine only the common one counts, as in Envoy.
+            let ip = remote.ip();
+            ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST || local.is_some_and(same)
         }
         (Some(Address::Pipe(_)), _) => true,
         _ => false,
@@ -398,6 +433,15 @@ fn peer<'a>(
     let peer = tls.and_then(|tls| tls.peer.as_deref());
     let text = peer.map(text).filter(|text| !text.is_empty());
     owned(text.map(String::into_bytes))
+}
+
+/// `'h2','http/1.1'`, as Envoy writes them.
+fn quoted(protocols: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let each: Vec<_> = protocols
+        .iter()
+        .map(|protocol| [b"'", protocol.as_slice(), b"'"].concat())
+        .collect();
+    (!each.is_empty()).then(|| each.join(&b','))
 }
 
 fn joined(names: &[Box<str>]) -> String {

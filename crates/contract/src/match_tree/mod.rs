@@ -23,6 +23,7 @@ use hashbrown::HashMap;
 use nuncio_config::typed::{Ctx, Refused, SupportTable};
 
 use crate::headers::HeaderMap;
+use crate::listener_filter::Inspected;
 use crate::matching::PrefixTable;
 use crate::stream_info::StreamInfo;
 use address::Ranges;
@@ -52,6 +53,8 @@ pub struct MatchData<'a> {
     pub response: Option<&'a HeaderMap>,
     /// The response's trailers, once they are there.
     pub response_trailers: Option<&'a HeaderMap>,
+    /// What listener filters found out, where the tree chooses a filter chain.
+    pub inspected: Option<&'a Inspected>,
 }
 
 impl<'a> MatchData<'a> {
@@ -63,6 +66,19 @@ impl<'a> MatchData<'a> {
             request_trailers: None,
             response: None,
             response_trailers: None,
+            inspected: None,
+        }
+    }
+
+    /// What is known before there is a filter chain.
+    pub fn of_connection(info: &'a StreamInfo, inspected: &'a Inspected) -> Self {
+        MatchData {
+            info,
+            request: None,
+            request_trailers: None,
+            response: None,
+            response_trailers: None,
+            inspected: Some(inspected),
         }
     }
 
@@ -110,6 +126,11 @@ pub trait MatchContext {
     /// In Envoy's words, if not.
     fn check_input(&self, _type_url: &str) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Whether the tree chooses filter chains: then nothing of HTTP is known, but what listener filters found out.
+    fn is_of_listener(&self) -> bool {
+        false
     }
 
     /// Whether an action may be noted and the search go on (`keep_matching`).

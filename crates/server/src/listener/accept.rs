@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::gate::{ChainOnThread, End, Gate};
 use super::inspect::{criteria, inspect};
+use super::limits::Reached;
 use super::transport_socket::{Opened, Opening};
 use super::{CompiledListener, OnThread, Routes, SocketEnd};
 
@@ -121,6 +122,11 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 
 /// Begins a connection.
 fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
+    match gate.listener.limits.reached() {
+        None => {}
+        Some(Reached::Own) => return gate.stats.downstream_cx_overflow.inc(),
+        Some(Reached::OfProcess) => return gate.stats.downstream_global_cx_overflow.inc(),
+    }
     let begin = gate.worker.now();
     let info = ConnectionInfo {
         id: gate.worker.next_connection_id(gate.id_step),
@@ -152,10 +158,27 @@ async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> 
     }
 }
 
+/// What comes of `future`; none if the connections that are left are closed before.
+pub(super) async fn or_drained<T>(
+    gate: &Gate,
+    id: u64,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = future => Some(done),
+        () = gate.drained(id) => None,
+    }
+}
+
 /// Finds the filter chain of a connection and makes its transport.
 fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: Inspected) {
     let begin = info.begin.unwrap_or_else(|| gate.worker.now());
-    let found = gate.listener.selection.find(&criteria(&info, &inspected));
+    let selection = &gate.listener.selection;
+    let found = match selection.matcher() {
+        None => selection.find(&criteria(&info, &inspected)),
+        Some(matcher) => matcher.find(&info, &inspected, &gate.worker),
+    };
     let found = found.and_then(|place| {
         let compiled = gate.listener.chains.get(place)?;
         Some((compiled, Rc::clone(gate.chains.get(place)?)))
@@ -165,16 +188,20 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
         return;
     };
     info.filter_chain = Some(Arc::clone(&compiled.description));
+    let id = info.id;
     gate.opened();
     match chain.socket.open(stream, info) {
         Opening::Done(opened) => serve_chain(gate, &chain, opened, inspected.metadata),
         Opening::Handshake(handshake) => {
             let limit = compiled.connect_timeout;
             drop(tokio::task::spawn_local(async move {
-                match within(limit, handshake).await {
-                    Some(Some(opened)) => serve_chain(gate, &chain, opened, inspected.metadata),
+                let handshake = or_drained(&gate, id, within(limit, handshake));
+                match handshake.await {
+                    Some(Some(Some(opened))) => {
+                        serve_chain(gate, &chain, opened, inspected.metadata);
+                    }
                     ended => {
-                        let is_late = ended.is_none();
+                        let is_late = matches!(ended, Some(None));
                         if is_late {
                             let stats = &gate.stats;
                             stats.downstream_cx_transport_socket_connect_timeout.inc();

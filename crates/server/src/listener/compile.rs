@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::groups::{ListenerStats, register_listener};
@@ -14,8 +15,9 @@ use nuncio_http::route::RouteTable;
 use nuncio_net::listener::ListenOptions;
 use nuncio_upstream::ClusterManager;
 
+use super::chain_matcher::ChainMatcher;
 use super::transport_socket::DownstreamSocket;
-use super::{CompiledChain, Inspection, Routes, Selection};
+use super::{CompiledChain, ConnectionLimits, Inspection, Routes, Selection};
 use crate::config::{
     Address, AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, TrafficDirection,
 };
@@ -40,6 +42,8 @@ pub(crate) struct CompiledListener {
     pub selection: Selection,
     /// What looks at a connection before.
     pub inspection: Inspection,
+    /// How many connections it may have.
+    pub limits: ConnectionLimits,
     /// The scope of all stats, for filters.
     pub root: Scope,
 }
@@ -80,18 +84,20 @@ impl CompiledListener {
         let place = place?;
         let has_default = listener.default_filter_chain.is_some();
         let shown = place.address.to_string();
-        // With a matcher the conditions of chains say nothing.
         let selection = match &listener.filter_chain_matcher {
-            Some(matcher) => Err(context
-                .ctx
-                .unsupported_here(matcher.span(), "`filter_chain_matcher` of a listener")),
+            Some(matcher) => {
+                let chains = &listener.filter_chains;
+                ChainMatcher::compile(matcher, chains, has_default, &shown, context.ctx)
+                    .map(Selection::by_matcher)
+            }
             None => Selection::compile(&listener.filter_chains, has_default, &shown, context.ctx),
         };
         let inspection = Inspection::compile(listener, context.extensions, context.ctx);
         let compiled = compiled.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (chains, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
         let before = (selection?, inspection?);
-        let this = Self::new(listener, place, chains, before, context.stats);
+        let around = (context.stats, &context.ctx.runtime);
+        let this = Self::new(listener, place, chains, before, around);
         Ok((this, routes.into_iter().map(Arc::new).collect()))
     }
 
@@ -128,7 +134,8 @@ impl CompiledListener {
             let compiled = CompiledChain::compile(listener, &plain, stat_name, context);
             let (chain, routes) = compiled.ok().filter(|(chain, _)| chain.http().is_some())?;
             let before = (Selection::only_one(), Inspection::default());
-            let this = Self::new(listener, place.ok()?, vec![chain], before, context.stats);
+            let around = (context.stats, &context.ctx.runtime);
+            let this = Self::new(listener, place.ok()?, vec![chain], before, around);
             Some((number, this, routes))
         });
         compiled.flatten().collect()
@@ -139,7 +146,7 @@ impl CompiledListener {
         place: Place,
         chains: Vec<CompiledChain>,
         (selection, inspection): (Selection, Inspection),
-        stats: &StatsStore,
+        (stats, runtime): (&StatsStore, &RuntimeKeys),
     ) -> Self {
         let address = place.address;
         let scope = stats.scope(&format!("listener.{}", place.stat_name));
@@ -157,6 +164,8 @@ impl CompiledListener {
                 reuse_port: listener.enable_reuse_port.unwrap_or(true) || listener.reuse_port,
                 backlog: listener.tcp_backlog_size.unwrap_or(128),
                 ipv4_compat: place.ipv4_compat,
+                freebind: listener.freebind == Some(true),
+                transparent: listener.transparent == Some(true),
             },
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
@@ -166,6 +175,11 @@ impl CompiledListener {
             chains,
             selection,
             inspection,
+            limits: ConnectionLimits::new(
+                &listener.name.value,
+                listener.ignore_global_conn_limit,
+                runtime,
+            ),
             root: stats.root(),
             name,
             address,

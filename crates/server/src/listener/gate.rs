@@ -139,6 +139,7 @@ impl Gate {
 
     /// Counts the begin of a connection.
     pub(super) fn opened(&self) {
+        self.listener.limits.opened();
         self.stats.downstream_cx_total.inc();
         self.stats.downstream_cx_active.inc();
         self.worker_stats.downstream_cx_total.inc();
@@ -147,6 +148,7 @@ impl Gate {
 
     /// Counts the end of a connection.
     pub(super) fn closed(&self, begin: Instant) {
+        self.listener.limits.closed();
         self.stats.downstream_cx_active.dec();
         self.stats.downstream_cx_destroy.inc();
         self.worker_stats.downstream_cx_active.dec();

@@ -19,7 +19,9 @@ use nuncio_contract::stream_info::{Address, ConnectionInfo};
 use nuncio_net::peek::{Peeked, consume, original_destination, poll_peek, rearm};
 use tokio::net::TcpStream;
 
+use super::accept::or_drained;
 use super::gate::Gate;
+use super::limits::ConnectionLimits;
 use super::selection::Criteria;
 use crate::config::{Listener, ListenerFilterType, ListenerPredicate, ListenerRule};
 
@@ -106,13 +108,18 @@ pub(super) async fn inspect(
     let inspection = &gate.listener.inspection;
     let mut inspected = Inspected::default();
     stats.downstream_pre_cx_active.inc();
+    ConnectionLimits::looking();
+    let id = info.id;
     let run = run(gate, &stream, info, &mut inspected);
     let outcome = match inspection.timeout {
-        None => Some(run.await),
-        Some(limit) => tokio::time::timeout(limit, run).await.ok(),
+        None => or_drained(gate, id, run).await.map(Some),
+        Some(limit) => or_drained(gate, id, tokio::time::timeout(limit, run))
+            .await
+            .map(Result::ok),
     };
     stats.downstream_pre_cx_active.dec();
-    match outcome {
+    ConnectionLimits::looked();
+    match outcome? {
         Some(Ok(())) => Some((stream, inspected)),
         Some(Err(Failed::Closed)) => None,
         Some(Err(Failed::Remote)) => {

@@ -2,9 +2,11 @@
 
 mod accept;
 mod chain;
+mod chain_matcher;
 mod compile;
 mod gate;
 mod inspect;
+mod limits;
 mod on_worker;
 mod selection;
 #[cfg(test)]
@@ -19,8 +21,10 @@ use nuncio_http::worker::Worker;
 
 pub(crate) use accept::{serve, serve_pipe};
 pub(crate) use chain::CompiledChain;
+pub(crate) use chain_matcher::support;
 pub(crate) use compile::{CompileContext, CompiledListener, ip_and_port};
 pub(crate) use inspect::Inspection;
+pub(crate) use limits::ConnectionLimits;
 pub(crate) use on_worker::{ListenerCommand, ListenerId, SocketEnd, WorkerListeners};
 pub(crate) use selection::Selection;
 pub(crate) use transport_socket::DownstreamSocket;

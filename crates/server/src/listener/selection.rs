@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::matching::{AddressRanges, CidrRange};
 
+use super::chain_matcher::ChainMatcher;
 use crate::config::{FilterChain, FilterChainMatch, SourceType};
 
 /// The transport protocol of a connection that no listener filter knows more of.
@@ -35,6 +36,8 @@ pub(crate) struct Selection {
     conditions: Vec<Conditions>,
     /// The place of the chain for those that match none.
     default: Option<usize>,
+    /// What decides instead.
+    matcher: Option<Box<ChainMatcher>>,
 }
 
 /// The conditions of a chain; an empty list is none.
@@ -72,7 +75,21 @@ impl Selection {
         Selection {
             conditions: vec![Conditions::default()],
             default: None,
+            matcher: None,
         }
+    }
+
+    /// A tree decides, whatever the conditions are.
+    pub(super) fn by_matcher(matcher: ChainMatcher) -> Self {
+        Selection {
+            matcher: Some(Box::new(matcher)),
+            ..Selection::default()
+        }
+    }
+
+    /// What decides instead of the conditions.
+    pub(super) fn matcher(&self) -> Option<&ChainMatcher> {
+        self.matcher.as_deref()
     }
 
     /// Compiles the conditions of all chains; the default one stands behind them.
@@ -93,6 +110,7 @@ impl Selection {
         let selection = Selection {
             default: has_default.then_some(conditions.len()),
             conditions,
+            matcher: None,
         };
         selection.refuse_overlaps(chains, address, ctx)?;
         Ok(selection)

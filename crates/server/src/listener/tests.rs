@@ -22,7 +22,10 @@ use nuncio_upstream::ClusterManager;
 
 use super::accept::accept;
 use super::gate::Gate;
-use super::{CompiledChain, CompiledListener, Inspection, OnThread, Routes, Selection, SocketEnd};
+use super::{
+    CompiledChain, CompiledListener, ConnectionLimits, Inspection, OnThread, Routes, Selection,
+    SocketEnd,
+};
 
 struct Hello;
 
@@ -55,6 +58,7 @@ fn gate(stats: &StatsStore) -> Gate {
         )],
         selection: Selection::only_one(),
         inspection: Inspection::default(),
+        limits: ConnectionLimits::default(),
         root: stats.root(),
     };
     let clusters = Arc::new(ClusterManager::new(stats.clone()));

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
 use nuncio_net::connect::error_text;
-use nuncio_net::listener::{bind, bind_more, set_backlog};
+use nuncio_net::listener::{ListenOptions, bind, bind_more, set_backlog};
 
 use crate::listener::CompiledListener;
 
@@ -108,8 +108,11 @@ impl Copies {
 /// Whether the sockets of one listener serve the other just as well.
 pub(super) fn can_share(one: &CompiledListener, other: &CompiledListener) -> bool {
     let binding = |listener: &CompiledListener| {
-        let options = listener.options;
-        (listener.address, options.reuse_port, options.ipv4_compat)
+        let options = ListenOptions {
+            backlog: 0,
+            ..listener.options
+        };
+        (listener.address, options)
     };
     binding(one) == binding(other)
 }

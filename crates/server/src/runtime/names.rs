@@ -8,11 +8,9 @@
 const UNHEARD: &[&str] = &[
     "circuit_breakers.",
     "envoy.reloadable_features.",
-    "envoy.resource_limits.",
     "envoy.restart_features.",
     "http_connection_manager.normalize_path",
     "http_connection_manager.path_with_escaped_slashes_action",
-    "overload.global_downstream_max_connections",
     "re2.max_program_size.",
     "upstream.healthy_panic_threshold",
     "upstream.maintenance_mode.",
