@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// Adds `text` in quotes. Beside what JSON demands, `<`, `>` and characters that are invisible or steer
 /// the direction of text are escaped, so that it is safe inside of HTML and on a terminal.
-pub(crate) fn string(out: &mut String, text: &str) {
+pub fn string(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
         match character {

@@ -50,7 +50,7 @@ pub mod environment;
 pub mod expand;
 pub mod fuzz;
 pub mod interpret;
-mod json_text;
+pub mod json_text;
 pub mod lines;
 pub mod report;
 pub mod rewrite;

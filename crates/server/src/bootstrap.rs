@@ -248,7 +248,7 @@ pub(crate) fn compile_tree(
     around
         .manager
         .stand_at(proxy_place(&bootstrap, around.options));
-    let clusters = clusters::load(cluster_messages, ctx);
+    let clusters = clusters::load(cluster_messages, around.extensions, ctx);
     let node = bootstrap.node.as_ref();
     let options = around.options;
     let service_cluster = flag_or(&options.service_cluster, node.map(|node| &node.cluster));

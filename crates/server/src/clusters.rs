@@ -20,13 +20,21 @@ pub(crate) fn names(messages: &[Arc<Message>]) -> HashSet<&str> {
 }
 
 /// Parses every cluster; all that is wrong is reported.
-pub(crate) fn load(messages: &[Arc<Message>], ctx: &mut Ctx) -> Vec<ClusterResource> {
+pub(crate) fn load(
+    messages: &[Arc<Message>],
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Vec<ClusterResource> {
     let mut resources = Vec::with_capacity(messages.len());
     let mut known = HashSet::new();
     for message in messages {
         let files_before = ctx.files.len();
         let secrets_before = ctx.secrets_used.len();
-        match ClusterConfig::parse(message, ctx) {
+        let parsed = ClusterConfig::parse(message, ctx).and_then(|config| {
+            config.open_event_logs(extensions.access_log_files, ctx)?;
+            Ok(config)
+        });
+        match parsed {
             Ok(config) if !known.insert(config.settings.name.clone()) => {
                 let text = format!(
                     "cluster manager: duplicate cluster '{}'",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nuncio_contract::access_log::FileOptions;
 use nuncio_contract::clock::SystemClock;
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::register_admin;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::service::Service;
@@ -92,7 +93,9 @@ async fn serve_all(
     let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
     let concurrency = around.options.workers();
     let written = (Arc::clone(&compiled.tree), Arc::clone(&compiled.lines));
-    let running = Running::new(around.manager, around.stats, concurrency, written);
+    let main_worker = main_worker(around);
+    let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
+    let running = Running::new(around.manager, around.stats, concurrency, written, services);
     let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
     let (actions, asked) = unbounded_channel();
     let (reloads, reloads_asked) = unbounded_channel();
@@ -105,7 +108,6 @@ async fn serve_all(
         reloads.clone(),
         lineage(hot_restart.as_ref()),
     ));
-    let main_worker = main_worker(around);
     if let Some(hot_restart) = &hot_restart {
         hot_restart.shut_down_parents_admin()?;
     }

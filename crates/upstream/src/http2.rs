@@ -191,6 +191,9 @@ impl Http2Stream {
             () => BodyFraming::UntilClose,
         };
         if is_final {
+            if let Some(checks) = &self.lease.core().settings().health_checks {
+                checks.note_response(self.lease.host(), headers);
+            }
             self.is_answered = true;
             self.is_received = head.end_stream;
         }

@@ -13,6 +13,7 @@ mod cluster_core;
 pub mod config;
 pub mod discovery;
 mod error;
+pub mod health_check;
 mod host;
 pub mod http1;
 mod http2;

@@ -90,6 +90,7 @@ impl ConnectionName {
             server_name: self.is_server_name.then_some(&self.name),
             subject_alt_name: self.is_validated.then_some(&self.name),
             protocols: &[],
+            only_protocols: None,
         }
     }
 

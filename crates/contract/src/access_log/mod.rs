@@ -60,10 +60,22 @@ pub trait AccessLogger {
     fn log(&self, context: &FormatContext<'_>);
 }
 
+/// A file that is told of what is no stream, such as a host's health.
+pub trait LineLog: Send + Sync + std::fmt::Debug {
+    /// Appends a line, which has its newline. Never blocks and never fails: what can't be written is counted and
+    /// dropped. From one thread alone.
+    fn write(&self, line: &[u8]);
+}
+
 /// The files behind access logs, as far as the process must care: made by the family that writes them.
 pub trait AccessLogFiles: Sync {
     /// Takes the settings of the command line and the store for `filesystem.*`; before the first log.
     fn configure(&self, options: FileOptions, store: &StatsStore);
+    /// The file at `path`, opened if it was not, to be written line by line; else why not.
+    ///
+    /// # Errors
+    /// What the system says, in Envoy's words.
+    fn open_lines(&self, path: &str) -> Result<Arc<dyn LineLog>, String>;
     /// Opens all files anew under their paths (SIGUSR1, `/reopen_logs`), soon.
     fn reopen_all(&self);
     /// Writes out all that is buffered, and returns when it is done; for an orderly end.

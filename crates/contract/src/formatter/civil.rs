@@ -1,5 +1,7 @@
 //! Calendar arithmetic: seconds since 1970 to a date of the proleptic Gregorian calendar.
 
+use std::time::SystemTime;
+
 /// A moment on a calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Civil {
@@ -19,6 +21,26 @@ pub(super) struct Civil {
     pub weekday: u8,
     /// 0 is the first of January.
     pub yearday: u16,
+}
+
+/// A moment as protobuf's JSON has it, whole milliseconds: `1970-01-01T00:00:00.250Z`, `1970-01-01T00:00:01Z`.
+pub fn timestamp(at: SystemTime) -> String {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let civil = Civil::from_unix_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    let Civil {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        ..
+    } = civil;
+    let fraction = match since.subsec_millis() {
+        0 => String::new(),
+        milliseconds => format!(".{milliseconds:03}"),
+    };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
 const SECONDS_PER_DAY: i64 = 86_400;

@@ -40,6 +40,7 @@ mod upstream_hosts;
 use std::sync::Arc;
 
 pub use access_log_type::AccessLogType;
+pub use civil::timestamp;
 pub use error::FormatError;
 pub use grpc_status::{GrpcStatus, is_grpc_request};
 pub use substitution::{

@@ -44,6 +44,13 @@ message! {
     }
 }
 
+impl Int64Range {
+    /// Its start, and its end, which is not part of it.
+    pub fn bounds(&self) -> [i64; 2] {
+        [self.start, self.end]
+    }
+}
+
 /// A compiled header matcher.
 #[derive(Clone, Debug)]
 pub struct CompiledHeaderMatcher {

@@ -19,7 +19,7 @@ mod words;
 pub use address_ranges::{AddressRanges, CidrRange, WrittenRange, XdsCidrRange};
 pub use filter_state::{AddressMatcher, CompiledFilterStateMatcher, FilterStateMatcher};
 pub use fraction::{Denominator, FractionalPercent, RuntimeFeatureFlag, RuntimeFractionalPercent};
-pub use header::{CompiledHeaderMatcher, HeaderMatcher};
+pub use header::{CompiledHeaderMatcher, HeaderMatcher, Int64Range};
 pub use metadata::{CompiledMetadataMatcher, MetadataMatcher, PathSegment};
 pub use prefixes::PrefixTable;
 pub use regex::{

@@ -16,7 +16,7 @@ use super::histogram::{Histogram, Unit};
 use super::import::Import;
 use super::samples::Teller;
 use super::store::StoreInner;
-use super::view::StatView;
+use super::view::{StatValue, StatView};
 
 /// A handle to the stats under one prefix. Clones and scopes of equal prefix share the same stats; they leave
 /// the list with the last handle, or if cells are still held, at the first flush without any.
@@ -158,6 +158,21 @@ impl Scope {
         if let Some(entry) = entries.groups.iter().find(|entry| entry.is(table, sub)) {
             entry.read(&self.0.prefix, index, read);
         }
+    }
+
+    /// Whether a worker has ever written this counter of a group.
+    pub fn has_counted<G: StatGroup>(&self, counter: &str) -> bool {
+        let mut names = (0..G::TABLE.len()).filter_map(|index| Some((index, G::TABLE.stat(index)?)));
+        let Some((index, _)) = names.find(|(_, (name, _))| *name == counter) else {
+            return false;
+        };
+        let mut has_counted = false;
+        self.read_group(G::TABLE, "", index, &mut |stat| {
+            if let StatValue::Counter { used, .. } = stat.value {
+                has_counted = used;
+            }
+        });
+        has_counted
     }
 
     /// Calls `each` for the stats that are in no group, in no order.

@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use nuncio_contract::access_log::{AccessLogFiles, FileOptions};
+use nuncio_contract::access_log::{AccessLogFiles, FileOptions, LineLog};
 use nuncio_contract::stats::groups::FilesystemStats;
 use nuncio_contract::stats::{Scope, StatsStore};
 
 use super::log_file::{LogFile, Target};
+use super::worker_buffer::WorkerBuffer;
 
 /// Open log files. They stay open until the process ends.
 pub struct LogFiles {
@@ -22,6 +23,13 @@ pub(crate) enum StandardStream {
     Output,
     /// Standard error.
     Error,
+}
+
+/// A file that one thread writes lines to.
+struct Lines {
+    file: Arc<LogFile>,
+    /// That thread's, once it has written.
+    buffer: OnceLock<Arc<WorkerBuffer>>,
 }
 
 /// What all files of a process share.
@@ -90,6 +98,13 @@ impl AccessLogFiles for LogFiles {
             .for_each(|file| file.configure(settings));
     }
 
+    fn open_lines(&self, path: &str) -> Result<Arc<dyn LineLog>, String> {
+        Ok(Arc::new(Lines {
+            file: self.open(path)?,
+            buffer: OnceLock::new(),
+        }))
+    }
+
     fn reopen_all(&self) {
         self.files().iter().for_each(|file| file.reopen_soon());
     }
@@ -97,6 +112,21 @@ impl AccessLogFiles for LogFiles {
     fn flush_all(&self) {
         let files = self.files().clone();
         files.iter().for_each(|file| file.flush());
+    }
+}
+
+impl LineLog for Lines {
+    fn write(&self, line: &[u8]) {
+        let buffer = self.buffer.get_or_init(|| self.file.attach_worker());
+        if buffer.add(|lines| lines.extend_from_slice(line)) {
+            self.file.flush_soon();
+        }
+    }
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").finish_non_exhaustive()
     }
 }
 

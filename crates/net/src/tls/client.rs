@@ -55,6 +55,9 @@ pub struct Wishes<'a> {
     pub subject_alt_name: Option<&'a str>,
     /// What is offered to be spoken (ALPN) where the context names nothing; HTTP/1.1 if this names nothing either.
     pub protocols: &'static [&'static [u8]],
+    /// What is offered in place of all that, if it is not empty. An empty list offers what the context names, and
+    /// nothing where it names nothing.
+    pub only_protocols: Option<&'a [Vec<u8>]>,
 }
 
 /// A handshake that is done.
@@ -233,7 +236,11 @@ impl Context {
         if wishes.subject_alt_name.is_some() || self.verifier.demands.accepts_untrusted {
             config.resumption = Resumption::disabled();
         }
-        if self.offers_wishes && !wishes.protocols.is_empty() {
+        if let Some(only) = wishes.only_protocols {
+            if self.offers_wishes || !only.is_empty() {
+                config.alpn_protocols = only.to_vec();
+            }
+        } else if self.offers_wishes && !wishes.protocols.is_empty() {
             let offered = wishes.protocols.iter().map(|name| name.to_vec());
             config.alpn_protocols = offered.collect();
         }

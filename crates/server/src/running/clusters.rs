@@ -1,7 +1,7 @@
 //! The clusters that run.
 //!
 //! A cluster whose message is another than before is made anew beside the old one and takes its place once
-//! its names were resolved for the first time; until then, and for the streams that it has, the old one
+//! its names were resolved and its hosts checked for the first time; until then, and for the streams that it has, the old one
 //! serves. One whose certificates alone are others (their files, or the static
 //! secrets) keeps its hosts, pools and statistics. A cluster that
 //! goes is out of sight at once, and ends when no stream is left that could have been routed to it.
@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_config::typed::{Ctx, FileRead, StaticSecrets};
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ClusterManagerStats;
 use nuncio_net::dns::Resolver;
 use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Resolution, prepare};
+use nuncio_upstream::health_check::HealthChecks;
 use nuncio_upstream::{ClusterManager, TransportSocket};
 
 use super::listeners::FormerRoutes;
@@ -33,6 +35,7 @@ const RETIREMENT_CHECK: Duration = Duration::from_millis(100);
 pub(crate) struct Clusters {
     manager: Arc<ClusterManager>,
     resolver: Rc<Resolver>,
+    services: Rc<dyn WorkerServices>,
     running: HashMap<Box<str>, Running>,
     stats: Arc<ClusterManagerStats>,
 }
@@ -42,6 +45,10 @@ struct Running {
     shared: Arc<ClusterShared>,
     /// Ends with the cluster.
     resolution: Option<Resolution>,
+    /// They too.
+    checks: Option<HealthChecks>,
+    /// Whether the start of the process waits for it.
+    start_waits: bool,
     updated: SystemTime,
 }
 
@@ -70,10 +77,15 @@ pub(crate) struct Renewal {
 
 impl Clusters {
     /// None yet.
-    pub(crate) fn new(manager: &Arc<ClusterManager>, stats: &StatsStore) -> Self {
+    pub(crate) fn new(
+        manager: &Arc<ClusterManager>,
+        stats: &StatsStore,
+        services: Rc<dyn WorkerServices>,
+    ) -> Self {
         Clusters {
             manager: Arc::clone(manager),
             resolver: Rc::default(),
+            services,
             running: HashMap::new(),
             stats: stats.root().worker_group(),
         }
@@ -130,7 +142,9 @@ impl Clusters {
     }
 
     fn make(&self, resource: ClusterResource, now: SystemTime) -> Running {
+        let start_waits = resource.config.wait_for_warm_on_init;
         let prepared = prepare(&self.manager, resource.config, false);
+        let checks = HealthChecks::begin(&prepared.cluster, Rc::clone(&self.services));
         let resolution = prepared
             .discovery
             .map(|discovery| discovery.begin(Rc::clone(&self.resolver)));
@@ -138,6 +152,8 @@ impl Clusters {
             version: resource.version,
             shared: prepared.cluster,
             resolution,
+            checks,
+            start_waits,
             updated: now,
         }
     }
@@ -245,6 +261,20 @@ impl Clusters {
 }
 
 impl Running {
+    /// Waits until its names were resolved and its hosts checked once.
+    fn warmed(&self) -> impl Future<Output = ()> + use<> {
+        let resolved = self.resolution.as_ref().map(Resolution::warmed);
+        let checked = self.checks.as_ref().map(HealthChecks::first_round);
+        async move {
+            if let Some(resolved) = resolved {
+                resolved.await;
+            }
+            if let Some(checked) = checked {
+                checked.await;
+            }
+        }
+    }
+
     fn renew(&mut self) -> Renewal {
         let mut ctx = Ctx::new(true);
         ctx.static_secrets = StaticSecrets::new(&self.version.secrets);
@@ -275,20 +305,13 @@ impl Running {
 impl Warming {
     /// Waits until every new cluster knows its hosts, or that it has none.
     pub(crate) fn warmed(&self) -> impl Future<Output = ()> + use<> {
-        all(self.resolutions().map(Resolution::warmed).collect())
+        all(self.made.iter().map(Running::warmed).collect())
     }
 
     /// The same at the start of the process, which does not wait for each (`wait_for_warm_on_init`).
     pub(crate) fn warmed_for_start(&self) -> impl Future<Output = ()> + use<> {
-        let waits = |resolution: &&Resolution| resolution.start_waits();
-        let waiting = self.resolutions().filter(waits);
-        all(waiting.map(Resolution::warmed).collect())
-    }
-
-    fn resolutions(&self) -> impl Iterator<Item = &Resolution> {
-        self.made
-            .iter()
-            .filter_map(|running| running.resolution.as_ref())
+        let waiting = self.made.iter().filter(|running| running.start_waits);
+        all(waiting.map(Running::warmed).collect())
     }
 }
 

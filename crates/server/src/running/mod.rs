@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use nuncio_config::lines::Lines;
 use nuncio_config::tree::Message;
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 
@@ -48,10 +49,11 @@ impl Running {
         stats: &StatsStore,
         workers: usize,
         (tree, lines): (Arc<Message>, Arc<Lines>),
+        services: Rc<dyn WorkerServices>,
     ) -> Rc<Self> {
         Rc::new(Running {
             listeners: RefCell::new(Listeners::new(stats, workers)),
-            clusters: RefCell::new(Clusters::new(manager, stats)),
+            clusters: RefCell::new(Clusters::new(manager, stats, services)),
             tree: RefCell::new(tree),
             lines: RefCell::new(lines),
             loaded_at: Cell::new(SystemTime::now()),

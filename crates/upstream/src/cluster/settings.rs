@@ -11,6 +11,7 @@ use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
 
 use super::Thresholds;
+use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
 use crate::load_balancing::LbSettings;
 use crate::retry::RetryPolicy;
@@ -100,6 +101,8 @@ pub struct ClusterSettings {
     pub metadata: Option<Arc<Metadata>>,
     /// How hosts are learned.
     pub cluster_type: ClusterType,
+    /// How hosts are checked; most clusters do not.
+    pub health_checks: Option<Arc<ActiveChecks>>,
     /// How a host is chosen.
     pub lb: LbSettings,
     /// What of a request is hashed, instead of what its route says.
@@ -170,6 +173,7 @@ impl ClusterSettings {
             alt_stat_name: None,
             metadata: None,
             cluster_type: ClusterType::Static,
+            health_checks: None,
             lb: LbSettings::default(),
             hash_policies: None,
             level_options: LevelOptions::default(),

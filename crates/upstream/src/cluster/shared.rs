@@ -118,6 +118,9 @@ impl ClusterShared {
         self.membership
             .count(&self.hosts(), &hosts, self.settings.cluster_type);
         self.replace(hosts);
+        if let Some(checks) = &self.settings.health_checks {
+            checks.hosts_changed();
+        }
     }
 
     /// The health of hosts has changed (see [`Host::change_health`](super::Host::change_health)): counts them anew and

@@ -1,6 +1,6 @@
 //! `ClusterLoadAssignment`: the endpoints that a cluster's configuration names.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
@@ -33,6 +33,21 @@ pub struct EndpointSpec {
     pub locality_weight: u32,
     /// Its metadata, if any.
     pub metadata: Option<Arc<Metadata>>,
+    /// How its health checks differ from its cluster's, if they do.
+    pub check: Option<Box<EndpointCheck>>,
+}
+
+/// How an endpoint's health checks differ from its cluster's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointCheck {
+    /// The port; 0 for that of the address.
+    pub port: u16,
+    /// The host of requests; empty for what the cluster says.
+    pub hostname: Box<str>,
+    /// The address in place of the endpoint's.
+    pub address: Option<SocketAddr>,
+    /// Whether there are none.
+    pub is_disabled: bool,
 }
 
 message! {
@@ -103,6 +118,17 @@ message! {
     pub(crate) struct Endpoint: "envoy.config.endpoint.v3.Endpoint" {
         pub(crate) address: Option<Address>,
         pub(crate) hostname: String,
+        pub(crate) health_check_config: Option<HealthCheckConfig>,
+    }
+}
+
+message! {
+    /// How an endpoint is checked.
+    pub(crate) struct HealthCheckConfig: "envoy.config.endpoint.v3.Endpoint.HealthCheckConfig" {
+        pub(crate) port_value: u32,
+        pub(crate) hostname: String,
+        pub(crate) address: Option<Address>,
+        pub(crate) disable_active_health_check: bool,
     }
 }
 
@@ -247,7 +273,36 @@ impl LbEndpoint {
             locality: Arc::clone(locality),
             locality_weight: 0,
             metadata: self.metadata.as_ref().and_then(MetadataMessage::read),
+            check: match &endpoint.health_check_config {
+                Some(config) => Some(Box::new(config.compile(ctx)?)),
+                None => None,
+            },
         }))
+    }
+}
+
+impl HealthCheckConfig {
+    fn compile(&self, ctx: &mut Ctx) -> Result<EndpointCheck, Refused> {
+        let address = match &self.address {
+            None => None,
+            Some(address) => {
+                let AddressKind::SocketAddress(address) = &address.address;
+                let (SocketProtocol::Tcp, PortSpecifier::Value(port)) =
+                    (address.protocol, &address.port_specifier);
+                let written = &address.address;
+                let Ok(ip) = written.value.parse::<IpAddr>() else {
+                    let what = format!("the name `{}` as the address of checks", written.value);
+                    return Err(ctx.unsupported_here(written.span, what));
+                };
+                Some(SocketAddr::new(ip, u16::try_from(*port).unwrap_or(u16::MAX)))
+            }
+        };
+        Ok(EndpointCheck {
+            port: u16::try_from(self.port_value).unwrap_or(u16::MAX),
+            hostname: self.hostname.as_str().into(),
+            address,
+            is_disabled: self.disable_active_health_check,
+        })
     }
 }
 

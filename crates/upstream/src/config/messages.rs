@@ -46,7 +46,8 @@ message! {
         pub(crate) wait_for_warm_on_init: Option<bool>,
         pub(crate) transport_socket: Option<TransportSocketMessage>,
         pub(crate) upstream_connection_options: Option<UpstreamConnectionOptions>,
-        inert ignore_health_on_host_removal = "hosts are removed at once, as none is health-checked yet";
+        pub(crate) health_checks: Vec<HealthCheck>,
+        pub(crate) ignore_health_on_host_removal: bool,
         inert cleanup_interval = "only clusters of type ORIGINAL_DST are cleaned up";
     }
 }
@@ -328,6 +329,7 @@ pub(super) fn transport_socket(
 }
 
 pub(crate) use super::endpoints::ClusterLoadAssignment;
+pub(crate) use super::health_check::messages::HealthCheck;
 pub(crate) use super::http_options::{CommonHttpOptions, Http1Options, UpstreamHttpOptions};
 pub(crate) use super::load_balancing::messages::LoadBalancingPolicy;
 pub(crate) use super::load_balancing::old::{

@@ -6,6 +6,7 @@
 mod defaults;
 mod endpoints;
 mod header_case;
+mod health_check;
 mod http2_options;
 mod http_options;
 mod load_balancing;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_contract::access_log::AccessLogFiles;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
@@ -29,7 +31,7 @@ use crate::cluster::{
 use crate::transport_socket::TransportSocket;
 
 pub use defaults::DEFAULTS;
-pub use endpoints::EndpointSpec;
+pub use endpoints::{EndpointCheck, EndpointSpec};
 pub use header_case::HeaderKeyFormat;
 pub use http2_options::Http2Options;
 use messages::{
@@ -99,6 +101,23 @@ impl ClusterConfig {
             dns: kind.dns,
             wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),
         })
+    }
+}
+
+impl ClusterConfig {
+    /// Opens the files that are told of health checks.
+    ///
+    /// # Errors
+    /// [`Refused`] when one cannot be opened.
+    pub fn open_event_logs(
+        &self,
+        files: Option<&dyn AccessLogFiles>,
+        ctx: &mut Ctx,
+    ) -> Result<(), Refused> {
+        match &self.settings.health_checks {
+            Some(checks) => health_check::open_event_logs(checks, files, ctx),
+            None => Ok(()),
+        }
     }
 }
 
@@ -175,6 +194,7 @@ fn settings(
     }
     settings.connect_options = connect_options(cluster);
     settings.http = http_options::read(cluster, &mut settings.hash_policies, ctx)?;
+    settings.health_checks = health_check::read(cluster, settings.http.protocol, ctx)?;
     Ok(settings)
 }
 

@@ -2,6 +2,7 @@
 
 use nuncio_config::typed::{FromValue, SupportTable};
 
+use super::health_check::messages::EventFileSink;
 use super::header_case::PreserveCase;
 use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
@@ -12,6 +13,7 @@ pub fn support(table: &mut SupportTable) {
     Cluster::support(table);
     DnsCluster::support(table);
     load_balancing::support(table);
+    EventFileSink::support(table);
     RawBuffer::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);

@@ -11,7 +11,7 @@ use nuncio_net::dns::{Answer, DnsError, Resolver};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::cluster::{ClusterShared, ClusterType, Host, HostSet};
+use crate::cluster::{ClusterShared, ClusterType, HealthFlags, Host, HostSet};
 use crate::config::{DnsSettings, EndpointSpec};
 
 /// The names of one cluster, not resolved yet.
@@ -19,14 +19,12 @@ pub struct DnsDiscovery {
     cluster: Arc<ClusterShared>,
     endpoints: Vec<EndpointSpec>,
     dns: DnsSettings,
-    wait_for_warm: bool,
 }
 
 /// A cluster's names being resolved; ends when dropped.
 pub struct Resolution {
     task: JoinHandle<()>,
     warm: Rc<Warm>,
-    wait_for_warm: bool,
 }
 
 /// Whether each name was resolved or has failed once.
@@ -53,24 +51,21 @@ impl DnsDiscovery {
         cluster: Arc<ClusterShared>,
         endpoints: Vec<EndpointSpec>,
         dns: DnsSettings,
-        wait_for_warm: bool,
     ) -> Self {
         Self {
             cluster,
             endpoints,
             dns,
-            wait_for_warm,
         }
     }
 
     /// Begins to resolve, on a local task of the calling thread, the main one.
     pub fn begin(self, resolver: Rc<Resolver>) -> Resolution {
-        let (warm, wait_for_warm) = (Rc::default(), self.wait_for_warm);
+        let warm = Rc::default();
         let task = tokio::task::spawn_local(self.run(resolver, Rc::clone(&warm)));
         Resolution {
             task,
             warm,
-            wait_for_warm,
         }
     }
 
@@ -104,11 +99,6 @@ impl Resolution {
                 warm.changed.notified().await;
             }
         }
-    }
-
-    /// Whether the start of the process waits for that (`wait_for_warm_on_init`).
-    pub fn start_waits(&self) -> bool {
-        self.wait_for_warm
     }
 }
 
@@ -189,9 +179,10 @@ impl Shared {
             let old = known.iter().find(|host| host.address == address);
             hosts.push(match old {
                 Some(old) => Arc::clone(old),
-                None => Arc::new(endpoint.host(address.ip())),
+                None => Arc::new(self.new_host(endpoint, address.ip())),
             });
         }
+        self.keep_healthy(known, &mut hosts);
         if same_hosts(known, &hosts) {
             self.stats.update_no_rebuild.inc();
             return;
@@ -200,6 +191,44 @@ impl Shared {
         let set = HostSet::new(all.iter().flatten().cloned().collect());
         let set = set.with_options(self.cluster.settings.level_options);
         self.cluster.publish_hosts(Arc::new(set));
+    }
+
+    /// A host that is checked is no host to choose before it has passed. LOGICAL_DNS does not care, as in Envoy.
+    fn new_host(&self, endpoint: &EndpointSpec, ip: IpAddr) -> Host {
+        let host = endpoint.host(ip);
+        let checks = self.cluster.settings.health_checks.as_ref();
+        let is_strict = self.cluster.settings.cluster_type == ClusterType::StrictDns;
+        if let Some(checks) = checks.filter(|_| is_strict && host.is_checked()) {
+            let pending = match checks.excludes_new_hosts {
+                true => HealthFlags::PENDING_ACTIVE_HC,
+                false => HealthFlags::HEALTHY,
+            };
+            let failed = HealthFlags::FAILED_ACTIVE_HC.with(pending);
+            host.change_health(failed, HealthFlags::HEALTHY);
+        }
+        host
+    }
+
+    /// Hosts that pass their checks stay, though the name has other addresses now.
+    fn keep_healthy(&self, known: &[Arc<Host>], hosts: &mut Vec<Arc<Host>>) {
+        let pending = HealthFlags::PENDING_DYNAMIC_REMOVAL;
+        for host in &*hosts {
+            host.change_health(HealthFlags::HEALTHY, pending);
+        }
+        let checks = self.cluster.settings.health_checks.as_ref();
+        let is_strict = self.cluster.settings.cluster_type == ClusterType::StrictDns;
+        if !checks.is_some_and(|checks| is_strict && !checks.ignores_health_on_removal) {
+            return;
+        }
+        for host in known {
+            let flags = host.health();
+            let is_bad = flags.contains(HealthFlags::FAILED_ACTIVE_HC)
+                || flags.contains(HealthFlags::FAILED_EDS_HEALTH);
+            if !is_bad && !hosts.iter().any(|new| Arc::ptr_eq(new, host)) {
+                host.change_health(pending, HealthFlags::HEALTHY);
+                hosts.push(Arc::clone(host));
+            }
+        }
     }
 
     fn refresh_after(&self, ttl: Option<Duration>) -> Duration {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use nuncio_contract::stats::groups::ClusterUpdateStats;
 
-use crate::cluster::{ClusterShared, ClusterType, Host, HostSet};
+use crate::cluster::{ClusterShared, ClusterType, HealthFlags, Host, HostSet};
 use crate::config::{ClusterConfig, EndpointSpec};
 use crate::manager::ClusterManager;
 pub use dns::{DnsDiscovery, Resolution};
@@ -36,7 +36,7 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
         transport_socket,
         endpoints,
         dns,
-        wait_for_warm_on_init,
+        wait_for_warm_on_init: _,
     } = config;
     let cluster = manager.prepare(settings, transport_socket, added_via_api);
     let updates: Arc<ClusterUpdateStats> = cluster.scope().worker_group();
@@ -50,7 +50,6 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
             Arc::clone(&cluster),
             endpoints,
             dns,
-            wait_for_warm_on_init,
         )),
     };
     Prepared { cluster, discovery }
@@ -60,6 +59,11 @@ fn publish_static(cluster: &Arc<ClusterShared>, endpoints: &[EndpointSpec]) {
     let hosts: Vec<_> = endpoints
         .iter()
         .filter_map(|endpoint| Some(endpoint.host(endpoint.address.parse().ok()?)))
+        .inspect(|host| {
+            if cluster.settings.health_checks.is_some() && host.is_checked() {
+                host.change_health(HealthFlags::FAILED_ACTIVE_HC, HealthFlags::HEALTHY);
+            }
+        })
         .map(Arc::new)
         .collect();
     if !hosts.is_empty() {
@@ -87,6 +91,7 @@ impl EndpointSpec {
         host.discovered_health = self.health;
         host.locality_weight = self.locality_weight;
         host.metadata = self.metadata.clone();
+        host.check = self.check.clone();
         host
     }
 }

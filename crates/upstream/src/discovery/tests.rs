@@ -21,6 +21,7 @@ fn endpoint(address: &str, port: u16) -> EndpointSpec {
         locality: Arc::<Locality>::default(),
         locality_weight: 0,
         metadata: None,
+        check: None,
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nuncio_contract::stats::{Counter, Gauge};
 use nuncio_contract::stream_info::Metadata;
 
+use crate::config::EndpointCheck;
 pub use health::{DiscoveredHealth, Health, HealthFlags};
 pub use host_set::{HostSet, LevelOptions, PriorityHosts};
 
@@ -47,6 +48,8 @@ pub struct Host {
     pub discovered_health: DiscoveredHealth,
     /// What discovery says beyond that, if anything.
     pub metadata: Option<Arc<Metadata>>,
+    /// How its health checks differ from its cluster's, if they do.
+    pub check: Option<Box<EndpointCheck>>,
     health: AtomicU32,
     active_requests: AtomicU32,
     healthy_since: HealthySince,
@@ -111,6 +114,7 @@ impl Host {
             locality_weight: 0,
             discovered_health: DiscoveredHealth::Unknown,
             metadata: None,
+            check: None,
             health: AtomicU32::new(health.bits()),
             active_requests: AtomicU32::new(0),
             healthy_since: HealthySince::default(),
@@ -169,6 +173,23 @@ impl Host {
 
     pub(crate) fn request_ends(&self) {
         self.active_requests.fetch_sub(1, Relaxed);
+    }
+
+    /// Where it is checked.
+    pub fn check_address(&self) -> SocketAddr {
+        let Some(check) = &self.check else {
+            return self.address;
+        };
+        let mut address = check.address.unwrap_or(self.address);
+        if check.port != 0 {
+            address.set_port(check.port);
+        }
+        address
+    }
+
+    /// Whether it is checked where its cluster checks.
+    pub fn is_checked(&self) -> bool {
+        !self.check.as_ref().is_some_and(|check| check.is_disabled)
     }
 
     /// Since when the host is healthy, for its slow start.

@@ -58,6 +58,9 @@ impl Http1Stream {
         response.input.advance(head.head_len);
         response.scan = HeadScan::default();
         if !head.is_informational() {
+            if let Some(checks) = &self.lease.core().settings().health_checks {
+                checks.note_response(self.lease.host(), headers);
+            }
             self.begin_body(&head, headers);
         }
         Ok(Some(head))

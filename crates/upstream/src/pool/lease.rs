@@ -1,6 +1,7 @@
 //! A connection lent to a request: counts the request, and brings the connection back at its end.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Carries, Connection, Ended, HostPool};
 use crate::cluster::Host;
@@ -51,7 +52,7 @@ impl Lease {
     }
 
     /// Where the connection leads to.
-    pub(crate) fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> &Arc<Host> {
         &self.pool.to.host
     }
 

@@ -119,6 +119,24 @@ stat_group! {
 }
 
 stat_group! {
+    /// Active health checks of a cluster that has some, at `cluster.<name>.`; written by the main thread.
+    pub struct HealthCheckStats("health_check.") {
+        counters {
+            attempt,
+            failure,
+            network_failure,
+            passive_failure,
+            success,
+            verify_cluster,
+        }
+        gauges {
+            degraded,
+            healthy,
+        }
+    }
+}
+
+stat_group! {
     /// Load balancing, at `cluster.<name>.`; one instance a worker.
     pub struct ClusterLbStats("") {
         counters {

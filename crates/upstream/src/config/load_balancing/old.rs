@@ -32,7 +32,7 @@ message! {
         pub(crate) consistent_hashing_lb_config: Option<OldConsistentHashing>,
         pub(crate) override_host_status: Option<HealthStatusSet>,
         inert update_merge_window = "it merges health changes, of which there are none yet";
-        inert ignore_new_hosts_until_first_hc = "hosts are not health-checked yet";
+        pub(crate) ignore_new_hosts_until_first_hc: bool,
     }
 }
 

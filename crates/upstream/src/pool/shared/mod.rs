@@ -13,6 +13,7 @@ mod mailbox;
 mod steps;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 pub(crate) use connection::Http2Connection;
 pub(crate) use mailbox::{Cut, Mailbox};
@@ -20,7 +21,7 @@ pub use steps::count;
 
 use super::{Carries, Connection, Granted, HostPool, Lent};
 use crate::cluster::{Host, Resource};
-use crate::cluster_core::Permit;
+use crate::cluster_core::{ClusterCore, Permit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 
 /// A request's place on a connection. Counts the request.
@@ -69,7 +70,11 @@ impl SharedLease {
         self.has_begun = true;
     }
 
-    pub(crate) fn host(&self) -> &Host {
+    pub(crate) fn core(&self) -> &ClusterCore {
+        &self.pool.core
+    }
+
+    pub(crate) fn host(&self) -> &Arc<Host> {
         &self.pool.to.host
     }
 }

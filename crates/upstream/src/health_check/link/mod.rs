@@ -1,0 +1,151 @@
+//! Connections that checks are done on: opened beside the pools, and read by whoever checks.
+
+mod http1;
+mod http2;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use nuncio_contract::headers::HeaderMap;
+use nuncio_net::connect;
+use nuncio_net::tls::{TlsCounts, Wishes};
+use nuncio_net::transport::Transport;
+
+use crate::cluster::ClusterShared;
+use crate::transport_socket::TransportSocket;
+use http1::Http1Link;
+use http2::Http2Link;
+
+/// The connection is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Gone;
+
+/// Opens connections to a cluster's hosts.
+pub(super) struct Dialer {
+    pub(super) cluster: Arc<ClusterShared>,
+    tls_counts: Option<TlsCounts>,
+}
+
+/// A connection that carries requests one by one.
+pub(super) enum Link {
+    Http1(Box<Http1Link>),
+    Http2(Box<Http2Link>),
+}
+
+/// A piece of a response.
+pub(super) enum Part {
+    /// Its head; whether it ends with it.
+    Head(HeaderMap, bool),
+    /// Bytes of its body; whether it ends with them.
+    Data(Vec<u8>, bool),
+    /// Its end, with trailers.
+    Trailers(HeaderMap),
+}
+
+/// Why no response comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// The stream alone was reset.
+    Stream,
+    /// The connection is of no more use.
+    Connection,
+}
+
+impl Dialer {
+    pub(super) fn new(cluster: Arc<ClusterShared>) -> Self {
+        let is_tls = matches!(cluster.transport_socket, TransportSocket::Tls(_));
+        Self {
+            tls_counts: is_tls.then(|| TlsCounts::new(cluster.scope().clone())),
+            cluster,
+        }
+    }
+
+    /// `http` or `https`.
+    pub(super) fn scheme(&self) -> &'static [u8] {
+        match self.cluster.transport_socket {
+            TransportSocket::RawBuffer => b"http",
+            TransportSocket::Tls(_) => b"https",
+        }
+    }
+
+    /// Opens a connection, with its handshake. No timeout of its own.
+    pub(super) async fn open(&self, address: SocketAddr) -> Result<Transport, Gone> {
+        let settings = &self.cluster.settings;
+        let tcp = connect::connect(address, &settings.connect_options).await;
+        let tcp = tcp.map_err(|_| Gone)?;
+        let TransportSocket::Tls(tls) = &self.cluster.transport_socket else {
+            return Ok(Transport::plain(tcp));
+        };
+        let checks = settings.health_checks.as_ref();
+        let wishes = Wishes {
+            only_protocols: checks.map(|checks| &*checks.alpn),
+            ..Wishes::default()
+        };
+        let counts = self.tls_counts.as_ref();
+        match tls.handshake(tcp, address.ip(), wishes).await {
+            Ok(greeted) => {
+                if let Some(counts) = counts {
+                    greeted.counters.iter().for_each(|one| counts.count(*one));
+                    counts.handshake(greeted.transport.info());
+                }
+                Ok(Transport::Tls(Box::new(greeted.transport)))
+            }
+            Err(failure) => {
+                if let Some(counts) = counts {
+                    failure.counter.iter().for_each(|one| counts.count(*one));
+                }
+                Err(Gone)
+            }
+        }
+    }
+}
+
+impl Link {
+    pub(super) fn http1(dialer: &Dialer, transport: Transport) -> Self {
+        Self::Http1(Box::new(Http1Link::new(&dialer.cluster, transport)))
+    }
+
+    pub(super) fn http2(dialer: &Dialer, transport: Transport) -> Self {
+        Self::Http2(Box::new(Http2Link::new(&dialer.cluster, transport)))
+    }
+
+    /// Sends a request whole; an empty body is none.
+    pub(super) async fn send(&mut self, headers: &HeaderMap, body: &[u8]) -> Result<(), Gone> {
+        match self {
+            Self::Http1(link) => link.send(headers, body).await,
+            Self::Http2(link) => link.send(headers, body),
+        }
+    }
+
+    /// The next piece of the response.
+    pub(super) async fn next(&mut self) -> Result<Part, Broken> {
+        match self {
+            Self::Http1(link) => link.next().await.map_err(|Gone| Broken::Connection),
+            Self::Http2(link) => link.next().await,
+        }
+    }
+
+    /// Whether it may carry another request after this response.
+    pub(super) fn may_go_on(&self) -> bool {
+        match self {
+            Self::Http1(link) => link.may_go_on(),
+            Self::Http2(link) => link.may_go_on(),
+        }
+    }
+
+    /// Gives the request up; whether the connection lives on.
+    pub(super) fn cancel(&mut self) -> bool {
+        match self {
+            Self::Http1(_) => false,
+            Self::Http2(link) => link.cancel(),
+        }
+    }
+
+    /// Waits until the connection is of no more use; between requests.
+    pub(super) async fn ended(&mut self) {
+        match self {
+            Self::Http1(link) => link.ended().await,
+            Self::Http2(link) => link.ended().await,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Checks by a request and its response, over HTTP and gRPC.
+
+use std::future::pending;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::header_mutation::HeaderMutations;
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stats::groups::HealthCheckStats;
+use nuncio_contract::stream_info::{
+    Address, ConnectionInfo, HostDescription, Protocol, StreamInfo,
+};
+
+use super::grpc::{Answer, timeout};
+use super::link::{Broken, Dialer, Gone, Link, Part};
+use super::session::{Failure, Outcome};
+use super::settings::{ActiveChecks, GrpcProbe, HttpProbe};
+use crate::cluster::{HealthFlags, Host};
+
+const FAILED: Outcome = Outcome::Failed(Failure::Network);
+
+/// One host's connection.
+pub(super) struct RequestProber {
+    dialer: Rc<Dialer>,
+    checks: Arc<ActiveChecks>,
+    host: Arc<Host>,
+    stats: Arc<HealthCheckStats>,
+    services: Rc<dyn WorkerServices>,
+    link: Option<Link>,
+}
+
+impl RequestProber {
+    pub(super) fn new(
+        dialer: &Rc<Dialer>,
+        checks: &Arc<ActiveChecks>,
+        host: &Arc<Host>,
+        stats: &Arc<HealthCheckStats>,
+        services: &Rc<dyn WorkerServices>,
+    ) -> Self {
+        Self {
+            dialer: Rc::clone(dialer),
+            checks: Arc::clone(checks),
+            host: Arc::clone(host),
+            stats: Arc::clone(stats),
+            services: Rc::clone(services),
+            link: None,
+        }
+    }
+
+    pub(super) async fn check_http(&mut self, probe: &HttpProbe) -> Outcome {
+        let protocol = match probe.is_http2 {
+            true => Protocol::Http2,
+            false => Protocol::Http11,
+        };
+        let mut request = probe.request(&self.authority(&probe.host), self.dialer.scheme());
+        self.change(&mut request, &probe.headers, protocol);
+        if !probe.payload.is_empty() {
+            let length = u64::try_from(probe.payload.len()).unwrap_or(u64::MAX);
+            request.set_integer(Known::ContentLength, length);
+        }
+        let Some(link) = self.open(probe.is_http2).await else {
+            return FAILED;
+        };
+        let response = match link.send(&request, &probe.payload).await {
+            Ok(()) => response(link, probe).await,
+            Err(Gone) => Err(Broken::Connection),
+        };
+        let (headers, body) = match response {
+            Ok(response) => response,
+            Err(broken) => return self.broken(broken),
+        };
+        let verdict = probe.judge(&headers, &body, self.services.random_u64());
+        if verdict.leaves_at_once {
+            let excluded = HealthFlags::EXCLUDED_VIA_IMMEDIATE_HC_FAIL;
+            let _published_with_the_failure = self.host.change_health(excluded, HealthFlags::HEALTHY);
+        }
+        if verdict.was_verified {
+            self.stats.verify_cluster.inc();
+        }
+        self.keep_or_close();
+        verdict.outcome
+    }
+
+    pub(super) async fn check_grpc(&mut self, probe: &GrpcProbe) -> Outcome {
+        let mut request = probe.request(&self.authority(&probe.authority));
+        self.change(&mut request, &probe.headers, Protocol::Http2);
+        let limit = u64::try_from(self.checks.timing.timeout.as_millis()).unwrap_or(u64::MAX);
+        request.set(Known::GrpcTimeout, timeout(limit).as_bytes());
+        request.set(Known::Scheme, self.dialer.scheme());
+        let Some(link) = self.open(true).await else {
+            return FAILED;
+        };
+        if link.send(&request, &probe.body()).await.is_err() {
+            return self.broken(Broken::Connection);
+        }
+        let mut answer = Answer::default();
+        loop {
+            let decided = match link.next().await {
+                Ok(Part::Head(headers, end_stream)) => answer.head(&headers, end_stream),
+                Ok(Part::Data(data, end_stream)) => answer.data(&data, end_stream),
+                Ok(Part::Trailers(trailers)) => Some(answer.trailers(&trailers)),
+                Err(broken) => return self.broken(broken),
+            };
+            if let Some(decided) = decided {
+                if !decided.at_end {
+                    link.cancel();
+                }
+                self.keep_or_close();
+                return decided.outcome;
+            }
+        }
+    }
+
+    /// Nothing came in time.
+    pub(super) fn give_up(&mut self, is_grpc: bool) {
+        let keeps = is_grpc && self.checks.reuses_connection;
+        if !self.link.as_mut().is_some_and(|link| keeps && link.cancel()) {
+            self.link = None;
+        }
+    }
+
+    /// Nothing that comes between checks counts.
+    pub(super) async fn between(&mut self) -> Outcome {
+        if let Some(link) = &mut self.link {
+            link.ended().await;
+            self.link = None;
+        }
+        pending().await
+    }
+
+    async fn open(&mut self, is_http2: bool) -> Option<&mut Link> {
+        if self.link.is_none() {
+            let transport = self.dialer.open(self.host.check_address()).await.ok()?;
+            self.link = Some(match is_http2 {
+                true => Link::http2(&self.dialer, transport),
+                false => Link::http1(&self.dialer, transport),
+            });
+        }
+        self.link.as_mut()
+    }
+
+    fn broken(&mut self, broken: Broken) -> Outcome {
+        match broken {
+            Broken::Stream => self.keep_or_close(),
+            Broken::Connection => self.link = None,
+        }
+        FAILED
+    }
+
+    fn keep_or_close(&mut self) {
+        let reuses = self.checks.reuses_connection;
+        self.link = self.link.take().filter(|link| reuses && link.may_go_on());
+    }
+
+    /// The request's host: what the endpoint says, else what the checks say, else the cluster's name.
+    fn authority(&self, of_checks: &str) -> Box<str> {
+        let endpoint = self.host.check.as_ref().map(|check| &*check.hostname);
+        let cluster = &*self.dialer.cluster.settings.name;
+        let names = [endpoint.unwrap_or_default(), of_checks, cluster];
+        names.into_iter().find(|name| !name.is_empty()).unwrap_or_default().into()
+    }
+
+    fn change(&self, request: &mut HeaderMap, mutations: &HeaderMutations, protocol: Protocol) {
+        mutations.remove_from(request);
+        let services = &*self.services;
+        let mut info = StreamInfo::new(loopback(), services.wall(), services.now());
+        info.protocol = Some(protocol);
+        let host = HostDescription {
+            address: self.host.address.into(),
+            hostname: self.host.hostname.clone(),
+            metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
+        };
+        info.upstream.choose_host(Arc::new(host));
+        let context = FormatContext::new(&info, services);
+        mutations.evaluate(request, &context).apply(request);
+    }
+}
+
+/// A whole response: its head, and of its body what is looked at.
+async fn response(link: &mut Link, probe: &HttpProbe) -> Result<(HeaderMap, Vec<u8>), Broken> {
+    let (mut headers, mut body) = (HeaderMap::response(), Vec::new());
+    loop {
+        match link.next().await? {
+            Part::Head(head, end_stream) => {
+                headers = head;
+                if end_stream {
+                    return Ok((headers, body));
+                }
+            }
+            Part::Data(data, end_stream) => {
+                if !probe.receive.is_empty() {
+                    let room = probe.response_buffer_bytes.saturating_sub(body.len());
+                    body.extend(data.into_iter().take(room));
+                }
+                if end_stream {
+                    return Ok((headers, body));
+                }
+            }
+            Part::Trailers(_) => return Ok((headers, body)),
+        }
+    }
+}
+
+/// A check has no client; its ends are this machine.
+fn loopback() -> Arc<ConnectionInfo> {
+    let own: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+    let own = || Some(Address::from(own));
+    Arc::new(ConnectionInfo {
+        direct_remote_address: own(),
+        remote_address: own(),
+        direct_local_address: own(),
+        local_address: own(),
+        ..ConnectionInfo::default()
+    })
+}

@@ -1,0 +1,137 @@
+//! Checks by bytes: sent and looked for on a plain connection, or by that it opens at all.
+
+use std::future::{pending, poll_fn};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use nuncio_net::transport::Transport;
+
+use super::link::{Dialer, Gone};
+use super::session::{Failure, Outcome};
+use super::settings::{ProxyVersion, TcpProbe};
+
+const PASSED: Outcome = Outcome::Passed { is_degraded: false };
+const FAILED: Outcome = Outcome::Failed(Failure::Network);
+
+/// The header that says that a connection is of the proxy itself.
+const PROXY_V2_LOCAL: [u8; 16] = [
+    0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a, 0x20, 0, 0, 0,
+];
+
+/// One host's connection, and what came of it that was not what was looked for.
+pub(super) struct TcpProber {
+    dialer: Rc<Dialer>,
+    address: SocketAddr,
+    reuses: bool,
+    transport: Option<Transport>,
+    input: Vec<u8>,
+}
+
+impl TcpProber {
+    pub(super) fn new(dialer: &Rc<Dialer>, address: SocketAddr, reuses: bool) -> Self {
+        Self {
+            dialer: Rc::clone(dialer),
+            address,
+            reuses,
+            transport: None,
+            input: Vec::new(),
+        }
+    }
+
+    pub(super) async fn check(&mut self, probe: &TcpProbe) -> Outcome {
+        match self.exchange(probe).await {
+            Ok(()) => PASSED,
+            Err(Gone) => {
+                self.close();
+                FAILED
+            }
+        }
+    }
+
+    async fn exchange(&mut self, probe: &TcpProbe) -> Result<(), Gone> {
+        if self.transport.is_none() {
+            let opened = self.dialer.open(self.address).await?;
+            if probe.receive.is_empty() {
+                opened.reset_on_close();
+                return Ok(());
+            }
+            self.transport = Some(opened);
+        }
+        self.send(probe).await?;
+        self.receive(probe).await
+    }
+
+    async fn send(&mut self, probe: &TcpProbe) -> Result<(), Gone> {
+        let transport = self.transport.as_mut().ok_or(Gone)?;
+        let mut out = match probe.proxy_protocol {
+            None => Vec::new(),
+            Some(ProxyVersion::V1) => proxy_v1(transport).into_bytes(),
+            Some(ProxyVersion::V2) => PROXY_V2_LOCAL.to_vec(),
+        };
+        out.extend_from_slice(&probe.send);
+        let mut rest = out.as_slice();
+        while !rest.is_empty() {
+            let count = poll_fn(|cx| transport.poll_write(cx, rest)).await;
+            let count = count.ok().filter(|count| *count > 0).ok_or(Gone)?;
+            rest = rest.get(count..).unwrap_or_default();
+        }
+        let flushed = poll_fn(|cx| transport.poll_flush(cx)).await;
+        flushed.map_err(|_| Gone)
+    }
+
+    /// Reads until all that is looked for has come. Reads no more than a connection may buffer.
+    async fn receive(&mut self, probe: &TcpProbe) -> Result<(), Gone> {
+        let transport = self.transport.as_mut().ok_or(Gone)?;
+        let most = self.dialer.cluster.settings.per_connection_buffer_limit_bytes;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        loop {
+            if most > 0 && self.input.len() >= most {
+                pending::<()>().await;
+            }
+            let input = &mut self.input;
+            let read = poll_fn(|cx| transport.poll_read(cx, input)).await;
+            if read.map_err(|_| Gone)? == 0 {
+                return Err(Gone);
+            }
+            if probe.receive.are_in(&self.input) {
+                self.input.clear();
+                if !self.reuses {
+                    self.close();
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// What comes between checks counts as well: an end as a failure, and what was looked for as a success.
+    pub(super) async fn between(&mut self, probe: &TcpProbe) -> Outcome {
+        if self.transport.is_none() {
+            return pending().await;
+        }
+        match self.receive(probe).await {
+            Ok(()) => PASSED,
+            Err(Gone) => {
+                self.close();
+                FAILED
+            }
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        if let Some(transport) = self.transport.take() {
+            transport.reset_on_close();
+        }
+        self.input = Vec::new();
+    }
+}
+
+fn proxy_v1(transport: &Transport) -> String {
+    match (transport.local_address(), transport.peer_address()) {
+        (Some(from), Some(to)) => {
+            let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
+            let (source, target) = (from.ip(), to.ip());
+            format!("PROXY {family} {source} {target} {} {}\r\n", from.port(), to.port())
+        }
+        _ => "PROXY UNKNOWN\r\n".into(),
+    }
+}
