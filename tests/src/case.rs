@@ -73,6 +73,9 @@ pub struct Case {
     /// while it is still being sent, how much of it arrives depends on timing.
     #[serde(default)]
     pub hide_cut_short: bool,
+    /// Leaves out what upstreams saw: health checks come when they come.
+    #[serde(default)]
+    pub hide_upstreams: bool,
     /// Whether the number of the upstream connection is compared as well.
     #[serde(default)]
     pub show_connections: bool,
@@ -359,8 +362,23 @@ pub enum ClientStep {
         /// The upstream.
         await_upstream: String,
     },
+    /// Wait until the proxy's admin shows a stat with a value.
+    AwaitStat {
+        /// Which, and what value.
+        await_stat: StatValue,
+    },
     /// A step without an argument.
     Word(ClientWord),
+}
+
+/// A stat and a value.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatValue {
+    /// Its full name.
+    pub name: String,
+    /// The value.
+    pub is: u64,
 }
 
 /// Steps of a client without an argument.

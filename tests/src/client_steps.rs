@@ -6,7 +6,8 @@ use nuncio_testkit::bytes::{from_lines, from_text};
 use nuncio_testkit::client::{Client, Response};
 use nuncio_testkit::message::Stop;
 
-use crate::case::{ClientStep, ClientWord, Exchange, Expect, ExpectWord};
+use crate::await_stat;
+use crate::case::{ClientStep, ClientWord, Exchange, Expect, ExpectWord, StatValue};
 use crate::coding;
 use crate::connecting::{self, in_words};
 use crate::datagram_client;
@@ -123,6 +124,14 @@ fn play_steps(
                     received
                         .notes
                         .push(format!("upstream {await_upstream} saw no request"));
+                }
+            }
+            ClientStep::AwaitStat { await_stat } => {
+                let admin = setup.fill("{{port:admin}}")?;
+                let port = admin.parse().map_err(io::Error::other)?;
+                if !await_stat::comes(await_stat, port) {
+                    let StatValue { name, is } = await_stat;
+                    received.notes.push(format!("{name} did not become {is}"));
                 }
             }
             ClientStep::Word(ClientWord::HalfClose) => client.half_close(),

@@ -14,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod await_stat;
 pub mod binary;
 pub mod case;
 pub mod certificates;

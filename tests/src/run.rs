@@ -128,7 +128,8 @@ fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &
     }
     for (name, upstream) in &setup.upstreams {
         for seen in upstream.take_seen() {
-            if case.hide_cut_short && seen.message.cut_short.is_some() {
+            let is_cut_short = seen.message.cut_short.is_some();
+            if case.hide_upstreams || case.hide_cut_short && is_cut_short {
                 continue;
             }
             let _ = writeln!(text, "upstream {name} saw{}", circumstances(case, &seen));

@@ -14,6 +14,7 @@ pub mod config;
 pub mod discovery;
 mod error;
 pub mod health_check;
+pub mod health_checker;
 mod host;
 pub mod http1;
 mod http2;

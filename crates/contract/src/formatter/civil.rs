@@ -25,7 +25,9 @@ pub(super) struct Civil {
 
 /// A moment as protobuf's JSON has it, whole milliseconds: `1970-01-01T00:00:00.250Z`, `1970-01-01T00:00:01Z`.
 pub fn timestamp(at: SystemTime) -> String {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = at
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let civil = Civil::from_unix_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
     let Civil {
         year,

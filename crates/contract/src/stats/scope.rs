@@ -162,7 +162,8 @@ impl Scope {
 
     /// Whether a worker has ever written this counter of a group.
     pub fn has_counted<G: StatGroup>(&self, counter: &str) -> bool {
-        let mut names = (0..G::TABLE.len()).filter_map(|index| Some((index, G::TABLE.stat(index)?)));
+        let mut names =
+            (0..G::TABLE.len()).filter_map(|index| Some((index, G::TABLE.stat(index)?)));
         let Some((index, _)) = names.find(|(_, (name, _))| *name == counter) else {
             return false;
         };

@@ -19,7 +19,7 @@ use nuncio_net::dns::Resolver;
 use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Resolution, prepare};
-use nuncio_upstream::health_check::HealthChecks;
+use nuncio_upstream::health_checker::HealthChecks;
 use nuncio_upstream::{ClusterManager, TransportSocket};
 
 use super::listeners::FormerRoutes;

@@ -11,6 +11,7 @@ use nuncio_contract::stream_info::Metadata;
 
 use super::Cluster;
 use crate::cluster::{ClusterType, DiscoveredHealth, DropOverload, LevelOptions, Locality};
+use crate::host::EndpointCheck;
 
 /// One configured endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,19 +36,6 @@ pub struct EndpointSpec {
     pub metadata: Option<Arc<Metadata>>,
     /// How its health checks differ from its cluster's, if they do.
     pub check: Option<Box<EndpointCheck>>,
-}
-
-/// How an endpoint's health checks differ from its cluster's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EndpointCheck {
-    /// The port; 0 for that of the address.
-    pub port: u16,
-    /// The host of requests; empty for what the cluster says.
-    pub hostname: Box<str>,
-    /// The address in place of the endpoint's.
-    pub address: Option<SocketAddr>,
-    /// Whether there are none.
-    pub is_disabled: bool,
 }
 
 message! {
@@ -294,7 +282,10 @@ impl HealthCheckConfig {
                     let what = format!("the name `{}` as the address of checks", written.value);
                     return Err(ctx.unsupported_here(written.span, what));
                 };
-                Some(SocketAddr::new(ip, u16::try_from(*port).unwrap_or(u16::MAX)))
+                Some(SocketAddr::new(
+                    ip,
+                    u16::try_from(*port).unwrap_or(u16::MAX),
+                ))
             }
         };
         Ok(EndpointCheck {

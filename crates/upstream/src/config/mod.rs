@@ -31,7 +31,7 @@ use crate::cluster::{
 use crate::transport_socket::TransportSocket;
 
 pub use defaults::DEFAULTS;
-pub use endpoints::{EndpointCheck, EndpointSpec};
+pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
 pub use http2_options::Http2Options;
 use messages::{

@@ -2,8 +2,8 @@
 
 use nuncio_config::typed::{FromValue, SupportTable};
 
-use super::health_check::messages::EventFileSink;
 use super::header_case::PreserveCase;
+use super::health_check::messages::EventFileSink;
 use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};

@@ -63,10 +63,7 @@ impl DnsDiscovery {
     pub fn begin(self, resolver: Rc<Resolver>) -> Resolution {
         let warm = Rc::default();
         let task = tokio::task::spawn_local(self.run(resolver, Rc::clone(&warm)));
-        Resolution {
-            task,
-            warm,
-        }
+        Resolution { task, warm }
     }
 
     async fn run(self, resolver: Rc<Resolver>, warm: Rc<Warm>) {

@@ -46,11 +46,9 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
             publish_static(&cluster, &endpoints);
             None
         }
-        ClusterType::StrictDns | ClusterType::LogicalDns => Some(DnsDiscovery::new(
-            Arc::clone(&cluster),
-            endpoints,
-            dns,
-        )),
+        ClusterType::StrictDns | ClusterType::LogicalDns => {
+            Some(DnsDiscovery::new(Arc::clone(&cluster), endpoints, dns))
+        }
     };
     Prepared { cluster, discovery }
 }

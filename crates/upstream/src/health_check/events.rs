@@ -8,10 +8,10 @@ use nuncio_contract::formatter::timestamp;
 
 use super::session::{Event, Failure};
 use super::settings::Probe;
-use crate::cluster::Host;
+use crate::host::Host;
 
 /// A line with its newline.
-pub(super) fn line(
+pub(crate) fn line(
     event: Event,
     probe: &Probe,
     host: &Host,

@@ -20,19 +20,19 @@ const NO: Outcome = Outcome::Failed(Failure::Active {
 
 impl GrpcProbe {
     /// The request's headers before the configuration changes them.
-    pub(super) fn request(&self, authority: &str) -> HeaderMap {
+    pub(crate) fn request(&self, authority: &str) -> HeaderMap {
         let mut headers = HeaderMap::request();
         headers.set(Known::Method, b"POST");
         headers.set(Known::Path, METHOD);
         headers.set(Known::Authority, authority.as_bytes());
-        headers.set(Known::ContentType, b"application/grpc");
         headers.set(Known::Te, b"trailers");
+        headers.set(Known::ContentType, b"application/grpc");
         headers.set(Known::UserAgent, USER_AGENT);
         headers
     }
 
     /// The request's message with what stands before it.
-    pub(super) fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self) -> Vec<u8> {
         let mut message = Vec::new();
         if !self.service.is_empty() {
             message.push(0x0a);
@@ -48,18 +48,21 @@ impl GrpcProbe {
 }
 
 /// `grpc-timeout` as Envoy writes it: a number of at most 8 digits and its unit.
-pub(super) fn timeout(milliseconds: u64) -> String {
+pub(crate) fn timeout(milliseconds: u64) -> String {
     let units = [("m", 1), ("S", 1000), ("M", 60_000), ("H", 3_600_000)];
     let fitting = units
         .iter()
         .map(|(unit, each)| (unit, milliseconds / each))
         .find(|(_, count)| *count <= 99_999_999);
-    fitting.map_or_else(|| "99999999H".into(), |(unit, count)| format!("{count}{unit}"))
+    fitting.map_or_else(
+        || "99999999H".into(),
+        |(unit, count)| format!("{count}{unit}"),
+    )
 }
 
 /// A call's answer as it comes.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The beginning of a message.
     bytes: Vec<u8>,
     /// The status that a message said.
@@ -68,15 +71,15 @@ pub(super) struct Answer {
 
 /// A call that is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Decided {
-    pub(super) outcome: Outcome,
+pub(crate) struct Decided {
+    pub(crate) outcome: Outcome,
     /// Whether the answer was over by then; else the stream is to be reset.
-    pub(super) at_end: bool,
+    pub(crate) at_end: bool,
 }
 
 impl Answer {
     /// The answer's head has come.
-    pub(super) fn head(&mut self, headers: &HeaderMap, end_stream: bool) -> Option<Decided> {
+    pub(crate) fn head(&mut self, headers: &HeaderMap, end_stream: bool) -> Option<Decided> {
         let decided = |outcome, at_end| Some(Decided { outcome, at_end });
         if headers.get(Known::Status) != Some(b"200") {
             return decided(NO, end_stream);
@@ -91,7 +94,7 @@ impl Answer {
     }
 
     /// A part of the answer's body has come.
-    pub(super) fn data(&mut self, data: &[u8], end_stream: bool) -> Option<Decided> {
+    pub(crate) fn data(&mut self, data: &[u8], end_stream: bool) -> Option<Decided> {
         if end_stream {
             return Some(Decided {
                 outcome: NO,
@@ -109,7 +112,7 @@ impl Answer {
     }
 
     /// The answer's trailers have come.
-    pub(super) fn trailers(&self, trailers: &HeaderMap) -> Decided {
+    pub(crate) fn trailers(&self, trailers: &HeaderMap) -> Decided {
         let is_ok = trailers.get(Known::GrpcStatus) == Some(b"0");
         let outcome = match is_ok && self.said == Some(SERVING) {
             true => Outcome::Passed { is_degraded: false },
@@ -237,7 +240,7 @@ mod tests {
         assert_eq!(outcome(&[0, 0, 0, 0, 2, 8, 2], b"0"), NO, "not serving");
         assert_eq!(outcome(&[0, 0, 0, 0, 0], b"0"), NO, "empty");
         assert_eq!(outcome(&[0, 0, 0, 0, 2, 8], b"0"), NO, "not complete");
-        let unknown_too = [0, 0, 0, 0, 9, 18, 1, 7, 8, 1, 25 & 0, 0, 0, 0];
+        let unknown_too = [0, 0, 0, 0, 9, 18, 1, 7, 8, 1, 0, 0, 0, 0];
         assert_eq!(outcome(&unknown_too, b"0"), NO, "a field of number 0");
     }
 

@@ -8,21 +8,21 @@ use super::session::{Failure, Outcome};
 use super::settings::HttpProbe;
 
 /// What checks call themselves.
-pub(super) const USER_AGENT: &[u8] = b"Envoy/HC";
+pub(crate) const USER_AGENT: &[u8] = b"Envoy/HC";
 
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) outcome: Outcome,
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
     /// Whether the host asks to be left out at once.
-    pub(super) leaves_at_once: bool,
+    pub(crate) leaves_at_once: bool,
     /// Whether the name of its service was looked at.
-    pub(super) was_verified: bool,
+    pub(crate) was_verified: bool,
 }
 
 impl HttpProbe {
     /// The request's headers before the configuration changes them.
-    pub(super) fn request(&self, host: &str, scheme: &[u8]) -> HeaderMap {
+    pub(crate) fn request(&self, host: &str, scheme: &[u8]) -> HeaderMap {
         let mut headers = HeaderMap::request();
         headers.set(Known::Method, self.method.as_bytes());
         headers.set(Known::Authority, host.as_bytes());
@@ -33,8 +33,10 @@ impl HttpProbe {
     }
 
     /// What a response with this body, as far as it was kept, says. `chance`: any number.
-    pub(super) fn judge(&self, headers: &HeaderMap, body: &[u8], chance: u64) -> Verdict {
-        let status = headers.get_str(Known::Status).and_then(|it| it.parse().ok());
+    pub(crate) fn judge(&self, headers: &HeaderMap, body: &[u8], chance: u64) -> Verdict {
+        let status = headers
+            .get_str(Known::Status)
+            .and_then(|it| it.parse().ok());
         let status = status.unwrap_or_default();
         let immediate = headers.contains(Known::XEnvoyImmediateHealthCheckFail);
         let failed = |is_retriable, leaves_at_once, was_verified| Verdict {

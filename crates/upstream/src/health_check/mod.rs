@@ -1,28 +1,21 @@
-//! Active health checks: hosts are asked again and again, and what they answer decides who gets requests.
+//! The rules of active health checks: what is asked of hosts, when, and what an answer does to their health.
 //!
-//! All is done on the main thread, one session a host, whatever the number of workers: [`session`] has the rules and
-//! [`timing`] the intervals, both without sockets and clocks; [`checker`] follows a cluster's hosts and [`host`] asks
-//! one of them over [`requests`] or [`tcp`], on connections of its own ([`link`]). A response to traffic that says
-//! `x-envoy-immediate-health-check-fail` comes from a worker through the mailbox of [`settings`].
+//! Knows neither sockets nor clocks: [`session`] has the rules of one host, [`timing`] the intervals, [`http`] and
+//! [`grpc`] what is sent and what an answer says, [`settings`] what the configuration says, and the mailbox by which a
+//! worker tells of a response to traffic with `x-envoy-immediate-health-check-fail`. Who asks is
+//! [`health_checker`](crate::health_checker).
 //!
 //! Defaults are Envoy's and stand in [`settings`] and [`timing`]. Of a response's body 16 MiB are looked at where the
-//! configuration has no limit. Different from Envoy: a cluster has one health check at most, and checks neither speak
-//! HTTP/3 nor PING their connections.
+//! configuration has no limit.
 
-mod checker;
-mod events;
-mod grpc;
-mod host;
-mod http;
-mod link;
+pub(crate) mod events;
+pub(crate) mod grpc;
+pub(crate) mod http;
 mod payload;
-mod requests;
-mod session;
-mod settings;
-mod tcp;
+pub(crate) mod session;
+pub(crate) mod settings;
 mod timing;
 
-pub use checker::HealthChecks;
 pub use payload::{Segments, from_hex};
 pub use session::{AlwaysLog, Thresholds};
 pub use settings::{ActiveChecks, GrpcProbe, HttpProbe, Probe, ProxyVersion, TcpProbe};

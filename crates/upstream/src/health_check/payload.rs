@@ -73,7 +73,10 @@ mod tests {
     fn segments_are_found_in_order_and_apart() {
         assert!(segments(&["ab", "d"]).are_in(b"xabcd"));
         assert!(!segments(&["d", "ab"]).are_in(b"xabcd"));
-        assert!(!segments(&["aa", "aa"]).are_in(b"aaa"), "they do not overlap");
+        assert!(
+            !segments(&["aa", "aa"]).are_in(b"aaa"),
+            "they do not overlap"
+        );
         assert!(segments(&["aa", "aa"]).are_in(b"aaaa"));
         assert!(segments(&[]).are_in(b""));
         assert!(segments(&[""]).are_in(b""));

@@ -3,7 +3,7 @@
 //! The first result decides at once; later ones count up to the thresholds. An answer that says no decides at once
 //! as well, unless its status is retriable; what the network does counts.
 
-use crate::cluster::HealthFlags;
+use crate::host::HealthFlags;
 
 /// How many results in a row it takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Thresholds {
 
 /// What came of a check that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The host said no.
     Active {
         /// By this status; 0 if it has none.
@@ -34,7 +34,7 @@ pub(super) enum Failure {
 
 /// What came of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// The host is well.
     Passed {
         /// Though it would rather be left alone.
@@ -46,7 +46,7 @@ pub(super) enum Outcome {
 
 /// What a result does to the host's standing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transition {
+pub(crate) enum Transition {
     /// Nothing.
     Unchanged,
     /// It takes more of the same to change it.
@@ -57,7 +57,7 @@ pub(super) enum Transition {
 
 /// Something that is told to the log of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// The host has failed.
     Ejected(Failure),
     /// The host is healthy again; whether this was its first check.
@@ -83,20 +83,20 @@ pub struct AlwaysLog {
 
 /// What is to be done with the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// Reasons that come.
-    pub(super) add: HealthFlags,
+    pub(crate) add: HealthFlags,
     /// Reasons that go.
-    pub(super) remove: HealthFlags,
+    pub(crate) remove: HealthFlags,
     /// What it does to its standing.
-    pub(super) transition: Transition,
+    pub(crate) transition: Transition,
     /// What is told, in order.
-    pub(super) events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
 }
 
 /// A host's results so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Session {
+pub(crate) struct Session {
     passed: u32,
     failed: u32,
     was_checked: bool,
@@ -104,12 +104,12 @@ pub(super) struct Session {
 
 impl Session {
     /// Whether there was a result.
-    pub(super) fn was_checked(&self) -> bool {
+    pub(crate) fn was_checked(&self) -> bool {
         self.was_checked
     }
 
     /// A result of a host with these `flags`.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         flags: HealthFlags,
         outcome: Outcome,
@@ -219,7 +219,7 @@ impl Failure {
     }
 
     /// Whether the network is to blame.
-    pub(super) fn is_of_network(self) -> bool {
+    pub(crate) fn is_of_network(self) -> bool {
         matches!(self, Self::Network | Self::NetworkTimeout)
     }
 }

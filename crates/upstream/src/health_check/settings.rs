@@ -16,7 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::payload::Segments;
 use super::session::{AlwaysLog, Thresholds};
 use super::timing::Timing;
-use crate::cluster::{HealthFlags, Host};
+use crate::host::{HealthFlags, Host};
 
 /// A cluster's active health checks.
 #[derive(Debug)]

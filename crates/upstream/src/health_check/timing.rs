@@ -37,7 +37,7 @@ pub struct Timing {
 
 impl Timing {
     /// How long to wait before the first check.
-    pub(super) fn first(&self, random: &mut dyn FnMut() -> u64) -> Duration {
+    pub(crate) fn first(&self, random: &mut dyn FnMut() -> u64) -> Duration {
         match self.initial_jitter_ms {
             0 => Duration::ZERO,
             jitter => self.spread(0, jitter, random),
@@ -45,7 +45,7 @@ impl Timing {
     }
 
     /// How long to wait after a check.
-    pub(super) fn next(
+    pub(crate) fn next(
         &self,
         passed: bool,
         transition: Transition,

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use nuncio_contract::stats::{Counter, Gauge};
 use nuncio_contract::stream_info::Metadata;
 
-use crate::config::EndpointCheck;
 pub use health::{DiscoveredHealth, Health, HealthFlags};
 pub use host_set::{HostSet, LevelOptions, PriorityHosts};
 
@@ -27,6 +26,19 @@ pub struct Locality {
     pub zone: Box<str>,
     /// Part of the zone.
     pub sub_zone: Box<str>,
+}
+
+/// How an endpoint's health checks differ from its cluster's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointCheck {
+    /// The port; 0 for that of the address.
+    pub port: u16,
+    /// The host of requests; empty for what the cluster says.
+    pub hostname: Box<str>,
+    /// The address in place of the endpoint's.
+    pub address: Option<SocketAddr>,
+    /// Whether there are none.
+    pub is_disabled: bool,
 }
 
 /// A host. Shared by all workers; kept over updates of its cluster as long as its address stays.

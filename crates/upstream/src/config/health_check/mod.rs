@@ -78,7 +78,12 @@ pub(super) fn read(
             .collect(),
         excludes_new_hosts: common.is_some_and(|common| common.ignore_new_hosts_until_first_hc),
         ignores_health_on_removal: cluster.ignore_health_on_host_removal,
-        ..ActiveChecks::new(timing(check, ctx), thresholds, probe, event_logs(check, ctx)?)
+        ..ActiveChecks::new(
+            timing(check, ctx),
+            thresholds,
+            probe,
+            event_logs(check, ctx)?,
+        )
     })))
 }
 
@@ -218,10 +223,17 @@ impl HttpHealthCheck {
 impl TcpHealthCheck {
     /// Of bytes to send only those count that are written as text, as in Envoy.
     fn compile(&self, ctx: &mut Ctx) -> Result<TcpProbe, Refused> {
-        let send = match self.send.as_ref().map(|payload| (payload, &payload.payload)) {
+        let send = match self
+            .send
+            .as_ref()
+            .map(|payload| (payload, &payload.payload))
+        {
             Some((payload, PayloadKind::Text(_))) => payload.bytes(ctx)?,
             Some((payload, PayloadKind::Binary(_))) => {
-                ctx.warning(payload.span(), "bytes to send must be written as `text`: these are not sent");
+                ctx.warning(
+                    payload.span(),
+                    "bytes to send must be written as `text`: these are not sent",
+                );
                 Box::default()
             }
             None => Box::default(),
@@ -284,12 +296,11 @@ impl RequestMethod {
     }
 }
 
-fn ranges(
-    written: &[Int64Range],
-    kind: &str,
-    ctx: &mut Ctx,
-) -> Result<Vec<Range<u16>>, Refused> {
-    written.iter().map(|range| statuses(range, kind, ctx)).collect()
+fn ranges(written: &[Int64Range], kind: &str, ctx: &mut Ctx) -> Result<Vec<Range<u16>>, Refused> {
+    written
+        .iter()
+        .map(|range| statuses(range, kind, ctx))
+        .collect()
 }
 
 /// As in Envoy a negative number is a very large one.

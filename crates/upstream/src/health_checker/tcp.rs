@@ -7,8 +7,8 @@ use std::rc::Rc;
 use nuncio_net::transport::Transport;
 
 use super::link::{Dialer, Gone};
-use super::session::{Failure, Outcome};
-use super::settings::{ProxyVersion, TcpProbe};
+use crate::health_check::session::{Failure, Outcome};
+use crate::health_check::settings::{ProxyVersion, TcpProbe};
 
 const PASSED: Outcome = Outcome::Passed { is_degraded: false };
 const FAILED: Outcome = Outcome::Failed(Failure::Network);
@@ -52,7 +52,6 @@ impl TcpProber {
         if self.transport.is_none() {
             let opened = self.dialer.open(self.address).await?;
             if probe.receive.is_empty() {
-                opened.reset_on_close();
                 return Ok(());
             }
             self.transport = Some(opened);
@@ -82,7 +81,11 @@ impl TcpProber {
     /// Reads until all that is looked for has come. Reads no more than a connection may buffer.
     async fn receive(&mut self, probe: &TcpProbe) -> Result<(), Gone> {
         let transport = self.transport.as_mut().ok_or(Gone)?;
-        let most = self.dialer.cluster.settings.per_connection_buffer_limit_bytes;
+        let most = self
+            .dialer
+            .cluster
+            .settings
+            .per_connection_buffer_limit_bytes;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         loop {
             if most > 0 && self.input.len() >= most {
@@ -118,9 +121,7 @@ impl TcpProber {
     }
 
     pub(super) fn close(&mut self) {
-        if let Some(transport) = self.transport.take() {
-            transport.reset_on_close();
-        }
+        self.transport = None;
         self.input = Vec::new();
     }
 }
@@ -130,7 +131,11 @@ fn proxy_v1(transport: &Transport) -> String {
         (Some(from), Some(to)) => {
             let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
             let (source, target) = (from.ip(), to.ip());
-            format!("PROXY {family} {source} {target} {} {}\r\n", from.port(), to.port())
+            format!(
+                "PROXY {family} {source} {target} {} {}\r\n",
+                from.port(),
+                to.port()
+            )
         }
         _ => "PROXY UNKNOWN\r\n".into(),
     }

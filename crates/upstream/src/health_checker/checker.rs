@@ -13,8 +13,8 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::host::CheckedHost;
 use super::link::Dialer;
-use super::session::{Failure, Outcome};
-use super::settings::{ActiveChecks, Told};
+use crate::health_check::session::{Failure, Outcome};
+use crate::health_check::settings::{ActiveChecks, Told};
 use crate::cluster::{ClusterShared, Host};
 
 /// A cluster's checks under way; they end when this is dropped.

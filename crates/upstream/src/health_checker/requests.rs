@@ -13,10 +13,10 @@ use nuncio_contract::stream_info::{
     Address, ConnectionInfo, HostDescription, Protocol, StreamInfo,
 };
 
-use super::grpc::{Answer, timeout};
+use crate::health_check::grpc::{Answer, timeout};
 use super::link::{Broken, Dialer, Gone, Link, Part};
-use super::session::{Failure, Outcome};
-use super::settings::{ActiveChecks, GrpcProbe, HttpProbe};
+use crate::health_check::session::{Failure, Outcome};
+use crate::health_check::settings::{ActiveChecks, GrpcProbe, HttpProbe};
 use crate::cluster::{HealthFlags, Host};
 
 const FAILED: Outcome = Outcome::Failed(Failure::Network);
@@ -74,7 +74,8 @@ impl RequestProber {
         let verdict = probe.judge(&headers, &body, self.services.random_u64());
         if verdict.leaves_at_once {
             let excluded = HealthFlags::EXCLUDED_VIA_IMMEDIATE_HC_FAIL;
-            let _published_with_the_failure = self.host.change_health(excluded, HealthFlags::HEALTHY);
+            let _published_with_the_failure =
+                self.host.change_health(excluded, HealthFlags::HEALTHY);
         }
         if verdict.was_verified {
             self.stats.verify_cluster.inc();
@@ -116,7 +117,11 @@ impl RequestProber {
     /// Nothing came in time.
     pub(super) fn give_up(&mut self, is_grpc: bool) {
         let keeps = is_grpc && self.checks.reuses_connection;
-        if !self.link.as_mut().is_some_and(|link| keeps && link.cancel()) {
+        if !self
+            .link
+            .as_mut()
+            .is_some_and(|link| keeps && link.cancel())
+        {
             self.link = None;
         }
     }
@@ -159,7 +164,11 @@ impl RequestProber {
         let endpoint = self.host.check.as_ref().map(|check| &*check.hostname);
         let cluster = &*self.dialer.cluster.settings.name;
         let names = [endpoint.unwrap_or_default(), of_checks, cluster];
-        names.into_iter().find(|name| !name.is_empty()).unwrap_or_default().into()
+        names
+            .into_iter()
+            .find(|name| !name.is_empty())
+            .unwrap_or_default()
+            .into()
     }
 
     fn change(&self, request: &mut HeaderMap, mutations: &HeaderMutations, protocol: Protocol) {

@@ -17,7 +17,7 @@ use crate::http2_wire::Wire;
 use crate::pool::count_http2;
 
 /// The connection and the request under way.
-pub(in crate::health_check) struct Http2Link {
+pub(in crate::health_checker) struct Http2Link {
     wire: Wire,
     stats: Arc<Http2CodecStats>,
     traffic: Arc<ClusterTrafficStats>,
@@ -153,10 +153,9 @@ impl Http2Link {
                 }
                 (!is_orderly).then_some(Err(Broken::Connection))
             }
-            Event::WindowOpened
-            | Event::SettingsChanged
-            | Event::PingAck(_)
-            | Event::NeedMore => None,
+            Event::WindowOpened | Event::SettingsChanged | Event::PingAck(_) | Event::NeedMore => {
+                None
+            }
         }
     }
 

@@ -8,10 +8,10 @@ use nuncio_contract::stats::groups::ClusterTrafficStats;
 use tokio::time::{sleep, timeout};
 
 use super::checker::Common;
-use super::events;
+use crate::health_check::events;
 use super::requests::RequestProber;
-use super::session::{Event, Failure, Outcome, Session, Step, Transition};
-use super::settings::Probe;
+use crate::health_check::session::{Event, Failure, Outcome, Session, Step, Transition};
+use crate::health_check::settings::Probe;
 use super::tcp::TcpProber;
 use crate::cluster::{HealthFlags, Host};
 
@@ -131,7 +131,8 @@ impl CheckedHost {
         self.count(host.health());
         self.count_result(outcome);
         self.tell(&step);
-        if step.transition == Transition::Changed {
+        // After the first check of all hosts Envoy looks at them anew, whatever came of it.
+        if step.transition == Transition::Changed || !was_checked {
             common.cluster.health_changed();
         }
         if !was_checked {
