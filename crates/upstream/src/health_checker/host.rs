@@ -180,10 +180,9 @@ impl CheckedHost {
             (false, true) => stats.healthy.dec(),
             _ => {}
         }
-        match (degraded(before), degraded(now)) {
-            (false, true) => stats.degraded.inc(),
-            (true, false) => stats.degraded.dec(),
-            _ => {}
+        // As in Envoy, one that is degraded no more stays counted; see `Drop`.
+        if !degraded(before) && degraded(now) {
+            stats.degraded.inc();
         }
     }
 }
@@ -191,6 +190,9 @@ impl CheckedHost {
 impl Drop for CheckedHost {
     /// The gauges count it no more.
     fn drop(&mut self) {
+        if self.counted.get().contains(HealthFlags::DEGRADED_ACTIVE_HC) {
+            self.common.stats.degraded.dec();
+        }
         self.count(HealthFlags::FAILED_ACTIVE_HC);
     }
 }
