@@ -13,9 +13,9 @@ use tokio::task::{JoinHandle, spawn_local};
 
 use super::host::CheckedHost;
 use super::link::Dialer;
+use crate::cluster::{ClusterShared, Host};
 use crate::health_check::session::{Failure, Outcome};
 use crate::health_check::settings::{ActiveChecks, Told};
-use crate::cluster::{ClusterShared, Host};
 
 /// A cluster's checks under way; they end when this is dropped.
 pub struct HealthChecks {

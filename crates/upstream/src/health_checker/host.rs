@@ -8,12 +8,12 @@ use nuncio_contract::stats::groups::ClusterTrafficStats;
 use tokio::time::{sleep, timeout};
 
 use super::checker::Common;
-use crate::health_check::events;
 use super::requests::RequestProber;
-use crate::health_check::session::{Event, Failure, Outcome, Session, Step, Transition};
-use crate::health_check::settings::Probe;
 use super::tcp::TcpProber;
 use crate::cluster::{HealthFlags, Host};
+use crate::health_check::events;
+use crate::health_check::session::{Event, Failure, Outcome, Session, Step, Transition};
+use crate::health_check::settings::Probe;
 
 /// A cluster's traffic, by which it has its usual intervals.
 const TRAFFIC: [&str; 3] = [

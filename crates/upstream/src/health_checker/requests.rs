@@ -13,11 +13,11 @@ use nuncio_contract::stream_info::{
     Address, ConnectionInfo, HostDescription, Protocol, StreamInfo,
 };
 
-use crate::health_check::grpc::{Answer, timeout};
 use super::link::{Broken, Dialer, Gone, Link, Part};
+use crate::cluster::{HealthFlags, Host};
+use crate::health_check::grpc::{Answer, timeout};
 use crate::health_check::session::{Failure, Outcome};
 use crate::health_check::settings::{ActiveChecks, GrpcProbe, HttpProbe};
-use crate::cluster::{HealthFlags, Host};
 
 const FAILED: Outcome = Outcome::Failed(Failure::Network);
 
