@@ -187,6 +187,16 @@ pub enum HeadersStatus {
     Wait(LocalFuture<Resume>),
     /// Answer; filters behind this one see nothing.
     Reply(Box<LocalReply>),
+    /// The next filter's turn, with a body behind a head that was all there was; no other head may have one.
+    AddBody(Box<AddedBody>),
+}
+
+/// A body that a filter adds to a head that was all there was.
+pub struct AddedBody {
+    /// The bytes.
+    pub data: Buffer,
+    /// The trailers behind them.
+    pub trailers: Option<Box<HeaderMap>>,
 }
 
 /// What comes after `decode_data` or `encode_data`.
@@ -294,6 +304,8 @@ pub trait HttpFilter {
     ) -> HeadersStatus {
         HeadersStatus::Continue
     }
+    /// The head of the response that this filter held goes on now; the last chance to change it.
+    fn release_response(&mut self, _response: &mut HeaderMap) {}
     /// A chunk of the response's body, which the filter may change.
     fn encode_data(
         &mut self,

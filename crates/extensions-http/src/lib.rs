@@ -20,6 +20,11 @@ pub mod custom_response;
 pub mod decompressor;
 pub mod early_header_mutation;
 pub mod fault;
+mod grpc;
+pub mod grpc_http1_bridge;
+pub mod grpc_http1_reverse_bridge;
+pub mod grpc_stats;
+pub mod grpc_web;
 pub mod header_mutation;
 pub mod header_to_metadata;
 pub mod health_check;
@@ -44,6 +49,10 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &custom_response::ROOM,
     &decompressor::ROOM,
     &fault::ROOM,
+    &grpc_http1_bridge::ROOM,
+    &grpc_http1_reverse_bridge::ROOM,
+    &grpc_stats::ROOM,
+    &grpc_web::ROOM,
     &header_mutation::ROOM,
     &header_to_metadata::ROOM,
     &health_check::ROOM,

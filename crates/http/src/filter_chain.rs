@@ -66,6 +66,8 @@ pub struct FilterChain {
     pub(crate) decode: Progress,
     pub(crate) encode: Progress,
     created: bool,
+    /// Whether the request was of gRPC before any filter changed it.
+    pub(crate) began_as_grpc: bool,
 }
 
 pub(crate) struct ActiveFilter {
@@ -94,13 +96,15 @@ pub(crate) struct LateBody {
     pub(crate) keepers: Vec<usize>,
     /// How many bytes they have.
     pub(crate) kept_bytes: usize,
+    /// A body that a filter adds, and that filter, in running order.
+    pub(crate) added: Option<(usize, Buffer)>,
     /// Trailers that go on behind all of it, and the filter, in running order, that is the next to see them.
     pub(crate) trailers: Option<(usize, Box<HeaderMap>)>,
 }
 
 impl LateBody {
     pub(crate) fn is_over(&self) -> bool {
-        self.keepers.is_empty() && self.trailers.is_none()
+        self.keepers.is_empty() && self.trailers.is_none() && self.added.is_none()
     }
 }
 

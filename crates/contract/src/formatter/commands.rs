@@ -137,6 +137,9 @@ fn with_argument(name: &str) -> Option<(Syntax, Build)> {
         "GRPC_STATUS" => (OPTIONAL, |c| {
             GrpcStatusStyle::parse(c.argument).map(Operator::GrpcStatus)
         }),
+        "GRPC_STATUS_NUMBER" => (NO_ARGUMENT, |_| {
+            Ok(Operator::GrpcStatus(GrpcStatusStyle::Number))
+        }),
         "PATH" => (OPTIONAL_WITH_LENGTH, |c| {
             PathOperator::parse(c.argument).map(Operator::Path)
         }),

@@ -2,6 +2,7 @@
 
 use super::FormatContext;
 use super::error::FormatError;
+use crate::grpc;
 use crate::headers::{HeaderMap, Known};
 
 /// How `%GRPC_STATUS(X)%` shows a status.
@@ -99,14 +100,7 @@ impl GrpcStatus {
 
     /// The code that gRPC gives an HTTP status.
     pub fn of_http_status(status: u16) -> Self {
-        GrpcStatus(match status {
-            400 => 13,
-            401 => 16,
-            403 => 7,
-            404 => 12,
-            429 | 502 | 503 | 504 => 14,
-            _ => 2,
-        })
+        GrpcStatus(grpc::status_of_http(status).into())
     }
 }
 
@@ -119,12 +113,4 @@ pub fn is_grpc_request(headers: &HeaderMap) -> bool {
         return false;
     };
     (rest.is_empty() || rest.starts_with(b"+")) && headers.get(Known::Path).is_some()
-}
-
-/// The code of a gRPC request, for `%GRPC_STATUS_NUMBER%`.
-pub(super) fn code_of_grpc_request(context: &FormatContext<'_>) -> Option<u64> {
-    context
-        .request_headers
-        .filter(|headers| is_grpc_request(headers))?;
-    u64::try_from(GrpcStatus::of_stream(context, true)?.as_i64()).ok()
 }

@@ -367,10 +367,6 @@ pub(super) const SIMPLE_COMMANDS: &[(&str, Simple)] = &[
         }),
     ),
     (
-        "GRPC_STATUS_NUMBER",
-        OptionalNumber(super::grpc_status::code_of_grpc_request),
-    ),
-    (
         "FILTER_CHAIN_NAME",
         Text(|c, out| {
             filled(

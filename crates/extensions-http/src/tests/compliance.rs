@@ -75,6 +75,23 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           abort: {http_status: 503, percentage: {numerator: 100}}}",
     ),
     (
+        "envoy.filters.http.grpc_http1_bridge",
+        "{}",
+        "{upgrade_protobuf_to_grpc: true, ignore_query_parameters: true}",
+    ),
+    (
+        "envoy.filters.http.grpc_http1_reverse_bridge",
+        "{content_type: a}",
+        "{content_type: a, withhold_grpc_frames: true, response_size_header: x-size}",
+    ),
+    (
+        "envoy.filters.http.grpc_stats",
+        "{}",
+        "{emit_filter_state: true, stats_for_all_methods: true, enable_upstream_stats: true, \
+          replace_dots_in_grpc_service_name: true}",
+    ),
+    ("envoy.filters.http.grpc_web", "{}", "{}"),
+    (
         "envoy.filters.http.header_mutation",
         "{}",
         "{mutations: {request_mutations: [{append: {header: {key: a, value: b}}}], \

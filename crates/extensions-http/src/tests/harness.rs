@@ -27,7 +27,7 @@ use nuncio_contract::http_filter::{
 };
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
-use nuncio_contract::stats::{Scope, StatValue, StatsStore};
+use nuncio_contract::stats::{MergedHistogram, Scope, StatValue, StatsStore};
 use nuncio_contract::stream_info::StreamInfo;
 
 /// What a connection's buffer limit is unless a filter changes it.
@@ -167,6 +167,22 @@ impl Worker {
         found.unwrap_or_else(|| panic!("no stat is called {name}"))
     }
 
+    /// How many values a histogram of any scope has.
+    pub(crate) fn recorded(&self, name: &str) -> u64 {
+        self.store.flush();
+        let mut found = None;
+        for scope in self.store.scopes() {
+            scope.for_each(&mut |view| {
+                if let StatValue::Histogram { merged, .. } = view.value
+                    && view.name.to_string() == name
+                {
+                    found = merged.map(MergedHistogram::sample_count);
+                }
+            });
+        }
+        found.unwrap_or_else(|| panic!("no histogram is called {name}"))
+    }
+
     /// The sum of all gauges: what streams take and must give back.
     pub(crate) fn gauges(&self) -> u64 {
         let mut sum = 0;
@@ -278,10 +294,19 @@ impl Stream<'_> {
     }
 
     pub(crate) fn encode_trailers(&mut self) -> TrailersStatus {
-        let mut trailers = HeaderMap::response();
-        let status = self.call(|filter, context| filter.encode_trailers(context, &mut trailers));
+        self.encode_these_trailers(&mut HeaderMap::response())
+    }
+
+    /// The response's trailers.
+    pub(crate) fn encode_these_trailers(&mut self, trailers: &mut HeaderMap) -> TrailersStatus {
+        let status = self.call(|filter, context| filter.encode_trailers(context, trailers));
         self.note_trailers(&status);
         status
+    }
+
+    /// The response's head, which the filter held, goes on.
+    pub(crate) fn release_response(&mut self, response: &mut HeaderMap) {
+        self.filter.release_response(response);
     }
 
     /// What the filter gives back of the request's body by now.

@@ -42,8 +42,15 @@ impl<D: Downstream> Exchange<'_, D> {
 
     /// Whether more of the request is to come than what the client sends.
     #[inline]
-    fn is_request_late(&self) -> bool {
+    pub(crate) fn is_request_late(&self) -> bool {
         self.state.borrow().filters.has_late_body(Way::Decode)
+    }
+
+    /// A filter has added a body to a request that had none.
+    pub(crate) fn expect_added_body(&self) {
+        let mut body = self.body.borrow_mut();
+        body.done = false;
+        body.is_absent = false;
     }
 
     /// The same for a request that goes on whatever becomes of the response.

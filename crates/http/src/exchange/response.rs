@@ -26,7 +26,7 @@ impl<D: Downstream> Exchange<'_, D> {
         }
         let flow = self.run_filters(Way::Encode).headers(0, end_stream).await?;
         if let Flow::Through(()) = flow {
-            self.write_head(end_stream);
+            self.write_head(end_stream && !self.is_response_late());
         }
         Ok(flow)
     }

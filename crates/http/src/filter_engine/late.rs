@@ -1,5 +1,5 @@
-//! What comes of a body besides what the peer sends: bytes that filters took and give back later, and trailers that
-//! filters add or that wait behind such bytes.
+//! What comes of a body besides what the peer sends: bytes that filters took and give back later, a body that a filter
+//! adds to a head that was all there was, and trailers that filters add or that wait behind such bytes.
 //!
 //! While there is any, whoever drives the direction asks for it whenever it is polled. Trailers go on when no filter has
 //! bytes any more. A stream without such filters has no memory for it.
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::http_filter::{Late, Then};
+use nuncio_contract::http_filter::{AddedBody, Late, Then};
 use nuncio_contract::local_reply::LocalReply;
 
 use super::{Flow, Run};
@@ -58,6 +58,11 @@ impl Run<'_> {
 
     /// The next that comes late, when it comes.
     pub fn poll_late(&self, cx: &mut Context<'_>) -> Poll<LateStep> {
+        if let Some((step, data)) = self.with_late(|late| late.added.take()) {
+            let waits = self.awaits_trailers();
+            let then = if waits { Then::Nothing } else { Then::End };
+            return Poll::Ready(LateStep::Data(step, Late { data, then }));
+        }
         let mut at = self.keeper_count();
         while let Some(place) = at.checked_sub(1) {
             at = place;
@@ -128,6 +133,16 @@ impl Run<'_> {
         let mut state = self.state.borrow_mut();
         let late = &mut state.filters.progress_mut(self.way).late;
         late.get_or_insert_default().trailers = Some((step, trailers));
+    }
+
+    /// Keeps a body that a filter adds.
+    pub(super) fn await_added(&self, step: usize, added: AddedBody) {
+        if let Some(trailers) = added.trailers {
+            self.await_trailers(step + 1, trailers);
+        }
+        let mut state = self.state.borrow_mut();
+        let late = &mut state.filters.progress_mut(self.way).late;
+        late.get_or_insert_default().added = Some((step, added.data));
     }
 
     /// Whether trailers have not come to the end of the filters.

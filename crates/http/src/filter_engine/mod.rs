@@ -53,7 +53,7 @@ impl Run<'_> {
     pub async fn headers(
         &self,
         mut step: usize,
-        end_stream: bool,
+        mut end_stream: bool,
     ) -> Result<Flow<()>, Box<LocalReply>> {
         while let Some(status) = self.call_headers(step, end_stream) {
             match status {
@@ -68,6 +68,10 @@ impl Run<'_> {
                 }
                 HeadersStatus::Wait(wait) => resumed(wait.await)?,
                 HeadersStatus::Reply(reply) => return Err(reply),
+                HeadersStatus::AddBody(added) => {
+                    self.await_added(step, *added);
+                    end_stream = false;
+                }
             }
             step += 1;
         }
@@ -274,11 +278,17 @@ impl Run<'_> {
     fn take_held_headers(&self, step: usize) -> bool {
         let mut state = self.state.borrow_mut();
         let progress = state.filters.progress_mut(self.way);
-        let held_here = progress.headers_held_at == Some(step);
-        if held_here {
-            progress.headers_held_at = None;
+        if progress.headers_held_at != Some(step) {
+            return false;
         }
-        held_here
+        progress.headers_held_at = None;
+        drop(state);
+        self.with_filter(step, |filter, _, response, way| {
+            if way == Way::Encode {
+                filter.filter.release_response(response);
+            }
+        });
+        true
     }
 }
 

@@ -8,6 +8,7 @@ use crate::connection_manager::upgrades::{self, Verdict};
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop, Tunnel};
 use crate::filter_chain::{FilterSlot, takes_part};
+use crate::route::is_grpc;
 use crate::stream::StreamState;
 
 impl<D: Downstream> Exchange<'_, D> {
@@ -83,6 +84,9 @@ impl<D: Downstream> Exchange<'_, D> {
             self.manager.config.buffer_limit_bytes,
             is_on,
         );
+        if !state.filters.is_empty() {
+            state.filters.began_as_grpc = is_grpc(&state.request);
+        }
     }
 
     fn answer_expectation(&self, state: &mut StreamState) {

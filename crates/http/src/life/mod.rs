@@ -159,6 +159,9 @@ impl<D: Downstream> Exchange<'_, D> {
             if let Flow::Held = up.headers(0, end_stream).await? {
                 Box::pin(self.read_until_released()).await?;
             }
+            if end_stream && self.is_request_late() {
+                self.expect_added_body();
+            }
         }
         match self.manager.terminal_of(self.upgrade_filters()) {
             Terminal::Router(config) => {

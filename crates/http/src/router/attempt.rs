@@ -201,6 +201,8 @@ impl<D: Downstream> Router<'_, '_, D> {
         pin!(self.exchange.send_head(end_stream)).await?;
         if !end_stream {
             pin!(self.stream_body(up)).await?;
+        } else if self.exchange.is_response_late() {
+            Box::pin(self.exchange.send_all_late()).await?;
         }
         self.exchange.down.send_off().await?;
         self.end_response();

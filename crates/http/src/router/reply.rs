@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::grpc;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
@@ -42,13 +43,21 @@ pub(crate) fn make_reply(
         state.info.dynamic_metadata_mut().merge(namespace, fields);
     }
     let is_head = state.request.get(Known::Method) == Some(b"HEAD");
-    if is_grpc(&state.request) {
+    if is_of_grpc(state) {
         let message = if is_head { b"" } else { worded.as_line() };
         grpc_reply(&mut state.response, reply.grpc_status, message);
         return Cow::default();
     }
     finish_head(&mut state.response, &mut worded);
     if is_head { Cow::default() } else { worded.body }
+}
+
+/// Whether the client's request was of gRPC, whatever filters have made of it.
+fn is_of_grpc(state: &StreamState) -> bool {
+    match state.filters.is_empty() {
+        true => is_grpc(&state.request),
+        false => state.filters.began_as_grpc,
+    }
 }
 
 /// Nobody knows the status before the filters have seen it, as that of an upstream's response.
@@ -120,7 +129,7 @@ fn finish_head(head: &mut HeaderMap, worded: &mut Worded<'_>) {
 
 /// A reply to a gRPC request: status 200, and what went wrong in `grpc-status` and `grpc-message`.
 fn grpc_reply(head: &mut HeaderMap, grpc_status: Option<u32>, message: &[u8]) {
-    let of_http = grpc_status_of(status_of(head));
+    let of_http = grpc::status_of_http(status_of(head));
     head.set(Known::Status, b"200");
     head.set(Known::ContentType, b"application/grpc");
     if head.get(Known::GrpcStatus).is_none_or(<[u8]>::is_empty) {
@@ -128,43 +137,7 @@ fn grpc_reply(head: &mut HeaderMap, grpc_status: Option<u32>, message: &[u8]) {
         head.set_integer(Known::GrpcStatus, u64::from(status));
     }
     if !message.is_empty() {
-        head.set(Known::GrpcMessage, &percent_encoded(message));
+        head.set(Known::GrpcMessage, &grpc::percent_encoded(message));
     }
     head.remove(Known::ContentLength);
-}
-
-/// The mapping of gRPC's specification, as Envoy has it.
-fn grpc_status_of(status: u16) -> u32 {
-    const INTERNAL: u32 = 13;
-    const UNAUTHENTICATED: u32 = 16;
-    const PERMISSION_DENIED: u32 = 7;
-    const UNIMPLEMENTED: u32 = 12;
-    const UNAVAILABLE: u32 = 14;
-    const UNKNOWN: u32 = 2;
-    match status {
-        400 => INTERNAL,
-        401 => UNAUTHENTICATED,
-        403 => PERMISSION_DENIED,
-        404 => UNIMPLEMENTED,
-        429 | 502 | 503 | 504 => UNAVAILABLE,
-        _ => UNKNOWN,
-    }
-}
-
-/// `grpc-message`: everything outside of printable ASCII, and `%`, percent-encoded.
-fn percent_encoded(text: &[u8]) -> Vec<u8> {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut out = Vec::with_capacity(text.len());
-    for byte in text {
-        if matches!(byte, 0x20..=0x7e) && *byte != b'%' {
-            out.push(*byte);
-        } else {
-            out.extend_from_slice(&[
-                b'%',
-                HEX[usize::from(byte >> 4)],
-                HEX[usize::from(byte & 15)],
-            ]);
-        }
-    }
-    out
 }

@@ -150,6 +150,8 @@ impl<D: Downstream> Router<'_, '_, D> {
         pin!(self.exchange.send_head(end_stream)).await?;
         if !end_stream {
             pin!(self.stream_body(up)).await?;
+        } else if self.exchange.is_response_late() {
+            Box::pin(self.exchange.send_all_late()).await?;
         }
         self.exchange.down.flush().await?;
         self.end_response();
