@@ -21,8 +21,14 @@ fn the_status_of_trailers_goes_into_the_head() {
     for (status, expected) in [("0", "200"), (" 00 ", "200"), ("13", "503"), ("odd", "503")] {
         let mut stream = call(&worker, "application/grpc", Protocol::Http11);
         let mut head = response(&[(":status", "200")]);
-        assert!(matches!(stream.encode_headers(&mut head, false), HeadersStatus::Stop));
-        assert!(matches!(stream.encode_data(b"abc", false), DataStatus::StopAndBuffer));
+        assert!(matches!(
+            stream.encode_headers(&mut head, false),
+            HeadersStatus::Stop
+        ));
+        assert!(matches!(
+            stream.encode_data(b"abc", false),
+            DataStatus::StopAndBuffer
+        ));
         let trailers = [("grpc-status", status), ("grpc-message", "m")];
         stream.encode_these_trailers(&mut response(&trailers));
         stream.release_response(&mut head);
@@ -43,7 +49,10 @@ fn calls_over_http2_and_other_requests_pass() {
         let mut stream = call(&worker, content_type, protocol);
         assert_eq!(stream.header(":path"), "/a.S/M?q=1");
         let mut head = response(&[(":status", "200")]);
-        assert!(matches!(stream.encode_headers(&mut head, false), HeadersStatus::Continue));
+        assert!(matches!(
+            stream.encode_headers(&mut head, false),
+            HeadersStatus::Continue
+        ));
     }
     let stream = call(&worker, "application/grpc", Protocol::Http10);
     assert_eq!(stream.header(":path"), "/a.S/M");

@@ -85,7 +85,8 @@ fn wrong_type(response: &HeaderMap) -> Box<LocalReply> {
         }
         None => "no content-type header".to_owned(),
     };
-    let text = format!("envoy reverse bridge: upstream responded with {what}, status code {status}");
+    let text =
+        format!("envoy reverse bridge: upstream responded with {what}, status code {status}");
     failure(text, UNKNOWN, "grpc_bridge_content_type_wrong")
 }
 

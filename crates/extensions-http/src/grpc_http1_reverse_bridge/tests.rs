@@ -12,7 +12,9 @@ const SIZED: &str =
     "{content_type: application/x, withhold_grpc_frames: true, response_size_header: x-size}";
 
 fn call(worker: &Worker) -> Stream<'_> {
-    let stream = worker.stream().with("content-type", "application/grpc+proto");
+    let stream = worker
+        .stream()
+        .with("content-type", "application/grpc+proto");
     let mut stream = stream.with("content-length", "7");
     stream.decode_headers(false);
     stream
@@ -52,7 +54,10 @@ fn a_response_gets_the_status_in_trailers() {
         assert_eq!(values(&head, ":status"), "200");
         assert_eq!(values(&head, "content-type"), "application/grpc+proto");
         assert_eq!(status_of(&stream.encode_data(b"hi", false)), None);
-        assert_eq!(status_of(&stream.encode_data(b"", true)).as_deref(), Some(expected));
+        assert_eq!(
+            status_of(&stream.encode_data(b"", true)).as_deref(),
+            Some(expected)
+        );
         assert_eq!(stream.passed, b"hi");
     }
 }
@@ -74,7 +79,10 @@ fn a_response_gets_a_frame_when_its_length_is_known() {
     assert_eq!(values(&head, "content-length"), "7");
     stream.encode_data(b"h", false);
     assert_eq!(stream.passed, b"\0\0\0\0\x02h");
-    assert!(matches!(stream.encode_data(b"", true), DataStatus::Reply(_)));
+    assert!(matches!(
+        stream.encode_data(b"", true),
+        DataStatus::Reply(_)
+    ));
 }
 
 #[test]
@@ -99,12 +107,19 @@ fn a_header_may_tell_how_long_the_message_is() {
         panic!("the header must be there");
     };
     assert_eq!(reply.grpc_status, Some(13));
-    let sized = [(":status", "200"), ("content-type", "application/x"), ("x-size", "2, 5")];
+    let sized = [
+        (":status", "200"),
+        ("content-type", "application/x"),
+        ("x-size", "2, 5"),
+    ];
     let mut stream = call(&worker);
     stream.encode_headers(&mut response(&sized), false);
     stream.encode_data(b"h", false);
     assert_eq!(stream.passed, b"\0\0\0\0\x02h");
-    assert_eq!(status_of(&stream.encode_data(b"i", true)).as_deref(), Some("0"));
+    assert_eq!(
+        status_of(&stream.encode_data(b"i", true)).as_deref(),
+        Some("0")
+    );
 }
 
 #[test]

@@ -29,8 +29,7 @@ impl HttpFilterConfig for ChainConfig {
         Box::new(Factory(Rc::new(Shared {
             settings: Arc::clone(&self.0),
             stats: WorkerStats::new(context.root),
-            connect_version: HeaderName::parse("connect-protocol-version")
-                .expect("a header name"),
+            connect_version: HeaderName::parse("connect-protocol-version").expect("a header name"),
         })))
     }
 }
@@ -104,7 +103,9 @@ impl Shared {
         let listed = match &self.settings.named {
             Named::All { replaces_dots } => {
                 let dots = *replaces_dots;
-                return self.stats.calls_by_path(cluster, Protocol::Grpc, path, dots);
+                return self
+                    .stats
+                    .calls_by_path(cluster, Protocol::Grpc, path, dots);
             }
             Named::These(listed) => listed,
         };
@@ -112,7 +113,8 @@ impl Shared {
         if listed.is_empty() || !listed.contains(&(service.into(), method.into())) {
             return self.stats.calls(cluster, Protocol::Grpc, None);
         }
-        self.stats.calls_by_path(cluster, Protocol::Grpc, path, false)
+        self.stats
+            .calls_by_path(cluster, Protocol::Grpc, path, false)
     }
 }
 

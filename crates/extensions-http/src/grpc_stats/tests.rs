@@ -65,7 +65,10 @@ fn methods_that_are_not_listed_are_counted_together() {
 #[test]
 fn the_last_frame_of_connect_is_no_message_and_says_how_the_call_ended() {
     let worker = Worker::new(&ROOM, "{}");
-    let head = [(":status", "200"), ("content-type", "application/connect+json")];
+    let head = [
+        (":status", "200"),
+        ("content-type", "application/connect+json"),
+    ];
     for end in ["{}", "{\"error\":{}}", "no JSON"] {
         let mut stream = call(&worker, "/a.S/M", "application/connect+json");
         stream.decode_headers(false);

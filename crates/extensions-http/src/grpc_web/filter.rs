@@ -132,7 +132,10 @@ impl HttpFilter for GrpcWebFilter {
         };
         let accepts_text = request.get(Known::Accept).is_some_and(is_text);
         let cluster = context.stream_info.upstream_cluster.as_ref();
-        let stats = |cluster| self.stats.calls_by_path(cluster, Protocol::GrpcWeb, path, false);
+        let stats = |cluster| {
+            self.stats
+                .calls_by_path(cluster, Protocol::GrpcWeb, path, false)
+        };
         self.call = Some(Box::new(Call {
             stats: cluster.and_then(stats),
             request_text: is_text(content_type).then(RequestText::default),
@@ -155,7 +158,10 @@ impl HttpFilter for GrpcWebFilter {
         data: &mut Buffer,
         end_stream: bool,
     ) -> DataStatus {
-        let text = self.call.as_mut().and_then(|call| call.request_text.as_mut());
+        let text = self
+            .call
+            .as_mut()
+            .and_then(|call| call.request_text.as_mut());
         match text.map(|text| text.decode(data, end_stream)) {
             Some(Err(fault)) => DataStatus::Reply(refusal(fault)),
             Some(Ok(())) if data.is_empty() && !end_stream => DataStatus::StopAndBuffer,

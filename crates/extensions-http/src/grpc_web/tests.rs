@@ -8,8 +8,13 @@ use crate::tests::harness::{Stream, Worker, response, values};
 
 fn call<'w>(worker: &'w Worker, content_type: &str) -> Stream<'w> {
     let stream = worker.stream().with("content-type", content_type);
-    let mut stream = stream.with("accept", content_type).with("content-length", "9");
-    assert!(matches!(stream.decode_headers(false), HeadersStatus::Continue));
+    let mut stream = stream
+        .with("accept", content_type)
+        .with("content-length", "9");
+    assert!(matches!(
+        stream.decode_headers(false),
+        HeadersStatus::Continue
+    ));
     stream
 }
 
@@ -69,7 +74,10 @@ fn frames_become_text_with_padding_of_their_own_and_trailers_the_last_one() {
     stream.encode_these_trailers(&mut trailers);
     assert!(trailers.is_empty());
     let text = String::from_utf8_lossy(&stream.passed).into_owned();
-    assert_eq!(text, "AAAAAAJoaQ==AAAAAAA=gAAAABRncnBjLXN0YXR1czowDQphOmINCg==");
+    assert_eq!(
+        text,
+        "AAAAAAJoaQ==AAAAAAA=gAAAABRncnBjLXN0YXR1czowDQphOmINCg=="
+    );
 }
 
 #[test]
@@ -77,7 +85,10 @@ fn a_response_that_is_no_grpc_becomes_a_status_with_its_body_as_the_message() {
     let worker = Worker::new(&ROOM, "{}");
     let mut stream = call(&worker, "application/grpc-web");
     let mut head = response(&[(":status", "503"), ("content-length", "7")]);
-    assert!(matches!(stream.encode_headers(&mut head, false), HeadersStatus::Stop));
+    assert!(matches!(
+        stream.encode_headers(&mut head, false),
+        HeadersStatus::Stop
+    ));
     stream.encode_data(b"so", false);
     stream.encode_data(b"rry~\n", true);
     stream.release_response(&mut head);

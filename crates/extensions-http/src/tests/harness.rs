@@ -27,7 +27,7 @@ use nuncio_contract::http_filter::{
 };
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
-use nuncio_contract::stats::{MergedHistogram, Scope, StatValue, StatsStore};
+use nuncio_contract::stats::{Scope, StatValue, StatsStore};
 use nuncio_contract::stream_info::StreamInfo;
 
 /// What a connection's buffer limit is unless a filter changes it.
@@ -176,7 +176,7 @@ impl Worker {
                 if let StatValue::Histogram { merged, .. } = view.value
                     && view.name.to_string() == name
                 {
-                    found = merged.map(MergedHistogram::sample_count);
+                    found = merged.map(|merged| merged.cumulative.sample_count());
                 }
             });
         }
