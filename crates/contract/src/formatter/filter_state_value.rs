@@ -22,8 +22,8 @@ enum Style {
 pub(super) enum Shown {
     /// Plain text.
     Text(String),
-    /// JSON.
-    Json(String),
+    /// JSON in text, and in JSON if that differs.
+    Json(String, Option<String>),
 }
 
 impl FilterStateOperator {
@@ -70,7 +70,10 @@ impl FilterStateOperator {
         let object = state?.get(&self.key)?;
         match &self.style {
             Style::Plain => object.serialize_as_string().map(Shown::Text),
-            Style::Typed => object.serialize_as_json().map(Shown::Json),
+            Style::Typed => {
+                let text = object.serialize_as_json()?;
+                Some(Shown::Json(text, object.serialize_within_json()))
+            }
             Style::Field(name) => object.field(name).map(Shown::Text),
         }
     }

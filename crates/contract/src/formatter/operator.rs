@@ -14,7 +14,7 @@ use super::metadata_value::{Found, MetadataOperator};
 use super::number::{append_json_u64, append_u64};
 use super::path::{PathOperator, append_query, append_query_param, without_query};
 use super::server_name::RequestedServerName;
-use super::time_format::{TimeFormat, append_i64};
+use super::time_format::TimeFormat;
 use crate::headers::{HeaderMap, HeaderName};
 use crate::stream_info::{Address, StreamInfo, TlsInfo};
 
@@ -112,7 +112,8 @@ enum Value<'a> {
     Bytes(&'a [u8]),
     Number(u64),
     Metadata(Found<'a>),
-    Json(String),
+    /// A value of JSON: as it stands in text, and in JSON if that differs.
+    Json(String, Option<String>),
 }
 
 /// An operator with the length limit that was given to it.
@@ -137,7 +138,7 @@ impl Limited {
             Value::Bytes(bytes) => out.extend_from_slice(bytes),
             Value::Number(number) => append_u64(number, out),
             Value::Metadata(found) => found.append_text(out),
-            Value::Json(json) => out.extend_from_slice(json.as_bytes()),
+            Value::Json(text, _) => out.extend_from_slice(text.as_bytes()),
         }
         self.cut(start, out)
     }
@@ -164,9 +165,9 @@ impl Limited {
                 append_json_u64(number, out);
                 false
             }
-            Value::Json(json) => {
+            Value::Json(text, json) => {
                 out.truncate(start);
-                out.extend_from_slice(json.as_bytes());
+                out.extend_from_slice(json.as_ref().unwrap_or(&text).as_bytes());
                 false
             }
             Value::Metadata(found) => self.append_metadata(found, start, out),
@@ -242,7 +243,7 @@ impl Operator {
                 .map_or(Value::Missing, Value::Metadata),
             Operator::FilterState(state) => match state.evaluate(context) {
                 None => Value::Missing,
-                Some(Shown::Json(json)) => Value::Json(json),
+                Some(Shown::Json(text, json)) => Value::Json(text, json),
                 Some(Shown::Text(text)) => {
                     out.extend_from_slice(text.as_bytes());
                     Value::Appended
@@ -354,10 +355,7 @@ fn grpc_status<'a>(
     };
     match (style, u64::try_from(status.as_i64())) {
         (GrpcStatusStyle::Number, Ok(code)) => Value::Number(code),
-        (GrpcStatusStyle::Number, Err(_)) => {
-            append_i64(status.as_i64(), out);
-            Value::Appended
-        }
+        (GrpcStatusStyle::Number, Err(_)) => Value::Json(status.as_i64().to_string(), None),
         _ => {
             style.append(status, out);
             Value::Appended

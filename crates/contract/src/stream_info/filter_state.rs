@@ -21,6 +21,11 @@ pub trait FilterStateObject: Any + Send + Sync {
         None
     }
 
+    /// The same within a log in JSON, where Envoy keeps the names of fields as the API has them; none if it is the same.
+    fn serialize_within_json(&self) -> Option<String> {
+        None
+    }
+
     /// The object's hash, for hash policies; none if it is not made for that.
     fn hash(&self) -> Option<u64> {
         None

@@ -33,16 +33,23 @@ impl FilterStateObject for Messages {
         Some(format!("{},{}", self.requests, self.responses))
     }
 
-    /// As Envoy writes the message: numbers of 64 bits as text, no zeros.
     fn serialize_as_json(&self) -> Option<String> {
-        let fields = [
-            ("requestMessageCount", self.requests),
-            ("responseMessageCount", self.responses),
-        ];
-        let told = fields.into_iter().filter(|(_, number)| *number != 0);
-        let told: Vec<_> = told
+        Some(self.json(["requestMessageCount", "responseMessageCount"]))
+    }
+
+    fn serialize_within_json(&self) -> Option<String> {
+        Some(self.json(["request_message_count", "response_message_count"]))
+    }
+}
+
+impl Messages {
+    /// As Envoy writes the message: numbers of 64 bits as text, no zeros.
+    fn json(self, names: [&str; 2]) -> String {
+        let fields = names.into_iter().zip([self.requests, self.responses]);
+        let told: Vec<_> = fields
+            .filter(|(_, number)| *number != 0)
             .map(|(name, number)| format!(r#""{name}":"{number}""#))
             .collect();
-        Some(format!("{{{}}}", told.join(",")))
+        format!("{{{}}}", told.join(","))
     }
 }
