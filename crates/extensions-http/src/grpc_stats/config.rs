@@ -40,6 +40,9 @@ message! {
     }
 }
 
+/// A service and a method of it.
+type Method = (Box<[u8]>, Box<[u8]>);
+
 /// Which calls are counted under the names of their service and method.
 #[derive(Debug)]
 pub(super) enum Named {
@@ -49,7 +52,7 @@ pub(super) enum Named {
         replaces_dots: bool,
     },
     /// Those of these methods.
-    These(HashSet<(Box<[u8]>, Box<[u8]>)>),
+    These(HashSet<Method>),
 }
 
 /// The compiled config.
@@ -79,7 +82,7 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
     }))))
 }
 
-fn methods(list: GrpcMethodList) -> HashSet<(Box<[u8]>, Box<[u8]>)> {
+fn methods(list: GrpcMethodList) -> HashSet<Method> {
     let mut all = HashSet::new();
     for service in list.services {
         let name: Box<[u8]> = service.name.into_bytes().into();
