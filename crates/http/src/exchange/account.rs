@@ -1,5 +1,6 @@
 //! What the router counts for the cluster and the host.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -29,6 +30,8 @@ pub(crate) struct Account {
     timeout_status: u16,
     is_internal: bool,
     dynamic_stats: bool,
+    /// Whether a head of 1xx has come, from which on a failure is no answer of the cluster's.
+    is_informed: Cell<bool>,
     /// Where the request is counted apart, and the table that says so.
     apart: Option<(Rc<RouteSnapshot>, Counted)>,
 }
@@ -70,8 +73,20 @@ impl Account {
             timeout_status: 504,
             is_internal,
             dynamic_stats,
+            is_informed: Cell::new(false),
             apart,
         }
+    }
+
+    /// Counts a head of 1xx.
+    pub(crate) fn inform(&self, status: u16) {
+        self.is_informed.set(true);
+        self.charge(status);
+    }
+
+    /// Whether a head of 1xx has come, with which the response has begun for Envoy.
+    pub(crate) fn is_informed(&self) -> bool {
+        self.is_informed.get()
     }
 
     /// The same, whose answer to what takes too long has this status.
@@ -123,7 +138,10 @@ impl Account {
 
     /// Counts our answer to what took too long, which is an error of the host whatever its status is.
     pub(crate) fn charge_timeout(&self) {
-        self.charge(self.timeout_status);
+        self.charge_failure(self.timeout_status);
+        if self.is_informed() {
+            return;
+        }
         if let Some(host) = self.host.as_ref().filter(|_| self.timeout_status < 500) {
             host.counters().rq_error.inc();
         }
@@ -161,6 +179,13 @@ impl Account {
             && let Some(host) = &self.host
         {
             host.counters().rq_error.inc();
+        }
+    }
+
+    /// Counts the status of our answer to a failure, unless the response had begun.
+    pub(crate) fn charge_failure(&self, status: u16) {
+        if !self.is_informed() {
+            self.charge(status);
         }
     }
 

@@ -23,7 +23,6 @@ use crate::downstream::Downstream;
 use crate::exchange::Account;
 use crate::route::Forward;
 
-/// A connection's TLS as the log shows it.
 /// Notes what went over the wire, also of an attempt that is given up.
 pub(super) struct NotesBytes<'r, 'e, 'a, D: Downstream> {
     pub(super) router: &'r Router<'e, 'a, D>,
@@ -228,7 +227,7 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
             // As in Envoy, the first one stands for all.
             if !std::mem::replace(&mut informed, true) {
-                self.with_account(|account| account.charge(read.status));
+                self.with_account(|account| account.inform(read.status));
                 self.inform(read.status).await?;
             }
         }

@@ -49,7 +49,13 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
         let status = status_of_failure(error.kind);
         self.forget_host_of(error);
-        self.with_account(|account| account.charge(status));
+        let mut basic = "upstream_reset_before_response_started";
+        self.with_account(|account| {
+            account.charge_failure(status);
+            if account.is_informed() {
+                basic = "upstream_reset_after_response_started";
+            }
+        });
         if let Some(reason) = &error.transport_failure_reason {
             self.exchange
                 .state
@@ -67,7 +73,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let body = format!(
             "upstream connect error or disconnect/reset before headers. {retried}reset reason: {reason}"
         );
-        let details = details_of(error, "upstream_reset_before_response_started");
+        let details = details_of(error, basic);
         let mut reply = LocalReply::new(status, body.into_bytes(), details).with_flags(flags);
         if error.kind == UpstreamErrorKind::Overflow && !self.config.suppress_envoy_headers {
             reply = reply.with_header(HeaderName::from(Known::XEnvoyOverloaded), b"true".to_vec());

@@ -104,7 +104,8 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         if self.is_more_to_come() {
             self.router.forget_host_of(error);
             let status = status_of_failure(error.kind);
-            self.router.with_account(|account| account.charge(status));
+            self.router
+                .with_account(|account| account.charge_failure(status));
             return Ok(());
         }
         Err(self.end_with(error))
@@ -128,7 +129,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
             && is_first
         {
             self.exchange().state.borrow_mut().response = live.response.clone();
-            self.router.with_account(|account| account.charge(status));
+            self.router.with_account(|account| account.inform(status));
             self.under_way.push(one);
             return self.router.inform(status).await;
         }
