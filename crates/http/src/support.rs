@@ -5,6 +5,9 @@ use nuncio_contract::matching::uri_template::{UriTemplateMatchConfig, UriTemplat
 
 use crate::config::connection_manager::HttpConnectionManager;
 use crate::config::original_address::{CustomHeaderConfig, XffConfig};
+use crate::config::resilience::{
+    AllowListedRoutesConfig, PreviousRoutesConfig, SafeCrossSchemeConfig,
+};
 use crate::config::route::{FilterConfig, RouteList};
 use crate::config::router::RouterMessage;
 use crate::config::tracing::UuidRequestId;
@@ -18,6 +21,9 @@ pub fn support(table: &mut SupportTable) {
     XffConfig::support(table);
     CustomHeaderConfig::support(table);
     UuidRequestId::support(table);
+    PreviousRoutesConfig::support(table);
+    AllowListedRoutesConfig::support(table);
+    SafeCrossSchemeConfig::support(table);
     UriTemplateMatchConfig::support(table);
     UriTemplateRewriteConfig::support(table);
 }

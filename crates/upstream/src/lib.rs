@@ -22,6 +22,7 @@ mod http2_keepalive;
 mod http2_wire;
 mod load_balancing;
 mod manager;
+pub mod mirror;
 mod pool;
 pub mod retry;
 mod server_names;

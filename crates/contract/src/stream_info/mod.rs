@@ -302,6 +302,26 @@ impl StreamInfo {
             .saturating_duration_since(self.start)
     }
 
+    /// Makes the value ready for another stream of the same request: what is known of the client's side and what
+    /// filters left for the whole request stays.
+    pub fn begin_anew(&mut self) {
+        let protocol = self.protocol.take();
+        let timing = std::mem::take(&mut self.downstream_timing);
+        let remote_address = self.remote_address.take();
+        let bytes_received = self.bytes_received;
+        let trace_reason = self.trace_reason;
+        let stream_id = self.stream_id.take();
+        let filter_state = self.filter_state.take();
+        self.reset(self.start_wall, self.start);
+        self.protocol = protocol;
+        self.downstream_timing = timing;
+        self.remote_address = remote_address;
+        self.bytes_received = bytes_received;
+        self.trace_reason = trace_reason;
+        self.stream_id = stream_id;
+        self.filter_state = filter_state;
+    }
+
     /// Sets the status with its details.
     pub fn set_response(&mut self, code: u16, details: impl Into<Cow<'static, str>>) {
         self.response_code = Some(code);

@@ -4,18 +4,35 @@ use std::time::Duration;
 
 use nuncio_config::typed::Spanned;
 use nuncio_config::{enumeration, message};
-use nuncio_contract::matching::RuntimeFractionalPercent;
+
+use super::connection_manager::Extension;
 
 message! {
-    /// Where copies of requests go.
-    pub struct RequestMirrorPolicy: "envoy.config.route.v3.RouteAction.RequestMirrorPolicy" {
-        pub(crate) cluster: Spanned<String>,
-        pub(crate) cluster_header: Spanned<String>,
-        pub(crate) runtime_fraction: Option<RuntimeFractionalPercent>,
-        pub(crate) disable_shadow_host_suffix_append: bool,
-        pub(crate) host_rewrite_literal: String,
-        inert trace_sampled = "nothing is traced yet";
+    /// Which redirects of hosts are followed here.
+    pub struct InternalRedirectPolicy: "envoy.config.route.v3.InternalRedirectPolicy" {
+        pub(crate) max_internal_redirects: Option<u32>,
+        pub(crate) redirect_response_codes: Vec<u32>,
+        pub(crate) predicates: Vec<Extension>,
+        pub(crate) allow_cross_scheme_redirect: bool,
+        pub(crate) response_headers_to_copy: Vec<Spanned<String>>,
     }
+}
+
+message! {
+    /// No redirect to a route that was redirected to before.
+    pub struct PreviousRoutesConfig: "envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig" {}
+}
+
+message! {
+    /// Redirects to these routes alone.
+    pub struct AllowListedRoutesConfig: "envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig" {
+        pub(crate) allowed_route_names: Vec<String>,
+    }
+}
+
+message! {
+    /// No redirect from http to https.
+    pub struct SafeCrossSchemeConfig: "envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig" {}
 }
 
 message! {

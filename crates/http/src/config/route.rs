@@ -16,9 +16,10 @@ use nuncio_contract::matching::{
     RuntimeFractionalPercent, StringMatcher,
 };
 use nuncio_contract::metadata_message::MetadataMessage;
+use nuncio_upstream::mirror::RequestMirrorPolicy;
 use nuncio_upstream::retry::RetryPolicyMessage;
 
-use super::resilience::{HedgePolicy, MaxStreamDuration, RequestMirrorPolicy, RoutingPriority};
+use super::resilience::{HedgePolicy, InternalRedirectPolicy, MaxStreamDuration, RoutingPriority};
 
 use super::tracing::{Decorator, RouteTracing};
 
@@ -220,6 +221,7 @@ message! {
         pub(crate) priority: RoutingPriority,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
         pub(crate) hedge_policy: Option<HedgePolicy>,
+        pub(crate) internal_redirect_policy: Option<InternalRedirectPolicy>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
         pub(crate) max_stream_duration: Option<MaxStreamDuration>,
         pub(crate) max_grpc_timeout: Option<Duration>,

@@ -85,6 +85,8 @@ pub enum Stop {
     Downstream(DownstreamError),
     /// The response broke off after it had begun.
     ResponseBroken,
+    /// The request is to begin anew as another stream, with this for its body; nothing was answered yet.
+    Anew(Buffer),
 }
 
 impl From<Box<LocalReply>> for Stop {
@@ -136,6 +138,12 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             self.deadlines.clear(STREAM_IDLE);
         }
         self.touch_idle();
+    }
+
+    /// The connection manager's idle timeout counts again, for a stream that begins anew.
+    pub(crate) fn renew_idle_timeout(&self) {
+        self.idle_timeout
+            .set(self.manager.config.timeouts.stream_idle);
     }
 
     /// Puts the stream's idle deadline off.

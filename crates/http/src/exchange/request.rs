@@ -64,6 +64,13 @@ impl<D: Downstream> Exchange<'_, D> {
         self.take_event(event, chunk, trailers).await
     }
 
+    /// Takes the whole body of a request that begins anew through the filters.
+    pub(crate) async fn take_again(&self, data: Buffer) -> Result<(), Stop> {
+        let event = BodyEvent::Data { end_stream: true };
+        let trailers = HeaderMap::new(MapKind::RequestTrailers);
+        self.take_event(event, data, trailers).await.map(|_| ())
+    }
+
     /// Reads what is there of the request, as far as it would be held, without waiting for more; Envoy has read as much
     /// by the time that a host fails.
     pub(crate) async fn read_what_is_there(&self) -> Result<(), Stop> {

@@ -103,7 +103,7 @@ impl<D: Downstream> Exchange<'_, D> {
         }
     }
 
-    fn refuse(&self, refusal: request::Refusal) -> Stop {
+    pub(super) fn refuse(&self, refusal: request::Refusal) -> Stop {
         let stats = &self.manager.stats.http;
         let reply = match refusal {
             request::Refusal::Reply(reply) => reply,

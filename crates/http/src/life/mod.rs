@@ -3,13 +3,14 @@
 //! The flow runs as one future on its worker. It is raced against the stream's deadlines and against the
 //! client's going away: whichever comes first drops the flow, which cancels everything under way.
 
+mod anew;
 mod begin;
 mod duration;
 mod service;
 mod stopped;
 
-use std::future::{Future as _, poll_fn};
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use nuncio_contract::clock::Clock;
@@ -63,16 +64,14 @@ impl<D: Downstream> Exchange<'_, D> {
     /// Runs the stream to its end and logs it.
     pub async fn run(&self, start: Start) -> StreamEnd {
         let raced = match start {
-            Start::Request => pin!(self.race()).await,
+            Start::Request => self.race(pin!(self.flow())).await,
             Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(reply))),
             Start::Expired(slot) => Raced::Expired(slot),
             Start::Gone => Raced::Gone,
         };
         let stop = match raced {
-            Raced::Flow(Ok(())) => None,
-            Raced::Flow(Err(stop)) => Some(stop),
-            Raced::Expired(slot) => Some(self.expired(slot)),
-            Raced::Gone => Some(Stop::Downstream(self.down.loss())),
+            Raced::Flow(Err(Stop::Anew(data))) => Box::pin(self.run_anew(data)).await,
+            raced => self.stop_of(raced),
         };
         let end = match stop {
             None if self.is_tunnel_open() => self.end_tunnel().await,
@@ -91,9 +90,19 @@ impl<D: Downstream> Exchange<'_, D> {
         }
     }
 
-    async fn race(&self) -> Raced<Result<(), Stop>> {
+    fn stop_of(&self, raced: Raced<Result<(), Stop>>) -> Option<Stop> {
+        match raced {
+            Raced::Flow(done) => done.err(),
+            Raced::Expired(slot) => Some(self.expired(slot)),
+            Raced::Gone => Some(Stop::Downstream(self.down.loss())),
+        }
+    }
+
+    async fn race(
+        &self,
+        mut flow: Pin<&mut impl Future<Output = Result<(), Stop>>>,
+    ) -> Raced<Result<(), Stop>> {
         self.await_log_time();
-        let mut flow = pin!(self.flow());
         let mut gone = pin!(self.down.gone());
         let mut has_waited = false;
         poll_fn(|cx| {

@@ -85,7 +85,7 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             Stop::Reply(reply) if !self.response_begun.get() => self.reply(*reply, false).await,
             Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
-            Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken => {
+            Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken | Stop::Anew(_) => {
                 let _what_is_there_goes_out_before_the_end = self.see_off().await;
                 self.manager.stats.http.downstream_rq_tx_reset.inc();
                 if self.is_tunnel_open() {

@@ -9,6 +9,7 @@ use nuncio_config::typed::{Ctx, Refused};
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::retry::RetryPolicy;
 
+use super::internal_redirect::RedirectPolicy;
 use super::{Action, Mirror, Route};
 use crate::config::resilience::RoutingPriority;
 use crate::config::route as config;
@@ -26,6 +27,8 @@ pub struct Resilience {
     pub(super) old_body_limit_bytes: Option<u32>,
     /// Where copies go.
     pub mirrors: Arc<[Mirror]>,
+    /// Which redirects of hosts are followed here.
+    pub redirects: Option<Arc<RedirectPolicy>>,
 }
 
 impl Resilience {
@@ -34,6 +37,7 @@ impl Resilience {
             && self.hedges.is_none()
             && self.body_limit_bytes().is_none()
             && self.mirrors.is_empty()
+            && self.redirects.is_none()
     }
 
     /// What `self` does not say is as in `other`.
@@ -47,6 +51,7 @@ impl Resilience {
                 true => Arc::clone(&other.mirrors),
                 false => self.mirrors,
             },
+            redirects: self.redirects.or_else(|| other.redirects.clone()),
         }
     }
 
@@ -63,12 +68,15 @@ impl Resilience {
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
         let retry = action.retry_policy.as_ref().map(|it| it.compile(ctx));
+        let redirects = action.internal_redirect_policy.as_ref();
+        let redirects = redirects.map(|policy| RedirectPolicy::compile(policy, ctx));
         Ok(Self {
             retry: retry.transpose()?.map(Arc::new),
             hedges: (action.hedge_policy.as_ref()).map(|policy| policy.hedge_on_per_try_timeout),
             body_limit_bytes: route.request_body_buffer_limit,
             old_body_limit_bytes: route.per_request_buffer_limit_bytes,
             mirrors: Arc::default(),
+            redirects: redirects.transpose()?.map(Arc::new),
         })
     }
 
@@ -81,6 +89,7 @@ impl Resilience {
             body_limit_bytes: host.request_body_buffer_limit,
             old_body_limit_bytes: host.per_request_buffer_limit_bytes,
             mirrors: Arc::default(),
+            redirects: None,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The router: ends the filter chain by sending the request to a cluster, or by answering from the route.
 //!
 //! Follows Envoy's router filter. Limits: the route's timeout (15 s by default), counted from the end of the
-//! request. What is not there yet (internal redirects) is refused when the config is loaded.
+//! request.
 
 mod attempt;
 mod failure;

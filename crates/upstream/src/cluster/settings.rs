@@ -14,6 +14,7 @@ use super::Thresholds;
 use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
 use crate::load_balancing::LbSettings;
+use crate::mirror::Mirror;
 use crate::retry::RetryPolicy;
 use crate::server_names::AutoNames;
 
@@ -146,6 +147,8 @@ pub struct HttpSettings {
     pub auto_names: Option<Box<AutoNames>>,
     /// What is tried again, instead of what routes say.
     pub retry_policy: Option<Arc<RetryPolicy>>,
+    /// Where copies go, instead of where routes say.
+    pub mirrors: Option<Arc<[Mirror<Box<str>>]>>,
 }
 
 impl Default for HttpSettings {
@@ -161,6 +164,7 @@ impl Default for HttpSettings {
             http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
             auto_names: None,
             retry_policy: None,
+            mirrors: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::header_case::HeaderKeyFormat;
 use super::http2_options::Http2Options;
 use super::messages::ClusterProtocolSelection;
 use crate::cluster::{HttpSettings, UpstreamProtocol};
+use crate::mirror::{self, RequestMirrorPolicy};
 use crate::retry::RetryPolicyMessage;
 use crate::server_names::AutoNames;
 
@@ -29,6 +30,7 @@ message! {
         pub(crate) oneof upstream_protocol_options: UpstreamProtocolOptions,
         pub(crate) hash_policy: Vec<HashPolicyMessage>,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
+        pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
     }
 }
 
@@ -139,6 +141,12 @@ pub(super) fn read(
     };
     if let Some(policy) = options.as_ref().and_then(|it| it.retry_policy.as_ref()) {
         settings.retry_policy = Some(Arc::new(policy.compile(ctx)?));
+    }
+    let copies = options
+        .as_ref()
+        .map(|options| &options.request_mirror_policies);
+    if let Some(policies) = copies.filter(|policies| !policies.is_empty()) {
+        settings.mirrors = Some(mirror::of_cluster(policies, ctx)?);
     }
     let chosen = match &options {
         Some(options) => options.upstream_protocol_options.choose(),

@@ -4,7 +4,7 @@
 //! the [`Balancer`].
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -230,9 +230,8 @@ impl WorkerCluster {
         state.by_address = None;
         let known = std::mem::take(&mut state.hosts);
         state.hosts = self.keep_known(&known, set);
-        let gone = known
-            .iter()
-            .filter(|old| !state.hosts.iter().any(|new| Rc::ptr_eq(old, new)));
+        let kept: HashSet<_> = state.hosts.iter().map(Rc::as_ptr).collect();
+        let gone = known.iter().filter(|old| !kept.contains(&Rc::as_ptr(old)));
         gone.for_each(|host| host.drain());
         match snapshot.set.plain(&self.settings().lb) {
             Some((numbers, in_panic)) => {

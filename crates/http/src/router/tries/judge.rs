@@ -22,6 +22,9 @@ enum Again {
     CouldNot,
 }
 
+/// The try whose response the client gets.
+type ChosenTry = (Box<LiveTry>, Rc<WorkerHost>);
+
 impl<D: Downstream> Tries<'_, '_, '_, D> {
     /// Decides on another try, and counts what was decided.
     fn try_again(&mut self, met: Met, is_after_timeout: bool) -> Again {
@@ -137,15 +140,12 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         Ok(())
     }
 
-    /// Judges a response by its head; returns the try if its response is the one.
-    pub(super) fn judge(
-        &mut self,
-        at: usize,
-        status: u16,
-    ) -> Option<(Box<LiveTry>, Rc<WorkerHost>)> {
+    /// Judges a response by its head; returns the try if its response is the one, and ends all if it sends the
+    /// request elsewhere.
+    pub(super) fn judge(&mut self, at: usize, status: u16) -> Result<Option<ChosenTry>, Failure> {
         let one = self.under_way.remove(at);
-        let Stage::Live(live) = one.stage else {
-            return None;
+        let Stage::Live(mut live) = one.stage else {
+            return Ok(None);
         };
         self.router.set_host(Some(&one.host));
         let mut could_not = false;
@@ -162,21 +162,24 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
                         self.router.with_account(|account| {
                             account.cluster.responses().count_retried(status)
                         });
-                        return None;
+                        return Ok(None);
                     }
                     again => again == Again::CouldNot,
                 },
             };
         }
+        if let Some(anew) = self.redirected(&mut live, &one.host, status) {
+            return Err(Failure::Stopped(anew));
+        }
         if could_not && self.is_more_to_come() {
             one.host.counters().rq_error.inc();
-            return None;
+            return Ok(None);
         }
         self.under_way.clear();
         self.retries = None;
         self.next = None;
         self.body.stop_keeping();
-        Some((live, one.host))
+        Ok(Some((live, one.host)))
     }
 
     /// A try has taken too long, or has stood still for too long.

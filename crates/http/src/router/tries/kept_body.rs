@@ -32,6 +32,11 @@ impl KeptBody {
         self.is_keeping
     }
 
+    /// All of it; nothing is left.
+    pub(super) fn take_all(&mut self) -> Buffer {
+        std::mem::take(&mut self.bytes)
+    }
+
     /// What comes from now on is passed on only; what there is must still be sent.
     pub(super) fn stop_keeping(&mut self) {
         self.is_keeping = false;

@@ -6,21 +6,23 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
-use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known, MapKind};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_upstream::cluster::ResourcePriority;
+use nuncio_upstream::mirror::{MirrorHost, MirrorTarget};
 use nuncio_upstream::{
     Acquired, BodyEvent, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster,
 };
 
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RequestBody};
-use crate::route::{Forward, Mirror, MirrorHost, MirrorTarget, without_port};
+use crate::route::{Forward, Mirror, without_port};
 use crate::router::failure::status_of_failure;
 use crate::worker::Worker;
 
@@ -60,25 +62,75 @@ pub(super) struct Copy {
 /// The mirrors that a request is to be copied to.
 pub(super) fn chosen<'f>(
     forward: &'f Forward,
+    cluster: &WorkerCluster,
     request: &HeaderMap,
     services: &dyn WorkerServices,
-) -> Vec<&'f Mirror> {
-    let Some(resilience) = &forward.resilience else {
+) -> Vec<Mirrored<'f>> {
+    let of_cluster = cluster.settings().http.mirrors.as_ref();
+    let of_route = (forward.resilience.as_ref()).map_or(&[][..], |it| &it.mirrors);
+    if of_cluster.is_none() && of_route.is_empty() {
         return Vec::new();
-    };
+    }
     if request.get(Known::Method) == Some(b"CONNECT") {
         return Vec::new();
     }
-    let mirrors = resilience.mirrors.iter();
-    mirrors
-        .filter(|mirror| mirror.chooses(services.random_u64()))
-        .collect()
+    let random = || services.random_u64();
+    match of_cluster {
+        Some(mirrors) => (0..mirrors.len())
+            .filter(|place| mirrors.get(*place).is_some_and(|it| it.chooses(random())))
+            .map(|place| Mirrored::OfCluster(Arc::clone(mirrors), place))
+            .collect(),
+        None => {
+            let chosen = of_route.iter().filter(|it| it.chooses(random()));
+            chosen.map(Mirrored::OfRoute).collect()
+        }
+    }
+}
+
+/// A policy by which a request is copied.
+pub(super) enum Mirrored<'f> {
+    OfRoute(&'f Mirror),
+    /// The one at this place, which outlives its cluster.
+    OfCluster(Arc<[NamedMirror]>, usize),
+}
+
+type NamedMirror = nuncio_upstream::mirror::Mirror<Box<str>>;
+
+impl Mirrored<'_> {
+    /// The cluster that gets the copy, and what becomes of the host.
+    fn find(
+        &self,
+        request: &HeaderMap,
+        worker: &Worker,
+    ) -> Option<(Rc<WorkerCluster>, &MirrorHost)> {
+        let by_name = |name: &str| worker.manager.find(name);
+        let by_header = |name: &HeaderName| by_name(std::str::from_utf8(request.get(name)?).ok()?);
+        let (id, host) = match self {
+            Self::OfRoute(mirror) => match &mirror.target {
+                MirrorTarget::Named(id) => (Some(*id), &mirror.host),
+                MirrorTarget::Header(name) => (by_header(name), &mirror.host),
+            },
+            Self::OfCluster(mirrors, place) => match mirrors.get(*place)? {
+                NamedMirror {
+                    target: MirrorTarget::Named(name),
+                    host,
+                    ..
+                } => (by_name(name), host),
+                NamedMirror {
+                    target: MirrorTarget::Header(name),
+                    host,
+                    ..
+                } => (by_header(name), host),
+            },
+        };
+        Some((worker.clusters.get(id?)?, host))
+    }
 }
 
 impl Copies {
     /// Makes the copies, to be sent once the request itself has a host.
     pub(super) fn make<D: Downstream>(
-        mirrors: &[&Mirror],
+        mirrors: &[Mirrored<'_>],
         exchange: &Exchange<'_, D>,
         timeout: Option<Duration>,
         dynamic_stats: bool,
@@ -88,15 +140,9 @@ impl Copies {
         let copies: Vec<_> = mirrors
             .iter()
             .filter_map(|mirror| {
-                let cluster = match &mirror.target {
-                    MirrorTarget::Named(id) => worker.clusters.get(*id)?,
-                    MirrorTarget::Header(name) => {
-                        let name = std::str::from_utf8(state.request.get(name)?).ok()?;
-                        worker.clusters.get(worker.manager.find(name)?)?
-                    }
-                };
+                let (cluster, host) = mirror.find(&state.request, worker)?;
                 let mut request = state.request.clone();
-                rewrite(&mut request, mirror);
+                rewrite(&mut request, host);
                 let account = Account::new(Rc::clone(&cluster), &request, dynamic_stats, None);
                 Some(Copy {
                     shared: Rc::default(),
@@ -140,8 +186,8 @@ impl Drop for Copies {
     }
 }
 
-fn rewrite(request: &mut HeaderMap, mirror: &Mirror) {
-    match &mirror.host {
+fn rewrite(request: &mut HeaderMap, host: &MirrorHost) {
+    match host {
         MirrorHost::Kept => {}
         MirrorHost::Literal(host) => request.set(Known::Authority, host),
         MirrorHost::WithSuffix => {
@@ -152,10 +198,10 @@ fn rewrite(request: &mut HeaderMap, mirror: &Mirror) {
             request.set(Known::Authority, &host);
         }
     }
+    request.set(Known::XEnvoyInternal, b"true");
     if let Some(own) = nuncio_net::machine::address() {
         request.append_joined(Known::XForwardedFor, own.to_string().as_bytes());
     }
-    request.set(Known::XEnvoyInternal, b"true");
 }
 
 impl Copy {

@@ -11,6 +11,7 @@ mod judge;
 mod kept_body;
 mod mirror;
 mod one_try;
+mod redirect;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -28,7 +29,7 @@ use nuncio_upstream::{Acquired, ReadyStream, WorkerCluster, WorkerHost};
 
 use self::decide::{Retries, Waited};
 use self::kept_body::{KeptBody, Upload};
-use self::mirror::Copies;
+use self::mirror::{Copies, Mirrored};
 use self::one_try::{LiveTry, OneTry, Stage, TryEvent};
 use super::Router;
 use super::attempt::NotesBytes;
@@ -36,7 +37,7 @@ use super::forward::Failure;
 use super::wishes::Wishes;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RetryCount, Stop};
-use crate::route::{Forward, Mirror};
+use crate::route::Forward;
 
 type Reading<'e> = Pin<Box<dyn Future<Output = Result<bool, Stop>> + 'e>>;
 
@@ -48,7 +49,7 @@ pub(super) struct Tries<'r, 'e, 'a, D> {
     body: KeptBody,
     reading: Option<Reading<'e>>,
     retries: Option<Box<Retries>>,
-    mirrors: Vec<&'r Mirror>,
+    mirrors: Vec<Mirrored<'r>>,
     copies: Copies,
     under_way: Vec<OneTry>,
     next: Option<NextTry>,
@@ -116,17 +117,18 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         let exchange = router.exchange;
         let state = exchange.state.borrow();
         let retries = Retries::of(&state.request, policy(forward, cluster), router.config);
-        let mirrors = mirror::chosen(forward, &state.request, &*exchange.manager.worker);
+        let mirrors = mirror::chosen(forward, cluster, &state.request, &*exchange.manager.worker);
         drop(state);
         let has_times = wishes.per_try.is_some() || wishes.per_try_idle.is_some();
-        let is_plain = retries.is_none() && mirrors.is_empty() && !has_times;
+        let follows = (forward.resilience.as_ref()).is_some_and(|it| it.redirects.is_some());
+        let is_plain = retries.is_none() && mirrors.is_empty() && !has_times && !follows;
         if is_plain || exchange.tunnel.get().is_some() {
             return None;
         }
         let limit = forward.resilience.as_ref();
         let limit = limit.and_then(|resilience| resilience.body_limit_bytes());
         let limit = limit.unwrap_or(exchange.manager.config.buffer_limit_bytes);
-        let is_kept = retries.as_ref().is_some_and(|it| it.are_possible());
+        let is_kept = follows || retries.as_ref().is_some_and(|it| it.are_possible());
         Some(Box::new(Self {
             router,
             forward,
@@ -176,7 +178,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                     pin!(self.informed(at, head.status)).await?;
                 }
                 Event::Try(at, TryEvent::Head(head)) => {
-                    if let Some((live, host)) = self.judge(at, head.status) {
+                    if let Some((live, host)) = self.judge(at, head.status)? {
                         return Box::pin(self.pass_on(live, &host, head.status)).await;
                     }
                 }
