@@ -37,6 +37,7 @@ static INTERNAL_ONLY: KnownSet = KnownSet::of(&[
     Known::XEnvoyUpstreamRqTimeoutMs,
     Known::XEnvoyUpstreamRqPerTryTimeoutMs,
     Known::XEnvoyUpstreamRqTimeoutAltResponse,
+    Known::XEnvoyUpstreamStreamDurationMs,
     Known::XEnvoyExpectedRqTimeoutMs,
     Known::XEnvoyForceTrace,
     Known::XEnvoyIpTags,

@@ -89,6 +89,26 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
     }
 
+    /// Our answer where the stream to the host has lasted too long, or the end of what had begun.
+    #[cold]
+    pub(super) fn over(&self) -> Stop {
+        let flags = ResponseFlags::UPSTREAM_MAX_STREAM_DURATION_REACHED;
+        let details = "upstream_max_stream_duration_reached";
+        if self.exchange.response_begun.get() {
+            let mut state = self.exchange.state.borrow_mut();
+            state.info.response_flags |= flags;
+            state.info.response_code_details = Some(details.into());
+            return Stop::ResponseBroken;
+        }
+        let status = match self.exchange.body.borrow().done {
+            true => 504,
+            false => 408,
+        };
+        let body = b"upstream max stream duration reached".as_slice();
+        let reply = LocalReply::new(status, body, details).with_flags(flags);
+        Stop::Reply(Box::new(self.with_attempts(reply)))
+    }
+
     /// Our answer to what took too long, or the end of what had begun.
     #[cold]
     pub(super) fn too_late(&self, details: &'static str) -> Stop {

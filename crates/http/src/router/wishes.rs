@@ -22,6 +22,7 @@ static LATE_WISHES: KnownSet = KnownSet::of(&[
     Known::XEnvoyUpstreamRqPerTryTimeoutMs,
     Known::XEnvoyUpstreamRqTimeoutAltResponse,
     Known::XEnvoyUpstreamAltStatName,
+    Known::XEnvoyUpstreamStreamDurationMs,
 ]);
 
 /// What a client may ask of times before the route's own changes are made.

@@ -145,9 +145,18 @@ pub struct HttpSettings {
     pub http2: Arc<Http2Settings>,
     /// How requests name their connections; `None`: they do not.
     pub auto_names: Option<Box<AutoNames>>,
-    /// What is tried again, instead of what routes say.
+    /// What it says of retries and copies, if anything.
+    pub resilience: Option<Box<ClusterResilience>>,
+}
+
+/// What a cluster says in the place of its routes.
+#[derive(Clone, Debug)]
+pub struct ClusterResilience {
+    /// What is tried again.
     pub retry_policy: Option<Arc<RetryPolicy>>,
-    /// Where copies go, instead of where routes say.
+    /// How long a stream to a host may last.
+    pub max_stream_duration: Option<Duration>,
+    /// Where copies go.
     pub mirrors: Option<Arc<[Mirror<Box<str>>]>>,
 }
 
@@ -163,8 +172,7 @@ impl Default for HttpSettings {
             http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
             http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
             auto_names: None,
-            retry_policy: None,
-            mirrors: None,
+            resilience: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::Cluster;
 use super::header_case::HeaderKeyFormat;
 use super::http2_options::Http2Options;
 use super::messages::ClusterProtocolSelection;
-use crate::cluster::{HttpSettings, UpstreamProtocol};
+use crate::cluster::{ClusterResilience, HttpSettings, UpstreamProtocol};
 use crate::mirror::{self, RequestMirrorPolicy};
 use crate::retry::RetryPolicyMessage;
 use crate::server_names::AutoNames;
@@ -79,6 +79,7 @@ message! {
     pub(crate) struct CommonHttpOptions: "envoy.config.core.v3.HttpProtocolOptions" {
         pub(crate) idle_timeout: Option<Duration>,
         pub(crate) max_connection_duration: Option<Duration>,
+        pub(crate) max_stream_duration: Option<Duration>,
         pub(crate) max_headers_count: Option<u32>,
         pub(crate) max_response_headers_kb: Option<u32>,
         pub(crate) max_requests_per_connection: Option<u32>,
@@ -139,15 +140,6 @@ pub(super) fn read(
         Some(named) => named.compile(ctx)?.map(Box::new),
         None => None,
     };
-    if let Some(policy) = options.as_ref().and_then(|it| it.retry_policy.as_ref()) {
-        settings.retry_policy = Some(Arc::new(policy.compile(ctx)?));
-    }
-    let copies = options
-        .as_ref()
-        .map(|options| &options.request_mirror_policies);
-    if let Some(policies) = copies.filter(|policies| !policies.is_empty()) {
-        settings.mirrors = Some(mirror::of_cluster(policies, ctx)?);
-    }
     let chosen = match &options {
         Some(options) => options.upstream_protocol_options.choose(),
         None => deprecated_choice(cluster),
@@ -156,6 +148,8 @@ pub(super) fn read(
         Some(options) => options.common_http_protocol_options.as_ref(),
         None => cluster.common_http_protocol_options.as_ref(),
     };
+    let longest = common.and_then(|common| common.max_stream_duration);
+    settings.resilience = resilience(options.as_ref(), longest, ctx)?.map(Box::new);
     settings.protocol = chosen.protocol;
     let mut http2 = Http2Settings::default();
     if let Some(options) = chosen.http2 {
@@ -178,6 +172,28 @@ pub(super) fn read(
         settings.http2 = Arc::new(http2);
     }
     Ok(settings)
+}
+
+/// What takes the place of what routes say, and how long streams may last.
+fn resilience(
+    options: Option<&HttpProtocolOptions>,
+    max_stream_duration: Option<Duration>,
+    ctx: &mut Ctx,
+) -> Result<Option<ClusterResilience>, Refused> {
+    let policy = options.and_then(|options| options.retry_policy.as_ref());
+    let retry_policy = policy.map(|policy| policy.compile(ctx));
+    let policies = options.map(|options| options.request_mirror_policies.as_slice());
+    let policies = policies.filter(|policies| !policies.is_empty());
+    let mirrors = policies.map(|policies| mirror::of_cluster(policies, ctx));
+    let resilience = ClusterResilience {
+        retry_policy: retry_policy.transpose()?.map(Arc::new),
+        max_stream_duration: max_stream_duration.filter(|longest| !longest.is_zero()),
+        mirrors: mirrors.transpose()?,
+    };
+    let is_some = resilience.retry_policy.is_some()
+        || resilience.max_stream_duration.is_some()
+        || resilience.mirrors.is_some();
+    Ok(is_some.then_some(resilience))
 }
 
 /// What is spoken, and how.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::hashing::{Evenness, HashTable};
 use super::level::Level;
-use super::priority_load::{Availability, Loads};
+use super::priority_load::{Availability, Loads, PriorityLoad};
 use super::settings::{LbPolicy, LbSettings};
 use super::source::{Source, SourceKind};
 use super::subset::SubsetTree;
@@ -46,6 +46,11 @@ impl Snapshot {
             .as_deref()
             .map(|subset| SubsetTree::new(&set, subset, settings));
         Self { set, subsets }
+    }
+
+    /// How much of each priority is available, in per cent of what would do.
+    pub(crate) fn availability(&self) -> &PriorityLoad {
+        &self.set.loads.available
     }
 
     /// What has become of subsets since `before`; none without subsets.

@@ -27,6 +27,20 @@ pub(crate) enum Availability {
 }
 
 impl PriorityLoad {
+    /// All load, spread by what this is taken to say of how much is available; none if that is nothing.
+    pub(crate) fn spread(&self) -> Option<Self> {
+        let total = self.total();
+        (total > 0).then(|| spread(&self.healthy, &self.degraded, total))
+    }
+
+    fn total(&self) -> u32 {
+        self.healthy
+            .iter()
+            .chain(&self.degraded)
+            .sum::<u32>()
+            .min(100)
+    }
+
     /// The priority on which `hash` falls.
     #[inline]
     pub(crate) fn choose(&self, hash: u64) -> (usize, Availability) {
@@ -52,6 +66,8 @@ impl PriorityLoad {
 pub(crate) struct Loads {
     pub(super) load: PriorityLoad,
     pub(super) panic: Box<[bool]>,
+    /// How much of each priority is available, in per cent of what would do.
+    pub(super) available: PriorityLoad,
 }
 
 impl Loads {
@@ -66,41 +82,41 @@ impl Loads {
             let percent = (factor * part).checked_div(level.share.total).unwrap_or(0);
             u32::try_from(percent.min(100)).unwrap_or(100)
         };
-        let healthy: Box<[u32]> = levels
-            .iter()
-            .map(|level| available(level.share.healthy, level))
-            .collect();
-        let degraded: Box<[u32]> = levels
-            .iter()
-            .map(|level| available(level.share.degraded, level))
-            .collect();
-        let total = healthy.iter().chain(&degraded).sum::<u32>().min(100);
-        let nothing = || vec![0; levels.len()].into_boxed_slice();
-        if total == 0 {
-            let mut load = PriorityLoad {
-                healthy: nothing(),
-                degraded: nothing(),
-            };
-            if panic_threshold_percent == 0 {
-                // Somebody must be chosen, though nobody is there to serve.
-                load.healthy
-                    .first_mut()
-                    .into_iter()
-                    .for_each(|load| *load = 100);
-                let panic = vec![false; levels.len()].into();
-                return Self { load, panic };
+        let of_all = |part: fn(&Level) -> u64| -> Box<[u32]> {
+            let parts = levels.iter().map(|level| available(part(level), level));
+            parts.collect()
+        };
+        let available = PriorityLoad {
+            healthy: of_all(|level| level.share.healthy),
+            degraded: of_all(|level| level.share.degraded),
+        };
+        let total = available.total();
+        if total == 0 && panic_threshold_percent == 0 {
+            // Somebody must be chosen, though nobody is there to serve.
+            let mut load = available.clone();
+            if let Some(first) = load.healthy.first_mut() {
+                *first = 100;
             }
+            let panic = vec![false; levels.len()].into();
+            return Self {
+                load,
+                panic,
+                available,
+            };
         }
-        let load = spread(&healthy, &degraded, total);
         let is_in_panic = |level: &Level| {
             total < 100 && level.available_percent() < panic_threshold_percent as f64
         };
         let panic: Box<[bool]> = levels.iter().map(is_in_panic).collect();
         let load = match panic.iter().all(|panic| *panic) {
             true => by_numbers_of_hosts(levels),
-            false => load,
+            false => spread(&available.healthy, &available.degraded, total),
         };
-        Self { load, panic }
+        Self {
+            load,
+            panic,
+            available,
+        }
     }
 
     /// Whether all load falls on the same hosts, and on which.

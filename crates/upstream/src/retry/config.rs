@@ -19,6 +19,7 @@ message! {
         per_try_timeout: Option<Duration>,
         per_try_idle_timeout: Option<Duration>,
         retry_host_predicate: Vec<HostPredicateMessage>,
+        retry_priority: Option<PriorityMessage>,
         host_selection_retry_max_attempts: i64,
         retriable_status_codes: Vec<u32>,
         retry_back_off: Option<BackOffMessage>,
@@ -40,6 +41,28 @@ one_of! {
     /// Its message.
     enum HostPredicateConfig {
         typed_config => Typed(Any),
+    }
+}
+
+message! {
+    /// Priorities to leave out, as an extension.
+    struct PriorityMessage: "envoy.config.route.v3.RetryPolicy.RetryPriority" {
+        name: Spanned<String>,
+        oneof config_type: Option<PriorityConfig>,
+    }
+}
+
+one_of! {
+    /// Its message.
+    enum PriorityConfig {
+        typed_config => Typed(Any),
+    }
+}
+
+message! {
+    /// Those that were tried.
+    struct PreviousPriorities: "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig" {
+        update_frequency: i64,
     }
 }
 
@@ -95,6 +118,7 @@ enumeration! {
 /// Adds the messages that stand behind an `Any`.
 pub fn support(table: &mut SupportTable) {
     PreviousHosts::support(table);
+    PreviousPriorities::support(table);
     OmitCanaryHosts::support(table);
     OmitHostMetadata::support(table);
 }
@@ -114,6 +138,7 @@ impl RetryPolicyMessage {
             ctx.warning(self.retry_on.span, text);
         }
         let predicates = all(&self.retry_host_predicate, |one| one.compile(ctx));
+        let priority = self.retry_priority.as_ref().map(|one| one.compile(ctx));
         let response = all(&self.retriable_headers, |one| {
             CompiledHeaderMatcher::compile(one, ctx)
         });
@@ -130,6 +155,7 @@ impl RetryPolicyMessage {
             per_try_timeout: self.per_try_timeout.and_then(whole_milliseconds),
             per_try_idle_timeout: self.per_try_idle_timeout.and_then(whole_milliseconds),
             host_predicates: predicates?,
+            leaves_priorities_after: priority.transpose()?,
             host_selection_retries: match self.host_selection_retry_max_attempts {
                 0 => default.host_selection_retries,
                 attempts => u32::try_from(attempts).unwrap_or(u32::MAX),
@@ -159,6 +185,25 @@ fn all<M, T>(
 ) -> Result<Box<[T]>, Refused> {
     let compiled: Vec<_> = messages.iter().map(compile).collect();
     compiled.into_iter().collect()
+}
+
+impl PriorityMessage {
+    fn compile(&self, ctx: &mut Ctx) -> Result<usize, Refused> {
+        let Some(PriorityConfig::Typed(any)) = &self.config_type else {
+            let what = format!("retry priority `{}`", self.name.value);
+            return Err(ctx.unsupported_here(self.name.span, what));
+        };
+        match any.type_name() {
+            "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig" => {
+                let config: PreviousPriorities = any.decode(ctx)?;
+                Ok(usize::try_from(config.update_frequency).unwrap_or(1))
+            }
+            other => {
+                let what = format!("retry priority `{other}`");
+                Err(ctx.unsupported_here(any.span, what))
+            }
+        }
+    }
 }
 
 impl HostPredicateMessage {

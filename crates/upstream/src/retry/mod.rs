@@ -1,12 +1,13 @@
 //! Retry policies of routes, virtual hosts and clusters: what is tried again, how often, where and after which time.
 //!
 //! Defaults are Envoy's: one retry, back-off from 25 ms to ten times of that with full jitter, no host avoided.
-//! `retry_priority`, `retry_options_predicates` and `refresh_cluster_on_retry` are not there yet and refused.
+//! `retry_options_predicates` and `refresh_cluster_on_retry` are not there yet and refused.
 
 mod back_off;
 mod conditions;
 mod config;
 mod hosts;
+mod priorities;
 mod reset_header;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use back_off::{BackOff, after_at_least};
 pub use conditions::{RetryOn, numbers_of, tokens};
 pub use config::{RetryPolicyMessage, support};
 pub use hosts::HostPredicate;
+pub use priorities::PriorityAttempts;
 pub use reset_header::ResetHeader;
 
 /// A compiled retry policy.
@@ -36,6 +38,8 @@ pub struct RetryPolicy {
     pub host_predicates: Box<[HostPredicate]>,
     /// How often another host is picked instead of such a one (1).
     pub host_selection_retries: u32,
+    /// After how many tries priorities that were tried are left out; none for never.
+    pub leaves_priorities_after: Option<usize>,
     /// Statuses of `retriable-status-codes`.
     pub retriable_status_codes: Box<[u32]>,
     /// Headers of `retriable-headers`.
@@ -61,6 +65,7 @@ impl Default for RetryPolicy {
             per_try_idle_timeout: None,
             host_predicates: Box::default(),
             host_selection_retries: 1,
+            leaves_priorities_after: None,
             retriable_status_codes: Box::default(),
             retriable_headers: Box::default(),
             retriable_request_headers: Box::default(),

@@ -14,7 +14,7 @@ use super::around::LocalCluster;
 use crate::cluster::{ClusterSettings, ClusterShared, HostSet, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
-use crate::load_balancing::{Balancer, PickContext, Random, RoundRobin, Snapshot};
+use crate::load_balancing::{Balancer, PickContext, PriorityLoad, Random, RoundRobin, Snapshot};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::ClusterDescription;
 
@@ -38,6 +38,8 @@ struct State {
     turn: RoundRobin,
     /// Where plain turns will not do.
     balancer: Option<Box<Balancer>>,
+    /// Where they would do, but a request spreads load otherwise; made when there is one.
+    spreading: Option<Box<Balancer>>,
     /// The places of `hosts`; made when one is first asked for by its address.
     by_address: Option<HashMap<SocketAddr, usize>>,
 }
@@ -50,6 +52,7 @@ impl WorkerCluster {
             in_panic: true,
             turn: RoundRobin::new(seed),
             balancer: None,
+            spreading: None,
             by_address: None,
         };
         // No published generation: the first pick takes the hosts over.
@@ -126,6 +129,7 @@ impl WorkerCluster {
         self.follow();
         let mut state = self.state.borrow_mut();
         let picked = match state.balancer {
+            None if context.priority_load.is_some() => self.pick_spread(&mut state, context),
             None => self.next_in_turn(&mut state, context),
             Some(_) => self.pick_balanced(&mut state, context),
         };
@@ -178,6 +182,26 @@ impl WorkerCluster {
         })
     }
 
+    /// For a request that spreads load over priorities in a way of its own.
+    #[cold]
+    fn pick_spread(&self, state: &mut State, context: &PickContext<'_>) -> Option<Rc<WorkerHost>> {
+        let local = self.local.borrow();
+        self.with_around(local.as_ref(), |around| {
+            let balancer = state.spreading.get_or_insert_with(|| {
+                let (_, snapshot) = self.core.shared.balanced();
+                Box::new(Balancer::new(snapshot, around))
+            });
+            let number = balancer.pick(around, context)?;
+            state.hosts.get(usize::try_from(number).ok()?).cloned()
+        })
+    }
+
+    /// How much of each priority is available, in per cent of what would do.
+    pub fn availability(&self) -> PriorityLoad {
+        let (_, snapshot) = self.core.shared.balanced();
+        snapshot.availability().clone()
+    }
+
     /// Says which cluster's hosts are the proxies.
     pub(crate) fn set_local(&self, local: Option<Arc<ClusterShared>>) {
         let local = local.filter(|_| self.core.shared.local_cluster().is_some());
@@ -228,6 +252,7 @@ impl WorkerCluster {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         state.by_address = None;
+        state.spreading = None;
         let known = std::mem::take(&mut state.hosts);
         state.hosts = self.keep_known(&known, set);
         let kept: HashSet<_> = state.hosts.iter().map(Rc::as_ptr).collect();

@@ -7,7 +7,9 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::services::WorkerServices;
 use nuncio_upstream::cluster::{Host, ResourcePriority};
-use nuncio_upstream::retry::{BackOff, RetryOn, RetryPolicy, after_at_least, numbers_of, tokens};
+use nuncio_upstream::retry::{
+    BackOff, PriorityAttempts, RetryOn, RetryPolicy, after_at_least, numbers_of, tokens,
+};
 use nuncio_upstream::{
     PickContext, RetryPermit, UpstreamError, UpstreamErrorKind, WorkerCluster, WorkerHost,
 };
@@ -67,6 +69,7 @@ pub(super) struct Retries {
     /// Held from a wait on until the next decision.
     permit: Option<RetryPermit>,
     tried: Vec<Arc<Host>>,
+    priorities: Option<PriorityAttempts>,
 }
 
 impl Retries {
@@ -112,6 +115,7 @@ impl Retries {
             back_off: BackOff::new(base, policy.back_off_max),
             permit: None,
             tried: Vec::new(),
+            priorities: policy.leaves_priorities_after.map(PriorityAttempts::new),
             policy,
         }))
     }
@@ -126,14 +130,22 @@ impl Retries {
         if !self.policy.host_predicates.is_empty() {
             self.tried.push(Arc::clone(host.host()));
         }
+        if let Some(priorities) = &mut self.priorities {
+            priorities.tried(host.host().priority);
+        }
     }
 
     /// The host of the next try.
     pub(super) fn pick_host(
-        &self,
+        &mut self,
         cluster: &WorkerCluster,
         context: &PickContext<'_>,
     ) -> Result<std::rc::Rc<WorkerHost>, UpstreamError> {
+        let priorities = self.priorities.as_mut();
+        let context = &PickContext {
+            priority_load: priorities.and_then(|it| it.load(&cluster.availability())),
+            ..*context
+        };
         let predicates = &self.policy.host_predicates;
         if predicates.is_empty() {
             return cluster.choose_host(context);

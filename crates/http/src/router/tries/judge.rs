@@ -213,6 +213,33 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         })))
     }
 
+    /// A try has lasted as long as a stream may.
+    pub(super) fn lasted_too_long(&mut self, at: usize) -> Result<(), Failure> {
+        let one = self.under_way.remove(at);
+        self.router.set_host(Some(&one.host));
+        self.was_sent |= one.was_sent();
+        if let Stage::Live(live) = &one.stage {
+            self.router.note_bytes(&live.up);
+        }
+        let over = self.ends_over();
+        if !one.is_doubled && self.retries.is_some() {
+            let met = self.met_failure(None);
+            if self.try_again(met, false) == Again::Yes {
+                one.host.counters().rq_error.inc();
+                return Ok(());
+            }
+        }
+        Err(over)
+    }
+
+    /// The time that a stream may last is over: our answer, or the end of what had begun.
+    pub(super) fn ends_over(&self) -> Failure {
+        self.router.with_account(|account| {
+            account.traffic().upstream_rq_max_duration_reached.inc();
+        });
+        Failure::Stopped(self.router.over())
+    }
+
     /// Lets a try go on that has taken too long, and begins another beside it if there may be one.
     fn double(&mut self, at: usize) {
         if let Some(one) = self.under_way.get_mut(at) {

@@ -66,7 +66,8 @@ pub(super) fn chosen<'f>(
     request: &HeaderMap,
     services: &dyn WorkerServices,
 ) -> Vec<Mirrored<'f>> {
-    let of_cluster = cluster.settings().http.mirrors.as_ref();
+    let of_cluster = cluster.settings().http.resilience.as_ref();
+    let of_cluster = of_cluster.and_then(|it| it.mirrors.as_ref());
     let of_route = (forward.resilience.as_ref()).map_or(&[][..], |it| &it.mirrors);
     if of_cluster.is_none() && of_route.is_empty() {
         return Vec::new();

@@ -4,7 +4,7 @@
 //! All of it is one task: what comes of the request, the tries under way and the times are polled in turn, until one
 //! try's response is passed on or there is nothing left to try. Requests that need none of this do not come here.
 //!
-//! Not here: tunnels, which have one try, and `max_stream_duration` of clusters.
+//! Not here: tunnels, which have one try.
 
 mod decide;
 mod judge;
@@ -18,7 +18,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
@@ -34,7 +34,7 @@ use self::one_try::{LiveTry, OneTry, Stage, TryEvent};
 use super::Router;
 use super::attempt::NotesBytes;
 use super::forward::Failure;
-use super::wishes::Wishes;
+use super::wishes::{Wishes, number};
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RetryCount, Stop};
 use crate::route::Forward;
@@ -46,6 +46,8 @@ pub(super) struct Tries<'r, 'e, 'a, D> {
     router: &'r Router<'e, 'a, D>,
     forward: &'r Forward,
     wishes: Wishes,
+    /// How long a try may last, whatever comes of it.
+    stream_time: Option<Duration>,
     body: KeptBody,
     reading: Option<Reading<'e>>,
     retries: Option<Box<Retries>>,
@@ -76,19 +78,33 @@ enum Event {
     TimeIsOver,
     Try(usize, TryEvent),
     TooLong(usize),
+    Over(usize),
 }
 
-/// How clients ask for retries.
-static ASKED_FOR: KnownSet = KnownSet::of(&[Known::XEnvoyRetryOn, Known::XEnvoyRetryGrpcOn]);
+/// How clients ask for retries, or for how long a stream may last.
+static ASKED_FOR: KnownSet = KnownSet::of(&[
+    Known::XEnvoyRetryOn,
+    Known::XEnvoyRetryGrpcOn,
+    Known::XEnvoyUpstreamStreamDurationMs,
+]);
 
 /// The policy for a request, the cluster's before the route's.
 pub(super) fn policy<'p>(
     forward: &'p Forward,
     cluster: &'p WorkerCluster,
 ) -> Option<&'p Arc<RetryPolicy>> {
-    let clusters = cluster.settings().http.retry_policy.as_ref();
+    let clusters = cluster.settings().http.resilience.as_ref();
+    let clusters = clusters.and_then(|it| it.retry_policy.as_ref());
     let routes = || forward.resilience.as_ref()?.retry.as_ref();
     clusters.or_else(routes)
+}
+
+/// How long a stream to a host may last, by the request or else by its cluster; zero means no limit.
+fn stream_time(request: &HeaderMap, cluster: &WorkerCluster) -> Option<Duration> {
+    let asked = request.get(Known::XEnvoyUpstreamStreamDurationMs);
+    let asked = asked.and_then(number).map(Duration::from_millis);
+    let clusters = || (cluster.settings().http.resilience.as_ref())?.max_stream_duration;
+    asked.or_else(clusters).filter(|time| !time.is_zero())
 }
 
 impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
@@ -101,7 +117,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         cluster: &WorkerCluster,
     ) -> bool {
         forward.resilience.is_some()
-            || cluster.settings().http.retry_policy.is_some()
+            || cluster.settings().http.resilience.is_some()
             || wishes.per_try.is_some()
             || request.contains_any(&ASKED_FOR)
     }
@@ -118,8 +134,10 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         let state = exchange.state.borrow();
         let retries = Retries::of(&state.request, policy(forward, cluster), router.config);
         let mirrors = mirror::chosen(forward, cluster, &state.request, &*exchange.manager.worker);
+        let stream_time = stream_time(&state.request, cluster);
         drop(state);
-        let has_times = wishes.per_try.is_some() || wishes.per_try_idle.is_some();
+        let has_times =
+            wishes.per_try.is_some() || wishes.per_try_idle.is_some() || stream_time.is_some();
         let follows = (forward.resilience.as_ref()).is_some_and(|it| it.redirects.is_some());
         let is_plain = retries.is_none() && mirrors.is_empty() && !has_times && !follows;
         if is_plain || exchange.tunnel.get().is_some() {
@@ -133,6 +151,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             router,
             forward,
             wishes: *wishes,
+            stream_time,
             body: KeptBody::new(limit, is_kept),
             reading: None,
             retries,
@@ -172,6 +191,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                 Event::TimeIsOver => return Err(self.time_is_over()),
                 Event::NextIsDue => self.begin()?,
                 Event::TooLong(at) => self.took_too_long(at)?,
+                Event::Over(at) => self.lasted_too_long(at)?,
                 Event::Try(at, TryEvent::Connected(ready)) => self.connected(at, ready),
                 Event::Try(at, TryEvent::Failed(error)) => self.failed(at, &error)?,
                 Event::Try(at, TryEvent::Head(head)) if head.is_informational() => {
@@ -316,7 +336,16 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         }
         let mut tries = self.under_way.iter();
         let late = tries.position(|one| one.next_deadline().as_ref().is_some_and(is_over));
-        Poll::Ready(late.map_or(Event::NextIsDue, Event::TooLong))
+        Poll::Ready(match late {
+            None => Event::NextIsDue,
+            Some(at) => {
+                let over_at = self.under_way.get(at).and_then(OneTry::over_at);
+                match over_at.as_ref().is_some_and(is_over) {
+                    true => Event::Over(at),
+                    false => Event::TooLong(at),
+                }
+            }
+        })
     }
 
     /// Begins the first try or the next.
@@ -361,7 +390,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             let kind = nuncio_upstream::UpstreamErrorKind::NoHealthyUpstream;
             return Err(nuncio_upstream::UpstreamError::new(kind));
         };
-        match &self.retries {
+        match &mut self.retries {
             Some(retries) if is_retry => {
                 self.router
                     .with_pick_context(account, self.forward, |context| {
@@ -437,7 +466,8 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         self.router.set_host(Some(host));
         self.router.rewrite_to_hostname(self.forward);
         let is_bare = self.exchange().body.borrow().is_absent;
-        let live = LiveTry::new(ready.begin(), is_bare);
+        let mut live = LiveTry::new(ready.begin(), is_bare);
+        live.over_at = self.stream_time.map(|time| self.now() + time);
         self.router.note_host(host);
         self.router.note_attempted();
         self.router.note_connection(&live.up.borrow());
@@ -464,6 +494,7 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             up,
             mut upload,
             response,
+            over_at,
         } = *live;
         let (router, body) = (self.router, &self.exchange().body);
         self.exchange().state.borrow_mut().response = response;
@@ -494,13 +525,16 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                 idle_at = self.wishes.per_try_idle.map(|time| self.now() + time);
             }
             let idle_end = idle_at.filter(|_| body.borrow().done);
-            let times = [self.ends_at, idle_end].into_iter().flatten();
+            let times = [self.ends_at, idle_end, over_at].into_iter().flatten();
             let Some(nearest) = times.min().filter(|_| !is_complete) else {
                 return Poll::Pending;
             };
             self.timer.set(0, nearest);
             let worker = &*router.exchange.manager.worker;
             self.timer.poll_expired(cx, worker).map(|_| {
+                if over_at == Some(nearest) {
+                    return Err(self.ends_over());
+                }
                 let is_idle = self.ends_at.is_none_or(|end| end > nearest);
                 Err(self.ends_too_late(is_idle))
             })

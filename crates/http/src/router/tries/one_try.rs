@@ -39,6 +39,8 @@ pub(super) struct LiveTry {
     pub(super) up: RefCell<UpstreamStream>,
     pub(super) upload: Upload,
     pub(super) response: HeaderMap,
+    /// When it has lasted too long, whatever has come of it.
+    pub(super) over_at: Option<Instant>,
 }
 
 /// What became of it.
@@ -90,7 +92,16 @@ impl OneTry {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        [self.ends_at, self.idle_at].into_iter().flatten().min()
+        let times = [self.ends_at, self.idle_at, self.over_at()];
+        times.into_iter().flatten().min()
+    }
+
+    /// When it has lasted too long.
+    pub(super) fn over_at(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Live(live) => live.over_at,
+            Stage::Connecting(_) | Stage::Refused => None,
+        }
     }
 }
 
@@ -105,6 +116,7 @@ impl LiveTry {
             up: RefCell::new(up),
             upload,
             response: HeaderMap::response(),
+            over_at: None,
         })
     }
 
