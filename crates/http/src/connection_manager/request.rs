@@ -2,7 +2,7 @@
 //! host, hop-by-hop headers, the client's address, internal headers, the request id.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known, KnownSet};
 use nuncio_contract::local_reply::LocalReply;
@@ -325,10 +325,17 @@ fn detected_address(
     Ok((peer.remote.cloned(), false))
 }
 
+/// Our own address stands for the client that is this machine; of IPv4 that is 127.0.0.1 alone, as in Envoy.
 fn append_forwarded_for(headers: &mut HeaderMap, peer: &Peer<'_>) {
     let remote = peer.remote.and_then(Address::ip);
     let own = remote
-        .filter(IpAddr::is_loopback)
+        .filter(|ip| {
+            [
+                IpAddr::from(Ipv4Addr::LOCALHOST),
+                Ipv6Addr::LOCALHOST.into(),
+            ]
+            .contains(ip)
+        })
         .and_then(|_| nuncio_net::machine::address());
     if let Some(ip) = own.or(remote) {
         headers.append_joined(Known::XForwardedFor, ip.to_string().as_bytes());
