@@ -75,6 +75,7 @@ impl<D: Downstream> Exchange<'_, D> {
             is_tls: connection.tls.is_some(),
             remote: connection.remote_address.as_ref(),
             local: connection.local_address.as_ref(),
+            direct_local: connection.direct_local_address.as_ref(),
         };
         let checked = request::check(&mut state.request, &config.request, &peer);
         manager.worker.find_route(state);
