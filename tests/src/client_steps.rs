@@ -34,6 +34,24 @@ pub struct Received {
 /// If the case is wrong or the proxy does not accept connections. All else is reported in the
 /// result.
 pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
+    let Some(text) = &exchange.until else {
+        return play_once(exchange, setup);
+    };
+    let text = setup.fill(text)?;
+    let deadline = Instant::now() + UNTIL_DEADLINE;
+    loop {
+        let received = play_once(exchange, setup)?;
+        let mut responses = received.responses.iter();
+        let has_it = responses
+            .any(|response| String::from_utf8_lossy(&response.message.body).contains(&text));
+        if has_it || Instant::now() > deadline {
+            return Ok(received);
+        }
+        std::thread::sleep(UNTIL_POLL);
+    }
+}
+
+fn play_once(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
     let mut received = Received::default();
     if let Some(steps) = &exchange.udp {
         (received.text, received.port) = datagram_client::play(exchange, steps, setup)?;

@@ -25,12 +25,14 @@ use nuncio_contract::stats::{StatsSettings, StatsStore};
 use nuncio_net::pipe::PipeAddress;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{Locality, ProxyPlace};
+use nuncio_upstream::outlier_detection::EventLog;
 
 use crate::cli::Options;
 use crate::clusters;
 use crate::config::{Admin, AdminAddressKind, Bootstrap, StatsFlush};
 use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, ip_and_port};
+use crate::outlier_log;
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
 use crate::runtime::Runtime;
@@ -51,6 +53,8 @@ pub(crate) struct Compiled {
     pub lines: Arc<Lines>,
     /// How stats are named, chosen, shown and flushed.
     pub stats: Stats,
+    /// Where ejections are told.
+    pub outlier_log: Option<EventLog>,
 }
 
 /// What the bootstrap says of stats.
@@ -263,6 +267,9 @@ pub(crate) fn compile_tree(
         service_cluster: &service_cluster,
         service_node: &service_node,
     };
+    let outlier_log = bootstrap.cluster_manager.as_ref();
+    let outlier_log = outlier_log.and_then(|manager| manager.outlier_detection.as_ref());
+    let outlier_log = outlier_log::open(outlier_log, around.extensions, context.ctx);
     let listener_messages = resources.map(|resources| resources.listeners.as_slice());
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = match &bootstrap.admin {
@@ -289,6 +296,7 @@ pub(crate) fn compile_tree(
         tree: Arc::clone(tree),
         lines: Arc::default(),
         stats: stats?,
+        outlier_log: outlier_log?,
     })
 }
 

@@ -10,6 +10,7 @@ use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
 
+use crate::outlier_log::OutlierDetectionLog;
 use crate::runtime::LayeredRuntime;
 
 message! {
@@ -31,6 +32,7 @@ message! {
     /// What concerns all clusters.
     pub(crate) struct ClusterManagerMessage: "envoy.config.bootstrap.v3.ClusterManager" {
         pub(crate) local_cluster_name: String,
+        pub(crate) outlier_detection: Option<OutlierDetectionLog>,
     }
 }
 

@@ -116,6 +116,7 @@ async fn serve_all(
     serve_extras(extras, &main_worker)?;
     start_flushes(around, &compiled.stats, &state, &main_worker)?;
     let flush_interval = compiled.stats.flush_interval;
+    running.log_outliers(compiled.outlier_log);
     running.start_clusters(compiled.clusters).await;
     around.runtime.load();
     if around.options.mode == Mode::InitOnly {

@@ -20,6 +20,7 @@ mod http2_keepalive;
 mod http2_wire;
 mod load_balancing;
 mod manager;
+pub mod outlier_detection;
 mod pool;
 pub mod retry;
 mod server_names;

@@ -64,10 +64,18 @@ pub trait AccessLogger {
 pub trait AccessLogFiles: Sync {
     /// Takes the settings of the command line and the store for `filesystem.*`; before the first log.
     fn configure(&self, options: FileOptions, store: &StatsStore);
+    /// Opens the file at `path` for lines that are no access logs; else why not, in Envoy's words.
+    fn open_lines(&self, path: &str) -> Result<Box<dyn LineWriter>, String>;
     /// Opens all files anew under their paths (SIGUSR1, `/reopen_logs`), soon.
     fn reopen_all(&self);
     /// Writes out all that is buffered, and returns when it is done; for an orderly end.
     fn flush_all(&self);
+}
+
+/// Lines that are buffered and appended as those of access logs are.
+pub trait LineWriter {
+    /// Writes a line, given without its end.
+    fn write(&self, line: &str);
 }
 
 /// How files are flushed.

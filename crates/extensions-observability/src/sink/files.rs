@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use nuncio_contract::access_log::{AccessLogFiles, FileOptions};
+use nuncio_contract::access_log::{AccessLogFiles, FileOptions, LineWriter};
 use nuncio_contract::stats::groups::FilesystemStats;
 use nuncio_contract::stats::{Scope, StatsStore};
 
 use super::log_file::{LogFile, Target};
+use super::plain_lines::PlainLines;
 
 /// Open log files. They stay open until the process ends.
 pub struct LogFiles {
@@ -88,6 +89,10 @@ impl AccessLogFiles for LogFiles {
         self.files()
             .iter()
             .for_each(|file| file.configure(settings));
+    }
+
+    fn open_lines(&self, path: &str) -> Result<Box<dyn LineWriter>, String> {
+        Ok(Box::new(PlainLines::new(self.open(path)?)))
     }
 
     fn reopen_all(&self) {

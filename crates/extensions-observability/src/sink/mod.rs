@@ -15,6 +15,7 @@
 mod files;
 mod line_log;
 mod log_file;
+mod plain_lines;
 #[cfg(test)]
 pub(crate) mod tests;
 mod worker_buffer;

@@ -7,17 +7,20 @@
 //! goes is out of sight at once, and ends when no stream is left that could have been routed to it.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_config::typed::{Ctx, FileRead, StaticSecrets};
+use nuncio_contract::clock::SystemClock;
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ClusterManagerStats;
 use nuncio_net::dns::Resolver;
 use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Resolution, prepare};
+use nuncio_upstream::outlier_detection::{self, Detection, EventLog};
 use nuncio_upstream::{ClusterManager, TransportSocket};
 
 use super::listeners::FormerRoutes;
@@ -35,6 +38,7 @@ pub(crate) struct Clusters {
     resolver: Rc<Resolver>,
     running: HashMap<Box<str>, Running>,
     stats: Arc<ClusterManagerStats>,
+    outlier_log: Option<EventLog>,
 }
 
 struct Running {
@@ -42,6 +46,8 @@ struct Running {
     shared: Arc<ClusterShared>,
     /// Ends with the cluster.
     resolution: Option<Resolution>,
+    /// Ends with it as well.
+    _detection: Option<Detection>,
     updated: SystemTime,
 }
 
@@ -76,7 +82,13 @@ impl Clusters {
             resolver: Rc::default(),
             running: HashMap::new(),
             stats: stats.root().worker_group(),
+            outlier_log: None,
         }
+    }
+
+    /// Has ejections of hosts told to `log`.
+    pub(crate) fn log_outliers(&mut self, log: Option<EventLog>) {
+        self.outlier_log = log;
     }
 
     /// Compares a whole configuration's clusters with those that run, and begins to make the new ones.
@@ -134,10 +146,15 @@ impl Clusters {
         let resolution = prepared
             .discovery
             .map(|discovery| discovery.begin(Rc::clone(&self.resolver)));
+        let log = self.outlier_log.clone();
+        let seed = RandomState::new().hash_one(resource.version.message.span.start);
+        let detection =
+            outlier_detection::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);
         Running {
             version: resource.version,
             shared: prepared.cluster,
             resolution,
+            _detection: detection,
             updated: now,
         }
     }

@@ -10,6 +10,7 @@ mod http2_options;
 mod http_options;
 mod load_balancing;
 mod messages;
+mod outlier_detection;
 mod support;
 #[cfg(test)]
 mod tests;
@@ -26,11 +27,13 @@ use nuncio_net::dns::LookupFamily;
 use crate::cluster::{
     ClusterSettings, ClusterType, HostStatuses, ResourcePriority, RetryBudget, Thresholds,
 };
+use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
 pub use defaults::DEFAULTS;
 pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
+use http_options::HttpProtocolOptions;
 pub use http2_options::Http2Options;
 use messages::{
     Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
@@ -51,6 +54,8 @@ pub struct ClusterConfig {
     pub dns: DnsSettings,
     /// Whether the start waits for the first resolution.
     pub wait_for_warm_on_init: bool,
+    /// How hosts are found out that answer with errors, if they are.
+    pub outlier_detection: Option<Arc<OutlierSettings>>,
 }
 
 /// How a cluster's names are resolved.
@@ -88,7 +93,10 @@ impl ClusterConfig {
         let kind = discovery(&cluster, ctx)?;
         let endpoints = endpoints::read(&cluster, kind.cluster_type, ctx)?;
         let transport_socket = messages::transport_socket(cluster.transport_socket.as_ref(), ctx)?;
-        let settings = settings(&cluster, kind.cluster_type, ctx)?;
+        let options = http_options::decode(&cluster, ctx)?;
+        let options = options.as_ref();
+        let settings = settings(&cluster, options, kind.cluster_type, ctx)?;
+        let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);
         }
@@ -98,6 +106,7 @@ impl ClusterConfig {
             endpoints,
             dns: kind.dns,
             wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),
+            outlier_detection,
         })
     }
 }
@@ -142,6 +151,7 @@ fn family(family: DnsLookupFamily) -> LookupFamily {
 
 fn settings(
     cluster: &Cluster,
+    options: Option<&HttpProtocolOptions>,
     cluster_type: ClusterType,
     ctx: &mut Ctx,
 ) -> Result<ClusterSettings, Refused> {
@@ -174,7 +184,7 @@ fn settings(
         settings.level_options = assignment.level_options();
     }
     settings.connect_options = connect_options(cluster);
-    settings.http = http_options::read(cluster, &mut settings.hash_policies, ctx)?;
+    settings.http = http_options::read(cluster, options, &mut settings.hash_policies, ctx)?;
     Ok(settings)
 }
 

@@ -9,6 +9,7 @@ use nuncio_contract::stream_info::HostDescription;
 use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
+use crate::outlier_detection::{HostMonitor, Outcome};
 use crate::pool::{Carries, HostPool, PooledHost};
 use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
@@ -26,12 +27,18 @@ pub struct WorkerHost {
     /// For streams of bytes; made when there is one.
     tcp: OnceCell<Rc<HostPool>>,
     description: OnceCell<Arc<HostDescription>>,
+    /// What counts it for outlier detection, where there is one.
+    monitor: Option<Arc<HostMonitor>>,
 }
 
 impl WorkerHost {
     pub(crate) fn new(core: Rc<ClusterCore>, host: Arc<Host>) -> Self {
         let counters = host.worker_counters();
-        Self::with_counters(core, host, counters)
+        let monitor = core.shared.outliers().and_then(|it| it.monitor(&host));
+        Self {
+            monitor,
+            ..Self::with_counters(core, host, counters)
+        }
     }
 
     fn with_counters(core: Rc<ClusterCore>, host: Arc<Host>, counters: Arc<HostCounters>) -> Self {
@@ -44,13 +51,17 @@ impl WorkerHost {
             named: NamedPools::default(),
             tcp: OnceCell::new(),
             description: OnceCell::new(),
+            monitor: None,
         }
     }
 
     /// The same host with pools of its own.
     pub(crate) fn with_new_connections(&self) -> Self {
         let (host, counters) = (Arc::clone(&self.host), Arc::clone(&self.counters));
-        Self::with_counters(Rc::clone(&self.core), host, counters)
+        Self {
+            monitor: self.monitor.clone(),
+            ..Self::with_counters(Rc::clone(&self.core), host, counters)
+        }
     }
 
     /// The host itself.
@@ -72,6 +83,20 @@ impl WorkerHost {
     /// This worker's counters of the host.
     pub fn counters(&self) -> &HostCounters {
         &self.counters
+    }
+
+    /// What counts it for outlier detection, where there is one.
+    #[inline]
+    pub fn monitor(&self) -> Option<&Arc<HostMonitor>> {
+        self.monitor.as_ref()
+    }
+
+    /// Tells outlier detection, where there is one, what became of a try.
+    #[inline]
+    pub fn report(&self, outcome: Outcome) {
+        if let Some(monitor) = self.monitor() {
+            monitor.report(outcome);
+        }
     }
 
     /// What connections to it carry, for a client that speaks HTTP/2 or does not.
