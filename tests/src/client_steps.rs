@@ -1,6 +1,7 @@
 //! Plays the client's part of an exchange.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use nuncio_testkit::bytes::{from_lines, from_text};
 use nuncio_testkit::client::{Client, Response};
@@ -12,6 +13,10 @@ use crate::connecting::{self, in_words};
 use crate::datagram_client;
 use crate::http2_client;
 use crate::setup::Setup;
+
+/// How long an exchange is repeated that waits for something, and how often.
+const UNTIL_DEADLINE: Duration = Duration::from_secs(10);
+const UNTIL_POLL: Duration = Duration::from_millis(20);
 
 /// What the client got.
 #[derive(Default)]
@@ -46,6 +51,10 @@ pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
             .any(|response| String::from_utf8_lossy(&response.message.body).contains(&text));
         if has_it || Instant::now() > deadline {
             return Ok(received);
+        }
+        // What upstreams saw counts with the last time as well.
+        for upstream in setup.upstreams.values() {
+            upstream.take_seen();
         }
         std::thread::sleep(UNTIL_POLL);
     }

@@ -174,6 +174,7 @@ message! {
     /// Limits.
     pub(crate) struct CircuitBreakers: "envoy.config.cluster.v3.CircuitBreakers" {
         pub(crate) thresholds: Vec<Threshold>,
+        pub(crate) per_host_thresholds: Vec<Threshold>,
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is not declared here is refused where it stands. Defaults are Envoy's and stand with
 //! [`ClusterSettings`], [`Thresholds`] and [`DnsSettings`].
 
+mod breakers;
 mod defaults;
 mod endpoints;
 mod header_case;
@@ -25,7 +26,7 @@ use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
 use crate::cluster::{
-    ClusterSettings, ClusterType, HostStatuses, ResourcePriority, RetryBudget, Thresholds,
+    ClusterSettings, ClusterType, HostStatuses,
 };
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
@@ -35,10 +36,7 @@ pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
 use http_options::HttpProtocolOptions;
 pub use http2_options::Http2Options;
-use messages::{
-    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
-    RetryBudgetMessage, Threshold,
-};
+use messages::{Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily};
 pub use support::support;
 
 /// A cluster as configured, ready to be added to the [`ClusterManager`](crate::ClusterManager).
@@ -170,10 +168,7 @@ fn settings(
         settings.per_connection_buffer_limit_bytes = limit;
     }
     if let Some(breakers) = &cluster.circuit_breakers {
-        breakers
-            .thresholds
-            .iter()
-            .for_each(|one| apply_threshold(&mut settings, one));
+        settings.thresholds = breakers::read(breakers, ctx)?;
     }
     if let Some(common) = &cluster.common_lb_config {
         settings.close_connections_on_host_set_change = common.close_connections_on_host_set_change;
@@ -186,38 +181,6 @@ fn settings(
     settings.connect_options = connect_options(cluster);
     settings.http = http_options::read(cluster, options, &mut settings.hash_policies, ctx)?;
     Ok(settings)
-}
-
-fn apply_threshold(settings: &mut ClusterSettings, written: &Threshold) {
-    let priority = match written.priority {
-        messages::RoutingPriority::Default => ResourcePriority::Default,
-        messages::RoutingPriority::High => ResourcePriority::High,
-    };
-    let default = Thresholds::default();
-    let limits = Thresholds {
-        max_connections: written.max_connections.unwrap_or(default.max_connections),
-        max_pending_requests: written
-            .max_pending_requests
-            .unwrap_or(default.max_pending_requests),
-        max_requests: written.max_requests.unwrap_or(default.max_requests),
-        max_retries: written.max_retries.unwrap_or(default.max_retries),
-        retry_budget: written.retry_budget.as_ref().map(retry_budget),
-        track_remaining: written.track_remaining,
-    };
-    if let Some(place) = settings.thresholds.get_mut(priority.index()) {
-        *place = limits;
-    }
-}
-
-fn retry_budget(written: &RetryBudgetMessage) -> RetryBudget {
-    let percent = written.budget_percent.as_ref();
-    RetryBudget {
-        percent: percent.map_or(20.0, |percent| percent.value),
-        min_concurrency: written.min_retry_concurrency.unwrap_or(3),
-        interval: written
-            .budget_interval
-            .filter(|interval| !interval.is_zero()),
-    }
 }
 
 fn connect_options(cluster: &Cluster) -> ConnectOptions {

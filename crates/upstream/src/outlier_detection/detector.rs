@@ -136,6 +136,12 @@ impl Detector {
                 self.degrade(place, now, random, &mut step);
                 return step;
             }
+            Alarm::HealthCheckPassed => {
+                if is_ejected && self.settings.health_check_unejects {
+                    self.uneject(place, now, &mut step);
+                }
+                return step;
+            }
             _ if is_ejected => return step,
             Alarm::Consecutive5xx => Cause::Consecutive5xx,
             Alarm::ConsecutiveGatewayFailure => Cause::ConsecutiveGatewayFailure,
@@ -183,20 +189,6 @@ impl Detector {
             if !tracked.is_degraded() {
                 tracked.degraded.forgive(now, interval);
             }
-        }
-        step
-    }
-
-    /// An active health check of a host has passed.
-    pub(super) fn health_check_passed(&mut self, host: &Arc<Host>, now: Instant) -> Step {
-        let mut step = Step::default();
-        let is_it = |tracked: &Tracked| Arc::ptr_eq(&tracked.host, host) && tracked.is_ejected();
-        let passes = !host.health().contains(HealthFlags::FAILED_ACTIVE_HC);
-        if self.settings.health_check_unejects
-            && passes
-            && let Some(place) = self.hosts.iter().position(is_it)
-        {
-            self.uneject(place, now, &mut step);
         }
         step
     }

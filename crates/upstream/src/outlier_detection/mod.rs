@@ -29,7 +29,7 @@ use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::OutlierDetectionStats;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::host::{Host, HostSet};
+use crate::host::{HealthFlags, Host, HostSet};
 use detector::{Detector, Step};
 
 pub use detector::Origin;
@@ -75,6 +75,17 @@ impl Outliers {
     /// How hosts compared in the last interval.
     pub fn comparison(&self, origin: Origin) -> Comparison {
         self.detector().comparison(origin)
+    }
+
+    /// An active health check of a host has passed, which may end its ejection.
+    pub fn health_check_passed(&self, host: &Arc<Host>) {
+        let health = host.health();
+        let is_concerned = health.contains(HealthFlags::FAILED_OUTLIER_CHECK)
+            && !health.contains(HealthFlags::FAILED_ACTIVE_HC);
+        if is_concerned && let Some(monitor) = self.monitor(host) {
+            let passed = (monitor, Alarm::HealthCheckPassed);
+            let _nobody_listens_once_the_cluster_is_gone = self.alarms.send(passed);
+        }
     }
 
     /// The hosts are others than before.

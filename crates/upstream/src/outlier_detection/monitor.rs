@@ -38,6 +38,8 @@ pub(super) enum Alarm {
     ConsecutiveLocalOriginFailure,
     /// The host says that it is degraded.
     Degraded,
+    /// An active health check of the host has passed.
+    HealthCheckPassed,
 }
 
 /// The counts of one host.
@@ -200,6 +202,7 @@ impl HostMonitor {
             Alarm::ConsecutiveGatewayFailure => clear(&self.gateway_failures),
             Alarm::ConsecutiveLocalOriginFailure => clear(&self.local_failures),
             Alarm::Degraded => self.is_degraded.store(false, Relaxed),
+            Alarm::HealthCheckPassed => {}
         }
     }
 }

@@ -12,7 +12,6 @@ use super::detector::Step;
 use super::event::Event;
 use super::{Alarms, Outliers};
 use crate::cluster::ClusterShared;
-use crate::host::Host;
 use crate::load_balancing::Random;
 
 /// Takes what happened to a host of the cluster of this name.
@@ -21,9 +20,6 @@ pub type EventLog = Rc<dyn Fn(&str, &Event)>;
 /// A cluster's detection under way; ends when dropped.
 pub struct Detection {
     task: JoinHandle<()>,
-    cluster: Arc<ClusterShared>,
-    clock: Rc<dyn Clock>,
-    log: Option<EventLog>,
 }
 
 /// Begins the detection of a cluster that has one, on a local task of the calling thread, the main one.
@@ -34,35 +30,11 @@ pub fn begin(
     log: Option<EventLog>,
 ) -> Option<Detection> {
     cluster.outliers()?;
-    let (cluster_of_task, clock_of_task) = (Arc::clone(cluster), Rc::clone(&clock));
-    let log_of_task = log.clone();
-    let task = async move {
-        run(
-            &cluster_of_task,
-            &*clock_of_task,
-            seed,
-            log_of_task.as_ref(),
-        )
-        .await;
-    };
+    let cluster = Arc::clone(cluster);
+    let task = async move { run(&cluster, &*clock, seed, log.as_ref()).await };
     Some(Detection {
         task: tokio::task::spawn_local(task),
-        cluster: Arc::clone(cluster),
-        clock,
-        log,
     })
-}
-
-impl Detection {
-    /// An active health check of a host has passed, which may end its ejection.
-    pub fn health_check_passed(&self, host: &Arc<Host>) {
-        if let Some(outliers) = self.cluster.outliers() {
-            let step = outliers
-                .detector()
-                .health_check_passed(host, self.clock.now());
-            act(&self.cluster, step, self.log.as_ref());
-        }
-    }
 }
 
 impl Drop for Detection {

@@ -73,11 +73,16 @@ impl Cluster {
         for _ in 0..times {
             let monitor = self.outliers.monitor(&self.hosts[host]).unwrap();
             monitor.report(outcome);
-            while let Ok(alarm) = self.raised.try_recv() {
-                let random = self.random;
-                let step = self.outliers.alarm(&alarm, self.now, &mut || random);
-                self.events.extend(step.events);
-            }
+            self.listen();
+        }
+    }
+
+    /// The main thread looks at what was raised.
+    fn listen(&mut self) {
+        while let Ok(alarm) = self.raised.try_recv() {
+            let random = self.random;
+            let step = self.outliers.alarm(&alarm, self.now, &mut || random);
+            self.events.extend(step.events);
         }
     }
 
@@ -378,16 +383,12 @@ fn a_health_check_that_passes_ends_an_ejection_unless_that_is_not_wanted() {
         cluster.report(0, BAD, 5);
         let host = Arc::clone(&cluster.hosts[0]);
         host.change_health(HealthFlags::FAILED_ACTIVE_HC, HealthFlags::HEALTHY);
-        cluster
-            .outliers
-            .detector()
-            .health_check_passed(&host, cluster.now);
+        cluster.outliers.health_check_passed(&host);
+        cluster.listen();
         assert_eq!(cluster.ejected(), [0], "the host is not well yet");
         host.change_health(HealthFlags::HEALTHY, HealthFlags::FAILED_ACTIVE_HC);
-        cluster
-            .outliers
-            .detector()
-            .health_check_passed(&host, cluster.now);
+        cluster.outliers.health_check_passed(&host);
+        cluster.listen();
         assert_eq!(cluster.ejected().is_empty(), unejects);
     }
 }

@@ -1,12 +1,12 @@
 //! A host as one worker sees it: its counters and its pools.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::stream_info::HostDescription;
 
-use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol};
+use crate::cluster::{HealthFlags, Host, HostCounters, ResourcePriority, UpstreamProtocol};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::outlier_detection::{HostMonitor, Outcome};
@@ -29,6 +29,8 @@ pub struct WorkerHost {
     description: OnceCell<Arc<HostDescription>>,
     /// What counts it for outlier detection, where there is one.
     monitor: Option<Arc<HostMonitor>>,
+    /// Whether it was known to be bad when its health was last looked at.
+    was_bad: Cell<bool>,
 }
 
 impl WorkerHost {
@@ -52,6 +54,7 @@ impl WorkerHost {
             tcp: OnceCell::new(),
             description: OnceCell::new(),
             monitor: None,
+            was_bad: Cell::new(false),
         }
     }
 
@@ -60,6 +63,7 @@ impl WorkerHost {
         let (host, counters) = (Arc::clone(&self.host), Arc::clone(&self.counters));
         Self {
             monitor: self.monitor.clone(),
+            was_bad: self.was_bad.clone(),
             ..Self::with_counters(Rc::clone(&self.core), host, counters)
         }
     }
@@ -83,6 +87,20 @@ impl WorkerHost {
     /// This worker's counters of the host.
     pub fn counters(&self) -> &HostCounters {
         &self.counters
+    }
+
+    /// Whether it has been found out to be bad since this was last asked: its connections are doubtful then.
+    pub(crate) fn has_become_bad(&self) -> bool {
+        const FOUND_OUT: [HealthFlags; 2] = [
+            HealthFlags::FAILED_ACTIVE_HC,
+            HealthFlags::FAILED_OUTLIER_CHECK,
+        ];
+        let health = self.host.health();
+        let is_bad = FOUND_OUT.iter().any(|reason| health.contains(*reason));
+        is_bad && !self.was_bad.replace(is_bad) || {
+            self.was_bad.set(is_bad);
+            false
+        }
     }
 
     /// What counts it for outlier detection, where there is one.
