@@ -54,7 +54,7 @@ pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
         }
         // What upstreams saw counts with the last time as well.
         for upstream in setup.upstreams.values() {
-            upstream.take_seen();
+            let _not_the_last_time = upstream.take_seen();
         }
         std::thread::sleep(UNTIL_POLL);
     }

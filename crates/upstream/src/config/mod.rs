@@ -25,9 +25,7 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
-use crate::cluster::{
-    ClusterSettings, ClusterType, HostStatuses,
-};
+use crate::cluster::{ClusterSettings, ClusterType, HostStatuses};
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
