@@ -25,7 +25,7 @@ use nuncio_contract::stats::{StatsSettings, StatsStore};
 use nuncio_net::pipe::PipeAddress;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{Locality, ProxyPlace};
-use nuncio_upstream::outlier_detection::EventLog;
+use nuncio_upstream::outlier_watch::EventLog;
 
 use crate::cli::Options;
 use crate::clusters;

@@ -11,7 +11,8 @@ use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::access_log::LineWriter;
 use nuncio_contract::registry::Extensions;
-use nuncio_upstream::outlier_detection::{Cause, Event, EventLog, Rates, What};
+use nuncio_upstream::outlier_detection::{Cause, Event, Rates, What};
+use nuncio_upstream::outlier_watch::EventLog;
 
 use crate::admin::rfc3339;
 use crate::json::push_string;

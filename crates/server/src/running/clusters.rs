@@ -20,7 +20,7 @@ use nuncio_net::dns::Resolver;
 use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Resolution, prepare};
-use nuncio_upstream::outlier_detection::{self, Detection, EventLog};
+use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
 use nuncio_upstream::{ClusterManager, TransportSocket};
 
 use super::listeners::FormerRoutes;
@@ -148,8 +148,7 @@ impl Clusters {
             .map(|discovery| discovery.begin(Rc::clone(&self.resolver)));
         let log = self.outlier_log.clone();
         let seed = RandomState::new().hash_one(resource.version.message.span.start);
-        let detection =
-            outlier_detection::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);
+        let detection = outlier_watch::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);
         Running {
             version: resource.version,
             shared: prepared.cluster,

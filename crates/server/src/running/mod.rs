@@ -20,7 +20,7 @@ use nuncio_config::lines::Lines;
 use nuncio_config::tree::Message;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
-use nuncio_upstream::outlier_detection::EventLog;
+use nuncio_upstream::outlier_watch::EventLog;
 
 use crate::admin::state::ReloadChanges;
 use crate::resource::ClusterResource;

@@ -35,11 +35,11 @@ impl Origin {
 
 /// What a step came to.
 #[derive(Debug, Default)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// What is to be told.
-    pub(super) events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
     /// Whether workers have to know.
-    pub(super) is_health_changed: bool,
+    pub(crate) is_health_changed: bool,
 }
 
 /// The hosts of a cluster and what is held against them.

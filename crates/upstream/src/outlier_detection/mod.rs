@@ -17,39 +17,39 @@ mod event;
 mod monitor;
 mod settings;
 mod statistics;
-mod task;
 #[cfg(test)]
 mod tests;
 mod tracked;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::OutlierDetectionStats;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::host::{HealthFlags, Host, HostSet};
-use detector::{Detector, Step};
+use detector::Detector;
 
 pub use detector::Origin;
+pub(crate) use detector::Step;
 pub use error_matcher::{ErrorMatcher, MatchPredicate};
 pub use event::{Cause, Event, Rates, What};
 pub use monitor::{HostMonitor, Outcome};
 pub use settings::{Configured, OutlierSettings};
 pub use statistics::Comparison;
-pub use task::{Detection, EventLog, begin};
 
 use monitor::Alarm;
 
-type Alarms = (Arc<HostMonitor>, Alarm);
+/// A host that has come to a limit.
+pub(crate) type Raised = (Arc<HostMonitor>, Alarm);
 
 /// The outlier detection of a cluster, as all threads see it.
 pub struct Outliers {
     settings: Arc<OutlierSettings>,
-    alarms: UnboundedSender<Alarms>,
+    alarms: UnboundedSender<Raised>,
     /// Until somebody listens.
-    raised: Mutex<Option<UnboundedReceiver<Alarms>>>,
+    raised: Mutex<Option<UnboundedReceiver<Raised>>>,
     detector: Mutex<Detector>,
 }
 
@@ -98,11 +98,29 @@ impl Outliers {
         self.detector().withdraw();
     }
 
-    fn interval(&self, now: Instant, random: &mut dyn FnMut() -> u64) -> Step {
+    /// What is raised from now on, and was before; none if somebody listens already.
+    pub(crate) fn listen(&self) -> Option<UnboundedReceiver<Raised>> {
+        let raised = self.raised.lock();
+        raised.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The time between two looks at the hosts.
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_millis(self.settings.interval_ms.get().max(1))
+    }
+
+    /// An interval is over.
+    pub(crate) fn interval_is_over(&self, now: Instant, random: &mut dyn FnMut() -> u64) -> Step {
         self.detector().interval(now, random)
     }
 
-    fn alarm(&self, raised: &Alarms, now: Instant, random: &mut dyn FnMut() -> u64) -> Step {
+    /// A host has come to a limit.
+    pub(crate) fn alarm(
+        &self,
+        raised: &Raised,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Step {
         let (monitor, alarm) = raised;
         self.detector().alarm(monitor, *alarm, now, random)
     }

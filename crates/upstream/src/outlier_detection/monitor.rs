@@ -29,7 +29,7 @@ pub enum Outcome {
 
 /// What the main thread has to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Alarm {
+pub(crate) enum Alarm {
     /// Too many errors in a row.
     Consecutive5xx,
     /// Too many errors of gateways in a row.

@@ -17,7 +17,7 @@ struct Cluster {
     outliers: Outliers,
     stats: Arc<OutlierDetectionStats>,
     hosts: Vec<Arc<Host>>,
-    raised: UnboundedReceiver<Alarms>,
+    raised: UnboundedReceiver<Raised>,
     now: Instant,
     /// What chance says, again and again.
     random: u64,
@@ -90,7 +90,7 @@ impl Cluster {
     fn interval_after(&mut self, seconds: u64) {
         self.now += Duration::from_secs(seconds);
         let random = self.random;
-        let step = self.outliers.interval(self.now, &mut || random);
+        let step = self.outliers.interval_is_over(self.now, &mut || random);
         self.events.extend(step.events);
     }
 

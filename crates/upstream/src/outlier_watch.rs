@@ -1,18 +1,16 @@
-//! What keeps a cluster's outlier detection going on the main thread.
+//! What keeps a cluster's outlier detection going on the main thread: it listens to alarms, and ends intervals.
 
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use nuncio_contract::clock::Clock;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 
-use super::detector::Step;
-use super::event::Event;
-use super::{Alarms, Outliers};
 use crate::cluster::ClusterShared;
 use crate::load_balancing::Random;
+use crate::outlier_detection::{Event, Raised, Step};
 
 /// Takes what happened to a host of the cluster of this name.
 pub type EventLog = Rc<dyn Fn(&str, &Event)>;
@@ -47,41 +45,34 @@ async fn run(cluster: &ClusterShared, clock: &dyn Clock, seed: u64, log: Option<
     let Some(outliers) = cluster.outliers() else {
         return;
     };
-    let raised = outliers.raised.lock();
-    let raised = raised.unwrap_or_else(PoisonError::into_inner).take();
-    let Some(mut raised) = raised else { return };
+    let Some(mut raised) = outliers.listen() else {
+        return;
+    };
     let random = Random::new(seed);
     let mut random = || random.next();
     loop {
-        let mut interval = pin!(tokio::time::sleep(interval(outliers)));
-        loop {
-            let step = tokio::select! {
-                alarm = raised.recv() => match alarm {
-                    Some(alarm) => alarmed(outliers, &alarm, clock, &mut random),
-                    None => return,
-                },
-                () = &mut interval => break,
-            };
-            act(cluster, step, log);
+        let mut interval = pin!(tokio::time::sleep(outliers.interval()));
+        while let Some(alarm) = before(&mut raised, interval.as_mut()).await {
+            let step = outliers.alarm(&alarm, clock.now(), &mut random);
+            act(cluster, &step, log);
         }
-        act(cluster, outliers.interval(clock.now(), &mut random), log);
+        let step = outliers.interval_is_over(clock.now(), &mut random);
+        act(cluster, &step, log);
     }
 }
 
-fn alarmed(
-    outliers: &Outliers,
-    alarm: &Alarms,
-    clock: &dyn Clock,
-    random: &mut dyn FnMut() -> u64,
-) -> Step {
-    outliers.alarm(alarm, clock.now(), random)
+/// The next alarm before the interval is over.
+async fn before(
+    raised: &mut UnboundedReceiver<Raised>,
+    interval: impl Future<Output = ()>,
+) -> Option<Raised> {
+    tokio::select! {
+        alarm = raised.recv() => alarm,
+        () = interval => None,
+    }
 }
 
-fn interval(outliers: &Outliers) -> Duration {
-    Duration::from_millis(outliers.settings.interval_ms.get().max(1))
-}
-
-fn act(cluster: &ClusterShared, step: Step, log: Option<&EventLog>) {
+fn act(cluster: &ClusterShared, step: &Step, log: Option<&EventLog>) {
     if step.is_health_changed {
         cluster.health_changed();
     }
