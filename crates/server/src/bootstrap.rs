@@ -17,7 +17,7 @@ use nuncio_config::span::Span;
 use nuncio_config::tree;
 use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
-use nuncio_contract::access_log::AccessLogConfig;
+use nuncio_contract::access_log::{AccessLogConfig, LineWriter};
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::sink::StatSinkConfig;
@@ -25,14 +25,12 @@ use nuncio_contract::stats::{StatsSettings, StatsStore};
 use nuncio_net::pipe::PipeAddress;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{Locality, ProxyPlace};
-use nuncio_upstream::outlier_watch::EventLog;
 
 use crate::cli::Options;
 use crate::clusters;
 use crate::config::{Admin, AdminAddressKind, Bootstrap, StatsFlush};
 use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, ip_and_port};
-use crate::outlier_log;
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
 use crate::runtime::Runtime;
@@ -54,7 +52,7 @@ pub(crate) struct Compiled {
     /// How stats are named, chosen, shown and flushed.
     pub stats: Stats,
     /// Where ejections are told.
-    pub outlier_log: Option<EventLog>,
+    pub outlier_log: Option<Box<dyn LineWriter>>,
 }
 
 /// What the bootstrap says of stats.
@@ -267,9 +265,6 @@ pub(crate) fn compile_tree(
         service_cluster: &service_cluster,
         service_node: &service_node,
     };
-    let outlier_log = bootstrap.cluster_manager.as_ref();
-    let outlier_log = outlier_log.and_then(|manager| manager.outlier_detection.as_ref());
-    let outlier_log = outlier_log::open(outlier_log, around.extensions, context.ctx);
     let listener_messages = resources.map(|resources| resources.listeners.as_slice());
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = match &bootstrap.admin {
@@ -296,7 +291,26 @@ pub(crate) fn compile_tree(
         tree: Arc::clone(tree),
         lines: Arc::default(),
         stats: stats?,
-        outlier_log: outlier_log?,
+        outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
+    })
+}
+
+/// Opens the file that ejections are told to, if there is one.
+fn open_outlier_log(
+    bootstrap: &Bootstrap,
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Result<Option<Box<dyn LineWriter>>, Refused> {
+    let manager = bootstrap.cluster_manager.as_ref();
+    let message = manager.and_then(|manager| manager.outlier_detection.as_ref());
+    let path = message.map(|message| &message.event_log_path);
+    let path = path.filter(|path| !path.value.is_empty());
+    let (Some(path), Some(files)) = (path, extensions.access_log_files) else {
+        return Ok(None);
+    };
+    files.open_lines(&path.value).map(Some).map_err(|why| {
+        ctx.error(path.span, why);
+        Refused
     })
 }
 

@@ -10,7 +10,6 @@ use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
 
-use crate::outlier_log::OutlierDetectionLog;
 use crate::runtime::LayeredRuntime;
 
 message! {
@@ -33,6 +32,13 @@ message! {
     pub(crate) struct ClusterManagerMessage: "envoy.config.bootstrap.v3.ClusterManager" {
         pub(crate) local_cluster_name: String,
         pub(crate) outlier_detection: Option<OutlierDetectionLog>,
+    }
+}
+
+message! {
+    /// Where ejections are told.
+    pub(crate) struct OutlierDetectionLog: "envoy.config.bootstrap.v3.ClusterManager.OutlierDetection" {
+        pub(crate) event_log_path: Spanned<String>,
     }
 }
 

@@ -7,46 +7,15 @@
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use nuncio_config::message;
-use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::access_log::LineWriter;
-use nuncio_contract::registry::Extensions;
 use nuncio_upstream::outlier_detection::{Cause, Event, Rates, What};
 use nuncio_upstream::outlier_watch::EventLog;
 
 use crate::admin::rfc3339;
 use crate::json::push_string;
 
-message! {
-    /// Where ejections are told.
-    pub(crate) struct OutlierDetectionLog: "envoy.config.bootstrap.v3.ClusterManager.OutlierDetection" {
-        event_log_path: Spanned<String>,
-    }
-}
-
-/// Opens the log, if there is to be one.
-pub(crate) fn open(
-    message: Option<&OutlierDetectionLog>,
-    extensions: &Extensions,
-    ctx: &mut Ctx,
-) -> Result<Option<EventLog>, Refused> {
-    let path = message.map(|message| &message.event_log_path);
-    let (Some(path), Some(files)) = (
-        path.filter(|path| !path.value.is_empty()),
-        extensions.access_log_files,
-    ) else {
-        return Ok(None);
-    };
-    match files.open_lines(&path.value) {
-        Ok(lines) => Ok(Some(writing(lines))),
-        Err(why) => {
-            ctx.error(path.span, why);
-            Err(Refused)
-        }
-    }
-}
-
-fn writing(lines: Box<dyn LineWriter>) -> EventLog {
+/// Writes what happens to these lines.
+pub(crate) fn writing(lines: Box<dyn LineWriter>) -> EventLog {
     Rc::new(move |cluster, event| lines.write(&line(cluster, event, SystemTime::now())))
 }
 
