@@ -288,6 +288,9 @@ pub struct Exchange {
     /// How many final responses are read, or `close`: all until the proxy closes.
     #[serde(default)]
     pub expect: Expect,
+    /// The exchange is repeated until a response's body has this text (10 s at most); the last time counts.
+    #[serde(default)]
+    pub until: Option<String>,
     /// How bodies of responses are compared.
     #[serde(default)]
     pub show: Show,

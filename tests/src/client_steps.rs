@@ -1,6 +1,7 @@
 //! Plays the client's part of an exchange.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use nuncio_testkit::bytes::{from_lines, from_text};
 use nuncio_testkit::client::{Client, Response};
@@ -13,6 +14,10 @@ use crate::connecting::{self, in_words};
 use crate::datagram_client;
 use crate::http2_client;
 use crate::setup::Setup;
+
+/// How long an exchange is repeated that waits for something, and how often.
+const UNTIL_DEADLINE: Duration = Duration::from_secs(10);
+const UNTIL_POLL: Duration = Duration::from_millis(20);
 
 /// What the client got.
 #[derive(Default)]
@@ -35,6 +40,28 @@ pub struct Received {
 /// If the case is wrong or the proxy does not accept connections. All else is reported in the
 /// result.
 pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
+    let Some(text) = &exchange.until else {
+        return play_once(exchange, setup);
+    };
+    let text = setup.fill(text)?;
+    let deadline = Instant::now() + UNTIL_DEADLINE;
+    loop {
+        let received = play_once(exchange, setup)?;
+        let mut responses = received.responses.iter();
+        let has_it = responses
+            .any(|response| String::from_utf8_lossy(&response.message.body).contains(&text));
+        if has_it || Instant::now() > deadline {
+            return Ok(received);
+        }
+        // What upstreams saw counts with the last time as well.
+        for upstream in setup.upstreams.values() {
+            let _not_the_last_time = upstream.take_seen();
+        }
+        std::thread::sleep(UNTIL_POLL);
+    }
+}
+
+fn play_once(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
     let mut received = Received::default();
     if let Some(steps) = &exchange.udp {
         (received.text, received.port) = datagram_client::play(exchange, steps, setup)?;

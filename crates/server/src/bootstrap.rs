@@ -18,7 +18,7 @@ use nuncio_config::span::Span;
 use nuncio_config::tree;
 use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
-use nuncio_contract::access_log::AccessLogConfig;
+use nuncio_contract::access_log::{AccessLogConfig, LineLog};
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::sink::StatSinkConfig;
@@ -52,6 +52,8 @@ pub(crate) struct Compiled {
     pub lines: Arc<Lines>,
     /// How stats are named, chosen, shown and flushed.
     pub stats: Stats,
+    /// Where ejections are told.
+    pub outlier_log: Option<Arc<dyn LineLog>>,
 }
 
 /// What the bootstrap says of stats.
@@ -292,6 +294,26 @@ pub(crate) fn compile_tree(
         tree: Arc::clone(tree),
         lines: Arc::default(),
         stats: stats?,
+        outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
+    })
+}
+
+/// Opens the file that ejections are told to, if there is one.
+fn open_outlier_log(
+    bootstrap: &Bootstrap,
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Result<Option<Arc<dyn LineLog>>, Refused> {
+    let manager = bootstrap.cluster_manager.as_ref();
+    let message = manager.and_then(|manager| manager.outlier_detection.as_ref());
+    let path = message.map(|message| &message.event_log_path);
+    let path = path.filter(|path| !path.value.is_empty());
+    let (Some(path), Some(files)) = (path, extensions.access_log_files) else {
+        return Ok(None);
+    };
+    files.open_lines(&path.value).map(Some).map_err(|why| {
+        ctx.error(path.span, why);
+        Refused
     })
 }
 

@@ -31,6 +31,14 @@ message! {
     /// What concerns all clusters.
     pub(crate) struct ClusterManagerMessage: "envoy.config.bootstrap.v3.ClusterManager" {
         pub(crate) local_cluster_name: String,
+        pub(crate) outlier_detection: Option<OutlierDetectionLog>,
+    }
+}
+
+message! {
+    /// Where ejections are told.
+    pub(crate) struct OutlierDetectionLog: "envoy.config.bootstrap.v3.ClusterManager.OutlierDetection" {
+        pub(crate) event_log_path: Spanned<String>,
     }
 }
 

@@ -19,6 +19,7 @@ mod log;
 mod main_thread;
 mod memory;
 mod number;
+mod outlier_log;
 mod reading;
 mod reload;
 mod resource;

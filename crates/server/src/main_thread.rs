@@ -25,6 +25,7 @@ use crate::cli::{Mode, Options};
 use crate::hot_restart::{After, Ask, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
+use crate::outlier_log;
 use crate::reload::{ConfigFile, Reloader, Requests};
 use crate::resource::ListenerResource;
 use crate::running::{Prepared, Running};
@@ -118,6 +119,7 @@ async fn serve_all(
     serve_extras(extras, &main_worker)?;
     start_flushes(around, &compiled.stats, &state, &main_worker)?;
     let flush_interval = compiled.stats.flush_interval;
+    running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     running.start_clusters(compiled.clusters).await;
     around.runtime.load();
     if around.options.mode == Mode::InitOnly {

@@ -23,6 +23,8 @@ mod http2_wire;
 mod load_balancing;
 mod manager;
 pub mod mirror;
+pub mod outlier_detection;
+pub mod outlier_watch;
 mod pool;
 pub mod retry;
 mod server_names;

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use nuncio_contract::stats::StatsStore;
 
 use crate::cluster::{ClusterSettings, ClusterShared, ProxyPlace};
+use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
 /// A cluster's number: its slot in the tables of the manager and the workers. A removed cluster's slot is
@@ -69,16 +70,31 @@ impl ClusterManager {
         transport_socket: TransportSocket,
         added_via_api: bool,
     ) -> Arc<ClusterShared> {
+        self.prepare_with(settings, transport_socket, added_via_api, None)
+    }
+
+    /// The same with outlier detection.
+    pub fn prepare_with(
+        &self,
+        settings: ClusterSettings,
+        transport_socket: TransportSocket,
+        added_via_api: bool,
+        outliers: Option<Arc<OutlierSettings>>,
+    ) -> Arc<ClusterShared> {
         let scope = self
             .stats
             .scope(&format!("cluster.{}", settings.stat_name()));
-        Arc::new(ClusterShared::new(
+        let cluster = ClusterShared::new(
             settings,
             transport_socket,
             scope,
             added_via_api,
             Arc::clone(&self.place),
-        ))
+        );
+        Arc::new(match outliers {
+            Some(outliers) => cluster.with_outliers(outliers),
+            None => cluster,
+        })
     }
 
     /// Says where the proxy stands; it stays there, so that only the first call counts.

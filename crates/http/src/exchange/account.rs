@@ -6,6 +6,7 @@ use std::rc::Rc;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::metadata::Struct;
+use nuncio_upstream::outlier_detection::Outcome;
 use nuncio_upstream::{PickContext, WorkerCluster, WorkerHost};
 
 use crate::route::{Counted, RequestStats};
@@ -155,6 +156,7 @@ impl Account {
 
     /// Counts a request that has got a connection.
     pub(crate) fn began(&self) {
+        self.report(Outcome::Connected);
         self.count_apart(|stats| stats.counters.upstream_rq_total.inc());
     }
 
@@ -187,6 +189,19 @@ impl Account {
         if !self.is_informed() {
             self.charge(status);
         }
+    }
+
+    /// Tells the host's outlier detection, where there is one, what became of a try.
+    #[inline]
+    pub(crate) fn report(&self, outcome: Outcome) {
+        if let Some(host) = &self.host {
+            host.report(outcome);
+        }
+    }
+
+    /// Tells it that a try took too long.
+    pub(crate) fn report_timeout(&self) {
+        self.report(Outcome::TimedOut(self.timeout_status));
     }
 
     /// Counts a response that is no error.

@@ -18,7 +18,7 @@ use nuncio_contract::stream_info::Address;
 use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerHost};
 
 use super::forward::Failure;
-use super::{Router, finalize};
+use super::{Router, finalize, outliers};
 use crate::downstream::Downstream;
 use crate::exchange::Account;
 use crate::route::Forward;
@@ -275,6 +275,10 @@ impl<D: Downstream> Router<'_, '_, D> {
             account.charge(status);
             if status < 500 {
                 account.succeeded();
+            }
+            if let Some(host) = account.host.as_ref().filter(|it| it.monitor().is_some()) {
+                let state = self.exchange.state.borrow();
+                outliers::report_head(host, status, &state.request, &state.response);
             }
         });
         let mut state = self.exchange.state.borrow_mut();

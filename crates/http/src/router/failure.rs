@@ -122,6 +122,11 @@ pub(crate) fn timed_out<D: Downstream>(exchange: &Exchange<'_, D>) -> Stop {
         account.timed_out();
         if !exchange.response_begun.get() {
             account.charge_timeout();
+            // Without a connection the host has no share in it.
+            let state = exchange.state.borrow();
+            if state.info.upstream.remote_address.is_some() {
+                account.report_timeout();
+            }
         }
     }
     let stop = too_late(exchange, "response_timeout");

@@ -17,7 +17,7 @@ use nuncio_upstream::{
 
 use super::tries::Tries;
 use super::wishes::{Wishes, take_late_wishes, take_wishes};
-use super::{Router, finalize};
+use super::{Router, finalize, outliers};
 use crate::downstream::Downstream;
 use crate::exchange::{Account, ROUTE, Stop};
 use crate::route::{Counted, Forward};
@@ -43,6 +43,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             Ok(()) => Ok(()),
             Err(Failure::Stopped(stop)) => Err(stop),
             Err(Failure::Upstream(error)) => {
+                self.report_failure(&error);
                 if has_waited(error.kind) && !self.exchange.response_begun.get() {
                     Box::pin(self.exchange.read_what_is_there()).await?;
                 }
@@ -224,6 +225,15 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         if let Some(account) = &*self.exchange.account.borrow() {
             count(account);
         }
+    }
+
+    /// Tells outlier detection that the host's try has failed.
+    fn report_failure(&self, error: &UpstreamError) {
+        self.with_account(|account| {
+            if let Some(host) = &account.host {
+                outliers::report_failure(host, error);
+            }
+        });
     }
 
     fn cluster(&self, forward: &Forward) -> Result<Rc<WorkerCluster>, Stop> {

@@ -8,7 +8,7 @@ use super::number;
 use super::request::AdminRequest;
 use super::response::{AdminResponse, JSON, TEXT, chunks};
 use super::state::{
-    AdminState, CircuitBreakerLimits, ClusterStatus, HostCounts, HostHealth, HostStatus,
+    AdminState, CircuitBreakerLimits, ClusterStatus, HostCounts, HostHealth, HostStatus, Outlier,
 };
 
 /// `/clusters`; `filter` is a regular expression over names, `format=json` gives JSON.
@@ -47,6 +47,9 @@ fn push_text(text: &mut String, cluster: &ClusterStatus) {
         "{name}::observability_name::{}",
         cluster.observability_name
     );
+    if let Some(outlier) = &cluster.outlier {
+        push_outlier_text(text, name, outlier);
+    }
     for (priority, limits) in ["default", "high"].iter().zip(&cluster.circuit_breakers) {
         for (limit, value) in limit_values(limits) {
             let _ = writeln!(text, "{name}::{priority}_priority::{limit}::{value}");
@@ -58,6 +61,22 @@ fn push_text(text: &mut String, cluster: &ClusterStatus) {
     }
     for host in &cluster.hosts {
         push_host_text(text, name, host);
+    }
+}
+
+fn push_outlier_text(text: &mut String, cluster: &str, outlier: &Outlier) {
+    for (prefix, found) in [("", outlier.external), ("local_origin_", outlier.local)] {
+        let rates = [
+            ("average", found.average),
+            ("ejection_threshold", found.threshold),
+        ];
+        for (rate, value) in rates {
+            let value = number::general(value, 6);
+            let _ = writeln!(
+                text,
+                "{cluster}::outlier::{prefix}success_rate_{rate}::{value}"
+            );
+        }
     }
 }
 
@@ -150,10 +169,24 @@ fn cluster_json(cluster: &ClusterStatus) -> Json {
         with_limits(Json::object().with("priority", "HIGH"), high),
     ];
     let service = cluster.eds_service_name.clone();
+    let outlier = cluster.outlier;
+    let threshold = outlier.map_or(-1.0, |it| it.external.threshold);
+    let local_threshold = outlier.map_or(-1.0, |it| it.local.threshold);
+    let percent = |value: f64| Json::object().with("value", value);
     Json::object()
         .with("name", cluster.name.as_str())
         .with_if(cluster.added_via_api, "added_via_api", true)
+        .with_if(
+            threshold > 0.0,
+            "success_rate_ejection_threshold",
+            percent(threshold),
+        )
         .with_if(!hosts.is_empty(), "host_statuses", hosts)
+        .with_if(
+            local_threshold > 0.0,
+            "local_origin_success_rate_ejection_threshold",
+            percent(local_threshold),
+        )
         .with(
             "circuit_breakers",
             Json::object().with("thresholds", thresholds),
@@ -235,6 +268,11 @@ fn health_json(health: HostHealth) -> Json {
             true,
         )
         .with_if(health.active_hc_timeout, "active_hc_timeout", true)
+        .with_if(
+            health.degraded_outlier_detection,
+            "failed_degraded_outlier_detection",
+            true,
+        )
 }
 
 impl HostHealth {
@@ -270,6 +308,10 @@ impl HostHealth {
             ),
             (self.active_hc_timeout, "/active_hc_timeout"),
             (self.eds_status_draining, "/eds_status_draining"),
+            (
+                self.degraded_outlier_detection,
+                "/degraded_outlier_detection",
+            ),
         ];
         let flags: String = reasons
             .into_iter()

@@ -12,6 +12,8 @@ use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{HistogramBuckets, StatsStore};
 
+use nuncio_upstream::outlier_detection::Comparison;
+
 use super::json::Json;
 use crate::explain::Question;
 
@@ -224,6 +226,8 @@ pub struct ClusterStatus {
     pub circuit_breakers: [CircuitBreakerLimits; 2],
     /// The hosts of all priorities.
     pub hosts: Vec<HostStatus>,
+    /// How its hosts compare, where it has outlier detection.
+    pub outlier: Option<Outlier>,
 }
 
 /// Limits of one priority.
@@ -282,6 +286,15 @@ pub struct HostStatus {
     pub success_rate: Option<f64>,
     /// The same for failures of our own making.
     pub local_origin_success_rate: Option<f64>,
+}
+
+/// How hosts compare to outlier detection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlier {
+    /// By their answers.
+    pub external: Comparison,
+    /// By failures of our own making.
+    pub local: Comparison,
 }
 
 /// An address that can be shown.
@@ -346,6 +359,8 @@ pub struct HostHealth {
     pub degraded_active_hc: bool,
     /// EDS says degraded.
     pub degraded_eds_health: bool,
+    /// Outlier detection says degraded.
+    pub degraded_outlier_detection: bool,
     /// Waits to be removed.
     pub pending_dynamic_removal: bool,
     /// Waits for its first health check.

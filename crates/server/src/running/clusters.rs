@@ -7,11 +7,13 @@
 //! goes is out of sight at once, and ends when no stream is left that could have been routed to it.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_config::typed::{Ctx, FileRead, StaticSecrets};
+use nuncio_contract::clock::SystemClock;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ClusterManagerStats;
@@ -20,6 +22,7 @@ use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Resolution, prepare};
 use nuncio_upstream::health_checker::HealthChecks;
+use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
 use nuncio_upstream::{ClusterManager, TransportSocket};
 
 use super::listeners::FormerRoutes;
@@ -38,6 +41,7 @@ pub(crate) struct Clusters {
     services: Rc<dyn WorkerServices>,
     running: HashMap<Box<str>, Running>,
     stats: Arc<ClusterManagerStats>,
+    outlier_log: Option<EventLog>,
 }
 
 struct Running {
@@ -49,6 +53,8 @@ struct Running {
     checks: Option<HealthChecks>,
     /// Whether the start of the process waits for it.
     start_waits: bool,
+    /// Ends with it as well.
+    _detection: Option<Detection>,
     updated: SystemTime,
 }
 
@@ -88,7 +94,13 @@ impl Clusters {
             services,
             running: HashMap::new(),
             stats: stats.root().worker_group(),
+            outlier_log: None,
         }
+    }
+
+    /// Has ejections of hosts told to `log`.
+    pub(crate) fn log_outliers(&mut self, log: Option<EventLog>) {
+        self.outlier_log = log;
     }
 
     /// Compares a whole configuration's clusters with those that run, and begins to make the new ones.
@@ -148,12 +160,16 @@ impl Clusters {
         let resolution = prepared
             .discovery
             .map(|discovery| discovery.begin(Rc::clone(&self.resolver)));
+        let log = self.outlier_log.clone();
+        let seed = RandomState::new().hash_one(resource.version.message.span.start);
+        let detection = outlier_watch::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);
         Running {
             version: resource.version,
             shared: prepared.cluster,
             resolution,
             checks,
             start_waits,
+            _detection: detection,
             updated: now,
         }
     }

@@ -21,6 +21,7 @@ use nuncio_config::tree::Message;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
+use nuncio_upstream::outlier_watch::EventLog;
 
 use crate::admin::state::ReloadChanges;
 use crate::resource::ClusterResource;
@@ -91,6 +92,11 @@ impl Running {
         let mut renewals = self.clusters.borrow_mut().renew(changed);
         renewals.extend(self.listeners.borrow_mut().renew(changed));
         renewals
+    }
+
+    /// Has ejections of hosts told to `log` from now on.
+    pub(crate) fn log_outliers(&self, log: Option<EventLog>) {
+        self.clusters.borrow_mut().log_outliers(log);
     }
 
     /// The clusters that the process starts with; returns once those are warm that the start waits for.

@@ -1,7 +1,7 @@
 //! Names that Envoy reads by itself, whatever a configuration says, and Nuncio does not: whoever sets one expects
 //! something that would not happen.
 //!
-//! Those that belong to what Nuncio refuses anyway (health checks, outlier detection, retries, tracing) are not among
+//! Those that belong to what Nuncio refuses anyway (health checks, retries, tracing) are not among
 //! them. What is not here either is read here, or by nobody.
 
 /// Beginnings of such names.

@@ -1,11 +1,15 @@
 //! Clusters and their hosts as the admin shows them.
 
+use std::sync::Arc;
+
 use nuncio_contract::stream_info::{Metadata, metadata};
 use nuncio_upstream::cluster::{ClusterShared, ClusterType, HealthFlags, Host, ResourcePriority};
+use nuncio_upstream::outlier_detection::{HostMonitor, Origin};
 
 use crate::admin::json::Json;
 use crate::admin::state::{
-    Address, CircuitBreakerLimits, ClusterHandle, ClusterStatus, HostCounts, HostHealth, HostStatus,
+    Address, CircuitBreakerLimits, ClusterHandle, ClusterStatus, HostCounts, HostHealth,
+    HostStatus, Outlier,
 };
 
 impl ClusterHandle for ClusterShared {
@@ -33,7 +37,12 @@ fn status(cluster: &ClusterShared) -> ClusterStatus {
             max_retries: thresholds.max_retries,
         }
     });
+    let outliers = cluster.outliers();
     ClusterStatus {
+        outlier: outliers.map(|it| Outlier {
+            external: it.comparison(Origin::External),
+            local: it.comparison(Origin::Local),
+        }),
         name: cluster.settings.name.to_string(),
         observability_name: cluster.settings.stat_name().to_string(),
         added_via_api: cluster.added_via_api,
@@ -42,12 +51,19 @@ fn status(cluster: &ClusterShared) -> ClusterStatus {
         hosts: cluster
             .hosts()
             .iter()
-            .map(|host| host_status(host, is_discovered))
+            .map(|host| {
+                host_status(
+                    host,
+                    is_discovered,
+                    outliers.and_then(|it| it.monitor(host)),
+                )
+            })
             .collect(),
     }
 }
 
-fn host_status(host: &Host, is_discovered: bool) -> HostStatus {
+fn host_status(host: &Host, is_discovered: bool, monitor: Option<Arc<HostMonitor>>) -> HostStatus {
+    let rate = |origin| monitor.as_ref()?.success_rate(origin);
     let totals = host.totals();
     let metadata = host.metadata.as_deref();
     HostStatus {
@@ -76,8 +92,8 @@ fn host_status(host: &Host, is_discovered: bool) -> HostStatus {
         metadata: metadata_json(host, is_discovered),
         priority: host.priority,
         locality_weight: host.locality_weight,
-        success_rate: None,
-        local_origin_success_rate: None,
+        success_rate: rate(Origin::External),
+        local_origin_success_rate: rate(Origin::Local),
     }
 }
 
@@ -89,6 +105,7 @@ fn health_of(host: &Host) -> HostHealth {
         failed_eds_health: health.contains(HealthFlags::FAILED_EDS_HEALTH),
         degraded_active_hc: health.contains(HealthFlags::DEGRADED_ACTIVE_HC),
         degraded_eds_health: health.contains(HealthFlags::DEGRADED_EDS_HEALTH),
+        degraded_outlier_detection: health.contains(HealthFlags::DEGRADED_OUTLIER_DETECTION),
         pending_dynamic_removal: health.contains(HealthFlags::PENDING_DYNAMIC_REMOVAL),
         pending_active_hc: health.contains(HealthFlags::PENDING_ACTIVE_HC),
         excluded_via_immediate_hc_fail: health

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use nuncio_contract::network_filter::NetworkClose;
 use nuncio_contract::stream_info::{Address, ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
-use nuncio_upstream::{Acquired, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster};
+use nuncio_upstream::outlier_detection::Outcome;
+use nuncio_upstream::{
+    Acquired, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster, WorkerHost,
+};
 
 use super::TcpProxy;
 use super::balancing::HostWishes;
@@ -16,6 +19,15 @@ const CONNECT_FAILED: NetworkClose = NetworkClose::now("tcp_initializion_failure
 const NO_HEALTHY_HOST: NetworkClose = NetworkClose::now("tcp_initializion_failure:1");
 const RESOURCE_LIMIT: NetworkClose = NetworkClose::now("tcp_initializion_failure:2");
 const NO_ROUTE: NetworkClose = NetworkClose::now("tcp_initializion_failure:3");
+
+/// Tells outlier detection of a host that could not be connected to. What this side's socket said is not its fault.
+fn report_failure(host: &WorkerHost, kind: UpstreamErrorKind) {
+    match kind {
+        UpstreamErrorKind::RemoteConnectionFailure => host.report(Outcome::Failed),
+        UpstreamErrorKind::ConnectionTimeout => host.report(Outcome::TimedOut(504)),
+        _ => {}
+    }
+}
 
 impl TcpProxy {
     /// The cluster of a connection, the one that a filter wants or the configuration's, and what its host has to be.
@@ -88,10 +100,12 @@ impl TcpProxy {
         info.borrow_mut()
             .upstream
             .add_attempted_host(host.description());
-        let ready = match host.new_tcp_stream()? {
-            Acquired::Ready(ready) => ready,
-            Acquired::Pending(pending) => pending.await?,
+        let acquired = match host.new_tcp_stream()? {
+            Acquired::Ready(ready) => Ok(ready),
+            Acquired::Pending(pending) => pending.await,
         };
+        let ready = acquired.inspect_err(|error| report_failure(&host, error.kind))?;
+        host.report(Outcome::ConnectedFinally);
         let mut stream = ready.begin();
         stream.count_as_cut_short();
         let mut info = info.borrow_mut();

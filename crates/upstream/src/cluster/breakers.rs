@@ -40,6 +40,8 @@ pub struct Thresholds {
     pub max_retries: u32,
     /// What takes the place of `max_retries`.
     pub retry_budget: Option<RetryBudget>,
+    /// Most connections to one host; no limit by default.
+    pub max_connections_per_host: u32,
     /// Whether gauges tell how much is left.
     pub track_remaining: bool,
 }
@@ -63,6 +65,7 @@ impl Default for Thresholds {
             max_requests: 1024,
             max_retries: 3,
             retry_budget: None,
+            max_connections_per_host: u32::MAX,
             track_remaining: false,
         }
     }

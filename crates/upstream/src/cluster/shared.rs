@@ -13,6 +13,7 @@ use super::even::TableStats;
 use super::membership::Membership;
 use super::{Breakers, ClusterSettings, HostSet, Locality, Resource, ResourcePriority, Thresholds};
 use crate::load_balancing::Snapshot;
+use crate::outlier_detection::{OutlierSettings, Outliers};
 use crate::transport_socket::TransportSocket;
 
 /// Where the proxy itself stands.
@@ -51,6 +52,7 @@ pub struct ClusterShared {
     /// The limits of which workers take off what they use, where that is told.
     remaining: Vec<(Thresholds, Arc<RemainingStats>)>,
     generation: AtomicU64,
+    outliers: Option<Box<Outliers>>,
 }
 
 impl ClusterShared {
@@ -85,9 +87,22 @@ impl ClusterShared {
             scope,
             published: RwLock::default(),
             generation: AtomicU64::new(0),
+            outliers: None,
         };
         shared.for_each_limit(Gauge::add);
         shared
+    }
+
+    /// The same with outlier detection.
+    #[must_use]
+    pub(crate) fn with_outliers(mut self, settings: Arc<OutlierSettings>) -> Self {
+        self.outliers = Some(Box::new(Outliers::new(settings, &self.scope)));
+        self
+    }
+
+    /// Its outlier detection, if it has one.
+    pub fn outliers(&self) -> Option<&Outliers> {
+        self.outliers.as_deref()
     }
 
     fn for_each_limit(&self, change: fn(&Gauge, u64)) {
@@ -117,6 +132,9 @@ impl ClusterShared {
     pub fn publish_hosts(&self, hosts: Arc<HostSet>) {
         self.membership
             .count(&self.hosts(), &hosts, self.settings.cluster_type);
+        if let Some(outliers) = self.outliers() {
+            outliers.set_hosts(&hosts);
+        }
         self.replace(hosts);
         if let Some(checks) = &self.settings.health_checks {
             checks.hosts_changed();
@@ -190,6 +208,9 @@ impl ClusterShared {
         self.membership.withdraw();
         self.tables.withdraw();
         self.for_each_limit(Gauge::sub);
+        if let Some(outliers) = self.outliers() {
+            outliers.withdraw();
+        }
     }
 
     /// Changes with each [`Self::publish_hosts`].

@@ -14,8 +14,10 @@ use super::Cluster;
 use super::header_case::HeaderKeyFormat;
 use super::http2_options::Http2Options;
 use super::messages::ClusterProtocolSelection;
+use super::outlier_detection::HttpOutlierDetection;
 use crate::cluster::{ClusterResilience, HttpSettings, UpstreamProtocol};
 use crate::mirror::{self, RequestMirrorPolicy};
+use crate::outlier_detection::MatchPredicate;
 use crate::retry::RetryPolicyMessage;
 use crate::server_names::AutoNames;
 
@@ -31,6 +33,7 @@ message! {
         pub(crate) hash_policy: Vec<HashPolicyMessage>,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
+        pub(crate) outlier_detection: Option<HttpOutlierDetection>,
     }
 }
 
@@ -108,13 +111,11 @@ message! {
     }
 }
 
-/// The options of a cluster, and its hash policies if it has some.
-pub(super) fn read(
+/// The options of a cluster as written.
+pub(super) fn decode(
     cluster: &Cluster,
-    hash_policies: &mut Option<Arc<HashPolicies>>,
     ctx: &mut Ctx,
-) -> Result<HttpSettings, Refused> {
-    let mut settings = HttpSettings::default();
+) -> Result<Option<HttpProtocolOptions>, Refused> {
     let mut options = None;
     for (key, any) in &cluster.typed_extension_protocol_options {
         if key != KEY {
@@ -123,16 +124,24 @@ pub(super) fn read(
         }
         options = Some(any.decode::<HttpProtocolOptions>(ctx)?);
     }
-    if let Some(options) = options
-        .as_ref()
-        .filter(|options| !options.hash_policy.is_empty())
-    {
+    Ok(options)
+}
+
+/// The options of a cluster, and its hash policies if it has some.
+pub(super) fn read(
+    cluster: &Cluster,
+    options: Option<&HttpProtocolOptions>,
+    hash_policies: &mut Option<Arc<HashPolicies>>,
+    ctx: &mut Ctx,
+) -> Result<HttpSettings, Refused> {
+    let mut settings = HttpSettings::default();
+    if let Some(options) = options.filter(|options| !options.hash_policy.is_empty()) {
         *hash_policies = Some(Arc::new(HashPolicies::compile(&options.hash_policy, ctx)?));
     }
     if let Some(most) = cluster.max_requests_per_connection {
         settings.max_requests_per_connection = (most > 0).then_some(most);
     }
-    let named = match &options {
+    let named = match options {
         Some(options) => options.upstream_http_protocol_options.as_ref(),
         None => cluster.upstream_http_protocol_options.as_ref(),
     };
@@ -140,16 +149,16 @@ pub(super) fn read(
         Some(named) => named.compile(ctx)?.map(Box::new),
         None => None,
     };
-    let chosen = match &options {
+    let chosen = match options {
         Some(options) => options.upstream_protocol_options.choose(),
         None => deprecated_choice(cluster),
     };
-    let common = match &options {
+    let common = match options {
         Some(options) => options.common_http_protocol_options.as_ref(),
         None => cluster.common_http_protocol_options.as_ref(),
     };
     let longest = common.and_then(|common| common.max_stream_duration);
-    settings.resilience = resilience(options.as_ref(), longest, ctx)?.map(Box::new);
+    settings.resilience = resilience(options, longest, ctx)?.map(Box::new);
     settings.protocol = chosen.protocol;
     let mut http2 = Http2Settings::default();
     if let Some(options) = chosen.http2 {
@@ -217,6 +226,14 @@ fn deprecated_choice(cluster: &Cluster) -> Chosen<'_> {
         protocol,
         http1: cluster.http_protocol_options.as_ref(),
         http2,
+    }
+}
+
+impl HttpProtocolOptions {
+    /// Which responses are errors to outlier detection, if it is said.
+    pub(super) fn error_matcher(&self) -> Option<&MatchPredicate> {
+        let outliers = self.outlier_detection.as_ref();
+        outliers.map(HttpOutlierDetection::error_matcher)
     }
 }
 

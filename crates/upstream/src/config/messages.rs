@@ -33,6 +33,7 @@ message! {
         pub(crate) maglev_lb_config: Option<OldMaglev>,
         pub(crate) load_assignment: Option<ClusterLoadAssignment>,
         pub(crate) circuit_breakers: Option<CircuitBreakers>,
+        pub(crate) outlier_detection: Option<OutlierDetection>,
         pub(crate) common_lb_config: Option<CommonLbConfig>,
         pub(crate) typed_extension_protocol_options: Vec<(String, Any)>,
         pub(crate) common_http_protocol_options: Option<CommonHttpOptions>,
@@ -174,6 +175,7 @@ message! {
     /// Limits.
     pub(crate) struct CircuitBreakers: "envoy.config.cluster.v3.CircuitBreakers" {
         pub(crate) thresholds: Vec<Threshold>,
+        pub(crate) per_host_thresholds: Vec<Threshold>,
     }
 }
 
@@ -335,3 +337,4 @@ pub(crate) use super::load_balancing::messages::LoadBalancingPolicy;
 pub(crate) use super::load_balancing::old::{
     CommonLbConfig, LbPolicyName, OldLeastRequest, OldMaglev, OldRingHash, OldRoundRobin, OldSubset,
 };
+pub(crate) use super::outlier_detection::OutlierDetection;

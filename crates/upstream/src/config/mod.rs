@@ -3,6 +3,7 @@
 //! What is not declared here is refused where it stands. Defaults are Envoy's and stand with
 //! [`ClusterSettings`], [`Thresholds`] and [`DnsSettings`].
 
+mod breakers;
 mod defaults;
 mod endpoints;
 mod header_case;
@@ -11,6 +12,7 @@ mod http2_options;
 mod http_options;
 mod load_balancing;
 mod messages;
+mod outlier_detection;
 mod support;
 #[cfg(test)]
 mod tests;
@@ -25,19 +27,16 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
-use crate::cluster::{
-    ClusterSettings, ClusterType, HostStatuses, ResourcePriority, RetryBudget, Thresholds,
-};
+use crate::cluster::{ClusterSettings, ClusterType, HostStatuses};
+use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
 pub use defaults::DEFAULTS;
 pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
+use http_options::HttpProtocolOptions;
 pub use http2_options::Http2Options;
-use messages::{
-    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
-    RetryBudgetMessage, Threshold,
-};
+use messages::{Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily};
 pub use support::support;
 
 /// A cluster as configured, ready to be added to the [`ClusterManager`](crate::ClusterManager).
@@ -53,6 +52,8 @@ pub struct ClusterConfig {
     pub dns: DnsSettings,
     /// Whether the start waits for the first resolution.
     pub wait_for_warm_on_init: bool,
+    /// How hosts are found out that answer with errors, if they are.
+    pub outlier_detection: Option<Arc<OutlierSettings>>,
 }
 
 /// How a cluster's names are resolved.
@@ -90,7 +91,10 @@ impl ClusterConfig {
         let kind = discovery(&cluster, ctx)?;
         let endpoints = endpoints::read(&cluster, kind.cluster_type, ctx)?;
         let transport_socket = messages::transport_socket(cluster.transport_socket.as_ref(), ctx)?;
-        let settings = settings(&cluster, kind.cluster_type, ctx)?;
+        let options = http_options::decode(&cluster, ctx)?;
+        let options = options.as_ref();
+        let settings = settings(&cluster, options, kind.cluster_type, ctx)?;
+        let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);
         }
@@ -100,6 +104,7 @@ impl ClusterConfig {
             endpoints,
             dns: kind.dns,
             wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),
+            outlier_detection,
         })
     }
 }
@@ -161,6 +166,7 @@ fn family(family: DnsLookupFamily) -> LookupFamily {
 
 fn settings(
     cluster: &Cluster,
+    options: Option<&HttpProtocolOptions>,
     cluster_type: ClusterType,
     ctx: &mut Ctx,
 ) -> Result<ClusterSettings, Refused> {
@@ -179,10 +185,7 @@ fn settings(
         settings.per_connection_buffer_limit_bytes = limit;
     }
     if let Some(breakers) = &cluster.circuit_breakers {
-        breakers
-            .thresholds
-            .iter()
-            .for_each(|one| apply_threshold(&mut settings, one));
+        settings.thresholds = breakers::read(breakers, ctx)?;
     }
     if let Some(common) = &cluster.common_lb_config {
         settings.close_connections_on_host_set_change = common.close_connections_on_host_set_change;
@@ -193,41 +196,9 @@ fn settings(
         settings.level_options = assignment.level_options();
     }
     settings.connect_options = connect_options(cluster);
-    settings.http = http_options::read(cluster, &mut settings.hash_policies, ctx)?;
+    settings.http = http_options::read(cluster, options, &mut settings.hash_policies, ctx)?;
     settings.health_checks = health_check::read(cluster, settings.http.protocol, ctx)?;
     Ok(settings)
-}
-
-fn apply_threshold(settings: &mut ClusterSettings, written: &Threshold) {
-    let priority = match written.priority {
-        messages::RoutingPriority::Default => ResourcePriority::Default,
-        messages::RoutingPriority::High => ResourcePriority::High,
-    };
-    let default = Thresholds::default();
-    let limits = Thresholds {
-        max_connections: written.max_connections.unwrap_or(default.max_connections),
-        max_pending_requests: written
-            .max_pending_requests
-            .unwrap_or(default.max_pending_requests),
-        max_requests: written.max_requests.unwrap_or(default.max_requests),
-        max_retries: written.max_retries.unwrap_or(default.max_retries),
-        retry_budget: written.retry_budget.as_ref().map(retry_budget),
-        track_remaining: written.track_remaining,
-    };
-    if let Some(place) = settings.thresholds.get_mut(priority.index()) {
-        *place = limits;
-    }
-}
-
-fn retry_budget(written: &RetryBudgetMessage) -> RetryBudget {
-    let percent = written.budget_percent.as_ref();
-    RetryBudget {
-        percent: percent.map_or(20.0, |percent| percent.value),
-        min_concurrency: written.min_retry_concurrency.unwrap_or(3),
-        interval: written
-            .budget_interval
-            .filter(|interval| !interval.is_zero()),
-    }
 }
 
 fn connect_options(cluster: &Cluster) -> ConnectOptions {

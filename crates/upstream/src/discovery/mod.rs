@@ -37,8 +37,10 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
         endpoints,
         dns,
         wait_for_warm_on_init: _,
+        outlier_detection,
     } = config;
-    let cluster = manager.prepare(settings, transport_socket, added_via_api);
+    let cluster =
+        manager.prepare_with(settings, transport_socket, added_via_api, outlier_detection);
     let updates: Arc<ClusterUpdateStats> = cluster.scope().worker_group();
     updates.warming_state.set(0);
     let discovery = match cluster.settings.cluster_type {

@@ -39,6 +39,7 @@ fn config(cluster_type: ClusterType, endpoints: Vec<EndpointSpec>) -> ClusterCon
             ..DnsSettings::default()
         },
         wait_for_warm_on_init: true,
+        outlier_detection: None,
     }
 }
 

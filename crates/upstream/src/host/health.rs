@@ -144,10 +144,6 @@ impl HealthFlags {
             (HealthFlags::DEGRADED_ACTIVE_HC, "/degraded_active_hc"),
             (HealthFlags::DEGRADED_EDS_HEALTH, "/degraded_eds_health"),
             (
-                HealthFlags::DEGRADED_OUTLIER_DETECTION,
-                "/degraded_outlier_detection",
-            ),
-            (
                 HealthFlags::PENDING_DYNAMIC_REMOVAL,
                 "/pending_dynamic_removal",
             ),
@@ -158,6 +154,10 @@ impl HealthFlags {
             ),
             (HealthFlags::ACTIVE_HC_TIMEOUT, "/active_hc_timeout"),
             (HealthFlags::EDS_STATUS_DRAINING, "/eds_status_draining"),
+            (
+                HealthFlags::DEGRADED_OUTLIER_DETECTION,
+                "/degraded_outlier_detection",
+            ),
         ];
         if self == Self::HEALTHY {
             return "healthy".to_owned();

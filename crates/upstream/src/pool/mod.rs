@@ -218,9 +218,13 @@ impl HostPool {
         }
     }
 
-    /// Whether the circuit breaker allows another connection.
+    /// Whether the circuit breakers of the cluster and of the host allow another connection.
     pub(crate) fn may_open(&self) -> bool {
         let breakers = self.core.breakers();
+        let most = breakers.thresholds(self.priority).max_connections_per_host;
+        if most < u32::MAX && self.to.host.totals().cx_active >= u64::from(most) {
+            return false;
+        }
         breakers.can_create(self.priority, Resource::Connections)
     }
 

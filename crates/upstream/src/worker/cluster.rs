@@ -288,6 +288,8 @@ impl WorkerCluster {
                 Some(known) if self.settings().close_connections_on_host_set_change => {
                     Rc::new(known.with_new_connections())
                 }
+                // As in Envoy, a host that was found out to be bad gets new connections, if any.
+                Some(known) if known.has_become_bad() => Rc::new(known.with_new_connections()),
                 Some(known) => Rc::clone(known),
                 None => Rc::new(WorkerHost::new(Rc::clone(&self.core), Arc::clone(host))),
             })

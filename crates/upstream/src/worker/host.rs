@@ -1,14 +1,15 @@
 //! A host as one worker sees it: its counters and its pools.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::stream_info::HostDescription;
 
-use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol};
+use crate::cluster::{HealthFlags, Host, HostCounters, ResourcePriority, UpstreamProtocol};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
+use crate::outlier_detection::{HostMonitor, Outcome};
 use crate::pool::{Carries, HostPool, PooledHost};
 use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
@@ -26,12 +27,20 @@ pub struct WorkerHost {
     /// For streams of bytes; made when there is one.
     tcp: OnceCell<Rc<HostPool>>,
     description: OnceCell<Arc<HostDescription>>,
+    /// What counts it for outlier detection, where there is one.
+    monitor: Option<Arc<HostMonitor>>,
+    /// Whether it was known to be bad when its health was last looked at.
+    was_bad: Cell<bool>,
 }
 
 impl WorkerHost {
     pub(crate) fn new(core: Rc<ClusterCore>, host: Arc<Host>) -> Self {
         let counters = host.worker_counters();
-        Self::with_counters(core, host, counters)
+        let monitor = core.shared.outliers().and_then(|it| it.monitor(&host));
+        Self {
+            monitor,
+            ..Self::with_counters(core, host, counters)
+        }
     }
 
     fn with_counters(core: Rc<ClusterCore>, host: Arc<Host>, counters: Arc<HostCounters>) -> Self {
@@ -44,13 +53,19 @@ impl WorkerHost {
             named: NamedPools::default(),
             tcp: OnceCell::new(),
             description: OnceCell::new(),
+            monitor: None,
+            was_bad: Cell::new(false),
         }
     }
 
     /// The same host with pools of its own.
     pub(crate) fn with_new_connections(&self) -> Self {
         let (host, counters) = (Arc::clone(&self.host), Arc::clone(&self.counters));
-        Self::with_counters(Rc::clone(&self.core), host, counters)
+        Self {
+            monitor: self.monitor.clone(),
+            was_bad: self.was_bad.clone(),
+            ..Self::with_counters(Rc::clone(&self.core), host, counters)
+        }
     }
 
     /// The host itself.
@@ -72,6 +87,34 @@ impl WorkerHost {
     /// This worker's counters of the host.
     pub fn counters(&self) -> &HostCounters {
         &self.counters
+    }
+
+    /// Whether it has been found out to be bad since this was last asked: its connections are doubtful then.
+    pub(crate) fn has_become_bad(&self) -> bool {
+        const FOUND_OUT: [HealthFlags; 2] = [
+            HealthFlags::FAILED_ACTIVE_HC,
+            HealthFlags::FAILED_OUTLIER_CHECK,
+        ];
+        let health = self.host.health();
+        let is_bad = FOUND_OUT.iter().any(|reason| health.contains(*reason));
+        is_bad && !self.was_bad.replace(is_bad) || {
+            self.was_bad.set(is_bad);
+            false
+        }
+    }
+
+    /// What counts it for outlier detection, where there is one.
+    #[inline]
+    pub fn monitor(&self) -> Option<&Arc<HostMonitor>> {
+        self.monitor.as_ref()
+    }
+
+    /// Tells outlier detection, where there is one, what became of a try.
+    #[inline]
+    pub fn report(&self, outcome: Outcome) {
+        if let Some(monitor) = self.monitor() {
+            monitor.report(outcome);
+        }
     }
 
     /// What connections to it carry, for a client that speaks HTTP/2 or does not.

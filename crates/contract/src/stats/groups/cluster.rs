@@ -218,6 +218,37 @@ stat_group! {
 }
 
 stat_group! {
+    /// Outlier detection of a cluster that has one, at `cluster.<name>.`; written by the main thread.
+    pub struct OutlierDetectionStats("outlier_detection.") {
+        counters {
+            ejections_consecutive_5xx,
+            ejections_detected_consecutive_5xx,
+            ejections_detected_consecutive_gateway_failure,
+            ejections_detected_consecutive_local_origin_failure,
+            ejections_detected_degradation,
+            ejections_detected_failure_percentage,
+            ejections_detected_local_origin_failure_percentage,
+            ejections_detected_local_origin_success_rate,
+            ejections_detected_success_rate,
+            ejections_enforced_consecutive_5xx,
+            ejections_enforced_consecutive_gateway_failure,
+            ejections_enforced_consecutive_local_origin_failure,
+            ejections_enforced_failure_percentage,
+            ejections_enforced_local_origin_failure_percentage,
+            ejections_enforced_local_origin_success_rate,
+            ejections_enforced_success_rate,
+            ejections_enforced_total,
+            ejections_overflow,
+            ejections_success_rate,
+            ejections_total,
+        }
+        gauges {
+            ejections_active,
+        }
+    }
+}
+
+stat_group! {
     /// How often a transport socket was chosen: register it under `default.` (or the match's name), at
     /// `cluster.<name>.`.
     pub struct TransportSocketMatchStats("") {

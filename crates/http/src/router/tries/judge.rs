@@ -12,6 +12,7 @@ use crate::downstream::Downstream;
 use crate::exchange::{Account, RetryCount, Stop};
 use crate::router::failure::status_of_failure;
 use crate::router::forward::Failure;
+use crate::router::outliers;
 
 /// Whether a try is followed by another.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
             }
             Stage::Refused => {}
         }
+        outliers::report_failure(&one.host, error);
         self.was_sent |= one.was_sent();
         if !one.is_doubled && self.retries.is_some() {
             let met = self.met_failure(Some(error.kind));
@@ -159,6 +161,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
                 false => match self.try_again(met, false) {
                     Again::Yes => {
                         one.host.counters().rq_error.inc();
+                        self.report_head(&one.host, status, &live);
                         self.router.with_account(|account| {
                             account.cluster.responses().count_retried(status)
                         });
@@ -173,6 +176,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         }
         if could_not && self.is_more_to_come() {
             one.host.counters().rq_error.inc();
+            self.report_head(&one.host, status, &live);
             return Ok(None);
         }
         self.under_way.clear();
@@ -180,6 +184,12 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         self.next = None;
         self.body.stop_keeping();
         Ok(Some((live, one.host)))
+    }
+
+    /// Tells outlier detection of a response that is not passed on.
+    fn report_head(&self, host: &WorkerHost, status: u16, live: &LiveTry) {
+        let state = self.exchange().state.borrow();
+        outliers::report_head(host, status, &state.request, &live.response);
     }
 
     /// A try has taken too long, or has stood still for too long.
@@ -193,8 +203,10 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         let is_idle = one
             .ends_at
             .is_none_or(|end| one.idle_at.is_some_and(|idle| idle < end));
-        self.router
-            .with_account(|account| account.try_timed_out(is_idle));
+        self.router.with_account(|account| {
+            account.try_timed_out(is_idle);
+            account.report_timeout();
+        });
         self.was_sent |= one.was_sent();
         if let Stage::Live(live) = &one.stage {
             self.router.note_bytes(&live.up);
@@ -245,8 +257,10 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         if let Some(one) = self.under_way.get_mut(at) {
             one.ends_at = None;
             one.idle_at = None;
+            one.has_timed_out = true;
             let host = Rc::clone(&one.host);
             self.router.set_host(Some(&host));
+            self.router.with_account(Account::report_timeout);
         }
         if self.retries.is_none() {
             return;
@@ -264,8 +278,12 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
             if let Stage::Live(live) = &one.stage {
                 self.router.note_bytes(&live.up);
             }
+            let is_told = one.has_timed_out || !one.was_sent();
             self.router.with_account(|account| {
                 account.timed_out();
+                if !is_told {
+                    account.report_timeout();
+                }
                 account.charge_timeout();
             });
         }
@@ -275,7 +293,10 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
     /// The time is over, or that of a try without a byte, while its response is passed on.
     pub(super) fn ends_too_late(&self, is_idle: bool) -> Failure {
         self.router.with_account(|account| match is_idle {
-            true => account.try_timed_out(true),
+            true => {
+                account.try_timed_out(true);
+                account.report_timeout();
+            }
             false => account.timed_out(),
         });
         let stop: Stop = self.router.too_late(match is_idle {

@@ -16,6 +16,7 @@ use nuncio_contract::headers::{HeaderMap, HeaderName, Known, MapKind};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::mirror::{MirrorHost, MirrorTarget};
+use nuncio_upstream::outlier_detection::Outcome;
 use nuncio_upstream::{
     Acquired, BodyEvent, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster,
 };
@@ -24,6 +25,7 @@ use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RequestBody};
 use crate::route::{Forward, Mirror, without_port};
 use crate::router::failure::status_of_failure;
+use crate::router::outliers;
 use crate::worker::Worker;
 
 /// The copies of one request.
@@ -213,6 +215,9 @@ impl Copy {
 
     async fn exchange(mut self) {
         if let Err(error) = self.try_exchange().await {
+            if let Some(host) = &self.account.host {
+                outliers::report_failure(host, &error);
+            }
             if error.kind == UpstreamErrorKind::Overflow {
                 self.account.host = None;
             }
@@ -227,6 +232,7 @@ impl Copy {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await?,
         };
+        self.account.report(Outcome::Connected);
         let mut up = Box::new(ready.begin());
         up.write_head(&self.request, self.is_bare);
         let mut progress = Progress::default();
@@ -257,6 +263,7 @@ impl Copy {
             self.account.timed_out();
             if !progress.has_head {
                 self.account.charge_timeout();
+                self.account.report_timeout();
             }
             return Poll::Ready(Ok(()));
         }
@@ -299,6 +306,9 @@ impl Copy {
             if !head.is_informational() {
                 progress.has_head = true;
                 self.account.charge(head.status);
+                if let Some(host) = &self.account.host {
+                    outliers::report_head(host, head.status, &self.request, &headers);
+                }
                 if head.status < 500 {
                     self.account.succeeded();
                 }
@@ -310,7 +320,10 @@ impl Copy {
             match ready!(up.poll_read_body(cx, &mut dropped, &mut trailers)) {
                 Ok(BodyEvent::Data) => {}
                 Ok(_) => break,
-                Err(_) => return Poll::Ready(Ok(())),
+                Err(_) => {
+                    self.account.report(Outcome::Failed);
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
         if let Some(sent_at) = progress.sent_at {

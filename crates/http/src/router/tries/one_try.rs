@@ -24,6 +24,8 @@ pub(super) struct OneTry {
     pub(super) idle_at: Option<Instant>,
     /// The next try has begun beside it.
     pub(super) is_doubled: bool,
+    /// Outlier detection was told that it took too long.
+    pub(super) has_timed_out: bool,
 }
 
 /// How far it is.
@@ -66,6 +68,7 @@ impl OneTry {
             ends_at: None,
             idle_at: None,
             is_doubled: false,
+            has_timed_out: false,
         }
     }
 
