@@ -178,6 +178,7 @@ impl Connection {
             return Err(silent("request HEADERS: invalid stream_id"));
         }
         self.last_stream = id;
+        self.inbound.stream_begun();
         if self.refused_above.is_some_and(|last| id > last) {
             self.streams.remember(id, Ended::ByOurReset);
             return Ok((Block::Discarded, false));
