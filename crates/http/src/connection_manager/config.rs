@@ -25,6 +25,7 @@ use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
 use crate::config::router::RouterConfig;
+use crate::http2::ResetLimits;
 use crate::route::{RouteCompiler, RouteTable};
 
 /// The message of the connection manager.
@@ -51,6 +52,8 @@ pub struct ConnectionManagerConfig {
     pub codec: Http1Settings,
     /// The settings of HTTP/2's codec.
     pub http2: Http2Settings,
+    /// How many streams of HTTP/2 may end before they are answered.
+    pub(crate) reset_limits: ResetLimits,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Requests after which a connection is closed; none for no limit.
@@ -268,6 +271,7 @@ impl ConnectionManagerConfig {
             access_logs: access_logs?,
             codec_type: message.codec_type,
             http2: http2_settings(&message, &codec),
+            reset_limits: ResetLimits::named(context.ctx),
             codec,
             timeouts: Timeouts::from_message(&message),
             max_requests_per_connection: common(&message)
@@ -604,6 +608,7 @@ impl ConnectionManagerConfig {
             access_logs,
             codec_type: config::CodecType::Auto,
             http2: Http2Settings::default(),
+            reset_limits: ResetLimits::default(),
             codec,
             timeouts: Timeouts {
                 stream_idle: Some(Duration::from_secs(300)),

@@ -85,6 +85,8 @@ pub enum Stop {
     Downstream(DownstreamError),
     /// The response broke off after it had begun.
     ResponseBroken,
+    /// It took too long after it had begun.
+    ResponseOverdue,
 }
 
 impl From<Box<LocalReply>> for Stop {

@@ -56,7 +56,7 @@ impl<D: Downstream> Exchange<'_, D> {
             let info = &mut self.state.borrow_mut().info;
             info.response_flags |= flags;
             info.response_code_details = Some(details.into());
-            return Stop::ResponseBroken;
+            return Stop::ResponseOverdue;
         }
         let mut reply = LocalReply::new(status, body.as_bytes(), details).with_flags(flags);
         if slot == STREAM_DURATION {
@@ -85,7 +85,12 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             Stop::Reply(reply) if !self.response_begun.get() => self.reply(*reply, false).await,
             Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
-            Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken => {
+            // Who can be told of one stream is, even if not all was read that is there, as it was not for so long.
+            Stop::ResponseOverdue if D::TELLS_OF_RESETS && !self.is_tunnel_open() => {
+                self.manager.stats.http.downstream_rq_tx_reset.inc();
+                StreamEnd::Broken
+            }
+            Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken | Stop::ResponseOverdue => {
                 let _what_is_there_goes_out_before_the_end = self.see_off().await;
                 self.manager.stats.http.downstream_rq_tx_reset.inc();
                 if self.is_tunnel_open() {

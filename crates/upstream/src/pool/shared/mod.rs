@@ -29,7 +29,8 @@ pub(crate) struct SharedLease {
     connection: Rc<Http2Connection>,
     /// Whether its stream has begun, which then stands for the place.
     has_begun: bool,
-    _permit: Permit,
+    /// `None` once the request has ended.
+    permit: Option<Permit>,
 }
 
 impl SharedLease {
@@ -56,12 +57,17 @@ impl SharedLease {
             pool: Rc::clone(pool),
             connection,
             has_begun: false,
-            _permit: permit,
+            permit: Some(permit),
         })
     }
 
     pub(crate) fn connection(&self) -> &Rc<Http2Connection> {
         &self.connection
+    }
+
+    /// Whether the host still takes a stream. It may have changed its mind since the place was given.
+    pub(crate) fn is_good(&self) -> bool {
+        self.connection.takes_streams()
     }
 
     /// The stream has begun, or could not.
@@ -81,9 +87,12 @@ impl Drop for SharedLease {
         if self.pool.core.counts_active_requests {
             self.pool.to.host.request_ends();
         }
+        // Whoever waits for the place needs what the circuit breaker counts as well.
+        drop(self.permit.take());
         if !self.has_begun {
             self.connection.give_up_place();
         }
+        self.connection.request_ended();
     }
 }
 
