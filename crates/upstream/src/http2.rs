@@ -321,17 +321,19 @@ impl Http2Stream {
 
 impl Drop for Http2Stream {
     fn drop(&mut self) {
-        let Some((id, _)) = self.stream.take() else {
+        let Some((id, mailbox)) = self.stream.take() else {
             return;
         };
         if !(self.is_received && self.sending == Sending::Done) {
-            // A response that is complete makes the rest of the request of no use, which is nobody's fault.
-            let code = match self.is_received {
-                true => ErrorCode::NO_ERROR,
-                false => ErrorCode::INTERNAL_ERROR,
-            };
-            self.shared()
-                .encode(|codec, out| codec.reset(id, code, out));
+            let cut = mailbox.cut.get();
+            if cut.is_none() {
+                let code = ErrorCode::INTERNAL_ERROR;
+                self.shared()
+                    .encode(|codec, out| codec.reset(id, code, out));
+            }
+            // A host that wants no more of the request than its answer has reset nothing.
+            let wants_no_more = self.is_received && cut == Some(Cut::Reset(ErrorCode::NO_ERROR));
+            self.lease.count_reset(cut.filter(|_| !wants_no_more));
         }
         self.connection().stream_ended(id);
     }

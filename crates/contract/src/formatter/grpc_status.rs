@@ -120,11 +120,3 @@ pub fn is_grpc_request(headers: &HeaderMap) -> bool {
     };
     (rest.is_empty() || rest.starts_with(b"+")) && headers.get(Known::Path).is_some()
 }
-
-/// The code of a gRPC request, for `%GRPC_STATUS_NUMBER%`.
-pub(super) fn code_of_grpc_request(context: &FormatContext<'_>) -> Option<u64> {
-    context
-        .request_headers
-        .filter(|headers| is_grpc_request(headers))?;
-    u64::try_from(GrpcStatus::of_stream(context, true)?.as_i64()).ok()
-}

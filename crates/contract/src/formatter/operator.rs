@@ -71,6 +71,8 @@ pub(super) enum Simple {
     Number(fn(&FormatContext<'_>) -> u64),
     /// A number that may be missing.
     OptionalNumber(fn(&FormatContext<'_>) -> Option<u64>),
+    /// The code of a gRPC request; -1 if it is none.
+    GrpcStatusNumber,
     /// A text that may be missing; the function appends it and says whether it was there.
     Text(fn(&FormatContext<'_>, &mut Vec<u8>) -> bool),
     /// A whole address.
@@ -276,6 +278,7 @@ impl Simple {
         match self {
             Simple::Number(get) => Value::Number(get(context)),
             Simple::OptionalNumber(get) => number(get(context)),
+            Simple::GrpcStatusNumber => grpc_status(GrpcStatusStyle::Number, context, out),
             Simple::Text(append) => appended(append(context, out)),
             Simple::Address(get) => {
                 let address = get(info);

@@ -1,7 +1,9 @@
 //! The commands that take no argument, by name.
 
 use super::durations::{milliseconds, since_start};
-use super::operator::Simple::{self, Address, EndpointId, Number, OptionalNumber, Port, Text};
+use super::operator::Simple::{
+    self, Address, EndpointId, GrpcStatusNumber, Number, OptionalNumber, Port, Text,
+};
 use super::operator::append_without_white_space;
 use super::upstream_hosts;
 use crate::headers::Known;
@@ -366,10 +368,7 @@ pub(super) const SIMPLE_COMMANDS: &[(&str, Simple)] = &[
             id.is_some()
         }),
     ),
-    (
-        "GRPC_STATUS_NUMBER",
-        OptionalNumber(super::grpc_status::code_of_grpc_request),
-    ),
+    ("GRPC_STATUS_NUMBER", GrpcStatusNumber),
     (
         "FILTER_CHAIN_NAME",
         Text(|c, out| {

@@ -257,10 +257,17 @@ impl Downstream for Http2Stream {
                 "http2.remote_reset".into(),
             ),
             Some(Cut::Violation(
-                error @ (StreamError::TooManyHeaders | StreamError::HeadersTooLarge),
+                error @ (StreamError::TooManyHeaders
+                | StreamError::HeadersTooLarge
+                | StreamError::UnexpectedUnderscore),
             )) => (
                 ResponseFlags::DOWNSTREAM_REMOTE_RESET,
                 error.details().into(),
+            ),
+            // A body of a wrong length, above all.
+            Some(Cut::Violation(StreamError::Protocol(..))) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                "http2.remote_reset".into(),
             ),
             Some(Cut::Violation(error)) => (
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
@@ -349,6 +356,10 @@ impl Downstream for Http2Stream {
     }
 
     fn close_after_response(&self) {}
+
+    fn flush_timed_out(&self) {
+        self.connection.stats.tx_flush_timeout.inc();
+    }
 
     fn drain(&self) {
         self.connection.begin_drain();

@@ -126,7 +126,11 @@ impl<D: Downstream> Exchange<'_, D> {
 
     /// Tells the client that nothing more will come, so that it need not wait until it is given up.
     pub(super) async fn end_tunnel(&self) -> StreamEnd {
-        self.down.end_sending().await;
+        let ending = async {
+            self.down.end_sending().await;
+            Ok(())
+        };
+        let _the_client_may_not_read = self.patiently(ending).await;
         StreamEnd::Tunnel
     }
 
@@ -192,10 +196,18 @@ impl<D: Downstream> Exchange<'_, D> {
         self.touch_idle();
     }
 
-    /// Sends what was written. A client that takes none of it for the time that a stream may be idle is given up.
+    /// Sends what was written.
     async fn see_off(&self) -> Result<(), DownstreamError> {
+        self.patiently(self.down.send_off()).await
+    }
+
+    /// Awaits that all is sent. A client that takes none of it for the time that a stream may be idle is given up.
+    async fn patiently(
+        &self,
+        sending: impl Future<Output = Result<(), DownstreamError>>,
+    ) -> Result<(), DownstreamError> {
         self.forget_request_deadlines();
-        let mut sending = pin!(self.down.send_off());
+        let mut sending = pin!(sending);
         poll_fn(|cx| {
             let before = self.down.unflushed_bytes();
             if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
@@ -205,6 +217,9 @@ impl<D: Downstream> Exchange<'_, D> {
                 self.touch_idle();
             }
             let expired = self.poll_expired(cx);
+            if expired == Poll::Ready(STREAM_IDLE) {
+                self.down.flush_timed_out();
+            }
             if expired.is_ready() || self.manager.drain.is_over() {
                 return Poll::Ready(Err(DownstreamError::Gone));
             }

@@ -159,7 +159,7 @@ impl Connection {
                 return Err(ConnectionError::Silent(code, what));
             }
             let is_trailers = stream.is(mark::HEAD_CAME);
-            if is_trailers {
+            if is_trailers && self.role == Role::Server {
                 self.counts_mut().trailers += 1;
             }
             return Ok(match (self.role, is_trailers) {

@@ -44,6 +44,8 @@ pub(crate) struct Http2Connection {
     requests_left: Cell<u32>,
     /// Whether it takes no more requests.
     is_leaving: Cell<bool>,
+    /// Whether the host broke the protocol, or left too much unread.
+    has_failed: Cell<bool>,
     deadlines: Deadlines<3>,
     keepalive: Http2Keepalive,
     pub(crate) local_address: Option<SocketAddr>,
@@ -81,6 +83,7 @@ impl Http2Connection {
             requests: Cell::new(0),
             requests_left: Cell::new(requests_left),
             is_leaving: Cell::new(false),
+            has_failed: Cell::new(false),
             deadlines: Deadlines::default(),
             keepalive,
             life: RefCell::new(Some(life)),
@@ -237,6 +240,7 @@ impl Http2Connection {
                     self.core.traffic.upstream_cx_protocol_error.inc();
                 }
                 self.end_streams(Cut::Failed(error.details()));
+                self.has_failed.set(true);
                 let _the_host_may_not_read = self.write(cx);
                 return Poll::Ready(Ended::Local);
             }
@@ -281,13 +285,17 @@ impl Http2Connection {
         }
         match written {
             Poll::Ready(done) => done.map_err(|_| Ended::Remote),
-            Poll::Pending => self.shared.check_backlog().map_err(|_| Ended::Local),
+            Poll::Pending => self.shared.check_backlog().map_err(|_| {
+                self.has_failed.set(true);
+                Ended::Local
+            }),
         }
     }
 
     fn end(&self, ended: Ended) {
         self.is_leaving.set(true);
-        let is_in_use = !self.is_unused();
+        // As in Envoy, what the host did wrong has ended the requests before it ends the connection.
+        let is_in_use = !self.is_unused() && !self.has_failed.get();
         if let Some(life) = self.life.take() {
             life.end(ended, is_in_use);
         }

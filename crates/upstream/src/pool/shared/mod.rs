@@ -18,6 +18,8 @@ pub(crate) use connection::Http2Connection;
 pub(crate) use mailbox::{Cut, Mailbox};
 pub use steps::count;
 
+use nuncio_codec::http2::ErrorCode;
+
 use super::{Carries, Connection, Granted, HostPool, Lent};
 use crate::cluster::{Host, Resource};
 use crate::cluster_core::Permit;
@@ -73,6 +75,17 @@ impl SharedLease {
     /// The stream has begun, or could not.
     pub(crate) fn has_begun(&mut self) {
         self.has_begun = true;
+    }
+
+    /// Counts a request that ended before both sides had, by who ended it; it is ours if nothing else did.
+    pub(crate) fn count_reset(&self, cut: Option<Cut>) {
+        let traffic = &self.pool.core.traffic;
+        match cut {
+            None | Some(Cut::Violation(_) | Cut::Failed(_)) => traffic.upstream_rq_tx_reset.inc(),
+            Some(Cut::Reset(ErrorCode::REFUSED_STREAM) | Cut::Unprocessed) => {}
+            Some(Cut::Reset(_)) => traffic.upstream_rq_rx_reset.inc(),
+            Some(Cut::Gone) => traffic.upstream_rq_pending_failure_eject.inc(),
+        }
     }
 
     pub(crate) fn host(&self) -> &Host {
