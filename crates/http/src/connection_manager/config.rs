@@ -19,13 +19,13 @@ use nuncio_upstream::ClusterId;
 use super::client_certificate::ForwardedCertificate;
 use super::local_reply::LocalReplies;
 use super::original_address::{self, Detection};
+use super::premature_resets::ResetLimits;
 use super::proxy_status::ProxyStatus;
 use super::request_id::RequestIds;
 use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
 use crate::config::router::RouterConfig;
-use crate::http2::ResetLimits;
 use crate::route::{RouteCompiler, RouteTable};
 
 /// The message of the connection manager.

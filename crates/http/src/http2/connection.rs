@@ -18,8 +18,8 @@ use nuncio_net::transport::Transport;
 use nuncio_upstream::{Http2Keepalive, Http2Shared, Http2Wire as Wire, KeepaliveStep};
 
 use super::mailbox::{Cut, Mailbox};
-use super::premature::ResetTally;
 use crate::connection_manager::ConnectionManager;
+use crate::connection_manager::premature_resets::ResetTally;
 use crate::exchange::{DEADLINES, REQUEST, STREAM_DURATION, STREAM_IDLE};
 
 /// No stream for too long.

@@ -10,16 +10,14 @@
 //!
 //! What a client has us do at a time is bounded too: after so many new streams the driver lets them have their turns
 //! before it goes on with what was read, and a client whose streams mostly end before they are answered is cut off
-//! (`premature.rs`).
+//! (`connection_manager/premature_resets.rs`).
 //!
 //! Connections end as in Envoy: a notice (GOAWAY that still takes streams), `drain_timeout` later the real GOAWAY, the
 //! end once the last stream is done.
 
 mod connection;
 mod mailbox;
-mod premature;
 mod steps;
 mod stream;
 
 pub(crate) use connection::{Begun, End, serve};
-pub(crate) use premature::ResetLimits;

@@ -190,8 +190,12 @@ impl Connection {
         }
     }
 
-    /// A stream that is over: after our reset the peer may not know yet. Envoy drops all such blocks.
+    /// A stream that is over: after our reset the peer may not know yet. Envoy drops all such blocks. Those of a host are
+    /// dropped here too, as others have requests on its connection.
     fn block_on_closed(&mut self, id: u32) -> Result<(Block, bool), ConnectionError> {
+        if self.role == Role::Client {
+            return Ok((Block::Discarded, false));
+        }
         match self.streams.ended(id) {
             Some(Ended::ByOurReset) => Ok((Block::Discarded, false)),
             Some(Ended::Known) => {

@@ -26,7 +26,7 @@ pub(crate) struct ResetLimits {
 
 impl ResetLimits {
     /// The limits by their names.
-    pub(crate) fn named(ctx: &Ctx) -> Self {
+    pub(super) fn named(ctx: &Ctx) -> Self {
         ResetLimits {
             total_streams: ctx
                 .runtime
@@ -40,14 +40,14 @@ impl ResetLimits {
 
 /// The streams of a connection that have ended.
 #[derive(Default)]
-pub(super) struct ResetTally {
+pub(crate) struct ResetTally {
     ended: Cell<u64>,
     premature: Cell<u64>,
 }
 
 impl ResetTally {
     /// Counts a stream that has ended. True if there were too many premature ones.
-    pub(super) fn count(
+    pub(crate) fn count(
         &self,
         limits: &ResetLimits,
         lifetime: Duration,
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_client_that_resets_half_of_its_streams_is_cut_off() {
         let half = (0..).map(|number| (AT_ONCE, number % 2 == 0));
-        assert_eq!(streams_until_cut_off(half), Some(499));
+        assert_eq!(streams_until_cut_off(half), Some(500));
         let after_good_ones = (0..).map(|number| (AT_ONCE, number < 1000));
         assert_eq!(streams_until_cut_off(after_good_ones), Some(2000));
     }
