@@ -227,7 +227,7 @@ fn an_answer_that_comes_twice_does_not_cost_other_requests_their_connection() {
     let other = open_get(&mut side);
     side.feed(&status(1, END_STREAM, "404"));
     assert_eq!(side.failed, None);
-    assert_eq!(side.told, ["Response 1: :status=200 end"]);
+    assert_eq!(side.told, ["Response 1 end: :status=200"]);
     assert!(side.connection.is_open(other));
 }
 
