@@ -554,6 +554,22 @@ fn floods_end_the_connection_at_the_limits_of_envoy() {
 }
 
 #[test]
+fn frames_that_come_with_each_request_are_no_flood_however_many_requests_there_are() {
+    let mut side = server();
+    let head = map(MapKind::Response, &[(":status", "204")]);
+    for number in 0..600 {
+        let id = 2 * number + 1;
+        side.feed(&request(id));
+        let stream = side.connection.open_stream_ids().next().expect("a stream");
+        side.feed(&window_update(id, 1000).repeat(2));
+        side.feed(&frame(PRIORITY, 0, id, &[0; 5]).repeat(2));
+        side.connection
+            .send_head(stream, &head, true, &mut side.out);
+        assert_eq!(side.failed, None, "at request {number}");
+    }
+}
+
+#[test]
 fn window_updates_are_paid_for_with_data() {
     let mut side = server();
     side.feed(&request(1));
@@ -563,7 +579,7 @@ fn window_updates_are_paid_for_with_data() {
         .send_head(stream, &head, false, &mut side.out);
     side.connection
         .send_data(stream, b"hello", true, &mut side.out);
-    side.feed(&window_update(0, 1).repeat(25));
+    side.feed(&window_update(0, 1).repeat(27));
     assert_eq!(side.failed, None);
     side.feed(&window_update(0, 1));
     assert_eq!(side.failed, Some(ConnectionError::WindowUpdateFramesFlood));

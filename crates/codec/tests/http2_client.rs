@@ -220,6 +220,18 @@ fn one_malformed_response_can_be_left_to_its_stream() {
 }
 
 #[test]
+fn an_answer_that_comes_twice_does_not_cost_other_requests_their_connection() {
+    let mut side = client();
+    open_get(&mut side);
+    side.feed(&status(1, END_STREAM, "200"));
+    let other = open_get(&mut side);
+    side.feed(&status(1, END_STREAM, "404"));
+    assert_eq!(side.failed, None);
+    assert_eq!(side.told, ["Response 1 end: :status=200"]);
+    assert!(side.connection.is_open(other));
+}
+
+#[test]
 fn a_response_to_head_may_have_a_length_but_no_body() {
     let mut side = client();
     let mut headers = get(&[]);

@@ -84,6 +84,8 @@ pub trait Downstream {
     /// Says that nothing else is to be understood on the connection, where it carries one stream at a time: it closes
     /// after this response; before the head is written.
     fn close_after_response(&self);
+    /// Notes that the client did not take a complete response in time.
+    fn flush_timed_out(&self) {}
     /// Says that the connection is to take no more streams; before the head is written.
     fn drain(&self);
     /// Whether that has been said.

@@ -18,6 +18,7 @@ use nuncio_net::transport::TlsInfo;
 use crate::body_event::BodyEvent;
 use crate::cluster::Host;
 use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::http2_shared::Http2Shared;
 use crate::pool::{Cut, Http2Connection, Mailbox, SharedLease};
 
 /// A request among others.
@@ -65,6 +66,10 @@ impl Http2Stream {
         self.lease.connection()
     }
 
+    fn shared(&self) -> &Http2Shared<Mailbox> {
+        &self.connection().shared
+    }
+
     pub(crate) fn write_head(&mut self, headers: &HeaderMap, end_stream: bool) {
         self.is_connect = headers.get(Known::Method) == Some(b"CONNECT");
         let opened = if headers.contains(Known::Upgrade) {
@@ -86,9 +91,9 @@ impl Http2Stream {
     }
 
     /// The stream, as long as it may be sent on.
-    fn open_stream(&self) -> Option<StreamId> {
+    fn open_stream(&self) -> Option<(StreamId, &Mailbox)> {
         let (id, mailbox) = self.stream.as_ref()?;
-        mailbox.cut.get().is_none().then_some(*id)
+        mailbox.cut.get().is_none().then_some((*id, mailbox))
     }
 
     pub(crate) fn write_trailers(&mut self, trailers: &HeaderMap) {
@@ -96,9 +101,9 @@ impl Http2Stream {
             return;
         }
         self.sending = Sending::Done;
-        if let Some(id) = self.open_stream() {
+        if let Some((id, _)) = self.open_stream() {
             let size = self
-                .connection()
+                .shared()
                 .encode(|codec, out| codec.send_trailers(id, trailers, out));
             self.count_sent(size.wire, size.wire);
         }
@@ -111,7 +116,7 @@ impl Http2Stream {
         end_stream: bool,
     ) -> Poll<()> {
         loop {
-            let Some(id) = self.open_stream() else {
+            let Some((id, mailbox)) = self.open_stream() else {
                 data.clear();
                 self.sending = Sending::Done;
                 return Poll::Ready(());
@@ -120,13 +125,11 @@ impl Http2Stream {
                 data.clear();
                 return Poll::Ready(());
             }
-            if let Some((_, mailbox)) = &self.stream {
-                mailbox.note_task(cx);
-            }
-            if !data.is_empty() && self.connection().awaits_room(id) {
+            mailbox.task.note(cx);
+            if !data.is_empty() && self.shared().awaits_room(id, mailbox) {
                 return Poll::Pending;
             }
-            let (sent, wire) = self.connection().encode(|codec, out| {
+            let (sent, wire) = self.shared().encode(|codec, out| {
                 let before = out.len();
                 let sent = codec.send_data(id, data.readable(), end_stream, out);
                 if sent < data.len() {
@@ -166,12 +169,12 @@ impl Http2Stream {
         let Some((_, mailbox)) = &self.stream else {
             return Poll::Ready(Err(self.error(UpstreamErrorKind::RemoteRefusedStream, None)));
         };
-        let next = mailbox.heads.borrow_mut().pop_front();
+        let next = mailbox.take_head();
         let Some(mut head) = next else {
             if let Some(cut) = mailbox.cut.get() {
                 return Poll::Ready(Err(self.cut_error(cut)));
             }
-            mailbox.note_task(cx);
+            mailbox.task.note(cx);
             return Poll::Pending;
         };
         std::mem::swap(headers, &mut head.headers);
@@ -223,7 +226,7 @@ impl Http2Stream {
         let is_complete = mailbox.is_complete.get();
         if !more.is_empty() {
             let used = more.len();
-            self.connection()
+            self.shared()
                 .encode(|codec, out| codec.consumed(id, used, out));
             data.append(more);
             if is_complete && mailbox.trailers.borrow().is_none() {
@@ -245,7 +248,7 @@ impl Http2Stream {
         if let Some(cut) = mailbox.cut.get() {
             return Poll::Ready(Err(self.cut_error(cut)));
         }
-        mailbox.note_task(cx);
+        mailbox.task.note(cx);
         Poll::Pending
     }
 
@@ -321,17 +324,19 @@ impl Http2Stream {
 
 impl Drop for Http2Stream {
     fn drop(&mut self) {
-        let Some((id, _)) = self.stream.take() else {
+        let Some((id, mailbox)) = self.stream.take() else {
             return;
         };
         if !(self.is_received && self.sending == Sending::Done) {
-            // A response that is complete makes the rest of the request of no use, which is nobody's fault.
-            let code = match self.is_received {
-                true => ErrorCode::NO_ERROR,
-                false => ErrorCode::INTERNAL_ERROR,
-            };
-            self.connection()
-                .encode(|codec, out| codec.reset(id, code, out));
+            let cut = mailbox.cut.get();
+            if cut.is_none() {
+                let code = ErrorCode::INTERNAL_ERROR;
+                self.shared()
+                    .encode(|codec, out| codec.reset(id, code, out));
+            }
+            // A host that wants no more of the request than its answer has reset nothing.
+            let wants_no_more = self.is_received && cut == Some(Cut::Reset(ErrorCode::NO_ERROR));
+            self.lease.count_reset(cut.filter(|_| !wants_no_more));
         }
         self.connection().stream_ended(id);
     }

@@ -95,6 +95,13 @@ impl Wire {
         self.output.len() >= HIGH_WATERMARK_BYTES
     }
 
+    /// How much more may wait to be written before streams wait with their data; none if they do.
+    pub fn room(&self) -> Option<usize> {
+        HIGH_WATERMARK_BYTES
+            .checked_sub(self.output.len())
+            .filter(|room| *room > 0)
+    }
+
     /// Reads some; how much. 0 is the end.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         match &mut self.transport {

@@ -1,5 +1,6 @@
 //! HTTP/2 with real peers: bodies that windows hold back, many streams at once, resets, drains, slow readers.
 
+mod attacks;
 mod peers;
 
 use std::cell::Cell;
@@ -13,13 +14,10 @@ use http::{HeaderMap, HeaderValue};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use peers::{answer, connect, echo, host, proxy_to, read_all, request, run, send_all};
+use peers::{PATIENCE, answer, connect, echo, host, proxy_to, read_all, request, run, send_all};
 
 /// More than any window at first.
 const A_LOT_BYTES: usize = 40 << 20;
-/// How long a test waits for what is to come.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 fn body(count: usize) -> Bytes {
     (0..count)
         .map(|at| (at % 251) as u8)

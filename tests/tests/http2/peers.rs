@@ -1,6 +1,7 @@
 //! Clients and hosts that speak HTTP/2 by a library of their own, and the proxy between them.
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -15,6 +16,9 @@ use tokio::task::spawn_local;
 
 const TYPES: &str = "type.googleapis.com/envoy.extensions";
 
+/// How long a test waits for what is to come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A proxy whose routes are clusters of one host: `/h2...` speaks HTTP/2 to it, everything else HTTP/1.
 pub(crate) struct Running {
     proxy: Proxy,
@@ -24,6 +28,16 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Waits until a counter or gauge has a value.
+    pub(crate) fn await_stat(&self, name: &str, value: u64) {
+        let since = std::time::Instant::now();
+        while self.stat(name).unwrap_or_default() != value {
+            let found = self.stat(name);
+            assert!(since.elapsed() < PATIENCE, "{name} is {found:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The value of a counter or gauge.
     pub(crate) fn stat(&self, name: &str) -> Option<u64> {
         let page = self.proxy.admin("/stats").expect("the admin answers");
@@ -33,6 +47,30 @@ impl Running {
 
 /// A proxy before a host.
 pub(crate) fn proxy_to(host: u16) -> Running {
+    proxy_with(host, &Options::default())
+}
+
+/// What a test's configuration has beside; fields of flow mappings, each with a comma behind it.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// Of the route to `/h2`.
+    pub(crate) route: &'static str,
+    /// Of the cluster `h2`.
+    pub(crate) cluster: &'static str,
+    /// Of its `http2_protocol_options`.
+    pub(crate) host_http2: &'static str,
+    /// Of the connection manager's.
+    pub(crate) http2: &'static str,
+}
+
+/// The same with more in its configuration.
+pub(crate) fn proxy_with(host: u16, options: &Options) -> Running {
+    let Options {
+        route,
+        cluster,
+        host_http2,
+        http2,
+    } = options;
     let (port, admin) = (free_port(), free_port());
     let endpoint = format!(
         "endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {host}}}}}}}}}]}}]"
@@ -48,19 +86,18 @@ static_resources:
         typed_config:
           '@type': {TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: http
+          http2_protocol_options: {{{http2}}}
           route_config: {{name: r, virtual_hosts: [{{name: v, domains: ['*'], routes: [
-            {{match: {{prefix: /h2}}, route: {{cluster: h2}}}},
+            {{match: {{prefix: /h2}}, route: {{{route} cluster: h2}}}},
             {{match: {{prefix: /}}, route: {{cluster: h1}}}}]}}]}}
           http_filters:
           - {{name: router, typed_config: {{'@type': {TYPES}.filters.http.router.v3.Router}}}}
   clusters:
   - {{name: h1, load_assignment: {{cluster_name: h1, {endpoint}}}}}
-  - name: h2
-    load_assignment: {{cluster_name: h2, {endpoint}}}
-    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        '@type': {TYPES}.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {{http2_protocol_options: {{}}}}
+  - {{{cluster} name: h2, load_assignment: {{cluster_name: h2, {endpoint}}}, typed_extension_protocol_options: {{
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {{
+        '@type': {TYPES}.upstreams.http.v3.HttpProtocolOptions,
+        explicit_http_config: {{http2_protocol_options: {{{host_http2}}}}}}}}}}}
 "
     );
     let directory = Scratch::new().expect("a directory can be made");

@@ -7,12 +7,21 @@ use super::settings::Http2Settings;
 /// What was counted of one connection.
 #[derive(Default)]
 pub(super) struct Inbound {
+    /// Streams that were ever begun, by whichever side. Not only those that are open: a client that asks one after the
+    /// other sends such frames for each.
+    streams: u64,
     empty_in_a_row: u32,
     priority: u64,
     window_updates: u64,
 }
 
 impl Inbound {
+    /// A stream was begun.
+    #[inline]
+    pub(super) fn stream_begun(&mut self) {
+        self.streams += 1;
+    }
+
     /// HEADERS, CONTINUATION or DATA whose payload without padding has this many bytes.
     #[inline]
     pub(super) fn payload(
@@ -33,14 +42,10 @@ impl Inbound {
         }
     }
 
-    pub(super) fn priority(
-        &mut self,
-        settings: &Http2Settings,
-        open_streams: usize,
-    ) -> Result<(), ConnectionError> {
+    pub(super) fn priority(&mut self, settings: &Http2Settings) -> Result<(), ConnectionError> {
         self.priority += 1;
         let per_stream = u64::from(settings.max_inbound_priority_frames_per_stream);
-        match self.priority > per_stream.saturating_mul(1 + open_streams as u64) {
+        match self.priority > per_stream.saturating_mul(1 + self.streams) {
             true => Err(ConnectionError::PriorityFramesFlood),
             false => Ok(()),
         }
@@ -50,7 +55,6 @@ impl Inbound {
     pub(super) fn window_update(
         &mut self,
         settings: &Http2Settings,
-        open_streams: usize,
         data_frames_sent: u64,
     ) -> Result<(), ConnectionError> {
         self.window_updates += 1;
@@ -58,7 +62,7 @@ impl Inbound {
             u64::from(settings.max_inbound_window_update_frames_per_data_frame_sent);
         let allowed = per_data_frame
             .saturating_mul(data_frames_sent)
-            .saturating_add(open_streams as u64)
+            .saturating_add(self.streams)
             .saturating_mul(2)
             .saturating_add(5);
         match self.window_updates > allowed {

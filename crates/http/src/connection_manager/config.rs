@@ -19,6 +19,7 @@ use nuncio_upstream::ClusterId;
 use super::client_certificate::ForwardedCertificate;
 use super::local_reply::LocalReplies;
 use super::original_address::{self, Detection};
+use super::premature_resets::ResetLimits;
 use super::proxy_status::ProxyStatus;
 use super::request_id::RequestIds;
 use super::tracing::Tracing;
@@ -51,6 +52,8 @@ pub struct ConnectionManagerConfig {
     pub codec: Http1Settings,
     /// The settings of HTTP/2's codec.
     pub http2: Http2Settings,
+    /// How many streams of HTTP/2 may end before they are answered.
+    pub(crate) reset_limits: ResetLimits,
     /// Timeouts.
     pub timeouts: Timeouts,
     /// Requests after which a connection is closed; none for no limit.
@@ -279,6 +282,7 @@ impl ConnectionManagerConfig {
             access_logs: access_logs?,
             codec_type: message.codec_type,
             http2: http2_settings(&message, &codec),
+            reset_limits: ResetLimits::named(context.ctx),
             codec,
             timeouts: Timeouts::from_message(&message),
             max_requests_per_connection: common(&message)
@@ -621,6 +625,7 @@ impl ConnectionManagerConfig {
             access_logs,
             codec_type: config::CodecType::Auto,
             http2: Http2Settings::default(),
+            reset_limits: ResetLimits::default(),
             codec,
             timeouts: Timeouts {
                 stream_idle: Some(Duration::from_secs(300)),

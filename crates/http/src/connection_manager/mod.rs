@@ -8,6 +8,7 @@ mod counting;
 pub mod local_reply;
 pub mod original_address;
 mod path;
+pub(crate) mod premature_resets;
 pub mod proxy_status;
 mod referer;
 pub mod request;

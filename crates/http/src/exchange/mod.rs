@@ -87,6 +87,8 @@ pub enum Stop {
     ResponseBroken,
     /// The request is to begin anew as another stream, with this for its body; nothing was answered yet.
     Anew(Buffer),
+    /// It took too long after it had begun.
+    ResponseOverdue,
 }
 
 impl From<Box<LocalReply>> for Stop {

@@ -1,14 +1,12 @@
 //! The life of an HTTP/2 connection, and the task that drives it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
 use nuncio_codec::http2::{Connection as Codec, ConnectionError, ErrorCode, StreamId};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
@@ -17,10 +15,11 @@ use nuncio_contract::stats::groups::Http2CodecStats;
 use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
-use nuncio_upstream::{Http2Keepalive, Http2Wire as Wire, KeepaliveStep};
+use nuncio_upstream::{Http2Keepalive, Http2Shared, Http2Wire as Wire, KeepaliveStep};
 
 use super::mailbox::{Cut, Mailbox};
 use crate::connection_manager::ConnectionManager;
+use crate::connection_manager::premature_resets::ResetTally;
 use crate::exchange::{DEADLINES, REQUEST, STREAM_DURATION, STREAM_IDLE};
 
 /// No stream for too long.
@@ -67,23 +66,30 @@ enum Phase {
     Closing,
 }
 
+/// How far the driver came with what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worked {
+    /// More has to be read.
+    OffAll,
+    /// Streams are to have their turns first.
+    ForNow,
+}
+
 /// What driver and streams share.
 pub(super) struct Connection {
     pub(super) manager: Rc<ConnectionManager>,
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) stats: Arc<Http2CodecStats>,
-    pub(super) wire: RefCell<Wire>,
-    pub(super) streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
-    /// Streams that wait until less is to be written.
-    crowded: RefCell<VecDeque<StreamId>>,
+    pub(super) shared: Http2Shared<Mailbox>,
     phase: Cell<Phase>,
     deadlines: Deadlines<4>,
     keepalive: Http2Keepalive,
     born: Instant,
     pub(super) requests: Cell<u32>,
-    driver: RefCell<Option<Waker>>,
-    /// Whether the driver knows that there is something to do.
-    is_driver_woken: Cell<bool>,
+    /// Streams that were begun in this turn of the driver.
+    pub(super) begun: Cell<u32>,
+    resets: ResetTally,
+    has_too_many_resets: Cell<bool>,
     spare_deadlines: RefCell<Vec<StreamDeadlines>>,
 }
 
@@ -117,15 +123,14 @@ impl Connection {
         let wire = Wire::new(transport, |out| Codec::server(settings, out), input);
         Connection {
             stats,
-            wire: RefCell::new(wire),
-            streams: RefCell::default(),
-            crowded: RefCell::default(),
+            shared: Http2Shared::new(wire),
             phase: Cell::new(Phase::Open),
             deadlines: Deadlines::default(),
             keepalive,
             requests: Cell::new(0),
-            driver: RefCell::default(),
-            is_driver_woken: Cell::new(false),
+            begun: Cell::new(0),
+            resets: ResetTally::default(),
+            has_too_many_resets: Cell::new(false),
             spare_deadlines: RefCell::default(),
             manager,
             info,
@@ -134,10 +139,11 @@ impl Connection {
     }
 
     fn poll_drive(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<End> {
-        self.note_driver(cx);
-        let mut has_input = !self.wire.borrow().is_input_empty();
+        self.shared.note_driver(cx);
+        self.begun.set(0);
+        let mut has_input = !self.shared.wire.borrow().is_input_empty();
         loop {
-            if self.manager.drain.is_over() {
+            if self.manager.drain.is_over() || self.has_too_many_resets.get() {
                 return Poll::Ready(End::Local);
             }
             while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
@@ -145,13 +151,16 @@ impl Connection {
                     return Poll::Ready(end);
                 }
             }
-            if std::mem::take(&mut has_input) {
-                self.work();
-            }
+            let is_paused = std::mem::take(&mut has_input) && self.work() == Worked::ForNow;
             if let Some(end) = self.write(cx) {
                 return Poll::Ready(end);
             }
-            match self.wire.borrow_mut().poll_fill(cx) {
+            self.shared.let_streams_go_on();
+            if is_paused {
+                self.shared.wake_driver();
+                return Poll::Pending;
+            }
+            match self.shared.wire.borrow_mut().poll_fill(cx) {
                 // What was read may have set a nearer deadline, for which no timer runs yet.
                 Poll::Pending => match self.deadlines.poll_expired(cx, &*self.manager.worker) {
                     Poll::Pending => return Poll::Pending,
@@ -168,31 +177,33 @@ impl Connection {
     }
 
     /// Takes the codec's steps over what was read; a client that breaks the protocol is told, and cut off.
-    fn work(self: &Rc<Self>) {
+    fn work(self: &Rc<Self>) -> Worked {
         if self.phase.get() == Phase::Closing {
-            self.wire.borrow_mut().forget_input();
-            return;
+            self.shared.wire.borrow_mut().forget_input();
+            return Worked::OffAll;
         }
-        let said = self.wire.borrow().unwritten();
-        if let Err(error) = self.take_steps() {
+        let said = self.shared.wire.borrow().unwritten();
+        let worked = self.take_steps();
+        if let Err(error) = worked {
             if error.is_protocol_error() {
                 self.manager.stats.http.downstream_cx_protocol_error.inc();
             }
             if !matches!(error, ConnectionError::GoAway(..)) {
                 // As in Envoy, not even what the bytes before it would have been answered with.
-                self.wire.borrow_mut().take_back(said);
+                self.shared.wire.borrow_mut().take_back(said);
             }
             self.count_cut_off(End::Local);
             self.end_streams(Cut::Failed(error));
             self.close_soon();
         }
         self.note_counts();
+        worked.unwrap_or(Worked::OffAll)
     }
 
     /// Writes what there is; the end of the connection, if this was the last.
     fn write(&self, cx: &mut Context<'_>) -> Option<End> {
         let mut sent = 0;
-        let written = self.wire.borrow_mut().poll_write(cx, &mut sent);
+        let written = self.shared.wire.borrow_mut().poll_write(cx, &mut sent);
         if sent > 0 {
             let sent = u64::try_from(sent).unwrap_or(u64::MAX);
             self.manager
@@ -200,15 +211,17 @@ impl Connection {
                 .http
                 .downstream_cx_tx_bytes_total
                 .add(sent);
-            self.let_crowd_go_on();
         }
         match written {
+            Poll::Pending if self.phase.get() != Phase::Closing => {
+                return self.shared.check_backlog().err().map(|_| End::Local);
+            }
             Poll::Pending => return None,
             Poll::Ready(Err(_)) => return Some(End::Remote),
             Poll::Ready(Ok(())) => {}
         }
         match self.phase.get() {
-            Phase::GoingAway if self.streams.borrow().is_empty() => self.close_soon(),
+            Phase::GoingAway if self.shared.is_empty() => self.close_soon(),
             Phase::Closing | Phase::Open | Phase::Notified | Phase::GoingAway => {}
         }
         let closes_at_once = self.manager.config.timeouts.delayed_close.is_none();
@@ -257,7 +270,9 @@ impl Connection {
     fn do_keepalive(&self) -> Option<End> {
         match self.keepalive.act(self.manager.worker.now()) {
             KeepaliveStep::Nothing => {}
-            KeepaliveStep::Ping(payload) => self.encode(|codec, out| codec.send_ping(payload, out)),
+            KeepaliveStep::Ping(payload) => self
+                .shared
+                .encode(|codec, out| codec.send_ping(payload, out)),
             KeepaliveStep::GiveUp => {
                 self.stats.keepalive_timeout.inc();
                 return Some(End::Local);
@@ -280,11 +295,12 @@ impl Connection {
             return;
         }
         self.phase.set(Phase::Notified);
-        self.encode(|codec, out| codec.send_shutdown_notice(out));
+        self.shared
+            .encode(|codec, out| codec.send_shutdown_notice(out));
         let limit = self.manager.config.timeouts.drain;
         self.deadlines
             .set(CLOSING, self.manager.worker.now() + limit);
-        self.wake_driver();
+        self.shared.wake_driver();
     }
 
     /// Whether the client knows that it is to open no more streams.
@@ -294,7 +310,8 @@ impl Connection {
 
     fn go_away(&self) {
         self.phase.set(Phase::GoingAway);
-        self.encode(|codec, out| codec.send_go_away(ErrorCode::NO_ERROR, out));
+        self.shared
+            .encode(|codec, out| codec.send_go_away(ErrorCode::NO_ERROR, out));
     }
 
     /// The end of the connection for the streams that are left.
@@ -303,12 +320,12 @@ impl Connection {
             self.count_cut_off(end);
         }
         self.end_streams(Cut::Gone(end));
-        self.wire.borrow_mut().close();
+        self.shared.wire.borrow_mut().close();
         self.note_counts();
     }
 
     fn count_cut_off(&self, end: End) {
-        if self.streams.borrow().is_empty() {
+        if self.shared.is_empty() {
             return;
         }
         let stats = &self.manager.stats.http;
@@ -320,15 +337,27 @@ impl Connection {
     }
 
     fn end_streams(&self, why: Cut) {
-        let streams: Vec<_> = self.streams.borrow().values().cloned().collect();
+        let streams = self.shared.mailboxes();
         streams.iter().for_each(|stream| stream.cut(why));
+    }
+
+    /// Counts a stream that has ended by itself, not with the connection.
+    pub(super) fn count_ended(&self, lifetime: Duration, is_answered: bool) {
+        let limits = &self.manager.config.reset_limits;
+        if self.resets.count(limits, lifetime, is_answered)
+            && !self.has_too_many_resets.replace(true)
+        {
+            let stats = &self.manager.stats.http;
+            stats.downstream_rq_too_many_premature_resets.inc();
+            self.shared.wake_driver();
+        }
     }
 
     /// A stream's task is done with it.
     pub(super) fn stream_ended(&self, id: StreamId) {
-        self.streams.borrow_mut().remove(&id);
+        self.shared.streams.borrow_mut().remove(&id);
         self.stats.streams_active.dec();
-        if self.streams.borrow().is_empty() {
+        if self.shared.is_empty() {
             self.await_streams();
         }
         self.note_counts();
@@ -346,75 +375,12 @@ impl Connection {
                 self.deadlines.set(LIFE, self.born + limit);
             }
         }
-        self.wake_driver();
+        self.shared.wake_driver();
     }
 
     /// A stream has begun.
     pub(super) fn is_busy(&self) {
         self.deadlines.clear(IDLE);
-    }
-
-    /// Calls `encode` with the codec and what it appends to; the driver writes it later.
-    pub(super) fn encode<T>(&self, encode: impl FnOnce(&mut Codec, &mut Vec<u8>) -> T) -> T {
-        let (done, has_output) = {
-            let mut wire = self.wire.borrow_mut();
-            (wire.encode(encode), wire.has_output())
-        };
-        if has_output {
-            self.wake_driver();
-        }
-        done
-    }
-
-    /// Whether the stream must wait until less is to be written; it is woken then.
-    pub(super) fn awaits_room(&self, id: StreamId) -> bool {
-        if !self.wire.borrow().is_full() {
-            return false;
-        }
-        self.crowded.borrow_mut().push_back(id);
-        true
-    }
-
-    fn let_crowd_go_on(&self) {
-        if self.wire.borrow().is_full() {
-            return;
-        }
-        let crowd = std::mem::take(&mut *self.crowded.borrow_mut());
-        let streams = self.streams.borrow();
-        let there = crowd.iter().filter_map(|id| streams.get(id));
-        there.for_each(|stream| stream.wake());
-    }
-
-    /// Wakes the streams that may send on.
-    pub(super) fn window_opened(&self) {
-        let streams = self.streams.borrow();
-        let mut wire = self.wire.borrow_mut();
-        while let Some(id) = wire.codec.next_ready() {
-            if let Some(stream) = streams.get(&id) {
-                stream.wake();
-            }
-        }
-    }
-
-    fn note_driver(&self, cx: &Context<'_>) {
-        self.is_driver_woken.set(false);
-        let mut driver = self.driver.borrow_mut();
-        if !driver
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
-            *driver = Some(cx.waker().clone());
-        }
-    }
-
-    /// The driver has its turn after all tasks that are ready by now.
-    fn wake_driver(&self) {
-        if self.is_driver_woken.replace(true) {
-            return;
-        }
-        if let Some(driver) = &*self.driver.borrow() {
-            driver.wake_by_ref();
-        }
     }
 
     /// Deadlines for a new stream.
@@ -456,7 +422,7 @@ impl Connection {
 
     /// Adds what the codec has counted to the stats.
     pub(super) fn note_counts(&self) {
-        if let Some(counts) = self.wire.borrow_mut().codec.take_counts() {
+        if let Some(counts) = self.shared.wire.borrow_mut().codec.take_counts() {
             nuncio_upstream::count_http2(&self.stats, &counts);
         }
     }

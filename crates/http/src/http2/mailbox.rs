@@ -1,12 +1,12 @@
 //! What has come for one stream and waits for its task.
 
 use std::cell::{Cell, RefCell};
-use std::task::{Context, Waker};
 
 use nuncio_codec::http2::{ConnectionError, StreamError, StreamId};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::stream_info::BytesMeter;
+use nuncio_upstream::{Http2Mailbox, Http2Task};
 
 use super::connection::End;
 
@@ -36,7 +36,7 @@ pub(super) struct Mailbox {
     pub(super) is_complete: Cell<bool>,
     pub(super) cut: Cell<Option<Cut>>,
     pub(super) bytes: Cell<BytesMeter>,
-    task: RefCell<Option<Waker>>,
+    pub(super) task: Http2Task,
 }
 
 impl Mailbox {
@@ -51,24 +51,7 @@ impl Mailbox {
             is_complete: Cell::new(is_bare),
             cut: Cell::new(None),
             bytes: Cell::new(bytes),
-            task: RefCell::default(),
-        }
-    }
-
-    /// Whom to wake: the stream's one task.
-    pub(super) fn note_task(&self, cx: &Context<'_>) {
-        let mut task = self.task.borrow_mut();
-        if !task
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
-            *task = Some(cx.waker().clone());
-        }
-    }
-
-    pub(super) fn wake(&self) {
-        if let Some(task) = &*self.task.borrow() {
-            task.wake_by_ref();
+            task: Http2Task::default(),
         }
     }
 
@@ -77,12 +60,18 @@ impl Mailbox {
         if self.cut.get().is_none() {
             self.cut.set(Some(why));
         }
-        self.wake();
+        self.task.wake();
     }
 
     pub(super) fn meter(&self, change: impl FnOnce(&mut BytesMeter)) {
         let mut bytes = self.bytes.get();
         change(&mut bytes);
         self.bytes.set(bytes);
+    }
+}
+
+impl Http2Mailbox for Mailbox {
+    fn task(&self) -> &Http2Task {
+        &self.task
     }
 }

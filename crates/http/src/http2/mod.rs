@@ -8,6 +8,10 @@
 //! What a client sends ahead is bounded by the windows of the configuration: a window is given back for what a stream
 //! has used, never for what lies unread.
 //!
+//! What a client has us do at a time is bounded too: after so many new streams the driver lets them have their turns
+//! before it goes on with what was read, and a client whose streams mostly end before they are answered is cut off
+//! (`connection_manager/premature_resets.rs`).
+//!
 //! Connections end as in Envoy: a notice (GOAWAY that still takes streams), `drain_timeout` later the real GOAWAY, the
 //! end once the last stream is done.
 

@@ -9,20 +9,26 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, Protocol};
 
-use super::connection::Connection;
+use super::connection::{Connection, Worked};
 use super::mailbox::{Cut, Mailbox};
 use super::stream;
 use crate::life::Start;
 use crate::stream::StreamState;
 
+/// Streams that are begun before those before them have their turns. Without this a client that resets what it opens
+/// would have as many there at once as fit what was read.
+const MAX_BEGUN_AT_ONCE: u32 = 128;
 /// Bytes of RST_STREAM on the wire.
 const RESET_BYTES: u64 = 13;
 
 impl Connection {
-    /// Takes steps until more has to be read.
-    pub(super) fn take_steps(self: &Rc<Self>) -> Result<(), ConnectionError> {
+    /// Takes steps until more has to be read, or enough streams were begun.
+    pub(super) fn take_steps(self: &Rc<Self>) -> Result<Worked, ConnectionError> {
         loop {
-            let step = self.wire.borrow_mut().step();
+            if self.begun.get() >= MAX_BEGUN_AT_ONCE {
+                return Ok(Worked::ForNow);
+            }
+            let step = self.shared.wire.borrow_mut().step();
             let step = step.inspect_err(|error| {
                 if let ConnectionError::Messaging(stream, _) = *error {
                     self.refuse_stream(stream, Cut::Failed(*error));
@@ -30,8 +36,8 @@ impl Connection {
             })?;
             match step.event {
                 Event::NeedMore => {
-                    self.wire.borrow_mut().advance(step.consumed);
-                    return Ok(());
+                    self.shared.wire.borrow_mut().advance(step.consumed);
+                    return Ok(Worked::OffAll);
                 }
                 Event::Head {
                     stream,
@@ -51,15 +57,17 @@ impl Connection {
                     stream,
                     error,
                     known,
-                } => match known {
-                    true => self.violated(stream, error),
-                    false => self.refuse_stream(stream, Cut::Violation(error)),
+                } => match (known, error) {
+                    (true, _) => self.violated(stream, error),
+                    // No request, or none that was looked at.
+                    (false, StreamError::Refused | StreamError::Closed) => {}
+                    (false, _) => self.refuse_stream(stream, Cut::Violation(error)),
                 },
-                Event::WindowOpened | Event::SettingsChanged => self.window_opened(),
                 Event::PingAck(_) => self.ping_answered(),
-                Event::GoAway { .. } => {}
+                // Who may send on is woken in each turn.
+                Event::WindowOpened | Event::SettingsChanged | Event::GoAway { .. } => {}
             }
-            self.wire.borrow_mut().advance(step.consumed);
+            self.shared.wire.borrow_mut().advance(step.consumed);
         }
     }
 
@@ -67,7 +75,10 @@ impl Connection {
     fn begin_stream(self: &Rc<Self>, id: StreamId, end_stream: bool, size: BlockSize) {
         let manager = &self.manager;
         let mut state = self.new_stream();
-        std::mem::swap(&mut state.request, &mut self.wire.borrow_mut().headers);
+        std::mem::swap(
+            &mut state.request,
+            &mut self.shared.wire.borrow_mut().headers,
+        );
         let now = manager.worker.now();
         let timing = &mut state.info.downstream_timing;
         timing.last_header_rx_byte = Some(now);
@@ -95,6 +106,7 @@ impl Connection {
     /// Counts a stream.
     fn new_stream(&self) -> Box<StreamState> {
         let stats = &self.manager.stats.http;
+        self.begun.set(self.begun.get() + 1);
         stats.downstream_rq_total.inc();
         stats.downstream_rq_http2_total.inc();
         stats.downstream_rq_active.inc();
@@ -108,7 +120,8 @@ impl Connection {
 
     fn spawn(self: &Rc<Self>, mailbox: Mailbox, state: Box<StreamState>, start: Start) {
         let mailbox = Rc::new(mailbox);
-        self.streams
+        self.shared
+            .streams
             .borrow_mut()
             .insert(mailbox.id, Rc::clone(&mailbox));
         tokio::task::spawn_local(stream::run(Rc::clone(self), mailbox, state, start));
@@ -116,7 +129,7 @@ impl Connection {
 
     /// A stream whose head was refused is one all the same for counters and logs.
     fn refuse_stream(self: &Rc<Self>, id: StreamId, why: Cut) {
-        if self.mailbox(id).is_some() {
+        if self.shared.mailbox(id).is_some() {
             return;
         }
         let state = self.new_stream();
@@ -129,13 +142,9 @@ impl Connection {
         self.spawn(mailbox, state, Start::Gone);
     }
 
-    fn mailbox(&self, id: StreamId) -> Option<Rc<Mailbox>> {
-        self.streams.borrow().get(&id).cloned()
-    }
-
     fn deliver(&self, id: StreamId, data: std::ops::Range<usize>, end_stream: bool, wire: usize) {
-        let mut own = self.wire.borrow_mut();
-        let Some(mailbox) = self.mailbox(id) else {
+        let mut own = self.shared.wire.borrow_mut();
+        let Some(mailbox) = self.shared.mailbox(id) else {
             // Nobody will read it.
             own.encode(|codec, out| codec.consumed(id, data.len(), out));
             return;
@@ -143,15 +152,15 @@ impl Connection {
         mailbox.data.borrow_mut().extend(own.bytes(data));
         mailbox.meter(|bytes| bytes.wire_bytes_received += count(wire));
         mailbox.is_complete.set(end_stream);
-        mailbox.wake();
+        mailbox.task.wake();
     }
 
     fn deliver_trailers(&self, id: StreamId, size: BlockSize) {
-        let Some(mailbox) = self.mailbox(id) else {
+        let Some(mailbox) = self.shared.mailbox(id) else {
             return;
         };
         let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
-        std::mem::swap(&mut trailers, &mut self.wire.borrow_mut().headers);
+        std::mem::swap(&mut trailers, &mut self.shared.wire.borrow_mut().headers);
         mailbox.meter(|bytes| {
             bytes.wire_bytes_received += count(size.wire);
             bytes.header_bytes_received += count(size.wire);
@@ -159,18 +168,18 @@ impl Connection {
         });
         *mailbox.trailers.borrow_mut() = Some(Box::new(trailers));
         mailbox.is_complete.set(true);
-        mailbox.wake();
+        mailbox.task.wake();
     }
 
     fn reset(&self, id: StreamId) {
-        if let Some(mailbox) = self.mailbox(id) {
+        if let Some(mailbox) = self.shared.mailbox(id) {
             mailbox.meter(|bytes| bytes.wire_bytes_received += RESET_BYTES);
             mailbox.cut(Cut::Reset);
         }
     }
 
     fn violated(&self, id: StreamId, error: StreamError) {
-        if let Some(mailbox) = self.mailbox(id) {
+        if let Some(mailbox) = self.shared.mailbox(id) {
             mailbox.cut(Cut::Violation(error));
         }
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use nuncio_codec::http2::{ConnectionError, ErrorCode, StreamError, upgrade_response_to_http2};
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
 
@@ -56,7 +57,7 @@ pub(super) async fn run(
     let worker = Rc::clone(&connection.manager.worker);
     let mut life = pin!(live(connection, Rc::clone(&mailbox), state, start));
     poll_fn(|cx| {
-        mailbox.note_task(cx);
+        mailbox.task.note(cx);
         worker.step(|| life.as_mut().poll(cx))
     })
     .await;
@@ -79,7 +80,12 @@ async fn live(
     };
     let exchange = Exchange::new(&connection.manager, &down, state, &deadlines);
     let end = pin!(exchange.run(start)).await;
-    connection.manager.worker.end_stream(exchange.into_state());
+    let state = exchange.into_state();
+    if !down.has_lost_connection() {
+        let lifetime = connection.manager.worker.now() - state.info.start;
+        connection.count_ended(lifetime, state.info.response_code.is_some());
+    }
+    connection.manager.worker.end_stream(state);
     for slot in [STREAM_IDLE, REQUEST, STREAM_DURATION] {
         deadlines.clear(slot);
     }
@@ -99,9 +105,15 @@ impl Http2Stream {
         let id = self.mailbox.id;
         if self.mailbox.cut.get().is_none() {
             self.connection
+                .shared
                 .encode(|codec, out| codec.reset(id, code, out));
         }
         self.connection.stream_ended(id);
+    }
+
+    fn has_lost_connection(&self) -> bool {
+        let cut = self.mailbox.cut.get();
+        matches!(cut, Some(Cut::Gone(_) | Cut::Failed(_)))
     }
 
     /// Encodes what may be of what is pending; ready when nothing is left.
@@ -113,11 +125,11 @@ impl Http2Stream {
         let pending = &mut *pending;
         let id = self.mailbox.id;
         while !pending.data.is_empty() {
-            if self.connection.awaits_room(id) {
+            if self.connection.shared.awaits_room(id, &self.mailbox) {
                 return Poll::Pending;
             }
             let is_last = matches!(pending.end, Some(PendingEnd::Data));
-            let sent = self.connection.encode(|codec, out| {
+            let sent = self.connection.shared.encode(|codec, out| {
                 let before = out.len();
                 let sent = codec.send_data(id, pending.data.readable(), is_last, out);
                 if sent < pending.data.len() {
@@ -138,6 +150,7 @@ impl Http2Stream {
         match pending.end.take() {
             Some(PendingEnd::Data) => {
                 self.connection
+                    .shared
                     .encode(|codec, out| codec.send_data(id, b"", true, out));
                 self.mailbox
                     .meter(|bytes| bytes.wire_bytes_sent += FRAME_HEAD_BYTES);
@@ -152,6 +165,7 @@ impl Http2Stream {
         let id = self.mailbox.id;
         let size = self
             .connection
+            .shared
             .encode(|codec, out| codec.send_head(id, head, end_stream, out));
         self.meter_head(size.wire, size.decoded);
     }
@@ -160,6 +174,7 @@ impl Http2Stream {
         let id = self.mailbox.id;
         let size = self
             .connection
+            .shared
             .encode(|codec, out| codec.send_trailers(id, trailers, out));
         self.meter_head(size.wire, size.decoded);
     }
@@ -187,6 +202,7 @@ impl Http2Stream {
             let id = self.mailbox.id;
             let used = data.len();
             self.connection
+                .shared
                 .encode(|codec, out| codec.consumed(id, used, out));
             chunk.append(data);
             let end_stream = is_complete && !has_trailers;
@@ -241,10 +257,17 @@ impl Downstream for Http2Stream {
                 "http2.remote_reset".into(),
             ),
             Some(Cut::Violation(
-                error @ (StreamError::TooManyHeaders | StreamError::HeadersTooLarge),
+                error @ (StreamError::TooManyHeaders
+                | StreamError::HeadersTooLarge
+                | StreamError::UnexpectedUnderscore),
             )) => (
                 ResponseFlags::DOWNSTREAM_REMOTE_RESET,
                 error.details().into(),
+            ),
+            // A body of a wrong length, above all.
+            Some(Cut::Violation(StreamError::Protocol(..))) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                "http2.remote_reset".into(),
             ),
             Some(Cut::Violation(error)) => (
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
@@ -333,6 +356,10 @@ impl Downstream for Http2Stream {
     }
 
     fn close_after_response(&self) {}
+
+    fn flush_timed_out(&self) {
+        self.connection.stats.tx_flush_timeout.inc();
+    }
 
     fn drain(&self) {
         self.connection.begin_drain();

@@ -68,6 +68,9 @@ impl<D: Downstream> Exchange<'_, D> {
         if verdict == Some(Verdict::Forbidden) && state.route.index.is_some() {
             manager.stats.http.downstream_rq_ws_on_non_ws_route.inc();
             self.down.close_after_response();
+            if D::TELLS_OF_RESETS {
+                self.down.drain();
+            }
             return Err(Stop::Reply(Box::new(request::no_tunnel())));
         }
         self.touch_idle();

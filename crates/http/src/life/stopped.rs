@@ -56,7 +56,7 @@ impl<D: Downstream> Exchange<'_, D> {
             let info = &mut self.state.borrow_mut().info;
             info.response_flags |= flags;
             info.response_code_details = Some(details.into());
-            return Stop::ResponseBroken;
+            return Stop::ResponseOverdue;
         }
         let mut reply = LocalReply::new(status, body.as_bytes(), details).with_flags(flags);
         if slot == STREAM_DURATION {
@@ -85,7 +85,16 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             Stop::Reply(reply) if !self.response_begun.get() => self.reply(*reply, false).await,
             Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
-            Stop::Reply(_) | Stop::RouteReply(_) | Stop::ResponseBroken | Stop::Anew(_) => {
+            // Who can be told of one stream is, even if not all was read that is there, as it was not for so long.
+            Stop::ResponseOverdue if D::TELLS_OF_RESETS && !self.is_tunnel_open() => {
+                self.manager.stats.http.downstream_rq_tx_reset.inc();
+                StreamEnd::Broken
+            }
+            Stop::Reply(_)
+            | Stop::RouteReply(_)
+            | Stop::ResponseBroken
+            | Stop::ResponseOverdue
+            | Stop::Anew(_) => {
                 let _what_is_there_goes_out_before_the_end = self.see_off().await;
                 self.manager.stats.http.downstream_rq_tx_reset.inc();
                 if self.is_tunnel_open() {
@@ -121,7 +130,11 @@ impl<D: Downstream> Exchange<'_, D> {
 
     /// Tells the client that nothing more will come, so that it need not wait until it is given up.
     pub(super) async fn end_tunnel(&self) -> StreamEnd {
-        self.down.end_sending().await;
+        let ending = async {
+            self.down.end_sending().await;
+            Ok(())
+        };
+        let _the_client_may_not_read = self.patiently(ending).await;
         StreamEnd::Tunnel
     }
 
@@ -187,10 +200,18 @@ impl<D: Downstream> Exchange<'_, D> {
         self.touch_idle();
     }
 
-    /// Sends what was written. A client that takes none of it for the time that a stream may be idle is given up.
+    /// Sends what was written.
     async fn see_off(&self) -> Result<(), DownstreamError> {
+        self.patiently(self.down.send_off()).await
+    }
+
+    /// Awaits that all is sent. A client that takes none of it for the time that a stream may be idle is given up.
+    async fn patiently(
+        &self,
+        sending: impl Future<Output = Result<(), DownstreamError>>,
+    ) -> Result<(), DownstreamError> {
         self.forget_request_deadlines();
-        let mut sending = pin!(self.down.send_off());
+        let mut sending = pin!(sending);
         poll_fn(|cx| {
             let before = self.down.unflushed_bytes();
             if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
@@ -200,6 +221,9 @@ impl<D: Downstream> Exchange<'_, D> {
                 self.touch_idle();
             }
             let expired = self.poll_expired(cx);
+            if expired == Poll::Ready(STREAM_IDLE) {
+                self.down.flush_timed_out();
+            }
             if expired.is_ready() || self.manager.drain.is_over() {
                 return Poll::Ready(Err(DownstreamError::Gone));
             }

@@ -140,7 +140,7 @@ fn too_late<D: Downstream>(exchange: &Exchange<'_, D>, details: &'static str) ->
         let mut state = exchange.state.borrow_mut();
         state.info.response_flags |= flags;
         state.info.response_code_details = Some(details.into());
-        return Stop::ResponseBroken;
+        return Stop::ResponseOverdue;
     }
     let account = exchange.account.borrow();
     let status = account.as_ref().map_or(504, |it| it.timeout_status());

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::{Granted, HostPool};
+use super::{Granted, HostPool, Lent};
 use crate::cluster_core::Permit;
 use crate::error::UpstreamError;
 
@@ -43,6 +43,8 @@ impl Waiting {
 /// Becomes a lease once a connection is free. Dropped, it gives up its place.
 pub(crate) struct PendingLease {
     waiting: Rc<Waiting>,
+    /// Whether the host takes no more requests on the connection that came of it at first.
+    is_second: bool,
 }
 
 impl PendingLease {
@@ -58,6 +60,7 @@ impl PendingLease {
         };
         Self {
             waiting: Rc::new(waiting),
+            is_second: false,
         }
     }
 
@@ -69,12 +72,28 @@ impl PendingLease {
 impl Future for PendingLease {
     type Output = Result<Granted, UpstreamError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(result) = self.waiting.result.take() {
-            return Poll::Ready(result);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match self.waiting.result.take() {
+                Some(Ok(Granted::Shared(lease))) if !self.is_second && !lease.is_good() => {
+                    let pool = Rc::clone(&self.waiting.pool);
+                    drop(lease);
+                    match pool.lend() {
+                        Ok(Lent::Pending(again)) => {
+                            *self = again;
+                            self.is_second = true;
+                        }
+                        Ok(Lent::Ready(granted)) => return Poll::Ready(Ok(granted)),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+                Some(result) => return Poll::Ready(result),
+                None => {
+                    self.waiting.waker.set(Some(cx.waker().clone()));
+                    return Poll::Pending;
+                }
+            }
         }
-        self.waiting.waker.set(Some(cx.waker().clone()));
-        Poll::Pending
     }
 }
 

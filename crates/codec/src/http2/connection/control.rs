@@ -21,7 +21,7 @@ impl Connection {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Told {
-        self.inbound.priority(&self.settings, self.streams.len())?;
+        self.inbound.priority(&self.settings)?;
         let code = ErrorCode::PROTOCOL_ERROR;
         if head.stream == 0 {
             return Err(ConnectionError::GoAway(code, "PRIORITY: stream_id == 0"));
@@ -79,8 +79,8 @@ impl Connection {
 
     /// More window for us. A stream that waits for it may send again.
     pub(super) fn window_update_frame(&mut self, head: FrameHead, payload: &[u8]) -> Told {
-        let (open, sent) = (self.streams.len(), self.outbound.data_frames);
-        self.inbound.window_update(&self.settings, open, sent)?;
+        let sent = self.outbound.data_frames;
+        self.inbound.window_update(&self.settings, sent)?;
         let code = ErrorCode::PROTOCOL_ERROR;
         let more = i64::from(read_u32(payload).unwrap_or_default() & 0x7fff_ffff);
         if more == 0 {

@@ -159,7 +159,7 @@ impl Connection {
                 return Err(ConnectionError::Silent(code, what));
             }
             let is_trailers = stream.is(mark::HEAD_CAME);
-            if is_trailers {
+            if is_trailers && self.role == Role::Server {
                 self.counts_mut().trailers += 1;
             }
             return Ok(match (self.role, is_trailers) {
@@ -178,6 +178,7 @@ impl Connection {
             return Err(silent("request HEADERS: invalid stream_id"));
         }
         self.last_stream = id;
+        self.inbound.stream_begun();
         if self.refused_above.is_some_and(|last| id > last) {
             self.streams.remember(id, Ended::ByOurReset);
             return Ok((Block::Discarded, false));
@@ -189,8 +190,12 @@ impl Connection {
         }
     }
 
-    /// A stream that is over: after our reset the peer may not know yet. Envoy drops all such blocks.
+    /// A stream that is over: after our reset the peer may not know yet. Envoy drops all such blocks. Those of a host are
+    /// dropped here too, as others have requests on its connection.
     fn block_on_closed(&mut self, id: u32) -> Result<(Block, bool), ConnectionError> {
+        if self.role == Role::Client {
+            return Ok((Block::Discarded, false));
+        }
         match self.streams.ended(id) {
             Some(Ended::ByOurReset) => Ok((Block::Discarded, false)),
             Some(Ended::Known) => {

@@ -47,6 +47,7 @@ impl Connection {
         }
         let id = self.next_stream();
         self.last_stream = id;
+        self.inbound.stream_begun();
         let mut stream = Stream::new(id, self.settings.initial_stream_window_size);
         match headers.get(Known::Method) {
             Some(b"HEAD") => stream.marks |= mark::HEAD_REQUEST,

@@ -41,6 +41,17 @@ impl Connection {
         }
     }
 
+    /// Whether streams wait that the connection's window lets send; of each its own may have shrunk.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        self.send_window > 0 && !self.ready.is_empty()
+    }
+
+    /// How many bytes of all bodies together may be sent now.
+    pub fn connection_window(&self) -> usize {
+        usize::try_from(self.send_window).unwrap_or(0)
+    }
+
     /// The next stream that waits and may send now; it waits no longer. Ask after
     /// [`Event::WindowOpened`](super::super::Event::WindowOpened) and
     /// [`Event::SettingsChanged`](super::super::Event::SettingsChanged) until there is none, or until enough is in

@@ -317,6 +317,11 @@ fn a_grpc_status_comes_from_trailers_then_headers_then_the_http_status() {
         &[("grpc-status", b"99")],
     ));
     assert_eq!(stream.text("%GRPC_STATUS% %GRPC_STATUS_NUMBER%"), "99 99");
+    stream.trailers = Some(headers(
+        MapKind::ResponseTrailers,
+        &[("grpc-status", b"none")],
+    ));
+    assert_eq!(stream.text("%GRPC_STATUS% %GRPC_STATUS_NUMBER%"), "-1 -1");
 }
 
 #[test]

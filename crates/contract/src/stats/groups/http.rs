@@ -137,7 +137,8 @@ stat_group! {
 
 stat_group! {
     /// The HTTP/2 codec: at the root for downstream connections, and at `cluster.<name>.`, from the first connection
-    /// that speaks it on. Envoy counts by the library behind its codec; here all count as its default one.
+    /// that speaks it on. Envoy counts by the library behind its codec; here all count as its default one. It
+    /// puts nothing into its histograms by itself, which are there all the same.
     pub struct Http2CodecStats("http2.") {
         counters {
             cookies_total_bytes_too_large,
@@ -171,6 +172,12 @@ stat_group! {
             outbound_frames_active,
             pending_send_bytes,
             streams_active,
+        }
+        histograms {
+            cookie_count: Unspecified,
+            cookie_size: Bytes,
+            header_count: Unspecified,
+            header_list_size: Bytes,
         }
     }
 }

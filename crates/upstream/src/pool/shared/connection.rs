@@ -1,16 +1,14 @@
 //! A connection that requests share, and the task that drives it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use hashbrown::HashMap;
 use nuncio_codec::http2::{BlockSize, Connection as Codec, StreamId};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -22,6 +20,7 @@ use super::super::{Connection, Ended, HostPool, Life};
 use super::mailbox::{Cut, Mailbox};
 use crate::cluster_core::ClusterCore;
 use crate::http2_keepalive::{Http2Keepalive, KeepaliveStep};
+use crate::http2_shared::Http2Shared;
 use crate::http2_wire::Wire;
 
 /// No request for too long.
@@ -38,20 +37,17 @@ pub(crate) struct Http2Connection {
     /// None once it has ended.
     life: RefCell<Option<Life>>,
     pub(crate) stats: Arc<Http2CodecStats>,
-    pub(crate) wire: RefCell<Wire>,
-    pub(crate) streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
-    /// Streams that wait until less is to be written.
-    crowded: RefCell<VecDeque<StreamId>>,
+    pub(crate) shared: Http2Shared<Mailbox>,
     /// Requests that have a place and have not begun.
     reserved: Cell<u32>,
     requests: Cell<u32>,
     requests_left: Cell<u32>,
     /// Whether it takes no more requests.
     is_leaving: Cell<bool>,
+    /// Whether the host broke the protocol, or left too much unread.
+    has_failed: Cell<bool>,
     deadlines: Deadlines<3>,
     keepalive: Http2Keepalive,
-    driver: RefCell<Option<Waker>>,
-    is_driver_woken: Cell<bool>,
     pub(crate) local_address: Option<SocketAddr>,
     pub(crate) tls: Option<TlsInfo>,
 }
@@ -82,17 +78,14 @@ impl Http2Connection {
             stats,
             core: Rc::clone(core),
             pool: Rc::downgrade(pool),
-            wire: RefCell::new(wire),
-            streams: RefCell::default(),
-            crowded: RefCell::default(),
+            shared: Http2Shared::new(wire),
             reserved: Cell::new(0),
             requests: Cell::new(0),
             requests_left: Cell::new(requests_left),
             is_leaving: Cell::new(false),
+            has_failed: Cell::new(false),
             deadlines: Deadlines::default(),
             keepalive,
-            driver: RefCell::default(),
-            is_driver_woken: Cell::new(false),
             life: RefCell::new(Some(life)),
             local_address,
             tls,
@@ -109,7 +102,12 @@ impl Http2Connection {
         !self.is_leaving.get()
             && self.life.borrow().is_some()
             && self.requests_left.get() > 0
-            && self.wire.borrow().codec.can_open() > self.reserved.get()
+            && self.shared.wire.borrow().codec.can_open() > self.reserved.get()
+    }
+
+    /// Whether streams for which there is a place can begin.
+    pub(crate) fn takes_streams(&self) -> bool {
+        self.life.borrow().is_some() && self.shared.wire.borrow().codec.can_open() > 0
     }
 
     /// Takes a place; true if it is the last one that there will be.
@@ -140,9 +138,14 @@ impl Http2Connection {
         self.reserved.set(self.reserved.get().saturating_sub(1));
         self.life.borrow().as_ref()?;
         self.do_keepalive(self.keepalive.before_stream(self.core.clock.now()));
-        let (id, size) = self.encode(|codec, out| codec.open(headers, end_stream, out))?;
+        let (id, size) = self
+            .shared
+            .encode(|codec, out| codec.open(headers, end_stream, out))?;
         let mailbox = Rc::new(Mailbox::default());
-        self.streams.borrow_mut().insert(id, Rc::clone(&mailbox));
+        self.shared
+            .streams
+            .borrow_mut()
+            .insert(id, Rc::clone(&mailbox));
         self.stats.streams_active.inc();
         Some((id, mailbox, size))
     }
@@ -150,19 +153,18 @@ impl Http2Connection {
     /// Gives up a place that was not used.
     pub(crate) fn give_up_place(&self) {
         self.reserved.set(self.reserved.get().saturating_sub(1));
-        self.request_ended();
     }
 
-    /// A request is done with its stream.
+    /// A request is done with its stream; its lease ends next.
     pub(crate) fn stream_ended(&self, id: StreamId) {
-        if self.streams.borrow_mut().remove(&id).is_some() {
+        if self.shared.streams.borrow_mut().remove(&id).is_some() {
             self.stats.streams_active.dec();
         }
         self.note_counts();
-        self.request_ended();
     }
 
-    fn request_ended(&self) {
+    /// A request has ended, and with it all that was counted for it.
+    pub(crate) fn request_ended(&self) {
         if self.is_unused() {
             self.await_requests();
         }
@@ -172,20 +174,20 @@ impl Http2Connection {
     }
 
     fn is_unused(&self) -> bool {
-        self.reserved.get() == 0 && self.streams.borrow().is_empty()
+        self.reserved.get() == 0 && self.shared.is_empty()
     }
 
     fn await_requests(&self) {
         if let Some(idle) = self.core.settings().http.idle_timeout {
             self.deadlines.set(IDLE, self.core.clock.now() + idle);
         }
-        self.wake_driver();
+        self.shared.wake_driver();
     }
 
     /// Takes no more requests, and ends with the last that it has.
     pub(crate) fn leave(&self) {
         self.is_leaving.set(true);
-        self.wake_driver();
+        self.shared.wake_driver();
     }
 
     /// Whether no request has it.
@@ -199,7 +201,7 @@ impl Http2Connection {
     }
 
     fn poll_drive(&self, cx: &mut Context<'_>) -> Poll<Ended> {
-        self.note_driver(cx);
+        self.shared.note_driver(cx);
         loop {
             while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.core.clock) {
                 match slot {
@@ -214,13 +216,14 @@ impl Http2Connection {
                 }
                 self.is_leaving.set(true);
             }
-            if self.write(cx).is_err() {
-                return Poll::Ready(Ended::Remote);
+            if let Err(ended) = self.write(cx) {
+                return Poll::Ready(ended);
             }
+            self.shared.let_streams_go_on();
             if self.is_leaving.get() && self.is_unused() {
                 return Poll::Ready(Ended::Local);
             }
-            match self.wire.borrow_mut().poll_fill(cx) {
+            match self.shared.wire.borrow_mut().poll_fill(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(count @ 1..)) => {
                     let count = u64::try_from(count).unwrap_or(u64::MAX);
@@ -237,6 +240,7 @@ impl Http2Connection {
                     self.core.traffic.upstream_cx_protocol_error.inc();
                 }
                 self.end_streams(Cut::Failed(error.details()));
+                self.has_failed.set(true);
                 let _the_host_may_not_read = self.write(cx);
                 return Poll::Ready(Ended::Local);
             }
@@ -253,7 +257,9 @@ impl Http2Connection {
     fn do_keepalive(&self, step: KeepaliveStep) -> bool {
         match step {
             KeepaliveStep::Nothing => {}
-            KeepaliveStep::Ping(payload) => self.encode(|codec, out| codec.send_ping(payload, out)),
+            KeepaliveStep::Ping(payload) => self
+                .shared
+                .encode(|codec, out| codec.send_ping(payload, out)),
             KeepaliveStep::GiveUp => {
                 self.stats.keepalive_timeout.inc();
                 return true;
@@ -270,28 +276,31 @@ impl Http2Connection {
         self.set_keepalive();
     }
 
-    fn write(&self, cx: &mut Context<'_>) -> std::io::Result<()> {
+    fn write(&self, cx: &mut Context<'_>) -> Result<(), Ended> {
         let mut sent = 0;
-        let written = self.wire.borrow_mut().poll_write(cx, &mut sent);
+        let written = self.shared.wire.borrow_mut().poll_write(cx, &mut sent);
         if sent > 0 {
             let sent = u64::try_from(sent).unwrap_or(u64::MAX);
             self.core.traffic.upstream_cx_tx_bytes_total.add(sent);
-            self.let_crowd_go_on();
         }
         match written {
-            Poll::Ready(done) => done,
-            Poll::Pending => Ok(()),
+            Poll::Ready(done) => done.map_err(|_| Ended::Remote),
+            Poll::Pending => self.shared.check_backlog().map_err(|_| {
+                self.has_failed.set(true);
+                Ended::Local
+            }),
         }
     }
 
     fn end(&self, ended: Ended) {
         self.is_leaving.set(true);
-        let is_in_use = !self.is_unused();
+        // As in Envoy, what the host did wrong has ended the requests before it ends the connection.
+        let is_in_use = !self.is_unused() && !self.has_failed.get();
         if let Some(life) = self.life.take() {
             life.end(ended, is_in_use);
         }
         self.end_streams(Cut::Gone);
-        self.wire.borrow_mut().close();
+        self.shared.wire.borrow_mut().close();
         self.note_counts();
         if let Some(pool) = self.pool.upgrade() {
             pool.shared_ended(self);
@@ -299,7 +308,7 @@ impl Http2Connection {
     }
 
     pub(crate) fn end_streams(&self, why: Cut) {
-        let streams: Vec<_> = self.streams.borrow().values().cloned().collect();
+        let streams = self.shared.mailboxes();
         streams.iter().for_each(|stream| stream.cut(why));
     }
 
@@ -310,11 +319,12 @@ impl Http2Connection {
         }
         loop {
             let next = self
+                .shared
                 .wire
                 .borrow_mut()
                 .encode(|codec, out| codec.take_unprocessed(out));
             let Some(id) = next else { break };
-            if let Some(stream) = self.streams.borrow().get(&id) {
+            if let Some(stream) = self.shared.mailbox(id) {
                 stream.cut(Cut::Unprocessed);
             }
         }
@@ -327,71 +337,8 @@ impl Http2Connection {
         }
     }
 
-    /// Calls `encode` with the codec and what it appends to; the driver writes it later.
-    pub(crate) fn encode<T>(&self, encode: impl FnOnce(&mut Codec, &mut Vec<u8>) -> T) -> T {
-        let (done, has_output) = {
-            let mut wire = self.wire.borrow_mut();
-            (wire.encode(encode), wire.has_output())
-        };
-        if has_output {
-            self.wake_driver();
-        }
-        done
-    }
-
-    /// Whether the stream must wait until less is to be written; it is woken then.
-    pub(crate) fn awaits_room(&self, id: StreamId) -> bool {
-        if !self.wire.borrow().is_full() {
-            return false;
-        }
-        self.crowded.borrow_mut().push_back(id);
-        true
-    }
-
-    fn let_crowd_go_on(&self) {
-        if self.wire.borrow().is_full() {
-            return;
-        }
-        let crowd = std::mem::take(&mut *self.crowded.borrow_mut());
-        let streams = self.streams.borrow();
-        let there = crowd.iter().filter_map(|id| streams.get(id));
-        there.for_each(|stream| stream.wake());
-    }
-
-    /// Wakes the streams that may send on.
-    pub(crate) fn window_opened(&self) {
-        let streams = self.streams.borrow();
-        let mut wire = self.wire.borrow_mut();
-        while let Some(id) = wire.codec.next_ready() {
-            if let Some(stream) = streams.get(&id) {
-                stream.wake();
-            }
-        }
-    }
-
-    fn note_driver(&self, cx: &Context<'_>) {
-        self.is_driver_woken.set(false);
-        let mut driver = self.driver.borrow_mut();
-        if !driver
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
-        {
-            *driver = Some(cx.waker().clone());
-        }
-    }
-
-    /// The driver has its turn after all tasks that are ready by now.
-    fn wake_driver(&self) {
-        if self.is_driver_woken.replace(true) {
-            return;
-        }
-        if let Some(driver) = &*self.driver.borrow() {
-            driver.wake_by_ref();
-        }
-    }
-
     fn note_counts(&self) {
-        if let Some(counts) = self.wire.borrow_mut().codec.take_counts() {
+        if let Some(counts) = self.shared.wire.borrow_mut().codec.take_counts() {
             super::steps::count(&self.stats, &counts);
         }
     }

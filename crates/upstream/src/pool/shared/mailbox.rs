@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::task::{Context, Waker};
 
 use nuncio_codec::http2::{ErrorCode, HeadKind, StreamError};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
+
+use crate::http2_shared::{Http2Mailbox, Http2Task};
 
 /// Why nothing more comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,8 @@ pub(crate) struct Head {
 /// The driver puts in, the request takes out.
 #[derive(Default)]
 pub(crate) struct Mailbox {
-    pub(crate) heads: RefCell<VecDeque<Head>>,
+    /// At most one of 1xx and the final one.
+    heads: RefCell<VecDeque<Head>>,
     pub(crate) data: RefCell<Buffer>,
     pub(crate) trailers: RefCell<Option<Box<HeaderMap>>>,
     /// Whether the host has ended its side; what is here is the last.
@@ -41,25 +43,25 @@ pub(crate) struct Mailbox {
     pub(crate) cut: Cell<Option<Cut>>,
     pub(crate) wire_bytes: Cell<u64>,
     pub(crate) header_bytes: Cell<u64>,
-    task: RefCell<Option<Waker>>,
+    pub(crate) task: Http2Task,
 }
 
 impl Mailbox {
-    /// Whom to wake: who polled last.
-    pub(crate) fn note_task(&self, cx: &Context<'_>) {
-        let mut task = self.task.borrow_mut();
-        if !task
-            .as_ref()
-            .is_some_and(|known| known.will_wake(cx.waker()))
+    /// Puts a head in. Of 1xx that nobody has read yet the first one is enough, however many a host sends.
+    pub(crate) fn put_head(&self, head: Head) {
+        let mut heads = self.heads.borrow_mut();
+        if let Some(last) = heads.back()
+            && last.kind == HeadKind::Informational
+            && head.kind == HeadKind::Informational
         {
-            *task = Some(cx.waker().clone());
+            return;
         }
+        heads.push_back(head);
     }
 
-    pub(crate) fn wake(&self) {
-        if let Some(task) = &*self.task.borrow() {
-            task.wake_by_ref();
-        }
+    /// Takes the next head out.
+    pub(crate) fn take_head(&self) -> Option<Head> {
+        self.heads.borrow_mut().pop_front()
     }
 
     /// Ends the request's hopes, and tells it.
@@ -67,7 +69,7 @@ impl Mailbox {
         if self.cut.get().is_none() {
             self.cut.set(Some(why));
         }
-        self.wake();
+        self.task.wake();
     }
 
     pub(crate) fn count(&self, wire: usize, header: usize) {
@@ -76,5 +78,11 @@ impl Mailbox {
         };
         add(&self.wire_bytes, wire);
         add(&self.header_bytes, header);
+    }
+}
+
+impl Http2Mailbox for Mailbox {
+    fn task(&self) -> &Http2Task {
+        &self.task
     }
 }

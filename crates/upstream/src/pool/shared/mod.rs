@@ -19,6 +19,8 @@ pub(crate) use connection::Http2Connection;
 pub(crate) use mailbox::{Cut, Mailbox};
 pub use steps::count;
 
+use nuncio_codec::http2::ErrorCode;
+
 use super::{Carries, Connection, Granted, HostPool, Lent};
 use crate::cluster::{Host, Resource};
 use crate::cluster_core::{ClusterCore, Permit};
@@ -30,7 +32,8 @@ pub(crate) struct SharedLease {
     connection: Rc<Http2Connection>,
     /// Whether its stream has begun, which then stands for the place.
     has_begun: bool,
-    _permit: Permit,
+    /// `None` once the request has ended.
+    permit: Option<Permit>,
 }
 
 impl SharedLease {
@@ -57,12 +60,17 @@ impl SharedLease {
             pool: Rc::clone(pool),
             connection,
             has_begun: false,
-            _permit: permit,
+            permit: Some(permit),
         })
     }
 
     pub(crate) fn connection(&self) -> &Rc<Http2Connection> {
         &self.connection
+    }
+
+    /// Whether the host still takes a stream. It may have changed its mind since the place was given.
+    pub(crate) fn is_good(&self) -> bool {
+        self.connection.takes_streams()
     }
 
     /// The stream has begun, or could not.
@@ -72,6 +80,17 @@ impl SharedLease {
 
     pub(crate) fn core(&self) -> &ClusterCore {
         &self.pool.core
+    }
+
+    /// Counts a request that ended before both sides had, by who ended it; it is ours if nothing else did.
+    pub(crate) fn count_reset(&self, cut: Option<Cut>) {
+        let traffic = &self.pool.core.traffic;
+        match cut {
+            None | Some(Cut::Violation(_) | Cut::Failed(_)) => traffic.upstream_rq_tx_reset.inc(),
+            Some(Cut::Reset(ErrorCode::REFUSED_STREAM) | Cut::Unprocessed) => {}
+            Some(Cut::Reset(_)) => traffic.upstream_rq_rx_reset.inc(),
+            Some(Cut::Gone) => traffic.upstream_rq_pending_failure_eject.inc(),
+        }
     }
 
     pub(crate) fn host(&self) -> &Arc<Host> {
@@ -86,9 +105,12 @@ impl Drop for SharedLease {
         if self.pool.core.counts_active_requests {
             self.pool.to.host.request_ends();
         }
+        // Whoever waits for the place needs what the circuit breaker counts as well.
+        drop(self.permit.take());
         if !self.has_begun {
             self.connection.give_up_place();
         }
+        self.connection.request_ended();
     }
 }
 

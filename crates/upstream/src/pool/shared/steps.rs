@@ -1,7 +1,5 @@
 //! The codec's steps over what a host has sent, and what becomes of each.
 
-use std::rc::Rc;
-
 use nuncio_codec::http2::{ConnectionError, Event, Http2Counts, StreamId};
 use nuncio_contract::headers::{HeaderMap, MapKind};
 use nuncio_contract::stats::groups::Http2CodecStats;
@@ -13,10 +11,10 @@ impl Http2Connection {
     /// Takes steps until more has to be read.
     pub(crate) fn take_steps(&self) -> Result<(), ConnectionError> {
         loop {
-            let step = self.wire.borrow_mut().step()?;
+            let step = self.shared.wire.borrow_mut().step()?;
             match step.event {
                 Event::NeedMore => {
-                    self.wire.borrow_mut().advance(step.consumed);
+                    self.shared.wire.borrow_mut().advance(step.consumed);
                     return Ok(());
                 }
                 Event::Head {
@@ -28,7 +26,7 @@ impl Http2Connection {
                     let headers = self.decoded(MapKind::Response);
                     mailbox.count(size.wire, size.wire);
                     mailbox.is_complete.set(end_stream);
-                    mailbox.heads.borrow_mut().push_back(Head {
+                    mailbox.put_head(Head {
                         headers,
                         kind,
                         end_stream,
@@ -52,29 +50,27 @@ impl Http2Connection {
                 Event::StreamError { stream, error, .. } => {
                     self.deliver_with(stream, |mailbox| mailbox.cut(Cut::Violation(error)));
                 }
-                Event::WindowOpened => self.window_opened(),
-                Event::SettingsChanged => {
-                    self.window_opened();
-                    self.places_changed();
-                }
+                // Who may send on is woken in each turn.
+                Event::WindowOpened => {}
+                Event::SettingsChanged => self.places_changed(),
                 Event::GoAway { .. } => self.host_leaves(),
                 Event::PingAck(_) => self.ping_answered(),
             }
-            self.wire.borrow_mut().advance(step.consumed);
+            self.shared.wire.borrow_mut().advance(step.consumed);
         }
     }
 
     fn decoded(&self, kind: MapKind) -> HeaderMap {
         let mut headers = HeaderMap::new(kind);
-        std::mem::swap(&mut headers, &mut self.wire.borrow_mut().headers);
+        std::mem::swap(&mut headers, &mut self.shared.wire.borrow_mut().headers);
         headers
     }
 
     fn deliver_with(&self, id: StreamId, put: impl FnOnce(&Mailbox)) {
-        let mailbox = self.streams.borrow().get(&id).map(Rc::clone);
+        let mailbox = self.shared.mailbox(id);
         if let Some(mailbox) = mailbox {
             put(&mailbox);
-            mailbox.wake();
+            mailbox.task.wake();
         }
     }
 
@@ -85,8 +81,8 @@ impl Http2Connection {
         end_stream: bool,
         wire: usize,
     ) {
-        let mut own = self.wire.borrow_mut();
-        let mailbox = self.streams.borrow().get(&id).map(Rc::clone);
+        let mut own = self.shared.wire.borrow_mut();
+        let mailbox = self.shared.mailbox(id);
         let Some(mailbox) = mailbox else {
             // Nobody will read it.
             own.encode(|codec, out| codec.consumed(id, data.len(), out));
@@ -95,7 +91,7 @@ impl Http2Connection {
         mailbox.data.borrow_mut().extend(own.bytes(data));
         mailbox.count(wire, 0);
         mailbox.is_complete.set(end_stream);
-        mailbox.wake();
+        mailbox.task.wake();
     }
 }
 
