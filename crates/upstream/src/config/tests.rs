@@ -122,7 +122,7 @@ fn what_is_not_honoured_is_refused() {
         "http_protocol_options: {header_key_format: {stateful_formatter: {name: x, typed_config: {'@type': type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig, path_template: /}}}}",
         "lb_policy: CLUSTER_PROVIDED",
         "type: EDS",
-        "outlier_detection: {}",
+        "outlier_detection: {monitors: [{name: x}]}",
         "transport_socket: {name: x, typed_config: {'@type': type.googleapis.com/envoy.extensions.transport_sockets.tap.v3.Tap}}",
     ] {
         let error = parse(&format!("name: c\n{field}\n{ENDPOINT}")).unwrap_err();
@@ -131,6 +131,38 @@ fn what_is_not_honoured_is_refused() {
             "{field}: {error}"
         );
     }
+}
+
+#[test]
+fn of_limits_for_one_priority_the_first_counts_and_hosts_have_those_of_connections_alone() {
+    let read = |breakers: &str| {
+        let config = parse(&format!(
+            "name: c\ncircuit_breakers: {breakers}\n{ENDPOINT}"
+        ));
+        config.map(|config| config.settings.thresholds)
+    };
+    let [default, high] = read(
+        "{thresholds: [{max_requests: 5}, {max_requests: 6}], \
+          per_host_thresholds: [{priority: HIGH, max_connections: 2}]}",
+    )
+    .unwrap();
+    assert_eq!((default.max_requests, high.max_requests), (5, 1024));
+    assert_eq!(default.max_connections_per_host, u32::MAX);
+    assert_eq!(high.max_connections_per_host, 2);
+    let error = read("{per_host_thresholds: [{max_retries: 2}]}").unwrap_err();
+    assert!(error.contains("Unsupported field in per_host_thresholds"));
+}
+
+#[test]
+fn an_ejection_is_no_shorter_at_most_than_at_first() {
+    let read = |outliers: &str| {
+        parse(&format!(
+            "name: c\noutlier_detection: {outliers}\n{ENDPOINT}"
+        ))
+    };
+    assert!(read("{base_ejection_time: 400s}").is_ok());
+    let error = read("{max_ejection_time: 10s}").unwrap_err();
+    assert!(error.contains("max_ejection_time cannot be smaller than base_ejection_time"));
 }
 
 /// A cluster whose policy is this extension, behind one of another proxy.

@@ -135,6 +135,31 @@ fn waiting_requests_share_the_one_connection_that_is_allowed() {
 }
 
 #[test]
+fn a_host_has_connections_up_to_its_own_limit_and_others_theirs() {
+    on_worker(async {
+        let settings = limited(|limits| limits.max_connections_per_host = 1);
+        let fixture = Fixture::new(settings, &[answering(OK).await, answering(OK).await]);
+        let (a, b) = tokio::join!(fixture.get("/a"), fixture.get("/b"));
+        let (c, d) = tokio::join!(fixture.get("/c"), fixture.get("/d"));
+        assert!([a, b, c, d].iter().all(Result::is_ok));
+        for host in fixture.cluster.shared().hosts().iter() {
+            assert_eq!(host.totals().cx_total, 1);
+        }
+        let all = [
+            fixture.get("/"),
+            fixture.get("/"),
+            fixture.get("/"),
+            fixture.get("/"),
+        ];
+        let [a, b, c, d] = all;
+        let all = tokio::join!(a, b, c, d);
+        assert!(all.0.is_ok() && all.1.is_ok() && all.2.is_ok() && all.3.is_ok());
+        assert_eq!(fixture.stat("upstream_cx_total"), 2);
+        assert!(fixture.stat("upstream_cx_overflow") > 0);
+    });
+}
+
+#[test]
 fn requests_beyond_the_queue_overflow() {
     on_worker(async {
         let settings = limited(|limits| limits.max_pending_requests = 1);
