@@ -130,6 +130,9 @@ impl CheckedHost {
         let _the_transition_says_so_too = host.change_health(step.add, step.remove);
         self.count(host.health());
         self.count_result(outcome);
+        if let (Outcome::Passed { .. }, Some(outliers)) = (outcome, common.cluster.outliers()) {
+            outliers.health_check_passed(host);
+        }
         self.tell(&step);
         // After the first check of all hosts Envoy looks at them anew, whatever came of it.
         if step.transition == Transition::Changed || !was_checked {

@@ -295,6 +295,7 @@ async fn a_connection_may_ask_for_names_of_its_own() {
         server_name,
         subject_alt_name,
         protocols: &[],
+        only_protocols: None,
     };
     for (wishes, sent) in [
         (wishes(Some("other.example"), None), "other.example"),
