@@ -69,7 +69,9 @@ fn every_declared_message_is_in_the_table() {
         let declarations = text.lines().filter_map(|line| {
             let (head, rest) = line.trim().split_once(": \"")?;
             let (name, end) = rest.split_once('"')?;
-            (head.contains("struct ") && end.starts_with(" {")).then_some(name)
+            // The table has Envoy's messages; protobuf's own stand in them as plain values.
+            let is_envoys = !name.starts_with("google.protobuf.");
+            (is_envoys && head.contains("struct ") && end.starts_with(" {")).then_some(name)
         });
         for name in declarations {
             declared += 1;
