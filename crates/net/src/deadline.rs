@@ -48,6 +48,7 @@ impl<const N: usize> Deadlines<N> {
     ///
     /// # Panics
     /// If `slot` is not below `N`; slots are constants of the owner's.
+    #[inline(never)]
     pub fn set(&self, slot: usize, at: Instant) {
         self.slots[slot].set(Some(at));
         if self.none_before.get().is_none_or(|bound| at < bound) {

@@ -36,7 +36,7 @@ impl HeaderMap {
 
     /// The same for a whole line of HTTP/1 in its usual form: the name, `: `, the value without white space at
     /// its ends, CR LF. It is copied in one piece.
-    #[inline]
+    #[inline(never)]
     pub fn append_line(&mut self, known: Option<Known>, line: &[u8], name_len: usize) {
         let Some(known) = self.resolve(known) else {
             return self.append_whole_line(CUSTOM, line, name_len);
@@ -66,6 +66,7 @@ impl HeaderMap {
 
     /// Replaces the value where the header stands, and removes further ones of the
     /// name; adds it at the end when there is none.
+    #[inline(never)]
     pub fn set(&mut self, key: impl HeaderKey, value: &[u8]) {
         let Some(at) = self.find_index(&key) else {
             return self.append(key, value);
@@ -79,6 +80,7 @@ impl HeaderMap {
     }
 
     /// [`HeaderMap::set`] with a decimal number.
+    #[inline(never)]
     pub fn set_integer(&mut self, key: impl HeaderKey, number: u64) {
         let mut digits = [0; 20];
         self.set(key, decimal(number, &mut digits));

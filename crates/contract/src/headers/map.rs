@@ -93,6 +93,7 @@ impl HeaderMap {
         }
     }
 
+    #[inline(never)]
     fn empty(&mut self) {
         self.storage.arena.clear();
         self.storage.pseudo.clear();
@@ -183,6 +184,7 @@ impl HeaderMap {
 
     /// Appends all headers but the pseudo-headers as lines of HTTP/1: the name in lower case, a colon, a space,
     /// the value, CR LF. Headers that lie beside each other, as those of a peer do, are copied in one piece.
+    #[inline(never)]
     pub fn write_lines(&self, out: &mut Vec<u8>) {
         let arena = &self.storage.arena;
         let mut run = 0..0;

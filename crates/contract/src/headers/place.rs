@@ -13,7 +13,9 @@ const SWEEP_ENTRIES: usize = 64;
 const SWEEP_BYTES: usize = 8 * 1024;
 
 impl HeaderMap {
-    #[inline]
+    // Not inlined, as little here is that a request does many times: a copy in each place would crowd the processor's
+    // instruction cache, which the way of a request fills twice.
+    #[inline(never)]
     pub(super) fn append_known(&mut self, known: Known, value: &[u8]) {
         if let Some(index) = self.known_index(known) {
             if known.is_joined_in(self.kind) {
