@@ -86,7 +86,7 @@ pub(crate) fn run_with(
 async fn serve_all(
     around: &Surroundings<'_>,
     (compiled, file): (Compiled, Option<ConfigFile>),
-    hot_restart: Option<HotRestart>,
+    mut hot_restart: Option<HotRestart>,
     extras: Vec<Extra>,
     on_live: Option<fn()>,
 ) -> Result<(), String> {
@@ -128,7 +128,6 @@ async fn serve_all(
     let (workers, threads) = start_workers(around, concurrency, &state)?;
     running.start_listeners(listeners, &workers);
     go_live(&state, on_live);
-    let mut hot_restart = hot_restart;
     let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
     let follow = hot_restart
         .as_mut()
