@@ -117,9 +117,12 @@ impl FilterChain {
         limit_bytes: u64,
         is_on: impl Fn(usize, &FilterSlot) -> bool,
     ) {
+        self.created = true;
+        if slots.is_empty() {
+            return;
+        }
         self.decode.limit_bytes = limit_bytes;
         self.encode.limit_bytes = limit_bytes;
-        self.created = true;
         for slot in slots {
             if is_on(slot.place, slot) {
                 let mut filter = slot.factory.create();
@@ -161,13 +164,17 @@ impl FilterChain {
 
     /// Ends the filters; nothing is called after this.
     pub fn destroy(&mut self) {
+        self.created = false;
+        if self.active.is_empty() {
+            // Nobody has made any progress.
+            return;
+        }
         for active in &mut self.active {
             active.filter.on_destroy();
         }
         self.active.clear();
         self.decode = Progress::default();
         self.encode = Progress::default();
-        self.created = false;
     }
 
     /// Whether more is to come of the body of `way` besides what the peer sends.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod body_format;
+mod boxed;
 pub mod config;
 pub mod connection_manager;
 pub mod downstream;

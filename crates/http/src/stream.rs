@@ -54,20 +54,25 @@ impl StreamState {
         }
     }
 
-    /// The same for one that another stream is done with: its memory serves again.
-    pub fn renew(
+    /// The same for one that another stream has [ended](Self::end) with: its memory serves again.
+    pub fn begin(
         &mut self,
         connection: Arc<ConnectionInfo>,
         wall: WallAnchor,
         now: Instant,
         table: Rc<RouteSnapshot>,
     ) {
+        self.info.begin(connection, wall, now);
+        self.route.table = table;
+    }
+
+    /// Forgets the stream, while the processor has the state at hand; `no_routes` stands for its route table.
+    pub fn end(&mut self, no_routes: Rc<RouteSnapshot>) {
         self.request.reset(MapKind::Request);
         self.response.reset(MapKind::Response);
         self.response_trailers.reset(MapKind::ResponseTrailers);
-        self.info.connection = connection;
-        self.info.reset(wall, now);
-        self.route = StreamRoute::none(table);
+        self.info.clear();
+        self.route = StreamRoute::none(no_routes);
         self.operation = None;
     }
 

@@ -120,7 +120,7 @@ impl Worker {
         let (connection, now) = (Arc::clone(connection), self.now());
         match self.spare_streams.borrow_mut().pop() {
             Some(mut spare) => {
-                spare.renew(connection, self.clock.anchor(), now, table);
+                spare.begin(connection, self.clock.anchor(), now, table);
                 spare
             }
             None => Box::new(StreamState::new(connection, self.wall(), now, table)),
@@ -129,9 +129,9 @@ impl Worker {
 
     /// Takes back what [`Self::begin_stream`] gave.
     pub fn end_stream(&self, mut state: Box<StreamState>) {
-        state.route = StreamRoute::none(Rc::clone(&self.no_routes));
         let mut spares = self.spare_streams.borrow_mut();
         if spares.len() < MAX_SPARE_STREAMS {
+            state.end(Rc::clone(&self.no_routes));
             spares.push(state);
         }
     }

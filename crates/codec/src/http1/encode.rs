@@ -222,10 +222,14 @@ fn reserve(headers: &HeaderMap, out: &mut Vec<u8>) {
 }
 
 fn status_of(headers: &HeaderMap) -> u16 {
-    headers
-        .get_str(Known::Status)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0)
+    match headers.get(Known::Status) {
+        Some(b"200") => 200,
+        Some(status) => std::str::from_utf8(status)
+            .ok()
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0),
+        None => 0,
+    }
 }
 
 fn write_status_line(
@@ -235,6 +239,9 @@ fn write_status_line(
     headers: &HeaderMap,
     out: &mut Vec<u8>,
 ) {
+    if status == 200 && version == Version::Http11 && headers.original_case().is_none() {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
     let version = match version {
         Version::Http10 if settings.accept_http_10 => Version::Http10,
         _ => Version::Http11,

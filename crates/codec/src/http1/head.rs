@@ -4,6 +4,7 @@
 use memchr::memchr;
 
 use super::error::Error;
+use super::scan::line_end;
 use super::version::Version;
 
 /// How far the search for the end of a head has come. One for each message;
@@ -83,7 +84,7 @@ impl HeadScan {
 
 /// What Envoy counts as header bytes of a head that was sent: for each header its name, its value and 4.
 pub fn sent_header_bytes(head: &[u8]) -> usize {
-    let first_line = memchr(b'\n', head).map_or(head.len(), |end| end + 1);
+    let first_line = head.len().min(line_end(head) + 1);
     head.len().saturating_sub(first_line + 2)
 }
 

@@ -184,7 +184,10 @@ fn read_head(
             }
         }
     };
-    headers.set_integer(Known::Status, u64::from(status));
+    match status {
+        200 => headers.set(Known::Status, b"200"),
+        _ => headers.set_integer(Known::Status, u64::from(status)),
+    }
     let framing = decide_framing(settings, sent, status, &framing, headers)?;
     Ok(Some(ResponseHead {
         head_len,

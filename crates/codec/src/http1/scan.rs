@@ -77,6 +77,12 @@ pub(super) fn path_end(input: &[u8]) -> usize {
     )
 }
 
+/// The end of a line.
+#[inline]
+pub(super) fn line_end(input: &[u8]) -> usize {
+    first(input, |word| equal(word, b'\n'), |byte| byte == b'\n')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +111,6 @@ mod tests {
             byte == 0x7f || (byte < b' ' && byte != b'\t')
         });
         check(path_end, |byte| !byte.is_ascii_graphic());
+        check(line_end, |byte| byte == b'\n');
     }
 }

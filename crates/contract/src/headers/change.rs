@@ -69,7 +69,10 @@ impl HeaderMap {
     #[inline(never)]
     pub fn set(&mut self, key: impl HeaderKey, value: &[u8]) {
         let Some(at) = self.find_index(&key) else {
-            return self.append(key, value);
+            return match self.resolve(key.known()) {
+                Some(known) => self.append_unjoined(known, value),
+                None => self.append_custom(key.bytes(), value),
+            };
         };
         // Of a name that is joined there is at most one.
         if !self.kind_joins(&key) {
@@ -82,6 +85,10 @@ impl HeaderMap {
     /// [`HeaderMap::set`] with a decimal number.
     #[inline(never)]
     pub fn set_integer(&mut self, key: impl HeaderKey, number: u64) {
+        // Most are times of a few milliseconds.
+        if let Ok(digit @ 0..=9) = u8::try_from(number) {
+            return self.set(key, &[b'0' + digit]);
+        }
         let mut digits = [0; 20];
         self.set(key, decimal(number, &mut digits));
     }

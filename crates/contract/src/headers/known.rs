@@ -29,13 +29,29 @@ const RESPONSE_TRAILERS: u8 = 8;
 /// Room for the longest known name, a colon and a space.
 const LINE_START_BYTES: usize = 48;
 
-/// How a line begins, padded so that it is copied in one piece of constant length.
-struct LineStart {
+/// How a header's line begins in HTTP/1, the name in lower case, a colon and a space; padded so that it is copied in one
+/// piece of constant length, and in a cache line of its own.
+#[repr(align(64))]
+pub(super) struct LineStart {
     padded: [u8; LINE_START_BYTES],
     len: u8,
 }
 
 impl LineStart {
+    /// How long the name is, in bytes.
+    #[inline]
+    pub(super) fn name_len(&self) -> usize {
+        usize::from(self.len) - 2
+    }
+
+    /// Appends it.
+    #[inline]
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        let end = out.len() + usize::from(self.len);
+        out.extend_from_slice(&self.padded);
+        out.truncate(end);
+    }
+
     const fn of(text: &str) -> Self {
         let mut padded = [0; LINE_START_BYTES];
         let (start, _) = padded.split_at_mut(text.len());
@@ -221,13 +237,10 @@ impl Known {
         self.as_str().as_bytes()
     }
 
-    /// Appends how a header's line begins in HTTP/1: the name in lower case, a colon and a space.
+    /// How a header's line begins in HTTP/1.
     #[inline]
-    pub(super) fn begin_line(self, out: &mut Vec<u8>) {
-        let start = &LINE_STARTS[self as usize];
-        let end = out.len() + usize::from(start.len);
-        out.extend_from_slice(&start.padded);
-        out.truncate(end);
+    pub(super) fn line_start(self) -> &'static LineStart {
+        &LINE_STARTS[self as usize]
     }
 
     /// Whether the name begins with a colon.

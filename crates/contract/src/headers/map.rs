@@ -134,7 +134,10 @@ impl HeaderMap {
     /// Whether there is a header of this name.
     #[inline]
     pub fn contains(&self, key: impl HeaderKey) -> bool {
-        self.get(key).is_some()
+        match self.resolve(key.known()) {
+            Some(known) => self.slots.get(known).is_some(),
+            None => self.get(key).is_some(),
+        }
     }
 
     /// Whether there is a header of any of these names, `host` apart, which is not among them.

@@ -13,42 +13,46 @@ const SWEEP_ENTRIES: usize = 64;
 const SWEEP_BYTES: usize = 8 * 1024;
 
 impl HeaderMap {
-    // Not inlined, as little here is that a request does many times: a copy in each place would crowd the processor's
-    // instruction cache, which the way of a request fills twice.
     #[inline(never)]
     pub(super) fn append_known(&mut self, known: Known, value: &[u8]) {
-        if let Some(index) = self.known_index(known) {
-            if known.is_joined_in(self.kind) {
-                let pseudo = known.is_pseudo();
-                return self.join(Position { pseudo, index }, b",", value);
-            }
-        } else {
-            let index = self.list(known.is_pseudo()).len();
-            self.slots.set(known, index);
+        if known.is_joined_in(self.kind)
+            && let Some(index) = self.known_index(known)
+        {
+            let pseudo = known.is_pseudo();
+            return self.join(Position { pseudo, index }, b",", value);
         }
         self.append_unjoined(known, value);
     }
 
-    #[inline]
+    // Not inlined, as little here is that a request does many times: a copy in each place would crowd the processor's
+    // instruction cache, which the way of a request fills twice.
+    #[inline(never)]
     pub(super) fn append_unjoined(&mut self, known: Known, value: &[u8]) {
-        let name_len = known.as_bytes().len();
+        let line_start = known.line_start();
+        let name_len = line_start.name_len();
         if !self.has_room(name_len + LINE_OVERHEAD + value.len()) {
-            return self.rebuild_slots();
+            return;
+        }
+        let is_pseudo = known.is_pseudo();
+        if self.slots.get(known).is_none() {
+            let index = self.list(is_pseudo).len();
+            self.slots.set(known, index);
         }
         let arena = &mut self.storage.arena;
         let name_start = arena.len();
-        if known.is_pseudo() {
+        if is_pseudo {
             arena.extend_from_slice(value);
             let value = (name_start, value.len());
             return self.add_entry(true, known as u8, (0, name_len), value);
         }
-        known.begin_line(arena);
+        line_start.append_to(arena);
         let value_start = arena.len();
         arena.extend_from_slice(value);
         arena.extend_from_slice(b"\r\n");
         let name = (name_start, name_len);
         self.add_entry(false, known as u8, name, (value_start, value.len()));
     }
+
 
     pub(super) fn append_custom(&mut self, name: &[u8], value: &[u8]) {
         if !self.has_room(name.len() + LINE_OVERHEAD + value.len()) {

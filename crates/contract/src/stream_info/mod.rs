@@ -213,13 +213,25 @@ impl StreamInfo {
         }
     }
 
-    /// Makes the value ready for the next stream, in place; lists keep their memory.
-    pub fn reset(&mut self, start_wall: WallAnchor, start: Instant) {
-        // No `..`: a new field has to be reset too.
+    /// Begins the next stream with a value that was [cleared](Self::clear).
+    pub fn begin(
+        &mut self,
+        connection: Arc<ConnectionInfo>,
+        start_wall: WallAnchor,
+        start: Instant,
+    ) {
+        self.connection = connection;
+        self.start_wall = start_wall;
+        self.start = start;
+    }
+
+    /// Forgets everything but the connection and the beginning, in place; lists keep their memory.
+    pub fn clear(&mut self) {
+        // No `..`: a new field has to be cleared too.
         let StreamInfo {
             connection: _,
-            start_wall: old_start_wall,
-            start: old_start,
+            start_wall: _,
+            start: _,
             end,
             protocol,
             downstream_timing,
@@ -250,8 +262,6 @@ impl StreamInfo {
             dynamic_metadata,
             filter_state,
         } = self;
-        *old_start_wall = start_wall;
-        *old_start = start;
         *end = None;
         *protocol = None;
         *downstream_timing = DownstreamTiming::default();
@@ -312,7 +322,7 @@ impl StreamInfo {
         let trace_reason = self.trace_reason;
         let stream_id = self.stream_id.take();
         let filter_state = self.filter_state.take();
-        self.reset(self.start_wall, self.start);
+        self.clear();
         self.protocol = protocol;
         self.downstream_timing = timing;
         self.remote_address = remote_address;
@@ -367,7 +377,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reset_stream_knows_nothing_of_the_one_before_but_keeps_its_connection_and_memory() {
+    fn a_cleared_value_knows_nothing_of_the_stream_before_but_keeps_its_connection_and_memory() {
         let connection = Arc::new(ConnectionInfo {
             id: 7,
             ..ConnectionInfo::default()
@@ -385,8 +395,14 @@ mod tests {
         let kept = info.upstream.connection_ids_attempted.capacity();
 
         let later = begin + Duration::from_secs(1);
-        info.reset(WallAnchor::new(later, SystemTime::UNIX_EPOCH), later);
+        info.clear();
         assert_eq!(info.connection.id, 7);
+        let connection = Arc::clone(&info.connection);
+        info.begin(
+            connection,
+            WallAnchor::new(later, SystemTime::UNIX_EPOCH),
+            later,
+        );
         assert_eq!(info.start, later);
         assert_eq!(info.response_code, None);
         assert!(info.response_flags.is_empty());

@@ -99,7 +99,7 @@ pub fn check(
     peer: &Peer<'_>,
 ) -> Result<(), Refusal> {
     let bare = |status, details: &'static str| LocalReply::new(status, b"".as_slice(), details);
-    if headers.get(Known::Authority).is_none() {
+    if !headers.contains(Known::Authority) {
         return Err(Refusal::Reply(bare(400, "missing_host_header")));
     }
     let is_connect = headers.get(Known::Method) == Some(b"CONNECT".as_slice());
@@ -284,7 +284,7 @@ fn client_address(
     peer: &Peer<'_>,
 ) -> Result<(Option<Address>, bool), LocalReply> {
     if options.use_remote_address {
-        let single_hop = headers.get(Known::XForwardedFor).is_none();
+        let single_hop = !headers.contains(Known::XForwardedFor);
         let trusted = options.xff_num_trusted_hops.checked_sub(1);
         let forwarded = trusted
             .and_then(|hops| last_forwarded(headers, hops))
@@ -359,11 +359,11 @@ fn forwarded_proto(headers: &mut HeaderMap, options: &RequestOptions, peer: &Pee
         Some(ports) => scheme_of_port(ports, peer).unwrap_or(own),
     };
     let untrusted = options.use_remote_address && options.xff_num_trusted_hops == 0;
-    if untrusted || headers.get(Known::XForwardedProto).is_none() {
+    if untrusted || !headers.contains(Known::XForwardedProto) {
         headers.set(Known::XForwardedProto, scheme);
     }
     if options.append_x_forwarded_port
-        && (untrusted || headers.get(Known::XForwardedPort).is_none())
+        && (untrusted || !headers.contains(Known::XForwardedPort))
         && let Some(port) = peer.local.and_then(Address::port)
     {
         headers.set(Known::XForwardedPort, port.to_string().as_bytes());
@@ -372,7 +372,7 @@ fn forwarded_proto(headers: &mut HeaderMap, options: &RequestOptions, peer: &Pee
         headers.set(Known::Scheme, scheme.as_bytes());
         headers.set(Known::XForwardedProto, scheme.as_bytes());
     }
-    if headers.get(Known::Scheme).is_none() {
+    if !headers.contains(Known::Scheme) {
         let from_header = match headers.get(Known::XForwardedProto) {
             Some(proto) if proto.eq_ignore_ascii_case(b"https") => b"https".as_slice(),
             Some(proto) if proto.eq_ignore_ascii_case(b"http") => b"http",

@@ -10,8 +10,6 @@ use crate::config::tracing::{RequestIdExtension, UuidRequestId};
 const UUID: &str = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig";
 /// Text length of a UUID.
 const UUID_LEN: usize = 36;
-/// Where each byte's two digits stand.
-const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 /// Where the reason of tracing stands, which is else the version of the UUID.
 const REASON_PLACE: usize = 14;
 /// The digits that a number is made of.
@@ -117,21 +115,44 @@ impl RequestIds {
 }
 
 fn uuid(mut random: impl FnMut() -> u64) -> [u8; UUID_LEN] {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut bytes = (u128::from(random()) << 64 | u128::from(random())).to_be_bytes();
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let (high, low) = (random(), random());
+    let high = (high & !0xf000) | 0x4000;
+    let low = (low & !(0b11 << 62)) | 0b10 << 62;
     let mut text = [b'-'; UUID_LEN];
-    for (byte, place) in bytes.iter().zip(PLACES) {
-        text[place] = HEX[usize::from(byte >> 4)];
-        text[place + 1] = HEX[usize::from(byte & 0x0f)];
-    }
+    let (a, b) = (digits((high >> 32) as u32), digits(high as u32));
+    let (c, d) = (digits((low >> 32) as u32), digits(low as u32));
+    text[..8].copy_from_slice(&a);
+    text[9..13].copy_from_slice(&b[..4]);
+    text[14..18].copy_from_slice(&b[4..]);
+    text[19..23].copy_from_slice(&c[..4]);
+    text[24..28].copy_from_slice(&c[4..]);
+    text[28..].copy_from_slice(&d);
     text
+}
+
+/// The hexadecimal digits of `number`, all at once: each of the eight bytes of a word becomes one.
+fn digits(number: u32) -> [u8; NUMBER_DIGITS] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut halves = u64::from(number);
+    halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
+    halves = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
+    halves = (halves | halves << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // 6 more make a carry of ten and above, of those that are letters.
+    let letters = (halves + 6 * EACH) >> 4 & EACH;
+    let text = halves + u64::from(b'0') * EACH + letters * u64::from(b'a' - b'0' - 10);
+    text.to_be_bytes()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::uuid;
+    use super::{digits, uuid};
+
+    #[test]
+    fn digits_are_those_that_formatting_gives() {
+        for number in (0..=u32::MAX).step_by(65_521) {
+            assert_eq!(&digits(number), format!("{number:08x}").as_bytes());
+        }
+    }
 
     #[test]
     fn a_request_id_is_a_version_4_uuid() {

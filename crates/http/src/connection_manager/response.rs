@@ -21,12 +21,12 @@ pub fn mutate(
     config: &ConnectionManagerConfig,
     date: &[u8],
 ) {
-    if response.get(Known::Date).is_none() {
+    if !response.contains(Known::Date) {
         response.set(Known::Date, date);
     }
     let set_server = match config.response.server {
         ServerHeaderTransformation::Overwrite => true,
-        ServerHeaderTransformation::AppendIfAbsent => response.get(Known::Server).is_none(),
+        ServerHeaderTransformation::AppendIfAbsent => !response.contains(Known::Server),
         ServerHeaderTransformation::PassThrough => false,
     };
     if set_server {

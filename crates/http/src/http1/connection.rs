@@ -15,7 +15,8 @@ use nuncio_contract::stream_info::{ConnectionInfo, Protocol, ResponseFlags};
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
 
-use super::io::{HeadRead, Http1Io, Http2Begin};
+use super::io::{FirstByte, HeadRead, Http1Io, Http2Begin};
+use crate::boxed::boxed;
 use crate::config::connection_manager::CodecType;
 use crate::connection_manager::ConnectionManager;
 use crate::downstream::Downstream;
@@ -146,10 +147,9 @@ impl Connection {
         }
         let close = loop {
             self.await_request();
-            let had_input = self.io.has_input();
-            match self.or_expired(self.io.first_byte()).await {
-                Ok(true) => {}
-                Ok(false) => break Close::Remote,
+            let came = match self.or_expired(self.io.first_byte()).await {
+                Ok(FirstByte::Never) => break Close::Remote,
+                Ok(came) => came,
                 Err(DRAINED) => break Close::Now,
                 Err(_) => {
                     self.catch_up().await;
@@ -158,8 +158,8 @@ impl Connection {
                         None => continue,
                     }
                 }
-            }
-            if requests > 0 && had_input {
+            };
+            if requests > 0 && came == FirstByte::AtOnce {
                 // One client's many requests do not keep the others waiting.
                 tokio::task::yield_now().await;
             }
@@ -180,7 +180,7 @@ impl Connection {
             if self.is_last(requests) {
                 self.io.close_after_response();
             }
-            let (end, is_answered_at_once) = Box::pin(self.one_request()).await;
+            let (end, is_answered_at_once) = boxed(|| self.one_request()).await;
             self.note_drain();
             match end {
                 StreamEnd::Complete if self.goes_on() => {}

@@ -51,6 +51,17 @@ pub(super) struct Http1Io {
     stream_bytes: Cell<BytesMeter>,
 }
 
+/// When the first byte of a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstByte {
+    /// It was there already.
+    AtOnce,
+    /// It was waited for.
+    Later,
+    /// The client closed instead.
+    Never,
+}
+
 /// What of the request's head the response depends on.
 #[derive(Clone, Copy)]
 pub(super) struct RequestFacts {
@@ -134,7 +145,7 @@ impl Http1Io {
 
     /// Reads more; false if the client closed instead.
     pub(super) async fn more(&self) -> bool {
-        matches!(poll_fn(|cx| self.poll_fill(cx, READ_BYTES)).await, Ok(1..))
+        matches!(poll_fn(|cx| self.poll_fill(cx)).await, Ok(1..))
     }
 
     /// What was agreed on during the TLS handshake to be spoken.
@@ -179,9 +190,21 @@ impl Http1Io {
         self.expired.take()
     }
 
-    /// Waits for the first byte of a request; false if the client closed instead.
-    pub(super) async fn first_byte(&self) -> bool {
-        self.has_input() || matches!(poll_fn(|cx| self.poll_fill(cx, READ_BYTES)).await, Ok(1..))
+    /// Waits for the first byte of a request.
+    pub(super) async fn first_byte(&self) -> FirstByte {
+        let mut came = FirstByte::AtOnce;
+        if self.has_input() {
+            return came;
+        }
+        poll_fn(|cx| match self.poll_fill(cx) {
+            Poll::Ready(Ok(1..)) => Poll::Ready(came),
+            Poll::Ready(_) => Poll::Ready(FirstByte::Never),
+            Poll::Pending => {
+                came = FirstByte::Later;
+                Poll::Pending
+            }
+        })
+        .await
     }
 
     /// Reads until there is a whole head.
@@ -213,7 +236,7 @@ impl Http1Io {
                 }
                 Ok(None) => {}
             }
-            if !matches!(poll_fn(|cx| self.poll_fill(cx, READ_BYTES)).await, Ok(1..)) {
+            if !matches!(poll_fn(|cx| self.poll_fill(cx)).await, Ok(1..)) {
                 return HeadRead::Closed;
             }
         }
@@ -249,19 +272,33 @@ impl Http1Io {
         }
     }
 
-    fn poll_fill(&self, cx: &mut Context<'_>, room_bytes: usize) -> Poll<std::io::Result<usize>> {
+    /// Reads where little is to come: a head, or what is read ahead.
+    fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         let mut input = self.input.borrow_mut();
-        let read = ready!(
-            self.transport
-                .borrow_mut()
-                .poll_fill(cx, &mut input, room_bytes)
-        );
-        if let Ok(count) = read {
-            self.stats
-                .downstream_cx_rx_bytes_total
-                .add(u64::try_from(count).unwrap_or(0));
-        }
+        let mut transport = self.transport.borrow_mut();
+        let read = ready!(transport.poll_fill_little(cx, &mut input, READ_BYTES));
+        self.count_read(&read);
         Poll::Ready(read)
+    }
+
+    /// Reads where much may come, and gives way to others at times.
+    fn poll_fill_on(
+        &self,
+        cx: &mut Context<'_>,
+        room_bytes: usize,
+    ) -> Poll<std::io::Result<usize>> {
+        let mut input = self.input.borrow_mut();
+        let mut transport = self.transport.borrow_mut();
+        let read = ready!(transport.poll_fill(cx, &mut input, room_bytes));
+        self.count_read(&read);
+        Poll::Ready(read)
+    }
+
+    #[inline]
+    fn count_read(&self, read: &std::io::Result<usize>) {
+        if let Ok(bytes) = read {
+            self.stats.downstream_cx_rx_bytes_total.add(count(*bytes));
+        }
     }
 
     /// One step of the body over what has been read. None: more has to be read.
@@ -374,7 +411,7 @@ impl Http1Io {
     pub(super) async fn drain(&self) {
         loop {
             self.input.borrow_mut().clear();
-            if !matches!(poll_fn(|cx| self.poll_fill(cx, READ_BYTES)).await, Ok(1..)) {
+            if !matches!(poll_fn(|cx| self.poll_fill_on(cx, READ_BYTES)).await, Ok(1..)) {
                 return;
             }
         }
@@ -467,7 +504,7 @@ impl Downstream for Http1Io {
                 }
             }
             let room = self.read_room();
-            if !matches!(poll_fn(|cx| self.poll_fill(cx, room)).await, Ok(1..)) {
+            if !matches!(poll_fn(|cx| self.poll_fill_on(cx, room)).await, Ok(1..)) {
                 self.closing.set(true);
                 return Err(DownstreamError::Gone);
             }
@@ -480,7 +517,7 @@ impl Downstream for Http1Io {
                 if self.input.borrow().len() >= READ_AHEAD_BYTES {
                     return Poll::Pending;
                 }
-                match ready!(self.poll_fill(cx, READ_BYTES)) {
+                match ready!(self.poll_fill(cx)) {
                     Ok(1..) => {}
                     _ => return Poll::Ready(()),
                 }

@@ -18,6 +18,7 @@ use nuncio_upstream::{
 use super::tries::Tries;
 use super::wishes::{Wishes, take_late_wishes, take_wishes};
 use super::{Router, finalize, outliers};
+use crate::boxed::boxed;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, ROUTE, Stop};
 use crate::route::{Counted, Forward};
@@ -36,7 +37,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
         let way = self.choose_cluster(forward)?;
         let done = match way {
-            Way::Plain(timeout) => pin!(self.exchange_with_host(forward, timeout)).await,
+            Way::Plain(timeout) => boxed(|| self.exchange_with_host(forward, timeout)).await,
             Way::Tries(tries) => Box::pin(tries.run()).await,
         };
         match done {

@@ -58,13 +58,31 @@ impl Transport {
             return self.poll_fill_other(cx, buffer, room_bytes);
         };
         loop {
-            // Most polls only begin to wait: no memory is borrowed for them.
+            // Who reads on and on gives way to others here.
             ready!(plain.stream().poll_read_ready(cx))?;
-            let read = plain.recv_now(buffer.vec_mut(room_bytes));
-            buffer.release_if_empty();
-            if let Some(read) = read {
+            if let Some(read) = plain.fill_now(buffer, room_bytes) {
                 return Poll::Ready(read);
             }
+        }
+    }
+
+    /// The same where little is to come, such as a head: one that reads on and on would not give way to others. The
+    /// socket is asked to tell only when it has nothing.
+    #[inline]
+    pub fn poll_fill_little(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        room_bytes: usize,
+    ) -> Poll<io::Result<usize>> {
+        let Transport::Plain(plain) = self else {
+            return self.poll_fill_other(cx, buffer, room_bytes);
+        };
+        loop {
+            if let Some(read) = plain.fill_now(buffer, room_bytes) {
+                return Poll::Ready(read);
+            }
+            ready!(plain.stream().poll_read_ready(cx))?;
         }
     }
 

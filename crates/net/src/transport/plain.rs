@@ -143,11 +143,29 @@ impl Plain {
     /// call if the socket is not ready. None: nothing is there, wait until the socket is ready.
     #[inline]
     pub(super) fn recv_now(&self, bytes: &mut Vec<u8>) -> Option<io::Result<usize>> {
-        let room = bytes.capacity() - bytes.len();
-        attempt(&self.0.stream, Interest::READABLE, room, || {
-            retry_on_intr(|| recv(&self.0.stream, spare_capacity(bytes), RecvFlags::empty()))
-                .map(|(_, count)| count)
+        attempt(&self.0.stream, Interest::READABLE, || self.recv(bytes))
+    }
+
+    /// The same into a buffer, which borrows at least `room_bytes` for it only if the socket is ready.
+    #[inline]
+    pub(super) fn fill_now(
+        &self,
+        buffer: &mut Buffer,
+        room_bytes: usize,
+    ) -> Option<io::Result<usize>> {
+        attempt(&self.0.stream, Interest::READABLE, || {
+            let received = self.recv(buffer.vec_mut(room_bytes));
+            buffer.release_if_empty();
+            received
         })
+    }
+
+    #[inline]
+    fn recv(&self, bytes: &mut Vec<u8>) -> rustix::io::Result<(usize, Left)> {
+        let room = bytes.capacity() - bytes.len();
+        let received =
+            retry_on_intr(|| recv(&self.0.stream, spare_capacity(bytes), RecvFlags::empty()));
+        received.map(|(_, count)| (count, Left::after(count, room)))
     }
 }
 
@@ -171,8 +189,9 @@ impl Socket {
     /// Sends some of `bytes`; None if there is no room.
     #[inline]
     pub(super) fn send_now(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
-        attempt(&self.stream, Interest::WRITABLE, bytes.len(), || {
-            retry_on_intr(|| send(&self.stream, bytes, SendFlags::NOSIGNAL))
+        attempt(&self.stream, Interest::WRITABLE, || {
+            let sent = retry_on_intr(|| send(&self.stream, bytes, SendFlags::NOSIGNAL));
+            sent.map(|count| (count, Left::after(count, bytes.len())))
         })
     }
 
@@ -211,22 +230,39 @@ impl Socket {
     }
 }
 
+/// Whether the socket may have more of what was asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Perhaps,
+    Nothing,
+}
+
+impl Left {
+    /// Fewer than were asked for, but some, are all that there is. None at all is the end, of which it tells again.
+    #[inline]
+    fn after(count: usize, wanted: usize) -> Self {
+        match 0 < count && count < wanted {
+            true => Left::Nothing,
+            false => Left::Perhaps,
+        }
+    }
+}
+
 /// One system call; none if the socket is not ready.
 #[inline]
 fn attempt(
     stream: &TcpStream,
     interest: Interest,
-    room: usize,
-    mut call: impl FnMut() -> rustix::io::Result<usize>,
+    mut call: impl FnMut() -> rustix::io::Result<(usize, Left)>,
 ) -> Option<io::Result<usize>> {
     let mut done = None;
     let outcome = stream.try_io(interest, || {
-        let count = call()?;
+        let (count, left) = call()?;
         done = Some(count);
-        if 0 < count && count < room {
-            return Err(io::ErrorKind::WouldBlock.into());
+        match left {
+            Left::Perhaps => Ok(()),
+            Left::Nothing => Err(io::ErrorKind::WouldBlock.into()),
         }
-        Ok(())
     });
     match (done, outcome) {
         (Some(count), _) => Some(Ok(count)),

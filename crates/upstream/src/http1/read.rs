@@ -15,6 +15,9 @@ use crate::body_event::BodyEvent;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::pool::Ended;
 
+/// Room of a read while a head is expected.
+const HEAD_READ_BYTES: usize = Buffer::HEAD_BYTES / 2;
+
 impl Http1Stream {
     #[inline]
     pub(crate) fn poll_read_head(
@@ -30,7 +33,7 @@ impl Http1Stream {
                     Err(error) => return Poll::Ready(Err(self.refuse(error))),
                 }
             }
-            match ready!(self.poll_fill(cx, Buffer::HEAD_BYTES / 2)) {
+            match ready!(self.poll_fill_head(cx)) {
                 Ok(0) | Err(_) if self.response.input.is_empty() => {
                     let kind = UpstreamErrorKind::ConnectionTermination;
                     return Poll::Ready(Err(self.fail(kind, None, Ended::Remote)));
@@ -182,21 +185,39 @@ impl Http1Stream {
         }
     }
 
-    #[inline]
+    /// Reads on; a host that sends and sends gives way to others at times.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room_bytes: usize) -> Poll<io::Result<usize>> {
         let Some(connection) = self.lease.connection_mut() else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         let input = &mut self.response.input;
         let count = ready!(connection.transport.poll_fill(cx, input, room_bytes))?;
+        self.count_read(count);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Reads what the response begins with.
+    #[inline]
+    fn poll_fill_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.response.wire_bytes > 0 {
+            return self.poll_fill(cx, HEAD_READ_BYTES);
+        }
+        let Some(connection) = self.lease.connection_mut() else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let input = &mut self.response.input;
+        let transport = &mut connection.transport;
+        let count = ready!(transport.poll_fill_little(cx, input, HEAD_READ_BYTES))?;
+        self.count_read(count);
+        Poll::Ready(Ok(count))
+    }
+
+    #[inline]
+    fn count_read(&mut self, count: usize) {
         let bytes = u64::try_from(count).unwrap_or(u64::MAX);
         self.response.wire_bytes += bytes;
-        self.lease
-            .core()
-            .traffic
-            .upstream_cx_rx_bytes_total
-            .add(bytes);
-        Poll::Ready(Ok(count))
+        let traffic = &self.lease.core().traffic;
+        traffic.upstream_cx_rx_bytes_total.add(bytes);
     }
 
     /// The host broke the protocol.
