@@ -5,8 +5,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
-use std::sync::{Arc, Weak};
+use std::rc::{self, Rc};
+use std::sync::{self, Arc};
 
 use nuncio_contract::stats::{Scope, StatGroup};
 
@@ -34,7 +34,7 @@ impl<G: StatGroup> Counted<G> {
 /// The counters of levels.
 pub(crate) struct LevelStats<G> {
     root: Scope,
-    levels: RefCell<Kept<(), Rc<Counted<G>>>>,
+    levels: RefCell<Kept<Arc<()>, Rc<Counted<G>>>>,
 }
 
 impl<G: StatGroup> LevelStats<G> {
@@ -57,15 +57,58 @@ impl<G: StatGroup> LevelStats<G> {
     }
 }
 
+/// How things are owned together, which tells when they are gone.
+pub(crate) trait Owner {
+    type Weak;
+
+    fn address(&self) -> usize;
+    fn downgrade(&self) -> Self::Weak;
+    fn is_alive(weak: &Self::Weak) -> bool;
+}
+
+/// By all workers.
+impl<K> Owner for Arc<K> {
+    type Weak = sync::Weak<K>;
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+
+    fn downgrade(&self) -> Self::Weak {
+        Arc::downgrade(self)
+    }
+
+    fn is_alive(weak: &Self::Weak) -> bool {
+        weak.strong_count() > 0
+    }
+}
+
+/// By one worker.
+impl<K> Owner for Rc<K> {
+    type Weak = rc::Weak<K>;
+
+    fn address(&self) -> usize {
+        Rc::as_ptr(self).addr()
+    }
+
+    fn downgrade(&self) -> Self::Weak {
+        Rc::downgrade(self)
+    }
+
+    fn is_alive(weak: &Self::Weak) -> bool {
+        weak.strong_count() > 0
+    }
+}
+
 /// Values of things that others own.
-pub(crate) struct Kept<K, V> {
+pub(crate) struct Kept<O: Owner, V> {
     /// By address, which stays taken as long as somebody refers to it, if only weakly.
-    by_address: HashMap<usize, (Weak<K>, V)>,
+    by_address: HashMap<usize, (O::Weak, V)>,
     /// So many entries make it worth looking for dead ones.
     look_at: usize,
 }
 
-impl<K, V> Default for Kept<K, V> {
+impl<O: Owner, V> Default for Kept<O, V> {
     fn default() -> Self {
         Kept {
             by_address: HashMap::new(),
@@ -74,17 +117,16 @@ impl<K, V> Default for Kept<K, V> {
     }
 }
 
-impl<K, V> Kept<K, V> {
+impl<O: Owner, V> Kept<O, V> {
     /// The value of what `owner` is; made if there is none yet.
-    pub(crate) fn get(&mut self, owner: &Arc<K>, make: impl FnOnce() -> V) -> &V {
-        let address = Arc::as_ptr(owner).addr();
+    pub(crate) fn get(&mut self, owner: &O, make: impl FnOnce() -> V) -> &V {
+        let address = owner.address();
         if self.by_address.len() >= self.look_at && !self.by_address.contains_key(&address) {
-            self.by_address
-                .retain(|_, (owner, _)| owner.strong_count() > 0);
+            self.by_address.retain(|_, (owner, _)| O::is_alive(owner));
             self.look_at = FEW_ENTRIES.max(self.by_address.len() * 2);
         }
         let entry = self.by_address.entry(address);
-        let (_, value) = entry.or_insert_with(|| (Arc::downgrade(owner), make()));
+        let (_, value) = entry.or_insert_with(|| (owner.downgrade(), make()));
         value
     }
 }
@@ -95,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_belongs_to_nobody_any_more_is_forgotten() {
-        let mut kept = Kept::<u32, u32>::default();
+        let mut kept = Kept::<Arc<u32>, u32>::default();
         let lasting = Arc::new(7);
         assert_eq!(*kept.get(&lasting, || 1), 1);
         for number in 0..10_000 {

@@ -1,6 +1,7 @@
 //! The rooms on connections, under a clock that a test moves.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
@@ -103,7 +104,7 @@ impl Worker {
         let now = self.services.now();
         Connection {
             filter: self.factory.create(),
-            info: StreamInfo::new(Arc::new(connection), self.services.wall(), now),
+            info: StreamInfo::new(Rc::new(connection), self.services.wall(), now),
             written: Vec::new(),
         }
     }

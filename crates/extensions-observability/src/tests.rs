@@ -1,5 +1,6 @@
 //! What the rooms' tests share, and the registry of the family.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -62,7 +63,7 @@ impl Config {
 
     /// Logs an empty stream and writes it out.
     pub(crate) fn log(&self) {
-        let info = StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Services.now());
+        let info = StreamInfo::new(Rc::default(), SystemTime::UNIX_EPOCH, Services.now());
         let mut info = info;
         info.end = Some(info.start);
         self.0.worker().log(&FormatContext::new(&info, &Services));

@@ -38,7 +38,7 @@ pub struct StreamState {
 impl StreamState {
     /// A stream of `connection` that begins now.
     pub fn new(
-        connection: Arc<ConnectionInfo>,
+        connection: Rc<ConnectionInfo>,
         wall: SystemTime,
         now: Instant,
         table: Rc<RouteSnapshot>,
@@ -57,7 +57,7 @@ impl StreamState {
     /// The same for one that another stream has [ended](Self::end) with: its memory serves again.
     pub fn begin(
         &mut self,
-        connection: Arc<ConnectionInfo>,
+        connection: Rc<ConnectionInfo>,
         wall: WallAnchor,
         now: Instant,
         table: Rc<RouteSnapshot>,

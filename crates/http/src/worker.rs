@@ -114,10 +114,10 @@ impl Worker {
     /// The state of a stream that begins now; large, so it is made once and used again.
     pub fn begin_stream(
         &self,
-        connection: &Arc<ConnectionInfo>,
+        connection: &Rc<ConnectionInfo>,
         table: Rc<RouteSnapshot>,
     ) -> Box<StreamState> {
-        let (connection, now) = (Arc::clone(connection), self.now());
+        let (connection, now) = (Rc::clone(connection), self.now());
         match self.spare_streams.borrow_mut().pop() {
             Some(mut spare) => {
                 spare.begin(connection, self.clock.anchor(), now, table);

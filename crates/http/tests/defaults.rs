@@ -22,7 +22,7 @@ use nuncio_upstream::ClusterManager;
 
 /// A stream of a connection without TLS.
 fn info() -> StreamInfo {
-    StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
+    StreamInfo::new(Rc::default(), SystemTime::UNIX_EPOCH, Instant::now())
 }
 
 const MANAGER: &str =

@@ -2,6 +2,7 @@
 //! configurations and requests.
 #![forbid(unsafe_code)]
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -23,7 +24,7 @@ use proptest::prelude::*;
 
 /// A stream of a connection without TLS.
 fn info() -> StreamInfo {
-    StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
+    StreamInfo::new(Rc::default(), SystemTime::UNIX_EPOCH, Instant::now())
 }
 
 struct Server {

@@ -53,7 +53,6 @@ impl HeaderMap {
         self.add_entry(false, known as u8, name, (value_start, value.len()));
     }
 
-
     pub(super) fn append_custom(&mut self, name: &[u8], value: &[u8]) {
         if !self.has_room(name.len() + LINE_OVERHEAD + value.len()) {
             return;

@@ -1,6 +1,7 @@
 //! Trees of configuration texts, asked about streams.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -74,7 +75,7 @@ fn info() -> StreamInfo {
         requested_server_name: "sni.example".into(),
         ..ConnectionInfo::default()
     };
-    StreamInfo::new(Arc::new(connection), SystemTime::UNIX_EPOCH, Instant::now())
+    StreamInfo::new(Rc::new(connection), SystemTime::UNIX_EPOCH, Instant::now())
 }
 
 fn headers(mut map: HeaderMap, fields: &[(&str, &str)]) -> HeaderMap {

@@ -17,6 +17,7 @@ mod tls;
 mod upstream;
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -108,7 +109,7 @@ pub struct TraceIds {
 #[derive(Debug)]
 pub struct StreamInfo {
     /// The connection that carries it.
-    pub connection: Arc<ConnectionInfo>,
+    pub connection: Rc<ConnectionInfo>,
     /// When its first byte came, on the worker's clock.
     pub start: Instant,
     /// When it was over; `None` while it lives.
@@ -150,7 +151,7 @@ pub struct StreamInfo {
     /// The virtual host's metadata; `None` when it has none.
     pub virtual_host_metadata: Option<Arc<Metadata>>,
     /// The cluster that the route chose.
-    pub upstream_cluster: Option<Arc<ClusterDescription>>,
+    pub upstream_cluster: Option<Rc<ClusterDescription>>,
     /// The upstream side.
     pub upstream: UpstreamInfo,
     /// How often the request was sent or tried to be sent upstream.
@@ -176,7 +177,7 @@ pub struct StreamInfo {
 
 impl StreamInfo {
     /// A stream that begins now. Allocates nothing.
-    pub fn new(connection: Arc<ConnectionInfo>, start_time: SystemTime, start: Instant) -> Self {
+    pub fn new(connection: Rc<ConnectionInfo>, start_time: SystemTime, start: Instant) -> Self {
         StreamInfo {
             connection,
             start_wall: WallAnchor::new(start, start_time),
@@ -216,7 +217,7 @@ impl StreamInfo {
     /// Begins the next stream with a value that was [cleared](Self::clear).
     pub fn begin(
         &mut self,
-        connection: Arc<ConnectionInfo>,
+        connection: Rc<ConnectionInfo>,
         start_wall: WallAnchor,
         start: Instant,
     ) {
@@ -378,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_cleared_value_knows_nothing_of_the_stream_before_but_keeps_its_connection_and_memory() {
-        let connection = Arc::new(ConnectionInfo {
+        let connection = Rc::new(ConnectionInfo {
             id: 7,
             ..ConnectionInfo::default()
         });
@@ -397,7 +398,7 @@ mod tests {
         let later = begin + Duration::from_secs(1);
         info.clear();
         assert_eq!(info.connection.id, 7);
-        let connection = Arc::clone(&info.connection);
+        let connection = Rc::clone(&info.connection);
         info.begin(
             connection,
             WallAnchor::new(later, SystemTime::UNIX_EPOCH),
@@ -415,7 +416,7 @@ mod tests {
     #[test]
     fn the_duration_runs_until_the_end_is_set() {
         let begin = Instant::now();
-        let mut info = StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, begin);
+        let mut info = StreamInfo::new(Rc::default(), SystemTime::UNIX_EPOCH, begin);
         assert_eq!(
             info.duration(begin + Duration::from_millis(5)).as_millis(),
             5

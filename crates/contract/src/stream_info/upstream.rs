@@ -1,6 +1,7 @@
 //! The upstream side of a stream: which cluster and host served it, over which connection.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::metadata::Metadata;
@@ -32,9 +33,9 @@ pub struct HostDescription {
 #[derive(Debug, Default)]
 pub struct UpstreamInfo {
     /// The host that was chosen last.
-    pub chosen_host: Option<Arc<HostDescription>>,
+    pub chosen_host: Option<Rc<HostDescription>>,
     /// The hosts that got the request, in order.
-    pub hosts_attempted: Vec<Arc<HostDescription>>,
+    pub hosts_attempted: Vec<Rc<HostDescription>>,
     /// The ids of the connections tried, in order.
     pub connection_ids_attempted: Vec<u64>,
     /// Our end of the upstream connection.
@@ -74,12 +75,12 @@ pub struct WantedHost {
 
 impl UpstreamInfo {
     /// The host of the last attempt, whether there was a connection or not.
-    pub fn host(&self) -> Option<&Arc<HostDescription>> {
+    pub fn host(&self) -> Option<&Rc<HostDescription>> {
         self.chosen_host.as_ref()
     }
 
     /// Notes that `host` was chosen.
-    pub fn choose_host(&mut self, host: Arc<HostDescription>) {
+    pub fn choose_host(&mut self, host: Rc<HostDescription>) {
         self.is_set = true;
         self.chosen_host = Some(host);
     }
@@ -98,8 +99,8 @@ impl UpstreamInfo {
     }
 
     /// Notes an attempt at `host`, which was chosen.
-    pub fn add_attempted_host(&mut self, host: Arc<HostDescription>) {
-        self.choose_host(Arc::clone(&host));
+    pub fn add_attempted_host(&mut self, host: Rc<HostDescription>) {
+        self.choose_host(Rc::clone(&host));
         self.hosts_attempted.push(host);
     }
 

@@ -32,7 +32,7 @@ pub(crate) enum Protocol {
 /// A worker's cells for all clusters.
 pub(crate) struct WorkerStats {
     root: Scope,
-    clusters: RefCell<Kept<ClusterDescription, Option<Rc<OfCluster>>>>,
+    clusters: RefCell<Kept<Rc<ClusterDescription>, Option<Rc<OfCluster>>>>,
 }
 
 struct OfCluster {
@@ -53,7 +53,7 @@ impl WorkerStats {
     /// What is counted of calls at a cluster, under these names or without names.
     pub(crate) fn calls(
         &self,
-        cluster: &Arc<ClusterDescription>,
+        cluster: &Rc<ClusterDescription>,
         protocol: Protocol,
         names: Option<(&str, &str)>,
     ) -> Option<CallStats> {
@@ -80,7 +80,7 @@ impl WorkerStats {
     /// The same under the names in a path; none where there are no such names.
     pub(crate) fn calls_by_path(
         &self,
-        cluster: &Arc<ClusterDescription>,
+        cluster: &Rc<ClusterDescription>,
         protocol: Protocol,
         path: &[u8],
         replaces_dots: bool,

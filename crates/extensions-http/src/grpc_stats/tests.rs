@@ -1,6 +1,6 @@
 //! The gRPC statistics filter, step by step.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::stream_info::ClusterDescription;
@@ -14,7 +14,7 @@ fn call<'w>(worker: &'w Worker, path: &str, content_type: &str) -> Stream<'w> {
     let mut stream = worker.stream().with("content-type", content_type);
     let name = nuncio_contract::headers::Known::Path;
     stream.request.set(name, path.as_bytes());
-    stream.info.upstream_cluster = Some(Arc::new(ClusterDescription {
+    stream.info.upstream_cluster = Some(Rc::new(ClusterDescription {
         name: "one".into(),
         observability_name: "one".into(),
         metadata: Default::default(),

@@ -1,6 +1,6 @@
 //! The local rate limit filter on streams, under a clock that a test moves.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use nuncio_contract::http_filter::HeadersStatus;
@@ -150,10 +150,10 @@ fn a_route_has_a_bucket_and_counters_of_its_own() {
 #[test]
 fn each_connection_may_have_a_bucket_of_its_own() {
     let worker = worker(&[ALL, ONE, "local_rate_limit_per_downstream_connection: true"]);
-    let connection = Arc::new(ConnectionInfo::default());
+    let connection = Rc::new(ConnectionInfo::default());
     let of_connection = || {
         let mut stream = worker.stream();
-        stream.info.connection = Arc::clone(&connection);
+        stream.info.connection = Rc::clone(&connection);
         stream
     };
     assert!(passes(&mut of_connection()));

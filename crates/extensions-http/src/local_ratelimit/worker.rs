@@ -30,7 +30,7 @@ pub(super) struct Worker {
     pub(super) chain: Arc<Limit>,
     pub(super) stats: Rc<Counted<LocalRateLimitStats>>,
     levels: LevelStats<LocalRateLimitStats>,
-    connections: RefCell<Kept<ConnectionInfo, Rc<TokenBucket>>>,
+    connections: RefCell<Kept<Rc<ConnectionInfo>, Rc<TokenBucket>>>,
 }
 
 impl Worker {
@@ -51,7 +51,7 @@ impl Worker {
     /// The bucket of a connection; a new one is like `bucket`.
     pub(super) fn bucket_of(
         &self,
-        connection: &Arc<ConnectionInfo>,
+        connection: &Rc<ConnectionInfo>,
         bucket: &TokenBucket,
     ) -> Rc<TokenBucket> {
         let mut connections = self.connections.borrow_mut();

@@ -1,6 +1,7 @@
 //! The RBAC filter on streams.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::http_filter::HeadersStatus;
@@ -48,7 +49,7 @@ fn address(text: &str) -> Option<Address> {
 
 fn on_connection(worker: &Worker, connection: ConnectionInfo) -> Stream<'_> {
     let mut stream = worker.stream();
-    stream.info.connection = Arc::new(connection);
+    stream.info.connection = Rc::new(connection);
     stream
 }
 

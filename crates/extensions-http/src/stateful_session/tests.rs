@@ -1,6 +1,6 @@
 //! The stateful session filter on streams.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use nuncio_contract::stream_info::{Address, HostDescription, ResponseFlags, WantedHost};
 
@@ -32,7 +32,7 @@ fn told(stream: &mut Stream<'_>, header: &str) -> String {
         hostname: "".into(),
         metadata: Default::default(),
     };
-    stream.info.upstream.add_attempted_host(Arc::new(host));
+    stream.info.upstream.add_attempted_host(Rc::new(host));
     let mut response = response(&[(":status", "200")]);
     stream.encode_headers(&mut response, false);
     values(&response, header)

@@ -126,7 +126,7 @@ impl Worker {
             request.append(&name, value.as_bytes());
         }
         let start = self.services.now();
-        let mut info = StreamInfo::new(Arc::default(), self.services.wall(), start);
+        let mut info = StreamInfo::new(Rc::default(), self.services.wall(), start);
         let mut filter = self.factory.create();
         if self.interest().begin {
             filter.begin(&mut info);
@@ -433,7 +433,7 @@ pub(crate) fn mutated_early(
     for (header, value) in headers {
         request.append(&name(header), value.as_bytes());
     }
-    let info = StreamInfo::new(Arc::default(), services.wall(), services.now());
+    let info = StreamInfo::new(Rc::default(), services.wall(), services.now());
     config.mutate(&mut request, &info, services);
     request
 }

@@ -1,6 +1,6 @@
 //! Where a request is sent, and as what: cluster, timeouts, and each step of its rewriting.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -260,9 +260,9 @@ fn cluster(
     Ok(ClusterTold { how, name, id })
 }
 
-fn description(cluster: &ClusterShared) -> Arc<ClusterDescription> {
+fn description(cluster: &ClusterShared) -> Rc<ClusterDescription> {
     let settings = &cluster.settings;
-    Arc::new(ClusterDescription {
+    Rc::new(ClusterDescription {
         name: settings.name.clone(),
         observability_name: settings.stat_name().into(),
         metadata: settings.metadata.as_deref().cloned().unwrap_or_default(),

@@ -192,7 +192,7 @@ fn stream(routes: &Arc<RouteTable>, asked: &Asked<'_>) -> StreamState {
     };
     let table = Rc::new(RouteSnapshot::for_look_ups(Arc::clone(routes)));
     let (wall, now) = (SystemClock.wall(), SystemClock.now());
-    let mut state = StreamState::new(Arc::new(connection), wall, now, table);
+    let mut state = StreamState::new(Rc::new(connection), wall, now, table);
     state.info.protocol = Some(Protocol::Http11);
     state
 }

@@ -29,7 +29,7 @@ use crate::life::{Start, StreamEnd};
 
 struct Connection {
     manager: Rc<ConnectionManager>,
-    info: Arc<ConnectionInfo>,
+    info: Rc<ConnectionInfo>,
     io: Http1Io,
     deadlines: Deadlines<DEADLINES>,
     born: Instant,
@@ -61,7 +61,7 @@ enum Close {
 pub fn serve(
     manager: Rc<ConnectionManager>,
     transport: Transport,
-    info: Arc<ConnectionInfo>,
+    info: Rc<ConnectionInfo>,
 ) -> impl Future<Output = ()> {
     let stats = &manager.stats.http;
     manager.connection_begun(transport.tls().is_some());

@@ -46,6 +46,8 @@ pub(super) struct Http1Io {
     request_done: Cell<bool>,
     closing: Cell<bool>,
     draining: Cell<bool>,
+    /// Whether the socket was asked to wake the connection's task when the client sends something.
+    is_asked: Cell<bool>,
     /// When a deadline of the connection passed during a stream.
     expired: Cell<Option<Instant>>,
     stream_bytes: Cell<BytesMeter>,
@@ -121,6 +123,7 @@ impl Http1Io {
             request_done: Cell::new(true),
             closing: Cell::new(false),
             draining: Cell::new(false),
+            is_asked: Cell::new(false),
             expired: Cell::new(None),
             stream_bytes: Cell::default(),
         }
@@ -276,7 +279,8 @@ impl Http1Io {
     fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         let mut input = self.input.borrow_mut();
         let mut transport = self.transport.borrow_mut();
-        let read = ready!(transport.poll_fill_little(cx, &mut input, READ_BYTES));
+        let room = (&mut *input, READ_BYTES);
+        let read = ready!(transport.poll_fill_little(cx, room, &self.is_asked));
         self.count_read(&read);
         Poll::Ready(read)
     }
@@ -289,6 +293,7 @@ impl Http1Io {
     ) -> Poll<std::io::Result<usize>> {
         let mut input = self.input.borrow_mut();
         let mut transport = self.transport.borrow_mut();
+        self.is_asked.set(false);
         let read = ready!(transport.poll_fill(cx, &mut input, room_bytes));
         self.count_read(&read);
         Poll::Ready(read)
@@ -411,7 +416,10 @@ impl Http1Io {
     pub(super) async fn drain(&self) {
         loop {
             self.input.borrow_mut().clear();
-            if !matches!(poll_fn(|cx| self.poll_fill_on(cx, READ_BYTES)).await, Ok(1..)) {
+            if !matches!(
+                poll_fn(|cx| self.poll_fill_on(cx, READ_BYTES)).await,
+                Ok(1..)
+            ) {
                 return;
             }
         }

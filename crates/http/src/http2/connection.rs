@@ -40,7 +40,7 @@ pub(super) type StreamDeadlines = Box<Deadlines<DEADLINES>>;
 /// A connection of which it is known that it speaks HTTP/2.
 pub(crate) struct Begun {
     pub(crate) manager: Rc<ConnectionManager>,
-    pub(crate) info: Arc<ConnectionInfo>,
+    pub(crate) info: Rc<ConnectionInfo>,
     pub(crate) transport: Transport,
     /// What was read already.
     pub(crate) input: Buffer,
@@ -78,7 +78,7 @@ pub(super) enum Worked {
 /// What driver and streams share.
 pub(super) struct Connection {
     pub(super) manager: Rc<ConnectionManager>,
-    pub(super) info: Arc<ConnectionInfo>,
+    pub(super) info: Rc<ConnectionInfo>,
     pub(super) stats: Arc<Http2CodecStats>,
     pub(super) shared: Http2Shared<Mailbox>,
     phase: Cell<Phase>,

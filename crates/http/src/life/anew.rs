@@ -70,7 +70,7 @@ impl<D: Downstream> Exchange<'_, D> {
         let config = &manager.config;
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        let connection = std::sync::Arc::clone(&state.info.connection);
+        let connection = std::rc::Rc::clone(&state.info.connection);
         let peer = request::Peer {
             is_tls: connection.tls.is_some(),
             remote: connection.remote_address.as_ref(),

@@ -1,5 +1,6 @@
 //! Route tables of configuration texts, and what is asked of them.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -17,7 +18,7 @@ use nuncio_upstream::ClusterManager;
 
 /// A stream of a connection without TLS.
 pub(crate) fn info() -> StreamInfo {
-    StreamInfo::new(Arc::default(), SystemTime::UNIX_EPOCH, Instant::now())
+    StreamInfo::new(Rc::default(), SystemTime::UNIX_EPOCH, Instant::now())
 }
 
 /// Compiles; mistakes are in `ctx`.

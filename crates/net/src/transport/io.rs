@@ -1,5 +1,6 @@
 //! Reading, writing and closing a transport.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -8,6 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 use nuncio_contract::buffer::Buffer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop::has_budget_remaining;
 
 use super::Transport;
 
@@ -67,22 +69,29 @@ impl Transport {
     }
 
     /// The same where little is to come, such as a head: one that reads on and on would not give way to others. The
-    /// socket is asked to tell only when it has nothing.
+    /// socket is asked to tell only when it has nothing, and not again where it `is_asked` by the same task already.
     #[inline]
     pub fn poll_fill_little(
         &mut self,
         cx: &mut Context<'_>,
-        buffer: &mut Buffer,
-        room_bytes: usize,
+        (buffer, room_bytes): (&mut Buffer, usize),
+        is_asked: &Cell<bool>,
     ) -> Poll<io::Result<usize>> {
         let Transport::Plain(plain) = self else {
             return self.poll_fill_other(cx, buffer, room_bytes);
         };
         loop {
             if let Some(read) = plain.fill_now(buffer, room_bytes) {
+                is_asked.set(false);
                 return Poll::Ready(read);
             }
-            ready!(plain.stream().poll_read_ready(cx))?;
+            if is_asked.get() {
+                return Poll::Pending;
+            }
+            let asked = plain.stream().poll_read_ready(cx);
+            // Without a budget the task is woken to ask again.
+            is_asked.set(asked.is_pending() && has_budget_remaining());
+            ready!(asked)?;
         }
     }
 

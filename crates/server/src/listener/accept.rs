@@ -226,7 +226,7 @@ fn serve_chain(
     metadata: Metadata,
 ) {
     let begin = info.begin.unwrap_or_else(|| gate.worker.now());
-    let info = Arc::new(info);
+    let info = Rc::new(info);
     match &chain.end {
         End::Http(manager) if chain.filters.is_empty() => {
             let manager = Rc::clone(manager);
@@ -251,12 +251,12 @@ async fn filtered(
     gate: &Gate,
     chain: &ChainOnThread,
     mut transport: Transport,
-    (connection, metadata): (Arc<ConnectionInfo>, Metadata),
+    (connection, metadata): (Rc<ConnectionInfo>, Metadata),
 ) {
     let worker = &gate.worker;
     let id = connection.id;
     let mut filters = Filters::new(&chain.filters);
-    let mut info = StreamInfo::new(Arc::clone(&connection), worker.wall(), worker.now());
+    let mut info = StreamInfo::new(Rc::clone(&connection), worker.wall(), worker.now());
     if !metadata.is_empty() {
         *info.dynamic_metadata_mut() = metadata;
     }

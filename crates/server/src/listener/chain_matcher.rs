@@ -5,7 +5,7 @@
 //! chains' own conditions say nothing then.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, FromValue, Refused, SupportTable};
@@ -111,7 +111,7 @@ impl ChainMatcher {
         worker: &Worker,
     ) -> Option<usize> {
         use nuncio_contract::clock::Clock as _;
-        let connection = Arc::new(connection.clone());
+        let connection = Rc::new(connection.clone());
         let mut info = StreamInfo::new(connection, worker.wall(), worker.now());
         if !inspected.metadata.is_empty() {
             *info.dynamic_metadata_mut() = inspected.metadata.clone();

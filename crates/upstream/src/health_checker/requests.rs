@@ -181,7 +181,7 @@ impl RequestProber {
             hostname: self.host.hostname.clone(),
             metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
         };
-        info.upstream.choose_host(Arc::new(host));
+        info.upstream.choose_host(Rc::new(host));
         let context = FormatContext::new(&info, services);
         mutations.evaluate(request, &context).apply(request);
     }
@@ -213,10 +213,10 @@ async fn response(link: &mut Link, probe: &HttpProbe) -> Result<(HeaderMap, Vec<
 }
 
 /// A check has no client; its ends are this machine.
-fn loopback() -> Arc<ConnectionInfo> {
+fn loopback() -> Rc<ConnectionInfo> {
     let own: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
     let own = || Some(Address::from(own));
-    Arc::new(ConnectionInfo {
+    Rc::new(ConnectionInfo {
         direct_remote_address: own(),
         remote_address: own(),
         direct_local_address: own(),

@@ -1,5 +1,6 @@
 //! The response's way in.
 
+use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -207,7 +208,8 @@ impl Http1Stream {
         };
         let input = &mut self.response.input;
         let transport = &mut connection.transport;
-        let count = ready!(transport.poll_fill_little(cx, input, HEAD_READ_BYTES))?;
+        let count =
+            ready!(transport.poll_fill_little(cx, (input, HEAD_READ_BYTES), &Cell::new(false)))?;
         self.count_read(count);
         Poll::Ready(Ok(count))
     }

@@ -26,7 +26,7 @@ pub struct WorkerCluster {
     pub(super) random: Random,
     /// The cluster whose hosts are the proxies, if it matters here.
     local: RefCell<Option<LocalCluster>>,
-    description: OnceCell<Arc<ClusterDescription>>,
+    description: OnceCell<Rc<ClusterDescription>>,
 }
 
 struct State {
@@ -87,10 +87,10 @@ impl WorkerCluster {
     }
 
     /// The cluster as access logs show it.
-    pub fn description(&self) -> Arc<ClusterDescription> {
-        Arc::clone(self.description.get_or_init(|| {
+    pub fn description(&self) -> Rc<ClusterDescription> {
+        Rc::clone(self.description.get_or_init(|| {
             let settings = self.settings();
-            Arc::new(ClusterDescription {
+            Rc::new(ClusterDescription {
                 name: settings.name.clone(),
                 observability_name: settings.stat_name().into(),
                 metadata: settings.metadata.as_deref().cloned().unwrap_or_default(),

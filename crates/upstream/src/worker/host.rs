@@ -26,7 +26,7 @@ pub struct WorkerHost {
     named: NamedPools,
     /// For streams of bytes; made when there is one.
     tcp: OnceCell<Rc<HostPool>>,
-    description: OnceCell<Arc<HostDescription>>,
+    description: OnceCell<Rc<HostDescription>>,
     /// What counts it for outlier detection, where there is one.
     monitor: Option<Arc<HostMonitor>>,
     /// Whether it was known to be bad when its health was last looked at.
@@ -74,9 +74,9 @@ impl WorkerHost {
     }
 
     /// The host as access logs show it.
-    pub fn description(&self) -> Arc<HostDescription> {
-        Arc::clone(self.description.get_or_init(|| {
-            Arc::new(HostDescription {
+    pub fn description(&self) -> Rc<HostDescription> {
+        Rc::clone(self.description.get_or_init(|| {
+            Rc::new(HostDescription {
                 address: self.host.address.into(),
                 hostname: self.host.hostname.clone(),
                 metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),

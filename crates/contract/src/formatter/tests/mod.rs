@@ -4,6 +4,7 @@ mod errors;
 mod json;
 mod operators;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -147,12 +148,12 @@ pub(crate) fn stream() -> Stream {
     let services = Services(ManualClock::at(wall));
     let start = services.now();
     let after = |microseconds| Some(start + Duration::from_micros(microseconds));
-    let mut info = StreamInfo::new(Arc::new(connection()), wall, start);
+    let mut info = StreamInfo::new(Rc::new(connection()), wall, start);
     info.protocol = Some(Protocol::Http11);
     info.set_response(200, "via_upstream");
     info.bytes_sent = 5;
     info.route_name = Some("my route".into());
-    info.upstream_cluster = Some(Arc::new(ClusterDescription {
+    info.upstream_cluster = Some(Rc::new(ClusterDescription {
         name: "up".into(),
         observability_name: "up_alt".into(),
         metadata: cluster_metadata(),
@@ -164,7 +165,7 @@ pub(crate) fn stream() -> Stream {
     info.downstream_timing.last_tx_byte = after(1273);
     info.downstream_bytes = meter([157, 102, 133, 61]);
     let upstream = &mut info.upstream;
-    upstream.add_attempted_host(Arc::new(HostDescription {
+    upstream.add_attempted_host(Rc::new(HostDescription {
         address: address("127.0.0.1:21101"),
         hostname: "backend.test:80".into(),
         metadata: in_namespace("ns", fields([("k", string("host md"))])),

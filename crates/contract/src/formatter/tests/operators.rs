@@ -1,5 +1,6 @@
 //! Each operator's text, pinned from Envoy 1.40.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -361,7 +362,7 @@ fn tls_fields_are_shown_and_empty_ones_are_missing() {
         peer: Some(Box::new(peer)),
         ..TlsInfo::default()
     };
-    stream.info.connection = Arc::new(ConnectionInfo {
+    stream.info.connection = Rc::new(ConnectionInfo {
         requested_server_name: "a b".into(),
         tls: Some(Arc::new(tls)),
         ..ConnectionInfo::default()
