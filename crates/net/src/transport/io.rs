@@ -278,6 +278,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_asked_a_socket_once_is_woken_when_it_has_something() {
+        let (mut near, mut far) = pair().await;
+        let (is_asked, mut buffer) = (Cell::new(false), Buffer::new());
+        let mut pending = 0;
+        let read = poll_fn(|cx| {
+            let read = near.poll_fill_little(cx, (&mut buffer, 64), &is_asked);
+            pending += u32::from(read.is_pending());
+            // Twice, as who waits for two things at once is polled for either.
+            let again = near.poll_fill_little(cx, (&mut Buffer::new(), 64), &is_asked);
+            assert!(again.is_pending() && is_asked.get());
+            read
+        });
+        let (read, written) = tokio::join!(read, far.write_all(b"x"));
+        written.unwrap();
+        assert_eq!((read.unwrap(), buffer.readable()), (1, &b"x"[..]));
+        assert!(pending > 0);
+    }
+
+    #[tokio::test]
+    async fn who_has_no_budget_left_to_ask_a_socket_asks_it_later() {
+        let (mut near, mut far) = pair().await;
+        let (is_asked, mut buffer) = (Cell::new(false), Buffer::new());
+        poll_fn(|cx| {
+            while let Poll::Ready(step) = tokio::task::coop::poll_proceed(cx) {
+                step.made_progress();
+            }
+            let read = near.poll_fill_little(cx, (&mut buffer, 64), &is_asked);
+            assert!(read.is_pending() && !is_asked.get());
+            Poll::Ready(())
+        })
+        .await;
+        let read = poll_fn(|cx| near.poll_fill_little(cx, (&mut buffer, 64), &is_asked));
+        let (read, written) = tokio::join!(read, far.write_all(b"x"));
+        written.unwrap();
+        assert_eq!(read.unwrap(), 1);
+    }
+
+    #[tokio::test]
     async fn an_idle_connection_tells_a_close_from_unsolicited_bytes() {
         let (mut near, far) = pair().await;
         assert_eq!(near.idle_state(), IdleState::Quiet);
