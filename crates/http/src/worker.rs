@@ -13,8 +13,8 @@ use nuncio_upstream::{ClusterManager, WorkerCluster, WorkerClusters};
 use crate::route::{Action, ClusterChoice, RouteTable};
 use crate::stream::{RouteSnapshot, StreamRoute, StreamState};
 
-/// Stream states that a worker keeps for the streams to come.
-const MAX_SPARE_STREAMS: usize = 64;
+/// Stream states that a worker keeps for the streams to come, of 2 KiB each.
+const MAX_SPARE_STREAMS: usize = 256;
 
 /// For how long a date is taken for that of now.
 const DATE_VALID_FOR: Duration = Duration::from_millis(10);

@@ -15,6 +15,7 @@ use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
 
 use super::connection::{Connection, End};
 use super::mailbox::{Cut, Mailbox};
+use crate::boxed::boxed;
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
 use crate::exchange::{Exchange, REQUEST, STREAM_DURATION, STREAM_IDLE};
 use crate::life::{Start, StreamEnd};
@@ -55,7 +56,8 @@ pub(super) async fn run(
     start: Start,
 ) {
     let worker = Rc::clone(&connection.manager.worker);
-    let mut life = pin!(live(connection, Rc::clone(&mailbox), state, start));
+    // The runtime moves a task about until it runs, and once more at its end.
+    let mut life = boxed(|| live(connection, Rc::clone(&mailbox), state, start));
     poll_fn(|cx| {
         mailbox.task.note(cx);
         worker.step(|| life.as_mut().poll(cx))
