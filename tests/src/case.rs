@@ -249,6 +249,9 @@ pub enum UpstreamWord {
 pub struct Exchange {
     /// Unique in the case.
     pub name: String,
+    /// What happens before it.
+    #[serde(default)]
+    pub before: Vec<BeforeStep>,
     /// Target of a plain GET with `host: example.com`.
     #[serde(default)]
     pub get: Option<String>,
@@ -370,8 +373,38 @@ pub enum ClientStep {
         /// Which, and what value.
         await_stat: StatValue,
     },
+    /// What happens around the connection meanwhile.
+    Meanwhile {
+        /// What.
+        meanwhile: Vec<BeforeStep>,
+    },
     /// A step without an argument.
     Word(ClientWord),
+}
+
+/// What happens before an exchange.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum BeforeStep {
+    /// Moves a file of `{{dir}}` over another, as tools do that replace configurations.
+    Move {
+        /// What is moved.
+        r#move: String,
+        /// Where to.
+        over: String,
+    },
+    /// Writes the content of a file of `{{dir}}` into another, in place.
+    Write {
+        /// Whose content.
+        write: String,
+        /// Where to.
+        into: String,
+    },
+    /// Wait until the proxy's admin shows a stat with a value.
+    AwaitStat {
+        /// Which, and what value.
+        await_stat: StatValue,
+    },
 }
 
 /// A stat and a value.

@@ -1,5 +1,6 @@
 //! Plays the client's part of an exchange.
 
+use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use nuncio_testkit::client::{Client, Response};
 use nuncio_testkit::message::Stop;
 
 use crate::await_stat;
-use crate::case::{ClientStep, ClientWord, Exchange, Expect, ExpectWord, StatValue};
+use crate::case::{BeforeStep, ClientStep, ClientWord, Exchange, Expect, ExpectWord, StatValue};
 use crate::coding;
 use crate::connecting::{self, in_words};
 use crate::datagram_client;
@@ -40,6 +41,41 @@ pub struct Received {
 /// If the case is wrong or the proxy does not accept connections. All else is reported in the
 /// result.
 pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
+    let mut missing = Vec::new();
+    for step in &exchange.before {
+        missing.extend(prepare(step, setup)?);
+    }
+    let mut received = play_until(exchange, setup)?;
+    received.notes.extend(missing);
+    Ok(received)
+}
+
+/// Does what comes before an exchange; says what did not come about.
+fn prepare(step: &BeforeStep, setup: &mut Setup) -> io::Result<Option<String>> {
+    let directory = setup.scratch.path();
+    match step {
+        BeforeStep::Move { r#move, over } => {
+            fs::rename(directory.join(r#move), directory.join(over))?;
+        }
+        BeforeStep::Write { write, into } => {
+            let text = fs::read(directory.join(write))?;
+            fs::write(directory.join(into), text)?;
+        }
+        BeforeStep::AwaitStat { await_stat } => return awaited(await_stat, setup),
+    }
+    Ok(None)
+}
+
+/// Waits for a stat; says if it did not come.
+fn awaited(stat: &StatValue, setup: &mut Setup) -> io::Result<Option<String>> {
+    let admin = setup.fill("{{port:admin}}")?;
+    let port = admin.parse().map_err(io::Error::other)?;
+    let StatValue { name, is } = stat;
+    let comes = await_stat::comes(stat, port);
+    Ok((!comes).then(|| format!("{name} did not become {is}")))
+}
+
+fn play_until(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
     let Some(text) = &exchange.until else {
         return play_once(exchange, setup);
     };
@@ -154,11 +190,11 @@ fn play_steps(
                 }
             }
             ClientStep::AwaitStat { await_stat } => {
-                let admin = setup.fill("{{port:admin}}")?;
-                let port = admin.parse().map_err(io::Error::other)?;
-                if !await_stat::comes(await_stat, port) {
-                    let StatValue { name, is } = await_stat;
-                    received.notes.push(format!("{name} did not become {is}"));
+                received.notes.extend(awaited(await_stat, setup)?);
+            }
+            ClientStep::Meanwhile { meanwhile } => {
+                for step in meanwhile {
+                    received.notes.extend(prepare(step, setup)?);
                 }
             }
             ClientStep::Word(ClientWord::HalfClose) => client.half_close(),

@@ -143,7 +143,7 @@ pub fn read_text(path: &str, limits: &Limits) -> Result<Source, Diagnostic> {
     Ok(Source::new(path, format, text))
 }
 
-fn read(path: &str, limits: &Limits) -> Result<Vec<u8>, Diagnostic> {
+pub(crate) fn read(path: &str, limits: &Limits) -> Result<Vec<u8>, Diagnostic> {
     read_bytes(path, limits).map_err(|error| {
         Diagnostic::error(Span::NONE, format!("cannot read {path}: {error}"))
             .with_envoy(format!("Invalid path: {path}"))

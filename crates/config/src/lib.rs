@@ -53,6 +53,7 @@ pub mod interpret;
 pub mod json_text;
 pub mod lines;
 pub mod report;
+pub mod resources;
 pub mod rewrite;
 pub mod runtime;
 pub mod source;

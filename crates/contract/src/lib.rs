@@ -5,6 +5,7 @@
 pub mod access_log;
 pub mod buffer;
 pub mod clock;
+pub mod config_source;
 pub mod cookies;
 pub mod cors;
 pub mod data_source;

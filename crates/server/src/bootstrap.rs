@@ -19,6 +19,7 @@ use nuncio_config::tree;
 use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::{AccessLogConfig, LineLog};
+use nuncio_contract::config_source::{ConfigSource, ResourceSource};
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::sink::StatSinkConfig;
@@ -29,7 +30,7 @@ use nuncio_upstream::cluster::{Locality, ProxyPlace};
 
 use crate::cli::Options;
 use crate::clusters;
-use crate::config::{Admin, AdminAddressKind, Bootstrap, StatsFlush};
+use crate::config::{Admin, AdminAddressKind, Bootstrap, DynamicResources, StatsFlush};
 use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, ConnectionLimits, ip_and_port};
 use crate::reading;
@@ -52,8 +53,30 @@ pub(crate) struct Compiled {
     pub lines: Arc<Lines>,
     /// How stats are named, chosen, shown and flushed.
     pub stats: Stats,
+    /// Where more listeners and clusters come from.
+    pub dynamic: DynamicSources,
+    /// Who this proxy is.
+    pub names: ServiceNames,
     /// Where ejections are told.
     pub outlier_log: Option<Arc<dyn LineLog>>,
+}
+
+/// Where listeners and clusters come from beside the bootstrap.
+#[derive(Default)]
+pub(crate) struct DynamicSources {
+    /// Clusters.
+    pub clusters: Option<ResourceSource>,
+    /// Listeners.
+    pub listeners: Option<ResourceSource>,
+}
+
+/// Who this proxy is to its clients.
+#[derive(Clone)]
+pub(crate) struct ServiceNames {
+    /// `node.cluster`.
+    pub cluster: String,
+    /// `node.id`.
+    pub node: String,
 }
 
 /// What the bootstrap says of stats.
@@ -275,6 +298,7 @@ pub(crate) fn compile_tree(
         Some(Attempt(Err(Refused))) => Err(Refused),
         None => Ok(None),
     };
+    let dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
     enabled?;
     runtime?;
     if admin.is_err() {
@@ -294,8 +318,27 @@ pub(crate) fn compile_tree(
         tree: Arc::clone(tree),
         lines: Arc::default(),
         stats: stats?,
+        dynamic,
+        names: ServiceNames {
+            cluster: service_cluster,
+            node: service_node,
+        },
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
     })
+}
+
+fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx) -> DynamicSources {
+    match resources {
+        Some(Attempt(Ok(resources))) => DynamicSources {
+            clusters: resources.cds_config.as_ref().map(ConfigSource::source),
+            listeners: resources.lds_config.as_ref().map(ConfigSource::source),
+        },
+        Some(Attempt(Err(Refused))) => {
+            left_out("what `dynamic_resources` would bring", ctx);
+            DynamicSources::default()
+        }
+        None => DynamicSources::default(),
+    }
 }
 
 /// Opens the file that ejections are told to, if there is one.
@@ -381,7 +424,8 @@ fn compile_listeners(
         .collect()
 }
 
-fn compile_listener(
+/// One listener with what it refers to.
+pub(crate) fn compile_listener(
     listener: &crate::config::Listener,
     value: &tree::Value,
     context: &mut CompileContext<'_>,
@@ -397,6 +441,7 @@ fn compile_listener(
         },
         listener: Arc::new(compiled),
         routes,
+        update: None,
     })
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn load(
                     secrets: ctx.secrets_used.split_off(secrets_before),
                 },
                 config,
+                update: None,
             }),
             Err(Refused) => {}
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
+use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
@@ -17,6 +18,7 @@ message! {
     pub(crate) struct Bootstrap: "envoy.config.bootstrap.v3.Bootstrap" {
         pub(crate) node: Option<Node>,
         pub(crate) static_resources: Option<StaticResources>,
+        pub(crate) dynamic_resources: Option<Attempt<DynamicResources>>,
         pub(crate) admin: Option<Attempt<Admin>>,
         pub(crate) stats_config: Option<StatsConfig>,
         pub(crate) stats_sinks: Vec<Attempt<StatsSink>>,
@@ -65,6 +67,14 @@ message! {
         pub(crate) zone: String,
         pub(crate) region: String,
         pub(crate) sub_zone: String,
+    }
+}
+
+message! {
+    /// Where listeners and clusters come from that are not there from the start.
+    pub(crate) struct DynamicResources: "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" {
+        pub(crate) lds_config: Option<ConfigSource>,
+        pub(crate) cds_config: Option<ConfigSource>,
     }
 }
 

@@ -29,6 +29,7 @@ mod semantics;
 mod server_state;
 mod stat_sinks;
 mod workers;
+mod xds;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

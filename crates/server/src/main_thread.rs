@@ -32,6 +32,7 @@ use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
 use crate::stat_sinks::StatSinks;
 use crate::workers::{Threads, Workers};
+use crate::xds::Discovery;
 
 /// A listener of the process's own, served on the main thread.
 pub(crate) struct Extra {
@@ -98,6 +99,12 @@ async fn serve_all(
     let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
     let running = Running::new(around.manager, around.stats, concurrency, written, services);
     let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
+    let discovery = Discovery::new(
+        around,
+        Rc::clone(&running),
+        compiled.dynamic,
+        compiled.names,
+    );
     let (actions, asked) = unbounded_channel();
     let (reloads, reloads_asked) = unbounded_channel();
     let state = Rc::new(ServerState::new(
@@ -121,12 +128,19 @@ async fn serve_all(
     let flush_interval = compiled.stats.flush_interval;
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     running.start_clusters(compiled.clusters).await;
+    discovery.start_clusters().await;
     around.runtime.load();
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
     let (workers, threads) = start_workers(around, concurrency, &state)?;
-    running.start_listeners(listeners, &workers);
+    start_listeners(
+        &running,
+        &discovery,
+        listeners,
+        &workers,
+        hot_restart.as_ref(),
+    );
     go_live(&state, on_live);
     let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
     let follow = hot_restart
@@ -142,7 +156,8 @@ async fn serve_all(
         drained: None,
         ends: None,
     };
-    let reloader = Reloader::new(around, Rc::clone(&running), workers.clone(), file);
+    let all = (Rc::clone(&running), Rc::clone(&discovery));
+    let reloader = Reloader::new(around, all, workers.clone(), file);
     let signals = Signals::new(hang_up).map_err(no_signals)?;
     let process = Process {
         around,
@@ -156,6 +171,7 @@ async fn serve_all(
         () = reloader.run(reloads_asked) => {}
         () = until_told(granting, asks) => {}
         () = around.runtime.watch() => {}
+        () = discovery.run() => {}
     }
     log::info("main", "exiting");
     threads.stop(&workers);
@@ -194,6 +210,23 @@ fn open_listeners(
     let prepared = prepared.map_err(|errors| errors.join("\n"))?;
     running.listeners.borrow_mut().inherit_from(None);
     Ok(prepared)
+}
+
+/// Lets the listeners run that are there from the start, and those that come first.
+fn start_listeners(
+    running: &Running,
+    discovery: &Discovery<'_>,
+    mut prepared: Prepared,
+    workers: &Workers,
+    hot_restart: Option<&HotRestart>,
+) {
+    discovery.begin_with(workers);
+    discovery.attach_all(prepared.resources_mut());
+    running.start_listeners(prepared, workers);
+    let inherit = hot_restart.and_then(HotRestart::inherit);
+    running.listeners.borrow_mut().inherit_from(inherit);
+    discovery.start_listeners();
+    running.listeners.borrow_mut().inherit_from(None);
 }
 
 /// The worker that the main thread is to its own listeners.

@@ -2,6 +2,7 @@
 //! version of them from another.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use nuncio_config::tree::{Message, same, same_but_for};
 use nuncio_config::typed::FileRead;
@@ -23,6 +24,7 @@ pub(crate) struct Version {
 }
 
 /// A listener, ready to be bound.
+#[derive(Clone)]
 pub(crate) struct ListenerResource {
     /// What it was made of.
     pub version: Version,
@@ -30,6 +32,8 @@ pub(crate) struct ListenerResource {
     pub listener: Arc<CompiledListener>,
     /// The routes of its chains, which can change without it.
     pub routes: Routes,
+    /// The version of the update that it came by; none if it is static.
+    pub update: Option<Arc<str>>,
 }
 
 /// A cluster, ready to be added.
@@ -38,6 +42,21 @@ pub(crate) struct ClusterResource {
     pub version: Version,
     /// Its config.
     pub config: ClusterConfig,
+    /// The version of the update that it came by; none if it is static.
+    pub update: Option<Arc<str>>,
+}
+
+/// A resource that was refused.
+#[derive(Clone)]
+pub(crate) struct Rejected {
+    /// Its name; none if no resource of that name is to show it.
+    pub(crate) name: Option<String>,
+    /// The resource.
+    pub(crate) message: Arc<Message>,
+    /// Why, in Envoy's words.
+    pub(crate) details: String,
+    /// When.
+    pub(crate) at: SystemTime,
 }
 
 /// How much of a resource is another than before.

@@ -50,6 +50,11 @@ struct Start {
 }
 
 impl Workers {
+    /// None, before they are started.
+    pub(crate) fn none() -> Self {
+        Workers(Vec::new())
+    }
+
     /// Starts `count` threads, without listeners.
     pub(crate) fn start(
         count: usize,

@@ -42,6 +42,12 @@ impl FileStamp {
         FileStamp::from_metadata(std::fs::metadata(path).ok().as_ref())
     }
 
+    /// Whether this is another file than the other one was, rather than the same one with other content.
+    pub fn replaces(&self, other: &FileStamp) -> bool {
+        let file = |stamp: &FileStamp| stamp.0.map(|facts| (facts.device, facts.inode));
+        self.0.is_some() && file(self) != file(other)
+    }
+
     fn from_metadata(metadata: Option<&std::fs::Metadata>) -> FileStamp {
         FileStamp(metadata.map(|metadata| Facts {
             device: metadata.dev(),

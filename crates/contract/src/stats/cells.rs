@@ -91,6 +91,22 @@ impl Gauge {
     }
 }
 
+/// A number of all 64 bits, such as a configuration version's hash, that one thread alone sets and nobody adds up.
+#[derive(Debug, Default)]
+pub struct WideGauge(AtomicU64);
+
+impl WideGauge {
+    /// Replaces the number.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
+    /// The number; 0 before it was set.
+    pub fn value(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
 /// A stat that is a text, such as a configuration version. Written seldom, never on the request path.
 #[derive(Debug, Default)]
 pub struct TextReadout(Mutex<Option<Box<str>>>);

@@ -50,7 +50,7 @@ pub mod tags;
 mod tests;
 mod view;
 
-pub use cells::{Counter, Gauge, TextReadout};
+pub use cells::{Counter, Gauge, TextReadout, WideGauge};
 pub use codes::{CodeCounters, Completed};
 pub use config::{HistogramBuckets, Selection, StatsSettings};
 pub use group::{CellRef, Cells, GroupTable, StatGroup, StatKind};

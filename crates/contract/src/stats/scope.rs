@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::cells::{Counter, Gauge, TextReadout};
+use super::cells::{Counter, Gauge, TextReadout, WideGauge};
 use super::codes::{CodeCounters, Completed};
 use super::config::Selection;
 use super::entry::{CodesEntry, GroupEntry, Single, SingleEntry};
@@ -101,6 +101,13 @@ impl Scope {
     pub fn gauge(&self, name: &str) -> Arc<Gauge> {
         let cell = Arc::new(Gauge::default());
         self.0.list(name, Single::Gauge(cell.clone()));
+        cell
+    }
+
+    /// A gauge of all 64 bits; of several handles with one name, the newest is shown.
+    pub fn wide_gauge(&self, name: &str) -> Arc<WideGauge> {
+        let cell = Arc::new(WideGauge::default());
+        self.0.list(name, Single::WideGauge(cell.clone()));
         cell
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::AccessLog;
+use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::matching::CidrRange;
 use nuncio_upstream::config::{HeaderKeyFormat, Http2Options};
 
@@ -147,6 +148,15 @@ one_of! {
     /// Where the route table comes from.
     pub enum RouteSpecifier {
         route_config => RouteConfig(RouteConfiguration),
+        rds => Rds(Rds),
+    }
+}
+
+message! {
+    /// Routes that come by themselves.
+    pub struct Rds: "envoy.extensions.filters.network.http_connection_manager.v3.Rds" {
+        pub(crate) config_source: ConfigSource,
+        pub(crate) route_config_name: String,
     }
 }
 

@@ -22,6 +22,7 @@ use super::original_address::{self, Detection};
 use super::premature_resets::ResetLimits;
 use super::proxy_status::ProxyStatus;
 use super::request_id::RequestIds;
+use super::route_source::RouteSource;
 use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
@@ -76,6 +77,8 @@ pub struct ConnectionManagerConfig {
     pub tracing: Option<Box<Tracing>>,
     /// When streams are logged beside at their ends.
     pub log_moments: LogMoments,
+    /// Where its routes come from, if they are not its own.
+    pub route_source: Option<Box<RouteSource>>,
 }
 
 /// Moments beside the end of a stream at which it is logged.
@@ -248,15 +251,7 @@ impl ConnectionManagerConfig {
         if let Ok(upgrades) = &mut upgrades {
             upgrades::place_filters(upgrades, &mut names);
         }
-        let config::RouteSpecifier::RouteConfig(table) = &message.route_specifier;
-        let routes = RouteCompiler {
-            ctx: context.ctx,
-            extensions: context.extensions,
-            filter_names: &names,
-            cluster_id: context.cluster_id,
-            known_clusters: Some(context.known_clusters),
-        }
-        .compile(table);
+        let (routes, route_source) = routes(&message, names, context);
         let access_logs = access_logs(&message, context);
         let early_mutations = early_mutations(&message, context);
         let local_replies = message
@@ -308,9 +303,34 @@ impl ConnectionManagerConfig {
             early_mutations: early_mutations?,
             tracing: tracing(&message, context),
             log_moments: log_moments?,
+            route_source,
         };
         Ok((config, routes?))
     }
+}
+
+/// The routes of the message itself, or none and where they come from.
+fn routes(
+    message: &config::HttpConnectionManager,
+    filter_names: Vec<String>,
+    context: &mut CompileContext<'_>,
+) -> (Result<RouteTable, Refused>, Option<Box<RouteSource>>) {
+    let table = match &message.route_specifier {
+        config::RouteSpecifier::RouteConfig(table) => table,
+        config::RouteSpecifier::Rds(rds) => {
+            let source = RouteSource::new(rds, &message.stat_prefix, filter_names);
+            return (Ok(RouteTable::empty()), Some(Box::new(source)));
+        }
+    };
+    let routes = RouteCompiler {
+        ctx: context.ctx,
+        extensions: context.extensions,
+        filter_names: &filter_names,
+        cluster_id: context.cluster_id,
+        known_clusters: Some(context.known_clusters),
+    }
+    .compile(table);
+    (routes, None)
 }
 
 /// Refuses to strip ports by both options at once.
@@ -675,6 +695,7 @@ impl ConnectionManagerConfig {
             early_mutations: Box::default(),
             tracing: None,
             log_moments: LogMoments::default(),
+            route_source: None,
         }
     }
 }

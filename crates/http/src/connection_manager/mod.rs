@@ -14,6 +14,7 @@ mod referer;
 pub mod request;
 pub mod request_id;
 pub mod response;
+mod route_source;
 pub mod tracing;
 pub mod upgrades;
 
@@ -32,6 +33,7 @@ use nuncio_contract::stats::groups::{
 use nuncio_contract::stats::{Scope, StatsStore};
 
 pub use config::ConnectionManagerConfig;
+pub use route_source::RouteSource;
 
 use crate::drain::{Drain, DrainPolicy};
 use crate::filter_chain::FilterSlot;

@@ -75,6 +75,8 @@ pub trait ClusterHandle {
     fn name(&self) -> &str;
     /// `alt_stat_name`, or the name.
     fn stat_name(&self) -> &str;
+    /// Whether it came by an update.
+    fn is_added_via_api(&self) -> bool;
     /// The cluster of now.
     fn status(&self) -> ClusterStatus;
 }
@@ -119,6 +121,58 @@ pub struct ConfigDump {
     pub static_route_configs: Vec<DumpedConfig>,
     /// Secrets of the bootstrap, in their order.
     pub static_secrets: Vec<DumpedConfig>,
+    /// What came by itself.
+    pub dynamic: DynamicDump,
+}
+
+/// What came from sources of resources.
+#[derive(Clone, Debug, Default)]
+pub struct DynamicDump {
+    /// The version of the last update of clusters that changed something.
+    pub clusters_version: Option<Arc<str>>,
+    /// Clusters, by name.
+    pub clusters: Vec<DynamicConfig>,
+    /// Clusters that are not warm yet.
+    pub warming_clusters: Vec<DynamicConfig>,
+    /// The version of the last update of listeners that changed something.
+    pub listeners_version: Option<Arc<str>>,
+    /// Listeners.
+    pub listeners: Vec<DynamicListener>,
+    /// What was rejected of the last update of listeners.
+    pub rejected_listeners: Vec<RejectedConfig>,
+    /// Route configurations.
+    pub route_configs: Vec<DynamicConfig>,
+}
+
+/// A resource with the version that it came by.
+#[derive(Clone, Debug)]
+pub struct DynamicConfig {
+    /// The version.
+    pub version: Arc<str>,
+    /// The resource.
+    pub config: DumpedConfig,
+}
+
+/// A listener that came, or was to come, by an update.
+#[derive(Clone, Debug)]
+pub struct DynamicListener {
+    /// Its name.
+    pub name: String,
+    /// What runs.
+    pub active: Option<DynamicConfig>,
+    /// What was rejected.
+    pub rejected: Option<RejectedConfig>,
+}
+
+/// A resource that was rejected.
+#[derive(Clone, Debug)]
+pub struct RejectedConfig {
+    /// The resource.
+    pub message: Arc<Message>,
+    /// When it came, where that is told.
+    pub last_attempt: Option<SystemTime>,
+    /// Why.
+    pub details: String,
 }
 
 /// A message of the configuration.

@@ -16,8 +16,8 @@ use nuncio_contract::stats::{HistogramBuckets, Scope, StatsStore};
 use super::json::Json;
 use super::state::{
     Action, Address, AdminState, CircuitBreakerLimits, ClusterHandle, ClusterStatus, ConfigDump,
-    DumpedConfig, HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel, MemoryUsage,
-    ReloadOutcome, RuntimeError, RuntimeView, ServerInfo, ServerLife,
+    DumpedConfig, DynamicDump, HostCounts, HostHealth, HostStatus, ListenerStatus, LogLevel,
+    MemoryUsage, ReloadOutcome, RuntimeError, RuntimeView, ServerInfo, ServerLife,
 };
 use super::{AdminRequest, Body, handle};
 use crate::explain::Question;
@@ -158,6 +158,10 @@ impl ClusterHandle for ClusterStatus {
 
     fn stat_name(&self) -> &str {
         &self.observability_name
+    }
+
+    fn is_added_via_api(&self) -> bool {
+        self.added_via_api
     }
 
     fn status(&self) -> ClusterStatus {
@@ -319,6 +323,7 @@ fn dump() -> ConfigDump {
     clusters.sort_by_key(name);
     let listeners = resources("listeners");
     ConfigDump {
+        dynamic: DynamicDump::default(),
         static_secrets: Vec::new(),
         static_route_configs: listeners
             .iter()

@@ -13,7 +13,6 @@ mod watch;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use nuncio_config::report::Style;
 use nuncio_config::span::Span;
@@ -27,13 +26,10 @@ use crate::admin::state::{ReloadChanges, ReloadOutcome};
 use crate::bootstrap::{self, Compiled, Findings, Surroundings};
 use crate::cli::{ErrorFormat, Options};
 use crate::log;
-use crate::running::{Prepared, Running};
+use crate::running::{Prepared, Running, retirement};
 use crate::workers::Workers;
+use crate::xds::Discovery;
 use watch::{FileWatch, INTERVAL};
-
-/// For how long at least a cluster that is gone serves streams that may be routed to it yet. All have chosen
-/// their hosts long before, but for those whose clients are slow.
-const SHORTEST_RETIREMENT: Duration = Duration::from_secs(60);
 
 /// Somebody wants a reload, and may want to know what came of it.
 pub(crate) type Request = Option<oneshot::Sender<ReloadOutcome>>;
@@ -45,6 +41,7 @@ pub(crate) type Requests = UnboundedSender<Request>;
 pub(crate) struct Reloader<'a> {
     around: &'a Surroundings<'a>,
     running: Rc<Running>,
+    discovery: Rc<Discovery<'a>>,
     workers: Workers,
     watch: FileWatch,
     /// The configuration file, and how it looked when it was last read.
@@ -66,13 +63,14 @@ impl<'a> Reloader<'a> {
     /// For what runs; `file` as it looked before it was read.
     pub(crate) fn new(
         around: &'a Surroundings<'a>,
-        running: Rc<Running>,
+        (running, discovery): (Rc<Running>, Rc<Discovery<'a>>),
         workers: Workers,
         file: Option<ConfigFile>,
     ) -> Self {
         let mut reloader = Reloader {
             around,
             running,
+            discovery,
             workers,
             watch: FileWatch::default(),
             file,
@@ -167,7 +165,8 @@ impl<'a> Reloader<'a> {
             }
             return Err(findings);
         }
-        let listeners = std::mem::take(&mut compiled.listeners);
+        let mut listeners = std::mem::take(&mut compiled.listeners);
+        self.discovery.attach_all(listeners.iter_mut());
         let prepared = self.running.listeners.borrow().prepare(listeners);
         match prepared {
             Ok(prepared) => {
@@ -184,8 +183,6 @@ impl<'a> Reloader<'a> {
     }
 
     async fn publish(&self, compiled: Compiled, listeners: Prepared) -> ReloadOutcome {
-        let drain_time = Duration::from_secs(self.around.options.drain_time_s.into());
-        let retirement = drain_time.max(SHORTEST_RETIREMENT);
         let of_listeners = listeners.changes.clone();
         let of_clusters = self
             .running
@@ -194,9 +191,10 @@ impl<'a> Reloader<'a> {
                 compiled.clusters,
                 listeners,
                 &self.workers,
-                retirement,
+                retirement(self.around.options),
             )
             .await;
+        self.discovery.listeners_changed();
         self.stats().success.inc();
         log::info(
             "config",

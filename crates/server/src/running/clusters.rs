@@ -36,37 +36,46 @@ const RETIREMENT_CHECK: Duration = Duration::from_millis(100);
 
 /// All clusters.
 pub(crate) struct Clusters {
-    manager: Arc<ClusterManager>,
+    pub(super) manager: Arc<ClusterManager>,
     resolver: Rc<Resolver>,
     services: Rc<dyn WorkerServices>,
-    running: HashMap<Box<str>, Running>,
-    stats: Arc<ClusterManagerStats>,
+    pub(super) running: HashMap<Box<str>, Running>,
+    /// Those that take the place of others, or come, once they are warm.
+    pub(super) warming: HashMap<Box<str>, Running>,
+    pub(super) next_warming: u64,
+    pub(super) stats: Arc<ClusterManagerStats>,
     outlier_log: Option<EventLog>,
+    /// The version of the last update that changed something.
+    pub(super) update: Option<Arc<str>>,
 }
 
-struct Running {
-    version: Version,
-    shared: Arc<ClusterShared>,
+pub(super) struct Running {
+    pub(super) version: Version,
+    /// See [`ClusterResource::update`].
+    pub(super) update: Option<Arc<str>>,
+    pub(super) shared: Arc<ClusterShared>,
     /// Ends with the cluster.
-    resolution: Option<Resolution>,
+    pub(super) resolution: Option<Resolution>,
     /// They too.
-    checks: Option<HealthChecks>,
+    pub(super) checks: Option<HealthChecks>,
     /// Whether the start of the process waits for it.
     start_waits: bool,
+    /// Which of the warming ones of its name it is.
+    pub(super) warming_number: u64,
     /// Ends with it as well.
     _detection: Option<Detection>,
-    updated: SystemTime,
+    pub(super) updated: SystemTime,
 }
 
 /// A change that is being prepared: its clusters are made, and their names being resolved.
 #[derive(Default)]
 pub(crate) struct Warming {
-    made: Vec<Running>,
+    pub(super) made: Vec<Running>,
     /// Unchanged, but for where the message stands in the file.
-    kept: Vec<Version>,
+    pub(super) kept: Vec<Version>,
     /// The same, but that they refer to other files or secrets than before.
-    renewed: Vec<(Version, TransportSocket)>,
-    removed: Vec<String>,
+    pub(super) renewed: Vec<(Version, TransportSocket)>,
+    pub(super) removed: Vec<String>,
     /// What it does.
     pub(crate) changes: ReloadChanges,
 }
@@ -93,8 +102,11 @@ impl Clusters {
             resolver: Rc::default(),
             services,
             running: HashMap::new(),
+            warming: HashMap::new(),
+            next_warming: 0,
             stats: stats.root().worker_group(),
             outlier_log: None,
+            update: None,
         }
     }
 
@@ -109,7 +121,9 @@ impl Clusters {
             .iter()
             .map(|resource| &*resource.config.settings.name)
             .collect();
-        let removed = missing(self.running.keys().map(|name| &**name), &names);
+        let all = self.running.iter();
+        let fixed = all.filter(|(_, running)| running.update.is_none());
+        let removed = missing(fixed.map(|(name, _)| &**name), &names);
         self.prepare_update(wanted, removed, now)
     }
 
@@ -124,10 +138,11 @@ impl Clusters {
         let mut warming = Warming::default();
         for resource in put {
             let name = resource.config.settings.name.to_string();
-            let change = self
-                .running
+            let newest = self
+                .warming
                 .get(&*name)
-                .map(|running| running.version.change_to(&resource.version));
+                .or_else(|| self.running.get(&*name));
+            let change = newest.map(|running| running.version.change_to(&resource.version));
             match change {
                 Some(Change::Nothing) => {
                     warming.changes.unchanged += 1;
@@ -155,7 +170,8 @@ impl Clusters {
 
     fn make(&self, resource: ClusterResource, now: SystemTime) -> Running {
         let start_waits = resource.config.wait_for_warm_on_init;
-        let prepared = prepare(&self.manager, resource.config, false);
+        let added_via_api = resource.update.is_some();
+        let prepared = prepare(&self.manager, resource.config, added_via_api);
         let checks = HealthChecks::begin(&prepared.cluster, Rc::clone(&self.services));
         let resolution = prepared
             .discovery
@@ -165,10 +181,12 @@ impl Clusters {
         let detection = outlier_watch::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);
         Running {
             version: resource.version,
+            update: resource.update,
             shared: prepared.cluster,
             resolution,
             checks,
             start_waits,
+            warming_number: 0,
             _detection: detection,
             updated: now,
         }
@@ -205,7 +223,7 @@ impl Clusters {
             .cluster_modified
             .add(count(changes.updated.len()));
         self.stats.cluster_removed.add(count(changes.removed.len()));
-        self.stats.warming_clusters.set(0);
+        self.stats.warming_clusters.set(count(self.warming.len()));
         self.refresh_stats();
         removed
     }
@@ -278,7 +296,7 @@ impl Clusters {
 
 impl Running {
     /// Waits until its names were resolved and its hosts checked once.
-    fn warmed(&self) -> impl Future<Output = ()> + use<> {
+    pub(super) fn warmed(&self) -> impl Future<Output = ()> + use<> {
         let resolved = self.resolution.as_ref().map(Resolution::warmed);
         let checked = self.checks.as_ref().map(HealthChecks::first_round);
         async move {
@@ -337,6 +355,6 @@ async fn all(waits: Vec<impl Future<Output = ()>>) {
     }
 }
 
-fn count(number: usize) -> u64 {
+pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }

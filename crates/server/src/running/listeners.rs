@@ -23,7 +23,7 @@ use super::sockets::{Copies, Inherit, Sockets, can_share};
 use crate::admin::state::{Address, ListenerStatus, ReloadChanges};
 use crate::explain::Entry;
 use crate::listener::{CompiledListener, ListenerCommand, ListenerId, SocketEnd};
-use crate::resource::{Change, ListenerResource};
+use crate::resource::{Change, ListenerResource, Rejected};
 use crate::workers::{Command, Workers};
 
 /// All listeners that accept, and what is known of those that drain.
@@ -40,6 +40,10 @@ pub(crate) struct Listeners {
     is_retired: bool,
     /// The sockets of the process before, while this one starts.
     inherit: Option<Inherit>,
+    /// What was rejected of the last update, for `/config_dump`.
+    pub(super) rejected: Vec<Rejected>,
+    /// The version of the last update that changed something.
+    pub(super) update: Option<Arc<str>>,
 }
 
 pub(super) struct Running {
@@ -49,7 +53,7 @@ pub(super) struct Running {
     pub(super) sockets: Option<Sockets>,
     /// Where it listened, if it was stopped.
     pub(super) stopped_at: Option<SocketAddr>,
-    updated: SystemTime,
+    pub(super) updated: SystemTime,
     /// Whether another process has copies of the sockets.
     pub(super) is_passed: bool,
 }
@@ -81,6 +85,13 @@ enum What {
     TakeOver(String, Copies),
 }
 
+impl Prepared {
+    /// The listeners that come or change.
+    pub(crate) fn resources_mut(&mut self) -> impl Iterator<Item = &mut ListenerResource> {
+        self.steps.iter_mut().map(|step| &mut step.resource)
+    }
+}
+
 /// The tables that a published change put out of use; streams may still hold them.
 pub(crate) type FormerRoutes = Vec<Weak<RouteTable>>;
 
@@ -96,6 +107,8 @@ impl Listeners {
             stats: stats.root().worker_group(),
             is_retired: false,
             inherit: None,
+            rejected: Vec::new(),
+            update: None,
         }
     }
 
@@ -111,23 +124,26 @@ impl Listeners {
             .iter()
             .map(|resource| resource.listener.name.as_str())
             .collect();
-        let removed = missing(self.running.iter().map(Running::name), &names);
-        self.prepare_update(wanted, removed)
+        let all = self.running.iter();
+        let fixed = all.filter(|running| running.resource.update.is_none());
+        let removed = missing(fixed.map(Running::name), &names);
+        let prepared = self.prepare_update(wanted, removed);
+        prepared.map_err(|failed| failed.into_iter().map(|(_, why)| why).collect())
     }
 
-    /// The same for single listeners: `put` come or change, `removed` go, the others stay.
+    /// The same for single listeners: `put` come or change, `removed` go, the others stay. Who fails is told by name.
     pub(crate) fn prepare_update(
         &self,
         put: Vec<ListenerResource>,
         removed: Vec<String>,
-    ) -> Result<Prepared, Vec<String>> {
+    ) -> Result<Prepared, Vec<(String, String)>> {
         let mut leaving = self.leaving(&put, &removed);
         let mut prepared = Prepared::default();
         let mut errors = Vec::new();
         for resource in put {
             match self.step(&resource, &mut leaving, &mut prepared.changes) {
                 Ok(what) => prepared.steps.push(Step { resource, what }),
-                Err(error) => errors.push(error),
+                Err(error) => errors.push((resource.listener.name.clone(), error)),
             }
         }
         prepared.changes.removed.clone_from(&removed);
@@ -474,11 +490,11 @@ impl Listeners {
         self.find(name).map(|running| running.updated)
     }
 
-    fn find(&self, name: &str) -> Option<&Running> {
+    pub(super) fn find(&self, name: &str) -> Option<&Running> {
         self.running.iter().find(|running| running.name() == name)
     }
 
-    fn find_mut(&mut self, name: &str) -> Option<&mut Running> {
+    pub(super) fn find_mut(&mut self, name: &str) -> Option<&mut Running> {
         self.running
             .iter_mut()
             .find(|running| running.name() == name)
@@ -506,7 +522,7 @@ impl What {
 }
 
 impl Running {
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         &self.resource.listener.name
     }
 

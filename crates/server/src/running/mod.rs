@@ -6,6 +6,7 @@
 
 mod certificates;
 mod clusters;
+mod dynamic;
 mod listeners;
 mod sockets;
 mod stopping;
@@ -23,7 +24,8 @@ use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::outlier_watch::EventLog;
 
-use crate::admin::state::ReloadChanges;
+use crate::admin::state::{DynamicConfig, ReloadChanges};
+use crate::cli::Options;
 use crate::resource::ClusterResource;
 use crate::workers::{Command, Workers};
 
@@ -31,12 +33,24 @@ pub(crate) use clusters::{Clusters, Renewal};
 pub(crate) use listeners::{Listeners, Prepared};
 pub(crate) use sockets::Inherit;
 
+/// For how long at least a cluster that is gone serves streams that may be routed to it yet. All have chosen
+/// their hosts long before, but for those whose clients are slow.
+const SHORTEST_RETIREMENT: Duration = Duration::from_secs(60);
+
+/// How long a cluster that is gone serves at most.
+pub(crate) fn retirement(options: &Options) -> Duration {
+    let drain_time = Duration::from_secs(options.drain_time_s.into());
+    drain_time.max(SHORTEST_RETIREMENT)
+}
+
 /// All that runs of a configuration.
 pub(crate) struct Running {
     /// The listeners.
     pub(crate) listeners: RefCell<Listeners>,
     /// The clusters.
     pub(crate) clusters: RefCell<Clusters>,
+    /// The route configurations that came by themselves, as they are now.
+    pub(crate) route_configs: RefCell<Vec<DynamicConfig>>,
     tree: RefCell<Arc<Message>>,
     lines: RefCell<Arc<Lines>>,
     loaded_at: Cell<SystemTime>,
@@ -55,6 +69,7 @@ impl Running {
         Rc::new(Running {
             listeners: RefCell::new(Listeners::new(stats, workers)),
             clusters: RefCell::new(Clusters::new(manager, stats, services)),
+            route_configs: RefCell::default(),
             tree: RefCell::new(tree),
             lines: RefCell::new(lines),
             loaded_at: Cell::new(SystemTime::now()),

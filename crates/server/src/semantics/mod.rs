@@ -22,6 +22,7 @@ mod listeners;
 mod look;
 mod node;
 mod overload;
+mod resource;
 mod routes;
 mod secrets;
 mod stats;
@@ -37,6 +38,7 @@ use nuncio_config::tree::{Message, Value};
 use extensions::Registered;
 use look::Look;
 pub(crate) use node::Node;
+pub(crate) use resource::ResourceChecks;
 
 /// Extensions whose headers and formats take the same commands as Nuncio's.
 const FORMATS: [&str; 4] = [
@@ -54,6 +56,7 @@ pub(crate) fn check(bootstrap: &Message, node: Node, diagnostics: &mut Diagnosti
         registered: Registered::default(),
         node: node.and(bootstrap),
         validate_clusters: true,
+        validates_clusters_by_default: true,
         knows_formats: true,
         reads_files: true,
         asks_at_once: true,
@@ -134,6 +137,8 @@ struct Checker<'d> {
     node: Node,
     /// `validate_clusters` of the route table around.
     validate_clusters: bool,
+    /// The same for a table that does not say: not for one that comes by itself.
+    validates_clusters_by_default: bool,
     /// Whether the extension around takes no more commands in formats than Nuncio knows.
     knows_formats: bool,
     /// Whether the files named here are read while the configuration loads.

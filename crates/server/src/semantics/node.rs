@@ -11,8 +11,8 @@ use crate::cli::Options;
 /// Whether it is known who this process is; servers of configuration want to be told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Node {
-    has_id: bool,
-    has_cluster: bool,
+    pub(super) has_id: bool,
+    pub(super) has_cluster: bool,
 }
 
 impl Node {
@@ -68,6 +68,16 @@ pub(super) fn config_source(source: &Message, checker: &mut Checker<'_>) {
     {
         let text =
             format!("paths must refer to an existing path in the system: '{path}' does not exist");
+        checker.error(span, text);
+    }
+    let watched = source
+        .child("path_config_source")
+        .and_then(|file| file.child("watched_directory"));
+    if let Some((path, span)) = watched.and_then(|directory| directory.text("path"))
+        && !std::path::Path::new(path).is_dir()
+    {
+        let text =
+            format!("unable to add filesystem watch for file {path}/: No such file or directory");
         checker.error(span, text);
     }
 }

@@ -16,7 +16,10 @@ pub(super) fn table(table: &Message, checker: &mut Checker<'_>) {
     let validates = table
         .get_by_name("validate_clusters")
         .map(|entry| &entry.value);
-    checker.validate_clusters = !matches!(validates, Some(nuncio_config::tree::Value::Bool(false)));
+    checker.validate_clusters = match validates {
+        Some(nuncio_config::tree::Value::Bool(validates)) => *validates,
+        _ => checker.validates_clusters_by_default,
+    };
     removed_headers(table, checker);
     per_filter(table, checker);
 }

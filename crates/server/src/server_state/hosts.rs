@@ -21,6 +21,10 @@ impl ClusterHandle for ClusterShared {
         self.settings.stat_name()
     }
 
+    fn is_added_via_api(&self) -> bool {
+        self.added_via_api
+    }
+
     fn status(&self) -> ClusterStatus {
         status(self)
     }

@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::admin::json::Json;
 use crate::admin::state::{
-    Action, AdminState, ClusterHandle, ConfigDump, DumpedConfig, ListenerStatus, LogLevel,
-    MemoryUsage, ReloadOutcome, RuntimeError, RuntimeView, ServerInfo, ServerLife,
+    Action, AdminState, ClusterHandle, ConfigDump, DumpedConfig, DynamicDump, ListenerStatus,
+    LogLevel, MemoryUsage, ReloadOutcome, RuntimeError, RuntimeView, ServerInfo, ServerLife,
 };
 use crate::bootstrap::{self, Surroundings};
 use crate::cli::Options;
@@ -234,6 +234,22 @@ impl ServerState {
             .collect()
     }
 
+    fn dynamic_dump(&self) -> DynamicDump {
+        let running = &self.running;
+        let (clusters, listeners) = (running.clusters.borrow(), running.listeners.borrow());
+        let (active_clusters, warming_clusters) = clusters.dump();
+        let (of_updates, rejected_listeners) = listeners.dump();
+        DynamicDump {
+            clusters_version: clusters.update_version(),
+            clusters: active_clusters,
+            warming_clusters,
+            listeners_version: listeners.update_version(),
+            listeners: of_updates,
+            rejected_listeners,
+            route_configs: running.route_configs.borrow().clone(),
+        }
+    }
+
     /// Whether health checks are to fail.
     pub(crate) fn failing_health(&self) -> &FailingHealth {
         &self.failing_health
@@ -296,7 +312,10 @@ impl AdminState for ServerState {
         let list = tree.find(&["static_resources", "listeners"]);
         let items = list.and_then(Value::as_list).unwrap_or_default().iter();
         let messages = items.filter_map(|item| item.value.as_message());
-        messages.cloned().collect()
+        let listeners = self.running.listeners.borrow();
+        let dynamic = listeners.resources().filter(|one| one.update.is_some());
+        let dynamic = dynamic.map(|one| Arc::clone(&one.version.message));
+        messages.cloned().chain(dynamic).collect()
     }
 
     fn listeners(&self) -> Vec<ListenerStatus> {
@@ -313,17 +332,23 @@ impl AdminState for ServerState {
         let listeners = self.resources(&tree, "listeners", |name| {
             running.listeners.borrow().updated(name)
         });
-        let routes = listeners.iter().flat_map(|listener| {
+        let dynamic = self.dynamic_dump();
+        let of_updates = dynamic.listeners.iter();
+        let of_updates = of_updates.filter_map(|listener| listener.active.as_ref());
+        let all = listeners.iter().chain(of_updates.map(|one| &one.config));
+        let routes = all.flat_map(|listener| {
             let routes = route_configs(&listener.message).into_iter();
             routes.map(|routes| dumped(routes, listener.last_updated))
         });
+        let routes = routes.collect();
         ConfigDump {
             static_clusters: self.resources(&tree, "clusters", |name| {
                 running.clusters.borrow().updated(name)
             }),
-            static_route_configs: routes.collect(),
+            static_route_configs: routes,
             static_listeners: listeners,
             static_secrets: self.resources(&tree, "secrets", |_| None),
+            dynamic,
             bootstrap: dumped(self.node.bootstrap(&tree), loaded_at),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::sum_gauges;
-use crate::stats::cells::{Counter, Gauge, TextReadout};
+use crate::stats::cells::{Counter, Gauge, TextReadout, WideGauge};
 use crate::stats::histogram::{Histogram, Unit};
 use crate::stats::import::Import;
 use crate::stats::merged::MergedHistogram;
@@ -28,6 +28,7 @@ pub(in crate::stats) struct SingleEntry {
 pub(in crate::stats) enum Single {
     Counter(Arc<Counter>),
     Gauge(Arc<Gauge>),
+    WideGauge(Arc<WideGauge>),
     Histogram(Arc<Histogram>, Unit),
     TextReadout(Arc<TextReadout>),
 }
@@ -129,6 +130,18 @@ impl SingleEntry {
                     value: StatValue::Gauge { value, used },
                 });
             }
+            Some(Single::WideGauge(_)) => {
+                let newest = self.cells.iter().rev().find_map(|cell| match cell {
+                    Single::WideGauge(gauge) => Some(gauge.value()),
+                    _ => None,
+                });
+                let value = newest.unwrap_or(0);
+                let used = value != 0;
+                each(StatView {
+                    name,
+                    value: StatValue::Gauge { value, used },
+                });
+            }
             Some(Single::Histogram(_, unit)) => {
                 let value = StatValue::Histogram {
                     merged: self.merged.as_deref(),
@@ -169,6 +182,7 @@ impl SingleEntry {
         self.cells.iter().any(|cell| match cell {
             Single::Counter(cell) => Arc::strong_count(cell) > 1,
             Single::Gauge(cell) => Arc::strong_count(cell) > 1,
+            Single::WideGauge(cell) => Arc::strong_count(cell) > 1,
             Single::Histogram(cell, _) => Arc::strong_count(cell) > 1,
             Single::TextReadout(cell) => Arc::strong_count(cell) > 1,
         })
@@ -212,6 +226,7 @@ impl Single {
         match self {
             Self::Counter(cell) => Arc::get_mut(cell).is_some(),
             Self::Gauge(cell) => Arc::get_mut(cell).is_some(),
+            Self::WideGauge(cell) => Arc::get_mut(cell).is_some(),
             Self::Histogram(cell, _) => Arc::get_mut(cell).is_some(),
             Self::TextReadout(cell) => Arc::get_mut(cell).is_some(),
         }
@@ -221,6 +236,7 @@ impl Single {
         match (self, other) {
             (Self::Counter(to), Self::Counter(from)) => to.add(from.value()),
             (Self::Gauge(to), Self::Gauge(from)) => to.absorb(from),
+            (Self::WideGauge(to), Self::WideGauge(from)) => to.set(from.value()),
             (Self::Histogram(to, _), Self::Histogram(from, _)) => to.absorb(from),
             (Self::TextReadout(to), Self::TextReadout(from)) => {
                 if let Some(newer) = from.get() {

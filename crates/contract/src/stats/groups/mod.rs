@@ -5,6 +5,7 @@ mod http;
 mod listener;
 mod register;
 mod server;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -14,4 +15,5 @@ pub use http::*;
 pub use listener::*;
 pub use register::*;
 pub use server::*;
+pub use subscription::*;
 pub use tls::*;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::model::{Node, Resource};
+use super::model::{ENDPOINTS, Node, Resource, Section};
 use crate::admin::json::Json;
 use crate::admin::state::{ClusterHandle, HostStatus};
 
@@ -11,11 +11,36 @@ type Place = (String, String, String, u32, u32);
 
 const MESSAGE: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
 
+/// The hosts of all clusters.
+pub(super) fn section(clusters: Vec<Arc<dyn ClusterHandle>>) -> Section {
+    let (dynamic, fixed): (Vec<_>, Vec<_>) = clusters
+        .into_iter()
+        .partition(|cluster| cluster.is_added_via_api());
+    let all = |kind, clusters: Vec<Arc<dyn ClusterHandle>>| {
+        let resources = clusters.into_iter();
+        resources.map(|cluster| resource(kind, cluster)).collect()
+    };
+    let section = Section {
+        kind: ENDPOINTS,
+        fields: Vec::new(),
+        lists: Vec::new(),
+    };
+    section
+        .with(
+            "static_endpoint_configs",
+            all("EndpointsConfigDump.StaticEndpointConfig", fixed),
+        )
+        .with(
+            "dynamic_endpoint_configs",
+            all("EndpointsConfigDump.DynamicEndpointConfig", dynamic),
+        )
+}
+
 /// The hosts of a cluster, to be read when they are printed.
-pub(super) fn resource(cluster: Arc<dyn ClusterHandle>) -> Resource {
+fn resource(kind: &'static str, cluster: Arc<dyn ClusterHandle>) -> Resource {
     Resource {
         name: cluster.name().to_owned(),
-        kind: "EndpointsConfigDump.StaticEndpointConfig",
+        kind,
         fields: vec![("endpoint_config", Node::Endpoints(cluster))],
     }
 }

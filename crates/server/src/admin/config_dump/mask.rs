@@ -99,6 +99,7 @@ impl<'a> Mask<'a> {
                 let (name, assignment) = endpoints::assignment(&*cluster);
                 Some(Node::JsonAny(name, self.trim_json(assignment)))
             }
+            Node::Fields(fields) => Some(Node::Fields(self.apply_to_fields(fields)?)),
             Node::Text(_) | Node::Time(_) => None,
         }
     }

@@ -1,8 +1,9 @@
 //! `/config_dump`: the configuration in force, streamed resource by resource, secrets redacted.
 //!
 //! Sections: bootstrap, clusters, endpoints (with `include_eds`), listeners, scoped routes, routes, secrets.
-//! Not there yet: dynamic resources (there is no xDS).
+//! Differs from Envoy: listeners that drain are not shown.
 
+mod dynamic;
 mod endpoints;
 mod mask;
 mod model;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use nuncio_config::tree::{Message, Value};
 use nuncio_contract::matching::CompiledRegex;
 
-use super::endpoints;
+use super::{dynamic, endpoints};
 use crate::admin::json::Json;
 use crate::admin::state::{AdminState, ClusterHandle, DumpedConfig};
 
@@ -49,6 +49,8 @@ pub(super) enum Node {
     Text(String),
     /// A time.
     Time(SystemTime),
+    /// A message that is made here.
+    Fields(Vec<(&'static str, Node)>),
 }
 
 /// The kinds in the order of their keys in Envoy.
@@ -66,7 +68,7 @@ const CLUSTERS: &SectionKind = &SectionKind {
         "dynamic_warming_clusters",
     ],
 };
-const ENDPOINTS: &SectionKind = &SectionKind {
+pub(super) const ENDPOINTS: &SectionKind = &SectionKind {
     name: "EndpointsConfigDump",
     fields: &[],
     lists: &["static_endpoint_configs", "dynamic_endpoint_configs"],
@@ -124,6 +126,7 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
             .map(|config| static_resource(config, kind, field))
             .collect()
     };
+    let dynamic = dump.dynamic;
     let clusters = all(
         dump.static_clusters,
         "ClustersConfigDump.StaticCluster",
@@ -146,23 +149,30 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
             fields: bootstrap,
             lists: Vec::new(),
         },
-        list(CLUSTERS, "static_clusters", clusters),
+        list(CLUSTERS, "static_clusters", clusters)
+            .with_version(dynamic.clusters_version)
+            .with(
+                "dynamic_active_clusters",
+                dynamic::clusters(dynamic.clusters),
+            )
+            .with(
+                "dynamic_warming_clusters",
+                dynamic::clusters(dynamic.warming_clusters),
+            ),
     ];
     if include_eds {
-        sections.push(list(
-            ENDPOINTS,
-            "static_endpoint_configs",
-            state
-                .cluster_handles()
-                .into_iter()
-                .map(endpoints::resource)
-                .collect(),
-        ));
+        sections.push(endpoints::section(state.cluster_handles()));
     }
+    let of_updates = dynamic::listeners(dynamic.listeners, dynamic.rejected_listeners);
     sections.extend([
-        list(LISTENERS, "static_listeners", listeners),
+        list(LISTENERS, "static_listeners", listeners)
+            .with_version(dynamic.listeners_version)
+            .with("dynamic_listeners", of_updates),
         list(SCOPED_ROUTES, "inline_scoped_route_configs", Vec::new()),
-        list(ROUTES, "static_route_configs", routes),
+        list(ROUTES, "static_route_configs", routes).with(
+            "dynamic_route_configs",
+            dynamic::routes(dynamic.route_configs),
+        ),
         list(SECRETS, "static_secrets", secrets),
     ]);
     sections
@@ -197,6 +207,20 @@ fn static_secret(config: DumpedConfig) -> Resource {
 }
 
 impl Section {
+    fn with_version(mut self, version: Option<Arc<str>>) -> Self {
+        let version = version.filter(|version| !version.is_empty());
+        let field = version.map(|version| ("version_info", Node::Text(version.to_string())));
+        self.fields.extend(field);
+        self
+    }
+
+    pub(super) fn with(mut self, name: &'static str, resources: Vec<Resource>) -> Self {
+        if !resources.is_empty() {
+            self.lists.push((name, resources));
+        }
+        self
+    }
+
     /// Leaves only resources whose name matches.
     pub(super) fn keep_names(&mut self, names: &CompiledRegex) {
         for (_, resources) in &mut self.lists {

@@ -129,6 +129,19 @@ fn member_pieces(separator: &str, name: &str, node: Node, depth: usize) -> Piece
             push_indented(&mut text, &typed(name, &json.pretty()), depth);
             return Box::new(std::iter::once(text));
         }
+        Node::Fields(fields) => {
+            text.push('{');
+            let members = fields
+                .into_iter()
+                .enumerate()
+                .flat_map(move |(index, field)| {
+                    let separator = if index == 0 { "" } else { "," };
+                    member_pieces(separator, field.0, field.1, depth + 1)
+                });
+            let end = format!("\n{}}}", " ".repeat(depth));
+            let pieces = std::iter::once(text).chain(members);
+            return Box::new(pieces.chain(std::iter::once(end)));
+        }
         Node::Time(time) => {
             push_string(&mut text, &rfc3339(time));
             return Box::new(std::iter::once(text));

@@ -1,0 +1,222 @@
+//! Files of resources, as a control plane would send them: a `DiscoveryResponse` in YAML, JSON, protobuf text or
+//! binary, whichever the file's name says.
+//!
+//! As in Envoy, fields that the API does not have are passed over with a warning, and the rules of the resources
+//! are checked by who unpacks them ([`unpack`]). Difference: bytes in protobuf's binary format with a field that
+//! nobody knows are refused.
+//!
+//! Limits: those of [`Limits`].
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use nuncio_api as api;
+
+use crate::bootstrap::{read, read_text};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::interpret::{Reading, interpret_with};
+use crate::report::{self, Style};
+use crate::source::{Format, Sources};
+use crate::text::{self, Kind, Limits};
+use crate::tree::{Any, Message, Value};
+use crate::validate::validate;
+use crate::wire;
+
+const RESPONSE: &str = "envoy.service.discovery.v3.DiscoveryResponse";
+const WRAPPER: &str = "envoy.service.discovery.v3.Resource";
+
+/// What a file says.
+#[derive(Clone, Debug, Default)]
+pub struct Response {
+    /// `version_info`.
+    pub version: Box<str>,
+    /// The resources, in order; what was wrapped with a version of its own is unwrapped.
+    pub resources: Vec<Arc<Any>>,
+    /// Whether there were fields that the API does not have.
+    pub has_unknown_fields: bool,
+    /// The text, for later findings.
+    pub sources: Sources,
+    /// What was passed over.
+    pub warnings: Diagnostics,
+}
+
+/// Why a file cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// In Envoy's words.
+    pub envoy: String,
+    diagnostics: Diagnostics,
+    sources: Sources,
+}
+
+impl Unreadable {
+    /// All that is wrong, with its places.
+    pub fn render(&self, style: Style) -> String {
+        report::render(&self.diagnostics, &self.sources, style)
+    }
+}
+
+/// Reads a file of resources.
+///
+/// # Errors
+/// If it cannot be read, or is no such response.
+pub fn read_response(path: &str, limits: &Limits) -> Result<Response, Box<Unreadable>> {
+    let mut sources = Sources::default();
+    let mut diagnostics = Diagnostics::default();
+    let message = message(path, limits, &mut sources, &mut diagnostics);
+    diagnostics.sort();
+    match message {
+        Some(message) if !diagnostics.has_errors() => {
+            let unknown = |found: &Diagnostic| found.message.starts_with("there is no field");
+            let has_unknown_fields = diagnostics.iter().any(unknown);
+            Ok(Response {
+                version: message
+                    .find(&["version_info"])
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .into(),
+                resources: resources(&message),
+                has_unknown_fields,
+                sources,
+                warnings: diagnostics,
+            })
+        }
+        _ => Err(Box::new(Unreadable {
+            envoy: first_error(&diagnostics),
+            diagnostics,
+            sources,
+        })),
+    }
+}
+
+/// The resource as a message of the wanted type, its rules checked; errors are reported.
+pub fn unpack(wanted: &str, any: &Any, diagnostics: &mut Diagnostics) -> Option<Arc<Message>> {
+    if any.type_name() != wanted {
+        let text = format!("Unable to unpack as {wanted}: [{}]", any.type_url);
+        diagnostics.error(any.message.span, text);
+        return None;
+    }
+    let before = diagnostics.errors();
+    validate(&any.message, diagnostics);
+    (diagnostics.errors() == before).then(|| Arc::clone(&any.message))
+}
+
+/// The first error in Envoy's words; mistakes count before what is not supported yet.
+pub fn first_error(diagnostics: &Diagnostics) -> String {
+    let errors = || {
+        let all = diagnostics.iter();
+        all.filter(|found| found.severity == Severity::Error)
+    };
+    let first = errors().find(|found| !found.is_unsupported());
+    let first = first.or_else(|| errors().next());
+    first
+        .map(|found| found.envoy.clone().unwrap_or_else(|| found.message.clone()))
+        .unwrap_or_default()
+}
+
+fn message(
+    path: &str,
+    limits: &Limits,
+    sources: &mut Sources,
+    diagnostics: &mut Diagnostics,
+) -> Option<Message> {
+    let descriptor = api::message(RESPONSE)?;
+    if Format::of_path(path) == Format::ProtoBinary {
+        return match read(path, limits) {
+            Ok(bytes) => wire::decode(descriptor, &bytes, diagnostics),
+            Err(diagnostic) => {
+                diagnostics.push(diagnostic);
+                None
+            }
+        };
+    }
+    let source = match read_text(path, limits) {
+        Ok(source) => source,
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
+            return None;
+        }
+    };
+    let index = sources.add(source.clone());
+    let mut node = text::parse(&source, index, limits, diagnostics)?;
+    if source.format == Format::ProtoText {
+        text::proto::shape(descriptor, &mut node);
+    }
+    if !matches!(node.kind, Kind::Map(_) | Kind::List(_)) && source.format == Format::Yaml {
+        let envoy = format!("Unable to convert YAML as JSON: {}", source.text);
+        let text = format!("expected a map, found {}", node.describe());
+        diagnostics.push(Diagnostic::error(node.span, text).with_envoy(envoy));
+        return None;
+    }
+    let how = Reading {
+        unknown_fields: Severity::Warning,
+        unusable: &HashSet::new(),
+    };
+    interpret_with(descriptor, &node, how, diagnostics)
+}
+
+fn resources(response: &Message) -> Vec<Arc<Any>> {
+    let items = response.find(&["resources"]).and_then(Value::as_list);
+    let items = items.unwrap_or_default().iter();
+    items.filter_map(|item| as_any(&item.value)).collect()
+}
+
+fn as_any(value: &Value) -> Option<Arc<Any>> {
+    let Value::Any(any) = value else { return None };
+    if any.type_name() != WRAPPER {
+        return Some(Arc::clone(any));
+    }
+    as_any(any.message.find(&["resource"])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(name: &str, text: &str) -> Result<Response, Box<Unreadable>> {
+        let path = std::env::temp_dir().join(format!("nuncio-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).expect("it can be written");
+        let read = read_response(&path.to_string_lossy(), &Limits::default());
+        std::fs::remove_file(&path).expect("it can be removed");
+        read
+    }
+
+    const CLUSTER: &str = "'@type': type.googleapis.com/envoy.config.cluster.v3.Cluster, name: c";
+
+    #[test]
+    fn a_response_has_a_version_and_resources() {
+        let text = format!("version_info: v1\nresources: [{{{CLUSTER}}}]");
+        let response = reading("plain.yaml", &text).expect("it is sound");
+        assert_eq!(&*response.version, "v1");
+        assert_eq!(response.resources.len(), 1);
+        let mut found = Diagnostics::default();
+        let cluster = "envoy.config.cluster.v3.Cluster";
+        assert!(unpack(cluster, &response.resources[0], &mut found).is_some());
+        let listener = "envoy.config.listener.v3.Listener";
+        assert!(unpack(listener, &response.resources[0], &mut found).is_none());
+    }
+
+    #[test]
+    fn a_resource_may_be_wrapped() {
+        let text = format!(
+            "resources: [{{'@type': type.googleapis.com/{WRAPPER}, name: c, resource: {{{CLUSTER}}}}}]"
+        );
+        let response = reading("wrapped.yaml", &text).expect("it is sound");
+        assert!(response.resources[0].type_name().ends_with(".Cluster"));
+    }
+
+    #[test]
+    fn unknown_fields_are_passed_over_and_unknown_types_are_not() {
+        let text = format!("resources: [{{{CLUSTER}, colour: blue}}]");
+        let response = reading("colour.yaml", &text).expect("it is sound");
+        assert!(response.has_unknown_fields);
+        let text = "resources: [{'@type': type.googleapis.com/none.Such}]";
+        assert!(reading("none.yaml", text).is_err());
+    }
+
+    #[test]
+    fn a_text_that_is_no_map_is_no_response() {
+        let refused = reading("empty.yaml", "").expect_err("it is empty");
+        assert!(refused.envoy.starts_with("Unable to convert YAML as JSON"));
+    }
+}

@@ -1,0 +1,63 @@
+//! Where a connection manager's routes come from that are not in its own configuration (`rds`), and how what comes is
+//! compiled for it. Until something comes there are no routes, so that every request is answered with 404.
+
+use std::sync::Arc;
+
+use nuncio_config::tree::Message;
+use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_contract::config_source::ResourceSource;
+use nuncio_contract::registry::Extensions;
+use nuncio_upstream::ClusterId;
+
+use crate::config::connection_manager::Rds;
+use crate::config::route::RouteConfiguration;
+use crate::route::{RouteCompiler, RouteTable};
+
+/// A source of routes.
+#[derive(Clone, Debug)]
+pub struct RouteSource {
+    /// The name of the route configuration.
+    pub name: Box<str>,
+    /// Who has it.
+    pub source: ResourceSource,
+    /// `http.<stat_prefix>.rds.<name>.` is where its updates count.
+    pub stat_prefix: Box<str>,
+    filter_names: Box<[String]>,
+}
+
+/// The rooms, and whether a cluster is there.
+pub(crate) type Around<'a> = (&'a Extensions, &'a dyn Fn(&str) -> bool);
+
+impl RouteSource {
+    pub(super) fn new(rds: &Rds, stat_prefix: &str, filter_names: Vec<String>) -> Self {
+        RouteSource {
+            name: rds.route_config_name.as_str().into(),
+            source: rds.config_source.source(),
+            stat_prefix: stat_prefix.into(),
+            filter_names: filter_names.into(),
+        }
+    }
+
+    /// Compiles a route configuration; its clusters need not be there unless it says so.
+    ///
+    /// # Errors
+    /// All mistakes are in `ctx`.
+    pub fn compile(
+        &self,
+        message: &Arc<Message>,
+        (extensions, known_clusters): Around<'_>,
+        cluster_id: &mut dyn FnMut(&str) -> ClusterId,
+        ctx: &mut Ctx,
+    ) -> Result<RouteTable, Refused> {
+        let table: RouteConfiguration = decode(message, ctx)?;
+        let validates = table.validate_clusters == Some(true);
+        RouteCompiler {
+            ctx,
+            extensions,
+            filter_names: &self.filter_names,
+            cluster_id,
+            known_clusters: validates.then_some(known_clusters),
+        }
+        .compile(&table)
+    }
+}

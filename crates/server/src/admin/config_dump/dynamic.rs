@@ -1,0 +1,80 @@
+//! What came by updates, as it stands in its sections.
+
+use super::model::{Node, Resource};
+use crate::admin::state::{DynamicConfig, DynamicListener, RejectedConfig};
+
+/// The clusters.
+pub(super) fn clusters(configs: Vec<DynamicConfig>) -> Vec<Resource> {
+    let configs = configs.into_iter();
+    configs
+        .map(|config| resource(config, "ClustersConfigDump.DynamicCluster", "cluster"))
+        .collect()
+}
+
+/// The route configurations.
+pub(super) fn routes(configs: Vec<DynamicConfig>) -> Vec<Resource> {
+    let configs = configs.into_iter();
+    configs
+        .map(|config| {
+            resource(
+                config,
+                "RoutesConfigDump.DynamicRouteConfig",
+                "route_config",
+            )
+        })
+        .collect()
+}
+
+/// The listeners, and behind them what was rejected of the last update.
+pub(super) fn listeners(
+    listeners: Vec<DynamicListener>,
+    rejected: Vec<RejectedConfig>,
+) -> Vec<Resource> {
+    const KIND: &str = "ListenersConfigDump.DynamicListener";
+    let listeners = listeners.into_iter().map(|listener| {
+        let mut fields = vec![("name", Node::Text(listener.name.clone()))];
+        let active = listener.active.map(|config| fields_of(config, "listener"));
+        fields.extend(active.map(|active| ("active_state", Node::Fields(active))));
+        fields.extend(listener.rejected.map(error_state));
+        Resource {
+            name: listener.name,
+            kind: KIND,
+            fields,
+        }
+    });
+    let rejected = rejected.into_iter().map(|rejected| Resource {
+        name: String::new(),
+        kind: KIND,
+        fields: vec![error_state(rejected)],
+    });
+    listeners.chain(rejected).collect()
+}
+
+fn error_state(rejected: RejectedConfig) -> (&'static str, Node) {
+    let mut fields = vec![("failed_configuration", Node::Any(rejected.message))];
+    let last = rejected.last_attempt;
+    fields.extend(last.map(|last| ("last_update_attempt", Node::Time(last))));
+    fields.push(("details", Node::Text(rejected.details)));
+    ("error_state", Node::Fields(fields))
+}
+
+fn resource(config: DynamicConfig, kind: &'static str, field: &'static str) -> Resource {
+    let name = config.config.message.find(&["name"]);
+    Resource {
+        name: name
+            .and_then(|name| name.as_str())
+            .unwrap_or_default()
+            .to_owned(),
+        kind,
+        fields: fields_of(config, field),
+    }
+}
+
+fn fields_of(config: DynamicConfig, field: &'static str) -> Vec<(&'static str, Node)> {
+    let version = (!config.version.is_empty())
+        .then(|| ("version_info", Node::Text(config.version.to_string())));
+    let mut fields: Vec<_> = version.into_iter().collect();
+    fields.push((field, Node::Any(config.config.message)));
+    fields.push(("last_updated", Node::Time(config.config.last_updated)));
+    fields
+}

@@ -1,0 +1,254 @@
+//! What runs of resources that come by themselves: clusters that warm beside what runs, listeners of an update, and
+//! what `/config_dump` says of them.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use nuncio_config::tree::{Message, same};
+use tokio::task::spawn_local;
+
+use super::Running as All;
+use super::clusters::{Clusters, Running, Warming, count};
+use super::listeners::{FormerRoutes, Listeners};
+use crate::admin::state::{DumpedConfig, DynamicConfig, DynamicListener, RejectedConfig};
+use crate::listener::{ListenerCommand, Routes};
+use crate::resource::{ClusterResource, ListenerResource, Rejected};
+use crate::workers::{Command, Workers};
+
+impl All {
+    /// The clusters of an update, `removed` gone. What is warm runs at once, the rest once it is; what goes serves for
+    /// `retirement` at most.
+    pub(crate) fn update_clusters(
+        self: &Rc<Self>,
+        put: Vec<ClusterResource>,
+        removed: Vec<String>,
+        workers: &Workers,
+        retirement: Duration,
+    ) {
+        let now = SystemTime::now();
+        let warming = self.clusters.borrow().prepare_update(put, removed, now);
+        let (removed, cold) = self.clusters.borrow_mut().publish_warm(warming);
+        workers.tell(|| Some(Command::DropOutdatedClusters));
+        for (name, number, warmed) in cold {
+            let (running, workers) = (Rc::clone(self), workers.clone());
+            spawn_local(async move {
+                warmed.await;
+                if running.clusters.borrow_mut().promote(&name, number) {
+                    workers.tell(|| Some(Command::DropOutdatedClusters));
+                }
+            });
+        }
+        let former = FormerRoutes::new();
+        let mut clusters = self.clusters.borrow_mut();
+        spawn_local(clusters.retire(&removed, former, workers, retirement));
+    }
+}
+
+impl Clusters {
+    /// The names of those that came by updates.
+    pub(crate) fn dynamic_names(&self) -> Vec<String> {
+        let running = self.running.iter().chain(&self.warming);
+        let dynamic = running.filter(|(_, one)| one.update.is_some());
+        let mut names: Vec<_> = dynamic.map(|(name, _)| name.to_string()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether a cluster of this name is static, so that no update changes it.
+    pub(crate) fn is_static(&self, name: &str) -> bool {
+        let running = self.running.get(name);
+        running.is_some_and(|running| running.update.is_none())
+    }
+
+    /// Whether this is what runs already, or warms.
+    pub(crate) fn has(&self, name: &str, message: &Arc<Message>) -> bool {
+        let newest = self.warming.get(name).or_else(|| self.running.get(name));
+        newest.is_some_and(|one| same(&one.version.message, message))
+    }
+
+    /// Publishes what is warm. The rest is returned with what it waits for; each is to be promoted then.
+    fn publish_warm(
+        &mut self,
+        mut warming: Warming,
+    ) -> (
+        Vec<String>,
+        Vec<(Box<str>, u64, impl Future<Output = ()> + use<>)>,
+    ) {
+        let is_cold = |one: &Running| one.resolution.is_some() || one.checks.is_some();
+        let made = std::mem::take(&mut warming.made);
+        let (cold, warm): (Vec<_>, Vec<_>) = made.into_iter().partition(is_cold);
+        for one in &warm {
+            self.warming.remove(&one.shared.settings.name);
+        }
+        for name in &warming.removed {
+            self.warming.remove(name.as_str());
+        }
+        warming.made = warm;
+        let mut waits = Vec::new();
+        for mut one in cold {
+            self.next_warming += 1;
+            one.warming_number = self.next_warming;
+            let name = one.shared.settings.name.clone();
+            waits.push((name.clone(), one.warming_number, one.warmed()));
+            self.warming.insert(name, one);
+        }
+        (self.publish(warming), waits)
+    }
+
+    /// Puts a cluster that is warm into the place of the one that runs; false if another one warms meanwhile.
+    fn promote(&mut self, name: &str, number: u64) -> bool {
+        let is_it = |one: &Running| one.warming_number == number;
+        if !self.warming.get(name).is_some_and(is_it) {
+            return false;
+        }
+        if let Some(one) = self.warming.remove(name) {
+            self.manager.publish([Arc::clone(&one.shared)]);
+            self.running.insert(name.into(), one);
+        }
+        self.stats.warming_clusters.set(count(self.warming.len()));
+        self.refresh_stats();
+        true
+    }
+
+    /// Notes the version of an update that changes something.
+    pub(crate) fn note_update(&mut self, version: Arc<str>) {
+        self.update = Some(version);
+    }
+
+    /// The version of the last update that changed something.
+    pub(crate) fn update_version(&self) -> Option<Arc<str>> {
+        self.update.clone()
+    }
+
+    /// Counts clusters that were refused, as Envoy does before it tries them.
+    pub(crate) fn count_refused(&self, added: usize, modified: usize) {
+        self.stats.cluster_added.add(count(added));
+        self.stats.cluster_modified.add(count(modified));
+    }
+
+    /// Those that came by updates, by name: those that run, and those that warm.
+    pub(crate) fn dump(&self) -> (Vec<DynamicConfig>, Vec<DynamicConfig>) {
+        let running = self.running.values();
+        let warming = self.warming.values();
+        (dumped(running), dumped(warming))
+    }
+}
+
+fn dumped<'a>(clusters: impl Iterator<Item = &'a Running>) -> Vec<DynamicConfig> {
+    let mut dynamic: Vec<_> = clusters
+        .filter_map(|one| {
+            let name = one.shared.settings.name.to_string();
+            Some((name, one.update.as_ref()?, one))
+        })
+        .collect();
+    dynamic.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    let configs = dynamic.into_iter().map(|(_, version, one)| DynamicConfig {
+        version: Arc::clone(version),
+        config: DumpedConfig {
+            message: Arc::clone(&one.version.message),
+            last_updated: one.updated,
+        },
+    });
+    configs.collect()
+}
+
+impl Listeners {
+    /// The names of those that came by updates.
+    pub(crate) fn dynamic_names(&self) -> Vec<String> {
+        let running = self.running.iter();
+        let dynamic = running.filter(|running| running.resource.update.is_some());
+        dynamic.map(|running| running.name().to_string()).collect()
+    }
+
+    /// Whether a listener of this name is static, so that no update changes it.
+    pub(crate) fn is_static(&self, name: &str) -> bool {
+        let running = self.find(name);
+        running.is_some_and(|running| running.resource.update.is_none())
+    }
+
+    /// Whether this is what runs already.
+    pub(crate) fn has(&self, name: &str, message: &Arc<Message>) -> bool {
+        let running = self.find(name);
+        running.is_some_and(|running| same(&running.resource.version.message, message))
+    }
+
+    /// Notes what came of an update: its version, if it changed something, and what was rejected of it.
+    pub(crate) fn note_update(&mut self, version: Option<&str>, rejected: Vec<Rejected>) {
+        if let Some(version) = version {
+            self.update = Some(version.into());
+        }
+        self.rejected = rejected;
+    }
+
+    /// Those whose chains have routes of their own to be had, to be looked through.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &ListenerResource> {
+        self.running.iter().map(|running| &running.resource)
+    }
+
+    /// Lets the workers have other routes for a listener.
+    pub(crate) fn set_routes(&mut self, name: &str, routes: Routes, workers: &Workers) {
+        let Some(running) = self.find_mut(name) else {
+            return;
+        };
+        running.resource.routes = Arc::clone(&routes);
+        let id = running.id;
+        workers.tell(|| {
+            let command = ListenerCommand::SetRoutes(Arc::clone(&routes));
+            Some(Command::Listener(id, command))
+        });
+    }
+
+    /// The version of the last update that changed something.
+    pub(crate) fn update_version(&self) -> Option<Arc<str>> {
+        self.update.clone()
+    }
+
+    /// Those that came by updates, and what was rejected of the last one.
+    pub(crate) fn dump(&self) -> (Vec<DynamicListener>, Vec<RejectedConfig>) {
+        let mut dumped: Vec<_> = self
+            .running
+            .iter()
+            .filter_map(|running| {
+                let version = Arc::clone(running.resource.update.as_ref()?);
+                Some(DynamicListener {
+                    name: running.name().to_string(),
+                    active: Some(DynamicConfig {
+                        version,
+                        config: DumpedConfig {
+                            message: Arc::clone(&running.resource.version.message),
+                            last_updated: running.updated,
+                        },
+                    }),
+                    rejected: None,
+                })
+            })
+            .collect();
+        for rejected in &self.rejected {
+            let Some(name) = &rejected.name else { continue };
+            let error = rejected_config(rejected, true);
+            match dumped.iter_mut().find(|listener| listener.name == *name) {
+                Some(listener) => listener.rejected = Some(error),
+                None => dumped.push(DynamicListener {
+                    name: name.clone(),
+                    active: None,
+                    rejected: Some(error),
+                }),
+            }
+        }
+        let overall = self.rejected.iter();
+        (
+            dumped,
+            overall.map(|one| rejected_config(one, false)).collect(),
+        )
+    }
+}
+
+fn rejected_config(one: &Rejected, has_time: bool) -> RejectedConfig {
+    RejectedConfig {
+        message: Arc::clone(&one.message),
+        last_attempt: has_time.then_some(one.at),
+        details: one.details.clone(),
+    }
+}

@@ -1,0 +1,152 @@
+//! LDS: the listeners of the process, but for the static ones.
+//!
+//! As in Envoy, each listener of an update stands for itself: what cannot be used is rejected and told, the others run,
+//! and what is not named any more is drained and goes. An update with a resource that breaks the rules of its message
+//! changes nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use nuncio_config::resources::Response;
+use nuncio_config::tree::Message;
+
+use super::Discovery;
+use super::delivery::Verdict;
+use super::workshop::Bench;
+use crate::log;
+use crate::resource::{ListenerResource, Rejected};
+use crate::running::Prepared;
+
+const LISTENER: &str = "envoy.config.listener.v3.Listener";
+
+/// What an update did.
+struct Outcome {
+    rejected: Vec<Rejected>,
+    /// The names and reasons as the answer has them.
+    reasons: Vec<String>,
+}
+
+impl Outcome {
+    fn reject(&mut self, name: &str, message: &Arc<Message>, details: &str) {
+        let text = format!("lds: listener '{name}' config rejected: {details}");
+        log::warning("upstream", &text);
+        // Envoy asks for these before it looks at the listener itself.
+        let is_early =
+            details.ends_with("address is necessary") || details.starts_with("duplicate ");
+        self.rejected.push(Rejected {
+            name: (!is_early).then(|| name.to_string()),
+            message: Arc::clone(message),
+            details: details.to_string(),
+            at: SystemTime::now(),
+        });
+        self.reasons.push(format!("{name}: {details}\n"));
+    }
+}
+
+/// Lets an update run as far as it can be used.
+pub(super) fn apply(
+    discovery: &Discovery<'_>,
+    bench: &mut Bench<'_>,
+    response: &Response,
+) -> Verdict {
+    let messages = bench.unpack_all(response, LISTENER)?;
+    let wanted: HashSet<&str> = messages.iter().map(|message| name_of(message)).collect();
+    let running = &discovery.running;
+    let mut removed = running.listeners.borrow().dynamic_names();
+    removed.retain(|name| !wanted.contains(name.as_str()));
+    let mut outcome = Outcome {
+        rejected: Vec::new(),
+        reasons: Vec::new(),
+    };
+    let put = make(discovery, bench, &messages, &mut outcome);
+    // One without a name is called by its address, and stays with it.
+    removed.retain(|name| put.iter().all(|made| made.listener.name != *name));
+    for name in &removed {
+        log::info("upstream", &format!("lds: remove listener '{name}'"));
+    }
+    let changes_something = !removed.is_empty() || !put.is_empty();
+    let prepared = prepare(discovery, put, &removed, &mut outcome);
+    if changes_something {
+        discovery.publish_listeners(prepared);
+    }
+    let version = changes_something.then_some(&**bench.version());
+    let Outcome { rejected, reasons } = outcome;
+    running
+        .listeners
+        .borrow_mut()
+        .note_update(version, rejected);
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => {
+            let all = reasons.concat();
+            Err(format!("Error adding/updating listener(s) {all}"))
+        }
+    }
+}
+
+/// The listeners that are another than before.
+fn make(
+    discovery: &Discovery<'_>,
+    bench: &mut Bench<'_>,
+    messages: &[Arc<Message>],
+    outcome: &mut Outcome,
+) -> Vec<ListenerResource> {
+    let mut seen = HashSet::new();
+    let mut put = Vec::new();
+    for message in messages {
+        let name = name_of(message);
+        if !seen.insert(name) {
+            outcome.reject(name, message, &format!("duplicate listener {name} found"));
+            continue;
+        }
+        let listeners = discovery.running.listeners.borrow();
+        if listeners.is_static(name) || listeners.has(name, message) {
+            continue;
+        }
+        drop(listeners);
+        let made = bench.listener(message).map(|mut made| {
+            discovery.attach(&mut made);
+            made
+        });
+        match made {
+            Ok(made) => put.push(made),
+            Err(reason) => outcome.reject(name, message, &reason),
+        }
+    }
+    put
+}
+
+/// Binds what is to be bound; who fails stays as it was.
+fn prepare(
+    discovery: &Discovery<'_>,
+    mut put: Vec<ListenerResource>,
+    removed: &[String],
+    outcome: &mut Outcome,
+) -> Prepared {
+    loop {
+        let listeners = discovery.running.listeners.borrow();
+        let prepared = listeners.prepare_update(put.clone(), removed.to_vec());
+        let failed = match prepared {
+            Ok(prepared) => {
+                for made in &put {
+                    let name = name_of(&made.version.message);
+                    log::info("upstream", &format!("lds: add/update listener '{name}'"));
+                }
+                return prepared;
+            }
+            Err(failed) => failed,
+        };
+        for (name, why) in failed {
+            let place = put.iter().position(|made| made.listener.name == name);
+            if let Some(made) = place.map(|place| put.remove(place)) {
+                outcome.reject(&name, &made.version.message, &why);
+            }
+        }
+    }
+}
+
+fn name_of(message: &Message) -> &str {
+    let name = message.find(&["name"]).and_then(|name| name.as_str());
+    name.unwrap_or_default()
+}

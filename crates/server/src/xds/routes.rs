@@ -1,0 +1,290 @@
+//! RDS: route configurations that connection managers have by name. Those that want the same one from the same source
+//! share the subscription; it ends with the last of them.
+//!
+//! An update changes the tables of all connection managers that use it, or of none; connections stay, and streams end
+//! on the table that they began with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use nuncio_config::resources::Response;
+use nuncio_config::tree::{Message, Value, same};
+use nuncio_contract::config_source::ResourceSource;
+use nuncio_contract::stats::Scope;
+use nuncio_contract::stats::groups::{ConfigReloadStats, EmptyUpdateStats};
+use nuncio_http::connection_manager::RouteSource;
+
+use super::Discovery;
+use super::delivery::{Delivery, Verdict};
+use super::subscription::{Subscription, millis};
+use super::workshop::Bench;
+use crate::admin::state::{DumpedConfig, DynamicConfig};
+use crate::listener::Routes;
+use crate::log;
+use crate::resource::ListenerResource;
+
+const ROUTES: &str = "envoy.config.route.v3.RouteConfiguration";
+
+/// A route configuration of a source, by its name.
+type Key = (Box<str>, ResourceSource);
+
+/// All that is subscribed to.
+#[derive(Default)]
+pub(super) struct RouteConfigs(Vec<(Key, RouteConfig)>);
+
+struct RouteConfig {
+    subscription: Subscription,
+    reloads: Arc<ConfigReloadStats>,
+    empty: Arc<EmptyUpdateStats>,
+    /// What came last and could be used.
+    current: Option<DynamicConfig>,
+}
+
+fn key(source: &RouteSource) -> Key {
+    (source.name.clone(), source.source.clone())
+}
+
+impl RouteConfigs {
+    /// Whether there is nothing to look after.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn find(&self, key: &Key) -> Option<&RouteConfig> {
+        self.0
+            .iter()
+            .find(|(one, _)| one == key)
+            .map(|(_, config)| config)
+    }
+
+    fn message(&self, key: &Key) -> Option<Arc<Message>> {
+        let current = self.find(key)?.current.as_ref()?;
+        Some(Arc::clone(&current.config.message))
+    }
+
+    /// The next deliveries of all that have one.
+    fn look(&mut self) -> Vec<(Key, Delivery)> {
+        let all = self.0.iter_mut();
+        all.filter_map(|(key, config)| Some((key.clone(), config.subscription.look()?)))
+            .collect()
+    }
+}
+
+impl RouteConfig {
+    fn begin(source: &RouteSource, scope: Scope) -> (Self, Delivery) {
+        let (reloads, empty) = (scope.worker_group(), scope.worker_group());
+        let (subscription, delivery) = Subscription::begin(&source.source, scope);
+        let config = RouteConfig {
+            subscription,
+            reloads,
+            empty,
+            current: None,
+        };
+        (config, delivery)
+    }
+}
+
+/// The chains of a listener that have their routes from elsewhere, with their places.
+fn sources(resource: &ListenerResource) -> impl Iterator<Item = (usize, &RouteSource)> {
+    let chains = resource.listener.chains.iter().enumerate();
+    chains
+        .filter_map(|(place, chain)| Some((place, chain.http()?.manager.route_source.as_deref()?)))
+}
+
+impl Discovery<'_> {
+    /// Gives a listener that was compiled the routes that its chains have from elsewhere, and subscribes to those that
+    /// nobody has yet.
+    pub(crate) fn attach(&self, resource: &mut ListenerResource) {
+        let wanted: Vec<_> = sources(resource)
+            .map(|(place, source)| (place, source.clone()))
+            .collect();
+        if wanted.is_empty() {
+            return;
+        }
+        let mut tables = resource.routes.to_vec();
+        for (place, source) in wanted {
+            self.subscribe_to_routes(&source);
+            let Some(message) = self.routes.borrow().message(&key(&source)) else {
+                continue;
+            };
+            let mut bench = self.workshop.begin(&Response::default(), &self.running);
+            if let Ok(table) = bench.routes(&source, &message)
+                && let Some(slot) = tables.get_mut(place)
+            {
+                *slot = Arc::new(table);
+            }
+            bench.tell();
+        }
+        resource.routes = tables.into();
+    }
+
+    fn subscribe_to_routes(&self, source: &RouteSource) {
+        let key = key(source);
+        if self.routes.borrow().find(&key).is_some() {
+            return;
+        }
+        let name = format!("http.{}.rds.{}", source.stat_prefix, source.name);
+        let scope = self.around.stats.scope(&name);
+        let (config, delivery) = RouteConfig::begin(source, scope);
+        self.routes.borrow_mut().0.push((key.clone(), config));
+        self.deliver_routes(&key, delivery, Some(source));
+        self.changed.notify_one();
+    }
+
+    /// Ends subscriptions that no listener needs any more.
+    pub(super) fn drop_unused_routes(&self) {
+        let listeners = self.running.listeners.borrow();
+        let used: Vec<Key> = listeners
+            .resources()
+            .flat_map(|resource| sources(resource).map(|(_, source)| key(source)))
+            .collect();
+        self.routes
+            .borrow_mut()
+            .0
+            .retain(|(key, _)| used.contains(key));
+        drop(listeners);
+        self.show_routes();
+    }
+
+    /// Takes what has come.
+    pub(super) fn look_for_routes(&self) {
+        let deliveries = self.routes.borrow_mut().look();
+        for (key, delivery) in deliveries {
+            self.deliver_routes(&key, delivery, None);
+        }
+    }
+
+    fn deliver_routes(&self, key: &Key, delivery: Delivery, first: Option<&RouteSource>) {
+        let verdict = match &delivery {
+            Ok(response) => {
+                let mut bench = self.workshop.begin(response, &self.running);
+                let verdict = self.apply_routes(key, response, &mut bench, first);
+                bench.tell();
+                verdict
+            }
+            Err(_) => Ok(()),
+        };
+        let routes = self.routes.borrow();
+        if let Some(config) = routes.find(key) {
+            match &delivery {
+                Ok(response) => config.subscription.answer(&response.version, &verdict),
+                Err(failure) => config.subscription.fail(failure, self.workshop.style()),
+            }
+        }
+        drop(routes);
+        self.show_routes();
+    }
+
+    fn apply_routes(
+        &self,
+        key: &Key,
+        response: &Response,
+        bench: &mut Bench<'_>,
+        first: Option<&RouteSource>,
+    ) -> Verdict {
+        let messages = bench.unpack_all(response, ROUTES)?;
+        let message = match messages.as_slice() {
+            [] => {
+                if let Some(config) = self.routes.borrow().find(key) {
+                    config.empty.update_empty.inc();
+                }
+                return Ok(());
+            }
+            [message] => message,
+            more => {
+                let text = format!("Unexpected RDS resource length: {}", more.len());
+                return Err(unexpected(key, text));
+            }
+        };
+        let name = message
+            .find(&["name"])
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if *name != *key.0 {
+            let text = format!("Unexpected RDS configuration (expecting {}): {name}", key.0);
+            return Err(unexpected(key, text));
+        }
+        let is_the_same = self
+            .routes
+            .borrow()
+            .message(key)
+            .is_some_and(|old| same(&old, message));
+        if is_the_same {
+            return Ok(());
+        }
+        bench.check(message)?;
+        if let Some(source) = first {
+            bench.routes(source, message)?;
+        }
+        let tables = self.tables(key, message, bench)?;
+        let now = SystemTime::now();
+        if let Some((_, config)) = self
+            .routes
+            .borrow_mut()
+            .0
+            .iter_mut()
+            .find(|(one, _)| one == key)
+        {
+            config.current = Some(DynamicConfig {
+                version: Arc::clone(bench.version()),
+                config: DumpedConfig {
+                    message: Arc::clone(message),
+                    last_updated: now,
+                },
+            });
+            config.reloads.config_reload.inc();
+            config.reloads.config_reload_time_ms.set(millis(now));
+        }
+        let mut listeners = self.running.listeners.borrow_mut();
+        for (listener, routes) in tables {
+            listeners.set_routes(&listener, routes, self.workers());
+        }
+        Ok(())
+    }
+
+    /// The route tables of all listeners that use a configuration, with its message in the place of what they have.
+    fn tables(
+        &self,
+        key_of_it: &Key,
+        message: &Arc<Message>,
+        bench: &mut Bench<'_>,
+    ) -> Result<BTreeMap<String, Routes>, String> {
+        let mut all = BTreeMap::new();
+        let listeners = self.running.listeners.borrow();
+        for resource in listeners.resources() {
+            let mut tables = resource.routes.to_vec();
+            let mut uses_it = false;
+            for (place, source) in sources(resource).filter(|(_, source)| key(source) == *key_of_it)
+            {
+                let table = bench.routes(source, message)?;
+                if let Some(slot) = tables.get_mut(place) {
+                    *slot = Arc::new(table);
+                    uses_it = true;
+                }
+            }
+            if uses_it {
+                all.insert(resource.listener.name.clone(), tables.into());
+            }
+        }
+        Ok(all)
+    }
+
+    /// Has `/config_dump` show what there is.
+    fn show_routes(&self) {
+        let routes = self.routes.borrow();
+        let current = routes
+            .0
+            .iter()
+            .filter_map(|(_, config)| config.current.clone());
+        *self.running.route_configs.borrow_mut() = current.collect();
+    }
+}
+
+fn unexpected(key: &Key, text: String) -> String {
+    log::warning(
+        "rds",
+        &format!("rds: route config '{}' rejected: {text}", key.0),
+    );
+    text
+}

@@ -1,0 +1,238 @@
+//! Resources made ready to run, one by one: unpacked, checked and compiled, beside what runs.
+
+use std::sync::Arc;
+
+use nuncio_config::diagnostic::{Diagnostics, Severity};
+use nuncio_config::report::{self, Style};
+use nuncio_config::resources::{Response, first_error, unpack};
+use nuncio_config::source::Sources;
+use nuncio_config::span::Span;
+use nuncio_config::tree::{Item, Message, Value};
+use nuncio_config::typed::{Ctx, Refused, StaticSecrets, decode};
+use nuncio_contract::stats::groups::ServerStats;
+use nuncio_http::connection_manager::RouteSource;
+use nuncio_http::route::RouteTable;
+
+use crate::bootstrap::{self, ServiceNames, Surroundings};
+use crate::clusters;
+use crate::config::Listener;
+use crate::listener::CompileContext;
+use crate::resource::{ClusterResource, ListenerResource};
+use crate::running::Running;
+use crate::semantics::ResourceChecks;
+
+/// What resources are made with.
+pub(super) struct Workshop<'a> {
+    around: &'a Surroundings<'a>,
+    names: ServiceNames,
+    server_stats: Arc<ServerStats>,
+}
+
+/// The making of one update's resources; what is wrong with them is told at the end.
+pub(super) struct Bench<'w> {
+    workshop: &'w Workshop<'w>,
+    checks: ResourceChecks,
+    secrets: StaticSecrets,
+    found: Diagnostics,
+    sources: Sources,
+    /// The version of the update.
+    version: Arc<str>,
+}
+
+impl<'a> Workshop<'a> {
+    pub(super) fn new(around: &'a Surroundings<'a>, names: ServiceNames) -> Self {
+        Workshop {
+            around,
+            names,
+            server_stats: around.stats.root().worker_group(),
+        }
+    }
+
+    /// How findings are shown.
+    pub(super) fn style(&self) -> Style {
+        crate::style(self.around.options)
+    }
+
+    /// Begins with an update.
+    pub(super) fn begin(&'a self, response: &Response, running: &Running) -> Bench<'a> {
+        if response.has_unknown_fields {
+            self.server_stats.dynamic_unknown_fields.inc();
+        }
+        let tree = running.tree();
+        let secrets = tree.find(&["static_resources", "secrets"]);
+        let secrets = secrets.and_then(Value::as_list).unwrap_or_default();
+        let secrets = || {
+            secrets
+                .iter()
+                .filter_map(|item: &Item| item.value.as_message())
+        };
+        let name = |secret: &Arc<Message>| Some(secret.find(&["name"])?.as_str()?.into());
+        let clusters = self.around.manager.clusters();
+        let clusters = clusters.iter().map(|cluster| cluster.settings.name.clone());
+        let warming = running.clusters.borrow().dynamic_names();
+        let warming = warming.into_iter().map(String::into_boxed_str);
+        Bench {
+            workshop: self,
+            checks: ResourceChecks::beside(clusters.chain(warming), secrets().filter_map(name)),
+            secrets: StaticSecrets::new(secrets()),
+            found: response.warnings.clone(),
+            sources: response.sources.clone(),
+            version: response.version.as_ref().into(),
+        }
+    }
+}
+
+impl Bench<'_> {
+    /// The version of the update.
+    pub(super) fn version(&self) -> &Arc<str> {
+        &self.version
+    }
+
+    /// All resources as messages of one type, their rules checked; one that is none fails the whole.
+    pub(super) fn unpack_all(
+        &mut self,
+        response: &Response,
+        wanted: &str,
+    ) -> Result<Vec<Arc<Message>>, String> {
+        let mut messages = Vec::with_capacity(response.resources.len());
+        for any in &response.resources {
+            let mut found = Diagnostics::default();
+            let message = unpack(wanted, any, &mut found);
+            match message {
+                Some(message) => messages.push(message),
+                None => return Err(self.reason(found)),
+            }
+        }
+        Ok(messages)
+    }
+
+    /// A cluster, or why it is none.
+    pub(super) fn cluster(&mut self, message: &Arc<Message>) -> Result<ClusterResource, String> {
+        let mut ctx = self.checked(message)?;
+        let messages = std::slice::from_ref(message);
+        let made = clusters::load(messages, self.workshop.around.extensions, &mut ctx);
+        let update = Some(Arc::clone(&self.version));
+        match made.into_iter().next() {
+            Some(made) if !ctx.diagnostics.has_errors() => {
+                self.found.append(ctx.diagnostics);
+                Ok(ClusterResource { update, ..made })
+            }
+            _ => Err(self.reason(ctx.diagnostics)),
+        }
+    }
+
+    /// A listener, or why it is none.
+    pub(super) fn listener(&mut self, message: &Arc<Message>) -> Result<ListenerResource, String> {
+        let mut ctx = self.checked(message)?;
+        let listener = decode::<Listener>(message, &mut ctx);
+        let value = Value::Message(Arc::clone(message));
+        let made = listener.and_then(|listener| {
+            self.compiling(&mut ctx, |context| {
+                bootstrap::compile_listener(&listener, &value, context)
+            })
+        });
+        match made {
+            Ok(made) if !ctx.diagnostics.has_errors() => {
+                self.found.append(ctx.diagnostics);
+                Ok(ListenerResource {
+                    update: Some(Arc::clone(&self.version)),
+                    ..made
+                })
+            }
+            _ => Err(self.reason(ctx.diagnostics)),
+        }
+    }
+
+    /// Whether a route configuration is one at all, or why it is none.
+    pub(super) fn check(&mut self, message: &Arc<Message>) -> Result<(), String> {
+        self.checked(message).map(drop)
+    }
+
+    /// The table of a route configuration for one connection manager, or why it is none.
+    pub(super) fn routes(
+        &mut self,
+        source: &RouteSource,
+        message: &Arc<Message>,
+    ) -> Result<RouteTable, String> {
+        let mut ctx = self.context();
+        let table = self.compiling(&mut ctx, |context| {
+            let mut reserve = |name: &str| context.clusters.reserve(name);
+            let (extensions, known) = (context.extensions, context.known_clusters);
+            source.compile(message, (extensions, known), &mut reserve, context.ctx)
+        });
+        match table {
+            Ok(table) if !ctx.diagnostics.has_errors() => Ok(table),
+            _ => Err(self.reason(ctx.diagnostics)),
+        }
+    }
+
+    /// Shows all that was found.
+    pub(super) fn tell(self) {
+        if !self.found.is_empty() {
+            let style = self.workshop.style();
+            eprint!("{}", report::render(&self.found, &self.sources, style));
+        }
+    }
+
+    fn context(&self) -> Ctx {
+        let around = self.workshop.around;
+        let mut ctx = Ctx::new(around.options.allow_unsupported);
+        ctx.runtime = around.runtime.keys.clone();
+        ctx.static_secrets = self.secrets.clone();
+        ctx
+    }
+
+    fn checked(&mut self, message: &Message) -> Result<Ctx, String> {
+        let mut found = Diagnostics::default();
+        self.checks.check(message, &mut found);
+        let around = self.workshop.around;
+        let mut ctx = self.context();
+        let enabled = crate::disabled::check(message, around.options, around.extensions, &mut ctx);
+        match found.has_errors() || enabled == Err(Refused) {
+            true => {
+                found.append(ctx.diagnostics);
+                Err(self.reason(found))
+            }
+            false => Ok(ctx),
+        }
+    }
+
+    fn compiling<T>(
+        &self,
+        ctx: &mut Ctx,
+        compile: impl FnOnce(&mut CompileContext<'_>) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let around = self.workshop.around;
+        let reserved = around.manager.reserved();
+        let knows_cluster = |name: &str| self.checks.knows_cluster(name);
+        let made = compile(&mut CompileContext {
+            ctx,
+            extensions: around.extensions,
+            clusters: around.manager,
+            known_clusters: &knows_cluster,
+            stats: around.stats,
+            service_cluster: &self.workshop.names.cluster,
+            service_node: &self.workshop.names.node,
+        });
+        if made.is_err() {
+            around.manager.forget_since(reserved);
+        }
+        made
+    }
+
+    /// The first mistake in Envoy's words; all of them are told later.
+    fn reason(&mut self, mut found: Diagnostics) -> String {
+        found.sort();
+        let reason = first_error(&found);
+        self.found
+            .append(found.filter(|one| one.severity != Severity::Warning));
+        match reason.as_str() {
+            "" => {
+                let text = "it needs what Nuncio does not support yet";
+                self.found.error(Span::NONE, text);
+                text.to_string()
+            }
+            _ => reason,
+        }
+    }
+}
