@@ -34,6 +34,9 @@ use crate::workers::{Command, Workers};
 /// How often is asked whether streams still hold routes that are out of use.
 const RETIREMENT_CHECK: Duration = Duration::from_millis(100);
 
+/// Is told of each cluster that is made.
+type OnMade = Box<dyn Fn(&Arc<ClusterShared>)>;
+
 /// All clusters.
 pub(crate) struct Clusters {
     pub(super) manager: Arc<ClusterManager>,
@@ -45,6 +48,7 @@ pub(crate) struct Clusters {
     pub(super) next_warming: u64,
     pub(super) stats: Arc<ClusterManagerStats>,
     outlier_log: Option<EventLog>,
+    on_made: Option<OnMade>,
     /// The version of the last update that changed something.
     pub(super) update: Option<Arc<str>>,
 }
@@ -106,8 +110,14 @@ impl Clusters {
             next_warming: 0,
             stats: stats.root().worker_group(),
             outlier_log: None,
+            on_made: None,
             update: None,
         }
+    }
+
+    /// Has `act` do something for each cluster that is made, before it is seen.
+    pub(crate) fn on_made(&mut self, act: impl Fn(&Arc<ClusterShared>) + 'static) {
+        self.on_made = Some(Box::new(act));
     }
 
     /// Has ejections of hosts told to `log`.
@@ -172,6 +182,9 @@ impl Clusters {
         let start_waits = resource.config.wait_for_warm_on_init;
         let added_via_api = resource.update.is_some();
         let prepared = prepare(&self.manager, resource.config, added_via_api);
+        if let Some(act) = &self.on_made {
+            act(&prepared.cluster);
+        }
         let checks = HealthChecks::begin(&prepared.cluster, Rc::clone(&self.services));
         let resolution = prepared
             .discovery

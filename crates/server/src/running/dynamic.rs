@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::tree::{Message, same};
+use nuncio_contract::services::LocalFuture;
 use tokio::task::spawn_local;
 
 use super::Running as All;
@@ -15,6 +16,14 @@ use crate::admin::state::{DumpedConfig, DynamicConfig, DynamicListener, Rejected
 use crate::listener::{ListenerCommand, Routes};
 use crate::resource::{ClusterResource, ListenerResource, Rejected};
 use crate::workers::{Command, Workers};
+
+/// A cluster that is to be promoted once it is warm.
+struct Cold {
+    name: Box<str>,
+    /// Which of the warming ones of its name it is.
+    number: u64,
+    warmed: LocalFuture<()>,
+}
 
 impl All {
     /// The clusters of an update, `removed` gone. What is warm runs at once, the rest once it is; what goes serves for
@@ -30,11 +39,15 @@ impl All {
         let warming = self.clusters.borrow().prepare_update(put, removed, now);
         let (removed, cold) = self.clusters.borrow_mut().publish_warm(warming);
         workers.tell(|| Some(Command::DropOutdatedClusters));
-        for (name, number, warmed) in cold {
+        for cold in cold {
             let (running, workers) = (Rc::clone(self), workers.clone());
             spawn_local(async move {
-                warmed.await;
-                if running.clusters.borrow_mut().promote(&name, number) {
+                cold.warmed.await;
+                if running
+                    .clusters
+                    .borrow_mut()
+                    .promote(&cold.name, cold.number)
+                {
                     workers.tell(|| Some(Command::DropOutdatedClusters));
                 }
             });
@@ -68,14 +81,9 @@ impl Clusters {
         newest.is_some_and(|one| same(&one.version.message, message))
     }
 
-    /// Publishes what is warm. The rest is returned with what it waits for; each is to be promoted then.
-    fn publish_warm(
-        &mut self,
-        mut warming: Warming,
-    ) -> (
-        Vec<String>,
-        Vec<(Box<str>, u64, impl Future<Output = ()> + use<>)>,
-    ) {
+    /// Publishes what is warm; returns the names of what is to go. The rest is returned with what it waits for; each is
+    /// to be promoted then.
+    fn publish_warm(&mut self, mut warming: Warming) -> (Vec<String>, Vec<Cold>) {
         let is_cold = |one: &Running| one.resolution.is_some() || one.checks.is_some();
         let made = std::mem::take(&mut warming.made);
         let (cold, warm): (Vec<_>, Vec<_>) = made.into_iter().partition(is_cold);
@@ -91,7 +99,11 @@ impl Clusters {
             self.next_warming += 1;
             one.warming_number = self.next_warming;
             let name = one.shared.settings.name.clone();
-            waits.push((name.clone(), one.warming_number, one.warmed()));
+            waits.push(Cold {
+                name: name.clone(),
+                number: one.warming_number,
+                warmed: Box::pin(one.warmed()),
+            });
             self.warming.insert(name, one);
         }
         (self.publish(warming), waits)

@@ -466,6 +466,11 @@ impl Listeners {
     pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
         let running = self.running.iter().enumerate();
         let entries = running.flat_map(|(place, running)| {
+            // What came by an update stands at no place of the bootstrap.
+            let place = match running.resource.update {
+                Some(_) => usize::MAX - place,
+                None => place,
+            };
             let ListenerResource {
                 listener, routes, ..
             } = &running.resource;

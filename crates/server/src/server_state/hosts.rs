@@ -31,7 +31,10 @@ impl ClusterHandle for ClusterShared {
 }
 
 fn status(cluster: &ClusterShared) -> ClusterStatus {
-    let is_discovered = cluster.settings.cluster_type != ClusterType::Static;
+    let is_discovered = matches!(
+        cluster.settings.cluster_type,
+        ClusterType::StrictDns | ClusterType::LogicalDns
+    );
     let limits = ResourcePriority::ALL.map(|priority| {
         let thresholds = cluster.breakers().thresholds(priority);
         CircuitBreakerLimits {
@@ -50,7 +53,7 @@ fn status(cluster: &ClusterShared) -> ClusterStatus {
         name: cluster.settings.name.to_string(),
         observability_name: cluster.settings.stat_name().to_string(),
         added_via_api: cluster.added_via_api,
-        eds_service_name: None,
+        eds_service_name: service_name(cluster),
         circuit_breakers: limits,
         hosts: cluster
             .hosts()
@@ -154,4 +157,10 @@ fn metadata_value_json(value: &metadata::Value) -> Json {
             Json::List(values.iter().map(metadata_value_json).collect())
         }
     }
+}
+
+/// What a cluster's hosts are called where they come from, if that is another name than its own.
+fn service_name(cluster: &ClusterShared) -> Option<String> {
+    let eds = cluster.settings.eds.as_ref()?;
+    Some(eds.service_name.to_string()).filter(|name| !name.is_empty())
 }

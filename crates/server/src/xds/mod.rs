@@ -1,7 +1,7 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
 //! A [`subscription`] gives resources with a version, whatever their source ([`file`] is the one that there is); the
-//! room of their type ([`clusters`], [`listeners`], [`routes`]) compares them with what runs, has the [`workshop`] make
+//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
 //!
@@ -9,6 +9,7 @@
 
 mod clusters;
 mod delivery;
+mod endpoints;
 mod file;
 mod listeners;
 mod routes;
@@ -30,6 +31,7 @@ use crate::resource::ListenerResource;
 use crate::running::{Prepared, Running, retirement};
 use crate::workers::Workers;
 use delivery::{Delivery, Verdict};
+use endpoints::Endpoints;
 use file::LOOKS_PER_SECOND;
 use routes::RouteConfigs;
 use subscription::{Subscription, millis};
@@ -47,8 +49,9 @@ pub(crate) struct Discovery<'a> {
     cluster_reloads: OnceCell<Arc<ConfigReloadStats>>,
     listeners: RefCell<Option<Subscription>>,
     routes: RefCell<RouteConfigs>,
+    endpoints: Rc<Endpoints>,
     /// Something is subscribed to.
-    changed: Notify,
+    changed: Rc<Notify>,
 }
 
 impl<'a> Discovery<'a> {
@@ -59,6 +62,13 @@ impl<'a> Discovery<'a> {
         sources: DynamicSources,
         names: ServiceNames,
     ) -> Rc<Self> {
+        let changed = Rc::new(Notify::new());
+        let endpoints = Rc::new(Endpoints::new(around));
+        let (subscriber, woken) = (Rc::clone(&endpoints), Rc::clone(&changed));
+        running.clusters.borrow_mut().on_made(move |cluster| {
+            subscriber.begin(cluster);
+            woken.notify_one();
+        });
         Rc::new(Discovery {
             around,
             workshop: Workshop::new(around, names),
@@ -70,7 +80,8 @@ impl<'a> Discovery<'a> {
             cluster_reloads: OnceCell::new(),
             listeners: RefCell::default(),
             routes: RefCell::default(),
-            changed: Notify::new(),
+            endpoints,
+            changed,
         })
     }
 
@@ -133,6 +144,7 @@ impl<'a> Discovery<'a> {
         self.clusters.borrow().is_none()
             && self.listeners.borrow().is_none()
             && self.routes.borrow().is_empty()
+            && self.endpoints.is_empty()
     }
 
     /// Clusters come first, so that listeners and routes find them.
@@ -158,6 +170,7 @@ impl<'a> Discovery<'a> {
             self.deliver_listeners(delivery);
         }
         self.look_for_routes();
+        self.endpoints.look();
     }
 
     fn deliver_clusters<T>(
@@ -202,7 +215,7 @@ impl<'a> Discovery<'a> {
         delivery: Delivery,
         apply: impl FnOnce(&Response) -> Verdict,
     ) {
-        let verdict = delivery.as_ref().map(|response| apply(response));
+        let verdict = delivery.as_ref().map(apply);
         let subscription = subscription.borrow();
         let Some(subscription) = subscription.as_ref() else {
             return;

@@ -15,8 +15,8 @@ pub use crate::host::{
 };
 pub use breakers::{Breakers, Resource, RetryBudget, Thresholds};
 pub use settings::{
-    ClusterResilience, ClusterSettings, ClusterType, DropOverload, HostStatuses, HttpSettings,
-    UpstreamProtocol,
+    ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HostStatuses,
+    HttpSettings, UpstreamProtocol,
 };
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};

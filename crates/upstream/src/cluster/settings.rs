@@ -6,6 +6,7 @@ use std::time::Duration;
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
 use nuncio_config::runtime::RuntimeKey;
+use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
@@ -18,6 +19,15 @@ use crate::mirror::Mirror;
 use crate::retry::RetryPolicy;
 use crate::server_names::AutoNames;
 
+/// Where the hosts of a cluster come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdsSource {
+    /// Who has them.
+    pub source: ResourceSource,
+    /// What they are called there; the cluster's name if empty.
+    pub service_name: Box<str>,
+}
+
 /// How a cluster learns its hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClusterType {
@@ -28,6 +38,8 @@ pub enum ClusterType {
     StrictDns,
     /// From DNS, the first address alone.
     LogicalDns,
+    /// From a source of its own.
+    Eds,
 }
 
 /// The share of requests that are turned away before a host is chosen.
@@ -102,6 +114,8 @@ pub struct ClusterSettings {
     pub metadata: Option<Arc<Metadata>>,
     /// How hosts are learned.
     pub cluster_type: ClusterType,
+    /// Where its hosts come from, if it is of type EDS.
+    pub eds: Option<Box<EdsSource>>,
     /// How hosts are checked; most clusters do not.
     pub health_checks: Option<Arc<ActiveChecks>>,
     /// How a host is chosen.
@@ -185,6 +199,7 @@ impl ClusterSettings {
             alt_stat_name: None,
             metadata: None,
             cluster_type: ClusterType::Static,
+            eds: None,
             health_checks: None,
             lb: LbSettings::default(),
             hash_policies: None,

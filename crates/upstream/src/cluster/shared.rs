@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterTrafficStats,
-    ClusterUpdateStats, RemainingStats, TlsStats, TransportSocketMatchStats,
+    ClusterUpdateStats, ClusterVersionStats, RemainingStats, TlsStats, TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Gauge, Scope};
 
@@ -67,6 +67,9 @@ impl ClusterShared {
         scope.register::<ClusterTrafficStats>();
         scope.register::<ClusterEndpointStats>();
         scope.register::<ClusterUpdateStats>();
+        if settings.eds.is_none() {
+            scope.register::<ClusterVersionStats>();
+        }
         scope.register::<ClusterLbStats>();
         scope.register_at::<TransportSocketMatchStats>("default.");
         if matches!(transport_socket, TransportSocket::Tls(_)) {

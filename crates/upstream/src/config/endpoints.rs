@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_config::tree::Message;
+use nuncio_config::typed::{Ctx, Refused, Spanned, decode};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::matching::FractionalPercent;
 use nuncio_contract::metadata_message::MetadataMessage;
@@ -170,6 +171,38 @@ one_of! {
     }
 }
 
+/// Endpoints that came by themselves.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// The endpoints.
+    pub endpoints: Vec<EndpointSpec>,
+    /// How the health of priorities is reckoned.
+    pub level_options: LevelOptions,
+}
+
+impl Assignment {
+    /// Reads the endpoints of a cluster of type EDS.
+    ///
+    /// # Errors
+    /// All mistakes are in `ctx`.
+    pub fn read(message: &Arc<Message>, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let assignment: ClusterLoadAssignment = decode(message, ctx)?;
+        let policy = assignment.policy.as_ref();
+        if let Some(drop) = policy.and_then(|policy| policy.drop_overloads.first()) {
+            let what = "`drop_overloads` of endpoints that come by EDS";
+            ctx.unsupported(drop.span(), what);
+        }
+        let endpoints = specs(&assignment, ClusterType::Eds, ctx)?;
+        match ctx.diagnostics.has_errors() {
+            true => Err(Refused),
+            false => Ok(Assignment {
+                endpoints,
+                level_options: assignment.level_options(),
+            }),
+        }
+    }
+}
+
 /// The endpoints of a cluster, checked for its type.
 pub(super) fn read(
     cluster: &Cluster,
@@ -179,6 +212,19 @@ pub(super) fn read(
     let Some(assignment) = &cluster.load_assignment else {
         return one_if_logical(cluster, cluster_type, ctx);
     };
+    let endpoints = specs(assignment, cluster_type, ctx)?;
+    let single = assignment.endpoints.len() == 1 && endpoints.len() == 1;
+    if cluster_type == ClusterType::LogicalDns && !single {
+        return Err(not_single(cluster, ctx));
+    }
+    Ok(endpoints)
+}
+
+fn specs(
+    assignment: &ClusterLoadAssignment,
+    cluster_type: ClusterType,
+    ctx: &mut Ctx,
+) -> Result<Vec<EndpointSpec>, Refused> {
     let mut endpoints = Vec::new();
     for group in &assignment.endpoints {
         let locality = locality(group.locality.as_ref());
@@ -191,10 +237,6 @@ pub(super) fn read(
                 ..spec
             }));
         }
-    }
-    let single = assignment.endpoints.len() == 1 && endpoints.len() == 1;
-    if cluster_type == ClusterType::LogicalDns && !single {
-        return Err(not_single(cluster, ctx));
     }
     Ok(endpoints)
 }
@@ -309,7 +351,8 @@ fn check_address(
         let what = format!("the address `{}`", address.value);
         return Err(ctx.unsupported_here(address.span, what));
     }
-    if cluster_type == ClusterType::Static && address.value.parse::<IpAddr>().is_err() {
+    let is_address = matches!(cluster_type, ClusterType::Static | ClusterType::Eds);
+    if is_address && address.value.parse::<IpAddr>().is_err() {
         let advice = "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'";
         let text = format!("malformed IP address: {}. {advice}", address.value);
         ctx.error(address.span, text).note(

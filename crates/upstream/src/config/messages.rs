@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
@@ -20,6 +21,7 @@ message! {
         pub(crate) alt_stat_name: String,
         pub(crate) metadata: Option<MetadataMessage>,
         pub(crate) oneof cluster_discovery_type: Option<ClusterDiscoveryType>,
+        pub(crate) eds_cluster_config: Option<EdsClusterConfig>,
         pub(crate) connect_timeout: Option<Duration>,
         pub(crate) per_connection_buffer_limit_bytes: Option<u32>,
         pub(crate) lb_policy: LbPolicyName,
@@ -67,6 +69,15 @@ enumeration! {
         STATIC => Static,
         STRICT_DNS => StrictDns,
         LOGICAL_DNS => LogicalDns,
+        EDS => Eds,
+    }
+}
+
+message! {
+    /// Where hosts come from.
+    pub(crate) struct EdsClusterConfig: "envoy.config.cluster.v3.Cluster.EdsClusterConfig" {
+        pub(crate) eds_config: Option<ConfigSource>,
+        pub(crate) service_name: String,
     }
 }
 
@@ -133,6 +144,7 @@ impl CustomClusterType {
             (None, "envoy.cluster.static") => plain(ClusterType::Static),
             (None, "envoy.cluster.strict_dns") => plain(ClusterType::StrictDns),
             (None, "envoy.cluster.logical_dns") => plain(ClusterType::LogicalDns),
+            (None, "envoy.cluster.eds") => plain(ClusterType::Eds),
             (_, name) => {
                 Err(ctx.unsupported_here(self.name.span, format_args!("cluster type `{name}`")))
             }

@@ -27,12 +27,12 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
-use crate::cluster::{ClusterSettings, ClusterType, HostStatuses};
+use crate::cluster::{ClusterSettings, ClusterType, EdsSource, HostStatuses};
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
 pub use defaults::DEFAULTS;
-pub use endpoints::EndpointSpec;
+pub use endpoints::{Assignment, EndpointSpec};
 pub use header_case::HeaderKeyFormat;
 use http_options::HttpProtocolOptions;
 pub use http2_options::Http2Options;
@@ -142,6 +142,7 @@ fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
         DiscoveryType::Static => ClusterType::Static,
         DiscoveryType::StrictDns => ClusterType::StrictDns,
         DiscoveryType::LogicalDns => ClusterType::LogicalDns,
+        DiscoveryType::Eds => ClusterType::Eds,
     };
     let dns = DnsSettings {
         refresh_rate: cluster
@@ -172,6 +173,7 @@ fn settings(
 ) -> Result<ClusterSettings, Refused> {
     let mut settings = ClusterSettings::named(&cluster.name);
     settings.cluster_type = cluster_type;
+    settings.eds = eds(cluster, cluster_type, ctx)?;
     settings.alt_stat_name =
         (!cluster.alt_stat_name.is_empty()).then(|| cluster.alt_stat_name.as_str().into());
     settings.metadata = cluster.metadata.as_ref().and_then(MetadataMessage::read);
@@ -199,6 +201,35 @@ fn settings(
     settings.http = http_options::read(cluster, options, &mut settings.hash_policies, ctx)?;
     settings.health_checks = health_check::read(cluster, settings.http.protocol, ctx)?;
     Ok(settings)
+}
+
+/// Where the hosts of a cluster of type EDS come from; other types have no use for it.
+fn eds(
+    cluster: &Cluster,
+    cluster_type: ClusterType,
+    ctx: &mut Ctx,
+) -> Result<Option<Box<EdsSource>>, Refused> {
+    let config = cluster.eds_cluster_config.as_ref();
+    if cluster_type != ClusterType::Eds {
+        return match config {
+            Some(config) => {
+                let text = "eds_cluster_config set in a non-EDS cluster";
+                ctx.error(config.span(), text);
+                Err(Refused)
+            }
+            None => Ok(None),
+        };
+    }
+    let source = config.and_then(|config| Some((config, config.eds_config.as_ref()?)));
+    let Some((config, source)) = source else {
+        let text = "cannot create an EDS cluster without an EDS config";
+        ctx.error(cluster.name.span, text);
+        return Err(Refused);
+    };
+    Ok(Some(Box::new(EdsSource {
+        source: source.source(),
+        service_name: config.service_name.as_str().into(),
+    })))
 }
 
 fn connect_options(cluster: &Cluster) -> ConnectOptions {
@@ -243,6 +274,7 @@ fn check_hashing(
         ClusterType::StrictDns => return Ok(()),
         ClusterType::Static => "envoy.cluster.static",
         ClusterType::LogicalDns => "envoy.cluster.logical_dns",
+        ClusterType::Eds => "envoy.cluster.eds",
     };
     match hashing.filter(|hashing| hashing.use_hostname_for_hashing) {
         None => Ok(()),

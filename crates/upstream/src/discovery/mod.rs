@@ -7,6 +7,7 @@
 //!
 //! Different from Envoy: the retries after failures are not jittered.
 
+mod assignment;
 mod dns;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use nuncio_contract::stats::groups::ClusterUpdateStats;
 use crate::cluster::{ClusterShared, ClusterType, HealthFlags, Host, HostSet};
 use crate::config::{ClusterConfig, EndpointSpec};
 use crate::manager::ClusterManager;
+pub use assignment::assign;
 pub use dns::{DnsDiscovery, Resolution};
 
 /// A cluster that was made and that nobody sees yet; see [`ClusterManager::publish`].
@@ -48,6 +50,8 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
             publish_static(&cluster, &endpoints);
             None
         }
+        // Whoever subscribes to its hosts assigns them.
+        ClusterType::Eds => None,
         ClusterType::StrictDns | ClusterType::LogicalDns => {
             Some(DnsDiscovery::new(Arc::clone(&cluster), endpoints, dns))
         }

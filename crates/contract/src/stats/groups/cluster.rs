@@ -112,8 +112,32 @@ stat_group! {
             update_success,
         }
         gauges {
-            version,
             warming_state,
+        }
+    }
+}
+
+stat_group! {
+    /// The version of a cluster's hosts where nobody has told one; of others a gauge of all bits stands there.
+    pub struct ClusterVersionStats("") {
+        gauges {
+            version,
+        }
+    }
+}
+
+stat_group! {
+    /// What a cluster of type EDS lists beyond [`ClusterUpdateStats`].
+    pub struct EdsStats("") {
+        counters {
+            init_fetch_timeout,
+            update_rejected,
+        }
+        gauges {
+            update_time,
+        }
+        histograms {
+            update_duration: Milliseconds,
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use super::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterManagerStats,
-    ClusterTrafficStats, ClusterUpdateStats, DnsResolverStats, FilesystemStats, Http1CodecStats,
-    HttpConnectionManagerStats, ListenerConfigStats, ListenerHttpStats, ListenerManagerStats,
-    ListenerStats, ListenerWorkerStats, OverloadActionStats, OverloadStats, RouterStats,
-    RuntimeStats, ServerStats, ThreadLocalClusterManagerStats, TlsSocketFactoryStats, TlsStats,
-    TracingStats, TransportSocketMatchStats, WatchdogStats,
+    ClusterTrafficStats, ClusterUpdateStats, ClusterVersionStats, DnsResolverStats,
+    FilesystemStats, Http1CodecStats, HttpConnectionManagerStats, ListenerConfigStats,
+    ListenerHttpStats, ListenerManagerStats, ListenerStats, ListenerWorkerStats,
+    OverloadActionStats, OverloadStats, RouterStats, RuntimeStats, ServerStats,
+    ThreadLocalClusterManagerStats, TlsSocketFactoryStats, TlsStats, TracingStats,
+    TransportSocketMatchStats, WatchdogStats,
 };
 use crate::stats::{Scope, StatsStore};
 
@@ -74,6 +75,7 @@ pub fn register_cluster(scope: &Scope) {
     scope.register::<ClusterTrafficStats>();
     scope.register::<ClusterEndpointStats>();
     scope.register::<ClusterUpdateStats>();
+    scope.register::<ClusterVersionStats>();
     scope.register::<ClusterLbStats>();
     scope.register_at::<CircuitBreakerStats>("circuit_breakers.default.");
     scope.register_at::<CircuitBreakerStats>("circuit_breakers.high.");
