@@ -22,7 +22,7 @@ use crate::admin::state::{Action, ServerLife};
 use crate::admin_service::AdminListener;
 use crate::bootstrap::{self, AdminConfig, Compiled, Surroundings};
 use crate::cli::{Mode, Options};
-use crate::hot_restart::{After, Ask, Granting, HotRestart};
+use crate::hot_restart::{After, Ask, Follow, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
 use crate::outlier_log;
@@ -99,12 +99,7 @@ async fn serve_all(
     let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
     let running = Running::new(around.manager, around.stats, concurrency, written, services);
     let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
-    let discovery = Discovery::new(
-        around,
-        Rc::clone(&running),
-        compiled.dynamic,
-        compiled.names,
-    );
+    let discovery = Discovery::new(around, &running, (compiled.dynamic, compiled.names));
     let (actions, asked) = unbounded_channel();
     let (reloads, reloads_asked) = unbounded_channel();
     let state = Rc::new(ServerState::new(
@@ -134,28 +129,14 @@ async fn serve_all(
         return Ok(());
     }
     let (workers, threads) = start_workers(around, concurrency, &state)?;
-    start_listeners(
-        &running,
-        &discovery,
-        listeners,
-        &workers,
-        hot_restart.as_ref(),
-    );
+    let place = hot_restart.as_ref();
+    start_listeners(&running, &discovery, listeners, &workers, place);
     go_live(&state, on_live);
     let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
     let follow = hot_restart
         .as_mut()
         .map(|hot_restart| hot_restart.follow(around.options, around.stats, flush_interval));
-    let granting = Granting {
-        running: Rc::clone(&running),
-        state: Rc::clone(&state),
-        workers: workers.clone(),
-        admin,
-        follow,
-        shutdown_time: Duration::from_secs(around.options.parent_shutdown_time_s.into()),
-        drained: None,
-        ends: None,
-    };
+    let granting = granting(around, (&running, &state), &workers, admin, follow);
     let all = (Rc::clone(&running), Rc::clone(&discovery));
     let reloader = Reloader::new(around, all, workers.clone(), file);
     let signals = Signals::new(hang_up).map_err(no_signals)?;
@@ -177,6 +158,25 @@ async fn serve_all(
     threads.stop(&workers);
     state.end_sinks();
     Ok(())
+}
+
+fn granting(
+    around: &Surroundings<'_>,
+    (running, state): (&Rc<Running>, &Rc<ServerState>),
+    workers: &Workers,
+    admin: Option<Rc<AdminListener>>,
+    follow: Option<Follow>,
+) -> Granting {
+    Granting {
+        running: Rc::clone(running),
+        state: Rc::clone(state),
+        workers: workers.clone(),
+        admin,
+        follow,
+        shutdown_time: Duration::from_secs(around.options.parent_shutdown_time_s.into()),
+        drained: None,
+        ends: None,
+    }
 }
 
 fn start_workers(

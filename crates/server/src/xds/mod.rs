@@ -58,9 +58,8 @@ impl<'a> Discovery<'a> {
     /// Nothing is subscribed to yet.
     pub(crate) fn new(
         around: &'a Surroundings<'a>,
-        running: Rc<Running>,
-        sources: DynamicSources,
-        names: ServiceNames,
+        running: &Rc<Running>,
+        (sources, names): (DynamicSources, ServiceNames),
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
         let endpoints = Rc::new(Endpoints::new(around));
@@ -72,7 +71,7 @@ impl<'a> Discovery<'a> {
         Rc::new(Discovery {
             around,
             workshop: Workshop::new(around, names),
-            running,
+            running: Rc::clone(running),
             sources,
             workers: OnceCell::new(),
             no_workers: Workers::none(),

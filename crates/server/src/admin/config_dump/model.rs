@@ -108,18 +108,6 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         ("bootstrap", Node::Message(dump.bootstrap.message)),
         ("last_updated", Node::Time(dump.bootstrap.last_updated)),
     ];
-    let list = |kind, name, resources: Vec<Resource>| {
-        let lists = if resources.is_empty() {
-            Vec::new()
-        } else {
-            vec![(name, resources)]
-        };
-        Section {
-            kind,
-            fields: Vec::new(),
-            lists,
-        }
-    };
     let all = |configs: Vec<DumpedConfig>, kind, field| -> Vec<Resource> {
         configs
             .into_iter()
@@ -176,6 +164,15 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         list(SECRETS, "static_secrets", secrets),
     ]);
     sections
+}
+
+fn list(kind: &'static SectionKind, name: &'static str, resources: Vec<Resource>) -> Section {
+    let section = Section {
+        kind,
+        fields: Vec::new(),
+        lists: Vec::new(),
+    };
+    section.with(name, resources)
 }
 
 fn static_resource(config: DumpedConfig, kind: &'static str, field: &'static str) -> Resource {
