@@ -85,6 +85,7 @@ impl<'a> Reloader<'a> {
 
     /// Does what is asked for, and looks after the files, for ever.
     pub(crate) async fn run(mut self, mut requests: UnboundedReceiver<Request>) {
+        let running = Rc::clone(&self.running);
         let mut looks = tokio::time::interval(INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -95,6 +96,7 @@ impl<'a> Reloader<'a> {
                     self.answer(request, &mut requests).await;
                 }
                 _ = looks.tick(), if watches => self.look().await,
+                () = running.names_other_files.notified() => self.watch_files(),
             }
         }
     }

@@ -49,12 +49,14 @@ impl All {
                     .promote(&cold.name, cold.number)
                 {
                     workers.tell(|| Some(Command::DropOutdatedClusters));
+                    running.names_other_files.notify_one();
                 }
             });
         }
         let former = FormerRoutes::new();
         let mut clusters = self.clusters.borrow_mut();
         spawn_local(clusters.retire(&removed, former, workers, retirement));
+        self.names_other_files.notify_one();
     }
 }
 

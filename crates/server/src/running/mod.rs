@@ -23,6 +23,7 @@ use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::outlier_watch::EventLog;
+use tokio::sync::Notify;
 
 use crate::admin::state::{DynamicConfig, ReloadChanges};
 use crate::cli::Options;
@@ -51,6 +52,8 @@ pub(crate) struct Running {
     pub(crate) clusters: RefCell<Clusters>,
     /// The route configurations that came by themselves, as they are now.
     pub(crate) route_configs: RefCell<Vec<DynamicConfig>>,
+    /// Other files than before may be named by what runs, because of an update.
+    pub(crate) names_other_files: Notify,
     tree: RefCell<Arc<Message>>,
     lines: RefCell<Arc<Lines>>,
     loaded_at: Cell<SystemTime>,
@@ -70,6 +73,7 @@ impl Running {
             listeners: RefCell::new(Listeners::new(stats, workers)),
             clusters: RefCell::new(Clusters::new(manager, stats, services)),
             route_configs: RefCell::default(),
+            names_other_files: Notify::new(),
             tree: RefCell::new(tree),
             lines: RefCell::new(lines),
             loaded_at: Cell::new(SystemTime::now()),

@@ -4,7 +4,8 @@
 //! and what is not named any more is drained and goes. An update with a resource that breaks the rules of its message
 //! changes nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -66,6 +67,7 @@ pub(super) fn apply(
         log::info("upstream", &format!("lds: remove listener '{name}'"));
     }
     let changes_something = !removed.is_empty() || !put.is_empty();
+    let put = apart(discovery, put, &removed, &mut outcome);
     let prepared = prepare(discovery, put, &removed, &mut outcome);
     if changes_something {
         discovery.publish_listeners(prepared);
@@ -115,6 +117,35 @@ fn make(
         }
     }
     put
+}
+
+/// Rejects those whose address another one has by then; one by one in their order, as Envoy does.
+fn apart(
+    discovery: &Discovery<'_>,
+    put: Vec<ListenerResource>,
+    removed: &[String],
+    outcome: &mut Outcome,
+) -> Vec<ListenerResource> {
+    let listeners = discovery.running.listeners.borrow();
+    let stays = |one: &&ListenerResource| !removed.contains(&one.listener.name);
+    let address = |one: &ListenerResource| (one.listener.name.clone(), one.listener.address);
+    let staying = listeners.resources().filter(stays);
+    let mut taken: HashMap<String, SocketAddr> = staying.map(address).collect();
+    let mut sound = Vec::with_capacity(put.len());
+    for made in put {
+        let (name, at) = address(&made);
+        let mut others = taken.iter().filter(|(other, _)| **other != name);
+        if at.port() != 0 && others.any(|(_, other)| *other == at) {
+            let text = format!(
+                "error adding listener: '{name}' has duplicate address '{at}' as existing listener, to check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener"
+            );
+            outcome.reject(&name, &made.version.message, &text);
+            continue;
+        }
+        taken.insert(name, at);
+        sound.push(made);
+    }
+    sound
 }
 
 /// Binds what is to be bound; who fails stays as it was.

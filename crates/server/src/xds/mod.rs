@@ -244,6 +244,7 @@ impl<'a> Discovery<'a> {
         let _clusters_do_not_wait_for_them =
             listeners.publish(prepared, self.workers(), SystemTime::now());
         drop(listeners);
+        self.running.names_other_files.notify_one();
         self.listeners_changed();
     }
 
