@@ -4,6 +4,8 @@
 //! swapped (of the file, or of a directory on its way) and edits in place are all seen. One that takes the place of
 //! another is read at once; one that is edited in place is read when it looks the same twice.
 //!
+//! What comes, goes or moves in `watched_directory` has it read again too.
+//!
 //! Differs from Envoy, which sees moves alone, and those into `watched_directory` alone where there is one.
 
 use std::path::Path;
@@ -21,6 +23,8 @@ pub(super) const LOOKS_PER_SECOND: u32 = 10;
 /// A file of resources.
 pub(super) struct FileSource {
     path: Arc<str>,
+    /// The directory whose moves have it read again, and how that looked last.
+    watched: Option<(Arc<str>, FileStamp)>,
     /// How it looked when it was read last.
     read: FileStamp,
     /// How it looked last.
@@ -29,10 +33,15 @@ pub(super) struct FileSource {
 
 impl FileSource {
     /// Reads it for the first time.
-    pub(super) fn begin(path: Arc<str>) -> (Self, Delivery) {
-        let stamp = FileStamp::of(Path::new(&*path));
+    pub(super) fn begin(path: Arc<str>, watched: Option<Arc<str>>) -> (Self, Delivery) {
+        let stamp = looks(&path);
+        let watched = watched.map(|directory| {
+            let stamp = looks(&directory);
+            (directory, stamp)
+        });
         let source = FileSource {
             path,
+            watched,
             read: stamp,
             seen: stamp,
         };
@@ -42,11 +51,16 @@ impl FileSource {
 
     /// What it says now, if that may be another.
     pub(super) fn look(&mut self) -> Option<Delivery> {
-        let now = FileStamp::of(Path::new(&*self.path));
+        let now = looks(&self.path);
+        let has_moved = self.watched.as_mut().is_some_and(|(directory, seen)| {
+            let now = looks(directory);
+            std::mem::replace(seen, now) != now
+        });
         let has_settled = now == self.seen || now.replaces(&self.seen);
         self.seen = now;
         // A file that is gone for a moment is about to be replaced.
-        if now == self.read || !has_settled || now == FileStamp::default() {
+        let may_differ = now != self.read || has_moved;
+        if !may_differ || !has_settled || now == FileStamp::default() {
             return None;
         }
         self.read = now;
@@ -61,6 +75,10 @@ impl FileSource {
             })
         })
     }
+}
+
+fn looks(path: &str) -> FileStamp {
+    FileStamp::of(Path::new(path))
 }
 
 #[cfg(test)]
@@ -80,7 +98,8 @@ mod tests {
         fs::create_dir_all(&directory).expect("a directory can be made");
         let path = directory.join("file.yaml");
         fs::write(&path, "version_info: first").expect("it can be written");
-        let (mut source, delivery) = FileSource::begin(path.to_string_lossy().as_ref().into());
+        let (mut source, delivery) =
+            FileSource::begin(path.to_string_lossy().as_ref().into(), None);
         assert_eq!(version(Some(delivery)).as_deref(), Some("first"));
         assert!(source.look().is_none());
         let next = directory.join("next");

@@ -54,12 +54,11 @@ impl Subscription {
     fn counting(source: &ResourceSource, scope: Scope, counts: Counts) -> (Self, Delivery) {
         let version = scope.wide_gauge("version");
         let version_text = scope.text_readout("version_text");
-        // What is watched beside makes no difference: whatever moves there, the file looks another then.
         let ResourceSource::File {
             path,
-            watched_directory: _,
+            watched_directory,
         } = source;
-        let (source, delivery) = FileSource::begin(Arc::clone(path));
+        let (source, delivery) = FileSource::begin(Arc::clone(path), watched_directory.clone());
         counts.attempt();
         let subscription = Subscription {
             source,
