@@ -197,6 +197,7 @@ impl<'a> Reloader<'a> {
             )
             .await;
         self.discovery.listeners_changed();
+        self.discovery.refresh_routes();
         self.stats().success.inc();
         log::info(
             "config",

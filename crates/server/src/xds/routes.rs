@@ -147,6 +147,30 @@ impl Discovery<'_> {
         self.show_routes();
     }
 
+    /// Gives all listeners the routes of now, as updates may have come while a reload was under way.
+    pub(crate) fn refresh_routes(&self) {
+        let routes = self.routes.borrow();
+        let keys: Vec<Key> = routes.0.iter().map(|(key, _)| key.clone()).collect();
+        drop(routes);
+        for key in keys {
+            let Some(message) = self.routes.borrow().message(&key) else {
+                continue;
+            };
+            let mut bench = self.workshop.begin(&Response::default(), &self.running);
+            if let Ok(tables) = self.tables(&key, &message, &mut bench) {
+                self.set_routes(tables);
+            }
+            bench.tell();
+        }
+    }
+
+    fn set_routes(&self, tables: BTreeMap<String, Routes>) {
+        let mut listeners = self.running.listeners.borrow_mut();
+        for (listener, routes) in tables {
+            listeners.set_routes(&listener, routes, self.workers());
+        }
+    }
+
     /// Takes what has come.
     pub(super) fn look_for_routes(&self) {
         let deliveries = self.routes.borrow_mut().look();
@@ -236,10 +260,7 @@ impl Discovery<'_> {
             config.reloads.config_reload.inc();
             config.reloads.config_reload_time_ms.set(millis(now));
         }
-        let mut listeners = self.running.listeners.borrow_mut();
-        for (listener, routes) in tables {
-            listeners.set_routes(&listener, routes, self.workers());
-        }
+        self.set_routes(tables);
         Ok(())
     }
 
