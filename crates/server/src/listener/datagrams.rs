@@ -101,11 +101,12 @@ pub(super) struct DatagramsOnWorker {
 }
 
 impl DatagramsOnWorker {
-    /// Begins to read the sockets.
+    /// Begins to read the sockets, which `are_new` or were read by another version.
     pub(super) fn begin(
         compiled: Arc<CompiledListener>,
         config: &Arc<CompiledUdpListener>,
         sockets: Vec<UdpSocket>,
+        are_new: bool,
         thread: &OnThread,
     ) -> Self {
         let worker = nuncio_udp::Worker {
@@ -125,7 +126,7 @@ impl DatagramsOnWorker {
                 }
             };
             let (end, ended) = oneshot::channel();
-            let served = Rc::clone(&listener).serve(socket, async {
+            let served = Rc::clone(&listener).serve(socket, are_new, async {
                 let _sent_or_gone = ended.await;
             });
             let name = compiled.name.clone();
@@ -155,7 +156,7 @@ impl DatagramsOnWorker {
     ) -> Self {
         let sockets = self.sockets.iter().map(UdpSocket::try_clone);
         let sockets = sockets.filter_map(Result::ok).collect();
-        let newer = Self::begin(compiled, config, sockets, thread);
+        let newer = Self::begin(compiled, config, sockets, false, thread);
         self.stop(SocketEnd::HandedOver, thread, Some(drain));
         newer
     }

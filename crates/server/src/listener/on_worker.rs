@@ -143,8 +143,13 @@ impl WorkerListeners {
                     BoundSocket::Datagrams(socket) => Some(socket),
                     BoundSocket::Connections(_) => None,
                 });
-                let begun =
-                    DatagramsOnWorker::begin(listener, &config, sockets.collect(), &self.thread);
+                let begun = DatagramsOnWorker::begin(
+                    listener,
+                    &config,
+                    sockets.collect(),
+                    true,
+                    &self.thread,
+                );
                 self.datagrams.insert(id, begun);
             }
             ListenerCommand::Update(listener, routes) => {

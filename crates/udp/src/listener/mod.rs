@@ -47,13 +47,14 @@ impl UdpListener {
         })
     }
 
-    /// Reads a socket until `ended`.
+    /// Reads a socket until `ended`. What one that `is_new` has lost so far is counted.
     ///
     /// # Errors
     /// The system does not let the socket be read.
     pub async fn serve(
         self: Rc<Self>,
         socket: std::net::UdpSocket,
+        is_new: bool,
         ended: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let (joins, joins_writes) = (self.config.socket.joins, self.config.joins_writes);
@@ -61,14 +62,14 @@ impl UdpListener {
         tokio::select! {
             biased;
             () = ended => Ok(()),
-            failed = self.read(&socket) => failed,
+            failed = self.read(&socket, is_new.then_some(0)) => failed,
         }
     }
 
-    async fn read(&self, socket: &Rc<ListeningSocket>) -> io::Result<()> {
+    async fn read(&self, socket: &Rc<ListeningSocket>, lost_so_far: Option<u32>) -> io::Result<()> {
         let sizes = self.config.socket;
         let mut buffer = ReceiveBuffer::new(sizes.max_datagram_bytes, sizes.joins);
-        let lost = Cell::new(0);
+        let lost = Cell::new(lost_so_far);
         loop {
             socket.ready().await?;
             for _ in 0..READS_A_TURN {
@@ -91,10 +92,12 @@ impl UdpListener {
         }
     }
 
-    fn count_dropped(&self, known: &Cell<u32>, lost: Option<u32>, is_cut_short: bool) {
-        let lost = lost.unwrap_or_else(|| known.get());
-        let new = lost.wrapping_sub(known.replace(lost));
-        let dropped = u64::from(new) + u64::from(is_cut_short);
+    fn count_dropped(&self, known: &Cell<Option<u32>>, lost: Option<u32>, is_cut_short: bool) {
+        let mut dropped = u64::from(is_cut_short);
+        if let Some(lost) = lost {
+            let before = known.replace(Some(lost)).unwrap_or(lost);
+            dropped += u64::from(lost.wrapping_sub(before));
+        }
         self.stats.downstream_rx_datagram_dropped.add(dropped);
     }
 

@@ -126,10 +126,6 @@ impl Session {
         self.host.borrow().address
     }
 
-    pub(super) fn is_at(&self, host: &Host) -> bool {
-        self.host.borrow().address == host.address
-    }
-
     /// Its host is described anew.
     pub(super) fn renew_host(&self, host: &Arc<Host>) {
         if !Arc::ptr_eq(&self.host.borrow(), host) {

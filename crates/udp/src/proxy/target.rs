@@ -1,7 +1,7 @@
 //! The clusters that sessions go to, as the worker has them, with what is counted for them.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -72,18 +72,14 @@ impl UdpProxy {
 
     fn follow_members(&self, target: &Rc<Target>) {
         let hosts = target.cluster.shared().hosts();
-        let members: HashSet<_> = hosts.iter().map(|host| host.address).collect();
+        let members: HashMap<_, _> = hosts.iter().map(|host| (host.address, host)).collect();
         for session in self.sessions.all() {
             if !Rc::ptr_eq(session.target(), target) {
                 continue;
             }
-            if members.contains(&session.host_address()) {
-                let of_it = |host: &&Arc<_>| session.is_at(host);
-                if let Some(host) = hosts.iter().find(of_it) {
-                    session.renew_host(host);
-                }
-            } else {
-                self.end(&session);
+            match members.get(&session.host_address()) {
+                Some(host) => session.renew_host(host),
+                None => self.end(&session),
             }
         }
     }
