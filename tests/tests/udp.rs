@@ -2,7 +2,7 @@
 //! changes, when members leave, and when another process takes over.
 #![forbid(unsafe_code)]
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use nuncio_testkit::DEADLINE;
 use nuncio_testkit::client;
@@ -21,6 +21,8 @@ struct Config {
     stat_prefix: &'static str,
     /// Fields of the listener.
     of_listener: &'static str,
+    /// Fields of the proxy.
+    of_proxy: &'static str,
 }
 
 impl Config {
@@ -31,6 +33,7 @@ impl Config {
             upstream: port_of(upstream),
             stat_prefix: "first",
             of_listener: "",
+            of_proxy: "",
         }
     }
 
@@ -55,9 +58,9 @@ static_resources:
     {}
     listener_filters:
     - name: proxy
-      typed_config: {{'@type': {PROXY}, stat_prefix: {}, cluster: c}}
+      typed_config: {{'@type': {PROXY}, stat_prefix: {}, {} cluster: c}}
 ",
-                self.of_listener, self.stat_prefix
+                self.of_listener, self.stat_prefix, self.of_proxy
             ));
         }
         text
@@ -201,6 +204,27 @@ fn a_burst_arrives_whole_in_order_and_in_the_same_datagrams_with_gro() {
     );
     assert_eq!(config.stat("cluster.c.udp.sess_tx_datagrams"), Some(40));
     drop(proxy);
+}
+
+#[test]
+fn hosts_see_the_clients_address_if_wanted_and_the_system_lets_us() {
+    let any = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
+    let may = any.expect("a socket").set_ip_transparent_v4(true);
+    if may.is_err() {
+        return;
+    }
+    let host = upstream();
+    let mut config = Config::new(&host);
+    config.of_proxy = "use_original_src_ip: true,";
+    let (_proxy, _directory) = config.start(&["--concurrency", "1"]);
+    let to = (Ipv4Addr::LOCALHOST, config.port.expect("there is one"));
+    let from = Ipv4Addr::new(127, 0, 0, 77);
+    let client = DatagramClient::between(from, to, DEADLINE).expect("a socket");
+    client.send(b"hello").expect("it listens");
+    let (bytes, seen) = taken(&host);
+    assert_eq!((&bytes[..], seen.ip()), (&b"hello"[..], from.into()));
+    host.send_to(b"yes", seen).expect("the session lives");
+    assert_eq!(client.receive().as_deref(), Some(&b"yes"[..]));
 }
 
 #[test]
