@@ -29,7 +29,7 @@ use crate::workers::{Command, Workers};
 
 pub(crate) use clusters::{Clusters, Renewal};
 pub(crate) use listeners::{Listeners, Prepared};
-pub(crate) use sockets::Inherit;
+pub(crate) use sockets::{Inherit, check_sharing};
 
 /// All that runs of a configuration.
 pub(crate) struct Running {

@@ -32,11 +32,8 @@ pub(super) struct Copies(std::vec::IntoIter<Vec<BoundSocket>>);
 impl Sockets {
     /// Binds the listener's address.
     pub(super) fn bind(listener: &CompiledListener, workers: usize) -> Result<Self, String> {
-        let options = listener.options;
-        if options.datagrams && !options.reuse_port && workers > 1 {
-            return Err(NOT_SHARED.to_owned());
-        }
-        let sockets = bind(listener.address, workers, options);
+        check_sharing(listener, workers)?;
+        let sockets = bind(listener.address, workers, listener.options);
         let sockets = sockets.map_err(|error| cannot_bind(listener, &error))?;
         Ok(Sockets {
             sockets,
@@ -110,6 +107,18 @@ impl Copies {
     /// The next worker's.
     pub(super) fn next(&mut self) -> Option<Vec<BoundSocket>> {
         self.0.next()
+    }
+}
+
+/// Whether so many workers may have the listener's socket.
+///
+/// # Errors
+/// In Envoy's words, if not.
+pub(crate) fn check_sharing(listener: &CompiledListener, workers: usize) -> Result<(), String> {
+    let options = listener.options;
+    match options.datagrams && !options.reuse_port && workers > 1 {
+        true => Err(NOT_SHARED.to_owned()),
+        false => Ok(()),
     }
 }
 
