@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use nuncio_testkit::bytes::{from_text, show};
 use nuncio_testkit::datagrams::DatagramClient;
 
+use crate::await_stat;
 use crate::case::{DatagramStep, Exchange};
 use crate::connecting::PATIENCE;
 use crate::setup::Setup;
@@ -23,7 +25,10 @@ pub fn play(
     steps: &[DatagramStep],
     setup: &mut Setup,
 ) -> io::Result<(String, u16)> {
-    let client = DatagramClient::to(setup.port(exchange.listener()), PATIENCE)?;
+    let from = exchange.from.unwrap_or(Ipv4Addr::LOCALHOST);
+    let address = exchange.address.unwrap_or(Ipv4Addr::LOCALHOST);
+    let to = (address, setup.port(exchange.listener()));
+    let client = DatagramClient::between(from, to, PATIENCE)?;
     let mut text = String::new();
     for step in steps {
         match step {
@@ -35,6 +40,11 @@ pub fn play(
                         Some(bytes) => writeln!(text, "client got {}", shown(&bytes)),
                         None => writeln!(text, "nothing more came"),
                     };
+                }
+            }
+            DatagramStep::AwaitStat { await_stat } => {
+                if !await_stat::comes(await_stat, setup.port("admin")) {
+                    let _ = writeln!(text, "{} never was {}", await_stat.name, await_stat.is);
                 }
             }
             DatagramStep::AwaitUpstream {

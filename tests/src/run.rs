@@ -141,6 +141,9 @@ fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &
     }
     for (name, echo) in &setup.echoes {
         for datagram in echo.take_seen() {
+            if case.hide_upstreams {
+                continue;
+            }
             let Datagram { peer, bytes, .. } = &datagram;
             let _ = writeln!(text, "upstream {name} saw from {peer}: {}", shown(bytes));
         }

@@ -3,7 +3,9 @@
 //! One event loop a thread; nothing here is shared between workers on the request path.
 #![forbid(unsafe_code)]
 
+pub mod bound;
 pub mod connect;
+pub mod datagrams;
 pub mod deadline;
 pub mod dns;
 pub mod listener;

@@ -1,4 +1,4 @@
-//! Listening sockets: bound once on the main thread, so that errors come at start, accepted on the workers.
+//! Listening sockets: bound once on the main thread (`bound.rs`), so that errors come at start, accepted on the workers.
 //!
 //! With SO_REUSEPORT each worker has a socket of its own and the kernel spreads the connections; without it
 //! the workers share one. Backlog: 128 by default, as Envoy's.
@@ -21,6 +21,8 @@ pub struct ListenOptions {
     pub freebind: bool,
     /// Whether connections that the system diverts here (TPROXY) keep the address that they were going to.
     pub transparent: bool,
+    /// Whether it takes datagrams and not connections.
+    pub datagrams: bool,
 }
 
 impl Default for ListenOptions {
@@ -31,42 +33,9 @@ impl Default for ListenOptions {
             ipv4_compat: false,
             freebind: false,
             transparent: false,
+            datagrams: false,
         }
     }
-}
-
-/// Binds `count` sockets, one a worker. Port 0 takes a free port, the same for all.
-pub fn bind(
-    address: SocketAddr,
-    count: usize,
-    options: ListenOptions,
-) -> io::Result<Vec<TcpListener>> {
-    let mut sockets = vec![bind_one(address, options)?];
-    bind_more(&mut sockets, count, options)?;
-    Ok(sockets)
-}
-
-/// Adds to sockets that are bound to one address until there are `count`: others if they and the options reuse their
-/// port, else copies. Nothing is added where there are none.
-pub fn bind_more(
-    sockets: &mut Vec<TcpListener>,
-    count: usize,
-    options: ListenOptions,
-) -> io::Result<()> {
-    let Some(first) = sockets.first() else {
-        return Ok(());
-    };
-    let bound = first.local_addr()?;
-    let reuses_port = options.reuse_port && SockRef::from(first).reuse_port()?;
-    let bound_already = sockets.len();
-    for number in bound_already..count {
-        let next = match sockets.get(number % bound_already) {
-            Some(shared) if !reuses_port => shared.try_clone()?,
-            _ => bind_one(bound, options)?,
-        };
-        sockets.push(next);
-    }
-    Ok(())
 }
 
 /// Lets another number of connections wait, of a socket that listens already.
@@ -95,7 +64,11 @@ pub fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpLi
 }
 
 /// Sets what lets a socket take addresses that are not this machine's. An IPv6 socket may take IPv4 as well.
-fn reach_further(socket: &Socket, address: SocketAddr, options: ListenOptions) -> io::Result<()> {
+pub(crate) fn reach_further(
+    socket: &Socket,
+    address: SocketAddr,
+    options: ListenOptions,
+) -> io::Result<()> {
     let takes_ipv4 = address.is_ipv4() || options.ipv4_compat;
     if options.freebind && takes_ipv4 {
         socket.set_freebind_v4(true)?;
@@ -117,52 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_worker_gets_a_socket_on_the_same_free_port() {
-        let sockets = bind(
-            "127.0.0.1:0".parse().expect("an address"),
-            3,
-            ListenOptions::default(),
-        )
-        .expect("a free port can be bound");
-        let ports: Vec<_> = sockets
-            .iter()
-            .map(|socket| socket.local_addr().expect("it is bound").port())
-            .collect();
-        assert_eq!(ports.len(), 3);
-        assert!(ports.iter().all(|port| *port == ports[0] && *port != 0));
-    }
-
-    #[test]
-    fn sockets_that_are_bound_already_get_company_on_their_port() {
-        for reuse_port in [true, false] {
-            let options = ListenOptions {
-                reuse_port,
-                ..ListenOptions::default()
-            };
-            let address = "127.0.0.1:0".parse().expect("an address");
-            let mut sockets = bind(address, 1, options).expect("a free port can be bound");
-            // What the others want does not count where the first one does not share its port.
-            bind_more(&mut sockets, 3, ListenOptions::default()).expect("the port can be shared");
-            assert_eq!(sockets.len(), 3);
-            let port = |socket: &TcpListener| socket.local_addr().expect("it is bound").port();
-            assert!(
-                sockets
-                    .iter()
-                    .all(|socket| port(socket) == port(&sockets[0]))
-            );
-        }
-    }
-
-    #[test]
     fn the_backlog_of_a_listening_socket_can_change() {
-        let sockets = bind(
-            "127.0.0.1:0".parse().expect("an address"),
-            1,
-            ListenOptions::default(),
-        )
-        .expect("a free port can be bound");
-        set_backlog(&sockets[0], 1).expect("it listens already");
-        let address = sockets[0].local_addr().expect("it is bound");
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let socket = bind_one(any, ListenOptions::default()).expect("a free port can be bound");
+        set_backlog(&socket, 1).expect("it listens already");
+        let address = socket.local_addr().expect("it is bound");
         std::net::TcpStream::connect(address).expect("it still listens");
     }
 
@@ -181,13 +113,5 @@ mod tests {
             assert_eq!(bound.local_addr().expect("it is bound").ip(), address.ip());
             bind_one(address, ListenOptions::default()).expect_err("it is another machine's");
         }
-    }
-
-    #[test]
-    fn a_port_that_is_taken_is_an_error() {
-        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port can be bound");
-        let address = taken.local_addr().expect("it is bound");
-        let error = bind(address, 1, ListenOptions::default()).expect_err("the port is taken");
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 }

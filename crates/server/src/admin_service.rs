@@ -69,6 +69,7 @@ impl AdminListener {
             inspection: Inspection::default(),
             limits: ConnectionLimits::of_process(config.global_limit.clone()),
             root: stats.root(),
+            datagrams: None,
         };
         AdminListener {
             listener: Arc::new(listener),

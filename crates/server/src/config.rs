@@ -10,6 +10,7 @@ use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
+use nuncio_udp::listener::config::UdpListenerConfig;
 
 use crate::runtime::LayeredRuntime;
 
@@ -139,7 +140,7 @@ one_of! {
 message! {
     /// An IP address and a port.
     pub(crate) struct SocketAddress: "envoy.config.core.v3.SocketAddress" {
-        checked protocol: SocketProtocol = "TCP alone passes",
+        pub(crate) protocol: SocketProtocol,
         pub(crate) address: Spanned<String>,
         pub(crate) oneof port_specifier: PortSpecifier,
         pub(crate) ipv4_compat: bool,
@@ -150,6 +151,7 @@ enumeration! {
     /// The transport.
     pub(crate) enum SocketProtocol: "envoy.config.core.v3.SocketAddress.Protocol" {
         TCP => Tcp,
+        UDP => Udp,
     }
 }
 
@@ -180,6 +182,7 @@ message! {
         pub(crate) listener_filters_timeout: Option<Duration>,
         pub(crate) continue_on_listener_filters_timeout: bool,
         pub(crate) ignore_global_conn_limit: bool,
+        pub(crate) udp_listener_config: Option<UdpListenerConfig>,
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         inert bypass_overload_manager = "there is no overload manager",
     }

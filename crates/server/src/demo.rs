@@ -73,6 +73,7 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
         inspection: Inspection::default(),
         limits: ConnectionLimits::default(),
         root: around.stats.root(),
+        datagrams: None,
         scope,
         description: Arc::default(),
         name,

@@ -131,6 +131,10 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
     tell(options, &findings);
     match options.mode {
         Mode::Validate => {
+            let mut listeners = compiled.listeners.iter();
+            listeners
+                .try_for_each(|resource| running::check_sharing(&resource.listener, workers))
+                .map_err(|error| fail(options, &error))?;
             println!("configuration '{}' OK", config_name(options));
             Ok(())
         }

@@ -127,8 +127,17 @@ impl DatagramClient {
     /// # Errors
     /// If there is no socket to be had.
     pub fn to(port: u16, patience: Duration) -> io::Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        socket.connect((Ipv4Addr::LOCALHOST, port))?;
+        let here = Ipv4Addr::LOCALHOST;
+        Self::between(here, (here, port), patience)
+    }
+
+    /// A socket at an address of this machine that sends to another.
+    ///
+    /// # Errors
+    /// If there is no socket to be had.
+    pub fn between(from: Ipv4Addr, to: (Ipv4Addr, u16), patience: Duration) -> io::Result<Self> {
+        let socket = UdpSocket::bind((from, 0))?;
+        socket.connect(to)?;
         socket.set_read_timeout(Some(patience))?;
         Ok(Self { socket })
     }

@@ -37,7 +37,7 @@ mod transport_socket;
 mod worker;
 
 pub use body_event::BodyEvent;
-pub use cluster_core::{ResponseStats, RetryPermit};
+pub use cluster_core::{ResponseStats, RetryPermit, SessionPermit};
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use http2_keepalive::{Http2Keepalive, KeepaliveStep};
 pub use http2_shared::{Http2Mailbox, Http2Shared, Http2Task};

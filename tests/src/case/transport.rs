@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::StatValue;
+
 /// An upstream's TLS.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,5 +68,10 @@ pub enum DatagramStep {
         await_upstream: String,
         /// How many.
         datagrams: usize,
+    },
+    /// Waits until the proxy's admin shows a stat with a value.
+    AwaitStat {
+        /// Which, and what value.
+        await_stat: StatValue,
     },
 }

@@ -38,10 +38,20 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "nuncio-udp",
+        &[
+            "nuncio-upstream",
+            "nuncio-net",
+            "nuncio-contract",
+            "nuncio-config",
+        ],
+    ),
+    (
         "nuncio-server",
         &[
             "nuncio-http",
             "nuncio-tcp",
+            "nuncio-udp",
             "nuncio-upstream",
             "nuncio-net",
             "nuncio-codec",

@@ -200,7 +200,8 @@ impl Input {
         let any = &input.typed_config;
         let kind = any.type_name();
         let is_of_listener = context.is_of_listener();
-        if is_of_listener && kind.starts_with(HTTP) {
+        let is_unknown = kind != ENVIRONMENT && !context.knows_input(kind);
+        if is_unknown || is_of_listener && kind.starts_with(HTTP) {
             return Err(super::build::unknown(input, context.ctx()));
         }
         let plain = Self::without_options(kind, is_of_listener);

@@ -128,6 +128,11 @@ pub trait MatchContext {
         Ok(())
     }
 
+    /// Whether there is such an input at all where the tree stands, by its message.
+    fn knows_input(&self, _message: &str) -> bool {
+        true
+    }
+
     /// Whether the tree chooses filter chains: then nothing of HTTP is known, but what listener filters found out.
     fn is_of_listener(&self) -> bool {
         false
@@ -175,6 +180,20 @@ enum Then<A> {
 type Noted<'n, 't, A> = &'n mut dyn FnMut(&'t A);
 
 impl<A> MatchTree<A> {
+    /// What is to be done with every stream, if it does not depend on anything.
+    pub fn unconditional(&self) -> Option<&A> {
+        match (&self.kind, &self.otherwise) {
+            (
+                Kind::Any,
+                Some(OnMatch {
+                    then: Then::Action(action),
+                    keep_matching: false,
+                }),
+            ) => Some(action),
+            _ => None,
+        }
+    }
+
     /// What is to be done with a stream.
     pub fn find(&self, data: &MatchData<'_>) -> Outcome<'_, A> {
         self.find_noting(data, &mut |_| {})

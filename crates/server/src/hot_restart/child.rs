@@ -3,12 +3,13 @@
 //! Every call blocks until the parent has answered, for [`PATIENCE`](super::wire::PATIENCE) at most; a parent that
 //! does not is an error, never a wait without end. One that is gone has nothing to hand over, which is none.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nuncio_contract::stats::StatsStore;
-use rustix::net::sockopt;
+use nuncio_net::bound::BoundSocket;
+use rustix::net::{SocketType, sockopt};
 
 use super::message::Message;
 use super::name::Name;
@@ -107,8 +108,12 @@ impl Predecessor {
     }
 
     /// The sockets that listen at an address there; none if it has none.
-    pub(super) fn sockets(&self, address: SocketAddr) -> Result<Vec<TcpListener>, String> {
-        match self.all_sockets(address) {
+    pub(super) fn sockets(
+        &self,
+        address: SocketAddr,
+        datagrams: bool,
+    ) -> Result<Vec<BoundSocket>, String> {
+        match self.all_sockets(address, datagrams) {
             Err(Failure::Closed) if self.is_gone() => Ok(Vec::new()),
             Ok(Answer::Refused(why)) => Err(why),
             Ok(Answer::Sockets(sockets)) => Ok(sockets),
@@ -132,13 +137,14 @@ impl Predecessor {
         true
     }
 
-    fn all_sockets(&self, address: SocketAddr) -> Result<Answer, Failure> {
-        let mut sockets: Vec<TcpListener> = Vec::new();
+    fn all_sockets(&self, address: SocketAddr, datagrams: bool) -> Result<Answer, Failure> {
+        let scheme = if datagrams { "udp" } else { "tcp" };
+        let mut sockets: Vec<BoundSocket> = Vec::new();
         let mut cookies = Vec::new();
         let mut first = 0;
         loop {
             let wanted = Message::PassSockets {
-                address: format!("tcp://{address}"),
+                address: format!("{scheme}://{address}"),
                 first,
             };
             let (answer, descriptors) = ask(&self.wire, &wanted)?;
@@ -150,7 +156,7 @@ impl Predecessor {
             let came = u32::try_from(descriptors.len()).unwrap_or(0);
             first = first.saturating_add(came);
             for descriptor in descriptors {
-                let socket = listening_at(descriptor, address)?;
+                let socket = listening_at(descriptor, address, datagrams)?;
                 // Workers that share a socket have a copy each.
                 let cookie = sockopt::socket_cookie(&socket)?;
                 if !cookies.contains(&cookie) {
@@ -206,7 +212,7 @@ impl Predecessor {
 
 /// What a parent says to the wish for sockets.
 enum Answer {
-    Sockets(Vec<TcpListener>),
+    Sockets(Vec<BoundSocket>),
     Refused(String),
 }
 
@@ -226,9 +232,16 @@ fn ask(wire: &Wire, message: &Message) -> Result<(Message, Vec<OwnedFd>), Failur
 }
 
 /// A descriptor that is a socket listening where it was asked for.
-fn listening_at(descriptor: OwnedFd, address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listens = sockopt::socket_acceptconn(&descriptor)?;
-    let socket = TcpListener::from(descriptor);
+fn listening_at(
+    descriptor: OwnedFd,
+    address: SocketAddr,
+    datagrams: bool,
+) -> Result<BoundSocket, Failure> {
+    let listens = match datagrams {
+        true => sockopt::socket_type(&descriptor)? == SocketType::DGRAM,
+        false => sockopt::socket_acceptconn(&descriptor)?,
+    };
+    let socket = BoundSocket::from_descriptor(descriptor, datagrams);
     if !listens || socket.local_addr()? != address {
         return Err(unexpected());
     }

@@ -51,9 +51,10 @@ impl Granting {
         let mut sockets: Vec<OwnedFd> = Vec::new();
         match wish {
             Wish::ShutDownAdmin => self.shut_down_admin().await,
-            Wish::PassSockets(address) => {
+            Wish::PassSockets(address, datagrams) => {
                 self.running.hand_over(true);
-                sockets = self.running.listeners.borrow_mut().pass_sockets(address);
+                let mut listeners = self.running.listeners.borrow_mut();
+                sockets = listeners.pass_sockets(address, datagrams);
             }
             Wish::RefreshStats => self.state.refresh_stats(),
             Wish::Drain => self.drain().await,

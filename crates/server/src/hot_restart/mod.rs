@@ -114,7 +114,9 @@ impl HotRestart {
     /// Where listeners find sockets of the process before; none without one.
     pub(crate) fn inherit(&self) -> Option<Inherit> {
         let before = Arc::clone(self.predecessor.as_ref()?);
-        Some(Box::new(move |address| before.sockets(address)))
+        Some(Box::new(move |address, datagrams| {
+            before.sockets(address, datagrams)
+        }))
     }
 
     /// Has the process before let the admin's address go.

@@ -37,8 +37,8 @@ const NOT_IN_TIME: &str = "hot restart: the parent does not do it in time";
 pub(crate) enum Wish {
     /// Let the admin's address go, and end our own parent.
     ShutDownAdmin,
-    /// Copy the sockets that listen at an address.
-    PassSockets(SocketAddr),
+    /// Copy the sockets that listen at an address, for datagrams or not.
+    PassSockets(SocketAddr, bool),
     /// Bring gauges up to date that are only computed when somebody looks.
     RefreshStats,
     /// Stop accepting and see connections off.
@@ -240,12 +240,15 @@ fn answer(wire: &Wire, shared: &Shared, message: Message) -> Result<bool, Failur
 }
 
 fn pass_sockets(wire: &Wire, shared: &Shared, address: &str, first: u32) -> Result<(), Failure> {
-    let address = address.strip_prefix("tcp://");
+    let (address, datagrams) = match address.strip_prefix("udp://") {
+        Some(address) => (Some(address), true),
+        None => (address.strip_prefix("tcp://"), false),
+    };
     let Some(address) = address.and_then(|address| address.parse().ok()) else {
         return refuse(wire, "hot restart: no address to pass sockets of");
     };
     // None at all would be taken for an address where nobody listens, and what waits in the queues be lost.
-    let Some(sockets) = shared.wish(Wish::PassSockets(address))? else {
+    let Some(sockets) = shared.wish(Wish::PassSockets(address, datagrams))? else {
         return refuse(wire, NOT_IN_TIME);
     };
     let total = u32::try_from(sockets.len()).unwrap_or(u32::MAX);

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ListenerStats;
-use nuncio_net::listener::{ListenOptions, bind};
+use nuncio_net::bound::bind;
+use nuncio_net::listener::ListenOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::child::{NoParent, Predecessor};
@@ -140,7 +141,7 @@ fn more_sockets_than_fit_into_a_message_come_over_each_once() {
     let (_, none) = unbounded_channel();
     let asks = std::mem::replace(&mut setting.asks, none);
     let main = main_thread(asks, move |wish| {
-        let Wish::PassSockets(wanted) = wish else {
+        let Wish::PassSockets(wanted, false) = wish else {
             return Vec::new();
         };
         // Workers that share their sockets have copies of them.
@@ -151,8 +152,13 @@ fn more_sockets_than_fit_into_a_message_come_over_each_once() {
     });
     let before = setting.meet().expect("it is taken on");
     let elsewhere = SocketAddr::from(([127, 0, 0, 2], address.port()));
-    assert!(before.sockets(elsewhere).expect("it answers").is_empty());
-    let taken = before.sockets(address).expect("it answers");
+    assert!(
+        before
+            .sockets(elsewhere, false)
+            .expect("it answers")
+            .is_empty()
+    );
+    let taken = before.sockets(address, false).expect("it answers");
     assert_eq!(taken.len(), SOCKETS);
     drop(before);
     main.join().expect("it does not panic");
@@ -168,7 +174,7 @@ fn a_socket_that_does_not_listen_where_it_should_is_refused() {
         vec![other.into()]
     });
     let before = setting.meet().expect("it is taken on");
-    let error = before.sockets(([127, 0, 0, 1], 1).into());
+    let error = before.sockets(([127, 0, 0, 1], 1).into(), false);
     assert_eq!(
         error.expect_err("it listens elsewhere"),
         "hot restart: the parent cannot hand over: it sent a message that cannot be read"
@@ -241,7 +247,7 @@ fn a_parent_that_is_gone_has_nothing_to_hand_over() {
     let (before, listener) = brief_parent(None);
     drop(listener);
     // The other thread's copy goes before the conversation does.
-    let sockets = before.sockets(([127, 0, 0, 1], 1).into());
+    let sockets = before.sockets(([127, 0, 0, 1], 1).into(), false);
     assert!(sockets.expect("its address is free").is_empty());
     before.shut_down_admin().expect("its admin is gone too");
 }
@@ -250,7 +256,7 @@ fn a_parent_that_is_gone_has_nothing_to_hand_over() {
 fn a_parent_that_hangs_up_and_lives_on_is_an_error() {
     let (before, _listener) = brief_parent(None);
     let expected = "hot restart: the parent cannot hand over: it closed the connection";
-    let sockets = before.sockets(([127, 0, 0, 1], 1).into());
+    let sockets = before.sockets(([127, 0, 0, 1], 1).into(), false);
     assert_eq!(sockets.expect_err("it still accepts there"), expected);
     let (before, _listener) = brief_parent(None);
     let told = before.shut_down_admin();
@@ -260,7 +266,7 @@ fn a_parent_that_hangs_up_and_lives_on_is_an_error() {
 #[test]
 fn sockets_that_do_not_come_though_they_are_there_are_an_error() {
     let (before, _listener) = brief_parent(Some(Message::Sockets { total: 2 }));
-    let sockets = before.sockets(([127, 0, 0, 1], 1).into());
+    let sockets = before.sockets(([127, 0, 0, 1], 1).into(), false);
     let error = sockets.expect_err("their queues would be lost");
     assert!(error.contains("cannot be read"), "{error}");
 }

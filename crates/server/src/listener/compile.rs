@@ -13,13 +13,15 @@ use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::ListenerDescription;
 use nuncio_http::route::RouteTable;
 use nuncio_net::listener::ListenOptions;
+use nuncio_udp::listener::CompiledUdpListener;
 use nuncio_upstream::ClusterManager;
 
 use super::chain_matcher::ChainMatcher;
 use super::transport_socket::DownstreamSocket;
-use super::{CompiledChain, ConnectionLimits, Inspection, Routes, Selection};
+use super::{CompiledChain, ConnectionLimits, Inspection, Routes, Selection, datagrams};
 use crate::config::{
-    Address, AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, TrafficDirection,
+    AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, SocketProtocol,
+    TrafficDirection,
 };
 
 /// A listener, ready to be bound.
@@ -46,6 +48,8 @@ pub(crate) struct CompiledListener {
     pub limits: ConnectionLimits,
     /// The scope of all stats, for filters.
     pub root: Scope,
+    /// What takes datagrams, if it is no listener of connections: then there are no chains.
+    pub datagrams: Option<Arc<CompiledUdpListener>>,
 }
 
 /// What the compilation takes from the server.
@@ -72,6 +76,9 @@ impl CompiledListener {
         listener: &Listener,
         context: &mut CompileContext<'_>,
     ) -> Result<(Self, Routes), Refused> {
+        if datagrams::is_of_datagrams(listener) {
+            return datagrams::compile(listener, context);
+        }
         let place = Place::of(listener, context.ctx);
         let stat_name = place.as_ref().ok().map(|place| place.stat_name.as_str());
         let compiled: Vec<_> = chains(listener)
@@ -141,7 +148,7 @@ impl CompiledListener {
         compiled.flatten().collect()
     }
 
-    fn new(
+    pub(super) fn new(
         listener: &Listener,
         place: Place,
         chains: Vec<CompiledChain>,
@@ -166,6 +173,7 @@ impl CompiledListener {
                 ipv4_compat: place.ipv4_compat,
                 freebind: listener.freebind == Some(true),
                 transparent: listener.transparent == Some(true),
+                datagrams: datagrams::is_of_datagrams(listener),
             },
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
@@ -181,6 +189,7 @@ impl CompiledListener {
                 runtime,
             ),
             root: stats.root(),
+            datagrams: None,
             name,
             address,
             scope,
@@ -195,15 +204,15 @@ fn chains(listener: &Listener) -> impl Iterator<Item = &FilterChain> {
 }
 
 /// Where a listener listens.
-struct Place {
-    address: SocketAddr,
+pub(super) struct Place {
+    pub(super) address: SocketAddr,
     ipv4_compat: bool,
     /// What its stats are called by.
     stat_name: String,
 }
 
 impl Place {
-    fn of(listener: &Listener, ctx: &mut Ctx) -> Result<Self, Refused> {
+    pub(super) fn of(listener: &Listener, ctx: &mut Ctx) -> Result<Self, Refused> {
         let (address, ipv4_compat) = address(listener, ctx)?;
         Ok(Place {
             address,
@@ -218,7 +227,10 @@ impl Place {
 
 fn address(listener: &Listener, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Refused> {
     match &listener.address {
-        Some(address) => socket_address(address, ctx),
+        Some(address) => {
+            let AddressKind::SocketAddress(socket) = &address.address;
+            ip_and_port_of_any(socket, ctx)
+        }
         None => {
             let what = format!("listener `{}` without `address`", listener.name.value);
             Err(ctx.unsupported_here(listener.span(), what))
@@ -226,17 +238,18 @@ fn address(listener: &Listener, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Ref
     }
 }
 
-/// The address and whether it takes IPv4 on IPv6.
-pub(crate) fn socket_address(
-    address: &Address,
+/// The address of connections, and whether it takes IPv4 on IPv6.
+pub(crate) fn ip_and_port(
+    socket: &SocketAddress,
     ctx: &mut Ctx,
 ) -> Result<(SocketAddr, bool), Refused> {
-    let AddressKind::SocketAddress(socket) = &address.address;
-    ip_and_port(socket, ctx)
+    if socket.protocol == SocketProtocol::Udp {
+        return Err(ctx.unsupported_here(socket.address.span, "UDP here"));
+    }
+    ip_and_port_of_any(socket, ctx)
 }
 
-/// The same of a message that is a socket's address.
-pub(crate) fn ip_and_port(
+fn ip_and_port_of_any(
     socket: &SocketAddress,
     ctx: &mut Ctx,
 ) -> Result<(SocketAddr, bool), Refused> {

@@ -4,6 +4,7 @@ mod accept;
 mod chain;
 mod chain_matcher;
 mod compile;
+mod datagrams;
 mod gate;
 mod inspect;
 mod limits;

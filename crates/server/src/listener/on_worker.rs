@@ -6,16 +6,17 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::clock::Clock;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::worker::Worker;
+use nuncio_net::bound::BoundSocket;
 use tokio::sync::oneshot;
 
 use super::accept::accept;
+use super::datagrams::DatagramsOnWorker;
 use super::gate::Gate;
 use super::{CompiledListener, OnThread, Routes};
 
@@ -26,7 +27,7 @@ pub(crate) struct ListenerId(pub(crate) u64);
 /// What becomes of a listener.
 pub(crate) enum ListenerCommand {
     /// It begins to accept on this worker's sockets.
-    Add(Arc<CompiledListener>, Routes, Vec<TcpListener>),
+    Add(Arc<CompiledListener>, Routes, Vec<BoundSocket>),
     /// Its connections to come have another connection manager.
     Update(Arc<CompiledListener>, Routes),
     /// Its requests to come have other routes.
@@ -53,6 +54,7 @@ pub(crate) struct WorkerListeners {
     thread: OnThread,
     drain: DrainPolicy,
     accepting: HashMap<ListenerId, Accepting>,
+    datagrams: HashMap<ListenerId, DatagramsOnWorker>,
 }
 
 struct Accepting {
@@ -68,16 +70,23 @@ impl WorkerListeners {
             thread,
             drain,
             accepting: HashMap::new(),
+            datagrams: HashMap::new(),
         }
     }
 
     /// Does what the main thread wants.
     pub(crate) fn act(&mut self, id: ListenerId, command: ListenerCommand) {
+        let Some(command) = self.act_on_datagrams(id, command) else {
+            return;
+        };
         match command {
             ListenerCommand::Add(listener, routes, sockets) => {
                 let gate = Rc::new(RefCell::new(self.gate(listener, &routes)));
                 let mut ends = Vec::with_capacity(sockets.len());
                 for socket in sockets {
+                    let BoundSocket::Connections(socket) = socket else {
+                        continue;
+                    };
                     let (end, ended) = oneshot::channel();
                     tokio::task::spawn_local(accept(Rc::clone(&gate), socket, async {
                         ended.await.unwrap_or(SocketEnd::Closed)
@@ -117,6 +126,51 @@ impl WorkerListeners {
                 }
             }
         }
+    }
+
+    /// Does what concerns listeners of datagrams; gives back what does not.
+    fn act_on_datagrams(
+        &mut self,
+        id: ListenerId,
+        command: ListenerCommand,
+    ) -> Option<ListenerCommand> {
+        match command {
+            ListenerCommand::Add(listener, routes, sockets) => {
+                let Some(config) = listener.datagrams.clone() else {
+                    return Some(ListenerCommand::Add(listener, routes, sockets));
+                };
+                let sockets = sockets.into_iter().filter_map(|socket| match socket {
+                    BoundSocket::Datagrams(socket) => Some(socket),
+                    BoundSocket::Connections(_) => None,
+                });
+                let begun = DatagramsOnWorker::begin(
+                    listener,
+                    &config,
+                    sockets.collect(),
+                    true,
+                    &self.thread,
+                );
+                self.datagrams.insert(id, begun);
+            }
+            ListenerCommand::Update(listener, routes) => {
+                let Some(config) = listener.datagrams.clone() else {
+                    return Some(ListenerCommand::Update(listener, routes));
+                };
+                let old = self.datagrams.remove(&id)?;
+                let newer = old.update(listener, &config, &self.thread, self.drain);
+                self.datagrams.insert(id, newer);
+            }
+            ListenerCommand::Remove(end) => match self.datagrams.remove(&id) {
+                Some(gone) => gone.stop(end, &self.thread, Some(self.drain)),
+                None => return Some(ListenerCommand::Remove(end)),
+            },
+            ListenerCommand::Retire(end) => match self.datagrams.remove(&id) {
+                Some(gone) => gone.stop(end, &self.thread, None),
+                None => return Some(ListenerCommand::Retire(end)),
+            },
+            other => return Some(other),
+        }
+        None
     }
 
     fn gate(&self, listener: Arc<CompiledListener>, routes: &Routes) -> Rc<Gate> {

@@ -17,7 +17,7 @@ use nuncio_http::drain::DrainPolicy;
 use nuncio_http::route::RouteTable;
 use nuncio_http::service::{Answer, Service};
 use nuncio_http::worker::Worker;
-use nuncio_net::listener::{ListenOptions, bind};
+use nuncio_net::listener::{ListenOptions, bind_one};
 use nuncio_upstream::ClusterManager;
 
 use super::accept::accept;
@@ -60,6 +60,7 @@ fn gate(stats: &StatsStore) -> Gate {
         inspection: Inspection::default(),
         limits: ConnectionLimits::default(),
         root: stats.root(),
+        datagrams: None,
     };
     let clusters = Arc::new(ClusterManager::new(stats.clone()));
     let worker = Worker::new(Rc::new(SystemClock), 1, clusters, 0);
@@ -79,9 +80,7 @@ fn connections_that_wait_are_accepted_before_their_socket_is_closed() {
         .build()
         .expect("an event loop can be made");
     let options = ListenOptions::default();
-    let socket = bind(([127, 0, 0, 1], 0).into(), 1, options)
-        .expect("a free port can be bound")
-        .remove(0);
+    let socket = bind_one(([127, 0, 0, 1], 0).into(), options).expect("a free port can be bound");
     let address = socket.local_addr().expect("it is bound");
     let waiting: Vec<_> = (0..20)
         .map(|_| TcpStream::connect(address).expect("the kernel queues it"))

@@ -190,7 +190,10 @@ impl Listeners {
         match change {
             Change::Routes => Ok(What::SetRoutes),
             _ if can_share(old, new) => Ok(What::Update),
-            _ if old.address == new.address && old.options.reuse_port != new.options.reuse_port => {
+            _ if old.address == new.address
+                && old.options.datagrams == new.options.datagrams
+                && old.options.reuse_port != new.options.reuse_port =>
+            {
                 Err(format!(
                     "Listener {name}: reuse port cannot be changed during an update"
                 ))
@@ -216,7 +219,7 @@ impl Listeners {
             return Ok(What::TakeOver(left.name().to_string(), copies));
         }
         let inherited = match &self.inherit {
-            Some(inherit) => inherit(listener.address)?,
+            Some(inherit) => inherit(listener.address, listener.options.datagrams)?,
             None => Vec::new(),
         };
         let sockets = match inherited.is_empty() {
@@ -280,9 +283,13 @@ impl Listeners {
         workers.tell(|| Some(Command::Listener(id, ListenerCommand::Remove(end))));
     }
 
-    /// Copies of the sockets that listen at an address, for another process that takes over; none if there are none.
-    pub(crate) fn pass_sockets(&mut self, address: SocketAddr) -> Vec<OwnedFd> {
-        let listens = |running: &&mut Running| running.bound() == address;
+    /// Copies of the sockets that listen at an address, for datagrams or not, for another process that takes over; none
+    /// if there are none.
+    pub(crate) fn pass_sockets(&mut self, address: SocketAddr, datagrams: bool) -> Vec<OwnedFd> {
+        let listens = |running: &&mut Running| {
+            let options = running.resource.listener.options;
+            running.bound() == address && options.datagrams == datagrams
+        };
         let Some(running) = self.running.iter_mut().find(listens) else {
             return Vec::new();
         };

@@ -32,7 +32,7 @@ use crate::workers::{Command, Workers};
 
 pub(crate) use clusters::{Clusters, Renewal};
 pub(crate) use listeners::{Listeners, Prepared};
-pub(crate) use sockets::Inherit;
+pub(crate) use sockets::{Inherit, check_sharing};
 
 /// For how long at least a cluster that is gone serves streams that may be routed to it yet. All have chosen
 /// their hosts long before, but for those whose clients are slow.

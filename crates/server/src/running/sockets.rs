@@ -4,30 +4,35 @@
 //! There are as many as workers, or more where the process before had more: a worker then accepts on several, so
 //! that no queue is left without an end.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
+use nuncio_net::bound::{BoundSocket, bind, bind_more};
 use nuncio_net::connect::error_text;
-use nuncio_net::listener::{ListenOptions, bind, bind_more, set_backlog};
+use nuncio_net::listener::ListenOptions;
 
 use crate::listener::CompiledListener;
 
-/// Where sockets that already listen at an address are found; none if there are none.
-pub(crate) type Inherit = Box<dyn Fn(SocketAddr) -> Result<Vec<TcpListener>, String>>;
+/// Where sockets that already listen at an address, for datagrams or not, are found; none if there are none.
+pub(crate) type Inherit = Box<dyn Fn(SocketAddr, bool) -> Result<Vec<BoundSocket>, String>>;
+
+/// As Envoy says it: sessions would not stay with their worker.
+const NOT_SHARED: &str = "Listening on UDP when concurrency is > 1 without the SO_REUSEPORT socket option results in unstable packet proxying. Configure the reuse_port listener option or set concurrency = 1.";
 
 /// Bound sockets, one a worker at least.
 pub(super) struct Sockets {
-    sockets: Vec<TcpListener>,
+    sockets: Vec<BoundSocket>,
     workers: usize,
     backlog: u32,
 }
 
 /// Copies for each worker, in the order of the workers; made before anything is published, as it can fail.
-pub(super) struct Copies(std::vec::IntoIter<Vec<TcpListener>>);
+pub(super) struct Copies(std::vec::IntoIter<Vec<BoundSocket>>);
 
 impl Sockets {
     /// Binds the listener's address.
     pub(super) fn bind(listener: &CompiledListener, workers: usize) -> Result<Self, String> {
+        check_sharing(listener, workers)?;
         let sockets = bind(listener.address, workers, listener.options);
         let sockets = sockets.map_err(|error| cannot_bind(listener, &error))?;
         Ok(Sockets {
@@ -42,13 +47,13 @@ impl Sockets {
     pub(super) fn take_over(
         listener: &CompiledListener,
         workers: usize,
-        mut sockets: Vec<TcpListener>,
+        mut sockets: Vec<BoundSocket>,
     ) -> Result<Self, String> {
         let cannot = |error| cannot_bind(listener, &error);
         bind_more(&mut sockets, workers, listener.options).map_err(cannot)?;
         let backlog = listener.options.backlog;
         for socket in &sockets {
-            set_backlog(socket, backlog).map_err(cannot)?;
+            socket.set_backlog(backlog).map_err(cannot)?;
         }
         Ok(Sockets {
             sockets,
@@ -65,7 +70,7 @@ impl Sockets {
                 .iter()
                 .skip(worker)
                 .step_by(self.workers.max(1));
-            own.map(TcpListener::try_clone)
+            own.map(BoundSocket::try_clone)
                 .collect::<Result<Vec<_>, _>>()
         };
         let copies: Result<Vec<_>, _> = (0..self.workers).map(of_worker).collect();
@@ -75,7 +80,7 @@ impl Sockets {
 
     /// Copies of all, for another process.
     pub(super) fn for_another_process(&self) -> std::io::Result<Vec<OwnedFd>> {
-        let copies = self.sockets.iter().map(TcpListener::try_clone);
+        let copies = self.sockets.iter().map(BoundSocket::try_clone);
         copies.map(|copy| copy.map(OwnedFd::from)).collect()
     }
 
@@ -91,7 +96,7 @@ impl Sockets {
         }
         self.backlog = backlog;
         for socket in &self.sockets {
-            if let Err(error) = set_backlog(socket, backlog) {
+            if let Err(error) = socket.set_backlog(backlog) {
                 crate::log::warning("config", &format!("tcp_backlog_size stays: {error}"));
             }
         }
@@ -100,8 +105,20 @@ impl Sockets {
 
 impl Copies {
     /// The next worker's.
-    pub(super) fn next(&mut self) -> Option<Vec<TcpListener>> {
+    pub(super) fn next(&mut self) -> Option<Vec<BoundSocket>> {
         self.0.next()
+    }
+}
+
+/// Whether so many workers may have the listener's socket.
+///
+/// # Errors
+/// In Envoy's words, if not.
+pub(crate) fn check_sharing(listener: &CompiledListener, workers: usize) -> Result<(), String> {
+    let options = listener.options;
+    match options.datagrams && !options.reuse_port && workers > 1 {
+        true => Err(NOT_SHARED.to_owned()),
+        false => Ok(()),
     }
 }
 

@@ -132,9 +132,11 @@ fn listener_filter(listener: &Message, filter: &Message, checker: &mut Checker<'
         .child("address")
         .and_then(|address| address.child("socket_address"));
     let is_udp = socket.is_some_and(|socket| socket.choice("protocol") == "UDP");
-    if !is_udp {
-        checker.extension("envoy.filters.listener", filter);
-    }
+    let category = match is_udp {
+        true => "envoy.filters.udp_listener",
+        false => "envoy.filters.listener",
+    };
+    checker.extension(category, filter);
 }
 
 /// An address to listen on is an IP address.

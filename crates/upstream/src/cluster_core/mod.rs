@@ -18,7 +18,7 @@ use nuncio_contract::stats::groups::{
 use nuncio_net::tls::TlsCounts;
 
 pub(crate) use permit::Permit;
-pub use permit::RetryPermit;
+pub use permit::{RetryPermit, SessionPermit};
 pub use responses::ResponseStats;
 
 use crate::cluster::breaker_prefix;

@@ -78,3 +78,16 @@ impl RetryPermit {
         })
     }
 }
+
+/// A session of datagrams, which counts as a connection for as long as it lives.
+pub struct SessionPermit {
+    _held: Permit,
+}
+
+impl SessionPermit {
+    /// Takes one if the breaker lets it.
+    pub(crate) fn try_take(core: &Rc<ClusterCore>) -> Option<Self> {
+        Permit::try_take(core, ResourcePriority::Default, Resource::Connections)
+            .map(|held| Self { _held: held })
+    }
+}

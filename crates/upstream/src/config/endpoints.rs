@@ -150,17 +150,10 @@ one_of! {
 message! {
     /// An IP address or a name, and a port.
     pub(crate) struct SocketAddress: "envoy.config.core.v3.SocketAddress" {
-        pub(crate) protocol: SocketProtocol,
+        inert protocol = "who uses the cluster says what it sends, as in Envoy",
         pub(crate) address: Spanned<String>,
         pub(crate) oneof port_specifier: PortSpecifier,
         inert ipv4_compat = "it concerns sockets that listen";
-    }
-}
-
-enumeration! {
-    /// Transports.
-    pub(crate) enum SocketProtocol: "envoy.config.core.v3.SocketAddress.Protocol" {
-        TCP => Tcp,
     }
 }
 
@@ -287,7 +280,6 @@ impl LbEndpoint {
             ctx.warning(self.span(), "an endpoint without address is never used");
             return Ok(None);
         };
-        let SocketProtocol::Tcp = address.protocol;
         let PortSpecifier::Value(port) = address.port_specifier;
         let Ok(port) = u16::try_from(port) else {
             ctx.error(address.span(), "a port is 65535 at most");
@@ -317,8 +309,7 @@ impl HealthCheckConfig {
             None => None,
             Some(address) => {
                 let AddressKind::SocketAddress(address) = &address.address;
-                let (SocketProtocol::Tcp, PortSpecifier::Value(port)) =
-                    (address.protocol, &address.port_specifier);
+                let PortSpecifier::Value(port) = &address.port_specifier;
                 let written = &address.address;
                 let Ok(ip) = written.value.parse::<IpAddr>() else {
                     let what = format!("the name `{}` as the address of checks", written.value);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::WorkerHost;
 use super::around::LocalCluster;
 use crate::cluster::{ClusterSettings, ClusterShared, HostSet, Resource, ResourcePriority};
-use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit};
+use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit, SessionPermit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::load_balancing::{Balancer, PickContext, PriorityLoad, Random, RoundRobin, Snapshot};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
@@ -126,17 +126,31 @@ impl WorkerCluster {
     /// # Errors
     /// [`NoHealthyUpstream`](UpstreamErrorKind::NoHealthyUpstream) when there is none.
     pub fn choose_host(&self, context: &PickContext<'_>) -> Result<Rc<WorkerHost>, UpstreamError> {
-        self.follow();
-        let mut state = self.state.borrow_mut();
-        let picked = match state.balancer {
-            None if context.priority_load.is_some() => self.pick_spread(&mut state, context),
-            None => self.next_in_turn(&mut state, context),
-            Some(_) => self.pick_balanced(&mut state, context),
-        };
-        picked.ok_or_else(|| {
+        self.find_host(context).ok_or_else(|| {
             self.core.traffic.upstream_cx_none_healthy.inc();
             UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)
         })
+    }
+
+    /// The same, without counting that there is none.
+    pub fn find_host(&self, context: &PickContext<'_>) -> Option<Rc<WorkerHost>> {
+        self.follow();
+        let mut state = self.state.borrow_mut();
+        match state.balancer {
+            None if context.priority_load.is_some() => self.pick_spread(&mut state, context),
+            None => self.next_in_turn(&mut state, context),
+            Some(_) => self.pick_balanced(&mut state, context),
+        }
+    }
+
+    /// Takes a connection's place in the circuit breaker for a session of datagrams; none if there is none left, which
+    /// is counted.
+    pub fn try_session(&self) -> Option<SessionPermit> {
+        let permit = SessionPermit::try_take(&self.core);
+        if permit.is_none() {
+            self.core.traffic.upstream_cx_overflow.inc();
+        }
+        permit
     }
 
     /// Takes a retry from the circuit breaker, or the budget; none if there is none left.

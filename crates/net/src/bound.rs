@@ -1,0 +1,182 @@
+//! Sockets that are bound for a listener, of connections or of datagrams: one a worker, or one that they share.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use socket2::SockRef;
+
+use crate::datagrams;
+use crate::listener::{self, ListenOptions};
+
+/// A bound socket.
+#[derive(Debug)]
+pub enum BoundSocket {
+    /// It listens for connections.
+    Connections(TcpListener),
+    /// It takes datagrams.
+    Datagrams(UdpSocket),
+}
+
+impl BoundSocket {
+    /// What another process has passed on.
+    pub fn from_descriptor(descriptor: OwnedFd, is_of_datagrams: bool) -> Self {
+        match is_of_datagrams {
+            true => BoundSocket::Datagrams(descriptor.into()),
+            false => BoundSocket::Connections(descriptor.into()),
+        }
+    }
+
+    /// Another descriptor of the same socket.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            BoundSocket::Connections(socket) => BoundSocket::Connections(socket.try_clone()?),
+            BoundSocket::Datagrams(socket) => BoundSocket::Datagrams(socket.try_clone()?),
+        })
+    }
+
+    /// Where it is bound; with the real port where 0 was asked for.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            BoundSocket::Connections(socket) => socket.local_addr(),
+            BoundSocket::Datagrams(socket) => socket.local_addr(),
+        }
+    }
+
+    /// Lets another number of connections wait; of datagrams none does.
+    pub fn set_backlog(&self, backlog: u32) -> io::Result<()> {
+        match self {
+            BoundSocket::Connections(socket) => listener::set_backlog(socket, backlog),
+            BoundSocket::Datagrams(_) => Ok(()),
+        }
+    }
+}
+
+impl AsFd for BoundSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            BoundSocket::Connections(socket) => socket.as_fd(),
+            BoundSocket::Datagrams(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl From<BoundSocket> for OwnedFd {
+    fn from(socket: BoundSocket) -> Self {
+        match socket {
+            BoundSocket::Connections(socket) => socket.into(),
+            BoundSocket::Datagrams(socket) => socket.into(),
+        }
+    }
+}
+
+/// Binds `count` sockets, one a worker. Port 0 takes a free port, the same for all.
+pub fn bind(
+    address: SocketAddr,
+    count: usize,
+    options: ListenOptions,
+) -> io::Result<Vec<BoundSocket>> {
+    let mut sockets = vec![bind_one(address, options)?];
+    bind_more(&mut sockets, count, options)?;
+    Ok(sockets)
+}
+
+/// Adds to sockets that are bound to one address until there are `count`: others if they and the options reuse their
+/// port, else copies. Nothing is added where there are none.
+pub fn bind_more(
+    sockets: &mut Vec<BoundSocket>,
+    count: usize,
+    options: ListenOptions,
+) -> io::Result<()> {
+    let Some(first) = sockets.first() else {
+        return Ok(());
+    };
+    let bound = first.local_addr()?;
+    let reuses_port = options.reuse_port && SockRef::from(first).reuse_port()?;
+    let bound_already = sockets.len();
+    for number in bound_already..count {
+        let next = match sockets.get(number % bound_already) {
+            Some(shared) if !reuses_port => shared.try_clone()?,
+            _ => bind_one(bound, options)?,
+        };
+        sockets.push(next);
+    }
+    Ok(())
+}
+
+fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<BoundSocket> {
+    Ok(match options.datagrams {
+        true => BoundSocket::Datagrams(datagrams::bind(address, options)?),
+        false => BoundSocket::Connections(listener::bind_one(address, options)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn both_kinds() -> [ListenOptions; 2] {
+        [false, true].map(|datagrams| ListenOptions {
+            datagrams,
+            ..ListenOptions::default()
+        })
+    }
+
+    fn any() -> SocketAddr {
+        "127.0.0.1:0".parse().expect("an address")
+    }
+
+    fn port(socket: &BoundSocket) -> u16 {
+        socket.local_addr().expect("it is bound").port()
+    }
+
+    #[test]
+    fn every_worker_gets_a_socket_on_the_same_free_port() {
+        for options in both_kinds() {
+            let sockets = bind(any(), 3, options).expect("a free port can be bound");
+            assert_eq!(sockets.len(), 3);
+            let first = port(&sockets[0]);
+            assert!(first != 0 && sockets.iter().all(|socket| port(socket) == first));
+        }
+    }
+
+    #[test]
+    fn sockets_that_are_bound_already_get_company_on_their_port() {
+        for options in both_kinds() {
+            let alone = ListenOptions {
+                reuse_port: false,
+                ..options
+            };
+            for first in [alone, options] {
+                let mut sockets = bind(any(), 1, first).expect("a free port can be bound");
+                // What the others want does not count where the first one does not share its port.
+                bind_more(&mut sockets, 3, options).expect("the port can be shared");
+                assert_eq!(sockets.len(), 3);
+                let first = port(&sockets[0]);
+                assert!(sockets.iter().all(|socket| port(socket) == first));
+            }
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_an_error() {
+        for options in both_kinds() {
+            let sockets = bind(any(), 1, options).expect("a free port can be bound");
+            let address = sockets[0].local_addr().expect("it is bound");
+            let alone = ListenOptions {
+                reuse_port: false,
+                ..options
+            };
+            let error = bind(address, 1, alone).expect_err("the port is taken");
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        }
+    }
+
+    #[test]
+    fn connections_and_datagrams_do_not_take_each_others_ports() {
+        let [connections, datagrams] = both_kinds();
+        let sockets = bind(any(), 1, connections).expect("a free port can be bound");
+        let address = sockets[0].local_addr().expect("it is bound");
+        bind(address, 1, datagrams).expect("it is another protocol's port");
+    }
+}

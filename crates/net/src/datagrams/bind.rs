@@ -1,0 +1,47 @@
+//! Binding sockets of datagrams, and what is set on them.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::listener::{ListenOptions, reach_further};
+
+/// Binds a socket. Port 0 takes a free port.
+pub fn bind(address: SocketAddr, options: ListenOptions) -> io::Result<UdpSocket> {
+    let socket = open(address)?;
+    if options.reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(!options.ipv4_compat)?;
+    }
+    reach_further(&socket, address, options)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// A socket that can send to `address`, neither bound nor connected.
+pub fn open(address: SocketAddr) -> io::Result<Socket> {
+    let kind = Type::DGRAM.nonblocking();
+    Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))
+}
+
+/// Has the kernel say where each datagram was sent to and what it had no room for, and, if `joins`, join datagrams of
+/// one size. A kernel that cannot join them does not.
+pub fn prepare(socket: &UdpSocket, joins: bool) -> io::Result<()> {
+    let local = socket.local_addr()?;
+    let takes_ipv4 = local.is_ipv4() || !SockRef::from(socket).only_v6()?;
+    if takes_ipv4 {
+        setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?;
+    }
+    if local.is_ipv6() {
+        setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+    }
+    setsockopt(socket, sockopt::RxqOvfl, &1)?;
+    if joins {
+        let _older_kernels_do_not_know_it = setsockopt(socket, sockopt::UdpGroSegment, &true);
+    }
+    Ok(())
+}

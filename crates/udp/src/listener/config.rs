@@ -1,0 +1,95 @@
+//! `udp_listener_config` and the filter of a listener of datagrams, compiled once and shared by the workers.
+
+use std::sync::Arc;
+
+use nuncio_config::message;
+use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_contract::stats::Scope;
+
+use super::UdpListenerStats;
+use crate::proxy::config::UdpProxyConfig;
+use crate::socket::{SocketConfig, SocketMessage};
+
+message! {
+    /// How a listener takes datagrams. `quic_options` is not there.
+    pub struct UdpListenerConfig: "envoy.config.listener.v3.UdpListenerConfig" {
+        downstream_socket_config: Option<SocketMessage>,
+        udp_packet_packet_writer_config: Option<WriterExtension>,
+    }
+}
+
+message! {
+    /// What writes datagrams.
+    pub(crate) struct WriterExtension: "envoy.config.core.v3.TypedExtensionConfig" {
+        name: Spanned<String>,
+        typed_config: Any,
+    }
+}
+
+message! {
+    /// One by one.
+    pub struct DefaultWriter: "envoy.extensions.udp_packet_writer.v3.UdpDefaultWriterFactory" {}
+}
+
+message! {
+    /// Several by one call.
+    pub struct GsoWriter: "envoy.extensions.udp_packet_writer.v3.UdpGsoBatchWriterFactory" {}
+}
+
+/// A listener of datagrams.
+pub struct CompiledUdpListener {
+    /// `listener.<address>.`
+    pub(super) scope: Scope,
+    pub(super) socket: SocketConfig,
+    /// Whether several datagrams of one size may go to a client by one call.
+    pub(super) joins_writes: bool,
+    /// What takes the datagrams; they are dropped if there is none.
+    pub(super) proxy: Option<Arc<UdpProxyConfig>>,
+}
+
+impl CompiledUdpListener {
+    /// Compiles `udp_listener_config`; every mistake is in the context.
+    ///
+    /// # Errors
+    /// Something in it is wrong or not supported.
+    pub fn compile(
+        message: Option<&UdpListenerConfig>,
+        proxy: Option<UdpProxyConfig>,
+        scope: &Scope,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let writer = message.and_then(|message| message.udp_packet_packet_writer_config.as_ref());
+        let joins_writes = match writer {
+            None => true,
+            Some(writer) => joins_writes(writer, ctx)?,
+        };
+        let socket = message.and_then(|message| message.downstream_socket_config.as_ref());
+        scope.register::<UdpListenerStats>();
+        Ok(CompiledUdpListener {
+            scope: scope.clone(),
+            socket: SocketConfig::compile(socket, false),
+            joins_writes,
+            proxy: proxy.map(Arc::new),
+        })
+    }
+}
+
+fn joins_writes(writer: &WriterExtension, ctx: &mut Ctx) -> Result<bool, Refused> {
+    let any = &writer.typed_config;
+    match any.type_name() {
+        "envoy.extensions.udp_packet_writer.v3.UdpDefaultWriterFactory" => {
+            any.decode::<DefaultWriter>(ctx).map(|_| false)
+        }
+        "envoy.extensions.udp_packet_writer.v3.UdpGsoBatchWriterFactory" => {
+            any.decode::<GsoWriter>(ctx).map(|_| true)
+        }
+        other => {
+            let text = format!(
+                "Didn't find a registered implementation for '{}' with type URL: '{other}'",
+                writer.name.value
+            );
+            ctx.error(any.span, text);
+            Err(Refused)
+        }
+    }
+}
