@@ -83,6 +83,28 @@ impl HeaderMutations {
         self.add.is_empty() && self.remove.is_empty()
     }
 
+    /// The same, and behind it a header that is added where there is none yet.
+    #[must_use]
+    pub fn with_default(&self, name: HeaderName, value: Vec<u8>) -> Self {
+        let sets_it = |addition: &Addition| {
+            addition.name == name && addition.action != AppendAction::OverwriteIfExists
+        };
+        if self.add.iter().any(sets_it) {
+            return self.clone();
+        }
+        let mut add = self.add.to_vec();
+        add.push(Addition {
+            name,
+            value: Format::literal(value),
+            action: AppendAction::AddIfAbsent,
+            keep_empty: false,
+        });
+        HeaderMutations {
+            add: add.into(),
+            remove: self.remove.clone(),
+        }
+    }
+
     /// Removes what is to be removed; call it before [`Self::evaluate`].
     pub fn remove_from(&self, headers: &mut HeaderMap) {
         for name in &self.remove {

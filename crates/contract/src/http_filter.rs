@@ -25,6 +25,7 @@ use crate::cors::CorsPolicy;
 use crate::headers::HeaderMap;
 use crate::level_config::LevelConfig;
 use crate::local_reply::LocalReply;
+use crate::rate_limit::RouteRateLimits;
 use crate::services::{LocalFuture, WorkerServices};
 use crate::stats::Scope;
 use crate::stream_info::StreamInfo;
@@ -102,6 +103,11 @@ pub trait Destination {
     fn cors_policies(&self) -> [Option<&CorsPolicy>; 2] {
         [None; 2]
     }
+
+    /// The `rate_limits` of the route and of its virtual host; none where it does not forward.
+    fn rate_limits(&self) -> RouteRateLimits<'_> {
+        RouteRateLimits::default()
+    }
 }
 
 /// Nowhere yet.
@@ -157,6 +163,11 @@ impl<'a> PerRoute<'a> {
     /// The policies in the `cors` fields of the route and of its virtual host.
     pub fn cors_policies(&self) -> [Option<&'a CorsPolicy>; 2] {
         self.destination.cors_policies()
+    }
+
+    /// The `rate_limits` of the route and of its virtual host.
+    pub fn rate_limits(&self) -> RouteRateLimits<'a> {
+        self.destination.rate_limits()
     }
 
     /// The most specific configuration.

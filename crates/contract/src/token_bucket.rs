@@ -106,6 +106,48 @@ impl TokenBucket {
         taken.is_ok()
     }
 
+    /// Takes so many tokens if they are all there. As in Envoy, none are never there.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nobody counts 2 to the power of 53 at once"
+    )]
+    pub fn take_all(&self, wanted: u64, now: Instant) -> bool {
+        if wanted == 0 {
+            return false;
+        }
+        let now = self.seconds(now);
+        let wanted = wanted as f64;
+        let taken = self
+            .empty_at
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |empty_at| {
+                let tokens = self.tokens(now, f64::from_bits(empty_at));
+                let left = (tokens >= wanted - ROUNDING).then_some(tokens - wanted)?;
+                Some((now - left / self.size.tokens_per_second).to_bits())
+            });
+        taken.is_ok()
+    }
+
+    /// Gives so many tokens back, as far as there is room.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "nobody counts 2 to the power of 53 at once"
+    )]
+    pub fn give_back(&self, tokens: u64, now: Instant) {
+        let now = self.seconds(now);
+        let _never_refused =
+            self.empty_at
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |empty_at| {
+                    let there = self.tokens(now, f64::from_bits(empty_at));
+                    let there = (there + tokens as f64).min(self.size.max_tokens);
+                    Some((now - there / self.size.tokens_per_second).to_bits())
+                });
+    }
+
+    /// How many tokens come in a second.
+    pub fn tokens_per_second(&self) -> f64 {
+        self.size.tokens_per_second
+    }
+
     /// Takes as many tokens as there are, and no more than `wanted`; how many it were.
     #[expect(
         clippy::cast_precision_loss,
@@ -230,6 +272,20 @@ mod tests {
             1000
         );
         assert_eq!(TokenBucket::of_a_second(0).take_up_to(1, start), 0);
+    }
+
+    #[test]
+    fn so_many_are_taken_or_none_and_given_back_up_to_what_it_holds() {
+        let bucket = bucket(3, 0.001);
+        let now = Instant::now();
+        assert!(!bucket.take_all(4, now));
+        assert!(bucket.take_all(2, now));
+        assert!(!bucket.take_all(2, now));
+        assert!(!bucket.take_all(0, now), "none are never there");
+        bucket.give_back(1, now);
+        assert_eq!(bucket.remaining(now), 2);
+        bucket.give_back(9, now);
+        assert_eq!(bucket.remaining(now), 3);
     }
 
     #[test]

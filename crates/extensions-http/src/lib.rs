@@ -12,12 +12,14 @@ pub mod bandwidth_limit;
 mod base64;
 pub mod basic_auth;
 pub mod buffer;
+pub mod composite;
 mod compression;
 pub mod compressor;
 pub mod cors;
 pub mod csrf;
 pub mod custom_response;
 pub mod decompressor;
+mod delegation;
 pub mod early_header_mutation;
 pub mod fault;
 mod grpc;
@@ -31,6 +33,7 @@ pub mod health_check;
 pub mod json_to_metadata;
 mod level_stats;
 pub mod local_ratelimit;
+pub mod match_delegate;
 pub mod rbac;
 pub mod set_metadata;
 pub mod stateful_session;
@@ -43,6 +46,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &basic_auth::ROOM,
     &bandwidth_limit::ROOM,
     &buffer::ROOM,
+    &composite::ROOM,
     &compressor::ROOM,
     &cors::ROOM,
     &csrf::ROOM,
@@ -58,6 +62,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &health_check::ROOM,
     &json_to_metadata::ROOM,
     &local_ratelimit::ROOM,
+    &match_delegate::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,
     &stateful_session::ROOM,

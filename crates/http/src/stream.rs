@@ -9,6 +9,7 @@ use nuncio_contract::clock::WallAnchor;
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::http_filter::Destination;
+use nuncio_contract::rate_limit::RouteRateLimits;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo};
 
@@ -133,6 +134,22 @@ impl Destination for StreamRoute {
             forward.cors.as_deref(),
             host.and_then(|host| host.cors.as_deref()),
         ]
+    }
+
+    fn rate_limits(&self) -> RouteRateLimits<'_> {
+        let Some(index) = self.index else {
+            return RouteRateLimits::default();
+        };
+        let Action::Forward(forward) = self.table.action(index) else {
+            return RouteRateLimits::default();
+        };
+        let host = self.table.virtual_host(index);
+        let own = forward.rate_limits.as_deref();
+        RouteRateLimits {
+            route: own.map(|own| &own.policy),
+            host: host.and_then(|host| host.rate_limits.as_deref()),
+            includes_host: own.is_some_and(|own| own.includes_host),
+        }
     }
 }
 

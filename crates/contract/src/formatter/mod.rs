@@ -161,6 +161,14 @@ impl Format {
         }
     }
 
+    /// Whether the text is one command and nothing else.
+    pub fn is_one_command(&self) -> bool {
+        match &*self.body {
+            Body::Text { template, .. } => template.single_operator().is_some(),
+            Body::Json(_) => false,
+        }
+    }
+
     fn text(
         text: &str,
         omit_empty: bool,

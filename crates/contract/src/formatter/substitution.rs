@@ -114,6 +114,11 @@ impl Format {
         report(Self::compile(text), span, ctx)
     }
 
+    /// Compiles a text of the config in which what is missing is left out; what is wrong is reported at its place.
+    pub fn parse_omitting(text: &Spanned<String>, ctx: &mut Ctx) -> Result<Self, Refused> {
+        report(Self::compile_omitting(&text.value), text.span, ctx)
+    }
+
     /// Compiles a JSON format of the config; what is wrong is reported at its place.
     pub fn parse_json(format: &Spanned<Arc<Json>>, ctx: &mut Ctx) -> Result<Self, Refused> {
         report(

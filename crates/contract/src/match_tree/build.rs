@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
-use nuncio_config::typed::{Ctx, FromValue, Refused, SupportTable};
+use nuncio_config::typed::{Any, Ctx, FromValue, Refused, SupportTable};
 
 use super::address::{Range, Ranges};
 use super::domain::Domains;
@@ -28,10 +28,13 @@ pub(super) fn support(table: &mut SupportTable) {
 
 /// Says that Envoy has no such extension where this stands.
 pub fn unknown(extension: &Extension, ctx: &mut Ctx) -> Refused {
-    let any = &extension.typed_config;
+    unknown_named(&extension.name, &extension.typed_config, ctx)
+}
+
+/// The same of an extension in the words of another API.
+pub(super) fn unknown_named(name: &str, any: &Any, ctx: &mut Ctx) -> Refused {
     let text = format!(
-        "Didn't find a registered implementation for '{}' with type URL: '{}'",
-        extension.name,
+        "Didn't find a registered implementation for '{name}' with type URL: '{}'",
         any.type_name()
     );
     ctx.error(any.span, text);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use nuncio_config::message;
-use nuncio_config::typed::{FromValue, Refused, Spanned, SupportTable};
+use nuncio_config::typed::{Any, FromValue, Refused, Spanned, SupportTable};
 
 use super::message::Extension;
 use super::{MatchContext, MatchData};
@@ -197,12 +197,20 @@ impl Input {
         input: &Extension,
         context: &mut C,
     ) -> Result<Self, Refused> {
-        let any = &input.typed_config;
+        Self::of_config(&input.name, &input.typed_config, context)
+    }
+
+    /// The same of an extension in the words of another API.
+    pub(super) fn of_config<C: MatchContext>(
+        name: &str,
+        any: &Any,
+        context: &mut C,
+    ) -> Result<Self, Refused> {
         let kind = any.type_name();
         let is_of_listener = context.is_of_listener();
         let is_unknown = kind != ENVIRONMENT && !context.knows_input(kind);
         if is_unknown || is_of_listener && kind.starts_with(HTTP) {
-            return Err(super::build::unknown(input, context.ctx()));
+            return Err(super::build::unknown_named(name, any, context.ctx()));
         }
         let plain = Self::without_options(kind, is_of_listener);
         let is_known = plain.is_some() || NAMED.contains(&kind);
@@ -217,13 +225,13 @@ impl Input {
             return Ok(plain);
         }
         if is_known {
-            return Self::with_options(kind, input, context);
+            return Self::with_options(kind, any, context);
         }
         if NOT_YET.contains(&kind) {
             let what = format!("the input `{kind}`");
             return Err(context.ctx().unsupported_here(any.span, what));
         }
-        Err(super::build::unknown(input, context.ctx()))
+        Err(super::build::unknown_named(name, any, context.ctx()))
     }
 
     fn without_options(kind: &str, is_of_listener: bool) -> Option<Self> {
@@ -234,10 +242,9 @@ impl Input {
 
     fn with_options<C: MatchContext>(
         kind: &str,
-        input: &Extension,
+        any: &Any,
         context: &mut C,
     ) -> Result<Self, Refused> {
-        let any = &input.typed_config;
         let ctx = context.ctx();
         let header = |name: Spanned<String>| HeaderName::parse_with_pseudo(&name.value).ok();
         if kind == ENVIRONMENT {
@@ -473,7 +480,7 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
 }
 
 /// The first value of a parameter, decoded.
-fn query_parameter(request: &HeaderMap, name: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn query_parameter(request: &HeaderMap, name: &[u8]) -> Option<Vec<u8>> {
     let path = request.get(Known::Path)?;
     let start = memchr::memchr(b'?', path)? + 1;
     let query = path.get(start..)?.split(|byte| *byte == b'#').next()?;

@@ -17,6 +17,7 @@ mod message;
 mod predicate;
 #[cfg(test)]
 mod tests;
+mod text_input;
 mod value;
 
 use hashbrown::HashMap;
@@ -29,9 +30,11 @@ use crate::stream_info::StreamInfo;
 use address::Ranges;
 pub use build::unknown as unknown_extension;
 use domain::Domains;
+pub(crate) use input::query_parameter;
 use input::{Fetched, Input};
 pub use message::{Extension, MatcherMessage};
 use predicate::{Predicate, Truth};
+pub use text_input::TextInput;
 
 /// Adds the inputs, matchers and structures that are known.
 pub(crate) fn support(table: &mut SupportTable) {

@@ -42,7 +42,33 @@ pub struct CompiledFilterStateMatcher {
 #[derive(Clone, Debug)]
 enum Kind {
     Text(CompiledStringMatcher),
-    Address { ranges: AddressRanges, invert: bool },
+    Address(CompiledAddressMatcher),
+}
+
+/// A compiled address matcher.
+#[derive(Clone, Debug)]
+pub struct CompiledAddressMatcher {
+    ranges: AddressRanges,
+    invert: bool,
+}
+
+impl CompiledAddressMatcher {
+    /// Compiles; a bad range is reported at its place.
+    pub fn compile(message: &AddressMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let say = |range: &XdsCidrRange| {
+            let (address, bits) = (&range.address().value, range.prefix_bits());
+            format!("invalid ip/mask combo '{address}/{bits}' (format is <ip>/<# mask bits>)")
+        };
+        Ok(CompiledAddressMatcher {
+            ranges: AddressRanges::compile_or_say(&message.ranges, say, ctx)?,
+            invert: message.invert_match,
+        })
+    }
+
+    /// Whether the address is as wanted; what is no IP address is in no range.
+    pub fn matches(&self, address: &Address) -> bool {
+        address.ip().is_some_and(|ip| self.ranges.contains(ip)) != self.invert
+    }
 }
 
 impl CompiledFilterStateMatcher {
@@ -51,16 +77,7 @@ impl CompiledFilterStateMatcher {
         let kind = match &message.matcher {
             FilterStateKind::Text(text) => Kind::Text(CompiledStringMatcher::compile(text, ctx)?),
             FilterStateKind::Address(address) => {
-                let say = |range: &XdsCidrRange| {
-                    let (address, bits) = (&range.address().value, range.prefix_bits());
-                    format!(
-                        "invalid ip/mask combo '{address}/{bits}' (format is <ip>/<# mask bits>)"
-                    )
-                };
-                Kind::Address {
-                    ranges: AddressRanges::compile_or_say(&address.ranges, say, ctx)?,
-                    invert: address.invert_match,
-                }
+                Kind::Address(CompiledAddressMatcher::compile(address, ctx)?)
             }
         };
         Ok(CompiledFilterStateMatcher {
@@ -78,11 +95,9 @@ impl CompiledFilterStateMatcher {
                 let text = object.and_then(|object| object.serialize_as_string());
                 text.is_some_and(|text| matcher.matches(text.as_bytes()))
             }
-            Kind::Address { ranges, invert } => {
+            Kind::Address(matcher) => {
                 let address = state.and_then(|state| state.get_as::<Address>(&self.key));
-                address.is_some_and(|address| {
-                    address.ip().is_some_and(|ip| ranges.contains(ip)) != *invert
-                })
+                address.is_some_and(|address| matcher.matches(address))
             }
         }
     }

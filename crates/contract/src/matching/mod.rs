@@ -8,6 +8,7 @@ mod fraction;
 mod header;
 mod metadata;
 mod prefixes;
+mod query;
 mod re2;
 mod regex;
 mod regex_list;
@@ -17,11 +18,14 @@ mod value;
 mod words;
 
 pub use address_ranges::{AddressRanges, CidrRange, WrittenRange, XdsCidrRange};
-pub use filter_state::{AddressMatcher, CompiledFilterStateMatcher, FilterStateMatcher};
+pub use filter_state::{
+    AddressMatcher, CompiledAddressMatcher, CompiledFilterStateMatcher, FilterStateMatcher,
+};
 pub use fraction::{Denominator, FractionalPercent, RuntimeFeatureFlag, RuntimeFractionalPercent};
 pub use header::{CompiledHeaderMatcher, HeaderMatcher, Int64Range};
 pub use metadata::{CompiledMetadataMatcher, MetadataMatcher, PathSegment};
 pub use prefixes::PrefixTable;
+pub use query::{CompiledQueryParameterMatcher, QueryParameterMatcher};
 pub use regex::{
     CompiledRegex, Groups, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite,
     RegexSearch, check_regex,

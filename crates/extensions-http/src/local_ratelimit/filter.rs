@@ -1,6 +1,7 @@
 //! What the local rate limit filter does to a stream.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
@@ -9,10 +10,12 @@ use nuncio_contract::http_filter::{
     HttpFilterFactory, Interest,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::rate_limit::Asked;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_contract::token_bucket::TokenBucket;
 
-use super::config::{ChainConfig, Limit, Tokens};
+use super::config::{ChainConfig, Limit};
+use super::limiter::Verdict;
 use super::worker::Worker;
 
 /// The headers that tell of the bucket.
@@ -20,6 +23,7 @@ struct Names {
     limit: HeaderName,
     remaining: HeaderName,
     reset: HeaderName,
+    retry_after: HeaderName,
 }
 
 struct Shared {
@@ -35,11 +39,12 @@ impl HttpFilterConfig for ChainConfig {
             HeaderName::parse(text).unwrap_or_else(|_| HeaderName::from(Known::Path))
         };
         Box::new(Factory(Rc::new(Shared {
-            worker: Worker::new(&self.0, context.root),
+            worker: Worker::new(&self.0, context),
             names: Names {
                 limit: name("x-ratelimit-limit"),
                 remaining: name("x-ratelimit-remaining"),
                 reset: name("x-ratelimit-reset"),
+                retry_after: name("retry-after"),
             },
         })))
     }
@@ -57,7 +62,7 @@ impl HttpFilterFactory for Factory {
     fn create(&self) -> Box<dyn HttpFilter> {
         Box::new(LocalRateLimitFilter {
             shared: Rc::clone(&self.0),
-            took_part: false,
+            told: None,
             is_limited: false,
         })
     }
@@ -65,8 +70,8 @@ impl HttpFilterFactory for Factory {
 
 struct LocalRateLimitFilter {
     shared: Rc<Shared>,
-    /// Whether the stream was among the enabled ones.
-    took_part: bool,
+    /// The bucket that headers of the response tell of.
+    told: Option<Arc<TokenBucket>>,
     /// Whether the stream is answered for want of a token.
     is_limited: bool,
 }
@@ -88,27 +93,37 @@ impl HttpFilter for LocalRateLimitFilter {
             Some(limit) => worker.stats_of(limit),
         };
         stats.cells.enabled.inc();
-        self.took_part = true;
-        let now = context.services.now();
-        let is_allowed = match &limit.tokens {
-            Tokens::Unlimited => true,
-            Tokens::Never => false,
-            Tokens::Bucket(bucket) => {
-                worker.with_bucket(limit, bucket, context, |bucket| bucket.take(now))
-            }
-        };
-        if is_allowed {
+        let verdict = worker.verdict(limit, context);
+        if verdict.tells_of_limit.unwrap_or(limit.tells_of_bucket) {
+            self.told.clone_from(&verdict.bucket);
+        }
+        if verdict.is_allowed {
             stats.cells.ok.inc();
             return HeadersStatus::Continue;
         }
         stats.cells.rate_limited.inc();
+        if verdict.is_shadow {
+            stats.cells.shadow_mode.inc();
+            return HeadersStatus::Continue;
+        }
         if !limit.is_enforced(|| context.services.random_u64()) {
             limit.change_request(context);
             return HeadersStatus::Continue;
         }
         stats.cells.enforced.inc();
         self.is_limited = true;
-        HeadersStatus::Reply(Box::new(limit.reply()))
+        let mut reply = limit.reply();
+        if limit.tells_when_to_retry
+            && let Some(bucket) = &verdict.bucket
+        {
+            let seconds = bucket.seconds_to_next(context.services.now()).max(1);
+            let name = self.shared.names.retry_after.clone();
+            let others = reply.mutations.unwrap_or_default();
+            reply.mutations = Some(Arc::new(
+                others.with_default(name, seconds.to_string().into()),
+            ));
+        }
+        HeadersStatus::Reply(Box::new(reply))
     }
 
     fn encode_headers(
@@ -117,41 +132,42 @@ impl HttpFilter for LocalRateLimitFilter {
         response: &mut HeaderMap,
         _end_stream: bool,
     ) -> HeadersStatus {
-        if !self.took_part {
-            return HeadersStatus::Continue;
-        }
         if self.is_limited {
             // Only now, as in Envoy: what words the answer does not see it yet.
             context.stream_info.response_flags |= ResponseFlags::RATE_LIMITED;
         }
-        let worker = &self.shared.worker;
-        let own = context.route.most_specific::<Limit>();
-        let limit = own.unwrap_or(&worker.chain);
-        if limit.tells_of_bucket
-            && let Tokens::Bucket(bucket) = &limit.tokens
-        {
+        if let Some(bucket) = &self.told {
             let now = context.services.now();
-            worker.with_bucket(limit, bucket, context, |bucket| {
-                self.shared.names.tell(bucket, now, response);
-            });
+            self.shared.names.tell(bucket, now, response);
         }
         HeadersStatus::Continue
     }
 }
 
 impl Worker {
-    /// Calls `act` with the bucket that the stream takes tokens from.
-    fn with_bucket<T>(
-        &self,
-        limit: &Limit,
-        bucket: &TokenBucket,
-        context: &FilterContext<'_>,
-        act: impl FnOnce(&TokenBucket) -> T,
-    ) -> T {
+    /// Takes the tokens of a request.
+    fn verdict(&self, limit: &Limit, context: &FilterContext<'_>) -> Verdict {
+        let descriptors = match limit.limiter.has_descriptors() {
+            false => Vec::new(),
+            true => limit.describe(
+                &Asked {
+                    request: context.request_headers,
+                    info: context.stream_info,
+                    service_cluster: &self.service_cluster,
+                    destination: context.route.cluster_name(),
+                    services: context.services,
+                },
+                &context.route.rate_limits(),
+            ),
+        };
+        let shows_bucket = limit.tells_of_bucket || limit.tells_when_to_retry;
+        let now = context.services.now();
         if !limit.is_per_connection {
-            return act(bucket);
+            return limit.limiter.take(&descriptors, shows_bucket, now);
         }
-        act(&self.bucket_of(&context.stream_info.connection, bucket))
+        let connection = &context.stream_info.connection;
+        let limiter = self.limiter_of(connection, &limit.limiter);
+        limiter.take(&descriptors, shows_bucket, now)
     }
 }
 

@@ -4,12 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_contract::http_filter::FilterWorkerContext;
 use nuncio_contract::stat_group;
-use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::ConnectionInfo;
-use nuncio_contract::token_bucket::TokenBucket;
 
 use super::config::Limit;
+use super::limiter::Limiter;
 use crate::level_stats::{Counted, Kept, LevelStats};
 
 stat_group! {
@@ -28,17 +28,19 @@ stat_group! {
 /// A worker's part of the filter.
 pub(super) struct Worker {
     pub(super) chain: Arc<Limit>,
+    pub(super) service_cluster: Box<str>,
     pub(super) stats: Rc<Counted<LocalRateLimitStats>>,
     levels: LevelStats<LocalRateLimitStats>,
-    connections: RefCell<Kept<Rc<ConnectionInfo>, Rc<TokenBucket>>>,
+    connections: RefCell<Kept<Rc<ConnectionInfo>, Rc<Limiter>>>,
 }
 
 impl Worker {
-    pub(super) fn new(chain: &Arc<Limit>, root: &Scope) -> Self {
+    pub(super) fn new(chain: &Arc<Limit>, context: &FilterWorkerContext<'_>) -> Self {
         Worker {
             chain: Arc::clone(chain),
-            stats: Counted::new(chain.scope(root)),
-            levels: LevelStats::new(root),
+            service_cluster: context.service_cluster.into(),
+            stats: Counted::new(chain.scope(context.root)),
+            levels: LevelStats::new(context.root),
             connections: RefCell::default(),
         }
     }
@@ -48,13 +50,13 @@ impl Worker {
         self.levels.of(&limit.alive, |root| limit.scope(root))
     }
 
-    /// The bucket of a connection; a new one is like `bucket`.
-    pub(super) fn bucket_of(
+    /// The buckets of a connection; new ones are like `limiter`'s.
+    pub(super) fn limiter_of(
         &self,
         connection: &Rc<ConnectionInfo>,
-        bucket: &TokenBucket,
-    ) -> Rc<TokenBucket> {
+        limiter: &Limiter,
+    ) -> Rc<Limiter> {
         let mut connections = self.connections.borrow_mut();
-        Rc::clone(connections.get(connection, || Rc::new(bucket.another())))
+        Rc::clone(connections.get(connection, || Rc::new(limiter.another())))
     }
 }

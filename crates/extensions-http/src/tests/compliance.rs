@@ -33,6 +33,26 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{max_request_bytes: 4096}",
     ),
     (
+        "envoy.filters.http.composite",
+        "{}",
+        "{matcher: {on_no_match: {action: {name: a, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction, \
+          typed_config: {name: b, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, \
+          max_request_bytes: 4096}}}}}}}",
+    ),
+    (
+        "envoy.filters.http.match_delegate",
+        "{extension_config: {name: b, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 1}}}",
+        "{xds_matcher: {on_no_match: {action: {name: a, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction, \
+          typed_config: {name: b, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, \
+          max_request_bytes: 4096}}}}}}, extension_config: {name: b, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite}}}",
+    ),
+    (
         "envoy.filters.http.compressor",
         "{compressor_library: {name: a, typed_config: {'@type': \
           type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip}}}",

@@ -12,10 +12,11 @@ use nuncio_contract::header_mutation::HeaderValueOption;
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::uri_template::PathExtension;
 use nuncio_contract::matching::{
-    FilterStateMatcher, HeaderMatcher, MetadataMatcher, RegexMatchAndSubstitute, RegexMatcher,
-    RuntimeFractionalPercent, StringMatcher,
+    FilterStateMatcher, HeaderMatcher, MetadataMatcher, QueryParameterMatcher,
+    RegexMatchAndSubstitute, RegexMatcher, RuntimeFractionalPercent, StringMatcher,
 };
 use nuncio_contract::metadata_message::MetadataMessage;
+use nuncio_contract::rate_limit::RateLimitMessage;
 use nuncio_upstream::mirror::RequestMirrorPolicy;
 use nuncio_upstream::retry::RetryPolicyMessage;
 
@@ -68,6 +69,7 @@ message! {
         pub(crate) metadata: Option<MetadataMessage>,
         pub(crate) cors: Option<RouteCorsPolicyMessage>,
         pub(crate) matcher: Option<MatcherMessage>,
+        pub(crate) rate_limits: Vec<RateLimitMessage>,
     }
 }
 
@@ -186,22 +188,6 @@ message! {
 }
 
 message! {
-    /// What a query parameter has to be like.
-    pub struct QueryParameterMatcher: "envoy.config.route.v3.QueryParameterMatcher" {
-        pub(crate) name: String,
-        pub(crate) oneof query_parameter_match_specifier: Option<QueryParameterMatch>,
-    }
-}
-
-one_of! {
-    /// The kinds of match; presence if none is set.
-    pub enum QueryParameterMatch {
-        string_match => String(StringMatcher),
-        present_match => Present(bool),
-    }
-}
-
-message! {
     /// Forwarding to a cluster.
     pub struct RouteAction: "envoy.config.route.v3.RouteAction" {
         pub(crate) oneof cluster_specifier: ClusterSpecifier,
@@ -226,6 +212,8 @@ message! {
         pub(crate) max_stream_duration: Option<MaxStreamDuration>,
         pub(crate) max_grpc_timeout: Option<Duration>,
         pub(crate) grpc_timeout_offset: Option<Duration>,
+        pub(crate) rate_limits: Vec<RateLimitMessage>,
+        pub(crate) include_vh_rate_limits: Option<bool>,
     }
 }
 

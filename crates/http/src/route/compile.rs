@@ -13,12 +13,13 @@ use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::headers::HeaderName;
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::metadata_message::MetadataMessage;
+use nuncio_contract::rate_limit::RateLimitPolicy;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 
 use super::domain::{DomainError, DomainTable};
-use super::forward::{ClusterSource, Forward, HostRewrite};
+use super::forward::{ClusterSource, Forward, HostRewrite, RateLimits};
 use super::matcher::RouteMatcher;
 use super::resilience::{self, Resilience, StreamTimes};
 use super::weight::RuntimeWeights;
@@ -145,6 +146,7 @@ impl RouteCompiler<'_> {
         let routes = self.routes_of(host, table);
         let virtual_clusters = self.virtual_clusters(&host.virtual_clusters);
         let cors = self.cors(host.cors.as_ref());
+        let rate_limits = RateLimitPolicy::compile(&host.rate_limits, self.ctx);
         let level = self.level(
             (
                 &host.request_headers_to_add,
@@ -175,6 +177,7 @@ impl RouteCompiler<'_> {
             level: level?,
             virtual_clusters: virtual_clusters?,
             cors: cors?,
+            rate_limits: Some(rate_limits?).filter(|it| !it.is_empty()).map(Box::new),
             metadata: host.metadata.as_ref().and_then(MetadataMessage::read),
             include_request_attempt_count: host.include_request_attempt_count,
             include_attempt_count_in_response: host.include_attempt_count_in_response,
@@ -266,6 +269,7 @@ impl RouteCompiler<'_> {
         };
         let upgrades = RouteUpgrades::compile(&action.upgrade_configs, self.ctx);
         let cors = self.cors(action.cors.as_ref());
+        let rate_limits = self.rate_limits(action);
         let resilience = Resilience::of_route(route, action, self.ctx);
         let mirrors = self.mirrors(&action.request_mirror_policies);
         let timeout = action.timeout.unwrap_or(DEFAULT_ROUTE_TIMEOUT);
@@ -287,6 +291,7 @@ impl RouteCompiler<'_> {
                 .filter(|policies| !policies.is_empty())
                 .map(Box::new),
             metadata_match,
+            rate_limits: rate_limits?,
             priority: resilience::priority(action.priority),
             resilience: Some(Box::new(Resilience {
                 mirrors: mirrors?,
@@ -302,6 +307,18 @@ impl RouteCompiler<'_> {
     ) -> Result<Option<Box<CorsPolicy>>, Refused> {
         let policy = policy.map(|policy| policy.compile(self.ctx).map(Box::new));
         policy.transpose()
+    }
+
+    fn rate_limits(
+        &mut self,
+        action: &config::RouteAction,
+    ) -> Result<Option<Box<RateLimits>>, Refused> {
+        let limits = RateLimits {
+            policy: RateLimitPolicy::compile(&action.rate_limits, self.ctx)?,
+            includes_host: action.include_vh_rate_limits == Some(true),
+        };
+        let says_something = limits.includes_host || !limits.policy.is_empty();
+        Ok(says_something.then(|| Box::new(limits)))
     }
 
     fn cluster_source(

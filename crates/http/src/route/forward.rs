@@ -8,6 +8,7 @@ use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::matching::uri_template::TemplateRewrite;
+use nuncio_contract::rate_limit::RateLimitPolicy;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 use nuncio_upstream::cluster::ResourcePriority;
@@ -37,12 +38,23 @@ pub struct Forward {
     pub(super) metadata_match: Option<Box<Struct>>,
     /// The route's policy in its deprecated `cors` field.
     pub cors: Option<Box<CorsPolicy>>,
+    /// What filters limit requests by; none if nothing is said of it.
+    pub rate_limits: Option<Box<RateLimits>>,
     /// Which circuit breakers and connections requests use.
     pub priority: ResourcePriority,
     /// What is said of failures, by the route or its virtual host; none if nothing is.
     pub resilience: Option<Box<Resilience>>,
     /// How long streams and gRPC's calls may take; none if nothing is said of it.
     pub times: Option<Box<StreamTimes>>,
+}
+
+/// What filters limit a route's requests by.
+#[derive(Debug)]
+pub struct RateLimits {
+    /// The route's own descriptors.
+    pub policy: RateLimitPolicy,
+    /// Whether its virtual host's count as well, whatever a filter says.
+    pub includes_host: bool,
 }
 
 pub(super) enum ClusterSource {

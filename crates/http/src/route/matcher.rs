@@ -10,8 +10,8 @@ use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::matching::uri_template::UriTemplate;
 use nuncio_contract::matching::{
-    CompiledFilterStateMatcher, CompiledHeaderMatcher, CompiledMetadataMatcher, CompiledRegex,
-    CompiledStringMatcher, RuntimeFractionalPercent,
+    CompiledFilterStateMatcher, CompiledHeaderMatcher, CompiledMetadataMatcher,
+    CompiledQueryParameterMatcher, CompiledRegex, RuntimeFractionalPercent,
 };
 use nuncio_contract::stream_info::StreamInfo;
 
@@ -41,23 +41,13 @@ enum PathMatcher {
 struct Conditions {
     runtime_fraction: Option<RuntimeFractionalPercent>,
     headers: Box<[CompiledHeaderMatcher]>,
-    query: Box<[QueryMatcher]>,
+    query: Box<[CompiledQueryParameterMatcher]>,
     cookies: Box<[CookieMatcher]>,
     grpc: bool,
     certificate: ClientCertificate,
     metadata: Box<[CompiledMetadataMatcher]>,
     filter_state: Box<[CompiledFilterStateMatcher]>,
     weights: Option<RuntimeWeights>,
-}
-
-struct QueryMatcher {
-    name: Box<[u8]>,
-    kind: QueryKind,
-}
-
-enum QueryKind {
-    Present(bool),
-    Text(CompiledStringMatcher),
 }
 
 impl RouteMatcher {
@@ -97,7 +87,7 @@ impl RouteMatcher {
         let query: Vec<_> = config
             .query_parameters
             .iter()
-            .map(|matcher| QueryMatcher::compile(matcher, ctx))
+            .map(|matcher| CompiledQueryParameterMatcher::compile(matcher, ctx))
             .collect();
         let cookies: Vec<_> = config
             .cookies
@@ -303,7 +293,7 @@ impl Conditions {
             && self
                 .query
                 .iter()
-                .all(|matcher| matcher.matches(path_and_query))
+                .all(|matcher| query_matches(matcher, path_and_query))
             && self.cookies.iter().all(|matcher| matcher.matches(request))
             && self.certificate.holds(info.connection.tls.as_deref())
             && self
@@ -327,28 +317,9 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     })
 }
 
-impl QueryMatcher {
-    fn compile(config: &config::QueryParameterMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let kind = match &config.query_parameter_match_specifier {
-            None => QueryKind::Present(true),
-            Some(config::QueryParameterMatch::Present(present)) => QueryKind::Present(*present),
-            Some(config::QueryParameterMatch::String(matcher)) => {
-                QueryKind::Text(CompiledStringMatcher::compile(matcher, ctx)?)
-            }
-        };
-        Ok(QueryMatcher {
-            name: config.name.as_bytes().into(),
-            kind,
-        })
-    }
-
-    fn matches(&self, path_and_query: &[u8]) -> bool {
-        let value = query_value(path_and_query, &self.name);
-        match &self.kind {
-            QueryKind::Present(wanted) => value.is_some() == *wanted,
-            QueryKind::Text(matcher) => value.is_some_and(|value| matcher.matches(value)),
-        }
-    }
+/// Whether a parameter is as wanted; its escapes are not read.
+fn query_matches(matcher: &CompiledQueryParameterMatcher, path_and_query: &[u8]) -> bool {
+    matcher.matches(query_value(path_and_query, matcher.name()))
 }
 
 /// The first value of a query parameter, undecoded.

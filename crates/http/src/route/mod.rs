@@ -48,6 +48,7 @@ use matcher::RouteMatcher;
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::rate_limit::RateLimitPolicy;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{Metadata, StreamInfo};
 use run::Order;
@@ -87,6 +88,8 @@ pub struct VirtualHost {
     virtual_clusters: Box<[VirtualCluster]>,
     /// The policy in the deprecated `cors` field.
     pub(crate) cors: Option<Box<CorsPolicy>>,
+    /// What filters limit requests by; none if nothing is said of it.
+    pub(crate) rate_limits: Option<Box<RateLimitPolicy>>,
     /// For the access log.
     pub(crate) metadata: Option<Arc<Metadata>>,
     /// `include_request_attempt_count`.

@@ -19,6 +19,7 @@ use crate::stream_info::{
 };
 
 /// Time that stands still and numbers that count up.
+#[derive(Default)]
 pub(crate) struct Services(ManualClock);
 
 impl Clock for Services {

@@ -2,10 +2,10 @@
 //! whether something matches is asked of the very conditions that route requests.
 
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::matching::quoted;
+use nuncio_contract::matching::{CompiledQueryParameterMatcher, quoted};
 use nuncio_contract::stream_info::StreamInfo;
 
-use super::{PathMatcher, QueryKind, QueryMatcher, RouteMatcher, is_connect, is_grpc, query_value};
+use super::{PathMatcher, RouteMatcher, is_connect, is_grpc, query_value};
 
 impl RouteMatcher {
     /// What is wanted, the path first.
@@ -21,7 +21,7 @@ impl RouteMatcher {
         );
         all.extend(rest.grpc.then(|| "gRPC".to_owned()));
         all.extend(rest.headers.iter().map(|header| header.requirement()));
-        all.extend(rest.query.iter().map(QueryMatcher::requirement));
+        all.extend(rest.query.iter().map(query_requirement));
         all.extend(rest.cookies.iter().map(|cookie| cookie.requirement()));
         all.extend(rest.certificate.requirement());
         all.extend(rest.metadata.iter().map(|_| "dynamic metadata".to_owned()));
@@ -67,7 +67,7 @@ impl RouteMatcher {
         all.extend(
             rest.query
                 .iter()
-                .filter_map(|query| query.why_not(path_and_query)),
+                .filter_map(|query| query_why_not(query, path_and_query)),
         );
         all.extend(
             rest.cookies
@@ -170,31 +170,21 @@ impl PathMatcher {
     }
 }
 
-impl QueryMatcher {
-    fn requirement(&self) -> String {
-        format!("query parameter {} {}", quoted(&self.name), self.verdict())
-    }
+fn query_requirement(matcher: &CompiledQueryParameterMatcher) -> String {
+    let name = quoted(matcher.name());
+    format!("query parameter {name} {}", matcher.verdict())
+}
 
-    fn verdict(&self) -> String {
-        match &self.kind {
-            QueryKind::Present(true) => "must be there".to_owned(),
-            QueryKind::Present(false) => "must not be there".to_owned(),
-            QueryKind::Text(matcher) => format!("must {}", matcher.requirement()),
-        }
+fn query_why_not(matcher: &CompiledQueryParameterMatcher, path_and_query: &[u8]) -> Option<String> {
+    let value = query_value(path_and_query, matcher.name());
+    if matcher.matches(value) {
+        return None;
     }
-
-    fn why_not(&self, path_and_query: &[u8]) -> Option<String> {
-        if self.matches(path_and_query) {
-            return None;
-        }
-        let what = match query_value(path_and_query, &self.name) {
-            None => "is missing".to_owned(),
-            Some(value) => format!("is {}", quoted(value)),
-        };
-        let name = quoted(&self.name);
-        Some(format!(
-            "query parameter {name} {what}; it {}",
-            self.verdict()
-        ))
-    }
+    let what = match value {
+        None => "is missing".to_owned(),
+        Some(value) => format!("is {}", quoted(value)),
+    };
+    let name = quoted(matcher.name());
+    let verdict = matcher.verdict();
+    Some(format!("query parameter {name} {what}; it {verdict}"))
 }
