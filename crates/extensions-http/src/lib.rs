@@ -18,6 +18,7 @@ pub mod cors;
 pub mod csrf;
 pub mod custom_response;
 pub mod decompressor;
+pub mod dynamic_forward_proxy;
 pub mod early_header_mutation;
 pub mod fault;
 mod grpc;
@@ -48,6 +49,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &csrf::ROOM,
     &custom_response::ROOM,
     &decompressor::ROOM,
+    &dynamic_forward_proxy::ROOM,
     &fault::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,

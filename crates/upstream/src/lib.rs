@@ -11,8 +11,10 @@ mod body_event;
 pub mod cluster;
 mod cluster_core;
 pub mod config;
+mod destination;
 pub mod discovery;
 mod error;
+pub mod forward_proxy;
 pub mod health_check;
 pub mod health_checker;
 mod host;
@@ -38,6 +40,7 @@ mod worker;
 
 pub use body_event::BodyEvent;
 pub use cluster_core::{ResponseStats, RetryPermit};
+pub use destination::Destination;
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use http2_keepalive::{Http2Keepalive, KeepaliveStep};
 pub use http2_shared::{Http2Mailbox, Http2Shared, Http2Task};

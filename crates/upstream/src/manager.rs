@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use nuncio_contract::stats::StatsStore;
 
-use crate::cluster::{ClusterSettings, ClusterShared, ProxyPlace};
+use crate::cluster::{ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace};
+use crate::forward_proxy::DnsCaches;
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
@@ -29,6 +30,7 @@ pub struct ClusterManager {
     place: Arc<OnceLock<ProxyPlace>>,
     table: RwLock<Table>,
     generation: AtomicU64,
+    names: DnsCaches,
 }
 
 #[derive(Default)]
@@ -60,6 +62,7 @@ impl ClusterManager {
             place: Arc::default(),
             table: RwLock::default(),
             generation: AtomicU64::new(0),
+            names: DnsCaches::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl ClusterManager {
         let scope = self
             .stats
             .scope(&format!("cluster.{}", settings.stat_name()));
+        let provided = self.provided(&settings);
         let cluster = ClusterShared::new(
             settings,
             transport_socket,
@@ -91,9 +95,18 @@ impl ClusterManager {
             added_via_api,
             Arc::clone(&self.place),
         );
+        let cluster = cluster.with_provided(provided);
         Arc::new(match outliers {
             Some(outliers) => cluster.with_outliers(outliers),
             None => cluster,
+        })
+    }
+
+    fn provided(&self, settings: &ClusterSettings) -> Option<Provided> {
+        Some(match settings.provided.as_ref()? {
+            ProvidedSettings::ForwardProxy(names) => {
+                Provided::Names(self.names.get(names, &self.stats))
+            }
         })
     }
 

@@ -62,6 +62,7 @@ impl Upstream {
                 ClusterType::Static => "STATIC",
                 ClusterType::StrictDns => "STRICT_DNS",
                 ClusterType::LogicalDns => "LOGICAL_DNS",
+                ClusterType::DynamicForwardProxy => "dynamic forward proxy",
             },
             policy: settings.lb.policy.name(),
             connect_timeout: settings.connect_timeout,

@@ -10,7 +10,7 @@ use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
 
-use super::Thresholds;
+use super::{ProvidedSettings, Thresholds};
 use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
 use crate::load_balancing::LbSettings;
@@ -28,6 +28,8 @@ pub enum ClusterType {
     StrictDns,
     /// From DNS, the first address alone.
     LogicalDns,
+    /// From DNS, whatever names requests ask for.
+    DynamicForwardProxy,
 }
 
 /// The share of requests that are turned away before a host is chosen.
@@ -106,6 +108,8 @@ pub struct ClusterSettings {
     pub health_checks: Option<Arc<ActiveChecks>>,
     /// How a host is chosen.
     pub lb: LbSettings,
+    /// How the cluster itself chooses hosts, if it does.
+    pub provided: Option<ProvidedSettings>,
     /// What of a request is hashed, instead of what its route says.
     pub hash_policies: Option<Arc<HashPolicies>>,
     /// How the health of priorities is reckoned.
@@ -187,6 +191,7 @@ impl ClusterSettings {
             cluster_type: ClusterType::Static,
             health_checks: None,
             lb: LbSettings::default(),
+            provided: None,
             hash_policies: None,
             level_options: LevelOptions::default(),
             drop_overload: DropOverload::default(),

@@ -9,9 +9,11 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use super::http2_options::Http2Options;
-use super::{Discovery, DnsSettings};
-use crate::cluster::ClusterType;
+use super::{Discovery, DnsSettings, forward_proxy};
+use crate::cluster::{ClusterType, ProvidedSettings};
 use crate::transport_socket::TransportSocket;
+
+const FORWARD_PROXY: &str = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
 
 message! {
     /// A cluster.
@@ -120,15 +122,18 @@ enumeration! {
 impl CustomClusterType {
     /// Only `envoy.clusters.dns`, and the names that take no message of their own.
     pub(super) fn discovery(&self, ctx: &mut Ctx) -> Result<Discovery, Refused> {
-        let plain = |cluster_type| {
-            Ok(Discovery {
-                cluster_type,
-                dns: DnsSettings::default(),
-            })
-        };
+        let plain = |cluster_type| Ok(Discovery::plain(cluster_type));
         match (&self.typed_config, self.name.value.as_str()) {
             (Some(any), _) if any.type_name() == "envoy.extensions.clusters.dns.v3.DnsCluster" => {
                 any.decode::<DnsCluster>(ctx)?.discovery(ctx)
+            }
+            (Some(any), _) if any.type_name() == FORWARD_PROXY => {
+                let (names, may_be_insecure) = forward_proxy::read(any, ctx)?;
+                Ok(Discovery {
+                    provided: Some(ProvidedSettings::ForwardProxy(Box::new(names))),
+                    may_be_insecure,
+                    ..Discovery::plain(ClusterType::DynamicForwardProxy)
+                })
             }
             (None, "envoy.cluster.static") => plain(ClusterType::Static),
             (None, "envoy.cluster.strict_dns") => plain(ClusterType::StrictDns),
@@ -167,7 +172,10 @@ impl DnsCluster {
             failure_refresh,
             family: super::family(family),
         };
-        Ok(Discovery { cluster_type, dns })
+        Ok(Discovery {
+            dns,
+            ..Discovery::plain(cluster_type)
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 mod breakers;
 mod defaults;
 mod endpoints;
+mod forward_proxy;
 mod header_case;
 mod health_check;
 mod http2_options;
@@ -27,7 +28,7 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
-use crate::cluster::{ClusterSettings, ClusterType, HostStatuses};
+use crate::cluster::{ClusterSettings, ClusterType, HostStatuses, ProvidedSettings};
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
@@ -36,7 +37,9 @@ pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
 use http_options::HttpProtocolOptions;
 pub use http2_options::Http2Options;
-use messages::{Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily};
+use messages::{
+    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, LbPolicyName,
+};
 pub use support::support;
 
 /// A cluster as configured, ready to be added to the [`ClusterManager`](crate::ClusterManager).
@@ -89,11 +92,17 @@ impl ClusterConfig {
         let errors_before = ctx.diagnostics.errors();
         let cluster: Cluster = decode(message, ctx)?;
         let kind = discovery(&cluster, ctx)?;
+        check_policy(&cluster, kind.provided.is_some(), ctx)?;
         let endpoints = endpoints::read(&cluster, kind.cluster_type, ctx)?;
         let transport_socket = messages::transport_socket(cluster.transport_socket.as_ref(), ctx)?;
         let options = http_options::decode(&cluster, ctx)?;
         let options = options.as_ref();
-        let settings = settings(&cluster, options, kind.cluster_type, ctx)?;
+        let mut settings = settings(&cluster, options, kind.cluster_type, ctx)?;
+        if kind.cluster_type == ClusterType::DynamicForwardProxy {
+            let names = &mut settings.http.auto_names;
+            forward_proxy::name_connections(&cluster, options, kind.may_be_insecure, names, ctx)?;
+        }
+        settings.provided = kind.provided;
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);
@@ -130,6 +139,19 @@ impl ClusterConfig {
 struct Discovery {
     cluster_type: ClusterType,
     dns: DnsSettings,
+    provided: Option<ProvidedSettings>,
+    may_be_insecure: bool,
+}
+
+impl Discovery {
+    fn plain(cluster_type: ClusterType) -> Self {
+        Self {
+            cluster_type,
+            dns: DnsSettings::default(),
+            provided: None,
+            may_be_insecure: true,
+        }
+    }
 }
 
 fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
@@ -151,7 +173,10 @@ fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
         failure_refresh: messages::failure_refresh(cluster.dns_failure_refresh_rate.as_ref(), ctx)?,
         family: family(cluster.dns_lookup_family),
     };
-    Ok(Discovery { cluster_type, dns })
+    Ok(Discovery {
+        dns,
+        ..Discovery::plain(cluster_type)
+    })
 }
 
 fn family(family: DnsLookupFamily) -> LookupFamily {
@@ -231,6 +256,29 @@ fn override_host_statuses(common: &CommonLbConfig) -> HostStatuses {
     }
 }
 
+/// Clusters that choose hosts themselves and no others say so.
+fn check_policy(cluster: &Cluster, is_provided: bool, ctx: &mut Ctx) -> Result<(), Refused> {
+    let says_so = cluster.load_balancing_policy.is_none()
+        && cluster.lb_policy == LbPolicyName::ClusterProvided;
+    if is_provided == says_so {
+        return Ok(());
+    }
+    let name = &cluster.name.value;
+    let text = match says_so {
+        true => format!(
+            "cluster manager: cluster provided LB specified but cluster '{name}' did not provide one. Check cluster documentation."
+        ),
+        false => format!(
+            "cluster manager: cluster provided LB not specified but cluster '{name}' provided one. Check cluster documentation."
+        ),
+    };
+    let error = ctx.error(cluster.name.span, text);
+    if !says_so {
+        error.suggest("set `lb_policy: CLUSTER_PROVIDED`");
+    }
+    Err(Refused)
+}
+
 /// Only names that were resolved are known to hosts for certain.
 fn check_hashing(
     cluster: &Cluster,
@@ -243,6 +291,7 @@ fn check_hashing(
         ClusterType::StrictDns => return Ok(()),
         ClusterType::Static => "envoy.cluster.static",
         ClusterType::LogicalDns => "envoy.cluster.logical_dns",
+        ClusterType::DynamicForwardProxy => "envoy.clusters.dynamic_forward_proxy",
     };
     match hashing.filter(|hashing| hashing.use_hostname_for_hashing) {
         None => Ok(()),

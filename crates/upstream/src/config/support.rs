@@ -2,6 +2,7 @@
 
 use nuncio_config::typed::{FromValue, SupportTable};
 
+use super::forward_proxy::ForwardProxyCluster;
 use super::header_case::PreserveCase;
 use super::health_check::messages::EventFileSink;
 use super::http_options::HttpProtocolOptions;
@@ -12,6 +13,7 @@ use super::messages::{Cluster, DnsCluster, RawBuffer};
 pub fn support(table: &mut SupportTable) {
     Cluster::support(table);
     DnsCluster::support(table);
+    ForwardProxyCluster::support(table);
     load_balancing::support(table);
     EventFileSink::support(table);
     RawBuffer::support(table);

@@ -6,6 +6,7 @@ mod around;
 mod cluster;
 mod host;
 mod named_pools;
+mod provided;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

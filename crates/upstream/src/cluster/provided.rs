@@ -1,0 +1,20 @@
+//! Clusters that choose their hosts themselves (`CLUSTER_PROVIDED`): by what a request asks for.
+
+use std::sync::Arc;
+
+use nuncio_contract::forward_proxy::DnsCacheSettings;
+
+use crate::forward_proxy::DnsCache;
+
+/// How a cluster chooses its hosts itself, as configured.
+#[derive(Clone, Debug)]
+pub enum ProvidedSettings {
+    /// Whatever name a request asks for.
+    ForwardProxy(Box<DnsCacheSettings>),
+}
+
+/// The same at work.
+pub enum Provided {
+    /// Whatever name a request asks for.
+    Names(Arc<DnsCache>),
+}
