@@ -215,7 +215,9 @@ impl WorkerServices for Worker {
 
     fn forward_proxy(&self, cluster: &str) -> Option<Rc<dyn ForwardProxy>> {
         let cluster = self.manager.get(self.manager.find(cluster)?)?;
-        let Provided::Names(names) = cluster.provided()?;
+        let Provided::Names(names) = cluster.provided()? else {
+            return None;
+        };
         let names = NamesOf::new(Arc::clone(names), cluster.default_port());
         Some(Rc::new(names))
     }

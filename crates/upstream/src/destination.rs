@@ -1,5 +1,7 @@
 //! The host that a request asks for, where clusters choose by that.
 
+use std::net::SocketAddr;
+
 use crate::forward_proxy::Asked;
 
 /// The host that a request asks for.
@@ -7,4 +9,6 @@ use crate::forward_proxy::Asked;
 pub enum Destination {
     /// By name.
     Name(Asked),
+    /// By address.
+    Address(SocketAddr),
 }

@@ -26,6 +26,7 @@ mod http2_wire;
 mod load_balancing;
 mod manager;
 pub mod mirror;
+pub mod original_dst;
 pub mod outlier_detection;
 pub mod outlier_watch;
 mod pool;

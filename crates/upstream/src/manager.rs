@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stats::{Scope, StatsStore};
 
 use crate::cluster::{ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace};
 use crate::forward_proxy::DnsCaches;
+use crate::original_dst::OriginalDst;
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
@@ -87,7 +88,7 @@ impl ClusterManager {
         let scope = self
             .stats
             .scope(&format!("cluster.{}", settings.stat_name()));
-        let provided = self.provided(&settings);
+        let provided = self.provided(&settings, &scope);
         let cluster = ClusterShared::new(
             settings,
             transport_socket,
@@ -102,11 +103,15 @@ impl ClusterManager {
         })
     }
 
-    fn provided(&self, settings: &ClusterSettings) -> Option<Provided> {
+    fn provided(&self, settings: &ClusterSettings, scope: &Scope) -> Option<Provided> {
         Some(match settings.provided.as_ref()? {
             ProvidedSettings::ForwardProxy(names) => {
                 Provided::Names(self.names.get(names, &self.stats))
             }
+            ProvidedSettings::OriginalDst(of) => {
+                Provided::OriginalDst(Arc::new(OriginalDst::new((**of).clone(), scope)))
+            }
+            ProvidedSettings::Aggregate(names) => Provided::Aggregate(Arc::clone(names)),
         })
     }
 

@@ -37,14 +37,16 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
         let way = self.choose_cluster(forward)?;
         let done = match way {
-            Way::Plain(timeout) => match boxed(|| self.exchange_with_host(forward, timeout)).await {
-                Err(Failure::Upstream(error))
-                    if error.kind == UpstreamErrorKind::HostUnresolved =>
-                {
-                    Box::pin(self.exchange_late(forward, timeout)).await
+            Way::Plain(timeout) => {
+                match boxed(|| self.exchange_with_host(forward, timeout)).await {
+                    Err(Failure::Upstream(error))
+                        if error.kind == UpstreamErrorKind::HostUnresolved =>
+                    {
+                        Box::pin(self.exchange_late(forward, timeout)).await
+                    }
+                    done => done,
                 }
-                done => done,
-            },
+            }
             Way::Tries(tries) => Box::pin(self.run_tries(tries)).await,
         };
         match done {
@@ -146,7 +148,8 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             (Some(wanted), _) => wanted,
             (None, None) => account.cluster.pick_host(),
             (None, Some(_)) => self.with_pick_context(account, forward, |context| {
-                account.cluster.choose_host(context)
+                let clusters = &self.exchange.manager.worker.clusters;
+                clusters.choose_host(&account.cluster, context)
             }),
         }
     }

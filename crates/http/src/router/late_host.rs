@@ -26,6 +26,11 @@ pub(super) fn destination(cluster: &WorkerCluster, state: &StreamState) -> Optio
             let authority = state.request.get(Known::Authority)?;
             Asked::of(authority, shared.default_port()).map(Destination::Name)
         }
+        Provided::OriginalDst(hosts) => {
+            let asked = hosts.asked_for(Some(&state.request), &state.info);
+            asked.map(Destination::Address)
+        }
+        Provided::Aggregate(_) => None,
     }
 }
 
@@ -71,10 +76,13 @@ impl<D: Downstream> Router<'_, '_, D> {
     fn look_host_up(&self) -> Option<LookUp> {
         let account = self.exchange.account.borrow();
         let account = account.as_ref()?;
-        let Destination::Name(asked) = account.wishes.as_ref()?.destination.as_deref()?;
+        let Destination::Name(asked) = account.wishes.as_ref()?.destination.as_deref()? else {
+            return None;
+        };
         match account.cluster.shared().provided()? {
             Provided::Names(_) if account.cluster.host_named(asked).is_some() => None,
             Provided::Names(names) => Some(names.look_up(asked)),
+            Provided::OriginalDst(_) | Provided::Aggregate(_) => None,
         }
     }
 

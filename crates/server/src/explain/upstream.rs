@@ -63,6 +63,8 @@ impl Upstream {
                 ClusterType::StrictDns => "STRICT_DNS",
                 ClusterType::LogicalDns => "LOGICAL_DNS",
                 ClusterType::DynamicForwardProxy => "dynamic forward proxy",
+                ClusterType::OriginalDst => "ORIGINAL_DST",
+                ClusterType::Aggregate => "aggregate",
             },
             policy: settings.lb.policy.name(),
             connect_timeout: settings.connect_timeout,

@@ -30,6 +30,10 @@ pub enum ClusterType {
     LogicalDns,
     /// From DNS, whatever names requests ask for.
     DynamicForwardProxy,
+    /// From the connections and requests that come.
+    OriginalDst,
+    /// From other clusters.
+    Aggregate,
 }
 
 /// The share of requests that are turned away before a host is chosen.

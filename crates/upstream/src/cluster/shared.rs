@@ -8,12 +8,15 @@ use nuncio_contract::stats::groups::{
     ClusterUpdateStats, RemainingStats, TlsStats, TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Gauge, Scope};
+use nuncio_contract::stream_info::StreamInfo;
 
 use super::even::TableStats;
 use super::membership::Membership;
 use super::{
     Breakers, ClusterSettings, HostSet, Locality, Provided, Resource, ResourcePriority, Thresholds,
 };
+use crate::destination::Destination;
+use crate::forward_proxy::Asked;
 use crate::load_balancing::Snapshot;
 use crate::outlier_detection::{OutlierSettings, Outliers};
 use crate::transport_socket::TransportSocket;
@@ -138,6 +141,18 @@ impl ClusterShared {
         match self.transport_socket {
             TransportSocket::RawBuffer => 80,
             TransportSocket::Tls(_) => 443,
+        }
+    }
+
+    /// What a connection that is no request asks for, where hosts are chosen by that.
+    pub fn destination_of(&self, info: &StreamInfo) -> Option<Destination> {
+        match self.provided()? {
+            Provided::Names(_) => {
+                let name = info.connection.requested_server_name.as_bytes();
+                Asked::of(name, self.default_port()).map(Destination::Name)
+            }
+            Provided::OriginalDst(hosts) => hosts.asked_for(None, info).map(Destination::Address),
+            Provided::Aggregate(_) => None,
         }
     }
 

@@ -9,10 +9,11 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use super::http2_options::Http2Options;
-use super::{Discovery, DnsSettings, forward_proxy};
+use super::{Discovery, DnsSettings, aggregate, forward_proxy};
 use crate::cluster::{ClusterType, ProvidedSettings};
 use crate::transport_socket::TransportSocket;
 
+const AGGREGATE: &str = "envoy.extensions.clusters.aggregate.v3.ClusterConfig";
 const FORWARD_PROXY: &str = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
 
 message! {
@@ -51,7 +52,8 @@ message! {
         pub(crate) upstream_connection_options: Option<UpstreamConnectionOptions>,
         pub(crate) health_checks: Vec<HealthCheck>,
         pub(crate) ignore_health_on_host_removal: bool,
-        inert cleanup_interval = "only clusters of type ORIGINAL_DST are cleaned up";
+        pub(crate) cleanup_interval: Option<Duration>,
+        pub(crate) original_dst_lb_config: Option<OriginalDstLbConfig>,
     }
 }
 
@@ -69,6 +71,7 @@ enumeration! {
         STATIC => Static,
         STRICT_DNS => StrictDns,
         LOGICAL_DNS => LogicalDns,
+        ORIGINAL_DST => OriginalDst,
     }
 }
 
@@ -121,7 +124,7 @@ enumeration! {
 
 impl CustomClusterType {
     /// Only `envoy.clusters.dns`, and the names that take no message of their own.
-    pub(super) fn discovery(&self, ctx: &mut Ctx) -> Result<Discovery, Refused> {
+    pub(super) fn discovery(&self, cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
         let plain = |cluster_type| Ok(Discovery::plain(cluster_type));
         match (&self.typed_config, self.name.value.as_str()) {
             (Some(any), _) if any.type_name() == "envoy.extensions.clusters.dns.v3.DnsCluster" => {
@@ -135,6 +138,11 @@ impl CustomClusterType {
                     ..Discovery::plain(ClusterType::DynamicForwardProxy)
                 })
             }
+            (Some(any), _) if any.type_name() == AGGREGATE => Ok(Discovery {
+                provided: Some(ProvidedSettings::Aggregate(aggregate::read(any, ctx)?)),
+                ..Discovery::plain(ClusterType::Aggregate)
+            }),
+            (None, "envoy.cluster.original_dst") => super::original_destination(cluster, ctx),
             (None, "envoy.cluster.static") => plain(ClusterType::Static),
             (None, "envoy.cluster.strict_dns") => plain(ClusterType::StrictDns),
             (None, "envoy.cluster.logical_dns") => plain(ClusterType::LogicalDns),
@@ -345,4 +353,5 @@ pub(crate) use super::load_balancing::messages::LoadBalancingPolicy;
 pub(crate) use super::load_balancing::old::{
     CommonLbConfig, LbPolicyName, OldLeastRequest, OldMaglev, OldRingHash, OldRoundRobin, OldSubset,
 };
+pub(crate) use super::original_dst::OriginalDstLbConfig;
 pub(crate) use super::outlier_detection::OutlierDetection;

@@ -3,6 +3,7 @@
 //! What is not declared here is refused where it stands. Defaults are Envoy's and stand with
 //! [`ClusterSettings`], [`Thresholds`] and [`DnsSettings`].
 
+mod aggregate;
 mod breakers;
 mod defaults;
 mod endpoints;
@@ -13,6 +14,7 @@ mod http2_options;
 mod http_options;
 mod load_balancing;
 mod messages;
+mod original_dst;
 mod outlier_detection;
 mod support;
 #[cfg(test)]
@@ -158,12 +160,13 @@ fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
     let kind = match &cluster.cluster_discovery_type {
         None => DiscoveryType::Static,
         Some(ClusterDiscoveryType::Type(kind)) => *kind,
-        Some(ClusterDiscoveryType::ClusterType(custom)) => return custom.discovery(ctx),
+        Some(ClusterDiscoveryType::ClusterType(custom)) => return custom.discovery(cluster, ctx),
     };
     let cluster_type = match kind {
         DiscoveryType::Static => ClusterType::Static,
         DiscoveryType::StrictDns => ClusterType::StrictDns,
         DiscoveryType::LogicalDns => ClusterType::LogicalDns,
+        DiscoveryType::OriginalDst => return original_destination(cluster, ctx),
     };
     let dns = DnsSettings {
         refresh_rate: cluster
@@ -176,6 +179,14 @@ fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
     Ok(Discovery {
         dns,
         ..Discovery::plain(cluster_type)
+    })
+}
+
+fn original_destination(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
+    let settings = original_dst::read(cluster, ctx)?;
+    Ok(Discovery {
+        provided: Some(ProvidedSettings::OriginalDst(Box::new(settings))),
+        ..Discovery::plain(ClusterType::OriginalDst)
     })
 }
 
@@ -258,6 +269,14 @@ fn override_host_statuses(common: &CommonLbConfig) -> HostStatuses {
 
 /// Clusters that choose hosts themselves and no others say so.
 fn check_policy(cluster: &Cluster, is_provided: bool, ctx: &mut Ctx) -> Result<(), Refused> {
+    let kind = &cluster.cluster_discovery_type;
+    if matches!(
+        kind,
+        Some(ClusterDiscoveryType::Type(DiscoveryType::OriginalDst))
+    ) {
+        // What is wrong with these is said in other words, with the whole.
+        return Ok(());
+    }
     let says_so = cluster.load_balancing_policy.is_none()
         && cluster.lb_policy == LbPolicyName::ClusterProvided;
     if is_provided == says_so {
@@ -292,6 +311,8 @@ fn check_hashing(
         ClusterType::Static => "envoy.cluster.static",
         ClusterType::LogicalDns => "envoy.cluster.logical_dns",
         ClusterType::DynamicForwardProxy => "envoy.clusters.dynamic_forward_proxy",
+        ClusterType::OriginalDst => "envoy.cluster.original_dst",
+        ClusterType::Aggregate => "envoy.clusters.aggregate",
     };
     match hashing.filter(|hashing| hashing.use_hostname_for_hashing) {
         None => Ok(()),

@@ -55,6 +55,10 @@ impl Discovery {
                     let hosts = Box::new(requests::HostsOfNames::new(&cluster));
                     forward_proxy::begin(names, hosts, resolver);
                 }
+                if let Some(Provided::OriginalDst(hosts)) = cluster.provided() {
+                    let listing = requests::list(Arc::downgrade(&cluster), Arc::clone(hosts));
+                    tokio::task::spawn_local(listing);
+                }
                 None
             }
         }
@@ -84,7 +88,10 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
             let names = DnsDiscovery::new(Arc::clone(&cluster), endpoints, dns);
             Some(Discovery::Dns(names))
         }
-        ClusterType::DynamicForwardProxy => Some(Discovery::Requests(Arc::clone(&cluster))),
+        ClusterType::DynamicForwardProxy | ClusterType::OriginalDst => {
+            Some(Discovery::Requests(Arc::clone(&cluster)))
+        }
+        ClusterType::Aggregate => None,
     };
     Prepared { cluster, discovery }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use crate::cluster::{ClusterShared, HealthFlags, Host, HostSet};
 use crate::forward_proxy::NameFollower;
+use crate::original_dst::OriginalDst;
 
 /// A cluster that has a host for each name of a cache.
 pub(super) struct HostsOfNames {
@@ -53,6 +54,24 @@ impl NameFollower for HostsOfNames {
         self.hosts.retain(|(known, _)| **known != *key);
         if self.hosts.len() < before {
             self.publish();
+        }
+    }
+}
+
+/// Lists the hosts of addresses for as long as the cluster is there, on the calling thread, the main one.
+pub(super) async fn list(cluster: Weak<ClusterShared>, hosts: Arc<OriginalDst>) {
+    let interval = hosts.cleanup_interval();
+    let mut cleanup = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+    loop {
+        let has_changed = tokio::select! {
+            () = hosts.changed() => true,
+            _ = cleanup.tick() => hosts.clean_up(),
+        };
+        let Some(cluster) = cluster.upgrade() else {
+            return;
+        };
+        if has_changed {
+            cluster.publish_hosts(Arc::new(HostSet::new(hosts.all())));
         }
     }
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::WorkerHost;
+use super::aggregate::PartsView;
 use super::around::LocalCluster;
 use crate::cluster::{ClusterSettings, ClusterShared, HostSet, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit};
@@ -41,9 +42,11 @@ pub(super) struct State {
     /// Where they would do, but a request spreads load otherwise; made when there is one.
     spreading: Option<Box<Balancer>>,
     /// The places of `hosts`; made when one is first asked for by its address.
-    by_address: Option<HashMap<SocketAddr, usize>>,
+    pub(super) by_address: Option<HashMap<SocketAddr, usize>>,
     /// The same by their names, where the cluster chooses by that.
     pub(super) by_name: Option<HashMap<Box<str>, usize>>,
+    /// Other clusters as one, where hosts are theirs.
+    pub(super) parts: Option<Box<PartsView>>,
 }
 
 impl WorkerCluster {
@@ -57,6 +60,7 @@ impl WorkerCluster {
             spreading: None,
             by_address: None,
             by_name: None,
+            parts: None,
         };
         // No published generation: the first pick takes the hosts over.
         Self {

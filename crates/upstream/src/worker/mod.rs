@@ -2,6 +2,7 @@
 //!
 //! Everything here stays on its thread. A cluster's part is made when the worker first uses the cluster.
 
+mod aggregate;
 mod around;
 mod cluster;
 mod host;

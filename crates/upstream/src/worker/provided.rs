@@ -1,14 +1,18 @@
 //! Hosts of clusters that choose them themselves: by what a request asks for.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::WorkerCluster;
 use super::WorkerHost;
+use super::cluster::State;
 use crate::cluster::{Health, Provided};
 use crate::destination::Destination;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::forward_proxy::Asked;
 use crate::load_balancing::PickContext;
+use crate::original_dst::OriginalDst;
 
 impl WorkerCluster {
     #[cold]
@@ -28,7 +32,12 @@ impl WorkerCluster {
                 names.touch(&asked.key);
                 Ok(host)
             }
-            (Provided::Names(_), None) => Err(self.no_host()),
+            (Provided::OriginalDst(hosts), Some(Destination::Address(address))) => {
+                Ok(self.host_made_for(hosts, *address))
+            }
+            (Provided::Names(_) | Provided::OriginalDst(_) | Provided::Aggregate(_), _) => {
+                Err(self.no_host())
+            }
         }
     }
 
@@ -45,7 +54,28 @@ impl WorkerCluster {
         hosts.get(*by_name.get(&asked.key)?).cloned()
     }
 
-    fn no_host(&self) -> UpstreamError {
+    /// The host at this address, which is made if there is none.
+    fn host_made_for(&self, hosts: &OriginalDst, address: SocketAddr) -> Rc<WorkerHost> {
+        let host = hosts.host(&self.settings().name, address);
+        let mut state = self.state.borrow_mut();
+        let State {
+            hosts, by_address, ..
+        } = &mut *state;
+        let by_address = by_address.get_or_insert_with(|| {
+            let addresses = hosts.iter().map(|host| host.host().address);
+            addresses.zip(0..).collect()
+        });
+        let known = by_address.get(&address).and_then(|at| hosts.get(*at));
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(known.host(), &host)) {
+            return Rc::clone(known);
+        }
+        let made = Rc::new(WorkerHost::new(Rc::clone(&self.core), host));
+        by_address.insert(address, hosts.len());
+        hosts.push(Rc::clone(&made));
+        made
+    }
+
+    pub(super) fn no_host(&self) -> UpstreamError {
         self.count_no_host();
         UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)
     }
