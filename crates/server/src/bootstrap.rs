@@ -250,7 +250,8 @@ pub(crate) fn compile_tree(
     around
         .manager
         .stand_at(proxy_place(&bootstrap, around.options));
-    let clusters = clusters::load(cluster_messages, around.extensions, ctx);
+    let mut clusters = clusters::load(cluster_messages, around.extensions, ctx);
+    let bound = clusters::bind_by_default(bootstrap.cluster_manager.as_ref(), &mut clusters, ctx);
     let node = bootstrap.node.as_ref();
     let options = around.options;
     let service_cluster = flag_or(&options.service_cluster, node.map(|node| &node.cluster));
@@ -275,6 +276,7 @@ pub(crate) fn compile_tree(
         Some(Attempt(Err(Refused))) => Err(Refused),
         None => Ok(None),
     };
+    bound?;
     enabled?;
     runtime?;
     if admin.is_err() {

@@ -9,6 +9,7 @@ use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
+use nuncio_upstream::config::BindConfig;
 
 use crate::runtime::LayeredRuntime;
 
@@ -32,6 +33,7 @@ message! {
     pub(crate) struct ClusterManagerMessage: "envoy.config.bootstrap.v3.ClusterManager" {
         pub(crate) local_cluster_name: String,
         pub(crate) outlier_detection: Option<OutlierDetectionLog>,
+        pub(crate) upstream_bind_config: Option<BindConfig>,
     }
 }
 

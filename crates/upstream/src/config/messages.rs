@@ -49,6 +49,7 @@ message! {
         pub(crate) dns_lookup_family: DnsLookupFamily,
         pub(crate) wait_for_warm_on_init: Option<bool>,
         pub(crate) transport_socket: Option<TransportSocketMessage>,
+        pub(crate) upstream_bind_config: Option<BindConfig>,
         pub(crate) upstream_connection_options: Option<UpstreamConnectionOptions>,
         pub(crate) health_checks: Vec<HealthCheck>,
         pub(crate) ignore_health_on_host_removal: bool,
@@ -346,6 +347,7 @@ pub(super) fn transport_socket(
     }
 }
 
+pub(crate) use super::bind::BindConfig;
 pub(crate) use super::endpoints::ClusterLoadAssignment;
 pub(crate) use super::health_check::messages::HealthCheck;
 pub(crate) use super::http_options::{CommonHttpOptions, Http1Options, UpstreamHttpOptions};

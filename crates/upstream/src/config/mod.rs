@@ -4,6 +4,7 @@
 //! [`ClusterSettings`], [`Thresholds`] and [`DnsSettings`].
 
 mod aggregate;
+mod bind;
 mod breakers;
 mod defaults;
 mod endpoints;
@@ -27,13 +28,14 @@ use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::access_log::AccessLogFiles;
 use nuncio_contract::metadata_message::MetadataMessage;
-use nuncio_net::connect::{ConnectOptions, Keepalive};
+use nuncio_net::connect::{ConnectOptions, Keepalive, Sources};
 use nuncio_net::dns::LookupFamily;
 
 use crate::cluster::{ClusterSettings, ClusterType, HostStatuses, ProvidedSettings};
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
+pub use bind::BindConfig;
 pub use defaults::DEFAULTS;
 pub use endpoints::EndpointSpec;
 pub use header_case::HeaderKeyFormat;
@@ -59,6 +61,8 @@ pub struct ClusterConfig {
     pub wait_for_warm_on_init: bool,
     /// How hosts are found out that answer with errors, if they are.
     pub outlier_detection: Option<Arc<OutlierSettings>>,
+    /// Whether it says itself where its connections come from.
+    pub is_bound: bool,
 }
 
 /// How a cluster's names are resolved.
@@ -116,7 +120,15 @@ impl ClusterConfig {
             dns: kind.dns,
             wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),
             outlier_detection,
+            is_bound: cluster.upstream_bind_config.is_some(),
         })
+    }
+
+    /// Has connections come from these addresses, unless the cluster says itself where from.
+    pub fn bind_by_default(&mut self, sources: &Sources) {
+        if !self.is_bound {
+            self.settings.connect_options.sources = Some(Box::new(sources.clone()));
+        }
     }
 }
 
@@ -232,6 +244,10 @@ fn settings(
         settings.level_options = assignment.level_options();
     }
     settings.connect_options = connect_options(cluster);
+    if let Some(bind) = &cluster.upstream_bind_config {
+        let of = format!("Cluster {}", cluster.name.value);
+        settings.connect_options.sources = bind.compile(&of, ctx)?;
+    }
     settings.http = http_options::read(cluster, options, &mut settings.hash_policies, ctx)?;
     settings.health_checks = health_check::read(cluster, settings.http.protocol, ctx)?;
     Ok(settings)
@@ -253,7 +269,7 @@ fn connect_options(cluster: &Cluster) -> ConnectOptions {
         });
     ConnectOptions {
         keepalive,
-        source_address: None,
+        sources: None,
     }
 }
 

@@ -40,6 +40,7 @@ fn config(cluster_type: ClusterType, endpoints: Vec<EndpointSpec>) -> ClusterCon
         },
         wait_for_warm_on_init: true,
         outlier_detection: None,
+        is_bound: false,
     }
 }
 
