@@ -12,6 +12,7 @@ pub mod data_source;
 pub mod early_header_mutation;
 pub mod error;
 pub mod formatter;
+pub mod forward_proxy;
 pub mod grpc;
 pub mod hash;
 pub mod hash_policy;

@@ -3,11 +3,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::forward_proxy::ForwardProxy;
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -52,6 +54,10 @@ pub trait WorkerServices: Clock {
     }
     /// How many hosts a cluster has; none if there is no such cluster.
     fn membership(&self, _cluster: &str) -> Option<Membership> {
+        None
+    }
+    /// A cluster whose hosts are whatever names requests ask for; none if it is another one or is not there.
+    fn forward_proxy(&self, _cluster: &str) -> Option<Rc<dyn ForwardProxy>> {
         None
     }
 }

@@ -20,6 +20,7 @@ pub mod csrf;
 pub mod custom_response;
 pub mod decompressor;
 mod delegation;
+pub mod dynamic_forward_proxy;
 pub mod early_header_mutation;
 pub mod fault;
 mod grpc;
@@ -52,6 +53,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &csrf::ROOM,
     &custom_response::ROOM,
     &decompressor::ROOM,
+    &dynamic_forward_proxy::ROOM,
     &fault::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_contract::clock::{Clock, HeldClock};
+use nuncio_contract::forward_proxy::ForwardProxy;
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
+use nuncio_upstream::cluster::Provided;
+use nuncio_upstream::forward_proxy::NamesOf;
 use nuncio_upstream::{ClusterManager, WorkerCluster, WorkerClusters};
 
 use crate::route::{Action, ClusterChoice, RouteTable};
@@ -208,5 +211,14 @@ impl WorkerServices for Worker {
             membership.degraded += usize::from(health.is_degraded());
         }
         Some(membership)
+    }
+
+    fn forward_proxy(&self, cluster: &str) -> Option<Rc<dyn ForwardProxy>> {
+        let cluster = self.manager.get(self.manager.find(cluster)?)?;
+        let Provided::Names(names) = cluster.provided()? else {
+            return None;
+        };
+        let names = NamesOf::new(Arc::clone(names), cluster.default_port());
+        Some(Rc::new(names))
     }
 }

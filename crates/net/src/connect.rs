@@ -18,8 +18,29 @@ use tokio::net::{TcpSocket, TcpStream};
 pub struct ConnectOptions {
     /// `SO_KEEPALIVE` and its times.
     pub keepalive: Option<Keepalive>,
-    /// Address to connect from.
-    pub source_address: Option<SocketAddr>,
+    /// Addresses to connect from, if the system is not to choose.
+    pub sources: Option<Box<Sources>>,
+}
+
+/// Addresses to connect from. Where there are two, each is of another IP version, and that of the host counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sources {
+    /// The first; the only one counts for every host.
+    pub first: SocketAddr,
+    /// The other.
+    pub other: Option<SocketAddr>,
+    /// An address may be one that this machine does not have.
+    pub freebind: bool,
+}
+
+impl Sources {
+    /// The one for a host at this address.
+    fn towards(&self, address: SocketAddr) -> SocketAddr {
+        let other = self.other.filter(|other| {
+            other.is_ipv4() == address.is_ipv4() && self.first.is_ipv4() != address.is_ipv4()
+        });
+        other.unwrap_or(self.first)
+    }
 }
 
 /// TCP keepalive; what is not set stays the system's.
@@ -42,6 +63,8 @@ pub struct ConnectError {
     pub immediate: bool,
     /// Where to.
     pub address: SocketAddr,
+    /// The address to connect from, if that is what could not be had.
+    pub unbound: Option<SocketAddr>,
 }
 
 impl std::error::Error for ConnectError {}
@@ -50,6 +73,9 @@ impl std::fmt::Display for ConnectError {
     /// Envoy's transport failure reason.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = error_text(&self.source);
+        if let Some(source) = self.unbound {
+            return write!(f, "failed to bind to {source}: {text}");
+        }
         match self.immediate {
             true => write!(
                 f,
@@ -82,8 +108,16 @@ pub async fn connect(
         source,
         immediate,
         address,
+        unbound: None,
     };
     let socket = open(address, options).map_err(|error| failed(error, true))?;
+    if let Some(sources) = &options.sources {
+        let source = sources.towards(address);
+        bind(&socket, source, sources.freebind).map_err(|error| ConnectError {
+            unbound: Some(source),
+            ..failed(error, true)
+        })?;
+    }
     let mut connecting = pin!(socket.connect(address));
     let mut immediate = true;
     poll_fn(|cx| {
@@ -107,10 +141,19 @@ fn open(address: SocketAddr, options: &ConnectOptions) -> io::Result<TcpSocket> 
     if let Some(keepalive) = &options.keepalive {
         keepalive.apply(&SockRef::from(&socket))?;
     }
-    if let Some(source) = options.source_address {
-        socket.bind(source)?;
-    }
     Ok(socket)
+}
+
+#[cold]
+fn bind(socket: &TcpSocket, source: SocketAddr, freebind: bool) -> io::Result<()> {
+    if freebind {
+        let socket = SockRef::from(socket);
+        match source {
+            SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+            SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+        }
+    }
+    socket.bind(source)
 }
 
 impl Keepalive {
@@ -154,9 +197,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_cannot_be_bound_is_an_immediate_error() {
-        let source_address = Some("203.0.113.7:0".parse().unwrap());
+        let sources = Sources {
+            first: "203.0.113.7:0".parse().unwrap(),
+            other: None,
+            freebind: false,
+        };
         let options = ConnectOptions {
-            source_address,
+            sources: Some(Box::new(sources)),
             ..Default::default()
         };
         let error = connect("127.0.0.1:9".parse().unwrap(), &options)
@@ -164,8 +211,28 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "immediate connect error: Cannot assign requested address|remote address:127.0.0.1:9"
+            "failed to bind to 203.0.113.7:0: Cannot assign requested address"
         );
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_from_the_source_of_the_hosts_ip_version() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (v4, v6) = ("127.0.0.9:0".parse().unwrap(), "[::1]:0".parse().unwrap());
+        for (first, other) in [(v4, None), (v4, Some(v6)), (v6, Some(v4))] {
+            let sources = Sources {
+                first,
+                other,
+                freebind: false,
+            };
+            let options = ConnectOptions {
+                sources: Some(Box::new(sources)),
+                ..Default::default()
+            };
+            let stream = connect(listener.local_addr().unwrap(), &options).await;
+            let from = stream.unwrap().local_addr().unwrap();
+            assert_eq!(from.ip(), v4.ip());
+        }
     }
 
     #[tokio::test]
@@ -178,7 +245,7 @@ mod tests {
         };
         let options = ConnectOptions {
             keepalive: Some(keepalive),
-            source_address: None,
+            sources: None,
         };
         let stream = connect(listener.local_addr().unwrap(), &options)
             .await

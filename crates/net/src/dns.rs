@@ -58,11 +58,20 @@ pub struct Answer {
     pub addresses: Vec<IpAddr>,
     /// How long the answer is good for; `None` when it does not say.
     pub ttl: Option<Duration>,
+    /// There is no such name, rather than no address of the family.
+    pub has_no_such_name: bool,
 }
 
 /// No answer could be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsError(Box<str>);
+
+impl DnsError {
+    /// An error in these words.
+    pub fn new(text: &str) -> Self {
+        DnsError(text.into())
+    }
+}
 
 impl std::error::Error for DnsError {}
 
@@ -92,7 +101,7 @@ impl Resolver {
             };
             return Ok(Answer {
                 addresses,
-                ttl: None,
+                ..Answer::default()
             });
         }
         let resolver = match self.by_family.get(family as usize) {
@@ -106,8 +115,12 @@ impl Resolver {
             Ok(lookup) => Ok(Answer {
                 addresses: lookup.iter().collect(),
                 ttl: lookup.valid_until().checked_duration_since(Instant::now()),
+                has_no_such_name: false,
             }),
-            Err(error) if error.is_no_records_found() => Ok(Answer::default()),
+            Err(error) if error.is_no_records_found() => Ok(Answer {
+                has_no_such_name: error.is_nx_domain(),
+                ..Answer::default()
+            }),
             Err(error) => Err(DnsError(error.to_string().into())),
         }
     }

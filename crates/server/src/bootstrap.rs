@@ -273,7 +273,8 @@ pub(crate) fn compile_tree(
     around
         .manager
         .stand_at(proxy_place(&bootstrap, around.options));
-    let clusters = clusters::load(cluster_messages, around.extensions, ctx);
+    let mut clusters = clusters::load(cluster_messages, around.extensions, ctx);
+    let bound = clusters::bind_by_default(bootstrap.cluster_manager.as_ref(), &mut clusters, ctx);
     let node = bootstrap.node.as_ref();
     let options = around.options;
     let service_cluster = flag_or(&options.service_cluster, node.map(|node| &node.cluster));
@@ -299,6 +300,7 @@ pub(crate) fn compile_tree(
         None => Ok(None),
     };
     let dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
+    bound?;
     enabled?;
     runtime?;
     if admin.is_err() {

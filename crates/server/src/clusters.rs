@@ -9,6 +9,7 @@ use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::config::ClusterConfig;
 
+use crate::config::ClusterManagerMessage;
 use crate::resource::{ClusterResource, Version};
 
 /// The names of all clusters; a refused one's too, so that routes to it are no errors of their own.
@@ -56,6 +57,24 @@ pub(crate) fn load(
         }
     }
     resources
+}
+
+/// Where connections come from of clusters that say nothing themselves.
+pub(crate) fn bind_by_default(
+    manager: Option<&ClusterManagerMessage>,
+    clusters: &mut [ClusterResource],
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    let bind = manager.and_then(|manager| manager.upstream_bind_config.as_ref());
+    let sources = bind
+        .map(|bind| bind.compile("Bootstrap", ctx))
+        .transpose()?;
+    if let Some(sources) = sources.flatten() {
+        for cluster in clusters {
+            cluster.config.bind_by_default(&sources);
+        }
+    }
+    Ok(())
 }
 
 /// `admin.access_log_path`: a file access log with the default format.

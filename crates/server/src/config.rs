@@ -11,6 +11,7 @@ use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
 use nuncio_udp::listener::config::UdpListenerConfig;
+use nuncio_upstream::config::BindConfig;
 
 use crate::runtime::LayeredRuntime;
 
@@ -35,6 +36,7 @@ message! {
     pub(crate) struct ClusterManagerMessage: "envoy.config.bootstrap.v3.ClusterManager" {
         pub(crate) local_cluster_name: String,
         pub(crate) outlier_detection: Option<OutlierDetectionLog>,
+        pub(crate) upstream_bind_config: Option<BindConfig>,
     }
 }
 

@@ -7,6 +7,8 @@ use nuncio_contract::error::{Fault, RetrySafety};
 /// Envoy's `StreamResetReason`, plus the case that no host could be chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpstreamErrorKind {
+    /// The host that was asked for is not known yet; its name is to be resolved first. Nobody but the router sees it.
+    HostUnresolved,
     /// No host is there, or none may be used (`UH`, "no healthy upstream").
     NoHealthyUpstream,
     /// The connection could not be opened because of this side.
@@ -31,7 +33,7 @@ impl UpstreamErrorKind {
     /// Envoy's words after `reset reason: `.
     pub const fn reset_reason(self) -> &'static str {
         match self {
-            Self::NoHealthyUpstream => "no healthy upstream",
+            Self::NoHealthyUpstream | Self::HostUnresolved => "no healthy upstream",
             Self::LocalConnectionFailure => "local connection failure",
             Self::RemoteConnectionFailure => "remote connection failure",
             Self::ConnectionTimeout => "connection timeout",

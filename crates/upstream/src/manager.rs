@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use nuncio_contract::stats::StatsStore;
+use nuncio_contract::stats::{Scope, StatsStore};
 
-use crate::cluster::{ClusterSettings, ClusterShared, ProxyPlace};
+use crate::cluster::{ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace};
+use crate::forward_proxy::DnsCaches;
+use crate::original_dst::OriginalDst;
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
@@ -29,6 +31,7 @@ pub struct ClusterManager {
     place: Arc<OnceLock<ProxyPlace>>,
     table: RwLock<Table>,
     generation: AtomicU64,
+    names: DnsCaches,
 }
 
 #[derive(Default)]
@@ -60,6 +63,7 @@ impl ClusterManager {
             place: Arc::default(),
             table: RwLock::default(),
             generation: AtomicU64::new(0),
+            names: DnsCaches::default(),
         }
     }
 
@@ -84,6 +88,7 @@ impl ClusterManager {
         let scope = self
             .stats
             .scope(&format!("cluster.{}", settings.stat_name()));
+        let provided = self.provided(&settings, &scope);
         let cluster = ClusterShared::new(
             settings,
             transport_socket,
@@ -91,9 +96,22 @@ impl ClusterManager {
             added_via_api,
             Arc::clone(&self.place),
         );
+        let cluster = cluster.with_provided(provided);
         Arc::new(match outliers {
             Some(outliers) => cluster.with_outliers(outliers),
             None => cluster,
+        })
+    }
+
+    fn provided(&self, settings: &ClusterSettings, scope: &Scope) -> Option<Provided> {
+        Some(match settings.provided.as_ref()? {
+            ProvidedSettings::ForwardProxy(names) => {
+                Provided::Names(self.names.get(names, &self.stats))
+            }
+            ProvidedSettings::OriginalDst(of) => {
+                Provided::OriginalDst(Arc::new(OriginalDst::new((**of).clone(), scope)))
+            }
+            ProvidedSettings::Aggregate(names) => Provided::Aggregate(Arc::clone(names)),
         })
     }
 

@@ -20,6 +20,7 @@ use nuncio_config::{interpret, text, validate};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::{Clock, ManualClock};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
+use nuncio_contract::forward_proxy::ForwardProxy;
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::http_filter::{
     DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter,
@@ -44,6 +45,8 @@ pub(crate) struct Services {
     pub(crate) failing_health: FailingHealth,
     /// The clusters that there are.
     pub(crate) clusters: RefCell<HashMap<&'static str, Membership>>,
+    /// A cluster whose hosts are whatever names requests ask for.
+    pub(crate) forward_proxy: RefCell<Option<(&'static str, Rc<dyn ForwardProxy>)>>,
 }
 
 impl Clock for Services {
@@ -63,6 +66,12 @@ impl WorkerServices for Services {
 
     fn membership(&self, cluster: &str) -> Option<Membership> {
         self.clusters.borrow().get(cluster).copied()
+    }
+
+    fn forward_proxy(&self, cluster: &str) -> Option<Rc<dyn ForwardProxy>> {
+        let known = self.forward_proxy.borrow();
+        let (_, proxy) = known.as_ref().filter(|(name, _)| *name == cluster)?;
+        Some(Rc::clone(proxy))
     }
 
     fn random_u64(&self) -> u64 {

@@ -7,7 +7,7 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::outlier_detection::Outcome;
-use nuncio_upstream::{PickContext, WorkerCluster, WorkerHost};
+use nuncio_upstream::{Destination, PickContext, WorkerCluster, WorkerHost};
 
 use crate::route::{Counted, RequestStats};
 use crate::stream::RouteSnapshot;
@@ -40,6 +40,8 @@ pub(crate) struct Account {
 /// What a request says of its host, where its cluster's load balancer asks.
 #[derive(Default)]
 pub(crate) struct HostWishes {
+    /// The host that it asks for, where the cluster chooses by that.
+    pub(crate) destination: Option<Box<Destination>>,
     /// Its hash.
     pub(crate) hash: Option<u64>,
     /// Values of `set-cookie` that were made for the hash.
@@ -52,6 +54,7 @@ impl HostWishes {
     /// For the load balancer; `of_route` is the route's metadata match.
     pub(crate) fn context<'a>(&'a self, of_route: Option<&'a Struct>) -> PickContext<'a> {
         PickContext {
+            destination: self.destination.as_deref(),
             hash: self.hash,
             metadata_match: self.metadata.as_ref().or(of_route),
             ..PickContext::default()

@@ -175,7 +175,9 @@ pub(super) fn status_of_failure(kind: UpstreamErrorKind) -> u16 {
 
 fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
     match kind {
-        UpstreamErrorKind::NoHealthyUpstream => ResponseFlags::NO_HEALTHY_UPSTREAM,
+        UpstreamErrorKind::NoHealthyUpstream | UpstreamErrorKind::HostUnresolved => {
+            ResponseFlags::NO_HEALTHY_UPSTREAM
+        }
         UpstreamErrorKind::LocalConnectionFailure
         | UpstreamErrorKind::RemoteConnectionFailure
         | UpstreamErrorKind::ConnectionTimeout => ResponseFlags::UPSTREAM_CONNECTION_FAILURE,

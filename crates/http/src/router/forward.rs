@@ -37,8 +37,17 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     pub(super) async fn forward(&self, forward: &Forward) -> Result<(), Stop> {
         let way = self.choose_cluster(forward)?;
         let done = match way {
-            Way::Plain(timeout) => boxed(|| self.exchange_with_host(forward, timeout)).await,
-            Way::Tries(tries) => Box::pin(tries.run()).await,
+            Way::Plain(timeout) => {
+                match boxed(|| self.exchange_with_host(forward, timeout)).await {
+                    Err(Failure::Upstream(error))
+                        if error.kind == UpstreamErrorKind::HostUnresolved =>
+                    {
+                        Box::pin(self.exchange_late(forward, timeout)).await
+                    }
+                    done => done,
+                }
+            }
+            Way::Tries(tries) => Box::pin(self.run_tries(tries)).await,
         };
         match done {
             Ok(()) => Ok(()),
@@ -53,7 +62,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         }
     }
 
-    async fn exchange_with_host(
+    pub(super) async fn exchange_with_host(
         &self,
         forward: &Forward,
         timeout: Option<Duration>,
@@ -67,6 +76,11 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             self.write_prologue(&mut up.borrow_mut(), forward);
         }
         pin!(self.attempt(&up, forward, timeout)).await
+    }
+
+    async fn run_tries(&self, tries: Box<Tries<'_, 'e, 'a, D>>) -> Result<(), Failure> {
+        self.resolve_host().await.map_err(Failure::Stopped)?;
+        tries.run().await
     }
 
     /// Finds the cluster, completes the request's head and begins the account; tells which way the request goes.
@@ -134,7 +148,8 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             (Some(wanted), _) => wanted,
             (None, None) => account.cluster.pick_host(),
             (None, Some(_)) => self.with_pick_context(account, forward, |context| {
-                account.cluster.choose_host(context)
+                let clusters = &self.exchange.manager.worker.clusters;
+                clusters.choose_host(&account.cluster, context)
             }),
         }
     }

@@ -14,6 +14,7 @@ use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::WorkerCluster;
 
 use super::Router;
+use super::late_host::destination;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, HostWishes, Stop};
 use crate::route::Forward;
@@ -27,7 +28,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         cluster: &WorkerCluster,
     ) -> Option<Box<HostWishes>> {
         let lb = &cluster.settings().lb;
-        (lb.wants_hash() || lb.subset.is_some())
+        (lb.looks_at_requests() || lb.subset.is_some())
             .then(|| Box::new(self.read_wishes(forward, cluster)))
     }
 
@@ -47,6 +48,7 @@ impl<D: Downstream> Router<'_, '_, D> {
                 wishes.cookies = hashed.cookies;
             }
         }
+        wishes.destination = destination(cluster, &state).map(Box::new);
         if settings.lb.subset.is_some() {
             let of_stream = state.info.dynamic_metadata();
             let of_stream = of_stream.and_then(|metadata| metadata.namespace("envoy.lb"));

@@ -9,6 +9,7 @@ mod finalize;
 mod forward;
 mod host_wishes;
 mod late;
+mod late_host;
 mod outliers;
 mod proxy_protocol;
 mod reply;

@@ -20,7 +20,7 @@ use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
 use nuncio_http::explain::Listing;
 use nuncio_upstream::ClusterManager;
-use nuncio_upstream::discovery::DnsDiscovery;
+use nuncio_upstream::discovery::Discovery;
 
 use super::Command;
 use super::arguments::{code, parse, print, style};
@@ -157,7 +157,7 @@ fn answer(arguments: &Arguments, extensions: &Extensions) -> Result<String, Stri
 /// A configuration that was loaded.
 struct Loaded {
     chains: Vec<Chain>,
-    names: Vec<DnsDiscovery>,
+    names: Vec<Discovery>,
     tree: Arc<Message>,
     lines: Arc<Lines>,
 }
@@ -243,7 +243,7 @@ fn options(arguments: &Arguments) -> Options {
 }
 
 /// Asks DNS once for the names of all clusters.
-fn resolved(names: Vec<DnsDiscovery>) -> Result<(), String> {
+fn resolved(names: Vec<Discovery>) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

@@ -9,7 +9,7 @@ use nuncio_config::tree::{Item, Message, Value};
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_http::route::RouteTable;
 use nuncio_upstream::config::ClusterConfig;
-use nuncio_upstream::discovery::DnsDiscovery;
+use nuncio_upstream::discovery::Discovery;
 
 use super::Entry;
 use super::clusters::{add_cluster, add_name};
@@ -23,7 +23,7 @@ pub(crate) struct Tolerated {
     /// Each filter chain that speaks HTTP.
     pub(crate) chains: Vec<Chain>,
     /// Names of clusters that may be resolved.
-    pub(crate) names: Vec<DnsDiscovery>,
+    pub(crate) names: Vec<Discovery>,
     /// What was left out, and why.
     pub(crate) warnings: Diagnostics,
 }

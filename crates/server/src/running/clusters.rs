@@ -188,7 +188,7 @@ impl Clusters {
         let checks = HealthChecks::begin(&prepared.cluster, Rc::clone(&self.services));
         let resolution = prepared
             .discovery
-            .map(|discovery| discovery.begin(Rc::clone(&self.resolver)));
+            .and_then(|discovery| discovery.begin(&self.resolver));
         let log = self.outlier_log.clone();
         let seed = RandomState::new().hash_one(resource.version.message.span.start);
         let detection = outlier_watch::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);

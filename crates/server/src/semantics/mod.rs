@@ -12,6 +12,7 @@
 mod access;
 mod chain_match;
 mod clusters;
+mod dns_caches;
 mod domains;
 mod ecmascript;
 mod extensions;
@@ -63,6 +64,7 @@ pub(crate) fn check(bootstrap: &Message, node: Node, diagnostics: &mut Diagnosti
         static_secrets: secrets::names(bootstrap),
         secrets_in_use: HashSet::new(),
         reported: HashSet::new(),
+        dns_caches: Vec::new(),
         diagnostics,
     };
     clusters::unique(bootstrap, &mut checker);
@@ -151,6 +153,8 @@ struct Checker<'d> {
     secrets_in_use: HashSet<Box<str>>,
     /// Places of files that were found missing.
     reported: HashSet<(u32, u32)>,
+    /// The first cache of names of each name.
+    dns_caches: Vec<Message>,
     diagnostics: &'d mut Diagnostics,
 }
 
@@ -200,6 +204,9 @@ impl Checker<'_> {
             "envoy.extensions.filters.http.cache.v3.CacheConfig"
             | "envoy.extensions.filters.http.cache_v2.v3.CacheV2Config" => {
                 http_chain::cache(message, self);
+            }
+            "envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig" => {
+                dns_caches::check(message, self);
             }
             "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication" => {
                 jwt::providers(message, self);

@@ -53,6 +53,7 @@ impl ResourceChecks {
             knows_formats: true,
             reads_files: true,
             asks_at_once: true,
+            dns_caches: Vec::new(),
             static_secrets: std::mem::take(&mut self.static_secrets),
             secrets_in_use: HashSet::new(),
             reported: HashSet::new(),

@@ -8,7 +8,7 @@ use nuncio_contract::hash::xxh64;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stream_info::StreamInfo;
 use nuncio_contract::stream_info::metadata::Struct;
-use nuncio_upstream::PickContext;
+use nuncio_upstream::{Destination, PickContext};
 
 /// Where metadata for balancing stands.
 const NAMESPACE: &str = "envoy.lb";
@@ -90,6 +90,8 @@ pub(super) fn merged(one: Option<&Struct>, other: Option<&Struct>) -> Option<Box
 pub(super) struct HostWishes {
     hash: Option<u64>,
     metadata: Option<Box<Struct>>,
+    /// The host that it asks for, where the cluster chooses by that.
+    pub(super) destination: Option<Box<Destination>>,
 }
 
 impl HostWishes {
@@ -99,11 +101,13 @@ impl HostWishes {
         HostWishes {
             hash: hashed.and_then(|hashed| hashed.hash(info)),
             metadata: merged(own, left),
+            destination: None,
         }
     }
 
     pub(super) fn context(&self) -> PickContext<'_> {
         PickContext {
+            destination: self.destination.as_deref(),
             hash: self.hash,
             metadata_match: self.metadata.as_deref(),
             ..PickContext::default()

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use nuncio_contract::network_filter::NetworkClose;
 use nuncio_contract::stream_info::{Address, ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
+use nuncio_upstream::cluster::Provided;
+use nuncio_upstream::forward_proxy::LookUp;
 use nuncio_upstream::outlier_detection::Outcome;
 use nuncio_upstream::{
-    Acquired, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster, WorkerHost,
+    Acquired, Destination, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster,
+    WorkerHost,
 };
 
 use super::TcpProxy;
@@ -43,8 +46,10 @@ impl TcpProxy {
             }
         };
         let own = own.or(config.metadata.as_deref());
-        let wishes = HostWishes::of(info, config.hashed.as_ref(), own);
-        Some((self.worker.clusters.get(id)?, wishes))
+        let mut wishes = HostWishes::of(info, config.hashed.as_ref(), own);
+        let cluster = self.worker.clusters.get(id)?;
+        wishes.destination = cluster.shared().destination_of(info).map(Box::new);
+        Some((cluster, wishes))
     }
 
     /// Connects to a host.
@@ -90,13 +95,38 @@ impl TcpProxy {
         }
     }
 
+    /// A host, whose name is resolved first where it is asked for by name.
+    async fn choose_host(
+        &self,
+        cluster: &WorkerCluster,
+        wishes: &HostWishes,
+    ) -> Result<Rc<WorkerHost>, UpstreamError> {
+        let clusters = &self.worker.clusters;
+        let context = wishes.context();
+        let chosen = clusters.choose_host(cluster, &context);
+        let unresolved = |error: &UpstreamError| error.kind == UpstreamErrorKind::HostUnresolved;
+        if !chosen.as_ref().is_err_and(unresolved) {
+            return chosen;
+        }
+        let names = cluster.shared().provided();
+        if let (Some(Provided::Names(names)), Some(Destination::Name(asked))) =
+            (names, wishes.destination.as_deref())
+            && let LookUp::Later(resolved) = names.look_up(asked)
+        {
+            let _tells_the_next_choice = resolved.await;
+        }
+        let no_host = || UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream);
+        let chosen = clusters.choose_host(cluster, &context);
+        chosen.map_err(|error| if unresolved(&error) { no_host() } else { error })
+    }
+
     async fn attempt(
         &self,
         cluster: &WorkerCluster,
         wishes: &HostWishes,
         info: &RefCell<StreamInfo>,
     ) -> Result<UpstreamStream, UpstreamError> {
-        let host = cluster.choose_host(&wishes.context())?;
+        let host = self.choose_host(cluster, wishes).await?;
         info.borrow_mut()
             .upstream
             .add_attempted_host(host.description());

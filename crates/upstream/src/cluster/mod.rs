@@ -5,6 +5,7 @@
 mod breakers;
 mod even;
 mod membership;
+mod provided;
 mod recent_requests;
 mod settings;
 mod shared;
@@ -14,6 +15,7 @@ pub use crate::host::{
     Locality, PriorityHosts,
 };
 pub use breakers::{Breakers, Resource, RetryBudget, Thresholds};
+pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
     ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HostStatuses,
     HttpSettings, UpstreamProtocol,

@@ -11,7 +11,7 @@ use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
 
-use super::Thresholds;
+use super::{ProvidedSettings, Thresholds};
 use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
 use crate::load_balancing::LbSettings;
@@ -40,6 +40,12 @@ pub enum ClusterType {
     LogicalDns,
     /// From a source of its own.
     Eds,
+    /// From DNS, whatever names requests ask for.
+    DynamicForwardProxy,
+    /// From the connections and requests that come.
+    OriginalDst,
+    /// From other clusters.
+    Aggregate,
 }
 
 /// The share of requests that are turned away before a host is chosen.
@@ -120,6 +126,8 @@ pub struct ClusterSettings {
     pub health_checks: Option<Arc<ActiveChecks>>,
     /// How a host is chosen.
     pub lb: LbSettings,
+    /// How the cluster itself chooses hosts, if it does.
+    pub provided: Option<ProvidedSettings>,
     /// What of a request is hashed, instead of what its route says.
     pub hash_policies: Option<Arc<HashPolicies>>,
     /// How the health of priorities is reckoned.
@@ -202,6 +210,7 @@ impl ClusterSettings {
             eds: None,
             health_checks: None,
             lb: LbSettings::default(),
+            provided: None,
             hash_policies: None,
             level_options: LevelOptions::default(),
             drop_overload: DropOverload::default(),

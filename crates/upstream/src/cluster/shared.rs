@@ -8,10 +8,15 @@ use nuncio_contract::stats::groups::{
     ClusterUpdateStats, ClusterVersionStats, RemainingStats, TlsStats, TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Gauge, Scope};
+use nuncio_contract::stream_info::StreamInfo;
 
 use super::even::TableStats;
 use super::membership::Membership;
-use super::{Breakers, ClusterSettings, HostSet, Locality, Resource, ResourcePriority, Thresholds};
+use super::{
+    Breakers, ClusterSettings, HostSet, Locality, Provided, Resource, ResourcePriority, Thresholds,
+};
+use crate::destination::Destination;
+use crate::forward_proxy::Asked;
 use crate::load_balancing::Snapshot;
 use crate::outlier_detection::{OutlierSettings, Outliers};
 use crate::transport_socket::TransportSocket;
@@ -53,6 +58,7 @@ pub struct ClusterShared {
     remaining: Vec<(Thresholds, Arc<RemainingStats>)>,
     generation: AtomicU64,
     outliers: Option<Box<Outliers>>,
+    provided: Option<Box<Provided>>,
 }
 
 impl ClusterShared {
@@ -91,6 +97,7 @@ impl ClusterShared {
             published: RwLock::default(),
             generation: AtomicU64::new(0),
             outliers: None,
+            provided: None,
         };
         shared.for_each_limit(Gauge::add);
         shared
@@ -101,6 +108,18 @@ impl ClusterShared {
     pub(crate) fn with_outliers(mut self, settings: Arc<OutlierSettings>) -> Self {
         self.outliers = Some(Box::new(Outliers::new(settings, &self.scope)));
         self
+    }
+
+    /// The same with a way of its own to choose hosts.
+    #[must_use]
+    pub(crate) fn with_provided(mut self, provided: Option<Provided>) -> Self {
+        self.provided = provided.map(Box::new);
+        self
+    }
+
+    /// How it chooses hosts itself, if it does.
+    pub fn provided(&self) -> Option<&Provided> {
+        self.provided.as_deref()
     }
 
     /// Its outlier detection, if it has one.
@@ -117,6 +136,26 @@ impl ClusterShared {
             if limits.retry_budget.is_none() {
                 change(&stats.remaining_retries, limit(Resource::Retries));
             }
+        }
+    }
+
+    /// The port of hosts that are asked for without one.
+    pub fn default_port(&self) -> u16 {
+        match self.transport_socket {
+            TransportSocket::RawBuffer => 80,
+            TransportSocket::Tls(_) => 443,
+        }
+    }
+
+    /// What a connection that is no request asks for, where hosts are chosen by that.
+    pub fn destination_of(&self, info: &StreamInfo) -> Option<Destination> {
+        match self.provided()? {
+            Provided::Names(_) => {
+                let name = info.connection.requested_server_name.as_bytes();
+                Asked::of(name, self.default_port()).map(Destination::Name)
+            }
+            Provided::OriginalDst(hosts) => hosts.asked_for(None, info).map(Destination::Address),
+            Provided::Aggregate(_) => None,
         }
     }
 

@@ -10,9 +10,12 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use super::http2_options::Http2Options;
-use super::{Discovery, DnsSettings};
-use crate::cluster::ClusterType;
+use super::{Discovery, DnsSettings, aggregate, forward_proxy};
+use crate::cluster::{ClusterType, ProvidedSettings};
 use crate::transport_socket::TransportSocket;
+
+const AGGREGATE: &str = "envoy.extensions.clusters.aggregate.v3.ClusterConfig";
+const FORWARD_PROXY: &str = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
 
 message! {
     /// A cluster.
@@ -48,10 +51,12 @@ message! {
         pub(crate) dns_lookup_family: DnsLookupFamily,
         pub(crate) wait_for_warm_on_init: Option<bool>,
         pub(crate) transport_socket: Option<TransportSocketMessage>,
+        pub(crate) upstream_bind_config: Option<BindConfig>,
         pub(crate) upstream_connection_options: Option<UpstreamConnectionOptions>,
         pub(crate) health_checks: Vec<HealthCheck>,
         pub(crate) ignore_health_on_host_removal: bool,
-        inert cleanup_interval = "only clusters of type ORIGINAL_DST are cleaned up";
+        pub(crate) cleanup_interval: Option<Duration>,
+        pub(crate) original_dst_lb_config: Option<OriginalDstLbConfig>,
     }
 }
 
@@ -70,6 +75,7 @@ enumeration! {
         STRICT_DNS => StrictDns,
         LOGICAL_DNS => LogicalDns,
         EDS => Eds,
+        ORIGINAL_DST => OriginalDst,
     }
 }
 
@@ -130,17 +136,25 @@ enumeration! {
 
 impl CustomClusterType {
     /// Only `envoy.clusters.dns`, and the names that take no message of their own.
-    pub(super) fn discovery(&self, ctx: &mut Ctx) -> Result<Discovery, Refused> {
-        let plain = |cluster_type| {
-            Ok(Discovery {
-                cluster_type,
-                dns: DnsSettings::default(),
-            })
-        };
+    pub(super) fn discovery(&self, cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
+        let plain = |cluster_type| Ok(Discovery::plain(cluster_type));
         match (&self.typed_config, self.name.value.as_str()) {
             (Some(any), _) if any.type_name() == "envoy.extensions.clusters.dns.v3.DnsCluster" => {
                 any.decode::<DnsCluster>(ctx)?.discovery(ctx)
             }
+            (Some(any), _) if any.type_name() == FORWARD_PROXY => {
+                let (names, may_be_insecure) = forward_proxy::read(any, ctx)?;
+                Ok(Discovery {
+                    provided: Some(ProvidedSettings::ForwardProxy(Box::new(names))),
+                    may_be_insecure,
+                    ..Discovery::plain(ClusterType::DynamicForwardProxy)
+                })
+            }
+            (Some(any), _) if any.type_name() == AGGREGATE => Ok(Discovery {
+                provided: Some(ProvidedSettings::Aggregate(aggregate::read(any, ctx)?)),
+                ..Discovery::plain(ClusterType::Aggregate)
+            }),
+            (None, "envoy.cluster.original_dst") => super::original_destination(cluster, ctx),
             (None, "envoy.cluster.static") => plain(ClusterType::Static),
             (None, "envoy.cluster.strict_dns") => plain(ClusterType::StrictDns),
             (None, "envoy.cluster.logical_dns") => plain(ClusterType::LogicalDns),
@@ -179,7 +193,10 @@ impl DnsCluster {
             failure_refresh,
             family: super::family(family),
         };
-        Ok(Discovery { cluster_type, dns })
+        Ok(Discovery {
+            dns,
+            ..Discovery::plain(cluster_type)
+        })
     }
 }
 
@@ -342,6 +359,7 @@ pub(super) fn transport_socket(
     }
 }
 
+pub(crate) use super::bind::BindConfig;
 pub(crate) use super::endpoints::ClusterLoadAssignment;
 pub(crate) use super::health_check::messages::HealthCheck;
 pub(crate) use super::http_options::{CommonHttpOptions, Http1Options, UpstreamHttpOptions};
@@ -349,4 +367,5 @@ pub(crate) use super::load_balancing::messages::LoadBalancingPolicy;
 pub(crate) use super::load_balancing::old::{
     CommonLbConfig, LbPolicyName, OldLeastRequest, OldMaglev, OldRingHash, OldRoundRobin, OldSubset,
 };
+pub(crate) use super::original_dst::OriginalDstLbConfig;
 pub(crate) use super::outlier_detection::OutlierDetection;

@@ -3,15 +3,19 @@
 //! What is not declared here is refused where it stands. Defaults are Envoy's and stand with
 //! [`ClusterSettings`], [`Thresholds`] and [`DnsSettings`].
 
+mod aggregate;
+mod bind;
 mod breakers;
 mod defaults;
 mod endpoints;
+mod forward_proxy;
 mod header_case;
 mod health_check;
 mod http2_options;
 mod http_options;
 mod load_balancing;
 mod messages;
+mod original_dst;
 mod outlier_detection;
 mod support;
 #[cfg(test)]
@@ -24,19 +28,22 @@ use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::access_log::AccessLogFiles;
 use nuncio_contract::metadata_message::MetadataMessage;
-use nuncio_net::connect::{ConnectOptions, Keepalive};
+use nuncio_net::connect::{ConnectOptions, Keepalive, Sources};
 use nuncio_net::dns::LookupFamily;
 
-use crate::cluster::{ClusterSettings, ClusterType, EdsSource, HostStatuses};
+use crate::cluster::{ClusterSettings, ClusterType, EdsSource, HostStatuses, ProvidedSettings};
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
+pub use bind::BindConfig;
 pub use defaults::DEFAULTS;
 pub use endpoints::{Assignment, EndpointSpec};
 pub use header_case::HeaderKeyFormat;
 use http_options::HttpProtocolOptions;
 pub use http2_options::Http2Options;
-use messages::{Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily};
+use messages::{
+    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, LbPolicyName,
+};
 pub use support::support;
 
 /// A cluster as configured, ready to be added to the [`ClusterManager`](crate::ClusterManager).
@@ -54,6 +61,8 @@ pub struct ClusterConfig {
     pub wait_for_warm_on_init: bool,
     /// How hosts are found out that answer with errors, if they are.
     pub outlier_detection: Option<Arc<OutlierSettings>>,
+    /// Whether it says itself where its connections come from.
+    pub is_bound: bool,
 }
 
 /// How a cluster's names are resolved.
@@ -89,11 +98,17 @@ impl ClusterConfig {
         let errors_before = ctx.diagnostics.errors();
         let cluster: Cluster = decode(message, ctx)?;
         let kind = discovery(&cluster, ctx)?;
+        check_policy(&cluster, kind.provided.is_some(), ctx)?;
         let endpoints = endpoints::read(&cluster, kind.cluster_type, ctx)?;
         let transport_socket = messages::transport_socket(cluster.transport_socket.as_ref(), ctx)?;
         let options = http_options::decode(&cluster, ctx)?;
         let options = options.as_ref();
-        let settings = settings(&cluster, options, kind.cluster_type, ctx)?;
+        let mut settings = settings(&cluster, options, kind.cluster_type, ctx)?;
+        if kind.cluster_type == ClusterType::DynamicForwardProxy {
+            let names = &mut settings.http.auto_names;
+            forward_proxy::name_connections(&cluster, options, kind.may_be_insecure, names, ctx)?;
+        }
+        settings.provided = kind.provided;
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);
@@ -105,7 +120,15 @@ impl ClusterConfig {
             dns: kind.dns,
             wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),
             outlier_detection,
+            is_bound: cluster.upstream_bind_config.is_some(),
         })
+    }
+
+    /// Has connections come from these addresses, unless the cluster says itself where from.
+    pub fn bind_by_default(&mut self, sources: &Sources) {
+        if !self.is_bound {
+            self.settings.connect_options.sources = Some(Box::new(sources.clone()));
+        }
     }
 }
 
@@ -130,19 +153,33 @@ impl ClusterConfig {
 struct Discovery {
     cluster_type: ClusterType,
     dns: DnsSettings,
+    provided: Option<ProvidedSettings>,
+    may_be_insecure: bool,
+}
+
+impl Discovery {
+    fn plain(cluster_type: ClusterType) -> Self {
+        Self {
+            cluster_type,
+            dns: DnsSettings::default(),
+            provided: None,
+            may_be_insecure: true,
+        }
+    }
 }
 
 fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
     let kind = match &cluster.cluster_discovery_type {
         None => DiscoveryType::Static,
         Some(ClusterDiscoveryType::Type(kind)) => *kind,
-        Some(ClusterDiscoveryType::ClusterType(custom)) => return custom.discovery(ctx),
+        Some(ClusterDiscoveryType::ClusterType(custom)) => return custom.discovery(cluster, ctx),
     };
     let cluster_type = match kind {
         DiscoveryType::Static => ClusterType::Static,
         DiscoveryType::StrictDns => ClusterType::StrictDns,
         DiscoveryType::LogicalDns => ClusterType::LogicalDns,
         DiscoveryType::Eds => ClusterType::Eds,
+        DiscoveryType::OriginalDst => return original_destination(cluster, ctx),
     };
     let dns = DnsSettings {
         refresh_rate: cluster
@@ -152,7 +189,18 @@ fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
         failure_refresh: messages::failure_refresh(cluster.dns_failure_refresh_rate.as_ref(), ctx)?,
         family: family(cluster.dns_lookup_family),
     };
-    Ok(Discovery { cluster_type, dns })
+    Ok(Discovery {
+        dns,
+        ..Discovery::plain(cluster_type)
+    })
+}
+
+fn original_destination(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
+    let settings = original_dst::read(cluster, ctx)?;
+    Ok(Discovery {
+        provided: Some(ProvidedSettings::OriginalDst(Box::new(settings))),
+        ..Discovery::plain(ClusterType::OriginalDst)
+    })
 }
 
 fn family(family: DnsLookupFamily) -> LookupFamily {
@@ -198,6 +246,10 @@ fn settings(
         settings.level_options = assignment.level_options();
     }
     settings.connect_options = connect_options(cluster);
+    if let Some(bind) = &cluster.upstream_bind_config {
+        let of = format!("Cluster {}", cluster.name.value);
+        settings.connect_options.sources = bind.compile(&of, ctx)?;
+    }
     settings.http = http_options::read(cluster, options, &mut settings.hash_policies, ctx)?;
     settings.health_checks = health_check::read(cluster, settings.http.protocol, ctx)?;
     Ok(settings)
@@ -248,7 +300,7 @@ fn connect_options(cluster: &Cluster) -> ConnectOptions {
         });
     ConnectOptions {
         keepalive,
-        source_address: None,
+        sources: None,
     }
 }
 
@@ -260,6 +312,37 @@ fn override_host_statuses(common: &CommonLbConfig) -> HostStatuses {
             .iter()
             .fold(HostStatuses::NONE, |all, one| all.with(one.discovered())),
     }
+}
+
+/// Clusters that choose hosts themselves and no others say so.
+fn check_policy(cluster: &Cluster, is_provided: bool, ctx: &mut Ctx) -> Result<(), Refused> {
+    let kind = &cluster.cluster_discovery_type;
+    if matches!(
+        kind,
+        Some(ClusterDiscoveryType::Type(DiscoveryType::OriginalDst))
+    ) {
+        // What is wrong with these is said in other words, with the whole.
+        return Ok(());
+    }
+    let says_so = cluster.load_balancing_policy.is_none()
+        && cluster.lb_policy == LbPolicyName::ClusterProvided;
+    if is_provided == says_so {
+        return Ok(());
+    }
+    let name = &cluster.name.value;
+    let text = match says_so {
+        true => format!(
+            "cluster manager: cluster provided LB specified but cluster '{name}' did not provide one. Check cluster documentation."
+        ),
+        false => format!(
+            "cluster manager: cluster provided LB not specified but cluster '{name}' provided one. Check cluster documentation."
+        ),
+    };
+    let error = ctx.error(cluster.name.span, text);
+    if !says_so {
+        error.suggest("set `lb_policy: CLUSTER_PROVIDED`");
+    }
+    Err(Refused)
 }
 
 /// Only names that were resolved are known to hosts for certain.
@@ -275,6 +358,9 @@ fn check_hashing(
         ClusterType::Static => "envoy.cluster.static",
         ClusterType::LogicalDns => "envoy.cluster.logical_dns",
         ClusterType::Eds => "envoy.cluster.eds",
+        ClusterType::DynamicForwardProxy => "envoy.clusters.dynamic_forward_proxy",
+        ClusterType::OriginalDst => "envoy.cluster.original_dst",
+        ClusterType::Aggregate => "envoy.clusters.aggregate",
     };
     match hashing.filter(|hashing| hashing.use_hostname_for_hashing) {
         None => Ok(()),

@@ -2,6 +2,8 @@
 
 use nuncio_config::typed::{FromValue, SupportTable};
 
+use super::aggregate::AggregateCluster;
+use super::forward_proxy::ForwardProxyCluster;
 use super::header_case::PreserveCase;
 use super::health_check::messages::EventFileSink;
 use super::http_options::HttpProtocolOptions;
@@ -12,6 +14,8 @@ use super::messages::{Cluster, DnsCluster, RawBuffer};
 pub fn support(table: &mut SupportTable) {
     Cluster::support(table);
     DnsCluster::support(table);
+    ForwardProxyCluster::support(table);
+    AggregateCluster::support(table);
     load_balancing::support(table);
     EventFileSink::support(table);
     RawBuffer::support(table);

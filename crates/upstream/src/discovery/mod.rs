@@ -10,15 +10,22 @@
 mod assignment;
 mod dns;
 #[cfg(test)]
+mod name_tests;
+mod requests;
+#[cfg(test)]
 mod tests;
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::stats::groups::ClusterUpdateStats;
 
-use crate::cluster::{ClusterShared, ClusterType, HealthFlags, Host, HostSet};
+use nuncio_net::dns::Resolver;
+
+use crate::cluster::{ClusterShared, ClusterType, HealthFlags, Host, HostSet, Provided};
 use crate::config::{ClusterConfig, EndpointSpec};
+use crate::forward_proxy;
 use crate::manager::ClusterManager;
 pub use assignment::assign;
 pub use dns::{DnsDiscovery, Resolution};
@@ -27,8 +34,37 @@ pub use dns::{DnsDiscovery, Resolution};
 pub struct Prepared {
     /// The cluster. A static one has its hosts.
     pub cluster: Arc<ClusterShared>,
-    /// Its names that are to be resolved, if its hosts come from DNS.
-    pub discovery: Option<DnsDiscovery>,
+    /// How its hosts are found, if the configuration does not say which they are.
+    pub discovery: Option<Discovery>,
+}
+
+/// How hosts are found.
+pub enum Discovery {
+    /// Its names are to be resolved.
+    Dns(DnsDiscovery),
+    /// Requests say which they are.
+    Requests(Arc<ClusterShared>),
+}
+
+impl Discovery {
+    /// Begins, on local tasks of the calling thread, the main one. None if there is nothing that ends with the cluster
+    /// or that its warming waits for.
+    pub fn begin(self, resolver: &Rc<Resolver>) -> Option<Resolution> {
+        match self {
+            Discovery::Dns(names) => Some(names.begin(Rc::clone(resolver))),
+            Discovery::Requests(cluster) => {
+                if let Some(Provided::Names(names)) = cluster.provided() {
+                    let hosts = Box::new(requests::HostsOfNames::new(&cluster));
+                    forward_proxy::begin(names, hosts, resolver);
+                }
+                if let Some(Provided::OriginalDst(hosts)) = cluster.provided() {
+                    let listing = requests::list(Arc::downgrade(&cluster), Arc::clone(hosts));
+                    tokio::task::spawn_local(listing);
+                }
+                None
+            }
+        }
+    }
 }
 
 /// Makes a configured cluster.
@@ -40,6 +76,7 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
         dns,
         wait_for_warm_on_init: _,
         outlier_detection,
+        is_bound: _,
     } = config;
     let cluster =
         manager.prepare_with(settings, transport_socket, added_via_api, outlier_detection);
@@ -53,8 +90,13 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
         // Whoever subscribes to its hosts assigns them.
         ClusterType::Eds => None,
         ClusterType::StrictDns | ClusterType::LogicalDns => {
-            Some(DnsDiscovery::new(Arc::clone(&cluster), endpoints, dns))
+            let names = DnsDiscovery::new(Arc::clone(&cluster), endpoints, dns);
+            Some(Discovery::Dns(names))
         }
+        ClusterType::DynamicForwardProxy | ClusterType::OriginalDst => {
+            Some(Discovery::Requests(Arc::clone(&cluster)))
+        }
+        ClusterType::Aggregate => None,
     };
     Prepared { cluster, discovery }
 }

@@ -40,6 +40,7 @@ fn config(cluster_type: ClusterType, endpoints: Vec<EndpointSpec>) -> ClusterCon
         },
         wait_for_warm_on_init: true,
         outlier_detection: None,
+        is_bound: false,
     }
 }
 
@@ -57,7 +58,7 @@ async fn warmed(config: ClusterConfig) -> (Option<Resolution>, Arc<ClusterShared
     let prepared = prepare(&manager, config, false);
     let resolution = prepared
         .discovery
-        .map(|discovery| discovery.begin(Rc::new(Resolver::default())));
+        .and_then(|discovery| discovery.begin(&Rc::new(Resolver::default())));
     if let Some(resolution) = &resolution {
         tokio::time::timeout(Duration::from_secs(10), resolution.warmed())
             .await

@@ -9,6 +9,7 @@ use nuncio_contract::stream_info::metadata::Struct;
 use super::priority_load::PriorityLoad;
 use super::settings::LbSettings;
 use super::zone_aware::LocalProxies;
+use crate::destination::Destination;
 use crate::host::Host;
 
 /// What a request says of the host that it wants. The default says nothing.
@@ -16,6 +17,8 @@ use crate::host::Host;
 pub struct PickContext<'a> {
     /// Its hash, for consistent hashing; chance where there is none.
     pub hash: Option<u64>,
+    /// The host that it asks for, where clusters choose by that.
+    pub destination: Option<&'a Destination>,
     /// Metadata that its host has to have, where there are subsets.
     pub metadata_match: Option<&'a Struct>,
     /// How the load is to be spread over priorities instead.

@@ -53,6 +53,11 @@ impl Snapshot {
         &self.set.loads.available
     }
 
+    /// The priority on which `hash` falls.
+    pub(crate) fn priority_of(&self, hash: u64) -> (usize, Availability) {
+        self.set.loads.load.choose(hash)
+    }
+
     /// What has become of subsets since `before`; none without subsets.
     pub(crate) fn subset_changes(&self, before: Option<&Snapshot>) -> Option<SubsetChanges> {
         let now = self.subsets.as_ref()?;

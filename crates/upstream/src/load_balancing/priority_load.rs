@@ -27,6 +27,18 @@ pub(crate) enum Availability {
 }
 
 impl PriorityLoad {
+    /// All of it on one priority of so many.
+    pub(crate) fn all_on(priority: usize, of: Availability, priorities: usize) -> Self {
+        let all = |wanted| {
+            let load = |place| if place == priority && wanted { 100 } else { 0 };
+            (0..priorities).map(load).collect()
+        };
+        Self {
+            healthy: all(of == Availability::Healthy),
+            degraded: all(of == Availability::Degraded),
+        }
+    }
+
     /// All load, spread by what this is taken to say of how much is available; none if that is nothing.
     pub(crate) fn spread(&self) -> Option<Self> {
         let total = self.total();

@@ -39,6 +39,8 @@ pub enum LbPolicy {
     RingHash(RingHash),
     /// By the request's hash, in a table.
     Maglev(Maglev),
+    /// As the cluster itself says.
+    ClusterProvided,
 }
 
 /// Fewest requests first.
@@ -210,14 +212,15 @@ impl LbSettings {
                 .policy
                 .consistent()
                 .is_some_and(|common| common.balance_factor_percent > 0),
-            LbPolicy::RoundRobin { .. } | LbPolicy::Random => false,
+            LbPolicy::RoundRobin { .. } | LbPolicy::Random | LbPolicy::ClusterProvided => false,
         }
     }
 
-    /// Whether the request's hash counts.
+    /// Whether it counts what the request says.
     #[inline]
-    pub fn wants_hash(&self) -> bool {
-        self.policy.consistent().is_some()
+    pub fn looks_at_requests(&self) -> bool {
+        use LbPolicy::{ClusterProvided, Maglev, RingHash};
+        matches!(self.policy, RingHash(_) | Maglev(_) | ClusterProvided)
     }
 }
 
@@ -240,6 +243,7 @@ impl LbPolicy {
             LbPolicy::Random => "RANDOM",
             LbPolicy::RingHash(_) => "RING_HASH",
             LbPolicy::Maglev(_) => "MAGLEV",
+            LbPolicy::ClusterProvided => "CLUSTER_PROVIDED",
         }
     }
 

@@ -22,7 +22,12 @@ pub(super) async fn connect(
 ) -> Result<Transport, UpstreamError> {
     let tcp = connect::connect(address, &core.settings().connect_options)
         .await
-        .map_err(|error| refused(&error))?;
+        .map_err(|error| {
+            if error.unbound.is_some() {
+                core.traffic.bind_errors.inc();
+            }
+            refused(&error)
+        })?;
     let tls = match &core.shared.transport_socket {
         TransportSocket::RawBuffer => return Ok(Transport::plain(tcp)),
         TransportSocket::Tls(tls) => tls,
@@ -61,7 +66,8 @@ fn offered(carries: Carries) -> &'static [&'static [u8]] {
 
 /// Envoy blames the remote side for what the network says, itself for what the own socket says.
 fn refused(error: &ConnectError) -> UpstreamError {
-    let local = error.immediate && error.source.kind() == io::ErrorKind::AddrNotAvailable;
+    let is_ours = error.source.kind() == io::ErrorKind::AddrNotAvailable;
+    let local = error.unbound.is_some() || (error.immediate && is_ours);
     let kind = match local {
         true => UpstreamErrorKind::LocalConnectionFailure,
         false => UpstreamErrorKind::RemoteConnectionFailure,

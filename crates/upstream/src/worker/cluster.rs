@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::WorkerHost;
+use super::aggregate::PartsView;
 use super::around::LocalCluster;
 use crate::cluster::{ClusterSettings, ClusterShared, HostSet, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit, SessionPermit};
@@ -22,16 +23,16 @@ use nuncio_contract::stream_info::ClusterDescription;
 pub struct WorkerCluster {
     pub(super) core: Rc<ClusterCore>,
     generation: Cell<u64>,
-    state: RefCell<State>,
+    pub(super) state: RefCell<State>,
     pub(super) random: Random,
     /// The cluster whose hosts are the proxies, if it matters here.
     local: RefCell<Option<LocalCluster>>,
     description: OnceCell<Rc<ClusterDescription>>,
 }
 
-struct State {
+pub(super) struct State {
     /// All hosts, so that pools outlive updates that keep their host.
-    hosts: Vec<Rc<WorkerHost>>,
+    pub(super) hosts: Vec<Rc<WorkerHost>>,
     /// Those to pick from in turn.
     candidates: Vec<Rc<WorkerHost>>,
     in_panic: bool,
@@ -41,7 +42,11 @@ struct State {
     /// Where they would do, but a request spreads load otherwise; made when there is one.
     spreading: Option<Box<Balancer>>,
     /// The places of `hosts`; made when one is first asked for by its address.
-    by_address: Option<HashMap<SocketAddr, usize>>,
+    pub(super) by_address: Option<HashMap<SocketAddr, usize>>,
+    /// The same by their names, where the cluster chooses by that.
+    pub(super) by_name: Option<HashMap<Box<str>, usize>>,
+    /// Other clusters as one, where hosts are theirs.
+    pub(super) parts: Option<Box<PartsView>>,
 }
 
 impl WorkerCluster {
@@ -54,6 +59,8 @@ impl WorkerCluster {
             balancer: None,
             spreading: None,
             by_address: None,
+            by_name: None,
+            parts: None,
         };
         // No published generation: the first pick takes the hosts over.
         Self {
@@ -126,6 +133,10 @@ impl WorkerCluster {
     /// # Errors
     /// [`NoHealthyUpstream`](UpstreamErrorKind::NoHealthyUpstream) when there is none.
     pub fn choose_host(&self, context: &PickContext<'_>) -> Result<Rc<WorkerHost>, UpstreamError> {
+        self.follow();
+        if let Some(provided) = self.core.shared.provided() {
+            return self.choose_provided(provided, context);
+        }
         self.find_host(context).ok_or_else(|| {
             self.core.traffic.upstream_cx_none_healthy.inc();
             UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)
@@ -135,6 +146,9 @@ impl WorkerCluster {
     /// The same, without counting that there is none.
     pub fn find_host(&self, context: &PickContext<'_>) -> Option<Rc<WorkerHost>> {
         self.follow();
+        if let Some(provided) = self.core.shared.provided() {
+            return self.choose_provided(provided, context).ok();
+        }
         let mut state = self.state.borrow_mut();
         match state.balancer {
             None if context.priority_load.is_some() => self.pick_spread(&mut state, context),
@@ -253,7 +267,7 @@ impl WorkerCluster {
 
     /// Takes the published hosts over where they have changed.
     #[inline]
-    fn follow(&self) {
+    pub(super) fn follow(&self) {
         let generation = self.core.shared.generation();
         if self.generation.get() != generation {
             self.generation.set(generation);
@@ -266,12 +280,16 @@ impl WorkerCluster {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         state.by_address = None;
+        state.by_name = None;
         state.spreading = None;
         let known = std::mem::take(&mut state.hosts);
         state.hosts = self.keep_known(&known, set);
         let kept: HashSet<_> = state.hosts.iter().map(Rc::as_ptr).collect();
         let gone = known.iter().filter(|old| !kept.contains(&Rc::as_ptr(old)));
         gone.for_each(|host| host.drain());
+        if self.core.shared.provided().is_some() {
+            return;
+        }
         match snapshot.set.plain(&self.settings().lb) {
             Some((numbers, in_panic)) => {
                 state.take_turns(numbers, in_panic);

@@ -2,10 +2,12 @@
 //!
 //! Everything here stays on its thread. A cluster's part is made when the worker first uses the cluster.
 
+mod aggregate;
 mod around;
 mod cluster;
 mod host;
 mod named_pools;
+mod provided;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -11,7 +11,8 @@ use nuncio_upstream::retry::{
     BackOff, PriorityAttempts, RetryOn, RetryPolicy, after_at_least, numbers_of, tokens,
 };
 use nuncio_upstream::{
-    PickContext, RetryPermit, UpstreamError, UpstreamErrorKind, WorkerCluster, WorkerHost,
+    PickContext, RetryPermit, UpstreamError, UpstreamErrorKind, WorkerCluster, WorkerClusters,
+    WorkerHost,
 };
 
 use crate::config::router::RouterConfig;
@@ -138,7 +139,7 @@ impl Retries {
     /// The host of the next try.
     pub(super) fn pick_host(
         &mut self,
-        cluster: &WorkerCluster,
+        (clusters, cluster): (&WorkerClusters, &WorkerCluster),
         context: &PickContext<'_>,
     ) -> Result<std::rc::Rc<WorkerHost>, UpstreamError> {
         let priorities = self.priorities.as_mut();
@@ -148,18 +149,19 @@ impl Retries {
         };
         let predicates = &self.policy.host_predicates;
         if predicates.is_empty() {
-            return cluster.choose_host(context);
+            return clusters.choose_host(cluster, context);
         }
         let rejects = |host: &Host| {
             let mut predicates = predicates.iter();
             let was_tried = || self.tried.iter().any(|other| std::ptr::eq(&**other, host));
             predicates.any(|predicate| predicate.rejects(host.metadata.as_deref(), was_tried))
         };
-        cluster.choose_host(&PickContext {
+        let context = PickContext {
             rejects: Some(&rejects),
             repicks: self.policy.host_selection_retries,
             ..*context
-        })
+        };
+        clusters.choose_host(cluster, &context)
     }
 
     /// What a response meets.

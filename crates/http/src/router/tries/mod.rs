@@ -394,7 +394,8 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             Some(retries) if is_retry => {
                 self.router
                     .with_pick_context(account, self.forward, |context| {
-                        retries.pick_host(&account.cluster, context)
+                        let clusters = &*exchange.manager.worker.clusters;
+                        retries.pick_host((clusters, &account.cluster), context)
                     })
             }
             _ => self.router.pick_host(account, self.forward),

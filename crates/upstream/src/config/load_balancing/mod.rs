@@ -206,6 +206,7 @@ fn by_fields(cluster: &Cluster, ctx: &mut Ctx) -> Result<Chosen, Refused> {
                 .unwrap_or(DEFAULT_TABLE_SIZE),
             common: hashing,
         }),
+        LbPolicyName::ClusterProvided => LbPolicy::ClusterProvided,
         LbPolicyName::Extension => {
             ctx.error(
                 cluster.name.span,

@@ -19,6 +19,7 @@ enumeration! {
         RING_HASH => RingHash,
         RANDOM => Random,
         MAGLEV => Maglev,
+        CLUSTER_PROVIDED => ClusterProvided,
         LOAD_BALANCING_POLICY_CONFIG => Extension,
     }
 }

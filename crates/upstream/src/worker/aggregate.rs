@@ -1,0 +1,114 @@
+//! Clusters whose hosts are those of others (`envoy.clusters.aggregate`): their priorities stand one behind the other,
+//! and load falls on them as on those of one cluster; the cluster whose priority was chosen then picks a host of it.
+//!
+//! What is looked at is made anew when the hosts of one of them change. Those that are not there are passed over; so
+//! are, other than in Envoy, those that choose hosts themselves. The overprovisioning factor is that of the first one.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::{WorkerCluster, WorkerClusters, WorkerHost};
+use crate::cluster::{ClusterShared, HostSet, PriorityHosts, Provided};
+use crate::error::UpstreamError;
+use crate::load_balancing::{LbSettings, PickContext, PriorityLoad, Snapshot};
+
+/// Other clusters as one.
+pub(super) struct PartsView {
+    parts: Vec<Part>,
+    /// Whose priority each one is, and the how manieth of it.
+    priorities: Vec<(usize, usize)>,
+    snapshot: Snapshot,
+}
+
+/// One of them as it was last seen.
+struct Part {
+    shared: Arc<ClusterShared>,
+    generation: u64,
+    priorities: usize,
+}
+
+impl WorkerClusters {
+    /// The next host for a request, of whatever kind of cluster.
+    ///
+    /// # Errors
+    /// [`NoHealthyUpstream`](crate::UpstreamErrorKind::NoHealthyUpstream) when there is none.
+    pub fn choose_host(
+        &self,
+        cluster: &WorkerCluster,
+        context: &PickContext<'_>,
+    ) -> Result<Rc<WorkerHost>, UpstreamError> {
+        let Some(Provided::Aggregate(names)) = cluster.shared().provided() else {
+            return cluster.choose_host(context);
+        };
+        let parts: Vec<_> = names
+            .iter()
+            .filter_map(|name| self.get(self.manager.find(name)?))
+            .filter(|part| part.shared().provided().is_none())
+            .collect();
+        let chosen = cluster.choose_part(&parts);
+        let (part, load) = chosen.ok_or_else(|| cluster.no_host())?;
+        part.choose_host(&PickContext {
+            priority_load: Some(&load),
+            ..*context
+        })
+    }
+}
+
+impl WorkerCluster {
+    fn choose_part<'p>(
+        &self,
+        parts: &'p [Rc<WorkerCluster>],
+    ) -> Option<(&'p WorkerCluster, PriorityLoad)> {
+        let mut state = self.state.borrow_mut();
+        let known = state.parts.take().filter(|view| view.is_of(parts));
+        let made = || Box::new(PartsView::new(parts, &self.settings().lb));
+        let view = state.parts.insert(known.unwrap_or_else(made));
+        let (priority, availability) = view.snapshot.priority_of(self.random.next());
+        let (part, priority) = *view.priorities.get(priority)?;
+        let of = view.parts.get(part)?.priorities;
+        let load = PriorityLoad::all_on(priority, availability, of);
+        Some((parts.get(part)?, load))
+    }
+}
+
+impl PartsView {
+    fn new(parts: &[Rc<WorkerCluster>], settings: &LbSettings) -> Self {
+        let mut all = HostSet::default();
+        let mut levels = Vec::new();
+        let mut priorities = Vec::new();
+        let mut seen = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let shared = Arc::clone(part.shared());
+            let generation = shared.generation();
+            let hosts = shared.hosts();
+            if number == 0 {
+                all.options = hosts.options;
+            }
+            for (priority, level) in hosts.priorities.iter().enumerate() {
+                priorities.push((number, priority));
+                levels.push(PriorityHosts {
+                    hosts: level.hosts.clone(),
+                });
+            }
+            seen.push(Part {
+                shared,
+                generation,
+                priorities: hosts.priorities.len(),
+            });
+        }
+        all.priorities = levels.into();
+        PartsView {
+            parts: seen,
+            priorities,
+            snapshot: Snapshot::new(&all, settings, None),
+        }
+    }
+
+    /// Whether these clusters are as they were.
+    fn is_of(&self, parts: &[Rc<WorkerCluster>]) -> bool {
+        let is_same = |(seen, part): (&Part, &Rc<WorkerCluster>)| {
+            part.is_of(&seen.shared) && seen.generation == seen.shared.generation()
+        };
+        self.parts.len() == parts.len() && self.parts.iter().zip(parts).all(is_same)
+    }
+}
