@@ -27,6 +27,7 @@ pub mod mirror;
 pub mod outlier_detection;
 pub mod outlier_watch;
 mod pool;
+pub mod proxy_protocol;
 pub mod retry;
 mod server_names;
 mod stream;

@@ -10,7 +10,6 @@ mod forward;
 mod host_wishes;
 mod late;
 mod outliers;
-mod proxy_protocol;
 mod reply;
 mod tries;
 mod tunnel;

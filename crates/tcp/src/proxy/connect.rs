@@ -103,9 +103,15 @@ impl TcpProxy {
             .add_attempted_host(host.description());
         let tunnel = self.config.tunnel.as_deref();
         let tunnel = tunnel.filter(|tunnel| tunnel.is_for(&info.borrow()));
-        let acquired = match tunnel {
-            None => host.new_tcp_stream()?,
-            Some(_) => host.new_stream(ResourcePriority::Default, false)?,
+        let proxy = cluster.settings().proxy_protocol.as_deref();
+        let name = proxy.and_then(|proxy| proxy.name(&info.borrow().connection, None));
+        let acquired = match (tunnel, name) {
+            (None, None) => host.new_tcp_stream()?,
+            (None, Some(name)) => host.new_tcp_stream_named(name)?,
+            (Some(_), None) => host.new_stream(ResourcePriority::Default, false)?,
+            (Some(_), Some(name)) => {
+                host.new_stream_named(ResourcePriority::Default, name, false)?
+            }
         };
         let acquired = match acquired {
             Acquired::Ready(ready) => Ok(ready),

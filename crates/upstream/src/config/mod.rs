@@ -16,6 +16,7 @@ mod outlier_detection;
 mod support;
 #[cfg(test)]
 mod tests;
+mod transport_socket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,10 +91,12 @@ impl ClusterConfig {
         let cluster: Cluster = decode(message, ctx)?;
         let kind = discovery(&cluster, ctx)?;
         let endpoints = endpoints::read(&cluster, kind.cluster_type, ctx)?;
-        let transport_socket = messages::transport_socket(cluster.transport_socket.as_ref(), ctx)?;
+        let (transport_socket, proxy_protocol) =
+            transport_socket::read(cluster.transport_socket.as_ref(), ctx)?;
         let options = http_options::decode(&cluster, ctx)?;
         let options = options.as_ref();
-        let settings = settings(&cluster, options, kind.cluster_type, ctx)?;
+        let mut settings = settings(&cluster, options, kind.cluster_type, ctx)?;
+        settings.proxy_protocol = proxy_protocol;
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);
