@@ -1,12 +1,14 @@
 //! Listening sockets: bound once on the main thread, so that errors come at start, accepted on the workers.
 //!
 //! With SO_REUSEPORT each worker has a socket of its own and the kernel spreads the connections; without it
-//! the workers share one. Backlog: 128 by default, as Envoy's.
+//! the workers share one. Backlog: by default as much as the system allows (`net.core.somaxconn`), as Envoy's.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::connect::Keepalive;
 
 /// How a socket listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,26 +23,40 @@ pub struct ListenOptions {
     pub freebind: bool,
     /// Whether connections that the system diverts here (TPROXY) keep the address that they were going to.
     pub transparent: bool,
+    /// Whether there is a socket at all.
+    pub binds: bool,
+    /// Keepalive of the connections.
+    pub keepalive: Option<Keepalive>,
+}
+
+impl ListenOptions {
+    /// As many waiting connections as the system allows.
+    pub const MOST_BACKLOG: u32 = u32::MAX;
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
         ListenOptions {
             reuse_port: true,
-            backlog: 128,
+            backlog: Self::MOST_BACKLOG,
             ipv4_compat: false,
             freebind: false,
             transparent: false,
+            binds: true,
+            keepalive: None,
         }
     }
 }
 
-/// Binds `count` sockets, one a worker. Port 0 takes a free port, the same for all.
+/// Binds `count` sockets, one a worker, or none if there are to be none. Port 0 takes a free port, the same for all.
 pub fn bind(
     address: SocketAddr,
     count: usize,
     options: ListenOptions,
 ) -> io::Result<Vec<TcpListener>> {
+    if !options.binds {
+        return Ok(Vec::new());
+    }
     let mut sockets = vec![bind_one(address, options)?];
     bind_more(&mut sockets, count, options)?;
     Ok(sockets)
@@ -89,6 +105,9 @@ pub fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpLi
         socket.set_only_v6(!options.ipv4_compat)?;
     }
     reach_further(&socket, address, options)?;
+    if let Some(keepalive) = &options.keepalive {
+        keepalive.apply(&SockRef::from(&socket))?;
+    }
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
@@ -114,6 +133,8 @@ fn reach_further(socket: &Socket, address: SocketAddr, options: ListenOptions) -
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -164,6 +185,41 @@ mod tests {
         set_backlog(&sockets[0], 1).expect("it listens already");
         let address = sockets[0].local_addr().expect("it is bound");
         std::net::TcpStream::connect(address).expect("it still listens");
+    }
+
+    #[test]
+    fn connections_have_the_keepalive_of_their_listener() {
+        let keepalive = Keepalive {
+            probes: Some(3),
+            time: Some(Duration::from_secs(77)),
+            interval: None,
+        };
+        let options = ListenOptions {
+            keepalive: Some(keepalive),
+            ..ListenOptions::default()
+        };
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let listener = bind_one(address, options).expect("a free port can be bound");
+        listener.set_nonblocking(false).expect("it is a socket");
+        let address = listener.local_addr().expect("it is bound");
+        let _client = std::net::TcpStream::connect(address).expect("it listens");
+        let (served, _) = listener.accept().expect("a connection");
+        let served = SockRef::from(&served);
+        assert!(served.keepalive().expect("an option"));
+        let time = served.tcp_keepalive_time().expect("an option");
+        assert_eq!(time, Duration::from_secs(77));
+        assert_eq!(served.tcp_keepalive_retries().expect("an option"), 3);
+    }
+
+    #[test]
+    fn a_listener_that_does_not_bind_has_no_sockets() {
+        let options = ListenOptions {
+            binds: false,
+            ..ListenOptions::default()
+        };
+        let address = "192.0.2.1:80".parse().expect("an address");
+        let sockets = bind(address, 2, options).expect("there is nothing to be done");
+        assert!(sockets.is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::typed::{Ctx, Refused};
@@ -12,6 +13,7 @@ use nuncio_contract::stats::groups::{ListenerStats, register_listener};
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::ListenerDescription;
 use nuncio_http::route::RouteTable;
+use nuncio_net::connect::Keepalive;
 use nuncio_net::listener::ListenOptions;
 use nuncio_upstream::ClusterManager;
 
@@ -19,7 +21,8 @@ use super::chain_matcher::ChainMatcher;
 use super::transport_socket::DownstreamSocket;
 use super::{CompiledChain, ConnectionLimits, Inspection, Routes, Selection};
 use crate::config::{
-    Address, AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, TrafficDirection,
+    Address, AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, TcpKeepalive,
+    TrafficDirection,
 };
 
 /// A listener, ready to be bound.
@@ -162,10 +165,14 @@ impl CompiledListener {
         CompiledListener {
             options: ListenOptions {
                 reuse_port: listener.enable_reuse_port.unwrap_or(true) || listener.reuse_port,
-                backlog: listener.tcp_backlog_size.unwrap_or(128),
+                backlog: listener
+                    .tcp_backlog_size
+                    .unwrap_or(ListenOptions::MOST_BACKLOG),
                 ipv4_compat: place.ipv4_compat,
                 freebind: listener.freebind == Some(true),
                 transparent: listener.transparent == Some(true),
+                binds: listener.bind_to_port != Some(false),
+                keepalive: listener.tcp_keepalive.as_ref().map(keepalive),
             },
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
@@ -185,6 +192,15 @@ impl CompiledListener {
             address,
             scope,
         }
+    }
+}
+
+fn keepalive(message: &TcpKeepalive) -> Keepalive {
+    let seconds = |seconds: Option<u32>| seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    Keepalive {
+        probes: message.keepalive_probes,
+        time: seconds(message.keepalive_time),
+        interval: seconds(message.keepalive_interval),
     }
 }
 

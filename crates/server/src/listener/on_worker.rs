@@ -73,9 +73,13 @@ impl WorkerListeners {
 
     /// Does what the main thread wants.
     pub(crate) fn act(&mut self, id: ListenerId, command: ListenerCommand) {
+        if let ListenerCommand::Remove(_) | ListenerCommand::Retire(_) = &command {
+            self.thread.directory.remove(id);
+        }
         match command {
             ListenerCommand::Add(listener, routes, sockets) => {
                 let gate = Rc::new(RefCell::new(self.gate(listener, &routes)));
+                self.thread.directory.add(id, &gate);
                 let mut ends = Vec::with_capacity(sockets.len());
                 for socket in sockets {
                     let (end, ended) = oneshot::channel();
@@ -154,6 +158,7 @@ impl OnThread {
             worker,
             name: format!("worker_{index}"),
             id_step,
+            directory: Rc::default(),
         }
     }
 
@@ -163,6 +168,7 @@ impl OnThread {
             worker,
             name: "main_thread".to_string(),
             id_step: 1,
+            directory: Rc::default(),
         }
     }
 }

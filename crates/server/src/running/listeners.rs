@@ -200,8 +200,8 @@ impl Listeners {
             return Ok(What::TakeOver(left.name().to_string(), copies));
         }
         let inherited = match &self.inherit {
-            Some(inherit) => inherit(listener.address)?,
-            None => Vec::new(),
+            Some(inherit) if listener.options.binds => inherit(listener.address)?,
+            _ => Vec::new(),
         };
         let sockets = match inherited.is_empty() {
             true => Sockets::bind(listener, self.workers)?,

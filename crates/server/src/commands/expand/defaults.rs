@@ -11,8 +11,6 @@ pub(super) const DEFAULTS: &[FieldDefault] = &[
     FieldDefault::new(LISTENER, &["per_connection_buffer_limit_bytes"], "1048576"),
     FieldDefault::new(LISTENER, &["enable_reuse_port"], "true")
         .when(When::Without("internal_listener")),
-    FieldDefault::new(LISTENER, &["tcp_backlog_size"], "128")
-        .when(When::Without("internal_listener")),
 ];
 
 #[cfg(test)]
