@@ -12,7 +12,7 @@ use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::network_filter::{NetworkClose, NetworkContext};
 use nuncio_contract::stats::Counter;
-use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS};
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
 use nuncio_upstream::{BodyEvent, UpstreamErrorKind, UpstreamStream, WorkerCluster};
@@ -37,6 +37,7 @@ pub(super) struct Session<'a> {
     pub(super) down: RefCell<Transport>,
     pub(super) info: RefCell<StreamInfo>,
     deadlines: Deadlines<DEADLINES>,
+    idle_timeout: Option<Duration>,
     bytes: [Cell<u64>; 2],
     cluster: RefCell<Option<Rc<WorkerCluster>>>,
 }
@@ -61,6 +62,7 @@ impl<'a> Session<'a> {
             down: RefCell::new(transport),
             info: RefCell::new(info),
             deadlines: Deadlines::default(),
+            idle_timeout: proxy.config.idle_timeout,
             bytes: Default::default(),
             cluster: RefCell::default(),
         }
@@ -77,6 +79,9 @@ impl<'a> Session<'a> {
         self.proxy.stats.downstream_cx_total.inc();
         if let Err(close) = begun.await {
             return close;
+        }
+        if let Some(own) = own_idle_timeout(self.info.get_mut()) {
+            self.idle_timeout = Some(own);
         }
         self.begin_deadlines();
         if self.proxy.config.logs_start {
@@ -146,7 +151,7 @@ impl<'a> Session<'a> {
 
     /// Something has come or gone.
     fn touch(&self) {
-        if let Some(idle) = self.proxy.config.idle_timeout {
+        if let Some(idle) = self.idle_timeout {
             self.deadlines
                 .set(IDLE, self.proxy.worker.services.now() + idle);
         }
@@ -406,6 +411,13 @@ impl Held {
             resumed.inc();
         }
     }
+}
+
+/// What a filter has left of how long this connection may idle.
+fn own_idle_timeout(info: &StreamInfo) -> Option<Duration> {
+    let own = info.filter_state()?.get(TCP_PROXY_IDLE_TIMEOUT_MS)?;
+    let milliseconds = own.serialize_as_string()?.parse().ok()?;
+    Some(Duration::from_millis(milliseconds))
 }
 
 /// An id for the log.
