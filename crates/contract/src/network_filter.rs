@@ -25,6 +25,11 @@ pub trait NetworkFilterConfig: Send + Sync {
     /// Makes the worker's factory; counters are taken from `root`, the scope of all stats.
     fn for_worker(&self, root: &Scope) -> Box<dyn NetworkFilterFactory>;
 
+    /// Whether it leaves objects for those behind it, which a connection manager does not look for.
+    fn leaves_filter_state(&self) -> bool {
+        false
+    }
+
     /// Whether it ends a chain.
     fn is_terminal(&self) -> bool {
         false

@@ -11,6 +11,7 @@ pub mod echo;
 pub mod listener;
 pub mod local_ratelimit;
 pub mod rbac;
+pub mod set_filter_state;
 pub mod sni_cluster;
 #[cfg(test)]
 mod tests;
@@ -31,5 +32,6 @@ pub static ROOMS: &[&NetworkFilterRoom] = &[
     &echo::ROOM,
     &local_ratelimit::ROOM,
     &rbac::ROOM,
+    &set_filter_state::ROOM,
     &sni_cluster::ROOM,
 ];

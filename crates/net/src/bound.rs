@@ -70,12 +70,15 @@ impl From<BoundSocket> for OwnedFd {
     }
 }
 
-/// Binds `count` sockets, one a worker. Port 0 takes a free port, the same for all.
+/// Binds `count` sockets, one a worker, or none if there are to be none. Port 0 takes a free port, the same for all.
 pub fn bind(
     address: SocketAddr,
     count: usize,
     options: ListenOptions,
 ) -> io::Result<Vec<BoundSocket>> {
+    if !options.binds {
+        return Ok(Vec::new());
+    }
     let mut sockets = vec![bind_one(address, options)?];
     bind_more(&mut sockets, count, options)?;
     Ok(sockets)
@@ -178,5 +181,16 @@ mod tests {
         let sockets = bind(any(), 1, connections).expect("a free port can be bound");
         let address = sockets[0].local_addr().expect("it is bound");
         bind(address, 1, datagrams).expect("it is another protocol's port");
+    }
+
+    #[test]
+    fn a_listener_that_does_not_bind_has_no_sockets() {
+        let options = ListenOptions {
+            binds: false,
+            ..ListenOptions::default()
+        };
+        let address = "192.0.2.1:80".parse().expect("an address");
+        let sockets = bind(address, 2, options).expect("there is nothing to be done");
+        assert!(sockets.is_empty());
     }
 }

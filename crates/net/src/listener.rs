@@ -1,12 +1,14 @@
 //! Listening sockets: bound once on the main thread (`bound.rs`), so that errors come at start, accepted on the workers.
 //!
 //! With SO_REUSEPORT each worker has a socket of its own and the kernel spreads the connections; without it
-//! the workers share one. Backlog: 128 by default, as Envoy's.
+//! the workers share one. Backlog: by default as much as the system allows (`net.core.somaxconn`), as Envoy's.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::connect::Keepalive;
 
 /// How a socket listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +25,28 @@ pub struct ListenOptions {
     pub transparent: bool,
     /// Whether it takes datagrams and not connections.
     pub datagrams: bool,
+    /// Whether there is a socket at all.
+    pub binds: bool,
+    /// Keepalive of the connections.
+    pub keepalive: Option<Keepalive>,
+}
+
+impl ListenOptions {
+    /// As many waiting connections as the system allows.
+    pub const MOST_BACKLOG: u32 = u32::MAX;
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
         ListenOptions {
             reuse_port: true,
-            backlog: 128,
+            backlog: Self::MOST_BACKLOG,
             ipv4_compat: false,
             freebind: false,
             transparent: false,
             datagrams: false,
+            binds: true,
+            keepalive: None,
         }
     }
 }
@@ -58,6 +71,9 @@ pub fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpLi
         socket.set_only_v6(!options.ipv4_compat)?;
     }
     reach_further(&socket, address, options)?;
+    if let Some(keepalive) = &options.keepalive {
+        keepalive.apply(&SockRef::from(&socket))?;
+    }
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
@@ -87,6 +103,8 @@ pub(crate) fn reach_further(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -96,6 +114,30 @@ mod tests {
         set_backlog(&socket, 1).expect("it listens already");
         let address = socket.local_addr().expect("it is bound");
         std::net::TcpStream::connect(address).expect("it still listens");
+    }
+
+    #[test]
+    fn connections_have_the_keepalive_of_their_listener() {
+        let keepalive = Keepalive {
+            probes: Some(3),
+            time: Some(Duration::from_secs(77)),
+            interval: None,
+        };
+        let options = ListenOptions {
+            keepalive: Some(keepalive),
+            ..ListenOptions::default()
+        };
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let listener = bind_one(address, options).expect("a free port can be bound");
+        listener.set_nonblocking(false).expect("it is a socket");
+        let address = listener.local_addr().expect("it is bound");
+        let _client = std::net::TcpStream::connect(address).expect("it listens");
+        let (served, _) = listener.accept().expect("a connection");
+        let served = SockRef::from(&served);
+        assert!(served.keepalive().expect("an option"));
+        let time = served.tcp_keepalive_time().expect("an option");
+        assert_eq!(time, Duration::from_secs(77));
+        assert_eq!(served.tcp_keepalive_retries().expect("an option"), 3);
     }
 
     #[test]

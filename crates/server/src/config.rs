@@ -185,8 +185,20 @@ message! {
         pub(crate) continue_on_listener_filters_timeout: bool,
         pub(crate) ignore_global_conn_limit: bool,
         pub(crate) udp_listener_config: Option<UdpListenerConfig>,
+        pub(crate) use_original_dst: Option<bool>,
+        pub(crate) bind_to_port: Option<bool>,
+        pub(crate) tcp_keepalive: Option<TcpKeepalive>,
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         inert bypass_overload_manager = "there is no overload manager",
+    }
+}
+
+message! {
+    /// TCP keepalive, in seconds.
+    pub(crate) struct TcpKeepalive: "envoy.config.core.v3.TcpKeepalive" {
+        pub(crate) keepalive_probes: Option<u32>,
+        pub(crate) keepalive_time: Option<u32>,
+        pub(crate) keepalive_interval: Option<u32>,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! As in Envoy the name is the host of `:authority` as the router left it, or of another header, without its port.
 //! An address is not sent as a server name, but certificates are checked for it. Connections of different names are
-//! kept apart, those of a cluster without TLS too.
+//! kept apart, those of a cluster without TLS too. What a host is told by a PROXY header is part of the name.
 
 use std::any::Any;
 use std::net::IpAddr;
@@ -32,6 +32,7 @@ pub struct ConnectionName {
     name: Arc<str>,
     is_server_name: bool,
     is_validated: bool,
+    header: Option<Arc<[u8]>>,
 }
 
 /// The name as filter state.
@@ -69,11 +70,31 @@ impl AutoNames {
             name,
             is_server_name,
             is_validated: self.san_validation,
+            header: None,
         })
     }
 }
 
 impl ConnectionName {
+    /// The name with a PROXY header, or a header alone.
+    pub(crate) fn with_header(name: Option<Self>, header: Arc<[u8]>) -> Self {
+        let name = name.unwrap_or_else(|| ConnectionName {
+            name: "".into(),
+            is_server_name: false,
+            is_validated: false,
+            header: None,
+        });
+        ConnectionName {
+            header: Some(header),
+            ..name
+        }
+    }
+
+    /// The PROXY header that goes before all else.
+    pub(crate) fn header(&self) -> Option<&Arc<[u8]>> {
+        self.header.as_ref()
+    }
+
     /// The name that the host is told, in place of the cluster's own.
     pub fn server_name(&self) -> Option<&str> {
         self.wishes().server_name
@@ -103,6 +124,7 @@ impl ConnectionName {
     pub(crate) fn is_same(&self, other: &ConnectionName) -> bool {
         self.is_server_name == other.is_server_name
             && self.is_validated == other.is_validated
+            && self.header == other.header
             && self.name.eq_ignore_ascii_case(&other.name)
     }
 }

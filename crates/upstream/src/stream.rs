@@ -121,11 +121,13 @@ impl UpstreamStream {
         }
     }
 
-    /// Has the end of bytes that are no HTTP count as one in the middle of a request even if both sides have ended, as
-    /// that of Envoy's TCP proxy does.
+    /// Has the end of a connection that was one client's count as one in the middle of a request even if both sides
+    /// have ended, as that of Envoy's TCP proxy does.
     pub fn count_as_cut_short(&mut self) {
-        if let UpstreamStream::Tcp(stream) = self {
-            stream.count_as_cut_short();
+        match self {
+            UpstreamStream::Tcp(stream) => stream.count_as_cut_short(),
+            UpstreamStream::Http1(stream) => stream.count_as_cut_short(),
+            UpstreamStream::Http2(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@
 use super::FormatContext;
 use super::commands::ExtensionCommands;
 use super::error::FormatError;
-use super::json_text::{append_quoted, escape_from};
+use super::json_text::{append_quoted_json, escape_from};
 use super::template::Template;
 use crate::stream_info::metadata::{Struct, Value};
 
@@ -88,7 +88,7 @@ fn object(
     for (name, value) in fields.fields() {
         if let Some(element) = element(value, omit_empty, extensions)? {
             let mut key = Vec::new();
-            append_quoted(name.as_bytes(), &mut key);
+            append_quoted_json(name.as_bytes(), &mut key);
             key.push(b':');
             members.push((key.into(), element));
         }

@@ -23,7 +23,7 @@ pub(super) fn append_escaped(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends `value` in quotes.
-pub(super) fn append_quoted(value: &[u8], out: &mut Vec<u8>) {
+pub fn append_quoted_json(value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     append_escaped(value, out);
     out.push(b'"');

@@ -5,7 +5,7 @@
 
 use super::FormatContext;
 use super::error::FormatError;
-use super::json_text::append_quoted;
+use super::json_text::append_quoted_json;
 use super::number::append_json_f64;
 use crate::stream_info::Metadata;
 use crate::stream_info::metadata::{Struct, Value};
@@ -148,7 +148,7 @@ pub(super) fn append_value(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Number(number) => append_json_f64(*number, out),
-        Value::String(text) => append_quoted(text.as_bytes(), out),
+        Value::String(text) => append_quoted_json(text.as_bytes(), out),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Struct(fields) => append_struct(fields, out),
@@ -171,7 +171,7 @@ fn append_struct(fields: &Struct, out: &mut Vec<u8>) {
         if at > 0 {
             out.push(b',');
         }
-        append_quoted(name.as_bytes(), out);
+        append_quoted_json(name.as_bytes(), out);
         out.push(b':');
         append_value(value, out);
     }

@@ -43,6 +43,7 @@ pub use access_log_type::AccessLogType;
 pub use civil::timestamp;
 pub use error::FormatError;
 pub use grpc_status::{GrpcStatus, is_grpc_request};
+pub use json_text::append_quoted_json;
 pub use substitution::{
     EXTENSIONS, FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct,
 };

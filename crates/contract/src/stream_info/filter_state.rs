@@ -40,6 +40,9 @@ pub trait FilterStateObject: Any + Send + Sync {
 /// The name of the cluster that a TCP proxy is to go to, whatever it is configured to.
 pub const TCP_PROXY_CLUSTER: &str = "envoy.tcp_proxy.cluster";
 
+/// How many milliseconds a connection through a TCP proxy may idle, whatever that is configured to.
+pub const TCP_PROXY_IDLE_TIMEOUT_MS: &str = "envoy.tcp_proxy.per_connection_idle_timeout_ms";
+
 /// A text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub Box<str>);

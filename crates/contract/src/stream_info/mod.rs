@@ -25,7 +25,9 @@ use crate::clock::WallAnchor;
 
 pub use address::{Address, InternalAddress};
 pub use connection::{ConnectionInfo, FilterChainDescription, ListenerDescription};
-pub use filter_state::{FilterState, FilterStateObject, TCP_PROXY_CLUSTER, Text};
+pub use filter_state::{
+    FilterState, FilterStateObject, TCP_PROXY_CLUSTER, TCP_PROXY_IDLE_TIMEOUT_MS, Text,
+};
 pub use metadata::Metadata;
 pub use response_flags::ResponseFlags;
 pub use timing::{BytesMeter, DownstreamTiming, UpstreamTiming};

@@ -181,6 +181,8 @@ pub struct RequestOptions {
     pub scheme: Option<Box<str>>,
     /// Whether the scheme becomes that of the connection to the host; not beside a scheme that is given.
     pub scheme_matches_upstream: bool,
+    /// Whether PROXY headers to hosts name the client.
+    pub tells_hosts_of_client: bool,
     /// RFC 3986 normalisation of the path.
     pub normalize_path: bool,
     /// `//` becomes `/`.
@@ -530,6 +532,7 @@ impl RequestOptions {
                 .map(|config::SchemeTransformation::Overwrite(scheme)| scheme.as_str().into()),
             scheme_matches_upstream: scheme.is_none()
                 && transformation.is_some_and(|scheme| scheme.match_upstream),
+            tells_hosts_of_client: message.add_proxy_protocol_connection_state != Some(false),
             normalize_path: message.normalize_path == Some(true),
             merge_slashes: message.merge_slashes,
             escaped_slashes: message.path_with_escaped_slashes_action,
@@ -676,6 +679,7 @@ impl ConnectionManagerConfig {
                 via: "".into(),
                 scheme: None,
                 scheme_matches_upstream: false,
+                tells_hosts_of_client: true,
                 normalize_path: false,
                 merge_slashes: false,
                 escaped_slashes: config::EscapedSlashesAction::KeepUnchanged,

@@ -10,6 +10,7 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::{Protocol, ResponseFlags};
+use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
     Acquired, AutoNames, ConnectionName, PickContext, TransportSocket, UpstreamError,
     UpstreamErrorKind, WorkerCluster, WorkerHost,
@@ -190,8 +191,16 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         if self.exchange.manager.config.request.scheme_matches_upstream {
             self.match_scheme(&account.cluster);
         }
+        let proxy = account.cluster.settings().proxy_protocol.as_deref();
+        let name = match proxy {
+            None => name,
+            Some(proxy) => self.name_client(proxy, name),
+        };
         let from_http2 = self.exchange.state.borrow().info.protocol == Some(Protocol::Http2);
         match name {
+            Some(name) if proxy.is_some() && self.ends_here(forward) => {
+                host.new_tcp_stream_named(name)
+            }
             _ if self.ends_here(forward) => host.new_tcp_stream(),
             None => host.new_stream(forward.priority, from_http2),
             Some(name) => host.new_stream_named(forward.priority, name, from_http2),
@@ -234,6 +243,23 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         let mut state = self.exchange.state.borrow_mut();
         let state = &mut *state;
         auto.choose(&state.request, state.info.filter_state_mut())
+    }
+
+    /// The connection's name once it is to tell whose request it is.
+    #[cold]
+    fn name_client(
+        &self,
+        proxy: &UpstreamProxyProtocol,
+        name: Option<ConnectionName>,
+    ) -> Option<ConnectionName> {
+        let state = self.exchange.state.borrow();
+        let connection = &state.info.connection;
+        // A client that came by a PROXY header is told of in any case, as in Envoy.
+        let is_told_of = connection.remote_address != connection.direct_remote_address;
+        match is_told_of || self.exchange.manager.config.request.tells_hosts_of_client {
+            true => proxy.name(connection, name),
+            false => name,
+        }
     }
 
     /// Counts for the cluster and the host of the request.

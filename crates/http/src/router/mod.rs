@@ -11,7 +11,6 @@ mod host_wishes;
 mod late;
 mod late_host;
 mod outliers;
-mod proxy_protocol;
 mod reply;
 mod tries;
 mod tunnel;

@@ -20,9 +20,11 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::{Address, ResponseFlags};
 use nuncio_upstream::UpstreamStream;
+use nuncio_upstream::proxy_protocol::{self, ProxyVersion};
 
 use super::forward::Failure;
-use super::{Router, finalize, proxy_protocol};
+use super::{Router, finalize};
+use crate::config::route::ProxyProtocolVersion;
 use crate::downstream::Downstream;
 use crate::exchange::{Stop, TunnelKind};
 use crate::route::{Forward, is_connect};
@@ -53,7 +55,11 @@ impl<D: Downstream> Router<'_, '_, D> {
         };
         let remote = of(connection.remote_address.as_ref());
         if let (Some(remote), Some(local)) = (remote, of(connection.local_address.as_ref())) {
-            up.write_prologue(proxy_protocol::header(version, remote, local));
+            let version = match version {
+                ProxyProtocolVersion::V1 => ProxyVersion::V1,
+                ProxyProtocolVersion::V2 => ProxyVersion::V2,
+            };
+            up.write_prologue(proxy_protocol::header(version, remote, local, &[]));
         }
     }
 

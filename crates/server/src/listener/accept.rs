@@ -24,7 +24,7 @@ use nuncio_tcp::filters::{Filters, Watching};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::gate::{ChainOnThread, End, Gate};
-use super::inspect::{criteria, inspect};
+use super::inspect::{criteria, inspect, successor};
 use super::limits::Reached;
 use super::transport_socket::{Opened, Opening};
 use super::{CompiledListener, OnThread, Routes, SocketEnd};
@@ -122,10 +122,8 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 
 /// Begins a connection.
 fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
-    match gate.listener.limits.reached() {
-        None => {}
-        Some(Reached::Own) => return gate.stats.downstream_cx_overflow.inc(),
-        Some(Reached::OfProcess) => return gate.stats.downstream_global_cx_overflow.inc(),
+    if is_turned_away(&gate) {
+        return;
     }
     let begin = gate.worker.now();
     let info = ConnectionInfo {
@@ -138,16 +136,52 @@ fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Addr
         listener: Some(Arc::clone(&gate.listener.description)),
         ..ConnectionInfo::default()
     };
-    if gate.listener_filters.is_empty() {
+    if gate.listener_filters.is_empty() && gate.directory.is_none() {
         return open(gate, stream, info, Inspected::default());
     }
     drop(tokio::task::spawn_local(async move {
         let mut info = info;
         let looked = std::pin::pin!(inspect(&gate, stream, &mut info)).await;
         if let Some((stream, inspected)) = looked {
-            open(gate, stream, info, inspected);
+            match successor(&gate, &stream, &mut info) {
+                None => open(gate, stream, info, inspected),
+                Some(other) => Box::pin(take_over(other, stream, info, inspected)).await,
+            }
         }
     }));
+}
+
+/// Goes on with a connection that another listener accepted. What that one's filters left for others stays behind, as
+/// in Envoy; what they found out does not.
+async fn take_over(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, found: Inspected) {
+    if is_turned_away(&gate) {
+        return;
+    }
+    info.listener = Some(Arc::clone(&gate.listener.description));
+    let looked = match gate.listener_filters.is_empty() {
+        true => Some((stream, Inspected::default())),
+        false => inspect(&gate, stream, &mut info).await,
+    };
+    let Some((stream, mut inspected)) = looked else {
+        return;
+    };
+    if inspected.transport_protocol.is_empty() {
+        inspected.transport_protocol = found.transport_protocol;
+    }
+    if inspected.application_protocols.is_empty() {
+        inspected.application_protocols = found.application_protocols;
+    }
+    open(gate, stream, info, inspected);
+}
+
+/// Whether there may be no more connections, which is counted.
+fn is_turned_away(gate: &Gate) -> bool {
+    match gate.listener.limits.reached() {
+        None => return false,
+        Some(Reached::Own) => gate.stats.downstream_cx_overflow.inc(),
+        Some(Reached::OfProcess) => gate.stats.downstream_global_cx_overflow.inc(),
+    }
+    true
 }
 
 /// What comes of `future`; none once the limit has passed.

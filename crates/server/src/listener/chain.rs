@@ -103,6 +103,12 @@ impl CompiledChain {
         else {
             return Err(Refused);
         };
+        if matches!(end, Some(End::Http(_)))
+            && filters.iter().any(|filter| filter.leaves_filter_state())
+        {
+            let what = "filter state of the connection before the connection manager";
+            return Err(context.ctx.unsupported_here(chain.span(), what));
+        }
         let mut routes = RouteTable::empty();
         let end = match end {
             Some(End::Http(http)) => {

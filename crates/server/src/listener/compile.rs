@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::typed::{Ctx, Refused};
@@ -12,6 +13,7 @@ use nuncio_contract::stats::groups::{ListenerStats, register_listener};
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::ListenerDescription;
 use nuncio_http::route::RouteTable;
+use nuncio_net::connect::Keepalive;
 use nuncio_net::listener::ListenOptions;
 use nuncio_udp::listener::CompiledUdpListener;
 use nuncio_upstream::ClusterManager;
@@ -20,7 +22,7 @@ use super::chain_matcher::ChainMatcher;
 use super::transport_socket::DownstreamSocket;
 use super::{CompiledChain, ConnectionLimits, Inspection, Routes, Selection, datagrams};
 use crate::config::{
-    AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, SocketProtocol,
+    AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, SocketProtocol, TcpKeepalive,
     TrafficDirection,
 };
 
@@ -169,11 +171,15 @@ impl CompiledListener {
         CompiledListener {
             options: ListenOptions {
                 reuse_port: listener.enable_reuse_port.unwrap_or(true) || listener.reuse_port,
-                backlog: listener.tcp_backlog_size.unwrap_or(128),
+                backlog: listener
+                    .tcp_backlog_size
+                    .unwrap_or(ListenOptions::MOST_BACKLOG),
                 ipv4_compat: place.ipv4_compat,
                 freebind: listener.freebind == Some(true),
                 transparent: listener.transparent == Some(true),
                 datagrams: datagrams::is_of_datagrams(listener),
+                binds: listener.bind_to_port != Some(false),
+                keepalive: listener.tcp_keepalive.as_ref().map(keepalive),
             },
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
@@ -194,6 +200,15 @@ impl CompiledListener {
             address,
             scope,
         }
+    }
+}
+
+fn keepalive(message: &TcpKeepalive) -> Keepalive {
+    let seconds = |seconds: Option<u32>| seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    Keepalive {
+        probes: message.keepalive_probes,
+        time: seconds(message.keepalive_time),
+        interval: seconds(message.keepalive_interval),
     }
 }
 

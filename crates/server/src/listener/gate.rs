@@ -18,6 +18,7 @@ use nuncio_http::worker::Worker;
 use nuncio_tcp::proxy::TcpProxy;
 
 use super::chain::{ChainEnd, CompiledChain};
+use super::directory::Directory;
 use super::inspect::FilterOnThread;
 use super::transport_socket::SocketOnThread;
 use super::{CompiledListener, OnThread, Routes};
@@ -31,6 +32,8 @@ pub(super) struct Gate {
     pub(super) stats: Arc<ListenerStats>,
     pub(super) worker_stats: Arc<ListenerWorkerStats>,
     pub(super) id_step: u64,
+    /// Where connections that were going elsewhere are handed over to others, if they are.
+    pub(super) directory: Option<Rc<Directory>>,
     /// Of connections that no connection manager sees off.
     drain: Drain,
 }
@@ -59,6 +62,7 @@ impl Gate {
     ) -> Self {
         let worker_scope = listener.scope.scope(&thread.name);
         let root = listener.root.clone();
+        let hands_over = listener.inspection.hands_over();
         let chains = listener.chains.iter().zip(routes.iter());
         let chains = chains.map(|(chain, routes)| {
             let routes = Arc::clone(routes);
@@ -91,6 +95,7 @@ impl Gate {
             listener,
             worker: Rc::clone(&thread.worker),
             id_step: thread.id_step,
+            directory: hands_over.then(|| Rc::clone(&thread.directory)),
             drain: Drain::new(drain),
         }
     }

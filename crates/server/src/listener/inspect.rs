@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(crate) struct Inspection {
     timeout: Option<Duration>,
     /// Whether a connection goes on when the time is over.
     goes_on: bool,
+    /// Whether the listener of the address that a connection was going to takes it over.
+    hands_over: bool,
 }
 
 struct Configured {
@@ -85,7 +88,13 @@ impl Inspection {
             filters: filters.into_iter().collect::<Result<_, _>>()?,
             timeout: (!timeout.is_zero()).then_some(timeout),
             goes_on: listener.continue_on_listener_filters_timeout,
+            hands_over: listener.use_original_dst == Some(true),
         })
+    }
+
+    /// Whether the listener of the address that a connection was going to takes it over.
+    pub(super) fn hands_over(&self) -> bool {
+        self.hands_over
     }
 
     /// The filters on the calling thread.
@@ -188,6 +197,21 @@ async fn run(
         }
     }
     Ok(())
+}
+
+/// The listener that takes a connection over, as that was going there and not here.
+pub(super) fn successor(
+    gate: &Rc<Gate>,
+    stream: &TcpStream,
+    info: &mut ConnectionInfo,
+) -> Option<Rc<Gate>> {
+    let directory = gate.directory.as_ref()?;
+    if info.local_address == info.direct_local_address {
+        let destination = original_destination(stream)?;
+        info.local_address = Some(destination.into());
+    }
+    let found = directory.find(ip(info.local_address.as_ref())?)?;
+    (!Rc::ptr_eq(&found, gate)).then_some(found)
 }
 
 /// Whether a listener filter leaves a connection alone.

@@ -5,6 +5,7 @@ mod chain;
 mod chain_matcher;
 mod compile;
 mod datagrams;
+mod directory;
 mod gate;
 mod inspect;
 mod limits;
@@ -40,4 +41,6 @@ pub(crate) struct OnThread {
     name: String,
     /// The distance between connection ids of one worker, so that no two workers give the same.
     id_step: u64,
+    /// Its listeners, for those that hand connections over.
+    directory: Rc<directory::Directory>,
 }

@@ -76,12 +76,16 @@ impl WorkerListeners {
 
     /// Does what the main thread wants.
     pub(crate) fn act(&mut self, id: ListenerId, command: ListenerCommand) {
+        if let ListenerCommand::Remove(_) | ListenerCommand::Retire(_) = &command {
+            self.thread.directory.remove(id);
+        }
         let Some(command) = self.act_on_datagrams(id, command) else {
             return;
         };
         match command {
             ListenerCommand::Add(listener, routes, sockets) => {
                 let gate = Rc::new(RefCell::new(self.gate(listener, &routes)));
+                self.thread.directory.add(id, &gate);
                 let mut ends = Vec::with_capacity(sockets.len());
                 for socket in sockets {
                     let BoundSocket::Connections(socket) = socket else {
@@ -208,6 +212,7 @@ impl OnThread {
             worker,
             name: format!("worker_{index}"),
             id_step,
+            directory: Rc::default(),
         }
     }
 
@@ -217,6 +222,7 @@ impl OnThread {
             worker,
             name: "main_thread".to_string(),
             id_step: 1,
+            directory: Rc::default(),
         }
     }
 }

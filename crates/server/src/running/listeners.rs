@@ -219,8 +219,10 @@ impl Listeners {
             return Ok(What::TakeOver(left.name().to_string(), copies));
         }
         let inherited = match &self.inherit {
-            Some(inherit) => inherit(listener.address, listener.options.datagrams)?,
-            None => Vec::new(),
+            Some(inherit) if listener.options.binds => {
+                inherit(listener.address, listener.options.datagrams)?
+            }
+            _ => Vec::new(),
         };
         let sockets = match inherited.is_empty() {
             true => Sockets::bind(listener, self.workers)?,

@@ -15,6 +15,7 @@ use nuncio_upstream::ClusterId;
 use super::balancing::{self, HashPolicy, Hashed};
 use super::early::EarlyReading;
 use super::stats::TcpProxyStats;
+use super::tunnel::{Tunnel, TunnelingConfig};
 
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 const DEFAULT_BACKOFF_BASE: Duration = Duration::ZERO;
@@ -37,6 +38,7 @@ message! {
         max_early_data_bytes: Option<u32>,
         hash_policy: Vec<HashPolicy>,
         metadata_match: Option<MetadataMessage>,
+        tunneling_config: Option<TunnelingConfig>,
     }
 }
 
@@ -126,6 +128,8 @@ pub struct TcpProxyConfig {
     pub(super) logs_start: bool,
     /// Whether the client is read before there is a host.
     pub(super) early: Option<EarlyReading>,
+    /// How connections go through HTTP, if they do.
+    pub(super) tunnel: Option<Box<Tunnel>>,
     /// The most that is read at once.
     pub(super) most_read_bytes: usize,
 }
@@ -161,6 +165,8 @@ impl TcpProxyConfig {
             .map(|log| access_log::compile(log, context.access_loggers, context.ctx))
             .collect();
         let early = early_reading(&message, context.ctx);
+        let tunnel = message.tunneling_config.as_ref();
+        let tunnel = tunnel.map(|tunnel| Tunnel::compile(tunnel, context.ctx).map(Box::new));
         let backoff = message.backoff_options.as_ref().map(|backoff| {
             let base = backoff.base_interval.unwrap_or(DEFAULT_BACKOFF_BASE);
             (base, backoff.max_interval.unwrap_or(base * 10))
@@ -192,6 +198,7 @@ impl TcpProxyConfig {
                 || options.is_some_and(|options| options.flush_access_log_on_connected),
             logs_start: options.is_some_and(|options| options.flush_access_log_on_start),
             early: early?,
+            tunnel: tunnel.transpose()?,
             most_read_bytes: match usize::try_from(context.buffer_limit_bytes) {
                 Ok(limit) if limit < Buffer::BODY_BYTES => Buffer::HEAD_BYTES,
                 _ => Buffer::BODY_BYTES,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nuncio_contract::network_filter::NetworkClose;
 use nuncio_contract::stream_info::{Address, ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
-use nuncio_upstream::cluster::Provided;
+use nuncio_upstream::cluster::{Provided, ResourcePriority};
 use nuncio_upstream::forward_proxy::LookUp;
 use nuncio_upstream::outlier_detection::Outcome;
 use nuncio_upstream::{
@@ -130,7 +130,19 @@ impl TcpProxy {
         info.borrow_mut()
             .upstream
             .add_attempted_host(host.description());
-        let acquired = match host.new_tcp_stream()? {
+        let tunnel = self.config.tunnel.as_deref();
+        let tunnel = tunnel.filter(|tunnel| tunnel.is_for(&info.borrow()));
+        let proxy = cluster.settings().proxy_protocol.as_deref();
+        let name = proxy.and_then(|proxy| proxy.name(&info.borrow().connection, None));
+        let acquired = match (tunnel, name) {
+            (None, None) => host.new_tcp_stream()?,
+            (None, Some(name)) => host.new_tcp_stream_named(name)?,
+            (Some(_), None) => host.new_stream(ResourcePriority::Default, false)?,
+            (Some(_), Some(name)) => {
+                host.new_stream_named(ResourcePriority::Default, name, false)?
+            }
+        };
+        let acquired = match acquired {
             Acquired::Ready(ready) => Ok(ready),
             Acquired::Pending(pending) => pending.await,
         };
@@ -138,6 +150,10 @@ impl TcpProxy {
         host.report(Outcome::ConnectedFinally);
         let mut stream = ready.begin();
         stream.count_as_cut_short();
+        if let Some(tunnel) = tunnel {
+            let services = &*self.worker.services;
+            Box::pin(tunnel.open(&mut stream, info, services)).await?;
+        }
         let mut info = info.borrow_mut();
         info.upstream.local_address = stream.local_address().map(Address::from);
         info.upstream.remote_address = Some(stream.host_address().into());
@@ -151,10 +167,9 @@ impl TcpProxy {
         attempts: u32,
         info: &mut StreamInfo,
     ) -> Result<(), NetworkClose> {
-        if let Some(reason) = &error.transport_failure_reason {
-            info.upstream.transport_failure_reason = reason.to_string().into();
-        }
         if error.kind != UpstreamErrorKind::NoHealthyUpstream {
+            let reason = error.transport_failure_reason.as_deref();
+            info.upstream.transport_failure_reason = reason.unwrap_or_default().to_owned().into();
             info.attempt_count = Some(attempts);
         }
         match error.kind {
@@ -162,6 +177,7 @@ impl TcpProxy {
                 info.add_flags(ResponseFlags::NO_HEALTHY_UPSTREAM);
                 Err(NO_HEALTHY_HOST)
             }
+            UpstreamErrorKind::Overflow if self.config.tunnel.is_some() => Ok(()),
             UpstreamErrorKind::Overflow => {
                 info.add_flags(ResponseFlags::UPSTREAM_OVERFLOW);
                 Err(RESOURCE_LIMIT)

@@ -9,8 +9,7 @@
 //!
 //! Different from Envoy: `*_bytes_buffered` are always 0, as nothing is buffered beyond a read; a limit of less than
 //! 16 KiB is one of 16 KiB; a client that ends before it sends what a host would be connected to for is passed on as
-//! such, where Envoy keeps it until it is idle; `on_demand`, `tunneling_config` and PROXY protocol TLVs are refused
-//! as not supported yet.
+//! such, where Envoy keeps it until it is idle; `on_demand` and PROXY protocol TLVs are refused as not supported yet.
 
 mod balancing;
 pub(crate) mod config;
@@ -19,6 +18,7 @@ mod early;
 mod log;
 mod session;
 mod stats;
+mod tunnel;
 
 use std::future::poll_fn;
 use std::pin::pin;

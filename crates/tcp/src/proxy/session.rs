@@ -12,10 +12,10 @@ use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::network_filter::{NetworkClose, NetworkContext};
 use nuncio_contract::stats::Counter;
-use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS};
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
-use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerCluster};
+use nuncio_upstream::{BodyEvent, UpstreamErrorKind, UpstreamStream, WorkerCluster};
 
 use super::early::Early;
 use super::{TcpProxy, quietly};
@@ -37,6 +37,7 @@ pub(super) struct Session<'a> {
     pub(super) down: RefCell<Transport>,
     pub(super) info: RefCell<StreamInfo>,
     deadlines: Deadlines<DEADLINES>,
+    idle_timeout: Option<Duration>,
     bytes: [Cell<u64>; 2],
     cluster: RefCell<Option<Rc<WorkerCluster>>>,
 }
@@ -61,6 +62,7 @@ impl<'a> Session<'a> {
             down: RefCell::new(transport),
             info: RefCell::new(info),
             deadlines: Deadlines::default(),
+            idle_timeout: proxy.config.idle_timeout,
             bytes: Default::default(),
             cluster: RefCell::default(),
         }
@@ -77,6 +79,9 @@ impl<'a> Session<'a> {
         self.proxy.stats.downstream_cx_total.inc();
         if let Err(close) = begun.await {
             return close;
+        }
+        if let Some(own) = own_idle_timeout(self.info.get_mut()) {
+            self.idle_timeout = Some(own);
         }
         self.begin_deadlines();
         if self.proxy.config.logs_start {
@@ -146,7 +151,7 @@ impl<'a> Session<'a> {
 
     /// Something has come or gone.
     fn touch(&self) {
-        if let Some(idle) = self.proxy.config.idle_timeout {
+        if let Some(idle) = self.idle_timeout {
             self.deadlines
                 .set(IDLE, self.proxy.worker.services.now() + idle);
         }
@@ -223,7 +228,7 @@ impl<'a> Session<'a> {
                 self.touch();
             }
             if has_ended {
-                return Ok(());
+                return self.ended_up(up).await;
             }
             let room = self.room(UP);
             let read = poll_fn(|cx| self.down.borrow_mut().poll_fill(cx, &mut data, room));
@@ -242,6 +247,16 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The client has said all.
+    async fn ended_up(&self, up: &RefCell<UpstreamStream>) -> Result<(), NetworkClose> {
+        let tunnel = self.proxy.config.tunnel.as_deref();
+        if !tunnel.is_some_and(|tunnel| tunnel.ends_together(&up.borrow())) {
+            return Ok(());
+        }
+        poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
+        Err(NetworkClose::after_flush(""))
+    }
+
     /// The host's bytes to the client.
     async fn pass_down(&self, up: &RefCell<UpstreamStream>) -> Result<(), NetworkClose> {
         up.borrow_mut()
@@ -253,15 +268,21 @@ impl<'a> Session<'a> {
             data.make_room(room);
             let read = poll_fn(|cx| up.borrow_mut().poll_read_body(cx, &mut data, &mut trailers));
             match read.await {
-                Ok(BodyEvent::Data) => {}
-                Ok(_) => {
+                Ok(BodyEvent::Data | BodyEvent::LastData) => {}
+                Ok(event) => {
+                    if event == BodyEvent::Trailers {
+                        self.keep_trailers(&trailers);
+                    }
                     let shut = poll_fn(|cx| self.down.borrow_mut().poll_shutdown(cx));
                     return shut.await.map_err(|_| quietly());
                 }
                 // What came before it is with the client's system already.
-                Err(_) => {
-                    let mut info = self.info.borrow_mut();
-                    info.add_flags(ResponseFlags::UPSTREAM_REMOTE_RESET);
+                Err(error) => {
+                    // A connection that ends is the end of what it carries; that of a stream alone is not.
+                    if up.borrow().is_tcp() || error.kind == UpstreamErrorKind::RemoteReset {
+                        let mut info = self.info.borrow_mut();
+                        info.add_flags(ResponseFlags::UPSTREAM_REMOTE_RESET);
+                    }
                     return Err(NetworkClose::after_flush(""));
                 }
             }
@@ -270,6 +291,13 @@ impl<'a> Session<'a> {
             self.touch();
             self.write_down(data.readable()).await?;
             data.clear();
+        }
+    }
+
+    #[cold]
+    fn keep_trailers(&self, trailers: &HeaderMap) {
+        if let Some(tunnel) = &self.proxy.config.tunnel {
+            tunnel.keep_trailers(trailers, &mut self.info.borrow_mut());
         }
     }
 
@@ -383,6 +411,13 @@ impl Held {
             resumed.inc();
         }
     }
+}
+
+/// What a filter has left of how long this connection may idle.
+fn own_idle_timeout(info: &StreamInfo) -> Option<Duration> {
+    let own = info.filter_state()?.get(TCP_PROXY_IDLE_TIMEOUT_MS)?;
+    let milliseconds = own.serialize_as_string()?.parse().ok()?;
+    Some(Duration::from_millis(milliseconds))
 }
 
 /// An id for the log.

@@ -16,6 +16,7 @@ use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
 use crate::load_balancing::LbSettings;
 use crate::mirror::Mirror;
+use crate::proxy_protocol::UpstreamProxyProtocol;
 use crate::retry::RetryPolicy;
 use crate::server_names::AutoNames;
 
@@ -148,6 +149,8 @@ pub struct ClusterSettings {
     pub connect_options: ConnectOptions,
     /// HTTP settings.
     pub http: HttpSettings,
+    /// What hosts are told of whose connection it is.
+    pub proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
 }
 
 /// HTTP settings of a cluster's connections.
@@ -221,6 +224,7 @@ impl ClusterSettings {
             thresholds: [Thresholds::default(); 2],
             connect_options: ConnectOptions::default(),
             http: HttpSettings::default(),
+            proxy_protocol: None,
         }
     }
 

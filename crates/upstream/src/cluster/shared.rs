@@ -81,6 +81,9 @@ impl ClusterShared {
         if matches!(transport_socket, TransportSocket::Tls(_)) {
             scope.register::<TlsStats>();
         }
+        if settings.proxy_protocol.is_some() {
+            scope.counter("upstream.proxyprotocol.v2_tlvs_exceed_max_length");
+        }
         for priority in ResourcePriority::ALL {
             scope.register_at::<CircuitBreakerStats>(breaker_prefix(priority));
         }

@@ -1,18 +1,15 @@
 //! The messages of a cluster, as far as they are honoured.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::metadata_message::MetadataMessage;
-use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use super::http2_options::Http2Options;
 use super::{Discovery, DnsSettings, aggregate, forward_proxy};
 use crate::cluster::{ClusterType, ProvidedSettings};
-use crate::transport_socket::TransportSocket;
 
 const AGGREGATE: &str = "envoy.extensions.clusters.aggregate.v3.ClusterConfig";
 const FORWARD_PROXY: &str = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
@@ -305,60 +302,6 @@ fn interval(
     Ok((base.value, max))
 }
 
-message! {
-    /// How connections are secured.
-    pub(crate) struct TransportSocketMessage: "envoy.config.core.v3.TransportSocket" {
-        pub(crate) name: Spanned<String>,
-        pub(crate) oneof config_type: Option<TransportSocketConfig>,
-    }
-}
-
-one_of! {
-    /// Its message.
-    pub(crate) enum TransportSocketConfig {
-        typed_config => TypedConfig(Any),
-    }
-}
-
-message! {
-    /// Not secured.
-    pub(crate) struct RawBuffer: "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" {
-    }
-}
-
-/// The transport socket that a message asks for; plain when there is none.
-pub(super) fn transport_socket(
-    message: Option<&TransportSocketMessage>,
-    ctx: &mut Ctx,
-) -> Result<TransportSocket, Refused> {
-    let Some(message) = message else {
-        return Ok(TransportSocket::RawBuffer);
-    };
-    let Some(TransportSocketConfig::TypedConfig(any)) = &message.config_type else {
-        if message.name.value == "envoy.transport_sockets.raw_buffer" {
-            return Ok(TransportSocket::RawBuffer);
-        }
-        let what = format!(
-            "transport socket `{}` without `typed_config`",
-            message.name.value
-        );
-        return Err(ctx.unsupported_here(message.name.span, what));
-    };
-    match any.type_name() {
-        "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" => {
-            any.decode::<RawBuffer>(ctx)?;
-            Ok(TransportSocket::RawBuffer)
-        }
-        "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" => {
-            let context: UpstreamTlsContext = any.decode(ctx)?;
-            Ok(TransportSocket::Tls(Arc::new(ClientTls::new(
-                &context, ctx,
-            )?)))
-        }
-        other => Err(ctx.unsupported_here(any.span, format_args!("transport socket `{other}`"))),
-    }
-}
-
 pub(crate) use super::bind::BindConfig;
 pub(crate) use super::endpoints::ClusterLoadAssignment;
 pub(crate) use super::health_check::messages::HealthCheck;
@@ -369,3 +312,4 @@ pub(crate) use super::load_balancing::old::{
 };
 pub(crate) use super::original_dst::OriginalDstLbConfig;
 pub(crate) use super::outlier_detection::OutlierDetection;
+pub(crate) use super::transport_socket::{RawBuffer, TransportSocketMessage};

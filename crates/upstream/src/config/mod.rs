@@ -20,6 +20,7 @@ mod outlier_detection;
 mod support;
 #[cfg(test)]
 mod tests;
+mod transport_socket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,7 +101,8 @@ impl ClusterConfig {
         let kind = discovery(&cluster, ctx)?;
         check_policy(&cluster, kind.provided.is_some(), ctx)?;
         let endpoints = endpoints::read(&cluster, kind.cluster_type, ctx)?;
-        let transport_socket = messages::transport_socket(cluster.transport_socket.as_ref(), ctx)?;
+        let (transport_socket, proxy_protocol) =
+            transport_socket::read(cluster.transport_socket.as_ref(), ctx)?;
         let options = http_options::decode(&cluster, ctx)?;
         let options = options.as_ref();
         let mut settings = settings(&cluster, options, kind.cluster_type, ctx)?;
@@ -109,6 +111,7 @@ impl ClusterConfig {
             forward_proxy::name_connections(&cluster, options, kind.may_be_insecure, names, ctx)?;
         }
         settings.provided = kind.provided;
+        settings.proxy_protocol = proxy_protocol;
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);

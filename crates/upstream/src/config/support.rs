@@ -9,6 +9,7 @@ use super::health_check::messages::EventFileSink;
 use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
+use super::transport_socket::ProxyProtocolSocket;
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
 pub fn support(table: &mut SupportTable) {
@@ -19,6 +20,7 @@ pub fn support(table: &mut SupportTable) {
     load_balancing::support(table);
     EventFileSink::support(table);
     RawBuffer::support(table);
+    ProxyProtocolSocket::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     PreserveCase::support(table);

@@ -18,5 +18,5 @@ mod timing;
 
 pub use payload::{Segments, from_hex};
 pub use session::{AlwaysLog, Thresholds};
-pub use settings::{ActiveChecks, GrpcProbe, HttpProbe, Probe, ProxyVersion, TcpProbe};
+pub use settings::{ActiveChecks, GrpcProbe, HttpProbe, Probe, TcpProbe};
 pub use timing::Timing;

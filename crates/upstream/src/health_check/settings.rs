@@ -17,6 +17,7 @@ use super::payload::Segments;
 use super::session::{AlwaysLog, Thresholds};
 use super::timing::Timing;
 use crate::host::{HealthFlags, Host};
+use crate::proxy_protocol::ProxyVersion;
 
 /// A cluster's active health checks.
 #[derive(Debug)]
@@ -92,15 +93,6 @@ pub struct TcpProbe {
     pub receive: Segments,
     /// The header of the PROXY protocol that goes before what is sent.
     pub proxy_protocol: Option<ProxyVersion>,
-}
-
-/// Versions of the PROXY protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyVersion {
-    /// Text.
-    V1,
-    /// Binary; says that the connection is of the proxy itself.
-    V2,
 }
 
 /// A call that a healthy host answers.

@@ -8,15 +8,11 @@ use nuncio_net::transport::Transport;
 
 use super::link::{Dialer, Gone};
 use crate::health_check::session::{Failure, Outcome};
-use crate::health_check::settings::{ProxyVersion, TcpProbe};
+use crate::health_check::settings::TcpProbe;
+use crate::proxy_protocol::{self, ProxyVersion};
 
 const PASSED: Outcome = Outcome::Passed { is_degraded: false };
 const FAILED: Outcome = Outcome::Failed(Failure::Network);
-
-/// The header that says that a connection is of the proxy itself.
-const PROXY_V2_LOCAL: [u8; 16] = [
-    0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a, 0x20, 0, 0, 0,
-];
 
 /// One host's connection, and what came of it that was not what was looked for.
 pub(super) struct TcpProber {
@@ -64,8 +60,8 @@ impl TcpProber {
         let transport = self.transport.as_mut().ok_or(Gone)?;
         let mut out = match probe.proxy_protocol {
             None => Vec::new(),
-            Some(ProxyVersion::V1) => proxy_v1(transport).into_bytes(),
-            Some(ProxyVersion::V2) => PROXY_V2_LOCAL.to_vec(),
+            Some(ProxyVersion::V1) => proxy_v1(transport),
+            Some(ProxyVersion::V2) => proxy_protocol::local_header(),
         };
         out.extend_from_slice(&probe.send);
         let mut rest = out.as_slice();
@@ -126,17 +122,9 @@ impl TcpProber {
     }
 }
 
-fn proxy_v1(transport: &Transport) -> String {
+fn proxy_v1(transport: &Transport) -> Vec<u8> {
     match (transport.local_address(), transport.peer_address()) {
-        (Some(from), Some(to)) => {
-            let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
-            let (source, target) = (from.ip(), to.ip());
-            format!(
-                "PROXY {family} {source} {target} {} {}\r\n",
-                from.port(),
-                to.port()
-            )
-        }
-        _ => "PROXY UNKNOWN\r\n".into(),
+        (Some(from), Some(to)) => proxy_protocol::header(ProxyVersion::V1, from, to, &[]),
+        _ => b"PROXY UNKNOWN\r\n".to_vec(),
     }
 }

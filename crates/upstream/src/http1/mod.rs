@@ -35,6 +35,8 @@ struct Request {
     raw_left: usize,
     /// The host reads no more.
     broken: bool,
+    /// No other request may have the connection: it counts as closed under this one.
+    is_last: bool,
     wire_bytes: u64,
     header_bytes: u64,
 }
@@ -76,6 +78,7 @@ impl Http1Stream {
                 out: Buffer::new(),
                 raw_left: 0,
                 broken: false,
+                is_last: false,
                 wire_bytes: 0,
                 header_bytes: 0,
             },
@@ -92,6 +95,10 @@ impl Http1Stream {
                 header_bytes: 0,
             },
         }
+    }
+
+    pub(crate) fn count_as_cut_short(&mut self) {
+        self.request.is_last = true;
     }
 
     pub(crate) fn is_response_complete(&self) -> bool {
@@ -183,7 +190,7 @@ impl Http1Stream {
             let traffic = &self.lease.core().traffic;
             traffic.upstream_cx_protocol_error.inc();
         }
-        if !(self.is_response_complete() && self.is_request_complete()) {
+        if self.request.is_last || !(self.is_response_complete() && self.is_request_complete()) {
             self.lease.reset(Ended::Local);
         } else if has_more {
             self.lease.close(Ended::Unsolicited);

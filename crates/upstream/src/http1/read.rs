@@ -35,9 +35,8 @@ impl Http1Stream {
                 }
             }
             match ready!(self.poll_fill_head(cx)) {
-                Ok(0) | Err(_) if self.response.input.is_empty() => {
-                    let kind = UpstreamErrorKind::ConnectionTermination;
-                    return Poll::Ready(Err(self.fail(kind, None, Ended::Remote)));
+                read @ (Ok(0) | Err(_)) if self.response.input.is_empty() => {
+                    return Poll::Ready(Err(self.tunnel_ended(read.is_ok())));
                 }
                 Ok(0) | Err(_) => return Poll::Ready(Err(self.ended_early())),
                 Ok(_) => {}
@@ -231,7 +230,7 @@ impl Http1Stream {
         )
     }
 
-    /// The host ended a tunnel. One of CONNECT counts as half-closed first, and then as closed by this side.
+    /// The host ended a tunnel, or one that was still to be. One of CONNECT counts as half-closed first, and then as closed by this side.
     fn tunnel_ended(&mut self, in_order: bool) -> UpstreamError {
         let ended = match in_order && self.request.sent.connect {
             true => Ended::Local,

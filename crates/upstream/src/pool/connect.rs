@@ -20,7 +20,7 @@ pub(super) async fn connect(
     name: Option<&ConnectionName>,
     carries: Carries,
 ) -> Result<Transport, UpstreamError> {
-    let tcp = connect::connect(address, &core.settings().connect_options)
+    let mut tcp = connect::connect(address, &core.settings().connect_options)
         .await
         .map_err(|error| {
             if error.unbound.is_some() {
@@ -28,6 +28,15 @@ pub(super) async fn connect(
             }
             refused(&error)
         })?;
+    if let Some(proxy) = &core.settings().proxy_protocol {
+        let told = Box::pin(proxy.tell(&mut tcp, name)).await;
+        let count =
+            told.map_err(|_| UpstreamError::new(UpstreamErrorKind::RemoteConnectionFailure))?;
+        let traffic = &core.traffic;
+        traffic
+            .upstream_cx_tx_bytes_total
+            .add(u64::try_from(count).unwrap_or(u64::MAX));
+    }
     let tls = match &core.shared.transport_socket {
         TransportSocket::RawBuffer => return Ok(Transport::plain(tcp)),
         TransportSocket::Tls(tls) => tls,

@@ -185,6 +185,19 @@ impl WorkerHost {
             .map(Acquired::from)
     }
 
+    /// The same on a connection that has this name.
+    ///
+    /// # Errors
+    /// [`Overflow`](crate::UpstreamErrorKind::Overflow) when a circuit breaker is open.
+    pub fn new_tcp_stream_named(
+        self: &Rc<Self>,
+        name: ConnectionName,
+    ) -> Result<Acquired, UpstreamError> {
+        let kind = (ResourcePriority::Default, Carries::Tcp);
+        let make = || self.new_pool(kind.1, kind.0, Some(name.clone()));
+        self.named.get(&name, kind, make).lend().map(Acquired::from)
+    }
+
     fn new_pool(
         &self,
         carries: Carries,

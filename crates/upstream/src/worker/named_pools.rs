@@ -91,5 +91,6 @@ fn hash(keys: &RandomState, name: &ConnectionName) -> u64 {
     for byte in name.name().bytes() {
         hasher.write_u8(byte.to_ascii_lowercase());
     }
+    hasher.write(name.header().map_or(&[], |header| header));
     hasher.finish()
 }

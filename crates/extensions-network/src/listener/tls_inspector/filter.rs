@@ -8,6 +8,7 @@ use nuncio_contract::listener_filter::{
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
 
+use super::fingerprint::Offer;
 use super::hello::{Hello, Read, read};
 
 stat_group! {
@@ -31,6 +32,8 @@ stat_group! {
 pub(super) struct Config {
     pub(super) most_bytes: usize,
     pub(super) closes_on_errors: bool,
+    pub(super) makes_ja3: bool,
+    pub(super) makes_ja4: bool,
 }
 
 #[derive(Clone)]
@@ -63,6 +66,7 @@ impl Shared {
         let stats = &self.stats;
         stats.tls_found.inc();
         context.inspected.transport_protocol = "tls";
+        self.fingerprint(&hello, context);
         match hello.server_name {
             Some(name) => {
                 stats.sni_found.inc();
@@ -76,6 +80,26 @@ impl Shared {
                 stats.alpn_found.inc();
                 context.inspected.application_protocols = hello.protocols;
             }
+        }
+    }
+
+    fn fingerprint(&self, hello: &Hello, context: &mut ListenerContext<'_>) {
+        let Config {
+            makes_ja3,
+            makes_ja4,
+            ..
+        } = self.config;
+        if !makes_ja3 && !makes_ja4 {
+            return;
+        }
+        let Some(offer) = Offer::read(&hello.body) else {
+            return;
+        };
+        if makes_ja3 {
+            context.connection.ja3_hash = offer.ja3().into();
+        }
+        if makes_ja4 {
+            context.connection.ja4_hash = offer.ja4().into();
         }
     }
 

@@ -8,8 +8,8 @@ const CLIENT_HELLO: u8 = 1;
 const MAJOR_VERSION: u8 = 3;
 const RECORD_HEADER_BYTES: usize = 5;
 const MOST_RECORD_BYTES: usize = (1 << 14) + 256;
-const SERVER_NAME: u16 = 0;
-const PROTOCOLS: u16 = 16;
+pub(super) const SERVER_NAME: u16 = 0;
+pub(super) const PROTOCOLS: u16 = 16;
 
 /// What a client asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(super) struct Hello {
     pub(super) server_name: Option<String>,
     /// As they are offered.
     pub(super) protocols: Vec<Vec<u8>>,
+    /// All of it, without its kind and length.
+    pub(super) body: Vec<u8>,
 }
 
 /// What some bytes are the begin of.
@@ -54,7 +56,12 @@ pub(super) fn read(bytes: &[u8]) -> Read {
                 let hello = message.get(4..whole).and_then(hello);
                 let behind = message.len() - whole;
                 let used = bytes.len() - after.len() + part.len() - behind;
-                return hello.map_or(Read::Other, |hello| Read::Hello(hello, used));
+                message.truncate(whole);
+                message.drain(..4);
+                return hello.map_or(Read::Other, |hello| {
+                    let body = message;
+                    Read::Hello(Hello { body, ..hello }, used)
+                });
             }
             Length::Known(_) | Length::Unclear => {}
         }
@@ -142,22 +149,22 @@ fn protocols(mut content: Bytes<'_>) -> Option<Vec<Vec<u8>>> {
 }
 
 /// Bytes that are left to read.
-struct Bytes<'a>(&'a [u8]);
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn number(&mut self) -> Option<u16> {
+    pub(super) fn number(&mut self) -> Option<u16> {
         let bytes = self.take(2)?;
         Some(u16::from_be_bytes(bytes.try_into().ok()?))
     }
 
     /// As many as the first byte says.
-    fn short(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn short(&mut self) -> Option<&'a [u8]> {
         let [count] = *self.take(1)? else {
             return None;
         };
@@ -165,7 +172,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// As many as the first two bytes say.
-    fn long(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn long(&mut self) -> Option<&'a [u8]> {
         let count = self.number()?;
         self.take(usize::from(count))
     }

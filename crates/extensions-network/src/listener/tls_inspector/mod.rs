@@ -3,11 +3,12 @@
 //!
 //! Limits: a ClientHello of 16 KiB, or of what `max_client_hello_size` says; a larger one closes the connection. What
 //! is cut short or contradicts itself is no TLS. Trust: the name is what the client says. Envoy's documentation:
-//! listener filters, TLS Inspector. `enable_ja3_fingerprinting` and `enable_ja4_fingerprinting` are refused as not
-//! supported yet.
+//! listener filters, TLS Inspector.
 
 mod filter;
+mod fingerprint;
 mod hello;
+mod md5;
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ message! {
         inert initial_read_buffer_size = "what has come is looked at as it comes",
         close_connection_on_client_hello_parsing_errors: bool,
         max_client_hello_size: Option<u32>,
+        enable_ja3_fingerprinting: Option<bool>,
+        enable_ja4_fingerprinting: Option<bool>,
     }
 }
 
@@ -40,6 +43,8 @@ fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn ListenerFilterConfig>, Refu
     let most_bytes = message.max_client_hello_size.unwrap_or(DEFAULT_MOST_BYTES);
     Ok(Arc::new(filter::Config {
         most_bytes: usize::try_from(most_bytes).unwrap_or(usize::MAX),
+        makes_ja3: message.enable_ja3_fingerprinting == Some(true),
+        makes_ja4: message.enable_ja4_fingerprinting == Some(true),
         closes_on_errors: message.close_connection_on_client_hello_parsing_errors,
     }))
 }

@@ -11,8 +11,6 @@ pub(super) const DEFAULTS: &[FieldDefault] = &[
     FieldDefault::new(LISTENER, &["per_connection_buffer_limit_bytes"], "1048576"),
     FieldDefault::new(LISTENER, &["enable_reuse_port"], "true")
         .when(When::Without("internal_listener")),
-    FieldDefault::new(LISTENER, &["tcp_backlog_size"], "128")
-        .when(When::Without("internal_listener")),
 ];
 
 #[cfg(test)]
@@ -72,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_defaults_that_are_shown_are_those_that_hold() {
-        let others = ["7s", "7", "false", "7"];
+        let others = ["7s", "7", "false"];
         for (default, other) in DEFAULTS.iter().zip(others) {
             let [field] = default.path else {
                 panic!("a field of the message itself");

@@ -17,9 +17,10 @@ use nuncio_contract::matching::{CompiledStringMatcher, Int64Range};
 use super::messages::Cluster;
 use crate::cluster::UpstreamProtocol;
 use crate::health_check::{
-    ActiveChecks, AlwaysLog, GrpcProbe, HttpProbe, Probe, ProxyVersion, Segments, TcpProbe,
-    Thresholds, Timing, from_hex,
+    ActiveChecks, AlwaysLog, GrpcProbe, HttpProbe, Probe, Segments, TcpProbe, Thresholds, Timing,
+    from_hex,
 };
+use crate::proxy_protocol::ProxyVersion;
 use messages::{
     CodecClientType, EventFileSink, GrpcHealthCheck, HealthCheck, HealthChecker, HttpHealthCheck,
     Payload, PayloadKind, ProxyProtocolVersion, RequestMethod, TcpHealthCheck,

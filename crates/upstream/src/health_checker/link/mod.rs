@@ -72,7 +72,11 @@ impl Dialer {
     pub(super) async fn open(&self, address: SocketAddr) -> Result<Transport, Gone> {
         let settings = &self.cluster.settings;
         let tcp = connect::connect(address, &settings.connect_options).await;
-        let tcp = tcp.map_err(|_| Gone)?;
+        let mut tcp = tcp.map_err(|_| Gone)?;
+        if let Some(proxy) = &settings.proxy_protocol {
+            let told = Box::pin(proxy.tell(&mut tcp, None)).await;
+            let _bytes = told.map_err(|_| Gone)?;
+        }
         let TransportSocket::Tls(tls) = &self.cluster.transport_socket else {
             return Ok(Transport::plain(tcp));
         };

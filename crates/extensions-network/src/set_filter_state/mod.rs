@@ -1,0 +1,24 @@
+//! `envoy.filters.network.set_filter_state`: objects made of formats when a connection begins, for filters behind it,
+//! the TCP proxy and the access log.
+//!
+//! The kinds of objects that are known: texts, with a hash or without (`envoy.string`, `envoy.hashable_string`), and
+//! what the TCP proxy looks at (`envoy.tcp_proxy.cluster`, `.disable_tunneling`, `.per_connection_idle_timeout_ms`).
+//! Other kinds, `shared_with_upstream` and `read_only` are refused as not supported yet, and so is the filter before a
+//! connection manager. Trust: as much as what the formats say. Envoy's documentation: network filters, Set-Filter-State.
+
+mod config;
+mod filter;
+mod objects;
+
+use std::sync::Arc;
+
+use nuncio_config::typed::FromValue;
+use nuncio_contract::registry::NetworkFilterRoom;
+
+/// The room.
+pub static ROOM: NetworkFilterRoom = NetworkFilterRoom {
+    name: "envoy.filters.network.set_filter_state",
+    message: "envoy.extensions.filters.network.set_filter_state.v3.Config",
+    parse: |any, ctx| Ok(Arc::new(config::Values::parse(any, ctx)?)),
+    support: |table| config::SetFilterState::support(table),
+};

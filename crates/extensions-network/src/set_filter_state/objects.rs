@@ -1,0 +1,75 @@
+//! The kinds of objects that can be made of a text.
+
+use std::any::Any;
+
+use nuncio_contract::formatter::append_quoted_json;
+use nuncio_contract::hash::xxh64;
+use nuncio_contract::stream_info::FilterStateObject;
+
+/// A kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    HashedText,
+    /// The name of a cluster.
+    Name,
+    /// Anything but `true` is false.
+    Flag,
+    /// Of what is no number nothing is made.
+    Number,
+}
+
+impl Kind {
+    pub(super) fn named(maker: &str) -> Option<Self> {
+        Some(match maker {
+            "envoy.string" => Kind::Text,
+            "envoy.hashable_string" => Kind::HashedText,
+            "envoy.tcp_proxy.cluster" => Kind::Name,
+            "envoy.tcp_proxy.disable_tunneling" => Kind::Flag,
+            "envoy.tcp_proxy.per_connection_idle_timeout_ms" => Kind::Number,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn make(self, text: &str) -> Option<Box<dyn FilterStateObject>> {
+        let text = match self {
+            Kind::Text | Kind::HashedText | Kind::Name => text.to_owned(),
+            Kind::Flag => (text == "true").to_string(),
+            Kind::Number => text.parse::<u64>().ok()?.to_string(),
+        };
+        Some(Box::new(Object { kind: self, text }))
+    }
+}
+
+struct Object {
+    kind: Kind,
+    text: String,
+}
+
+impl FilterStateObject for Object {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn serialize_as_string(&self) -> Option<String> {
+        Some(self.text.clone())
+    }
+
+    fn serialize_as_json(&self) -> Option<String> {
+        match self.kind {
+            Kind::Text | Kind::HashedText => {
+                let mut json = Vec::new();
+                append_quoted_json(self.text.as_bytes(), &mut json);
+                String::from_utf8(json).ok()
+            }
+            Kind::Flag => Some(self.text.clone()),
+            // As protobuf writes numbers of 64 bits.
+            Kind::Number => Some(format!("\"{}\"", self.text)),
+            Kind::Name => None,
+        }
+    }
+
+    fn hash(&self) -> Option<u64> {
+        (self.kind == Kind::HashedText).then(|| xxh64(self.text.as_bytes(), 0))
+    }
+}

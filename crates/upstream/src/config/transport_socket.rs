@@ -1,0 +1,132 @@
+//! `transport_socket` of clusters: plain, TLS, and either behind a PROXY header.
+//!
+//! Not supported of the PROXY header: `pass_through_tlvs`, values by a format, and unspecified addresses.
+
+use std::sync::Arc;
+
+use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_config::{enumeration, message, one_of};
+use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
+
+use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
+use crate::transport_socket::TransportSocket;
+
+message! {
+    /// How connections are secured.
+    pub(crate) struct TransportSocketMessage: "envoy.config.core.v3.TransportSocket" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) oneof config_type: Option<TransportSocketConfig>,
+    }
+}
+
+one_of! {
+    /// Its message.
+    pub(crate) enum TransportSocketConfig {
+        typed_config => TypedConfig(Any),
+    }
+}
+
+message! {
+    /// Not secured.
+    pub(crate) struct RawBuffer: "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" {
+    }
+}
+
+message! {
+    /// Either of them behind a PROXY header.
+    pub(crate) struct ProxyProtocolSocket: "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport" {
+        config: Option<ProxyProtocolConfig>,
+        transport_socket: Option<TransportSocketMessage>,
+    }
+}
+
+message! {
+    /// The header.
+    pub(crate) struct ProxyProtocolConfig: "envoy.config.core.v3.ProxyProtocolConfig" {
+        version: ProxyProtocolVersion,
+        added_tlvs: Vec<TlvEntry>,
+    }
+}
+
+enumeration! {
+    /// Its versions.
+    pub(crate) enum ProxyProtocolVersion: "envoy.config.core.v3.ProxyProtocolConfig.Version" {
+        V1 => V1,
+        V2 => V2,
+    }
+}
+
+message! {
+    /// A value in it.
+    pub(crate) struct TlvEntry: "envoy.config.core.v3.TlvEntry" {
+        r#type: u32,
+        value: Vec<u8>,
+    }
+}
+
+type Sockets = (TransportSocket, Option<Box<UpstreamProxyProtocol>>);
+
+/// The transport socket that a message asks for, and what goes before it; plain when there is none.
+pub(super) fn read(
+    message: Option<&TransportSocketMessage>,
+    ctx: &mut Ctx,
+) -> Result<Sockets, Refused> {
+    let Some(message) = message else {
+        return Ok((TransportSocket::RawBuffer, None));
+    };
+    let Some(TransportSocketConfig::TypedConfig(any)) = &message.config_type else {
+        if message.name.value == "envoy.transport_sockets.raw_buffer" {
+            return Ok((TransportSocket::RawBuffer, None));
+        }
+        let what = format!(
+            "transport socket `{}` without `typed_config`",
+            message.name.value
+        );
+        return Err(ctx.unsupported_here(message.name.span, what));
+    };
+    match any.type_name() {
+        "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" => {
+            any.decode::<RawBuffer>(ctx)?;
+            Ok((TransportSocket::RawBuffer, None))
+        }
+        "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" => {
+            let context: UpstreamTlsContext = any.decode(ctx)?;
+            let tls = ClientTls::new(&context, ctx)?;
+            Ok((TransportSocket::Tls(Arc::new(tls)), None))
+        }
+        "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport" => {
+            behind_proxy_header(any, ctx)
+        }
+        other => Err(ctx.unsupported_here(any.span, format_args!("transport socket `{other}`"))),
+    }
+}
+
+fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
+    let message: ProxyProtocolSocket = any.decode(ctx)?;
+    let (socket, within) = read(message.transport_socket.as_ref(), ctx)?;
+    if within.is_some() {
+        return Err(ctx.unsupported_here(any.span, "a PROXY header behind another"));
+    }
+    let config = message.config.as_ref();
+    let version = config.map_or(ProxyVersion::V1, |config| match config.version {
+        ProxyProtocolVersion::V1 => ProxyVersion::V1,
+        ProxyProtocolVersion::V2 => ProxyVersion::V2,
+    });
+    let mut proxy = UpstreamProxyProtocol::new(version);
+    for entry in config.into_iter().flat_map(|config| &config.added_tlvs) {
+        if entry.value.is_empty() {
+            let text = "Invalid TLV configuration: one of 'value' or 'format_string' must be set.";
+            ctx.error(entry.span(), text);
+            return Err(Refused);
+        }
+        let kind = u8::try_from(entry.r#type).unwrap_or(u8::MAX);
+        if !proxy.add(kind, &entry.value) {
+            ctx.error(
+                entry.span(),
+                "the values are more than a PROXY header has room for",
+            );
+            return Err(Refused);
+        }
+    }
+    Ok((socket, Some(Box::new(proxy))))
+}
