@@ -294,11 +294,7 @@ pub(crate) fn compile_tree(
     };
     let listener_messages = resources.map(|resources| resources.listeners.as_slice());
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
-    let admin = match &bootstrap.admin {
-        Some(Attempt(Ok(admin))) => compile_admin(admin, around.extensions, ctx),
-        Some(Attempt(Err(Refused))) => Err(Refused),
-        None => Ok(None),
-    };
+    let admin = admin(bootstrap.admin.as_ref(), around.extensions, ctx);
     let dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
     bound?;
     enabled?;
@@ -327,6 +323,18 @@ pub(crate) fn compile_tree(
         },
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
     })
+}
+
+fn admin(
+    message: Option<&Attempt<Admin>>,
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Result<Option<AdminConfig>, Refused> {
+    match message {
+        Some(Attempt(Ok(admin))) => compile_admin(admin, extensions, ctx),
+        Some(Attempt(Err(Refused))) => Err(Refused),
+        None => Ok(None),
+    }
 }
 
 fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx) -> DynamicSources {
