@@ -205,6 +205,12 @@ pub(super) fn read(
     let Some(assignment) = &cluster.load_assignment else {
         return one_if_logical(cluster, cluster_type, ctx);
     };
+    if cluster_type == ClusterType::Eds {
+        let text =
+            "these are never used: hosts of an EDS cluster come from its `eds_cluster_config`";
+        ctx.warning(assignment.span(), text);
+        return Ok(Vec::new());
+    }
     let endpoints = specs(assignment, cluster_type, ctx)?;
     let single = assignment.endpoints.len() == 1 && endpoints.len() == 1;
     if cluster_type == ClusterType::LogicalDns && !single {
