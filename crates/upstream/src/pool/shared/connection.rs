@@ -177,6 +177,12 @@ impl Http2Connection {
         self.reserved.get() == 0 && self.shared.is_empty()
     }
 
+    /// Whether all requests that it has were cut off, and are about to go.
+    fn has_cut_all(&self) -> bool {
+        let streams = self.shared.mailboxes();
+        self.reserved.get() == 0 && streams.iter().all(|stream| stream.cut.get().is_some())
+    }
+
     fn await_requests(&self) {
         if let Some(idle) = self.core.settings().http.idle_timeout {
             self.deadlines.set(IDLE, self.core.clock.now() + idle);
@@ -222,6 +228,10 @@ impl Http2Connection {
             self.shared.let_streams_go_on();
             if self.is_leaving.get() && self.is_unused() {
                 return Poll::Ready(Ended::Local);
+            }
+            if self.is_leaving.get() && self.has_cut_all() {
+                // The last of them ends the connection, as in Envoy, whatever the host sends behind its GOAWAY.
+                return Poll::Pending;
             }
             match self.shared.wire.borrow_mut().poll_fill(cx) {
                 Poll::Pending => return Poll::Pending,
