@@ -61,3 +61,19 @@ pub trait WorkerServices: Clock {
         None
     }
 }
+
+/// A version 4 UUID, the id of a stream that has no `x-request-id`.
+pub fn stream_id(services: &dyn WorkerServices) -> Box<str> {
+    let (high, low) = (services.random_u64(), services.random_u64());
+    let high = high & !0xf000 | 0x4000;
+    let low = low & !(3 << 62) | 1 << 63;
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
+    .into()
+}

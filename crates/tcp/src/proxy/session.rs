@@ -11,6 +11,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::network_filter::{NetworkClose, NetworkContext};
+use nuncio_contract::services::stream_id;
 use nuncio_contract::stats::Counter;
 use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS};
 use nuncio_net::deadline::Deadlines;
@@ -54,7 +55,7 @@ impl<'a> Session<'a> {
         mut info: StreamInfo,
     ) -> Self {
         if proxy.logs() {
-            info.stream_id = Some(uuid(proxy));
+            info.stream_id = Some(stream_id(&*proxy.worker.services));
         }
         Session {
             proxy,
@@ -418,21 +419,4 @@ fn own_idle_timeout(info: &StreamInfo) -> Option<Duration> {
     let own = info.filter_state()?.get(TCP_PROXY_IDLE_TIMEOUT_MS)?;
     let milliseconds = own.serialize_as_string()?.parse().ok()?;
     Some(Duration::from_millis(milliseconds))
-}
-
-/// An id for the log.
-fn uuid(proxy: &TcpProxy) -> Box<str> {
-    let services = &*proxy.worker.services;
-    let (high, low) = (services.random_u64(), services.random_u64());
-    let high = high & !0xf000 | 0x4000;
-    let low = low & !(3 << 62) | 1 << 63;
-    format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        high >> 32,
-        high >> 16 & 0xffff,
-        high & 0xffff,
-        low >> 48,
-        low & 0xffff_ffff_ffff
-    )
-    .into()
 }

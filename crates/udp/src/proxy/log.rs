@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nuncio_contract::access_log::AccessLogger;
 use nuncio_contract::formatter::{AccessLogType, FormatContext};
+use nuncio_contract::services::stream_id;
 use nuncio_contract::stats::{StatGroup, StatValue};
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
@@ -27,7 +28,7 @@ impl UdpProxy {
         }
         let connection = route::connection(id, incoming.peer, incoming.local);
         let mut info = self.stream_info(connection);
-        info.stream_id = Some(self.uuid());
+        info.stream_id = Some(stream_id(&*self.worker.services));
         Some(Box::new(RefCell::new(info)))
     }
 
@@ -131,23 +132,6 @@ impl UdpProxy {
             ..FormatContext::new(info, &*self.worker.services)
         };
         loggers.iter().for_each(|logger| logger.log(&context));
-    }
-
-    /// An id for the log.
-    fn uuid(&self) -> Box<str> {
-        let services = &*self.worker.services;
-        let (high, low) = (services.random_u64(), services.random_u64());
-        let high = high & !0xf000 | 0x4000;
-        let low = low & !(3 << 62) | 1 << 63;
-        format!(
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            high >> 32,
-            high >> 16 & 0xffff,
-            high & 0xffff,
-            low >> 48,
-            low & 0xffff_ffff_ffff
-        )
-        .into()
     }
 }
 
