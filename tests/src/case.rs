@@ -8,6 +8,7 @@
 //! file) and `{{certificates}}` (the directory of the kept certificates) are filled in everywhere.
 
 mod http2;
+mod names;
 mod transport;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use http2::{
     Await, ClientHttp2Step, ClientHttp2Word, FrameStep, Http2Answer, Http2Connection,
     Http2Exchange, Http2Upstream, UpstreamHttp2Step, UpstreamHttp2Word, View, settings,
 };
+pub use names::{NameSpec, ZoneSpec};
 pub use transport::{ClientTls, DatagramStep, TlsSpec};
 
 use crate::sinks::SinkSpec;
@@ -57,6 +59,9 @@ pub struct Case {
     /// Collectors of stats by name; `{{sink:NAME}}` is the port.
     #[serde(default)]
     pub sinks: BTreeMap<String, SinkSpec>,
+    /// DNS servers by name; `{{names:NAME}}` is the port.
+    #[serde(default)]
+    pub names: BTreeMap<String, ZoneSpec>,
     /// Regular expressions whose capture groups are hidden.
     #[serde(default)]
     pub masks: Vec<String>,

@@ -65,6 +65,10 @@ pub fn run(case: &Case, side: Side, binary: &Path, pinned: Option<&Report>) -> i
             report.push(format!("(sink {name})"), sink.text(spec)?);
         }
     }
+    for (name, server) in &setup.names {
+        let asked = server.asked().join("\n");
+        report.push(format!("(asked {name})"), format!("{asked}\n"));
+    }
     if case.ends_itself {
         proxy.await_end()
     } else {

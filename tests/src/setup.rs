@@ -6,6 +6,7 @@ use std::io;
 
 use nuncio_testkit::datagrams::Echo;
 use nuncio_testkit::mask::Masks;
+use nuncio_testkit::names::NameServer;
 use nuncio_testkit::ports::free_port;
 use nuncio_testkit::proxy::Scratch;
 use nuncio_testkit::template;
@@ -27,6 +28,8 @@ pub struct Setup {
     pub echoes: BTreeMap<String, Echo>,
     /// Collectors of stats by name.
     pub sinks: BTreeMap<String, Collector>,
+    /// DNS servers by name.
+    pub names: BTreeMap<String, NameServer>,
     /// Listener ports by name, chosen when first named.
     ports: BTreeMap<String, u16>,
 }
@@ -43,6 +46,7 @@ impl Setup {
             upstreams: BTreeMap::new(),
             echoes: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            names: BTreeMap::new(),
             ports: BTreeMap::new(),
         };
         let authority = Authority::new().map_err(io::Error::other)?;
@@ -60,6 +64,11 @@ impl Setup {
         }
         for (name, spec) in &case.sinks {
             setup.sinks.insert(name.clone(), Collector::start(spec)?);
+        }
+        for (name, zone) in &case.names {
+            let known = zone.iter().map(|(name, spec)| (name.clone(), spec.known()));
+            let server = NameServer::start(known.collect())?;
+            setup.names.insert(name.clone(), server);
         }
         for (name, text) in &case.files {
             let filled = setup.fill(text)?;
@@ -89,6 +98,12 @@ impl Setup {
                 return port
                     .or_else(|| self.echoes.get(upstream).map(Echo::port))
                     .map(|port| port.to_string());
+            }
+            if let Some(server) = name.strip_prefix("names:") {
+                return self
+                    .names
+                    .get(server)
+                    .map(|server| server.port().to_string());
             }
             if let Some(sink) = name.strip_prefix("sink:") {
                 return self.sinks.get(sink).map(|sink| sink.port().to_string());
@@ -165,6 +180,9 @@ impl Setup {
         }
         for (name, echo) in &self.echoes {
             masks.port(echo.port(), &format!("{{{name}}}"));
+        }
+        for (name, server) in &self.names {
+            masks.port(server.port(), &format!("{{{name}}}"));
         }
         for (name, sink) in &self.sinks {
             masks.port(sink.port(), &format!("{{{name}}}"));

@@ -20,6 +20,7 @@ use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::{AccessLogConfig, LineLog};
 use nuncio_contract::config_source::{ConfigSource, ResourceSource};
+use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::sink::StatSinkConfig;
@@ -59,6 +60,8 @@ pub(crate) struct Compiled {
     pub names: ServiceNames,
     /// Where ejections are told.
     pub outlier_log: Option<Arc<dyn LineLog>>,
+    /// Who is asked for names, unless a cluster says otherwise.
+    pub resolver: ChosenResolver,
 }
 
 /// Where listeners and clusters come from beside the bootstrap.
@@ -322,6 +325,7 @@ pub(crate) fn compile_tree(
             node: service_node,
         },
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
+        resolver: resolver(&bootstrap, ctx)?,
     })
 }
 
@@ -349,6 +353,16 @@ fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx)
         }
         None => DynamicSources::default(),
     }
+}
+
+fn resolver(bootstrap: &Bootstrap, ctx: &mut Ctx) -> Result<ChosenResolver, Refused> {
+    let fields = ResolverFields {
+        typed: bootstrap.typed_dns_resolver_config.as_ref(),
+        untyped: bootstrap.dns_resolution_config.as_ref(),
+        tcp_only: bootstrap.use_tcp_for_dns_lookups,
+        ..ResolverFields::default()
+    };
+    fields.compile(ctx)
 }
 
 /// Opens the file that ejections are told to, if there is one.

@@ -6,6 +6,7 @@ use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
 use nuncio_contract::config_source::ConfigSource;
+use nuncio_contract::dns_resolver::{DnsResolutionConfig, DnsResolverExtension};
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
@@ -28,6 +29,9 @@ message! {
         pub(crate) oneof stats_flush: Option<StatsFlush>,
         pub(crate) layered_runtime: Option<LayeredRuntime>,
         pub(crate) cluster_manager: Option<ClusterManagerMessage>,
+        pub(crate) typed_dns_resolver_config: Option<DnsResolverExtension>,
+        pub(crate) dns_resolution_config: Option<DnsResolutionConfig>,
+        pub(crate) use_tcp_for_dns_lookups: bool,
     }
 }
 

@@ -13,6 +13,7 @@ use nuncio_contract::stats::groups::register_admin;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
+use nuncio_net::dns::Resolvers;
 use nuncio_net::listener::bind_one;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -122,6 +123,8 @@ async fn serve_all(
     start_flushes(around, &compiled.stats, &state, &main_worker)?;
     let flush_interval = compiled.stats.flush_interval;
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
+    let resolvers = Resolvers::new(&compiled.resolver, around.stats);
+    running.clusters.borrow_mut().resolve_by(resolvers);
     running.start_clusters(compiled.clusters).await;
     discovery.start_clusters().await;
     around.runtime.load();

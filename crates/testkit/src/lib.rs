@@ -13,6 +13,7 @@ pub mod datagrams;
 pub mod http2;
 pub mod mask;
 pub mod message;
+pub mod names;
 pub mod ports;
 pub mod proxy;
 pub mod script;

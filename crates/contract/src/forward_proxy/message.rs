@@ -1,9 +1,13 @@
-//! `DnsCacheConfig`. Not there, and so refused: resolvers of its own, `key_value_config`.
+//! `DnsCacheConfig`. Not there, and so refused: `key_value_config`, `disable_dns_refresh_on_failure`.
 
 use std::time::Duration;
 
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+
+use crate::dns_resolver::{
+    ChosenResolver, DnsResolutionConfig, DnsResolverExtension, ResolverFields,
+};
 
 message! {
     /// A cache of names.
@@ -18,6 +22,9 @@ message! {
         pub(crate) dns_cache_circuit_breaker: Option<DnsCacheCircuitBreakers>,
         pub(crate) dns_query_timeout: Option<Duration>,
         pub(crate) preresolve_hostnames: Vec<PreresolvedName>,
+        pub(crate) typed_dns_resolver_config: Option<DnsResolverExtension>,
+        pub(crate) dns_resolution_config: Option<DnsResolutionConfig>,
+        pub(crate) use_tcp_for_dns_lookups: bool,
     }
 }
 
@@ -85,6 +92,8 @@ pub struct DnsCacheSettings {
     pub max_pending_requests: u32,
     /// Time for an answer (5 s); `None`: as long as the resolver takes.
     pub query_timeout: Option<Duration>,
+    /// Who is asked.
+    pub resolver: ChosenResolver,
     /// Names that are resolved before anybody asks, with their ports.
     pub preresolved: Vec<(Box<str>, u16)>,
 }
@@ -121,6 +130,7 @@ impl DnsCacheConfig {
             max_pending_requests: breaker
                 .and_then(|breaker| breaker.max_pending_requests)
                 .unwrap_or(1024),
+            resolver: self.resolver(ctx)?,
             query_timeout: (!timeout.is_zero()).then_some(timeout),
             preresolved: self
                 .preresolve_hostnames
@@ -128,6 +138,18 @@ impl DnsCacheConfig {
                 .map(name_and_port)
                 .collect(),
         })
+    }
+}
+
+impl DnsCacheConfig {
+    fn resolver(&self, ctx: &mut Ctx) -> Result<ChosenResolver, Refused> {
+        let fields = ResolverFields {
+            typed: self.typed_dns_resolver_config.as_ref(),
+            untyped: self.dns_resolution_config.as_ref(),
+            tcp_only: self.use_tcp_for_dns_lookups,
+            ..ResolverFields::default()
+        };
+        fields.compile(ctx)
     }
 }
 

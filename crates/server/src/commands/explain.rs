@@ -16,6 +16,7 @@ use nuncio_config::bootstrap::load;
 use nuncio_config::lines::Lines;
 use nuncio_config::report::{self, Style};
 use nuncio_config::tree::Message;
+use nuncio_contract::dns_resolver::ChosenResolver;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
 use nuncio_http::explain::Listing;
@@ -138,7 +139,7 @@ fn answer(arguments: &Arguments, extensions: &Extensions) -> Result<String, Stri
         false => strictly(&around, style)?,
     };
     if arguments.resolve {
-        resolved(loaded.names).map_err(wrong)?;
+        resolved(loaded.names, &loaded.resolver).map_err(wrong)?;
     }
     let report = Subject {
         listeners: loaded.chains.iter().filter_map(Chain::entry).collect(),
@@ -158,6 +159,7 @@ fn answer(arguments: &Arguments, extensions: &Extensions) -> Result<String, Stri
 struct Loaded {
     chains: Vec<Chain>,
     names: Vec<Discovery>,
+    resolver: ChosenResolver,
     tree: Arc<Message>,
     lines: Arc<Lines>,
 }
@@ -187,6 +189,7 @@ fn strictly(around: &Surroundings<'_>, style: Style) -> Result<Loaded, String> {
         names: clusters
             .filter_map(|resource| add_cluster(resource.config, around.manager))
             .collect(),
+        resolver: compiled.resolver,
         tree: compiled.tree,
         lines: compiled.lines,
     })
@@ -199,6 +202,7 @@ fn tolerantly(around: &Surroundings<'_>, style: Style) -> Result<Loaded, String>
     let Tolerated {
         chains,
         names,
+        resolver,
         mut warnings,
     } = Tolerated::compile(&loaded.tree, around);
     warnings.append(loaded.warnings);
@@ -207,6 +211,7 @@ fn tolerantly(around: &Surroundings<'_>, style: Style) -> Result<Loaded, String>
     Ok(Loaded {
         chains,
         names,
+        resolver,
         tree: Arc::new(loaded.tree),
         lines: Arc::new(Lines::of(&loaded.sources)),
     })
@@ -243,7 +248,7 @@ fn options(arguments: &Arguments) -> Options {
 }
 
 /// Asks DNS once for the names of all clusters.
-fn resolved(names: Vec<Discovery>) -> Result<(), String> {
+fn resolved(names: Vec<Discovery>, resolver: &ChosenResolver) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -252,7 +257,7 @@ fn resolved(names: Vec<Discovery>) -> Result<(), String> {
     let local = tokio::task::LocalSet::new();
     local
         .block_on(&runtime, async {
-            tokio::time::timeout(RESOLVE_TIMEOUT, resolve(names)).await
+            tokio::time::timeout(RESOLVE_TIMEOUT, resolve(names, resolver)).await
         })
         .map_err(|_| format!("DNS did not answer in {} s", RESOLVE_TIMEOUT.as_secs()))
 }

@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
-use nuncio_net::dns::Resolver;
+use nuncio_contract::dns_resolver::ChosenResolver;
+use nuncio_contract::stats::StatsStore;
+use nuncio_net::dns::Resolvers;
 use nuncio_upstream::cluster::ClusterSettings;
 use nuncio_upstream::config::ClusterConfig;
-use nuncio_upstream::discovery::{Discovery, Resolution, prepare};
+use nuncio_upstream::discovery::{Chance, Discovery, Resolution, prepare};
 use nuncio_upstream::{ClusterManager, TransportSocket};
 
 /// Makes a cluster; its names if it has some to be resolved.
@@ -21,12 +23,14 @@ pub(super) fn add_name(name: &str, manager: &ClusterManager) {
     manager.publish([manager.prepare(settings, TransportSocket::default(), false)]);
 }
 
-/// Resolves each name once; on a local task set.
-pub(crate) async fn resolve(names: Vec<Discovery>) {
-    let resolver = Rc::new(Resolver::default());
+/// Resolves each name once, by `resolver` unless its cluster says otherwise; on a local task set.
+pub(crate) async fn resolve(names: Vec<Discovery>, resolver: &ChosenResolver) {
+    let resolvers = Resolvers::new(resolver, &StatsStore::default());
+    // Nobody waits for a second time.
+    let chance: Chance = Rc::new(|| 0);
     let begun: Vec<Resolution> = names
         .into_iter()
-        .filter_map(|one| one.begin(&resolver))
+        .filter_map(|one| one.begin(&resolvers, &chance))
         .collect();
     for one in &begun {
         one.warmed().await;

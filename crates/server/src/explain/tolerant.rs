@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nuncio_config::diagnostic::{Diagnostics, Severity};
 use nuncio_config::tree::{Item, Message, Value};
 use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_http::route::RouteTable;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::Discovery;
@@ -24,6 +25,8 @@ pub(crate) struct Tolerated {
     pub(crate) chains: Vec<Chain>,
     /// Names of clusters that may be resolved.
     pub(crate) names: Vec<Discovery>,
+    /// Who is asked for them, unless a cluster says otherwise.
+    pub(crate) resolver: ChosenResolver,
     /// What was left out, and why.
     pub(crate) warnings: Diagnostics,
 }
@@ -48,6 +51,9 @@ impl Tolerated {
         around
             .runtime
             .begin_with_tree(tree, service_cluster, around.stats);
+        let mut ctx = Ctx::for_telling();
+        all.resolver = resolver(tree, &mut ctx).unwrap_or_default();
+        all.warn(ctx);
         for cluster in resources(tree, "clusters") {
             let mut ctx = Ctx::for_telling();
             ctx.runtime = around.runtime.keys.clone();
@@ -126,6 +132,29 @@ impl Chain {
             chain: self.chain,
         })
     }
+}
+
+/// Who the bootstrap has asked for names.
+fn resolver(tree: &Message, ctx: &mut Ctx) -> Result<ChosenResolver, Refused> {
+    let message = |name| tree.find(&[name]).and_then(Value::as_message);
+    let typed = match message("typed_dns_resolver_config") {
+        Some(message) => Some(decode(message, ctx)?),
+        None => None,
+    };
+    let untyped = match message("dns_resolution_config") {
+        Some(message) => Some(decode(message, ctx)?),
+        None => None,
+    };
+    let fields = ResolverFields {
+        typed: typed.as_ref(),
+        untyped: untyped.as_ref(),
+        servers: &[],
+        tcp_only: matches!(
+            tree.find(&["use_tcp_for_dns_lookups"]),
+            Some(Value::Bool(true))
+        ),
+    };
+    fields.compile(ctx)
 }
 
 fn resources<'a>(tree: &'a Message, list: &str) -> impl Iterator<Item = &'a Arc<Message>> {

@@ -17,10 +17,10 @@ use nuncio_contract::clock::SystemClock;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ClusterManagerStats;
-use nuncio_net::dns::Resolver;
+use nuncio_net::dns::Resolvers;
 use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
-use nuncio_upstream::discovery::{Resolution, prepare};
+use nuncio_upstream::discovery::{Chance, Resolution, prepare};
 use nuncio_upstream::health_checker::HealthChecks;
 use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
 use nuncio_upstream::{ClusterManager, TransportSocket};
@@ -40,7 +40,8 @@ type OnMade = Box<dyn Fn(&Arc<ClusterShared>)>;
 /// All clusters.
 pub(crate) struct Clusters {
     pub(super) manager: Arc<ClusterManager>,
-    resolver: Rc<Resolver>,
+    resolvers: Resolvers,
+    chance: Chance,
     services: Rc<dyn WorkerServices>,
     pub(super) running: HashMap<Box<str>, Running>,
     /// Those that take the place of others, or come, once they are warm.
@@ -103,7 +104,11 @@ impl Clusters {
     ) -> Self {
         Clusters {
             manager: Arc::clone(manager),
-            resolver: Rc::default(),
+            resolvers: Resolvers::new(&None, stats),
+            chance: {
+                let services = Rc::clone(&services);
+                Rc::new(move || services.random_u64())
+            },
             services,
             running: HashMap::new(),
             warming: HashMap::new(),
@@ -118,6 +123,11 @@ impl Clusters {
     /// Has `act` do something for each cluster that is made, before it is seen.
     pub(crate) fn on_made(&mut self, act: impl Fn(&Arc<ClusterShared>) + 'static) {
         self.on_made = Some(Box::new(act));
+    }
+
+    /// From now on names are resolved by these, unless a cluster says otherwise.
+    pub(crate) fn resolve_by(&mut self, resolvers: Resolvers) {
+        self.resolvers = resolvers;
     }
 
     /// Has ejections of hosts told to `log`.
@@ -188,7 +198,7 @@ impl Clusters {
         let checks = HealthChecks::begin(&prepared.cluster, Rc::clone(&self.services));
         let resolution = prepared
             .discovery
-            .and_then(|discovery| discovery.begin(&self.resolver));
+            .and_then(|discovery| discovery.begin(&self.resolvers, &self.chance));
         let log = self.outlier_log.clone();
         let seed = RandomState::new().hash_one(resource.version.message.span.start);
         let detection = outlier_watch::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{ClusterEndpointStats, TransportSocketMatchStats};
 
-use super::{ClusterType, HealthFlags, Host, HostSet};
+use super::{HealthFlags, Host, HostSet};
 
 /// The main thread's stats of a cluster's hosts.
 pub(super) struct Membership {
@@ -23,7 +23,7 @@ impl Membership {
     }
 
     /// Counts that `hosts` take the place of `before`.
-    pub(super) fn count(&self, before: &HostSet, hosts: &HostSet, cluster_type: ClusterType) {
+    pub(super) fn count(&self, before: &HostSet, hosts: &HostSet) {
         let known: HashSet<_> = before.iter().map(Arc::as_ptr).collect();
         let is_new = |host: &&Arc<Host>| !known.contains(&Arc::as_ptr(host));
         self.sockets
@@ -34,11 +34,13 @@ impl Membership {
             .add(changed_priorities(before, hosts));
         self.stats.membership_total.set(hosts.iter().count() as u64);
         self.count_health(hosts);
-        if cluster_type != ClusterType::Static {
-            // Envoy sets it for discovered hosts alone.
-            let heaviest = hosts.iter().map(|host| host.weight).max().unwrap_or(0);
-            self.stats.max_host_weight.set(u64::from(heaviest));
-        }
+    }
+
+    /// Counts the heaviest of the hosts, who weigh 1 at least. Envoy does so where there may be several of them that
+    /// were discovered.
+    pub(super) fn count_weights(&self, hosts: &HostSet) {
+        let heaviest = hosts.iter().map(|host| host.weight).max().unwrap_or(1);
+        self.stats.max_host_weight.set(u64::from(heaviest.max(1)));
     }
 
     /// Counts the hosts by their health of now.

@@ -175,8 +175,7 @@ impl ClusterShared {
     /// Replaces the hosts, which are other ones than before, and counts them; workers notice before their
     /// next pick. Called by the main thread alone.
     pub fn publish_hosts(&self, hosts: Arc<HostSet>) {
-        self.membership
-            .count(&self.hosts(), &hosts, self.settings.cluster_type);
+        self.membership.count(&self.hosts(), &hosts);
         if let Some(outliers) = self.outliers() {
             outliers.set_hosts(&hosts);
         }
@@ -184,6 +183,11 @@ impl ClusterShared {
         if let Some(checks) = &self.settings.health_checks {
             checks.hosts_changed();
         }
+    }
+
+    /// Counts how much the heaviest host weighs, after hosts were discovered. Called by the main thread alone.
+    pub fn count_weights(&self) {
+        self.membership.count_weights(&self.hosts());
     }
 
     /// The health of hosts has changed (see [`Host::change_health`](super::Host::change_health)): counts them anew and

@@ -5,6 +5,9 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::config_source::ConfigSource;
+use nuncio_contract::dns_resolver::{
+    ChosenResolver, DnsResolutionConfig, DnsResolverExtension, ResolverAddress, ResolverFields,
+};
 use nuncio_contract::metadata_message::MetadataMessage;
 
 use super::http2_options::Http2Options;
@@ -46,6 +49,11 @@ message! {
         pub(crate) dns_failure_refresh_rate: Option<RefreshRate>,
         pub(crate) respect_dns_ttl: bool,
         pub(crate) dns_lookup_family: DnsLookupFamily,
+        pub(crate) dns_jitter: Option<Duration>,
+        pub(crate) typed_dns_resolver_config: Option<DnsResolverExtension>,
+        pub(crate) dns_resolution_config: Option<DnsResolutionConfig>,
+        pub(crate) dns_resolvers: Vec<ResolverAddress>,
+        pub(crate) use_tcp_for_dns_lookups: bool,
         pub(crate) wait_for_warm_on_init: Option<bool>,
         pub(crate) transport_socket: Option<TransportSocketMessage>,
         pub(crate) upstream_bind_config: Option<BindConfig>,
@@ -107,6 +115,9 @@ message! {
         pub(crate) dns_failure_refresh_rate: Option<DnsClusterRefreshRate>,
         pub(crate) respect_dns_ttl: bool,
         pub(crate) dns_lookup_family: CommonDnsLookupFamily,
+        pub(crate) dns_jitter: Option<Duration>,
+        pub(crate) dns_min_refresh_rate: Option<Duration>,
+        pub(crate) typed_dns_resolver_config: Option<DnsResolverExtension>,
         pub(crate) all_addresses_in_single_endpoint: bool,
     }
 }
@@ -163,7 +174,28 @@ impl CustomClusterType {
     }
 }
 
+impl Cluster {
+    /// Who is asked for the names of hosts.
+    pub(super) fn resolver(&self, ctx: &mut Ctx) -> Result<ChosenResolver, Refused> {
+        let fields = ResolverFields {
+            typed: self.typed_dns_resolver_config.as_ref(),
+            untyped: self.dns_resolution_config.as_ref(),
+            servers: &self.dns_resolvers,
+            tcp_only: self.use_tcp_for_dns_lookups,
+        };
+        fields.compile(ctx)
+    }
+}
+
 impl DnsCluster {
+    fn resolver(&self, ctx: &mut Ctx) -> Result<ChosenResolver, Refused> {
+        let fields = ResolverFields {
+            typed: self.typed_dns_resolver_config.as_ref(),
+            ..ResolverFields::default()
+        };
+        fields.compile(ctx)
+    }
+
     fn discovery(&self, ctx: &mut Ctx) -> Result<Discovery, Refused> {
         let cluster_type = match self.all_addresses_in_single_endpoint {
             true => ClusterType::LogicalDns,
@@ -189,6 +221,9 @@ impl DnsCluster {
             respect_ttl: self.respect_dns_ttl,
             failure_refresh,
             family: super::family(family),
+            jitter: self.dns_jitter.unwrap_or_default(),
+            min_refresh_rate: self.dns_min_refresh_rate.unwrap_or_default(),
+            resolver: self.resolver(ctx)?,
         };
         Ok(Discovery {
             dns,

@@ -28,6 +28,7 @@ use std::time::Duration;
 use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::access_log::AccessLogFiles;
+use nuncio_contract::dns_resolver::ChosenResolver;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive, Sources};
 use nuncio_net::dns::LookupFamily;
@@ -67,7 +68,7 @@ pub struct ClusterConfig {
 }
 
 /// How a cluster's names are resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsSettings {
     /// Time between resolutions (5 s).
     pub refresh_rate: Duration,
@@ -77,6 +78,12 @@ pub struct DnsSettings {
     pub failure_refresh: Option<(Duration, Duration)>,
     /// IP versions to ask for.
     pub family: LookupFamily,
+    /// The longest time that is added to the time between resolutions, by chance.
+    pub jitter: Duration,
+    /// The shortest time between resolutions, whatever the answer's TTL.
+    pub min_refresh_rate: Duration,
+    /// Who is asked.
+    pub resolver: ChosenResolver,
 }
 
 impl Default for DnsSettings {
@@ -86,6 +93,9 @@ impl Default for DnsSettings {
             respect_ttl: false,
             failure_refresh: None,
             family: LookupFamily::Auto,
+            jitter: Duration::ZERO,
+            min_refresh_rate: Duration::ZERO,
+            resolver: None,
         }
     }
 }
@@ -191,6 +201,9 @@ fn discovery(cluster: &Cluster, ctx: &mut Ctx) -> Result<Discovery, Refused> {
         respect_ttl: cluster.respect_dns_ttl,
         failure_refresh: messages::failure_refresh(cluster.dns_failure_refresh_rate.as_ref(), ctx)?,
         family: family(cluster.dns_lookup_family),
+        jitter: cluster.dns_jitter.unwrap_or_default(),
+        resolver: cluster.resolver(ctx)?,
+        ..DnsSettings::default()
     };
     Ok(Discovery {
         dns,

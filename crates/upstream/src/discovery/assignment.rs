@@ -29,6 +29,7 @@ pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
         return false;
     }
     cluster.publish_hosts(Arc::new(HostSet::new(hosts).with_options(options)));
+    cluster.count_weights();
     true
 }
 

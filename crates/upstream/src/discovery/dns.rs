@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_contract::stats::groups::ClusterUpdateStats;
-use nuncio_net::dns::{Answer, DnsError, Resolver};
+use nuncio_net::dns::{Answer, DnsError, Resolver, Resolvers};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::Chance;
 use crate::cluster::{ClusterShared, ClusterType, HealthFlags, Host, HostSet};
 use crate::config::{DnsSettings, EndpointSpec};
 
@@ -40,6 +41,7 @@ struct Shared {
     stats: Arc<ClusterUpdateStats>,
     dns: DnsSettings,
     resolver: Rc<Resolver>,
+    chance: Chance,
     /// Hosts by endpoint.
     hosts: std::cell::RefCell<Vec<Vec<Arc<Host>>>>,
     unresolved: Cell<usize>,
@@ -60,18 +62,20 @@ impl DnsDiscovery {
     }
 
     /// Begins to resolve, on a local task of the calling thread, the main one.
-    pub fn begin(self, resolver: Rc<Resolver>) -> Resolution {
+    pub fn begin(self, resolvers: &Resolvers, chance: Chance) -> Resolution {
         let warm = Rc::default();
-        let task = tokio::task::spawn_local(self.run(resolver, Rc::clone(&warm)));
+        let resolver = resolvers.find(&self.dns.resolver);
+        let task = tokio::task::spawn_local(self.run(resolver, chance, Rc::clone(&warm)));
         Resolution { task, warm }
     }
 
-    async fn run(self, resolver: Rc<Resolver>, warm: Rc<Warm>) {
+    async fn run(self, resolver: Rc<Resolver>, chance: Chance, warm: Rc<Warm>) {
         let shared = Rc::new(Shared {
             stats: self.cluster.scope().worker_group(),
             cluster: self.cluster,
             dns: self.dns,
             resolver,
+            chance,
             hosts: vec![Vec::new(); self.endpoints.len()].into(),
             unresolved: self.endpoints.len().into(),
             warm,
@@ -139,6 +143,9 @@ impl Shared {
                 *failures = 0;
                 self.stats.update_success.inc();
                 self.update(index, endpoint, &answer.addresses);
+                if self.cluster.settings.cluster_type == ClusterType::StrictDns {
+                    self.cluster.count_weights();
+                }
                 self.refresh_after(answer.ttl)
             }
             None => {
@@ -192,7 +199,7 @@ impl Shared {
 
     /// A host that is checked is no host to choose before it has passed. LOGICAL_DNS does not care, as in Envoy.
     fn new_host(&self, endpoint: &EndpointSpec, ip: IpAddr) -> Host {
-        let host = endpoint.host(ip);
+        let host = endpoint.resolved_host(ip);
         let checks = self.cluster.settings.health_checks.as_ref();
         let is_strict = self.cluster.settings.cluster_type == ClusterType::StrictDns;
         if let Some(checks) = checks.filter(|_| is_strict && host.is_checked()) {
@@ -229,19 +236,26 @@ impl Shared {
     }
 
     fn refresh_after(&self, ttl: Option<Duration>) -> Duration {
-        match ttl {
-            Some(ttl) if self.dns.respect_ttl && !ttl.is_zero() => ttl,
+        let wait = match ttl {
+            Some(ttl) if self.dns.respect_ttl && !ttl.is_zero() => {
+                ttl.max(self.dns.min_refresh_rate)
+            }
             _ => self.dns.refresh_rate,
+        };
+        let most_ms = u64::try_from(self.dns.jitter.as_millis()).unwrap_or(u64::MAX);
+        match most_ms {
+            0 => wait,
+            most_ms => wait + Duration::from_millis((self.chance)() % most_ms),
         }
     }
 
     fn retry_after(&self, failures: u32) -> Duration {
-        let (base, max) = self
-            .dns
-            .failure_refresh
-            .unwrap_or((self.dns.refresh_rate, self.dns.refresh_rate));
-        base.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX))
-            .min(max)
+        let Some((base, max)) = self.dns.failure_refresh else {
+            return self.dns.refresh_rate;
+        };
+        let most = base.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX));
+        let most_ms = u64::try_from(most.min(max).as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis((self.chance)() % most_ms.max(1))
     }
 }
 

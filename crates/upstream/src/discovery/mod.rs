@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use nuncio_contract::stats::groups::ClusterUpdateStats;
 
-use nuncio_net::dns::Resolver;
+use nuncio_net::dns::Resolvers;
 
 use crate::cluster::{ClusterShared, ClusterType, HealthFlags, Host, HostSet, Provided};
 use crate::config::{ClusterConfig, EndpointSpec};
@@ -38,6 +38,9 @@ pub struct Prepared {
     pub discovery: Option<Discovery>,
 }
 
+/// A source of random numbers.
+pub type Chance = Rc<dyn Fn() -> u64>;
+
 /// How hosts are found.
 pub enum Discovery {
     /// Its names are to be resolved.
@@ -49,13 +52,13 @@ pub enum Discovery {
 impl Discovery {
     /// Begins, on local tasks of the calling thread, the main one. None if there is nothing that ends with the cluster
     /// or that its warming waits for.
-    pub fn begin(self, resolver: &Rc<Resolver>) -> Option<Resolution> {
+    pub fn begin(self, resolvers: &Resolvers, chance: &Chance) -> Option<Resolution> {
         match self {
-            Discovery::Dns(names) => Some(names.begin(Rc::clone(resolver))),
+            Discovery::Dns(names) => Some(names.begin(resolvers, Rc::clone(chance))),
             Discovery::Requests(cluster) => {
                 if let Some(Provided::Names(names)) = cluster.provided() {
                     let hosts = Box::new(requests::HostsOfNames::new(&cluster));
-                    forward_proxy::begin(names, hosts, resolver);
+                    forward_proxy::begin(names, hosts, resolvers);
                 }
                 if let Some(Provided::OriginalDst(hosts)) = cluster.provided() {
                     let listing = requests::list(Arc::downgrade(&cluster), Arc::clone(hosts));
@@ -119,13 +122,21 @@ fn publish_static(cluster: &Arc<ClusterShared>, endpoints: &[EndpointSpec]) {
 }
 
 impl EndpointSpec {
-    /// The endpoint as a host at `address`. A name that was resolved stays its host name.
+    /// The endpoint as a host at `address`.
     fn host(&self, address: IpAddr) -> Host {
-        let is_name = self.address.parse::<IpAddr>().is_err();
-        let hostname = match self.hostname.is_empty() && is_name {
+        self.host_named(&self.hostname, address)
+    }
+
+    /// The same for an address that its own was resolved to, which stays its host name.
+    fn resolved_host(&self, address: IpAddr) -> Host {
+        let hostname = match self.hostname.is_empty() {
             true => &self.address,
             false => &self.hostname,
         };
+        self.host_named(hostname, address)
+    }
+
+    fn host_named(&self, hostname: &str, address: IpAddr) -> Host {
         let mut host = Host::new(
             SocketAddr::new(address, self.port),
             hostname,

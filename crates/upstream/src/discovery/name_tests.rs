@@ -8,7 +8,7 @@ use nuncio_contract::forward_proxy::{
     DnsCacheSettings, ForwardProxy, LookUp, NameFamily, Resolved,
 };
 use nuncio_contract::stats::StatsStore;
-use nuncio_net::dns::Resolver;
+use nuncio_net::dns::Resolvers;
 
 use super::Discovery;
 use crate::cluster::{ClusterSettings, ClusterShared, ClusterType, Provided, ProvidedSettings};
@@ -28,6 +28,7 @@ fn settings() -> DnsCacheSettings {
         max_pending_requests: 1,
         query_timeout: None,
         preresolved: Vec::new(),
+        resolver: None,
     }
 }
 
@@ -38,7 +39,9 @@ fn cluster(manager: &ClusterManager, name: &str, names: &DnsCacheSettings) -> Ar
     settings.lb.policy = LbPolicy::ClusterProvided;
     settings.provided = Some(ProvidedSettings::ForwardProxy(Box::new(names.clone())));
     let cluster = manager.prepare(settings, TransportSocket::RawBuffer, false);
-    let found = Discovery::Requests(Arc::clone(&cluster)).begin(&Rc::new(Resolver::default()));
+    let resolvers = Resolvers::new(&None, &StatsStore::default());
+    let chance: super::Chance = Rc::new(|| 0);
+    let found = Discovery::Requests(Arc::clone(&cluster)).begin(&resolvers, &chance);
     assert!(found.is_none(), "nothing is waited for");
     cluster
 }

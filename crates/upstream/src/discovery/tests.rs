@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_contract::stats::StatsStore;
-use nuncio_net::dns::{LookupFamily, Resolver};
+use nuncio_net::dns::{LookupFamily, Resolvers};
 
 use super::{Resolution, prepare};
 use crate::cluster::{ClusterSettings, ClusterShared, ClusterType, DiscoveredHealth, Locality};
@@ -54,11 +54,14 @@ fn hosts(cluster: &ClusterShared) -> Vec<(String, String)> {
 
 /// Makes a cluster and waits until it is warm.
 async fn warmed(config: ClusterConfig) -> (Option<Resolution>, Arc<ClusterShared>) {
-    let manager = ClusterManager::new(StatsStore::default());
+    let stats = StatsStore::default();
+    let manager = ClusterManager::new(stats.clone());
     let prepared = prepare(&manager, config, false);
+    let resolvers = Resolvers::new(&None, &stats);
+    let chance: super::Chance = Rc::new(|| 0);
     let resolution = prepared
         .discovery
-        .and_then(|discovery| discovery.begin(&Rc::new(Resolver::default())));
+        .and_then(|discovery| discovery.begin(&resolvers, &chance));
     if let Some(resolution) = &resolution {
         tokio::time::timeout(Duration::from_secs(10), resolution.warmed())
             .await
@@ -112,7 +115,7 @@ fn a_strict_cluster_joins_the_hosts_of_its_names() {
             found,
             [
                 ("127.0.0.1:1".to_owned(), "localhost".to_owned()),
-                ("127.0.0.2:2".to_owned(), String::new())
+                ("127.0.0.2:2".to_owned(), "127.0.0.2".to_owned())
             ]
         );
     });

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use nuncio_contract::forward_proxy::{NameFamily, Resolved};
-use nuncio_net::dns::{Answer, DnsError, LookupFamily, Resolver};
+use nuncio_net::dns::{Answer, DnsError, LookupFamily, Resolver, Resolvers};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -47,7 +47,7 @@ struct Following {
 pub(crate) fn begin(
     cache: &Arc<DnsCache>,
     mut follower: Box<dyn NameFollower>,
-    resolver: &Rc<Resolver>,
+    resolvers: &Resolvers,
 ) {
     {
         let names = cache.names.read().unwrap_or_else(PoisonError::into_inner);
@@ -70,7 +70,8 @@ pub(crate) fn begin(
         .unwrap_or_else(PoisonError::into_inner)
         .take();
     if let Some(told) = told {
-        tokio::task::spawn_local(run(Arc::downgrade(cache), told, Rc::clone(resolver)));
+        let resolver = resolvers.find(&cache.settings.resolver);
+        tokio::task::spawn_local(run(Arc::downgrade(cache), told, resolver));
     }
 }
 

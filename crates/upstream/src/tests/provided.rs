@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::stats::StatsStore;
+use nuncio_net::dns::Resolvers;
 
 use super::harness::on_worker;
 use crate::cluster::{
     ClusterSettings, ClusterShared, ClusterType, HealthFlags, Host, HostSet, LbPolicy,
     ProvidedSettings,
 };
-use crate::discovery::Discovery;
+use crate::discovery::{Chance, Discovery};
 use crate::original_dst::OriginalDstSettings;
 use crate::{
     ClusterManager, Destination, PickContext, TransportSocket, UpstreamErrorKind, WorkerClusters,
@@ -50,7 +51,9 @@ impl Proxy {
             shared.publish_hosts(Arc::new(HostSet::new(hosts)));
         }
         if shared.settings.cluster_type == ClusterType::OriginalDst {
-            let begun = Discovery::Requests(Arc::clone(&shared)).begin(&Rc::default());
+            let resolvers = Resolvers::new(&None, &StatsStore::default());
+            let chance: Chance = Rc::new(|| 0);
+            let begun = Discovery::Requests(Arc::clone(&shared)).begin(&resolvers, &chance);
             assert!(begun.is_none(), "nothing is waited for");
         }
         self.manager.publish([shared]);
