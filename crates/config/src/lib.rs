@@ -40,7 +40,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod base64;
+pub mod base64;
 pub mod bootstrap;
 pub mod deprecation;
 pub mod diagnostic;

@@ -78,6 +78,45 @@ impl HeaderMutations {
         })
     }
 
+    /// Headers that are set whatever was there, such as the metadata of a call.
+    ///
+    /// # Errors
+    /// [`Refused`] when one of them cannot be set.
+    pub fn of_values(values: &[HeaderValue], ctx: &mut Ctx) -> Result<Self, Refused> {
+        let additions: Vec<_> = values
+            .iter()
+            .map(|value| {
+                let action = AppendAction::OverwriteIfExistsOrAdd;
+                Addition::of_value(value, action, false, ctx)
+            })
+            .collect();
+        let additions: Vec<_> = additions.into_iter().collect::<Result<_, _>>()?;
+        Ok(HeaderMutations {
+            remove: Box::default(),
+            add: additions.into_iter().flatten().collect(),
+        })
+    }
+
+    /// Sets the metadata of a call, whose values may be of the stream that it is for; those that need one are left out
+    /// where there is none. Binary metadata goes as base64.
+    pub fn set_metadata(&self, headers: &mut HeaderMap, of: Option<&FormatContext<'_>>) {
+        for addition in &self.add {
+            let mut value = Vec::new();
+            match (of, addition.value.as_literal()) {
+                (_, Some(literal)) => value.extend_from_slice(literal),
+                (Some(context), None) => addition.value.format(context, &mut value),
+                (None, None) => continue,
+            }
+            if value.is_empty() || !is_clean(&value) {
+                continue;
+            }
+            if addition.name.as_bytes().ends_with(b"-bin") {
+                value = nuncio_config::base64::encode(&value).into_bytes();
+            }
+            headers.replace(&addition.name, &value);
+        }
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.add.is_empty() && self.remove.is_empty()
@@ -138,8 +177,7 @@ impl HeaderMutations {
 impl Evaluated<'_> {
     /// Overwrites, then adds. A value that came out with a CR, LF or NUL in it is left away.
     pub fn apply(&self, headers: &mut HeaderMap) {
-        let clean = |value: &[u8]| !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
-        let usable = || self.values.iter().filter(|(_, value)| clean(value));
+        let usable = || self.values.iter().filter(|(_, value)| is_clean(value));
         for (addition, value) in usable() {
             if addition.overwrites() {
                 headers.replace(&addition.name, value);
@@ -151,6 +189,11 @@ impl Evaluated<'_> {
             }
         }
     }
+}
+
+/// Whether nothing in a value would end its line.
+fn is_clean(value: &[u8]) -> bool {
+    !value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
 }
 
 impl Addition {
@@ -167,29 +210,38 @@ impl Addition {
             Some(true) => AppendAction::AppendIfExistsOrAdd,
             Some(false) => AppendAction::OverwriteIfExistsOrAdd,
         };
-        let Some(name) = named(&option.header.key, ctx) else {
+        Self::of_value(&option.header, action, option.keep_empty_value, ctx)
+    }
+
+    fn of_value(
+        header: &HeaderValue,
+        action: AppendAction,
+        keep_empty: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Self>, Refused> {
+        let Some(name) = named(&header.key, ctx) else {
             return Ok(None);
         };
         if name.is_pseudo() || name.known() == Some(Known::Host) {
             ctx.error(
-                option.header.key.span,
+                header.key.span,
                 ":-prefixed or host headers may not be modified",
             );
             return Err(Refused);
         }
-        let value = if option.header.raw_value.is_empty() {
-            Format::compile_header_value(&option.header.value.value).map_err(|error| {
-                ctx.error(option.header.value.span, error.to_string());
+        let value = if header.raw_value.is_empty() {
+            Format::compile_header_value(&header.value.value).map_err(|error| {
+                ctx.error(header.value.span, error.to_string());
                 Refused
             })?
         } else {
-            Format::literal(option.header.raw_value.clone())
+            Format::literal(header.raw_value.clone())
         };
         Ok(Some(Addition {
             name,
             value,
             action,
-            keep_empty: option.keep_empty_value,
+            keep_empty,
         }))
     }
 

@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod buffer;
+pub mod calls;
 pub mod clock;
 pub mod config_source;
 pub mod cookies;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod formatter;
 pub mod forward_proxy;
 pub mod grpc;
+pub mod grpc_client;
 pub mod hash;
 pub mod hash_policy;
 pub mod header_mutation;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::forward_proxy::ForwardProxy;
 
@@ -58,6 +59,10 @@ pub trait WorkerServices: Clock {
     }
     /// A cluster whose hosts are whatever names requests ask for; none if it is another one or is not there.
     fn forward_proxy(&self, _cluster: &str) -> Option<Rc<dyn ForwardProxy>> {
+        None
+    }
+    /// The calls that this thread can make over the clusters; none where there are no clusters.
+    fn calls(&self) -> Option<Calls> {
         None
     }
 }

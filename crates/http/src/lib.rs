@@ -7,6 +7,7 @@
 
 mod body_format;
 mod boxed;
+pub mod calls;
 pub mod config;
 pub mod connection_manager;
 pub mod downstream;

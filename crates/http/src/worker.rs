@@ -1,10 +1,11 @@
 //! What belongs to one worker: its clock and chance, its clusters, the date of the second.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use nuncio_contract::calls::Calls;
 use nuncio_contract::clock::{Clock, HeldClock};
 use nuncio_contract::forward_proxy::ForwardProxy;
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
@@ -41,6 +42,8 @@ pub struct Worker {
     spare_streams: RefCell<Vec<Box<StreamState>>>,
     /// What spare streams hold in the place of a route table, which could not go otherwise.
     no_routes: Rc<RouteSnapshot>,
+    /// What makes calls over the clusters, once it is there.
+    calls: OnceCell<Calls>,
 }
 
 /// The HTTP date, and until when it will do.
@@ -87,6 +90,7 @@ impl Worker {
             date: RefCell::default(),
             failing_health: FailingHealth::default(),
             spare_streams: RefCell::default(),
+            calls: OnceCell::new(),
             no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
         }
     }
@@ -166,6 +170,11 @@ impl Worker {
         self
     }
 
+    /// Offers these calls to all that runs here; only the first ones count.
+    pub fn offer_calls(&self, calls: Calls) {
+        let _there_were_some = self.calls.set(calls);
+    }
+
     /// Whether the process drains: responses close their connections.
     pub fn is_draining(&self) -> bool {
         self.failing_health.is_set()
@@ -211,6 +220,10 @@ impl WorkerServices for Worker {
             membership.degraded += usize::from(health.is_degraded());
         }
         Some(membership)
+    }
+
+    fn calls(&self) -> Option<Calls> {
+        self.calls.get().cloned()
     }
 
     fn forward_proxy(&self, cluster: &str) -> Option<Rc<dyn ForwardProxy>> {

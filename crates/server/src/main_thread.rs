@@ -234,12 +234,14 @@ fn start_listeners(
 
 /// The worker that the main thread is to its own listeners.
 fn main_worker(around: &Surroundings<'_>) -> Rc<Worker> {
-    Rc::new(Worker::new(
+    let worker = Worker::new(
         Rc::new(SystemClock),
         seed(u64::MAX),
         Arc::clone(around.manager),
         1 << 62,
-    ))
+    );
+    nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
+    Rc::new(worker)
 }
 
 fn serve_extras(extras: Vec<Extra>, worker: &Rc<Worker>) -> Result<(), String> {

@@ -137,6 +137,7 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
         u64::try_from(start.index).unwrap_or(0),
     );
     let worker = Rc::new(worker.with_health(start.failing_health));
+    nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
     let thread = OnThread::worker(start.index, start.id_step, Rc::clone(&worker));
     let mut listeners = WorkerListeners::new(thread, start.drain);
     while let Some(command) = commands.recv().await {

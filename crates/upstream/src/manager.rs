@@ -67,6 +67,11 @@ impl ClusterManager {
         }
     }
 
+    /// Where the clusters' stats are.
+    pub fn stats(&self) -> &StatsStore {
+        &self.stats
+    }
+
     /// A cluster that nobody sees yet: [`Self::publish`] puts it into the table. It has no hosts.
     pub fn prepare(
         &self,

@@ -64,15 +64,7 @@ impl<D: Downstream> Router<'_, '_, D> {
                 .upstream
                 .transport_failure_reason = reason.to_string().into();
         }
-        let reason = error.kind.reset_reason();
-        let retried = if is_retry {
-            "retried and the latest "
-        } else {
-            ""
-        };
-        let body = format!(
-            "upstream connect error or disconnect/reset before headers. {retried}reset reason: {reason}"
-        );
+        let body = text_of_failure(error.kind, is_retry);
         let details = details_of(error, basic);
         let mut reply = LocalReply::new(status, body.into_bytes(), details).with_flags(flags);
         if error.kind == UpstreamErrorKind::Overflow && !self.config.suppress_envoy_headers {
@@ -166,11 +158,26 @@ fn with_attempts<D: Downstream>(exchange: &Exchange<'_, D>, reply: LocalReply) -
 }
 
 /// The status of our answer.
-pub(super) fn status_of_failure(kind: UpstreamErrorKind) -> u16 {
+pub(crate) fn status_of_failure(kind: UpstreamErrorKind) -> u16 {
     match kind {
         UpstreamErrorKind::ProtocolError => 502,
         _ => 503,
     }
+}
+
+/// Its text.
+pub(crate) fn text_of_failure(kind: UpstreamErrorKind, is_retry: bool) -> String {
+    if kind == UpstreamErrorKind::NoHealthyUpstream {
+        return "no healthy upstream".to_owned();
+    }
+    let reason = kind.reset_reason();
+    let retried = match is_retry {
+        true => "retried and the latest ",
+        false => "",
+    };
+    format!(
+        "upstream connect error or disconnect/reset before headers. {retried}reset reason: {reason}"
+    )
 }
 
 fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {

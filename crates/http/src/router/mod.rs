@@ -18,8 +18,10 @@ mod wishes;
 
 pub(crate) use reply::make_reply;
 
-pub(crate) use failure::timed_out;
+pub(crate) use failure::{status_of_failure, text_of_failure, timed_out};
 pub(crate) use finalize::{for_levels, mutate_request, rewrite_host, rewrite_path};
+pub(crate) use outliers::{report_failure, report_head};
+pub(crate) use tries::{Met, Retries, Verdict, Waited};
 pub(crate) use tunnel::path_refusal;
 pub(crate) use wishes::{
     grpc_timeout, milliseconds, set_grpc_timeout, take_late_wishes, take_wishes,

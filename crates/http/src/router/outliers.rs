@@ -11,7 +11,7 @@ use super::wishes::number;
 use crate::route::is_grpc;
 
 /// Tells of a response's head.
-pub(super) fn report_head(
+pub(crate) fn report_head(
     host: &WorkerHost,
     status: u16,
     request: &HeaderMap,
@@ -23,7 +23,7 @@ pub(super) fn report_head(
 }
 
 /// Tells of a try that failed.
-pub(super) fn report_failure(host: &WorkerHost, error: &UpstreamError) {
+pub(crate) fn report_failure(host: &WorkerHost, error: &UpstreamError) {
     let is_nobodys = matches!(
         error.kind,
         UpstreamErrorKind::Overflow | UpstreamErrorKind::NoHealthyUpstream

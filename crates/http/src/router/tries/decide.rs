@@ -23,7 +23,7 @@ const TOO_EARLY: u16 = 425;
 
 /// What of a policy a failure meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Met {
+pub(crate) enum Met {
     /// Nothing: it is no reason for another try.
     Nothing,
     /// It is to be tried again after a wait.
@@ -37,7 +37,7 @@ pub(super) enum Met {
 
 /// Whether there is another try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// After this wait.
     Yes(Duration, Waited),
     /// There is no reason for it.
@@ -52,14 +52,14 @@ pub(super) enum Verdict {
 
 /// By which rule a wait was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waited {
+pub(crate) enum Waited {
     NotAtAll,
     Exponentially,
     AsAsked,
 }
 
 /// The retries of one request.
-pub(super) struct Retries {
+pub(crate) struct Retries {
     policy: Arc<RetryPolicy>,
     on: RetryOn,
     remaining: u32,
@@ -75,7 +75,7 @@ pub(super) struct Retries {
 
 impl Retries {
     /// Those of a request, if there may be any.
-    pub(super) fn of(
+    pub(crate) fn of(
         request: &HeaderMap,
         policy: Option<&Arc<RetryPolicy>>,
         config: &RouterConfig,
@@ -122,12 +122,12 @@ impl Retries {
     }
 
     /// Whether the request's body must be kept for them.
-    pub(super) fn are_possible(&self) -> bool {
+    pub(crate) fn are_possible(&self) -> bool {
         !self.on.is_empty()
     }
 
     /// Notes a host that was tried.
-    pub(super) fn tried(&mut self, host: &WorkerHost) {
+    pub(crate) fn tried(&mut self, host: &WorkerHost) {
         if !self.policy.host_predicates.is_empty() {
             self.tried.push(Arc::clone(host.host()));
         }
@@ -137,7 +137,7 @@ impl Retries {
     }
 
     /// The host of the next try.
-    pub(super) fn pick_host(
+    pub(crate) fn pick_host(
         &mut self,
         (clusters, cluster): (&WorkerClusters, &WorkerCluster),
         context: &PickContext<'_>,
@@ -165,7 +165,7 @@ impl Retries {
     }
 
     /// What a response meets.
-    pub(super) fn meets_response(
+    pub(crate) fn meets_response(
         &self,
         status: u16,
         response: &HeaderMap,
@@ -233,7 +233,7 @@ impl Retries {
 
     /// What a try meets that got no response; `None` for one that took too long. `was_sent`: some of the request
     /// may have reached a host.
-    pub(super) fn meets_failure(&self, kind: Option<UpstreamErrorKind>, was_sent: bool) -> Met {
+    pub(crate) fn meets_failure(&self, kind: Option<UpstreamErrorKind>, was_sent: bool) -> Met {
         let has = |condition| self.on.has(condition);
         let is_met = match kind {
             Some(UpstreamErrorKind::Overflow | UpstreamErrorKind::NoHealthyUpstream) => false,
@@ -258,7 +258,7 @@ impl Retries {
     }
 
     /// Decides; a retry that was under way is over.
-    pub(super) fn decide(
+    pub(crate) fn decide(
         &mut self,
         met: Met,
         cluster: &WorkerCluster,

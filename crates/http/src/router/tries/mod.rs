@@ -28,7 +28,8 @@ use nuncio_net::deadline::Deadlines;
 use nuncio_upstream::retry::RetryPolicy;
 use nuncio_upstream::{Acquired, ReadyStream, WorkerCluster, WorkerHost};
 
-use self::decide::{Retries, Waited};
+pub(crate) use self::decide::Waited;
+pub(crate) use self::decide::{Met, Retries, Verdict};
 use self::kept_body::KeptBody;
 use self::mirror::{Copies, Mirrored};
 use self::one_try::{LiveTry, OneTry, Stage, TryEvent};

@@ -1,0 +1,188 @@
+//! A stream of gRPC: messages in both directions, and how it ended.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+
+use super::frames::{FrameError, FrameReader, frame};
+use crate::calls::{CallEvent, HttpCall, MAX_ANSWER_BYTES};
+use crate::grpc::{status, status_of_http};
+use crate::headers::{HeaderMap, Known, MapKind};
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub struct GrpcEnd {
+    /// gRPC's status; 0 is well.
+    pub status: u32,
+    /// What was said of it.
+    pub message: String,
+    /// The trailers that came with it, if any came.
+    pub trailers: Box<HeaderMap>,
+}
+
+impl GrpcEnd {
+    /// An end of our own.
+    pub fn new(status: u32, message: impl Into<String>) -> Self {
+        GrpcEnd {
+            status,
+            message: message.into(),
+            trailers: Box::new(HeaderMap::new(MapKind::ResponseTrailers)),
+        }
+    }
+
+    /// By what came: its status, or none if it has none.
+    fn of(trailers: HeaderMap) -> Option<Self> {
+        let status = trailers.get_str(Known::GrpcStatus)?;
+        let status = status.parse().unwrap_or(status::UNKNOWN);
+        let message = trailers.get(Known::GrpcMessage).unwrap_or_default();
+        Some(GrpcEnd {
+            status,
+            message: String::from_utf8_lossy(message).into_owned(),
+            trailers: Box::new(trailers),
+        })
+    }
+}
+
+/// What comes of a stream.
+#[derive(Debug)]
+pub enum GrpcEvent {
+    /// The head of the answer, which has begun.
+    Head(Box<HeaderMap>),
+    /// A message.
+    Message(Vec<u8>),
+    /// The end; nothing comes after it.
+    End(GrpcEnd),
+}
+
+/// A stream under way. Dropped, it ends.
+pub struct GrpcStream {
+    /// None once it has ended.
+    call: Option<Box<dyn HttpCall>>,
+    reader: FrameReader,
+    /// What has come and was not asked for yet.
+    ready: VecDeque<GrpcEvent>,
+}
+
+impl GrpcStream {
+    pub(super) fn new(call: Box<dyn HttpCall>, max_message_bytes: Option<usize>) -> Self {
+        GrpcStream {
+            call: Some(call),
+            reader: FrameReader::new(max_message_bytes),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Sends a message; it leaves while the stream is polled.
+    pub fn send(&mut self, message: &[u8]) {
+        if let Some(call) = &mut self.call {
+            call.send(&frame(message), false);
+        }
+    }
+
+    /// Says that no more messages come from this side.
+    pub fn finish(&mut self) {
+        if let Some(call) = &mut self.call {
+            call.send(&[], true);
+        }
+    }
+
+    /// Bytes that wait to be sent.
+    pub fn unsent_bytes(&self) -> usize {
+        self.call.as_ref().map_or(0, |call| call.unsent_bytes())
+    }
+
+    /// The next that comes; the stream moves in both directions while this is awaited, and nothing is lost if it is not
+    /// awaited to its end.
+    pub async fn next(&mut self) -> GrpcEvent {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The same, polled.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<GrpcEvent> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Poll::Ready(event);
+            }
+            let Some(call) = &mut self.call else {
+                return Poll::Ready(GrpcEvent::End(GrpcEnd::new(status::INTERNAL, "")));
+            };
+            let event = ready!(call.poll_next(cx));
+            self.take(event);
+        }
+    }
+
+    fn take(&mut self, event: CallEvent) {
+        match event {
+            CallEvent::Head {
+                headers,
+                end_stream,
+            } => self.take_head(headers, end_stream),
+            CallEvent::Data { data, end_stream } => {
+                self.reader.push(data.readable());
+                self.take_messages();
+                if end_stream {
+                    self.end(GrpcEnd::new(status::UNKNOWN, ""));
+                }
+            }
+            CallEvent::Trailers(trailers) => self.end_with(trailers),
+            CallEvent::Reset => self.end(GrpcEnd::new(status::INTERNAL, "")),
+        }
+    }
+
+    fn take_head(&mut self, headers: HeaderMap, end_stream: bool) {
+        let code = headers.get_str(Known::Status).unwrap_or_default();
+        let is_ok = code == "200";
+        if end_stream && (is_ok || headers.contains(Known::GrpcStatus)) {
+            return self.end_with(headers);
+        }
+        if !is_ok {
+            let status = status_of_http(code.parse().unwrap_or(0));
+            return self.end(GrpcEnd::new(status, ""));
+        }
+        self.ready.push_back(GrpcEvent::Head(Box::new(headers)));
+    }
+
+    fn take_messages(&mut self) {
+        loop {
+            match self.reader.next_message() {
+                Ok(Some(message)) => self.ready.push_back(GrpcEvent::Message(message)),
+                Ok(None) => return,
+                Err(FrameError::Flags) => {
+                    return self.end(GrpcEnd::new(status::INTERNAL, ""));
+                }
+                Err(FrameError::TooLong) => {
+                    return self.end(GrpcEnd::new(status::RESOURCE_EXHAUSTED, ""));
+                }
+            }
+        }
+    }
+
+    fn end_with(&mut self, trailers: HeaderMap) {
+        let end = GrpcEnd::of(trailers);
+        self.end(end.unwrap_or_else(|| GrpcEnd::new(status::UNKNOWN, "")));
+    }
+
+    fn end(&mut self, end: GrpcEnd) {
+        if self.call.take().is_some() {
+            self.ready.push_back(GrpcEvent::End(end));
+        }
+    }
+
+    /// The one message of a call that has one.
+    pub(super) async fn only_message(mut self) -> Result<Vec<u8>, GrpcEnd> {
+        if self.reader.is_unlimited() {
+            self.reader = FrameReader::new(Some(MAX_ANSWER_BYTES));
+        }
+        let mut only = None;
+        loop {
+            match self.next().await {
+                GrpcEvent::Head(_) => {}
+                GrpcEvent::Message(message) => only = Some(message),
+                GrpcEvent::End(GrpcEnd { status: 0, .. }) => {
+                    return only.ok_or_else(|| GrpcEnd::new(status::INTERNAL, ""));
+                }
+                GrpcEvent::End(end) => return Err(end),
+            }
+        }
+    }
+}

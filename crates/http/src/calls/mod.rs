@@ -1,0 +1,140 @@
+//! Calls that the proxy makes itself, over its own clusters: the engine's side of
+//! [`nuncio_contract::calls`], as Envoy's AsyncClient is on its router.
+//!
+//! One for each thread, the main thread too. A call takes the way of a request from the choice of a host on: load
+//! balancing, pools, circuit breakers, retries, outlier detection and the cluster's counters are those of the router. It
+//! has no client, no route and no filters, so that a cluster that asks for those (hashes of a client, subsets, original
+//! destinations, names of a forward proxy) gives it a host by chance or none.
+//!
+//! Limits: what is kept for retries is 1 MiB; above it nothing is tried again.
+
+mod call;
+mod driver;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::cell::{Cell, OnceCell};
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use nuncio_config::runtime::RuntimeKey;
+use nuncio_contract::calls::{CallOptions, HttpCall, HttpCalls};
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stats::groups::RouterStats;
+use nuncio_upstream::{ClusterManager, WorkerClusters};
+
+use self::call::Call;
+use self::driver::Driver;
+use crate::config::router::RouterConfig;
+use crate::worker::Worker;
+
+/// Lets all that runs on a worker make calls over its clusters.
+pub fn offer(worker: &Worker, clock: Rc<dyn Clock>) {
+    worker.offer_calls(WorkerCalls::new(worker, clock));
+}
+
+/// The calls of one thread.
+struct WorkerCalls {
+    clusters: Rc<WorkerClusters>,
+    manager: Arc<ClusterManager>,
+    clock: Rc<dyn Clock>,
+    random: Cell<u64>,
+    /// `http.async-client.`, listed with the first call.
+    stats: OnceCell<Arc<RouterStats>>,
+    config: RouterConfig,
+    /// For the tasks of this thread.
+    me: Weak<WorkerCalls>,
+}
+
+impl WorkerCalls {
+    fn new(worker: &Worker, clock: Rc<dyn Clock>) -> Rc<Self> {
+        Rc::new_cyclic(|me| WorkerCalls {
+            clusters: Rc::clone(&worker.clusters),
+            manager: Arc::clone(&worker.manager),
+            clock,
+            random: Cell::new(worker.random_u64()),
+            stats: OnceCell::new(),
+            config: RouterConfig {
+                dynamic_stats: true,
+                suppress_envoy_headers: false,
+                respect_expected_rq_timeout: false,
+                back_off_base_ms: RuntimeKey::default(),
+                retried_percent: RuntimeKey::default(),
+            },
+            me: Weak::clone(me),
+        })
+    }
+
+    fn stats(&self) -> &RouterStats {
+        self.stats.get_or_init(|| {
+            let stats = self.manager.stats();
+            stats.scope("http.async-client").worker_group()
+        })
+    }
+}
+
+impl HttpCalls for WorkerCalls {
+    fn start(
+        &self,
+        cluster: &str,
+        mut head: HeaderMap,
+        options: CallOptions,
+    ) -> Option<Box<dyn HttpCall>> {
+        let cluster = self.clusters.get(self.manager.find(cluster)?)?;
+        let calls = self.me.upgrade()?;
+        self.stats().rq_total.inc();
+        complete(&mut head, &options);
+        Some(Box::new(Call::new(|shared| {
+            Driver::new(calls, cluster, shared, head, options).run()
+        })))
+    }
+
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
+        tokio::task::spawn_local(task);
+    }
+}
+
+/// Puts into a head what the client of calls and the router put there, in Envoy's order.
+fn complete(head: &mut HeaderMap, options: &CallOptions) {
+    if !head.contains(Known::Scheme) {
+        head.set(Known::Scheme, b"http");
+    }
+    if !options.hides_internal {
+        head.set(Known::XEnvoyInternal, b"true");
+    }
+    if let Some(address) = nuncio_net::machine::address().filter(|_| !options.hides_address) {
+        head.append_joined(Known::XForwardedFor, address.to_string().as_bytes());
+    }
+    if let Some(timeout) = options.timeout {
+        let timeout_ms = crate::router::milliseconds(timeout);
+        head.set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
+    }
+}
+
+impl Clock for WorkerCalls {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+    fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
+}
+
+impl WorkerServices for WorkerCalls {
+    /// SplitMix64, for times between tries.
+    fn random_u64(&self) -> u64 {
+        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn sleep(&self, duration: Duration) -> LocalFuture<()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
