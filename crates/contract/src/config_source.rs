@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use nuncio_config::typed::Spanned;
+use nuncio_config::span::Span;
+use nuncio_config::tree::{Message, Value};
+use nuncio_config::typed::{Ctx, FromValue, Refused, Spanned, SupportTable};
 use nuncio_config::{message, one_of};
 
 message! {
@@ -37,6 +39,22 @@ message! {
     /// A directory whose content is replaced by moves.
     pub struct WatchedDirectory: "envoy.config.core.v3.WatchedDirectory" {
         pub(crate) path: Spanned<String>,
+    }
+}
+
+/// A source by its message, for who hands it on to whoever subscribes. It has been looked at, so that a source that is
+/// not supported is refused where it stands.
+#[derive(Clone, Debug)]
+pub struct SourceMessage(pub Arc<Message>);
+
+impl FromValue for SourceMessage {
+    fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
+        ConfigSource::from_value(value, span, ctx)?;
+        Arc::from_value(value, span, ctx).map(SourceMessage)
+    }
+
+    fn support(table: &mut SupportTable) {
+        ConfigSource::support(table);
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the bootstrap to what runs: clusters, listeners and the admin, compiled; nothing is bound or published,
 //! so that a refused configuration leaves no trace.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -16,7 +17,7 @@ use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree;
-use nuncio_config::typed::{Attempt, Ctx, Refused, StaticSecrets, decode};
+use nuncio_config::typed::{Attempt, Ctx, DeliveredSecrets, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::{AccessLogConfig, LineLog};
 use nuncio_contract::config_source::{ConfigSource, ResourceSource};
@@ -182,6 +183,24 @@ pub(crate) struct Surroundings<'a> {
     pub stats: &'a StatsStore,
     /// The runtime.
     pub runtime: &'a Rc<Runtime>,
+    /// The secrets that have come from elsewhere.
+    pub secrets: SecretShelf,
+}
+
+/// The secrets that have come from elsewhere, as they are now.
+#[derive(Clone, Default)]
+pub(crate) struct SecretShelf(Rc<RefCell<DeliveredSecrets>>);
+
+impl SecretShelf {
+    /// All of them.
+    pub(crate) fn now(&self) -> DeliveredSecrets {
+        self.0.borrow().clone()
+    }
+
+    /// Others than before.
+    pub(crate) fn set(&self, secrets: DeliveredSecrets) {
+        *self.0.borrow_mut() = secrets;
+    }
 }
 
 /// Loads and compiles. On an error everything that is wrong is in the findings.
@@ -259,6 +278,7 @@ pub(crate) fn compile_tree(
     ctx: &mut Ctx,
 ) -> Result<Compiled, Refused> {
     ctx.runtime = around.runtime.keys.clone();
+    ctx.delivered_secrets = around.secrets.now();
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let enabled = disabled::check(tree, around.options, around.extensions, ctx);
     let resources = bootstrap.static_resources.as_ref();
@@ -456,12 +476,14 @@ pub(crate) fn compile_listener(
 ) -> Result<ListenerResource, Refused> {
     let files_before = context.ctx.files.len();
     let secrets_before = context.ctx.secrets_used.len();
+    let wanted_before = context.ctx.secrets_wanted.len();
     let (compiled, routes) = CompiledListener::compile(listener, context)?;
     Ok(ListenerResource {
         version: Version {
             message: Arc::clone(value.as_message().ok_or(Refused)?),
             files: context.ctx.files.split_off(files_before),
             secrets: context.ctx.secrets_used.split_off(secrets_before),
+            wanted: context.ctx.secrets_wanted.split_off(wanted_before),
         },
         listener: Arc::new(compiled),
         routes,

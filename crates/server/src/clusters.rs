@@ -31,6 +31,7 @@ pub(crate) fn load(
     for message in messages {
         let files_before = ctx.files.len();
         let secrets_before = ctx.secrets_used.len();
+        let wanted_before = ctx.secrets_wanted.len();
         let parsed = ClusterConfig::parse(message, ctx).and_then(|config| {
             config.open_event_logs(extensions.access_log_files, ctx)?;
             Ok(config)
@@ -49,6 +50,7 @@ pub(crate) fn load(
                     message: Arc::clone(message),
                     files: ctx.files.split_off(files_before),
                     secrets: ctx.secrets_used.split_off(secrets_before),
+                    wanted: ctx.secrets_wanted.split_off(wanted_before),
                 },
                 config,
                 update: None,

@@ -10,7 +10,7 @@ use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 
-use crate::bootstrap::{Surroundings, compile_input};
+use crate::bootstrap::{SecretShelf, Surroundings, compile_input};
 use crate::cli;
 
 /// Small limits, so that a run stays quick.
@@ -40,6 +40,7 @@ pub fn fuzz_compile(input: &[u8], extensions: &Extensions) {
         manager: &Arc::new(ClusterManager::new(stats.clone())),
         stats: &stats,
         runtime: &Rc::default(),
+        secrets: SecretShelf::default(),
     };
     let input = Input {
         yaml: Some(String::from_utf8_lossy(rest).into_owned()),

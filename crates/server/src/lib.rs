@@ -41,7 +41,7 @@ use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 
-use bootstrap::{Findings, Surroundings};
+use bootstrap::{Findings, SecretShelf, Surroundings};
 use cli::{ErrorFormat, Instead, Mode, Options};
 use hot_restart::HotRestart;
 
@@ -115,6 +115,7 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         manager: &manager,
         stats: &stats,
         runtime: &Rc::default(),
+        secrets: SecretShelf::default(),
     };
     if is_demo {
         return demo::run(&around);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_config::tree::{Message, same, same_but_for};
-use nuncio_config::typed::FileRead;
+use nuncio_config::typed::{FileRead, SecretWish};
 use nuncio_upstream::config::ClusterConfig;
 
 use crate::listener::{CompiledListener, Routes};
@@ -21,6 +21,8 @@ pub(crate) struct Version {
     pub files: Vec<FileRead>,
     /// The static secrets that it refers to.
     pub secrets: Vec<Arc<Message>>,
+    /// Those from elsewhere.
+    pub wanted: Vec<SecretWish>,
 }
 
 /// A listener, ready to be bound.
@@ -129,6 +131,7 @@ mod tests {
             message: Arc::clone(message),
             files: Vec::new(),
             secrets: Vec::new(),
+            wanted: Vec::new(),
         }
     }
 

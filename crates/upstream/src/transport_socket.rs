@@ -15,6 +15,14 @@ pub enum TransportSocket {
 }
 
 impl TransportSocket {
+    /// Whether all is there that handshakes need.
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Self::RawBuffer => true,
+            Self::Tls(tls) => tls.is_ready(),
+        }
+    }
+
     /// Lets connections to come use what `newer` was made of, where both are TLS; those that are open stay.
     /// For certificates and keys that changed under the same configuration.
     pub fn renew_from(&self, newer: &TransportSocket) {

@@ -7,6 +7,7 @@
 
 mod json;
 mod merge;
+mod places;
 mod same;
 mod value;
 
@@ -18,6 +19,7 @@ use crate::span::Span;
 
 pub use json::Json;
 pub use merge::merge;
+pub use places::without_places;
 pub use same::{same, same_but_for};
 pub use value::{Any, Item, MapItem, Value};
 

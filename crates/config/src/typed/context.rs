@@ -6,8 +6,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Note, Severity};
 use crate::runtime::RuntimeKeys;
 use crate::span::Span;
 use crate::tree::{Message, Value};
-use crate::typed::StaticSecrets;
 use crate::typed::files::{self, FileRead};
+use crate::typed::{DeliveredSecrets, SecretWish, StaticSecrets};
 
 /// Something was wrong and has been reported to the [`Ctx`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +31,10 @@ pub struct Ctx {
     pub static_secrets: StaticSecrets,
     /// Those that were, in order.
     pub secrets_used: Vec<Arc<Message>>,
+    /// The secrets that have come from elsewhere.
+    pub delivered_secrets: DeliveredSecrets,
+    /// Those from elsewhere that are referred to, in order, whether they are there or not.
+    pub secrets_wanted: Vec<SecretWish>,
 }
 
 impl Ctx {
@@ -68,6 +72,13 @@ impl Ctx {
         let inner = secret.find(&[kind]).and_then(Value::as_message).cloned();
         self.secrets_used.push(secret);
         inner
+    }
+
+    /// What the secret from elsewhere holds, if it has come; noted in [`Ctx::secrets_wanted`].
+    pub fn secret_from_elsewhere(&mut self, wish: SecretWish) -> Option<Arc<Message>> {
+        let secret = self.delivered_secrets.find(&wish);
+        self.secrets_wanted.push(wish);
+        secret
     }
 
     /// Reports an error; more can be said of it: `.suggest()`, `.note()`, `.envoy()`.

@@ -28,6 +28,6 @@ pub use files::{FileRead, FileStamp};
 pub use from_value::{FromValue, decode};
 #[doc(hidden)]
 pub use hidden::{__enum_absent, __enum_from_value, __message_of, __plain_name};
-pub use secrets::StaticSecrets;
+pub use secrets::{DeliveredSecrets, SecretWish, StaticSecrets};
 pub use support::{EnumSupport, MessageSupport, SupportTable};
 pub use wellknown::{Any, Attempt, Spanned};

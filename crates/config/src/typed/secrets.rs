@@ -1,9 +1,10 @@
-//! Static secrets of a bootstrap (`static_resources.secrets`), which other resources refer to by name.
+//! Secrets that resources refer to by name: static ones of a bootstrap (`static_resources.secrets`), and those that come
+//! from elsewhere.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::tree::{Message, Value};
+use crate::tree::{Message, Value, same};
 
 /// The messages `Secret` of a configuration by name; cheap to share.
 #[derive(Clone, Debug, Default)]
@@ -28,5 +29,46 @@ impl StaticSecrets {
         same_name
             .iter()
             .find(|secret| secret.get_by_name(kind).is_some())
+    }
+}
+
+/// A secret that comes from elsewhere.
+#[derive(Clone, Debug)]
+pub struct SecretWish {
+    /// The field that it is to have, such as `tls_certificate`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: Box<str>,
+    /// Where it comes from, a `ConfigSource`.
+    pub source: Arc<Message>,
+}
+
+impl PartialEq for SecretWish {
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, &self.name) == (other.kind, &other.name) && same(&self.source, &other.source)
+    }
+}
+
+/// The secrets that have come from elsewhere; cheap to share.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveredSecrets(Arc<Vec<(SecretWish, Arc<Message>)>>);
+
+impl DeliveredSecrets {
+    /// These and no others; each with its message `Secret`.
+    pub fn new(secrets: impl IntoIterator<Item = (SecretWish, Arc<Message>)>) -> Self {
+        DeliveredSecrets(Arc::new(secrets.into_iter().collect()))
+    }
+
+    /// The same with one more, or with another one in its place.
+    #[must_use]
+    pub fn with(&self, wish: &SecretWish, secret: &Arc<Message>) -> Self {
+        let others = self.0.iter().filter(|(one, _)| one != wish).cloned();
+        Self::new(others.chain([(wish.clone(), Arc::clone(secret))]))
+    }
+
+    /// What the one holds that is wished for, if it has come.
+    pub fn find(&self, wish: &SecretWish) -> Option<Arc<Message>> {
+        let (_, secret) = self.0.iter().find(|(one, _)| one == wish)?;
+        secret.find(&[wish.kind])?.as_message().cloned()
     }
 }

@@ -36,7 +36,12 @@ pub struct Handshake {
 impl ServerTls {
     /// Does the handshake over `socket`, between these addresses. No timeout of its own.
     pub async fn handshake(&self, socket: TcpStream, ends: (IpAddr, IpAddr)) -> Handshake {
-        let context = self.context();
+        let Some(context) = self.context() else {
+            return Handshake {
+                counters: vec![TlsCounter::DownstreamSecretsNotReady],
+                result: Err(Some("TLS error: Secret is not supplied by SDS".into())),
+            };
+        };
         let mut counters = Vec::new();
         let result = match context.accept(socket, ends, &mut counters).await {
             Ok(transport) => Ok(transport),

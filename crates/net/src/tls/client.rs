@@ -30,7 +30,8 @@ const LONGEST_SERVER_NAME_BYTES: usize = 255;
 
 /// TLS towards the hosts of a cluster. Certificates and trusted authorities can be renewed while it is used.
 pub struct ClientTls {
-    context: RwLock<Arc<Context>>,
+    /// None before its secrets have come.
+    context: RwLock<Option<Arc<Context>>>,
     sni: Option<ServerName<'static>>,
 }
 
@@ -90,6 +91,90 @@ impl ClientTls {
     /// [`Refused`] when the context cannot be used.
     pub fn new(message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
         let common = message.common_tls_context.as_ref();
+        let sni = sni(&message.sni, ctx)?;
+        let context = match secrets::are_there(common, None, ctx) {
+            true => Some(Arc::new(Context::new(message, ctx)?)),
+            false => None,
+        };
+        Ok(Self {
+            context: RwLock::new(context),
+            sni,
+        })
+    }
+
+    /// The certificates of now, described.
+    pub fn certificates(&self) -> ContextCertificates {
+        let context = self.context();
+        context.map_or_else(ContextCertificates::default, |context| {
+            context.certificates.clone()
+        })
+    }
+
+    /// Lets handshakes to come use the certificates, keys and authorities of `newer`, made of the same message
+    /// after files that it names or secrets changed. Sessions of before are not resumed.
+    pub fn renew_from(&self, newer: &ClientTls) {
+        let renewed = newer.context();
+        *self.context.write().unwrap_or_else(PoisonError::into_inner) = renewed;
+    }
+
+    /// Whether its secrets have come.
+    pub fn is_ready(&self) -> bool {
+        let context = self.context.read();
+        context.unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn context(&self) -> Option<Arc<Context>> {
+        let context = self.context.read();
+        context.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does the handshake over `socket`, whose other end is `peer`. No timeout of its own.
+    ///
+    /// # Errors
+    /// The peer was refused, refused us, or is gone.
+    pub async fn handshake(
+        &self,
+        socket: TcpStream,
+        peer: IpAddr,
+        wishes: Wishes<'_>,
+    ) -> Result<Greeted, TlsFailure> {
+        let sni = match wishes.server_name {
+            Some(wanted) => Some(told_name(wanted)?),
+            None => self.sni.clone(),
+        };
+        let sent = sni.as_ref().map(|name| name.to_str().into());
+        // An address is not sent.
+        let name = sni.unwrap_or_else(|| ServerName::from(peer));
+        let context = self.context().ok_or_else(failure::not_ready)?;
+        let local = socket.local_addr().map_or(peer, |address| address.ip());
+        let (config, verifier) = context.for_one(wishes, (local, peer));
+        let stream = TlsConnector::from(config).connect(name, socket).await;
+        let notes = verifier.take_notes();
+        let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
+        let (_, state) = stream.get_ref();
+        let peer = certificate_info::peer(state.peer_certificates().unwrap_or_default());
+        let told = Told {
+            server_name: sent.clone().unwrap_or_default(),
+            peer_validated: notes.is_validated,
+            local: context.info.clone(),
+            peer: peer.map(Box::new),
+            ..Told::default()
+        };
+        let mut counters = notes.tolerated;
+        if state.handshake_kind() == Some(HandshakeKind::Resumed) {
+            counters.push(TlsCounter::SessionReused);
+        }
+        let stream = TlsStream::Client(stream);
+        Ok(Greeted {
+            transport: TlsTransport::new(stream, sent, notes.signature, told),
+            counters,
+        })
+    }
+}
+
+impl Context {
+    fn new(message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let common = message.common_tls_context.as_ref();
         let tls_params = common.and_then(|common| common.tls_params.as_ref());
         let parameters = parameters::read(tls_params, Side::Client, ctx)?;
         let provider = Arc::new(parameters.provider);
@@ -145,82 +230,16 @@ impl ClientTls {
             false => named,
         };
         config.resumption = resumption(message.max_session_keys);
-        let sni = sni(&message.sni, ctx)?;
-        let context = Context {
+        Ok(Context {
             config: Arc::new(config),
             offers_wishes,
             verifier,
             certificates,
             info: identity.map(|identity| identity.info),
             key_log,
-        };
-        Ok(Self {
-            context: RwLock::new(Arc::new(context)),
-            sni,
         })
     }
 
-    /// The certificates of now, described.
-    pub fn certificates(&self) -> ContextCertificates {
-        self.context().certificates.clone()
-    }
-
-    /// Lets handshakes to come use the certificates, keys and authorities of `newer`, made of the same message
-    /// after files that it names changed. Sessions of before are not resumed.
-    pub fn renew_from(&self, newer: &ClientTls) {
-        let renewed = newer.context();
-        *self.context.write().unwrap_or_else(PoisonError::into_inner) = renewed;
-    }
-
-    fn context(&self) -> Arc<Context> {
-        Arc::clone(&self.context.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Does the handshake over `socket`, whose other end is `peer`. No timeout of its own.
-    ///
-    /// # Errors
-    /// The peer was refused, refused us, or is gone.
-    pub async fn handshake(
-        &self,
-        socket: TcpStream,
-        peer: IpAddr,
-        wishes: Wishes<'_>,
-    ) -> Result<Greeted, TlsFailure> {
-        let sni = match wishes.server_name {
-            Some(wanted) => Some(told_name(wanted)?),
-            None => self.sni.clone(),
-        };
-        let sent = sni.as_ref().map(|name| name.to_str().into());
-        // An address is not sent.
-        let name = sni.unwrap_or_else(|| ServerName::from(peer));
-        let context = self.context();
-        let local = socket.local_addr().map_or(peer, |address| address.ip());
-        let (config, verifier) = context.for_one(wishes, (local, peer));
-        let stream = TlsConnector::from(config).connect(name, socket).await;
-        let notes = verifier.take_notes();
-        let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
-        let (_, state) = stream.get_ref();
-        let peer = certificate_info::peer(state.peer_certificates().unwrap_or_default());
-        let told = Told {
-            server_name: sent.clone().unwrap_or_default(),
-            peer_validated: notes.is_validated,
-            local: context.info.clone(),
-            peer: peer.map(Box::new),
-            ..Told::default()
-        };
-        let mut counters = notes.tolerated;
-        if state.handshake_kind() == Some(HandshakeKind::Resumed) {
-            counters.push(TlsCounter::SessionReused);
-        }
-        let stream = TlsStream::Client(stream);
-        Ok(Greeted {
-            transport: TlsTransport::new(stream, sent, notes.signature, told),
-            counters,
-        })
-    }
-}
-
-impl Context {
     /// The configuration of one handshake, and its verifier. Sessions are resumed only where all handshakes check
     /// the same, for rustls checks nothing when it resumes one.
     fn for_one(

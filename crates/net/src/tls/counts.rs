@@ -1,9 +1,9 @@
 //! What handshakes count, on one thread: `ssl.` of a cluster or of a listener.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
-use nuncio_contract::stats::groups::TlsStats;
+use nuncio_contract::stats::groups::{TlsSocketFactoryStats, TlsStats};
 use nuncio_contract::stats::{Counter, Scope};
 
 use super::failure::TlsCounter;
@@ -15,6 +15,8 @@ pub struct TlsCounts {
     stats: Arc<TlsStats>,
     /// By version, cipher suite, curve and signature, which are listed with their first handshake.
     agreed: RefCell<Vec<(Box<str>, Arc<Counter>)>>,
+    /// What is counted of secrets, once there is something to count.
+    secrets: OnceCell<Arc<TlsSocketFactoryStats>>,
 }
 
 impl TlsCounts {
@@ -24,6 +26,7 @@ impl TlsCounts {
             stats: scope.worker_group(),
             scope,
             agreed: RefCell::default(),
+            secrets: OnceCell::new(),
         }
     }
 
@@ -42,6 +45,14 @@ impl TlsCounts {
             TlsCounter::OcspResponse => &stats.ocsp_staple_responses,
             TlsCounter::OcspOmitted => &stats.ocsp_staple_omitted,
             TlsCounter::OcspFailed => &stats.ocsp_staple_failed,
+            TlsCounter::DownstreamSecretsNotReady => {
+                let stats = self.of_secrets("server_ssl_socket_factory.");
+                return stats.downstream_context_secrets_not_ready.inc();
+            }
+            TlsCounter::UpstreamSecretsNotReady => {
+                let stats = self.of_secrets("client_ssl_socket_factory.");
+                return stats.upstream_context_secrets_not_ready.inc();
+            }
         };
         counter.inc();
     }
@@ -60,6 +71,11 @@ impl TlsCounts {
                 self.count_agreed(format!("ssl.{what}.{name}").into());
             }
         }
+    }
+
+    fn of_secrets(&self, at: &'static str) -> &TlsSocketFactoryStats {
+        let make = || self.scope.worker_group_at(at);
+        self.secrets.get_or_init(make)
     }
 
     fn count_agreed(&self, name: Box<str>) {

@@ -39,6 +39,10 @@ pub enum TlsCounter {
     OcspOmitted,
     /// `ocsp_staple_failed`
     OcspFailed,
+    /// `server_ssl_socket_factory.downstream_context_secrets_not_ready`
+    DownstreamSecretsNotReady,
+    /// `client_ssl_socket_factory.upstream_context_secrets_not_ready`
+    UpstreamSecretsNotReady,
 }
 
 /// A handshake that failed.
@@ -151,6 +155,14 @@ fn incompatible(why: &PeerIncompatible) -> (u32, Cow<'static, str>) {
             (253, "NO_COMMON_SIGNATURE_ALGORITHMS".into())
         }
         _ => (240, "UNSUPPORTED_PROTOCOL".into()),
+    }
+}
+
+/// A context towards hosts whose secrets have not all come.
+pub(super) fn not_ready() -> TlsFailure {
+    TlsFailure {
+        reason: None,
+        counter: Some(TlsCounter::UpstreamSecretsNotReady),
     }
 }
 

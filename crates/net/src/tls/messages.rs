@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nuncio_config::tree::Message;
 use nuncio_config::typed::Spanned;
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::config_source::SourceMessage;
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 
@@ -51,9 +52,10 @@ one_of! {
 }
 
 message! {
-    /// A static secret by its name. `sds_config`, which would ask a server for it, is not there yet.
+    /// A secret by its name: a static one, or one of a source.
     pub(crate) struct SdsSecretConfig: "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" {
         pub(crate) name: Spanned<String>,
+        pub(crate) sds_config: Option<SourceMessage>,
     }
 }
 

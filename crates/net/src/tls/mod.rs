@@ -10,7 +10,8 @@
 //! renegotiation; what `chain` says of certificates; error texts come from a table that knows the common failures;
 //! a server name that a request chose and that is no DNS name is not sent, but fails the handshake; where
 //! certificates of hosts are checked for a connection's own name, sessions are not resumed; the id of a session is
-//! not known. Files are read at load; `renew_from` takes what was read later.
+//! not known. Files are read at load, secrets may come
+//! later; `renew_from` takes what was read later.
 
 mod accept;
 mod agreements;
@@ -26,6 +27,7 @@ mod downstream_messages;
 mod failure;
 mod hello;
 mod identity;
+mod inlined;
 mod key_log;
 mod messages;
 mod ocsp;
@@ -51,6 +53,7 @@ pub use counts::TlsCounts;
 pub use details::{CertificateDetails, ContextCertificates, SubjectKind};
 pub use downstream_messages::DownstreamTlsContext;
 pub use failure::{TlsCounter, TlsFailure};
+pub use inlined::inlined;
 pub use messages::UpstreamTlsContext;
 pub use secrets::check as check_secrets;
 pub use server::ServerTls;

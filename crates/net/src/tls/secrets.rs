@@ -1,16 +1,21 @@
-//! Static secrets: certificates, validation contexts and keys of session tickets that stand in the bootstrap under a name.
+//! Secrets by name: certificates, validation contexts and keys of session tickets that stand in the bootstrap, or come
+//! from elsewhere. A context whose secrets have not all come is not ready, and refuses every handshake.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use nuncio_config::tree::{Message, merge};
-use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_config::typed::{Ctx, Refused, SecretWish, decode};
 
 use super::messages::{
     CertificateValidationContext, CommonTlsContext, SdsSecretConfig, Secret, SecretType,
     TlsCertificate, ValidationContextType,
 };
+
+const CERTIFICATE: &str = "tls_certificate";
+const VALIDATION: &str = "validation_context";
+const TICKET_KEYS: &str = "session_ticket_keys";
 
 /// Checks the secrets of a bootstrap; all that is wrong is reported.
 ///
@@ -56,6 +61,51 @@ pub fn check(secrets: &[Arc<Message>], ctx: &mut Ctx) -> Result<(), Refused> {
     sound
 }
 
+/// Whether all secrets are there that come from elsewhere; which ones these are is noted.
+pub(super) fn are_there(
+    common: Option<&CommonTlsContext>,
+    ticket_keys: Option<&SdsSecretConfig>,
+    ctx: &mut Ctx,
+) -> bool {
+    let mut wishes = Vec::new();
+    if let Some(common) = common {
+        let certificates = &common.tls_certificate_sds_secret_configs;
+        wishes.extend(certificates.iter().map(|one| (one, CERTIFICATE)));
+        wishes.extend(match &common.validation_context_type {
+            Some(ValidationContextType::Secret(config)) => Some((config, VALIDATION)),
+            Some(ValidationContextType::Combined(both)) => {
+                Some((&both.validation_context_sds_secret_config, VALIDATION))
+            }
+            Some(ValidationContextType::Static(_)) | None => None,
+        });
+    }
+    wishes.extend(ticket_keys.map(|config| (config, TICKET_KEYS)));
+    let mut are_all = true;
+    for (config, kind) in &wishes {
+        if let Some(wish) = wish(config, kind) {
+            are_all &= ctx.secret_from_elsewhere(wish).is_some();
+        }
+    }
+    if !are_all {
+        // They are used once the others have come.
+        for (config, kind) in wishes {
+            if config.sds_config.is_none() {
+                let _noted = ctx.static_secret(&config.name.value, kind);
+            }
+        }
+    }
+    are_all
+}
+
+fn wish(config: &SdsSecretConfig, kind: &'static str) -> Option<SecretWish> {
+    let source = config.sds_config.as_ref()?;
+    Some(SecretWish {
+        kind,
+        name: config.name.value.as_str().into(),
+        source: Arc::clone(&source.0),
+    })
+}
+
 /// A certificate, and the name of the secret that it is.
 pub(super) struct Named<'a> {
     /// Empty where it is written into the context.
@@ -85,7 +135,7 @@ pub(super) fn certificates<'a>(
     let referred = common.tls_certificate_sds_secret_configs.iter();
     let found: Vec<_> = referred
         .map(|config| {
-            let secret = find(config, "tls_certificate", "Unknown static secret", ctx)?;
+            let secret = find(config, CERTIFICATE, "Unknown static secret", ctx)?;
             Ok(Named {
                 name: config.name.value.clone(),
                 certificate: Cow::Owned(decode::<TlsCertificate>(&secret, ctx)?),
@@ -101,7 +151,7 @@ pub(super) fn ticket_keys(
     ctx: &mut Ctx,
 ) -> Result<Arc<Message>, Refused> {
     const UNKNOWN: &str = "Unknown tls session ticket keys secret";
-    find(config, "session_ticket_keys", UNKNOWN, ctx)
+    find(config, TICKET_KEYS, UNKNOWN, ctx)
 }
 
 /// The validation context, written or referred to, or both.
@@ -110,7 +160,6 @@ pub(super) fn validation_context<'a>(
     ctx: &mut Ctx,
 ) -> Result<NamedValidation<'a>, Refused> {
     const UNKNOWN: &str = "Unknown static certificate validation context";
-    const FIELD: &str = "validation_context";
     let named = |config: &SdsSecretConfig, context| NamedValidation {
         name: config.name.value.clone(),
         context: Cow::Owned(context),
@@ -121,12 +170,12 @@ pub(super) fn validation_context<'a>(
             context: Cow::Borrowed(context),
         }),
         ValidationContextType::Secret(config) => {
-            let secret = find(config, FIELD, UNKNOWN, ctx)?;
+            let secret = find(config, VALIDATION, UNKNOWN, ctx)?;
             Ok(named(config, decode(&secret, ctx)?))
         }
         ValidationContextType::Combined(both) => {
             let config = &both.validation_context_sds_secret_config;
-            let secret = find(config, FIELD, UNKNOWN, ctx)?;
+            let secret = find(config, VALIDATION, UNKNOWN, ctx)?;
             let mut merged = (*both.default_validation_context).clone();
             merge(&mut merged, &secret);
             Ok(named(config, decode(&Arc::new(merged), ctx)?))
@@ -136,21 +185,18 @@ pub(super) fn validation_context<'a>(
 
 fn find(
     config: &SdsSecretConfig,
-    kind: &str,
+    kind: &'static str,
     unknown: &str,
     ctx: &mut Ctx,
 ) -> Result<Arc<Message>, Refused> {
     let name = &config.name;
-    if let Some(secret) = ctx.static_secret(&name.value, kind) {
-        return Ok(secret);
-    }
-    // A secret from elsewhere is no static one, and has been reported as not supported.
-    let is_reported = ctx
-        .diagnostics
-        .iter()
-        .any(|found| found.is_unsupported() && config.span().contains(found.span));
-    if !is_reported {
+    let secret = match wish(config, kind) {
+        // Noted already, when it was asked whether all are there.
+        Some(wish) => ctx.delivered_secrets.find(&wish),
+        None => ctx.static_secret(&name.value, kind),
+    };
+    secret.ok_or_else(|| {
         ctx.error(name.span, format!("{unknown}: {}", name.value));
-    }
-    Err(Refused)
+        Refused
+    })
 }

@@ -12,7 +12,7 @@ use rustls::{DistinguishedName, ServerConfig};
 use super::agreements::Agreements;
 use super::choice::{Certificates, Chosen, OcspWish};
 use super::details::ContextCertificates;
-use super::downstream_messages::DownstreamTlsContext;
+use super::downstream_messages::{DownstreamTlsContext, SessionTicketKeysType};
 use super::identity::{Identity, Signing, identity};
 use super::key_log::KeyLogging;
 use super::messages::CommonTlsContext;
@@ -25,7 +25,8 @@ use super::verify::{Demands, PeerVerifier};
 
 /// TLS towards the clients of a filter chain. Certificates and trusted authorities can be renewed while it is used.
 pub struct ServerTls {
-    context: RwLock<Arc<ServerContext>>,
+    /// None before its secrets have come.
+    context: RwLock<Option<Arc<ServerContext>>>,
 }
 
 /// What can be renewed.
@@ -49,26 +50,44 @@ impl ServerTls {
     /// # Errors
     /// [`Refused`] when the context cannot be used.
     pub fn new(message: &DownstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let context = ServerContext::new(message, ctx)?;
+        let ticket_keys = match &message.session_ticket_keys_type {
+            Some(SessionTicketKeysType::Secret(config)) => Some(config),
+            _ => None,
+        };
+        let common = message.common_tls_context.as_ref();
+        let context = match secrets::are_there(common, ticket_keys, ctx) {
+            true => Some(Arc::new(ServerContext::new(message, ctx)?)),
+            false => None,
+        };
         Ok(ServerTls {
-            context: RwLock::new(Arc::new(context)),
+            context: RwLock::new(context),
         })
     }
 
     /// The certificates of now, described.
     pub fn certificates(&self) -> ContextCertificates {
-        self.context().details.clone()
+        let context = self.context();
+        context.map_or_else(ContextCertificates::default, |context| {
+            context.details.clone()
+        })
     }
 
     /// Lets handshakes to come use the certificates, keys and authorities of `newer`, made of the same message
-    /// after files that it names changed. Sessions of before are not resumed unless their keys are given.
+    /// after files that it names or secrets changed. Sessions of before are not resumed unless their keys are given.
     pub fn renew_from(&self, newer: &ServerTls) {
         let renewed = newer.context();
         *self.context.write().unwrap_or_else(PoisonError::into_inner) = renewed;
     }
 
-    pub(super) fn context(&self) -> Arc<ServerContext> {
-        Arc::clone(&self.context.read().unwrap_or_else(PoisonError::into_inner))
+    /// Whether its secrets have come.
+    pub fn is_ready(&self) -> bool {
+        let context = self.context.read();
+        context.unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    pub(super) fn context(&self) -> Option<Arc<ServerContext>> {
+        let context = self.context.read();
+        context.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -142,6 +142,17 @@ pub struct DynamicDump {
     pub rejected_listeners: Vec<RejectedConfig>,
     /// Route configurations.
     pub route_configs: Vec<DynamicConfig>,
+    /// Secrets.
+    pub secrets: Vec<DynamicSecret>,
+}
+
+/// A secret that came, or is to come, by itself.
+#[derive(Clone, Debug)]
+pub struct DynamicSecret {
+    /// Its version; none before it has come.
+    pub version: Option<Arc<str>>,
+    /// The secret; nothing but its name before it has come.
+    pub config: DumpedConfig,
 }
 
 /// A resource with the version that it came by.

@@ -25,7 +25,7 @@ use nuncio_upstream::discovery::Discovery;
 
 use super::Command;
 use super::arguments::{code, parse, print, style};
-use crate::bootstrap::{self, Surroundings};
+use crate::bootstrap::{self, SecretShelf, Surroundings};
 use crate::cli::{ErrorFormat, Options};
 use crate::explain::{
     Chain, Question, Subject, Tolerated, add_cluster, render_json, render_text, resolve,
@@ -132,6 +132,7 @@ fn answer(arguments: &Arguments, extensions: &Extensions) -> Result<String, Stri
         manager: &manager,
         stats: &stats,
         runtime: &Rc::default(),
+        secrets: SecretShelf::default(),
     };
     let style = style(arguments.error_format);
     let loaded = match arguments.allow_unsupported {

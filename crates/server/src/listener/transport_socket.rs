@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use nuncio_config::typed::{Any, Ctx, FileRead, Refused};
+use nuncio_config::typed::{Any, Ctx, FileRead, Refused, SecretWish};
 use nuncio_contract::services::LocalFuture;
-use nuncio_contract::stats::groups::register_downstream_tls;
+use nuncio_contract::stats::groups::{TlsSocketFactoryStats, register_downstream_tls};
 use nuncio_contract::stats::{Gauge, Scope};
 use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_net::tls::{ContextCertificates, DownstreamTlsContext, ServerTls, TlsCounts};
@@ -40,8 +40,12 @@ pub(crate) struct ListenerTls {
     tls: ServerTls,
     /// Those that it was made of.
     files: Vec<FileRead>,
+    /// The secrets from elsewhere that it is made of.
+    secrets: Vec<SecretWish>,
+    /// Where it counts: that of the listener.
+    scope: OnceLock<Scope>,
     /// When certificates end, by the names of the gauges.
-    expirations: OnceLock<Vec<(String, Arc<Gauge>)>>,
+    expirations: Mutex<BTreeMap<String, Arc<Gauge>>>,
 }
 
 /// The same on one thread, with what it counts there.
@@ -73,7 +77,7 @@ pub(super) enum Opening {
 
 impl DownstreamSocket {
     /// What a chain says of it.
-    pub(super) fn compile(chain: &FilterChain, ctx: &mut Ctx) -> Result<Self, Refused> {
+    pub(crate) fn compile(chain: &FilterChain, ctx: &mut Ctx) -> Result<Self, Refused> {
         let Some(socket) = &chain.transport_socket else {
             return Ok(DownstreamSocket::RawBuffer);
         };
@@ -92,13 +96,18 @@ impl DownstreamSocket {
             RAW_BUFFER => Ok(DownstreamSocket::RawBuffer),
             TLS => {
                 let files_before = ctx.files.len();
+                let secrets_before = ctx.secrets_wanted.len();
                 let message: DownstreamTlsContext = any.decode(ctx)?;
                 let tls = ServerTls::new(&message, ctx)?;
                 let files = ctx.files.get(files_before..).unwrap_or_default().to_vec();
+                let secrets = ctx.secrets_wanted.get(secrets_before..);
+                let secrets = secrets.unwrap_or_default();
                 Ok(DownstreamSocket::Tls(Arc::new(ListenerTls {
                     tls,
                     files,
-                    expirations: OnceLock::new(),
+                    secrets: secrets.to_vec(),
+                    scope: OnceLock::new(),
+                    expirations: Mutex::default(),
                 })))
             }
             other => {
@@ -113,14 +122,7 @@ impl DownstreamSocket {
     pub(super) fn register(&self, scope: &Scope) {
         if let DownstreamSocket::Tls(socket) = self {
             register_downstream_tls(scope);
-            socket.expirations.get_or_init(|| {
-                let ends = expirations(&socket.tls.certificates());
-                let gauges = ends.into_keys().map(|name| {
-                    let gauge = scope.gauge(&name);
-                    (name, gauge)
-                });
-                gauges.collect()
-            });
+            let _is_listed_once = socket.scope.set(scope.clone());
             socket.show_expirations();
         }
     }
@@ -139,6 +141,25 @@ impl DownstreamSocket {
         if let (Self::Tls(socket), Self::Tls(newer)) = (self, newer) {
             socket.tls.renew_from(&newer.tls);
             socket.show_expirations();
+        }
+    }
+
+    /// The secrets from elsewhere that it is made of.
+    pub(crate) fn secrets(&self) -> &[SecretWish] {
+        match self {
+            DownstreamSocket::RawBuffer => &[],
+            DownstreamSocket::Tls(socket) => &socket.secrets,
+        }
+    }
+
+    /// Counts that a secret has come for it, or another one.
+    pub(crate) fn count_secret(&self) {
+        if let DownstreamSocket::Tls(socket) = self
+            && let Some(scope) = socket.scope.get()
+        {
+            let stats: Arc<TlsSocketFactoryStats> =
+                scope.worker_group_at("server_ssl_socket_factory.");
+            stats.ssl_context_update_by_sds.inc();
         }
     }
 
@@ -196,11 +217,16 @@ impl TlsOnThread {
 
 impl ListenerTls {
     fn show_expirations(&self) {
-        let ends = expirations(&self.tls.certificates());
-        for (name, gauge) in self.expirations.get().into_iter().flatten() {
-            if let Some(end) = ends.get(name) {
-                gauge.set(*end);
-            }
+        let Some(scope) = self.scope.get() else {
+            return;
+        };
+        let gauges = self.expirations.lock();
+        let mut gauges = gauges.unwrap_or_else(PoisonError::into_inner);
+        for (name, end) in expirations(&self.tls.certificates()) {
+            let gauge = gauges
+                .entry(name)
+                .or_insert_with_key(|name| scope.gauge(name));
+            gauge.set(end);
         }
     }
 }

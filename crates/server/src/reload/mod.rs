@@ -198,6 +198,7 @@ impl<'a> Reloader<'a> {
             .await;
         self.discovery.listeners_changed();
         self.discovery.refresh_routes();
+        self.discovery.refresh_secrets();
         self.stats().success.inc();
         log::info(
             "config",
@@ -228,7 +229,8 @@ impl<'a> Reloader<'a> {
     }
 
     fn renew_certificates(&self, changed: &[Arc<str>]) {
-        for renewal in self.running.renew_certificates(changed) {
+        let secrets = self.around.secrets.now();
+        for renewal in self.running.renew_certificates(changed, &secrets) {
             let (kind, name) = (renewal.kind, &renewal.name);
             match renewal.result {
                 Ok(()) => {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use nuncio_config::typed::{Ctx, FileRead, Refused, StaticSecrets, decode};
+use nuncio_config::typed::{Ctx, DeliveredSecrets, FileRead, Refused, StaticSecrets, decode};
 use nuncio_net::tls::ContextCertificates;
 
 use super::clusters::Renewal;
@@ -15,12 +15,16 @@ use crate::listener::{CompiledListener, DownstreamSocket};
 
 impl Listeners {
     /// Reads the certificates, keys and authorities anew of the listeners that name one of `changed`.
-    pub(crate) fn renew(&mut self, changed: &[Arc<str>]) -> Vec<Renewal> {
+    pub(crate) fn renew(
+        &mut self,
+        changed: &[Arc<str>],
+        secrets: &DeliveredSecrets,
+    ) -> Vec<Renewal> {
         let concerned = self
             .running
             .iter_mut()
             .filter(|running| running.tls_files().any(|file| changed.contains(&file.path)));
-        concerned.map(Running::renew).collect()
+        concerned.map(|running| running.renew(secrets)).collect()
     }
 
     /// The files that listeners have certificates, keys and the like in.
@@ -50,10 +54,11 @@ impl Running {
         read.iter().filter(of_tls)
     }
 
-    fn renew(&mut self) -> Renewal {
+    fn renew(&mut self, secrets: &DeliveredSecrets) -> Renewal {
         let version = &mut self.resource.version;
         let mut ctx = Ctx::new(true);
         ctx.static_secrets = StaticSecrets::new(&version.secrets);
+        ctx.delivered_secrets = secrets.clone();
         let sockets = decode(&version.message, &mut ctx)
             .and_then(|listener: Listener| CompiledListener::compile_sockets(&listener, &mut ctx));
         let result = match sockets {

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use nuncio_config::typed::{Ctx, FileRead, StaticSecrets};
+use nuncio_config::typed::{Ctx, DeliveredSecrets, FileRead, StaticSecrets};
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
@@ -35,7 +35,7 @@ use crate::workers::{Command, Workers};
 const RETIREMENT_CHECK: Duration = Duration::from_millis(100);
 
 /// Is told of each cluster that is made.
-type OnMade = Box<dyn Fn(&Arc<ClusterShared>)>;
+type OnMade = Box<dyn Fn(&Arc<ClusterShared>, &Version)>;
 
 /// All clusters.
 pub(crate) struct Clusters {
@@ -121,7 +121,7 @@ impl Clusters {
     }
 
     /// Has `act` do something for each cluster that is made, before it is seen.
-    pub(crate) fn on_made(&mut self, act: impl Fn(&Arc<ClusterShared>) + 'static) {
+    pub(crate) fn on_made(&mut self, act: impl Fn(&Arc<ClusterShared>, &Version) + 'static) {
         self.on_made = Some(Box::new(act));
     }
 
@@ -193,7 +193,7 @@ impl Clusters {
         let added_via_api = resource.update.is_some();
         let prepared = prepare(&self.manager, resource.config, added_via_api);
         if let Some(act) = &self.on_made {
-            act(&prepared.cluster);
+            act(&prepared.cluster, &resource.version);
         }
         let checks = HealthChecks::begin(&prepared.cluster, Rc::clone(&self.services));
         let resolution = prepared
@@ -290,13 +290,17 @@ impl Clusters {
     }
 
     /// Reads the certificates, keys and authorities anew of the clusters that name one of `changed`.
-    pub(crate) fn renew(&mut self, changed: &[Arc<str>]) -> Vec<Renewal> {
+    pub(crate) fn renew(
+        &mut self,
+        changed: &[Arc<str>],
+        secrets: &DeliveredSecrets,
+    ) -> Vec<Renewal> {
         let names_one = |file: &FileRead| changed.contains(&file.path);
         let concerned = self
             .running
             .values_mut()
             .filter(|running| running.version.files.iter().any(names_one));
-        concerned.map(Running::renew).collect()
+        concerned.map(|running| running.renew(secrets)).collect()
     }
 
     /// Brings the gauges up to date.
@@ -332,9 +336,10 @@ impl Running {
         }
     }
 
-    fn renew(&mut self) -> Renewal {
+    fn renew(&mut self, secrets: &DeliveredSecrets) -> Renewal {
         let mut ctx = Ctx::new(true);
         ctx.static_secrets = StaticSecrets::new(&self.version.secrets);
+        ctx.delivered_secrets = secrets.clone();
         let parsed = ClusterConfig::parse(&self.version.message, &mut ctx);
         let result = match parsed {
             Ok(config) => {

@@ -8,6 +8,7 @@ mod certificates;
 mod clusters;
 mod dynamic;
 mod listeners;
+mod secrets;
 mod sockets;
 mod stopping;
 
@@ -19,19 +20,21 @@ use std::time::{Duration, SystemTime};
 
 use nuncio_config::lines::Lines;
 use nuncio_config::tree::Message;
+use nuncio_config::typed::DeliveredSecrets;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::outlier_watch::EventLog;
 use tokio::sync::Notify;
 
-use crate::admin::state::{DynamicConfig, ReloadChanges};
+use crate::admin::state::{DynamicConfig, DynamicSecret, ReloadChanges};
 use crate::cli::Options;
 use crate::resource::ClusterResource;
 use crate::workers::{Command, Workers};
 
 pub(crate) use clusters::{Clusters, Renewal};
 pub(crate) use listeners::{Listeners, Prepared};
+pub(crate) use secrets::{NewSocket, SecretUser};
 pub(crate) use sockets::{Inherit, check_sharing};
 
 /// For how long at least a cluster that is gone serves streams that may be routed to it yet. All have chosen
@@ -52,6 +55,8 @@ pub(crate) struct Running {
     pub(crate) clusters: RefCell<Clusters>,
     /// The route configurations that came by themselves, as they are now.
     pub(crate) route_configs: RefCell<Vec<DynamicConfig>>,
+    /// The secrets that came by themselves, or are to come.
+    pub(crate) secrets: RefCell<Vec<DynamicSecret>>,
     /// Other files than before may be named by what runs, because of an update.
     pub(crate) names_other_files: Notify,
     tree: RefCell<Arc<Message>>,
@@ -73,6 +78,7 @@ impl Running {
             listeners: RefCell::new(Listeners::new(stats, workers)),
             clusters: RefCell::new(Clusters::new(manager, stats, services)),
             route_configs: RefCell::default(),
+            secrets: RefCell::default(),
             names_other_files: Notify::new(),
             tree: RefCell::new(tree),
             lines: RefCell::new(lines),
@@ -107,9 +113,13 @@ impl Running {
     }
 
     /// Reads the certificates, keys and authorities anew of all that names one of `changed`.
-    pub(crate) fn renew_certificates(&self, changed: &[Arc<str>]) -> Vec<Renewal> {
-        let mut renewals = self.clusters.borrow_mut().renew(changed);
-        renewals.extend(self.listeners.borrow_mut().renew(changed));
+    pub(crate) fn renew_certificates(
+        &self,
+        changed: &[Arc<str>],
+        secrets: &DeliveredSecrets,
+    ) -> Vec<Renewal> {
+        let mut renewals = self.clusters.borrow_mut().renew(changed, secrets);
+        renewals.extend(self.listeners.borrow_mut().renew(changed, secrets));
         renewals
     }
 

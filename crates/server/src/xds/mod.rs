@@ -1,7 +1,7 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
 //! A [`subscription`] gives resources with a version, whatever their source ([`file`] is the one that there is); the
-//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`]) compares them with what runs, has the [`workshop`] make
+//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
 //!
@@ -13,10 +13,12 @@ mod endpoints;
 mod file;
 mod listeners;
 mod routes;
+mod secret_files;
+mod secrets;
 mod subscription;
 mod workshop;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,12 +30,13 @@ use tokio::time::MissedTickBehavior;
 
 use crate::bootstrap::{DynamicSources, ServiceNames, Surroundings};
 use crate::resource::ListenerResource;
-use crate::running::{Prepared, Running, retirement};
+use crate::running::{Prepared, Running, SecretUser, retirement};
 use crate::workers::Workers;
 use delivery::{Delivery, Verdict};
 use endpoints::Endpoints;
 use file::LOOKS_PER_SECOND;
 use routes::RouteConfigs;
+use secrets::Secrets;
 use subscription::{Subscription, millis};
 use workshop::Workshop;
 
@@ -50,6 +53,9 @@ pub(crate) struct Discovery<'a> {
     listeners: RefCell<Option<Subscription>>,
     routes: RefCell<RouteConfigs>,
     endpoints: Rc<Endpoints>,
+    secrets: Rc<Secrets>,
+    /// How often secrets had come when listeners were compiled.
+    secrets_seen: Cell<u64>,
     /// Something is subscribed to.
     changed: Rc<Notify>,
 }
@@ -63,11 +69,20 @@ impl<'a> Discovery<'a> {
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
         let endpoints = Rc::new(Endpoints::new(around));
+        let secrets = Rc::new(Secrets::new(around, running, &changed));
         let (subscriber, woken) = (Rc::clone(&endpoints), Rc::clone(&changed));
-        running.clusters.borrow_mut().on_made(move |cluster| {
-            subscriber.begin(cluster);
-            woken.notify_one();
-        });
+        let of_clusters = Rc::clone(&secrets);
+        running
+            .clusters
+            .borrow_mut()
+            .on_made(move |cluster, version| {
+                subscriber.begin(cluster);
+                if !version.wanted.is_empty() {
+                    let (cluster, version) = (Arc::clone(cluster), version.clone());
+                    of_clusters.begin(&SecretUser::Cluster(cluster, version));
+                }
+                woken.notify_one();
+            });
         Rc::new(Discovery {
             around,
             workshop: Workshop::new(around, names),
@@ -80,6 +95,8 @@ impl<'a> Discovery<'a> {
             listeners: RefCell::default(),
             routes: RefCell::default(),
             endpoints,
+            secrets,
+            secrets_seen: Cell::new(0),
             changed,
         })
     }
@@ -144,10 +161,12 @@ impl<'a> Discovery<'a> {
             && self.listeners.borrow().is_none()
             && self.routes.borrow().is_empty()
             && self.endpoints.is_empty()
+            && self.secrets.is_empty()
     }
 
-    /// Clusters come first, so that listeners and routes find them.
+    /// Secrets come first, then clusters, so that listeners and routes find them.
     fn look(&self) {
+        self.secrets.look();
         let clusters = self
             .clusters
             .borrow_mut()
@@ -158,6 +177,7 @@ impl<'a> Discovery<'a> {
                 let most = retirement(self.around.options);
                 self.running
                     .update_clusters(put, removed, self.workers(), most);
+                self.secrets.drop_unused();
             });
         }
         let listeners = self
@@ -233,8 +253,9 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    /// Gives each listener the routes that its chains have from elsewhere.
+    /// Gives each listener the routes and secrets that its chains have from elsewhere.
     pub(crate) fn attach_all<'r>(&self, resources: impl Iterator<Item = &'r mut ListenerResource>) {
+        self.secrets_seen.set(self.secrets.comings());
         resources.for_each(|resource| self.attach(resource));
     }
 
@@ -251,6 +272,22 @@ impl<'a> Discovery<'a> {
     /// To be called when listeners were published.
     pub(crate) fn listeners_changed(&self) {
         self.drop_unused_routes();
+        self.secrets.drop_unused();
+    }
+
+    /// Subscribes to the secrets of a listener that was compiled.
+    fn attach_secrets(&self, resource: &ListenerResource) {
+        if !resource.version.wanted.is_empty() {
+            let (listener, version) = (Arc::clone(&resource.listener), resource.version.clone());
+            self.secrets.begin(&SecretUser::Listener(listener, version));
+        }
+    }
+
+    /// Gives all the secrets of now, as some may have come while a reload was under way.
+    pub(crate) fn refresh_secrets(&self) {
+        if self.secrets.comings() != self.secrets_seen.get() {
+            self.secrets.refresh();
+        }
     }
 
     fn workers(&self) -> &Workers {

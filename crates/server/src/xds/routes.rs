@@ -96,6 +96,7 @@ impl Discovery<'_> {
     /// Gives a listener that was compiled the routes that its chains have from elsewhere, and subscribes to those that
     /// nobody has yet.
     pub(crate) fn attach(&self, resource: &mut ListenerResource) {
+        self.attach_secrets(resource);
         let wanted: Vec<_> = sources(resource)
             .map(|(place, source)| (place, source.clone()))
             .collect();

@@ -179,6 +179,7 @@ impl Bench<'_> {
         let mut ctx = Ctx::new(around.options.allow_unsupported);
         ctx.runtime = around.runtime.keys.clone();
         ctx.static_secrets = self.secrets.clone();
+        ctx.delivered_secrets = around.secrets.now();
         ctx
     }
 

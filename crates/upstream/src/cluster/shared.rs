@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterTrafficStats,
-    ClusterUpdateStats, ClusterVersionStats, RemainingStats, TlsStats, TransportSocketMatchStats,
+    ClusterUpdateStats, ClusterVersionStats, RemainingStats, TlsSocketFactoryStats, TlsStats,
+    TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Gauge, Scope};
 use nuncio_contract::stream_info::StreamInfo;
@@ -80,6 +81,7 @@ impl ClusterShared {
         scope.register_at::<TransportSocketMatchStats>("default.");
         if matches!(transport_socket, TransportSocket::Tls(_)) {
             scope.register::<TlsStats>();
+            scope.register_at::<TlsSocketFactoryStats>("client_ssl_socket_factory.");
         }
         if settings.proxy_protocol.is_some() {
             scope.counter("upstream.proxyprotocol.v2_tlvs_exceed_max_length");

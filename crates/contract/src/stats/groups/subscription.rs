@@ -35,6 +35,15 @@ stat_group! {
 }
 
 stat_group! {
+    /// A secret.
+    pub struct SecretStats("") {
+        counters {
+            key_rotation_failed,
+        }
+    }
+}
+
+stat_group! {
     /// Updates of a route configuration or a secret that had nothing in them.
     pub struct EmptyUpdateStats("") {
         counters {

@@ -1,7 +1,7 @@
 //! What came by updates, as it stands in its sections.
 
 use super::model::{Node, Resource};
-use crate::admin::state::{DynamicConfig, DynamicListener, RejectedConfig};
+use crate::admin::state::{DynamicConfig, DynamicListener, DynamicSecret, RejectedConfig};
 
 /// The clusters.
 pub(super) fn clusters(configs: Vec<DynamicConfig>) -> Vec<Resource> {
@@ -48,6 +48,29 @@ pub(super) fn listeners(
         fields: vec![error_state(rejected)],
     });
     listeners.chain(rejected).collect()
+}
+
+/// The secrets that have come, and those that have not.
+pub(super) fn secrets(secrets: Vec<DynamicSecret>) -> (Vec<Resource>, Vec<Resource>) {
+    let has_come = |secret: &DynamicSecret| secret.version.is_some();
+    let (active, warming): (Vec<_>, Vec<_>) = secrets.into_iter().partition(has_come);
+    let all = |secrets: Vec<DynamicSecret>| secrets.into_iter().map(secret).collect();
+    (all(active), all(warming))
+}
+
+/// As in Envoy a secret stands behind the time of its coming.
+fn secret(secret: DynamicSecret) -> Resource {
+    let version = secret.version.as_deref().unwrap_or("uninitialized");
+    let config = DynamicConfig {
+        version: version.into(),
+        config: secret.config,
+    };
+    let mut resource = resource(config, "SecretsConfigDump.DynamicSecret", "secret");
+    let name = Node::Text(resource.name.clone());
+    resource.fields.insert(0, ("name", name));
+    let secret = |(field, _): &(&str, Node)| *field == "secret";
+    resource.fields.sort_by_key(secret);
+    resource
 }
 
 fn error_state(rejected: RejectedConfig) -> (&'static str, Node) {

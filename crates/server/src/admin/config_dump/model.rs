@@ -130,6 +130,7 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         "RoutesConfigDump.StaticRouteConfig",
         "route_config",
     );
+    let (active_secrets, warming_secrets) = dynamic::secrets(dynamic.secrets);
     let secrets = dump.static_secrets.into_iter().map(static_secret).collect();
     let mut sections = vec![
         Section {
@@ -161,7 +162,9 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
             "dynamic_route_configs",
             dynamic::routes(dynamic.route_configs),
         ),
-        list(SECRETS, "static_secrets", secrets),
+        list(SECRETS, "static_secrets", secrets)
+            .with("dynamic_active_secrets", active_secrets)
+            .with("dynamic_warming_secrets", warming_secrets),
     ]);
     sections
 }

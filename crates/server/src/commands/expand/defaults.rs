@@ -24,7 +24,7 @@ mod tests {
     use nuncio_upstream::ClusterManager;
 
     use super::DEFAULTS;
-    use crate::bootstrap::{Surroundings, compile_input};
+    use crate::bootstrap::{SecretShelf, Surroundings, compile_input};
 
     /// What the code makes of a bootstrap and its listener.
     fn outcome(bootstrap: &str, listener: &str) -> String {
@@ -46,6 +46,7 @@ mod tests {
             manager: &Arc::new(ClusterManager::new(stats.clone())),
             stats: &stats,
             runtime: &Rc::default(),
+            secrets: SecretShelf::default(),
         };
         let input = Input {
             yaml: Some(yaml),

@@ -18,7 +18,7 @@ use nuncio_upstream::ClusterManager;
 use super::super::arguments::Findable;
 use super::whole::reason;
 use crate::admin::json::Json;
-use crate::bootstrap::{Surroundings, compile_tree};
+use crate::bootstrap::{SecretShelf, Surroundings, compile_tree};
 
 /// What a file uses.
 pub(super) struct Report {
@@ -71,6 +71,7 @@ fn unsupported(tree: &Arc<Message>, extensions: &Extensions) -> Vec<Diagnostic> 
         manager: &Arc::new(ClusterManager::new(stats.clone())),
         stats: &stats,
         runtime: &Rc::default(),
+        secrets: SecretShelf::default(),
     };
     let mut ctx = Ctx::new(true);
     let _what_is_wrong_besides_is_for_validate = compile_tree(tree, &around, &mut ctx);
