@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_contract::clock::{Clock, HeldClock};
 use nuncio_contract::forward_proxy::ForwardProxy;
+use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_upstream::cluster::Provided;
@@ -34,6 +35,8 @@ pub struct Worker {
     date: RefCell<Date>,
     /// While health checks fail, the process drains.
     failing_health: FailingHealth,
+    /// What the overload manager decides, if there is one.
+    overload: Option<Rc<OverloadOnWorker>>,
     #[expect(
         clippy::vec_box,
         reason = "they go into streams and come back without being moved"
@@ -86,6 +89,7 @@ impl Worker {
             next_connection_id: Cell::new(first_connection_id),
             date: RefCell::default(),
             failing_health: FailingHealth::default(),
+            overload: None,
             spare_streams: RefCell::default(),
             no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
         }
@@ -164,6 +168,26 @@ impl Worker {
     pub fn with_health(mut self, failing: FailingHealth) -> Self {
         self.failing_health = failing;
         self
+    }
+
+    /// The same worker, which sheds load as the overload manager says.
+    #[must_use]
+    pub fn with_overload(mut self, overload: Option<Rc<OverloadOnWorker>>) -> Self {
+        self.clusters.shed_load(overload.clone());
+        self.overload = overload;
+        self
+    }
+
+    /// What the overload manager decides, if there is one.
+    pub fn overload(&self) -> Option<&Rc<OverloadOnWorker>> {
+        self.overload.as_ref()
+    }
+
+    /// Gives back to the allocator what the worker keeps for later.
+    pub fn give_back(&self) {
+        self.spare_streams.take();
+        nuncio_contract::buffer::give_back();
+        nuncio_contract::headers::give_back();
     }
 
     /// Whether the process drains: responses close their connections.

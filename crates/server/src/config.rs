@@ -13,7 +13,9 @@ use nuncio_contract::stats::sink::StatsSink;
 use nuncio_udp::listener::config::UdpListenerConfig;
 use nuncio_upstream::config::BindConfig;
 
+use crate::overload::OverloadMessage;
 use crate::runtime::LayeredRuntime;
+use crate::watchdog::{WatchdogMessage, WatchdogsMessage};
 
 message! {
     /// The whole configuration.
@@ -28,6 +30,9 @@ message! {
         pub(crate) oneof stats_flush: Option<StatsFlush>,
         pub(crate) layered_runtime: Option<LayeredRuntime>,
         pub(crate) cluster_manager: Option<ClusterManagerMessage>,
+        pub(crate) overload_manager: Option<OverloadMessage>,
+        pub(crate) watchdog: Option<WatchdogMessage>,
+        pub(crate) watchdogs: Option<WatchdogsMessage>,
     }
 }
 
@@ -189,7 +194,7 @@ message! {
         pub(crate) bind_to_port: Option<bool>,
         pub(crate) tcp_keepalive: Option<TcpKeepalive>,
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
-        inert bypass_overload_manager = "there is no overload manager",
+        pub(crate) bypass_overload_manager: bool,
     }
 }
 
