@@ -18,6 +18,11 @@ thread_local! {
         const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
+/// Gives back to the allocator what this thread keeps for buffers to come.
+pub fn give_back() {
+    let _there_is_none_while_the_thread_ends = POOL.try_with(RefCell::take);
+}
+
 /// A queue of bytes: filled at the end, consumed from the front.
 #[derive(Default)]
 pub struct Buffer {

@@ -30,6 +30,7 @@ pub mod match_tree;
 pub mod matching;
 pub mod metadata_message;
 pub mod network_filter;
+pub mod overload;
 pub mod rate_limit;
 pub mod rbac;
 pub mod registry;

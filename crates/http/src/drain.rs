@@ -35,6 +35,8 @@ pub struct Drain {
     policy: DrainPolicy,
     begun: Cell<Option<Instant>>,
     is_over: Cell<bool>,
+    /// Whether waiting connections are to look at more than their deadlines.
+    needs_care: Cell<bool>,
     /// Wakes each connection, by its id.
     connections: RefCell<HashMap<u64, Waker>>,
 }
@@ -52,6 +54,7 @@ impl Drain {
             policy,
             begun: Cell::default(),
             is_over: Cell::default(),
+            needs_care: Cell::default(),
             connections: RefCell::default(),
         }
     }
@@ -66,8 +69,26 @@ impl Drain {
     /// Ends it: every connection that is left closes.
     pub fn end(&self) {
         self.is_over.set(true);
+        self.needs_care.set(true);
+        self.wake();
+    }
+
+    /// Has connections look at the overload manager whenever they wait.
+    pub(crate) fn heed_overload(&self) {
+        self.needs_care.set(true);
+    }
+
+    /// Wakes every connection.
+    pub(crate) fn wake(&self) {
         let wakers: Vec<_> = self.connections.borrow().values().cloned().collect();
         wakers.iter().for_each(Waker::wake_by_ref);
+    }
+
+    /// Whether a connection that waits is to look whether the drain is over, and at the overload manager: one test for
+    /// what is rare.
+    #[inline]
+    pub(crate) fn needs_care(&self) -> bool {
+        self.needs_care.get()
     }
 
     /// Whether connections close at once.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nuncio_contract::calls::Calls;
 use nuncio_contract::clock::{Clock, HeldClock};
 use nuncio_contract::forward_proxy::ForwardProxy;
+use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_upstream::cluster::Provided;
@@ -35,6 +36,8 @@ pub struct Worker {
     date: RefCell<Date>,
     /// While health checks fail, the process drains.
     failing_health: FailingHealth,
+    /// What the overload manager decides, if there is one.
+    overload: Option<Rc<OverloadOnWorker>>,
     #[expect(
         clippy::vec_box,
         reason = "they go into streams and come back without being moved"
@@ -89,6 +92,7 @@ impl Worker {
             next_connection_id: Cell::new(first_connection_id),
             date: RefCell::default(),
             failing_health: FailingHealth::default(),
+            overload: None,
             spare_streams: RefCell::default(),
             calls: OnceCell::new(),
             no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
@@ -173,6 +177,26 @@ impl Worker {
     /// Offers these calls to all that runs here; only the first ones count.
     pub fn offer_calls(&self, calls: Calls) {
         let _there_were_some = self.calls.set(calls);
+    }
+
+    /// The same worker, which sheds load as the overload manager says.
+    #[must_use]
+    pub fn with_overload(mut self, overload: Option<Rc<OverloadOnWorker>>) -> Self {
+        self.clusters.shed_load(overload.clone());
+        self.overload = overload;
+        self
+    }
+
+    /// What the overload manager decides, if there is one.
+    pub fn overload(&self) -> Option<&Rc<OverloadOnWorker>> {
+        self.overload.as_ref()
+    }
+
+    /// Gives back to the allocator what the worker keeps for later.
+    pub fn give_back(&self) {
+        self.spare_streams.take();
+        nuncio_contract::buffer::give_back();
+        nuncio_contract::headers::give_back();
     }
 
     /// Whether the process drains: responses close their connections.

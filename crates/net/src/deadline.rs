@@ -96,6 +96,21 @@ impl<const N: usize> Deadlines<N> {
         }
     }
 
+    /// Waits for a time that is no slot's, on the same timer.
+    pub fn poll_at(&self, cx: &mut Context<'_>, clock: &dyn Clock, at: Instant) -> Poll<()> {
+        let mut timer = self.timer.borrow_mut();
+        loop {
+            let now = clock.now();
+            if at <= now {
+                return Poll::Ready(());
+            }
+            if timer.still_covers(at, cx.waker()) {
+                return Poll::Pending;
+            }
+            ready!(timer.poll_until(at, now, cx));
+        }
+    }
+
     fn nearest(&self) -> Option<(usize, Instant)> {
         let set = self
             .slots

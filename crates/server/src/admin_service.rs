@@ -51,6 +51,7 @@ impl AdminListener {
         let listener = CompiledListener {
             name: "admin".to_string(),
             is_inbound: false,
+            bypasses_overload: true,
             address: match &config.address {
                 AdminAddress::Socket(address) => *address,
                 AdminAddress::Pipe(_) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,11 +36,13 @@ use crate::clusters;
 use crate::config::{Admin, AdminAddressKind, Bootstrap, DynamicResources, StatsFlush};
 use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, ConnectionLimits, ip_and_port};
+use crate::overload::OverloadConfig;
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
 use crate::runtime::Runtime;
 use crate::semantics::Node;
 use crate::stat_sinks;
+use crate::watchdog::WatchdogConfig;
 
 /// A bootstrap, compiled.
 pub(crate) struct Compiled {
@@ -63,6 +66,10 @@ pub(crate) struct Compiled {
     pub outlier_log: Option<Arc<dyn LineLog>>,
     /// Who is asked for names, unless a cluster says otherwise.
     pub resolver: ChosenResolver,
+    /// What is watched, so that load is shed in time.
+    pub overload: Option<OverloadConfig>,
+    /// How long threads may take for one turn.
+    pub watchdogs: WatchdogConfig,
 }
 
 /// Where listeners and clusters come from beside the bootstrap.
@@ -318,6 +325,12 @@ pub(crate) fn compile_tree(
     let listener_messages = resources.map(|resources| resources.listeners.as_slice());
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = admin(bootstrap.admin.as_ref(), around.extensions, ctx);
+    let overload = bootstrap.overload_manager.as_ref();
+    let overload = overload.map(|message| OverloadConfig::compile(message, ctx));
+    let overload = overload.transpose();
+    let seed = RandomState::new().hash_one("watchdog");
+    let former = bootstrap.watchdog.as_ref();
+    let watchdogs = WatchdogConfig::compile(bootstrap.watchdogs.as_ref(), former, seed, ctx);
     let dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
     bound?;
     enabled?;
@@ -336,6 +349,8 @@ pub(crate) fn compile_tree(
         listeners: last_of_each_name(without_refused(listeners, ctx), ctx),
         clusters,
         admin: admin.ok().flatten(),
+        overload: overload?,
+        watchdogs: watchdogs?,
         tree: Arc::clone(tree),
         lines: Arc::default(),
         stats: stats?,

@@ -14,7 +14,9 @@ use nuncio_contract::stats::sink::StatsSink;
 use nuncio_udp::listener::config::UdpListenerConfig;
 use nuncio_upstream::config::BindConfig;
 
+use crate::overload::OverloadMessage;
 use crate::runtime::LayeredRuntime;
+use crate::watchdog::{WatchdogMessage, WatchdogsMessage};
 
 message! {
     /// The whole configuration.
@@ -32,6 +34,9 @@ message! {
         pub(crate) typed_dns_resolver_config: Option<DnsResolverExtension>,
         pub(crate) dns_resolution_config: Option<DnsResolutionConfig>,
         pub(crate) use_tcp_for_dns_lookups: bool,
+        pub(crate) overload_manager: Option<OverloadMessage>,
+        pub(crate) watchdog: Option<WatchdogMessage>,
+        pub(crate) watchdogs: Option<WatchdogsMessage>,
     }
 }
 
@@ -193,7 +198,7 @@ message! {
         pub(crate) bind_to_port: Option<bool>,
         pub(crate) tcp_keepalive: Option<TcpKeepalive>,
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
-        inert bypass_overload_manager = "there is no overload manager",
+        pub(crate) bypass_overload_manager: bool,
     }
 }
 

@@ -61,6 +61,7 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
     CompiledListener {
         address,
         is_inbound: false,
+        bypasses_overload: true,
         options: ListenOptions {
             reuse_port: false,
             ..ListenOptions::default()

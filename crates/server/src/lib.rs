@@ -20,6 +20,7 @@ mod main_thread;
 mod memory;
 mod number;
 mod outlier_log;
+mod overload;
 mod reading;
 mod reload;
 mod resource;
@@ -28,6 +29,7 @@ mod runtime;
 mod semantics;
 mod server_state;
 mod stat_sinks;
+mod watchdog;
 mod workers;
 mod xds;
 

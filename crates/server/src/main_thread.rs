@@ -27,12 +27,14 @@ use crate::hot_restart::{After, Ask, Follow, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
 use crate::outlier_log;
+use crate::overload::OverloadManager;
 use crate::reload::{ConfigFile, Reloader, Requests};
 use crate::resource::ListenerResource;
 use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
 use crate::stat_sinks::StatSinks;
-use crate::workers::{Threads, Workers};
+use crate::watchdog::{Beat, WatchdogConfig, Watching};
+use crate::workers::{Shared, Threads, Workers};
 use crate::xds::Discovery;
 
 /// A listener of the process's own, served on the main thread.
@@ -131,7 +133,10 @@ async fn serve_all(
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
-    let (workers, threads) = start_workers(around, concurrency, &state)?;
+    let overload = compiled.overload;
+    let overload = overload.map(|config| OverloadManager::begin(config, around.stats));
+    let (watching, beats) = watch_threads(around, &compiled.watchdogs, concurrency)?;
+    let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()))?;
     let place = hot_restart.as_ref();
     start_listeners(&running, &discovery, listeners, &workers, place);
     go_live(&state, on_live);
@@ -156,8 +161,11 @@ async fn serve_all(
         () = until_told(granting, asks) => {}
         () = around.runtime.watch() => {}
         () = discovery.run() => {}
+        () = watch_resources(overload, &workers) => {}
     }
     log::info("main", "exiting");
+    // Threads that end have no turns any more.
+    drop(watching);
     threads.stop(&workers);
     state.end_sinks();
     Ok(())
@@ -184,12 +192,38 @@ fn granting(
 
 fn start_workers(
     around: &Surroundings<'_>,
-    concurrency: usize,
-    state: &ServerState,
+    beats: Vec<Beat>,
+    (state, overload): (&ServerState, Option<&OverloadManager>),
 ) -> Result<(Workers, Threads), String> {
-    let (drain, health) = (drain_policy(around.options), state.failing_health());
-    let started = Workers::start(concurrency, around.manager, drain, health, seed);
+    let shared = Shared {
+        manager: Arc::clone(around.manager),
+        drain: drain_policy(around.options),
+        failing_health: state.failing_health().clone(),
+        overload: overload.map(OverloadManager::shared),
+        stats: around.stats.root(),
+    };
+    let started = Workers::start(beats, &shared, seed);
     started.map_err(|error| error.to_string())
+}
+
+/// Has the main thread and the workers watched from now on; the workers' beats.
+fn watch_threads(
+    around: &Surroundings<'_>,
+    watchdogs: &WatchdogConfig,
+    workers: usize,
+) -> Result<(Watching, Vec<Beat>), String> {
+    let watching = watchdogs.begin(workers, around.stats);
+    let (watching, own, beats) = watching.map_err(|error| error.to_string())?;
+    tokio::task::spawn_local(own.go_on());
+    Ok((watching, beats))
+}
+
+/// Lets the overload manager look at its resources, if there is one.
+async fn watch_resources(overload: Option<OverloadManager>, workers: &Workers) {
+    match overload {
+        Some(overload) => overload.run(workers).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn go_live(state: &ServerState, on_live: Option<fn()>) {

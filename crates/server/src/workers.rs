@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use nuncio_contract::clock::SystemClock;
+use nuncio_contract::overload::{Overload, OverloadOnWorker};
 use nuncio_contract::services::FailingHealth;
+use nuncio_contract::stats::Scope;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::worker::Worker;
 use nuncio_net::transport::outbox;
@@ -14,6 +16,7 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::listener::{ListenerCommand, ListenerId, OnThread, WorkerListeners};
+use crate::watchdog::Beat;
 
 /// How many polls of tasks with work may come between two looks at the sockets: a few milliseconds. Fewer cost a system
 /// call each time, though under load dozens of tasks wait.
@@ -27,6 +30,10 @@ pub(crate) enum Command {
     DropOutdatedClusters,
     /// All that was told before is done once this is dropped.
     Settle(UnboundedSender<()>),
+    /// The overload manager's actions go further or less far than before.
+    OverloadChanged,
+    /// What is kept for later is given back.
+    ShrinkHeap,
     /// The end.
     Stop,
 }
@@ -38,15 +45,29 @@ pub(crate) struct Workers(Vec<UnboundedSender<Command>>);
 /// The workers' threads.
 pub(crate) struct Threads(Vec<JoinHandle<()>>);
 
+/// What all workers begin with.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// The clusters.
+    pub(crate) manager: Arc<ClusterManager>,
+    /// How connections are seen off.
+    pub(crate) drain: DrainPolicy,
+    /// Whether health checks are to fail.
+    pub(crate) failing_health: FailingHealth,
+    /// What the overload manager decides, if there is one.
+    pub(crate) overload: Option<Arc<Overload>>,
+    /// Where it is counted.
+    pub(crate) stats: Scope,
+}
+
 /// What one worker begins with.
 struct Start {
     index: usize,
     id_step: u64,
-    manager: Arc<ClusterManager>,
     /// Differs from worker to worker.
     seed: u64,
-    drain: DrainPolicy,
-    failing_health: FailingHealth,
+    shared: Shared,
+    beat: Beat,
 }
 
 impl Workers {
@@ -55,24 +76,22 @@ impl Workers {
         Workers(Vec::new())
     }
 
-    /// Starts `count` threads, without listeners.
+    /// Starts a thread for each beat, without listeners.
     pub(crate) fn start(
-        count: usize,
-        manager: &Arc<ClusterManager>,
-        drain: DrainPolicy,
-        failing_health: &FailingHealth,
+        beats: Vec<Beat>,
+        shared: &Shared,
         seed: impl Fn(u64) -> u64,
     ) -> std::io::Result<(Self, Threads)> {
         let mut workers = Workers(Vec::new());
         let mut threads = Threads(Vec::new());
-        for index in 0..count {
+        let count = beats.len();
+        for (index, beat) in beats.into_iter().enumerate() {
             let start = Start {
                 index,
                 id_step: u64::try_from(count).unwrap_or(1).max(1),
-                manager: Arc::clone(manager),
                 seed: seed(u64::try_from(index).unwrap_or(0)),
-                drain,
-                failing_health: failing_health.clone(),
+                shared: shared.clone(),
+                beat,
             };
             let (sender, receiver) = unbounded_channel();
             let thread = std::thread::Builder::new()
@@ -126,25 +145,36 @@ fn run(start: Start, commands: UnboundedReceiver<Command>) {
         }
     };
     runtime.spawn_local(outbox::serve());
+    runtime.spawn_local(start.beat.clone().go_on());
     runtime.block_on(work(start, commands));
 }
 
 async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
+    let shared = start.shared;
     let worker = Worker::new(
         Rc::new(SystemClock),
         start.seed,
-        start.manager,
+        shared.manager,
         u64::try_from(start.index).unwrap_or(0),
     );
-    let worker = Rc::new(worker.with_health(start.failing_health));
+    let overload = shared.overload;
+    let overload = overload.map(|it| Rc::new(OverloadOnWorker::new(it, &shared.stats, start.seed)));
+    let worker = worker.with_health(shared.failing_health);
+    let worker = Rc::new(worker.with_overload(overload.clone()));
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
     let thread = OnThread::worker(start.index, start.id_step, Rc::clone(&worker));
-    let mut listeners = WorkerListeners::new(thread, start.drain);
+    let mut listeners = WorkerListeners::new(thread, shared.drain);
     while let Some(command) = commands.recv().await {
         match command {
             Command::Listener(id, command) => listeners.act(id, command),
             Command::DropOutdatedClusters => worker.clusters.drop_outdated(),
             Command::Settle(done) => drop(done),
+            Command::OverloadChanged => {
+                if let Some(overload) = &overload {
+                    overload.changed();
+                }
+            }
+            Command::ShrinkHeap => worker.give_back(),
             Command::Stop => return,
         }
     }

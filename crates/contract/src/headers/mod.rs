@@ -43,3 +43,4 @@ pub use known_set::KnownSet;
 pub use map::HeaderMap;
 pub use name::{HeaderName, InvalidHeaderName, is_token, is_token_byte, is_valid_value};
 pub use original_case::OriginalCase;
+pub use pool::give_back;

@@ -15,6 +15,11 @@ thread_local! {
     static POOL: RefCell<Vec<Storage>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Gives back to the allocator what is kept.
+pub fn give_back() {
+    let _there_is_none_while_the_thread_ends = POOL.try_with(RefCell::take);
+}
+
 /// Cleared storage, from the pool if it has some.
 pub(super) fn take() -> Storage {
     POOL.try_with(|pool| pool.borrow_mut().pop())

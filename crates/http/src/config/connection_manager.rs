@@ -64,7 +64,7 @@ message! {
         pub(crate) flush_access_log_on_new_request: bool,
         inert represent_ipv4_remote_address_as_ipv4_mapped_ipv6 = "Envoy 1.40 does not look at it either";
         inert path_normalization_options = "Envoy 1.40 does not look at it either";
-        inert append_local_overload = "it tells of the overload manager, which is refused";
+        pub(crate) append_local_overload: bool,
         pub(crate) add_proxy_protocol_connection_state: Option<bool>,
         pub(crate) forward_proto_config: Option<ForwardProtoConfig>,
         pub(crate) early_header_mutation_extensions: Vec<Extension>,

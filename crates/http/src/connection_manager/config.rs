@@ -77,6 +77,8 @@ pub struct ConnectionManagerConfig {
     pub tracing: Option<Box<Tracing>>,
     /// When streams are logged beside at their ends.
     pub log_moments: LogMoments,
+    /// Whether requests that are shed for overload are told that it was here.
+    pub append_local_overload: bool,
     /// Where its routes come from, if they are not its own.
     pub route_source: Option<Box<RouteSource>>,
 }
@@ -305,6 +307,7 @@ impl ConnectionManagerConfig {
             early_mutations: early_mutations?,
             tracing: tracing(&message, context),
             log_moments: log_moments?,
+            append_local_overload: message.append_local_overload,
             route_source,
         };
         Ok((config, routes?))
@@ -699,6 +702,7 @@ impl ConnectionManagerConfig {
             early_mutations: Box::default(),
             tracing: None,
             log_moments: LogMoments::default(),
+            append_local_overload: false,
             route_source: None,
         }
     }

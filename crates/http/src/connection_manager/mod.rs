@@ -7,6 +7,7 @@ pub mod config;
 mod counting;
 pub mod local_reply;
 pub mod original_address;
+pub(crate) mod overload;
 mod path;
 pub(crate) mod premature_resets;
 pub mod proxy_status;
@@ -26,6 +27,7 @@ use nuncio_codec::http2::Http2Settings;
 use nuncio_contract::access_log::AccessLogger;
 use nuncio_contract::formatter::{AccessLogType, FormatContext};
 use nuncio_contract::http_filter::FilterWorkerContext;
+use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::stats::groups::{
     Http1CodecStats, Http2CodecStats, HttpConnectionManagerStats, ListenerHttpStats, RouterStats,
     TracingStats,
@@ -60,6 +62,8 @@ pub struct ConnectionManager {
     pub service: Option<Rc<dyn Service>>,
     /// How it sees its connections off once it is replaced or removed.
     pub drain: Drain,
+    /// What the overload manager decides, if it is listened to.
+    pub(crate) overload: Option<Rc<OverloadOnWorker>>,
     routes: RefCell<Rc<RouteSnapshot>>,
     root: Scope,
     /// Made with the first connection that needs them, when Envoy lists them too.
@@ -166,6 +170,7 @@ impl ConnectionManager {
             worker,
             service,
             drain: Drain::new(drain),
+            overload: None,
         }
     }
 

@@ -8,12 +8,13 @@ mod response;
 mod tunnel;
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_net::deadline::Deadlines;
 
@@ -154,6 +155,13 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             self.deadlines
                 .set(STREAM_IDLE, self.manager.worker.now() + idle);
         }
+    }
+
+    /// When the stream will have been idle for too long, as timeouts are now.
+    pub(crate) fn scaled_idle_end(&self, timer: ScaledTimer) -> Option<Instant> {
+        let end = self.deadlines.get(STREAM_IDLE)?;
+        let idle = self.idle_timeout.get()?;
+        Some(end - (idle - self.manager.scaled(timer, idle)))
     }
 
     /// Whether the request has come to its end, as far as whoever counts cares.

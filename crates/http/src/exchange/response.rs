@@ -45,7 +45,12 @@ impl<D: Downstream> Exchange<'_, D> {
                 date,
             );
         });
-        let drains = worker.is_draining() || manager.drain.closes(&**worker);
+        let mut drains = worker.is_draining() || manager.drain.closes(&**worker);
+        if let Some(overload) = &manager.overload
+            && !self.down.is_draining()
+        {
+            drains |= manager.disables_keepalive(overload);
+        }
         if drains && !self.down.is_draining() {
             manager.stats.http.downstream_cx_drain_close.inc();
             self.down.drain();

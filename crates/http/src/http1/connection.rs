@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nuncio_codec::http1::{Error, Version, reason_phrase};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::{ConnectionInfo, Protocol, ResponseFlags};
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
@@ -27,21 +28,21 @@ use crate::exchange::{
 use crate::http2;
 use crate::life::{Start, StreamEnd};
 
-struct Connection {
-    manager: Rc<ConnectionManager>,
-    info: Rc<ConnectionInfo>,
-    io: Http1Io,
-    deadlines: Deadlines<DEADLINES>,
+pub(super) struct Connection {
+    pub(super) manager: Rc<ConnectionManager>,
+    pub(super) info: Rc<ConnectionInfo>,
+    pub(super) io: Http1Io,
+    pub(super) deadlines: Deadlines<DEADLINES>,
     born: Instant,
     /// When the connection closes, once it is to take no more requests.
-    drained_at: Cell<Option<Instant>>,
+    pub(super) drained_at: Cell<Option<Instant>>,
     /// Whether its time is over, and the next request is the last.
     is_outlived: Cell<bool>,
 }
 
 /// How a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Close {
+pub(super) enum Close {
     /// The client closed or is to be closed at once.
     Now,
     /// After a last response that the client may not have read while it was still sending.
@@ -147,7 +148,7 @@ impl Connection {
         }
         let close = loop {
             self.await_request();
-            let came = match self.or_expired(self.io.first_byte()).await {
+            let came = match self.until_bytes(self.io.first_byte()).await {
                 Ok(FirstByte::Never) => break Close::Remote,
                 Ok(came) => came,
                 Err(DRAINED) => break Close::Now,
@@ -164,6 +165,9 @@ impl Connection {
                 tokio::task::yield_now().await;
             }
             if !is_counted {
+                if self.manager.overload.is_some() && self.manager.sheds_codec() {
+                    break Close::Delayed;
+                }
                 if codec == CodecType::Auto {
                     match self.or_expired(Box::pin(self.is_http2())).await {
                         Ok(Some(true)) => return Close::Http2,
@@ -175,6 +179,11 @@ impl Connection {
                 is_counted = true;
                 stats.downstream_cx_http1_total.inc();
                 stats.downstream_cx_http1_active.inc();
+            }
+            if self.manager.overload.is_some()
+                && let Some(close) = Box::pin(self.shed_load()).await
+            {
+                break close;
             }
             requests += 1;
             if self.is_last(requests) {
@@ -217,7 +226,7 @@ impl Connection {
         is_over || self.is_outlived.get()
     }
 
-    fn is_draining(&self) -> bool {
+    pub(super) fn is_draining(&self) -> bool {
         self.drained_at.get().is_some()
     }
 
@@ -253,7 +262,7 @@ impl Connection {
         }
     }
 
-    fn begin_drain(&self, at: Instant) {
+    pub(super) fn begin_drain(&self, at: Instant) {
         self.io.say_drain();
         let end = at + self.manager.config.timeouts.drain;
         self.drained_at.set(Some(end));
@@ -292,7 +301,13 @@ impl Connection {
         let idle = idle.map(|idle| self.manager.worker.now() + idle);
         let deadline = match self.drained_at.get() {
             Some(drained_at) => Some(drained_at),
-            None => [idle, self.life_end()].into_iter().flatten().min(),
+            None => [
+                idle,
+                self.life_end().filter(|_| !self.manager.drain.needs_care()),
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
         };
         match deadline {
             Some(deadline) => self.deadlines.set(CONNECTION, deadline),
@@ -301,8 +316,9 @@ impl Connection {
     }
 
     /// When `max_connection_duration` is over, as long as that has not been noted.
-    fn life_end(&self) -> Option<Instant> {
+    pub(super) fn life_end(&self) -> Option<Instant> {
         let limit = self.manager.config.timeouts.max_connection_duration?;
+        let limit = self.manager.scaled(ScaledTimer::ConnectionMax, limit);
         (!self.is_outlived.get()).then(|| self.born + limit)
     }
 
@@ -312,8 +328,29 @@ impl Connection {
             if let Poll::Ready(done) = wait.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
             }
-            if self.manager.drain.is_over() {
-                return Poll::Ready(Err(DRAINED));
+            if self.manager.drain.needs_care()
+                && let Poll::Ready(slot) = self.poll_stream_care(cx)
+            {
+                return Poll::Ready(Err(slot));
+            }
+            self.deadlines
+                .poll_expired(cx, &*self.manager.worker)
+                .map(Err)
+        })
+        .await
+    }
+
+    /// The same between requests.
+    async fn until_bytes<T>(&self, wait: impl Future<Output = T>) -> Result<T, usize> {
+        let mut wait = pin!(wait);
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = wait.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            if self.manager.drain.needs_care()
+                && let Poll::Ready(slot) = self.poll_idle_care(cx)
+            {
+                return Poll::Ready(Err(slot));
             }
             self.deadlines
                 .poll_expired(cx, &*self.manager.worker)
@@ -370,7 +407,7 @@ impl Connection {
     }
 
     /// Counts a request and sets its deadlines.
-    fn begin_stream(&self) {
+    pub(super) fn begin_stream(&self) {
         let stats = &self.manager.stats.http;
         let timeouts = &self.manager.config.timeouts;
         stats.downstream_rq_total.inc();

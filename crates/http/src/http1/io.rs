@@ -245,6 +245,17 @@ impl Http1Io {
         }
     }
 
+    /// Begins a request that nobody looks at.
+    pub(super) fn begin_refused(&self) {
+        self.request.set(RequestFacts {
+            version: Version::Http11,
+            method: Method::Other,
+        });
+        self.request_done.set(false);
+        self.stream_bytes.set(BytesMeter::default());
+        self.closing.set(true);
+    }
+
     /// Bytes of the stream under way. What has come of an unfinished request counts, whether it was read or not.
     pub(super) fn stream_bytes(&self) -> BytesMeter {
         let mut bytes = self.stream_bytes.get();

@@ -6,5 +6,6 @@
 
 mod connection;
 mod io;
+mod overload;
 
 pub use connection::serve;

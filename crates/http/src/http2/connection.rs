@@ -23,9 +23,9 @@ use crate::connection_manager::premature_resets::ResetTally;
 use crate::exchange::{DEADLINES, REQUEST, STREAM_DURATION, STREAM_IDLE};
 
 /// No stream for too long.
-const IDLE: usize = 0;
+pub(super) const IDLE: usize = 0;
 /// The connection's own longest duration.
-const LIFE: usize = 1;
+pub(super) const LIFE: usize = 1;
 /// The time between the notice and the real GOAWAY; after the last write, the time that the client has to close.
 const CLOSING: usize = 2;
 /// A PING is due, or its answer.
@@ -56,7 +56,7 @@ pub(crate) enum End {
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Open,
     /// The client knows that it is to open no more streams.
     Notified,
@@ -81,10 +81,10 @@ pub(super) struct Connection {
     pub(super) info: Rc<ConnectionInfo>,
     pub(super) stats: Arc<Http2CodecStats>,
     pub(super) shared: Http2Shared<Mailbox>,
-    phase: Cell<Phase>,
-    deadlines: Deadlines<4>,
+    pub(super) phase: Cell<Phase>,
+    pub(super) deadlines: Deadlines<4>,
     keepalive: Http2Keepalive,
-    born: Instant,
+    pub(super) born: Instant,
     pub(super) requests: Cell<u32>,
     /// Streams that were begun in this turn of the driver.
     pub(super) begun: Cell<u32>,
@@ -143,7 +143,12 @@ impl Connection {
         self.begun.set(0);
         let mut has_input = !self.shared.wire.borrow().is_input_empty();
         loop {
-            if self.manager.drain.is_over() || self.has_too_many_resets.get() {
+            if self.manager.drain.needs_care()
+                && let Some(end) = self.heed_overload(cx)
+            {
+                return Poll::Ready(end);
+            }
+            if self.has_too_many_resets.get() {
                 return Poll::Ready(End::Local);
             }
             while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &*self.manager.worker) {
@@ -180,6 +185,9 @@ impl Connection {
     fn work(self: &Rc<Self>) -> Worked {
         if self.phase.get() == Phase::Closing {
             self.shared.wire.borrow_mut().forget_input();
+            return Worked::OffAll;
+        }
+        if self.manager.overload.is_some() && self.shed_load() == Worked::OffAll {
             return Worked::OffAll;
         }
         let said = self.shared.wire.borrow().unwritten();
@@ -230,7 +238,7 @@ impl Connection {
 
     /// From now on nothing is said, and the client has a while to close, so that it can read what was said before a
     /// reset destroys it.
-    fn close_soon(&self) {
+    pub(super) fn close_soon(&self) {
         self.phase.set(Phase::Closing);
         self.deadlines.clear(IDLE);
         self.deadlines.clear(LIFE);
@@ -240,7 +248,7 @@ impl Connection {
         }
     }
 
-    fn expired(&self, slot: usize) -> Option<End> {
+    pub(super) fn expired(&self, slot: usize) -> Option<End> {
         let stats = &self.manager.stats.http;
         match slot {
             KEEPALIVE => return self.do_keepalive(),
@@ -308,7 +316,7 @@ impl Connection {
         self.phase.get() != Phase::Open
     }
 
-    fn go_away(&self) {
+    pub(super) fn go_away(&self) {
         self.phase.set(Phase::GoingAway);
         self.shared
             .encode(|codec, out| codec.send_go_away(ErrorCode::NO_ERROR, out));
@@ -324,7 +332,7 @@ impl Connection {
         self.note_counts();
     }
 
-    fn count_cut_off(&self, end: End) {
+    pub(super) fn count_cut_off(&self, end: End) {
         if self.shared.is_empty() {
             return;
         }
@@ -336,7 +344,7 @@ impl Connection {
         }
     }
 
-    fn end_streams(&self, why: Cut) {
+    pub(super) fn end_streams(&self, why: Cut) {
         let streams = self.shared.mailboxes();
         streams.iter().for_each(|stream| stream.cut(why));
     }

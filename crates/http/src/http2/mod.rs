@@ -17,6 +17,7 @@
 
 mod connection;
 mod mailbox;
+mod overload;
 mod steps;
 mod stream;
 

@@ -18,6 +18,13 @@ impl<D: Downstream> Exchange<'_, D> {
         let config = &manager.config;
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
+        if let Some(overload) = &manager.overload
+            && let Some(reply) = manager.shed_request(overload)
+        {
+            // Without filters: what is too much is to cost little.
+            state.filters.create(&[], &mut state.info, 0, |_, _| false);
+            return Err(Stop::Reply(Box::new(reply)));
+        }
         self.answer_expectation(state);
         let connection = std::rc::Rc::clone(&state.info.connection);
         let peer = request::Peer {

@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::overload::ScaledTimer;
 
 use crate::connection_manager::config::Terminal;
 use crate::downstream::Downstream;
@@ -114,8 +115,10 @@ impl<D: Downstream> Exchange<'_, D> {
                 return Poll::Ready(Raced::Expired(slot));
             }
             has_waited = true;
-            if self.manager.drain.is_over() {
-                return Poll::Ready(Raced::Expired(DRAINED));
+            if self.manager.drain.needs_care()
+                && let Poll::Ready(slot) = self.poll_care(cx, ScaledTimer::StreamIdle)
+            {
+                return Poll::Ready(Raced::Expired(slot));
             }
             let may_watch = D::TELLS_OF_RESETS || self.down.request_done();
             if may_watch && gone.as_mut().poll(cx).is_ready() {
@@ -136,6 +139,23 @@ impl<D: Downstream> Exchange<'_, D> {
                 slot => return Poll::Ready(slot),
             }
         }
+    }
+
+    /// What else may end the wait of a stream: the end of the drain, and a timeout that is shorter now.
+    #[cold]
+    fn poll_care(&self, cx: &mut Context<'_>, timer: ScaledTimer) -> Poll<usize> {
+        if self.manager.drain.is_over() {
+            return Poll::Ready(DRAINED);
+        }
+        let Some(end) = self.scaled_idle_end(timer) else {
+            return Poll::Pending;
+        };
+        let worker = &*self.manager.worker;
+        let waited = self.deadlines.poll_at(cx, worker, end);
+        waited.map(|()| {
+            self.deadlines.clear(STREAM_IDLE);
+            STREAM_IDLE
+        })
     }
 
     /// Logs the stream while it lives.

@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::ResponseFlags;
 
 use super::StreamEnd;
@@ -180,8 +181,10 @@ impl<D: Downstream> Exchange<'_, D> {
             if let Poll::Ready(slot) = self.poll_expired(cx) {
                 return Poll::Ready(Err(self.expired(slot)));
             }
-            if self.manager.drain.is_over() {
-                return Poll::Ready(Err(self.drained()));
+            if self.manager.drain.needs_care()
+                && let Poll::Ready(slot) = self.poll_care(cx, ScaledTimer::StreamIdle)
+            {
+                return Poll::Ready(Err(self.expired(slot)));
             }
             let may_watch = D::TELLS_OF_RESETS || self.down.request_done();
             if may_watch && gone.as_mut().poll(cx).is_ready() {
@@ -220,11 +223,14 @@ impl<D: Downstream> Exchange<'_, D> {
             if self.down.unflushed_bytes() < before {
                 self.touch_idle();
             }
-            let expired = self.poll_expired(cx);
+            let mut expired = self.poll_expired(cx);
+            if expired.is_pending() && self.manager.drain.needs_care() {
+                expired = self.poll_care(cx, ScaledTimer::StreamFlush);
+            }
             if expired == Poll::Ready(STREAM_IDLE) {
                 self.down.flush_timed_out();
             }
-            if expired.is_ready() || self.manager.drain.is_over() {
+            if expired.is_ready() {
                 return Poll::Ready(Err(DownstreamError::Gone));
             }
             Poll::Pending

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::overload::ShedPoint;
 use nuncio_contract::stream_info::{Protocol, ResponseFlags};
 use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
@@ -87,6 +88,11 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     /// Finds the cluster, completes the request's head and begins the account; tells which way the request goes.
     fn choose_cluster<'r>(&'r self, forward: &'r Forward) -> Result<Way<'r, 'e, 'a, D>, Stop> {
         let cluster = self.cluster(forward)?;
+        if let Some(overload) = &self.exchange.manager.overload
+            && overload.sheds(ShedPoint::BeforeUpstream)
+        {
+            return Err(self.shed());
+        }
         let apart = self.counted_apart();
         if cluster.settings().drop_overload.share > 0.0 {
             self.drop_overload(&cluster)?;

@@ -15,6 +15,7 @@ use nuncio_upstream::WorkerCluster;
 
 use super::Router;
 use super::late_host::destination;
+use crate::connection_manager::overload::overloaded;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, HostWishes, Stop};
 use crate::route::Forward;
@@ -56,6 +57,14 @@ impl<D: Downstream> Router<'_, '_, D> {
             wishes.metadata = of_stream.map(|of_stream| merged(of_route, of_stream));
         }
         wishes
+    }
+
+    /// Our answer in the place of a host's, for overload.
+    #[cold]
+    pub(super) fn shed(&self) -> Stop {
+        let stats = &self.exchange.manager.stats.router;
+        stats.rq_overload_local_reply.inc();
+        Stop::Reply(Box::new(overloaded()))
     }
 
     /// Turns a request away if chance says so.

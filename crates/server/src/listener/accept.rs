@@ -1,16 +1,17 @@
 //! Accepting connections on a worker.
 
 use std::cell::RefCell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::listener_filter::Inspected;
+use nuncio_contract::overload::{Action, ScaledTimer, ShedPoint};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::{Address, ConnectionInfo, Metadata, StreamInfo};
 use nuncio_http::drain::DrainPolicy;
@@ -25,7 +26,6 @@ use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 use super::gate::{ChainOnThread, End, Gate};
 use super::inspect::{criteria, inspect, successor};
-use super::limits::Reached;
 use super::transport_socket::{Opened, Opening};
 use super::{CompiledListener, OnThread, Routes, SocketEnd};
 
@@ -93,7 +93,7 @@ pub(super) async fn accept(
         let accepted = tokio::select! {
             biased;
             end = &mut end => break end,
-            accepted = socket.accept() => accepted,
+            accepted = poll_fn(|cx| poll_accept(&gate, &socket, cx)) => accepted,
         };
         match accepted {
             Ok((stream, peer)) => admit(stream, peer),
@@ -111,6 +111,18 @@ pub(super) async fn accept(
     Ok(())
 }
 
+/// A connection, while connections are accepted; others stay in the kernel's queue.
+fn poll_accept(
+    gate: &RefCell<Rc<Gate>>,
+    socket: &TcpListener,
+    cx: &mut Context<'_>,
+) -> Poll<std::io::Result<(TcpStream, SocketAddr)>> {
+    if let Some(overload) = &gate.borrow().overload {
+        ready!(overload.poll_accepting(cx));
+    }
+    socket.poll_accept(cx)
+}
+
 /// Errors that concern the connection that was to be accepted, not the socket.
 fn is_of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -122,7 +134,7 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 
 /// Begins a connection.
 fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
-    if is_turned_away(&gate) {
+    if is_turned_away(&gate, true) {
         return;
     }
     let begin = gate.worker.now();
@@ -154,7 +166,7 @@ fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Addr
 /// Goes on with a connection that another listener accepted. What that one's filters left for others stays behind, as
 /// in Envoy; what they found out does not.
 async fn take_over(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, found: Inspected) {
-    if is_turned_away(&gate) {
+    if is_turned_away(&gate, false) {
         return;
     }
     info.listener = Some(Arc::clone(&gate.listener.description));
@@ -174,14 +186,27 @@ async fn take_over(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, 
     open(gate, stream, info, inspected);
 }
 
-/// Whether there may be no more connections, which is counted.
-fn is_turned_away(gate: &Gate) -> bool {
-    match gate.listener.limits.reached() {
-        None => return false,
-        Some(Reached::Own) => gate.stats.downstream_cx_overflow.inc(),
-        Some(Reached::OfProcess) => gate.stats.downstream_global_cx_overflow.inc(),
+/// Whether there may be no more connections, which is counted. One that was accepted by another listener has been let
+/// through by the overload manager.
+fn is_turned_away(gate: &Gate, is_new: bool) -> bool {
+    let (limits, stats) = (&gate.listener.limits, &gate.stats);
+    let overload = gate.overload.as_ref();
+    if limits.is_process_full(gate.watched_limit) {
+        stats.downstream_global_cx_overflow.inc();
+        return true;
     }
-    true
+    let is_shed = is_new
+        && overload
+            .is_some_and(|it| it.sheds(ShedPoint::Accept) || it.takes(Action::RejectConnections));
+    if is_shed {
+        stats.downstream_cx_overload_reject.inc();
+        return true;
+    }
+    if limits.is_full() {
+        stats.downstream_cx_overflow.inc();
+        return true;
+    }
+    false
 }
 
 /// What comes of `future`; none once the limit has passed.
@@ -227,7 +252,10 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
     match chain.socket.open(stream, info) {
         Opening::Done(opened) => serve_chain(gate, &chain, opened, inspected.metadata),
         Opening::Handshake(handshake) => {
-            let limit = compiled.connect_timeout;
+            let limit = compiled.connect_timeout.map(|limit| match &gate.overload {
+                Some(overload) => overload.scaled(ScaledTimer::TransportConnect, limit),
+                None => limit,
+            });
             drop(tokio::task::spawn_local(async move {
                 let handshake = or_drained(&gate, id, within(limit, handshake));
                 match handshake.await {
@@ -266,7 +294,7 @@ fn serve_chain(
             let manager = Rc::clone(manager);
             drop(tokio::task::spawn_local(async move {
                 let mut served = std::pin::pin!(http1::serve(manager, transport, info));
-                std::future::poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
+                poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
                 gate.closed(begin);
             }));
         }
@@ -307,20 +335,20 @@ async fn filtered(
                 }
                 let mut served =
                     std::pin::pin!(http1::serve(Rc::clone(manager), transport, connection));
-                std::future::poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+                poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
             }
         }
         End::Tcp(proxy) => {
             let proxy = Rc::clone(proxy);
             let mut served =
                 std::pin::pin!(proxy.serve(filters, transport, info, gate.drained(id)));
-            std::future::poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+            poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
         }
         End::Filter(around) => {
             let mut served =
                 std::pin::pin!(connection::serve(around.clone(), filters, transport, info));
             let mut drained = std::pin::pin!(gate.drained(id));
-            std::future::poll_fn(|cx| match drained.as_mut().poll(cx) {
+            poll_fn(|cx| match drained.as_mut().poll(cx) {
                 Poll::Ready(()) => Poll::Ready(()),
                 Poll::Pending => worker.step(|| served.as_mut().poll(cx)),
             })

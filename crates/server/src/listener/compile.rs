@@ -46,6 +46,8 @@ pub(crate) struct CompiledListener {
     pub selection: Selection,
     /// What looks at a connection before.
     pub inspection: Inspection,
+    /// Whether it does not care for the overload manager.
+    pub bypasses_overload: bool,
     /// How many connections it may have.
     pub limits: ConnectionLimits,
     /// The scope of all stats, for filters.
@@ -181,6 +183,7 @@ impl CompiledListener {
                 binds: listener.bind_to_port != Some(false),
                 keepalive: listener.tcp_keepalive.as_ref().map(keepalive),
             },
+            bypasses_overload: listener.bypass_overload_manager,
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),

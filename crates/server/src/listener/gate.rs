@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::network_filter::NetworkFilterFactory;
+use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{ListenerStats, ListenerWorkerStats};
@@ -34,6 +35,10 @@ pub(super) struct Gate {
     pub(super) id_step: u64,
     /// Where connections that were going elsewhere are handed over to others, if they are.
     pub(super) directory: Option<Rc<Directory>>,
+    /// What the overload manager decides, if the listener cares.
+    pub(super) overload: Option<Rc<OverloadOnWorker>>,
+    /// The connections that the overload manager lets the process have, if it limits those of this listener.
+    pub(super) watched_limit: Option<u64>,
     /// Of connections that no connection manager sees off.
     drain: Drain,
 }
@@ -63,18 +68,27 @@ impl Gate {
         let worker_scope = listener.scope.scope(&thread.name);
         let root = listener.root.clone();
         let hands_over = listener.inspection.hands_over();
+        let overload = thread.worker.overload().cloned();
+        let overload = overload.filter(|_| !listener.bypasses_overload);
+        let watched = overload.as_ref();
+        let watched = watched.and_then(|it| it.shared().max_connections);
         let chains = listener.chains.iter().zip(routes.iter());
         let chains = chains.map(|(chain, routes)| {
             let routes = Arc::clone(routes);
             let end = match &chain.end {
-                ChainEnd::Http(http) => End::Http(Rc::new(ConnectionManager::new(
-                    Arc::clone(&http.manager),
-                    routes,
-                    Rc::clone(&thread.worker),
-                    &http.scopes,
-                    service.cloned(),
-                    drain,
-                ))),
+                ChainEnd::Http(http) => {
+                    let worker = Rc::clone(&thread.worker);
+                    let (config, service) = (Arc::clone(&http.manager), service.cloned());
+                    let manager = ConnectionManager::new(
+                        config,
+                        routes,
+                        worker,
+                        &http.scopes,
+                        service,
+                        drain,
+                    );
+                    End::Http(watching(manager, overload.as_ref()))
+                }
                 ChainEnd::Tcp(proxy) => {
                     let proxy = TcpProxy::new(Arc::clone(proxy), tcp_worker(&thread.worker));
                     End::Tcp(Rc::new(proxy))
@@ -92,10 +106,12 @@ impl Gate {
             listener_filters: listener.inspection.on_thread(&root),
             stats: listener.scope.worker_group(),
             worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
-            listener,
             worker: Rc::clone(&thread.worker),
             id_step: thread.id_step,
             directory: hands_over.then(|| Rc::clone(&thread.directory)),
+            watched_limit: watched.filter(|_| !listener.limits.ignores_process),
+            overload,
+            listener,
             drain: Drain::new(drain),
         }
     }
@@ -144,7 +160,7 @@ impl Gate {
 
     /// Counts the begin of a connection.
     pub(super) fn opened(&self) {
-        self.listener.limits.opened();
+        self.listener.limits.opened(self.watched_limit.is_some());
         self.stats.downstream_cx_total.inc();
         self.stats.downstream_cx_active.inc();
         self.worker_stats.downstream_cx_total.inc();
@@ -153,7 +169,7 @@ impl Gate {
 
     /// Counts the end of a connection.
     pub(super) fn closed(&self, begin: Instant) {
-        self.listener.limits.closed();
+        self.listener.limits.closed(self.watched_limit.is_some());
         self.stats.downstream_cx_active.dec();
         self.stats.downstream_cx_destroy.inc();
         self.worker_stats.downstream_cx_active.dec();
@@ -162,6 +178,19 @@ impl Gate {
             .downstream_cx_length_ms
             .record(u64::try_from(lived.as_millis()).unwrap_or(u64::MAX));
     }
+}
+
+/// Has the connection manager heed the overload manager.
+fn watching(
+    manager: ConnectionManager,
+    overload: Option<&Rc<OverloadOnWorker>>,
+) -> Rc<ConnectionManager> {
+    let manager = Rc::new(manager.with_overload(overload.cloned()));
+    if let Some(overload) = overload {
+        let watcher = Rc::downgrade(&manager);
+        overload.watch(watcher);
+    }
+    manager
 }
 
 fn filters(chain: &CompiledChain, root: &Scope) -> Vec<Box<dyn NetworkFilterFactory>> {

@@ -117,7 +117,7 @@ pub(super) async fn inspect(
     let inspection = &gate.listener.inspection;
     let mut inspected = Inspected::default();
     stats.downstream_pre_cx_active.inc();
-    ConnectionLimits::looking();
+    ConnectionLimits::looking(gate.watched_limit.is_some());
     let id = info.id;
     let run = run(gate, &stream, info, &mut inspected);
     let outcome = match inspection.timeout {
@@ -127,7 +127,7 @@ pub(super) async fn inspect(
             .map(Result::ok),
     };
     stats.downstream_pre_cx_active.dec();
-    ConnectionLimits::looked();
+    ConnectionLimits::looked(gate.watched_limit.is_some());
     match outcome? {
         Some(Ok(())) => Some((stream, inspected)),
         Some(Err(Failed::Closed)) => None,

@@ -1,5 +1,6 @@
 //! How many connections there may be: of a listener (`envoy.resource_limits.listener.<name>.connection_limit`), and of
-//! the process (`overload.global_downstream_max_connections`), both by the runtime, as in Envoy.
+//! the process (`overload.global_downstream_max_connections`), both by the runtime, as in Envoy; or of the process by the
+//! overload manager, which then counts instead.
 //!
 //! One that is too many is closed as soon as it was accepted. To the process count those too whose listener filters
 //! are still looking. Defaults: no limits; a listener may not care about that of the process.
@@ -13,20 +14,23 @@ const OF_PROCESS: &str = "overload.global_downstream_max_connections";
 
 static LIVE_IN_PROCESS: AtomicU64 = AtomicU64::new(0);
 
+/// Those of listeners that heed the overload manager, if it limits them.
+static LIVE_AND_WATCHED: AtomicU64 = AtomicU64::new(0);
+
+/// How many connections the overload manager counts, those among them that listener filters look at.
+pub(crate) fn watched_connections() -> u64 {
+    LIVE_AND_WATCHED.load(Relaxed)
+}
+
 /// The limits of a listener's connections, shared by the workers.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionLimits {
     own: RuntimeKey,
     /// Without one where the listener does not care.
     of_process: RuntimeKey,
+    /// Whether the listener does not care for the limit of the process.
+    pub(super) ignores_process: bool,
     live: AtomicU64,
-}
-
-/// A limit that is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
-    Own,
-    OfProcess,
 }
 
 impl ConnectionLimits {
@@ -39,6 +43,7 @@ impl ConnectionLimits {
         ConnectionLimits {
             own: runtime.key(&key),
             of_process: Self::key_of_process(ignores_process, runtime),
+            ignores_process,
             live: AtomicU64::new(0),
         }
     }
@@ -56,37 +61,50 @@ impl ConnectionLimits {
         runtime.key(if ignores_process { "" } else { OF_PROCESS })
     }
 
-    /// The limit that leaves no room for one more connection.
-    pub(super) fn reached(&self) -> Option<Reached> {
-        let is_full = |live: &AtomicU64, limit: &RuntimeKey| {
-            let most = limit.integer(u64::MAX);
-            most != u64::MAX && live.load(Relaxed) >= most
-        };
-        if is_full(&LIVE_IN_PROCESS, &self.of_process) {
-            return Some(Reached::OfProcess);
+    /// Whether the process has no room for one more connection; a limit that is watched takes the place of that of the
+    /// runtime.
+    pub(super) fn is_process_full(&self, watched: Option<u64>) -> bool {
+        match watched {
+            Some(most) => watched_connections() >= most,
+            None => is_full(&LIVE_IN_PROCESS, &self.of_process),
         }
-        is_full(&self.live, &self.own).then_some(Reached::Own)
+    }
+
+    /// Whether the listener has none.
+    pub(super) fn is_full(&self) -> bool {
+        is_full(&self.live, &self.own)
     }
 
     /// A connection has a filter chain.
-    pub(super) fn opened(&self) {
+    pub(super) fn opened(&self, is_watched: bool) {
         self.live.fetch_add(1, Relaxed);
-        Self::looking();
+        Self::looking(is_watched);
     }
 
     /// It is closed.
-    pub(super) fn closed(&self) {
+    pub(super) fn closed(&self, is_watched: bool) {
         self.live.fetch_sub(1, Relaxed);
-        Self::looked();
+        Self::looked(is_watched);
     }
 
     /// Listener filters look at a connection.
-    pub(super) fn looking() {
+    pub(super) fn looking(is_watched: bool) {
         LIVE_IN_PROCESS.fetch_add(1, Relaxed);
+        if is_watched {
+            LIVE_AND_WATCHED.fetch_add(1, Relaxed);
+        }
     }
 
     /// They do no more.
-    pub(super) fn looked() {
+    pub(super) fn looked(is_watched: bool) {
         LIVE_IN_PROCESS.fetch_sub(1, Relaxed);
+        if is_watched {
+            LIVE_AND_WATCHED.fetch_sub(1, Relaxed);
+        }
     }
+}
+
+fn is_full(live: &AtomicU64, limit: &RuntimeKey) -> bool {
+    let most = limit.integer(u64::MAX);
+    most != u64::MAX && live.load(Relaxed) >= most
 }

@@ -49,6 +49,7 @@ fn gate(stats: &StatsStore) -> Gate {
         name: "l".to_string(),
         address: ([127, 0, 0, 1], 0).into(),
         is_inbound: false,
+        bypasses_overload: true,
         options: ListenOptions::default(),
         scope: stats.scope("listener.l"),
         description: Arc::default(),

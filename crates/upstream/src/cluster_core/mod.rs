@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use nuncio_codec::http2::Http2Settings;
 use nuncio_contract::clock::Clock;
+use nuncio_contract::overload::{OverloadOnWorker, ShedPoint};
 use nuncio_contract::stats::Gauge;
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterLbStats, ClusterTrafficStats, Http1CodecStats, Http2CodecStats,
@@ -39,6 +40,7 @@ pub(crate) struct ClusterCore {
     tls_counts: OnceCell<TlsCounts>,
     codec_stats: OnceCell<Arc<Http1CodecStats>>,
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
+    overload: Option<Rc<OverloadOnWorker>>,
 }
 
 impl ClusterCore {
@@ -60,7 +62,20 @@ impl ClusterCore {
             tls_counts: OnceCell::new(),
             codec_stats: OnceCell::new(),
             http2: OnceCell::new(),
+            overload: None,
         }
+    }
+
+    /// The same, whose pools open no connections where the overload manager says so.
+    pub(crate) fn with_overload(mut self, overload: Option<Rc<OverloadOnWorker>>) -> Self {
+        self.overload = overload;
+        self
+    }
+
+    /// Whether a connection is not to be opened this time, so that load is shed.
+    pub(crate) fn sheds_connection(&self) -> bool {
+        let overload = self.overload.as_ref();
+        overload.is_some_and(|it| it.sheds(ShedPoint::NewUpstreamConnection))
     }
 
     pub(crate) fn settings(&self) -> &ClusterSettings {

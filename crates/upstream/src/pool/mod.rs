@@ -41,6 +41,15 @@ pub(crate) enum Lent {
     Pending(PendingLease),
 }
 
+/// What came of opening connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    /// Those that are needed, as far as they are allowed.
+    AsMayBe,
+    /// The overload manager wants no more.
+    Shed,
+}
+
 /// What a request gets.
 pub(crate) enum Granted {
     /// A connection for itself.
@@ -171,7 +180,7 @@ impl HostPool {
     /// Notes that a connection in use was closed: those who wait may need another.
     fn connection_lost(self: &Rc<Self>) {
         if !self.waiting.borrow().is_empty() {
-            self.open_connections();
+            let _who_waits_goes_on = self.open_connections();
         }
     }
 
@@ -192,30 +201,36 @@ impl HostPool {
         self.waiting
             .borrow_mut()
             .push_back(Rc::clone(lease.waiting()));
-        self.open_connections();
-        Ok(lease)
+        match self.open_connections() {
+            Opened::Shed => Err(UpstreamError::new(UpstreamErrorKind::Overflow)),
+            Opened::AsMayBe => Ok(lease),
+        }
     }
 
     /// Opens as many connections as the queue needs, three at most at a time.
-    fn open_connections(self: &Rc<Self>) {
+    fn open_connections(self: &Rc<Self>) -> Opened {
         for _ in 0..3 {
             if self.waiting.borrow().len() <= self.connecting_places() {
-                return;
+                break;
+            }
+            if self.core.sheds_connection() {
+                return Opened::Shed;
             }
             let allowed = self.may_open();
             if !allowed {
                 self.core.traffic.upstream_cx_overflow.inc();
             }
             if !allowed && self.open.get() > 0 {
-                return;
+                break;
             }
             self.connecting.set(self.connecting.get() + 1);
             let life = Life::begin(self);
             tokio::task::spawn_local(connection::open(Rc::clone(self), life));
             if !allowed {
-                return;
+                break;
             }
         }
+        Opened::AsMayBe
     }
 
     /// Whether the circuit breakers of the cluster and of the host allow another connection.
@@ -269,7 +284,7 @@ impl HostPool {
             };
             next.deliver(self.attach(connection).map(Granted::Own));
         }
-        self.open_connections();
+        let _who_waits_goes_on = self.open_connections();
     }
 
     /// Closes what is idle; what is in use is closed after its request.

@@ -17,6 +17,7 @@ pub use cluster::WorkerCluster;
 pub use host::WorkerHost;
 
 use nuncio_contract::clock::Clock;
+use nuncio_contract::overload::OverloadOnWorker;
 
 use crate::cluster_core::ClusterCore;
 use crate::load_balancing::Random;
@@ -29,6 +30,7 @@ pub struct WorkerClusters {
     seeds: Random,
     generation: Cell<u64>,
     slots: RefCell<Vec<Option<Rc<WorkerCluster>>>>,
+    overload: RefCell<Option<Rc<OverloadOnWorker>>>,
 }
 
 impl WorkerClusters {
@@ -41,7 +43,13 @@ impl WorkerClusters {
             seeds: Random::new(seed),
             generation,
             slots: RefCell::default(),
+            overload: RefCell::default(),
         }
+    }
+
+    /// Has pools open no connections where the overload manager says so; of clusters that are made from now on.
+    pub fn shed_load(&self, overload: Option<Rc<OverloadOnWorker>>) {
+        *self.overload.borrow_mut() = overload;
     }
 
     /// A cluster by number; `None` if there is none (any more).
@@ -59,6 +67,7 @@ impl WorkerClusters {
     fn make(&self, id: ClusterId) -> Option<Rc<WorkerCluster>> {
         let shared = self.manager.get(id)?;
         let core = ClusterCore::new(shared, Rc::clone(&self.clock));
+        let core = core.with_overload(self.overload.borrow().clone());
         let cluster = Rc::new(WorkerCluster::new(Rc::new(core), self.seeds.next()));
         cluster.set_local(self.manager.local_cluster());
         let mut slots = self.slots.borrow_mut();

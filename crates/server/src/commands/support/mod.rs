@@ -78,6 +78,8 @@ pub(super) fn table(extensions: &Extensions) -> SupportTable {
     nuncio_tcp::support(&mut table);
     nuncio_udp::support(&mut table);
     crate::listener::support(&mut table);
+    crate::overload::support(&mut table);
+    crate::watchdog::support(&mut table);
     for room in extensions.network_filters.iter().copied().flatten() {
         (room.support)(&mut table);
     }

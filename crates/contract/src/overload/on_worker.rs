@@ -1,0 +1,116 @@
+//! The overload manager as a worker sees it: what it counts, and who waits until connections are accepted again.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Weak;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::{Action, Overload, ScaledTimer, ShedPoint};
+use crate::stats::{Counter, Scope};
+
+/// A worker's view.
+pub struct OverloadOnWorker {
+    shared: Arc<Overload>,
+    /// `overload.<point>.shed_load_count`
+    shed: [Arc<Counter>; ShedPoint::ALL.len()],
+    random: Cell<u64>,
+    /// Who would accept connections.
+    accepting: RefCell<Vec<Waker>>,
+    /// Who is told of changes.
+    watchers: RefCell<Vec<Weak<dyn OverloadWatcher>>>,
+}
+
+/// Somebody whose timeouts or streams depend on how far the actions go.
+pub trait OverloadWatcher {
+    /// They go further or less far than before.
+    fn overload_changed(&self);
+}
+
+impl OverloadOnWorker {
+    /// A view that counts under `root`; `seed` differs from worker to worker.
+    pub fn new(shared: Arc<Overload>, root: &Scope, seed: u64) -> Self {
+        let counter = |(point, name): (ShedPoint, &str)| match shared.has_point(point) {
+            true => root.counter(&format!("overload.{name}.shed_load_count")),
+            false => Arc::default(),
+        };
+        OverloadOnWorker {
+            shed: ShedPoint::ALL.map(counter),
+            shared,
+            random: Cell::new(seed | 1),
+            accepting: RefCell::default(),
+            watchers: RefCell::default(),
+        }
+    }
+
+    /// What all threads share.
+    pub fn shared(&self) -> &Arc<Overload> {
+        &self.shared
+    }
+
+    /// Whether load is to be shed at this point this time, which is counted.
+    pub fn sheds(&self, point: ShedPoint) -> bool {
+        let sheds = self.shared.point(point).falls_on(|| self.random());
+        if sheds {
+            self.shed[point as usize].inc();
+        }
+        sheds
+    }
+
+    /// Whether an action is to be taken this time.
+    pub fn takes(&self, action: Action) -> bool {
+        self.shared.action(action).falls_on(|| self.random())
+    }
+
+    /// Whether timeouts of any kind become shorter.
+    pub fn scales_timers(&self) -> bool {
+        self.shared.timers.has_any()
+    }
+
+    /// A timeout as it is now.
+    pub fn scaled(&self, timer: ScaledTimer, whole: Duration) -> Duration {
+        let degree = self.shared.action(Action::ReduceTimeouts).get();
+        self.shared.timers.scaled(timer, whole, degree)
+    }
+
+    /// Ready while connections are accepted.
+    pub fn poll_accepting(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let stops = self.shared.action(Action::StopAcceptingConnections);
+        if !stops.is_saturated() {
+            return Poll::Ready(());
+        }
+        let mut waiting = self.accepting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// The state has changed: who waits looks again.
+    pub fn changed(&self) {
+        let waiting = self.accepting.take();
+        waiting.iter().for_each(Waker::wake_by_ref);
+        self.watchers
+            .borrow_mut()
+            .retain(|it| it.strong_count() > 0);
+        let watchers = self.watchers.borrow().clone();
+        for watcher in watchers.iter().filter_map(Weak::upgrade) {
+            watcher.overload_changed();
+        }
+    }
+
+    /// Has `watcher` told of changes as long as it lives.
+    pub fn watch(&self, watcher: Weak<dyn OverloadWatcher>) {
+        self.watchers.borrow_mut().push(watcher);
+    }
+
+    /// xorshift64*, which is good enough for shares.
+    fn random(&self) -> u64 {
+        let mut state = self.random.get();
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        self.random.set(state);
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}

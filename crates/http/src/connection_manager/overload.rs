@@ -1,0 +1,123 @@
+//! How a connection manager sheds load while the overload manager wants it to.
+//!
+//! Without an overload manager, and for listeners that bypass it, there is a null pointer here and nothing else.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use nuncio_contract::headers::{HeaderName, Known};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::overload::{
+    Action, OverloadOnWorker, OverloadWatcher, ScaledTimer, ShedPoint,
+};
+
+use super::ConnectionManager;
+
+/// What becomes of a connection on which bytes came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnBytes {
+    /// They are understood.
+    Go,
+    /// They are, and the connection is to take no more requests.
+    Drain,
+    /// It closes, after the client was told where that can be.
+    Close,
+}
+
+impl ConnectionManager {
+    /// The same connection manager, which sheds load as the overload manager says.
+    #[must_use]
+    pub fn with_overload(mut self, overload: Option<Rc<OverloadOnWorker>>) -> Self {
+        let heeds = |it: &Rc<OverloadOnWorker>| {
+            it.scales_timers() || it.shared().tracked_stream_bits.is_some()
+        };
+        if overload.as_ref().is_some_and(heeds) {
+            self.drain.heed_overload();
+        }
+        self.overload = overload;
+        self
+    }
+
+    /// Whether a connection closes before anything on it is understood.
+    pub(crate) fn sheds_codec(&self) -> bool {
+        let overload = self.overload.as_ref();
+        let sheds = overload.is_some_and(|it| it.sheds(ShedPoint::CreateCodec));
+        if sheds {
+            self.stats.http.downstream_rq_overload_close.inc();
+        }
+        sheds
+    }
+
+    /// What becomes of a connection on which bytes came.
+    pub(crate) fn on_bytes(&self) -> OnBytes {
+        let Some(overload) = &self.overload else {
+            return OnBytes::Go;
+        };
+        if overload.sheds(ShedPoint::GoAwayAndClose) {
+            return OnBytes::Close;
+        }
+        match overload.sheds(ShedPoint::GoAway) {
+            true => OnBytes::Drain,
+            false => OnBytes::Go,
+        }
+    }
+
+    /// Whether what came is not understood, but answered at once.
+    pub(crate) fn sheds_dispatch(&self) -> bool {
+        let overload = self.overload.as_ref();
+        let sheds = overload.is_some_and(|it| it.sheds(ShedPoint::Http1Dispatch));
+        if sheds {
+            self.stats.http.downstream_rq_overload_close.inc();
+        }
+        sheds
+    }
+
+    /// The answer to a request that is not taken on, if it is not.
+    #[cold]
+    pub(crate) fn shed_request(&self, overload: &OverloadOnWorker) -> Option<LocalReply> {
+        let sheds = overload.sheds(ShedPoint::DecodeHeaders)
+            || overload.takes(Action::StopAcceptingRequests);
+        if !sheds {
+            return None;
+        }
+        self.stats.http.downstream_rq_overload_close.inc();
+        let reply = overloaded();
+        Some(match self.config.append_local_overload {
+            true => {
+                let name = HeaderName::from(Known::XEnvoyLocalOverloaded);
+                reply.with_header(name, b"true".to_vec())
+            }
+            false => reply,
+        })
+    }
+
+    /// Whether a response says that its connection closes, for overload.
+    #[cold]
+    pub(crate) fn disables_keepalive(&self, overload: &OverloadOnWorker) -> bool {
+        let disables = overload.takes(Action::DisableKeepalive);
+        if disables {
+            let stats = &self.stats.http;
+            stats.downstream_cx_overload_disable_keepalive.inc();
+        }
+        disables
+    }
+
+    /// A timeout as it is now.
+    pub(crate) fn scaled(&self, timer: ScaledTimer, whole: Duration) -> Duration {
+        match &self.overload {
+            Some(overload) => overload.scaled(timer, whole),
+            None => whole,
+        }
+    }
+}
+
+impl OverloadWatcher for ConnectionManager {
+    fn overload_changed(&self) {
+        self.drain.wake();
+    }
+}
+
+/// The answer to a request that is one too many.
+pub(crate) fn overloaded() -> LocalReply {
+    LocalReply::new(503, b"envoy overloaded".as_slice(), "overload")
+}

@@ -1,0 +1,68 @@
+//! A connection of HTTP/2 while the overload manager sheds load: timeouts that become shorter, connections that are to
+//! take no more streams. Nothing of this runs without an overload manager.
+
+use std::task::{Context, Poll};
+
+use nuncio_contract::overload::ScaledTimer;
+
+use super::connection::{Connection, End, IDLE, LIFE, Phase, Worked};
+use super::mailbox::Cut;
+use crate::connection_manager::overload::OnBytes;
+
+impl Connection {
+    /// Looks at what may end a connection beside its deadlines: the end of the drain, and timeouts that are shorter now.
+    #[cold]
+    pub(super) fn heed_overload(&self, cx: &mut Context<'_>) -> Option<End> {
+        if self.manager.drain.is_over() {
+            return Some(End::Local);
+        }
+        if self.phase.get() != Phase::Open {
+            return None;
+        }
+        let worker = &*self.manager.worker;
+        let timeouts = &self.manager.config.timeouts;
+        let of = |slot, timer, whole: Option<std::time::Duration>| {
+            let (end, whole) = self.deadlines.get(slot).zip(whole)?;
+            Some((end - (whole - self.manager.scaled(timer, whole)), slot))
+        };
+        let ends = [
+            of(IDLE, ScaledTimer::ConnectionIdle, timeouts.connection_idle),
+            of(
+                LIFE,
+                ScaledTimer::ConnectionMax,
+                timeouts.max_connection_duration,
+            ),
+        ];
+        let (end, slot) = ends.into_iter().flatten().min()?;
+        match self.deadlines.poll_at(cx, worker, end) {
+            Poll::Ready(()) => {
+                self.deadlines.clear(slot);
+                self.expired(slot)
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    /// Sheds load once bytes are there; what came is worked off if the connection closes.
+    #[cold]
+    pub(super) fn shed_load(&self) -> Worked {
+        match self.manager.on_bytes() {
+            OnBytes::Go => return Worked::ForNow,
+            OnBytes::Drain => {
+                self.begin_drain();
+                return Worked::ForNow;
+            }
+            OnBytes::Close => {}
+        }
+        if self.phase.get() == Phase::Open {
+            self.shared
+                .encode(|codec, out| codec.send_shutdown_notice(out));
+        }
+        self.go_away();
+        self.count_cut_off(End::Local);
+        self.end_streams(Cut::Gone(End::Local));
+        self.close_soon();
+        self.shared.wire.borrow_mut().forget_input();
+        Worked::OffAll
+    }
+}
