@@ -17,6 +17,7 @@ use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_tcp::proxy::TcpProxy;
 
+use super::balance::Seat;
 use super::chain::{ChainEnd, CompiledChain};
 use super::directory::Directory;
 use super::inspect::FilterOnThread;
@@ -34,6 +35,8 @@ pub(super) struct Gate {
     pub(super) id_step: u64,
     /// Where connections that were going elsewhere are handed over to others, if they are.
     pub(super) directory: Option<Rc<Directory>>,
+    /// Where connections are spread over the workers one by one.
+    pub(super) seat: Option<Seat>,
     /// Of connections that no connection manager sees off.
     drain: Drain,
 }
@@ -91,6 +94,7 @@ impl Gate {
             chains: chains.collect(),
             listener_filters: listener.inspection.on_thread(&root),
             stats: listener.scope.worker_group(),
+            seat: listener.balance.as_ref().map(Seat::take),
             worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
             listener,
             worker: Rc::clone(&thread.worker),
@@ -151,8 +155,23 @@ impl Gate {
         self.worker_stats.downstream_cx_active.inc();
     }
 
+    /// Connections that other workers accept do not come here any more.
+    pub(super) fn leave_balance(&self) {
+        if let Some(seat) = &self.seat {
+            seat.leave();
+        }
+    }
+
+    /// A connection ended before it was one.
+    pub(super) fn went_early(&self) {
+        if let Some(seat) = &self.seat {
+            seat.went();
+        }
+    }
+
     /// Counts the end of a connection.
     pub(super) fn closed(&self, begin: Instant) {
+        self.went_early();
         self.listener.limits.closed();
         self.stats.downstream_cx_active.dec();
         self.stats.downstream_cx_destroy.inc();
