@@ -74,7 +74,7 @@ impl From<BoundSocket> for OwnedFd {
 pub fn bind(
     address: SocketAddr,
     count: usize,
-    options: ListenOptions,
+    options: &ListenOptions,
 ) -> io::Result<Vec<BoundSocket>> {
     if !options.binds {
         return Ok(Vec::new());
@@ -89,7 +89,7 @@ pub fn bind(
 pub fn bind_more(
     sockets: &mut Vec<BoundSocket>,
     count: usize,
-    options: ListenOptions,
+    options: &ListenOptions,
 ) -> io::Result<()> {
     let Some(first) = sockets.first() else {
         return Ok(());
@@ -107,7 +107,7 @@ pub fn bind_more(
     Ok(())
 }
 
-fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<BoundSocket> {
+fn bind_one(address: SocketAddr, options: &ListenOptions) -> io::Result<BoundSocket> {
     Ok(match options.datagrams {
         true => BoundSocket::Datagrams(datagrams::bind(address, options)?),
         false => BoundSocket::Connections(listener::bind_one(address, options)?),
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn every_worker_gets_a_socket_on_the_same_free_port() {
         for options in both_kinds() {
-            let sockets = bind(any(), 3, options).expect("a free port can be bound");
+            let sockets = bind(any(), 3, &options).expect("a free port can be bound");
             assert_eq!(sockets.len(), 3);
             let first = port(&sockets[0]);
             assert!(first != 0 && sockets.iter().all(|socket| port(socket) == first));
@@ -148,12 +148,12 @@ mod tests {
         for options in both_kinds() {
             let alone = ListenOptions {
                 reuse_port: false,
-                ..options
+                ..options.clone()
             };
-            for first in [alone, options] {
-                let mut sockets = bind(any(), 1, first).expect("a free port can be bound");
+            for first in [alone, options.clone()] {
+                let mut sockets = bind(any(), 1, &first).expect("a free port can be bound");
                 // What the others want does not count where the first one does not share its port.
-                bind_more(&mut sockets, 3, options).expect("the port can be shared");
+                bind_more(&mut sockets, 3, &options).expect("the port can be shared");
                 assert_eq!(sockets.len(), 3);
                 let first = port(&sockets[0]);
                 assert!(sockets.iter().all(|socket| port(socket) == first));
@@ -164,13 +164,13 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_is_an_error() {
         for options in both_kinds() {
-            let sockets = bind(any(), 1, options).expect("a free port can be bound");
+            let sockets = bind(any(), 1, &options).expect("a free port can be bound");
             let address = sockets[0].local_addr().expect("it is bound");
             let alone = ListenOptions {
                 reuse_port: false,
                 ..options
             };
-            let error = bind(address, 1, alone).expect_err("the port is taken");
+            let error = bind(address, 1, &alone).expect_err("the port is taken");
             assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         }
     }
@@ -178,9 +178,9 @@ mod tests {
     #[test]
     fn connections_and_datagrams_do_not_take_each_others_ports() {
         let [connections, datagrams] = both_kinds();
-        let sockets = bind(any(), 1, connections).expect("a free port can be bound");
+        let sockets = bind(any(), 1, &connections).expect("a free port can be bound");
         let address = sockets[0].local_addr().expect("it is bound");
-        bind(address, 1, datagrams).expect("it is another protocol's port");
+        bind(address, 1, &datagrams).expect("it is another protocol's port");
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
             ..ListenOptions::default()
         };
         let address = "192.0.2.1:80".parse().expect("an address");
-        let sockets = bind(address, 2, options).expect("there is nothing to be done");
+        let sockets = bind(address, 2, &options).expect("there is nothing to be done");
         assert!(sockets.is_empty());
     }
 }

@@ -6,12 +6,15 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
+
+use crate::socket_options::{SocketOptions, SocketState};
 
 /// Options of a socket to open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct ConnectOptions {
     pub keepalive: Option<Keepalive>,
     /// Addresses to connect from, if the system is not to choose.
     pub sources: Option<Box<Sources>>,
+    /// Others; those of its own an address to connect from may have.
+    pub others: SocketOptions,
 }
 
 /// Addresses to connect from. Where there are two, each is of another IP version, and that of the host counts.
@@ -31,15 +36,20 @@ pub struct Sources {
     pub other: Option<SocketAddr>,
     /// An address may be one that this machine does not have.
     pub freebind: bool,
+    /// Options that count in the place of the others, where connections come from the other one.
+    pub options_of_other: Option<SocketOptions>,
 }
 
 impl Sources {
     /// The one for a host at this address.
-    fn towards(&self, address: SocketAddr) -> SocketAddr {
+    fn towards(&self, address: SocketAddr) -> (SocketAddr, Option<&SocketOptions>) {
         let other = self.other.filter(|other| {
             other.is_ipv4() == address.is_ipv4() && self.first.is_ipv4() != address.is_ipv4()
         });
-        other.unwrap_or(self.first)
+        match other {
+            Some(other) => (other, self.options_of_other.as_ref()),
+            None => (self.first, None),
+        }
     }
 }
 
@@ -65,6 +75,8 @@ pub struct ConnectError {
     pub address: SocketAddr,
     /// The address to connect from, if that is what could not be had.
     pub unbound: Option<SocketAddr>,
+    /// Whether an option could not be set.
+    pub is_unfit: bool,
 }
 
 impl std::error::Error for ConnectError {}
@@ -72,6 +84,9 @@ impl std::error::Error for ConnectError {}
 impl std::fmt::Display for ConnectError {
     /// Envoy's transport failure reason.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_unfit {
+            return Ok(());
+        }
         let text = error_text(&self.source);
         if let Some(source) = self.unbound {
             return write!(f, "failed to bind to {source}: {text}");
@@ -109,11 +124,22 @@ pub async fn connect(
         immediate,
         address,
         unbound: None,
+        is_unfit: false,
     };
     let socket = open(address, options).map_err(|error| failed(error, true))?;
-    if let Some(sources) = &options.sources {
-        let source = sources.towards(address);
-        bind(&socket, source, sources.freebind).map_err(|error| ConnectError {
+    let mut others = &options.others;
+    let source = options.sources.as_ref().map(|sources| {
+        let (source, own) = sources.towards(address);
+        others = own.unwrap_or(others);
+        (source, sources.freebind)
+    });
+    let set = others.apply(socket.as_fd(), SocketState::BeforeBind);
+    set.map_err(|error| ConnectError {
+        is_unfit: true,
+        ..failed(error, true)
+    })?;
+    if let Some((source, freebind)) = source {
+        bind(&socket, source, freebind).map_err(|error| ConnectError {
             unbound: Some(source),
             ..failed(error, true)
         })?;
@@ -201,6 +227,7 @@ mod tests {
             first: "203.0.113.7:0".parse().unwrap(),
             other: None,
             freebind: false,
+            options_of_other: None,
         };
         let options = ConnectOptions {
             sources: Some(Box::new(sources)),
@@ -224,6 +251,7 @@ mod tests {
                 first,
                 other,
                 freebind: false,
+                options_of_other: None,
             };
             let options = ConnectOptions {
                 sources: Some(Box::new(sources)),
@@ -245,7 +273,7 @@ mod tests {
         };
         let options = ConnectOptions {
             keepalive: Some(keepalive),
-            sources: None,
+            ..Default::default()
         };
         let stream = connect(listener.local_addr().unwrap(), &options)
             .await

@@ -13,5 +13,6 @@ pub mod machine;
 pub mod peek;
 pub mod pipe;
 mod signature_names;
+pub mod socket_options;
 pub mod tls;
 pub mod transport;

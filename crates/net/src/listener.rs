@@ -5,13 +5,15 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::connect::Keepalive;
+use crate::socket_options::{SocketOptions, SocketState};
 
 /// How a socket listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenOptions {
     /// One socket a worker.
     pub reuse_port: bool,
@@ -29,6 +31,10 @@ pub struct ListenOptions {
     pub binds: bool,
     /// Keepalive of the connections.
     pub keepalive: Option<Keepalive>,
+    /// Whether clients may use several ways at once (MPTCP).
+    pub multipath: bool,
+    /// Others.
+    pub others: SocketOptions,
 }
 
 impl ListenOptions {
@@ -47,6 +53,8 @@ impl Default for ListenOptions {
             datagrams: false,
             binds: true,
             keepalive: None,
+            multipath: false,
+            others: SocketOptions::default(),
         }
     }
 }
@@ -57,11 +65,14 @@ pub fn set_backlog(socket: &TcpListener, backlog: u32) -> io::Result<()> {
 }
 
 /// Binds one socket.
-pub fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpListener> {
+pub fn bind_one(address: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
+        Some(match options.multipath {
+            true => Protocol::MPTCP,
+            false => Protocol::TCP,
+        }),
     )?;
     socket.set_reuse_address(true)?;
     if options.reuse_port {
@@ -74,8 +85,12 @@ pub fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpLi
     if let Some(keepalive) = &options.keepalive {
         keepalive.apply(&SockRef::from(&socket))?;
     }
+    let set_others = |state| options.others.apply(socket.as_fd(), state);
+    set_others(SocketState::BeforeBind)?;
     socket.bind(&address.into())?;
+    set_others(SocketState::Bound)?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    set_others(SocketState::Listening)?;
     Ok(socket.into())
 }
 
@@ -83,7 +98,7 @@ pub fn bind_one(address: SocketAddr, options: ListenOptions) -> io::Result<TcpLi
 pub(crate) fn reach_further(
     socket: &Socket,
     address: SocketAddr,
-    options: ListenOptions,
+    options: &ListenOptions,
 ) -> io::Result<()> {
     let takes_ipv4 = address.is_ipv4() || options.ipv4_compat;
     if options.freebind && takes_ipv4 {
@@ -110,7 +125,7 @@ mod tests {
     #[test]
     fn the_backlog_of_a_listening_socket_can_change() {
         let any = "127.0.0.1:0".parse().expect("an address");
-        let socket = bind_one(any, ListenOptions::default()).expect("a free port can be bound");
+        let socket = bind_one(any, &ListenOptions::default()).expect("a free port can be bound");
         set_backlog(&socket, 1).expect("it listens already");
         let address = socket.local_addr().expect("it is bound");
         std::net::TcpStream::connect(address).expect("it still listens");
@@ -128,7 +143,7 @@ mod tests {
             ..ListenOptions::default()
         };
         let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = bind_one(address, options).expect("a free port can be bound");
+        let listener = bind_one(address, &options).expect("a free port can be bound");
         listener.set_nonblocking(false).expect("it is a socket");
         let address = listener.local_addr().expect("it is bound");
         let _client = std::net::TcpStream::connect(address).expect("it listens");
@@ -151,9 +166,9 @@ mod tests {
                 freebind: true,
                 ..ListenOptions::default()
             };
-            let bound = bind_one(address, options).expect("it need not be this machine's");
+            let bound = bind_one(address, &options).expect("it need not be this machine's");
             assert_eq!(bound.local_addr().expect("it is bound").ip(), address.ip());
-            bind_one(address, ListenOptions::default()).expect_err("it is another machine's");
+            bind_one(address, &ListenOptions::default()).expect_err("it is another machine's");
         }
     }
 }

@@ -70,6 +70,8 @@ impl AdminListener {
             inspection: Inspection::default(),
             limits: ConnectionLimits::of_process(config.global_limit.clone()),
             root: stats.root(),
+            additional: Vec::new(),
+            balance: None,
             datagrams: None,
         };
         AdminListener {
@@ -91,7 +93,7 @@ impl AdminListener {
         let service = Rc::clone(&self.service);
         let (accepting, address) = match &self.address {
             AdminAddress::Socket(address) => {
-                let socket = bind_one(*address, listener.options)
+                let socket = bind_one(*address, &listener.options)
                     .map_err(|error| cannot_bind(address, &error))?;
                 let bound = socket.local_addr().map_err(|error| error.to_string())?;
                 let accepting = serve(listener, socket, thread, service);

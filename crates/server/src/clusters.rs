@@ -68,12 +68,12 @@ pub(crate) fn bind_by_default(
     ctx: &mut Ctx,
 ) -> Result<(), Refused> {
     let bind = manager.and_then(|manager| manager.upstream_bind_config.as_ref());
-    let sources = bind
+    let bound = bind
         .map(|bind| bind.compile("Bootstrap", ctx))
         .transpose()?;
-    if let Some(sources) = sources.flatten() {
+    if let Some(bound) = bound {
         for cluster in clusters {
-            cluster.config.bind_by_default(&sources);
+            cluster.config.bind_by_default(&bound);
         }
     }
     Ok(())

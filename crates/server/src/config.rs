@@ -11,8 +11,9 @@ use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
+use nuncio_net::socket_options::SocketOption;
 use nuncio_udp::listener::config::UdpListenerConfig;
-use nuncio_upstream::config::BindConfig;
+use nuncio_upstream::config::{BindConfig, SocketOptionsOverride};
 
 use crate::overload::OverloadMessage;
 use crate::runtime::LayeredRuntime;
@@ -197,9 +198,42 @@ message! {
         pub(crate) use_original_dst: Option<bool>,
         pub(crate) bind_to_port: Option<bool>,
         pub(crate) tcp_keepalive: Option<TcpKeepalive>,
+        pub(crate) socket_options: Vec<SocketOption>,
+        pub(crate) additional_addresses: Vec<AdditionalAddress>,
+        pub(crate) connection_balance_config: Option<ConnectionBalance>,
+        pub(crate) enable_mptcp: Spanned<bool>,
+        inert metadata = "it is shown in /config_dump, which prints the message itself",
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         pub(crate) bypass_overload_manager: bool,
     }
+}
+
+message! {
+    /// One more address of a listener.
+    pub(crate) struct AdditionalAddress: "envoy.config.listener.v3.AdditionalAddress" {
+        pub(crate) address: Option<Address>,
+        pub(crate) socket_options: Option<SocketOptionsOverride>,
+        pub(crate) tcp_keepalive: Option<TcpKeepalive>,
+    }
+}
+
+message! {
+    /// How connections are spread over the workers.
+    pub(crate) struct ConnectionBalance: "envoy.config.listener.v3.Listener.ConnectionBalanceConfig" {
+        pub(crate) oneof balance_type: BalanceType,
+    }
+}
+
+one_of! {
+    /// The ways to spread connections.
+    pub(crate) enum BalanceType {
+        exact_balance => Exact(ExactBalance),
+    }
+}
+
+message! {
+    /// To the worker with the fewest.
+    pub(crate) struct ExactBalance: "envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance" {}
 }
 
 message! {

@@ -75,6 +75,8 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
         limits: ConnectionLimits::default(),
         root: around.stats.root(),
         datagrams: None,
+        additional: Vec::new(),
+        balance: None,
         scope,
         description: Arc::default(),
         name,

@@ -295,7 +295,7 @@ fn drain_policy(options: &Options) -> DrainPolicy {
 }
 
 fn bind_extra(listener: &CompiledListener) -> Result<TcpListener, String> {
-    bind_one(listener.address, listener.options)
+    bind_one(listener.address, &listener.options)
         .map_err(|error| format!("cannot bind '{}': {error}", listener.address))
 }
 

@@ -2,14 +2,16 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::listener::{ListenOptions, reach_further};
+use crate::socket_options::SocketState;
 
 /// Binds a socket. Port 0 takes a free port.
-pub fn bind(address: SocketAddr, options: ListenOptions) -> io::Result<UdpSocket> {
+pub fn bind(address: SocketAddr, options: &ListenOptions) -> io::Result<UdpSocket> {
     let socket = open(address)?;
     if options.reuse_port {
         socket.set_reuse_port(true)?;
@@ -18,7 +20,11 @@ pub fn bind(address: SocketAddr, options: ListenOptions) -> io::Result<UdpSocket
         socket.set_only_v6(!options.ipv4_compat)?;
     }
     reach_further(&socket, address, options)?;
+    options
+        .others
+        .apply(socket.as_fd(), SocketState::BeforeBind)?;
     socket.bind(&address.into())?;
+    options.others.apply(socket.as_fd(), SocketState::Bound)?;
     Ok(socket.into())
 }
 

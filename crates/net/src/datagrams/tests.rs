@@ -20,7 +20,7 @@ fn wait_for<T>(mut look: impl FnMut() -> io::Result<T>) -> T {
 
 fn listening(address: &str, joins: bool) -> UdpSocket {
     let address = address.parse().expect("an address");
-    let socket = bind(address, ListenOptions::default()).expect("a free port can be bound");
+    let socket = bind(address, &ListenOptions::default()).expect("a free port can be bound");
     prepare(&socket, joins).expect("it can be told");
     socket
 }

@@ -86,6 +86,13 @@ pub(super) async fn accept(
     let admit = |stream: TcpStream, peer: SocketAddr| {
         let gate = Rc::clone(&gate.borrow());
         let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
+        let stream = match &gate.seat {
+            None => stream,
+            Some(seat) => match seat.place(stream, peer) {
+                Some(stream) => stream,
+                None => return,
+            },
+        };
         let local = stream.local_addr().ok().map(Address::from);
         begin(gate, stream, (peer.into(), local));
     };
@@ -133,8 +140,9 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 }
 
 /// Begins a connection.
-fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
+pub(super) fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
     if is_turned_away(&gate, true) {
+        gate.went_early();
         return;
     }
     let begin = gate.worker.now();
@@ -157,8 +165,13 @@ fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Addr
         if let Some((stream, inspected)) = looked {
             match successor(&gate, &stream, &mut info) {
                 None => open(gate, stream, info, inspected),
-                Some(other) => Box::pin(take_over(other, stream, info, inspected)).await,
+                Some(other) => {
+                    gate.went_early();
+                    Box::pin(take_over(other, stream, info, inspected)).await;
+                }
             }
+        } else {
+            gate.went_early();
         }
     }));
 }
@@ -169,12 +182,16 @@ async fn take_over(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, 
     if is_turned_away(&gate, false) {
         return;
     }
+    if let Some(seat) = &gate.seat {
+        seat.came();
+    }
     info.listener = Some(Arc::clone(&gate.listener.description));
     let looked = match gate.listener_filters.is_empty() {
         true => Some((stream, Inspected::default())),
         false => inspect(&gate, stream, &mut info).await,
     };
     let Some((stream, mut inspected)) = looked else {
+        gate.went_early();
         return;
     };
     if inspected.transport_protocol.is_empty() {
@@ -244,6 +261,7 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
     });
     let Some((compiled, chain)) = found else {
         gate.stats.no_filter_chain_match.inc();
+        gate.went_early();
         return;
     };
     info.filter_chain = Some(Arc::clone(&compiled.description));

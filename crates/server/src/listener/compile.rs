@@ -4,7 +4,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::typed::{Ctx, Refused};
@@ -13,17 +12,17 @@ use nuncio_contract::stats::groups::{ListenerStats, register_listener};
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::ListenerDescription;
 use nuncio_http::route::RouteTable;
-use nuncio_net::connect::Keepalive;
 use nuncio_net::listener::ListenOptions;
 use nuncio_udp::listener::CompiledUdpListener;
 use nuncio_upstream::ClusterManager;
 
+use super::balance::Balance;
 use super::chain_matcher::ChainMatcher;
+use super::place::{AdditionalPlace, Place};
 use super::transport_socket::DownstreamSocket;
 use super::{CompiledChain, ConnectionLimits, Inspection, Routes, Selection, datagrams};
 use crate::config::{
-    AddressKind, FilterChain, Listener, PortSpecifier, SocketAddress, SocketProtocol, TcpKeepalive,
-    TrafficDirection,
+    FilterChain, Listener, PortSpecifier, SocketAddress, SocketProtocol, TrafficDirection,
 };
 
 /// A listener, ready to be bound.
@@ -34,6 +33,10 @@ pub(crate) struct CompiledListener {
     pub address: SocketAddr,
     /// How it listens.
     pub options: ListenOptions,
+    /// Where else it listens.
+    pub additional: Vec<AdditionalPlace>,
+    /// How connections are spread over the workers, if the kernel does not do it alone.
+    pub balance: Option<Arc<Balance>>,
     /// Whether its clients are outside, so that it is drained with those alone.
     pub is_inbound: bool,
     /// `listener.<address>.`
@@ -171,19 +174,10 @@ impl CompiledListener {
             name => name.to_string(),
         };
         CompiledListener {
-            options: ListenOptions {
-                reuse_port: listener.enable_reuse_port.unwrap_or(true) || listener.reuse_port,
-                backlog: listener
-                    .tcp_backlog_size
-                    .unwrap_or(ListenOptions::MOST_BACKLOG),
-                ipv4_compat: place.ipv4_compat,
-                freebind: listener.freebind == Some(true),
-                transparent: listener.transparent == Some(true),
-                datagrams: datagrams::is_of_datagrams(listener),
-                binds: listener.bind_to_port != Some(false),
-                keepalive: listener.tcp_keepalive.as_ref().map(keepalive),
-            },
             bypasses_overload: listener.bypass_overload_manager,
+            options: place.options,
+            additional: place.additional,
+            balance: place.balances.then(Arc::default),
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
@@ -204,14 +198,12 @@ impl CompiledListener {
             scope,
         }
     }
-}
 
-fn keepalive(message: &TcpKeepalive) -> Keepalive {
-    let seconds = |seconds: Option<u32>| seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    Keepalive {
-        probes: message.keepalive_probes,
-        time: seconds(message.keepalive_time),
-        interval: seconds(message.keepalive_interval),
+    /// All its addresses, and how it listens there.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (SocketAddr, &ListenOptions)> {
+        let additional = self.additional.iter();
+        let additional = additional.map(|place| (place.address, &place.options));
+        std::iter::once((self.address, &self.options)).chain(additional)
     }
 }
 
@@ -219,41 +211,6 @@ fn keepalive(message: &TcpKeepalive) -> Keepalive {
 fn chains(listener: &Listener) -> impl Iterator<Item = &FilterChain> {
     let chains = listener.filter_chains.iter();
     chains.chain(&listener.default_filter_chain)
-}
-
-/// Where a listener listens.
-pub(super) struct Place {
-    pub(super) address: SocketAddr,
-    ipv4_compat: bool,
-    /// What its stats are called by.
-    stat_name: String,
-}
-
-impl Place {
-    pub(super) fn of(listener: &Listener, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let (address, ipv4_compat) = address(listener, ctx)?;
-        Ok(Place {
-            address,
-            ipv4_compat,
-            stat_name: match listener.stat_prefix.as_str() {
-                "" => address.to_string().replace(':', "_"),
-                prefix => prefix.to_string(),
-            },
-        })
-    }
-}
-
-fn address(listener: &Listener, ctx: &mut Ctx) -> Result<(SocketAddr, bool), Refused> {
-    match &listener.address {
-        Some(address) => {
-            let AddressKind::SocketAddress(socket) = &address.address;
-            ip_and_port_of_any(socket, ctx)
-        }
-        None => {
-            let what = format!("listener `{}` without `address`", listener.name.value);
-            Err(ctx.unsupported_here(listener.span(), what))
-        }
-    }
 }
 
 /// The address of connections, and whether it takes IPv4 on IPv6.
@@ -267,7 +224,7 @@ pub(crate) fn ip_and_port(
     ip_and_port_of_any(socket, ctx)
 }
 
-fn ip_and_port_of_any(
+pub(super) fn ip_and_port_of_any(
     socket: &SocketAddress,
     ctx: &mut Ctx,
 ) -> Result<(SocketAddr, bool), Refused> {

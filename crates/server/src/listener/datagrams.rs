@@ -17,16 +17,16 @@ use nuncio_udp::proxy::MESSAGE;
 use nuncio_udp::proxy::config::{CompileContext as ProxyContext, UdpProxyConfig};
 use tokio::sync::oneshot;
 
-use super::compile::Place;
+use super::place::{self, Place};
 use super::{CompileContext, CompiledListener, Inspection, OnThread, Routes, Selection, SocketEnd};
-use crate::config::{AddressKind, Listener, ListenerFilter, ListenerFilterType, SocketProtocol};
+use crate::config::{Listener, ListenerFilter, ListenerFilterType};
 
 /// Whether a listener takes datagrams.
 pub(super) fn is_of_datagrams(listener: &Listener) -> bool {
-    listener.address.as_ref().is_some_and(|address| {
-        let AddressKind::SocketAddress(socket) = &address.address;
-        socket.protocol == SocketProtocol::Udp
-    })
+    listener
+        .address
+        .as_ref()
+        .is_some_and(place::is_of_datagrams)
 }
 
 /// Compiles a listener of datagrams; every mistake is in the context.

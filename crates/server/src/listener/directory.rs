@@ -33,8 +33,9 @@ impl Directory {
             let listeners = self.0.borrow();
             let mut gates = listeners.iter().map(|(_, gate)| Rc::clone(&gate.borrow()));
             gates.find(|gate| {
-                let listener = &gate.listener;
-                listener.address == wanted && (!compat || listener.options.ipv4_compat)
+                let mut places = gate.listener.places();
+                places
+                    .any(|(address, options)| address == wanted && (!compat || options.ipv4_compat))
             })
         };
         let any = |ip: IpAddr, compat| at(SocketAddr::new(ip, to.port()), compat);

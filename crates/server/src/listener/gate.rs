@@ -18,6 +18,7 @@ use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_tcp::proxy::TcpProxy;
 
+use super::balance::Seat;
 use super::chain::{ChainEnd, CompiledChain};
 use super::directory::Directory;
 use super::inspect::FilterOnThread;
@@ -39,6 +40,8 @@ pub(super) struct Gate {
     pub(super) overload: Option<Rc<OverloadOnWorker>>,
     /// The connections that the overload manager lets the process have, if it limits those of this listener.
     pub(super) watched_limit: Option<u64>,
+    /// Where connections are spread over the workers one by one.
+    pub(super) seat: Option<Seat>,
     /// Of connections that no connection manager sees off.
     drain: Drain,
 }
@@ -105,6 +108,7 @@ impl Gate {
             chains: chains.collect(),
             listener_filters: listener.inspection.on_thread(&root),
             stats: listener.scope.worker_group(),
+            seat: listener.balance.as_ref().map(Seat::take),
             worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
             worker: Rc::clone(&thread.worker),
             id_step: thread.id_step,
@@ -167,8 +171,23 @@ impl Gate {
         self.worker_stats.downstream_cx_active.inc();
     }
 
+    /// Connections that other workers accept do not come here any more.
+    pub(super) fn leave_balance(&self) {
+        if let Some(seat) = &self.seat {
+            seat.leave();
+        }
+    }
+
+    /// A connection ended before it was one.
+    pub(super) fn went_early(&self) {
+        if let Some(seat) = &self.seat {
+            seat.went();
+        }
+    }
+
     /// Counts the end of a connection.
     pub(super) fn closed(&self, begin: Instant) {
+        self.went_early();
         self.listener.limits.closed(self.watched_limit.is_some());
         self.stats.downstream_cx_active.dec();
         self.stats.downstream_cx_destroy.inc();

@@ -1,6 +1,7 @@
 //! Listeners: from the config to sockets, and from a socket to the filter chain of each connection.
 
 mod accept;
+mod balance;
 mod chain;
 mod chain_matcher;
 mod compile;
@@ -10,6 +11,7 @@ mod gate;
 mod inspect;
 mod limits;
 mod on_worker;
+mod place;
 mod selection;
 #[cfg(test)]
 mod tests;

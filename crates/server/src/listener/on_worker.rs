@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::accept::accept;
 use super::datagrams::DatagramsOnWorker;
 use super::gate::Gate;
-use super::{CompiledListener, OnThread, Routes};
+use super::{CompiledListener, OnThread, Routes, balance};
 
 /// A listener's number, the same on all threads and never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,6 +86,7 @@ impl WorkerListeners {
             ListenerCommand::Add(listener, routes, sockets) => {
                 let gate = Rc::new(RefCell::new(self.gate(listener, &routes)));
                 self.thread.directory.add(id, &gate);
+                balance::receive(&gate);
                 let mut ends = Vec::with_capacity(sockets.len());
                 for socket in sockets {
                     let BoundSocket::Connections(socket) = socket else {
@@ -104,6 +105,8 @@ impl WorkerListeners {
                     return;
                 };
                 let old = accepting.gate.replace(self.gate(listener, &routes));
+                balance::receive(&accepting.gate);
+                old.leave_balance();
                 self.drain(&old);
             }
             ListenerCommand::SetRoutes(routes) => {
@@ -201,7 +204,9 @@ impl Accepting {
         for socket in self.ends {
             let _its_task_has_ended = socket.send(end);
         }
-        Rc::clone(&self.gate.borrow())
+        let gate = Rc::clone(&self.gate.borrow());
+        gate.leave_balance();
+        gate
     }
 }
 

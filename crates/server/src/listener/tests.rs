@@ -61,6 +61,8 @@ fn gate(stats: &StatsStore) -> Gate {
         inspection: Inspection::default(),
         limits: ConnectionLimits::default(),
         root: stats.root(),
+        additional: Vec::new(),
+        balance: None,
         datagrams: None,
     };
     let clusters = Arc::new(ClusterManager::new(stats.clone()));
@@ -81,7 +83,7 @@ fn connections_that_wait_are_accepted_before_their_socket_is_closed() {
         .build()
         .expect("an event loop can be made");
     let options = ListenOptions::default();
-    let socket = bind_one(([127, 0, 0, 1], 0).into(), options).expect("a free port can be bound");
+    let socket = bind_one(([127, 0, 0, 1], 0).into(), &options).expect("a free port can be bound");
     let address = socket.local_addr().expect("it is bound");
     let waiting: Vec<_> = (0..20)
         .map(|_| TcpStream::connect(address).expect("the kernel queues it"))

@@ -52,7 +52,7 @@ pub(super) struct Running {
     /// None once another listener has taken them over, or it was stopped.
     pub(super) sockets: Option<Sockets>,
     /// Where it listened, if it was stopped.
-    pub(super) stopped_at: Option<SocketAddr>,
+    pub(super) stopped_at: Option<Vec<SocketAddr>>,
     pub(super) updated: SystemTime,
     /// Whether another process has copies of the sockets.
     pub(super) is_passed: bool,
@@ -218,16 +218,7 @@ impl Listeners {
             let copies = sockets.copies(listener)?;
             return Ok(What::TakeOver(left.name().to_string(), copies));
         }
-        let inherited = match &self.inherit {
-            Some(inherit) if listener.options.binds => {
-                inherit(listener.address, listener.options.datagrams)?
-            }
-            _ => Vec::new(),
-        };
-        let sockets = match inherited.is_empty() {
-            true => Sockets::bind(listener, self.workers)?,
-            false => Sockets::take_over(listener, self.workers, inherited)?,
-        };
+        let sockets = Sockets::bind(listener, self.workers, self.inherit.as_ref())?;
         let copies = sockets.copies(listener)?;
         Ok(What::Bind(sockets, copies))
     }
@@ -289,13 +280,14 @@ impl Listeners {
     /// if there are none.
     pub(crate) fn pass_sockets(&mut self, address: SocketAddr, datagrams: bool) -> Vec<OwnedFd> {
         let listens = |running: &&mut Running| {
-            let options = running.resource.listener.options;
-            running.bound() == address && options.datagrams == datagrams
+            let options = &running.resource.listener.options;
+            options.datagrams == datagrams && running.addresses().contains(&address)
         };
         let Some(running) = self.running.iter_mut().find(listens) else {
             return Vec::new();
         };
-        let sockets = running.sockets.as_ref().map(Sockets::for_another_process);
+        let sockets = running.sockets.as_ref();
+        let sockets = sockets.map(|sockets| sockets.for_another_process(address));
         match sockets {
             Some(Ok(sockets)) => {
                 running.is_passed = true;
@@ -540,23 +532,34 @@ impl Running {
         &self.resource.listener.name
     }
 
-    pub(super) fn bound(&self) -> SocketAddr {
-        let bound = self.sockets.as_ref().and_then(Sockets::address);
+    /// Where it listens, first where its name for people comes from.
+    fn bound(&self) -> SocketAddr {
+        let bound = self.addresses().first().copied();
+        bound.unwrap_or(self.resource.listener.address)
+    }
+
+    /// All its addresses, with the real ports where 0 was asked for.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        let bound = self
+            .sockets
+            .as_ref()
+            .map(|sockets| sockets.addresses().collect());
         bound
-            .or(self.stopped_at)
-            .unwrap_or(self.resource.listener.address)
+            .filter(|bound: &Vec<_>| !bound.is_empty())
+            .or_else(|| self.stopped_at.clone())
+            .unwrap_or_else(|| self.resource.listener.places().map(|(at, _)| at).collect())
     }
 
     fn status(&self) -> ListenerStatus {
         let listener = &self.resource.listener;
-        let bound = self.bound();
+        let shown = |at: &SocketAddr| Address::Socket {
+            ip: at.ip(),
+            port: at.port(),
+        };
         ListenerStatus {
             name: listener.name.clone(),
-            local_address: Address::Socket {
-                ip: bound.ip(),
-                port: bound.port(),
-            },
-            additional_local_addresses: Vec::new(),
+            local_address: shown(&self.bound()),
+            additional_local_addresses: self.addresses().iter().skip(1).map(shown).collect(),
         }
     }
 }

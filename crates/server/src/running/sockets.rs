@@ -19,9 +19,12 @@ pub(crate) type Inherit = Box<dyn Fn(SocketAddr, bool) -> Result<Vec<BoundSocket
 /// As Envoy says it: sessions would not stay with their worker.
 const NOT_SHARED: &str = "Listening on UDP when concurrency is > 1 without the SO_REUSEPORT socket option results in unstable packet proxying. Configure the reuse_port listener option or set concurrency = 1.";
 
-/// Bound sockets, one a worker at least.
+/// Bound sockets: of each address of the listener one a worker at least.
 pub(super) struct Sockets {
+    /// Those of one address behind the other; so each worker has some of each, if every so-manieth is its own.
     sockets: Vec<BoundSocket>,
+    /// Where those of an address begin.
+    starts: Vec<usize>,
     workers: usize,
     backlog: u32,
 }
@@ -30,36 +33,35 @@ pub(super) struct Sockets {
 pub(super) struct Copies(std::vec::IntoIter<Vec<BoundSocket>>);
 
 impl Sockets {
-    /// Binds the listener's address.
-    pub(super) fn bind(listener: &CompiledListener, workers: usize) -> Result<Self, String> {
-        check_sharing(listener, workers)?;
-        let sockets = bind(listener.address, workers, listener.options);
-        let sockets = sockets.map_err(|error| cannot_bind(listener, &error))?;
-        Ok(Sockets {
-            sockets,
-            workers,
-            backlog: listener.options.backlog,
-        })
-    }
-
-    /// Takes over sockets that listen at the listener's address, of which there is one at least. Workers for which
-    /// there is none get one of their own, or else share.
-    pub(super) fn take_over(
+    /// Binds the listener's addresses, or takes over what `inherit` has of them; of these workers for which there is
+    /// none get one of their own, or else share.
+    pub(super) fn bind(
         listener: &CompiledListener,
         workers: usize,
-        mut sockets: Vec<BoundSocket>,
+        inherit: Option<&Inherit>,
     ) -> Result<Self, String> {
-        let cannot = |error| cannot_bind(listener, &error);
-        bind_more(&mut sockets, workers, listener.options).map_err(cannot)?;
-        let backlog = listener.options.backlog;
-        for socket in &sockets {
-            socket.set_backlog(backlog).map_err(cannot)?;
-        }
-        Ok(Sockets {
-            sockets,
+        let mut this = Sockets {
+            sockets: Vec::new(),
+            starts: Vec::new(),
             workers,
-            backlog,
-        })
+            backlog: listener.options.backlog,
+        };
+        for (address, options) in listener.places() {
+            this.starts.push(this.sockets.len());
+            let inherited = match inherit {
+                Some(inherit) if options.binds => inherit(address, options.datagrams)?,
+                _ => Vec::new(),
+            };
+            let bound = match inherited.is_empty() {
+                true => check_sharing(listener, workers).and_then(|()| {
+                    bind(address, workers, options)
+                        .map_err(|error| cannot_bind(listener, address, &error))
+                })?,
+                false => take_over(listener, (address, options), workers, inherited)?,
+            };
+            this.sockets.extend(bound);
+        }
+        Ok(this)
     }
 
     /// Copies for each worker.
@@ -74,19 +76,25 @@ impl Sockets {
                 .collect::<Result<Vec<_>, _>>()
         };
         let copies: Result<Vec<_>, _> = (0..self.workers).map(of_worker).collect();
-        let copies = copies.map_err(|error| cannot_bind(listener, &error))?;
+        let copies = copies.map_err(|error| cannot_bind(listener, listener.address, &error))?;
         Ok(Copies(copies.into_iter()))
     }
 
-    /// Copies of all, for another process.
-    pub(super) fn for_another_process(&self) -> std::io::Result<Vec<OwnedFd>> {
-        let copies = self.sockets.iter().map(BoundSocket::try_clone);
+    /// Copies of those at an address, for another process.
+    pub(super) fn for_another_process(&self, address: SocketAddr) -> std::io::Result<Vec<OwnedFd>> {
+        let there = |socket: &&BoundSocket| socket.local_addr().is_ok_and(|at| at == address);
+        let copies = self
+            .sockets
+            .iter()
+            .filter(there)
+            .map(BoundSocket::try_clone);
         copies.map(|copy| copy.map(OwnedFd::from)).collect()
     }
 
-    /// Where they listen; with the real port where 0 was asked for.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.sockets.first()?.local_addr().ok()
+    /// Where they listen; with the real ports where 0 was asked for.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let first = |start: &usize| self.sockets.get(*start)?.local_addr().ok();
+        self.starts.iter().filter_map(first)
     }
 
     /// Has another number of connections wait.
@@ -115,7 +123,7 @@ impl Copies {
 /// # Errors
 /// In Envoy's words, if not.
 pub(crate) fn check_sharing(listener: &CompiledListener, workers: usize) -> Result<(), String> {
-    let options = listener.options;
+    let options = &listener.options;
     match options.datagrams && !options.reuse_port && workers > 1 {
         true => Err(NOT_SHARED.to_owned()),
         false => Ok(()),
@@ -124,21 +132,35 @@ pub(crate) fn check_sharing(listener: &CompiledListener, workers: usize) -> Resu
 
 /// Whether the sockets of one listener serve the other just as well.
 pub(super) fn can_share(one: &CompiledListener, other: &CompiledListener) -> bool {
-    let binding = |listener: &CompiledListener| {
+    let binding = |(address, options): (SocketAddr, &ListenOptions)| {
         let options = ListenOptions {
             backlog: 0,
-            ..listener.options
+            ..options.clone()
         };
-        (listener.address, options)
+        (address, options)
     };
-    binding(one) == binding(other)
+    one.places().map(binding).eq(other.places().map(binding))
 }
 
-fn cannot_bind(listener: &CompiledListener, error: &std::io::Error) -> String {
+/// Makes sockets that listen already those of so many workers.
+fn take_over(
+    listener: &CompiledListener,
+    (address, options): (SocketAddr, &ListenOptions),
+    workers: usize,
+    mut sockets: Vec<BoundSocket>,
+) -> Result<Vec<BoundSocket>, String> {
+    let cannot = |error| cannot_bind(listener, address, &error);
+    bind_more(&mut sockets, workers, options).map_err(cannot)?;
+    for socket in &sockets {
+        socket.set_backlog(options.backlog).map_err(cannot)?;
+    }
+    Ok(sockets)
+}
+
+fn cannot_bind(listener: &CompiledListener, address: SocketAddr, error: &std::io::Error) -> String {
     format!(
-        "error adding listener '{}': cannot bind '{}': {}",
+        "error adding listener '{}': cannot bind '{address}': {}",
         listener.name,
-        listener.address,
         error_text(error)
     )
 }

@@ -23,7 +23,7 @@ impl Listeners {
             if !is_concerned(running, inbound_only) || running.stopped_at.is_some() {
                 continue;
             }
-            running.stopped_at = Some(running.bound());
+            running.stopped_at = Some(running.addresses());
             let id = running.id;
             let end = match running.is_passed {
                 true => SocketEnd::HandedOver,

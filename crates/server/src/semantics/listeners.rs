@@ -41,32 +41,40 @@ pub(super) fn unique(bootstrap: &Message, checker: &mut Checker<'_>) {
     let mut seen: HashMap<String, &str> = HashMap::new();
     for listener in resources.children("listeners") {
         let name = listener.text("name").map_or("", |(name, _)| name);
-        let Some((address, span)) = address_of(listener) else {
+        let additional = listener.children("additional_addresses");
+        let places: Vec<_> = std::iter::once(listener)
+            .chain(additional)
+            .filter_map(address_of)
+            .collect();
+        let Some((_, span)) = places.first() else {
             continue;
         };
-        if address.ends_with(":0") {
+        let is_taken = |(key, _): &(Key, Span)| {
+            let other = seen.get(&key.whole);
+            other.is_some_and(|other| other.is_empty() || *other != name)
+        };
+        if places.iter().any(is_taken) {
+            let all: Vec<_> = places.iter().map(|(key, _)| key.address.as_str()).collect();
+            let all = all.join(",");
+            let text = format!(
+                "error adding listener: '{name}' has duplicate address '{all}' as existing listener, to check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener"
+            );
+            checker.error(*span, text);
             continue;
         }
-        let socket = listener
-            .child("address")
-            .and_then(|address| address.child("socket_address"));
-        let namespace = socket.and_then(|socket| socket.text("network_namespace_filepath"));
-        let key = format!(
-            "{} {address}",
-            namespace.map_or("", |(namespace, _)| namespace)
-        );
-        match seen.get(&key) {
-            Some(other) if other.is_empty() || *other != name => {
-                let text = format!(
-                    "error adding listener: '{name}' has duplicate address '{address}' as existing listener, to check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener"
-                );
-                checker.error(span, text);
-            }
-            _ => {
-                seen.insert(key, name);
-            }
-        }
+        let fixed = places
+            .into_iter()
+            .filter(|(key, _)| !key.address.ends_with(":0"));
+        seen.extend(fixed.map(|(key, _)| (key.whole, name)));
     }
+}
+
+/// What an address is known by.
+struct Key {
+    /// As Envoy writes it.
+    address: String,
+    /// With its network namespace.
+    whole: String,
 }
 
 /// Listeners inside of the process need an extension of the bootstrap.
@@ -88,9 +96,9 @@ pub(super) fn internal(bootstrap: &Message, checker: &mut Checker<'_>) {
     }
 }
 
-/// The listener's address as Envoy writes it.
-fn address_of(listener: &Message) -> Option<(String, Span)> {
-    let socket = listener.child("address")?.child("socket_address")?;
+/// The address of a listener, or an additional one.
+fn address_of(message: &Message) -> Option<(Key, Span)> {
+    let socket = message.child("address")?.child("socket_address")?;
     let (address, span) = socket.text("address")?;
     let port = socket.number("port_value")?;
     let ip = address.parse::<IpAddr>().ok()?;
@@ -100,10 +108,13 @@ fn address_of(listener: &Message) -> Option<(String, Span)> {
         ""
     };
     let port = u16::try_from(port).ok()?;
-    Some((
-        format!("{udp}{}", std::net::SocketAddr::new(ip, port)),
-        span,
-    ))
+    let address = format!("{udp}{}", std::net::SocketAddr::new(ip, port));
+    let namespace = socket.text("network_namespace_filepath");
+    let whole = format!(
+        "{} {address}",
+        namespace.map_or("", |(namespace, _)| namespace)
+    );
+    Some((Key { address, whole }, span))
 }
 
 /// One listener.
@@ -184,7 +195,7 @@ fn chains(listener: &Message, checker: &mut Checker<'_>) {
         return;
     }
     let address = address_of(listener);
-    let shown = address.as_ref().map_or("", |(address, _)| address);
+    let shown = address.as_ref().map_or("", |(key, _)| key.address.as_str());
     if shown.starts_with("udp ") {
         return;
     }

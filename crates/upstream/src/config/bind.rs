@@ -1,4 +1,5 @@
-//! `BindConfig`: where connections to hosts come from. Not there, and so refused: `socket_options`,
+//! `BindConfig`: where connections to hosts come from, and what is set on their sockets. Options are set before a
+//! socket is bound; those of other states do nothing here, as in Envoy. Not there, and so refused:
 //! `local_address_selector`.
 
 use std::net::{IpAddr, SocketAddr};
@@ -6,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_net::connect::Sources;
+use nuncio_net::socket_options::{SocketOption, SocketOptions};
 
 use super::endpoints::{PortSpecifier, SocketAddress};
 
@@ -16,6 +18,7 @@ message! {
         pub(crate) freebind: Option<bool>,
         pub(crate) extra_source_addresses: Vec<ExtraSourceAddress>,
         pub(crate) additional_source_addresses: Vec<SocketAddress>,
+        pub(crate) socket_options: Vec<SocketOption>,
     }
 }
 
@@ -23,7 +26,25 @@ message! {
     /// One more.
     pub struct ExtraSourceAddress: "envoy.config.core.v3.ExtraSourceAddress" {
         pub(crate) address: SocketAddress,
+        pub(crate) socket_options: Option<SocketOptionsOverride>,
     }
+}
+
+message! {
+    /// Options in the place of those of all addresses.
+    pub struct SocketOptionsOverride: "envoy.config.core.v3.SocketOptionsOverride" {
+        /// Which.
+        pub socket_options: Vec<SocketOption>,
+    }
+}
+
+/// What sockets of connections are made with.
+#[derive(Clone, Debug, Default)]
+pub struct Bound {
+    /// Addresses to connect from.
+    pub sources: Option<Box<Sources>>,
+    /// Options of the sockets.
+    pub options: SocketOptions,
 }
 
 impl BindConfig {
@@ -31,7 +52,7 @@ impl BindConfig {
     ///
     /// # Errors
     /// [`Refused`] when they are no addresses, or are not one of each IP version.
-    pub fn compile(&self, of: &str, ctx: &mut Ctx) -> Result<Option<Box<Sources>>, Refused> {
+    pub fn compile(&self, of: &str, ctx: &mut Ctx) -> Result<Bound, Refused> {
         let extra = self
             .extra_source_addresses
             .iter()
@@ -58,8 +79,12 @@ impl BindConfig {
             ctx.error(self.span(), text);
             return Err(Refused);
         }
+        let options = SocketOptions::compile(&self.socket_options, false, ctx)?;
         let Some(first) = &self.source_address else {
-            return Ok(None);
+            return Ok(Bound {
+                options,
+                ..Bound::default()
+            });
         };
         let first = first.bindable(ctx)?;
         let other = others
@@ -73,11 +98,16 @@ impl BindConfig {
             ctx.error(self.span(), text);
             return Err(Refused);
         }
-        Ok(Some(Box::new(Sources {
+        let own = self.extra_source_addresses.first();
+        let own = own.and_then(|extra| extra.socket_options.as_ref());
+        let own = own.map(|own| SocketOptions::compile(&own.socket_options, false, ctx));
+        let sources = Some(Box::new(Sources {
             first,
             other,
             freebind: self.freebind.unwrap_or(false),
-        })))
+            options_of_other: own.transpose()?,
+        }));
+        Ok(Bound { sources, options })
     }
 }
 

@@ -30,14 +30,14 @@ use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::access_log::AccessLogFiles;
 use nuncio_contract::dns_resolver::ChosenResolver;
 use nuncio_contract::metadata_message::MetadataMessage;
-use nuncio_net::connect::{ConnectOptions, Keepalive, Sources};
+use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
 use crate::cluster::{ClusterSettings, ClusterType, EdsSource, HostStatuses, ProvidedSettings};
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
-pub use bind::BindConfig;
+pub use bind::{BindConfig, Bound, SocketOptionsOverride};
 pub use defaults::DEFAULTS;
 pub use endpoints::{Assignment, EndpointSpec};
 pub use header_case::HeaderKeyFormat;
@@ -137,10 +137,12 @@ impl ClusterConfig {
         })
     }
 
-    /// Has connections come from these addresses, unless the cluster says itself where from.
-    pub fn bind_by_default(&mut self, sources: &Sources) {
+    /// Has connections come from these addresses, with these options, unless the cluster says itself where from.
+    pub fn bind_by_default(&mut self, bound: &Bound) {
         if !self.is_bound {
-            self.settings.connect_options.sources = Some(Box::new(sources.clone()));
+            let options = &mut self.settings.connect_options;
+            options.sources.clone_from(&bound.sources);
+            options.others.clone_from(&bound.options);
         }
     }
 }
@@ -264,7 +266,9 @@ fn settings(
     settings.connect_options = connect_options(cluster);
     if let Some(bind) = &cluster.upstream_bind_config {
         let of = format!("Cluster {}", cluster.name.value);
-        settings.connect_options.sources = bind.compile(&of, ctx)?;
+        let bound = bind.compile(&of, ctx)?;
+        settings.connect_options.sources = bound.sources;
+        settings.connect_options.others = bound.options;
     }
     settings.http = http_options::read(cluster, options, &mut settings.hash_policies, ctx)?;
     settings.health_checks = health_check::read(cluster, settings.http.protocol, ctx)?;
@@ -316,7 +320,7 @@ fn connect_options(cluster: &Cluster) -> ConnectOptions {
         });
     ConnectOptions {
         keepalive,
-        sources: None,
+        ..ConnectOptions::default()
     }
 }
 

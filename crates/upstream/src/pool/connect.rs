@@ -76,14 +76,14 @@ fn offered(carries: Carries) -> &'static [&'static [u8]] {
 /// Envoy blames the remote side for what the network says, itself for what the own socket says.
 fn refused(error: &ConnectError) -> UpstreamError {
     let is_ours = error.source.kind() == io::ErrorKind::AddrNotAvailable;
-    let local = error.unbound.is_some() || (error.immediate && is_ours);
+    let local = error.unbound.is_some() || error.is_unfit || (error.immediate && is_ours);
     let kind = match local {
         true => UpstreamErrorKind::LocalConnectionFailure,
         false => UpstreamErrorKind::RemoteConnectionFailure,
     };
-    let transport_failure_reason = Some(error.to_string().into_boxed_str());
+    let reason = error.to_string();
     UpstreamError {
-        transport_failure_reason,
+        transport_failure_reason: (!reason.is_empty()).then(|| reason.into_boxed_str()),
         ..UpstreamError::new(kind)
     }
 }

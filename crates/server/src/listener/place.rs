@@ -1,0 +1,161 @@
+//! Where a listener listens and how: its address and its additional ones, and what is set on their sockets.
+//!
+//! Stats, filter chains and limits are those of the one listener, wherever a connection came to. An additional address
+//! has options and a keepalive of its own where it says so, else those of the listener. Unix domain sockets are
+//! refused.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use nuncio_config::typed::{Ctx, Refused};
+use nuncio_net::connect::Keepalive;
+use nuncio_net::listener::ListenOptions;
+use nuncio_net::socket_options::SocketOptions;
+
+use super::compile::ip_and_port_of_any;
+use super::datagrams;
+use crate::config::{
+    AdditionalAddress, Address, AddressKind, BalanceType, ConnectionBalance, ExactBalance,
+    Listener, SocketProtocol, TcpKeepalive,
+};
+
+/// Where a listener listens.
+pub(super) struct Place {
+    pub(super) address: SocketAddr,
+    pub(super) options: ListenOptions,
+    pub(super) additional: Vec<AdditionalPlace>,
+    /// Whether connections are spread over the workers one by one.
+    pub(super) balances: bool,
+    /// What its stats are called by.
+    pub(super) stat_name: String,
+}
+
+/// One more place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AdditionalPlace {
+    pub(crate) address: SocketAddr,
+    pub(crate) options: ListenOptions,
+}
+
+impl Place {
+    pub(super) fn of(listener: &Listener, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let are_datagrams = datagrams::is_of_datagrams(listener);
+        let address = address(listener.address.as_ref(), listener, ctx);
+        let others = SocketOptions::compile(&listener.socket_options, are_datagrams, ctx);
+        let is_sound = check(listener, are_datagrams, ctx);
+        let (address, ipv4_compat) = address?;
+        let options = ListenOptions {
+            reuse_port: listener.enable_reuse_port.unwrap_or(true) || listener.reuse_port,
+            backlog: listener
+                .tcp_backlog_size
+                .unwrap_or(ListenOptions::MOST_BACKLOG),
+            ipv4_compat,
+            freebind: listener.freebind == Some(true),
+            transparent: listener.transparent == Some(true),
+            datagrams: are_datagrams,
+            binds: listener.bind_to_port != Some(false),
+            keepalive: listener.tcp_keepalive.as_ref().map(keepalive),
+            multipath: listener.enable_mptcp.value,
+            others: others?,
+        };
+        let additional = listener.additional_addresses.iter();
+        let additional: Vec<_> = additional
+            .map(|message| AdditionalPlace::of(message, listener, &options, ctx))
+            .collect();
+        is_sound?;
+        Ok(Place {
+            address,
+            options,
+            additional: additional.into_iter().collect::<Result<_, _>>()?,
+            balances: listener
+                .connection_balance_config
+                .as_ref()
+                .is_some_and(is_exact)
+                && !are_datagrams,
+            stat_name: match listener.stat_prefix.as_str() {
+                "" => address.to_string().replace(':', "_"),
+                prefix => prefix.to_string(),
+            },
+        })
+    }
+}
+
+impl AdditionalPlace {
+    fn of(
+        message: &AdditionalAddress,
+        listener: &Listener,
+        of_listener: &ListenOptions,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let own = message.socket_options.as_ref();
+        let own =
+            own.map(|own| SocketOptions::compile(&own.socket_options, of_listener.datagrams, ctx));
+        let (address, ipv4_compat) = address(message.address.as_ref(), listener, ctx)?;
+        let mut options = ListenOptions {
+            ipv4_compat,
+            ..of_listener.clone()
+        };
+        if let Some(own) = own {
+            options.others = own?;
+        }
+        if let Some(own) = &message.tcp_keepalive {
+            options.keepalive = Some(keepalive(own));
+        }
+        Ok(AdditionalPlace { address, options })
+    }
+}
+
+fn check(listener: &Listener, are_datagrams: bool, ctx: &mut Ctx) -> Result<(), Refused> {
+    let name = &listener.name.value;
+    let others = listener.additional_addresses.iter();
+    let mut others = others.filter_map(|additional| additional.address.as_ref());
+    if others.any(|other| is_of_datagrams(other) != are_datagrams) {
+        let text = format!(
+            "listener {name}: has different socket type. The listener only support same socket type for all the addresses."
+        );
+        ctx.error(listener.span(), text);
+        return Err(Refused);
+    }
+    if listener.enable_mptcp.value && are_datagrams {
+        let text = format!("listener {name}: enable_mptcp can only be used with TCP listeners");
+        ctx.error(listener.enable_mptcp.span, text);
+        return Err(Refused);
+    }
+    Ok(())
+}
+
+fn is_exact(config: &ConnectionBalance) -> bool {
+    let BalanceType::Exact(ExactBalance { .. }) = &config.balance_type;
+    true
+}
+
+pub(super) fn is_of_datagrams(address: &Address) -> bool {
+    let AddressKind::SocketAddress(socket) = &address.address;
+    socket.protocol == SocketProtocol::Udp
+}
+
+fn keepalive(message: &TcpKeepalive) -> Keepalive {
+    let seconds = |seconds: Option<u32>| seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    Keepalive {
+        probes: message.keepalive_probes,
+        time: seconds(message.keepalive_time),
+        interval: seconds(message.keepalive_interval),
+    }
+}
+
+fn address(
+    address: Option<&Address>,
+    listener: &Listener,
+    ctx: &mut Ctx,
+) -> Result<(SocketAddr, bool), Refused> {
+    match address {
+        Some(address) => {
+            let AddressKind::SocketAddress(socket) = &address.address;
+            ip_and_port_of_any(socket, ctx)
+        }
+        None => {
+            let what = format!("listener `{}` without `address`", listener.name.value);
+            Err(ctx.unsupported_here(listener.span(), what))
+        }
+    }
+}
