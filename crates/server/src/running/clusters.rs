@@ -6,6 +6,7 @@
 //! secrets) keeps its hosts, pools and statistics. A cluster that
 //! goes is out of sight at once, and ends when no stream is left that could have been routed to it.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_config::typed::{Ctx, FileRead, StaticSecrets};
 use nuncio_contract::clock::SystemClock;
-use nuncio_contract::services::WorkerServices;
+use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ClusterManagerStats;
 use nuncio_net::dns::Resolver;
@@ -24,6 +25,7 @@ use nuncio_upstream::discovery::{Resolution, prepare};
 use nuncio_upstream::health_checker::HealthChecks;
 use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
 use nuncio_upstream::{ClusterManager, TransportSocket};
+use tokio::sync::Notify;
 
 use super::listeners::FormerRoutes;
 use super::missing;
@@ -34,8 +36,11 @@ use crate::workers::{Command, Workers};
 /// How often is asked whether streams still hold routes that are out of use.
 const RETIREMENT_CHECK: Duration = Duration::from_millis(100);
 
-/// Is told of each cluster that is made.
-type OnMade = Box<dyn Fn(&Arc<ClusterShared>)>;
+/// Waits for what a cluster needs before it is warm.
+pub(crate) type Waits = Rc<dyn Fn() -> LocalFuture<()>>;
+
+/// Is told of each cluster that is made, and says what it has to wait for.
+type OnMade = Box<dyn Fn(&Arc<ClusterShared>) -> Option<Waits>>;
 
 /// All clusters.
 pub(crate) struct Clusters {
@@ -47,6 +52,10 @@ pub(crate) struct Clusters {
     pub(super) warming: HashMap<Box<str>, Running>,
     pub(super) next_warming: u64,
     pub(super) stats: Arc<ClusterManagerStats>,
+    /// How often some came, took the place of others, or went.
+    changes: Cell<u64>,
+    /// Told when one that warmed takes its place, or goes.
+    pub(super) warmed: Rc<Notify>,
     outlier_log: Option<EventLog>,
     on_made: Option<OnMade>,
     /// The version of the last update that changed something.
@@ -60,10 +69,12 @@ pub(super) struct Running {
     pub(super) shared: Arc<ClusterShared>,
     /// Ends with the cluster.
     pub(super) resolution: Option<Resolution>,
+    /// The first hosts that a server has for it.
+    pub(super) first_hosts: Option<Waits>,
     /// They too.
     pub(super) checks: Option<HealthChecks>,
     /// Whether the start of the process waits for it.
-    start_waits: bool,
+    pub(super) start_waits: bool,
     /// Which of the warming ones of its name it is.
     pub(super) warming_number: u64,
     /// Ends with it as well.
@@ -109,6 +120,8 @@ impl Clusters {
             warming: HashMap::new(),
             next_warming: 0,
             stats: stats.root().worker_group(),
+            changes: Cell::default(),
+            warmed: Rc::default(),
             outlier_log: None,
             on_made: None,
             update: None,
@@ -116,7 +129,7 @@ impl Clusters {
     }
 
     /// Has `act` do something for each cluster that is made, before it is seen.
-    pub(crate) fn on_made(&mut self, act: impl Fn(&Arc<ClusterShared>) + 'static) {
+    pub(crate) fn on_made(&mut self, act: impl Fn(&Arc<ClusterShared>) -> Option<Waits> + 'static) {
         self.on_made = Some(Box::new(act));
     }
 
@@ -182,9 +195,8 @@ impl Clusters {
         let start_waits = resource.config.wait_for_warm_on_init;
         let added_via_api = resource.update.is_some();
         let prepared = prepare(&self.manager, resource.config, added_via_api);
-        if let Some(act) = &self.on_made {
-            act(&prepared.cluster);
-        }
+        let act = self.on_made.as_ref();
+        let first_hosts = act.and_then(|act| act(&prepared.cluster));
         let checks = HealthChecks::begin(&prepared.cluster, Rc::clone(&self.services));
         let resolution = prepared
             .discovery
@@ -197,12 +209,25 @@ impl Clusters {
             update: resource.update,
             shared: prepared.cluster,
             resolution,
+            first_hosts,
             checks,
             start_waits,
             warming_number: 0,
             _detection: detection,
             updated: now,
         }
+    }
+
+    /// Whether a cluster runs, or warms to do so.
+    pub(crate) fn uses(&self, cluster: &Arc<ClusterShared>) -> bool {
+        let name = &cluster.settings.name;
+        let is_it = |one: &Running| Arc::ptr_eq(&one.shared, cluster);
+        self.running.get(name).is_some_and(is_it) || self.warming.get(name).is_some_and(is_it)
+    }
+
+    /// Another number whenever some came, took the place of others, or went.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.get()
     }
 
     /// Lets the workers have the new clusters. Those that go are to be retired after the listeners changed.
@@ -256,6 +281,7 @@ impl Clusters {
         workers: &Workers,
         most: Duration,
     ) -> impl Future<Output = ()> + use<> {
+        self.changes.set(self.changes.get() + 1);
         let retired: Vec<_> = names
             .iter()
             .filter_map(|name| {
@@ -291,6 +317,7 @@ impl Clusters {
 
     /// Brings the gauges up to date.
     pub(crate) fn refresh_stats(&self) {
+        self.changes.set(self.changes.get() + 1);
         self.stats.active_clusters.set(count(self.manager.count()));
     }
 
@@ -311,10 +338,14 @@ impl Running {
     /// Waits until its names were resolved and its hosts checked once.
     pub(super) fn warmed(&self) -> impl Future<Output = ()> + use<> {
         let resolved = self.resolution.as_ref().map(Resolution::warmed);
+        let first_hosts = self.first_hosts.as_ref().map(|waits| waits());
         let checked = self.checks.as_ref().map(HealthChecks::first_round);
         async move {
             if let Some(resolved) = resolved {
                 resolved.await;
+            }
+            if let Some(first_hosts) = first_hosts {
+                first_hosts.await;
             }
             if let Some(checked) = checked {
                 checked.await;

@@ -1,6 +1,6 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
-//! A [`subscription`] gives resources with a version, whatever their source ([`file`] is the one that there is); the
+//! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`]); the
 //! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
@@ -11,17 +11,23 @@ mod clusters;
 mod delivery;
 mod endpoints;
 mod file;
+mod first;
 mod listeners;
+mod plane;
+mod planes;
 mod routes;
+mod streams;
 mod subscription;
+mod warming;
 mod workshop;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::resources::Response;
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::ConfigReloadStats;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -33,9 +39,17 @@ use crate::workers::Workers;
 use delivery::{Delivery, Verdict};
 use endpoints::Endpoints;
 use file::LOOKS_PER_SECOND;
+use planes::ControlPlanes;
 use routes::RouteConfigs;
-use subscription::{Subscription, millis};
+use subscription::{Subscription, Wanted, millis};
+use warming::Warming;
 use workshop::Workshop;
+
+const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
+const LISTENER: &str = "envoy.config.listener.v3.Listener";
+const ROUTES: &str = "envoy.config.route.v3.RouteConfiguration";
+const ASSIGNMENT: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
+const SECRET: &str = "envoy.extensions.transport_sockets.tls.v3.Secret";
 
 /// All that comes from elsewhere.
 pub(crate) struct Discovery<'a> {
@@ -50,6 +64,11 @@ pub(crate) struct Discovery<'a> {
     listeners: RefCell<Option<Subscription>>,
     routes: RefCell<RouteConfigs>,
     endpoints: Rc<Endpoints>,
+    planes: Rc<ControlPlanes>,
+    /// Listeners that wait for their routes.
+    warming: RefCell<Warming>,
+    /// The clusters whose subscriptions were looked after last, see [`Running`].
+    clusters_seen: Cell<u64>,
     /// Something is subscribed to.
     changed: Rc<Notify>,
 }
@@ -60,13 +79,21 @@ impl<'a> Discovery<'a> {
         around: &'a Surroundings<'a>,
         running: &Rc<Running>,
         (sources, names): (DynamicSources, ServiceNames),
+        services: &Rc<dyn WorkerServices>,
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
-        let endpoints = Rc::new(Endpoints::new(around));
+        let node = crate::server_state::encoded_node(around, &running.tree());
+        let streams = streams::over_clusters(around, services);
+        let planes = Rc::new(ControlPlanes::new(node.into(), services, streams));
+        if let Some(server) = &sources.ads {
+            planes.begin_for_all(server, around.stats);
+        }
+        let endpoints = Rc::new(Endpoints::new(around, &planes));
         let (subscriber, woken) = (Rc::clone(&endpoints), Rc::clone(&changed));
         running.clusters.borrow_mut().on_made(move |cluster| {
-            subscriber.begin(cluster);
+            let waits = subscriber.begin(cluster);
             woken.notify_one();
+            waits
         });
         Rc::new(Discovery {
             around,
@@ -80,6 +107,9 @@ impl<'a> Discovery<'a> {
             listeners: RefCell::default(),
             routes: RefCell::default(),
             endpoints,
+            planes,
+            warming: RefCell::default(),
+            clusters_seen: Cell::default(),
             changed,
         })
     }
@@ -91,20 +121,26 @@ impl<'a> Discovery<'a> {
         };
         let scope = self.around.stats.scope("cluster_manager.cds");
         let _nobody_counts_yet = self.cluster_reloads.set(scope.worker_group());
-        let (subscription, delivery) = Subscription::begin(source, scope);
+        let wanted = Wanted {
+            kind: CLUSTER,
+            name: None,
+        };
+        let (subscription, delivery) = Subscription::begin(&self.planes, wanted, source, scope);
+        let first = Rc::clone(subscription.first());
         *self.clusters.borrow_mut() = Some(subscription);
-        let started = self.deliver_clusters(delivery, |put, _| {
-            let warming =
-                self.running
-                    .clusters
-                    .borrow()
-                    .prepare_update(put, Vec::new(), SystemTime::now());
-            let warmed = warming.warmed_for_start();
-            self.running.clusters.borrow_mut().publish(warming);
-            warmed
-        });
-        if let Some(warmed) = started {
-            warmed.await;
+        match delivery {
+            Some(delivery) => self.deliver_clusters(delivery),
+            None => self.looking_meanwhile(first.wait()).await,
+        }
+        let warmed = self.running.dynamic_clusters_warmed();
+        self.looking_meanwhile(warmed).await;
+    }
+
+    /// Takes what comes until something is done.
+    pub(crate) async fn looking_meanwhile(&self, act: impl Future<Output = ()>) {
+        tokio::select! {
+            () = act => {}
+            () = self.run() => {}
         }
     }
 
@@ -113,15 +149,24 @@ impl<'a> Discovery<'a> {
         let _there_were_none = self.workers.set(workers.clone());
     }
 
-    /// The first listeners, once there are workers.
-    pub(crate) fn start_listeners(&self) {
-        let Some(source) = &self.sources.listeners else {
-            return;
-        };
-        let scope = self.around.stats.scope("listener_manager.lds");
-        let (subscription, delivery) = Subscription::begin(source, scope);
-        *self.listeners.borrow_mut() = Some(subscription);
-        self.deliver_listeners(delivery);
+    /// The first listeners, once there are workers; returns once those have come, and the routes of all.
+    pub(crate) async fn start_listeners(&self) {
+        if let Some(source) = &self.sources.listeners {
+            let scope = self.around.stats.scope("listener_manager.lds");
+            let wanted = Wanted {
+                kind: LISTENER,
+                name: None,
+            };
+            let (subscription, delivery) = Subscription::begin(&self.planes, wanted, source, scope);
+            let first = Rc::clone(subscription.first());
+            *self.listeners.borrow_mut() = Some(subscription);
+            match delivery {
+                Some(delivery) => self.deliver_listeners(delivery),
+                None => self.looking_meanwhile(first.wait()).await,
+            }
+        }
+        self.looking_meanwhile(self.first_routes()).await;
+        self.publish_warm_listeners();
     }
 
     /// Takes what comes, for ever.
@@ -132,8 +177,19 @@ impl<'a> Discovery<'a> {
             while self.is_idle() {
                 self.changed.notified().await;
             }
-            looks.tick().await;
-            if !self.running.is_handing_over() {
+            let is_time = tokio::select! {
+                _ = looks.tick() => true,
+                () = self.planes.has_news.notified() => false,
+            };
+            if self.running.is_handing_over() {
+                looks.tick().await;
+                continue;
+            }
+            self.look();
+            if is_time {
+                self.endpoints.look_at_files();
+            }
+            while self.planes.advance() {
                 self.look();
             }
         }
@@ -148,37 +204,34 @@ impl<'a> Discovery<'a> {
 
     /// Clusters come first, so that listeners and routes find them.
     fn look(&self) {
-        let clusters = self
-            .clusters
-            .borrow_mut()
-            .as_mut()
-            .and_then(Subscription::look);
-        if let Some(delivery) = clusters {
-            self.deliver_clusters(delivery, |put, removed| {
-                let most = retirement(self.around.options);
-                self.running
-                    .update_clusters(put, removed, self.workers(), most);
-            });
+        let look = |subscription: &RefCell<Option<Subscription>>| {
+            let mut subscription = subscription.borrow_mut();
+            subscription.as_mut().and_then(Subscription::look)
+        };
+        if let Some(delivery) = look(&self.clusters) {
+            self.deliver_clusters(delivery);
         }
-        let listeners = self
-            .listeners
-            .borrow_mut()
-            .as_mut()
-            .and_then(Subscription::look);
-        if let Some(delivery) = listeners {
+        self.endpoints.look_at_told();
+        if let Some(delivery) = look(&self.listeners) {
             self.deliver_listeners(delivery);
         }
         self.look_for_routes();
-        self.endpoints.look();
+        self.publish_warm_listeners();
+        self.end_unused_endpoints();
     }
 
-    fn deliver_clusters<T>(
-        &self,
-        delivery: Delivery,
-        publish: impl FnOnce(Vec<crate::resource::ClusterResource>, Vec<String>) -> T,
-    ) -> Option<T> {
-        let mut published = None;
+    /// Clusters that went want no hosts any more, though streams may hold them yet.
+    fn end_unused_endpoints(&self) {
+        let clusters = self.running.clusters.borrow();
+        if self.clusters_seen.replace(clusters.changes()) != clusters.changes() {
+            self.endpoints.keep(|cluster| clusters.uses(cluster));
+        }
+    }
+
+    fn deliver_clusters(&self, delivery: Delivery) {
         self.deliver(&self.clusters, delivery, |response| {
+            // What new clusters want is asked for at once.
+            let _until_all_are_made = self.planes.pause(&[ASSIGNMENT, SECRET]);
             let mut bench = self.workshop.begin(response, &self.running);
             let plan = clusters::plan(self, &mut bench, response);
             let version = Arc::clone(bench.version());
@@ -188,18 +241,22 @@ impl<'a> Discovery<'a> {
             if plan.changes_something() {
                 self.running.clusters.borrow_mut().note_update(version);
                 let put = std::mem::take(&mut plan.put);
-                published = Some(publish(put, std::mem::take(&mut plan.removed)));
+                let removed = std::mem::take(&mut plan.removed);
+                let most = retirement(self.around.options);
+                self.running
+                    .update_clusters(put, removed, self.workers(), most);
+                self.end_unused_endpoints();
                 if verdict.is_ok() {
                     self.count_reload();
                 }
             }
             verdict
         });
-        published
     }
 
     fn deliver_listeners(&self, delivery: Delivery) {
         self.deliver(&self.listeners, delivery, |response| {
+            let _until_all_are_made = self.planes.pause(&[ROUTES, SECRET]);
             let mut bench = self.workshop.begin(response, &self.running);
             let verdict = listeners::apply(self, &mut bench, response);
             bench.tell();
