@@ -1,4 +1,4 @@
-//! Files of resources, as a control plane would send them: a `DiscoveryResponse` in YAML, JSON, protobuf text or
+//! Resources that a file or a server says, and files of them, as a control plane would send them: a `DiscoveryResponse` in YAML, JSON, protobuf text or
 //! binary, whichever the file's name says.
 //!
 //! As in Envoy, fields that the API does not have are passed over with a warning, and the rules of the resources
@@ -25,13 +25,17 @@ use crate::wire;
 const RESPONSE: &str = "envoy.service.discovery.v3.DiscoveryResponse";
 const WRAPPER: &str = "envoy.service.discovery.v3.Resource";
 
-/// What a file says.
+/// What a file or a server says.
 #[derive(Clone, Debug, Default)]
 pub struct Response {
     /// `version_info`.
     pub version: Box<str>,
     /// The resources, in order; what was wrapped with a version of its own is unwrapped.
     pub resources: Vec<Arc<Any>>,
+    /// Their versions, where each has one of its own; else all have that of the response.
+    pub versions: Vec<Box<str>>,
+    /// What went, where this tells what changed alone; none where these are all there are.
+    pub removed: Option<Vec<Box<str>>>,
     /// Whether there were fields that the API does not have.
     pub has_unknown_fields: bool,
     /// The text, for later findings.
@@ -76,6 +80,8 @@ pub fn read_response(path: &str, limits: &Limits) -> Result<Response, Box<Unread
                     .unwrap_or_default()
                     .into(),
                 resources: resources(&message),
+                versions: Vec::new(),
+                removed: None,
                 has_unknown_fields,
                 sources,
                 warnings: diagnostics,

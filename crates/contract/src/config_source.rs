@@ -1,20 +1,36 @@
 //! Where resources come from that are not in the configuration itself (`ConfigSource`): clusters, listeners, routes,
 //! hosts and secrets alike.
 //!
-//! Files are the one source that there is; servers (`api_config_source`, `ads`, `self`) are refused.
+//! Sources are files, servers that are asked by gRPC (`api_config_source`, state of the world or delta), and the one
+//! server that is asked for everything (`ads`).
+//!
+//! Differs from Envoy: `google_grpc` and REST are refused, and so is `self`, which Envoy refuses as well.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::{Ctx, FromValue, Refused, Spanned, SupportTable};
-use nuncio_config::{message, one_of};
+use nuncio_config::{enumeration, message, one_of};
+
+/// How long a subscription waits for its first resources before it goes on without them.
+pub const INITIAL_FETCH_TIMEOUT: Duration = Duration::from_secs(15);
+/// The shortest pause before a stream that ended is opened again.
+const BASE_PAUSE: Duration = Duration::from_millis(500);
+/// The longest one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How many requests may be sent at once where there is a limit.
+const MOST_TOKENS: u32 = 100;
+/// How many more may be sent each second.
+const TOKENS_PER_SECOND: f64 = 10.0;
 
 message! {
     /// A source of resources.
     pub struct ConfigSource: "envoy.config.core.v3.ConfigSource" {
         pub(crate) oneof config_source_specifier: ConfigSourceSpecifier,
-        inert initial_fetch_timeout = "a file is read at once, so that nothing is waited for",
+        pub(crate) initial_fetch_timeout: Option<Duration>,
         inert resource_api_version = "resources are of v3",
     }
 }
@@ -24,6 +40,8 @@ one_of! {
     pub enum ConfigSourceSpecifier {
         path => Path(Spanned<String>),
         path_config_source => PathConfigSource(PathConfigSource),
+        api_config_source => ApiConfigSource(ApiConfigSource),
+        ads => Ads(Ads),
     }
 }
 
@@ -49,12 +67,85 @@ pub struct SourceMessage(pub Arc<Message>);
 
 impl FromValue for SourceMessage {
     fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
-        ConfigSource::from_value(value, span, ctx)?;
+        ConfigSource::from_value(value, span, ctx)?.source(ctx)?;
         Arc::from_value(value, span, ctx).map(SourceMessage)
     }
 
     fn support(table: &mut SupportTable) {
         ConfigSource::support(table);
+    }
+}
+
+message! {
+    /// The server that is asked for everything.
+    pub struct Ads: "envoy.config.core.v3.AggregatedConfigSource" {}
+}
+
+message! {
+    /// A server.
+    pub struct ApiConfigSource: "envoy.config.core.v3.ApiConfigSource" {
+        pub(crate) api_type: ApiType,
+        pub(crate) grpc_services: Vec<GrpcService>,
+        pub(crate) rate_limit_settings: Option<RateLimitSettings>,
+        pub(crate) set_node_on_first_message_only: bool,
+        inert transport_api_version = "servers speak v3",
+        inert refresh_delay = "it is for REST alone",
+        inert request_timeout = "it is for REST alone",
+    }
+}
+
+enumeration! {
+    /// How a server is asked.
+    pub enum ApiType: "envoy.config.core.v3.ApiConfigSource.ApiType" {
+        GRPC => Grpc,
+        DELTA_GRPC => DeltaGrpc,
+    }
+}
+
+message! {
+    /// How many requests are sent.
+    pub struct RateLimitSettings: "envoy.config.core.v3.RateLimitSettings" {
+        pub(crate) max_tokens: Option<u32>,
+        pub(crate) fill_rate: Option<f64>,
+    }
+}
+
+message! {
+    /// A gRPC service.
+    pub struct GrpcService: "envoy.config.core.v3.GrpcService" {
+        pub(crate) oneof target_specifier: GrpcTarget,
+        inert timeout = "a stream of resources has no end",
+    }
+}
+
+one_of! {
+    /// Where a service is.
+    pub enum GrpcTarget {
+        envoy_grpc => EnvoyGrpc(EnvoyGrpc),
+    }
+}
+
+message! {
+    /// A service behind a cluster.
+    pub struct EnvoyGrpc: "envoy.config.core.v3.GrpcService.EnvoyGrpc" {
+        pub(crate) cluster_name: String,
+        pub(crate) authority: String,
+        pub(crate) retry_policy: Option<StreamRetryPolicy>,
+    }
+}
+
+message! {
+    /// When a stream that ended is opened again.
+    pub struct StreamRetryPolicy: "envoy.config.core.v3.RetryPolicy" {
+        pub(crate) retry_back_off: Option<BackoffStrategy>,
+    }
+}
+
+message! {
+    /// Pauses that grow.
+    pub struct BackoffStrategy: "envoy.config.core.v3.BackoffStrategy" {
+        pub(crate) base_interval: Option<Duration>,
+        pub(crate) max_interval: Option<Duration>,
     }
 }
 
@@ -68,20 +159,122 @@ pub enum ResourceSource {
         /// The directory whose moves tell that it may be another.
         watched_directory: Option<Arc<str>>,
     },
+    /// A server that is asked for this alone.
+    Server {
+        /// Which, and how.
+        server: Arc<ServerSource>,
+        /// How long the first resources are waited for; no longer than that, or without end.
+        fetch_timeout: Option<Duration>,
+    },
+    /// The server that is asked for everything.
+    Ads {
+        /// How long the first resources are waited for; no longer than that, or without end.
+        fetch_timeout: Option<Duration>,
+    },
+}
+
+/// A server of resources that speaks gRPC, and how it is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerSource {
+    /// Whether it tells what changes, rather than all there is.
+    pub is_delta: bool,
+    /// The cluster.
+    pub cluster: Box<str>,
+    /// What it is called; the cluster's name if empty.
+    pub authority: Box<str>,
+    /// Whether it is told once a stream who asks.
+    pub node_once: bool,
+    /// The shortest pause before a stream is opened again.
+    pub base_pause: Duration,
+    /// The longest one.
+    pub longest_pause: Duration,
+    /// How many requests are sent, if that is limited.
+    pub rate: Option<RequestRate>,
+}
+
+/// A limit of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestRate {
+    /// How many may be sent at once.
+    pub burst: NonZeroU32,
+    /// After how long one more may be sent.
+    pub per_request: Duration,
 }
 
 impl ConfigSource {
     /// What is to be subscribed to.
-    pub fn source(&self) -> ResourceSource {
+    ///
+    /// # Errors
+    /// If a server is not said as it has to be.
+    pub fn source(&self, ctx: &mut Ctx) -> Result<ResourceSource, Refused> {
+        let fetch_timeout = self.initial_fetch_timeout.unwrap_or(INITIAL_FETCH_TIMEOUT);
+        let fetch_timeout = Some(fetch_timeout).filter(|timeout| !timeout.is_zero());
         let (path, watched) = match &self.config_source_specifier {
             ConfigSourceSpecifier::Path(path) => (path, None),
             ConfigSourceSpecifier::PathConfigSource(file) => {
                 (&file.path, file.watched_directory.as_ref())
             }
+            ConfigSourceSpecifier::ApiConfigSource(server) => {
+                return Ok(ResourceSource::Server {
+                    server: Arc::new(server.server(ctx)?),
+                    fetch_timeout,
+                });
+            }
+            ConfigSourceSpecifier::Ads(_) => return Ok(ResourceSource::Ads { fetch_timeout }),
         };
-        ResourceSource::File {
+        Ok(ResourceSource::File {
             path: path.value.as_str().into(),
             watched_directory: watched.map(|watched| watched.path.value.as_str().into()),
+        })
+    }
+}
+
+impl ApiConfigSource {
+    /// The server.
+    ///
+    /// # Errors
+    /// If there is not exactly one.
+    pub fn server(&self, ctx: &mut Ctx) -> Result<ServerSource, Refused> {
+        let [service] = self.grpc_services.as_slice() else {
+            let text = "a server of resources has exactly one of `grpc_services`";
+            ctx.error(self.span(), text);
+            return Err(Refused);
+        };
+        let GrpcTarget::EnvoyGrpc(target) = &service.target_specifier;
+        let policy = target.retry_policy.as_ref();
+        let pauses = policy.and_then(|policy| policy.retry_back_off.as_ref());
+        let base = pauses.and_then(|pauses| pauses.base_interval);
+        let longest = pauses.and_then(|pauses| pauses.max_interval);
+        let longest = longest.or(base.map(|base| base * 10));
+        let (base_pause, longest_pause) =
+            (base.unwrap_or(BASE_PAUSE), longest.unwrap_or(LONGEST_PAUSE));
+        if longest_pause < base_pause {
+            let text = "max_interval must be greater than or equal to the base_interval";
+            ctx.error(service.span(), text);
+            return Err(Refused);
+        }
+        Ok(ServerSource {
+            is_delta: matches!(self.api_type, ApiType::DeltaGrpc),
+            cluster: target.cluster_name.as_str().into(),
+            authority: target.authority.as_str().into(),
+            node_once: self.set_node_on_first_message_only,
+            base_pause,
+            longest_pause,
+            rate: self
+                .rate_limit_settings
+                .as_ref()
+                .map(RateLimitSettings::rate),
+        })
+    }
+}
+
+impl RateLimitSettings {
+    fn rate(&self) -> RequestRate {
+        let per_second = self.fill_rate.unwrap_or(TOKENS_PER_SECOND);
+        RequestRate {
+            burst: NonZeroU32::new(self.max_tokens.unwrap_or(MOST_TOKENS))
+                .unwrap_or(NonZeroU32::MIN),
+            per_request: Duration::try_from_secs_f64(1.0 / per_second).unwrap_or(Duration::MAX),
         }
     }
 }

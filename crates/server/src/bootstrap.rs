@@ -21,7 +21,7 @@ use nuncio_config::tree;
 use nuncio_config::typed::{Attempt, Ctx, DeliveredSecrets, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::{AccessLogConfig, LineLog};
-use nuncio_contract::config_source::{ConfigSource, ResourceSource};
+use nuncio_contract::config_source::{ConfigSource, ResourceSource, ServerSource};
 use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
@@ -79,6 +79,8 @@ pub(crate) struct DynamicSources {
     pub clusters: Option<ResourceSource>,
     /// Listeners.
     pub listeners: Option<ResourceSource>,
+    /// The server of all that is asked of the one server.
+    pub ads: Option<Arc<ServerSource>>,
 }
 
 /// Who this proxy is to its clients.
@@ -378,10 +380,20 @@ fn admin(
 
 fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx) -> DynamicSources {
     match resources {
-        Some(Attempt(Ok(resources))) => DynamicSources {
-            clusters: resources.cds_config.as_ref().map(ConfigSource::source),
-            listeners: resources.lds_config.as_ref().map(ConfigSource::source),
-        },
+        Some(Attempt(Ok(resources))) => {
+            let mut source = |config: &Option<ConfigSource>| {
+                let source = config.as_ref().map(|config| config.source(ctx));
+                source.and_then(Result::ok)
+            };
+            let clusters = source(&resources.cds_config);
+            let listeners = source(&resources.lds_config);
+            let ads = resources.ads_config.as_ref().map(|ads| ads.server(ctx));
+            DynamicSources {
+                clusters,
+                listeners,
+                ads: ads.and_then(Result::ok).map(Arc::new),
+            }
+        }
         Some(Attempt(Err(Refused))) => {
             left_out("what `dynamic_resources` would bring", ctx);
             DynamicSources::default()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
-use nuncio_contract::config_source::ConfigSource;
+use nuncio_contract::config_source::{ApiConfigSource, ConfigSource};
 use nuncio_contract::dns_resolver::{DnsResolutionConfig, DnsResolverExtension};
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
@@ -88,6 +88,7 @@ message! {
     pub(crate) struct DynamicResources: "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" {
         pub(crate) lds_config: Option<ConfigSource>,
         pub(crate) cds_config: Option<ConfigSource>,
+        pub(crate) ads_config: Option<ApiConfigSource>,
     }
 }
 

@@ -102,7 +102,9 @@ async fn serve_all(
     let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
     let running = Running::new(around.manager, around.stats, concurrency, written, services);
     let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
-    let discovery = Discovery::new(around, &running, (compiled.dynamic, compiled.names));
+    let dynamic = (compiled.dynamic, compiled.names);
+    let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
+    let discovery = Discovery::new(around, &running, dynamic, &services);
     let (actions, asked) = unbounded_channel();
     let (reloads, reloads_asked) = unbounded_channel();
     let state = Rc::new(ServerState::new(
@@ -127,7 +129,8 @@ async fn serve_all(
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     let resolvers = Resolvers::new(&compiled.resolver, around.stats);
     running.clusters.borrow_mut().resolve_by(resolvers);
-    running.start_clusters(compiled.clusters).await;
+    let static_clusters = running.start_clusters(compiled.clusters);
+    discovery.looking_meanwhile(static_clusters).await;
     discovery.start_clusters().await;
     around.runtime.load();
     if around.options.mode == Mode::InitOnly {
@@ -138,7 +141,7 @@ async fn serve_all(
     let (watching, beats) = watch_threads(around, &compiled.watchdogs, concurrency)?;
     let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()))?;
     let place = hot_restart.as_ref();
-    start_listeners(&running, &discovery, listeners, &workers, place);
+    start_listeners(&running, &discovery, listeners, &workers, place).await;
     go_live(&state, on_live);
     let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
     let follow = hot_restart
@@ -250,7 +253,7 @@ fn open_listeners(
 }
 
 /// Lets the listeners run that are there from the start, and those that come first.
-fn start_listeners(
+async fn start_listeners(
     running: &Running,
     discovery: &Discovery<'_>,
     mut prepared: Prepared,
@@ -259,10 +262,13 @@ fn start_listeners(
 ) {
     discovery.begin_with(workers);
     discovery.attach_all(prepared.resources_mut());
+    let first = discovery.first_of_listeners();
+    discovery.looking_meanwhile(first).await;
+    discovery.attach_all(prepared.resources_mut());
     running.start_listeners(prepared, workers);
     let inherit = hot_restart.and_then(HotRestart::inherit);
     running.listeners.borrow_mut().inherit_from(inherit);
-    discovery.start_listeners();
+    discovery.start_listeners().await;
     running.listeners.borrow_mut().inherit_from(None);
 }
 

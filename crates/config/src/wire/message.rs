@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nuncio_api::{self as api, Cardinality, Kind};
 
 use super::reader::{Reader, Wire};
-use super::{Broken, wellknown};
+use super::{Broken, Unknown, wellknown};
 use crate::interpret::default_value;
 use crate::span::Span;
 use crate::tree::{Entry, Item, MapItem, Message, Value, merge};
@@ -22,6 +22,7 @@ pub(super) fn decode(
     descriptor: api::Message,
     bytes: &[u8],
     depth: usize,
+    unknown: &mut Unknown<'_>,
 ) -> Result<Message, Broken> {
     let depth = depth
         .checked_sub(1)
@@ -29,15 +30,16 @@ pub(super) fn decode(
     let mut reader = Reader::new(bytes);
     let mut read: BTreeMap<u32, Read> = BTreeMap::new();
     while let Some((number, wire)) = reader.next()? {
-        let field = descriptor
-            .field_by_number(number)
-            .ok_or(Broken::UnknownField(descriptor, number))?;
+        let Some(field) = descriptor.field_by_number(number) else {
+            unknown.found(descriptor, number)?;
+            continue;
+        };
         if let Some(oneof) = field.oneof() {
             for other in oneof.fields().filter(|other| *other != field) {
                 read.remove(&other.number());
             }
         }
-        add(&mut read, field, wire, depth)?;
+        add(&mut read, field, wire, (depth, unknown))?;
     }
     let entries = read.into_iter().filter_map(|(number, read)| {
         let field = descriptor.field_by_number(number)?;
@@ -65,12 +67,12 @@ fn add(
     read: &mut BTreeMap<u32, Read>,
     field: api::Field,
     wire: Wire<'_>,
-    depth: usize,
+    (depth, unknown): (usize, &mut Unknown<'_>),
 ) -> Result<(), Broken> {
     let kind = field.kind();
     match field.cardinality() {
         Cardinality::Singular => {
-            let value = value(kind, wire, depth)?;
+            let value = value(kind, wire, depth, unknown)?;
             let merged = match (read.remove(&field.number()), value) {
                 (Some(Read::One(Value::Message(mut old))), Value::Message(new)) => {
                     merge(Arc::make_mut(&mut old), &new);
@@ -91,7 +93,7 @@ fn add(
                 Wire::Bytes(packed) if is_number(kind) => unpack(kind, packed, items)?,
                 wire => items.push(Item {
                     span: Span::NONE,
-                    value: value(kind, wire, depth)?,
+                    value: value(kind, wire, depth, unknown)?,
                 }),
             }
         }
@@ -102,20 +104,25 @@ fn add(
             let (Read::Map(items), Wire::Bytes(bytes)) = (slot, wire) else {
                 return Err(Broken::Format("a map's entry is no message"));
             };
-            items.push(map_item(key, kind, bytes, depth)?);
+            items.push(map_item((key, kind), bytes, depth, unknown)?);
         }
     }
     Ok(())
 }
 
-fn map_item(key_kind: Kind, kind: Kind, bytes: &[u8], depth: usize) -> Result<MapItem, Broken> {
+fn map_item(
+    (key_kind, kind): (Kind, Kind),
+    bytes: &[u8],
+    depth: usize,
+    unknown: &mut Unknown<'_>,
+) -> Result<MapItem, Broken> {
     let mut key = default_value(key_kind, Span::NONE);
     let mut found = default_value(kind, Span::NONE);
     let mut reader = Reader::new(bytes);
     while let Some((number, wire)) = reader.next()? {
         match number {
-            1 => key = value(key_kind, wire, depth)?,
-            2 => found = value(kind, wire, depth)?,
+            1 => key = value(key_kind, wire, depth, unknown)?,
+            2 => found = value(kind, wire, depth, unknown)?,
             _ => return Err(Broken::Format("a map's entry has a third part")),
         }
     }
@@ -158,10 +165,15 @@ fn unpack(kind: Kind, packed: &[u8], items: &mut Vec<Item>) -> Result<(), Broken
     Ok(())
 }
 
-pub(super) fn value(kind: Kind, wire: Wire<'_>, depth: usize) -> Result<Value, Broken> {
+pub(super) fn value(
+    kind: Kind,
+    wire: Wire<'_>,
+    depth: usize,
+    unknown: &mut Unknown<'_>,
+) -> Result<Value, Broken> {
     match (kind, wire) {
         (Kind::Message(descriptor), Wire::Bytes(bytes)) => {
-            wellknown::message(descriptor, bytes, depth)
+            wellknown::message(descriptor, bytes, depth, unknown)
         }
         (Kind::String, Wire::Bytes(bytes)) => {
             let text =

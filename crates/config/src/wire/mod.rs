@@ -1,21 +1,27 @@
-//! Messages from protobuf's binary format: `.pb` files, resources from a server.
+//! Messages from protobuf's binary format and to it: `.pb` files, resources from a server ([`discovery`]), requests to it.
 //!
-//! What is not in the API's tables is refused, as Envoy refuses unknown fields. Limits: 100 nested
+//! What is not in the API's tables is refused, as Envoy refuses unknown fields; in resources from a server it is passed
+//! over and told. Limits: 100 nested
 //! messages, and as many values as the bytes can hold. Values from bytes have no place in a text.
 //!
 //! Difference from Envoy: bytes that are no message are an error (Envoy takes what it could read).
 
+pub mod discovery;
+mod encode;
 mod message;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod wellknown;
+mod writer;
 
 use nuncio_api as api;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::span::Span;
 use crate::tree::Message;
+
+pub use encode::encode;
 
 /// Messages may be nested so deep, as in protobuf's own parser.
 const DEPTH: usize = 100;
@@ -33,19 +39,46 @@ pub(crate) enum Broken {
     TypedStruct(Vec<Diagnostic>),
 }
 
+/// What becomes of fields that a message does not have.
+pub(crate) enum Unknown<'f> {
+    /// They are an error.
+    Refused,
+    /// They are passed over, and told here.
+    Told(&'f mut Vec<String>),
+}
+
+impl Unknown<'_> {
+    fn found(&mut self, message: api::Message, number: u32) -> Result<(), Broken> {
+        match self {
+            Unknown::Refused => Err(Broken::UnknownField(message, number)),
+            Unknown::Told(found) => {
+                let name = message.full_name();
+                found.push(format!("there is no field number {number} in `{name}`"));
+                Ok(())
+            }
+        }
+    }
+}
+
 /// Decodes a message; on error the findings say why.
 pub fn decode(
     descriptor: api::Message,
     bytes: &[u8],
     diagnostics: &mut Diagnostics,
 ) -> Option<Message> {
-    let root = descriptor.full_name();
-    match message::decode(descriptor, bytes, DEPTH) {
-        Ok(message) => return Some(message),
-        Err(Broken::Format(why)) => {
+    let decoded = message::decode(descriptor, bytes, DEPTH, &mut Unknown::Refused);
+    decoded
+        .map_err(|broken| tell(broken, descriptor.full_name(), diagnostics))
+        .ok()
+}
+
+/// Says why bytes are no message of the type `root`.
+fn tell(broken: Broken, root: &str, diagnostics: &mut Diagnostics) {
+    match broken {
+        Broken::Format(why) => {
             diagnostics.error(Span::NONE, format!("no message `{root}`: {why}"));
         }
-        Err(Broken::UnknownField(message, number)) => {
+        Broken::UnknownField(message, number) => {
             let name = message.full_name();
             let at = if name == root { "root" } else { root };
             diagnostics
@@ -54,14 +87,13 @@ pub fn decode(
                     "Protobuf message (type {name}({at}) with unknown field set {{{number}}}) has unknown fields"
                 ));
         }
-        Err(Broken::UnknownType(type_url)) => {
+        Broken::UnknownType(type_url) => {
             diagnostics.error(Span::NONE, format!("there is no type `{type_url}`"));
         }
-        Err(Broken::TypedStruct(findings)) => {
+        Broken::TypedStruct(findings) => {
             findings
                 .into_iter()
                 .for_each(|finding| diagnostics.push(finding));
         }
     }
-    None
 }

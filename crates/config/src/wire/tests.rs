@@ -2,7 +2,11 @@
 
 use crate::diagnostic::Diagnostics;
 use crate::dump::{Options, to_json};
-use crate::wire::decode;
+use crate::interpret::interpret;
+use crate::source::{Format, Source};
+use crate::text;
+use crate::wire::discovery::{RawAny, open};
+use crate::wire::{decode, encode};
 
 /// A length-delimited field.
 fn part(number: u8, bytes: &[u8]) -> Vec<u8> {
@@ -83,4 +87,53 @@ fn deep_nesting_is_refused_not_followed() {
     let metadata = |levels: usize| part(1, &[part(1, b"f"), part(2, &nested(levels))].concat());
     assert!(json("envoy.config.core.v3.Metadata", &metadata(10)).is_ok());
     assert!(json("envoy.config.core.v3.Metadata", &metadata(60)).is_err());
+}
+
+#[test]
+fn a_message_is_written_as_it_was_read() {
+    let text = r#"{id: one, cluster: c, metadata: {a: [1, true, null, "x"], b: {c: d}}, locality: {region: r},
+        user_agent_build_version: {version: {major_number: 1}}, dynamic_parameters: {x: {params: {k: v}}},
+        extensions: [{name: e, type_urls: [t]}]}"#;
+    let source = Source::new("node.yaml", Format::Yaml, text);
+    let mut found = Diagnostics::default();
+    let node = text::parse(&source, 0, &text::Limits::default(), &mut found).unwrap();
+    let descriptor = nuncio_api::message("envoy.config.core.v3.Node").unwrap();
+    let tree = interpret(descriptor, &node, &mut found).unwrap_or_else(|| panic!("{found:?}"));
+    let again =
+        decode(descriptor, &encode(&tree), &mut found).unwrap_or_else(|| panic!("{found:?}"));
+    assert!(found.is_empty());
+    let shown = |tree| to_json(tree, Options::default());
+    assert_eq!(shown(&again), shown(&tree));
+}
+
+#[test]
+fn numbers_durations_wrappers_and_any_are_written_too() {
+    let text = r#"{name: c, connect_timeout: 1.5s, per_connection_buffer_limit_bytes: 7, type: STRICT_DNS,
+        respect_dns_ttl: false, lb_subset_config: {locality_weight_aware: true}, health_checks: [{timeout: 1s,
+        interval: 0.25s, unhealthy_threshold: 1, healthy_threshold: 1, grpc_health_check: {},
+        http_health_check: {path: /, expected_statuses: [{start: -1, end: 5}]}}], transport_socket: {name: t,
+        typed_config: {"@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext,
+        sni: a}}, common_lb_config: {healthy_panic_threshold: {value: 12.5}}}"#;
+    let source = Source::new("cluster.yaml", Format::Yaml, text);
+    let mut found = Diagnostics::default();
+    let node = text::parse(&source, 0, &text::Limits::default(), &mut found).unwrap();
+    let descriptor = nuncio_api::message("envoy.config.cluster.v3.Cluster").unwrap();
+    let tree = interpret(descriptor, &node, &mut found).unwrap_or_else(|| panic!("{found:?}"));
+    let mut found = Diagnostics::default();
+    let again =
+        decode(descriptor, &encode(&tree), &mut found).unwrap_or_else(|| panic!("{found:?}"));
+    let shown = |tree| to_json(tree, Options::default());
+    assert_eq!(shown(&again), shown(&tree));
+}
+
+#[test]
+fn a_resource_of_a_server_may_have_fields_that_nobody_knows() {
+    let value = [part(1, b"c"), vec![0xf8, 0x7f, 1]].concat();
+    let type_url = "type.googleapis.com/envoy.config.cluster.v3.Cluster".to_owned();
+    let (mut unknown, mut found) = (Vec::new(), Diagnostics::default());
+    let raw = RawAny { type_url, value };
+    let any = open(&raw, &mut unknown, &mut found).unwrap();
+    assert_eq!(any.type_name(), "envoy.config.cluster.v3.Cluster");
+    let text = "there is no field number 2047 in `envoy.config.cluster.v3.Cluster`";
+    assert_eq!(unknown, [text]);
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use nuncio_api as api;
 
-use super::Broken;
 use super::message::{self, value};
 use super::reader::{Reader, Wire};
+use super::{Broken, Unknown};
 use crate::diagnostic::Diagnostics;
 use crate::interpret::{TYPED_STRUCTS, default_value, interpret, wrapped};
 use crate::span::Span;
@@ -18,20 +18,21 @@ pub(super) fn message(
     descriptor: api::Message,
     bytes: &[u8],
     depth: usize,
+    unknown: &mut Unknown<'_>,
 ) -> Result<Value, Broken> {
     let name = descriptor.full_name();
     let Some(short) = name.strip_prefix("google.protobuf.") else {
-        return message::decode(descriptor, bytes, depth)
+        return message::decode(descriptor, bytes, depth, unknown)
             .map(|message| Value::Message(Arc::new(message)));
     };
     match short {
-        "Any" => return any(bytes, depth),
+        "Any" => return any(bytes, depth, unknown),
         "Struct" | "Value" | "ListValue" => {
             return json(short, bytes, depth).map(|json| Value::Json(Arc::new(json)));
         }
         _ => {}
     }
-    let mut plain = message::decode(descriptor, bytes, depth)?;
+    let mut plain = message::decode(descriptor, bytes, depth, unknown)?;
     let mut whole = |number: u32| match plain.remove(number).map(|entry| entry.value) {
         Some(Value::I64(value)) => value,
         _ => 0,
@@ -55,7 +56,7 @@ pub(super) fn message(
     }
 }
 
-fn any(bytes: &[u8], depth: usize) -> Result<Value, Broken> {
+fn any(bytes: &[u8], depth: usize, unknown: &mut Unknown<'_>) -> Result<Value, Broken> {
     let (mut type_url, mut packed) = (String::new(), &[][..]);
     let mut reader = Reader::new(bytes);
     while let Some((number, wire)) = reader.next()? {
@@ -65,13 +66,23 @@ fn any(bytes: &[u8], depth: usize) -> Result<Value, Broken> {
             _ => return Err(Broken::Format("an `Any` has two parts")),
         }
     }
+    open(&type_url, packed, depth, unknown)
+}
+
+/// The message that an `Any` has inside.
+pub(super) fn open(
+    type_url: &str,
+    packed: &[u8],
+    depth: usize,
+    unknown: &mut Unknown<'_>,
+) -> Result<Value, Broken> {
     let name = type_url.rsplit('/').next().unwrap_or("");
     let known = if type_url.is_empty() {
         "google.protobuf.Any"
     } else {
         name
     };
-    let descriptor = api::message(known).ok_or_else(|| Broken::UnknownType(type_url.clone()))?;
+    let descriptor = api::message(known).ok_or_else(|| Broken::UnknownType(type_url.to_owned()))?;
     if type_url.is_empty() {
         let message = Arc::new(Message::new(descriptor, Span::NONE));
         return Ok(Value::Any(Arc::new(Any {
@@ -83,7 +94,7 @@ fn any(bytes: &[u8], depth: usize) -> Result<Value, Broken> {
     let depth = depth
         .checked_sub(1)
         .ok_or(Broken::Format("messages are nested too deep"))?;
-    let message = match message(descriptor, packed, depth)? {
+    let message = match message(descriptor, packed, depth, unknown)? {
         Value::Message(message) => message,
         inner => {
             let entry = Entry::new(1, Span::NONE, Span::NONE, inner);
@@ -140,10 +151,7 @@ fn json(name: &str, bytes: &[u8], depth: usize) -> Result<Json, Broken> {
             ("ListValue", 1, Wire::Bytes(bytes)) => items.push(json("Value", bytes, depth)?),
             ("Value", 1, Wire::Number(_)) => single = Json::Null,
             ("Value", 2, Wire::Number(bits)) => single = Json::Number(f64::from_bits(bits)),
-            ("Value", 3, Wire::Bytes(_)) => match value(api::Kind::String, wire, depth)? {
-                Value::String(text) => single = Json::String(text),
-                _ => single = Json::Null,
-            },
+            ("Value", 3, Wire::Bytes(_)) => single = Json::String(text(wire)?),
             ("Value", 4, Wire::Number(bits)) => single = Json::Bool(bits != 0),
             ("Value", 5, Wire::Bytes(bytes)) => single = json("Struct", bytes, depth)?,
             ("Value", 6, Wire::Bytes(bytes)) => single = json("ListValue", bytes, depth)?,
@@ -155,6 +163,13 @@ fn json(name: &str, bytes: &[u8], depth: usize) -> Result<Json, Broken> {
         "ListValue" => Json::List(items),
         _ => single,
     })
+}
+
+fn text(wire: Wire<'_>) -> Result<Box<str>, Broken> {
+    match value(api::Kind::String, wire, 0, &mut Unknown::Refused)? {
+        Value::String(text) => Ok(text),
+        _ => Ok(Box::default()),
+    }
 }
 
 fn member(bytes: &[u8], depth: usize) -> Result<(Box<str>, Json), Broken> {

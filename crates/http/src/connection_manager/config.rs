@@ -323,8 +323,11 @@ fn routes(
     let table = match &message.route_specifier {
         config::RouteSpecifier::RouteConfig(table) => table,
         config::RouteSpecifier::Rds(rds) => {
-            let source = RouteSource::new(rds, &message.stat_prefix, filter_names);
-            return (Ok(RouteTable::empty()), Some(Box::new(source)));
+            let source = RouteSource::new(rds, &message.stat_prefix, filter_names, context.ctx);
+            return match source {
+                Ok(source) => (Ok(RouteTable::empty()), Some(Box::new(source))),
+                Err(Refused) => (Err(Refused), None),
+            };
         }
     };
     let routes = RouteCompiler {

@@ -29,13 +29,18 @@ pub struct RouteSource {
 pub(crate) type Around<'a> = (&'a Extensions, &'a dyn Fn(&str) -> bool);
 
 impl RouteSource {
-    pub(super) fn new(rds: &Rds, stat_prefix: &str, filter_names: Vec<String>) -> Self {
-        RouteSource {
+    pub(super) fn new(
+        rds: &Rds,
+        stat_prefix: &str,
+        filter_names: Vec<String>,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        Ok(RouteSource {
             name: rds.route_config_name.as_str().into(),
-            source: rds.config_source.source(),
+            source: rds.config_source.source(ctx)?,
             stat_prefix: stat_prefix.into(),
             filter_names: filter_names.into(),
-        }
+        })
     }
 
     /// Compiles a route configuration; its clusters need not be there unless it says so.

@@ -6,6 +6,7 @@
 //! secrets) keeps its hosts, pools and statistics. A cluster that
 //! goes is out of sight at once, and ends when no stream is left that could have been routed to it.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_config::typed::{Ctx, DeliveredSecrets, FileRead, StaticSecrets};
 use nuncio_contract::clock::SystemClock;
-use nuncio_contract::services::WorkerServices;
+use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ClusterManagerStats;
 use nuncio_net::dns::Resolvers;
@@ -24,6 +25,7 @@ use nuncio_upstream::discovery::{Chance, Resolution, prepare};
 use nuncio_upstream::health_checker::HealthChecks;
 use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
 use nuncio_upstream::{ClusterManager, TransportSocket};
+use tokio::sync::Notify;
 
 use super::listeners::FormerRoutes;
 use super::missing;
@@ -34,8 +36,11 @@ use crate::workers::{Command, Workers};
 /// How often is asked whether streams still hold routes that are out of use.
 const RETIREMENT_CHECK: Duration = Duration::from_millis(100);
 
-/// Is told of each cluster that is made.
-type OnMade = Box<dyn Fn(&Arc<ClusterShared>, &Version)>;
+/// Waits for what a cluster needs before it is warm.
+pub(crate) type Waits = Rc<dyn Fn() -> LocalFuture<()>>;
+
+/// Is told of each cluster that is made, and says what it has to wait for.
+type OnMade = Box<dyn Fn(&Arc<ClusterShared>, &Version) -> Option<Waits>>;
 
 /// All clusters.
 pub(crate) struct Clusters {
@@ -48,6 +53,10 @@ pub(crate) struct Clusters {
     pub(super) warming: HashMap<Box<str>, Running>,
     pub(super) next_warming: u64,
     pub(super) stats: Arc<ClusterManagerStats>,
+    /// How often some came, took the place of others, or went.
+    changes: Cell<u64>,
+    /// Told when one that warmed takes its place, or goes.
+    pub(super) warmed: Rc<Notify>,
     outlier_log: Option<EventLog>,
     on_made: Option<OnMade>,
     /// The version of the last update that changed something.
@@ -61,10 +70,12 @@ pub(super) struct Running {
     pub(super) shared: Arc<ClusterShared>,
     /// Ends with the cluster.
     pub(super) resolution: Option<Resolution>,
+    /// The first hosts that a server has for it.
+    pub(super) first_hosts: Option<Waits>,
     /// They too.
     pub(super) checks: Option<HealthChecks>,
     /// Whether the start of the process waits for it.
-    start_waits: bool,
+    pub(super) start_waits: bool,
     /// Which of the warming ones of its name it is.
     pub(super) warming_number: u64,
     /// Ends with it as well.
@@ -114,6 +125,8 @@ impl Clusters {
             warming: HashMap::new(),
             next_warming: 0,
             stats: stats.root().worker_group(),
+            changes: Cell::default(),
+            warmed: Rc::default(),
             outlier_log: None,
             on_made: None,
             update: None,
@@ -121,7 +134,10 @@ impl Clusters {
     }
 
     /// Has `act` do something for each cluster that is made, before it is seen.
-    pub(crate) fn on_made(&mut self, act: impl Fn(&Arc<ClusterShared>, &Version) + 'static) {
+    pub(crate) fn on_made(
+        &mut self,
+        act: impl Fn(&Arc<ClusterShared>, &Version) -> Option<Waits> + 'static,
+    ) {
         self.on_made = Some(Box::new(act));
     }
 
@@ -192,9 +208,8 @@ impl Clusters {
         let start_waits = resource.config.wait_for_warm_on_init;
         let added_via_api = resource.update.is_some();
         let prepared = prepare(&self.manager, resource.config, added_via_api);
-        if let Some(act) = &self.on_made {
-            act(&prepared.cluster, &resource.version);
-        }
+        let act = self.on_made.as_ref();
+        let first_hosts = act.and_then(|act| act(&prepared.cluster, &resource.version));
         let checks = HealthChecks::begin(&prepared.cluster, Rc::clone(&self.services));
         let resolution = prepared
             .discovery
@@ -207,12 +222,25 @@ impl Clusters {
             update: resource.update,
             shared: prepared.cluster,
             resolution,
+            first_hosts,
             checks,
             start_waits,
             warming_number: 0,
             _detection: detection,
             updated: now,
         }
+    }
+
+    /// Whether a cluster runs, or warms to do so.
+    pub(crate) fn uses(&self, cluster: &Arc<ClusterShared>) -> bool {
+        let name = &cluster.settings.name;
+        let is_it = |one: &Running| Arc::ptr_eq(&one.shared, cluster);
+        self.running.get(name).is_some_and(is_it) || self.warming.get(name).is_some_and(is_it)
+    }
+
+    /// Another number whenever some came, took the place of others, or went.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.get()
     }
 
     /// Lets the workers have the new clusters. Those that go are to be retired after the listeners changed.
@@ -266,6 +294,7 @@ impl Clusters {
         workers: &Workers,
         most: Duration,
     ) -> impl Future<Output = ()> + use<> {
+        self.changes.set(self.changes.get() + 1);
         let retired: Vec<_> = names
             .iter()
             .filter_map(|name| {
@@ -305,6 +334,7 @@ impl Clusters {
 
     /// Brings the gauges up to date.
     pub(crate) fn refresh_stats(&self) {
+        self.changes.set(self.changes.get() + 1);
         self.stats.active_clusters.set(count(self.manager.count()));
     }
 
@@ -325,10 +355,14 @@ impl Running {
     /// Waits until its names were resolved and its hosts checked once.
     pub(super) fn warmed(&self) -> impl Future<Output = ()> + use<> {
         let resolved = self.resolution.as_ref().map(Resolution::warmed);
+        let first_hosts = self.first_hosts.as_ref().map(|waits| waits());
         let checked = self.checks.as_ref().map(HealthChecks::first_round);
         async move {
             if let Some(resolved) = resolved {
                 resolved.await;
+            }
+            if let Some(first_hosts) = first_hosts {
+                first_hosts.await;
             }
             if let Some(checked) = checked {
                 checked.await;

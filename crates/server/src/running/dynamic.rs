@@ -60,7 +60,21 @@ impl All {
     }
 }
 
+impl All {
+    /// Waits until those are warm that came by updates and that the start waits for.
+    pub(crate) async fn dynamic_clusters_warmed(&self) {
+        let warmed = Rc::clone(&self.clusters.borrow().warmed);
+        while self.clusters.borrow().start_waits() {
+            warmed.notified().await;
+        }
+    }
+}
+
 impl Clusters {
+    fn start_waits(&self) -> bool {
+        self.warming.values().any(|one| one.start_waits)
+    }
+
     /// The names of those that came by updates.
     pub(crate) fn dynamic_names(&self) -> Vec<String> {
         let running = self.running.iter().chain(&self.warming);
@@ -86,7 +100,9 @@ impl Clusters {
     /// Publishes what is warm; returns the names of what is to go. The rest is returned with what it waits for; each is
     /// to be promoted then.
     fn publish_warm(&mut self, mut warming: Warming) -> (Vec<String>, Vec<Cold>) {
-        let is_cold = |one: &Running| one.resolution.is_some() || one.checks.is_some();
+        let is_cold = |one: &Running| {
+            one.resolution.is_some() || one.first_hosts.is_some() || one.checks.is_some()
+        };
         let made = std::mem::take(&mut warming.made);
         let (cold, warm): (Vec<_>, Vec<_>) = made.into_iter().partition(is_cold);
         for one in &warm {
@@ -113,6 +129,7 @@ impl Clusters {
 
     /// Puts a cluster that is warm into the place of the one that runs; false if another one warms meanwhile.
     fn promote(&mut self, name: &str, number: u64) -> bool {
+        self.warmed.notify_one();
         let is_it = |one: &Running| one.warming_number == number;
         if !self.warming.get(name).is_some_and(is_it) {
             return false;

@@ -32,7 +32,7 @@ use crate::cli::Options;
 use crate::resource::ClusterResource;
 use crate::workers::{Command, Workers};
 
-pub(crate) use clusters::{Clusters, Renewal};
+pub(crate) use clusters::{Clusters, Renewal, Waits};
 pub(crate) use listeners::{Listeners, Prepared};
 pub(crate) use secrets::{NewSocket, SecretUser};
 pub(crate) use sockets::{Inherit, check_sharing};

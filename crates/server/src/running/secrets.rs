@@ -39,6 +39,17 @@ impl SecretUser {
         }
     }
 
+    /// Whether both are the same listener or cluster.
+    pub(crate) fn is(&self, other: &SecretUser) -> bool {
+        match (self, other) {
+            (SecretUser::Listener(one, _), SecretUser::Listener(other, _)) => {
+                Arc::ptr_eq(one, other)
+            }
+            (SecretUser::Cluster(one, _), SecretUser::Cluster(other, _)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// Counts that a secret was there already, as Envoy does.
     pub(crate) fn count(&self, wish: &SecretWish) {
         match self {

@@ -83,6 +83,13 @@ impl Lineage {
     }
 }
 
+/// The node as control planes are told it.
+pub(crate) fn encoded_node(around: &Surroundings<'_>, tree: &Message) -> Vec<u8> {
+    let stamp = NodeStamp::new(around.options, around.extensions);
+    let node = stamp.with_flags(tree);
+    node.map_or_else(Vec::new, |node| nuncio_config::wire::encode(&node))
+}
+
 impl ServerState {
     pub(crate) fn new(
         around: &Surroundings<'_>,

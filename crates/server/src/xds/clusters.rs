@@ -7,13 +7,11 @@ use std::collections::HashSet;
 
 use nuncio_config::resources::Response;
 
-use super::Discovery;
 use super::delivery::Verdict;
 use super::workshop::Bench;
+use super::{CLUSTER, Discovery};
 use crate::log;
 use crate::resource::ClusterResource;
-
-const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 
 /// What an update is to do.
 #[derive(Default)]
@@ -68,11 +66,11 @@ pub(super) fn plan(
     let wanted: HashSet<String> = messages.iter().map(|message| name(message)).collect();
     let mut plan = Plan::default();
     let dynamic = discovery.running.clusters.borrow().dynamic_names();
-    plan.removed = dynamic
-        .iter()
-        .filter(|name| !wanted.contains(*name))
-        .cloned()
-        .collect();
+    let goes = |name: &&String| match &response.removed {
+        Some(removed) => removed.iter().any(|one| **one == ***name),
+        None => !wanted.contains(*name),
+    };
+    plan.removed = dynamic.iter().filter(goes).cloned().collect();
     let text = format!(
         "cds: response indicates {} added/updated cluster(s), {} removed cluster(s); applying changes",
         messages.len(),
@@ -80,7 +78,8 @@ pub(super) fn plan(
     );
     log::info("upstream", &text);
     let mut seen = HashSet::new();
-    for message in &messages {
+    for (place, message) in messages.iter().enumerate() {
+        bench.use_version(response.versions.get(place));
         let name = name(message);
         let is_there = discovery.running.clusters.borrow().has(&name, message);
         let made = match seen.insert(name.clone()) {

@@ -4,6 +4,7 @@
 //! counts. An update that cannot be used changes nothing. Limit: [`MOST_LOOKS`] clusters are looked after at a time.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
 use nuncio_config::report::{self, Style};
@@ -11,15 +12,18 @@ use nuncio_config::resources::{Response, first_error, unpack};
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::tree::Value;
 use nuncio_config::typed::Ctx;
+use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::groups::ClusterUpdateStats;
 use nuncio_upstream::cluster::{ClusterShared, EdsSource};
 use nuncio_upstream::config::Assignment;
 use nuncio_upstream::discovery::assign;
 
 use super::delivery::{Delivery, Verdict};
-use super::subscription::Subscription;
+use super::planes::ControlPlanes;
+use super::subscription::{Subscription, Wanted};
 use crate::bootstrap::Surroundings;
 use crate::log;
+use crate::running::Waits;
 
 /// So many clusters are looked after at a time, so that very many cost no more time than that; the others have their
 /// turn the next time.
@@ -29,6 +33,7 @@ const ASSIGNMENT: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
 
 /// The subscriptions of all clusters.
 pub(super) struct Endpoints {
+    planes: Rc<ControlPlanes>,
     allow_unsupported: bool,
     style: Style,
     runtime: RuntimeKeys,
@@ -41,11 +46,13 @@ struct OfCluster {
     cluster: Weak<ClusterShared>,
     subscription: Subscription,
     updates: Arc<ClusterUpdateStats>,
+    was_used: Cell<bool>,
 }
 
 impl Endpoints {
-    pub(super) fn new(around: &Surroundings<'_>) -> Self {
+    pub(super) fn new(around: &Surroundings<'_>, planes: &Rc<ControlPlanes>) -> Self {
         Endpoints {
+            planes: Rc::clone(planes),
             allow_unsupported: around.options.allow_unsupported,
             style: crate::style(around.options),
             runtime: around.runtime.keys.clone(),
@@ -59,34 +66,72 @@ impl Endpoints {
         self.all.borrow().is_empty()
     }
 
-    /// Subscribes to the hosts of a cluster that was made, if they come from elsewhere.
-    pub(super) fn begin(&self, cluster: &Arc<ClusterShared>) {
-        let Some(eds) = &cluster.settings.eds else {
-            return;
-        };
+    /// Subscribes to the hosts of a cluster that was made, if they come from elsewhere. What is returned waits for the
+    /// first ones.
+    pub(super) fn begin(&self, cluster: &Arc<ClusterShared>) -> Option<Waits> {
+        let eds = cluster.settings.eds.as_ref()?;
         let updates = cluster.scope().worker_group();
         let scope = cluster.scope().clone();
+        let wanted = Wanted {
+            kind: ASSIGNMENT,
+            name: Some(name_of(cluster, eds)),
+        };
         let (subscription, delivery) =
-            Subscription::begin_for_cluster(&eds.source, scope, &updates);
+            Subscription::begin_for_cluster(&self.planes, wanted, &eds.source, (scope, &updates));
+        let first = Rc::clone(subscription.first());
         let one = OfCluster {
             cluster: Arc::downgrade(cluster),
             subscription,
             updates,
+            was_used: Cell::default(),
         };
-        self.deliver(&one, delivery);
+        if let Some(delivery) = delivery {
+            self.deliver(&one, delivery);
+        }
         self.all.borrow_mut().push(one);
+        let is_awaited = !first.is_done();
+        is_awaited.then(|| Rc::new(move || Box::pin(first.wait()) as LocalFuture<()>) as Waits)
     }
 
-    /// Takes what has come.
-    pub(super) fn look(&self) {
+    /// Ends the subscriptions of clusters that are not used any more, though streams may hold them yet.
+    pub(super) fn keep(&self, is_used: impl Fn(&Arc<ClusterShared>) -> bool) {
+        let is_used = |one: &OfCluster| {
+            let Some(cluster) = one.cluster.upgrade() else {
+                return false;
+            };
+            let is_used = is_used(&cluster);
+            // One that is made is not used at once.
+            let was_used = one.was_used.replace(is_used || one.was_used.get());
+            is_used || !was_used
+        };
         let mut all = self.all.borrow_mut();
-        all.retain(|one| one.cluster.strong_count() > 0);
-        let first = self.next.get() % all.len().max(1);
-        let most = all.len().min(MOST_LOOKS);
-        self.next.set(first + most);
+        let (used, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut *all).into_iter().partition(is_used);
+        *all = used;
+        drop(all);
+        drop(gone);
+    }
+
+    /// Takes what servers have told.
+    pub(super) fn look_at_told(&self) {
+        let mut all = self.all.borrow_mut();
+        for one in all.iter_mut().filter(|one| one.subscription.is_told()) {
+            if let Some(delivery) = one.subscription.look() {
+                self.deliver(one, delivery);
+            }
+        }
+    }
+
+    /// Looks at files, so many at a time.
+    pub(super) fn look_at_files(&self) {
+        let mut all = self.all.borrow_mut();
         let count = all.len();
+        let first = self.next.get() % count.max(1);
+        let most = count.min(MOST_LOOKS);
+        self.next.set(first + most);
         for place in (first..first + most).map(|place| place % count) {
-            let Some(one) = all.get_mut(place) else {
+            let one = all.get_mut(place);
+            let Some(one) = one.filter(|one| !one.subscription.is_told()) else {
                 continue;
             };
             if let Some(delivery) = one.subscription.look() {
@@ -168,10 +213,7 @@ impl Endpoints {
                 return Err(rejected(text));
             }
         };
-        let wanted = match &*eds.service_name {
-            "" => &cluster.settings.name,
-            name => name,
-        };
+        let wanted = name_of(cluster, eds);
         let name = message.find(&["cluster_name"]).and_then(Value::as_str);
         let name = name.unwrap_or_default();
         if *name != *wanted {
@@ -180,5 +222,13 @@ impl Endpoints {
         }
         let read = Assignment::read(message, ctx);
         read.map(Some).map_err(|_| first_error(&ctx.diagnostics))
+    }
+}
+
+/// What the hosts of a cluster are called at their source.
+fn name_of<'c>(cluster: &'c ClusterShared, eds: &'c EdsSource) -> &'c str {
+    match &*eds.service_name {
+        "" => &cluster.settings.name,
+        name => name,
     }
 }

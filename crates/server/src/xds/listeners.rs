@@ -12,14 +12,12 @@ use std::time::SystemTime;
 use nuncio_config::resources::Response;
 use nuncio_config::tree::Message;
 
-use super::Discovery;
 use super::delivery::Verdict;
 use super::workshop::Bench;
+use super::{Discovery, LISTENER};
 use crate::log;
 use crate::resource::{ListenerResource, Rejected};
 use crate::running::Prepared;
-
-const LISTENER: &str = "envoy.config.listener.v3.Listener";
 
 /// What an update did.
 struct Outcome {
@@ -55,12 +53,23 @@ pub(super) fn apply(
     let wanted: HashSet<&str> = messages.iter().map(|message| name_of(message)).collect();
     let running = &discovery.running;
     let mut removed = running.listeners.borrow().dynamic_names();
-    removed.retain(|name| !wanted.contains(name.as_str()));
+    removed.extend(discovery.warming.borrow().names());
+    removed.sort();
+    removed.dedup();
+    removed.retain(|name| match &response.removed {
+        Some(removed) => removed.iter().any(|one| **one == **name),
+        None => !wanted.contains(name.as_str()),
+    });
     let mut outcome = Outcome {
         rejected: Vec::new(),
         reasons: Vec::new(),
     };
-    let put = make(discovery, bench, &messages, &mut outcome);
+    let put = make(
+        discovery,
+        bench,
+        (&messages, &response.versions),
+        &mut outcome,
+    );
     // One without a name is called by its address, and stays with it.
     removed.retain(|name| put.iter().all(|made| made.listener.name != *name));
     for name in &removed {
@@ -68,6 +77,8 @@ pub(super) fn apply(
     }
     let changes_something = !removed.is_empty() || !put.is_empty();
     let put = apart(discovery, put, &removed, &mut outcome);
+    discovery.warming.borrow_mut().forget(&removed);
+    let put = discovery.without_cold(put);
     let prepared = prepare(discovery, put, &removed, &mut outcome);
     if changes_something {
         discovery.publish_listeners(prepared);
@@ -91,19 +102,24 @@ pub(super) fn apply(
 fn make(
     discovery: &Discovery<'_>,
     bench: &mut Bench<'_>,
-    messages: &[Arc<Message>],
+    (messages, versions): (&[Arc<Message>], &[Box<str>]),
     outcome: &mut Outcome,
 ) -> Vec<ListenerResource> {
     let mut seen = HashSet::new();
     let mut put = Vec::new();
-    for message in messages {
+    for (place, message) in messages.iter().enumerate() {
+        bench.use_version(versions.get(place));
         let name = name_of(message);
         if !seen.insert(name) {
             outcome.reject(name, message, &format!("duplicate listener {name} found"));
             continue;
         }
         let listeners = discovery.running.listeners.borrow();
-        if listeners.is_static(name) || listeners.has(name, message) {
+        let is_there = match discovery.warming.borrow().has(name, message) {
+            Some(warms) => warms,
+            None => listeners.has(name, message),
+        };
+        if listeners.is_static(name) || is_there {
             continue;
         }
         drop(listeners);
@@ -146,6 +162,17 @@ fn apart(
         sound.push(made);
     }
     sound
+}
+
+/// Lets listeners run that were made before and are warm now.
+pub(super) fn publish_warm(discovery: &Discovery<'_>, put: Vec<ListenerResource>) {
+    let mut outcome = Outcome {
+        rejected: Vec::new(),
+        reasons: Vec::new(),
+    };
+    let put = apart(discovery, put, &[], &mut outcome);
+    let prepared = prepare(discovery, put, &[], &mut outcome);
+    discovery.publish_listeners(prepared);
 }
 
 /// Binds what is to be bound; who fails stays as it was.

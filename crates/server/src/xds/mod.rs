@@ -1,6 +1,6 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
-//! A [`subscription`] gives resources with a version, whatever their source ([`file`] is the one that there is); the
+//! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`]); the
 //! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
@@ -11,11 +11,16 @@ mod clusters;
 mod delivery;
 mod endpoints;
 mod file;
+mod first;
 mod listeners;
+mod plane;
+mod planes;
 mod routes;
 mod secret_files;
 mod secrets;
+mod streams;
 mod subscription;
+mod warming;
 mod workshop;
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -24,21 +29,30 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::resources::Response;
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::ConfigReloadStats;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use crate::bootstrap::{DynamicSources, ServiceNames, Surroundings};
 use crate::resource::ListenerResource;
-use crate::running::{Prepared, Running, SecretUser, retirement};
+use crate::running::{Prepared, Running, SecretUser, Waits, retirement};
 use crate::workers::Workers;
 use delivery::{Delivery, Verdict};
 use endpoints::Endpoints;
 use file::LOOKS_PER_SECOND;
+use planes::ControlPlanes;
 use routes::RouteConfigs;
 use secrets::Secrets;
-use subscription::{Subscription, millis};
+use subscription::{Subscription, Wanted, millis};
+use warming::Warming;
 use workshop::Workshop;
+
+const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
+const LISTENER: &str = "envoy.config.listener.v3.Listener";
+const ROUTES: &str = "envoy.config.route.v3.RouteConfiguration";
+const ASSIGNMENT: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
+const SECRET: &str = "envoy.extensions.transport_sockets.tls.v3.Secret";
 
 /// All that comes from elsewhere.
 pub(crate) struct Discovery<'a> {
@@ -56,6 +70,11 @@ pub(crate) struct Discovery<'a> {
     secrets: Rc<Secrets>,
     /// How often secrets had come when listeners were compiled.
     secrets_seen: Cell<u64>,
+    planes: Rc<ControlPlanes>,
+    /// Listeners that wait for their routes.
+    warming: RefCell<Warming>,
+    /// The clusters whose subscriptions were looked after last, see [`Running`].
+    clusters_seen: Cell<u64>,
     /// Something is subscribed to.
     changed: Rc<Notify>,
 }
@@ -66,22 +85,33 @@ impl<'a> Discovery<'a> {
         around: &'a Surroundings<'a>,
         running: &Rc<Running>,
         (sources, names): (DynamicSources, ServiceNames),
+        services: &Rc<dyn WorkerServices>,
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
-        let endpoints = Rc::new(Endpoints::new(around));
-        let secrets = Rc::new(Secrets::new(around, running, &changed));
+        let node = crate::server_state::encoded_node(around, &running.tree());
+        let streams = streams::over_clusters(around, services);
+        let planes = Rc::new(ControlPlanes::new(node.into(), services, streams));
+        if let Some(server) = &sources.ads {
+            planes.begin_for_all(server, around.stats);
+        }
+        let endpoints = Rc::new(Endpoints::new(around, &planes));
         let (subscriber, woken) = (Rc::clone(&endpoints), Rc::clone(&changed));
+        let secrets = Rc::new(Secrets::new(around, running, (&planes, &changed)));
         let of_clusters = Rc::clone(&secrets);
         running
             .clusters
             .borrow_mut()
             .on_made(move |cluster, version| {
-                subscriber.begin(cluster);
-                if !version.wanted.is_empty() {
-                    let (cluster, version) = (Arc::clone(cluster), version.clone());
-                    of_clusters.begin(&SecretUser::Cluster(cluster, version));
-                }
+                let hosts = subscriber.begin(cluster);
+                let secrets = match version.wanted.is_empty() {
+                    true => None,
+                    false => {
+                        let (cluster, version) = (Arc::clone(cluster), version.clone());
+                        of_clusters.begin(&SecretUser::Cluster(cluster, version))
+                    }
+                };
                 woken.notify_one();
+                both(hosts, secrets)
             });
         Rc::new(Discovery {
             around,
@@ -97,6 +127,9 @@ impl<'a> Discovery<'a> {
             endpoints,
             secrets,
             secrets_seen: Cell::new(0),
+            planes,
+            warming: RefCell::default(),
+            clusters_seen: Cell::default(),
             changed,
         })
     }
@@ -108,20 +141,26 @@ impl<'a> Discovery<'a> {
         };
         let scope = self.around.stats.scope("cluster_manager.cds");
         let _nobody_counts_yet = self.cluster_reloads.set(scope.worker_group());
-        let (subscription, delivery) = Subscription::begin(source, scope);
+        let wanted = Wanted {
+            kind: CLUSTER,
+            name: None,
+        };
+        let (subscription, delivery) = Subscription::begin(&self.planes, wanted, source, scope);
+        let first = Rc::clone(subscription.first());
         *self.clusters.borrow_mut() = Some(subscription);
-        let started = self.deliver_clusters(delivery, |put, _| {
-            let warming =
-                self.running
-                    .clusters
-                    .borrow()
-                    .prepare_update(put, Vec::new(), SystemTime::now());
-            let warmed = warming.warmed_for_start();
-            self.running.clusters.borrow_mut().publish(warming);
-            warmed
-        });
-        if let Some(warmed) = started {
-            warmed.await;
+        match delivery {
+            Some(delivery) => self.deliver_clusters(delivery),
+            None => self.looking_meanwhile(first.wait()).await,
+        }
+        let warmed = self.running.dynamic_clusters_warmed();
+        self.looking_meanwhile(warmed).await;
+    }
+
+    /// Takes what comes until something is done.
+    pub(crate) async fn looking_meanwhile(&self, act: impl Future<Output = ()>) {
+        tokio::select! {
+            () = act => {}
+            () = self.run() => {}
         }
     }
 
@@ -130,15 +169,30 @@ impl<'a> Discovery<'a> {
         let _there_were_none = self.workers.set(workers.clone());
     }
 
-    /// The first listeners, once there are workers.
-    pub(crate) fn start_listeners(&self) {
-        let Some(source) = &self.sources.listeners else {
-            return;
-        };
-        let scope = self.around.stats.scope("listener_manager.lds");
-        let (subscription, delivery) = Subscription::begin(source, scope);
-        *self.listeners.borrow_mut() = Some(subscription);
-        self.deliver_listeners(delivery);
+    /// The first listeners, once there are workers; returns once those have come, and the routes of all.
+    pub(crate) async fn start_listeners(&self) {
+        if let Some(source) = &self.sources.listeners {
+            let scope = self.around.stats.scope("listener_manager.lds");
+            let wanted = Wanted {
+                kind: LISTENER,
+                name: None,
+            };
+            let (subscription, delivery) = Subscription::begin(&self.planes, wanted, source, scope);
+            let first = Rc::clone(subscription.first());
+            *self.listeners.borrow_mut() = Some(subscription);
+            match delivery {
+                Some(delivery) => self.deliver_listeners(delivery),
+                None => self.looking_meanwhile(first.wait()).await,
+            }
+        }
+        self.looking_meanwhile(self.first_of_listeners()).await;
+        self.publish_warm_listeners();
+    }
+
+    /// The routes and secrets of listeners that were attached.
+    pub(crate) async fn first_of_listeners(&self) {
+        self.first_routes().await;
+        self.secrets.first_of_all().await;
     }
 
     /// Takes what comes, for ever.
@@ -149,8 +203,19 @@ impl<'a> Discovery<'a> {
             while self.is_idle() {
                 self.changed.notified().await;
             }
-            looks.tick().await;
-            if !self.running.is_handing_over() {
+            let is_time = tokio::select! {
+                _ = looks.tick() => true,
+                () = self.planes.has_news.notified() => false,
+            };
+            if self.running.is_handing_over() {
+                looks.tick().await;
+                continue;
+            }
+            self.look();
+            if is_time {
+                self.endpoints.look_at_files();
+            }
+            while self.planes.advance() {
                 self.look();
             }
         }
@@ -167,38 +232,34 @@ impl<'a> Discovery<'a> {
     /// Secrets come first, then clusters, so that listeners and routes find them.
     fn look(&self) {
         self.secrets.look();
-        let clusters = self
-            .clusters
-            .borrow_mut()
-            .as_mut()
-            .and_then(Subscription::look);
-        if let Some(delivery) = clusters {
-            self.deliver_clusters(delivery, |put, removed| {
-                let most = retirement(self.around.options);
-                self.running
-                    .update_clusters(put, removed, self.workers(), most);
-                self.secrets.drop_unused();
-            });
+        let look = |subscription: &RefCell<Option<Subscription>>| {
+            let mut subscription = subscription.borrow_mut();
+            subscription.as_mut().and_then(Subscription::look)
+        };
+        if let Some(delivery) = look(&self.clusters) {
+            self.deliver_clusters(delivery);
         }
-        let listeners = self
-            .listeners
-            .borrow_mut()
-            .as_mut()
-            .and_then(Subscription::look);
-        if let Some(delivery) = listeners {
+        self.endpoints.look_at_told();
+        if let Some(delivery) = look(&self.listeners) {
             self.deliver_listeners(delivery);
         }
         self.look_for_routes();
-        self.endpoints.look();
+        self.publish_warm_listeners();
+        self.end_unused_endpoints();
     }
 
-    fn deliver_clusters<T>(
-        &self,
-        delivery: Delivery,
-        publish: impl FnOnce(Vec<crate::resource::ClusterResource>, Vec<String>) -> T,
-    ) -> Option<T> {
-        let mut published = None;
+    /// Clusters that went want no hosts any more, though streams may hold them yet.
+    fn end_unused_endpoints(&self) {
+        let clusters = self.running.clusters.borrow();
+        if self.clusters_seen.replace(clusters.changes()) != clusters.changes() {
+            self.endpoints.keep(|cluster| clusters.uses(cluster));
+        }
+    }
+
+    fn deliver_clusters(&self, delivery: Delivery) {
         self.deliver(&self.clusters, delivery, |response| {
+            // What new clusters want is asked for at once.
+            let _until_all_are_made = self.planes.pause(&[ASSIGNMENT, SECRET]);
             let mut bench = self.workshop.begin(response, &self.running);
             let plan = clusters::plan(self, &mut bench, response);
             let version = Arc::clone(bench.version());
@@ -208,18 +269,23 @@ impl<'a> Discovery<'a> {
             if plan.changes_something() {
                 self.running.clusters.borrow_mut().note_update(version);
                 let put = std::mem::take(&mut plan.put);
-                published = Some(publish(put, std::mem::take(&mut plan.removed)));
+                let removed = std::mem::take(&mut plan.removed);
+                let most = retirement(self.around.options);
+                self.running
+                    .update_clusters(put, removed, self.workers(), most);
+                self.end_unused_endpoints();
+                self.secrets.drop_unused();
                 if verdict.is_ok() {
                     self.count_reload();
                 }
             }
             verdict
         });
-        published
     }
 
     fn deliver_listeners(&self, delivery: Delivery) {
         self.deliver(&self.listeners, delivery, |response| {
+            let _until_all_are_made = self.planes.pause(&[ROUTES, SECRET]);
             let mut bench = self.workshop.begin(response, &self.running);
             let verdict = listeners::apply(self, &mut bench, response);
             bench.tell();
@@ -279,7 +345,7 @@ impl<'a> Discovery<'a> {
     fn attach_secrets(&self, resource: &ListenerResource) {
         if !resource.version.wanted.is_empty() {
             let (listener, version) = (Arc::clone(&resource.listener), resource.version.clone());
-            self.secrets.begin(&SecretUser::Listener(listener, version));
+            let _it_is_asked_later = self.secrets.begin(&SecretUser::Listener(listener, version));
         }
     }
 
@@ -293,5 +359,19 @@ impl<'a> Discovery<'a> {
     fn workers(&self) -> &Workers {
         // None before they are started, as there is nothing to tell them then.
         self.workers.get().unwrap_or(&self.no_workers)
+    }
+}
+
+/// Waits for both.
+fn both(first: Option<Waits>, second: Option<Waits>) -> Option<Waits> {
+    match (first, second) {
+        (Some(first), Some(second)) => Some(Rc::new(move || {
+            let (first, second) = (first(), second());
+            Box::pin(async move {
+                first.await;
+                second.await;
+            })
+        })),
+        (one, None) | (None, one) => one,
     }
 }

@@ -15,16 +15,15 @@ use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{ConfigReloadStats, EmptyUpdateStats};
 use nuncio_http::connection_manager::RouteSource;
 
-use super::Discovery;
 use super::delivery::{Delivery, Verdict};
-use super::subscription::{Subscription, millis};
+use super::planes::ControlPlanes;
+use super::subscription::{Subscription, Wanted, millis};
 use super::workshop::Bench;
+use super::{Discovery, ROUTES};
 use crate::admin::state::{DumpedConfig, DynamicConfig};
 use crate::listener::Routes;
 use crate::log;
 use crate::resource::ListenerResource;
-
-const ROUTES: &str = "envoy.config.route.v3.RouteConfiguration";
 
 /// A route configuration of a source, by its name.
 type Key = (Box<str>, ResourceSource);
@@ -72,9 +71,17 @@ impl RouteConfigs {
 }
 
 impl RouteConfig {
-    fn begin(source: &RouteSource, scope: Scope) -> (Self, Delivery) {
+    fn begin(
+        planes: &ControlPlanes,
+        source: &RouteSource,
+        scope: Scope,
+    ) -> (Self, Option<Delivery>) {
         let (reloads, empty) = (scope.worker_group(), scope.worker_group());
-        let (subscription, delivery) = Subscription::begin(&source.source, scope);
+        let wanted = Wanted {
+            kind: ROUTES,
+            name: Some(&source.name),
+        };
+        let (subscription, delivery) = Subscription::begin(planes, wanted, &source.source, scope);
         let config = RouteConfig {
             subscription,
             reloads,
@@ -127,24 +134,53 @@ impl Discovery<'_> {
         }
         let name = format!("http.{}.rds.{}", source.stat_prefix, source.name);
         let scope = self.around.stats.scope(&name);
-        let (config, delivery) = RouteConfig::begin(source, scope);
+        let (config, delivery) = RouteConfig::begin(&self.planes, source, scope);
         self.routes.borrow_mut().0.push((key.clone(), config));
-        self.deliver_routes(&key, delivery, Some(source));
+        if let Some(delivery) = delivery {
+            self.deliver_routes(&key, delivery, Some(source));
+        }
         self.changed.notify_one();
+    }
+
+    /// Whether the routes of a listener have come, or are not waited for any longer.
+    pub(super) fn has_routes(&self, resource: &ListenerResource) -> bool {
+        let routes = self.routes.borrow();
+        sources(resource).all(|(_, source)| {
+            let config = routes.find(&key(source));
+            config.is_none_or(|config| config.subscription.first().is_done())
+        })
+    }
+
+    /// Waits for the first routes of all that are subscribed to.
+    pub(crate) async fn first_routes(&self) {
+        let routes = self.routes.borrow();
+        let all = routes.0.iter();
+        let waits: Vec<_> = all
+            .map(|(_, config)| config.subscription.first().wait())
+            .collect();
+        drop(routes);
+        for wait in waits {
+            wait.await;
+        }
     }
 
     /// Ends subscriptions that no listener needs any more.
     pub(super) fn drop_unused_routes(&self) {
         let listeners = self.running.listeners.borrow();
+        let warming = self.warming.borrow();
         let used: Vec<Key> = listeners
             .resources()
+            .chain(warming.resources())
             .flat_map(|resource| sources(resource).map(|(_, source)| key(source)))
             .collect();
-        self.routes
-            .borrow_mut()
-            .0
-            .retain(|(key, _)| used.contains(key));
-        drop(listeners);
+        drop((listeners, warming));
+        let mut routes = self.routes.borrow_mut();
+        let all = std::mem::take(&mut routes.0);
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(key, _)| used.contains(key));
+        routes.0 = kept;
+        drop(routes);
+        drop(gone);
         self.show_routes();
     }
 
@@ -209,7 +245,15 @@ impl Discovery<'_> {
         first: Option<&RouteSource>,
     ) -> Verdict {
         let messages = bench.unpack_all(response, ROUTES)?;
+        for name in response.removed.iter().flatten() {
+            let text = format!(
+                "Server sent a delta RDS update attempting to remove a resource (name: {name}). Ignoring."
+            );
+            log::warning("rds", &text);
+        }
+        bench.use_version(response.versions.first());
         let message = match messages.as_slice() {
+            [] if response.removed.is_some() => return Ok(()),
             [] => {
                 if let Some(config) = self.routes.borrow().find(key) {
                     config.empty.update_empty.inc();
@@ -240,6 +284,16 @@ impl Discovery<'_> {
         }
         bench.check(message)?;
         if let Some(source) = first {
+            bench.routes(source, message)?;
+        }
+        let warming: Vec<RouteSource> = self
+            .warming
+            .borrow()
+            .resources()
+            .flat_map(|resource| sources(resource).map(|(_, source)| source.clone()))
+            .filter(|source| self::key(source) == *key)
+            .collect();
+        for source in &warming {
             bench.routes(source, message)?;
         }
         let tables = self.tables(key, message, bench)?;

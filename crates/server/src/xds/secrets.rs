@@ -21,20 +21,24 @@ use nuncio_config::span::Span;
 use nuncio_config::tree::{Entry, Message, Value, same};
 use nuncio_config::typed::{Ctx, DeliveredSecrets, SecretWish, decode};
 use nuncio_contract::config_source::ConfigSource;
+use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::SecretStats;
 use nuncio_net::tls::{check_secrets, inlined};
 use tokio::sync::Notify;
 
+use super::SECRET;
 use super::delivery::{Delivery, Verdict};
+use super::first::First;
+use super::planes::ControlPlanes;
 use super::secret_files::SecretFiles;
-use super::subscription::Subscription;
+use super::subscription::{Subscription, Wanted};
 use crate::admin::state::{DumpedConfig, DynamicSecret};
 use crate::bootstrap::{SecretShelf, Surroundings};
+use crate::listener::CompiledListener;
 use crate::log;
-use crate::running::{NewSocket, Running, SecretUser};
-
-const SECRET: &str = "envoy.extensions.transport_sockets.tls.v3.Secret";
+use crate::resource::Version;
+use crate::running::{NewSocket, Running, SecretUser, Waits};
 
 /// In this order they are shown.
 const KINDS: [&str; 3] = [
@@ -43,8 +47,12 @@ const KINDS: [&str; 3] = [
     "session_ticket_keys",
 ];
 
+/// A listener that may be gone.
+type Later = std::sync::Weak<CompiledListener>;
+
 /// All that is subscribed to.
 pub(super) struct Secrets {
+    planes: Rc<ControlPlanes>,
     allow_unsupported: bool,
     style: Style,
     runtime: RuntimeKeys,
@@ -52,6 +60,8 @@ pub(super) struct Secrets {
     shelf: SecretShelf,
     running: Weak<Running>,
     all: RefCell<Vec<Provided>>,
+    /// Listeners that have subscribed, of which some do not run yet and others do not any more.
+    listeners: RefCell<Vec<(Later, Version)>>,
     /// How often one has come.
     comings: Cell<u64>,
     changed: Rc<Notify>,
@@ -81,9 +91,10 @@ impl Secrets {
     pub(super) fn new(
         around: &Surroundings<'_>,
         running: &Rc<Running>,
-        changed: &Rc<Notify>,
+        (planes, changed): (&Rc<ControlPlanes>, &Rc<Notify>),
     ) -> Self {
         Secrets {
+            planes: Rc::clone(planes),
             allow_unsupported: around.options.allow_unsupported,
             style: crate::style(around.options),
             runtime: around.runtime.keys.clone(),
@@ -91,6 +102,7 @@ impl Secrets {
             shelf: around.secrets.clone(),
             running: Rc::downgrade(running),
             all: RefCell::default(),
+            listeners: RefCell::default(),
             comings: Cell::new(0),
             changed: Rc::clone(changed),
         }
@@ -106,8 +118,18 @@ impl Secrets {
         self.comings.get()
     }
 
-    /// Subscribes to what somebody uses who is about to run, and nobody has yet.
-    pub(super) fn begin(&self, user: &SecretUser) {
+    /// Subscribes to what somebody uses who is about to run, and nobody has yet. What is returned waits until all of it
+    /// has come.
+    pub(super) fn begin(&self, user: &SecretUser) -> Option<Waits> {
+        if let SecretUser::Listener(listener, version) = user {
+            let mut listeners = self.listeners.borrow_mut();
+            listeners.retain(|(listener, _)| listener.strong_count() > 0);
+            let is_it = |(known, _): &(Later, Version)| known.as_ptr() == Arc::as_ptr(listener);
+            if listeners.iter().any(is_it) {
+                return None;
+            }
+            listeners.push((Arc::downgrade(listener), version.clone()));
+        }
         let wanted = user.wanted();
         for (place, wish) in wanted.iter().enumerate() {
             let is_seen = wanted.iter().take(place).any(|one| one == wish);
@@ -118,6 +140,43 @@ impl Secrets {
                 None => self.subscribe(wish, user),
                 Some(true) => user.count(wish),
                 Some(false) => {}
+            }
+        }
+        let awaited = self.awaited(wanted);
+        let waits = move || {
+            let awaited: Vec<_> = awaited.iter().map(|first| first.wait()).collect();
+            Box::pin(async move {
+                for first in awaited {
+                    first.await;
+                }
+            }) as LocalFuture<()>
+        };
+        self.are_awaited(wanted).then(|| Rc::new(waits) as Waits)
+    }
+
+    /// The first ones of these secrets that have not come yet.
+    fn awaited(&self, wishes: &[SecretWish]) -> Vec<Rc<First>> {
+        let all = self.all.borrow();
+        let wanted = all.iter().filter(|one| wishes.contains(&one.wish));
+        let first = wanted.map(|one| Rc::clone(one.subscription.first()));
+        first.filter(|first| !first.is_done()).collect()
+    }
+
+    /// Whether some of these secrets have not come yet and are still waited for.
+    pub(super) fn are_awaited(&self, wishes: &[SecretWish]) -> bool {
+        !self.awaited(wishes).is_empty()
+    }
+
+    /// Completes when nobody waits for a secret any more that is subscribed to now.
+    pub(super) fn first_of_all(&self) -> impl Future<Output = ()> + use<> {
+        let all = self.all.borrow();
+        let all: Vec<_> = all
+            .iter()
+            .map(|one| one.subscription.first().wait())
+            .collect();
+        async move {
+            for first in all {
+                first.await;
             }
         }
     }
@@ -134,10 +193,16 @@ impl Secrets {
         let Ok(source) = decode::<ConfigSource>(&wish.source, &mut ctx) else {
             return;
         };
-        let source = source.source();
+        let Ok(source) = source.source(&mut ctx) else {
+            return;
+        };
         let scope = self.stats.scope(&format!("sds.{}", wish.name));
         let stats = scope.worker_group();
-        let (subscription, delivery) = Subscription::begin(&source, scope);
+        let wanted = Wanted {
+            kind: SECRET,
+            name: Some(&wish.name),
+        };
+        let (subscription, delivery) = Subscription::begin(&self.planes, wanted, &source, scope);
         self.all.borrow_mut().push(Provided {
             wish: wish.clone(),
             subscription,
@@ -145,7 +210,9 @@ impl Secrets {
             begun: SystemTime::now(),
             current: None,
         });
-        self.deliver(wish, delivery, Some(user));
+        if let Some(delivery) = delivery {
+            self.deliver(wish, delivery, Some(user));
+        }
         self.changed.notify_one();
     }
 
@@ -209,14 +276,23 @@ impl Secrets {
         }
     }
 
-    /// All who run and use secrets.
+    /// All who run and use secrets, or are about to.
     fn users(&self) -> Vec<SecretUser> {
         let Some(running) = self.running.upgrade() else {
             return Vec::new();
         };
         let (clusters, listeners) = (running.clusters.borrow(), running.listeners.borrow());
         let clusters = clusters.secret_users();
-        clusters.chain(listeners.secret_users()).collect()
+        let mut users: Vec<_> = clusters.chain(listeners.secret_users()).collect();
+        for (listener, version) in &*self.listeners.borrow() {
+            let is_it = |user: &SecretUser| matches!(user, SecretUser::Listener(one, _) if Arc::as_ptr(one) == listener.as_ptr());
+            if let Some(listener) = listener.upgrade()
+                && !users.iter().any(is_it)
+            {
+                users.push(SecretUser::Listener(listener, version.clone()));
+            }
+        }
+        users
     }
 
     fn deliver(&self, wish: &SecretWish, delivery: Delivery, first: Option<&SecretUser>) {
@@ -271,6 +347,7 @@ impl Secrets {
         let secrets = self.shelf.now().with(wish, &inlined);
         let mut sockets = Vec::new();
         let users = self.users();
+        let first = first.filter(|first| !users.iter().any(|user| user.is(first)));
         for user in users.iter().chain(first) {
             if user.wanted().contains(wish) {
                 sockets.extend(user.renewed(wish, &secrets, &self.runtime)?);

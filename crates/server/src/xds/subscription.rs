@@ -1,10 +1,13 @@
 //! A subscription: resources come with a version, and are accepted or rejected with a reason, wherever they come from.
 //!
 //! Each delivery is applied by its caller and answered by [`Subscription::answer`], which counts it and says in
-//! Envoy's words what came of it. Nothing outside of this file and [`super::file`] knows that there are files.
+//! Envoy's words what came of it. Nothing outside of this file, [`super::file`] and [`super::plane`] knows what sources
+//! there are. What a file has is there at once; what a server has comes later, or is not waited for any longer when its
+//! `initial_fetch_timeout` has passed ([`Subscription::first`]).
 
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nuncio_config::report::Style;
 use nuncio_contract::config_source::ResourceSource;
@@ -14,16 +17,38 @@ use nuncio_contract::stats::{Scope, TextReadout, WideGauge};
 
 use super::delivery::{Delivery, Failure, Verdict};
 use super::file::FileSource;
+use super::first::First;
+use super::plane::{News, Watching};
+use super::planes::ControlPlanes;
 use crate::log;
 
 /// A subscription that runs.
 pub(super) struct Subscription {
-    source: FileSource,
-    counts: Counts,
+    kind: &'static str,
+    source: Source,
+    counts: Rc<Counts>,
     version: Arc<WideGauge>,
     version_text: Arc<TextReadout>,
+    first: Rc<First>,
     /// Keeps all that counts there listed.
     _scope: Scope,
+}
+
+/// What is wanted of a source: the kind, and which one, or all of them.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'w> {
+    /// The message's full name.
+    pub(super) kind: &'static str,
+    /// Its name.
+    pub(super) name: Option<&'w str>,
+}
+
+/// Where resources come from.
+enum Source {
+    File(FileSource),
+    Server(Watching),
+    /// The server that is asked for everything is not said.
+    Nowhere,
 }
 
 /// What a subscription counts with.
@@ -35,46 +60,114 @@ enum Counts {
 }
 
 impl Subscription {
-    /// Subscribes; what is there at once is the first delivery.
-    pub(super) fn begin(source: &ResourceSource, scope: Scope) -> (Self, Delivery) {
+    /// Subscribes; what is there at once, if anything, is the first delivery.
+    pub(super) fn begin(
+        planes: &ControlPlanes,
+        wanted: Wanted<'_>,
+        source: &ResourceSource,
+        scope: Scope,
+    ) -> (Self, Option<Delivery>) {
         let counts = Counts::Own(scope.worker_group());
-        Self::counting(source, scope, counts)
+        Self::counting(planes, wanted, source, (scope, counts))
     }
 
     /// The same for the hosts of the cluster whose scope it is.
     pub(super) fn begin_for_cluster(
+        planes: &ControlPlanes,
+        wanted: Wanted<'_>,
         source: &ResourceSource,
-        scope: Scope,
-        updates: &Arc<ClusterUpdateStats>,
-    ) -> (Self, Delivery) {
+        (scope, updates): (Scope, &Arc<ClusterUpdateStats>),
+    ) -> (Self, Option<Delivery>) {
         let counts = Counts::OfCluster(Arc::clone(updates), scope.worker_group());
-        Self::counting(source, scope, counts)
+        Self::counting(planes, wanted, source, (scope, counts))
     }
 
-    fn counting(source: &ResourceSource, scope: Scope, counts: Counts) -> (Self, Delivery) {
+    fn counting(
+        planes: &ControlPlanes,
+        wanted: Wanted<'_>,
+        source: &ResourceSource,
+        (scope, counts): (Scope, Counts),
+    ) -> (Self, Option<Delivery>) {
+        let counts = Rc::new(counts);
         let version = scope.wide_gauge("version");
         let version_text = scope.text_readout("version_text");
-        let ResourceSource::File {
-            path,
-            watched_directory,
-        } = source;
-        let (source, delivery) = FileSource::begin(Arc::clone(path), watched_directory.clone());
+        let mut timeout = None;
+        let (source, delivery) = match source {
+            ResourceSource::File {
+                path,
+                watched_directory,
+            } => {
+                let (file, delivery) =
+                    FileSource::begin(Arc::clone(path), watched_directory.clone());
+                (Source::File(file), Some(delivery))
+            }
+            ResourceSource::Server {
+                server,
+                fetch_timeout,
+            } => {
+                timeout = *fetch_timeout;
+                let plane = planes.begin(server, wanted.kind, scope.clone());
+                (watching(plane, wanted), None)
+            }
+            ResourceSource::Ads { fetch_timeout } => {
+                timeout = *fetch_timeout;
+                (watching(planes.for_all(), wanted), None)
+            }
+        };
         counts.attempt();
         let subscription = Subscription {
+            kind: wanted.kind,
             source,
             counts,
             version,
             version_text,
+            first: Rc::new(First::awaited()),
             _scope: scope,
         };
+        if let Some(timeout) = timeout {
+            subscription.wait_no_longer_than(timeout);
+        }
         (subscription, delivery)
+    }
+
+    /// Done when the first delivery was answered, or is not waited for any longer.
+    pub(super) fn first(&self) -> &Rc<First> {
+        &self.first
+    }
+
+    /// Whether what is new comes by itself, so that looking costs nothing.
+    pub(super) fn is_told(&self) -> bool {
+        !matches!(self.source, Source::File(_))
     }
 
     /// The next delivery, if there is one.
     pub(super) fn look(&mut self) -> Option<Delivery> {
-        let delivery = self.source.look()?;
+        let delivery = match &mut self.source {
+            Source::File(file) => file.look()?,
+            Source::Server(_) => loop {
+                match self.told()? {
+                    News::Update(response) => break Ok(*response),
+                    News::Rejected(reason) => {
+                        self.counts.attempt();
+                        self.reject(&reason);
+                    }
+                    News::Disconnected => {
+                        self.counts.attempt();
+                        self.counts.failure();
+                    }
+                }
+            },
+            Source::Nowhere => return None,
+        };
         self.counts.attempt();
         Some(delivery)
+    }
+
+    fn told(&self) -> Option<News> {
+        match &self.source {
+            Source::Server(watching) => watching.take(),
+            _ => None,
+        }
     }
 
     /// Counts a failure and says why.
@@ -83,6 +176,7 @@ impl Subscription {
         let text = format!("Filesystem config update failure: {}", failure.envoy);
         log::warning("config", &text);
         eprint!("{}", failure.findings.render(style));
+        self.first.done();
     }
 
     /// Counts what came of a delivery, and says so where it was rejected.
@@ -92,13 +186,52 @@ impl Subscription {
                 self.counts.success(millis(SystemTime::now()));
                 self.version.set(xxh64(version.as_bytes(), 0));
                 self.version_text.set(version);
+                self.first.done();
             }
-            Err(reason) => {
-                self.counts.rejected();
-                let text = format!("Filesystem config update rejected: {reason}");
-                log::warning("config", &text);
-            }
+            Err(reason) => self.reject(reason),
         }
+        if let Source::Server(watching) = &self.source {
+            watching.answer(verdict.as_ref().err().map(String::as_str));
+        }
+    }
+
+    fn reject(&self, reason: &str) {
+        self.counts.rejected();
+        let text = match &self.source {
+            Source::File(_) => format!("Filesystem config update rejected: {reason}"),
+            _ => {
+                let kind = self.kind;
+                format!("gRPC config for type.googleapis.com/{kind} rejected: {reason}")
+            }
+        };
+        log::warning("config", &text);
+        self.first.done();
+    }
+
+    fn wait_no_longer_than(&self, timeout: Duration) {
+        let (first, counts) = (Rc::downgrade(&self.first), Rc::downgrade(&self.counts));
+        let kind = self.kind;
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(timeout).await;
+            let (Some(first), Some(counts)) = (first.upgrade(), counts.upgrade()) else {
+                return;
+            };
+            if !first.is_done() {
+                counts.attempt();
+                counts.timed_out();
+                let text =
+                    format!("gRPC config: initial fetch timed out for type.googleapis.com/{kind}");
+                log::warning("config", &text);
+                first.done();
+            }
+        });
+    }
+}
+
+fn watching(plane: Option<Rc<super::plane::Plane>>, wanted: Wanted<'_>) -> Source {
+    match plane {
+        Some(plane) => Source::Server(plane.watch(wanted.kind, wanted.name)),
+        None => Source::Nowhere,
     }
 }
 
@@ -121,6 +254,13 @@ impl Counts {
         match self {
             Counts::Own(stats) => stats.update_rejected.inc(),
             Counts::OfCluster(_, stats) => stats.update_rejected.inc(),
+        }
+    }
+
+    fn timed_out(&self) {
+        match self {
+            Counts::Own(stats) => stats.init_fetch_timeout.inc(),
+            Counts::OfCluster(_, stats) => stats.init_fetch_timeout.inc(),
         }
     }
 

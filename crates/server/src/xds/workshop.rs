@@ -83,6 +83,13 @@ impl<'a> Workshop<'a> {
 }
 
 impl Bench<'_> {
+    /// From now on resources have this version, where they have versions of their own.
+    pub(super) fn use_version(&mut self, version: Option<&Box<str>>) {
+        if let Some(version) = version {
+            self.version = version.as_ref().into();
+        }
+    }
+
     /// The version of the update.
     pub(super) fn version(&self) -> &Arc<str> {
         &self.version

@@ -299,7 +299,7 @@ fn eds(
         return Err(Refused);
     };
     Ok(Some(Box::new(EdsSource {
-        source: source.source(),
+        source: source.source(ctx)?,
         service_name: config.service_name.as_str().into(),
     })))
 }

@@ -51,3 +51,16 @@ stat_group! {
         }
     }
 }
+
+stat_group! {
+    /// A server of resources; `identifier` stands beside.
+    pub struct ControlPlaneStats("control_plane.") {
+        counters {
+            rate_limit_enforced,
+        }
+        gauges {
+            connected_state,
+            pending_requests,
+        }
+    }
+}

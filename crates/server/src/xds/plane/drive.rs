@@ -1,0 +1,103 @@
+//! The task of a control plane: opens a stream, sends what the machine says, hands over what comes; and again, after a
+//! pause, when the stream has ended. It ends with the last one who watches.
+
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use super::pace::Backoff;
+use super::{Plane, Stream, Streams};
+use crate::log;
+
+/// Keeps a stream to `path` open for a control plane that someone watches.
+pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, path: String) {
+    let Some(first) = plane.upgrade() else { return };
+    let mut backoff = Backoff::new(first.server.base_pause, first.server.longest_pause);
+    drop(first);
+    loop {
+        let Some(plane) = plane.upgrade() else { return };
+        if plane.is_deserted() {
+            return;
+        }
+        match streams.open(&plane.server, &path) {
+            Ok(stream) => one_stream(&plane, stream, &path, &mut backoff).await,
+            Err(ended) => tell_end(&plane, &path, &ended),
+        }
+        plane.stats.connected_state.set(0);
+        plane.responses.borrow_mut().clear();
+        plane.change(|mux| {
+            let told = mux.disconnected();
+            plane.tell(told);
+        });
+        let pause = backoff.pause(plane.services.random_u64());
+        plane.wait(Some(plane.services.now() + pause)).await;
+    }
+}
+
+async fn one_stream(plane: &Plane, mut stream: Box<dyn Stream>, path: &str, backoff: &mut Backoff) {
+    plane.stats.connected_state.set(1);
+    plane.change(super::mux::Mux::connected);
+    while !plane.is_deserted() {
+        while let Some(request) = plane.next_request() {
+            stream.send(request);
+        }
+        let moment = plane.mux.borrow().next_moment();
+        tokio::select! {
+            came = stream.next() => match came {
+                Ok(response) => {
+                    backoff.reset();
+                    plane.stats.connected_state.set(1);
+                    plane.responses.borrow_mut().push_back(response);
+                    plane.advance();
+                }
+                Err(ended) => return tell_end(plane, path, &ended),
+            },
+            () = plane.woken.notified() => {}
+            () = plane.sleep_until(moment) => plane.moment(),
+        }
+    }
+}
+
+impl Plane {
+    fn next_request(&self) -> Option<Vec<u8>> {
+        self.mux.borrow_mut().next_request()
+    }
+
+    /// Waits for a moment, doing what is to be done at others before.
+    async fn wait(&self, until: Option<Instant>) {
+        while !self.is_deserted() {
+            let moment = self.mux.borrow().next_moment();
+            tokio::select! {
+                () = self.sleep_until(until) => return,
+                () = self.sleep_until(moment) => self.moment(),
+                () = self.woken.notified() => {}
+            }
+        }
+    }
+
+    fn moment(&self) {
+        let now = self.services.now();
+        self.change(|mux| {
+            let told = mux.moment(now);
+            self.tell(told);
+        });
+    }
+
+    async fn sleep_until(&self, moment: Option<Instant>) {
+        match moment {
+            Some(moment) => {
+                let rest = moment.saturating_duration_since(self.services.now());
+                self.services.sleep(rest).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn tell_end(plane: &Plane, path: &str, ended: &super::Ended) {
+    let method = path.rsplit('/').next().unwrap_or_default();
+    let text = format!(
+        "{method} gRPC config stream to {} closed: {}, {}",
+        plane.server.cluster, ended.status, ended.message
+    );
+    log::warning("config", &text);
+}

@@ -1,0 +1,85 @@
+//! What a control plane's machine tells those who watch.
+
+use std::sync::Arc;
+
+use nuncio_config::resources::Response;
+
+/// Who watches.
+pub(in crate::xds) type WatchId = u64;
+
+/// What there is for a watcher.
+#[derive(Debug)]
+pub(in crate::xds) enum News {
+    /// Resources that came or went, to be answered.
+    Update(Box<Response>),
+    /// Nothing of what came could be used, and why.
+    Rejected(Arc<str>),
+    /// There is no stream any more.
+    Disconnected,
+}
+
+/// News and whom they are for.
+pub(in crate::xds) type Told = Vec<(WatchId, News)>;
+
+/// What is watched: one name, or all there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Watch {
+    pub(super) id: WatchId,
+    pub(super) name: Option<Box<str>>,
+}
+
+/// Who still has to answer a response, and what they have said.
+#[derive(Debug, Default)]
+pub(super) struct InHand {
+    pub(super) type_url: String,
+    pub(super) nonce: String,
+    waits: Vec<WatchId>,
+    /// The stream that it came on is gone, so that nobody waits for the answer.
+    pub(super) is_stale: bool,
+    pub(super) error: Option<String>,
+    /// Who said so, and knows it.
+    refusing: Vec<WatchId>,
+}
+
+impl InHand {
+    pub(super) fn new(type_url: &str, nonce: &str, told: &Told) -> Self {
+        let mut waits: Vec<WatchId> = told.iter().map(|(watch, _)| *watch).collect();
+        waits.sort_unstable();
+        InHand {
+            type_url: type_url.to_owned(),
+            nonce: nonce.to_owned(),
+            waits,
+            is_stale: false,
+            error: None,
+            refusing: Vec::new(),
+        }
+    }
+
+    /// Notes an answer; what was wrong first counts.
+    pub(super) fn answer(&mut self, watch: WatchId, error: Option<&str>) {
+        if let Ok(place) = self.waits.binary_search(&watch) {
+            self.waits.remove(place);
+            if let Some(error) = error {
+                self.refusing.push(watch);
+                self.error.get_or_insert_with(|| error.to_owned());
+            }
+        }
+    }
+
+    /// What those of `watches` are told that did not reject it themselves, if it was rejected.
+    pub(super) fn rejected<'w>(&self, watches: impl Iterator<Item = &'w Watch>) -> Told {
+        let Some(error) = &self.error else {
+            return Told::new();
+        };
+        let reason: Arc<str> = error.as_str().into();
+        let others = watches.filter(|watch| !self.refusing.contains(&watch.id));
+        others
+            .map(|watch| (watch.id, News::Rejected(Arc::clone(&reason))))
+            .collect()
+    }
+
+    /// Whether all have answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.waits.is_empty()
+    }
+}

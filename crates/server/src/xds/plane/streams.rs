@@ -1,0 +1,33 @@
+//! What a control plane is reached by: a stream of messages in both directions, over a cluster.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use nuncio_contract::config_source::ServerSource;
+
+/// A future that borrows its stream.
+pub(in crate::xds) type Next<'s> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Ended>> + 's>>;
+
+/// How a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::xds) struct Ended {
+    /// The status of gRPC.
+    pub(in crate::xds) status: u32,
+    /// What was said of it.
+    pub(in crate::xds) message: String,
+}
+
+/// Opens streams.
+pub(in crate::xds) trait Streams {
+    /// Begins a stream to a method; it may turn out later that nobody is there.
+    fn open(&self, server: &ServerSource, path: &str) -> Result<Box<dyn Stream>, Ended>;
+}
+
+/// A stream.
+pub(in crate::xds) trait Stream {
+    /// Sends a message.
+    fn send(&mut self, message: Vec<u8>);
+
+    /// The next message, or how the stream ended. May be dropped and asked for again.
+    fn next(&mut self) -> Next<'_>;
+}
