@@ -26,6 +26,7 @@ pub use http2::{
 pub use names::{NameSpec, ZoneSpec};
 pub use transport::{ClientTls, DatagramStep, TlsSpec};
 
+use crate::control_plane::{PlaneSpec, Telling};
 use crate::sinks::SinkSpec;
 
 /// A case.
@@ -144,6 +145,9 @@ pub struct UpstreamSpec {
     /// says that no more will come, and closes.
     #[serde(default)]
     pub tcp: Option<Vec<UpstreamStep>>,
+    /// Speaks with the proxy as a control plane.
+    #[serde(default)]
+    pub control_plane: Option<PlaneSpec>,
     /// Answers datagrams; see [`nuncio_testkit::datagrams::Echo`].
     #[serde(default)]
     pub udp: bool,
@@ -404,6 +408,36 @@ pub enum BeforeStep {
         write: String,
         /// Where to.
         into: String,
+    },
+    /// Has a control plane tell resources, and waits for the answer.
+    Tell {
+        /// The control plane.
+        tell: String,
+        /// The last word of the type.
+        kind: String,
+        /// What.
+        response: Telling,
+    },
+    /// Waits until a control plane has the answer to a response.
+    Answered {
+        /// The control plane.
+        answered: String,
+        /// The last word of the type.
+        kind: String,
+        /// The nonce of the response.
+        nonce: String,
+    },
+    /// Waits until a control plane was asked something.
+    Asked {
+        /// The control plane.
+        asked: String,
+        /// A part of the line that shows it.
+        text: String,
+    },
+    /// Closes all connections of a control plane.
+    Cut {
+        /// The control plane.
+        cut: String,
     },
     /// Wait until the proxy's admin shows a stat with a value.
     AwaitStat {

@@ -12,6 +12,7 @@ use crate::await_stat;
 use crate::case::{BeforeStep, ClientStep, ClientWord, Exchange, Expect, ExpectWord, StatValue};
 use crate::coding;
 use crate::connecting::{self, in_words};
+use crate::control_plane::ControlPlane;
 use crate::datagram_client;
 use crate::http2_client;
 use crate::setup::Setup;
@@ -51,6 +52,11 @@ pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
 }
 
 /// Does what comes before an exchange; says what did not come about.
+fn plane<'s>(setup: &'s Setup, name: &str) -> io::Result<&'s ControlPlane> {
+    let plane = setup.planes.get(name);
+    plane.ok_or_else(|| io::Error::other(format!("there is no control plane {name}")))
+}
+
 fn prepare(step: &BeforeStep, setup: &mut Setup) -> io::Result<Option<String>> {
     let directory = setup.scratch.path();
     match step {
@@ -61,6 +67,21 @@ fn prepare(step: &BeforeStep, setup: &mut Setup) -> io::Result<Option<String>> {
             let text = fs::read(directory.join(write))?;
             fs::write(directory.join(into), text)?;
         }
+        BeforeStep::Tell {
+            tell,
+            kind,
+            response,
+        } => {
+            let response = setup.filled(response)?;
+            plane(setup, tell)?.tell(kind, &response)?;
+        }
+        BeforeStep::Answered {
+            answered,
+            kind,
+            nonce,
+        } => plane(setup, answered)?.answered(kind, nonce)?,
+        BeforeStep::Asked { asked, text } => plane(setup, asked)?.asked(text)?,
+        BeforeStep::Cut { cut } => plane(setup, cut)?.cut(),
         BeforeStep::AwaitStat { await_stat } => return awaited(await_stat, setup),
     }
     Ok(None)

@@ -22,6 +22,7 @@ pub mod client_steps;
 pub mod coding;
 pub mod compare;
 pub mod connecting;
+pub mod control_plane;
 pub mod corpus;
 pub mod datagram_client;
 pub mod diagnostics;

@@ -143,6 +143,11 @@ fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &
             }
         }
     }
+    for (name, plane) in &setup.planes {
+        for request in plane.take_requests() {
+            let _ = writeln!(text, "control plane {name} was asked {request}");
+        }
+    }
     for (name, echo) in &setup.echoes {
         for datagram in echo.take_seen() {
             if case.hide_upstreams {

@@ -12,8 +12,11 @@ use nuncio_testkit::proxy::Scratch;
 use nuncio_testkit::template;
 use nuncio_testkit::tls::Authority;
 use nuncio_testkit::upstream::Upstream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::case::{Case, UpstreamSpec, data_directory};
+use crate::control_plane::{ControlPlane, PlaneSpec};
 use crate::side::Side;
 use crate::sinks::Collector;
 use crate::upstreams;
@@ -26,6 +29,8 @@ pub struct Setup {
     pub upstreams: BTreeMap<String, Upstream>,
     /// Upstreams of datagrams by name.
     pub echoes: BTreeMap<String, Echo>,
+    /// Control planes by name.
+    pub planes: BTreeMap<String, ControlPlane>,
     /// Collectors of stats by name.
     pub sinks: BTreeMap<String, Collector>,
     /// DNS servers by name.
@@ -45,6 +50,7 @@ impl Setup {
             scratch,
             upstreams: BTreeMap::new(),
             echoes: BTreeMap::new(),
+            planes: BTreeMap::new(),
             sinks: BTreeMap::new(),
             names: BTreeMap::new(),
             ports: BTreeMap::new(),
@@ -55,6 +61,9 @@ impl Setup {
             &authority.certificate_pem,
         )?;
         for (name, spec) in &case.upstreams {
+            if spec.control_plane.is_some() {
+                continue;
+            }
             if spec.udp {
                 setup.echoes.insert(name.clone(), Echo::start(name)?);
                 continue;
@@ -70,6 +79,18 @@ impl Setup {
             let server = NameServer::start(known.collect())?;
             setup.names.insert(name.clone(), server);
         }
+        // They tell the ports of others.
+        for (name, spec) in &case.upstreams {
+            if let Some(plane) = &spec.control_plane {
+                let answers = setup.filled(&plane.answers)?;
+                let plane = PlaneSpec {
+                    answers,
+                    ..plane.clone()
+                };
+                let plane = ControlPlane::start(&plane)?;
+                setup.planes.insert(name.clone(), plane);
+            }
+        }
         for (name, text) in &case.files {
             let filled = setup.fill(text)?;
             let path = setup.scratch.path().join(name);
@@ -84,6 +105,15 @@ impl Setup {
         *self.ports.entry(name.to_owned()).or_insert_with(free_port)
     }
 
+    /// Fills the placeholders of all texts in something that is written as JSON.
+    ///
+    /// # Errors
+    /// If it has one that nothing fills.
+    pub fn filled<T: Serialize + DeserializeOwned>(&mut self, value: &T) -> io::Result<T> {
+        let text = serde_json::to_string(value).map_err(io::Error::other)?;
+        serde_json::from_str(&self.fill(&text)?).map_err(io::Error::other)
+    }
+
     /// Fills the placeholders of a text.
     ///
     /// # Errors
@@ -96,6 +126,7 @@ impl Setup {
             if let Some(upstream) = name.strip_prefix("upstream:") {
                 let port = self.upstreams.get(upstream).map(Upstream::port);
                 return port
+                    .or_else(|| self.planes.get(upstream).map(ControlPlane::port))
                     .or_else(|| self.echoes.get(upstream).map(Echo::port))
                     .map(|port| port.to_string());
             }
@@ -183,6 +214,9 @@ impl Setup {
         }
         for (name, server) in &self.names {
             masks.port(server.port(), &format!("{{{name}}}"));
+        }
+        for (name, plane) in &self.planes {
+            masks.port(plane.port(), &format!("{{{name}}}"));
         }
         for (name, sink) in &self.sinks {
             masks.port(sink.port(), &format!("{{{name}}}"));

@@ -6,6 +6,7 @@
 //!
 //! Differs from Envoy: `google_grpc` and REST are refused, and so is `self`, which Envoy refuses as well.
 
+use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use nuncio_config::span::Span;
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::{Ctx, FromValue, Refused, Spanned, SupportTable};
 use nuncio_config::{enumeration, message, one_of};
+
+use crate::grpc_client::{GrpcServiceMessage, GrpcTarget};
 
 /// How long a subscription waits for its first resources before it goes on without them.
 pub const INITIAL_FETCH_TIMEOUT: Duration = Duration::from_secs(15);
@@ -85,7 +88,7 @@ message! {
     /// A server.
     pub struct ApiConfigSource: "envoy.config.core.v3.ApiConfigSource" {
         pub(crate) api_type: ApiType,
-        pub(crate) grpc_services: Vec<GrpcService>,
+        pub(crate) grpc_services: Vec<GrpcServiceMessage>,
         pub(crate) rate_limit_settings: Option<RateLimitSettings>,
         pub(crate) set_node_on_first_message_only: bool,
         inert transport_api_version = "servers speak v3",
@@ -107,45 +110,6 @@ message! {
     pub struct RateLimitSettings: "envoy.config.core.v3.RateLimitSettings" {
         pub(crate) max_tokens: Option<u32>,
         pub(crate) fill_rate: Option<f64>,
-    }
-}
-
-message! {
-    /// A gRPC service.
-    pub struct GrpcService: "envoy.config.core.v3.GrpcService" {
-        pub(crate) oneof target_specifier: GrpcTarget,
-        inert timeout = "a stream of resources has no end",
-    }
-}
-
-one_of! {
-    /// Where a service is.
-    pub enum GrpcTarget {
-        envoy_grpc => EnvoyGrpc(EnvoyGrpc),
-    }
-}
-
-message! {
-    /// A service behind a cluster.
-    pub struct EnvoyGrpc: "envoy.config.core.v3.GrpcService.EnvoyGrpc" {
-        pub(crate) cluster_name: String,
-        pub(crate) authority: String,
-        pub(crate) retry_policy: Option<StreamRetryPolicy>,
-    }
-}
-
-message! {
-    /// When a stream that ended is opened again.
-    pub struct StreamRetryPolicy: "envoy.config.core.v3.RetryPolicy" {
-        pub(crate) retry_back_off: Option<BackoffStrategy>,
-    }
-}
-
-message! {
-    /// Pauses that grow.
-    pub struct BackoffStrategy: "envoy.config.core.v3.BackoffStrategy" {
-        pub(crate) base_interval: Option<Duration>,
-        pub(crate) max_interval: Option<Duration>,
     }
 }
 
@@ -174,22 +138,34 @@ pub enum ResourceSource {
 }
 
 /// A server of resources that speaks gRPC, and how it is spoken to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub struct ServerSource {
     /// Whether it tells what changes, rather than all there is.
     pub is_delta: bool,
-    /// The cluster.
-    pub cluster: Box<str>,
-    /// What it is called; the cluster's name if empty.
-    pub authority: Box<str>,
+    /// Where it is.
+    pub target: GrpcTarget,
     /// Whether it is told once a stream who asks.
     pub node_once: bool,
-    /// The shortest pause before a stream is opened again.
-    pub base_pause: Duration,
-    /// The longest one.
-    pub longest_pause: Duration,
+    /// The shortest pause before a stream is opened again, and the longest one.
+    pub pauses: (Duration, Duration),
     /// How many requests are sent, if that is limited.
     pub rate: Option<RequestRate>,
+    /// All of that, for comparing.
+    identity: Box<str>,
+}
+
+impl PartialEq for ServerSource {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+}
+
+impl Eq for ServerSource {}
+
+impl Hash for ServerSource {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity.hash(state);
+    }
 }
 
 /// A limit of requests.
@@ -240,30 +216,22 @@ impl ApiConfigSource {
             ctx.error(self.span(), text);
             return Err(Refused);
         };
-        let GrpcTarget::EnvoyGrpc(target) = &service.target_specifier;
-        let policy = target.retry_policy.as_ref();
-        let pauses = policy.and_then(|policy| policy.retry_back_off.as_ref());
-        let base = pauses.and_then(|pauses| pauses.base_interval);
-        let longest = pauses.and_then(|pauses| pauses.max_interval);
-        let longest = longest.or(base.map(|base| base * 10));
-        let (base_pause, longest_pause) =
-            (base.unwrap_or(BASE_PAUSE), longest.unwrap_or(LONGEST_PAUSE));
-        if longest_pause < base_pause {
-            let text = "max_interval must be greater than or equal to the base_interval";
-            ctx.error(service.span(), text);
-            return Err(Refused);
-        }
+        let target = service.compile(ctx)?;
+        let pauses = target.back_off().unwrap_or((BASE_PAUSE, LONGEST_PAUSE));
+        let is_delta = matches!(self.api_type, ApiType::DeltaGrpc);
+        let node_once = self.set_node_on_first_message_only;
+        let rate = self
+            .rate_limit_settings
+            .as_ref()
+            .map(RateLimitSettings::rate);
+        let identity = format!("{is_delta} {target:?} {node_once} {pauses:?} {rate:?}");
         Ok(ServerSource {
-            is_delta: matches!(self.api_type, ApiType::DeltaGrpc),
-            cluster: target.cluster_name.as_str().into(),
-            authority: target.authority.as_str().into(),
-            node_once: self.set_node_on_first_message_only,
-            base_pause,
-            longest_pause,
-            rate: self
-                .rate_limit_settings
-                .as_ref()
-                .map(RateLimitSettings::rate),
+            is_delta,
+            target,
+            node_once,
+            pauses,
+            rate,
+            identity: identity.into(),
         })
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Discovery<'a> {
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
         let node = crate::server_state::encoded_node(around, &running.tree());
-        let streams = streams::over_clusters(around, services);
+        let streams = streams::over_clusters(services);
         let planes = Rc::new(ControlPlanes::new(node.into(), services, streams));
         if let Some(server) = &sources.ads {
             planes.begin_for_all(server, around.stats);
@@ -269,13 +269,14 @@ impl<'a> Discovery<'a> {
             if plan.changes_something() {
                 self.running.clusters.borrow_mut().note_update(version);
                 let put = std::mem::take(&mut plan.put);
+                let is_reload = !put.is_empty() && verdict.is_ok();
                 let removed = std::mem::take(&mut plan.removed);
                 let most = retirement(self.around.options);
                 self.running
                     .update_clusters(put, removed, self.workers(), most);
                 self.end_unused_endpoints();
                 self.secrets.drop_unused();
-                if verdict.is_ok() {
+                if is_reload {
                     self.count_reload();
                 }
             }

@@ -2,27 +2,56 @@
 
 use std::rc::Rc;
 
+use nuncio_contract::calls::Calls;
 use nuncio_contract::config_source::ServerSource;
+use nuncio_contract::grpc_client::{GrpcEnd, GrpcEvent, GrpcStream};
 use nuncio_contract::services::WorkerServices;
 
-use super::plane::{Ended, Stream, Streams};
-use crate::bootstrap::Surroundings;
+use super::plane::{Ended, Next, Stream, Streams};
 
-/// Opens streams over clusters.
-pub(super) fn over_clusters(
-    _around: &Surroundings<'_>,
-    _services: &Rc<dyn WorkerServices>,
-) -> Rc<dyn Streams> {
-    Rc::new(Nobody)
+/// Streams as the thread's calls make them; none where it can make none.
+pub(super) fn over_clusters(services: &Rc<dyn WorkerServices>) -> Rc<dyn Streams> {
+    Rc::new(OverClusters(Rc::clone(services)))
 }
 
-struct Nobody;
+struct OverClusters(Rc<dyn WorkerServices>);
 
-impl Streams for Nobody {
-    fn open(&self, _server: &ServerSource, _path: &str) -> Result<Box<dyn Stream>, Ended> {
-        Err(Ended {
-            status: 14,
-            message: "no healthy upstream".into(),
+impl Streams for OverClusters {
+    fn open(&self, server: &ServerSource, path: &str) -> Result<Box<dyn Stream>, Ended> {
+        let calls: Calls = self.0.calls().ok_or_else(|| Ended {
+            status: nuncio_contract::grpc::status::UNAVAILABLE,
+            message: "Cluster not available".into(),
+        })?;
+        let stream = server.target.stream(&*calls, path, None);
+        stream
+            .map(|stream| Box::new(OverCluster(stream)) as Box<dyn Stream>)
+            .map_err(|end| ended(&end))
+    }
+}
+
+struct OverCluster(GrpcStream);
+
+impl Stream for OverCluster {
+    fn send(&mut self, message: &[u8]) {
+        self.0.send(message);
+    }
+
+    fn next(&mut self) -> Next<'_> {
+        Box::pin(async move {
+            loop {
+                match self.0.next().await {
+                    GrpcEvent::Head(_) => {}
+                    GrpcEvent::Message(message) => return Ok(message),
+                    GrpcEvent::End(end) => return Err(ended(&end)),
+                }
+            }
         })
+    }
+}
+
+fn ended(end: &GrpcEnd) -> Ended {
+    Ended {
+        status: end.status,
+        message: end.message.clone(),
     }
 }

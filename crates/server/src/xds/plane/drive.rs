@@ -11,7 +11,7 @@ use crate::log;
 /// Keeps a stream to `path` open for a control plane that someone watches.
 pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, path: String) {
     let Some(first) = plane.upgrade() else { return };
-    let mut backoff = Backoff::new(first.server.base_pause, first.server.longest_pause);
+    let mut backoff = Backoff::new(first.server.pauses.0, first.server.pauses.1);
     drop(first);
     loop {
         let Some(plane) = plane.upgrade() else { return };
@@ -38,7 +38,7 @@ async fn one_stream(plane: &Plane, mut stream: Box<dyn Stream>, path: &str, back
     plane.change(super::mux::Mux::connected);
     while !plane.is_deserted() {
         while let Some(request) = plane.next_request() {
-            stream.send(request);
+            stream.send(&request);
         }
         let moment = plane.mux.borrow().next_moment();
         tokio::select! {
@@ -97,7 +97,7 @@ fn tell_end(plane: &Plane, path: &str, ended: &super::Ended) {
     let method = path.rsplit('/').next().unwrap_or_default();
     let text = format!(
         "{method} gRPC config stream to {} closed: {}, {}",
-        plane.server.cluster, ended.status, ended.message
+        plane.server.target.cluster, ended.status, ended.message
     );
     log::warning("config", &text);
 }

@@ -32,7 +32,7 @@ use news::{Told, Watch, WatchId};
 
 pub(super) use drive::drive;
 pub(super) use news::News;
-pub(super) use streams::{Ended, Stream, Streams};
+pub(super) use streams::{Ended, Next, Stream, Streams};
 
 /// The type's name with what makes it a URL.
 fn type_url(kind: &str) -> String {

@@ -20,8 +20,9 @@ use super::outbox::{Outbox, rejection};
 /// The machine.
 pub(super) struct Sotw {
     pub(super) outbox: Outbox,
-    /// In the order in which they were first wanted.
     types: Vec<OfType>,
+    /// Those that were ever wanted, in that order.
+    wanted: Vec<usize>,
     queue: VecDeque<usize>,
     in_hand: Option<InHand>,
 }
@@ -45,6 +46,7 @@ impl Sotw {
         Sotw {
             outbox,
             types: Vec::new(),
+            wanted: Vec::new(),
             queue: VecDeque::new(),
             in_hand: None,
         }
@@ -72,6 +74,9 @@ impl Sotw {
         let place = self.place(type_url);
         if let Some(of_type) = self.types.get_mut(place) {
             of_type.watches.push_front(watch);
+        }
+        if !self.wanted.contains(&place) {
+            self.wanted.push(place);
         }
         self.queue(place);
     }
@@ -120,7 +125,7 @@ impl Sotw {
         for of_type in &mut self.types {
             of_type.nonce.clear();
         }
-        for place in 0..self.types.len() {
+        for place in self.wanted.clone() {
             self.queue(place);
         }
     }

@@ -26,7 +26,7 @@ pub(in crate::xds) trait Streams {
 /// A stream.
 pub(in crate::xds) trait Stream {
     /// Sends a message.
-    fn send(&mut self, message: Vec<u8>);
+    fn send(&mut self, message: &[u8]);
 
     /// The next message, or how the stream ended. May be dropped and asked for again.
     fn next(&mut self) -> Next<'_>;
