@@ -6,6 +6,7 @@ use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::AccessLog;
 use nuncio_contract::config_source::ConfigSource;
+use nuncio_contract::discovered::ExtensionConfigSource;
 use nuncio_contract::matching::CidrRange;
 use nuncio_upstream::config::{HeaderKeyFormat, Http2Options};
 
@@ -181,6 +182,7 @@ one_of! {
     /// Where the filter's config comes from.
     pub enum HttpFilterConfigType {
         typed_config => TypedConfig(Any),
+        config_discovery => ConfigDiscovery(ExtensionConfigSource),
     }
 }
 

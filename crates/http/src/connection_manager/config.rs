@@ -27,6 +27,7 @@ use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
 use crate::config::router::RouterConfig;
+use crate::discovered_filter::DiscoveredHttpFilter;
 use crate::route::{RouteCompiler, RouteTable};
 
 /// The message of the connection manager.
@@ -104,6 +105,8 @@ pub struct FilterConfig {
     pub config: Arc<dyn HttpFilterConfig>,
     /// Off unless a route switches it on.
     pub disabled: bool,
+    /// The place of its config, if that comes from elsewhere.
+    pub discovered: Option<Arc<DiscoveredHttpFilter>>,
 }
 
 /// What ends a filter chain.
@@ -311,6 +314,16 @@ impl ConnectionManagerConfig {
             route_source,
         };
         Ok((config, routes?))
+    }
+}
+
+impl ConnectionManagerConfig {
+    /// The filters whose configurations come from elsewhere, those of upgrades too.
+    pub fn discovered(&self) -> impl Iterator<Item = &Arc<DiscoveredHttpFilter>> {
+        let chains = self.upgrades.iter().filter_map(|it| it.chain.as_ref());
+        let of_upgrades = chains.flat_map(|chain| &chain.filters);
+        let all = self.filters.iter().chain(of_upgrades);
+        all.filter_map(|filter| filter.discovered.as_ref())
     }
 }
 

@@ -37,6 +37,8 @@ use nuncio_contract::stats::{Scope, StatsStore};
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
 
+pub use crate::discovered_filter::DiscoveredHttpFilter;
+
 use crate::drain::{Drain, DrainPolicy};
 use crate::filter_chain::FilterSlot;
 use crate::route::RouteTable;

@@ -142,6 +142,8 @@ pub struct DynamicDump {
     pub rejected_listeners: Vec<RejectedConfig>,
     /// Route configurations.
     pub route_configs: Vec<DynamicConfig>,
+    /// Configurations of filters; none where none are to come.
+    pub extension_configs: Option<Vec<DynamicConfig>>,
     /// Secrets.
     pub secrets: Vec<DynamicSecret>,
 }

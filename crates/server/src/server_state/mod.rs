@@ -247,6 +247,7 @@ impl ServerState {
             listeners: of_updates,
             rejected_listeners,
             route_configs: running.route_configs.borrow().clone(),
+            extension_configs: running.extension_configs.borrow().clone(),
             secrets: running.secrets.borrow().clone(),
         }
     }

@@ -1,7 +1,7 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
 //! A [`subscription`] gives resources with a version, whatever their source ([`file`] is the one that there is); the
-//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`]) compares them with what runs, has the [`workshop`] make
+//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`], [`extensions`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
 //!
@@ -10,7 +10,9 @@
 mod clusters;
 mod delivery;
 mod endpoints;
+mod extensions;
 mod file;
+mod filter_places;
 mod listeners;
 mod routes;
 mod secret_files;
@@ -34,6 +36,7 @@ use crate::running::{Prepared, Running, SecretUser, retirement};
 use crate::workers::Workers;
 use delivery::{Delivery, Verdict};
 use endpoints::Endpoints;
+use extensions::ExtensionConfigs;
 use file::LOOKS_PER_SECOND;
 use routes::RouteConfigs;
 use secrets::Secrets;
@@ -52,6 +55,7 @@ pub(crate) struct Discovery<'a> {
     cluster_reloads: OnceCell<Arc<ConfigReloadStats>>,
     listeners: RefCell<Option<Subscription>>,
     routes: RefCell<RouteConfigs>,
+    extensions: RefCell<ExtensionConfigs>,
     endpoints: Rc<Endpoints>,
     secrets: Rc<Secrets>,
     /// How often secrets had come when listeners were compiled.
@@ -94,6 +98,7 @@ impl<'a> Discovery<'a> {
             cluster_reloads: OnceCell::new(),
             listeners: RefCell::default(),
             routes: RefCell::default(),
+            extensions: RefCell::default(),
             endpoints,
             secrets,
             secrets_seen: Cell::new(0),
@@ -162,6 +167,7 @@ impl<'a> Discovery<'a> {
             && self.routes.borrow().is_empty()
             && self.endpoints.is_empty()
             && self.secrets.is_empty()
+            && self.extensions.borrow().is_empty()
     }
 
     /// Secrets come first, then clusters, so that listeners and routes find them.
@@ -189,6 +195,7 @@ impl<'a> Discovery<'a> {
             self.deliver_listeners(delivery);
         }
         self.look_for_routes();
+        self.look_for_extensions();
         self.endpoints.look();
     }
 
@@ -272,6 +279,7 @@ impl<'a> Discovery<'a> {
     /// To be called when listeners were published.
     pub(crate) fn listeners_changed(&self) {
         self.drop_unused_routes();
+        self.drop_unused_extensions();
         self.secrets.drop_unused();
     }
 
@@ -283,8 +291,9 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    /// Gives all the secrets of now, as some may have come while a reload was under way.
-    pub(crate) fn refresh_secrets(&self) {
+    /// Gives all the secrets and configurations of filters of now, as some may have come while a reload was under way.
+    pub(crate) fn refresh_others(&self) {
+        self.refresh_extensions();
         if self.secrets.comings() != self.secrets_seen.get() {
             self.secrets.refresh();
         }

@@ -91,6 +91,11 @@ const ROUTES: &SectionKind = &SectionKind {
     fields: &[],
     lists: &["static_route_configs", "dynamic_route_configs"],
 };
+const ECDS: &SectionKind = &SectionKind {
+    name: "EcdsConfigDump",
+    fields: &[],
+    lists: &["ecds_filters"],
+};
 const SECRETS: &SectionKind = &SectionKind {
     name: "SecretsConfigDump",
     fields: &[],
@@ -149,6 +154,9 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
                 dynamic::clusters(dynamic.warming_clusters),
             ),
     ];
+    if let Some(configs) = dynamic.extension_configs {
+        sections.push(list(ECDS, "ecds_filters", dynamic::extensions(configs)));
+    }
     if include_eds {
         sections.push(endpoints::section(state.cluster_handles()));
     }
