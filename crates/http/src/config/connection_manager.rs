@@ -13,6 +13,7 @@ use nuncio_upstream::config::{HeaderKeyFormat, Http2Options};
 use super::local_reply::LocalReplyConfig;
 use super::proxy_status::ProxyStatusConfig;
 use super::route::RouteConfiguration;
+use super::scoped_routes::ScopedRoutes;
 use super::tracing::{RequestIdExtension, Tracing};
 
 message! {
@@ -150,6 +151,7 @@ one_of! {
     pub enum RouteSpecifier {
         route_config => RouteConfig(RouteConfiguration),
         rds => Rds(Rds),
+        scoped_routes => ScopedRoutes(ScopedRoutes),
     }
 }
 

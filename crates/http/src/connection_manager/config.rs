@@ -23,6 +23,7 @@ use super::premature_resets::ResetLimits;
 use super::proxy_status::ProxyStatus;
 use super::request_id::RequestIds;
 use super::route_source::RouteSource;
+use super::scoped_routes;
 use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
@@ -338,6 +339,9 @@ fn routes(
         config::RouteSpecifier::Rds(rds) => {
             let source = RouteSource::new(rds, &message.stat_prefix, filter_names);
             return (Ok(RouteTable::empty()), Some(Box::new(source)));
+        }
+        config::RouteSpecifier::ScopedRoutes(scoped) => {
+            return (scoped_routes::compile(scoped, &filter_names, context), None);
         }
     };
     let routes = RouteCompiler {
