@@ -10,6 +10,7 @@ pub mod config_source;
 pub mod cookies;
 pub mod cors;
 pub mod data_source;
+pub mod discovered;
 pub mod dns_resolver;
 pub mod early_header_mutation;
 pub mod error;

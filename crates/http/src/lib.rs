@@ -10,6 +10,7 @@ mod boxed;
 pub mod calls;
 pub mod config;
 pub mod connection_manager;
+mod discovered_filter;
 pub mod downstream;
 pub mod drain;
 pub mod exchange;

@@ -1,7 +1,7 @@
 //! One request and its response: the state that filters, router and connection manager share.
 
 use std::ops::Deref;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -160,25 +160,74 @@ pub struct RouteSnapshot {
     counted: Box<[RequestStats]>,
     /// What filters count apart is listed as long as these are there.
     _of_filters: Box<[Scope]>,
+    scoping: Option<Box<Scoping>>,
+}
+
+/// How a table goes with those of other scopes.
+enum Scoping {
+    /// The tables of its scopes, by their places.
+    All(Box<[Rc<RouteSnapshot>]>),
+    /// The table that it is one of, which is not out of use as long as this one is in use.
+    One(
+        Weak<RouteSnapshot>,
+        #[expect(dead_code, reason = "it is only held")] Arc<RouteTable>,
+    ),
 }
 
 impl RouteSnapshot {
     /// A worker's table; what it counts apart lies under `root`.
-    pub fn new(table: Arc<RouteTable>, root: &Scope) -> Self {
-        Self {
+    pub fn new(table: Arc<RouteTable>, root: &Scope) -> Rc<Self> {
+        Self::with_scopes(table, &|table| Self {
             counted: table.request_stats(root),
             _of_filters: table.register_filters(root),
             table,
-        }
+            scoping: None,
+        })
     }
 
     /// A table for look-ups alone, under which nothing is counted apart.
-    pub fn for_look_ups(table: Arc<RouteTable>) -> Self {
-        Self {
+    pub fn for_look_ups(table: Arc<RouteTable>) -> Rc<Self> {
+        Self::with_scopes(table, &|table| Self {
             table,
             counted: Box::default(),
             _of_filters: Box::default(),
-        }
+            scoping: None,
+        })
+    }
+
+    fn with_scopes(table: Arc<RouteTable>, make: &dyn Fn(Arc<RouteTable>) -> Self) -> Rc<Self> {
+        let Some(scopes) = &table.scopes else {
+            return Rc::new(make(table));
+        };
+        Rc::new_cyclic(|all| {
+            let one = |scope: &Arc<RouteTable>| {
+                let scoping = Scoping::One(Weak::clone(all), Arc::clone(&table));
+                Rc::new(Self {
+                    scoping: Some(Box::new(scoping)),
+                    ..make(Arc::clone(scope))
+                })
+            };
+            let ones = scopes.tables().iter().map(one).collect();
+            Self {
+                scoping: Some(Box::new(Scoping::All(ones))),
+                ..make(Arc::clone(&table))
+            }
+        })
+    }
+
+    /// The table of the scope of a request; none if that is this one.
+    #[cold]
+    fn of_scope(self: &Rc<Self>, scoping: &Scoping, request: &HeaderMap) -> Option<Rc<Self>> {
+        let all = match scoping {
+            Scoping::All(_) => Rc::clone(self),
+            Scoping::One(all, _) => all.upgrade()?,
+        };
+        let place = all.table.scopes.as_ref()?.find(request);
+        let one = match all.scoping.as_deref() {
+            Some(Scoping::All(ones)) => place.and_then(|place| ones.get(place)).cloned(),
+            _ => None,
+        };
+        Some(one.unwrap_or(all))
     }
 
     /// Calls `count` for each place where the request is counted apart.
@@ -224,8 +273,19 @@ impl StreamRoute {
         }
     }
 
+    /// Takes the table of the request's scope, where there are scopes.
+    #[inline]
+    pub fn choose_scope(&mut self, request: &HeaderMap) {
+        if let Some(scoping) = &self.table.scoping
+            && let Some(table) = self.table.of_scope(scoping, request)
+        {
+            self.table = table;
+        }
+    }
+
     /// Looks the route of `request` up.
     pub fn find(&mut self, request: &HeaderMap, info: &StreamInfo, random: u64) {
+        self.choose_scope(request);
         self.index = self.table.find(request, info, random);
         (self.picked, self.named) = match self.index.map(|index| self.table.action(index)) {
             Some(Action::Forward(forward)) => {

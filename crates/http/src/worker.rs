@@ -95,7 +95,7 @@ impl Worker {
             overload: None,
             spare_streams: RefCell::default(),
             calls: OnceCell::new(),
-            no_routes: Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()))),
+            no_routes: RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty())),
         }
     }
 

@@ -167,7 +167,7 @@ fn describe(config: &ConnectionManagerConfig, routes: &RouteTable) -> String {
         Terminal::Router(router) => format!("{router:?}"),
         _ => String::new(),
     };
-    let no_routes = Rc::new(RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty())));
+    let no_routes = RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty()));
     format!(
         "{:?} {:?} {:?} {:?} {} {:?} {terminal} {}",
         config.codec,

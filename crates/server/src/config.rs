@@ -6,6 +6,7 @@ use nuncio_config::typed::{Any, Attempt, Spanned};
 use nuncio_config::{enumeration, message, one_of, tree};
 use nuncio_contract::access_log::AccessLog;
 use nuncio_contract::config_source::{ApiConfigSource, ConfigSource};
+use nuncio_contract::discovered::ExtensionConfigSource;
 use nuncio_contract::dns_resolver::{DnsResolutionConfig, DnsResolverExtension};
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
@@ -259,6 +260,7 @@ one_of! {
     /// Where the listener filter's config is.
     pub(crate) enum ListenerFilterType {
         typed_config => TypedConfig(Any),
+        config_discovery => ConfigDiscovery(ExtensionConfigSource),
     }
 }
 
@@ -367,5 +369,6 @@ one_of! {
     /// Where the filter's config is.
     pub(crate) enum FilterConfigType {
         typed_config => TypedConfig(Any),
+        config_discovery => ConfigDiscovery(ExtensionConfigSource),
     }
 }

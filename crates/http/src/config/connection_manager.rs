@@ -6,12 +6,14 @@ use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::AccessLog;
 use nuncio_contract::config_source::ConfigSource;
+use nuncio_contract::discovered::ExtensionConfigSource;
 use nuncio_contract::matching::CidrRange;
 use nuncio_upstream::config::{HeaderKeyFormat, Http2Options};
 
 use super::local_reply::LocalReplyConfig;
 use super::proxy_status::ProxyStatusConfig;
 use super::route::RouteConfiguration;
+use super::scoped_routes::ScopedRoutes;
 use super::tracing::{RequestIdExtension, Tracing};
 
 message! {
@@ -149,6 +151,7 @@ one_of! {
     pub enum RouteSpecifier {
         route_config => RouteConfig(RouteConfiguration),
         rds => Rds(Rds),
+        scoped_routes => ScopedRoutes(ScopedRoutes),
     }
 }
 
@@ -181,6 +184,7 @@ one_of! {
     /// Where the filter's config comes from.
     pub enum HttpFilterConfigType {
         typed_config => TypedConfig(Any),
+        config_discovery => ConfigDiscovery(ExtensionConfigSource),
     }
 }
 

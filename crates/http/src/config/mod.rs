@@ -9,6 +9,7 @@ pub mod proxy_status;
 pub mod resilience;
 pub mod route;
 pub mod router;
+pub mod scoped_routes;
 pub mod tracing;
 
 pub use defaults::DEFAULTS;

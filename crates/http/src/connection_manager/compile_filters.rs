@@ -1,10 +1,14 @@
 //! The filter chain from the config: rooms found by the type of their message, one terminal filter at the end.
 
-use nuncio_config::typed::{Any, Refused};
+use std::sync::Arc;
+
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::discovered::{Discovered, ExtensionConfigSource};
 
 use super::config::{CompileContext, FilterConfig, Terminal};
 use crate::config::connection_manager as config;
 use crate::config::router::{self, RouterConfig, RouterMessage};
+use crate::discovered_filter::DiscoveredFilter;
 
 /// The filters before the terminal one, and the terminal one.
 pub(super) fn compile(
@@ -60,12 +64,18 @@ fn one(
     filter: &config::HttpFilter,
     context: &mut CompileContext<'_>,
 ) -> Result<Option<One>, Refused> {
-    let Some(config::HttpFilterConfigType::TypedConfig(any)) = &filter.config_type else {
-        let what = format!(
-            "the HTTP filter `{}` without `typed_config`",
-            filter.name.value
-        );
-        return Err(context.ctx.unsupported_here(filter.name.span, what));
+    let any = match &filter.config_type {
+        Some(config::HttpFilterConfigType::TypedConfig(any)) => any,
+        Some(config::HttpFilterConfigType::ConfigDiscovery(source)) => {
+            return discovered(filter, source, context).map(|it| Some(One::Filter(it)));
+        }
+        None => {
+            let what = format!(
+                "the HTTP filter `{}` without `typed_config`",
+                filter.name.value
+            );
+            return Err(context.ctx.unsupported_here(filter.name.span, what));
+        }
     };
     if any.type_name() == router::MESSAGE {
         let message = any.decode::<RouterMessage>(context.ctx)?;
@@ -78,6 +88,7 @@ fn one(
             place: 0,
             config: (room.parse)(any, context.ctx)?,
             disabled: filter.disabled,
+            discovered: None,
         }))),
         None if filter.is_optional => Ok(None),
         None => {
@@ -88,6 +99,34 @@ fn one(
             }
         }
     }
+}
+
+/// A filter whose configuration comes from elsewhere; none that ends the chain.
+fn discovered(
+    filter: &config::HttpFilter,
+    source: &ExtensionConfigSource,
+    context: &mut CompileContext<'_>,
+) -> Result<FilterConfig, Refused> {
+    let extensions = context.extensions;
+    let parse = |any: &Any, ctx: &mut Ctx| match extensions.http_filter(any.type_name()) {
+        Some(room) => (room.parse)(any, ctx),
+        None => {
+            let what = format!("the HTTP filter `{}`", any.type_name());
+            Err(ctx.unsupported_here(any.span, what))
+        }
+    };
+    let name = &filter.name;
+    let place = Discovered::new(&name.value, source, parse, context.ctx)?;
+    let has_room = |one: &str| extensions.http_filter(one).is_some();
+    place.check_types(name.span, has_room, context.ctx)?;
+    let place = Arc::new(place);
+    Ok(FilterConfig {
+        name: name.value.clone(),
+        place: 0,
+        config: Arc::new(DiscoveredFilter(Arc::clone(&place))),
+        disabled: filter.disabled,
+        discovered: Some(place),
+    })
 }
 
 fn unsupported(filter: &config::HttpFilter, any: &Any, context: &mut CompileContext<'_>) {
@@ -104,7 +143,7 @@ fn unsupported(filter: &config::HttpFilter, any: &Any, context: &mut CompileCont
 fn not_terminal(filter: &config::HttpFilter, chain: &str, context: &mut CompileContext<'_>) {
     let kind = match &filter.config_type {
         Some(config::HttpFilterConfigType::TypedConfig(any)) => any.type_name(),
-        None => "",
+        Some(config::HttpFilterConfigType::ConfigDiscovery(_)) | None => "",
     };
     let room = context.extensions.http_filter(kind);
     let text = format!(

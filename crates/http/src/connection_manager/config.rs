@@ -23,10 +23,12 @@ use super::premature_resets::ResetLimits;
 use super::proxy_status::ProxyStatus;
 use super::request_id::RequestIds;
 use super::route_source::RouteSource;
+use super::scoped_routes;
 use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
 use crate::config::router::RouterConfig;
+use crate::discovered_filter::DiscoveredHttpFilter;
 use crate::route::{RouteCompiler, RouteTable};
 
 /// The message of the connection manager.
@@ -104,6 +106,8 @@ pub struct FilterConfig {
     pub config: Arc<dyn HttpFilterConfig>,
     /// Off unless a route switches it on.
     pub disabled: bool,
+    /// The place of its config, if that comes from elsewhere.
+    pub discovered: Option<Arc<DiscoveredHttpFilter>>,
 }
 
 /// What ends a filter chain.
@@ -314,6 +318,16 @@ impl ConnectionManagerConfig {
     }
 }
 
+impl ConnectionManagerConfig {
+    /// The filters whose configurations come from elsewhere, those of upgrades too.
+    pub fn discovered(&self) -> impl Iterator<Item = &Arc<DiscoveredHttpFilter>> {
+        let chains = self.upgrades.iter().filter_map(|it| it.chain.as_ref());
+        let of_upgrades = chains.flat_map(|chain| &chain.filters);
+        let all = self.filters.iter().chain(of_upgrades);
+        all.filter_map(|filter| filter.discovered.as_ref())
+    }
+}
+
 /// The routes of the message itself, or none and where they come from.
 fn routes(
     message: &config::HttpConnectionManager,
@@ -328,6 +342,9 @@ fn routes(
                 Ok(source) => (Ok(RouteTable::empty()), Some(Box::new(source))),
                 Err(Refused) => (Err(Refused), None),
             };
+        }
+        config::RouteSpecifier::ScopedRoutes(scoped) => {
+            return (scoped_routes::compile(scoped, &filter_names, context), None);
         }
     };
     let routes = RouteCompiler {

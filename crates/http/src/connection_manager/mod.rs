@@ -16,6 +16,7 @@ pub mod request;
 pub mod request_id;
 pub mod response;
 mod route_source;
+mod scoped_routes;
 pub mod tracing;
 pub mod upgrades;
 
@@ -36,6 +37,8 @@ use nuncio_contract::stats::{Scope, StatsStore};
 
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
+
+pub use crate::discovered_filter::DiscoveredHttpFilter;
 
 use crate::drain::{Drain, DrainPolicy};
 use crate::filter_chain::FilterSlot;
@@ -163,7 +166,7 @@ impl ConnectionManager {
                     false => scopes.http.worker_group(),
                 },
             },
-            routes: RefCell::new(Rc::new(RouteSnapshot::new(routes, &scopes.root))),
+            routes: RefCell::new(RouteSnapshot::new(routes, &scopes.root)),
             root: scopes.root.clone(),
             http2: OnceCell::new(),
             config,
@@ -212,7 +215,7 @@ impl ConnectionManager {
 
     /// Takes another route table for the streams to come, those of open connections among them.
     pub fn set_routes(&self, routes: Arc<RouteTable>) {
-        *self.routes.borrow_mut() = Rc::new(RouteSnapshot::new(routes, &self.root));
+        *self.routes.borrow_mut() = RouteSnapshot::new(routes, &self.root);
     }
 
     /// Writes the stream to the access logs.

@@ -140,11 +140,12 @@ pub fn explain(
     for early in &manager.early_mutations {
         early.mutate(&mut state.request, &state.info, &services);
     }
+    state.route.choose_scope(&state.request);
     let mutated = request::mutate(
         &mut state.request,
         &mut state.info,
         &manager.request,
-        &routes.internal_only_headers,
+        &state.route.table.internal_only_headers,
         &peer,
         &services,
     );
@@ -190,7 +191,7 @@ fn stream(routes: &Arc<RouteTable>, asked: &Asked<'_>) -> StreamState {
         local_address: Some(asked.local.clone()),
         ..ConnectionInfo::default()
     };
-    let table = Rc::new(RouteSnapshot::for_look_ups(Arc::clone(routes)));
+    let table = RouteSnapshot::for_look_ups(Arc::clone(routes));
     let (wall, now) = (SystemClock.wall(), SystemClock.now());
     let mut state = StreamState::new(Rc::new(connection), wall, now, table);
     state.info.protocol = Some(Protocol::Http11);

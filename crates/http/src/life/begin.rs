@@ -42,6 +42,7 @@ impl<D: Downstream> Exchange<'_, D> {
         for early in &config.early_mutations {
             early.mutate(&mut state.request, &state.info, &*manager.worker);
         }
+        state.route.choose_scope(&state.request);
         request::mutate(
             &mut state.request,
             &mut state.info,

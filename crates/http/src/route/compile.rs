@@ -119,6 +119,7 @@ impl RouteCompiler<'_> {
             adds: Additions::default(),
             internal_only_headers: internal_only_headers?,
             host_header: host_header?,
+            scopes: None,
         };
         compiled.adds = Additions::of(compiled.all_levels());
         compiled.number_counted();

@@ -19,6 +19,7 @@ mod per_filter;
 mod redirect;
 mod resilience;
 mod run;
+mod scopes;
 mod tracing;
 mod upgrades;
 mod weight;
@@ -38,6 +39,7 @@ pub use upgrades::RouteUpgrades;
 pub(crate) use counted::{Counted, RequestStats};
 pub(crate) use domain::without_port;
 pub(crate) use matcher::{is_connect, is_grpc};
+pub(crate) use scopes::{RouteScope, Scopes, key as scope_key};
 pub(crate) use upgrades::CONNECT_UDP;
 
 use std::sync::Arc;
@@ -74,6 +76,8 @@ pub struct RouteTable {
     pub(crate) adds: Additions,
     /// Headers that only internal clients may set.
     pub internal_only_headers: Box<[HeaderName]>,
+    /// The tables of which a request has one, in place of this one.
+    pub(crate) scopes: Option<Box<Scopes>>,
 }
 
 /// The routes of some domains.
@@ -203,6 +207,15 @@ impl RouteTable {
             counted: Box::default(),
             adds: Additions::default(),
             internal_only_headers: Box::default(),
+            scopes: None,
+        }
+    }
+
+    /// A table in which nothing matches, but in those of its scopes.
+    pub(crate) fn scoped(scopes: Scopes) -> Self {
+        RouteTable {
+            scopes: Some(Box::new(scopes)),
+            ..RouteTable::empty()
         }
     }
 

@@ -119,6 +119,8 @@ pub struct ConfigDump {
     pub static_listeners: Vec<DumpedConfig>,
     /// Route configurations inside listeners, in their order.
     pub static_route_configs: Vec<DumpedConfig>,
+    /// Scoped routes inside listeners, in their order.
+    pub inline_scopes: Vec<DumpedScopes>,
     /// Secrets of the bootstrap, in their order.
     pub static_secrets: Vec<DumpedConfig>,
     /// What came by itself.
@@ -142,6 +144,8 @@ pub struct DynamicDump {
     pub rejected_listeners: Vec<RejectedConfig>,
     /// Route configurations.
     pub route_configs: Vec<DynamicConfig>,
+    /// Configurations of filters; none where none are to come.
+    pub extension_configs: Option<Vec<DynamicConfig>>,
     /// Secrets.
     pub secrets: Vec<DynamicSecret>,
 }
@@ -184,6 +188,17 @@ pub struct RejectedConfig {
     pub last_attempt: Option<SystemTime>,
     /// Why.
     pub details: String,
+}
+
+/// The scoped routes of a connection manager.
+#[derive(Clone, Debug)]
+pub struct DumpedScopes {
+    /// Their name.
+    pub name: String,
+    /// The scopes.
+    pub scopes: Vec<Arc<Message>>,
+    /// When they came into force.
+    pub last_updated: SystemTime,
 }
 
 /// A message of the configuration.

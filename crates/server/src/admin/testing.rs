@@ -324,6 +324,7 @@ fn dump() -> ConfigDump {
     let listeners = resources("listeners");
     ConfigDump {
         dynamic: DynamicDump::default(),
+        inline_scopes: Vec::new(),
         static_secrets: Vec::new(),
         static_route_configs: listeners
             .iter()

@@ -14,7 +14,8 @@ use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
 use nuncio_http::route::RouteTable;
 use nuncio_tcp::proxy::{CompileContext as ProxyContext, TcpProxyConfig};
 
-use super::{CompileContext, DownstreamSocket};
+use super::discovered::NetworkFilterOfNow;
+use super::{CompileContext, DiscoveredNetworkFilter, DownstreamSocket};
 use crate::config::{Filter, FilterChain, FilterConfigType, Listener, TrafficDirection};
 
 const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
@@ -29,6 +30,8 @@ pub(crate) struct CompiledChain {
     pub connect_timeout: Option<Duration>,
     /// The filters of rooms.
     pub filters: Vec<Arc<dyn NetworkFilterConfig>>,
+    /// Those of them whose configurations come from elsewhere.
+    pub discovered: Vec<Arc<DiscoveredNetworkFilter>>,
     /// What ends it.
     pub end: ChainEnd,
 }
@@ -59,6 +62,7 @@ impl CompiledChain {
             transport_socket: DownstreamSocket::default(),
             connect_timeout: None,
             filters: Vec::new(),
+            discovered: Vec::new(),
             end: ChainEnd::Http(HttpEnd {
                 manager: Arc::new(manager),
                 scopes,
@@ -85,7 +89,21 @@ impl CompiledChain {
         let mut filters = Vec::new();
         let mut end = None;
         let mut is_sound = true;
-        for filter in &chain.filters {
+        let mut discovered = Vec::new();
+        for (place, filter) in chain.filters.iter().enumerate() {
+            if let Some(FilterConfigType::ConfigDiscovery(source)) = &filter.config_type {
+                let is_last = place + 1 == chain.filters.len();
+                let scope = format!("listener.{}", listener_stat_name.unwrap_or_default());
+                let around = (is_last, context.stats.scope(&scope));
+                let (name, extensions) = (&filter.name, context.extensions);
+                let found =
+                    DiscoveredNetworkFilter::compile(name, source, around, extensions, context.ctx);
+                is_sound &= found.is_ok();
+                discovered.extend(found.ok().map(Arc::new));
+                let found = discovered.last().cloned();
+                filters.extend(found.map(|it| Arc::new(NetworkFilterOfNow(it)) as Arc<_>));
+                continue;
+            }
             let compiled = match typed_config(filter, context.ctx) {
                 Ok(any) if any.type_name() == MESSAGE => {
                     manager(listener, any, context).map(|it| end = Some(End::Http(Box::new(it))))
@@ -133,6 +151,7 @@ impl CompiledChain {
                 .transport_socket_connect_timeout
                 .filter(|timeout| !timeout.is_zero()),
             filters,
+            discovered,
             end,
         };
         Ok((compiled, routes))
@@ -220,7 +239,7 @@ fn room(
 fn typed_config<'a>(filter: &'a Filter, ctx: &mut Ctx) -> Result<&'a Any, Refused> {
     match &filter.config_type {
         Some(FilterConfigType::TypedConfig(any)) => Ok(any),
-        None => {
+        Some(FilterConfigType::ConfigDiscovery(_)) | None => {
             let name = &filter.name;
             let what = format!("network filter `{}` without `typed_config`", name.value);
             Err(ctx.unsupported_here(name.span, what))

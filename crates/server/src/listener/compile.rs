@@ -106,7 +106,10 @@ impl CompiledListener {
             }
             None => Selection::compile(&listener.filter_chains, has_default, &shown, context.ctx),
         };
-        let inspection = Inspection::compile(listener, context.extensions, context.ctx);
+        let scope = context
+            .stats
+            .scope(&format!("listener.{}", place.stat_name));
+        let inspection = Inspection::compile(listener, &scope, context.extensions, context.ctx);
         let compiled = compiled.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (chains, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
         let before = (selection?, inspection?);

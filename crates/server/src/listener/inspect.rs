@@ -21,6 +21,7 @@ use nuncio_net::peek::{Peeked, consume, original_destination, poll_peek, rearm};
 use tokio::net::TcpStream;
 
 use super::accept::or_drained;
+use super::discovered::{DiscoveredListenerFilter, ListenerFilterOfNow};
 use super::gate::Gate;
 use super::limits::ConnectionLimits;
 use super::selection::Criteria;
@@ -34,6 +35,8 @@ const FIRST_BYTES: usize = 2048;
 #[derive(Default)]
 pub(crate) struct Inspection {
     filters: Vec<Configured>,
+    /// Those whose configurations come from elsewhere.
+    pub(crate) discovered: Vec<Arc<DiscoveredListenerFilter>>,
     /// None: they may take as long as they like.
     timeout: Option<Duration>,
     /// Whether a connection goes on when the time is over.
@@ -64,14 +67,30 @@ enum Failed {
 impl Inspection {
     pub(super) fn compile(
         listener: &Listener,
+        scope: &Scope,
         extensions: &Extensions,
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
+        let mut discovered = Vec::new();
         let filters = listener.listener_filters.iter().map(|filter| {
-            let Some(ListenerFilterType::TypedConfig(any)) = &filter.config_type else {
-                let name = &filter.name;
-                let what = format!("listener filter `{}` without `typed_config`", name.value);
-                return Err(ctx.unsupported_here(name.span, what));
+            let any = match &filter.config_type {
+                Some(ListenerFilterType::TypedConfig(any)) => any,
+                Some(ListenerFilterType::ConfigDiscovery(source)) => {
+                    let (name, scope) = (&filter.name, scope.clone());
+                    let found =
+                        DiscoveredListenerFilter::compile(name, source, scope, extensions, ctx)?;
+                    let found = Arc::new(found);
+                    discovered.push(Arc::clone(&found));
+                    return Ok(Configured {
+                        config: Arc::new(ListenerFilterOfNow(found)),
+                        disabled: filter.filter_disabled.clone(),
+                    });
+                }
+                None => {
+                    let name = &filter.name;
+                    let what = format!("listener filter `{}` without `typed_config`", name.value);
+                    return Err(ctx.unsupported_here(name.span, what));
+                }
             };
             let Some(room) = extensions.listener_filter(any.type_name()) else {
                 let what = format!("the listener filter `{}`", any.type_name());
@@ -86,6 +105,7 @@ impl Inspection {
         let timeout = listener.listener_filters_timeout.unwrap_or(DEFAULT_TIMEOUT);
         Ok(Inspection {
             filters: filters.into_iter().collect::<Result<_, _>>()?,
+            discovered,
             timeout: (!timeout.is_zero()).then_some(timeout),
             goes_on: listener.continue_on_listener_filters_timeout,
             hands_over: listener.use_original_dst == Some(true),

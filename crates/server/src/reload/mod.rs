@@ -198,7 +198,7 @@ impl<'a> Reloader<'a> {
             .await;
         self.discovery.listeners_changed();
         self.discovery.refresh_routes();
-        self.discovery.refresh_secrets();
+        self.discovery.refresh_others();
         self.stats().success.inc();
         log::info(
             "config",

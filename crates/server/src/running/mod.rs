@@ -55,6 +55,8 @@ pub(crate) struct Running {
     pub(crate) clusters: RefCell<Clusters>,
     /// The route configurations that came by themselves, as they are now.
     pub(crate) route_configs: RefCell<Vec<DynamicConfig>>,
+    /// The configurations of filters that came by themselves; none where none are to come.
+    pub(crate) extension_configs: RefCell<Option<Vec<DynamicConfig>>>,
     /// The secrets that came by themselves, or are to come.
     pub(crate) secrets: RefCell<Vec<DynamicSecret>>,
     /// Other files than before may be named by what runs, because of an update.
@@ -78,6 +80,7 @@ impl Running {
             listeners: RefCell::new(Listeners::new(stats, workers)),
             clusters: RefCell::new(Clusters::new(manager, stats, services)),
             route_configs: RefCell::default(),
+            extension_configs: RefCell::default(),
             secrets: RefCell::default(),
             names_other_files: Notify::new(),
             tree: RefCell::new(tree),

@@ -4,6 +4,7 @@ mod certificates;
 mod command_line;
 mod hosts;
 mod node;
+mod routes_found;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -35,6 +36,7 @@ use crate::runtime::{NotSet, Runtime};
 use crate::stat_sinks::StatSinks;
 use crate::{VERSION, log, memory};
 use node::NodeStamp;
+use routes_found::{RoutesFound, inline};
 
 /// What the admin shows and acts on.
 pub(crate) struct ServerState {
@@ -254,6 +256,7 @@ impl ServerState {
             listeners: of_updates,
             rejected_listeners,
             route_configs: running.route_configs.borrow().clone(),
+            extension_configs: running.extension_configs.borrow().clone(),
             secrets: running.secrets.borrow().clone(),
         }
     }
@@ -344,17 +347,21 @@ impl AdminState for ServerState {
         let of_updates = dynamic.listeners.iter();
         let of_updates = of_updates.filter_map(|listener| listener.active.as_ref());
         let all = listeners.iter().chain(of_updates.map(|one| &one.config));
-        let routes = all.flat_map(|listener| {
-            let routes = route_configs(&listener.message).into_iter();
-            routes.map(|routes| dumped(routes, listener.last_updated))
-        });
-        let routes = routes.collect();
+        let (mut routes, mut inline_scopes) = (Vec::new(), Vec::new());
+        for listener in all {
+            let found = RoutesFound::of(&listener.message);
+            let own = found.tables.into_iter();
+            routes.extend(own.map(|routes| dumped(routes, listener.last_updated)));
+            let scopes = found.scoped.iter();
+            inline_scopes.extend(scopes.filter_map(|one| inline(one, listener.last_updated)));
+        }
         ConfigDump {
             static_clusters: self.resources(&tree, "clusters", |name| {
                 running.clusters.borrow().updated(name)
             }),
             static_route_configs: routes,
             static_listeners: listeners,
+            inline_scopes,
             static_secrets: self.resources(&tree, "secrets", |_| None),
             dynamic,
             bootstrap: dumped(self.node.bootstrap(&tree), loaded_at),
@@ -424,32 +431,5 @@ impl AdminState for ServerState {
             let nobody = |_| ReloadOutcome::Refused("the process is about to end\n".to_string());
             answer.await.unwrap_or_else(nobody)
         })
-    }
-}
-
-/// Every route configuration inside of the listeners' connection managers.
-fn route_configs(tree: &Message) -> Vec<Arc<Message>> {
-    let mut found = Vec::new();
-    collect(tree, &mut found);
-    found
-}
-
-fn collect(message: &Message, found: &mut Vec<Arc<Message>>) {
-    for entry in message.entries() {
-        collect_value(&entry.value, found);
-    }
-}
-
-fn collect_value(value: &Value, found: &mut Vec<Arc<Message>>) {
-    match value {
-        Value::Message(message) if message.name() == "envoy.config.route.v3.RouteConfiguration" => {
-            found.push(Arc::clone(message));
-        }
-        Value::Message(message) => collect(message, found),
-        Value::Any(any) => collect(&any.message, found),
-        Value::List(items) => items
-            .iter()
-            .for_each(|item| collect_value(&item.value, found)),
-        _ => {}
     }
 }

@@ -1,7 +1,7 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
 //! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`]); the
-//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`]) compares them with what runs, has the [`workshop`] make
+//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`], [`extensions`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
 //!
@@ -10,7 +10,9 @@
 mod clusters;
 mod delivery;
 mod endpoints;
+mod extensions;
 mod file;
+mod filter_places;
 mod first;
 mod listeners;
 mod plane;
@@ -40,6 +42,7 @@ use crate::running::{Prepared, Running, SecretUser, Waits, retirement};
 use crate::workers::Workers;
 use delivery::{Delivery, Verdict};
 use endpoints::Endpoints;
+use extensions::ExtensionConfigs;
 use file::LOOKS_PER_SECOND;
 use planes::ControlPlanes;
 use routes::RouteConfigs;
@@ -66,6 +69,7 @@ pub(crate) struct Discovery<'a> {
     cluster_reloads: OnceCell<Arc<ConfigReloadStats>>,
     listeners: RefCell<Option<Subscription>>,
     routes: RefCell<RouteConfigs>,
+    extensions: RefCell<ExtensionConfigs>,
     endpoints: Rc<Endpoints>,
     secrets: Rc<Secrets>,
     /// How often secrets had come when listeners were compiled.
@@ -124,6 +128,7 @@ impl<'a> Discovery<'a> {
             cluster_reloads: OnceCell::new(),
             listeners: RefCell::default(),
             routes: RefCell::default(),
+            extensions: RefCell::default(),
             endpoints,
             secrets,
             secrets_seen: Cell::new(0),
@@ -189,10 +194,11 @@ impl<'a> Discovery<'a> {
         self.publish_warm_listeners();
     }
 
-    /// The routes and secrets of listeners that were attached.
+    /// The routes, secrets and configurations of filters of listeners that were attached.
     pub(crate) async fn first_of_listeners(&self) {
         self.first_routes().await;
         self.secrets.first_of_all().await;
+        self.first_extensions().await;
     }
 
     /// Takes what comes, for ever.
@@ -227,6 +233,7 @@ impl<'a> Discovery<'a> {
             && self.routes.borrow().is_empty()
             && self.endpoints.is_empty()
             && self.secrets.is_empty()
+            && self.extensions.borrow().is_empty()
     }
 
     /// Secrets come first, then clusters, so that listeners and routes find them.
@@ -244,6 +251,7 @@ impl<'a> Discovery<'a> {
             self.deliver_listeners(delivery);
         }
         self.look_for_routes();
+        self.look_for_extensions();
         self.publish_warm_listeners();
         self.end_unused_endpoints();
     }
@@ -339,6 +347,7 @@ impl<'a> Discovery<'a> {
     /// To be called when listeners were published.
     pub(crate) fn listeners_changed(&self) {
         self.drop_unused_routes();
+        self.drop_unused_extensions();
         self.secrets.drop_unused();
     }
 
@@ -350,8 +359,9 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    /// Gives all the secrets of now, as some may have come while a reload was under way.
-    pub(crate) fn refresh_secrets(&self) {
+    /// Gives all the secrets and configurations of filters of now, as some may have come while a reload was under way.
+    pub(crate) fn refresh_others(&self) {
+        self.refresh_extensions();
         if self.secrets.comings() != self.secrets_seen.get() {
             self.secrets.refresh();
         }

@@ -104,6 +104,7 @@ impl Discovery<'_> {
     /// nobody has yet.
     pub(crate) fn attach(&self, resource: &mut ListenerResource) {
         self.attach_secrets(resource);
+        self.attach_extensions(&resource.listener);
         let wanted: Vec<_> = sources(resource)
             .map(|(place, source)| (place, source.clone()))
             .collect();

@@ -36,9 +36,11 @@ impl Warming {
 }
 
 impl Discovery<'_> {
-    /// Whether routes and secrets have come, or are not waited for.
+    /// Whether routes, secrets and configurations of filters have come, or are not waited for.
     fn is_warm(&self, one: &ListenerResource) -> bool {
-        self.has_routes(one) && !self.secrets.are_awaited(&one.version.wanted)
+        self.has_routes(one)
+            && !self.secrets.are_awaited(&one.version.wanted)
+            && self.has_extensions(&one.listener)
     }
 
     /// Keeps those back whose routes have not come yet; each takes the place of the one of its name that waits.

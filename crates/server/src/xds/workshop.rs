@@ -13,6 +13,7 @@ use nuncio_contract::stats::groups::ServerStats;
 use nuncio_http::connection_manager::RouteSource;
 use nuncio_http::route::RouteTable;
 
+use super::filter_places::{self, Parsed, Place};
 use crate::bootstrap::{self, ServiceNames, Surroundings};
 use crate::clusters;
 use crate::config::Listener;
@@ -145,6 +146,23 @@ impl Bench<'_> {
                     update: Some(Arc::clone(&self.version)),
                     ..made
                 })
+            }
+            _ => Err(self.reason(ctx.diagnostics)),
+        }
+    }
+
+    /// A filter's configuration for these places, or why it is none.
+    pub(super) fn extension(
+        &mut self,
+        message: &Arc<Message>,
+        places: &[Place],
+    ) -> Result<Parsed, String> {
+        let mut ctx = self.checked(message)?;
+        let extensions = self.workshop.around.extensions;
+        match filter_places::parse(message, places, extensions, &mut ctx) {
+            Ok(parsed) if !ctx.diagnostics.has_errors() => {
+                self.found.append(ctx.diagnostics);
+                Ok(parsed)
             }
             _ => Err(self.reason(ctx.diagnostics)),
         }

@@ -35,6 +35,17 @@ stat_group! {
 }
 
 stat_group! {
+    /// A filter's configuration.
+    pub struct ExtensionConfigStats("") {
+        counters {
+            config_conflict,
+            config_fail,
+            config_reload,
+        }
+    }
+}
+
+stat_group! {
     /// A secret.
     pub struct SecretStats("") {
         counters {

@@ -50,6 +50,14 @@ pub(super) fn listeners(
     listeners.chain(rejected).collect()
 }
 
+/// The configurations of filters.
+pub(super) fn extensions(configs: Vec<DynamicConfig>) -> Vec<Resource> {
+    let configs = configs.into_iter();
+    configs
+        .map(|config| resource(config, "EcdsConfigDump.EcdsFilterConfig", "ecds_filter"))
+        .collect()
+}
+
 /// The secrets that have come, and those that have not.
 pub(super) fn secrets(secrets: Vec<DynamicSecret>) -> (Vec<Resource>, Vec<Resource>) {
     let has_come = |secret: &DynamicSecret| secret.version.is_some();

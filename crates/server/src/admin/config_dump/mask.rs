@@ -100,7 +100,7 @@ impl<'a> Mask<'a> {
                 Some(Node::JsonAny(name, self.trim_json(assignment)))
             }
             Node::Fields(fields) => Some(Node::Fields(self.apply_to_fields(fields)?)),
-            Node::Text(_) | Node::Time(_) => None,
+            Node::Anys(_) | Node::Text(_) | Node::Time(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use nuncio_contract::matching::CompiledRegex;
 
 use super::{dynamic, endpoints};
 use crate::admin::json::Json;
-use crate::admin::state::{AdminState, ClusterHandle, DumpedConfig};
+use crate::admin::state::{AdminState, ClusterHandle, DumpedConfig, DumpedScopes};
 
 /// One of the messages `envoy.admin.v3.*ConfigDump`.
 pub(super) struct Section {
@@ -45,6 +45,8 @@ pub(super) enum Node {
     Endpoints(Arc<dyn ClusterHandle>),
     /// A message in an `Any` that is made here, as JSON without its type.
     JsonAny(&'static str, Json),
+    /// Messages, each in an `Any`.
+    Anys(Vec<Arc<Message>>),
     /// A text.
     Text(String),
     /// A time.
@@ -91,6 +93,11 @@ const ROUTES: &SectionKind = &SectionKind {
     fields: &[],
     lists: &["static_route_configs", "dynamic_route_configs"],
 };
+const ECDS: &SectionKind = &SectionKind {
+    name: "EcdsConfigDump",
+    fields: &[],
+    lists: &["ecds_filters"],
+};
 const SECRETS: &SectionKind = &SectionKind {
     name: "SecretsConfigDump",
     fields: &[],
@@ -130,6 +137,7 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         "RoutesConfigDump.StaticRouteConfig",
         "route_config",
     );
+    let scopes = dump.inline_scopes.into_iter().map(inline_scopes).collect();
     let (active_secrets, warming_secrets) = dynamic::secrets(dynamic.secrets);
     let secrets = dump.static_secrets.into_iter().map(static_secret).collect();
     let mut sections = vec![
@@ -149,6 +157,9 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
                 dynamic::clusters(dynamic.warming_clusters),
             ),
     ];
+    if let Some(configs) = dynamic.extension_configs {
+        sections.push(list(ECDS, "ecds_filters", dynamic::extensions(configs)));
+    }
     if include_eds {
         sections.push(endpoints::section(state.cluster_handles()));
     }
@@ -157,7 +168,7 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         list(LISTENERS, "static_listeners", listeners)
             .with_version(dynamic.listeners_version)
             .with("dynamic_listeners", of_updates),
-        list(SCOPED_ROUTES, "inline_scoped_route_configs", Vec::new()),
+        list(SCOPED_ROUTES, "inline_scoped_route_configs", scopes),
         list(ROUTES, "static_route_configs", routes).with(
             "dynamic_route_configs",
             dynamic::routes(dynamic.route_configs),
@@ -192,6 +203,18 @@ fn static_resource(config: DumpedConfig, kind: &'static str, field: &'static str
         fields: vec![
             (field, Node::Any(config.message)),
             ("last_updated", updated),
+        ],
+    }
+}
+
+fn inline_scopes(scopes: DumpedScopes) -> Resource {
+    Resource {
+        name: scopes.name.clone(),
+        kind: "ScopedRoutesConfigDump.InlineScopedRouteConfigs",
+        fields: vec![
+            ("name", Node::Text(scopes.name)),
+            ("scoped_route_configs", Node::Anys(scopes.scopes)),
+            ("last_updated", Node::Time(scopes.last_updated)),
         ],
     }
 }

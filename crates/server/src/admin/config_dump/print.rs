@@ -129,6 +129,20 @@ fn member_pieces(separator: &str, name: &str, node: Node, depth: usize) -> Piece
             push_indented(&mut text, &typed(name, &json.pretty()), depth);
             return Box::new(std::iter::once(text));
         }
+        Node::Anys(messages) => {
+            text.push('[');
+            let items = messages.into_iter().enumerate();
+            let items = items.flat_map(move |(index, message)| {
+                let separator = if index == 0 { "\n" } else { ",\n" };
+                let begin = format!("{separator}{}", " ".repeat(depth + 1));
+                let name = message.name();
+                let pieces = MessagePieces::new(message, Some(name), OPTIONS, depth + 1);
+                std::iter::once(begin).chain(pieces)
+            });
+            let end = format!("\n{}]", " ".repeat(depth));
+            let pieces = std::iter::once(text).chain(items);
+            return Box::new(pieces.chain(std::iter::once(end)));
+        }
         Node::Fields(fields) => {
             text.push('{');
             let members = fields

@@ -1,0 +1,55 @@
+//! Scoped routes of a connection manager's own configuration. Scopes from elsewhere (SRDS) are refused.
+
+use nuncio_config::typed::Refused;
+
+use super::config::CompileContext;
+use crate::config::scoped_routes::{ScopedRouteConfiguration, ScopedRoutes, ScopesSpecifier};
+use crate::route::{RouteCompiler, RouteScope, RouteTable, Scopes, scope_key};
+
+/// The table that has those of the scopes.
+pub(super) fn compile(
+    message: &ScopedRoutes,
+    filter_names: &[String],
+    context: &mut CompileContext<'_>,
+) -> Result<RouteTable, Refused> {
+    let ScopesSpecifier::List(list) = &message.config_specifier;
+    let scopes: Vec<_> = list
+        .scoped_route_configurations
+        .iter()
+        .map(|scope| compile_one(scope, filter_names, context))
+        .collect();
+    let scopes = scopes.into_iter().collect::<Result<_, _>>();
+    let scopes = Scopes::new(&message.scope_key_builder, scopes?, context.ctx)?;
+    Ok(RouteTable::scoped(scopes))
+}
+
+fn compile_one(
+    scope: &ScopedRouteConfiguration,
+    filter_names: &[String],
+    context: &mut CompileContext<'_>,
+) -> Result<RouteScope, Refused> {
+    let named = &scope.route_configuration_name;
+    if !named.value.is_empty() {
+        let text = "Fetching routes via RDS (route_configuration_name) is not supported with inline scoped routes.";
+        context.ctx.error(named.span, text);
+        return Err(Refused);
+    }
+    let Some(table) = &scope.route_configuration else {
+        let text = "You must specify a route_configuration with inline scoped routes.";
+        context.ctx.error(scope.span(), text);
+        return Err(Refused);
+    };
+    let table = RouteCompiler {
+        ctx: context.ctx,
+        extensions: context.extensions,
+        filter_names,
+        cluster_id: context.cluster_id,
+        known_clusters: Some(context.known_clusters),
+    }
+    .compile(table)?;
+    Ok(RouteScope {
+        name: scope.name.as_str().into(),
+        key: scope_key(&scope.key),
+        table,
+    })
+}
