@@ -103,7 +103,6 @@ impl StatScopes {
     pub fn new(store: &StatsStore, stat_prefix: &str, listener: &str) -> Self {
         let http = store.scope(&format!("http.{stat_prefix}."));
         http.register::<HttpConnectionManagerStats>();
-        http.register::<RouterStats>();
         let listener = store.scope(&format!("listener.{listener}.http.{stat_prefix}."));
         listener.register::<ListenerHttpStats>();
         StatScopes {
@@ -117,7 +116,8 @@ impl StatScopes {
 impl StatScopes {
     /// The same for requests that are passed on, some of which may be traced.
     #[must_use]
-    pub fn with_tracing(self) -> Self {
+    pub fn of_routed(self) -> Self {
+        self.http.register::<RouterStats>();
         self.http.register::<TracingStats>();
         self
     }
@@ -158,9 +158,12 @@ impl ConnectionManager {
             stats: Stats {
                 http: scopes.http.worker_group(),
                 listener: scopes.listener.worker_group(),
-                router: scopes.http.worker_group(),
                 http1: scopes.root.worker_group(),
                 // The process's own answers are not counted so.
+                router: match service.is_some() {
+                    true => Arc::default(),
+                    false => scopes.http.worker_group(),
+                },
                 tracing: match service.is_some() {
                     true => Arc::default(),
                     false => scopes.http.worker_group(),

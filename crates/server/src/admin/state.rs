@@ -121,6 +121,8 @@ pub struct ConfigDump {
     pub static_route_configs: Vec<DumpedConfig>,
     /// Scoped routes inside listeners, in their order.
     pub inline_scopes: Vec<DumpedScopes>,
+    /// Whether there is a connection manager, without which Envoy has no sections of routes.
+    pub has_managers: bool,
     /// Secrets of the bootstrap, in their order.
     pub static_secrets: Vec<DumpedConfig>,
     /// What came by itself.

@@ -325,6 +325,7 @@ fn dump() -> ConfigDump {
     ConfigDump {
         dynamic: DynamicDump::default(),
         inline_scopes: Vec::new(),
+        has_managers: true,
         static_secrets: Vec::new(),
         static_route_configs: listeners
             .iter()

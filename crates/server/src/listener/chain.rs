@@ -134,7 +134,7 @@ impl CompiledChain {
                 routes = table;
                 ChainEnd::Http(HttpEnd {
                     scopes: StatScopes::new(context.stats, &manager.stat_prefix, stat_name)
-                        .with_tracing(),
+                        .of_routed(),
                     manager: Arc::new(manager),
                 })
             }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use nuncio_config::typed::Refused;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::services::WorkerServices;
+use nuncio_contract::stats::Scope;
+use nuncio_contract::stats::groups::ListenerWorkerStats;
 use nuncio_http::drain::{Drain, DrainPolicy};
 use nuncio_udp::listener::{CompiledUdpListener, UdpListener};
 use nuncio_udp::proxy::MESSAGE;
@@ -98,6 +100,8 @@ pub(super) struct DatagramsOnWorker {
     sockets: Vec<UdpSocket>,
     /// One for each socket.
     ends: Vec<oneshot::Sender<()>>,
+    /// Keeps the worker's stats listed, which count connections, of which there are none.
+    _worker_scope: Option<Scope>,
 }
 
 impl DatagramsOnWorker {
@@ -115,6 +119,10 @@ impl DatagramsOnWorker {
             manager: Arc::clone(&thread.worker.manager),
         };
         let listener = UdpListener::new(Arc::clone(config), &worker);
+        let worker_scope = compiled.scope.scope(&thread.name);
+        if let Some(scope) = &worker_scope {
+            scope.register::<ListenerWorkerStats>();
+        }
         let mut ends = Vec::new();
         for socket in &sockets {
             let socket = match socket.try_clone() {
@@ -143,6 +151,7 @@ impl DatagramsOnWorker {
             listener,
             sockets,
             ends,
+            _worker_scope: worker_scope,
         }
     }
 

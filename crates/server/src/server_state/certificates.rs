@@ -52,8 +52,8 @@ fn contexts(manager: &ClusterManager, running: &Running) -> Vec<ContextCertifica
             TransportSocket::Tls(tls) => Some(tls.certificates()),
             TransportSocket::RawBuffer => None,
         });
-    let mut contexts = running.listeners.borrow().certificates();
-    contexts.extend(of_clusters);
+    let mut contexts: Vec<_> = of_clusters.collect();
+    contexts.extend(running.listeners.borrow().certificates());
     contexts
 }
 

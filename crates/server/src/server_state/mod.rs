@@ -14,7 +14,9 @@ use std::time::{Instant, SystemTime};
 use nuncio_config::dump::{self, to_json};
 use nuncio_config::tree::{Item, Message, Value};
 use nuncio_contract::services::{FailingHealth, LocalFuture};
-use nuncio_contract::stats::groups::{HotRestartStats, ServerStats};
+use nuncio_contract::stats::groups::{
+    HotRestartStats, ServerStats, ThreadLocalClusterManagerStats,
+};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{HistogramBuckets, Scope, StatsSettings, StatsStore};
 use nuncio_upstream::ClusterManager;
@@ -52,6 +54,8 @@ pub(crate) struct ServerState {
     life: Cell<ServerLife>,
     failing_health: FailingHealth,
     server_stats: Arc<ServerStats>,
+    /// Of the main thread and the workers.
+    thread_clusters: Vec<Arc<ThreadLocalClusterManagerStats>>,
     concurrency: usize,
     actions: UnboundedSender<Action>,
     reloads: reload::Requests,
@@ -126,6 +130,7 @@ impl ServerState {
             life: Cell::new(ServerLife::Initializing),
             failing_health: FailingHealth::default(),
             server_stats,
+            thread_clusters: thread_clusters(around.stats, concurrency),
             concurrency,
             actions,
             reloads,
@@ -182,7 +187,13 @@ impl ServerState {
             ServerLife::Initializing => 3,
         });
         let days = certificates::days_until_first_ends(&self.manager, &self.running);
-        stats.days_until_first_cert_expiring.set(days.unwrap_or(0));
+        // Envoy's way to say that there is none.
+        let days = days.unwrap_or(u64::from(u32::MAX));
+        stats.days_until_first_cert_expiring.set(days);
+        let clusters = u64::try_from(self.manager.count()).unwrap_or(u64::MAX);
+        for thread in &self.thread_clusters {
+            thread.clusters_inflated.set(clusters);
+        }
         self.running.clusters.borrow().refresh_stats();
         self.running.listeners.borrow_mut().refresh_stats();
     }
@@ -348,8 +359,10 @@ impl AdminState for ServerState {
         let of_updates = of_updates.filter_map(|listener| listener.active.as_ref());
         let all = listeners.iter().chain(of_updates.map(|one| &one.config));
         let (mut routes, mut inline_scopes) = (Vec::new(), Vec::new());
+        let mut has_managers = false;
         for listener in all {
             let found = RoutesFound::of(&listener.message);
+            has_managers |= found.has_managers;
             let own = found.tables.into_iter();
             routes.extend(own.map(|routes| dumped(routes, listener.last_updated)));
             let scopes = found.scoped.iter();
@@ -362,6 +375,7 @@ impl AdminState for ServerState {
             static_route_configs: routes,
             static_listeners: listeners,
             inline_scopes,
+            has_managers,
             static_secrets: self.resources(&tree, "secrets", |_| None),
             dynamic,
             bootstrap: dumped(self.node.bootstrap(&tree), loaded_at),
@@ -432,4 +446,13 @@ impl AdminState for ServerState {
             answer.await.unwrap_or_else(nobody)
         })
     }
+}
+
+fn thread_clusters(stats: &StatsStore, workers: usize) -> Vec<Arc<ThreadLocalClusterManagerStats>> {
+    let workers = (0..workers).map(|worker| format!("worker_{worker}"));
+    let threads = std::iter::once("main_thread".to_owned()).chain(workers);
+    threads
+        .map(|thread| stats.scope(&format!("thread_local_cluster_manager.{thread}")))
+        .map(|scope| scope.worker_group())
+        .collect()
 }

@@ -8,6 +8,8 @@ use nuncio_config::tree::{Message, Value};
 use crate::admin::state::DumpedScopes;
 
 const ROUTE_CONFIGURATION: &str = "envoy.config.route.v3.RouteConfiguration";
+const CONNECTION_MANAGER: &str =
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 const SCOPED_ROUTES: &str =
     "envoy.extensions.filters.network.http_connection_manager.v3.ScopedRoutes";
 
@@ -17,6 +19,8 @@ pub(super) struct RoutesFound {
     pub(super) tables: Vec<Arc<Message>>,
     /// Those of scopes, which are told by their scopes.
     pub(super) scoped: Vec<Arc<Message>>,
+    /// Whether there is a connection manager.
+    pub(super) has_managers: bool,
 }
 
 impl RoutesFound {
@@ -39,7 +43,10 @@ impl RoutesFound {
                 SCOPED_ROUTES => self.scoped.push(Arc::clone(message)),
                 _ => self.collect(message),
             },
-            Value::Any(any) => self.collect(&any.message),
+            Value::Any(any) => {
+                self.has_managers |= any.message.name() == CONNECTION_MANAGER;
+                self.collect(&any.message);
+            }
             Value::List(items) => items
                 .iter()
                 .for_each(|item| self.collect_value(&item.value)),

@@ -2,18 +2,17 @@
 
 use super::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterManagerStats,
-    ClusterTrafficStats, ClusterUpdateStats, ClusterVersionStats, DnsResolverStats,
-    FilesystemStats, Http1CodecStats, HttpConnectionManagerStats, ListenerConfigStats,
-    ListenerHttpStats, ListenerManagerStats, ListenerStats, ListenerWorkerStats,
-    OverloadActionStats, OverloadStats, RouterStats, RuntimeStats, ServerStats,
-    ThreadLocalClusterManagerStats, TlsSocketFactoryStats, TlsStats, TracingStats,
-    TransportSocketMatchStats, WatchdogStats,
+    ClusterTrafficStats, ClusterUpdateStats, ClusterVersionStats, FilesystemStats, Http1CodecStats,
+    HttpConnectionManagerStats, ListenerConfigStats, ListenerHttpStats, ListenerManagerStats,
+    ListenerStats, ListenerWorkerStats, OverloadActionStats, OverloadStats, RouterStats,
+    RuntimeStats, ServerStats, ThreadLocalClusterManagerStats, TlsSocketFactoryStats, TlsStats,
+    TracingStats, TransportSocketMatchStats, WatchdogStats,
 };
 use crate::stats::{Scope, StatsStore};
 
 /// Lists what every process has, whatever its configuration. The scopes keep the stats listed.
 ///
-/// `http1.*` and `dns.cares.*` are in it, which Envoy lists only with a connection manager or a DNS cluster.
+/// `http1.*` is in it, which Envoy lists only with a connection manager.
 #[must_use]
 pub fn register_process(store: &StatsStore, workers: usize) -> Vec<Scope> {
     let root = store.root();
@@ -22,7 +21,6 @@ pub fn register_process(store: &StatsStore, workers: usize) -> Vec<Scope> {
     root.register::<ListenerManagerStats>();
     root.register::<RuntimeStats>();
     root.register::<FilesystemStats>();
-    root.register::<DnsResolverStats>();
     root.register::<Http1CodecStats>();
     root.register::<OverloadStats>();
     root.register::<OverloadActionStats>();

@@ -21,6 +21,7 @@ fn store_of_a_small_configuration() -> (StatsStore, Vec<Scope>) {
     };
     register("cluster.service_static", &register_cluster);
     register("cluster.service_dns", &register_cluster);
+    register("", &|root| root.register::<DnsResolverStats>());
     register("http.ingress_http", &register_http_connection_manager);
     register("listener.127.0.0.1:28100", &register_listener);
     register("listener.127.0.0.1:28100.http.ingress_http", &|scope| {

@@ -164,19 +164,21 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         sections.push(endpoints::section(state.cluster_handles()));
     }
     let of_updates = dynamic::listeners(dynamic.listeners, dynamic.rejected_listeners);
-    sections.extend([
-        list(LISTENERS, "static_listeners", listeners)
-            .with_version(dynamic.listeners_version)
-            .with("dynamic_listeners", of_updates),
-        list(SCOPED_ROUTES, "inline_scoped_route_configs", scopes),
-        list(ROUTES, "static_route_configs", routes).with(
-            "dynamic_route_configs",
-            dynamic::routes(dynamic.route_configs),
-        ),
-        list(SECRETS, "static_secrets", secrets)
-            .with("dynamic_active_secrets", active_secrets)
-            .with("dynamic_warming_secrets", warming_secrets),
-    ]);
+    let listeners = list(LISTENERS, "static_listeners", listeners)
+        .with_version(dynamic.listeners_version)
+        .with("dynamic_listeners", of_updates);
+    sections.push(listeners);
+    if dump.has_managers {
+        let of_updates = dynamic::routes(dynamic.route_configs);
+        sections.extend([
+            list(SCOPED_ROUTES, "inline_scoped_route_configs", scopes),
+            list(ROUTES, "static_route_configs", routes).with("dynamic_route_configs", of_updates),
+        ]);
+    }
+    let secrets = list(SECRETS, "static_secrets", secrets)
+        .with("dynamic_active_secrets", active_secrets)
+        .with("dynamic_warming_secrets", warming_secrets);
+    sections.push(secrets);
     sections
 }
 

@@ -18,6 +18,7 @@ fn configured() -> TestServer {
     let mut server = TestServer::default();
     let store = server.stats.clone();
     server.scopes = register_process(&store, 2);
+    store.root().register::<DnsResolverStats>();
     server.scopes.extend(register_admin(&store));
     server
         .scopes
