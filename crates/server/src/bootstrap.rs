@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,13 +35,12 @@ use crate::clusters;
 use crate::config::{Admin, AdminAddressKind, Bootstrap, DynamicResources, StatsFlush};
 use crate::disabled;
 use crate::listener::{CompileContext, CompiledListener, ConnectionLimits, ip_and_port};
-use crate::overload::OverloadConfig;
+use crate::process_options::{DEFAULT_FLUSH_INTERVAL, ProcessConfig};
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
 use crate::runtime::Runtime;
 use crate::semantics::Node;
 use crate::stat_sinks;
-use crate::watchdog::WatchdogConfig;
 
 /// A bootstrap, compiled.
 pub(crate) struct Compiled {
@@ -66,10 +64,8 @@ pub(crate) struct Compiled {
     pub outlier_log: Option<Arc<dyn LineLog>>,
     /// Who is asked for names, unless a cluster says otherwise.
     pub resolver: ChosenResolver,
-    /// What is watched, so that load is shed in time.
-    pub overload: Option<OverloadConfig>,
-    /// How long threads may take for one turn.
-    pub watchdogs: WatchdogConfig,
+    /// What concerns the process itself.
+    pub process: ProcessConfig,
 }
 
 /// Where listeners and clusters come from beside the bootstrap.
@@ -277,6 +273,10 @@ fn proxy_place(bootstrap: &Bootstrap, options: &Options) -> ProxyPlace {
         },
         local_cluster: local.filter(|name| !name.is_empty()).map(Box::from),
         threads: options.workers() as u64 + 1,
+        defers_stats: bootstrap
+            .deferred_stat_options
+            .as_ref()
+            .is_some_and(|options| options.enable_deferred_creation_stats),
     }
 }
 
@@ -327,12 +327,7 @@ pub(crate) fn compile_tree(
     let listener_messages = resources.map(|resources| resources.listeners.as_slice());
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = admin(bootstrap.admin.as_ref(), around.extensions, ctx);
-    let overload = bootstrap.overload_manager.as_ref();
-    let overload = overload.map(|message| OverloadConfig::compile(message, ctx));
-    let overload = overload.transpose();
-    let seed = RandomState::new().hash_one("watchdog");
-    let former = bootstrap.watchdog.as_ref();
-    let watchdogs = WatchdogConfig::compile(bootstrap.watchdogs.as_ref(), former, seed, ctx);
+    let process = ProcessConfig::compile(&bootstrap, around.options, ctx);
     let dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
     bound?;
     enabled?;
@@ -351,8 +346,7 @@ pub(crate) fn compile_tree(
         listeners: last_of_each_name(without_refused(listeners, ctx), ctx),
         clusters,
         admin: admin.ok().flatten(),
-        overload: overload?,
-        watchdogs: watchdogs?,
+        process: process?,
         tree: Arc::clone(tree),
         lines: Arc::default(),
         stats: stats?,
@@ -452,7 +446,7 @@ fn compile_stats(
         sinks,
         flush_interval: bootstrap
             .stats_flush_interval
-            .unwrap_or(Duration::from_secs(5)),
+            .unwrap_or(DEFAULT_FLUSH_INTERVAL),
         flush_on_admin: matches!(bootstrap.stats_flush, Some(StatsFlush::OnAdmin(true))),
     })
 }

@@ -16,6 +16,7 @@ use nuncio_net::socket_options::SocketOption;
 use nuncio_udp::listener::config::UdpListenerConfig;
 use nuncio_upstream::config::{BindConfig, SocketOptionsOverride};
 
+use crate::log::ApplicationLog;
 use crate::overload::OverloadMessage;
 use crate::runtime::LayeredRuntime;
 use crate::watchdog::{WatchdogMessage, WatchdogsMessage};
@@ -37,8 +38,36 @@ message! {
         pub(crate) dns_resolution_config: Option<DnsResolutionConfig>,
         pub(crate) use_tcp_for_dns_lookups: bool,
         pub(crate) overload_manager: Option<OverloadMessage>,
+        pub(crate) application_log_config: Option<ApplicationLog>,
+        pub(crate) deferred_stat_options: Option<DeferredStats>,
+        pub(crate) default_regex_engine: Option<Extension>,
+        pub(crate) header_prefix: Spanned<String>,
+        inert memory_allocator_manager = "the allocator gives free memory back by itself",
+        pub(crate) oneof stats_eviction: Option<StatsEviction>,
         pub(crate) watchdog: Option<WatchdogMessage>,
         pub(crate) watchdogs: Option<WatchdogsMessage>,
+    }
+}
+
+message! {
+    /// Which stats are listed once they are used.
+    pub(crate) struct DeferredStats: "envoy.config.bootstrap.v3.Bootstrap.DeferredStatOptions" {
+        pub(crate) enable_deferred_creation_stats: bool,
+    }
+}
+
+message! {
+    /// An extension.
+    pub(crate) struct Extension: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) typed_config: Any,
+    }
+}
+
+one_of! {
+    /// How often stats go that nobody uses any more.
+    pub(crate) enum StatsEviction {
+        stats_eviction_interval => Interval(Spanned<Duration>),
     }
 }
 
@@ -48,6 +77,7 @@ message! {
         pub(crate) local_cluster_name: String,
         pub(crate) outlier_detection: Option<OutlierDetectionLog>,
         pub(crate) upstream_bind_config: Option<BindConfig>,
+        inert enable_deferred_cluster_creation = "a worker makes its part of a cluster when it first uses it",
     }
 }
 

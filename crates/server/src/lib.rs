@@ -15,12 +15,14 @@ pub mod fuzz;
 mod hot_restart;
 pub mod json;
 mod listener;
+mod live_connections;
 mod log;
 mod main_thread;
 mod memory;
 mod number;
 mod outlier_log;
 mod overload;
+mod process_options;
 mod reading;
 mod reload;
 mod resource;
@@ -29,6 +31,7 @@ mod runtime;
 mod semantics;
 mod server_state;
 mod stat_sinks;
+mod statm;
 mod watchdog;
 mod workers;
 mod xds;
@@ -132,6 +135,9 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
     let (compiled, findings) =
         bootstrap::compile(&around).map_err(|findings| refuse(options, &findings))?;
     tell(options, &findings);
+    if let Some(format) = &compiled.process.log_format {
+        log::set_format(format);
+    }
     match options.mode {
         Mode::Validate => {
             let mut listeners = compiled.listeners.iter();

@@ -27,14 +27,14 @@ use crate::hot_restart::{After, Ask, Follow, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
 use crate::outlier_log;
-use crate::overload::OverloadManager;
+use crate::overload::{Order, OverloadConfig, OverloadManager};
 use crate::reload::{ConfigFile, Reloader, Requests};
 use crate::resource::ListenerResource;
 use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
 use crate::stat_sinks::StatSinks;
 use crate::watchdog::{Beat, WatchdogConfig, Watching};
-use crate::workers::{Shared, Threads, Workers};
+use crate::workers::{Command, Shared, Threads, Workers};
 use crate::xds::Discovery;
 
 /// A listener of the process's own, served on the main thread.
@@ -136,17 +136,14 @@ async fn serve_all(
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
-    let overload = compiled.overload;
-    let overload = overload.map(|config| OverloadManager::begin(config, around.stats));
-    let (watching, beats) = watch_threads(around, &compiled.watchdogs, concurrency)?;
+    let overload = begin_overload(compiled.process.overload, around);
+    let (watching, beats) = watch_threads(around, &compiled.process.watchdogs, concurrency)?;
     let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()))?;
     let place = hot_restart.as_ref();
     start_listeners(&running, &discovery, listeners, &workers, place).await;
     go_live(&state, on_live);
     let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
-    let follow = hot_restart
-        .as_mut()
-        .map(|hot_restart| hot_restart.follow(around.options, around.stats, flush_interval));
+    let follow = follow(hot_restart.as_mut(), around, flush_interval);
     let granting = granting(around, (&running, &state), &workers, admin, follow);
     let all = (Rc::clone(&running), Rc::clone(&discovery));
     let reloader = Reloader::new(around, all, workers.clone(), file);
@@ -221,10 +218,37 @@ fn watch_threads(
     Ok((watching, beats))
 }
 
+/// Begins to look after the process that this one takes over from, if there is one.
+fn follow(
+    hot_restart: Option<&mut HotRestart>,
+    around: &Surroundings<'_>,
+    flush_interval: Duration,
+) -> Option<Follow> {
+    let place = hot_restart?;
+    Some(place.follow(around.options, around.stats, flush_interval))
+}
+
+fn begin_overload(
+    config: Option<OverloadConfig>,
+    around: &Surroundings<'_>,
+) -> Option<OverloadManager> {
+    config.map(|config| OverloadManager::begin(config, around.stats))
+}
+
 /// Lets the overload manager look at its resources, if there is one.
 async fn watch_resources(overload: Option<OverloadManager>, workers: &Workers) {
     match overload {
-        Some(overload) => overload.run(workers).await,
+        Some(overload) => {
+            let order = |order| {
+                workers.tell(|| {
+                    Some(match order {
+                        Order::LookAgain => Command::OverloadChanged,
+                        Order::GiveBack => Command::ShrinkHeap,
+                    })
+                });
+            };
+            overload.run(order).await;
+        }
         None => std::future::pending().await,
     }
 }

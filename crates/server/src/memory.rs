@@ -1,22 +1,15 @@
-//! How much memory the process uses, from /proc.
+//! How much memory the process uses, for the admin.
 
 use crate::admin::state::MemoryUsage;
-
-const PAGE_BYTES: u64 = 4096;
+use crate::statm;
 
 /// The usage of now; zeros where /proc does not tell.
 pub(crate) fn usage() -> MemoryUsage {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let mut pages = statm
-        .split_ascii_whitespace()
-        .map(|field| field.parse::<u64>().unwrap_or(0));
-    let _virtual_size = pages.next();
-    let resident = pages.next().unwrap_or(0) * PAGE_BYTES;
-    let shared = pages.next().unwrap_or(0) * PAGE_BYTES;
+    let memory = statm::memory();
     MemoryUsage {
-        allocated: resident.saturating_sub(shared),
-        heap_size: resident.saturating_sub(shared),
-        total_physical_bytes: resident,
+        allocated: memory.own(),
+        heap_size: memory.own(),
+        total_physical_bytes: memory.resident,
         ..MemoryUsage::default()
     }
 }

@@ -165,16 +165,8 @@ impl Connection {
                 tokio::task::yield_now().await;
             }
             if !is_counted {
-                if self.manager.overload.is_some() && self.manager.sheds_codec() {
-                    break Close::Delayed;
-                }
-                if codec == CodecType::Auto {
-                    match self.or_expired(Box::pin(self.is_http2())).await {
-                        Ok(Some(true)) => return Close::Http2,
-                        Ok(Some(false)) => {}
-                        Ok(None) => break Close::Remote,
-                        Err(_) => break Close::Now,
-                    }
+                if let Some(close) = Box::pin(self.settle_codec(codec)).await {
+                    break close;
                 }
                 is_counted = true;
                 stats.downstream_cx_http1_total.inc();
@@ -213,6 +205,22 @@ impl Connection {
             stats.downstream_cx_http1_soft_drain.dec();
         }
         close
+    }
+
+    /// Makes sure that it is HTTP/1 that is spoken; what becomes of the connection if not.
+    async fn settle_codec(&self, codec: CodecType) -> Option<Close> {
+        if self.manager.sheds_codec() {
+            return Some(Close::Delayed);
+        }
+        if codec != CodecType::Auto {
+            return None;
+        }
+        match self.or_expired(self.is_http2()).await {
+            Ok(Some(true)) => Some(Close::Http2),
+            Ok(Some(false)) => None,
+            Ok(None) => Some(Close::Remote),
+            Err(_) => Some(Close::Now),
+        }
     }
 
     /// Whether the connection takes no request behind this one, of which it is the so manieth.

@@ -23,9 +23,9 @@ use tokio::net::TcpStream;
 use super::accept::or_drained;
 use super::discovered::{DiscoveredListenerFilter, ListenerFilterOfNow};
 use super::gate::Gate;
-use super::limits::ConnectionLimits;
 use super::selection::Criteria;
 use crate::config::{Listener, ListenerFilterType, ListenerPredicate, ListenerRule};
+use crate::live_connections;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 /// What is looked at first; doubled as long as a filter wants more.
@@ -137,7 +137,7 @@ pub(super) async fn inspect(
     let inspection = &gate.listener.inspection;
     let mut inspected = Inspected::default();
     stats.downstream_pre_cx_active.inc();
-    ConnectionLimits::looking(gate.watched_limit.is_some());
+    live_connections::add(gate.watched_limit.is_some());
     let id = info.id;
     let run = run(gate, &stream, info, &mut inspected);
     let outcome = match inspection.timeout {
@@ -147,7 +147,7 @@ pub(super) async fn inspect(
             .map(Result::ok),
     };
     stats.downstream_pre_cx_active.dec();
-    ConnectionLimits::looked(gate.watched_limit.is_some());
+    live_connections::remove(gate.watched_limit.is_some());
     match outcome? {
         Some(Ok(())) => Some((stream, inspected)),
         Some(Err(Failed::Closed)) => None,

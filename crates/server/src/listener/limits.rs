@@ -10,17 +10,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use nuncio_config::runtime::{RuntimeKey, RuntimeKeys};
 
+use crate::live_connections;
+
 const OF_PROCESS: &str = "overload.global_downstream_max_connections";
-
-static LIVE_IN_PROCESS: AtomicU64 = AtomicU64::new(0);
-
-/// Those of listeners that heed the overload manager, if it limits them.
-static LIVE_AND_WATCHED: AtomicU64 = AtomicU64::new(0);
-
-/// How many connections the overload manager counts, those among them that listener filters look at.
-pub(crate) fn watched_connections() -> u64 {
-    LIVE_AND_WATCHED.load(Relaxed)
-}
 
 /// The limits of a listener's connections, shared by the workers.
 #[derive(Debug, Default)]
@@ -65,46 +57,30 @@ impl ConnectionLimits {
     /// runtime.
     pub(super) fn is_process_full(&self, watched: Option<u64>) -> bool {
         match watched {
-            Some(most) => watched_connections() >= most,
-            None => is_full(&LIVE_IN_PROCESS, &self.of_process),
+            Some(most) => live_connections::watched() >= most,
+            None => is_full(live_connections::all(), &self.of_process),
         }
     }
 
     /// Whether the listener has none.
     pub(super) fn is_full(&self) -> bool {
-        is_full(&self.live, &self.own)
+        is_full(self.live.load(Relaxed), &self.own)
     }
 
     /// A connection has a filter chain.
     pub(super) fn opened(&self, is_watched: bool) {
         self.live.fetch_add(1, Relaxed);
-        Self::looking(is_watched);
+        live_connections::add(is_watched);
     }
 
     /// It is closed.
     pub(super) fn closed(&self, is_watched: bool) {
         self.live.fetch_sub(1, Relaxed);
-        Self::looked(is_watched);
-    }
-
-    /// Listener filters look at a connection.
-    pub(super) fn looking(is_watched: bool) {
-        LIVE_IN_PROCESS.fetch_add(1, Relaxed);
-        if is_watched {
-            LIVE_AND_WATCHED.fetch_add(1, Relaxed);
-        }
-    }
-
-    /// They do no more.
-    pub(super) fn looked(is_watched: bool) {
-        LIVE_IN_PROCESS.fetch_sub(1, Relaxed);
-        if is_watched {
-            LIVE_AND_WATCHED.fetch_sub(1, Relaxed);
-        }
+        live_connections::remove(is_watched);
     }
 }
 
-fn is_full(live: &AtomicU64, limit: &RuntimeKey) -> bool {
+fn is_full(live: u64, limit: &RuntimeKey) -> bool {
     let most = limit.integer(u64::MAX);
-    most != u64::MAX && live.load(Relaxed) >= most
+    most != u64::MAX && live >= most
 }

@@ -30,7 +30,7 @@ pub(crate) use chain_matcher::support;
 pub(crate) use compile::{CompileContext, CompiledListener, ip_and_port};
 pub(crate) use discovered::{DiscoveredListenerFilter, DiscoveredNetworkFilter};
 pub(crate) use inspect::Inspection;
-pub(crate) use limits::{ConnectionLimits, watched_connections};
+pub(crate) use limits::ConnectionLimits;
 pub(crate) use on_worker::{ListenerCommand, ListenerId, SocketEnd, WorkerListeners};
 pub(crate) use selection::Selection;
 pub(crate) use transport_socket::DownstreamSocket;

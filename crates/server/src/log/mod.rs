@@ -3,6 +3,7 @@
 //! A logger has a name and a level (`loggers.rs`); a line is laid out by a pattern (`pattern.rs`). Lines are
 //! written one by one, so that none is lost at an abrupt end.
 
+mod from_config;
 mod level;
 pub(crate) mod loggers;
 mod moment;
@@ -19,12 +20,16 @@ use std::time::SystemTime;
 
 pub use level::LogLevel;
 
+pub(crate) use from_config::ApplicationLog;
 use pattern::{Line, Pattern};
 
 /// Envoy's pattern where `--log-format` gives none.
 pub(crate) const DEFAULT_FORMAT: &str = "[%Y-%m-%d %T.%e][%t][%l][%n] [%g:%#] %v";
 
 static OUTPUT: OnceLock<Output> = OnceLock::new();
+
+/// How lines look, if the configuration says so.
+static CONFIGURED: OnceLock<Pattern> = OnceLock::new();
 
 struct Output {
     pattern: Pattern,
@@ -52,6 +57,11 @@ pub(crate) fn configure(
         last: Mutex::new(None),
     });
     Ok(())
+}
+
+/// Has lines look as the configuration says from now on; only the first one counts.
+pub(crate) fn set_format(format: &str) {
+    let _a_reload_does_not_change_it = CONFIGURED.set(Pattern::parse(format));
 }
 
 /// Opens the file anew, for those that rotate it; the old one is kept where that fails.
@@ -111,7 +121,8 @@ pub(crate) fn write(level: LogLevel, logger: &str, message: &str) {
         eprintln!("{}", Pattern::parse(DEFAULT_FORMAT).write(&line));
         return;
     };
-    let mut text = output.pattern.write(&line);
+    let pattern = CONFIGURED.get().unwrap_or(&output.pattern);
+    let mut text = pattern.write(&line);
     if output.escape {
         text = pattern::escaped(&text);
     }

@@ -13,7 +13,6 @@ use super::monitor::{CONNECTIONS, Monitor};
 use super::trigger::Trigger;
 use crate::cli::LogLevel;
 use crate::log;
-use crate::workers::{Command, Workers};
 
 /// An overload manager that runs.
 pub(crate) struct OverloadManager {
@@ -26,6 +25,15 @@ pub(crate) struct OverloadManager {
     /// How often memory was given back, if ever it may be.
     shrunk: Option<Arc<Counter>>,
     stats: Arc<OverloadStats>,
+}
+
+/// What all workers are to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Actions go further or less far than before.
+    LookAgain,
+    /// What is kept for later is given back.
+    GiveBack,
 }
 
 struct Resource {
@@ -85,7 +93,7 @@ impl OverloadManager {
 
     /// Looks at the resources for ever. As in Envoy, nothing is looked at where there is nothing but the limit of
     /// connections.
-    pub(crate) async fn run(mut self, workers: &Workers) {
+    pub(crate) async fn run(mut self, tell: impl Fn(Order)) {
         if self.resources.iter().all(|it| it.name == CONNECTIONS) {
             return std::future::pending().await;
         }
@@ -102,14 +110,14 @@ impl OverloadManager {
             tokio::select! {
                 _ = refreshes.tick() => {
                     if self.refresh() {
-                        workers.tell(|| Some(Command::OverloadChanged));
+                        tell(Order::LookAgain);
                     }
                     let now = Instant::now();
                     let passed = now.duration_since(std::mem::replace(&mut last, now));
                     let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
                     self.stats.refresh_interval_delay.record(millis);
                 }
-                _ = shrinks.tick(), if self.shrunk.is_some() => self.shrink(workers),
+                _ = shrinks.tick(), if self.shrunk.is_some() => self.shrink(&tell),
             }
         }
     }
@@ -138,11 +146,11 @@ impl OverloadManager {
         is_news
     }
 
-    fn shrink(&self, workers: &Workers) {
+    fn shrink(&self, tell: impl Fn(Order)) {
         if let Some(shrunk) = &self.shrunk
             && self.shared.action(Action::ShrinkHeap).is_saturated()
         {
-            workers.tell(|| Some(Command::ShrinkHeap));
+            tell(Order::GiveBack);
             shrunk.inc();
         }
     }

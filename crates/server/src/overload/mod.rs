@@ -17,7 +17,7 @@ mod trigger;
 
 pub(crate) use compile::OverloadConfig;
 pub(crate) use config::OverloadManager as OverloadMessage;
-pub(crate) use manager::OverloadManager;
+pub(crate) use manager::{Order, OverloadManager};
 
 use nuncio_config::typed::{FromValue, SupportTable};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nuncio_config::tree::Json;
 use nuncio_config::typed::{Attempt, Spanned};
 use nuncio_config::{message, one_of};
+use nuncio_contract::config_source::ConfigSource;
 
 message! {
     /// All layers, the lowest first.
@@ -27,6 +28,7 @@ one_of! {
         static_layer => Static(Spanned<Arc<Json>>),
         disk_layer => Disk(DiskLayer),
         admin_layer => Admin(AdminLayer),
+        rtds_layer => Rtds(RtdsLayer),
     }
 }
 
@@ -36,6 +38,22 @@ message! {
         pub(super) symlink_root: String,
         pub(super) subdirectory: String,
         pub(super) append_service_cluster: bool,
+    }
+}
+
+message! {
+    /// What a source says and changes.
+    pub(crate) struct RtdsLayer: "envoy.config.bootstrap.v3.RuntimeLayer.RtdsLayer" {
+        pub(super) name: String,
+        pub(super) rtds_config: ConfigSource,
+    }
+}
+
+message! {
+    /// The values of a layer as a source has them.
+    pub(crate) struct RuntimeResource: "envoy.service.runtime.v3.Runtime" {
+        pub(super) name: String,
+        pub(super) layer: Option<Spanned<Arc<Json>>>,
     }
 }
 

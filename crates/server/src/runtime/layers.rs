@@ -1,11 +1,13 @@
 //! The layers as the configuration has them, compiled.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use nuncio_config::runtime::RuntimeValue;
 use nuncio_config::span::Span;
 use nuncio_config::tree::Json;
 use nuncio_config::typed::{Attempt, Ctx, Refused, Spanned};
+use nuncio_contract::config_source::ResourceSource;
 
 use super::config::{AdminLayer, LayerSpecifier, LayeredRuntime, RuntimeLayer};
 use super::disk::Disk;
@@ -22,6 +24,16 @@ pub(super) enum Source {
     Static(Arc<Values>),
     Disk(Disk),
     Admin,
+    Rtds(Rtds),
+}
+
+/// A layer that comes from elsewhere.
+pub(super) struct Rtds {
+    /// What it is called there.
+    pub(super) resource: String,
+    pub(super) source: ResourceSource,
+    /// What came last; none before anything has.
+    pub(super) values: RefCell<Arc<Values>>,
 }
 
 /// Without any layer in it, `layered_runtime` has one of the admin.
@@ -68,6 +80,11 @@ fn layer(
             LayerSpecifier::Static(json) => Source::Static(static_values(json, ctx)?),
             LayerSpecifier::Disk(disk) => Source::Disk(Disk::new(disk, service_cluster)),
             LayerSpecifier::Admin(AdminLayer { .. }) => Source::Admin,
+            LayerSpecifier::Rtds(rtds) => Source::Rtds(Rtds {
+                resource: rtds.name.clone(),
+                source: rtds.rtds_config.source(ctx)?,
+                values: RefCell::default(),
+            }),
         },
     }))
 }

@@ -3,7 +3,8 @@
 //!
 //! The values go to the places behind [`RuntimeKeys`], which workers read without looking anything up. Layers are
 //! loaded at the start, once more when the clusters are there, at each `/runtime_modify`, and when a layer's
-//! `symlink_root` is another file than before, which is looked for twice a second. The layers themselves stay as they
+//! `symlink_root` is another file than before, which is looked for twice a second, or a source of a layer has another
+//! version of it (`rtds.rs`). The layers themselves stay as they
 //! are until a restart. Limits: see `disk.rs`; the admin's layer holds 10,000 values of 1 MiB.
 //!
 //! Differs from Envoy: a request of `/runtime_modify` with a value that is no YAML changes nothing, where Envoy keeps
@@ -13,6 +14,7 @@ mod config;
 mod disk;
 mod layers;
 mod names;
+mod rtds;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +29,7 @@ use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::RuntimeStats;
 
-pub(crate) use config::LayeredRuntime;
+pub(crate) use config::{LayeredRuntime, RuntimeResource};
 use disk::Looks;
 use layers::{Layer, Source};
 
@@ -212,7 +214,7 @@ impl Running {
     fn roots(&self) -> impl Iterator<Item = &std::path::Path> {
         self.layers.iter().filter_map(|layer| match &layer.source {
             Source::Disk(disk) => Some(&*disk.root),
-            Source::Static(_) | Source::Admin => None,
+            Source::Static(_) | Source::Admin | Source::Rtds(_) => None,
         })
     }
 
@@ -230,6 +232,7 @@ impl Running {
             let values = match &layer.source {
                 Source::Static(values) => Arc::clone(values),
                 Source::Admin => Arc::new(self.admin.borrow().clone()),
+                Source::Rtds(rtds) => Arc::clone(&rtds.values.borrow()),
                 Source::Disk(disk) => match disk.load() {
                     Ok(None) => continue,
                     Ok(Some(values)) => {

@@ -1,7 +1,7 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
 //! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`]); the
-//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`], [`extensions`]) compares them with what runs, has the [`workshop`] make
+//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`], [`extensions`], [`runtime`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
 //!
@@ -18,6 +18,7 @@ mod listeners;
 mod plane;
 mod planes;
 mod routes;
+mod runtime;
 mod secret_files;
 mod secrets;
 mod streams;
@@ -46,6 +47,7 @@ use extensions::ExtensionConfigs;
 use file::LOOKS_PER_SECOND;
 use planes::ControlPlanes;
 use routes::RouteConfigs;
+use runtime::RuntimeLayers;
 use secrets::Secrets;
 use subscription::{Subscription, Wanted, millis};
 use warming::Warming;
@@ -79,6 +81,7 @@ pub(crate) struct Discovery<'a> {
     warming: RefCell<Warming>,
     /// The clusters whose subscriptions were looked after last, see [`Running`].
     clusters_seen: Cell<u64>,
+    layers: RefCell<RuntimeLayers>,
     /// Something is subscribed to.
     changed: Rc<Notify>,
 }
@@ -135,12 +138,14 @@ impl<'a> Discovery<'a> {
             planes,
             warming: RefCell::default(),
             clusters_seen: Cell::default(),
+            layers: RefCell::default(),
             changed,
         })
     }
 
-    /// The first clusters; returns once those are warm that the start waits for.
+    /// The layers of the runtime and the first clusters; returns once those are warm that the start waits for.
     pub(crate) async fn start_clusters(&self) {
+        self.start_runtime().await;
         let Some(source) = &self.sources.clusters else {
             return;
         };
@@ -234,10 +239,12 @@ impl<'a> Discovery<'a> {
             && self.endpoints.is_empty()
             && self.secrets.is_empty()
             && self.extensions.borrow().is_empty()
+            && self.layers.borrow().is_empty()
     }
 
     /// Secrets come first, then clusters, so that listeners and routes find them.
     fn look(&self) {
+        self.look_for_runtime();
         self.secrets.look();
         let look = |subscription: &RefCell<Option<Subscription>>| {
             let mut subscription = subscription.borrow_mut();

@@ -31,6 +31,8 @@ pub struct ProxyPlace {
     pub local_cluster: Option<Box<str>>,
     /// How many threads have load balancers in Envoy: the workers and the main one. Each counts its subsets.
     pub threads: u64,
+    /// Whether what clusters count of their traffic is listed once there is some.
+    pub defers_stats: bool,
 }
 
 /// Hosts, and what load balancers make of them.
@@ -71,7 +73,9 @@ impl ClusterShared {
         added_via_api: bool,
         place: Arc<OnceLock<ProxyPlace>>,
     ) -> Self {
-        scope.register::<ClusterTrafficStats>();
+        if !place.get().is_some_and(|place| place.defers_stats) {
+            scope.register::<ClusterTrafficStats>();
+        }
         scope.register::<ClusterEndpointStats>();
         scope.register::<ClusterUpdateStats>();
         if settings.eds.is_none() {

@@ -80,6 +80,7 @@ pub(super) fn table(extensions: &Extensions) -> SupportTable {
     crate::listener::support(&mut table);
     crate::overload::support(&mut table);
     crate::watchdog::support(&mut table);
+    crate::runtime::RuntimeResource::support(&mut table);
     for room in extensions.network_filters.iter().copied().flatten() {
         (room.support)(&mut table);
     }

@@ -4,7 +4,7 @@
 //! moment may be one too many each.
 
 use super::Monitor;
-use crate::listener::watched_connections;
+use crate::live_connections;
 
 pub(super) struct Connections {
     most: u64,
@@ -18,6 +18,6 @@ impl Connections {
 
 impl Monitor for Connections {
     fn pressure(&mut self) -> Result<f64, String> {
-        Ok(super::share(watched_connections(), self.most))
+        Ok(super::share(live_connections::watched(), self.most))
     }
 }

@@ -9,8 +9,8 @@ use nuncio_config::span::Span;
 use nuncio_config::typed::{Ctx, Refused};
 
 use super::Monitor;
-use crate::memory;
 use crate::overload::config::FixedHeap;
+use crate::statm;
 
 pub(super) struct Heap {
     most_bytes: u64,
@@ -47,7 +47,7 @@ impl Monitor for Heap {
     fn pressure(&mut self) -> Result<f64, String> {
         match self.by_runtime.integer(self.most_bytes) {
             0 => Err(NO_LIMIT.to_string()),
-            most => Ok(super::share(memory::usage().allocated, most)),
+            most => Ok(super::share(statm::memory().own(), most)),
         }
     }
 }
