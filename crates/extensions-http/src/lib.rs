@@ -22,6 +22,7 @@ pub mod decompressor;
 mod delegation;
 pub mod dynamic_forward_proxy;
 pub mod early_header_mutation;
+pub mod ext_authz;
 pub mod fault;
 mod grpc;
 pub mod grpc_http1_bridge;
@@ -54,6 +55,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &custom_response::ROOM,
     &decompressor::ROOM,
     &dynamic_forward_proxy::ROOM,
+    &ext_authz::ROOM,
     &fault::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,

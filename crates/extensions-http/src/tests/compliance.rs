@@ -42,6 +42,13 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           max_request_bytes: 4096}}}}}}}",
     ),
     (
+        "envoy.filters.http.ext_authz",
+        "{}",
+        "{grpc_service: {envoy_grpc: {cluster_name: a}, timeout: 1s}, transport_api_version: V3, \
+          with_request_body: {max_request_bytes: 4096, allow_partial_message: true}, \
+          include_peer_certificate: true, include_tls_session: true, encode_raw_headers: true}",
+    ),
+    (
         "envoy.filters.http.match_delegate",
         "{extension_config: {name: b, typed_config: {\
           '@type': type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 1}}}",
