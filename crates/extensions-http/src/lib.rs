@@ -36,6 +36,7 @@ pub mod json_to_metadata;
 mod level_stats;
 pub mod local_ratelimit;
 pub mod match_delegate;
+pub mod ratelimit;
 pub mod rbac;
 pub mod set_metadata;
 pub mod stateful_session;
@@ -67,6 +68,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &json_to_metadata::ROOM,
     &local_ratelimit::ROOM,
     &match_delegate::ROOM,
+    &ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,
     &stateful_session::ROOM,

@@ -264,7 +264,7 @@ fn value_of(value: &Value) -> common::Value {
 }
 
 /// Values of a message.
-pub(super) fn fields_of(of: common::Struct) -> Struct {
+pub(crate) fn fields_of(of: common::Struct) -> Struct {
     let mut fields = Struct::default();
     for (name, value) in of.fields {
         fields.insert(name, from_value(value));
