@@ -79,6 +79,9 @@ pub struct Case {
     /// while it is still being sent, how much of it arrives depends on timing.
     #[serde(default)]
     pub hide_cut_short: bool,
+    /// Upstreams by name whose requests are shown without their bodies, which hold times and random numbers.
+    #[serde(default)]
+    pub hide_bodies: Vec<String>,
     /// Leaves out what upstreams saw: health checks come when they come.
     #[serde(default)]
     pub hide_upstreams: bool,

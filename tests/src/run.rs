@@ -131,7 +131,10 @@ fn exchange_text(case: &Case, exchange: &Exchange, received: &Received, setup: &
         let _ = writeln!(text, "{note}");
     }
     for (name, upstream) in &setup.upstreams {
-        for seen in upstream.take_seen() {
+        for mut seen in upstream.take_seen() {
+            if case.hide_bodies.contains(name) {
+                seen.message.body.clear();
+            }
             let is_cut_short = seen.message.cut_short.is_some();
             if case.hide_upstreams || case.hide_cut_short && is_cut_short {
                 continue;

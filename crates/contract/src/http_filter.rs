@@ -265,9 +265,16 @@ pub enum Then {
 pub enum Resume {
     /// Go on behind the filter that waited.
     Continue,
+    /// Change the stream by what was waited for, and go on or answer.
+    Then(Box<Applied>),
     /// Answer.
     Reply(Box<LocalReply>),
 }
+
+/// What a wait changes of its stream; called once, as the filter's calls are. Its answer, if it comes to one.
+pub struct Applied(pub Box<Apply>);
+
+type Apply = dyn FnOnce(&mut FilterContext<'_>) -> Option<Box<LocalReply>>;
 
 /// A filter of one stream.
 pub trait HttpFilter {

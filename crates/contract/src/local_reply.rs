@@ -34,6 +34,8 @@ pub struct LocalReply {
     /// A filter's own response without a body, sent as it is: without the headers that the route adds, the wording of
     /// the connection manager, or a form for gRPC.
     pub is_bare: bool,
+    /// Whether a name may come several times among `headers`, which then take the place of all that has their names.
+    pub repeats_names: bool,
 }
 
 /// The type of a body.
@@ -58,6 +60,7 @@ impl LocalReply {
             grpc_status: None,
             metadata: None,
             is_bare: false,
+            repeats_names: false,
         }
     }
 

@@ -22,6 +22,7 @@ pub mod decompressor;
 mod delegation;
 pub mod dynamic_forward_proxy;
 pub mod early_header_mutation;
+pub mod ext_authz;
 pub mod fault;
 mod grpc;
 pub mod grpc_http1_bridge;
@@ -35,6 +36,7 @@ pub mod json_to_metadata;
 mod level_stats;
 pub mod local_ratelimit;
 pub mod match_delegate;
+pub mod ratelimit;
 pub mod rbac;
 pub mod set_metadata;
 pub mod stateful_session;
@@ -54,6 +56,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &custom_response::ROOM,
     &decompressor::ROOM,
     &dynamic_forward_proxy::ROOM,
+    &ext_authz::ROOM,
     &fault::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,
@@ -65,6 +68,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &json_to_metadata::ROOM,
     &local_ratelimit::ROOM,
     &match_delegate::ROOM,
+    &ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,
     &stateful_session::ROOM,

@@ -7,6 +7,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("nuncio-api", &[]),
     ("nuncio-config", &["nuncio-api"]),
     ("nuncio-contract", &["nuncio-config", "nuncio-api"]),
+    ("nuncio-service-messages", &[]),
     ("nuncio-codec", &["nuncio-contract"]),
     ("nuncio-net", &["nuncio-contract", "nuncio-config"]),
     (
@@ -62,11 +63,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "nuncio-extensions-http",
-        &["nuncio-contract", "nuncio-config"],
+        &[
+            "nuncio-contract",
+            "nuncio-config",
+            "nuncio-service-messages",
+        ],
     ),
     (
         "nuncio-extensions-network",
-        &["nuncio-contract", "nuncio-config"],
+        &[
+            "nuncio-contract",
+            "nuncio-config",
+            "nuncio-service-messages",
+        ],
     ),
     (
         "nuncio-extensions-observability",

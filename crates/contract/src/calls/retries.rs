@@ -1,6 +1,6 @@
 //! `envoy.config.core.v3.RetryPolicy`: what of a call is tried again.
 //!
-//! Defaults are Envoy's: one retry, a back-off from 25 ms to ten times of that. Host predicates and retry priorities are
+//! Defaults are Envoy's: one retry, a back-off from 1 s to ten times of that, which is the time for one try as well. Host predicates and retry priorities are
 //! not there and refused.
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use nuncio_config::typed::{Ctx, Refused};
 
 use super::messages::{
     ActionKind, ActionMessage, HeaderValueMatch, MaskedRemoteAddress, MetaData, MetadataSource,
-    QueryParameterValueMatch, Segment,
+    QueryParameterValueMatch,
 };
 use super::{Asked, Entry};
 use crate::formatter::Format;
@@ -278,10 +278,7 @@ impl Action {
 
 impl MetadataAction {
     fn compile(message: &MetaData) -> Self {
-        let path = &message.metadata_key.path;
-        let path = path.iter().map(|step| match &step.segment {
-            Segment::Key(key) => key.as_str().into(),
-        });
+        let path = message.metadata_key.path();
         MetadataAction {
             source: message.source,
             namespace: message.metadata_key.key.as_str().into(),

@@ -29,10 +29,23 @@ message! {
 }
 
 message! {
-    /// Another limit than a server's own.
+    /// Another limit than a server's own, which requests bring with them.
     pub struct OverrideMessage: "envoy.config.route.v3.RateLimit.Override" {
-        inert dynamic_metadata = "only the global rate limit filter looks at it, which is refused",
-        inert rate_limit = "only the global rate limit filter looks at it, which is refused",
+        pub(crate) oneof override_specifier: OverrideKind,
+    }
+}
+
+one_of! {
+    /// Where it stands.
+    pub enum OverrideKind {
+        dynamic_metadata => DynamicMetadata(OverrideMetadata),
+    }
+}
+
+message! {
+    /// In metadata.
+    pub struct OverrideMetadata: "envoy.config.route.v3.RateLimit.Override.DynamicMetadata" {
+        pub(crate) metadata_key: MetadataKey,
     }
 }
 
@@ -177,5 +190,21 @@ one_of! {
     /// The kinds of step.
     pub enum Segment {
         key => Key(String),
+    }
+}
+
+impl MetadataKey {
+    /// The names on the way to the value.
+    pub(super) fn path(&self) -> impl Iterator<Item = Box<str>> {
+        self.path.iter().map(|step| match &step.segment {
+            Segment::Key(key) => key.as_str().into(),
+        })
+    }
+}
+
+impl RateLimitMessage {
+    /// Whether it is counted by at the end of a stream.
+    pub fn is_for_the_end(&self) -> bool {
+        self.apply_on_stream_done
     }
 }

@@ -51,6 +51,17 @@ pub struct Descriptor {
     pub gives_back: bool,
     /// Whether headers tell of the limit, where the descriptor has a word on that.
     pub tells_of_limit: Option<bool>,
+    /// Another limit than the server's own.
+    pub limit: Option<LimitOverride>,
+}
+
+/// A limit that a request brings with it: so many in a unit of time, by the unit's number in the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitOverride {
+    /// So many.
+    pub requests_per_unit: u32,
+    /// Seconds are 1, minutes 2, hours 3, days 4, months 5, years 6, weeks 7.
+    pub unit: i32,
 }
 
 /// What descriptors are made of.

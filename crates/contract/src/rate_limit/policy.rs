@@ -1,12 +1,15 @@
 //! Lists of descriptors: a route's and a virtual host's, of which each filter looks at those of its stage, and a
 //! filter's own.
 
+use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::typed::{Ctx, Refused};
 
 use super::action::{Action, Added};
+use super::messages::{OverrideKind, OverrideMessage};
 use super::messages::{RateLimitMessage, XRateLimitOption};
-use super::{Asked, Descriptor};
+use super::{Asked, Descriptor, LimitOverride};
 use crate::formatter::Format;
+use crate::stream_info::metadata::Value;
 
 /// Above this a format's number does not count.
 const MOST_HITS: f64 = 1e9;
@@ -52,6 +55,7 @@ impl Maker {
             hits: None,
             gives_back: false,
             tells_of_limit: self.tells_of_limit,
+            limit: None,
         })
     }
 }
@@ -64,7 +68,46 @@ pub struct RateLimitPolicy(Box<[Staged]>);
 struct Staged {
     stage: u32,
     maker: Maker,
-    is_disabled: bool,
+    /// The key of runtime that says how many requests it is for.
+    disable_key: Option<RuntimeKey>,
+    limit: Option<OverridePlace>,
+}
+
+/// Where a request's own limit stands in its metadata.
+#[derive(Debug)]
+struct OverridePlace {
+    namespace: Box<str>,
+    path: Box<[Box<str>]>,
+}
+
+impl OverridePlace {
+    fn compile(message: &OverrideMessage) -> Self {
+        let OverrideKind::DynamicMetadata(metadata) = &message.override_specifier;
+        let key = &metadata.metadata_key;
+        OverridePlace {
+            namespace: key.key.as_str().into(),
+            path: key.path().collect(),
+        }
+    }
+
+    fn find(&self, asked: &Asked<'_>) -> Option<LimitOverride> {
+        const UNITS: [&str; 7] = ["SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "YEAR", "WEEK"];
+        let metadata = asked.info.dynamic_metadata()?;
+        let Value::Struct(limit) = metadata.value(&self.namespace, &self.path)? else {
+            return None;
+        };
+        let (Value::Number(requests), Value::String(unit)) =
+            (limit.get("requests_per_unit")?, limit.get("unit")?)
+        else {
+            return None;
+        };
+        let requests = u32::try_from(whole(*requests)?).ok()?;
+        let (_, number) = UNITS.iter().zip(1..).find(|(name, _)| ***name == **unit)?;
+        Some(LimitOverride {
+            requests_per_unit: requests,
+            unit: number,
+        })
+    }
 }
 
 impl RateLimitPolicy {
@@ -77,10 +120,21 @@ impl RateLimitPolicy {
                     let text = "only limits inside of a filter's configuration count hits";
                     ctx.warning(hits.span(), text);
                 }
+                if message.apply_on_stream_done {
+                    let text = "nothing is counted at the end of a stream yet: it is counted when the request comes";
+                    ctx.warning(message.span(), text);
+                }
                 Ok(Staged {
                     stage: message.stage.as_ref().map_or(0, |stage| stage.value),
                     maker: Maker::compile(message, ctx)?,
-                    is_disabled: !message.disable_key.value.is_empty(),
+                    disable_key: (!message.disable_key.value.is_empty()).then(|| {
+                        let key = format!(
+                            "ratelimit.{}.http_filter_enabled",
+                            message.disable_key.value
+                        );
+                        ctx.runtime.key(&key)
+                    }),
+                    limit: message.limit.as_ref().map(OverridePlace::compile),
                 })
             })
             .collect();
@@ -98,8 +152,33 @@ impl RateLimitPolicy {
         let wanted = self
             .0
             .iter()
-            .filter(|it| it.stage == stage && !it.is_disabled);
+            .filter(|it| it.stage == stage && it.disable_key.is_none());
         descriptors.extend(wanted.filter_map(|it| it.maker.make(asked)));
+    }
+}
+
+impl RateLimitPolicy {
+    /// Adds those of a stage that the global rate limit filter goes by: all but those that runtime has switched off,
+    /// with the limits that requests bring.
+    pub fn describe_for_service(
+        &self,
+        stage: u32,
+        asked: &Asked<'_>,
+        descriptors: &mut Vec<Descriptor>,
+    ) {
+        for staged in self.0.iter().filter(|it| it.stage == stage) {
+            let share = staged
+                .disable_key
+                .as_ref()
+                .map_or(100, |key| key.integer(100));
+            if share < 100 && asked.services.random_u64() % 100 >= share {
+                continue;
+            }
+            if let Some(mut descriptor) = staged.maker.make(asked) {
+                descriptor.limit = staged.limit.as_ref().and_then(|it| it.find(asked));
+                descriptors.push(descriptor);
+            }
+        }
     }
 }
 
@@ -220,12 +299,16 @@ impl Hits {
 }
 
 /// A number of hits; none if the text is none, or too much.
+fn number_of(text: &[u8]) -> Option<u64> {
+    whole(std::str::from_utf8(text).ok()?.trim().parse().ok()?)
+}
+
+/// A number without its fraction; none if it is too much.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a number from 0 to `MOST_HITS`, whose fraction is dropped as in Envoy"
 )]
-fn number_of(text: &[u8]) -> Option<u64> {
-    let number: f64 = std::str::from_utf8(text).ok()?.trim().parse().ok()?;
+fn whole(number: f64) -> Option<u64> {
     (0.0..=MOST_HITS).contains(&number).then_some(number as u64)
 }

@@ -42,6 +42,20 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           max_request_bytes: 4096}}}}}}}",
     ),
     (
+        "envoy.filters.http.ext_authz",
+        "{}",
+        "{grpc_service: {envoy_grpc: {cluster_name: a}, timeout: 1s}, transport_api_version: V3, \
+          with_request_body: {max_request_bytes: 4096, allow_partial_message: true}, \
+          include_peer_certificate: true, include_tls_session: true, encode_raw_headers: true}",
+    ),
+    (
+        "envoy.filters.http.ratelimit",
+        "{domain: a, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: a}}, transport_api_version: V3}}",
+        "{domain: a, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: a}}, transport_api_version: V3}, \
+          failure_mode_deny: true, rate_limits: [{actions: [{generic_key: {descriptor_value: v}}]}], \
+          enable_x_ratelimit_headers: DRAFT_VERSION_03}",
+    ),
+    (
         "envoy.filters.http.match_delegate",
         "{extension_config: {name: b, typed_config: {\
           '@type': type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 1}}}",

@@ -18,14 +18,16 @@ use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{interpret, text, validate};
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::calls::Calls;
 use nuncio_contract::clock::{Clock, ManualClock};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::forward_proxy::ForwardProxy;
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::http_filter::{
-    DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter,
-    HttpFilterFactory, Interest, Late, PerRoute, Then, TrailersStatus,
+    Applied, DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus,
+    HttpFilter, HttpFilterFactory, Interest, Late, PerRoute, Then, TrailersStatus,
 };
+use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stats::{Scope, StatValue, StatsStore};
@@ -47,6 +49,8 @@ pub(crate) struct Services {
     pub(crate) clusters: RefCell<HashMap<&'static str, Membership>>,
     /// A cluster whose hosts are whatever names requests ask for.
     pub(crate) forward_proxy: RefCell<Option<(&'static str, Rc<dyn ForwardProxy>)>>,
+    /// What makes calls.
+    pub(crate) calls: RefCell<Option<Calls>>,
 }
 
 impl Clock for Services {
@@ -72,6 +76,10 @@ impl WorkerServices for Services {
         let known = self.forward_proxy.borrow();
         let (_, proxy) = known.as_ref().filter(|(name, _)| *name == cluster)?;
         Some(Rc::clone(proxy))
+    }
+
+    fn calls(&self) -> Option<Calls> {
+        self.calls.borrow().clone()
     }
 
     fn random_u64(&self) -> u64 {
@@ -261,6 +269,11 @@ impl Stream<'_> {
     pub(crate) fn going_to(mut self, name: &'static str) -> Self {
         self.destination = To(Some(name));
         self
+    }
+
+    /// Does what a wait has come to.
+    pub(crate) fn apply(&mut self, applied: Applied) -> Option<Box<LocalReply>> {
+        self.call(|_, context| (applied.0)(context))
     }
 
     pub(crate) fn decode_headers(&mut self, end_stream: bool) -> HeadersStatus {

@@ -45,6 +45,8 @@ pub(super) struct Driver {
     shared: Rc<Shared>,
     head: HeaderMap,
     timeout: Option<Duration>,
+    /// The time for one try.
+    per_try: Option<Duration>,
     retries: RefCell<Option<Box<Retries>>>,
     account: RefCell<Account>,
     tries: Cell<u32>,
@@ -75,6 +77,7 @@ impl Driver {
             account: RefCell::new(Account::new(cluster, &head, true, None)),
             retries: RefCell::new(retries),
             timeout: options.timeout,
+            per_try: per_try(&options),
             tries: Cell::new(0),
             was_sent: Cell::new(false),
             request_ended_at: Cell::new(None),
@@ -110,7 +113,7 @@ impl Driver {
                     .map(|timeout| Box::pin(tokio::time::sleep(timeout)));
             }
             if let Poll::Ready(done) = tries.as_mut().poll(cx) {
-                return Poll::Ready(done.map_err(Ended::Failed));
+                return Poll::Ready(done);
             }
             match timer.as_mut().map(|timer| timer.as_mut().poll(cx)) {
                 Some(Poll::Ready(())) => {
@@ -134,16 +137,36 @@ impl Driver {
         }
     }
 
-    async fn tries(&self) -> Result<(), UpstreamError> {
+    async fn tries(&self) -> Result<(), Ended> {
         loop {
             self.tries.set(self.tries.get().saturating_add(1));
-            let again = match self.one_try().await {
+            let again = match self.try_in_time().await {
                 Ok(None) => return Ok(()),
                 Ok(Some(again)) => again,
-                Err(error) => self.failed(&error).ok_or(error)?,
+                Err(Ended::Failed(error)) => self.failed(&error).ok_or(Ended::Failed(error))?,
+                Err(Ended::TooLate) => self.took_too_long().ok_or(Ended::TooLate)?,
             };
             self.wait(again).await;
         }
+    }
+
+    /// One try, as long as it may take until its answer begins.
+    async fn try_in_time(&self) -> Result<Option<Again>, Ended> {
+        let mut one = pin!(self.one_try());
+        let mut timer = self.per_try.map(|time| Box::pin(tokio::time::sleep(time)));
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = one.as_mut().poll(cx) {
+                return Poll::Ready(done.map_err(Ended::Failed));
+            }
+            if self.shared.has_begun.get() {
+                timer = None;
+            }
+            match timer.as_mut().map(|timer| timer.as_mut().poll(cx)) {
+                Some(Poll::Ready(())) => Poll::Ready(Err(Ended::TooLate)),
+                _ => Poll::Pending,
+            }
+        })
+        .await
     }
 
     /// One try; a wait if another one is to follow.
@@ -320,6 +343,27 @@ impl Driver {
         None
     }
 
+    /// A try has taken too long; a wait if another one is to follow.
+    fn took_too_long(&self) -> Option<Again> {
+        let account = self.account.borrow();
+        account.try_timed_out(false);
+        account.report_timeout();
+        drop(account);
+        let was_sent = self.was_sent.get();
+        let met = match &*self.retries.borrow() {
+            Some(retries) => retries.meets_failure(None, was_sent),
+            None => Met::Nothing,
+        };
+        let again = self.decide(met);
+        let account = self.account.borrow();
+        match (&again, &account.host) {
+            (Some(_), Some(host)) => host.counters().rq_error.inc(),
+            (Some(_), None) => {}
+            (None, _) => account.charge_timeout(),
+        }
+        again
+    }
+
     /// A wait if another try is to follow an answer with this head.
     fn try_after(&self, status: u16, response: &HeaderMap) -> Option<Again> {
         let met = match &*self.retries.borrow() {
@@ -397,13 +441,26 @@ impl Driver {
     }
 }
 
+/// The times between tries where a policy does not say them.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
 /// A policy as routes have it.
 fn policy_of(own: &CallRetries) -> RetryPolicy {
+    let (base, max) = own.back_off.unwrap_or(BACK_OFF);
     RetryPolicy {
         retry_on: RetryOn::of_policy(own.retry_on.as_bytes()),
         num_retries: own.num_retries,
-        back_off_base: own.back_off.map(|(base, _)| base),
-        back_off_max: own.back_off.map(|(_, max)| max),
+        back_off_base: Some(base),
+        back_off_max: Some(max),
         ..RetryPolicy::default()
     }
+}
+
+/// The time for one try: as in Envoy the longest time between tries, if that is less than there is for all.
+pub(super) fn per_try(options: &CallOptions) -> Option<Duration> {
+    let (_, max) = options.retries.as_ref()?.back_off.unwrap_or(BACK_OFF);
+    options
+        .timeout
+        .is_none_or(|timeout| max < timeout)
+        .then_some(max)
 }

@@ -110,7 +110,7 @@ fn complete(head: &mut HeaderMap, options: &CallOptions) {
     if let Some(address) = nuncio_net::machine::address().filter(|_| !options.hides_address) {
         head.append_joined(Known::XForwardedFor, address.to_string().as_bytes());
     }
-    if let Some(timeout) = options.timeout {
+    if let Some(timeout) = driver::per_try(options).or(options.timeout) {
         let timeout_ms = crate::router::milliseconds(timeout);
         head.set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
     }

@@ -142,7 +142,7 @@ fn retries(on: &str) -> CallOptions {
         retries: Some(Arc::new(CallRetries {
             retry_on: on.into(),
             num_retries: 2,
-            back_off: Some((Duration::from_millis(1), Duration::from_millis(1))),
+            back_off: Some((Duration::from_millis(1), Duration::from_secs(20))),
         })),
         ..CallOptions::default()
     }

@@ -66,7 +66,7 @@ impl Run<'_> {
                         .headers_held_at = Some(step);
                     return Ok(Flow::Held);
                 }
-                HeadersStatus::Wait(wait) => resumed(wait.await)?,
+                HeadersStatus::Wait(wait) => self.resumed(step, wait.await)?,
                 HeadersStatus::Reply(reply) => return Err(reply),
                 HeadersStatus::AddBody(added) => {
                     self.await_added(step, *added);
@@ -105,7 +105,7 @@ impl Run<'_> {
                     self.hold(step, chunk)?;
                     return Ok(Flow::Held);
                 }
-                DataStatus::Wait(wait) => resumed(wait.await)?,
+                DataStatus::Wait(wait) => self.resumed(step, wait.await)?,
                 DataStatus::Reply(reply) => return Err(reply),
             }
             chunk = self.let_go(step, chunk);
@@ -133,7 +133,7 @@ impl Run<'_> {
                 TrailersStatus::Continue => Buffer::default(),
                 TrailersStatus::Append(appended) => appended,
                 TrailersStatus::Wait(wait) => {
-                    resumed(wait.await)?;
+                    self.resumed(step, wait.await)?;
                     Buffer::default()
                 }
                 TrailersStatus::Later => {
@@ -290,11 +290,15 @@ impl Run<'_> {
         });
         true
     }
-}
 
-fn resumed(resume: Resume) -> Result<(), Box<LocalReply>> {
-    match resume {
-        Resume::Continue => Ok(()),
-        Resume::Reply(reply) => Err(reply),
+    fn resumed(&self, step: usize, resume: Resume) -> Result<(), Box<LocalReply>> {
+        match resume {
+            Resume::Continue => Ok(()),
+            Resume::Reply(reply) => Err(reply),
+            Resume::Then(applied) => {
+                let reply = self.with_filter(step, |_, context, _, _| (applied.0)(context));
+                reply.flatten().map_or(Ok(()), Err)
+            }
+        }
     }
 }

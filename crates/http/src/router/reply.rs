@@ -88,8 +88,16 @@ fn begin_head(
     if forwards {
         finalize::response(state, services);
     }
+    if reply.repeats_names {
+        for (name, _) in &reply.headers {
+            state.response.remove(name);
+        }
+    }
     for (name, value) in &reply.headers {
-        state.response.replace(name, value);
+        match reply.repeats_names {
+            true => state.response.append(name, value),
+            false => state.response.replace(name, value),
+        }
     }
     if let Some(mutations) = &reply.mutations {
         let mut formats = FormatContext::new(&state.info, services);

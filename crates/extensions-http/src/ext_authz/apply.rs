@@ -1,0 +1,194 @@
+//! What becomes of a request once the service has spoken.
+
+use std::rc::Rc;
+
+use nuncio_contract::headers::{HeaderName, Known};
+use nuncio_contract::http_filter::FilterContext;
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_contract::stream_info::metadata::{Struct, Value};
+
+use super::filter::{Question, Worker};
+use super::query;
+use super::verdict::{Allowed, Changes, Denied, REQUEST_ORDER, Verdict};
+
+/// The namespace of what the service says of the stream.
+const NAMESPACE: &str = "envoy.filters.http.ext_authz";
+const FAILURE_MODE_ALLOWED: &str = "x-envoy-auth-failure-mode-allowed";
+
+/// Does what the verdict says; an answer if the request may not pass.
+pub(super) fn conclude(
+    worker: &Rc<Worker>,
+    question: &Question,
+    verdict: Verdict,
+    context: &mut FilterContext<'_>,
+) -> Option<Box<LocalReply>> {
+    match verdict {
+        Verdict::Ok(allowed) => worker.pass(question, *allowed, context),
+        Verdict::Denied(denied) => Some(worker.deny(question, *denied, context)),
+        Verdict::Error(answer) => worker.fail(question, answer, context),
+    }
+}
+
+impl Worker {
+    fn pass(
+        &self,
+        question: &Question,
+        mut allowed: Allowed,
+        context: &mut FilterContext<'_>,
+    ) -> Option<Box<LocalReply>> {
+        if !allowed.metadata.is_empty() {
+            let took = context
+                .services
+                .now()
+                .saturating_duration_since(question.asked_at);
+            let took_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+            let took_ms = Value::Number(f64::from(took_ms));
+            allowed.metadata.insert("ext_authz_duration", took_ms);
+        }
+        self.take_metadata(std::mem::take(&mut allowed.metadata), context);
+        let is_invalid = allowed.request.has_invalid || allowed.response.has_invalid;
+        if is_invalid && self.settings.refuses_invalid || self.keep_to_rules(&mut allowed).is_err()
+        {
+            return Some(self.refuse_invalid(question));
+        }
+        let changes_route = !allowed.request.is_empty()
+            || !allowed.removed.is_empty()
+            || !allowed.query_set.is_empty()
+            || !allowed.query_removed.is_empty();
+        let request = &mut *context.request_headers;
+        allowed.request.apply(request, &REQUEST_ORDER);
+        for name in &allowed.removed {
+            if let Some(name) = removable(name) {
+                request.remove(&name);
+            }
+        }
+        let changes_query = !allowed.query_set.is_empty() || !allowed.query_removed.is_empty();
+        // A CONNECT has no path that could be changed.
+        if changes_query && let Some(path) = request.get_str(Known::Path) {
+            let path = query::changed(path, &allowed.query_set, &allowed.query_removed);
+            request.set(Known::Path, path.as_bytes());
+        }
+        if self.settings.clears_route && changes_route {
+            context.route_is_stale.set(true);
+        }
+        *question.response.borrow_mut() = allowed.response;
+        self.stats.count(question.cluster.as_ref(), "ok");
+        self.stats.own.ok.inc();
+        None
+    }
+
+    /// Leaves out what the rules do not let it change.
+    fn keep_to_rules(&self, allowed: &mut Allowed) -> Result<(), ()> {
+        let Some(rules) = &self.settings.rules else {
+            return Ok(());
+        };
+        let before = (allowed.request.list.len(), allowed.removed.len());
+        allowed
+            .request
+            .list
+            .retain(|change| rules.allow(&change.name));
+        allowed
+            .removed
+            .retain(|name| removable(name).is_some_and(|name| rules.allow(&name)));
+        let after = (allowed.request.list.len(), allowed.removed.len());
+        match rules.is_error && before != after {
+            true => Err(()),
+            false => Ok(()),
+        }
+    }
+
+    fn refuse_invalid(&self, question: &Question) -> Box<LocalReply> {
+        self.stats.count(question.cluster.as_ref(), "invalid");
+        self.stats.own.invalid.inc();
+        let reply = LocalReply::new(500, b"".as_slice(), "ext_authz_invalid");
+        Box::new(reply.with_flags(ResponseFlags::UNAUTHORIZED_EXTERNAL_SERVICE))
+    }
+
+    fn deny(
+        &self,
+        question: &Question,
+        mut denied: Denied,
+        context: &mut FilterContext<'_>,
+    ) -> Box<LocalReply> {
+        self.take_metadata(std::mem::take(&mut denied.metadata), context);
+        if denied.headers.has_invalid && self.settings.refuses_invalid {
+            return self.refuse_invalid(question);
+        }
+        self.stats.own.denied.inc();
+        let cluster = question.cluster.as_ref();
+        self.stats.count(cluster, "denied");
+        if self.settings.charges_cluster {
+            self.stats.charge(cluster, denied.status);
+        }
+        self.answer(denied, "ext_authz_denied")
+    }
+
+    fn answer(&self, mut denied: Denied, details: &'static str) -> Box<LocalReply> {
+        if let Some(max) = self.settings.max_denied_body_bytes {
+            denied.body.truncate(max);
+        }
+        let mut reply = LocalReply::new(denied.status, denied.body, details)
+            .with_flags(ResponseFlags::UNAUTHORIZED_EXTERNAL_SERVICE);
+        add_headers(&mut reply, denied.headers);
+        Box::new(reply)
+    }
+
+    fn fail(
+        &self,
+        question: &Question,
+        answer: Option<Box<Denied>>,
+        context: &mut FilterContext<'_>,
+    ) -> Option<Box<LocalReply>> {
+        let cluster = question.cluster.as_ref();
+        self.stats.count(cluster, "error");
+        self.stats.own.error.inc();
+        if self.settings.passes_on_error {
+            self.stats.count(cluster, "failure_mode_allowed");
+            self.stats.own.failure_mode_allowed.inc();
+            if self.settings.tells_of_passing
+                && let Ok(name) = HeaderName::parse(FAILURE_MODE_ALLOWED)
+            {
+                context.request_headers.append(&name, b"true");
+            }
+            return None;
+        }
+        let details = "ext_authz_error";
+        Some(match answer {
+            Some(answer) => self.answer(*answer, details),
+            None => self.error(),
+        })
+    }
+
+    /// The answer where nobody could say.
+    pub(super) fn error(&self) -> Box<LocalReply> {
+        let status = self.settings.status_on_error;
+        let reply = LocalReply::new(status, b"".as_slice(), "ext_authz_error");
+        Box::new(reply.with_flags(ResponseFlags::UNAUTHORIZED_EXTERNAL_SERVICE))
+    }
+
+    fn take_metadata(&self, metadata: Struct, context: &mut FilterContext<'_>) {
+        if metadata.is_empty() {
+            return;
+        }
+        if !self.settings.takes_metadata {
+            return self.stats.own.ignored_dynamic_metadata.inc();
+        }
+        let all = context.stream_info.dynamic_metadata_mut();
+        all.merge(NAMESPACE, metadata);
+    }
+}
+
+/// What is no pseudo-header goes to the client.
+fn add_headers(reply: &mut LocalReply, headers: Changes) {
+    let headers = headers.list.into_iter();
+    let headers = headers.filter(|change| !change.name.is_pseudo());
+    reply.repeats_names = true;
+    reply.headers = headers.map(|change| (change.name, change.value)).collect();
+}
+
+/// A name that a request may lose.
+fn removable(name: &str) -> Option<HeaderName> {
+    let name = HeaderName::parse(name).ok()?;
+    (name.known() != Some(Known::Host)).then_some(name)
+}

@@ -1,0 +1,47 @@
+//! `envoy.filters.http.ext_authz`: asks a service whether a request may pass, by gRPC or HTTP, and does to it what the
+//! service says: headers, query parameters, metadata, or an answer for the client.
+//!
+//! Limits: of a body as much goes to the service as `max_request_bytes`; an answer of the service may have 32 MiB. The
+//! defaults are Envoy's: 200 ms for gRPC, 403 where the service fails. Trust: the service is trusted with what it
+//! changes, but for what is no header; where it fails nobody passes unless `failure_mode_allow`. A request that nobody
+//! waits for any more takes its question with it.
+//!
+//! Left out, and so refused: `typed_metadata_context_namespaces`, `route_typed_metadata_context_namespaces`,
+//! `filter_metadata`, `emit_filter_state_stats`, `bootstrap_metadata_labels_key`, `enforce_response_header_limits`,
+//! `shadow_mode`, `clear_route_cache_headers` and `path_override`. Envoy's documentation: HTTP filters, External
+//! Authorization.
+
+mod apply;
+mod check;
+mod config;
+mod filter;
+mod grpc_answer;
+mod http_service;
+mod messages;
+mod query;
+mod rules;
+mod service;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub(crate) use check::fields_of;
+
+use nuncio_config::typed::FromValue;
+use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
+
+/// The room.
+pub static ROOM: HttpFilterRoom = HttpFilterRoom {
+    name: "envoy.filters.http.ext_authz",
+    message: "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+    parse: config::parse,
+    per_route: Some(PerRouteRoom {
+        message: "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+        parse: config::parse_per_route,
+    }),
+    support: |table| {
+        messages::ExtAuthz::support(table);
+        messages::ExtAuthzPerRoute::support(table);
+    },
+};

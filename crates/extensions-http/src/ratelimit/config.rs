@@ -1,0 +1,199 @@
+//! The rate limit filter's config, compiled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_config::runtime::RuntimeKey;
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::grpc_client::GrpcTarget;
+use nuncio_contract::header_mutation::HeaderMutations;
+use nuncio_contract::http_filter::HttpFilterConfig;
+use nuncio_contract::http_status::HttpStatus;
+use nuncio_contract::level_config::LevelConfig;
+use nuncio_contract::matching::RuntimeFractionalPercent;
+use nuncio_contract::rate_limit::{
+    Asked, Descriptor, FilterRateLimits, RateLimitMessage, RateLimitPolicy, RouteRateLimits,
+};
+use nuncio_contract::registry::RouteFilterConfig;
+
+use super::messages::{ApiVersion, RateLimit, RateLimitPerRoute, VhRateLimits, XRateLimitHeaders};
+
+const TOO_MANY_REQUESTS: u16 = 429;
+const INTERNAL_ERROR: u16 = 500;
+const LEAST_ERROR: u16 = 400;
+const RESOURCE_EXHAUSTED: u32 = 8;
+const DEFAULT_TIMEOUT: Duration = Duration::from_millis(20);
+const DEFAULT_NAMESPACE: &str = "envoy.filters.http.ratelimit";
+
+/// Whose requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestType {
+    Both,
+    Internal,
+    External,
+}
+
+/// The compiled config of a chain.
+pub(super) struct Settings {
+    pub(super) target: GrpcTarget,
+    pub(super) domain: Box<str>,
+    stage: u32,
+    pub(super) request_type: RequestType,
+    pub(super) timeout: Duration,
+    pub(super) denies_on_error: bool,
+    pub(super) grpc_status: Option<u32>,
+    pub(super) tells_of_limit: bool,
+    pub(super) tells_that_limited: bool,
+    pub(super) status: u16,
+    pub(super) status_on_error: u16,
+    pub(super) response_headers: Option<Arc<HeaderMutations>>,
+    pub(super) stat_prefix: Box<str>,
+    enabled: Option<RuntimeFractionalPercent>,
+    enabled_key: RuntimeKey,
+    enforced: Option<RuntimeFractionalPercent>,
+    enforced_key: RuntimeKey,
+    own: FilterRateLimits,
+    pub(super) namespace: Box<str>,
+}
+
+/// A level's part.
+pub(super) struct Level {
+    of_hosts: VhRateLimits,
+    own: FilterRateLimits,
+    pub(super) domain: Option<Box<str>>,
+}
+
+/// The chain's config, shared by the workers.
+pub(super) struct ChainConfig(pub(super) Arc<Settings>);
+
+impl LevelConfig for Level {}
+
+pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig>, Refused> {
+    let settings = Settings::compile(&any.decode(ctx)?, ctx)?;
+    Ok(Arc::new(ChainConfig(Arc::new(settings))))
+}
+
+pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterConfig, Refused> {
+    let message: RateLimitPerRoute = any.decode(ctx)?;
+    let domain = message.domain.as_str();
+    Ok(Arc::new(Level {
+        of_hosts: message.vh_rate_limits,
+        own: own_limits(&message.rate_limits, ctx)?,
+        domain: (!domain.is_empty()).then(|| domain.into()),
+    }))
+}
+
+fn own_limits(messages: &[RateLimitMessage], ctx: &mut Ctx) -> Result<FilterRateLimits, Refused> {
+    for message in messages.iter().filter(|it| it.is_for_the_end()) {
+        let text = "`apply_on_stream_done` is not supported by Nuncio yet in the rate limit filter";
+        ctx.error(message.span(), text);
+        return Err(Refused);
+    }
+    FilterRateLimits::compile(messages, ctx)
+}
+
+impl Settings {
+    fn compile(message: &RateLimit, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let service = &message.rate_limit_service;
+        if service.transport_api_version.value != ApiVersion::V3 {
+            let text = "V2 (and AUTO) xDS transport protocol versions are deprecated in grpc_service, use V3";
+            ctx.error(service.transport_api_version.span, text);
+            return Err(Refused);
+        }
+        let added = HeaderMutations::compile(&message.response_headers_to_add, &[], ctx)?;
+        let status = |status: &Option<HttpStatus>| status.as_ref().map_or(0, HttpStatus::number);
+        let (limited, on_error) = (
+            status(&message.rate_limited_status),
+            status(&message.status_on_error),
+        );
+        let exhausted = message.rate_limited_as_resource_exhausted;
+        Ok(Settings {
+            target: service.grpc_service.compile(ctx)?,
+            domain: message.domain.as_str().into(),
+            stage: message.stage,
+            request_type: match message.request_type.value.as_str() {
+                "internal" => RequestType::Internal,
+                "external" => RequestType::External,
+                _ => RequestType::Both,
+            },
+            timeout: message.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            denies_on_error: message.failure_mode_deny,
+            grpc_status: exhausted.then_some(RESOURCE_EXHAUSTED),
+            tells_of_limit: message.enable_x_ratelimit_headers == XRateLimitHeaders::DraftVersion03,
+            tells_that_limited: !message.disable_x_envoy_ratelimited_header,
+            status: match limited {
+                LEAST_ERROR.. => limited,
+                _ => TOO_MANY_REQUESTS,
+            },
+            status_on_error: match on_error {
+                LEAST_ERROR.. => on_error,
+                _ => INTERNAL_ERROR,
+            },
+            response_headers: (!added.is_empty()).then(|| Arc::new(added)),
+            stat_prefix: message.stat_prefix.as_str().into(),
+            enabled: message.filter_enabled.clone(),
+            enabled_key: ctx.runtime.key("ratelimit.http_filter_enabled"),
+            enforced: message.filter_enforced.clone(),
+            enforced_key: ctx.runtime.key("ratelimit.http_filter_enforcing"),
+            own: own_limits(&message.rate_limits, ctx)?,
+            namespace: match message.metadata_namespace.as_str() {
+                "" => DEFAULT_NAMESPACE.into(),
+                namespace => namespace.into(),
+            },
+        })
+    }
+
+    /// Whether a request that draws this number is counted.
+    pub(super) fn is_enabled(&self, random: impl FnOnce() -> u64) -> bool {
+        chosen(self.enabled.as_ref(), &self.enabled_key, random)
+    }
+
+    /// Whether it is answered where it is one too many.
+    pub(super) fn is_enforced(&self, random: impl FnOnce() -> u64) -> bool {
+        chosen(self.enforced.as_ref(), &self.enforced_key, random)
+    }
+
+    /// What a request is counted by.
+    pub(super) fn describe(
+        &self,
+        level: Option<&Level>,
+        asked: &Asked<'_>,
+        of_route: &RouteRateLimits<'_>,
+    ) -> Vec<Descriptor> {
+        let mut descriptors = Vec::new();
+        let own = level.map(|level| &level.own).filter(|own| !own.is_empty());
+        let own = own.or(Some(&self.own).filter(|own| !own.is_empty()));
+        if let Some(own) = own {
+            own.describe(asked, &mut descriptors);
+            return descriptors;
+        }
+        if let Some(route) = of_route.route {
+            route.describe_for_service(self.stage, asked, &mut descriptors);
+        }
+        let counts_host = match level.map_or(VhRateLimits::Override, |level| level.of_hosts) {
+            _ if of_route.includes_host => true,
+            VhRateLimits::Include => true,
+            VhRateLimits::Ignore => false,
+            VhRateLimits::Override => of_route.route.is_none_or(RateLimitPolicy::is_empty),
+        };
+        if let Some(host) = of_route.host.filter(|_| counts_host) {
+            host.describe_for_service(self.stage, asked, &mut descriptors);
+        }
+        descriptors
+    }
+}
+
+/// By the configuration, or else by the key of runtime that stands for all.
+fn chosen(
+    share: Option<&RuntimeFractionalPercent>,
+    key: &RuntimeKey,
+    random: impl FnOnce() -> u64,
+) -> bool {
+    match share {
+        Some(share) => share.chooses(random()),
+        None => {
+            let share = key.integer(100);
+            share >= 100 || random() % 100 < share
+        }
+    }
+}
