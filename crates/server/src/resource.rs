@@ -10,6 +10,13 @@ use nuncio_upstream::config::ClusterConfig;
 
 use crate::listener::{CompiledListener, Routes};
 
+/// The fields of a listener that hold filter chains.
+const CHAINS: [&str; 3] = [
+    "filter_chains",
+    "default_filter_chain",
+    "filter_chain_matcher",
+];
+
 const ROUTE_CONFIGURATION: &str = "envoy.config.route.v3.RouteConfiguration";
 
 /// What a resource was made of.
@@ -75,6 +82,19 @@ pub(crate) enum Change {
 }
 
 impl Version {
+    /// Whether `newer` is another in its filter chains at most.
+    pub(crate) fn differs_in_chains_alone(&self, newer: &Version) -> bool {
+        let without = |message: &Message| {
+            let mut rest = message.clone();
+            for name in CHAINS {
+                let field = message.descriptor.field(name);
+                field.and_then(|field| rest.remove(field.number()));
+            }
+            Arc::new(rest)
+        };
+        same(&without(&self.message), &without(&newer.message))
+    }
+
     /// How much of `newer` is another than this.
     pub(crate) fn change_to(&self, newer: &Version) -> Change {
         let same_files = self.files.len() == newer.files.len()

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::server::{NAME, Server, get, trusting};
+use crate::server::{NAME, Server, get, secret, trusting};
 
 const RENEWALS: u64 = 6;
 
@@ -18,9 +18,9 @@ impl Drop for Ends<'_> {
     }
 }
 
-#[test]
-fn no_request_fails_while_certificates_are_renewed_again_and_again() {
-    let server = Server::start("", "");
+/// Has three clients ask for ever over new connections, and calls `renew` again and again, each time once the certificate
+/// of before has been shown; no request may fail.
+fn serves_all_meanwhile(server: &Server, renew: impl Fn(u64, String, String)) {
     let client = trusting(&[&server.authority.pem()]);
     let (is_over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (seen, failed) = (Mutex::new(HashSet::new()), AtomicUsize::new(0));
@@ -44,27 +44,58 @@ fn no_request_fails_while_certificates_are_renewed_again_and_again() {
         let _ends_with_this = Ends(&is_over);
         for number in 1..=RENEWALS {
             let (certificate, key) = server.authority.signs(NAME);
-            // The one before the other, so that they do not belong together for a while.
-            for (name, text) in [("server.key", key), ("server.pem", certificate)] {
-                fs::write(server.file("new"), text).expect("it can be written");
-                fs::rename(server.file("new"), server.file(name)).expect("it can be moved");
-            }
+            renew(number, certificate, key);
             server.proxy.until("another certificate is shown", || {
                 let seen = seen.lock().expect("nobody panics").len();
                 u64::try_from(seen).is_ok_and(|seen| seen > number)
             });
         }
     });
-    assert!(server.stat("server.reload.certificates_renewed") >= RENEWALS);
-    assert_eq!(
-        failed.load(Ordering::Relaxed),
-        0,
-        "{:?}",
-        server.proxy.log()
-    );
+    let log = server.proxy.log();
+    assert_eq!(failed.load(Ordering::Relaxed), 0, "{log:?}");
     assert!(served.load(Ordering::Relaxed) > 0);
     assert_eq!(server.stat("listener.tls.ssl.connection_error"), 0);
     assert_eq!(server.stat("listener_manager.listener_modified"), 0);
+}
+
+fn replace(server: &Server, name: &str, text: String) {
+    fs::write(server.file("new"), text).expect("it can be written");
+    fs::rename(server.file("new"), server.file(name)).expect("it can be moved");
+}
+
+#[test]
+fn no_request_fails_while_certificates_are_renewed_again_and_again() {
+    let server = Server::start("", "");
+    serves_all_meanwhile(&server, |_, certificate, key| {
+        // The one before the other, so that they do not belong together for a while.
+        replace(&server, "server.key", key);
+        replace(&server, "server.pem", certificate);
+    });
+    assert!(server.stat("server.reload.certificates_renewed") >= RENEWALS);
+}
+
+#[test]
+fn no_request_fails_while_a_secret_is_rotated_again_and_again() {
+    let server = Server::with_secret();
+    serves_all_meanwhile(&server, |number, certificate, key| {
+        replace(&server, "secret.yaml", secret(number, &certificate, &key));
+    });
+    assert_eq!(server.stat("sds.server.update_success"), RENEWALS + 1);
+    let rotated = server.stat("listener.tls.server_ssl_socket_factory.ssl_context_update_by_sds");
+    assert_eq!(rotated, RENEWALS + 1);
+}
+
+#[test]
+fn a_secret_that_is_edited_in_place_reaches_connections_to_come() {
+    let server = Server::with_secret();
+    let client = trusting(&[&server.authority.pem()]);
+    let before = get(server.port, &client).expect("it answers");
+    let (certificate, key) = server.authority.signs(NAME);
+    fs::write(server.file("secret.yaml"), secret(1, &certificate, &key))
+        .expect("it can be written");
+    server.proxy.until("another certificate is shown", || {
+        get(server.port, &client).is_some_and(|shown| shown != before)
+    });
 }
 
 #[test]

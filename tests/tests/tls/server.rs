@@ -57,20 +57,39 @@ pub(crate) struct Server {
 impl Server {
     /// With further fields of the context, and of what is common to contexts of both sides.
     pub(crate) fn start(of_context: &str, of_common: &str) -> Self {
+        let own = "tls_certificates: [{certificate_chain: {filename: '@DIR@/server.pem'}, private_key: {filename: \
+                   '@DIR@/server.key'}}]";
+        Self::showing(of_context, of_common, own)
+    }
+
+    /// The same whose certificate is a secret in the file `secret.yaml`.
+    pub(crate) fn with_secret() -> Self {
+        let own = "tls_certificate_sds_secret_configs: [{name: server, sds_config: {path_config_source: {path: \
+                   '@DIR@/secret.yaml'}}}]";
+        Self::showing("", "", own)
+    }
+
+    fn showing(of_context: &str, of_common: &str, own: &str) -> Self {
         const TYPES: &str = "type.googleapis.com/envoy.extensions";
         let authority = Authority::new();
         let directory = Scratch::new().expect("a directory can be made");
         let at = |name: &str| directory.path().join(name);
         for (name, subject) in [("server", NAME), ("client", "client.example")] {
             let (certificate, key) = authority.signs(subject);
+            if name == "server" {
+                fs::write(at("secret.yaml"), secret(0, &certificate, &key))
+                    .expect("it can be written");
+            }
             fs::write(at(&format!("{name}.pem")), certificate).expect("it can be written");
             fs::write(at(&format!("{name}.key")), key).expect("it can be written");
         }
+        let own = own.replace("@DIR@", &directory.path().to_string_lossy());
         fs::write(at("ca.pem"), authority.pem()).expect("it can be written");
         let (port, admin) = (free_port(), free_port());
         let of_common = of_common.replace("@CA@", &at("ca.pem").to_string_lossy());
         let config = format!(
-            "admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}
+            "node: {{id: node-1, cluster: cluster-1}}
+admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}
 static_resources:
   listeners:
   - name: tls
@@ -85,7 +104,7 @@ static_resources:
           {of_context}
           common_tls_context:
             {of_common}
-            tls_certificates: [{{certificate_chain: {{filename: {certificate:?}}}, private_key: {{filename: {key:?}}}}}]
+            {own}
       filters:
       - name: http
         typed_config:
@@ -99,9 +118,7 @@ static_resources:
               {{header: {{key: subject, value: '%DOWNSTREAM_PEER_SUBJECT%'}}}}]}}]}}]}}
           http_filters:
           - {{name: router, typed_config: {{'@type': {TYPES}.filters.http.router.v3.Router}}}}
-",
-            certificate = at("server.pem"),
-            key = at("server.key"),
+"
         );
         let arguments = ["--disable-hot-restart", "--concurrency", "1"].map(str::to_owned);
         let proxy = Proxy::start(&nuncio(), &arguments, &config, admin, directory.path());
@@ -137,6 +154,18 @@ static_resources:
             self.stat("listener.tls.downstream_cx_active") == 0
         });
     }
+}
+
+/// A file with the proxy's certificate as a secret.
+pub(crate) fn secret(version: u64, certificate: &str, key: &str) -> String {
+    format!(
+        "version_info: 'v{version}'
+resources:
+- '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
+  name: server
+  tls_certificate: {{certificate_chain: {{inline_string: {certificate:?}}}, private_key: {{inline_string: {key:?}}}}}
+"
+    )
 }
 
 /// A client that trusts these authorities.

@@ -177,6 +177,8 @@ pub struct DynamicListener {
     pub name: String,
     /// What runs.
     pub active: Option<DynamicConfig>,
+    /// What drains.
+    pub draining: Option<DynamicConfig>,
     /// What was rejected.
     pub rejected: Option<RejectedConfig>,
 }

@@ -252,10 +252,23 @@ impl Listeners {
                             last_updated: running.updated,
                         },
                     }),
+                    draining: None,
                     rejected: None,
                 })
             })
             .collect();
+        for (name, config) in self.draining_shown.now() {
+            let draining = Some(config.clone());
+            match dumped.iter_mut().find(|listener| listener.name == name) {
+                Some(listener) => listener.draining = draining,
+                None => dumped.push(DynamicListener {
+                    name: name.to_owned(),
+                    active: None,
+                    draining,
+                    rejected: None,
+                }),
+            }
+        }
         for rejected in &self.rejected {
             let Some(name) = &rejected.name else { continue };
             let error = rejected_config(rejected, true);
@@ -264,6 +277,7 @@ impl Listeners {
                 None => dumped.push(DynamicListener {
                     name: name.clone(),
                     active: None,
+                    draining: None,
                     rejected: Some(error),
                 }),
             }

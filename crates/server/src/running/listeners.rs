@@ -18,6 +18,7 @@ use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ListenerManagerStats;
 use nuncio_http::route::RouteTable;
 
+use super::draining::Draining;
 use super::missing;
 use super::sockets::{Copies, Inherit, Sockets, can_share};
 use crate::admin::state::{Address, ListenerStatus, ReloadChanges};
@@ -33,6 +34,7 @@ pub(crate) struct Listeners {
     draining: Vec<Weak<CompiledListener>>,
     /// The former versions of those that were updated in place, as long as they have connections.
     draining_chains: Vec<Weak<CompiledListener>>,
+    pub(super) draining_shown: Draining,
     next_id: u64,
     pub(super) workers: usize,
     pub(super) stats: Arc<ListenerManagerStats>,
@@ -102,6 +104,7 @@ impl Listeners {
             running: Vec::new(),
             draining: Vec::new(),
             draining_chains: Vec::new(),
+            draining_shown: Draining::default(),
             next_id: 0,
             workers,
             stats: stats.root().worker_group(),
@@ -265,6 +268,7 @@ impl Listeners {
 
     /// The workers close the sockets, if nobody took them over, and drain the connections.
     fn see_off(&mut self, gone: Running, workers: &Workers) {
+        self.draining_shown.note(&gone);
         self.draining.push(Arc::downgrade(&gone.resource.listener));
         let id = gone.id;
         let end = match gone.sockets {
@@ -391,11 +395,19 @@ impl Listeners {
         workers: &Workers,
         now: SystemTime,
     ) -> FormerRoutes {
-        let Some(running) = self.find_mut(&resource.listener.name) else {
+        let mut all = self.running.iter_mut();
+        let Some(running) = all.find(|one| one.name() == resource.listener.name) else {
             return FormerRoutes::new();
         };
         let former = running.resource.routes.iter().map(Arc::downgrade).collect();
         let id = running.id;
+        let is_in_place = running
+            .resource
+            .version
+            .differs_in_chains_alone(&resource.version);
+        if !is_in_place {
+            self.draining_shown.note(running);
+        }
         running.updated = now;
         let (listener, routes) = (Arc::clone(&resource.listener), Arc::clone(&resource.routes));
         if routes_alone {
@@ -405,7 +417,11 @@ impl Listeners {
             if let Some(sockets) = &mut running.sockets {
                 sockets.set_backlog(resource.listener.options.backlog);
             }
-            let old = std::mem::replace(&mut running.resource, resource);
+            let mut old = std::mem::replace(&mut running.resource, resource);
+            if is_in_place && running.resource.update.is_some() && old.update.is_some() {
+                // Envoy goes on with the version of the listener that it changes.
+                running.resource.update = old.update.take();
+            }
             self.draining_chains.push(Arc::downgrade(&old.listener));
         }
         workers.tell(|| {

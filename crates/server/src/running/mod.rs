@@ -6,6 +6,7 @@
 
 mod certificates;
 mod clusters;
+mod draining;
 mod dynamic;
 mod listeners;
 mod secrets;

@@ -105,6 +105,8 @@ impl<'a> Discovery<'a> {
         let (subscriber, woken) = (Rc::clone(&endpoints), Rc::clone(&changed));
         let secrets = Rc::new(Secrets::new(around, running, (&planes, &changed)));
         let of_clusters = Rc::clone(&secrets);
+        let drain_time = Duration::from_secs(around.options.drain_time_s.into());
+        running.listeners.borrow_mut().drain_for(drain_time);
         running
             .clusters
             .borrow_mut()

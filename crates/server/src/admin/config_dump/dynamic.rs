@@ -35,6 +35,10 @@ pub(super) fn listeners(
         let mut fields = vec![("name", Node::Text(listener.name.clone()))];
         let active = listener.active.map(|config| fields_of(config, "listener"));
         fields.extend(active.map(|active| ("active_state", Node::Fields(active))));
+        let draining = listener
+            .draining
+            .map(|config| fields_of(config, "listener"));
+        fields.extend(draining.map(|state| ("draining_state", Node::Fields(state))));
         fields.extend(listener.rejected.map(error_state));
         Resource {
             name: listener.name,

@@ -1,7 +1,7 @@
 //! `/config_dump`: the configuration in force, streamed resource by resource, secrets redacted.
 //!
-//! Sections: bootstrap, clusters, endpoints (with `include_eds`), listeners, scoped routes, routes, secrets.
-//! Differs from Envoy: listeners that drain are not shown.
+//! Sections: bootstrap, clusters, configurations of filters where some come from elsewhere, endpoints (with
+//! `include_eds`), listeners, scoped routes, routes, secrets.
 
 mod dynamic;
 mod endpoints;

@@ -1,0 +1,63 @@
+//! Listeners of updates that drain, as `/config_dump` shows them (`draining_state`): as in Envoy until the drain time has
+//! passed, whether they have connections or not, and of several with one name the oldest.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::listeners::{Listeners, Running};
+use crate::admin::state::{DumpedConfig, DynamicConfig};
+
+/// Those that are shown.
+#[derive(Default)]
+pub(super) struct Draining {
+    /// How long they drain.
+    time: Duration,
+    /// In the order of their going.
+    all: Vec<Shown>,
+}
+
+struct Shown {
+    name: String,
+    config: DynamicConfig,
+    until: Instant,
+}
+
+impl Draining {
+    /// Notes one that goes, or whose place another version takes.
+    pub(super) fn note(&mut self, gone: &Running) {
+        let now = Instant::now();
+        self.all.retain(|shown| shown.until > now);
+        if let Some(version) = &gone.resource.update {
+            self.all.push(Shown {
+                name: gone.name().to_owned(),
+                config: DynamicConfig {
+                    version: Arc::clone(version),
+                    config: DumpedConfig {
+                        message: Arc::clone(&gone.resource.version.message),
+                        last_updated: gone.updated,
+                    },
+                },
+                until: now + self.time,
+            });
+        }
+    }
+
+    /// Those that drain now, by name; the oldest of each.
+    pub(super) fn now(&self) -> Vec<(&str, &DynamicConfig)> {
+        let now = Instant::now();
+        let mut oldest: Vec<(&str, &DynamicConfig)> = Vec::new();
+        for shown in self.all.iter().filter(|shown| shown.until > now) {
+            if oldest.iter().all(|(name, _)| *name != shown.name) {
+                oldest.push((&shown.name, &shown.config));
+            }
+        }
+        oldest
+    }
+}
+
+impl Listeners {
+    /// How long listeners drain.
+    pub(crate) fn drain_for(&mut self, time: Duration) {
+        self.draining_shown.time = time;
+    }
+}
