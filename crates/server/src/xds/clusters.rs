@@ -79,7 +79,7 @@ pub(super) fn plan(
     log::info("upstream", &text);
     let mut seen = HashSet::new();
     for (place, message) in messages.iter().enumerate() {
-        bench.use_version(response.versions.get(place));
+        bench.use_version(response.versions.get(place).map(AsRef::as_ref));
         let name = name(message);
         let is_there = discovery.running.clusters.borrow().has(&name, message);
         let made = match seen.insert(name.clone()) {

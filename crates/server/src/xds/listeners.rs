@@ -108,7 +108,7 @@ fn make(
     let mut seen = HashSet::new();
     let mut put = Vec::new();
     for (place, message) in messages.iter().enumerate() {
-        bench.use_version(versions.get(place));
+        bench.use_version(versions.get(place).map(AsRef::as_ref));
         let name = name_of(message);
         if !seen.insert(name) {
             outcome.reject(name, message, &format!("duplicate listener {name} found"));

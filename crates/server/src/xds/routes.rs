@@ -154,12 +154,12 @@ impl Discovery<'_> {
 
     /// Waits for the first routes of all that are subscribed to.
     pub(crate) async fn first_routes(&self) {
-        let routes = self.routes.borrow();
-        let all = routes.0.iter();
-        let waits: Vec<_> = all
-            .map(|(_, config)| config.subscription.first().wait())
-            .collect();
-        drop(routes);
+        let waits: Vec<_> = {
+            let routes = self.routes.borrow();
+            let all = routes.0.iter();
+            all.map(|(_, config)| config.subscription.first().wait())
+                .collect()
+        };
         for wait in waits {
             wait.await;
         }
@@ -252,7 +252,7 @@ impl Discovery<'_> {
             );
             log::warning("rds", &text);
         }
-        bench.use_version(response.versions.first());
+        bench.use_version(response.versions.first().map(AsRef::as_ref));
         let message = match messages.as_slice() {
             [] if response.removed.is_some() => return Ok(()),
             [] => {

@@ -85,9 +85,9 @@ impl<'a> Workshop<'a> {
 
 impl Bench<'_> {
     /// From now on resources have this version, where they have versions of their own.
-    pub(super) fn use_version(&mut self, version: Option<&Box<str>>) {
+    pub(super) fn use_version(&mut self, version: Option<&str>) {
         if let Some(version) = version {
-            self.version = version.as_ref().into();
+            self.version = version.into();
         }
     }
 
