@@ -313,6 +313,10 @@ impl Http2Stream {
         self.lease.host()
     }
 
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        self.connection().peer_address
+    }
+
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
         self.connection().local_address
     }

@@ -29,10 +29,12 @@ pub mod mirror;
 pub mod original_dst;
 pub mod outlier_detection;
 pub mod outlier_watch;
+pub mod override_host;
 mod pool;
 pub mod proxy_protocol;
 pub mod retry;
 mod server_names;
+pub mod socket_match;
 mod stream;
 mod tcp;
 #[cfg(test)]
@@ -53,4 +55,4 @@ pub use pool::count_http2;
 pub use server_names::{AutoNames, ConnectionName};
 pub use stream::{Acquired, PendingStream, ReadyStream, UpstreamStream};
 pub use transport_socket::TransportSocket;
-pub use worker::{WorkerCluster, WorkerClusters, WorkerHost};
+pub use worker::{Expected, WorkerCluster, WorkerClusters, WorkerHost};

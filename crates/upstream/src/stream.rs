@@ -193,9 +193,18 @@ impl UpstreamStream {
         each!(self, stream => stream.local_address())
     }
 
-    /// The host's address.
+    /// The host's address; of several the one that the connection leads to.
     pub fn host_address(&self) -> SocketAddr {
-        each!(self, stream => stream.host().address)
+        let host = each!(self, stream => stream.host());
+        if host.addresses.is_none() {
+            return host.address;
+        }
+        let reached = match self {
+            UpstreamStream::Http1(stream) => stream.transport().and_then(Transport::peer_address),
+            UpstreamStream::Http2(stream) => stream.peer_address(),
+            UpstreamStream::Tcp(stream) => stream.transport().and_then(Transport::peer_address),
+        };
+        reached.unwrap_or(host.address)
     }
 
     /// What the connection's handshake agreed on; `None` without TLS, and once the stream was reset.

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use nuncio_codec::http1::{BodyFraming, ResponseHead, Version};
@@ -36,6 +37,8 @@ pub struct TcpStream {
     bytes_sent: u64,
     bytes_received: u64,
     most_read_bytes: usize,
+    /// Ends it, where it is to end with the health of its host.
+    host_failure: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +54,13 @@ enum Sending {
 
 impl TcpStream {
     pub(crate) fn new(lease: Lease) -> Self {
+        let settings = lease.core().settings();
+        let host_failure = settings
+            .close_connections_on_host_health_failure
+            .then(|| Box::pin(lease.host().failure()) as Pin<Box<dyn Future<Output = ()>>>);
         TcpStream {
             lease,
+            host_failure,
             sending: Sending::Open,
             prologue: Vec::new(),
             prologue_sent: 0,
@@ -198,6 +206,14 @@ impl TcpStream {
         if self.is_received {
             return Poll::Ready(Ok(BodyEvent::End));
         }
+        if let Some(failure) = &mut self.host_failure
+            && failure.as_mut().poll(cx).is_ready()
+        {
+            self.host_failure = None;
+            let error = self.broken();
+            self.lease.reset(Ended::Local);
+            return Poll::Ready(Err(error));
+        }
         let room = match self.bytes_received {
             0..=0x4000 => Buffer::HEAD_BYTES,
             _ => self.most_read_bytes,
@@ -235,13 +251,17 @@ impl TcpStream {
     }
 
     fn fail(&mut self) -> UpstreamError {
-        let error = UpstreamError {
+        let error = self.broken();
+        self.lease.reset(Ended::Remote);
+        error
+    }
+
+    fn broken(&self) -> UpstreamError {
+        UpstreamError {
             response_started: self.is_answered,
             request_sent: self.bytes_sent > 0,
             ..UpstreamError::new(UpstreamErrorKind::ConnectionTermination)
-        };
-        self.lease.reset(Ended::Remote);
-        error
+        }
     }
 
     pub(crate) fn is_response_complete(&self) -> bool {

@@ -7,6 +7,7 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::outlier_detection::Outcome;
+use nuncio_upstream::override_host::WantedHosts;
 use nuncio_upstream::{Destination, PickContext, WorkerCluster, WorkerHost};
 
 use crate::route::{Counted, RequestStats};
@@ -48,6 +49,8 @@ pub(crate) struct HostWishes {
     pub(crate) cookies: Vec<Box<str>>,
     /// Metadata that its host has to have, where that is not the route's alone.
     pub(crate) metadata: Option<Struct>,
+    /// The hosts that it names.
+    pub(crate) wanted: Option<WantedHosts>,
 }
 
 impl HostWishes {
@@ -56,6 +59,7 @@ impl HostWishes {
         PickContext {
             destination: self.destination.as_deref(),
             hash: self.hash,
+            wanted: self.wanted.as_ref(),
             metadata_match: self.metadata.as_ref().or(of_route),
             ..PickContext::default()
         }

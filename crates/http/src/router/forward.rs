@@ -13,7 +13,7 @@ use nuncio_contract::overload::ShedPoint;
 use nuncio_contract::stream_info::{Protocol, ResponseFlags};
 use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
-    Acquired, AutoNames, ConnectionName, PickContext, TransportSocket, UpstreamError,
+    Acquired, AutoNames, ConnectionName, Expected, PickContext, TransportSocket, UpstreamError,
     UpstreamErrorKind, WorkerCluster, WorkerHost,
 };
 
@@ -94,7 +94,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             return Err(self.shed());
         }
         let apart = self.counted_apart();
-        if cluster.settings().drop_overload.share > 0.0 {
+        if cluster.shared().may_drop() {
             self.drop_overload(&cluster)?;
         }
         let wishes = self.prepare(forward);
@@ -154,10 +154,12 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         match (self.wanted_host(&account.cluster), &account.wishes) {
             (Some(wanted), _) => wanted,
             (None, None) => account.cluster.pick_host(),
-            (None, Some(_)) => self.with_pick_context(account, forward, |context| {
-                let clusters = &self.exchange.manager.worker.clusters;
-                clusters.choose_host(&account.cluster, context)
-            }),
+            (None, Some(_)) => self
+                .with_pick_context(account, forward, |context| {
+                    let clusters = &self.exchange.manager.worker.clusters;
+                    clusters.choose_host(&account.cluster, context)
+                })
+                .inspect(|host| self.note_chosen(&account.cluster, host)),
         }
     }
 
@@ -195,7 +197,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         let auto_names = account.cluster.settings().http.auto_names.as_deref();
         let name = auto_names.and_then(|auto| self.name_connection(auto));
         if self.exchange.manager.config.request.scheme_matches_upstream {
-            self.match_scheme(&account.cluster);
+            self.match_scheme(&account.cluster, host);
         }
         let proxy = account.cluster.settings().proxy_protocol.as_deref();
         let name = match proxy {
@@ -203,6 +205,14 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             Some(proxy) => self.name_client(proxy, name),
         };
         let from_http2 = self.exchange.state.borrow().info.protocol == Some(Protocol::Http2);
+        if let Some(preconnect) = account.cluster.settings().preconnect {
+            let expected = Expected {
+                priority: forward.priority,
+                from_http2: (!self.ends_here(forward)).then_some(from_http2),
+                name: name.as_ref(),
+            };
+            account.cluster.expect_more(preconnect, &expected);
+        }
         match name {
             Some(name) if proxy.is_some() && self.ends_here(forward) => {
                 host.new_tcp_stream_named(name)
@@ -214,8 +224,8 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     }
 
     /// The scheme becomes that of the connection to the host; what the route adds was made before.
-    fn match_scheme(&self, cluster: &WorkerCluster) {
-        let scheme: &[u8] = match cluster.shared().transport_socket {
+    fn match_scheme(&self, cluster: &WorkerCluster, host: &WorkerHost) {
+        let scheme: &[u8] = match cluster.shared().socket_of(host.host()) {
             TransportSocket::RawBuffer => b"http",
             TransportSocket::Tls(_) => b"https",
         };

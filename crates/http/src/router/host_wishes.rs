@@ -11,7 +11,7 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_contract::stream_info::metadata::Struct;
-use nuncio_upstream::WorkerCluster;
+use nuncio_upstream::{WorkerCluster, WorkerHost};
 
 use super::Router;
 use super::late_host::destination;
@@ -50,6 +50,10 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
         }
         wishes.destination = destination(cluster, &state).map(Box::new);
+        if let Some(hosts) = &settings.lb.override_hosts {
+            let metadata = state.info.dynamic_metadata();
+            wishes.wanted = Some(hosts.wanted(&state.request, metadata));
+        }
         if settings.lb.subset.is_some() {
             let of_stream = state.info.dynamic_metadata();
             let of_stream = of_stream.and_then(|metadata| metadata.namespace("envoy.lb"));
@@ -57,6 +61,15 @@ impl<D: Downstream> Router<'_, '_, D> {
             wishes.metadata = of_stream.map(|of_stream| merged(of_route, of_stream));
         }
         wishes
+    }
+
+    /// Notes the host that was chosen, where the cluster wants that.
+    pub(super) fn note_chosen(&self, cluster: &WorkerCluster, host: &WorkerHost) {
+        let overrides = cluster.settings().lb.override_hosts.as_ref();
+        if let Some((namespace, fields)) = overrides.and_then(|it| it.note(host.host().address)) {
+            let mut state = self.exchange.state.borrow_mut();
+            state.info.dynamic_metadata_mut().merge(namespace, fields);
+        }
     }
 
     /// Our answer in the place of a host's, for overload.
@@ -70,7 +83,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Turns a request away if chance says so.
     #[cold]
     pub(super) fn drop_overload(&self, cluster: &Rc<WorkerCluster>) -> Result<(), Stop> {
-        let share = cluster.settings().drop_overload.share();
+        let share = cluster.shared().drop_share();
         let random = self.exchange.manager.worker.random_u64();
         // The upper 53 bits are all that a double holds.
         let point = (random >> 11) as f64 / (1_u64 << 53) as f64;

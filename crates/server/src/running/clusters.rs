@@ -90,7 +90,7 @@ pub(crate) struct Warming {
     /// Unchanged, but for where the message stands in the file.
     pub(super) kept: Vec<Version>,
     /// The same, but that they refer to other files or secrets than before.
-    pub(super) renewed: Vec<(Version, TransportSocket)>,
+    pub(super) renewed: Vec<(Version, Vec<Arc<TransportSocket>>)>,
     pub(super) removed: Vec<String>,
     /// What it does.
     pub(crate) changes: ReloadChanges,
@@ -186,8 +186,8 @@ impl Clusters {
                     continue;
                 }
                 Some(Change::Referred) => {
-                    let socket = resource.config.transport_socket;
-                    warming.renewed.push((resource.version, socket));
+                    let sockets = resource.config.sockets();
+                    warming.renewed.push((resource.version, sockets));
                 }
                 Some(Change::Routes | Change::Much) | None => {
                     warming.made.push(self.make(resource, now));
@@ -258,9 +258,9 @@ impl Clusters {
             self.running
                 .insert(running.shared.settings.name.clone(), running);
         }
-        for (version, socket) in renewed {
+        for (version, sockets) in renewed {
             if let Some(running) = self.of(&version) {
-                running.shared.transport_socket.renew_from(&socket);
+                running.shared.renew_sockets_from(&sockets);
                 running.version = version;
             }
         }
@@ -377,9 +377,7 @@ impl Running {
         let parsed = ClusterConfig::parse(&self.version.message, &mut ctx);
         let result = match parsed {
             Ok(config) => {
-                self.shared
-                    .transport_socket
-                    .renew_from(&config.transport_socket);
+                self.shared.renew_sockets_from(&config.sockets());
                 self.version.files = ctx.files;
                 Ok(())
             }

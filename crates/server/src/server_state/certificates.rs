@@ -48,7 +48,8 @@ fn contexts(manager: &ClusterManager, running: &Running) -> Vec<ContextCertifica
     clusters.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
     let of_clusters = clusters
         .iter()
-        .filter_map(|cluster| match &cluster.transport_socket {
+        .flat_map(|cluster| cluster.sockets())
+        .filter_map(|socket| match socket {
             TransportSocket::Tls(tls) => Some(tls.certificates()),
             TransportSocket::RawBuffer => None,
         });

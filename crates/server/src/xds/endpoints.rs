@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use nuncio_config::report::{self, Style};
 use nuncio_config::resources::{Response, first_error, unpack};
@@ -17,6 +18,7 @@ use nuncio_contract::stats::groups::ClusterUpdateStats;
 use nuncio_upstream::cluster::{ClusterShared, EdsSource};
 use nuncio_upstream::config::Assignment;
 use nuncio_upstream::discovery::assign;
+use tokio::time::Instant;
 
 use super::delivery::{Delivery, Verdict};
 use super::planes::ControlPlanes;
@@ -47,6 +49,30 @@ struct OfCluster {
     subscription: Subscription,
     updates: Arc<ClusterUpdateStats>,
     was_used: Cell<bool>,
+    /// When what it has does not hold any more (`endpoint_stale_after`).
+    stale_at: Cell<Option<Instant>>,
+}
+
+impl OfCluster {
+    /// Its hosts hold for this long, or until there are others.
+    fn holds_for(&self, stale_after: Option<Duration>) {
+        if stale_after.is_some() {
+            self.updates.assignment_timeout_received.inc();
+        }
+        let stale_at = stale_after.map(|after| Instant::now() + after);
+        self.stale_at.set(stale_at);
+    }
+
+    /// Takes its hosts away if they do not hold any more.
+    fn forget_if_stale(&self) {
+        let is_stale = self.stale_at.get().is_some_and(|at| at <= Instant::now());
+        let Some(cluster) = self.cluster.upgrade().filter(|_| is_stale) else {
+            return;
+        };
+        self.stale_at.set(None);
+        assign(&cluster, &Assignment::default());
+        self.updates.assignment_stale.inc();
+    }
 }
 
 impl Endpoints {
@@ -84,6 +110,7 @@ impl Endpoints {
             subscription,
             updates,
             was_used: Cell::default(),
+            stale_at: Cell::default(),
         };
         if let Some(delivery) = delivery {
             self.deliver(&one, delivery);
@@ -137,6 +164,7 @@ impl Endpoints {
             if let Some(delivery) = one.subscription.look() {
                 self.deliver(one, delivery);
             }
+            one.forget_if_stale();
         }
     }
 
@@ -146,19 +174,14 @@ impl Endpoints {
         };
         match delivery {
             Ok(response) => {
-                let verdict = self.apply(&cluster, &one.updates, &response);
+                let verdict = self.apply(&cluster, one, &response);
                 one.subscription.answer(&response.version, &verdict);
             }
             Err(failure) => one.subscription.fail(&failure, self.style),
         }
     }
 
-    fn apply(
-        &self,
-        cluster: &Arc<ClusterShared>,
-        updates: &ClusterUpdateStats,
-        response: &Response,
-    ) -> Verdict {
+    fn apply(&self, cluster: &Arc<ClusterShared>, one: &OfCluster, response: &Response) -> Verdict {
         let Some(eds) = &cluster.settings.eds else {
             return Ok(());
         };
@@ -173,10 +196,11 @@ impl Endpoints {
             );
         }
         match read? {
-            None => updates.update_empty.inc(),
+            None => one.updates.update_empty.inc(),
             Some(assignment) => {
+                one.holds_for(assignment.stale_after);
                 if !assign(cluster, &assignment) {
-                    updates.update_no_rebuild.inc();
+                    one.updates.update_no_rebuild.inc();
                 }
             }
         }

@@ -10,8 +10,8 @@ use nuncio_upstream::cluster::{Provided, ResourcePriority};
 use nuncio_upstream::forward_proxy::LookUp;
 use nuncio_upstream::outlier_detection::Outcome;
 use nuncio_upstream::{
-    Acquired, Destination, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster,
-    WorkerHost,
+    Acquired, Destination, Expected, UpstreamError, UpstreamErrorKind, UpstreamStream,
+    WorkerCluster, WorkerHost,
 };
 
 use super::TcpProxy;
@@ -134,6 +134,14 @@ impl TcpProxy {
         let tunnel = tunnel.filter(|tunnel| tunnel.is_for(&info.borrow()));
         let proxy = cluster.settings().proxy_protocol.as_deref();
         let name = proxy.and_then(|proxy| proxy.name(&info.borrow().connection, None));
+        if let Some(preconnect) = cluster.settings().preconnect {
+            let expected = Expected {
+                priority: ResourcePriority::Default,
+                from_http2: tunnel.map(|_| false),
+                name: name.as_ref(),
+            };
+            cluster.expect_more(preconnect, &expected);
+        }
         let acquired = match (tunnel, name) {
             (None, None) => host.new_tcp_stream()?,
             (None, Some(name)) => host.new_tcp_stream_named(name)?,

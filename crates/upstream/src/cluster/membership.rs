@@ -25,7 +25,8 @@ impl Membership {
     /// Counts that `hosts` take the place of `before`.
     pub(super) fn count(&self, before: &HostSet, hosts: &HostSet) {
         let known: HashSet<_> = before.iter().map(Arc::as_ptr).collect();
-        let is_new = |host: &&Arc<Host>| !known.contains(&Arc::as_ptr(host));
+        let is_new =
+            |host: &&Arc<Host>| !known.contains(&Arc::as_ptr(host)) && host.socket().is_none();
         self.sockets
             .total_match_count
             .add(hosts.iter().filter(is_new).count() as u64);
@@ -41,6 +42,11 @@ impl Membership {
     pub(super) fn count_weights(&self, hosts: &HostSet) {
         let heaviest = hosts.iter().map(|host| host.weight).max().unwrap_or(1);
         self.stats.max_host_weight.set(u64::from(heaviest.max(1)));
+    }
+
+    /// Counts that the cluster's own transport socket was chosen.
+    pub(super) fn count_default_socket(&self) {
+        self.sockets.total_match_count.inc();
     }
 
     /// Counts the hosts by their health of now.

@@ -17,8 +17,8 @@ pub use crate::host::{
 pub use breakers::{Breakers, Resource, RetryBudget, Thresholds};
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
-    ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HostStatuses,
-    HttpSettings, UpstreamProtocol,
+    ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs,
+    HostStatuses, HttpSettings, Preconnect, UpstreamProtocol,
 };
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};

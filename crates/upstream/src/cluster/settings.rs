@@ -19,6 +19,7 @@ use crate::mirror::Mirror;
 use crate::proxy_protocol::UpstreamProxyProtocol;
 use crate::retry::RetryPolicy;
 use crate::server_names::AutoNames;
+use crate::socket_match::SocketMatches;
 
 /// Where the hosts of a cluster come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +59,6 @@ pub struct DropOverload {
     pub limit: RuntimeKey,
 }
 
-impl DropOverload {
-    /// The share in force, of 1.
-    pub fn share(&self) -> f64 {
-        let limit = self.limit.integer(100).min(100);
-        self.share.min(limit as f64 / 100.0)
-    }
-}
-
 /// Healths of hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostStatuses(u8);
@@ -94,6 +87,33 @@ impl Default for HostStatuses {
             .with(DiscoveredHealth::Healthy)
             .with(DiscoveredHealth::Degraded)
     }
+}
+
+/// The order in which the addresses of a host are tried: its versions of IP take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HappyEyeballs {
+    /// Whether IPv4 comes first; `None`: what the first address is.
+    pub first_is_ipv4: Option<bool>,
+    /// How many addresses of the first version come before one of the other (1).
+    pub first_count: u32,
+}
+
+impl Default for HappyEyeballs {
+    fn default() -> Self {
+        Self {
+            first_is_ipv4: None,
+            first_count: 1,
+        }
+    }
+}
+
+/// How many connections there are to be for each request; 1 is as many as there are requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preconnect {
+    /// Of those to one host (1).
+    pub per_upstream: f64,
+    /// Of those to all hosts, for the hosts whose turn is next (0, none).
+    pub predictive: f64,
 }
 
 /// What a cluster's connections speak.
@@ -147,8 +167,16 @@ pub struct ClusterSettings {
     pub thresholds: [Thresholds; 2],
     /// Socket options.
     pub connect_options: ConnectOptions,
+    /// The order in which the addresses of a host are tried.
+    pub happy_eyeballs: HappyEyeballs,
+    /// Connections that are opened before requests need them; most clusters open none.
+    pub preconnect: Option<Preconnect>,
+    /// Streams of bytes end when their host fails its checks or is ejected.
+    pub close_connections_on_host_health_failure: bool,
     /// HTTP settings.
     pub http: HttpSettings,
+    /// Transport sockets of hosts with certain metadata.
+    pub socket_matches: Option<Box<SocketMatches>>,
     /// What hosts are told of whose connection it is.
     pub proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
 }
@@ -223,7 +251,11 @@ impl ClusterSettings {
             per_connection_buffer_limit_bytes: 1 << 20,
             thresholds: [Thresholds::default(); 2],
             connect_options: ConnectOptions::default(),
+            happy_eyeballs: HappyEyeballs::default(),
+            preconnect: None,
+            close_connections_on_host_health_failure: false,
             http: HttpSettings::default(),
+            socket_matches: None,
             proxy_protocol: None,
         }
     }

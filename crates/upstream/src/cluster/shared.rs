@@ -8,18 +8,20 @@ use nuncio_contract::stats::groups::{
     ClusterUpdateStats, ClusterVersionStats, RemainingStats, TlsSocketFactoryStats, TlsStats,
     TransportSocketMatchStats,
 };
-use nuncio_contract::stats::{Gauge, Scope};
+use nuncio_contract::stats::{Counter, Gauge, Scope};
 use nuncio_contract::stream_info::StreamInfo;
 
 use super::even::TableStats;
 use super::membership::Membership;
 use super::{
-    Breakers, ClusterSettings, HostSet, Locality, Provided, Resource, ResourcePriority, Thresholds,
+    Breakers, ClusterSettings, Host, HostSet, Locality, Provided, Resource, ResourcePriority,
+    Thresholds,
 };
 use crate::destination::Destination;
 use crate::forward_proxy::Asked;
 use crate::load_balancing::Snapshot;
 use crate::outlier_detection::{OutlierSettings, Outliers};
+use crate::socket_match::SocketMatch;
 use crate::transport_socket::TransportSocket;
 
 /// Where the proxy itself stands.
@@ -60,6 +62,10 @@ pub struct ClusterShared {
     /// The limits of which workers take off what they use, where that is told.
     remaining: Vec<(Thresholds, Arc<RemainingStats>)>,
     generation: AtomicU64,
+    /// The bits of the share of requests that are turned away, of 1.
+    drop_share: AtomicU64,
+    /// How often each of the transport sockets of `transport_socket_matches` was chosen.
+    socket_counts: Vec<Arc<Counter>>,
     outliers: Option<Box<Outliers>>,
     provided: Option<Box<Provided>>,
 }
@@ -83,10 +89,19 @@ impl ClusterShared {
         }
         scope.register::<ClusterLbStats>();
         scope.register_at::<TransportSocketMatchStats>("default.");
-        if matches!(transport_socket, TransportSocket::Tls(_)) {
+        let matches = settings.socket_matches.iter().flat_map(|all| &all.all);
+        let sockets = [&transport_socket]
+            .into_iter()
+            .chain(matches.clone().map(|one| &*one.socket));
+        if sockets
+            .into_iter()
+            .any(|one| matches!(one, TransportSocket::Tls(_)))
+        {
             scope.register::<TlsStats>();
             scope.register_at::<TlsSocketFactoryStats>("client_ssl_socket_factory.");
         }
+        let counter = |one: &SocketMatch| scope.counter(&format!("{}.total_match_count", one.name));
+        let socket_counts = matches.map(counter).collect();
         if settings.proxy_protocol.is_some() {
             scope.counter("upstream.proxyprotocol.v2_tlvs_exceed_max_length");
         }
@@ -99,6 +114,8 @@ impl ClusterShared {
             tables: TableStats::of(&settings.lb, &scope),
             place,
             remaining: remaining(&settings.thresholds, &scope),
+            socket_counts,
+            drop_share: AtomicU64::new(settings.drop_overload.share.to_bits()),
             settings,
             transport_socket,
             added_via_api,
@@ -173,6 +190,24 @@ impl ClusterShared {
         &self.scope
     }
 
+    /// Whether requests are turned away, whatever runtime says of it.
+    #[inline]
+    pub fn may_drop(&self) -> bool {
+        f64::from_bits(self.drop_share.load(Ordering::Relaxed)) > 0.0
+    }
+
+    /// The share of requests that are turned away before a host is chosen, of 1.
+    pub fn drop_share(&self) -> f64 {
+        let limit = self.settings.drop_overload.limit.integer(100).min(100);
+        let share = f64::from_bits(self.drop_share.load(Ordering::Relaxed));
+        share.min(limit as f64 / 100.0)
+    }
+
+    /// Has another share turned away from now on.
+    pub(crate) fn set_drop_share(&self, share: f64) {
+        self.drop_share.store(share.to_bits(), Ordering::Relaxed);
+    }
+
     /// Its circuit breakers.
     pub fn breakers(&self) -> &Breakers {
         &self.breakers
@@ -181,6 +216,7 @@ impl ClusterShared {
     /// Replaces the hosts, which are other ones than before, and counts them; workers notice before their
     /// next pick. Called by the main thread alone.
     pub fn publish_hosts(&self, hosts: Arc<HostSet>) {
+        self.find_sockets(&hosts);
         self.membership.count(&self.hosts(), &hosts);
         if let Some(outliers) = self.outliers() {
             outliers.set_hosts(&hosts);
@@ -189,6 +225,64 @@ impl ClusterShared {
         if let Some(checks) = &self.settings.health_checks {
             checks.hosts_changed();
         }
+    }
+
+    fn find_sockets(&self, hosts: &HostSet) {
+        let Some(matches) = &self.settings.socket_matches else {
+            return;
+        };
+        for host in hosts.iter() {
+            let place = matches.find_for(host);
+            let socket = place.and_then(|place| matches.socket(place));
+            if host.give_socket(socket.cloned()) {
+                self.count_socket(place);
+            }
+        }
+    }
+
+    fn count_socket(&self, place: Option<usize>) {
+        if let Some(counter) = place.and_then(|place| self.socket_counts.get(place)) {
+            counter.inc();
+        }
+    }
+
+    /// How connections to a host are secured.
+    pub fn socket_of<'a>(&'a self, host: &'a Host) -> &'a TransportSocket {
+        host.socket()
+            .map_or(&self.transport_socket, |socket| socket)
+    }
+
+    /// How a connection to a host is secured on which it is checked. Called by the main thread alone.
+    pub(crate) fn socket_for_check<'a>(&'a self, host: &'a Host) -> &'a TransportSocket {
+        let matches = self.settings.socket_matches.as_deref();
+        let checks = self.settings.health_checks.as_deref();
+        let criteria = checks.and_then(|checks| checks.socket_criteria.as_ref());
+        let (Some(matches), Some(criteria)) = (matches, criteria) else {
+            return self.socket_of(host);
+        };
+        let place = matches.find(Some(criteria));
+        match place {
+            Some(_) => self.count_socket(place),
+            None => self.membership.count_default_socket(),
+        }
+        let socket = place.and_then(|place| matches.socket(place));
+        socket.map_or(&self.transport_socket, |socket| socket)
+    }
+
+    /// All its transport sockets, its own first.
+    pub fn sockets(&self) -> impl Iterator<Item = &TransportSocket> {
+        let matches = self.settings.socket_matches.iter();
+        let matches = matches.flat_map(|matches| &matches.all);
+        [&self.transport_socket]
+            .into_iter()
+            .chain(matches.map(|one| &*one.socket))
+    }
+
+    /// Lets connections to come use certificates and keys that changed under the same configuration.
+    pub fn renew_sockets_from(&self, newer: &[Arc<TransportSocket>]) {
+        self.sockets()
+            .zip(newer)
+            .for_each(|(socket, newer)| socket.renew_from(newer));
     }
 
     /// Counts how much the heaviest host weighs, after hosts were discovered. Called by the main thread alone.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, Spanned, decode};
@@ -11,7 +12,7 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stream_info::Metadata;
 
 use super::Cluster;
-use crate::cluster::{ClusterType, DiscoveredHealth, DropOverload, LevelOptions, Locality};
+use crate::cluster::{ClusterType, DiscoveredHealth, LevelOptions, Locality};
 use crate::host::EndpointCheck;
 
 /// One configured endpoint.
@@ -21,6 +22,8 @@ pub struct EndpointSpec {
     pub address: Box<str>,
     /// Port.
     pub port: u16,
+    /// Its other addresses, where it has some.
+    pub others: Box<[SocketAddr]>,
     /// Name given to the endpoint; empty if none.
     pub hostname: Box<str>,
     /// Weight, 1 at least.
@@ -54,7 +57,7 @@ message! {
         pub(crate) drop_overloads: Vec<DropOverloadMessage>,
         pub(crate) overprovisioning_factor: Option<u32>,
         pub(crate) weighted_priority_health: bool,
-        inert endpoint_stale_after = "what a configuration names does not become stale";
+        pub(crate) endpoint_stale_after: Option<Duration>,
     }
 }
 
@@ -108,6 +111,14 @@ message! {
         pub(crate) address: Option<Address>,
         pub(crate) hostname: String,
         pub(crate) health_check_config: Option<HealthCheckConfig>,
+        pub(crate) additional_addresses: Vec<AdditionalAddress>,
+    }
+}
+
+message! {
+    /// Another address of an endpoint.
+    pub(crate) struct AdditionalAddress: "envoy.config.endpoint.v3.Endpoint.AdditionalAddress" {
+        pub(crate) address: Option<Address>,
     }
 }
 
@@ -165,12 +176,16 @@ one_of! {
 }
 
 /// Endpoints that came by themselves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Assignment {
     /// The endpoints.
     pub endpoints: Vec<EndpointSpec>,
     /// How the health of priorities is reckoned.
     pub level_options: LevelOptions,
+    /// The share of requests that are turned away, of 1.
+    pub drop_share: f64,
+    /// How long they hold if no others come.
+    pub stale_after: Option<Duration>,
 }
 
 impl Assignment {
@@ -181,16 +196,16 @@ impl Assignment {
     pub fn read(message: &Arc<Message>, ctx: &mut Ctx) -> Result<Self, Refused> {
         let assignment: ClusterLoadAssignment = decode(message, ctx)?;
         let policy = assignment.policy.as_ref();
-        if let Some(drop) = policy.and_then(|policy| policy.drop_overloads.first()) {
-            let what = "`drop_overloads` of endpoints that come by EDS";
-            ctx.unsupported(drop.span(), what);
-        }
+        let drop_share = assignment.drop_share(ctx).unwrap_or_default();
+        let stale_after = policy.and_then(|policy| policy.endpoint_stale_after);
         let endpoints = specs(&assignment, ClusterType::Eds, ctx)?;
         match ctx.diagnostics.has_errors() {
             true => Err(Refused),
             false => Ok(Assignment {
                 endpoints,
                 level_options: assignment.level_options(),
+                drop_share,
+                stale_after: stale_after.filter(|after| after.as_millis() > 0),
             }),
         }
     }
@@ -294,6 +309,7 @@ impl LbEndpoint {
         Ok(Some(EndpointSpec {
             address: address.address.value.as_str().into(),
             port,
+            others: endpoint.others(ctx)?,
             hostname: endpoint.hostname.as_str().into(),
             weight: self.load_balancing_weight.unwrap_or(1).max(1),
             priority,
@@ -306,6 +322,27 @@ impl LbEndpoint {
                 None => None,
             },
         }))
+    }
+}
+
+impl Endpoint {
+    fn others(&self, ctx: &mut Ctx) -> Result<Box<[SocketAddr]>, Refused> {
+        let mut others = Vec::with_capacity(self.additional_addresses.len());
+        for additional in &self.additional_addresses {
+            let Some(address) = &additional.address else {
+                ctx.error(additional.span(), "Address must be set");
+                return Err(Refused);
+            };
+            let AddressKind::SocketAddress(address) = &address.address;
+            let PortSpecifier::Value(port) = address.port_specifier;
+            let written = &address.address;
+            let Ok(ip) = written.value.parse::<IpAddr>() else {
+                return Err(malformed(written, ctx));
+            };
+            let port = u16::try_from(port).unwrap_or(u16::MAX);
+            others.push(SocketAddr::new(ip, port));
+        }
+        Ok(others.into())
     }
 }
 
@@ -350,14 +387,19 @@ fn check_address(
     }
     let is_address = matches!(cluster_type, ClusterType::Static | ClusterType::Eds);
     if is_address && address.value.parse::<IpAddr>().is_err() {
-        let advice = "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'";
-        let text = format!("malformed IP address: {}. {advice}", address.value);
-        ctx.error(address.span, text).note(
-            "a STATIC cluster takes addresses; for names set `type: STRICT_DNS` or `LOGICAL_DNS`",
-        );
-        return Err(Refused);
+        return Err(malformed(address, ctx));
     }
     Ok(())
+}
+
+fn malformed(address: &Spanned<String>, ctx: &mut Ctx) -> Refused {
+    let advice =
+        "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'";
+    let text = format!("malformed IP address: {}. {advice}", address.value);
+    ctx.error(address.span, text).note(
+        "a STATIC cluster takes addresses; for names set `type: STRICT_DNS` or `LOGICAL_DNS`",
+    );
+    Refused
 }
 
 impl HealthStatus {
@@ -386,13 +428,13 @@ impl ClusterLoadAssignment {
     }
 
     /// Which requests are turned away; one category at most, as in Envoy.
-    pub(super) fn drop_overload(&self, ctx: &mut Ctx) -> Result<DropOverload, Refused> {
+    pub(super) fn drop_share(&self, ctx: &mut Ctx) -> Result<f64, Refused> {
         let overloads = self
             .policy
             .as_ref()
             .map(|policy| policy.drop_overloads.as_slice());
         let (first, more) = match overloads.unwrap_or_default() {
-            [] => return Ok(DropOverload::default()),
+            [] => return Ok(0.0),
             [first, more @ ..] => (first, more),
         };
         let share = first.drop_percentage.as_ref().map_or(0.0, |percent| {
@@ -418,9 +460,6 @@ impl ClusterLoadAssignment {
             ctx.error(first.span(), text);
             return Err(Refused);
         }
-        Ok(DropOverload {
-            share,
-            limit: ctx.runtime.key("load_balancing_policy.drop_overload_limit"),
-        })
+        Ok(share)
     }
 }

@@ -56,8 +56,11 @@ message! {
         pub(crate) use_tcp_for_dns_lookups: bool,
         pub(crate) wait_for_warm_on_init: Option<bool>,
         pub(crate) transport_socket: Option<TransportSocketMessage>,
+        pub(crate) transport_socket_matches: Vec<TransportSocketMatch>,
         pub(crate) upstream_bind_config: Option<BindConfig>,
         pub(crate) upstream_connection_options: Option<UpstreamConnectionOptions>,
+        pub(crate) preconnect_policy: Option<PreconnectPolicy>,
+        pub(crate) close_connections_on_host_health_failure: bool,
         pub(crate) health_checks: Vec<HealthCheck>,
         pub(crate) ignore_health_on_host_removal: bool,
         pub(crate) cleanup_interval: Option<Duration>,
@@ -281,6 +284,32 @@ message! {
     /// Options of an upstream's connections.
     pub(crate) struct UpstreamConnectionOptions: "envoy.config.cluster.v3.UpstreamConnectionOptions" {
         pub(crate) tcp_keepalive: Option<TcpKeepalive>,
+        pub(crate) happy_eyeballs_config: Option<HappyEyeballsConfig>,
+    }
+}
+
+message! {
+    /// The order in which the addresses of a host are tried.
+    pub(crate) struct HappyEyeballsConfig: "envoy.config.cluster.v3.UpstreamConnectionOptions.HappyEyeballsConfig" {
+        pub(crate) first_address_family_version: FirstAddressFamily,
+        pub(crate) first_address_family_count: Option<u32>,
+    }
+}
+
+enumeration! {
+    /// Which version of IP is first.
+    pub(crate) enum FirstAddressFamily: "envoy.config.cluster.v3.UpstreamConnectionOptions.FirstAddressFamilyVersion" {
+        DEFAULT => Default,
+        V4 => V4,
+        V6 => V6,
+    }
+}
+
+message! {
+    /// Connections that are opened before requests need them.
+    pub(crate) struct PreconnectPolicy: "envoy.config.cluster.v3.Cluster.PreconnectPolicy" {
+        pub(crate) per_upstream_preconnect_ratio: Option<f64>,
+        pub(crate) predictive_preconnect_ratio: Option<f64>,
     }
 }
 
@@ -347,4 +376,4 @@ pub(crate) use super::load_balancing::old::{
 };
 pub(crate) use super::original_dst::OriginalDstLbConfig;
 pub(crate) use super::outlier_detection::OutlierDetection;
-pub(crate) use super::transport_socket::{RawBuffer, TransportSocketMessage};
+pub(crate) use super::transport_socket::{RawBuffer, TransportSocketMatch, TransportSocketMessage};

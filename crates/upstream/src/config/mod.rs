@@ -25,6 +25,7 @@ mod transport_socket;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::access_log::AccessLogFiles;
@@ -33,7 +34,10 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
-use crate::cluster::{ClusterSettings, ClusterType, EdsSource, HostStatuses, ProvidedSettings};
+use crate::cluster::{
+    ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs, HostStatuses, Preconnect,
+    ProvidedSettings,
+};
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
 
@@ -44,7 +48,8 @@ pub use header_case::HeaderKeyFormat;
 use http_options::HttpProtocolOptions;
 pub use http2_options::Http2Options;
 use messages::{
-    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily, LbPolicyName,
+    Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
+    FirstAddressFamily, LbPolicyName,
 };
 pub use support::support;
 
@@ -122,6 +127,8 @@ impl ClusterConfig {
         }
         settings.provided = kind.provided;
         settings.proxy_protocol = proxy_protocol;
+        settings.socket_matches =
+            transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);
@@ -148,6 +155,16 @@ impl ClusterConfig {
 }
 
 impl ClusterConfig {
+    /// Its transport sockets, its own first.
+    pub fn sockets(&self) -> Vec<Arc<TransportSocket>> {
+        let matches = self.settings.socket_matches.iter();
+        let matches = matches.flat_map(|matches| &matches.all);
+        [Arc::new(self.transport_socket.clone())]
+            .into_iter()
+            .chain(matches.map(|one| Arc::clone(&one.socket)))
+            .collect()
+    }
+
     /// Opens the files that are told of health checks.
     ///
     /// # Errors
@@ -259,11 +276,23 @@ fn settings(
         settings.close_connections_on_host_set_change = common.close_connections_on_host_set_change;
         settings.override_host_statuses = override_host_statuses(common);
     }
-    if let Some(assignment) = &cluster.load_assignment {
-        settings.drop_overload = assignment.drop_overload(ctx)?;
+    if cluster_type == ClusterType::Eds {
+        settings.drop_overload.limit = drop_overload_limit(ctx);
+    } else if let Some(assignment) = &cluster.load_assignment {
+        settings.drop_overload = DropOverload {
+            share: assignment.drop_share(ctx)?,
+            limit: drop_overload_limit(ctx),
+        };
         settings.level_options = assignment.level_options();
     }
     settings.connect_options = connect_options(cluster);
+    settings.happy_eyeballs = happy_eyeballs(cluster);
+    settings.preconnect = cluster.preconnect_policy.as_ref().map(|policy| Preconnect {
+        per_upstream: policy.per_upstream_preconnect_ratio.unwrap_or(1.0),
+        predictive: policy.predictive_preconnect_ratio.unwrap_or(0.0),
+    });
+    settings.close_connections_on_host_health_failure =
+        cluster.close_connections_on_host_health_failure;
     if let Some(bind) = &cluster.upstream_bind_config {
         let of = format!("Cluster {}", cluster.name.value);
         let bound = bind.compile(&of, ctx)?;
@@ -302,6 +331,23 @@ fn eds(
         source: source.source(ctx)?,
         service_name: config.service_name.as_str().into(),
     })))
+}
+
+fn drop_overload_limit(ctx: &mut Ctx) -> RuntimeKey {
+    ctx.runtime.key("load_balancing_policy.drop_overload_limit")
+}
+
+fn happy_eyeballs(cluster: &Cluster) -> HappyEyeballs {
+    let options = cluster.upstream_connection_options.as_ref();
+    let config = options.and_then(|options| options.happy_eyeballs_config.as_ref());
+    config.map_or_else(HappyEyeballs::default, |config| HappyEyeballs {
+        first_is_ipv4: match config.first_address_family_version {
+            FirstAddressFamily::Default => None,
+            FirstAddressFamily::V4 => Some(true),
+            FirstAddressFamily::V6 => Some(false),
+        },
+        first_count: config.first_address_family_count.unwrap_or(1),
+    })
 }
 
 fn connect_options(cluster: &Cluster) -> ConnectOptions {

@@ -88,7 +88,7 @@ impl OriginalDstLbConfig {
 }
 
 impl MetadataKey {
-    fn compile(&self) -> MetadataPlace {
+    pub(super) fn compile(&self) -> MetadataPlace {
         let key = |segment: &PathSegment| {
             let Segment::Key(key) = &segment.segment;
             key.as_str().into()

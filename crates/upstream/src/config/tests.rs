@@ -210,6 +210,10 @@ fn what_is_wrong_with_a_policy_is_said_in_envoys_words() {
             with_extension(
                 "override_host.v3.OverrideHost, override_host_sources: [{header: a}], fallback_policy: {}",
             ),
+            "dynamic forwarding LB: didn't find a registered fallback load balancer factory with names from ",
+        ),
+        (
+            with_extension("wrr_locality.v3.WrrLocality, endpoint_picking_policy: {}"),
             "not supported by Nuncio yet",
         ),
         (

@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
+use nuncio_config::tree::Json;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::metadata_message::struct_of;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
+use crate::socket_match::{SocketMatch, SocketMatches};
 use crate::transport_socket::TransportSocket;
 
 message! {
@@ -23,6 +26,15 @@ one_of! {
     /// Its message.
     pub(crate) enum TransportSocketConfig {
         typed_config => TypedConfig(Any),
+    }
+}
+
+message! {
+    /// A transport socket for hosts with certain metadata.
+    pub(crate) struct TransportSocketMatch: "envoy.config.cluster.v3.Cluster.TransportSocketMatch" {
+        name: String,
+        r#match: Option<Arc<Json>>,
+        transport_socket: Option<TransportSocketMessage>,
     }
 }
 
@@ -99,6 +111,33 @@ pub(super) fn read(
         }
         other => Err(ctx.unsupported_here(any.span, format_args!("transport socket `{other}`"))),
     }
+}
+
+/// The transport sockets of hosts with certain metadata, if there are some.
+pub(super) fn read_matches(
+    matches: &[TransportSocketMatch],
+    ctx: &mut Ctx,
+) -> Result<Option<Box<SocketMatches>>, Refused> {
+    let mut all = Vec::with_capacity(matches.len());
+    for one in matches {
+        let Some(message) = &one.transport_socket else {
+            let text = "Didn't find a registered implementation for name: ''";
+            ctx.error(one.span(), text);
+            return Err(Refused);
+        };
+        let (socket, header) = read(Some(message), ctx)?;
+        if header.is_some() {
+            let what = "a PROXY header in `transport_socket_matches`";
+            return Err(ctx.unsupported_here(one.span(), what));
+        }
+        let wanted = one.r#match.as_ref();
+        all.push(SocketMatch {
+            name: one.name.as_str().into(),
+            wanted: wanted.map_or_else(Default::default, |wanted| struct_of(wanted)),
+            socket: Arc::new(socket),
+        });
+    }
+    Ok((!all.is_empty()).then(|| Box::new(SocketMatches { all })))
 }
 
 fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {

@@ -1,7 +1,8 @@
 //! Hosts that are assigned to a cluster of type EDS, again and again.
 //!
 //! A host of which nothing is another stays, with its connections and counts; one whose weight, health or metadata is
-//! another is another host at the same address. (Envoy changes these in place.)
+//! another is another host at the same address. (Envoy changes these in place.) As in Envoy a share of requests that are
+//! turned away comes into force with other hosts.
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
     if is_unchanged {
         return false;
     }
+    cluster.set_drop_share(assignment.drop_share);
     cluster.publish_hosts(Arc::new(HostSet::new(hosts).with_options(options)));
     cluster.count_weights();
     true
@@ -43,6 +45,7 @@ fn begin(host: Host, cluster: &ClusterShared) -> Host {
 
 fn is_same(old: &Host, new: &Host, endpoint: &EndpointSpec) -> bool {
     old.address == new.address
+        && old.addresses == new.addresses
         && old.hostname == new.hostname
         && old.weight == new.weight
         && old.priority == new.priority
@@ -65,6 +68,7 @@ mod tests {
         EndpointSpec {
             address: address.into(),
             port: 80,
+            others: Box::default(),
             hostname: Box::default(),
             weight,
             priority: 0,
@@ -89,6 +93,8 @@ mod tests {
         Assignment {
             endpoints,
             level_options: LevelOptions::default(),
+            drop_share: 0.0,
+            stale_after: None,
         }
     }
 

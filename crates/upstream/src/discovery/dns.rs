@@ -180,10 +180,16 @@ impl Shared {
             if hosts.iter().any(|host| host.address == address) {
                 continue;
             }
-            let old = known.iter().find(|host| host.address == address);
-            hosts.push(match old {
+            let of_name = (most == 1).then(|| self.several(endpoint.port, addresses));
+            let several = of_name.flatten();
+            let is_same = |host: &&Arc<Host>| host.address == address && host.addresses == several;
+            hosts.push(match known.iter().find(is_same) {
                 Some(old) => Arc::clone(old),
-                None => Arc::new(self.new_host(endpoint, address.ip())),
+                None => {
+                    let mut host = self.new_host(endpoint, address.ip());
+                    host.addresses = several;
+                    Arc::new(host)
+                }
             });
         }
         self.keep_healthy(known, &mut hosts);
@@ -195,6 +201,12 @@ impl Shared {
         let set = HostSet::new(all.iter().flatten().cloned().collect());
         let set = set.with_options(self.cluster.settings.level_options);
         self.cluster.publish_hosts(Arc::new(set));
+    }
+
+    /// All addresses of a logical name, if there are several.
+    fn several(&self, port: u16, addresses: &[IpAddr]) -> Option<Box<[SocketAddr]>> {
+        let all = addresses.iter().map(|ip| SocketAddr::new(*ip, port));
+        (addresses.len() > 1).then(|| all.collect())
     }
 
     /// A host that is checked is no host to choose before it has passed. LOGICAL_DNS does not care, as in Envoy.

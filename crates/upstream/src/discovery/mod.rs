@@ -145,6 +145,12 @@ impl EndpointSpec {
             Arc::clone(&self.locality),
             self.health.flags(),
         );
+        if !self.others.is_empty() {
+            let all = [host.address]
+                .into_iter()
+                .chain(self.others.iter().copied());
+            host.addresses = Some(all.collect());
+        }
         host.discovered_health = self.health;
         host.locality_weight = self.locality_weight;
         host.metadata = self.metadata.clone();

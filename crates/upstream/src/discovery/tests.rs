@@ -14,6 +14,7 @@ fn endpoint(address: &str, port: u16) -> EndpointSpec {
     EndpointSpec {
         address: address.into(),
         port,
+        others: Box::default(),
         hostname: Box::default(),
         weight: 1,
         priority: 0,

@@ -11,6 +11,7 @@ use nuncio_contract::access_log::LineLog;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::matching::CompiledStringMatcher;
+use nuncio_contract::stream_info::metadata::Struct;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::payload::Segments;
@@ -32,6 +33,8 @@ pub struct ActiveChecks {
     pub reuses_connection: bool,
     /// What is offered by ALPN in place of what the cluster's transport socket offers; empty for that.
     pub alpn: Box<[Vec<u8>]>,
+    /// The metadata by which the transport socket of checks is chosen, in place of the host's.
+    pub socket_criteria: Option<Struct>,
     /// Whether new hosts do not count until they were checked.
     pub excludes_new_hosts: bool,
     /// Whether hosts go as soon as discovery does not know them any more, however healthy they are.
@@ -129,6 +132,7 @@ impl ActiveChecks {
             always_log: AlwaysLog::default(),
             reuses_connection: true,
             alpn: Box::default(),
+            socket_criteria: None,
             excludes_new_hosts: false,
             ignores_health_on_removal: false,
             probe,

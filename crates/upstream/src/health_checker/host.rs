@@ -92,7 +92,7 @@ impl CheckedHost {
         match &checks.probe {
             Probe::Tcp(_) => Prober::Tcp(Box::new(TcpProber::new(
                 dialer,
-                self.host.check_address(),
+                &self.host,
                 checks.reuses_connection,
             ))),
             Probe::Http(_) | Probe::Grpc(_) => Prober::Requests(Box::new(RequestProber::new(

@@ -54,7 +54,8 @@ impl RequestProber {
             true => Protocol::Http2,
             false => Protocol::Http11,
         };
-        let mut request = probe.request(&self.authority(&probe.host), self.dialer.scheme());
+        let mut request =
+            probe.request(&self.authority(&probe.host), self.dialer.scheme(&self.host));
         self.change(&mut request, &probe.headers, protocol);
         if !probe.payload.is_empty() {
             let length = u64::try_from(probe.payload.len()).unwrap_or(u64::MAX);
@@ -89,7 +90,7 @@ impl RequestProber {
         self.change(&mut request, &probe.headers, Protocol::Http2);
         let limit = u64::try_from(self.checks.timing.timeout.as_millis()).unwrap_or(u64::MAX);
         request.set(Known::GrpcTimeout, timeout(limit).as_bytes());
-        request.set(Known::Scheme, self.dialer.scheme());
+        request.set(Known::Scheme, self.dialer.scheme(&self.host));
         let Some(link) = self.open(true).await else {
             return FAILED;
         };
@@ -137,7 +138,7 @@ impl RequestProber {
 
     async fn open(&mut self, is_http2: bool) -> Option<&mut Link> {
         if self.link.is_none() {
-            let transport = self.dialer.open(self.host.check_address()).await.ok()?;
+            let transport = self.dialer.open(&self.host).await.ok()?;
             self.link = Some(match is_http2 {
                 true => Link::http2(&self.dialer, transport),
                 false => Link::http1(&self.dialer, transport),

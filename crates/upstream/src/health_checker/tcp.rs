@@ -1,14 +1,15 @@
 //! Checks by bytes: sent and looked for on a plain connection, or by that it opens at all.
 
 use std::future::{pending, poll_fn};
-use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use nuncio_net::transport::Transport;
 
 use super::link::{Dialer, Gone};
 use crate::health_check::session::{Failure, Outcome};
 use crate::health_check::settings::TcpProbe;
+use crate::host::Host;
 use crate::proxy_protocol::{self, ProxyVersion};
 
 const PASSED: Outcome = Outcome::Passed { is_degraded: false };
@@ -17,17 +18,17 @@ const FAILED: Outcome = Outcome::Failed(Failure::Network);
 /// One host's connection, and what came of it that was not what was looked for.
 pub(super) struct TcpProber {
     dialer: Rc<Dialer>,
-    address: SocketAddr,
+    host: Arc<Host>,
     reuses: bool,
     transport: Option<Transport>,
     input: Vec<u8>,
 }
 
 impl TcpProber {
-    pub(super) fn new(dialer: &Rc<Dialer>, address: SocketAddr, reuses: bool) -> Self {
+    pub(super) fn new(dialer: &Rc<Dialer>, host: &Arc<Host>, reuses: bool) -> Self {
         Self {
             dialer: Rc::clone(dialer),
-            address,
+            host: Arc::clone(host),
             reuses,
             transport: None,
             input: Vec::new(),
@@ -46,7 +47,7 @@ impl TcpProber {
 
     async fn exchange(&mut self, probe: &TcpProbe) -> Result<(), Gone> {
         if self.transport.is_none() {
-            let opened = self.dialer.open(self.address).await?;
+            let opened = self.dialer.open(&self.host).await?;
             if probe.receive.is_empty() {
                 return Ok(());
             }

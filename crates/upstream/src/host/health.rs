@@ -125,6 +125,11 @@ impl HealthFlags {
         self.0 & Self::UNUSABLE == 0
     }
 
+    /// Whether we have found out ourselves that the host is bad.
+    pub const fn is_found_out(self) -> bool {
+        self.0 & (Self::FAILED_ACTIVE_HC.0 | Self::FAILED_OUTLIER_CHECK.0) != 0
+    }
+
     /// Whether nothing is known against the host.
     pub const fn is_healthy(&self) -> bool {
         matches!(self.health(), Health::Healthy)

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use nuncio_contract::stats::{Counter, Gauge};
 use nuncio_contract::stream_info::Metadata;
+use tokio::sync::Notify;
+
+use crate::transport_socket::TransportSocket;
 
 pub use health::{DiscoveredHealth, Health, HealthFlags};
 pub use host_set::{HostSet, LevelOptions, PriorityHosts};
@@ -46,6 +49,8 @@ pub struct EndpointCheck {
 pub struct Host {
     /// Where to connect.
     pub address: SocketAddr,
+    /// All its addresses, `address` first, if there are several.
+    pub addresses: Option<Box<[SocketAddr]>>,
     /// Name that discovery knows it by; empty for a plain address.
     pub hostname: Box<str>,
     /// Load-balancing weight, 1 at least.
@@ -65,6 +70,10 @@ pub struct Host {
     health: AtomicU32,
     active_requests: AtomicU32,
     healthy_since: HealthySince,
+    /// Rings when it fails, where somebody listens.
+    failed: OnceLock<Arc<Notify>>,
+    /// Its transport socket, if it is not that of its cluster; found when it is published where there is a choice.
+    socket: OnceLock<Option<Arc<TransportSocket>>>,
     counters: Mutex<Vec<Arc<HostCounters>>>,
 }
 
@@ -119,6 +128,7 @@ impl Host {
     ) -> Self {
         Self {
             address,
+            addresses: None,
             hostname: hostname.into(),
             weight: weight.max(1),
             priority,
@@ -130,6 +140,8 @@ impl Host {
             health: AtomicU32::new(health.bits()),
             active_requests: AtomicU32::new(0),
             healthy_since: HealthySince::default(),
+            failed: OnceLock::new(),
+            socket: OnceLock::new(),
             counters: Mutex::default(),
         }
     }
@@ -152,17 +164,34 @@ impl Host {
             Ok(bits) | Err(bits) => HealthFlags::from_bits(bits),
         };
         let now = before.without(remove).with(add);
+        if now.is_found_out()
+            && !before.is_found_out()
+            && let Some(listeners) = self.failed.get()
+        {
+            listeners.notify_waiters();
+        }
         now.health() != before.health() || now.is_excluded() != before.is_excluded()
+    }
+
+    /// Its own transport socket, if it has one.
+    pub(crate) fn socket(&self) -> Option<&Arc<TransportSocket>> {
+        self.socket.get()?.as_ref()
+    }
+
+    /// Gives it its own transport socket, or none; false if that was done before.
+    pub(crate) fn give_socket(&self, socket: Option<Arc<TransportSocket>>) -> bool {
+        self.socket.set(socket).is_ok()
+    }
+
+    /// Waits until it fails its checks or is ejected from now on.
+    pub(crate) fn failure(&self) -> impl Future<Output = ()> + use<> {
+        Arc::clone(self.failed.get_or_init(Arc::default)).notified_owned()
     }
 
     /// Its health as `override_host_status` knows it: what was found out by us counts before what discovery says.
     pub fn status(&self) -> DiscoveredHealth {
-        const FOUND_OUT: [HealthFlags; 2] = [
-            HealthFlags::FAILED_ACTIVE_HC,
-            HealthFlags::FAILED_OUTLIER_CHECK,
-        ];
         let flags = self.health();
-        if FOUND_OUT.iter().any(|reason| flags.contains(*reason)) {
+        if flags.is_found_out() {
             return DiscoveredHealth::Unhealthy;
         }
         match self.discovered_health {

@@ -11,6 +11,7 @@ use super::settings::LbSettings;
 use super::zone_aware::LocalProxies;
 use crate::destination::Destination;
 use crate::host::Host;
+use crate::override_host::WantedHosts;
 
 /// What a request says of the host that it wants. The default says nothing.
 #[derive(Clone, Copy, Default)]
@@ -19,6 +20,8 @@ pub struct PickContext<'a> {
     pub hash: Option<u64>,
     /// The host that it asks for, where clusters choose by that.
     pub destination: Option<&'a Destination>,
+    /// The hosts that it names, which go before all else.
+    pub wanted: Option<&'a WantedHosts>,
     /// Metadata that its host has to have, where there are subsets.
     pub metadata_match: Option<&'a Struct>,
     /// How the load is to be spread over priorities instead.

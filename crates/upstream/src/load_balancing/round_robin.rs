@@ -30,6 +30,11 @@ impl RoundRobin {
         self.weighted = (!equal).then(|| EarliestDeadline::new(weights.map(f64::from), skipped));
     }
 
+    /// The number of the next turn; none where weights differ.
+    pub(crate) fn next_turn(&self) -> Option<u64> {
+        self.weighted.is_none().then_some(self.next)
+    }
+
     /// The index of the next host among `count`, the number of weights last given.
     #[inline]
     pub(crate) fn pick(&mut self, count: usize) -> Option<usize> {

@@ -7,6 +7,7 @@ use nuncio_config::runtime::RuntimeKey;
 use nuncio_contract::hash_policy::HashPolicies;
 
 use super::subset::SubsetSettings;
+use crate::override_host::OverrideHosts;
 
 /// How a cluster's hosts are chosen.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct LbSettings {
     pub panic_threshold_key: RuntimeKey,
     /// What the places of hosts mean.
     pub locality: LocalityBalancing,
+    /// Requests name hosts before the policy is asked.
+    pub override_hosts: Option<Arc<OverrideHosts>>,
     /// Hosts are chosen among those of a request's subset.
     pub subset: Option<Arc<SubsetSettings>>,
 }
@@ -182,6 +185,7 @@ impl Default for LbSettings {
             panic_threshold_key: RuntimeKey::default(),
             locality: LocalityBalancing::ZoneAware(ZoneAware::default()),
             subset: None,
+            override_hosts: None,
         }
     }
 }
@@ -220,7 +224,8 @@ impl LbSettings {
     #[inline]
     pub fn looks_at_requests(&self) -> bool {
         use LbPolicy::{ClusterProvided, Maglev, RingHash};
-        matches!(self.policy, RingHash(_) | Maglev(_) | ClusterProvided)
+        self.override_hosts.is_some()
+            || matches!(self.policy, RingHash(_) | Maglev(_) | ClusterProvided)
     }
 }
 

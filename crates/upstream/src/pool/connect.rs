@@ -7,16 +7,41 @@ use nuncio_net::connect::{self, ConnectError};
 use nuncio_net::tls::Wishes;
 use nuncio_net::transport::Transport;
 
-use super::Carries;
+use super::happy_eyeballs::first_of;
+use super::{Carries, PooledHost};
+use crate::cluster::Host;
 use crate::cluster_core::ClusterCore;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::server_names::ConnectionName;
 use crate::transport_socket::TransportSocket;
 
-/// Opens a connection to `address`, with its handshake by the name that requests chose, and counts it. No timeout of its own.
+/// Opens a connection to a host, with its handshake by the name that requests chose, and counts it; the first attempt
+/// is counted already. No timeout of its own.
 pub(super) async fn connect(
     core: &ClusterCore,
-    address: SocketAddr,
+    to: &PooledHost,
+    name: Option<&ConnectionName>,
+    carries: Carries,
+) -> Result<Transport, UpstreamError> {
+    let Some(addresses) = &to.host.addresses else {
+        return connect_to(core, (&to.host, to.host.address), name, carries).await;
+    };
+    let ordered = core.settings().happy_eyeballs.order(addresses);
+    let mut attempts = 0;
+    let attempt = |address| {
+        attempts += 1;
+        if attempts > 1 {
+            core.traffic.upstream_cx_total.inc();
+            to.counters.cx_total.inc();
+        }
+        connect_to(core, (&to.host, address), name, carries)
+    };
+    Box::pin(first_of(ordered, attempt)).await
+}
+
+async fn connect_to(
+    core: &ClusterCore,
+    (host, address): (&Host, SocketAddr),
     name: Option<&ConnectionName>,
     carries: Carries,
 ) -> Result<Transport, UpstreamError> {
@@ -37,7 +62,7 @@ pub(super) async fn connect(
             .upstream_cx_tx_bytes_total
             .add(u64::try_from(count).unwrap_or(u64::MAX));
     }
-    let tls = match &core.shared.transport_socket {
+    let tls = match core.shared.socket_of(host) {
         TransportSocket::RawBuffer => return Ok(Transport::plain(tcp)),
         TransportSocket::Tls(tls) => tls,
     };

@@ -55,12 +55,7 @@ pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
     if matches!(life.carries, Carries::Http1 | Carries::HttpByAlpn) {
         core.connection_begun();
     }
-    let connecting = Box::pin(connect(
-        core,
-        pool.to.host.address,
-        pool.name.as_ref(),
-        pool.carries,
-    ));
+    let connecting = Box::pin(connect(core, &pool.to, pool.name.as_ref(), pool.carries));
     let result = tokio::time::timeout(core.settings().connect_timeout, connecting).await;
     let error = match result {
         Ok(Ok(transport)) => return pool.connected(Connection::new(transport, life, core)),

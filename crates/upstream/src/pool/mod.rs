@@ -10,8 +10,10 @@
 
 mod connect;
 mod connection;
+mod happy_eyeballs;
 mod lease;
 mod pending;
+mod preconnect;
 mod shared;
 mod watch;
 
@@ -25,6 +27,7 @@ pub(crate) use connection::{Connection, Ended, Life};
 pub(crate) use lease::Lease;
 pub(crate) use pending::PendingLease;
 use pending::Waiting;
+pub(crate) use preconnect::wants_another;
 pub use shared::count as count_http2;
 pub(crate) use shared::{Cut, Http2Connection, Mailbox, SharedLease};
 
@@ -131,10 +134,14 @@ impl HostPool {
     /// A connection at once if one is idle, a place in the queue if not.
     #[inline]
     pub(crate) fn lend(self: &Rc<Self>) -> Result<Lent, UpstreamError> {
-        match self.take_idle() {
+        let lent = match self.take_idle() {
             Some(connection) => self.attach(connection).map(Granted::Own).map(Lent::Ready),
             None => self.lend_place(),
+        };
+        if self.core.settings().preconnect.is_some() && matches!(lent, Ok(Lent::Ready(_))) {
+            let _the_request_has_one = self.open_connections();
         }
+        lent
     }
 
     /// The idle connection used last that is still good; the others are closed on the way.
@@ -209,8 +216,19 @@ impl HostPool {
 
     /// Opens as many connections as the queue needs, three at most at a time.
     fn open_connections(self: &Rc<Self>) -> Opened {
+        self.open_while(Self::needs_connection)
+    }
+
+    fn needs_connection(&self) -> bool {
+        match &self.core.settings().preconnect {
+            None => self.waiting.borrow().len() > self.connecting_places(),
+            Some(preconnect) => self.needs_more(preconnect.per_upstream),
+        }
+    }
+
+    fn open_while(self: &Rc<Self>, is_needed: impl Fn(&Self) -> bool) -> Opened {
         for _ in 0..3 {
-            if self.waiting.borrow().len() <= self.connecting_places() {
+            if !is_needed(self) {
                 break;
             }
             if self.core.sheds_connection() {
@@ -284,7 +302,9 @@ impl HostPool {
             };
             next.deliver(self.attach(connection).map(Granted::Own));
         }
-        let _who_waits_goes_on = self.open_connections();
+        if !self.waiting.borrow().is_empty() {
+            let _who_waits_goes_on = self.open_connections();
+        }
     }
 
     /// Closes what is idle; what is in use is closed after its request.

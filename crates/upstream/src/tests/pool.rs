@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::harness::{Fixture, answering, host, on_worker, serve};
 use crate::Acquired;
 use crate::UpstreamErrorKind as Kind;
-use crate::cluster::{ClusterSettings, HealthFlags, HostSet, ResourcePriority, Thresholds};
+use crate::cluster::{
+    ClusterSettings, HealthFlags, Host, HostSet, Preconnect, ResourcePriority, Thresholds,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -394,5 +396,42 @@ fn names_that_clients_make_up_hold_no_more_connections_than_the_breaker_allows()
         }
         assert_eq!(fixture.stat("upstream_cx_total"), 100);
         assert_eq!(fixture.stat("upstream_cx_overflow"), 0);
+    });
+}
+
+#[test]
+fn connections_are_opened_for_requests_that_are_expected() {
+    on_worker(async {
+        let fixture = Fixture::new(
+            settings(|settings| {
+                settings.preconnect = Some(Preconnect {
+                    per_upstream: 2.0,
+                    predictive: 0.0,
+                });
+            }),
+            &[answering(OK).await],
+        );
+        assert_eq!(fixture.get("/").await.unwrap().status, 200);
+        fixture.until_stat("upstream_cx_total", 2).await;
+        let both = tokio::join!(fixture.get("/"), fixture.get("/"));
+        assert!(both.0.is_ok() && both.1.is_ok());
+        fixture.until_stat("upstream_cx_total", 4).await;
+    });
+}
+
+#[test]
+fn a_host_is_reached_at_another_of_its_addresses() {
+    on_worker(async {
+        let open = answering(OK).await;
+        let fixture = Fixture::to(&[]);
+        let mut two = Host::new(nobody(), "", 1, 0, Arc::default(), HealthFlags::HEALTHY);
+        two.addresses = Some([two.address, open].into());
+        let set = HostSet::new(vec![Arc::new(two)]);
+        fixture.cluster.shared().publish_hosts(Arc::new(set));
+        let stream = fixture.stream().await.unwrap();
+        assert_eq!(stream.host_address(), open);
+        assert_eq!(fixture.stat("upstream_cx_total"), 2);
+        assert_eq!(fixture.stat("upstream_cx_connect_fail"), 0);
+        assert_eq!(fixture.stat("upstream_cx_active"), 1);
     });
 }

@@ -6,6 +6,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known};
 
 use super::harness::{Fixture, answering, on_worker, request, serve};
+use crate::cluster::{ClusterSettings, HealthFlags};
 use crate::{BodyEvent, UpstreamErrorKind as Kind, UpstreamStream};
 
 const SWITCHING: &str =
@@ -134,5 +135,33 @@ fn streams_of_bytes_have_connections_of_their_own() {
         assert_eq!(fixture.stat("upstream_cx_http1_total"), 0);
         assert_eq!(fixture.stat("upstream_rq_total"), 2);
         assert_eq!(fixture.stat("upstream_cx_protocol_error"), 0);
+    });
+}
+
+#[test]
+fn bytes_end_when_their_host_is_found_to_be_bad_if_the_cluster_says_so() {
+    on_worker(async {
+        let host = serve(|mut served| async move {
+            served.send("banner").await;
+            served.until(b"never").await;
+        })
+        .await;
+        let fixture = Fixture::new(
+            ClusterSettings {
+                close_connections_on_host_health_failure: true,
+                ..ClusterSettings::named("c")
+            },
+            &[host],
+        );
+        let mut stream = fixture.tcp_stream().await.unwrap();
+        assert_eq!(ask(&mut stream, &request("CONNECT", "")).await, 200);
+        let banner = piece(&mut stream).await;
+        assert_eq!(banner, Ok((BodyEvent::Data, "banner".to_owned())));
+        let hosts = fixture.cluster.shared().hosts();
+        let host = hosts.iter().next().unwrap();
+        host.change_health(HealthFlags::FAILED_EDS_HEALTH, HealthFlags::HEALTHY);
+        host.change_health(HealthFlags::FAILED_ACTIVE_HC, HealthFlags::HEALTHY);
+        assert!(piece(&mut stream).await.is_err());
+        assert_eq!(fixture.stat("upstream_cx_destroy_local_with_active_rq"), 1);
     });
 }

@@ -12,10 +12,12 @@ use std::sync::Arc;
 use super::WorkerHost;
 use super::aggregate::PartsView;
 use super::around::LocalCluster;
+use super::expecting::Peeked;
 use crate::cluster::{ClusterSettings, ClusterShared, HostSet, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit, SessionPermit};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::load_balancing::{Balancer, PickContext, PriorityLoad, Random, RoundRobin, Snapshot};
+use crate::override_host::WantedHosts;
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::ClusterDescription;
 
@@ -34,11 +36,12 @@ pub(super) struct State {
     /// All hosts, so that pools outlive updates that keep their host.
     pub(super) hosts: Vec<Rc<WorkerHost>>,
     /// Those to pick from in turn.
-    candidates: Vec<Rc<WorkerHost>>,
+    pub(super) candidates: Vec<Rc<WorkerHost>>,
     in_panic: bool,
-    turn: RoundRobin,
+    pub(super) turn: RoundRobin,
+    pub(super) peeked: Peeked,
     /// Where plain turns will not do.
-    balancer: Option<Box<Balancer>>,
+    pub(super) balancer: Option<Box<Balancer>>,
     /// Where they would do, but a request spreads load otherwise; made when there is one.
     spreading: Option<Box<Balancer>>,
     /// The places of `hosts`; made when one is first asked for by its address.
@@ -56,6 +59,7 @@ impl WorkerCluster {
             candidates: Vec::new(),
             in_panic: true,
             turn: RoundRobin::new(seed),
+            peeked: Peeked::default(),
             balancer: None,
             spreading: None,
             by_address: None,
@@ -136,6 +140,9 @@ impl WorkerCluster {
         self.follow();
         if let Some(provided) = self.core.shared.provided() {
             return self.choose_provided(provided, context);
+        }
+        if let Some(wanted) = context.wanted.and_then(|wanted| self.next_wanted(wanted)) {
+            return Ok(wanted);
         }
         self.find_host(context).ok_or_else(|| {
             self.core.traffic.upstream_cx_none_healthy.inc();
@@ -239,6 +246,12 @@ impl WorkerCluster {
     /// The host with this address, of whatever priority, if its health allows that it is asked for.
     pub fn host_at(&self, address: SocketAddr) -> Option<Rc<WorkerHost>> {
         self.follow();
+        let host = self.member_at(address)?;
+        let allowed = self.settings().override_host_statuses;
+        allowed.contains(host.host().status()).then_some(host)
+    }
+
+    fn member_at(&self, address: SocketAddr) -> Option<Rc<WorkerHost>> {
         let mut state = self.state.borrow_mut();
         let State {
             hosts, by_address, ..
@@ -247,11 +260,17 @@ impl WorkerCluster {
             let addresses = hosts.iter().map(|host| host.host().address);
             addresses.zip(0..).collect()
         });
-        let host = hosts.get(*by_address.get(&address)?)?;
-        let allowed = self.settings().override_host_statuses;
-        allowed
-            .contains(host.host().status())
-            .then(|| Rc::clone(host))
+        hosts.get(*by_address.get(&address)?).cloned()
+    }
+
+    /// The next host that a request names and that is there.
+    #[cold]
+    fn next_wanted(&self, wanted: &WantedHosts) -> Option<Rc<WorkerHost>> {
+        loop {
+            if let Some(host) = self.member_at(wanted.next()?) {
+                return Some(host);
+            }
+        }
     }
 
     /// Whether the circuit breaker lets one more connection be.

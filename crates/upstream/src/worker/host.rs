@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use nuncio_contract::stream_info::HostDescription;
 
-use crate::cluster::{HealthFlags, Host, HostCounters, ResourcePriority, UpstreamProtocol};
+use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::outlier_detection::{HostMonitor, Outcome};
 use crate::pool::{Carries, HostPool, PooledHost};
 use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
+use crate::worker::expecting::Expected;
 use crate::worker::named_pools::NamedPools;
 
 /// A host that was picked: ask it for a stream.
@@ -91,12 +92,7 @@ impl WorkerHost {
 
     /// Whether it has been found out to be bad since this was last asked: its connections are doubtful then.
     pub(crate) fn has_become_bad(&self) -> bool {
-        const FOUND_OUT: [HealthFlags; 2] = [
-            HealthFlags::FAILED_ACTIVE_HC,
-            HealthFlags::FAILED_OUTLIER_CHECK,
-        ];
-        let health = self.host.health();
-        let is_bad = FOUND_OUT.iter().any(|reason| health.contains(*reason));
+        let is_bad = self.host.health().is_found_out();
         is_bad && !self.was_bad.replace(is_bad) || {
             self.was_bad.set(is_bad);
             false
@@ -196,6 +192,31 @@ impl WorkerHost {
         let kind = (ResourcePriority::Default, Carries::Tcp);
         let make = || self.new_pool(kind.1, kind.0, Some(name.clone()));
         self.named.get(&name, kind, make).lend().map(Acquired::from)
+    }
+
+    /// The pool that an expected stream would come from.
+    pub(super) fn pool_for(self: &Rc<Self>, expected: &Expected<'_>) -> Rc<HostPool> {
+        let (priority, carries) = (
+            expected.priority,
+            match expected.from_http2 {
+                Some(from_http2) => self.carries(from_http2),
+                None => Carries::Tcp,
+            },
+        );
+        let make = |name| self.new_pool(carries, priority, name);
+        if let Some(name) = expected.name {
+            let kind = (priority, carries);
+            return self.named.get(name, kind, || make(Some(name.clone())));
+        }
+        let place = match (carries, self.core.settings().http.protocol) {
+            (Carries::Tcp, _) => &self.tcp,
+            (Carries::Http2, UpstreamProtocol::AsDownstream) => {
+                let pools = self.http2.get_or_init(Box::default);
+                &pools[priority.index()]
+            }
+            _ => &self.pools[priority.index()],
+        };
+        Rc::clone(place.get_or_init(|| make(None)))
     }
 
     fn new_pool(

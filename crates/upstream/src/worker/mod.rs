@@ -5,6 +5,7 @@
 mod aggregate;
 mod around;
 mod cluster;
+mod expecting;
 mod host;
 mod named_pools;
 mod provided;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub use cluster::WorkerCluster;
+pub use expecting::Expected;
 pub use host::WorkerHost;
 
 use nuncio_contract::clock::Clock;

@@ -392,13 +392,13 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             return Err(nuncio_upstream::UpstreamError::new(kind));
         };
         match &mut self.retries {
-            Some(retries) if is_retry => {
-                self.router
-                    .with_pick_context(account, self.forward, |context| {
-                        let clusters = &*exchange.manager.worker.clusters;
-                        retries.pick_host((clusters, &account.cluster), context)
-                    })
-            }
+            Some(retries) if is_retry => self
+                .router
+                .with_pick_context(account, self.forward, |context| {
+                    let clusters = &*exchange.manager.worker.clusters;
+                    retries.pick_host((clusters, &account.cluster), context)
+                })
+                .inspect(|host| self.router.note_chosen(&account.cluster, host)),
             _ => self.router.pick_host(account, self.forward),
         }
     }

@@ -1,7 +1,9 @@
 //! The messages of health checks, as far as they are honoured.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_config::tree::Json;
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::header_mutation::HeaderValueOption;
@@ -30,7 +32,7 @@ message! {
         pub(crate) always_log_health_check_success: bool,
         pub(crate) tls_options: Option<TlsOptions>,
         inert alt_port = "it means nothing in Envoy either";
-        inert transport_socket_match_criteria = "a cluster has one transport socket";
+        pub(crate) transport_socket_match_criteria: Option<Arc<Json>>,
     }
 }
 

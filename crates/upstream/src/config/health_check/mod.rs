@@ -13,6 +13,7 @@ use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::access_log::AccessLogFiles;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::matching::{CompiledStringMatcher, Int64Range};
+use nuncio_contract::metadata_message::struct_of;
 
 use super::messages::Cluster;
 use crate::cluster::UpstreamProtocol;
@@ -77,6 +78,10 @@ pub(super) fn read(
             .iter()
             .map(|name| name.clone().into_bytes())
             .collect(),
+        socket_criteria: check
+            .transport_socket_match_criteria
+            .as_ref()
+            .map(|criteria| struct_of(criteria)),
         excludes_new_hosts: common.is_some_and(|common| common.ignore_new_hosts_until_first_hc),
         ignores_health_on_removal: cluster.ignore_health_on_host_removal,
         ..ActiveChecks::new(

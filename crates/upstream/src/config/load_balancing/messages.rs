@@ -10,6 +10,7 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::hash_policy::HashPolicyMessage;
 
 use crate::config::messages::Percent;
+use crate::config::original_dst::MetadataKey;
 
 message! {
     /// How a host is chosen, as extensions.
@@ -169,6 +170,23 @@ message! {
         pub(crate) use_hostname_for_hashing: bool,
         pub(crate) hash_balance_factor: Option<u32>,
         pub(crate) hash_policy: Vec<HashPolicyMessage>,
+    }
+}
+
+message! {
+    /// Hosts that requests name, with the policy below them.
+    pub(crate) struct OverrideHost: "envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost" {
+        pub(crate) override_host_sources: Vec<OverrideHostSource>,
+        pub(crate) fallback_policy: LoadBalancingPolicy,
+        pub(crate) selected_host_key: Option<MetadataKey>,
+    }
+}
+
+message! {
+    /// A place that may name hosts.
+    pub(crate) struct OverrideHostSource: "envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost.OverrideHostSource" {
+        pub(crate) header: Spanned<String>,
+        pub(crate) metadata: Option<MetadataKey>,
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub(super) mod messages;
 pub(super) mod old;
+mod override_host;
 mod subset;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::load_balancing::{
     self as settings, ConsistentHashing, LbPolicy, LbSettings, LocalityBalancing, RuntimeDouble,
     SlowStart, SubsetSettings, ZoneKeys,
 };
+use crate::override_host::OverrideHosts;
 use messages::{LoadBalancingPolicy, LocalityKind, SelectionMethod};
 use old::{LbPolicyName, OldHashFunction, OldLocality};
 
@@ -32,6 +34,7 @@ struct Chosen {
     policy: LbPolicy,
     locality: LocalityBalancing,
     subset: Option<SubsetSettings>,
+    override_hosts: Option<OverrideHosts>,
 }
 
 /// How the hosts of a cluster are chosen.
@@ -60,22 +63,26 @@ pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<LbSettings, Refus
             weighted => weighted,
         },
         subset: chosen.subset.map(Arc::new),
+        override_hosts: chosen.override_hosts.map(Arc::new),
     })
 }
 
 impl LoadBalancingPolicy {
+    fn known(&self) -> Option<&Any> {
+        let extensions = self
+            .policies
+            .iter()
+            .map(|policy| &policy.typed_extension_config.typed_config);
+        extensions.into_iter().find(|any| is_known_to_envoy(any))
+    }
+
     fn chosen(&self, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refused> {
         if self.policies.is_empty() {
             ctx.error(self.span(), "a load balancing policy must be named");
             return Err(Refused);
         }
-        let known = self
-            .policies
-            .iter()
-            .map(|policy| &policy.typed_extension_config)
-            .find(|extension| is_known_to_envoy(&extension.typed_config));
-        match known {
-            Some(extension) => by_extension(&extension.typed_config, cluster, ctx),
+        match self.known() {
+            Some(any) => by_extension(any, cluster, ctx),
             None => {
                 let names = self.policies.iter();
                 let names: Vec<_> = names
@@ -103,6 +110,7 @@ fn by_extension(any: &Any, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refus
             policy,
             locality,
             subset: None,
+            override_hosts: None,
         })
     };
     match any.type_name().strip_prefix(FAMILY) {
@@ -142,8 +150,9 @@ fn by_extension(any: &Any, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refus
         Some("subset.v3.Subset") => {
             let message: messages::Subset = any.decode(ctx)?;
             let below = message.subset_lb_policy.chosen(cluster, ctx)?;
-            if below.subset.is_some() {
-                return Err(ctx.unsupported_here(any.span, "subsets of subsets"));
+            if below.subset.is_some() || below.override_hosts.is_some() {
+                let what = "subsets of what chooses hosts otherwise";
+                return Err(ctx.unsupported_here(any.span, what));
             }
             let subset = message.compile(ctx)?;
             Ok(Chosen {
@@ -151,6 +160,7 @@ fn by_extension(any: &Any, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refus
                 ..below
             })
         }
+        Some("override_host.v3.OverrideHost") => override_host::read(any, cluster, ctx),
         _ => {
             let what = format!("load balancing policy `{}`", any.type_name());
             Err(ctx.unsupported_here(any.span, what))
@@ -221,6 +231,7 @@ fn by_fields(cluster: &Cluster, ctx: &mut Ctx) -> Result<Chosen, Refused> {
         policy,
         locality,
         subset: subset.map(|subset| subset.compile(ctx)).transpose()?,
+        override_hosts: None,
     })
 }
 
@@ -462,4 +473,5 @@ pub(super) fn support(table: &mut SupportTable) {
     messages::RingHash::support(table);
     messages::Maglev::support(table);
     messages::Subset::support(table);
+    messages::OverrideHost::support(table);
 }

@@ -3,7 +3,6 @@
 mod http1;
 mod http2;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_contract::headers::HeaderMap;
@@ -11,7 +10,7 @@ use nuncio_net::connect;
 use nuncio_net::tls::{TlsCounts, Wishes};
 use nuncio_net::transport::Transport;
 
-use crate::cluster::ClusterShared;
+use crate::cluster::{ClusterShared, Host};
 use crate::transport_socket::TransportSocket;
 use http1::Http1Link;
 use http2::Http2Link;
@@ -53,7 +52,9 @@ pub(super) enum Broken {
 
 impl Dialer {
     pub(super) fn new(cluster: Arc<ClusterShared>) -> Self {
-        let is_tls = matches!(cluster.transport_socket, TransportSocket::Tls(_));
+        let is_tls = cluster
+            .sockets()
+            .any(|one| matches!(one, TransportSocket::Tls(_)));
         Self {
             tls_counts: is_tls.then(|| TlsCounts::new(cluster.scope().clone())),
             cluster,
@@ -61,15 +62,17 @@ impl Dialer {
     }
 
     /// `http` or `https`.
-    pub(super) fn scheme(&self) -> &'static [u8] {
-        match self.cluster.transport_socket {
+    pub(super) fn scheme(&self, host: &Host) -> &'static [u8] {
+        match self.cluster.socket_of(host) {
             TransportSocket::RawBuffer => b"http",
             TransportSocket::Tls(_) => b"https",
         }
     }
 
-    /// Opens a connection, with its handshake. No timeout of its own.
-    pub(super) async fn open(&self, address: SocketAddr) -> Result<Transport, Gone> {
+    /// Opens a connection to a host, with its handshake. No timeout of its own.
+    pub(super) async fn open(&self, host: &Host) -> Result<Transport, Gone> {
+        let address = host.check_address();
+        let socket = self.cluster.socket_for_check(host);
         let settings = &self.cluster.settings;
         let tcp = connect::connect(address, &settings.connect_options).await;
         let mut tcp = tcp.map_err(|_| Gone)?;
@@ -77,7 +80,7 @@ impl Dialer {
             let told = Box::pin(proxy.tell(&mut tcp, None)).await;
             let _bytes = told.map_err(|_| Gone)?;
         }
-        let TransportSocket::Tls(tls) = &self.cluster.transport_socket else {
+        let TransportSocket::Tls(tls) = socket else {
             return Ok(Transport::plain(tcp));
         };
         let checks = settings.health_checks.as_ref();

@@ -49,6 +49,7 @@ pub(crate) struct Http2Connection {
     deadlines: Deadlines<3>,
     keepalive: Http2Keepalive,
     pub(crate) local_address: Option<SocketAddr>,
+    pub(crate) peer_address: Option<SocketAddr>,
     pub(crate) tls: Option<TlsInfo>,
 }
 
@@ -68,6 +69,10 @@ impl Http2Connection {
     ) -> Rc<Self> {
         let (transport, life, requests_left) = connection.into_shared();
         let local_address = transport.local_address();
+        let peer_address = match &pool.to.host.addresses {
+            Some(_) => transport.peer_address(),
+            None => None,
+        };
         let tls = transport.tls().cloned();
         let (settings, stats) = core.http2();
         let now = core.clock.now();
@@ -88,6 +93,7 @@ impl Http2Connection {
             keepalive,
             life: RefCell::new(Some(life)),
             local_address,
+            peer_address,
             tls,
         });
         if let Some(longest) = core.settings().http.max_connection_duration {
@@ -103,6 +109,21 @@ impl Http2Connection {
             && self.life.borrow().is_some()
             && self.requests_left.get() > 0
             && self.shared.wire.borrow().codec.can_open() > self.reserved.get()
+    }
+
+    /// Requests under way.
+    pub(crate) fn active_requests(&self) -> usize {
+        self.shared.streams.borrow().len()
+    }
+
+    /// How many more requests would find a place.
+    pub(crate) fn free_places(&self) -> usize {
+        if !self.has_place() {
+            return 0;
+        }
+        let can_open = self.shared.wire.borrow().codec.can_open();
+        let free = can_open.saturating_sub(self.reserved.get());
+        usize::try_from(free.min(self.requests_left.get())).unwrap_or(usize::MAX)
     }
 
     /// Whether streams for which there is a place can begin.
