@@ -52,6 +52,8 @@ pub(crate) struct Clusters {
     /// Those that take the place of others, or come, once they are warm.
     pub(super) warming: HashMap<Box<str>, Running>,
     pub(super) next_warming: u64,
+    /// Of those that are warm and about to run, the names and numbers.
+    pub(super) warm: Vec<(Box<str>, u64)>,
     pub(super) stats: Arc<ClusterManagerStats>,
     /// How often some came, took the place of others, or went.
     changes: Cell<u64>,
@@ -124,6 +126,7 @@ impl Clusters {
             running: HashMap::new(),
             warming: HashMap::new(),
             next_warming: 0,
+            warm: Vec::new(),
             stats: stats.root().worker_group(),
             changes: Cell::default(),
             warmed: Rc::default(),

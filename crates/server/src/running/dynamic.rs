@@ -43,11 +43,11 @@ impl All {
             let (running, workers) = (Rc::clone(self), workers.clone());
             spawn_local(async move {
                 cold.warmed.await;
-                if running
-                    .clusters
-                    .borrow_mut()
-                    .promote(&cold.name, cold.number)
-                {
+                let warm = (cold.name, cold.number);
+                running.clusters.borrow_mut().warm.push(warm);
+                // Those that are warm at the same time go together: workers look through all clusters each time.
+                tokio::task::yield_now().await;
+                if running.clusters.borrow_mut().promote() {
                     workers.tell(|| Some(Command::DropOutdatedClusters));
                     running.names_other_files.notify_one();
                 }
@@ -127,17 +127,24 @@ impl Clusters {
         (self.publish(warming), waits)
     }
 
-    /// Puts a cluster that is warm into the place of the one that runs; false if another one warms meanwhile.
-    fn promote(&mut self, name: &str, number: u64) -> bool {
+    /// Puts clusters that are warm into the places of those that run; whether there are any, as others of their names
+    /// may warm meanwhile.
+    fn promote(&mut self) -> bool {
         self.warmed.notify_one();
-        let is_it = |one: &Running| one.warming_number == number;
-        if !self.warming.get(name).is_some_and(is_it) {
+        let mut promoted = Vec::new();
+        for (name, number) in std::mem::take(&mut self.warm) {
+            let is_it = |one: &Running| one.warming_number == number;
+            if self.warming.get(&name).is_some_and(is_it)
+                && let Some(one) = self.warming.remove(&name)
+            {
+                promoted.push(Arc::clone(&one.shared));
+                self.running.insert(name, one);
+            }
+        }
+        if promoted.is_empty() {
             return false;
         }
-        if let Some(one) = self.warming.remove(name) {
-            self.manager.publish([Arc::clone(&one.shared)]);
-            self.running.insert(name.into(), one);
-        }
+        self.manager.publish(promoted);
         self.stats.warming_clusters.set(count(self.warming.len()));
         self.refresh_stats();
         true

@@ -285,7 +285,7 @@ impl Delta {
             return;
         };
         if let Some(name) = &watch.name
-            && of_type.watches.iter().all(|other| other.name != watch.name)
+            && !of_type.requested.contains_key(&**name)
         {
             of_type.want(name);
         }

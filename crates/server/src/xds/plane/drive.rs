@@ -2,16 +2,22 @@
 //! pause, when the stream has ended. It ends with the last one who watches.
 
 use std::rc::{Rc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::pace::Backoff;
 use super::{Plane, Stream, Streams};
 use crate::log;
 
+/// How long the hosts of a server's cluster are waited for at the start.
+const LONGEST_RESOLUTION: Duration = Duration::from_secs(5);
+/// How often is looked whether there are some.
+const HOSTS_LOOK: Duration = Duration::from_millis(10);
+
 /// Keeps a stream to `path` open for a control plane that someone watches.
 pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, path: String) {
     let Some(first) = plane.upgrade() else { return };
     let mut backoff = Backoff::new(first.server.pauses.0, first.server.pauses.1);
+    first.hosts_of_it().await;
     drop(first);
     loop {
         let Some(plane) = plane.upgrade() else { return };
@@ -58,6 +64,18 @@ async fn one_stream(plane: &Plane, mut stream: Box<dyn Stream>, path: &str, back
 }
 
 impl Plane {
+    /// Waits until its cluster has hosts, as names may have to be resolved first, but not for long.
+    async fn hosts_of_it(&self) {
+        let deadline = self.services.now() + LONGEST_RESOLUTION;
+        let is_empty = || {
+            let hosts = self.services.membership(&self.server.target.cluster);
+            hosts.is_none_or(|hosts| hosts.total == 0)
+        };
+        while is_empty() && self.services.now() < deadline {
+            self.services.sleep(HOSTS_LOOK).await;
+        }
+    }
+
     fn next_request(&self) -> Option<Vec<u8>> {
         self.mux.borrow_mut().next_request()
     }

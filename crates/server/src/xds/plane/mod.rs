@@ -15,6 +15,8 @@ mod outbox;
 mod pace;
 mod sotw;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};

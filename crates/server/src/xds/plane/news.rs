@@ -1,5 +1,6 @@
 //! What a control plane's machine tells those who watch.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use nuncio_config::resources::Response;
@@ -33,7 +34,7 @@ pub(super) struct Watch {
 pub(super) struct InHand {
     pub(super) type_url: String,
     pub(super) nonce: String,
-    waits: Vec<WatchId>,
+    waits: HashSet<WatchId>,
     /// The stream that it came on is gone, so that nobody waits for the answer.
     pub(super) is_stale: bool,
     pub(super) error: Option<String>,
@@ -43,12 +44,10 @@ pub(super) struct InHand {
 
 impl InHand {
     pub(super) fn new(type_url: &str, nonce: &str, told: &Told) -> Self {
-        let mut waits: Vec<WatchId> = told.iter().map(|(watch, _)| *watch).collect();
-        waits.sort_unstable();
         InHand {
             type_url: type_url.to_owned(),
             nonce: nonce.to_owned(),
-            waits,
+            waits: told.iter().map(|(watch, _)| *watch).collect(),
             is_stale: false,
             error: None,
             refusing: Vec::new(),
@@ -57,12 +56,11 @@ impl InHand {
 
     /// Notes an answer; what was wrong first counts.
     pub(super) fn answer(&mut self, watch: WatchId, error: Option<&str>) {
-        if let Ok(place) = self.waits.binary_search(&watch) {
-            self.waits.remove(place);
-            if let Some(error) = error {
-                self.refusing.push(watch);
-                self.error.get_or_insert_with(|| error.to_owned());
-            }
+        if self.waits.remove(&watch)
+            && let Some(error) = error
+        {
+            self.refusing.push(watch);
+            self.error.get_or_insert_with(|| error.to_owned());
         }
     }
 
