@@ -19,6 +19,7 @@ mod live_connections;
 mod log;
 mod main_thread;
 mod memory;
+mod node;
 mod number;
 mod outlier_log;
 mod overload;

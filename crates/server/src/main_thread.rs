@@ -29,7 +29,7 @@ use crate::log;
 use crate::outlier_log;
 use crate::overload::{Order, OverloadConfig, OverloadManager};
 use crate::reload::{ConfigFile, Reloader, Requests};
-use crate::resource::ListenerResource;
+use crate::resource::{ClusterResource, ListenerResource};
 use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
 use crate::stat_sinks::StatSinks;
@@ -100,10 +100,10 @@ async fn serve_all(
     let written = (Arc::clone(&compiled.tree), Arc::clone(&compiled.lines));
     let main_worker = main_worker(around);
     let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
-    let running = Running::new(around.manager, around.stats, concurrency, written, services);
+    let shared = Rc::clone(&services);
+    let running = Running::new(around.manager, around.stats, concurrency, written, shared);
     let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
     let dynamic = (compiled.dynamic, compiled.names);
-    let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
     let discovery = Discovery::new(around, &running, dynamic, &services);
     let (actions, asked) = unbounded_channel();
     let (reloads, reloads_asked) = unbounded_channel();
@@ -129,9 +129,7 @@ async fn serve_all(
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     let resolvers = Resolvers::new(&compiled.resolver, around.stats);
     running.clusters.borrow_mut().resolve_by(resolvers);
-    let static_clusters = running.start_clusters(compiled.clusters);
-    discovery.looking_meanwhile(static_clusters).await;
-    discovery.start_clusters().await;
+    start_clusters(&running, &discovery, compiled.clusters).await;
     around.runtime.load();
     if around.options.mode == Mode::InitOnly {
         return Ok(());
@@ -274,6 +272,17 @@ fn open_listeners(
     let prepared = prepared.map_err(|errors| errors.join("\n"))?;
     running.listeners.borrow_mut().inherit_from(None);
     Ok(prepared)
+}
+
+/// The clusters that are there from the start, and those that come first.
+async fn start_clusters(
+    running: &Running,
+    discovery: &Discovery<'_>,
+    clusters: Vec<ClusterResource>,
+) {
+    let fixed = running.start_clusters(clusters);
+    discovery.looking_meanwhile(fixed).await;
+    discovery.start_clusters().await;
 }
 
 /// Lets the listeners run that are there from the start, and those that come first.

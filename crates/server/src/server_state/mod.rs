@@ -3,7 +3,6 @@
 mod certificates;
 mod command_line;
 mod hosts;
-mod node;
 mod routes_found;
 
 use std::cell::{Cell, RefCell};
@@ -32,12 +31,12 @@ use crate::admin::state::{
 use crate::bootstrap::{self, Surroundings};
 use crate::cli::Options;
 use crate::explain::{Question, Subject, render_json, render_text};
+use crate::node::NodeStamp;
 use crate::reload;
 use crate::running::Running;
 use crate::runtime::{NotSet, Runtime};
 use crate::stat_sinks::StatSinks;
 use crate::{VERSION, log, memory};
-use node::NodeStamp;
 use routes_found::{RoutesFound, inline};
 
 /// What the admin shows and acts on.
@@ -87,13 +86,6 @@ impl Lineage {
             is_initializing: Box::new(|| false),
         }
     }
-}
-
-/// The node as control planes are told it.
-pub(crate) fn encoded_node(around: &Surroundings<'_>, tree: &Message) -> Vec<u8> {
-    let stamp = NodeStamp::new(around.options, around.extensions);
-    let node = stamp.with_flags(tree);
-    node.map_or_else(Vec::new, |node| nuncio_config::wire::encode(&node))
 }
 
 impl ServerState {

@@ -38,6 +38,7 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use crate::bootstrap::{DynamicSources, ServiceNames, Surroundings};
+use crate::node::NodeStamp;
 use crate::resource::ListenerResource;
 use crate::running::{Prepared, Running, SecretUser, Waits, retirement};
 use crate::workers::Workers;
@@ -95,7 +96,7 @@ impl<'a> Discovery<'a> {
         services: &Rc<dyn WorkerServices>,
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
-        let node = crate::server_state::encoded_node(around, &running.tree());
+        let node = NodeStamp::new(around.options, around.extensions).encoded(&running.tree());
         let streams = streams::over_clusters(services);
         let planes = Rc::new(ControlPlanes::new(node.into(), services, streams));
         if let Some(server) = &sources.ads {

@@ -246,12 +246,7 @@ impl Discovery<'_> {
         first: Option<&RouteSource>,
     ) -> Verdict {
         let messages = bench.unpack_all(response, ROUTES)?;
-        for name in response.removed.iter().flatten() {
-            let text = format!(
-                "Server sent a delta RDS update attempting to remove a resource (name: {name}). Ignoring."
-            );
-            log::warning("rds", &text);
-        }
+        tell_removed(response);
         bench.use_version(response.versions.first().map(AsRef::as_ref));
         let message = match messages.as_slice() {
             [] if response.removed.is_some() => return Ok(()),
@@ -287,16 +282,7 @@ impl Discovery<'_> {
         if let Some(source) = first {
             bench.routes(source, message)?;
         }
-        let warming: Vec<RouteSource> = self
-            .warming
-            .borrow()
-            .resources()
-            .flat_map(|resource| sources(resource).map(|(_, source)| source.clone()))
-            .filter(|source| self::key(source) == *key)
-            .collect();
-        for source in &warming {
-            bench.routes(source, message)?;
-        }
+        self.check_for_warming(key, message, bench)?;
         let tables = self.tables(key, message, bench)?;
         let now = SystemTime::now();
         if let Some((_, config)) = self
@@ -317,6 +303,21 @@ impl Discovery<'_> {
             config.reloads.config_reload_time_ms.set(millis(now));
         }
         self.set_routes(tables);
+        Ok(())
+    }
+
+    /// Whether the listeners that wait for a configuration can use it.
+    fn check_for_warming(
+        &self,
+        key_of_it: &Key,
+        message: &Arc<Message>,
+        bench: &mut Bench<'_>,
+    ) -> Verdict {
+        let warming = self.warming.borrow();
+        let all = warming.resources().flat_map(sources);
+        for (_, source) in all.filter(|(_, source)| key(source) == *key_of_it) {
+            bench.routes(source, message)?;
+        }
         Ok(())
     }
 
@@ -355,6 +356,16 @@ impl Discovery<'_> {
             .iter()
             .filter_map(|(_, config)| config.current.clone());
         *self.running.route_configs.borrow_mut() = current.collect();
+    }
+}
+
+/// Routes stay though a server takes them back.
+fn tell_removed(response: &Response) {
+    for name in response.removed.iter().flatten() {
+        let text = format!(
+            "Server sent a delta RDS update attempting to remove a resource (name: {name}). Ignoring."
+        );
+        log::warning("rds", &text);
     }
 }
 

@@ -9,6 +9,7 @@ use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::source::{Format, Source};
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Entry, Message, Value, merge};
+use nuncio_config::wire::encode;
 use nuncio_config::{interpret, text};
 use nuncio_contract::registry::Extensions;
 
@@ -19,7 +20,7 @@ use crate::cli::Options;
 const NODE: &str = "envoy.config.core.v3.Node";
 
 /// What is added to each node.
-pub(super) struct NodeStamp {
+pub(crate) struct NodeStamp {
     /// For the bootstrap.
     build: Option<Message>,
     /// For `/server_info`, which also has what the flags say.
@@ -27,7 +28,7 @@ pub(super) struct NodeStamp {
 }
 
 impl NodeStamp {
-    pub(super) fn new(options: &Options, extensions: &Extensions) -> Self {
+    pub(crate) fn new(options: &Options, extensions: &Extensions) -> Self {
         NodeStamp {
             build: node(&build(extensions)),
             flags: node(&flags(options)),
@@ -35,7 +36,7 @@ impl NodeStamp {
     }
 
     /// The bootstrap with the node as it is completed.
-    pub(super) fn bootstrap(&self, tree: &Arc<Message>) -> Arc<Message> {
+    pub(crate) fn bootstrap(&self, tree: &Arc<Message>) -> Arc<Message> {
         let (Some(field), Some(node)) = (
             tree.descriptor.field("node"),
             self.merged(tree, self.build.iter()),
@@ -49,8 +50,14 @@ impl NodeStamp {
     }
 
     /// The node that `/server_info` shows.
-    pub(super) fn with_flags(&self, tree: &Message) -> Option<Message> {
+    pub(crate) fn with_flags(&self, tree: &Message) -> Option<Message> {
         self.merged(tree, self.build.iter().chain(&self.flags))
+    }
+
+    /// The same as control planes are told it.
+    pub(crate) fn encoded(&self, tree: &Message) -> Vec<u8> {
+        let node = self.with_flags(tree);
+        node.map_or_else(Vec::new, |node| encode(&node))
     }
 
     fn merged<'a>(
