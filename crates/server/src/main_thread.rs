@@ -29,7 +29,7 @@ use crate::log;
 use crate::outlier_log;
 use crate::overload::{Order, OverloadConfig, OverloadManager};
 use crate::reload::{ConfigFile, Reloader, Requests};
-use crate::resource::ListenerResource;
+use crate::resource::{ClusterResource, ListenerResource};
 use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
 use crate::stat_sinks::StatSinks;
@@ -129,10 +129,7 @@ async fn serve_all(
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     let resolvers = Resolvers::new(&compiled.resolver, around.stats);
     running.clusters.borrow_mut().resolve_by(resolvers);
-    let static_clusters = running.start_clusters(compiled.clusters);
-    discovery.looking_meanwhile(static_clusters).await;
-    discovery.start_clusters().await;
-    around.runtime.load();
+    start_clusters(around, &running, &discovery, compiled.clusters).await;
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
@@ -216,6 +213,19 @@ fn watch_threads(
     let (watching, own, beats) = watching.map_err(|error| error.to_string())?;
     tokio::task::spawn_local(own.go_on());
     Ok((watching, beats))
+}
+
+/// Lets the clusters run that are there from the start, and those that come first; returns once they are warm.
+async fn start_clusters(
+    around: &Surroundings<'_>,
+    running: &Running,
+    discovery: &Discovery<'_>,
+    clusters: Vec<ClusterResource>,
+) {
+    let static_clusters = running.start_clusters(clusters);
+    discovery.looking_meanwhile(static_clusters).await;
+    discovery.start_clusters().await;
+    around.runtime.load();
 }
 
 /// Begins to look after the process that this one takes over from, if there is one.
