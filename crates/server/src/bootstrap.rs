@@ -332,16 +332,8 @@ pub(crate) fn compile_tree(
     bound?;
     enabled?;
     runtime?;
-    if admin.is_err() {
-        left_out("the admin interface", ctx);
-    }
-    if secrets_are_sound.is_err() {
-        left_out("what uses some of the secrets", ctx);
-    }
-    if clusters.len() < cluster_messages.len() {
-        let missing = cluster_messages.len() - clusters.len();
-        left_out(&format!("{missing} of the clusters"), ctx);
-    }
+    let missing = cluster_messages.len().saturating_sub(clusters.len());
+    tell_left_out((admin.is_err(), secrets_are_sound.is_err(), missing), ctx);
     Ok(Compiled {
         listeners: last_of_each_name(without_refused(listeners, ctx), ctx),
         clusters,
@@ -358,6 +350,19 @@ pub(crate) fn compile_tree(
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
         resolver: resolver(&bootstrap, ctx)?,
     })
+}
+
+/// Says which parts do not run: the admin, what uses secrets, and so many clusters.
+fn tell_left_out((admin, secrets, clusters): (bool, bool, usize), ctx: &mut Ctx) {
+    if admin {
+        left_out("the admin interface", ctx);
+    }
+    if secrets {
+        left_out("what uses some of the secrets", ctx);
+    }
+    if clusters > 0 {
+        left_out(&format!("{clusters} of the clusters"), ctx);
+    }
 }
 
 fn admin(

@@ -129,8 +129,7 @@ async fn serve_all(
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     let resolvers = Resolvers::new(&compiled.resolver, around.stats);
     running.clusters.borrow_mut().resolve_by(resolvers);
-    start_clusters(&running, &discovery, compiled.clusters).await;
-    around.runtime.load();
+    start_clusters(around, &running, &discovery, compiled.clusters).await;
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
@@ -216,6 +215,19 @@ fn watch_threads(
     Ok((watching, beats))
 }
 
+/// Lets the clusters run that are there from the start, and those that come first; returns once they are warm.
+async fn start_clusters(
+    around: &Surroundings<'_>,
+    running: &Running,
+    discovery: &Discovery<'_>,
+    clusters: Vec<ClusterResource>,
+) {
+    let static_clusters = running.start_clusters(clusters);
+    discovery.looking_meanwhile(static_clusters).await;
+    discovery.start_clusters().await;
+    around.runtime.load();
+}
+
 /// Begins to look after the process that this one takes over from, if there is one.
 fn follow(
     hot_restart: Option<&mut HotRestart>,
@@ -272,17 +284,6 @@ fn open_listeners(
     let prepared = prepared.map_err(|errors| errors.join("\n"))?;
     running.listeners.borrow_mut().inherit_from(None);
     Ok(prepared)
-}
-
-/// The clusters that are there from the start, and those that come first.
-async fn start_clusters(
-    running: &Running,
-    discovery: &Discovery<'_>,
-    clusters: Vec<ClusterResource>,
-) {
-    let fixed = running.start_clusters(clusters);
-    discovery.looking_meanwhile(fixed).await;
-    discovery.start_clusters().await;
 }
 
 /// Lets the listeners run that are there from the start, and those that come first.

@@ -39,6 +39,45 @@ one_of! {
     /// Where it stands.
     pub enum OverrideKind {
         dynamic_metadata => DynamicMetadata(OverrideMetadata),
+        rate_limit => RateLimit(OverrideLimit),
+    }
+}
+
+message! {
+    /// In the configuration itself.
+    pub struct OverrideLimit: "envoy.config.route.v3.RateLimit.Override.RateLimitOverride" {
+        pub(crate) requests_per_unit: u32,
+        pub(crate) unit: OverrideUnit,
+    }
+}
+
+enumeration! {
+    /// Units of time.
+    pub enum OverrideUnit: "envoy.type.v3.RateLimitUnit" {
+        UNKNOWN => Unknown,
+        SECOND => Second,
+        MINUTE => Minute,
+        HOUR => Hour,
+        DAY => Day,
+        MONTH => Month,
+        YEAR => Year,
+        WEEK => Week,
+    }
+}
+
+impl OverrideUnit {
+    /// Its number in the API.
+    pub(super) fn number(&self) -> i32 {
+        match self {
+            OverrideUnit::Unknown => 0,
+            OverrideUnit::Second => 1,
+            OverrideUnit::Minute => 2,
+            OverrideUnit::Hour => 3,
+            OverrideUnit::Day => 4,
+            OverrideUnit::Month => 5,
+            OverrideUnit::Year => 6,
+            OverrideUnit::Week => 7,
+        }
     }
 }
 

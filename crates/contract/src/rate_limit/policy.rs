@@ -73,27 +73,40 @@ struct Staged {
     limit: Option<OverridePlace>,
 }
 
-/// Where a request's own limit stands in its metadata.
+/// Another limit than a server's own.
 #[derive(Debug)]
-struct OverridePlace {
-    namespace: Box<str>,
-    path: Box<[Box<str>]>,
+enum OverridePlace {
+    /// This one.
+    Fixed(LimitOverride),
+    /// The one that stands in a request's metadata.
+    Metadata {
+        namespace: Box<str>,
+        path: Box<[Box<str>]>,
+    },
 }
 
 impl OverridePlace {
     fn compile(message: &OverrideMessage) -> Self {
-        let OverrideKind::DynamicMetadata(metadata) = &message.override_specifier;
-        let key = &metadata.metadata_key;
-        OverridePlace {
-            namespace: key.key.as_str().into(),
-            path: key.path().collect(),
+        match &message.override_specifier {
+            OverrideKind::RateLimit(limit) => OverridePlace::Fixed(LimitOverride {
+                requests_per_unit: limit.requests_per_unit,
+                unit: limit.unit.number(),
+            }),
+            OverrideKind::DynamicMetadata(metadata) => OverridePlace::Metadata {
+                namespace: metadata.metadata_key.key.as_str().into(),
+                path: metadata.metadata_key.path().collect(),
+            },
         }
     }
 
     fn find(&self, asked: &Asked<'_>) -> Option<LimitOverride> {
         const UNITS: [&str; 7] = ["SECOND", "MINUTE", "HOUR", "DAY", "MONTH", "YEAR", "WEEK"];
+        let (namespace, path) = match self {
+            OverridePlace::Fixed(limit) => return Some(*limit),
+            OverridePlace::Metadata { namespace, path } => (namespace, path),
+        };
         let metadata = asked.info.dynamic_metadata()?;
-        let Value::Struct(limit) = metadata.value(&self.namespace, &self.path)? else {
+        let Value::Struct(limit) = metadata.value(namespace, path)? else {
             return None;
         };
         let (Value::Number(requests), Value::String(unit)) =
