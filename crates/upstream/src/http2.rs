@@ -194,9 +194,7 @@ impl Http2Stream {
             () => BodyFraming::UntilClose,
         };
         if is_final {
-            if let Some(checks) = &self.lease.core().settings().health_checks {
-                checks.note_response(self.lease.host(), headers);
-            }
+            self.lease.core().note_response(self.lease.host(), headers);
             self.is_answered = true;
             self.is_received = head.end_stream;
         }
@@ -240,6 +238,7 @@ impl Http2Stream {
             return Poll::Ready(Ok(match mailbox.trailers.take() {
                 Some(given) => {
                     *trailers = *given;
+                    self.lease.core().note_trailers(self.lease.host(), trailers);
                     BodyEvent::Trailers
                 }
                 None => BodyEvent::End,

@@ -24,6 +24,7 @@ mod http2_keepalive;
 mod http2_shared;
 mod http2_wire;
 mod load_balancing;
+pub mod load_reports;
 mod manager;
 pub mod mirror;
 pub mod original_dst;

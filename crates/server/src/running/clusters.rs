@@ -23,6 +23,7 @@ use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Chance, Resolution, prepare};
 use nuncio_upstream::health_checker::HealthChecks;
+use nuncio_upstream::load_reports;
 use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
 use nuncio_upstream::{ClusterManager, TransportSocket};
 use tokio::sync::Notify;
@@ -82,6 +83,7 @@ pub(super) struct Running {
     pub(super) warming_number: u64,
     /// Ends with it as well.
     _detection: Option<Detection>,
+    _weights: Option<load_reports::WeightUpdates>,
     pub(super) updated: SystemTime,
 }
 
@@ -219,6 +221,7 @@ impl Clusters {
             .and_then(|discovery| discovery.begin(&self.resolvers, &self.chance));
         let log = self.outlier_log.clone();
         let seed = RandomState::new().hash_one(resource.version.message.span.start);
+        let weights = load_reports::begin(&prepared.cluster, Rc::new(SystemClock));
         let detection = outlier_watch::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);
         Running {
             version: resource.version,
@@ -230,6 +233,7 @@ impl Clusters {
             start_waits,
             warming_number: 0,
             _detection: detection,
+            _weights: weights,
             updated: now,
         }
     }

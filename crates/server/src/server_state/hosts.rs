@@ -91,7 +91,7 @@ fn host_status(host: &Host, is_discovered: bool, monitor: Option<Arc<HostMonitor
             rq_total: totals.rq_total,
         },
         health: health_of(host),
-        weight: host.weight,
+        weight: host.current_weight(),
         region: host.locality.region.to_string(),
         zone: host.locality.zone.to_string(),
         sub_zone: host.locality.sub_zone.to_string(),

@@ -217,6 +217,9 @@ impl ClusterShared {
     /// next pick. Called by the main thread alone.
     pub fn publish_hosts(&self, hosts: Arc<HostSet>) {
         self.find_sockets(&hosts);
+        if self.settings.lb.reports.is_some() {
+            hosts.iter().for_each(|host| host.begin_reports());
+        }
         self.membership.count(&self.hosts(), &hosts);
         if let Some(outliers) = self.outliers() {
             outliers.set_hosts(&hosts);
@@ -225,6 +228,11 @@ impl ClusterShared {
         if let Some(checks) = &self.settings.health_checks {
             checks.hosts_changed();
         }
+    }
+
+    /// Has workers choose by the weights of now from their next pick on. Called by the main thread alone.
+    pub(crate) fn weights_changed(&self) {
+        self.replace(self.hosts());
     }
 
     fn find_sockets(&self, hosts: &HostSet) {

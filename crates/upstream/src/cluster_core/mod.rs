@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use nuncio_codec::http2::Http2Settings;
 use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::overload::{OverloadOnWorker, ShedPoint};
 use nuncio_contract::stats::Gauge;
 use nuncio_contract::stats::groups::{
@@ -23,7 +24,7 @@ pub use permit::{RetryPermit, SessionPermit};
 pub use responses::ResponseStats;
 
 use crate::cluster::breaker_prefix;
-use crate::cluster::{Breakers, ClusterSettings, ClusterShared, Resource, ResourcePriority};
+use crate::cluster::{Breakers, ClusterSettings, ClusterShared, Host, Resource, ResourcePriority};
 
 /// A cluster's settings, stats cells and clock on one worker.
 pub(crate) struct ClusterCore {
@@ -37,6 +38,8 @@ pub(crate) struct ClusterCore {
     pub(crate) clock: Rc<dyn Clock>,
     /// Whether the load balancer looks at the hosts' requests in flight.
     pub(crate) counts_active_requests: bool,
+    /// Whether somebody wants to know what hosts say of themselves in responses.
+    notes_responses: bool,
     tls_counts: OnceCell<TlsCounts>,
     codec_stats: OnceCell<Arc<Http1CodecStats>>,
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
@@ -57,6 +60,8 @@ impl ClusterCore {
             }),
             responses: ResponseStats::new(scope.clone()),
             counts_active_requests: shared.settings.lb.looks_at_active_requests(),
+            notes_responses: shared.settings.health_checks.is_some()
+                || shared.settings.lb.reports.is_some(),
             shared,
             clock,
             tls_counts: OnceCell::new(),
@@ -84,6 +89,32 @@ impl ClusterCore {
 
     pub(crate) fn breakers(&self) -> &Breakers {
         self.shared.breakers()
+    }
+
+    /// Notes what a host says of itself in the head of a response.
+    #[inline]
+    pub(crate) fn note_response(&self, host: &Arc<Host>, headers: &HeaderMap) {
+        if self.notes_responses {
+            if let Some(checks) = &self.settings().health_checks {
+                checks.note_response(host, headers);
+            }
+            self.note_load(host, headers);
+        }
+    }
+
+    /// The same in trailers.
+    #[inline]
+    pub(crate) fn note_trailers(&self, host: &Host, trailers: &HeaderMap) {
+        if self.notes_responses {
+            self.note_load(host, trailers);
+        }
+    }
+
+    #[cold]
+    fn note_load(&self, host: &Host, headers: &HeaderMap) {
+        if let Some(reports) = &self.settings().lb.reports {
+            reports.note(host, headers, self.clock.now());
+        }
     }
 
     /// Lists the gauges that Envoy lists once a cluster has a pool.

@@ -214,7 +214,7 @@ fn what_is_wrong_with_a_policy_is_said_in_envoys_words() {
         ),
         (
             with_extension("wrr_locality.v3.WrrLocality, endpoint_picking_policy: {}"),
-            "not supported by Nuncio yet",
+            "No supported endpoint picking policy.",
         ),
         (
             parse("name: c\nlb_policy: LOAD_BALANCING_POLICY_CONFIG"),

@@ -15,6 +15,7 @@ use nuncio_contract::stats::{Counter, Gauge};
 use nuncio_contract::stream_info::Metadata;
 use tokio::sync::Notify;
 
+use crate::load_reports::ReportedLoad;
 use crate::transport_socket::TransportSocket;
 
 pub use health::{DiscoveredHealth, Health, HealthFlags};
@@ -74,6 +75,8 @@ pub struct Host {
     failed: OnceLock<Arc<Notify>>,
     /// Its transport socket, if it is not that of its cluster; found when it is published where there is a choice.
     socket: OnceLock<Option<Arc<TransportSocket>>>,
+    /// What it has reported of its load, where that counts.
+    reported: OnceLock<Box<ReportedLoad>>,
     counters: Mutex<Vec<Arc<HostCounters>>>,
 }
 
@@ -142,6 +145,7 @@ impl Host {
             healthy_since: HealthySince::default(),
             failed: OnceLock::new(),
             socket: OnceLock::new(),
+            reported: OnceLock::new(),
             counters: Mutex::default(),
         }
     }
@@ -171,6 +175,22 @@ impl Host {
             listeners.notify_waiters();
         }
         now.health() != before.health() || now.is_excluded() != before.is_excluded()
+    }
+
+    /// Its weight for load balancers: by what it has reported, where that counts.
+    pub fn current_weight(&self) -> u32 {
+        let reported = self.reported_load().and_then(ReportedLoad::weight);
+        reported.unwrap_or(self.weight)
+    }
+
+    /// What it has reported of its load, where that counts.
+    pub(crate) fn reported_load(&self) -> Option<&ReportedLoad> {
+        self.reported.get().map(|load| &**load)
+    }
+
+    /// Has its reports of load count.
+    pub(crate) fn begin_reports(&self) {
+        self.reported.get_or_init(Box::default);
     }
 
     /// Its own transport socket, if it has one.

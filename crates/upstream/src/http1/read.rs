@@ -61,9 +61,7 @@ impl Http1Stream {
         response.input.advance(head.head_len);
         response.scan = HeadScan::default();
         if !head.is_informational() {
-            if let Some(checks) = &self.lease.core().settings().health_checks {
-                checks.note_response(self.lease.host(), headers);
-            }
+            self.lease.core().note_response(self.lease.host(), headers);
             self.begin_body(&head, headers);
         }
         Ok(Some(head))
@@ -103,6 +101,7 @@ impl Http1Stream {
             }
             if self.response.trailers_follow {
                 self.response.progress = Progress::Complete;
+                self.lease.core().note_trailers(self.lease.host(), trailers);
                 return Poll::Ready(Ok(BodyEvent::Trailers));
             }
             match self.decode_body(data, trailers) {
@@ -155,14 +154,20 @@ impl Http1Stream {
                     response.input.advance(consumed);
                     return Ok(found);
                 }
-                Step::Done { consumed, trailers } => {
+                Step::Done {
+                    consumed,
+                    trailers: has_trailers,
+                } => {
                     response.input.advance(consumed);
-                    if trailers && found.is_some() {
+                    if has_trailers && found.is_some() {
                         response.trailers_follow = true;
                         return Ok(found);
                     }
                     response.progress = Progress::Complete;
-                    return Ok(Some(match (trailers, found) {
+                    if has_trailers {
+                        self.lease.core().note_trailers(self.lease.host(), trailers);
+                    }
+                    return Ok(Some(match (has_trailers, found) {
                         (true, _) => BodyEvent::Trailers,
                         (false, Some(_)) => BodyEvent::LastData,
                         (false, None) => BodyEvent::End,

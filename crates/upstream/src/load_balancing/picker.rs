@@ -263,7 +263,7 @@ struct Weigh<'a> {
 
 impl Weigh<'_> {
     fn schedule(&self, seed: u64) -> Schedule {
-        let weight = |number: &u32| host(self.hosts, *number).map(|host| host.weight);
+        let weight = |number: &u32| host(self.hosts, *number).map(|host| host.current_weight());
         let first = self.members.first().and_then(weight);
         let equal = self.members.iter().all(|number| weight(number) == first);
         if self.members.len() < 2 || (equal && self.slow_now.is_none()) {
@@ -281,7 +281,7 @@ impl Weigh<'_> {
         };
         let weight = match self.policy {
             LbPolicy::LeastRequest(least) => least.weight(host),
-            _ => f64::from(host.weight),
+            _ => f64::from(host.current_weight()),
         };
         match (self.policy.slow_start(), self.slow_now) {
             (Some(slow), Some(now)) => slow.weight(weight, host, now),

@@ -7,6 +7,7 @@ use nuncio_config::runtime::RuntimeKey;
 use nuncio_contract::hash_policy::HashPolicies;
 
 use super::subset::SubsetSettings;
+use crate::load_reports::LoadReports;
 use crate::override_host::OverrideHosts;
 
 /// How a cluster's hosts are chosen.
@@ -20,6 +21,8 @@ pub struct LbSettings {
     pub panic_threshold_key: RuntimeKey,
     /// What the places of hosts mean.
     pub locality: LocalityBalancing,
+    /// Hosts weigh what they report.
+    pub reports: Option<Arc<LoadReports>>,
     /// Requests name hosts before the policy is asked.
     pub override_hosts: Option<Arc<OverrideHosts>>,
     /// Hosts are chosen among those of a request's subset.
@@ -185,6 +188,7 @@ impl Default for LbSettings {
             panic_threshold_key: RuntimeKey::default(),
             locality: LocalityBalancing::ZoneAware(ZoneAware::default()),
             subset: None,
+            reports: None,
             override_hosts: None,
         }
     }

@@ -354,8 +354,11 @@ impl State {
         let host = |number: &u32| self.hosts.get(usize::try_from(*number).ok()?).cloned();
         self.candidates = numbers.iter().filter_map(host).collect();
         self.in_panic = in_panic;
-        self.turn
-            .hosts_changed(self.candidates.iter().map(|host| host.host().weight));
+        self.turn.hosts_changed(
+            self.candidates
+                .iter()
+                .map(|host| host.host().current_weight()),
+        );
     }
 }
 

@@ -174,6 +174,27 @@ message! {
 }
 
 message! {
+    /// Hosts weigh what they report.
+    pub(crate) struct ClientSideWeightedRoundRobin: "envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin" {
+        pub(crate) enable_oob_load_report: Option<bool>,
+        pub(crate) blackout_period: Option<Duration>,
+        pub(crate) weight_expiration_period: Option<Duration>,
+        pub(crate) weight_update_period: Option<Duration>,
+        pub(crate) error_utilization_penalty: Option<f64>,
+        pub(crate) metric_names_for_computing_utilization: Vec<String>,
+        pub(crate) slow_start_config: Option<SlowStart>,
+        inert oob_reporting_period = "reports out of band, which it is for, are refused";
+    }
+}
+
+message! {
+    /// Places share the load by their weights, with the policy below.
+    pub(crate) struct WrrLocality: "envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality" {
+        pub(crate) endpoint_picking_policy: LoadBalancingPolicy,
+    }
+}
+
+message! {
     /// Hosts that requests name, with the policy below them.
     pub(crate) struct OverrideHost: "envoy.extensions.load_balancing_policies.override_host.v3.OverrideHost" {
         pub(crate) override_host_sources: Vec<OverrideHostSource>,

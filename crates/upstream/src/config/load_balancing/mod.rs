@@ -2,6 +2,7 @@
 //!
 //! An extension that Envoy knows and Nuncio does not is refused, not passed over.
 
+mod client_side;
 pub(super) mod messages;
 pub(super) mod old;
 mod override_host;
@@ -20,6 +21,7 @@ use crate::load_balancing::{
     self as settings, ConsistentHashing, LbPolicy, LbSettings, LocalityBalancing, RuntimeDouble,
     SlowStart, SubsetSettings, ZoneKeys,
 };
+use crate::load_reports::LoadReports;
 use crate::override_host::OverrideHosts;
 use messages::{LoadBalancingPolicy, LocalityKind, SelectionMethod};
 use old::{LbPolicyName, OldHashFunction, OldLocality};
@@ -35,6 +37,7 @@ struct Chosen {
     locality: LocalityBalancing,
     subset: Option<SubsetSettings>,
     override_hosts: Option<OverrideHosts>,
+    reports: Option<LoadReports>,
 }
 
 /// How the hosts of a cluster are chosen.
@@ -64,6 +67,7 @@ pub(super) fn read(cluster: &Cluster, ctx: &mut Ctx) -> Result<LbSettings, Refus
         },
         subset: chosen.subset.map(Arc::new),
         override_hosts: chosen.override_hosts.map(Arc::new),
+        reports: chosen.reports.map(Arc::new),
     })
 }
 
@@ -111,6 +115,7 @@ fn by_extension(any: &Any, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refus
             locality,
             subset: None,
             override_hosts: None,
+            reports: None,
         })
     };
     match any.type_name().strip_prefix(FAMILY) {
@@ -160,6 +165,8 @@ fn by_extension(any: &Any, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refus
                 ..below
             })
         }
+        Some(client_side::NAME) => client_side::read(any, ctx),
+        Some("wrr_locality.v3.WrrLocality") => client_side::read_by_locality(any, cluster, ctx),
         Some("override_host.v3.OverrideHost") => override_host::read(any, cluster, ctx),
         _ => {
             let what = format!("load balancing policy `{}`", any.type_name());
@@ -232,6 +239,7 @@ fn by_fields(cluster: &Cluster, ctx: &mut Ctx) -> Result<Chosen, Refused> {
         locality,
         subset: subset.map(|subset| subset.compile(ctx)).transpose()?,
         override_hosts: None,
+        reports: None,
     })
 }
 
@@ -474,4 +482,6 @@ pub(super) fn support(table: &mut SupportTable) {
     messages::Maglev::support(table);
     messages::Subset::support(table);
     messages::OverrideHost::support(table);
+    messages::ClientSideWeightedRoundRobin::support(table);
+    messages::WrrLocality::support(table);
 }
