@@ -1,4 +1,5 @@
-//! Deprecated fields and enum values: a warning each, or an error where Envoy demands a runtime guard.
+//! Deprecated fields and enum values: a warning each, or an error where Envoy demands a runtime guard. What is marked
+//! as work in progress: a warning for each kind.
 //!
 //! As in Envoy, a use that the API disallows by default is an error inside of an `Any` (an extension's
 //! configuration) unless a static runtime layer allows it: `envoy.deprecated_features:<full name>` or
@@ -6,11 +7,11 @@
 //! Envoy reads it before there is a runtime. `envoy.features.fail_on_any_deprecated_feature` makes
 //! every use inside of an `Any` an error. Differences: runtime on disk or from a server is not asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use nuncio_api::{self as api, Cardinality, Kind};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, Uses};
 use crate::span::Span;
 use crate::tree::{Json, Message, Value};
 
@@ -23,8 +24,12 @@ pub fn check(message: &Message, guards: &Guards, diagnostics: &mut Diagnostics) 
         diagnostics,
         defaults: HashMap::new(),
         in_any: false,
+        uses: Uses::default(),
+        told: HashSet::new(),
     };
     visitor.message(message);
+    let uses = visitor.uses;
+    diagnostics.add_uses(uses);
 }
 
 /// The runtime values that bear on deprecation.
@@ -92,15 +97,30 @@ struct Visitor<'v> {
     /// For each message type its enum fields whose default is deprecated.
     defaults: HashMap<api::Message, Vec<api::Field>>,
     in_any: bool,
+    uses: Uses,
+    /// What was said to be work in progress.
+    told: HashSet<String>,
 }
 
 impl Visitor<'_> {
     fn message(&mut self, message: &Message) {
+        if message.descriptor.work_in_progress() {
+            let name = message.descriptor.full_name();
+            let envoy = format!("message '{name}' is contained in proto file");
+            self.unfinished(&format!("`{name}`"), envoy, message.span);
+        }
         for entry in message.entries() {
             let Some(field) = message.descriptor.field_by_number(entry.number) else {
                 continue;
             };
             if !entry.is_implicit_default() {
+                if field.work_in_progress() {
+                    let name = full_name(field);
+                    let envoy = format!("field '{name}' is marked as work-in-progress");
+                    let owner = field.message().full_name();
+                    let what = format!("`{}` of `{owner}`", field.name());
+                    self.unfinished(&what, envoy, entry.key_span());
+                }
                 if field.deprecated() {
                     self.field(field, entry.key_span());
                 }
@@ -139,6 +159,16 @@ impl Visitor<'_> {
             }
             _ => {}
         }
+    }
+
+    fn unfinished(&mut self, what: &str, envoy: String, span: Span) {
+        self.uses.unfinished += 1;
+        if !self.told.insert(envoy.clone()) {
+            return;
+        }
+        let text = format!("{what} is work in progress: the API may change it in any version");
+        let diagnostic = Diagnostic::new(Severity::Warning, span, text);
+        self.diagnostics.push(diagnostic.with_envoy(envoy));
     }
 
     fn field(&mut self, field: api::Field, span: Span) {
@@ -209,6 +239,7 @@ impl Visitor<'_> {
         texts: (String, String),
         since: Option<&str>,
     ) {
+        self.uses.deprecated += u64::from(self.in_any);
         let refused = self.in_any && self.guards.refuses(feature, disallowed);
         let severity = if refused {
             Severity::Error

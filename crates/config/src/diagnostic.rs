@@ -88,6 +88,16 @@ pub struct Diagnostics {
     list: Vec<Diagnostic>,
     errors: usize,
     not_kept: usize,
+    uses: Uses,
+}
+
+/// How often a configuration uses what it had better not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// What is deprecated, inside of configurations of extensions: Envoy counts no others.
+    pub deprecated: u64,
+    /// What is marked as work in progress.
+    pub unfinished: u64,
 }
 
 impl Diagnostics {
@@ -144,6 +154,17 @@ impl Diagnostics {
         }
     }
 
+    /// Counts uses.
+    pub fn add_uses(&mut self, uses: Uses) {
+        self.uses.deprecated += uses.deprecated;
+        self.uses.unfinished += uses.unfinished;
+    }
+
+    /// The uses that were counted.
+    pub fn uses(&self) -> Uses {
+        self.uses
+    }
+
     /// Whether anything refuses the configuration.
     pub fn has_errors(&self) -> bool {
         self.errors > 0
@@ -171,6 +192,7 @@ impl Diagnostics {
 
     /// Takes over the findings of another collection.
     pub fn append(&mut self, other: Diagnostics) {
+        self.add_uses(other.uses);
         let (errors, not_kept, list) = (other.errors, other.not_kept, other.list);
         let kept = list.len();
         for diagnostic in list {
@@ -184,6 +206,7 @@ impl Diagnostics {
     pub fn filter(self, wanted: impl Fn(&Diagnostic) -> bool) -> Diagnostics {
         let mut kept = Diagnostics {
             not_kept: self.not_kept,
+            uses: self.uses,
             ..Diagnostics::default()
         };
         let errors = self

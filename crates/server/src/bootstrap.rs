@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::bootstrap::Input;
-use nuncio_config::diagnostic::Diagnostics;
+use nuncio_config::diagnostic::{Diagnostics, Uses};
 use nuncio_config::environment::Environment;
 use nuncio_config::lines::Lines;
 use nuncio_config::report::{self, Style};
@@ -54,6 +54,8 @@ pub(crate) struct Compiled {
     pub tree: Arc<tree::Message>,
     /// Where its lines begin, for `/explain`.
     pub lines: Arc<Lines>,
+    /// How often it uses what it had better not.
+    pub uses: Uses,
     /// How stats are named, chosen, shown and flushed.
     pub stats: Stats,
     /// Where more listeners and clusters come from.
@@ -247,7 +249,10 @@ pub(crate) fn compile_input(
         changes: reading.changes,
     };
     match compiled {
-        Ok(compiled) if !findings.diagnostics.has_errors() => Ok((compiled, findings)),
+        Ok(compiled) if !findings.diagnostics.has_errors() => {
+            let uses = findings.diagnostics.uses();
+            Ok((Compiled { uses, ..compiled }, findings))
+        }
         _ => Err(findings),
     }
 }
@@ -341,6 +346,7 @@ pub(crate) fn compile_tree(
         process: process?,
         tree: Arc::clone(tree),
         lines: Arc::default(),
+        uses: Uses::default(),
         stats: stats?,
         dynamic,
         names: ServiceNames {

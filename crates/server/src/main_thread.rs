@@ -116,6 +116,7 @@ async fn serve_all(
         reloads.clone(),
         lineage(hot_restart.as_ref()),
     ));
+    state.count_uses(compiled.uses);
     if let Some(hot_restart) = &hot_restart {
         hot_restart.shut_down_parents_admin()?;
     }

@@ -10,11 +10,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use nuncio_config::diagnostic::Uses;
 use nuncio_config::dump::{self, to_json};
 use nuncio_config::tree::{Item, Message, Value};
 use nuncio_contract::services::{FailingHealth, LocalFuture};
 use nuncio_contract::stats::groups::{
-    HotRestartStats, ServerStats, ThreadLocalClusterManagerStats,
+    HotRestartStats, RuntimeStats, ServerStats, ThreadLocalClusterManagerStats,
 };
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{HistogramBuckets, Scope, StatsSettings, StatsStore};
@@ -131,6 +132,15 @@ impl ServerState {
             lineage,
             node: NodeStamp::new(around.options, around.extensions),
         }
+    }
+
+    /// Counts what the configuration uses that it had better not.
+    pub(crate) fn count_uses(&self, uses: Uses) {
+        let runtime: Arc<RuntimeStats> = self.stats.root().worker_group();
+        runtime.deprecated_feature_use.add(uses.deprecated);
+        let seen = &runtime.deprecated_feature_seen_since_process_start;
+        seen.set(uses.deprecated);
+        self.server_stats.wip_protos.add(uses.unfinished);
     }
 
     /// Takes over the sinks, which are told from the next flush on.
