@@ -33,6 +33,9 @@ pub struct RateLimitDescriptor {
     /// How much of it.
     #[prost(message, optional, tag = "3")]
     pub hits_addend: Option<UInt64Value>,
+    /// Whether that much is given back.
+    #[prost(bool, tag = "4")]
+    pub is_negative_hits: bool,
 }
 
 /// `RateLimitDescriptor.Entry`.

@@ -195,8 +195,7 @@ impl Concluding {
         stats.count(&self.cluster, if is_over { "over_limit" } else { "ok" });
         let settings = &*self.worker.settings;
         if is_over {
-            let internal = context.request_headers.get(Known::XEnvoyInternal) == Some(b"true");
-            stats.charge(&self.cluster, settings.status, internal);
+            stats.charge(&self.cluster, settings.status);
             if settings.tells_that_limited {
                 given.push((HeaderName::from(Known::XEnvoyRatelimited), b"true".to_vec()));
             }
@@ -206,9 +205,10 @@ impl Concluding {
         }
         if is_over && settings.is_enforced(|| context.services.random_u64()) {
             self.flag.set(ResponseFlags::RATE_LIMITED);
-            *self.given.borrow_mut() = given;
             let details = "request_rate_limited";
             let mut reply = LocalReply::new(settings.status, answer.raw_body, details);
+            reply.headers = given;
+            reply.repeats_names = true;
             reply.grpc_status = settings.grpc_status;
             reply.mutations.clone_from(&settings.response_headers);
             return Some(Box::new(reply));

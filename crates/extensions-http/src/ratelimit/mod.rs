@@ -13,6 +13,8 @@ mod filter;
 mod messages;
 mod service;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};

@@ -22,6 +22,7 @@ pub(super) fn request(domain: &str, descriptors: Vec<Descriptor>) -> Vec<u8> {
                 unit: limit.unit,
             }),
             hits_addend: descriptor.hits.map(|value| UInt64Value { value }),
+            is_negative_hits: descriptor.gives_back,
         }
     });
     let request = RateLimitRequest {

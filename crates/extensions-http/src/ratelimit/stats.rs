@@ -25,7 +25,6 @@ struct OfCluster {
     counters: RefCell<HashMap<&'static str, Arc<Counter>>>,
     all: Arc<CodeCounters>,
     internal: Arc<CodeCounters>,
-    external: Arc<CodeCounters>,
     traffic: Arc<ClusterTrafficStats>,
 }
 
@@ -54,15 +53,12 @@ impl WorkerStats {
         counter.inc();
     }
 
-    /// Counts an answer as one of the cluster's.
-    pub(super) fn charge(&self, cluster: &Rc<ClusterDescription>, status: u16, internal: bool) {
+    /// Counts an answer as one of the cluster's, to an internal request as in Envoy.
+    pub(super) fn charge(&self, cluster: &Rc<ClusterDescription>, status: u16) {
         if let Some(cluster) = self.of(cluster) {
             cluster.traffic.upstream_rq_completed.inc();
             cluster.all.inc(status);
-            match internal {
-                true => cluster.internal.inc(status),
-                false => cluster.external.inc(status),
-            }
+            cluster.internal.inc(status);
         }
     }
 
@@ -74,7 +70,6 @@ impl WorkerStats {
                 counters: RefCell::default(),
                 all: scope.worker_codes("", Completed::Elsewhere),
                 internal: scope.worker_codes("internal.", Completed::Listed),
-                external: scope.worker_codes("external.", Completed::Listed),
                 traffic: scope.worker_group(),
                 scope,
             }))
