@@ -168,10 +168,10 @@ enum Scoping {
     /// The tables of its scopes, by their places.
     All(Box<[Rc<RouteSnapshot>]>),
     /// The table that it is one of, which is not out of use as long as this one is in use.
-    One(
-        Weak<RouteSnapshot>,
-        #[expect(dead_code, reason = "it is only held")] Arc<RouteTable>,
-    ),
+    One {
+        all: Weak<RouteSnapshot>,
+        _held: Arc<RouteTable>,
+    },
 }
 
 impl RouteSnapshot {
@@ -201,7 +201,10 @@ impl RouteSnapshot {
         };
         Rc::new_cyclic(|all| {
             let one = |scope: &Arc<RouteTable>| {
-                let scoping = Scoping::One(Weak::clone(all), Arc::clone(&table));
+                let scoping = Scoping::One {
+                    all: Weak::clone(all),
+                    _held: Arc::clone(&table),
+                };
                 Rc::new(Self {
                     scoping: Some(Box::new(scoping)),
                     ..make(Arc::clone(scope))
@@ -220,7 +223,7 @@ impl RouteSnapshot {
     fn of_scope(self: &Rc<Self>, scoping: &Scoping, request: &HeaderMap) -> Option<Rc<Self>> {
         let all = match scoping {
             Scoping::All(_) => Rc::clone(self),
-            Scoping::One(all, _) => all.upgrade()?,
+            Scoping::One { all, .. } => all.upgrade()?,
         };
         let place = all.table.scopes.as_ref()?.find(request);
         let one = match all.scoping.as_deref() {

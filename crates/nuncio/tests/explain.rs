@@ -455,3 +455,29 @@ fn the_name_that_a_request_gives_its_connection_is_told() {
     let line = "TLS with SNI in.example and a certificate for in.example";
     assert!(text.contains(line), "{text}");
 }
+
+#[test]
+fn routes_that_come_from_a_file_are_read_from_it() {
+    let scratch = Scratch::new().expect("a directory");
+    let file = scratch.path().join("routes.yaml");
+    let table = "version_info: '1'\nresources:\n- '@type': \
+                 type.googleapis.com/envoy.config.route.v3.RouteConfiguration\n  name: shop\n  virtual_hosts: [{name: \
+                 all, domains: ['*'], routes: [{name: found, match: {prefix: /}, route: {cluster: fixed}}]}]\n";
+    fs::write(&file, table).expect("a file");
+    let listener = listener("web", 10000, "[]");
+    let (before, _) = listener.split_once("route_config:").expect("it has one");
+    let rds = format!(
+        "{before}rds: {{ route_config_name: shop, config_source: {{ path_config_source: {{ path: '{}' }} }} }}\n",
+        file.display()
+    );
+    let config = format!(
+        "node: {{ id: node-1, cluster: cluster-1 }}\n{}",
+        bootstrap(&[rds])
+    );
+    let (out, told) = explain(&config, &["GET", "http://a/"]).expect("it is answered");
+    assert!(out.contains("found") && out.contains("fixed"), "{out}");
+    assert_eq!(told, "");
+    fs::write(&file, table.replace("shop", "other")).expect("a file");
+    let (_, told) = explain(&config, &["GET", "http://a/"]).expect("it is answered");
+    assert!(told.contains("has no routes `shop`"), "{told}");
+}

@@ -135,10 +135,13 @@ fn answer(arguments: &Arguments, extensions: &Extensions) -> Result<String, Stri
         secrets: SecretShelf::default(),
     };
     let style = style(arguments.error_format);
-    let loaded = match arguments.allow_unsupported {
+    let mut loaded = match arguments.allow_unsupported {
         true => tolerantly(&around, style)?,
         false => strictly(&around, style)?,
     };
+    for chain in &mut loaded.chains {
+        eprint!("{}", chain.read_routes(&around, style));
+    }
     if arguments.resolve {
         resolved(loaded.names, &loaded.resolver).map_err(wrong)?;
     }

@@ -11,6 +11,7 @@ mod clusters;
 mod json;
 mod listener;
 mod places;
+mod routes_of_files;
 mod text;
 mod tolerant;
 mod upstream;
