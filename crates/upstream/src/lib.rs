@@ -41,6 +41,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod transport_socket;
+pub mod weight_updates;
 mod worker;
 
 pub use body_event::BodyEvent;

@@ -25,6 +25,7 @@ use nuncio_upstream::discovery::{Chance, Resolution, prepare};
 use nuncio_upstream::health_checker::HealthChecks;
 use nuncio_upstream::load_reports;
 use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
+use nuncio_upstream::weight_updates;
 use nuncio_upstream::{ClusterManager, TransportSocket};
 use tokio::sync::Notify;
 
@@ -83,7 +84,7 @@ pub(super) struct Running {
     pub(super) warming_number: u64,
     /// Ends with it as well.
     _detection: Option<Detection>,
-    _weights: Option<load_reports::WeightUpdates>,
+    _weights: Option<weight_updates::WeightUpdates>,
     pub(super) updated: SystemTime,
 }
 
@@ -221,7 +222,7 @@ impl Clusters {
             .and_then(|discovery| discovery.begin(&self.resolvers, &self.chance));
         let log = self.outlier_log.clone();
         let seed = RandomState::new().hash_one(resource.version.message.span.start);
-        let weights = load_reports::begin(&prepared.cluster, Rc::new(SystemClock));
+        let weights = weight_updates::begin(&prepared.cluster, Rc::new(SystemClock));
         let detection = outlier_watch::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);
         Running {
             version: resource.version,

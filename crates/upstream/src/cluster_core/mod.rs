@@ -38,6 +38,8 @@ pub(crate) struct ClusterCore {
     pub(crate) clock: Rc<dyn Clock>,
     /// Whether the load balancer looks at the hosts' requests in flight.
     pub(crate) counts_active_requests: bool,
+    /// Whether connections are opened before requests need them.
+    pub(crate) preconnects: bool,
     /// Whether somebody wants to know what hosts say of themselves in responses.
     notes_responses: bool,
     tls_counts: OnceCell<TlsCounts>,
@@ -60,6 +62,7 @@ impl ClusterCore {
             }),
             responses: ResponseStats::new(scope.clone()),
             counts_active_requests: shared.settings.lb.looks_at_active_requests(),
+            preconnects: shared.settings.preconnect.is_some(),
             notes_responses: shared.settings.health_checks.is_some()
                 || shared.settings.lb.reports.is_some(),
             shared,

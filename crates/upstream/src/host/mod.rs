@@ -5,6 +5,7 @@
 
 mod health;
 mod host_set;
+mod reported;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -15,11 +16,11 @@ use nuncio_contract::stats::{Counter, Gauge};
 use nuncio_contract::stream_info::Metadata;
 use tokio::sync::Notify;
 
-use crate::load_reports::ReportedLoad;
 use crate::transport_socket::TransportSocket;
 
 pub use health::{DiscoveredHealth, Health, HealthFlags};
 pub use host_set::{HostSet, LevelOptions, PriorityHosts};
+pub(crate) use reported::ReportedLoad;
 
 /// Where a host stands; all parts may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

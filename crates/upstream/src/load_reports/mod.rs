@@ -3,21 +3,16 @@
 //!
 //! As in Envoy a host's weight is its requests a second by its utilization, with a penalty for errors; it counts from
 //! `blackout_period` after its first report until `weight_expiration_period` after its last, and hosts without one weigh
-//! as much as the one in the middle. Weights come into force every `weight_update_period`, on the main thread. Reports
+//! as much as the one in the middle. Weights come into force every `weight_update_period`, on the main thread ([`weight_updates`](crate::weight_updates)). Reports
 //! out of band are not supported. Other than in Envoy trailers count behind a head that had a report.
 
 mod orca;
 
-use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::HeaderMap;
-use tokio::task::JoinHandle;
 
-use crate::cluster::ClusterShared;
 use crate::host::Host;
 use orca::Report;
 
@@ -34,18 +29,6 @@ pub struct LoadReports {
     pub error_penalty: f64,
     /// Metrics whose greatest is the utilization where the application does not say it.
     pub metrics: Vec<String>,
-}
-
-/// What a host has reported, and its weight.
-#[derive(Debug, Default)]
-pub(crate) struct ReportedLoad {
-    /// The weight of the last report.
-    reported: AtomicU32,
-    /// Since when there are reports, and when the last one was; 0 for never, else milliseconds and one.
-    since_ms: AtomicU64,
-    last_ms: AtomicU64,
-    /// The weight in force.
-    weight: AtomicU32,
 }
 
 impl LoadReports {
@@ -77,44 +60,26 @@ impl LoadReports {
     }
 
     /// Has weights come into force; true if one of them is another.
-    fn update<'h>(&self, hosts: impl Iterator<Item = &'h Arc<Host>>, now: Instant) -> bool {
+    pub(crate) fn update<'h>(
+        &self,
+        hosts: impl Iterator<Item = &'h Arc<Host>>,
+        now: Instant,
+    ) -> bool {
         let now = milliseconds(now);
         let loads: Vec<_> = hosts.filter_map(|host| host.reported_load()).collect();
-        let valid = loads.iter().map(|load| self.valid_weight(load, now));
+        let of = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        let (blackout, expiration) = (of(self.blackout), of(self.expiration));
+        let valid = loads
+            .iter()
+            .map(|load| load.valid(now, blackout, expiration));
         let valid: Vec<_> = valid.collect();
         let default = middle(valid.iter().flatten().copied().collect());
         let mut is_changed = false;
         for (load, valid) in loads.iter().zip(valid) {
             let weight = valid.unwrap_or(default).max(1);
-            is_changed |= load.weight.swap(weight, Relaxed) != weight;
+            is_changed |= load.put_in_force(weight);
         }
         is_changed
-    }
-
-    fn valid_weight(&self, load: &ReportedLoad, now: u64) -> Option<u32> {
-        let of = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
-        let since = load.since_ms.load(Relaxed);
-        if since == 0 || now.saturating_sub(since) < of(self.blackout) {
-            return None;
-        }
-        if now.saturating_sub(load.last_ms.load(Relaxed)) > of(self.expiration) {
-            load.since_ms.store(0, Relaxed);
-            return None;
-        }
-        Some(load.reported.load(Relaxed))
-    }
-}
-
-impl ReportedLoad {
-    fn report(&self, weight: u32, now_ms: u64) {
-        self.reported.store(weight, Relaxed);
-        self.last_ms.store(now_ms, Relaxed);
-        let _is_first_or_not = self.since_ms.compare_exchange(0, now_ms, Relaxed, Relaxed);
-    }
-
-    /// The weight in force; none before the first.
-    pub(crate) fn weight(&self) -> Option<u32> {
-        Some(self.weight.load(Relaxed)).filter(|weight| *weight > 0)
     }
 }
 
@@ -152,34 +117,6 @@ fn milliseconds(at: Instant) -> u64 {
     u64::try_from(since.as_millis())
         .unwrap_or(u64::MAX)
         .saturating_add(1)
-}
-
-/// Weights that come into force again and again; no more once this is dropped.
-pub struct WeightUpdates {
-    task: JoinHandle<()>,
-}
-
-impl Drop for WeightUpdates {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Begins them for a cluster whose hosts report, on a local task of the calling thread, the main one.
-pub fn begin(cluster: &Arc<ClusterShared>, clock: Rc<dyn Clock>) -> Option<WeightUpdates> {
-    let reports = Arc::clone(cluster.settings.lb.reports.as_ref()?);
-    let cluster = Arc::clone(cluster);
-    let task = async move {
-        loop {
-            tokio::time::sleep(reports.update_period).await;
-            if reports.update(cluster.hosts().iter(), clock.now()) {
-                cluster.weights_changed();
-            }
-        }
-    };
-    Some(WeightUpdates {
-        task: tokio::task::spawn_local(task),
-    })
 }
 
 #[cfg(test)]

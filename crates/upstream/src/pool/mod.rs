@@ -138,7 +138,7 @@ impl HostPool {
             Some(connection) => self.attach(connection).map(Granted::Own).map(Lent::Ready),
             None => self.lend_place(),
         };
-        if self.core.settings().preconnect.is_some() && matches!(lent, Ok(Lent::Ready(_))) {
+        if self.core.preconnects && matches!(lent, Ok(Lent::Ready(_))) {
             let _the_request_has_one = self.open_connections();
         }
         lent
