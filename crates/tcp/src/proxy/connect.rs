@@ -115,7 +115,10 @@ impl TcpProxy {
         {
             let _tells_the_next_choice = resolved.await;
         }
-        let no_host = || UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream);
+        let no_host = || {
+            cluster.traffic_stats().upstream_cx_none_healthy.inc();
+            UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)
+        };
         let chosen = clusters.choose_host(cluster, &context);
         chosen.map_err(|error| if unresolved(&error) { no_host() } else { error })
     }
