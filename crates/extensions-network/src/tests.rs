@@ -296,9 +296,9 @@ fn the_port_of_the_host_is_left_for_who_has_a_server_name() {
         let state = connection.info.filter_state();
         state.and_then(|state| state.get(UPSTREAM_DYNAMIC_PORT)?.serialize_as_string())
     };
-    let given = "{port_value: 8443, dns_cache_config: {name: n}}";
+    let given = "{port_value: 8443, dns_cache_config: {name: names}}";
     assert_eq!(port(given, "a.example.com").as_deref(), Some("8443"));
-    let default = "{dns_cache_config: {name: n}}";
+    let default = "{dns_cache_config: {name: names}}";
     assert_eq!(port(default, "a.example.com").as_deref(), Some("443"));
     assert_eq!(port(given, ""), None);
 }
