@@ -129,6 +129,9 @@ async fn serve_all(
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     let resolvers = Resolvers::new(&compiled.resolver, around.stats);
     running.clusters.borrow_mut().resolve_by(resolvers);
+    if let Some(bytes) = compiled.internal_buffer_bytes {
+        nuncio_net::internal::set_buffer_bytes(bytes);
+    }
     let static_clusters = running.start_clusters(compiled.clusters);
     discovery.looking_meanwhile(static_clusters).await;
     discovery.start_clusters().await;

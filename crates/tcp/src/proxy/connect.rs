@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nuncio_contract::network_filter::NetworkClose;
-use nuncio_contract::stream_info::{Address, ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
 use nuncio_upstream::cluster::{Provided, ResourcePriority};
 use nuncio_upstream::forward_proxy::LookUp;
 use nuncio_upstream::outlier_detection::Outcome;
@@ -166,8 +166,8 @@ impl TcpProxy {
             Box::pin(tunnel.open(&mut stream, info, services)).await?;
         }
         let mut info = info.borrow_mut();
-        info.upstream.local_address = stream.local_address().map(Address::from);
-        info.upstream.remote_address = Some(stream.host_address().into());
+        info.upstream.local_address = stream.local_address();
+        info.upstream.remote_address = Some(stream.host_address());
         Ok(stream)
     }
 
