@@ -469,6 +469,8 @@ pub enum ClientWord {
     ReadToClose,
     /// Read all bytes, which are no responses, until the proxy closes.
     TakeRest,
+    /// Read all bytes, which are no responses, until the proxy will send no more, and go on.
+    TakeToEnd,
     /// Close with a reset.
     Reset,
 }

@@ -223,6 +223,14 @@ fn play_steps(
                 read_to_close(&mut client, &mut received);
                 return Ok(received);
             }
+            ClientStep::Word(ClientWord::TakeToEnd) => {
+                let (bytes, stop) = client.read_rest();
+                note_bytes(&bytes, &mut received);
+                if stop != Stop::Closed {
+                    received.notes.push(in_words(&stop));
+                    return Ok(received);
+                }
+            }
             ClientStep::Word(ClientWord::TakeRest) => {
                 let (bytes, stop) = client.read_rest();
                 note_bytes(&bytes, &mut received);

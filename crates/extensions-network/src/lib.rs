@@ -13,6 +13,7 @@ pub mod local_ratelimit;
 pub mod rbac;
 pub mod set_filter_state;
 pub mod sni_cluster;
+pub mod sni_dynamic_forward_proxy;
 #[cfg(test)]
 mod tests;
 
@@ -34,4 +35,5 @@ pub static ROOMS: &[&NetworkFilterRoom] = &[
     &rbac::ROOM,
     &set_filter_state::ROOM,
     &sni_cluster::ROOM,
+    &sni_dynamic_forward_proxy::ROOM,
 ];

@@ -18,9 +18,14 @@ use nuncio_contract::network_filter::{
 use nuncio_contract::registry::NetworkFilterRoom;
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stats::{StatValue, StatsStore};
-use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo, TCP_PROXY_CLUSTER};
+use nuncio_contract::stream_info::{
+    ConnectionInfo, StreamInfo, TCP_PROXY_CLUSTER, UPSTREAM_DYNAMIC_PORT,
+};
 
-use crate::{ROOMS, connection_limit, direct_response, echo, local_ratelimit, sni_cluster};
+use crate::{
+    ROOMS, connection_limit, direct_response, echo, local_ratelimit, sni_cluster,
+    sni_dynamic_forward_proxy,
+};
 
 /// Sleeps are over at once.
 struct Services {
@@ -280,4 +285,20 @@ fn the_server_name_becomes_the_name_of_the_cluster() {
     };
     assert_eq!(cluster("a.example.com").as_deref(), Some("a.example.com"));
     assert_eq!(cluster(""), None);
+}
+
+#[test]
+fn the_port_of_the_host_is_left_for_who_has_a_server_name() {
+    let port = |yaml: &str, server_name: &str| {
+        let worker = Worker::new(&sni_dynamic_forward_proxy::ROOM, yaml);
+        let mut connection = worker.named_connection(server_name);
+        assert!(worker.admits(&mut connection));
+        let state = connection.info.filter_state();
+        state.and_then(|state| state.get(UPSTREAM_DYNAMIC_PORT)?.serialize_as_string())
+    };
+    let given = "{port_value: 8443, dns_cache_config: {name: names}}";
+    assert_eq!(port(given, "a.example.com").as_deref(), Some("8443"));
+    let default = "{dns_cache_config: {name: names}}";
+    assert_eq!(port(default, "a.example.com").as_deref(), Some("443"));
+    assert_eq!(port(given, ""), None);
 }

@@ -8,6 +8,7 @@ pub mod connect;
 pub mod datagrams;
 pub mod deadline;
 pub mod dns;
+pub mod internal;
 pub mod listener;
 pub mod machine;
 pub mod peek;

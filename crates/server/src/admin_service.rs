@@ -71,6 +71,7 @@ impl AdminListener {
             limits: ConnectionLimits::of_process(config.global_limit.clone()),
             root: stats.root(),
             additional: Vec::new(),
+            internal: None,
             balance: None,
             datagrams: None,
         };

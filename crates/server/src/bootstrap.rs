@@ -34,7 +34,9 @@ use crate::cli::Options;
 use crate::clusters;
 use crate::config::{Admin, AdminAddressKind, Bootstrap, DynamicResources, StatsFlush};
 use crate::disabled;
-use crate::listener::{CompileContext, CompiledListener, ConnectionLimits, ip_and_port};
+use crate::listener::{
+    CompileContext, CompiledListener, ConnectionLimits, buffer_bytes, ip_and_port,
+};
 use crate::process_options::{DEFAULT_FLUSH_INTERVAL, ProcessConfig};
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource, Version};
@@ -68,6 +70,8 @@ pub(crate) struct Compiled {
     pub resolver: ChosenResolver,
     /// What concerns the process itself.
     pub process: ProcessConfig,
+    /// How many bytes a connection inside of the process holds, if that is said.
+    pub internal_buffer_bytes: Option<usize>,
 }
 
 /// Where listeners and clusters come from beside the bootstrap.
@@ -359,6 +363,7 @@ pub(crate) fn compile_tree(
         names,
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
         resolver: resolver(&bootstrap, ctx)?,
+        internal_buffer_bytes: buffer_bytes(&bootstrap.bootstrap_extensions, ctx)?,
     })
 }
 

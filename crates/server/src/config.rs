@@ -46,6 +46,15 @@ message! {
         pub(crate) oneof stats_eviction: Option<StatsEviction>,
         pub(crate) watchdog: Option<WatchdogMessage>,
         pub(crate) watchdogs: Option<WatchdogsMessage>,
+        pub(crate) bootstrap_extensions: Vec<BootstrapExtension>,
+    }
+}
+
+message! {
+    /// An extension of the whole.
+    pub(crate) struct BootstrapExtension: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) typed_config: Option<Any>,
     }
 }
 
@@ -211,6 +220,7 @@ message! {
     pub(crate) struct Listener: "envoy.config.listener.v3.Listener" {
         pub(crate) name: Spanned<String>,
         pub(crate) address: Option<Address>,
+        pub(crate) oneof listener_specifier: Option<ListenerKind>,
         pub(crate) stat_prefix: String,
         pub(crate) filter_chains: Vec<FilterChain>,
         pub(crate) filter_chain_matcher: Option<MatcherMessage>,
@@ -238,6 +248,18 @@ message! {
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         pub(crate) bypass_overload_manager: bool,
     }
+}
+
+one_of! {
+    /// The kinds of listener that have no address.
+    pub(crate) enum ListenerKind {
+        internal_listener => Internal(InternalKind),
+    }
+}
+
+message! {
+    /// One inside of the process.
+    pub(crate) struct InternalKind: "envoy.config.listener.v3.Listener.InternalListenerConfig" {}
 }
 
 message! {

@@ -76,6 +76,7 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
         root: around.stats.root(),
         datagrams: None,
         additional: Vec::new(),
+        internal: None,
         balance: None,
         scope,
         description: Arc::default(),

@@ -6,18 +6,18 @@
 //! connection goes back to the pool.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::stream_info::Protocol;
+use nuncio_contract::stream_info::{Address, Protocol};
 use nuncio_net::transport::{TlsInfo, Transport};
 
 use crate::body_event::BodyEvent;
 use crate::error::UpstreamError;
+use crate::host::Host;
 use crate::http1::Http1Stream;
 use crate::http2::Http2Stream;
 use crate::pool::{Carries, Granted, Lent, PendingLease};
@@ -189,22 +189,29 @@ impl UpstreamStream {
     }
 
     /// This end's address; `None` once the stream was reset.
-    pub fn local_address(&self) -> Option<SocketAddr> {
-        each!(self, stream => stream.local_address())
+    pub fn local_address(&self) -> Option<Address> {
+        match self.host().internal {
+            None => each!(self, stream => stream.local_address()).map(Address::from),
+            Some(_) => Some(Address::internal_client()),
+        }
     }
 
     /// The host's address; of several the one that the connection leads to.
-    pub fn host_address(&self) -> SocketAddr {
-        let host = each!(self, stream => stream.host());
+    pub fn host_address(&self) -> Address {
+        let host = self.host();
         if host.addresses.is_none() {
-            return host.address;
+            return host.shown_address();
         }
         let reached = match self {
             UpstreamStream::Http1(stream) => stream.transport().and_then(Transport::peer_address),
             UpstreamStream::Http2(stream) => stream.peer_address(),
             UpstreamStream::Tcp(stream) => stream.transport().and_then(Transport::peer_address),
         };
-        reached.unwrap_or(host.address)
+        reached.unwrap_or(host.address).into()
+    }
+
+    fn host(&self) -> &Host {
+        each!(self, stream => stream.host())
     }
 
     /// What the connection's handshake agreed on; `None` without TLS, and once the stream was reset.

@@ -27,6 +27,14 @@ pub struct InternalAddress {
 }
 
 impl Address {
+    /// Who connects to internal listeners, as Envoy calls all of them.
+    pub fn internal_client() -> Self {
+        Address::Internal(Arc::new(InternalAddress {
+            listener: "internal_client_address".into(),
+            endpoint_id: "".into(),
+        }))
+    }
+
     /// The IP address, if it is one.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {

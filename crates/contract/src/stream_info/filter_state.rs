@@ -43,6 +43,9 @@ pub const TCP_PROXY_CLUSTER: &str = "envoy.tcp_proxy.cluster";
 /// How many milliseconds a connection through a TCP proxy may idle, whatever that is configured to.
 pub const TCP_PROXY_IDLE_TIMEOUT_MS: &str = "envoy.tcp_proxy.per_connection_idle_timeout_ms";
 
+/// The port of the host that a connection asks for by its server name.
+pub const UPSTREAM_DYNAMIC_PORT: &str = "envoy.upstream.dynamic_port";
+
 /// A text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub Box<str>);

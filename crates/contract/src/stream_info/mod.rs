@@ -27,6 +27,7 @@ pub use address::{Address, InternalAddress};
 pub use connection::{ConnectionInfo, FilterChainDescription, ListenerDescription};
 pub use filter_state::{
     FilterState, FilterStateObject, TCP_PROXY_CLUSTER, TCP_PROXY_IDLE_TIMEOUT_MS, Text,
+    UPSTREAM_DYNAMIC_PORT,
 };
 pub use metadata::Metadata;
 pub use response_flags::ResponseFlags;

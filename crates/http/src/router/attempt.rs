@@ -14,7 +14,6 @@ use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
-use nuncio_contract::stream_info::Address;
 use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerHost};
 
 use super::forward::Failure;
@@ -128,8 +127,8 @@ impl<D: Downstream> Router<'_, '_, D> {
     pub(super) fn note_connection(&self, stream: &UpstreamStream) {
         let mut state = self.exchange.state.borrow_mut();
         let upstream = &mut state.info.upstream;
-        upstream.local_address = stream.local_address().map(Address::from);
-        upstream.remote_address = Some(stream.host_address().into());
+        upstream.local_address = stream.local_address();
+        upstream.remote_address = Some(stream.host_address());
         upstream.protocol = stream.protocol();
         upstream.tls = stream.tls().map(|tls| Arc::clone(&tls.told));
     }

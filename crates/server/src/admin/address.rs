@@ -17,6 +17,10 @@ impl std::fmt::Display for Address {
                 port,
             } => write!(formatter, "[{ip}]:{port}"),
             Self::Pipe { path } => formatter.write_str(path),
+            Self::Internal {
+                listener,
+                endpoint_id,
+            } => write!(formatter, "envoy://{listener}/{endpoint_id}"),
         }
     }
 }
@@ -33,6 +37,15 @@ impl Address {
             }
             Self::Pipe { path } => {
                 Json::object().with("pipe", Json::object().with("path", path.as_str()))
+            }
+            Self::Internal {
+                listener,
+                endpoint_id,
+            } => {
+                let internal = Json::object()
+                    .with("server_listener_name", listener.as_str())
+                    .with_if(!endpoint_id.is_empty(), "endpoint_id", endpoint_id.as_str());
+                Json::object().with("envoy_internal_address", internal)
             }
         }
     }

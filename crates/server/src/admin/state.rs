@@ -396,6 +396,13 @@ pub enum Address {
         /// Its path.
         path: String,
     },
+    /// A listener inside of the process.
+    Internal {
+        /// Its name.
+        listener: String,
+        /// What is behind it; may be empty.
+        endpoint_id: String,
+    },
 }
 
 impl Default for Address {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nuncio_config::tree::{Message, Value};
 use nuncio_contract::matching::plain;
+use nuncio_contract::stream_info::FilterStateObject;
 use nuncio_http::explain::Forwarding;
 use nuncio_upstream::cluster::{ClusterType, Host};
 use nuncio_upstream::{ClusterManager, ConnectionName, TransportSocket};
@@ -102,7 +103,10 @@ fn told(host: &Host) -> HostTold {
         .filter(|part| !part.is_empty())
         .collect();
     HostTold {
-        address: host.address.to_string(),
+        address: host
+            .shown_address()
+            .serialize_as_string()
+            .unwrap_or_default(),
         hostname: host.hostname.to_string(),
         weight: host.weight,
         priority: host.priority,

@@ -66,7 +66,7 @@ pub(crate) async fn serve_pipe(
                 let stream = pipe::stream(stream)?;
                 // Who connects has no name.
                 let ends = (Address::Pipe("".into()), Some(local.clone()));
-                begin(Rc::clone(&gate), stream, ends);
+                begin(Rc::clone(&gate), stream, ends, Metadata::default());
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => tokio::time::sleep(EXHAUSTED_REST).await,
@@ -94,7 +94,7 @@ pub(super) async fn accept(
             },
         };
         let local = stream.local_addr().ok().map(Address::from);
-        begin(gate, stream, (peer.into(), local));
+        begin(gate, stream, (peer.into(), local), Metadata::default());
     };
     let end = loop {
         let accepted = tokio::select! {
@@ -139,8 +139,13 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     )
 }
 
-/// Begins a connection.
-pub(super) fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, Option<Address>)) {
+/// Begins a connection, which brings along what its client has passed on.
+pub(super) fn begin(
+    gate: Rc<Gate>,
+    stream: TcpStream,
+    (peer, local): (Address, Option<Address>),
+    metadata: Metadata,
+) {
     if is_turned_away(&gate, true) {
         gate.went_early();
         return;
@@ -157,12 +162,19 @@ pub(super) fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): (Address, 
         ..ConnectionInfo::default()
     };
     if gate.listener_filters.is_empty() && gate.directory.is_none() {
-        return open(gate, stream, info, Inspected::default());
+        let known = Inspected {
+            metadata,
+            ..Inspected::default()
+        };
+        return open(gate, stream, info, known);
     }
     drop(tokio::task::spawn_local(async move {
         let mut info = info;
         let looked = std::pin::pin!(inspect(&gate, stream, &mut info)).await;
-        if let Some((stream, inspected)) = looked {
+        if let Some((stream, mut inspected)) = looked {
+            for (name, fields) in metadata.namespaces() {
+                inspected.metadata.merge(name, fields.clone());
+            }
             match successor(&gate, &stream, &mut info) {
                 None => open(gate, stream, info, inspected),
                 Some(other) => {

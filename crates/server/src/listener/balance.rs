@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream as StdStream};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nuncio_contract::stream_info::Address;
+use nuncio_contract::stream_info::{Address, Metadata};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -124,7 +124,7 @@ pub(super) fn receive(current: &Rc<RefCell<Rc<Gate>>>) {
             match TcpStream::from_std(stream) {
                 Ok(stream) => {
                     let local = stream.local_addr().ok().map(Address::from);
-                    begin(gate, stream, (peer.into(), local));
+                    begin(gate, stream, (peer.into(), local), Metadata::default());
                 }
                 Err(_) => gate.went_early(),
             }

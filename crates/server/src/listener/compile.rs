@@ -35,6 +35,8 @@ pub(crate) struct CompiledListener {
     pub options: ListenOptions,
     /// Where else it listens.
     pub additional: Vec<AdditionalPlace>,
+    /// The name by which it is reached inside of the process, if it is there: then it has no address.
+    pub internal: Option<Arc<str>>,
     /// How connections are spread over the workers, if the kernel does not do it alone.
     pub balance: Option<Arc<Balance>>,
     /// Whether its clients are outside, so that it is drained with those alone.
@@ -180,6 +182,7 @@ impl CompiledListener {
             bypasses_overload: listener.bypass_overload_manager,
             options: place.options,
             additional: place.additional,
+            internal: place.internal,
             balance: place.balances.then(Arc::default),
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {

@@ -10,6 +10,7 @@ mod directory;
 mod discovered;
 mod gate;
 mod inspect;
+mod internal;
 mod limits;
 mod on_worker;
 mod place;
@@ -21,15 +22,16 @@ mod transport_socket;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_config::typed::{FromValue, SupportTable};
 use nuncio_http::route::RouteTable;
 use nuncio_http::worker::Worker;
 
 pub(crate) use accept::{serve, serve_pipe};
 pub(crate) use chain::CompiledChain;
-pub(crate) use chain_matcher::support;
 pub(crate) use compile::{CompileContext, CompiledListener, ip_and_port};
 pub(crate) use discovered::{DiscoveredListenerFilter, DiscoveredNetworkFilter};
 pub(crate) use inspect::Inspection;
+pub(crate) use internal::buffer_bytes;
 pub(crate) use limits::ConnectionLimits;
 pub(crate) use on_worker::{ListenerCommand, ListenerId, SocketEnd, WorkerListeners};
 pub(crate) use selection::Selection;
@@ -37,6 +39,12 @@ pub(crate) use transport_socket::DownstreamSocket;
 
 /// The route table of each filter chain; an empty one for those without a connection manager.
 pub(crate) type Routes = Arc<[Arc<RouteTable>]>;
+
+/// Adds the messages that stand behind an `Any` in listeners, or concern all of them.
+pub(crate) fn support(table: &mut SupportTable) {
+    chain_matcher::support(table);
+    internal::InternalListener::support(table);
+}
 
 /// The thread that accepts.
 pub(crate) struct OnThread {

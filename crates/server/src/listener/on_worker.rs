@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::accept::accept;
 use super::datagrams::DatagramsOnWorker;
 use super::gate::Gate;
-use super::{CompiledListener, OnThread, Routes, balance};
+use super::{CompiledListener, OnThread, Routes, balance, internal};
 
 /// A listener's number, the same on all threads and never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +85,10 @@ impl WorkerListeners {
         match command {
             ListenerCommand::Add(listener, routes, sockets) => {
                 let gate = Rc::new(RefCell::new(self.gate(listener, &routes)));
-                self.thread.directory.add(id, &gate);
+                match &gate.borrow().listener.internal {
+                    None => self.thread.directory.add(id, &gate),
+                    Some(name) => internal::listen(name, &gate),
+                }
                 balance::receive(&gate);
                 let mut ends = Vec::with_capacity(sockets.len());
                 for socket in sockets {
@@ -206,6 +209,9 @@ impl Accepting {
         }
         let gate = Rc::clone(&self.gate.borrow());
         gate.leave_balance();
+        if let Some(name) = &gate.listener.internal {
+            internal::close(name);
+        }
         gate
     }
 }

@@ -4,7 +4,8 @@
 //! has options and a keepalive of its own where it says so, else those of the listener. Unix domain sockets are
 //! refused.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::typed::{Ctx, Refused};
@@ -16,7 +17,7 @@ use super::compile::ip_and_port_of_any;
 use super::datagrams;
 use crate::config::{
     AdditionalAddress, Address, AddressKind, BalanceType, ConnectionBalance, ExactBalance,
-    Listener, SocketProtocol, TcpKeepalive,
+    InternalKind, Listener, ListenerKind, SocketProtocol, TcpKeepalive,
 };
 
 /// Where a listener listens.
@@ -26,6 +27,8 @@ pub(super) struct Place {
     pub(super) additional: Vec<AdditionalPlace>,
     /// Whether connections are spread over the workers one by one.
     pub(super) balances: bool,
+    /// The name by which it is reached inside of the process, if it is there: then it has no address.
+    pub(super) internal: Option<Arc<str>>,
     /// What its stats are called by.
     pub(super) stat_name: String,
 }
@@ -40,6 +43,9 @@ pub(crate) struct AdditionalPlace {
 impl Place {
     pub(super) fn of(listener: &Listener, ctx: &mut Ctx) -> Result<Self, Refused> {
         let are_datagrams = datagrams::is_of_datagrams(listener);
+        if let Some(ListenerKind::Internal(InternalKind { .. })) = &listener.listener_specifier {
+            return Self::inside(listener, ctx);
+        }
         let address = address(listener.address.as_ref(), listener, ctx);
         let others = SocketOptions::compile(&listener.socket_options, are_datagrams, ctx);
         let is_sound = check(listener, are_datagrams, ctx);
@@ -66,6 +72,7 @@ impl Place {
         Ok(Place {
             address,
             options,
+            internal: None,
             additional: additional.into_iter().collect::<Result<_, _>>()?,
             balances: listener
                 .connection_balance_config
@@ -76,6 +83,30 @@ impl Place {
                 "" => address.to_string().replace(':', "_"),
                 prefix => prefix.to_string(),
             },
+        })
+    }
+
+    /// That of a listener inside of the process. What it must not have in Envoy is said with the whole.
+    fn inside(listener: &Listener, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let name = &listener.name;
+        if name.value.is_empty() {
+            return Err(
+                ctx.unsupported_here(listener.span(), "an internal listener without a name")
+            );
+        }
+        Ok(Place {
+            address: SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0),
+            options: ListenOptions {
+                binds: false,
+                ..ListenOptions::default()
+            },
+            additional: Vec::new(),
+            balances: false,
+            stat_name: match listener.stat_prefix.as_str() {
+                "" => format!("envoy_internal_{}", name.value),
+                prefix => prefix.to_string(),
+            },
+            internal: Some(name.value.as_str().into()),
         })
     }
 }

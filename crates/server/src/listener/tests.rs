@@ -62,6 +62,7 @@ fn gate(stats: &StatsStore) -> Gate {
         limits: ConnectionLimits::default(),
         root: stats.root(),
         additional: Vec::new(),
+        internal: None,
         balance: None,
         datagrams: None,
     };

@@ -574,7 +574,13 @@ impl Running {
         };
         ListenerStatus {
             name: listener.name.clone(),
-            local_address: shown(&self.bound()),
+            local_address: match &listener.internal {
+                None => shown(&self.bound()),
+                Some(name) => Address::Internal {
+                    listener: name.to_string(),
+                    endpoint_id: String::new(),
+                },
+            },
             additional_local_addresses: self.addresses().iter().skip(1).map(shown).collect(),
         }
     }

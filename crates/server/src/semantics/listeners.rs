@@ -117,6 +117,32 @@ fn address_of(message: &Message) -> Option<(Key, Span)> {
     Some((Key { address, whole }, span))
 }
 
+/// What a listener inside of the process must not have.
+fn internal_listener(listener: &Message, name: &str, checker: &mut Checker<'_>) {
+    const OF_TCP: [&str; 7] = [
+        "connection_balance_config",
+        "enable_mptcp",
+        "enable_reuse_port",
+        "freebind",
+        "tcp_backlog_size",
+        "tcp_fast_open_queue_length",
+        "transparent",
+    ];
+    if listener.has("address") || listener.has("additional_addresses") {
+        let text = format!(
+            "error adding listener '{name}': address should not be used when an internal listener config is provided"
+        );
+        checker.error(listener.key_place("internal_listener"), text);
+    } else if let Some(field) = OF_TCP.iter().find(|field| listener.has(field)) {
+        let text =
+            format!("error adding listener named '{name}': has unsupported tcp listener feature");
+        checker.error(listener.key_place(field), text);
+    } else if listener.has("socket_options") {
+        let text = format!("error adding listener named '{name}': does not support socket option");
+        checker.error(listener.key_place("socket_options"), text);
+    }
+}
+
 /// One listener.
 pub(super) fn check(listener: &Message, checker: &mut Checker<'_>) {
     let name = listener.text("name").map_or("", |(name, _)| name);
@@ -126,6 +152,9 @@ pub(super) fn check(listener: &Message, checker: &mut Checker<'_>) {
     {
         let text = format!("error adding listener named '{name}': address is necessary");
         checker.error(listener.span, text).suggest("add `address`");
+    }
+    if listener.has("internal_listener") {
+        internal_listener(listener, name, checker);
     }
     if let Some(address) = listener.child("address") {
         ip(address, checker);

@@ -74,9 +74,15 @@ fn host_status(host: &Host, is_discovered: bool, monitor: Option<Arc<HostMonitor
     let totals = host.totals();
     let metadata = host.metadata.as_deref();
     HostStatus {
-        address: Address::Socket {
-            ip: host.address.ip(),
-            port: host.address.port(),
+        address: match &host.internal {
+            None => Address::Socket {
+                ip: host.address.ip(),
+                port: host.address.port(),
+            },
+            Some(internal) => Address::Internal {
+                listener: internal.listener.to_string(),
+                endpoint_id: internal.endpoint_id.to_string(),
+            },
         },
         hostname: host.hostname.to_string(),
         stats: HostCounts {

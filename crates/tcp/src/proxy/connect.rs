@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nuncio_contract::network_filter::NetworkClose;
-use nuncio_contract::stream_info::{Address, ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
 use nuncio_upstream::cluster::{Provided, ResourcePriority};
 use nuncio_upstream::forward_proxy::LookUp;
 use nuncio_upstream::outlier_detection::Outcome;
@@ -115,7 +115,10 @@ impl TcpProxy {
         {
             let _tells_the_next_choice = resolved.await;
         }
-        let no_host = || UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream);
+        let no_host = || {
+            cluster.traffic_stats().upstream_cx_none_healthy.inc();
+            UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)
+        };
         let chosen = clusters.choose_host(cluster, &context);
         chosen.map_err(|error| if unresolved(&error) { no_host() } else { error })
     }
@@ -163,8 +166,8 @@ impl TcpProxy {
             Box::pin(tunnel.open(&mut stream, info, services)).await?;
         }
         let mut info = info.borrow_mut();
-        info.upstream.local_address = stream.local_address().map(Address::from);
-        info.upstream.remote_address = Some(stream.host_address().into());
+        info.upstream.local_address = stream.local_address();
+        info.upstream.remote_address = Some(stream.host_address());
         Ok(stream)
     }
 

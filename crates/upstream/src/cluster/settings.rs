@@ -16,6 +16,7 @@ use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
 use crate::load_balancing::LbSettings;
 use crate::mirror::Mirror;
+use crate::passthrough::Passthrough;
 use crate::proxy_protocol::UpstreamProxyProtocol;
 use crate::retry::RetryPolicy;
 use crate::server_names::AutoNames;
@@ -179,6 +180,8 @@ pub struct ClusterSettings {
     pub socket_matches: Option<Box<SocketMatches>>,
     /// What hosts are told of whose connection it is.
     pub proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
+    /// What connections to listeners inside of the process take along.
+    pub passthrough: Option<Box<Passthrough>>,
 }
 
 /// HTTP settings of a cluster's connections.
@@ -257,6 +260,7 @@ impl ClusterSettings {
             http: HttpSettings::default(),
             socket_matches: None,
             proxy_protocol: None,
+            passthrough: None,
         }
     }
 

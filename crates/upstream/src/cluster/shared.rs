@@ -9,7 +9,7 @@ use nuncio_contract::stats::groups::{
     TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Counter, Gauge, Scope};
-use nuncio_contract::stream_info::StreamInfo;
+use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 
 use super::even::TableStats;
 use super::membership::Membership;
@@ -178,7 +178,11 @@ impl ClusterShared {
         match self.provided()? {
             Provided::Names(_) => {
                 let name = info.connection.requested_server_name.as_bytes();
-                Asked::of(name, self.default_port()).map(Destination::Name)
+                let port = info.filter_state();
+                let port = port.and_then(|state| state.get(UPSTREAM_DYNAMIC_PORT));
+                let port = port.and_then(|port| port.serialize_as_string()?.parse().ok());
+                let port = port.unwrap_or_else(|| self.default_port());
+                Asked::of(name, port).map(Destination::Name)
             }
             Provided::OriginalDst(hosts) => hosts.asked_for(None, info).map(Destination::Address),
             Provided::Aggregate(_) => None,

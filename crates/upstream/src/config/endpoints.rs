@@ -1,15 +1,16 @@
 //! `ClusterLoadAssignment`: the endpoints that a cluster's configuration names.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, Spanned, decode};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::hash::xxh64;
 use nuncio_contract::matching::FractionalPercent;
 use nuncio_contract::metadata_message::MetadataMessage;
-use nuncio_contract::stream_info::Metadata;
+use nuncio_contract::stream_info::{InternalAddress, Metadata};
 
 use super::Cluster;
 use crate::cluster::{ClusterType, DiscoveredHealth, LevelOptions, Locality};
@@ -40,6 +41,8 @@ pub struct EndpointSpec {
     pub metadata: Option<Arc<Metadata>>,
     /// How its health checks differ from its cluster's, if they do.
     pub check: Option<Box<EndpointCheck>>,
+    /// The listener inside of the process, if it is one; the address stands for it then.
+    pub internal: Option<Arc<InternalAddress>>,
 }
 
 message! {
@@ -108,7 +111,7 @@ one_of! {
 message! {
     /// An endpoint.
     pub(crate) struct Endpoint: "envoy.config.endpoint.v3.Endpoint" {
-        pub(crate) address: Option<Address>,
+        pub(crate) address: Option<EndpointAddress>,
         pub(crate) hostname: String,
         pub(crate) health_check_config: Option<HealthCheckConfig>,
         pub(crate) additional_addresses: Vec<AdditionalAddress>,
@@ -156,6 +159,44 @@ one_of! {
     pub(crate) enum AddressKind {
         socket_address => SocketAddress(SocketAddress),
     }
+}
+
+message! {
+    /// Where a host is.
+    pub(crate) struct EndpointAddress: "envoy.config.core.v3.Address" {
+        pub(crate) oneof address: EndpointAddressKind,
+    }
+}
+
+one_of! {
+    /// The kinds of that.
+    pub(crate) enum EndpointAddressKind {
+        socket_address => SocketAddress(SocketAddress),
+        envoy_internal_address => Internal(InternalMessage),
+    }
+}
+
+message! {
+    /// A listener inside of the process.
+    pub(crate) struct InternalMessage: "envoy.config.core.v3.EnvoyInternalAddress" {
+        pub(crate) oneof address_name_specifier: ServerListener,
+        pub(crate) endpoint_id: String,
+    }
+}
+
+one_of! {
+    /// Which one.
+    pub(crate) enum ServerListener {
+        server_listener_name => Name(String),
+    }
+}
+
+/// What hosts inside of the process are told apart by where addresses are: one of a range that no network has
+/// (100::/64), made of the name. Nothing connects there.
+fn stand_in(internal: &InternalAddress) -> IpAddr {
+    let text = format!("{}/{}", internal.listener, internal.endpoint_id);
+    let hash = u128::from(xxh64(text.as_bytes(), 0));
+    IpAddr::V6(Ipv6Addr::from_bits((0x0100 << 112) | hash))
 }
 
 message! {
@@ -284,9 +325,15 @@ fn locality(message: Option<&LocalityMessage>) -> Arc<Locality> {
 
 impl LbEndpoint {
     fn socket_address(&self) -> Option<&SocketAddress> {
+        match self.address()? {
+            EndpointAddressKind::SocketAddress(address) => Some(address),
+            EndpointAddressKind::Internal(_) => None,
+        }
+    }
+
+    fn address(&self) -> Option<&EndpointAddressKind> {
         let HostIdentifier::Endpoint(endpoint) = self.host_identifier.as_ref()?;
-        let AddressKind::SocketAddress(address) = &endpoint.address.as_ref()?.address;
-        Some(address)
+        Some(&endpoint.address.as_ref()?.address)
     }
 
     fn spec(
@@ -296,20 +343,35 @@ impl LbEndpoint {
         ctx: &mut Ctx,
     ) -> Result<Option<EndpointSpec>, Refused> {
         let (Some(address), Some(HostIdentifier::Endpoint(endpoint))) =
-            (self.socket_address(), &self.host_identifier)
+            (self.address(), &self.host_identifier)
         else {
             ctx.warning(self.span(), "an endpoint without address is never used");
             return Ok(None);
         };
-        let PortSpecifier::Value(port) = address.port_specifier;
-        let Ok(port) = u16::try_from(port) else {
-            ctx.error(address.span(), "a port is 65535 at most");
-            return Err(Refused);
+        let (address, port, internal) = match address {
+            EndpointAddressKind::SocketAddress(address) => {
+                let PortSpecifier::Value(port) = address.port_specifier;
+                let Ok(port) = u16::try_from(port) else {
+                    ctx.error(address.span(), "a port is 65535 at most");
+                    return Err(Refused);
+                };
+                (address.address.value.as_str().into(), port, None)
+            }
+            EndpointAddressKind::Internal(message) => {
+                let ServerListener::Name(listener) = &message.address_name_specifier;
+                let internal = InternalAddress {
+                    listener: listener.as_str().into(),
+                    endpoint_id: message.endpoint_id.as_str().into(),
+                };
+                let address = stand_in(&internal).to_string().into();
+                (address, 0, Some(Arc::new(internal)))
+            }
         };
         Ok(Some(EndpointSpec {
-            address: address.address.value.as_str().into(),
+            address,
             port,
             others: endpoint.others(ctx)?,
+            internal,
             hostname: endpoint.hostname.as_str().into(),
             weight: self.load_balancing_weight.unwrap_or(1).max(1),
             priority,

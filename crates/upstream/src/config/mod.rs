@@ -116,8 +116,7 @@ impl ClusterConfig {
         let kind = discovery(&cluster, ctx)?;
         check_policy(&cluster, kind.provided.is_some(), ctx)?;
         let endpoints = endpoints::read(&cluster, kind.cluster_type, ctx)?;
-        let (transport_socket, proxy_protocol) =
-            transport_socket::read(cluster.transport_socket.as_ref(), ctx)?;
+        let socket = transport_socket::read(cluster.transport_socket.as_ref(), ctx)?;
         let options = http_options::decode(&cluster, ctx)?;
         let options = options.as_ref();
         let mut settings = settings(&cluster, options, kind.cluster_type, ctx)?;
@@ -126,9 +125,11 @@ impl ClusterConfig {
             forward_proxy::name_connections(&cluster, options, kind.may_be_insecure, names, ctx)?;
         }
         settings.provided = kind.provided;
-        settings.proxy_protocol = proxy_protocol;
+        settings.proxy_protocol = socket.proxy_protocol;
+        settings.passthrough = socket.passthrough;
         settings.socket_matches =
             transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
+        let transport_socket = socket.socket;
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);

@@ -9,7 +9,7 @@ use super::health_check::messages::EventFileSink;
 use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
-use super::transport_socket::ProxyProtocolSocket;
+use super::transport_socket::{InternalUpstream, ProxyProtocolSocket};
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
 pub fn support(table: &mut SupportTable) {
@@ -21,6 +21,7 @@ pub fn support(table: &mut SupportTable) {
     EventFileSink::support(table);
     RawBuffer::support(table);
     ProxyProtocolSocket::support(table);
+    InternalUpstream::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     PreserveCase::support(table);

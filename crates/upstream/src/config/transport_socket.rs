@@ -1,4 +1,4 @@
-//! `transport_socket` of clusters: plain, TLS, and either behind a PROXY header.
+//! `transport_socket` of clusters: plain, TLS, either behind a PROXY header, and what is passed on to internal listeners.
 //!
 //! Not supported of the PROXY header: `pass_through_tlvs`, values by a format, and unspecified addresses.
 
@@ -10,6 +10,7 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::metadata_message::struct_of;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
+use crate::passthrough::Passthrough;
 use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
 use crate::socket_match::{SocketMatch, SocketMatches};
 use crate::transport_socket::TransportSocket;
@@ -76,7 +77,63 @@ message! {
     }
 }
 
-type Sockets = (TransportSocket, Option<Box<UpstreamProxyProtocol>>);
+message! {
+    /// What connections to internal listeners take along.
+    pub(crate) struct InternalUpstream: "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport" {
+        passthrough_metadata: Vec<PassedMetadata>,
+        transport_socket: TransportSocketMessage,
+    }
+}
+
+message! {
+    /// A namespace of metadata.
+    pub(crate) struct PassedMetadata: "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport.MetadataValueSource" {
+        kind: MetadataKind,
+        name: String,
+    }
+}
+
+message! {
+    /// Whose metadata.
+    pub(crate) struct MetadataKind: "envoy.type.metadata.v3.MetadataKind" {
+        oneof kind: MetadataOwner,
+    }
+}
+
+one_of! {
+    /// The owners whose metadata is known to a connection.
+    pub(crate) enum MetadataOwner {
+        cluster => Cluster(ClusterMetadata),
+        host => Host(HostMetadata),
+    }
+}
+
+message! {
+    /// The cluster.
+    pub(crate) struct ClusterMetadata: "envoy.type.metadata.v3.MetadataKind.Cluster" {}
+}
+
+message! {
+    /// The host.
+    pub(crate) struct HostMetadata: "envoy.type.metadata.v3.MetadataKind.Host" {}
+}
+
+/// What a message comes to.
+pub(super) struct Sockets {
+    pub(super) socket: TransportSocket,
+    pub(super) proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
+    pub(super) passthrough: Option<Box<Passthrough>>,
+}
+
+impl From<TransportSocket> for Sockets {
+    fn from(socket: TransportSocket) -> Self {
+        Sockets {
+            socket,
+            proxy_protocol: None,
+            passthrough: None,
+        }
+    }
+}
 
 /// The transport socket that a message asks for, and what goes before it; plain when there is none.
 pub(super) fn read(
@@ -84,11 +141,11 @@ pub(super) fn read(
     ctx: &mut Ctx,
 ) -> Result<Sockets, Refused> {
     let Some(message) = message else {
-        return Ok((TransportSocket::RawBuffer, None));
+        return Ok(TransportSocket::RawBuffer.into());
     };
     let Some(TransportSocketConfig::TypedConfig(any)) = &message.config_type else {
         if message.name.value == "envoy.transport_sockets.raw_buffer" {
-            return Ok((TransportSocket::RawBuffer, None));
+            return Ok(TransportSocket::RawBuffer.into());
         }
         let what = format!(
             "transport socket `{}` without `typed_config`",
@@ -99,15 +156,18 @@ pub(super) fn read(
     match any.type_name() {
         "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" => {
             any.decode::<RawBuffer>(ctx)?;
-            Ok((TransportSocket::RawBuffer, None))
+            Ok(TransportSocket::RawBuffer.into())
         }
         "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" => {
             let context: UpstreamTlsContext = any.decode(ctx)?;
             let tls = ClientTls::new(&context, ctx)?;
-            Ok((TransportSocket::Tls(Arc::new(tls)), None))
+            Ok(TransportSocket::Tls(Arc::new(tls)).into())
         }
         "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport" => {
             behind_proxy_header(any, ctx)
+        }
+        "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport" => {
+            passing_on(any, ctx)
         }
         other => Err(ctx.unsupported_here(any.span, format_args!("transport socket `{other}`"))),
     }
@@ -125,16 +185,16 @@ pub(super) fn read_matches(
             ctx.error(one.span(), text);
             return Err(Refused);
         };
-        let (socket, header) = read(Some(message), ctx)?;
-        if header.is_some() {
-            let what = "a PROXY header in `transport_socket_matches`";
+        let socket = read(Some(message), ctx)?;
+        if socket.proxy_protocol.is_some() || socket.passthrough.is_some() {
+            let what = "a PROXY header or passed on metadata in `transport_socket_matches`";
             return Err(ctx.unsupported_here(one.span(), what));
         }
         let wanted = one.r#match.as_ref();
         all.push(SocketMatch {
             name: one.name.as_str().into(),
             wanted: wanted.map_or_else(Default::default, |wanted| struct_of(wanted)),
-            socket: Arc::new(socket),
+            socket: Arc::new(socket.socket),
         });
     }
     Ok((!all.is_empty()).then(|| Box::new(SocketMatches { all })))
@@ -142,8 +202,8 @@ pub(super) fn read_matches(
 
 fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
     let message: ProxyProtocolSocket = any.decode(ctx)?;
-    let (socket, within) = read(message.transport_socket.as_ref(), ctx)?;
-    if within.is_some() {
+    let within = read(message.transport_socket.as_ref(), ctx)?;
+    if within.proxy_protocol.is_some() {
         return Err(ctx.unsupported_here(any.span, "a PROXY header behind another"));
     }
     let config = message.config.as_ref();
@@ -167,5 +227,28 @@ fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
             return Err(Refused);
         }
     }
-    Ok((socket, Some(Box::new(proxy))))
+    Ok(Sockets {
+        proxy_protocol: Some(Box::new(proxy)),
+        ..within
+    })
+}
+
+fn passing_on(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
+    let message: InternalUpstream = any.decode(ctx)?;
+    let within = read(Some(&message.transport_socket), ctx)?;
+    if within.passthrough.is_some() {
+        return Err(ctx.unsupported_here(any.span, "one such socket in another"));
+    }
+    let mut passthrough = Passthrough::default();
+    for passed in &message.passthrough_metadata {
+        let names = match &passed.kind.kind {
+            MetadataOwner::Cluster(ClusterMetadata { .. }) => &mut passthrough.of_cluster,
+            MetadataOwner::Host(HostMetadata { .. }) => &mut passthrough.of_host,
+        };
+        names.push(passed.name.as_str().into());
+    }
+    Ok(Sockets {
+        passthrough: Some(Box::new(passthrough)),
+        ..within
+    })
 }

@@ -77,6 +77,7 @@ mod tests {
             locality_weight: 0,
             metadata: None,
             check: None,
+            internal: None,
         }
     }
 

@@ -155,6 +155,7 @@ impl EndpointSpec {
         host.locality_weight = self.locality_weight;
         host.metadata = self.metadata.clone();
         host.check = self.check.clone();
+        host.internal = self.internal.clone();
         host
     }
 }

@@ -178,7 +178,7 @@ impl RequestProber {
         let mut info = StreamInfo::new(loopback(), services.wall(), services.now());
         info.protocol = Some(protocol);
         let host = HostDescription {
-            address: self.host.address.into(),
+            address: self.host.shown_address(),
             hostname: self.host.hostname.clone(),
             metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
         };

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nuncio_contract::stats::{Counter, Gauge};
-use nuncio_contract::stream_info::Metadata;
+use nuncio_contract::stream_info::{Address, InternalAddress, Metadata};
 use tokio::sync::Notify;
 
 use crate::transport_socket::TransportSocket;
@@ -69,6 +69,8 @@ pub struct Host {
     pub metadata: Option<Arc<Metadata>>,
     /// How its health checks differ from its cluster's, if they do.
     pub check: Option<Box<EndpointCheck>>,
+    /// The listener inside of the process, if it is one; the address stands for it alone.
+    pub internal: Option<Arc<InternalAddress>>,
     health: AtomicU32,
     active_requests: AtomicU32,
     healthy_since: HealthySince,
@@ -141,6 +143,7 @@ impl Host {
             discovered_health: DiscoveredHealth::Unknown,
             metadata: None,
             check: None,
+            internal: None,
             health: AtomicU32::new(health.bits()),
             active_requests: AtomicU32::new(0),
             healthy_since: HealthySince::default(),
@@ -148,6 +151,14 @@ impl Host {
             socket: OnceLock::new(),
             reported: OnceLock::new(),
             counters: Mutex::default(),
+        }
+    }
+
+    /// Where it is, for people.
+    pub fn shown_address(&self) -> Address {
+        match &self.internal {
+            None => self.address.into(),
+            Some(internal) => Address::Internal(Arc::clone(internal)),
         }
     }
 

@@ -2,16 +2,21 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use nuncio_contract::stream_info::{FilterStateObject, InternalAddress};
 use nuncio_net::connect::{self, ConnectError};
+use nuncio_net::internal;
 use nuncio_net::tls::Wishes;
 use nuncio_net::transport::Transport;
 
+use tokio::net::TcpStream;
+
 use super::happy_eyeballs::first_of;
 use super::{Carries, PooledHost};
-use crate::cluster::Host;
 use crate::cluster_core::ClusterCore;
 use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::host::Host;
 use crate::server_names::ConnectionName;
 use crate::transport_socket::TransportSocket;
 
@@ -45,14 +50,17 @@ async fn connect_to(
     name: Option<&ConnectionName>,
     carries: Carries,
 ) -> Result<Transport, UpstreamError> {
-    let mut tcp = connect::connect(address, &core.settings().connect_options)
-        .await
-        .map_err(|error| {
-            if error.unbound.is_some() {
-                core.traffic.bind_errors.inc();
-            }
-            refused(&error)
-        })?;
+    let mut tcp = match &host.internal {
+        Some(internal) => inside(core, host, internal)?,
+        None => connect::connect(address, &core.settings().connect_options)
+            .await
+            .map_err(|error| {
+                if error.unbound.is_some() {
+                    core.traffic.bind_errors.inc();
+                }
+                refused(&error)
+            })?,
+    };
     if let Some(proxy) = &core.settings().proxy_protocol {
         let told = Box::pin(proxy.tell(&mut tcp, name)).await;
         let count =
@@ -87,6 +95,30 @@ async fn connect_to(
             })
         }
     }
+}
+
+/// Opens a connection to a listener inside of the process.
+#[cold]
+fn inside(
+    core: &ClusterCore,
+    host: &Host,
+    internal: &Arc<InternalAddress>,
+) -> Result<TcpStream, UpstreamError> {
+    let passthrough = core.settings().passthrough.as_ref();
+    let metadata = passthrough.map(|it| it.metadata(host, core.settings()));
+    internal::connect(internal, metadata.unwrap_or_default()).map_err(|error| {
+        let text = match error.kind() {
+            io::ErrorKind::InvalidInput => "Invalid argument".to_owned(),
+            _ => connect::error_text(&error),
+        };
+        let address = host.shown_address().serialize_as_string();
+        let address = address.unwrap_or_default();
+        let reason = format!("immediate connect error: {text}|remote address:{address}");
+        UpstreamError {
+            transport_failure_reason: Some(reason.into_boxed_str()),
+            ..UpstreamError::new(UpstreamErrorKind::RemoteConnectionFailure)
+        }
+    })
 }
 
 /// What is offered by ALPN where the configuration names nothing.

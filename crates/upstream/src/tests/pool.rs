@@ -429,7 +429,7 @@ fn a_host_is_reached_at_another_of_its_addresses() {
         let set = HostSet::new(vec![Arc::new(two)]);
         fixture.cluster.shared().publish_hosts(Arc::new(set));
         let stream = fixture.stream().await.unwrap();
-        assert_eq!(stream.host_address(), open);
+        assert_eq!(stream.host_address(), open.into());
         assert_eq!(fixture.stat("upstream_cx_total"), 2);
         assert_eq!(fixture.stat("upstream_cx_connect_fail"), 0);
         assert_eq!(fixture.stat("upstream_cx_active"), 1);

@@ -78,7 +78,7 @@ impl WorkerHost {
     pub fn description(&self) -> Rc<HostDescription> {
         Rc::clone(self.description.get_or_init(|| {
             Rc::new(HostDescription {
-                address: self.host.address.into(),
+                address: self.host.shown_address(),
                 hostname: self.host.hostname.clone(),
                 metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
             })

@@ -71,6 +71,10 @@ impl Dialer {
 
     /// Opens a connection to a host, with its handshake. No timeout of its own.
     pub(super) async fn open(&self, host: &Host) -> Result<Transport, Gone> {
+        if host.internal.is_some() {
+            // The main thread, which checks hosts, reaches no listener inside of the process.
+            return Err(Gone);
+        }
         let address = host.check_address();
         let socket = self.cluster.socket_for_check(host);
         let settings = &self.cluster.settings;

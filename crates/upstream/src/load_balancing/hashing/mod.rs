@@ -14,6 +14,7 @@ mod twister;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use nuncio_contract::stream_info::FilterStateObject;
 use nuncio_contract::stream_info::metadata::Value;
 
 pub(super) use bounded::{Bounded, BoundedScratch};
@@ -100,7 +101,13 @@ fn key(host: &Host, by_hostname: bool) -> Cow<'_, str> {
     match fields.and_then(|fields| fields.get("hash_key")) {
         Some(Value::String(key)) if !key.is_empty() => Cow::Borrowed(key),
         _ if by_hostname => Cow::Borrowed(&host.hostname),
-        _ => Cow::Owned(host.address.to_string()),
+        _ => Cow::Owned(match &host.internal {
+            None => host.address.to_string(),
+            Some(_) => host
+                .shown_address()
+                .serialize_as_string()
+                .unwrap_or_default(),
+        }),
     }
 }
 
