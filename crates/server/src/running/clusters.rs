@@ -23,7 +23,6 @@ use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Chance, Resolution, prepare};
 use nuncio_upstream::health_checker::HealthChecks;
-use nuncio_upstream::load_reports;
 use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
 use nuncio_upstream::weight_updates;
 use nuncio_upstream::{ClusterManager, TransportSocket};
