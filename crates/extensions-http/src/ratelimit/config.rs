@@ -84,7 +84,7 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
 }
 
 fn own_limits(messages: &[RateLimitMessage], ctx: &mut Ctx) -> Result<FilterRateLimits, Refused> {
-    for message in messages.iter().filter(|it| it.is_for_the_end()) {
+    if let Some(message) = messages.iter().find(|it| it.is_for_the_end()) {
         let text = "`apply_on_stream_done` is not supported by Nuncio yet in the rate limit filter";
         ctx.error(message.span(), text);
         return Err(Refused);
