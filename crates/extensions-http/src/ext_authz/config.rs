@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::http_status::HttpStatus;
@@ -15,8 +15,8 @@ use nuncio_contract::registry::RouteFilterConfig;
 use super::check::ToldHeaders;
 use super::http_service::{HttpTarget, Matchers};
 use super::messages::{
-    ApiVersion, AuthorizationResponse, BufferSettings, CheckSettings, ExtAuthz, ExtAuthzPerRoute,
-    HttpService, HttpUpstream, ListStringMatcher, PerRouteOverride, ServiceMessage,
+    AuthorizationResponse, BufferSettings, CheckSettings, ExtAuthz, ExtAuthzPerRoute, HttpService,
+    HttpUpstream, ListStringMatcher, PerRouteOverride, ServiceMessage,
 };
 use super::rules::Rules;
 use super::service::Service;
@@ -101,9 +101,6 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
 impl Settings {
     fn compile(message: &ExtAuthz, ctx: &mut Ctx) -> Result<Self, Refused> {
         let service = message.services.as_ref();
-        if let Some(ServiceMessage::Grpc(_)) = service {
-            check_version(&message.transport_api_version, ctx)?;
-        }
         let service = service.map(|it| it.compile(ctx)).transpose();
         let told = told(message, ctx);
         let rules = message.decoder_header_mutation_rules.as_ref();
@@ -141,16 +138,6 @@ impl Settings {
             max_denied_body_bytes: max_denied.ok().filter(|max| *max > 0),
         })
     }
-}
-
-fn check_version(version: &Spanned<ApiVersion>, ctx: &mut Ctx) -> Result<(), Refused> {
-    if version.value == ApiVersion::V3 {
-        return Ok(());
-    }
-    let text =
-        "V2 (and AUTO) xDS transport protocol versions are deprecated in grpc_service, use V3";
-    ctx.error(version.span, text);
-    Err(Refused)
 }
 
 fn matchers(list: Option<&ListStringMatcher>, ctx: &mut Ctx) -> Result<Matchers, Refused> {

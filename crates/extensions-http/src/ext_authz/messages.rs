@@ -16,7 +16,7 @@ message! {
     /// The filter's config.
     pub(super) struct ExtAuthz: "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz" {
         pub(super) oneof services: Option<ServiceMessage>,
-        pub(super) transport_api_version: Spanned<ApiVersion>,
+        checked transport_api_version: ApiVersion = "there is one version, which AUTO means as well",
         pub(super) failure_mode_allow: bool,
         pub(super) failure_mode_allow_header_add: bool,
         pub(super) with_request_body: Option<BufferSettings>,
@@ -54,7 +54,6 @@ enumeration! {
     /// The version of the service.
     pub(super) enum ApiVersion: "envoy.config.core.v3.ApiVersion" {
         AUTO => Auto,
-        V2 => V2,
         V3 => V3,
     }
 }

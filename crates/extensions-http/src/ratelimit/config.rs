@@ -16,7 +16,7 @@ use nuncio_contract::rate_limit::{
 };
 use nuncio_contract::registry::RouteFilterConfig;
 
-use super::messages::{ApiVersion, RateLimit, RateLimitPerRoute, VhRateLimits, XRateLimitHeaders};
+use super::messages::{RateLimit, RateLimitPerRoute, VhRateLimits, XRateLimitHeaders};
 
 const TOO_MANY_REQUESTS: u16 = 429;
 const INTERNAL_ERROR: u16 = 500;
@@ -84,7 +84,7 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
 }
 
 fn own_limits(messages: &[RateLimitMessage], ctx: &mut Ctx) -> Result<FilterRateLimits, Refused> {
-    for message in messages.iter().filter(|it| it.is_for_the_end()) {
+    if let Some(message) = messages.iter().find(|it| it.is_for_the_end()) {
         let text = "`apply_on_stream_done` is not supported by Nuncio yet in the rate limit filter";
         ctx.error(message.span(), text);
         return Err(Refused);
@@ -95,11 +95,6 @@ fn own_limits(messages: &[RateLimitMessage], ctx: &mut Ctx) -> Result<FilterRate
 impl Settings {
     fn compile(message: &RateLimit, ctx: &mut Ctx) -> Result<Self, Refused> {
         let service = &message.rate_limit_service;
-        if service.transport_api_version.value != ApiVersion::V3 {
-            let text = "V2 (and AUTO) xDS transport protocol versions are deprecated in grpc_service, use V3";
-            ctx.error(service.transport_api_version.span, text);
-            return Err(Refused);
-        }
         let added = HeaderMutations::compile(&message.response_headers_to_add, &[], ctx)?;
         let status = |status: &Option<HttpStatus>| status.as_ref().map_or(0, HttpStatus::number);
         let (limited, on_error) = (

@@ -45,7 +45,7 @@ message! {
     /// Who is asked.
     pub(super) struct RateLimitServiceConfig: "envoy.config.ratelimit.v3.RateLimitServiceConfig" {
         pub(super) grpc_service: GrpcServiceMessage,
-        pub(super) transport_api_version: Spanned<ApiVersion>,
+        checked transport_api_version: ApiVersion = "there is one version, which AUTO means as well",
     }
 }
 
@@ -53,7 +53,6 @@ enumeration! {
     /// The version of the service.
     pub(super) enum ApiVersion: "envoy.config.core.v3.ApiVersion" {
         AUTO => Auto,
-        V2 => V2,
         V3 => V3,
     }
 }
