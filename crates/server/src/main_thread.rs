@@ -117,13 +117,10 @@ async fn serve_all(
         lineage(hot_restart.as_ref()),
     ));
     state.count_uses(compiled.uses);
-    if let Some(hot_restart) = &hot_restart {
-        hot_restart.shut_down_parents_admin()?;
-    }
-    let admin = match &compiled.admin {
-        Some(admin) => Some(start_admin(admin, around, &state, &main_worker)?),
-        None => None,
-    };
+    let parent = hot_restart.as_ref();
+    parent.map_or(Ok(()), HotRestart::shut_down_parents_admin)?;
+    let start = |admin| start_admin(admin, around, &state, &main_worker);
+    let admin = compiled.admin.as_ref().map(start).transpose()?;
     serve_extras(extras, &main_worker)?;
     start_flushes(around, &compiled.stats, &state, &main_worker)?;
     let flush_interval = compiled.stats.flush_interval;
@@ -143,8 +140,7 @@ async fn serve_all(
     let place = hot_restart.as_ref();
     start_listeners(&running, &discovery, listeners, &workers, place).await;
     go_live(&state, on_live);
-    let asks = hot_restart.as_mut().and_then(HotRestart::take_asks);
-    let follow = follow(hot_restart.as_mut(), around, flush_interval);
+    let (asks, follow) = follow(hot_restart.as_mut(), around, flush_interval);
     let granting = granting(around, (&running, &state), &workers, admin, follow);
     let all = (Rc::clone(&running), Rc::clone(&discovery));
     let reloader = Reloader::new(around, all, workers.clone(), file);
@@ -232,14 +228,17 @@ async fn start_clusters(
     around.runtime.load();
 }
 
-/// Begins to look after the process that this one takes over from, if there is one.
+/// Begins to look after the process that this one takes over from, if there is one; what the next one asks.
 fn follow(
     hot_restart: Option<&mut HotRestart>,
     around: &Surroundings<'_>,
     flush_interval: Duration,
-) -> Option<Follow> {
-    let place = hot_restart?;
-    Some(place.follow(around.options, around.stats, flush_interval))
+) -> (Option<UnboundedReceiver<Ask>>, Option<Follow>) {
+    let Some(place) = hot_restart else {
+        return (None, None);
+    };
+    let follow = place.follow(around.options, around.stats, flush_interval);
+    (place.take_asks(), Some(follow))
 }
 
 fn begin_overload(

@@ -117,12 +117,13 @@ fn no_layers_are_one_of_the_admin() {
 }
 
 #[test]
-fn a_layer_that_is_not_supported_leaves_the_others() {
+fn a_layer_from_elsewhere_is_there_and_empty_until_it_comes() {
     let runtime = runtime(
         "[{name: rtds, rtds_layer: {name: a, rtds_config: {resource_api_version: V3, ads: {}}}}, \
           {name: one, static_layer: {a: 1}}]",
     );
-    assert_eq!(runtime.view().layers, ["one"]);
+    assert_eq!(runtime.view().layers, ["rtds", "one"]);
+    assert_eq!(value(&runtime, "a"), "1");
 }
 
 #[test]
