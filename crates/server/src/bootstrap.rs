@@ -88,6 +88,16 @@ pub(crate) struct ServiceNames {
     pub node: String,
 }
 
+impl ServiceNames {
+    fn of(bootstrap: &Bootstrap, options: &Options) -> Self {
+        let node = bootstrap.node.as_ref();
+        ServiceNames {
+            cluster: flag_or(&options.service_cluster, node.map(|node| &node.cluster)),
+            node: flag_or(&options.service_node, node.map(|node| &node.id)),
+        }
+    }
+}
+
 /// What the bootstrap says of stats.
 pub(crate) struct Stats {
     /// Tags, choice and buckets.
@@ -307,22 +317,19 @@ pub(crate) fn compile_tree(
         .stand_at(proxy_place(&bootstrap, around.options));
     let mut clusters = clusters::load(cluster_messages, around.extensions, ctx);
     let bound = clusters::bind_by_default(bootstrap.cluster_manager.as_ref(), &mut clusters, ctx);
-    let node = bootstrap.node.as_ref();
-    let options = around.options;
-    let service_cluster = flag_or(&options.service_cluster, node.map(|node| &node.cluster));
-    let service_node = flag_or(&options.service_node, node.map(|node| &node.id));
+    let names = ServiceNames::of(&bootstrap, around.options);
     let layers = bootstrap.layered_runtime.as_ref();
     let runtime = around
         .runtime
-        .begin(layers, &service_cluster, around.stats, ctx);
+        .begin(layers, &names.cluster, around.stats, ctx);
     let mut context = CompileContext {
         ctx,
         extensions: around.extensions,
         clusters: around.manager,
         known_clusters: &knows_cluster,
         stats: around.stats,
-        service_cluster: &service_cluster,
-        service_node: &service_node,
+        service_cluster: &names.cluster,
+        service_node: &names.node,
     };
     let listener_messages = resources.map(|resources| resources.listeners.as_slice());
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
@@ -343,10 +350,7 @@ pub(crate) fn compile_tree(
         lines: Arc::default(),
         stats: stats?,
         dynamic,
-        names: ServiceNames {
-            cluster: service_cluster,
-            node: service_node,
-        },
+        names,
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
         resolver: resolver(&bootstrap, ctx)?,
     })
