@@ -130,9 +130,7 @@ async fn serve_all(
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     let resolvers = Resolvers::new(&compiled.resolver, around.stats);
     running.clusters.borrow_mut().resolve_by(resolvers);
-    if let Some(bytes) = compiled.internal_buffer_bytes {
-        nuncio_net::internal::set_buffer_bytes(bytes);
-    }
+    nuncio_net::internal::set_buffer_bytes(compiled.internal_buffer_bytes);
     start_clusters(around, &running, &discovery, compiled.clusters).await;
     if around.options.mode == Mode::InitOnly {
         return Ok(());
