@@ -39,8 +39,8 @@ thread_local! {
 }
 
 /// How much each direction of the connections to come holds.
-pub fn set_buffer_bytes(bytes: usize) {
-    BUFFER_BYTES.store(bytes, Relaxed);
+pub fn set_buffer_bytes(bytes: Option<usize>) {
+    BUFFER_BYTES.store(bytes.unwrap_or(DEFAULT_BUFFER_BYTES), Relaxed);
 }
 
 /// From now on `accept` gets this thread's connections to the listener of this name, in the place of who did.

@@ -102,6 +102,7 @@ async fn serve_all(
     let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
     let shared = Rc::clone(&services);
     let running = Running::new(around.manager, around.stats, concurrency, written, shared);
+    prepare_for_hosts(&running, around, &compiled);
     let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
     let dynamic = (compiled.dynamic, compiled.names);
     let discovery = Discovery::new(around, &running, dynamic, &services);
@@ -125,11 +126,6 @@ async fn serve_all(
     start_flushes(around, &compiled.stats, &state, &main_worker)?;
     let flush_interval = compiled.stats.flush_interval;
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
-    let resolvers = Resolvers::new(&compiled.resolver, around.stats);
-    running.clusters.borrow_mut().resolve_by(resolvers);
-    if let Some(bytes) = compiled.internal_buffer_bytes {
-        nuncio_net::internal::set_buffer_bytes(bytes);
-    }
     start_clusters(around, &running, &discovery, compiled.clusters).await;
     if around.options.mode == Mode::InitOnly {
         return Ok(());
@@ -213,6 +209,13 @@ fn watch_threads(
     let (watching, own, beats) = watching.map_err(|error| error.to_string())?;
     tokio::task::spawn_local(own.go_on());
     Ok((watching, beats))
+}
+
+/// How hosts are found and reached, before there are any.
+fn prepare_for_hosts(running: &Running, around: &Surroundings<'_>, compiled: &Compiled) {
+    let resolvers = Resolvers::new(&compiled.resolver, around.stats);
+    running.clusters.borrow_mut().resolve_by(resolvers);
+    nuncio_net::internal::set_buffer_bytes(compiled.internal_buffer_bytes);
 }
 
 /// Lets the clusters run that are there from the start, and those that come first; returns once they are warm.

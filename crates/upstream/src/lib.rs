@@ -31,7 +31,6 @@ pub mod original_dst;
 pub mod outlier_detection;
 pub mod outlier_watch;
 pub mod override_host;
-pub mod passthrough;
 mod pool;
 pub mod proxy_protocol;
 pub mod retry;

@@ -5,6 +5,7 @@
 mod breakers;
 mod even;
 mod membership;
+mod passthrough;
 mod provided;
 mod recent_requests;
 mod settings;
@@ -15,6 +16,7 @@ pub use crate::host::{
     Locality, PriorityHosts,
 };
 pub use breakers::{Breakers, Resource, RetryBudget, Thresholds};
+pub use passthrough::Passthrough;
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
     ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs,

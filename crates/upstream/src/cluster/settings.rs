@@ -11,12 +11,12 @@ use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
 use nuncio_net::connect::ConnectOptions;
 
+use super::passthrough::Passthrough;
 use super::{ProvidedSettings, Thresholds};
 use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
 use crate::load_balancing::LbSettings;
 use crate::mirror::Mirror;
-use crate::passthrough::Passthrough;
 use crate::proxy_protocol::UpstreamProxyProtocol;
 use crate::retry::RetryPolicy;
 use crate::server_names::AutoNames;

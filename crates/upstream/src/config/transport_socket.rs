@@ -10,7 +10,7 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::metadata_message::struct_of;
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
-use crate::passthrough::Passthrough;
+use crate::cluster::Passthrough;
 use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
 use crate::socket_match::{SocketMatch, SocketMatches};
 use crate::transport_socket::TransportSocket;

@@ -5,8 +5,7 @@
 
 use nuncio_contract::stream_info::Metadata;
 
-use crate::cluster::ClusterSettings;
-use crate::host::Host;
+use super::{ClusterSettings, Host};
 
 /// Which namespaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
