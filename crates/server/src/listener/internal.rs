@@ -27,10 +27,7 @@ message! {
 
 /// What the bootstrap's extensions come to: how many bytes a connection inside of the process holds in a direction, if
 /// they say so. An extension that is not this one is refused.
-pub(crate) fn buffer_bytes(
-    extensions: &[BootstrapExtension],
-    ctx: &mut Ctx,
-) -> Result<Option<usize>, Refused> {
+pub(crate) fn buffer_bytes(extensions: &[BootstrapExtension], ctx: &mut Ctx) -> Option<usize> {
     let mut bytes = None;
     for extension in extensions {
         let Some(any) = &extension.typed_config else {
@@ -39,11 +36,13 @@ pub(crate) fn buffer_bytes(
                 "bootstrap extension `{}` without `typed_config`",
                 name.value
             );
-            return Err(ctx.unsupported_here(name.span, what));
+            ctx.unsupported(name.span, what);
+            continue;
         };
-        bytes = of_extension(any, ctx)?.or(bytes);
+        // What is wrong with one was told.
+        bytes = of_extension(any, ctx).unwrap_or_default().or(bytes);
     }
-    Ok(bytes)
+    bytes
 }
 
 fn of_extension(any: &Any, ctx: &mut Ctx) -> Result<Option<usize>, Refused> {

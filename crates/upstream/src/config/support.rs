@@ -15,6 +15,7 @@ use super::transport_socket::{InternalUpstream, ProxyProtocolSocket};
 pub fn support(table: &mut SupportTable) {
     Cluster::support(table);
     DnsCluster::support(table);
+    nuncio_contract::dns_resolver::support(table);
     ForwardProxyCluster::support(table);
     AggregateCluster::support(table);
     load_balancing::support(table);
