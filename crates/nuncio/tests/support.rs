@@ -64,25 +64,28 @@ fn every_declared_message_is_in_the_table() {
     }
     let table = json(&["--format", "json"]);
     let mut declared = 0;
+    let mut missing = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file).expect("it can be read");
         let declarations = text.lines().filter_map(|line| {
             let (head, rest) = line.trim().split_once(": \"")?;
             let (name, end) = rest.split_once('"')?;
-            // The table has Envoy's messages; protobuf's own stand in them as plain values.
-            let is_envoys = !name.starts_with("google.protobuf.");
+            // The table has Envoy's messages of configurations; protobuf's own stand in them as plain values, and what
+            // services alone send is no part of any.
+            let is_envoys =
+                !name.starts_with("google.protobuf.") && !name.starts_with("envoy.service.");
             (is_envoys && head.contains("struct ") && end.starts_with(" {")).then_some(name)
         });
         for name in declarations {
             declared += 1;
-            assert_eq!(
-                rows(&table, "messages", name)["taken"],
-                true,
-                "{name} of {}",
-                file.display()
-            );
+            let rows = table["messages"].as_array().expect("a list");
+            let is_taken = |row: &Value| row["name"] == name && row["taken"] == true;
+            if !rows.iter().any(is_taken) {
+                missing.push(format!("{name} of {}", file.display()));
+            }
         }
     }
+    assert!(missing.is_empty(), "{missing:#?}");
     assert!(declared > 80, "{declared} declarations were found");
 }
 
