@@ -12,6 +12,7 @@ pub mod bandwidth_limit;
 mod base64;
 pub mod basic_auth;
 pub mod buffer;
+mod cluster_verdicts;
 pub mod composite;
 mod compression;
 pub mod compressor;

@@ -21,12 +21,12 @@ use nuncio_service_messages::rate_limit::{Code, RateLimitResponse, SHOULD_RATE_L
 
 use super::config::{ChainConfig, Level, RequestType, Settings};
 use super::service;
-use super::stats::WorkerStats;
+use crate::cluster_verdicts::{ClusterVerdicts, prefix};
 use crate::ext_authz::fields_of;
 
 struct Worker {
     settings: Arc<Settings>,
-    stats: WorkerStats,
+    stats: ClusterVerdicts,
     service_cluster: Box<str>,
 }
 
@@ -47,7 +47,7 @@ impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
         Box::new(Factory(Rc::new(Worker {
             settings: Arc::clone(&self.0),
-            stats: WorkerStats::new(context, &self.0.stat_prefix),
+            stats: ClusterVerdicts::new(context, prefix("ratelimit", &self.0.stat_prefix)),
             service_cluster: context.service_cluster.into(),
         })))
     }

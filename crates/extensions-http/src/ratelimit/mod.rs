@@ -12,7 +12,6 @@ mod config;
 mod filter;
 mod messages;
 mod service;
-mod stats;
 #[cfg(test)]
 mod tests;
 

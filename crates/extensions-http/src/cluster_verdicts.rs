@@ -1,4 +1,5 @@
-//! What is counted of verdicts, for the cluster that a request goes to: `cluster.<name>.ratelimit.[<stat_prefix>.]`.
+//! What filters that ask a service count for the cluster that a request goes to:
+//! `cluster.<name>.<filter>.[<stat_prefix>.]`, and their answers as the cluster's. Cells are made with the first verdict.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use nuncio_contract::stream_info::ClusterDescription;
 use crate::level_stats::Kept;
 
 /// A worker's cells.
-pub(super) struct WorkerStats {
+pub(crate) struct ClusterVerdicts {
     root: Scope,
     prefix: String,
     clusters: RefCell<Kept<Rc<ClusterDescription>, Option<Rc<OfCluster>>>>,
@@ -28,20 +29,25 @@ struct OfCluster {
     traffic: Arc<ClusterTrafficStats>,
 }
 
-impl WorkerStats {
-    pub(super) fn new(context: &FilterWorkerContext<'_>, stat_prefix: &str) -> Self {
-        WorkerStats {
+/// The names of a filter's stats begin so.
+pub(crate) fn prefix(filter: &str, stat_prefix: &str) -> String {
+    match stat_prefix {
+        "" => filter.to_owned(),
+        prefix => format!("{filter}.{prefix}"),
+    }
+}
+
+impl ClusterVerdicts {
+    pub(crate) fn new(context: &FilterWorkerContext<'_>, prefix: String) -> Self {
+        ClusterVerdicts {
             root: context.root.clone(),
-            prefix: match stat_prefix {
-                "" => "ratelimit".to_owned(),
-                prefix => format!("ratelimit.{prefix}"),
-            },
+            prefix,
             clusters: RefCell::default(),
         }
     }
 
     /// Counts a verdict.
-    pub(super) fn count(&self, cluster: &Rc<ClusterDescription>, name: &'static str) {
+    pub(crate) fn count(&self, cluster: &Rc<ClusterDescription>, name: &'static str) {
         let Some(cluster) = self.of(cluster) else {
             return;
         };
@@ -54,7 +60,7 @@ impl WorkerStats {
     }
 
     /// Counts an answer as one of the cluster's, to an internal request as in Envoy.
-    pub(super) fn charge(&self, cluster: &Rc<ClusterDescription>, status: u16) {
+    pub(crate) fn charge(&self, cluster: &Rc<ClusterDescription>, status: u16) {
         if let Some(cluster) = self.of(cluster) {
             cluster.traffic.upstream_rq_completed.inc();
             cluster.all.inc(status);
