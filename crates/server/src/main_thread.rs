@@ -34,7 +34,7 @@ use crate::running::{Prepared, Running};
 use crate::server_state::{Lineage, ServerState};
 use crate::stat_sinks::StatSinks;
 use crate::watchdog::{Beat, WatchdogConfig, Watching};
-use crate::workers::{Command, Shared, Threads, Workers};
+use crate::workers::{Command, Shared, Threads, Workers, follow_hosts};
 use crate::xds::Discovery;
 
 /// A listener of the process's own, served on the main thread.
@@ -321,7 +321,9 @@ fn main_worker(around: &Surroundings<'_>) -> Rc<Worker> {
         1 << 62,
     );
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
-    Rc::new(worker)
+    let worker = Rc::new(worker);
+    follow_hosts(&worker);
+    worker
 }
 
 fn serve_extras(extras: Vec<Extra>, worker: &Rc<Worker>) -> Result<(), String> {

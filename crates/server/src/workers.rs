@@ -162,6 +162,7 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     let worker = worker.with_health(shared.failing_health);
     let worker = Rc::new(worker.with_overload(overload.clone()));
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
+    follow_hosts(&worker);
     let thread = OnThread::worker(start.index, start.id_step, Rc::clone(&worker));
     let mut listeners = WorkerListeners::new(thread, shared.drain);
     while let Some(command) = commands.recv().await {
@@ -178,4 +179,10 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
             Command::Stop => return,
         }
     }
+}
+
+/// Has a thread's clusters take changed hosts over while it is at rest, too.
+pub(crate) fn follow_hosts(worker: &Rc<Worker>) {
+    let worker = Rc::clone(worker);
+    tokio::task::spawn_local(async move { worker.clusters.follow_hosts().await });
 }

@@ -4,11 +4,15 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use nuncio_contract::stats::{Scope, StatsStore};
 
-use crate::cluster::{ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace};
+use tokio::sync::watch;
+
+use crate::cluster::{
+    AroundClusters, ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace,
+};
 use crate::forward_proxy::DnsCaches;
 use crate::original_dst::OriginalDst;
 use crate::outlier_detection::OutlierSettings;
@@ -28,7 +32,7 @@ impl ClusterId {
 /// The table of clusters, shared by all threads; the main thread changes it.
 pub struct ClusterManager {
     stats: StatsStore,
-    place: Arc<OnceLock<ProxyPlace>>,
+    around: Arc<AroundClusters>,
     table: RwLock<Table>,
     generation: AtomicU64,
     names: DnsCaches,
@@ -60,7 +64,7 @@ impl ClusterManager {
     pub fn new(stats: StatsStore) -> Self {
         Self {
             stats,
-            place: Arc::default(),
+            around: Arc::default(),
             table: RwLock::default(),
             generation: AtomicU64::new(0),
             names: DnsCaches::default(),
@@ -99,7 +103,7 @@ impl ClusterManager {
             transport_socket,
             scope,
             added_via_api,
-            Arc::clone(&self.place),
+            Arc::clone(&self.around),
         );
         let cluster = cluster.with_provided(provided);
         Arc::new(match outliers {
@@ -122,12 +126,17 @@ impl ClusterManager {
 
     /// Says where the proxy stands; it stays there, so that only the first call counts.
     pub fn stand_at(&self, place: ProxyPlace) {
-        let _stood_before = self.place.set(place);
+        self.around.stand_at(place);
+    }
+
+    /// Tells of changed hosts, of any cluster, from now on.
+    pub(crate) fn host_changes(&self) -> watch::Receiver<()> {
+        self.around.host_changes()
     }
 
     /// The cluster whose hosts are the proxies, if it is there.
     pub(crate) fn local_cluster(&self) -> Option<Arc<ClusterShared>> {
-        let name = self.place.get()?.local_cluster.as_deref()?;
+        let name = self.around.place()?.local_cluster.as_deref()?;
         self.get(self.find(name)?)
     }
 

@@ -7,7 +7,7 @@ use nuncio_contract::headers::HeaderMap;
 
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, STREAM_DURATION};
-use crate::route::{Action, StreamLimits};
+use crate::route::{Action, StreamLimits, is_grpc};
 use crate::router::{grpc_timeout, milliseconds, set_grpc_timeout};
 use crate::stream::StreamState;
 
@@ -42,29 +42,32 @@ enum Longest {
     This(Duration),
 }
 
-/// The limit of a request, whose header of gRPC then tells it.
+/// The limit of a request; the header of a call of gRPC then tells it.
 fn longest(limits: &StreamLimits, request: &mut HeaderMap) -> Longest {
+    let longest = choose(limits, request);
+    if let Longest::This(longest) = longest
+        && !longest.is_zero()
+        && is_grpc(request)
+    {
+        set_grpc_timeout(request, milliseconds(longest));
+    }
+    longest
+}
+
+fn choose(limits: &StreamLimits, request: &HeaderMap) -> Longest {
     let asked = grpc_timeout(request);
     let (Some(asked), Some(max)) = (asked, limits.grpc_max) else {
-        let found = match limits.longest {
-            None => return Longest::AsBefore,
-            Some(longest) if longest.is_zero() => return Longest::NoLimit,
-            Some(longest) => longest,
+        return match limits.longest {
+            None => Longest::AsBefore,
+            Some(longest) if longest.is_zero() => Longest::NoLimit,
+            Some(longest) => Longest::This(longest),
         };
-        if asked.is_some() {
-            set_grpc_timeout(request, milliseconds(found));
-        }
-        return Longest::This(found);
     };
     let capped = match max.is_zero() {
         true => asked,
         false => asked.min(max),
     };
-    let left = capped.saturating_sub(limits.grpc_offset.unwrap_or_default());
-    if !left.is_zero() {
-        set_grpc_timeout(request, milliseconds(left));
-    }
-    Longest::This(left)
+    Longest::This(capped.saturating_sub(limits.grpc_offset.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -78,6 +81,7 @@ mod tests {
 
     fn of(limits: StreamLimits, asked: &[u8]) -> (Longest, Vec<u8>) {
         let mut request = HeaderMap::request();
+        request.set(Known::ContentType, b"application/grpc");
         if !asked.is_empty() {
             request.set(Known::GrpcTimeout, asked);
         }
@@ -103,6 +107,18 @@ mod tests {
         };
         assert_eq!(of(none, b"").0, Longest::NoLimit);
         assert_eq!(of(StreamLimits::default(), b"9S").0, Longest::AsBefore);
+    }
+
+    #[test]
+    fn a_request_that_is_no_call_of_grpc_keeps_its_header() {
+        let limits = StreamLimits {
+            longest: Some(seconds(3)),
+            ..StreamLimits::default()
+        };
+        let mut request = HeaderMap::request();
+        request.set(Known::GrpcTimeout, b"9S");
+        assert_eq!(longest(&limits, &mut request), Longest::This(seconds(3)));
+        assert_eq!(request.get(Known::GrpcTimeout), Some(&b"9S"[..]));
     }
 
     #[test]

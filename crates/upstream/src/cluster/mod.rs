@@ -2,6 +2,7 @@
 //!
 //! A cluster that no worker has used yet costs its settings and hosts, nothing else.
 
+mod around;
 mod breakers;
 mod even;
 mod membership;
@@ -24,8 +25,9 @@ pub use settings::{
 };
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};
+pub use around::{AroundClusters, ProxyPlace};
+pub use shared::ClusterShared;
 pub(crate) use shared::breaker_prefix;
-pub use shared::{ClusterShared, ProxyPlace};
 
 /// Request priority of a route, which selects the circuit breakers and the pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -11,11 +11,11 @@ use nuncio_contract::stats::groups::{
 use nuncio_contract::stats::{Counter, Gauge, Scope};
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 
+use super::around::{AroundClusters, ProxyPlace};
 use super::even::TableStats;
 use super::membership::Membership;
 use super::{
-    Breakers, ClusterSettings, Host, HostSet, Locality, Provided, Resource, ResourcePriority,
-    Thresholds,
+    Breakers, ClusterSettings, Host, HostSet, Provided, Resource, ResourcePriority, Thresholds,
 };
 use crate::destination::Destination;
 use crate::forward_proxy::Asked;
@@ -23,19 +23,6 @@ use crate::load_balancing::Snapshot;
 use crate::outlier_detection::{OutlierSettings, Outliers};
 use crate::socket_match::SocketMatch;
 use crate::transport_socket::TransportSocket;
-
-/// Where the proxy itself stands.
-#[derive(Clone, Debug, Default)]
-pub struct ProxyPlace {
-    /// Its locality.
-    pub locality: Locality,
-    /// The name of the cluster whose hosts are the proxies, if there is one.
-    pub local_cluster: Option<Box<str>>,
-    /// How many threads have load balancers in Envoy: the workers and the main one. Each counts its subsets.
-    pub threads: u64,
-    /// Whether what clusters count of their traffic is listed once there is some.
-    pub defers_stats: bool,
-}
 
 /// Hosts, and what load balancers make of them.
 #[derive(Default)]
@@ -57,7 +44,7 @@ pub struct ClusterShared {
     breakers: Breakers,
     membership: Membership,
     tables: TableStats,
-    place: Arc<OnceLock<ProxyPlace>>,
+    around: Arc<AroundClusters>,
     published: RwLock<Arc<Published>>,
     /// The limits of which workers take off what they use, where that is told.
     remaining: Vec<(Thresholds, Arc<RemainingStats>)>,
@@ -77,9 +64,9 @@ impl ClusterShared {
         transport_socket: TransportSocket,
         scope: Scope,
         added_via_api: bool,
-        place: Arc<OnceLock<ProxyPlace>>,
+        around: Arc<AroundClusters>,
     ) -> Self {
-        if !place.get().is_some_and(|place| place.defers_stats) {
+        if !around.place().is_some_and(|place| place.defers_stats) {
             scope.register::<ClusterTrafficStats>();
         }
         scope.register::<ClusterEndpointStats>();
@@ -112,7 +99,7 @@ impl ClusterShared {
             breakers: Breakers::new(settings.thresholds),
             membership: Membership::of(&scope),
             tables: TableStats::of(&settings.lb, &scope),
-            place,
+            around,
             remaining: remaining(&settings.thresholds, &scope),
             socket_counts,
             drop_share: AtomicU64::new(settings.drop_overload.share.to_bits()),
@@ -217,8 +204,8 @@ impl ClusterShared {
         &self.breakers
     }
 
-    /// Replaces the hosts, which are other ones than before, and counts them; workers notice before their
-    /// next pick. Called by the main thread alone.
+    /// Replaces the hosts, which are other ones than before, and counts them; workers are told, and look
+    /// before each pick. Called by the main thread alone.
     pub fn publish_hosts(&self, hosts: Arc<HostSet>) {
         self.find_sockets(&hosts);
         if self.settings.lb.reports.is_some() {
@@ -303,7 +290,7 @@ impl ClusterShared {
     }
 
     /// The health of hosts has changed (see [`Host::change_health`](super::Host::change_health)): counts them anew and
-    /// has workers choose by it from their next pick on. Called by the main thread alone.
+    /// has workers choose by it from now on. Called by the main thread alone.
     pub fn health_changed(&self) {
         let hosts = self.hosts();
         self.membership.count_health(&hosts);
@@ -317,7 +304,7 @@ impl ClusterShared {
         };
         if self.tables.are_wanted() {
             let before = self.published();
-            let threads = self.place.get().map_or(1, |place| place.threads);
+            let threads = self.around.place().map_or(1, |place| place.threads);
             let snapshot = self.snapshot_of(&published);
             self.tables
                 .set(before.snapshot.get().map(|one| &**one), &snapshot, threads);
@@ -327,6 +314,7 @@ impl ClusterShared {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
         self.generation.fetch_add(1, Ordering::Release);
+        self.around.tell_hosts_changed();
     }
 
     /// The hosts of now.
@@ -349,7 +337,7 @@ impl ClusterShared {
     fn snapshot_of(&self, published: &Published) -> Arc<Snapshot> {
         let make = || {
             let nowhere = ProxyPlace::default();
-            let place = self.place.get().unwrap_or(&nowhere);
+            let place = self.around.place().unwrap_or(&nowhere);
             let lb = &self.settings.lb;
             let places_matter = place.local_cluster.is_some() || lb.weighs_localities();
             let own = places_matter.then_some(&place.locality);
@@ -360,7 +348,7 @@ impl ClusterShared {
 
     /// The name of the cluster whose hosts are the proxies, if this is another one.
     pub(crate) fn local_cluster(&self) -> Option<&str> {
-        let name = self.place.get()?.local_cluster.as_deref()?;
+        let name = self.around.place()?.local_cluster.as_deref()?;
         (*name != *self.settings.name).then_some(name)
     }
 

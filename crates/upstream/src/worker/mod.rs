@@ -93,4 +93,14 @@ impl WorkerClusters {
             cluster.set_local(local.clone());
         }
     }
+
+    /// Takes hosts over as they change, so that connections to those that are gone or have become bad are closed
+    /// whether there is traffic or not. Ends with the clusters.
+    pub async fn follow_hosts(&self) {
+        let mut changes = self.manager.host_changes();
+        while changes.changed().await.is_ok() {
+            let clusters: Vec<_> = self.slots.borrow().iter().flatten().cloned().collect();
+            clusters.iter().for_each(|cluster| cluster.follow());
+        }
+    }
 }
