@@ -63,8 +63,8 @@ impl ClusterManager {
     /// A manager without clusters, whose clusters' stats go to `stats`.
     pub fn new(stats: StatsStore) -> Self {
         Self {
+            around: Arc::new(AroundClusters::new(stats.root().worker_group())),
             stats,
-            around: Arc::default(),
             table: RwLock::default(),
             generation: AtomicU64::new(0),
             names: DnsCaches::default(),

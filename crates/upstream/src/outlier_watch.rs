@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use nuncio_contract::clock::Clock;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -41,7 +42,7 @@ impl Drop for Detection {
     }
 }
 
-async fn run(cluster: &ClusterShared, clock: &dyn Clock, seed: u64, log: Option<&EventLog>) {
+async fn run(cluster: &Arc<ClusterShared>, clock: &dyn Clock, seed: u64, log: Option<&EventLog>) {
     let Some(outliers) = cluster.outliers() else {
         return;
     };
@@ -54,10 +55,10 @@ async fn run(cluster: &ClusterShared, clock: &dyn Clock, seed: u64, log: Option<
         let mut interval = pin!(tokio::time::sleep(outliers.interval()));
         while let Some(alarm) = before(&mut raised, interval.as_mut()).await {
             let step = outliers.alarm(&alarm, clock.now(), &mut random);
-            act(cluster, &step, log);
+            act(cluster, &step, clock.now(), log);
         }
         let step = outliers.interval_is_over(clock.now(), &mut random);
-        act(cluster, &step, log);
+        act(cluster, &step, clock.now(), log);
     }
 }
 
@@ -72,9 +73,9 @@ async fn before(
     }
 }
 
-fn act(cluster: &ClusterShared, step: &Step, log: Option<&EventLog>) {
+fn act(cluster: &Arc<ClusterShared>, step: &Step, now: Instant, log: Option<&EventLog>) {
     if step.is_health_changed {
-        cluster.health_changed();
+        cluster.health_changed(now);
     }
     if let Some(log) = log {
         step.events

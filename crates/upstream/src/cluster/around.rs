@@ -1,7 +1,8 @@
 //! What all clusters of a proxy share: where it stands, and how its workers learn that hosts have changed.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use nuncio_contract::stats::groups::ClusterManagerStats;
 use tokio::sync::watch;
 
 use super::Locality;
@@ -26,9 +27,19 @@ pub struct AroundClusters {
     /// A worker at rest takes changed hosts over by this, so that it closes its connections to those that are gone or
     /// bad; one that picks looks for itself.
     hosts_changed: watch::Sender<()>,
+    /// Where changes of hosts are counted.
+    pub(crate) stats: Arc<ClusterManagerStats>,
 }
 
 impl AroundClusters {
+    /// Nobody knows yet where the proxy stands.
+    pub(crate) fn new(stats: Arc<ClusterManagerStats>) -> Self {
+        Self {
+            stats,
+            ..Self::default()
+        }
+    }
+
     /// Where the proxy stands, once that is known.
     pub(crate) fn place(&self) -> Option<&ProxyPlace> {
         self.place.get()

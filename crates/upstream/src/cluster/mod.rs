@@ -6,6 +6,7 @@ mod around;
 mod breakers;
 mod even;
 mod membership;
+mod merge_window;
 mod passthrough;
 mod provided;
 mod recent_requests;

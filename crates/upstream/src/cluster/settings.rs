@@ -158,6 +158,8 @@ pub struct ClusterSettings {
     pub drop_overload: DropOverload,
     /// Connections close whenever hosts come, go or change their health.
     pub close_connections_on_host_set_change: bool,
+    /// How long changes of hosts' health wait for others (1 s); zero: not at all.
+    pub update_merge_window: Duration,
     /// What may be known against a host that a filter asks for.
     pub override_host_statuses: HostStatuses,
     /// Time to open a connection, TLS handshake included (5 s).
@@ -249,6 +251,7 @@ impl ClusterSettings {
             level_options: LevelOptions::default(),
             drop_overload: DropOverload::default(),
             close_connections_on_host_set_change: false,
+            update_merge_window: Duration::from_secs(1),
             override_host_statuses: HostStatuses::default(),
             connect_timeout: Duration::from_secs(5),
             per_connection_buffer_limit_bytes: 1 << 20,

@@ -1,7 +1,8 @@
 //! What all threads share of a cluster.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterTrafficStats,
@@ -14,6 +15,7 @@ use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 use super::around::{AroundClusters, ProxyPlace};
 use super::even::TableStats;
 use super::membership::Membership;
+use super::merge_window::{MergeWindow, Takes};
 use super::{
     Breakers, ClusterSettings, Host, HostSet, Provided, Resource, ResourcePriority, Thresholds,
 };
@@ -49,6 +51,7 @@ pub struct ClusterShared {
     /// The limits of which workers take off what they use, where that is told.
     remaining: Vec<(Thresholds, Arc<RemainingStats>)>,
     generation: AtomicU64,
+    merging: Mutex<MergeWindow>,
     /// The bits of the share of requests that are turned away, of 1.
     drop_share: AtomicU64,
     /// How often each of the transport sockets of `transport_socket_matches` was chosen.
@@ -95,6 +98,7 @@ impl ClusterShared {
         for priority in ResourcePriority::ALL {
             scope.register_at::<CircuitBreakerStats>(breaker_prefix(priority));
         }
+        let merging = MergeWindow::new(settings.update_merge_window);
         let shared = Self {
             breakers: Breakers::new(settings.thresholds),
             membership: Membership::of(&scope),
@@ -109,6 +113,7 @@ impl ClusterShared {
             scope,
             published: RwLock::default(),
             generation: AtomicU64::new(0),
+            merging: Mutex::new(merging),
             outliers: None,
             provided: None,
         };
@@ -207,6 +212,9 @@ impl ClusterShared {
     /// Replaces the hosts, which are other ones than before, and counts them; workers are told, and look
     /// before each pick. Called by the main thread alone.
     pub fn publish_hosts(&self, hosts: Arc<HostSet>) {
+        if self.merging().replaced() {
+            self.around.stats.update_merge_cancelled.inc();
+        }
         self.find_sockets(&hosts);
         if self.settings.lb.reports.is_some() {
             hosts.iter().for_each(|host| host.begin_reports());
@@ -290,11 +298,49 @@ impl ClusterShared {
     }
 
     /// The health of hosts has changed (see [`Host::change_health`](super::Host::change_health)): counts them anew and
-    /// has workers choose by it from now on. Called by the main thread alone.
-    pub fn health_changed(&self) {
+    /// has workers choose by it, from now on or once the window for such changes is over. Called by the main thread
+    /// alone.
+    pub fn health_changed(self: &Arc<Self>, now: Instant) {
+        let takes = self.merging().change(now);
+        match takes {
+            Takes::Effect => {
+                let stats = &self.around.stats;
+                if !self.settings.update_merge_window.is_zero() {
+                    stats.update_out_of_merge_window.inc();
+                }
+                stats.cluster_updated.inc();
+                self.health_became_known();
+            }
+            Takes::Effects(after) => {
+                self.membership.count_health(&self.hosts());
+                let cluster = Arc::downgrade(self);
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(after).await;
+                    if let Some(cluster) = cluster.upgrade() {
+                        cluster.take_waiting_changes(now + after);
+                    }
+                });
+            }
+            Takes::Part => self.membership.count_health(&self.hosts()),
+        }
+    }
+
+    /// The same for what is known of hosts that nobody uses yet: it is no change.
+    pub fn health_became_known(&self) {
         let hosts = self.hosts();
         self.membership.count_health(&hosts);
         self.replace(hosts);
+    }
+
+    fn take_waiting_changes(&self, now: Instant) {
+        if self.merging().is_over(now) {
+            self.around.stats.cluster_updated_via_merge.inc();
+            self.replace(self.hosts());
+        }
+    }
+
+    fn merging(&self) -> MutexGuard<'_, MergeWindow> {
+        self.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn replace(&self, hosts: Arc<HostSet>) {

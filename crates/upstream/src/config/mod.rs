@@ -276,6 +276,9 @@ fn settings(
     if let Some(common) = &cluster.common_lb_config {
         settings.close_connections_on_host_set_change = common.close_connections_on_host_set_change;
         settings.override_host_statuses = override_host_statuses(common);
+        if let Some(window) = common.update_merge_window {
+            settings.update_merge_window = window;
+        }
     }
     if cluster_type == ClusterType::Eds {
         settings.drop_overload.limit = drop_overload_limit(ctx);

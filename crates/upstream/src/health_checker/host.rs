@@ -135,11 +135,11 @@ impl CheckedHost {
         }
         self.tell(&step);
         // After the first check of all hosts Envoy looks at them anew, whatever came of it.
-        if step.transition == Transition::Changed || !was_checked {
-            common.cluster.health_changed();
-        }
         if !was_checked {
+            common.cluster.health_became_known();
             common.first_result();
+        } else if step.transition == Transition::Changed {
+            common.cluster.health_changed(common.services.now());
         }
         step.transition
     }

@@ -32,7 +32,7 @@ message! {
         pub(crate) close_connections_on_host_set_change: bool,
         pub(crate) consistent_hashing_lb_config: Option<OldConsistentHashing>,
         pub(crate) override_host_status: Option<HealthStatusSet>,
-        inert update_merge_window = "updates of hosts cost little and take effect at once, one by one";
+        pub(crate) update_merge_window: Option<Duration>,
         pub(crate) ignore_new_hosts_until_first_hc: bool,
     }
 }
