@@ -1,6 +1,6 @@
 //! What all threads share of a cluster.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -49,7 +49,7 @@ pub struct ClusterShared {
     around: Arc<AroundClusters>,
     published: RwLock<Arc<Published>>,
     /// The limits of which workers take off what they use, where that is told.
-    remaining: Vec<(Thresholds, Arc<RemainingStats>)>,
+    remaining: Vec<Remaining>,
     generation: AtomicU64,
     merging: Mutex<MergeWindow>,
     /// The bits of the share of requests that are turned away, of 1.
@@ -146,14 +146,27 @@ impl ClusterShared {
     }
 
     fn for_each_limit(&self, change: fn(&Gauge, u64)) {
-        for (limits, stats) in &self.remaining {
+        for one in &self.remaining {
+            let (limits, stats) = (&one.limits, &one.stats);
             let limit = |resource| u64::from(limits.limit(resource));
             change(&stats.remaining_cx, limit(Resource::Connections));
             change(&stats.remaining_pending, limit(Resource::PendingRequests));
             change(&stats.remaining_rq, limit(Resource::Requests));
-            if limits.retry_budget.is_none() {
+            if !one.budget_was_used.load(Ordering::Relaxed) {
                 change(&stats.remaining_retries, limit(Resource::Retries));
             }
+        }
+    }
+
+    /// Notes that a retry is wanted. What a budget leaves is no number to tell: as in Envoy, the gauge has the limit
+    /// that the budget takes the place of until a retry is wanted, and zero from then on.
+    pub(crate) fn note_retry(&self, priority: ResourcePriority) {
+        let Some(one) = self.remaining.iter().find(|one| one.priority == priority) else {
+            return;
+        };
+        if one.limits.retry_budget.is_some() && !one.budget_was_used.swap(true, Ordering::Relaxed) {
+            let limit = one.limits.limit(Resource::Retries);
+            one.stats.remaining_retries.sub(u64::from(limit));
         }
     }
 
@@ -415,14 +428,23 @@ impl ClusterShared {
     }
 }
 
-/// The gauges of the priorities that tell what is left.
-fn remaining(
-    thresholds: &[Thresholds; 2],
-    scope: &Scope,
-) -> Vec<(Thresholds, Arc<RemainingStats>)> {
+/// What is left of a priority's limits, where that is told.
+struct Remaining {
+    priority: ResourcePriority,
+    limits: Thresholds,
+    stats: Arc<RemainingStats>,
+    budget_was_used: AtomicBool,
+}
+
+fn remaining(thresholds: &[Thresholds; 2], scope: &Scope) -> Vec<Remaining> {
     let tracked = |(limits, priority): (&Thresholds, ResourcePriority)| {
-        let stats = || scope.worker_group_at(breaker_prefix(priority));
-        limits.track_remaining.then(|| (*limits, stats()))
+        let remaining = || Remaining {
+            priority,
+            limits: *limits,
+            stats: scope.worker_group_at(breaker_prefix(priority)),
+            budget_was_used: AtomicBool::new(false),
+        };
+        limits.track_remaining.then(remaining)
     };
     let priorities = thresholds.iter().zip(ResourcePriority::ALL);
     priorities.filter_map(tracked).collect()

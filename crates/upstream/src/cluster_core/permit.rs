@@ -72,6 +72,7 @@ pub struct RetryPermit {
 impl RetryPermit {
     /// Takes one if the breaker, or the budget, lets it.
     pub(crate) fn try_take(core: &Rc<ClusterCore>, priority: ResourcePriority) -> Option<Self> {
+        core.shared.note_retry(priority);
         let free = core.breakers().can_retry(priority, core.clock.now());
         free.then(|| Self {
             _held: Permit::take(core, priority, Resource::Retries),

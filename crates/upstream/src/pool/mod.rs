@@ -160,9 +160,7 @@ impl HostPool {
     #[inline]
     fn attach(self: &Rc<Self>, connection: Box<Connection>) -> Result<Lease, UpstreamError> {
         let Some(permit) = Permit::try_take(&self.core, self.priority, Resource::Requests) else {
-            let traffic = &self.core.traffic;
-            traffic.upstream_rq_active_overflow.inc();
-            traffic.upstream_rq_pending_overflow.inc();
+            self.core.traffic.upstream_rq_active_overflow.inc();
             self.idle.borrow_mut().push(connection);
             return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
         };

@@ -43,7 +43,6 @@ impl SharedLease {
         let traffic = &pool.core.traffic;
         let Some(permit) = permit else {
             traffic.upstream_rq_active_overflow.inc();
-            traffic.upstream_rq_pending_overflow.inc();
             return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
         };
         if connection.reserve() {
