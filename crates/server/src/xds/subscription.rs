@@ -5,6 +5,7 @@
 //! there are. What a file has is there at once; what a server has comes later, or is not waited for any longer when its
 //! `initial_fetch_timeout` has passed ([`Subscription::first`]).
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,6 +31,8 @@ pub(super) struct Subscription {
     version: Arc<WideGauge>,
     version_text: Arc<TextReadout>,
     first: Rc<First>,
+    /// Rejections that others than the subscriber decided on, and waits that took too long, since this was asked last.
+    unasked_failures: Rc<Cell<u64>>,
     /// Keeps all that counts there listed.
     _scope: Scope,
 }
@@ -122,6 +125,7 @@ impl Subscription {
             version,
             version_text,
             first: Rc::new(First::awaited()),
+            unasked_failures: Rc::default(),
             _scope: scope,
         };
         if let Some(timeout) = timeout {
@@ -150,6 +154,7 @@ impl Subscription {
                     News::Rejected(reason) => {
                         self.counts.attempt();
                         self.reject(&reason);
+                        count_one(&self.unasked_failures);
                     }
                     News::Disconnected => {
                         self.counts.attempt();
@@ -161,6 +166,11 @@ impl Subscription {
         };
         self.counts.attempt();
         Some(delivery)
+    }
+
+    /// How often it failed without a delivery to answer since this was asked last.
+    pub(super) fn take_unasked_failures(&self) -> u64 {
+        self.unasked_failures.take()
     }
 
     fn told(&self) -> Option<News> {
@@ -191,6 +201,10 @@ impl Subscription {
             Err(reason) => self.reject(reason),
         }
         if let Source::Server(watching) = &self.source {
+            if verdict.is_err() && watching.is_delta() {
+                // As in Envoy, which counts the update and its rejection there.
+                self.counts.attempt();
+            }
             watching.answer(verdict.as_ref().err().map(String::as_str));
         }
     }
@@ -210,6 +224,7 @@ impl Subscription {
 
     fn wait_no_longer_than(&self, timeout: Duration) {
         let (first, counts) = (Rc::downgrade(&self.first), Rc::downgrade(&self.counts));
+        let failures = Rc::clone(&self.unasked_failures);
         let kind = self.kind;
         tokio::task::spawn_local(async move {
             tokio::time::sleep(timeout).await;
@@ -219,6 +234,7 @@ impl Subscription {
             if !first.is_done() {
                 counts.attempt();
                 counts.timed_out();
+                count_one(&failures);
                 let text =
                     format!("gRPC config: initial fetch timed out for type.googleapis.com/{kind}");
                 log::warning("config", &text);
@@ -233,6 +249,10 @@ fn watching(plane: Option<Rc<super::plane::Plane>>, wanted: Wanted<'_>) -> Sourc
         Some(plane) => Source::Server(plane.watch(wanted.kind, wanted.name)),
         None => Source::Nowhere,
     }
+}
+
+fn count_one(count: &Cell<u64>) {
+    count.set(count.get() + 1);
 }
 
 impl Counts {
