@@ -1,6 +1,6 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
-//! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`]); the
+//! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`] or [`rest`]); the
 //! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`], [`extensions`], [`runtime`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
@@ -17,6 +17,7 @@ mod first;
 mod listeners;
 mod plane;
 mod planes;
+mod rest;
 mod routes;
 mod runtime;
 mod secret_files;
@@ -97,8 +98,9 @@ impl<'a> Discovery<'a> {
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
         let node = NodeStamp::new(around.options, around.extensions).encoded(&running.tree());
+        let node = (node.0.into(), node.1.into());
         let streams = streams::over_clusters(services);
-        let planes = Rc::new(ControlPlanes::new(node.into(), services, streams));
+        let planes = Rc::new(ControlPlanes::new(node, services, streams));
         if let Some(server) = &sources.ads {
             planes.begin_for_all(server, around.stats);
         }

@@ -100,11 +100,15 @@ fn sources(resource: &ListenerResource) -> impl Iterator<Item = (usize, &RouteSo
 }
 
 impl Discovery<'_> {
-    /// Gives a listener that was compiled the routes that its chains have from elsewhere, and subscribes to those that
-    /// nobody has yet.
+    /// Gives a listener that was compiled what its chains have from elsewhere, and subscribes to what nobody has yet, in
+    /// Envoy's order.
     pub(crate) fn attach(&self, resource: &mut ListenerResource) {
         self.attach_secrets(resource);
+        self.attach_routes(resource);
         self.attach_extensions(&resource.listener);
+    }
+
+    fn attach_routes(&self, resource: &mut ListenerResource) {
         let wanted: Vec<_> = sources(resource)
             .map(|(place, source)| (place, source.clone()))
             .collect();
