@@ -269,6 +269,7 @@ impl ServerState {
             listeners: of_updates,
             rejected_listeners,
             route_configs: running.route_configs.borrow().clone(),
+            scope_configs: running.scope_configs.borrow().clone(),
             extension_configs: running.extension_configs.borrow().clone(),
             secrets: running.secrets.borrow().clone(),
         }

@@ -1,7 +1,7 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
 //! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`] or [`rest`]); the
-//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`], [`extensions`], [`runtime`]) compares them with what runs, has the [`workshop`] make
+//! room of their type ([`clusters`], [`listeners`], [`routes`], [`scopes`], [`endpoints`], [`secrets`], [`extensions`], [`runtime`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
 //!
@@ -20,6 +20,7 @@ mod planes;
 mod rest;
 mod routes;
 mod runtime;
+mod scopes;
 mod secret_files;
 mod secrets;
 mod streams;
@@ -50,6 +51,7 @@ use file::LOOKS_PER_SECOND;
 use planes::ControlPlanes;
 use routes::RouteConfigs;
 use runtime::RuntimeLayers;
+use scopes::ScopeConfigs;
 use secrets::Secrets;
 use subscription::{Subscription, Wanted, millis};
 use warming::Warming;
@@ -73,6 +75,7 @@ pub(crate) struct Discovery<'a> {
     cluster_reloads: OnceCell<Arc<ConfigReloadStats>>,
     listeners: RefCell<Option<Subscription>>,
     routes: RefCell<RouteConfigs>,
+    scopes: RefCell<ScopeConfigs>,
     extensions: RefCell<ExtensionConfigs>,
     endpoints: Rc<Endpoints>,
     secrets: Rc<Secrets>,
@@ -136,6 +139,7 @@ impl<'a> Discovery<'a> {
             cluster_reloads: OnceCell::new(),
             listeners: RefCell::default(),
             routes: RefCell::default(),
+            scopes: RefCell::default(),
             extensions: RefCell::default(),
             endpoints,
             secrets,
@@ -241,6 +245,7 @@ impl<'a> Discovery<'a> {
         self.clusters.borrow().is_none()
             && self.listeners.borrow().is_none()
             && self.routes.borrow().is_empty()
+            && self.scopes.borrow().is_empty()
             && self.endpoints.is_empty()
             && self.secrets.is_empty()
             && self.extensions.borrow().is_empty()
@@ -262,6 +267,7 @@ impl<'a> Discovery<'a> {
         if let Some(delivery) = look(&self.listeners) {
             self.deliver_listeners(delivery);
         }
+        self.look_for_scopes();
         self.look_for_routes();
         self.look_for_extensions();
         self.publish_warm_listeners();

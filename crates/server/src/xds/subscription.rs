@@ -25,9 +25,13 @@ use super::planes::ControlPlanes;
 use super::rest::{Polling, Said};
 use crate::log;
 
+/// How reasons begin that are about what resources say, not about the rules of their messages.
+const OF_SINGLE_RESOURCES: &str = "Error adding/updating ";
+
 /// A subscription that runs.
 pub(super) struct Subscription {
     kind: &'static str,
+    is_named: bool,
     source: Source,
     counts: Rc<Counts>,
     version: Arc<WideGauge>,
@@ -132,6 +136,7 @@ impl Subscription {
         }
         let subscription = Subscription {
             kind: wanted.kind,
+            is_named: wanted.name.is_some(),
             source,
             counts,
             version,
@@ -239,8 +244,12 @@ impl Subscription {
             polling.answer(verdict.is_ok().then_some(version));
         }
         if let Source::Server(watching) = &self.source {
-            if verdict.is_err() && watching.is_delta() {
-                // As in Envoy, which counts the update and its rejection there.
+            if let Err(reason) = verdict
+                && watching.is_delta()
+                && (self.is_named || reason.starts_with(OF_SINGLE_RESOURCES))
+            {
+                // As in Envoy, which counts the update and its rejection there, unless resources broke their rules: for
+                // those who want all it sees that before there is an update.
                 self.counts.attempt();
             }
             watching.answer(verdict.as_ref().err().map(String::as_str));

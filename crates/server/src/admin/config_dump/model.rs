@@ -170,8 +170,10 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
     sections.push(listeners);
     if dump.has_managers {
         let of_updates = dynamic::routes(dynamic.route_configs);
+        let of_scopes = dynamic::scopes(dynamic.scope_configs);
         sections.extend([
-            list(SCOPED_ROUTES, "inline_scoped_route_configs", scopes),
+            list(SCOPED_ROUTES, "inline_scoped_route_configs", scopes)
+                .with("dynamic_scoped_route_configs", of_scopes),
             list(ROUTES, "static_route_configs", routes).with("dynamic_route_configs", of_updates),
         ]);
     }
