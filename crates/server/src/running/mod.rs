@@ -58,6 +58,8 @@ pub(crate) struct Running {
     pub(crate) route_configs: RefCell<Vec<DynamicConfig>>,
     /// The scopes that came from elsewhere, with their versions.
     pub(crate) scope_configs: RefCell<Vec<(Arc<str>, DumpedScopes)>>,
+    /// What listeners wait for before they run, listener by listener.
+    pub(crate) unready: RefCell<Vec<(String, Vec<String>)>>,
     /// The configurations of filters that came by themselves; none where none are to come.
     pub(crate) extension_configs: RefCell<Option<Vec<DynamicConfig>>>,
     /// The secrets that came by themselves, or are to come.
@@ -84,6 +86,7 @@ impl Running {
             clusters: RefCell::new(Clusters::new(manager, stats, services)),
             route_configs: RefCell::default(),
             scope_configs: RefCell::default(),
+            unready: RefCell::default(),
             extension_configs: RefCell::default(),
             secrets: RefCell::default(),
             names_other_files: Notify::new(),

@@ -390,7 +390,7 @@ impl AdminState for ServerState {
     }
 
     fn unready_targets(&self) -> Vec<(String, Vec<String>)> {
-        Vec::new()
+        self.running.unready.borrow().clone()
     }
 
     fn runtime(&self) -> RuntimeView {

@@ -141,16 +141,20 @@ impl Discovery<'_> {
 
     /// Whether the configurations of a listener have come, or are not waited for.
     pub(super) fn has_extensions(&self, listener: &CompiledListener) -> bool {
+        self.awaited_extensions(listener).is_empty()
+    }
+
+    /// The names of the configurations of a listener that have not come and are still waited for.
+    pub(super) fn awaited_extensions(&self, listener: &CompiledListener) -> Vec<Box<str>> {
         let extensions = self.extensions.borrow();
-        let has_come = |place: &Place| {
-            let extension = extensions.find(&place.key());
-            extension.is_none_or(|extension| extension.subscription.first().is_done())
+        let is_awaited = |key: &Key| {
+            let extension = extensions.find(key);
+            extension.is_some_and(|extension| !extension.subscription.first().is_done())
         };
         let places = Place::all(listener);
-        places
-            .iter()
-            .filter(|place| place.is_awaited())
-            .all(has_come)
+        let awaited = places.iter().filter(|place| place.is_awaited());
+        let keys = awaited.map(Place::key).filter(is_awaited);
+        keys.map(|(_, name, _)| name).collect()
     }
 
     /// Completes when nobody waits for a configuration any more that is subscribed to now.

@@ -25,6 +25,7 @@ mod secret_files;
 mod secrets;
 mod streams;
 mod subscription;
+mod unready;
 mod warming;
 mod workshop;
 
@@ -35,7 +36,8 @@ use std::time::{Duration, SystemTime};
 
 use nuncio_config::resources::Response;
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stats::groups::ConfigReloadStats;
+use nuncio_contract::stats::Scope;
+use nuncio_contract::stats::groups::{ConfigReloadStats, SubscriptionStats};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
@@ -56,6 +58,9 @@ use secrets::Secrets;
 use subscription::{Subscription, Wanted, millis};
 use warming::Warming;
 use workshop::Workshop;
+
+/// Where updates of listeners count.
+const LISTENER_UPDATES: &str = "listener_manager.lds";
 
 const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 const LISTENER: &str = "envoy.config.listener.v3.Listener";
@@ -84,6 +89,10 @@ pub(crate) struct Discovery<'a> {
     planes: Rc<ControlPlanes>,
     /// Listeners that wait for their routes.
     warming: RefCell<Warming>,
+    /// Those of the start that wait.
+    starting: RefCell<Vec<ListenerResource>>,
+    /// What updates of listeners count with, there before any are asked for.
+    listener_updates: OnceCell<(Scope, Arc<SubscriptionStats>)>,
     /// The clusters whose subscriptions were looked after last, see [`Running`].
     clusters_seen: Cell<u64>,
     layers: RefCell<RuntimeLayers>,
@@ -146,6 +155,8 @@ impl<'a> Discovery<'a> {
             secrets_seen: Cell::new(0),
             planes,
             warming: RefCell::default(),
+            starting: RefCell::default(),
+            listener_updates: OnceCell::new(),
             clusters_seen: Cell::default(),
             layers: RefCell::default(),
             changed,
@@ -155,6 +166,11 @@ impl<'a> Discovery<'a> {
     /// The layers of the runtime and the first clusters; returns once those are warm that the start waits for.
     pub(crate) async fn start_clusters(&self) {
         self.start_runtime().await;
+        if self.sources.listeners.is_some() {
+            let scope = self.around.stats.scope(LISTENER_UPDATES);
+            let stats = scope.worker_group();
+            let _they_are_new = self.listener_updates.set((scope, stats));
+        }
         let Some(source) = &self.sources.clusters else {
             return;
         };
@@ -191,7 +207,7 @@ impl<'a> Discovery<'a> {
     /// The first listeners, once there are workers; returns once those have come, and the routes of all.
     pub(crate) async fn start_listeners(&self) {
         if let Some(source) = &self.sources.listeners {
-            let scope = self.around.stats.scope("listener_manager.lds");
+            let scope = self.around.stats.scope(LISTENER_UPDATES);
             let wanted = Wanted {
                 kind: LISTENER,
                 name: None,
@@ -271,6 +287,7 @@ impl<'a> Discovery<'a> {
         self.look_for_routes();
         self.look_for_extensions();
         self.publish_warm_listeners();
+        self.show_unready();
         self.end_unused_endpoints();
     }
 

@@ -197,16 +197,31 @@ impl Discovery<'_> {
 
     /// Whether the routes of a listener have come, or are not waited for any longer.
     pub(super) fn has_routes(&self, resource: &ListenerResource) -> bool {
+        !self.awaits_scopes(resource) && self.awaited_routes(resource).is_empty()
+    }
+
+    /// Whether scopes of a listener, or the routes of some, have not come and are still waited for.
+    pub(super) fn awaits_scopes(&self, resource: &ListenerResource) -> bool {
         let scopes = self.scopes.borrow();
-        if !scope_sources(resource).all(|source| scopes.have_come(source)) {
-            return false;
-        }
-        drop(scopes);
-        let routes = self.routes.borrow();
-        self.sources(resource).iter().all(|source| {
-            let config = routes.find(&key(source));
-            config.is_none_or(|config| config.subscription.first().is_done())
+        scope_sources(resource).any(|source| {
+            let routes = scopes.routes(source);
+            !scopes.have_come(source) || routes.iter().any(|one| self.is_awaited(one))
         })
+    }
+
+    /// The names of the routes of a listener that have not come and are still waited for, those of scopes left out.
+    pub(super) fn awaited_routes(&self, resource: &ListenerResource) -> Vec<Box<str>> {
+        let awaited = origins(resource).filter_map(|(_, origin)| match origin {
+            Origin::Routes(source) => self.is_awaited(source).then(|| source.name.clone()),
+            Origin::Scopes(_) => None,
+        });
+        awaited.collect()
+    }
+
+    fn is_awaited(&self, source: &RouteSource) -> bool {
+        let routes = self.routes.borrow();
+        let config = routes.find(&key(source));
+        config.is_some_and(|config| !config.subscription.first().is_done())
     }
 
     /// Waits for the first routes of all that are subscribed to.

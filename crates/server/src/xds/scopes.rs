@@ -352,3 +352,59 @@ fn check(source: &ScopeSource, scope: &Message, key: &Key) -> Verdict {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nuncio_config::resources::{Response, parse_response};
+    use nuncio_config::text::Limits;
+
+    use super::*;
+
+    /// An update with scopes of these names and keys.
+    fn update(scopes: &[(&str, &str)]) -> (Vec<Arc<Message>>, Response) {
+        let resources = scopes.iter().map(|(name, key)| {
+            format!(
+                "{{\"@type\": \"type.googleapis.com/{SCOPE}\", \"name\": \"{name}\", \"key\": {{\"fragments\": [{{\"string_key\": \"{key}\"}}]}}}}"
+            )
+        });
+        let resources: Vec<_> = resources.collect();
+        let text = format!("{{\"resources\": [{}]}}", resources.join(","));
+        let response = parse_response("test", text.as_bytes(), &Limits::default());
+        let response = response.expect("it is sound");
+        let messages = response.resources.iter();
+        let messages = messages.map(|any| Arc::clone(&any.message));
+        (messages.collect(), response)
+    }
+
+    fn names(scopes: &BTreeMap<Box<str>, Arc<Message>>) -> Vec<&str> {
+        scopes.keys().map(AsRef::as_ref).collect()
+    }
+
+    #[test]
+    fn an_update_has_all_scopes_or_says_what_came_and_went() {
+        let (messages, mut response) = update(&[("a", "1"), ("b", "2")]);
+        let first = next_scopes(&BTreeMap::new(), &messages, &response).expect("it is sound");
+        assert_eq!(names(&first), ["a", "b"]);
+        let (messages, others) = update(&[("c", "1")]);
+        let second = next_scopes(&first, &messages, &others).expect("it is sound");
+        assert_eq!(names(&second), ["c"]);
+        response.removed = Some(vec!["a".into()]);
+        let third = next_scopes(&first, &messages, &response).expect("it is sound");
+        assert_eq!(names(&third), ["b", "c"]);
+    }
+
+    #[test]
+    fn neither_names_nor_keys_are_there_twice_those_that_stay_among_them() {
+        let (messages, response) = update(&[("a", "1"), ("a", "2")]);
+        let twice = next_scopes(&BTreeMap::new(), &messages, &response);
+        let text = "duplicate scoped route configuration 'a' found";
+        assert_eq!(twice.err().as_deref(), Some(text));
+        let (messages, response) = update(&[("a", "1")]);
+        let first = next_scopes(&BTreeMap::new(), &messages, &response).expect("it is sound");
+        let (messages, mut response) = update(&[("b", "1")]);
+        response.removed = Some(Vec::new());
+        let conflict = next_scopes(&first, &messages, &response);
+        let text = "scope key conflict found, first scope is 'a', second scope is 'b'";
+        assert_eq!(conflict.err().as_deref(), Some(text));
+    }
+}
