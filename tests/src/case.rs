@@ -141,6 +141,9 @@ pub struct UpstreamSpec {
     /// that names the upstream, the method and the target.
     #[serde(default)]
     pub answers: BTreeMap<String, Answer>,
+    /// Its answers have placeholders of ports, so that it starts behind the others.
+    #[serde(default)]
+    pub tells_ports: bool,
     /// Speaks HTTP/2.
     #[serde(default)]
     pub http2: Option<Http2Upstream>,

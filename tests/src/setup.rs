@@ -61,14 +61,15 @@ impl Setup {
             &authority.certificate_pem,
         )?;
         for (name, spec) in &case.upstreams {
-            if spec.control_plane.is_some() {
+            if spec.control_plane.is_some() || spec.tells_ports {
                 continue;
             }
             if spec.udp {
                 setup.echoes.insert(name.clone(), Echo::start(name)?);
                 continue;
             }
-            let upstream = upstreams::start(name, spec, &authority)?;
+            let upstream =
+                upstreams::start(name, spec, &authority, &mut |text| Ok(text.to_owned()))?;
             setup.upstreams.insert(name.clone(), upstream);
         }
         for (name, spec) in &case.sinks {
@@ -90,6 +91,10 @@ impl Setup {
                 let plane = ControlPlane::start(&plane)?;
                 setup.planes.insert(name.clone(), plane);
             }
+        }
+        for (name, spec) in case.upstreams.iter().filter(|(_, spec)| spec.tells_ports) {
+            let upstream = upstreams::start(name, spec, &authority, &mut |text| setup.fill(text))?;
+            setup.upstreams.insert(name.clone(), upstream);
         }
         for (name, text) in &case.files {
             let filled = setup.fill(text)?;

@@ -15,11 +15,19 @@ use crate::case::{
 use crate::certificates::identity;
 use crate::coding;
 
-/// Starts an upstream.
+/// Fills the placeholders of a text.
+type Fill<'f> = &'f mut dyn FnMut(&str) -> io::Result<String>;
+
+/// Starts an upstream; `fill` is for the texts of its answers.
 ///
 /// # Errors
 /// If the case is wrong or a socket cannot be had.
-pub fn start(name: &str, spec: &UpstreamSpec, authority: &Authority) -> io::Result<Upstream> {
+pub fn start(
+    name: &str,
+    spec: &UpstreamSpec,
+    authority: &Authority,
+    fill: Fill<'_>,
+) -> io::Result<Upstream> {
     if spec.refuses {
         return Upstream::refusing(name);
     }
@@ -33,47 +41,55 @@ pub fn start(name: &str, spec: &UpstreamSpec, authority: &Authority) -> io::Resu
         }
         None => None,
     };
-    Upstream::speaking(name, speaks(spec)?, tls)
+    Upstream::speaking(name, speaks(spec, fill)?, tls)
 }
 
-fn speaks(spec: &UpstreamSpec) -> io::Result<Speaks> {
+fn speaks(spec: &UpstreamSpec, fill: Fill<'_>) -> io::Result<Speaks> {
     if let Some(http2) = &spec.http2 {
         return Ok(Speaks::Http2(http2_script(http2)?));
     }
     if let Some(steps) = &spec.tcp {
         return Ok(Speaks::Tcp(
-            steps.iter().map(step).collect::<io::Result<_>>()?,
+            steps
+                .iter()
+                .map(|one| step(one, fill))
+                .collect::<io::Result<_>>()?,
         ));
     }
     let mut script = Script::new();
     for (path, answer) in &spec.answers {
-        answer_in_turn(&mut script, path, answer)?;
+        answer_in_turn(&mut script, path, answer, fill)?;
     }
     Ok(Speaks::Http1(script))
 }
 
 /// Adds an answer to a path's, or a row of them.
-fn answer_in_turn(script: &mut Script, path: &str, answer: &Answer) -> io::Result<()> {
+fn answer_in_turn(
+    script: &mut Script,
+    path: &str,
+    answer: &Answer,
+    fill: Fill<'_>,
+) -> io::Result<()> {
     match answer {
-        Answer::Text(text) => script.answer(path, vec![Step::Send(from_lines(text))]),
+        Answer::Text(text) => script.answer(path, vec![Step::Send(from_lines(&fill(text)?))]),
         Answer::Steps(steps) => {
-            let steps: io::Result<_> = steps.iter().map(step).collect();
+            let steps: io::Result<_> = steps.iter().map(|one| step(one, fill)).collect();
             script.answer(path, steps?);
         }
         Answer::Turns { turns } => {
             for turn in turns {
-                answer_in_turn(script, path, turn)?;
+                answer_in_turn(script, path, turn, fill)?;
             }
         }
     }
     Ok(())
 }
 
-fn step(step: &UpstreamStep) -> io::Result<Step> {
+fn step(step: &UpstreamStep, fill: Fill<'_>) -> io::Result<Step> {
     Ok(match step {
         UpstreamStep::Pack { pack } => Step::Send(coding::chunk(pack)?),
         UpstreamStep::Send { send } if send.contains("HTTP/1.") => Step::Send(from_lines(send)),
-        UpstreamStep::Send { send } => Step::Send(from_text(send)),
+        UpstreamStep::Send { send } => Step::Send(from_text(&fill(send)?)),
         UpstreamStep::Fill { fill } => Step::Send(vec![b'a'; *fill]),
         UpstreamStep::Word(UpstreamWord::ReadBody) => Step::ReadBody,
         UpstreamStep::Word(UpstreamWord::Early) => Step::Early,

@@ -16,7 +16,7 @@ use crate::bootstrap::{read, read_text};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::interpret::{Reading, interpret_with};
 use crate::report::{self, Style};
-use crate::source::{Format, Sources};
+use crate::source::{Format, Source, Sources};
 use crate::text::{self, Kind, Limits};
 use crate::tree::{Any, Message, Value};
 use crate::validate::validate;
@@ -68,6 +68,32 @@ pub fn read_response(path: &str, limits: &Limits) -> Result<Response, Box<Unread
     let mut sources = Sources::default();
     let mut diagnostics = Diagnostics::default();
     let message = message(path, limits, &mut sources, &mut diagnostics);
+    finished(message, sources, diagnostics)
+}
+
+/// Reads what a server says in JSON; `origin` is what it is called in findings.
+///
+/// # Errors
+/// If it is no such response.
+pub fn parse_response(
+    origin: &str,
+    json: &[u8],
+    limits: &Limits,
+) -> Result<Response, Box<Unreadable>> {
+    let mut sources = Sources::default();
+    let mut diagnostics = Diagnostics::default();
+    let text = String::from_utf8_lossy(json);
+    let source = Source::new(origin, Format::Json, text);
+    let message = api::message(RESPONSE)
+        .and_then(|kind| parsed(kind, source, limits, &mut sources, &mut diagnostics));
+    finished(message, sources, diagnostics)
+}
+
+fn finished(
+    message: Option<Message>,
+    sources: Sources,
+    mut diagnostics: Diagnostics,
+) -> Result<Response, Box<Unreadable>> {
     diagnostics.sort();
     match message {
         Some(message) if !diagnostics.has_errors() => {
@@ -143,6 +169,16 @@ fn message(
             return None;
         }
     };
+    parsed(descriptor, source, limits, sources, diagnostics)
+}
+
+fn parsed(
+    descriptor: api::Message,
+    source: Source,
+    limits: &Limits,
+    sources: &mut Sources,
+    diagnostics: &mut Diagnostics,
+) -> Option<Message> {
     let index = sources.add(source.clone());
     let mut node = text::parse(&source, index, limits, diagnostics)?;
     if source.format == Format::ProtoText {

@@ -1,10 +1,10 @@
 //! Where resources come from that are not in the configuration itself (`ConfigSource`): clusters, listeners, routes,
 //! hosts and secrets alike.
 //!
-//! Sources are files, servers that are asked by gRPC (`api_config_source`, state of the world or delta), and the one
-//! server that is asked for everything (`ads`).
+//! Sources are files, servers that are asked by gRPC (`api_config_source`, state of the world or delta) or again and
+//! again in JSON (`REST`), and the one server that is asked for everything (`ads`).
 //!
-//! Differs from Envoy: `google_grpc` and REST are refused, and so is `self`, which Envoy refuses as well.
+//! Differs from Envoy: `google_grpc` is refused, and so is `self`, which Envoy refuses as well.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
@@ -24,6 +24,10 @@ pub const INITIAL_FETCH_TIMEOUT: Duration = Duration::from_secs(15);
 const BASE_PAUSE: Duration = Duration::from_millis(500);
 /// The longest one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The shortest pause between requests of REST; Envoy takes none at all as well, and breaks on it.
+const SHORTEST_REFRESH: Duration = Duration::from_millis(1);
+/// How long an answer of REST may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many requests may be sent at once where there is a limit.
 const MOST_TOKENS: u32 = 100;
 /// How many more may be sent each second.
@@ -92,14 +96,16 @@ message! {
         pub(crate) rate_limit_settings: Option<RateLimitSettings>,
         pub(crate) set_node_on_first_message_only: bool,
         inert transport_api_version = "servers speak v3",
-        inert refresh_delay = "it is for REST alone",
-        inert request_timeout = "it is for REST alone",
+        pub(crate) cluster_names: Vec<Spanned<String>>,
+        pub(crate) refresh_delay: Option<Duration>,
+        pub(crate) request_timeout: Option<Duration>,
     }
 }
 
 enumeration! {
     /// How a server is asked.
     pub enum ApiType: "envoy.config.core.v3.ApiConfigSource.ApiType" {
+        REST => Rest,
         GRPC => Grpc,
         DELTA_GRPC => DeltaGrpc,
     }
@@ -127,6 +133,13 @@ pub enum ResourceSource {
     Server {
         /// Which, and how.
         server: Arc<ServerSource>,
+        /// How long the first resources are waited for; no longer than that, or without end.
+        fetch_timeout: Option<Duration>,
+    },
+    /// A server that is asked for this in JSON, again and again.
+    Rest {
+        /// Which, and how.
+        server: Arc<RestSource>,
         /// How long the first resources are waited for; no longer than that, or without end.
         fetch_timeout: Option<Duration>,
     },
@@ -168,6 +181,17 @@ impl Hash for ServerSource {
     }
 }
 
+/// A server of resources that is asked by REST.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RestSource {
+    /// The cluster, whose name is the authority as well.
+    pub cluster: Box<str>,
+    /// The shortest pause between an answer and the next request; the longest one is twice that.
+    pub refresh_delay: Duration,
+    /// How long an answer may take.
+    pub request_timeout: Duration,
+}
+
 /// A limit of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestRate {
@@ -191,6 +215,13 @@ impl ConfigSource {
                 (&file.path, file.watched_directory.as_ref())
             }
             ConfigSourceSpecifier::ApiConfigSource(server) => {
+                if matches!(server.api_type, ApiType::Rest) {
+                    let server = Arc::new(server.rest(ctx)?);
+                    return Ok(ResourceSource::Rest {
+                        server,
+                        fetch_timeout,
+                    });
+                }
                 return Ok(ResourceSource::Server {
                     server: Arc::new(server.server(ctx)?),
                     fetch_timeout,
@@ -206,11 +237,54 @@ impl ConfigSource {
 }
 
 impl ApiConfigSource {
+    /// The server that is asked by REST.
+    fn rest(&self, ctx: &mut Ctx) -> Result<RestSource, Refused> {
+        self.check_servers(ctx)?;
+        let (Some(cluster), Some(refresh_delay)) = (self.cluster_names.first(), self.refresh_delay)
+        else {
+            let text = "refresh_delay is required for REST API configuration sources";
+            ctx.error(self.span(), text);
+            return Err(Refused);
+        };
+        Ok(RestSource {
+            cluster: cluster.value.as_str().into(),
+            refresh_delay: refresh_delay.max(SHORTEST_REFRESH),
+            request_timeout: self.request_timeout.unwrap_or(REQUEST_TIMEOUT),
+        })
+    }
+
+    /// Whether servers are named as the kind of source wants it.
+    fn check_servers(&self, ctx: &mut Ctx) -> Result<(), Refused> {
+        let is_rest = matches!(self.api_type, ApiType::Rest);
+        let (clusters, services) = (&self.cluster_names, &self.grpc_services);
+        let wrong = match (clusters.len(), services.len()) {
+            (0, 0) => "API configs must have either a gRPC service or a cluster name defined: ",
+            (_, 1..) if is_rest => {
+                "envoy.config.core.v3.ApiConfigSource, if not a gRPC type, must not have a gRPC service specified: "
+            }
+            (2.., _) if is_rest => {
+                "envoy.config.core.v3.ApiConfigSource must have a singleton cluster name specified: "
+            }
+            (1.., _) if !is_rest => {
+                "envoy.config.core.v3.ApiConfigSource::(AGGREGATED_)(DELTA_)GRPC must not have a cluster name specified: "
+            }
+            _ => return Ok(()),
+        };
+        ctx.error(self.span(), wrong);
+        Err(Refused)
+    }
+
     /// The server.
     ///
     /// # Errors
-    /// If there is not exactly one.
+    /// If there is not exactly one, or it does not speak gRPC.
     pub fn server(&self, ctx: &mut Ctx) -> Result<ServerSource, Refused> {
+        self.check_servers(ctx)?;
+        if matches!(self.api_type, ApiType::Rest) {
+            let text = "envoy.config.core.v3.ApiConfigSource type must be of non-aggregated gRPC: ";
+            ctx.error(self.span(), text);
+            return Err(Refused);
+        }
         let [service] = self.grpc_services.as_slice() else {
             let text = "a server of resources has exactly one of `grpc_services`";
             ctx.error(self.span(), text);

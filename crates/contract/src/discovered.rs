@@ -32,6 +32,8 @@ pub struct Discovered<C: ?Sized> {
     types: Box<[Box<str>]>,
     /// Whether a listener waits for what its source has.
     pub is_awaited: bool,
+    /// What there is before one has come, and when it was taken back.
+    default: Option<Arc<C>>,
     current: RwLock<Option<Arc<C>>>,
     changes: AtomicU64,
 }
@@ -49,12 +51,13 @@ impl<C: ?Sized> Discovered<C> {
     ) -> Result<Self, Refused> {
         let types = source.type_urls.iter();
         let types = types.map(|url| url.value.rsplit('/').next().unwrap_or_default().into());
-        let place = Discovered {
+        let mut place = Discovered {
             name: name.into(),
             source: source.config_source.source(ctx)?,
             types: types.collect(),
             is_awaited: source.default_config.is_none()
                 || !source.apply_default_config_without_warming,
+            default: None,
             current: RwLock::new(None),
             changes: AtomicU64::new(0),
         };
@@ -63,7 +66,9 @@ impl<C: ?Sized> Discovered<C> {
                 ctx.error(any.span, text);
                 return Err(Refused);
             }
-            place.set(parse(any, ctx)?);
+            let default = parse(any, ctx)?;
+            place.default = Some(Arc::clone(&default));
+            place.set(default);
         }
         Ok(place)
     }
@@ -108,8 +113,17 @@ impl<C: ?Sized> Discovered<C> {
 
     /// Has it be another one for what begins from now on.
     pub fn set(&self, config: Arc<C>) {
+        self.put(Some(config));
+    }
+
+    /// Has it be the default one, or none, as at the beginning.
+    pub fn reset(&self) {
+        self.put(self.default.clone());
+    }
+
+    fn put(&self, config: Option<Arc<C>>) {
         let current = self.current.write();
-        *current.unwrap_or_else(PoisonError::into_inner) = Some(config);
+        *current.unwrap_or_else(PoisonError::into_inner) = config;
         self.changes.fetch_add(1, Ordering::Release);
     }
 

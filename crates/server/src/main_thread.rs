@@ -302,10 +302,12 @@ async fn start_listeners(
 ) {
     discovery.begin_with(workers);
     discovery.attach_all(prepared.resources_mut());
+    discovery.note_starting(prepared.resources_mut().map(|one| one.clone()).collect());
     let first = discovery.first_of_listeners();
     discovery.looking_meanwhile(first).await;
     discovery.attach_all(prepared.resources_mut());
     running.start_listeners(prepared, workers);
+    discovery.note_starting(Vec::new());
     let inherit = hot_restart.and_then(HotRestart::inherit);
     running.listeners.borrow_mut().inherit_from(inherit);
     discovery.start_listeners().await;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use nuncio_config::diagnostic::Diagnostics;
+use nuncio_config::dump;
 use nuncio_config::source::{Format, Source};
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Entry, Message, Value, merge};
@@ -54,10 +55,15 @@ impl NodeStamp {
         self.merged(tree, self.build.iter().chain(&self.flags))
     }
 
-    /// The same as control planes are told it.
-    pub(crate) fn encoded(&self, tree: &Message) -> Vec<u8> {
-        let node = self.with_flags(tree);
-        node.map_or_else(Vec::new, |node| encode(&node))
+    /// The same as control planes are told it, in protobuf's binary format and in JSON.
+    pub(crate) fn encoded(&self, tree: &Message) -> (Vec<u8>, String) {
+        match self.with_flags(tree) {
+            Some(node) => (
+                encode(&node),
+                dump::to_json(&node, dump::Options::default()),
+            ),
+            None => (Vec::new(), "{}".into()),
+        }
     }
 
     fn merged<'a>(

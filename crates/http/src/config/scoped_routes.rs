@@ -2,15 +2,17 @@
 
 use nuncio_config::typed::Spanned;
 use nuncio_config::{message, one_of};
+use nuncio_contract::config_source::ConfigSource;
 
 use super::route::RouteConfiguration;
 
 message! {
     /// Scopes, and how a request's key is made.
     pub struct ScopedRoutes: "envoy.extensions.filters.network.http_connection_manager.v3.ScopedRoutes" {
-        inert name = "scopes of the configuration itself are told by their listener",
+        pub(crate) name: String,
         pub(crate) scope_key_builder: ScopeKeyBuilderMessage,
-        inert rds_config_source = "scopes of the configuration itself have their routes in it",
+        /// Scopes of the configuration itself have their routes in it.
+        pub(crate) rds_config_source: Option<ConfigSource>,
         pub(crate) oneof config_specifier: ScopesSpecifier,
     }
 }
@@ -19,6 +21,14 @@ one_of! {
     /// Where the scopes are.
     pub enum ScopesSpecifier {
         scoped_route_configurations_list => List(ScopedRouteConfigurationsList),
+        scoped_rds => Rds(ScopedRds),
+    }
+}
+
+message! {
+    /// Scopes that come from elsewhere.
+    pub struct ScopedRds: "envoy.extensions.filters.network.http_connection_manager.v3.ScopedRds" {
+        pub(crate) scoped_rds_config_source: ConfigSource,
     }
 }
 
@@ -32,7 +42,7 @@ message! {
 message! {
     /// A scope.
     pub struct ScopedRouteConfiguration: "envoy.config.route.v3.ScopedRouteConfiguration" {
-        inert on_demand = "the routes of the configuration itself are always there",
+        inert on_demand = "the routes of the configuration itself are always there, and nothing asks for those of others",
         pub(crate) name: String,
         pub(crate) route_configuration_name: Spanned<String>,
         pub(crate) route_configuration: Option<RouteConfiguration>,

@@ -23,6 +23,7 @@ use super::premature_resets::ResetLimits;
 use super::proxy_status::ProxyStatus;
 use super::request_id::RequestIds;
 use super::route_source::RouteSource;
+use super::scope_source::ScopeSource;
 use super::scoped_routes;
 use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
@@ -83,6 +84,8 @@ pub struct ConnectionManagerConfig {
     pub append_local_overload: bool,
     /// Where its routes come from, if they are not its own.
     pub route_source: Option<Box<RouteSource>>,
+    /// Where its scopes of routes come from, if they are not its own.
+    pub scope_source: Option<Box<ScopeSource>>,
 }
 
 /// Moments beside the end of a stream at which it is logged.
@@ -259,7 +262,7 @@ impl ConnectionManagerConfig {
         if let Ok(upgrades) = &mut upgrades {
             upgrades::place_filters(upgrades, &mut names);
         }
-        let (routes, route_source) = routes(&message, names, context);
+        let (routes, route_source, scope_source) = routes(&message, names, context);
         let access_logs = access_logs(&message, context);
         let early_mutations = early_mutations(&message, context);
         let local_replies = message
@@ -313,6 +316,7 @@ impl ConnectionManagerConfig {
             log_moments: log_moments?,
             append_local_overload: message.append_local_overload,
             route_source,
+            scope_source,
         };
         Ok((config, routes?))
     }
@@ -328,23 +332,34 @@ impl ConnectionManagerConfig {
     }
 }
 
+/// Routes, and where they come from: they themselves, or those of their scopes.
+type RoutesOrSource = (
+    Result<RouteTable, Refused>,
+    Option<Box<RouteSource>>,
+    Option<Box<ScopeSource>>,
+);
+
 /// The routes of the message itself, or none and where they come from.
 fn routes(
     message: &config::HttpConnectionManager,
     filter_names: Vec<String>,
     context: &mut CompileContext<'_>,
-) -> (Result<RouteTable, Refused>, Option<Box<RouteSource>>) {
+) -> RoutesOrSource {
     let table = match &message.route_specifier {
         config::RouteSpecifier::RouteConfig(table) => table,
         config::RouteSpecifier::Rds(rds) => {
             let source = RouteSource::new(rds, &message.stat_prefix, filter_names, context.ctx);
             return match source {
-                Ok(source) => (Ok(RouteTable::empty()), Some(Box::new(source))),
-                Err(Refused) => (Err(Refused), None),
+                Ok(source) => (Ok(RouteTable::empty()), Some(Box::new(source)), None),
+                Err(Refused) => (Err(Refused), None, None),
             };
         }
         config::RouteSpecifier::ScopedRoutes(scoped) => {
-            return (scoped_routes::compile(scoped, &filter_names, context), None);
+            let prefix = &message.stat_prefix;
+            return match scoped_routes::compile(scoped, prefix, filter_names, context) {
+                Ok((table, source)) => (Ok(table), None, source.map(Box::new)),
+                Err(Refused) => (Err(Refused), None, None),
+            };
         }
     };
     let routes = RouteCompiler {
@@ -355,7 +370,7 @@ fn routes(
         known_clusters: Some(context.known_clusters),
     }
     .compile(table);
-    (routes, None)
+    (routes, None, None)
 }
 
 /// Refuses to strip ports by both options at once.
@@ -724,6 +739,7 @@ impl ConnectionManagerConfig {
             log_moments: LogMoments::default(),
             append_local_overload: false,
             route_source: None,
+            scope_source: None,
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod request;
 pub mod request_id;
 pub mod response;
 mod route_source;
+mod scope_source;
 mod scoped_routes;
 pub mod tracing;
 pub mod upgrades;
@@ -37,6 +38,7 @@ use nuncio_contract::stats::{Scope, StatsStore};
 
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
+pub use scope_source::ScopeSource;
 
 pub use crate::discovered_filter::DiscoveredHttpFilter;
 

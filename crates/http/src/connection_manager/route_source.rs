@@ -22,7 +22,7 @@ pub struct RouteSource {
     pub source: ResourceSource,
     /// `http.<stat_prefix>.rds.<name>.` is where its updates count.
     pub stat_prefix: Box<str>,
-    filter_names: Box<[String]>,
+    pub(super) filter_names: Box<[String]>,
 }
 
 /// The rooms, and whether a cluster is there.

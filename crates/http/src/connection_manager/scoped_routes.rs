@@ -1,26 +1,33 @@
-//! Scoped routes of a connection manager's own configuration. Scopes from elsewhere (SRDS) are refused.
+//! Scoped routes of a connection manager's own configuration; [`super::scope_source`] has those from elsewhere.
 
 use nuncio_config::typed::Refused;
 
 use super::config::CompileContext;
+use super::scope_source::ScopeSource;
 use crate::config::scoped_routes::{ScopedRouteConfiguration, ScopedRoutes, ScopesSpecifier};
 use crate::route::{RouteCompiler, RouteScope, RouteTable, Scopes, scope_key};
 
-/// The table that has those of the scopes.
+/// The table that has those of the scopes, and where they come from if that is elsewhere.
 pub(super) fn compile(
     message: &ScopedRoutes,
-    filter_names: &[String],
+    stat_prefix: &str,
+    filter_names: Vec<String>,
     context: &mut CompileContext<'_>,
-) -> Result<RouteTable, Refused> {
-    let ScopesSpecifier::List(list) = &message.config_specifier;
+) -> Result<(RouteTable, Option<ScopeSource>), Refused> {
+    let list = match &message.config_specifier {
+        ScopesSpecifier::List(list) => &list.scoped_route_configurations,
+        ScopesSpecifier::Rds(scoped) => {
+            let source = ScopeSource::new(message, scoped, stat_prefix, filter_names, context.ctx)?;
+            return Ok((source.without_scopes(context.ctx)?, Some(source)));
+        }
+    };
     let scopes: Vec<_> = list
-        .scoped_route_configurations
         .iter()
-        .map(|scope| compile_one(scope, filter_names, context))
+        .map(|scope| compile_one(scope, &filter_names, context))
         .collect();
     let scopes = scopes.into_iter().collect::<Result<_, _>>();
     let scopes = Scopes::new(&message.scope_key_builder, scopes?, context.ctx)?;
-    Ok(RouteTable::scoped(scopes))
+    Ok((RouteTable::scoped(scopes), None))
 }
 
 fn compile_one(

@@ -146,6 +146,8 @@ pub struct DynamicDump {
     pub rejected_listeners: Vec<RejectedConfig>,
     /// Route configurations.
     pub route_configs: Vec<DynamicConfig>,
+    /// The scopes of updates, with their versions.
+    pub scope_configs: Vec<(Arc<str>, DumpedScopes)>,
     /// Configurations of filters; none where none are to come.
     pub extension_configs: Option<Vec<DynamicConfig>>,
     /// Secrets.

@@ -28,7 +28,7 @@ use nuncio_upstream::ClusterManager;
 use nuncio_upstream::outlier_watch::EventLog;
 use tokio::sync::Notify;
 
-use crate::admin::state::{DynamicConfig, DynamicSecret, ReloadChanges};
+use crate::admin::state::{DumpedScopes, DynamicConfig, DynamicSecret, ReloadChanges};
 use crate::cli::Options;
 use crate::resource::ClusterResource;
 use crate::workers::{Command, Workers};
@@ -56,6 +56,10 @@ pub(crate) struct Running {
     pub(crate) clusters: RefCell<Clusters>,
     /// The route configurations that came by themselves, as they are now.
     pub(crate) route_configs: RefCell<Vec<DynamicConfig>>,
+    /// The scopes that came from elsewhere, with their versions.
+    pub(crate) scope_configs: RefCell<Vec<(Arc<str>, DumpedScopes)>>,
+    /// What listeners wait for before they run, listener by listener.
+    pub(crate) unready: RefCell<Vec<(String, Vec<String>)>>,
     /// The configurations of filters that came by themselves; none where none are to come.
     pub(crate) extension_configs: RefCell<Option<Vec<DynamicConfig>>>,
     /// The secrets that came by themselves, or are to come.
@@ -81,6 +85,8 @@ impl Running {
             listeners: RefCell::new(Listeners::new(stats, workers)),
             clusters: RefCell::new(Clusters::new(manager, stats, services)),
             route_configs: RefCell::default(),
+            scope_configs: RefCell::default(),
+            unready: RefCell::default(),
             extension_configs: RefCell::default(),
             secrets: RefCell::default(),
             names_other_files: Notify::new(),

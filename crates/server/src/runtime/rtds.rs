@@ -31,14 +31,27 @@ impl Runtime {
     /// # Errors
     /// In Envoy's words, why they cannot be.
     pub(crate) fn set_layer(&self, place: usize, resource: &Arc<Message>) -> Result<(), String> {
-        let running = self.running.get().ok_or("there is no runtime")?;
-        let layer = running.layers.get(place);
-        let Some(Source::Rtds(rtds)) = layer.map(|layer| &layer.source) else {
-            return Err("the layer does not come from elsewhere".to_string());
-        };
-        rtds.take(resource)?;
-        running.load(&self.keys);
+        self.rtds(place)?.take(resource)?;
+        self.load();
         Ok(())
+    }
+
+    /// Takes the values of a layer back that came from elsewhere.
+    ///
+    /// # Errors
+    /// If it does not come from elsewhere.
+    pub(crate) fn clear_layer(&self, place: usize) -> Result<(), String> {
+        self.rtds(place)?.values.take();
+        self.load();
+        Ok(())
+    }
+
+    fn rtds(&self, place: usize) -> Result<&Rtds, String> {
+        let running = self.running.get().ok_or("there is no runtime")?;
+        match running.layers.get(place).map(|layer| &layer.source) {
+            Some(Source::Rtds(rtds)) => Ok(rtds),
+            _ => Err("the layer does not come from elsewhere".to_string()),
+        }
     }
 }
 

@@ -269,6 +269,7 @@ impl ServerState {
             listeners: of_updates,
             rejected_listeners,
             route_configs: running.route_configs.borrow().clone(),
+            scope_configs: running.scope_configs.borrow().clone(),
             extension_configs: running.extension_configs.borrow().clone(),
             secrets: running.secrets.borrow().clone(),
         }
@@ -389,7 +390,7 @@ impl AdminState for ServerState {
     }
 
     fn unready_targets(&self) -> Vec<(String, Vec<String>)> {
-        Vec::new()
+        self.running.unready.borrow().clone()
     }
 
     fn runtime(&self) -> RuntimeView {

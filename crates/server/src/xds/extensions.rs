@@ -25,7 +25,11 @@ const EXTENSION: &str = "envoy.config.core.v3.TypedExtensionConfig";
 
 /// All that is subscribed to.
 #[derive(Default)]
-pub(super) struct ExtensionConfigs(Vec<(Key, Extension)>);
+pub(super) struct ExtensionConfigs {
+    subscribed: Vec<(Key, Extension)>,
+    /// Those of listeners that were made and are about to run.
+    attached: Vec<Place>,
+}
 
 struct Extension {
     subscription: Subscription,
@@ -39,11 +43,11 @@ struct Extension {
 impl ExtensionConfigs {
     /// Whether there is nothing to look after.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.subscribed.is_empty()
     }
 
     fn find(&self, key: &Key) -> Option<&Extension> {
-        let found = self.0.iter().find(|(one, _)| one == key);
+        let found = self.subscribed.iter().find(|(one, _)| one == key);
         found.map(|(_, extension)| extension)
     }
 
@@ -54,9 +58,14 @@ impl ExtensionConfigs {
 
     /// The next deliveries of all that have one.
     fn look(&mut self) -> Vec<(Key, Delivery)> {
-        let all = self.0.iter_mut();
-        all.filter_map(|(key, one)| Some((key.clone(), one.subscription.look()?)))
-            .collect()
+        let all = self.subscribed.iter_mut();
+        all.filter_map(|(key, one)| {
+            let delivery = one.subscription.look();
+            let failures = one.subscription.take_unasked_failures();
+            one.stats.config_fail.add(failures);
+            Some((key.clone(), delivery?))
+        })
+        .collect()
     }
 }
 
@@ -83,7 +92,11 @@ impl Discovery<'_> {
     /// Gives a listener that was compiled the configurations of filters that its chains have from elsewhere, and
     /// subscribes to those that nobody has yet.
     pub(super) fn attach_extensions(&self, listener: &CompiledListener) {
-        for place in Place::all(listener) {
+        let places = Place::all(listener);
+        let mut extensions = self.extensions.borrow_mut();
+        extensions.attached.extend(places.iter().cloned());
+        drop(extensions);
+        for place in places {
             let key = place.key();
             if self.extensions.borrow().find(&key).is_none() {
                 self.subscribe_to_extension(&key, &place);
@@ -106,7 +119,7 @@ impl Discovery<'_> {
         let scope = self.around.stats.scope(&scope);
         let (extension, delivery) = Extension::begin(&self.planes, place, scope);
         let mut extensions = self.extensions.borrow_mut();
-        extensions.0.push((key.clone(), extension));
+        extensions.subscribed.push((key.clone(), extension));
         drop(extensions);
         if let Some(delivery) = delivery {
             self.deliver_extension(key, delivery, Some(place));
@@ -114,32 +127,40 @@ impl Discovery<'_> {
         self.changed.notify_one();
     }
 
-    /// The places of all listeners, those that wait too.
+    /// The places of all listeners, those that wait and those that are about to run too.
     fn places(&self) -> Vec<Place> {
         let (listeners, warming) = (self.running.listeners.borrow(), self.warming.borrow());
         let resources = listeners.resources().chain(warming.resources());
         let places = resources.flat_map(|resource| Place::all(&resource.listener));
-        places.collect()
+        let mut places: Vec<_> = places.collect();
+        let mut extensions = self.extensions.borrow_mut();
+        extensions.attached.retain(Place::is_held);
+        places.extend(extensions.attached.iter().cloned());
+        places
     }
 
     /// Whether the configurations of a listener have come, or are not waited for.
     pub(super) fn has_extensions(&self, listener: &CompiledListener) -> bool {
+        self.awaited_extensions(listener).is_empty()
+    }
+
+    /// The names of the configurations of a listener that have not come and are still waited for.
+    pub(super) fn awaited_extensions(&self, listener: &CompiledListener) -> Vec<Box<str>> {
         let extensions = self.extensions.borrow();
-        let has_come = |place: &Place| {
-            let extension = extensions.find(&place.key());
-            extension.is_none_or(|extension| extension.subscription.first().is_done())
+        let is_awaited = |key: &Key| {
+            let extension = extensions.find(key);
+            extension.is_some_and(|extension| !extension.subscription.first().is_done())
         };
         let places = Place::all(listener);
-        places
-            .iter()
-            .filter(|place| place.is_awaited())
-            .all(has_come)
+        let awaited = places.iter().filter(|place| place.is_awaited());
+        let keys = awaited.map(Place::key).filter(is_awaited);
+        keys.map(|(_, name, _)| name).collect()
     }
 
     /// Completes when nobody waits for a configuration any more that is subscribed to now.
     pub(super) fn first_extensions(&self) -> impl Future<Output = ()> + use<> {
         let extensions = self.extensions.borrow();
-        let all = extensions.0.iter();
+        let all = extensions.subscribed.iter();
         let all: Vec<_> = all
             .filter(|(_, extension)| extension.is_awaited)
             .map(|(_, extension)| extension.subscription.first().wait())
@@ -156,9 +177,10 @@ impl Discovery<'_> {
         if self.extensions.borrow().is_empty() {
             return;
         }
+        self.extensions.borrow_mut().attached.clear();
         let used: Vec<Key> = self.places().iter().map(Place::key).collect();
         let mut extensions = self.extensions.borrow_mut();
-        extensions.0.retain(|(key, _)| used.contains(key));
+        extensions.subscribed.retain(|(key, _)| used.contains(key));
         drop(extensions);
         self.show_extensions();
     }
@@ -216,7 +238,16 @@ impl Discovery<'_> {
         bench: &mut Bench<'_>,
         first: Option<&Place>,
     ) -> Verdict {
+        if response
+            .removed
+            .as_ref()
+            .is_some_and(|gone| !gone.is_empty())
+        {
+            self.take_back_extension(key);
+            return Ok(());
+        }
         let messages = bench.unpack_all(response, EXTENSION)?;
+        bench.use_version(response.versions.first().map(AsRef::as_ref));
         let [message] = messages.as_slice() else {
             let count = messages.len();
             return Err(format!(
@@ -245,7 +276,7 @@ impl Discovery<'_> {
         let parsed = bench.extension(message, &places)?;
         places.iter().for_each(|place| place.set(&parsed));
         let mut extensions = self.extensions.borrow_mut();
-        let mut all = extensions.0.iter_mut();
+        let mut all = extensions.subscribed.iter_mut();
         if let Some((_, extension)) = all.find(|(one, _)| one == key) {
             extension.stats.config_reload.inc();
             extension.current = Some(DynamicConfig {
@@ -259,10 +290,23 @@ impl Discovery<'_> {
         Ok(())
     }
 
+    /// Has all places that want a configuration do without it, as its server has it no more.
+    fn take_back_extension(&self, key: &Key) {
+        let mut places = self.places();
+        places.retain(|place| place.key() == *key);
+        places.iter().for_each(Place::reset);
+        let mut extensions = self.extensions.borrow_mut();
+        let mut all = extensions.subscribed.iter_mut();
+        if let Some((_, extension)) = all.find(|(one, _)| one == key) {
+            extension.stats.config_reload.inc();
+            extension.current = None;
+        }
+    }
+
     /// Has `/config_dump` show what there is, but for listener filters, which Envoy does not show either.
     fn show_extensions(&self) {
         let extensions = self.extensions.borrow();
-        let all = extensions.0.iter();
+        let all = extensions.subscribed.iter();
         let all = all.filter(|((kind, ..), _)| *kind != LISTENER_FILTER);
         let current = all.filter_map(|(_, extension)| extension.current.clone());
         let shown = (!extensions.is_empty()).then(|| current.collect());

@@ -124,6 +124,25 @@ impl Place {
         }
     }
 
+    /// Has new streams or connections run the default one, or none, as before any came.
+    pub(super) fn reset(&self) {
+        match self {
+            Place::Http(place) => place.reset(),
+            Place::Network(filter, _) => filter.place.reset(),
+            Place::Listener(filter) => filter.place.reset(),
+        }
+    }
+
+    /// Whether a listener has it, beside whoever asks.
+    pub(super) fn is_held(&self) -> bool {
+        let holders = match self {
+            Place::Http(place) => Arc::strong_count(place),
+            Place::Network(filter, _) => Arc::strong_count(filter),
+            Place::Listener(filter) => Arc::strong_count(filter),
+        };
+        holders > 1
+    }
+
     fn accepts(&self, type_name: &str) -> Result<(), String> {
         match self {
             Place::Http(place) => place.accepts(type_name),

@@ -1,7 +1,7 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
-//! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`]); the
-//! room of their type ([`clusters`], [`listeners`], [`routes`], [`endpoints`], [`secrets`], [`extensions`], [`runtime`]) compares them with what runs, has the [`workshop`] make
+//! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`] or [`rest`]); the
+//! room of their type ([`clusters`], [`listeners`], [`routes`], [`scopes`], [`endpoints`], [`secrets`], [`extensions`], [`runtime`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
 //!
@@ -17,12 +17,15 @@ mod first;
 mod listeners;
 mod plane;
 mod planes;
+mod rest;
 mod routes;
 mod runtime;
+mod scopes;
 mod secret_files;
 mod secrets;
 mod streams;
 mod subscription;
+mod unready;
 mod warming;
 mod workshop;
 
@@ -33,7 +36,8 @@ use std::time::{Duration, SystemTime};
 
 use nuncio_config::resources::Response;
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stats::groups::ConfigReloadStats;
+use nuncio_contract::stats::Scope;
+use nuncio_contract::stats::groups::{ConfigReloadStats, SubscriptionStats};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
@@ -49,10 +53,14 @@ use file::LOOKS_PER_SECOND;
 use planes::ControlPlanes;
 use routes::RouteConfigs;
 use runtime::RuntimeLayers;
+use scopes::ScopeConfigs;
 use secrets::Secrets;
 use subscription::{Subscription, Wanted, millis};
 use warming::Warming;
 use workshop::Workshop;
+
+/// Where updates of listeners count.
+const LISTENER_UPDATES: &str = "listener_manager.lds";
 
 const CLUSTER: &str = "envoy.config.cluster.v3.Cluster";
 const LISTENER: &str = "envoy.config.listener.v3.Listener";
@@ -72,6 +80,7 @@ pub(crate) struct Discovery<'a> {
     cluster_reloads: OnceCell<Arc<ConfigReloadStats>>,
     listeners: RefCell<Option<Subscription>>,
     routes: RefCell<RouteConfigs>,
+    scopes: RefCell<ScopeConfigs>,
     extensions: RefCell<ExtensionConfigs>,
     endpoints: Rc<Endpoints>,
     secrets: Rc<Secrets>,
@@ -80,6 +89,10 @@ pub(crate) struct Discovery<'a> {
     planes: Rc<ControlPlanes>,
     /// Listeners that wait for their routes.
     warming: RefCell<Warming>,
+    /// Those of the start that wait.
+    starting: RefCell<Vec<ListenerResource>>,
+    /// What updates of listeners count with, there before any are asked for.
+    listener_updates: OnceCell<(Scope, Arc<SubscriptionStats>)>,
     /// The clusters whose subscriptions were looked after last, see [`Running`].
     clusters_seen: Cell<u64>,
     layers: RefCell<RuntimeLayers>,
@@ -97,8 +110,9 @@ impl<'a> Discovery<'a> {
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
         let node = NodeStamp::new(around.options, around.extensions).encoded(&running.tree());
+        let node = (node.0.into(), node.1.into());
         let streams = streams::over_clusters(services);
-        let planes = Rc::new(ControlPlanes::new(node.into(), services, streams));
+        let planes = Rc::new(ControlPlanes::new(node, services, streams));
         if let Some(server) = &sources.ads {
             planes.begin_for_all(server, around.stats);
         }
@@ -134,12 +148,15 @@ impl<'a> Discovery<'a> {
             cluster_reloads: OnceCell::new(),
             listeners: RefCell::default(),
             routes: RefCell::default(),
+            scopes: RefCell::default(),
             extensions: RefCell::default(),
             endpoints,
             secrets,
             secrets_seen: Cell::new(0),
             planes,
             warming: RefCell::default(),
+            starting: RefCell::default(),
+            listener_updates: OnceCell::new(),
             clusters_seen: Cell::default(),
             layers: RefCell::default(),
             changed,
@@ -149,6 +166,11 @@ impl<'a> Discovery<'a> {
     /// The layers of the runtime and the first clusters; returns once those are warm that the start waits for.
     pub(crate) async fn start_clusters(&self) {
         self.start_runtime().await;
+        if self.sources.listeners.is_some() {
+            let scope = self.around.stats.scope(LISTENER_UPDATES);
+            let stats = scope.worker_group();
+            let _they_are_new = self.listener_updates.set((scope, stats));
+        }
         let Some(source) = &self.sources.clusters else {
             return;
         };
@@ -185,7 +207,7 @@ impl<'a> Discovery<'a> {
     /// The first listeners, once there are workers; returns once those have come, and the routes of all.
     pub(crate) async fn start_listeners(&self) {
         if let Some(source) = &self.sources.listeners {
-            let scope = self.around.stats.scope("listener_manager.lds");
+            let scope = self.around.stats.scope(LISTENER_UPDATES);
             let wanted = Wanted {
                 kind: LISTENER,
                 name: None,
@@ -239,6 +261,7 @@ impl<'a> Discovery<'a> {
         self.clusters.borrow().is_none()
             && self.listeners.borrow().is_none()
             && self.routes.borrow().is_empty()
+            && self.scopes.borrow().is_empty()
             && self.endpoints.is_empty()
             && self.secrets.is_empty()
             && self.extensions.borrow().is_empty()
@@ -260,9 +283,11 @@ impl<'a> Discovery<'a> {
         if let Some(delivery) = look(&self.listeners) {
             self.deliver_listeners(delivery);
         }
+        self.look_for_scopes();
         self.look_for_routes();
         self.look_for_extensions();
         self.publish_warm_listeners();
+        self.show_unready();
         self.end_unused_endpoints();
     }
 

@@ -4,12 +4,14 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use nuncio_contract::config_source::ServerSource;
+use nuncio_contract::config_source::{RestSource, ServerSource};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::{Scope, StatsStore};
 use tokio::sync::Notify;
 
 use super::plane::{Paused, Plane, Streams, drive};
+use super::rest::{Asker, Polling};
+use super::subscription::Wanted;
 
 /// The services of kinds of resources: the name of a service, and of what it streams.
 const SERVICES: [(&str, &str, &str); 8] = [
@@ -65,6 +67,7 @@ pub(super) struct ControlPlanes {
     node: Arc<[u8]>,
     services: Rc<dyn WorkerServices>,
     streams: Rc<dyn Streams>,
+    asker: Rc<Asker>,
     ads: OnceCell<Rc<Plane>>,
     others: RefCell<Vec<Weak<Plane>>>,
     /// There are news for someone.
@@ -74,17 +77,23 @@ pub(super) struct ControlPlanes {
 impl ControlPlanes {
     /// None is asked yet.
     pub(super) fn new(
-        node: Arc<[u8]>,
+        (node, node_json): (Arc<[u8]>, Arc<str>),
         services: &Rc<dyn WorkerServices>,
         streams: Rc<dyn Streams>,
     ) -> Self {
+        let has_news: Rc<Notify> = Rc::default();
         ControlPlanes {
+            asker: Rc::new(Asker {
+                services: Rc::clone(services),
+                node: node_json,
+                has_news: Rc::clone(&has_news),
+            }),
             node,
             services: Rc::clone(services),
             streams,
             ads: OnceCell::new(),
             others: RefCell::default(),
-            has_news: Rc::default(),
+            has_news,
         }
     }
 
@@ -114,6 +123,11 @@ impl ControlPlanes {
         others.retain(|other| other.strong_count() > 0);
         others.push(Rc::downgrade(&plane));
         Some(plane)
+    }
+
+    /// One that is asked for a kind of resource by REST.
+    pub(super) fn poll(&self, server: &Arc<RestSource>, wanted: Wanted<'_>) -> Polling {
+        Polling::begin(&self.asker, server, wanted)
     }
 
     /// Holds requests for some kinds back on all of them.

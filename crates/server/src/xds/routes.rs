@@ -13,7 +13,8 @@ use nuncio_config::tree::{Message, Value, same};
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{ConfigReloadStats, EmptyUpdateStats};
-use nuncio_http::connection_manager::RouteSource;
+use nuncio_http::connection_manager::{RouteSource, ScopeSource};
+use nuncio_http::route::RouteTable;
 
 use super::delivery::{Delivery, Verdict};
 use super::planes::ControlPlanes;
@@ -92,33 +93,49 @@ impl RouteConfig {
     }
 }
 
+/// Where a chain has its routes from, if that is elsewhere.
+enum Origin<'r> {
+    Routes(&'r RouteSource),
+    Scopes(&'r ScopeSource),
+}
+
 /// The chains of a listener that have their routes from elsewhere, with their places.
-fn sources(resource: &ListenerResource) -> impl Iterator<Item = (usize, &RouteSource)> {
+fn origins(resource: &ListenerResource) -> impl Iterator<Item = (usize, Origin<'_>)> {
     let chains = resource.listener.chains.iter().enumerate();
-    chains
-        .filter_map(|(place, chain)| Some((place, chain.http()?.manager.route_source.as_deref()?)))
+    chains.filter_map(|(place, chain)| {
+        let manager = &chain.http()?.manager;
+        let routes = manager.route_source.as_deref().map(Origin::Routes);
+        let scopes = || manager.scope_source.as_deref().map(Origin::Scopes);
+        Some((place, routes.or_else(scopes)?))
+    })
+}
+
+/// The scopes that a listener has from elsewhere.
+fn scope_sources(resource: &ListenerResource) -> impl Iterator<Item = &ScopeSource> {
+    origins(resource).filter_map(|(_, origin)| match origin {
+        Origin::Scopes(source) => Some(source),
+        Origin::Routes(_) => None,
+    })
 }
 
 impl Discovery<'_> {
-    /// Gives a listener that was compiled the routes that its chains have from elsewhere, and subscribes to those that
-    /// nobody has yet.
+    /// Gives a listener that was compiled what its chains have from elsewhere, and subscribes to what nobody has yet, in
+    /// Envoy's order.
     pub(crate) fn attach(&self, resource: &mut ListenerResource) {
         self.attach_secrets(resource);
+        self.attach_routes(resource);
         self.attach_extensions(&resource.listener);
-        let wanted: Vec<_> = sources(resource)
-            .map(|(place, source)| (place, source.clone()))
-            .collect();
-        if wanted.is_empty() {
-            return;
-        }
+    }
+
+    fn attach_routes(&self, resource: &mut ListenerResource) {
         let mut tables = resource.routes.to_vec();
-        for (place, source) in wanted {
-            self.subscribe_to_routes(&source);
-            let Some(message) = self.routes.borrow().message(&key(&source)) else {
-                continue;
-            };
+        for (place, origin) in origins(resource) {
+            match &origin {
+                Origin::Routes(source) => self.subscribe_to_routes(source),
+                Origin::Scopes(source) => self.subscribe_to_scopes(source),
+            }
             let mut bench = self.workshop.begin(&Response::default(), &self.running);
-            if let Ok(table) = bench.routes(&source, &message)
+            if let Ok(Some(table)) = self.table(&origin, None, &mut bench)
                 && let Some(slot) = tables.get_mut(place)
             {
                 *slot = Arc::new(table);
@@ -128,7 +145,42 @@ impl Discovery<'_> {
         resource.routes = tables.into();
     }
 
-    fn subscribe_to_routes(&self, source: &RouteSource) {
+    /// The table of a chain by what has come, with `new` in place of what came before under its key; none if nothing has.
+    fn table(
+        &self,
+        origin: &Origin<'_>,
+        new: Option<(&Key, &Arc<Message>)>,
+        bench: &mut Bench<'_>,
+    ) -> Result<Option<RouteTable>, String> {
+        let message = |source: &RouteSource| match new {
+            Some((of, message)) if key(source) == *of => Some(Arc::clone(message)),
+            _ => self.routes.borrow().message(&key(source)),
+        };
+        match origin {
+            Origin::Routes(source) => match message(source) {
+                Some(message) => bench.routes(source, &message).map(Some),
+                None => Ok(None),
+            },
+            Origin::Scopes(source) => {
+                let scopes = self.scopes.borrow().tables(source, message);
+                bench.scopes(source, &scopes).map(Some)
+            }
+        }
+    }
+
+    /// Where the routes of a listener come from, those of its scopes too.
+    fn sources(&self, resource: &ListenerResource) -> Vec<RouteSource> {
+        let mut sources = Vec::new();
+        for (_, origin) in origins(resource) {
+            match origin {
+                Origin::Routes(source) => sources.push(source.clone()),
+                Origin::Scopes(source) => sources.extend(self.scopes.borrow().routes(source)),
+            }
+        }
+        sources
+    }
+
+    pub(super) fn subscribe_to_routes(&self, source: &RouteSource) {
         let key = key(source);
         if self.routes.borrow().find(&key).is_some() {
             return;
@@ -145,15 +197,36 @@ impl Discovery<'_> {
 
     /// Whether the routes of a listener have come, or are not waited for any longer.
     pub(super) fn has_routes(&self, resource: &ListenerResource) -> bool {
-        let routes = self.routes.borrow();
-        sources(resource).all(|(_, source)| {
-            let config = routes.find(&key(source));
-            config.is_none_or(|config| config.subscription.first().is_done())
+        !self.awaits_scopes(resource) && self.awaited_routes(resource).is_empty()
+    }
+
+    /// Whether scopes of a listener, or the routes of some, have not come and are still waited for.
+    pub(super) fn awaits_scopes(&self, resource: &ListenerResource) -> bool {
+        let scopes = self.scopes.borrow();
+        scope_sources(resource).any(|source| {
+            let routes = scopes.routes(source);
+            !scopes.have_come(source) || routes.iter().any(|one| self.is_awaited(one))
         })
+    }
+
+    /// The names of the routes of a listener that have not come and are still waited for, those of scopes left out.
+    pub(super) fn awaited_routes(&self, resource: &ListenerResource) -> Vec<Box<str>> {
+        let awaited = origins(resource).filter_map(|(_, origin)| match origin {
+            Origin::Routes(source) => self.is_awaited(source).then(|| source.name.clone()),
+            Origin::Scopes(_) => None,
+        });
+        awaited.collect()
+    }
+
+    fn is_awaited(&self, source: &RouteSource) -> bool {
+        let routes = self.routes.borrow();
+        let config = routes.find(&key(source));
+        config.is_some_and(|config| !config.subscription.first().is_done())
     }
 
     /// Waits for the first routes of all that are subscribed to.
     pub(crate) async fn first_routes(&self) {
+        self.first_scopes().await;
         let waits: Vec<_> = {
             let routes = self.routes.borrow();
             let all = routes.0.iter();
@@ -169,20 +242,34 @@ impl Discovery<'_> {
     pub(super) fn drop_unused_routes(&self) {
         let listeners = self.running.listeners.borrow();
         let warming = self.warming.borrow();
-        let used: Vec<Key> = listeners
-            .resources()
-            .chain(warming.resources())
-            .flat_map(|resource| sources(resource).map(|(_, source)| key(source)))
-            .collect();
+        let all = || listeners.resources().chain(warming.resources());
+        let scopes: Vec<_> = all().flat_map(scope_sources).cloned().collect();
+        self.scopes.borrow_mut().keep(&scopes);
+        let sources = all().flat_map(|resource| self.sources(resource));
+        let used: Vec<Key> = sources.map(|source| key(&source)).collect();
         drop((listeners, warming));
+        self.drop_routes(&|one| !used.contains(one));
+        self.show_routes();
+    }
+
+    /// Ends the subscriptions to routes of scopes that are gone, unless others have them.
+    pub(super) fn drop_routes_of_gone_scopes(&self, gone: &[RouteSource]) {
+        let (listeners, warming) = (self.running.listeners.borrow(), self.warming.borrow());
+        let all = listeners.resources().chain(warming.resources());
+        let sources = all.flat_map(|resource| self.sources(resource));
+        let used: Vec<Key> = sources.map(|source| key(&source)).collect();
+        drop((listeners, warming));
+        let gone: Vec<Key> = gone.iter().map(key).collect();
+        self.drop_routes(&|one| gone.contains(one) && !used.contains(one));
+    }
+
+    fn drop_routes(&self, is_gone: &dyn Fn(&Key) -> bool) {
         let mut routes = self.routes.borrow_mut();
         let all = std::mem::take(&mut routes.0);
-        let (kept, gone): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|(key, _)| used.contains(key));
+        let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|(key, _)| is_gone(key));
         routes.0 = kept;
         drop(routes);
         drop(gone);
-        self.show_routes();
     }
 
     /// Gives all listeners the routes of now, as updates may have come while a reload was under way.
@@ -200,9 +287,14 @@ impl Discovery<'_> {
             }
             bench.tell();
         }
+        let mut bench = self.workshop.begin(&Response::default(), &self.running);
+        if let Ok(tables) = self.tables_of_scopes(&|_| true, &mut bench) {
+            self.set_routes(tables);
+        }
+        bench.tell();
     }
 
-    fn set_routes(&self, tables: BTreeMap<String, Routes>) {
+    pub(super) fn set_routes(&self, tables: BTreeMap<String, Routes>) {
         let mut listeners = self.running.listeners.borrow_mut();
         for (listener, routes) in tables {
             listeners.set_routes(&listener, routes, self.workers());
@@ -314,9 +406,9 @@ impl Discovery<'_> {
         bench: &mut Bench<'_>,
     ) -> Verdict {
         let warming = self.warming.borrow();
-        let all = warming.resources().flat_map(sources);
-        for (_, source) in all.filter(|(_, source)| key(source) == *key_of_it) {
-            bench.routes(source, message)?;
+        let all = warming.resources().flat_map(|one| self.sources(one));
+        for source in all.filter(|source| key(source) == *key_of_it) {
+            bench.routes(&source, message)?;
         }
         Ok(())
     }
@@ -333,10 +425,11 @@ impl Discovery<'_> {
         for resource in listeners.resources() {
             let mut tables = resource.routes.to_vec();
             let mut uses_it = false;
-            for (place, source) in sources(resource).filter(|(_, source)| key(source) == *key_of_it)
+            for (place, origin) in
+                origins(resource).filter(|(_, origin)| self.has(origin, key_of_it))
             {
-                let table = bench.routes(source, message)?;
-                if let Some(slot) = tables.get_mut(place) {
+                let table = self.table(&origin, Some((key_of_it, message)), bench)?;
+                if let (Some(slot), Some(table)) = (tables.get_mut(place), table) {
                     *slot = Arc::new(table);
                     uses_it = true;
                 }
@@ -348,8 +441,48 @@ impl Discovery<'_> {
         Ok(all)
     }
 
+    /// Whether a chain has the routes of this key, perhaps among others.
+    fn has(&self, origin: &Origin<'_>, wanted: &Key) -> bool {
+        match origin {
+            Origin::Routes(source) => key(source) == *wanted,
+            Origin::Scopes(source) => {
+                let routes = self.scopes.borrow().routes(source);
+                routes.iter().any(|source| key(source) == *wanted)
+            }
+        }
+    }
+
+    /// The route tables of all listeners with scopes of some sources, with those as they are now.
+    pub(super) fn tables_of_scopes(
+        &self,
+        is_one: &dyn Fn(&ScopeSource) -> bool,
+        bench: &mut Bench<'_>,
+    ) -> Result<BTreeMap<String, Routes>, String> {
+        let mut all = BTreeMap::new();
+        let listeners = self.running.listeners.borrow();
+        for resource in listeners.resources() {
+            let mut tables = resource.routes.to_vec();
+            let mut uses_them = false;
+            for (place, origin) in origins(resource) {
+                if !matches!(origin, Origin::Scopes(source) if is_one(source)) {
+                    continue;
+                }
+                let table = self.table(&origin, None, bench)?;
+                if let (Some(slot), Some(table)) = (tables.get_mut(place), table) {
+                    *slot = Arc::new(table);
+                    uses_them = true;
+                }
+            }
+            if uses_them {
+                all.insert(resource.listener.name.clone(), tables.into());
+            }
+        }
+        Ok(all)
+    }
+
     /// Has `/config_dump` show what there is.
-    fn show_routes(&self) {
+    pub(super) fn show_routes(&self) {
+        *self.running.scope_configs.borrow_mut() = self.scopes.borrow().shown();
         let routes = self.routes.borrow();
         let current = routes
             .0

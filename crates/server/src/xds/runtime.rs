@@ -69,11 +69,16 @@ impl Discovery<'_> {
 }
 
 fn apply(runtime: &Runtime, place: usize, response: &Response) -> Verdict {
-    let [resource] = &response.resources[..] else {
-        let count = response.resources.len();
-        return Err(format!(
-            "Unexpected RTDS resource length, number of added resources {count}, number of removed resources 0"
-        ));
+    let gone = response.removed.as_ref().map_or(0, Vec::len);
+    let resource = match (&response.resources[..], gone) {
+        ([resource], 0) => resource,
+        ([], 1) => return runtime.clear_layer(place),
+        (resources, _) => {
+            let count = resources.len();
+            return Err(format!(
+                "Unexpected RTDS resource length, number of added resources {count}, number of removed resources {gone}"
+            ));
+        }
     };
     let mut diagnostics = Diagnostics::default();
     let message = unpack(RUNTIME, resource, &mut diagnostics);

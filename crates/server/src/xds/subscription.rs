@@ -1,15 +1,17 @@
 //! A subscription: resources come with a version, and are accepted or rejected with a reason, wherever they come from.
 //!
 //! Each delivery is applied by its caller and answered by [`Subscription::answer`], which counts it and says in
-//! Envoy's words what came of it. Nothing outside of this file, [`super::file`] and [`super::plane`] knows what sources
-//! there are. What a file has is there at once; what a server has comes later, or is not waited for any longer when its
+//! Envoy's words what came of it. Nothing outside of this file, [`super::file`], [`super::plane`] and [`super::rest`] knows
+//! what sources there are. What a file has is there at once; what a server has comes later, or is not waited for any longer when its
 //! `initial_fetch_timeout` has passed ([`Subscription::first`]).
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nuncio_config::report::Style;
+use nuncio_config::resources::Response;
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::hash::xxh64;
 use nuncio_contract::stats::groups::{ClusterUpdateStats, EdsStats, SubscriptionStats};
@@ -20,16 +22,23 @@ use super::file::FileSource;
 use super::first::First;
 use super::plane::{News, Watching};
 use super::planes::ControlPlanes;
+use super::rest::{Polling, Said};
 use crate::log;
+
+/// How reasons begin that are about what resources say, not about the rules of their messages.
+const OF_SINGLE_RESOURCES: &str = "Error adding/updating ";
 
 /// A subscription that runs.
 pub(super) struct Subscription {
     kind: &'static str,
+    is_named: bool,
     source: Source,
     counts: Rc<Counts>,
     version: Arc<WideGauge>,
     version_text: Arc<TextReadout>,
     first: Rc<First>,
+    /// Rejections that others than the subscriber decided on, and waits that took too long, since this was asked last.
+    unasked_failures: Rc<Cell<u64>>,
     /// Keeps all that counts there listed.
     _scope: Scope,
 }
@@ -47,6 +56,7 @@ pub(super) struct Wanted<'w> {
 enum Source {
     File(FileSource),
     Server(Watching),
+    Rest(Polling),
     /// The server that is asked for everything is not said.
     Nowhere,
 }
@@ -109,19 +119,30 @@ impl Subscription {
                 let plane = planes.begin(server, wanted.kind, scope.clone());
                 (watching(plane, wanted), None)
             }
+            ResourceSource::Rest {
+                server,
+                fetch_timeout,
+            } => {
+                timeout = *fetch_timeout;
+                (Source::Rest(planes.poll(server, wanted)), None)
+            }
             ResourceSource::Ads { fetch_timeout } => {
                 timeout = *fetch_timeout;
                 (watching(planes.for_all(), wanted), None)
             }
         };
-        counts.attempt();
+        if !matches!(source, Source::Rest(_)) {
+            counts.attempt();
+        }
         let subscription = Subscription {
             kind: wanted.kind,
+            is_named: wanted.name.is_some(),
             source,
             counts,
             version,
             version_text,
             first: Rc::new(First::awaited()),
+            unasked_failures: Rc::default(),
             _scope: scope,
         };
         if let Some(timeout) = timeout {
@@ -150,6 +171,7 @@ impl Subscription {
                     News::Rejected(reason) => {
                         self.counts.attempt();
                         self.reject(&reason);
+                        count_one(&self.unasked_failures);
                     }
                     News::Disconnected => {
                         self.counts.attempt();
@@ -157,10 +179,38 @@ impl Subscription {
                     }
                 }
             },
+            Source::Rest(_) => return self.polled().map(Ok),
             Source::Nowhere => return None,
         };
         self.counts.attempt();
         Some(delivery)
+    }
+
+    /// How often it failed without a delivery to answer since this was asked last.
+    pub(super) fn take_unasked_failures(&self) -> u64 {
+        self.unasked_failures.take()
+    }
+
+    /// The next update of a server that is asked again and again; each time counts when it is asked.
+    fn polled(&self) -> Option<Response> {
+        let Source::Rest(polling) = &self.source else {
+            return None;
+        };
+        loop {
+            match polling.take()? {
+                Said::Asked => self.counts.attempt(),
+                Said::Update(response) => return Some(*response),
+                Said::Rejected(reason) => {
+                    self.reject(&reason);
+                    count_one(&self.unasked_failures);
+                }
+                Said::Failed => {
+                    self.counts.failure();
+                    let text = format!("REST update for {} failed", polling.path());
+                    log::warning("config", &text);
+                }
+            }
+        }
     }
 
     fn told(&self) -> Option<News> {
@@ -190,7 +240,18 @@ impl Subscription {
             }
             Err(reason) => self.reject(reason),
         }
+        if let Source::Rest(polling) = &self.source {
+            polling.answer(verdict.is_ok().then_some(version));
+        }
         if let Source::Server(watching) = &self.source {
+            if let Err(reason) = verdict
+                && watching.is_delta()
+                && (self.is_named || reason.starts_with(OF_SINGLE_RESOURCES))
+            {
+                // As in Envoy, which counts the update and its rejection there, unless resources broke their rules: for
+                // those who want all it sees that before there is an update.
+                self.counts.attempt();
+            }
             watching.answer(verdict.as_ref().err().map(String::as_str));
         }
     }
@@ -199,6 +260,9 @@ impl Subscription {
         self.counts.rejected();
         let text = match &self.source {
             Source::File(_) => format!("Filesystem config update rejected: {reason}"),
+            Source::Rest(polling) => {
+                format!("REST config for {} rejected: {reason}", polling.path())
+            }
             _ => {
                 let kind = self.kind;
                 format!("gRPC config for type.googleapis.com/{kind} rejected: {reason}")
@@ -210,17 +274,33 @@ impl Subscription {
 
     fn wait_no_longer_than(&self, timeout: Duration) {
         let (first, counts) = (Rc::downgrade(&self.first), Rc::downgrade(&self.counts));
-        let kind = self.kind;
+        let failures = Rc::clone(&self.unasked_failures);
+        let (text, is_attempt) = match &self.source {
+            Source::Rest(polling) => {
+                let path = polling.path();
+                (
+                    format!("REST config: initial fetch timeout for {path}"),
+                    false,
+                )
+            }
+            _ => {
+                let kind = self.kind;
+                let text =
+                    format!("gRPC config: initial fetch timed out for type.googleapis.com/{kind}");
+                (text, true)
+            }
+        };
         tokio::task::spawn_local(async move {
             tokio::time::sleep(timeout).await;
             let (Some(first), Some(counts)) = (first.upgrade(), counts.upgrade()) else {
                 return;
             };
             if !first.is_done() {
-                counts.attempt();
+                if is_attempt {
+                    counts.attempt();
+                }
                 counts.timed_out();
-                let text =
-                    format!("gRPC config: initial fetch timed out for type.googleapis.com/{kind}");
+                count_one(&failures);
                 log::warning("config", &text);
                 first.done();
             }
@@ -233,6 +313,10 @@ fn watching(plane: Option<Rc<super::plane::Plane>>, wanted: Wanted<'_>) -> Sourc
         Some(plane) => Source::Server(plane.watch(wanted.kind, wanted.name)),
         None => Source::Nowhere,
     }
+}
+
+fn count_one(count: &Cell<u64>) {
+    count.set(count.get() + 1);
 }
 
 impl Counts {

@@ -10,7 +10,7 @@ use nuncio_config::span::Span;
 use nuncio_config::tree::{Item, Message, Value};
 use nuncio_config::typed::{Ctx, Refused, StaticSecrets, decode};
 use nuncio_contract::stats::groups::ServerStats;
-use nuncio_http::connection_manager::RouteSource;
+use nuncio_http::connection_manager::{RouteSource, ScopeSource};
 use nuncio_http::route::RouteTable;
 
 use super::filter_places::{self, Parsed, Place};
@@ -184,6 +184,24 @@ impl Bench<'_> {
             let mut reserve = |name: &str| context.clusters.reserve(name);
             let (extensions, known) = (context.extensions, context.known_clusters);
             source.compile(message, (extensions, known), &mut reserve, context.ctx)
+        });
+        match table {
+            Ok(table) if !ctx.diagnostics.has_errors() => Ok(table),
+            _ => Err(self.reason(ctx.diagnostics)),
+        }
+    }
+
+    /// The table of scopes with their routes, or why it is none.
+    pub(super) fn scopes(
+        &mut self,
+        source: &ScopeSource,
+        scopes: &[(Arc<Message>, Option<Arc<Message>>)],
+    ) -> Result<RouteTable, String> {
+        let mut ctx = self.context();
+        let table = self.compiling(&mut ctx, |context| {
+            let mut reserve = |name: &str| context.clusters.reserve(name);
+            let (extensions, known) = (context.extensions, context.known_clusters);
+            source.compile(scopes, (extensions, known), &mut reserve, context.ctx)
         });
         match table {
             Ok(table) if !ctx.diagnostics.has_errors() => Ok(table),

@@ -1,7 +1,11 @@
 //! What came by updates, as it stands in its sections.
 
+use std::sync::Arc;
+
 use super::model::{Node, Resource};
-use crate::admin::state::{DynamicConfig, DynamicListener, DynamicSecret, RejectedConfig};
+use crate::admin::state::{
+    DumpedScopes, DynamicConfig, DynamicListener, DynamicSecret, RejectedConfig,
+};
 
 /// The clusters.
 pub(super) fn clusters(configs: Vec<DynamicConfig>) -> Vec<Resource> {
@@ -23,6 +27,23 @@ pub(super) fn routes(configs: Vec<DynamicConfig>) -> Vec<Resource> {
             )
         })
         .collect()
+}
+
+/// The scopes of routes.
+pub(super) fn scopes(configs: Vec<(Arc<str>, DumpedScopes)>) -> Vec<Resource> {
+    let configs = configs.into_iter().map(|(version, scopes)| {
+        let mut fields = vec![("name", Node::Text(scopes.name.clone()))];
+        let version = Some(version).filter(|version| !version.is_empty());
+        fields.extend(version.map(|version| ("version_info", Node::Text(version.to_string()))));
+        fields.push(("scoped_route_configs", Node::Anys(scopes.scopes)));
+        fields.push(("last_updated", Node::Time(scopes.last_updated)));
+        Resource {
+            name: scopes.name,
+            kind: "ScopedRoutesConfigDump.DynamicScopedRouteConfigs",
+            fields,
+        }
+    });
+    configs.collect()
 }
 
 /// The listeners, and behind them what was rejected of the last update.

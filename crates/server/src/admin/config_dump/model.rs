@@ -8,7 +8,7 @@ use nuncio_contract::matching::CompiledRegex;
 
 use super::{dynamic, endpoints};
 use crate::admin::json::Json;
-use crate::admin::state::{AdminState, ClusterHandle, DumpedConfig, DumpedScopes};
+use crate::admin::state::{AdminState, ClusterHandle, DumpedConfig, DumpedScopes, DynamicSecret};
 
 /// One of the messages `envoy.admin.v3.*ConfigDump`.
 pub(super) struct Section {
@@ -138,8 +138,6 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
         "route_config",
     );
     let scopes = dump.inline_scopes.into_iter().map(inline_scopes).collect();
-    let (active_secrets, warming_secrets) = dynamic::secrets(dynamic.secrets);
-    let secrets = dump.static_secrets.into_iter().map(static_secret).collect();
     let mut sections = vec![
         Section {
             kind: BOOTSTRAP,
@@ -170,16 +168,23 @@ pub(super) fn sections(state: &dyn AdminState, include_eds: bool) -> Vec<Section
     sections.push(listeners);
     if dump.has_managers {
         let of_updates = dynamic::routes(dynamic.route_configs);
+        let of_scopes = dynamic::scopes(dynamic.scope_configs);
         sections.extend([
-            list(SCOPED_ROUTES, "inline_scoped_route_configs", scopes),
+            list(SCOPED_ROUTES, "inline_scoped_route_configs", scopes)
+                .with("dynamic_scoped_route_configs", of_scopes),
             list(ROUTES, "static_route_configs", routes).with("dynamic_route_configs", of_updates),
         ]);
     }
-    let secrets = list(SECRETS, "static_secrets", secrets)
-        .with("dynamic_active_secrets", active_secrets)
-        .with("dynamic_warming_secrets", warming_secrets);
-    sections.push(secrets);
+    sections.push(secrets(dump.static_secrets, dynamic.secrets));
     sections
+}
+
+fn secrets(of_bootstrap: Vec<DumpedConfig>, of_updates: Vec<DynamicSecret>) -> Section {
+    let (active, warming) = dynamic::secrets(of_updates);
+    let secrets = of_bootstrap.into_iter().map(static_secret).collect();
+    list(SECRETS, "static_secrets", secrets)
+        .with("dynamic_active_secrets", active)
+        .with("dynamic_warming_secrets", warming)
 }
 
 fn list(kind: &'static SectionKind, name: &'static str, resources: Vec<Resource>) -> Section {

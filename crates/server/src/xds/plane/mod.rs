@@ -203,6 +203,11 @@ impl Watching {
         self.inbox.0.borrow_mut().pop_front()
     }
 
+    /// Whether it is told what changes alone.
+    pub(super) fn is_delta(&self) -> bool {
+        self.plane.is_delta()
+    }
+
     /// Says what came of an update.
     pub(super) fn answer(&self, error: Option<&str>) {
         self.plane.change(|mux| {

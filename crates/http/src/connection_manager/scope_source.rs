@@ -1,0 +1,111 @@
+//! Scopes that come from elsewhere (`scoped_rds`): where from, and how a table is made of those that have come.
+//!
+//! Until the routes of a scope have come its table has none. A scope whose routes are to be had on demand stays without
+//! them, as nothing asks for them yet; Envoy does the same without its `on_demand` filter.
+
+use std::sync::Arc;
+
+use nuncio_config::tree::Message;
+use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_contract::config_source::ResourceSource;
+use nuncio_upstream::ClusterId;
+
+use super::route_source::{Around, RouteSource};
+use crate::config::scoped_routes::{
+    ScopeKeyBuilderMessage, ScopedRds, ScopedRouteConfiguration, ScopedRoutes,
+};
+use crate::route::{RouteCompiler, RouteScope, RouteTable, Scopes, scope_key};
+
+/// Where the scopes of a connection manager come from.
+#[derive(Clone)]
+pub struct ScopeSource {
+    /// What they are called together.
+    pub name: Box<str>,
+    /// Who has them.
+    pub source: ResourceSource,
+    /// `http.<stat_prefix>.scoped_rds.<name>.` is where their updates count.
+    pub stat_prefix: Box<str>,
+    /// Who has their routes.
+    routes: Option<ResourceSource>,
+    builder: Arc<ScopeKeyBuilderMessage>,
+    filter_names: Arc<[String]>,
+}
+
+impl ScopeSource {
+    pub(super) fn new(
+        message: &ScopedRoutes,
+        scoped: &ScopedRds,
+        stat_prefix: &str,
+        filter_names: Vec<String>,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let routes = message.rds_config_source.as_ref();
+        Ok(ScopeSource {
+            name: message.name.as_str().into(),
+            source: scoped.scoped_rds_config_source.source(ctx)?,
+            stat_prefix: stat_prefix.into(),
+            routes: routes.map(|source| source.source(ctx)).transpose()?,
+            builder: Arc::new(message.scope_key_builder.clone()),
+            filter_names: filter_names.into(),
+        })
+    }
+
+    /// Where the routes of this name come from.
+    ///
+    /// # Errors
+    /// In Envoy's words, if nobody has them.
+    pub fn routes(&self, name: &str) -> Result<RouteSource, String> {
+        let source = self
+            .routes
+            .clone()
+            .ok_or("Missing config source specifier in envoy::config::core::v3::ConfigSource")?;
+        Ok(RouteSource {
+            name: name.into(),
+            source,
+            stat_prefix: self.stat_prefix.clone(),
+            filter_names: self.filter_names.iter().cloned().collect(),
+        })
+    }
+
+    /// The table of some scopes, each with the routes that have come for it; clusters need not be there.
+    ///
+    /// # Errors
+    /// All mistakes are in `ctx`.
+    pub fn compile(
+        &self,
+        scopes: &[(Arc<Message>, Option<Arc<Message>>)],
+        (extensions, known_clusters): Around<'_>,
+        cluster_id: &mut dyn FnMut(&str) -> ClusterId,
+        ctx: &mut Ctx,
+    ) -> Result<RouteTable, Refused> {
+        let mut compiled = Vec::with_capacity(scopes.len());
+        for (message, routes) in scopes {
+            let scope: ScopedRouteConfiguration = decode(message, ctx)?;
+            let named = routes.as_ref().map(|routes| decode(routes, ctx));
+            let named = named.transpose()?;
+            let table = match scope.route_configuration.as_ref().or(named.as_ref()) {
+                None => RouteTable::empty(),
+                Some(table) => RouteCompiler {
+                    ctx,
+                    extensions,
+                    filter_names: &self.filter_names,
+                    cluster_id,
+                    known_clusters: (table.validate_clusters == Some(true))
+                        .then_some(known_clusters),
+                }
+                .compile(table)?,
+            };
+            compiled.push(RouteScope {
+                name: scope.name.as_str().into(),
+                key: scope_key(&scope.key),
+                table,
+            });
+        }
+        Scopes::new(&self.builder, compiled, ctx).map(RouteTable::scoped)
+    }
+
+    /// A table without scopes, as before any have come.
+    pub(super) fn without_scopes(&self, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
+        Scopes::new(&self.builder, Vec::new(), ctx).map(RouteTable::scoped)
+    }
+}
