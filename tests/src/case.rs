@@ -27,6 +27,7 @@ pub use names::{NameSpec, ZoneSpec};
 pub use transport::{ClientTls, DatagramStep, TlsSpec};
 
 use crate::control_plane::{PlaneSpec, Telling};
+use crate::receiver::ReceiverSpec;
 use crate::sinks::SinkSpec;
 
 /// A case.
@@ -60,6 +61,9 @@ pub struct Case {
     /// Collectors of stats by name; `{{sink:NAME}}` is the port.
     #[serde(default)]
     pub sinks: BTreeMap<String, SinkSpec>,
+    /// Whom the proxy reports to, by name; `{{receiver:NAME}}` is the port.
+    #[serde(default)]
+    pub receivers: BTreeMap<String, ReceiverSpec>,
     /// DNS servers by name; `{{names:NAME}}` is the port.
     #[serde(default)]
     pub names: BTreeMap<String, ZoneSpec>,

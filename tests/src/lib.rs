@@ -31,6 +31,7 @@ pub mod http2_client;
 pub mod known;
 pub mod not_yet;
 pub mod outcome;
+pub mod receiver;
 pub mod report;
 pub mod run;
 pub mod setup;

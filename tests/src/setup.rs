@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::case::{Case, UpstreamSpec, data_directory};
 use crate::control_plane::{ControlPlane, PlaneSpec};
+use crate::receiver::Receiver;
 use crate::side::Side;
 use crate::sinks::Collector;
 use crate::upstreams;
@@ -33,6 +34,8 @@ pub struct Setup {
     pub planes: BTreeMap<String, ControlPlane>,
     /// Collectors of stats by name.
     pub sinks: BTreeMap<String, Collector>,
+    /// Receivers of reports by name.
+    pub receivers: BTreeMap<String, Receiver>,
     /// DNS servers by name.
     pub names: BTreeMap<String, NameServer>,
     /// Listener ports by name, chosen when first named.
@@ -52,6 +55,7 @@ impl Setup {
             echoes: BTreeMap::new(),
             planes: BTreeMap::new(),
             sinks: BTreeMap::new(),
+            receivers: BTreeMap::new(),
             names: BTreeMap::new(),
             ports: BTreeMap::new(),
         };
@@ -74,6 +78,9 @@ impl Setup {
         }
         for (name, spec) in &case.sinks {
             setup.sinks.insert(name.clone(), Collector::start(spec)?);
+        }
+        for name in case.receivers.keys() {
+            setup.receivers.insert(name.clone(), Receiver::start()?);
         }
         for (name, zone) in &case.names {
             let known = zone.iter().map(|(name, spec)| (name.clone(), spec.known()));
@@ -143,6 +150,10 @@ impl Setup {
             }
             if let Some(sink) = name.strip_prefix("sink:") {
                 return self.sinks.get(sink).map(|sink| sink.port().to_string());
+            }
+            if let Some(receiver) = name.strip_prefix("receiver:") {
+                let receiver = self.receivers.get(receiver)?;
+                return Some(receiver.port().to_string());
             }
             if let Some(upstream) = name.strip_prefix("base64_address:") {
                 let upstream = self.upstreams.get(upstream)?;
@@ -225,6 +236,9 @@ impl Setup {
         }
         for (name, sink) in &self.sinks {
             masks.port(sink.port(), &format!("{{{name}}}"));
+        }
+        for (name, receiver) in &self.receivers {
+            masks.port(receiver.port(), &format!("{{{name}}}"));
         }
         for (name, port) in &self.ports {
             masks.port(*port, &format!("{{{name}}}"));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::forward_proxy::ForwardProxy;
+use crate::local_node::LocalNode;
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -59,6 +60,10 @@ pub trait WorkerServices: Clock {
     }
     /// A cluster whose hosts are whatever names requests ask for; none if it is another one or is not there.
     fn forward_proxy(&self, _cluster: &str) -> Option<Rc<dyn ForwardProxy>> {
+        None
+    }
+    /// Who the process is for those that it reports to; none where nobody said it.
+    fn local_node(&self) -> Option<Arc<LocalNode>> {
         None
     }
     /// The calls that this thread can make over the clusters; none where there are no clusters.

@@ -7,6 +7,8 @@ use nuncio_contract::access_log::{AccessLogFiles, AccessLogRoom};
 use nuncio_contract::stats::sink::StatSinkRoom;
 
 pub mod file;
+pub mod grpc_log;
+mod protobuf;
 pub mod sink;
 pub mod statsd;
 pub mod stream;
@@ -14,7 +16,13 @@ pub mod stream;
 mod tests;
 
 /// Every access logger of the family.
-pub static ROOMS: &[&AccessLogRoom] = &[&file::ROOM, &stream::STDOUT_ROOM, &stream::STDERR_ROOM];
+pub static ROOMS: &[&AccessLogRoom] = &[
+    &file::ROOM,
+    &grpc_log::HTTP_ROOM,
+    &grpc_log::TCP_ROOM,
+    &stream::STDOUT_ROOM,
+    &stream::STDERR_ROOM,
+];
 
 /// Every sink of stats of the family.
 pub static STAT_SINKS: &[&StatSinkRoom] = &[

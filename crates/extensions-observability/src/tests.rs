@@ -14,7 +14,7 @@ use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stats::{
-    self,
+    self, StatsStore,
     sink::{StatSinkConfig, StatsSink},
 };
 use nuncio_contract::stream_info::StreamInfo;
@@ -52,7 +52,7 @@ impl WorkerServices for Services {
 }
 
 /// A compiled access log.
-pub(crate) struct Config(Arc<dyn AccessLogConfig>);
+pub(crate) struct Config(pub(crate) Arc<dyn AccessLogConfig>);
 
 impl Config {
     pub(crate) fn new(yaml: &str) -> Self {
@@ -66,7 +66,9 @@ impl Config {
         let info = StreamInfo::new(Rc::default(), SystemTime::UNIX_EPOCH, Services.now());
         let mut info = info;
         info.end = Some(info.start);
-        self.0.worker().log(&FormatContext::new(&info, &Services));
+        self.0
+            .worker(&StatsStore::default().root())
+            .log(&FormatContext::new(&info, &Services));
         crate::FILES.flush_all();
     }
 }
@@ -114,6 +116,21 @@ fn errors(ctx: &Ctx) -> String {
         .map(|found| found.message.clone())
         .collect::<Vec<_>>()
         .join("; ")
+}
+
+/// A counter of a store.
+pub(crate) fn counter(store: &StatsStore, name: &str) -> u64 {
+    let mut found = None;
+    for scope in store.scopes() {
+        scope.for_each(&mut |view| {
+            if let stats::StatValue::Counter { value, .. } = view.value
+                && view.name.to_string() == name
+            {
+                found = Some(value);
+            }
+        });
+    }
+    found.unwrap_or_else(|| panic!("{name} is listed"))
 }
 
 pub(crate) fn first_line(path: &str) -> String {

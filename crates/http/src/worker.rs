@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nuncio_contract::calls::Calls;
 use nuncio_contract::clock::{Clock, HeldClock};
 use nuncio_contract::forward_proxy::ForwardProxy;
+use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stream_info::ConnectionInfo;
@@ -45,6 +46,8 @@ pub struct Worker {
     spare_streams: RefCell<Vec<Box<StreamState>>>,
     /// What spare streams hold in the place of a route table, which could not go otherwise.
     no_routes: Rc<RouteSnapshot>,
+    /// Who the process is, if it was said.
+    node: Option<Arc<LocalNode>>,
     /// What makes calls over the clusters, once it is there.
     calls: OnceCell<Calls>,
 }
@@ -94,6 +97,7 @@ impl Worker {
             failing_health: FailingHealth::default(),
             overload: None,
             spare_streams: RefCell::default(),
+            node: None,
             calls: OnceCell::new(),
             no_routes: RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty())),
         }
@@ -174,6 +178,13 @@ impl Worker {
         self
     }
 
+    /// The same worker, of a process that is this node.
+    #[must_use]
+    pub fn with_node(mut self, node: Arc<LocalNode>) -> Self {
+        self.node = Some(node);
+        self
+    }
+
     /// Offers these calls to all that runs here; only the first ones count.
     pub fn offer_calls(&self, calls: Calls) {
         let _there_were_some = self.calls.set(calls);
@@ -244,6 +255,10 @@ impl WorkerServices for Worker {
             membership.degraded += usize::from(health.is_degraded());
         }
         Some(membership)
+    }
+
+    fn local_node(&self) -> Option<Arc<LocalNode>> {
+        self.node.clone()
     }
 
     fn calls(&self) -> Option<Calls> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nuncio_contract::access_log::FileOptions;
 use nuncio_contract::clock::SystemClock;
+use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::register_admin;
 use nuncio_http::drain::DrainPolicy;
@@ -26,6 +27,7 @@ use crate::cli::{Mode, Options};
 use crate::hot_restart::{After, Ask, Follow, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
+use crate::node::NodeStamp;
 use crate::outlier_log;
 use crate::overload::{Order, OverloadConfig, OverloadManager};
 use crate::reload::{ConfigFile, Reloader, Requests};
@@ -98,7 +100,9 @@ async fn serve_all(
     let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
     let concurrency = around.options.workers();
     let written = (Arc::clone(&compiled.tree), Arc::clone(&compiled.lines));
-    let main_worker = main_worker(around);
+    let node = NodeStamp::new(around.options, around.extensions).local(&compiled.tree);
+    let node = Arc::new(node);
+    let main_worker = main_worker(around, &node);
     let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
     let shared = Rc::clone(&services);
     let running = Running::new(around.manager, around.stats, concurrency, written, shared);
@@ -132,7 +136,7 @@ async fn serve_all(
     }
     let overload = begin_overload(compiled.process.overload, around);
     let (watching, beats) = watch_threads(around, &compiled.process.watchdogs, concurrency)?;
-    let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()))?;
+    let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()), node)?;
     let place = hot_restart.as_ref();
     start_listeners(&running, &discovery, listeners, &workers, place).await;
     go_live(&state, on_live);
@@ -187,8 +191,10 @@ fn start_workers(
     around: &Surroundings<'_>,
     beats: Vec<Beat>,
     (state, overload): (&ServerState, Option<&OverloadManager>),
+    node: Arc<LocalNode>,
 ) -> Result<(Workers, Threads), String> {
     let shared = Shared {
+        node,
         manager: Arc::clone(around.manager),
         drain: drain_policy(around.options),
         failing_health: state.failing_health().clone(),
@@ -315,13 +321,14 @@ async fn start_listeners(
 }
 
 /// The worker that the main thread is to its own listeners.
-fn main_worker(around: &Surroundings<'_>) -> Rc<Worker> {
+fn main_worker(around: &Surroundings<'_>, node: &Arc<LocalNode>) -> Rc<Worker> {
     let worker = Worker::new(
         Rc::new(SystemClock),
         seed(u64::MAX),
         Arc::clone(around.manager),
         1 << 62,
     );
+    let worker = worker.with_node(Arc::clone(node));
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
     let worker = Rc::new(worker);
     follow_hosts(&worker);

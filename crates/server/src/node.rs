@@ -12,6 +12,7 @@ use nuncio_config::span::Span;
 use nuncio_config::tree::{Entry, Message, Value, merge};
 use nuncio_config::wire::encode;
 use nuncio_config::{interpret, text};
+use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::registry::Extensions;
 
 use crate::VERSION;
@@ -63,6 +64,23 @@ impl NodeStamp {
                 dump::to_json(&node, dump::Options::default()),
             ),
             None => (Vec::new(), "{}".into()),
+        }
+    }
+
+    /// Who this process is for those that it reports to.
+    pub(crate) fn local(&self, tree: &Message) -> LocalNode {
+        let Some(node) = self.with_flags(tree) else {
+            return LocalNode::default();
+        };
+        let text = |path: &[&str]| -> Box<str> {
+            let found = node.find(path).and_then(Value::as_str);
+            found.unwrap_or_default().into()
+        };
+        LocalNode {
+            encoded: encode(&node),
+            id: text(&["id"]),
+            cluster: text(&["cluster"]),
+            zone: text(&["locality", "zone"]),
         }
     }
 

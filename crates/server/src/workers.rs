@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use nuncio_contract::clock::SystemClock;
+use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::overload::{Overload, OverloadOnWorker};
 use nuncio_contract::services::FailingHealth;
 use nuncio_contract::stats::Scope;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) drain: DrainPolicy,
     /// Whether health checks are to fail.
     pub(crate) failing_health: FailingHealth,
+    /// Who the process is.
+    pub(crate) node: Arc<LocalNode>,
     /// What the overload manager decides, if there is one.
     pub(crate) overload: Option<Arc<Overload>>,
     /// Where it is counted.
@@ -159,7 +162,9 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     );
     let overload = shared.overload;
     let overload = overload.map(|it| Rc::new(OverloadOnWorker::new(it, &shared.stats, start.seed)));
-    let worker = worker.with_health(shared.failing_health);
+    let worker = worker
+        .with_health(shared.failing_health)
+        .with_node(shared.node);
     let worker = Rc::new(worker.with_overload(overload.clone()));
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
     follow_hosts(&worker);

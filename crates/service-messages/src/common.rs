@@ -42,6 +42,33 @@ pub struct UInt64Value {
     pub value: u64,
 }
 
+/// `google.protobuf.UInt32Value`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub struct UInt32Value {
+    /// The value.
+    #[prost(uint32, tag = "1")]
+    pub value: u32,
+}
+
+/// `google.protobuf.StringValue`.
+#[derive(Clone, PartialEq, Message)]
+pub struct StringValue {
+    /// The value.
+    #[prost(string, tag = "1")]
+    pub value: String,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+pub struct Any {
+    /// What it is.
+    #[prost(string, tag = "1")]
+    pub type_url: String,
+    /// The message.
+    #[prost(bytes = "vec", tag = "2")]
+    pub value: Vec<u8>,
+}
+
 /// `google.protobuf.Struct`.
 #[derive(Clone, PartialEq, Message)]
 pub struct Struct {
@@ -104,7 +131,7 @@ pub struct Status {
 #[derive(Clone, PartialEq, Message)]
 pub struct Address {
     /// Which kind.
-    #[prost(oneof = "AddressKind", tags = "1, 2")]
+    #[prost(oneof = "AddressKind", tags = "1, 2, 3")]
     pub address: Option<AddressKind>,
 }
 
@@ -117,6 +144,9 @@ pub enum AddressKind {
     /// In the file system.
     #[prost(message, tag = "2")]
     Pipe(Pipe),
+    /// In the proxy.
+    #[prost(message, tag = "3")]
+    Internal(Internal),
 }
 
 /// `envoy.config.core.v3.SocketAddress`.
@@ -139,6 +169,17 @@ pub struct Pipe {
     /// Where.
     #[prost(string, tag = "1")]
     pub path: String,
+}
+
+/// `envoy.config.core.v3.EnvoyInternalAddress`.
+#[derive(Clone, PartialEq, Message)]
+pub struct Internal {
+    /// The listener.
+    #[prost(string, tag = "1")]
+    pub server_listener_name: String,
+    /// Which of several that are there.
+    #[prost(string, tag = "2")]
+    pub endpoint_id: String,
 }
 
 /// `envoy.config.core.v3.HeaderValue`.

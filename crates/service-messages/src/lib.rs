@@ -1,10 +1,11 @@
-//! Messages of the services that filters ask, as protobuf has them: what is sent and what comes back of Envoy's
-//! `Authorization` and `RateLimitService`, field by field of what is used.
+//! Messages of the services that filters ask and that loggers tell, as protobuf has them: what is sent and what comes
+//! back of Envoy's `Authorization`, `RateLimitService` and `AccessLogService`, field by field of what is used.
 //!
 //! Written by hand, so that a build needs no compiler of protobuf; configurations are message trees and never these.
 //! Fields that are not here are passed over when a message is read, as protobuf wants it.
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod auth;
 pub mod common;
 pub mod rate_limit;

@@ -19,7 +19,7 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned, SupportTable};
 pub use filter::{AccessLogFilter, CompiledFilter};
 
 use crate::formatter::FormatContext;
-use crate::stats::StatsStore;
+use crate::stats::{Scope, StatsStore};
 
 /// Parses a logger's message; errors go to the context.
 pub type ParseAccessLog = fn(&Any, &mut Ctx) -> Result<Arc<dyn AccessLogConfig>, Refused>;
@@ -50,8 +50,8 @@ pub fn room(rooms: AccessLogRooms, message: &str) -> Option<&'static AccessLogRo
 
 /// A parsed access log, shared by the workers.
 pub trait AccessLogConfig: Send + Sync {
-    /// Makes the logger of the calling worker.
-    fn worker(&self) -> Box<dyn AccessLogger>;
+    /// Makes the logger of the calling worker, which counts in the store that `scope` is of.
+    fn worker(&self, scope: &Scope) -> Box<dyn AccessLogger>;
 }
 
 /// One worker's logger. Never blocks and never fails: what can't be logged is counted and dropped.
@@ -157,10 +157,10 @@ struct FilteredLogger {
 }
 
 impl AccessLogConfig for FilteredConfig {
-    fn worker(&self) -> Box<dyn AccessLogger> {
+    fn worker(&self, scope: &Scope) -> Box<dyn AccessLogger> {
         Box::new(FilteredLogger {
             filter: self.filter.clone(),
-            logger: self.config.worker(),
+            logger: self.config.worker(scope),
         })
     }
 }

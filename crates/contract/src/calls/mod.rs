@@ -19,6 +19,7 @@ pub use retries::{CallRetries, CoreRetryPolicy};
 
 use crate::buffer::Buffer;
 use crate::headers::HeaderMap;
+use crate::services::LocalFuture;
 
 /// How a call is made.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +79,9 @@ pub trait HttpCalls {
         head: HeaderMap,
         options: CallOptions,
     ) -> Option<Box<dyn HttpCall>>;
+
+    /// Completes after `duration`.
+    fn sleep(&self, duration: Duration) -> LocalFuture<()>;
 
     /// Lets a task run by itself on this thread.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()>>>);

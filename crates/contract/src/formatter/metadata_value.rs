@@ -144,7 +144,7 @@ impl Found<'_> {
 }
 
 /// Appends a value as JSON. The depth is that of the value, which whoever made it has bounded.
-pub(super) fn append_value(value: &Value, out: &mut Vec<u8>) {
+pub fn append_value(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Number(number) => append_json_f64(*number, out),

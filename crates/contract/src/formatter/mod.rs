@@ -44,6 +44,7 @@ pub use civil::timestamp;
 pub use error::FormatError;
 pub use grpc_status::{GrpcStatus, is_grpc_request};
 pub use json_text::append_quoted_json;
+pub use metadata_value::append_value as append_metadata;
 pub use substitution::{
     EXTENSIONS, FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct,
 };

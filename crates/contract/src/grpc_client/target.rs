@@ -10,7 +10,7 @@ use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 
 use super::stream::{GrpcEnd, GrpcStream};
-use crate::calls::{CallOptions, CoreRetryPolicy, HttpCalls};
+use crate::calls::{CallOptions, CallRetries, CoreRetryPolicy, HttpCalls};
 use crate::formatter::FormatContext;
 use crate::grpc::{status, timeout_value};
 use crate::header_mutation::{HeaderMutations, HeaderValue};
@@ -109,6 +109,17 @@ impl GrpcTarget {
     /// The shortest and the longest time between tries to have a stream, where the configuration says them.
     pub fn back_off(&self) -> Option<(Duration, Duration)> {
         self.options.retries.as_ref()?.back_off
+    }
+
+    /// The same, where beginning a stream is tried so often again.
+    #[must_use]
+    pub fn with_tries_to_begin(mut self, num_retries: u32) -> Self {
+        self.options.retries = Some(Arc::new(CallRetries {
+            retry_on: "connect-failure".into(),
+            num_retries,
+            back_off: None,
+        }));
+        self
     }
 
     /// Begins a stream of a method, `/package.Service/Method`. `of` is the stream that it is for, if it is for one,

@@ -5,6 +5,7 @@ use nuncio_config::{enumeration, message, one_of};
 
 use crate::formatter::FormatterExtension;
 use crate::matching::{AddressMatcher, HeaderMatcher, QueryParameterMatcher};
+use crate::metadata_key::MetadataKey;
 
 message! {
     /// A descriptor of a request, for limits to go by.
@@ -207,37 +208,6 @@ enumeration! {
         ROUTE_ENTRY => RouteEntry,
         CLUSTER_ENTRY => ClusterEntry,
         CLUSTER_LOCALITY_ENTRY => ClusterLocalityEntry,
-    }
-}
-
-message! {
-    /// Where a value is in metadata.
-    pub struct MetadataKey: "envoy.type.metadata.v3.MetadataKey" {
-        pub(crate) key: String,
-        pub(crate) path: Vec<PathSegment>,
-    }
-}
-
-message! {
-    /// A step of its path.
-    pub struct PathSegment: "envoy.type.metadata.v3.MetadataKey.PathSegment" {
-        pub(crate) oneof segment: Segment,
-    }
-}
-
-one_of! {
-    /// The kinds of step.
-    pub enum Segment {
-        key => Key(String),
-    }
-}
-
-impl MetadataKey {
-    /// The names on the way to the value.
-    pub(super) fn path(&self) -> impl Iterator<Item = Box<str>> {
-        self.path.iter().map(|step| match &step.segment {
-            Segment::Key(key) => key.as_str().into(),
-        })
     }
 }
 

@@ -51,6 +51,11 @@ impl Scope {
         Some(store.scope(&format!("{}{}", self.0.prefix, name)))
     }
 
+    /// The scope of all names of the same store; none once that is gone.
+    pub fn root(&self) -> Option<Scope> {
+        Some(self.0.store.upgrade()?.scope(""))
+    }
+
     /// Lists a group's stats, as zeros until a worker counts.
     pub fn register<G: StatGroup>(&self) {
         self.register_at::<G>("");

@@ -26,6 +26,11 @@ pub trait FilterStateObject: Any + Send + Sync {
         None
     }
 
+    /// The text that the object is, as reports in protobuf have it; none if it is something else.
+    fn text(&self) -> Option<&str> {
+        None
+    }
+
     /// The object's hash, for hash policies; none if it is not made for that.
     fn hash(&self) -> Option<u64> {
         None
@@ -57,6 +62,10 @@ impl FilterStateObject for Text {
 
     fn serialize_as_string(&self) -> Option<String> {
         Some(self.0.to_string())
+    }
+
+    fn text(&self) -> Option<&str> {
+        Some(&self.0)
     }
 }
 

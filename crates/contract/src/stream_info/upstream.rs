@@ -85,10 +85,12 @@ impl UpstreamInfo {
         self.chosen_host = Some(host);
     }
 
-    /// Another attempt begins: as in Envoy nothing is known of the one before.
+    /// Another attempt begins: as in Envoy nothing is known of the one before but its bytes.
     pub fn begin_again(&mut self) {
         let wanted_host = self.wanted_host.take();
+        let bytes = self.bytes;
         self.reset();
+        self.bytes = bytes;
         self.wanted_host = wanted_host;
         self.is_set = true;
     }

@@ -87,6 +87,10 @@ impl HttpCalls for Played {
         }))
     }
 
+    fn sleep(&self, _duration: Duration) -> LocalFuture<()> {
+        Box::pin(std::future::pending())
+    }
+
     fn spawn(&self, _task: Pin<Box<dyn Future<Output = ()>>>) {}
 }
 

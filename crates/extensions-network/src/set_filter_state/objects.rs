@@ -69,6 +69,10 @@ impl FilterStateObject for Object {
         }
     }
 
+    fn text(&self) -> Option<&str> {
+        matches!(self.kind, Kind::Text | Kind::HashedText).then_some(&self.text)
+    }
+
     fn hash(&self) -> Option<u64> {
         (self.kind == Kind::HashedText).then(|| xxh64(self.text.as_bytes(), 0))
     }

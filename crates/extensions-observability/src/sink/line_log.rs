@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nuncio_contract::access_log::{AccessLogConfig, AccessLogger};
 use nuncio_contract::formatter::{Format, FormatContext};
+use nuncio_contract::stats::Scope;
 
 use super::log_file::LogFile;
 use super::worker_buffer::WorkerBuffer;
@@ -28,7 +29,7 @@ impl LineLog {
 }
 
 impl AccessLogConfig for LineLog {
-    fn worker(&self) -> Box<dyn AccessLogger> {
+    fn worker(&self, _scope: &Scope) -> Box<dyn AccessLogger> {
         let buffer = self.file.attach_worker();
         Box::new(WorkerLineLog {
             format: self.format.clone(),

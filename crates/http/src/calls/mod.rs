@@ -94,6 +94,10 @@ impl HttpCalls for WorkerCalls {
         })))
     }
 
+    fn sleep(&self, duration: Duration) -> LocalFuture<()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
         tokio::task::spawn_local(task);
     }
@@ -135,6 +139,6 @@ impl WorkerServices for WorkerCalls {
     }
 
     fn sleep(&self, duration: Duration) -> LocalFuture<()> {
-        Box::pin(tokio::time::sleep(duration))
+        HttpCalls::sleep(self, duration)
     }
 }

@@ -156,7 +156,11 @@ impl ConnectionManager {
         ConnectionManager {
             filters: config.filters.iter().map(slot).collect(),
             upgrade_filters: config.upgrades.iter().map(own).collect(),
-            loggers: config.access_logs.iter().map(|log| log.worker()).collect(),
+            loggers: config
+                .access_logs
+                .iter()
+                .map(|log| log.worker(&scopes.root))
+                .collect(),
             stats: Stats {
                 http: scopes.http.worker_group(),
                 listener: scopes.listener.worker_group(),

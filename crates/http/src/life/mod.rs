@@ -224,6 +224,12 @@ impl<D: Downstream> Exchange<'_, D> {
         state.filters.destroy();
         state.info.response_flags |= self.late_flags.get();
         state.info.end = Some(now);
+        let timing = &mut state.info.downstream_timing;
+        let is_whole = matches!(end, StreamEnd::Complete | StreamEnd::RequestUnfinished);
+        if is_whole && timing.last_tx_byte.is_none() {
+            // Answers of our own are sent at once.
+            timing.last_tx_byte = timing.first_tx_byte;
+        }
         state.info.downstream_bytes = self.down.bytes();
         stats.downstream_rq_active.dec();
         if state.info.health_check {

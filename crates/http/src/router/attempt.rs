@@ -76,8 +76,12 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Whether the head is all that there is of the request.
     fn write_head(&self, up: &RefCell<UpstreamStream>) -> bool {
         let bare = self.exchange.body.borrow().is_absent;
-        up.borrow_mut()
-            .write_head(&self.exchange.state.borrow().request, bare);
+        let mut state = self.exchange.state.borrow_mut();
+        up.borrow_mut().write_head(&state.request, bare);
+        let now = self.exchange.manager.worker.now();
+        let timing = &mut state.info.upstream.timing;
+        timing.first_tx_byte = Some(now);
+        timing.last_tx_byte = bare.then_some(now);
         bare
     }
 
@@ -86,10 +90,11 @@ impl<D: Downstream> Router<'_, '_, D> {
         let (wire_sent, wire_received) = stream.wire_bytes();
         let (header_sent, header_received) = stream.header_bytes();
         let bytes = &mut self.exchange.state.borrow_mut().info.upstream.bytes;
-        bytes.wire_bytes_sent = wire_sent;
-        bytes.wire_bytes_received = wire_received;
-        bytes.header_bytes_sent = header_sent;
-        bytes.header_bytes_received = header_received;
+        // Those of all tries count.
+        bytes.wire_bytes_sent += wire_sent;
+        bytes.wire_bytes_received += wire_received;
+        bytes.header_bytes_sent += header_sent;
+        bytes.header_bytes_received += header_received;
     }
 
     pub(super) fn note_host(&self, host: &Rc<WorkerHost>) {
@@ -160,6 +165,9 @@ impl<D: Downstream> Router<'_, '_, D> {
                 poll_fn(|cx| up.borrow_mut().poll_flush(cx)).await;
             }
             if done {
+                let now = self.exchange.manager.worker.now();
+                let mut state = self.exchange.state.borrow_mut();
+                state.info.upstream.timing.last_tx_byte = Some(now);
                 return Ok(());
             }
             self.read_more(up).await?;
@@ -236,9 +244,14 @@ impl<D: Downstream> Router<'_, '_, D> {
     pub(super) fn end_response(&self) {
         let now = self.exchange.manager.worker.now();
         let request_end = {
-            let timing = &mut self.exchange.state.borrow_mut().info.downstream_timing;
-            timing.last_tx_byte = Some(now);
-            timing.last_rx_byte
+            let info = &mut self.exchange.state.borrow_mut().info;
+            if info.upstream.timing.last_tx_byte.is_none() && self.exchange.body.borrow().done {
+                // It goes on as it comes.
+                info.upstream.timing.last_tx_byte = info.downstream_timing.last_rx_byte;
+            }
+            info.upstream.timing.last_rx_byte = Some(now);
+            info.downstream_timing.last_tx_byte = Some(now);
+            info.downstream_timing.last_rx_byte
         };
         if let Some(request_end) = request_end {
             let took = now.saturating_duration_since(request_end);

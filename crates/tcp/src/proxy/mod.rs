@@ -55,7 +55,11 @@ impl TcpProxy {
     pub fn new(config: Arc<TcpProxyConfig>, worker: Worker) -> Self {
         TcpProxy {
             stats: config.scope.worker_group(),
-            loggers: config.access_logs.iter().map(|log| log.worker()).collect(),
+            loggers: config
+                .access_logs
+                .iter()
+                .map(|log| log.worker(&config.scope))
+                .collect(),
             config,
             worker,
         }

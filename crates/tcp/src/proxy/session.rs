@@ -381,6 +381,14 @@ impl<'a> Session<'a> {
         let mut info = self.info.borrow_mut();
         info.bytes_received = self.bytes[UP].get();
         info.bytes_sent = self.bytes[DOWN].get();
+        // Nothing is added to them on the way.
+        let (received, sent) = (info.bytes_received, info.bytes_sent);
+        info.downstream_bytes.wire_bytes_received = received;
+        info.downstream_bytes.wire_bytes_sent = sent;
+        if info.upstream.local_address.is_some() {
+            info.upstream.bytes.wire_bytes_sent = received;
+            info.upstream.bytes.wire_bytes_received = sent;
+        }
         self.proxy.log(&info, moment);
     }
 

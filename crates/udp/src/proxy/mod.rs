@@ -85,8 +85,16 @@ impl UdpProxy {
         Rc::new_cyclic(|this| {
             let proxy = UdpProxy {
                 stats: config.scope.worker_group(),
-                loggers: config.access_logs.iter().map(|log| log.worker()).collect(),
-                proxy_loggers: config.proxy_logs.iter().map(|log| log.worker()).collect(),
+                loggers: config
+                    .access_logs
+                    .iter()
+                    .map(|log| log.worker(&config.scope))
+                    .collect(),
+                proxy_loggers: config
+                    .proxy_logs
+                    .iter()
+                    .map(|log| log.worker(&config.scope))
+                    .collect(),
                 begin,
                 sessions: Sessions::default(),
                 targets: Targets::default(),

@@ -162,6 +162,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
                     Again::Yes => {
                         one.host.counters().rq_error.inc();
                         self.report_head(&one.host, status, &live);
+                        self.router.note_bytes(&live.up);
                         self.router.with_account(|account| {
                             account.cluster.responses().count_retried(status)
                         });
@@ -177,6 +178,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         if could_not && self.is_more_to_come() {
             one.host.counters().rq_error.inc();
             self.report_head(&one.host, status, &live);
+            self.router.note_bytes(&live.up);
             return Ok(None);
         }
         self.under_way.clear();

@@ -474,8 +474,12 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         self.router.note_attempted();
         self.router.note_connection(&live.up.borrow());
         self.router.with_account(Account::began);
-        let state = self.exchange().state.borrow();
+        let now = self.now();
+        let mut state = self.exchange().state.borrow_mut();
         live.up.borrow_mut().write_head(&state.request, is_bare);
+        let timing = &mut state.info.upstream.timing;
+        timing.first_tx_byte = Some(now);
+        timing.last_tx_byte = is_bare.then_some(now);
         live
     }
 

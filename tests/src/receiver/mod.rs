@@ -1,0 +1,137 @@
+//! Receivers: whom a proxy reports to, by gRPC or HTTP (access logs, spans). What they were told is shown entry by entry,
+//! however it was batched; times are hidden, and random ids get names, which they then have in all that is shown.
+
+mod decode;
+mod server;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+/// How long entries may take to come.
+const DEADLINE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(20);
+
+/// A receiver of a case.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiverSpec {
+    /// How many entries will come.
+    pub expect: usize,
+}
+
+/// A running receiver.
+pub struct Receiver {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+/// What its threads share.
+#[derive(Default)]
+struct Shared(Mutex<Heard>);
+
+#[derive(Default)]
+struct Heard {
+    /// Heads of requests and what is said of all entries, each once.
+    about: Vec<String>,
+    entries: Vec<String>,
+    ids: Vec<String>,
+}
+
+impl Receiver {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// If a socket cannot be had.
+    pub fn start() -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
+        let port = server::listen(Arc::clone(&shared))?;
+        Ok(Self { port, shared })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What it was told, once all entries have come.
+    ///
+    /// # Errors
+    /// If they do not come.
+    pub fn text(&self, spec: &ReceiverSpec) -> io::Result<String> {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let heard = self.shared.heard();
+            if heard.entries.len() >= spec.expect {
+                return Ok([heard.about.concat(), heard.entries.concat()].concat());
+            }
+            if Instant::now() > until {
+                let told = [heard.about.concat(), heard.entries.concat()].concat();
+                return Err(io::Error::other(format!("a receiver was told only {told}")));
+            }
+            drop(heard);
+            thread::sleep(POLL);
+        }
+    }
+
+    /// The random ids that came, in order, without those that a text has.
+    #[must_use]
+    pub fn ids(&self, known: &str) -> Vec<String> {
+        let ids = self.shared.heard().ids.clone();
+        ids.into_iter()
+            .filter(|id| !known.contains(id.as_str()))
+            .collect()
+    }
+}
+
+impl Shared {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_head(&self, lines: &[String]) {
+        let text = format!("request\n{}", indented(lines));
+        self.heard().say_once(text);
+    }
+
+    fn take_body(&self, path: &str, body: &[u8]) {
+        let words = match path.rsplit('/').next() {
+            Some("StreamAccessLogs") => decode::message("StreamAccessLogsMessage", body),
+            _ if path.ends_with("LogsService/Export") || path.ends_with("logs") => {
+                decode::message("ExportLogsServiceRequest", body)
+            }
+            _ if path.ends_with("TraceService/Export") || path.ends_with("traces") => {
+                decode::message("ExportTraceServiceRequest", body)
+            }
+            _ => decode::json(body),
+        };
+        let mut heard = self.heard();
+        if !words.about.is_empty() {
+            heard.say_once(format!("about all\n{}", indented(&words.about)));
+        }
+        for entry in &words.entries {
+            heard.entries.push(format!("entry\n{}", indented(entry)));
+        }
+        for id in words.ids {
+            if !heard.ids.contains(&id) {
+                heard.ids.push(id);
+            }
+        }
+    }
+}
+
+impl Heard {
+    fn say_once(&mut self, text: String) {
+        if !self.about.contains(&text) {
+            self.about.push(text);
+        }
+    }
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("  {line}\n")).collect()
+}
