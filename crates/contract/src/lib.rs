@@ -38,6 +38,7 @@ pub mod overload;
 pub mod rate_limit;
 pub mod rbac;
 pub mod registry;
+pub mod service_values;
 pub mod services;
 pub mod stats;
 pub mod stream_info;

@@ -72,7 +72,12 @@ pub enum NetworkResume {
     Continue,
     /// The connection is closed.
     Close(NetworkClose),
+    /// Note this of the connection, which says what comes next.
+    Then(Conclusion),
 }
+
+/// What a wait has to note of its connection; a reason to close it may come of that.
+pub type Conclusion = Box<dyn FnOnce(&mut StreamInfo, &dyn WorkerServices) -> Option<NetworkClose>>;
 
 /// How a filter has a connection closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,8 +8,10 @@ use nuncio_contract::registry::{ListenerFilterRoom, NetworkFilterRoom};
 pub mod connection_limit;
 pub mod direct_response;
 pub mod echo;
+pub mod ext_authz;
 pub mod listener;
 pub mod local_ratelimit;
+pub mod ratelimit;
 pub mod rbac;
 pub mod set_filter_state;
 pub mod sni_cluster;
@@ -31,7 +33,9 @@ pub static ROOMS: &[&NetworkFilterRoom] = &[
     &connection_limit::ROOM,
     &direct_response::ROOM,
     &echo::ROOM,
+    &ext_authz::ROOM,
     &local_ratelimit::ROOM,
+    &ratelimit::ROOM,
     &rbac::ROOM,
     &set_filter_state::ROOM,
     &sni_cluster::ROOM,

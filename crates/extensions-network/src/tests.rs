@@ -1,6 +1,8 @@
 //! The rooms on connections, under a clock that a test moves.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +12,11 @@ use nuncio_config::source::{Format, Source};
 use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 use nuncio_config::{interpret, text, validate};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::calls::{CallEvent, CallOptions, Calls, HttpCall, HttpCalls};
 use nuncio_contract::clock::Clock;
+use nuncio_contract::grpc_client::frame;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::network_filter::{
     NetworkClose, NetworkContext, NetworkFilter, NetworkFilterConfig, NetworkFilterFactory,
     NetworkResume, NetworkStatus,
@@ -23,13 +29,70 @@ use nuncio_contract::stream_info::{
 };
 
 use crate::{
-    ROOMS, connection_limit, direct_response, echo, local_ratelimit, sni_cluster,
-    sni_dynamic_forward_proxy,
+    ROOMS, connection_limit, direct_response, echo, ext_authz, local_ratelimit, ratelimit,
+    sni_cluster, sni_dynamic_forward_proxy,
 };
 
 /// Sleeps are over at once.
 struct Services {
     now: Cell<Instant>,
+    service: Service,
+}
+
+/// A service of gRPC: what it answers to one call after another, none a failure; what it was asked.
+#[derive(Clone, Default)]
+struct Service {
+    answers: Rc<RefCell<VecDeque<Option<Vec<u8>>>>>,
+    asked: Rc<RefCell<Vec<Vec<u8>>>>,
+}
+
+/// A call of it.
+struct Call {
+    events: VecDeque<CallEvent>,
+    asked: Rc<RefCell<Vec<Vec<u8>>>>,
+}
+
+impl HttpCall for Call {
+    fn send(&mut self, data: &[u8], _end_stream: bool) {
+        self.asked.borrow_mut().push(data.to_vec());
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        0
+    }
+
+    fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<CallEvent> {
+        self.events.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl HttpCalls for Service {
+    fn start(&self, _: &str, _: HeaderMap, _: CallOptions) -> Option<Box<dyn HttpCall>> {
+        let answer = self.answers.borrow_mut().pop_front()?;
+        let mut headers = HeaderMap::response();
+        headers.set(Known::Status, b"200");
+        let mut trailers = HeaderMap::new(MapKind::ResponseTrailers);
+        trailers.set(
+            Known::GrpcStatus,
+            if answer.is_some() { b"0" } else { b"13" },
+        );
+        let mut data = Buffer::new();
+        data.extend(&answer.map(|message| frame(&message)).unwrap_or_default());
+        let head = CallEvent::Head {
+            headers,
+            end_stream: false,
+        };
+        let body = CallEvent::Data {
+            data,
+            end_stream: false,
+        };
+        Some(Box::new(Call {
+            events: [head, body, CallEvent::Trailers(trailers)].into(),
+            asked: Rc::clone(&self.asked),
+        }))
+    }
+
+    fn spawn(&self, _task: Pin<Box<dyn Future<Output = ()>>>) {}
 }
 
 impl Clock for Services {
@@ -47,6 +110,9 @@ impl WorkerServices for Services {
     }
     fn sleep(&self, _duration: Duration) -> LocalFuture<()> {
         Box::pin(std::future::ready(()))
+    }
+    fn calls(&self) -> Option<Calls> {
+        Some(Rc::new(self.service.clone()))
     }
 }
 
@@ -93,6 +159,7 @@ impl Worker {
             store,
             services: Services {
                 now: Cell::new(Instant::now()),
+                service: Service::default(),
             },
         }
     }
@@ -126,7 +193,7 @@ impl Worker {
             out: &mut connection.written,
             services: &self.services,
         });
-        closes(status)
+        self.closes(connection, status)
     }
 
     fn data(&self, connection: &mut Connection, data: &[u8], end: bool) -> Option<NetworkClose> {
@@ -135,7 +202,30 @@ impl Worker {
             out: &mut connection.written,
             services: &self.services,
         };
-        closes(connection.filter.on_data(&mut context, data, end))
+        let status = connection.filter.on_data(&mut context, data, end);
+        self.closes(connection, status)
+    }
+
+    fn closes(&self, connection: &mut Connection, status: NetworkStatus) -> Option<NetworkClose> {
+        let mut wait = match status {
+            NetworkStatus::Continue | NetworkStatus::Stop => return None,
+            NetworkStatus::Close(close) => return Some(close),
+            NetworkStatus::Wait(wait) => wait,
+        };
+        match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(NetworkResume::Close(close)) => Some(close),
+            Poll::Ready(NetworkResume::Continue) => None,
+            Poll::Ready(NetworkResume::Then(conclude)) => {
+                conclude(&mut connection.info, &self.services)
+            }
+            Poll::Pending => panic!("nothing takes time here"),
+        }
+    }
+
+    /// What the service says to the next call.
+    fn answers(&self, answer: Option<&[u8]>) {
+        let answers = &self.services.service.answers;
+        answers.borrow_mut().push_back(answer.map(<[u8]>::to_vec));
     }
 
     fn stat(&self, name: &str) -> u64 {
@@ -153,20 +243,6 @@ impl Worker {
             });
         }
         found.unwrap_or_else(|| panic!("no stat is called {name}"))
-    }
-}
-
-fn closes(status: NetworkStatus) -> Option<NetworkClose> {
-    match status {
-        NetworkStatus::Continue | NetworkStatus::Stop => None,
-        NetworkStatus::Close(close) => Some(close),
-        NetworkStatus::Wait(mut wait) => {
-            match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(NetworkResume::Close(close)) => Some(close),
-                Poll::Ready(NetworkResume::Continue) => None,
-                Poll::Pending => panic!("no sleep takes time here"),
-            }
-        }
     }
 }
 
@@ -301,4 +377,81 @@ fn the_port_of_the_host_is_left_for_who_has_a_server_name() {
     let default = "{dns_cache_config: {name: names}}";
     assert_eq!(port(default, "a.example.com").as_deref(), Some("443"));
     assert_eq!(port(given, ""), None);
+}
+
+const SERVICE: &str = "grpc_service: {envoy_grpc: {cluster_name: service}}";
+
+#[test]
+fn a_connection_is_checked_once_with_its_first_bytes() {
+    let worker = Worker::new(&ext_authz::ROOM, &format!("{{stat_prefix: p, {SERVICE}}}"));
+    let mut connection = worker.connection();
+    assert!(worker.admits(&mut connection));
+    assert_eq!(worker.stat("ext_authz.p.total"), 0);
+    worker.answers(Some(b"\x0a\x00"));
+    assert_eq!(worker.data(&mut connection, b"one", false), None);
+    assert_eq!(worker.data(&mut connection, b"two", false), None);
+    assert_eq!(worker.stat("ext_authz.p.total"), 1);
+    assert_eq!(worker.stat("ext_authz.p.ok"), 1);
+    assert_eq!(worker.stat("ext_authz.p.active"), 0);
+}
+
+#[test]
+fn who_may_not_be_is_closed_with_metadata_left_behind() {
+    let worker = Worker::new(&ext_authz::ROOM, &format!("{{stat_prefix: p, {SERVICE}}}"));
+    let mut connection = worker.connection();
+    worker.answers(Some(
+        b"\x0a\x02\x08\x07\"\x0e\x0a\x0c\x0a\x04user\x12\x04\x1a\x02me",
+    ));
+    let end = worker
+        .data(&mut connection, b"one", false)
+        .expect("it ends");
+    assert_eq!(end.reason, "ext_authz_close");
+    let details = connection.info.response_code_details.as_deref();
+    assert_eq!(details, Some("ext_authz_denied"));
+    let metadata = connection.info.dynamic_metadata();
+    let fields = metadata.and_then(|it| it.namespace("envoy.filters.network.ext_authz"));
+    assert!(fields.is_some());
+    assert_eq!(worker.stat("ext_authz.p.denied"), 1);
+    assert_eq!(worker.stat("ext_authz.p.cx_closed"), 1);
+}
+
+#[test]
+fn a_service_that_fails_closes_connections_unless_they_may_pass() {
+    for (allow, passed) in [(false, 0), (true, 1)] {
+        let yaml = format!("{{stat_prefix: p, failure_mode_allow: {allow}, {SERVICE}}}");
+        let worker = Worker::new(&ext_authz::ROOM, &yaml);
+        worker.answers(None);
+        let end = worker.data(&mut worker.connection(), b"one", false);
+        assert_eq!(end.is_none(), allow);
+        assert_eq!(worker.stat("ext_authz.p.error"), 1);
+        assert_eq!(worker.stat("ext_authz.p.failure_mode_allowed"), passed);
+    }
+}
+
+#[test]
+fn connections_are_counted_by_what_is_known_of_them() {
+    let yaml = |deny: bool| {
+        format!(
+            "{{stat_prefix: p, domain: d, failure_mode_deny: {deny}, rate_limit_service: {{{SERVICE}}}, \
+             descriptors: [{{entries: [{{key: name, value: 'x-%REQUESTED_SERVER_NAME%'}}]}}]}}"
+        )
+    };
+    let worker = Worker::new(&ratelimit::ROOM, &yaml(false));
+    worker.answers(Some(b"\x08\x01"));
+    assert!(worker.admits(&mut worker.named_connection("a.example")));
+    let asked = worker.services.service.asked.borrow().concat();
+    let told = b"x-a.example";
+    assert!(asked.windows(told.len()).any(|part| part == told));
+    worker.answers(Some(b"\x08\x02"));
+    let end = worker.begin(&mut worker.connection()).expect("it ends");
+    assert_eq!(end.reason, "ratelimit_close_over_limit");
+    worker.answers(None);
+    assert!(worker.admits(&mut worker.connection()));
+    assert_eq!(worker.stat("ratelimit.p.failure_mode_allowed"), 1);
+    assert_eq!(worker.stat("ratelimit.p.total"), 3);
+
+    let worker = Worker::new(&ratelimit::ROOM, &yaml(true));
+    worker.answers(None);
+    let end = worker.begin(&mut worker.connection()).expect("it ends");
+    assert_eq!(end.reason, "ratelimit_error_failure_mode_connection_close");
 }

@@ -66,7 +66,7 @@ async fn run(
             match told {
                 Told::Close(close) => return close,
                 Told::Done(_) => {}
-                Told::Wait(wait, place) => match wait_for(wait.await) {
+                Told::Wait(wait, place) => match wait_for(wait.await, info, services) {
                     Ok(()) => next = Some(place),
                     Err(close) => return close,
                 },

@@ -71,7 +71,7 @@ impl Filters {
             match status {
                 NetworkStatus::Continue | NetworkStatus::Stop => {}
                 NetworkStatus::Close(close) => return Err(close),
-                NetworkStatus::Wait(wait) => wait_for(wait.await)?,
+                NetworkStatus::Wait(wait) => wait_for(wait.await, info, services)?,
             }
         }
         Ok(())
@@ -111,10 +111,15 @@ pub enum Told {
 ///
 /// # Errors
 /// The connection is closed.
-pub fn wait_for(resume: NetworkResume) -> Result<(), NetworkClose> {
+pub fn wait_for(
+    resume: NetworkResume,
+    info: &mut StreamInfo,
+    services: &dyn WorkerServices,
+) -> Result<(), NetworkClose> {
     match resume {
         NetworkResume::Continue => Ok(()),
         NetworkResume::Close(close) => Err(close),
+        NetworkResume::Then(conclude) => conclude(info, services).map_or(Ok(()), Err),
     }
 }
 
@@ -171,7 +176,7 @@ impl Watch for Watching {
                 let resume = ready!(wait.as_mut().poll(cx));
                 from = *next;
                 self.wait = None;
-                if wait_for(resume).is_err() {
+                if wait_for(resume, &mut self.info, &*self.services).is_err() {
                     return closed();
                 }
             }

@@ -6,7 +6,10 @@ use crate::tree::{assert_none, files};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("nuncio-api", &[]),
     ("nuncio-config", &["nuncio-api"]),
-    ("nuncio-contract", &["nuncio-config", "nuncio-api"]),
+    (
+        "nuncio-contract",
+        &["nuncio-config", "nuncio-api", "nuncio-service-messages"],
+    ),
     ("nuncio-service-messages", &[]),
     ("nuncio-codec", &["nuncio-contract"]),
     ("nuncio-net", &["nuncio-contract", "nuncio-config"]),

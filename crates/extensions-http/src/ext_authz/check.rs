@@ -6,12 +6,12 @@ use std::time::UNIX_EPOCH;
 use nuncio_contract::headers::{Header, HeaderMap, Known};
 use nuncio_contract::http_filter::FilterContext;
 use nuncio_contract::matching::CompiledStringMatcher;
-use nuncio_contract::stream_info::metadata::{Metadata, Struct, Value};
-use nuncio_contract::stream_info::{Address, CertificateInfo};
+use nuncio_contract::service_values::{peers, structure, text};
+use nuncio_contract::stream_info::metadata::Metadata;
 use nuncio_service_messages::auth::{
-    AttributeContext, CheckRequest, HttpRequest, Peer, Request, TlsSession,
+    AttributeContext, CheckRequest, HttpRequest, Request, TlsSession,
 };
-use nuncio_service_messages::common::{self, HeaderList, HeaderValue, Kind, ListValue, Timestamp};
+use nuncio_service_messages::common::{self, HeaderList, HeaderValue, Timestamp};
 
 use super::config::Settings;
 
@@ -59,26 +59,11 @@ pub(super) fn request(
     body: Option<ToldBody>,
 ) -> CheckRequest {
     let info = &*context.stream_info;
-    let connection = &*info.connection;
-    let tls = connection.tls.as_deref();
+    let (mut source, destination) = peers(info, settings.includes_certificate);
     let service = context
         .request_headers
         .get(Known::XEnvoyDownstreamServiceCluster);
-    let client = tls.and_then(|tls| tls.peer.as_deref());
-    let source = Peer {
-        address: address(info.downstream_remote_address()),
-        service: text(service.unwrap_or_default()),
-        principal: principal(client.map(|client| &client.certificate)),
-        certificate: match client.filter(|_| settings.includes_certificate) {
-            Some(client) => client.url_encoded_pem.to_string(),
-            None => String::new(),
-        },
-    };
-    let destination = Peer {
-        address: address(connection.local_address.as_ref()),
-        principal: principal(tls.and_then(|tls| tls.local.as_deref())),
-        ..Peer::default()
-    };
+    source.service = text(service.unwrap_or_default());
     let since = info
         .start_time()
         .duration_since(UNIX_EPOCH)
@@ -99,7 +84,7 @@ pub(super) fn request(
             context_extensions: extensions,
             metadata_context: Some(metadata(info.dynamic_metadata(), &settings.namespaces)),
             tls_session: settings.includes_tls_session.then(|| TlsSession {
-                sni: connection.requested_server_name.to_string(),
+                sni: info.connection.requested_server_name.to_string(),
             }),
             route_metadata_context: Some(metadata(route, &settings.route_namespaces)),
         }),
@@ -191,41 +176,6 @@ fn joined_headers(
     by_name
 }
 
-/// Bytes as a text of protobuf, which has to be UTF-8: what is none becomes `!`, as in Envoy.
-pub(super) fn text(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        out.push_str(chunk.valid());
-        out.extend(chunk.invalid().iter().map(|_| '!'));
-    }
-    out
-}
-
-fn address(of: Option<&Address>) -> Option<common::Address> {
-    let kind = match of? {
-        Address::Pipe(path) => common::AddressKind::Pipe(common::Pipe {
-            path: path.to_string(),
-        }),
-        other => common::AddressKind::Socket(common::SocketAddress {
-            protocol: 0,
-            address: other.ip()?.to_string(),
-            port_value: other.port().map(u32::from),
-        }),
-    };
-    Some(common::Address {
-        address: Some(kind),
-    })
-}
-
-/// Whom a certificate names: the first URI, or host, or its subject.
-fn principal(certificate: Option<&CertificateInfo>) -> String {
-    let named = certificate.map(|it| {
-        let first = it.uri_sans.first().or(it.dns_sans.first());
-        first.unwrap_or(&it.subject).to_string()
-    });
-    named.unwrap_or_default()
-}
-
 fn metadata(of: Option<&Metadata>, namespaces: &[Box<str>]) -> common::Metadata {
     let Some(of) = of else {
         return common::Metadata::default();
@@ -236,49 +186,5 @@ fn metadata(of: Option<&Metadata>, namespaces: &[Box<str>]) -> common::Metadata 
     });
     common::Metadata {
         filter_metadata: chosen.collect(),
-    }
-}
-
-/// Values for a message.
-fn structure(of: &Struct) -> common::Struct {
-    let fields = of
-        .fields()
-        .map(|(name, value)| (name.to_owned(), value_of(value)));
-    common::Struct {
-        fields: fields.collect(),
-    }
-}
-
-fn value_of(value: &Value) -> common::Value {
-    let kind = match value {
-        Value::Null => Kind::Null(0),
-        Value::Number(number) => Kind::Number(*number),
-        Value::String(text) => Kind::String(text.to_string()),
-        Value::Bool(bool) => Kind::Bool(*bool),
-        Value::Struct(fields) => Kind::Struct(structure(fields)),
-        Value::List(values) => Kind::List(ListValue {
-            values: values.iter().map(value_of).collect(),
-        }),
-    };
-    common::Value { kind: Some(kind) }
-}
-
-/// Values of a message.
-pub(crate) fn fields_of(of: common::Struct) -> Struct {
-    let mut fields = Struct::default();
-    for (name, value) in of.fields {
-        fields.insert(name, from_value(value));
-    }
-    fields
-}
-
-fn from_value(value: common::Value) -> Value {
-    match value.kind {
-        None | Some(Kind::Null(_)) => Value::Null,
-        Some(Kind::Number(number)) => Value::Number(number),
-        Some(Kind::String(text)) => Value::String(text.into()),
-        Some(Kind::Bool(bool)) => Value::Bool(bool),
-        Some(Kind::Struct(fields)) => Value::Struct(fields_of(fields)),
-        Some(Kind::List(list)) => Value::List(list.values.into_iter().map(from_value).collect()),
     }
 }

@@ -1,12 +1,12 @@
 //! What a service of gRPC says.
 
+use nuncio_contract::service_values::fields_of;
 use nuncio_service_messages::Message;
 use nuncio_service_messages::auth::{
     CheckResponse, DeniedHttpResponse, HttpResponse, OkHttpResponse,
 };
 use nuncio_service_messages::common::{AppendAction, HeaderValueOption};
 
-use super::check::fields_of;
 use super::verdict::{Allowed, Changes, Denied, How, Verdict};
 
 /// Where nothing else is said.

@@ -10,9 +10,10 @@ use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::FilterContext;
 use nuncio_contract::matching::CompiledStringMatcher;
+use nuncio_contract::service_values::text;
 use nuncio_contract::stream_info::metadata::Value;
 
-use super::check::{PARTIAL_BODY, ToldBody, ToldHeaders, text, told_headers};
+use super::check::{PARTIAL_BODY, ToldBody, ToldHeaders, told_headers};
 use super::verdict::{Allowed, Changes, Denied, How, Verdict};
 
 /// Tells which headers a request that passes loses.

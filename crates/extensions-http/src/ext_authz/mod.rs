@@ -26,8 +26,6 @@ mod stats;
 mod tests;
 mod verdict;
 
-pub(crate) use check::fields_of;
-
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
 

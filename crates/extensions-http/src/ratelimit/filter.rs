@@ -13,6 +13,7 @@ use nuncio_contract::http_filter::{
 };
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::rate_limit::{Asked, Descriptor};
+use nuncio_contract::service_values::fields_of;
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{ClusterDescription, ResponseFlags};
@@ -22,7 +23,6 @@ use nuncio_service_messages::rate_limit::{Code, RateLimitResponse, SHOULD_RATE_L
 use super::config::{ChainConfig, Level, RequestType, Settings};
 use super::service;
 use crate::cluster_verdicts::{ClusterVerdicts, prefix};
-use crate::ext_authz::fields_of;
 
 struct Worker {
     settings: Arc<Settings>,

@@ -2,6 +2,7 @@
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, is_valid_value};
 use nuncio_contract::rate_limit::Descriptor;
+use nuncio_contract::service_values::text;
 use nuncio_service_messages::Message;
 use nuncio_service_messages::common::{HeaderValue, UInt64Value};
 use nuncio_service_messages::rate_limit::{
@@ -31,16 +32,6 @@ pub(super) fn request(domain: &str, descriptors: Vec<Descriptor>) -> Vec<u8> {
         hits_addend: 0,
     };
     request.encode_to_vec()
-}
-
-/// Bytes as a text of protobuf: what is no UTF-8 becomes `!`.
-fn text(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        out.push_str(chunk.valid());
-        out.extend(chunk.invalid().iter().map(|_| '!'));
-    }
-    out
 }
 
 /// Headers of the service that are headers.

@@ -341,7 +341,9 @@ impl<'a> Session<'a> {
                 Told::Done(passage) => return Ok(passage),
                 Told::Close(close) => return Err(close),
                 Told::Wait(wait, place) => {
-                    wait_for(wait.await)?;
+                    let resume = wait.await;
+                    let services = &*self.proxy.worker.services;
+                    wait_for(resume, &mut self.info.borrow_mut(), services)?;
                     from = place;
                 }
             }
