@@ -9,6 +9,7 @@ use nuncio_contract::stats::groups::{
     TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Counter, Gauge, Scope};
+use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 
 use super::around::{AroundClusters, ProxyPlace};
@@ -252,10 +253,12 @@ impl ClusterShared {
     }
 
     /// How a connection to a host is secured on which it is checked. Called by the main thread alone.
-    pub(crate) fn socket_for_check<'a>(&'a self, host: &'a Host) -> &'a TransportSocket {
+    pub(crate) fn socket_for_check<'a>(
+        &'a self,
+        host: &'a Host,
+        criteria: Option<&Struct>,
+    ) -> &'a TransportSocket {
         let matches = self.settings.socket_matches.as_deref();
-        let checks = self.settings.health_checks.as_deref();
-        let criteria = checks.and_then(|checks| checks.socket_criteria.as_ref());
         let (Some(matches), Some(criteria)) = (matches, criteria) else {
             return self.socket_of(host);
         };

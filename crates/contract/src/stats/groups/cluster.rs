@@ -143,8 +143,9 @@ stat_group! {
 }
 
 stat_group! {
-    /// Active health checks of a cluster that has some, at `cluster.<name>.`; written by the main thread.
-    pub struct HealthCheckStats("health_check.") {
+    /// An active health check, at `cluster.<name>.health_check.`, or at `cluster.<name>.health_check.name.<check>.` if
+    /// it has a name; written by the main thread.
+    pub struct HealthCheckStats("") {
         counters {
             attempt,
             failure,
@@ -153,6 +154,16 @@ stat_group! {
             success,
             verify_cluster,
         }
+        gauges {
+            degraded,
+            healthy,
+        }
+    }
+}
+
+stat_group! {
+    /// What comes of several health checks of one cluster, at `cluster.<name>.`; written by the main thread.
+    pub struct HealthCheckTotals("health_check.") {
         gauges {
             degraded,
             healthy,
