@@ -212,6 +212,9 @@ impl ClusterShared {
         if self.settings.lb.reports.is_some() {
             hosts.iter().for_each(|host| host.begin_reports());
         }
+        if self.settings.tracked.endpoints {
+            hosts.iter().for_each(|host| host.list_in(&self.scope));
+        }
         self.membership.count(&self.hosts(), &hosts);
         if let Some(outliers) = self.outliers() {
             outliers.set_hosts(&hosts);
@@ -297,6 +300,9 @@ impl ClusterShared {
     pub fn health_changed(&self) {
         let hosts = self.hosts();
         self.membership.count_health(&hosts);
+        if self.settings.tracked.endpoints {
+            hosts.iter().for_each(|host| host.list_health());
+        }
         self.replace(hosts);
     }
 
