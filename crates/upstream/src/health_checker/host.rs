@@ -181,6 +181,7 @@ impl CheckedHost {
                 stats.failure.inc();
                 if failure.is_of_network() {
                     stats.network_failure.inc();
+                    self.flags.host.note_checked_status(0);
                 } else if failure == Failure::Passive {
                     stats.passive_failure.inc();
                 }

@@ -75,6 +75,8 @@ impl RequestProber {
             Err(broken) => return self.broken(broken),
         };
         let verdict = probe.judge(&headers, &body, self.services.random_u64());
+        let status = headers.get_str(Known::Status).unwrap_or_default();
+        self.host.note_checked_status(status.parse().unwrap_or(0));
         if verdict.leaves_at_once {
             let excluded = HealthFlags::EXCLUDED_VIA_IMMEDIATE_HC_FAIL;
             self.flags.change(excluded, HealthFlags::HEALTHY);

@@ -9,7 +9,7 @@ mod listed;
 mod reported;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,8 @@ pub struct Host {
     /// What it has reported of its load, where that counts.
     reported: OnceLock<Box<ReportedLoad>>,
     counters: Mutex<Vec<Arc<HostCounters>>>,
+    /// The status of the last response to a check, 0 for none.
+    checked_status: AtomicU16,
     /// Where its counters are listed, if they are.
     listed: OnceLock<ListedHost>,
 }
@@ -132,6 +134,7 @@ impl Host {
             socket: OnceLock::new(),
             reported: OnceLock::new(),
             counters: Mutex::default(),
+            checked_status: AtomicU16::new(0),
             listed: OnceLock::new(),
         }
     }
@@ -169,6 +172,15 @@ impl Host {
             listeners.notify_waiters();
         }
         now.health() != before.health() || now.is_excluded() != before.is_excluded()
+    }
+
+    /// The status of the last response to a check by HTTP.
+    pub fn checked_status(&self) -> Option<u16> {
+        Some(self.checked_status.load(Relaxed)).filter(|status| *status != 0)
+    }
+
+    pub(crate) fn note_checked_status(&self, status: u16) {
+        self.checked_status.store(status, Relaxed);
     }
 
     /// Its weight for load balancers: by what it has reported, where that counts.
