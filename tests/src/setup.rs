@@ -90,11 +90,7 @@ impl Setup {
         // They tell the ports of others.
         for (name, spec) in &case.upstreams {
             if let Some(plane) = &spec.control_plane {
-                let answers = setup.filled(&plane.answers)?;
-                let plane = PlaneSpec {
-                    answers,
-                    ..plane.clone()
-                };
+                let plane: PlaneSpec = setup.filled(plane)?;
                 let plane = ControlPlane::start(&plane)?;
                 setup.planes.insert(name.clone(), plane);
             }

@@ -20,7 +20,7 @@ use nuncio_config::tree;
 use nuncio_config::typed::{Attempt, Ctx, DeliveredSecrets, Refused, StaticSecrets, decode};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::{AccessLogConfig, LineLog};
-use nuncio_contract::config_source::{ConfigSource, ResourceSource, ServerSource};
+use nuncio_contract::config_source::{ApiConfigSource, ConfigSource, ResourceSource, ServerSource};
 use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
@@ -83,6 +83,8 @@ pub(crate) struct DynamicSources {
     pub listeners: Option<ResourceSource>,
     /// The server of all that is asked of the one server.
     pub ads: Option<Arc<ServerSource>>,
+    /// The server that says which hosts are to be checked.
+    pub checks: Option<Arc<ServerSource>>,
 }
 
 /// Who this proxy is to its clients.
@@ -344,7 +346,8 @@ pub(crate) fn compile_tree(
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = admin(bootstrap.admin.as_ref(), around.extensions, ctx);
     let process = ProcessConfig::compile(&bootstrap, around.options, ctx);
-    let dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
+    let mut dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
+    dynamic.checks = checks_source(bootstrap.hds_config.as_ref(), ctx);
     bound?;
     enabled?;
     runtime?;
@@ -407,6 +410,7 @@ fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx)
                 clusters,
                 listeners,
                 ads: ads.and_then(Result::ok).map(Arc::new),
+                checks: None,
             }
         }
         Some(Attempt(Err(Refused))) => {
@@ -414,6 +418,19 @@ fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx)
             DynamicSources::default()
         }
         None => DynamicSources::default(),
+    }
+}
+
+fn checks_source(
+    source: Option<&Attempt<ApiConfigSource>>,
+    ctx: &mut Ctx,
+) -> Option<Arc<ServerSource>> {
+    match source? {
+        Attempt(Ok(source)) => source.server(ctx).ok().map(Arc::new),
+        Attempt(Err(Refused)) => {
+            left_out("the checks that `hds_config` would ask for", ctx);
+            None
+        }
     }
 }
 

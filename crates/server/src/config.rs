@@ -47,6 +47,7 @@ message! {
         pub(crate) watchdog: Option<WatchdogMessage>,
         pub(crate) watchdogs: Option<WatchdogsMessage>,
         pub(crate) bootstrap_extensions: Vec<BootstrapExtension>,
+        pub(crate) hds_config: Option<Attempt<ApiConfigSource>>,
     }
 }
 

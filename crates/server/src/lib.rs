@@ -12,6 +12,7 @@ mod demo;
 mod disabled;
 pub mod explain;
 pub mod fuzz;
+mod hds;
 mod hot_restart;
 pub mod json;
 mod listener;

@@ -33,6 +33,21 @@ pub struct PlaneSpec {
     /// What it calls itself.
     #[serde(default)]
     pub identifier: Option<String>,
+    /// Services that are no discovery of resources, by the name of the method.
+    #[serde(default)]
+    pub services: BTreeMap<String, ServiceSpec>,
+}
+
+/// A service whose messages are told as they are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSpec {
+    /// What it says to the first message of a stream, see [`protobuf`].
+    #[serde(default)]
+    pub says: Vec<Value>,
+    /// Paths of fields of what it is told that are not shown.
+    #[serde(default)]
+    pub hides: Vec<Vec<u64>>,
 }
 
 /// A response.

@@ -100,6 +100,29 @@ impl Field<'_> {
     }
 }
 
+/// A message of any kind as text, without the fields at these paths.
+#[must_use]
+pub(super) fn describe(bytes: &[u8], hidden: &[Vec<u64>]) -> String {
+    let mut parts = Vec::new();
+    for (number, value) in fields(bytes) {
+        if hidden.iter().any(|path| *path == [number]) {
+            continue;
+        }
+        let deeper = hidden.iter().filter(|path| path.first() == Some(&number));
+        let deeper: Vec<_> = deeper.map(|path| path[1..].to_vec()).collect();
+        let text = match value {
+            Field::Number(value) => value.to_string(),
+            Field::Bytes([]) => "{}".to_owned(),
+            Field::Bytes(inner) if inner.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
+                value.text()
+            }
+            Field::Bytes(inner) => format!("{{{}}}", describe(inner, &deeper)),
+        };
+        parts.push(format!("{number}:{text}"));
+    }
+    parts.join(" ")
+}
+
 /// The fields of a message, in order; what is behind the first mistake is left out.
 #[must_use]
 pub(super) fn fields(mut rest: &[u8]) -> Vec<(u64, Field<'_>)> {
@@ -111,6 +134,10 @@ pub(super) fn fields(mut rest: &[u8]) -> Vec<(u64, Field<'_>)> {
                 let (bytes, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
                 rest = after;
                 Some(Field::Bytes(bytes))
+            }),
+            1 => rest.split_first_chunk::<8>().map(|(bytes, after)| {
+                rest = after;
+                Field::Number(u64::from_le_bytes(*bytes))
             }),
             _ => None,
         };

@@ -10,7 +10,7 @@ use nuncio_testkit::http2::frame::{self, Frame, PREFACE, flag, kind};
 use nuncio_testkit::http2::hpack;
 use serde_json::Value;
 
-use super::{Shared, Telling, protobuf, request};
+use super::{ServiceSpec, Shared, Telling, protobuf, request};
 
 /// A connection.
 pub(super) struct Line(Mutex<TcpStream>);
@@ -32,6 +32,9 @@ impl Line {
 /// A stream of requests.
 struct Stream {
     is_delta: bool,
+    method: String,
+    /// What was told last of a service that is told as it is.
+    last: Option<String>,
     /// Bytes of the next message.
     bytes: Vec<u8>,
     /// The kinds that were asked for.
@@ -97,7 +100,10 @@ fn begin(line: &Line, number: u32, headers: &[hpack::Header]) -> Stream {
         (b"content-type".to_vec(), b"application/grpc".to_vec()),
     ]);
     line.send(&[Frame::new(kind::HEADERS, flag::END_HEADERS, number, block)]);
+    let method = path.as_deref().and_then(|path| path.rsplit('/').next());
     Stream {
+        method: method.unwrap_or_default().to_owned(),
+        last: None,
         is_delta: path.is_some_and(|path| path.contains("/Delta")),
         bytes: Vec::new(),
         kinds: Vec::new(),
@@ -110,6 +116,12 @@ fn take_messages(shared: &Shared, line: &Arc<Line>, number: u32, stream: &mut St
         let Some((message, rest)) = rest.split_at_checked(length) else {
             return;
         };
+        if let Some(service) = shared.spec.services.get(&stream.method) {
+            let message = message.to_vec();
+            stream.bytes = rest.to_vec();
+            take_of_service(shared, service, line, number, stream, &message);
+            continue;
+        }
         let request = request::read(message, stream.is_delta);
         let type_name = type_name(message, stream.is_delta);
         stream.bytes = rest.to_vec();
@@ -141,6 +153,48 @@ fn take_messages(shared: &Shared, line: &Arc<Line>, number: u32, stream: &mut St
     }
 }
 
+/// Notes a message if it is another than the one before, and answers the first.
+fn take_of_service(
+    shared: &Shared,
+    service: &ServiceSpec,
+    line: &Line,
+    number: u32,
+    stream: &mut Stream,
+    message: &[u8],
+) {
+    let text = protobuf::describe(message, &service.hides);
+    if stream.last.is_none() {
+        for said in &service.says {
+            match protobuf::message(said) {
+                Ok(message) => send(line, number, &message),
+                Err(why) => eprintln!("a service of a case has no answer: {why}"),
+            }
+        }
+    }
+    if stream.last.as_ref() != Some(&text) {
+        let mut state = shared.state();
+        state.requests.push(request::Request {
+            kind: stream.method.clone(),
+            nonce: String::new(),
+            line: format!("{} {text}", stream.method),
+        });
+        drop(state);
+        shared.changed.notify_all();
+        stream.last = Some(text);
+    }
+}
+
+fn send(line: &Line, stream: u32, message: &[u8]) {
+    let mut bytes = vec![0];
+    bytes.extend(u32::try_from(message.len()).unwrap_or(0).to_be_bytes());
+    bytes.extend(message);
+    let frames: Vec<_> = bytes
+        .chunks(16_384)
+        .map(|chunk| Frame::new(kind::DATA, 0, stream, chunk))
+        .collect();
+    line.send(&frames);
+}
+
 fn type_name(message: &[u8], is_delta: bool) -> String {
     let wanted = if is_delta { 2 } else { 4 };
     let fields = protobuf::fields(message);
@@ -161,14 +215,7 @@ impl Shared {
             is_delta,
             self.spec.identifier.as_deref(),
         )?;
-        let mut bytes = vec![0];
-        bytes.extend(u32::try_from(message.len()).unwrap_or(0).to_be_bytes());
-        bytes.extend(message);
-        let frames: Vec<_> = bytes
-            .chunks(16_384)
-            .map(|chunk| Frame::new(kind::DATA, 0, stream, chunk))
-            .collect();
-        line.send(&frames);
+        send(&line, stream, &message);
         Ok(())
     }
 }

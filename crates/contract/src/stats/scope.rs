@@ -5,7 +5,7 @@
 //! the workers that asked for theirs, and each worker asks at first use. When a worker lets go of its cells
 //! (a cluster was replaced), the store folds their counts into the group's total at the next flush.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::cells::{Counter, Gauge, TextReadout, WideGauge};
 use super::codes::{CodeCounters, Completed};
@@ -28,6 +28,16 @@ pub(super) struct ScopeInner {
     pub(super) prefix: Arc<str>,
     store: Weak<StoreInner>,
     entries: Mutex<Entries>,
+    own_tags: OnceLock<OwnTags>,
+}
+
+/// Tags that are not found in a scope's prefix but told with it.
+#[derive(Debug)]
+pub struct OwnTags {
+    /// How much of the prefix's end they stand for, its dot included.
+    pub removed_bytes: usize,
+    /// Names and values.
+    pub tags: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +64,28 @@ impl Scope {
     /// The scope of all names of the same store; none once that is gone.
     pub fn root(&self) -> Option<Scope> {
         Some(self.0.store.upgrade()?.scope(""))
+    }
+
+    /// The scope of a longer prefix, at whose end `name` stands for `tags`.
+    pub fn tagged_scope(
+        &self,
+        before: &str,
+        name: &str,
+        tags: Vec<(&'static str, String)>,
+    ) -> Option<Scope> {
+        let scope = self.scope(&[before, name].concat())?;
+        let start = self.prefix().len() + before.len();
+        let removed_bytes = scope.prefix().len().saturating_sub(start);
+        let _told_before = scope.0.own_tags.set(OwnTags {
+            removed_bytes,
+            tags,
+        });
+        Some(scope)
+    }
+
+    /// Tags that were told with the prefix.
+    pub fn own_tags(&self) -> Option<&OwnTags> {
+        self.0.own_tags.get()
     }
 
     /// Lists a group's stats, as zeros until a worker counts.
@@ -273,6 +305,7 @@ impl ScopeInner {
             prefix,
             store,
             entries: Mutex::default(),
+            own_tags: OnceLock::new(),
         }
     }
 

@@ -293,12 +293,20 @@ fn health_checks(cluster: &Message, checker: &mut Checker<'_>) {
     if cluster.children("health_checks").count() < 2 {
         return;
     }
+    let mut seen = HashSet::new();
     for (index, check) in cluster.children("health_checks").enumerate() {
-        if !check.has("name") {
+        let Some((name, span)) = check.text("name") else {
             let text = format!(
                 "health check at index {index} is missing a name; all health checks must have a name when multiple health checks are configured"
             );
             checker.error(check.span, text);
+            continue;
+        };
+        if !seen.insert(name) {
+            let text = format!(
+                "duplicate health check name '{name}' at index {index}; all health check names must be unique within a cluster"
+            );
+            checker.error(span, text);
         }
     }
 }

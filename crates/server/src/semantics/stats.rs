@@ -20,6 +20,7 @@ const KNOWN: &[&str] = &[
     "google_grpc_client_prefix",
     "grpc_bridge_method",
     "grpc_bridge_service",
+    "health_check_name",
     "http_conn_manager_prefix",
     "http_user_agent",
     "listener_address",

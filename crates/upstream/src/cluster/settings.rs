@@ -51,6 +51,13 @@ pub enum ClusterType {
     Aggregate,
 }
 
+/// What a cluster counts if asked to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrackedStats {
+    /// What its hosts count.
+    pub endpoints: bool,
+}
+
 /// The share of requests that are turned away before a host is chosen.
 #[derive(Clone, Debug, Default)]
 pub struct DropOverload {
@@ -146,6 +153,8 @@ pub struct ClusterSettings {
     pub eds: Option<Box<EdsSource>>,
     /// How hosts are checked; most clusters do not.
     pub health_checks: Option<Arc<ActiveChecks>>,
+    /// What is counted beyond what all clusters count.
+    pub tracked: TrackedStats,
     /// How a host is chosen.
     pub lb: LbSettings,
     /// How the cluster itself chooses hosts, if it does.
@@ -245,6 +254,7 @@ impl ClusterSettings {
             cluster_type: ClusterType::Static,
             eds: None,
             health_checks: None,
+            tracked: TrackedStats::default(),
             lb: LbSettings::default(),
             provided: None,
             hash_policies: None,

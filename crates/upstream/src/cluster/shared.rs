@@ -10,6 +10,7 @@ use nuncio_contract::stats::groups::{
     TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Counter, Gauge, Scope};
+use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 
 use super::around::{AroundClusters, ProxyPlace};
@@ -232,6 +233,9 @@ impl ClusterShared {
         if self.settings.lb.reports.is_some() {
             hosts.iter().for_each(|host| host.begin_reports());
         }
+        if self.settings.tracked.endpoints {
+            hosts.iter().for_each(|host| host.list_in(&self.scope));
+        }
         self.membership.count(&self.hosts(), &hosts);
         if let Some(outliers) = self.outliers() {
             outliers.set_hosts(&hosts);
@@ -273,10 +277,12 @@ impl ClusterShared {
     }
 
     /// How a connection to a host is secured on which it is checked. Called by the main thread alone.
-    pub(crate) fn socket_for_check<'a>(&'a self, host: &'a Host) -> &'a TransportSocket {
+    pub(crate) fn socket_for_check<'a>(
+        &'a self,
+        host: &'a Host,
+        criteria: Option<&Struct>,
+    ) -> &'a TransportSocket {
         let matches = self.settings.socket_matches.as_deref();
-        let checks = self.settings.health_checks.as_deref();
-        let criteria = checks.and_then(|checks| checks.socket_criteria.as_ref());
         let (Some(matches), Some(criteria)) = (matches, criteria) else {
             return self.socket_of(host);
         };
@@ -342,6 +348,9 @@ impl ClusterShared {
     pub fn health_became_known(&self) {
         let hosts = self.hosts();
         self.membership.count_health(&hosts);
+        if self.settings.tracked.endpoints {
+            hosts.iter().for_each(|host| host.list_health());
+        }
         self.replace(hosts);
     }
 

@@ -79,6 +79,7 @@ message! {
         pub(crate) lb_endpoints: Vec<LbEndpoint>,
         pub(crate) priority: u32,
         pub(crate) load_balancing_weight: Option<u32>,
+        inert metadata = "only expressions read it in Envoy, as `xds.upstream_host_locality_metadata`";
     }
 }
 

@@ -62,9 +62,17 @@ message! {
         pub(crate) preconnect_policy: Option<PreconnectPolicy>,
         pub(crate) close_connections_on_host_health_failure: bool,
         pub(crate) health_checks: Vec<HealthCheck>,
+        pub(crate) track_cluster_stats: Option<TrackClusterStats>,
         pub(crate) ignore_health_on_host_removal: bool,
         pub(crate) cleanup_interval: Option<Duration>,
         pub(crate) original_dst_lb_config: Option<OriginalDstLbConfig>,
+    }
+}
+
+message! {
+    /// What is counted beyond what all clusters count.
+    pub(crate) struct TrackClusterStats: "envoy.config.cluster.v3.TrackClusterStats" {
+        pub(crate) per_endpoint_stats: bool,
     }
 }
 

@@ -291,6 +291,8 @@ fn settings(
     }
     settings.connect_options = connect_options(cluster);
     settings.happy_eyeballs = happy_eyeballs(cluster);
+    let tracked = cluster.track_cluster_stats.as_ref();
+    settings.tracked.endpoints = tracked.is_some_and(|tracked| tracked.per_endpoint_stats);
     settings.preconnect = cluster.preconnect_policy.as_ref().map(|policy| Preconnect {
         per_upstream: policy.per_upstream_preconnect_ratio.unwrap_or(1.0),
         predictive: policy.predictive_preconnect_ratio.unwrap_or(0.0),

@@ -23,6 +23,20 @@ use crate::proxy_protocol::ProxyVersion;
 /// A cluster's active health checks.
 #[derive(Debug)]
 pub struct ActiveChecks {
+    /// The checks, one at least; a host must pass all of them.
+    pub all: Box<[Arc<Check>]>,
+    /// Whether new hosts do not count until they were checked.
+    pub excludes_new_hosts: bool,
+    /// Whether hosts go as soon as discovery does not know them any more, however healthy they are.
+    pub ignores_health_on_removal: bool,
+    pub(crate) mailbox: OnceLock<UnboundedSender<Told>>,
+}
+
+/// One check.
+#[derive(Debug)]
+pub struct Check {
+    /// What its stats are called; empty for one without a name.
+    pub name: Box<str>,
     /// When.
     pub timing: Timing,
     /// How many results it takes.
@@ -35,16 +49,11 @@ pub struct ActiveChecks {
     pub alpn: Box<[Vec<u8>]>,
     /// The metadata by which the transport socket of checks is chosen, in place of the host's.
     pub socket_criteria: Option<Struct>,
-    /// Whether new hosts do not count until they were checked.
-    pub excludes_new_hosts: bool,
-    /// Whether hosts go as soon as discovery does not know them any more, however healthy they are.
-    pub ignores_health_on_removal: bool,
     /// What is asked.
     pub probe: Probe,
     /// Files that are told of events.
     pub event_log_paths: Vec<Spanned<String>>,
     pub(crate) event_logs: OnceLock<Vec<Arc<dyn LineLog>>>,
-    pub(crate) mailbox: OnceLock<UnboundedSender<Told>>,
 }
 
 /// What is asked of a host.
@@ -118,8 +127,8 @@ pub(crate) enum Told {
     Failed(Arc<Host>),
 }
 
-impl ActiveChecks {
-    /// Checks that nobody does yet.
+impl Check {
+    /// A check without options.
     pub(crate) fn new(
         timing: Timing,
         thresholds: Thresholds,
@@ -127,17 +136,27 @@ impl ActiveChecks {
         event_log_paths: Vec<Spanned<String>>,
     ) -> Self {
         Self {
+            name: Box::default(),
             timing,
             thresholds,
             always_log: AlwaysLog::default(),
             reuses_connection: true,
             alpn: Box::default(),
             socket_criteria: None,
-            excludes_new_hosts: false,
-            ignores_health_on_removal: false,
             probe,
             event_log_paths,
             event_logs: OnceLock::new(),
+        }
+    }
+}
+
+impl ActiveChecks {
+    /// Checks that nobody does yet.
+    pub(crate) fn new(all: Box<[Arc<Check>]>) -> Self {
+        Self {
+            all,
+            excludes_new_hosts: false,
+            ignores_health_on_removal: false,
             mailbox: OnceLock::new(),
         }
     }

@@ -1,4 +1,4 @@
-//! The checks of one cluster: a task that follows its hosts, and one for each of them.
+//! The checks of one cluster: a task that follows its hosts, and one for each check of each of them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,16 +6,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stats::groups::HealthCheckStats;
+use nuncio_contract::stats::groups::{HealthCheckStats, HealthCheckTotals};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_local};
 
+use super::flags::CheckFlags;
+use super::gauges::Gauges;
 use super::host::CheckedHost;
 use super::link::Dialer;
-use crate::cluster::{ClusterShared, Host};
+use crate::cluster::{ClusterShared, HealthFlags, Host};
+use crate::health_check::Check;
+use crate::health_check::combined::Combined;
 use crate::health_check::session::{Failure, Outcome};
-use crate::health_check::settings::{ActiveChecks, Told};
+use crate::health_check::settings::Told;
 
 /// A cluster's checks under way; they end when this is dropped.
 pub struct HealthChecks {
@@ -26,23 +30,29 @@ pub struct HealthChecks {
 /// What the checks of all hosts share.
 pub(super) struct Common {
     pub(super) cluster: Arc<ClusterShared>,
-    pub(super) checks: Arc<ActiveChecks>,
-    pub(super) stats: Arc<HealthCheckStats>,
     pub(super) services: Rc<dyn WorkerServices>,
-    pub(super) dialer: Rc<Dialer>,
+    runs: Vec<Rc<CheckRun>>,
+    /// For several checks.
+    totals: Option<Arc<HealthCheckTotals>>,
     hosts: RefCell<HashMap<*const Host, Checked>>,
     first_results: Notify,
 }
 
-/// A host and its task.
+/// A check and what it counts in.
+pub(super) struct CheckRun {
+    pub(super) check: Arc<Check>,
+    pub(super) stats: Arc<HealthCheckStats>,
+    pub(super) dialer: Rc<Dialer>,
+}
+
+/// A host and its tasks, check by check.
 struct Checked {
-    host: Rc<CheckedHost>,
-    task: JoinHandle<()>,
+    checks: Vec<(Rc<CheckedHost>, JoinHandle<()>)>,
 }
 
 impl Drop for Checked {
     fn drop(&mut self) {
-        self.task.abort();
+        self.checks.iter().for_each(|(_, task)| task.abort());
     }
 }
 
@@ -52,12 +62,13 @@ impl HealthChecks {
         let checks = cluster.settings.health_checks.as_ref()?;
         let (mailbox, told) = unbounded_channel();
         checks.tell(mailbox);
+        let runs = checks.all.iter();
+        let runs = runs.map(|check| Rc::new(CheckRun::new(cluster, check)));
         let common = Rc::new(Common {
             cluster: Arc::clone(cluster),
-            checks: Arc::clone(checks),
-            stats: cluster.scope().worker_group(),
             services,
-            dialer: Rc::new(Dialer::new(Arc::clone(cluster))),
+            runs: runs.collect(),
+            totals: (checks.all.len() > 1).then(|| cluster.scope().worker_group()),
             hosts: RefCell::default(),
             first_results: Notify::new(),
         });
@@ -81,6 +92,23 @@ impl Drop for HealthChecks {
     fn drop(&mut self) {
         self.task.abort();
         self.common.hosts.take();
+    }
+}
+
+impl CheckRun {
+    fn new(cluster: &Arc<ClusterShared>, check: &Arc<Check>) -> Self {
+        let scope = cluster.scope();
+        let named = (!check.name.is_empty())
+            .then(|| scope.scope(&format!("health_check.name.{}", check.name)))
+            .flatten();
+        Self {
+            check: Arc::clone(check),
+            stats: match named {
+                Some(named) => named.worker_group(),
+                None => scope.worker_group_at("health_check."),
+            },
+            dialer: Rc::new(Dialer::new(Arc::clone(cluster), check)),
+        }
     }
 }
 
@@ -109,15 +137,38 @@ impl Common {
     }
 
     fn check(self: &Rc<Self>, host: &Arc<Host>) -> Checked {
-        let host = Rc::new(CheckedHost::new(self, host));
-        let task = spawn_local(Rc::clone(&host).run());
-        Checked { host, task }
+        let totals = self.totals.as_ref();
+        let combined = totals.map(|totals| {
+            let combined = Combined::new(self.runs.len(), host.health());
+            let gauges = Rc::new(Gauges::new(Arc::clone(totals)));
+            (Rc::new(RefCell::new(combined)), gauges)
+        });
+        let begin = |(place, run): (usize, &Rc<CheckRun>)| {
+            let (flags, gauges) = match &combined {
+                None => (CheckFlags::of_the_host(host), None),
+                Some((combined, gauges)) => (
+                    CheckFlags::own(host, combined, place),
+                    Some(Rc::clone(gauges)),
+                ),
+            };
+            let host = Rc::new(CheckedHost::new(self, run, flags, gauges));
+            let task = spawn_local(Rc::clone(&host).run());
+            (host, task)
+        };
+        Checked {
+            checks: self.runs.iter().enumerate().map(begin).collect(),
+        }
     }
 
+    /// Of several checks the last one is told, as in Envoy.
     fn fail(&self, host: &Arc<Host>) {
-        let checked = self.hosts.borrow();
-        let checked = checked.get(&Arc::as_ptr(host));
-        if let Some(host) = checked.map(|checked| Rc::clone(&checked.host)) {
+        let hosts = self.hosts.borrow();
+        let checked = hosts.get(&Arc::as_ptr(host));
+        let last = checked.and_then(|checked| checked.checks.last());
+        if let Some(host) = last.map(|(host, _)| Rc::clone(host)) {
+            drop(hosts);
+            let excluded = HealthFlags::EXCLUDED_VIA_IMMEDIATE_HC_FAIL;
+            host.flags.change(excluded, HealthFlags::HEALTHY);
             host.take(Outcome::Failed(Failure::Passive));
         }
     }
@@ -126,7 +177,7 @@ impl Common {
         let known = self.hosts.borrow();
         let was_checked = |host: &Arc<Host>| {
             let checked = known.get(&Arc::as_ptr(host));
-            checked.is_some_and(|checked| checked.host.was_checked())
+            checked.is_some_and(|checked| checked.checks.iter().all(|(host, _)| host.was_checked()))
         };
         let hosts = self.cluster.hosts();
         hosts

@@ -1,16 +1,17 @@
-//! A host that is checked: its session, and the task that asks again and again.
+//! A host and one of its checks: the session, and the task that asks again and again.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use tokio::time::{sleep, timeout};
 
-use super::checker::Common;
+use super::checker::{CheckRun, Common};
+use super::flags::CheckFlags;
+use super::gauges::Gauges;
 use super::requests::RequestProber;
 use super::tcp::TcpProber;
-use crate::cluster::{HealthFlags, Host};
+use crate::cluster::HealthFlags;
 use crate::health_check::events;
 use crate::health_check::session::{Event, Failure, Outcome, Session, Step, Transition};
 use crate::health_check::settings::Probe;
@@ -22,13 +23,16 @@ const TRAFFIC: [&str; 3] = [
     "upstream_cx_rx_bytes_total",
 ];
 
-/// A host that is checked. Dropped with the task that checks it.
+/// A host and one of its checks. Dropped with the task that checks it.
 pub(super) struct CheckedHost {
-    pub(super) host: Arc<Host>,
+    pub(super) flags: Rc<CheckFlags>,
     common: Rc<Common>,
+    run: Rc<CheckRun>,
     session: RefCell<Session>,
     /// What the gauges count it as.
     counted: Cell<HealthFlags>,
+    /// What the gauges of several checks count it as.
+    totals: Option<Rc<Gauges>>,
 }
 
 /// The one who asks.
@@ -38,14 +42,21 @@ enum Prober {
 }
 
 impl CheckedHost {
-    pub(super) fn new(common: &Rc<Common>, host: &Arc<Host>) -> Self {
+    pub(super) fn new(
+        common: &Rc<Common>,
+        run: &Rc<CheckRun>,
+        flags: CheckFlags,
+        totals: Option<Rc<Gauges>>,
+    ) -> Self {
         let new = Self {
-            host: Arc::clone(host),
+            flags: Rc::new(flags),
             common: Rc::clone(common),
+            run: Rc::clone(run),
             session: RefCell::default(),
             counted: Cell::new(HealthFlags::FAILED_ACTIVE_HC),
+            totals,
         };
-        new.count(host.health());
+        new.count(new.flags.get());
         new
     }
 
@@ -57,23 +68,23 @@ impl CheckedHost {
     /// Checks for as long as it is polled.
     pub(super) async fn run(self: Rc<Self>) {
         let common = &self.common;
-        let checks = &common.checks;
+        let check = &self.run.check;
         let mut prober = self.prober();
-        let mut wait = checks.timing.first(&mut || common.services.random_u64());
+        let mut wait = check.timing.first(&mut || common.services.random_u64());
         loop {
             let between = tokio::select! {
                 biased;
-                outcome = prober.between(&checks.probe) => Some(outcome),
+                outcome = prober.between(&check.probe) => Some(outcome),
                 () = sleep(wait) => None,
             };
             let outcome = match between {
                 Some(outcome) => outcome,
                 None => {
-                    common.stats.attempt.inc();
-                    let answer = prober.check(&checks.probe);
-                    let answer = timeout(checks.timing.timeout, answer).await;
+                    self.run.stats.attempt.inc();
+                    let answer = prober.check(&check.probe);
+                    let answer = timeout(check.timing.timeout, answer).await;
                     answer.unwrap_or_else(|_| {
-                        prober.give_up(&checks.probe);
+                        prober.give_up(&check.probe);
                         Outcome::Failed(Failure::NetworkTimeout)
                     })
                 }
@@ -82,25 +93,22 @@ impl CheckedHost {
             let passed = matches!(outcome, Outcome::Passed { .. });
             let had_traffic = self.had_traffic();
             let random = &mut || common.services.random_u64();
-            wait = checks.timing.next(passed, transition, had_traffic, random);
+            wait = check.timing.next(passed, transition, had_traffic, random);
         }
     }
 
     fn prober(&self) -> Prober {
-        let common = &self.common;
-        let (dialer, checks) = (&common.dialer, &common.checks);
-        match &checks.probe {
+        let run = &self.run;
+        match &run.check.probe {
             Probe::Tcp(_) => Prober::Tcp(Box::new(TcpProber::new(
-                dialer,
-                &self.host,
-                checks.reuses_connection,
+                &run.dialer,
+                &self.flags.host,
+                run.check.reuses_connection,
             ))),
             Probe::Http(_) | Probe::Grpc(_) => Prober::Requests(Box::new(RequestProber::new(
-                dialer,
-                checks,
-                &self.host,
-                &common.stats,
-                &common.services,
+                run,
+                &self.flags,
+                &self.common.services,
             ))),
         }
     }
@@ -114,44 +122,66 @@ impl CheckedHost {
 
     /// Does what a result comes to.
     pub(super) fn take(&self, outcome: Outcome) -> Transition {
-        let (common, host) = (&self.common, &self.host);
-        let checks = &common.checks;
-        let before = host.health();
-        let (thresholds, log) = (checks.thresholds, checks.always_log);
+        let (common, host) = (&self.common, &self.flags.host);
+        let before = self.flags.get();
+        let (thresholds, log) = (self.run.check.thresholds, self.run.check.always_log);
         let mut session = self.session.borrow_mut();
         let was_checked = session.was_checked();
         let step = session.take(before, outcome, thresholds, log);
         drop(session);
-        if matches!(outcome, Outcome::Passed { .. })
-            && before.contains(HealthFlags::FAILED_ACTIVE_HC)
-        {
+        let passed = matches!(outcome, Outcome::Passed { .. });
+        if passed && before.contains(HealthFlags::FAILED_ACTIVE_HC) {
             host.healthy_since().set(common.services.now());
         }
-        let _the_transition_says_so_too = host.change_health(step.add, step.remove);
-        self.count(host.health());
+        self.flags.change(step.add, step.remove);
+        self.count(self.flags.get());
         self.count_result(outcome);
-        if let (Outcome::Passed { .. }, Some(outliers)) = (outcome, common.cluster.outliers()) {
-            outliers.health_check_passed(host);
-        }
         self.tell(&step);
-        // After the first check of all hosts Envoy looks at them anew, whatever came of it.
+        if self.flags.are_own() {
+            self.take_all();
+        } else {
+            let changed = step.transition == Transition::Changed;
+            self.settle(passed, changed, !was_checked);
+        }
         if !was_checked {
-            common.cluster.health_became_known();
             common.first_result();
-        } else if step.transition == Transition::Changed {
-            common.cluster.health_changed(common.services.now());
         }
         step.transition
     }
 
+    /// Does what all checks of the host come to.
+    fn take_all(&self) {
+        let is_first = self.totals.as_ref().is_some_and(|gauges| !gauges.counts());
+        if let Some(sum) = self.flags.report() {
+            if let Some(totals) = &self.totals {
+                totals.count(sum.add);
+            }
+            self.settle(sum.passed, sum.changed, is_first);
+        }
+    }
+
+    /// Tells the rest of the cluster. After the first check of all hosts Envoy looks at them anew, whatever came of it.
+    fn settle(&self, passed: bool, changed: bool, is_first: bool) {
+        let cluster = &self.common.cluster;
+        if let (true, Some(outliers)) = (passed, cluster.outliers()) {
+            outliers.health_check_passed(&self.flags.host);
+        }
+        if is_first {
+            cluster.health_became_known();
+        } else if changed {
+            cluster.health_changed(self.common.services.now());
+        }
+    }
+
     fn count_result(&self, outcome: Outcome) {
-        let stats = &self.common.stats;
+        let stats = &self.run.stats;
         match outcome {
             Outcome::Passed { .. } => stats.success.inc(),
             Outcome::Failed(failure) => {
                 stats.failure.inc();
                 if failure.is_of_network() {
                     stats.network_failure.inc();
+                    self.flags.host.note_checked_status(0);
                 } else if failure == Failure::Passive {
                     stats.passive_failure.inc();
                 }
@@ -161,12 +191,13 @@ impl CheckedHost {
 
     fn tell(&self, step: &Step) {
         let common = &self.common;
-        let Some(logs) = common.checks.event_logs.get() else {
+        let check = &self.run.check;
+        let Some(logs) = check.event_logs.get() else {
             return;
         };
         let line = |event: &Event| {
             let (name, at) = (&common.cluster.settings.name, common.services.wall());
-            events::line(*event, &common.checks.probe, &self.host, name, at)
+            events::line(*event, &check.probe, &self.flags.host, name, at)
         };
         for line in step.events.iter().map(line) {
             logs.iter().for_each(|log| log.write(line.as_bytes()));
@@ -174,7 +205,7 @@ impl CheckedHost {
     }
 
     fn count(&self, now: HealthFlags) {
-        let stats = &self.common.stats;
+        let stats = &self.run.stats;
         let before = self.counted.replace(now);
         let failed = |flags: HealthFlags| flags.contains(HealthFlags::FAILED_ACTIVE_HC);
         let degraded = |flags: HealthFlags| flags.contains(HealthFlags::DEGRADED_ACTIVE_HC);
@@ -194,7 +225,7 @@ impl Drop for CheckedHost {
     /// The gauges count it no more.
     fn drop(&mut self) {
         if self.counted.get().contains(HealthFlags::DEGRADED_ACTIVE_HC) {
-            self.common.stats.degraded.dec();
+            self.run.stats.degraded.dec();
         }
         self.count(HealthFlags::FAILED_ACTIVE_HC);
     }

@@ -13,19 +13,22 @@ use nuncio_contract::stream_info::{
     Address, ConnectionInfo, HostDescription, Protocol, StreamInfo,
 };
 
+use super::checker::CheckRun;
+use super::flags::CheckFlags;
 use super::link::{Broken, Dialer, Gone, Link, Part};
 use crate::cluster::{HealthFlags, Host};
 use crate::health_check::grpc::{Answer, timeout};
 use crate::health_check::session::{Failure, Outcome};
-use crate::health_check::settings::{ActiveChecks, GrpcProbe, HttpProbe};
+use crate::health_check::settings::{Check, GrpcProbe, HttpProbe};
 
 const FAILED: Outcome = Outcome::Failed(Failure::Network);
 
 /// One host's connection.
 pub(super) struct RequestProber {
     dialer: Rc<Dialer>,
-    checks: Arc<ActiveChecks>,
+    check: Arc<Check>,
     host: Arc<Host>,
+    flags: Rc<CheckFlags>,
     stats: Arc<HealthCheckStats>,
     services: Rc<dyn WorkerServices>,
     link: Option<Link>,
@@ -33,17 +36,16 @@ pub(super) struct RequestProber {
 
 impl RequestProber {
     pub(super) fn new(
-        dialer: &Rc<Dialer>,
-        checks: &Arc<ActiveChecks>,
-        host: &Arc<Host>,
-        stats: &Arc<HealthCheckStats>,
+        run: &CheckRun,
+        flags: &Rc<CheckFlags>,
         services: &Rc<dyn WorkerServices>,
     ) -> Self {
         Self {
-            dialer: Rc::clone(dialer),
-            checks: Arc::clone(checks),
-            host: Arc::clone(host),
-            stats: Arc::clone(stats),
+            dialer: Rc::clone(&run.dialer),
+            check: Arc::clone(&run.check),
+            host: Arc::clone(&flags.host),
+            flags: Rc::clone(flags),
+            stats: Arc::clone(&run.stats),
             services: Rc::clone(services),
             link: None,
         }
@@ -73,10 +75,11 @@ impl RequestProber {
             Err(broken) => return self.broken(broken),
         };
         let verdict = probe.judge(&headers, &body, self.services.random_u64());
+        let status = headers.get_str(Known::Status).unwrap_or_default();
+        self.host.note_checked_status(status.parse().unwrap_or(0));
         if verdict.leaves_at_once {
             let excluded = HealthFlags::EXCLUDED_VIA_IMMEDIATE_HC_FAIL;
-            let _published_with_the_failure =
-                self.host.change_health(excluded, HealthFlags::HEALTHY);
+            self.flags.change(excluded, HealthFlags::HEALTHY);
         }
         if verdict.was_verified {
             self.stats.verify_cluster.inc();
@@ -88,7 +91,7 @@ impl RequestProber {
     pub(super) async fn check_grpc(&mut self, probe: &GrpcProbe) -> Outcome {
         let mut request = probe.request(&self.authority(&probe.authority));
         self.change(&mut request, &probe.headers, Protocol::Http2);
-        let limit = u64::try_from(self.checks.timing.timeout.as_millis()).unwrap_or(u64::MAX);
+        let limit = u64::try_from(self.check.timing.timeout.as_millis()).unwrap_or(u64::MAX);
         request.set(Known::GrpcTimeout, timeout(limit).as_bytes());
         request.set(Known::Scheme, self.dialer.scheme(&self.host));
         let Some(link) = self.open(true).await else {
@@ -117,7 +120,7 @@ impl RequestProber {
 
     /// Nothing came in time.
     pub(super) fn give_up(&mut self, is_grpc: bool) {
-        let keeps = is_grpc && self.checks.reuses_connection;
+        let keeps = is_grpc && self.check.reuses_connection;
         if !self
             .link
             .as_mut()
@@ -156,7 +159,7 @@ impl RequestProber {
     }
 
     fn keep_or_close(&mut self) {
-        let reuses = self.checks.reuses_connection;
+        let reuses = self.check.reuses_connection;
         self.link = self.link.take().filter(|link| reuses && link.may_go_on());
     }
 

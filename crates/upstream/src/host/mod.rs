@@ -5,14 +5,16 @@
 
 mod health;
 mod host_set;
+mod listed;
 mod reported;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use nuncio_contract::stats::{Counter, Gauge};
+pub use nuncio_contract::stats::groups::EndpointStats as HostCounters;
+use nuncio_contract::stats::{Counter, Gauge, Scope};
 use nuncio_contract::stream_info::{Address, InternalAddress, Metadata};
 use tokio::sync::Notify;
 
@@ -20,6 +22,7 @@ use crate::transport_socket::TransportSocket;
 
 pub use health::{DiscoveredHealth, Health, HealthFlags};
 pub use host_set::{HostSet, LevelOptions, PriorityHosts};
+use listed::ListedHost;
 pub(crate) use reported::ReportedLoad;
 
 /// Where a host stands; all parts may be empty.
@@ -81,30 +84,10 @@ pub struct Host {
     /// What it has reported of its load, where that counts.
     reported: OnceLock<Box<ReportedLoad>>,
     counters: Mutex<Vec<Arc<HostCounters>>>,
-}
-
-/// What one worker counts for a host; only that worker writes it.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub struct HostCounters {
-    /// Connections opened or attempted.
-    pub cx_total: Counter,
-    /// Connections that failed to open.
-    pub cx_connect_fail: Counter,
-    /// Connections open or opening.
-    pub cx_active: Gauge,
-    /// Requests sent.
-    pub rq_total: Counter,
-    /// Requests that failed (5xx or reset); counted by the router.
-    pub rq_error: Counter,
-    /// Requests answered well; counted by the router.
-    pub rq_success: Counter,
-    /// Requests timed out; counted by the router.
-    pub rq_timeout: Counter,
-    /// Requests in flight.
-    pub rq_active: Gauge,
-    /// Requests that wait for a connection.
-    pub rq_pending_active: Gauge,
+    /// The status of the last response to a check, 0 for none.
+    checked_status: AtomicU16,
+    /// Where its counters are listed, if they are.
+    listed: OnceLock<ListedHost>,
 }
 
 /// A host's counters over all workers.
@@ -151,6 +134,8 @@ impl Host {
             socket: OnceLock::new(),
             reported: OnceLock::new(),
             counters: Mutex::default(),
+            checked_status: AtomicU16::new(0),
+            listed: OnceLock::new(),
         }
     }
 
@@ -187,6 +172,15 @@ impl Host {
             listeners.notify_waiters();
         }
         now.health() != before.health() || now.is_excluded() != before.is_excluded()
+    }
+
+    /// The status of the last response to a check by HTTP.
+    pub fn checked_status(&self) -> Option<u16> {
+        Some(self.checked_status.load(Relaxed)).filter(|status| *status != 0)
+    }
+
+    pub(crate) fn note_checked_status(&self, status: u16) {
+        self.checked_status.store(status, Relaxed);
     }
 
     /// Its weight for load balancers: by what it has reported, where that counts.
@@ -272,12 +266,32 @@ impl Host {
 
     /// New counters for the calling worker.
     pub fn worker_counters(&self) -> Arc<HostCounters> {
-        let counters = Arc::<HostCounters>::default();
+        let counters = match self.listed.get() {
+            None => Arc::<HostCounters>::default(),
+            Some(listed) => listed.worker_counters(),
+        };
         self.counters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(&counters));
         counters
+    }
+
+    /// Lists its counters among the stats of its cluster, whose scope this is.
+    pub(crate) fn list_in(&self, cluster: &Scope) {
+        if self.listed.get().is_none()
+            && let Some(listed) = ListedHost::new(cluster, self.shown_address(), &self.hostname)
+        {
+            let _listed_before = self.listed.set(listed);
+        }
+        self.list_health();
+    }
+
+    /// Has the stats say what its health is. Called by the main thread alone.
+    pub(crate) fn list_health(&self) {
+        if let Some(listed) = self.listed.get() {
+            listed.set_healthy(self.health().is_healthy());
+        }
     }
 
     /// The counters' sums over all workers.

@@ -143,8 +143,39 @@ stat_group! {
 }
 
 stat_group! {
-    /// Active health checks of a cluster that has some, at `cluster.<name>.`; written by the main thread.
-    pub struct HealthCheckStats("health_check.") {
+    /// What one worker counts for a host, and that worker alone; listed at `cluster.<name>.endpoint.<address>.` where
+    /// the cluster wants it.
+    #[repr(align(64))]
+    pub struct EndpointStats("") {
+        counters {
+            cx_connect_fail,
+            cx_total,
+            rq_error,
+            rq_success,
+            rq_timeout,
+            rq_total,
+        }
+        gauges {
+            cx_active,
+            rq_active,
+            rq_pending_active,
+        }
+    }
+}
+
+stat_group! {
+    /// A host's health, beside [`EndpointStats`]; written by the main thread.
+    pub struct EndpointHealthStats("") {
+        gauges {
+            healthy,
+        }
+    }
+}
+
+stat_group! {
+    /// An active health check, at `cluster.<name>.health_check.`, or at `cluster.<name>.health_check.name.<check>.` if
+    /// it has a name; written by the main thread.
+    pub struct HealthCheckStats("") {
         counters {
             attempt,
             failure,
@@ -153,6 +184,16 @@ stat_group! {
             success,
             verify_cluster,
         }
+        gauges {
+            degraded,
+            healthy,
+        }
+    }
+}
+
+stat_group! {
+    /// What comes of several health checks of one cluster, at `cluster.<name>.`; written by the main thread.
+    pub struct HealthCheckTotals("health_check.") {
         gauges {
             degraded,
             healthy,

@@ -161,6 +161,7 @@ fn first_tokens(rule: &Rule) -> Vec<&'static str> {
                 .collect()
         }
         Find::ProxyProtocolVersion => vec!["proxy_proto"],
+        Find::HealthCheckName => vec!["cluster"],
         Find::ResponseCode | Find::ResponseCodeClass => vec![""],
     }
 }
@@ -197,7 +198,20 @@ fn find(rule: &Rule, name: &str) -> Option<pattern::Found> {
             })
         }
         Find::ProxyProtocolVersion => proxy_protocol_version(name),
+        Find::HealthCheckName => health_check_name(name),
     }
+}
+
+fn health_check_name(name: &str) -> Option<pattern::Found> {
+    let (_cluster, rest) = name.strip_prefix("cluster.")?.split_once('.')?;
+    let rest = rest.strip_prefix("health_check.name.")?;
+    let (check, stat) = rest.split_once('.')?;
+    let end = name.len() - stat.len();
+    let value = end - 1 - check.len()..end - 1;
+    Some(pattern::Found {
+        removed: value.start - "name.".len()..end,
+        value,
+    })
 }
 
 fn proxy_protocol_version(name: &str) -> Option<pattern::Found> {
@@ -305,6 +319,10 @@ mod tests {
             "proxy_proto.error [envoy.proxy_protocol_version=1]",
         ),
         (
+            "cluster.c.health_check.name.n.m.attempt",
+            "cluster.health_check.m.attempt [envoy.health_check_name=n envoy.cluster_name=c]",
+        ),
+        (
             "cluster.c.ssl.ciphers.AES-1",
             "cluster.ssl.ciphers [cipher_suite=AES-1 envoy.cluster_name=c]",
         ),
@@ -345,7 +363,7 @@ mod tests {
                             .is_some_and(|first| first.contains('|'))
                 })
             }
-            Find::ProxyProtocolVersion => true,
+            Find::ProxyProtocolVersion | Find::HealthCheckName => true,
             Find::ResponseCode | Find::ResponseCodeClass => false,
         };
         assert!(

@@ -23,9 +23,13 @@ pub(super) enum Find {
     ResponseCodeClass,
     /// `proxy_proto.[<prefix>.]versions.v<digit>.<stat>`: removes all between the first and the last token.
     ProxyProtocolVersion,
+    /// `cluster.<name>.health_check.name.<check>.<stat>`: removes `name.<check>.`.
+    HealthCheckName,
 }
 
-use Find::{Except, Patterns, ProxyProtocolVersion, ResponseCode, ResponseCodeClass};
+use Find::{
+    Except, HealthCheckName, Patterns, ProxyProtocolVersion, ResponseCode, ResponseCodeClass,
+};
 
 const fn rule(tag: &'static str, find: Find) -> Rule {
     Rule { tag, find }
@@ -148,6 +152,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("envoy.udp_prefix", Patterns(&["udp.$.**"])),
     rule("envoy.clientssl_prefix", Patterns(&["auth.clientssl.$.**"])),
     rule("envoy.ratelimit_prefix", Patterns(&["ratelimit.$.**"])),
+    rule("envoy.health_check_name", HealthCheckName),
     rule("envoy.cluster_name", Patterns(&["cluster.$.**"])),
     rule(
         "envoy.ext_authz_prefix",

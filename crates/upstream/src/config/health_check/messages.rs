@@ -30,6 +30,7 @@ message! {
         pub(crate) event_logger: Vec<EventLogger>,
         pub(crate) always_log_health_check_failures: bool,
         pub(crate) always_log_health_check_success: bool,
+        pub(crate) name: String,
         pub(crate) tls_options: Option<TlsOptions>,
         inert alt_port = "it means nothing in Envoy either";
         pub(crate) transport_socket_match_criteria: Option<Arc<Json>>,

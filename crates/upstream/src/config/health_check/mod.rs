@@ -1,6 +1,6 @@
 //! `HealthCheck`: how a cluster's hosts are checked.
 //!
-//! Refused: several checks of one cluster, HTTP/3, checks that are extensions, and the service that is told of events.
+//! Refused: HTTP/3, checks that are extensions, and the service that is told of events.
 
 pub(super) mod messages;
 
@@ -18,8 +18,8 @@ use nuncio_contract::metadata_message::struct_of;
 use super::messages::Cluster;
 use crate::cluster::UpstreamProtocol;
 use crate::health_check::{
-    ActiveChecks, AlwaysLog, GrpcProbe, HttpProbe, Probe, Segments, TcpProbe, Thresholds, Timing,
-    from_hex,
+    ActiveChecks, AlwaysLog, Check, GrpcProbe, HttpProbe, Probe, Segments, TcpProbe, Thresholds,
+    Timing, from_hex,
 };
 use crate::proxy_protocol::ProxyVersion;
 use messages::{
@@ -34,19 +34,32 @@ const DEFAULT_RESPONSE_BUFFER_BYTES: u64 = 1024;
 /// The most that is kept of it where the configuration has no limit.
 const MOST_RESPONSE_BUFFER_BYTES: u64 = 16 << 20;
 
-/// The checks of a cluster, if it has some.
+/// The checks of a cluster, if it has some. That several have names of their own is looked at with the whole
+/// configuration.
 pub(super) fn read(
     cluster: &Cluster,
     protocol: UpstreamProtocol,
     ctx: &mut Ctx,
 ) -> Result<Option<Arc<ActiveChecks>>, Refused> {
-    let check = match cluster.health_checks.as_slice() {
-        [] => return Ok(None),
-        [check] => check,
-        [_, second, ..] => {
-            return Err(ctx.unsupported_here(second.span(), "more than one health check"));
-        }
-    };
+    if cluster.health_checks.is_empty() {
+        return Ok(None);
+    }
+    let checks = cluster.health_checks.iter();
+    let checks = checks.map(|check| Ok(Arc::new(one(check, cluster, protocol, ctx)?)));
+    let common = cluster.common_lb_config.as_ref();
+    Ok(Some(Arc::new(ActiveChecks {
+        excludes_new_hosts: common.is_some_and(|common| common.ignore_new_hosts_until_first_hc),
+        ignores_health_on_removal: cluster.ignore_health_on_host_removal,
+        ..ActiveChecks::new(checks.collect::<Result<_, Refused>>()?)
+    })))
+}
+
+fn one(
+    check: &HealthCheck,
+    cluster: &Cluster,
+    protocol: UpstreamProtocol,
+    ctx: &mut Ctx,
+) -> Result<Check, Refused> {
     let probe = match &check.health_checker {
         HealthChecker::Http(http) => Probe::Http(Box::new(http.compile(ctx)?)),
         HealthChecker::Tcp(tcp) => Probe::Tcp(tcp.compile(ctx)?),
@@ -64,10 +77,10 @@ pub(super) fn read(
         healthy: check.healthy_threshold,
         unhealthy: check.unhealthy_threshold,
     };
-    let common = cluster.common_lb_config.as_ref();
     let alpn = check.tls_options.as_ref();
     let alpn = alpn.map(|options| options.alpn_protocols.as_slice());
-    Ok(Some(Arc::new(ActiveChecks {
+    Ok(Check {
+        name: check.name.as_str().into(),
         always_log: AlwaysLog {
             failures: check.always_log_health_check_failures,
             successes: check.always_log_health_check_success,
@@ -82,15 +95,13 @@ pub(super) fn read(
             .transport_socket_match_criteria
             .as_ref()
             .map(|criteria| struct_of(criteria)),
-        excludes_new_hosts: common.is_some_and(|common| common.ignore_new_hosts_until_first_hc),
-        ignores_health_on_removal: cluster.ignore_health_on_host_removal,
-        ..ActiveChecks::new(
+        ..Check::new(
             timing(check, ctx),
             thresholds,
             probe,
             event_logs(check, ctx)?,
         )
-    })))
+    })
 }
 
 fn timing(check: &HealthCheck, ctx: &mut Ctx) -> Timing {
@@ -140,8 +151,17 @@ pub(super) fn open_event_logs(
     files: Option<&dyn AccessLogFiles>,
     ctx: &mut Ctx,
 ) -> Result<(), Refused> {
+    let mut all = checks.all.iter();
+    all.try_for_each(|check| open_logs_of(check, files, ctx))
+}
+
+fn open_logs_of(
+    check: &Check,
+    files: Option<&dyn AccessLogFiles>,
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
     let mut logs = Vec::new();
-    for path in &checks.event_log_paths {
+    for path in &check.event_log_paths {
         let Some(files) = files else {
             return Err(ctx.unsupported_here(path.span, "a log of events without files"));
         };
@@ -154,7 +174,7 @@ pub(super) fn open_event_logs(
         }
     }
     if !logs.is_empty() {
-        let _opened_once = checks.event_logs.set(logs);
+        let _opened_once = check.event_logs.set(logs);
     }
     Ok(())
 }

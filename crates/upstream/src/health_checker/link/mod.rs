@@ -11,6 +11,7 @@ use nuncio_net::tls::{TlsCounts, Wishes};
 use nuncio_net::transport::Transport;
 
 use crate::cluster::{ClusterShared, Host};
+use crate::health_check::Check;
 use crate::transport_socket::TransportSocket;
 use http1::Http1Link;
 use http2::Http2Link;
@@ -22,6 +23,7 @@ pub(super) struct Gone;
 /// Opens connections to a cluster's hosts.
 pub(super) struct Dialer {
     pub(super) cluster: Arc<ClusterShared>,
+    check: Arc<Check>,
     tls_counts: Option<TlsCounts>,
 }
 
@@ -51,12 +53,13 @@ pub(super) enum Broken {
 }
 
 impl Dialer {
-    pub(super) fn new(cluster: Arc<ClusterShared>) -> Self {
+    pub(super) fn new(cluster: Arc<ClusterShared>, check: &Arc<Check>) -> Self {
         let is_tls = cluster
             .sockets()
             .any(|one| matches!(one, TransportSocket::Tls(_)));
         Self {
             tls_counts: is_tls.then(|| TlsCounts::new(cluster.scope().clone())),
+            check: Arc::clone(check),
             cluster,
         }
     }
@@ -76,7 +79,9 @@ impl Dialer {
             return Err(Gone);
         }
         let address = host.check_address();
-        let socket = self.cluster.socket_for_check(host);
+        let socket = self
+            .cluster
+            .socket_for_check(host, self.check.socket_criteria.as_ref());
         let settings = &self.cluster.settings;
         let tcp = connect::connect(address, &settings.connect_options).await;
         let mut tcp = tcp.map_err(|_| Gone)?;
@@ -87,9 +92,8 @@ impl Dialer {
         let TransportSocket::Tls(tls) = socket else {
             return Ok(Transport::plain(tcp));
         };
-        let checks = settings.health_checks.as_ref();
         let wishes = Wishes {
-            only_protocols: checks.map(|checks| &*checks.alpn),
+            only_protocols: Some(&*self.check.alpn),
             ..Wishes::default()
         };
         let counts = self.tls_counts.as_ref();

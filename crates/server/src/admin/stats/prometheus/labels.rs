@@ -20,6 +20,15 @@ impl Label {
             value: escape(&tag.value),
         }
     }
+
+    /// One that was told with its scope; it comes last.
+    pub(super) fn own(name: &str, value: &str) -> Self {
+        Self {
+            rank: usize::MAX,
+            name: sanitized(name),
+            value: escape(value),
+        }
+    }
 }
 
 /// The labels of both lists, each of which is sorted, in their order.

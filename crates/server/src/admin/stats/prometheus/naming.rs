@@ -174,6 +174,9 @@ impl Naming {
     fn alike(&self, stats: &Unnamed) -> Option<(String, Vec<Label>)> {
         let first = stats.members.first().and_then(|at| self.scopes.get(*at))?;
         let prefix = first.scope.prefix();
+        if first.scope.own_tags().is_some() {
+            return Some(([&*first.extracted, &stats.suffix].concat(), Vec::new()));
+        }
         let name = [prefix, &stats.suffix].concat();
         let found = self.extractor.extract_without_expressions(&name);
         let tags = found.tags.iter();

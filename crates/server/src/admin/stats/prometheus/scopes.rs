@@ -92,6 +92,9 @@ impl FirstPass {
             .extractor
             .extract_without_expressions(&format!("{}x", scope.prefix()));
         let extracted = found.name.strip_suffix('x').unwrap_or(&found.name);
+        let own = scope.own_tags();
+        let kept = extracted.len() - own.map_or(0, |own| own.removed_bytes.min(extracted.len()));
+        let extracted = extracted.get(..kept).unwrap_or(extracted);
         let extracted = match self.kinds.get_key_value(extracted) {
             Some((kind, ())) => kind.clone(),
             None => {
@@ -100,7 +103,9 @@ impl FirstPass {
                 kind
             }
         };
-        let labels: Vec<Label> = found.tags.iter().map(Label::of).collect();
+        let mut labels: Vec<Label> = found.tags.iter().map(Label::of).collect();
+        let own = own.iter().flat_map(|own| &own.tags);
+        labels.extend(own.map(|(name, value)| Label::own(name, value)));
         TaggedScope {
             scope,
             labels,
