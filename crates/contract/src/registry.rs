@@ -65,6 +65,9 @@ pub struct ListenerFilterRoom {
     pub support: fn(&mut SupportTable),
 }
 
+/// The rooms of HTTP filters, family by family.
+pub type HttpFilterRooms = &'static [&'static [&'static HttpFilterRoom]];
+
 /// The per-route side of a room.
 pub struct PerRouteRoom {
     /// The full name of the message.
@@ -77,7 +80,7 @@ pub struct PerRouteRoom {
 #[derive(Clone, Copy, Default)]
 pub struct Extensions {
     /// HTTP filters but for the terminal ones, which are the engine's.
-    pub http_filters: &'static [&'static [&'static HttpFilterRoom]],
+    pub http_filters: HttpFilterRooms,
     /// Network filters but for those that are the engine's.
     pub network_filters: &'static [&'static [&'static NetworkFilterRoom]],
     /// Listener filters.

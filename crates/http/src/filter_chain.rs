@@ -5,6 +5,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{HttpFilter, HttpFilterFactory, Interest};
 use nuncio_contract::stream_info::StreamInfo;
+use nuncio_contract::upstream_filters::UpstreamSlot;
 
 use crate::route::PerFilterConfigs;
 
@@ -56,6 +57,17 @@ pub fn takes_part(levels: &[Option<&PerFilterConfigs>; 4], place: usize, disable
         .rev()
         .flatten()
         .find_map(|level| level.get(place));
+    most_specific.map_or(!disabled, |entry| !entry.disabled)
+}
+
+/// The same for the filter that is called `name` between the router and a host.
+pub fn takes_part_by_name(
+    levels: &[Option<&PerFilterConfigs>; 4],
+    name: &str,
+    disabled: bool,
+) -> bool {
+    let mut named = levels.iter().rev().flatten();
+    let most_specific = named.find_map(|level| level.get_named(name));
     most_specific.map_or(!disabled, |entry| !entry.disabled)
 }
 
@@ -135,6 +147,30 @@ impl FilterChain {
                     filter,
                 });
             }
+        }
+    }
+
+    /// Makes the filters of a try, between the router and a host.
+    pub(crate) fn create_beneath(
+        &mut self,
+        slots: &[UpstreamSlot],
+        info: &mut StreamInfo,
+        limit_bytes: u64,
+        is_on: impl Fn(&UpstreamSlot) -> bool,
+    ) {
+        self.decode.limit_bytes = limit_bytes;
+        self.encode.limit_bytes = limit_bytes;
+        let on = slots.iter().enumerate().filter(|(_, slot)| is_on(slot));
+        for (at, slot) in on {
+            let mut filter = slot.factory.create();
+            if slot.interest.begin {
+                filter.begin(info);
+            }
+            self.active.push(ActiveFilter {
+                slot: at,
+                interest: slot.interest,
+                filter,
+            });
         }
     }
 

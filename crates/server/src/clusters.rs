@@ -32,7 +32,8 @@ pub(crate) fn load(
         let files_before = ctx.files.len();
         let secrets_before = ctx.secrets_used.len();
         let wanted_before = ctx.secrets_wanted.len();
-        let parsed = ClusterConfig::parse(message, ctx).and_then(|config| {
+        let parsed = ClusterConfig::parse(message, ctx).and_then(|mut config| {
+            config.compile_filters(extensions.http_filters, ctx)?;
             config.open_event_logs(extensions.access_log_files, ctx)?;
             Ok(config)
         });

@@ -181,7 +181,8 @@ fn delegate(
     services: &Rc<dyn WorkerServices>,
 ) -> Option<Delegate> {
     let server = Arc::clone(dynamic.checks.as_ref()?);
-    let (node, _in_json) = NodeStamp::new(around.options, around.extensions).encoded(&running.tree());
+    let (node, _in_json) =
+        NodeStamp::new(around.options, around.extensions).encoded(&running.tree());
     Some(Delegate::new(around, server, node, services))
 }
 

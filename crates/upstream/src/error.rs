@@ -1,6 +1,7 @@
 //! What can go wrong between choosing a host and the last byte of its response, in Envoy's words.
 
 use nuncio_contract::error::{Fault, RetrySafety};
+use nuncio_contract::local_reply::LocalReply;
 
 /// Why a stream could not be had or did not come to its end.
 ///
@@ -61,6 +62,8 @@ pub struct UpstreamError {
     pub response_started: bool,
     /// At least one byte of the request may have reached the host.
     pub request_sent: bool,
+    /// A filter between the router and the host has answered instead.
+    pub reply: Option<Box<LocalReply>>,
 }
 
 impl UpstreamError {
@@ -73,6 +76,7 @@ impl UpstreamError {
             reused_connection: false,
             response_started: false,
             request_sent: false,
+            reply: None,
         }
     }
 

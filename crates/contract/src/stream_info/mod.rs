@@ -365,6 +365,11 @@ impl StreamInfo {
         self.dynamic_metadata.get_or_insert_default()
     }
 
+    /// Exchanges the dynamic metadata with another's.
+    pub fn swap_dynamic_metadata(&mut self, other: &mut StreamInfo) {
+        std::mem::swap(&mut self.dynamic_metadata, &mut other.dynamic_metadata);
+    }
+
     /// The filter state, if any filter set some.
     pub fn filter_state(&self) -> Option<&FilterState> {
         self.filter_state.as_deref()

@@ -65,6 +65,7 @@ impl WorkerCalls {
                 respect_expected_rq_timeout: false,
                 back_off_base_ms: RuntimeKey::default(),
                 retried_percent: RuntimeKey::default(),
+                upstream_filters: None,
             },
             me: Weak::clone(me),
         })

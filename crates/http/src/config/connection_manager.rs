@@ -6,7 +6,7 @@ use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::AccessLog;
 use nuncio_contract::config_source::ConfigSource;
-use nuncio_contract::discovered::ExtensionConfigSource;
+use nuncio_contract::http_filter_message::HttpFilterMessage;
 use nuncio_contract::matching::CidrRange;
 use nuncio_upstream::config::{HeaderKeyFormat, Http2Options};
 
@@ -23,7 +23,7 @@ message! {
         pub(crate) codec_type: CodecType,
         pub(crate) stat_prefix: String,
         pub(crate) oneof route_specifier: RouteSpecifier,
-        pub(crate) http_filters: Vec<HttpFilter>,
+        pub(crate) http_filters: Vec<HttpFilterMessage>,
         pub(crate) common_http_protocol_options: Option<HttpProtocolOptions>,
         pub(crate) http_protocol_options: Option<Http1ProtocolOptions>,
         pub(crate) http2_protocol_options: Option<Http2Options>,
@@ -131,7 +131,7 @@ message! {
     pub struct UpgradeConfig:
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig" {
         pub(crate) upgrade_type: Spanned<String>,
-        pub(crate) filters: Vec<HttpFilter>,
+        pub(crate) filters: Vec<HttpFilterMessage>,
         pub(crate) enabled: Option<bool>,
     }
 }
@@ -167,24 +167,6 @@ one_of! {
     /// How much of the port is taken off `:authority`.
     pub enum StripPortMode {
         strip_any_host_port => Any(bool),
-    }
-}
-
-message! {
-    /// A filter of the chain.
-    pub struct HttpFilter: "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter" {
-        pub(crate) name: Spanned<String>,
-        pub(crate) oneof config_type: Option<HttpFilterConfigType>,
-        pub(crate) is_optional: bool,
-        pub(crate) disabled: bool,
-    }
-}
-
-one_of! {
-    /// Where the filter's config comes from.
-    pub enum HttpFilterConfigType {
-        typed_config => TypedConfig(Any),
-        config_discovery => ConfigDiscovery(ExtensionConfigSource),
     }
 }
 

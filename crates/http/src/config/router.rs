@@ -2,7 +2,10 @@
 
 use nuncio_config::message;
 use nuncio_config::runtime::RuntimeKey;
-use nuncio_config::typed::Ctx;
+use nuncio_config::typed::{Ctx, Refused};
+use nuncio_contract::http_filter_message::HttpFilterMessage;
+use nuncio_contract::registry::HttpFilterRooms;
+use nuncio_contract::upstream_filters::{ChainOf, UpstreamFilters};
 
 /// The message of the router.
 pub const MESSAGE: &str = "envoy.extensions.filters.http.router.v3.Router";
@@ -15,6 +18,7 @@ message! {
         dynamic_stats: Option<bool>,
         suppress_envoy_headers: bool,
         respect_expected_rq_timeout: bool,
+        upstream_http_filters: Vec<HttpFilterMessage>,
         inert start_child_span = "nothing is traced yet, so there is no span to begin";
     }
 }
@@ -32,17 +36,28 @@ pub struct RouterConfig {
     pub back_off_base_ms: RuntimeKey,
     /// The share of failures, in per cent, that is tried again: `upstream.use_retry`.
     pub retried_percent: RuntimeKey,
+    /// What stands between the router and hosts of clusters that say nothing of it.
+    pub upstream_filters: Option<UpstreamFilters>,
 }
 
 impl RouterConfig {
     /// From the message.
-    pub fn compile(message: &RouterMessage, ctx: &mut Ctx) -> Self {
-        RouterConfig {
+    ///
+    /// # Errors
+    /// [`Refused`] if its filters cannot be used.
+    pub fn compile(
+        message: &RouterMessage,
+        rooms: HttpFilterRooms,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let filters = &message.upstream_http_filters;
+        Ok(RouterConfig {
             dynamic_stats: message.dynamic_stats != Some(false),
             suppress_envoy_headers: message.suppress_envoy_headers,
             respect_expected_rq_timeout: message.respect_expected_rq_timeout,
             back_off_base_ms: ctx.runtime.key("upstream.base_retry_backoff_ms"),
             retried_percent: ctx.runtime.key("upstream.use_retry"),
-        }
+            upstream_filters: UpstreamFilters::compile(filters, ChainOf::Router, rooms, ctx)?,
+        })
     }
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::discovered::{Discovered, ExtensionConfigSource};
+use nuncio_contract::http_filter_message::{HttpFilterConfigType, HttpFilterMessage};
 
 use super::config::{CompileContext, FilterConfig, Terminal};
-use crate::config::connection_manager as config;
 use crate::config::router::{self, RouterConfig, RouterMessage};
 use crate::discovered_filter::DiscoveredFilter;
 
 /// The filters before the terminal one, and the terminal one.
 pub(super) fn compile(
-    filters: &[config::HttpFilter],
+    filters: &[HttpFilterMessage],
     chain: &str,
     context: &mut CompileContext<'_>,
 ) -> Result<(Vec<FilterConfig>, Terminal), Refused> {
@@ -61,12 +61,12 @@ enum One {
 }
 
 fn one(
-    filter: &config::HttpFilter,
+    filter: &HttpFilterMessage,
     context: &mut CompileContext<'_>,
 ) -> Result<Option<One>, Refused> {
     let any = match &filter.config_type {
-        Some(config::HttpFilterConfigType::TypedConfig(any)) => any,
-        Some(config::HttpFilterConfigType::ConfigDiscovery(source)) => {
+        Some(HttpFilterConfigType::TypedConfig(any)) => any,
+        Some(HttpFilterConfigType::ConfigDiscovery(source)) => {
             return discovered(filter, source, context).map(|it| Some(One::Filter(it)));
         }
         None => {
@@ -79,7 +79,8 @@ fn one(
     };
     if any.type_name() == router::MESSAGE {
         let message = any.decode::<RouterMessage>(context.ctx)?;
-        let config = RouterConfig::compile(&message, context.ctx);
+        let rooms = context.extensions.http_filters;
+        let config = RouterConfig::compile(&message, rooms, context.ctx)?;
         return Ok(Some(One::Terminal(Terminal::Router(config))));
     }
     match context.extensions.http_filter(any.type_name()) {
@@ -103,7 +104,7 @@ fn one(
 
 /// A filter whose configuration comes from elsewhere; none that ends the chain.
 fn discovered(
-    filter: &config::HttpFilter,
+    filter: &HttpFilterMessage,
     source: &ExtensionConfigSource,
     context: &mut CompileContext<'_>,
 ) -> Result<FilterConfig, Refused> {
@@ -129,7 +130,7 @@ fn discovered(
     })
 }
 
-fn unsupported(filter: &config::HttpFilter, any: &Any, context: &mut CompileContext<'_>) {
+fn unsupported(filter: &HttpFilterMessage, any: &Any, context: &mut CompileContext<'_>) {
     context.ctx.unsupported(
         any.span,
         format!(
@@ -140,10 +141,10 @@ fn unsupported(filter: &config::HttpFilter, any: &Any, context: &mut CompileCont
     );
 }
 
-fn not_terminal(filter: &config::HttpFilter, chain: &str, context: &mut CompileContext<'_>) {
+fn not_terminal(filter: &HttpFilterMessage, chain: &str, context: &mut CompileContext<'_>) {
     let kind = match &filter.config_type {
-        Some(config::HttpFilterConfigType::TypedConfig(any)) => any.type_name(),
-        Some(config::HttpFilterConfigType::ConfigDiscovery(_)) | None => "",
+        Some(HttpFilterConfigType::TypedConfig(any)) => any.type_name(),
+        Some(HttpFilterConfigType::ConfigDiscovery(_)) | None => "",
     };
     let room = context.extensions.http_filter(kind);
     let text = format!(

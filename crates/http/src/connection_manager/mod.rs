@@ -35,6 +35,7 @@ use nuncio_contract::stats::groups::{
     TracingStats,
 };
 use nuncio_contract::stats::{Scope, StatsStore};
+use nuncio_contract::upstream_filters::UpstreamSlot;
 
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
@@ -59,6 +60,8 @@ pub struct ConnectionManager {
     pub filters: Box<[FilterSlot]>,
     /// The filters of the upgrades that have their own, by their places in `upgrade_configs`.
     pub upgrade_filters: Box<[Box<[FilterSlot]>]>,
+    /// Those between the router and hosts of clusters that say nothing of it, if there are some.
+    pub upstream_filters: Option<Rc<[UpstreamSlot]>>,
     /// The access logs.
     pub loggers: Box<[Box<dyn AccessLogger>]>,
     /// Its counters.
@@ -156,6 +159,11 @@ impl ConnectionManager {
         ConnectionManager {
             filters: config.filters.iter().map(slot).collect(),
             upgrade_filters: config.upgrades.iter().map(own).collect(),
+            upstream_filters: match &config.terminal {
+                config::Terminal::Router(router) => router.upstream_filters.as_ref(),
+                config::Terminal::Service | config::Terminal::Nothing => None,
+            }
+            .map(|filters| filters.for_worker(&scopes.http, &scopes.root)),
             loggers: config
                 .access_logs
                 .iter()

@@ -190,6 +190,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             state: &self.state,
             worker: &self.manager.worker,
             way,
+            beneath: None,
         }
     }
 }

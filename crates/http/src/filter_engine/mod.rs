@@ -19,6 +19,7 @@ use nuncio_contract::http_filter::{
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::registry::RouteFilterConfig;
 use nuncio_contract::stream_info::ResponseFlags;
+use nuncio_contract::upstream_filters::UpstreamSlot;
 
 pub use late::{LateStep, Released};
 
@@ -46,6 +47,16 @@ pub struct Run<'a> {
     pub worker: &'a Worker,
     /// The direction.
     pub way: Way,
+    /// Where the filters stand between the router and a host: the stream that they are part of.
+    pub beneath: Option<Beneath<'a>>,
+}
+
+/// What the filters between the router and a host share with those before the router.
+pub struct Beneath<'a> {
+    /// The stream, whose info and route they see.
+    pub stream: &'a RefCell<Box<StreamState>>,
+    /// Their places.
+    pub slots: &'a [UpstreamSlot],
 }
 
 impl Run<'_> {
@@ -201,6 +212,9 @@ impl Run<'_> {
         step: usize,
         call: impl FnOnce(&mut ActiveFilter, &mut FilterContext<'_>, &mut HeaderMap, Way) -> T,
     ) -> Option<T> {
+        if let Some(beneath) = &self.beneath {
+            return self.with_filter_beneath(beneath, step, call);
+        }
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         if step >= state.filters.active.len() {
@@ -239,6 +253,50 @@ impl Run<'_> {
         if route_is_stale.get() {
             self.worker.find_route(state);
         }
+        Some(result)
+    }
+
+    /// The same between the router and a host.
+    fn with_filter_beneath<T>(
+        &self,
+        beneath: &Beneath<'_>,
+        step: usize,
+        call: impl FnOnce(&mut ActiveFilter, &mut FilterContext<'_>, &mut HeaderMap, Way) -> T,
+    ) -> Option<T> {
+        let mut own = self.state.borrow_mut();
+        let own = &mut **own;
+        let mut stream = beneath.stream.borrow_mut();
+        let stream = &mut **stream;
+        if step >= own.filters.active.len() {
+            return None;
+        }
+        let index = own.filters.index(self.way, step);
+        let progress = match self.way {
+            Way::Decode => &mut own.filters.decode,
+            Way::Encode => &mut own.filters.encode,
+        };
+        let active = own.filters.active.get_mut(index)?;
+        let name = &*beneath.slots.get(active.slot)?.name;
+        let levels = stream.route.filter_levels();
+        let configs: [Option<&RouteFilterConfig>; 4] = levels.map(|level| {
+            level
+                .and_then(|level| level.get_named(name))
+                .and_then(|entry| entry.config.as_ref())
+        });
+        // The metadata are this try's own, and the route is decided.
+        stream.info.swap_dynamic_metadata(&mut own.info);
+        let route_is_stale = Cell::new(false);
+        let mut context = FilterContext {
+            request_headers: &mut stream.request,
+            stream_info: &mut stream.info,
+            route: PerRoute::new(&configs, &stream.route),
+            held_body: progress.held.readable(),
+            buffer_limit_bytes: &mut progress.limit_bytes,
+            route_is_stale: &route_is_stale,
+            services: self.worker,
+        };
+        let result = call(active, &mut context, &mut own.response, self.way);
+        stream.info.swap_dynamic_metadata(&mut own.info);
         Some(result)
     }
 

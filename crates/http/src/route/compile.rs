@@ -16,6 +16,7 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::rate_limit::RateLimitPolicy;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stream_info::metadata::Struct;
+use nuncio_contract::upstream_filters;
 use nuncio_upstream::ClusterId;
 
 use super::domain::{DomainError, DomainTable};
@@ -43,6 +44,14 @@ const BODY_WORDS: data_source::Words = data_source::Words {
         None => format!("response body size is {size_bytes} bytes; maximum is {limit_bytes}"),
     },
 };
+
+/// What a level says of a filter by its name.
+struct NamedEntry<'n> {
+    name: &'n str,
+    place: Option<usize>,
+    config: PerFilter,
+    may_be_upstream: bool,
+}
 
 /// Compiles route tables.
 pub struct RouteCompiler<'a> {
@@ -402,7 +411,12 @@ impl RouteCompiler<'_> {
             .map(|(name, any)| self.per_filter(name, any))
             .collect();
         let entries: Vec<_> = entries.into_iter().collect::<Result<_, _>>()?;
-        let filters = PerFilterConfigs::new(entries.into_iter().flatten().collect());
+        let named = entries.iter().filter(|entry| entry.may_be_upstream);
+        let named = named.map(|entry| (entry.name.into(), entry.config.clone()));
+        let named = named.collect();
+        let placed = entries.into_iter();
+        let placed = placed.filter_map(|entry| Some((entry.place?, entry.config)));
+        let filters = PerFilterConfigs::new(placed.collect(), named);
         Ok(Level {
             host: None,
             request: request?,
@@ -411,10 +425,11 @@ impl RouteCompiler<'_> {
         })
     }
 
-    /// The entry of the filter that is called `name` in the chain; none if the chain has no such filter, as
-    /// then nothing would read it (Envoy accepts that as well).
-    fn per_filter(&mut self, name: &str, any: &Any) -> Result<Option<(usize, PerFilter)>, Refused> {
-        let entry = if any.type_name() == FILTER_CONFIG {
+    /// The entry of the filter that is called `name` in the chain; without a place if the chain has no such filter, as
+    /// then nothing reads it but filters behind the router (Envoy accepts that as well).
+    fn per_filter<'n>(&mut self, name: &'n str, any: &Any) -> Result<NamedEntry<'n>, Refused> {
+        let mut may_be_upstream = self.is_upstream(any.type_name());
+        let config = if any.type_name() == FILTER_CONFIG {
             let wrapper = any.decode::<config::FilterConfig>(self.ctx)?;
             if wrapper.config.is_none() && !wrapper.disabled {
                 let text =
@@ -428,6 +443,10 @@ impl RouteCompiler<'_> {
                 }
                 _ => None,
             };
+            may_be_upstream = match &wrapper.config {
+                Some(inner) if !inner.type_name().is_empty() => self.is_upstream(inner.type_name()),
+                _ => true,
+            };
             PerFilter {
                 disabled: wrapper.disabled,
                 config,
@@ -439,13 +458,24 @@ impl RouteCompiler<'_> {
             }
         };
         let place = self.filter_names.iter().position(|filter| filter == name);
-        if place.is_none() {
+        if place.is_none() && !may_be_upstream {
             self.ctx.warning(
                 any.span,
                 format!("no HTTP filter of this connection manager is called `{name}`"),
             );
         }
-        Ok(place.map(|place| (place, entry)))
+        Ok(NamedEntry {
+            name,
+            place,
+            config,
+            may_be_upstream,
+        })
+    }
+
+    /// Whether a message for routes may be one for a filter behind the router.
+    fn is_upstream(&self, message: &str) -> bool {
+        let room = self.extensions.http_filter_by_route_message(message);
+        room.is_some_and(|room| upstream_filters::is_upstream(room.message))
     }
 
     fn room_config(

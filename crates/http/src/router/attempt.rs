@@ -17,18 +17,19 @@ use nuncio_contract::headers::Known;
 use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerHost};
 
 use super::forward::Failure;
+use super::up::Up;
 use super::{Router, finalize, outliers};
 use crate::downstream::Downstream;
 use crate::exchange::Account;
 use crate::route::Forward;
 
 /// Notes what went over the wire, also of an attempt that is given up.
-pub(super) struct NotesBytes<'r, 'e, 'a, D: Downstream> {
+pub(super) struct NotesBytes<'r, 'u, 'e, 'a, D: Downstream> {
     pub(super) router: &'r Router<'e, 'a, D>,
-    pub(super) up: &'r RefCell<UpstreamStream>,
+    pub(super) up: &'r RefCell<Up<'u>>,
 }
 
-impl<D: Downstream> Drop for NotesBytes<'_, '_, '_, D> {
+impl<D: Downstream> Drop for NotesBytes<'_, '_, '_, '_, D> {
     fn drop(&mut self) {
         self.router.note_bytes(self.up);
     }
@@ -41,13 +42,13 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Sends the request to a host and its response to the client, both at once.
     pub(super) async fn attempt(
         &self,
-        up: &RefCell<UpstreamStream>,
+        up: &RefCell<Up<'_>>,
         forward: &Forward,
         timeout: Option<Duration>,
     ) -> Result<(), Failure> {
         self.rewrite_to_hostname(forward);
         self.note_attempted();
-        self.note_connection(&up.borrow());
+        self.note_connection(up.borrow().stream());
         let _however_it_ends = NotesBytes { router: self, up };
         self.with_account(Account::began);
         if self.exchange.tunnel.get().is_some() {
@@ -74,7 +75,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Whether the head is all that there is of the request.
-    fn write_head(&self, up: &RefCell<UpstreamStream>) -> bool {
+    fn write_head(&self, up: &RefCell<Up<'_>>) -> bool {
         let bare = self.exchange.body.borrow().is_absent;
         let mut state = self.exchange.state.borrow_mut();
         up.borrow_mut().write_head(&state.request, bare);
@@ -85,8 +86,9 @@ impl<D: Downstream> Router<'_, '_, D> {
         bare
     }
 
-    pub(super) fn note_bytes(&self, up: &RefCell<UpstreamStream>) {
-        let stream = up.borrow();
+    pub(super) fn note_bytes(&self, up: &RefCell<Up<'_>>) {
+        let up = up.borrow();
+        let stream = up.stream();
         let (wire_sent, wire_received) = stream.wire_bytes();
         let (header_sent, header_received) = stream.header_bytes();
         let bytes = &mut self.exchange.state.borrow_mut().info.upstream.bytes;
@@ -139,11 +141,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// The request's body, as it comes from the filters.
-    async fn upload(
-        &self,
-        up: &RefCell<UpstreamStream>,
-        timeout: Option<Duration>,
-    ) -> Result<(), Failure> {
+    async fn upload(&self, up: &RefCell<Up<'_>>, timeout: Option<Duration>) -> Result<(), Failure> {
         let body = &self.exchange.body;
         loop {
             let (some, done) = {
@@ -178,7 +176,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Reads more of the request's body. What is there at once leaves with what was written before.
-    async fn read_more(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+    async fn read_more(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         let mut reading = pin!(self.exchange.read_request());
         let at_once = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await;
         if let Poll::Ready(read) = at_once {
@@ -191,7 +189,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// The response: heads, body, trailers.
-    async fn download(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+    async fn download(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         let status = pin!(self.read_final_head(up)).await?.status;
         pin!(self.pass_response(up, status)).await
     }
@@ -199,7 +197,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// The response whose head has come.
     pub(super) async fn pass_response(
         &self,
-        up: &RefCell<UpstreamStream>,
+        up: &RefCell<Up<'_>>,
         status: u16,
     ) -> Result<(), Failure> {
         self.begin_response(status);
@@ -218,16 +216,12 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// The final head, after those of 1xx.
     pub(super) async fn read_final_head(
         &self,
-        up: &RefCell<UpstreamStream>,
+        up: &RefCell<Up<'_>>,
     ) -> Result<ResponseHead, Failure> {
         let mut informed = false;
         loop {
             let state = &self.exchange.state;
-            let read = poll_fn(|cx| {
-                up.borrow_mut()
-                    .poll_read_head(cx, &mut state.borrow_mut().response)
-            })
-            .await?;
+            let read = poll_fn(|cx| up.borrow_mut().poll_read_head_of(cx, state)).await?;
             self.exchange.touch_idle();
             if !read.is_informational() {
                 return Ok(read);
@@ -326,17 +320,14 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// Passes the body on. What is there at once leaves with the head; the host is held back while the client
     /// does not read.
-    pub(super) async fn stream_body(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+    pub(super) async fn stream_body(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         let down = self.exchange.down;
         let state = &self.exchange.state;
         loop {
             let mut chunk = Buffer::default();
             let mut read = |cx: &mut Context<'_>| {
-                up.borrow_mut().poll_read_body(
-                    cx,
-                    &mut chunk,
-                    &mut state.borrow_mut().response_trailers,
-                )
+                let mut up = up.borrow_mut();
+                up.poll_read_body_of(cx, &mut chunk, state)
             };
             let ready = poll_fn(|cx| Poll::Ready(read(cx))).await;
             let event = match ready {

@@ -73,9 +73,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await?,
         };
-        let up = RefCell::new(acquired.begin());
-        if up.borrow().is_tcp() {
-            self.write_prologue(&mut up.borrow_mut(), forward);
+        let up = RefCell::new(self.begin_up(acquired));
+        if up.borrow().stream().is_tcp() {
+            self.write_prologue(up.borrow_mut().stream_mut(), forward);
         }
         pin!(self.attempt(&up, forward, timeout)).await
     }
@@ -356,7 +356,10 @@ pub(super) enum Failure {
 }
 
 impl From<UpstreamError> for Failure {
-    fn from(error: UpstreamError) -> Self {
+    fn from(mut error: UpstreamError) -> Self {
+        if let Some(reply) = error.reply.take() {
+            return Failure::Stopped(Stop::Reply(reply));
+        }
         Failure::Upstream(error)
     }
 }

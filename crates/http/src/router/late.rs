@@ -10,10 +10,11 @@ use std::pin::pin;
 use std::task::Poll;
 
 use nuncio_contract::buffer::Buffer;
-use nuncio_upstream::{BodyEvent, UpstreamStream};
+use nuncio_upstream::BodyEvent;
 
 use super::Router;
 use super::forward::Failure;
+use super::up::Up;
 use crate::downstream::Downstream;
 use crate::exchange::ROUTE;
 use crate::filter_engine::LateStep;
@@ -28,7 +29,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Passes on the rest of the body; `is_complete` once the host has sent it.
     pub(super) async fn stream_late_body(
         &self,
-        up: &RefCell<UpstreamStream>,
+        up: &RefCell<Up<'_>>,
         mut is_complete: bool,
     ) -> Result<(), Failure> {
         let exchange = self.exchange;
@@ -36,15 +37,15 @@ impl<D: Downstream> Router<'_, '_, D> {
         while !is_complete || exchange.is_response_late() {
             if is_complete {
                 exchange.deadlines.clear(ROUTE);
-                up.borrow_mut().end_if_complete();
+                up.borrow_mut().stream_mut().end_if_complete();
             }
             exchange.down.flush().await?;
             let may_read = !is_complete && exchange.takes_more_response();
             let next = poll_fn(|cx| {
                 if may_read {
-                    let trailers = &mut exchange.state.borrow_mut().response_trailers;
                     let mut up = up.borrow_mut();
-                    if let Poll::Ready(event) = up.poll_read_body(cx, &mut chunk, trailers) {
+                    let state = &exchange.state;
+                    if let Poll::Ready(event) = up.poll_read_body_of(cx, &mut chunk, state) {
                         return Poll::Ready(Next::Read(event));
                     }
                 }

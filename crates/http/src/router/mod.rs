@@ -14,6 +14,7 @@ mod outliers;
 mod reply;
 mod tries;
 mod tunnel;
+mod up;
 mod wishes;
 
 pub(crate) use reply::make_reply;

@@ -23,6 +23,7 @@ use nuncio_upstream::UpstreamStream;
 use nuncio_upstream::proxy_protocol::{self, ProxyVersion};
 
 use super::forward::Failure;
+use super::up::Up;
 use super::{Router, finalize};
 use crate::config::route::ProxyProtocolVersion;
 use crate::downstream::Downstream;
@@ -71,7 +72,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Sends the head, and both directions once the host has agreed.
-    pub(super) async fn tunnel(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+    pub(super) async fn tunnel(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         self.refuse_path(up)?;
         up.borrow_mut()
             .write_head(&self.exchange.state.borrow().request, false);
@@ -99,9 +100,9 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// CONNECT has no path; a route that gives it one asks for something that HTTP/1 cannot say.
-    fn refuse_path(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+    fn refuse_path(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         match path_refusal(&self.exchange.state.borrow().request) {
-            Some(reply) if !up.borrow().is_tcp() => {
+            Some(reply) if !up.borrow().stream().is_tcp() => {
                 Err(Failure::Stopped(Stop::Reply(Box::new(reply))))
             }
             _ => Ok(()),
@@ -109,7 +110,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// The client's bytes, until it goes. A client of HTTP/2 may end its side before.
-    async fn pass_up(&self, up: &RefCell<UpstreamStream>) -> Result<Infallible, Failure> {
+    async fn pass_up(&self, up: &RefCell<Up<'_>>) -> Result<Infallible, Failure> {
         while !self.exchange.body.borrow().done {
             let mut reading = pin!(self.exchange.read_request_now());
             poll_fn(|cx| {
@@ -130,7 +131,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Sends the head, and what has come from the client if the host has agreed.
-    fn poll_send_held(&self, cx: &mut Context<'_>, up: &RefCell<UpstreamStream>) -> Poll<()> {
+    fn poll_send_held(&self, cx: &mut Context<'_>, up: &RefCell<Up<'_>>) -> Poll<()> {
         let mut body = self.exchange.body.borrow_mut();
         let body = &mut *body;
         let mut up = up.borrow_mut();
@@ -142,7 +143,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// The host's answer, and its bytes until it ends.
-    async fn pass_down(&self, up: &RefCell<UpstreamStream>) -> Result<(), Failure> {
+    async fn pass_down(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         let head = pin!(self.read_final_head(up)).await?;
         let is_open = head.framing == BodyFraming::Tunnel;
         self.exchange.tunnel_answered(is_open);

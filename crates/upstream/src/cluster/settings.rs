@@ -9,6 +9,7 @@ use nuncio_config::runtime::RuntimeKey;
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
+use nuncio_contract::upstream_filters::UpstreamFilters;
 use nuncio_net::connect::ConnectOptions;
 
 use super::passthrough::Passthrough;
@@ -214,6 +215,8 @@ pub struct HttpSettings {
     pub auto_names: Option<Box<AutoNames>>,
     /// What it says of retries and copies, if anything.
     pub resilience: Option<Box<ClusterResilience>>,
+    /// What stands between the router and its hosts, if anything.
+    pub filters: Option<UpstreamFilters>,
 }
 
 /// What a cluster says in the place of its routes.
@@ -240,6 +243,7 @@ impl Default for HttpSettings {
             http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
             auto_names: None,
             resilience: None,
+            filters: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 use nuncio_contract::hash_policy::{HashPolicies, HashPolicyMessage};
 use nuncio_contract::headers::HeaderName;
+use nuncio_contract::http_filter_message::HttpFilterMessage;
 
 use super::Cluster;
 use super::header_case::HeaderKeyFormat;
@@ -34,6 +35,7 @@ message! {
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
         pub(crate) outlier_detection: Option<HttpOutlierDetection>,
+        pub(crate) http_filters: Vec<HttpFilterMessage>,
     }
 }
 

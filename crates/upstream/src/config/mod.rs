@@ -30,7 +30,10 @@ use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::access_log::AccessLogFiles;
 use nuncio_contract::dns_resolver::ChosenResolver;
+use nuncio_contract::http_filter_message::HttpFilterMessage;
 use nuncio_contract::metadata_message::MetadataMessage;
+use nuncio_contract::registry::HttpFilterRooms;
+use nuncio_contract::upstream_filters::{ChainOf, UpstreamFilters};
 use nuncio_net::connect::{ConnectOptions, Keepalive};
 use nuncio_net::dns::LookupFamily;
 
@@ -70,6 +73,8 @@ pub struct ClusterConfig {
     pub outlier_detection: Option<Arc<OutlierSettings>>,
     /// Whether it says itself where its connections come from.
     pub is_bound: bool,
+    /// Its filters as written, until they are [compiled](Self::compile_filters).
+    pub(crate) http_filters: Vec<HttpFilterMessage>,
 }
 
 /// How a cluster's names are resolved.
@@ -142,6 +147,7 @@ impl ClusterConfig {
             wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),
             outlier_detection,
             is_bound: cluster.upstream_bind_config.is_some(),
+            http_filters: options.map_or_else(Vec::new, |options| options.http_filters.clone()),
         })
     }
 
@@ -164,6 +170,21 @@ impl ClusterConfig {
             .into_iter()
             .chain(matches.map(|one| Arc::clone(&one.socket)))
             .collect()
+    }
+
+    /// Compiles the filters between the router and the cluster's hosts.
+    ///
+    /// # Errors
+    /// [`Refused`] when they cannot be used.
+    pub fn compile_filters(
+        &mut self,
+        rooms: HttpFilterRooms,
+        ctx: &mut Ctx,
+    ) -> Result<(), Refused> {
+        let filters = std::mem::take(&mut self.http_filters);
+        let filters = UpstreamFilters::compile(&filters, ChainOf::Cluster, rooms, ctx)?;
+        self.settings.http.filters = filters;
+        Ok(())
     }
 
     /// Opens the files that are told of health checks.

@@ -26,5 +26,6 @@ pub fn support(table: &mut SupportTable) {
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     PreserveCase::support(table);
+    nuncio_contract::upstream_filters::support(table);
     crate::retry::support(table);
 }

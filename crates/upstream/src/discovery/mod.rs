@@ -80,6 +80,7 @@ pub fn prepare(manager: &ClusterManager, config: ClusterConfig, added_via_api: b
         wait_for_warm_on_init: _,
         outlier_detection,
         is_bound: _,
+        http_filters: _,
     } = config;
     let cluster =
         manager.prepare_with(settings, transport_socket, added_via_api, outlier_detection);

@@ -43,6 +43,7 @@ fn config(cluster_type: ClusterType, endpoints: Vec<EndpointSpec>) -> ClusterCon
         wait_for_warm_on_init: true,
         outlier_detection: None,
         is_bound: false,
+        http_filters: Vec::new(),
     }
 }
 

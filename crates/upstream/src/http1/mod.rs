@@ -158,6 +158,7 @@ impl Http1Stream {
                 .is_some_and(|connection| connection.is_reused()),
             response_started: self.response.wire_bytes > 0,
             request_sent: self.request.wire_bytes > 0,
+            reply: None,
         };
         if kind == UpstreamErrorKind::ProtocolError {
             self.lease.core().traffic.upstream_cx_protocol_error.inc();

@@ -20,6 +20,7 @@ use crate::load_balancing::{Balancer, PickContext, PriorityLoad, Random, RoundRo
 use crate::override_host::WantedHosts;
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::ClusterDescription;
+use nuncio_contract::upstream_filters::UpstreamSlot;
 
 /// A cluster on one worker.
 pub struct WorkerCluster {
@@ -30,6 +31,7 @@ pub struct WorkerCluster {
     /// The cluster whose hosts are the proxies, if it matters here.
     local: RefCell<Option<LocalCluster>>,
     description: OnceCell<Rc<ClusterDescription>>,
+    filters: OnceCell<Rc<[UpstreamSlot]>>,
 }
 
 pub(super) struct State {
@@ -74,6 +76,7 @@ impl WorkerCluster {
             random: Random::new(seed),
             local: RefCell::default(),
             description: OnceCell::new(),
+            filters: OnceCell::new(),
         }
     }
 
@@ -85,6 +88,16 @@ impl WorkerCluster {
     /// The part that all threads share.
     pub fn shared(&self) -> &Arc<ClusterShared> {
         &self.core.shared
+    }
+
+    /// This worker's chain of the cluster's filters, if it has some.
+    #[inline]
+    pub fn filters(&self) -> Option<&Rc<[UpstreamSlot]>> {
+        let filters = self.settings().http.filters.as_ref()?;
+        Some(self.filters.get_or_init(|| {
+            let shared = self.shared();
+            filters.for_worker(shared.scope(), shared.scope())
+        }))
     }
 
     /// This worker's traffic stats, for what the router counts.

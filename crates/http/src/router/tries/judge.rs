@@ -24,9 +24,9 @@ enum Again {
 }
 
 /// The try whose response the client gets.
-type ChosenTry = (Box<LiveTry>, Rc<WorkerHost>);
+type ChosenTry<'e> = (Box<LiveTry<'e>>, Rc<WorkerHost>);
 
-impl<D: Downstream> Tries<'_, '_, '_, D> {
+impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
     /// Decides on another try, and counts what was decided.
     fn try_again(&mut self, met: Met, is_after_timeout: bool) -> Again {
         let exchange = self.exchange();
@@ -86,7 +86,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         self.lost(one, error)
     }
 
-    pub(super) fn lost(&mut self, one: OneTry, error: &UpstreamError) -> Result<(), Failure> {
+    pub(super) fn lost(&mut self, one: OneTry<'e>, error: &UpstreamError) -> Result<(), Failure> {
         self.router.set_host(Some(&one.host));
         match &one.stage {
             Stage::Live(live) => self.router.note_bytes(&live.up),
@@ -144,7 +144,11 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
 
     /// Judges a response by its head; returns the try if its response is the one, and ends all if it sends the
     /// request elsewhere.
-    pub(super) fn judge(&mut self, at: usize, status: u16) -> Result<Option<ChosenTry>, Failure> {
+    pub(super) fn judge(
+        &mut self,
+        at: usize,
+        status: u16,
+    ) -> Result<Option<ChosenTry<'e>>, Failure> {
         let one = self.under_way.remove(at);
         let Stage::Live(mut live) = one.stage else {
             return Ok(None);
@@ -189,7 +193,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
     }
 
     /// Tells outlier detection of a response that is not passed on.
-    fn report_head(&self, host: &WorkerHost, status: u16, live: &LiveTry) {
+    fn report_head(&self, host: &WorkerHost, status: u16, live: &LiveTry<'_>) {
         let state = self.exchange().state.borrow();
         outliers::report_head(host, status, &state.request, &live.response);
     }

@@ -6,10 +6,9 @@
 use std::cell::RefCell;
 use std::task::{Context, Poll, ready};
 
-use nuncio_contract::buffer::Buffer;
-use nuncio_upstream::UpstreamStream;
-
 use crate::exchange::RequestBody;
+use crate::router::up::Up;
+use nuncio_contract::buffer::Buffer;
 
 /// What has come so far.
 pub(super) struct KeptBody {
@@ -84,7 +83,7 @@ impl Upload {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        up: &mut UpstreamStream,
+        up: &mut Up<'_>,
         kept: &KeptBody,
         body: &RefCell<RequestBody>,
     ) -> Poll<()> {
@@ -104,12 +103,7 @@ impl Upload {
     }
 
     /// Makes the next bytes ready, or the end; false if there is nothing yet.
-    fn take_chunk(
-        &mut self,
-        kept: &KeptBody,
-        body: &mut RequestBody,
-        up: &mut UpstreamStream,
-    ) -> bool {
+    fn take_chunk(&mut self, kept: &KeptBody, body: &mut RequestBody, up: &mut Up<'_>) -> bool {
         let rest = kept.bytes.readable().get(self.sent_bytes..);
         let rest = rest.unwrap_or_default();
         let is_direct = rest.is_empty() && !kept.is_keeping;

@@ -54,7 +54,7 @@ pub(super) struct Tries<'r, 'e, 'a, D> {
     retries: Option<Box<Retries>>,
     mirrors: Vec<Mirrored<'r>>,
     copies: Copies,
-    under_way: Vec<OneTry>,
+    under_way: Vec<OneTry<'e>>,
     next: Option<NextTry>,
     begun: u32,
     /// Whether some of the request may have reached a host.
@@ -194,6 +194,9 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                 Event::TooLong(at) => self.took_too_long(at)?,
                 Event::Over(at) => self.lasted_too_long(at)?,
                 Event::Try(at, TryEvent::Connected(ready)) => self.connected(at, ready),
+                Event::Try(_, TryEvent::Failed(error)) if error.reply.is_some() => {
+                    return Err(error.into());
+                }
                 Event::Try(at, TryEvent::Failed(error)) => self.failed(at, &error)?,
                 Event::Try(at, TryEvent::Head(head)) if head.is_informational() => {
                     pin!(self.informed(at, head.status)).await?;
@@ -461,18 +464,18 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         self.has_gone_live(at);
     }
 
-    fn go_live(&mut self, host: &Rc<WorkerHost>, ready: ReadyStream) -> Box<LiveTry> {
+    fn go_live(&mut self, host: &Rc<WorkerHost>, ready: ReadyStream) -> Box<LiveTry<'e>> {
         if let Some(retries) = &mut self.retries {
             retries.tried(host);
         }
         self.router.set_host(Some(host));
         self.router.rewrite_to_hostname(self.forward);
         let is_bare = self.exchange().body.borrow().is_absent;
-        let mut live = LiveTry::new(ready.begin(), is_bare);
+        let mut live = LiveTry::new(self.router.begin_up(ready), is_bare);
         live.over_at = self.stream_time.map(|time| self.now() + time);
         self.router.note_host(host);
         self.router.note_attempted();
-        self.router.note_connection(&live.up.borrow());
+        self.router.note_connection(live.up.borrow().stream());
         self.router.with_account(Account::began);
         let now = self.now();
         let mut state = self.exchange().state.borrow_mut();

@@ -9,15 +9,16 @@ use std::time::Instant;
 
 use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_upstream::{PendingStream, ReadyStream, UpstreamError, UpstreamStream, WorkerHost};
+use nuncio_upstream::{PendingStream, ReadyStream, UpstreamError, WorkerHost};
 
 use super::kept_body::{KeptBody, Upload};
 use crate::exchange::RequestBody;
+use crate::router::up::Up;
 
 /// A try under way.
-pub(super) struct OneTry {
+pub(super) struct OneTry<'e> {
     pub(super) host: Rc<WorkerHost>,
-    pub(super) stage: Stage,
+    pub(super) stage: Stage<'e>,
     /// When it has taken too long.
     pub(super) ends_at: Option<Instant>,
     /// When it has stood still for too long.
@@ -29,16 +30,16 @@ pub(super) struct OneTry {
 }
 
 /// How far it is.
-pub(super) enum Stage {
+pub(super) enum Stage<'e> {
     Connecting(Pin<Box<PendingStream>>),
-    Live(Box<LiveTry>),
+    Live(Box<LiveTry<'e>>),
     /// The host takes no more.
     Refused,
 }
 
 /// A try that has a connection.
-pub(super) struct LiveTry {
-    pub(super) up: RefCell<UpstreamStream>,
+pub(super) struct LiveTry<'e> {
+    pub(super) up: RefCell<Up<'e>>,
     pub(super) upload: Upload,
     pub(super) response: HeaderMap,
     /// When it has lasted too long, whatever has come of it.
@@ -52,7 +53,7 @@ pub(super) enum TryEvent {
     Failed(UpstreamError),
 }
 
-impl OneTry {
+impl<'e> OneTry<'e> {
     pub(super) fn new(host: Rc<WorkerHost>, pending: PendingStream) -> Self {
         Self::at(host, Stage::Connecting(Box::pin(pending)))
     }
@@ -61,7 +62,7 @@ impl OneTry {
         Self::at(host, Stage::Refused)
     }
 
-    pub(super) fn at(host: Rc<WorkerHost>, stage: Stage) -> Self {
+    pub(super) fn at(host: Rc<WorkerHost>, stage: Stage<'e>) -> Self {
         Self {
             host,
             stage,
@@ -108,9 +109,9 @@ impl OneTry {
     }
 }
 
-impl LiveTry {
+impl<'e> LiveTry<'e> {
     /// A stream whose head has been written.
-    pub(super) fn new(up: UpstreamStream, is_bare: bool) -> Box<Self> {
+    pub(super) fn new(up: Up<'e>, is_bare: bool) -> Box<Self> {
         let upload = match is_bare {
             true => Upload::of_head(),
             false => Upload::default(),

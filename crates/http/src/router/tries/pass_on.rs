@@ -14,11 +14,11 @@ use crate::downstream::Downstream;
 use crate::router::attempt::NotesBytes;
 use crate::router::forward::Failure;
 
-impl<D: Downstream> Tries<'_, '_, '_, D> {
+impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
     /// Passes a response on, with what is left of the request going up beside it.
     pub(super) async fn pass_on(
         &mut self,
-        live: Box<LiveTry>,
+        live: Box<LiveTry<'e>>,
         host: &Rc<WorkerHost>,
         status: u16,
     ) -> Result<(), Failure> {
@@ -33,7 +33,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         if self.begun > 1 {
             router.note_host(host);
             router.note_last_attempted(host);
-            router.note_connection(&up.borrow());
+            router.note_connection(up.borrow().stream());
         }
         let _however_it_ends = NotesBytes { router, up: &up };
         let mut download = pin!(router.pass_response(&up, status));
@@ -52,7 +52,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
                 return Poll::Ready(done);
             }
             let is_complete = up.borrow().is_response_complete();
-            let bytes = up.borrow().wire_bytes().1;
+            let bytes = up.borrow().stream().wire_bytes().1;
             if bytes != std::mem::replace(&mut received_bytes, bytes) {
                 idle_at = self.wishes.per_try_idle.map(|time| self.now() + time);
             }

@@ -65,7 +65,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
     /// Follows the response if it is a redirect that is to be followed, and can be.
     pub(super) fn redirected(
         &mut self,
-        live: &mut LiveTry,
+        live: &mut LiveTry<'_>,
         host: &Rc<WorkerHost>,
         status: u16,
     ) -> Option<Stop> {
@@ -85,7 +85,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
         if self.begun > 1 {
             self.router.note_host(host);
             self.router.note_last_attempted(host);
-            self.router.note_connection(&live.up.borrow());
+            self.router.note_connection(live.up.borrow().stream());
         }
         self.router.note_bytes(&live.up);
         let mut state = self.exchange().state.borrow_mut();
@@ -95,7 +95,12 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
     }
 
     /// Changes the head of the request; its body, if the redirect can be followed.
-    fn follow(&mut self, policy: &RedirectPolicy, live: &LiveTry, status: u16) -> Option<Buffer> {
+    fn follow(
+        &mut self,
+        policy: &RedirectPolicy,
+        live: &LiveTry<'_>,
+        status: u16,
+    ) -> Option<Buffer> {
         let exchange = self.exchange();
         let is_whole = {
             let body = exchange.body.borrow();
