@@ -101,8 +101,8 @@ async fn serve_all(
     let hang_up = signal(SignalKind::hangup()).map_err(no_signals)?;
     let concurrency = around.options.workers();
     let written = (Arc::clone(&compiled.tree), Arc::clone(&compiled.lines));
-    let node = NodeStamp::new(around.options, around.extensions).local(&compiled.tree);
-    let node = Arc::new(node);
+    let node = NodeStamp::new(around.options, around.extensions);
+    let node = Arc::new(node.local(&compiled.tree));
     let main_worker = main_worker(around, &node);
     let services = Rc::clone(&main_worker) as Rc<dyn WorkerServices>;
     let shared = Rc::clone(&services);
@@ -133,9 +133,7 @@ async fn serve_all(
     let flush_interval = compiled.stats.flush_interval;
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     start_clusters(around, &running, &discovery, compiled.clusters).await;
-    if let Some(delegate) = delegate {
-        tokio::task::spawn_local(delegate.run());
-    }
+    delegate.map(|delegate| tokio::task::spawn_local(delegate.run()));
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }

@@ -82,7 +82,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "nuncio-extensions-observability",
-        &["nuncio-contract", "nuncio-config"],
+        &[
+            "nuncio-contract",
+            "nuncio-config",
+            "nuncio-service-messages",
+        ],
     ),
     (
         "nuncio",

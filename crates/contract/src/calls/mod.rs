@@ -19,7 +19,6 @@ pub use retries::{CallRetries, CoreRetryPolicy};
 
 use crate::buffer::Buffer;
 use crate::headers::HeaderMap;
-use crate::services::LocalFuture;
 
 /// How a call is made.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +80,7 @@ pub trait HttpCalls {
     ) -> Option<Box<dyn HttpCall>>;
 
     /// Completes after `duration`.
-    fn sleep(&self, duration: Duration) -> LocalFuture<()>;
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()>>>;
 
     /// Lets a task run by itself on this thread.
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()>>>);
