@@ -185,7 +185,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Takes away what would let a client take the answer for another one: upgrade headers of an answer that is no
-    /// upgrade, a length where there is none.
+    /// upgrade, length and type of a body that there is not.
     fn strip(&self, is_open: bool, is_failed_handshake: bool) {
         let response = &mut self.exchange.state.borrow_mut().response;
         if !is_open {
@@ -194,6 +194,9 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
         if is_open || is_failed_handshake {
             response.remove(Known::ContentLength);
+        }
+        if is_failed_handshake {
+            response.remove(Known::ContentType);
         }
     }
 }
