@@ -94,6 +94,12 @@ impl Connection {
         let mut mailbox = Mailbox::new(id, end_stream, bytes);
         mailbox.is_upgrade = upgrade_request_from_http2(&mut state.request);
         self.spawn(mailbox, state, Start::Request);
+        self.count_request();
+    }
+
+    /// Counts a request, refused or not, of those that the connection may have.
+    fn count_request(self: &Rc<Self>) {
+        let manager = &self.manager;
         let requests = self.requests.get().saturating_add(1);
         self.requests.set(requests);
         let limit = manager.config.max_requests_per_connection;
@@ -140,6 +146,7 @@ impl Connection {
         let mailbox = Mailbox::new(id, false, bytes);
         mailbox.cut.set(Some(why));
         self.spawn(mailbox, state, Start::Gone);
+        self.count_request();
     }
 
     fn deliver(&self, id: StreamId, data: std::ops::Range<usize>, end_stream: bool, wire: usize) {
