@@ -17,6 +17,7 @@ use crate::certificates::certificate_name;
 use crate::client_steps::{self, Received};
 use crate::datagram_client::shown;
 use crate::glob::glob;
+use crate::ids;
 use crate::report::Report;
 use crate::setup::Setup;
 use crate::show;
@@ -87,27 +88,11 @@ pub fn run(case: &Case, side: Side, binary: &Path, pinned: Option<&Report>) -> i
         report.push(format!("(access log {log})"), text);
     }
     let masks = setup.masks(case, &client_ports)?;
-    let ids = named_ids(case, &setup);
+    ids::name(case, &setup, &masks, &mut report)?;
     for (_, text) in &mut report.sections {
-        for (id, name) in &ids {
-            *text = text.replace(id, name);
-        }
         *text = masks.apply(text);
     }
     Ok(report)
-}
-
-/// The random ids that receivers were told, each with the name that it is shown by.
-fn named_ids(case: &Case, setup: &Setup) -> Vec<(String, String)> {
-    let known = format!("{:?}", case.exchanges);
-    let receivers = setup.receivers.values();
-    let ids = receivers.flat_map(|receiver| receiver.ids(&known));
-    ids.enumerate()
-        .map(|(at, id)| {
-            let bytes = id.len() / 2;
-            (id, format!("<id {} of {bytes} bytes>", at + 1))
-        })
-        .collect()
 }
 
 /// Starts the upstreams and the proxy of a case.

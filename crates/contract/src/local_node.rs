@@ -1,5 +1,7 @@
 //! Who this process is for those that it reports to: its node, as the bootstrap and the flags say it.
 
+use std::net::IpAddr;
+
 /// The node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalNode {
@@ -11,4 +13,8 @@ pub struct LocalNode {
     pub cluster: Box<str>,
     /// Its zone.
     pub zone: Box<str>,
+    /// The version of the program.
+    pub version: Box<str>,
+    /// The machine's address.
+    pub address: Option<IpAddr>,
 }

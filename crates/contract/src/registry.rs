@@ -14,6 +14,7 @@ use crate::level_config::LevelConfig;
 use crate::listener_filter::ListenerFilterConfig;
 use crate::network_filter::NetworkFilterConfig;
 use crate::stats::sink::StatSinkRooms;
+use crate::tracing::TracerRooms;
 
 /// A configuration for one level of the route table.
 pub type RouteFilterConfig = Arc<dyn LevelConfig>;
@@ -89,6 +90,8 @@ pub struct Extensions {
     pub early_header_mutations: &'static [&'static [&'static EarlyHeaderMutationRoom]],
     /// Sinks of stats.
     pub stat_sinks: StatSinkRooms,
+    /// Tracers.
+    pub tracers: TracerRooms,
     /// Access loggers.
     pub access_loggers: AccessLogRooms,
     /// The files that access loggers write; the server configures, reopens and flushes them.

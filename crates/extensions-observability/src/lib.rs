@@ -1,19 +1,25 @@
-//! Access loggers and sinks of stats, one room each. A room is a folder with the same files everywhere: `mod.rs` says what it
+//! Access loggers, tracers and sinks of stats, one room each. A room is a folder with the same files everywhere: `mod.rs` says what it
 //! is, its limits and its trust; `config.rs` parses its messages once; `tests.rs`. What the rooms share, the
 //! writing of lines to files, is [`sink`]. A new room is its folder and one line in [`ROOMS`].
 #![forbid(unsafe_code)]
 
 use nuncio_contract::access_log::{AccessLogFiles, AccessLogRoom};
 use nuncio_contract::stats::sink::StatSinkRoom;
+use nuncio_contract::tracing::TracerRoom;
 
 pub mod file;
 pub mod grpc_log;
+mod hex;
+pub mod opentelemetry_tracer;
+mod otlp;
 mod protobuf;
 pub mod sink;
+mod span_buffer;
 pub mod statsd;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+pub mod zipkin;
 
 /// Every access logger of the family.
 pub static ROOMS: &[&AccessLogRoom] = &[
@@ -23,6 +29,9 @@ pub static ROOMS: &[&AccessLogRoom] = &[
     &stream::STDOUT_ROOM,
     &stream::STDERR_ROOM,
 ];
+
+/// Every tracer of the family.
+pub static TRACERS: &[&TracerRoom] = &[&opentelemetry_tracer::ROOM, &zipkin::ROOM];
 
 /// Every sink of stats of the family.
 pub static STAT_SINKS: &[&StatSinkRoom] = &[

@@ -24,6 +24,7 @@ const EXTENSIONS: Extensions = Extensions {
     network_filters: &[],
     listener_filters: &[],
     early_header_mutations: &[],
+    tracers: &[crate::TRACERS],
     stat_sinks: &[crate::STAT_SINKS],
     access_loggers: &[crate::ROOMS],
     access_log_files: Some(crate::FILES),

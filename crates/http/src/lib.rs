@@ -23,6 +23,7 @@ pub mod life;
 pub mod route;
 pub mod router;
 pub mod service;
+mod spans;
 pub mod stream;
 pub mod support;
 pub mod worker;

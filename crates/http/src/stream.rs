@@ -17,6 +17,7 @@ use crate::filter_chain::FilterChain;
 use crate::route::{
     Action, ClusterChoice, Counted, Level, PerFilterConfigs, RequestStats, RouteIndex, RouteTable,
 };
+use crate::spans::ActiveSpan;
 
 /// What is known and held of a stream.
 pub struct StreamState {
@@ -34,6 +35,8 @@ pub struct StreamState {
     pub route: StreamRoute,
     /// What the response says that was done; none if nothing is to be said.
     pub operation: Option<Arc<str>>,
+    /// Its span, if it has one.
+    pub(crate) span: Option<Box<ActiveSpan>>,
 }
 
 impl StreamState {
@@ -52,6 +55,7 @@ impl StreamState {
             filters: FilterChain::default(),
             route: StreamRoute::none(table),
             operation: None,
+            span: None,
         }
     }
 
@@ -75,6 +79,7 @@ impl StreamState {
         self.info.clear();
         self.route = StreamRoute::none(no_routes);
         self.operation = None;
+        self.span = None;
     }
 
     /// Looks the request's route up.

@@ -9,6 +9,7 @@ use nuncio_contract::registry::{
     Extensions, HttpFilterRoom, ListenerFilterRoom, NetworkFilterRoom,
 };
 use nuncio_contract::stats::sink::StatSinkRoom;
+use nuncio_contract::tracing::TracerRoom;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -26,6 +27,8 @@ static EARLY_HEADER_MUTATIONS: &[&[&EarlyHeaderMutationRoom]] =
 static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[nuncio_extensions_observability::ROOMS];
 /// The families of stat sinks.
 static STAT_SINKS: &[&[&StatSinkRoom]] = &[nuncio_extensions_observability::STAT_SINKS];
+/// The families of tracers.
+static TRACERS: &[&[&TracerRoom]] = &[nuncio_extensions_observability::TRACERS];
 
 fn main() -> ExitCode {
     nuncio_server::run(Extensions {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         listener_filters: LISTENER_FILTERS,
         early_header_mutations: EARLY_HEADER_MUTATIONS,
         stat_sinks: STAT_SINKS,
+        tracers: TRACERS,
         access_loggers: ACCESS_LOGGERS,
         access_log_files: Some(nuncio_extensions_observability::FILES),
     })

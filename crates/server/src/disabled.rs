@@ -74,7 +74,9 @@ fn known(extensions: &Extensions) -> Vec<Known> {
     let loggers = loggers.map(|room| ("envoy.access_loggers", room.name, room.message));
     let all = BUILT_IN.into_iter().chain(filters).chain(network);
     let all = all.chain(listener).chain(early);
-    all.chain(loggers).collect()
+    let tracers = extensions.tracers.iter().copied().flatten();
+    let tracers = tracers.map(|room| ("envoy.tracers", room.name, room.message));
+    all.chain(loggers).chain(tracers).collect()
 }
 
 /// Says of each name what becomes of it, in Envoy's words.

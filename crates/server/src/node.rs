@@ -81,6 +81,8 @@ impl NodeStamp {
             id: text(&["id"]),
             cluster: text(&["cluster"]),
             zone: text(&["locality", "zone"]),
+            version: VERSION.into(),
+            address: nuncio_net::machine::address(),
         }
     }
 
@@ -173,11 +175,17 @@ fn rooms(extensions: &Extensions) -> Vec<Json> {
         let messages = std::iter::once(room.message);
         extension(room.name, "envoy.access_loggers", messages)
     });
+    let tracers = extensions.tracers.iter().flat_map(|family| *family);
+    let tracers = tracers.map(|room| {
+        let messages = std::iter::once(room.message);
+        extension(room.name, "envoy.tracers", messages)
+    });
     filters
         .chain(network)
         .chain(listener)
         .chain(mutations)
         .chain(loggers)
+        .chain(tracers)
         .collect()
 }
 

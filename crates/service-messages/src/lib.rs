@@ -8,6 +8,7 @@
 pub mod access_log;
 pub mod auth;
 pub mod common;
+pub mod otlp;
 pub mod rate_limit;
 
 pub use prost::{DecodeError, Message};

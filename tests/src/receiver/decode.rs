@@ -15,8 +15,6 @@ pub(super) struct Words {
     pub(super) about: Vec<String>,
     /// Its entries.
     pub(super) entries: Vec<Vec<String>>,
-    /// Random ids, in order.
-    pub(super) ids: Vec<String>,
 }
 
 enum Raw<'b> {
@@ -157,9 +155,7 @@ impl Words {
             Raw::Bytes(bytes) if kind == "text" => one(quoted(bytes)),
             Raw::Bytes(bytes) if kind == "id" => {
                 let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                let line = one(id.clone());
-                self.ids.push(id);
-                line
+                one(id)
             }
             Raw::Bytes(bytes) => match kind.strip_prefix('*') {
                 Some(kind) => {
@@ -199,7 +195,6 @@ impl Words {
                 lines.push(format!("{path}: {HIDDEN}"));
             }
             Value::String(id) if matches!(name, "traceId" | "id" | "parentId") => {
-                self.ids.push(id.clone());
                 lines.push(format!("{path}: {id}"));
             }
             value => lines.push(format!("{path}: {value}")),

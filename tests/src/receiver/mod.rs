@@ -38,7 +38,6 @@ struct Heard {
     /// Heads of requests and what is said of all entries, each once.
     about: Vec<String>,
     entries: Vec<String>,
-    ids: Vec<String>,
 }
 
 impl Receiver {
@@ -58,7 +57,7 @@ impl Receiver {
         self.port
     }
 
-    /// What it was told, once all entries have come.
+    /// What it was told of all entries, once they have come.
     ///
     /// # Errors
     /// If they do not come.
@@ -67,7 +66,7 @@ impl Receiver {
         loop {
             let heard = self.shared.heard();
             if heard.entries.len() >= spec.expect {
-                return Ok([heard.about.concat(), heard.entries.concat()].concat());
+                return Ok(heard.about.concat());
             }
             if Instant::now() > until {
                 let told = [heard.about.concat(), heard.entries.concat()].concat();
@@ -78,13 +77,10 @@ impl Receiver {
         }
     }
 
-    /// The random ids that came, in order, without those that a text has.
+    /// The entries that came.
     #[must_use]
-    pub fn ids(&self, known: &str) -> Vec<String> {
-        let ids = self.shared.heard().ids.clone();
-        ids.into_iter()
-            .filter(|id| !known.contains(id.as_str()))
-            .collect()
+    pub fn entries(&self) -> Vec<String> {
+        self.shared.heard().entries.clone()
     }
 }
 
@@ -115,11 +111,6 @@ impl Shared {
         }
         for entry in &words.entries {
             heard.entries.push(format!("entry\n{}", indented(entry)));
-        }
-        for id in words.ids {
-            if !heard.ids.contains(&id) {
-                heard.ids.push(id);
-            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::calls::{CallOptions, CallRetries, CoreRetryPolicy, HttpCalls};
 use crate::formatter::FormatContext;
 use crate::grpc::{status, timeout_value};
 use crate::header_mutation::{HeaderMutations, HeaderValue};
-use crate::headers::{HeaderMap, Known};
+use crate::headers::{HeaderMap, HeaderName, Known};
 
 message! {
     /// Where calls go.
@@ -119,6 +119,14 @@ impl GrpcTarget {
             num_retries,
             back_off: None,
         }));
+        self
+    }
+
+    /// The same, with one more header of calls, behind the others.
+    #[must_use]
+    pub fn with_metadata(mut self, name: HeaderName, value: &str) -> Self {
+        let value = value.as_bytes().to_vec();
+        self.metadata = Arc::new(self.metadata.with_default(name, value));
         self
     }
 

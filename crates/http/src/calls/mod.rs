@@ -61,6 +61,7 @@ impl WorkerCalls {
             stats: OnceCell::new(),
             config: RouterConfig {
                 dynamic_stats: true,
+                starts_child_spans: false,
                 suppress_envoy_headers: false,
                 respect_expected_rq_timeout: false,
                 back_off_base_ms: RuntimeKey::default(),

@@ -19,7 +19,7 @@ message! {
         suppress_envoy_headers: bool,
         respect_expected_rq_timeout: bool,
         upstream_http_filters: Vec<HttpFilterMessage>,
-        inert start_child_span = "nothing is traced yet, so there is no span to begin";
+        start_child_span: bool,
     }
 }
 
@@ -28,6 +28,8 @@ message! {
 pub struct RouterConfig {
     /// Whether responses are counted by code.
     pub dynamic_stats: bool,
+    /// Whether tries have spans of their own.
+    pub starts_child_spans: bool,
     /// Whether `x-envoy-` headers are left out.
     pub suppress_envoy_headers: bool,
     /// Whether the time that a proxy before expects takes the place of the route's timeout.
@@ -53,6 +55,7 @@ impl RouterConfig {
         let filters = &message.upstream_http_filters;
         Ok(RouterConfig {
             dynamic_stats: message.dynamic_stats != Some(false),
+            starts_child_spans: message.start_child_span,
             suppress_envoy_headers: message.suppress_envoy_headers,
             respect_expected_rq_timeout: message.respect_expected_rq_timeout,
             back_off_base_ms: ctx.runtime.key("upstream.base_retry_backoff_ms"),

@@ -2,8 +2,10 @@
 //! to do with it.
 
 use nuncio_config::message;
-use nuncio_config::typed::Any;
+use nuncio_config::typed::{Any, Spanned};
+use nuncio_contract::custom_tag::CustomTagMessage;
 use nuncio_contract::matching::FractionalPercent;
+use nuncio_contract::tracing::Provider;
 
 message! {
     /// Tracing of a connection manager.
@@ -12,11 +14,14 @@ message! {
         pub(crate) client_sampling: Option<Percent>,
         pub(crate) random_sampling: Option<Percent>,
         pub(crate) overall_sampling: Option<Percent>,
-        inert verbose = "it is about spans, and without a provider there are none",
-        inert max_path_tag_length = "it is about spans, and without a provider there are none",
-        inert custom_tags = "they are of spans, and without a provider there are none",
-        inert spawn_upstream_span = "it is about spans, and without a provider there are none",
-        inert upstream_operation = "it is of spans, and without a provider there are none",
+        pub(crate) verbose: bool,
+        pub(crate) max_path_tag_length: Option<u32>,
+        pub(crate) custom_tags: Vec<CustomTagMessage>,
+        pub(crate) provider: Option<Provider>,
+        pub(crate) spawn_upstream_span: Option<bool>,
+        pub(crate) operation: Spanned<String>,
+        pub(crate) upstream_operation: Spanned<String>,
+        pub(crate) no_context_propagation: bool,
     }
 }
 
@@ -33,8 +38,9 @@ message! {
         pub(crate) client_sampling: Option<FractionalPercent>,
         pub(crate) random_sampling: Option<FractionalPercent>,
         pub(crate) overall_sampling: Option<FractionalPercent>,
-        inert custom_tags = "they are of spans, and without a provider there are none",
-        inert upstream_operation = "it is of spans, and without a provider there are none",
+        pub(crate) custom_tags: Vec<CustomTagMessage>,
+        pub(crate) operation: Spanned<String>,
+        pub(crate) upstream_operation: Spanned<String>,
     }
 }
 

@@ -275,6 +275,7 @@ impl ConnectionManagerConfig {
         let codec = codec_settings(&message, context.ctx);
         let detections = original_address::compile(&message, context.ctx);
         let request_ids = RequestIds::compile(message.request_id_extension.as_ref(), context.ctx);
+        let tracing = tracing(&message, context);
         let log_moments = LogMoments::from_message(&message, context.ctx);
         let (filters, terminal) = filters?;
         let codec = codec?;
@@ -312,7 +313,7 @@ impl ConnectionManagerConfig {
             proxy_100_continue: message.proxy_100_continue,
             local_replies: local_replies?,
             early_mutations: early_mutations?,
-            tracing: tracing(&message, context),
+            tracing: tracing?,
             log_moments: log_moments?,
             append_local_overload: message.append_local_overload,
             route_source,
@@ -586,11 +587,14 @@ impl RequestOptions {
 
 fn tracing(
     message: &config::HttpConnectionManager,
-    context: &CompileContext<'_>,
-) -> Option<Box<Tracing>> {
-    let tracing = message.tracing.as_ref()?;
-    let compiled = Tracing::compile(tracing, context.is_outbound, context.ctx);
-    Some(Box::new(compiled))
+    context: &mut CompileContext<'_>,
+) -> Result<Option<Box<Tracing>>, Refused> {
+    let Some(tracing) = &message.tracing else {
+        return Ok(None);
+    };
+    let tracers = context.extensions.tracers;
+    let compiled = Tracing::compile(tracing, context.is_outbound, tracers, context.ctx)?;
+    Ok(Some(Box::new(compiled)))
 }
 
 fn proxy_status(

@@ -35,6 +35,7 @@ use nuncio_contract::stats::groups::{
     TracingStats,
 };
 use nuncio_contract::stats::{Scope, StatsStore};
+use nuncio_contract::tracing::Tracer;
 use nuncio_contract::upstream_filters::UpstreamSlot;
 
 pub use config::ConnectionManagerConfig;
@@ -72,6 +73,8 @@ pub struct ConnectionManager {
     pub drain: Drain,
     /// What the overload manager decides, if it is listened to.
     pub(crate) overload: Option<Rc<OverloadOnWorker>>,
+    /// Who makes spans, if anybody does.
+    pub(crate) tracer: Option<Rc<dyn Tracer>>,
     routes: RefCell<Rc<RouteSnapshot>>,
     root: Scope,
     /// Made with the first connection that needs them, when Envoy lists them too.
@@ -169,6 +172,11 @@ impl ConnectionManager {
                 .iter()
                 .map(|log| log.worker(&scopes.root))
                 .collect(),
+            tracer: config
+                .tracing
+                .as_ref()
+                .and_then(|tracing| tracing.tracer.as_ref())
+                .map(|tracer| tracer.worker(&scopes.root)),
             stats: Stats {
                 http: scopes.http.worker_group(),
                 listener: scopes.listener.worker_group(),

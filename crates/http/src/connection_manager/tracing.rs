@@ -1,19 +1,21 @@
-//! `tracing` without a provider: which requests are traced is decided, counted, told to access logs and noted in
-//! `x-request-id` as in Envoy, and operations of routes are told in `x-envoy-decorator-operation`; spans there are none.
+//! `tracing`: which requests are traced is decided, counted, told to access logs and noted in `x-request-id` as in Envoy,
+//! and operations of routes are told in `x-envoy-decorator-operation`. Their spans are [`crate::spans`]'.
 //! Defaults: all requests. Runtime: `tracing.client_enabled`, `tracing.random_sampling`, `tracing.global_enabled`.
 
 use std::sync::Arc;
 
 use nuncio_config::runtime::{Fraction, RuntimeKey};
-use nuncio_config::typed::Ctx;
+use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::TracingStats;
 use nuncio_contract::stream_info::TraceReason;
+use nuncio_contract::tracing::{self, TracerConfig, TracerRooms};
 
 use super::request_id::RequestIds;
 use crate::config::tracing as config;
 use crate::route::Sampling;
+use crate::spans::{RouteSpans, SpanSettings};
 use crate::stream::StreamState;
 
 const ALL: u32 = 10_000;
@@ -27,11 +29,37 @@ pub struct Tracing {
     global_enabled: RuntimeKey,
     /// Whether what is traced is sent out by what stands beside the proxy, rather than sent to it.
     is_outbound: bool,
+    /// Who makes spans, if anybody does.
+    pub(crate) tracer: Option<Arc<dyn TracerConfig>>,
+    /// What they are to say.
+    pub(crate) spans: SpanSettings,
 }
 
 impl Tracing {
-    pub(super) fn compile(message: &config::Tracing, is_outbound: bool, ctx: &Ctx) -> Self {
-        Tracing {
+    pub(super) fn compile(
+        message: &config::Tracing,
+        is_outbound: bool,
+        tracers: TracerRooms,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let provider = message.provider.as_ref();
+        let tracer = provider.map(|provider| tracing::compile(provider, tracers, ctx));
+        let names = RouteSpans::compile(
+            &message.custom_tags,
+            &message.operation,
+            &message.upstream_operation,
+            ctx,
+        );
+        Ok(Tracing {
+            tracer: tracer.transpose()?,
+            spans: SpanSettings {
+                names: names?,
+                is_verbose: message.verbose,
+                max_path_bytes: SpanSettings::path_bytes(message.max_path_tag_length),
+                spawns_upstream_span: message.spawn_upstream_span == Some(true),
+                propagates: !message.no_context_propagation,
+                is_outbound,
+            },
             sampling: Sampling {
                 client: Fraction {
                     numerator: whole(message.client_sampling.as_ref(), 100),
@@ -44,7 +72,7 @@ impl Tracing {
             random_sampling: ctx.runtime.key("tracing.random_sampling"),
             global_enabled: ctx.runtime.key("tracing.global_enabled"),
             is_outbound,
-        }
+        })
     }
 
     /// Decides whether a request whose route is known is traced, and says so in its head.
@@ -60,6 +88,11 @@ impl Tracing {
         let sampling = route.and_then(|route| route.sampling.as_deref());
         let sampling = sampling.unwrap_or(&self.sampling);
         state.info.trace_reason = self.reason(ids, sampling, &mut state.request, services);
+        let format = route.and_then(|route| route.spans.as_ref()?.operation.as_ref());
+        if self.tracer.is_some() && format.or(self.spans.names.operation.as_ref()).is_some() {
+            // The name of the span is that, whatever anybody else says.
+            return;
+        }
         let decorator = route.and_then(|route| route.decorator.as_deref());
         let told = decorator.filter(|decorator| decorator.propagate);
         let told = told.map(|decorator| Arc::clone(&decorator.operation));

@@ -69,6 +69,9 @@ impl<D: Downstream> Exchange<'_, D> {
         }
         state.info.response_code = Some(status);
         if let Some(tracing) = &manager.config.tracing {
+            if state.span.is_some() && tracing.spans.is_outbound {
+                manager.rename_span(state);
+            }
             tracing.decorate_response(state);
             self.charge_tracing(&state.info);
         }

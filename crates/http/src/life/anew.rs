@@ -80,6 +80,9 @@ impl<D: Downstream> Exchange<'_, D> {
         let checked = request::check(&mut state.request, &config.request, &peer);
         manager.worker.find_route(state);
         checked.map_err(|refusal| self.refuse(refusal))?;
+        if manager.tracer.is_some() {
+            manager.begin_span(state);
+        }
         self.limit_duration(state);
         self.create_filters(state);
         if config.log_moments.begin {

@@ -58,7 +58,7 @@ impl<D: Downstream> Exchange<'_, D> {
         })?;
         manager.worker.find_route(state);
         if let Some(tracing) = &config.tracing {
-            tracing.decide(config.request.request_ids, state, &*manager.worker);
+            manager.trace(tracing, state);
         }
         self.limit_duration(state);
         let verdict =

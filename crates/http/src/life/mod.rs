@@ -247,6 +247,9 @@ impl<D: Downstream> Exchange<'_, D> {
                 .downstream_rq_time
                 .record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         }
+        if state.span.is_some() {
+            self.manager.end_span(state);
+        }
         self.manager.log(state, AccessLogType::DownstreamEnd);
     }
 }

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::body_format::BodyFormat;
 use crate::config::route as config;
+use crate::spans::RouteSpans;
 
 const DEFAULT_ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_DIRECT_RESPONSE_LIMIT_BYTES: u32 = 4096;
@@ -247,6 +248,19 @@ impl RouteCompiler<'_> {
                 .tracing
                 .as_ref()
                 .map(|tracing| Box::new(Sampling::of_route(tracing))),
+            spans: route
+                .tracing
+                .as_ref()
+                .map(|it| {
+                    RouteSpans::compile(
+                        &it.custom_tags,
+                        &it.operation,
+                        &it.upstream_operation,
+                        self.ctx,
+                    )
+                })
+                .transpose()?
+                .map(Box::new),
             decorator: route
                 .decorator
                 .as_ref()

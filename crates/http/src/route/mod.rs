@@ -57,6 +57,7 @@ use run::Order;
 
 use crate::body_format::BodyFormat;
 use crate::config::route::TlsRequirement;
+use crate::spans::RouteSpans;
 pub(crate) use tracing::{Decorator, Sampling};
 
 /// A compiled route table.
@@ -122,6 +123,8 @@ pub struct Route {
     pub(crate) sampling: Option<Box<Sampling>>,
     /// What its requests do.
     pub(crate) decorator: Option<Box<Decorator>>,
+    /// What their spans are to say.
+    pub(crate) spans: Option<Box<RouteSpans>>,
 }
 
 /// What a level (route configuration, virtual host, route, weighted cluster) adds to a request's way.

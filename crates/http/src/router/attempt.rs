@@ -14,14 +14,17 @@ use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
-use nuncio_upstream::{BodyEvent, UpstreamStream, WorkerHost};
+use nuncio_upstream::{BodyEvent, UpstreamError, UpstreamStream, WorkerHost};
 
+use super::failure::reset_reason;
 use super::forward::Failure;
 use super::up::Up;
 use super::{Router, finalize, outliers};
 use crate::downstream::Downstream;
 use crate::exchange::Account;
 use crate::route::Forward;
+use crate::spans::TryEnd;
+use crate::stream::StreamState;
 
 /// Notes what went over the wire, also of an attempt that is given up.
 pub(super) struct NotesBytes<'r, 'u, 'e, 'a, D: Downstream> {
@@ -78,6 +81,9 @@ impl<D: Downstream> Router<'_, '_, D> {
     fn write_head(&self, up: &RefCell<Up<'_>>) -> bool {
         let bare = self.exchange.body.borrow().is_absent;
         let mut state = self.exchange.state.borrow_mut();
+        if state.span.is_some() {
+            self.begin_try_span(&mut state);
+        }
         up.borrow_mut().write_head(&state.request, bare);
         let now = self.exchange.manager.worker.now();
         let timing = &mut state.info.upstream.timing;
@@ -91,12 +97,56 @@ impl<D: Downstream> Router<'_, '_, D> {
         let stream = up.stream();
         let (wire_sent, wire_received) = stream.wire_bytes();
         let (header_sent, header_received) = stream.header_bytes();
-        let bytes = &mut self.exchange.state.borrow_mut().info.upstream.bytes;
+        let mut state = self.exchange.state.borrow_mut();
+        if state.span.is_some() {
+            self.end_try_span(&mut state, &stream);
+        }
+        let bytes = &mut state.info.upstream.bytes;
         // Those of all tries count.
         bytes.wire_bytes_sent += wire_sent;
         bytes.wire_bytes_received += wire_received;
         bytes.header_bytes_sent += header_sent;
         bytes.header_bytes_received += header_received;
+    }
+
+    /// Begins the span of a try that has a connection, and tells its host of the trace.
+    #[cold]
+    pub(super) fn begin_try_span(&self, state: &mut StreamState) {
+        if let Some(host) = state.info.upstream.remote_address.clone() {
+            let starts = self.config.starts_child_spans;
+            self.exchange.manager.begin_try_span(state, &host, starts);
+        }
+    }
+
+    /// Ends the span of a try, which may have an answer.
+    #[cold]
+    fn end_try_span(&self, state: &mut StreamState, up: &UpstreamStream) {
+        let has_answer = state.info.upstream.timing.first_rx_byte.is_some();
+        let end = TryEnd {
+            status: state.info.response_code.filter(|_| has_answer),
+            protocol: up.protocol(),
+            ..TryEnd::default()
+        };
+        let host = up.host_address();
+        self.exchange.manager.end_try_span(state, &host, &end, None);
+    }
+
+    /// Tells of a try that had no connection.
+    #[cold]
+    pub(super) fn tell_lost_try(&self, host: &WorkerHost, error: &UpstreamError) {
+        let mut state = self.exchange.state.borrow_mut();
+        let address = host.description().address.clone();
+        let manager = self.exchange.manager;
+        if !manager.spans_tries(self.config.starts_child_spans) {
+            return;
+        }
+        manager.begin_try_span(&mut state, &address, self.config.starts_child_spans);
+        let end = TryEnd {
+            reason: reset_reason(error.kind),
+            flags: "UF",
+            ..TryEnd::default()
+        };
+        manager.end_try_span(&mut state, &address, &end, None);
     }
 
     pub(super) fn note_host(&self, host: &Rc<WorkerHost>) {

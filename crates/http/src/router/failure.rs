@@ -165,6 +165,11 @@ pub(crate) fn status_of_failure(kind: UpstreamErrorKind) -> u16 {
     }
 }
 
+/// Why there was no answer, in Envoy's words.
+pub(super) fn reset_reason(kind: UpstreamErrorKind) -> &'static str {
+    kind.reset_reason()
+}
+
 /// Its text.
 pub(crate) fn text_of_failure(kind: UpstreamErrorKind, is_retry: bool) -> String {
     if kind == UpstreamErrorKind::NoHealthyUpstream {

@@ -55,6 +55,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             Ok(()) => Ok(()),
             Err(Failure::Stopped(stop)) => Err(stop),
             Err(Failure::Upstream(error)) => {
+                if self.exchange.manager.tracer.is_some() {
+                    self.tell_lost(&error);
+                }
                 self.report_failure(&error);
                 if has_waited(error.kind) && !self.exchange.response_begun.get() {
                     Box::pin(self.exchange.read_what_is_there()).await?;
@@ -78,6 +81,21 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             self.write_prologue(up.borrow_mut().stream_mut(), forward);
         }
         pin!(self.attempt(&up, forward, timeout)).await
+    }
+
+    /// Tells of the only try, where it had no connection.
+    #[cold]
+    fn tell_lost(&self, error: &UpstreamError) {
+        let account = self.exchange.account.borrow();
+        let host = account.as_ref().and_then(|account| account.host.clone());
+        let had_connection = {
+            let state = self.exchange.state.borrow();
+            state.info.upstream.timing.first_tx_byte.is_some()
+        };
+        drop(account);
+        if let Some(host) = host.filter(|_| !had_connection) {
+            self.tell_lost_try(&host, error);
+        }
     }
 
     async fn run_tries(&self, tries: Box<Tries<'_, 'e, 'a, D>>) -> Result<(), Failure> {

@@ -74,8 +74,13 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Sends the head, and both directions once the host has agreed.
     pub(super) async fn tunnel(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         self.refuse_path(up)?;
-        up.borrow_mut()
-            .write_head(&self.exchange.state.borrow().request, false);
+        {
+            let mut state = self.exchange.state.borrow_mut();
+            if state.span.is_some() {
+                self.begin_try_span(&mut state);
+            }
+            up.borrow_mut().write_head(&state.request, false);
+        }
         // What we have to say ourselves, `100 Continue`, waits for nobody.
         self.exchange.down.flush().await?;
         let mut upload = pin!(self.pass_up(up));

@@ -13,6 +13,7 @@ use crate::exchange::{Account, RetryCount, Stop};
 use crate::router::failure::status_of_failure;
 use crate::router::forward::Failure;
 use crate::router::outliers;
+use crate::spans::TryEnd;
 
 /// Whether a try is followed by another.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,9 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         match &one.stage {
             Stage::Live(live) => self.router.note_bytes(&live.up),
             Stage::Connecting(_) => {
+                if self.exchange().manager.tracer.is_some() {
+                    self.router.tell_lost_try(&one.host, error);
+                }
                 if let Some(retries) = &mut self.retries {
                     retries.tried(&one.host);
                 }
@@ -166,6 +170,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
                     Again::Yes => {
                         one.host.counters().rq_error.inc();
                         self.report_head(&one.host, status, &live);
+                        self.end_span_of(&live, status);
                         self.router.note_bytes(&live.up);
                         self.router.with_account(|account| {
                             account.cluster.responses().count_retried(status)
@@ -182,6 +187,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         if could_not && self.is_more_to_come() {
             one.host.counters().rq_error.inc();
             self.report_head(&one.host, status, &live);
+            self.end_span_of(&live, status);
             self.router.note_bytes(&live.up);
             return Ok(None);
         }
@@ -190,6 +196,22 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         self.next = None;
         self.body.stop_keeping();
         Ok(Some((live, one.host)))
+    }
+
+    /// Ends the span of a try whose answer is not passed on.
+    fn end_span_of(&self, live: &LiveTry, status: u16) {
+        let mut state = self.exchange().state.borrow_mut();
+        if state.span.is_none() {
+            return;
+        }
+        let up = live.up.borrow();
+        let end = TryEnd {
+            status: Some(status),
+            protocol: up.protocol(),
+            ..TryEnd::default()
+        };
+        let manager = self.exchange().manager;
+        manager.end_try_span(&mut state, &up.host_address(), &end, Some(&live.response));
     }
 
     /// Tells outlier detection of a response that is not passed on.

@@ -479,6 +479,9 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         self.router.with_account(Account::began);
         let now = self.now();
         let mut state = self.exchange().state.borrow_mut();
+        if state.span.is_some() {
+            self.router.begin_try_span(&mut state);
+        }
         live.up.borrow_mut().write_head(&state.request, is_bare);
         let timing = &mut state.info.upstream.timing;
         timing.first_tx_byte = Some(now);

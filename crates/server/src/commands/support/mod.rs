@@ -93,6 +93,9 @@ pub(super) fn table(extensions: &Extensions) -> SupportTable {
     for room in extensions.access_loggers.iter().copied().flatten() {
         (room.support)(&mut table);
     }
+    for room in extensions.tracers.iter().copied().flatten() {
+        (room.support)(&mut table);
+    }
     for room in extensions.stat_sinks.iter().copied().flatten() {
         (room.support)(&mut table);
     }
