@@ -34,9 +34,11 @@ pub mod header_mutation;
 pub mod header_to_metadata;
 pub mod health_check;
 pub mod json_to_metadata;
+pub mod jwt_authn;
 mod level_stats;
 pub mod local_ratelimit;
 pub mod match_delegate;
+mod query;
 pub mod ratelimit;
 pub mod rbac;
 pub mod set_metadata;
@@ -67,6 +69,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &header_to_metadata::ROOM,
     &health_check::ROOM,
     &json_to_metadata::ROOM,
+    &jwt_authn::ROOM,
     &local_ratelimit::ROOM,
     &match_delegate::ROOM,
     &ratelimit::ROOM,

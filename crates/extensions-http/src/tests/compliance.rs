@@ -56,6 +56,13 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           enable_x_ratelimit_headers: DRAFT_VERSION_03}",
     ),
     (
+        "envoy.filters.http.jwt_authn",
+        "{}",
+        "{providers: {p: {local_jwks: {inline_string: '{\"keys\": [{\"kty\": \"oct\", \"k\": \"c2VjcmV0\"}]}'}, \
+          forward_payload_header: x-p, payload_in_metadata: p, failed_status_in_metadata: f, jwt_cache_config: {}}}, \
+          rules: [{match: {prefix: /}, requires: {allow_missing_or_failed: {}}}]}",
+    ),
+    (
         "envoy.filters.http.match_delegate",
         "{extension_config: {name: b, typed_config: {\
           '@type': type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer, max_request_bytes: 1}}}",

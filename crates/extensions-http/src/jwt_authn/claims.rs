@@ -1,0 +1,117 @@
+//! JSON objects of tokens and keys as values of metadata, and claims as texts.
+
+use nuncio_contract::stream_info::metadata::{Struct, Value};
+use serde_json::Value as Json;
+
+/// Reads an object; nesting is bounded by the reader.
+pub(super) fn read(text: &[u8]) -> Option<Struct> {
+    let Ok(Json::Object(members)) = serde_json::from_slice::<Json>(text) else {
+        return None;
+    };
+    Some(structure(members))
+}
+
+fn structure(members: serde_json::Map<String, Json>) -> Struct {
+    let mut out = Struct::default();
+    for (name, value) in members {
+        out.insert(name, convert(value));
+    }
+    out
+}
+
+fn convert(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(value),
+        Json::Number(number) => Value::Number(number.as_f64().unwrap_or(0.0)),
+        Json::String(text) => Value::String(text.into()),
+        Json::Array(items) => Value::List(items.into_iter().map(convert).collect()),
+        Json::Object(members) => Value::Struct(structure(members)),
+    }
+}
+
+/// A number that is not negative and below 2^64, cut to a whole one.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the conversion saturates"
+)]
+pub(super) fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+/// The claim at a path.
+pub(super) fn at_path<'a>(claims: &'a Struct, path: &[Box<str>]) -> Option<&'a Value> {
+    let (last, parents) = path.split_last()?;
+    let mut inner = claims;
+    for parent in parents {
+        let Some(Value::Struct(next)) = inner.get(parent) else {
+            return None;
+        };
+        inner = next;
+    }
+    inner.get(last)
+}
+
+/// A claim as a header's value; none if it has none.
+pub(super) fn header_value(claim: &Value) -> Option<String> {
+    match claim {
+        Value::String(text) => Some(text.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(number) => Some(number_text(*number)),
+        Value::Struct(_) | Value::List(_) => Some(encode(&json(claim))),
+        Value::Null => None,
+    }
+    .filter(|text| !text.is_empty())
+}
+
+fn number_text(number: f64) -> String {
+    /// 2^64.
+    const TOO_MUCH: f64 = 18_446_744_073_709_551_616.0;
+    match (0.0..TOO_MUCH).contains(&number) && number.fract() == 0.0 {
+        true => whole(number).to_string(),
+        false => format!("{number:.6}"),
+    }
+}
+
+fn encode(text: &str) -> String {
+    crate::base64::encode(text.as_bytes())
+}
+
+/// The value as JSON without spaces.
+fn json(value: &Value) -> String {
+    fn convert(value: &Value) -> Json {
+        match value {
+            Value::Null => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+                let negative = *number < 0.0;
+                let amount = i64::try_from(whole(number.abs())).unwrap_or(i64::MAX);
+                Json::from(if negative { -amount } else { amount })
+            }
+            Value::Number(number) => Json::from(*number),
+            Value::String(text) => Json::from(&**text),
+            Value::List(items) => items.iter().map(convert).collect(),
+            Value::Struct(members) => {
+                let members = members.fields();
+                Json::Object(
+                    members
+                        .map(|(name, value)| (name.to_owned(), convert(value)))
+                        .collect(),
+                )
+            }
+        }
+    }
+    convert(value).to_string()
+}
+
+/// What `normalize_payload_in_metadata` makes of the claims: lists of what stands between spaces.
+pub(super) fn split_at_spaces(claims: &mut Struct, names: &[Box<str>]) {
+    for name in names {
+        if let Some(Value::String(text)) = claims.get(name) {
+            let words = text.split(' ').filter(|word| !word.is_empty());
+            let words = words.map(|word| Value::String(word.into())).collect();
+            claims.insert(name.clone(), Value::List(words));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Base64 for URLs, as Envoy reads it: spaces do not count, padding may be there if it is whole.
+
+/// What the text stands for; none if it is wrong.
+pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    let mut digits: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let all = digits.len();
+    while digits.last() == Some(&b'=') {
+        digits.pop();
+    }
+    let padding = all - digits.len();
+    if digits.len() % 4 == 1 || padding > 0 && (padding > 2 || !all.is_multiple_of(4)) {
+        return None;
+    }
+    let mut out = Vec::with_capacity(digits.len() / 4 * 3 + 2);
+    for group in digits.chunks(4) {
+        let mut word = 0_u32;
+        for at in 0..4 {
+            word = word << 6 | group.get(at).map_or(Some(0), |digit| sextet(*digit))?;
+        }
+        let [_, bytes @ ..] = word.to_be_bytes();
+        out.extend(bytes.iter().take(group.len() * 6 / 8));
+    }
+    Some(out)
+}
+
+fn sextet(digit: u8) -> Option<u32> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'-' => 62,
+        b'_' => 63,
+        _ => return None,
+    };
+    Some(value.into())
+}
