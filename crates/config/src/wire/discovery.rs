@@ -13,6 +13,10 @@ use super::{DEPTH, Unknown, tell, wellknown};
 use crate::diagnostic::Diagnostics;
 use crate::tree::{Any, Value};
 
+/// The longest duration of the API, 10,000 years.
+const LONGEST_SECONDS: u64 = 315_576_000_000;
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
 /// A state-of-the-world request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiscoveryRequest {
@@ -278,5 +282,9 @@ fn duration(bytes: &[u8]) -> Option<Duration> {
         }
         Some(())
     })?;
-    Some(Duration::new(seconds, u32::try_from(nanos).unwrap_or(0)))
+    // Negative ones are very large here.
+    let nanos = u32::try_from(nanos)
+        .ok()
+        .filter(|nanos| *nanos < NANOS_PER_SECOND)?;
+    (seconds <= LONGEST_SECONDS).then(|| Duration::new(seconds, nanos))
 }

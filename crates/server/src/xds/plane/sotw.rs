@@ -240,8 +240,15 @@ impl Sotw {
                 continue;
             }
             for watch in &of_type.watches {
-                let gone = response("", std::iter::empty(), Some(ended.clone()));
-                told.push((watch.id, News::Update(gone)));
+                let own = watch.name.as_deref();
+                let gone = ended
+                    .iter()
+                    .filter(|name| own.is_none_or(|own| *own == ***name));
+                let gone: Vec<_> = gone.cloned().collect();
+                if !gone.is_empty() {
+                    let gone = response("", std::iter::empty(), Some(gone));
+                    told.push((watch.id, News::Update(gone)));
+                }
             }
         }
         told
