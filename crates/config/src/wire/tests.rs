@@ -138,20 +138,21 @@ fn a_resource_of_a_server_may_have_fields_that_nobody_knows() {
     assert_eq!(unknown, [text]);
 }
 
-/// A delta response with one resource that lives so long.
-fn living(seconds: &[u8], nanos: &[u8]) -> Option<DiscoveryResponse> {
+/// Whether a resource of a delta response lives for no duration.
+fn has_invalid_life(seconds: &[u8], nanos: &[u8]) -> bool {
     let ttl = [&[0x08][..], seconds, &[0x10], nanos].concat();
     let resource = [part(3, b"name"), part(6, &ttl)].concat();
-    DiscoveryResponse::decode_delta(&part(2, &resource))
+    let response = DiscoveryResponse::decode_delta(&part(2, &resource)).unwrap();
+    response.changed[0].has_invalid_ttl
 }
 
 #[test]
-fn a_life_that_is_no_duration_is_refused() {
+fn a_life_that_is_no_duration_is_told() {
     let minus_one = [&[0xff; 9][..], &[1]].concat();
     let billion = [0x80, 0x94, 0xeb, 0xdc, 0x03];
-    assert!(living(&[5], &[7]).is_some());
-    assert!(living(&minus_one, &billion).is_none());
-    assert!(living(&minus_one, &[0]).is_none());
-    assert!(living(&[0], &billion).is_none());
-    assert!(living(&[0], &minus_one).is_none());
+    assert!(!has_invalid_life(&[5], &[7]));
+    assert!(has_invalid_life(&minus_one, &billion));
+    assert!(has_invalid_life(&minus_one, &[0]));
+    assert!(has_invalid_life(&[0], &billion));
+    assert!(has_invalid_life(&[0], &minus_one));
 }
