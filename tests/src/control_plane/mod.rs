@@ -68,6 +68,9 @@ pub struct Telling {
     /// The type, if it is not the one that was asked for.
     #[serde(default)]
     pub type_name: Option<String>,
+    /// What is sent in the place of a response, to which there is no answer.
+    #[serde(default)]
+    pub no_response: Option<String>,
 }
 
 /// A control plane that runs.
@@ -131,6 +134,9 @@ impl ControlPlane {
     pub fn tell(&self, kind: &str, telling: &Telling) -> io::Result<()> {
         self.until("is asked for it", |state| state.kinds.contains_key(kind))?;
         self.shared.tell(kind, telling).map_err(io::Error::other)?;
+        if telling.no_response.is_some() {
+            return Ok(());
+        }
         self.answered(kind, &telling.nonce)
     }
 

@@ -226,6 +226,9 @@ fn response(
     is_delta: bool,
     identifier: Option<&str>,
 ) -> Result<Vec<u8>, String> {
+    if let Some(text) = &telling.no_response {
+        return Ok(text.clone().into_bytes());
+    }
     let mut out = Vec::new();
     protobuf::bytes(1, telling.version.as_bytes(), &mut out);
     for resource in &telling.resources {

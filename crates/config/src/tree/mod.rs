@@ -21,7 +21,7 @@ pub use json::Json;
 pub use merge::merge;
 pub use places::without_places;
 pub use same::{same, same_but_for};
-pub use value::{Any, Item, MapItem, Value};
+pub use value::{Any, Item, LONGEST_DURATION_SECONDS, MapItem, NANOS_PER_SECOND, Value};
 
 /// A message of the API with the fields that are set.
 #[derive(Clone, Debug)]

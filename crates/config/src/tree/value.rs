@@ -5,6 +5,11 @@ use std::sync::Arc;
 use crate::span::Span;
 use crate::tree::{Json, Message};
 
+/// The longest duration that Envoy reckons with, 292 years; bytes could say more.
+pub const LONGEST_DURATION_SECONDS: u64 = 9_223_372_035;
+/// What the nanoseconds of a duration are less than.
+pub const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
 /// The value of a field; at most 24 bytes.
 #[derive(Clone, Debug)]
 pub enum Value {

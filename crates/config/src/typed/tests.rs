@@ -199,6 +199,20 @@ fn an_enum_value_that_is_not_declared_is_refused_where_it_stands() {
 }
 
 #[test]
+fn a_duration_that_bytes_alone_can_say_is_refused() {
+    for (seconds, nanos) in [(i64::MAX, 999_999_999), (0, i32::MAX), (9_223_372_036, 0)] {
+        let (cluster, findings) = cluster(&[("connect_timeout", Value::Duration(seconds, nanos))]);
+        assert!(cluster.is_err());
+        assert_eq!(findings[0].1, "the duration is out of range");
+    }
+    let longest = (
+        "connect_timeout",
+        Value::Duration(9_223_372_035, 999_999_999),
+    );
+    assert!(cluster(&[longest]).0.is_ok());
+}
+
+#[test]
 fn all_errors_are_found_in_one_run() {
     let (_, findings) = cluster(&[
         ("connect_timeout", Value::Duration(-1, 0)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::span::Span;
-use crate::tree::{Entry, Json, Message, Value};
+use crate::tree::{Entry, Json, LONGEST_DURATION_SECONDS, Message, NANOS_PER_SECOND, Value};
 use crate::typed::from_value::mismatch;
 use crate::typed::{Ctx, FromValue, Refused, SupportTable};
 
@@ -65,14 +65,23 @@ impl<T: FromValue> FromValue for Attempt<T> {
     }
 }
 
-/// `google.protobuf.Duration`; a negative one is refused, as Envoy does everywhere.
+/// `google.protobuf.Duration`; a negative one and one that is too long are refused, as Envoy does everywhere.
 impl FromValue for Duration {
     fn from_value(value: &Value, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
         let Value::Duration(seconds, nanos) = value else {
             return Err(mismatch(value, "a duration", span, ctx));
         };
         match (u64::try_from(*seconds), u32::try_from(*nanos)) {
-            (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
+            (Ok(seconds), Ok(nanos))
+                if seconds <= LONGEST_DURATION_SECONDS && nanos < NANOS_PER_SECOND =>
+            {
+                Ok(Duration::new(seconds, nanos))
+            }
+            (Ok(_), Ok(_)) => {
+                ctx.error(span, "the duration is out of range")
+                    .envoy("Invalid duration: Duration out-of-range");
+                Err(Refused)
+            }
             _ => {
                 ctx.error(span, "a duration may not be negative")
                     .envoy("Invalid duration: Expected positive duration");

@@ -3,7 +3,7 @@
 //! Each finding says in plain words what must be, where, and keeps the text that Envoy gives:
 //! `Proto constraint validation failed (ClusterValidationError.Name: value length must be ...)`.
 //! Rules apply inside of each `Any` too, where Envoy begins its text anew. Beside the rules, a
-//! negative duration is refused anywhere, as in Envoy.
+//! negative duration is refused anywhere, as in Envoy, and so is one that is longer than Envoy's longest.
 //!
 //! Differences from Envoy: an `Any` that Envoy never unpacks is checked here as well.
 
@@ -20,7 +20,7 @@ use nuncio_api::{self as api, Cardinality, Kind, MessageRules, RuleSet, Rules};
 use crate::diagnostic::Diagnostics;
 use crate::interpret::enum_value_meant;
 use crate::span::Span;
-use crate::tree::{Entry, Message, Value};
+use crate::tree::{Entry, LONGEST_DURATION_SECONDS, Message, NANOS_PER_SECOND, Value};
 use plan::Plans;
 
 /// Checks a message and all inside of it.
@@ -196,6 +196,12 @@ impl Validator<'_> {
             self.diagnostics.error(span, text).envoy(envoy);
             return;
         }
+        if is_too_long(value) {
+            let text = "the duration is out of range";
+            let envoy = "Invalid duration: Duration out-of-range";
+            self.diagnostics.error(span, text).envoy(envoy);
+            return;
+        }
         if let Some(reason) = rules
             .and_then(Rules::set)
             .and_then(|set| self.reason(set, kind, value))
@@ -278,4 +284,12 @@ impl Validator<'_> {
         }
         text + &innermost + ")"
     }
+}
+
+/// Whether it is a duration that nobody can reckon with; it is none that is negative.
+fn is_too_long(value: &Value) -> bool {
+    let Value::Duration(seconds, nanos) = value else {
+        return false;
+    };
+    seconds.unsigned_abs() > LONGEST_DURATION_SECONDS || nanos.unsigned_abs() >= NANOS_PER_SECOND
 }

@@ -11,7 +11,7 @@ use super::reader::{Reader, Wire};
 use super::writer::Writer;
 use super::{DEPTH, Unknown, tell, wellknown};
 use crate::diagnostic::Diagnostics;
-use crate::tree::{Any, Value};
+use crate::tree::{Any, LONGEST_DURATION_SECONDS, NANOS_PER_SECOND, Value};
 
 /// A state-of-the-world request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub struct RawResource {
     pub has_aliases: bool,
     /// How long it lives.
     pub ttl: Option<Duration>,
+    /// It is said to live for no duration.
+    pub has_invalid_ttl: bool,
 }
 
 /// What a control plane says, in either way.
@@ -208,7 +210,10 @@ impl RawResource {
                 (2, Wire::Bytes(bytes)) => resource.resource = Some(raw_any(bytes)?),
                 (3, Wire::Bytes(bytes)) => resource.name = text(bytes)?,
                 (4, Wire::Bytes(_)) => resource.has_aliases = true,
-                (6, Wire::Bytes(bytes)) => resource.ttl = Some(duration(bytes)?),
+                (6, Wire::Bytes(bytes)) => {
+                    resource.ttl = duration(bytes)?;
+                    resource.has_invalid_ttl = resource.ttl.is_none();
+                }
                 _ => {}
             }
             Some(())
@@ -268,7 +273,9 @@ fn identifier(bytes: &[u8]) -> Option<String> {
     Some(identifier)
 }
 
-fn duration(bytes: &[u8]) -> Option<Duration> {
+/// A duration; the inner `None` if it is negative, or too long.
+#[expect(clippy::option_option, reason = "bytes that are none, or say none")]
+fn duration(bytes: &[u8]) -> Option<Option<Duration>> {
     let (mut seconds, mut nanos) = (0, 0);
     each(bytes, |number, wire| {
         match (number, wire) {
@@ -278,5 +285,8 @@ fn duration(bytes: &[u8]) -> Option<Duration> {
         }
         Some(())
     })?;
-    Some(Duration::new(seconds, u32::try_from(nanos).unwrap_or(0)))
+    // Negative ones are very large here.
+    let nanos = u32::try_from(nanos).unwrap_or(u32::MAX);
+    let is_one = seconds <= LONGEST_DURATION_SECONDS && nanos < NANOS_PER_SECOND;
+    Some(is_one.then(|| Duration::new(seconds, nanos)))
 }

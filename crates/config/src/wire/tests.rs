@@ -5,7 +5,7 @@ use crate::dump::{Options, to_json};
 use crate::interpret::interpret;
 use crate::source::{Format, Source};
 use crate::text;
-use crate::wire::discovery::{RawAny, open};
+use crate::wire::discovery::{DiscoveryResponse, RawAny, open};
 use crate::wire::{decode, encode};
 
 /// A length-delimited field.
@@ -136,4 +136,23 @@ fn a_resource_of_a_server_may_have_fields_that_nobody_knows() {
     assert_eq!(any.type_name(), "envoy.config.cluster.v3.Cluster");
     let text = "there is no field number 2047 in `envoy.config.cluster.v3.Cluster`";
     assert_eq!(unknown, [text]);
+}
+
+/// Whether a resource of a delta response lives for no duration.
+fn has_invalid_life(seconds: &[u8], nanos: &[u8]) -> bool {
+    let ttl = [&[0x08][..], seconds, &[0x10], nanos].concat();
+    let resource = [part(3, b"name"), part(6, &ttl)].concat();
+    let response = DiscoveryResponse::decode_delta(&part(2, &resource)).unwrap();
+    response.changed[0].has_invalid_ttl
+}
+
+#[test]
+fn a_life_that_is_no_duration_is_told() {
+    let minus_one = [&[0xff; 9][..], &[1]].concat();
+    let billion = [0x80, 0x94, 0xeb, 0xdc, 0x03];
+    assert!(!has_invalid_life(&[5], &[7]));
+    assert!(has_invalid_life(&minus_one, &billion));
+    assert!(has_invalid_life(&minus_one, &[0]));
+    assert!(has_invalid_life(&[0], &billion));
+    assert!(has_invalid_life(&[0], &minus_one));
 }

@@ -10,7 +10,7 @@ use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::filter::{Question, Worker};
 use super::query;
-use super::verdict::{Allowed, Changes, Denied, REQUEST_ORDER, Verdict};
+use super::verdict::{Allowed, Changes, Denied, REQUEST_ORDER, Verdict, invalid_value};
 
 /// The namespace of what the service says of the stream.
 const NAMESPACE: &str = "envoy.filters.http.ext_authz";
@@ -47,7 +47,10 @@ impl Worker {
             allowed.metadata.insert("ext_authz_duration", took_ms);
         }
         self.take_metadata(std::mem::take(&mut allowed.metadata), context);
-        let is_invalid = allowed.request.has_invalid || allowed.response.has_invalid;
+        if allowed.query_set.iter().any(query::breaks_line) {
+            allowed.request.refuse(invalid_value(":path"));
+        }
+        let is_invalid = allowed.request.invalid.is_some() || allowed.response.invalid.is_some();
         if is_invalid && self.settings.refuses_invalid || self.keep_to_rules(&mut allowed).is_err()
         {
             return Some(self.refuse_invalid(question));
@@ -75,7 +78,8 @@ impl Worker {
         *question.response.borrow_mut() = allowed.response;
         self.stats.count(question.cluster.as_ref(), "ok");
         self.stats.own.ok.inc();
-        None
+        // Without the header a client could have its own in its place.
+        allowed.request.invalid.map(unusable)
     }
 
     /// Leaves out what the rules do not let it change.
@@ -112,7 +116,7 @@ impl Worker {
         context: &mut FilterContext<'_>,
     ) -> Box<LocalReply> {
         self.take_metadata(std::mem::take(&mut denied.metadata), context);
-        if denied.headers.has_invalid && self.settings.refuses_invalid {
+        if denied.headers.invalid.is_some() && self.settings.refuses_invalid {
             return self.refuse_invalid(question);
         }
         self.stats.own.denied.inc();
@@ -179,10 +183,16 @@ impl Worker {
     }
 }
 
-/// What is no pseudo-header goes to the client.
+/// The answer to a request that the service would make unusable.
+fn unusable(text: String) -> Box<LocalReply> {
+    let details = text.replace(' ', "_");
+    let details = format!("filter_removed_required_request_headers{{{details}}}");
+    let reply = LocalReply::new(503, text.into_bytes(), details);
+    Box::new(reply.with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR))
+}
+
 fn add_headers(reply: &mut LocalReply, headers: Changes) {
     let headers = headers.list.into_iter();
-    let headers = headers.filter(|change| !change.name.is_pseudo());
     reply.repeats_names = true;
     reply.headers = headers.map(|change| (change.name, change.value)).collect();
 }

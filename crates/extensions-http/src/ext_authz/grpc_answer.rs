@@ -57,7 +57,7 @@ fn denied(response: DeniedHttpResponse) -> Denied {
     for (header, option) in named(&response.headers) {
         // As in Envoy, there is nothing to append to.
         if set(option) {
-            headers.push(How::Set, header.0, header.1);
+            headers.push_to_denial(How::Set, header.0, header.1);
         }
     }
     Denied {
@@ -78,12 +78,12 @@ fn allowed(ok: OkHttpResponse) -> Allowed {
         ..Allowed::default()
     };
     for (header, option) in named(&ok.headers) {
-        allowed.request.push(of_request(option), header.0, header.1);
+        let how = of_request(option);
+        allowed.request.push_to_request(how, header.0, header.1);
     }
     for (header, option) in named(&ok.response_headers_to_add) {
-        allowed
-            .response
-            .push(of_response(option), header.0, header.1);
+        let how = of_response(option);
+        allowed.response.push_to_response(how, header.0, header.1);
     }
     let set = ok.query_parameters_to_set.into_iter();
     allowed.query_set = set.map(|one| (one.key, one.value)).collect();

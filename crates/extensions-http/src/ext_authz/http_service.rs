@@ -114,13 +114,13 @@ impl HttpTarget {
         for header in headers.iter() {
             let (name, value) = (text(header.name), header.value);
             if any(&self.to_upstream, header.name) {
-                allowed.request.push(How::Set, &name, value);
+                allowed.request.push_to_request(How::Set, &name, value);
             }
             if any(&self.to_upstream_joined, header.name) {
-                allowed.request.push(How::Add, &name, value);
+                allowed.request.push_to_request(How::Add, &name, value);
             }
             if any(&self.to_client_on_success, header.name) {
-                allowed.response.push(How::Add, &name, value);
+                allowed.response.push_to_response(How::Add, &name, value);
             }
             if any(&self.to_metadata, header.name) {
                 let value = Value::String(text(value).into());
@@ -149,7 +149,7 @@ impl HttpTarget {
                 Some(matchers) => ALWAYS.contains(&header.name) || any(matchers, header.name),
             };
             if tells && header.name != b":status" {
-                headers.push(How::Set, &text(header.name), header.value);
+                headers.push_to_denial(How::Set, &text(header.name), header.value);
             }
             if any(&self.to_metadata, header.name) {
                 let value = Value::String(text(header.value).into());

@@ -3,7 +3,7 @@
 //!
 //! Limits: of a body as much goes to the service as `max_request_bytes`; an answer of the service may have 32 MiB. The
 //! defaults are Envoy's: 200 ms for gRPC, 403 where the service fails. Trust: the service is trusted with what it
-//! changes, but for what is no header; where it fails nobody passes unless `failure_mode_allow`. A request that nobody
+//! changes, but for what is no header, would be another request, or says how long a body is; where it fails nobody passes unless `failure_mode_allow`. A request that nobody
 //! waits for any more takes its question with it.
 //!
 //! Left out, and so refused: `typed_metadata_context_namespaces`, `route_typed_metadata_context_namespaces`,
@@ -25,6 +25,8 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod verdict;
+
+pub(crate) use verdict::decides_framing;
 
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};

@@ -9,6 +9,8 @@ use nuncio_service_messages::rate_limit::{
     DescriptorStatus, Entry, RateLimitDescriptor, RateLimitOverride, RateLimitRequest,
 };
 
+use crate::ext_authz::decides_framing;
+
 /// The question.
 pub(super) fn request(domain: &str, descriptors: Vec<Descriptor>) -> Vec<u8> {
     let descriptors = descriptors.into_iter().map(|descriptor| {
@@ -34,10 +36,10 @@ pub(super) fn request(domain: &str, descriptors: Vec<Descriptor>) -> Vec<u8> {
     request.encode_to_vec()
 }
 
-/// Headers of the service that are headers.
+/// Headers of the service that are headers, but for those that say where a body ends.
 pub(super) fn headers(list: &[HeaderValue]) -> Vec<(HeaderName, Vec<u8>)> {
     list.iter()
-        .filter(|header| is_valid_value(header.bytes()))
+        .filter(|header| is_valid_value(header.bytes()) && !decides_framing(&header.key))
         .filter_map(|header| {
             let name = HeaderName::parse(&header.key).ok()?;
             Some((name, header.bytes().to_vec()))

@@ -149,7 +149,7 @@ impl Endpoints {
         }
     }
 
-    /// Looks at files, so many at a time.
+    /// Looks at files, and at what does not hold any more, so many clusters at a time.
     pub(super) fn look_at_files(&self) {
         let mut all = self.all.borrow_mut();
         let count = all.len();
@@ -157,11 +157,12 @@ impl Endpoints {
         let most = count.min(MOST_LOOKS);
         self.next.set(first + most);
         for place in (first..first + most).map(|place| place % count) {
-            let one = all.get_mut(place);
-            let Some(one) = one.filter(|one| !one.subscription.is_told()) else {
+            let Some(one) = all.get_mut(place) else {
                 continue;
             };
-            if let Some(delivery) = one.subscription.look() {
+            if !one.subscription.is_told()
+                && let Some(delivery) = one.subscription.look()
+            {
                 self.deliver(one, delivery);
             }
             one.forget_if_stale();

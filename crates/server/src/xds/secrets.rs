@@ -317,7 +317,9 @@ impl Secrets {
         if !found.is_empty() {
             eprint!("{}", report::render(&found, &response.sources, self.style));
         }
-        let message = read?;
+        let Some(message) = read? else {
+            return Ok(());
+        };
         let is_the_same = |one: &Provided| {
             let current = one.current.as_ref().filter(|_| one.wish == *wish);
             current.is_some_and(|current| same(&current.message, &message))
@@ -418,12 +420,13 @@ impl Provided {
     }
 }
 
-/// The one secret of an update.
+/// The one secret of an update; none if it only takes one back, which stays as in Envoy.
 fn read(
     wish: &SecretWish,
     response: &Response,
     found: &mut Diagnostics,
-) -> Result<Arc<Message>, String> {
+) -> Result<Option<Arc<Message>>, String> {
+    let removed = response.removed.as_deref().unwrap_or_default();
     let name = &wish.name;
     let rejected = |text: String| {
         let told = format!("sds: secret '{name}' config rejected: {text}");
@@ -438,16 +441,18 @@ fn read(
         }
     }
     let message = match messages.as_slice() {
-        [] => {
+        [] if removed.len() == 1 => return Ok(None),
+        [] if removed.is_empty() => {
             let text = format!("Missing SDS resources for {name} in onConfigUpdate()");
             return Err(rejected(text));
         }
-        [message] => message,
+        [message] if removed.len() <= 1 => message,
         more => {
             let text = format!(
                 "Unexpected SDS secrets length for {name}, number of added resources {}, number of removed \
-                 resources 0. Expected sum is 1",
-                more.len()
+                 resources {}. Expected sum is 1",
+                more.len(),
+                removed.len()
             );
             return Err(rejected(text));
         }
@@ -462,7 +467,7 @@ fn read(
         let text = format!("the secret {name} holds no {}", wish.kind);
         return Err(rejected(text));
     }
-    Ok(Arc::clone(message))
+    Ok(Some(Arc::clone(message)))
 }
 
 /// A secret that has not come.

@@ -36,6 +36,10 @@ impl Stream for OverCluster {
         self.0.send(message);
     }
 
+    fn unsent_bytes(&self) -> usize {
+        self.0.unsent_bytes()
+    }
+
     fn next(&mut self) -> Next<'_> {
         Box::pin(async move {
             loop {

@@ -1,5 +1,6 @@
 //! Reports of load as hosts send them: `endpoint-load-metrics` as text, JSON or binary, `endpoint-load-metrics-bin`.
 
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use nuncio_config::diagnostic::Diagnostics;
@@ -94,7 +95,7 @@ impl Report {
     /// `name=value, name=value`; a colon will do as well.
     fn of_text(text: &str) -> Option<Self> {
         let mut report = Self::default();
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         for entry in text
             .split(',')
             .map(str::trim)
@@ -103,10 +104,9 @@ impl Report {
             let (name, value) = entry.split_once(['=', ':'])?;
             let (name, value) = (name.trim(), value.trim());
             let value: f64 = value.parse().ok()?;
-            if seen.contains(&name) || !value.is_finite() {
+            if !seen.insert(name) || !value.is_finite() {
                 return None;
             }
-            seen.push(name);
             match name.strip_prefix("named_metrics.") {
                 Some("") => return None,
                 Some(_) => report.named.push((name.to_owned(), value)),

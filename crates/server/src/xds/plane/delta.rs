@@ -12,7 +12,7 @@ use nuncio_config::wire::discovery::{DeltaRequest, DiscoveryResponse, RawResourc
 
 use super::lives::Lives;
 use super::news::{InHand, News, Told, Watch, WatchId};
-use super::opened::{Opened, response};
+use super::opened::{INVALID_LIFE, Opened, response};
 use super::outbox::{Outbox, rejection};
 
 /// The name that stands for all there is.
@@ -166,6 +166,9 @@ impl OfType {
                 return Err(format!(
                     "duplicate name {name} found among added/updated resources"
                 ));
+            }
+            if resource.has_invalid_ttl {
+                return Err(INVALID_LIFE.to_owned());
             }
             let Some(raw) = &resource.resource else {
                 if self.is_heartbeat(resource) || resource.has_aliases {

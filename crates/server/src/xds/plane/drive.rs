@@ -1,15 +1,24 @@
 //! The task of a control plane: opens a stream, sends what the machine says, hands over what comes; and again, after a
 //! pause, when the stream has ended. It ends with the last one who watches.
+//!
+//! Limits: while [`MOST_WAITING`] responses wait to be worked on no more are read, and a server that does not read what
+//! it is asked ([`MOST_UNSENT_BYTES`]) loses its stream, as does one whose bytes are no response.
 
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
+use nuncio_contract::grpc::status;
+
 use super::pace::Backoff;
-use super::{Plane, Stream, Streams};
+use super::{Ended, Plane, Stream, Streams};
 use crate::log;
 
 /// How long the hosts of a server's cluster are waited for at the start.
 const LONGEST_RESOLUTION: Duration = Duration::from_secs(5);
+/// So many responses may wait for the one that is worked on.
+const MOST_WAITING: usize = 64;
+/// So much may wait for a server to read it. The first requests for a hundred thousand hosts are less.
+const MOST_UNSENT_BYTES: usize = 64 << 20;
 /// How often is looked whether there are some.
 const HOSTS_LOOK: Duration = Duration::from_millis(10);
 
@@ -46,13 +55,19 @@ async fn one_stream(plane: &Plane, mut stream: Box<dyn Stream>, path: &str, back
         while let Some(request) = plane.next_request() {
             stream.send(&request);
         }
+        if stream.unsent_bytes() > MOST_UNSENT_BYTES {
+            let ended = ended(status::RESOURCE_EXHAUSTED, "it does not read its requests");
+            return tell_end(plane, path, &ended);
+        }
         let moment = plane.mux.borrow().next_moment();
         tokio::select! {
-            came = stream.next() => match came {
+            came = stream.next(), if plane.reads_on() => match came {
                 Ok(response) => {
+                    if !plane.keep(&response) {
+                        return tell_end(plane, path, &ended(status::INTERNAL, ""));
+                    }
                     backoff.reset();
                     plane.stats.connected_state.set(1);
-                    plane.responses.borrow_mut().push_back(response);
                     plane.advance();
                 }
                 Err(ended) => return tell_end(plane, path, &ended),
@@ -74,6 +89,19 @@ impl Plane {
         while is_empty() && self.services.now() < deadline {
             self.services.sleep(HOSTS_LOOK).await;
         }
+    }
+
+    /// Whether another response may come. What makes it so wakes the task.
+    fn reads_on(&self) -> bool {
+        self.responses.borrow().len() < MOST_WAITING
+    }
+
+    /// Keeps a response until the ones before it are done; false if the bytes are none.
+    fn keep(&self, bytes: &[u8]) -> bool {
+        let response = self.mux.borrow().read(bytes);
+        let is_one = response.is_some();
+        self.responses.borrow_mut().extend(response);
+        is_one
     }
 
     fn next_request(&self) -> Option<Vec<u8>> {
@@ -111,7 +139,14 @@ impl Plane {
     }
 }
 
-fn tell_end(plane: &Plane, path: &str, ended: &super::Ended) {
+fn ended(status: u32, message: &str) -> Ended {
+    Ended {
+        status,
+        message: message.to_owned(),
+    }
+}
+
+fn tell_end(plane: &Plane, path: &str, ended: &Ended) {
     let method = path.rsplit('/').next().unwrap_or_default();
     let text = format!(
         "{method} gRPC config stream to {} closed: {}, {}",

@@ -23,6 +23,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use nuncio_config::wire::discovery::DiscoveryResponse;
 use nuncio_contract::config_source::ServerSource;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::ControlPlaneStats;
@@ -51,7 +52,7 @@ pub(super) struct Plane {
     inboxes: RefCell<HashMap<WatchId, Rc<Inbox>>>,
     next_watch: Cell<WatchId>,
     /// Responses behind the one that is in hand.
-    responses: RefCell<VecDeque<Vec<u8>>>,
+    responses: RefCell<VecDeque<DiscoveryResponse>>,
     stats: Arc<ControlPlaneStats>,
     identifier: Arc<TextReadout>,
     /// Keeps all that counts there listed.
@@ -149,7 +150,7 @@ impl Plane {
             let Some(response) = self.responses.borrow_mut().pop_front() else {
                 return false;
             };
-            if self.take(&response) {
+            if self.take(response) {
                 return true;
             }
         }
@@ -157,15 +158,14 @@ impl Plane {
     }
 
     /// Takes a response; whether there are news for someone.
-    fn take(&self, response: &[u8]) -> bool {
+    fn take(&self, response: DiscoveryResponse) -> bool {
         let mut has_news = false;
         self.change(|mux| {
-            if let Some((told, control_plane)) = mux.received(response) {
-                has_news = !told.is_empty();
-                self.tell(told);
-                if let Some(name) = control_plane {
-                    self.identifier.set(&name);
-                }
+            let (told, control_plane) = mux.received(response);
+            has_news = !told.is_empty();
+            self.tell(told);
+            if let Some(name) = control_plane {
+                self.identifier.set(&name);
             }
         });
         has_news

@@ -69,19 +69,22 @@ impl Mux {
         either!(self, one => one.is_busy())
     }
 
-    /// Takes a response; `None` if the bytes are none. The second is what its server calls itself.
-    pub(super) fn received(&mut self, bytes: &[u8]) -> Option<(Told, Option<String>)> {
+    /// Reads a response; `None` if the bytes are none.
+    pub(super) fn read(&self, bytes: &[u8]) -> Option<DiscoveryResponse> {
         match self {
-            Mux::Sotw(sotw) => {
-                let message = DiscoveryResponse::decode(bytes)?;
-                Some((sotw.received(&message), message.control_plane))
-            }
-            Mux::Delta(delta) => {
-                let message = DiscoveryResponse::decode_delta(bytes)?;
-                let control_plane = message.control_plane.clone();
-                Some((delta.received(message), control_plane))
-            }
+            Mux::Sotw(_) => DiscoveryResponse::decode(bytes),
+            Mux::Delta(_) => DiscoveryResponse::decode_delta(bytes),
         }
+    }
+
+    /// Takes a response. The second is what its server calls itself.
+    pub(super) fn received(&mut self, message: DiscoveryResponse) -> (Told, Option<String>) {
+        let control_plane = message.control_plane.clone();
+        let told = match self {
+            Mux::Sotw(sotw) => sotw.received(&message),
+            Mux::Delta(delta) => delta.received(message),
+        };
+        (told, control_plane)
     }
 
     /// Notes what a watcher made of its share.

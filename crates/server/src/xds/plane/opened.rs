@@ -14,6 +14,9 @@ const NAME_FIELDS: [(&str, &str); 1] = [(
     "cluster_name",
 )];
 
+/// Why a resource with a negative `ttl`, or a very long one, has its response rejected.
+pub(super) const INVALID_LIFE: &str = "Invalid duration: Duration out-of-range";
+
 /// A resource with its name.
 pub(super) struct Opened {
     pub(super) name: Box<str>,

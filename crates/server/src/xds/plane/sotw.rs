@@ -14,7 +14,7 @@ use nuncio_config::wire::discovery::{DiscoveryRequest, DiscoveryResponse, RawRes
 
 use super::lives::Lives;
 use super::news::{InHand, News, Told, Watch, WatchId};
-use super::opened::{Opened, response};
+use super::opened::{INVALID_LIFE, Opened, response};
 use super::outbox::{Outbox, rejection};
 
 /// The machine.
@@ -240,8 +240,15 @@ impl Sotw {
                 continue;
             }
             for watch in &of_type.watches {
-                let gone = response("", std::iter::empty(), Some(ended.clone()));
-                told.push((watch.id, News::Update(gone)));
+                let own = watch.name.as_deref();
+                let gone = ended
+                    .iter()
+                    .filter(|name| own.is_none_or(|own| *own == ***name));
+                let gone: Vec<_> = gone.cloned().collect();
+                if !gone.is_empty() {
+                    let gone = response("", std::iter::empty(), Some(gone));
+                    told.push((watch.id, News::Update(gone)));
+                }
             }
         }
         told
@@ -308,6 +315,9 @@ impl OfType {
             if raw.type_url == RawResource::TYPE_URL {
                 let resource = RawResource::decode(&raw.value)
                     .ok_or_else(|| format!("Unable to unpack as {}", RawResource::TYPE_URL))?;
+                if resource.has_invalid_ttl {
+                    return Err(INVALID_LIFE.to_owned());
+                }
                 let name = resource.name.as_str().into();
                 if let Some(inner) = &resource.resource {
                     opened.push(Opened::open(inner, &message.version, checks)?);

@@ -28,6 +28,9 @@ pub(in crate::xds) trait Stream {
     /// Sends a message.
     fn send(&mut self, message: &[u8]);
 
+    /// Bytes that the server has not taken yet.
+    fn unsent_bytes(&self) -> usize;
+
     /// The next message, or how the stream ended. May be dropped and asked for again.
     fn next(&mut self) -> Next<'_>;
 }

@@ -83,7 +83,8 @@ impl Run {
             false => "envoy.service.discovery.v3.DiscoveryResponse",
         };
         let bytes = wire::encode(&message(name, yaml));
-        self.mux.received(&bytes).expect("it is a response").0
+        let response = self.mux.read(&bytes).expect("it is a response");
+        self.mux.received(response).0
     }
 }
 
@@ -256,4 +257,20 @@ fn an_answer_to_a_stream_that_is_gone_is_not_sent_to_the_next() {
         assert_eq!(requests.len(), 1, "{requests:?}");
         assert!(!requests[0].contains("n1"), "{requests:?}");
     }
+}
+
+#[test]
+fn of_what_has_lived_long_enough_each_is_told_its_own() {
+    const RESOURCE: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+    let mut run = Run::begin("api_type: GRPC");
+    run.watch(1, HOSTS, Some("a"));
+    run.watch(2, HOSTS, Some("b"));
+    let response = format!(
+        "{{version_info: v1, nonce: n1, type_url: {HOSTS}, resources: [{{'@type': {RESOURCE}, name: a, ttl: 5s, resource: {{'@type': {HOSTS}, cluster_name: a}}}}]}}"
+    );
+    run.receive(&response);
+    run.mux.answered(1, None);
+    run.clock.advance(Duration::from_secs(6));
+    let now = run.clock.now();
+    assert_eq!(told(&run.mux.moment(now)), [r#"1: 0 at  Some("a")"#]);
 }
