@@ -205,6 +205,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
             return;
         }
         let up = live.up.borrow();
+        let up = up.stream();
         let end = TryEnd {
             status: Some(status),
             protocol: up.protocol(),
