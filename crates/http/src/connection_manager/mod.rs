@@ -18,6 +18,7 @@ pub mod response;
 mod route_source;
 mod scope_source;
 mod scoped_routes;
+mod spans;
 pub mod tracing;
 pub mod upgrades;
 
