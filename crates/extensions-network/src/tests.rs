@@ -67,6 +67,10 @@ impl HttpCall for Call {
 }
 
 impl HttpCalls for Service {
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(std::future::pending())
+    }
+
     fn start(&self, _: &str, _: HeaderMap, _: CallOptions) -> Option<Box<dyn HttpCall>> {
         let answer = self.answers.borrow_mut().pop_front()?;
         let mut headers = HeaderMap::response();
