@@ -481,3 +481,41 @@ fn routes_that_come_from_a_file_are_read_from_it() {
     let (_, told) = explain(&config, &["GET", "http://a/"]).expect("it is answered");
     assert!(told.contains("has no routes `shop`"), "{told}");
 }
+
+#[test]
+fn scopes_that_come_from_a_file_are_read_from_it_with_their_routes() {
+    let scratch = Scratch::new().expect("a directory");
+    let at = |name: &str| scratch.path().join(name);
+    let table = "resources:\n- '@type': \
+                 type.googleapis.com/envoy.config.route.v3.RouteConfiguration\n  name: shop\n  virtual_hosts: [{name: \
+                 all, domains: ['*'], routes: [{name: found, match: {prefix: /}, route: {cluster: fixed}}]}]\n";
+    let scopes = "resources:\n- '@type': type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration\n  name: \
+                  one\n  route_configuration_name: shop\n  key: {fragments: [{string_key: a}]}\n";
+    fs::write(at("routes.yaml"), table).expect("a file");
+    fs::write(at("scopes.yaml"), scopes).expect("a file");
+    let listener = listener("web", 10000, "[]");
+    let (before, _) = listener.split_once("route_config:").expect("it has one");
+    let source = |name: &str| format!("{{path_config_source: {{path: '{}'}}}}", at(name).display());
+    let scoped = format!(
+        "{before}scoped_routes: {{name: all, scope_key_builder: {{fragments: [{{header_value_extractor: {{name: \
+         x-scope, index: 0}}}}]}}, rds_config_source: {}, scoped_rds: {{scoped_rds_config_source: {}}}}}\n",
+        source("routes.yaml"),
+        source("scopes.yaml"),
+    );
+    let config = format!(
+        "node: {{ id: node-1, cluster: cluster-1 }}\n{}",
+        bootstrap(&[scoped])
+    );
+    let asked = |key: &str| {
+        let header = format!("x-scope: {key}");
+        explain(&config, &["GET", "http://a/", "-H", &header]).expect("it is answered")
+    };
+    let (out, told) = asked("a");
+    assert!(out.contains("found") && out.contains("fixed"), "{out}");
+    assert_eq!(told, "");
+    assert!(asked("b").0.contains("no domain matches"));
+    fs::write(at("routes.yaml"), table.replace("shop", "other")).expect("a file");
+    let (out, told) = asked("a");
+    assert!(told.contains("has no routes `shop`"), "{told}");
+    assert!(!out.contains("fixed"), "{out}");
+}

@@ -68,7 +68,7 @@ fn is_on_demand(scope: &Message) -> bool {
 }
 
 /// The name of the routes that a scope wants from elsewhere at once.
-fn wanted_routes(scope: &Message) -> Option<&str> {
+pub(crate) fn wanted_routes(scope: &Message) -> Option<&str> {
     let has_own = scope.get_by_name("route_configuration").is_some();
     let name = text(scope, &["route_configuration_name"]);
     (!has_own && !name.is_empty() && !is_on_demand(scope)).then_some(name)
