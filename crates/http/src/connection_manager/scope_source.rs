@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use nuncio_config::tree::Message;
+use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_upstream::ClusterId;
@@ -108,4 +108,16 @@ impl ScopeSource {
     pub(super) fn without_scopes(&self, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
         Scopes::new(&self.builder, Vec::new(), ctx).map(RouteTable::scoped)
     }
+}
+
+/// Whether the routes of a scope are to be had on demand alone.
+pub fn is_on_demand(scope: &Message) -> bool {
+    matches!(scope.find(&["on_demand"]), Some(Value::Bool(true)))
+}
+
+/// The name of the routes that a scope wants from elsewhere at once.
+pub fn wanted_routes(scope: &Message) -> Option<&str> {
+    let has_own = scope.get_by_name("route_configuration").is_some();
+    let name = scope.find(&["route_configuration_name"])?.as_str()?;
+    (!has_own && !name.is_empty() && !is_on_demand(scope)).then_some(name)
 }

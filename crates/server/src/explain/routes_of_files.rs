@@ -9,12 +9,11 @@ use nuncio_config::text::Limits;
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::Ctx;
 use nuncio_contract::config_source::ResourceSource;
-use nuncio_http::connection_manager::{RouteSource, ScopeSource};
+use nuncio_http::connection_manager::{RouteSource, ScopeSource, wanted_routes};
 use nuncio_http::route::RouteTable;
 
 use super::Chain;
 use crate::bootstrap::Surroundings;
-use crate::xds::wanted_routes;
 
 const SCOPE: &str = "envoy.config.route.v3.ScopedRouteConfiguration";
 const ROUTES: &str = "envoy.config.route.v3.RouteConfiguration";

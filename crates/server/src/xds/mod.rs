@@ -54,7 +54,6 @@ use planes::ControlPlanes;
 use routes::RouteConfigs;
 use runtime::RuntimeLayers;
 use scopes::ScopeConfigs;
-pub(crate) use scopes::wanted_routes;
 use secrets::Secrets;
 use subscription::{Subscription, Wanted, millis};
 use warming::Warming;

@@ -14,7 +14,7 @@ use nuncio_config::tree::{Message, Value, same};
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::stats::groups::{ConfigReloadStats, EmptyUpdateStats};
 use nuncio_contract::stats::{Scope, WideGauge};
-use nuncio_http::connection_manager::{RouteSource, ScopeSource};
+use nuncio_http::connection_manager::{RouteSource, ScopeSource, is_on_demand, wanted_routes};
 
 use super::delivery::{Delivery, Verdict};
 use super::subscription::{Subscription, Wanted, millis};
@@ -61,17 +61,6 @@ fn key(source: &ScopeSource) -> Key {
 fn text<'m>(message: &'m Message, path: &[&str]) -> &'m str {
     let found = message.find(path).and_then(Value::as_str);
     found.unwrap_or_default()
-}
-
-fn is_on_demand(scope: &Message) -> bool {
-    matches!(scope.find(&["on_demand"]), Some(Value::Bool(true)))
-}
-
-/// The name of the routes that a scope wants from elsewhere at once.
-pub(crate) fn wanted_routes(scope: &Message) -> Option<&str> {
-    let has_own = scope.get_by_name("route_configuration").is_some();
-    let name = text(scope, &["route_configuration_name"]);
-    (!has_own && !name.is_empty() && !is_on_demand(scope)).then_some(name)
 }
 
 impl ScopeConfigs {
