@@ -12,6 +12,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::calls::{CallEvent, CallOptions, HttpCall, HttpCalls};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::{HeadersStatus, Resume};
+use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::ROOM;
@@ -206,6 +207,10 @@ impl HttpCalls for Played {
     fn spawn(&self, task: Pin<Box<dyn Future<Output = ()>>>) {
         self.spawned.borrow_mut().push(task);
     }
+
+    fn sleep(&self, _duration: Duration) -> LocalFuture<()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 fn remote(more: &str, answers: &[Option<&'static str>]) -> (Worker, Rc<Played>) {
@@ -339,6 +344,14 @@ fn base64_of_urls_is_read_as_envoy_does() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn line_ends_may_stand_in_texts_and_nowhere_else_do_they_change_anything() {
+    let read = claims::read(b"{\n\"a\":\t\"x\ny\\\"\n\", \"b\": \"\\n\"}").expect("it is read");
+    assert_eq!(read.get("a"), Some(&Value::String("x\ny\"\n".into())));
+    assert_eq!(read.get("b"), Some(&Value::String("\n".into())));
+    assert!(claims::read(b"{\"a\": \"x\n}").is_none());
 }
 
 #[test]
