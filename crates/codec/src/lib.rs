@@ -3,3 +3,4 @@
 
 pub mod http1;
 pub mod http2;
+pub mod resp;

@@ -108,3 +108,13 @@ fn from_value(value: common::Value) -> Value {
         Some(Kind::List(list)) => Value::List(list.values.into_iter().map(from_value).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+
+    #[test]
+    fn bytes_that_are_no_text_are_told_as_exclamation_marks() {
+        assert_eq!(text(b"a\xff\xfeb\xc3\xa9"), "a!!b\u{e9}");
+    }
+}

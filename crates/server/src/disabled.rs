@@ -13,7 +13,7 @@ use crate::log;
 type Known = (&'static str, &'static str, &'static str);
 
 /// The extensions that are part of the engine.
-const BUILT_IN: [Known; 9] = [
+const BUILT_IN: [Known; 10] = [
     (
         "envoy.filters.http",
         nuncio_http::config::router::NAME,
@@ -28,6 +28,11 @@ const BUILT_IN: [Known; 9] = [
         "envoy.filters.network",
         nuncio_tcp::proxy::NAME,
         nuncio_tcp::proxy::MESSAGE,
+    ),
+    (
+        "envoy.filters.network",
+        nuncio_redis::NAME,
+        nuncio_redis::MESSAGE,
     ),
     (
         "envoy.transport_sockets.upstream",

@@ -42,6 +42,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "nuncio-redis",
+        &[
+            "nuncio-tcp",
+            "nuncio-upstream",
+            "nuncio-net",
+            "nuncio-codec",
+            "nuncio-contract",
+            "nuncio-config",
+        ],
+    ),
+    (
         "nuncio-udp",
         &[
             "nuncio-upstream",
@@ -54,6 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "nuncio-server",
         &[
             "nuncio-http",
+            "nuncio-redis",
             "nuncio-tcp",
             "nuncio-udp",
             "nuncio-upstream",

@@ -374,6 +374,12 @@ async fn filtered(
                 std::pin::pin!(proxy.serve(filters, transport, info, gate.drained(id)));
             poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
         }
+        End::Redis(proxy) => {
+            let proxy = Rc::clone(proxy);
+            let mut served =
+                std::pin::pin!(proxy.serve(filters, transport, info, gate.drained(id)));
+            poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+        }
         End::Filter(around) => {
             let mut served =
                 std::pin::pin!(connection::serve(around.clone(), filters, transport, info));

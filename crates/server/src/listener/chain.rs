@@ -12,6 +12,7 @@ use nuncio_contract::stream_info::FilterChainDescription;
 use nuncio_http::connection_manager::config::{CompileContext as ManagerContext, MESSAGE};
 use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
 use nuncio_http::route::RouteTable;
+use nuncio_redis::{CompileContext as RedisContext, RedisProxyConfig};
 use nuncio_tcp::proxy::{CompileContext as ProxyContext, TcpProxyConfig};
 
 use super::discovered::NetworkFilterOfNow;
@@ -42,6 +43,8 @@ pub(crate) enum ChainEnd {
     Http(HttpEnd),
     /// The TCP proxy.
     Tcp(Arc<TcpProxyConfig>),
+    /// The Redis proxy.
+    Redis(Arc<RedisProxyConfig>),
     /// The last of its filters.
     Filter,
 }
@@ -74,7 +77,7 @@ impl CompiledChain {
     pub(crate) fn http(&self) -> Option<&HttpEnd> {
         match &self.end {
             ChainEnd::Http(http) => Some(http),
-            ChainEnd::Tcp(_) | ChainEnd::Filter => None,
+            ChainEnd::Tcp(_) | ChainEnd::Redis(_) | ChainEnd::Filter => None,
         }
     }
 
@@ -105,13 +108,10 @@ impl CompiledChain {
                 continue;
             }
             let compiled = match typed_config(filter, context.ctx) {
-                Ok(any) if any.type_name() == MESSAGE => {
-                    manager(listener, any, context).map(|it| end = Some(End::Http(Box::new(it))))
-                }
-                Ok(any) if any.type_name() == nuncio_tcp::proxy::MESSAGE => {
-                    tcp_proxy(listener, any, context).map(|it| end = Some(End::Tcp(it)))
-                }
-                Ok(any) => room(any, context).map(|config| filters.push(config)),
+                Ok(any) => match engine_end(listener, any, context) {
+                    Some(found) => found.map(|it| end = Some(it)),
+                    None => room(any, context).map(|config| filters.push(config)),
+                },
                 Err(refused) => Err(refused),
             };
             is_sound &= compiled.is_ok();
@@ -139,6 +139,7 @@ impl CompiledChain {
                 })
             }
             Some(End::Tcp(proxy)) => ChainEnd::Tcp(Arc::new(proxy)),
+            Some(End::Redis(proxy)) => ChainEnd::Redis(Arc::new(proxy)),
             None => no_end(chain, &filters, context.ctx)?,
         };
         let compiled = CompiledChain {
@@ -162,6 +163,21 @@ impl CompiledChain {
 enum End {
     Http(Box<(ConnectionManagerConfig, RouteTable)>),
     Tcp(TcpProxyConfig),
+    Redis(RedisProxyConfig),
+}
+
+/// An end of the engine's; none if the filter is a room's.
+fn engine_end(
+    listener: &Listener,
+    any: &Any,
+    context: &mut CompileContext<'_>,
+) -> Option<Result<End, Refused>> {
+    Some(match any.type_name() {
+        MESSAGE => manager(listener, any, context).map(|it| End::Http(Box::new(it))),
+        nuncio_tcp::proxy::MESSAGE => tcp_proxy(listener, any, context).map(End::Tcp),
+        nuncio_redis::MESSAGE => redis_proxy(any, context).map(End::Redis),
+        _ => return None,
+    })
 }
 
 /// A chain without an end of the engine's. One without filters closes its connections, as in Envoy; one whose last
@@ -219,6 +235,18 @@ fn tcp_proxy(
             known_clusters: context.known_clusters,
             stats: context.stats,
             buffer_limit_bytes: buffer_limit(listener),
+        },
+    )
+}
+
+fn redis_proxy(any: &Any, context: &mut CompileContext<'_>) -> Result<RedisProxyConfig, Refused> {
+    let mut reserve = |name: &str| context.clusters.reserve(name);
+    RedisProxyConfig::compile(
+        any,
+        &mut RedisContext {
+            ctx: context.ctx,
+            cluster_id: &mut reserve,
+            stats: context.stats,
         },
     )
 }

@@ -16,6 +16,7 @@ use nuncio_http::connection_manager::ConnectionManager;
 use nuncio_http::drain::{Drain, DrainPolicy};
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
+use nuncio_redis::RedisProxy;
 use nuncio_tcp::proxy::TcpProxy;
 
 use super::balance::Seat;
@@ -58,6 +59,8 @@ pub(super) enum End {
     Http(Rc<ConnectionManager>),
     Tcp(Rc<TcpProxy>),
     Filter(nuncio_tcp::Worker),
+    /// The Redis proxy.
+    Redis(Rc<RedisProxy>),
 }
 
 impl Gate {
@@ -96,6 +99,10 @@ impl Gate {
                     let proxy = TcpProxy::new(Arc::clone(proxy), tcp_worker(&thread.worker));
                     End::Tcp(Rc::new(proxy))
                 }
+                ChainEnd::Redis(proxy) => {
+                    let proxy = RedisProxy::new(Arc::clone(proxy), tcp_worker(&thread.worker));
+                    End::Redis(Rc::new(proxy))
+                }
                 ChainEnd::Filter => End::Filter(tcp_worker(&thread.worker)),
             };
             Rc::new(ChainOnThread {
@@ -123,7 +130,7 @@ impl Gate {
     fn managers(&self) -> impl Iterator<Item = Option<&Rc<ConnectionManager>>> {
         self.chains.iter().map(|chain| match &chain.end {
             End::Http(manager) => Some(manager),
-            End::Tcp(_) | End::Filter(_) => None,
+            End::Tcp(_) | End::Redis(_) | End::Filter(_) => None,
         })
     }
 

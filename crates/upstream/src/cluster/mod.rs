@@ -22,7 +22,7 @@ pub use passthrough::Passthrough;
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
     ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs,
-    HostStatuses, HttpSettings, Preconnect, UpstreamProtocol,
+    HostStatuses, HttpSettings, Preconnect, RedisCredentials, UpstreamProtocol,
 };
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};

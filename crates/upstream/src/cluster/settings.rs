@@ -139,6 +139,15 @@ pub enum UpstreamProtocol {
     AsDownstream,
 }
 
+/// Who asks hosts that speak Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisCredentials {
+    /// May be empty.
+    pub username: Vec<u8>,
+    /// May be empty.
+    pub password: Vec<u8>,
+}
+
 /// Parsed settings of a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
@@ -192,6 +201,8 @@ pub struct ClusterSettings {
     pub socket_matches: Option<Box<SocketMatches>>,
     /// What hosts are told of whose connection it is.
     pub proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
+    /// Who its hosts are told that asks them, where they are asked for by the Redis proxy.
+    pub redis: Option<Box<RedisCredentials>>,
     /// What connections to listeners inside of the process take along.
     pub passthrough: Option<Box<Passthrough>>,
 }
@@ -277,6 +288,7 @@ impl ClusterSettings {
             http: HttpSettings::default(),
             socket_matches: None,
             proxy_protocol: None,
+            redis: None,
             passthrough: None,
         }
     }

@@ -16,6 +16,7 @@ use super::header_case::HeaderKeyFormat;
 use super::http2_options::Http2Options;
 use super::messages::ClusterProtocolSelection;
 use super::outlier_detection::HttpOutlierDetection;
+use super::redis_options;
 use crate::cluster::{ClusterResilience, HttpSettings, UpstreamProtocol};
 use crate::mirror::{self, RequestMirrorPolicy};
 use crate::outlier_detection::MatchPredicate;
@@ -120,6 +121,9 @@ pub(super) fn decode(
 ) -> Result<Option<HttpProtocolOptions>, Refused> {
     let mut options = None;
     for (key, any) in &cluster.typed_extension_protocol_options {
+        if key == redis_options::KEY {
+            continue;
+        }
         if key != KEY {
             let what = format!("protocol options `{key}`");
             return Err(ctx.unsupported_here(any.span, what));

@@ -17,6 +17,7 @@ mod load_balancing;
 mod messages;
 mod original_dst;
 mod outlier_detection;
+mod redis_options;
 mod support;
 #[cfg(test)]
 mod tests;
@@ -128,6 +129,11 @@ impl ClusterConfig {
         if kind.cluster_type == ClusterType::DynamicForwardProxy {
             let names = &mut settings.http.auto_names;
             forward_proxy::name_connections(&cluster, options, kind.may_be_insecure, names, ctx)?;
+        }
+        for (key, any) in &cluster.typed_extension_protocol_options {
+            if key == redis_options::KEY {
+                settings.redis = redis_options::read(any, ctx)?;
+            }
         }
         settings.provided = kind.provided;
         settings.proxy_protocol = socket.proxy_protocol;

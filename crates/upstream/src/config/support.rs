@@ -9,6 +9,7 @@ use super::health_check::messages::EventFileSink;
 use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
+use super::redis_options::RedisProtocolOptions;
 use super::transport_socket::{InternalUpstream, ProxyProtocolSocket};
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
@@ -25,6 +26,7 @@ pub fn support(table: &mut SupportTable) {
     InternalUpstream::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
+    RedisProtocolOptions::support(table);
     PreserveCase::support(table);
     nuncio_contract::upstream_filters::support(table);
     crate::retry::support(table);

@@ -27,6 +27,7 @@ pub(crate) use balancer::Balancer;
 pub use context::PickContext;
 pub(crate) use context::{Around, Random};
 pub(crate) use hashing::Evenness;
+pub use hashing::hash_of_key;
 pub(crate) use level_set::Snapshot;
 pub use priority_load::PriorityLoad;
 pub(crate) use round_robin::RoundRobin;

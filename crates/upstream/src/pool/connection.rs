@@ -76,7 +76,7 @@ pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
 }
 
 impl Connection {
-    fn new(transport: Transport, mut life: Life, core: &ClusterCore) -> Box<Self> {
+    pub(super) fn new(transport: Transport, mut life: Life, core: &ClusterCore) -> Box<Self> {
         life.connected = true;
         core.traffic.upstream_cx_rx_bytes_buffered.add(0);
         let connect_time = core.clock.now() - life.opened_at;

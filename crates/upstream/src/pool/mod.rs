@@ -12,6 +12,7 @@ mod connect;
 mod connection;
 mod happy_eyeballs;
 mod lease;
+mod own;
 mod pending;
 mod preconnect;
 mod shared;
@@ -25,6 +26,7 @@ use std::task::Waker;
 
 pub(crate) use connection::{Connection, Ended, Life};
 pub(crate) use lease::Lease;
+pub use own::{EndedBy, OwnConnection};
 pub(crate) use pending::PendingLease;
 use pending::Waiting;
 pub(crate) use preconnect::wants_another;

@@ -264,6 +264,12 @@ impl WorkerCluster {
         allowed.contains(host.host().status()).then_some(host)
     }
 
+    /// All hosts, of whatever priority and health.
+    pub fn members(&self) -> Vec<Rc<WorkerHost>> {
+        self.follow();
+        self.state.borrow().hosts.clone()
+    }
+
     fn member_at(&self, address: SocketAddr) -> Option<Rc<WorkerHost>> {
         let mut state = self.state.borrow_mut();
         let State {

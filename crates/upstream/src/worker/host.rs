@@ -10,7 +10,7 @@ use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::outlier_detection::{HostMonitor, Outcome};
-use crate::pool::{Carries, HostPool, PooledHost};
+use crate::pool::{Carries, HostPool, OwnConnection, PooledHost};
 use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
 use crate::worker::expecting::Expected;
@@ -179,6 +179,17 @@ impl WorkerHost {
             .get_or_init(|| self.new_pool(Carries::Tcp, ResourcePriority::Default, None))
             .lend()
             .map(Acquired::from)
+    }
+
+    /// A connection for its owner alone, opened now.
+    ///
+    /// # Errors
+    /// The host cannot be connected to, which is counted.
+    pub async fn open_own(self: &Rc<Self>) -> Result<OwnConnection, UpstreamError> {
+        let pool = self
+            .tcp
+            .get_or_init(|| self.new_pool(Carries::Tcp, ResourcePriority::Default, None));
+        OwnConnection::open(Rc::clone(pool)).await
     }
 
     /// The same on a connection that has this name.

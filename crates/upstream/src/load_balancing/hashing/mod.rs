@@ -19,6 +19,7 @@ use nuncio_contract::stream_info::metadata::Value;
 
 pub(super) use bounded::{Bounded, BoundedScratch};
 use maglev::MaglevTable;
+pub use murmur::murmur_hash2 as hash_of_key;
 use ring::Ring;
 
 use super::level::{Level, host};

@@ -4,7 +4,7 @@ const SEED: u64 = 0xc70f_6907;
 const MUL: u64 = 0xc6a4_a793_5bd1_e995;
 
 /// The hash of `input`.
-pub(super) fn murmur_hash2(input: &[u8]) -> u64 {
+pub fn murmur_hash2(input: &[u8]) -> u64 {
     let (words, tail) = input.as_chunks::<8>();
     let mut hash = SEED ^ (input.len() as u64).wrapping_mul(MUL);
     for word in words {

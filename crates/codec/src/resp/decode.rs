@@ -1,0 +1,290 @@
+//! Bytes as values, in whatever pieces they come.
+
+use super::{Value, inline};
+
+/// What does not follow the protocol; nothing behind it can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProtocolError;
+
+/// What a peer may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The bytes of a value, with all that it consists of.
+    pub max_value_bytes: usize,
+    /// The values in an array.
+    pub max_elements: usize,
+    /// Whether a command may be a line of words.
+    pub allows_lines: bool,
+}
+
+const MAX_LINE_BYTES: usize = 64 << 10;
+const MAX_DEPTH: usize = 32;
+
+/// Reads values one after another.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    bytes: Vec<u8>,
+    /// How many of them are read.
+    taken: usize,
+    /// Where no end of a line was found yet.
+    looked: usize,
+    /// The arrays that are not complete, from the outermost.
+    open: Vec<Open>,
+    /// The length of the bytes that come next, if it is known.
+    body: Option<Body>,
+    /// The bytes of the outermost value so far.
+    value_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    values: Vec<Value>,
+    missing: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Array,
+    /// Of version 3.
+    Other,
+    /// What stands before a value and says something of it.
+    Attribute,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Body {
+    length: usize,
+    is_other: bool,
+}
+
+/// What came of a piece.
+enum Step {
+    Value(Value),
+    /// There is more to read.
+    Going,
+    /// More has to come.
+    Short,
+}
+
+impl Decoder {
+    /// A reader of what follows these limits.
+    pub fn new(limits: Limits) -> Self {
+        Decoder {
+            limits,
+            bytes: Vec::new(),
+            taken: 0,
+            looked: 0,
+            open: Vec::new(),
+            body: None,
+            value_bytes: 0,
+        }
+    }
+
+    /// Takes more bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..std::mem::take(&mut self.taken));
+        self.looked = 0;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Bytes that wait to be read.
+    pub fn waiting_bytes(&self) -> usize {
+        self.bytes.len() - self.taken
+    }
+
+    /// The next value that is complete.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] when the rest cannot be read.
+    pub fn next_value(&mut self) -> Result<Option<Value>, ProtocolError> {
+        loop {
+            let mut done = match self.step()? {
+                Step::Value(value) => value,
+                Step::Going => continue,
+                Step::Short => return Ok(None),
+            };
+            loop {
+                let Some(mut open) = self.open.pop() else {
+                    self.value_bytes = 0;
+                    return Ok(Some(done));
+                };
+                if open.kind == Kind::Array {
+                    open.values.push(done);
+                }
+                open.missing -= 1;
+                if open.missing > 0 {
+                    self.open.push(open);
+                    break;
+                }
+                done = match open.kind {
+                    Kind::Array => Value::Array(open.values),
+                    Kind::Other => Value::Other,
+                    Kind::Attribute => break,
+                };
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, ProtocolError> {
+        if let Some(body) = self.body {
+            return self.take_body(body);
+        }
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        let Some(&kind) = rest.first() else {
+            return Ok(Step::Short);
+        };
+        let is_value = b"*$+-:%~>|_#,(!=".contains(&kind);
+        if !(is_value || self.may_be_line() && is_of_line(kind)) {
+            return Err(ProtocolError);
+        }
+        let is_number = b"*$:%~>|!=".contains(&kind);
+        let Some(end) = end_of_line(rest, self.looked) else {
+            self.looked = rest.len().saturating_sub(1);
+            let starts_well = !is_number || may_become_number(rest.get(1..).unwrap_or_default());
+            return match rest.len() <= MAX_LINE_BYTES && starts_well {
+                true => Ok(Step::Short),
+                false => Err(ProtocolError),
+            };
+        };
+        let line = rest.get(..end).unwrap_or_default();
+        if line.len() > MAX_LINE_BYTES {
+            return Err(ProtocolError);
+        }
+        if !is_value {
+            let words = inline::words(line)?;
+            self.take(end + 2)?;
+            let words = words.into_iter().map(Value::Bulk);
+            return Ok(Step::Value(Value::Array(words.collect())));
+        }
+        let text = line.get(1..).unwrap_or_default();
+        let step = match kind {
+            b'+' => Step::Value(Value::Simple(text.to_vec())),
+            b'-' => Step::Value(Value::Error(text.to_vec())),
+            b'_' => Step::Value(Value::Null),
+            b'#' | b',' | b'(' => Step::Value(Value::Other),
+            _ => {
+                let number = number(text).ok_or(ProtocolError)?;
+                self.begin(kind, number)?
+            }
+        };
+        self.take(end + 2)?;
+        Ok(step)
+    }
+
+    /// Whether a command begins here that may be a line.
+    fn may_be_line(&self) -> bool {
+        self.limits.allows_lines && self.open.is_empty()
+    }
+
+    /// What begins with a length, or is a number.
+    fn begin(&mut self, kind: u8, number: i64) -> Result<Step, ProtocolError> {
+        if kind == b':' {
+            return Ok(Step::Value(Value::Integer(number)));
+        }
+        let Ok(length) = usize::try_from(number) else {
+            return Ok(Step::Value(Value::Null));
+        };
+        if matches!(kind, b'$' | b'!' | b'=') {
+            if length > self.limits.max_value_bytes {
+                return Err(ProtocolError);
+            }
+            self.body = Some(Body {
+                length,
+                is_other: kind != b'$',
+            });
+            return Ok(Step::Going);
+        }
+        let (kind, missing) = match kind {
+            b'*' => (Kind::Array, length),
+            b'%' => (Kind::Other, length.saturating_mul(2)),
+            b'|' => (Kind::Attribute, length.saturating_mul(2)),
+            _ => (Kind::Other, length),
+        };
+        if missing > self.limits.max_elements || self.open.len() >= MAX_DEPTH {
+            return Err(ProtocolError);
+        }
+        if missing > 0 {
+            self.open.push(Open {
+                values: Vec::new(),
+                missing,
+                kind,
+            });
+            return Ok(Step::Going);
+        }
+        Ok(match kind {
+            Kind::Array => Step::Value(Value::Array(Vec::new())),
+            Kind::Other => Step::Value(Value::Other),
+            Kind::Attribute => Step::Going,
+        })
+    }
+
+    fn take_body(&mut self, body: Body) -> Result<Step, ProtocolError> {
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        let end = rest.get(body.length..).unwrap_or_default();
+        match end {
+            [b'\r', b'\n', ..] => {}
+            [] | [b'\r'] => return Ok(Step::Short),
+            _ => return Err(ProtocolError),
+        }
+        let value = match body.is_other {
+            true => Value::Other,
+            false => Value::Bulk(rest.get(..body.length).unwrap_or_default().to_vec()),
+        };
+        self.body = None;
+        self.take(body.length + 2)?;
+        Ok(Step::Value(value))
+    }
+
+    fn take(&mut self, count: usize) -> Result<(), ProtocolError> {
+        self.taken += count;
+        self.looked = 0;
+        self.value_bytes += count;
+        match self.value_bytes > self.limits.max_value_bytes.saturating_add(MAX_LINE_BYTES) {
+            true => Err(ProtocolError),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Where a line ends, before its `\r\n`; nothing before `from` has to be looked at.
+fn end_of_line(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    let found = rest.windows(2).position(|pair| pair == b"\r\n")?;
+    Some(from + found)
+}
+
+/// Whether a command that is a line may begin so.
+fn is_of_line(first: u8) -> bool {
+    matches!(first, b' '..=b'~' | b'\t' | b'\r')
+}
+
+/// Whether what has come of a number may go on to be one.
+fn may_become_number(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    digits.iter().all(u8::is_ascii_digit)
+}
+
+/// A number; without any digits it is 0, as in Envoy.
+fn number(text: &[u8]) -> Option<i64> {
+    let (is_negative, digits) = match text.strip_prefix(b"-") {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let mut number: i64 = 0;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        let digit = i64::from(digit - b'0');
+        number = number.checked_mul(10)?;
+        number = match is_negative {
+            true => number.checked_sub(digit)?,
+            false => number.checked_add(digit)?,
+        };
+    }
+    // A length of `-0` is none.
+    Some(number)
+}

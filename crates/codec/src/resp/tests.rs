@@ -1,0 +1,117 @@
+//! Values whole and in pieces, and what is none.
+
+use super::*;
+
+const LIMITS: Limits = Limits {
+    max_value_bytes: 1000,
+    max_elements: 10,
+    allows_lines: true,
+};
+
+fn read(bytes: &[u8], size: usize) -> Result<Vec<Value>, ProtocolError> {
+    let mut decoder = Decoder::new(LIMITS);
+    let mut values = Vec::new();
+    for piece in bytes.chunks(size.max(1)) {
+        decoder.push(piece);
+        while let Some(value) = decoder.next_value()? {
+            values.push(value);
+        }
+    }
+    Ok(values)
+}
+
+fn command(words: &[&str]) -> Value {
+    Value::Array(words.iter().map(Value::bulk).collect())
+}
+
+#[test]
+fn values_come_together_from_pieces_of_any_size() {
+    let values = [
+        command(&["GET", "a\r\nb"]),
+        Value::Null,
+        Value::Integer(-7),
+        Value::Integer(i64::MIN),
+        Value::simple("OK"),
+        Value::error("ERR no"),
+        Value::Array(vec![Value::Array(vec![]), Value::Null, command(&["x"])]),
+        Value::bulk(""),
+    ];
+    let mut bytes = Vec::new();
+    values.iter().for_each(|value| encode(value, &mut bytes));
+    for size in 1..=bytes.len() {
+        assert_eq!(read(&bytes, size), Ok(values.to_vec()), "{size}");
+    }
+}
+
+#[test]
+fn a_null_array_is_a_null() {
+    assert_eq!(read(b"*-1\r\n", 9), Ok(vec![Value::Null]));
+}
+
+#[test]
+fn what_only_version_3_has_ends_where_it_ends() {
+    let bytes =
+        b"%1\r\n+a\r\n*1\r\n:1\r\n#t\r\n,1.5\r\n=5\r\ntxt:a\r\n_\r\n|1\r\n+k\r\n+v\r\n:1\r\n";
+    let other = || Value::Other;
+    assert_eq!(
+        read(bytes, 3),
+        Ok(vec![
+            other(),
+            other(),
+            other(),
+            other(),
+            Value::Null,
+            Value::Integer(1)
+        ])
+    );
+}
+
+#[test]
+fn lines_are_commands() {
+    let line = |line: &str| read(line.as_bytes(), 2).map(|mut values| values.pop());
+    assert_eq!(line("  get\ta  \r\n"), Ok(Some(command(&["get", "a"]))));
+    assert_eq!(
+        line("set a 'x y'\r\n"),
+        Ok(Some(command(&["set", "a", "x y"])))
+    );
+    assert_eq!(
+        line("set \"q\\n\\x41\\\"\" ''\r\n"),
+        Ok(Some(command(&["set", "q\nA\"", ""])))
+    );
+    assert_eq!(line("\r\n"), Ok(Some(command(&[]))));
+    assert_eq!(line("get a\n"), Ok(None));
+    assert_eq!(line("get \"a\r\n"), Err(ProtocolError));
+    assert_eq!(line("get \"a\"b\r\n"), Err(ProtocolError));
+    assert_eq!(line("\0get\r\n"), Err(ProtocolError));
+}
+
+#[test]
+fn what_is_no_value_is_refused_as_soon_as_it_shows() {
+    for bad in [
+        &b"*a"[..],
+        b"*1\n",
+        b"$1\r\nabc",
+        b"*1\r\n$x\r\n",
+        b"*1\r\nGET\r\n",
+        b":1x\r\n",
+        b":99999999999999999999\r\n",
+        b"*1\r\n\r\n",
+    ] {
+        assert_eq!(read(bad, 1), Err(ProtocolError), "{bad:?}");
+    }
+}
+
+#[test]
+fn limits_hold_before_anything_is_kept() {
+    assert_eq!(read(b"*11\r\n", 9), Err(ProtocolError));
+    assert_eq!(read(b"$1001\r\n", 9), Err(ProtocolError));
+    assert_eq!(read(&b"*1\r\n".repeat(33), 9), Err(ProtocolError));
+    assert_eq!(read(&vec![b'a'; 70_000], 1 << 20), Err(ProtocolError));
+}
+
+#[test]
+fn a_command_is_written_as_clients_write_it() {
+    let mut out = Vec::new();
+    encode_command(&["GET", "a"], &mut out);
+    assert_eq!(out, b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n");
+}

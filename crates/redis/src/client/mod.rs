@@ -1,0 +1,166 @@
+//! Connections to hosts: one a worker and host, whose commands are answered in their order.
+
+mod counts;
+mod link;
+mod pool;
+mod redirection;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Instant;
+
+use nuncio_codec::resp::{Value, encode_command};
+use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_upstream::{WorkerCluster, WorkerHost};
+use tokio::sync::oneshot;
+
+pub(crate) use pool::Pool;
+
+use crate::commands::Words;
+use crate::config::SharedConfig;
+use counts::{CommandCounts, Named};
+
+/// What a host says to a command; none: it says nothing any more.
+pub(crate) type Answer = LocalFuture<Option<Value>>;
+
+/// A command on its way.
+struct Request {
+    bytes: Vec<u8>,
+    /// None: nobody wants to know.
+    answer: Option<oneshot::Sender<Option<Value>>>,
+    begun: Instant,
+    counts: Option<Rc<Named>>,
+}
+
+/// What a client and its connection share.
+struct Shared {
+    config: SharedConfig,
+    services: Rc<dyn WorkerServices>,
+    cluster: Rc<WorkerCluster>,
+    host: Rc<WorkerHost>,
+    counts: Rc<CommandCounts>,
+    incoming: RefCell<VecDeque<Request>>,
+    waker: Cell<Option<Waker>>,
+    /// Whether the connection is no more.
+    is_closed: Cell<bool>,
+    /// Whether nobody has more commands for it.
+    is_left: Cell<bool>,
+}
+
+/// A connection to a host, for who has commands. It ends when this is dropped.
+pub(crate) struct Client(Rc<Shared>);
+
+impl Client {
+    /// Begins to connect.
+    fn open(
+        config: SharedConfig,
+        services: Rc<dyn WorkerServices>,
+        (cluster, host): (Rc<WorkerCluster>, Rc<WorkerHost>),
+        counts: Rc<CommandCounts>,
+    ) -> Self {
+        let shared = Rc::new(Shared {
+            config,
+            services,
+            cluster,
+            host,
+            counts,
+            incoming: RefCell::default(),
+            waker: Cell::default(),
+            is_closed: Cell::new(false),
+            is_left: Cell::new(false),
+        });
+        let client = Client(shared);
+        client.introduce();
+        drop(tokio::task::spawn_local(link::run(Rc::clone(&client.0))));
+        client
+    }
+
+    /// What a host is told before all else.
+    fn introduce(&self) {
+        let ignored = |words: &[&[u8]]| {
+            let words = words.iter().map(|word| word.to_vec()).collect();
+            self.push(&Rc::new(words), None);
+        };
+        if let Some(credentials) = self.0.cluster.settings().redis.as_deref() {
+            match credentials.username.as_slice() {
+                [] => ignored(&[b"auth", &credentials.password]),
+                username => ignored(&[b"auth", username, &credentials.password]),
+            }
+        }
+        if self.0.config.settings.reads_replicas {
+            ignored(&[b"readonly"]);
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.is_closed.get()
+    }
+
+    /// Sends a command.
+    pub(crate) fn send(&self, words: &Words) -> Answer {
+        let (sender, receiver) = oneshot::channel();
+        self.push(words, Some(sender));
+        Box::pin(async move { receiver.await.ok().flatten() })
+    }
+
+    /// Sends a command whose answer nobody wants.
+    pub(crate) fn send_blindly(&self, words: &Words) {
+        self.push(words, None);
+    }
+
+    fn push(&self, words: &Words, answer: Option<oneshot::Sender<Option<Value>>>) {
+        let shared = &self.0;
+        if shared.is_closed.get() {
+            return;
+        }
+        let mut bytes = Vec::new();
+        encode_command(words, &mut bytes);
+        let (traffic, host) = (shared.cluster.traffic_stats(), shared.host.counters());
+        traffic.upstream_rq_total.inc();
+        traffic.upstream_rq_active.inc();
+        host.rq_total.inc();
+        host.rq_active.inc();
+        let counts = shared.counts.begin(words);
+        shared.incoming.borrow_mut().push_back(Request {
+            bytes,
+            answer,
+            begun: shared.services.now(),
+            counts,
+        });
+        if let Some(waker) = shared.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.is_left.set(true);
+        if let Some(waker) = self.0.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Shared {
+    /// Ends a command.
+    fn answer(&self, request: Request, value: Option<Value>) {
+        let (traffic, host) = (self.cluster.traffic_stats(), self.host.counters());
+        traffic.upstream_rq_active.dec();
+        host.rq_active.dec();
+        let is_unwanted = request.answer.as_ref().is_some_and(|it| it.is_closed());
+        if is_unwanted {
+            traffic.upstream_rq_cancelled.inc();
+        }
+        if let Some(value) = &value {
+            let took = self.services.now() - request.begun;
+            let named = request.counts.as_deref();
+            self.counts.answered(named, took, value, is_unwanted);
+        }
+        if let Some(answer) = request.answer {
+            let _nobody_may_wait_for_it = answer.send(value);
+        }
+    }
+}

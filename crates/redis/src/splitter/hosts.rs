@@ -1,0 +1,159 @@
+//! Commands without a key: they go to all hosts, or to one of them, of the cluster that keys without a prefix belong to.
+
+use nuncio_codec::resp::Value;
+
+use super::{Begun, FAILURE, NO_HOST, Outcome, plain, words_of};
+use crate::around::Around;
+use crate::commands::{Words, word};
+
+/// What of a cluster may be asked.
+const CLUSTER_SUBCOMMANDS: [&[u8]; 4] = [b"info", b"slots", b"keyslot", b"nodes"];
+
+/// How the answers of all hosts become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    /// They have to be the same.
+    Same,
+    /// Numbers are added.
+    Sum,
+    /// Arrays are put behind each other.
+    Merge,
+    /// Arrays become the parts of one.
+    Append,
+    /// There may be one host alone.
+    Only,
+}
+
+/// How a command is put together; none where Envoy knows no way.
+fn join_of(words: &Words) -> Option<Join> {
+    let command = word(words, 0).to_ascii_lowercase();
+    let subcommand = word(words, 1).to_ascii_lowercase();
+    Some(match (command.as_slice(), subcommand.as_slice()) {
+        (b"script" | b"flushall" | b"flushdb" | b"select", _) => Join::Same,
+        (b"config", b"set" | b"rewrite" | b"resetstat") | (b"slowlog", b"reset") => Join::Same,
+        (b"config" | b"slowlog", b"get") | (b"keys", _) => Join::Merge,
+        (b"slowlog", b"len") => Join::Sum,
+        (b"role", _) => Join::Append,
+        (b"info", _) => Join::Only,
+        _ => return None,
+    })
+}
+
+/// A command that all hosts get.
+pub(super) fn all(words: &Words, around: &Around<'_>) -> Begun {
+    let Some(pool) = around.pool_of_none(words) else {
+        return Begun::error(NO_HOST);
+    };
+    if pool.host_count() == 0 {
+        return Begun::error(NO_HOST);
+    }
+    let Some(join) = join_of(words) else {
+        return Begun::error(UNSUPPORTED);
+    };
+    if join == Join::Only {
+        return only(words, words, around);
+    }
+    let answers = pool.send_to_all(words);
+    Begun::Asked(Box::pin(async move {
+        let mut values = Vec::with_capacity(answers.len());
+        for answer in answers {
+            values.push(match answer {
+                Some(answer) => answer.await.unwrap_or_else(|| Value::error(FAILURE)),
+                None => Value::error(NO_HOST),
+            });
+        }
+        joined(join, values)
+    }))
+}
+
+const UNSUPPORTED: &str = "unsupported command";
+
+/// One answer of several.
+pub(super) fn joined(join: Join, values: Vec<Value>) -> Outcome {
+    if let Some(error) = values.iter().find(|it| matches!(it, Value::Error(_))) {
+        return Outcome {
+            value: error.clone(),
+            is_success: false,
+        };
+    }
+    let value = match join {
+        Join::Same | Join::Only => {
+            let mut each = values.into_iter();
+            let first = each.next().unwrap_or(Value::Null);
+            if each.any(|other| other != first) {
+                return Outcome::error("all responses not same");
+            }
+            first
+        }
+        Join::Sum => {
+            let mut sum: i64 = 0;
+            for value in values {
+                match value {
+                    Value::Integer(number @ 0..) => sum = sum.saturating_add(number),
+                    Value::Integer(_) => {
+                        return Outcome::error("negative value received from upstream");
+                    }
+                    _ => return Outcome::error("non-integer response received from shard"),
+                }
+            }
+            Value::Integer(sum)
+        }
+        Join::Merge | Join::Append => {
+            let mut whole = Vec::new();
+            for value in values {
+                match value {
+                    Value::Array(mut parts) if join == Join::Merge => whole.append(&mut parts),
+                    Value::Array(_) => whole.push(value),
+                    _ => return Outcome::error("non-array response received from shard"),
+                }
+            }
+            Value::Array(whole)
+        }
+    };
+    Outcome::success(value)
+}
+
+/// A command that one host gets, whichever.
+pub(super) fn one(words: &Words, around: &Around<'_>) -> Begun {
+    let (command, subcommand) = (word(words, 0), word(words, 1));
+    if command.eq_ignore_ascii_case(b"cluster") {
+        let known = subcommand.to_ascii_lowercase();
+        if !CLUSTER_SUBCOMMANDS.contains(&known.as_slice()) {
+            let mut text = b"ERR cluster subcommand '".to_vec();
+            text.extend_from_slice(&known);
+            text.extend_from_slice(b"' is not supported");
+            return Begun::error(text);
+        }
+    }
+    let pool = around.pool_of_none(words);
+    let key = around.random().to_le_bytes();
+    match pool.and_then(|pool| pool.send(&key, words)) {
+        Some(answer) => Begun::Asked(plain(answer)),
+        None => Begun::error(NO_HOST),
+    }
+}
+
+/// A command that only makes sense with one host.
+pub(super) fn only(words: &Words, sent: &Words, around: &Around<'_>) -> Begun {
+    let Some(pool) = around.pool_of_none(words) else {
+        return Begun::error(NO_HOST);
+    };
+    match pool.host_count() {
+        0 => Begun::error(NO_HOST),
+        1 => match pool.send(b"", sent) {
+            Some(answer) => Begun::Asked(plain(answer)),
+            None => Begun::error(NO_HOST),
+        },
+        _ => Begun::error("ERR not supported with several hosts"),
+    }
+}
+
+/// `INFO.SHARD <place> [sections]`.
+pub(super) fn shard(words: &Words, around: &Around<'_>) -> Begun {
+    let mut sent: Vec<&[u8]> = vec![b"info"];
+    sent.extend(words.iter().skip(2).map(Vec::as_slice));
+    match word(words, 1) {
+        b"0" => only(words, &words_of(&sent), around),
+        _ => Begun::error(NO_HOST),
+    }
+}
