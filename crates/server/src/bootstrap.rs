@@ -85,6 +85,8 @@ pub(crate) struct DynamicSources {
     pub ads: Option<Arc<ServerSource>>,
     /// The server that says which hosts are to be checked.
     pub checks: Option<Arc<ServerSource>>,
+    /// The server that is told of load.
+    pub loads: Option<Arc<ServerSource>>,
 }
 
 /// Who this proxy is to its clients.
@@ -348,6 +350,9 @@ pub(crate) fn compile_tree(
     let process = ProcessConfig::compile(&bootstrap, around.options, ctx);
     let mut dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
     dynamic.checks = checks_source(bootstrap.hds_config.as_ref(), ctx);
+    let manager = bootstrap.cluster_manager.as_ref();
+    let loads = manager.and_then(|manager| manager.load_stats_config.as_ref());
+    dynamic.loads = loads.and_then(|source| source.server(ctx).ok().map(Arc::new));
     bound?;
     enabled?;
     runtime?;
@@ -411,6 +416,7 @@ fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx)
                 listeners,
                 ads: ads.and_then(Result::ok).map(Arc::new),
                 checks: None,
+                loads: None,
             }
         }
         Some(Attempt(Err(Refused))) => {

@@ -87,6 +87,7 @@ message! {
         pub(crate) local_cluster_name: String,
         pub(crate) outlier_detection: Option<OutlierDetectionLog>,
         pub(crate) upstream_bind_config: Option<BindConfig>,
+        pub(crate) load_stats_config: Option<ApiConfigSource>,
         inert enable_deferred_cluster_creation = "a worker makes its part of a cluster when it first uses it",
     }
 }

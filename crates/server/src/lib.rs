@@ -3,6 +3,7 @@
 
 pub mod admin;
 mod admin_service;
+mod agents;
 mod bootstrap;
 pub mod cli;
 mod clusters;
@@ -18,8 +19,10 @@ pub mod json;
 mod listener;
 mod live_connections;
 mod log;
+mod lrs;
 mod main_thread;
 mod memory;
+mod message_tree;
 mod node;
 mod number;
 mod outlier_log;

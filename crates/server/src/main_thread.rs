@@ -22,9 +22,9 @@ use tokio::task::LocalSet;
 
 use crate::admin::state::{Action, ServerLife};
 use crate::admin_service::AdminListener;
-use crate::bootstrap::{self, AdminConfig, Compiled, DynamicSources, Surroundings};
+use crate::agents::Agents;
+use crate::bootstrap::{self, AdminConfig, Compiled, Surroundings};
 use crate::cli::{Mode, Options};
-use crate::hds::Delegate;
 use crate::hot_restart::{After, Ask, Follow, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
 use crate::log;
@@ -109,7 +109,7 @@ async fn serve_all(
     let running = Running::new(around.manager, around.stats, concurrency, written, shared);
     prepare_for_hosts(&running, around, &compiled);
     let listeners = open_listeners(&running, compiled.listeners, hot_restart.as_ref())?;
-    let delegate = delegate(around, &running, &compiled.dynamic, &services);
+    let agents = Agents::new(around, &running, &compiled.dynamic, &services);
     let dynamic = (compiled.dynamic, compiled.names);
     let discovery = Discovery::new(around, &running, dynamic, &services);
     let (actions, asked) = unbounded_channel();
@@ -133,7 +133,7 @@ async fn serve_all(
     let flush_interval = compiled.stats.flush_interval;
     running.log_outliers(compiled.outlier_log.map(outlier_log::writing));
     start_clusters(around, &running, &discovery, compiled.clusters).await;
-    delegate.map(|delegate| tokio::task::spawn_local(delegate.run()));
+    agents.begin();
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
@@ -169,19 +169,6 @@ async fn serve_all(
     threads.stop(&workers);
     state.end_sinks();
     Ok(())
-}
-
-/// Who checks hosts for others, if that is wanted.
-fn delegate(
-    around: &Surroundings<'_>,
-    running: &Running,
-    dynamic: &DynamicSources,
-    services: &Rc<dyn WorkerServices>,
-) -> Option<Delegate> {
-    let server = Arc::clone(dynamic.checks.as_ref()?);
-    let (node, _in_json) =
-        NodeStamp::new(around.options, around.extensions).encoded(&running.tree());
-    Some(Delegate::new(around, server, node, services))
 }
 
 fn granting(

@@ -52,6 +52,9 @@ impl<D: Downstream> Router<'_, '_, D> {
         let mut basic = "upstream_reset_before_response_started";
         self.with_account(|account| {
             account.charge_failure(status);
+            if error.kind == UpstreamErrorKind::Overflow {
+                account.cluster.shared().dropped().count();
+            }
             if account.is_informed() {
                 basic = "upstream_reset_after_response_started";
             }

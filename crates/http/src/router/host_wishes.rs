@@ -90,6 +90,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         if point >= share {
             return Ok(());
         }
+        cluster.shared().dropped().count_overload();
         let state = self.exchange.state.borrow();
         let counts = self.config.dynamic_stats && !state.info.health_check;
         Account::new(Rc::clone(cluster), &state.request, counts, None).charge(503);

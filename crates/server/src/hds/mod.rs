@@ -9,7 +9,6 @@
 
 mod report;
 mod specifier;
-mod tree;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use nuncio_config::wire::encode;
 use nuncio_upstream::cluster::{ClusterShared, Health, HealthFlags, Host};
 
 use super::specifier::Checked;
-use super::tree::{list, message, text, value};
+use crate::message_tree::{address, list, locality, message, text, value};
 
 /// `Capability` with HTTP and TCP.
 const CAPABILITY: [u8; 4] = [0x0a, 2, 0, 1];
@@ -66,20 +66,10 @@ fn of_cluster(cluster: &ClusterShared, endpoints: &mut Vec<Value>) -> Option<Val
     let localities = localities.filter_map(|hosts| {
         let of_hosts: Vec<Value> = hosts.iter().filter_map(|host| of_host(host)).collect();
         endpoints.extend(of_hosts.iter().cloned());
-        let place = &hosts.first()?.locality;
-        let parts = [
-            ("region", &place.region),
-            ("zone", &place.zone),
-            ("sub_zone", &place.sub_zone),
-        ];
-        let parts = parts.into_iter().filter(|(_, part)| !part.is_empty());
-        let parts = parts.map(|(name, part)| (name, text(part))).collect();
+        let place = locality(&hosts.first()?.locality)?;
         value(
             "envoy.service.health.v3.LocalityEndpointsHealth",
-            vec![
-                ("locality", value("envoy.config.core.v3.Locality", parts)?),
-                ("endpoints_health", list(of_hosts)),
-            ],
+            vec![("locality", place), ("endpoints_health", list(of_hosts))],
         )
     });
     let localities: Vec<Value> = localities.collect();
@@ -93,17 +83,7 @@ fn of_cluster(cluster: &ClusterShared, endpoints: &mut Vec<Value>) -> Option<Val
 }
 
 fn of_host(host: &Host) -> Option<Value> {
-    let socket = value(
-        "envoy.config.core.v3.SocketAddress",
-        vec![
-            ("address", text(&host.address.ip().to_string())),
-            ("port_value", Value::U64(host.address.port().into())),
-        ],
-    )?;
-    let address = value(
-        "envoy.config.core.v3.Address",
-        vec![("socket_address", socket)],
-    )?;
+    let address = address(host.address)?;
     let endpoint = value(
         "envoy.config.endpoint.v3.Endpoint",
         vec![("address", address)],

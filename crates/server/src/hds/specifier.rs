@@ -20,8 +20,8 @@ use nuncio_upstream::discovery::prepare;
 use nuncio_upstream::health_checker::HealthChecks;
 
 use super::HdsStats;
-use super::tree::{list, message, text, value};
 use crate::log;
+use crate::message_tree::{list, message, text, value};
 
 const SPECIFIER: &str = "envoy.service.health.v3.HealthCheckSpecifier";
 const ENDPOINTS: &str = "envoy.config.endpoint.v3.LocalityLbEndpoints";

@@ -4,6 +4,7 @@
 
 mod around;
 mod breakers;
+mod dropped;
 mod even;
 mod membership;
 mod merge_window;
@@ -18,6 +19,7 @@ pub use crate::host::{
     Locality, PriorityHosts,
 };
 pub use breakers::{Breakers, Resource, RetryBudget, Thresholds};
+pub use dropped::Dropped;
 pub use passthrough::Passthrough;
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{

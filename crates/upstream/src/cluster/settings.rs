@@ -64,6 +64,8 @@ pub struct TrackedStats {
 pub struct DropOverload {
     /// Of 1.
     pub share: f64,
+    /// What they are called in reports of load.
+    pub category: Box<str>,
     /// What runtime allows at most (100), in per cent.
     pub limit: RuntimeKey,
 }

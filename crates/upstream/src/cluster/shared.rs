@@ -14,6 +14,7 @@ use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 
 use super::around::{AroundClusters, ProxyPlace};
+use super::dropped::Dropped;
 use super::even::TableStats;
 use super::membership::Membership;
 use super::merge_window::{MergeWindow, Takes};
@@ -55,6 +56,7 @@ pub struct ClusterShared {
     merging: Mutex<MergeWindow>,
     /// The bits of the share of requests that are turned away, of 1.
     drop_share: AtomicU64,
+    dropped: Dropped,
     /// How often each of the transport sockets of `transport_socket_matches` was chosen.
     socket_counts: Vec<Arc<Counter>>,
     outliers: Option<Box<Outliers>>,
@@ -108,6 +110,7 @@ impl ClusterShared {
             remaining: remaining(&settings.thresholds, &scope),
             socket_counts,
             drop_share: AtomicU64::new(settings.drop_overload.share.to_bits()),
+            dropped: Dropped::new(&settings.drop_overload.category),
             settings,
             transport_socket,
             added_via_api,
@@ -211,6 +214,11 @@ impl ClusterShared {
         let limit = self.settings.drop_overload.limit.integer(100).min(100);
         let share = f64::from_bits(self.drop_share.load(Ordering::Relaxed));
         share.min(limit as f64 / 100.0)
+    }
+
+    /// What is counted of requests that no host got.
+    pub fn dropped(&self) -> &Dropped {
+        &self.dropped
     }
 
     /// Has another share turned away from now on.

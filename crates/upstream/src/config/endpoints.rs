@@ -68,7 +68,7 @@ message! {
     /// Requests that are turned away.
     pub(crate) struct DropOverloadMessage: "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload" {
         pub(crate) drop_percentage: Option<FractionalPercent>,
-        inert category = "it is for reports of load, which nobody gets yet";
+        pub(crate) category: String,
     }
 }
 
@@ -226,6 +226,8 @@ pub struct Assignment {
     pub level_options: LevelOptions,
     /// The share of requests that are turned away, of 1.
     pub drop_share: f64,
+    /// What those are called in reports of load.
+    pub drop_category: Box<str>,
     /// How long they hold if no others come.
     pub stale_after: Option<Duration>,
 }
@@ -247,6 +249,7 @@ impl Assignment {
                 endpoints,
                 level_options: assignment.level_options(),
                 drop_share,
+                drop_category: assignment.drop_category().into(),
                 stale_after: stale_after.filter(|after| after.as_millis() > 0),
             }),
         }
@@ -488,6 +491,13 @@ impl ClusterLoadAssignment {
                 .unwrap_or(default.overprovisioning_factor_percent),
             weighted_priority_health: policy.weighted_priority_health,
         })
+    }
+
+    /// What they are called in reports of load.
+    pub(super) fn drop_category(&self) -> &str {
+        let policy = self.policy.as_ref();
+        let first = policy.and_then(|policy| policy.drop_overloads.first());
+        first.map_or("", |first| &first.category)
     }
 
     /// Which requests are turned away; one category at most, as in Envoy.

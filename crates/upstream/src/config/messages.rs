@@ -64,6 +64,7 @@ message! {
         pub(crate) health_checks: Vec<HealthCheck>,
         pub(crate) track_cluster_stats: Option<TrackClusterStats>,
         pub(crate) ignore_health_on_host_removal: bool,
+        inert lrs_server = "clients of gRPC alone read it; `load_stats_config` of the bootstrap says who is told of load";
         pub(crate) cleanup_interval: Option<Duration>,
         pub(crate) original_dst_lb_config: Option<OriginalDstLbConfig>,
     }

@@ -312,6 +312,7 @@ fn settings(
     } else if let Some(assignment) = &cluster.load_assignment {
         settings.drop_overload = DropOverload {
             share: assignment.drop_share(ctx)?,
+            category: assignment.drop_category().into(),
             limit: drop_overload_limit(ctx),
         };
         settings.level_options = assignment.level_options();

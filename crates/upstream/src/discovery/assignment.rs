@@ -30,6 +30,7 @@ pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
         return false;
     }
     cluster.set_drop_share(assignment.drop_share);
+    cluster.dropped().set_category(&assignment.drop_category);
     cluster.publish_hosts(Arc::new(HostSet::new(hosts).with_options(options)));
     cluster.count_weights();
     true
@@ -95,6 +96,7 @@ mod tests {
             endpoints,
             level_options: LevelOptions::default(),
             drop_share: 0.0,
+            drop_category: Box::default(),
             stale_after: None,
         }
     }
