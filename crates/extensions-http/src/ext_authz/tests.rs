@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::calls::{CallEvent, CallOptions, HttpCall, HttpCalls};
@@ -12,6 +13,7 @@ use nuncio_contract::grpc_client::{FrameReader, frame};
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::http_filter::{DataStatus, HeadersStatus, Resume};
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::service_values::text;
 use nuncio_contract::services::LocalFuture;
 use nuncio_service_messages::Message;
 use nuncio_service_messages::auth::{
@@ -186,7 +188,7 @@ fn a_part_of_the_body_is_told_as_such() {
 
 #[test]
 fn bytes_that_are_no_text_are_told_as_exclamation_marks() {
-    assert_eq!(super::check::text(b"a\xff\xfeb\xc3\xa9"), "a!!b\u{e9}");
+    assert_eq!(text(b"a\xff\xfeb\xc3\xa9"), "a!!b\u{e9}");
 }
 
 #[test]
