@@ -186,14 +186,6 @@ fn a_part_of_the_body_is_told_as_such() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_told_as_exclamation_marks() {
-    assert_eq!(
-        nuncio_contract::service_values::text(b"a\xff\xfeb\xc3\xa9"),
-        "a!!b\u{e9}"
-    );
-}
-
-#[test]
 fn a_denial_is_the_answer() {
     let response = HttpResponse::Denied(DeniedHttpResponse {
         body: "no".to_owned(),
