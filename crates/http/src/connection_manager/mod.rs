@@ -18,6 +18,8 @@ pub mod response;
 mod route_source;
 mod scope_source;
 mod scoped_routes;
+mod span_tags;
+mod spans;
 pub mod tracing;
 pub mod upgrades;
 

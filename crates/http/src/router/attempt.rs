@@ -99,7 +99,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let (header_sent, header_received) = stream.header_bytes();
         let mut state = self.exchange.state.borrow_mut();
         if state.span.is_some() {
-            self.end_try_span(&mut state, &stream);
+            self.end_try_span(&mut state, stream);
         }
         let bytes = &mut state.info.upstream.bytes;
         // Those of all tries count.

@@ -207,11 +207,16 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         let up = live.up.borrow();
         let end = TryEnd {
             status: Some(status),
-            protocol: up.protocol(),
+            protocol: up.stream().protocol(),
             ..TryEnd::default()
         };
         let manager = self.exchange().manager;
-        manager.end_try_span(&mut state, &up.host_address(), &end, Some(&live.response));
+        manager.end_try_span(
+            &mut state,
+            &up.stream().host_address(),
+            &end,
+            Some(&live.response),
+        );
     }
 
     /// Tells outlier detection of a response that is not passed on.

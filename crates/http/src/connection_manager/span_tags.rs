@@ -7,7 +7,7 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stream_info::{Address, FilterStateObject as _, Protocol, StreamInfo};
 use nuncio_contract::tracing::Span;
 
-use super::{SpanSettings, TryEnd};
+use crate::spans::{SpanSettings, TryEnd};
 use crate::stream::StreamState;
 
 pub(super) const NODE_ID: &str = "node_id";
