@@ -10,6 +10,7 @@ use nuncio_contract::tracing::TracerRoom;
 pub mod file;
 pub mod grpc_log;
 mod hex;
+pub mod opentelemetry_log;
 pub mod opentelemetry_tracer;
 mod otlp;
 mod protobuf;
@@ -26,6 +27,7 @@ pub static ROOMS: &[&AccessLogRoom] = &[
     &file::ROOM,
     &grpc_log::HTTP_ROOM,
     &grpc_log::TCP_ROOM,
+    &opentelemetry_log::ROOM,
     &stream::STDOUT_ROOM,
     &stream::STDERR_ROOM,
 ];

@@ -14,7 +14,7 @@ mod common;
 mod config;
 mod entry;
 mod flags;
-mod messages;
+pub(crate) mod messages;
 mod stream;
 #[cfg(test)]
 mod tests;

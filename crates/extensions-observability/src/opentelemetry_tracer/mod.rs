@@ -11,7 +11,7 @@
 mod config;
 pub(crate) mod context;
 mod sampler;
-mod span;
+pub(crate) mod span;
 #[cfg(test)]
 mod tests;
 mod tracer;

@@ -29,7 +29,7 @@ pub(super) struct OpenTelemetrySpan {
     pub(super) is_sampled: bool,
 }
 
-pub(super) fn nanoseconds(time: SystemTime) -> u64 {
+pub(crate) fn nanoseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     let nanoseconds = since.unwrap_or_default().as_nanos();
     u64::try_from(nanoseconds).unwrap_or(u64::MAX)

@@ -18,6 +18,7 @@ pub mod response;
 mod route_source;
 mod scope_source;
 mod scoped_routes;
+mod span_tags;
 mod spans;
 pub mod tracing;
 pub mod upgrades;
@@ -41,7 +42,7 @@ use nuncio_contract::upstream_filters::UpstreamSlot;
 
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
-pub use scope_source::{ScopeSource, is_on_demand, wanted_routes};
+pub use scope_source::ScopeSource;
 
 pub use crate::discovered_filter::DiscoveredHttpFilter;
 

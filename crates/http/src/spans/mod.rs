@@ -1,4 +1,5 @@
-//! What spans are made of: those of a stream, and what they are to say.
+//! What spans are to say by the configuration, and what streams hold of them. Who begins and ends them is the connection
+//! manager.
 
 mod settings;
 
@@ -9,17 +10,13 @@ pub(crate) use settings::{RouteSpans, SpanSettings};
 
 /// The span of a stream, and those of its tries.
 pub(crate) struct ActiveSpan {
-    /// Of the request.
     pub(crate) span: Box<dyn Span>,
-    /// Of tries under way.
     pub(crate) tries: Vec<TrySpan>,
 }
 
 /// The span of a try.
 pub(crate) struct TrySpan {
-    /// The span.
     pub(crate) span: Box<dyn Span>,
-    /// The host that is tried.
     pub(crate) host: Address,
 }
 

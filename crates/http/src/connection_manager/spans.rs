@@ -1,10 +1,8 @@
 //! Spans of requests and of their tries, where a connection manager has a tracer.
 //!
-//! A span begins once the route is known and ends with the stream, before it is logged; requests that are refused before have none. Tags
-//! and their names are Envoy's. A stream without a span pays for looking whether it has one. Different from Envoy: the
-//! span of a try has the flags and the begin of its connection, and mirrored requests have none.
-
-mod tags;
+//! A span begins once the route is known and ends with the stream, before it is logged; requests that are refused before
+//! have none. Tags and their names are Envoy's. A stream without a span pays for looking whether it has one. Different from
+//! Envoy: the span of a try has the begin of its connection, and mirrored requests have none.
 
 use std::rc::Rc;
 
@@ -16,6 +14,7 @@ use nuncio_contract::stream_info::{Address, TraceReason};
 use nuncio_contract::tracing::{Span, SpanKind, SpanStart, Tracer};
 
 use super::ConnectionManager;
+use super::span_tags;
 use super::tracing::Tracing;
 use crate::spans::{ActiveSpan, SpanSettings, TryEnd, TrySpan};
 use crate::stream::StreamState;
@@ -80,8 +79,8 @@ impl ConnectionManager {
             return;
         };
         let node = self.worker.local_node().unwrap_or_default();
-        span.set_tag(tags::NODE_ID, &node.id);
-        span.set_tag(tags::ZONE, &node.zone);
+        span.set_tag(span_tags::NODE_ID, &node.id);
+        span.set_tag(span_tags::ZONE, &node.zone);
         self.name_span(&mut *span, state, settings);
         state.info.trace = Some(Box::new(span.ids()));
         state.span = Some(Box::new(ActiveSpan {
@@ -115,7 +114,7 @@ impl ConnectionManager {
         for one in active.tries {
             one.span.end(now, &*self.worker);
         }
-        tags::of_stream(&mut *span, state, settings);
+        span_tags::of_stream(&mut *span, state, settings);
         self.set_custom_tags(&mut *span, state, settings);
         span.end(now, &*self.worker);
     }
@@ -194,9 +193,9 @@ impl ConnectionManager {
         };
         let mut span = active.span.child(&name, self.worker.wall(), &*self.worker);
         if let Some(again) = state.info.attempt_count.filter(|count| *count > 1) {
-            span.set_tag(tags::RETRY_COUNT, &(again - 1).to_string());
+            span.set_tag(span_tags::RETRY_COUNT, &(again - 1).to_string());
         }
-        tags::of_try(&mut *span, &state.info, host);
+        span_tags::of_try(&mut *span, &state.info, host);
         span
     }
 
@@ -216,7 +215,7 @@ impl ConnectionManager {
             let mut span = active.tries.remove(at).span;
             let head = head.unwrap_or(&state.response);
             let answer = (head, &state.response_trailers);
-            tags::of_try_end(&mut *span, end, end.status.map(|_| answer));
+            span_tags::of_try_end(&mut *span, end, end.status.map(|_| answer));
             if let Some((_, settings)) = self.spans() {
                 self.set_custom_tags(&mut *span, state, settings);
             }
