@@ -37,6 +37,8 @@ pub(super) struct Check<'c> {
     pub(super) request: &'c mut HeaderMap,
     pub(super) now_seconds: u64,
     pub(super) found: Findings,
+    /// The provider of the last token, where none was asked for.
+    pub(super) issued_by: Option<usize>,
 }
 
 /// What comes of it beside the verdict and the headers.
@@ -151,7 +153,7 @@ impl Check<'_> {
         while let Some(one) = found.pop() {
             verdict = self.one(&one, asked)?;
             if let Err(status) = verdict {
-                self.note_failure(asked.provider, status);
+                self.note_failure(asked.provider.or(self.issued_by), status);
                 if let Some(header) = asked.status_header {
                     self.request.replace(header, b"false");
                 }
@@ -168,6 +170,7 @@ impl Check<'_> {
     }
 
     fn one(&mut self, found: &Found<'_>, asked: Asked<'_>) -> Result<Verdict, Wants> {
+        self.issued_by = None;
         let remembered = asked.provider.and_then(|at| {
             let remembered = self.caches.get(at, &found.text);
             match remembered {
@@ -190,6 +193,7 @@ impl Check<'_> {
         let at = asked
             .provider
             .or_else(|| self.compiled.by_issuer(&token.issuer));
+        self.issued_by = at;
         let compiled = self.compiled;
         let Some((at, provider)) = at.and_then(|at| Some((at, compiled.providers.get(at)?))) else {
             return Ok(Err(Status::UnknownIssuer));

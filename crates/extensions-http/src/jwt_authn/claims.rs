@@ -1,14 +1,38 @@
 //! JSON objects of tokens and keys as values of metadata, and claims as texts.
 
+use std::borrow::Cow;
+
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 use serde_json::Value as Json;
 
-/// Reads an object; nesting is bounded by the reader.
+/// Reads an object; nesting is bounded by the reader. As in Envoy, line ends may stand in texts.
 pub(super) fn read(text: &[u8]) -> Option<Struct> {
-    let Ok(Json::Object(members)) = serde_json::from_slice::<Json>(text) else {
+    let text = with_escapes(text);
+    let Ok(Json::Object(members)) = serde_json::from_slice::<Json>(&text) else {
         return None;
     };
     Some(structure(members))
+}
+
+/// The text with escapes for control characters within strings, where JSON would not have them.
+fn with_escapes(text: &[u8]) -> Cow<'_, [u8]> {
+    let is_control = |byte: &u8| *byte < b' ';
+    if !text.iter().any(is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len() + 64);
+    let (mut is_in_string, mut is_escaped) = (false, false);
+    for byte in text {
+        if is_in_string && is_control(byte) {
+            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+            continue;
+        }
+        out.push(*byte);
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = is_in_string && *byte == b'\\' && !is_escaped;
+        is_in_string ^= ends;
+    }
+    Cow::Owned(out)
 }
 
 fn structure(members: serde_json::Map<String, Json>) -> Struct {

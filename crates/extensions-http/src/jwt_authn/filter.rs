@@ -223,6 +223,7 @@ impl Shared {
             request,
             now_seconds: question.now_seconds,
             found: Findings::default(),
+            issued_by: None,
         };
         let verdict = match self.compiled.requirement(question.requirement) {
             Some(requirement) => check.run(requirement)?,

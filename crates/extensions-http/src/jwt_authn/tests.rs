@@ -342,6 +342,14 @@ fn base64_of_urls_is_read_as_envoy_does() {
 }
 
 #[test]
+fn line_ends_may_stand_in_texts_and_nowhere_else_do_they_change_anything() {
+    let read = claims::read(b"{\n\"a\":\t\"x\ny\\\"\n\", \"b\": \"\\n\"}").expect("it is read");
+    assert_eq!(read.get("a"), Some(&Value::String("x\ny\"\n".into())));
+    assert_eq!(read.get("b"), Some(&Value::String("\n".into())));
+    assert!(claims::read(b"{\"a\": \"x\n}").is_none());
+}
+
+#[test]
 fn claims_become_values_of_headers() {
     let list = Value::List(vec![Value::Number(1.0), Value::Bool(true)]);
     for (claim, expected) in [
