@@ -42,7 +42,7 @@ use nuncio_contract::upstream_filters::UpstreamSlot;
 
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
-pub use scope_source::ScopeSource;
+pub use scope_source::{ScopeSource, is_on_demand, wanted_routes};
 
 pub use crate::discovered_filter::DiscoveredHttpFilter;
 
