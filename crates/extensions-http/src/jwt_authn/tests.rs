@@ -174,10 +174,6 @@ impl HttpCall for PlayedCall {
 }
 
 impl HttpCalls for Played {
-    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()>>> {
-        Box::pin(std::future::pending())
-    }
-
     fn start(&self, _: &str, head: HeaderMap, _: CallOptions) -> Option<Box<dyn HttpCall>> {
         assert_eq!(head.get(Known::Path), Some(b"/keys".as_slice()));
         self.fetches.set(self.fetches.get() + 1);
