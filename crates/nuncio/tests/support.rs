@@ -108,7 +108,12 @@ fn fields_members_of_oneofs_and_values_have_a_status() {
         "honoured"
     );
     assert_eq!(
-        status("messages", cluster, "fields", "lrs_server"),
+        status(
+            "messages",
+            cluster,
+            "fields",
+            "connection_pool_per_downstream_connection"
+        ),
         "unsupported"
     );
     assert_eq!(
@@ -156,24 +161,24 @@ fn a_file_is_told_place_by_place_with_a_percentage() {
 static_resources:
   clusters:
   - name: a
-    lrs_server: { self: {} }
+    connection_pool_per_downstream_connection: true
     load_assignment: { cluster_name: a }
 ";
     std::fs::write(&path, text).expect("it can be written");
     let file = path.to_str().expect("UTF-8");
     let report = json(&[file, "--format", "json"]);
-    assert_eq!(report["used"], 7);
+    assert_eq!(report["used"], 6);
     assert_eq!(report["honoured"], 4);
     assert_eq!(report["inert"], 1);
-    assert_eq!(report["percentage"], 71.4);
+    assert_eq!(report["percentage"], 83.3);
     let items = report["items"].as_array().expect("a list");
     let first = &items[0];
     assert_eq!(first["status"], "unsupported");
     assert_eq!(first["places"][0]["line"], 4);
     let text = support(&[file]);
-    assert!(text.starts_with("71.4% of what "), "{text}");
+    assert!(text.starts_with("83.3% of what "), "{text}");
     assert!(
-        text.contains(":4:5: field `lrs_server` of `envoy.config.cluster.v3.Cluster`"),
+        text.contains(":4:5: field `connection_pool_per_downstream_connection` of `envoy.config.cluster.v3.Cluster`"),
         "{text}"
     );
 }
