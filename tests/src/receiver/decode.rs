@@ -164,8 +164,9 @@ impl Words {
                     Vec::new()
                 }
                 None => {
+                    let entries = self.entries.len();
                     let lines = self.lines(kind, &format!("{path}."), bytes);
-                    match lines.is_empty() {
+                    match lines.is_empty() && self.entries.len() == entries {
                         true => vec![format!("{path}: nothing")],
                         false => lines,
                     }
