@@ -31,7 +31,8 @@ pub(crate) fn decode_padded(text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn sextet(digit: u8) -> Option<u32> {
+/// What a digit stands for; none if it is none.
+pub(crate) fn sextet(digit: u8) -> Option<u32> {
     let value = match digit {
         b'A'..=b'Z' => digit - b'A',
         b'a'..=b'z' => digit - b'a' + 26,

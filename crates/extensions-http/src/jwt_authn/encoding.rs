@@ -1,5 +1,7 @@
 //! Base64 for URLs, as Envoy reads it: spaces do not count, padding may be there if it is whole.
 
+use crate::base64;
+
 /// What the text stands for; none if it is wrong.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut digits: Vec<u8> = text
@@ -27,14 +29,12 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The alphabet for URLs has two digits of its own.
 fn sextet(digit: u8) -> Option<u32> {
-    let value = match digit {
-        b'A'..=b'Z' => digit - b'A',
-        b'a'..=b'z' => digit - b'a' + 26,
-        b'0'..=b'9' => digit - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    };
-    Some(value.into())
+    match digit {
+        b'+' | b'/' => None,
+        b'-' => base64::sextet(b'+'),
+        b'_' => base64::sextet(b'/'),
+        digit => base64::sextet(digit),
+    }
 }
