@@ -4,7 +4,7 @@
 //! stream or on streams of their own. To the first request of a kind on a stream it answers by itself, if the case says
 //! what; everything else is told by the steps of exchanges, each of which waits for the answer to it.
 
-mod protobuf;
+pub(crate) mod protobuf;
 mod request;
 mod server;
 

@@ -147,7 +147,8 @@ pub(super) fn fields(mut rest: &[u8]) -> Vec<(u64, Field<'_>)> {
     found
 }
 
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+/// The next varint of a message; none if it is cut short.
+pub(crate) fn take_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (byte, after) = rest.split_first()?;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::control_plane::protobuf::take_varint;
+
 const SCHEMA: &str = include_str!("schema.txt");
 /// What is different each time.
 const HIDDEN: &str = "<...>";
@@ -60,19 +62,6 @@ fn fields_of(name: &str) -> BTreeMap<u64, (&'static str, &'static str)> {
             Some((number, (parts.next()?, parts.next()?)))
         })
         .collect()
-}
-
-fn take_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        value |= u64::from(byte & 127) << shift;
-        if byte & 128 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 fn take_field<'b>(rest: &mut &'b [u8]) -> Option<(u64, Raw<'b>)> {

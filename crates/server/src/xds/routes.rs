@@ -420,15 +420,24 @@ impl Discovery<'_> {
         message: &Arc<Message>,
         bench: &mut Bench<'_>,
     ) -> Result<BTreeMap<String, Routes>, String> {
+        let is_one = |origin: &Origin<'_>| self.has(origin, key_of_it);
+        self.tables_from(&is_one, Some((key_of_it, message)), bench)
+    }
+
+    /// The route tables of all listeners that have some from origins like this.
+    fn tables_from(
+        &self,
+        is_one: &dyn Fn(&Origin<'_>) -> bool,
+        instead: Option<(&Key, &Arc<Message>)>,
+        bench: &mut Bench<'_>,
+    ) -> Result<BTreeMap<String, Routes>, String> {
         let mut all = BTreeMap::new();
         let listeners = self.running.listeners.borrow();
         for resource in listeners.resources() {
             let mut tables = resource.routes.to_vec();
             let mut uses_it = false;
-            for (place, origin) in
-                origins(resource).filter(|(_, origin)| self.has(origin, key_of_it))
-            {
-                let table = self.table(&origin, Some((key_of_it, message)), bench)?;
+            for (place, origin) in origins(resource).filter(|(_, origin)| is_one(origin)) {
+                let table = self.table(&origin, instead, bench)?;
                 if let (Some(slot), Some(table)) = (tables.get_mut(place), table) {
                     *slot = Arc::new(table);
                     uses_it = true;
@@ -458,26 +467,9 @@ impl Discovery<'_> {
         is_one: &dyn Fn(&ScopeSource) -> bool,
         bench: &mut Bench<'_>,
     ) -> Result<BTreeMap<String, Routes>, String> {
-        let mut all = BTreeMap::new();
-        let listeners = self.running.listeners.borrow();
-        for resource in listeners.resources() {
-            let mut tables = resource.routes.to_vec();
-            let mut uses_them = false;
-            for (place, origin) in origins(resource) {
-                if !matches!(origin, Origin::Scopes(source) if is_one(source)) {
-                    continue;
-                }
-                let table = self.table(&origin, None, bench)?;
-                if let (Some(slot), Some(table)) = (tables.get_mut(place), table) {
-                    *slot = Arc::new(table);
-                    uses_them = true;
-                }
-            }
-            if uses_them {
-                all.insert(resource.listener.name.clone(), tables.into());
-            }
-        }
-        Ok(all)
+        let is_one =
+            |origin: &Origin<'_>| matches!(origin, Origin::Scopes(source) if is_one(source));
+        self.tables_from(&is_one, None, bench)
     }
 
     /// Has `/config_dump` show what there is.
