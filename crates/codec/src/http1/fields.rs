@@ -6,7 +6,7 @@ use memchr::{memchr, memchr2};
 use nuncio_contract::headers::{HeaderMap, Known, is_token};
 
 use super::error::Error;
-use super::framing::INVALID_LENGTH;
+use super::framing::{FramingLines, INVALID_LENGTH};
 use super::head::{Blank, blank_line_at, has_invalid_characters};
 use super::scan::{name_end, value_end};
 
@@ -163,13 +163,24 @@ pub(super) fn trim(bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Too many headers are told only if the others are well-formed.
+/// What is wrong with the headers that follow those of which `framing` took note: what else is wrong with a head is
+/// told only if all its lines are well-formed.
 #[cold]
-pub(super) fn syntax_error_from(input: &[u8], mut at: usize) -> Option<Error> {
+pub(super) fn syntax_error_from(
+    input: &[u8],
+    mut at: usize,
+    mut framing: FramingLines,
+) -> Option<Error> {
     loop {
         match field_at(input, at) {
-            Ok(Field::Header(_, next)) => at = next,
-            Ok(Field::End(_) | Field::Partial) => return None,
+            Ok(Field::Header(line, next)) => {
+                if let Err(error) = framing.note(line.known, &line.value) {
+                    return Some(error);
+                }
+                at = next;
+            }
+            Ok(Field::End(_)) => return framing.check_length().err(),
+            Ok(Field::Partial) => return None,
             Err(error) => return Some(error),
         }
     }

@@ -42,18 +42,35 @@ pub(super) fn content_length(value: &[u8]) -> Result<u64, Error> {
 /// Collects what the header lines say about framing, as they go by.
 #[derive(Default)]
 pub(super) struct FramingLines {
-    length: Option<u64>,
+    length: Option<Result<u64, Error>>,
+    /// Whether the last `Transfer-Encoding` line is `chunked` and nothing else.
+    is_chunked: bool,
 }
 
 impl FramingLines {
-    /// Takes note of a `Content-Length` line. A second one is refused, equal or not.
+    /// Takes note of a line if it is about framing. A second `Content-Length` is refused, equal or not.
     #[inline]
-    pub(super) fn content_length_line(&mut self, value: &[u8]) -> Result<(), Error> {
-        if self.length.is_some() {
-            return Err(Error::Syntax("HPE_UNEXPECTED_CONTENT_LENGTH"));
+    pub(super) fn note(&mut self, name: Option<Known>, value: &[u8]) -> Result<(), Error> {
+        match name {
+            Some(Known::ContentLength) if self.length.is_some() => {
+                return Err(Error::Syntax("HPE_UNEXPECTED_CONTENT_LENGTH"));
+            }
+            Some(Known::ContentLength) => self.length = Some(content_length(value)),
+            Some(Known::TransferEncoding) => {
+                self.is_chunked = value.eq_ignore_ascii_case(b"chunked");
+            }
+            _ => {}
         }
-        self.length = Some(content_length(value)?);
         Ok(())
+    }
+
+    /// Refuses a length that is none. Beside chunks nobody asks what it is, since it counts for nothing.
+    #[inline]
+    pub(super) fn check_length(&self) -> Result<(), Error> {
+        match &self.length {
+            Some(Err(error)) if !self.is_chunked => Err(*error),
+            _ => Ok(()),
+        }
     }
 
     /// Decides between chunks and a length, and refuses what is ambiguous.
@@ -64,14 +81,16 @@ impl FramingLines {
         allow_chunked_length: bool,
     ) -> Result<Framed, Error> {
         let Some(coding) = headers.get(Known::TransferEncoding) else {
-            return Ok(match self.length {
-                Some(length) => Framed::Length(length),
+            return Ok(match &self.length {
+                Some(Ok(length)) => Framed::Length(*length),
+                Some(Err(error)) => return Err(*error),
                 None => Framed::Unstated,
             });
         };
+        // Of several lines the map has one, so that all must be `chunked` for it to be.
         let chunked = coding.eq_ignore_ascii_case(b"chunked");
         if headers.contains(Known::ContentLength) {
-            if !(chunked && allow_chunked_length) {
+            if !(self.is_chunked && allow_chunked_length) {
                 return Err(Error::ContentLengthAndChunked);
             }
             headers.remove(Known::ContentLength);

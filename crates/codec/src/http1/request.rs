@@ -120,23 +120,30 @@ fn read_head(
             Field::Header(line, next) => {
                 at = next;
                 header_bytes += line.name.len() + line.value.len() + 3;
-                if line.known == Some(Known::ContentLength) {
-                    framing.content_length_line(&line.value)?;
-                }
-                if settings.drops_header(line.name)? {
-                    dropped_underscores += 1;
-                    continue;
+                framing.note(line.known, &line.value)?;
+                match settings.drops_header(line.name) {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        dropped_underscores += 1;
+                        continue;
+                    }
+                    Err(error) => {
+                        return Err(syntax_error_from(input, at, framing).unwrap_or(error));
+                    }
                 }
                 if settings.header_case.preserves() {
                     headers.keep_original_case().remember(line.name);
                 }
                 line.append_to(headers);
                 if headers.len() > settings.max_headers_count {
-                    return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyHeaders));
+                    return Err(
+                        syntax_error_from(input, at, framing).unwrap_or(Error::TooManyHeaders)
+                    );
                 }
             }
         }
     };
+    framing.check_length()?;
     let mut head = RequestHead {
         head_len,
         header_bytes,

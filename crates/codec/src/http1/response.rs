@@ -46,6 +46,11 @@ impl ResponseHead {
     pub fn is_informational(&self) -> bool {
         matches!(self.status, 100..=199) && self.status != 101
     }
+
+    /// Whether it says nothing to anybody: 1xx that Envoy does not know.
+    pub fn is_unknown_informational(&self) -> bool {
+        matches!(self.status, 105..=199)
+    }
 }
 
 /// Decodes the head at the start of `input` into `headers`, which is reset.
@@ -171,19 +176,20 @@ fn read_head(
             Field::Header(line, next) => {
                 at = next;
                 header_bytes += line.name.len() + line.value.len() + 3;
-                if line.known == Some(Known::ContentLength) {
-                    framing.content_length_line(&line.value)?;
-                }
+                framing.note(line.known, &line.value)?;
                 if settings.header_case.preserves() {
                     headers.keep_original_case().remember(line.name);
                 }
                 line.append_to(headers);
                 if headers.len() > settings.max_headers_count {
-                    return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyHeaders));
+                    return Err(
+                        syntax_error_from(input, at, framing).unwrap_or(Error::TooManyHeaders)
+                    );
                 }
             }
         }
     };
+    framing.check_length()?;
     match status {
         200 => headers.set(Known::Status, b"200"),
         _ => headers.set_integer(Known::Status, u64::from(status)),

@@ -4,6 +4,7 @@ use nuncio_contract::headers::HeaderMap;
 
 use super::error::Error;
 use super::fields::{Field, field_at, syntax_error_from};
+use super::framing::FramingLines;
 use super::head::{end_of_head, has_invalid_characters};
 use super::settings::Http1Settings;
 
@@ -48,7 +49,8 @@ fn read_fields(
                 }
                 trailers.append_found(line.known, line.name, &line.value);
                 if trailers.len() > settings.max_headers_count {
-                    return Err(syntax_error_from(input, at).unwrap_or(Error::TooManyTrailers));
+                    return Err(syntax_error_from(input, at, FramingLines::default())
+                        .unwrap_or(Error::TooManyTrailers));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Counts of responses by status code: `upstream_rq_<code>`, `upstream_rq_<N>xx`, `upstream_rq_completed`.
 //!
 //! A code's stat appears with its first response, as in Envoy; codes of 600 and more, or below 100, count as
-//! completed and under their own code, without a class.
+//! completed and as `upstream_rq_unknown`.
 
 use super::cells::Counter;
 use super::sparse::SparseCounts;
@@ -59,18 +59,19 @@ pub(super) struct CodeSums {
     completed: u64,
     classes: [u64; 5],
     codes: Vec<(u16, u64)>,
+    unknown: u64,
 }
 
 impl CodeSums {
     pub(super) fn add(&mut self, counters: &CodeCounters) {
         self.completed += counters.completed.value();
         counters.codes.for_each(|code, count| {
-            if let Some(class) = (code / 100)
-                .checked_sub(1)
-                .and_then(|at| self.classes.get_mut(usize::from(at)))
-            {
-                *class += count;
-            }
+            let class = (code / 100).checked_sub(1);
+            let Some(class) = class.and_then(|at| self.classes.get_mut(usize::from(at))) else {
+                self.unknown += count;
+                return;
+            };
+            *class += count;
             match self.codes.binary_search_by_key(&code, |entry| entry.0) {
                 Ok(at) => self
                     .codes
@@ -95,6 +96,9 @@ impl CodeSums {
         }
         for (code, count) in &self.codes {
             each(&format!("upstream_rq_{code}"), *count);
+        }
+        if self.unknown > 0 {
+            each("upstream_rq_unknown", self.unknown);
         }
     }
 }
@@ -134,12 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_code_beyond_599_has_no_class() {
+    fn codes_beyond_the_classes_are_unknown() {
         let counters = CodeCounters::default();
         counters.inc(777);
+        counters.inc(600);
+        counters.inc(99);
         assert_eq!(
             listed(&counters, Completed::Elsewhere),
-            [("upstream_rq_777".to_owned(), 1)]
+            [("upstream_rq_unknown".to_owned(), 3)]
         );
     }
 }

@@ -221,10 +221,11 @@ impl<D: Downstream> Exchange<'_, D> {
                 http.downstream_rq_4xx.inc();
                 listener.downstream_rq_4xx.inc();
             }
-            _ => {
+            500..=599 => {
                 http.downstream_rq_5xx.inc();
                 listener.downstream_rq_5xx.inc();
             }
+            _ => {}
         }
     }
 }

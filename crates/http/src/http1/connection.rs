@@ -188,8 +188,12 @@ impl Connection {
                 StreamEnd::Complete if is_answered_at_once || self.is_draining() => {
                     break Close::Delayed;
                 }
-                StreamEnd::Complete | StreamEnd::Broken => break Close::Now,
-                StreamEnd::RequestUnfinished => break Close::Delayed,
+                StreamEnd::Complete => break Close::Now,
+                // Who has said all and that it is the last will not lose what it has not read yet.
+                StreamEnd::Broken if self.io.is_closing() && self.io.request_done() => {
+                    break Close::Now;
+                }
+                StreamEnd::Broken | StreamEnd::RequestUnfinished => break Close::Delayed,
                 StreamEnd::Tunnel => break Close::Tunnel,
                 StreamEnd::Gone => {
                     stats.downstream_cx_destroy_active_rq.inc();

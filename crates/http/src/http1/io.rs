@@ -51,6 +51,9 @@ pub(super) struct Http1Io {
     /// When a deadline of the connection passed during a stream.
     expired: Cell<Option<Instant>>,
     stream_bytes: Cell<BytesMeter>,
+    /// Unread bytes that the stream under way has counted: what comes with a head counts with it, as in Envoy, be it
+    /// a body or the next request.
+    counted_ahead: Cell<usize>,
 }
 
 /// When the first byte of a request came.
@@ -126,6 +129,7 @@ impl Http1Io {
             is_asked: Cell::new(false),
             expired: Cell::new(None),
             stream_bytes: Cell::default(),
+            counted_ahead: Cell::default(),
         }
     }
 
@@ -215,6 +219,7 @@ impl Http1Io {
         let mut scan = HeadScan::on_connection(self.transport.borrow().tls().is_some());
         self.request_done.set(false);
         self.stream_bytes.set(BytesMeter::default());
+        self.counted_ahead.set(0);
         loop {
             let decoded = decode_request_head(
                 self.settings(),
@@ -234,6 +239,7 @@ impl Http1Io {
                     });
                     self.request_done.set(false);
                     self.stream_bytes.set(BytesMeter::default());
+                    self.counted_ahead.set(0);
                     self.closing.set(true);
                     return HeadRead::Refused(error);
                 }
@@ -253,6 +259,7 @@ impl Http1Io {
         });
         self.request_done.set(false);
         self.stream_bytes.set(BytesMeter::default());
+        self.counted_ahead.set(0);
         self.closing.set(true);
     }
 
@@ -260,7 +267,8 @@ impl Http1Io {
     pub(super) fn stream_bytes(&self) -> BytesMeter {
         let mut bytes = self.stream_bytes.get();
         if !self.request_done.get() {
-            bytes.wire_bytes_received += count(self.input.borrow().len());
+            let unread = self.input.borrow().len();
+            bytes.wire_bytes_received += count(unread.saturating_sub(self.counted_ahead.get()));
         }
         bytes
     }
@@ -268,12 +276,13 @@ impl Http1Io {
     fn begin(&self, head: &RequestHead) {
         let mut input = self.input.borrow_mut();
         self.stream_bytes.set(BytesMeter {
-            wire_bytes_received: count(head.head_len),
+            wire_bytes_received: count(input.len()),
             header_bytes_received: count(head.header_bytes),
             decompressed_header_bytes_received: count(head.header_bytes),
             ..BytesMeter::default()
         });
         input.advance(head.head_len);
+        self.counted_ahead.set(input.len());
         drop(input);
         self.request.set(RequestFacts {
             version: head.version,
@@ -412,8 +421,10 @@ impl Http1Io {
     }
 
     fn count_body(&self, consumed: usize) {
+        let ahead = self.counted_ahead.get();
+        self.counted_ahead.set(ahead.saturating_sub(consumed));
         let mut bytes = self.stream_bytes.get();
-        bytes.wire_bytes_received += count(consumed);
+        bytes.wire_bytes_received += count(consumed.saturating_sub(ahead));
         self.stream_bytes.set(bytes);
     }
 

@@ -128,12 +128,7 @@ pub(crate) fn without_port(authority: &[u8]) -> &[u8] {
     };
     let (host, port) = authority.split_at(colon);
     let is_port = port.len() > 1 && port.iter().skip(1).all(u8::is_ascii_digit);
-    let inside_brackets = host.contains(&b'[') && !host.ends_with(b"]");
-    if is_port && !inside_brackets {
-        host
-    } else {
-        authority
-    }
+    if is_port { host } else { authority }
 }
 
 #[cfg(test)]

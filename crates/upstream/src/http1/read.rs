@@ -29,6 +29,7 @@ impl Http1Stream {
         loop {
             if !self.response.input.is_empty() {
                 match self.decode_head(headers) {
+                    Ok(Some(head)) if head.is_unknown_informational() => continue,
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
                     Ok(None) => {}
                     Err(error) => return Poll::Ready(Err(self.refuse(error))),

@@ -46,7 +46,11 @@ impl CodesEntry {
         let Some(own) = own.strip_prefix("upstream_rq_") else {
             return false;
         };
-        if let Ok(code) = own.parse() {
+        let code = match own {
+            "unknown" => Ok(0),
+            own => own.parse(),
+        };
+        if let Ok(code) = code {
             self.folded.add(code, more);
             return true;
         }
