@@ -73,6 +73,11 @@ impl BodyDecoder {
         matches!(self, BodyDecoder::Done | BodyDecoder::Length(0))
     }
 
+    /// Whether all data has come and trailers, or their end, are next. What is wrong with them is no fault of the data.
+    pub fn is_in_trailers(&self) -> bool {
+        matches!(self, BodyDecoder::Chunked(chunks) if chunks.state == ChunkState::Trailers)
+    }
+
     /// Looks at the start of `input`. `trailers` is filled when there are some and
     /// the settings keep them; a last step with `Done` says so.
     ///

@@ -64,7 +64,8 @@ impl FramingLines {
         Ok(())
     }
 
-    /// Refuses a length that is none. Beside chunks nobody asks what it is, since it counts for nothing.
+    /// Refuses a length that is none. Beside chunks, and where a status allows no body, nobody asks what it is, since
+    /// it counts for nothing.
     #[inline]
     pub(super) fn check_length(&self) -> Result<(), Error> {
         match &self.length {
@@ -83,8 +84,7 @@ impl FramingLines {
         let Some(coding) = headers.get(Known::TransferEncoding) else {
             return Ok(match &self.length {
                 Some(Ok(length)) => Framed::Length(*length),
-                Some(Err(error)) => return Err(*error),
-                None => Framed::Unstated,
+                Some(Err(_)) | None => Framed::Unstated,
             });
         };
         // Of several lines the map has one, so that all must be `chunked` for it to be.

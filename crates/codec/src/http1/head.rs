@@ -19,6 +19,8 @@ pub struct HeadScan {
     has_line: bool,
     /// The version of a head all of whose lines are well-formed, whatever else is wrong with it.
     pub(super) version: Option<Version>,
+    /// Headers that were dropped because of an underscore.
+    pub(super) dropped_underscores: u32,
     /// Whether the connection is encrypted, so that a target may say `https` wherever that is checked.
     pub(super) encrypted: bool,
 }
@@ -30,6 +32,12 @@ impl HeadScan {
             encrypted,
             ..HeadScan::default()
         }
+    }
+
+    /// How many headers were dropped because of an underscore, also of a request that was refused; counted by
+    /// `http1.dropped_headers_with_underscores`.
+    pub fn dropped_underscores(&self) -> u32 {
+        self.dropped_underscores
     }
 
     /// The version of a request that was refused, where an answer may be in it.

@@ -33,9 +33,6 @@ pub struct RequestHead {
     pub expect_continue: bool,
     /// Whether it asks for an upgrade other than to h2c, which is ignored.
     pub upgrade: bool,
-    /// How many headers were dropped because of an underscore; counted by
-    /// `http1.dropped_headers_with_underscores`.
-    pub dropped_underscores: u32,
 }
 
 /// Decodes the head at the start of `input` into `headers`, which is reset.
@@ -103,7 +100,7 @@ fn read_head(
 ) -> Result<Option<RequestHead>, Error> {
     case::begin(settings.header_case, b"", headers);
     let mut framing = FramingLines::default();
-    let mut dropped_underscores = 0;
+    scan.dropped_underscores = 0;
     let mut header_bytes = 0;
     let mut at = first.end;
     // A first line that is followed by white space has nothing to continue.
@@ -124,7 +121,7 @@ fn read_head(
                 match settings.drops_header(line.name) {
                     Ok(false) => {}
                     Ok(true) => {
-                        dropped_underscores += 1;
+                        scan.dropped_underscores += 1;
                         continue;
                     }
                     Err(error) => {
@@ -153,7 +150,6 @@ fn read_head(
         keep_alive: true,
         expect_continue: false,
         upgrade: false,
-        dropped_underscores,
     };
     if settings.accept_http_10 {
         scan.version = Some(first.version);

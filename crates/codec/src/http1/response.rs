@@ -189,7 +189,9 @@ fn read_head(
             }
         }
     };
-    framing.check_length()?;
+    if !has_no_body(status) {
+        framing.check_length()?;
+    }
     match status {
         200 => headers.set(Known::Status, b"200"),
         _ => headers.set_integer(Known::Status, u64::from(status)),
@@ -220,6 +222,10 @@ fn parse_status(digits: &[u8]) -> Result<u16, Error> {
     }
 }
 
+fn has_no_body(status: u16) -> bool {
+    status < 200 || matches!(status, 204 | 304)
+}
+
 fn decide_framing(
     settings: &Http1Settings,
     sent: RequestSent,
@@ -243,7 +249,7 @@ fn decide_framing(
     if upgraded || (sent.connect && (200..300).contains(&status)) {
         return Ok(BodyFraming::Tunnel);
     }
-    if sent.head || status < 200 || matches!(status, 204 | 304) {
+    if sent.head || has_no_body(status) {
         return Ok(BodyFraming::None);
     }
     Ok(match framed {

@@ -380,11 +380,6 @@ impl Connection {
         let start = match self.or_expired(self.io.read_head(&mut state.request)).await {
             Ok(HeadRead::Head(head)) => {
                 state.info.protocol = Some(protocol(head.version));
-                manager
-                    .stats
-                    .http1
-                    .dropped_headers_with_underscores
-                    .add(u64::from(head.dropped_underscores));
                 Start::Request
             }
             Ok(HeadRead::Refused(error)) => {
@@ -401,6 +396,13 @@ impl Connection {
                 Start::Expired(slot)
             }
         };
+        let dropped = self.io.take_dropped_underscores();
+        if dropped > 0 {
+            let stats = &manager.stats.http1;
+            stats
+                .dropped_headers_with_underscores
+                .add(u64::from(dropped));
+        }
         let timing = &mut state.info.downstream_timing;
         timing.last_header_rx_byte = Some(manager.worker.now());
         self.deadlines.clear(REQUEST_HEADERS);

@@ -54,6 +54,9 @@ pub(super) struct Http1Io {
     /// Unread bytes that the stream under way has counted: what comes with a head counts with it, as in Envoy, be it
     /// a body or the next request.
     counted_ahead: Cell<usize>,
+    dropped_underscores: Cell<u32>,
+    /// What is wrong with the trailers behind the last data, to be told next.
+    fault: Cell<Option<Error>>,
 }
 
 /// When the first byte of a request came.
@@ -130,6 +133,8 @@ impl Http1Io {
             expired: Cell::new(None),
             stream_bytes: Cell::default(),
             counted_ahead: Cell::default(),
+            dropped_underscores: Cell::default(),
+            fault: Cell::default(),
         }
     }
 
@@ -227,6 +232,9 @@ impl Http1Io {
                 &mut scan,
                 headers,
             );
+            if scan.dropped_underscores() > 0 {
+                self.dropped_underscores.set(scan.dropped_underscores());
+            }
             match decoded {
                 Ok(Some(head)) => {
                     self.begin(&head);
@@ -263,6 +271,11 @@ impl Http1Io {
         self.closing.set(true);
     }
 
+    /// How many headers of the head that was read were dropped because of an underscore.
+    pub(super) fn take_dropped_underscores(&self) -> u32 {
+        self.dropped_underscores.take()
+    }
+
     /// Bytes of the stream under way. What has come of an unfinished request counts, whether it was read or not.
     pub(super) fn stream_bytes(&self) -> BytesMeter {
         let mut bytes = self.stream_bytes.get();
@@ -283,6 +296,7 @@ impl Http1Io {
         });
         input.advance(head.head_len);
         self.counted_ahead.set(input.len());
+        self.fault.set(None);
         drop(input);
         self.request.set(RequestFacts {
             version: head.version,
@@ -332,10 +346,21 @@ impl Http1Io {
         chunk: &mut Buffer,
         trailers: &mut HeaderMap,
     ) -> Result<Option<BodyEvent>, Error> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
         let mut input = self.input.borrow_mut();
         let mut decoder = self.decoder.borrow_mut();
         loop {
-            match decoder.step(self.settings(), input.readable(), trailers)? {
+            let step = decoder.step(self.settings(), input.readable(), trailers);
+            if let Err(fault) = step
+                && !chunk.is_empty()
+                && decoder.is_in_trailers()
+            {
+                self.fault.set(Some(fault));
+                return Ok(Some(BodyEvent::Data { end_stream: false }));
+            }
+            match step? {
                 Step::Data { consumed, data } => {
                     if chunk.is_empty() && data == (0..input.len()) {
                         *chunk = std::mem::take(&mut *input);

@@ -74,7 +74,16 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     ) -> Result<(), Failure> {
         let acquired = match self.choose_host(forward)? {
             Acquired::Ready(ready) => ready,
-            Acquired::Pending(pending) => pending.await?,
+            Acquired::Pending(pending) => {
+                // What came with the head may be wrong, and then nobody hears of the request.
+                if !self.exchange.body.borrow().done {
+                    Box::pin(self.exchange.read_what_is_there()).await?;
+                    if self.exchange.body.borrow().done && !self.awaits_handshake() {
+                        self.begin_timeout(timeout);
+                    }
+                }
+                pending.await?
+            }
         };
         let up = RefCell::new(self.begin_up(acquired));
         if up.borrow().stream().is_tcp() {

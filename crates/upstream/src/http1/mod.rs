@@ -9,7 +9,7 @@ mod write;
 
 use std::net::SocketAddr;
 
-use nuncio_codec::http1::{BodyDecoder, BodyEncoding, HeadScan, Http1Settings, RequestSent};
+use nuncio_codec::http1::{BodyDecoder, BodyEncoding, Error, HeadScan, Http1Settings, RequestSent};
 use nuncio_contract::buffer::Buffer;
 use nuncio_net::transport::Transport;
 
@@ -54,6 +54,8 @@ struct Response {
     tunnel: bool,
     /// Trailers were decoded along with the last data and are to be told next.
     trailers_follow: bool,
+    /// What is wrong with the trailers behind the last data, to be told next.
+    fault: Option<Error>,
     wire_bytes: u64,
     header_bytes: u64,
 }
@@ -91,6 +93,7 @@ impl Http1Stream {
                 until_close: false,
                 tunnel: false,
                 trailers_follow: false,
+                fault: None,
                 wire_bytes: 0,
                 header_bytes: 0,
             },

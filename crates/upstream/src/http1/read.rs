@@ -131,13 +131,23 @@ impl Http1Stream {
         trailers: &mut HeaderMap,
     ) -> Result<Option<BodyEvent>, Error> {
         let response = &mut self.response;
+        if let Some(fault) = response.fault.take() {
+            return Err(fault);
+        }
         let mut found = None;
         loop {
             let input = response.input.readable();
             let step = response
                 .decoder
-                .step(settings(&self.lease), input, trailers)?;
-            match step {
+                .step(settings(&self.lease), input, trailers);
+            if let Err(fault) = step
+                && found.is_some()
+                && response.decoder.is_in_trailers()
+            {
+                response.fault = Some(fault);
+                return Ok(found);
+            }
+            match step? {
                 Step::Data {
                     consumed,
                     data: range,
