@@ -459,14 +459,17 @@ impl Http1Io {
             poll_fn(|cx| self.transport.borrow_mut().poll_shutdown(cx)).await;
     }
 
-    /// Reads and drops what still comes, until the client closes.
+    /// Reads and drops what still comes, until the client closes. It does not count: Envoy leaves it with the system.
     pub(super) async fn drain(&self) {
         loop {
             self.input.borrow_mut().clear();
-            if !matches!(
-                poll_fn(|cx| self.poll_fill_on(cx, READ_BYTES)).await,
-                Ok(1..)
-            ) {
+            let read = poll_fn(|cx| {
+                let mut input = self.input.borrow_mut();
+                let mut transport = self.transport.borrow_mut();
+                self.is_asked.set(false);
+                transport.poll_fill(cx, &mut input, READ_BYTES)
+            });
+            if !matches!(read.await, Ok(1..)) {
                 return;
             }
         }

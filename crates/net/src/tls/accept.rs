@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::{StartHandshake, TlsStream};
 
 use super::certificate_info;
-use super::choice::{Chosen, OcspWish};
+use super::choice::Chosen;
 use super::failure::{TlsCounter, TlsFailure};
-use super::hello::Hello;
+use super::hello::{Hello, Untold};
 use super::ocsp::OcspAction;
 use super::server::{ServerContext, ServerTls};
 use super::verify::{Notes, PeerVerifier};
@@ -61,14 +61,14 @@ impl ServerContext {
         ends: (IpAddr, IpAddr),
         counters: &mut Vec<TlsCounter>,
     ) -> Result<TlsTransport, TlsFailure> {
-        let (accepted, wish) = read_hello(&mut socket).await?;
+        let (accepted, untold) = read_hello(&mut socket).await?;
         let hello = accepted.client_hello();
         let name: Option<Box<str>> = hello.server_name().map(Box::from);
         let chosen = self
-            .choose(&hello, wish)
+            .choose(&hello, untold)
             .ok_or_else(TlsFailure::no_certificate)?;
-        count_ocsp(wish, chosen.action, counters);
-        let configured = self.for_one(&hello, &chosen, ends);
+        count_ocsp(untold.wants_ocsp, chosen.action, counters);
+        let configured = self.for_one((&hello, untold), &chosen, ends);
         let (config, verifier) = configured.map_err(|error| TlsFailure::of(&error, None))?;
         let stream = StartHandshake::from_parts(accepted, socket)
             .into_stream(config)
@@ -126,7 +126,7 @@ fn check_again(
 }
 
 /// Reads until a hello is complete.
-async fn read_hello(socket: &mut TcpStream) -> Result<(Accepted, OcspWish), TlsFailure> {
+async fn read_hello(socket: &mut TcpStream) -> Result<(Accepted, Untold), TlsFailure> {
     let mut acceptor = Acceptor::default();
     let mut hello = Hello::default();
     loop {
@@ -141,13 +141,16 @@ async fn read_hello(socket: &mut TcpStream) -> Result<(Accepted, OcspWish), TlsF
             match acceptor.accept() {
                 Ok(None) => {}
                 // A client has nothing more to say before it is answered.
-                Ok(Some(accepted)) => return Ok((accepted, OcspWish(hello.wants_ocsp()))),
+                Ok(Some(accepted)) => return Ok((accepted, hello.untold())),
                 Err((error, mut alert)) => {
                     let mut bytes = Vec::new();
-                    match hello.is_outdated() {
+                    if hello.is_http() || hello.is_http_connect() {
+                        // Who speaks plain HTTP is told nothing.
+                    } else if hello.is_outdated() || hello.is_no_record() {
                         // Where rustls complains of what only newer clients say.
-                        true => bytes.extend(PROTOCOL_VERSION_ALERT),
-                        false => drop(alert.write_all(&mut bytes)),
+                        bytes.extend(PROTOCOL_VERSION_ALERT);
+                    } else {
+                        drop(alert.write_all(&mut bytes));
                     }
                     let _it_may_have_gone = socket.write_all(&bytes).await;
                     return Err(TlsFailure::of_hello(&error, &hello));
@@ -170,8 +173,8 @@ async fn read_some(socket: &TcpStream) -> io::Result<Vec<u8>> {
     }
 }
 
-fn count_ocsp(wish: OcspWish, action: OcspAction, counters: &mut Vec<TlsCounter>) {
-    if wish.0 {
+fn count_ocsp(is_wanted: bool, action: OcspAction, counters: &mut Vec<TlsCounter>) {
+    if is_wanted {
         counters.push(TlsCounter::OcspRequest);
     }
     counters.extend(match action {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustls::server::ClientHello;
 use rustls::{CipherSuite, Error, NamedGroup, ServerConfig, SupportedProtocolVersion};
 
-use super::choice::is_tls13;
+use super::hello::Untold;
 use super::parameters::Parameters;
 use super::server::OneCertificate;
 use super::sessions::Sessions;
@@ -81,9 +81,11 @@ impl Agreements {
     pub(super) fn with(
         &self,
         hello: &ClientHello<'_>,
+        untold: Untold,
         verifier: Option<PeerVerifier>,
     ) -> Result<ServerConfig, Error> {
-        let base = &self.base(hello)?.config;
+        let agrees_on_13 = untold.speaks_13 && self.speaks_13();
+        let base = &self.base(hello, agrees_on_13)?.config;
         let mut config = match verifier {
             None => base.clone(),
             Some(verifier) => {
@@ -98,11 +100,6 @@ impl Agreements {
                 config
             }
         };
-        let speaks_13 = self
-            .versions
-            .iter()
-            .any(|version| version.version == rustls::ProtocolVersion::TLSv1_3);
-        let agrees_on_13 = speaks_13 && hello.cipher_suites().iter().any(|suite| is_tls13(*suite));
         config.ignore_client_order = !(self.prefers_clients_order || agrees_on_13);
         // Without a protocol in common the connection goes on without one, where rustls would end it.
         let offered: Vec<_> = hello.alpn().into_iter().flatten().collect();
@@ -116,14 +113,21 @@ impl Agreements {
         Ok(config)
     }
 
-    fn base(&self, hello: &ClientHello<'_>) -> Result<&Base, Error> {
+    fn speaks_13(&self) -> bool {
+        let mut versions = self.versions.iter();
+        versions.any(|version| version.version == rustls::ProtocolVersion::TLSv1_3)
+    }
+
+    fn base(&self, hello: &ClientHello<'_>, agrees_on_13: bool) -> Result<&Base, Error> {
         let groups = hello.named_groups().unwrap_or_default();
-        let offered = |base: &&Base| groups.contains(&base.group);
+        let can_have = |group: NamedGroup| agrees_on_13 || group != NamedGroup::X25519MLKEM768;
+        let offered = |base: &&Base| groups.contains(&base.group) && can_have(base.group);
         let group = match self.prefers_clients_order {
             false => self.bases.iter().find(offered).map(|base| base.group),
             true => {
-                let known =
-                    |group: &&NamedGroup| self.bases.iter().any(|base| base.group == **group);
+                let known = |group: &&NamedGroup| {
+                    can_have(**group) && self.bases.iter().any(|base| base.group == **group)
+                };
                 groups.iter().find(known).copied()
             }
         };

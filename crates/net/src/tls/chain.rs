@@ -72,14 +72,21 @@ impl Roots {
             };
         }
         let verified = self.verify(chain, algorithms, now);
-        let Err(error) = verified else { return Ok(()) };
-        if self.allows_expired && is_about_time(&error) {
-            let moments = moments(chain);
-            if moments
-                .into_iter()
-                .any(|moment| self.verify(chain, algorithms, moment).is_ok())
-            {
+        let Err(mut error) = verified else {
+            return Ok(());
+        };
+        if is_about_time(&error) {
+            let moments = moments(chain).into_iter();
+            let ever: Vec<_> = moments
+                .map(|moment| self.verify(chain, algorithms, moment))
+                .collect();
+            let is_ever_trusted = ever.iter().any(Result::is_ok);
+            if is_ever_trusted && self.allows_expired {
                 return Ok(());
+            }
+            // Who signed it matters before when.
+            if !is_ever_trusted && ever.contains(&Err(Error::UnknownIssuer)) {
+                error = Error::UnknownIssuer;
             }
         }
         Err(refused(&error, chain, self.most_above, now))

@@ -8,6 +8,7 @@ use rustls::server::ClientHello;
 use rustls::{CipherSuite, SignatureScheme};
 
 use super::downstream_messages::OcspStaplePolicy;
+use super::hello::Untold;
 use super::identity::Identity;
 use super::ocsp::{self, OcspAction};
 
@@ -129,16 +130,11 @@ impl Certificates {
     }
 }
 
-/// Whether a client wants an OCSP response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OcspWish(pub(super) bool);
-
-impl OcspWish {
-    /// With what else the client can do.
-    pub(super) fn with(self, hello: &ClientHello<'_>) -> Abilities {
+impl Abilities {
+    pub(super) fn of(hello: &ClientHello<'_>, untold: Untold) -> Self {
         Abilities {
             ecdsa: can_ecdsa(hello),
-            ocsp: self.0,
+            ocsp: untold.wants_ocsp,
         }
     }
 }
@@ -162,7 +158,7 @@ fn can_ecdsa(hello: &ClientHello<'_>) -> bool {
 }
 
 /// Whether the suite is one of TLS 1.3.
-pub(super) fn is_tls13(suite: CipherSuite) -> bool {
+fn is_tls13(suite: CipherSuite) -> bool {
     matches!(
         suite,
         CipherSuite::TLS13_AES_128_GCM_SHA256

@@ -203,6 +203,7 @@ impl Context {
                 .iter()
                 .filter_map(|identity| identity.details.clone())
                 .collect(),
+            validates: common.is_some_and(|common| common.validation_context_type.is_some()),
         };
         let key_log = common.and_then(|common| common.key_log.as_ref());
         let key_log = key_log.map(|log| KeyLogging::new(log, ctx)).transpose()?;

@@ -15,6 +15,8 @@ pub struct ContextCertificates {
     pub trusted: Option<CertificateDetails>,
     /// Those that are shown to the peer.
     pub own: Vec<CertificateDetails>,
+    /// Whether there is a validation context, be it one that trusts nobody in particular.
+    pub validates: bool,
 }
 
 /// A certificate, described.

@@ -1,13 +1,24 @@
-//! What rustls does not tell of a ClientHello: whether an OCSP response is wanted, and how plain HTTP begins.
+//! What rustls does not tell of a ClientHello: whether an OCSP response is wanted, whether TLS 1.3 is spoken, and how
+//! plain HTTP begins.
 
 /// A client's first bytes, kept until its hello is complete.
 #[derive(Default)]
 pub(super) struct Hello(Vec<u8>);
 
 const HANDSHAKE_RECORD: u8 = 22;
+const RECORD_HEADER_BYTES: usize = 5;
 const STATUS_REQUEST: u16 = 5;
+const SUPPORTED_VERSIONS: u16 = 43;
 const OCSP: u8 = 1;
 const TLS12: u16 = 0x0303;
+const TLS13: [u8; 2] = [3, 4];
+
+/// What a complete hello says that rustls does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Untold {
+    pub(super) wants_ocsp: bool,
+    pub(super) speaks_13: bool,
+}
 
 impl Hello {
     pub(super) fn add(&mut self, bytes: &[u8]) {
@@ -35,27 +46,19 @@ impl Hello {
         version.is_some_and(|version| version < TLS12)
     }
 
-    /// Whether the client wants an OCSP response.
-    pub(super) fn wants_ocsp(&self) -> bool {
-        self.status_type() == Some(OCSP)
+    pub(super) fn untold(&self) -> Untold {
+        let message = self.message().unwrap_or_default();
+        let status = extension(&message, STATUS_REQUEST).unwrap_or_default();
+        let versions = extension(&message, SUPPORTED_VERSIONS).and_then(|it| it.get(1..));
+        Untold {
+            wants_ocsp: status.first() == Some(&OCSP),
+            speaks_13: versions.is_some_and(|all| all.chunks(2).any(|version| version == TLS13)),
+        }
     }
 
-    fn status_type(&self) -> Option<u8> {
-        let message = self.message()?;
-        let mut body = Bytes(message.get(4..)?);
-        body.skip(2 + 32)?;
-        let _session = body.with_length(1)?;
-        let _suites = body.with_length(2)?;
-        let _compressions = body.with_length(1)?;
-        let mut extensions = Bytes(body.with_length(2)?);
-        while !extensions.0.is_empty() {
-            let kind = extensions.number(2)?;
-            let content = extensions.with_length(2)?;
-            if kind == usize::from(STATUS_REQUEST) {
-                return content.first().copied();
-            }
-        }
-        None
+    /// Whether no record of TLS stands at the beginning, so that nobody there understands an alert's reason.
+    pub(super) fn is_no_record(&self) -> bool {
+        self.0.len() >= RECORD_HEADER_BYTES && self.0.get(1) != Some(&3)
     }
 
     /// The handshake message, put together from its records.
@@ -71,6 +74,24 @@ impl Hello {
         }
         Some(message)
     }
+}
+
+/// An extension's content.
+fn extension(message: &[u8], wanted: u16) -> Option<&[u8]> {
+    let mut body = Bytes(message.get(4..)?);
+    body.skip(2 + 32)?;
+    let _session = body.with_length(1)?;
+    let _suites = body.with_length(2)?;
+    let _compressions = body.with_length(1)?;
+    let mut extensions = Bytes(body.with_length(2)?);
+    while !extensions.0.is_empty() {
+        let kind = extensions.number(2)?;
+        let content = extensions.with_length(2)?;
+        if kind == usize::from(wanted) {
+            return Some(content);
+        }
+    }
+    None
 }
 
 struct Bytes<'a>(&'a [u8]);
@@ -134,9 +155,20 @@ mod tests {
     fn a_status_request_is_found_behind_others_and_across_records() {
         let extensions = [0, 1, 0, 1, 9, 0, 5, 0, 5, 1, 0, 0, 0, 0];
         for record_bytes in [1, 7, 4096] {
-            assert!(hello(&extensions, record_bytes).wants_ocsp());
-            assert!(!hello(&extensions[..5], record_bytes).wants_ocsp());
+            assert!(hello(&extensions, record_bytes).untold().wants_ocsp);
+            let without = hello(&extensions[..5], record_bytes);
+            assert!(!without.untold().wants_ocsp);
         }
+    }
+
+    #[test]
+    fn versions_are_what_the_extension_says() {
+        let of = |extension: &[u8]| hello(extension, 4096).untold().speaks_13;
+        assert!(of(&[0, 43, 0, 5, 4, 3, 4, 3, 3]));
+        assert!(of(&[0, 43, 0, 5, 4, 3, 3, 3, 4]));
+        assert!(!of(&[0, 43, 0, 3, 2, 3, 3]));
+        assert!(!of(&[0, 43, 0, 0]));
+        assert!(!of(&[]));
     }
 
     #[test]
@@ -145,7 +177,7 @@ mod tests {
         for length in 0..whole.len() {
             let mut cut = Hello::default();
             cut.add(&whole[..length]);
-            assert!(!cut.wants_ocsp(), "{length}");
+            assert!(!cut.untold().wants_ocsp, "{length}");
         }
     }
 

@@ -2,7 +2,7 @@
 //! towards clients from `DownstreamTlsContext` ([`ServerTls`]).
 //!
 //! As in Envoy: a client speaks TLS 1.2 unless `tls_maximum_protocol_version` says otherwise, a server 1.2 and 1.3;
-//! X25519 and P-256; and a peer whose certificate is **not verified at all** unless a validation context asks for it.
+//! X25519 (with ML-KEM-768 in TLS 1.3) and P-256; and a peer whose certificate is **not verified at all** unless a validation context asks for it.
 //! A host's name is checked by `match_typed_subject_alt_names` and by what a connection asks for ([`Wishes`]), never
 //! against the SNI as such.
 //!
@@ -24,6 +24,7 @@ mod der;
 mod details;
 mod distinguished_name;
 mod downstream_messages;
+mod expirations;
 mod failure;
 mod hello;
 mod identity;
@@ -52,6 +53,7 @@ pub use client::{ClientTls, Greeted, Wishes};
 pub use counts::TlsCounts;
 pub use details::{CertificateDetails, ContextCertificates, SubjectKind};
 pub use downstream_messages::DownstreamTlsContext;
+pub use expirations::Expirations;
 pub use failure::{TlsCounter, TlsFailure};
 pub use inlined::inlined;
 pub use messages::UpstreamTlsContext;

@@ -37,7 +37,11 @@ pub(super) fn read(
         suites: default_suites(),
         signatures: Vec::new(),
     };
-    read.provider.kx_groups = vec![kx_group::X25519, kx_group::SECP256R1];
+    read.provider.kx_groups = vec![
+        kx_group::X25519MLKEM768,
+        kx_group::X25519,
+        kx_group::SECP256R1,
+    ];
     if let Some(parameters) = parameters {
         read.versions = versions(Some(parameters), side, ctx)?;
         if !parameters.cipher_suites.is_empty() {

@@ -10,9 +10,10 @@ use rustls::sign::CertifiedKey;
 use rustls::{DistinguishedName, ServerConfig};
 
 use super::agreements::Agreements;
-use super::choice::{Certificates, Chosen, OcspWish};
+use super::choice::{Abilities, Certificates, Chosen};
 use super::details::ContextCertificates;
 use super::downstream_messages::{DownstreamTlsContext, SessionTicketKeysType};
+use super::hello::Untold;
 use super::identity::{Identity, Signing, identity};
 use super::key_log::KeyLogging;
 use super::messages::CommonTlsContext;
@@ -109,6 +110,7 @@ impl ServerContext {
                 .iter()
                 .filter_map(|identity| identity.details.clone())
                 .collect(),
+            validates: common.is_some_and(|common| common.validation_context_type.is_some()),
         };
         let key_log = common.and_then(|common| common.key_log.as_ref());
         let key_log = key_log.map(|log| KeyLogging::new(log, ctx)).transpose()?;
@@ -141,22 +143,22 @@ impl ServerContext {
     }
 
     /// The certificate for a client.
-    pub(super) fn choose(&self, hello: &ClientHello<'_>, ocsp: OcspWish) -> Option<Chosen<'_>> {
+    pub(super) fn choose(&self, hello: &ClientHello<'_>, untold: Untold) -> Option<Chosen<'_>> {
         let name = hello.server_name().unwrap_or_default();
         self.certificates
-            .choose(name, ocsp.with(hello), UnixTime::now())
+            .choose(name, Abilities::of(hello, untold), UnixTime::now())
     }
 
     /// The configuration of one handshake, and its verifier.
     pub(super) fn for_one(
         &self,
-        hello: &ClientHello<'_>,
+        (hello, untold): (&ClientHello<'_>, Untold),
         chosen: &Chosen<'_>,
         (local, remote): (IpAddr, IpAddr),
     ) -> Result<(Arc<ServerConfig>, PeerVerifier), rustls::Error> {
         let verifier = self.verifier.for_one(None);
         let asked = self.asks_for_certificates().then(|| verifier.clone());
-        let mut config = self.agreements.with(hello, asked)?;
+        let mut config = self.agreements.with(hello, untold, asked)?;
         let certified = &chosen.identity.certified;
         let shown = match chosen.action {
             OcspAction::Fail => None,

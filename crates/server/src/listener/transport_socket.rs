@@ -5,18 +5,19 @@
 //! `tls`. The gauges of when certificates end are those of the listener; two certificates without a name share one, as
 //! in Envoy, and the later one stands.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use nuncio_config::typed::{Any, Ctx, FileRead, Refused, SecretWish};
 use nuncio_contract::services::LocalFuture;
+use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{TlsSocketFactoryStats, register_downstream_tls};
-use nuncio_contract::stats::{Gauge, Scope};
 use nuncio_contract::stream_info::ConnectionInfo;
-use nuncio_net::tls::{ContextCertificates, DownstreamTlsContext, ServerTls, TlsCounts};
+use nuncio_net::tls::{
+    ContextCertificates, DownstreamTlsContext, Expirations, ServerTls, TlsCounts,
+};
 use nuncio_net::transport::Transport;
 use tokio::net::TcpStream;
 
@@ -45,7 +46,7 @@ pub(crate) struct ListenerTls {
     /// Where it counts: that of the listener.
     scope: OnceLock<Scope>,
     /// When certificates end, by the names of the gauges.
-    expirations: Mutex<BTreeMap<String, Arc<Gauge>>>,
+    expirations: Expirations,
 }
 
 /// The same on one thread, with what it counts there.
@@ -107,7 +108,7 @@ impl DownstreamSocket {
                     files,
                     secrets: secrets.to_vec(),
                     scope: OnceLock::new(),
-                    expirations: Mutex::default(),
+                    expirations: Expirations::default(),
                 })))
             }
             other => {
@@ -217,38 +218,8 @@ impl TlsOnThread {
 
 impl ListenerTls {
     fn show_expirations(&self) {
-        let Some(scope) = self.scope.get() else {
-            return;
-        };
-        let gauges = self.expirations.lock();
-        let mut gauges = gauges.unwrap_or_else(PoisonError::into_inner);
-        for (name, end) in expirations(&self.tls.certificates()) {
-            let gauge = gauges
-                .entry(name)
-                .or_insert_with_key(|name| scope.gauge(name));
-            gauge.set(end);
+        if let Some(scope) = self.scope.get() {
+            self.expirations.show(scope, &self.tls.certificates());
         }
     }
-}
-
-/// `ssl.certificate.<name>.expiration_unix_time_seconds` of each certificate.
-fn expirations(certificates: &ContextCertificates) -> BTreeMap<String, u64> {
-    // Where there is no name, Envoy's ends in the hash of nothing.
-    let own = certificates
-        .own
-        .iter()
-        .map(|one| (one, "unnamed_cert_e3b0c442"));
-    let trusted = certificates
-        .trusted
-        .iter()
-        .map(|one| (one, "unnamed_ca_cert_e3b0c442"));
-    let ends = own.chain(trusted).map(|(certificate, unnamed)| {
-        let name = match certificate.secret.as_str() {
-            "" => unnamed,
-            name => name,
-        };
-        let path = format!("ssl.certificate.{name}.expiration_unix_time_seconds");
-        (path, certificate.not_after_s)
-    });
-    ends.collect()
 }

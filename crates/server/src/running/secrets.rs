@@ -130,6 +130,7 @@ impl NewSocket {
             }
             NewSocket::OfCluster(cluster, newer) => {
                 cluster.transport_socket.renew_from(&newer);
+                cluster.show_expirations();
                 count(&cluster);
             }
         }

@@ -12,6 +12,7 @@ use nuncio_contract::stats::groups::{
 use nuncio_contract::stats::{Counter, Gauge, Scope};
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
+use nuncio_net::tls::{ClientTls, Expirations};
 
 use super::around::{AroundClusters, ProxyPlace};
 use super::dropped::Dropped;
@@ -59,6 +60,8 @@ pub struct ClusterShared {
     dropped: Dropped,
     /// How often each of the transport sockets of `transport_socket_matches` was chosen.
     socket_counts: Vec<Arc<Counter>>,
+    /// Of each transport socket, its own first.
+    expirations: Vec<Expirations>,
     outliers: Option<Box<Outliers>>,
     provided: Option<Box<Provided>>,
 }
@@ -102,7 +105,7 @@ impl ClusterShared {
             scope.register_at::<CircuitBreakerStats>(breaker_prefix(priority));
         }
         let merging = MergeWindow::new(settings.update_merge_window);
-        let shared = Self {
+        let mut shared = Self {
             breakers: Breakers::new(settings.thresholds),
             membership: Membership::of(&scope),
             tables: TableStats::of(&settings.lb, &scope),
@@ -118,9 +121,15 @@ impl ClusterShared {
             published: RwLock::default(),
             generation: AtomicU64::new(0),
             merging: Mutex::new(merging),
+            expirations: Vec::new(),
             outliers: None,
             provided: None,
         };
+        shared.expirations = shared
+            .tls_contexts()
+            .map(|_| Expirations::default())
+            .collect();
+        shared.show_expirations();
         shared.for_each_limit(Gauge::add);
         shared
     }
@@ -317,6 +326,20 @@ impl ClusterShared {
         self.sockets()
             .zip(newer)
             .for_each(|(socket, newer)| socket.renew_from(newer));
+        self.show_expirations();
+    }
+
+    fn tls_contexts(&self) -> impl Iterator<Item = &ClientTls> {
+        self.sockets().filter_map(|socket| match socket {
+            TransportSocket::RawBuffer => None,
+            TransportSocket::Tls(tls) => Some(&**tls),
+        })
+    }
+
+    /// Shows when certificates end, after they have become others.
+    pub fn show_expirations(&self) {
+        let contexts = self.tls_contexts().zip(&self.expirations);
+        contexts.for_each(|(tls, shown)| shown.show(&self.scope, &tls.certificates()));
     }
 
     /// Counts how much the heaviest host weighs, after hosts were discovered. Called by the main thread alone.
