@@ -193,6 +193,9 @@ impl Connection {
                 StreamEnd::Broken if self.io.is_closing() && self.io.request_done() => {
                     break Close::Now;
                 }
+                StreamEnd::Broken | StreamEnd::RequestUnfinished if self.io.ends_by_close() => {
+                    break Close::Now;
+                }
                 StreamEnd::Broken | StreamEnd::RequestUnfinished => break Close::Delayed,
                 StreamEnd::Tunnel => break Close::Tunnel,
                 StreamEnd::Gone => {

@@ -54,6 +54,8 @@ pub(super) struct Http1Io {
     /// Unread bytes that the stream under way has counted: what comes with a head counts with it, as in Envoy, be it
     /// a body or the next request.
     counted_ahead: Cell<usize>,
+    /// Whether a client of HTTP/1.0 knows by the close alone where the response ends.
+    ends_by_close: Cell<bool>,
     dropped_underscores: Cell<u32>,
     /// What is wrong with the trailers behind the last data, to be told next.
     fault: Cell<Option<Error>>,
@@ -133,6 +135,7 @@ impl Http1Io {
             expired: Cell::new(None),
             stream_bytes: Cell::default(),
             counted_ahead: Cell::default(),
+            ends_by_close: Cell::default(),
             dropped_underscores: Cell::default(),
             fault: Cell::default(),
         }
@@ -269,6 +272,11 @@ impl Http1Io {
         self.stream_bytes.set(BytesMeter::default());
         self.counted_ahead.set(0);
         self.closing.set(true);
+    }
+
+    /// Whether the client must see the close to know where the response ended.
+    pub(super) fn ends_by_close(&self) -> bool {
+        self.ends_by_close.get()
     }
 
     /// How many headers of the head that was read were dropped because of an underscore.
@@ -600,6 +608,7 @@ impl Downstream for Http1Io {
         if self.request.get().version == Version::Http10 {
             if !head.contains(Known::ContentLength) {
                 self.closing.set(true);
+                self.ends_by_close.set(true);
             }
             if !self.closing.get() && !self.draining.get() {
                 head.set(Known::Connection, b"keep-alive");
