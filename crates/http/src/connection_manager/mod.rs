@@ -51,6 +51,7 @@ use crate::filter_chain::FilterSlot;
 use crate::route::RouteTable;
 use crate::service::Service;
 use crate::stream::{RouteSnapshot, StreamState};
+use crate::upstream_logs::UpstreamLogs;
 use crate::worker::Worker;
 
 /// A connection manager on one worker.
@@ -65,6 +66,8 @@ pub struct ConnectionManager {
     pub upgrade_filters: Box<[Box<[FilterSlot]>]>,
     /// Those between the router and hosts of clusters that say nothing of it, if there are some.
     pub upstream_filters: Option<Rc<[UpstreamSlot]>>,
+    /// The router's own access logs, if it has some.
+    pub(crate) upstream_logs: Option<Box<UpstreamLogs>>,
     /// The access logs.
     pub loggers: Box<[Box<dyn AccessLogger>]>,
     /// Its counters.
@@ -169,6 +172,11 @@ impl ConnectionManager {
                 config::Terminal::Service | config::Terminal::Nothing => None,
             }
             .map(|filters| filters.for_worker(&scopes.http, &scopes.root)),
+            upstream_logs: match &config.terminal {
+                config::Terminal::Router(router) => router.upstream_logs.as_ref(),
+                config::Terminal::Service | config::Terminal::Nothing => None,
+            }
+            .map(|logs| logs.worker(&scopes.root)),
             loggers: config
                 .access_logs
                 .iter()
