@@ -209,7 +209,11 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
         abort,
         abort_body: abort_body.into(),
         rate,
-        metadata: message.filter_metadata.as_deref().map(struct_of).unwrap_or_default(),
+        metadata: message
+            .filter_metadata
+            .as_deref()
+            .map(struct_of)
+            .unwrap_or_default(),
         headers: headers.into_iter().collect::<Result<_, _>>()?,
         downstream_nodes: message.downstream_nodes.clone().into_boxed_slice(),
         upstream_cluster: message.upstream_cluster.as_str().into(),

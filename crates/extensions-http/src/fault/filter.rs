@@ -324,12 +324,8 @@ impl Faults {
             }
             Some(_) => status,
         };
-        let mut reply = LocalReply::new(
-            status,
-            self.abort_body.to_vec(),
-            "fault_filter_abort",
-        )
-        .with_flags(ResponseFlags::FAULT_INJECTED);
+        let mut reply = LocalReply::new(status, self.abort_body.to_vec(), "fault_filter_abort")
+            .with_flags(ResponseFlags::FAULT_INJECTED);
         reply.grpc_status = grpc_status.map(|status| {
             let status = self.runtime.abort_grpc_status.integer(status.into());
             u32::try_from(status).unwrap_or(u32::MAX)
