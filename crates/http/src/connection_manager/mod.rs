@@ -5,6 +5,7 @@ pub mod client_certificate;
 mod compile_filters;
 pub mod config;
 mod counting;
+mod jitter;
 pub mod local_reply;
 pub mod original_address;
 pub(crate) mod overload;
