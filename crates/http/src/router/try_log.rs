@@ -170,6 +170,8 @@ impl TryLog<'_> {
         bytes.wire_bytes_received += under_way.wire_bytes_received;
         bytes.header_bytes_sent += under_way.header_bytes_sent;
         bytes.header_bytes_received += under_way.header_bytes_received;
+        bytes.decompressed_header_bytes_sent += under_way.decompressed_header_bytes_sent;
+        bytes.decompressed_header_bytes_received += under_way.decompressed_header_bytes_received;
         self.logs.log(&FormatContext {
             request_headers: Some(&state.request),
             response_headers: Some(&self.head),
@@ -221,13 +223,14 @@ impl TryLog<'_> {
 
 fn bytes_of(stream: &UpstreamStream) -> BytesMeter {
     let (wire_bytes_sent, wire_bytes_received) = stream.wire_bytes();
-    let (header_bytes_sent, header_bytes_received) = stream.header_bytes();
+    let heads = stream.header_bytes();
     BytesMeter {
         wire_bytes_sent,
         wire_bytes_received,
-        header_bytes_sent,
-        header_bytes_received,
-        ..BytesMeter::default()
+        header_bytes_sent: heads.sent,
+        header_bytes_received: heads.received,
+        decompressed_header_bytes_sent: heads.decoded_sent,
+        decompressed_header_bytes_received: heads.decoded_received,
     }
 }
 
