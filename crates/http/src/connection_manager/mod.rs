@@ -17,6 +17,7 @@ pub mod request;
 pub mod request_id;
 pub mod response;
 mod route_source;
+mod router_parts;
 mod scope_source;
 mod scoped_routes;
 mod span_tags;
@@ -39,7 +40,6 @@ use nuncio_contract::stats::groups::{
 };
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::tracing::Tracer;
-use nuncio_contract::upstream_filters::UpstreamSlot;
 
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
@@ -47,12 +47,12 @@ pub use scope_source::{ScopeSource, is_on_demand, wanted_routes};
 
 pub use crate::discovered_filter::DiscoveredHttpFilter;
 
+use self::router_parts::RouterParts;
 use crate::drain::{Drain, DrainPolicy};
 use crate::filter_chain::FilterSlot;
 use crate::route::RouteTable;
 use crate::service::Service;
 use crate::stream::{RouteSnapshot, StreamState};
-use crate::upstream_logs::UpstreamLogs;
 use crate::worker::Worker;
 
 /// A connection manager on one worker.
@@ -65,10 +65,10 @@ pub struct ConnectionManager {
     pub filters: Box<[FilterSlot]>,
     /// The filters of the upgrades that have their own, by their places in `upgrade_configs`.
     pub upgrade_filters: Box<[Box<[FilterSlot]>]>,
-    /// Those between the router and hosts of clusters that say nothing of it, if there are some.
-    pub upstream_filters: Option<Rc<[UpstreamSlot]>>,
-    /// The router's own access logs, if it has some.
-    pub(crate) upstream_logs: Option<Box<UpstreamLogs>>,
+    /// What belongs to the router.
+    router: RouterParts,
+    /// What belongs to the routers of the upgrades that have their own, by their places in `upgrade_configs`.
+    upgrade_routers: Box<[RouterParts]>,
     /// The access logs.
     pub loggers: Box<[Box<dyn AccessLogger>]>,
     /// Its counters.
@@ -165,19 +165,15 @@ impl ConnectionManager {
             Some(chain) => chain.filters.iter().map(slot).collect(),
             None => Box::default(),
         };
+        let own_router = |upgrade: &upgrades::Upgrade| match &upgrade.chain {
+            Some(chain) => RouterParts::new(&chain.terminal, scopes),
+            None => RouterParts::default(),
+        };
         ConnectionManager {
             filters: config.filters.iter().map(slot).collect(),
             upgrade_filters: config.upgrades.iter().map(own).collect(),
-            upstream_filters: match &config.terminal {
-                config::Terminal::Router(router) => router.upstream_filters.as_ref(),
-                config::Terminal::Service | config::Terminal::Nothing => None,
-            }
-            .map(|filters| filters.for_worker(&scopes.http, &scopes.root)),
-            upstream_logs: match &config.terminal {
-                config::Terminal::Router(router) => router.upstream_logs.as_ref(),
-                config::Terminal::Service | config::Terminal::Nothing => None,
-            }
-            .map(|logs| logs.worker(&scopes.root)),
+            router: RouterParts::new(&config.terminal, scopes),
+            upgrade_routers: config.upgrades.iter().map(own_router).collect(),
             loggers: config
                 .access_logs
                 .iter()
@@ -227,6 +223,13 @@ impl ConnectionManager {
     pub(crate) fn filters_of(&self, upgrade: Option<usize>) -> &[FilterSlot] {
         let own = upgrade.and_then(|place| self.upgrade_filters.get(place));
         own.unwrap_or(&self.filters)
+    }
+
+    /// What belongs to the router that ends the filters of a stream.
+    #[inline]
+    pub(crate) fn router_parts(&self, upgrade: Option<usize>) -> &RouterParts {
+        let own = upgrade.and_then(|place| self.upgrade_routers.get(place));
+        own.unwrap_or(&self.router)
     }
 
     /// What ends the filters of a stream.

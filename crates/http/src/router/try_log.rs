@@ -71,7 +71,9 @@ impl<'e, D: Downstream> Router<'e, '_, D> {
     /// Begins the log of a try at the host that was chosen, if there is to be one.
     #[inline]
     pub(super) fn begin_try_log(&self) -> Option<Box<TryLog<'e>>> {
-        let logs = self.exchange.manager.upstream_logs.as_deref()?;
+        let exchange = self.exchange;
+        let router = exchange.manager.router_parts(exchange.upgrade_filters());
+        let logs = router.logs.as_deref()?;
         Some(self.try_log(logs))
     }
 

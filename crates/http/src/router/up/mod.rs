@@ -183,7 +183,11 @@ impl<'e, D: Downstream> Router<'e, '_, D> {
         let manager = self.exchange.manager;
         let account = self.exchange.account.borrow();
         let clusters = account.as_ref().and_then(|it| it.cluster.filters());
-        match clusters.or(manager.upstream_filters.as_ref()) {
+        match clusters.or(manager
+            .router_parts(self.exchange.upgrade_filters())
+            .filters
+            .as_ref())
+        {
             None => Up::Plain(ready.begin()),
             Some(slots) => self.begin_filtered(ready.begin(), slots),
         }
