@@ -15,6 +15,12 @@ message! {
 }
 
 impl MetadataMessage {
+    /// What a message says, if it is there.
+    pub fn owned(message: Option<&Self>) -> Metadata {
+        let read = message.and_then(Self::read);
+        read.map(Arc::unwrap_or_clone).unwrap_or_default()
+    }
+
     /// What it says; `None` when it says nothing.
     pub fn read(&self) -> Option<Arc<Metadata>> {
         let mut metadata = Metadata::default();

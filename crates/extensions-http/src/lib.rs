@@ -38,6 +38,7 @@ pub mod jwt_authn;
 mod level_stats;
 pub mod local_ratelimit;
 pub mod match_delegate;
+mod pacing;
 mod query;
 pub mod ratelimit;
 pub mod rbac;

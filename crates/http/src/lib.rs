@@ -26,4 +26,5 @@ pub mod service;
 mod spans;
 pub mod stream;
 pub mod support;
+mod upstream_logs;
 pub mod worker;

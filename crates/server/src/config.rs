@@ -10,6 +10,7 @@ use nuncio_contract::discovered::ExtensionConfigSource;
 use nuncio_contract::dns_resolver::{DnsResolutionConfig, DnsResolverExtension};
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
 use nuncio_net::socket_options::SocketOption;
@@ -220,6 +221,7 @@ one_of! {
 message! {
     /// A listener.
     pub(crate) struct Listener: "envoy.config.listener.v3.Listener" {
+        pub(crate) metadata: Option<MetadataMessage>,
         pub(crate) name: Spanned<String>,
         pub(crate) address: Option<Address>,
         pub(crate) oneof listener_specifier: Option<ListenerKind>,
@@ -246,7 +248,6 @@ message! {
         pub(crate) additional_addresses: Vec<AdditionalAddress>,
         pub(crate) connection_balance_config: Option<ConnectionBalance>,
         pub(crate) enable_mptcp: Spanned<bool>,
-        inert metadata = "it is shown in /config_dump, which prints the message itself",
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         pub(crate) bypass_overload_manager: bool,
     }
@@ -363,12 +364,12 @@ enumeration! {
 message! {
     /// The filters of the connections that match.
     pub(crate) struct FilterChain: "envoy.config.listener.v3.FilterChain" {
+        pub(crate) metadata: Option<MetadataMessage>,
         pub(crate) filters: Vec<Filter>,
         pub(crate) name: String,
         pub(crate) filter_chain_match: Option<FilterChainMatch>,
         pub(crate) transport_socket: Option<TransportSocket>,
         pub(crate) transport_socket_connect_timeout: Option<Duration>,
-        inert metadata = "it is shown in /config_dump, which prints the message itself",
     }
 }
 

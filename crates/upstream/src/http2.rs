@@ -18,6 +18,7 @@ use nuncio_net::transport::TlsInfo;
 use crate::body_event::BodyEvent;
 use crate::cluster::Host;
 use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::header_bytes::HeaderBytes;
 use crate::http2_shared::Http2Shared;
 use crate::pool::{Cut, Http2Connection, Mailbox, SharedLease};
 
@@ -34,6 +35,7 @@ pub struct Http2Stream {
     upgrade: Option<Vec<u8>>,
     wire_bytes_sent: u64,
     header_bytes_sent: u64,
+    decoded_bytes_sent: u64,
 }
 
 /// How far the request has come.
@@ -59,6 +61,7 @@ impl Http2Stream {
             upgrade: None,
             wire_bytes_sent: 0,
             header_bytes_sent: 0,
+            decoded_bytes_sent: 0,
         }
     }
 
@@ -82,7 +85,7 @@ impl Http2Stream {
         self.lease.has_begun();
         if let Some((id, mailbox, size)) = opened {
             self.stream = Some((id, mailbox));
-            self.count_sent(size.wire, size.wire);
+            self.count_sent(size.wire, size.wire, size.decoded);
         }
         self.sending = match end_stream {
             true => Sending::Done,
@@ -105,7 +108,7 @@ impl Http2Stream {
             let size = self
                 .shared()
                 .encode(|codec, out| codec.send_trailers(id, trailers, out));
-            self.count_sent(size.wire, size.wire);
+            self.count_sent(size.wire, size.wire, size.decoded);
         }
     }
 
@@ -137,7 +140,7 @@ impl Http2Stream {
                 }
                 (sent, out.len() - before)
             });
-            self.count_sent(wire, 0);
+            self.count_sent(wire, 0, 0);
             let was_all = sent == data.len();
             data.advance(sent);
             if was_all {
@@ -275,7 +278,8 @@ impl Http2Stream {
         }
     }
 
-    fn count_sent(&mut self, wire: usize, header: usize) {
+    fn count_sent(&mut self, wire: usize, header: usize, decoded: usize) {
+        self.decoded_bytes_sent += u64::try_from(decoded).unwrap_or(u64::MAX);
         self.wire_bytes_sent += u64::try_from(wire).unwrap_or(u64::MAX);
         self.header_bytes_sent += u64::try_from(header).unwrap_or(u64::MAX);
     }
@@ -296,12 +300,14 @@ impl Http2Stream {
         (self.wire_bytes_sent, received)
     }
 
-    pub(crate) fn header_bytes(&self) -> (u64, u64) {
-        let received = self
-            .stream
-            .as_ref()
-            .map_or(0, |(_, mailbox)| mailbox.header_bytes.get());
-        (self.header_bytes_sent, received)
+    pub(crate) fn header_bytes(&self) -> HeaderBytes {
+        let mailbox = self.stream.as_ref().map(|(_, mailbox)| mailbox);
+        HeaderBytes {
+            sent: self.header_bytes_sent,
+            received: mailbox.map_or(0, |mailbox| mailbox.header_bytes.get()),
+            decoded_sent: self.decoded_bytes_sent,
+            decoded_received: mailbox.map_or(0, |mailbox| mailbox.decoded_bytes.get()),
+        }
     }
 
     pub(crate) fn connection_request_count(&self) -> u32 {

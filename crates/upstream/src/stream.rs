@@ -17,6 +17,7 @@ use nuncio_net::transport::{TlsInfo, Transport};
 
 use crate::body_event::BodyEvent;
 use crate::error::UpstreamError;
+use crate::header_bytes::HeaderBytes;
 use crate::host::Host;
 use crate::http1::Http1Stream;
 use crate::http2::Http2Stream;
@@ -179,7 +180,7 @@ impl UpstreamStream {
     }
 
     /// Bytes of heads among [`Self::wire_bytes`].
-    pub fn header_bytes(&self) -> (u64, u64) {
+    pub fn header_bytes(&self) -> HeaderBytes {
         each!(self, stream => stream.header_bytes())
     }
 

@@ -18,6 +18,7 @@ use nuncio_net::transport::Transport;
 use crate::body_event::BodyEvent;
 use crate::cluster::Host;
 use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::header_bytes::HeaderBytes;
 use crate::pool::{Ended, Lease};
 
 /// A stream of bytes, both ways.
@@ -276,9 +277,11 @@ impl TcpStream {
         (self.bytes_sent, self.bytes_received)
     }
 
-    pub(crate) fn header_bytes(&self) -> (u64, u64) {
-        let sent = u64::try_from(self.prologue_sent).unwrap_or(u64::MAX);
-        (sent, 0)
+    pub(crate) fn header_bytes(&self) -> HeaderBytes {
+        HeaderBytes {
+            sent: u64::try_from(self.prologue_sent).unwrap_or(u64::MAX),
+            ..HeaderBytes::default()
+        }
     }
 
     pub(crate) fn connection_request_count(&self) -> u32 {

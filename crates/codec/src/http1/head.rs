@@ -2,6 +2,7 @@
 //! over at each piece.
 
 use memchr::memchr;
+use nuncio_contract::headers::HeaderMap;
 
 use super::error::Error;
 use super::scan::line_end;
@@ -94,6 +95,14 @@ impl HeadScan {
 pub fn sent_header_bytes(head: &[u8]) -> usize {
     let first_line = head.len().min(line_end(head) + 1);
     head.len().saturating_sub(first_line + 2)
+}
+
+/// What Envoy counts as header bytes of trailers that have come: for each its name, its value and 3.
+pub fn received_header_bytes(trailers: &HeaderMap) -> usize {
+    let trailers = trailers.iter_regular();
+    trailers
+        .map(|header| header.name.len() + header.value.len() + 3)
+        .sum()
 }
 
 /// Whether a line that begins here is empty.

@@ -52,7 +52,7 @@ pub use encode::{
 };
 pub use error::Error;
 pub use framing::BodyFraming;
-pub use head::{HeadScan, sent_header_bytes};
+pub use head::{HeadScan, received_header_bytes, sent_header_bytes};
 pub use method::Method;
 pub use request::{RequestHead, decode_request_head};
 pub use response::{RequestSent, ResponseHead, decode_response_head};

@@ -45,6 +45,8 @@ pub struct Http2Settings {
     pub headers_with_underscores: UnderscoresAction,
     /// Settings that are sent as they are, before those above (`custom_settings_parameters`).
     pub custom_parameters: Box<[(u16, u32)]>,
+    /// Whether texts in header blocks are shortened by the code of HPACK (`enable_huffman_encoding`).
+    pub codes_texts: bool,
     /// When to send PING by itself (`connection_keepalive`).
     pub keepalive: Option<KeepaliveSettings>,
 }
@@ -68,6 +70,7 @@ impl Default for Http2Settings {
             max_headers_count: 100,
             headers_with_underscores: UnderscoresAction::Allow,
             custom_parameters: Box::default(),
+            codes_texts: true,
             keepalive: None,
         }
     }

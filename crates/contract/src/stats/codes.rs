@@ -32,6 +32,11 @@ impl CodeCounters {
         self.codes.add(code, 1);
     }
 
+    /// Counts one response without its status.
+    pub fn complete(&self) {
+        self.completed.inc();
+    }
+
     pub(super) fn add(&self, code: u16, count: u64) {
         self.completed.add(count);
         self.codes.add(code, count);

@@ -80,7 +80,7 @@ fn keys_are_hidden_in_every_source() {
     );
     assert_eq!(
         after("/x?a=%0d%0A%20%26&key=key-one&%62=%41%", &[]),
-        ["", "/x?a=%0D%0A%20%26&b=A%25", ""]
+        ["", "/x?a=%0d%0A%20%26&b=A%", ""]
     );
     let cookies = [
         ("cookie", "a=\"b\"; key=key-two; nonsense;c=d"),

@@ -14,8 +14,8 @@ use nuncio_contract::stats::Scope;
 use nuncio_contract::token_bucket::TokenBucket;
 
 use super::stats::BandwidthLimitStats;
+use crate::pacing::DEFAULT_FILL_INTERVAL;
 
-const DEFAULT_FILL_INTERVAL: Duration = Duration::from_millis(50);
 const KIB_BYTES: u64 = 1024;
 
 message! {

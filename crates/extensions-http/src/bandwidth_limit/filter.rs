@@ -9,13 +9,14 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, MapKind};
 use nuncio_contract::http_filter::{
     DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest, Late, PerRoute, Then, TrailersStatus,
+    HttpFilterFactory, Interest, Late, PerRoute, TrailersStatus,
 };
 
 use super::config::{ChainConfig, Limit, TrailerNames};
-use super::limiter::{Limiter, Portion};
+use super::limiter::Limiter;
 use super::stats::BandwidthLimitStats;
 use crate::level_stats::{Counted, LevelStats};
+use crate::pacing::late;
 
 struct Worker {
     chain: Arc<Limit>,
@@ -220,18 +221,6 @@ fn take(
             limiter.take(data, end_stream, context.services.now());
             DataStatus::Later
         }
-    }
-}
-
-fn late(portion: Portion, trailers: Option<Box<HeaderMap>>) -> Late {
-    Late {
-        data: portion.data,
-        then: match (portion.is_all, portion.is_last, trailers) {
-            (_, true, Some(trailers)) => Then::Trailers(trailers),
-            (_, true, None) => Then::End,
-            (true, false, _) => Then::Nothing,
-            (false, false, _) => Then::More,
-        },
     }
 }
 

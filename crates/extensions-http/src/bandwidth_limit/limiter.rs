@@ -1,17 +1,16 @@
-//! A body that waits for its share of the bucket.
-//!
-//! What there is goes as soon as all that is there to read has been read; what is left tries again after each interval.
+//! A body that waits for its share of the bucket, with its counters.
 
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use nuncio_contract::buffer::Buffer;
-use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::services::WorkerServices;
 
 use super::config::Limit;
 use super::stats::{BandwidthLimitStats, OfDirection};
 use crate::level_stats::Counted;
+use crate::pacing::{Pacing, Portion};
 
 /// Which direction's counters a limiter has.
 pub(super) type Direction = fn(&BandwidthLimitStats) -> OfDirection<'_>;
@@ -19,10 +18,7 @@ pub(super) type Direction = fn(&BandwidthLimitStats) -> OfDirection<'_>;
 pub(super) struct Limiter {
     stats: Rc<Counted<BandwidthLimitStats>>,
     direction: Direction,
-    waiting: Buffer,
-    interval: Option<LocalFuture<()>>,
-    /// Whether the body ends behind what waits.
-    is_complete: bool,
+    pacing: Pacing,
     /// When the first byte came; none before and once the last one has gone.
     begun: Option<Instant>,
     /// How long the bytes were under way in all.
@@ -31,23 +27,12 @@ pub(super) struct Limiter {
     pub(super) delayed: Duration,
 }
 
-/// What a body lets go.
-pub(super) struct Portion {
-    pub(super) data: Buffer,
-    /// Whether it was all that waited.
-    pub(super) is_all: bool,
-    /// Whether the body ends with it.
-    pub(super) is_last: bool,
-}
-
 impl Limiter {
     pub(super) fn new(stats: Rc<Counted<BandwidthLimitStats>>, direction: Direction) -> Self {
         Limiter {
             stats,
             direction,
-            waiting: Buffer::new(),
-            interval: None,
-            is_complete: false,
+            pacing: Pacing::default(),
             begun: None,
             took: Duration::ZERO,
             delayed: Duration::ZERO,
@@ -69,13 +54,12 @@ impl Limiter {
         let last_size = if end_stream { 0 } else { size };
         self.stats().incoming_size.set(last_size);
         self.stats().incoming_total_size.add(size);
-        self.waiting.append(std::mem::take(data));
-        self.is_complete = end_stream;
+        self.pacing.take(data, end_stream);
     }
 
     /// Whether bytes wait.
     pub(super) fn has_more(&self) -> bool {
-        !self.waiting.is_empty()
+        self.pacing.has_more()
     }
 
     /// The next portion, when its time has come.
@@ -85,39 +69,17 @@ impl Limiter {
         services: &dyn WorkerServices,
         cx: &mut Context<'_>,
     ) -> Poll<Portion> {
-        if let Some(interval) = &mut self.interval {
-            ready!(interval.as_mut().poll(cx));
-            self.interval = None;
-        }
-        let wanted = bytes(self.waiting.len());
-        let allowed = limit.bytes.take_up_to(wanted, services.now());
-        let data = self.let_go(allowed);
-        self.stats().allowed_size.set(allowed);
-        self.stats().allowed_total_size.add(allowed);
-        let is_all = self.waiting.is_empty();
-        if !is_all {
+        let portion = ready!(
+            self.pacing
+                .poll(&limit.bytes, limit.fill_interval, services, cx)
+        );
+        self.stats().allowed_size.set(portion.allowed);
+        self.stats().allowed_total_size.add(portion.allowed);
+        if !portion.is_all {
             self.stats().enforced.inc();
             self.delayed += limit.fill_interval;
-            self.interval = Some(services.sleep(limit.fill_interval));
         }
-        Poll::Ready(Portion {
-            data,
-            is_all,
-            is_last: is_all && self.is_complete,
-        })
-    }
-
-    fn let_go(&mut self, count: u64) -> Buffer {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if count >= self.waiting.len() {
-            return std::mem::take(&mut self.waiting);
-        }
-        let mut portion = Buffer::new();
-        if let Some(first) = self.waiting.readable().get(..count) {
-            portion.extend(first);
-        }
-        self.waiting.advance(count);
-        portion
+        Poll::Ready(portion)
     }
 
     /// Notes that the last byte has gone; whether there was any body at all.

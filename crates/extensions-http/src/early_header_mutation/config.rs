@@ -5,12 +5,11 @@ use std::sync::Arc;
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutation;
-use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::StreamInfo;
 
-use crate::header_mutation::{Mutation, change_request, steps};
+use crate::header_mutation::{Mutation, Step, change_request, steps};
 
 message! {
     /// The changes in their order.
@@ -20,7 +19,7 @@ message! {
     }
 }
 
-struct Steps(Arc<[HeaderMutations]>);
+struct Steps(Arc<[Step]>);
 
 impl EarlyHeaderMutation for Steps {
     fn mutate(&self, request: &mut HeaderMap, info: &StreamInfo, services: &dyn WorkerServices) {

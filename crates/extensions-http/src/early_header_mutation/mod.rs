@@ -3,7 +3,7 @@
 //!
 //! No limit of its own. Trust: values may hold `%OPERATORS%`, which may copy what a client sent; what they make is
 //! sanitised as if the client had sent it. Follows Envoy's "early header mutation". Different from Envoy: `:path` and
-//! the like, and `host`, cannot be removed. `remove_on_match` is refused as not supported yet.
+//! the like, and `host`, cannot be removed.
 
 mod config;
 #[cfg(test)]

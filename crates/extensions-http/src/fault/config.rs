@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::runtime::Fraction;
+use nuncio_config::tree::Json;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{message, one_of};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::matching::{CompiledHeaderMatcher, FractionalPercent, HeaderMatcher};
+use nuncio_contract::metadata_message::struct_of;
 use nuncio_contract::registry::RouteFilterConfig;
+use nuncio_contract::stream_info::metadata::Struct;
 
 use super::runtime::Runtime;
 
@@ -28,6 +31,9 @@ message! {
         pub(super) abort_http_status_runtime: String,
         pub(super) max_active_faults_runtime: String,
         pub(super) abort_grpc_status_runtime: String,
+        response_rate_limit: Option<FaultRateLimit>,
+        pub(super) response_rate_limit_percent_runtime: String,
+        filter_metadata: Option<Arc<Json>>,
         inert disable_downstream_cluster_stats = "no counters are kept by downstream cluster";
     }
 }
@@ -58,7 +64,36 @@ message! {
     pub(super) struct FaultAbort: "envoy.extensions.filters.http.fault.v3.FaultAbort" {
         oneof error_type: AbortKind,
         percentage: Option<FractionalPercent>,
+        response_body: String,
     }
+}
+
+message! {
+    /// How slow some responses are.
+    pub(super) struct FaultRateLimit: "envoy.extensions.filters.common.fault.v3.FaultRateLimit" {
+        oneof limit_type: LimitKind,
+        percentage: Option<FractionalPercent>,
+    }
+}
+
+one_of! {
+    /// Where the speed comes from.
+    pub(super) enum LimitKind {
+        fixed_limit => Fixed(FixedLimit),
+        header_limit => Header(HeaderLimit),
+    }
+}
+
+message! {
+    /// Always the same.
+    pub(super) struct FixedLimit: "envoy.extensions.filters.common.fault.v3.FaultRateLimit.FixedLimit" {
+        limit_kbps: u64,
+    }
+}
+
+message! {
+    /// From `x-envoy-fault-throughput-response`.
+    pub(super) struct HeaderLimit: "envoy.extensions.filters.common.fault.v3.FaultRateLimit.HeaderLimit" {}
 }
 
 one_of! {
@@ -79,6 +114,11 @@ message! {
 pub(super) struct Faults {
     pub(super) delay: Option<(Delay, Fraction)>,
     pub(super) abort: Option<(Abort, Fraction)>,
+    /// What aborts say.
+    pub(super) abort_body: Box<[u8]>,
+    pub(super) rate: Option<(Rate, Fraction)>,
+    /// What streams with a delay or an abort get as metadata.
+    pub(super) metadata: Struct,
     pub(super) headers: Box<[CompiledHeaderMatcher]>,
     pub(super) downstream_nodes: Box<[String]>,
     /// Only requests to this cluster; empty for any.
@@ -97,6 +137,13 @@ pub(super) enum Delay {
 pub(super) enum Abort {
     Http(u16),
     Grpc(u32),
+    FromHeader,
+}
+
+/// How many KiB of a response pass in a second.
+#[derive(Clone, Copy)]
+pub(super) enum Rate {
+    FixedKib(u64),
     FromHeader,
 }
 
@@ -141,6 +188,17 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
         };
         (kind, share(abort.percentage.as_ref()))
     });
+    let abort_body = match &message.abort {
+        Some(abort) if !abort.response_body.is_empty() => abort.response_body.as_bytes(),
+        _ => b"fault filter abort",
+    };
+    let rate = message.response_rate_limit.as_ref().map(|rate| {
+        let kind = match &rate.limit_type {
+            LimitKind::Fixed(fixed) => Rate::FixedKib(fixed.limit_kbps),
+            LimitKind::Header(HeaderLimit { .. }) => Rate::FromHeader,
+        };
+        (kind, share(rate.percentage.as_ref()))
+    });
     let headers: Vec<_> = message
         .headers
         .iter()
@@ -149,6 +207,13 @@ fn compile(message: &HttpFault, ctx: &mut Ctx) -> Result<Faults, Refused> {
     Ok(Faults {
         delay,
         abort,
+        abort_body: abort_body.into(),
+        rate,
+        metadata: message
+            .filter_metadata
+            .as_deref()
+            .map(struct_of)
+            .unwrap_or_default(),
         headers: headers.into_iter().collect::<Result<_, _>>()?,
         downstream_nodes: message.downstream_nodes.clone().into_boxed_slice(),
         upstream_cluster: message.upstream_cluster.as_str().into(),

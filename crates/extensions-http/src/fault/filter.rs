@@ -2,20 +2,23 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nuncio_config::runtime::{Fraction, RuntimeKey};
+use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest, PerRoute, Resume,
+    DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
+    HttpFilterFactory, Interest, Late, PerRoute, Resume, TrailersStatus,
 };
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stat_group;
 use nuncio_contract::stream_info::ResponseFlags;
 
-use super::config::{Abort, ChainConfig, Delay, Faults};
+use super::config::{Abort, ChainConfig, Delay, Faults, Rate};
 use super::runtime::{ClusterKeys, DownstreamClusters};
+use super::slow::Slow;
 
 stat_group! {
     /// Injected faults, at `http.<stat_prefix>.`.
@@ -39,12 +42,16 @@ struct Names {
     abort: HeaderName,
     abort_grpc: HeaderName,
     abort_percentage: HeaderName,
+    rate: HeaderName,
+    rate_percentage: HeaderName,
 }
 
 struct Shared {
     faults: Arc<Faults>,
     stats: Arc<FaultStats>,
     names: Names,
+    /// The filter's name in the chain, under which it tells of faults.
+    namespace: Box<str>,
     clusters: DownstreamClusters,
 }
 
@@ -57,6 +64,7 @@ impl HttpFilterConfig for ChainConfig {
         };
         context.scope.register::<FaultStats>();
         Box::new(Factory(Rc::new(Shared {
+            namespace: context.name.into(),
             clusters: DownstreamClusters::default(),
             faults: Arc::clone(&self.0),
             stats: context.scope.worker_group(),
@@ -66,6 +74,8 @@ impl HttpFilterConfig for ChainConfig {
                 abort: name("x-envoy-fault-abort-request"),
                 abort_grpc: name("x-envoy-fault-abort-grpc-request"),
                 abort_percentage: name("x-envoy-fault-abort-request-percentage"),
+                rate: name("x-envoy-fault-throughput-response"),
+                rate_percentage: name("x-envoy-fault-throughput-response-percentage"),
             },
         })))
     }
@@ -75,6 +85,7 @@ impl HttpFilterFactory for Factory {
     fn interest(&self) -> Interest {
         Interest {
             request_headers: true,
+            response_body: true,
             ..Interest::default()
         }
     }
@@ -83,6 +94,7 @@ impl HttpFilterFactory for Factory {
         Box::new(FaultFilter {
             shared: Rc::clone(&self.0),
             is_active: false,
+            slow: None,
         })
     }
 }
@@ -90,6 +102,8 @@ impl HttpFilterFactory for Factory {
 struct FaultFilter {
     shared: Rc<Shared>,
     is_active: bool,
+    /// The response's body, where it comes slowly.
+    slow: Option<Box<Slow>>,
 }
 
 impl HttpFilter for FaultFilter {
@@ -108,6 +122,12 @@ impl HttpFilter for FaultFilter {
         }
         let keys = &faults.runtime.keys;
         let cluster = shared.clusters.keys_of(context.request_headers, keys);
+        if let Some(limit_kib) = faults.rate_of(context, &shared.names)
+            && self.may_inject(faults)
+        {
+            shared.stats.response_rl_injected.inc();
+            self.slow = Some(Box::new(Slow::new(limit_kib, context.services.now())));
+        }
         let delay = faults
             .delay_of(context, &shared.names, cluster.as_deref())
             .filter(|_| self.may_inject(faults));
@@ -115,6 +135,10 @@ impl HttpFilter for FaultFilter {
             .abort_of(context, &shared.names, cluster.as_deref())
             .filter(|_| self.may_inject(faults));
         drop(cluster);
+        if delay.is_some() || abort.is_some() {
+            let metadata = context.stream_info.dynamic_metadata_mut();
+            metadata.merge(&shared.namespace, faults.metadata.clone());
+        }
         let Some(delay) = delay else {
             return match abort {
                 None => HeadersStatus::Continue,
@@ -137,6 +161,43 @@ impl HttpFilter for FaultFilter {
                 }
             }
         }))
+    }
+
+    fn encode_data(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        data: &mut Buffer,
+        end_stream: bool,
+    ) -> DataStatus {
+        match &mut self.slow {
+            None => DataStatus::Continue,
+            Some(slow) => {
+                slow.take(data, end_stream);
+                DataStatus::Later
+            }
+        }
+    }
+
+    fn encode_trailers(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _trailers: &mut HeaderMap,
+    ) -> TrailersStatus {
+        match &self.slow {
+            Some(slow) if slow.has_more() => TrailersStatus::Later,
+            _ => TrailersStatus::Continue,
+        }
+    }
+
+    fn poll_encode_late(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Late> {
+        match &mut self.slow {
+            None => Poll::Pending,
+            Some(slow) => slow.poll(context.services, cx),
+        }
     }
 
     fn on_destroy(&mut self) {
@@ -179,6 +240,22 @@ impl Faults {
                     .iter()
                     .any(|name| name.as_bytes() == node()))
             && self.headers.iter().all(|matcher| matcher.matches(request))
+    }
+
+    /// How many KiB of the response pass in a second; none if it is not slowed down.
+    fn rate_of(&self, context: &FilterContext<'_>, names: &Names) -> Option<u64> {
+        let (rate, share) = self.rate.as_ref()?;
+        let headers = &*context.request_headers;
+        let (limit_kib, asked) = match rate {
+            Rate::FixedKib(limit_kib) => (*limit_kib, None),
+            Rate::FromHeader => (
+                number(headers, &names.rate).filter(|limit_kib| *limit_kib > 0)?,
+                number(headers, &names.rate_percentage),
+            ),
+        };
+        let share = self.runtime.rate_percent.fraction(lowered(*share, asked));
+        let is_chosen = share.chooses(context.services.random_u64());
+        is_chosen.then_some(limit_kib)
     }
 
     fn delay_of(
@@ -247,12 +324,8 @@ impl Faults {
             }
             Some(_) => status,
         };
-        let mut reply = LocalReply::new(
-            status,
-            b"fault filter abort".as_slice(),
-            "fault_filter_abort",
-        )
-        .with_flags(ResponseFlags::FAULT_INJECTED);
+        let mut reply = LocalReply::new(status, self.abort_body.to_vec(), "fault_filter_abort")
+            .with_flags(ResponseFlags::FAULT_INJECTED);
         reply.grpc_status = grpc_status.map(|status| {
             let status = self.runtime.abort_grpc_status.integer(status.into());
             u32::try_from(status).unwrap_or(u32::MAX)

@@ -1,12 +1,14 @@
-//! `envoy.filters.http.fault`: delays and aborts some requests, to see how clients bear it.
+//! `envoy.filters.http.fault`: delays and aborts some requests and slows responses down, to see how clients
+//! bear it.
 //!
-//! Limit: `max_active_faults` at once. Trust: with `header_abort` or `header_delay` a client chooses its own
+//! Limit: `max_active_faults` at once. Trust: with `header_abort`, `header_delay` or `header_limit` a client chooses its own
 //! fault, up to the configured percentage. Envoy's documentation: HTTP filters, Fault Injection. Different from
 //! Envoy: no counters by downstream cluster, whose names a client could invent without bound.
 
 mod config;
 mod filter;
 mod runtime;
+mod slow;
 #[cfg(test)]
 mod tests;
 

@@ -26,6 +26,7 @@ pub(super) struct Runtime {
     pub(super) abort_http_status: RuntimeKey,
     pub(super) abort_grpc_status: RuntimeKey,
     pub(super) max_active: RuntimeKey,
+    pub(super) rate_percent: RuntimeKey,
     /// All keys, for those of downstream clusters.
     pub(super) keys: RuntimeKeys,
 }
@@ -43,6 +44,10 @@ impl Runtime {
             abort_http_status: key(&message.abort_http_status_runtime, ABORT_HTTP_STATUS),
             abort_grpc_status: key(&message.abort_grpc_status_runtime, "abort.grpc_status"),
             max_active: key(&message.max_active_faults_runtime, "max_active_faults"),
+            rate_percent: key(
+                &message.response_rate_limit_percent_runtime,
+                "rate_limit.response_percent",
+            ),
             keys: keys.clone(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_contract::http_filter::{HeadersStatus, Resume};
+use nuncio_contract::http_filter::{DataStatus, HeadersStatus, Resume, Then, TrailersStatus};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stream_info::ResponseFlags;
@@ -258,13 +258,48 @@ fn a_route_replaces_the_chains_configuration() {
 }
 
 #[test]
-fn limiting_the_rate_of_responses_is_refused_by_name() {
-    let errors = refusal(
+fn a_slow_response_comes_in_portions_from_a_bucket_of_its_own() {
+    let worker = Worker::new(
         &ROOM,
-        "{response_rate_limit: {fixed_limit: {limit_kbps: 1}}}",
+        "{response_rate_limit: {fixed_limit: {limit_kbps: 1}, percentage: {numerator: 100}}}",
     );
-    assert!(errors.contains("`response_rate_limit`"), "{errors}");
-    assert!(errors.contains("not supported by Nuncio yet"), "{errors}");
+    let mut stream = worker.stream();
+    assert!(matches!(
+        stream.decode_headers(true),
+        HeadersStatus::Continue
+    ));
+    assert_eq!(worker.stat("fault.response_rl_injected"), 1);
+    assert_eq!(worker.stat("fault.active_faults"), 1);
+    assert!(matches!(
+        stream.encode_data(&[b'a'; 100], true),
+        DataStatus::Later
+    ));
+    assert!(matches!(stream.encode_late(), Some(Then::More)));
+    assert_eq!(stream.passed.len(), 51, "what comes in 50 ms");
+    assert!(
+        stream.encode_late().is_none(),
+        "the interval has not passed"
+    );
+    assert!(matches!(stream.encode_trailers(), TrailersStatus::Later));
+    drop(stream);
+    assert_eq!(worker.stat("fault.active_faults"), 0);
+}
+
+#[test]
+fn the_speed_of_a_header_has_to_be_one() {
+    let worker = Worker::new(
+        &ROOM,
+        "{response_rate_limit: {header_limit: {}, percentage: {numerator: 100}}}",
+    );
+    for (value, slowed) in [("0", 0), ("x", 0), ("", 0), ("1", 1)] {
+        let mut stream = worker
+            .stream()
+            .with("x-envoy-fault-throughput-response", value);
+        let _ = stream.decode_headers(true);
+        let data = stream.encode_data(b"a", true);
+        assert_eq!(matches!(data, DataStatus::Later), slowed == 1, "{value}");
+        assert_eq!(worker.stat("fault.response_rl_injected"), slowed);
+    }
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
-use nuncio_config::{message, one_of};
-use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
+use nuncio_config::message;
+use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::registry::RouteFilterConfig;
+
+use super::steps::{Mutation, QueryMutation, QueryStep, Step, query_steps, steps};
 
 message! {
     /// The filter's config.
@@ -30,29 +31,20 @@ message! {
     pub(super) struct Mutations: "envoy.extensions.filters.http.header_mutation.v3.Mutations" {
         request_mutations: Vec<Mutation>,
         response_mutations: Vec<Mutation>,
-    }
-}
-
-message! {
-    /// One change.
-    pub(crate) struct Mutation: "envoy.config.common.mutation_rules.v3.HeaderMutation" {
-        oneof action: Action,
-    }
-}
-
-one_of! {
-    /// The kinds of change.
-    pub(crate) enum Action {
-        remove => Remove(Spanned<String>),
-        append => Append(HeaderValueOption),
+        query_parameter_mutations: Vec<QueryMutation>,
+        request_trailers_mutations: Vec<Mutation>,
+        response_trailers_mutations: Vec<Mutation>,
     }
 }
 
 /// The compiled changes: steps that run in the order of the config.
 #[derive(Debug, Default)]
 pub(super) struct Compiled {
-    pub(super) request: Arc<[HeaderMutations]>,
-    pub(super) response: Arc<[HeaderMutations]>,
+    pub(super) request: Arc<[Step]>,
+    pub(super) response: Arc<[Step]>,
+    pub(super) query: Arc<[QueryStep]>,
+    pub(super) request_trailers: Arc<[Step]>,
+    pub(super) response_trailers: Arc<[Step]>,
 }
 
 /// The chain's own changes and the order of the levels.
@@ -83,24 +75,14 @@ fn compile(mutations: Option<&Mutations>, ctx: &mut Ctx) -> Result<Compiled, Ref
     };
     let request = steps(&mutations.request_mutations, ctx);
     let response = steps(&mutations.response_mutations, ctx);
+    let query = query_steps(&mutations.query_parameter_mutations, ctx);
+    let request_trailers = steps(&mutations.request_trailers_mutations, ctx);
+    let response_trailers = steps(&mutations.response_trailers_mutations, ctx);
     Ok(Compiled {
         request: request?,
         response: response?,
+        query: query?,
+        request_trailers: request_trailers?,
+        response_trailers: response_trailers?,
     })
-}
-
-pub(crate) fn steps(
-    mutations: &[Mutation],
-    ctx: &mut Ctx,
-) -> Result<Arc<[HeaderMutations]>, Refused> {
-    let steps: Vec<_> = mutations
-        .iter()
-        .map(|mutation| match &mutation.action {
-            Action::Remove(name) => HeaderMutations::compile(&[], std::slice::from_ref(name), ctx),
-            Action::Append(option) => {
-                HeaderMutations::compile(std::slice::from_ref(option), &[], ctx)
-            }
-        })
-        .collect();
-    steps.into_iter().collect()
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use nuncio_contract::formatter::FormatContext;
-use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest,
+    HttpFilterFactory, Interest, TrailersStatus,
 };
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::StreamInfo;
 
 use super::config::{ChainConfig, Compiled};
+use super::steps::{Of, QueryStep, Step};
+use crate::query::Parameters;
 
 impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, _context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
@@ -33,14 +34,26 @@ impl HttpFilterFactory for Factory {
     fn interest(&self) -> Interest {
         Interest {
             request_headers: true,
+            // For trailers, which any route may have changed.
+            request_body: true,
             response_headers: true,
+            response_body: true,
             ..Interest::default()
         }
     }
 
     fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(self.clone())
+        Box::new(Filter {
+            factory: self.clone(),
+            response: None,
+        })
     }
+}
+
+struct Filter {
+    factory: Factory,
+    /// The head of the response, for values of trailers.
+    response: Option<Box<HeaderMap>>,
 }
 
 impl Factory {
@@ -59,35 +72,72 @@ impl Factory {
 
 /// Makes one change of a request.
 pub(crate) fn change_request(
-    step: &HeaderMutations,
+    step: &Step,
     request: &mut HeaderMap,
     info: &StreamInfo,
     services: &dyn WorkerServices,
 ) {
-    step.remove_from(request);
-    let mut formats = FormatContext::new(info, services);
-    formats.request_headers = Some(request);
-    let values = step.evaluate(request, &formats);
-    values.apply(request);
+    step.run(Of::Request, request, &FormatContext::new(info, services));
 }
 
-impl HttpFilter for Factory {
+/// What values are made of beside what is changed.
+fn others<'a>(context: &'a FilterContext<'_>) -> FormatContext<'a> {
+    FormatContext {
+        request_headers: Some(context.request_headers),
+        ..FormatContext::new(context.stream_info, context.services)
+    }
+}
+
+/// Changes the query parameters of a request.
+fn change_query(steps: &[QueryStep], context: &mut FilterContext<'_>) {
+    let Some(mut parameters) = Parameters::of(context.request_headers) else {
+        return;
+    };
+    let mut formats = FormatContext::new(context.stream_info, context.services);
+    formats.request_headers = Some(context.request_headers);
+    for step in steps {
+        step.run(&mut parameters, &formats);
+    }
+    parameters.write(context.request_headers);
+}
+
+impl HttpFilter for Filter {
     fn decode_headers(
         &mut self,
         context: &mut FilterContext<'_>,
         _end_stream: bool,
     ) -> HeadersStatus {
-        let mut steps: Vec<&HeaderMutations> = Vec::new();
-        self.each_level(context, |level| steps.extend(level.request.iter()));
-        for step in steps {
-            change_request(
-                step,
-                context.request_headers,
-                context.stream_info,
-                context.services,
-            );
+        let mut levels: Vec<&Compiled> = Vec::new();
+        self.factory.each_level(context, |level| levels.push(level));
+        for level in levels {
+            for step in &*level.request {
+                change_request(
+                    step,
+                    context.request_headers,
+                    context.stream_info,
+                    context.services,
+                );
+            }
+            if !level.query.is_empty() {
+                change_query(&level.query, context);
+            }
         }
         HeadersStatus::Continue
+    }
+
+    fn decode_trailers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        trailers: &mut HeaderMap,
+    ) -> TrailersStatus {
+        let mut steps: Vec<&Step> = Vec::new();
+        self.factory
+            .each_level(context, |level| steps.extend(level.request_trailers.iter()));
+        let others = others(context);
+        for step in steps {
+            step.run(Of::RequestTrailers, trailers, &others);
+        }
+        TrailersStatus::Continue
     }
 
     fn encode_headers(
@@ -96,16 +146,38 @@ impl HttpFilter for Factory {
         response: &mut HeaderMap,
         _end_stream: bool,
     ) -> HeadersStatus {
-        let mut steps: Vec<&HeaderMutations> = Vec::new();
-        self.each_level(context, |level| steps.extend(level.response.iter()));
+        let mut steps: Vec<&Step> = Vec::new();
+        let mut changes_trailers = false;
+        self.factory.each_level(context, |level| {
+            changes_trailers |= !level.response_trailers.is_empty();
+            steps.extend(level.response.iter());
+        });
+        let others = others(context);
         for step in steps {
-            step.remove_from(response);
-            let mut formats = FormatContext::new(context.stream_info, context.services);
-            formats.request_headers = Some(context.request_headers);
-            formats.response_headers = Some(response);
-            let values = step.evaluate(response, &formats);
-            values.apply(response);
+            step.run(Of::Response, response, &others);
+        }
+        if changes_trailers {
+            self.response = Some(Box::new(response.clone()));
         }
         HeadersStatus::Continue
+    }
+
+    fn encode_trailers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        trailers: &mut HeaderMap,
+    ) -> TrailersStatus {
+        let mut steps: Vec<&Step> = Vec::new();
+        self.factory.each_level(context, |level| {
+            steps.extend(level.response_trailers.iter())
+        });
+        let others = FormatContext {
+            response_headers: self.response.as_deref(),
+            ..others(context)
+        };
+        for step in steps {
+            step.run(Of::ResponseTrailers, trailers, &others);
+        }
+        TrailersStatus::Continue
     }
 }

@@ -1,18 +1,20 @@
-//! `envoy.filters.http.header_mutation`: adds, sets and removes headers of requests and responses.
+//! `envoy.filters.http.header_mutation`: adds, sets and removes headers and trailers of requests and responses, and
+//! query parameters of requests.
 //!
-//! No limit of its own. Trust: values may hold `%OPERATORS%`, which may copy what a client sent.
-//! Envoy's documentation: HTTP filters, Header Mutation. Mutations of query parameters and trailers are refused
-//! as not supported yet.
+//! No limit of its own. Trust: values may hold `%OPERATORS%`, which may copy what a client sent. Different from Envoy:
+//! a query that is changed keeps what could not stand there encoded. Envoy's documentation: HTTP filters, Header
+//! Mutation. `formatters` is refused as not supported yet.
 
 mod config;
 mod filter;
+mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{Mutation, steps};
 pub(crate) use filter::change_request;
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
+pub(crate) use steps::{Mutation, Step, steps};
 
 /// The room.
 pub static ROOM: HttpFilterRoom = HttpFilterRoom {

@@ -5,6 +5,8 @@ use nuncio_contract::http_filter::{DataStatus, HeadersStatus};
 use super::ROOM;
 use crate::tests::harness::{Worker, parse_level, refusal, response, values};
 
+/// A filter that wants no bodies.
+const QUIET: &str = "{name: inner, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config}}";
 const MUTATION: &str = "{name: inner, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation, \
     mutations: {request_mutations: [{append: {header: {key: x-ran, value: a}}}], \
     response_mutations: [{append: {header: {key: x-ran, value: a}}}]}}}";
@@ -54,7 +56,7 @@ fn until_the_tree_decides_the_filter_runs() {
 
 #[test]
 fn bodies_are_seen_as_the_inner_filter_wants_them() {
-    let quiet = delegate(&skipping("HttpRequestHeaderMatchInput"), MUTATION);
+    let quiet = delegate(&skipping("HttpRequestHeaderMatchInput"), QUIET);
     assert!(!quiet.interest().request_body);
     let worker = delegate(&skipping("HttpRequestHeaderMatchInput"), BUFFER);
     assert!(worker.interest().request_body);
@@ -73,7 +75,7 @@ fn bodies_are_seen_as_the_inner_filter_wants_them() {
         stream.decode_data(b"0123456789", false),
         DataStatus::Continue
     ));
-    let trailing = delegate(&skipping("HttpResponseTrailerMatchInput"), MUTATION);
+    let trailing = delegate(&skipping("HttpResponseTrailerMatchInput"), QUIET);
     assert!(
         trailing.interest().response_body,
         "its tree asks of trailers"

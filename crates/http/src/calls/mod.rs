@@ -67,6 +67,9 @@ impl WorkerCalls {
                 back_off_base_ms: RuntimeKey::default(),
                 retried_percent: RuntimeKey::default(),
                 upstream_filters: None,
+                upstream_logs: None,
+                strict_headers: Box::default(),
+                hides_grpc_codes: false,
             },
             me: Weak::clone(me),
         })

@@ -14,7 +14,7 @@ use super::local_reply::LocalReplyConfig;
 use super::proxy_status::ProxyStatusConfig;
 use super::route::RouteConfiguration;
 use super::scoped_routes::ScopedRoutes;
-use super::tracing::{RequestIdExtension, Tracing};
+use super::tracing::{Percent, RequestIdExtension, Tracing};
 
 message! {
     /// The connection manager.
@@ -35,6 +35,7 @@ message! {
         pub(crate) request_timeout: Option<Duration>,
         pub(crate) request_headers_timeout: Option<Duration>,
         pub(crate) drain_timeout: Option<Duration>,
+        pub(crate) drain_timeout_jitter: Option<Percent>,
         pub(crate) tracing: Option<Tracing>,
         pub(crate) http1_safe_max_connection_duration: bool,
         pub(crate) delayed_close_timeout: Option<Duration>,
@@ -220,6 +221,7 @@ message! {
     pub struct HttpProtocolOptions: "envoy.config.core.v3.HttpProtocolOptions" {
         pub(crate) idle_timeout: Option<Duration>,
         pub(crate) max_connection_duration: Option<Duration>,
+        pub(crate) max_connection_duration_jitter: Option<Percent>,
         pub(crate) max_headers_count: Option<u32>,
         pub(crate) max_stream_duration: Option<Duration>,
         pub(crate) headers_with_underscores_action: HeadersWithUnderscoresAction,
@@ -245,5 +247,7 @@ message! {
         pub(crate) enable_trailers: bool,
         pub(crate) allow_chunked_length: bool,
         pub(crate) header_key_format: Option<HeaderKeyFormat>,
+        pub(crate) override_stream_error_on_invalid_http_message: Option<bool>,
+        inert use_balsa_parser = "there is one parser";
     }
 }

@@ -42,6 +42,7 @@ message! {
         pub(crate) vhost_header: Spanned<String>,
         pub(crate) typed_per_filter_config: Vec<(String, Any)>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
+        inert metadata = "nothing that Nuncio has asks for it";
     }
 }
 

@@ -80,7 +80,8 @@ fn one(
     if any.type_name() == router::MESSAGE {
         let message = any.decode::<RouterMessage>(context.ctx)?;
         let rooms = context.extensions.http_filters;
-        let config = RouterConfig::compile(&message, rooms, context.ctx)?;
+        let loggers = context.extensions.access_loggers;
+        let config = RouterConfig::compile(&message, rooms, loggers, context.ctx)?;
         return Ok(Some(One::Terminal(Terminal::Router(config))));
     }
     match context.extensions.http_filter(any.type_name()) {

@@ -29,6 +29,7 @@ use super::tracing::Tracing;
 use super::upgrades::{self, Upgrade};
 use crate::config::connection_manager as config;
 use crate::config::router::RouterConfig;
+use crate::connection_manager::jitter::Jitter;
 use crate::discovered_filter::DiscoveredHttpFilter;
 use crate::route::{RouteCompiler, RouteTable};
 
@@ -140,10 +141,27 @@ pub struct Timeouts {
     pub max_stream_duration: Option<Duration>,
     /// From the notice that a connection takes no more streams to the last that it takes.
     pub drain: Duration,
+    /// By how much `drain` may be longer.
+    pub drain_jitter: Jitter,
+    /// By how much `max_connection_duration` may be longer.
+    pub max_connection_jitter: Jitter,
     /// Whether a connection of HTTP/1 that has lived its time waits for one more request instead.
     pub outlives_quietly: bool,
     /// From the last response to the close, for the client to read it.
     pub delayed_close: Option<Duration>,
+}
+
+impl Timeouts {
+    /// `drain`, for a connection with this random number.
+    pub(crate) fn jittered_drain(&self, random: impl FnOnce() -> u64) -> Duration {
+        self.drain + self.drain_jitter.extra(self.drain, random)
+    }
+
+    /// How much longer than others a connection with this random number may live.
+    pub(crate) fn extra_life(&self, random: impl FnOnce() -> u64) -> Duration {
+        let whole = self.max_connection_duration.unwrap_or_default();
+        self.max_connection_jitter.extra(whole, random)
+    }
 }
 
 /// Ports that mean a scheme.
@@ -308,7 +326,11 @@ impl ConnectionManagerConfig {
                 proxy_status: proxy_status(&message, context.service_node),
             },
             buffer_limit_bytes: context.buffer_limit_bytes,
-            stream_error_on_invalid_http_message: message.stream_error_on_invalid_http_message
+            stream_error_on_invalid_http_message: message
+                .http_protocol_options
+                .as_ref()
+                .and_then(|http1| http1.override_stream_error_on_invalid_http_message)
+                .or(message.stream_error_on_invalid_http_message)
                 == Some(true),
             proxy_100_continue: message.proxy_100_continue,
             local_replies: local_replies?,
@@ -528,6 +550,10 @@ impl Timeouts {
             ),
             max_stream_duration: limit(common.and_then(|common| common.max_stream_duration), None),
             drain: message.drain_timeout.unwrap_or(DRAIN_TIMEOUT),
+            drain_jitter: Jitter::of(message.drain_timeout_jitter.as_ref()),
+            max_connection_jitter: Jitter::of(
+                common.and_then(|common| common.max_connection_duration_jitter.as_ref()),
+            ),
             outlives_quietly: message.http1_safe_max_connection_duration,
             delayed_close: limit(message.delayed_close_timeout, Some(Duration::from_secs(1))),
         }
@@ -700,6 +726,8 @@ impl ConnectionManagerConfig {
                 max_connection_duration: None,
                 max_stream_duration: None,
                 drain: DRAIN_TIMEOUT,
+                drain_jitter: Jitter::default(),
+                max_connection_jitter: Jitter::default(),
                 outlives_quietly: false,
                 delayed_close: Some(Duration::from_secs(1)),
             },

@@ -1,12 +1,25 @@
 //! Counting connections, from their first byte to their end, a handshake that fails included.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nuncio_contract::clock::Clock as _;
+use nuncio_contract::services::WorkerServices as _;
 
 use super::ConnectionManager;
 
 impl ConnectionManager {
+    /// From the notice that a connection takes no more streams to the last that it takes.
+    pub(crate) fn drain_time(&self) -> Duration {
+        let timeouts = &self.config.timeouts;
+        timeouts.jittered_drain(|| self.worker.random_u64())
+    }
+
+    /// How much longer than others a new connection may live.
+    pub(crate) fn extra_life(&self) -> Duration {
+        let timeouts = &self.config.timeouts;
+        timeouts.extra_life(|| self.worker.random_u64())
+    }
+
     /// A connection begins.
     pub(crate) fn connection_begun(&self, is_tls: bool) {
         let stats = &self.stats.http;

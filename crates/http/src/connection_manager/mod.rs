@@ -5,6 +5,7 @@ pub mod client_certificate;
 mod compile_filters;
 pub mod config;
 mod counting;
+mod jitter;
 pub mod local_reply;
 pub mod original_address;
 pub(crate) mod overload;
@@ -16,6 +17,7 @@ pub mod request;
 pub mod request_id;
 pub mod response;
 mod route_source;
+mod router_parts;
 mod scope_source;
 mod scoped_routes;
 mod span_tags;
@@ -38,7 +40,6 @@ use nuncio_contract::stats::groups::{
 };
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::tracing::Tracer;
-use nuncio_contract::upstream_filters::UpstreamSlot;
 
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
@@ -46,6 +47,7 @@ pub use scope_source::{ScopeSource, is_on_demand, wanted_routes};
 
 pub use crate::discovered_filter::DiscoveredHttpFilter;
 
+use self::router_parts::RouterParts;
 use crate::drain::{Drain, DrainPolicy};
 use crate::filter_chain::FilterSlot;
 use crate::route::RouteTable;
@@ -63,8 +65,10 @@ pub struct ConnectionManager {
     pub filters: Box<[FilterSlot]>,
     /// The filters of the upgrades that have their own, by their places in `upgrade_configs`.
     pub upgrade_filters: Box<[Box<[FilterSlot]>]>,
-    /// Those between the router and hosts of clusters that say nothing of it, if there are some.
-    pub upstream_filters: Option<Rc<[UpstreamSlot]>>,
+    /// What belongs to the router.
+    router: RouterParts,
+    /// What belongs to the routers of the upgrades that have their own, by their places in `upgrade_configs`.
+    upgrade_routers: Box<[RouterParts]>,
     /// The access logs.
     pub loggers: Box<[Box<dyn AccessLogger>]>,
     /// Its counters.
@@ -161,14 +165,15 @@ impl ConnectionManager {
             Some(chain) => chain.filters.iter().map(slot).collect(),
             None => Box::default(),
         };
+        let own_router = |upgrade: &upgrades::Upgrade| match &upgrade.chain {
+            Some(chain) => RouterParts::new(&chain.terminal, scopes),
+            None => RouterParts::default(),
+        };
         ConnectionManager {
             filters: config.filters.iter().map(slot).collect(),
             upgrade_filters: config.upgrades.iter().map(own).collect(),
-            upstream_filters: match &config.terminal {
-                config::Terminal::Router(router) => router.upstream_filters.as_ref(),
-                config::Terminal::Service | config::Terminal::Nothing => None,
-            }
-            .map(|filters| filters.for_worker(&scopes.http, &scopes.root)),
+            router: RouterParts::new(&config.terminal, scopes),
+            upgrade_routers: config.upgrades.iter().map(own_router).collect(),
             loggers: config
                 .access_logs
                 .iter()
@@ -218,6 +223,13 @@ impl ConnectionManager {
     pub(crate) fn filters_of(&self, upgrade: Option<usize>) -> &[FilterSlot] {
         let own = upgrade.and_then(|place| self.upgrade_filters.get(place));
         own.unwrap_or(&self.filters)
+    }
+
+    /// What belongs to the router that ends the filters of a stream.
+    #[inline]
+    pub(crate) fn router_parts(&self, upgrade: Option<usize>) -> &RouterParts {
+        let own = upgrade.and_then(|place| self.upgrade_routers.get(place));
+        own.unwrap_or(&self.router)
     }
 
     /// What ends the filters of a stream.

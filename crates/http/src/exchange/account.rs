@@ -32,6 +32,8 @@ pub(crate) struct Account {
     timeout_status: u16,
     is_internal: bool,
     dynamic_stats: bool,
+    /// Whether statuses of HTTP are not counted one by one.
+    hides_codes: bool,
     /// Whether a head of 1xx has come, from which on a failure is no answer of the cluster's.
     is_informed: Cell<bool>,
     /// Where the request is counted apart, and the table that says so.
@@ -81,9 +83,16 @@ impl Account {
             timeout_status: 504,
             is_internal,
             dynamic_stats,
+            hides_codes: false,
             is_informed: Cell::new(false),
             apart,
         }
+    }
+
+    /// Statuses of HTTP will not be counted one by one, as those of gRPC tell more.
+    #[cold]
+    pub(crate) fn hide_codes(&mut self) {
+        self.hides_codes = true;
     }
 
     /// Counts a head of 1xx.
@@ -181,13 +190,26 @@ impl Account {
         if !self.dynamic_stats {
             return;
         }
-        self.cluster.responses().count(status, self.is_internal);
+        let responses = self.cluster.responses();
+        match self.hides_codes {
+            false => responses.count(status, self.is_internal),
+            true => responses.count_by_origin(status, self.is_internal),
+        }
         self.cluster.traffic_stats().upstream_rq_completed.inc();
         self.count_apart(|stats| stats.charge(status));
         if status >= 500
             && let Some(host) = &self.host
         {
             host.counters().rq_error.inc();
+        }
+    }
+
+    /// Counts the status of a response that was not passed on, as the request is tried again.
+    pub(crate) fn charge_retried(&self, status: u16) {
+        let responses = self.cluster.responses();
+        match self.hides_codes {
+            false => responses.count_retried(status),
+            true => responses.complete_retried(),
         }
     }
 

@@ -34,6 +34,8 @@ pub(super) struct Connection {
     pub(super) io: Http1Io,
     pub(super) deadlines: Deadlines<DEADLINES>,
     born: Instant,
+    /// How much longer than others it may live.
+    extra_life: Duration,
     /// When the connection closes, once it is to take no more requests.
     pub(super) drained_at: Cell<Option<Instant>>,
     /// Whether its time is over, and the next request is the last.
@@ -69,6 +71,7 @@ pub fn serve(
     let connection = Connection {
         io: Http1Io::new(transport, Arc::clone(&manager.config), Arc::clone(stats)),
         born: manager.worker.now(),
+        extra_life: manager.extra_life(),
         manager,
         info,
         deadlines: Deadlines::default(),
@@ -105,6 +108,7 @@ impl Connection {
             transport,
             input,
             born: self.born,
+            extra_life: self.extra_life,
         };
         let by_us = match http2::serve(begun).await {
             http2::End::Local => true,
@@ -279,7 +283,7 @@ impl Connection {
 
     pub(super) fn begin_drain(&self, at: Instant) {
         self.io.say_drain();
-        let end = at + self.manager.config.timeouts.drain;
+        let end = at + self.manager.drain_time();
         self.drained_at.set(Some(end));
     }
 
@@ -334,7 +338,7 @@ impl Connection {
     pub(super) fn life_end(&self) -> Option<Instant> {
         let limit = self.manager.config.timeouts.max_connection_duration?;
         let limit = self.manager.scaled(ScaledTimer::ConnectionMax, limit);
-        (!self.is_outlived.get()).then(|| self.born + limit)
+        (!self.is_outlived.get()).then(|| self.born + limit + self.extra_life)
     }
 
     async fn or_expired<T>(&self, wait: impl Future<Output = T>) -> Result<T, usize> {

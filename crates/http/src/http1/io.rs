@@ -11,7 +11,7 @@ use nuncio_codec::http1::{
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, Http1Settings, Method, RequestHead,
     ResponseTo, Step, Version, decode_request_head, encode_chunk_end, encode_chunk_start,
     encode_data, encode_end, encode_informational, encode_response_head, encode_trailers,
-    sent_header_bytes,
+    received_header_bytes, sent_header_bytes,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known};
@@ -382,11 +382,17 @@ impl Http1Io {
                         return Ok(Some(BodyEvent::Data { end_stream: true }));
                     }
                 }
-                Step::Done { consumed, trailers } => {
+                Step::Done {
+                    consumed,
+                    trailers: has_trailers,
+                } => {
                     input.advance(consumed);
                     self.count_body(consumed);
                     self.request_done.set(true);
-                    return Ok(Some(if trailers {
+                    return Ok(Some(if has_trailers {
+                        let mut bytes = self.stream_bytes.get();
+                        bytes.header_bytes_received += count(received_header_bytes(trailers));
+                        self.stream_bytes.set(bytes);
                         BodyEvent::Trailers
                     } else {
                         BodyEvent::Data { end_stream: true }
@@ -657,12 +663,15 @@ impl Downstream for Http1Io {
     }
 
     fn write_trailers(&self, trailers: &HeaderMap) {
-        encode_trailers(
-            self.settings(),
-            self.encoding.get(),
-            trailers,
-            self.output.borrow_mut().appendable(),
-        );
+        let mut output = self.output.borrow_mut();
+        let out = output.appendable();
+        let before = out.len();
+        encode_trailers(self.settings(), self.encoding.get(), trailers, out);
+        let mut bytes = self.stream_bytes.get();
+        let size = count(sent_header_bytes(out.get(before..).unwrap_or_default()));
+        bytes.header_bytes_sent += size;
+        bytes.decompressed_header_bytes_sent += size;
+        self.stream_bytes.set(bytes);
     }
 
     fn unflushed_bytes(&self) -> usize {

@@ -45,6 +45,7 @@ pub(crate) struct Begun {
     /// What was read already.
     pub(crate) input: Buffer,
     pub(crate) born: Instant,
+    pub(crate) extra_life: Duration,
 }
 
 /// Who ended a connection.
@@ -85,6 +86,8 @@ pub(super) struct Connection {
     pub(super) deadlines: Deadlines<4>,
     keepalive: Http2Keepalive,
     pub(super) born: Instant,
+    /// How much longer than others it may live.
+    extra_life: Duration,
     pub(super) requests: Cell<u32>,
     /// Streams that were begun in this turn of the driver.
     pub(super) begun: Cell<u32>,
@@ -116,6 +119,7 @@ impl Connection {
             transport,
             input,
             born,
+            extra_life,
         } = begun;
         let (settings, stats) = manager.http2();
         let worker = &manager.worker;
@@ -135,6 +139,7 @@ impl Connection {
             manager,
             info,
             born,
+            extra_life,
         }
     }
 
@@ -305,7 +310,7 @@ impl Connection {
         self.phase.set(Phase::Notified);
         self.shared
             .encode(|codec, out| codec.send_shutdown_notice(out));
-        let limit = self.manager.config.timeouts.drain;
+        let limit = self.manager.drain_time();
         self.deadlines
             .set(CLOSING, self.manager.worker.now() + limit);
         self.shared.wake_driver();
@@ -380,7 +385,8 @@ impl Connection {
                 self.deadlines.set(IDLE, now + idle);
             }
             if let Some(limit) = timeouts.max_connection_duration {
-                self.deadlines.set(LIFE, self.born + limit);
+                self.deadlines
+                    .set(LIFE, self.born + limit + self.extra_life);
             }
         }
         self.shared.wake_driver();

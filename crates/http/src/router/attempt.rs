@@ -96,7 +96,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let up = up.borrow();
         let stream = up.stream();
         let (wire_sent, wire_received) = stream.wire_bytes();
-        let (header_sent, header_received) = stream.header_bytes();
+        let heads = stream.header_bytes();
         let mut state = self.exchange.state.borrow_mut();
         if state.span.is_some() {
             self.end_try_span(&mut state, stream);
@@ -105,8 +105,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         // Those of all tries count.
         bytes.wire_bytes_sent += wire_sent;
         bytes.wire_bytes_received += wire_received;
-        bytes.header_bytes_sent += header_sent;
-        bytes.header_bytes_received += header_received;
+        bytes.header_bytes_sent += heads.sent;
+        bytes.header_bytes_received += heads.received;
+        bytes.decompressed_header_bytes_sent += heads.decoded_sent;
+        bytes.decompressed_header_bytes_received += heads.decoded_received;
     }
 
     /// Begins the span of a try that has a connection, and tells its host of the trace.

@@ -188,7 +188,7 @@ pub(crate) fn text_of_failure(kind: UpstreamErrorKind, is_retry: bool) -> String
     )
 }
 
-fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
+pub(super) fn flags_of(kind: UpstreamErrorKind) -> ResponseFlags {
     match kind {
         UpstreamErrorKind::NoHealthyUpstream | UpstreamErrorKind::HostUnresolved => {
             ResponseFlags::NO_HEALTHY_UPSTREAM

@@ -1,9 +1,11 @@
 //! Forwarding a request to a cluster: which one, its timeouts, and our answers where it fails.
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use nuncio_contract::clock::Clock;
@@ -13,17 +15,18 @@ use nuncio_contract::overload::ShedPoint;
 use nuncio_contract::stream_info::{Protocol, ResponseFlags};
 use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
-    Acquired, AutoNames, ConnectionName, Expected, PickContext, TransportSocket, UpstreamError,
-    UpstreamErrorKind, WorkerCluster, WorkerHost,
+    Acquired, AutoNames, ConnectionName, Expected, PendingStream, PickContext, ReadyStream,
+    TransportSocket, UpstreamError, UpstreamErrorKind, WorkerCluster, WorkerHost,
 };
 
 use super::tries::Tries;
+use super::try_log::TryLog;
 use super::wishes::{Wishes, take_late_wishes, take_wishes};
 use super::{Router, finalize, outliers};
 use crate::boxed::boxed;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, ROUTE, Stop};
-use crate::route::{Counted, Forward};
+use crate::route::{Counted, Forward, is_grpc};
 use crate::stream::RouteSnapshot;
 
 /// How a request goes to its cluster.
@@ -72,7 +75,8 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         forward: &Forward,
         timeout: Option<Duration>,
     ) -> Result<(), Failure> {
-        let acquired = match self.choose_host(forward)? {
+        let (acquired, mut log) = self.choose_host(forward)?;
+        let acquired = match acquired {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => {
                 // What came with the head may be wrong, and then nobody hears of the request.
@@ -82,10 +86,10 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
                         self.begin_timeout(timeout);
                     }
                 }
-                pending.await?
+                await_connection(pending, &mut log).await?
             }
         };
-        let up = RefCell::new(self.begin_up(acquired));
+        let up = RefCell::new(self.begin_up(acquired, log));
         if up.borrow().stream().is_tcp() {
             self.write_prologue(up.borrow_mut().stream_mut(), forward);
         }
@@ -121,6 +125,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             return Err(self.shed());
         }
         let apart = self.counted_apart();
+        if !self.config.strict_headers.is_empty() {
+            self.check_strictly()?;
+        }
         if cluster.shared().may_drop() {
             self.drop_overload(&cluster)?;
         }
@@ -138,6 +145,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         let timeout_status = take_late_wishes(&mut state.request);
         let dynamic_stats = self.config.dynamic_stats && !state.info.health_check;
         let mut account = Account::new(cluster, &state.request, dynamic_stats, apart);
+        if self.config.hides_grpc_codes && is_grpc(&state.request) {
+            account.hide_codes();
+        }
         account.wishes = host_wishes;
         drop(state);
         let account = account.with_timeout_status(timeout_status);
@@ -161,15 +171,27 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         Some((Rc::clone(&state.route.table), counted))
     }
 
-    /// Picks a host and asks it for a stream.
-    fn choose_host(&self, forward: &Forward) -> Result<Acquired, UpstreamError> {
+    /// Picks a host and asks it for a stream, of which there may be a log.
+    fn choose_host(
+        &self,
+        forward: &Forward,
+    ) -> Result<(Acquired, Option<Box<TryLog<'e>>>), UpstreamError> {
         let host = match &*self.exchange.account.borrow() {
             Some(account) => self.pick_host(account, forward)?,
             None => return Err(UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream)),
         };
         self.set_host(Some(&host));
         self.note_host(&host);
-        self.new_stream(&host, forward)
+        let mut log = self.begin_try_log();
+        match self.new_stream(&host, forward) {
+            Ok(acquired) => Ok((acquired, log)),
+            Err(error) => {
+                if let Some(log) = &mut log {
+                    log.fail(&error);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The host that a filter wants, or the next in turn.
@@ -364,6 +386,26 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
                 .set(ROUTE, self.exchange.manager.worker.now() + timeout);
         }
     }
+}
+
+/// Waits for a connection; the log tells of the wait.
+async fn await_connection(
+    pending: PendingStream,
+    log: &mut Option<Box<TryLog<'_>>>,
+) -> Result<ReadyStream, UpstreamError> {
+    let mut pending = pin!(pending);
+    poll_fn(|cx| {
+        let done = pending.as_mut().poll(cx);
+        if let Some(log) = log {
+            match &done {
+                Poll::Ready(Err(error)) => log.fail(error),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => log.poll(cx, None),
+            }
+        }
+        done
+    })
+    .await
 }
 
 /// Whether a failure of this kind comes some time after the request.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::typed::{Ctx, Refused};
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::groups::{ListenerStats, register_listener};
 use nuncio_contract::stats::{Scope, StatsStore};
@@ -187,7 +188,7 @@ impl CompiledListener {
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
-                ..Default::default()
+                metadata: MetadataMessage::owned(listener.metadata.as_ref()),
             }),
             chains,
             selection,

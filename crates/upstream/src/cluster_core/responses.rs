@@ -40,10 +40,26 @@ impl ResponseStats {
         }
     }
 
+    /// The same where only those of the request's origin tell its status.
+    #[cold]
+    pub fn count_by_origin(&self, status: u16, is_internal: bool) {
+        self.part(Of::origin(is_internal)).codes.inc(status);
+    }
+
     /// Counts the status of a response that was not passed on, as the request is tried again.
     pub fn count_retried(&self, status: u16) {
+        self.retried().inc(status);
+    }
+
+    /// The same without its status.
+    #[cold]
+    pub fn complete_retried(&self) {
+        self.retried().complete();
+    }
+
+    fn retried(&self) -> &CodeCounters {
         let begin = || self.scope.worker_codes("retry.", Completed::Listed);
-        self.retried.get_or_init(begin).inc(status);
+        self.retried.get_or_init(begin)
     }
 
     /// Records how long a complete response took, from the end of its request.

@@ -28,6 +28,7 @@ message! {
         pub(crate) override_stream_error_on_invalid_http_message: Option<bool>,
         pub(crate) connection_keepalive: Option<Http2Keepalive>,
         pub(crate) max_header_field_size_kb: Option<u32>,
+        pub(crate) enable_huffman_encoding: Option<bool>,
         inert use_oghttp2_codec = "it chooses between codecs that say the same";
     }
 }
@@ -91,6 +92,7 @@ impl Http2Options {
             settings.max_header_field_bytes =
                 usize::try_from(kib).map_or(usize::MAX, |kib| kib.saturating_mul(1024));
         }
+        settings.codes_texts = self.enable_huffman_encoding != Some(false);
         settings.keepalive = self
             .connection_keepalive
             .as_ref()

@@ -108,6 +108,8 @@ message! {
         pub(crate) enable_trailers: bool,
         pub(crate) allow_chunked_length: bool,
         pub(crate) send_fully_qualified_url: bool,
+        inert override_stream_error_on_invalid_http_message = "it concerns requests that come in";
+        inert use_balsa_parser = "there is one parser";
         inert allow_absolute_url = "it concerns requests that come in";
         inert accept_http_10 = "it concerns requests that come in";
         inert default_host_for_http_10 = "it concerns requests that come in";

@@ -15,6 +15,7 @@ use nuncio_net::transport::Transport;
 
 use crate::cluster::Host;
 use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::header_bytes::HeaderBytes;
 use crate::pool::{Ended, Lease};
 
 /// A request alone on its connection.
@@ -58,6 +59,7 @@ struct Response {
     fault: Option<Error>,
     wire_bytes: u64,
     header_bytes: u64,
+    trailer_bytes: u64,
 }
 
 /// How far one direction has come.
@@ -96,6 +98,7 @@ impl Http1Stream {
                 fault: None,
                 wire_bytes: 0,
                 header_bytes: 0,
+                trailer_bytes: 0,
             },
         }
     }
@@ -120,8 +123,14 @@ impl Http1Stream {
         (self.request.wire_bytes + unsent, self.response.wire_bytes)
     }
 
-    pub(crate) fn header_bytes(&self) -> (u64, u64) {
-        (self.request.header_bytes, self.response.header_bytes)
+    /// As in Envoy, trailers that have come were never compressed.
+    pub(crate) fn header_bytes(&self) -> HeaderBytes {
+        HeaderBytes {
+            sent: self.request.header_bytes,
+            received: self.response.header_bytes + self.response.trailer_bytes,
+            decoded_sent: self.request.header_bytes,
+            decoded_received: self.response.header_bytes,
+        }
     }
 
     pub(crate) fn connection_request_count(&self) -> u32 {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use nuncio_codec::http1::{
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, ResponseHead, Step,
-    decode_response_head, should_close,
+    decode_response_head, received_header_bytes, should_close,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -170,6 +170,10 @@ impl Http1Stream {
                     trailers: has_trailers,
                 } => {
                     response.input.advance(consumed);
+                    if has_trailers {
+                        let size = received_header_bytes(trailers);
+                        response.trailer_bytes = u64::try_from(size).unwrap_or(u64::MAX);
+                    }
                     if has_trailers && found.is_some() {
                         response.trailers_follow = true;
                         return Ok(found);

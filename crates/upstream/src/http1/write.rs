@@ -39,7 +39,10 @@ impl Http1Stream {
         let request = &mut self.request;
         if request.progress == Progress::Body {
             let out = request.out.vec_mut(HEAD_ROOM_BYTES);
+            let before = out.len();
             encode_trailers(settings(&self.lease), request.encoding, trailers, out);
+            let size = sent_header_bytes(out.get(before..).unwrap_or_default());
+            request.header_bytes += u64::try_from(size).unwrap_or(u64::MAX);
             request.progress = Progress::Complete;
         }
     }

@@ -125,7 +125,7 @@ impl Connection {
                 allows_extended_connect: false,
             },
             decoder: Decoder::new(table_size, settings.max_header_field_bytes, judge),
-            encoder: Encoder::new(table_size),
+            encoder: Encoder::new(table_size).coding_texts(settings.codes_texts),
             streams: Streams::default(),
             ready: VecDeque::new(),
             ready_gone: 0,

@@ -16,6 +16,7 @@ pub(in crate::http2) struct Encoder {
     own_limit: usize,
     /// The smallest size since the last block, when the peer changed it: it is told first.
     smallest: Option<usize>,
+    codes_texts: bool,
 }
 
 impl Encoder {
@@ -27,7 +28,15 @@ impl Encoder {
             cache: Cache::default(),
             own_limit,
             smallest: (own_limit < usual).then_some(own_limit),
+            codes_texts: true,
         }
+    }
+
+    /// The same, which writes texts as they are if they are not to be coded.
+    #[must_use]
+    pub(in crate::http2) fn coding_texts(mut self, codes_texts: bool) -> Self {
+        self.codes_texts = codes_texts;
+        self
     }
 
     /// The peer allows a table of this size. The next block tells it, also where nothing changes, as the library below
@@ -71,7 +80,7 @@ impl Encoder {
             Indexing::Incremental => self.encode_indexed(known, name, value, static_name, out),
             other => {
                 let first = if other == Indexing::Never { 0x10 } else { 0 };
-                write_literal(out, (first, 4), static_name, name, value);
+                self.write_literal(out, (first, 4), static_name, name, value);
             }
         }
     }
@@ -97,7 +106,7 @@ impl Encoder {
                 .filter(|(_, field)| field.name == name)
                 .map(|(index, _)| index)
         });
-        write_literal(out, (0x40, 6), name_index, name, value);
+        self.write_literal(out, (0x40, 6), name_index, name, value);
         self.table.insert(TableField {
             known,
             name,
@@ -105,6 +114,37 @@ impl Encoder {
             valid: true,
         });
         self.cache.remember(hashes, self.table.inserted() as u32);
+    }
+
+    /// Appends a literal: `start` is the first byte's bits and the length of its prefix.
+    fn write_literal(
+        &self,
+        out: &mut Vec<u8>,
+        start: (u8, u32),
+        name_index: Option<usize>,
+        name: &[u8],
+        value: &[u8],
+    ) {
+        match name_index {
+            Some(index) => integer::write(out, start.0, start.1, index),
+            None => {
+                out.push(start.0);
+                self.write_text(out, name);
+            }
+        }
+        self.write_text(out, value);
+    }
+
+    #[inline]
+    fn write_text(&self, out: &mut Vec<u8>, text: &[u8]) {
+        let coded_len = huffman::coded_len(text);
+        if coded_len < text.len() && self.codes_texts {
+            integer::write(out, 0x80, 7, coded_len);
+            huffman::encode(text, out);
+        } else {
+            integer::write(out, 0, 7, text.len());
+            out.extend_from_slice(text);
+        }
     }
 
     /// The entry with a number of these lower bits, if it is still there, and its index.
@@ -145,34 +185,4 @@ fn find_static(known: Known, value: &[u8]) -> Static {
         }
     }
     Static::Name(first)
-}
-
-/// Appends a literal: `start` is the first byte's bits and the length of its prefix.
-fn write_literal(
-    out: &mut Vec<u8>,
-    start: (u8, u32),
-    name_index: Option<usize>,
-    name: &[u8],
-    value: &[u8],
-) {
-    match name_index {
-        Some(index) => integer::write(out, start.0, start.1, index),
-        None => {
-            out.push(start.0);
-            write_text(out, name);
-        }
-    }
-    write_text(out, value);
-}
-
-#[inline]
-fn write_text(out: &mut Vec<u8>, text: &[u8]) {
-    let coded_len = huffman::coded_len(text);
-    if coded_len < text.len() {
-        integer::write(out, 0x80, 7, coded_len);
-        huffman::encode(text, out);
-    } else {
-        integer::write(out, 0, 7, text.len());
-        out.extend_from_slice(text);
-    }
 }

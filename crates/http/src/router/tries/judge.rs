@@ -87,7 +87,14 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         self.lost(one, error)
     }
 
-    pub(super) fn lost(&mut self, one: OneTry<'e>, error: &UpstreamError) -> Result<(), Failure> {
+    pub(super) fn lost(
+        &mut self,
+        mut one: OneTry<'e>,
+        error: &UpstreamError,
+    ) -> Result<(), Failure> {
+        if let Some(log) = &mut one.log {
+            log.fail(error);
+        }
         self.router.set_host(Some(&one.host));
         match &one.stage {
             Stage::Live(live) => self.router.note_bytes(&live.up),
@@ -172,9 +179,8 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
                         self.report_head(&one.host, status, &live);
                         self.end_span_of(&live, status);
                         self.router.note_bytes(&live.up);
-                        self.router.with_account(|account| {
-                            account.cluster.responses().count_retried(status)
-                        });
+                        self.router
+                            .with_account(|account| account.charge_retried(status));
                         return Ok(None);
                     }
                     again => again == Again::CouldNot,
@@ -227,11 +233,12 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
             self.double(at);
             return Ok(());
         }
-        let one = self.under_way.remove(at);
+        let mut one = self.under_way.remove(at);
         self.router.set_host(Some(&one.host));
         let is_idle = one
             .ends_at
             .is_none_or(|end| one.idle_at.is_some_and(|idle| idle < end));
+        one.log_late(is_idle);
         self.router.with_account(|account| {
             account.try_timed_out(is_idle);
             account.report_timeout();
@@ -287,6 +294,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
             one.ends_at = None;
             one.idle_at = None;
             one.has_timed_out = true;
+            one.log_late(false);
             let host = Rc::clone(&one.host);
             self.router.set_host(Some(&host));
             self.router.with_account(Account::report_timeout);

@@ -35,6 +35,7 @@ use self::mirror::{Copies, Mirrored};
 use self::one_try::{LiveTry, OneTry, Stage, TryEvent};
 use super::Router;
 use super::forward::Failure;
+use super::try_log::TryLog;
 use super::wishes::{Wishes, number};
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RetryCount, Stop};
@@ -368,19 +369,21 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             }
         };
         self.router.note_host(&host);
+        let log = self.router.begin_try_log();
         match self.router.new_stream(&host, self.forward) {
             Ok(Acquired::Ready(ready)) => {
                 let at = self.under_way.len();
-                let stage = Stage::Live(self.go_live(&host, ready));
+                let stage = Stage::Live(self.go_live(&host, ready, log));
                 self.under_way.push(OneTry::at(host, stage));
                 self.has_gone_live(at);
                 Ok(())
             }
             Ok(Acquired::Pending(pending)) => {
-                self.under_way.push(OneTry::new(host, pending));
+                self.under_way
+                    .push(OneTry::new(host, pending).with_log(log));
                 Ok(())
             }
-            Err(error) => self.lost(OneTry::refused(host), &error),
+            Err(error) => self.lost(OneTry::refused(host).with_log(log), &error),
         }
     }
 
@@ -454,24 +457,30 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
 
     /// A try that waited has its connection.
     fn connected(&mut self, at: usize, ready: ReadyStream) {
-        let Some(host) = self.under_way.get(at).map(|one| Rc::clone(&one.host)) else {
+        let Some(one) = self.under_way.get_mut(at) else {
             return;
         };
-        let live = self.go_live(&host, ready);
+        let (host, log) = (Rc::clone(&one.host), one.log.take());
+        let live = self.go_live(&host, ready, log);
         if let Some(one) = self.under_way.get_mut(at) {
             one.stage = Stage::Live(live);
         }
         self.has_gone_live(at);
     }
 
-    fn go_live(&mut self, host: &Rc<WorkerHost>, ready: ReadyStream) -> Box<LiveTry<'e>> {
+    fn go_live(
+        &mut self,
+        host: &Rc<WorkerHost>,
+        ready: ReadyStream,
+        log: Option<Box<TryLog<'e>>>,
+    ) -> Box<LiveTry<'e>> {
         if let Some(retries) = &mut self.retries {
             retries.tried(host);
         }
         self.router.set_host(Some(host));
         self.router.rewrite_to_hostname(self.forward);
         let is_bare = self.exchange().body.borrow().is_absent;
-        let mut live = LiveTry::new(self.router.begin_up(ready), is_bare);
+        let mut live = LiveTry::new(self.router.begin_up(ready, log), is_bare);
         live.over_at = self.stream_time.map(|time| self.now() + time);
         self.router.note_host(host);
         self.router.note_attempted();

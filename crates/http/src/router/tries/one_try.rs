@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::{PendingStream, ReadyStream, UpstreamError, WorkerHost};
 
 use super::kept_body::{KeptBody, Upload};
 use crate::exchange::RequestBody;
+use crate::router::try_log::TryLog;
 use crate::router::up::Up;
 
 /// A try under way.
@@ -27,6 +29,8 @@ pub(super) struct OneTry<'e> {
     pub(super) is_doubled: bool,
     /// Outlier detection was told that it took too long.
     pub(super) has_timed_out: bool,
+    /// Its log, until it has a connection.
+    pub(super) log: Option<Box<TryLog<'e>>>,
 }
 
 /// How far it is.
@@ -70,6 +74,23 @@ impl<'e> OneTry<'e> {
             idle_at: None,
             is_doubled: false,
             has_timed_out: false,
+            log: None,
+        }
+    }
+
+    /// The same, of which there will be a log.
+    pub(super) fn with_log(self, log: Option<Box<TryLog<'e>>>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// Notes for the log that it took too long, or stood still for too long.
+    pub(super) fn log_late(&mut self, is_idle: bool) {
+        let flags = match is_idle {
+            true => ResponseFlags::STREAM_IDLE_TIMEOUT,
+            false => ResponseFlags::UPSTREAM_REQUEST_TIMEOUT,
+        };
+        if let Stage::Live(live) = &mut self.stage {
+            live.up.get_mut().flag(flags);
         }
     }
 
@@ -86,10 +107,15 @@ impl<'e> OneTry<'e> {
         body: &RefCell<RequestBody>,
     ) -> Poll<TryEvent> {
         match &mut self.stage {
-            Stage::Connecting(pending) => Poll::Ready(match ready!(pending.as_mut().poll(cx)) {
-                Ok(ready) => TryEvent::Connected(ready),
-                Err(error) => TryEvent::Failed(error),
-            }),
+            Stage::Connecting(pending) => {
+                if let Some(log) = &mut self.log {
+                    log.poll(cx, None);
+                }
+                Poll::Ready(match ready!(pending.as_mut().poll(cx)) {
+                    Ok(ready) => TryEvent::Connected(ready),
+                    Err(error) => TryEvent::Failed(error),
+                })
+            }
             Stage::Live(live) => live.poll(cx, kept, body),
             Stage::Refused => Poll::Pending,
         }

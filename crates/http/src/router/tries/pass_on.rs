@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::WorkerHost;
 
 use super::Tries;
@@ -68,6 +69,9 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
                     return Err(self.ends_over());
                 }
                 let is_idle = self.ends_at.is_none_or(|end| end > nearest);
+                if is_idle {
+                    up.borrow_mut().flag(ResponseFlags::STREAM_IDLE_TIMEOUT);
+                }
                 Err(self.ends_too_late(is_idle))
             })
         })

@@ -10,6 +10,7 @@
 
 mod filtered;
 mod flow;
+mod logged;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,11 +19,14 @@ use std::task::{Context, Poll};
 use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_contract::upstream_filters::UpstreamSlot;
 use nuncio_upstream::{BodyEvent, ReadyStream, UpstreamError, UpstreamStream};
 
 use self::filtered::Filtered;
+use self::logged::Logged;
 use super::Router;
+use super::try_log::TryLog;
 use crate::downstream::Downstream;
 use crate::stream::StreamState;
 
@@ -36,6 +40,8 @@ pub(crate) enum Up<'e> {
     Plain(UpstreamStream),
     /// Filters in between.
     Filtered(Box<Filtered<'e>>),
+    /// Either of them, of which there will be a log.
+    Logged(Box<Logged<'e>>),
 }
 
 /// Calls what stands there.
@@ -44,6 +50,7 @@ macro_rules! either {
         match $self {
             Up::Plain($up) => $body,
             Up::Filtered($up) => $body,
+            Up::Logged($up) => $body,
         }
     };
 }
@@ -57,6 +64,7 @@ impl Up<'_> {
         match self {
             Up::Plain(stream) => stream,
             Up::Filtered(filtered) => filtered.stream(),
+            Up::Logged(logged) => logged.stream(),
         }
     }
 
@@ -65,6 +73,14 @@ impl Up<'_> {
         match self {
             Up::Plain(stream) => stream,
             Up::Filtered(filtered) => filtered.stream_mut(),
+            Up::Logged(logged) => logged.stream_mut(),
+        }
+    }
+
+    /// Notes for its log what has happened to it.
+    pub(crate) fn flag(&mut self, flags: ResponseFlags) {
+        if let Up::Logged(logged) = self {
+            logged.log().flag(flags);
         }
     }
 
@@ -73,6 +89,7 @@ impl Up<'_> {
         match self {
             Up::Plain(up) => up.write_head(headers, end_stream),
             Up::Filtered(up) => up.write_head(end_stream),
+            Up::Logged(up) => up.write_head(headers, end_stream),
         }
     }
 
@@ -118,9 +135,9 @@ impl Up<'_> {
     ) -> Poll<Result<ResponseHead, UpstreamError>> {
         match self {
             Up::Plain(up) => up.poll_read_head(cx, &mut state.borrow_mut().response),
-            Up::Filtered(up) => {
+            _ => {
                 let mut response = HeaderMap::response();
-                let read = up.poll_read_head(cx, &mut response);
+                let read = self.poll_read_head(cx, &mut response);
                 if read.is_ready() {
                     state.borrow_mut().response = response;
                 }
@@ -140,6 +157,7 @@ impl Up<'_> {
         match self {
             Up::Plain(up) => up.poll_read_body(cx, data, &mut state.borrow_mut().response_trailers),
             Up::Filtered(up) => up.poll_read_body(cx, data, state),
+            Up::Logged(up) => up.poll_read_body_of(cx, data, state),
         }
     }
 
@@ -150,13 +168,26 @@ impl Up<'_> {
 }
 
 impl<'e, D: Downstream> Router<'e, '_, D> {
-    /// The exchange over a connection, with the filters that are to be in between.
+    /// The exchange over a connection, with the filters that are to be in between and the log that is to be written.
     #[inline]
-    pub(super) fn begin_up(&self, ready: ReadyStream) -> Up<'e> {
+    pub(super) fn begin_up(&self, ready: ReadyStream, log: Option<Box<TryLog<'e>>>) -> Up<'e> {
+        let up = self.begin_unlogged(ready);
+        match log {
+            None => up,
+            Some(log) => Logged::begin(up, log),
+        }
+    }
+
+    #[inline]
+    fn begin_unlogged(&self, ready: ReadyStream) -> Up<'e> {
         let manager = self.exchange.manager;
         let account = self.exchange.account.borrow();
         let clusters = account.as_ref().and_then(|it| it.cluster.filters());
-        match clusters.or(manager.upstream_filters.as_ref()) {
+        match clusters.or(manager
+            .router_parts(self.exchange.upgrade_filters())
+            .filters
+            .as_ref())
+        {
             None => Up::Plain(ready.begin()),
             Some(slots) => self.begin_filtered(ready.begin(), slots),
         }

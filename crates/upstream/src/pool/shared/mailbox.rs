@@ -43,6 +43,7 @@ pub(crate) struct Mailbox {
     pub(crate) cut: Cell<Option<Cut>>,
     pub(crate) wire_bytes: Cell<u64>,
     pub(crate) header_bytes: Cell<u64>,
+    pub(crate) decoded_bytes: Cell<u64>,
     pub(crate) task: Http2Task,
 }
 
@@ -72,12 +73,13 @@ impl Mailbox {
         self.task.wake();
     }
 
-    pub(crate) fn count(&self, wire: usize, header: usize) {
+    pub(crate) fn count(&self, wire: usize, header: usize, decoded: usize) {
         let add = |cell: &Cell<u64>, more: usize| {
             cell.set(cell.get() + u64::try_from(more).unwrap_or(u64::MAX));
         };
         add(&self.wire_bytes, wire);
         add(&self.header_bytes, header);
+        add(&self.decoded_bytes, decoded);
     }
 }
 

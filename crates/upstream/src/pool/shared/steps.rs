@@ -24,7 +24,7 @@ impl Http2Connection {
                     size,
                 } => self.deliver_with(stream, |mailbox| {
                     let headers = self.decoded(MapKind::Response);
-                    mailbox.count(size.wire, size.wire);
+                    mailbox.count(size.wire, size.wire, size.decoded);
                     mailbox.is_complete.set(end_stream);
                     mailbox.put_head(Head {
                         headers,
@@ -40,7 +40,7 @@ impl Http2Connection {
                 } => self.deliver_data(stream, data, end_stream, wire),
                 Event::Trailers { stream, size } => self.deliver_with(stream, |mailbox| {
                     let trailers = self.decoded(MapKind::ResponseTrailers);
-                    mailbox.count(size.wire, size.wire);
+                    mailbox.count(size.wire, size.wire, size.decoded);
                     *mailbox.trailers.borrow_mut() = Some(Box::new(trailers));
                     mailbox.is_complete.set(true);
                 }),
@@ -89,7 +89,7 @@ impl Http2Connection {
             return;
         };
         mailbox.data.borrow_mut().extend(own.bytes(data));
-        mailbox.count(wire, 0);
+        mailbox.count(wire, 0, 0);
         mailbox.is_complete.set(end_stream);
         mailbox.task.wake();
     }
