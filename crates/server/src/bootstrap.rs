@@ -482,7 +482,7 @@ fn compile_stats(
     let sinks = stat_sinks::compile(&bootstrap.stats_sinks, rooms, knows_cluster, ctx);
     let settings = settings?;
     around.stats.select(settings.selection.clone());
-    if !sinks.is_empty() {
+    if sinks.iter().any(|sink| sink.wants_samples()) {
         around.stats.keep_samples();
     }
     Ok(Stats {
