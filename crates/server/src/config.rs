@@ -249,6 +249,17 @@ message! {
         inert metadata = "it is shown in /config_dump, which prints the message itself",
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         pub(crate) bypass_overload_manager: bool,
+        pub(crate) access_log: Vec<AccessLog>,
+        pub(crate) drain_type: DrainType,
+        pub(crate) tcp_fast_open_queue_length: Option<u32>,
+    }
+}
+
+enumeration! {
+    /// When a listener's connections are seen off.
+    pub(crate) enum DrainType: "envoy.config.listener.v3.Listener.DrainType" {
+        DEFAULT => Always,
+        MODIFY_ONLY => ModifyOnly,
     }
 }
 

@@ -351,6 +351,7 @@ fn drain_policy(options: &Options) -> DrainPolicy {
     DrainPolicy {
         time: Duration::from_secs(options.drain_time_s.into()),
         is_gradual: options.drain_strategy != "immediate",
+        ..DrainPolicy::default()
     }
 }
 
