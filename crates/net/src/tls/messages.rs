@@ -17,6 +17,8 @@ message! {
         pub(crate) common_tls_context: Option<CommonTlsContext>,
         pub(crate) sni: Spanned<String>,
         pub(crate) max_session_keys: Option<u32>,
+        pub(crate) auto_host_sni: bool,
+        pub(crate) auto_sni_san_validation: bool,
         inert enforce_rsa_key_usage = "key usage is always enforced";
     }
 }
@@ -132,6 +134,7 @@ message! {
         pub(crate) verify_certificate_spki: Vec<Spanned<String>>,
         pub(crate) verify_certificate_hash: Vec<Spanned<String>>,
         pub(crate) match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
+        pub(crate) match_subject_alt_names: Vec<StringMatcher>,
         pub(crate) trust_chain_verification: TrustChainVerification,
         pub(crate) crl: Option<DataSource>,
         pub(crate) only_verify_leaf_cert_crl: bool,

@@ -229,6 +229,7 @@ fn verifier(
         demands: Arc::new(demands),
         provider: Arc::new(parameters.provider.clone()),
         expected: None,
+        told: None,
         hints,
         notes: Arc::default(),
     }

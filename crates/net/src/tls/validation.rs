@@ -42,7 +42,8 @@ fn of_context(
 ) -> Result<Demands, Refused> {
     let roots = roots(context, name, ctx)?;
     let matchers = &context.match_typed_subject_alt_names;
-    if roots.is_none() && !matchers.is_empty() {
+    let of_any_kind = &context.match_subject_alt_names;
+    if roots.is_none() && !(matchers.is_empty() && of_any_kind.is_empty()) {
         ctx.error(
             context.span(),
             "SAN-based verification of peer certificates without trusted CA is insecure and not allowed",
@@ -58,6 +59,11 @@ fn of_context(
         }
         let matcher = CompiledStringMatcher::compile(&message.matcher, ctx)?;
         names.push(NameMatcher::new(message, matcher));
+    }
+    // The newer list is the one that counts where both are there, as in Envoy.
+    for matcher in of_any_kind.iter().filter(|_| matchers.is_empty()) {
+        let matcher = CompiledStringMatcher::compile(matcher, ctx)?;
+        names.extend(NameMatcher::of_any_kind(&matcher));
     }
     Ok(Demands {
         accepts_untrusted: context.trust_chain_verification

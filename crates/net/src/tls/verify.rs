@@ -47,6 +47,8 @@ pub(super) struct PeerVerifier {
     pub(super) provider: Arc<CryptoProvider>,
     /// A name that the certificate must also be for.
     pub(super) expected: Option<Box<str>>,
+    /// The name that a host was told: its certificate must be for that, in place of the names of the demands.
+    pub(super) told: Option<Box<str>>,
     /// Of clients: whether one must have a certificate, if there is anything to verify it by. As in Envoy it is not
     /// even asked for otherwise.
     pub(super) is_mandatory: bool,
@@ -134,13 +136,17 @@ impl PeerVerifier {
 
     fn check_certificate(&self, leaf: &CertificateDer<'_>) -> Result<(), PeerRefused> {
         let demands = &self.demands;
-        if demands.names.is_empty() && !demands.pins() && self.expected.is_none() {
+        let asks_for_name = self.expected.is_some() || self.told.is_some();
+        if demands.names.is_empty() && !demands.pins() && !asks_for_name {
             return Ok(());
         }
         let (_, certificate) =
             X509Certificate::from_der(leaf).map_err(|_| PeerRefused::leaf(UNPARSABLE))?;
         self.check_expected(&certificate)?;
-        demands.check_names(&certificate)?;
+        match &self.told {
+            Some(told) => check_told(told, &certificate)?,
+            None => demands.check_names(&certificate)?,
+        }
         demands.check_pins(leaf, &certificate)
     }
 
@@ -229,6 +235,16 @@ impl Demands {
             || pinned(&self.certificate_hashes, leaf)
             || pinned(&self.key_hashes, certificate.public_key().raw);
         if good { Ok(()) } else { Err(PeerRefused::Hash) }
+    }
+}
+
+fn check_told(told: &str, certificate: &X509Certificate<'_>) -> Result<(), PeerRefused> {
+    let names = names_of(certificate);
+    match names.iter().any(|name| name.is_dns(told)) {
+        true => Ok(()),
+        false => Err(PeerRefused::Names(
+            names.into_iter().map(|name| name.text).collect(),
+        )),
     }
 }
 
