@@ -12,6 +12,7 @@ use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
+use nuncio_contract::tracing::Provider;
 use nuncio_net::socket_options::SocketOption;
 use nuncio_udp::listener::config::UdpListenerConfig;
 use nuncio_upstream::config::{BindConfig, SocketOptionsOverride};
@@ -48,6 +49,14 @@ message! {
         pub(crate) watchdogs: Option<WatchdogsMessage>,
         pub(crate) bootstrap_extensions: Vec<BootstrapExtension>,
         pub(crate) hds_config: Option<Attempt<ApiConfigSource>>,
+        pub(crate) tracing: Option<DefaultTracing>,
+    }
+}
+
+message! {
+    /// Who tells of requests where a connection manager names nobody.
+    pub(crate) struct DefaultTracing: "envoy.config.trace.v3.Tracing" {
+        pub(crate) http: Option<Provider>,
     }
 }
 

@@ -11,6 +11,7 @@ use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::groups::{ListenerStats, register_listener};
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::ListenerDescription;
+use nuncio_contract::tracing::Provider;
 use nuncio_http::route::RouteTable;
 use nuncio_net::listener::ListenOptions;
 use nuncio_udp::listener::CompiledUdpListener;
@@ -83,6 +84,8 @@ pub(crate) struct CompileContext<'a> {
     pub service_cluster: &'a str,
     /// `node.id`.
     pub service_node: &'a str,
+    /// Who tells of requests where a connection manager names nobody.
+    pub default_tracer: Option<&'a Provider>,
 }
 
 impl CompiledListener {
