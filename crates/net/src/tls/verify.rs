@@ -17,6 +17,7 @@ use super::chain::{Chain, Roots};
 use super::failure::TlsCounter;
 use super::parameters::Side;
 use super::refusal::{PeerRefused, UNPARSABLE};
+use super::spiffe::TrustDomains;
 use super::subject_names::{NameMatcher, names_of};
 use crate::signature_names::preference;
 
@@ -25,6 +26,8 @@ use crate::signature_names::preference;
 pub(super) struct Demands {
     /// Chains must lead here; `None`: any chain will do.
     pub(super) roots: Option<Roots>,
+    /// Chains must lead to the authorities of their trust domain, if there are any; then `roots` says nothing.
+    pub(super) spiffe: Option<TrustDomains>,
     /// SHA-256 of the certificate or of its public key: one of them must be the peer's, if there are any.
     pub(super) certificate_hashes: Vec<[u8; 32]>,
     /// The same, of the public key.
@@ -111,13 +114,17 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), PeerRefused> {
+        let chain = Chain {
+            leaf,
+            intermediates,
+            side: self.side,
+        };
+        let algorithms = &self.provider.signature_verification_algorithms;
+        if let Some(domains) = &self.demands.spiffe {
+            let wanted = (self.demands.names.as_slice(), self.expected.as_deref());
+            return domains.check(chain, wanted, (algorithms, now));
+        }
         if let Some(roots) = &self.demands.roots {
-            let chain = Chain {
-                leaf,
-                intermediates,
-                side: self.side,
-            };
-            let algorithms = &self.provider.signature_verification_algorithms;
             self.judge(roots.check(chain, algorithms, now))?;
         }
         self.judge(self.check_certificate(leaf))
@@ -196,9 +203,15 @@ impl Demands {
         !self.certificate_hashes.is_empty() || !self.key_hashes.is_empty()
     }
 
+    /// All authorities.
+    pub(super) fn all_roots(&self) -> impl Iterator<Item = &Roots> {
+        let domains = self.spiffe.iter().flat_map(TrustDomains::roots);
+        self.roots.iter().chain(domains)
+    }
+
     /// Whether not any certificate will do.
     pub(super) fn ask_for_anything(&self) -> bool {
-        self.roots.is_some() || self.pins() || !self.names.is_empty()
+        self.roots.is_some() || self.spiffe.is_some() || self.pins() || !self.names.is_empty()
     }
 
     /// Whether one peer, or a few, are meant.
