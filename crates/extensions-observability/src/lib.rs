@@ -10,7 +10,10 @@ use nuncio_contract::tracing::TracerRoom;
 pub mod file;
 pub mod grpc_log;
 mod hex;
+mod kept_stream;
+pub mod metrics_service;
 pub mod opentelemetry_log;
+pub mod opentelemetry_sink;
 pub mod opentelemetry_tracer;
 mod otlp;
 mod protobuf;
@@ -40,6 +43,8 @@ pub static STAT_SINKS: &[&StatSinkRoom] = &[
     &statsd::STATSD_ROOM,
     &statsd::DOG_STATSD_ROOM,
     &statsd::GRAPHITE_STATSD_ROOM,
+    &metrics_service::ROOM,
+    &opentelemetry_sink::ROOM,
 ];
 
 /// The files that the loggers write.

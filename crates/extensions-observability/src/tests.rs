@@ -101,6 +101,57 @@ pub(crate) fn stat_sink(message: &str, fields: &str) -> Result<Arc<dyn StatSinkC
     compiled.map_err(|Refused| errors(&ctx))
 }
 
+/// Where the reports of a sink end.
+pub(crate) struct Reports(std::sync::mpsc::Sender<Vec<u8>>);
+
+impl stats::sink::ByteSink for Reports {
+    fn send(&mut self, bytes: Vec<u8>) {
+        self.0.send(bytes).unwrap();
+    }
+}
+
+/// An open sink that makes reports, and the reports.
+pub(crate) fn reporting_sink(
+    message: &str,
+    fields: &str,
+) -> (
+    Box<dyn stats::sink::StatSink>,
+    std::sync::mpsc::Receiver<Vec<u8>>,
+) {
+    let config = stat_sink(message, fields).expect("a sink");
+    let (sender, received) = std::sync::mpsc::channel();
+    let services = stats::sink::SinkServices {
+        tags: &stats::tags::TagExtractor::default(),
+        buckets: &stats::HistogramBuckets::default(),
+        local_node: Arc::default(),
+        bytes_to: &|_| unreachable!("reports are no bytes"),
+        reports_to: &|_| Box::new(Reports(sender.clone())),
+    };
+    (config.open(&services).expect("it opens"), received)
+}
+
+/// A histogram as it stands after a flush: 5 came before the last one and 10 after it.
+pub(crate) fn histogram_of_two_flushes() -> stats::sink::Reading {
+    let store = StatsStore::default();
+    let histogram = store.root().histogram("h", stats::Unit::Milliseconds);
+    histogram.record(5);
+    store.flush();
+    histogram.record(10);
+    store.flush();
+    let mut reading = None;
+    store.root().for_each(&mut |stat| {
+        if let stats::StatValue::Histogram {
+            merged: Some(merged),
+            unit,
+        } = stat.value
+        {
+            let merged = merged.clone();
+            reading = Some(stats::sink::Reading::Histogram { merged, unit });
+        }
+    });
+    reading.expect("it was merged")
+}
+
 /// Why a config is refused.
 pub(crate) fn refusal(yaml: &str) -> String {
     let mut ctx = Ctx::default();

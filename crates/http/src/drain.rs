@@ -19,6 +19,8 @@ pub struct DrainPolicy {
     pub time: Duration,
     /// Whether responses close their connections by and by, or all from the start.
     pub is_gradual: bool,
+    /// Whether connections go on while the admin has health checks fail.
+    pub ignores_health: bool,
 }
 
 impl Default for DrainPolicy {
@@ -26,6 +28,7 @@ impl Default for DrainPolicy {
         DrainPolicy {
             time: Duration::from_secs(600),
             is_gradual: true,
+            ignores_health: false,
         }
     }
 }
@@ -89,6 +92,11 @@ impl Drain {
     #[inline]
     pub(crate) fn needs_care(&self) -> bool {
         self.needs_care.get()
+    }
+
+    /// Whether connections go on while the admin has health checks fail.
+    pub(crate) fn ignores_health(&self) -> bool {
+        self.policy.ignores_health
     }
 
     /// Whether connections close at once.
@@ -182,6 +190,7 @@ mod tests {
         DrainPolicy {
             time: Duration::from_secs(10),
             is_gradual,
+            ignores_health: false,
         }
     }
 
@@ -196,6 +205,16 @@ mod tests {
         let services = services(u64::MAX);
         drain.begin(services.now());
         assert!(drain.closes(&services));
+    }
+
+    #[test]
+    fn a_drain_heeds_health_checks_unless_its_policy_says_otherwise() {
+        assert!(!Drain::new(policy(true)).ignores_health());
+        let policy = DrainPolicy {
+            ignores_health: true,
+            ..policy(true)
+        };
+        assert!(Drain::new(policy).ignores_health());
     }
 
     #[test]

@@ -210,7 +210,7 @@ impl Worker {
         nuncio_contract::headers::give_back();
     }
 
-    /// Whether the process drains: responses close their connections.
+    /// Whether the process drains: responses close their connections, but for those whose drain is another matter.
     pub fn is_draining(&self) -> bool {
         self.failing_health.is_set()
     }

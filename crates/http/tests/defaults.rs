@@ -156,6 +156,7 @@ fn compile(yaml: &str, ctx: &mut Ctx) -> Option<(ConnectionManagerConfig, RouteT
         known_clusters: &|_| true,
         service_cluster: "",
         service_node: "",
+        default_tracer: None,
         buffer_limit_bytes: 0,
         is_outbound: false,
     };

@@ -64,6 +64,7 @@ fn server_with(virtual_hosts: &str, more: &str) -> Server {
             known_clusters: &|_| true,
             service_cluster: "",
             service_node: "",
+            default_tracer: None,
             buffer_limit_bytes: 1 << 20,
             is_outbound: false,
         },

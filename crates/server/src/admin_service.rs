@@ -73,6 +73,8 @@ impl AdminListener {
             additional: Vec::new(),
             internal: None,
             balance: None,
+            ignores_health: false,
+            logs: Vec::new(),
             datagrams: None,
         };
         AdminListener {

@@ -26,6 +26,7 @@ use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::sink::StatSinkConfig;
 use nuncio_contract::stats::{StatsSettings, StatsStore};
+use nuncio_contract::tracing::{self, Provider};
 use nuncio_net::pipe::PipeAddress;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{Locality, ProxyPlace};
@@ -89,13 +90,15 @@ pub(crate) struct DynamicSources {
     pub loads: Option<Arc<ServerSource>>,
 }
 
-/// Who this proxy is to its clients.
+/// Who this proxy is to its clients, and to whom it tells of their requests where a connection manager names nobody.
 #[derive(Clone)]
 pub(crate) struct ServiceNames {
     /// `node.cluster`.
     pub cluster: String,
     /// `node.id`.
     pub node: String,
+    /// `tracing`.
+    pub tracer: Option<Provider>,
 }
 
 impl ServiceNames {
@@ -104,6 +107,7 @@ impl ServiceNames {
         ServiceNames {
             cluster: flag_or(&options.service_cluster, node.map(|node| &node.cluster)),
             node: flag_or(&options.service_node, node.map(|node| &node.id)),
+            tracer: None,
         }
     }
 }
@@ -330,7 +334,11 @@ pub(crate) fn compile_tree(
         .stand_at(proxy_place(&bootstrap, around.options));
     let mut clusters = clusters::load(cluster_messages, around.extensions, ctx);
     let bound = clusters::bind_by_default(bootstrap.cluster_manager.as_ref(), &mut clusters, ctx);
-    let names = ServiceNames::of(&bootstrap, around.options);
+    let tracer = default_tracer(&bootstrap, around.extensions, ctx);
+    let names = ServiceNames {
+        tracer: tracer.as_ref().ok().cloned().flatten(),
+        ..ServiceNames::of(&bootstrap, around.options)
+    };
     let layers = bootstrap.layered_runtime.as_ref();
     let runtime = around
         .runtime
@@ -343,6 +351,7 @@ pub(crate) fn compile_tree(
         stats: around.stats,
         service_cluster: &names.cluster,
         service_node: &names.node,
+        default_tracer: names.tracer.as_ref(),
     };
     let listener_messages = resources.map(|resources| resources.listeners.as_slice());
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
@@ -354,6 +363,7 @@ pub(crate) fn compile_tree(
     let loads = manager.and_then(|manager| manager.load_stats_config.as_ref());
     dynamic.loads = loads.and_then(|source| source.server(ctx).ok().map(Arc::new));
     bound?;
+    tracer?;
     enabled?;
     runtime?;
     let missing = cluster_messages.len().saturating_sub(clusters.len());
@@ -469,6 +479,20 @@ fn open_outlier_log(
     })
 }
 
+/// Who tells of requests where a connection manager names nobody; checked once, also where all do.
+fn default_tracer(
+    bootstrap: &Bootstrap,
+    extensions: &Extensions,
+    ctx: &mut Ctx,
+) -> Result<Option<Provider>, Refused> {
+    let tracing = bootstrap.tracing.as_ref();
+    let Some(provider) = tracing.and_then(|tracing| tracing.http.as_ref()) else {
+        return Ok(None);
+    };
+    tracing::compile(provider, extensions.tracers, ctx)?;
+    Ok(Some(provider.clone()))
+}
+
 /// From here on the store lists what is chosen only.
 fn compile_stats(
     bootstrap: &Bootstrap,
@@ -482,7 +506,7 @@ fn compile_stats(
     let sinks = stat_sinks::compile(&bootstrap.stats_sinks, rooms, knows_cluster, ctx);
     let settings = settings?;
     around.stats.select(settings.selection.clone());
-    if !sinks.is_empty() {
+    if sinks.iter().any(|sink| sink.wants_samples()) {
         around.stats.keep_samples();
     }
     Ok(Stats {

@@ -13,6 +13,7 @@ use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
+use nuncio_contract::tracing::Provider;
 use nuncio_net::socket_options::SocketOption;
 use nuncio_udp::listener::config::UdpListenerConfig;
 use nuncio_upstream::config::{BindConfig, SocketOptionsOverride};
@@ -49,6 +50,14 @@ message! {
         pub(crate) watchdogs: Option<WatchdogsMessage>,
         pub(crate) bootstrap_extensions: Vec<BootstrapExtension>,
         pub(crate) hds_config: Option<Attempt<ApiConfigSource>>,
+        pub(crate) tracing: Option<DefaultTracing>,
+    }
+}
+
+message! {
+    /// Who tells of requests where a connection manager names nobody.
+    pub(crate) struct DefaultTracing: "envoy.config.trace.v3.Tracing" {
+        pub(crate) http: Option<Provider>,
     }
 }
 
@@ -250,6 +259,17 @@ message! {
         pub(crate) enable_mptcp: Spanned<bool>,
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         pub(crate) bypass_overload_manager: bool,
+        pub(crate) access_log: Vec<AccessLog>,
+        pub(crate) drain_type: DrainType,
+        pub(crate) tcp_fast_open_queue_length: Option<u32>,
+    }
+}
+
+enumeration! {
+    /// When a listener's connections are seen off.
+    pub(crate) enum DrainType: "envoy.config.listener.v3.Listener.DrainType" {
+        DEFAULT => Always,
+        MODIFY_ONLY => ModifyOnly,
     }
 }
 

@@ -74,6 +74,8 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
         inspection: Inspection::default(),
         limits: ConnectionLimits::default(),
         root: around.stats.root(),
+        ignores_health: false,
+        logs: Vec::new(),
         datagrams: None,
         additional: Vec::new(),
         internal: None,

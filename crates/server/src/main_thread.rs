@@ -351,6 +351,7 @@ fn drain_policy(options: &Options) -> DrainPolicy {
     DrainPolicy {
         time: Duration::from_secs(options.drain_time_s.into()),
         is_gradual: options.drain_strategy != "immediate",
+        ..DrainPolicy::default()
     }
 }
 
@@ -426,7 +427,7 @@ fn start_flushes(
     state: &Rc<ServerState>,
     worker: &Rc<Worker>,
 ) -> Result<(), String> {
-    let sinks = StatSinks::open(&stats.sinks, around.stats, &stats.settings.tags, worker)?;
+    let sinks = StatSinks::open(&stats.sinks, around.stats, &stats.settings, worker)?;
     state.take_sinks(sinks);
     if !stats.flush_on_admin {
         tokio::task::spawn_local(flush_stats(Rc::clone(state), stats.flush_interval));

@@ -110,6 +110,7 @@ impl ConnectionName {
         Wishes {
             server_name: self.is_server_name.then_some(&self.name),
             subject_alt_name: self.is_validated.then_some(&self.name),
+            host_name: None,
             protocols: &[],
             only_protocols: None,
         }

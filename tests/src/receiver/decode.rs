@@ -100,6 +100,16 @@ fn quoted(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(bytes))
 }
 
+/// Numbers of eight bytes each.
+fn unpacked(kind: &str, bytes: &[u8]) -> String {
+    let (numbers, _) = bytes.as_chunks();
+    let numbers = numbers.iter().map(|bytes| match kind {
+        "packedf64" => f64::from_le_bytes(*bytes).to_string(),
+        _ => u64::from_le_bytes(*bytes).to_string(),
+    });
+    numbers.collect::<Vec<_>>().join(" ")
+}
+
 impl Words {
     fn lines(&mut self, name: &str, path: &str, mut rest: &[u8]) -> Vec<String> {
         let fields = fields_of(name);
@@ -142,6 +152,7 @@ impl Words {
                 _ => value.to_string(),
             }),
             Raw::Bytes(bytes) if kind == "text" => one(quoted(bytes)),
+            Raw::Bytes(bytes) if kind.starts_with("packed") => one(unpacked(kind, bytes)),
             Raw::Bytes(bytes) if kind == "id" => {
                 let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                 one(id)

@@ -1,4 +1,4 @@
-//! Receivers: whom a proxy reports to, by gRPC or HTTP (access logs, spans). What they were told is shown entry by entry,
+//! Receivers: whom a proxy reports to, by gRPC or HTTP (access logs, spans, stats). What they were told is shown entry by entry,
 //! however it was batched; times are hidden, and random ids get names, which they then have in all that is shown.
 
 mod decode;
@@ -21,6 +21,9 @@ const POLL: Duration = Duration::from_millis(20);
 pub struct ReceiverSpec {
     /// How many entries will come.
     pub expect: usize,
+    /// No message may have more of them.
+    #[serde(default)]
+    pub max_entries: Option<usize>,
 }
 
 /// A running receiver.
@@ -38,6 +41,8 @@ struct Heard {
     /// Heads of requests and what is said of all entries, each once.
     about: Vec<String>,
     entries: Vec<String>,
+    /// The most that came in one message.
+    most_entries: usize,
 }
 
 impl Receiver {
@@ -66,7 +71,12 @@ impl Receiver {
         loop {
             let heard = self.shared.heard();
             if heard.entries.len() >= spec.expect {
-                return Ok(heard.about.concat());
+                let mut text = heard.about.concat();
+                if let Some(max) = spec.max_entries {
+                    let most = heard.most_entries.min(max + 1);
+                    text.push_str(&format!("at most {most} in a message\n"));
+                }
+                return Ok(text);
             }
             if Instant::now() > until {
                 let told = [heard.about.concat(), heard.entries.concat()].concat();
@@ -97,6 +107,10 @@ impl Shared {
     fn take_body(&self, path: &str, body: &[u8]) {
         let words = match path.rsplit('/').next() {
             Some("StreamAccessLogs") => decode::message("StreamAccessLogsMessage", body),
+            Some("StreamMetrics") => decode::message("StreamMetricsMessage", body),
+            _ if path.ends_with("MetricsService/Export") || path.ends_with("metrics") => {
+                decode::message("ExportMetricsServiceRequest", body)
+            }
             _ if path.ends_with("LogsService/Export") || path.ends_with("logs") => {
                 decode::message("ExportLogsServiceRequest", body)
             }
@@ -109,6 +123,7 @@ impl Shared {
         if !words.about.is_empty() {
             heard.say_once(format!("about all\n{}", indented(&words.about)));
         }
+        heard.most_entries = heard.most_entries.max(words.entries.len());
         for entry in &words.entries {
             heard.entries.push(format!("entry\n{}", indented(entry)));
         }

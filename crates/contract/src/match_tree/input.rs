@@ -81,6 +81,11 @@ const OF_LISTENERS: [Plain; 2] = [
         || Input::ApplicationProtocols,
     ),
 ];
+/// What may be asked of stats.
+const OF_STATS: [Plain; 1] = [(
+    "envoy.extensions.matching.common_inputs.stats.v3.StatFullNameMatchInput",
+    || Input::StatName,
+)];
 const HTTP: &str = "envoy.type.matcher.v3.";
 /// What is spoken where nobody found anything else.
 const RAW_BUFFER: &str = "raw_buffer";
@@ -144,7 +149,7 @@ pub(super) fn support(table: &mut SupportTable) {
     FilterStateInput::support(table);
     EnvironmentInput::support(table);
     DynamicMetadataInput::support(table);
-    for (plain, _) in PLAIN.into_iter().chain(OF_LISTENERS) {
+    for (plain, _) in PLAIN.into_iter().chain(OF_LISTENERS).chain(OF_STATS) {
         table.add_message(plain);
     }
 }
@@ -168,6 +173,7 @@ pub(super) enum Input {
     ServerName,
     TransportProtocol,
     ApplicationProtocols,
+    StatName,
     UriSans,
     DnsSans,
     Subject,
@@ -208,7 +214,9 @@ impl Input {
     ) -> Result<Self, Refused> {
         let kind = any.type_name();
         let is_of_listener = context.is_of_listener();
-        let is_unknown = kind != ENVIRONMENT && !context.knows_input(kind);
+        let is_of_stats = OF_STATS.iter().any(|(name, _)| *name == kind);
+        let is_unknown = kind != ENVIRONMENT
+            && (!context.knows_input(kind) || context.is_of_stats() != is_of_stats);
         if is_unknown || is_of_listener && kind.starts_with(HTTP) {
             return Err(super::build::unknown_named(name, any, context.ctx()));
         }
@@ -236,7 +244,8 @@ impl Input {
 
     fn without_options(kind: &str, is_of_listener: bool) -> Option<Self> {
         let more = OF_LISTENERS.iter().filter(|_| is_of_listener);
-        let mut known = PLAIN.iter().chain(more);
+        // Whether stats are what is asked about has been looked at.
+        let mut known = PLAIN.iter().chain(more).chain(&OF_STATS);
         known.find(|(name, _)| *name == kind).map(|plain| plain.1())
     }
 
@@ -333,6 +342,7 @@ impl Input {
                     .map(|inspected| &inspected.application_protocols);
                 owned(offered.and_then(|offered| quoted(offered)))
             }
+            Input::StatName => filled(data.stat.unwrap_or_default()),
             Input::UriSans => peer(data, |peer| joined(&peer.certificate.uri_sans)),
             Input::DnsSans => peer(data, |peer| joined(&peer.certificate.dns_sans)),
             Input::Subject => peer(data, |peer| peer.certificate.subject.to_string()),

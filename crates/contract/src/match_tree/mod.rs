@@ -58,6 +58,8 @@ pub struct MatchData<'a> {
     pub response_trailers: Option<&'a HeaderMap>,
     /// What listener filters found out, where the tree chooses a filter chain.
     pub inspected: Option<&'a Inspected>,
+    /// The name of a stat, where the tree is asked about stats.
+    pub stat: Option<&'a str>,
 }
 
 impl<'a> MatchData<'a> {
@@ -70,6 +72,20 @@ impl<'a> MatchData<'a> {
             response: None,
             response_trailers: None,
             inspected: None,
+            stat: None,
+        }
+    }
+
+    /// A stat; `info` is a stream of which nothing is known.
+    pub fn of_stat(name: &'a str, info: &'a StreamInfo) -> Self {
+        MatchData {
+            info,
+            request: None,
+            request_trailers: None,
+            response: None,
+            response_trailers: None,
+            inspected: None,
+            stat: Some(name),
         }
     }
 
@@ -82,6 +98,7 @@ impl<'a> MatchData<'a> {
             response: None,
             response_trailers: None,
             inspected: Some(inspected),
+            stat: None,
         }
     }
 
@@ -138,6 +155,11 @@ pub trait MatchContext {
 
     /// Whether the tree chooses filter chains: then nothing of HTTP is known, but what listener filters found out.
     fn is_of_listener(&self) -> bool {
+        false
+    }
+
+    /// Whether the tree is asked about stats: then nothing else is known.
+    fn is_of_stats(&self) -> bool {
         false
     }
 

@@ -59,6 +59,6 @@ pub use import::Import;
 pub use merged::{Bin, Bins, DEFAULT_BUCKETS, MergedHistogram, QUANTILES};
 pub use samples::Sample;
 pub use sanitize::sanitize;
-pub use scope::Scope;
+pub use scope::{OwnTags, Scope};
 pub use store::{Flush, StatsStore};
 pub use view::{StatName, StatValue, StatView};

@@ -1,10 +1,12 @@
 //! The downstream connection that carries a stream; made once a connection and shared by its streams.
 
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::metadata::Metadata;
-use super::{Address, TlsInfo};
+use super::{Address, Protocol, ResponseFlags, StreamInfo, TlsInfo};
 
 /// A downstream connection.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,35 @@ pub struct ConnectionInfo {
     pub listener: Option<Arc<ListenerDescription>>,
     /// The filter chain that serves it.
     pub filter_chain: Option<Arc<FilterChainDescription>>,
+    /// What comes of it as a whole, if somebody wants to know.
+    pub tally: Option<Rc<ConnectionTally>>,
+}
+
+/// What comes of a connection that carries streams, for the log of its listener.
+#[derive(Debug, Default)]
+pub struct ConnectionTally {
+    /// Bytes that came, without those of TLS.
+    pub received: Cell<u64>,
+    /// Bytes that went, without those of TLS.
+    pub sent: Cell<u64>,
+    /// What was spoken.
+    pub protocol: Cell<Option<Protocol>>,
+    /// What happened to the connection and not only to a stream.
+    pub flags: Cell<ResponseFlags>,
+    /// Why it is no TLS, which streams of HTTP do not know.
+    pub failure: OnceCell<Box<str>>,
+}
+
+impl ConnectionTally {
+    /// A stream is over.
+    pub fn saw(&self, stream: &StreamInfo) {
+        let of_connection = ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;
+        if stream.response_flags.contains(of_connection) {
+            self.flags.set(self.flags.get() | of_connection);
+        } else {
+            self.protocol.set(stream.protocol);
+        }
+    }
 }
 
 /// What is logged of a listener.

@@ -24,7 +24,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::clock::WallAnchor;
 
 pub use address::{Address, InternalAddress};
-pub use connection::{ConnectionInfo, FilterChainDescription, ListenerDescription};
+pub use connection::{
+    ConnectionInfo, ConnectionTally, FilterChainDescription, ListenerDescription,
+};
 pub use filter_state::{
     FilterState, FilterStateObject, TCP_PROXY_CLUSTER, TCP_PROXY_IDLE_TIMEOUT_MS, Text,
     UPSTREAM_DYNAMIC_PORT,

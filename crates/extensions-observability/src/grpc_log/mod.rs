@@ -19,6 +19,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use messages::ApiVersion;
+
 use nuncio_config::typed::FromValue;
 use nuncio_contract::access_log::AccessLogRoom;
 

@@ -13,6 +13,8 @@ mod sender;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use record::KeyValueMessage;
+
 use nuncio_config::typed::FromValue;
 use nuncio_contract::access_log::AccessLogRoom;
 

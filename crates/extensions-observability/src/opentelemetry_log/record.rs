@@ -95,6 +95,21 @@ impl AnyValueMessage {
     }
 }
 
+impl KeyValueMessage {
+    /// The name.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The value where that is a text, else an empty one.
+    pub(crate) fn text(&self) -> &str {
+        match self.value.as_ref().and_then(|value| value.value.as_ref()) {
+            Some(ValueMessage::Text(text)) => &text.value,
+            _ => "",
+        }
+    }
+}
+
 impl KeyValueListMessage {
     pub(super) fn compile(&self, ctx: &mut Ctx) -> Result<Vec<(String, Template)>, Refused> {
         let mut pairs = Vec::new();

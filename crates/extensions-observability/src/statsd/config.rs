@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
-use nuncio_contract::stats::sink::{SinkServices, StatSink, StatSinkConfig};
+use nuncio_contract::stats::sink::{SinkCluster, SinkServices, StatSink, StatSinkConfig};
 
 use super::line::{Lines, Tags};
 use super::sink::{Datagrams, Stream};
@@ -192,6 +192,10 @@ struct UdpConfig {
 }
 
 impl StatSinkConfig for UdpConfig {
+    fn wants_samples(&self) -> bool {
+        true
+    }
+
     fn open(&self, services: &SinkServices<'_>) -> Result<Box<dyn StatSink>, String> {
         let tags = self.tags.map(|tags| (tags, services.tags.clone()));
         let socket = Datagram::open(&self.collector).map_err(|error| error.to_string())?;
@@ -207,8 +211,16 @@ struct TcpConfig {
 }
 
 impl StatSinkConfig for TcpConfig {
-    fn cluster(&self) -> Option<(&str, Span)> {
-        Some((&self.cluster, self.span))
+    fn cluster(&self) -> Option<SinkCluster<'_>> {
+        Some(SinkCluster {
+            name: &self.cluster,
+            span: self.span,
+            error: format!("tcp statsd: unknown cluster '{}'", self.cluster),
+        })
+    }
+
+    fn wants_samples(&self) -> bool {
+        true
     }
 
     fn open(&self, services: &SinkServices<'_>) -> Result<Box<dyn StatSink>, String> {

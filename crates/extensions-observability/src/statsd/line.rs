@@ -1,6 +1,6 @@
 //! A stat as a line: `<prefix>.<name>:<value>|<type>`, with tags where the collector knows any.
 
-use nuncio_contract::stats::sink::Number;
+use nuncio_contract::stats::sink::{Reading, Told};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{Sample, Unit};
 
@@ -26,32 +26,34 @@ impl Lines {
         Self { prefix, tags }
     }
 
-    /// The line of a number of a flush, without an end of line.
-    pub(crate) fn number(&self, name: &str, number: Number) -> String {
-        match number {
-            Number::Counter(more) => self.line(name, &more.to_string(), "|c"),
-            Number::Gauge(value) => self.line(name, &value.to_string(), "|g"),
+    /// The line of a stat of a flush, without an end of line; histograms have none.
+    pub(crate) fn reading(&self, told: &Told<'_>) -> Option<String> {
+        match told.reading {
+            Reading::Counter { more, .. } => Some(self.line(told, &more.to_string(), "|c")),
+            Reading::Gauge(value) => Some(self.line(told, &value.to_string(), "|g")),
+            Reading::Histogram { .. } => None,
         }
     }
 
     /// The line of a histogram's value: whatever it measures is told as milliseconds, as in Envoy.
     pub(crate) fn sample(&self, sample: &Sample) -> String {
+        let told = Told::plain(&sample.name, &Reading::Gauge(0));
         match sample.unit {
             Unit::Percent => {
                 #[expect(clippy::cast_precision_loss, reason = "as Envoy tells it")]
                 let share = sample.value as f32 / 1_000_000.0;
-                self.line(&sample.name, &six_digits(f64::from(share)), "|h")
+                self.line(&told, &six_digits(f64::from(share)), "|h")
             }
-            _ => self.line(&sample.name, &sample.value.to_string(), "|ms"),
+            _ => self.line(&told, &sample.value.to_string(), "|ms"),
         }
     }
 
-    fn line(&self, name: &str, value: &str, kind: &str) -> String {
+    fn line(&self, told: &Told<'_>, value: &str, kind: &str) -> String {
         let prefix = self.prefix.as_str();
         let Some((position, extractor)) = &self.tags else {
-            return [prefix, ".", name, ":", value, kind].concat();
+            return [prefix, ".", told.name, ":", value, kind].concat();
         };
-        let extracted = extractor.extract(name);
+        let extracted = told.extract(extractor);
         let (start, assign, separator) = match position {
             Tags::AfterValue => ("|#", ":", ","),
             Tags::AfterName => (";", "=", ";"),

@@ -1,7 +1,7 @@
 //! Lines on their way: in datagrams, or as a stream of bytes.
 
 use nuncio_contract::stats::Sample;
-use nuncio_contract::stats::sink::{ByteSink, Number, StatSink};
+use nuncio_contract::stats::sink::{ByteSink, StatSink, Told};
 
 use super::line::Lines;
 use super::udp::Datagram;
@@ -27,8 +27,10 @@ impl Datagrams {
 }
 
 impl StatSink for Datagrams {
-    fn tell(&mut self, name: &str, number: Number) {
-        let line = self.lines.number(name, number);
+    fn tell(&mut self, told: &Told<'_>) {
+        let Some(line) = self.lines.reading(told) else {
+            return;
+        };
         if line.len() >= self.max_bytes {
             return self.socket.send(line.as_bytes());
         }
@@ -70,9 +72,11 @@ impl Stream {
 }
 
 impl StatSink for Stream {
-    fn tell(&mut self, name: &str, number: Number) {
-        self.gathered.push_str(&self.lines.number(name, number));
-        self.gathered.push('\n');
+    fn tell(&mut self, told: &Told<'_>) {
+        if let Some(line) = self.lines.reading(told) {
+            self.gathered.push_str(&line);
+            self.gathered.push('\n');
+        }
     }
 
     fn end_flush(&mut self) {

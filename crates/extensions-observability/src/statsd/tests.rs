@@ -5,9 +5,9 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use nuncio_contract::stats::sink::{ByteSink, Number, SinkServices, StatSink};
+use nuncio_contract::stats::sink::{ByteSink, Reading, SinkServices, StatSink, Told};
 use nuncio_contract::stats::tags::TagExtractor;
-use nuncio_contract::stats::{Sample, Unit};
+use nuncio_contract::stats::{HistogramBuckets, Sample, Unit};
 
 use super::line::{Lines, Tags};
 use super::sink::{Datagrams, Stream};
@@ -33,6 +33,10 @@ fn sink(at: &UdpSocket, tags: Option<Tags>, max_bytes: usize) -> Datagrams {
     Datagrams::new(Lines::new("p", tags), socket, max_bytes)
 }
 
+fn counter(more: u64) -> Reading {
+    Reading::Counter { more, total: 9 }
+}
+
 fn sample(unit: Unit, value: u64) -> Sample {
     let name = "cluster.a.upstream_rq_time".into();
     Sample { name, unit, value }
@@ -42,8 +46,8 @@ fn sample(unit: Unit, value: u64) -> Sample {
 fn each_stat_is_a_datagram_of_its_own_unless_more_fit() {
     let at = collector();
     let mut sink = sink(&at, None, 0);
-    sink.tell("a.b", Number::Counter(3));
-    sink.tell("c", Number::Gauge(0));
+    sink.tell(&Told::plain("a.b", &counter(3)));
+    sink.tell(&Told::plain("c", &Reading::Gauge(0)));
     sink.end_flush();
     sink.tell_sample(&sample(Unit::Milliseconds, 12));
     let all = ["p.a.b:3|c", "p.c:0|g", "p.cluster.a.upstream_rq_time:12|ms"];
@@ -55,7 +59,7 @@ fn datagrams_are_filled_up_to_the_limit_and_a_longer_line_goes_alone() {
     let at = collector();
     let mut sink = sink(&at, None, 16);
     for name in ["a", "b", "c", "much.too.long.for.it", "d"] {
-        sink.tell(name, Number::Counter(1));
+        sink.tell(&Told::plain(name, &counter(1)));
     }
     sink.end_flush();
     sink.end_flush();
@@ -84,8 +88,8 @@ fn tags_stand_where_the_collector_looks_for_them() {
     ] {
         let at = collector();
         let mut sink = sink(&at, Some(tags), 0);
-        sink.tell(name, Number::Counter(1));
-        sink.tell("server.live", Number::Gauge(1));
+        sink.tell(&Told::plain(name, &counter(1)));
+        sink.tell(&Told::plain("server.live", &Reading::Gauge(1)));
         assert_eq!(receive(&at), line);
         assert_eq!(receive(&at), "p.server.live:1|g");
     }
@@ -117,8 +121,8 @@ impl ByteSink for Bytes {
 fn a_stream_gets_a_flush_at_once_and_each_value_by_itself() {
     let (sender, received) = channel();
     let mut sink = Stream::new(Lines::new("envoy", None), Box::new(Bytes(sender)));
-    sink.tell("a", Number::Counter(1));
-    sink.tell("b", Number::Gauge(2));
+    sink.tell(&Told::plain("a", &counter(1)));
+    sink.tell(&Told::plain("b", &Reading::Gauge(2)));
     sink.end_flush();
     sink.end_flush();
     sink.tell_sample(&sample(Unit::Bytes, 7));
@@ -139,9 +143,12 @@ fn all_options_of_the_messages_are_read() {
         let bytes_to = |_: &str| Box::new(Bytes(sender.clone())) as Box<dyn ByteSink>;
         let services = SinkServices {
             tags: &tags,
+            buckets: &HistogramBuckets::default(),
+            local_node: std::sync::Arc::default(),
             bytes_to: &bytes_to,
+            reports_to: &|_| unreachable!("lines are no reports"),
         };
-        let cluster = config.cluster().map(|(name, _)| name.to_owned());
+        let cluster = config.cluster().map(|cluster| cluster.name.to_owned());
         let sink: Box<dyn StatSink> = config.open(&services).expect("open");
         (sink, cluster, received)
     };
@@ -164,13 +171,13 @@ fn all_options_of_the_messages_are_read() {
     ] {
         let fields = format!("{address}, {extra}");
         let (mut sink, cluster, _) = open(room.message, &fields);
-        sink.tell("cluster.a.x", Number::Counter(1));
+        sink.tell(&Told::plain("cluster.a.x", &counter(1)));
         sink.end_flush();
         assert_eq!((receive(&at).as_str(), cluster), (line, None));
     }
     let fields = "tcp_cluster_name: there, prefix: t";
     let (mut sink, cluster, received) = open(super::STATSD_ROOM.message, fields);
-    sink.tell("a", Number::Counter(1));
+    sink.tell(&Told::plain("a", &counter(1)));
     sink.end_flush();
     assert_eq!(received.try_recv(), Ok(b"t.a:1|c\n".to_vec()));
     assert_eq!(cluster.as_deref(), Some("there"));

@@ -63,7 +63,11 @@ impl Span for ZipkinSpan {
         operation.clone_into(&mut self.told.name);
     }
 
+    /// As in Envoy, a tag that says nothing is none.
     fn set_tag(&mut self, name: &str, value: &str) {
+        if name.is_empty() || value.is_empty() {
+            return;
+        }
         let tags = &mut self.told.tags;
         match tags.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => value.clone_into(known),

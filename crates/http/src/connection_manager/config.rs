@@ -14,6 +14,7 @@ use nuncio_contract::early_header_mutation::EarlyHeaderMutation;
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::matching::AddressRanges;
 use nuncio_contract::registry::Extensions;
+use nuncio_contract::tracing::Provider;
 use nuncio_upstream::ClusterId;
 
 use super::client_certificate::ForwardedCertificate;
@@ -260,6 +261,8 @@ pub struct CompileContext<'a> {
     pub service_cluster: &'a str,
     /// `node.id`, likewise.
     pub service_node: &'a str,
+    /// The bootstrap's `tracing`, for who asks for spans and names nobody to make them.
+    pub default_tracer: Option<&'a Provider>,
     /// `per_connection_buffer_limit_bytes` of the listener.
     pub buffer_limit_bytes: u64,
     /// Whether the listener's traffic goes out.
@@ -619,6 +622,8 @@ fn tracing(
         return Ok(None);
     };
     let tracers = context.extensions.tracers;
+    let provider = tracing.provider.as_ref().or(context.default_tracer);
+    let tracers = provider.map(|provider| (provider, tracers));
     let compiled = Tracing::compile(tracing, context.is_outbound, tracers, context.ctx)?;
     Ok(Some(Box::new(compiled)))
 }

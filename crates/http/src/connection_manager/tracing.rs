@@ -10,7 +10,7 @@ use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::groups::TracingStats;
 use nuncio_contract::stream_info::TraceReason;
-use nuncio_contract::tracing::{self, TracerConfig, TracerRooms};
+use nuncio_contract::tracing::{self, Provider, TracerConfig, TracerRooms};
 
 use super::request_id::RequestIds;
 use crate::config::tracing as config;
@@ -39,11 +39,10 @@ impl Tracing {
     pub(super) fn compile(
         message: &config::Tracing,
         is_outbound: bool,
-        tracers: TracerRooms,
+        provider: Option<(&Provider, TracerRooms)>,
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
-        let provider = message.provider.as_ref();
-        let tracer = provider.map(|provider| tracing::compile(provider, tracers, ctx));
+        let tracer = provider.map(|(provider, rooms)| tracing::compile(provider, rooms, ctx));
         let names = RouteSpans::compile(
             &message.custom_tags,
             &message.operation,

@@ -45,7 +45,8 @@ impl<D: Downstream> Exchange<'_, D> {
                 date,
             );
         });
-        let mut drains = worker.is_draining() || manager.drain.closes(&**worker);
+        let mut drains = worker.is_draining() && !manager.drain.ignores_health()
+            || manager.drain.closes(&**worker);
         if let Some(overload) = &manager.overload
             && !self.down.is_draining()
         {

@@ -250,6 +250,9 @@ impl<D: Downstream> Exchange<'_, D> {
         if state.span.is_some() {
             self.manager.end_span(state);
         }
+        if let Some(tally) = &state.info.connection.tally {
+            tally.saw(&state.info);
+        }
         self.manager.log(state, AccessLogType::DownstreamEnd);
     }
 }

@@ -92,6 +92,19 @@ impl SocketOptions {
         Ok(SocketOptions((!options.is_empty()).then(|| options.into())))
     }
 
+    /// The same, and before them a queue of so many connections whose first bytes come with their SYN.
+    #[must_use]
+    pub fn with_fast_open(self, queue_length: u32) -> Self {
+        let (tcp, fast_open) = (libc::IPPROTO_TCP.into(), libc::TCP_FASTOPEN.into());
+        let own = Known::find(tcp, fast_open).map(|known| One {
+            known,
+            value: queue_length.to_ne_bytes().to_vec(),
+            state: SocketState::Listening,
+        });
+        let others = self.0.iter().flat_map(|options| options.iter().cloned());
+        SocketOptions(Some(own.into_iter().chain(others).collect()))
+    }
+
     /// Sets those that are set in `state`.
     ///
     /// # Errors
@@ -186,6 +199,19 @@ mod tests {
             .expect("every socket has it");
         let set = SockRef::from(&socket).linger().expect("an option");
         assert_eq!(set.map(|time| time.as_secs()), Some(7));
+    }
+
+    #[test]
+    fn a_queue_for_fast_opens_comes_before_the_others() {
+        let keepalive = options(1, 9, &1_i32.to_ne_bytes(), SocketState::Bound);
+        let both = keepalive.clone().with_fast_open(7);
+        let fast_open = options(6, 23, &7_i32.to_ne_bytes(), SocketState::Listening);
+        let all = |options: &SocketOptions| options.0.as_deref().unwrap_or_default().to_vec();
+        assert_eq!(all(&both), [all(&fast_open), all(&keepalive)].concat());
+        let socket = socket();
+        socket.listen(1).expect("it listens");
+        both.apply(socket.as_fd(), SocketState::Listening)
+            .expect("the system knows it");
     }
 
     #[test]

@@ -33,6 +33,10 @@ pub struct ClientTls {
     /// None before its secrets have come.
     context: RwLock<Option<Arc<Context>>>,
     sni: Option<ServerName<'static>>,
+    /// Whether hosts that have a name are told that.
+    tells_hosts_names: bool,
+    /// Whether certificates must be for the name that was told.
+    checks_told_name: bool,
 }
 
 /// What can be renewed.
@@ -52,6 +56,8 @@ struct Context {
 pub struct Wishes<'a> {
     /// The name that the host is told (SNI), instead of the context's.
     pub server_name: Option<&'a str>,
+    /// The host's own name, which it is told if the context has hosts told theirs.
+    pub host_name: Option<&'a str>,
     /// A name that the host's certificate must be for as well.
     pub subject_alt_name: Option<&'a str>,
     /// What is offered to be spoken (ALPN) where the context names nothing; HTTP/1.1 if this names nothing either.
@@ -99,6 +105,8 @@ impl ClientTls {
         Ok(Self {
             context: RwLock::new(context),
             sni,
+            tells_hosts_names: message.auto_host_sni,
+            checks_told_name: message.auto_sni_san_validation,
         })
     }
 
@@ -138,16 +146,23 @@ impl ClientTls {
         peer: IpAddr,
         wishes: Wishes<'_>,
     ) -> Result<Greeted, TlsFailure> {
-        let sni = match wishes.server_name {
-            Some(wanted) => Some(told_name(wanted)?),
-            None => self.sni.clone(),
+        let own_name = wishes.host_name.filter(|_| self.tells_hosts_names);
+        let sni = match (wishes.server_name, own_name) {
+            (Some(wanted), _) => Some(told_name(wanted)?),
+            // An address is no name.
+            (None, Some(own)) if own.parse::<IpAddr>().is_ok() => None,
+            (None, Some(own)) => Some(told_name(own)?),
+            (None, None) => self.sni.clone(),
         };
         let sent = sni.as_ref().map(|name| name.to_str().into());
         // An address is not sent.
         let name = sni.unwrap_or_else(|| ServerName::from(peer));
         let context = self.context().ok_or_else(failure::not_ready)?;
         let local = socket.local_addr().map_or(peer, |address| address.ip());
-        let (config, verifier) = context.for_one(wishes, (local, peer));
+        // Where a request has its own name checked, that is enough, as in Envoy.
+        let checks = self.checks_told_name && wishes.subject_alt_name.is_none();
+        let checked = name_sent(&name).filter(|_| checks);
+        let (config, verifier) = context.for_one(wishes, checked, (local, peer));
         let stream = TlsConnector::from(config).connect(name, socket).await;
         let notes = verifier.take_notes();
         let stream = stream.map_err(|error| TlsFailure::of_io(&error, notes.refused.as_ref()))?;
@@ -182,11 +197,13 @@ impl Context {
             signatures: parameters.signatures.clone(),
             ..demands(common, ctx)?
         };
+        check_validation(message, &demands, ctx)?;
         let verifier = PeerVerifier {
             side: Side::Client,
             demands: Arc::new(demands),
             provider: Arc::clone(&provider),
             expected: None,
+            told: None,
             is_mandatory: true,
             hints: Arc::default(),
             notes: Arc::default(),
@@ -246,9 +263,13 @@ impl Context {
     fn for_one(
         &self,
         wishes: Wishes<'_>,
+        told: Option<Box<str>>,
         (local, remote): (IpAddr, IpAddr),
     ) -> (Arc<ClientConfig>, PeerVerifier) {
-        let verifier = self.verifier.for_one(wishes.subject_alt_name);
+        let verifier = PeerVerifier {
+            told,
+            ..self.verifier.for_one(wishes.subject_alt_name)
+        };
         let mut config = (*self.config).clone();
         config
             .dangerous()
@@ -271,6 +292,25 @@ impl Context {
     }
 }
 
+/// What was told can be checked only where chains are.
+fn check_validation(
+    message: &UpstreamTlsContext,
+    demands: &Demands,
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    if !message.auto_sni_san_validation || demands.roots.is_some() {
+        return Ok(());
+    }
+    let common = message.common_tls_context.as_ref();
+    let what = match common.and_then(|common| common.validation_context_type.as_ref()) {
+        None => "a validation context",
+        Some(_) => "configuring a trusted CA",
+    };
+    let text = format!("'auto_sni_san_validation' was configured without {what}");
+    ctx.error(message.span(), text);
+    Err(Refused)
+}
+
 /// The certificate that is shown to hosts that ask for one.
 fn own_identity(
     common: Option<&CommonTlsContext>,
@@ -291,6 +331,11 @@ fn own_identity(
             Err(Refused)
         }
     }
+}
+
+/// What a host is told; addresses are not sent.
+fn name_sent(name: &ServerName<'_>) -> Option<Box<str>> {
+    matches!(name, ServerName::DnsName(_)).then(|| name.to_str().into())
 }
 
 /// A name to be sent.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nuncio_config::tree::Message;
-use nuncio_config::typed::Spanned;
+use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::config_source::SourceMessage;
 use nuncio_contract::data_source::DataSource;
@@ -17,6 +17,8 @@ message! {
         pub(crate) common_tls_context: Option<CommonTlsContext>,
         pub(crate) sni: Spanned<String>,
         pub(crate) max_session_keys: Option<u32>,
+        pub(crate) auto_host_sni: bool,
+        pub(crate) auto_sni_san_validation: bool,
         inert enforce_rsa_key_usage = "key usage is always enforced";
     }
 }
@@ -132,13 +134,23 @@ message! {
         pub(crate) verify_certificate_spki: Vec<Spanned<String>>,
         pub(crate) verify_certificate_hash: Vec<Spanned<String>>,
         pub(crate) match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
+        pub(crate) match_subject_alt_names: Vec<StringMatcher>,
         pub(crate) trust_chain_verification: TrustChainVerification,
+        pub(crate) custom_validator_config: Option<Validator>,
         pub(crate) crl: Option<DataSource>,
         pub(crate) only_verify_leaf_cert_crl: bool,
         pub(crate) allow_expired_certificate: bool,
         pub(crate) max_verify_depth: Option<u32>,
         pub(crate) suppress_client_ca_list: bool,
         inert watched_directory = "files are watched wherever they are",
+    }
+}
+
+message! {
+    /// Who verifies in place of what is built in.
+    pub(crate) struct Validator: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) typed_config: Any,
     }
 }
 

@@ -40,6 +40,7 @@ mod secrets;
 mod server;
 mod sessions;
 mod signatures;
+mod spiffe;
 mod subject_names;
 mod support;
 #[cfg(test)]

@@ -22,6 +22,10 @@ pub(super) enum PeerRefused {
     Unverifiable,
     /// Neither hash is pinned.
     Hash,
+    /// Of a SPIFFE validator, why.
+    Spiffe(String),
+    /// The same, of its names.
+    SpiffeNames(String),
 }
 
 impl PeerRefused {
@@ -30,10 +34,19 @@ impl PeerRefused {
         Self::Chain { why, depth: 0 }
     }
 
+    /// What a SPIFFE validator says of a chain: the same by another alert.
+    pub(super) fn of_spiffe(self) -> Self {
+        let text = self.to_string();
+        let said = text.strip_prefix(PREFIX).unwrap_or(&text);
+        Self::Spiffe(said.to_owned())
+    }
+
     pub(super) fn counter(&self) -> Option<TlsCounter> {
         match self {
-            Self::Chain { .. } => Some(TlsCounter::VerifyError),
-            Self::Names(_) | Self::NotExpected { .. } => Some(TlsCounter::VerifySan),
+            Self::Chain { .. } | Self::Spiffe(_) => Some(TlsCounter::VerifyError),
+            Self::Names(_) | Self::NotExpected { .. } | Self::SpiffeNames(_) => {
+                Some(TlsCounter::VerifySan)
+            }
             Self::Unverifiable => None,
             Self::Hash => Some(TlsCounter::VerifyCertHash),
         }
@@ -58,6 +71,7 @@ impl PeerRefused {
     }
 }
 
+const PREFIX: &str = ":verify cert failed: ";
 pub(super) const EXPIRED: &str = "certificate has expired";
 pub(super) const NOT_YET_VALID: &str = "certificate is not yet valid";
 pub(super) const REVOKED: &str =
@@ -101,6 +115,7 @@ impl fmt::Display for PeerRefused {
             }
             Self::Unverifiable => Ok(()),
             Self::Hash => f.write_str(":verify cert failed: cert hash and spki"),
+            Self::Spiffe(why) | Self::SpiffeNames(why) => write!(f, "{PREFIX}{why}"),
         }
     }
 }

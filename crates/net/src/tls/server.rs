@@ -182,7 +182,7 @@ impl ServerContext {
         chain: &'a [CertificateDer<'static>],
     ) -> Option<&'a CertificateDer<'static>> {
         let leaf = chain.first()?;
-        let trusted = self.verifier.demands.roots.iter();
+        let trusted = self.verifier.demands.all_roots();
         let trusted = trusted.flat_map(|roots| &roots.certificates);
         let mut candidates = chain.iter().skip(1).chain(trusted);
         candidates.find(|candidate| super::chain::issued(candidate, leaf))
@@ -213,11 +213,8 @@ fn verifier(
     demands: Demands,
     parameters: &Parameters,
 ) -> PeerVerifier {
-    let told = demands
-        .roots
-        .as_ref()
-        .filter(|_| !demands.hides_authorities);
-    let hints = told.into_iter().flat_map(|roots| &roots.store.roots);
+    let told = demands.all_roots().filter(|_| !demands.hides_authorities);
+    let hints = told.flat_map(|roots| &roots.store.roots);
     let hints: Arc<[_]> = hints
         .map(|anchor| DistinguishedName::in_sequence(&anchor.subject))
         .collect();
@@ -229,6 +226,7 @@ fn verifier(
         demands: Arc::new(demands),
         provider: Arc::new(parameters.provider.clone()),
         expected: None,
+        told: None,
         hints,
         notes: Arc::default(),
     }

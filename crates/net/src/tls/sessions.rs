@@ -97,7 +97,10 @@ fn fingerprint(verifier: &PeerVerifier, identities: &[Identity]) -> [u8; 32] {
     for pin in demands.certificate_hashes.iter().chain(&demands.key_hashes) {
         add(pin);
     }
-    for certificate in demands.roots.iter().flat_map(|roots| &roots.certificates) {
+    for domain in demands.spiffe.iter().flat_map(|domains| domains.names()) {
+        add(domain.as_bytes());
+    }
+    for certificate in demands.all_roots().flat_map(|roots| &roots.certificates) {
         add(certificate);
     }
     hash.finish().as_ref().try_into().unwrap_or_default()

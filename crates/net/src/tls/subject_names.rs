@@ -70,6 +70,11 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 impl SubjectName {
+    /// Whether it is a DNS name that is `wanted`, or whose wildcard stands for it.
+    pub(super) fn is_dns(&self, wanted: &str) -> bool {
+        self.kind == SanType::Dns && self.is(wanted)
+    }
+
     /// Whether it is `wanted`, or a DNS name whose wildcard stands for it.
     pub(super) fn is(&self, wanted: &str) -> bool {
         match self.kind {
@@ -104,6 +109,27 @@ impl NameMatcher {
             oid: message.oid.value.as_str().into(),
             matcher,
         }
+    }
+
+    /// Those of a matcher that does not say which kind of name it is about: DNS, URI, e-mail or address.
+    pub(super) fn of_any_kind(matcher: &CompiledStringMatcher) -> impl Iterator<Item = Self> {
+        let kinds = [
+            SanType::Dns,
+            SanType::Uri,
+            SanType::Email,
+            SanType::IpAddress,
+        ];
+        kinds.into_iter().map(move |kind| {
+            let exact = matcher.exact_text().filter(|_| kind == SanType::Dns);
+            NameMatcher {
+                kind,
+                exact_dns: exact
+                    .and_then(|text| std::str::from_utf8(text).ok())
+                    .map(Box::from),
+                oid: "".into(),
+                matcher: matcher.clone(),
+            }
+        })
     }
 
     pub(super) fn matches(&self, name: &SubjectName) -> bool {

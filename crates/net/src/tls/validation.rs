@@ -11,11 +11,14 @@ use super::chain::Roots;
 use super::details::describe;
 use super::identity::{certificates_in, name_of};
 use super::messages::{
-    CertificateValidationContext, CommonTlsContext, SanType, TrustChainVerification,
+    CertificateValidationContext, CommonTlsContext, SanType, TrustChainVerification, Validator,
 };
 use super::secrets;
+use super::spiffe::TrustDomains;
 use super::subject_names::NameMatcher;
 use super::verify::Demands;
+
+const SPIFFE: &str = "envoy.tls.cert_validator.spiffe";
 
 /// Most bytes of a file of revocation lists.
 const LIMIT_BYTES: usize = 64 << 20;
@@ -40,9 +43,16 @@ fn of_context(
     name: &str,
     ctx: &mut Ctx,
 ) -> Result<Demands, Refused> {
-    let roots = roots(context, name, ctx)?;
+    let validator = context.custom_validator_config.as_ref();
+    let spiffe = validator.map(|validator| trust_domains(validator, context, ctx));
+    let spiffe = spiffe.transpose()?;
+    let roots = match &spiffe {
+        Some(_) => None,
+        None => roots(context, name, ctx)?,
+    };
     let matchers = &context.match_typed_subject_alt_names;
-    if roots.is_none() && !matchers.is_empty() {
+    let of_any_kind = &context.match_subject_alt_names;
+    if roots.is_none() && spiffe.is_none() && !(matchers.is_empty() && of_any_kind.is_empty()) {
         ctx.error(
             context.span(),
             "SAN-based verification of peer certificates without trusted CA is insecure and not allowed",
@@ -59,7 +69,21 @@ fn of_context(
         let matcher = CompiledStringMatcher::compile(&message.matcher, ctx)?;
         names.push(NameMatcher::new(message, matcher));
     }
+    // The newer list is the one that counts where both are there, as in Envoy.
+    for matcher in of_any_kind.iter().filter(|_| matchers.is_empty()) {
+        let matcher = CompiledStringMatcher::compile(matcher, ctx)?;
+        names.extend(NameMatcher::of_any_kind(&matcher));
+    }
+    if spiffe.is_some() {
+        return Ok(Demands {
+            spiffe,
+            names,
+            hides_authorities: context.suppress_client_ca_list,
+            ..Demands::default()
+        });
+    }
     Ok(Demands {
+        spiffe: None,
         accepts_untrusted: context.trust_chain_verification
             == TrustChainVerification::AcceptUntrusted,
         certificate_hashes: hashes(&context.verify_certificate_hash, from_hex, ctx)?,
@@ -69,6 +93,26 @@ fn of_context(
         signatures: Vec::new(),
         hides_authorities: context.suppress_client_ca_list,
     })
+}
+
+/// Envoy finds validators by their names.
+fn trust_domains(
+    validator: &Validator,
+    context: &CertificateValidationContext,
+    ctx: &mut Ctx,
+) -> Result<TrustDomains, Refused> {
+    let name = &validator.name;
+    if name.value != SPIFFE {
+        let text = format!(
+            "Failed to get certificate validator factory for {}",
+            name.value
+        );
+        ctx.error(name.span, text)
+            .suggest(format!("the validator there is, is `{SPIFFE}`"));
+        return Err(Refused);
+    }
+    let allows_expired = context.allow_expired_certificate;
+    TrustDomains::compile(&validator.typed_config, allows_expired, ctx)
 }
 
 fn hashes(

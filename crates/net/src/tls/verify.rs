@@ -17,6 +17,7 @@ use super::chain::{Chain, Roots};
 use super::failure::TlsCounter;
 use super::parameters::Side;
 use super::refusal::{PeerRefused, UNPARSABLE};
+use super::spiffe::TrustDomains;
 use super::subject_names::{NameMatcher, names_of};
 use crate::signature_names::preference;
 
@@ -25,6 +26,8 @@ use crate::signature_names::preference;
 pub(super) struct Demands {
     /// Chains must lead here; `None`: any chain will do.
     pub(super) roots: Option<Roots>,
+    /// Chains must lead to the authorities of their trust domain, if there are any; then `roots` says nothing.
+    pub(super) spiffe: Option<TrustDomains>,
     /// SHA-256 of the certificate or of its public key: one of them must be the peer's, if there are any.
     pub(super) certificate_hashes: Vec<[u8; 32]>,
     /// The same, of the public key.
@@ -47,6 +50,8 @@ pub(super) struct PeerVerifier {
     pub(super) provider: Arc<CryptoProvider>,
     /// A name that the certificate must also be for.
     pub(super) expected: Option<Box<str>>,
+    /// The name that a host was told: its certificate must be for that, in place of the names of the demands.
+    pub(super) told: Option<Box<str>>,
     /// Of clients: whether one must have a certificate, if there is anything to verify it by. As in Envoy it is not
     /// even asked for otherwise.
     pub(super) is_mandatory: bool,
@@ -109,13 +114,17 @@ impl PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), PeerRefused> {
+        let chain = Chain {
+            leaf,
+            intermediates,
+            side: self.side,
+        };
+        let algorithms = &self.provider.signature_verification_algorithms;
+        if let Some(domains) = &self.demands.spiffe {
+            let wanted = (self.demands.names.as_slice(), self.expected.as_deref());
+            return domains.check(chain, wanted, (algorithms, now));
+        }
         if let Some(roots) = &self.demands.roots {
-            let chain = Chain {
-                leaf,
-                intermediates,
-                side: self.side,
-            };
-            let algorithms = &self.provider.signature_verification_algorithms;
             self.judge(roots.check(chain, algorithms, now))?;
         }
         self.judge(self.check_certificate(leaf))
@@ -134,13 +143,17 @@ impl PeerVerifier {
 
     fn check_certificate(&self, leaf: &CertificateDer<'_>) -> Result<(), PeerRefused> {
         let demands = &self.demands;
-        if demands.names.is_empty() && !demands.pins() && self.expected.is_none() {
+        let asks_for_name = self.expected.is_some() || self.told.is_some();
+        if demands.names.is_empty() && !demands.pins() && !asks_for_name {
             return Ok(());
         }
         let (_, certificate) =
             X509Certificate::from_der(leaf).map_err(|_| PeerRefused::leaf(UNPARSABLE))?;
         self.check_expected(&certificate)?;
-        demands.check_names(&certificate)?;
+        match &self.told {
+            Some(told) => check_told(told, &certificate)?,
+            None => demands.check_names(&certificate)?,
+        }
         demands.check_pins(leaf, &certificate)
     }
 
@@ -190,9 +203,15 @@ impl Demands {
         !self.certificate_hashes.is_empty() || !self.key_hashes.is_empty()
     }
 
+    /// All authorities.
+    pub(super) fn all_roots(&self) -> impl Iterator<Item = &Roots> {
+        let domains = self.spiffe.iter().flat_map(TrustDomains::roots);
+        self.roots.iter().chain(domains)
+    }
+
     /// Whether not any certificate will do.
     pub(super) fn ask_for_anything(&self) -> bool {
-        self.roots.is_some() || self.pins() || !self.names.is_empty()
+        self.roots.is_some() || self.spiffe.is_some() || self.pins() || !self.names.is_empty()
     }
 
     /// Whether one peer, or a few, are meant.
@@ -229,6 +248,16 @@ impl Demands {
             || pinned(&self.certificate_hashes, leaf)
             || pinned(&self.key_hashes, certificate.public_key().raw);
         if good { Ok(()) } else { Err(PeerRefused::Hash) }
+    }
+}
+
+fn check_told(told: &str, certificate: &X509Certificate<'_>) -> Result<(), PeerRefused> {
+    let names = names_of(certificate);
+    match names.iter().any(|name| name.is_dns(told)) {
+        true => Ok(()),
+        false => Err(PeerRefused::Names(
+            names.into_iter().map(|name| name.text).collect(),
+        )),
     }
 }
 

@@ -45,6 +45,7 @@ impl Transport {
             },
             Transport::Tls(tls) => pin!(tls.stream.read_buf(buffer)).poll(cx),
             Transport::Watched(watched) => watched.poll_read(cx, buffer),
+            Transport::Counted(counted) => counted.poll_read(cx, buffer),
         }
     }
 
@@ -114,6 +115,7 @@ impl Transport {
             Transport::Plain(plain) => plain.poll_write(cx, bytes),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, bytes),
             Transport::Watched(watched) => watched.inner.poll_write(cx, bytes),
+            Transport::Counted(counted) => counted.poll_write(cx, bytes),
         }
     }
 
@@ -127,6 +129,7 @@ impl Transport {
             Transport::Plain(plain) => plain.poll_write_vectored(cx, slices),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, slices),
             Transport::Watched(watched) => watched.inner.poll_write_vectored(cx, slices),
+            Transport::Counted(counted) => counted.poll_write_vectored(cx, slices),
         }
     }
 
@@ -141,6 +144,7 @@ impl Transport {
             Transport::Plain(plain) => plain.send_later(bytes),
             Transport::Tls(_) => Err(bytes),
             Transport::Watched(watched) => watched.inner.send_later(bytes),
+            Transport::Counted(counted) => counted.send_later(bytes),
         }
     }
 
@@ -151,6 +155,7 @@ impl Transport {
             Transport::Plain(plain) => plain.is_behind(),
             Transport::Tls(_) => false,
             Transport::Watched(watched) => watched.inner.is_behind(),
+            Transport::Counted(counted) => counted.inner.is_behind(),
         }
     }
 
@@ -161,6 +166,7 @@ impl Transport {
             Transport::Plain(plain) => plain.has_failed(),
             Transport::Tls(_) => false,
             Transport::Watched(watched) => watched.inner.has_failed(),
+            Transport::Counted(counted) => counted.inner.has_failed(),
         }
     }
 
@@ -170,6 +176,7 @@ impl Transport {
             Transport::Plain(plain) => plain.poll_caught_up(cx),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
             Transport::Watched(watched) => watched.inner.poll_flush(cx),
+            Transport::Counted(counted) => counted.inner.poll_flush(cx),
         }
     }
 
@@ -179,6 +186,7 @@ impl Transport {
             Transport::Plain(plain) => plain.poll_shutdown(cx),
             Transport::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
             Transport::Watched(watched) => watched.inner.poll_shutdown(cx),
+            Transport::Counted(counted) => counted.inner.poll_shutdown(cx),
         }
     }
 
@@ -199,6 +207,7 @@ impl Transport {
         let tls = match self {
             Transport::Plain(plain) => return poll_idle_end(plain.stream(), cx),
             Transport::Watched(watched) => return watched.inner.poll_idle_end(cx),
+            Transport::Counted(counted) => return counted.inner.poll_idle_end(cx),
             Transport::Tls(tls) => tls,
         };
         let mut byte = [0];

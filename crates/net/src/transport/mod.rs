@@ -3,6 +3,7 @@
 //! An enum and not a trait object, so that the byte loops are compiled for each carrier. A transport holds no
 //! buffer of its own while idle (TLS keeps its session state); reads go into the caller's buffer.
 
+mod counted;
 mod io;
 pub mod outbox;
 mod plain;
@@ -10,9 +11,12 @@ mod tls;
 mod watched;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
+use counted::Counted;
 pub use io::IdleState;
+use nuncio_contract::stream_info::ConnectionTally;
 pub use plain::Plain;
 pub use tls::{TlsInfo, TlsTransport};
 use tokio::net::TcpStream;
@@ -26,6 +30,8 @@ pub enum Transport {
     Tls(Box<TlsTransport>),
     /// Either, and somebody sees what is read.
     Watched(Box<Watched>),
+    /// Any, and bytes are counted.
+    Counted(Box<Counted>),
 }
 
 impl Transport {
@@ -38,6 +44,12 @@ impl Transport {
     #[must_use]
     pub fn watched(self, watch: Box<dyn Watch>) -> Self {
         Transport::Watched(Box::new(Watched::new(self, watch)))
+    }
+
+    /// The same, whose bytes are counted.
+    #[must_use]
+    pub fn counted(self, tally: Rc<ConnectionTally>) -> Self {
+        Transport::Counted(Box::new(Counted { inner: self, tally }))
     }
 
     /// Has the peer see a reset when the transport is closed, as it is of no more use.
@@ -62,6 +74,7 @@ impl Transport {
             Transport::Plain(_) => None,
             Transport::Tls(tls) => Some(tls.info()),
             Transport::Watched(watched) => watched.inner.tls(),
+            Transport::Counted(counted) => counted.inner.tls(),
         }
     }
 
@@ -71,6 +84,7 @@ impl Transport {
             Transport::Plain(plain) => plain.stream(),
             Transport::Tls(tls) => tls.socket(),
             Transport::Watched(watched) => watched.inner.socket(),
+            Transport::Counted(counted) => counted.inner.socket(),
         }
     }
 }

@@ -96,6 +96,7 @@ impl Tolerated {
             stats: around.stats,
             service_cluster: &around.options.service_cluster,
             service_node: &around.options.service_node,
+            default_tracer: None,
         };
         let chains = CompiledListener::compile_each_chain(&listener, &mut context);
         let chains = chains.into_iter().map(|(chain, listener, routes)| Chain {

@@ -14,6 +14,7 @@ use nuncio_contract::listener_filter::Inspected;
 use nuncio_contract::overload::{Action, ScaledTimer, ShedPoint};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::{Address, ConnectionInfo, Metadata, StreamInfo};
+use nuncio_http::connection_manager::ConnectionManager;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::http1;
 use nuncio_http::route::RouteTable;
@@ -159,6 +160,7 @@ pub(super) fn begin(
         direct_local_address: local.clone(),
         local_address: local,
         listener: Some(Arc::clone(&gate.listener.description)),
+        tally: gate.log.as_ref().map(|_| Rc::default()),
         ..ConnectionInfo::default()
     };
     if gate.listener_filters.is_empty() && gate.directory.is_none() {
@@ -183,7 +185,7 @@ pub(super) fn begin(
                 }
             }
         } else {
-            gate.went_early();
+            went_early(&gate, info);
         }
     }));
 }
@@ -203,8 +205,7 @@ async fn take_over(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, 
         false => inspect(&gate, stream, &mut info).await,
     };
     let Some((stream, mut inspected)) = looked else {
-        gate.went_early();
-        return;
+        return went_early(&gate, info);
     };
     if inspected.transport_protocol.is_empty() {
         inspected.transport_protocol = found.transport_protocol;
@@ -213,6 +214,14 @@ async fn take_over(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, 
         inspected.application_protocols = found.application_protocols;
     }
     open(gate, stream, info, inspected);
+}
+
+/// A connection ended before it had a filter chain.
+fn went_early(gate: &Gate, info: ConnectionInfo) {
+    gate.went_early();
+    if let Some(log) = &gate.log {
+        log.connection(Rc::new(info));
+    }
 }
 
 /// Whether there may be no more connections, which is counted. One that was accepted by another listener has been let
@@ -274,11 +283,15 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
     let Some((compiled, chain)) = found else {
         gate.stats.no_filter_chain_match.inc();
         gate.went_early();
+        if let Some(log) = &gate.log {
+            log.without_chain(info);
+        }
         return;
     };
     info.filter_chain = Some(Arc::clone(&compiled.description));
     let id = info.id;
     gate.opened();
+    let logged = gate.log.as_ref().map(|log| (Rc::clone(log), info.clone()));
     match chain.socket.open(stream, info) {
         Opening::Done(opened) => serve_chain(gate, &chain, opened, inspected.metadata),
         Opening::Handshake(handshake) => {
@@ -289,7 +302,7 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
             drop(tokio::task::spawn_local(async move {
                 let handshake = or_drained(&gate, id, within(limit, handshake));
                 match handshake.await {
-                    Some(Some(Some(opened))) => {
+                    Some(Some(Ok(opened))) => {
                         serve_chain(gate, &chain, opened, inspected.metadata);
                     }
                     ended => {
@@ -301,6 +314,12 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
                         if let End::Http(manager) = &chain.end {
                             manager.ended_in_handshake(begin, is_late);
                         }
+                        if let Some((log, info)) = logged {
+                            log.connection(Rc::new(ConnectionInfo {
+                                transport_failure_reason: reason(ended),
+                                ..info
+                            }));
+                        }
                         gate.closed(begin);
                     }
                 }
@@ -309,18 +328,30 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
     }
 }
 
+/// Why there is no transport, as far as the transport knows.
+fn reason(ended: Option<Option<Result<Opened, Option<Box<str>>>>>) -> Box<str> {
+    match ended {
+        Some(Some(Err(Some(reason)))) => reason,
+        _ => Box::default(),
+    }
+}
+
 /// Has the chain's filters serve a connection to its end. What is common has a future of its own, so that nothing is
 /// kept for what is not.
 fn serve_chain(
     gate: Rc<Gate>,
     chain: &Rc<ChainOnThread>,
-    (transport, info): Opened,
+    (transport, mut info): Opened,
     metadata: Metadata,
 ) {
     let begin = info.begin.unwrap_or_else(|| gate.worker.now());
+    if matches!(chain.end, End::Http(_)) && !info.transport_failure_reason.is_empty() {
+        let reason = std::mem::take(&mut info.transport_failure_reason);
+        let _first = info.tally.as_ref().map(|tally| tally.failure.set(reason));
+    }
     let info = Rc::new(info);
     match &chain.end {
-        End::Http(manager) if chain.filters.is_empty() => {
+        End::Http(manager) if chain.filters.is_empty() && gate.log.is_none() => {
             let manager = Rc::clone(manager);
             drop(tokio::task::spawn_local(async move {
                 let mut served = std::pin::pin!(http1::serve(manager, transport, info));
@@ -338,7 +369,7 @@ fn serve_chain(
     }
 }
 
-/// The same where there are other filters than the connection manager.
+/// The same where there are other filters than the connection manager, or where connections are logged.
 async fn filtered(
     gate: &Gate,
     chain: &ChainOnThread,
@@ -347,38 +378,31 @@ async fn filtered(
 ) {
     let worker = &gate.worker;
     let id = connection.id;
-    let mut filters = Filters::new(&chain.filters);
+    let filters = Filters::new(&chain.filters);
     let mut info = StreamInfo::new(Rc::clone(&connection), worker.wall(), worker.now());
     if !metadata.is_empty() {
         *info.dynamic_metadata_mut() = metadata;
     }
-    match &chain.end {
+    if let (End::Http(_), Some(tally)) = (&chain.end, &connection.tally) {
+        transport = transport.counted(Rc::clone(tally));
+    }
+    let known = match &chain.end {
         End::Http(manager) => {
-            let begun = filters.begin(&mut transport, &mut info, &**worker).await;
-            if begun.is_err() {
-                manager.count_refused_connection();
-            } else {
-                if filters.see_data() {
-                    let services = Rc::clone(worker) as Rc<dyn WorkerServices>;
-                    let watching = Watching::new(filters, info, services);
-                    transport = transport.watched(Box::new(watching));
-                }
-                let mut served =
-                    std::pin::pin!(http1::serve(Rc::clone(manager), transport, connection));
-                poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
-            }
+            serve_http(gate, manager, (filters, info), transport).await;
+            None
         }
         End::Tcp(proxy) => {
             let proxy = Rc::clone(proxy);
             let mut served =
                 std::pin::pin!(proxy.serve(filters, transport, info, gate.drained(id)));
-            poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+            Some(poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await)
         }
         End::Redis(proxy) => {
             let proxy = Rc::clone(proxy);
             let mut served =
                 std::pin::pin!(proxy.serve(filters, transport, info, gate.drained(id)));
             poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+            None
         }
         End::Filter(around) => {
             let mut served =
@@ -389,6 +413,34 @@ async fn filtered(
                 Poll::Pending => worker.step(|| served.as_mut().poll(cx)),
             })
             .await;
+            None
         }
+    };
+    match (&gate.log, known) {
+        (Some(log), Some(info)) => log.stream(info),
+        (Some(log), None) => log.connection(connection),
+        (None, _) => {}
     }
+}
+
+/// The filters before the connection manager, then that one.
+async fn serve_http(
+    gate: &Gate,
+    manager: &Rc<ConnectionManager>,
+    (mut filters, mut info): (Filters, StreamInfo),
+    mut transport: Transport,
+) {
+    let worker = &gate.worker;
+    let connection = Rc::clone(&info.connection);
+    let begun = filters.begin(&mut transport, &mut info, &**worker).await;
+    if begun.is_err() {
+        return manager.count_refused_connection();
+    }
+    if filters.see_data() {
+        let services = Rc::clone(worker) as Rc<dyn WorkerServices>;
+        let watching = Watching::new(filters, info, services);
+        transport = transport.watched(Box::new(watching));
+    }
+    let mut served = std::pin::pin!(http1::serve(Rc::clone(manager), transport, connection));
+    poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
 }

@@ -215,6 +215,7 @@ fn manager(
             known_clusters: context.known_clusters,
             service_cluster: context.service_cluster,
             service_node: context.service_node,
+            default_tracer: context.default_tracer,
             buffer_limit_bytes: u64::from(buffer_limit(listener)),
             is_outbound: listener.traffic_direction == TrafficDirection::Outbound,
         },

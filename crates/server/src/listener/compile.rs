@@ -12,6 +12,7 @@ use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::groups::{ListenerStats, register_listener};
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::ListenerDescription;
+use nuncio_contract::tracing::Provider;
 use nuncio_http::route::RouteTable;
 use nuncio_net::listener::ListenOptions;
 use nuncio_udp::listener::CompiledUdpListener;
@@ -19,11 +20,13 @@ use nuncio_upstream::ClusterManager;
 
 use super::balance::Balance;
 use super::chain_matcher::ChainMatcher;
+use super::log::{self, Logs};
 use super::place::{AdditionalPlace, Place};
 use super::transport_socket::DownstreamSocket;
 use super::{CompiledChain, ConnectionLimits, Inspection, Routes, Selection, datagrams};
 use crate::config::{
-    FilterChain, Listener, PortSpecifier, SocketAddress, SocketProtocol, TrafficDirection,
+    DrainType, FilterChain, Listener, PortSpecifier, SocketAddress, SocketProtocol,
+    TrafficDirection,
 };
 
 /// A listener, ready to be bound.
@@ -42,6 +45,8 @@ pub(crate) struct CompiledListener {
     pub balance: Option<Arc<Balance>>,
     /// Whether its clients are outside, so that it is drained with those alone.
     pub is_inbound: bool,
+    /// Whether its connections go on while the admin has health checks fail.
+    pub ignores_health: bool,
     /// `listener.<address>.`
     pub scope: Scope,
     /// For the log.
@@ -58,6 +63,8 @@ pub(crate) struct CompiledListener {
     pub limits: ConnectionLimits,
     /// The scope of all stats, for filters.
     pub root: Scope,
+    /// What logs its connections.
+    pub logs: Logs,
     /// What takes datagrams, if it is no listener of connections: then there are no chains.
     pub datagrams: Option<Arc<CompiledUdpListener>>,
 }
@@ -78,6 +85,8 @@ pub(crate) struct CompileContext<'a> {
     pub service_cluster: &'a str,
     /// `node.id`.
     pub service_node: &'a str,
+    /// Who tells of requests where a connection manager names nobody.
+    pub default_tracer: Option<&'a Provider>,
 }
 
 impl CompiledListener {
@@ -113,11 +122,15 @@ impl CompiledListener {
             .stats
             .scope(&format!("listener.{}", place.stat_name));
         let inspection = Inspection::compile(listener, &scope, context.extensions, context.ctx);
+        let logs = log::compile(listener, context);
         let compiled = compiled.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (chains, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
         let before = (selection?, inspection?);
         let around = (context.stats, &context.ctx.runtime);
-        let this = Self::new(listener, place, chains, before, around);
+        let this = CompiledListener {
+            logs: logs?,
+            ..Self::new(listener, place, chains, before, around)
+        };
         Ok((this, routes.into_iter().map(Arc::new).collect()))
     }
 
@@ -186,6 +199,7 @@ impl CompiledListener {
             internal: place.internal,
             balance: place.balances.then(Arc::default),
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
+            ignores_health: listener.drain_type == DrainType::ModifyOnly,
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
                 metadata: MetadataMessage::owned(listener.metadata.as_ref()),
@@ -199,6 +213,7 @@ impl CompiledListener {
                 runtime,
             ),
             root: stats.root(),
+            logs: Vec::new(),
             datagrams: None,
             name,
             address,

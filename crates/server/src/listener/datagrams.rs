@@ -39,6 +39,8 @@ pub(super) fn compile(
     let place = Place::of(listener, context.ctx);
     let filters = listener.listener_filters.iter();
     let filters: Vec<_> = filters.map(|filter| proxy(filter, context)).collect();
+    // Envoy logs nothing of datagrams there; mistakes are told all the same.
+    let _no_logs = super::log::compile(listener, context)?;
     let place = place?;
     if !listener.filter_chains.is_empty() || listener.default_filter_chain.is_some() {
         let text = format!(

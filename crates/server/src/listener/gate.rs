@@ -23,6 +23,7 @@ use super::balance::Seat;
 use super::chain::{ChainEnd, CompiledChain};
 use super::directory::Directory;
 use super::inspect::FilterOnThread;
+use super::log::ConnectionLog;
 use super::transport_socket::SocketOnThread;
 use super::{CompiledListener, OnThread, Routes};
 
@@ -41,6 +42,8 @@ pub(super) struct Gate {
     pub(super) overload: Option<Rc<OverloadOnWorker>>,
     /// The connections that the overload manager lets the process have, if it limits those of this listener.
     pub(super) watched_limit: Option<u64>,
+    /// What logs connections, if anything does.
+    pub(super) log: Option<Rc<ConnectionLog>>,
     /// Where connections are spread over the workers one by one.
     pub(super) seat: Option<Seat>,
     /// Of connections that no connection manager sees off.
@@ -72,6 +75,11 @@ impl Gate {
         drain: DrainPolicy,
     ) -> Self {
         let worker_scope = listener.scope.scope(&thread.name);
+        let ignores_health = listener.ignores_health;
+        let drain = DrainPolicy {
+            ignores_health,
+            ..drain
+        };
         let root = listener.root.clone();
         let hands_over = listener.inspection.hands_over();
         let overload = thread.worker.overload().cloned();
@@ -111,8 +119,10 @@ impl Gate {
                 end,
             })
         });
+        let log = ConnectionLog::new(&listener.logs, &root, &thread.worker);
         Gate {
             chains: chains.collect(),
+            log: log.map(Rc::new),
             listener_filters: listener.inspection.on_thread(&root),
             stats: listener.scope.worker_group(),
             seat: listener.balance.as_ref().map(Seat::take),

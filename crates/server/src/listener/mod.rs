@@ -12,6 +12,7 @@ mod gate;
 mod inspect;
 mod internal;
 mod limits;
+mod log;
 mod on_worker;
 mod place;
 mod selection;

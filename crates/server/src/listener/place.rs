@@ -62,7 +62,10 @@ impl Place {
             binds: listener.bind_to_port != Some(false),
             keepalive: listener.tcp_keepalive.as_ref().map(keepalive),
             multipath: listener.enable_mptcp.value,
-            others: others?,
+            others: match listener.tcp_fast_open_queue_length {
+                Some(length) => others?.with_fast_open(length),
+                None => others?,
+            },
         };
         let additional = listener.additional_addresses.iter();
         let additional: Vec<_> = additional

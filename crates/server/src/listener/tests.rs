@@ -64,6 +64,8 @@ fn gate(stats: &StatsStore) -> Gate {
         additional: Vec::new(),
         internal: None,
         balance: None,
+        ignores_health: false,
+        logs: Vec::new(),
         datagrams: None,
     };
     let clusters = Arc::new(ClusterManager::new(stats.clone()));

@@ -72,8 +72,8 @@ pub(super) type Opened = (Transport, ConnectionInfo);
 pub(super) enum Opening {
     /// There was nothing to wait for.
     Done(Opened),
-    /// There is a handshake. None: the connection ended in it, which has been counted.
-    Handshake(LocalFuture<Option<Opened>>),
+    /// There is a handshake. An error is why the connection ended in it, which has been counted.
+    Handshake(LocalFuture<Result<Opened, Option<Box<str>>>>),
 }
 
 impl DownstreamSocket {
@@ -198,7 +198,11 @@ impl SocketOnThread {
 }
 
 impl TlsOnThread {
-    async fn handshake(&self, stream: TcpStream, mut info: ConnectionInfo) -> Option<Opened> {
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        mut info: ConnectionInfo,
+    ) -> Result<Opened, Option<Box<str>>> {
         let ip = |address: std::io::Result<SocketAddr>| {
             address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
         };
@@ -208,11 +212,11 @@ impl TlsOnThread {
             .counters
             .iter()
             .for_each(|one| self.counts.count(*one));
-        let transport = handshake.result.ok()?;
+        let transport = handshake.result?;
         self.counts.handshake(transport.info());
         info.handshake_complete = Some(Instant::now());
         info.tls = Some(Arc::clone(&transport.info().told));
-        Some((Transport::Tls(Box::new(transport)), info))
+        Ok((Transport::Tls(Box::new(transport)), info))
     }
 }
 

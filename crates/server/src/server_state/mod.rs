@@ -162,7 +162,7 @@ impl ServerState {
 
     fn flush(&self) {
         self.stats.flush();
-        self.sinks.borrow().flush();
+        self.sinks.borrow().flush_now();
     }
 
     /// Tells the sinks for the last time.

@@ -1,30 +1,34 @@
 //! `stats_sinks`: what is told to them, on a thread of its own, so that neither traffic nor the admin waits.
 //!
 //! At each flush the thread reads all stats and tells those that were ever written; the values of histograms it
-//! tells every 20 ms. At the end of the process there is a last flush.
+//! tells every 20 ms to those who want them. At the end of the process there is a last flush.
 //!
 //! Differs from Envoy, where each worker tells the values of histograms itself, at once.
 
+mod reports;
 mod to_cluster;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nuncio_config::typed::{Attempt, Ctx, Refused};
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::sink::{
-    self, ByteSink, Number, SinkServices, StatSink, StatSinkConfig, StatSinkRooms, StatsSink,
+    self, ByteSink, Reading, Reporter, SinkServices, StatSink, StatSinkConfig, StatSinkRooms,
+    StatsSink, Told,
 };
-use nuncio_contract::stats::tags::TagExtractor;
-use nuncio_contract::stats::{StatValue, StatsStore};
+use nuncio_contract::stats::{Scope, StatValue, StatsSettings, StatsStore};
 use nuncio_http::worker::Worker;
 
 use crate::log;
 
 /// How often values of histograms are told.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
+/// How long who wants a flush at once waits until stats were read.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// Compiles all sinks. Each that is refused is reported, and left out where what is not supported is allowed.
 pub(crate) fn compile(
@@ -36,10 +40,10 @@ pub(crate) fn compile(
     let compiled = sinks.iter().map(|attempt| match attempt {
         Attempt(Ok(sink)) => {
             let config = sink::compile(sink, rooms, ctx)?;
-            if let Some((cluster, span)) = config.cluster()
-                && !knows_cluster(cluster)
+            if let Some(cluster) = config.cluster()
+                && !knows_cluster(cluster.name)
             {
-                ctx.error(span, format!("tcp statsd: unknown cluster '{cluster}'"));
+                ctx.error(cluster.span, cluster.error);
                 return Err(Refused);
             }
             Ok(config)
@@ -49,9 +53,12 @@ pub(crate) fn compile(
     compiled.flat_map(Result::ok).collect()
 }
 
+/// A flush is wanted; who is there is told once stats were read.
+type Ask = Option<Sender<()>>;
+
 /// The sinks of a process.
 pub(crate) struct StatSinks {
-    asks: Option<Sender<()>>,
+    asks: Option<Sender<Ask>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -69,7 +76,7 @@ impl StatSinks {
     pub(crate) fn open(
         configs: &[Arc<dyn StatSinkConfig>],
         store: &StatsStore,
-        tags: &TagExtractor,
+        settings: &StatsSettings,
         worker: &Rc<Worker>,
     ) -> Result<Self, String> {
         if configs.is_empty() {
@@ -78,14 +85,21 @@ impl StatSinks {
         let bytes_to = |cluster: &str| -> Box<dyn ByteSink> {
             Box::new(to_cluster::ToCluster::start(cluster, store, worker))
         };
+        let reports_to = |reporter: Reporter| -> Box<dyn ByteSink> {
+            Box::new(reports::ToReporter::start(reporter, worker))
+        };
         let services = SinkServices {
-            tags,
+            tags: &settings.tags,
+            buckets: &settings.buckets,
+            local_node: worker.local_node().unwrap_or_default(),
             bytes_to: &bytes_to,
+            reports_to: &reports_to,
         };
         let sinks = configs.iter().map(|config| config.open(&services));
         let teller = Teller {
             sinks: sinks.collect::<Result<_, _>>()?,
             store: store.clone(),
+            wants_histograms: configs.iter().any(|config| config.wants_histograms()),
         };
         let (asks, asked) = channel();
         let thread = std::thread::Builder::new().name("stat_sinks".to_owned());
@@ -106,7 +120,16 @@ impl StatSinks {
     /// Tells them all stats, soon.
     pub(crate) fn flush(&self) {
         if let Some(asks) = &self.asks {
-            let _the_thread_is_there_as_long_as_we_are = asks.send(());
+            let _the_thread_is_there_as_long_as_we_are = asks.send(None);
+        }
+    }
+
+    /// Tells them all stats as they are now.
+    pub(crate) fn flush_now(&self) {
+        if let Some(asks) = &self.asks {
+            let (done, were_read) = channel();
+            let _the_thread_is_there_as_long_as_we_are = asks.send(Some(done));
+            let _late_is_no_harm = were_read.recv_timeout(MAX_WAIT);
         }
     }
 
@@ -125,13 +148,17 @@ impl StatSinks {
 struct Teller {
     sinks: Vec<Box<dyn StatSink>>,
     store: StatsStore,
+    wants_histograms: bool,
 }
 
 impl Teller {
-    fn run(mut self, asked: &Receiver<()>) {
+    fn run(mut self, asked: &Receiver<Ask>) {
         loop {
             match asked.recv_timeout(SAMPLE_INTERVAL) {
-                Ok(()) => self.flush(),
+                Ok(done) => {
+                    self.flush();
+                    let _who_waits_may_have_gone = done.map(|done| done.send(()));
+                }
                 Err(RecvTimeoutError::Timeout) => self.tell_samples(),
                 Err(RecvTimeoutError::Disconnected) => return self.flush(),
             }
@@ -153,24 +180,43 @@ impl Teller {
 
     fn flush(&mut self) {
         self.tell_samples();
-        let mut numbers = Vec::new();
+        let now = SystemTime::now();
+        self.sinks.iter_mut().for_each(|sink| sink.begin_flush(now));
+        let mut readings = Vec::new();
         for scope in self.store.scopes() {
             // Nothing is sent while the scope is locked.
-            scope.for_each_since_last(&mut |stat, more| match stat.value {
-                StatValue::Counter { used: true, .. } => {
-                    numbers.push((stat.name.to_string(), Number::Counter(more)));
-                }
-                StatValue::Gauge { used: true, value } => {
-                    numbers.push((stat.name.to_string(), Number::Gauge(value)));
-                }
-                _ => {}
-            });
-            for (name, number) in numbers.drain(..) {
-                self.sinks
-                    .iter_mut()
-                    .for_each(|sink| sink.tell(&name, number));
+            self.read(&scope, &mut readings);
+            let own_tags = scope.own_tags().map(|own| (scope.prefix().len(), own));
+            for (name, reading) in readings.drain(..) {
+                let told = Told {
+                    name: &name,
+                    reading: &reading,
+                    own_tags,
+                };
+                self.sinks.iter_mut().for_each(|sink| sink.tell(&told));
             }
         }
         self.sinks.iter_mut().for_each(|sink| sink.end_flush());
+    }
+
+    fn read(&self, scope: &Scope, readings: &mut Vec<(String, Reading)>) {
+        scope.for_each_since_last(&mut |stat, more| {
+            let reading = match stat.value {
+                StatValue::Counter { used: true, value } => {
+                    let total = value;
+                    Reading::Counter { more, total }
+                }
+                StatValue::Gauge { used: true, value } => Reading::Gauge(value),
+                StatValue::Histogram {
+                    merged: Some(merged),
+                    unit,
+                } if self.wants_histograms => {
+                    let merged = merged.clone();
+                    Reading::Histogram { merged, unit }
+                }
+                _ => return,
+            };
+            readings.push((stat.name.to_string(), reading));
+        });
     }
 }

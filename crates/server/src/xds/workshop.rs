@@ -257,6 +257,7 @@ impl Bench<'_> {
             stats: around.stats,
             service_cluster: &self.workshop.names.cluster,
             service_node: &self.workshop.names.node,
+            default_tracer: self.workshop.names.tracer.as_ref(),
         });
         if made.is_err() {
             around.manager.forget_since(reserved);

@@ -71,14 +71,14 @@ impl TcpProxy {
     }
 
     /// Serves a connection to its end, or until `drained` is over: the filters before the proxy begin, then the proxy
-    /// does.
+    /// does. Gives what is known of the connection then.
     pub async fn serve(
         self: Rc<Self>,
         filters: Filters,
         transport: Transport,
         info: StreamInfo,
         drained: impl Future<Output = ()>,
-    ) {
+    ) -> StreamInfo {
         let mut session = session::Session::new(&self, filters, transport, info);
         let close = {
             let mut drained = pin!(drained);
@@ -90,6 +90,7 @@ impl TcpProxy {
             .await
         };
         session.end(&close).await;
+        session.into_info()
     }
 }
 

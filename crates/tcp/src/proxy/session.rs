@@ -54,7 +54,7 @@ impl<'a> Session<'a> {
         transport: Transport,
         mut info: StreamInfo,
     ) -> Self {
-        if proxy.logs() {
+        if proxy.logs() || info.connection.tally.is_some() {
             info.stream_id = Some(stream_id(&*proxy.worker.services));
         }
         Session {
@@ -392,6 +392,11 @@ impl<'a> Session<'a> {
             info.upstream.bytes.wire_bytes_received = sent;
         }
         self.proxy.log(&info, moment);
+    }
+
+    /// What is known of the connection in the end.
+    pub(super) fn into_info(self) -> StreamInfo {
+        self.info.into_inner()
     }
 
     /// Closes the client's connection and logs the end.

@@ -77,6 +77,7 @@ async fn connect_to(
     let counts = core.tls_counts();
     let wishes = Wishes {
         protocols: offered(carries),
+        host_name: Some(&*host.hostname).filter(|name| !name.is_empty()),
         ..name.map(ConnectionName::wishes).unwrap_or_default()
     };
     match tls.handshake(tcp, address.ip(), wishes).await {

@@ -10,6 +10,7 @@ use nuncio_contract::stats::Scope;
 
 use super::fingerprint::Offer;
 use super::hello::{Hello, Read, read};
+use super::not_tls::not_tls;
 
 stat_group! {
     /// What was found, at `tls_inspector.`.
@@ -129,6 +130,7 @@ impl ListenerFilter for Shared {
             Read::Other => {
                 self.stats.tls_not_found.inc();
                 self.processed(data.len());
+                context.connection.transport_failure_reason = not_tls(data).into();
                 if self.config.closes_on_errors {
                     return ListenerStatus::Close;
                 }

@@ -9,6 +9,7 @@ mod filter;
 mod fingerprint;
 mod hello;
 mod md5;
+mod not_tls;
 
 use std::sync::Arc;
 

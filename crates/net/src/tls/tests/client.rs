@@ -294,6 +294,7 @@ async fn a_connection_may_ask_for_names_of_its_own() {
     let wishes = |server_name, subject_alt_name| Wishes {
         server_name,
         subject_alt_name,
+        host_name: None,
         protocols: &[],
         only_protocols: None,
     };
@@ -316,6 +317,55 @@ async fn a_connection_may_ask_for_names_of_its_own() {
             "verify SAN list, expected SANs: [{expected}], certificate SANs: [host.example, *.wild.example]"
         );
         assert_eq!(failure.reason, verify_failed(&what));
+    }
+}
+
+#[tokio::test]
+async fn a_host_is_told_its_name_and_its_certificate_must_be_for_what_it_was_told() {
+    let host = Host::start().await;
+    let tls = |options: &str| {
+        let yaml = format!(
+            "{{{options}, common_tls_context: {{validation_context: {{trusted_ca: {{inline_string: {:?}}}, \
+             match_typed_subject_alt_names: [{{san_type: DNS, matcher: {{prefix: host}}}}]}}}}}}",
+            host.authority_pem
+        );
+        context(&yaml).unwrap()
+    };
+    let named = |host_name| Wishes {
+        host_name,
+        ..Wishes::default()
+    };
+    let tells = tls("sni: fixed.example, auto_host_sni: true");
+    for (host_name, sent) in [
+        (Some("other.example"), Some("other.example")),
+        (None, Some("fixed.example")),
+        (Some("127.0.0.1"), None),
+    ] {
+        let info = host.greeted_with(&tells, named(host_name)).await.unwrap();
+        assert_eq!(info.server_name.as_deref(), sent);
+    }
+    let checks = tls("auto_host_sni: true, auto_sni_san_validation: true");
+    for name in ["host.example", "a.wild.example"] {
+        let greeted = host.greeted_with(&checks, named(Some(name))).await;
+        assert!(greeted.is_ok(), "the list does not count for {name}");
+    }
+    let failure = host.greeted_with(&checks, named(Some("other.example")));
+    let failure = failure.await.unwrap_err();
+    assert_eq!(failure.counter, Some(TlsCounter::VerifySan));
+}
+
+#[tokio::test]
+async fn names_may_be_matched_whatever_their_kind() {
+    let host = Host::start().await;
+    for (matcher, is_good) in [("exact: a.wild.example", true), ("exact: other", false)] {
+        let yaml = format!(
+            "{{common_tls_context: {{validation_context: {{trusted_ca: {{inline_string: {:?}}}, \
+             match_subject_alt_names: [{{{matcher}}}]}}}}}}",
+            host.authority_pem
+        );
+        let tls = context(&yaml).unwrap();
+        let greeted = host.greeted_with(&tls, Wishes::default()).await;
+        assert_eq!(greeted.is_ok(), is_good, "{matcher}");
     }
 }
 

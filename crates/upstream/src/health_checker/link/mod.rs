@@ -94,6 +94,7 @@ impl Dialer {
         };
         let wishes = Wishes {
             only_protocols: Some(&*self.check.alpn),
+            host_name: Some(&*host.hostname).filter(|name| !name.is_empty()),
             ..Wishes::default()
         };
         let counts = self.tls_counts.as_ref();

@@ -1,0 +1,69 @@
+//! A transport whose bytes are counted, for who tells of whole connections.
+
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::stream_info::ConnectionTally;
+
+use super::Transport;
+
+/// A transport and where its bytes are counted.
+pub struct Counted {
+    pub(super) inner: Transport,
+    pub(super) tally: Rc<ConnectionTally>,
+}
+
+impl Counted {
+    fn sent(&self, count: usize) {
+        let sent = &self.tally.sent;
+        sent.set(sent.get().saturating_add(wide(count)));
+    }
+
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        let read = self.inner.poll_read(cx, buffer);
+        if let Poll::Ready(Ok(count)) = read {
+            let received = &self.tally.received;
+            received.set(received.get().saturating_add(wide(count)));
+        }
+        read
+    }
+
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.inner.poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = written {
+            self.sent(count);
+        }
+        written
+    }
+
+    pub(super) fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.inner.poll_write_vectored(cx, slices);
+        if let Poll::Ready(Ok(count)) = written {
+            self.sent(count);
+        }
+        written
+    }
+
+    pub(super) fn send_later(&mut self, bytes: Buffer) -> Result<(), Buffer> {
+        let count = bytes.len();
+        self.inner.send_later(bytes).inspect(|()| self.sent(count))
+    }
+}
+
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
