@@ -12,7 +12,7 @@ use super::messages::{Action, TreeAction};
 
 const ACTION: &str = "envoy.config.rbac.v3.Action";
 /// What a tree may ask about.
-const INPUTS: [&str; 12] = [
+const INPUTS: [&str; 13] = [
     "envoy.extensions.matching.common_inputs.network.v3.DestinationIPInput",
     "envoy.extensions.matching.common_inputs.network.v3.DestinationPortInput",
     "envoy.extensions.matching.common_inputs.network.v3.SourceIPInput",
@@ -25,6 +25,7 @@ const INPUTS: [&str; 12] = [
     "envoy.extensions.matching.common_inputs.ssl.v3.DnsSanInput",
     "envoy.extensions.matching.common_inputs.ssl.v3.SubjectInput",
     "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+    "xds.type.matcher.v3.HttpAttributesCelMatchInput",
 ];
 
 /// Compiled rules.

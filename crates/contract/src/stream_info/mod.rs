@@ -145,6 +145,8 @@ pub struct StreamInfo {
     /// Body bytes sent to the client.
     pub bytes_sent: u64,
 
+    /// Whether there is a route.
+    pub has_route: bool,
     /// The route's name; `None` when it has none.
     pub route_name: Option<Arc<str>>,
     /// The virtual cluster's name.
@@ -199,6 +201,7 @@ impl StreamInfo {
             custom_flags: String::new(),
             bytes_received: 0,
             bytes_sent: 0,
+            has_route: false,
             route_name: None,
             virtual_cluster_name: None,
             route_metadata: None,
@@ -250,6 +253,7 @@ impl StreamInfo {
             custom_flags,
             bytes_received,
             bytes_sent,
+            has_route,
             route_name,
             virtual_cluster_name,
             route_metadata,
@@ -280,6 +284,7 @@ impl StreamInfo {
         custom_flags.clear();
         *bytes_received = 0;
         *bytes_sent = 0;
+        *has_route = false;
         *route_name = None;
         *virtual_cluster_name = None;
         *route_metadata = None;
