@@ -17,11 +17,17 @@ message! {
 impl MetadataMessage {
     /// What it says; `None` when it says nothing.
     pub fn read(&self) -> Option<Arc<Metadata>> {
+        let metadata = Self::read_or_none(Some(self));
+        (!metadata.is_empty()).then(|| Arc::new(metadata))
+    }
+
+    /// The same of a message that may be missing; nothing where there is nothing.
+    pub fn read_or_none(message: Option<&Self>) -> Metadata {
         let mut metadata = Metadata::default();
-        for (namespace, fields) in &self.filter_metadata {
+        for (namespace, fields) in message.iter().flat_map(|it| &it.filter_metadata) {
             metadata.merge(namespace, struct_of(fields));
         }
-        (!metadata.is_empty()).then(|| Arc::new(metadata))
+        metadata
     }
 }
 

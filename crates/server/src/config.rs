@@ -10,6 +10,7 @@ use nuncio_contract::discovered::ExtensionConfigSource;
 use nuncio_contract::dns_resolver::{DnsResolutionConfig, DnsResolverExtension};
 use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::matching::{CidrRange, StringMatcher};
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stats::config::StatsConfig;
 use nuncio_contract::stats::sink::StatsSink;
 use nuncio_net::socket_options::SocketOption;
@@ -246,7 +247,7 @@ message! {
         pub(crate) additional_addresses: Vec<AdditionalAddress>,
         pub(crate) connection_balance_config: Option<ConnectionBalance>,
         pub(crate) enable_mptcp: Spanned<bool>,
-        inert metadata = "it is shown in /config_dump, which prints the message itself",
+        pub(crate) metadata: Option<MetadataMessage>,
         inert max_connections_to_accept_per_socket_event = "connections are accepted one by one, others in between",
         pub(crate) bypass_overload_manager: bool,
     }
@@ -368,7 +369,7 @@ message! {
         pub(crate) filter_chain_match: Option<FilterChainMatch>,
         pub(crate) transport_socket: Option<TransportSocket>,
         pub(crate) transport_socket_connect_timeout: Option<Duration>,
-        inert metadata = "it is shown in /config_dump, which prints the message itself",
+        pub(crate) metadata: Option<MetadataMessage>,
     }
 }
 

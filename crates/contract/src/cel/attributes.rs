@@ -71,13 +71,10 @@ impl Root {
     /// Whether Envoy has such an attribute and Nuncio does not yet.
     pub(super) fn is_missing(self, field: &str) -> bool {
         match self {
-            Root::Upstream => matches!(field, "locality" | "cx_pool_ready_duration"),
+            Root::Upstream => field == "cx_pool_ready_duration",
             Root::Xds => matches!(
                 field,
-                "virtual_host_name"
-                    | "upstream_host_locality_metadata"
-                    | "listener_metadata"
-                    | "listener_direction"
+                "virtual_host_name" | "upstream_host_locality_metadata"
             ),
             Root::Node => !matches!(field, "id" | "cluster"),
             _ => false,
@@ -242,6 +239,7 @@ impl<'a> Attributes<'a> {
         }
         Some(match field {
             "address" | "port" => return of_peer(Some(&upstream.host()?.address), field),
+            "locality" => Value::Message(Message::Locality(&upstream.host()?.locality)),
             "local_address" => return of_peer(upstream.local_address.as_ref(), "address"),
             "transport_failure_reason" => Value::text(&upstream.transport_failure_reason),
             other => return of_tls(upstream.tls.as_deref()?, other),
@@ -270,6 +268,7 @@ impl<'a> Attributes<'a> {
                 let chain = connection.filter_chain.as_ref();
                 Some(Value::text(chain.map_or("", |chain| &chain.name)))
             }
+            "listener_direction" => Some(Value::Int(connection.listener.as_ref()?.direction)),
             "listener_metadata" => metadata(Some(&connection.listener.as_ref()?.metadata)),
             _ => None,
         }

@@ -8,7 +8,7 @@ use super::attributes::{Attributes, Root};
 use super::functions::Function;
 use super::program::Node;
 use super::relations::{check_key, equal};
-use super::value::{List, Map, Message, Value};
+use super::value::{LOCALITY, List, Map, Message, Value};
 
 /// There is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +159,12 @@ fn of_map<'a>(map: &Map<'a>, key: &Value<'_>, attributes: &Attributes<'a>) -> Op
     }
 }
 
+fn of_locality<'a>(names: &'a [Box<str>; 3], field: &str) -> Evaluated<&'a str> {
+    let mut fields = LOCALITY.iter().zip(names);
+    let found = fields.find(|(name, _)| **name == field);
+    found.map(|(_, value)| &**value).ok_or(Failed)
+}
+
 fn select<'a>(
     operand: &Value<'a>,
     field: &'a str,
@@ -172,6 +178,7 @@ fn select<'a>(
             "typed_filter_metadata" => Ok(Value::Map(Map::Empty)),
             _ => Err(Failed),
         },
+        Value::Message(Message::Locality(names)) => of_locality(names, field).map(Value::text),
         _ => Err(Failed),
     }
 }
@@ -184,6 +191,9 @@ fn has<'a>(operand: &Value<'a>, field: &'a str, attributes: &Attributes<'a>) -> 
             "typed_filter_metadata" => Ok(false),
             _ => Err(Failed),
         },
+        Value::Message(Message::Locality(names)) => {
+            of_locality(names, field).map(|name| !name.is_empty())
+        }
         _ => Err(Failed),
     }
 }

@@ -40,7 +40,7 @@ pub(crate) use options::Options;
 pub(crate) use print::print;
 pub(crate) use program::Refusal;
 pub(crate) use time::{json_duration, json_timestamp};
-pub(crate) use value::{List, Map, Message, Value};
+pub(crate) use value::{LOCALITY, List, Map, Message, Value};
 
 /// A compiled expression. Cheap to copy.
 #[derive(Clone, Debug)]

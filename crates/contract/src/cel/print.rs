@@ -1,7 +1,7 @@
 //! Values as `%CEL(...)%` shows them.
 
 use super::time::{show_duration, show_timestamp};
-use super::value::{Message, Value};
+use super::value::{LOCALITY, Message, Value};
 use crate::stream_info::metadata::{self, Struct};
 
 /// A value as text.
@@ -36,6 +36,12 @@ pub(crate) fn print(value: &Value<'_>) -> Vec<u8> {
                 out.push_str("} } ");
             }
             out.into_bytes()
+        }
+        Value::Message(Message::Locality(names)) => {
+            let fields = LOCALITY.iter().zip(*names);
+            let set = fields.filter(|(_, value)| !value.is_empty());
+            let shown = set.map(|(name, value)| format!("{name}: {} ", quoted(value)));
+            shown.collect::<String>().into_bytes()
         }
     }
 }

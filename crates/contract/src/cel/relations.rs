@@ -24,6 +24,9 @@ pub(super) fn equal(left: &Value<'_>, right: &Value<'_>) -> bool {
         (Value::Message(Message::Metadata(left)), Value::Message(Message::Metadata(right))) => {
             left.cloned().unwrap_or_default() == right.cloned().unwrap_or_default()
         }
+        (Value::Message(Message::Locality(left)), Value::Message(Message::Locality(right))) => {
+            left == right
+        }
         _ => numbers(left, right) == Some(Ordering::Equal),
     }
 }

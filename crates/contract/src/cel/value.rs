@@ -55,7 +55,12 @@ pub(crate) enum Map<'a> {
 pub(crate) enum Message<'a> {
     /// `envoy.config.core.v3.Metadata`.
     Metadata(Option<&'a Metadata>),
+    /// `envoy.config.core.v3.Locality`: region, zone and part of the zone.
+    Locality(&'a [Box<str>; 3]),
 }
+
+/// The fields of a locality.
+pub(crate) const LOCALITY: [&str; 3] = ["region", "zone", "sub_zone"];
 
 /// A type as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,7 @@ pub(crate) enum Type {
     Map,
     OfTypes,
     Metadata,
+    Locality,
 }
 
 impl<'a> Value<'a> {
@@ -114,6 +120,7 @@ impl<'a> Value<'a> {
             Value::Map(_) => Type::Map,
             Value::Type(_) => Type::OfTypes,
             Value::Message(Message::Metadata(_)) => Type::Metadata,
+            Value::Message(Message::Locality(_)) => Type::Locality,
         }
     }
 }

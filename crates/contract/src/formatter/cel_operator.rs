@@ -7,7 +7,7 @@ use super::json_text::append_quoted_json;
 use super::metadata_value::append_struct;
 use super::number::append_json_f64;
 use crate::cel::{
-    Attributes, Expression, List, Map, Message, Options, ParseOrBuild, Refusal, Value,
+    Attributes, Expression, LOCALITY, List, Map, Message, Options, ParseOrBuild, Refusal, Value,
     json_duration, json_timestamp, print,
 };
 
@@ -108,8 +108,26 @@ fn append(value: &Value<'_>, out: &mut Vec<u8>) -> Option<()> {
             }
             out.push(b'}');
         }
+        Value::Message(Message::Locality(names)) => append_locality(names, out),
     }
     Some(())
+}
+
+/// The fields that are not empty, sorted by name.
+fn append_locality(names: &[Box<str>; 3], out: &mut Vec<u8>) {
+    let fields = LOCALITY.iter().zip(names);
+    let mut set: Vec<_> = fields.filter(|(_, value)| !value.is_empty()).collect();
+    set.sort_unstable();
+    out.push(b'{');
+    for (at, (name, value)) in set.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        append_quoted_json(name.as_bytes(), out);
+        out.push(b':');
+        append_quoted_json(value.as_bytes(), out);
+    }
+    out.push(b'}');
 }
 
 fn append_list(list: &List<'_>, out: &mut Vec<u8>) -> Option<()> {

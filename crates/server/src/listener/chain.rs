@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::network_filter::NetworkFilterConfig;
 use nuncio_contract::stream_info::FilterChainDescription;
 use nuncio_http::connection_manager::config::{CompileContext as ManagerContext, MESSAGE};
@@ -145,7 +146,7 @@ impl CompiledChain {
         let compiled = CompiledChain {
             description: Arc::new(FilterChainDescription {
                 name: chain.name.as_str().into(),
-                ..Default::default()
+                metadata: MetadataMessage::read_or_none(chain.metadata.as_ref()),
             }),
             transport_socket,
             connect_timeout: chain

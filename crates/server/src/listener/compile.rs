@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::typed::{Ctx, Refused};
+use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::groups::{ListenerStats, register_listener};
 use nuncio_contract::stats::{Scope, StatsStore};
@@ -187,7 +188,8 @@ impl CompiledListener {
             is_inbound: listener.traffic_direction == TrafficDirection::Inbound,
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
-                ..Default::default()
+                metadata: MetadataMessage::read_or_none(listener.metadata.as_ref()),
+                direction: listener.traffic_direction as i64,
             }),
             chains,
             selection,
