@@ -8,7 +8,7 @@ use nuncio_config::typed::{Ctx, Refused};
 
 use super::matcher::{Matcher, Request};
 use super::messages::{Action, Rules};
-use super::tree::Tree;
+use super::tree::{Place, Tree};
 
 /// Compiled rules of either form.
 pub enum Engine {
@@ -48,6 +48,7 @@ impl Engine {
     pub fn compile(
         rules: Option<&Rules>,
         tree: Option<&MatcherMessage>,
+        place: Place,
         ctx: &mut Ctx,
     ) -> Result<Option<Self>, Refused> {
         if let (Some(rules), Some(_)) = (rules, tree) {
@@ -58,7 +59,7 @@ impl Engine {
         }
         match (rules, tree) {
             (_, Some(tree)) => {
-                Tree::compile(tree, ctx).map(|tree| Some(Engine::Tree(Box::new(tree))))
+                Tree::compile(tree, place, ctx).map(|tree| Some(Engine::Tree(Box::new(tree))))
             }
             (Some(rules), None) => {
                 Policies::compile(rules, ctx).map(|policies| Some(Engine::Policies(policies)))

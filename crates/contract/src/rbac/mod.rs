@@ -17,6 +17,7 @@ use nuncio_config::typed::{FromValue, SupportTable};
 pub use engine::{Engine, Verdict};
 pub use matcher::Request;
 pub use messages::Rules;
+pub use tree::Place;
 
 /// Adds the messages that are found by their types.
 pub fn support(table: &mut SupportTable) {
