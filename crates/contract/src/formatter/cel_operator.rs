@@ -1,6 +1,8 @@
 //! `%CEL(expression)%` and `%TYPED_CEL(expression)%`: an expression over the stream, in text as CEL shows it; in JSON the
 //! latter keeps its type. What fails is missing; in JSON a value without a form there is `null`.
 
+use std::borrow::Cow;
+
 use super::FormatContext;
 use super::error::FormatError;
 use super::json_text::append_quoted_json;
@@ -142,7 +144,7 @@ fn append_list(list: &List<'_>, out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// The members sorted by name, which must be texts.
+/// The members sorted by name, which must be texts or whole numbers.
 fn append_map(map: &Map<'_>, out: &mut Vec<u8>) -> Option<()> {
     if let Map::Struct(fields) = map {
         append_struct(fields, out);
@@ -150,17 +152,19 @@ fn append_map(map: &Map<'_>, out: &mut Vec<u8>) -> Option<()> {
     }
     let entries = map.entries()?;
     let named = entries.iter().map(|(key, value)| match key {
-        Value::String(name) => Some((&**name, value)),
+        Value::String(name) => Some((Cow::Borrowed(&**name), value)),
+        Value::Int(number) => Some((Cow::Owned(number.to_string().into_bytes()), value)),
+        Value::Uint(number) => Some((Cow::Owned(number.to_string().into_bytes()), value)),
         _ => None,
     });
     let mut named: Vec<_> = named.collect::<Option<_>>()?;
-    named.sort_by_key(|(name, _)| *name);
+    named.sort_by(|(one, _), (other, _)| one.cmp(other));
     out.push(b'{');
     for (at, (name, value)) in named.into_iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        append_quoted_json(name, out);
+        append_quoted_json(&name, out);
         out.push(b':');
         append(value, out)?;
     }
