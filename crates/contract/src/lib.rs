@@ -5,6 +5,7 @@
 pub mod access_log;
 pub mod buffer;
 pub mod calls;
+pub mod cel;
 pub mod clock;
 pub mod config_source;
 pub mod cookies;

@@ -15,19 +15,19 @@ message! {
 }
 
 impl MetadataMessage {
-    /// What a message says, if it is there.
-    pub fn owned(message: Option<&Self>) -> Metadata {
-        let read = message.and_then(Self::read);
-        read.map(Arc::unwrap_or_clone).unwrap_or_default()
-    }
-
     /// What it says; `None` when it says nothing.
     pub fn read(&self) -> Option<Arc<Metadata>> {
+        let metadata = Self::owned(Some(self));
+        (!metadata.is_empty()).then(|| Arc::new(metadata))
+    }
+
+    /// The same of a message that may be missing; nothing where there is nothing.
+    pub fn owned(message: Option<&Self>) -> Metadata {
         let mut metadata = Metadata::default();
-        for (namespace, fields) in &self.filter_metadata {
+        for (namespace, fields) in message.iter().flat_map(|it| &it.filter_metadata) {
             metadata.merge(namespace, struct_of(fields));
         }
-        (!metadata.is_empty()).then(|| Arc::new(metadata))
+        metadata
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the contract's own code honours beside the messages that rooms and engine embed.
 
-use nuncio_config::typed::SupportTable;
+use nuncio_config::typed::{FromValue, SupportTable};
 
 /// Adds the messages that stand behind an `Any`.
 pub fn support(table: &mut SupportTable) {
     crate::match_tree::support(table);
+    crate::formatter::Cel::support(table);
+    crate::access_log::support(table);
     for formatter in crate::formatter::EXTENSIONS {
         table.add_message(formatter);
     }

@@ -86,12 +86,14 @@ impl StreamState {
     pub fn find_route(&mut self, random: u64) {
         self.route.find(&self.request, &self.info, random);
         let Some(index) = self.route.index else {
+            self.info.has_route = false;
             let host = self.route.table.host_of(&self.request);
             let metadata = host.and_then(|(_, host)| host.metadata.clone());
             self.info.virtual_host_metadata = metadata;
             return;
         };
         if let Some(route) = self.route.table.route(index) {
+            self.info.has_route = true;
             self.info.route_name.clone_from(&route.name);
             self.info.route_metadata.clone_from(&route.metadata);
         }

@@ -1,6 +1,4 @@
 //! Which streams an access log takes: `envoy.config.accesslog.v3.AccessLogFilter`, compiled.
-//!
-//! `extension_filter` is refused.
 
 use std::sync::Arc;
 
@@ -8,6 +6,8 @@ use nuncio_config::runtime::{Fraction, RuntimeKey};
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{enumeration, message, one_of};
 
+use super::extension_filter::{self, ExtensionFilter};
+use crate::cel::Expression;
 use crate::formatter::{AccessLogType, FormatContext, GrpcStatus};
 use crate::headers::{HeaderMap, Known};
 use crate::matching::{
@@ -37,6 +37,7 @@ one_of! {
         response_flag_filter => ResponseFlag(ResponseFlagFilter),
         grpc_status_filter => GrpcStatus(GrpcStatusFilter),
         metadata_filter => Metadata(MetadataFilter),
+        extension_filter => Extension(ExtensionFilter),
         log_type_filter => LogType(LogTypeFilter),
     }
 }
@@ -223,6 +224,7 @@ enum Filter {
         matcher: Option<MetadataMatch>,
         if_missing: bool,
     },
+    Expression(Expression),
     /// A bit for each type.
     LogType {
         wanted: u32,
@@ -272,6 +274,9 @@ impl CompiledFilter {
                 exclude: filter.exclude,
             },
             FilterSpecifier::Metadata(filter) => metadata(filter, ctx)?,
+            FilterSpecifier::Extension(filter) => {
+                Filter::Expression(extension_filter::compile(filter, ctx)?)
+            }
             FilterSpecifier::LogType(filter) => Filter::LogType {
                 wanted: bits(filter.types.iter().map(|name| *name as u32)),
                 exclude: filter.exclude,
@@ -320,6 +325,7 @@ impl CompiledFilter {
                 Some(matcher) => matcher.matches(context).unwrap_or(*if_missing),
                 None => *if_missing,
             },
+            Filter::Expression(expression) => extension_filter::matches(expression, context),
             Filter::LogType { wanted, exclude } => has_bit(*wanted, log_type(context)) != *exclude,
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! Follows `envoy.config.accesslog.v3.AccessLog`.
 
+mod extension_filter;
 mod filter;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned, SupportTable};
 
+pub(crate) use extension_filter::support;
 pub use filter::{AccessLogFilter, CompiledFilter};
 
 use crate::formatter::FormatContext;

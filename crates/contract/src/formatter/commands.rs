@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::cel_operator::CelOperator;
 use super::coalesce::Coalesce;
 use super::command::{Argument, Command, Syntax};
 use super::durations::CommonDuration;
@@ -19,17 +20,19 @@ use super::server_name::RequestedServerName;
 use super::simple_commands::SIMPLE_COMMANDS;
 use super::time_format::{TimeFormat, Zone};
 use super::tls_commands::TLS_COMMANDS;
+use crate::cel::Options as CelOptions;
 use crate::headers::{HeaderName, Known};
 
-/// Commands of Envoy that have nothing behind them here yet: expressions, and the value of one key of
-/// `x-forwarded-client-cert`.
-const NOT_SUPPORTED: &[&str] = &["CEL", "TYPED_CEL", "XFCC_VALUE"];
+/// Commands of Envoy that have nothing behind them here yet: the value of one key of `x-forwarded-client-cert`.
+const NOT_SUPPORTED: &[&str] = &["XFCC_VALUE"];
 
 /// Commands that exist only where a formatter extension of a format brings them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ExtensionCommands {
     /// `envoy.formatter.req_without_query`.
     pub req_without_query: bool,
+    /// What `envoy.formatter.cel` says that expressions may do.
+    pub cel: CelOptions,
 }
 
 const NO_ARGUMENT: Syntax = Syntax {
@@ -60,6 +63,8 @@ pub(super) fn compile(
 ) -> Result<Limited, FormatError> {
     let found = if command.name == "REQ_WITHOUT_QUERY" && extensions.req_without_query {
         Some(header(Map::Request, command.argument, true)?)
+    } else if let Some(is_typed) = is_typed_cel(command.name) {
+        Some(cel(command, is_typed, extensions.cel)?)
     } else {
         find(command)?
     };
@@ -85,6 +90,9 @@ pub(super) fn find(command: &Command<'_>) -> Result<Option<Operator>, FormatErro
         command.check(NO_ARGUMENT)?;
         return Ok(Some(Operator::Simple(*simple)));
     }
+    if let Some(is_typed) = is_typed_cel(command.name) {
+        return cel(command, is_typed, CelOptions::default()).map(Some);
+    }
     if NOT_SUPPORTED.contains(&command.name) {
         return Err(FormatError::not_supported(command.name));
     }
@@ -93,6 +101,22 @@ pub(super) fn find(command: &Command<'_>) -> Result<Option<Operator>, FormatErro
     };
     command.check(syntax)?;
     build(command).map(Some)
+}
+
+fn is_typed_cel(name: &str) -> Option<bool> {
+    match name {
+        "CEL" => Some(false),
+        "TYPED_CEL" => Some(true),
+        _ => None,
+    }
+}
+
+fn cel(
+    command: &Command<'_>,
+    is_typed: bool,
+    options: CelOptions,
+) -> Result<Operator, FormatError> {
+    CelOperator::parse(command.argument, is_typed, options).map(Operator::Cel)
 }
 
 type Build = fn(&Command<'_>) -> Result<Operator, FormatError>;

@@ -165,7 +165,8 @@ pub fn append_value(value: &Value, out: &mut Vec<u8>) {
     }
 }
 
-fn append_struct(fields: &Struct, out: &mut Vec<u8>) {
+/// Appends fields as a JSON object.
+pub(super) fn append_struct(fields: &Struct, out: &mut Vec<u8>) {
     out.push(b'{');
     for (at, (name, value)) in fields.fields().enumerate() {
         if at > 0 {

@@ -4,11 +4,12 @@
 //! error texts; filling it in appends to a buffer of the caller and allocates nothing, but for JSON escapes
 //! of unusual text and for filter state. What is missing prints as `-`, or as nothing (`omit_empty_values`).
 //!
-//! Different from Envoy: commands that have nothing behind them yet are refused, not filled with `-`; those
-//! are `CEL`, `TYPED_CEL` and `XFCC_VALUE`. `COMMON_DURATION` knows no points in time of filters.
+//! Different from Envoy: what has nothing behind it yet is refused, not filled with `-`; that is the command
+//! `XFCC_VALUE`. `COMMON_DURATION` knows no points in time of filters.
 
 mod access_log_type;
 mod address_text;
+mod cel_operator;
 mod civil;
 mod coalesce;
 mod command;
@@ -46,7 +47,7 @@ pub use grpc_status::{GrpcStatus, is_grpc_request};
 pub use json_text::append_quoted_json;
 pub use metadata_value::append_value as append_metadata;
 pub use substitution::{
-    EXTENSIONS, FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct,
+    Cel, EXTENSIONS, FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct,
 };
 
 use commands::ExtensionCommands;

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::FormatContext;
 use super::address_text::{append_address, append_masked, append_without_port};
+use super::cel_operator::CelOperator;
 use super::coalesce::Coalesce;
 use super::durations::CommonDuration;
 use super::filter_state_value::{FilterStateOperator, Shown};
@@ -62,6 +63,8 @@ pub(super) enum Operator {
     Fixed(Box<[u8]>),
     /// `%COALESCE%`.
     Coalesce(Coalesce),
+    /// `%CEL%`, `%TYPED_CEL%`.
+    Cel(CelOperator),
 }
 
 /// Values that need no argument, each a function of what is known.
@@ -147,6 +150,11 @@ impl Limited {
     pub(super) fn append_json(&self, context: &FormatContext<'_>, out: &mut Vec<u8>) -> bool {
         if let Operator::Coalesce(coalesce) = &self.operator {
             return coalesce.append_json(self.max_length, context, out);
+        }
+        if let Operator::Cel(cel) = &self.operator
+            && cel.is_typed()
+        {
+            return cel.append_json(self.max_length, context, out);
         }
         let start = out.len();
         out.push(b'"');
@@ -265,6 +273,7 @@ impl Operator {
             }
             Operator::RequestedServerName(name) => appended(name.append(context, out)),
             Operator::Fixed(text) => Value::Bytes(text),
+            Operator::Cel(cel) => appended(cel.append_text(context, out)),
             // Handled by `Limited`, which knows whether text or JSON is wanted.
             Operator::Coalesce(_) => Value::Missing,
         }

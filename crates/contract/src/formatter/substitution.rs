@@ -1,7 +1,7 @@
 //! `envoy.config.core.v3.SubstitutionFormatString`: a format as configs give it.
 //!
 //! Limits: a format from a file or the environment has at most 1 MiB. Formatter extensions that bring
-//! commands: `req_without_query`; `metadata`, whose command is built in; no other yet.
+//! commands: `req_without_query`; `metadata` and `cel`, whose commands are built in; no other yet.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use nuncio_config::{message, one_of};
 use super::Format;
 use super::commands::ExtensionCommands;
 use super::error::FormatError;
+use crate::cel::{CelExpressionConfig, Options};
 use crate::data_source::DataSource;
 use crate::stream_info::metadata::{Struct, Value};
 
@@ -20,9 +21,17 @@ const LIMIT_BYTES: usize = 1 << 20;
 
 const REQ_WITHOUT_QUERY: &str = "envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery";
 const METADATA: &str = "envoy.extensions.formatter.metadata.v3.Metadata";
+const CEL: &str = "envoy.extensions.formatter.cel.v3.Cel";
 
-/// The formatter extensions that are known; their messages have no fields.
+/// The formatter extensions that are known and whose messages have no fields.
 pub const EXTENSIONS: &[&str] = &[REQ_WITHOUT_QUERY, METADATA];
+
+message! {
+    /// What expressions in the format may do.
+    pub struct Cel: "envoy.extensions.formatter.cel.v3.Cel" {
+        pub(crate) cel_config: Option<CelExpressionConfig>,
+    }
+}
 
 message! {
     /// A text or JSON format.
@@ -90,6 +99,10 @@ impl SubstitutionFormatString {
                     commands.req_without_query = true;
                 }
                 METADATA => config.decode::<()>(ctx)?,
+                CEL => {
+                    let cel: Cel = config.decode(ctx)?;
+                    commands.cel = Options::of(cel.cel_config.as_ref());
+                }
                 name if name.starts_with("envoy.extensions.formatter.") => {
                     return Err(
                         ctx.unsupported_here(config.span, format_args!("formatter `{name}`"))

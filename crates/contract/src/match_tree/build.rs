@@ -8,7 +8,7 @@ use nuncio_config::typed::{Any, Ctx, FromValue, Refused, SupportTable};
 
 use super::address::{Range, Ranges};
 use super::domain::Domains;
-use super::input::Input;
+use super::input::{Given, Input};
 use super::message::{
     Extension, IpMatcher, MatchMap, MatcherMessage, MatcherType, OnMatchKind, OnMatchMessage,
     ServerNameMatcher, TreeKind,
@@ -41,10 +41,16 @@ pub(super) fn unknown_named(name: &str, any: &Any, ctx: &mut Ctx) -> Refused {
     Refused
 }
 
-/// Says that an input gives no texts, which it is asked for.
-pub(super) fn wrong_kind(input: &Extension, ctx: &mut Ctx) {
-    let text =
-        "Unsupported data input type: dynamic_metadata. The matcher supports input type: string";
+/// Says that an input does not give what it is asked for.
+pub(super) fn wrong_kind(input: &Extension, given: Given, is_expression: bool, ctx: &mut Ctx) {
+    let text = match (given, is_expression) {
+        (Given::Value, false) => {
+            "Unsupported data input type: dynamic_metadata. The matcher supports input type: string"
+        }
+        (Given::Text, _) => "Unsupported data input type: string",
+        (Given::Value, true) => "Unsupported data input type: dynamic_metadata",
+        (Given::Attributes, _) => "Unsupported data input type: cel_data_input",
+    };
     ctx.error(input.typed_config.span, text);
 }
 
@@ -74,8 +80,9 @@ impl<A> MatchTree<A> {
             }
             Some(MatcherType::Tree(tree)) => {
                 let input = Input::compile(&tree.input, context).and_then(|input| {
-                    if input.gives_values() {
-                        wrong_structure(&tree.input, &tree.tree_type, context.ctx());
+                    if input.gives() != Given::Text {
+                        let given = input.gives();
+                        wrong_structure(&tree.input, given, &tree.tree_type, context.ctx());
                         return Err(Refused);
                     }
                     Ok(input)
@@ -227,14 +234,15 @@ fn domains<C: MatchContext>(
 }
 
 /// Says that a structure of texts is asked for something that gives other values.
-fn wrong_structure(input: &Extension, kind: &TreeKind, ctx: &mut Ctx) {
+fn wrong_structure(input: &Extension, given: Given, kind: &TreeKind, ctx: &mut Ctx) {
     let structure = match kind {
         TreeKind::Exact(_) | TreeKind::Prefix(_) => "map matcher",
         TreeKind::Custom(custom) if custom.typed_config.type_name() == IP => "IP range matcher",
         TreeKind::Custom(_) => "domain matcher",
     };
+    let given = given.name();
     let text = format!(
-        "Unsupported data input type: dynamic_metadata, currently only string type is supported in {structure}"
+        "Unsupported data input type: {given}, currently only string type is supported in {structure}"
     );
     ctx.error(input.typed_config.span, text);
 }

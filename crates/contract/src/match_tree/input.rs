@@ -16,11 +16,13 @@ use crate::stream_info::metadata::Value;
 use crate::stream_info::{Address, PeerCertificateInfo};
 
 const ENVIRONMENT: &str = "envoy.extensions.matching.common_inputs.environment_variable.v3.Config";
+const ATTRIBUTES: &str = "xds.type.matcher.v3.HttpAttributesCelMatchInput";
 /// The message of an input, and the input.
 type Plain = (&'static str, fn() -> Input);
 
 /// Inputs without options.
-const PLAIN: [Plain; 12] = [
+const PLAIN: [Plain; 13] = [
+    (ATTRIBUTES, || Input::Attributes),
     (
         "envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput",
         || Input::Status,
@@ -90,8 +92,7 @@ const HTTP: &str = "envoy.type.matcher.v3.";
 /// What is spoken where nobody found anything else.
 const RAW_BUFFER: &str = "raw_buffer";
 /// What Envoy has besides, and Nuncio not yet.
-const NOT_YET: [&str; 3] = [
-    "xds.type.matcher.v3.HttpAttributesCelMatchInput",
+const NOT_YET: [&str; 2] = [
     "envoy.type.matcher.v3.HttpResponseLocalReplyMatchInput",
     "envoy.extensions.matching.common_inputs.network.v3.NetworkNamespaceInput",
 ];
@@ -184,6 +185,18 @@ pub(super) enum Input {
     },
     /// As it was at the start.
     Environment(Option<Box<[u8]>>),
+    /// All that expressions may ask of a stream.
+    Attributes,
+}
+
+/// The kinds of what inputs give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Given {
+    Text,
+    /// A value of metadata.
+    Value,
+    /// What expressions look up.
+    Attributes,
 }
 
 /// What an input gives.
@@ -217,7 +230,7 @@ impl Input {
         let is_of_stats = OF_STATS.iter().any(|(name, _)| *name == kind);
         let is_unknown = kind != ENVIRONMENT
             && (!context.knows_input(kind) || context.is_of_stats() != is_of_stats);
-        if is_unknown || is_of_listener && kind.starts_with(HTTP) {
+        if is_unknown || is_of_listener && (kind.starts_with(HTTP) || kind == ATTRIBUTES) {
             return Err(super::build::unknown_named(name, any, context.ctx()));
         }
         let plain = Self::without_options(kind, is_of_listener);
@@ -297,9 +310,13 @@ impl Input {
         })
     }
 
-    /// Whether it gives values and not texts.
-    pub(super) fn gives_values(&self) -> bool {
-        matches!(self, Input::DynamicMetadata { .. })
+    /// What it gives: a text, or what not every matcher can be asked about.
+    pub(super) fn gives(&self) -> Given {
+        match self {
+            Input::DynamicMetadata { .. } => Given::Value,
+            Input::Attributes => Given::Attributes,
+            _ => Given::Text,
+        }
     }
 
     /// What it gives of a stream.
@@ -363,6 +380,19 @@ impl Input {
                 Some(value) => Fetched::Text(Cow::Borrowed(value)),
                 None => Fetched::Absent,
             },
+            // Expressions ask by themselves.
+            Input::Attributes => Fetched::Absent,
+        }
+    }
+}
+
+impl Given {
+    /// As Envoy calls it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Given::Text => "string",
+            Given::Value => "dynamic_metadata",
+            Given::Attributes => "cel_data_input",
         }
     }
 }

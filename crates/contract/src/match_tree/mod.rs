@@ -6,12 +6,13 @@
 //! `on_no_match`. What is asked of something that is not there yet (a response, while the request comes) decides
 //! nothing: the outcome is [`Outcome::Undecided`].
 //!
-//! Not there: CEL, the `ip` input matcher (its counter), network namespaces, dynamic modules; all are refused. Depth is
+//! Not there: the `ip` input matcher (its counter), network namespaces, dynamic modules; all are refused. Depth is
 //! limited by the configuration's own limits.
 
 mod address;
 mod build;
 mod domain;
+mod expression;
 mod input;
 mod message;
 mod predicate;
@@ -39,6 +40,7 @@ pub use text_input::TextInput;
 /// Adds the inputs, matchers and structures that are known.
 pub(crate) fn support(table: &mut SupportTable) {
     input::support(table);
+    expression::support(table);
     value::support(table);
     build::support(table);
 }

@@ -3,15 +3,19 @@
 
 use nuncio_config::typed::Refused;
 
-use super::input::{Fetched, Input};
-use super::message::{PredicateKind, PredicateList, PredicateMessage};
+use super::build::wrong_kind;
+use super::expression;
+use super::input::{Fetched, Given, Input};
+use super::message::{PredicateKind, PredicateList, PredicateMessage, SingleKind};
 use super::value::ValueTest;
 use super::{MatchContext, MatchData};
+use crate::cel::Expression;
 
 /// A compiled predicate.
 #[derive(Debug)]
 pub(super) enum Predicate {
     Single(Input, ValueTest),
+    Expression(Expression),
     Or(Box<[Predicate]>),
     And(Box<[Predicate]>),
     Not(Box<Predicate>),
@@ -46,10 +50,21 @@ impl Predicate {
             }
             PredicateKind::Single(single) => {
                 let input = Input::compile(&single.input, context);
+                if let SingleKind::Custom(custom) = &single.matcher
+                    && expression::is_one(custom)
+                {
+                    let expression = expression::compile(custom, context.ctx());
+                    let (input, expression) = (input?, expression?);
+                    if input.gives() != Given::Attributes {
+                        wrong_kind(&single.input, input.gives(), true, context.ctx());
+                        return Err(Refused);
+                    }
+                    return Ok(Predicate::Expression(expression));
+                }
                 let test = ValueTest::compile(&single.matcher, context.ctx());
                 let (input, test) = (input?, test?);
                 if !test.takes(&input) {
-                    super::build::wrong_kind(&single.input, context.ctx());
+                    wrong_kind(&single.input, input.gives(), false, context.ctx());
                     return Err(Refused);
                 }
                 Ok(Predicate::Single(input, test))
@@ -64,6 +79,7 @@ impl Predicate {
                 fetched if test.matches(&fetched) => Truth::True,
                 _ => Truth::False,
             },
+            Predicate::Expression(expression) => expression::holds(expression, data),
             Predicate::Or(all) => {
                 let mut unknown = false;
                 for predicate in all {

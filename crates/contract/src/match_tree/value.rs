@@ -3,7 +3,7 @@
 use nuncio_config::typed::{Ctx, FromValue, Refused, SupportTable};
 
 use super::build::unknown;
-use super::input::{Fetched, Input};
+use super::input::{Fetched, Given, Input};
 use super::message::{
     ConsistentHashing, Extension, MetadataMatcher, RuntimeFraction, SingleKind, XdsPattern,
     XdsStringMatcher,
@@ -19,8 +19,7 @@ const RUNTIME_FRACTION: &str =
     "envoy.extensions.matching.input_matchers.runtime_fraction.v3.RuntimeFraction";
 const METADATA: &str = "envoy.extensions.matching.input_matchers.metadata.v3.Metadata";
 /// What Envoy has besides, and Nuncio not yet.
-const NOT_YET: [&str; 3] = [
-    "xds.type.matcher.v3.CelMatcher",
+const NOT_YET: [&str; 2] = [
     "envoy.extensions.matching.input_matchers.ip.v3.Ip",
     "envoy.extensions.matching.input_matchers.dynamic_modules.v3.DynamicModuleMatcher",
 ];
@@ -102,7 +101,11 @@ impl ValueTest {
 
     /// Whether it can be asked about what `input` gives. Of a text a matcher of metadata says no, as in Envoy.
     pub(super) fn takes(&self, input: &Input) -> bool {
-        matches!(self, ValueTest::Metadata { .. }) || !input.gives_values()
+        match input.gives() {
+            Given::Text => true,
+            Given::Value => matches!(self, ValueTest::Metadata { .. }),
+            Given::Attributes => false,
+        }
     }
 
     pub(super) fn matches(&self, fetched: &Fetched<'_>) -> bool {

@@ -26,6 +26,7 @@ pub use header::{CompiledHeaderMatcher, HeaderMatcher, Int64Range};
 pub use metadata::{CompiledMetadataMatcher, MetadataMatcher, PathSegment};
 pub use prefixes::PrefixTable;
 pub use query::{CompiledQueryParameterMatcher, QueryParameterMatcher};
+pub(crate) use regex::text_regex;
 pub use regex::{
     CompiledRegex, Groups, RegexFault, RegexMatchAndSubstitute, RegexMatcher, RegexRewrite,
     RegexSearch, check_regex,

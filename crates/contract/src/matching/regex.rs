@@ -110,6 +110,23 @@ impl RegexSearch {
     }
 }
 
+/// A pattern that is searched for in texts of UTF-8, and the same as the engine has it: a `.` is a character, none of
+/// the line's end. A pattern that is not in ASCII takes bytes for characters.
+///
+/// # Errors
+/// In RE2's words.
+pub(crate) fn text_regex(pattern: &str) -> Result<(String, Regex), String> {
+    let translated = translate(pattern).map_err(|fault| fault.envoy)?;
+    let built = RegexBuilder::new(&translated)
+        .unicode(pattern.is_ascii())
+        .size_limit(PROGRAM_LIMIT_BYTES)
+        .build();
+    match built {
+        Ok(regex) => Ok((translated, regex)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// A pattern that is searched for and replaced everywhere.
 #[derive(Clone, Debug)]
 pub struct RegexRewrite {

@@ -1,5 +1,6 @@
 //! Rules: an action and policies, of which the first that matches counts.
 
+use crate::cel::{Attributes, Expression, Options};
 use crate::match_tree::MatcherMessage;
 use crate::stream_info::StreamInfo;
 use crate::stream_info::metadata::Value;
@@ -7,7 +8,7 @@ use nuncio_config::typed::{Ctx, Refused};
 
 use super::matcher::{Matcher, Request};
 use super::messages::{Action, Rules};
-use super::tree::Tree;
+use super::tree::{Place, Tree};
 
 /// Compiled rules of either form.
 pub enum Engine {
@@ -28,6 +29,8 @@ struct Policy {
     name: Box<str>,
     permissions: Matcher,
     principals: Matcher,
+    /// What must be true as well.
+    condition: Option<Expression>,
 }
 
 /// What rules say of a request.
@@ -45,6 +48,7 @@ impl Engine {
     pub fn compile(
         rules: Option<&Rules>,
         tree: Option<&MatcherMessage>,
+        place: Place,
         ctx: &mut Ctx,
     ) -> Result<Option<Self>, Refused> {
         if let (Some(rules), Some(_)) = (rules, tree) {
@@ -55,7 +59,7 @@ impl Engine {
         }
         match (rules, tree) {
             (_, Some(tree)) => {
-                Tree::compile(tree, ctx).map(|tree| Some(Engine::Tree(Box::new(tree))))
+                Tree::compile(tree, place, ctx).map(|tree| Some(Engine::Tree(Box::new(tree))))
             }
             (Some(rules), None) => {
                 Policies::compile(rules, ctx).map(|policies| Some(Engine::Policies(policies)))
@@ -87,8 +91,14 @@ impl Policies {
         let policies = rules.policies.iter().map(|(name, policy)| {
             let permissions = Matcher::any_permission(&policy.permissions, ctx);
             let principals = Matcher::any_principal(&policy.principals, ctx);
+            let options = Options::of(policy.cel_config.as_ref());
+            let condition = policy.condition.as_ref();
+            let condition = condition
+                .map(|it| Expression::of(it.tree(), options, it.span(), ctx))
+                .transpose();
             Ok(Policy {
                 name: name.as_str().into(),
+                condition: condition?,
                 permissions: permissions?,
                 principals: principals?,
             })
@@ -121,7 +131,18 @@ impl Policies {
 
 impl Policy {
     fn matches(&self, request: &Request<'_>) -> bool {
-        self.permissions.matches(request) && self.principals.matches(request)
+        self.permissions.matches(request)
+            && self.principals.matches(request)
+            && self.condition.as_ref().is_none_or(|condition| {
+                condition.matches(&Attributes {
+                    info: request.info,
+                    request: Some(request.headers),
+                    response: None,
+                    trailers: None,
+                    services: None,
+                    lacks_response: None,
+                })
+            })
     }
 }
 

@@ -3,6 +3,7 @@
 use nuncio_config::typed::Any;
 use nuncio_config::{enumeration, message, one_of};
 
+use crate::cel::{CelExpressionConfig, v1alpha1};
 use crate::matching::uri_template::PathExtension;
 use crate::matching::{
     CidrRange, FilterStateMatcher, HeaderMatcher, MetadataMatcher, StringMatcher,
@@ -39,6 +40,9 @@ message! {
     pub(super) struct Policy: "envoy.config.rbac.v3.Policy" {
         pub(super) permissions: Vec<Permission>,
         pub(super) principals: Vec<Principal>,
+        pub(super) condition: Option<v1alpha1::Expr>,
+        pub(super) cel_config: Option<CelExpressionConfig>,
+        inert checked_condition = "Envoy does not look at it",
     }
 }
 

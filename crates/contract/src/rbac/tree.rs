@@ -11,21 +11,36 @@ use super::matcher::Request;
 use super::messages::{Action, TreeAction};
 
 const ACTION: &str = "envoy.config.rbac.v3.Action";
-/// What a tree may ask about.
-const INPUTS: [&str; 12] = [
+/// What a tree may ask about a connection, and so about a request.
+const OF_CONNECTIONS: [&str; 10] = [
     "envoy.extensions.matching.common_inputs.network.v3.DestinationIPInput",
     "envoy.extensions.matching.common_inputs.network.v3.DestinationPortInput",
     "envoy.extensions.matching.common_inputs.network.v3.SourceIPInput",
     "envoy.extensions.matching.common_inputs.network.v3.SourcePortInput",
     "envoy.extensions.matching.common_inputs.network.v3.DirectSourceIPInput",
     "envoy.extensions.matching.common_inputs.network.v3.ServerNameInput",
-    "envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput",
     "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
     "envoy.extensions.matching.common_inputs.ssl.v3.UriSanInput",
     "envoy.extensions.matching.common_inputs.ssl.v3.DnsSanInput",
     "envoy.extensions.matching.common_inputs.ssl.v3.SubjectInput",
-    "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
 ];
+
+/// What it may ask about a request besides.
+const OF_REQUESTS: [&str; 3] = [
+    "envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput",
+    "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+    "xds.type.matcher.v3.HttpAttributesCelMatchInput",
+];
+const REFUSED: &str = "requirement violation while creating RBAC match tree: INVALID_ARGUMENT:";
+
+/// What rules judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Requests, in the HTTP filter.
+    Http,
+    /// Connections, in the network filter.
+    Network,
+}
 
 /// Compiled rules.
 pub struct Tree {
@@ -40,8 +55,16 @@ struct Named {
 }
 
 impl Tree {
-    pub(super) fn compile(message: &MatcherMessage, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let mut actions = Actions { ctx, logs: false };
+    pub(super) fn compile(
+        message: &MatcherMessage,
+        place: Place,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let mut actions = Actions {
+            ctx,
+            place,
+            logs: false,
+        };
         let tree = MatchTree::compile(message, &mut actions)?;
         Ok(Tree {
             tree,
@@ -68,6 +91,7 @@ impl Tree {
 
 struct Actions<'c> {
     ctx: &'c mut Ctx,
+    place: Place,
     logs: bool,
 }
 
@@ -92,11 +116,19 @@ impl MatchContext for Actions<'_> {
     }
 
     fn check_input(&self, type_url: &str) -> Result<(), String> {
-        match INPUTS.iter().any(|input| type_url.ends_with(input)) {
-            true => Ok(()),
-            false => Err(format!(
-                "requirement violation while creating RBAC match tree: INVALID_ARGUMENT: RBAC HTTP filter cannot match on '{type_url}'"
-            )),
-        }
+        let is_in = |inputs: &[&str]| inputs.iter().any(|input| type_url.ends_with(input));
+        let words = match self.place {
+            _ if is_in(&OF_CONNECTIONS) => return Ok(()),
+            Place::Http if is_in(&OF_REQUESTS) => return Ok(()),
+            Place::Http => "RBAC HTTP filter cannot match on",
+            Place::Network => "RBAC network filter cannot match",
+        };
+        Err(format!("{REFUSED} {words} '{type_url}'"))
+    }
+
+    fn check_keep_matching(&self) -> Result<(), String> {
+        Err(format!(
+            "{REFUSED} keep_matching is not supported in this context"
+        ))
     }
 }

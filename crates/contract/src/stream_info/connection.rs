@@ -77,6 +77,8 @@ pub struct ListenerDescription {
     pub name: Box<str>,
     /// Its metadata.
     pub metadata: Metadata,
+    /// Which way its traffic goes, by the API's number: 1 in, 2 out.
+    pub direction: i64,
 }
 
 /// What is logged of a filter chain.

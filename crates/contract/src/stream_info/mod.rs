@@ -147,6 +147,8 @@ pub struct StreamInfo {
     /// Body bytes sent to the client.
     pub bytes_sent: u64,
 
+    /// Whether there is a route.
+    pub has_route: bool,
     /// The route's name; `None` when it has none.
     pub route_name: Option<Arc<str>>,
     /// The virtual cluster's name.
@@ -201,6 +203,7 @@ impl StreamInfo {
             custom_flags: String::new(),
             bytes_received: 0,
             bytes_sent: 0,
+            has_route: false,
             route_name: None,
             virtual_cluster_name: None,
             route_metadata: None,
@@ -252,6 +255,7 @@ impl StreamInfo {
             custom_flags,
             bytes_received,
             bytes_sent,
+            has_route,
             route_name,
             virtual_cluster_name,
             route_metadata,
@@ -282,6 +286,7 @@ impl StreamInfo {
         custom_flags.clear();
         *bytes_received = 0;
         *bytes_sent = 0;
+        *has_route = false;
         *route_name = None;
         *virtual_cluster_name = None;
         *route_metadata = None;

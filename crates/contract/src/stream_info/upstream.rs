@@ -27,6 +27,8 @@ pub struct HostDescription {
     pub hostname: Box<str>,
     /// Its metadata.
     pub metadata: Metadata,
+    /// Where it is: region, zone and part of the zone, each of which may be empty.
+    pub locality: [Box<str>; 3],
 }
 
 /// The upstream side of a stream.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
-use nuncio_contract::rbac::Engine;
+use nuncio_contract::rbac::{Engine, Place};
 use nuncio_contract::registry::RouteFilterConfig;
 
 use super::messages::{Rbac, RbacPerRoute};
@@ -42,10 +42,16 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
 
 impl Settings {
     fn compile(message: &Rbac, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let rules = Engine::compile(message.rules.as_ref(), message.matcher.as_ref(), ctx);
+        let rules = Engine::compile(
+            message.rules.as_ref(),
+            message.matcher.as_ref(),
+            Place::Http,
+            ctx,
+        );
         let shadow = Engine::compile(
             message.shadow_rules.as_ref(),
             message.shadow_matcher.as_ref(),
+            Place::Http,
             ctx,
         );
         Ok(Settings {

@@ -373,8 +373,16 @@ fn what_makes_no_sense_is_refused_in_envoys_words() {
     );
     let condition = format!("p: {{{ANYTHING}, {ANYONE}, condition: {{}}}}");
     let condition = format!("{{rules: {}}}", rules("ALLOW", &condition));
-    assert!(refusal(&ROOM, &condition).contains("not supported"));
+    let words = "failed to create an expression: Invalid empty expression";
+    assert_eq!(refusal(&ROOM, &condition), words);
     let level = format!("{{rbac: {condition}}}");
     let errors = parse_level(&ROOM, &level).expect_err("refused");
-    assert!(errors.contains("not supported"), "{errors}");
+    assert!(errors.contains(words), "{errors}");
+    let kept = "{matcher: {on_no_match: {keep_matching: true, action: {name: a, typed_config: {\"@type\": \
+                type.googleapis.com/envoy.config.rbac.v3.Action, name: denied}}}}}";
+    assert_eq!(
+        refusal(&ROOM, kept),
+        "requirement violation while creating RBAC match tree: INVALID_ARGUMENT: keep_matching is not supported in \
+         this context"
+    );
 }

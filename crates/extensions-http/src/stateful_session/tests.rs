@@ -31,6 +31,7 @@ fn told(stream: &mut Stream<'_>, header: &str) -> String {
         address: Address::Ip(HOST.parse().expect("an address")),
         hostname: "".into(),
         metadata: Default::default(),
+        locality: Default::default(),
     };
     stream.info.upstream.add_attempted_host(Rc::new(host));
     let mut response = response(&[(":status", "200")]);

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{enumeration, message};
+use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::network_filter::NetworkFilterConfig;
-use nuncio_contract::rbac::{Engine, Rules};
+use nuncio_contract::rbac::{Engine, Place, Rules};
 
 message! {
     /// The filter's config.
@@ -17,6 +18,8 @@ message! {
         stat_prefix: String,
         enforcement_type: Enforcement,
         delay_deny: Option<Duration>,
+        matcher: Option<MatcherMessage>,
+        shadow_matcher: Option<MatcherMessage>,
     }
 }
 
@@ -43,10 +46,12 @@ pub(super) struct Config(pub(super) Arc<Settings>);
 
 pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn NetworkFilterConfig>, Refused> {
     let message: Rbac = any.decode(ctx)?;
-    let mut compile = |rules: &Option<Rules>| {
-        let Some(rules) = rules else { return Ok(None) };
-        let engine = Engine::compile(Some(rules), None, ctx)?;
-        if engine.as_ref().is_some_and(Engine::asks_for_headers) {
+    let mut compile = |rules: &Option<Rules>, tree: &Option<MatcherMessage>| {
+        let (rules, tree) = (rules.as_ref(), tree.as_ref());
+        let engine = Engine::compile(rules, tree, Place::Network, ctx)?;
+        if let Some(rules) = rules
+            && engine.as_ref().is_some_and(Engine::asks_for_headers)
+        {
             ctx.error(
                 rules.span(),
                 "Found header rule, not supported by RBAC network filter",
@@ -55,7 +60,8 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn NetworkFilterCon
         }
         Ok(engine)
     };
-    let (rules, shadow) = (compile(&message.rules), compile(&message.shadow_rules));
+    let rules = compile(&message.rules, &message.matcher);
+    let shadow = compile(&message.shadow_rules, &message.shadow_matcher);
     Ok(Arc::new(Config(Arc::new(Settings {
         rules: rules?,
         shadow: shadow?,

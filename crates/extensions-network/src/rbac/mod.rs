@@ -6,8 +6,7 @@
 //! given. What a connection does not have (headers, a path) matches nothing but its negation. Trust: addresses are the
 //! socket's or the PROXY header's. Envoy's documentation: network filters, Role Based Access Control (RBAC).
 //!
-//! Refused as not supported yet: match trees (`matcher`, `shadow_matcher`), `enforce_on_transport_ready`, and what the
-//! rules of the HTTP filter do not have either.
+//! Refused as not supported yet: `enforce_on_transport_ready`, and what the rules of the HTTP filter do not have either.
 
 mod config;
 mod filter;

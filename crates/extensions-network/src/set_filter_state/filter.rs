@@ -6,7 +6,7 @@ use nuncio_contract::network_filter::{
 };
 use nuncio_contract::stats::Scope;
 
-use super::config::Values;
+use super::config::{Value, Values};
 
 impl NetworkFilterConfig for Values {
     fn for_worker(&self, _root: &Scope) -> Box<dyn NetworkFilterFactory> {
@@ -20,29 +20,56 @@ impl NetworkFilterConfig for Values {
 
 impl NetworkFilterFactory for Values {
     fn wants_data(&self) -> bool {
-        false
+        !self.at_data.is_empty()
     }
 
     fn create(&self) -> Box<dyn NetworkFilter> {
-        Box::new(self.clone())
+        Box::new(Setting {
+            values: self.clone(),
+            has_seen_data: false,
+        })
     }
 }
 
-impl NetworkFilter for Values {
+/// The filter of a connection.
+struct Setting {
+    values: Values,
+    has_seen_data: bool,
+}
+
+impl NetworkFilter for Setting {
     fn on_new_connection(&mut self, context: &mut NetworkContext<'_>) -> NetworkStatus {
-        for value in self.0.iter() {
-            let mut text = Vec::new();
-            let format = FormatContext::new(context.stream_info, context.services);
-            value.format.format(&format, &mut text);
-            if text.is_empty() && value.skips_empty {
-                continue;
-            }
-            let text = String::from_utf8_lossy(&text);
-            if let Some(object) = value.kind.make(&text) {
-                let state = context.stream_info.filter_state_mut();
-                state.set(&value.name, object);
-            }
+        set(&self.values.at_start, context);
+        // Filters begin when the handshake is done.
+        set(&self.values.at_handshake, context);
+        NetworkStatus::Continue
+    }
+
+    fn on_data(
+        &mut self,
+        context: &mut NetworkContext<'_>,
+        _data: &[u8],
+        _end_stream: bool,
+    ) -> NetworkStatus {
+        if !std::mem::replace(&mut self.has_seen_data, true) {
+            set(&self.values.at_data, context);
         }
         NetworkStatus::Continue
+    }
+}
+
+fn set(values: &[Value], context: &mut NetworkContext<'_>) {
+    for value in values {
+        let mut text = Vec::new();
+        let format = FormatContext::new(context.stream_info, context.services);
+        value.format.format(&format, &mut text);
+        if text.is_empty() && value.skips_empty {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&text);
+        if let Some(object) = value.kind.make(&text) {
+            let state = context.stream_info.filter_state_mut();
+            state.set(&value.name, object);
+        }
     }
 }

@@ -1,10 +1,11 @@
-//! `envoy.filters.network.set_filter_state`: objects made of formats when a connection begins, for filters behind it,
-//! the TCP proxy and the access log.
+//! `envoy.filters.network.set_filter_state`: objects made of formats when a connection begins, behind its handshake
+//! and when its first bytes come, for filters behind it, the TCP proxy and the access log.
 //!
 //! The kinds of objects that are known: texts, with a hash or without (`envoy.string`, `envoy.hashable_string`), and
 //! what the TCP proxy looks at (`envoy.tcp_proxy.cluster`, `.disable_tunneling`, `.per_connection_idle_timeout_ms`).
-//! Other kinds, `shared_with_upstream` and `read_only` are refused as not supported yet, and so is the filter before a
-//! connection manager. Trust: as much as what the formats say. Envoy's documentation: network filters, Set-Filter-State.
+//! Other kinds and `shared_with_upstream` are refused as not supported yet, so are other kinds than `envoy.string`
+//! behind the start of a connection, and the filter before a connection manager. Trust: as much as what the formats
+//! say. Envoy's documentation: network filters, Set-Filter-State.
 
 mod config;
 mod filter;

@@ -14,10 +14,9 @@ use crate::config::route as config;
 
 const ROUTE: &str = "envoy.config.route.v3.Route";
 const ROUTE_LIST: &str = "envoy.config.route.v3.RouteList";
-const INPUTS: [&str; 3] = [
+const INPUTS: [&str; 2] = [
     "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
     "envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
-    "xds.type.matcher.v3.HttpAttributesCelMatchInput",
 ];
 
 impl RouteCompiler<'_> {

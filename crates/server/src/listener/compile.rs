@@ -203,6 +203,7 @@ impl CompiledListener {
             description: Arc::new(ListenerDescription {
                 name: name.as_str().into(),
                 metadata: MetadataMessage::owned(listener.metadata.as_ref()),
+                direction: listener.traffic_direction as i64,
             }),
             chains,
             selection,

@@ -184,6 +184,7 @@ impl RequestProber {
             address: self.host.shown_address(),
             hostname: self.host.hostname.clone(),
             metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
+            locality: self.host.locality.names(),
         };
         info.upstream.choose_host(Rc::new(host));
         let context = FormatContext::new(&info, services);

@@ -36,6 +36,17 @@ pub struct Locality {
     pub sub_zone: Box<str>,
 }
 
+impl Locality {
+    /// Region, zone and part of the zone.
+    pub fn names(&self) -> [Box<str>; 3] {
+        [
+            self.region.clone(),
+            self.zone.clone(),
+            self.sub_zone.clone(),
+        ]
+    }
+}
+
 /// How an endpoint's health checks differ from its cluster's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndpointCheck {

@@ -81,6 +81,7 @@ impl WorkerHost {
                 address: self.host.shown_address(),
                 hostname: self.host.hostname.clone(),
                 metadata: self.host.metadata.as_deref().cloned().unwrap_or_default(),
+                locality: self.host.locality.names(),
             })
         }))
     }

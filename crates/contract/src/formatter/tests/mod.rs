@@ -170,6 +170,7 @@ pub(crate) fn stream() -> Stream {
         address: address("127.0.0.1:21101"),
         hostname: "backend.test:80".into(),
         metadata: in_namespace("ns", fields([("k", string("host md"))])),
+        locality: Default::default(),
     }));
     upstream.add_attempted_connection(2);
     upstream.local_address = Some(address("127.0.0.1:48116"));
