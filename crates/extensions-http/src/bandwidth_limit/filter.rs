@@ -163,6 +163,7 @@ impl HttpFilter for BandwidthLimitFilter {
     fn poll_encode_late(
         &mut self,
         context: &mut FilterContext<'_>,
+        _response: &mut HeaderMap,
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
         let Some(limiter) = &mut self.response else {
@@ -225,6 +226,7 @@ fn take(
 
 fn late(portion: Portion, trailers: Option<Box<HeaderMap>>) -> Late {
     Late {
+        taken_bytes: portion.data.len(),
         data: portion.data,
         then: match (portion.is_all, portion.is_last, trailers) {
             (_, true, Some(trailers)) => Then::Trailers(trailers),
