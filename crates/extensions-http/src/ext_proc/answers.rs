@@ -169,7 +169,7 @@ impl Filter {
             side.lets_head_go = true;
             restore_length(side, headers);
         } else {
-            self.settle_head(way, headers);
+            self.settle_head(way);
         }
         self.find_route_anew(way, common.clear_route_cache, context);
         self.tell_more(way, context, false)?;
@@ -177,20 +177,9 @@ impl Filter {
         Ok(())
     }
 
-    /// What the head says of its body, and whether it goes on before that.
-    pub(super) fn settle_head(&mut self, way: Way, headers: &mut HeaderMap) {
-        let trusts = self.worker.settings.trusts_lengths;
+    /// Whether a head goes on before its body.
+    fn settle_head(&mut self, way: Way) {
         let side = self.side_mut(way);
-        // Of what has no body as well, as in Envoy.
-        let changes_unseen = match side.modes.body {
-            BodyMode::None => false,
-            BodyMode::Buffered => !side.modes.head,
-            BodyMode::Streamed | BodyMode::Partial | BodyMode::FullDuplex => !trusts,
-        };
-        if changes_unseen && !side.is_over {
-            headers.remove(Known::ContentLength);
-            side.length_before = None;
-        }
         let waits = match side.modes.body {
             _ if side.is_bare || side.is_over => false,
             BodyMode::None | BodyMode::FullDuplex => false,
@@ -198,9 +187,20 @@ impl Filter {
             BodyMode::Buffered | BodyMode::Partial => true,
         };
         side.lets_head_go |= side.holds_head && !waits;
-        if side.lets_head_go && side.shows_body() && trusts {
-            let length = headers.get(Known::ContentLength);
-            side.length_left = length.and_then(length_of);
+    }
+
+    /// Takes the length out of a head if it does not hold for what the processor may make of its body; whether there is
+    /// a body, and what the processor chooses by its answer, do not matter, as in Envoy.
+    pub(super) fn remove_length(&mut self, way: Way, headers: &mut HeaderMap) {
+        let trusts = self.worker.settings.trusts_lengths;
+        let side = self.side_mut(way);
+        side.is_length_removed = match side.modes.body {
+            BodyMode::None => false,
+            BodyMode::Buffered => !side.modes.head,
+            BodyMode::Streamed | BodyMode::Partial | BodyMode::FullDuplex => !trusts,
+        };
+        if side.is_length_removed {
+            headers.remove(Known::ContentLength);
         }
     }
 
@@ -224,10 +224,7 @@ impl Filter {
     ) -> Result<(), Failure> {
         let settings = &self.worker.settings;
         let side = self.side(way);
-        let is_compared = side.modes.body == BodyMode::Buffered && side.modes.head;
-        let takes_length = !side.is_bare
-            && side.shows_body()
-            && (is_compared || settings.trusts_lengths && side.modes.body != BodyMode::None);
+        let takes_length = !side.is_bare && side.shows_body() && !side.is_length_removed;
         let before = headers.get(Known::ContentLength).map(<[u8]>::to_vec);
         let changing = Changing {
             rules: &settings.rules,
@@ -309,21 +306,16 @@ impl Filter {
             Some(_) => (told.bytes, 0),
         };
         let side = self.side_mut(way);
-        if side.holds_head && side.modes.body == BodyMode::Buffered {
-            check_length(headers, said_bytes)?;
-        } else if side.holds_head && side.modes.body == BodyMode::Streamed {
-            let length = headers.get(Known::ContentLength);
-            side.length_left = length.and_then(length_of);
+        let is_whole = side.modes.body == BodyMode::Buffered || side.told_all;
+        if side.holds_head && is_whole && side.told.is_empty() {
+            check_length(headers, side.ready.len() + said_bytes)?;
         }
         side.settled_bytes += taken_bytes;
-        let passed_bytes = bytes.len();
         side.ready.append(bytes);
-        side.is_over |= common.status == REPLACE;
         if side.awaits() {
             self.await_answer(way, context);
         }
         self.find_route_anew(way, common.clear_route_cache, context);
-        self.keep_to_length(way, passed_bytes)?;
         self.tell_more(way, context, false)?;
         self.let_settled_head_go(way);
         Ok(())
@@ -346,23 +338,7 @@ impl Filter {
         let side = self.side_mut(way);
         side.ready.extend(&piece.body);
         side.duplex_ended |= piece.end_of_stream;
-        self.keep_to_length(way, piece.body.len())
-    }
-
-    /// Bytes that go on behind a head with the processor's length must be as many.
-    pub(super) fn keep_to_length(&mut self, way: Way, passed_bytes: usize) -> Result<(), Failure> {
-        let side = self.side_mut(way);
-        let Some(left) = side.length_left else {
-            return Ok(());
-        };
-        let passed = u64::try_from(passed_bytes).unwrap_or(u64::MAX);
-        let left = left.checked_sub(passed).ok_or_else(Failure::bad_length)?;
-        side.length_left = Some(left);
-        let is_all = side.duplex_ended || side.told_all && side.told.is_empty();
-        match is_all && left > 0 {
-            true => Err(Failure::bad_length()),
-            false => Ok(()),
-        }
+        Ok(())
     }
 
     fn take_trailers(&mut self, way: Way, answer: TrailersAnswer) -> Result<(), Failure> {

@@ -238,8 +238,7 @@ impl Filter {
         if self.worker.settings.observes.is_some() {
             self.observe_head(way, context, head.as_deref(), end_stream);
             if !self.side(way).modes.head {
-                let headers = head.unwrap_or(&mut *context.request_headers);
-                self.settle_head(way, headers);
+                self.remove_length(way, head.unwrap_or(&mut *context.request_headers));
             }
             return HeadersStatus::Continue;
         }
@@ -261,12 +260,14 @@ impl Filter {
         }
         if !self.side(way).modes.head {
             let headers = head.unwrap_or(&mut *context.request_headers);
-            self.settle_head(way, headers);
+            self.remove_length(way, headers);
+            self.side_mut(way).keep_to_length(headers);
             return HeadersStatus::Continue;
         }
         let headers = head.as_deref().unwrap_or(&*context.request_headers);
         let part = told::head(way, headers, &self.worker.settings.headers, end_stream);
         let told = self.tell_with(way, part, context, head.as_deref());
+        self.remove_length(way, head.unwrap_or(&mut *context.request_headers));
         let side = self.side_mut(way);
         side.holds_head = true;
         side.awaits_head = true;
@@ -313,10 +314,9 @@ impl Filter {
 
     /// The rest of a body whose length the processor has said.
     fn pass_by_length(&mut self, way: Way, bytes: usize, end_stream: bool) -> DataStatus {
-        self.side_mut(way).told_all |= end_stream;
-        match self.keep_to_length(way, bytes) {
-            Ok(()) => DataStatus::Continue,
-            Err(failure) => DataStatus::Reply(failure.reply(&self.worker)),
+        match self.side_mut(way).count(bytes, end_stream) {
+            true => DataStatus::Continue,
+            false => DataStatus::Reply(Failure::bad_length().reply(&self.worker)),
         }
     }
 
@@ -398,8 +398,17 @@ impl Filter {
         cx: &mut Context<'_>,
     ) -> Poll<Step> {
         self.settle_duplex();
+        if self.side(way).lets_head_go {
+            let headers = head.as_deref().unwrap_or(&*context.request_headers);
+            self.side_mut(way).keep_to_length(headers);
+        }
         if let Some(late) = self.side_mut(way).next() {
-            return Poll::Ready(Step::Late(late));
+            let is_last = matches!(late.then, Then::End);
+            let is_true = self.side_mut(way).count(late.data.len(), is_last);
+            return Poll::Ready(match is_true {
+                true => Step::Late(late),
+                false => Step::Done(Err(Failure::bad_length())),
+            });
         }
         if let Some(message) = self.side_mut(way).inbox.pop_front() {
             let done = self.take_answer(way, *message, context, head);

@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::http_filter::{Late, Then};
 use nuncio_contract::services::LocalFuture;
 use nuncio_service_messages::common::HeaderList;
 use nuncio_service_messages::ext_proc::{HeaderMutation, ProcessingResponse};
 
+use super::heads::length_of;
 use super::modes::{BodyMode, SideModes};
 
 /// A direction.
@@ -75,9 +77,11 @@ pub(super) struct Side {
     pub(super) timer: Option<LocalFuture<()>>,
     /// The processor has asked for more time for this answer.
     pub(super) took_more_time: bool,
+    /// The head has no length, as the processor may change its body.
+    pub(super) is_length_removed: bool,
     /// The length in the head before the processor changed it.
     pub(super) length_before: Option<Option<Vec<u8>>>,
-    /// How much of the body is to come by the head, where the processor has said it.
+    /// How much of the body is to come by the head, where the processor may change it.
     pub(super) length_left: Option<u64>,
 }
 
@@ -90,6 +94,28 @@ impl Side {
     /// Whether an answer is awaited.
     pub(super) fn awaits(&self) -> bool {
         self.awaits_head || !self.told.is_empty() || matches!(self.trailers, Trailers::Told)
+    }
+
+    /// The head goes on: the body must be as long as it says, if the processor may change it.
+    pub(super) fn keep_to_length(&mut self, headers: &HeaderMap) {
+        let is_changed = self.modes.body != BodyMode::None || self.is_replaced;
+        if is_changed && !self.is_bare {
+            let length = headers.get(Known::ContentLength);
+            self.length_left = length.and_then(length_of);
+        }
+    }
+
+    /// Counts bytes that go on; whether the head is still true.
+    pub(super) fn count(&mut self, bytes: usize, is_last: bool) -> bool {
+        let Some(left) = self.length_left else {
+            return true;
+        };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.length_left = left.checked_sub(bytes);
+        match self.length_left {
+            None => false,
+            Some(left) => left == 0 || !is_last,
+        }
     }
 
     /// Nothing of it is told any more: all goes on as it came.
