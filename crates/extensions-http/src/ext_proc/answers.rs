@@ -196,7 +196,7 @@ impl Filter {
         let side = self.side_mut(way);
         side.is_length_removed = match side.modes.body {
             BodyMode::None => false,
-            BodyMode::Buffered => !side.modes.head,
+            BodyMode::Buffered => !side.modes.head && !trusts,
             BodyMode::Streamed | BodyMode::Partial | BodyMode::FullDuplex => !trusts,
         };
         if side.is_length_removed {

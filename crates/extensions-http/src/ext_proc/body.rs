@@ -99,7 +99,10 @@ impl Filter {
         let side = self.side_mut(way);
         side.told_all |= is_last;
         match is_duplex {
-            true => side.duplex_unsent += bytes.len(),
+            true => {
+                side.is_duplex_told = true;
+                side.duplex_unsent += bytes.len();
+            }
             false => {
                 side.told.push_back(Told { bytes });
                 self.await_answer(way, context);

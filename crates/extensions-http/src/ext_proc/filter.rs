@@ -475,8 +475,16 @@ impl Filter {
         }
         stats.streams_closed.inc();
         self.session.ended();
+        if self.is_body_lost() {
+            return Err(Failure::of_processor("ext_proc_error_body_not_returned"));
+        }
         self.give_up();
         Ok(())
+    }
+
+    /// Whether some of a body is with the processor alone.
+    fn is_body_lost(&self) -> bool {
+        self.request.is_body_lost() || self.response.is_body_lost()
     }
 
     /// What a failure comes to: an answer, or that the stream goes on without the processor.
@@ -486,7 +494,7 @@ impl Filter {
         context: &mut FilterContext<'_>,
     ) -> Option<Box<LocalReply>> {
         let stats = &self.worker.stats.cells;
-        if failure.may_pass && self.effective.passes_on_error {
+        if failure.may_pass && self.effective.passes_on_error && !self.is_body_lost() {
             stats.failure_mode_allowed.inc();
             if failure.is_end {
                 // Envoy closes what has ended, and counts both once more.

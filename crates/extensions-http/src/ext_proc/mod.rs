@@ -6,7 +6,8 @@
 //! says less. The defaults are Envoy's: 200 ms for each answer, a processor that fails is a 500, heads alone are told.
 //! Trust: the processor is trusted with what it changes, within `mutation_rules`; but for what is no header, would be
 //! another request, or says where a body ends. A length that it says must be true: other than Envoy, this holds for
-//! bodies that it leaves as they are too, and a length in places where it is not asked for is left out.
+//! bodies that it leaves as they are too, and a length in places where it is not asked for is left out. A body that it
+//! alone has is never given up for lost, whatever is allowed.
 //!
 //! Left out, and so refused: `http_service`, `filter_metadata`, `on_processing_response`, `processing_request_modifier`,
 //! the body mode `GRPC`, typed namespaces of metadata, and attributes that are more than a name of those in

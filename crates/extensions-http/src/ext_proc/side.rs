@@ -67,6 +67,8 @@ pub(super) struct Side {
     pub(super) is_partly_told: bool,
     /// The processor has sent the last piece of a body that comes from it.
     pub(super) duplex_ended: bool,
+    /// Some of such a body was sent to it.
+    pub(super) is_duplex_told: bool,
     /// Bytes that are on their way to the processor and come back from it.
     pub(super) duplex_unsent: usize,
     pub(super) trailers: Trailers,
@@ -118,6 +120,13 @@ impl Side {
         }
     }
 
+    /// Whether some of the body is with the processor alone, so that the stream cannot go on without it.
+    pub(super) fn is_body_lost(&self) -> bool {
+        let is_duplex = self.shows_body() && self.modes.body == BodyMode::FullDuplex;
+        let is_back = self.duplex_ended || matches!(self.trailers, Trailers::Settled(_));
+        is_duplex && self.is_duplex_told && !is_back
+    }
+
     /// Nothing of it is told any more: all goes on as it came.
     pub(super) fn give_up(&mut self) {
         self.is_over = true;
@@ -151,7 +160,7 @@ impl Side {
             self.is_kept &= !end_stream;
             return Some(late(Buffer::default(), 0, Then::Head { end_stream }));
         }
-        if self.holds_head || !self.is_kept {
+        if self.holds_head || !self.is_kept || self.waits_for_trailers() {
             return None;
         }
         let data = std::mem::take(&mut self.ready);
@@ -164,6 +173,12 @@ impl Side {
             None if data.is_empty() && taken == 0 => None,
             None => Some(late(data, taken, Then::More)),
         }
+    }
+
+    /// A body that goes on as a whole does so with its trailers.
+    fn waits_for_trailers(&self) -> bool {
+        let is_whole = matches!(self.modes.body, BodyMode::Buffered | BodyMode::Partial);
+        is_whole && !self.is_over && matches!(self.trailers, Trailers::Came(_) | Trailers::Told)
     }
 
     /// What is behind all that is ready; none if more is to come from here.

@@ -523,3 +523,23 @@ fn more_time_is_given_once_and_within_the_limit() {
     worker.services.clock.advance(Duration::from_millis(1));
     assert!(request_goes(&mut stream).starts_with("504"));
 }
+
+#[test]
+fn a_body_that_the_processor_alone_has_is_not_given_up() {
+    let config = ", failure_mode_allow: true, processing_mode: {request_body_mode: FULL_DUPLEX_STREAMED, request_trailer_mode: SEND}";
+    for (end, comes) in [
+        ("0", "head, some, 500 ext_proc_error_body_not_returned"),
+        (
+            "13",
+            "head, some, 500 ext_proc_error_gRPC_error_13{via_upstream}",
+        ),
+    ] {
+        let (worker, processor) = worker(config);
+        let mut stream = worker.stream();
+        let _later = stream.decode_headers(false);
+        let _later = stream.decode_data(b"body", false);
+        processor.says(Answer::RequestHeaders(CommonAnswer::default()));
+        processor.ends(end);
+        assert_eq!(request_goes(&mut stream), comes);
+    }
+}
