@@ -27,9 +27,11 @@ mod observe;
 mod session;
 mod side;
 mod stats;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod told;
+mod turn;
 
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
