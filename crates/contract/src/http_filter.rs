@@ -10,7 +10,8 @@
 //! After `on_destroy` no call comes any more; a future that is still pending is dropped.
 //!
 //! A filter that spreads a body over time takes its chunks ([`DataStatus::Later`]) and is asked for them whenever the
-//! stream is polled.
+//! stream is polled. One that asks others about a stream step by step holds the head in the same way
+//! ([`HeadersStatus::Later`]), while the body already comes to it.
 //!
 //! Follows Envoy's `StreamDecoderFilter` and `StreamEncoderFilter`; the differences: no call-backs into the
 //! engine from outside a call (a late answer is a future's output), and one buffer a direction.
@@ -194,6 +195,9 @@ pub enum HeadersStatus {
     Continue,
     /// Hold the headers here; the filter lets go from a later `*_data` or `*_trailers` call.
     Stop,
+    /// Hold the headers here until `poll_decode_late` or `poll_encode_late` says [`Then::Head`]. The filter takes all
+    /// chunks that come before that ([`DataStatus::Later`]).
+    Later,
     /// Hold the stream here until the future is done.
     Wait(LocalFuture<Resume>),
     /// Answer; filters behind this one see nothing.
@@ -235,7 +239,7 @@ pub enum TrailersStatus {
     Append(Buffer),
     /// Hold everything until the future is done.
     Wait(LocalFuture<Resume>),
-    /// Call again once the filter has given back all that it took.
+    /// Call again once the filter has given back all that it took, which may be nothing ([`Then::Nothing`]).
     Later,
     /// Answer.
     Reply(Box<LocalReply>),
@@ -245,6 +249,8 @@ pub enum TrailersStatus {
 pub struct Late {
     /// The bytes.
     pub data: Buffer,
+    /// How many of the bytes that it took they stand for.
+    pub taken_bytes: usize,
     /// What is behind them.
     pub then: Then,
 }
@@ -253,6 +259,13 @@ pub struct Late {
 pub enum Then {
     /// The filter has more.
     More,
+    /// The head that it held goes on, before any bytes; the filter has more.
+    Head {
+        /// Whether the head is all there is. Where the peer has more, the filter keeps it.
+        end_stream: bool,
+    },
+    /// An answer in the place of all of it.
+    Reply(Box<LocalReply>),
     /// The filter has nothing more; the body goes on, or its trailers follow.
     Nothing,
     /// The end of the body.
@@ -341,10 +354,12 @@ pub trait HttpFilter {
     ) -> TrailersStatus {
         TrailersStatus::Continue
     }
-    /// What there is to give back of the response's body; called whenever the stream is polled while there is some.
+    /// What there is to give back of the response's body; called whenever the stream is polled while there is some. The
+    /// head may be changed as long as the filter holds it.
     fn poll_encode_late(
         &mut self,
         _context: &mut FilterContext<'_>,
+        _response: &mut HeaderMap,
         _cx: &mut Context<'_>,
     ) -> Poll<Late> {
         Poll::Pending

@@ -24,6 +24,7 @@ mod delegation;
 pub mod dynamic_forward_proxy;
 pub mod early_header_mutation;
 pub mod ext_authz;
+pub mod ext_proc;
 pub mod fault;
 mod grpc;
 pub mod grpc_http1_bridge;
@@ -38,6 +39,7 @@ pub mod jwt_authn;
 mod level_stats;
 pub mod local_ratelimit;
 pub mod match_delegate;
+mod mutation_rules;
 mod pacing;
 mod query;
 pub mod ratelimit;
@@ -61,6 +63,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &decompressor::ROOM,
     &dynamic_forward_proxy::ROOM,
     &ext_authz::ROOM,
+    &ext_proc::ROOM,
     &fault::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,

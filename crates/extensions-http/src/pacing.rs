@@ -91,6 +91,7 @@ impl Pacing {
 /// The portion as a filter gives it back, with trailers behind the last one.
 pub(crate) fn late(portion: Portion, trailers: Option<Box<HeaderMap>>) -> Late {
     Late {
+        taken_bytes: portion.data.len(),
         data: portion.data,
         then: match (portion.is_all, portion.is_last, trailers) {
             (_, true, Some(trailers)) => Then::Trailers(trailers),

@@ -203,9 +203,10 @@ impl HttpFilter for Found {
     fn poll_encode_late(
         &mut self,
         context: &mut FilterContext<'_>,
+        response: &mut HeaderMap,
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
-        self.filter.poll_encode_late(context, cx)
+        self.filter.poll_encode_late(context, response, cx)
     }
 
     fn on_destroy(&mut self) {

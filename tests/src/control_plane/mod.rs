@@ -7,6 +7,7 @@
 pub(crate) mod protobuf;
 mod request;
 mod server;
+mod talk;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -48,6 +49,13 @@ pub struct ServiceSpec {
     /// Paths of fields of what it is told that are not shown.
     #[serde(default)]
     pub hides: Vec<Vec<u64>>,
+    /// Paths of maps in it, whose order is no promise, which are shown sorted.
+    #[serde(default)]
+    pub sorts: Vec<Vec<u64>>,
+    /// What it does on each stream in turn, if it is more than to say something at the beginning: for each message that
+    /// comes what follows from it, see [`talk`]. Every message is shown.
+    #[serde(default)]
+    pub streams: Vec<Vec<Vec<Value>>>,
 }
 
 /// A response.
@@ -92,7 +100,7 @@ struct State {
     lines: Vec<Arc<Line>>,
     /// The stream that a kind was asked for on last, with the type's full name.
     kinds: BTreeMap<String, (Arc<Line>, u32, bool, String)>,
-    /// How many first requests of a kind there were.
+    /// How many first requests of a kind, or of a method, there were.
     firsts: BTreeMap<String, usize>,
     /// Not shown yet.
     requests: Vec<Request>,

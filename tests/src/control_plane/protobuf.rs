@@ -1,5 +1,6 @@
 //! Protobuf as cases write it: a map whose keys begin with the number of a field (`3 connect_timeout`), so that no
-//! table of messages is needed. A text is a string, `int:` and a number a number; a list is a repeated field; a map with
+//! table of messages is needed. A text is a string, `int:` and a number a number, `fill:` and a number so many times the
+//! letter `a`; a list is a repeated field; a map with
 //! `any` (the name of a message) is an `Any` of the rest.
 
 use serde_json::Value;
@@ -41,9 +42,15 @@ pub(super) fn any(name: &str, body: &[u8]) -> Vec<u8> {
 
 fn field(number: u64, value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
     match value {
-        Value::String(text) => match text.strip_prefix("int:") {
-            Some(digits) => number_field(number, digits.parse().map_err(|_| text.clone())?, out),
-            None => bytes(number, text.as_bytes(), out),
+        Value::String(text) => match text.split_once(':') {
+            Some(("int", digits)) => {
+                number_field(number, digits.parse().map_err(|_| text.clone())?, out);
+            }
+            Some(("fill", digits)) => {
+                let length = digits.parse().map_err(|_| text.clone())?;
+                bytes(number, &vec![b'a'; length], out);
+            }
+            _ => bytes(number, text.as_bytes(), out),
         },
         Value::Number(value) => {
             number_field(number, value.as_u64().ok_or("a number is not whole")?, out);
@@ -103,22 +110,36 @@ impl Field<'_> {
 /// A message of any kind as text, without the fields at these paths.
 #[must_use]
 pub(super) fn describe(bytes: &[u8], hidden: &[Vec<u64>]) -> String {
+    describe_sorted(bytes, hidden, &[])
+}
+
+/// The same with the fields at some paths sorted.
+#[must_use]
+pub(super) fn describe_sorted(bytes: &[u8], hidden: &[Vec<u64>], sorted: &[Vec<u64>]) -> String {
     let mut parts = Vec::new();
     for (number, value) in fields(bytes) {
         if hidden.iter().any(|path| *path == [number]) {
             continue;
         }
-        let deeper = hidden.iter().filter(|path| path.first() == Some(&number));
-        let deeper: Vec<_> = deeper.map(|path| path[1..].to_vec()).collect();
+        let deeper = |paths: &[Vec<u64>]| -> Vec<_> {
+            let below = paths.iter().filter(|path| path.first() == Some(&number));
+            below.map(|path| path[1..].to_vec()).collect()
+        };
         let text = match value {
             Field::Number(value) => value.to_string(),
             Field::Bytes([]) => "{}".to_owned(),
             Field::Bytes(inner) if inner.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
                 value.text()
             }
-            Field::Bytes(inner) => format!("{{{}}}", describe(inner, &deeper)),
+            Field::Bytes(inner) => {
+                let inner = describe_sorted(inner, &deeper(hidden), &deeper(sorted));
+                format!("{{{inner}}}")
+            }
         };
         parts.push(format!("{number}:{text}"));
+    }
+    if sorted.iter().any(|path| path.len() == 1) {
+        parts.sort();
     }
     parts.join(" ")
 }

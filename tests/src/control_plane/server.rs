@@ -10,7 +10,7 @@ use nuncio_testkit::http2::frame::{self, Frame, PREFACE, flag, kind};
 use nuncio_testkit::http2::hpack;
 use serde_json::Value;
 
-use super::{ServiceSpec, Shared, Telling, protobuf, request};
+use super::{ServiceSpec, Shared, Telling, protobuf, request, talk};
 
 /// A connection.
 pub(super) struct Line(Mutex<TcpStream>);
@@ -37,6 +37,8 @@ struct Stream {
     last: Option<String>,
     /// Bytes of the next message.
     bytes: Vec<u8>,
+    /// Which of a service's streams it is, and how many messages came on it.
+    turn: Option<(usize, usize)>,
     /// The kinds that were asked for.
     kinds: Vec<String>,
 }
@@ -106,6 +108,7 @@ fn begin(line: &Line, number: u32, headers: &[hpack::Header]) -> Stream {
         last: None,
         is_delta: path.is_some_and(|path| path.contains("/Delta")),
         bytes: Vec::new(),
+        turn: None,
         kinds: Vec::new(),
     }
 }
@@ -119,7 +122,11 @@ fn take_messages(shared: &Shared, line: &Arc<Line>, number: u32, stream: &mut St
         if let Some(service) = shared.spec.services.get(&stream.method) {
             let message = message.to_vec();
             stream.bytes = rest.to_vec();
-            take_of_service(shared, service, line, number, stream, &message);
+            let take = match service.streams.is_empty() {
+                true => take_of_service,
+                false => take_of_talk,
+            };
+            take(shared, service, line, number, stream, &message);
             continue;
         }
         let request = request::read(message, stream.is_delta);
@@ -149,6 +156,44 @@ fn take_messages(shared: &Shared, line: &Arc<Line>, number: u32, stream: &mut St
             && let Err(why) = shared.tell(&kind, &answer)
         {
             eprintln!("the control plane of a case has no answer: {why}");
+        }
+    }
+}
+
+/// Notes a message and does what follows from it.
+fn take_of_talk(
+    shared: &Shared,
+    service: &ServiceSpec,
+    line: &Line,
+    number: u32,
+    stream: &mut Stream,
+    message: &[u8],
+) {
+    let text = protobuf::describe_sorted(message, &service.hides, &service.sorts);
+    let mut state = shared.state();
+    let (which, messages) = *stream.turn.get_or_insert_with(|| {
+        let begun = state.firsts.entry(stream.method.clone()).or_default();
+        *begun += 1;
+        (*begun - 1, 0)
+    });
+    stream.turn = Some((which, messages + 1));
+    state.requests.push(request::Request {
+        kind: stream.method.clone(),
+        nonce: String::new(),
+        line: format!("{} {text}", stream.method),
+    });
+    drop(state);
+    shared.changed.notify_all();
+    let turns = service.streams.get(which);
+    for doing in turns
+        .and_then(|all| all.get(messages))
+        .into_iter()
+        .flatten()
+    {
+        match talk::frames(doing, number) {
+            Ok(Some(frames)) => line.send(&frames),
+            Ok(None) => line.close(),
+            Err(why) => eprintln!("a service of a case cannot do this: {why}"),
         }
     }
 }
@@ -185,14 +230,7 @@ fn take_of_service(
 }
 
 fn send(line: &Line, stream: u32, message: &[u8]) {
-    let mut bytes = vec![0];
-    bytes.extend(u32::try_from(message.len()).unwrap_or(0).to_be_bytes());
-    bytes.extend(message);
-    let frames: Vec<_> = bytes
-        .chunks(16_384)
-        .map(|chunk| Frame::new(kind::DATA, 0, stream, chunk))
-        .collect();
-    line.send(&frames);
+    line.send(&talk::message_frames(message, stream));
 }
 
 fn type_name(message: &[u8], is_delta: bool) -> String {

@@ -18,6 +18,8 @@ pub struct GrpcEnd {
     pub message: String,
     /// The trailers that came with it, if any came.
     pub trailers: Box<HeaderMap>,
+    /// Whether the call broke off, so that nobody has said how it ended.
+    pub broke_off: bool,
 }
 
 impl GrpcEnd {
@@ -27,6 +29,7 @@ impl GrpcEnd {
             status,
             message: message.into(),
             trailers: Box::new(HeaderMap::new(MapKind::ResponseTrailers)),
+            broke_off: false,
         }
     }
 
@@ -39,6 +42,7 @@ impl GrpcEnd {
             status,
             message: String::from_utf8_lossy(message).into_owned(),
             trailers: Box::new(trailers),
+            broke_off: false,
         })
     }
 }
@@ -76,6 +80,13 @@ impl GrpcStream {
     pub fn send(&mut self, message: &[u8]) {
         if let Some(call) = &mut self.call {
             call.send(&frame(message), false);
+        }
+    }
+
+    /// Lets messages be no longer than this, if its service says nothing.
+    pub fn limit_messages(&mut self, max_bytes: usize) {
+        if self.reader.is_unlimited() {
+            self.reader = FrameReader::new(Some(max_bytes));
         }
     }
 
@@ -125,7 +136,10 @@ impl GrpcStream {
                 }
             }
             CallEvent::Trailers(trailers) => self.end_with(trailers),
-            CallEvent::Reset => self.end(GrpcEnd::new(status::INTERNAL, "")),
+            CallEvent::Reset => self.end(GrpcEnd {
+                broke_off: true,
+                ..GrpcEnd::new(status::INTERNAL, "")
+            }),
         }
     }
 

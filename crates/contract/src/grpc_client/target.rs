@@ -144,6 +144,22 @@ impl GrpcTarget {
         self.begin(calls, method, None, of)
     }
 
+    /// The same with more metadata, behind the others.
+    ///
+    /// # Errors
+    /// The end of the call if there is no such cluster.
+    pub fn stream_with(
+        &self,
+        calls: &dyn HttpCalls,
+        method: &str,
+        more: &HeaderMutations,
+        of: Option<&FormatContext<'_>>,
+    ) -> Result<GrpcStream, GrpcEnd> {
+        let mut head = self.head(method, None, of);
+        more.set_metadata(&mut head, of);
+        self.start(calls, head, self.options.clone())
+    }
+
     /// Begins a call of a method with one message, and awaits one.
     ///
     /// # Errors
@@ -175,8 +191,17 @@ impl GrpcTarget {
             timeout,
             ..self.options.clone()
         };
+        self.start(calls, self.head(method, timeout, of), options)
+    }
+
+    fn start(
+        &self,
+        calls: &dyn HttpCalls,
+        head: HeaderMap,
+        options: CallOptions,
+    ) -> Result<GrpcStream, GrpcEnd> {
         calls
-            .start(&self.cluster, self.head(method, timeout, of), options)
+            .start(&self.cluster, head, options)
             .map(|call| GrpcStream::new(call, self.max_message_bytes))
             .ok_or_else(|| GrpcEnd::new(status::UNAVAILABLE, "Cluster not available"))
     }

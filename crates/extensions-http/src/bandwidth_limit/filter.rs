@@ -164,6 +164,7 @@ impl HttpFilter for BandwidthLimitFilter {
     fn poll_encode_late(
         &mut self,
         context: &mut FilterContext<'_>,
+        _response: &mut HeaderMap,
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
         let Some(limiter) = &mut self.response else {

@@ -244,10 +244,11 @@ impl HttpFilter for CompositeFilter {
     fn poll_encode_late(
         &mut self,
         context: &mut FilterContext<'_>,
+        response: &mut HeaderMap,
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
         match &mut self.delegated {
-            Some(filter) => filter.poll_encode_late(context, cx),
+            Some(filter) => filter.poll_encode_late(context, response, cx),
             None => Poll::Pending,
         }
     }

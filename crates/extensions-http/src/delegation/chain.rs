@@ -71,11 +71,16 @@ impl HttpFilter for Delegated {
         context: &mut FilterContext<'_>,
         end_stream: bool,
     ) -> HeadersStatus {
-        for one in &mut self.filters {
+        for (place, one) in self.filters.iter_mut().enumerate() {
             if one.interest.request_headers {
                 match one.filter.decode_headers(context, end_stream) {
                     HeadersStatus::Continue => {}
-                    other => return other,
+                    other => {
+                        if matches!(other, HeadersStatus::Later) {
+                            self.keeps_request = Some(place);
+                        }
+                        return other;
+                    }
                 }
             }
         }
@@ -143,6 +148,9 @@ impl HttpFilter for Delegated {
                     HeadersStatus::Continue => {}
                     other => {
                         self.holds_response = Some(place);
+                        if matches!(other, HeadersStatus::Later) {
+                            self.keeps_response = Some(place);
+                        }
                         return other;
                     }
                 }
@@ -198,10 +206,11 @@ impl HttpFilter for Delegated {
     fn poll_encode_late(
         &mut self,
         context: &mut FilterContext<'_>,
+        response: &mut HeaderMap,
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
         match self.at(self.keeps_response) {
-            Some(filter) => filter.poll_encode_late(context, cx),
+            Some(filter) => filter.poll_encode_late(context, response, cx),
             None => Poll::Pending,
         }
     }

@@ -8,18 +8,18 @@ use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::http_status::HttpStatus;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::matching::{
-    CompiledMetadataMatcher, CompiledStringMatcher, RuntimeFeatureFlag, RuntimeFractionalPercent,
+    CompiledMetadataMatcher, RuntimeFeatureFlag, RuntimeFractionalPercent,
 };
 use nuncio_contract::registry::RouteFilterConfig;
 
 use super::check::ToldHeaders;
-use super::http_service::{HttpTarget, Matchers};
+use super::http_service::HttpTarget;
 use super::messages::{
     AuthorizationResponse, BufferSettings, CheckSettings, ExtAuthz, ExtAuthzPerRoute, HttpService,
-    HttpUpstream, ListStringMatcher, PerRouteOverride, ServiceMessage,
+    HttpUpstream, PerRouteOverride, ServiceMessage,
 };
-use super::rules::Rules;
 use super::service::Service;
+use crate::mutation_rules::{ListStringMatcher, Rules};
 
 const FORBIDDEN: u16 = 403;
 
@@ -140,18 +140,9 @@ impl Settings {
     }
 }
 
-fn matchers(list: Option<&ListStringMatcher>, ctx: &mut Ctx) -> Result<Matchers, Refused> {
-    let patterns = list.map_or(&[][..], |list| &list.patterns);
-    let compiled: Vec<_> = patterns
-        .iter()
-        .map(|pattern| CompiledStringMatcher::compile(pattern, ctx))
-        .collect();
-    compiled.into_iter().collect()
-}
-
 /// A service of HTTP is told little unless more is allowed, one of gRPC everything.
 fn told(message: &ExtAuthz, ctx: &mut Ctx) -> Result<ToldHeaders, Refused> {
-    let disallowed = matchers(message.disallowed_headers.as_ref(), ctx)?;
+    let disallowed = ListStringMatcher::compile(message.disallowed_headers.as_ref(), ctx)?;
     let http = match &message.services {
         Some(ServiceMessage::Http(http)) => Some(http),
         _ => None,
@@ -165,7 +156,7 @@ fn told(message: &ExtAuthz, ctx: &mut Ctx) -> Result<ToldHeaders, Refused> {
     });
     let allowed = match (allowed.or(old), http) {
         (None, None) => None,
-        (list, _) => Some(matchers(list, ctx)?),
+        (list, _) => Some(ListStringMatcher::compile(list, ctx)?),
     };
     Ok(ToldHeaders {
         allowed,
@@ -237,11 +228,22 @@ impl HttpService {
             retries: retries.transpose()?,
             path_prefix: prefix.value.as_str().into(),
             added,
-            to_upstream: matchers(list(|it| &it.allowed_upstream_headers), ctx)?,
-            to_upstream_joined: matchers(list(|it| &it.allowed_upstream_headers_to_append), ctx)?,
-            to_client: to_client.map(|it| matchers(Some(it), ctx)).transpose()?,
-            to_client_on_success: matchers(list(|it| &it.allowed_client_headers_on_success), ctx)?,
-            to_metadata: matchers(list(|it| &it.dynamic_metadata_from_headers), ctx)?,
+            to_upstream: ListStringMatcher::compile(list(|it| &it.allowed_upstream_headers), ctx)?,
+            to_upstream_joined: ListStringMatcher::compile(
+                list(|it| &it.allowed_upstream_headers_to_append),
+                ctx,
+            )?,
+            to_client: to_client
+                .map(|it| ListStringMatcher::compile(Some(it), ctx))
+                .transpose()?,
+            to_client_on_success: ListStringMatcher::compile(
+                list(|it| &it.allowed_client_headers_on_success),
+                ctx,
+            )?,
+            to_metadata: ListStringMatcher::compile(
+                list(|it| &it.dynamic_metadata_from_headers),
+                ctx,
+            )?,
         })
     }
 }

@@ -8,9 +8,9 @@ use nuncio_contract::calls::CoreRetryPolicy;
 use nuncio_contract::grpc_client::GrpcServiceMessage;
 use nuncio_contract::header_mutation::HeaderValue;
 use nuncio_contract::http_status::HttpStatus;
-use nuncio_contract::matching::{
-    MetadataMatcher, RegexMatcher, RuntimeFeatureFlag, RuntimeFractionalPercent, StringMatcher,
-};
+use nuncio_contract::matching::{MetadataMatcher, RuntimeFeatureFlag, RuntimeFractionalPercent};
+
+use crate::mutation_rules::{HeaderMutationRules, ListStringMatcher};
 
 message! {
     /// The filter's config.
@@ -110,26 +110,6 @@ message! {
         pub(super) allowed_client_headers: Option<ListStringMatcher>,
         pub(super) allowed_client_headers_on_success: Option<ListStringMatcher>,
         pub(super) dynamic_metadata_from_headers: Option<ListStringMatcher>,
-    }
-}
-
-message! {
-    /// Any of several matchers.
-    pub(super) struct ListStringMatcher: "envoy.type.matcher.v3.ListStringMatcher" {
-        pub(super) patterns: Vec<StringMatcher>,
-    }
-}
-
-message! {
-    /// What the service may change.
-    pub(super) struct HeaderMutationRules: "envoy.config.common.mutation_rules.v3.HeaderMutationRules" {
-        pub(super) allow_all_routing: Option<bool>,
-        pub(super) allow_envoy: Option<bool>,
-        pub(super) disallow_system: Option<bool>,
-        pub(super) disallow_all: Option<bool>,
-        pub(super) allow_expression: Option<RegexMatcher>,
-        pub(super) disallow_expression: Option<RegexMatcher>,
-        pub(super) disallow_is_error: Option<bool>,
     }
 }
 

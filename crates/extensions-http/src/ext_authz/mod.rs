@@ -19,7 +19,6 @@ mod grpc_answer;
 mod http_service;
 mod messages;
 mod query;
-mod rules;
 mod service;
 mod stats;
 #[cfg(test)]

@@ -192,6 +192,7 @@ impl HttpFilter for FaultFilter {
     fn poll_encode_late(
         &mut self,
         context: &mut FilterContext<'_>,
+        _response: &mut HeaderMap,
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
         match &mut self.slow {

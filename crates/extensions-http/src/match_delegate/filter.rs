@@ -235,9 +235,10 @@ impl HttpFilter for MatchDelegate {
     fn poll_encode_late(
         &mut self,
         context: &mut FilterContext<'_>,
+        response: &mut HeaderMap,
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
-        self.inner.filter().poll_encode_late(context, cx)
+        self.inner.filter().poll_encode_late(context, response, cx)
     }
 
     fn on_destroy(&mut self) {

@@ -49,6 +49,14 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           include_peer_certificate: true, include_tls_session: true, encode_raw_headers: true}",
     ),
     (
+        "envoy.filters.http.ext_proc",
+        "{grpc_service: {envoy_grpc: {cluster_name: a}}, failure_mode_allow: true, processing_mode: {request_header_mode: SKIP, response_header_mode: SKIP}}",
+        "{grpc_service: {envoy_grpc: {cluster_name: a}}, failure_mode_allow: true, \
+          processing_mode: {request_header_mode: SKIP, response_header_mode: SKIP, request_trailer_mode: SEND}, \
+          message_timeout: 1s, max_message_timeout: 2s, mutation_rules: {allow_envoy: true}, \
+          request_attributes: [request.path], allow_mode_override: true, status_on_error: {code: BadGateway}}",
+    ),
+    (
         "envoy.filters.http.ratelimit",
         "{domain: a, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: a}}, transport_api_version: V3}}",
         "{domain: a, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: a}}, transport_api_version: V3}, \

@@ -341,7 +341,9 @@ impl Stream<'_> {
     /// What the filter gives back of the response's body by now.
     pub(crate) fn encode_late(&mut self) -> Option<Then> {
         let mut cx = Context::from_waker(Waker::noop());
-        let late = self.call(|filter, context| filter.poll_encode_late(context, &mut cx));
+        let mut response = HeaderMap::response();
+        let late =
+            self.call(|filter, context| filter.poll_encode_late(context, &mut response, &mut cx));
         self.note_late(late)
     }
 

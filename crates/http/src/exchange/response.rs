@@ -14,7 +14,7 @@ use crate::connection_manager::response;
 use crate::connection_manager::tracing::Tracing;
 use crate::downstream::Downstream;
 use crate::filter_chain::Way;
-use crate::filter_engine::{Flow, LateStep};
+use crate::filter_engine::{Flow, HeadIs, LateStep};
 
 impl<D: Downstream> Exchange<'_, D> {
     /// Runs the response's head through the filters and the connection manager, and writes it.
@@ -139,6 +139,10 @@ impl<D: Downstream> Exchange<'_, D> {
         let held_before = !self.response_begun.get();
         let work_bytes = step.bytes();
         let released = self.run_filters(Way::Encode).release(step).await?;
+        if let Some(head) = released.head {
+            self.write_head(head == HeadIs::All);
+            return Ok(());
+        }
         let (data, is_through) = match released.data {
             Flow::Through(data) => (data, true),
             Flow::Held => (Buffer::default(), false),

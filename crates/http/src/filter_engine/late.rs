@@ -1,5 +1,6 @@
 //! What comes of a body besides what the peer sends: bytes that filters took and give back later, a body that a filter
-//! adds to a head that was all there was, and trailers that filters add or that wait behind such bytes.
+//! adds to a head that was all there was, trailers that filters add or that wait behind such bytes, and heads that filters
+//! hold meanwhile.
 //!
 //! While there is any, whoever drives the direction asks for it whenever it is polled. Trailers go on when no filter has
 //! bytes any more. A stream without such filters has no memory for it.
@@ -34,12 +35,23 @@ impl LateStep {
 
 /// What came out at the end of the filters.
 pub struct Released {
+    /// Whether the head came out, before all else; all there is, or not.
+    pub head: Option<HeadIs>,
     /// Bytes of the body.
     pub data: Flow<Buffer>,
     /// The trailers behind them; the body ends with them.
     pub trailers: Option<Box<HeaderMap>>,
     /// Whether the body ends with the bytes.
     pub is_last: bool,
+}
+
+/// What there is behind a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadIs {
+    /// Nothing.
+    All,
+    /// More.
+    Begun,
 }
 
 impl Run<'_> {
@@ -61,7 +73,12 @@ impl Run<'_> {
         if let Some((step, data)) = self.with_late(|late| late.added.take()) {
             let waits = self.awaits_trailers();
             let then = if waits { Then::Nothing } else { Then::End };
-            return Poll::Ready(LateStep::Data(step, Late { data, then }));
+            let late = Late {
+                data,
+                taken_bytes: 0,
+                then,
+            };
+            return Poll::Ready(LateStep::Data(step, late));
         }
         let mut at = self.keeper_count();
         while let Some(place) = at.checked_sub(1) {
@@ -69,9 +86,9 @@ impl Run<'_> {
             let Some(step) = self.with_late(|late| late.keepers.get(place).copied()) else {
                 continue;
             };
-            let polled = self.with_filter(step, |active, context, _, way| match way {
+            let polled = self.with_filter(step, |active, context, response, way| match way {
                 Way::Decode => active.filter.poll_decode_late(context, cx),
-                Way::Encode => active.filter.poll_encode_late(context, cx),
+                Way::Encode => active.filter.poll_encode_late(context, response, cx),
             });
             if let Some(Poll::Ready(late)) = polled {
                 self.note_given_back(place, &late);
@@ -90,20 +107,15 @@ impl Run<'_> {
     /// Runs it through the filters behind.
     pub async fn release(&self, step: LateStep) -> Result<Released, Box<LocalReply>> {
         let released = match step {
-            LateStep::Data(step, late) => {
-                let is_last = matches!(late.then, Then::End);
-                if let Then::Trailers(trailers) = late.then {
-                    self.await_trailers(step + 1, trailers);
-                }
-                Released {
-                    data: Box::pin(self.data(step + 1, late.data, is_last)).await?,
-                    trailers: None,
-                    is_last,
-                }
-            }
+            LateStep::Data(step, late) => match late.then {
+                Then::Reply(reply) => return Err(reply),
+                Then::Head { end_stream } => self.release_head(step, end_stream).await?,
+                _ => self.release_data(step, late).await?,
+            },
             LateStep::Trailers(step, mut trailers) => {
                 let data = Box::pin(self.trailers(step, &mut trailers)).await?;
                 Released {
+                    head: None,
                     data,
                     trailers: (!self.awaits_trailers()).then_some(trailers),
                     is_last: false,
@@ -115,6 +127,52 @@ impl Run<'_> {
             is_last: released.is_last && !is_late,
             ..released
         })
+    }
+
+    /// Bytes go on behind the filter that gave them back.
+    async fn release_data(&self, step: usize, late: Late) -> Result<Released, Box<LocalReply>> {
+        let is_last = matches!(late.then, Then::End);
+        if let Then::Trailers(trailers) = late.then {
+            self.await_trailers(step + 1, trailers);
+        }
+        Ok(Released {
+            head: None,
+            data: Box::pin(self.data(step + 1, late.data, is_last)).await?,
+            trailers: None,
+            is_last,
+        })
+    }
+
+    /// The head goes on behind the filter that held it.
+    async fn release_head(
+        &self,
+        step: usize,
+        end_stream: bool,
+    ) -> Result<Released, Box<LocalReply>> {
+        let is_held_here = self.take_held_headers(step);
+        let flow = match is_held_here {
+            true => Box::pin(self.headers(step + 1, end_stream)).await?,
+            false => Flow::Held,
+        };
+        let is_all = end_stream && !self.settle();
+        let head = match is_all {
+            true => HeadIs::All,
+            false => HeadIs::Begun,
+        };
+        Ok(Released {
+            head: matches!(flow, Flow::Through(())).then_some(head),
+            data: Flow::Held,
+            trailers: None,
+            is_last: false,
+        })
+    }
+
+    /// Notes that a filter holds the head, and says when it goes on.
+    pub(super) fn hold_head(&self, step: usize) {
+        let mut state = self.state.borrow_mut();
+        state.filters.progress_mut(self.way).headers_held_at = Some(step);
+        drop(state);
+        self.keep(step, 0);
     }
 
     /// Notes that a filter has taken a chunk.
@@ -166,8 +224,9 @@ impl Run<'_> {
         let Some(body) = &mut state.filters.progress_mut(self.way).late else {
             return;
         };
-        body.kept_bytes = body.kept_bytes.saturating_sub(late.data.len());
-        if !matches!(late.then, Then::More) {
+        body.kept_bytes = body.kept_bytes.saturating_sub(late.taken_bytes);
+        let has_more = matches!(late.then, Then::More | Then::Head { end_stream: false });
+        if !has_more {
             body.keepers.remove(place);
         }
     }

@@ -21,7 +21,7 @@ use nuncio_contract::registry::RouteFilterConfig;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_contract::upstream_filters::UpstreamSlot;
 
-pub use late::{LateStep, Released};
+pub use late::{HeadIs, LateStep, Released};
 
 use crate::filter_chain::{ActiveFilter, FilterChain, Way};
 use crate::stream::StreamState;
@@ -75,6 +75,10 @@ impl Run<'_> {
                         .filters
                         .progress_mut(self.way)
                         .headers_held_at = Some(step);
+                    return Ok(Flow::Held);
+                }
+                HeadersStatus::Later => {
+                    self.hold_head(step);
                     return Ok(Flow::Held);
                 }
                 HeadersStatus::Wait(wait) => self.resumed(step, wait.await)?,
@@ -151,6 +155,10 @@ impl Run<'_> {
                     let kind = trailers.kind();
                     let trailers = std::mem::replace(trailers, HeaderMap::new(kind));
                     self.await_trailers(step, Box::new(trailers));
+                    self.keep(step, 0);
+                    if self.state.borrow().filters.holds_headers(self.way) {
+                        return Ok(Flow::Held);
+                    }
                     return Ok(Flow::Through(released));
                 }
                 TrailersStatus::Reply(reply) => return Err(reply),

@@ -255,14 +255,25 @@ impl<D: Downstream> Router<'_, '_, D> {
         self.begin_response(status);
         let end_stream = up.borrow().is_response_complete();
         pin!(self.exchange.send_head(end_stream)).await?;
-        if !end_stream {
-            pin!(self.stream_body(up)).await?;
-        } else if self.exchange.is_response_late() {
-            Box::pin(self.exchange.send_all_late()).await?;
-        }
+        self.pass_body(up, end_stream).await?;
         self.exchange.down.send_off().await?;
         self.end_response();
         Ok(())
+    }
+
+    /// What is behind a head that has gone to the filters.
+    #[inline]
+    pub(super) async fn pass_body(
+        &self,
+        up: &RefCell<Up<'_>>,
+        end_stream: bool,
+    ) -> Result<(), Failure> {
+        match (end_stream, self.exchange.is_response_late()) {
+            (false, false) => pin!(self.stream_body(up)).await,
+            (false, true) => Box::pin(self.stream_late_body(up, false)).await,
+            (true, true) => Ok(Box::pin(self.exchange.send_all_late()).await?),
+            (true, false) => Ok(()),
+        }
     }
 
     /// The final head, after those of 1xx.

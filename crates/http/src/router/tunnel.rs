@@ -160,11 +160,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         }
         let end_stream = is_failed_handshake || up.borrow().is_response_complete();
         pin!(self.exchange.send_head(end_stream)).await?;
-        if !end_stream {
-            pin!(self.stream_body(up)).await?;
-        } else if self.exchange.is_response_late() {
-            Box::pin(self.exchange.send_all_late()).await?;
-        }
+        self.pass_body(up, end_stream).await?;
         self.exchange.down.flush().await?;
         self.end_response();
         Ok(())
