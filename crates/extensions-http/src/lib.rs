@@ -17,6 +17,7 @@ pub mod composite;
 mod compression;
 pub mod compressor;
 pub mod cors;
+pub mod credential_injector;
 pub mod csrf;
 pub mod custom_response;
 pub mod decompressor;
@@ -56,6 +57,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &composite::ROOM,
     &compressor::ROOM,
     &cors::ROOM,
+    &credential_injector::ROOM,
     &csrf::ROOM,
     &custom_response::ROOM,
     &decompressor::ROOM,

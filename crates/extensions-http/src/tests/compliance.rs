@@ -42,6 +42,16 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           max_request_bytes: 4096}}}}}}}",
     ),
     (
+        "envoy.filters.http.credential_injector",
+        "{credential: {name: c, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic, \
+          credential: {name: s, sds_config: {path_config_source: {path: /nowhere}}}}}}",
+        "{overwrite: true, allow_request_without_credential: true, credential: {name: c, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic, \
+          credential: {name: s, sds_config: {path_config_source: {path: /nowhere}}}, header: x, \
+          header_value_prefix: k}}}",
+    ),
+    (
         "envoy.filters.http.ext_authz",
         "{}",
         "{grpc_service: {envoy_grpc: {cluster_name: a}, timeout: 1s}, transport_api_version: V3, \
