@@ -10,6 +10,7 @@ use nuncio_contract::registry::HttpFilterRoom;
 pub mod api_key_auth;
 pub mod bandwidth_limit;
 mod base64;
+mod base64_url;
 pub mod basic_auth;
 pub mod buffer;
 mod cluster_verdicts;
@@ -40,6 +41,7 @@ mod level_stats;
 pub mod local_ratelimit;
 pub mod match_delegate;
 mod pacing;
+pub mod oauth2;
 mod query;
 pub mod ratelimit;
 pub mod rbac;
@@ -75,6 +77,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &jwt_authn::ROOM,
     &local_ratelimit::ROOM,
     &match_delegate::ROOM,
+    &oauth2::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,

@@ -59,6 +59,16 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           include_peer_certificate: true, include_tls_session: true, encode_raw_headers: true}",
     ),
     (
+        "envoy.filters.http.oauth2",
+        "{}",
+        "{config: {token_endpoint: {cluster: a, uri: 'http://a/t', timeout: 1s}, \
+          authorization_endpoint: 'http://a/', redirect_uri: 'http://b/c', \
+          redirect_path_matcher: {path: {exact: /c}}, signout_path: {path: {exact: /s}}, \
+          forward_bearer_token: true, credentials: {client_id: i, \
+          token_secret: {name: s, sds_config: {path_config_source: {path: /nowhere}}}, \
+          hmac_secret: {name: s, sds_config: {path_config_source: {path: /nowhere}}}}}}",
+    ),
+    (
         "envoy.filters.http.ratelimit",
         "{domain: a, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: a}}, transport_api_version: V3}}",
         "{domain: a, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: a}}, transport_api_version: V3}, \

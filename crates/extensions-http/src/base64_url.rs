@@ -3,7 +3,7 @@
 use crate::base64;
 
 /// What the text stands for; none if it is wrong.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut digits: Vec<u8> = text
         .iter()
         .copied()
@@ -27,6 +27,13 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
         out.extend(bytes.iter().take(group.len() * 6 / 8));
     }
     Some(out)
+}
+
+/// Without padding.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    let text = base64::encode(bytes);
+    let text = text.trim_end_matches('=');
+    text.replace('+', "-").replace('/', "_")
 }
 
 /// The alphabet for URLs has two digits of its own.
