@@ -7,6 +7,7 @@
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
+pub mod admission_control;
 pub mod api_key_auth;
 pub mod bandwidth_limit;
 mod base64;
@@ -52,6 +53,7 @@ mod tests;
 
 /// Every room of the family.
 pub static ROOMS: &[&HttpFilterRoom] = &[
+    &admission_control::ROOM,
     &api_key_auth::ROOM,
     &basic_auth::ROOM,
     &bandwidth_limit::ROOM,

@@ -10,6 +10,12 @@ use super::harness::{Worker, response};
 /// For each room its smallest configuration, and one that makes it do all it can.
 const CONFIGS: &[(&str, &str, &str)] = &[
     (
+        "envoy.filters.http.admission_control",
+        "{success_criteria: {}}",
+        "{success_criteria: {http_criteria: {http_success_status: [{start: 500, end: 600}]}}, \
+          aggression: {default_value: 2, runtime_key: a}}",
+    ),
+    (
         "envoy.filters.http.api_key_auth",
         "{}",
         "{credentials: [{key: a, client: b}], key_sources: [{query: k}, {cookie: k}, {header: k}], \
