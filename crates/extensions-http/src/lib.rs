@@ -9,6 +9,7 @@ use nuncio_contract::registry::HttpFilterRoom;
 
 pub mod admission_control;
 pub mod api_key_auth;
+pub mod aws_request_signing;
 pub mod bandwidth_limit;
 mod base64;
 mod base64_url;
@@ -55,6 +56,7 @@ mod tests;
 pub static ROOMS: &[&HttpFilterRoom] = &[
     &admission_control::ROOM,
     &api_key_auth::ROOM,
+    &aws_request_signing::ROOM,
     &basic_auth::ROOM,
     &bandwidth_limit::ROOM,
     &buffer::ROOM,

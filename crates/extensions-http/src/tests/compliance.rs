@@ -22,6 +22,13 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           forwarding: {header: x, hide_credentials: true}}",
     ),
     (
+        "envoy.filters.http.aws_request_signing",
+        "{service_name: s, region: r, use_unsigned_payload: true, credential_provider: {inline_credential: \
+          {access_key_id: a, secret_access_key: b}}}",
+        "{service_name: s, region: r, host_rewrite: h, query_string: {}, credential_provider: {inline_credential: \
+          {access_key_id: a, secret_access_key: b, session_token: c}}}",
+    ),
+    (
         "envoy.filters.http.basic_auth",
         "{users: {inline_string: 'a:{SHA}0000000000000000000000000000'}}",
         "{users: {inline_string: 'a:{SHA}0000000000000000000000000000'}, allow_missing: true, \
