@@ -27,6 +27,7 @@ pub mod decompressor;
 mod delegation;
 pub mod dynamic_forward_proxy;
 pub mod early_header_mutation;
+mod escape;
 pub mod ext_authz;
 pub mod fault;
 mod grpc;

@@ -3,15 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest,
+    Applied, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
+    HttpFilterFactory, Interest, Resume,
 };
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stat_group;
 
-use super::config::{ChainConfig, Settings};
+use super::config::{ChainConfig, Credential, Settings};
+use super::token::{Look, TokenStats, Tokens};
 
 stat_group! {
     /// Requests by what became of them, at `http.<stat_prefix>.`.
@@ -23,6 +24,7 @@ stat_group! {
 struct Worker {
     settings: Arc<Settings>,
     stats: Arc<CredentialInjectorStats>,
+    tokens: Option<Rc<Tokens>>,
 }
 
 /// A worker's part of the filter; a stream's too, as it keeps nothing of its own.
@@ -32,9 +34,17 @@ struct Shared(Rc<Worker>);
 impl HttpFilterConfig for ChainConfig {
     fn for_worker(&self, context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
         context.scope.register::<CredentialInjectorStats>();
+        let tokens = match &self.0.credential {
+            Credential::Generic { .. } => None,
+            Credential::Token(endpoint) => {
+                context.scope.register::<TokenStats>();
+                Some(Tokens::new(endpoint, context.scope.worker_group()))
+            }
+        };
         Box::new(Shared(Rc::new(Worker {
             settings: Arc::clone(&self.0),
             stats: context.scope.worker_group(),
+            tokens,
         })))
     }
 }
@@ -58,40 +68,70 @@ impl HttpFilter for Shared {
         context: &mut FilterContext<'_>,
         _end_stream: bool,
     ) -> HeadersStatus {
-        let Worker { settings, stats } = &*self.0;
-        let is_there = context
-            .request_headers
-            .get_all_named(&settings.header)
-            .next()
-            .is_some();
-        if is_there && !settings.overwrites {
-            stats.already_exists.inc();
+        let worker = &*self.0;
+        let header = worker.settings.credential.header();
+        let mut values = context.request_headers.get_all_named(&header);
+        if values.next().is_some() && !worker.settings.overwrites {
+            worker.stats.already_exists.inc();
             return HeadersStatus::Continue;
         }
-        if inject(settings, context.request_headers) {
-            stats.injected.inc();
-            return HeadersStatus::Continue;
-        }
-        stats.failed.inc();
-        match settings.passes_without {
-            true => HeadersStatus::Continue,
-            false => HeadersStatus::Reply(Box::new(LocalReply::new(
-                401,
-                b"Failed to inject credential.".as_slice(),
-                "failed_to_inject_credential",
-            ))),
+        let value = match (&worker.settings.credential, &worker.tokens) {
+            (Credential::Generic { secret, prefix, .. }, _) => {
+                let secret = secret.read();
+                (!secret.is_empty()).then(|| [&**prefix, &*secret].concat())
+            }
+            (Credential::Token(_), None) => None,
+            (Credential::Token(_), Some(tokens)) => match tokens.look(context.services) {
+                Look::Token(token) => Some(token.to_vec()),
+                Look::Nothing => None,
+                Look::Wait(over) => {
+                    let (worker, tokens) = (Rc::clone(&self.0), Rc::clone(tokens));
+                    return HeadersStatus::Wait(Box::pin(async move {
+                        over.await;
+                        Resume::Then(Box::new(Applied(Box::new(move |context| {
+                            let token = tokens.current();
+                            worker.inject(token.as_deref(), context.request_headers)
+                        }))))
+                    }));
+                }
+            },
+        };
+        match worker.inject(value.as_deref(), context.request_headers) {
+            None => HeadersStatus::Continue,
+            Some(reply) => HeadersStatus::Reply(reply),
         }
     }
 }
 
-/// Whether there is a credential, which the request then has.
-fn inject(settings: &Settings, request: &mut HeaderMap) -> bool {
-    let secret = settings.secret.read();
-    let could_break_out = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
-    if secret.is_empty() || secret.iter().any(could_break_out) {
-        return false;
+impl Credential {
+    /// Where it goes.
+    fn header(&self) -> HeaderName {
+        match self {
+            Credential::Generic { header, .. } => header.clone(),
+            Credential::Token(_) => HeaderName::from(Known::Authorization),
+        }
     }
-    let value = [&*settings.prefix, &*secret].concat();
-    request.replace(&settings.header, &value);
-    true
+}
+
+impl Worker {
+    /// Gives a request its credential, if there is one; the answer where it must not pass without.
+    fn inject(&self, value: Option<&[u8]>, request: &mut HeaderMap) -> Option<Box<LocalReply>> {
+        let could_break_out = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+        match value.filter(|value| !value.iter().any(could_break_out)) {
+            Some(value) => {
+                request.replace(&self.settings.credential.header(), value);
+                self.stats.injected.inc();
+                None
+            }
+            None => {
+                self.stats.failed.inc();
+                let reply = LocalReply::new(
+                    401,
+                    b"Failed to inject credential.".as_slice(),
+                    "failed_to_inject_credential",
+                );
+                (!self.settings.passes_without).then(|| Box::new(reply))
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use nuncio_contract::local_reply::LocalReply;
 use super::authorization::Flow;
 use super::config::{AfterLogout, Settings};
 use super::cookies::{Jar, of_flow};
-use super::escape;
+use crate::escape;
 
 /// A redirection that sets cookies.
 pub(super) fn redirect(

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::url::Url;
 
+use super::crypto;
 use super::messages::OAuth2Config;
-use super::{crypto, escape};
 use crate::base64_url;
+use crate::escape;
 
 const VERIFIER_BYTES: usize = 32;
 const DEFAULT_SCOPE: &str = "user";

@@ -19,7 +19,6 @@ mod callback;
 mod config;
 mod cookies;
 mod crypto;
-mod escape;
 mod filter;
 mod messages;
 mod session;

@@ -5,9 +5,9 @@ use nuncio_contract::headers::{HeaderMap, Known, is_valid_value};
 use serde_json::{Map, Value};
 
 use super::config::Settings;
-use super::escape;
 use super::messages::AuthType;
 use crate::base64;
+use crate::escape;
 
 /// What tokens are asked for with.
 pub(super) enum Grant<'a> {

@@ -19,14 +19,14 @@ fn escaped(text: &[u8], stays: impl Fn(u8) -> bool) -> String {
 }
 
 /// A value in the query of a URL.
-pub(super) fn for_url(text: &[u8]) -> String {
+pub(crate) fn for_url(text: &[u8]) -> String {
     escaped(text, |byte| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*')
     })
 }
 
 /// A value in a form.
-pub(super) fn for_body(text: &[u8]) -> String {
+pub(crate) fn for_body(text: &[u8]) -> String {
     escaped(text, |byte| {
         matches!(byte, b' '..=b'}') && !matches!(byte, b':' | b'/' | b'=' | b'&' | b'?' | b'+')
     })
