@@ -112,7 +112,7 @@ fn read_state(
     jar: &Jar,
     state: &str,
 ) -> Result<(String, String), Fault> {
-    let json = base64_url::decode(state.as_bytes()).unwrap_or_default();
+    let json = base64_url::decode_canonical(state.as_bytes()).unwrap_or_default();
     let text = String::from_utf8_lossy(&json);
     let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(&json) else {
         let details = format!("State query param is not a valid JSON: {text}");

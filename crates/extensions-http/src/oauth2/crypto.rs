@@ -79,10 +79,10 @@ pub(super) fn open(secret: &[u8], sealed: &[u8]) -> Result<Vec<u8>, &'static str
     const INVALID: &str = "Invalid encrypted data";
     const WRONG: &str = "failed to finalize decryption";
     if let Some(sealed) = sealed.strip_prefix(GCM) {
-        let sealed = base64_url::decode(sealed).ok_or(INVALID)?;
+        let sealed = base64_url::decode_canonical(sealed).ok_or(INVALID)?;
         return open_gcm(secret, &sealed).ok_or(WRONG);
     }
-    let sealed = base64_url::decode(sealed).ok_or(INVALID)?;
+    let sealed = base64_url::decode_canonical(sealed).ok_or(INVALID)?;
     let (iv, sealed) = sealed
         .split_first_chunk::<BLOCK_BYTES>()
         .filter(|(_, sealed)| !sealed.is_empty())

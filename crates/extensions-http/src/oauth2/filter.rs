@@ -108,6 +108,7 @@ impl HttpFilter for Filter {
             (None, Some((settings, stats))) => (Arc::clone(settings), Rc::clone(stats)),
             (None, None) => return HeadersStatus::Continue,
         };
+        remove_claims(&settings, context.request_headers);
         if any(&settings.passes, context.request_headers) {
             stats.cells.oauth_passthrough.inc();
             return HeadersStatus::Continue;
@@ -136,8 +137,18 @@ impl HttpFilter for Filter {
     }
 }
 
-fn remove(request: &mut HeaderMap, name: &str) {
-    request.remove_if(|header| header.name.eq_ignore_ascii_case(name.as_bytes()));
+/// Takes from a request what only this filter may say, whoever sends it. The header of ID tokens is the client's where
+/// it is the one of authorization, until the cookies have been looked at.
+fn remove_claims(settings: &Settings, request: &mut HeaderMap) {
+    let own = settings.id_token_header.as_ref();
+    let own = own.filter(|header| header.known() != Some(Known::Authorization));
+    let own = own.map_or(&b""[..], HeaderName::as_bytes);
+    let names = [own, STATUS.as_bytes(), REASON.as_bytes()];
+    request.remove_if(|header| {
+        names
+            .iter()
+            .any(|name| header.name.eq_ignore_ascii_case(name))
+    });
 }
 
 impl Case {
@@ -201,11 +212,6 @@ impl Case {
         if !self.settings.keeps_authorization {
             request.remove(Known::Authorization);
         }
-        if let Some(header) = &self.settings.id_token_header {
-            request.remove_if(|one| one.name.eq_ignore_ascii_case(header.as_bytes()));
-        }
-        remove(request, STATUS);
-        remove(request, REASON);
         jar
     }
 

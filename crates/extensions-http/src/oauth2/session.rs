@@ -125,6 +125,9 @@ fn signed(settings: &Settings, host: &[u8], expires_at: &[u8], tokens: [&[u8]; 3
     [domain, expires_at, access, id, refresh].join(&b"\n"[..])
 }
 
+/// Beyond this many seconds Envoy's clock has no times.
+const LAST_SECOND: u64 = 9_223_372_036_854;
+
 /// Whether a user is signed in by the cookies, whose tokens are readable.
 pub(super) fn is_valid(
     settings: &Settings,
@@ -140,7 +143,7 @@ pub(super) fn is_valid(
     let expires_at = std::str::from_utf8(expires_at).ok();
     let expires_at = expires_at.and_then(|text| text.trim_ascii().parse::<u64>().ok());
     crypto::is_signed(secret, &text, jar.get(&names.hmac))
-        && expires_at.is_some_and(|expires_at| expires_at > now)
+        && expires_at.is_some_and(|expires_at| (now + 1..=LAST_SECOND).contains(&expires_at))
 }
 
 /// Makes the tokens of a request readable, for the filter and for the host.

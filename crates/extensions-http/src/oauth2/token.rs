@@ -174,8 +174,21 @@ pub(super) fn read(settings: &Settings, answer: Option<CallAnswer>) -> Result<To
 /// A number, which may be written as a text.
 fn whole(value: &Value) -> Option<u64> {
     match value {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.as_u64().or_else(|| whole_of(number.as_f64()?)),
+        Value::String(text) => text.parse().ok().or_else(|| whole_of(text.parse().ok()?)),
         _ => None,
     }
+}
+
+/// A number without a fraction, however it is written.
+fn whole_of(number: f64) -> Option<u64> {
+    /// Beyond this not all whole numbers are there.
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    let is_whole = number.fract() == 0.0 && (0.0..MOST).contains(&number);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is whole and in range"
+    )]
+    is_whole.then_some(number as u64)
 }
