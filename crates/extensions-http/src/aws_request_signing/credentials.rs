@@ -112,7 +112,12 @@ pub(super) fn find(
     let file = provider.and_then(|it| it.credentials_file_provider.as_ref());
     let asks_environment = provider.is_some_and(|it| it.environment_credential_provider.is_some());
     let span = provider.map_or(nuncio_config::span::Span::NONE, AwsCredentialProvider::span);
-    if is_custom && file.is_none() && !asks_environment {
+    // Of those that are not supported it has been said already.
+    let has_others = {
+        let mut said = ctx.diagnostics.iter();
+        said.any(|one| one.message.contains("v3.AwsCredentialProvider` is not"))
+    };
+    if is_custom && file.is_none() && !asks_environment && !has_others {
         let text = "Custom credential provider chain must have at least one credential provider";
         ctx.error(span, text);
         return Err(Refused);
