@@ -18,6 +18,7 @@ pub mod early_header_mutation;
 pub mod error;
 pub mod formatter;
 pub mod forward_proxy;
+pub mod generic_secret;
 pub mod grpc;
 pub mod grpc_client;
 pub mod hash;

@@ -27,8 +27,9 @@ const CODEC: &str = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCod
 const CODEC_NAME: &str = "envoy.filters.http.upstream_codec";
 
 /// The messages of the filters that Envoy has on this side too.
-const UPSTREAM_MESSAGES: [&str; 8] = [
+const UPSTREAM_MESSAGES: [&str; 9] = [
     "envoy.extensions.filters.http.admission_control.v3.AdmissionControl",
+    "envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning",
     "envoy.extensions.filters.http.buffer.v3.Buffer",
     "envoy.extensions.filters.http.composite.v3.Composite",
     "envoy.extensions.filters.http.compressor.v3.Compressor",

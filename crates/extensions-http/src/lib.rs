@@ -7,9 +7,12 @@
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
+pub mod admission_control;
 pub mod api_key_auth;
+pub mod aws_request_signing;
 pub mod bandwidth_limit;
 mod base64;
+mod base64_url;
 pub mod basic_auth;
 pub mod buffer;
 mod cluster_verdicts;
@@ -17,12 +20,14 @@ pub mod composite;
 mod compression;
 pub mod compressor;
 pub mod cors;
+pub mod credential_injector;
 pub mod csrf;
 pub mod custom_response;
 pub mod decompressor;
 mod delegation;
 pub mod dynamic_forward_proxy;
 pub mod early_header_mutation;
+mod escape;
 pub mod ext_authz;
 pub mod ext_proc;
 pub mod fault;
@@ -40,6 +45,7 @@ mod level_stats;
 pub mod local_ratelimit;
 pub mod match_delegate;
 mod mutation_rules;
+pub mod oauth2;
 mod pacing;
 mod query;
 pub mod ratelimit;
@@ -51,13 +57,16 @@ mod tests;
 
 /// Every room of the family.
 pub static ROOMS: &[&HttpFilterRoom] = &[
+    &admission_control::ROOM,
     &api_key_auth::ROOM,
+    &aws_request_signing::ROOM,
     &basic_auth::ROOM,
     &bandwidth_limit::ROOM,
     &buffer::ROOM,
     &composite::ROOM,
     &compressor::ROOM,
     &cors::ROOM,
+    &credential_injector::ROOM,
     &csrf::ROOM,
     &custom_response::ROOM,
     &decompressor::ROOM,
@@ -76,6 +85,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &jwt_authn::ROOM,
     &local_ratelimit::ROOM,
     &match_delegate::ROOM,
+    &oauth2::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,

@@ -17,7 +17,9 @@ use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree;
-use nuncio_config::typed::{Attempt, Ctx, DeliveredSecrets, Refused, StaticSecrets, decode};
+use nuncio_config::typed::{
+    Attempt, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
+};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::{AccessLogConfig, LineLog};
 use nuncio_contract::config_source::{ApiConfigSource, ConfigSource, ResourceSource, ServerSource};
@@ -218,17 +220,21 @@ pub(crate) struct Surroundings<'a> {
 
 /// The secrets that have come from elsewhere, as they are now.
 #[derive(Clone, Default)]
-pub(crate) struct SecretShelf(Rc<RefCell<DeliveredSecrets>>);
+pub(crate) struct SecretShelf {
+    all: Rc<RefCell<DeliveredSecrets>>,
+    /// Where those stand that are read while requests pass.
+    pub(crate) places: SecretPlaces,
+}
 
 impl SecretShelf {
     /// All of them.
     pub(crate) fn now(&self) -> DeliveredSecrets {
-        self.0.borrow().clone()
+        self.all.borrow().clone()
     }
 
     /// Others than before.
     pub(crate) fn set(&self, secrets: DeliveredSecrets) {
-        *self.0.borrow_mut() = secrets;
+        *self.all.borrow_mut() = secrets;
     }
 }
 
@@ -315,6 +321,7 @@ pub(crate) fn compile_tree(
 ) -> Result<Compiled, Refused> {
     ctx.runtime = around.runtime.keys.clone();
     ctx.delivered_secrets = around.secrets.now();
+    ctx.secret_places = around.secrets.places.clone();
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let enabled = disabled::check(tree, around.options, around.extensions, ctx);
     let resources = bootstrap.static_resources.as_ref();

@@ -7,7 +7,7 @@ use crate::runtime::RuntimeKeys;
 use crate::span::Span;
 use crate::tree::{Message, Value};
 use crate::typed::files::{self, FileRead};
-use crate::typed::{DeliveredSecrets, SecretWish, StaticSecrets};
+use crate::typed::{DeliveredSecrets, SecretPlaces, SecretWish, StaticSecrets};
 
 /// Something was wrong and has been reported to the [`Ctx`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +33,8 @@ pub struct Ctx {
     pub secrets_used: Vec<Arc<Message>>,
     /// The secrets that have come from elsewhere.
     pub delivered_secrets: DeliveredSecrets,
+    /// Where those stand that are read while requests pass.
+    pub secret_places: SecretPlaces,
     /// Those from elsewhere that are referred to, in order, whether they are there or not.
     pub secrets_wanted: Vec<SecretWish>,
 }

@@ -16,6 +16,7 @@ mod hidden;
 mod macros;
 mod runtime;
 mod scalars;
+mod secret_places;
 mod secrets;
 mod support;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use files::{FileRead, FileStamp};
 pub use from_value::{FromValue, decode};
 #[doc(hidden)]
 pub use hidden::{__enum_absent, __enum_from_value, __message_of, __plain_name};
+pub use secret_places::{SecretPlace, SecretPlaces};
 pub use secrets::{DeliveredSecrets, SecretWish, StaticSecrets};
 pub use support::{EnumSupport, MessageSupport, SupportTable};
 pub use wellknown::{Any, Attempt, Spanned};

@@ -10,9 +10,9 @@ use aws_lc_rs::signature::{
 };
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
-use super::encoding::decode;
 use super::faults::{self, Fault};
 use super::status::Status;
+use crate::base64_url::decode;
 
 /// A key.
 #[derive(Debug)]

@@ -14,7 +14,6 @@ mod check;
 mod claims;
 mod config;
 mod der;
-mod encoding;
 mod faults;
 mod fetch;
 mod filter;
@@ -48,3 +47,8 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
         messages::PerRouteConfig::support(table);
     },
 };
+
+/// When a token ends, in seconds since 1970; none if it does not say, or is none. Whether it can be believed is not asked.
+pub(crate) fn end_of(token: &[u8]) -> Option<u64> {
+    token::Token::parse(token).ok()?.end()
+}

@@ -16,7 +16,7 @@ use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::ROOM;
-use super::{claims, encoding};
+use super::claims;
 use crate::tests::harness::{Stream, Worker, outcome, refusal};
 
 /// The keys that tokens here are signed with: `secret`.
@@ -335,7 +335,7 @@ fn base64_of_urls_is_read_as_envoy_does() {
         ("====", None),
     ] {
         assert_eq!(
-            encoding::decode(text.as_bytes()).as_deref(),
+            crate::base64_url::decode(text.as_bytes()).as_deref(),
             expected,
             "{text}"
         );

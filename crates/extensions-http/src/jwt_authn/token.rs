@@ -3,8 +3,8 @@
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::claims;
-use super::encoding::decode;
 use super::status::Status;
+use crate::base64_url::decode;
 
 /// How a token may be signed.
 const ALGORITHMS: [&str; 13] = [

@@ -10,10 +10,23 @@ use super::harness::{Worker, response};
 /// For each room its smallest configuration, and one that makes it do all it can.
 const CONFIGS: &[(&str, &str, &str)] = &[
     (
+        "envoy.filters.http.admission_control",
+        "{success_criteria: {}}",
+        "{success_criteria: {http_criteria: {http_success_status: [{start: 500, end: 600}]}}, \
+          aggression: {default_value: 2, runtime_key: a}}",
+    ),
+    (
         "envoy.filters.http.api_key_auth",
         "{}",
         "{credentials: [{key: a, client: b}], key_sources: [{query: k}, {cookie: k}, {header: k}], \
           forwarding: {header: x, hide_credentials: true}}",
+    ),
+    (
+        "envoy.filters.http.aws_request_signing",
+        "{service_name: s, region: r, use_unsigned_payload: true, credential_provider: {inline_credential: \
+          {access_key_id: a, secret_access_key: b}}}",
+        "{service_name: s, region: r, host_rewrite: h, query_string: {}, credential_provider: {inline_credential: \
+          {access_key_id: a, secret_access_key: b, session_token: c}}}",
     ),
     (
         "envoy.filters.http.basic_auth",
@@ -42,6 +55,16 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           max_request_bytes: 4096}}}}}}}",
     ),
     (
+        "envoy.filters.http.credential_injector",
+        "{credential: {name: c, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic, \
+          credential: {name: s, sds_config: {path_config_source: {path: /nowhere}}}}}}",
+        "{overwrite: true, allow_request_without_credential: true, credential: {name: c, typed_config: {\
+          '@type': type.googleapis.com/envoy.extensions.http.injected_credentials.generic.v3.Generic, \
+          credential: {name: s, sds_config: {path_config_source: {path: /nowhere}}}, header: x, \
+          header_value_prefix: k}}}",
+    ),
+    (
         "envoy.filters.http.ext_authz",
         "{}",
         "{grpc_service: {envoy_grpc: {cluster_name: a}, timeout: 1s}, transport_api_version: V3, \
@@ -55,6 +78,16 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           processing_mode: {request_header_mode: SKIP, response_header_mode: SKIP, request_trailer_mode: SEND}, \
           message_timeout: 1s, max_message_timeout: 2s, mutation_rules: {allow_envoy: true}, \
           request_attributes: [request.path], allow_mode_override: true, status_on_error: {code: BadGateway}}",
+    ),
+    (
+        "envoy.filters.http.oauth2",
+        "{}",
+        "{config: {token_endpoint: {cluster: a, uri: 'http://a/t', timeout: 1s}, \
+          authorization_endpoint: 'http://a/', redirect_uri: 'http://b/c', \
+          redirect_path_matcher: {path: {exact: /c}}, signout_path: {path: {exact: /s}}, \
+          forward_bearer_token: true, credentials: {client_id: i, \
+          token_secret: {name: s, sds_config: {path_config_source: {path: /nowhere}}}, \
+          hmac_secret: {name: s, sds_config: {path_config_source: {path: /nowhere}}}}}}",
     ),
     (
         "envoy.filters.http.ratelimit",

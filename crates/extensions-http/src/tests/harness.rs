@@ -25,7 +25,8 @@ use nuncio_contract::forward_proxy::ForwardProxy;
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 use nuncio_contract::http_filter::{
     Applied, DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus,
-    HttpFilter, HttpFilterFactory, Interest, Late, PerRoute, Then, TrailersStatus,
+    HttpFilter, HttpFilterConfig, HttpFilterFactory, Interest, Late, PerRoute, Then,
+    TrailersStatus,
 };
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
@@ -113,6 +114,11 @@ impl Worker {
             parse(room.message, yaml, &mut ctx).and_then(|any| (room.parse)(&any, &mut ctx));
         let config = config.unwrap_or_else(|_| panic!("{yaml}: {}", errors(&ctx)));
         assert_eq!(errors(&ctx), "", "{yaml}");
+        Worker::of(room, &*config)
+    }
+
+    /// The same of a configuration that was made before.
+    pub(crate) fn of(room: &HttpFilterRoom, config: &dyn HttpFilterConfig) -> Self {
         let store = StatsStore::default();
         let scope = store.scope("http.test");
         let root = store.root();

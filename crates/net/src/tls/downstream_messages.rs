@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::data_source::DataSource;
+use nuncio_contract::generic_secret::SdsSecretConfig;
 
-use super::messages::{CommonTlsContext, SdsSecretConfig};
+use super::messages::CommonTlsContext;
 
 message! {
     /// TLS towards a listener's clients.

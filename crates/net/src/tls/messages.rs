@@ -5,8 +5,8 @@ use std::sync::Arc;
 use nuncio_config::tree::Message;
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
-use nuncio_contract::config_source::SourceMessage;
 use nuncio_contract::data_source::DataSource;
+use nuncio_contract::generic_secret::{GenericSecretMessage, SdsSecretConfig};
 use nuncio_contract::matching::{CidrRange, StringMatcher};
 
 use super::downstream_messages::TlsSessionTicketKeys;
@@ -54,14 +54,6 @@ one_of! {
 }
 
 message! {
-    /// A secret by its name: a static one, or one of a source.
-    pub(crate) struct SdsSecretConfig: "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" {
-        pub(crate) name: Spanned<String>,
-        pub(crate) sds_config: Option<SourceMessage>,
-    }
-}
-
-message! {
     /// A validation context, and a secret that is merged over it.
     pub(crate) struct CombinedValidationContext: "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext" {
         pub(crate) default_validation_context: Arc<Message>,
@@ -83,6 +75,7 @@ one_of! {
         tls_certificate => TlsCertificate(TlsCertificate),
         validation_context => ValidationContext(CertificateValidationContext),
         session_ticket_keys => SessionTicketKeys(TlsSessionTicketKeys),
+        generic_secret => Generic(GenericSecretMessage),
     }
 }
 

@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use nuncio_config::tree::{Message, merge};
-use nuncio_config::typed::{Ctx, Refused, SecretWish, decode};
+use nuncio_config::typed::{Ctx, Refused, decode};
+use nuncio_contract::generic_secret::SdsSecretConfig;
 
 use super::messages::{
-    CertificateValidationContext, CommonTlsContext, SdsSecretConfig, Secret, SecretType,
-    TlsCertificate, ValidationContextType,
+    CertificateValidationContext, CommonTlsContext, Secret, SecretType, TlsCertificate,
+    ValidationContextType,
 };
 
 const CERTIFICATE: &str = "tls_certificate";
@@ -42,11 +43,12 @@ pub fn check(secrets: &[Arc<Message>], ctx: &mut Ctx) -> Result<(), Refused> {
                 let _decoded_again_where_it_is_used = keys;
                 "TlsSessionTicketKeys"
             }
+            Some(SecretType::Generic(secret)) => {
+                let _decoded_again_where_it_is_used = secret;
+                "GenericSecret"
+            }
             None => {
-                // Of another type it has been said that it is not supported.
-                if message.get_by_name("generic_secret").is_none() {
-                    ctx.error(message.span, "Secret type not implemented");
-                }
+                ctx.error(message.span, "Secret type not implemented");
                 sound = Err(Refused);
                 continue;
             }
@@ -82,7 +84,7 @@ pub(super) fn are_there(
     wishes.extend(ticket_keys.map(|config| (config, TICKET_KEYS)));
     let mut are_all = true;
     for (config, kind) in &wishes {
-        if let Some(wish) = wish(config, kind) {
+        if let Some(wish) = config.wish(kind) {
             are_all &= ctx.secret_from_elsewhere(wish).is_some();
         }
     }
@@ -95,15 +97,6 @@ pub(super) fn are_there(
         }
     }
     are_all
-}
-
-fn wish(config: &SdsSecretConfig, kind: &'static str) -> Option<SecretWish> {
-    let source = config.sds_config.as_ref()?;
-    Some(SecretWish {
-        kind,
-        name: config.name.value.as_str().into(),
-        source: Arc::clone(&source.0),
-    })
 }
 
 /// A certificate, and the name of the secret that it is.
@@ -190,7 +183,7 @@ fn find(
     ctx: &mut Ctx,
 ) -> Result<Arc<Message>, Refused> {
     let name = &config.name;
-    let secret = match wish(config, kind) {
+    let secret = match config.wish(kind) {
         // Noted already, when it was asked whether all are there.
         Some(wish) => ctx.delivered_secrets.find(&wish),
         None => ctx.static_secret(&name.value, kind),

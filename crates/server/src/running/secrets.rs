@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::tree::Message;
 use nuncio_config::typed::{Ctx, DeliveredSecrets, Refused, SecretWish, StaticSecrets, decode};
+use nuncio_contract::generic_secret::GENERIC_SECRET;
 use nuncio_contract::stats::groups::TlsSocketFactoryStats;
 use nuncio_upstream::TransportSocket;
 use nuncio_upstream::cluster::ClusterShared;
@@ -52,6 +53,9 @@ impl SecretUser {
 
     /// Counts that a secret was there already, as Envoy does.
     pub(crate) fn count(&self, wish: &SecretWish) {
+        if is_of_filters(wish) {
+            return;
+        }
         match self {
             SecretUser::Listener(listener, _) => {
                 let sockets = listener.sockets();
@@ -72,6 +76,9 @@ impl SecretUser {
         secrets: &DeliveredSecrets,
         runtime: &RuntimeKeys,
     ) -> Result<Vec<NewSocket>, String> {
+        if is_of_filters(wish) {
+            return Ok(Vec::new());
+        }
         let (SecretUser::Listener(_, version) | SecretUser::Cluster(_, version)) = self;
         // What the message asks for was accepted before.
         let mut ctx = Ctx::new(true);
@@ -92,6 +99,11 @@ impl SecretUser {
         };
         sockets.map_err(|Refused| nuncio_config::resources::first_error(&ctx.diagnostics))
     }
+}
+
+/// Whether filters read it where it stands, and no socket depends on it.
+fn is_of_filters(wish: &SecretWish) -> bool {
+    wish.kind == GENERIC_SECRET
 }
 
 fn count(cluster: &ClusterShared) {

@@ -220,6 +220,9 @@ impl Checker<'_> {
             "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext" => {
                 secrets::context(message, self);
             }
+            "envoy.extensions.filters.http.oauth2.v3.OAuth2Credentials" => {
+                secrets::oauth2(message, self);
+            }
             "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" => {
                 secrets::refer(message, self);
                 self.asks_at_once = false;

@@ -71,6 +71,23 @@ pub(super) fn context(common: &Message, checker: &mut Checker<'_>) {
     }
 }
 
+/// References to secrets of OAuth2 have words of their own.
+pub(super) fn oauth2(credentials: &Message, checker: &mut Checker<'_>) {
+    for (field, text) in [
+        ("token_secret", "invalid token secret configuration"),
+        ("hmac_secret", "invalid HMAC secret configuration"),
+    ] {
+        let config = credentials.child(field);
+        let config = config.filter(|config| !config.has("sds_config"));
+        if let Some((name, span)) = config.and_then(|config| config.text("name"))
+            && !checker.static_secrets.contains(name)
+            && checker.reported.insert((span.source, span.start))
+        {
+            checker.error(span, text);
+        }
+    }
+}
+
 /// The static secrets that are used, once all users are known.
 pub(super) fn used(bootstrap: &Message, checker: &mut Checker<'_>) {
     let resources = bootstrap.child("static_resources");

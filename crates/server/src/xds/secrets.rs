@@ -1,4 +1,5 @@
-//! SDS: certificates, validation contexts and keys of session tickets that listeners and clusters have by name. Those
+//! SDS: certificates, validation contexts, keys of session tickets and generic secrets that listeners and clusters have
+//! by name. Those
 //! that want the same one from the same source share the subscription; it ends with the last of them.
 //!
 //! Before a secret has come, who uses it refuses every handshake. When one comes, or a file that it names is another
@@ -19,8 +20,9 @@ use nuncio_config::resources::{Response, first_error, unpack};
 use nuncio_config::runtime::RuntimeKeys;
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Entry, Message, Value, same};
-use nuncio_config::typed::{Ctx, DeliveredSecrets, SecretWish, decode};
+use nuncio_config::typed::{Ctx, DeliveredSecrets, Refused, SecretWish, decode};
 use nuncio_contract::config_source::ConfigSource;
+use nuncio_contract::generic_secret::{GENERIC_SECRET, bytes_of};
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::SecretStats;
@@ -41,10 +43,11 @@ use crate::resource::Version;
 use crate::running::{NewSocket, Running, SecretUser, Waits};
 
 /// In this order they are shown.
-const KINDS: [&str; 3] = [
+const KINDS: [&str; 4] = [
     "tls_certificate",
     "validation_context",
     "session_ticket_keys",
+    GENERIC_SECRET,
 ];
 
 /// A listener that may be gone.
@@ -346,6 +349,7 @@ impl Secrets {
         if sound.is_err() || ctx.diagnostics.has_errors() {
             return Err(first_error(&ctx.diagnostics));
         }
+        let bytes = generic(wish, &inlined, &mut ctx)?;
         let secrets = self.shelf.now().with(wish, &inlined);
         let mut sockets = Vec::new();
         let users = self.users();
@@ -356,6 +360,9 @@ impl Secrets {
             }
         }
         self.shelf.set(secrets);
+        if let Some(bytes) = bytes {
+            self.shelf.places.fill(wish, &bytes);
+        }
         sockets.into_iter().for_each(NewSocket::take_its_place);
         self.comings.set(self.comings.get() + 1);
         let mut all = self.all.borrow_mut();
@@ -405,7 +412,11 @@ impl Provided {
             Some(current) => DynamicSecret {
                 version: Some(Arc::clone(&current.version)),
                 config: DumpedConfig {
-                    message: Arc::clone(&current.inlined),
+                    // As in Envoy, the files of generic secrets are told by their names.
+                    message: Arc::clone(match self.wish.kind {
+                        GENERIC_SECRET => &current.message,
+                        _ => &current.inlined,
+                    }),
                     last_updated: current.since,
                 },
             },
@@ -418,6 +429,18 @@ impl Provided {
             },
         }
     }
+}
+
+/// The bytes of a generic secret; none of another one.
+fn generic(
+    wish: &SecretWish,
+    message: &Message,
+    ctx: &mut Ctx,
+) -> Result<Option<Arc<[u8]>>, String> {
+    let held = message.find(&[GENERIC_SECRET]).and_then(Value::as_message);
+    let held = held.filter(|_| wish.kind == GENERIC_SECRET);
+    let bytes = held.map(|held| bytes_of(held, ctx)).transpose();
+    bytes.map_err(|Refused| first_error(&ctx.diagnostics))
 }
 
 /// The one secret of an update; none if it only takes one back, which stays as in Envoy.

@@ -160,7 +160,7 @@ impl Bench<'_> {
         let mut ctx = self.checked(message)?;
         let extensions = self.workshop.around.extensions;
         match filter_places::parse(message, places, extensions, &mut ctx) {
-            Ok(parsed) if !ctx.diagnostics.has_errors() => {
+            Ok(parsed) if !has_faults(&mut ctx) => {
                 self.found.append(ctx.diagnostics);
                 Ok(parsed)
             }
@@ -186,7 +186,7 @@ impl Bench<'_> {
             source.compile(message, (extensions, known), &mut reserve, context.ctx)
         });
         match table {
-            Ok(table) if !ctx.diagnostics.has_errors() => Ok(table),
+            Ok(table) if !has_faults(&mut ctx) => Ok(table),
             _ => Err(self.reason(ctx.diagnostics)),
         }
     }
@@ -204,7 +204,7 @@ impl Bench<'_> {
             source.compile(scopes, (extensions, known), &mut reserve, context.ctx)
         });
         match table {
-            Ok(table) if !ctx.diagnostics.has_errors() => Ok(table),
+            Ok(table) if !has_faults(&mut ctx) => Ok(table),
             _ => Err(self.reason(ctx.diagnostics)),
         }
     }
@@ -223,6 +223,7 @@ impl Bench<'_> {
         ctx.runtime = around.runtime.keys.clone();
         ctx.static_secrets = self.secrets.clone();
         ctx.delivered_secrets = around.secrets.now();
+        ctx.secret_places = around.secrets.places.clone();
         ctx
     }
 
@@ -280,4 +281,18 @@ impl Bench<'_> {
             _ => reason,
         }
     }
+}
+
+/// Whether something is wrong. Nobody would fetch the secrets of routes and filters that come by themselves.
+fn has_faults(ctx: &mut Ctx) -> bool {
+    if let Some(wish) = ctx.secrets_wanted.first() {
+        let what = format!(
+            "the secret `{}` from elsewhere in what is no listener",
+            wish.name
+        );
+        ctx.unsupported(Span::NONE, what);
+        // Allowed or not, it would be empty for good.
+        return true;
+    }
+    ctx.diagnostics.has_errors()
 }

@@ -3,7 +3,7 @@
 use crate::base64;
 
 /// What the text stands for; none if it is wrong.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut digits: Vec<u8> = text
         .iter()
         .copied()
@@ -29,6 +29,19 @@ pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The same where only the one text counts that [`encode`] would make, so that nothing that is signed or sealed has
+/// other spellings.
+pub(crate) fn decode_canonical(text: &[u8]) -> Option<Vec<u8>> {
+    decode(text).filter(|bytes| encode(bytes).as_bytes() == text)
+}
+
+/// Without padding.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    let text = base64::encode(bytes);
+    let text = text.trim_end_matches('=');
+    text.replace('+', "-").replace('/', "_")
+}
+
 /// The alphabet for URLs has two digits of its own.
 fn sextet(digit: u8) -> Option<u32> {
     match digit {
@@ -36,5 +49,19 @@ fn sextet(digit: u8) -> Option<u32> {
         b'-' => base64::sextet(b'+'),
         b'_' => base64::sextet(b'/'),
         digit => base64::sextet(digit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_canonical_has_one_spelling() {
+        assert_eq!(decode_canonical(b"_-8").as_deref(), Some(&[0xff, 0xef][..]));
+        for other in ["_-8=", "_- 8", "_-9", "/+8", "_", "_-8\t"] {
+            assert_eq!(decode_canonical(other.as_bytes()), None, "{other}");
+        }
+        assert!(decode(b"_-8=").is_some() && decode(b"_-9").is_some());
     }
 }

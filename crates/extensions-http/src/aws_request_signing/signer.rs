@@ -1,0 +1,195 @@
+//! Signature Version 4.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
+use nuncio_contract::formatter::timestamp;
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+
+use super::canonical::{self, Choice};
+use super::credentials::Credentials;
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
+
+/// Signs requests for one service.
+pub(super) struct Signer {
+    pub(super) service: Box<str>,
+    pub(super) region: Box<str>,
+    pub(super) credentials: Credentials,
+    pub(super) choice: Choice,
+    /// Signs in the query; for how many seconds the signature counts.
+    pub(super) in_query: Option<u64>,
+    pub(super) names: Names,
+}
+
+/// The headers of signatures.
+pub(super) struct Names {
+    pub(super) content: HeaderName,
+    pub(super) date: HeaderName,
+    pub(super) token: HeaderName,
+}
+
+/// What is signed of the body.
+pub(super) enum Payload<'a> {
+    Unsigned,
+    /// There is none.
+    Nothing,
+    /// This, in two parts.
+    Body(&'a [u8], &'a [u8]),
+}
+
+impl Signer {
+    /// Signs a request at this time.
+    pub(super) fn sign(&self, request: &mut HeaderMap, payload: &Payload<'_>, now: SystemTime) {
+        let hash = match payload {
+            Payload::Unsigned => UNSIGNED.to_owned(),
+            Payload::Nothing => hex(digest(&SHA256, b"").as_ref()),
+            Payload::Body(one, other) => {
+                let mut all = aws_lc_rs::digest::Context::new(&SHA256);
+                all.update(one);
+                all.update(other);
+                hex(all.finish().as_ref())
+            }
+        };
+        if self.in_query.is_none() || !matches!(payload, Payload::Body(..)) {
+            request.replace(&self.names.content, hash.as_bytes());
+        }
+        let digits: String = timestamp(now)
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
+        let (day, time) = digits.split_at(digits.len().min(8));
+        let time: String = time.chars().take(6).collect();
+        let date = format!("{day}T{time}Z");
+        let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
+        match self.in_query {
+            None => self.sign_headers(request, &hash, (&date, day, &scope)),
+            Some(seconds) => self.sign_query(request, &hash, (&date, day, &scope), seconds),
+        }
+    }
+
+    fn sign_headers(&self, request: &mut HeaderMap, hash: &str, (date, day, scope): Moment<'_>) {
+        request.remove(Known::Authorization);
+        request.remove(&self.names.token);
+        if let Some(token) = &self.credentials.session_token {
+            request.replace(&self.names.token, token.as_bytes());
+        }
+        request.replace(&self.names.date, date.as_bytes());
+        let headers = canonical::headers(request, &self.choice);
+        let signature = self.signature(request, &headers, hash, (date, day, scope));
+        let id = &self.credentials.access_key_id;
+        let names = canonical::names(&headers);
+        let names = String::from_utf8_lossy(&names);
+        let value = format!(
+            "{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}"
+        );
+        request.append(Known::Authorization, value.as_bytes());
+    }
+
+    fn sign_query(
+        &self,
+        request: &mut HeaderMap,
+        hash: &str,
+        (date, day, scope): Moment<'_>,
+        seconds: u64,
+    ) {
+        let headers = canonical::headers(request, &self.choice);
+        let path = request.get(Known::Path).unwrap_or_default();
+        let (path, mut parameters) = parameters(path);
+        let id = &self.credentials.access_key_id;
+        let credential = canonical::component(format!("{id}/{scope}").as_bytes());
+        let token = self.credentials.session_token.as_ref();
+        let token = token.map(|token| canonical::encoded(token.as_bytes(), b""));
+        for (name, value) in [
+            ("X-Amz-Algorithm", Some(ALGORITHM.as_bytes().to_vec())),
+            ("X-Amz-Date", Some(date.as_bytes().to_vec())),
+            ("X-Amz-Expires", Some(seconds.to_string().into_bytes())),
+            ("X-Amz-Security-Token", token),
+            ("X-Amz-Credential", Some(credential)),
+            (
+                "X-Amz-SignedHeaders",
+                Some(canonical::component(&canonical::names(&headers))),
+            ),
+        ] {
+            let values = value.into_iter();
+            values.for_each(|value| add(&mut parameters, name, value));
+        }
+        request.set(Known::Path, &target(&path, &parameters));
+        let signature = self.signature(request, &headers, hash, (date, day, scope));
+        add(&mut parameters, "X-Amz-Signature", signature.into_bytes());
+        request.set(Known::Path, &target(&path, &parameters));
+    }
+
+    fn signature(
+        &self,
+        request: &HeaderMap,
+        headers: &BTreeMap<Vec<u8>, Vec<u8>>,
+        hash: &str,
+        (date, day, scope): Moment<'_>,
+    ) -> String {
+        let canonical = canonical::request(request, headers, hash, self.keeps_path());
+        let canonical = hex(digest(&SHA256, &canonical).as_ref());
+        let text = format!("{ALGORITHM}\n{date}\n{scope}\n{canonical}");
+        let first = format!("AWS4{}", self.credentials.secret_access_key);
+        let parts = [day, &self.region, &self.service, "aws4_request", &text];
+        let mut key = first.into_bytes();
+        for part in parts {
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes());
+            key = tag.as_ref().to_vec();
+        }
+        hex(&key)
+    }
+
+    /// Objects of these services are called by their paths as they are.
+    fn keeps_path(&self) -> bool {
+        let services = ["s3", "s3-outposts"];
+        services
+            .iter()
+            .any(|one| self.service.eq_ignore_ascii_case(one))
+    }
+}
+
+/// The date, its day, and the scope of credentials.
+type Moment<'a> = (&'a str, &'a str, &'a str);
+
+/// Parameters of a query as they stand there, by name.
+type Parameters = BTreeMap<Vec<u8>, Vec<Vec<u8>>>;
+
+fn parameters(target: &[u8]) -> (Vec<u8>, Parameters) {
+    let end = target.iter().position(|byte| *byte == b'?');
+    let (path, query) = target.split_at(end.unwrap_or(target.len()));
+    let mut all = Parameters::new();
+    let pieces = query
+        .get(1..)
+        .unwrap_or_default()
+        .split(|byte| *byte == b'&');
+    for piece in pieces.filter(|piece| !piece.is_empty()) {
+        let end = piece.iter().position(|byte| *byte == b'=');
+        let (name, value) = piece.split_at(end.unwrap_or(piece.len()));
+        let values = all.entry(name.to_vec()).or_default();
+        values.push(value.get(1..).unwrap_or_default().to_vec());
+    }
+    (path.to_vec(), all)
+}
+
+fn add(parameters: &mut Parameters, name: &str, value: Vec<u8>) {
+    let values = parameters.entry(name.as_bytes().to_vec()).or_default();
+    values.push(value);
+}
+
+fn target(path: &[u8], parameters: &Parameters) -> Vec<u8> {
+    let pairs = parameters.iter().flat_map(|(name, values)| {
+        values
+            .iter()
+            .map(move |value| [&**name, &**value].join(&b'='))
+    });
+    let pairs: Vec<_> = pairs.collect();
+    [path, &pairs.join(&b'&')].join(&b'?')
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
