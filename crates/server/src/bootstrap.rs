@@ -17,7 +17,9 @@ use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree;
-use nuncio_config::typed::{Attempt, Ctx, DeliveredSecrets, Refused, StaticSecrets, decode};
+use nuncio_config::typed::{
+    Attempt, Channels, Ctx, DeliveredSecrets, Refused, StaticSecrets, decode,
+};
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::{AccessLogConfig, LineLog};
 use nuncio_contract::config_source::{ApiConfigSource, ConfigSource, ResourceSource, ServerSource};
@@ -214,6 +216,8 @@ pub(crate) struct Surroundings<'a> {
     pub runtime: &'a Rc<Runtime>,
     /// The secrets that have come from elsewhere.
     pub secrets: SecretShelf,
+    /// The channels of gRPC that are wished for.
+    pub channels: Channels,
 }
 
 /// The secrets that have come from elsewhere, as they are now.
@@ -315,6 +319,7 @@ pub(crate) fn compile_tree(
 ) -> Result<Compiled, Refused> {
     ctx.runtime = around.runtime.keys.clone();
     ctx.delivered_secrets = around.secrets.now();
+    ctx.channels = around.channels.clone();
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let enabled = disabled::check(tree, around.options, around.extensions, ctx);
     let resources = bootstrap.static_resources.as_ref();

@@ -52,6 +52,8 @@ pub(crate) struct Clusters {
     pub(super) running: HashMap<Box<str>, Running>,
     /// Those that take the place of others, or come, once they are warm.
     pub(super) warming: HashMap<Box<str>, Running>,
+    /// Those of channels of gRPC, which nobody else sees.
+    pub(super) channels: Vec<Running>,
     pub(super) next_warming: u64,
     /// Of those that are warm and about to run, the names and numbers.
     pub(super) warm: Vec<(Box<str>, u64)>,
@@ -127,6 +129,7 @@ impl Clusters {
             services,
             running: HashMap::new(),
             warming: HashMap::new(),
+            channels: Vec::new(),
             next_warming: 0,
             warm: Vec::new(),
             stats: stats.root().worker_group(),
@@ -209,7 +212,7 @@ impl Clusters {
         warming
     }
 
-    fn make(&self, resource: ClusterResource, now: SystemTime) -> Running {
+    pub(super) fn make(&self, resource: ClusterResource, now: SystemTime) -> Running {
         let start_waits = resource.config.wait_for_warm_on_init;
         let added_via_api = resource.update.is_some();
         let prepared = prepare(&self.manager, resource.config, added_via_api);

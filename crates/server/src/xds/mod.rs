@@ -289,6 +289,7 @@ impl<'a> Discovery<'a> {
         self.publish_warm_listeners();
         self.show_unready();
         self.end_unused_endpoints();
+        self.running.open_channels(&self.around.channels);
     }
 
     /// Clusters that went want no hosts any more, though streams may hold them yet.
@@ -371,6 +372,7 @@ impl<'a> Discovery<'a> {
 
     /// Has the workers do what was prepared for listeners.
     fn publish_listeners(&self, prepared: Prepared) {
+        self.running.open_channels(&self.around.channels);
         let mut listeners = self.running.listeners.borrow_mut();
         let _clusters_do_not_wait_for_them =
             listeners.publish(prepared, self.workers(), SystemTime::now());

@@ -223,6 +223,7 @@ impl Bench<'_> {
         ctx.runtime = around.runtime.keys.clone();
         ctx.static_secrets = self.secrets.clone();
         ctx.delivered_secrets = around.secrets.now();
+        ctx.channels = around.channels.clone();
         ctx
     }
 

@@ -56,7 +56,7 @@ pub(super) struct Plane {
     stats: Arc<ControlPlaneStats>,
     identifier: Arc<TextReadout>,
     /// Keeps all that counts there listed.
-    _scope: Scope,
+    scope: Scope,
     /// There is something to send.
     woken: Notify,
     /// There are news for someone.
@@ -98,7 +98,7 @@ impl Plane {
             responses: RefCell::default(),
             stats: scope.worker_group(),
             identifier: scope.text_readout("control_plane.identifier"),
-            _scope: scope,
+            scope,
             woken: Notify::new(),
             has_news: Rc::clone(has_news),
         })
