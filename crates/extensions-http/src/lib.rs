@@ -39,6 +39,7 @@ mod level_stats;
 pub mod local_ratelimit;
 pub mod match_delegate;
 mod pacing;
+pub mod on_demand;
 mod query;
 pub mod ratelimit;
 pub mod rbac;
@@ -73,6 +74,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &jwt_authn::ROOM,
     &local_ratelimit::ROOM,
     &match_delegate::ROOM,
+    &on_demand::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use nuncio_contract::on_demand::{ClusterSource, Found};
 use nuncio_contract::stats::{Scope, StatsStore};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use tokio::sync::watch;
 
@@ -14,6 +16,7 @@ use crate::cluster::{
     AroundClusters, ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace,
 };
 use crate::forward_proxy::DnsCaches;
+use crate::on_demand::{Question, Questions};
 use crate::original_dst::OriginalDst;
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
@@ -38,6 +41,7 @@ pub struct ClusterManager {
     table: RwLock<Table>,
     generation: AtomicU64,
     names: DnsCaches,
+    questions: Questions,
 }
 
 #[derive(Default)]
@@ -71,6 +75,7 @@ impl ClusterManager {
             table: RwLock::default(),
             generation: AtomicU64::new(0),
             names: DnsCaches::default(),
+            questions: Questions::default(),
         }
     }
 
@@ -213,6 +218,20 @@ impl ClusterManager {
     /// A cluster by number; a retired one too.
     pub fn get(&self, id: ClusterId) -> Option<Arc<ClusterShared>> {
         self.read().slots.get(id.slot())?.serving().cloned()
+    }
+
+    /// Asks the main thread for a cluster that is not there.
+    pub fn ask(
+        &self,
+        source: &Arc<ClusterSource>,
+        name: &str,
+    ) -> impl Future<Output = Found> + use<> {
+        self.questions.ask(source, name)
+    }
+
+    /// What is asked, for the main thread; none after the first time.
+    pub fn take_questions(&self) -> Option<UnboundedReceiver<Question>> {
+        self.questions.take()
     }
 
     /// All clusters, in the order in which they were first added; hidden ones left out.

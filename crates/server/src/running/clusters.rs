@@ -62,6 +62,8 @@ pub(crate) struct Clusters {
     changes: Cell<u64>,
     /// Told when one that warmed takes its place, or goes.
     pub(super) warmed: Rc<Notify>,
+    /// Told whenever some came.
+    pub(crate) came: Rc<Notify>,
     outlier_log: Option<EventLog>,
     on_made: Option<OnMade>,
     /// The version of the last update that changed something.
@@ -135,6 +137,7 @@ impl Clusters {
             stats: stats.root().worker_group(),
             changes: Cell::default(),
             warmed: Rc::default(),
+            came: Rc::default(),
             outlier_log: None,
             on_made: None,
             update: None,
@@ -346,6 +349,7 @@ impl Clusters {
     pub(crate) fn refresh_stats(&self) {
         self.changes.set(self.changes.get() + 1);
         self.stats.active_clusters.set(count(self.manager.count()));
+        self.came.notify_waiters();
     }
 
     /// The files that clusters name.
