@@ -47,6 +47,14 @@ message! {
 }
 
 impl GrpcServiceMessage {
+    /// The cluster that it names, for checks of the whole configuration; none if it has a channel of its own.
+    pub fn cluster_name(&self) -> Option<&Spanned<String>> {
+        match &self.target_specifier {
+            GrpcTargetMessage::Envoy(envoy) => Some(&envoy.cluster_name),
+            GrpcTargetMessage::Google(_) => None,
+        }
+    }
+
     /// The target.
     ///
     /// # Errors
