@@ -4,7 +4,7 @@
 //! Sources are files, servers that are asked by gRPC (`api_config_source`, state of the world or delta) or again and
 //! again in JSON (`REST`), and the one server that is asked for everything (`ads`).
 //!
-//! Differs from Envoy: `google_grpc` is refused, and so is `self`, which Envoy refuses as well.
+//! `self` is refused, as in Envoy.
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;

@@ -38,6 +38,8 @@ pub mod matching;
 pub mod metadata_key;
 pub mod metadata_message;
 pub mod network_filter;
+pub mod on_demand;
+pub mod on_demand_message;
 pub mod overload;
 pub mod rate_limit;
 pub mod rbac;

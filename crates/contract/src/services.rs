@@ -12,6 +12,8 @@ use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::forward_proxy::ForwardProxy;
 use crate::local_node::LocalNode;
+use crate::on_demand::OnDemandClusters;
+use crate::stream_info::ClusterDescription;
 
 /// A future that stays on its worker.
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -64,6 +66,18 @@ pub trait WorkerServices: Clock {
     }
     /// Who the process is for those that it reports to; none where nobody said it.
     fn local_node(&self) -> Option<Arc<LocalNode>> {
+        None
+    }
+    /// Whether there is such a cluster.
+    fn knows_cluster(&self, cluster: &str) -> bool {
+        self.membership(cluster).is_some()
+    }
+    /// What is told of a cluster; none if there is no such cluster.
+    fn describe_cluster(&self, _cluster: &str) -> Option<Rc<ClusterDescription>> {
+        None
+    }
+    /// Asks for clusters that are not there; none where nobody can be asked.
+    fn on_demand_clusters(&self) -> Option<Rc<dyn OnDemandClusters>> {
         None
     }
     /// The calls that this thread can make over the clusters; none where there are no clusters.

@@ -7,6 +7,7 @@ pub fn support(table: &mut SupportTable) {
     crate::match_tree::support(table);
     crate::formatter::Cel::support(table);
     crate::access_log::support(table);
+    crate::grpc_client::support(table);
     for formatter in crate::formatter::EXTENSIONS {
         table.add_message(formatter);
     }

@@ -46,6 +46,7 @@ pub mod local_ratelimit;
 pub mod match_delegate;
 mod mutation_rules;
 pub mod oauth2;
+pub mod on_demand;
 mod pacing;
 mod query;
 pub mod ratelimit;
@@ -86,6 +87,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &local_ratelimit::ROOM,
     &match_delegate::ROOM,
     &oauth2::ROOM,
+    &on_demand::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
     &set_metadata::ROOM,

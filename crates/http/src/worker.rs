@@ -9,9 +9,10 @@ use nuncio_contract::calls::Calls;
 use nuncio_contract::clock::{Clock, HeldClock};
 use nuncio_contract::forward_proxy::ForwardProxy;
 use nuncio_contract::local_node::LocalNode;
+use nuncio_contract::on_demand::{ClusterSource, Found, OnDemandClusters};
 use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
-use nuncio_contract::stream_info::ConnectionInfo;
+use nuncio_contract::stream_info::{ClusterDescription, ConnectionInfo};
 use nuncio_upstream::cluster::Provided;
 use nuncio_upstream::forward_proxy::NamesOf;
 use nuncio_upstream::{ClusterManager, WorkerCluster, WorkerClusters};
@@ -265,6 +266,19 @@ impl WorkerServices for Worker {
         self.calls.get().cloned()
     }
 
+    fn knows_cluster(&self, cluster: &str) -> bool {
+        self.manager.find(cluster).is_some()
+    }
+
+    fn describe_cluster(&self, cluster: &str) -> Option<Rc<ClusterDescription>> {
+        let cluster = self.clusters.get(self.manager.find(cluster)?)?;
+        Some(cluster.description())
+    }
+
+    fn on_demand_clusters(&self) -> Option<Rc<dyn OnDemandClusters>> {
+        Some(Rc::new(AskingManager(Arc::clone(&self.manager))))
+    }
+
     fn forward_proxy(&self, cluster: &str) -> Option<Rc<dyn ForwardProxy>> {
         let cluster = self.manager.get(self.manager.find(cluster)?)?;
         let Provided::Names(names) = cluster.provided()? else {
@@ -272,5 +286,14 @@ impl WorkerServices for Worker {
         };
         let names = NamesOf::new(Arc::clone(names), cluster.default_port());
         Some(Rc::new(names))
+    }
+}
+
+/// Asks the main thread for clusters.
+struct AskingManager(Arc<ClusterManager>);
+
+impl OnDemandClusters for AskingManager {
+    fn find(&self, source: &Arc<ClusterSource>, name: &str) -> LocalFuture<Found> {
+        Box::pin(self.0.ask(source, name))
     }
 }

@@ -18,7 +18,7 @@ use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree;
 use nuncio_config::typed::{
-    Attempt, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
+    Attempt, Channels, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
 };
 use nuncio_config::upgrade::Change;
 use nuncio_contract::access_log::{AccessLogConfig, LineLog};
@@ -216,6 +216,8 @@ pub(crate) struct Surroundings<'a> {
     pub runtime: &'a Rc<Runtime>,
     /// The secrets that have come from elsewhere.
     pub secrets: SecretShelf,
+    /// The channels of gRPC that are wished for.
+    pub channels: Channels,
 }
 
 /// The secrets that have come from elsewhere, as they are now.
@@ -322,6 +324,7 @@ pub(crate) fn compile_tree(
     ctx.runtime = around.runtime.keys.clone();
     ctx.delivered_secrets = around.secrets.now();
     ctx.secret_places = around.secrets.places.clone();
+    ctx.channels = around.channels.clone();
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let enabled = disabled::check(tree, around.options, around.extensions, ctx);
     let resources = bootstrap.static_resources.as_ref();

@@ -41,6 +41,7 @@ pub fn fuzz_compile(input: &[u8], extensions: &Extensions) {
         stats: &stats,
         runtime: &Rc::default(),
         secrets: SecretShelf::default(),
+        channels: nuncio_config::typed::Channels::default(),
     };
     let input = Input {
         yaml: Some(String::from_utf8_lossy(rest).into_owned()),

@@ -126,6 +126,7 @@ fn with_options(options: &Options, extensions: &Extensions, is_demo: bool) -> Re
         stats: &stats,
         runtime: &Rc::default(),
         secrets: SecretShelf::default(),
+        channels: nuncio_config::typed::Channels::default(),
     };
     if is_demo {
         return demo::run(&around);

@@ -224,6 +224,7 @@ fn watch_threads(
 fn prepare_for_hosts(running: &Running, around: &Surroundings<'_>, compiled: &Compiled) {
     let resolvers = Resolvers::new(&compiled.resolver, around.stats);
     running.clusters.borrow_mut().resolve_by(resolvers);
+    running.open_channels(&around.channels);
     nuncio_net::internal::set_buffer_bytes(compiled.internal_buffer_bytes);
 }
 

@@ -28,6 +28,7 @@ mod load_balancing;
 pub mod load_reports;
 mod manager;
 pub mod mirror;
+pub mod on_demand;
 pub mod original_dst;
 pub mod outlier_detection;
 pub mod outlier_watch;

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use nuncio_contract::on_demand::{ClusterSource, Found};
 use nuncio_contract::stats::{Scope, StatsStore};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use tokio::sync::watch;
 
@@ -14,6 +16,7 @@ use crate::cluster::{
     AroundClusters, ClusterSettings, ClusterShared, Provided, ProvidedSettings, ProxyPlace,
 };
 use crate::forward_proxy::DnsCaches;
+use crate::on_demand::{Question, Questions};
 use crate::original_dst::OriginalDst;
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
@@ -32,10 +35,13 @@ impl ClusterId {
 /// The table of clusters, shared by all threads; the main thread changes it.
 pub struct ClusterManager {
     stats: StatsStore,
+    /// Those of clusters that are hidden, which nobody reads.
+    hidden_stats: StatsStore,
     around: Arc<AroundClusters>,
     table: RwLock<Table>,
     generation: AtomicU64,
     names: DnsCaches,
+    questions: Questions,
 }
 
 #[derive(Default)]
@@ -65,9 +71,11 @@ impl ClusterManager {
         Self {
             around: Arc::new(AroundClusters::new(stats.root().worker_group())),
             stats,
+            hidden_stats: StatsStore::default(),
             table: RwLock::default(),
             generation: AtomicU64::new(0),
             names: DnsCaches::default(),
+            questions: Questions::default(),
         }
     }
 
@@ -94,9 +102,11 @@ impl ClusterManager {
         added_via_api: bool,
         outliers: Option<Arc<OutlierSettings>>,
     ) -> Arc<ClusterShared> {
-        let scope = self
-            .stats
-            .scope(&format!("cluster.{}", settings.stat_name()));
+        let stats = match settings.is_hidden {
+            true => &self.hidden_stats,
+            false => &self.stats,
+        };
+        let scope = stats.scope(&format!("cluster.{}", settings.stat_name()));
         let provided = self.provided(&settings, &scope);
         let cluster = ClusterShared::new(
             settings,
@@ -210,21 +220,29 @@ impl ClusterManager {
         self.read().slots.get(id.slot())?.serving().cloned()
     }
 
-    /// All clusters, in the order in which they were first added.
+    /// Asks the main thread for a cluster that is not there.
+    pub fn ask(
+        &self,
+        source: &Arc<ClusterSource>,
+        name: &str,
+    ) -> impl Future<Output = Found> + use<> {
+        self.questions.ask(source, name)
+    }
+
+    /// What is asked, for the main thread; none after the first time.
+    pub fn take_questions(&self) -> Option<UnboundedReceiver<Question>> {
+        self.questions.take()
+    }
+
+    /// All clusters, in the order in which they were first added; hidden ones left out.
     pub fn clusters(&self) -> Vec<Arc<ClusterShared>> {
         let table = self.read();
-        let listed = table.slots.iter().filter_map(|slot| slot.current.as_ref());
-        listed.cloned().collect()
+        table.listed().cloned().collect()
     }
 
     /// How many clusters there are.
     pub fn count(&self) -> usize {
-        let table = self.read();
-        table
-            .slots
-            .iter()
-            .filter(|slot| slot.current.is_some())
-            .count()
+        self.read().listed().count()
     }
 
     /// Keeps of `held`, slot by slot, what still serves; the rest is handed to `outdated`.
@@ -256,6 +274,12 @@ impl ClusterManager {
 }
 
 impl Table {
+    /// Those that are there, but for hidden ones.
+    fn listed(&self) -> impl Iterator<Item = &Arc<ClusterShared>> {
+        let current = self.slots.iter().filter_map(|slot| slot.current.as_ref());
+        current.filter(|cluster| !cluster.settings.is_hidden)
+    }
+
     fn slot_of(&mut self, name: &str) -> ClusterId {
         if let Some(id) = self.by_name.get(name) {
             return *id;

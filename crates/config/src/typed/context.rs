@@ -7,7 +7,7 @@ use crate::runtime::RuntimeKeys;
 use crate::span::Span;
 use crate::tree::{Message, Value};
 use crate::typed::files::{self, FileRead};
-use crate::typed::{DeliveredSecrets, SecretPlaces, SecretWish, StaticSecrets};
+use crate::typed::{Channels, DeliveredSecrets, SecretPlaces, SecretWish, StaticSecrets};
 
 /// Something was wrong and has been reported to the [`Ctx`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +37,8 @@ pub struct Ctx {
     pub secret_places: SecretPlaces,
     /// Those from elsewhere that are referred to, in order, whether they are there or not.
     pub secrets_wanted: Vec<SecretWish>,
+    /// Where channels of gRPC are wished for that are no clusters of the configuration.
+    pub channels: Channels,
 }
 
 impl Ctx {

@@ -8,6 +8,7 @@
 //! Decoding goes on after an error, so that all are found: it returns [`Refused`], which says nothing
 //! by itself, and the errors are in the [`Ctx`].
 
+mod channels;
 mod context;
 mod fields;
 mod files;
@@ -23,6 +24,7 @@ mod support;
 mod tests;
 mod wellknown;
 
+pub use channels::{ChannelPlace, ChannelTls, ChannelWish, Channels, MOST_CHANNELS};
 pub use context::{Ctx, Refused};
 pub use fields::{Declared, FieldTable, Fields, OneOf};
 pub use files::{FileRead, FileStamp};

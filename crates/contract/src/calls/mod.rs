@@ -19,6 +19,7 @@ pub use retries::{CallRetries, CoreRetryPolicy};
 
 use crate::buffer::Buffer;
 use crate::headers::HeaderMap;
+use crate::stats::groups::ChannelStats;
 
 /// How a call is made.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,8 @@ pub struct CallOptions {
     pub hides_internal: bool,
     /// Whether it goes without `x-forwarded-for`.
     pub hides_address: bool,
+    /// Whether it goes without `x-envoy-expected-rq-timeout-ms`.
+    pub hides_timeout: bool,
 }
 
 /// What comes of a call.
@@ -64,6 +67,11 @@ pub trait HttpCall {
     /// Bytes of the request that wait to be sent.
     fn unsent_bytes(&self) -> usize;
 
+    /// Whether the answer is the proxy's own, as no host gave one.
+    fn is_unanswered(&self) -> bool {
+        false
+    }
+
     /// Goes on with both directions; ready with what has come.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<CallEvent>;
 }
@@ -78,6 +86,11 @@ pub trait HttpCalls {
         head: HeaderMap,
         options: CallOptions,
     ) -> Option<Box<dyn HttpCall>>;
+
+    /// What calls over channels of their own count with, by the scope; none where nothing is counted.
+    fn channel_stats(&self, _scope: &str) -> Option<Arc<ChannelStats>> {
+        None
+    }
 
     /// Completes after `duration`.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()>>>;

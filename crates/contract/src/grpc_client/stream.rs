@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::frames::{FrameError, FrameReader, frame};
 use crate::calls::{CallEvent, HttpCall, MAX_ANSWER_BYTES};
 use crate::grpc::{status, status_of_http};
 use crate::headers::{HeaderMap, Known, MapKind};
+use crate::stats::groups::ChannelStats;
 
 /// How a call ended.
 #[derive(Clone, Debug)]
@@ -31,6 +33,14 @@ impl GrpcEnd {
             trailers: Box::new(HeaderMap::new(MapKind::ResponseTrailers)),
             broke_off: false,
         }
+    }
+
+    /// The end of a stream over a channel of its own that was never answered, as Envoy's client of those has it.
+    pub(super) fn unanswered(counts: Option<&ChannelStats>) -> Self {
+        if let Some(counts) = counts {
+            counts.count_end(status::INTERNAL);
+        }
+        Self::new(status::INTERNAL, "")
     }
 
     /// By what came: its status, or none if it has none.
@@ -65,6 +75,8 @@ pub struct GrpcStream {
     reader: FrameReader,
     /// What has come and was not asked for yet.
     ready: VecDeque<GrpcEvent>,
+    /// Of streams over a channel of their own.
+    counts: Option<Arc<ChannelStats>>,
 }
 
 impl GrpcStream {
@@ -73,7 +85,14 @@ impl GrpcStream {
             call: Some(call),
             reader: FrameReader::new(max_message_bytes),
             ready: VecDeque::new(),
+            counts: None,
         }
+    }
+
+    /// The same, over a channel of its own, which counts how it ends.
+    pub(super) fn counting(mut self, counts: Arc<ChannelStats>) -> Self {
+        self.counts = Some(counts);
+        self
     }
 
     /// Sends a message; it leaves while the stream is polled.
@@ -136,16 +155,26 @@ impl GrpcStream {
                 }
             }
             CallEvent::Trailers(trailers) => self.end_with(trailers),
-            CallEvent::Reset => self.end(GrpcEnd {
-                broke_off: true,
-                ..GrpcEnd::new(status::INTERNAL, "")
-            }),
+            CallEvent::Reset => {
+                let status = match self.counts {
+                    Some(_) => status::UNAVAILABLE,
+                    None => status::INTERNAL,
+                };
+                self.end(GrpcEnd {
+                    broke_off: true,
+                    ..GrpcEnd::new(status, "")
+                });
+            }
         }
     }
 
     fn take_head(&mut self, headers: HeaderMap, end_stream: bool) {
         let code = headers.get_str(Known::Status).unwrap_or_default();
         let is_ok = code == "200";
+        let is_unanswered = self.call.as_ref().is_some_and(|call| call.is_unanswered());
+        if self.counts.is_some() && (!is_ok || is_unanswered) {
+            return self.end(GrpcEnd::new(status::INTERNAL, ""));
+        }
         if end_stream && (is_ok || headers.contains(Known::GrpcStatus)) {
             return self.end_with(headers);
         }
@@ -178,6 +207,9 @@ impl GrpcStream {
 
     fn end(&mut self, end: GrpcEnd) {
         if self.call.take().is_some() {
+            if let Some(counts) = &self.counts {
+                counts.count_end(end.status);
+            }
             self.ready.push_back(GrpcEvent::End(end));
         }
     }

@@ -1,7 +1,7 @@
 //! `envoy.config.core.v3.GrpcService`: where calls of gRPC go and how.
 //!
-//! `google_grpc` is refused: there is one client of gRPC, which knows clusters. Envoy's defaults: the cluster's name is
-//! the authority, a message may be as long as it is, nothing is tried again.
+//! There is one client of gRPC, which knows clusters; for `google_grpc` some are made ([`super::google`]). Envoy's
+//! defaults: the cluster's name is the authority, a message may be as long as it is, nothing is tried again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 
+use super::google::{GoogleChannel, GoogleGrpc};
 use super::stream::{GrpcEnd, GrpcStream};
 use crate::calls::{CallOptions, CallRetries, CoreRetryPolicy, HttpCalls};
 use crate::formatter::FormatContext;
@@ -30,6 +31,7 @@ one_of! {
     /// Over which client.
     pub enum GrpcTargetMessage {
         envoy_grpc => Envoy(EnvoyGrpc),
+        google_grpc => Google(GoogleGrpc),
     }
 }
 
@@ -45,10 +47,12 @@ message! {
 }
 
 impl GrpcServiceMessage {
-    /// The cluster that it names, for checks of the whole configuration.
-    pub fn cluster_name(&self) -> &Spanned<String> {
-        let GrpcTargetMessage::Envoy(envoy) = &self.target_specifier;
-        &envoy.cluster_name
+    /// The cluster that it names, for checks of the whole configuration; none if it has a channel of its own.
+    pub fn cluster_name(&self) -> Option<&Spanned<String>> {
+        match &self.target_specifier {
+            GrpcTargetMessage::Envoy(envoy) => Some(&envoy.cluster_name),
+            GrpcTargetMessage::Google(_) => None,
+        }
     }
 
     /// The target.
@@ -56,27 +60,66 @@ impl GrpcServiceMessage {
     /// # Errors
     /// [`Refused`] when it cannot be used.
     pub fn compile(&self, ctx: &mut Ctx) -> Result<GrpcTarget, Refused> {
-        let GrpcTargetMessage::Envoy(envoy) = &self.target_specifier;
-        let cluster: Box<str> = envoy.cluster_name.value.as_str().into();
-        let authority = match envoy.authority.as_str() {
+        let metadata = Arc::new(HeaderMutations::of_values(&self.initial_metadata, ctx)?);
+        let timeout = self.timeout.filter(|timeout| !timeout.is_zero());
+        let retry = self.retry_policy.as_ref();
+        match &self.target_specifier {
+            GrpcTargetMessage::Envoy(envoy) => {
+                let retry = retry.or(envoy.retry_policy.as_ref());
+                let retries = retry.map(|retry| retry.compile(ctx)).transpose()?;
+                Ok(envoy.target(timeout, metadata, retries))
+            }
+            GrpcTargetMessage::Google(google) => {
+                let channel = google.compile(ctx)?;
+                let retries = retry.map(|retry| retry.compile(ctx)).transpose()?;
+                Ok(GrpcTarget {
+                    authority: channel.authority.clone(),
+                    cluster: channel.cluster.clone(),
+                    timeout,
+                    metadata,
+                    max_message_bytes: channel.max_message_bytes,
+                    options: CallOptions {
+                        timeout: None,
+                        retries,
+                        hides_internal: true,
+                        hides_address: true,
+                        hides_timeout: true,
+                    },
+                    channel: Some(Arc::new(channel)),
+                })
+            }
+        }
+    }
+}
+
+impl EnvoyGrpc {
+    fn target(
+        &self,
+        timeout: Option<Duration>,
+        metadata: Arc<HeaderMutations>,
+        retries: Option<Arc<CallRetries>>,
+    ) -> GrpcTarget {
+        let cluster: Box<str> = self.cluster_name.value.as_str().into();
+        let authority = match self.authority.as_str() {
             "" => cluster.clone(),
             authority => authority.into(),
         };
-        let retry = self.retry_policy.as_ref().or(envoy.retry_policy.as_ref());
-        let max = envoy.max_receive_message_length.unwrap_or(0);
-        Ok(GrpcTarget {
+        let max = self.max_receive_message_length.unwrap_or(0);
+        GrpcTarget {
             authority,
             cluster,
-            timeout: self.timeout.filter(|timeout| !timeout.is_zero()),
-            metadata: Arc::new(HeaderMutations::of_values(&self.initial_metadata, ctx)?),
+            timeout,
+            metadata,
             max_message_bytes: usize::try_from(max).ok().filter(|max| *max > 0),
             options: CallOptions {
                 timeout: None,
-                retries: retry.map(|retry| retry.compile(ctx)).transpose()?,
-                hides_internal: envoy.skip_envoy_headers,
-                hides_address: envoy.skip_envoy_headers,
+                retries,
+                hides_internal: self.skip_envoy_headers,
+                hides_address: self.skip_envoy_headers,
+                hides_timeout: false,
             },
-        })
+            channel: None,
+        }
     }
 }
 
@@ -91,6 +134,8 @@ pub struct GrpcTarget {
     metadata: Arc<HeaderMutations>,
     max_message_bytes: Option<usize>,
     options: CallOptions,
+    /// Of those that have one by themselves.
+    channel: Option<Arc<GoogleChannel>>,
 }
 
 impl GrpcTarget {
@@ -103,7 +148,24 @@ impl GrpcTarget {
             metadata: Arc::default(),
             max_message_bytes: None,
             options: CallOptions::default(),
+            channel: None,
         }
+    }
+
+    /// The same, whose channel, if it has one by itself, counts in this scope.
+    #[must_use]
+    pub fn counting_in(&self, scope: &str) -> Self {
+        let mut target = self.clone();
+        if let Some(channel) = &mut target.channel {
+            let stats = format!("{scope}{}", channel.stats);
+            Arc::make_mut(channel).stats = stats.into();
+        }
+        target
+    }
+
+    /// Where calls go, for people: the cluster, or what the configuration says instead of one.
+    pub fn destination(&self) -> &str {
+        self.channel.as_ref().map_or(&self.cluster, |one| &one.uri)
     }
 
     /// The shortest and the longest time between tries to have a stream, where the configuration says them.
@@ -200,10 +262,32 @@ impl GrpcTarget {
         head: HeaderMap,
         options: CallOptions,
     ) -> Result<GrpcStream, GrpcEnd> {
+        let counts = match &self.channel {
+            Some(channel) => {
+                let counts = calls.channel_stats(&channel.stats);
+                if let Some(counts) = &counts {
+                    counts.streams_total.inc();
+                }
+                if channel.is_exposed {
+                    return Err(GrpcEnd::unanswered(counts.as_deref()));
+                }
+                counts
+            }
+            None => None,
+        };
         calls
             .start(&self.cluster, head, options)
-            .map(|call| GrpcStream::new(call, self.max_message_bytes))
-            .ok_or_else(|| GrpcEnd::new(status::UNAVAILABLE, "Cluster not available"))
+            .map(|call| {
+                let stream = GrpcStream::new(call, self.max_message_bytes);
+                match (&self.channel, &counts) {
+                    (Some(_), Some(counts)) => stream.counting(Arc::clone(counts)),
+                    _ => stream,
+                }
+            })
+            .ok_or_else(|| match &self.channel {
+                Some(_) => GrpcEnd::unanswered(counts.as_deref()),
+                None => GrpcEnd::new(status::UNAVAILABLE, "Cluster not available"),
+            })
     }
 
     fn head(
@@ -213,6 +297,15 @@ impl GrpcTarget {
         of: Option<&FormatContext<'_>>,
     ) -> HeaderMap {
         let mut head = HeaderMap::request();
+        if let Some(channel) = &self.channel {
+            head.set(Known::Path, method.as_bytes());
+            head.set(Known::Authority, self.authority.as_bytes());
+            head.set(Known::Method, b"POST");
+            channel.begin_head(&mut head, timeout);
+            self.metadata.set_metadata(&mut head, of);
+            channel.end_head(&mut head);
+            return head;
+        }
         head.set(Known::Method, b"POST");
         head.set(Known::Path, method.as_bytes());
         head.set(Known::Authority, self.authority.as_bytes());

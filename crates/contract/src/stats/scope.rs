@@ -141,7 +141,7 @@ impl Scope {
         cell
     }
 
-    /// A gauge of all 64 bits; of several handles with one name, the newest is shown.
+    /// A gauge of all 64 bits; of several handles with one name, the newest that was set is shown.
     pub fn wide_gauge(&self, name: &str) -> Arc<WideGauge> {
         let cell = Arc::new(WideGauge::default());
         self.0.list(name, Single::WideGauge(cell.clone()));

@@ -137,6 +137,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           request_direction_config: {common_config: {ignore_no_transform_header: true}}}",
     ),
     (
+        "envoy.filters.http.on_demand",
+        "{}",
+        "{odcds: {source: {ads: {}}, timeout: 1s}}",
+    ),
+    (
         "envoy.filters.http.dynamic_forward_proxy",
         "{dns_cache_config: {name: a}}",
         "{dns_cache_config: {name: a, max_hosts: 1, dns_query_timeout: 0s}}",

@@ -29,6 +29,7 @@ use nuncio_contract::http_filter::{
     TrailersStatus,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::on_demand::OnDemandClusters;
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stats::{Scope, StatValue, StatsStore};
@@ -50,6 +51,8 @@ pub(crate) struct Services {
     pub(crate) clusters: RefCell<HashMap<&'static str, Membership>>,
     /// A cluster whose hosts are whatever names requests ask for.
     pub(crate) forward_proxy: RefCell<Option<(&'static str, Rc<dyn ForwardProxy>)>>,
+    /// Who is asked for clusters that are not there.
+    pub(crate) on_demand: RefCell<Option<Rc<dyn OnDemandClusters>>>,
     /// What makes calls.
     pub(crate) calls: RefCell<Option<Calls>>,
 }
@@ -77,6 +80,10 @@ impl WorkerServices for Services {
         let known = self.forward_proxy.borrow();
         let (_, proxy) = known.as_ref().filter(|(name, _)| *name == cluster)?;
         Some(Rc::clone(proxy))
+    }
+
+    fn on_demand_clusters(&self) -> Option<Rc<dyn OnDemandClusters>> {
+        self.on_demand.borrow().clone()
     }
 
     fn calls(&self) -> Option<Calls> {

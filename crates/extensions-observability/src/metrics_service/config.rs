@@ -37,7 +37,8 @@ enumeration! {
 
 struct Config {
     target: GrpcTarget,
-    span: Span,
+    /// Where the cluster is named, if one is.
+    span: Option<Span>,
     form: Form,
     batch_size: usize,
 }
@@ -47,7 +48,7 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn StatSinkConfig>,
     let mode = message.histogram_emit_mode;
     Ok(Arc::new(Config {
         target: message.grpc_service.compile(ctx)?,
-        span: message.grpc_service.cluster_name().span,
+        span: message.grpc_service.cluster_name().map(|name| name.span),
         form: Form {
             deltas: message.report_counters_as_deltas.unwrap_or(false),
             labels: message.emit_tags_as_labels,
@@ -63,7 +64,7 @@ impl StatSinkConfig for Config {
         let name = &*self.target.cluster;
         Some(SinkCluster {
             name,
-            span: self.span,
+            span: self.span?,
             error: format!("Unknown gRPC client cluster '{name}'"),
         })
     }

@@ -72,8 +72,8 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn StatSinkConfig>,
     let (messages, grpc) = match &message.protocol_specifier {
         Protocol::Grpc(grpc) => {
             let cluster = grpc.cluster_name();
-            let named = (cluster.value.clone(), cluster.span);
-            ((Some(grpc), None), Some(named))
+            let named = cluster.map(|cluster| (cluster.value.clone(), cluster.span));
+            ((Some(grpc), None), named)
         }
         Protocol::Http(http) => ((None, Some(http)), None),
     };

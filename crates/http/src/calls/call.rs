@@ -20,6 +20,8 @@ pub(super) struct Shared {
     events: RefCell<VecDeque<CallEvent>>,
     /// Whether the head of an answer was given to the owner.
     pub(super) has_begun: Cell<bool>,
+    /// Whether that is the proxy's own.
+    pub(super) is_unanswered: Cell<bool>,
 }
 
 /// The body of the request.
@@ -115,6 +117,10 @@ impl HttpCall for Call {
 
     fn unsent_bytes(&self) -> usize {
         self.shared.outgoing.borrow().unsent_bytes()
+    }
+
+    fn is_unanswered(&self) -> bool {
+        self.shared.is_unanswered.get()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<CallEvent> {

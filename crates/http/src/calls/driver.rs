@@ -409,6 +409,7 @@ impl Driver {
 
     /// Our own answer in the place of a host's.
     fn answer(&self, status: u16, text: &str, is_overflow: bool) {
+        self.shared.is_unanswered.set(true);
         let mut headers = HeaderMap::response();
         if is_grpc(&self.head) {
             headers.set(Known::Status, b"200");

@@ -14,7 +14,8 @@ mod driver;
 mod tests;
 mod upload;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use nuncio_contract::calls::{CallOptions, HttpCall, HttpCalls};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
-use nuncio_contract::stats::groups::RouterStats;
+use nuncio_contract::stats::groups::{ChannelStats, RouterStats};
 use nuncio_upstream::{ClusterManager, WorkerClusters};
 
 use self::call::Call;
@@ -46,6 +47,8 @@ struct WorkerCalls {
     random: Cell<u64>,
     /// `http.async-client.`, listed with the first call.
     stats: OnceCell<Arc<RouterStats>>,
+    /// `grpc.<stat_prefix>.` of channels, each listed with its first call.
+    channels: RefCell<HashMap<Box<str>, Arc<ChannelStats>>>,
     config: RouterConfig,
     /// For the tasks of this thread.
     me: Weak<WorkerCalls>,
@@ -59,6 +62,7 @@ impl WorkerCalls {
             clock,
             random: Cell::new(worker.random_u64()),
             stats: OnceCell::new(),
+            channels: RefCell::default(),
             config: RouterConfig {
                 dynamic_stats: true,
                 starts_child_spans: false,
@@ -92,11 +96,25 @@ impl HttpCalls for WorkerCalls {
     ) -> Option<Box<dyn HttpCall>> {
         let cluster = self.clusters.get(self.manager.find(cluster)?)?;
         let calls = self.me.upgrade()?;
-        self.stats().rq_total.inc();
+        if !cluster.settings().is_hidden {
+            self.stats().rq_total.inc();
+        }
         complete(&mut head, &options);
         Some(Box::new(Call::new(|shared| {
             Driver::new(calls, cluster, shared, head, options).run()
         })))
+    }
+
+    fn channel_stats(&self, scope: &str) -> Option<Arc<ChannelStats>> {
+        let mut channels = self.channels.borrow_mut();
+        if let Some(stats) = channels.get(scope) {
+            return Some(Arc::clone(stats));
+        }
+        let listed = self.manager.stats().scope(scope);
+        let stats: Arc<ChannelStats> = listed.worker_group();
+        stats.google_grpc_client_creation.inc();
+        channels.insert(scope.into(), Arc::clone(&stats));
+        Some(stats)
     }
 
     fn sleep(&self, duration: Duration) -> LocalFuture<()> {
@@ -119,7 +137,8 @@ fn complete(head: &mut HeaderMap, options: &CallOptions) {
     if let Some(address) = nuncio_net::machine::address().filter(|_| !options.hides_address) {
         head.append_joined(Known::XForwardedFor, address.to_string().as_bytes());
     }
-    if let Some(timeout) = driver::per_try(options).or(options.timeout) {
+    let timeout = driver::per_try(options).or(options.timeout);
+    if let Some(timeout) = timeout.filter(|_| !options.hides_timeout) {
         let timeout_ms = crate::router::milliseconds(timeout);
         head.set_integer(Known::XEnvoyExpectedRqTimeoutMs, timeout_ms);
     }

@@ -3,7 +3,8 @@
 //! Until the routes of a scope have come its table has none. A scope whose routes are to be had on demand stays without
 //! them, as nothing asks for them yet; Envoy does the same without its `on_demand` filter.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::{Ctx, Refused, decode};
@@ -29,6 +30,39 @@ pub struct ScopeSource {
     routes: Option<ResourceSource>,
     builder: Arc<ScopeKeyBuilderMessage>,
     filter_names: Arc<[String]>,
+    memo: Arc<Memo>,
+}
+
+/// A scope, with the routes that have come for it.
+type ScopeMessages = (Arc<Message>, Option<Arc<Message>>);
+
+/// What was compiled last, so that an update costs what it changes.
+#[derive(Default)]
+struct Memo(Mutex<HashMap<MemoKey, Compiled>>);
+
+/// Where the messages of a scope are: its own, and that of its routes.
+type MemoKey = (usize, Option<usize>);
+
+/// A scope, with the messages that it was made of, which so stay where they are.
+struct Compiled {
+    scope: RouteScope,
+    _of: ScopeMessages,
+}
+
+impl Memo {
+    fn place((message, routes): &ScopeMessages) -> MemoKey {
+        let place = |message: &Arc<Message>| Arc::as_ptr(message).addr();
+        (place(message), routes.as_ref().map(place))
+    }
+
+    fn get(&self, place: MemoKey) -> Option<RouteScope> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(all.get(&place)?.scope.clone())
+    }
+
+    fn set(&self, all: HashMap<MemoKey, Compiled>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = all;
+    }
 }
 
 impl ScopeSource {
@@ -47,6 +81,7 @@ impl ScopeSource {
             routes: routes.map(|source| source.source(ctx)).transpose()?,
             builder: Arc::new(message.scope_key_builder.clone()),
             filter_names: filter_names.into(),
+            memo: Arc::default(),
         })
     }
 
@@ -67,41 +102,80 @@ impl ScopeSource {
         })
     }
 
-    /// The table of some scopes, each with the routes that have come for it; clusters need not be there.
+    /// The table of all scopes, each with the routes that have come for it; clusters need not be there. What is as it was
+    /// the last time is not compiled again.
     ///
     /// # Errors
     /// All mistakes are in `ctx`.
     pub fn compile(
         &self,
-        scopes: &[(Arc<Message>, Option<Arc<Message>>)],
+        scopes: &[ScopeMessages],
         (extensions, known_clusters): Around<'_>,
         cluster_id: &mut dyn FnMut(&str) -> ClusterId,
         ctx: &mut Ctx,
     ) -> Result<RouteTable, Refused> {
-        let mut compiled = Vec::with_capacity(scopes.len());
-        for (message, routes) in scopes {
-            let scope: ScopedRouteConfiguration = decode(message, ctx)?;
-            let named = routes.as_ref().map(|routes| decode(routes, ctx));
-            let named = named.transpose()?;
-            let table = match scope.route_configuration.as_ref().or(named.as_ref()) {
-                None => RouteTable::empty(),
-                Some(table) => RouteCompiler {
-                    ctx,
-                    extensions,
-                    filter_names: &self.filter_names,
-                    cluster_id,
-                    known_clusters: (table.validate_clusters == Some(true))
-                        .then_some(known_clusters),
-                }
-                .compile(table)?,
+        let mut all = Vec::with_capacity(scopes.len());
+        let mut next = HashMap::with_capacity(scopes.len());
+        for of in scopes {
+            let place = Memo::place(of);
+            let known = self.memo.get(place);
+            let scope = match known {
+                Some(known) => known,
+                None => self.compile_one(of, (extensions, known_clusters), cluster_id, ctx)?,
             };
-            compiled.push(RouteScope {
-                name: scope.name.as_str().into(),
-                key: scope_key(&scope.key),
-                table,
-            });
+            all.push(scope.clone());
+            let _of = of.clone();
+            next.insert(place, Compiled { scope, _of });
         }
-        Scopes::new(&self.builder, compiled, ctx).map(RouteTable::scoped)
+        let table = Scopes::new(&self.builder, all, ctx).map(RouteTable::scoped)?;
+        self.memo.set(next);
+        Ok(table)
+    }
+
+    /// Whether scopes can be used, without routes of others. Nothing is kept of it.
+    ///
+    /// # Errors
+    /// All mistakes are in `ctx`.
+    pub fn check(
+        &self,
+        scopes: &[Arc<Message>],
+        (extensions, known_clusters): Around<'_>,
+        cluster_id: &mut dyn FnMut(&str) -> ClusterId,
+        ctx: &mut Ctx,
+    ) -> Result<(), Refused> {
+        for scope in scopes {
+            let of = (Arc::clone(scope), None);
+            self.compile_one(&of, (extensions, known_clusters), cluster_id, ctx)?;
+        }
+        Ok(())
+    }
+
+    fn compile_one(
+        &self,
+        (message, routes): &ScopeMessages,
+        (extensions, known_clusters): Around<'_>,
+        cluster_id: &mut dyn FnMut(&str) -> ClusterId,
+        ctx: &mut Ctx,
+    ) -> Result<RouteScope, Refused> {
+        let scope: ScopedRouteConfiguration = decode(message, ctx)?;
+        let named = routes.as_ref().map(|routes| decode(routes, ctx));
+        let named = named.transpose()?;
+        let table = match scope.route_configuration.as_ref().or(named.as_ref()) {
+            None => RouteTable::empty(),
+            Some(table) => RouteCompiler {
+                ctx,
+                extensions,
+                filter_names: &self.filter_names,
+                cluster_id,
+                known_clusters: (table.validate_clusters == Some(true)).then_some(known_clusters),
+            }
+            .compile(table)?,
+        };
+        Ok(RouteScope {
+            name: scope.name.as_str().into(),
+            key: scope_key(&scope.key),
+            table: Arc::new(table),
+        })
     }
 
     /// A table without scopes, as before any have come.

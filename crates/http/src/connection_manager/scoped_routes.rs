@@ -1,5 +1,7 @@
 //! Scoped routes of a connection manager's own configuration; [`super::scope_source`] has those from elsewhere.
 
+use std::sync::Arc;
+
 use nuncio_config::typed::Refused;
 
 use super::config::CompileContext;
@@ -57,6 +59,6 @@ fn compile_one(
     Ok(RouteScope {
         name: scope.name.as_str().into(),
         key: scope_key(&scope.key),
-        table,
+        table: Arc::new(table),
     })
 }

@@ -43,10 +43,11 @@ enum Which {
 }
 
 /// A scope that was read.
+#[derive(Clone)]
 pub(crate) struct RouteScope {
     pub(crate) name: Box<str>,
     pub(crate) key: Key,
-    pub(crate) table: RouteTable,
+    pub(crate) table: Arc<RouteTable>,
 }
 
 impl Scopes {
@@ -70,7 +71,7 @@ impl Scopes {
                 places.remove(&former);
             }
             places.insert(key, tables.len());
-            tables.push(Arc::new(table));
+            tables.push(table);
         }
         Ok(Scopes {
             builder,

@@ -133,6 +133,7 @@ fn answer(arguments: &Arguments, extensions: &Extensions) -> Result<String, Stri
         stats: &stats,
         runtime: &Rc::default(),
         secrets: SecretShelf::default(),
+        channels: nuncio_config::typed::Channels::default(),
     };
     let style = style(arguments.error_format);
     let mut loaded = match arguments.allow_unsupported {

@@ -185,6 +185,7 @@ impl<'a> Reloader<'a> {
     }
 
     async fn publish(&self, compiled: Compiled, listeners: Prepared) -> ReloadOutcome {
+        self.running.open_channels(&self.around.channels);
         let of_listeners = listeners.changes.clone();
         let of_clusters = self
             .running

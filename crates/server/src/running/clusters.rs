@@ -52,6 +52,8 @@ pub(crate) struct Clusters {
     pub(super) running: HashMap<Box<str>, Running>,
     /// Those that take the place of others, or come, once they are warm.
     pub(super) warming: HashMap<Box<str>, Running>,
+    /// Those of channels of gRPC, which nobody else sees.
+    pub(super) channels: Vec<Running>,
     pub(super) next_warming: u64,
     /// Of those that are warm and about to run, the names and numbers.
     pub(super) warm: Vec<(Box<str>, u64)>,
@@ -60,6 +62,8 @@ pub(crate) struct Clusters {
     changes: Cell<u64>,
     /// Told when one that warmed takes its place, or goes.
     pub(super) warmed: Rc<Notify>,
+    /// Told whenever some came.
+    pub(crate) came: Rc<Notify>,
     outlier_log: Option<EventLog>,
     on_made: Option<OnMade>,
     /// The version of the last update that changed something.
@@ -127,11 +131,13 @@ impl Clusters {
             services,
             running: HashMap::new(),
             warming: HashMap::new(),
+            channels: Vec::new(),
             next_warming: 0,
             warm: Vec::new(),
             stats: stats.root().worker_group(),
             changes: Cell::default(),
             warmed: Rc::default(),
+            came: Rc::default(),
             outlier_log: None,
             on_made: None,
             update: None,
@@ -209,7 +215,7 @@ impl Clusters {
         warming
     }
 
-    fn make(&self, resource: ClusterResource, now: SystemTime) -> Running {
+    pub(super) fn make(&self, resource: ClusterResource, now: SystemTime) -> Running {
         let start_waits = resource.config.wait_for_warm_on_init;
         let added_via_api = resource.update.is_some();
         let prepared = prepare(&self.manager, resource.config, added_via_api);
@@ -343,6 +349,7 @@ impl Clusters {
     pub(crate) fn refresh_stats(&self) {
         self.changes.set(self.changes.get() + 1);
         self.stats.active_clusters.set(count(self.manager.count()));
+        self.came.notify_waiters();
     }
 
     /// The files that clusters name.

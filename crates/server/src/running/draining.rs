@@ -1,11 +1,12 @@
 //! Listeners of updates that drain, as `/config_dump` shows them (`draining_state`): as in Envoy until the drain time has
 //! passed, whether they have connections or not, and of several with one name the oldest.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::listeners::{Listeners, Running};
 use crate::admin::state::{DumpedConfig, DynamicConfig};
+use crate::listener::CompiledListener;
 
 /// Those that are shown.
 #[derive(Default)]
@@ -16,6 +17,19 @@ pub(super) struct Draining {
     all: Vec<Shown>,
 }
 
+/// A listener that drains, for the count of them: as in Envoy until the drain time has passed, though it has no
+/// connections; with connections as long as it has some.
+pub(super) struct Drains {
+    listener: Weak<CompiledListener>,
+    until: Instant,
+}
+
+impl Drains {
+    pub(super) fn is_under_way(&self, now: Instant) -> bool {
+        self.until > now || self.listener.strong_count() > 0
+    }
+}
+
 struct Shown {
     name: String,
     config: DynamicConfig,
@@ -23,6 +37,14 @@ struct Shown {
 }
 
 impl Draining {
+    /// A listener begins to drain.
+    pub(super) fn begin(&self, listener: &Arc<CompiledListener>) -> Drains {
+        Drains {
+            listener: Arc::downgrade(listener),
+            until: Instant::now() + self.time,
+        }
+    }
+
     /// Notes one that goes, or whose place another version takes.
     pub(super) fn note(&mut self, gone: &Running) {
         let now = Instant::now();
@@ -42,13 +64,14 @@ impl Draining {
         }
     }
 
-    /// Those that drain now, by name; the oldest of each.
+    /// Those that drain now, by name, the last that went first; the oldest of each.
     pub(super) fn now(&self) -> Vec<(&str, &DynamicConfig)> {
         let now = Instant::now();
         let mut oldest: Vec<(&str, &DynamicConfig)> = Vec::new();
-        for shown in self.all.iter().filter(|shown| shown.until > now) {
-            if oldest.iter().all(|(name, _)| *name != shown.name) {
-                oldest.push((&shown.name, &shown.config));
+        for shown in self.all.iter().rev().filter(|shown| shown.until > now) {
+            match oldest.iter_mut().find(|(name, _)| *name == shown.name) {
+                Some((_, config)) => *config = &shown.config,
+                None => oldest.push((&shown.name, &shown.config)),
             }
         }
         oldest

@@ -12,18 +12,18 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ListenerManagerStats;
 use nuncio_http::route::RouteTable;
 
-use super::draining::Draining;
+use super::draining::{Draining, Drains};
 use super::missing;
 use super::sockets::{Copies, Inherit, Sockets, can_share};
 use crate::admin::state::{Address, ListenerStatus, ReloadChanges};
 use crate::explain::Entry;
-use crate::listener::{CompiledListener, ListenerCommand, ListenerId, SocketEnd};
+use crate::listener::{ListenerCommand, ListenerId, SocketEnd};
 use crate::resource::{Change, ListenerResource, Rejected};
 use crate::workers::{Command, Workers};
 
@@ -31,9 +31,9 @@ use crate::workers::{Command, Workers};
 pub(crate) struct Listeners {
     pub(super) running: Vec<Running>,
     /// Those that are gone or moved and still have connections.
-    draining: Vec<Weak<CompiledListener>>,
+    draining: Vec<Drains>,
     /// The former versions of those that were updated in place, as long as they have connections.
-    draining_chains: Vec<Weak<CompiledListener>>,
+    draining_chains: Vec<Drains>,
     pub(super) draining_shown: Draining,
     next_id: u64,
     pub(super) workers: usize,
@@ -269,7 +269,8 @@ impl Listeners {
     /// The workers close the sockets, if nobody took them over, and drain the connections.
     fn see_off(&mut self, gone: Running, workers: &Workers) {
         self.draining_shown.note(&gone);
-        self.draining.push(Arc::downgrade(&gone.resource.listener));
+        self.draining
+            .push(self.draining_shown.begin(&gone.resource.listener));
         let id = gone.id;
         let end = match gone.sockets {
             Some(_) => SocketEnd::Closed,
@@ -322,7 +323,8 @@ impl Listeners {
             .listener_stopped
             .add(u64::try_from(stopped).unwrap_or(0));
         for gone in std::mem::take(&mut self.running) {
-            self.draining.push(Arc::downgrade(&gone.resource.listener));
+            self.draining
+                .push(self.draining_shown.begin(&gone.resource.listener));
             let id = gone.id;
             let end = match gone.is_passed {
                 true => SocketEnd::HandedOver,
@@ -422,7 +424,8 @@ impl Listeners {
                 // Envoy goes on with the version of the listener that it changes.
                 running.resource.update = old.update.take();
             }
-            self.draining_chains.push(Arc::downgrade(&old.listener));
+            self.draining_chains
+                .push(self.draining_shown.begin(&old.listener));
         }
         workers.tell(|| {
             let routes = Arc::clone(&routes);
@@ -455,8 +458,9 @@ impl Listeners {
     /// Brings the gauges up to date.
     pub(crate) fn refresh_stats(&mut self) {
         let count = |number: usize| u64::try_from(number).unwrap_or(0);
+        let now = Instant::now();
         for draining in [&mut self.draining, &mut self.draining_chains] {
-            draining.retain(|listener| listener.strong_count() > 0);
+            draining.retain(|one| one.is_under_way(now));
         }
         self.stats
             .total_listeners_active

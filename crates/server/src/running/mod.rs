@@ -5,6 +5,7 @@
 //! configuration go the same way: make before break, and only what changed is touched.
 
 mod certificates;
+mod channels;
 mod clusters;
 mod draining;
 mod dynamic;
@@ -21,7 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use nuncio_config::lines::Lines;
 use nuncio_config::tree::Message;
-use nuncio_config::typed::DeliveredSecrets;
+use nuncio_config::typed::{Channels, DeliveredSecrets};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::StatsStore;
 use nuncio_upstream::ClusterManager;
@@ -136,6 +137,11 @@ impl Running {
     /// Has ejections of hosts told to `log` from now on.
     pub(crate) fn log_outliers(&self, log: Option<EventLog>) {
         self.clusters.borrow_mut().log_outliers(log);
+    }
+
+    /// Makes what is needed for channels of gRPC that were wished for meanwhile.
+    pub(crate) fn open_channels(&self, channels: &Channels) {
+        self.clusters.borrow_mut().open_channels(channels);
     }
 
     /// The clusters that the process starts with; returns once those are warm that the start waits for.

@@ -52,6 +52,19 @@ impl Plan {
     }
 }
 
+/// The same for an update of clusters by name, which says nothing of others though it is of all there is.
+pub(super) fn plan_of_named(
+    discovery: &Discovery<'_>,
+    bench: &mut Bench<'_>,
+    response: &Response,
+) -> Result<Plan, String> {
+    let mut plan = plan(discovery, bench, response)?;
+    if response.removed.is_none() {
+        plan.removed.clear();
+    }
+    Ok(plan)
+}
+
 /// Compares an update with what runs, and makes what is new.
 pub(super) fn plan(
     discovery: &Discovery<'_>,

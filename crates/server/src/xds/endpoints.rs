@@ -200,8 +200,11 @@ impl Endpoints {
             None => one.updates.update_empty.inc(),
             Some(assignment) => {
                 one.holds_for(assignment.stale_after);
-                if !assign(cluster, &assignment) {
-                    one.updates.update_no_rebuild.inc();
+                let before = cluster.hosts();
+                match assign(cluster, &assignment) {
+                    false => one.updates.update_no_rebuild.inc(),
+                    true if one.subscription.first().is_done() => cluster.count_discovery(&before),
+                    true => {}
                 }
             }
         }

@@ -15,6 +15,7 @@ mod file;
 mod filter_places;
 mod first;
 mod listeners;
+mod on_demand;
 mod plane;
 mod planes;
 mod rest;
@@ -50,6 +51,7 @@ use delivery::{Delivery, Verdict};
 use endpoints::Endpoints;
 use extensions::ExtensionConfigs;
 use file::LOOKS_PER_SECOND;
+use on_demand::OnDemand;
 use planes::ControlPlanes;
 use routes::RouteConfigs;
 use runtime::RuntimeLayers;
@@ -83,6 +85,7 @@ pub(crate) struct Discovery<'a> {
     scopes: RefCell<ScopeConfigs>,
     extensions: RefCell<ExtensionConfigs>,
     endpoints: Rc<Endpoints>,
+    on_demand: RefCell<OnDemand>,
     secrets: Rc<Secrets>,
     /// How often secrets had come when listeners were compiled.
     secrets_seen: Cell<u64>,
@@ -151,6 +154,7 @@ impl<'a> Discovery<'a> {
             scopes: RefCell::default(),
             extensions: RefCell::default(),
             endpoints,
+            on_demand: RefCell::new(OnDemand::new(around.manager.take_questions())),
             secrets,
             secrets_seen: Cell::new(0),
             planes,
@@ -237,11 +241,19 @@ impl<'a> Discovery<'a> {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while self.is_idle() {
-                self.changed.notified().await;
+                tokio::select! {
+                    () = self.changed.notified() => {}
+                    question = self.next_question() => self.take_question(question),
+                }
             }
             let is_time = tokio::select! {
                 _ = looks.tick() => true,
                 () = self.planes.has_news.notified() => false,
+                question = self.next_question() => {
+                    self.take_question(question);
+                    false
+                }
+                () = self.on_demand_moment() => false,
             };
             if self.running.is_handing_over() {
                 looks.tick().await;
@@ -263,6 +275,7 @@ impl<'a> Discovery<'a> {
             && self.routes.borrow().is_empty()
             && self.scopes.borrow().is_empty()
             && self.endpoints.is_empty()
+            && self.on_demand.borrow().is_empty()
             && self.secrets.is_empty()
             && self.extensions.borrow().is_empty()
             && self.layers.borrow().is_empty()
@@ -279,6 +292,7 @@ impl<'a> Discovery<'a> {
         if let Some(delivery) = look(&self.clusters) {
             self.deliver_clusters(delivery);
         }
+        self.look_for_on_demand();
         self.endpoints.look_at_told();
         if let Some(delivery) = look(&self.listeners) {
             self.deliver_listeners(delivery);
@@ -289,6 +303,7 @@ impl<'a> Discovery<'a> {
         self.publish_warm_listeners();
         self.show_unready();
         self.end_unused_endpoints();
+        self.running.open_channels(&self.around.channels);
     }
 
     /// Clusters that went want no hosts any more, though streams may hold them yet.
@@ -371,6 +386,7 @@ impl<'a> Discovery<'a> {
 
     /// Has the workers do what was prepared for listeners.
     fn publish_listeners(&self, prepared: Prepared) {
+        self.running.open_channels(&self.around.channels);
         let mut listeners = self.running.listeners.borrow_mut();
         let _clusters_do_not_wait_for_them =
             listeners.publish(prepared, self.workers(), SystemTime::now());

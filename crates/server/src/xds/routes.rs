@@ -4,7 +4,7 @@
 //! An update changes the tables of all connection managers that use it, or of none; connections stay, and streams end
 //! on the table that they began with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -31,7 +31,12 @@ type Key = (Box<str>, ResourceSource);
 
 /// All that is subscribed to.
 #[derive(Default)]
-pub(super) struct RouteConfigs(Vec<(Key, RouteConfig)>);
+pub(super) struct RouteConfigs {
+    /// In the order in which they were first wanted.
+    all: Vec<(Key, RouteConfig)>,
+    /// Where each is.
+    places: HashMap<Key, usize>,
+}
 
 struct RouteConfig {
     subscription: Subscription,
@@ -48,14 +53,32 @@ fn key(source: &RouteSource) -> Key {
 impl RouteConfigs {
     /// Whether there is nothing to look after.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     fn find(&self, key: &Key) -> Option<&RouteConfig> {
-        self.0
-            .iter()
-            .find(|(one, _)| one == key)
-            .map(|(_, config)| config)
+        let place = *self.places.get(key)?;
+        self.all.get(place).map(|(_, config)| config)
+    }
+
+    fn find_mut(&mut self, key: &Key) -> Option<&mut RouteConfig> {
+        let place = *self.places.get(key)?;
+        self.all.get_mut(place).map(|(_, config)| config)
+    }
+
+    fn put(&mut self, key: Key, config: RouteConfig) {
+        self.places.insert(key.clone(), self.all.len());
+        self.all.push((key, config));
+    }
+
+    /// Takes some out.
+    fn take(&mut self, is_gone: &dyn Fn(&Key) -> bool) -> Vec<(Key, RouteConfig)> {
+        let all = std::mem::take(&mut self.all).into_iter();
+        let (gone, kept): (Vec<_>, Vec<_>) = all.partition(|(key, _)| is_gone(key));
+        self.all = kept;
+        let places = self.all.iter().enumerate();
+        self.places = places.map(|(at, (key, _))| (key.clone(), at)).collect();
+        gone
     }
 
     fn message(&self, key: &Key) -> Option<Arc<Message>> {
@@ -65,7 +88,7 @@ impl RouteConfigs {
 
     /// The next deliveries of all that have one.
     fn look(&mut self) -> Vec<(Key, Delivery)> {
-        let all = self.0.iter_mut();
+        let all = self.all.iter_mut();
         all.filter_map(|(key, config)| Some((key.clone(), config.subscription.look()?)))
             .collect()
     }
@@ -188,7 +211,7 @@ impl Discovery<'_> {
         let name = format!("http.{}.rds.{}", source.stat_prefix, source.name);
         let scope = self.around.stats.scope(&name);
         let (config, delivery) = RouteConfig::begin(&self.planes, source, scope);
-        self.routes.borrow_mut().0.push((key.clone(), config));
+        self.routes.borrow_mut().put(key.clone(), config);
         if let Some(delivery) = delivery {
             self.deliver_routes(&key, delivery, Some(source));
         }
@@ -229,7 +252,7 @@ impl Discovery<'_> {
         self.first_scopes().await;
         let waits: Vec<_> = {
             let routes = self.routes.borrow();
-            let all = routes.0.iter();
+            let all = routes.all.iter();
             all.map(|(_, config)| config.subscription.first().wait())
                 .collect()
         };
@@ -246,7 +269,7 @@ impl Discovery<'_> {
         let scopes: Vec<_> = all().flat_map(scope_sources).cloned().collect();
         self.scopes.borrow_mut().keep(&scopes);
         let sources = all().flat_map(|resource| self.sources(resource));
-        let used: Vec<Key> = sources.map(|source| key(&source)).collect();
+        let used: HashSet<Key> = sources.map(|source| key(&source)).collect();
         drop((listeners, warming));
         self.drop_routes(&|one| !used.contains(one));
         self.show_routes();
@@ -257,25 +280,22 @@ impl Discovery<'_> {
         let (listeners, warming) = (self.running.listeners.borrow(), self.warming.borrow());
         let all = listeners.resources().chain(warming.resources());
         let sources = all.flat_map(|resource| self.sources(resource));
-        let used: Vec<Key> = sources.map(|source| key(&source)).collect();
+        let used: HashSet<Key> = sources.map(|source| key(&source)).collect();
         drop((listeners, warming));
-        let gone: Vec<Key> = gone.iter().map(key).collect();
+        let gone: HashSet<Key> = gone.iter().map(key).collect();
         self.drop_routes(&|one| gone.contains(one) && !used.contains(one));
     }
 
     fn drop_routes(&self, is_gone: &dyn Fn(&Key) -> bool) {
-        let mut routes = self.routes.borrow_mut();
-        let all = std::mem::take(&mut routes.0);
-        let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|(key, _)| is_gone(key));
-        routes.0 = kept;
-        drop(routes);
+        let gone = self.routes.borrow_mut().take(is_gone);
+        // Nothing is borrowed while they end.
         drop(gone);
     }
 
     /// Gives all listeners the routes of now, as updates may have come while a reload was under way.
     pub(crate) fn refresh_routes(&self) {
         let routes = self.routes.borrow();
-        let keys: Vec<Key> = routes.0.iter().map(|(key, _)| key.clone()).collect();
+        let keys: Vec<Key> = routes.all.iter().map(|(key, _)| key.clone()).collect();
         drop(routes);
         for key in keys {
             let Some(message) = self.routes.borrow().message(&key) else {
@@ -377,13 +397,7 @@ impl Discovery<'_> {
         self.check_for_warming(key, message, bench)?;
         let tables = self.tables(key, message, bench)?;
         let now = SystemTime::now();
-        if let Some((_, config)) = self
-            .routes
-            .borrow_mut()
-            .0
-            .iter_mut()
-            .find(|(one, _)| one == key)
-        {
+        if let Some(config) = self.routes.borrow_mut().find_mut(key) {
             config.current = Some(DynamicConfig {
                 version: Arc::clone(bench.version()),
                 config: DumpedConfig {
@@ -477,7 +491,7 @@ impl Discovery<'_> {
         *self.running.scope_configs.borrow_mut() = self.scopes.borrow().shown();
         let routes = self.routes.borrow();
         let current = routes
-            .0
+            .all
             .iter()
             .filter_map(|(_, config)| config.current.clone());
         *self.running.route_configs.borrow_mut() = current.collect();

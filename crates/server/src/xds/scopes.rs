@@ -5,7 +5,7 @@
 //! An update has effect for all connection managers that use it, or for none. As in Envoy scopes whose routes are to be
 //! had on demand stay without them, and so do all until theirs have come.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -242,16 +242,15 @@ impl Discovery<'_> {
             check(&source, message, key)?;
             bench.check(message)?;
         }
-        let unnamed = |message: &Arc<Message>| (Arc::clone(message), None);
-        let alone: Vec<_> = messages.iter().map(unnamed).collect();
-        bench.scopes(&source, &alone)?;
+        bench.check_scopes(&source, &messages)?;
         self.take_scopes(key, next, bench.version());
         let routes = self.scopes.borrow().routes(&source);
         routes
             .iter()
             .for_each(|routes| self.subscribe_to_routes(routes));
         self.refresh_scopes(key, bench)?;
-        let is_gone = |one: &RouteSource| routes.iter().all(|other| other.name != one.name);
+        let names: HashSet<&str> = routes.iter().map(|one| &*one.name).collect();
+        let is_gone = |one: &RouteSource| !names.contains(&*one.name);
         let gone: Vec<_> = former_routes.into_iter().filter(is_gone).collect();
         self.drop_routes_of_gone_scopes(&gone);
         Ok(())
@@ -308,21 +307,27 @@ fn next_scopes(
                 "duplicate scoped route configuration '{name}' found"
             ));
         }
-        next.insert(name.into(), Arc::clone(message));
+        // What is the same stays what it is, so that nothing of it is made anew.
+        let stays = former.get(name).filter(|old| same(old, message));
+        next.insert(name.into(), Arc::clone(stays.unwrap_or(message)));
     }
-    let mut keys: Vec<(&str, &Arc<Message>)> = Vec::new();
+    let mut keys: HashMap<Vec<&str>, &str> = HashMap::new();
     for (name, message) in &next {
-        let Some(Value::Message(key)) = message.find(&["key"]) else {
-            continue;
-        };
-        if let Some((first, _)) = keys.iter().find(|(_, other)| same(other, key)) {
+        if let Some(first) = keys.insert(parts_of_key(message), name) {
             return Err(format!(
                 "scope key conflict found, first scope is '{first}', second scope is '{name}'"
             ));
         }
-        keys.push((name, key));
     }
     Ok(next)
+}
+
+/// The parts of a scope's key.
+fn parts_of_key(scope: &Message) -> Vec<&str> {
+    let fragments = scope.find(&["key", "fragments"]).and_then(Value::as_list);
+    let fragments = fragments.unwrap_or_default().iter();
+    let parts = fragments.filter_map(|item| item.value.as_message());
+    parts.map(|part| text(part, &["string_key"])).collect()
 }
 
 /// Whether a scope says which routes it has.
@@ -380,6 +385,16 @@ mod tests {
         response.removed = Some(vec!["a".into()]);
         let third = next_scopes(&first, &messages, &response).expect("it is sound");
         assert_eq!(names(&third), ["b", "c"]);
+    }
+
+    #[test]
+    fn a_scope_that_comes_again_as_it_was_is_not_another() {
+        let (messages, response) = update(&[("a", "1"), ("b", "2")]);
+        let first = next_scopes(&BTreeMap::new(), &messages, &response).expect("it is sound");
+        let (messages, response) = update(&[("a", "1"), ("b", "3")]);
+        let second = next_scopes(&first, &messages, &response).expect("it is sound");
+        assert!(Arc::ptr_eq(&first["a"], &second["a"]));
+        assert!(!Arc::ptr_eq(&first["b"], &second["b"]));
     }
 
     #[test]

@@ -17,12 +17,17 @@ pub(super) fn over_clusters(services: &Rc<dyn WorkerServices>) -> Rc<dyn Streams
 struct OverClusters(Rc<dyn WorkerServices>);
 
 impl Streams for OverClusters {
-    fn open(&self, server: &ServerSource, path: &str) -> Result<Box<dyn Stream>, Ended> {
+    fn open(
+        &self,
+        server: &ServerSource,
+        path: &str,
+        scope: &str,
+    ) -> Result<Box<dyn Stream>, Ended> {
         let calls: Calls = self.0.calls().ok_or_else(|| Ended {
             status: nuncio_contract::grpc::status::UNAVAILABLE,
             message: "Cluster not available".into(),
         })?;
-        let stream = server.target.stream(&*calls, path, None);
+        let stream = server.target.counting_in(scope).stream(&*calls, path, None);
         stream
             .map(|stream| Box::new(OverCluster(stream)) as Box<dyn Stream>)
             .map_err(|end| ended(&end))

@@ -186,6 +186,14 @@ impl Subscription {
         Some(delivery)
     }
 
+    /// Asks for one more name, which counts as an attempt. Only of servers that tell what changes.
+    pub(super) fn also(&self, name: &str) {
+        if let Source::Server(watching) = &self.source {
+            self.counts.attempt();
+            watching.also(name);
+        }
+    }
+
     /// How often it failed without a delivery to answer since this was asked last.
     pub(super) fn take_unasked_failures(&self) -> u64 {
         self.unasked_failures.take()

@@ -209,6 +209,24 @@ impl Bench<'_> {
         }
     }
 
+    /// Whether scopes can be used, or why not.
+    pub(super) fn check_scopes(
+        &mut self,
+        source: &ScopeSource,
+        scopes: &[Arc<Message>],
+    ) -> Result<(), String> {
+        let mut ctx = self.context();
+        let checked = self.compiling(&mut ctx, |context| {
+            let mut reserve = |name: &str| context.clusters.reserve(name);
+            let (extensions, known) = (context.extensions, context.known_clusters);
+            source.check(scopes, (extensions, known), &mut reserve, context.ctx)
+        });
+        match checked {
+            Ok(()) if !ctx.diagnostics.has_errors() => Ok(()),
+            _ => Err(self.reason(ctx.diagnostics)),
+        }
+    }
+
     /// Shows all that was found.
     pub(super) fn tell(self) {
         if !self.found.is_empty() {
@@ -224,6 +242,7 @@ impl Bench<'_> {
         ctx.static_secrets = self.secrets.clone();
         ctx.delivered_secrets = around.secrets.now();
         ctx.secret_places = around.secrets.places.clone();
+        ctx.channels = around.channels.clone();
         ctx
     }
 

@@ -7,17 +7,21 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::{self, AccessLog, AccessLogConfig, AccessLogRooms};
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::metadata_message::MetadataMessage;
+use nuncio_contract::on_demand::ClusterSource;
+use nuncio_contract::on_demand_message::compile_source;
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 
 use super::balancing::{self, HashPolicy, Hashed};
 use super::early::EarlyReading;
-use super::stats::TcpProxyStats;
+use super::stats::{OnDemandStats, TcpProxyStats};
 use super::tunnel::{Tunnel, TunnelingConfig};
 
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+const DEFAULT_ON_DEMAND_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_BACKOFF_BASE: Duration = Duration::ZERO;
 
 message! {
@@ -39,6 +43,16 @@ message! {
         hash_policy: Vec<HashPolicy>,
         metadata_match: Option<MetadataMessage>,
         tunneling_config: Option<TunnelingConfig>,
+        on_demand: Option<OnDemandMessage>,
+    }
+}
+
+message! {
+    /// Who is asked for a cluster that is not there.
+    pub(super) struct OnDemandMessage: "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.OnDemand" {
+        odcds_config: Option<ConfigSource>,
+        resources_locator: Spanned<String>,
+        timeout: Option<Duration>,
     }
 }
 
@@ -102,6 +116,7 @@ enumeration! {
 /// A cluster that connections go to.
 pub(super) struct Target {
     pub(super) id: ClusterId,
+    pub(super) name: Box<str>,
     /// The weights up to its own.
     sum: u64,
     /// What hosts have to have, where it is not what the filter says.
@@ -130,6 +145,8 @@ pub struct TcpProxyConfig {
     pub(super) early: Option<EarlyReading>,
     /// How connections go through HTTP, if they do.
     pub(super) tunnel: Option<Box<Tunnel>>,
+    /// Who is asked for clusters that are not there.
+    pub(super) on_demand: Option<Arc<ClusterSource>>,
     /// The most that is read at once.
     pub(super) most_read_bytes: usize,
 }
@@ -171,9 +188,13 @@ impl TcpProxyConfig {
             let base = backoff.base_interval.unwrap_or(DEFAULT_BACKOFF_BASE);
             (base, backoff.max_interval.unwrap_or(base * 10))
         });
+        let on_demand = on_demand(message.on_demand.as_ref(), context.ctx);
         let options = message.access_log_options.as_ref();
         let scope = context.stats.scope(&format!("tcp.{}", message.stat_prefix));
         scope.register::<TcpProxyStats>();
+        if on_demand.is_some() {
+            scope.register::<OnDemandStats>();
+        }
         Ok(TcpProxyConfig {
             scope,
             clusters,
@@ -199,6 +220,7 @@ impl TcpProxyConfig {
             logs_start: options.is_some_and(|options| options.flush_access_log_on_start),
             early: early?,
             tunnel: tunnel.transpose()?,
+            on_demand: on_demand.transpose()?,
             most_read_bytes: match usize::try_from(context.buffer_limit_bytes) {
                 Ok(limit) if limit < Buffer::BODY_BYTES => Buffer::HEAD_BYTES,
                 _ => Buffer::BODY_BYTES,
@@ -224,6 +246,7 @@ fn clusters(
             warn_of_unknown(name, context);
             Box::new([Target {
                 id: (context.cluster_id)(&name.value),
+                name: name.value.as_str().into(),
                 sum: 1,
                 metadata: None,
             }])
@@ -236,6 +259,7 @@ fn clusters(
                 let own = balancing::metadata(cluster.metadata_match.as_ref());
                 Target {
                     id: (context.cluster_id)(&cluster.name.value),
+                    name: cluster.name.value.as_str().into(),
                     sum,
                     metadata: own.and_then(|own| balancing::merged(metadata, Some(&own))),
                 }
@@ -254,6 +278,17 @@ fn warn_of_unknown(name: &Spanned<String>, context: &mut CompileContext<'_>) {
         );
         context.ctx.warning(name.span, text);
     }
+}
+
+fn on_demand(
+    message: Option<&OnDemandMessage>,
+    ctx: &mut Ctx,
+) -> Option<Result<Arc<ClusterSource>, Refused>> {
+    let message = message?;
+    let source = message.odcds_config.as_ref()?;
+    let timeout = message.timeout.unwrap_or(DEFAULT_ON_DEMAND_TIMEOUT);
+    let compiled = compile_source(source, &message.resources_locator, timeout, ctx);
+    Some(compiled)
 }
 
 fn early_reading(message: &TcpProxy, ctx: &mut Ctx) -> Result<Option<EarlyReading>, Refused> {

@@ -2,9 +2,11 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_contract::network_filter::NetworkClose;
+use nuncio_contract::on_demand::{ClusterSource, Found};
 use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
 use nuncio_upstream::cluster::{Provided, ResourcePriority};
 use nuncio_upstream::forward_proxy::LookUp;
@@ -16,6 +18,8 @@ use nuncio_upstream::{
 
 use super::TcpProxy;
 use super::balancing::HostWishes;
+use super::config::Target;
+use super::stats::OnDemandStats;
 
 /// Why there is no host, in the words of Envoy's log.
 const CONNECT_FAILED: NetworkClose = NetworkClose::now("tcp_initializion_failure:0");
@@ -32,18 +36,47 @@ fn report_failure(host: &WorkerHost, kind: UpstreamErrorKind) {
     }
 }
 
+/// Which cluster a connection is to go to.
+enum Wanted<'c> {
+    /// By its name.
+    Named(String),
+    /// One of the configuration's.
+    Target(&'c Target),
+}
+
+impl Wanted<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Wanted::Named(name) => name,
+            Wanted::Target(target) => &target.name,
+        }
+    }
+}
+
 impl TcpProxy {
-    /// The cluster of a connection, the one that a filter wants or the configuration's, and what its host has to be.
-    fn choose_cluster(&self, info: &StreamInfo) -> Option<(Rc<WorkerCluster>, HostWishes)> {
-        let config = &self.config;
-        let wanted = info.filter_state();
-        let wanted = wanted.and_then(|state| state.get(TCP_PROXY_CLUSTER)?.serialize_as_string());
-        let (id, own) = match wanted {
-            Some(name) => (self.worker.manager.find(&name)?, None),
+    /// Which cluster a connection is to go to: the one that a filter wants, or one of the configuration's.
+    fn wanted(&self, info: &StreamInfo) -> Option<Wanted<'_>> {
+        let state = info.filter_state();
+        let named = state.and_then(|state| state.get(TCP_PROXY_CLUSTER)?.serialize_as_string());
+        match named {
+            Some(name) => Some(Wanted::Named(name)),
             None => {
-                let target = config.cluster(self.worker.services.random_u64())?;
-                (target.id, target.metadata.as_deref())
+                let random = self.worker.services.random_u64();
+                self.config.cluster(random).map(Wanted::Target)
             }
+        }
+    }
+
+    /// That cluster, if it is there, and what its host has to be.
+    fn cluster_of(
+        &self,
+        wanted: &Wanted<'_>,
+        info: &StreamInfo,
+    ) -> Option<(Rc<WorkerCluster>, HostWishes)> {
+        let config = &self.config;
+        let (id, own) = match wanted {
+            Wanted::Named(name) => (self.worker.manager.find(name)?, None),
+            Wanted::Target(target) => (target.id, target.metadata.as_deref()),
         };
         let own = own.or(config.metadata.as_deref());
         let mut wishes = HostWishes::of(info, config.hashed.as_ref(), own);
@@ -62,7 +95,12 @@ impl TcpProxy {
     ) -> Result<(UpstreamStream, Rc<WorkerCluster>), NetworkClose> {
         let mut attempts = 0;
         loop {
-            let Some((cluster, wishes)) = self.choose_cluster(&info.borrow()) else {
+            let wanted = self.wanted(&info.borrow());
+            if let (Some(source), Some(wanted)) = (&self.config.on_demand, &wanted) {
+                self.ask_for(wanted.name(), source).await;
+            }
+            let chosen = wanted.and_then(|wanted| self.cluster_of(&wanted, &info.borrow()));
+            let Some((cluster, wishes)) = chosen else {
                 self.stats.downstream_cx_no_route.inc();
                 info.borrow_mut().add_flags(ResponseFlags::NO_CLUSTER_FOUND);
                 return Err(NO_ROUTE);
@@ -92,6 +130,24 @@ impl TcpProxy {
             if let Some(pause) = self.pause(attempts) {
                 self.worker.services.sleep(pause).await;
             }
+        }
+    }
+
+    /// Has a cluster asked for that is not there, and waits for it.
+    async fn ask_for(&self, name: &str, source: &Arc<ClusterSource>) {
+        let services = &self.worker.services;
+        if services.knows_cluster(name) {
+            return;
+        }
+        let Some(clusters) = services.on_demand_clusters() else {
+            return;
+        };
+        let stats: Arc<OnDemandStats> = self.config.scope.worker_group();
+        stats.on_demand_cluster_attempt.inc();
+        match clusters.find(source, name).await {
+            Found::Available => stats.on_demand_cluster_success.inc(),
+            Found::Missing => stats.on_demand_cluster_missing.inc(),
+            Found::TimedOut => stats.on_demand_cluster_timeout.inc(),
         }
     }
 

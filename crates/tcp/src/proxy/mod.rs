@@ -9,7 +9,8 @@
 //!
 //! Different from Envoy: `*_bytes_buffered` are always 0, as nothing is buffered beyond a read; a limit of less than
 //! 16 KiB is one of 16 KiB; a client that ends before it sends what a host would be connected to for is passed on as
-//! such, where Envoy keeps it until it is idle; `on_demand` and PROXY protocol TLVs are refused as not supported yet.
+//! such, where Envoy keeps it until it is idle; PROXY protocol TLVs are refused as not
+//! supported yet. A cluster that is not there is asked for where `on_demand` says whom (60 s at most).
 
 mod balancing;
 pub(crate) mod config;

@@ -27,3 +27,15 @@ stat_group! {
         }
     }
 }
+
+stat_group! {
+    /// Clusters that were asked for on demand, beside the others.
+    pub struct OnDemandStats("") {
+        counters {
+            on_demand_cluster_attempt,
+            on_demand_cluster_missing,
+            on_demand_cluster_success,
+            on_demand_cluster_timeout,
+        }
+    }
+}

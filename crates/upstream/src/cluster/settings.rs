@@ -155,6 +155,8 @@ pub struct RedisCredentials {
 pub struct ClusterSettings {
     /// Its name.
     pub name: Box<str>,
+    /// It is of the process itself: neither listed nor counted.
+    pub is_hidden: bool,
     /// Name in stats where it differs.
     pub alt_stat_name: Option<Box<str>>,
     /// Its metadata, if any.
@@ -266,6 +268,7 @@ impl ClusterSettings {
     pub fn named(name: &str) -> Self {
         Self {
             name: name.into(),
+            is_hidden: false,
             alt_stat_name: None,
             metadata: None,
             cluster_type: ClusterType::Static,

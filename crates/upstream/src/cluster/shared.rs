@@ -1,5 +1,7 @@
 //! What all threads share of a cluster.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -373,6 +375,24 @@ impl ClusterShared {
             }
             Takes::Part => self.membership.count_health(&self.hosts()),
         }
+    }
+
+    /// Hosts were discovered again, after `before` was known: counts for each priority in which some came or went.
+    pub fn count_discovery(&self, before: &HostSet) {
+        let by_priority = |hosts: &HostSet| {
+            let mut all: BTreeMap<u32, HashSet<SocketAddr>> = BTreeMap::new();
+            for host in hosts.iter() {
+                let of = all.entry(host.priority).or_default();
+                of.insert(host.address);
+            }
+            all
+        };
+        let (before, after) = (by_priority(before), by_priority(&self.hosts()));
+        let priorities: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let changed = priorities
+            .into_iter()
+            .filter(|of| before.get(of) != after.get(of));
+        changed.for_each(|_| self.around.stats.cluster_updated.inc());
     }
 
     /// The same for what is known of hosts that nobody uses yet: it is no change.

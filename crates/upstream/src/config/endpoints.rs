@@ -232,6 +232,10 @@ pub struct Assignment {
     pub stale_after: Option<Duration>,
 }
 
+/// What Envoy says of endpoints that are no addresses.
+const RESOLVER_ADVICE: &str =
+    "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'";
+
 impl Assignment {
     /// Reads the endpoints of a cluster of type EDS.
     ///
@@ -288,6 +292,11 @@ fn specs(
     for group in &assignment.endpoints {
         let locality = locality(group.locality.as_ref());
         for endpoint in &group.lb_endpoints {
+            if is_address(cluster_type) && endpoint.address().is_none() {
+                let text = format!("Address must be set: . {RESOLVER_ADVICE}");
+                ctx.error(endpoint.span(), text);
+                return Err(Refused);
+            }
             let spec = endpoint.spec(group.priority, &locality, ctx)?;
             check_address(endpoint, cluster_type, ctx)?;
             let weight = group.load_balancing_weight.unwrap_or(0);
@@ -439,6 +448,11 @@ impl HealthCheckConfig {
     }
 }
 
+/// Whether endpoints of a cluster are addresses, not names.
+fn is_address(cluster_type: ClusterType) -> bool {
+    matches!(cluster_type, ClusterType::Static | ClusterType::Eds)
+}
+
 fn check_address(
     endpoint: &LbEndpoint,
     cluster_type: ClusterType,
@@ -451,17 +465,14 @@ fn check_address(
         let what = format!("the address `{}`", address.value);
         return Err(ctx.unsupported_here(address.span, what));
     }
-    let is_address = matches!(cluster_type, ClusterType::Static | ClusterType::Eds);
-    if is_address && address.value.parse::<IpAddr>().is_err() {
+    if is_address(cluster_type) && address.value.parse::<IpAddr>().is_err() {
         return Err(malformed(address, ctx));
     }
     Ok(())
 }
 
 fn malformed(address: &Spanned<String>, ctx: &mut Ctx) -> Refused {
-    let advice =
-        "Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'";
-    let text = format!("malformed IP address: {}. {advice}", address.value);
+    let text = format!("malformed IP address: {}. {RESOLVER_ADVICE}", address.value);
     ctx.error(address.span, text).note(
         "a STATIC cluster takes addresses; for names set `type: STRICT_DNS` or `LOGICAL_DNS`",
     );

@@ -4,6 +4,7 @@
 //! another is another host at the same address. (Envoy changes these in place.) As in Envoy a share of requests that are
 //! turned away comes into force with other hosts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::cluster::{ClusterShared, HealthFlags, Host, HostSet};
@@ -12,10 +13,15 @@ use crate::config::{Assignment, EndpointSpec};
 /// Gives a cluster its hosts of now; false if they are the ones that it has.
 pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
     let known = cluster.hosts();
+    let mut by_address: HashMap<_, Vec<&Arc<Host>>> = HashMap::new();
+    for old in known.iter() {
+        by_address.entry(&old.address).or_default().push(old);
+    }
     let endpoints = assignment.endpoints.iter();
     let found = endpoints.filter_map(|endpoint| {
         let made = endpoint.host(endpoint.address.parse().ok()?);
-        let old = known.iter().find(|old| is_same(old, &made, endpoint));
+        let old = by_address.get(&made.address).into_iter().flatten();
+        let old = { old }.find(|old| is_same(old, &made, endpoint));
         Some(match old {
             Some(old) => Arc::clone(old),
             None => Arc::new(begin(made, cluster)),
@@ -23,7 +29,10 @@ pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
     });
     let hosts: Vec<Arc<Host>> = found.collect();
     let options = assignment.level_options;
-    let has = |host: &Arc<Host>| known.iter().any(|old| Arc::ptr_eq(old, host));
+    let has = |host: &Arc<Host>| {
+        let mut old = by_address.get(&host.address).into_iter().flatten();
+        old.any(|old| Arc::ptr_eq(old, host))
+    };
     let is_unchanged =
         known.iter().count() == hosts.len() && hosts.iter().all(has) && known.options == options;
     if is_unchanged {
@@ -59,7 +68,7 @@ fn is_same(old: &Host, new: &Host, endpoint: &EndpointSpec) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use nuncio_contract::stats::StatsStore;
+    use nuncio_contract::stats::{StatValue, StatsStore};
 
     use super::*;
     use crate::cluster::{ClusterSettings, ClusterType, DiscoveredHealth, LevelOptions, Locality};
@@ -83,7 +92,11 @@ mod tests {
     }
 
     fn cluster() -> Arc<ClusterShared> {
-        let manager = ClusterManager::new(StatsStore::default());
+        cluster_in(&StatsStore::default())
+    }
+
+    fn cluster_in(stats: &StatsStore) -> Arc<ClusterShared> {
+        let manager = ClusterManager::new(stats.clone());
         let settings = ClusterSettings {
             cluster_type: ClusterType::Eds,
             ..ClusterSettings::named("c")
@@ -99,6 +112,46 @@ mod tests {
             drop_category: Box::default(),
             stale_after: None,
         }
+    }
+
+    #[test]
+    fn discovery_counts_each_priority_in_which_hosts_come_or_go() {
+        let stats = StatsStore::default();
+        let cluster = cluster_in(&stats);
+        let updated = || {
+            let mut found = 0;
+            stats.root().for_each(&mut |view| {
+                if view
+                    .name
+                    .to_string()
+                    .ends_with("cluster_manager.cluster_updated")
+                    && let StatValue::Counter { value, .. } = view.value
+                {
+                    found = value;
+                }
+            });
+            found
+        };
+        let at = |address: &str, priority| EndpointSpec {
+            priority,
+            ..endpoint(address, 1)
+        };
+        let empty = cluster.hosts();
+        assign(&cluster, &of(vec![at("192.0.2.1", 0), at("192.0.2.2", 1)]));
+        cluster.count_discovery(&empty);
+        assert_eq!(updated(), 2);
+        let before = cluster.hosts();
+        assign(&cluster, &of(vec![at("192.0.2.1", 0), at("192.0.2.3", 1)]));
+        cluster.count_discovery(&before);
+        assert_eq!(updated(), 3);
+        let before = cluster.hosts();
+        let heavier = EndpointSpec {
+            weight: 9,
+            ..at("192.0.2.1", 0)
+        };
+        assign(&cluster, &of(vec![heavier, at("192.0.2.3", 1)]));
+        cluster.count_discovery(&before);
+        assert_eq!(updated(), 3, "nothing came or went");
     }
 
     #[test]

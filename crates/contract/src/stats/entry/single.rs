@@ -132,7 +132,7 @@ impl SingleEntry {
             }
             Some(Single::WideGauge(_)) => {
                 let newest = self.cells.iter().rev().find_map(|cell| match cell {
-                    Single::WideGauge(gauge) => Some(gauge.value()),
+                    Single::WideGauge(gauge) => Some(gauge.value()).filter(|value| *value != 0),
                     _ => None,
                 });
                 let value = newest.unwrap_or(0);

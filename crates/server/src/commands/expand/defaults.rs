@@ -47,6 +47,7 @@ mod tests {
             stats: &stats,
             runtime: &Rc::default(),
             secrets: SecretShelf::default(),
+            channels: nuncio_config::typed::Channels::default(),
         };
         let input = Input {
             yaml: Some(yaml),

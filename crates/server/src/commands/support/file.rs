@@ -72,6 +72,7 @@ fn unsupported(tree: &Arc<Message>, extensions: &Extensions) -> Vec<Diagnostic> 
         stats: &stats,
         runtime: &Rc::default(),
         secrets: SecretShelf::default(),
+        channels: nuncio_config::typed::Channels::default(),
     };
     let mut ctx = Ctx::new(true);
     let _what_is_wrong_besides_is_for_validate = compile_tree(tree, &around, &mut ctx);

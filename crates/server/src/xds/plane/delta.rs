@@ -211,17 +211,15 @@ impl OfType {
                     response(&message.version, opened.iter(), Some(gone.collect()))
                 }
                 None => continue,
-                Some(name) => {
-                    let found = by_name.get(&**name).copied();
-                    let gone: Vec<Box<str>> = gone
-                        .get(&**name)
-                        .map(|name| (*name).into())
-                        .into_iter()
-                        .collect();
-                    if found.is_none() && gone.is_empty() {
+                Some(_) => {
+                    let found = watch.names().filter_map(|name| by_name.get(name).copied());
+                    let mut found = found.peekable();
+                    let gone = watch.names().filter_map(|name| gone.get(name));
+                    let gone: Vec<Box<str>> = gone.map(|name| (*name).into()).collect();
+                    if found.peek().is_none() && gone.is_empty() {
                         continue;
                     }
-                    response(&message.version, found.into_iter(), Some(gone))
+                    response(&message.version, found, Some(gone))
                 }
             };
             told.push((watch.id, News::Update(share)));
@@ -296,6 +294,24 @@ impl Delta {
         self.drain();
     }
 
+    /// Watches one more name.
+    pub(super) fn also(&mut self, id: WatchId, name: &str) {
+        for of_type in &mut self.types {
+            let mut watches = of_type.watches.iter_mut();
+            let Some(watch) = watches.find(|watch| watch.id == id) else {
+                continue;
+            };
+            if watch.names().any(|one| one == name) {
+                continue;
+            }
+            watch.others.insert(name.into());
+            if !of_type.requested.contains_key(name) {
+                of_type.want(name);
+            }
+        }
+        self.drain();
+    }
+
     pub(super) fn unwatch(&mut self, id: WatchId) -> Told {
         let told = self.answered(id, None);
         for of_type in &mut self.types {
@@ -303,10 +319,11 @@ impl Delta {
                 continue;
             };
             let gone = of_type.watches.remove(at);
-            if let Some(name) = &gone.name
-                && of_type.watches.iter().all(|other| other.name != gone.name)
-            {
-                of_type.want_no_more(name);
+            for name in gone.names() {
+                let others = of_type.watches.iter().flat_map(Watch::names);
+                if { others }.all(|other| other != name) {
+                    of_type.want_no_more(name);
+                }
             }
         }
         self.drain();

@@ -33,7 +33,7 @@ pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, 
         if plane.is_deserted() {
             return;
         }
-        match streams.open(&plane.server, &path) {
+        match streams.open(&plane.server, &path, plane.scope.prefix()) {
             Ok(stream) => one_stream(&plane, stream, &path, &mut backoff).await,
             Err(ended) => tell_end(&plane, &path, &ended),
         }
@@ -150,7 +150,9 @@ fn tell_end(plane: &Plane, path: &str, ended: &Ended) {
     let method = path.rsplit('/').next().unwrap_or_default();
     let text = format!(
         "{method} gRPC config stream to {} closed: {}, {}",
-        plane.server.target.cluster, ended.status, ended.message
+        plane.server.target.destination(),
+        ended.status,
+        ended.message
     );
     log::warning("config", &text);
 }

@@ -19,7 +19,7 @@ mod streams;
 mod tests;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub(super) struct Plane {
     stats: Arc<ControlPlaneStats>,
     identifier: Arc<TextReadout>,
     /// Keeps all that counts there listed.
-    _scope: Scope,
+    scope: Scope,
     /// There is something to send.
     woken: Notify,
     /// There are news for someone.
@@ -98,7 +98,7 @@ impl Plane {
             responses: RefCell::default(),
             stats: scope.worker_group(),
             identifier: scope.text_readout("control_plane.identifier"),
-            _scope: scope,
+            scope,
             woken: Notify::new(),
             has_news: Rc::clone(has_news),
         })
@@ -113,6 +113,7 @@ impl Plane {
         let watch = Watch {
             id,
             name: name.map(Box::from),
+            others: BTreeSet::new(),
         };
         self.change(|mux| mux.watch(&type_url(kind), watch));
         Watching {
@@ -206,6 +207,11 @@ impl Watching {
     /// Whether it is told what changes alone.
     pub(super) fn is_delta(&self) -> bool {
         self.plane.is_delta()
+    }
+
+    /// Watches one more name, where names are watched and what changes is told.
+    pub(super) fn also(&self, name: &str) {
+        self.plane.change(|mux| mux.also(self.id, name));
     }
 
     /// Says what came of an update.

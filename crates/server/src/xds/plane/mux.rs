@@ -44,6 +44,12 @@ impl Mux {
         either!(self, one => one.watch(type_url, watch));
     }
 
+    pub(super) fn also(&mut self, id: WatchId, name: &str) {
+        if let Mux::Delta(delta) = self {
+            delta.also(id, name);
+        }
+    }
+
     pub(super) fn unwatch(&mut self, id: WatchId) -> Told {
         either!(self, one => one.unwatch(id))
     }

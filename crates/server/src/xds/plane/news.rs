@@ -1,6 +1,6 @@
 //! What a control plane's machine tells those who watch.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use nuncio_config::resources::Response;
@@ -27,6 +27,16 @@ pub(in crate::xds) type Told = Vec<(WatchId, News)>;
 pub(super) struct Watch {
     pub(super) id: WatchId,
     pub(super) name: Option<Box<str>>,
+    /// More names, where there is one; servers that tell what changes alone are asked for those.
+    pub(super) others: BTreeSet<Box<str>>,
+}
+
+impl Watch {
+    /// All names, if not all there is is watched.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let others = self.others.iter();
+        self.name.iter().chain(others).map(AsRef::as_ref)
+    }
 }
 
 /// Who still has to answer a response, and what they have said.

@@ -20,7 +20,13 @@ pub(in crate::xds) struct Ended {
 /// Opens streams.
 pub(in crate::xds) trait Streams {
     /// Begins a stream to a method; it may turn out later that nobody is there.
-    fn open(&self, server: &ServerSource, path: &str) -> Result<Box<dyn Stream>, Ended>;
+    /// What is counted of it is under `scope`.
+    fn open(
+        &self,
+        server: &ServerSource,
+        path: &str,
+        scope: &str,
+    ) -> Result<Box<dyn Stream>, Ended>;
 }
 
 /// A stream.

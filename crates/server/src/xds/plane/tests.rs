@@ -56,7 +56,14 @@ impl Run {
 
     fn watch(&mut self, id: u64, type_url: &str, name: Option<&str>) {
         let name = name.map(Box::from);
-        self.mux.watch(type_url, Watch { id, name });
+        self.mux.watch(
+            type_url,
+            Watch {
+                id,
+                name,
+                others: Default::default(),
+            },
+        );
     }
 
     /// What is to be sent, as JSON on a line each.

@@ -1,0 +1,70 @@
+//! Whom clusters are asked for on demand: the messages that say it, see [`crate::on_demand`].
+//!
+//! Servers are asked by delta, as in Envoy, which breaks on others; `ads` either way. Refused is what `xdstp://` names
+//! are needed for: `resources_locator`, and no source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_config::message;
+use nuncio_config::typed::{Ctx, Refused, Spanned};
+
+use crate::config_source::{ConfigSource, ResourceSource};
+use crate::on_demand::ClusterSource;
+
+/// How long a cluster is waited for.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+message! {
+    /// Whom the HTTP filter asks.
+    pub struct OnDemandCds: "envoy.extensions.filters.http.on_demand.v3.OnDemandCds" {
+        source: Option<ConfigSource>,
+        resources_locator: Spanned<String>,
+        timeout: Option<Duration>,
+    }
+}
+
+impl OnDemandCds {
+    /// Whom to ask.
+    ///
+    /// # Errors
+    /// [`Refused`] when nobody can be asked.
+    pub fn compile(&self, ctx: &mut Ctx) -> Result<Arc<ClusterSource>, Refused> {
+        let Some(source) = &self.source else {
+            let what = "on-demand discovery of clusters without a source";
+            return Err(ctx.unsupported_here(self.span(), what));
+        };
+        let timeout = self.timeout.unwrap_or(TIMEOUT);
+        compile_source(source, &self.resources_locator, timeout, ctx)
+    }
+}
+
+/// Whom to ask, and for how long.
+///
+/// # Errors
+/// [`Refused`] when nobody can be asked.
+pub fn compile_source(
+    config: &ConfigSource,
+    locator: &Spanned<String>,
+    timeout: Duration,
+    ctx: &mut Ctx,
+) -> Result<Arc<ClusterSource>, Refused> {
+    if !locator.value.is_empty() {
+        let what = "a collection of clusters by its locator";
+        return Err(ctx.unsupported_here(locator.span, what));
+    }
+    let source = config.source(ctx)?;
+    let is_delta = match &source {
+        ResourceSource::Server { server, .. } => server.is_delta,
+        ResourceSource::Ads { .. } => true,
+        ResourceSource::File { .. } | ResourceSource::Rest { .. } => false,
+    };
+    if !is_delta {
+        let what = "on-demand discovery of clusters but by `DELTA_GRPC` or `ads`";
+        return Err(ctx.unsupported_here(config.span(), what));
+    }
+    Ok(Arc::new(ClusterSource {
+        whom: Arc::new(source),
+        timeout,
+    }))
+}
