@@ -26,6 +26,7 @@ use super::{Router, finalize, outliers};
 use crate::boxed::boxed;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, ROUTE, Stop};
+use crate::filter_chain;
 use crate::route::{Counted, Forward, is_grpc};
 use crate::stream::RouteSnapshot;
 
@@ -79,8 +80,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         let acquired = match acquired {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => {
-                // What came with the head may be wrong, and then nobody hears of the request.
-                if !self.exchange.body.borrow().done {
+                // What came with the head may be wrong, and then nobody hears of the request. A filter may take its time
+                // for the body, and must not be given up on then.
+                if !self.exchange.body.borrow().done && !self.has_body_filters() {
                     Box::pin(self.exchange.read_what_is_there()).await?;
                     if self.exchange.body.borrow().done && !self.awaits_handshake() {
                         self.begin_timeout(timeout);
@@ -94,6 +96,11 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             self.write_prologue(up.borrow_mut().stream_mut(), forward);
         }
         pin!(self.attempt(&up, forward, timeout)).await
+    }
+
+    fn has_body_filters(&self) -> bool {
+        let state = self.exchange.state.borrow();
+        state.filters.wants_body(filter_chain::Way::Decode)
     }
 
     /// Tells of the only try, where it had no connection.
