@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
+pub mod application_log;
 pub mod buffer;
 pub mod calls;
 pub mod cel;

@@ -37,6 +37,7 @@ pub mod json_to_metadata;
 pub mod jwt_authn;
 mod level_stats;
 pub mod local_ratelimit;
+pub mod lua;
 pub mod match_delegate;
 mod pacing;
 mod query;
@@ -72,6 +73,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &json_to_metadata::ROOM,
     &jwt_authn::ROOM,
     &local_ratelimit::ROOM,
+    &lua::ROOM,
     &match_delegate::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
