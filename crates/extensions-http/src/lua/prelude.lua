@@ -332,14 +332,14 @@ function info.filterState(self)
   return (object(FilterState, "state"))
 end
 
-local function tls_object()
-  if native.has_tls() then return (object(Tls, "tls")) end
+local function tls_object(key)
+  if native.has_tls() then return (object(Tls, key)) end
   return nil
 end
 
 function info.downstreamSslConnection(self)
   outside(self, "downstreamSslConnection", Info, true)
-  return (tls_object())
+  return (tls_object("tls of stream"))
 end
 
 function info.drainConnectionUponCompletion(self)
@@ -370,7 +370,7 @@ local connection, Connection = {}, nil
 
 function connection.ssl(self)
   outside(self, "ssl", Connection, true)
-  return (tls_object())
+  return (tls_object("tls of connection"))
 end
 
 Connection = class("connection", connection)
