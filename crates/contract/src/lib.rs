@@ -8,6 +8,7 @@ pub mod buffer;
 pub mod calls;
 pub mod cel;
 pub mod clock;
+pub mod cluster_specifier;
 pub mod config_source;
 pub mod cookies;
 pub mod cors;

@@ -4,6 +4,7 @@
 //! [`EARLY_HEADER_MUTATIONS`].
 #![forbid(unsafe_code)]
 
+use nuncio_contract::cluster_specifier::ClusterSpecifierRoom;
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
@@ -12,6 +13,7 @@ pub mod bandwidth_limit;
 mod base64;
 pub mod basic_auth;
 pub mod buffer;
+pub mod cluster_matcher;
 mod cluster_verdicts;
 pub mod composite;
 mod compression;
@@ -83,3 +85,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
 
 /// Every early header mutation of the family.
 pub static EARLY_HEADER_MUTATIONS: &[&EarlyHeaderMutationRoom] = &[&early_header_mutation::ROOM];
+
+/// Every cluster specifier of the family.
+pub static CLUSTER_SPECIFIERS: &[&ClusterSpecifierRoom] =
+    &[&cluster_matcher::ROOM, &lua::cluster_specifier::ROOM];

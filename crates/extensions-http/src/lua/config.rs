@@ -21,7 +21,7 @@ use super::script_stats::ScriptStats;
 use super::vm::Script;
 
 /// The longest script that is read, in bytes.
-const MAX_SCRIPT_BYTES: usize = 16 << 20;
+pub(super) const MAX_SCRIPT_BYTES: usize = 16 << 20;
 
 /// Where states of Lua are counted: those of workers, and those that scripts were tried with.
 pub(super) const STATES_SCOPE: &str = "lua";
@@ -133,12 +133,16 @@ fn code(source: &DataSource, ctx: &mut Ctx) -> Result<Arc<Code>, Refused> {
 
 /// A script, once it has been loaded.
 fn tried(bytes: Vec<u8>, span: Span, ctx: &mut Ctx) -> Result<Arc<Code>, Refused> {
-    let slot = Slot::new(Rc::from(""), Rc::new(ScriptStats::new(None)));
-    match Script::load(&bytes, slot) {
+    match Script::load(&bytes, bare_slot()) {
         Ok(_) => Ok(Arc::new(Code(bytes))),
         Err(why) => {
             ctx.error(span, format!("script load error: {why}"));
             Err(Refused)
         }
     }
+}
+
+/// Nobody's stream, for scripts that are tried or see none.
+pub(super) fn bare_slot() -> Slot {
+    Slot::new(Rc::from(""), Rc::new(ScriptStats::new(None)))
 }

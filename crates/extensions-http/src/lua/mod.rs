@@ -10,6 +10,7 @@
 //! it has come meanwhile; typed metadata, metadata of connections and OIDs of certificates are always empty; spans of
 //! calls are not made. Envoy's documentation: HTTP filters, Lua.
 
+pub mod cluster_specifier;
 mod config;
 mod direction;
 mod filter;

@@ -5,7 +5,7 @@ local native = ...
 local error, type, select, pairs, next = error, type, select, pairs, next
 local setmetatable, getmetatable, rawset = setmetatable, getmetatable, rawset
 local tostring, tonumber, format = tostring, tonumber, string.format
-local yield, create, resume = coroutine.yield, coroutine.create, coroutine.resume
+local yield, create, resume, status = coroutine.yield, coroutine.create, coroutine.resume, coroutine.status
 
 -- What a turn ended with; the same numbers are in vm.rs.
 local DONE, FAILED, BODY, CHUNK, TRAILERS, CALL, RESPOND = 0, 1, 2, 3, 4, 5, 6
@@ -726,4 +726,41 @@ local function start(script)
   return run, what, why
 end
 
-return start, step
+-- What a script that chooses clusters sees of a request: its headers, to be read.
+local RouteHeaders, RouteHandle
+RouteHeaders = class("header map", {
+  get = function(self, ...)
+    outside(self, "get", RouteHeaders)
+    local value = native.get(OWN, text((...), 1, "get", select("#", ...)))
+    if value then return value end
+  end,
+})
+
+RouteHandle = class("route handle", {
+  headers = function(self)
+    outside(self, "headers", RouteHandle)
+    return (object(RouteHeaders, "headers"))
+  end,
+})
+
+-- The last value counts, as it is on top of Lua's stack.
+local function last(ok, ...)
+  local count = select("#", ...)
+  if count == 0 then return ok end
+  return ok, (select(count, ...))
+end
+
+local function choose(script)
+  local outer = current
+  local by = create(script)
+  local run = { by = by, turn = 1 }
+  current = run
+  local ok, value = last(resume(by, setmetatable({ run = run, turn = 1 }, RouteHandle)))
+  current = outer
+  local is_text = type(value) == "string" or type(value) == "number"
+  if not ok then return false, is_text and tostring(value) or "unspecified lua error" end
+  if status(by) ~= "dead" then return true, "" end
+  return true, is_text and tostring(value) or nil
+end
+
+return start, step, choose

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use mlua::{Function, Lua, String as LuaString, Table};
 
+use nuncio_contract::headers::HeaderMap;
+
 use super::live::Slot;
 use super::native;
 
@@ -12,6 +14,7 @@ const PRELUDE: &str = include_str!("prelude.lua");
 
 const ON_REQUEST: &str = "envoy_on_request";
 const ON_RESPONSE: &str = "envoy_on_response";
+const ON_ROUTE: &str = "envoy_on_route";
 
 /// What a turn ended with; the same numbers are in `prelude.lua`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +49,23 @@ impl Turn {
     }
 }
 
+/// What a script chose.
+pub(super) enum Chosen {
+    /// The cluster of this name.
+    Name(Vec<u8>),
+    /// Nothing that is a name.
+    Nothing,
+    /// It failed.
+    Failed(String),
+}
+
 /// A script that is loaded.
 pub(super) struct Script {
     // Functions refer to the state, which must outlive them.
     on_request: Option<Function>,
     on_response: Option<Function>,
+    on_route: Option<Function>,
+    choose: Function,
     start: Function,
     step: Function,
     pub(super) slot: Slot,
@@ -72,7 +87,7 @@ impl Script {
         let state = Lua::new();
         let natives = native::functions(&state, &slot).map_err(|error| error.to_string())?;
         let prelude = state.load(PRELUDE).set_name("=envoy");
-        let (start, step) = prelude.call(natives).map_err(|error| error.to_string())?;
+        let (start, step, choose) = prelude.call(natives).map_err(|error| error.to_string())?;
         let name = String::from_utf8_lossy(code).replace('\0', " ");
         let chunk = state
             .load(code)
@@ -83,6 +98,8 @@ impl Script {
         Ok(Script {
             on_request: function(ON_REQUEST),
             on_response: function(ON_RESPONSE),
+            on_route: function(ON_ROUTE),
+            choose,
             start,
             step,
             slot,
@@ -93,6 +110,28 @@ impl Script {
     /// Whether the script has something to do in a direction.
     pub(super) fn hooks(&self, is_response: bool) -> bool {
         self.function(is_response).is_some()
+    }
+
+    /// Whether the script chooses clusters.
+    pub(super) fn chooses(&self) -> bool {
+        self.on_route.is_some()
+    }
+
+    /// The cluster for a request.
+    pub(super) fn choose(&self, request: &HeaderMap) -> Chosen {
+        let Some(function) = &self.on_route else {
+            return Chosen::Nothing;
+        };
+        self.slot.live().headers = request.clone();
+        let chosen = self.choose.call::<(bool, Option<LuaString>)>(function);
+        match chosen {
+            Ok((true, Some(name))) => Chosen::Name(name.as_bytes().to_vec()),
+            Ok((true, None)) => Chosen::Nothing,
+            Ok((false, why)) => {
+                Chosen::Failed(why.map(|it| it.to_string_lossy()).unwrap_or_default())
+            }
+            Err(error) => Chosen::Failed(said(&error)),
+        }
     }
 
     fn function(&self, is_response: bool) -> Option<&Function> {
