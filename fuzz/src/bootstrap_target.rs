@@ -23,6 +23,7 @@ pub fn bootstrap(input: &[u8]) {
         network_filters: NETWORK_FILTERS,
         listener_filters: LISTENER_FILTERS,
         early_header_mutations: EARLY_HEADER_MUTATIONS,
+        cluster_specifiers: &[],
         tracers: &[],
         stat_sinks: &[],
         access_loggers: ACCESS_LOGGERS,

@@ -86,6 +86,8 @@ pub struct FilterContext<'a> {
     pub buffer_limit_bytes: &'a mut u64,
     /// Set where the filter has changed what the route depends on: it is looked for again after the call.
     pub route_is_stale: &'a Cell<bool>,
+    /// The response's head, in calls with its body and trailers; it may be changed as long as the filter holds it.
+    pub response: Option<&'a mut HeaderMap>,
     /// Time and chance.
     pub services: &'a dyn WorkerServices,
 }
@@ -200,6 +202,8 @@ pub enum HeadersStatus {
     Later,
     /// Hold the stream here until the future is done.
     Wait(LocalFuture<Resume>),
+    /// Hold the stream here until the future is done, then make this call again.
+    Again(LocalFuture<()>),
     /// Answer; filters behind this one see nothing.
     Reply(Box<LocalReply>),
     /// The next filter's turn, with a body behind a head that was all there was; no other head may have one.
@@ -224,6 +228,8 @@ pub enum DataStatus {
     StopAndBuffer,
     /// Hold the stream here until the future is done; the chunk is held back.
     Wait(LocalFuture<Resume>),
+    /// Hold the stream here until the future is done, then make this call again, with the chunk as it was left.
+    Again(LocalFuture<()>),
     /// The filter has taken the chunk, and gives it back by `poll_decode_late` or `poll_encode_late` when it likes.
     /// Meanwhile more of the body comes, as much as may be held back.
     Later,
@@ -239,6 +245,8 @@ pub enum TrailersStatus {
     Append(Buffer),
     /// Hold everything until the future is done.
     Wait(LocalFuture<Resume>),
+    /// Hold everything until the future is done, then make this call again.
+    Again(LocalFuture<()>),
     /// Call again once the filter has given back all that it took, which may be nothing ([`Then::Nothing`]).
     Later,
     /// Answer.

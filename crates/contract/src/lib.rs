@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
+pub mod application_log;
 pub mod buffer;
 pub mod calls;
 pub mod cel;
 pub mod clock;
+pub mod cluster_specifier;
 pub mod config_source;
 pub mod cookies;
 pub mod cors;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 
 use crate::access_log::{self, AccessLogFiles, AccessLogRoom, AccessLogRooms};
+use crate::cluster_specifier::ClusterSpecifierRoom;
 use crate::early_header_mutation::EarlyHeaderMutationRoom;
 use crate::http_filter::HttpFilterConfig;
 use crate::level_config::LevelConfig;
@@ -86,6 +87,8 @@ pub struct Extensions {
     pub network_filters: &'static [&'static [&'static NetworkFilterRoom]],
     /// Listener filters.
     pub listener_filters: &'static [&'static [&'static ListenerFilterRoom]],
+    /// Plugins that choose clusters.
+    pub cluster_specifiers: &'static [&'static [&'static ClusterSpecifierRoom]],
     /// Early header mutations.
     pub early_header_mutations: &'static [&'static [&'static EarlyHeaderMutationRoom]],
     /// Sinks of stats.

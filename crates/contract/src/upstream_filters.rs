@@ -27,7 +27,7 @@ const CODEC: &str = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCod
 const CODEC_NAME: &str = "envoy.filters.http.upstream_codec";
 
 /// The messages of the filters that Envoy has on this side too.
-const UPSTREAM_MESSAGES: [&str; 9] = [
+const UPSTREAM_MESSAGES: [&str; 10] = [
     "envoy.extensions.filters.http.admission_control.v3.AdmissionControl",
     "envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning",
     "envoy.extensions.filters.http.buffer.v3.Buffer",
@@ -35,6 +35,7 @@ const UPSTREAM_MESSAGES: [&str; 9] = [
     "envoy.extensions.filters.http.compressor.v3.Compressor",
     "envoy.extensions.filters.http.credential_injector.v3.CredentialInjector",
     "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+    "envoy.extensions.filters.http.lua.v3.Lua",
     "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
     "envoy.extensions.filters.http.rbac.v3.RBAC",
 ];

@@ -4,6 +4,7 @@
 //! [`EARLY_HEADER_MUTATIONS`].
 #![forbid(unsafe_code)]
 
+use nuncio_contract::cluster_specifier::ClusterSpecifierRoom;
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
@@ -15,6 +16,7 @@ mod base64;
 mod base64_url;
 pub mod basic_auth;
 pub mod buffer;
+pub mod cluster_matcher;
 mod cluster_verdicts;
 pub mod composite;
 mod compression;
@@ -43,6 +45,7 @@ pub mod json_to_metadata;
 pub mod jwt_authn;
 mod level_stats;
 pub mod local_ratelimit;
+pub mod lua;
 pub mod match_delegate;
 mod mutation_rules;
 pub mod oauth2;
@@ -85,6 +88,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &json_to_metadata::ROOM,
     &jwt_authn::ROOM,
     &local_ratelimit::ROOM,
+    &lua::ROOM,
     &match_delegate::ROOM,
     &oauth2::ROOM,
     &on_demand::ROOM,
@@ -96,3 +100,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
 
 /// Every early header mutation of the family.
 pub static EARLY_HEADER_MUTATIONS: &[&EarlyHeaderMutationRoom] = &[&early_header_mutation::ROOM];
+
+/// Every cluster specifier of the family.
+pub static CLUSTER_SPECIFIERS: &[&ClusterSpecifierRoom] =
+    &[&cluster_matcher::ROOM, &lua::cluster_specifier::ROOM];

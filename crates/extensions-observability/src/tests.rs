@@ -23,6 +23,7 @@ const EXTENSIONS: Extensions = Extensions {
     http_filters: &[],
     network_filters: &[],
     listener_filters: &[],
+    cluster_specifiers: &[],
     early_header_mutations: &[],
     tracers: &[crate::TRACERS],
     stat_sinks: &[crate::STAT_SINKS],

@@ -300,7 +300,10 @@ impl StreamRoute {
         (self.picked, self.named) = match self.index.map(|index| self.table.action(index)) {
             Some(Action::Forward(forward)) => {
                 let picked = forward.pick_weighted(request, random);
-                (picked, forward.named_by(picked, request).map(Rc::from))
+                (
+                    picked,
+                    forward.named_by(picked, request, info).map(Rc::from),
+                )
             }
             _ => (None, None),
         };

@@ -76,7 +76,9 @@ fn redirect(table: &RouteTable) -> &Redirect {
 fn cluster(forward: &Forward, random: u64, headers: &[(&str, &str)]) -> String {
     let request = request("/old", headers);
     let picked = forward.pick_weighted(&request, random);
-    match forward.cluster(picked, forward.named_by(picked, &request)) {
+    let info = info();
+    let named = forward.named_by(picked, &request, &info);
+    match forward.cluster(picked, named.as_deref()) {
         ClusterChoice::Named { name, .. } => name.to_owned(),
         ClusterChoice::ByName(name) => format!("by name {}", String::from_utf8_lossy(name)),
         ClusterChoice::Missing => "missing".to_owned(),

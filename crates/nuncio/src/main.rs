@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use nuncio_contract::access_log::AccessLogRoom;
+use nuncio_contract::cluster_specifier::ClusterSpecifierRoom;
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::{
     Extensions, HttpFilterRoom, ListenerFilterRoom, NetworkFilterRoom,
@@ -20,6 +21,9 @@ static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
 static NETWORK_FILTERS: &[&[&NetworkFilterRoom]] = &[nuncio_extensions_network::ROOMS];
 /// The families of listener filters.
 static LISTENER_FILTERS: &[&[&ListenerFilterRoom]] = &[nuncio_extensions_network::LISTENER_ROOMS];
+/// The families of cluster specifiers.
+static CLUSTER_SPECIFIERS: &[&[&ClusterSpecifierRoom]] =
+    &[nuncio_extensions_http::CLUSTER_SPECIFIERS];
 /// The families of early header mutations.
 static EARLY_HEADER_MUTATIONS: &[&[&EarlyHeaderMutationRoom]] =
     &[nuncio_extensions_http::EARLY_HEADER_MUTATIONS];
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         http_filters: HTTP_FILTERS,
         network_filters: NETWORK_FILTERS,
         listener_filters: LISTENER_FILTERS,
+        cluster_specifiers: CLUSTER_SPECIFIERS,
         early_header_mutations: EARLY_HEADER_MUTATIONS,
         stat_sinks: STAT_SINKS,
         tracers: TRACERS,

@@ -203,13 +203,13 @@ fn what_is_not_supported_is_refused_or_named() {
 /// A listener with a filter chain for each server name, all behind TLS, with a filter that is not supported.
 fn tls_listener(chains: &[(&str, &str)]) -> String {
     let tls = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
-    let lua = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua";
+    let cache = "type.googleapis.com/envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig";
     let chain = |(names, status): &(&str, &str)| {
         format!(
             "    - filter_chain_match: {{ server_names: [{names}] }}\n      transport_socket: {{ name: tls, \
              typed_config: {{ '@type': {tls}, common_tls_context: {{ tls_certificate_sds_secret_configs: [{{ name: c, sds_config: {{ ads: {{}} }} }}] }} }} }}\n      filters:\n      \
              - name: manager\n        typed_config:\n          '@type': {MANAGER}\n          stat_prefix: s\n          \
-             http_filters: [{{ name: lua, typed_config: {{ '@type': {lua} }} }}, \
+             http_filters: [{{ name: cache, typed_config: {{ '@type': {cache} }} }}, \
              {{ name: router, typed_config: {{ '@type': {ROUTER} }} }}]\n          route_config:\n            \
              virtual_hosts:\n            - name: all\n              domains: ['*']\n              require_tls: ALL\n              \
              routes: [{{ match: {{ prefix: / }}, direct_response: {{ status: {status} }} }}]\n"
@@ -231,9 +231,9 @@ fn what_cannot_run_yet_can_be_told_about() {
         ("", "204"),
     ];
     let config = bootstrap(&[tls_listener(&chains)]);
-    let wrong =
-        explain(&config, &["GET", "https://a/"]).expect_err("neither SDS nor Lua is supported yet");
-    assert!(wrong.contains("the HTTP filter `lua`"), "{wrong}");
+    let wrong = explain(&config, &["GET", "https://a/"])
+        .expect_err("neither SDS nor the cache is supported yet");
+    assert!(wrong.contains("the HTTP filter `cache`"), "{wrong}");
     for (url, status, path) in [
         ("https://a.example.com/", 201, "filter_chains[0]"),
         ("https://WWW.example.com/", 202, "filter_chains[1]"),
@@ -252,12 +252,12 @@ fn what_cannot_run_yet_can_be_told_about() {
         assert_eq!(told["routing"]["filters"], Value::Array(Vec::new()));
     }
     let (_, aside) = explain(&config, &["GET", "https://a/", "--allow-unsupported"]).expect("told");
-    assert!(aside.contains("the HTTP filter `lua`"), "{aside}");
+    assert!(aside.contains("the HTTP filter `cache`"), "{aside}");
 }
 
 #[test]
 fn an_optional_filter_that_is_left_out_shifts_no_configuration_of_a_route() {
-    let lua = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua";
+    let cache = "type.googleapis.com/envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig";
     let buffer = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer";
     let switch = "type.googleapis.com/envoy.config.route.v3.FilterConfig";
     let routes = format!(
@@ -265,7 +265,7 @@ fn an_optional_filter_that_is_left_out_shifts_no_configuration_of_a_route() {
          typed_per_filter_config: {{ buffer: {{ '@type': {switch}, disabled: true }} }} }}]"
     );
     let filters = format!(
-        "http_filters: [{{ name: lua, is_optional: true, typed_config: {{ '@type': {lua} }} }}, \
+        "http_filters: [{{ name: cache, is_optional: true, typed_config: {{ '@type': {cache} }} }}, \
          {{ name: buffer, typed_config: {{ '@type': {buffer}, max_request_bytes: 9 }} }}, "
     );
     let plain = bootstrap(&[listener("main", 80, &routes)]);

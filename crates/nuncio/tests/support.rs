@@ -147,7 +147,7 @@ fn fields_members_of_oneofs_and_values_have_a_status() {
         rows(
             &table,
             "messages",
-            "envoy.extensions.filters.http.lua.v3.Lua"
+            "envoy.extensions.filters.http.alternate_protocols_cache.v3.FilterConfig"
         )["taken"],
         false
     );

@@ -12,6 +12,8 @@ use crate::log;
 /// An extension: its category, name and message.
 type Known = (&'static str, &'static str, &'static str);
 
+const CLUSTER_SPECIFIERS: &str = "envoy.router.cluster_specifier_plugin";
+
 /// The extensions that are part of the engine.
 const BUILT_IN: [Known; 10] = [
     (
@@ -81,7 +83,9 @@ fn known(extensions: &Extensions) -> Vec<Known> {
     let all = all.chain(listener).chain(early);
     let tracers = extensions.tracers.iter().copied().flatten();
     let tracers = tracers.map(|room| ("envoy.tracers", room.name, room.message));
-    all.chain(loggers).chain(tracers).collect()
+    let plugins = extensions.cluster_specifiers.iter().copied().flatten();
+    let plugins = plugins.map(|room| (CLUSTER_SPECIFIERS, room.name, room.message));
+    all.chain(loggers).chain(tracers).chain(plugins).collect()
 }
 
 /// Says of each name what becomes of it, in Envoy's words.

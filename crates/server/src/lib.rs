@@ -177,6 +177,7 @@ fn take_place(options: &Options, stats: &StatsStore) -> Result<Option<HotRestart
 
 /// Sets levels and format of the log, and where it goes: to its file only when serving.
 fn open_log(options: &Options) -> Result<(), ()> {
+    log::of_rooms::take();
     log::loggers::set_all(options.log_level);
     for component in &options.component_levels {
         log::loggers::set_level(&component.logger, component.level);

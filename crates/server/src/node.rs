@@ -180,12 +180,21 @@ fn rooms(extensions: &Extensions) -> Vec<Json> {
         let messages = std::iter::once(room.message);
         extension(room.name, "envoy.tracers", messages)
     });
+    let plugins = extensions
+        .cluster_specifiers
+        .iter()
+        .flat_map(|family| *family);
+    let plugins = plugins.map(|room| {
+        let messages = std::iter::once(room.message);
+        extension(room.name, "envoy.router.cluster_specifier_plugin", messages)
+    });
     filters
         .chain(network)
         .chain(listener)
         .chain(mutations)
         .chain(loggers)
         .chain(tracers)
+        .chain(plugins)
         .collect()
 }
 

@@ -170,6 +170,8 @@ pub struct StreamInfo {
     pub health_check: bool,
     /// Whether the request is a shadow of another.
     pub is_shadow: bool,
+    /// Whether the client's connection is to end once the response is out, as a filter says.
+    pub drains_connection: bool,
     /// Whether and why the request is traced.
     pub trace_reason: TraceReason,
     /// The active span.
@@ -214,6 +216,7 @@ impl StreamInfo {
             refused_early: false,
             health_check: false,
             is_shadow: false,
+            drains_connection: false,
             trace_reason: TraceReason::NotTraceable,
             trace: None,
             stream_id: None,
@@ -266,6 +269,7 @@ impl StreamInfo {
             refused_early,
             health_check,
             is_shadow,
+            drains_connection,
             trace_reason,
             trace,
             stream_id,
@@ -297,6 +301,7 @@ impl StreamInfo {
         *refused_early = false;
         *health_check = false;
         *is_shadow = false;
+        *drains_connection = false;
         *trace_reason = TraceReason::NotTraceable;
         *trace = None;
         *stream_id = None;

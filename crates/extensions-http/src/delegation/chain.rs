@@ -20,6 +20,10 @@ pub(crate) struct Delegated {
     keeps_response: Option<usize>,
     /// The filter that holds the head of the response.
     holds_response: Option<usize>,
+    /// The filter that is to be called again, of all that the call passes first.
+    called_again: Option<usize>,
+    /// The same of the response.
+    called_again_down: Option<usize>,
 }
 
 struct One {
@@ -39,6 +43,8 @@ impl Delegated {
             keeps_request: None,
             keeps_response: None,
             holds_response: None,
+            called_again: None,
+            called_again_down: None,
         }
     }
 
@@ -46,6 +52,12 @@ impl Delegated {
         let one = self.filters.get_mut(place?)?;
         Some(&mut *one.filter)
     }
+}
+
+/// How many filters, from the first one on, a call on the way down passes: all, or those up to the one that is called
+/// again.
+fn again_at(place: &mut Option<usize>) -> usize {
+    place.take().map_or(usize::MAX, |place| place + 1)
 }
 
 /// What any of the filters of these factories wants to see.
@@ -71,13 +83,16 @@ impl HttpFilter for Delegated {
         context: &mut FilterContext<'_>,
         end_stream: bool,
     ) -> HeadersStatus {
-        for (place, one) in self.filters.iter_mut().enumerate() {
+        let first = self.called_again.take().unwrap_or(0);
+        for (place, one) in self.filters.iter_mut().enumerate().skip(first) {
             if one.interest.request_headers {
                 match one.filter.decode_headers(context, end_stream) {
                     HeadersStatus::Continue => {}
                     other => {
-                        if matches!(other, HeadersStatus::Later) {
-                            self.keeps_request = Some(place);
+                        match other {
+                            HeadersStatus::Later => self.keeps_request = Some(place),
+                            HeadersStatus::Again(_) => self.called_again = Some(place),
+                            _ => {}
                         }
                         return other;
                     }
@@ -93,13 +108,16 @@ impl HttpFilter for Delegated {
         data: &mut Buffer,
         end_stream: bool,
     ) -> DataStatus {
-        for (place, one) in self.filters.iter_mut().enumerate() {
+        let first = self.called_again.take().unwrap_or(0);
+        for (place, one) in self.filters.iter_mut().enumerate().skip(first) {
             if one.interest.request_body {
                 match one.filter.decode_data(context, data, end_stream) {
                     DataStatus::Continue => {}
                     other => {
-                        if matches!(other, DataStatus::Later) {
-                            self.keeps_request = Some(place);
+                        match other {
+                            DataStatus::Later => self.keeps_request = Some(place),
+                            DataStatus::Again(_) => self.called_again = Some(place),
+                            _ => {}
                         }
                         return other;
                     }
@@ -114,11 +132,17 @@ impl HttpFilter for Delegated {
         context: &mut FilterContext<'_>,
         trailers: &mut HeaderMap,
     ) -> TrailersStatus {
-        for one in &mut self.filters {
+        let first = self.called_again.take().unwrap_or(0);
+        for (place, one) in self.filters.iter_mut().enumerate().skip(first) {
             if one.interest.request_body {
                 match one.filter.decode_trailers(context, trailers) {
                     TrailersStatus::Continue => {}
-                    other => return other,
+                    other => {
+                        if matches!(other, TrailersStatus::Again(_)) {
+                            self.called_again = Some(place);
+                        }
+                        return other;
+                    }
                 }
             }
         }
@@ -142,14 +166,20 @@ impl HttpFilter for Delegated {
         response: &mut HeaderMap,
         end_stream: bool,
     ) -> HeadersStatus {
-        for (place, one) in self.filters.iter_mut().enumerate().rev() {
+        let last = again_at(&mut self.called_again_down);
+        let filters = self.filters.iter_mut().enumerate().take(last);
+        for (place, one) in filters.rev() {
             if one.interest.response_headers {
                 match one.filter.encode_headers(context, response, end_stream) {
                     HeadersStatus::Continue => {}
                     other => {
-                        self.holds_response = Some(place);
-                        if matches!(other, HeadersStatus::Later) {
-                            self.keeps_response = Some(place);
+                        match other {
+                            HeadersStatus::Again(_) => self.called_again_down = Some(place),
+                            HeadersStatus::Later => {
+                                self.holds_response = Some(place);
+                                self.keeps_response = Some(place);
+                            }
+                            _ => self.holds_response = Some(place),
                         }
                         return other;
                     }
@@ -171,13 +201,17 @@ impl HttpFilter for Delegated {
         data: &mut Buffer,
         end_stream: bool,
     ) -> DataStatus {
-        for (place, one) in self.filters.iter_mut().enumerate().rev() {
+        let last = again_at(&mut self.called_again_down);
+        let filters = self.filters.iter_mut().enumerate().take(last);
+        for (place, one) in filters.rev() {
             if one.interest.response_body {
                 match one.filter.encode_data(context, data, end_stream) {
                     DataStatus::Continue => {}
                     other => {
-                        if matches!(other, DataStatus::Later) {
-                            self.keeps_response = Some(place);
+                        match other {
+                            DataStatus::Later => self.keeps_response = Some(place),
+                            DataStatus::Again(_) => self.called_again_down = Some(place),
+                            _ => {}
                         }
                         return other;
                     }
@@ -192,11 +226,18 @@ impl HttpFilter for Delegated {
         context: &mut FilterContext<'_>,
         trailers: &mut HeaderMap,
     ) -> TrailersStatus {
-        for one in self.filters.iter_mut().rev() {
+        let last = again_at(&mut self.called_again_down);
+        let filters = self.filters.iter_mut().enumerate().take(last);
+        for (place, one) in filters.rev() {
             if one.interest.response_body {
                 match one.filter.encode_trailers(context, trailers) {
                     TrailersStatus::Continue => {}
-                    other => return other,
+                    other => {
+                        if matches!(other, TrailersStatus::Again(_)) {
+                            self.called_again_down = Some(place);
+                        }
+                        return other;
+                    }
                 }
             }
         }

@@ -190,6 +190,13 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           response_mutations: [{remove: server}]}}",
     ),
     (
+        "envoy.filters.http.lua",
+        "{}",
+        "{default_source_code: {inline_string: 'function envoy_on_request(h) h:body() end \
+          function envoy_on_response(h) for c in h:bodyChunks() do c:setBytes(\"\") end h:trailers() end'}, \
+          source_codes: {a: {inline_string: 'x = 1'}}, stat_prefix: p, clear_route_cache: false}",
+    ),
+    (
         "envoy.filters.http.header_to_metadata",
         "{}",
         "{request_rules: [{header: x, on_header_missing: {key: a, value: b}}], \

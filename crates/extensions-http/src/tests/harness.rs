@@ -381,7 +381,7 @@ impl Stream<'_> {
             }
             DataStatus::Later => {}
             DataStatus::Reply(_) => self.held_body.clear(),
-            DataStatus::StopAndBuffer | DataStatus::Wait(_) => {
+            DataStatus::StopAndBuffer | DataStatus::Wait(_) | DataStatus::Again(_) => {
                 self.held_body.extend_from_slice(chunk.readable());
             }
         }
@@ -399,6 +399,7 @@ impl Stream<'_> {
     ) -> R {
         let levels: Vec<_> = self.levels.iter().map(Option::as_ref).collect();
         let mut context = FilterContext {
+            response: None,
             request_headers: &mut self.request,
             stream_info: &mut self.info,
             route: PerRoute::new(&levels, &self.destination),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::cluster_specifier::ClusterSpecifierPlugin;
 use nuncio_contract::cors::RouteCorsPolicyMessage;
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::formatter::SubstitutionFormatString;
@@ -42,6 +43,7 @@ message! {
         pub(crate) vhost_header: Spanned<String>,
         pub(crate) typed_per_filter_config: Vec<(String, Any)>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
+        pub(crate) cluster_specifier_plugins: Vec<ClusterSpecifierPlugin>,
         inert metadata = "nothing that Nuncio has asks for it";
     }
 }
@@ -256,6 +258,8 @@ one_of! {
         cluster => Cluster(Spanned<String>),
         cluster_header => ClusterHeader(Spanned<String>),
         weighted_clusters => WeightedClusters(WeightedCluster),
+        cluster_specifier_plugin => Plugin(Spanned<String>),
+        inline_cluster_specifier_plugin => InlinePlugin(ClusterSpecifierPlugin),
     }
 }
 

@@ -389,6 +389,7 @@ fn routes(
         }
     };
     let routes = RouteCompiler {
+        plugins: Default::default(),
         ctx: context.ctx,
         extensions: context.extensions,
         filter_names: &filter_names,

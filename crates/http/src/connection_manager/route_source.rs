@@ -57,6 +57,7 @@ impl RouteSource {
         let table: RouteConfiguration = decode(message, ctx)?;
         let validates = table.validate_clusters == Some(true);
         RouteCompiler {
+            plugins: Default::default(),
             ctx,
             extensions,
             filter_names: &self.filter_names,

@@ -163,6 +163,7 @@ impl ScopeSource {
         let table = match scope.route_configuration.as_ref().or(named.as_ref()) {
             None => RouteTable::empty(),
             Some(table) => RouteCompiler {
+                plugins: Default::default(),
                 ctx,
                 extensions,
                 filter_names: &self.filter_names,

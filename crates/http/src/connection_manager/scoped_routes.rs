@@ -49,6 +49,7 @@ fn compile_one(
         return Err(Refused);
     };
     let table = RouteCompiler {
+        plugins: Default::default(),
         ctx: context.ctx,
         extensions: context.extensions,
         filter_names,

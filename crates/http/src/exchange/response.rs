@@ -7,7 +7,7 @@ use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_contract::stream_info::StreamInfo;
+use nuncio_contract::stream_info::{Protocol, StreamInfo};
 
 use super::{Exchange, Stop};
 use crate::connection_manager::response;
@@ -47,6 +47,11 @@ impl<D: Downstream> Exchange<'_, D> {
         });
         let mut drains = worker.is_draining() && !manager.drain.ignores_health()
             || manager.drain.closes(&**worker);
+        if state.info.drains_connection {
+            // One that carries one stream at a time just ends.
+            self.down.close_after_response();
+            drains |= state.info.protocol == Some(Protocol::Http2);
+        }
         if let Some(overload) = &manager.overload
             && !self.down.is_draining()
         {

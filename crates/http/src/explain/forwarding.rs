@@ -89,6 +89,8 @@ pub enum HowChosen {
     Named,
     /// This header names it.
     Header(String),
+    /// This plugin chooses it.
+    Plugin(String),
     /// By weight: name and weight of each, and which was picked.
     Weighted {
         /// Names and weights.
@@ -252,6 +254,7 @@ fn cluster(
     let how = match forward.source() {
         SourceOfCluster::Named => HowChosen::Named,
         SourceOfCluster::Header(name) => HowChosen::Header(name.as_str().to_owned()),
+        SourceOfCluster::Plugin(name) => HowChosen::Plugin(name.to_owned()),
         SourceOfCluster::Weighted(shares) => HowChosen::Weighted {
             shares,
             picked: state.route.picked.unwrap_or_default(),

@@ -82,6 +82,10 @@ impl Run<'_> {
                     return Ok(Flow::Held);
                 }
                 HeadersStatus::Wait(wait) => self.resumed(step, wait.await)?,
+                HeadersStatus::Again(wait) => {
+                    wait.await;
+                    continue;
+                }
                 HeadersStatus::Reply(reply) => return Err(reply),
                 HeadersStatus::AddBody(added) => {
                     self.await_added(step, *added);
@@ -121,6 +125,10 @@ impl Run<'_> {
                     return Ok(Flow::Held);
                 }
                 DataStatus::Wait(wait) => self.resumed(step, wait.await)?,
+                DataStatus::Again(wait) => {
+                    wait.await;
+                    continue;
+                }
                 DataStatus::Reply(reply) => return Err(reply),
             }
             chunk = self.let_go(step, chunk);
@@ -150,6 +158,10 @@ impl Run<'_> {
                 TrailersStatus::Wait(wait) => {
                     self.resumed(step, wait.await)?;
                     Buffer::default()
+                }
+                TrailersStatus::Again(wait) => {
+                    wait.await;
+                    continue;
                 }
                 TrailersStatus::Later => {
                     let kind = trailers.kind();
@@ -191,11 +203,12 @@ impl Run<'_> {
     }
 
     fn call_data(&self, step: usize, chunk: &mut Buffer, end_stream: bool) -> Option<DataStatus> {
-        self.with_filter(step, |filter, context, _, way| match way {
+        self.with_filter(step, |filter, context, response, way| match way {
             Way::Decode if filter.interest.request_body => {
                 filter.filter.decode_data(context, chunk, end_stream)
             }
             Way::Encode if filter.interest.response_body => {
+                context.response = Some(response);
                 filter.filter.encode_data(context, chunk, end_stream)
             }
             _ => DataStatus::Continue,
@@ -203,11 +216,12 @@ impl Run<'_> {
     }
 
     fn call_trailers(&self, step: usize, trailers: &mut HeaderMap) -> Option<TrailersStatus> {
-        self.with_filter(step, |filter, context, _, way| match way {
+        self.with_filter(step, |filter, context, response, way| match way {
             Way::Decode if filter.interest.request_body => {
                 filter.filter.decode_trailers(context, trailers)
             }
             Way::Encode if filter.interest.response_body => {
+                context.response = Some(response);
                 filter.filter.encode_trailers(context, trailers)
             }
             _ => TrailersStatus::Continue,
@@ -218,7 +232,12 @@ impl Run<'_> {
     fn with_filter<T>(
         &self,
         step: usize,
-        call: impl FnOnce(&mut ActiveFilter, &mut FilterContext<'_>, &mut HeaderMap, Way) -> T,
+        call: impl for<'c> FnOnce(
+            &mut ActiveFilter,
+            &mut FilterContext<'c>,
+            &'c mut HeaderMap,
+            Way,
+        ) -> T,
     ) -> Option<T> {
         if let Some(beneath) = &self.beneath {
             return self.with_filter_beneath(beneath, step, call);
@@ -255,6 +274,7 @@ impl Run<'_> {
             held_body: progress.held.readable(),
             buffer_limit_bytes: &mut progress.limit_bytes,
             route_is_stale: &route_is_stale,
+            response: None,
             services: self.worker,
         };
         let result = call(active, &mut context, &mut state.response, self.way);
@@ -269,7 +289,12 @@ impl Run<'_> {
         &self,
         beneath: &Beneath<'_>,
         step: usize,
-        call: impl FnOnce(&mut ActiveFilter, &mut FilterContext<'_>, &mut HeaderMap, Way) -> T,
+        call: impl for<'c> FnOnce(
+            &mut ActiveFilter,
+            &mut FilterContext<'c>,
+            &'c mut HeaderMap,
+            Way,
+        ) -> T,
     ) -> Option<T> {
         let mut own = self.state.borrow_mut();
         let own = &mut **own;
@@ -301,6 +326,7 @@ impl Run<'_> {
             held_body: progress.held.readable(),
             buffer_limit_bytes: &mut progress.limit_bytes,
             route_is_stale: &route_is_stale,
+            response: None,
             services: self.worker,
         };
         let result = call(active, &mut context, &mut own.response, self.way);

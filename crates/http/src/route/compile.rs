@@ -3,9 +3,12 @@
 
 mod paths;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_contract::cluster_specifier::CompiledPlugin;
 use nuncio_contract::cors::{CorsPolicy, RouteCorsPolicyMessage};
 use nuncio_contract::data_source;
 use nuncio_contract::hash_policy::HashPolicies;
@@ -66,6 +69,8 @@ pub struct RouteCompiler<'a> {
     pub cluster_id: &'a mut dyn FnMut(&str) -> ClusterId,
     /// The clusters that exist; none if they need not (dynamic tables).
     pub known_clusters: Option<&'a dyn Fn(&str) -> bool>,
+    /// The table's plugins that choose clusters, which are found as it is compiled.
+    pub plugins: HashMap<String, CompiledPlugin>,
 }
 
 /// What metadata says of load balancing, if it does.
@@ -89,6 +94,16 @@ impl RouteCompiler<'_> {
         }
         if table.validate_clusters == Some(false) {
             self.known_clusters = None;
+        }
+        let rooms = self.extensions.cluster_specifiers;
+        self.plugins.clear();
+        for plugin in &table.cluster_specifier_plugins {
+            match plugin.compile(rooms, self.ctx) {
+                Ok(compiled) => {
+                    self.plugins.insert(plugin.name().to_owned(), compiled);
+                }
+                Err(Refused) => sound = false,
+            }
         }
         let hosts: Vec<_> = table
             .virtual_hosts
@@ -360,6 +375,42 @@ impl RouteCompiler<'_> {
             }
             config::ClusterSpecifier::WeightedClusters(weighted) => {
                 self.weighted(weighted, metadata_match)
+            }
+            config::ClusterSpecifier::InlinePlugin(plugin) => {
+                let rooms = self.extensions.cluster_specifiers;
+                let compiled = plugin.compile(rooms, self.ctx)?;
+                self.chosen_by(plugin.name(), plugin.span(), compiled)
+            }
+            config::ClusterSpecifier::Plugin(name) => self.plugin(name),
+        }
+    }
+
+    /// One of the table's plugins.
+    fn plugin(&mut self, name: &Spanned<String>) -> Result<ClusterSource, Refused> {
+        let Some(plugin) = self.plugins.get(&name.value) else {
+            let text = format!(
+                "Unknown cluster specifier plugin name: {} is used in the route",
+                name.value
+            );
+            self.ctx.error(name.span, text);
+            return Err(Refused);
+        };
+        let plugin = plugin.clone();
+        self.chosen_by(&name.value, name.span, plugin)
+    }
+
+    /// Without a plugin Envoy leaves the route out.
+    fn chosen_by(
+        &mut self,
+        name: &str,
+        span: Span,
+        plugin: CompiledPlugin,
+    ) -> Result<ClusterSource, Refused> {
+        match plugin {
+            Some(plugin) => Ok(ClusterSource::Plugin(name.into(), plugin)),
+            None => {
+                let what = format!("a route by the cluster specifier `{name}`, which is optional");
+                Err(self.ctx.unsupported_here(span, what))
             }
         }
     }

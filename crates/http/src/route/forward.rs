@@ -1,7 +1,10 @@
 //! Forwarding: which cluster, and what becomes of host and path.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_contract::cluster_specifier::ClusterSpecifier;
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::formatter::Format;
 use nuncio_contract::hash_policy::HashPolicies;
@@ -9,6 +12,7 @@ use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::matching::uri_template::TemplateRewrite;
 use nuncio_contract::rate_limit::RateLimitPolicy;
+use nuncio_contract::stream_info::StreamInfo;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 use nuncio_upstream::cluster::ResourcePriority;
@@ -60,6 +64,8 @@ pub struct RateLimits {
 pub(super) enum ClusterSource {
     One(ClusterId, Box<str>),
     Header(HeaderName),
+    /// A plugin, and its name.
+    Plugin(Box<str>, Arc<dyn ClusterSpecifier>),
     Weighted {
         /// The header whose number the cluster is picked by.
         by_header: Option<HeaderName>,
@@ -120,6 +126,8 @@ pub enum SourceOfCluster<'a> {
     Named,
     /// A header names it.
     Header(&'a HeaderName),
+    /// The plugin of this name.
+    Plugin(&'a str),
     /// By chance, each by its weight.
     Weighted(Vec<(String, u64)>),
 }
@@ -177,6 +185,7 @@ impl Forward {
         match &self.cluster {
             ClusterSource::One(..) => SourceOfCluster::Named,
             ClusterSource::Header(name) => SourceOfCluster::Header(name),
+            ClusterSource::Plugin(name, _) => SourceOfCluster::Plugin(name),
             ClusterSource::Weighted { clusters, .. } => {
                 let share =
                     |cluster: &'_ Weighted| (cluster.target.to_string(), cluster.weight.now());
@@ -205,16 +214,25 @@ impl Forward {
         }
     }
 
-    /// The name of the cluster in the request's header, where one is to name it.
-    pub fn named_by<'a>(&self, picked: Option<usize>, request: &'a HeaderMap) -> Option<&'a [u8]> {
-        match &self.cluster {
+    /// The name of the cluster that the request's header gives, or a plugin, where one is to.
+    pub fn named_by<'a>(
+        &self,
+        picked: Option<usize>,
+        request: &'a HeaderMap,
+        info: &StreamInfo,
+    ) -> Option<Cow<'a, [u8]>> {
+        let in_header = match &self.cluster {
             ClusterSource::One(..) => None,
+            ClusterSource::Plugin(_, plugin) => {
+                return Some(Cow::Owned(plugin.choose(request, info)));
+            }
             ClusterSource::Header(name) => request.get(name),
             ClusterSource::Weighted { clusters, .. } => match &clusters.get(picked?)?.target {
                 WeightedTarget::Named(..) => None,
                 WeightedTarget::Header(name) => request.get(name),
             },
-        }
+        };
+        in_header.map(Cow::Borrowed)
     }
 
     /// The cluster for a request of which `picked` and `named` are known.
@@ -225,7 +243,9 @@ impl Forward {
     ) -> ClusterChoice<'a> {
         match &self.cluster {
             ClusterSource::One(id, name) => ClusterChoice::Named { id: *id, name },
-            ClusterSource::Header(_) => named.map_or(ClusterChoice::Missing, ClusterChoice::ByName),
+            ClusterSource::Header(_) | ClusterSource::Plugin(..) => {
+                named.map_or(ClusterChoice::Missing, ClusterChoice::ByName)
+            }
             ClusterSource::Weighted { clusters, .. } => {
                 let picked = picked.and_then(|place| clusters.get(place));
                 match picked.map(|picked| &picked.target) {

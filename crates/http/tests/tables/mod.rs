@@ -33,6 +33,7 @@ pub(crate) fn compile(yaml: &str, ctx: &mut Ctx) -> Result<RouteTable, Refused> 
     let message: RouteConfiguration = decode(&Arc::new(tree), ctx)?;
     let clusters = ClusterManager::new(StatsStore::default());
     let mut compiler = RouteCompiler {
+        plugins: Default::default(),
         ctx,
         extensions: &Extensions::default(),
         filter_names: &[],

@@ -173,6 +173,7 @@ fn forward(forward: &Forwarding) -> Json {
     match &forward.cluster.how {
         HowChosen::Named => {}
         HowChosen::Header(name) => json = json.with("cluster_header", name.as_str()),
+        HowChosen::Plugin(name) => json = json.with("cluster_specifier_plugin", name.as_str()),
         HowChosen::Weighted { shares, picked } => {
             let share = |(place, (name, weight)): (usize, &(String, u64))| {
                 Json::object()

@@ -315,6 +315,7 @@ fn forward(page: &mut Page, forward: &Forwarding, method: &str, random: u64) {
     match &forward.cluster.how {
         HowChosen::Named => {}
         HowChosen::Header(name) => page.more(&format!("named by the header `{name}`")),
+        HowChosen::Plugin(name) => page.more(&format!("chosen by the plugin `{name}`")),
         HowChosen::Weighted { shares, picked } => {
             let total: u64 = shares.iter().map(|(_, weight)| weight).sum();
             page.more(&format!(

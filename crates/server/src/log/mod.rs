@@ -7,6 +7,7 @@ mod from_config;
 mod level;
 pub(crate) mod loggers;
 mod moment;
+pub(crate) mod of_rooms;
 mod pattern;
 #[cfg(test)]
 mod tests;

@@ -88,6 +88,9 @@ pub(super) fn table(extensions: &Extensions) -> SupportTable {
     for room in extensions.listener_filters.iter().copied().flatten() {
         (room.support)(&mut table);
     }
+    for room in extensions.cluster_specifiers.iter().copied().flatten() {
+        (room.support)(&mut table);
+    }
     for room in extensions.early_header_mutations.iter().copied().flatten() {
         (room.support)(&mut table);
     }
