@@ -48,6 +48,7 @@ pub mod rbac;
 pub mod registry;
 pub mod service_values;
 pub mod services;
+pub mod stat_sink;
 pub mod stats;
 pub mod stream_info;
 pub mod support;

@@ -14,7 +14,7 @@ use crate::http_filter::HttpFilterConfig;
 use crate::level_config::LevelConfig;
 use crate::listener_filter::ListenerFilterConfig;
 use crate::network_filter::NetworkFilterConfig;
-use crate::stats::sink::StatSinkRooms;
+use crate::stat_sink::StatSinkRooms;
 use crate::tracing::TracerRooms;
 
 /// A configuration for one level of the route table.

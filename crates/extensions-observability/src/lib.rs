@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use nuncio_contract::access_log::{AccessLogFiles, AccessLogRoom};
-use nuncio_contract::stats::sink::StatSinkRoom;
+use nuncio_contract::stat_sink::StatSinkRoom;
 use nuncio_contract::tracing::TracerRoom;
 
 pub mod file;

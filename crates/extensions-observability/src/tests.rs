@@ -13,10 +13,8 @@ use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::services::{LocalFuture, WorkerServices};
-use nuncio_contract::stats::{
-    self, StatsStore,
-    sink::{StatSinkConfig, StatsSink},
-};
+use nuncio_contract::stat_sink::{self, StatSinkConfig, StatsSink};
+use nuncio_contract::stats::{self, StatsStore};
 use nuncio_contract::stream_info::StreamInfo;
 
 const EXTENSIONS: Extensions = Extensions {
@@ -98,14 +96,14 @@ pub(crate) fn stat_sink(message: &str, fields: &str) -> Result<Arc<dyn StatSinkC
         })
         .ok_or(Refused)
         .and_then(|tree| decode::<StatsSink>(&Arc::new(tree), &mut ctx))
-        .and_then(|sink| stats::sink::compile(&sink, EXTENSIONS.stat_sinks, &mut ctx));
+        .and_then(|sink| stat_sink::compile(&sink, EXTENSIONS.stat_sinks, &mut ctx));
     compiled.map_err(|Refused| errors(&ctx))
 }
 
 /// Where the reports of a sink end.
 pub(crate) struct Reports(std::sync::mpsc::Sender<Vec<u8>>);
 
-impl stats::sink::ByteSink for Reports {
+impl stat_sink::ByteSink for Reports {
     fn send(&mut self, bytes: Vec<u8>) {
         self.0.send(bytes).unwrap();
     }
@@ -116,12 +114,12 @@ pub(crate) fn reporting_sink(
     message: &str,
     fields: &str,
 ) -> (
-    Box<dyn stats::sink::StatSink>,
+    Box<dyn stat_sink::StatSink>,
     std::sync::mpsc::Receiver<Vec<u8>>,
 ) {
     let config = stat_sink(message, fields).expect("a sink");
     let (sender, received) = std::sync::mpsc::channel();
-    let services = stats::sink::SinkServices {
+    let services = stat_sink::SinkServices {
         tags: &stats::tags::TagExtractor::default(),
         buckets: &stats::HistogramBuckets::default(),
         local_node: Arc::default(),
@@ -132,7 +130,7 @@ pub(crate) fn reporting_sink(
 }
 
 /// A histogram as it stands after a flush: 5 came before the last one and 10 after it.
-pub(crate) fn histogram_of_two_flushes() -> stats::sink::Reading {
+pub(crate) fn histogram_of_two_flushes() -> stat_sink::Reading {
     let store = StatsStore::default();
     let histogram = store.root().histogram("h", stats::Unit::Milliseconds);
     histogram.record(5);
@@ -147,7 +145,7 @@ pub(crate) fn histogram_of_two_flushes() -> stats::sink::Reading {
         } = stat.value
         {
             let merged = merged.clone();
-            reading = Some(stats::sink::Reading::Histogram { merged, unit });
+            reading = Some(stat_sink::Reading::Histogram { merged, unit });
         }
     });
     reading.expect("it was merged")

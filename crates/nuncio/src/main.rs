@@ -9,7 +9,7 @@ use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::{
     Extensions, HttpFilterRoom, ListenerFilterRoom, NetworkFilterRoom,
 };
-use nuncio_contract::stats::sink::StatSinkRoom;
+use nuncio_contract::stat_sink::StatSinkRoom;
 use nuncio_contract::tracing::TracerRoom;
 
 #[global_allocator]

@@ -26,7 +26,7 @@ use nuncio_contract::config_source::{ApiConfigSource, ConfigSource, ResourceSour
 use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
-use nuncio_contract::stats::sink::StatSinkConfig;
+use nuncio_contract::stat_sink::StatSinkConfig;
 use nuncio_contract::stats::{StatsSettings, StatsStore};
 use nuncio_contract::tracing::{self, Provider};
 use nuncio_net::pipe::PipeAddress;
@@ -321,10 +321,7 @@ pub(crate) fn compile_tree(
     around: &Surroundings<'_>,
     ctx: &mut Ctx,
 ) -> Result<Compiled, Refused> {
-    ctx.runtime = around.runtime.keys.clone();
-    ctx.delivered_secrets = around.secrets.now();
-    ctx.secret_places = around.secrets.places.clone();
-    ctx.channels = around.channels.clone();
+    look_around(around, ctx);
     let bootstrap: Bootstrap = decode(tree, ctx)?;
     let enabled = disabled::check(tree, around.options, around.extensions, ctx);
     let resources = bootstrap.static_resources.as_ref();
@@ -394,6 +391,13 @@ pub(crate) fn compile_tree(
         resolver: resolver(&bootstrap, ctx).unwrap_or_default(),
         internal_buffer_bytes: buffer_bytes(&bootstrap.bootstrap_extensions, ctx),
     })
+}
+
+fn look_around(around: &Surroundings<'_>, ctx: &mut Ctx) {
+    ctx.runtime = around.runtime.keys.clone();
+    ctx.delivered_secrets = around.secrets.now();
+    ctx.secret_places = around.secrets.places.clone();
+    ctx.channels = around.channels.clone();
 }
 
 /// Says which parts do not run: the admin, what uses secrets, and so many clusters.

@@ -42,7 +42,6 @@ mod merged;
 mod samples;
 mod sanitize;
 mod scope;
-pub mod sink;
 mod sparse;
 mod store;
 pub mod tags;

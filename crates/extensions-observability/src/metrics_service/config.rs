@@ -6,7 +6,7 @@ use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{enumeration, message};
 use nuncio_contract::grpc_client::{GrpcServiceMessage, GrpcTarget};
-use nuncio_contract::stats::sink::{Reporter, SinkCluster, SinkServices, StatSink, StatSinkConfig};
+use nuncio_contract::stat_sink::{Reporter, SinkCluster, SinkServices, StatSink, StatSinkConfig};
 use nuncio_service_messages::Message;
 use nuncio_service_messages::metrics::{Identifier, STREAM_METRICS, StreamMetrics};
 

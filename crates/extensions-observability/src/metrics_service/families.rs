@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use nuncio_contract::stats::sink::{ByteSink, Reading, SinkServices, StatSink, Told};
+use nuncio_contract::stat_sink::{ByteSink, Reading, SinkServices, StatSink, Told};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{Bins, HistogramBuckets, QUANTILES, Unit};
 use nuncio_service_messages::Message;

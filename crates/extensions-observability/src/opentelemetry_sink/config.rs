@@ -11,7 +11,7 @@ use nuncio_config::{message, one_of};
 use nuncio_contract::grpc_client::GrpcServiceMessage;
 use nuncio_contract::http_service::HttpServiceMessage;
 use nuncio_contract::match_tree::MatcherMessage;
-use nuncio_contract::stats::sink::{Reporter, SinkCluster, SinkServices, StatSink, StatSinkConfig};
+use nuncio_contract::stat_sink::{Reporter, SinkCluster, SinkServices, StatSink, StatSinkConfig};
 use nuncio_service_messages::otlp::{KeyValue, Resource};
 use nuncio_service_messages::otlp_metrics::EXPORT_METRICS;
 

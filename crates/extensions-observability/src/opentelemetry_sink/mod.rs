@@ -17,7 +17,7 @@ mod sink;
 mod tests;
 
 use nuncio_config::typed::{FromValue, SupportTable};
-use nuncio_contract::stats::sink::StatSinkRoom;
+use nuncio_contract::stat_sink::StatSinkRoom;
 
 /// The sink.
 pub static ROOM: StatSinkRoom = StatSinkRoom {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use nuncio_contract::stats::sink::{ByteSink, Reading, StatSink, Told};
+use nuncio_contract::stat_sink::{ByteSink, Reading, StatSink, Told};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{Bins, HistogramBuckets, Unit};
 use nuncio_service_messages::Message;

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, SystemTime};
 
-use nuncio_contract::stats::sink::{Reading, StatSink, Told};
+use nuncio_contract::stat_sink::{Reading, StatSink, Told};
 use nuncio_service_messages::Message;
 use nuncio_service_messages::otlp::{KeyValue, Value};
 use nuncio_service_messages::otlp_metrics::{Data, ExportMetrics, Metric};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
-use nuncio_contract::stats::sink::{SinkCluster, SinkServices, StatSink, StatSinkConfig};
+use nuncio_contract::stat_sink::{SinkCluster, SinkServices, StatSink, StatSinkConfig};
 
 use super::line::{Lines, Tags};
 use super::sink::{Datagrams, Stream};

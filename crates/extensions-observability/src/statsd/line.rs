@@ -1,6 +1,6 @@
 //! A stat as a line: `<prefix>.<name>:<value>|<type>`, with tags where the collector knows any.
 
-use nuncio_contract::stats::sink::{Reading, Told};
+use nuncio_contract::stat_sink::{Reading, Told};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{Sample, Unit};
 

@@ -17,7 +17,7 @@ mod tests;
 mod udp;
 
 use nuncio_config::typed::{FromValue, SupportTable};
-use nuncio_contract::stats::sink::StatSinkRoom;
+use nuncio_contract::stat_sink::StatSinkRoom;
 
 /// Statsd.
 pub static STATSD_ROOM: StatSinkRoom = StatSinkRoom {

@@ -1,7 +1,7 @@
 //! Lines on their way: in datagrams, or as a stream of bytes.
 
+use nuncio_contract::stat_sink::{ByteSink, StatSink, Told};
 use nuncio_contract::stats::Sample;
-use nuncio_contract::stats::sink::{ByteSink, StatSink, Told};
 
 use super::line::Lines;
 use super::udp::Datagram;

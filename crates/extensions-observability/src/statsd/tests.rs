@@ -5,7 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use nuncio_contract::stats::sink::{ByteSink, Reading, SinkServices, StatSink, Told};
+use nuncio_contract::stat_sink::{ByteSink, Reading, SinkServices, StatSink, Told};
 use nuncio_contract::stats::tags::TagExtractor;
 use nuncio_contract::stats::{HistogramBuckets, Sample, Unit};
 

@@ -189,18 +189,9 @@ impl Connection {
             self.note_drain();
             match end {
                 StreamEnd::Complete if self.goes_on() => {}
-                StreamEnd::Complete if is_answered_at_once || self.is_draining() => {
-                    break Close::Delayed;
+                StreamEnd::Complete | StreamEnd::Broken | StreamEnd::RequestUnfinished => {
+                    break self.close_after(end, is_answered_at_once);
                 }
-                StreamEnd::Complete => break Close::Now,
-                // Who has said all and that it is the last will not lose what it has not read yet.
-                StreamEnd::Broken if self.io.is_closing() && self.io.request_done() => {
-                    break Close::Now;
-                }
-                StreamEnd::Broken | StreamEnd::RequestUnfinished if self.io.ends_by_close() => {
-                    break Close::Now;
-                }
-                StreamEnd::Broken | StreamEnd::RequestUnfinished => break Close::Delayed,
                 StreamEnd::Tunnel => break Close::Tunnel,
                 StreamEnd::Gone => {
                     stats.downstream_cx_destroy_active_rq.inc();
@@ -216,6 +207,20 @@ impl Connection {
             stats.downstream_cx_http1_soft_drain.dec();
         }
         close
+    }
+
+    /// How the connection closes after its last response. Who has said all and that it is the last, or sees by the
+    /// close where the response ends, will not lose what it has not read yet.
+    fn close_after(&self, end: StreamEnd, is_answered_at_once: bool) -> Close {
+        let is_safe = match end {
+            StreamEnd::Complete => !is_answered_at_once && !self.is_draining(),
+            StreamEnd::Broken if self.io.is_closing() && self.io.request_done() => true,
+            _ => self.io.ends_by_close(),
+        };
+        match is_safe {
+            true => Close::Now,
+            false => Close::Delayed,
+        }
     }
 
     /// Makes sure that it is HTTP/1 that is spoken; what becomes of the connection if not.

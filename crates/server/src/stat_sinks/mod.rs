@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use nuncio_config::typed::{Attempt, Ctx, Refused};
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stats::sink::{
+use nuncio_contract::stat_sink::{
     self, ByteSink, Reading, Reporter, SinkServices, StatSink, StatSinkConfig, StatSinkRooms,
     StatsSink, Told,
 };
@@ -39,7 +39,7 @@ pub(crate) fn compile(
 ) -> Vec<Arc<dyn StatSinkConfig>> {
     let compiled = sinks.iter().map(|attempt| match attempt {
         Attempt(Ok(sink)) => {
-            let config = sink::compile(sink, rooms, ctx)?;
+            let config = stat_sink::compile(sink, rooms, ctx)?;
             if let Some(cluster) = config.cluster()
                 && !knows_cluster(cluster.name)
             {

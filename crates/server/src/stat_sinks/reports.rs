@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stats::sink::{ByteSink, Reporter};
+use nuncio_contract::stat_sink::{ByteSink, Reporter};
 use nuncio_http::worker::Worker;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 

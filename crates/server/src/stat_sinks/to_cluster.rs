@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, MapKind};
-use nuncio_contract::stats::sink::ByteSink;
+use nuncio_contract::stat_sink::ByteSink;
 use nuncio_contract::stats::{Counter, StatsStore};
 use nuncio_http::worker::Worker;
 use nuncio_upstream::{Acquired, BodyEvent, UpstreamStream};

@@ -15,14 +15,10 @@ use nuncio_config::message;
 use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned, SupportTable};
 
-use super::config::HistogramBuckets;
-use super::histogram::Unit;
-use super::merged::MergedHistogram;
-use super::samples::Sample;
-use super::scope::OwnTags;
-use super::tags::{Extracted, Tag, TagExtractor};
 use crate::calls::Calls;
 use crate::local_node::LocalNode;
+use crate::stats::tags::{Extracted, Tag, TagExtractor};
+use crate::stats::{HistogramBuckets, MergedHistogram, OwnTags, Sample, Unit};
 
 /// Parses a sink's message; errors go to the context.
 pub type ParseStatSink = fn(&Any, &mut Ctx) -> Result<Arc<dyn StatSinkConfig>, Refused>;
