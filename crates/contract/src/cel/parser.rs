@@ -10,6 +10,12 @@ use super::lexer::{Kind, Token, tokens};
 
 const MOST_BYTES: usize = 100_000;
 const MOST_DEPTH: usize = 100;
+
+/// Operators and members of an expression; the tree cannot be deeper than these and its brackets.
+const MOST_LINKS: usize = 1_000;
+
+/// Characters that nobody can read, of which each is told with its line.
+const MOST_ERRORS: usize = 16;
 pub(super) const OPERANDS: &str = "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
 const RESERVED: [&str; 17] = [
     "as",
@@ -57,10 +63,12 @@ pub(super) fn parse(text: &str) -> Result<Expr, String> {
         tokens,
         at: 0,
         depth: 0,
+        links: 0,
     };
     let parsed = parser.whole();
     let mut errors: Vec<String> = unreadable
         .into_iter()
+        .take(MOST_ERRORS)
         .map(|it| {
             let words = text.get(it.place.clone()).unwrap_or_default();
             let message = format!("Syntax error: token recognition error at: '{words}'");
@@ -82,6 +90,8 @@ struct Parser<'t> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    /// Operators and members so far, each of which may make the tree deeper.
+    links: usize,
 }
 
 /// What is left to tell after a mistake: its text.
@@ -147,7 +157,7 @@ impl Parser<'_> {
         let mut chain = 0;
         while let Some(name) = self.operator(operators) {
             chain += 1;
-            self.check_depth(self.depth + chain)?;
+            self.link(chain)?;
             let right = self.binary(level + 1)?;
             left = Expr::call(name, vec![left, right]);
         }
@@ -199,7 +209,10 @@ impl Parser<'_> {
         let mut chain = 0;
         loop {
             chain += 1;
-            self.check_depth(self.depth + chain)?;
+            match chain {
+                1 => self.check_depth(self.depth + 1)?,
+                _ => self.link(chain)?,
+            }
             let start = self.token().place.start;
             if self.take(".") {
                 if *self.kind() == Kind::Symbol("?") {
@@ -388,6 +401,15 @@ impl Parser<'_> {
         let parsed = parse(self);
         self.depth -= 1;
         parsed
+    }
+
+    /// Another operator or member, so manieth in its chain.
+    fn link(&mut self, chain: usize) -> Parsed<()> {
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(format!("More than {MOST_LINKS} operators and members."));
+        }
+        self.check_depth(self.depth + chain)
     }
 
     fn check_depth(&self, depth: usize) -> Parsed<()> {

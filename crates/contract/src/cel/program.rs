@@ -142,7 +142,8 @@ impl Planner {
                 return Ok(Node::Conditional(Box::new(parts)));
             }
             ("_[_]", None, [operand, Expr::Constant(Constant::String(key))])
-                if let Node::Root(_) = self.any(operand)? =>
+                if may_be_root(operand)
+                    && let Node::Root(_) = self.any(operand)? =>
             {
                 return self.select(operand, key, false);
             }
@@ -193,4 +194,18 @@ fn ident(name: &str) -> Node {
 
 fn not_yet(what: &str) -> Refusal {
     Refusal::NotYet(format!("`{what}` in an expression of CEL"))
+}
+
+/// Whether it may be the name of attributes, `request` or `xds.node`. Nothing larger is one, so that nobody plans an
+/// operand to find out.
+fn may_be_root(expr: &Expr) -> bool {
+    let is_name = |expr: &Expr| matches!(expr, Expr::Ident(_));
+    match expr {
+        Expr::Ident(_) => true,
+        Expr::Select { operand, .. } => is_name(operand),
+        Expr::Call { arguments, .. } => {
+            matches!(arguments.as_slice(), [operand, Expr::Constant(_)] if is_name(operand))
+        }
+        _ => false,
+    }
 }

@@ -319,8 +319,23 @@ fn depth_is_limited_and_chains_of_logic_are_not_deep() {
     }
     let long = format!("false{}", " || false".repeat(5_000));
     assert_eq!(with(&long, Options::default()), "false");
+    let folded = format!(
+        "{}a{}",
+        "(".repeat(80),
+        "*1*1*1*1*1*1*1*1*1*1*1*1*1)".repeat(80)
+    );
+    let too_many = "parse: More than 1000 operators and members.";
+    assert_eq!(with(&folded, Options::default()), too_many);
     let too_long = "1".repeat(100_001);
     assert!(with(&too_long, Options::default()).starts_with("parse: expression size"));
+}
+
+#[test]
+fn no_expression_costs_more_than_its_length_to_compile() {
+    let keys = format!("a{}", "[\"x\"]".repeat(90));
+    assert!(!with(&keys, Options::default()).is_empty());
+    let unreadable = with(&"@".repeat(50_000), Options::default());
+    assert!(unreadable.len() < 3_000_000);
 }
 
 #[test]

@@ -11,6 +11,9 @@ use super::modes::BodyMode;
 use super::side::{Told, Trailers, Way};
 use super::told;
 
+/// Pieces that wait for an answer, behind which others are put together.
+const MOST_PIECES: usize = 64;
+
 /// So many bytes wait for the processor at most before its side of a stream is held back.
 const UNSENT_BYTES: usize = 64 * 1024;
 
@@ -52,7 +55,9 @@ impl Filter {
     ) -> Result<(), Failure> {
         let side = self.side_mut(way);
         let is_last = side.came_all && !side.told_all;
-        if side.came.is_empty() && !is_last {
+        // Small pieces behind many that are not answered yet come together: each one takes a block of memory.
+        let is_behind = side.told.len() >= MOST_PIECES && !is_last;
+        if side.came.is_empty() && !is_last || is_behind {
             return Ok(());
         }
         let bytes = std::mem::take(&mut side.came);

@@ -340,7 +340,10 @@ impl Filter {
             Trailers::Came(_) | Trailers::Told => return TrailersStatus::Later,
         }
         if !side.is_kept && !side.shows_body() && (side.is_over || !side.modes.trailers) {
-            return TrailersStatus::Continue;
+            return match side.length_left {
+                Some(1..) => TrailersStatus::Reply(Failure::bad_length().reply(&self.worker)),
+                _ => TrailersStatus::Continue,
+            };
         }
         let list = told::headers(trailers, &self.worker.settings.headers);
         let side = self.side_mut(way);

@@ -14,7 +14,7 @@ use super::answers::{Head, restore_length, way_of};
 use super::fail::Failure;
 use super::filter::Filter;
 use super::session::Heard;
-use super::side::Way;
+use super::side::{Trailers, Way};
 
 /// What a turn of the filter came to.
 enum Step {
@@ -68,7 +68,12 @@ impl Filter {
             self.side_mut(way).keep_to_length(headers);
         }
         if let Some(late) = self.side_mut(way).next() {
-            let is_last = matches!(late.then, Then::End);
+            let is_last = match late.then {
+                Then::End => true,
+                // Trailers are behind it.
+                Then::Nothing => matches!(self.side(way).trailers, Trailers::Settled(_)),
+                _ => false,
+            };
             let is_true = self.side_mut(way).count(late.data.len(), is_last);
             return Poll::Ready(match is_true {
                 true => Step::Late(late),

@@ -165,7 +165,10 @@ impl Side {
             Waits::Trailers => {
                 direction.progress.has_body = true;
                 if !end_stream {
-                    return DataStatus::Continue;
+                    return match self.fits(data, false) {
+                        true => DataStatus::Continue,
+                        false => DataStatus::Reply(too_short()),
+                    };
                 }
                 direction.progress.has_ended = true;
             }
@@ -205,9 +208,13 @@ impl Side {
         context: &mut FilterContext<'_>,
         trailers: &mut HeaderMap,
     ) -> TrailersStatus {
+        let is_short = self.owes_bytes.is_some_and(|owed| owed > 0);
         let direction = &mut self.direction;
         if direction.waits() == Waits::Not {
-            return TrailersStatus::Continue;
+            return match is_short {
+                true => TrailersStatus::Reply(too_short()),
+                false => TrailersStatus::Continue,
+            };
         }
         direction.progress.has_trailers = true;
         direction.progress.has_ended = true;
@@ -225,6 +232,7 @@ impl Side {
                 direction.progress.head_is_gone = true;
                 match direction.progress.holds_body {
                     true => TrailersStatus::Append(take(&mut direction.body)),
+                    false if is_short => TrailersStatus::Reply(too_short()),
                     false => TrailersStatus::Continue,
                 }
             }

@@ -1,5 +1,7 @@
 //! Cookies: those of a request, which can be changed before they are passed on, and those that an answer sets.
 
+use std::collections::HashSet;
+
 use nuncio_contract::cookies;
 use nuncio_contract::headers::{HeaderMap, Known};
 
@@ -12,13 +14,11 @@ pub(super) struct Jar(Vec<(Vec<u8>, Vec<u8>)>);
 impl Jar {
     /// The first one of each name counts.
     pub(super) fn of(request: &HeaderMap) -> Self {
-        let mut jar = Jar(Vec::new());
-        for (name, value) in cookies::all(request) {
-            if jar.0.iter().all(|(known, _)| known != name) {
-                jar.0.push((name.to_vec(), value.to_vec()));
-            }
-        }
-        jar
+        let mut seen = HashSet::new();
+        let all = cookies::all(request).filter(|(name, _)| seen.insert(name.to_vec()));
+        Jar(all
+            .map(|(name, value)| (name.to_vec(), value.to_vec()))
+            .collect())
     }
 
     /// A cookie's value; an empty one is as good as none.

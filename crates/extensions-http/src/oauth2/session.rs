@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::headers::{HeaderMap, is_valid_value};
 
 use super::config::Settings;
 use super::cookies::{Jar, is_of_flow};
@@ -166,7 +166,11 @@ pub(super) fn decrypt(
         }
         has_tokens = true;
         // What cannot be opened stays as it is: it was never encrypted, or by another secret, and then is not signed.
-        if let Ok(token) = crypto::open(secret, &sealed) {
+        // Nor is what would be more than one cookie: whoever changes a sealed one has some say in what it opens to.
+        if let Ok(token) = crypto::open(secret, &sealed)
+            && is_valid_value(&token)
+            && !token.contains(&b';')
+        {
             if crypto::is_legacy(&sealed) {
                 stats.oauth_legacy_cbc_decrypt.inc();
             }

@@ -103,7 +103,7 @@ fn body(settings: &Settings, secret: &[u8], grant: &Grant<'_>) -> Vec<u8> {
         } => format!(
             "grant_type=authorization_code&code={code}{client}&redirect_uri={}&code_verifier={}",
             escape::for_body(redirect_uri),
-            String::from_utf8_lossy(verifier)
+            escape::for_body(verifier)
         ),
         Grant::Refresh(token) => format!(
             "grant_type=refresh_token&refresh_token={}{client}",

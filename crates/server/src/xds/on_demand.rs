@@ -7,6 +7,7 @@
 //!
 //! Limit: [`MOST_NAMES`] different names; beyond that there is no such cluster.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -38,8 +39,8 @@ pub(super) struct OnDemand {
 /// What a source is asked for.
 #[derive(Default)]
 struct Asked {
-    /// One, or over `ads` one for each name.
-    subscriptions: Vec<Rc<std::cell::RefCell<Subscription>>>,
+    /// One, or over `ads` one for each name, each with the name that it began with.
+    subscriptions: Vec<(Box<str>, Rc<RefCell<Subscription>>)>,
     /// Names that are asked for once the first was answered.
     awaiting: Vec<Box<str>>,
     is_answered: bool,
@@ -119,7 +120,7 @@ impl Discovery<'_> {
             return;
         };
         match asked.subscriptions.first() {
-            Some(first) if !is_ads => match asked.is_answered {
+            Some((_, first)) if !is_ads => match asked.is_answered {
                 true => first.borrow().also(name),
                 false => asked.awaiting.push(name.into()),
             },
@@ -131,8 +132,10 @@ impl Discovery<'_> {
                 };
                 let (subscription, _nothing_is_there_at_once) =
                     Subscription::begin(&self.planes, wanted, source, scope);
-                let subscription = Rc::new(std::cell::RefCell::new(subscription));
-                asked.subscriptions.push(subscription);
+                // Who asks again asks instead, so that there are no more of them than names.
+                asked.subscriptions.retain(|(known, _)| **known != *name);
+                let subscription = Rc::new(RefCell::new(subscription));
+                asked.subscriptions.push((name.into(), subscription));
             }
         }
     }
@@ -144,7 +147,7 @@ impl Discovery<'_> {
             let sources = on_demand.sources.iter().enumerate();
             let all = sources.flat_map(|(at, (_, asked))| {
                 let subscriptions = asked.subscriptions.iter().cloned();
-                subscriptions.map(move |subscription| (at, subscription))
+                subscriptions.map(move |(_, subscription)| (at, subscription))
             });
             all.collect()
         };
@@ -169,7 +172,7 @@ impl Discovery<'_> {
         asked.is_answered = true;
         let first = asked.subscriptions.first();
         for name in std::mem::take(&mut asked.awaiting) {
-            if let Some(first) = first {
+            if let Some((_, first)) = first {
                 first.borrow().also(&name);
             }
         }
