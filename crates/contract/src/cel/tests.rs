@@ -333,7 +333,8 @@ fn depth_is_limited_and_chains_of_logic_are_not_deep() {
 #[test]
 fn no_expression_costs_more_than_its_length_to_compile() {
     let keys = format!("a{}", "[\"x\"]".repeat(90));
-    assert!(!with(&keys, Options::default()).is_empty());
+    // It would not end in our time if each level were planned twice.
+    assert_ne!(with(&keys, Options::default()), "");
     let unreadable = with(&"@".repeat(50_000), Options::default());
     assert!(unreadable.len() < 3_000_000);
 }
