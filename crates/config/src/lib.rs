@@ -41,6 +41,7 @@
 #![forbid(unsafe_code)]
 
 pub mod base64;
+pub mod base64_url;
 pub mod bootstrap;
 pub mod deprecation;
 pub mod diagnostic;

@@ -12,8 +12,6 @@ pub mod admission_control;
 pub mod api_key_auth;
 pub mod aws_request_signing;
 pub mod bandwidth_limit;
-mod base64;
-mod base64_url;
 pub mod basic_auth;
 pub mod buffer;
 pub mod cluster_matcher;

@@ -13,7 +13,7 @@ use nuncio_contract::stat_group;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::config::{ChainConfig, LevelUsers, Settings};
-use crate::base64;
+use nuncio_config::base64;
 
 /// So much of the path is told in an answer.
 const LONGEST_PATH_BYTES: usize = 256;

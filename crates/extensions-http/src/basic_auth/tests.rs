@@ -6,8 +6,8 @@ use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::metadata::Value;
 
 use super::ROOM;
-use crate::base64;
 use crate::tests::harness::{Stream, Worker, parse_level, refusal};
+use nuncio_config::base64;
 
 /// `alice` with `alicepass`, and `empty` with no password.
 const USERS: &str = "users: {inline_string: \"alice:{SHA}Ib9wL039Cd3QkElouncuPd0/kag=\\n# empty:\\n\\n\

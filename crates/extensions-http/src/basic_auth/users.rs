@@ -6,7 +6,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use nuncio_contract::headers::is_valid_value;
 
-use crate::base64;
+use nuncio_config::base64;
 
 /// The length of a SHA-1 in base64.
 const HASH_LENGTH: usize = 28;

@@ -13,8 +13,8 @@ use nuncio_contract::local_reply::LocalReply;
 
 use super::config::ChainConfig;
 use super::text::{Fault, RequestText, ResponseText};
-use crate::base64;
 use crate::grpc::{self, CallStats, Protocol, WorkerStats};
+use nuncio_config::base64;
 
 /// What of a response that is no gRPC becomes its message.
 const MAX_MESSAGE_BYTES: usize = 16_384;

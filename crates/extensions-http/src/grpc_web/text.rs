@@ -2,8 +2,8 @@
 
 use nuncio_contract::buffer::Buffer;
 
-use crate::base64;
 use crate::grpc::{FrameScanner, Piece};
+use nuncio_config::base64;
 
 /// The flag of a message that is compressed, the only one that there is.
 const COMPRESSED: u8 = 1;

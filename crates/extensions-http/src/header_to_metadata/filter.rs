@@ -15,8 +15,8 @@ use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::config::{ChainConfig, CompiledRule, Rules, Source, Target, ValueEncode};
 use super::value;
-use crate::base64;
 use crate::level_stats::{Counted, LevelStats};
+use nuncio_config::base64;
 use nuncio_contract::cookies;
 
 /// Values from here on are too long.

@@ -99,7 +99,7 @@ fn number_text(number: f64) -> String {
 }
 
 fn encode(text: &str) -> String {
-    crate::base64::encode(text.as_bytes())
+    nuncio_config::base64::encode(text.as_bytes())
 }
 
 /// The value as JSON without spaces.

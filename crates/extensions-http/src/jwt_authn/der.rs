@@ -11,7 +11,7 @@ pub(super) fn from_pem(text: &str) -> Option<Vec<u8>> {
         .bytes()
         .filter(|byte| !byte.is_ascii_whitespace())
         .collect();
-    crate::base64::decode_padded(&digits)
+    nuncio_config::base64::decode_padded(&digits)
 }
 
 /// The `SubjectPublicKeyInfo` of a certificate.

@@ -12,7 +12,7 @@ use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::faults::{self, Fault};
 use super::status::Status;
-use crate::base64_url::decode;
+use nuncio_config::base64_url::decode;
 
 /// A key.
 #[derive(Debug)]

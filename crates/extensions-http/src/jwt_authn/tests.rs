@@ -23,7 +23,7 @@ use crate::tests::harness::{Stream, Worker, outcome, refusal};
 const KEYS: &str = "{\"keys\": [{\"kty\": \"oct\", \"k\": \"c2VjcmV0\"}]}";
 
 fn url_base64(bytes: &[u8]) -> String {
-    let text = crate::base64::encode(bytes);
+    let text = nuncio_config::base64::encode(bytes);
     let text = text.trim_end_matches('=');
     text.replace('+', "-").replace('/', "_")
 }
@@ -335,7 +335,7 @@ fn base64_of_urls_is_read_as_envoy_does() {
         ("====", None),
     ] {
         assert_eq!(
-            crate::base64_url::decode(text.as_bytes()).as_deref(),
+            nuncio_config::base64_url::decode(text.as_bytes()).as_deref(),
             expected,
             "{text}"
         );

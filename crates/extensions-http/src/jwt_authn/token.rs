@@ -4,7 +4,7 @@ use nuncio_contract::stream_info::metadata::{Struct, Value};
 
 use super::claims;
 use super::status::Status;
-use crate::base64_url::decode;
+use nuncio_config::base64_url::decode;
 
 /// How a token may be signed.
 const ALGORITHMS: [&str; 13] = [

@@ -7,8 +7,8 @@ use nuncio_contract::url::Url;
 
 use super::crypto;
 use super::messages::OAuth2Config;
-use crate::base64_url;
 use crate::escape;
+use nuncio_config::base64_url;
 
 const VERIFIER_BYTES: usize = 32;
 const DEFAULT_SCOPE: &str = "user";

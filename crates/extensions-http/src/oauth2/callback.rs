@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::config::Settings;
 use super::cookies::{Jar, of_flow};
 use super::crypto;
-use crate::base64_url;
+use nuncio_config::base64_url;
 
 /// A user who comes back, and may go on.
 pub(super) struct Callback {

@@ -10,8 +10,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
 
-use crate::base64;
-use crate::base64_url;
+use nuncio_config::base64;
+use nuncio_config::base64_url;
 
 const BLOCK_BYTES: usize = 16;
 const NONCE_BYTES: usize = 12;

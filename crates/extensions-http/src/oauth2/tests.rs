@@ -121,7 +121,7 @@ fn a_state_counts_only_with_the_cookie_of_the_one_who_brings_it() {
     let nonce = "00000000000000aa";
     let token = format!("{nonce}.{}", crypto::sign(SECRET, nonce.as_bytes()));
     let state = format!(r#"{{"url":"https://host/x","csrf_token":"{token}","flow_id":"{nonce}"}}"#);
-    let state = crate::base64_url::encode(state.as_bytes());
+    let state = nuncio_config::base64_url::encode(state.as_bytes());
     let path = format!("/callback?code=c&state={state}");
     let details = |cookie: &str| {
         let mut stream = worker.stream().with("cookie", cookie);

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::config::Settings;
 use super::messages::AuthType;
-use crate::base64;
 use crate::escape;
+use nuncio_config::base64;
 
 /// What tokens are asked for with.
 pub(super) enum Grant<'a> {

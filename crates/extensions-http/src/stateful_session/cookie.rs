@@ -1,7 +1,7 @@
 //! What a session cookie holds: base64 of a protobuf message with the host's address and the second in which it
 //! expires, or of the address alone, as cookies of older versions do.
 
-use crate::base64;
+use nuncio_config::base64;
 
 const ADDRESS: u64 = 1;
 const EXPIRES: u64 = 2;

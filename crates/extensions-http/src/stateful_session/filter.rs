@@ -15,7 +15,7 @@ use nuncio_contract::stream_info::{Address, ResponseFlags, WantedHost};
 
 use super::config::{ChainConfig, OfRoute, Session, State};
 use super::cookie;
-use crate::base64;
+use nuncio_config::base64;
 use nuncio_contract::cookies;
 
 stat_group! {

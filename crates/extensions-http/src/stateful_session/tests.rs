@@ -5,8 +5,8 @@ use std::rc::Rc;
 use nuncio_contract::stream_info::{Address, HostDescription, ResponseFlags, WantedHost};
 
 use super::ROOM;
-use crate::base64::encode;
 use crate::tests::harness::{Stream, Worker, refusal, response, values};
+use nuncio_config::base64::encode;
 
 const HEADER: &str = "session_state: {name: s, typed_config: {'@type': \
     type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState, name: x-session}}";

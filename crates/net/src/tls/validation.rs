@@ -1,5 +1,6 @@
 //! From a validation context to what is demanded of peers.
 
+use nuncio_config::base64;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::matching::CompiledStringMatcher;
 use rustls::RootCertStore;
@@ -211,23 +212,9 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// 32 bytes as base64 (RFC 4648 section 4).
+/// 32 bytes as base64 (RFC 4648 section 4), padded.
 fn from_base64(text: &str) -> Option<[u8; 32]> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = text.strip_suffix('=').filter(|digits| digits.len() == 43)?;
-    let mut bits: u32 = 0;
-    let mut held = 0;
-    let mut bytes = Vec::with_capacity(32);
-    for digit in digits.bytes() {
-        let value = ALPHABET.iter().position(|letter| *letter == digit)?;
-        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).ok()?);
-        }
-    }
-    bytes.try_into().ok()
+    base64::decode_padded(text.as_bytes())?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
+use nuncio_config::base64;
 use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::interpret;
 use nuncio_config::source::{Format, Source};
@@ -48,13 +49,13 @@ impl Report {
     pub(super) fn read(headers: &HeaderMap) -> Option<Self> {
         let value = |name: &LazyLock<Option<HeaderName>>| headers.get_str(Option::as_ref(name)?);
         if let Some(binary) = value(&BINARY) {
-            return Self::of_binary(&from_base64(binary)?);
+            return Self::of_binary(&base64::decode_loose(binary.as_bytes())?);
         }
         let (format, rest) = value(&ANY)?.split_once(' ')?;
         match format {
             "TEXT" => Self::of_text(rest),
             "JSON" => Self::of_json(rest),
-            "BIN" => Self::of_binary(&from_base64(rest)?),
+            "BIN" => Self::of_binary(&base64::decode_loose(rest.as_bytes())?),
             _ => None,
         }
     }
@@ -233,28 +234,6 @@ impl<'b> Fields<'b> {
         }
         None
     }
-}
-
-fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

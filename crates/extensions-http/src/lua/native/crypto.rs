@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::{self, RsaParameters, UnparsedPublicKey};
 use mlua::{Lua, String as LuaString, Table};
 
-use crate::base64;
+use nuncio_config::base64;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
