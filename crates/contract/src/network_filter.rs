@@ -6,13 +6,15 @@
 //!
 //! Calls are synchronous and say what comes next. The filters of a chain see a new connection one after another, and
 //! what comes from the client before whoever stands behind them does; they look at the bytes and do not change them.
-//! What a filter writes goes to the client. The last filter of a chain may be one of these ([`is_terminal`]), or the
+//! Those that ask for it ([`sees_answers`]) see what a host answers before the client gets it, where the TCP proxy
+//! stands behind them. What a filter writes goes to the client. The last filter of a chain may be one of these ([`is_terminal`]), or the
 //! engine's: the connection manager, the TCP proxy.
 //!
-//! Follows Envoy's `Network::ReadFilter`; the differences: a wait is a future instead of a call from outside, and
-//! nothing sees what goes to the client, which no filter that there is wants.
+//! Follows Envoy's `Network::ReadFilter` and `Network::WriteFilter`; the difference: a wait is a future instead of a
+//! call from outside.
 //!
 //! [`is_terminal`]: NetworkFilterConfig::is_terminal
+//! [`sees_answers`]: NetworkFilterConfig::sees_answers
 
 use std::borrow::Cow;
 
@@ -34,12 +36,21 @@ pub trait NetworkFilterConfig: Send + Sync {
     fn is_terminal(&self) -> bool {
         false
     }
+
+    /// Whether its filters want to see what hosts answer.
+    fn sees_answers(&self) -> bool {
+        false
+    }
 }
 
 /// Makes a filter for each connection of one worker.
 pub trait NetworkFilterFactory {
     /// Whether its filters want to see what comes from the client.
     fn wants_data(&self) -> bool;
+    /// The same of what hosts answer.
+    fn sees_answers(&self) -> bool {
+        false
+    }
     /// A filter for one connection.
     fn create(&self) -> Box<dyn NetworkFilter>;
 }
@@ -122,4 +133,26 @@ pub trait NetworkFilter {
     ) -> NetworkStatus {
         NetworkStatus::Continue
     }
+
+    /// A host has answered this, which the client gets next, and no more will if `end_stream`.
+    fn on_answer(
+        &mut self,
+        _context: &mut NetworkContext<'_>,
+        _data: &[u8],
+        _end_stream: bool,
+    ) -> AnswerStatus {
+        AnswerStatus::Continue
+    }
+
+    /// The connection is over: closed by the client, or by this side.
+    fn on_end(&mut self, _by_client: bool) {}
+}
+
+/// What comes of an answer that a filter has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerStatus {
+    /// The client gets it.
+    Continue,
+    /// The client gets it, and the connection is closed then.
+    CloseBehind(NetworkClose),
 }

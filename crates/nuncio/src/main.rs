@@ -18,7 +18,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The families of HTTP filters.
 static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
 /// The families of network filters.
-static NETWORK_FILTERS: &[&[&NetworkFilterRoom]] = &[nuncio_extensions_network::ROOMS];
+static NETWORK_FILTERS: &[&[&NetworkFilterRoom]] =
+    &[nuncio_extensions_network::ROOMS, nuncio_protocols::ROOMS];
 /// The families of listener filters.
 static LISTENER_FILTERS: &[&[&ListenerFilterRoom]] = &[nuncio_extensions_network::LISTENER_ROOMS];
 /// The families of cluster specifiers.

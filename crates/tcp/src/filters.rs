@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use nuncio_contract::network_filter::{
-    NetworkClose, NetworkContext, NetworkFilter, NetworkFilterFactory, NetworkResume, NetworkStatus,
+    AnswerStatus, NetworkClose, NetworkContext, NetworkFilter, NetworkFilterFactory, NetworkResume,
+    NetworkStatus,
 };
 use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stream_info::StreamInfo;
@@ -20,6 +21,7 @@ use nuncio_net::transport::{Transport, Watch};
 pub struct Filters {
     filters: Vec<Box<dyn NetworkFilter>>,
     sees_data: bool,
+    sees_answers: bool,
 }
 
 /// What was said of data.
@@ -37,6 +39,7 @@ impl Filters {
         Filters {
             filters: factories.iter().map(|factory| factory.create()).collect(),
             sees_data: factories.iter().any(|factory| factory.wants_data()),
+            sees_answers: factories.iter().any(|factory| factory.sees_answers()),
         }
     }
 
@@ -48,6 +51,34 @@ impl Filters {
     /// Whether a filter wants to see what comes from the client.
     pub fn see_data(&self) -> bool {
         self.sees_data
+    }
+
+    /// Whether a filter wants to see what hosts answer.
+    pub fn see_answers(&self) -> bool {
+        self.sees_answers
+    }
+
+    /// Shows the filters what a host has answered, the last one first; how the connection is closed behind it, if it is.
+    pub fn answer(
+        &mut self,
+        data: &[u8],
+        end_stream: bool,
+        context: &mut NetworkContext<'_>,
+    ) -> Option<NetworkClose> {
+        let mut close = None;
+        for filter in self.filters.iter_mut().rev() {
+            if let AnswerStatus::CloseBehind(how) = filter.on_answer(context, data, end_stream) {
+                close = Some(how);
+            }
+        }
+        close
+    }
+
+    /// The connection is over.
+    pub fn end(&mut self, by_client: bool) {
+        self.filters
+            .iter_mut()
+            .for_each(|filter| filter.on_end(by_client));
     }
 
     /// The connection begins.

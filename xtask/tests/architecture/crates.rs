@@ -92,6 +92,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-service-messages",
         ],
     ),
+    ("nuncio-protocols", &["nuncio-contract", "nuncio-config"]),
     (
         "nuncio-extensions-observability",
         &[
@@ -108,6 +109,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-extensions-http",
             "nuncio-extensions-network",
             "nuncio-extensions-observability",
+            "nuncio-protocols",
         ],
     ),
     // The black-box tests and the bench share no code with what they judge.

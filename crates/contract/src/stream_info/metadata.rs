@@ -128,6 +128,17 @@ impl Metadata {
         }
     }
 
+    /// The fields of a namespace, which is there from now on.
+    pub fn namespace_mut(&mut self, namespace: &str) -> &mut Struct {
+        let is_it = |(name, _): &(Box<str>, Struct)| **name == *namespace;
+        let place = self.namespaces.iter().position(is_it);
+        let place = place.unwrap_or_else(|| {
+            self.namespaces.push((namespace.into(), Struct::default()));
+            self.namespaces.len() - 1
+        });
+        &mut self.namespaces[place].1
+    }
+
     /// The namespaces, in the order of their first setting.
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Struct)> {
         self.namespaces

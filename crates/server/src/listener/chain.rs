@@ -122,12 +122,7 @@ impl CompiledChain {
         else {
             return Err(Refused);
         };
-        if matches!(end, Some(End::Http(_)))
-            && filters.iter().any(|filter| filter.leaves_filter_state())
-        {
-            let what = "filter state of the connection before the connection manager";
-            return Err(context.ctx.unsupported_here(chain.span(), what));
-        }
+        judge_filters(chain, &filters, end.as_ref(), context.ctx)?;
         let mut routes = RouteTable::empty();
         let end = match end {
             Some(End::Http(http)) => {
@@ -158,6 +153,26 @@ impl CompiledChain {
         };
         Ok((compiled, routes))
     }
+}
+
+/// Whether what the filters do can be done before such an end.
+fn judge_filters(
+    chain: &FilterChain,
+    filters: &[Arc<dyn NetworkFilterConfig>],
+    end: Option<&End>,
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    let leaves_state = || filters.iter().any(|filter| filter.leaves_filter_state());
+    if matches!(end, Some(End::Http(_))) && leaves_state() {
+        let what = "filter state of the connection before the connection manager";
+        return Err(ctx.unsupported_here(chain.span(), what));
+    }
+    let sees_answers = || filters.iter().any(|filter| filter.sees_answers());
+    if !matches!(end, Some(End::Tcp(_))) && sees_answers() {
+        let what = "a filter that sees answers before anything but the TCP proxy";
+        return Err(ctx.unsupported_here(chain.span(), what));
+    }
+    Ok(())
 }
 
 /// What ends a chain, as it is found.

@@ -105,6 +105,10 @@ impl NetworkFilterFactory for NetworkFactory {
         true
     }
 
+    fn sees_answers(&self) -> bool {
+        true
+    }
+
     fn create(&self) -> Box<dyn NetworkFilter> {
         let make = |config: Arc<dyn NetworkFilterConfig>| config.for_worker(&self.root);
         match of_now(&self.filter.place, &self.made, make) {

@@ -41,6 +41,9 @@ pub(super) struct Session<'a> {
     idle_timeout: Option<Duration>,
     bytes: [Cell<u64>; 2],
     cluster: RefCell<Option<Rc<WorkerCluster>>>,
+    /// Whether the host will send no more, and whether it was the client then that ended the connection.
+    host_ended: Cell<bool>,
+    client_ended: Cell<bool>,
 }
 
 /// The client's bytes, and the host's, in [`Session::bytes`].
@@ -66,6 +69,8 @@ impl<'a> Session<'a> {
             idle_timeout: proxy.config.idle_timeout,
             bytes: Default::default(),
             cluster: RefCell::default(),
+            host_ended: Cell::new(false),
+            client_ended: Cell::new(false),
         }
     }
 
@@ -234,11 +239,13 @@ impl<'a> Session<'a> {
             let room = self.room(UP);
             let read = poll_fn(|cx| self.down.borrow_mut().poll_fill(cx, &mut data, room));
             let Ok(count) = read.await else {
+                self.client_ended.set(true);
                 // As the client ended, the host's connection does.
                 up.borrow().reset_on_close();
                 return Err(quietly());
             };
             has_ended = count == 0;
+            self.client_ended.set(has_ended && self.host_ended.get());
             self.received(count);
             if self.filters.borrow().see_data()
                 && self.show(&data, has_ended).await? == Passage::Taken
@@ -274,6 +281,8 @@ impl<'a> Session<'a> {
                     if event == BodyEvent::Trailers {
                         self.keep_trailers(&trailers);
                     }
+                    self.host_ended.set(true);
+                    self.show_answer(&[], true);
                     let shut = poll_fn(|cx| self.down.borrow_mut().poll_shutdown(cx));
                     return shut.await.map_err(|_| quietly());
                 }
@@ -290,9 +299,27 @@ impl<'a> Session<'a> {
             let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
             self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
             self.touch();
+            let close = self.show_answer(data.readable(), false);
             self.write_down(data.readable()).await?;
+            if let Some(close) = close {
+                return Err(close);
+            }
             data.clear();
         }
+    }
+
+    /// Shows the filters what the host has answered; how the connection is closed behind it, if it is.
+    fn show_answer(&self, data: &[u8], end_stream: bool) -> Option<NetworkClose> {
+        let mut filters = self.filters.borrow_mut();
+        if !filters.see_answers() {
+            return None;
+        }
+        let mut context = NetworkContext {
+            stream_info: &mut self.info.borrow_mut(),
+            out: &mut Vec::new(),
+            services: &*self.proxy.worker.services,
+        };
+        filters.answer(data, end_stream, &mut context)
     }
 
     #[cold]
@@ -405,6 +432,7 @@ impl<'a> Session<'a> {
             let info = self.info.get_mut();
             info.downstream_local_close_reason = close.reason.clone();
         }
+        self.filters.get_mut().end(self.client_ended.get());
         connection::close(&self.proxy.worker, self.down.get_mut(), close).await;
         self.info.get_mut().end = Some(self.proxy.worker.services.now());
         self.log(AccessLogType::TcpConnectionEnd);
