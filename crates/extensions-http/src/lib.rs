@@ -8,12 +8,15 @@ use nuncio_contract::cluster_specifier::ClusterSpecifierRoom;
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::registry::HttpFilterRoom;
 
+pub mod adaptive_concurrency;
 pub mod admission_control;
 pub mod api_key_auth;
 pub mod aws_request_signing;
 pub mod bandwidth_limit;
 pub mod basic_auth;
+pub mod body_size_limit;
 pub mod buffer;
+pub mod cdn_loop;
 pub mod cluster_matcher;
 mod cluster_verdicts;
 pub mod composite;
@@ -39,6 +42,7 @@ pub mod grpc_web;
 pub mod header_mutation;
 pub mod header_to_metadata;
 pub mod health_check;
+pub mod ip_tagging;
 pub mod json_to_metadata;
 pub mod jwt_authn;
 mod level_stats;
@@ -59,12 +63,15 @@ mod tests;
 
 /// Every room of the family.
 pub static ROOMS: &[&HttpFilterRoom] = &[
+    &adaptive_concurrency::ROOM,
     &admission_control::ROOM,
     &api_key_auth::ROOM,
     &aws_request_signing::ROOM,
     &basic_auth::ROOM,
     &bandwidth_limit::ROOM,
+    &body_size_limit::ROOM,
     &buffer::ROOM,
+    &cdn_loop::ROOM,
     &composite::ROOM,
     &compressor::ROOM,
     &cors::ROOM,
@@ -83,6 +90,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &header_mutation::ROOM,
     &header_to_metadata::ROOM,
     &health_check::ROOM,
+    &ip_tagging::ROOM,
     &json_to_metadata::ROOM,
     &jwt_authn::ROOM,
     &local_ratelimit::ROOM,

@@ -1,0 +1,64 @@
+//! What the CDN-Loop filter does to a stream.
+
+use nuncio_contract::headers::Known;
+use nuncio_contract::http_filter::{
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
+    HttpFilterFactory, Interest,
+};
+use nuncio_contract::local_reply::LocalReply;
+
+use super::config::ChainConfig;
+use super::parser;
+
+impl HttpFilterConfig for ChainConfig {
+    fn for_worker(&self, _context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
+        Box::new(self.clone())
+    }
+}
+
+impl HttpFilterFactory for ChainConfig {
+    fn interest(&self) -> Interest {
+        Interest {
+            request_headers: true,
+            ..Interest::default()
+        }
+    }
+
+    fn create(&self) -> Box<dyn HttpFilter> {
+        Box::new(self.clone())
+    }
+}
+
+impl HttpFilter for ChainConfig {
+    fn decode_headers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        _end_stream: bool,
+    ) -> HeadersStatus {
+        // Several headers of this name have been joined when they came.
+        if let Some(header) = context.request_headers.get(Known::CdnLoop) {
+            let Some(count) = parser::count(header, self.id.as_bytes()) else {
+                return refuse(
+                    400,
+                    "Invalid CDN-Loop header in request.",
+                    "invalid_cdn_loop_header",
+                );
+            };
+            if u32::try_from(count).unwrap_or(u32::MAX) > self.most_occurrences {
+                return refuse(
+                    502,
+                    "The server has detected a loop between CDNs.",
+                    "cdn_loop_detected",
+                );
+            }
+        }
+        let headers = &mut *context.request_headers;
+        headers.append_joined(Known::CdnLoop, self.id.as_bytes());
+        HeadersStatus::Continue
+    }
+}
+
+fn refuse(status: u16, text: &'static str, details: &'static str) -> HeadersStatus {
+    let reply = LocalReply::new(status, text.as_bytes(), details);
+    HeadersStatus::Reply(Box::new(reply))
+}
