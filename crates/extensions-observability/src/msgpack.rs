@@ -1,4 +1,4 @@
-//! MessagePack, each value written in the longest form of its kind, as Datadog's library writes it, or in the shortest.
+//! MessagePack, each value written in the longest form of its kind, as Datadog's library writes it.
 
 /// Text, its length in four bytes.
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
