@@ -25,11 +25,27 @@ pub(crate) fn name(
         return Ok(());
     }
     let pattern = Regex::new(r"\b[0-9a-f]{16}(?:[0-9a-f]{16})?\b").map_err(io::Error::other)?;
+    // Datadog writes ids as decimal numbers, and the time into the first half of long ones.
+    let time = Regex::new(r#"(_dd\.p\.tid(?:=|: "))([0-9a-f]{16})\b"#).map_err(io::Error::other)?;
+    let decimal = Regex::new(r"(x-datadog-(?:trace|parent)-id: )([0-9]+)\b");
+    let decimal = decimal.map_err(io::Error::other)?;
     let known = format!("{:?}", case.exchanges);
     let mut names: Vec<String> = Vec::new();
     // With names for new ids, or without.
     let mut named = |text: &str, only_known: bool| {
-        let shown = pattern.replace_all(text, |found: &regex::Captures<'_>| {
+        let text = time.replace_all(text, |found: &regex::Captures<'_>| {
+            match known.contains(&found[2]) {
+                true => found[0].to_owned(),
+                false => format!("{}<time>", &found[1]),
+            }
+        });
+        let text = decimal.replace_all(&text, |found: &regex::Captures<'_>| {
+            match found[2].parse::<u64>() {
+                Ok(id) if !known.contains(&found[2]) => format!("{}{id:016x}", &found[1]),
+                _ => found[0].to_owned(),
+            }
+        });
+        let shown = pattern.replace_all(&text, |found: &regex::Captures<'_>| {
             let id = &found[0];
             if known.contains(id) {
                 return id.to_owned();

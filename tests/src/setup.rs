@@ -79,8 +79,8 @@ impl Setup {
         for (name, spec) in &case.sinks {
             setup.sinks.insert(name.clone(), Collector::start(spec)?);
         }
-        for name in case.receivers.keys() {
-            setup.receivers.insert(name.clone(), Receiver::start()?);
+        for (name, spec) in &case.receivers {
+            setup.receivers.insert(name.clone(), Receiver::start(spec)?);
         }
         for (name, zone) in &case.names {
             let known = zone.iter().map(|(name, spec)| (name.clone(), spec.known()));

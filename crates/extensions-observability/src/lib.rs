@@ -7,11 +7,13 @@ use nuncio_contract::access_log::{AccessLogFiles, AccessLogRoom};
 use nuncio_contract::stat_sink::StatSinkRoom;
 use nuncio_contract::tracing::TracerRoom;
 
+pub mod datadog;
 pub mod file;
 pub mod grpc_log;
 mod hex;
 mod kept_stream;
 pub mod metrics_service;
+mod msgpack;
 pub mod opentelemetry_log;
 pub mod opentelemetry_sink;
 pub mod opentelemetry_tracer;
@@ -36,7 +38,7 @@ pub static ROOMS: &[&AccessLogRoom] = &[
 ];
 
 /// Every tracer of the family.
-pub static TRACERS: &[&TracerRoom] = &[&opentelemetry_tracer::ROOM, &zipkin::ROOM];
+pub static TRACERS: &[&TracerRoom] = &[&datadog::ROOM, &opentelemetry_tracer::ROOM, &zipkin::ROOM];
 
 /// Every sink of stats of the family.
 pub static STAT_SINKS: &[&StatSinkRoom] = &[

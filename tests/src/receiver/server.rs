@@ -67,7 +67,11 @@ fn serve_http1(shared: &Shared, stream: TcpStream) -> io::Result<()> {
         let path = lines.first().map(String::as_str).unwrap_or_default();
         let path = path.split(' ').nth(1).unwrap_or_default();
         shared.take_body(path, &body);
-        writer.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        let (length, answer) = (shared.answer.len(), &shared.answer);
+        write!(
+            writer,
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{answer}"
+        )?;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What adds entries to a descriptor: `envoy.config.route.v3.RateLimit.Action`, compiled.
 //!
-//! An action adds an entry, adds none, or says that there is no descriptor at all. Not there: CEL, and
+//! An action adds an entry, adds none, or says that there is no descriptor at all. Not there:
 //! `dynamic_metadata`, which Envoy refuses as well. Metadata of the locality is never there, as filters run before a
 //! host is chosen; that is so in Envoy.
 
@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use nuncio_config::typed::{Ctx, Refused};
 
+use super::expression::{self, ExpressionEntry};
 use super::messages::{
     ActionKind, ActionMessage, HeaderValueMatch, MaskedRemoteAddress, MetaData, MetadataSource,
     QueryParameterValueMatch,
@@ -23,7 +24,6 @@ use crate::matching::{
 use crate::stream_info::Metadata;
 use crate::stream_info::metadata::Value;
 
-const CEL: &str = "envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor";
 const V4_BITS: u32 = 32;
 const V6_BITS: u32 = 128;
 
@@ -69,6 +69,7 @@ pub(super) enum Action {
         input: Box<TextInput>,
         key: Box<str>,
     },
+    Expression(Box<ExpressionEntry>),
 }
 
 #[derive(Debug)]
@@ -91,7 +92,7 @@ pub(super) enum Added {
 }
 
 impl Added {
-    fn or_absent(value: Option<Entry>, skip_if_absent: bool) -> Self {
+    pub(super) fn or_absent(value: Option<Entry>, skip_if_absent: bool) -> Self {
         match (value, skip_if_absent) {
             (Some(entry), _) => Added::Entry(entry),
             (None, true) => Added::Nothing,
@@ -148,9 +149,9 @@ impl Action {
             ActionKind::HeaderValueMatch(it) => Self::header_match(it, ctx)?,
             ActionKind::QueryParameterValueMatch(it) => Self::query_match(it, ctx)?,
             ActionKind::Metadata(it) => Action::Metadata(MetadataAction::compile(it)),
-            ActionKind::Extension(it) if it.typed_config.type_name() == CEL => {
-                let what = "a rate limit descriptor of CEL";
-                return Err(ctx.unsupported_here(it.typed_config.span, what));
+            ActionKind::Extension(it) if it.typed_config.type_name() == expression::MESSAGE => {
+                let entry = ExpressionEntry::compile(&it.typed_config, ctx)?;
+                Action::Expression(Box::new(entry))
             }
             ActionKind::Extension(it) => Action::Input {
                 input: Box::new(TextInput::compile(&it.name, &it.typed_config, ctx)?),
@@ -238,6 +239,7 @@ impl Action {
                 Added::or_absent((matches == *expected).then(|| entry.clone()), false)
             }
             Action::Metadata(action) => action.of(asked),
+            Action::Expression(entry) => entry.of(asked),
             Action::Input { input, key } => {
                 match input.text(&MatchData::of_request(asked.request, asked.info)) {
                     None => Added::NoDescriptor,

@@ -8,6 +8,7 @@
 //! taken from.
 
 mod action;
+mod expression;
 mod messages;
 mod policy;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::headers::HeaderMap;
 use crate::services::WorkerServices;
 use crate::stream_info::StreamInfo;
 
+pub(crate) use expression::support;
 pub use messages::{RateLimitMessage, XRateLimitOption};
 pub use policy::{FilterRateLimits, RateLimitPolicy, RouteRateLimits};
 

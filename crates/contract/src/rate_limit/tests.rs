@@ -258,11 +258,36 @@ fn of_a_route_those_of_the_stage_count_that_nothing_disables() {
     assert_eq!([0, 2, 3].map(of_stage), [0, 1, 1]);
 }
 
+const EXPRESSION: &str =
+    "type.googleapis.com/envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor";
+
+fn by_expression(rest: &str) -> String {
+    let typed = format!("{{'@type': {EXPRESSION}, descriptor_key: k, {rest}}}");
+    format!("{{actions: [{{extension: {{name: c, typed_config: {typed}}}}}]}}")
+}
+
 #[test]
-fn what_is_not_supported_is_said() {
-    let cel = "{extension: {name: c, typed_config: {'@type': type.googleapis.com/envoy.extensions.rate_limit_descriptors.expr.v3.Descriptor, text: 'true'}}}";
-    let error = of_filter(&format!("{{actions: [{cel}]}}")).expect_err("refused");
-    assert!(error.contains("not supported"), "{error}");
+fn an_expression_makes_an_entry_or_fails() {
+    let yaml = by_expression("text: 'size(request.path) + 1'");
+    let found = descriptor_at("192.0.2.9:1", &yaml, "/ab", &[]).expect("a descriptor");
+    assert_eq!(found.entries, [super::Entry::new("k", b"4")]);
+    let fails = by_expression("text: 'response.code'");
+    assert_eq!(descriptor_at("192.0.2.9:1", &fails, "/", &[]), None);
+}
+
+#[test]
+fn what_is_no_expression_is_said() {
+    for (rest, words) in [
+        ("text: '1 +'", "Unable to parse descriptor expression"),
+        ("skip_if_error: true", "expression specifier is not set"),
+    ] {
+        let error = of_filter(&by_expression(rest)).expect_err("refused");
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_extension_is_refused() {
     let other = "{extension: {name: c, typed_config: {'@type': type.googleapis.com/google.protobuf.Empty}}}";
     let error = of_filter(&format!("{{actions: [{other}]}}")).expect_err("refused");
     assert!(

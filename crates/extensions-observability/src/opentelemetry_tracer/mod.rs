@@ -6,7 +6,7 @@
 //! can be read; the collector is told what clients send.
 //!
 //! Differs from Envoy: the interval begins with the first span that waits. Left out, and so refused: the samplers of CEL
-//! and Dynatrace, its resource detectors, `exporter`. Documentation: OpenTelemetry tracer.
+//! and Dynatrace, `exporter`. Documentation: OpenTelemetry tracer.
 
 mod config;
 pub(crate) mod context;
@@ -29,7 +29,11 @@ pub static ROOM: TracerRoom = TracerRoom {
         crate::otlp::StaticDetector::support(table);
         sampler::ParentBased::support(table);
         sampler::TraceIdRatio::support(table);
-        for message in [crate::otlp::ENVIRONMENT_DETECTOR, sampler::ALWAYS_ON] {
+        for message in [
+            crate::otlp::DYNATRACE_DETECTOR,
+            crate::otlp::ENVIRONMENT_DETECTOR,
+            sampler::ALWAYS_ON,
+        ] {
             table.messages.entry(message).or_default();
         }
     },

@@ -1,4 +1,5 @@
-//! What is detected of the resource that reports: attributes of the configuration and of the environment.
+//! What is detected of the resource that reports: attributes of the configuration, of the environment and
+//! of Dynatrace's files.
 //!
 //! Of several detectors the last word counts. The environment's are those of `OTEL_RESOURCE_ATTRIBUTES`, read when the
 //! configuration is; where that is not set or cannot be read there are none.
@@ -8,10 +9,15 @@ use std::collections::BTreeMap;
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
 
+use super::dynatrace;
+
 /// The message of the detector of the configuration.
 pub(crate) const STATIC_DETECTOR: &str = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig";
 /// The message of the detector of the environment.
 pub(crate) const ENVIRONMENT_DETECTOR: &str = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig";
+/// The message of the detector of Dynatrace's files.
+pub(crate) const DYNATRACE_DETECTOR: &str =
+    "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig";
 
 const VARIABLE: &str = "OTEL_RESOURCE_ATTRIBUTES";
 
@@ -44,6 +50,10 @@ impl DetectorMessage {
             ENVIRONMENT_DETECTOR => {
                 self.typed_config.decode::<()>(ctx)?;
                 found.extend(of_environment(&std::env::var(VARIABLE).unwrap_or_default()));
+            }
+            DYNATRACE_DETECTOR => {
+                self.typed_config.decode::<()>(ctx)?;
+                dynatrace::detect(found);
             }
             name => {
                 let what = format!("resource detector `{name}`");

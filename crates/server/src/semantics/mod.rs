@@ -212,6 +212,7 @@ impl Checker<'_> {
                 jwt::providers(message, self);
             }
             "envoy.config.trace.v3.ZipkinConfig" => node::zipkin(message, self),
+            "envoy.config.trace.v3.DatadogConfig" => node::datadog(message, self),
             "envoy.config.core.v3.ConfigSource" => node::config_source(message, self),
             "envoy.config.core.v3.DataSource" => files::data(message, self),
             "envoy.config.bootstrap.v3.RuntimeLayer.DiskLayer" => files::disk_layer(message, self),

@@ -227,3 +227,13 @@ pub(super) fn zipkin(config: &Message, checker: &mut Checker<'_>) {
         checker.error(span, text);
     }
 }
+
+/// The agent's cluster.
+pub(super) fn datadog(config: &Message, checker: &mut Checker<'_>) {
+    if let Some((name, span)) = config.text("collector_cluster")
+        && !name.is_empty()
+    {
+        let text = format!("envoy.tracers.datadog: unknown cluster '{name}'");
+        checker.unknown_cluster(span, name, text);
+    }
+}
