@@ -47,7 +47,7 @@ pub mod weight_updates;
 mod worker;
 
 pub use body_event::BodyEvent;
-pub use cluster_core::{ResponseStats, RetryPermit, SessionPermit};
+pub use cluster_core::{ResponseStats, RetryPermit, SessionPermit, TrySizes, TryStats};
 pub use destination::Destination;
 pub use error::{UpstreamError, UpstreamErrorKind};
 pub use header_bytes::HeaderBytes;

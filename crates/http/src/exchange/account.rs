@@ -2,13 +2,14 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::outlier_detection::Outcome;
 use nuncio_upstream::override_host::WantedHosts;
-use nuncio_upstream::{Destination, PickContext, WorkerCluster, WorkerHost};
+use nuncio_upstream::{Destination, PickContext, TryStats, WorkerCluster, WorkerHost};
 
 use crate::route::{Counted, RequestStats};
 use crate::stream::RouteSnapshot;
@@ -28,6 +29,8 @@ pub(crate) struct Account {
     pub(crate) host: Option<Rc<WorkerHost>>,
     /// What the request says of its host; none where its cluster does not ask.
     pub(crate) wishes: Option<Box<HostWishes>>,
+    /// How much of its time the request takes, where its cluster tracks that.
+    pub(crate) budget: Option<Box<Budget>>,
     /// The status of our answer to what takes too long.
     timeout_status: u16,
     is_internal: bool,
@@ -38,6 +41,13 @@ pub(crate) struct Account {
     is_informed: Cell<bool>,
     /// Where the request is counted apart, and the table that says so.
     apart: Option<(Rc<RouteSnapshot>, Counted)>,
+}
+
+/// The times of a request whose cluster tracks what becomes of them.
+pub(crate) struct Budget {
+    pub(crate) stats: Rc<TryStats>,
+    pub(crate) whole: Option<Duration>,
+    pub(crate) per_try: Option<Duration>,
 }
 
 /// What a request says of its host, where its cluster's load balancer asks.
@@ -80,6 +90,7 @@ impl Account {
             cluster,
             host: None,
             wishes: None,
+            budget: None,
             timeout_status: 504,
             is_internal,
             dynamic_stats,
@@ -240,8 +251,16 @@ impl Account {
         }
     }
 
+    /// Counts how much of its time a request has used that is over `took` after its end.
+    #[inline]
+    pub(crate) fn used(&self, took: Duration) {
+        if let Some(budget) = &self.budget {
+            budget.stats.record_request(took, budget.whole);
+        }
+    }
+
     /// Counts how long a response took.
-    pub(crate) fn took(&self, took: std::time::Duration) {
+    pub(crate) fn took(&self, took: Duration) {
         if self.dynamic_stats {
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             self.cluster

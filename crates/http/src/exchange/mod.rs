@@ -18,7 +18,7 @@ use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_net::deadline::Deadlines;
 
-pub(crate) use account::{Account, HostWishes, RetryCount};
+pub(crate) use account::{Account, Budget, HostWishes, RetryCount};
 pub use deadlines::{
     CONNECTION, DEADLINES, DRAINED, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION,
     STREAM_IDLE,

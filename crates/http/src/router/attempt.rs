@@ -312,7 +312,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         };
         if let Some(request_end) = request_end {
             let took = now.saturating_duration_since(request_end);
-            self.with_account(|account| account.took(took));
+            self.with_account(|account| {
+                account.took(took);
+                account.used(took);
+            });
         }
     }
 

@@ -1,5 +1,8 @@
 //! Our answers where a host fails or takes too long, and the ends of responses that break off.
 
+use std::time::Duration;
+
+use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::stream_info::ResponseFlags;
@@ -131,6 +134,13 @@ pub(crate) fn timed_out<D: Downstream>(exchange: &Exchange<'_, D>) -> Stop {
 
 fn too_late<D: Downstream>(exchange: &Exchange<'_, D>, details: &'static str) -> Stop {
     let flags = ResponseFlags::UPSTREAM_REQUEST_TIMEOUT;
+    let account = exchange.account.borrow();
+    if let Some(account) = account.as_ref().filter(|it| it.budget.is_some()) {
+        let end = exchange.state.borrow().info.downstream_timing.last_rx_byte;
+        let now = exchange.manager.worker.now();
+        account.used(end.map_or(Duration::ZERO, |end| now.saturating_duration_since(end)));
+    }
+    drop(account);
     if exchange.response_begun.get() {
         let mut state = exchange.state.borrow_mut();
         state.info.response_flags |= flags;

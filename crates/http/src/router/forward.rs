@@ -156,6 +156,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             account.hide_codes();
         }
         account.wishes = host_wishes;
+        if let Some(stats) = account.cluster.try_stats() {
+            account.budget = Some(wishes.budget(Rc::clone(stats)));
+        }
         drop(state);
         let account = account.with_timeout_status(timeout_status);
         *self.exchange.account.borrow_mut() = Some(account);

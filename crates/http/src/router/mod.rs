@@ -14,6 +14,7 @@ mod outliers;
 mod reply;
 mod strict_headers;
 mod tries;
+mod try_count;
 mod try_log;
 mod tunnel;
 mod up;

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::formatter::{AccessLogType, FormatContext};
@@ -23,7 +23,9 @@ use nuncio_upstream::{UpstreamError, UpstreamErrorKind, UpstreamStream};
 
 use super::Router;
 use super::failure::flags_of;
+use super::try_count::TryCount;
 use crate::downstream::Downstream;
+use crate::exchange::Budget;
 use crate::stream::StreamState;
 use crate::upstream_logs::UpstreamLogs;
 use crate::worker::Worker;
@@ -39,9 +41,10 @@ impl<D: Downstream> CountsBytes for D {
     }
 }
 
-/// A try that will be logged.
+/// A try that will be logged, or counted.
 pub(crate) struct TryLog<'e> {
-    logs: &'e UpstreamLogs,
+    logs: Option<&'e UpstreamLogs>,
+    count: Option<TryCount>,
     worker: &'e Worker,
     state: &'e RefCell<Box<StreamState>>,
     down: &'e dyn CountsBytes,
@@ -73,16 +76,19 @@ impl<'e, D: Downstream> Router<'e, '_, D> {
     pub(super) fn begin_try_log(&self) -> Option<Box<TryLog<'e>>> {
         let exchange = self.exchange;
         let router = exchange.manager.router_parts(exchange.upgrade_filters());
-        let logs = router.logs.as_deref()?;
-        Some(self.try_log(logs))
+        let logs = router.logs.as_deref();
+        let account = exchange.account.borrow();
+        let budget = account.as_ref().and_then(|it| it.budget.as_deref());
+        (logs.is_some() || budget.is_some()).then(|| self.try_log(logs, budget))
     }
 
     #[cold]
-    fn try_log(&self, logs: &'e UpstreamLogs) -> Box<TryLog<'e>> {
+    fn try_log(&self, logs: Option<&'e UpstreamLogs>, budget: Option<&Budget>) -> Box<TryLog<'e>> {
         let exchange = self.exchange;
         let worker = &*exchange.manager.worker;
         let log = TryLog {
             logs,
+            count: budget.map(TryCount::new),
             worker,
             state: &exchange.state,
             down: exchange.down,
@@ -106,7 +112,7 @@ impl<'e, D: Downstream> Router<'e, '_, D> {
 
 impl TryLog<'_> {
     fn begin_interval(&self) {
-        if let Some(interval) = self.logs.interval {
+        if let Some(interval) = self.logs.and_then(|logs| logs.interval) {
             self.timer.set(0, self.worker.now() + interval);
         }
     }
@@ -119,7 +125,7 @@ impl TryLog<'_> {
             protocol: stream.protocol(),
             tls: stream.tls().map(|tls| Arc::clone(&tls.told)),
         });
-        self.is_connection_due = self.logs.at_connection;
+        self.is_connection_due = self.logs.is_some_and(|logs| logs.at_connection);
     }
 
     /// It has failed.
@@ -137,6 +143,13 @@ impl TryLog<'_> {
     /// Something has happened to it.
     pub(super) fn flag(&mut self, flags: ResponseFlags) {
         self.flags |= flags;
+    }
+
+    /// A head of its answer has come, which may not be the last.
+    pub(super) fn count_head(&mut self, head: &HeaderMap) {
+        if let Some(count) = &mut self.count {
+            count.answered(head);
+        }
     }
 
     /// The head of its answer has come.
@@ -164,6 +177,7 @@ impl TryLog<'_> {
     }
 
     fn log(&self, moment: AccessLogType, under_way: BytesMeter) {
+        let Some(logs) = self.logs else { return };
         let state = self.state.borrow();
         let end = (moment == AccessLogType::UpstreamEnd).then(|| self.worker.now());
         let mut info = self.info(&state, end);
@@ -174,7 +188,7 @@ impl TryLog<'_> {
         bytes.header_bytes_received += under_way.header_bytes_received;
         bytes.decompressed_header_bytes_sent += under_way.decompressed_header_bytes_sent;
         bytes.decompressed_header_bytes_received += under_way.decompressed_header_bytes_received;
-        self.logs.log(&FormatContext {
+        logs.log(&FormatContext {
             request_headers: Some(&state.request),
             response_headers: Some(&self.head),
             response_trailers: Some(&self.trailers),
@@ -239,6 +253,14 @@ fn bytes_of(stream: &UpstreamStream) -> BytesMeter {
 /// Its bytes have been added to those of the stream by then.
 impl Drop for TryLog<'_> {
     fn drop(&mut self) {
+        if let Some(count) = &self.count {
+            let since = |start| self.worker.now().saturating_duration_since(start);
+            let bytes = (self.sent_bytes, self.received_bytes);
+            let state = self.state.borrow();
+            let request_end = state.info.downstream_timing.last_rx_byte;
+            let times = (since(self.start.1), request_end.map_or(Duration::ZERO, since));
+            count.end(&state.request, bytes, times);
+        }
         self.log(AccessLogType::UpstreamEnd, BytesMeter::default());
     }
 }

@@ -3,11 +3,14 @@
 //! Times are in whole milliseconds, as in Envoy; zero means no limit. A client's headers count where they get so far:
 //! the connection manager takes them from those who may not use them.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use nuncio_contract::headers::{HeaderMap, Known, KnownSet};
+use nuncio_upstream::TryStats;
 
 use crate::config::router::RouterConfig;
+use crate::exchange::Budget;
 use crate::route::{Forward, StreamTimes, is_grpc};
 use crate::stream::StreamState;
 
@@ -46,6 +49,18 @@ pub(crate) struct Wishes {
     pub(crate) hedges: bool,
     /// Whether gRPC's header is to say how long it may take.
     tells_grpc: bool,
+}
+
+impl Wishes {
+    /// The times, for a cluster that tracks how much of them is used.
+    #[cold]
+    pub(crate) fn budget(&self, stats: Rc<TryStats>) -> Box<Budget> {
+        Box::new(Budget {
+            stats,
+            whole: self.timeout,
+            per_try: self.per_try,
+        })
+    }
 }
 
 /// Takes the client's wishes out of the head and puts our own words in.

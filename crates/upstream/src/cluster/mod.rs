@@ -24,7 +24,7 @@ pub use passthrough::Passthrough;
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
     ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs,
-    HostStatuses, HttpSettings, Preconnect, RedisCredentials, UpstreamProtocol,
+    HostStatuses, HttpSettings, Preconnect, RedisCredentials, TrackedStats, UpstreamProtocol,
 };
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};

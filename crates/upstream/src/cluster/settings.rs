@@ -57,6 +57,10 @@ pub enum ClusterType {
 pub struct TrackedStats {
     /// What its hosts count.
     pub endpoints: bool,
+    /// How large heads and bodies are.
+    pub sizes: bool,
+    /// How much of their time requests take.
+    pub budgets: bool,
 }
 
 /// The share of requests that are turned away before a host is chosen.

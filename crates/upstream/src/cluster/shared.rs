@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use nuncio_contract::stats::groups::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterTrafficStats,
-    ClusterUpdateStats, ClusterVersionStats, RemainingStats, TlsSocketFactoryStats, TlsStats,
-    TransportSocketMatchStats,
+    ClusterUpdateStats, ClusterVersionStats, RemainingStats, RequestSizeStats, TimeoutBudgetStats,
+    TlsSocketFactoryStats, TlsStats, TransportSocketMatchStats,
 };
 use nuncio_contract::stats::{Counter, Gauge, Scope};
 use nuncio_contract::stream_info::metadata::Struct;
@@ -105,6 +105,12 @@ impl ClusterShared {
         }
         for priority in ResourcePriority::ALL {
             scope.register_at::<CircuitBreakerStats>(breaker_prefix(priority));
+        }
+        if settings.tracked.sizes {
+            scope.register::<RequestSizeStats>();
+        }
+        if settings.tracked.budgets {
+            scope.register::<TimeoutBudgetStats>();
         }
         let merging = MergeWindow::new(settings.update_merge_window);
         let mut shared = Self {

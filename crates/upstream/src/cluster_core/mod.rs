@@ -3,6 +3,7 @@
 
 mod permit;
 mod responses;
+mod tries;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -22,6 +23,7 @@ use nuncio_net::tls::TlsCounts;
 pub(crate) use permit::Permit;
 pub use permit::{RetryPermit, SessionPermit};
 pub use responses::ResponseStats;
+pub use tries::{TrySizes, TryStats};
 
 use crate::cluster::breaker_prefix;
 use crate::cluster::{Breakers, ClusterSettings, ClusterShared, Host, Resource, ResourcePriority};
@@ -35,6 +37,8 @@ pub(crate) struct ClusterCore {
     /// Where `track_remaining` is on.
     remaining_stats: [Option<Arc<RemainingStats>>; 2],
     pub(crate) responses: ResponseStats,
+    /// What is counted of each try, where that is tracked.
+    pub(crate) tries: Option<Rc<TryStats>>,
     pub(crate) clock: Rc<dyn Clock>,
     /// Whether the load balancer looks at the hosts' requests in flight.
     pub(crate) counts_active_requests: bool,
@@ -61,6 +65,7 @@ impl ClusterCore {
                 tracked.then(|| scope.worker_group_at(breaker_prefix(priority)))
             }),
             responses: ResponseStats::new(scope.clone()),
+            tries: TryStats::new(scope, shared.settings.tracked).map(Rc::new),
             counts_active_requests: shared.settings.lb.looks_at_active_requests(),
             preconnects: shared.settings.preconnect.is_some(),
             notes_responses: shared.settings.health_checks.is_some()

@@ -63,6 +63,7 @@ message! {
         pub(crate) close_connections_on_host_health_failure: bool,
         pub(crate) health_checks: Vec<HealthCheck>,
         pub(crate) track_cluster_stats: Option<TrackClusterStats>,
+        pub(crate) track_timeout_budgets: bool,
         pub(crate) ignore_health_on_host_removal: bool,
         inert lrs_server = "clients of gRPC alone read it; `load_stats_config` of the bootstrap says who is told of load";
         pub(crate) cleanup_interval: Option<Duration>,
@@ -73,6 +74,8 @@ message! {
 message! {
     /// What is counted beyond what all clusters count.
     pub(crate) struct TrackClusterStats: "envoy.config.cluster.v3.TrackClusterStats" {
+        pub(crate) timeout_budgets: bool,
+        pub(crate) request_response_sizes: bool,
         pub(crate) per_endpoint_stats: bool,
     }
 }

@@ -40,7 +40,7 @@ use nuncio_net::dns::LookupFamily;
 
 use crate::cluster::{
     ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs, HostStatuses, Preconnect,
-    ProvidedSettings,
+    ProvidedSettings, TrackedStats,
 };
 use crate::outlier_detection::OutlierSettings;
 use crate::transport_socket::TransportSocket;
@@ -320,7 +320,12 @@ fn settings(
     settings.connect_options = connect_options(cluster);
     settings.happy_eyeballs = happy_eyeballs(cluster);
     let tracked = cluster.track_cluster_stats.as_ref();
-    settings.tracked.endpoints = tracked.is_some_and(|tracked| tracked.per_endpoint_stats);
+    settings.tracked = TrackedStats {
+        endpoints: tracked.is_some_and(|tracked| tracked.per_endpoint_stats),
+        sizes: tracked.is_some_and(|tracked| tracked.request_response_sizes),
+        budgets: cluster.track_timeout_budgets
+            || tracked.is_some_and(|tracked| tracked.timeout_budgets),
+    };
     settings.preconnect = cluster.preconnect_policy.as_ref().map(|policy| Preconnect {
         per_upstream: policy.per_upstream_preconnect_ratio.unwrap_or(1.0),
         predictive: policy.predictive_preconnect_ratio.unwrap_or(0.0),

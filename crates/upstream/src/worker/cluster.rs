@@ -14,7 +14,7 @@ use super::aggregate::PartsView;
 use super::around::LocalCluster;
 use super::expecting::Peeked;
 use crate::cluster::{ClusterSettings, ClusterShared, HostSet, Resource, ResourcePriority};
-use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit, SessionPermit};
+use crate::cluster_core::{ClusterCore, ResponseStats, RetryPermit, SessionPermit, TryStats};
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::load_balancing::{Balancer, PickContext, PriorityLoad, Random, RoundRobin, Snapshot};
 use crate::override_host::WantedHosts;
@@ -108,6 +108,12 @@ impl WorkerCluster {
     /// This worker's counts of responses, for the router.
     pub fn responses(&self) -> &ResponseStats {
         &self.core.responses
+    }
+
+    /// This worker's counts of tries, where the cluster tracks them.
+    #[inline]
+    pub fn try_stats(&self) -> Option<&Rc<TryStats>> {
+        self.core.tries.as_ref()
     }
 
     /// The cluster as access logs show it.

@@ -332,3 +332,27 @@ stat_group! {
         }
     }
 }
+
+stat_group! {
+    /// How large heads and bodies of tries are, at `cluster.<name>.`, where that is tracked.
+    pub struct RequestSizeStats("") {
+        histograms {
+            upstream_rq_body_size: Bytes,
+            upstream_rq_headers_count: Unspecified,
+            upstream_rq_headers_size: Bytes,
+            upstream_rs_body_size: Bytes,
+            upstream_rs_headers_count: Unspecified,
+            upstream_rs_headers_size: Bytes,
+        }
+    }
+}
+
+stat_group! {
+    /// How much of their time requests and tries take, in per cent, at `cluster.<name>.`, where that is tracked.
+    pub struct TimeoutBudgetStats("") {
+        histograms {
+            upstream_rq_timeout_budget_per_try_percent_used: Unspecified,
+            upstream_rq_timeout_budget_percent_used: Unspecified,
+        }
+    }
+}

@@ -75,6 +75,9 @@ impl<'e> Logged<'e> {
     ) -> Poll<Result<ResponseHead, UpstreamError>> {
         self.log.poll(cx, Some(self.up.stream()));
         let read = ready!(self.up.poll_read_head(cx, headers));
+        if read.is_ok() {
+            self.log.count_head(headers);
+        }
         match &read {
             Ok(head) if head.is_informational() => {}
             Ok(head) => self.log.answered(head.status, headers),
