@@ -299,7 +299,7 @@ impl StreamRoute {
         self.index = self.table.find(request, info, random);
         (self.picked, self.named) = match self.index.map(|index| self.table.action(index)) {
             Some(Action::Forward(forward)) => {
-                let picked = forward.pick_weighted(request, random);
+                let picked = forward.pick_weighted(request, info, random);
                 (
                     picked,
                     forward.named_by(picked, request, info).map(Rc::from),

@@ -3,7 +3,7 @@
 use nuncio_config::typed::{FromValue, SupportTable};
 use nuncio_contract::matching::uri_template::{UriTemplateMatchConfig, UriTemplateRewriteConfig};
 
-use crate::config::connection_manager::HttpConnectionManager;
+use crate::config::connection_manager::{ForwardClientCertConfig, HttpConnectionManager};
 use crate::config::original_address::{CustomHeaderConfig, XffConfig};
 use crate::config::resilience::{
     AllowListedRoutesConfig, PreviousRoutesConfig, SafeCrossSchemeConfig,
@@ -15,6 +15,7 @@ use crate::config::tracing::UuidRequestId;
 /// Adds the messages that stand behind an `Any`, with all that is in them.
 pub fn support(table: &mut SupportTable) {
     HttpConnectionManager::support(table);
+    ForwardClientCertConfig::support(table);
     FilterConfig::support(table);
     RouteList::support(table);
     RouterMessage::support(table);

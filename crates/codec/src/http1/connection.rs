@@ -4,6 +4,7 @@
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 
 use super::error::Error;
+use super::ignored_upgrades::IgnoredUpgrades;
 use super::version::Version;
 
 /// A request that names this many headers or more is refused.
@@ -87,16 +88,20 @@ pub fn should_close(version: Version, headers: &HeaderMap) -> bool {
 }
 
 /// `Connection` says `upgrade`; whether `Upgrade` names something that Envoy supports.
-/// An upgrade to HTTP/2 over HTTP/1 is taken out of the headers.
-pub(super) fn keeps_upgrade(headers: &mut HeaderMap) -> bool {
+/// Upgrades that are ignored, and one to HTTP/2 over HTTP/1, are taken out of the headers.
+pub(super) fn keeps_upgrade(headers: &mut HeaderMap, ignored: &IgnoredUpgrades) -> bool {
     let Some(protocol) = headers.get(Known::Upgrade) else {
         return false;
     };
-    let h2c = protocol.eq_ignore_ascii_case(b"h2c");
-    if h2c {
+    if protocol.eq_ignore_ascii_case(b"h2c") {
         remove_h2c_upgrade(headers);
+        return false;
     }
-    !h2c
+    if !ignored.is_empty() && ignored.take_out(headers) {
+        keep_tokens(headers, |token| !token.eq_ignore_ascii_case(b"upgrade"));
+        return false;
+    }
+    true
 }
 
 fn remove_h2c_upgrade(headers: &mut HeaderMap) {

@@ -33,6 +33,7 @@ mod fields;
 mod first_line;
 mod framing;
 mod head;
+mod ignored_upgrades;
 mod method;
 mod request;
 mod response;
@@ -53,6 +54,7 @@ pub use encode::{
 pub use error::Error;
 pub use framing::BodyFraming;
 pub use head::{HeadScan, received_header_bytes, sent_header_bytes};
+pub use ignored_upgrades::IgnoredUpgrades;
 pub use method::Method;
 pub use request::{RequestHead, decode_request_head};
 pub use response::{RequestSent, ResponseHead, decode_response_head};

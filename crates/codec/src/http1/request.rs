@@ -169,7 +169,7 @@ fn finish(
 ) -> Result<(), Error> {
     let options = ConnectionOptions::of(headers);
     head.keep_alive = !options.should_close(head.version, headers);
-    head.upgrade = options.upgrade && keeps_upgrade(headers);
+    head.upgrade = options.upgrade && keeps_upgrade(headers, &settings.ignored_upgrades);
     let connect = head.method == Method::Connect;
     if connect && let Some(length) = headers.get(Known::ContentLength) {
         if length != b"0" {

@@ -233,7 +233,10 @@ fn decide_framing(
     lines: &FramingLines,
     headers: &mut HeaderMap,
 ) -> Result<BodyFraming, Error> {
-    let upgraded = sent.upgrade && is_upgrade(headers) && keeps_upgrade(headers) && status == 101;
+    let upgraded = sent.upgrade
+        && is_upgrade(headers)
+        && keeps_upgrade(headers, &settings.ignored_upgrades)
+        && status == 101;
     let framed = lines.decide(headers, settings.allow_chunked_length)?;
     if status < 200 || status == 204 {
         if headers.contains(Known::TransferEncoding) {

@@ -1,6 +1,7 @@
 //! What the configuration says about HTTP/1 (`Http1ProtocolOptions`, `HttpProtocolOptions`).
 
 use super::error::Error;
+use super::ignored_upgrades::IgnoredUpgrades;
 
 /// Options of one side of the codec; the defaults are Envoy's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Http1Settings {
     pub allow_chunked_length: bool,
     /// Whether every token is a method (`allow_custom_methods`).
     pub allow_custom_methods: bool,
+    /// Upgrades that nobody hears of (`ignore_http_11_upgrade`).
+    pub ignored_upgrades: IgnoredUpgrades,
     /// Whether the first line of a request upstream carries the full URL
     /// (`send_fully_qualified_url`).
     pub send_fully_qualified_url: bool,
@@ -46,6 +49,7 @@ impl Default for Http1Settings {
             enable_trailers: false,
             allow_chunked_length: false,
             allow_custom_methods: false,
+            ignored_upgrades: IgnoredUpgrades::default(),
             send_fully_qualified_url: false,
             headers_with_underscores: UnderscoresAction::Allow,
             header_case: HeaderCase::Lower,

@@ -7,7 +7,8 @@ use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::access_log::AccessLog;
 use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::http_filter_message::HttpFilterMessage;
-use nuncio_contract::matching::CidrRange;
+use nuncio_contract::match_tree::MatcherMessage;
+use nuncio_contract::matching::{CidrRange, StringMatcher};
 use nuncio_upstream::config::{HeaderKeyFormat, Http2Options};
 
 use super::local_reply::LocalReplyConfig;
@@ -74,6 +75,7 @@ message! {
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,
         pub(crate) forward_client_cert_details: ForwardClientCertDetails,
         pub(crate) set_current_client_cert_details: Option<SetCurrentClientCertDetails>,
+        pub(crate) forward_client_cert_matcher: Option<MatcherMessage>,
     }
 }
 
@@ -106,6 +108,26 @@ message! {
         pub(crate) chain: bool,
         pub(crate) uri: bool,
         pub(crate) dns: bool,
+        pub(crate) issuer: bool,
+        pub(crate) format: ForwardClientCertFormat,
+    }
+}
+
+enumeration! {
+    /// How that is written.
+    pub enum ForwardClientCertFormat:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertFormat" {
+        TEXT => Text,
+        JSON => Json,
+    }
+}
+
+message! {
+    /// What a tree says of the header; an action of `forward_client_cert_matcher`.
+    pub struct ForwardClientCertConfig:
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertConfig" {
+        pub(crate) forward_client_cert_details: ForwardClientCertDetails,
+        pub(crate) set_current_client_cert_details: Option<SetCurrentClientCertDetails>,
     }
 }
 
@@ -197,6 +219,7 @@ message! {
     /// Which peers count as internal.
     pub struct InternalAddressConfig:
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig" {
+        pub(crate) unix_sockets: bool,
         pub(crate) cidr_ranges: Vec<CidrRange>,
     }
 }
@@ -248,6 +271,8 @@ message! {
         pub(crate) allow_chunked_length: bool,
         pub(crate) header_key_format: Option<HeaderKeyFormat>,
         pub(crate) override_stream_error_on_invalid_http_message: Option<bool>,
+        pub(crate) allow_custom_methods: bool,
+        pub(crate) ignore_http_11_upgrade: Vec<StringMatcher>,
         inert use_balsa_parser = "there is one parser";
     }
 }

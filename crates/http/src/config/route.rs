@@ -297,6 +297,7 @@ one_of! {
     /// What the cluster is picked by, instead of by chance.
     pub enum RandomValue {
         header_name => Header(Spanned<String>),
+        use_hash_policy => Hash(Option<bool>),
     }
 }
 

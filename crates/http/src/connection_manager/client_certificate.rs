@@ -1,44 +1,101 @@
 //! `x-forwarded-client-cert`: what is told of the client's certificate, by us or by who stands before us.
 //!
 //! Only `ALWAYS_FORWARD_ONLY` lets a header pass that came on a connection without a client's certificate. The chain
-//! is what the client sent, which need not be all that leads to an authority. `forward_client_cert_matcher` is refused.
+//! is what the client sent, which need not be all that leads to an authority. A header that is appended to keeps the
+//! form, text or JSON, that it came in.
 
+use std::sync::Arc;
+
+use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_contract::stream_info::{PeerCertificateInfo, TlsInfo};
+use nuncio_contract::match_tree::{
+    Extension, MatchContext, MatchData, MatchTree, Outcome, unknown_extension,
+};
+use nuncio_contract::stream_info::{PeerCertificateInfo, StreamInfo, TlsInfo};
 
-use crate::config::connection_manager::{ForwardClientCertDetails as Mode, HttpConnectionManager};
+use super::certificate_details::Details;
+use crate::config::connection_manager::{
+    ForwardClientCertConfig, ForwardClientCertDetails as Mode, HttpConnectionManager,
+};
+
+const CONFIG: &str = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertConfig";
+
+/// A tree that decides on the header.
+pub type CertificateTree = MatchTree<ForwardedCertificate>;
 
 /// What becomes of the header.
 #[derive(Clone, Copy, Debug)]
 pub struct ForwardedCertificate {
     mode: Mode,
-    subject: bool,
-    cert: bool,
-    chain: bool,
-    uri: bool,
-    dns: bool,
+    details: Details,
+}
+
+/// The tree, if there is one.
+pub(super) fn tree(
+    message: &HttpConnectionManager,
+    ctx: &mut Ctx,
+) -> Result<Option<Arc<CertificateTree>>, Refused> {
+    let matcher = message.forward_client_cert_matcher.as_ref();
+    let tree = matcher.map(|matcher| MatchTree::compile(matcher, &mut Actions(ctx)));
+    Ok(tree.transpose()?.map(Arc::new))
+}
+
+struct Actions<'a>(&'a mut Ctx);
+
+impl MatchContext for Actions<'_> {
+    type Action = ForwardedCertificate;
+
+    fn ctx(&mut self) -> &mut Ctx {
+        self.0
+    }
+
+    fn action(&mut self, action: &Extension) -> Result<Self::Action, Refused> {
+        let any = &action.typed_config;
+        if any.type_name() != CONFIG {
+            return Err(unknown_extension(action, self.0));
+        }
+        let config = any.decode::<ForwardClientCertConfig>(self.0)?;
+        Ok(ForwardedCertificate {
+            mode: config.forward_client_cert_details,
+            details: Details::of(config.set_current_client_cert_details.as_ref()),
+        })
+    }
+}
+
+/// Does what the tree says, or else what is said for all requests.
+#[cold]
+pub(super) fn by_tree(
+    tree: &CertificateTree,
+    otherwise: &ForwardedCertificate,
+    headers: &mut HeaderMap,
+    info: &StreamInfo,
+) {
+    let chosen = match tree.find(&MatchData::of_request(headers, info)) {
+        Outcome::Action(chosen) => chosen,
+        Outcome::Nothing | Outcome::Undecided => otherwise,
+    };
+    chosen.apply(headers, info.connection.tls.as_deref());
 }
 
 impl ForwardedCertificate {
     /// It is always removed.
     pub const SANITIZE: Self = ForwardedCertificate {
         mode: Mode::Sanitize,
-        subject: false,
-        cert: false,
-        chain: false,
-        uri: false,
-        dns: false,
+        details: Details {
+            subject: false,
+            cert: false,
+            chain: false,
+            uri: false,
+            dns: false,
+            issuer: false,
+            as_json: false,
+        },
     };
 
     pub(super) fn from_message(message: &HttpConnectionManager) -> Self {
-        let details = message.set_current_client_cert_details.as_ref();
         ForwardedCertificate {
             mode: message.forward_client_cert_details,
-            subject: details.is_some_and(|details| details.subject == Some(true)),
-            cert: details.is_some_and(|details| details.cert),
-            chain: details.is_some_and(|details| details.chain),
-            uri: details.is_some_and(|details| details.uri),
-            dns: details.is_some_and(|details| details.dns),
+            details: Details::of(message.set_current_client_cert_details.as_ref()),
         }
     }
 
@@ -47,17 +104,16 @@ impl ForwardedCertificate {
         let tls = tls.and_then(|tls| Some((tls, tls.peer.as_deref()?)));
         match (self.mode, tls) {
             (Mode::AlwaysForwardOnly, _) | (Mode::ForwardOnly, Some(_)) => {}
-            (Mode::AppendForward, Some((tls, peer))) => {
-                let own = self.own_details(tls, peer);
-                let joined = match headers.get(Known::XForwardedClientCert) {
-                    Some(before) if !before.is_empty() => [before, b",", own.as_bytes()].concat(),
-                    _ => own.into_bytes(),
+            (Mode::AppendForward, Some(tls)) => {
+                let before = headers.get(Known::XForwardedClientCert);
+                let value = match before.filter(|before| !before.is_empty()) {
+                    Some(before) => self.appended(before, tls),
+                    None => self.alone(tls),
                 };
-                headers.set(Known::XForwardedClientCert, &joined);
+                headers.set(Known::XForwardedClientCert, &value);
             }
-            (Mode::SanitizeSet, Some((tls, peer))) => {
-                let own = self.own_details(tls, peer);
-                headers.set(Known::XForwardedClientCert, own.as_bytes());
+            (Mode::SanitizeSet, Some(tls)) => {
+                headers.set(Known::XForwardedClientCert, &self.alone(tls));
             }
             (Mode::Sanitize, _) | (_, None) => {
                 headers.remove(Known::XForwardedClientCert);
@@ -65,36 +121,22 @@ impl ForwardedCertificate {
         }
     }
 
-    /// What we know ourselves.
-    fn own_details(&self, tls: &TlsInfo, peer: &PeerCertificateInfo) -> String {
-        let mut details = Vec::new();
-        if let Some(local) = &tls.local {
-            details.extend(local.uri_sans.iter().map(|uri| format!("By={uri}")));
+    /// What we know ourselves, alone.
+    fn alone(&self, (tls, peer): (&TlsInfo, &PeerCertificateInfo)) -> Vec<u8> {
+        match self.details.as_json {
+            true => format!("[{}]", self.details.object(tls, peer)).into_bytes(),
+            false => self.details.text(tls, peer).into_bytes(),
         }
-        if !peer.sha256.is_empty() {
-            details.push(format!("Hash={}", peer.sha256));
-        }
-        if self.cert && !peer.url_encoded_pem.is_empty() {
-            details.push(format!("Cert=\"{}\"", peer.url_encoded_pem));
-        }
-        if self.chain && !peer.url_encoded_pem_chain.is_empty() {
-            details.push(format!("Chain=\"{}\"", peer.url_encoded_pem_chain));
-        }
-        if self.subject {
-            details.push(format!("Subject=\"{}\"", peer.certificate.subject));
-        }
-        if self.uri {
-            let uris = &peer.certificate.uri_sans;
-            if uris.is_empty() {
-                details.push("URI=".to_owned());
+    }
+
+    /// The same behind what others have told.
+    fn appended(&self, before: &[u8], (tls, peer): (&TlsInfo, &PeerCertificateInfo)) -> Vec<u8> {
+        match before.strip_suffix(b"]") {
+            Some(list) if list.starts_with(b"[") => {
+                [list, b",", self.details.object(tls, peer).as_bytes(), b"]"].concat()
             }
-            details.extend(uris.iter().map(|uri| format!("URI={uri}")));
+            _ => [before, b",", self.details.text(tls, peer).as_bytes()].concat(),
         }
-        if self.dns {
-            let names = &peer.certificate.dns_sans;
-            details.extend(names.iter().map(|name| format!("DNS={name}")));
-        }
-        details.join(";")
     }
 }
 
@@ -131,11 +173,14 @@ mod tests {
     fn becomes(mode: Mode, tls: Option<&TlsInfo>) -> String {
         let all = ForwardedCertificate {
             mode,
-            subject: true,
-            cert: true,
-            chain: true,
-            uri: true,
-            dns: true,
+            details: Details {
+                subject: true,
+                cert: true,
+                chain: true,
+                uri: true,
+                dns: true,
+                ..Details::default()
+            },
         };
         let mut headers = HeaderMap::request();
         headers.set(Known::XForwardedClientCert, b"old");

@@ -16,8 +16,9 @@ use nuncio_contract::matching::AddressRanges;
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::tracing::Provider;
 use nuncio_upstream::ClusterId;
+use nuncio_upstream::config::ignored_upgrades;
 
-use super::client_certificate::ForwardedCertificate;
+use super::client_certificate::{self, CertificateTree, ForwardedCertificate};
 use super::local_reply::LocalReplies;
 use super::original_address::{self, Detection};
 use super::premature_resets::ResetLimits;
@@ -185,6 +186,8 @@ pub struct RequestOptions {
     pub skip_xff_append: bool,
     /// Who counts as internal.
     pub internal_addresses: AddressRanges,
+    /// Whether clients on unix domain sockets do.
+    pub unix_sockets_are_internal: bool,
     /// What finds out the client's address; empty for `x-forwarded-for` by the number of hops.
     pub detections: Box<[Detection]>,
     /// Whether `x-forwarded-port` is set.
@@ -203,6 +206,8 @@ pub struct RequestOptions {
     pub service_node: Box<str>,
     /// What becomes of `x-forwarded-client-cert`.
     pub client_certificate: ForwardedCertificate,
+    /// The tree that decides on it before that; none if nobody asks one.
+    pub client_certificate_tree: Option<Arc<CertificateTree>>,
     /// Appended to `via`, both ways.
     pub via: Box<str>,
     /// The scheme that every request gets.
@@ -295,6 +300,7 @@ impl ConnectionManagerConfig {
             internal_addresses(message.internal_address_config.as_ref(), context.ctx);
         let codec = codec_settings(&message, context.ctx);
         let detections = original_address::compile(&message, context.ctx);
+        let certificate_tree = client_certificate::tree(&message, context.ctx);
         let request_ids = RequestIds::compile(message.request_id_extension.as_ref(), context.ctx);
         let tracing = tracing(&message, context);
         let log_moments = LogMoments::from_message(&message, context.ctx);
@@ -319,7 +325,7 @@ impl ConnectionManagerConfig {
             request: RequestOptions::from_message(
                 &message,
                 internal_addresses?,
-                (detections?, request_ids?),
+                (detections?, request_ids?, certificate_tree?),
                 (context.service_cluster, context.service_node),
             ),
             response: ResponseOptions {
@@ -511,6 +517,8 @@ fn codec_settings(
         settings.default_host_for_http_10 = http1.default_host_for_http_10.as_bytes().into();
         settings.enable_trailers = http1.enable_trailers;
         settings.allow_chunked_length = http1.allow_chunked_length;
+        settings.allow_custom_methods = http1.allow_custom_methods;
+        settings.ignored_upgrades = ignored_upgrades(&http1.ignore_http_11_upgrade, ctx)?;
         if let Some(format) = &http1.header_key_format {
             settings.header_case = format.compile(ctx)?;
         }
@@ -568,7 +576,11 @@ impl RequestOptions {
     fn from_message(
         message: &config::HttpConnectionManager,
         internal_addresses: AddressRanges,
-        (detections, request_ids): (Box<[Detection]>, RequestIds),
+        (detections, request_ids, client_certificate_tree): (
+            Box<[Detection]>,
+            RequestIds,
+            Option<Arc<CertificateTree>>,
+        ),
         (service_cluster, service_node): (&str, &str),
     ) -> Self {
         let any_port = matches!(
@@ -582,6 +594,8 @@ impl RequestOptions {
             xff_num_trusted_hops: message.xff_num_trusted_hops,
             skip_xff_append: message.skip_xff_append,
             internal_addresses,
+            unix_sockets_are_internal: (message.internal_address_config.as_ref())
+                .is_some_and(|config| config.unix_sockets),
             detections,
             append_x_forwarded_port: message.append_x_forwarded_port,
             schemes_of_ports: message.forward_proto_config.as_ref().map(|ports| {
@@ -596,6 +610,7 @@ impl RequestOptions {
             user_agent: (message.add_user_agent == Some(true)).then(|| service_cluster.into()),
             service_node: service_node.into(),
             client_certificate: ForwardedCertificate::from_message(message),
+            client_certificate_tree,
             via: message.via.as_str().into(),
             scheme: scheme
                 .map(|config::SchemeTransformation::Overwrite(scheme)| scheme.as_str().into()),
@@ -743,6 +758,7 @@ impl ConnectionManagerConfig {
                 xff_num_trusted_hops: 0,
                 skip_xff_append: false,
                 internal_addresses: AddressRanges::default(),
+                unix_sockets_are_internal: false,
                 detections: Box::default(),
                 append_x_forwarded_port: false,
                 schemes_of_ports: None,
@@ -752,6 +768,7 @@ impl ConnectionManagerConfig {
                 user_agent: None,
                 service_node: "".into(),
                 client_certificate: ForwardedCertificate::SANITIZE,
+                client_certificate_tree: None,
                 via: "".into(),
                 scheme: None,
                 scheme_matches_upstream: false,

@@ -1,6 +1,7 @@
 //! The HTTP connection manager: its compiled config, and its instance on one worker.
 
 pub mod address;
+mod certificate_details;
 pub mod client_certificate;
 mod compile_filters;
 pub mod config;

@@ -10,6 +10,7 @@ use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::{Address, StreamInfo};
 
 use super::address::last_forwarded;
+use super::client_certificate;
 use super::config::{RequestOptions, SchemesOfPorts, StripPort};
 use super::original_address::with_ip;
 use super::path::{Normalized, normalize};
@@ -186,10 +187,11 @@ pub fn mutate(
     let (address, single_hop) = client_address(headers, options, peer)?;
     forwarded_proto(headers, options, peer);
     let is_internal = single_hop
-        && address
-            .as_ref()
-            .and_then(Address::ip)
-            .is_some_and(|ip| options.internal_addresses.contains(ip));
+        && match &address {
+            Some(Address::Ip(address)) => options.internal_addresses.contains(address.ip()),
+            Some(Address::Pipe(_)) => options.unix_sockets_are_internal,
+            Some(Address::Internal(_)) | None => false,
+        };
     let is_edge = !is_internal && options.use_remote_address;
     if is_internal {
         headers.set(Known::XEnvoyInternal, b"true");
@@ -216,7 +218,10 @@ pub fn mutate(
         options.request_ids.set(headers, is_edge, preserve, random);
     }
     let tls = info.connection.tls.as_deref();
-    options.client_certificate.apply(headers, tls);
+    match &options.client_certificate_tree {
+        None => options.client_certificate.apply(headers, tls),
+        Some(tree) => client_certificate::by_tree(tree, &options.client_certificate, headers, info),
+    }
     if address.as_ref() != peer.remote {
         info.remote_address = address;
     }

@@ -67,12 +67,20 @@ pub(super) enum ClusterSource {
     /// A plugin, and its name.
     Plugin(Box<str>, Arc<dyn ClusterSpecifier>),
     Weighted {
-        /// The header whose number the cluster is picked by.
-        by_header: Option<HeaderName>,
+        by: PickedBy,
         /// The sum of the weights; none where runtime may change it.
         total: Option<u64>,
         clusters: Box<[Weighted]>,
     },
+}
+
+/// What one of several clusters is picked by.
+pub(super) enum PickedBy {
+    Chance,
+    /// The number in this header.
+    Header(HeaderName),
+    /// The hash that the route's policies make of the request.
+    Hash,
 }
 
 pub(super) struct Weighted {
@@ -146,19 +154,29 @@ pub enum HostRewritten<'a> {
 
 impl Forward {
     /// The place among weighted clusters that `random` falls on; none where there are no weights.
-    pub fn pick_weighted(&self, request: &HeaderMap, random: u64) -> Option<usize> {
+    pub fn pick_weighted(
+        &self,
+        request: &HeaderMap,
+        info: &StreamInfo,
+        random: u64,
+    ) -> Option<usize> {
         let ClusterSource::Weighted {
-            by_header,
+            by,
             total,
             clusters,
         } = &self.cluster
         else {
             return None;
         };
-        let by_header = by_header.as_ref();
-        let random = by_header
-            .and_then(|name| only_number(request, name))
-            .unwrap_or(random);
+        let given = match by {
+            PickedBy::Chance => None,
+            PickedBy::Header(name) => only_number(request, name),
+            PickedBy::Hash => {
+                let policies = self.hash_policies.as_ref();
+                policies.and_then(|policies| policies.hash(request, info).hash)
+            }
+        };
+        let random = given.unwrap_or(random);
         let total = total.or_else(|| weight::total(clusters.iter().map(|cluster| &cluster.weight)));
         let mut point = random.checked_rem(total?)?;
         clusters.iter().position(|cluster| {

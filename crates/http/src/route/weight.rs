@@ -8,7 +8,7 @@ use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stream_info::metadata::Struct;
 
 use super::compile::balancing_metadata;
-use super::forward::{ClusterSource, Forward, Weighted, WeightedTarget};
+use super::forward::{ClusterSource, Forward, PickedBy, Weighted, WeightedTarget};
 use super::{Level, RouteCompiler};
 use crate::config::route as config;
 
@@ -83,11 +83,12 @@ impl RouteCompiler<'_> {
             })
             .collect();
         let clusters: Box<[Weighted]> = clusters.into_iter().collect::<Result<_, _>>()?;
-        let by_header = match &weighted.random_value_specifier {
+        let by = match &weighted.random_value_specifier {
             Some(config::RandomValue::Header(name)) if !name.value.is_empty() => {
-                Some(self.header_name(name)?)
+                PickedBy::Header(self.header_name(name)?)
             }
-            _ => None,
+            Some(config::RandomValue::Hash(Some(true))) => PickedBy::Hash,
+            _ => PickedBy::Chance,
         };
         let sum = |sum: u64, cluster: &Weighted| sum.saturating_add(cluster.weight.now());
         let total = clusters.iter().fold(0, sum);
@@ -103,7 +104,7 @@ impl RouteCompiler<'_> {
         };
         match fault {
             None => Ok(ClusterSource::Weighted {
-                by_header,
+                by,
                 total: weighted.runtime_key_prefix.is_empty().then_some(total),
                 clusters,
             }),

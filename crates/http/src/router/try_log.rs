@@ -258,7 +258,10 @@ impl Drop for TryLog<'_> {
             let bytes = (self.sent_bytes, self.received_bytes);
             let state = self.state.borrow();
             let request_end = state.info.downstream_timing.last_rx_byte;
-            let times = (since(self.start.1), request_end.map_or(Duration::ZERO, since));
+            let times = (
+                since(self.start.1),
+                request_end.map_or(Duration::ZERO, since),
+            );
             count.end(&state.request, bytes, times);
         }
         self.log(AccessLogType::UpstreamEnd, BytesMeter::default());

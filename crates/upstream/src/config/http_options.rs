@@ -10,10 +10,12 @@ use nuncio_config::{message, one_of};
 use nuncio_contract::hash_policy::{HashPolicies, HashPolicyMessage};
 use nuncio_contract::headers::HeaderName;
 use nuncio_contract::http_filter_message::HttpFilterMessage;
+use nuncio_contract::matching::StringMatcher;
 
 use super::Cluster;
 use super::header_case::HeaderKeyFormat;
 use super::http2_options::Http2Options;
+use super::ignored_upgrades::ignored_upgrades;
 use super::messages::ClusterProtocolSelection;
 use super::outlier_detection::HttpOutlierDetection;
 use super::redis_options;
@@ -110,6 +112,8 @@ message! {
         pub(crate) send_fully_qualified_url: bool,
         inert override_stream_error_on_invalid_http_message = "it concerns requests that come in";
         inert use_balsa_parser = "there is one parser";
+        pub(crate) ignore_http_11_upgrade: Vec<StringMatcher>,
+        inert allow_custom_methods = "it concerns requests that come in";
         inert allow_absolute_url = "it concerns requests that come in";
         inert accept_http_10 = "it concerns requests that come in";
         inert default_host_for_http_10 = "it concerns requests that come in";
@@ -318,6 +322,7 @@ impl Http1Options {
         codec.enable_trailers = self.enable_trailers;
         codec.allow_chunked_length = self.allow_chunked_length;
         codec.send_fully_qualified_url = self.send_fully_qualified_url;
+        codec.ignored_upgrades = ignored_upgrades(&self.ignore_http_11_upgrade, ctx)?;
         if let Some(format) = &self.header_key_format {
             codec.header_case = format.compile(ctx)?;
         }

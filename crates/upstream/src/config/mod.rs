@@ -13,6 +13,7 @@ mod header_case;
 mod health_check;
 mod http2_options;
 mod http_options;
+mod ignored_upgrades;
 mod load_balancing;
 mod messages;
 mod original_dst;
@@ -51,6 +52,7 @@ pub use endpoints::{Assignment, EndpointSpec};
 pub use header_case::HeaderKeyFormat;
 use http_options::HttpProtocolOptions;
 pub use http2_options::Http2Options;
+pub use ignored_upgrades::ignored_upgrades;
 use messages::{
     Cluster, ClusterDiscoveryType, CommonLbConfig, DiscoveryType, DnsLookupFamily,
     FirstAddressFamily, LbPolicyName,
