@@ -200,7 +200,7 @@ fn way(routes: &RouteTable) -> String {
         way += &match index.map(|index| routes.action(index)) {
             Some(Action::Forward(forward)) => {
                 let picked: Vec<_> = (0..12)
-                    .map(|random| forward.pick_weighted(&request, random))
+                    .map(|random| forward.pick_weighted(&request, &info(), random))
                     .collect();
                 let upgrades = forward.upgrades.as_ref().map(|it| it.allows(b"x"));
                 format!("{:?} {picked:?} {upgrades:?}", forward.timeout)

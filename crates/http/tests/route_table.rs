@@ -75,8 +75,8 @@ fn redirect(table: &RouteTable) -> &Redirect {
 
 fn cluster(forward: &Forward, random: u64, headers: &[(&str, &str)]) -> String {
     let request = request("/old", headers);
-    let picked = forward.pick_weighted(&request, random);
     let info = info();
+    let picked = forward.pick_weighted(&request, &info, random);
     let named = forward.named_by(picked, &request, &info);
     match forward.cluster(picked, named.as_deref()) {
         ClusterChoice::Named { name, .. } => name.to_owned(),

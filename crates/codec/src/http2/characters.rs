@@ -67,3 +67,13 @@ pub(super) fn may_be_in_request(known: Option<Known>, name: &[u8], value: &[u8])
 pub(super) fn may_be_in_response(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
     is_valid_value(value) && (known.is_some() || is_name(name))
 }
+
+/// The same, without bytes above 0x7F.
+pub(super) fn may_be_in_ascii_request(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
+    value.is_ascii() && may_be_in_request(known, name, value)
+}
+
+/// The same, without bytes above 0x7F.
+pub(super) fn may_be_in_ascii_response(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
+    value.is_ascii() && may_be_in_response(known, name, value)
+}

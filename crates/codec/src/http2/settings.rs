@@ -45,6 +45,8 @@ pub struct Http2Settings {
     pub headers_with_underscores: UnderscoresAction,
     /// Settings that are sent as they are, before those above (`custom_settings_parameters`).
     pub custom_parameters: Box<[(u16, u32)]>,
+    /// Whether bytes above 0x7F make a header malformed (`disallow_obs_text`).
+    pub disallow_obs_text: bool,
     /// Whether texts in header blocks are shortened by the code of HPACK (`enable_huffman_encoding`).
     pub codes_texts: bool,
     /// When to send PING by itself (`connection_keepalive`).
@@ -70,6 +72,7 @@ impl Default for Http2Settings {
             max_headers_count: 100,
             headers_with_underscores: UnderscoresAction::Allow,
             custom_parameters: Box::default(),
+            disallow_obs_text: false,
             codes_texts: true,
             keepalive: None,
         }

@@ -33,6 +33,7 @@ message! {
         pub(crate) scheme_header_transformation: Option<SchemeHeaderTransformation>,
         pub(crate) max_request_headers_kb: Option<u32>,
         pub(crate) stream_idle_timeout: Option<Duration>,
+        pub(crate) stream_flush_timeout: Option<Duration>,
         pub(crate) request_timeout: Option<Duration>,
         pub(crate) request_headers_timeout: Option<Duration>,
         pub(crate) drain_timeout: Option<Duration>,
@@ -67,6 +68,7 @@ message! {
         pub(crate) access_log_flush_interval: Option<Duration>,
         pub(crate) flush_access_log_on_new_request: bool,
         inert represent_ipv4_remote_address_as_ipv4_mapped_ipv6 = "Envoy 1.40 does not look at it either";
+        inert http3_protocol_options = "there is no HTTP/3, and listeners that speak it are refused";
         inert path_normalization_options = "Envoy 1.40 does not look at it either";
         pub(crate) append_local_overload: bool,
         pub(crate) add_proxy_protocol_connection_state: Option<bool>,

@@ -18,6 +18,14 @@ message! {
     }
 }
 
+enumeration! {
+    /// Whether redirects are followed where nothing else says so, in the deprecated field.
+    pub enum InternalRedirectAction: "envoy.config.route.v3.RouteAction.InternalRedirectAction" {
+        PASS_THROUGH_INTERNAL_REDIRECT => PassThrough,
+        HANDLE_INTERNAL_REDIRECT => Handle,
+    }
+}
+
 message! {
     /// No redirect to a route that was redirected to before.
     pub struct PreviousRoutesConfig: "envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig" {}

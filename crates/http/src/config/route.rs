@@ -21,7 +21,9 @@ use nuncio_contract::rate_limit::RateLimitMessage;
 use nuncio_upstream::mirror::RequestMirrorPolicy;
 use nuncio_upstream::retry::RetryPolicyMessage;
 
-use super::resilience::{HedgePolicy, InternalRedirectPolicy, MaxStreamDuration, RoutingPriority};
+use super::resilience::{
+    HedgePolicy, InternalRedirectAction, InternalRedirectPolicy, MaxStreamDuration, RoutingPriority,
+};
 
 use super::tracing::{Decorator, RouteTracing};
 
@@ -64,6 +66,7 @@ message! {
         pub(crate) include_attempt_count_in_response: bool,
         pub(crate) include_is_timeout_retry_header: bool,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
+        inert retry_policy_typed_config = "Envoy 1.40 does not look at it";
         pub(crate) hedge_policy: Option<HedgePolicy>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
         pub(crate) per_request_buffer_limit_bytes: Option<u32>,
@@ -210,7 +213,11 @@ message! {
         pub(crate) priority: RoutingPriority,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
         pub(crate) hedge_policy: Option<HedgePolicy>,
+        inert retry_policy_typed_config = "Envoy 1.40 does not look at it";
         pub(crate) internal_redirect_policy: Option<InternalRedirectPolicy>,
+        pub(crate) internal_redirect_action: InternalRedirectAction,
+        pub(crate) max_internal_redirects: Option<u32>,
+        pub(crate) flush_timeout: Option<Duration>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
         pub(crate) max_stream_duration: Option<MaxStreamDuration>,
         pub(crate) max_grpc_timeout: Option<Duration>,

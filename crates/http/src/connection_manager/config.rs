@@ -131,6 +131,8 @@ pub enum Terminal {
 pub struct Timeouts {
     /// No bytes either way on a stream.
     pub stream_idle: Option<Duration>,
+    /// A complete response that a client of HTTP/2 does not take; none if as `stream_idle`, zero for no limit.
+    pub stream_flush: Option<Duration>,
     /// No stream on a connection.
     pub connection_idle: Option<Duration>,
     /// The whole request.
@@ -315,7 +317,7 @@ impl ConnectionManagerConfig {
             upgrades: upgrades?,
             access_logs: access_logs?,
             codec_type: message.codec_type,
-            http2: http2_settings(&message, &codec),
+            http2: http2_settings(&message, &codec, context.ctx)?,
             reset_limits: ResetLimits::named(context.ctx),
             codec,
             timeouts: Timeouts::from_message(&message),
@@ -527,7 +529,11 @@ fn codec_settings(
 }
 
 /// The same limits as those of HTTP/1, and the options of HTTP/2.
-fn http2_settings(message: &config::HttpConnectionManager, http1: &Http1Settings) -> Http2Settings {
+fn http2_settings(
+    message: &config::HttpConnectionManager,
+    http1: &Http1Settings,
+    ctx: &mut Ctx,
+) -> Result<Http2Settings, Refused> {
     let mut settings = Http2Settings {
         max_headers_bytes: http1.max_headers_bytes,
         max_headers_count: http1.max_headers_count,
@@ -536,10 +542,13 @@ fn http2_settings(message: &config::HttpConnectionManager, http1: &Http1Settings
     };
     let stream_error = message.stream_error_on_invalid_http_message;
     match &message.http2_protocol_options {
-        Some(options) => options.apply(&mut settings, stream_error),
+        Some(options) => {
+            options.check(ctx)?;
+            options.apply(&mut settings, stream_error);
+        }
         None => settings.stream_error_on_invalid_http_message = stream_error == Some(true),
     }
-    settings
+    Ok(settings)
 }
 
 impl Timeouts {
@@ -550,6 +559,7 @@ impl Timeouts {
         let common = common(message);
         Timeouts {
             stream_idle: limit(message.stream_idle_timeout, Some(Duration::from_secs(300))),
+            stream_flush: message.stream_flush_timeout,
             connection_idle: limit(
                 common.and_then(|common| common.idle_timeout),
                 Some(Duration::from_secs(3600)),
@@ -741,6 +751,7 @@ impl ConnectionManagerConfig {
             codec,
             timeouts: Timeouts {
                 stream_idle: Some(Duration::from_secs(300)),
+                stream_flush: None,
                 connection_idle: Some(Duration::from_secs(3600)),
                 request: None,
                 request_headers: None,

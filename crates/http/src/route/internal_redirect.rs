@@ -40,6 +40,17 @@ pub enum RedirectPredicate {
 }
 
 impl RedirectPolicy {
+    /// Up to so many redirects (1) of status 302 to the same scheme, which is what the deprecated fields can say.
+    pub(super) fn at_most(most: Option<u32>) -> Self {
+        Self {
+            most: most.unwrap_or(1),
+            statuses: [302].into(),
+            predicates: Box::default(),
+            crosses_schemes: false,
+            copied_headers: Box::default(),
+        }
+    }
+
     /// The policy; every mistake is reported.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use nuncio_upstream::retry::RetryPolicy;
 
 use super::internal_redirect::RedirectPolicy;
 use super::{Action, Mirror, Route};
-use crate::config::resilience::RoutingPriority;
+use crate::config::resilience::{InternalRedirectAction, RoutingPriority};
 use crate::config::route as config;
 
 /// What a route says of failures.
@@ -70,13 +70,19 @@ impl Resilience {
         let retry = action.retry_policy.as_ref().map(|it| it.compile(ctx));
         let redirects = action.internal_redirect_policy.as_ref();
         let redirects = redirects.map(|policy| RedirectPolicy::compile(policy, ctx));
+        let by_old_field = || match action.internal_redirect_action {
+            InternalRedirectAction::PassThrough => None,
+            InternalRedirectAction::Handle => {
+                Some(RedirectPolicy::at_most(action.max_internal_redirects))
+            }
+        };
         Ok(Self {
             retry: retry.transpose()?.map(Arc::new),
             hedges: (action.hedge_policy.as_ref()).map(|policy| policy.hedge_on_per_try_timeout),
             body_limit_bytes: route.request_body_buffer_limit,
             old_body_limit_bytes: route.per_request_buffer_limit_bytes,
             mirrors: Arc::default(),
-            redirects: redirects.transpose()?.map(Arc::new),
+            redirects: redirects.transpose()?.or_else(by_old_field).map(Arc::new),
         })
     }
 
@@ -119,6 +125,8 @@ pub struct StreamTimes {
     pub grpc_offset: Option<Duration>,
     /// `max_stream_duration`.
     pub stream: Option<StreamLimits>,
+    /// How long what is complete may wait for the client to take it; zero for no limit.
+    pub flush: Option<Duration>,
 }
 
 /// `max_stream_duration`, in whose presence there is no timeout of the route's.
@@ -137,6 +145,7 @@ impl StreamTimes {
     pub(super) fn of_action(action: &config::RouteAction) -> Option<Box<Self>> {
         let times = StreamTimes {
             max_grpc: action.max_grpc_timeout,
+            flush: action.flush_timeout,
             grpc_offset: action.grpc_timeout_offset,
             stream: action.max_stream_duration.as_ref().map(|it| StreamLimits {
                 longest: it.max_stream_duration,

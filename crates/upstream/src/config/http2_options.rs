@@ -1,14 +1,15 @@
 //! `Http2ProtocolOptions`, of clusters and of connection managers alike.
 //!
 //! `allow_metadata` is refused: METADATA frames are not passed on. `use_oghttp2_codec` chooses between Envoy's two
-//! codecs, which say the same on the wire.
+//! codecs, which say the same on the wire but for `disallow_obs_text`, which that one alone looks at.
 
 use std::time::Duration;
 
 use nuncio_codec::http2::{Http2Settings, KeepaliveSettings};
 use nuncio_config::message;
-use nuncio_config::typed::Spanned;
+use nuncio_config::typed::{Ctx, Refused, Spanned};
 
+use super::http2_parameters as parameters;
 use super::messages::Percent;
 
 message! {
@@ -29,7 +30,17 @@ message! {
         pub(crate) connection_keepalive: Option<Http2Keepalive>,
         pub(crate) max_header_field_size_kb: Option<u32>,
         pub(crate) enable_huffman_encoding: Option<bool>,
-        inert use_oghttp2_codec = "it chooses between codecs that say the same";
+        pub(crate) custom_settings_parameters: Vec<SettingsParameter>,
+        pub(crate) disallow_obs_text: Option<bool>,
+        pub(crate) use_oghttp2_codec: Option<bool>,
+    }
+}
+
+message! {
+    /// A setting that is told to the peer as it is.
+    pub struct SettingsParameter: "envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter" {
+        pub(crate) identifier: Option<u32>,
+        pub(crate) value: Option<u32>,
     }
 }
 
@@ -44,6 +55,23 @@ message! {
 }
 
 impl Http2Options {
+    /// Reports what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Refused`] if something is.
+    pub fn check(&self, ctx: &mut Ctx) -> Result<(), Refused> {
+        let named = [
+            (1, "hpack_table_size", self.hpack_table_size),
+            (3, "max_concurrent_streams", self.max_concurrent_streams),
+            (
+                4,
+                "initial_stream_window_size",
+                self.initial_stream_window_size,
+            ),
+        ];
+        parameters::check(&self.custom_settings_parameters, named, ctx)
+    }
+
     /// Puts what is given into `settings`; `stream_error` is what the connection manager says about malformed messages.
     pub fn apply(&self, settings: &mut Http2Settings, stream_error: Option<bool>) {
         let numbers = [
@@ -84,6 +112,9 @@ impl Http2Options {
             }
         }
         settings.allow_connect = self.allow_connect;
+        settings.disallow_obs_text =
+            self.disallow_obs_text == Some(true) && self.use_oghttp2_codec == Some(true);
+        parameters::apply(&self.custom_settings_parameters, settings);
         settings.stream_error_on_invalid_http_message = self
             .override_stream_error_on_invalid_http_message
             .or(stream_error)

@@ -174,6 +174,7 @@ pub(super) fn read(
     settings.protocol = chosen.protocol;
     let mut http2 = Http2Settings::default();
     if let Some(options) = chosen.http2 {
+        options.check(ctx)?;
         options.apply(&mut http2, None);
     }
     let http1 = chosen.http1;

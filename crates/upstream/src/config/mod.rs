@@ -12,6 +12,7 @@ mod forward_proxy;
 mod header_case;
 mod health_check;
 mod http2_options;
+mod http2_parameters;
 mod http_options;
 mod ignored_upgrades;
 mod load_balancing;

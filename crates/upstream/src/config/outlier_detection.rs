@@ -13,6 +13,7 @@ use crate::outlier_detection::{Configured, ErrorMatcher, MatchPredicate, Outlier
 message! {
     /// How hosts are found out that answer with errors.
     pub(crate) struct OutlierDetection: "envoy.config.cluster.v3.OutlierDetection" {
+        inert monitors = "Envoy 1.40 does not look at them in clusters";
         consecutive_5xx: Option<u32>,
         interval: Option<Duration>,
         base_ejection_time: Option<Duration>,

@@ -112,9 +112,11 @@ impl Connection {
 
     fn new(role: Role, settings: Rc<Http2Settings>) -> Self {
         let table_size = settings.hpack_table_size as usize;
-        let judge = match role {
-            Role::Server => characters::may_be_in_request,
-            Role::Client => characters::may_be_in_response,
+        let judge = match (role, settings.disallow_obs_text) {
+            (Role::Server, false) => characters::may_be_in_request,
+            (Role::Client, false) => characters::may_be_in_response,
+            (Role::Server, true) => characters::may_be_in_ascii_request,
+            (Role::Client, true) => characters::may_be_in_ascii_response,
         };
         Self {
             role,
@@ -163,22 +165,30 @@ impl Connection {
         if self.role == Role::Client {
             add(parameter::ENABLE_PUSH, 0);
         }
-        for (id, value) in &settings.custom_parameters {
+        let custom = &settings.custom_parameters;
+        for (id, value) in custom {
             add(*id, *value);
         }
-        add(parameter::HEADER_TABLE_SIZE, settings.hpack_table_size);
-        add(
-            parameter::ENABLE_CONNECT_PROTOCOL,
-            u32::from(settings.allow_connect),
-        );
-        add(
-            parameter::MAX_CONCURRENT_STREAMS,
-            settings.max_concurrent_streams,
-        );
-        add(
-            parameter::INITIAL_WINDOW_SIZE,
-            settings.initial_stream_window_size,
-        );
+        let named = [
+            (parameter::HEADER_TABLE_SIZE, settings.hpack_table_size),
+            (
+                parameter::ENABLE_CONNECT_PROTOCOL,
+                u32::from(settings.allow_connect),
+            ),
+            (
+                parameter::MAX_CONCURRENT_STREAMS,
+                settings.max_concurrent_streams,
+            ),
+            (
+                parameter::INITIAL_WINDOW_SIZE,
+                settings.initial_stream_window_size,
+            ),
+        ];
+        for (id, value) in named {
+            if custom.iter().all(|one| one.0 != id) {
+                add(id, value);
+            }
+        }
         self.send_frame(kind::SETTINGS, 0, 0, &payload, out);
         let more = settings
             .initial_connection_window_size

@@ -32,6 +32,7 @@ message! {
         pub(crate) always_log_health_check_success: bool,
         pub(crate) name: String,
         pub(crate) tls_options: Option<TlsOptions>,
+        inert event_service = "Envoy 1.40 does not look at it";
         inert alt_port = "it means nothing in Envoy either";
         pub(crate) transport_socket_match_criteria: Option<Arc<Json>>,
     }
