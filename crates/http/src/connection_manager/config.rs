@@ -298,8 +298,7 @@ impl ConnectionManagerConfig {
             .as_ref()
             .map(|replies| LocalReplies::compile(replies, context.ctx))
             .transpose();
-        let internal_addresses =
-            internal_addresses(message.internal_address_config.as_ref(), context.ctx);
+        let internal = internal_addresses(message.internal_address_config.as_ref(), context.ctx);
         let codec = codec_settings(&message, context.ctx);
         let detections = original_address::compile(&message, context.ctx);
         let certificate_tree = client_certificate::tree(&message, context.ctx);
@@ -326,7 +325,7 @@ impl ConnectionManagerConfig {
                 .filter(|limit| *limit > 0),
             request: RequestOptions::from_message(
                 &message,
-                internal_addresses?,
+                internal?,
                 (detections?, request_ids?, certificate_tree?),
                 (context.service_cluster, context.service_node),
             ),
