@@ -217,7 +217,6 @@ message! {
         pub(crate) internal_redirect_policy: Option<InternalRedirectPolicy>,
         pub(crate) internal_redirect_action: InternalRedirectAction,
         pub(crate) max_internal_redirects: Option<u32>,
-        pub(crate) flush_timeout: Option<Duration>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
         pub(crate) max_stream_duration: Option<MaxStreamDuration>,
         pub(crate) max_grpc_timeout: Option<Duration>,

@@ -131,8 +131,6 @@ pub enum Terminal {
 pub struct Timeouts {
     /// No bytes either way on a stream.
     pub stream_idle: Option<Duration>,
-    /// A complete response that a client of HTTP/2 does not take; none if as `stream_idle`, zero for no limit.
-    pub stream_flush: Option<Duration>,
     /// No stream on a connection.
     pub connection_idle: Option<Duration>,
     /// The whole request.
@@ -558,7 +556,6 @@ impl Timeouts {
         let common = common(message);
         Timeouts {
             stream_idle: limit(message.stream_idle_timeout, Some(Duration::from_secs(300))),
-            stream_flush: message.stream_flush_timeout,
             connection_idle: limit(
                 common.and_then(|common| common.idle_timeout),
                 Some(Duration::from_secs(3600)),
@@ -750,7 +747,6 @@ impl ConnectionManagerConfig {
             codec,
             timeouts: Timeouts {
                 stream_idle: Some(Duration::from_secs(300)),
-                stream_flush: None,
                 connection_idle: Some(Duration::from_secs(3600)),
                 request: None,
                 request_headers: None,

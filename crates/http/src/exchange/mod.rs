@@ -15,7 +15,7 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::overload::ScaledTimer;
-use nuncio_contract::stream_info::{Protocol, ResponseFlags};
+use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_net::deadline::Deadlines;
 
 pub(crate) use account::{Account, Budget, HostWishes, RetryCount};
@@ -30,7 +30,6 @@ use crate::connection_manager::ConnectionManager;
 use crate::downstream::{Downstream, DownstreamError};
 use crate::filter_chain::Way;
 use crate::filter_engine::Run;
-use crate::route::Action;
 use crate::stream::StreamState;
 
 /// Work of filters on a body that is worth a turn of the others.
@@ -148,24 +147,6 @@ impl<'a, D: Downstream> Exchange<'a, D> {
     pub(crate) fn renew_idle_timeout(&self) {
         self.idle_timeout
             .set(self.manager.config.timeouts.stream_idle);
-    }
-
-    /// The response is complete: from now on the time counts that a client of HTTP/2 may take to read it. By the route,
-    /// or else the connection manager, or else the time that the stream may be idle.
-    pub(crate) fn begin_flush(&self) {
-        let state = self.state.borrow();
-        if state.info.protocol != Some(Protocol::Http2) {
-            return;
-        }
-        let route = &state.route;
-        let action = route.index.map(|index| route.table.action(index));
-        let of_route = match action {
-            Some(Action::Forward(forward)) => forward.times.as_ref().and_then(|it| it.flush),
-            _ => None,
-        };
-        if let Some(flush) = of_route.or(self.manager.config.timeouts.stream_flush) {
-            self.override_idle_timeout(flush);
-        }
     }
 
     /// Puts the stream's idle deadline off.

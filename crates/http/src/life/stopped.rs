@@ -200,7 +200,6 @@ impl<D: Downstream> Exchange<'_, D> {
         for slot in [REQUEST, REQUEST_HEADERS, ROUTE] {
             self.deadlines.clear(slot);
         }
-        self.begin_flush();
         self.touch_idle();
     }
 

@@ -125,8 +125,6 @@ pub struct StreamTimes {
     pub grpc_offset: Option<Duration>,
     /// `max_stream_duration`.
     pub stream: Option<StreamLimits>,
-    /// How long what is complete may wait for the client to take it; zero for no limit.
-    pub flush: Option<Duration>,
 }
 
 /// `max_stream_duration`, in whose presence there is no timeout of the route's.
@@ -145,7 +143,6 @@ impl StreamTimes {
     pub(super) fn of_action(action: &config::RouteAction) -> Option<Box<Self>> {
         let times = StreamTimes {
             max_grpc: action.max_grpc_timeout,
-            flush: action.flush_timeout,
             grpc_offset: action.grpc_timeout_offset,
             stream: action.max_stream_duration.as_ref().map(|it| StreamLimits {
                 longest: it.max_stream_duration,

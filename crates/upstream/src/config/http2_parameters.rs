@@ -1,7 +1,6 @@
 //! `custom_settings_parameters`: settings of HTTP/2 that the peer is told as they are.
 //!
-//! One that stands for a field with a name takes that field's place. A window above what HTTP/2 allows is told too, as
-//! in Envoy, but not given.
+//! They go before those of the fields with names, which the peer takes after them and so are the ones that hold, as in Envoy.
 
 use nuncio_codec::http2::Http2Settings;
 use nuncio_config::typed::{Ctx, Refused};
@@ -10,7 +9,6 @@ use super::http2_options::SettingsParameter;
 
 const ENABLE_PUSH: u32 = 2;
 const ENABLE_CONNECT_PROTOCOL: u32 = 8;
-const MAX_WINDOW: u32 = i32::MAX as u32;
 
 /// Reports what Envoy refuses, the first of it; `named` are the fields by their numbers.
 pub(super) fn check(
@@ -76,12 +74,6 @@ pub(super) fn apply(parameters: &[SettingsParameter], settings: &mut Http2Settin
     let mut custom: Vec<(u16, u32)> = Vec::new();
     for parameter in parameters {
         let value = value(parameter);
-        match id(parameter) {
-            1 => settings.hpack_table_size = value,
-            3 => settings.max_concurrent_streams = value,
-            4 if value <= MAX_WINDOW => settings.initial_stream_window_size = value,
-            _ => {}
-        }
         if let Ok(id) = u16::try_from(id(parameter))
             && custom.iter().all(|one| one.0 != id)
         {

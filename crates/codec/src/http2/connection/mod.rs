@@ -165,8 +165,7 @@ impl Connection {
         if self.role == Role::Client {
             add(parameter::ENABLE_PUSH, 0);
         }
-        let custom = &settings.custom_parameters;
-        for (id, value) in custom {
+        for (id, value) in &settings.custom_parameters {
             add(*id, *value);
         }
         let named = [
@@ -185,9 +184,7 @@ impl Connection {
             ),
         ];
         for (id, value) in named {
-            if custom.iter().all(|one| one.0 != id) {
-                add(id, value);
-            }
+            add(id, value);
         }
         self.send_frame(kind::SETTINGS, 0, 0, &payload, out);
         let more = settings
