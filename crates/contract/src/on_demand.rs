@@ -10,8 +10,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config_source::ResourceSource;
-
 /// What came of a question for a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -26,32 +24,10 @@ pub enum Found {
 /// Whom to ask, and how long to wait.
 #[derive(Clone, Debug)]
 pub struct ClusterSource {
-    /// Whom: a [`ResourceSource`](crate::config_source::ResourceSource) of clusters, or [`RoutesWith`].
+    /// Whom: a `ResourceSource` of clusters, or the `RoutesWith` virtual hosts, which is who asks' affair alone.
     pub whom: Arc<dyn Any + Send + Sync>,
     /// How long.
     pub timeout: Duration,
-}
-
-/// The route configuration whose virtual hosts are asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutesWith {
-    /// Its name.
-    pub name: Box<str>,
-    /// Who has it, which need not be who has its hosts.
-    pub source: ResourceSource,
-}
-
-impl RoutesWith {
-    /// How long a request waits for a virtual host is its own affair.
-    const NO_TIME_OF_ITS_OWN: Duration = Duration::from_secs(365 * 24 * 3600);
-
-    /// As whom to ask.
-    pub fn into_source(self) -> Arc<ClusterSource> {
-        Arc::new(ClusterSource {
-            whom: Arc::new(self),
-            timeout: Self::NO_TIME_OF_ITS_OWN,
-        })
-    }
 }
 
 /// Asks for clusters, and for virtual hosts.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::http_filter::{HeadersStatus, Resume};
-use nuncio_contract::on_demand::{ClusterSource, Found, OnDemandClusters, RoutesWith};
+use nuncio_contract::on_demand::{ClusterSource, Found, OnDemandClusters};
+use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_contract::services::{LocalFuture, Membership};
 
 use super::ROOM;

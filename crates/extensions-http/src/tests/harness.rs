@@ -29,7 +29,8 @@ use nuncio_contract::http_filter::{
     TrailersStatus,
 };
 use nuncio_contract::local_reply::LocalReply;
-use nuncio_contract::on_demand::{ClusterSource, OnDemandClusters, RoutesWith};
+use nuncio_contract::on_demand::{ClusterSource, OnDemandClusters};
+use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stats::{Scope, StatValue, StatsStore};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::config_source::ResourceSource;
-use nuncio_contract::on_demand::RoutesWith;
+use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
 

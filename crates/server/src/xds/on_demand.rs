@@ -14,7 +14,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use nuncio_contract::config_source::ResourceSource;
-use nuncio_contract::on_demand::{Found, RoutesWith};
+use nuncio_contract::on_demand::Found;
+use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_upstream::on_demand::Question;
 use tokio::sync::mpsc::UnboundedReceiver;
 
