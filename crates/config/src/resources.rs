@@ -19,7 +19,7 @@ use crate::report::{self, Style};
 use crate::source::{Format, Source, Sources};
 use crate::text::{self, Kind, Limits};
 use crate::tree::{Any, Message, Value};
-use crate::validate::validate;
+use crate::validate::{validate, validate_own};
 use crate::wire;
 
 const RESPONSE: &str = "envoy.service.discovery.v3.DiscoveryResponse";
@@ -34,6 +34,8 @@ pub struct Response {
     pub resources: Vec<Arc<Any>>,
     /// Their versions, where each has one of its own; else all have that of the response.
     pub versions: Vec<Box<str>>,
+    /// All names that those that came are known by, some of which are of nothing; of virtual hosts alone.
+    pub names: Vec<Box<str>>,
     /// What went, where this tells what changed alone; none where these are all there are.
     pub removed: Option<Vec<Box<str>>>,
     /// Whether there were fields that the API does not have.
@@ -107,6 +109,7 @@ fn finished(
                     .into(),
                 resources: resources(&message),
                 versions: Vec::new(),
+                names: Vec::new(),
                 removed: None,
                 has_unknown_fields,
                 sources,
@@ -123,13 +126,28 @@ fn finished(
 
 /// The resource as a message of the wanted type, its rules checked; errors are reported.
 pub fn unpack(wanted: &str, any: &Any, diagnostics: &mut Diagnostics) -> Option<Arc<Message>> {
+    unpack_checked(wanted, any, validate, diagnostics)
+}
+
+/// The same without the rules of what is in an `Any`, which [`validate_nested`](crate::validate::validate_nested) checks:
+/// as in Envoy that is wrong with one of several resources only.
+pub fn unpack_own(wanted: &str, any: &Any, diagnostics: &mut Diagnostics) -> Option<Arc<Message>> {
+    unpack_checked(wanted, any, validate_own, diagnostics)
+}
+
+fn unpack_checked(
+    wanted: &str,
+    any: &Any,
+    check: fn(&Message, &mut Diagnostics),
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<Message>> {
     if any.type_name() != wanted {
         let text = format!("Unable to unpack as {wanted}: [{}]", any.type_url);
         diagnostics.error(any.message.span, text);
         return None;
     }
     let before = diagnostics.errors();
-    validate(&any.message, diagnostics);
+    check(&any.message, diagnostics);
     (diagnostics.errors() == before).then(|| Arc::clone(&any.message))
 }
 

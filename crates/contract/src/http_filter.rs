@@ -26,6 +26,7 @@ use crate::cors::CorsPolicy;
 use crate::headers::HeaderMap;
 use crate::level_config::LevelConfig;
 use crate::local_reply::LocalReply;
+use crate::on_demand::ClusterSource;
 use crate::rate_limit::RouteRateLimits;
 use crate::services::{LocalFuture, WorkerServices};
 use crate::stats::Scope;
@@ -102,6 +103,11 @@ pub trait Destination {
         false
     }
 
+    /// Whom to ask for more routes where there is none for the request, and by which name; none where nobody has more.
+    fn more_routes(&self, _request: &HeaderMap) -> Option<(Arc<ClusterSource>, Box<str>)> {
+        None
+    }
+
     /// The policies in the `cors` fields of the route and of its virtual host; none where it does not forward.
     fn cors_policies(&self) -> [Option<&CorsPolicy>; 2] {
         [None; 2]
@@ -161,6 +167,11 @@ impl<'a> PerRoute<'a> {
     /// Whether there is a route, whatever it does.
     pub fn has_route(&self) -> bool {
         self.destination.has_route()
+    }
+
+    /// Whom to ask for more routes where there is none for the request, and by which name.
+    pub fn more_routes(&self, request: &HeaderMap) -> Option<(Arc<ClusterSource>, Box<str>)> {
+        self.destination.more_routes(request)
     }
 
     /// The policies in the `cors` fields of the route and of its virtual host.
@@ -290,6 +301,8 @@ pub enum Resume {
     Then(Box<Applied>),
     /// Answer.
     Reply(Box<LocalReply>),
+    /// Look the route up in the table of now, and make the call again.
+    Reroute,
 }
 
 /// What a wait changes of its stream; called once, as the filter's calls are. Its answer, if it comes to one.

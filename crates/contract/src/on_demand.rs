@@ -1,4 +1,4 @@
-//! Clusters that are asked for when somebody needs them: what filters see of it.
+//! Clusters, and virtual hosts, that are asked for when somebody needs them: what filters see of it.
 //!
 //! The main thread asks ([`OnDemandClusters`] is how it is told), each cluster once, whoever waits for it. Who waits goes
 //! on once the cluster is there and warm, its server says that there is none, or the time of the first who asked has
@@ -24,13 +24,13 @@ pub enum Found {
 /// Whom to ask, and how long to wait.
 #[derive(Clone, Debug)]
 pub struct ClusterSource {
-    /// Whom: a [`ResourceSource`](crate::config_source::ResourceSource), which is who asks' affair alone.
+    /// Whom: a `ResourceSource` of clusters, or the `RoutesWith` virtual hosts, which is who asks' affair alone.
     pub whom: Arc<dyn Any + Send + Sync>,
     /// How long.
     pub timeout: Duration,
 }
 
-/// Asks for clusters.
+/// Asks for clusters, and for virtual hosts.
 pub trait OnDemandClusters {
     /// Waits until the cluster of this name is there, or is not to be had. Asking goes on though nobody waits.
     fn find(&self, source: &Arc<ClusterSource>, name: &str)

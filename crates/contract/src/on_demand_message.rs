@@ -1,4 +1,4 @@
-//! Whom clusters are asked for on demand: the messages that say it, see [`crate::on_demand`].
+//! Whom clusters, and virtual hosts, are asked for on demand: the messages that say it, see [`crate::on_demand`].
 //!
 //! Servers are asked by delta, as in Envoy, which breaks on others; `ads` either way. Refused is what `xdstp://` names
 //! are needed for: `resources_locator`, and no source.
@@ -67,4 +67,26 @@ pub fn compile_source(
         whom: Arc::new(source),
         timeout,
     }))
+}
+
+/// The route configuration whose virtual hosts are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutesWith {
+    /// Its name.
+    pub name: Box<str>,
+    /// Who has it, which need not be who has its hosts.
+    pub source: ResourceSource,
+}
+
+impl RoutesWith {
+    /// How long a request waits for a virtual host is its own affair.
+    const NO_TIME_OF_ITS_OWN: Duration = Duration::from_secs(365 * 24 * 3600);
+
+    /// As whom to ask.
+    pub fn into_source(self) -> Arc<ClusterSource> {
+        Arc::new(ClusterSource {
+            whom: Arc::new(self),
+            timeout: Self::NO_TIME_OF_ITS_OWN,
+        })
+    }
 }

@@ -9,6 +9,7 @@ use nuncio_contract::clock::WallAnchor;
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::http_filter::Destination;
+use nuncio_contract::on_demand::ClusterSource;
 use nuncio_contract::rate_limit::RouteRateLimits;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo};
@@ -127,6 +128,10 @@ impl Destination for StreamRoute {
 
     fn has_route(&self) -> bool {
         self.index.is_some()
+    }
+
+    fn more_routes(&self, request: &HeaderMap) -> Option<(Arc<ClusterSource>, Box<str>)> {
+        self.table.host_to_ask_for(request)
     }
 
     fn cors_policies(&self) -> [Option<&CorsPolicy>; 2] {

@@ -1,4 +1,4 @@
-//! Questions of workers for clusters that are not there, on their way to the main thread.
+//! Questions of workers for clusters, and virtual hosts, that are not there, on their way to the main thread.
 //!
 //! Limit: [`MOST_QUESTIONS`] wait at a time; who asks beyond that is told that there is none.
 
@@ -17,7 +17,7 @@ const MOST_QUESTIONS: usize = 1 << 16;
 pub struct Question {
     /// Whom to ask.
     pub source: Arc<ClusterSource>,
-    /// For which cluster.
+    /// For which one.
     pub name: Box<str>,
     answer: Option<oneshot::Sender<Found>>,
     waiting: Arc<AtomicUsize>,
@@ -32,6 +32,12 @@ pub(crate) struct Questions {
 }
 
 impl Question {
+    /// Whether who asked still waits.
+    pub fn is_awaited(&self) -> bool {
+        let answer = self.answer.as_ref();
+        answer.is_some_and(|answer| !answer.is_closed())
+    }
+
     /// Answers it.
     pub fn answer(mut self, found: Found) {
         if let Some(answer) = self.answer.take() {

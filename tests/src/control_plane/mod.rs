@@ -67,7 +67,8 @@ pub struct Telling {
     pub version: String,
     /// Its nonce.
     pub nonce: String,
-    /// Its resources, see [`protobuf`]; delta has them with a name (`as`), a version (`at`) and a life (`ttl`).
+    /// Its resources, see [`protobuf`]; delta has them with a name (`as`), a version (`at`) and
+    /// perhaps other names (`aka`); without `any` there is nothing but the names.
     #[serde(default)]
     pub resources: Vec<Value>,
     /// Delta alone: what went.

@@ -17,7 +17,7 @@ pub(super) fn message(value: &Value) -> Result<Vec<u8>, String> {
     for (key, value) in members {
         let word = key.split(' ').next().unwrap_or_default();
         match (key.as_str(), word.parse::<u64>()) {
-            ("any" | "as" | "at" | "ttl", _) => {}
+            ("any" | "as" | "aka" | "at" | "ttl", _) => {}
             (_, Ok(number)) => field(number, value, &mut body)?,
             _ => return Err(format!("{key} has no number")),
         }

@@ -291,13 +291,19 @@ fn response(
     Ok(out)
 }
 
-/// A resource with its name and version.
+/// A resource with its name, version and aliases; nothing else, if it says nothing.
 fn wrapped(resource: &Value, any: &[u8]) -> Result<Vec<u8>, String> {
     let text = |key: &str| resource.get(key).and_then(Value::as_str);
     let mut out = Vec::new();
     protobuf::bytes(1, text("at").unwrap_or_default().as_bytes(), &mut out);
-    protobuf::bytes(2, any, &mut out);
+    if resource.get("any").is_some() {
+        protobuf::bytes(2, any, &mut out);
+    }
     let name = text("as").ok_or("a resource of delta has no name")?;
     protobuf::bytes(3, name.as_bytes(), &mut out);
+    let aliases = resource.get("aka").and_then(Value::as_array);
+    for alias in aliases.into_iter().flatten().filter_map(Value::as_str) {
+        protobuf::bytes(4, alias.as_bytes(), &mut out);
+    }
     Ok(out)
 }

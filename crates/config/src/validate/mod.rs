@@ -25,15 +25,43 @@ use plan::Plans;
 
 /// Checks a message and all inside of it.
 pub fn validate(message: &Message, diagnostics: &mut Diagnostics) {
-    let mut validator = Validator {
-        plans: Plans::default(),
-        steps: Vec::new(),
-        diagnostics,
-    };
-    validator.message(message);
+    Validator::new(true, diagnostics).message(message);
+}
+
+/// Checks a message, but nothing inside of any `Any`.
+pub fn validate_own(message: &Message, diagnostics: &mut Diagnostics) {
+    Validator::new(false, diagnostics).message(message);
+}
+
+/// Checks what [`validate_own`] leaves: all inside of each `Any`.
+pub fn validate_nested(message: &Message, diagnostics: &mut Diagnostics) {
+    let mut validator = Validator::new(true, diagnostics);
+    each_any(message, &mut |any| validator.any(any));
+}
+
+/// Calls `found` for the message in each `Any`, but for those inside of others.
+fn each_any(message: &Message, found: &mut impl FnMut(&Arc<Message>)) {
+    let values = message.entries().iter().map(|entry| &entry.value);
+    values.for_each(|value| each_any_of(value, found));
+}
+
+fn each_any_of(value: &Value, found: &mut impl FnMut(&Arc<Message>)) {
+    match value {
+        Value::Any(any) => found(&any.message),
+        Value::Message(message) => each_any(message, found),
+        Value::List(items) => items
+            .iter()
+            .for_each(|item| each_any_of(&item.value, found)),
+        Value::Map(items) => items
+            .iter()
+            .for_each(|item| each_any_of(&item.value, found)),
+        _ => {}
+    }
 }
 
 struct Validator<'d> {
+    /// Whether what is inside of an `Any` is checked too.
+    enters: bool,
     plans: Plans,
     /// From the outermost message (or the last `Any`) to the field being checked.
     steps: Vec<Step>,
@@ -45,7 +73,16 @@ struct Step {
     index: Option<Box<str>>,
 }
 
-impl Validator<'_> {
+impl<'d> Validator<'d> {
+    fn new(enters: bool, diagnostics: &'d mut Diagnostics) -> Self {
+        Validator {
+            enters,
+            plans: Plans::default(),
+            steps: Vec::new(),
+            diagnostics,
+        }
+    }
+
     fn message(&mut self, message: &Message) {
         if message.descriptor.rules_disabled() || message.descriptor.rules_ignored() {
             return;
@@ -217,7 +254,7 @@ impl Validator<'_> {
                     self.message(message);
                 }
             }
-            Value::Any(any) => self.any(&any.message),
+            Value::Any(any) if self.enters => self.any(&any.message),
             _ => {}
         }
     }

@@ -76,8 +76,8 @@ pub struct RawResource {
     pub version: String,
     /// Itself; none where only its life is made longer.
     pub resource: Option<RawAny>,
-    /// Whether it is known by other names too.
-    pub has_aliases: bool,
+    /// The other names that it is known by.
+    pub aliases: Vec<String>,
     /// How long it lives.
     pub ttl: Option<Duration>,
     /// It is said to live for no duration.
@@ -209,7 +209,7 @@ impl RawResource {
                 (1, Wire::Bytes(bytes)) => resource.version = text(bytes)?,
                 (2, Wire::Bytes(bytes)) => resource.resource = Some(raw_any(bytes)?),
                 (3, Wire::Bytes(bytes)) => resource.name = text(bytes)?,
-                (4, Wire::Bytes(_)) => resource.has_aliases = true,
+                (4, Wire::Bytes(bytes)) => resource.aliases.push(text(bytes)?),
                 (6, Wire::Bytes(bytes)) => {
                     resource.ttl = duration(bytes)?;
                     resource.has_invalid_ttl = resource.ttl.is_none();

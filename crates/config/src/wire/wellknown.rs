@@ -66,7 +66,23 @@ fn any(bytes: &[u8], depth: usize, unknown: &mut Unknown<'_>) -> Result<Value, B
             _ => return Err(Broken::Format("an `Any` has two parts")),
         }
     }
+    let name = type_url.rsplit('/').next().unwrap_or("");
+    if matches!(unknown, Unknown::Told(_)) && !type_url.is_empty() && api::message(name).is_none() {
+        return unopened(type_url);
+    }
     open(&type_url, packed, depth, unknown)
+}
+
+/// An `Any` of a type that nobody knows, which is wrong only where somebody wants what is in it.
+fn unopened(type_url: String) -> Result<Value, Broken> {
+    let Some(nothing) = api::message("google.protobuf.Any") else {
+        return Err(Broken::UnknownType(type_url));
+    };
+    Ok(Value::Any(Arc::new(Any {
+        type_url: type_url.into(),
+        message: Arc::new(Message::new(nothing, Span::NONE)),
+        typed_struct: None,
+    })))
 }
 
 /// The message that an `Any` has inside.

@@ -1,9 +1,10 @@
-//! `envoy.filters.http.on_demand`: a request whose cluster is not there waits while a server is asked for it.
+//! `envoy.filters.http.on_demand`: a request whose route or cluster is not there waits while a server is asked for it.
 //!
 //! The request goes on where it stands, whatever came of it, and the router answers 503 if there is still no cluster.
 //! A configuration on a route takes the place of the filter's, so that one without `odcds` asks nobody. Limits: those
 //! of questions (65536 wait), 5 s each. Trust: where routes take the cluster's name from a header, clients choose what
-//! is asked for. Not there: virtual hosts on demand (VHDS, which is refused where it is said) and scopes on demand.
+//! is asked for. Its route is looked for again once its virtual host has come (VHDS), which is asked for once a request. Not there: the
+//! routes of scopes on demand.
 //! Envoy's documentation: HTTP filters, on-demand.
 
 mod config;

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::http_filter::{HeadersStatus, Resume};
 use nuncio_contract::on_demand::{ClusterSource, Found, OnDemandClusters};
+use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_contract::services::{LocalFuture, Membership};
 
 use super::ROOM;
@@ -62,6 +64,38 @@ fn one_that_is_there_is_not_asked_for() {
 fn nobody_is_asked_without_a_source() {
     let (worker, answers) = worker("{}", Found::Available);
     let status = worker.stream().going_to("new").decode_headers(true);
+    assert!(matches!(status, HeadersStatus::Continue));
+    assert!(answers.1.borrow().is_empty());
+}
+
+#[test]
+fn a_route_that_is_not_there_is_asked_for_once_and_looked_for_again() {
+    for (found, is_routed) in [(Found::Available, true), (Found::Missing, false)] {
+        let (worker, answers) = worker("{}", found);
+        let routes = RoutesWith {
+            name: "shop".into(),
+            source: ResourceSource::Ads {
+                fetch_timeout: None,
+            },
+        };
+        let mut stream = worker.stream().in_routes_with_more(routes);
+        let HeadersStatus::Wait(mut wait) = stream.decode_headers(true) else {
+            panic!("it does not wait");
+        };
+        let resume = outcome(&mut wait);
+        assert_eq!(matches!(resume, Some(Resume::Reroute)), is_routed);
+        assert!(matches!(
+            stream.decode_headers(true),
+            HeadersStatus::Continue
+        ));
+        assert_eq!(answers.1.borrow().len(), 1);
+    }
+}
+
+#[test]
+fn nobody_is_asked_for_a_route_where_nobody_has_more() {
+    let (worker, answers) = worker(CHAIN, Found::Available);
+    let status = worker.stream().decode_headers(true);
     assert!(matches!(status, HeadersStatus::Continue));
     assert!(answers.1.borrow().is_empty());
 }

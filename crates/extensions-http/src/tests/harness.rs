@@ -22,14 +22,15 @@ use nuncio_contract::calls::Calls;
 use nuncio_contract::clock::{Clock, ManualClock};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutationRoom;
 use nuncio_contract::forward_proxy::ForwardProxy;
-use nuncio_contract::headers::{HeaderMap, HeaderName};
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
     Applied, DataStatus, Destination, FilterContext, FilterWorkerContext, HeadersStatus,
     HttpFilter, HttpFilterConfig, HttpFilterFactory, Interest, Late, PerRoute, Then,
     TrailersStatus,
 };
 use nuncio_contract::local_reply::LocalReply;
-use nuncio_contract::on_demand::OnDemandClusters;
+use nuncio_contract::on_demand::{ClusterSource, OnDemandClusters};
+use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_contract::registry::{HttpFilterRoom, RouteFilterConfig};
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
 use nuncio_contract::stats::{Scope, StatValue, StatsStore};
@@ -171,7 +172,7 @@ impl Worker {
             is_route_stale: Cell::default(),
             limit_bytes: DEFAULT_LIMIT_BYTES,
             levels: Vec::new(),
-            destination: To(None),
+            destination: To(None, None),
         }
     }
 
@@ -246,7 +247,7 @@ pub(crate) struct Stream<'w> {
 }
 
 /// The cluster that a stream goes to.
-struct To(Option<&'static str>);
+struct To(Option<&'static str>, Option<RoutesWith>);
 
 impl Destination for To {
     fn cluster_name(&self) -> Option<&[u8]> {
@@ -255,6 +256,12 @@ impl Destination for To {
 
     fn has_route(&self) -> bool {
         self.0.is_some()
+    }
+
+    fn more_routes(&self, request: &HeaderMap) -> Option<(Arc<ClusterSource>, Box<str>)> {
+        let host = request.get(Known::Authority)?;
+        let source = self.1.clone()?.into_source();
+        Some((source, String::from_utf8_lossy(host).into()))
     }
 }
 
@@ -278,9 +285,15 @@ impl Stream<'_> {
         self
     }
 
+    /// The same stream where there is no route, but may be more of them.
+    pub(crate) fn in_routes_with_more(mut self, routes: RoutesWith) -> Self {
+        self.destination.1 = Some(routes);
+        self
+    }
+
     /// The same stream on a route to a cluster.
     pub(crate) fn going_to(mut self, name: &'static str) -> Self {
-        self.destination = To(Some(name));
+        self.destination.0 = Some(name);
         self
     }
 

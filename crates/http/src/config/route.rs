@@ -5,6 +5,7 @@ use std::time::Duration;
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::cluster_specifier::ClusterSpecifierPlugin;
+use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::cors::RouteCorsPolicyMessage;
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::formatter::SubstitutionFormatString;
@@ -46,7 +47,15 @@ message! {
         pub(crate) typed_per_filter_config: Vec<(String, Any)>,
         pub(crate) request_mirror_policies: Vec<RequestMirrorPolicy>,
         pub(crate) cluster_specifier_plugins: Vec<ClusterSpecifierPlugin>,
+        pub(crate) vhds: Option<Vhds>,
         inert metadata = "nothing that Nuncio has asks for it";
+    }
+}
+
+message! {
+    /// Where virtual hosts come from beside those that are said.
+    pub struct Vhds: "envoy.config.route.v3.Vhds" {
+        pub(crate) config_source: ConfigSource,
     }
 }
 

@@ -377,7 +377,14 @@ fn routes(
     context: &mut CompileContext<'_>,
 ) -> RoutesOrSource {
     let table = match &message.route_specifier {
-        config::RouteSpecifier::RouteConfig(table) => table,
+        config::RouteSpecifier::RouteConfig(table) => {
+            if let Some(vhds) = &table.vhds {
+                let what =
+                    "virtual hosts from elsewhere (`vhds`) but for routes that come by `rds`";
+                context.ctx.unsupported(vhds.span(), what);
+            }
+            table
+        }
         config::RouteSpecifier::Rds(rds) => {
             let source = RouteSource::new(rds, &message.stat_prefix, filter_names, context.ctx);
             return match source {

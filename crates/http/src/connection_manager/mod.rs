@@ -82,7 +82,7 @@ pub struct ConnectionManager {
     pub(crate) overload: Option<Rc<OverloadOnWorker>>,
     /// Who makes spans, if anybody does.
     pub(crate) tracer: Option<Rc<dyn Tracer>>,
-    routes: RefCell<Rc<RouteSnapshot>>,
+    pub(crate) routes: RefCell<Rc<RouteSnapshot>>,
     root: Scope,
     /// Made with the first connection that needs them, when Envoy lists them too.
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use nuncio_config::tree::Message;
+use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::config_source::ResourceSource;
+use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_contract::registry::Extensions;
 use nuncio_upstream::ClusterId;
 
 use crate::config::connection_manager::Rds;
-use crate::config::route::RouteConfiguration;
+use crate::config::route::{RouteConfiguration, Vhds};
 use crate::route::{RouteCompiler, RouteTable};
 
 /// A source of routes.
@@ -56,7 +57,7 @@ impl RouteSource {
     ) -> Result<RouteTable, Refused> {
         let table: RouteConfiguration = decode(message, ctx)?;
         let validates = table.validate_clusters == Some(true);
-        RouteCompiler {
+        let mut compiled = RouteCompiler {
             plugins: Default::default(),
             ctx,
             extensions,
@@ -64,6 +65,37 @@ impl RouteSource {
             cluster_id,
             known_clusters: validates.then_some(known_clusters),
         }
-        .compile(&table)
+        .compile(&table)?;
+        if table.vhds.is_some() {
+            let of = RoutesWith {
+                name: self.name.clone(),
+                source: self.source.clone(),
+            };
+            compiled.more_hosts = Some(of.into_source());
+        }
+        Ok(compiled)
+    }
+
+    /// Who has more virtual hosts of a route configuration that came, if it says so.
+    ///
+    /// # Errors
+    /// If nobody can be asked; in Envoy's words for what Envoy refuses.
+    pub fn more_hosts(message: &Message, ctx: &mut Ctx) -> Result<Option<ResourceSource>, Refused> {
+        let Some(vhds) = message.find(&["vhds"]).and_then(Value::as_message) else {
+            return Ok(None);
+        };
+        let vhds: Vhds = decode(vhds, ctx)?;
+        let source = vhds.config_source.source(ctx)?;
+        let is_delta = match &source {
+            ResourceSource::Server { server, .. } => server.is_delta,
+            ResourceSource::Ads { .. } => true,
+            ResourceSource::File { .. } | ResourceSource::Rest { .. } => false,
+        };
+        if !is_delta {
+            let text = "vhds: only 'DELTA_GRPC' is supported as an api_type.";
+            ctx.error(vhds.span(), text);
+            return Err(Refused);
+        }
+        Ok(Some(source))
     }
 }

@@ -160,7 +160,14 @@ impl ScopeSource {
         let scope: ScopedRouteConfiguration = decode(message, ctx)?;
         let named = routes.as_ref().map(|routes| decode(routes, ctx));
         let named = named.transpose()?;
-        let table = match scope.route_configuration.as_ref().or(named.as_ref()) {
+        let table = scope.route_configuration.as_ref().or(named.as_ref());
+        if let Some(vhds) = table.and_then(|table| table.vhds.as_ref()) {
+            ctx.unsupported(
+                vhds.span(),
+                "virtual hosts from elsewhere (`vhds`) of scopes",
+            );
+        }
+        let table = match table {
             None => RouteTable::empty(),
             Some(table) => RouteCompiler {
                 plugins: Default::default(),

@@ -189,6 +189,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
         Run {
             state: &self.state,
             worker: &self.manager.worker,
+            routes: Some(&self.manager.routes),
             way,
             beneath: None,
         }

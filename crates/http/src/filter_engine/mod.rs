@@ -10,6 +10,7 @@
 mod late;
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -24,7 +25,7 @@ use nuncio_contract::upstream_filters::UpstreamSlot;
 pub use late::{HeadIs, LateStep, Released};
 
 use crate::filter_chain::{ActiveFilter, FilterChain, Way};
-use crate::stream::StreamState;
+use crate::stream::{RouteSnapshot, StreamState};
 use crate::worker::Worker;
 
 /// The details of the answer to a request of which too much would have to be held back.
@@ -45,6 +46,8 @@ pub struct Run<'a> {
     pub state: &'a RefCell<Box<StreamState>>,
     /// The worker.
     pub worker: &'a Worker,
+    /// The connection manager's routes of now, where filters may have the route looked up in them.
+    pub routes: Option<&'a RefCell<Rc<RouteSnapshot>>>,
     /// The direction.
     pub way: Way,
     /// Where the filters stand between the router and a host: the stream that they are part of.
@@ -81,7 +84,13 @@ impl Run<'_> {
                     self.hold_head(step);
                     return Ok(Flow::Held);
                 }
-                HeadersStatus::Wait(wait) => self.resumed(step, wait.await)?,
+                HeadersStatus::Wait(wait) => match wait.await {
+                    Resume::Reroute => {
+                        self.reroute();
+                        continue;
+                    }
+                    resume => self.resumed(step, resume)?,
+                },
                 HeadersStatus::Again(wait) => {
                     wait.await;
                     continue;
@@ -383,9 +392,18 @@ impl Run<'_> {
         true
     }
 
+    /// Looks the route up in the table of now.
+    fn reroute(&self) {
+        let mut state = self.state.borrow_mut();
+        if let Some(routes) = self.routes {
+            state.route.table = Rc::clone(&routes.borrow());
+        }
+        self.worker.find_route(&mut state);
+    }
+
     fn resumed(&self, step: usize, resume: Resume) -> Result<(), Box<LocalReply>> {
         match resume {
-            Resume::Continue => Ok(()),
+            Resume::Continue | Resume::Reroute => Ok(()),
             Resume::Reply(reply) => Err(reply),
             Resume::Then(applied) => {
                 let reply = self.with_filter(step, |_, context, _, _| (applied.0)(context));

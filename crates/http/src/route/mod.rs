@@ -50,6 +50,7 @@ use matcher::RouteMatcher;
 use nuncio_contract::cors::CorsPolicy;
 use nuncio_contract::header_mutation::HeaderMutations;
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::on_demand::ClusterSource;
 use nuncio_contract::rate_limit::RateLimitPolicy;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::{Metadata, StreamInfo};
@@ -79,6 +80,8 @@ pub struct RouteTable {
     pub internal_only_headers: Box<[HeaderName]>,
     /// The tables of which a request has one, in place of this one.
     pub(crate) scopes: Option<Box<Scopes>>,
+    /// Whom to ask for virtual hosts that are not here.
+    pub(crate) more_hosts: Option<Arc<ClusterSource>>,
 }
 
 /// The routes of some domains.
@@ -211,6 +214,7 @@ impl RouteTable {
             adds: Additions::default(),
             internal_only_headers: Box::default(),
             scopes: None,
+            more_hosts: None,
         }
     }
 
@@ -253,6 +257,17 @@ impl RouteTable {
             None => self.domains.only_default()?,
         };
         Some((index, self.virtual_hosts.get(usize::try_from(index).ok()?)?))
+    }
+
+    /// Whom to ask for the virtual host of a request, and the name that it is asked for by.
+    pub(crate) fn host_to_ask_for(
+        &self,
+        request: &HeaderMap,
+    ) -> Option<(Arc<ClusterSource>, Box<str>)> {
+        let whom = self.more_hosts.as_ref()?;
+        let host = std::str::from_utf8(request.get(Known::Authority)?).ok()?;
+        let name = format!("{}/{}", self.name, host.to_ascii_lowercase());
+        Some((Arc::clone(whom), name.into()))
     }
 
     /// What virtual hosts are told apart by.

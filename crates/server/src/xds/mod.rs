@@ -1,7 +1,7 @@
 //! Dynamic configuration: resources that come from elsewhere and change what runs, without a reload.
 //!
 //! A [`subscription`] gives resources with a version, whatever their source ([`file`], or a server, [`plane`] or [`rest`]); the
-//! room of their type ([`clusters`], [`listeners`], [`routes`], [`scopes`], [`endpoints`], [`secrets`], [`extensions`], [`runtime`]) compares them with what runs, has the [`workshop`] make
+//! room of their type ([`clusters`], [`listeners`], [`routes`], [`virtual_hosts`], [`scopes`], [`endpoints`], [`secrets`], [`extensions`], [`runtime`]) compares them with what runs, has the [`workshop`] make
 //! what is new, lets it run by [`crate::running`], and answers with accepted or rejected and why. Clusters are there
 //! before the listeners that use them. What is wrong is told in Envoy's words in the log and with its places on stderr.
 //!
@@ -26,7 +26,9 @@ mod secret_files;
 mod secrets;
 mod streams;
 mod subscription;
+mod unknown_types;
 mod unready;
+mod virtual_hosts;
 mod warming;
 mod workshop;
 
@@ -299,6 +301,7 @@ impl<'a> Discovery<'a> {
         }
         self.look_for_scopes();
         self.look_for_routes();
+        self.look_for_hosts();
         self.look_for_extensions();
         self.publish_warm_listeners();
         self.show_unready();

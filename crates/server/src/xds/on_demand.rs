@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::on_demand::Found;
+use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_upstream::on_demand::Question;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -86,6 +87,10 @@ impl OnDemand {
 impl Discovery<'_> {
     /// Takes a question: answers it, or asks for what it asks for.
     pub(super) fn take_question(&self, question: Question) {
+        if let Some(of) = question.source.whom.downcast_ref::<RoutesWith>() {
+            let of = of.clone();
+            return self.ask_for_host(of, question);
+        }
         let name = question.name.clone();
         if self.around.manager.find(&name).is_some() {
             return question.answer(Found::Available);

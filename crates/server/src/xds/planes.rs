@@ -14,7 +14,7 @@ use super::rest::{Asker, Polling};
 use super::subscription::Wanted;
 
 /// The services of kinds of resources: the name of a service, and of what it streams.
-const SERVICES: [(&str, &str, &str); 8] = [
+const SERVICES: [(&str, &str, &str); 9] = [
     (
         "envoy.config.listener.v3.Listener",
         "envoy.service.listener.v3.ListenerDiscoveryService",
@@ -29,6 +29,11 @@ const SERVICES: [(&str, &str, &str); 8] = [
         "envoy.config.route.v3.RouteConfiguration",
         "envoy.service.route.v3.RouteDiscoveryService",
         "Routes",
+    ),
+    (
+        "envoy.config.route.v3.VirtualHost",
+        "envoy.service.route.v3.VirtualHostDiscoveryService",
+        "VirtualHosts",
     ),
     (
         "envoy.config.endpoint.v3.ClusterLoadAssignment",

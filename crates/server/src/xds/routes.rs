@@ -19,6 +19,7 @@ use nuncio_http::route::RouteTable;
 use super::delivery::{Delivery, Verdict};
 use super::planes::ControlPlanes;
 use super::subscription::{Subscription, Wanted, millis};
+use super::virtual_hosts::VirtualHosts;
 use super::workshop::Bench;
 use super::{Discovery, ROUTES};
 use crate::admin::state::{DumpedConfig, DynamicConfig};
@@ -27,7 +28,7 @@ use crate::log;
 use crate::resource::ListenerResource;
 
 /// A route configuration of a source, by its name.
-type Key = (Box<str>, ResourceSource);
+pub(super) type Key = (Box<str>, ResourceSource);
 
 /// All that is subscribed to.
 #[derive(Default)]
@@ -38,12 +39,18 @@ pub(super) struct RouteConfigs {
     places: HashMap<Key, usize>,
 }
 
-struct RouteConfig {
+pub(super) struct RouteConfig {
     subscription: Subscription,
-    reloads: Arc<ConfigReloadStats>,
+    pub(super) reloads: Arc<ConfigReloadStats>,
     empty: Arc<EmptyUpdateStats>,
-    /// What came last and could be used.
-    current: Option<DynamicConfig>,
+    /// Under which `http.<stat_prefix>.` it counts.
+    pub(super) stat_prefix: Box<str>,
+    /// What came last and could be used, as it came.
+    own: Option<Arc<Message>>,
+    /// The same with the virtual hosts that have come.
+    pub(super) current: Option<DynamicConfig>,
+    /// Virtual hosts from elsewhere.
+    pub(super) hosts: Option<VirtualHosts>,
 }
 
 fn key(source: &RouteSource) -> Key {
@@ -56,12 +63,17 @@ impl RouteConfigs {
         self.all.is_empty()
     }
 
-    fn find(&self, key: &Key) -> Option<&RouteConfig> {
+    pub(super) fn find(&self, key: &Key) -> Option<&RouteConfig> {
         let place = *self.places.get(key)?;
         self.all.get(place).map(|(_, config)| config)
     }
 
-    fn find_mut(&mut self, key: &Key) -> Option<&mut RouteConfig> {
+    /// All, with their keys.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (&Key, &mut RouteConfig)> {
+        self.all.iter_mut().map(|(key, config)| (&*key, config))
+    }
+
+    pub(super) fn find_mut(&mut self, key: &Key) -> Option<&mut RouteConfig> {
         let place = *self.places.get(key)?;
         self.all.get_mut(place).map(|(_, config)| config)
     }
@@ -95,6 +107,17 @@ impl RouteConfigs {
 }
 
 impl RouteConfig {
+    /// Whether it, or its virtual hosts, have not come and are still waited for.
+    fn is_awaited(&self) -> bool {
+        let hosts = self.hosts.as_ref();
+        !self.subscription.first().is_done() || hosts.is_some_and(VirtualHosts::is_awaited)
+    }
+
+    /// It as it came.
+    pub(super) fn own(&self) -> Option<&Arc<Message>> {
+        self.own.as_ref()
+    }
+
     fn begin(
         planes: &ControlPlanes,
         source: &RouteSource,
@@ -110,7 +133,10 @@ impl RouteConfig {
             subscription,
             reloads,
             empty,
+            stat_prefix: source.stat_prefix.clone(),
+            own: None,
             current: None,
+            hosts: None,
         };
         (config, delivery)
     }
@@ -244,7 +270,7 @@ impl Discovery<'_> {
     fn is_awaited(&self, source: &RouteSource) -> bool {
         let routes = self.routes.borrow();
         let config = routes.find(&key(source));
-        config.is_some_and(|config| !config.subscription.first().is_done())
+        config.is_some_and(RouteConfig::is_awaited)
     }
 
     /// Waits for the first routes of all that are subscribed to.
@@ -259,6 +285,7 @@ impl Discovery<'_> {
         for wait in waits {
             wait.await;
         }
+        self.first_hosts().await;
     }
 
     /// Ends subscriptions that no listener needs any more.
@@ -382,15 +409,17 @@ impl Discovery<'_> {
             let text = format!("Unexpected RDS configuration (expecting {}): {name}", key.0);
             return Err(unexpected(key, text));
         }
-        let is_the_same = self
-            .routes
-            .borrow()
-            .message(key)
-            .is_some_and(|old| same(&old, message));
+        let is_the_same = self.routes.borrow().find(key).is_some_and(|config| {
+            let own = config.own.as_ref();
+            own.is_some_and(|old| same(old, message))
+        });
         if is_the_same {
             return Ok(());
         }
         bench.check(message)?;
+        let more_hosts = bench.more_hosts(message)?;
+        let own = message;
+        let message = &self.with_hosts(key, own);
         if let Some(source) = first {
             bench.routes(source, message)?;
         }
@@ -398,6 +427,7 @@ impl Discovery<'_> {
         let tables = self.tables(key, message, bench)?;
         let now = SystemTime::now();
         if let Some(config) = self.routes.borrow_mut().find_mut(key) {
+            config.own = Some(Arc::clone(own));
             config.current = Some(DynamicConfig {
                 version: Arc::clone(bench.version()),
                 config: DumpedConfig {
@@ -409,11 +439,12 @@ impl Discovery<'_> {
             config.reloads.config_reload_time_ms.set(millis(now));
         }
         self.set_routes(tables);
+        self.subscribe_to_hosts(key, more_hosts);
         Ok(())
     }
 
     /// Whether the listeners that wait for a configuration can use it.
-    fn check_for_warming(
+    pub(super) fn check_for_warming(
         &self,
         key_of_it: &Key,
         message: &Arc<Message>,
@@ -428,7 +459,7 @@ impl Discovery<'_> {
     }
 
     /// The route tables of all listeners that use a configuration, with its message in the place of what they have.
-    fn tables(
+    pub(super) fn tables(
         &self,
         key_of_it: &Key,
         message: &Arc<Message>,

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use nuncio_config::diagnostic::{Diagnostics, Severity};
+use nuncio_config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use nuncio_config::report::{self, Style};
-use nuncio_config::resources::{Response, first_error, unpack};
+use nuncio_config::resources::{Response, first_error, unpack, unpack_own};
 use nuncio_config::source::Sources;
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Item, Message, Value};
 use nuncio_config::typed::{Ctx, Refused, StaticSecrets, decode};
+use nuncio_config::validate::validate_nested;
+use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::stats::groups::ServerStats;
 use nuncio_http::connection_manager::{RouteSource, ScopeSource};
 use nuncio_http::route::RouteTable;
 
 use super::filter_places::{self, Parsed, Place};
+use super::{CLUSTER, LISTENER, unknown_types};
 use crate::bootstrap::{self, ServiceNames, Surroundings};
 use crate::clusters;
 use crate::config::Listener;
@@ -38,6 +41,8 @@ pub(super) struct Bench<'w> {
     sources: Sources,
     /// The version of the update.
     version: Arc<str>,
+    /// What is wrong with the resource at hand if somebody wants an extension of it that nobody knows.
+    unknown_type: Option<String>,
 }
 
 impl<'a> Workshop<'a> {
@@ -79,6 +84,7 @@ impl<'a> Workshop<'a> {
             found: response.warnings.clone(),
             sources: response.sources.clone(),
             version: response.version.as_ref().into(),
+            unknown_type: None,
         }
     }
 }
@@ -105,7 +111,10 @@ impl Bench<'_> {
         let mut messages = Vec::with_capacity(response.resources.len());
         for any in &response.resources {
             let mut found = Diagnostics::default();
-            let message = unpack(wanted, any, &mut found);
+            let message = match wanted {
+                CLUSTER | LISTENER => unpack_own(wanted, any, &mut found),
+                _ => unpack(wanted, any, &mut found),
+            };
             match message {
                 Some(message) => messages.push(message),
                 None => return Err(self.reason(found)),
@@ -116,7 +125,7 @@ impl Bench<'_> {
 
     /// A cluster, or why it is none.
     pub(super) fn cluster(&mut self, message: &Arc<Message>) -> Result<ClusterResource, String> {
-        let mut ctx = self.checked(message)?;
+        let mut ctx = self.checked_whole(message)?;
         let messages = std::slice::from_ref(message);
         let made = clusters::load(messages, self.workshop.around.extensions, &mut ctx);
         let update = Some(Arc::clone(&self.version));
@@ -131,7 +140,7 @@ impl Bench<'_> {
 
     /// A listener, or why it is none.
     pub(super) fn listener(&mut self, message: &Arc<Message>) -> Result<ListenerResource, String> {
-        let mut ctx = self.checked(message)?;
+        let mut ctx = self.checked_whole(message)?;
         let listener = decode::<Listener>(message, &mut ctx);
         let value = Value::Message(Arc::clone(message));
         let made = listener.and_then(|listener| {
@@ -191,6 +200,18 @@ impl Bench<'_> {
         }
     }
 
+    /// Who has more virtual hosts of a route configuration, or why nobody can have them.
+    pub(super) fn more_hosts(
+        &mut self,
+        message: &Message,
+    ) -> Result<Option<ResourceSource>, String> {
+        let mut ctx = self.context();
+        match RouteSource::more_hosts(message, &mut ctx) {
+            Ok(source) if !ctx.diagnostics.has_errors() => Ok(source),
+            _ => Err(self.reason(ctx.diagnostics)),
+        }
+    }
+
     /// The table of scopes with their routes, or why it is none.
     pub(super) fn scopes(
         &mut self,
@@ -246,6 +267,17 @@ impl Bench<'_> {
         ctx
     }
 
+    /// The same of a resource that was unpacked alone, without what is in it.
+    fn checked_whole(&mut self, message: &Message) -> Result<Ctx, String> {
+        let mut found = Diagnostics::default();
+        validate_nested(message, &mut found);
+        self.unknown_type = unknown_types::complaint(message);
+        match found.has_errors() {
+            true => Err(self.reason(found)),
+            false => self.checked(message),
+        }
+    }
+
     fn checked(&mut self, message: &Message) -> Result<Ctx, String> {
         let mut found = Diagnostics::default();
         self.checks.check(message, &mut found);
@@ -288,7 +320,12 @@ impl Bench<'_> {
     /// The first mistake in Envoy's words; all of them are told later.
     fn reason(&mut self, mut found: Diagnostics) -> String {
         found.sort();
-        let reason = first_error(&found);
+        let mut reason = first_error(&found);
+        if reason.ends_with(Diagnostic::NOT_SUPPORTED)
+            && let Some(complaint) = self.unknown_type.take()
+        {
+            reason = complaint;
+        }
         self.found
             .append(found.filter(|one| one.severity != Severity::Warning));
         match reason.as_str() {

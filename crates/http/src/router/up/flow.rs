@@ -100,6 +100,7 @@ impl<'e> Flows<'e> {
         let run = Run {
             state: &self.own,
             worker: self.worker,
+            routes: None,
             way,
             beneath: Some(Beneath {
                 stream: self.stream,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Instant;
 
+use nuncio_config::resources::Response;
 use nuncio_config::wire::discovery::{DeltaRequest, DiscoveryResponse, RawResource, Status};
 
 use super::lives::Lives;
@@ -155,6 +156,20 @@ impl OfType {
         resource.resource.is_none() && known == Some(&resource.version)
     }
 
+    /// Whether anybody watches a resource of this name; others may be whatever they like, as in Envoy.
+    fn is_of_concern(&self, name: &str) -> bool {
+        self.watches.iter().any(|watch| match &watch.name {
+            None => true,
+            Some(space) if watch.is_namespace => is_of_namespace(space, name),
+            Some(_) => watch.names().any(|one| one == name),
+        })
+    }
+
+    /// Whether a resource may say that there is none of its names.
+    fn may_be_empty(&self, resource: &RawResource) -> bool {
+        !resource.aliases.is_empty() || self.watches.iter().any(|watch| watch.is_namespace)
+    }
+
     /// What each watcher gets of a response.
     fn shares(&self, message: &DiscoveryResponse) -> Result<Told, String> {
         let mut names = BTreeSet::new();
@@ -171,13 +186,16 @@ impl OfType {
                 return Err(INVALID_LIFE.to_owned());
             }
             let Some(raw) = &resource.resource else {
-                if self.is_heartbeat(resource) || resource.has_aliases {
+                if self.is_heartbeat(resource) || self.may_be_empty(resource) {
                     continue;
                 }
                 return Err(self.mismatch("", &message.type_url));
             };
             if raw.type_url != message.type_url {
                 return Err(self.mismatch(&raw.type_url, &message.type_url));
+            }
+            if !self.is_of_concern(&resource.name) {
+                continue;
             }
             let mut one = Opened::open(raw, &resource.version, checks)?;
             one.name = resource.name.as_str().into();
@@ -205,6 +223,12 @@ impl OfType {
         let is_empty = message.changed.is_empty() && message.removed.is_empty();
         let mut told = Told::new();
         for watch in &self.watches {
+            if let (true, Some(space)) = (watch.is_namespace, &watch.name) {
+                if let Some(share) = of_namespace(space, message, opened) {
+                    told.push((watch.id, News::Update(share)));
+                }
+                continue;
+            }
             let share = match &watch.name {
                 None if is_empty || !opened.is_empty() || !gone.is_empty() => {
                     let gone = message.removed.iter().map(|name| name.as_str().into());
@@ -262,6 +286,32 @@ impl OfType {
     }
 }
 
+fn is_of_namespace(space: &str, name: &str) -> bool {
+    name.rsplit_once('/').is_some_and(|(of, _)| of == space)
+}
+
+/// What there is of a namespace: resources whose names are its own, a slash and something without one. None if there
+/// is nothing.
+fn of_namespace(
+    space: &str,
+    message: &DiscoveryResponse,
+    opened: &[Opened],
+) -> Option<Box<Response>> {
+    let is_of_it = |name: &str| is_of_namespace(space, name);
+    let found = opened.iter().filter(|one| is_of_it(&one.name));
+    let gone = message.removed.iter().filter(|name| is_of_it(name));
+    let gone: Vec<Box<str>> = gone.map(|name| name.as_str().into()).collect();
+    let named = message.changed.iter().filter(|one| is_of_it(&one.name));
+    let names = named.flat_map(|one| [&one.name].into_iter().chain(&one.aliases));
+    let names: Vec<Box<str>> = names.map(|name| name.as_str().into()).collect();
+    if names.is_empty() && gone.is_empty() {
+        return None;
+    }
+    let mut share = response(&message.version, found, Some(gone));
+    share.names = names;
+    Some(share)
+}
+
 impl Delta {
     pub(super) fn new(outbox: Outbox) -> Self {
         Delta {
@@ -286,6 +336,7 @@ impl Delta {
             return;
         };
         if let Some(name) = &watch.name
+            && !watch.is_namespace
             && !of_type.requested.contains_key(&**name)
         {
             of_type.want(name);
@@ -301,11 +352,13 @@ impl Delta {
             let Some(watch) = watches.find(|watch| watch.id == id) else {
                 continue;
             };
-            if watch.names().any(|one| one == name) {
+            if watch.names().any(|one| one == name) && !watch.is_namespace {
                 continue;
             }
+            let is_of_namespace = watch.is_namespace;
             watch.others.insert(name.into());
-            if !of_type.requested.contains_key(name) {
+            // One of a namespace is asked for as often as somebody needs it.
+            if is_of_namespace || !of_type.requested.contains_key(name) {
                 of_type.want(name);
             }
         }

@@ -37,6 +37,9 @@ pub(super) use drive::drive;
 pub(super) use news::News;
 pub(super) use streams::{Ended, Next, Stream, Streams};
 
+/// Resources that are watched by the name of what they belong to.
+const VIRTUAL_HOST: &str = "envoy.config.route.v3.VirtualHost";
+
 /// The type's name with what makes it a URL.
 fn type_url(kind: &str) -> String {
     format!("type.googleapis.com/{kind}")
@@ -114,6 +117,7 @@ impl Plane {
             id,
             name: name.map(Box::from),
             others: BTreeSet::new(),
+            is_namespace: kind == VIRTUAL_HOST,
         };
         self.change(|mux| mux.watch(&type_url(kind), watch));
         Watching {

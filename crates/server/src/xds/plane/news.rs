@@ -29,6 +29,8 @@ pub(super) struct Watch {
     pub(super) name: Option<Box<str>>,
     /// More names, where there is one; servers that tell what changes alone are asked for those.
     pub(super) others: BTreeSet<Box<str>>,
+    /// The name is that of a namespace, whose resources come without being asked for, or by `others`.
+    pub(super) is_namespace: bool,
 }
 
 impl Watch {

@@ -62,6 +62,7 @@ impl Run {
                 id,
                 name,
                 others: Default::default(),
+                is_namespace: type_url.ends_with("VirtualHost"),
             },
         );
     }
@@ -280,4 +281,39 @@ fn of_what_has_lived_long_enough_each_is_told_its_own() {
     run.clock.advance(Duration::from_secs(6));
     let now = run.clock.now();
     assert_eq!(told(&run.mux.moment(now)), [r#"1: 0 at  Some("a")"#]);
+}
+
+#[test]
+fn virtual_hosts_come_to_the_routes_that_they_are_named_after() {
+    const HOST: &str = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
+    let mut run = Run::begin("api_type: DELTA_GRPC");
+    run.watch(1, HOST, Some("shop"));
+    let first = r#"{"node":{"id":"n"},"type_url":"route.v3.VirtualHost"}"#;
+    assert_eq!(run.requests(), [first]);
+    let host = |name: &str| {
+        format!(
+            "{{name: {name}, version: '1', resource: {{'@type': {HOST}, name: h, domains: [d]}}}}"
+        )
+    };
+    let response = |nonce: &str, resources: &str| {
+        format!(
+            "{{system_version_info: v, nonce: {nonce}, type_url: {HOST}, resources: [{resources}]}}"
+        )
+    };
+    let both = format!("{}, {}", host("shop/a"), host("other/b"));
+    let all = told(&run.receive(&response("n1", &both)));
+    assert_eq!(all, [r#"1: 1 at v Some("")"#]);
+    run.mux.answered(1, None);
+    run.requests();
+    for _ in 0..2 {
+        run.mux.also(1, "shop/c");
+        let asked = run.requests();
+        assert!(asked[0].contains(r#""resource_names_subscribe":["shop/c"]"#));
+    }
+    let nothing = "{name: shop/c, version: '1', aliases: [shop/d]}";
+    let News::Update(update) = &run.receive(&response("n2", nothing))[0].1 else {
+        panic!("no update");
+    };
+    assert_eq!(*update.names, ["shop/c".into(), "shop/d".into()]);
+    assert!(update.resources.is_empty());
 }
