@@ -5,7 +5,8 @@
 //! `{{port:NAME}}` (a listener's port, `admin` included), `{{upstream:NAME}}` (an upstream's port),
 //! `{{base64_address:NAME}}` (its address in base64), `{{base64_zero_port:NAME}}` (the
 //! same with a 0 before its port), `{{dir}}` (a scratch directory) and `{{ca}}` (the test authority's certificate
-//! file) and `{{certificates}}` (the directory of the kept certificates) are filled in everywhere.
+//! file), `{{certificates}}` (the directory of the kept certificates) and `{{descriptors}}` (that of the kept
+//! descriptors of protobuf) are filled in everywhere.
 
 mod http2;
 mod names;

@@ -163,8 +163,8 @@ impl Setup {
             }
             match name {
                 "dir" => Some(self.scratch.path().display().to_string()),
-                "certificates" => {
-                    let directory = data_directory().join("certificates");
+                "certificates" | "descriptors" => {
+                    let directory = data_directory().join(name);
                     Some(directory.display().to_string())
                 }
                 "ca" => Some(self.scratch.path().join("ca.pem").display().to_string()),

@@ -37,6 +37,7 @@ pub mod fault;
 mod grpc;
 pub mod grpc_http1_bridge;
 pub mod grpc_http1_reverse_bridge;
+pub mod grpc_json_transcoder;
 pub mod grpc_stats;
 pub mod grpc_web;
 pub mod header_mutation;
@@ -85,6 +86,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &fault::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,
+    &grpc_json_transcoder::ROOM,
     &grpc_stats::ROOM,
     &grpc_web::ROOM,
     &header_mutation::ROOM,

@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &["nuncio-config", "nuncio-api", "nuncio-service-messages"],
     ),
     ("nuncio-service-messages", &[]),
+    ("nuncio-transcoding", &[]),
     ("nuncio-codec", &["nuncio-contract"]),
     ("nuncio-net", &["nuncio-contract", "nuncio-config"]),
     (
@@ -82,6 +83,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-contract",
             "nuncio-config",
             "nuncio-service-messages",
+            "nuncio-transcoding",
         ],
     ),
     (

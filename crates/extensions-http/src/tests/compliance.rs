@@ -195,6 +195,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{content_type: a, withhold_grpc_frames: true, response_size_header: x-size}",
     ),
     (
+        "envoy.filters.http.grpc_json_transcoder",
+        "{proto_descriptor_bin: '', services: []}",
+        "{proto_descriptor_bin: '', services: [], convert_grpc_status: true}",
+    ),
+    (
         "envoy.filters.http.grpc_stats",
         "{}",
         "{emit_filter_state: true, stats_for_all_methods: true, enable_upstream_stats: true, \
