@@ -174,6 +174,12 @@ impl<'a> Session<'a> {
             self.log(AccessLogType::TcpUpstreamConnected);
         }
         self.touch();
+        if self.proxy.config.tunnel.is_some() {
+            // In Envoy the host's agreement is something that passes.
+            if let Err(close) = self.proxy.closes_draining() {
+                return close;
+            }
+        }
         self.pass(&RefCell::new(up), early).await
     }
 
@@ -227,6 +233,7 @@ impl<'a> Session<'a> {
                 .await;
                 held.end(&stats.downstream_flow_control_resumed_reading_total);
                 self.touch();
+                self.proxy.closes_draining()?;
             }
             if has_ended {
                 return self.ended_up(up).await;
@@ -291,6 +298,7 @@ impl<'a> Session<'a> {
             self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
             self.touch();
             self.write_down(data.readable()).await?;
+            self.proxy.closes_draining()?;
             data.clear();
         }
     }
@@ -431,7 +439,7 @@ impl Held {
 
 /// What a filter has left of how long this connection may idle.
 fn own_idle_timeout(info: &StreamInfo) -> Option<Duration> {
-    let own = info.filter_state()?.get(TCP_PROXY_IDLE_TIMEOUT_MS)?;
+    let own = info.object(TCP_PROXY_IDLE_TIMEOUT_MS)?;
     let milliseconds = own.serialize_as_string()?.parse().ok()?;
     Some(Duration::from_millis(milliseconds))
 }
