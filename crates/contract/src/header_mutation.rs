@@ -6,7 +6,9 @@
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message};
 
-use crate::formatter::{Format, FormatContext};
+use crate::formatter::{
+    ExtensionCommands, Format, FormatContext, FormatterExtension, extension_commands,
+};
 use crate::headers::{HeaderMap, HeaderName, Known};
 
 enumeration! {
@@ -65,9 +67,23 @@ impl HeaderMutations {
         remove: &[Spanned<String>],
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
+        Self::compile_extended(add, remove, &[], ctx)
+    }
+
+    /// The same; values may have the commands that extensions bring.
+    ///
+    /// # Errors
+    /// An entry is bad.
+    pub fn compile_extended(
+        add: &[HeaderValueOption],
+        remove: &[Spanned<String>],
+        formatters: &[FormatterExtension],
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let commands = extension_commands(formatters, ctx)?;
         let additions: Vec<_> = add
             .iter()
-            .map(|option| Addition::compile(option, ctx))
+            .map(|option| Addition::compile(option, commands, ctx))
             .collect();
         let removals: Vec<_> = remove.iter().map(|name| removable(name, ctx)).collect();
         let additions: Vec<_> = additions.into_iter().collect::<Result<_, _>>()?;
@@ -87,7 +103,7 @@ impl HeaderMutations {
             .iter()
             .map(|value| {
                 let action = AppendAction::OverwriteIfExistsOrAdd;
-                Addition::of_value(value, action, false, ctx)
+                Addition::of_value(value, action, false, ExtensionCommands::default(), ctx)
             })
             .collect();
         let additions: Vec<_> = additions.into_iter().collect::<Result<_, _>>()?;
@@ -197,7 +213,11 @@ fn is_clean(value: &[u8]) -> bool {
 }
 
 impl Addition {
-    fn compile(option: &HeaderValueOption, ctx: &mut Ctx) -> Result<Option<Self>, Refused> {
+    fn compile(
+        option: &HeaderValueOption,
+        commands: ExtensionCommands,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Self>, Refused> {
         let action = match option.append {
             None => option.append_action,
             Some(_) if option.append_action != AppendAction::AppendIfExistsOrAdd => {
@@ -210,13 +230,20 @@ impl Addition {
             Some(true) => AppendAction::AppendIfExistsOrAdd,
             Some(false) => AppendAction::OverwriteIfExistsOrAdd,
         };
-        Self::of_value(&option.header, action, option.keep_empty_value, ctx)
+        Self::of_value(
+            &option.header,
+            action,
+            option.keep_empty_value,
+            commands,
+            ctx,
+        )
     }
 
     fn of_value(
         header: &HeaderValue,
         action: AppendAction,
         keep_empty: bool,
+        commands: ExtensionCommands,
         ctx: &mut Ctx,
     ) -> Result<Option<Self>, Refused> {
         let Some(name) = named(&header.key, ctx) else {
@@ -230,7 +257,8 @@ impl Addition {
             return Err(Refused);
         }
         let value = if header.raw_value.is_empty() {
-            Format::compile_header_value(&header.value.value).map_err(|error| {
+            let text = &header.value.value;
+            Format::compile_header_value_with(text, commands).map_err(|error| {
                 ctx.error(header.value.span, error.to_string());
                 Refused
             })?

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use crate::services::WorkerServices;
 use crate::stats::Scope;
-use crate::stream_info::{ConnectionInfo, Metadata};
+use crate::stream_info::{ConnectionInfo, FilterState, Metadata};
 
 /// The parsed configuration of a filter: immutable, shared by the workers.
 pub trait ListenerFilterConfig: Send + Sync {
@@ -36,6 +36,8 @@ pub struct Inspected {
     pub application_protocols: Vec<Vec<u8>>,
     /// What filters left for others.
     pub metadata: Metadata,
+    /// Objects that filters left for others.
+    pub filter_state: FilterState,
 }
 
 /// What a filter sees of its connection during a call.

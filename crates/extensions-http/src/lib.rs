@@ -57,6 +57,7 @@ mod pacing;
 mod query;
 pub mod ratelimit;
 pub mod rbac;
+pub mod set_filter_state;
 pub mod set_metadata;
 pub mod stateful_session;
 #[cfg(test)]
@@ -102,6 +103,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &on_demand::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
+    &set_filter_state::ROOM,
     &set_metadata::ROOM,
     &stateful_session::ROOM,
 ];

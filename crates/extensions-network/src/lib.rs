@@ -25,6 +25,7 @@ pub static LISTENER_ROOMS: &[&ListenerFilterRoom] = &[
     &listener::local_ratelimit::ROOM,
     &listener::original_dst::ROOM,
     &listener::proxy_protocol::ROOM,
+    &listener::set_filter_state::ROOM,
     &listener::tls_inspector::ROOM,
 ];
 

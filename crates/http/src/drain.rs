@@ -95,7 +95,7 @@ impl Drain {
     }
 
     /// Whether connections go on while the admin has health checks fail.
-    pub(crate) fn ignores_health(&self) -> bool {
+    pub fn ignores_health(&self) -> bool {
         self.policy.ignores_health
     }
 

@@ -11,7 +11,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use nuncio_contract::stream_info::{Address, ConnectionInfo};
+use nuncio_contract::proxy_values::Passing;
+use nuncio_contract::stream_info::{Address, ConnectionInfo, ProxyValues};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -44,34 +45,47 @@ pub enum ProxyVersion {
 pub struct UpstreamProxyProtocol {
     version: ProxyVersion,
     values: Vec<u8>,
+    kinds: Vec<u8>,
+    passing: Passing,
 }
 
 impl UpstreamProxyProtocol {
     /// Values are added one by one.
-    pub fn new(version: ProxyVersion) -> Self {
+    pub fn new(version: ProxyVersion, passing: Passing) -> Self {
         UpstreamProxyProtocol {
             version,
             values: Vec::new(),
+            kinds: Vec::new(),
+            passing,
         }
     }
 
     /// Adds a value of a kind; whether there is room for it.
     pub fn add(&mut self, kind: u8, value: &[u8]) -> bool {
-        let length = u16::try_from(value.len()).ok();
-        let after = self.values.len() + VALUE_HEAD_BYTES + value.len();
-        let Some(length) = length.filter(|_| after <= MOST_VALUE_BYTES) else {
-            return false;
-        };
-        self.values.push(kind);
-        self.values.extend(length.to_be_bytes());
-        self.values.extend(value);
-        true
+        let has_room = append(&mut self.values, kind, value);
+        if has_room {
+            self.kinds.push(kind);
+        }
+        has_room
     }
 
-    /// The name of a connection that is this client's; none if its addresses are not of IP.
+    /// The values that a client's host is told: the configuration's, then those of the client that may pass, are of no
+    /// kind that the configuration has, and find room.
+    fn values_with(&self, of_client: &ProxyValues) -> Vec<u8> {
+        let mut values = self.values.clone();
+        for (kind, value) in &of_client.0 {
+            if self.passing.lets_pass(*kind) && !self.kinds.contains(kind) {
+                let _left_out_without_room = append(&mut values, *kind, value);
+            }
+        }
+        values
+    }
+
+    /// The name of a connection that is this client's; none if its addresses are not of IP. `values` are the client's.
     pub fn name(
         &self,
         client: &ConnectionInfo,
+        values: Option<&ProxyValues>,
         name: Option<ConnectionName>,
     ) -> Option<ConnectionName> {
         let ip = |address: &Option<Address>| match address {
@@ -82,7 +96,12 @@ impl UpstreamProxyProtocol {
         let Some((remote, local)) = ends else {
             return name;
         };
-        let header = header(self.version, remote, local, &self.values);
+        let header = match values {
+            Some(values) if !values.0.is_empty() => {
+                header(self.version, remote, local, &self.values_with(values))
+            }
+            _ => header(self.version, remote, local, &self.values),
+        };
         Some(ConnectionName::with_header(name, header.into()))
     }
 
@@ -108,6 +127,19 @@ impl UpstreamProxyProtocol {
         stream.write_all(&header).await?;
         Ok(header.len())
     }
+}
+
+/// Appends a value; whether there was room for it.
+fn append(values: &mut Vec<u8>, kind: u8, value: &[u8]) -> bool {
+    let length = u16::try_from(value.len()).ok();
+    let after = values.len() + VALUE_HEAD_BYTES + value.len();
+    let Some(length) = length.filter(|_| after <= MOST_VALUE_BYTES) else {
+        return false;
+    };
+    values.push(kind);
+    values.extend(length.to_be_bytes());
+    values.extend(value);
+    true
 }
 
 /// The header of version 2 that says that a connection is of the proxy itself.
@@ -213,7 +245,7 @@ mod tests {
 
     #[test]
     fn values_follow_the_addresses_as_far_as_there_is_room() {
-        let mut proxy = UpstreamProxyProtocol::new(ProxyVersion::V2);
+        let mut proxy = UpstreamProxyProtocol::new(ProxyVersion::V2, Passing::All);
         assert!(proxy.add(0xe0, b"ab"));
         assert!(!proxy.add(0xe1, &[0; MOST_VALUE_BYTES]));
         let told = header(
@@ -224,5 +256,8 @@ mod tests {
         );
         assert_eq!(told.get(14..16), Some([0, 17].as_slice()));
         assert!(told.ends_with(&[0xe0, 0, 2, b'a', b'b']));
+        let of_client = ProxyValues(vec![(0xe0, [b'c'].into()), (0xe1, [b'd'].into())]);
+        let with = proxy.values_with(&of_client);
+        assert_eq!(with, [0xe0, 0, 2, b'a', b'b', 0xe1, 0, 1, b'd']);
     }
 }

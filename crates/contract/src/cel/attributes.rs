@@ -8,7 +8,7 @@ use super::value::{Map, Message, Value};
 use crate::grpc;
 use crate::headers::{HeaderMap, HeaderName, Known};
 use crate::services::WorkerServices;
-use crate::stream_info::{Address, CertificateInfo, FilterState, StreamInfo, TlsInfo};
+use crate::stream_info::{Address, CertificateInfo, FilterStateObject, StreamInfo, TlsInfo};
 
 /// What is known of a stream.
 #[derive(Clone, Copy)]
@@ -113,9 +113,9 @@ impl<'a> Attributes<'a> {
             Root::Upstream => self.of_upstream(field),
             Root::Source => of_peer(self.info.downstream_remote_address(), field),
             Root::Destination => of_peer(connection.local_address.as_ref(), field),
-            Root::FilterState => of_state(self.info.filter_state(), field),
+            Root::FilterState => of_state(self.info.object(field)),
             Root::UpstreamFilterState => {
-                of_state(self.info.upstream.filter_state.as_deref(), field)
+                of_state(self.info.upstream.filter_state.as_deref()?.get(field))
             }
             Root::Xds => self.of_configuration(field),
             Root::Node => self.of_node(field),
@@ -300,17 +300,14 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &[u8]) -> Option<Value<'a
 fn of_peer<'a>(address: Option<&'a Address>, field: &str) -> Option<Value<'a>> {
     let address = address?;
     match field {
-        "address" => {
-            crate::stream_info::FilterStateObject::serialize_as_string(address).map(Value::made)
-        }
+        "address" => FilterStateObject::serialize_as_string(address).map(Value::made),
         "port" => address.port().map(|port| Value::Int(port.into())),
         _ => None,
     }
 }
 
-fn of_state<'a>(state: Option<&'a FilterState>, name: &str) -> Option<Value<'a>> {
-    let object = state?.get(name)?;
-    let text = object.serialize_as_string()?;
+fn of_state<'a>(object: Option<&dyn FilterStateObject>) -> Option<Value<'a>> {
+    let text = object?.serialize_as_string()?;
     Some(Value::Bytes(Cow::Owned(text.into_bytes())))
 }
 

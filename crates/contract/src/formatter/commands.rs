@@ -28,7 +28,7 @@ const NOT_SUPPORTED: &[&str] = &["XFCC_VALUE"];
 
 /// Commands that exist only where a formatter extension of a format brings them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ExtensionCommands {
+pub(crate) struct ExtensionCommands {
     /// `envoy.formatter.req_without_query`.
     pub req_without_query: bool,
     /// What `envoy.formatter.cel` says that expressions may do.

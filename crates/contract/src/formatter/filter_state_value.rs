@@ -62,12 +62,11 @@ impl FilterStateOperator {
     /// The object's text, if it is there and has one.
     pub(super) fn evaluate(&self, context: &FormatContext<'_>) -> Option<Shown> {
         let info = context.stream_info;
-        let state = if self.upstream {
-            info.upstream.filter_state.as_deref()
+        let object = if self.upstream {
+            info.upstream.filter_state.as_deref()?.get(&self.key)?
         } else {
-            info.filter_state()
+            info.object(&self.key)?
         };
-        let object = state?.get(&self.key)?;
         match &self.style {
             Style::Plain => object.serialize_as_string().map(Shown::Text),
             Style::Typed => {

@@ -42,15 +42,16 @@ use std::sync::Arc;
 
 pub use access_log_type::AccessLogType;
 pub use civil::timestamp;
+pub(crate) use commands::ExtensionCommands;
 pub use error::FormatError;
 pub use grpc_status::{GrpcStatus, is_grpc_request};
 pub use json_text::append_quoted_json;
 pub use metadata_value::append_value as append_metadata;
+pub(crate) use substitution::extension_commands;
 pub use substitution::{
     Cel, EXTENSIONS, FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct,
 };
 
-use commands::ExtensionCommands;
 use json_format::JsonFormat;
 use template::Template;
 

@@ -65,7 +65,7 @@ message! {
 impl SubstitutionFormatString {
     /// Compiles the format; what is wrong is reported in Envoy's words.
     pub fn compile(&self, ctx: &mut Ctx) -> Result<Format, Refused> {
-        let extensions = self.extensions(ctx)?;
+        let extensions = extension_commands(&self.formatters, ctx)?;
         match &self.format {
             FormatSpecifier::Text(text) => {
                 let format = Format::text(&text.value, self.omit_empty_values, extensions);
@@ -88,37 +88,39 @@ impl SubstitutionFormatString {
     pub fn is_json(&self) -> bool {
         matches!(self.format, FormatSpecifier::Json(_))
     }
+}
 
-    fn extensions(&self, ctx: &mut Ctx) -> Result<ExtensionCommands, Refused> {
-        let mut commands = ExtensionCommands::default();
-        for extension in &self.formatters {
-            let config = &extension.typed_config;
-            match config.type_name() {
-                REQ_WITHOUT_QUERY => {
-                    config.decode::<()>(ctx)?;
-                    commands.req_without_query = true;
-                }
-                METADATA => config.decode::<()>(ctx)?,
-                CEL => {
-                    let cel: Cel = config.decode(ctx)?;
-                    commands.cel = Options::of(cel.cel_config.as_ref());
-                }
-                name if name.starts_with("envoy.extensions.formatter.") => {
-                    return Err(
-                        ctx.unsupported_here(config.span, format_args!("formatter `{name}`"))
-                    );
-                }
-                _ => {
-                    ctx.error(
-                        config.span,
-                        format!("Formatter not found: {}", extension.name),
-                    );
-                    return Err(Refused);
-                }
+/// The commands that extensions bring.
+pub(crate) fn extension_commands(
+    formatters: &[FormatterExtension],
+    ctx: &mut Ctx,
+) -> Result<ExtensionCommands, Refused> {
+    let mut commands = ExtensionCommands::default();
+    for extension in formatters {
+        let config = &extension.typed_config;
+        match config.type_name() {
+            REQ_WITHOUT_QUERY => {
+                config.decode::<()>(ctx)?;
+                commands.req_without_query = true;
+            }
+            METADATA => config.decode::<()>(ctx)?,
+            CEL => {
+                let cel: Cel = config.decode(ctx)?;
+                commands.cel = Options::of(cel.cel_config.as_ref());
+            }
+            name if name.starts_with("envoy.extensions.formatter.") => {
+                return Err(ctx.unsupported_here(config.span, format_args!("formatter `{name}`")));
+            }
+            _ => {
+                ctx.error(
+                    config.span,
+                    format!("Formatter not found: {}", extension.name),
+                );
+                return Err(Refused);
             }
         }
-        Ok(commands)
     }
+    Ok(commands)
 }
 
 impl Format {

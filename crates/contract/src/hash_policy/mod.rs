@@ -136,7 +136,7 @@ impl Of {
                 let value = query_parameter(request.get(Known::Path)?, name)?;
                 Some(xxh64(value, 0))
             }
-            Of::FilterState(key) => info.filter_state()?.get(key)?.hash(),
+            Of::FilterState(key) => info.object(key)?.hash(),
         }
     }
 }

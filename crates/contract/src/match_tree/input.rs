@@ -364,7 +364,7 @@ impl Input {
             Input::DnsSans => peer(data, |peer| joined(&peer.certificate.dns_sans)),
             Input::Subject => peer(data, |peer| peer.certificate.subject.to_string()),
             Input::FilterState(key) => {
-                let object = data.info.filter_state().and_then(|state| state.get(key));
+                let object = data.info.object(key);
                 owned(
                     object
                         .and_then(|object| object.serialize_as_string())

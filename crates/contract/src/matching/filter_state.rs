@@ -88,15 +88,14 @@ impl CompiledFilterStateMatcher {
 
     /// Whether the stream's object is as wanted.
     pub fn matches(&self, info: &StreamInfo) -> bool {
-        let state = info.filter_state();
         match &self.kind {
             Kind::Text(matcher) => {
-                let object = state.and_then(|state| state.get(&self.key));
+                let object = info.object(&self.key);
                 let text = object.and_then(|object| object.serialize_as_string());
                 text.is_some_and(|text| matcher.matches(text.as_bytes()))
             }
             Kind::Address(matcher) => {
-                let address = state.and_then(|state| state.get_as::<Address>(&self.key));
+                let address = info.object_as::<Address>(&self.key);
                 address.is_some_and(|address| matcher.matches(address))
             }
         }

@@ -320,7 +320,7 @@ impl UpstreamCondition {
 }
 
 fn address_object<'a>(info: &'a StreamInfo, key: &str) -> Option<&'a Address> {
-    info.filter_state()?.get_as(key)
+    info.object_as(key)
 }
 
 fn is_in(ranges: &AddressRanges, address: &Address) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::metadata::Metadata;
-use super::{Address, Protocol, ResponseFlags, StreamInfo, TlsInfo};
+use super::{Address, FilterState, Protocol, ProxyValues, ResponseFlags, StreamInfo, TlsInfo};
 
 /// A downstream connection.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,10 @@ pub struct ConnectionInfo {
     pub listener: Option<Arc<ListenerDescription>>,
     /// The filter chain that serves it.
     pub filter_chain: Option<Arc<FilterChainDescription>>,
+    /// What the client's PROXY header had of values that go on; none without a header.
+    pub proxy_values: Option<Arc<ProxyValues>>,
+    /// Objects that its filters left for its streams.
+    pub filter_state: Option<Arc<FilterState>>,
     /// What comes of it as a whole, if somebody wants to know.
     pub tally: Option<Rc<ConnectionTally>>,
 }

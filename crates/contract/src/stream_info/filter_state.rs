@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 /// An object of a filter.
 pub trait FilterStateObject: Any + Send + Sync {
@@ -73,15 +74,18 @@ impl FilterStateObject for Text {
 #[derive(Default)]
 pub struct FilterState {
     objects: Vec<(Box<str>, Box<dyn FilterStateObject>)>,
+    /// What others had left before.
+    before: Option<Arc<FilterState>>,
 }
 
 impl FilterState {
     /// The object `name`.
     pub fn get(&self, name: &str) -> Option<&dyn FilterStateObject> {
-        self.objects
-            .iter()
-            .find(|(key, _)| **key == *name)
-            .map(|(_, object)| &**object)
+        let own = self.objects.iter().find(|(key, _)| **key == *name);
+        match own {
+            Some((_, object)) => Some(&**object),
+            None => self.before.as_deref()?.get(name),
+        }
     }
 
     /// The object `name`, if it has the type `T`.
@@ -102,6 +106,18 @@ impl FilterState {
             Some((_, place)) => *place = object,
             None => self.objects.push((name.into(), object)),
         }
+    }
+}
+
+impl FilterState {
+    /// Objects that were there before are found where there is none of their name here.
+    pub fn put_before(&mut self, before: Option<Arc<FilterState>>) {
+        self.before = before;
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.before.is_none()
     }
 }
 

@@ -11,6 +11,7 @@ mod address;
 mod connection;
 mod filter_state;
 pub mod metadata;
+mod proxy_values;
 mod response_flags;
 mod timing;
 mod tls;
@@ -32,6 +33,7 @@ pub use filter_state::{
     UPSTREAM_DYNAMIC_PORT,
 };
 pub use metadata::Metadata;
+pub use proxy_values::ProxyValues;
 pub use response_flags::ResponseFlags;
 pub use timing::{BytesMeter, DownstreamTiming, UpstreamTiming};
 pub use tls::{CertificateInfo, PeerCertificateInfo, TlsInfo};
@@ -385,6 +387,18 @@ impl StreamInfo {
     /// The filter state, if any filter set some.
     pub fn filter_state(&self) -> Option<&FilterState> {
         self.filter_state.as_deref()
+    }
+
+    /// The object `name` of the stream's filter state, or else of its connection's.
+    pub fn object(&self, name: &str) -> Option<&dyn FilterStateObject> {
+        let own = self.filter_state.as_deref();
+        let of_connection = || self.connection.filter_state.as_ref()?.get(name);
+        own.and_then(|own| own.get(name)).or_else(of_connection)
+    }
+
+    /// The same, if it has the type `T`.
+    pub fn object_as<T: 'static>(&self, name: &str) -> Option<&T> {
+        self.object(name)?.as_any().downcast_ref()
     }
 
     /// The filter state, to be changed.

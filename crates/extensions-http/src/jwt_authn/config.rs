@@ -160,7 +160,7 @@ impl Compiled {
             return *at;
         }
         let (name, by_value) = self.by_state.as_ref()?;
-        let object = info.filter_state()?.get(name)?;
+        let object = info.object(name)?;
         by_value.get(&object.serialize_as_string()?).copied()
     }
 

@@ -259,6 +259,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           shadow_rules: {}, track_per_rule_stats: true}",
     ),
     (
+        "envoy.filters.http.set_filter_state",
+        "{}",
+        "{clear_route_cache: true, on_request_headers: [{object_key: a, factory_key: envoy.string, format_string: {text_format_source: {inline_string: b}}}]}",
+    ),
+    (
         "envoy.filters.http.set_metadata",
         "{}",
         "{metadata: [{metadata_namespace: a, value: {b: c}}, {metadata_namespace: a, value: {b: d}}]}",

@@ -4,9 +4,10 @@ use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::network_filter::{
     NetworkContext, NetworkFilter, NetworkFilterConfig, NetworkFilterFactory, NetworkStatus,
 };
+use nuncio_contract::state_value::StateValue;
 use nuncio_contract::stats::Scope;
 
-use super::config::{Value, Values};
+use super::config::Values;
 
 impl NetworkFilterConfig for Values {
     fn for_worker(&self, _root: &Scope) -> Box<dyn NetworkFilterFactory> {
@@ -14,7 +15,7 @@ impl NetworkFilterConfig for Values {
     }
 
     fn leaves_filter_state(&self) -> bool {
-        true
+        !self.at_data.is_empty()
     }
 }
 
@@ -58,16 +59,10 @@ impl NetworkFilter for Setting {
     }
 }
 
-fn set(values: &[Value], context: &mut NetworkContext<'_>) {
+fn set(values: &[StateValue], context: &mut NetworkContext<'_>) {
     for value in values {
-        let mut text = Vec::new();
         let format = FormatContext::new(context.stream_info, context.services);
-        value.format.format(&format, &mut text);
-        if text.is_empty() && value.skips_empty {
-            continue;
-        }
-        let text = String::from_utf8_lossy(&text);
-        if let Some(object) = value.kind.make(&text) {
+        if let Some(object) = value.make(&format) {
             let state = context.stream_info.filter_state_mut();
             state.set(&value.name, object);
         }

@@ -4,12 +4,11 @@
 //! The kinds of objects that are known: texts, with a hash or without (`envoy.string`, `envoy.hashable_string`), and
 //! what the TCP proxy looks at (`envoy.tcp_proxy.cluster`, `.disable_tunneling`, `.per_connection_idle_timeout_ms`).
 //! Other kinds and `shared_with_upstream` are refused as not supported yet, so are other kinds than `envoy.string`
-//! behind the start of a connection, and the filter before a connection manager. Trust: as much as what the formats
+//! behind the start of a connection, and objects of a connection's first bytes before a connection manager. Trust: as much as what the formats
 //! say. Envoy's documentation: network filters, Set-Filter-State.
 
 mod config;
 mod filter;
-mod objects;
 
 use std::sync::Arc;
 

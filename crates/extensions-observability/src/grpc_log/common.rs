@@ -81,7 +81,7 @@ fn stream_id(context: &FormatContext<'_>) -> String {
 
 fn objects(names: &[String], info: &StreamInfo) -> std::collections::BTreeMap<String, Any> {
     let object = |name: &String| {
-        let text = info.filter_state()?.get(name)?.text()?;
+        let text = info.object(name)?.text()?;
         let value = StringValue {
             value: text.to_owned(),
         };

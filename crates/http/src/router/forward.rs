@@ -332,7 +332,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         // A client that came by a PROXY header is told of in any case, as in Envoy.
         let is_told_of = connection.remote_address != connection.direct_remote_address;
         match is_told_of || self.exchange.manager.config.request.tells_hosts_of_client {
-            true => proxy.name(connection, name),
+            true => proxy.name(connection, connection.proxy_values.as_deref(), name),
             false => name,
         }
     }

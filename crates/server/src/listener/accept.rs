@@ -13,7 +13,7 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::listener_filter::Inspected;
 use nuncio_contract::overload::{Action, ScaledTimer, ShedPoint};
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stream_info::{Address, ConnectionInfo, Metadata, StreamInfo};
+use nuncio_contract::stream_info::{Address, ConnectionInfo, FilterState, Metadata, StreamInfo};
 use nuncio_http::connection_manager::ConnectionManager;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::http1;
@@ -293,7 +293,7 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
     gate.opened();
     let logged = gate.log.as_ref().map(|log| (Rc::clone(log), info.clone()));
     match chain.socket.open(stream, info) {
-        Opening::Done(opened) => serve_chain(gate, &chain, opened, inspected.metadata),
+        Opening::Done(opened) => serve_chain(gate, &chain, opened, inspected),
         Opening::Handshake(handshake) => {
             let limit = compiled.connect_timeout.map(|limit| match &gate.overload {
                 Some(overload) => overload.scaled(ScaledTimer::TransportConnect, limit),
@@ -303,7 +303,7 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
                 let handshake = or_drained(&gate, id, within(limit, handshake));
                 match handshake.await {
                     Some(Some(Ok(opened))) => {
-                        serve_chain(gate, &chain, opened, inspected.metadata);
+                        serve_chain(gate, &chain, opened, inspected);
                     }
                     ended => {
                         let is_late = matches!(ended, Some(None));
@@ -342,12 +342,20 @@ fn serve_chain(
     gate: Rc<Gate>,
     chain: &Rc<ChainOnThread>,
     (transport, mut info): Opened,
-    metadata: Metadata,
+    inspected: Inspected,
 ) {
     let begin = info.begin.unwrap_or_else(|| gate.worker.now());
     if matches!(chain.end, End::Http(_)) && !info.transport_failure_reason.is_empty() {
         let reason = std::mem::take(&mut info.transport_failure_reason);
         let _first = info.tally.as_ref().map(|tally| tally.failure.set(reason));
+    }
+    let Inspected {
+        metadata,
+        filter_state,
+        ..
+    } = inspected;
+    if !filter_state.is_empty() {
+        info.filter_state = Some(Arc::new(filter_state));
     }
     let info = Rc::new(info);
     match &chain.end {
@@ -431,11 +439,12 @@ async fn serve_http(
     mut transport: Transport,
 ) {
     let worker = &gate.worker;
-    let connection = Rc::clone(&info.connection);
     let begun = filters.begin(&mut transport, &mut info, &**worker).await;
     if begun.is_err() {
         return manager.count_refused_connection();
     }
+    leave_to_streams(&mut info);
+    let connection = Rc::clone(&info.connection);
     if filters.see_data() {
         let services = Rc::clone(worker) as Rc<dyn WorkerServices>;
         let watching = Watching::new(filters, info, services);
@@ -443,4 +452,15 @@ async fn serve_http(
     }
     let mut served = std::pin::pin!(http1::serve(Rc::clone(manager), transport, connection));
     poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+}
+
+/// What filters have left on a connection is its streams'; of two objects of one name the later one counts.
+fn leave_to_streams(info: &mut StreamInfo) {
+    if info.filter_state().is_none_or(FilterState::is_empty) {
+        return;
+    }
+    let mut left = std::mem::take(info.filter_state_mut());
+    let connection = Rc::make_mut(&mut info.connection);
+    left.put_before(connection.filter_state.take());
+    connection.filter_state = Some(Arc::new(left));
 }

@@ -17,7 +17,7 @@ use nuncio_http::drain::{Drain, DrainPolicy};
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
 use nuncio_redis::RedisProxy;
-use nuncio_tcp::proxy::TcpProxy;
+use nuncio_tcp::proxy::{Drains, TcpProxy};
 
 use super::balance::Seat;
 use super::chain::{ChainEnd, CompiledChain};
@@ -47,7 +47,7 @@ pub(super) struct Gate {
     /// Where connections are spread over the workers one by one.
     pub(super) seat: Option<Seat>,
     /// Of connections that no connection manager sees off.
-    drain: Drain,
+    drain: Rc<Drain>,
 }
 
 /// A filter chain on one thread.
@@ -80,6 +80,7 @@ impl Gate {
             ignores_health,
             ..drain
         };
+        let own_drain = Rc::new(Drain::new(drain));
         let root = listener.root.clone();
         let hands_over = listener.inspection.hands_over();
         let overload = thread.worker.overload().cloned();
@@ -104,7 +105,9 @@ impl Gate {
                     End::Http(watching(manager, overload.as_ref()))
                 }
                 ChainEnd::Tcp(proxy) => {
-                    let proxy = TcpProxy::new(Arc::clone(proxy), tcp_worker(&thread.worker));
+                    let worker = tcp_worker(&thread.worker);
+                    let drains = drains(&own_drain, &thread.worker);
+                    let proxy = TcpProxy::new(Arc::clone(proxy), worker, drains);
                     End::Tcp(Rc::new(proxy))
                 }
                 ChainEnd::Redis(proxy) => {
@@ -133,7 +136,7 @@ impl Gate {
             watched_limit: watched.filter(|_| !listener.limits.ignores_process),
             overload,
             listener,
-            drain: Drain::new(drain),
+            drain: own_drain,
         }
     }
 
@@ -232,6 +235,14 @@ fn watching(
 fn filters(chain: &CompiledChain, root: &Scope) -> Vec<Box<dyn NetworkFilterFactory>> {
     let filters = chain.filters.iter();
     filters.map(|filter| filter.for_worker(root)).collect()
+}
+
+/// Says whether connections of other ends than connection managers close as they are seen off.
+fn drains(drain: &Rc<Drain>, worker: &Rc<Worker>) -> Drains {
+    let (drain, worker) = (Rc::clone(drain), Rc::clone(worker));
+    Box::new(move || {
+        (worker.fails_health_checks() && !drain.ignores_health()) || drain.closes(&*worker)
+    })
 }
 
 fn tcp_worker(worker: &Rc<Worker>) -> nuncio_tcp::Worker {

@@ -62,7 +62,7 @@ impl Hashed {
                 let ip = info.downstream_remote_address()?.ip()?;
                 Some(xxh64(ip.to_string().as_bytes(), 0))
             }
-            Hashed::FilterState(key) => info.filter_state()?.get(key)?.hash(),
+            Hashed::FilterState(key) => info.object(key)?.hash(),
         }
     }
 }

@@ -11,13 +11,15 @@ use nuncio_contract::config_source::ConfigSource;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::on_demand::ClusterSource;
 use nuncio_contract::on_demand_message::compile_source;
+use nuncio_contract::proxy_values::TlvEntry;
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 
 use super::balancing::{self, HashPolicy, Hashed};
 use super::early::EarlyReading;
-use super::stats::{OnDemandStats, TcpProxyStats};
+use super::proxy_values::{AddedValues, MergePolicy};
+use super::stats::{OnDemandStats, TcpProxyStats, TunnelStats};
 use super::tunnel::{Tunnel, TunnelingConfig};
 
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -30,6 +32,8 @@ message! {
         stat_prefix: String,
         oneof cluster_specifier: ClusterSpecifier,
         idle_timeout: Option<Duration>,
+        inert downstream_idle_timeout = "in Envoy too, connections are idle in both directions or not at all",
+        inert upstream_idle_timeout = "in Envoy too, connections are idle in both directions or not at all",
         access_log: Vec<AccessLog>,
         max_connect_attempts: Option<u32>,
         backoff_options: Option<Backoff>,
@@ -44,6 +48,9 @@ message! {
         metadata_match: Option<MetadataMessage>,
         tunneling_config: Option<TunnelingConfig>,
         on_demand: Option<OnDemandMessage>,
+        proxy_protocol_tlvs: Vec<TlvEntry>,
+        proxy_protocol_tlv_merge_policy: MergePolicy,
+        check_drain_close: Option<bool>,
     }
 }
 
@@ -147,6 +154,10 @@ pub struct TcpProxyConfig {
     pub(super) tunnel: Option<Box<Tunnel>>,
     /// Who is asked for clusters that are not there.
     pub(super) on_demand: Option<Arc<ClusterSource>>,
+    /// What hosts are told in a PROXY header.
+    pub(super) values: Option<Box<AddedValues>>,
+    /// Whether what passes while the listener drains closes its connection.
+    pub(super) heeds_drain: bool,
     /// The most that is read at once.
     pub(super) most_read_bytes: usize,
 }
@@ -188,12 +199,20 @@ impl TcpProxyConfig {
             let base = backoff.base_interval.unwrap_or(DEFAULT_BACKOFF_BASE);
             (base, backoff.max_interval.unwrap_or(base * 10))
         });
+        let values = AddedValues::compile(
+            &message.proxy_protocol_tlvs,
+            message.proxy_protocol_tlv_merge_policy,
+            context.ctx,
+        );
         let on_demand = on_demand(message.on_demand.as_ref(), context.ctx);
         let options = message.access_log_options.as_ref();
         let scope = context.stats.scope(&format!("tcp.{}", message.stat_prefix));
         scope.register::<TcpProxyStats>();
         if on_demand.is_some() {
             scope.register::<OnDemandStats>();
+        }
+        if message.tunneling_config.is_some() {
+            scope.register::<TunnelStats>();
         }
         Ok(TcpProxyConfig {
             scope,
@@ -221,6 +240,8 @@ impl TcpProxyConfig {
             early: early?,
             tunnel: tunnel.transpose()?,
             on_demand: on_demand.transpose()?,
+            values: values?,
+            heeds_drain: message.check_drain_close == Some(true),
             most_read_bytes: match usize::try_from(context.buffer_limit_bytes) {
                 Ok(limit) if limit < Buffer::BODY_BYTES => Buffer::HEAD_BYTES,
                 _ => Buffer::BODY_BYTES,

@@ -5,15 +5,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::network_filter::NetworkClose;
 use nuncio_contract::on_demand::{ClusterSource, Found};
 use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
 use nuncio_upstream::cluster::{Provided, ResourcePriority};
 use nuncio_upstream::forward_proxy::LookUp;
 use nuncio_upstream::outlier_detection::Outcome;
+use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
+
 use nuncio_upstream::{
-    Acquired, Destination, Expected, UpstreamError, UpstreamErrorKind, UpstreamStream,
-    WorkerCluster, WorkerHost,
+    Acquired, ConnectionName, Destination, Expected, UpstreamError, UpstreamErrorKind,
+    UpstreamStream, WorkerCluster, WorkerHost,
 };
 
 use super::TcpProxy;
@@ -56,8 +59,8 @@ impl Wanted<'_> {
 impl TcpProxy {
     /// Which cluster a connection is to go to: the one that a filter wants, or one of the configuration's.
     fn wanted(&self, info: &StreamInfo) -> Option<Wanted<'_>> {
-        let state = info.filter_state();
-        let named = state.and_then(|state| state.get(TCP_PROXY_CLUSTER)?.serialize_as_string());
+        let named = info.object(TCP_PROXY_CLUSTER);
+        let named = named.and_then(|object| object.serialize_as_string());
         match named {
             Some(name) => Some(Wanted::Named(name)),
             None => {
@@ -179,6 +182,22 @@ impl TcpProxy {
         chosen.map_err(|error| if unresolved(&error) { no_host() } else { error })
     }
 
+    /// The name of a connection whose host is told of its client.
+    fn name_client(
+        &self,
+        proxy: &UpstreamProxyProtocol,
+        info: &StreamInfo,
+    ) -> Option<ConnectionName> {
+        let client = &info.connection;
+        match &self.config.values {
+            None => proxy.name(client, client.proxy_values.as_deref(), None),
+            Some(added) => {
+                let context = FormatContext::new(info, &*self.worker.services);
+                proxy.name(client, Some(&added.of(&context)), None)
+            }
+        }
+    }
+
     async fn attempt(
         &self,
         cluster: &WorkerCluster,
@@ -192,7 +211,7 @@ impl TcpProxy {
         let tunnel = self.config.tunnel.as_deref();
         let tunnel = tunnel.filter(|tunnel| tunnel.is_for(&info.borrow()));
         let proxy = cluster.settings().proxy_protocol.as_deref();
-        let name = proxy.and_then(|proxy| proxy.name(&info.borrow().connection, None));
+        let name = proxy.and_then(|proxy| self.name_client(proxy, &info.borrow()));
         if let Some(preconnect) = cluster.settings().preconnect {
             let expected = Expected {
                 priority: ResourcePriority::Default,

@@ -9,17 +9,18 @@
 //!
 //! Different from Envoy: `*_bytes_buffered` are always 0, as nothing is buffered beyond a read; a limit of less than
 //! 16 KiB is one of 16 KiB; a client that ends before it sends what a host would be connected to for is passed on as
-//! such, where Envoy keeps it until it is idle; PROXY protocol TLVs are refused as not
-//! supported yet. A cluster that is not there is asked for where `on_demand` says whom (60 s at most).
+//! such, where Envoy keeps it until it is idle. A cluster that is not there is asked for where `on_demand` says whom (60 s at most).
 
 mod balancing;
 pub(crate) mod config;
 mod connect;
 mod early;
 mod log;
+mod proxy_values;
 mod session;
 mod stats;
 mod tunnel;
+mod tunnel_id;
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -49,11 +50,16 @@ pub struct TcpProxy {
     worker: Worker,
     stats: Arc<TcpProxyStats>,
     loggers: Vec<Box<dyn AccessLogger>>,
+    /// Whether the listener drains, where that closes connections.
+    drains: Option<Drains>,
 }
+
+/// Says whether a connection is to close as its listener drains.
+pub type Drains = Box<dyn Fn() -> bool>;
 
 impl TcpProxy {
     /// The worker's instance.
-    pub fn new(config: Arc<TcpProxyConfig>, worker: Worker) -> Self {
+    pub fn new(config: Arc<TcpProxyConfig>, worker: Worker, drains: Drains) -> Self {
         TcpProxy {
             stats: config.scope.worker_group(),
             loggers: config
@@ -61,8 +67,20 @@ impl TcpProxy {
                 .iter()
                 .map(|log| log.worker(&config.scope))
                 .collect(),
+            drains: config.heeds_drain.then_some(drains),
             config,
             worker,
+        }
+    }
+
+    /// A close if the listener drains, and what passes then closes its connection.
+    fn closes_draining(&self) -> Result<(), NetworkClose> {
+        match &self.drains {
+            Some(drains) if drains() => {
+                self.stats.downstream_cx_drain_close.inc();
+                Err(NetworkClose::after_flush("tcp_proxy_drain_close"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -179,6 +179,12 @@ impl<'a> Session<'a> {
             self.log(AccessLogType::TcpUpstreamConnected);
         }
         self.touch();
+        if self.proxy.config.tunnel.is_some() {
+            // In Envoy the host's agreement is something that passes.
+            if let Err(close) = self.proxy.closes_draining() {
+                return close;
+            }
+        }
         self.pass(&RefCell::new(up), early).await
     }
 
@@ -232,6 +238,7 @@ impl<'a> Session<'a> {
                 .await;
                 held.end(&stats.downstream_flow_control_resumed_reading_total);
                 self.touch();
+                self.proxy.closes_draining()?;
             }
             if has_ended {
                 return self.ended_up(up).await;
@@ -304,6 +311,7 @@ impl<'a> Session<'a> {
             if let Some(close) = close {
                 return Err(close);
             }
+            self.proxy.closes_draining()?;
             data.clear();
         }
     }
@@ -459,7 +467,7 @@ impl Held {
 
 /// What a filter has left of how long this connection may idle.
 fn own_idle_timeout(info: &StreamInfo) -> Option<Duration> {
-    let own = info.filter_state()?.get(TCP_PROXY_IDLE_TIMEOUT_MS)?;
+    let own = info.object(TCP_PROXY_IDLE_TIMEOUT_MS)?;
     let milliseconds = own.serialize_as_string()?.parse().ok()?;
     Some(Duration::from_millis(milliseconds))
 }

@@ -29,6 +29,26 @@ stat_group! {
 }
 
 stat_group! {
+    /// What Envoy's tunnels have of a router's counters: nothing of it happens to them.
+    pub struct TunnelStats("tcpproxy_tunneling.") {
+        counters {
+            no_cluster,
+            no_route,
+            passthrough_internal_redirect_bad_location,
+            passthrough_internal_redirect_no_route,
+            passthrough_internal_redirect_predicate,
+            passthrough_internal_redirect_too_many_redirects,
+            passthrough_internal_redirect_unsafe_scheme,
+            rq_direct_response,
+            rq_overload_local_reply,
+            rq_redirect,
+            rq_reset_after_downstream_response_started,
+            rq_total,
+        }
+    }
+}
+
+stat_group! {
     /// Clusters that were asked for on demand, beside the others.
     pub struct OnDemandStats("") {
         counters {

@@ -6,19 +6,21 @@
 //! the idle timeout alone, as in Envoy. HTTP/1 has no half of a CONNECT: the first side that ends, ends both.
 //!
 //! The headers and trailers of the answer are kept on request, in the filter state, where the access log finds them.
-//! Not supported: request ids for tunnels (`request_id_extension` and what goes with it).
+//! Each attempt has a request id of its own where `request_id_extension` asks for one (`tunnel_id.rs`).
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
-use nuncio_contract::formatter::{Format, FormatContext, append_quoted_json};
+use nuncio_contract::formatter::{Format, FormatContext, FormatterExtension, append_quoted_json};
 use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::{FilterStateObject, Protocol, StreamInfo};
 use nuncio_upstream::{UpstreamError, UpstreamErrorKind, UpstreamStream};
+
+use super::tunnel_id::{RequestId, RequestIdExtension};
 
 /// Where the headers of the host's answer are kept.
 const RESPONSE_HEADERS: &str = "envoy.tcp_proxy.propagate_response_headers";
@@ -36,6 +38,10 @@ message! {
         propagate_response_headers: bool,
         post_path: Spanned<String>,
         propagate_response_trailers: bool,
+        request_id_extension: Option<RequestIdExtension>,
+        request_id_header: Spanned<String>,
+        request_id_metadata_key: String,
+        formatters: Vec<FormatterExtension>,
     }
 }
 
@@ -47,6 +53,7 @@ pub(super) struct Tunnel {
     headers: HeaderMutations,
     keeps_headers: bool,
     keeps_trailers: bool,
+    request_id: Option<RequestId>,
 }
 
 impl Tunnel {
@@ -65,20 +72,29 @@ impl Tunnel {
             ctx.error(message.hostname.span, error.to_string());
             Refused
         });
-        let headers = HeaderMutations::compile(&message.headers_to_add, &[], ctx);
+        let (add, formatters) = (&message.headers_to_add, &message.formatters);
+        let headers = HeaderMutations::compile_extended(add, &[], formatters, ctx);
+        let request_id = RequestId::compile(
+            message.request_id_extension.as_ref(),
+            &message.request_id_header,
+            &message.request_id_metadata_key,
+            ctx,
+        );
         Ok(Tunnel {
             host: host?,
             post_path,
             headers: headers?,
             keeps_headers: message.propagate_response_headers,
             keeps_trailers: message.propagate_response_trailers,
+            request_id: request_id?,
         })
     }
 
     /// Whether this connection goes through it.
     pub(super) fn is_for(&self, info: &StreamInfo) -> bool {
-        let state = info.filter_state();
-        let disabled = state.and_then(|state| state.get(DISABLED)?.serialize_as_string());
+        let disabled = info
+            .object(DISABLED)
+            .and_then(|it| it.serialize_as_string());
         disabled.as_deref() != Some("true")
     }
 
@@ -92,7 +108,11 @@ impl Tunnel {
         info: &RefCell<StreamInfo>,
         services: &dyn WorkerServices,
     ) -> Result<(), UpstreamError> {
-        up.write_head(&self.request(up, &info.borrow(), services), false);
+        let request_id = self.request_id.as_ref();
+        let id = request_id.map(|own| own.make(&mut info.borrow_mut(), services));
+        let id = request_id.zip(id.as_deref());
+        let request = self.request(up, &info.borrow(), id, services);
+        up.write_head(&request, false);
         let mut response = HeaderMap::response();
         let status = loop {
             let head = poll_fn(|cx| {
@@ -120,6 +140,7 @@ impl Tunnel {
         &self,
         up: &UpstreamStream,
         info: &StreamInfo,
+        id: Option<(&RequestId, &str)>,
         services: &dyn WorkerServices,
     ) -> HeaderMap {
         let context = FormatContext::new(info, services);
@@ -141,6 +162,9 @@ impl Tunnel {
                 };
                 request.set(Known::Scheme, scheme);
             }
+        }
+        if let Some((own, id)) = id {
+            request.append(&own.header, id.as_bytes());
         }
         let added = self.headers.evaluate(&request, &context);
         added.apply(&mut request);

@@ -204,8 +204,7 @@ impl ClusterShared {
         match self.provided()? {
             Provided::Names(_) => {
                 let name = info.connection.requested_server_name.as_bytes();
-                let port = info.filter_state();
-                let port = port.and_then(|state| state.get(UPSTREAM_DYNAMIC_PORT));
+                let port = info.object(UPSTREAM_DYNAMIC_PORT);
                 let port = port.and_then(|port| port.serialize_as_string()?.parse().ok());
                 let port = port.unwrap_or_else(|| self.default_port());
                 Asked::of(name, port).map(Destination::Name)

@@ -1,6 +1,6 @@
 //! `transport_socket` of clusters: plain, TLS, either behind a PROXY header, and what is passed on to internal listeners.
 //!
-//! Not supported of the PROXY header: `pass_through_tlvs`, values by a format, and unspecified addresses.
+//! Not supported of the PROXY header: values by a format, and unspecified addresses.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use nuncio_config::tree::Json;
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::metadata_message::struct_of;
+use nuncio_contract::proxy_values::{PassThrough, Passing, ProxyValueSources, TlvEntry};
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use crate::cluster::Passthrough;
@@ -57,6 +58,7 @@ message! {
     /// The header.
     pub(crate) struct ProxyProtocolConfig: "envoy.config.core.v3.ProxyProtocolConfig" {
         version: ProxyProtocolVersion,
+        pass_through_tlvs: Option<PassThrough>,
         added_tlvs: Vec<TlvEntry>,
     }
 }
@@ -66,14 +68,6 @@ enumeration! {
     pub(crate) enum ProxyProtocolVersion: "envoy.config.core.v3.ProxyProtocolConfig.Version" {
         V1 => V1,
         V2 => V2,
-    }
-}
-
-message! {
-    /// A value in it.
-    pub(crate) struct TlvEntry: "envoy.config.core.v3.TlvEntry" {
-        r#type: u32,
-        value: Vec<u8>,
     }
 }
 
@@ -211,19 +205,17 @@ fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
         ProxyProtocolVersion::V1 => ProxyVersion::V1,
         ProxyProtocolVersion::V2 => ProxyVersion::V2,
     });
-    let mut proxy = UpstreamProxyProtocol::new(version);
-    for entry in config.into_iter().flat_map(|config| &config.added_tlvs) {
-        if entry.value.is_empty() {
-            let text = "Invalid TLV configuration: one of 'value' or 'format_string' must be set.";
-            ctx.error(entry.span(), text);
-            return Err(Refused);
-        }
-        let kind = u8::try_from(entry.r#type).unwrap_or(u8::MAX);
-        if !proxy.add(kind, &entry.value) {
-            ctx.error(
-                entry.span(),
-                "the values are more than a PROXY header has room for",
-            );
+    let passing = config.and_then(|config| config.pass_through_tlvs.as_ref());
+    let mut proxy = UpstreamProxyProtocol::new(version, Passing::compile(passing));
+    let added = config.map_or(&[][..], |config| &config.added_tlvs);
+    let added = ProxyValueSources::compile(added, ctx)?;
+    if !added.are_given() {
+        return Err(ctx.unsupported_here(message.span(), "`format_string` of a cluster's TLV"));
+    }
+    for (kind, value) in added.given() {
+        if !proxy.add(kind, value) {
+            let text = "the values are more than a PROXY header has room for";
+            ctx.error(message.span(), text);
             return Err(Refused);
         }
     }

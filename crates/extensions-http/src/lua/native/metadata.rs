@@ -107,8 +107,7 @@ fn add_filter_state(lua: &Lua, table: &Table, slot: &Slot) -> mlua::Result<()> {
     let own = slot.clone();
     let get = move |_: &Lua, (name, field): (LuaString, Option<LuaString>)| {
         let live = own.live();
-        let state = live.info.filter_state();
-        let object = state.and_then(|state| state.get(&name.to_string_lossy()));
+        let object = live.info.object(&name.to_string_lossy());
         Ok(object.and_then(|object| match field {
             Some(field) => object.field(&field.to_string_lossy()),
             None => object.serialize_as_string(),

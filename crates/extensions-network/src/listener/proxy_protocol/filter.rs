@@ -5,8 +5,10 @@ use std::sync::Arc;
 use nuncio_contract::listener_filter::{
     ListenerContext, ListenerFilter, ListenerFilterConfig, ListenerFilterFactory, ListenerStatus,
 };
+use nuncio_contract::proxy_values::Passing;
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
+use nuncio_contract::stream_info::ProxyValues;
 use nuncio_contract::stream_info::metadata::Value;
 
 use super::header::{Header, HeaderVersion, Read, Signature, demanded, read, signature};
@@ -48,6 +50,8 @@ pub(super) struct Settings {
     pub(super) may_be_missing: bool,
     pub(super) takes_v1: bool,
     pub(super) takes_v2: bool,
+    /// Which TLVs hosts are told.
+    pub(super) passing: Passing,
     pub(super) stat_prefix: Box<str>,
 }
 
@@ -107,6 +111,10 @@ impl Settings {
             context.connection.remote_address = Some(remote.into());
             context.connection.local_address = Some(local.into());
         }
+        let passed = header.tlvs.iter();
+        let passed = passed.filter(|(kind, _)| self.passing.lets_pass(*kind));
+        let passed = passed.map(|(kind, value)| (*kind, (*value).into()));
+        context.connection.proxy_values = Some(Arc::new(ProxyValues(passed.collect())));
         for (kind, value) in &header.tlvs {
             for rule in self.rules.iter().filter(|rule| rule.kind == *kind) {
                 let value = Value::String(printable(value).into());

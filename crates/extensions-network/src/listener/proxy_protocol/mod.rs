@@ -1,5 +1,6 @@
 //! `envoy.filters.listener.proxy_protocol`: takes the PROXY header, version 1 or 2, off the begin of a connection; the
-//! addresses in it become those of the connection, and TLVs of version 2 become metadata.
+//! addresses in it become those of the connection, and TLVs of version 2 become metadata and go on to
+//! hosts that are told by such a header, as far as both let them through.
 //!
 //! Limits: a line of 107 bytes (version 1), 64 KiB of addresses and TLVs (version 2). A header that is broken closes
 //! the connection, and so does one that is missing unless that is allowed. Trust: whoever may connect says who it is,
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use nuncio_config::typed::{Any, Ctx, FromValue, Refused};
 use nuncio_config::{enumeration, message};
 use nuncio_contract::listener_filter::ListenerFilterConfig;
+use nuncio_contract::proxy_values::{PassThrough, Passing};
 use nuncio_contract::registry::ListenerFilterRoom;
 
 const NAMESPACE: &str = "envoy.filters.listener.proxy_protocol";
@@ -23,7 +25,7 @@ message! {
     struct ProxyProtocol: "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol" {
         rules: Vec<Rule>,
         allow_requests_without_proxy_protocol: bool,
-        inert pass_through_tlvs = "only a PROXY header to the hosts of a cluster would carry them, which is refused",
+        pass_through_tlvs: Option<PassThrough>,
         disallowed_versions: Vec<Version>,
         stat_prefix: String,
     }
@@ -80,6 +82,7 @@ fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn ListenerFilterConfig>, Refu
         may_be_missing: message.allow_requests_without_proxy_protocol,
         takes_v1: !message.disallowed_versions.contains(&Version::V1),
         takes_v2: !message.disallowed_versions.contains(&Version::V2),
+        passing: Passing::compile(message.pass_through_tlvs.as_ref()),
         stat_prefix: message.stat_prefix.as_str().into(),
     }))))
 }

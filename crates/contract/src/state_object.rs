@@ -1,15 +1,17 @@
-//! The kinds of objects that can be made of a text.
+//! Objects of filter state that are made of a text, by the kinds that configurations name.
 
 use std::any::Any;
 
-use nuncio_contract::formatter::append_quoted_json;
-use nuncio_contract::hash::xxh64;
-use nuncio_contract::stream_info::FilterStateObject;
+use crate::formatter::append_quoted_json;
+use crate::hash::xxh64;
+use crate::stream_info::FilterStateObject;
 
 /// A kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A text.
     Text,
+    /// A text that hash policies can use.
     HashedText,
     /// The name of a cluster.
     Name,
@@ -20,7 +22,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn named(maker: &str) -> Option<Self> {
+    /// The kind that a maker of objects makes.
+    pub fn named(maker: &str) -> Option<Self> {
         Some(match maker {
             "envoy.string" => Kind::Text,
             "envoy.hashable_string" => Kind::HashedText,
@@ -31,7 +34,8 @@ impl Kind {
         })
     }
 
-    pub(super) fn make(self, text: &str) -> Option<Box<dyn FilterStateObject>> {
+    /// The object, if the text can be one.
+    pub fn make(self, text: &str) -> Option<Box<dyn FilterStateObject>> {
         let text = match self {
             Kind::Text | Kind::HashedText | Kind::Name => text.to_owned(),
             Kind::Flag => (text == "true").to_string(),
