@@ -86,6 +86,10 @@ fn sent(exchange: &Exchange, setup: &mut Setup) -> Option<Sent> {
     let [method, target, "HTTP/1.1"] = first.split(' ').collect::<Vec<_>>()[..] else {
         return None;
     };
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !method.bytes().all(is_token) {
+        return None;
+    }
     let headers: Option<Vec<_>> = lines
         .iter()
         .skip(1)

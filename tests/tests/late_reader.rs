@@ -1,12 +1,12 @@
-//! A client that sends many requests and reads late.
+//! Clients that read late: of many responses, and of a connection that is to end.
 
 use nuncio_testkit::client::Client;
 use nuncio_testkit::ports::free_port;
 use nuncio_testkit::proxy::{Proxy, Scratch, stat_on};
 use nuncio_tests::binary::nuncio;
 use socket2::{Domain, Socket, Type};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 const REQUESTS: usize = 8000;
 const BODY_BYTES: usize = 4096;
@@ -130,4 +130,72 @@ fn a_response_that_has_no_room_yet_outlives_the_idle_timeout_of_its_connection()
             read_response(&mut connection);
         }
     }
+}
+
+#[test]
+fn a_listener_that_drains_ends_connections_of_the_tcp_proxy_behind_what_is_half_written() {
+    let directory = Scratch::new().expect("a directory can be made");
+    let host = TcpListener::bind(("127.0.0.1", 0)).expect("a host");
+    let host_port = host.local_addr().expect("its address").port();
+    let (port, admin) = (free_port(), free_port());
+    let config = format!(
+        "admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: tcp
+        typed_config:
+          '@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: t
+          cluster: c
+          check_drain_close: true
+  clusters:
+  - name: c
+    connect_timeout: 5s
+    load_assignment: {{cluster_name: c, endpoints: [{{lb_endpoints: [
+      {{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {host_port}}}}}}}}}]}}]}}
+"
+    );
+    let arguments = ["--disable-hot-restart", "--concurrency", "1"].map(str::to_owned);
+    let proxy = Proxy::start(&nuncio(), &arguments, &config, admin, directory.path());
+    let proxy = proxy.expect("the proxy starts");
+    let of = |name: &str| {
+        let page = proxy.admin("/stats").expect("the admin answers");
+        stat_on(&page, name).unwrap_or(0)
+    };
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    socket
+        .connect(&address.into())
+        .expect("the listener accepts");
+    let mut client = TcpStream::from(socket);
+    let (mut server, _) = host.accept().expect("the proxy connects");
+    let mut received = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // More than all buffers hold; the proxy leaves before it is through.
+            let _ = server.write_all(&vec![b'x'; 64 << 20]);
+        });
+        proxy.until("the client's side is full", || {
+            of("cluster.c.upstream_flow_control_paused_reading_total") > 0
+        });
+        let mut admin = Client::connect(admin).expect("the admin listens");
+        admin
+            .send(b"POST /healthcheck/fail HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
+            .expect("the connection is open");
+        admin.read_response().expect("the admin answers");
+        client.write_all(b"a").expect("the connection is open");
+        proxy.until("the byte has come", || {
+            of("tcp.t.downstream_cx_rx_bytes_total") == 1
+        });
+        client
+            .read_to_end(&mut received)
+            .expect("the end comes in order");
+    });
+    let sent = of("cluster.c.upstream_cx_rx_bytes_total");
+    assert_eq!(u64::try_from(received.len()).expect("a length"), sent);
+    assert_eq!(of("tcp.t.downstream_cx_drain_close"), 1);
 }

@@ -155,12 +155,16 @@ impl TryLog<'_> {
     /// The head of its answer has come.
     pub(super) fn answered(&mut self, status: u16, head: &HeaderMap) {
         self.status = Some(status);
-        self.head.clone_from(head);
+        if self.logs.is_some() {
+            self.head.clone_from(head);
+        }
     }
 
     /// The trailers of its answer have come.
     pub(super) fn ended(&mut self, trailers: &HeaderMap) {
-        self.trailers.clone_from(trailers);
+        if self.logs.is_some() {
+            self.trailers.clone_from(trailers);
+        }
     }
 
     /// Logs what is due meanwhile; `stream` is its exchange with the host, once there is one. The stream's state must

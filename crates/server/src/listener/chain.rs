@@ -82,6 +82,11 @@ impl CompiledChain {
         }
     }
 
+    /// Whether it ends in the TCP proxy.
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self.end, ChainEnd::Tcp(_))
+    }
+
     /// Compiles a chain and its route table, which is empty for one without a connection manager.
     pub(super) fn compile(
         listener: &Listener,

@@ -29,12 +29,19 @@ pub(super) const LISTENER_FILTER: &str = "tcp_listener_filter";
 /// The kind of filter, its name and its source.
 pub(super) type Key = (&'static str, Box<str>, ResourceSource);
 
+/// What ends the chain of a network filter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChainEnd {
+    Http,
+    Tcp,
+    Other,
+}
+
 /// Where a configuration goes.
 #[derive(Clone)]
 pub(super) enum Place {
     Http(Arc<DiscoveredHttpFilter>),
-    /// Whether the chain ends in a connection manager is said.
-    Network(Arc<DiscoveredNetworkFilter>, bool),
+    Network(Arc<DiscoveredNetworkFilter>, ChainEnd),
     Listener(Arc<DiscoveredListenerFilter>),
 }
 
@@ -74,9 +81,13 @@ impl Place {
         let of_listener = listener.inspection.discovered.iter().cloned();
         let mut places: Vec<_> = of_listener.map(Place::Listener).collect();
         for chain in &listener.chains {
-            let is_of_http = chain.http().is_some();
+            let end = match chain.http() {
+                Some(_) => ChainEnd::Http,
+                None if chain.is_tcp() => ChainEnd::Tcp,
+                None => ChainEnd::Other,
+            };
             let filters = chain.discovered.iter().cloned();
-            places.extend(filters.map(|place| Place::Network(place, is_of_http)));
+            places.extend(filters.map(|place| Place::Network(place, end)));
             let managers = chain.http().into_iter();
             let filters = managers.flat_map(|http| http.manager.discovered());
             places.extend(filters.cloned().map(Place::Http));
@@ -172,7 +183,7 @@ impl Place {
 
     /// Whether a network filter may stand where it is to stand.
     fn check_end(&self, parsed: &Parsed, any: &Any, ctx: &mut Ctx) -> Result<(), Refused> {
-        let (Place::Network(filter, is_of_http), Parsed::Network(config)) = (self, parsed) else {
+        let (Place::Network(filter, end), Parsed::Network(config)) = (self, parsed) else {
             return Ok(());
         };
         if config.is_terminal() != filter.is_last {
@@ -188,10 +199,13 @@ impl Place {
             ctx.error(any.span, text);
             return Err(Refused);
         }
-        if *is_of_http && config.leaves_filter_state() {
-            let what = "filter state of the connection before the connection manager";
-            return Err(ctx.unsupported_here(any.span, what));
-        }
-        Ok(())
+        let left_out = if *end == ChainEnd::Http && config.leaves_filter_state() {
+            "filter state of the connection before the connection manager"
+        } else if *end != ChainEnd::Tcp && !filter.is_last && config.sees_answers() {
+            "a filter that sees answers before anything but the TCP proxy"
+        } else {
+            return Ok(());
+        };
+        Err(ctx.unsupported_here(any.span, left_out))
     }
 }

@@ -73,15 +73,15 @@ impl TcpProxy {
         }
     }
 
-    /// A close if the listener drains, and what passes then closes its connection.
-    fn closes_draining(&self) -> Result<(), NetworkClose> {
-        match &self.drains {
-            Some(drains) if drains() => {
-                self.stats.downstream_cx_drain_close.inc();
-                Err(NetworkClose::after_flush("tcp_proxy_drain_close"))
-            }
-            _ => Ok(()),
-        }
+    /// How a connection is closed that ends with its next bytes.
+    fn drain_close(&self) -> NetworkClose {
+        self.stats.downstream_cx_drain_close.inc();
+        NetworkClose::after_flush("tcp_proxy_drain_close")
+    }
+
+    /// Whether the listener drains, and connections are to end with their next bytes.
+    fn is_draining(&self) -> bool {
+        self.drains.as_ref().is_some_and(|drains| drains())
     }
 
     /// What connections take from their worker.

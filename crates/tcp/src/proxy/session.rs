@@ -1,7 +1,7 @@
 //! A connection through the TCP proxy: both directions at once, until both have ended or one is broken.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -40,6 +40,10 @@ pub(super) struct Session<'a> {
     deadlines: Deadlines<DEADLINES>,
     idle_timeout: Option<Duration>,
     bytes: [Cell<u64>; 2],
+    /// Whether bytes in a direction are half written.
+    writing: [Cell<bool>; 2],
+    /// Whether the connection ends as soon as no direction has half written bytes, as the listener drains.
+    ends_draining: Cell<bool>,
     cluster: RefCell<Option<Rc<WorkerCluster>>>,
     /// Whether the host will send no more, and whether it was the client then that ended the connection.
     host_ended: Cell<bool>,
@@ -68,6 +72,8 @@ impl<'a> Session<'a> {
             deadlines: Deadlines::default(),
             idle_timeout: proxy.config.idle_timeout,
             bytes: Default::default(),
+            writing: Default::default(),
+            ends_draining: Cell::new(false),
             cluster: RefCell::default(),
             host_ended: Cell::new(false),
             client_ended: Cell::new(false),
@@ -181,8 +187,8 @@ impl<'a> Session<'a> {
         self.touch();
         if self.proxy.config.tunnel.is_some() {
             // In Envoy the host's agreement is something that passes.
-            if let Err(close) = self.proxy.closes_draining() {
-                return close;
+            if self.proxy.is_draining() {
+                return self.proxy.drain_close();
             }
         }
         self.pass(&RefCell::new(up), early).await
@@ -227,6 +233,7 @@ impl<'a> Session<'a> {
             if !data.is_empty() || has_ended {
                 let stats = &self.proxy.stats;
                 let mut held = Held::default();
+                self.writing[UP].set(true);
                 poll_fn(|cx| {
                     let written = up.borrow_mut().poll_write_data(cx, &mut data, has_ended);
                     held.note(
@@ -238,7 +245,8 @@ impl<'a> Session<'a> {
                 .await;
                 held.end(&stats.downstream_flow_control_resumed_reading_total);
                 self.touch();
-                self.proxy.closes_draining()?;
+                self.writing[UP].set(false);
+                self.end_draining(DOWN).await?;
             }
             if has_ended {
                 return self.ended_up(up).await;
@@ -307,13 +315,28 @@ impl<'a> Session<'a> {
             self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
             self.touch();
             let close = self.show_answer(data.readable(), false);
+            self.writing[DOWN].set(true);
             self.write_down(data.readable()).await?;
+            self.writing[DOWN].set(false);
             if let Some(close) = close {
                 return Err(close);
             }
-            self.proxy.closes_draining()?;
+            self.end_draining(UP).await?;
             data.clear();
         }
+    }
+
+    /// Ends the connection once the listener drains, behind what is half written in the other direction: that direction
+    /// ends it then.
+    async fn end_draining(&self, other: usize) -> Result<(), NetworkClose> {
+        if !self.ends_draining.get() && !self.proxy.is_draining() {
+            return Ok(());
+        }
+        self.ends_draining.set(true);
+        if self.writing[other].get() {
+            return pending().await;
+        }
+        Err(self.proxy.drain_close())
     }
 
     /// Shows the filters what the host has answered; how the connection is closed behind it, if it is.
