@@ -17,6 +17,8 @@ use crate::msgpack;
 
 /// More traces do not wait.
 const MAX_TRACES: usize = 4096;
+/// Nor more bytes of them.
+const MAX_BYTES: usize = 8 << 20;
 const INTERVAL: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_millis(1999);
 const OK: u16 = 200;
@@ -45,9 +47,28 @@ pub(super) struct Agent {
     stats: Arc<DatadogStats>,
     /// At which it wants to be told.
     pub(super) rates: RefCell<Rates>,
-    waiting: RefCell<Vec<Vec<u8>>>,
+    waiting: RefCell<Waiting>,
     has_timer: Cell<bool>,
     me: Weak<Agent>,
+}
+
+/// Traces that wait, written one behind the other.
+#[derive(Default)]
+pub(super) struct Waiting {
+    pub(super) count: usize,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Waiting {
+    /// Takes one, if there is room for it.
+    pub(super) fn take(&mut self, trace: &[u8]) -> bool {
+        let has_room = self.count < MAX_TRACES && self.bytes.len() + trace.len() <= MAX_BYTES;
+        if has_room {
+            self.count += 1;
+            self.bytes.extend_from_slice(trace);
+        }
+        has_room
+    }
 }
 
 impl Agent {
@@ -64,15 +85,13 @@ impl Agent {
     }
 
     /// Takes a trace, written.
-    pub(super) fn take(&self, trace: Vec<u8>, services: &dyn WorkerServices) {
+    pub(super) fn take(&self, trace: &[u8], services: &dyn WorkerServices) {
         let Some(calls) = services.calls() else {
             return;
         };
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() >= MAX_TRACES {
+        if !self.waiting.borrow_mut().take(trace) {
             return;
         }
-        waiting.push(trace);
         let Some(me) = self.me.upgrade().filter(|_| !self.has_timer.replace(true)) else {
             return;
         };
@@ -87,9 +106,9 @@ impl Agent {
     fn tell(&self, calls: &Calls) {
         let traces = std::mem::take(&mut *self.waiting.borrow_mut());
         let mut body = Vec::new();
-        msgpack::array(&mut body, traces.len());
-        traces.iter().for_each(|trace| body.extend(trace));
-        let head = self.head(traces.len());
+        msgpack::array(&mut body, traces.count);
+        body.extend(traces.bytes);
+        let head = self.head(traces.count);
         let options = CallOptions {
             timeout: Some(TIMEOUT),
             ..CallOptions::default()

@@ -6,6 +6,8 @@ use super::w3c;
 
 /// More of trace tags is not read.
 const MAX_TAGS_BYTES: usize = 512;
+/// A longer origin is not read: each span says it.
+const MAX_ORIGIN_BYTES: usize = 512;
 /// The first half of the id of a trace.
 pub(super) const HIGH_TAG: &str = "_dd.p.tid";
 /// Which product the trace is for; a tag of the first span, not of the trace.
@@ -142,7 +144,9 @@ fn of_datadog(request: &HeaderMap, names: &Names, span_tags: &mut Tags) -> Optio
             Some(text) => Some(signed(text.trim())?),
             None => None,
         },
-        origin: text(&names.origin).map(|origin| origin.into_owned()),
+        origin: text(&names.origin)
+            .filter(|origin| origin.len() <= MAX_ORIGIN_BYTES)
+            .map(|origin| origin.into_owned()),
         ..Context::default()
     };
     if let Some(tags) = text(&names.tags) {

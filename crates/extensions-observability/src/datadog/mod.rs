@@ -2,8 +2,8 @@
 //! headers.
 //!
 //! A trace is told once all of its spans have ended, whether it is sampled or not, every two seconds; the agent answers
-//! with the rates at which services are to be sampled. Limits: 4096 traces wait, 64 spans of one are kept, rates
-//! of 1024 services. Trust: what a client says of its trace is taken as it is, if it can be read; the agent is told what clients
+//! with the rates at which services are to be sampled. Limits: 4096 traces of 8 MiB in
+//! all wait, 64 spans of one are kept, an origin of over 512 bytes is as none, rates of 1024 services. Trust: what a client says of its trace is taken as it is, if it can be read; the agent is told what clients
 //! send.
 //!
 //! Differs from Envoy: `DD_` variables of the environment do nothing, the library's telemetry about itself is not sent, the

@@ -149,7 +149,7 @@ impl Segment {
         if state.ended == state.spans.len() {
             let decision = self.decided(state);
             let text = self.written(state, decision);
-            self.tracer.take(text, services);
+            self.tracer.take(&text, services);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use nuncio_contract::headers::{HeaderMap, HeaderName};
 
+use super::agent::Waiting;
 use super::context::{Context, Names, extract};
 use super::sampling::{Mechanism, Rates};
 use super::w3c::State;
@@ -103,4 +104,31 @@ fn the_agent_says_what_share_is_kept() {
     assert_eq!(rates.decide("a", 1).priority, 0);
     rates.take(b"{}");
     assert_eq!(rates.decide("a", 1).rate, Some(0.5));
+}
+
+#[test]
+fn an_origin_that_is_too_long_is_as_none() {
+    for (length, is_read) in [(512, true), (513, false)] {
+        let origin = "o".repeat(length);
+        let context = found(&[
+            ("x-datadog-trace-id", "7"),
+            ("x-datadog-parent-id", "42"),
+            ("x-datadog-origin", &origin),
+        ]);
+        let context = context.expect("it can be read");
+        assert_eq!(context.origin.is_some(), is_read, "{length}");
+    }
+}
+
+#[test]
+fn traces_wait_up_to_so_many_bytes_and_no_more_than_so_many() {
+    let mut waiting = Waiting::default();
+    let big = vec![0; 3 << 20];
+    assert!(waiting.take(&big) && waiting.take(&big));
+    assert!(!waiting.take(&big));
+    assert!(waiting.take(&big[..2 << 20]) && !waiting.take(&[0]));
+    assert_eq!((waiting.count, waiting.bytes.len()), (3, 8 << 20));
+    let mut small = Waiting::default();
+    assert!((0..4096).all(|_| small.take(&[0])));
+    assert!(!small.take(&[0]));
 }

@@ -76,7 +76,7 @@ impl DatadogTracer {
     }
 
     /// Takes a trace that has ended.
-    pub(super) fn take(&self, trace: Vec<u8>, services: &dyn WorkerServices) {
+    pub(super) fn take(&self, trace: &[u8], services: &dyn WorkerServices) {
         self.agent.take(trace, services);
     }
 
