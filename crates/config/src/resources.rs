@@ -36,6 +36,8 @@ pub struct Response {
     pub versions: Vec<Box<str>>,
     /// All names that those that came are known by, some of which are of nothing; of virtual hosts alone.
     pub names: Vec<Box<str>>,
+    /// Those of them that are of nothing.
+    pub missing: Vec<Box<str>>,
     /// What went, where this tells what changed alone; none where these are all there are.
     pub removed: Option<Vec<Box<str>>>,
     /// Whether there were fields that the API does not have.
@@ -110,6 +112,7 @@ fn finished(
                 resources: resources(&message),
                 versions: Vec::new(),
                 names: Vec::new(),
+                missing: Vec::new(),
                 removed: None,
                 has_unknown_fields,
                 sources,

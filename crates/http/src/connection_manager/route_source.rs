@@ -79,7 +79,7 @@ impl RouteSource {
     /// Who has more virtual hosts of a route configuration that came, if it says so.
     ///
     /// # Errors
-    /// If nobody can be asked; in Envoy's words for what Envoy refuses.
+    /// If nobody can be asked; in Envoy's words for what Envoy refuses. How `ads` is spoken to is not known here.
     pub fn more_hosts(message: &Message, ctx: &mut Ctx) -> Result<Option<ResourceSource>, Refused> {
         let Some(vhds) = message.find(&["vhds"]).and_then(Value::as_message) else {
             return Ok(None);
@@ -92,7 +92,7 @@ impl RouteSource {
             ResourceSource::File { .. } | ResourceSource::Rest { .. } => false,
         };
         if !is_delta {
-            let text = "vhds: only 'DELTA_GRPC' is supported as an api_type.";
+            let text = "vhds: only 'DELTA_GRPC' or 'ADS' (which uses Delta xDS) is supported as a config source.";
             ctx.error(vhds.span(), text);
             return Err(Refused);
         }

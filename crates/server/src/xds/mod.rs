@@ -7,6 +7,7 @@
 //!
 //! Differs from Envoy: what a listener or a cluster needs that Nuncio does not support yet rejects it.
 
+mod asked_names;
 mod clusters;
 mod delivery;
 mod endpoints;

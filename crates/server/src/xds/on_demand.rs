@@ -3,12 +3,12 @@
 //! Each source has one subscription, which grows by each name that is asked for; over `ads` each name has one of its
 //! own. As in Envoy nothing more is asked for until the first has been answered, each name is asked for once whoever
 //! waits for it, and who waits goes on when the cluster is there and warm, when its server takes it back, or when the
-//! time of the first who waits has passed. Names are never asked for again, nor given up.
+//! time of the first who waits has passed. Names are never asked for again, unless they were given up.
 //!
-//! Limit: [`MOST_NAMES`] different names; beyond that there is no such cluster.
+//! Limits: those of [`super::asked_names`] for the names that are asked for; beyond that there is no such cluster.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -19,13 +19,11 @@ use nuncio_contract::on_demand_message::RoutesWith;
 use nuncio_upstream::on_demand::Question;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::asked_names::{AskedNames, MOST_NAME_BYTES, Taken};
 use super::delivery::Delivery;
 use super::subscription::{Subscription, Wanted};
 use super::{ASSIGNMENT, CLUSTER, Discovery, SECRET, clusters};
 use crate::running::retirement;
-
-/// How many names may be asked for.
-const MOST_NAMES: usize = 10_000;
 
 /// All that is asked for.
 #[derive(Default)]
@@ -34,7 +32,7 @@ pub(super) struct OnDemand {
     sources: Vec<(ResourceSource, Asked)>,
     /// Who waits for a cluster, and for how long.
     waiting: HashMap<Box<str>, (Instant, Vec<Question>)>,
-    names: HashSet<Box<str>>,
+    names: AskedNames,
 }
 
 /// What a source is asked for.
@@ -76,6 +74,24 @@ impl OnDemand {
         }
     }
 
+    /// Asks nobody for a name any more. Subscriptions that were for it alone are to be dropped.
+    fn give_up(&mut self, name: &str) -> Vec<Rc<RefCell<Subscription>>> {
+        self.answer(name, Found::Missing);
+        let mut ended = Vec::new();
+        for (source, asked) in &mut self.sources {
+            asked.awaiting.retain(|one| **one != *name);
+            if matches!(source, ResourceSource::Ads { .. }) {
+                let own = asked.subscriptions.iter();
+                if let Some(at) = { own }.position(|(known, _)| **known == *name) {
+                    ended.push(asked.subscriptions.remove(at).1);
+                }
+            } else if let Some((_, first)) = asked.subscriptions.first() {
+                first.borrow().no_more(name);
+            }
+        }
+        ended
+    }
+
     /// Answers all who wait for one of this name.
     fn answer(&mut self, name: &str, found: Found) {
         let waiting = self.waiting.remove(name);
@@ -99,17 +115,21 @@ impl Discovery<'_> {
         if let Some((_, waiting)) = asked.waiting.get_mut(&name) {
             return waiting.push(question);
         }
-        if !asked.names.contains(&name) && asked.names.len() >= MOST_NAMES {
-            return question.answer(Found::Missing);
-        }
         let whom = question.source.whom.downcast_ref::<ResourceSource>();
-        let Some(source) = whom.cloned() else {
+        let Some(source) = whom.cloned().filter(|_| name.len() <= MOST_NAME_BYTES) else {
             return question.answer(Found::Missing);
         };
+        let is_there = |name: &str| self.around.manager.find(name).is_some();
+        let given_up = match asked.names.ask(&name, is_there) {
+            Taken::In => Vec::new(),
+            Taken::InsteadOf(other) => asked.give_up(&other),
+            Taken::No => return question.answer(Found::Missing),
+        };
         let end = Instant::now() + question.source.timeout;
-        asked.names.insert(name.clone());
         asked.waiting.insert(name.clone(), (end, vec![question]));
         drop(asked);
+        // Nothing is borrowed while they end.
+        drop(given_up);
         self.ask_for(&source, &name);
     }
 
@@ -209,6 +229,7 @@ impl Discovery<'_> {
         });
         let mut on_demand = self.on_demand.borrow_mut();
         for name in response.removed.iter().flatten() {
+            on_demand.names.lost(name);
             on_demand.answer(name, Found::Missing);
         }
         drop(on_demand);

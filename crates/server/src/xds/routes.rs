@@ -19,7 +19,7 @@ use nuncio_http::route::RouteTable;
 use super::delivery::{Delivery, Verdict};
 use super::planes::ControlPlanes;
 use super::subscription::{Subscription, Wanted, millis};
-use super::virtual_hosts::VirtualHosts;
+use super::virtual_hosts::{Hosts, VirtualHosts};
 use super::workshop::Bench;
 use super::{Discovery, ROUTES};
 use crate::admin::state::{DumpedConfig, DynamicConfig};
@@ -51,6 +51,8 @@ pub(super) struct RouteConfig {
     pub(super) current: Option<DynamicConfig>,
     /// Virtual hosts from elsewhere.
     pub(super) hosts: Option<VirtualHosts>,
+    /// Those that have come, by name. As in Envoy they are kept while it says that there are none from elsewhere.
+    pub(super) hosts_that_came: Hosts,
 }
 
 fn key(source: &RouteSource) -> Key {
@@ -137,6 +139,7 @@ impl RouteConfig {
             own: None,
             current: None,
             hosts: None,
+            hosts_that_came: Hosts::new(),
         };
         (config, delivery)
     }
@@ -419,7 +422,13 @@ impl Discovery<'_> {
         bench.check(message)?;
         let more_hosts = bench.more_hosts(message)?;
         let own = message;
-        let message = &self.with_hosts(key, own);
+        let message = &match &more_hosts {
+            Some(source) => {
+                self.check_host_source(source)?;
+                self.with_hosts(key, own)
+            }
+            None => Arc::clone(own),
+        };
         if let Some(source) = first {
             bench.routes(source, message)?;
         }

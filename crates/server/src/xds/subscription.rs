@@ -194,6 +194,13 @@ impl Subscription {
         }
     }
 
+    /// Asks for a name no more that was asked for besides others.
+    pub(super) fn no_more(&self, name: &str) {
+        if let Source::Server(watching) = &self.source {
+            watching.no_more(name);
+        }
+    }
+
     /// How often it failed without a delivery to answer since this was asked last.
     pub(super) fn take_unasked_failures(&self) -> u64 {
         self.unasked_failures.take()

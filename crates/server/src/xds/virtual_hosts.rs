@@ -2,14 +2,14 @@
 //!
 //! It tells some by itself, and is asked for those that requests name (the HTTP filter `on_demand`): by the route
 //! configuration's name, a slash and the host of the request. What has come stands behind the hosts that the route
-//! configuration has of its own, by name. An update is taken whole or not at all. Who waits goes on when something came
+//! configuration has of its own, by name, as long as it says that there are others. An update is taken whole or not at all. Who waits goes on when something came
 //! by the name that was asked for, be it that there is nothing. As in Envoy a host is taken back by its own name alone,
 //! not by that of its resource, and what has come stays when the route configuration changes.
 //!
-//! Limits: [`MOST_NAMES`] different names of a route configuration are asked for; beyond that there is no such host.
-//! Routes wait for their first virtual hosts as long as `initial_fetch_timeout` says.
+//! Limits: those of [`super::asked_names`] for the names of a route configuration that are asked for; beyond that there is
+//! no such host. Routes wait for their first virtual hosts as long as `initial_fetch_timeout` says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -24,6 +24,7 @@ use nuncio_contract::stats::groups::EmptyUpdateStats;
 use nuncio_upstream::on_demand::Question;
 
 use super::Discovery;
+use super::asked_names::{AskedNames, MOST_NAME_BYTES, Taken};
 use super::delivery::{Delivery, Verdict};
 use super::routes::Key;
 use super::subscription::{Subscription, Wanted, millis};
@@ -33,10 +34,11 @@ use crate::admin::state::{DumpedConfig, DynamicConfig};
 const VIRTUAL_HOST: &str = "envoy.config.route.v3.VirtualHost";
 /// The field of a route configuration that has its hosts.
 const HOSTS_FIELD: u32 = 2;
-/// How many names may be asked for.
-const MOST_NAMES: usize = 10_000;
 /// From how many on those who wait are looked through for such as do not wait any more.
 const MANY_WAIT: usize = 64;
+
+/// Virtual hosts by name.
+pub(super) type Hosts = BTreeMap<Box<str>, Arc<Message>>;
 
 /// The virtual hosts of a route configuration that come from elsewhere.
 pub(super) struct VirtualHosts {
@@ -45,13 +47,9 @@ pub(super) struct VirtualHosts {
     reloads: Arc<Counter>,
     /// Listed, though Envoy counts nothing in it.
     _empty: Arc<EmptyUpdateStats>,
-    /// What has come, by name.
-    hosts: BTreeMap<Box<str>, Arc<Message>>,
     /// What was asked for.
-    names: HashSet<Box<str>>,
-    waiting: Vec<Question>,
-    /// How many may wait before they are looked through.
-    most_waiting: usize,
+    names: AskedNames,
+    waiting: Waiting,
 }
 
 impl VirtualHosts {
@@ -62,48 +60,93 @@ impl VirtualHosts {
 
     fn ask(&mut self, question: Question) {
         let name = &question.name;
-        if !self.names.contains(name) {
-            if self.names.len() >= MOST_NAMES {
-                return question.answer(Found::Missing);
+        match self.names.ask(name, |_| false) {
+            Taken::In => {}
+            Taken::InsteadOf(other) => {
+                self.subscription.no_more(&other);
+                self.waiting.answer(&other, Found::Missing);
             }
-            self.names.insert(name.clone());
+            Taken::No => return question.answer(Found::Missing),
         }
-        let is_asked_for = self.waiting.iter().any(|other| other.name == *name);
-        if !is_asked_for {
+        if !self.waiting.has(name) {
             self.subscription.also(name);
-        }
-        if self.waiting.len() >= self.most_waiting {
-            self.waiting.retain(Question::is_awaited);
-            self.most_waiting = MANY_WAIT.max(self.waiting.len() * 2);
         }
         self.waiting.push(question);
     }
 
-    /// Those who wait for one of these.
-    fn take_waiting(&mut self, names: &[Box<str>]) -> Vec<Question> {
-        let names: HashSet<&str> = names.iter().map(AsRef::as_ref).collect();
-        let waiting = std::mem::take(&mut self.waiting).into_iter();
-        let (over, waiting) = waiting.partition(|one| names.contains(&*one.name));
-        self.waiting = waiting;
-        over
+    /// Notes what came and went, and lets go on who waits for something that came.
+    fn take(&mut self, response: &Response) {
+        let missing: HashSet<&str> = response.missing.iter().map(AsRef::as_ref).collect();
+        let there = response.names.iter();
+        there
+            .filter(|name| !missing.contains(&***name))
+            .for_each(|name| self.names.found(name));
+        let gone = response.removed.iter().flatten();
+        gone.for_each(|name| self.names.lost(name));
+        for name in &response.names {
+            self.waiting.answer(name, Found::Available);
+        }
+    }
+}
+
+/// Who waits, by what for.
+struct Waiting {
+    by_name: HashMap<Box<str>, Vec<Question>>,
+    count: usize,
+    /// How many may wait before they are looked through.
+    most: usize,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting {
+            by_name: HashMap::new(),
+            count: 0,
+            most: MANY_WAIT,
+        }
+    }
+}
+
+impl Waiting {
+    fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
     }
 
-    /// What there is after an update.
-    fn next(
-        &self,
-        messages: &[Arc<Message>],
-        response: &Response,
-    ) -> BTreeMap<Box<str>, Arc<Message>> {
-        let mut next = self.hosts.clone();
-        for name in response.removed.iter().flatten() {
-            next.remove(name);
+    fn push(&mut self, question: Question) {
+        if self.count >= self.most {
+            self.by_name.retain(|_, questions| {
+                questions.retain(Question::is_awaited);
+                !questions.is_empty()
+            });
+            self.count = self.by_name.values().map(Vec::len).sum();
+            self.most = MANY_WAIT.max(self.count * 2);
         }
-        for message in messages {
-            let name = message.find(&["name"]).and_then(Value::as_str);
-            next.insert(name.unwrap_or_default().into(), Arc::clone(message));
-        }
-        next
+        self.count += 1;
+        let questions = self.by_name.entry(question.name.clone());
+        questions.or_default().push(question);
     }
+
+    /// Answers all who wait for this.
+    fn answer(&mut self, name: &str, found: Found) {
+        let questions = self.by_name.remove(name).unwrap_or_default();
+        self.count -= questions.len();
+        questions
+            .into_iter()
+            .for_each(|question| question.answer(found));
+    }
+}
+
+/// What there is after an update.
+fn next(former: &Hosts, messages: &[Arc<Message>], response: &Response) -> Hosts {
+    let mut next = former.clone();
+    for name in response.removed.iter().flatten() {
+        next.remove(name);
+    }
+    for message in messages {
+        let name = message.find(&["name"]).and_then(Value::as_str);
+        next.insert(name.unwrap_or_default().into(), Arc::clone(message));
+    }
+    next
 }
 
 /// A route configuration with more hosts behind its own.
@@ -129,12 +172,23 @@ fn with<'h>(own: &Arc<Message>, hosts: impl Iterator<Item = &'h Arc<Message>>) -
 impl Discovery<'_> {
     /// A route configuration with the virtual hosts that have come for it.
     pub(super) fn with_hosts(&self, key: &Key, own: &Arc<Message>) -> Arc<Message> {
-        let routes = self.routes.borrow();
-        let hosts = routes.find(key).and_then(|config| config.hosts.as_ref());
-        match hosts {
-            Some(hosts) => with(own, hosts.hosts.values()),
+        match self.routes.borrow().find(key) {
+            Some(config) => with(own, config.hosts_that_came.values()),
             None => Arc::clone(own),
         }
+    }
+
+    /// Whether virtual hosts can come from there; if not, why, in Envoy's words.
+    pub(super) fn check_host_source(&self, source: &ResourceSource) -> Verdict {
+        let ResourceSource::Ads { .. } = source else {
+            return Ok(());
+        };
+        let why = match self.planes.for_all() {
+            Some(plane) if plane.is_delta() => return Ok(()),
+            Some(_) => "vhds: ADS must use DELTA_GRPC api_type when used as VHDS config source.",
+            None => "vhds: ADS config source specified but no ADS configured in bootstrap.",
+        };
+        Err(why.to_owned())
     }
 
     /// Subscribes to what a route configuration that came says, and to nothing else.
@@ -153,7 +207,7 @@ impl Discovery<'_> {
         {
             return;
         }
-        let former = config.hosts.take();
+        let gone = config.hosts.take();
         let scope = format!("http.{}.rds.vhds.{}", config.stat_prefix, key.0);
         drop(routes);
         let scope = self.around.stats.scope(&scope);
@@ -164,16 +218,15 @@ impl Discovery<'_> {
         };
         let (subscription, _nothing_is_there_at_once) =
             Subscription::begin(&self.planes, wanted, &source, scope);
-        let hosts = former.map(|former| former.hosts).unwrap_or_default();
+        // Not before: what both want is not to be unsubscribed from in between.
+        drop(gone);
         let begun = VirtualHosts {
             source,
             subscription,
             reloads,
             _empty: empty,
-            hosts,
-            names: HashSet::new(),
-            waiting: Vec::new(),
-            most_waiting: MANY_WAIT,
+            names: AskedNames::default(),
+            waiting: Waiting::default(),
         };
         if let Some(config) = self.routes.borrow_mut().find_mut(key) {
             config.hosts = Some(begun);
@@ -200,10 +253,11 @@ impl Discovery<'_> {
     /// Takes a question for a virtual host.
     pub(super) fn ask_for_host(&self, of: RoutesWith, question: Question) {
         let mut routes = self.routes.borrow_mut();
+        let most_bytes = of.name.len() + 1 + MOST_NAME_BYTES;
         let config = routes.find_mut(&(of.name, of.source));
         match config.and_then(|config| config.hosts.as_mut()) {
-            Some(hosts) => hosts.ask(question),
-            None => question.answer(Found::Missing),
+            Some(hosts) if question.name.len() <= most_bytes => hosts.ask(question),
+            _ => question.answer(Found::Missing),
         }
     }
 
@@ -240,9 +294,7 @@ impl Discovery<'_> {
         };
         hosts.subscription.answer(&response.version, &verdict);
         if verdict.is_ok() {
-            let over = hosts.take_waiting(&response.names);
-            over.into_iter()
-                .for_each(|one| one.answer(Found::Available));
+            hosts.take(&response);
         }
         drop(routes);
         self.show_routes();
@@ -253,11 +305,12 @@ impl Discovery<'_> {
         let (next, merged) = {
             let routes = self.routes.borrow();
             let config = routes.find(key);
-            let found = config.and_then(|config| Some((config.own()?, config.hosts.as_ref()?)));
-            let Some((own, hosts)) = found else {
+            let config = config.filter(|config| config.hosts.is_some());
+            let Some((config, own)) = config.and_then(|config| Some((config, config.own()?)))
+            else {
                 return Ok(());
             };
-            let next = hosts.next(&messages, response);
+            let next = next(&config.hosts_that_came, &messages, response);
             let merged = with(own, next.values());
             (next, merged)
         };
@@ -276,7 +329,7 @@ impl Discovery<'_> {
                 },
             });
             let is_first = hosts.is_awaited();
-            hosts.hosts = next;
+            config.hosts_that_came = next;
             hosts.reloads.inc();
             if !is_first {
                 // Envoy counts the routes and their first hosts as one.

@@ -95,6 +95,18 @@ impl OfType {
         }
     }
 
+    /// Wants a name no more that was asked for in vain, and forgets it: unlike what was there it is not told to be known.
+    fn give_up(&mut self, name: &str) {
+        self.want_no_more(name);
+        self.ambiguous.remove(name);
+        self.lives.remove(name);
+    }
+
+    /// Whether anybody watches this name.
+    fn is_watched(&self, name: &str) -> bool {
+        self.watches.iter().any(|watch| watch.has(name))
+    }
+
     /// Whether there is something to say.
     fn has_news(&self) -> bool {
         let is_first = !self.has_sent;
@@ -161,7 +173,7 @@ impl OfType {
         self.watches.iter().any(|watch| match &watch.name {
             None => true,
             Some(space) if watch.is_namespace => is_of_namespace(space, name),
-            Some(_) => watch.names().any(|one| one == name),
+            Some(_) => watch.has(name),
         })
     }
 
@@ -259,6 +271,10 @@ impl OfType {
             if !wants_all && !self.requested.contains_key(name) {
                 continue;
             }
+            if resource.resource.is_none() && self.is_unknown(name) {
+                // The late answer for a name that was given up.
+                continue;
+            }
             self.lives.set(name.as_str().into(), resource.ttl, now);
             if let Some(known) = self.requested.get_mut(name) {
                 *known = Some(version.clone());
@@ -274,6 +290,12 @@ impl OfType {
                 self.wildcard.remove(name);
             }
         }
+    }
+
+    /// Whether nothing of this name is wanted by it or there.
+    fn is_unknown(&self, name: &str) -> bool {
+        let is_there = self.wildcard.contains_key(name) || self.ambiguous.contains_key(name);
+        !is_there && !self.requested.contains_key(name)
     }
 
     fn forget(&mut self, name: &str) {
@@ -308,6 +330,10 @@ fn of_namespace(
         return None;
     }
     let mut share = response(&message.version, found, Some(gone));
+    let of_nothing = message.changed.iter().filter(|one| one.resource.is_none());
+    let missing = of_nothing.filter(|one| is_of_it(&one.name));
+    let missing = missing.flat_map(|one| [&one.name].into_iter().chain(&one.aliases));
+    share.missing = missing.map(|name| name.as_str().into()).collect();
     share.names = names;
     Some(share)
 }
@@ -352,7 +378,7 @@ impl Delta {
             let Some(watch) = watches.find(|watch| watch.id == id) else {
                 continue;
             };
-            if watch.names().any(|one| one == name) && !watch.is_namespace {
+            if watch.has(name) && !watch.is_namespace {
                 continue;
             }
             let is_of_namespace = watch.is_namespace;
@@ -360,6 +386,18 @@ impl Delta {
             // One of a namespace is asked for as often as somebody needs it.
             if is_of_namespace || !of_type.requested.contains_key(name) {
                 of_type.want(name);
+            }
+        }
+        self.drain();
+    }
+
+    /// Watches a name no more.
+    pub(super) fn no_more(&mut self, id: WatchId, name: &str) {
+        for of_type in &mut self.types {
+            let mut watches = of_type.watches.iter_mut();
+            let watch = watches.find(|watch| watch.id == id);
+            if watch.is_some_and(|watch| watch.take_out(name)) && !of_type.is_watched(name) {
+                of_type.give_up(name);
             }
         }
         self.drain();
@@ -373,8 +411,7 @@ impl Delta {
             };
             let gone = of_type.watches.remove(at);
             for name in gone.names() {
-                let others = of_type.watches.iter().flat_map(Watch::names);
-                if { others }.all(|other| other != name) {
+                if !of_type.is_watched(name) {
                     of_type.want_no_more(name);
                 }
             }

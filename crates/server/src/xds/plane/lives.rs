@@ -20,6 +20,11 @@ impl Lives {
         }
     }
 
+    /// A resource is not known any more.
+    pub(super) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// When the next one ends.
     pub(super) fn next_end(&self) -> Option<Instant> {
         self.0.values().min().copied()

@@ -218,6 +218,11 @@ impl Watching {
         self.plane.change(|mux| mux.also(self.id, name));
     }
 
+    /// Watches a name no more that was watched besides others.
+    pub(super) fn no_more(&self, name: &str) {
+        self.plane.change(|mux| mux.no_more(self.id, name));
+    }
+
     /// Says what came of an update.
     pub(super) fn answer(&self, error: Option<&str>) {
         self.plane.change(|mux| {

@@ -50,6 +50,12 @@ impl Mux {
         }
     }
 
+    pub(super) fn no_more(&mut self, id: WatchId, name: &str) {
+        if let Mux::Delta(delta) = self {
+            delta.no_more(id, name);
+        }
+    }
+
     pub(super) fn unwatch(&mut self, id: WatchId) -> Told {
         either!(self, one => one.unwatch(id))
     }

@@ -39,6 +39,26 @@ impl Watch {
         let others = self.others.iter();
         self.name.iter().chain(others).map(AsRef::as_ref)
     }
+
+    /// Whether this is one of them.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.name.as_deref() == Some(name) || self.others.contains(name)
+    }
+
+    /// Takes a name out, if it is there and there are others.
+    pub(super) fn take_out(&mut self, name: &str) -> bool {
+        if self.others.remove(name) {
+            return true;
+        }
+        let is_the_first = !self.is_namespace && self.name.as_deref() == Some(name);
+        match is_the_first.then(|| self.others.pop_first()).flatten() {
+            Some(next) => {
+                self.name = Some(next);
+                true
+            }
+            None => false,
+        }
+    }
 }
 
 /// Who still has to answer a response, and what they have said.

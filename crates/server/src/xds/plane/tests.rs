@@ -317,3 +317,52 @@ fn virtual_hosts_come_to_the_routes_that_they_are_named_after() {
     assert_eq!(*update.names, ["shop/c".into(), "shop/d".into()]);
     assert!(update.resources.is_empty());
 }
+
+#[test]
+fn a_name_that_is_given_up_is_unsubscribed_from_and_forgotten() {
+    const HOST: &str = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
+    let mut run = Run::begin("api_type: DELTA_GRPC");
+    run.watch(1, HOST, Some("shop"));
+    run.mux.also(1, "shop/a");
+    let nothing = |nonce: &str| {
+        format!("{{nonce: {nonce}, type_url: {HOST}, resources: [{{name: shop/a, version: '1'}}]}}")
+    };
+    let News::Update(update) = &run.receive(&nothing("n1"))[0].1 else {
+        panic!("no update");
+    };
+    assert_eq!(*update.missing, ["shop/a".into()]);
+    run.mux.answered(1, None);
+    run.requests();
+    run.mux.no_more(1, "shop/a");
+    let gone = run.requests();
+    assert_eq!(gone.len(), 1);
+    assert!(gone[0].contains(r#""resource_names_unsubscribe":["shop/a"]"#));
+    run.mux.no_more(1, "shop/a");
+    run.mux.no_more(1, "shop");
+    assert!(run.requests().is_empty());
+    // The answer to what was asked before comes late.
+    run.receive(&nothing("n2"));
+    run.mux.answered(1, None);
+    run.requests();
+    run.mux.disconnected();
+    run.mux.connected();
+    let again = run.requests();
+    assert_eq!(again.len(), 1);
+    assert!(!again[0].contains("shop/a"), "{again:?}");
+}
+
+#[test]
+fn of_several_names_the_first_may_be_given_up_too_but_not_the_only_one() {
+    let mut run = Run::begin("api_type: DELTA_GRPC");
+    run.watch(1, CLUSTER, Some("a"));
+    run.mux.also(1, "b");
+    run.requests();
+    run.mux.no_more(1, "a");
+    assert!(run.requests()[0].contains(r#""resource_names_unsubscribe":["a"]"#));
+    run.mux.no_more(1, "b");
+    assert!(run.requests().is_empty());
+    let came = format!(
+        "{{system_version_info: v, nonce: n1, type_url: {CLUSTER}, resources: [{{name: b, version: '1', resource: {{'@type': {CLUSTER}, name: b}}}}]}}"
+    );
+    assert_eq!(told(&run.receive(&came)), [r#"1: 1 at v Some("")"#]);
+}
