@@ -14,8 +14,9 @@
 //! `mongo.fault.fixed_delay.percent`, `mongo.fault.fixed_delay.duration_ms`. Trust: both sides are untrusted. Envoy's
 //! documentation: network filters, Mongo proxy.
 //!
-//! Different from Envoy: `_` stands in names of stats for control characters, odd spaces, `|`, `#` and `@`; what comes while something is held back is read only then, and may be held back in its turn;
-//! connections are not closed between two queries while the server drains. Refused as not supported yet: `access_log`.
+//! Different from Envoy: `_` stands in names of stats for control characters, odd spaces, `|`, `#` and `@`; what comes
+//! while something is held back is read only then, and may be held back in its turn; connections are not closed between
+//! two queries while the server drains. Refused as not supported yet: `access_log`.
 
 mod bson;
 mod config;
