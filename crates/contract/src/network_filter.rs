@@ -7,8 +7,8 @@
 //! Calls are synchronous and say what comes next. The filters of a chain see a new connection one after another, and
 //! what comes from the client before whoever stands behind them does; they look at the bytes and do not change them.
 //! Those that ask for it ([`sees_answers`]) see what a host answers before the client gets it, where the TCP proxy
-//! stands behind them. What a filter writes goes to the client. The last filter of a chain may be one of these ([`is_terminal`]), or the
-//! engine's: the connection manager, the TCP proxy.
+//! stands behind them, and do no more than that. What a filter writes as a client's bytes come goes to the client. The
+//! last filter of a chain may be one of these ([`is_terminal`]), or the engine's: the connection manager, the TCP proxy.
 //!
 //! Follows Envoy's `Network::ReadFilter` and `Network::WriteFilter`; the difference: a wait is a future instead of a
 //! call from outside.
@@ -63,6 +63,24 @@ pub struct NetworkContext<'a> {
     pub out: &'a mut Vec<u8>,
     /// Time and chance.
     pub services: &'a dyn WorkerServices,
+}
+
+/// What a filter sees of its connection while it only looks on.
+pub struct LookingOn<'a> {
+    /// What is known of the connection.
+    pub stream_info: &'a mut StreamInfo,
+    /// Time and chance.
+    pub services: &'a dyn WorkerServices,
+}
+
+impl NetworkContext<'_> {
+    /// The same without a way to write.
+    pub fn looking_on(&mut self) -> LookingOn<'_> {
+        LookingOn {
+            stream_info: self.stream_info,
+            services: self.services,
+        }
+    }
 }
 
 /// What comes next.
@@ -135,24 +153,8 @@ pub trait NetworkFilter {
     }
 
     /// A host has answered this, which the client gets next, and no more will if `end_stream`.
-    fn on_answer(
-        &mut self,
-        _context: &mut NetworkContext<'_>,
-        _data: &[u8],
-        _end_stream: bool,
-    ) -> AnswerStatus {
-        AnswerStatus::Continue
-    }
+    fn on_answer(&mut self, _context: &mut LookingOn<'_>, _data: &[u8], _end_stream: bool) {}
 
     /// The connection is over: closed by the client, or by this side.
     fn on_end(&mut self, _by_client: bool) {}
-}
-
-/// What comes of an answer that a filter has seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AnswerStatus {
-    /// The client gets it.
-    Continue,
-    /// The client gets it, and the connection is closed then.
-    CloseBehind(NetworkClose),
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use nuncio_contract::network_filter::{
-    AnswerStatus, NetworkClose, NetworkContext, NetworkFilter, NetworkFilterFactory, NetworkResume,
+    LookingOn, NetworkClose, NetworkContext, NetworkFilter, NetworkFilterFactory, NetworkResume,
     NetworkStatus,
 };
 use nuncio_contract::services::{LocalFuture, WorkerServices};
@@ -58,20 +58,10 @@ impl Filters {
         self.sees_answers
     }
 
-    /// Shows the filters what a host has answered, the last one first; how the connection is closed behind it, if it is.
-    pub fn answer(
-        &mut self,
-        data: &[u8],
-        end_stream: bool,
-        context: &mut NetworkContext<'_>,
-    ) -> Option<NetworkClose> {
-        let mut close = None;
-        for filter in self.filters.iter_mut().rev() {
-            if let AnswerStatus::CloseBehind(how) = filter.on_answer(context, data, end_stream) {
-                close = Some(how);
-            }
-        }
-        close
+    /// Shows the filters what a host has answered, the last one first.
+    pub fn answer(&mut self, data: &[u8], end_stream: bool, context: &mut LookingOn<'_>) {
+        let last_first = self.filters.iter_mut().rev();
+        last_first.for_each(|filter| filter.on_answer(context, data, end_stream));
     }
 
     /// The connection is over.

@@ -42,6 +42,7 @@ mod merged;
 mod samples;
 mod sanitize;
 mod scope;
+mod singles;
 mod sparse;
 mod store;
 pub mod tags;

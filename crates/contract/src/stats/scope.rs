@@ -15,6 +15,7 @@ use super::group::{GroupTable, StatGroup};
 use super::histogram::{Histogram, Unit};
 use super::import::Import;
 use super::samples::Teller;
+use super::singles::Singles;
 use super::store::StoreInner;
 use super::view::{StatValue, StatView};
 
@@ -44,7 +45,7 @@ pub struct OwnTags {
 pub(super) struct Entries {
     groups: Vec<GroupEntry>,
     codes: Vec<CodesEntry>,
-    singles: Vec<SingleEntry>,
+    singles: Singles,
 }
 
 impl Scope {
@@ -364,7 +365,7 @@ impl ScopeInner {
         let store = self.store.upgrade();
         let selection = store.as_ref().and_then(|store| store.selection());
         if selection.is_none_or(|selection| selection.chooses(&[&self.prefix, name].concat())) {
-            self.entries().single(name, cell);
+            self.entries().singles.add(name, cell);
         }
     }
 
@@ -426,12 +427,5 @@ impl Entries {
                 self.codes.len() - 1
             });
         &mut self.codes[at]
-    }
-
-    fn single(&mut self, name: &str, cell: Single) {
-        match self.singles.iter_mut().find(|entry| entry.is(name, &cell)) {
-            Some(entry) => entry.add(cell),
-            None => self.singles.push(SingleEntry::new(name, cell)),
-        }
     }
 }

@@ -1,17 +1,27 @@
 //! Reads BSON, as far as Envoy knows it: no JavaScript, decimals, keys of extremes or pointers.
+//!
+//! Fields are kept of documents that somebody looks at, and there only as deep as anybody does; the rest is skipped.
 
 /// Something cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
+/// A document with more fields that would be kept cannot be read: a field may take 2 bytes of a message, and takes
+/// many times that here.
+const MAX_FIELDS: usize = 1_000;
+/// How deep fields are kept: those of a filter in a query in a document.
+const DEEPEST_KEPT: usize = 2;
+
 /// Reads little-endian numbers, texts and documents one behind the other.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     max_depth: usize,
+    /// So many fields may be kept yet; of none at all if documents are skipped.
+    room: Option<usize>,
 }
 
-/// A document's fields, in their order.
+/// A document's fields, in their order, if they are kept.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Document<'a> {
     pub(super) fields: Vec<(&'a [u8], Value<'a>)>,
@@ -52,7 +62,11 @@ impl<'a> Document<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(rest: &'a [u8], max_depth: usize) -> Self {
-        Reader { rest, max_depth }
+        Reader {
+            rest,
+            max_depth,
+            room: None,
+        }
     }
 
     /// What was not read.
@@ -104,16 +118,33 @@ impl<'a> Reader<'a> {
         Ok(text.split_last().map_or(text, |(_, text)| text))
     }
 
+    /// A document whose fields are kept.
     pub(super) fn document(&mut self) -> Result<Document<'a>, Unreadable> {
-        self.document_at(0)
+        self.room = Some(MAX_FIELDS);
+        let document = self.document_at(0);
+        self.room = None;
+        document
+    }
+
+    /// A document that nobody looks at; how long it is.
+    pub(super) fn skip_document(&mut self) -> Result<usize, Unreadable> {
+        self.document_at(0).map(|document| document.bytes)
     }
 
     /// Documents up to the end.
     pub(super) fn skip_documents(&mut self) -> Result<(), Unreadable> {
         while !self.is_at_end() {
-            self.document()?;
+            self.skip_document()?;
         }
         Ok(())
+    }
+
+    /// One within a document, whose fields are not kept.
+    fn skipped_at(&mut self, depth: usize) -> Result<Document<'a>, Unreadable> {
+        let room = self.room.take();
+        let document = self.document_at(depth);
+        self.room = room;
+        document
     }
 
     fn document_at(&mut self, depth: usize) -> Result<Document<'a>, Unreadable> {
@@ -122,7 +153,10 @@ impl<'a> Reader<'a> {
         }
         let bytes = self.length()?;
         let content = self.bytes(bytes.checked_sub(4).ok_or(Unreadable)?)?;
-        let mut inner = Reader::new(content, self.max_depth);
+        let mut inner = Reader {
+            rest: content,
+            ..*self
+        };
         let mut fields = Vec::new();
         loop {
             let [kind] = inner.array()?;
@@ -130,8 +164,13 @@ impl<'a> Reader<'a> {
                 break;
             }
             let name = inner.name()?;
-            fields.push((name, inner.value(kind, depth)?));
+            let value = inner.value(kind, depth)?;
+            if let Some(room) = &mut inner.room {
+                *room = room.checked_sub(1).ok_or(Unreadable)?;
+                fields.push((name, value));
+            }
         }
+        self.room = inner.room;
         match inner.is_at_end() {
             true => Ok(Document { fields, bytes }),
             false => Err(Unreadable),
@@ -141,8 +180,11 @@ impl<'a> Reader<'a> {
     fn value(&mut self, kind: u8, depth: usize) -> Result<Value<'a>, Unreadable> {
         let bytes = match kind {
             0x02 => return self.text().map(Value::Text),
-            0x03 => return self.document_at(depth + 1).map(Value::Document),
-            0x04 => return self.document_at(depth + 1).map(|_| Value::Array),
+            0x03 if depth < DEEPEST_KEPT => {
+                return self.document_at(depth + 1).map(Value::Document);
+            }
+            0x03 => return self.skipped_at(depth + 1).map(Value::Document),
+            0x04 => return self.skipped_at(depth + 1).map(|_| Value::Array),
             0x10 => return self.int().map(|number| Value::Integer(number.into())),
             0x12 => return self.long().map(Value::Integer),
             0x05 => self.length()?.saturating_add(1),

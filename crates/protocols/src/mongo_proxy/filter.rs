@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nuncio_contract::network_filter::{
-    AnswerStatus, NetworkContext, NetworkFilter, NetworkFilterConfig, NetworkFilterFactory,
+    LookingOn, NetworkContext, NetworkFilter, NetworkFilterConfig, NetworkFilterFactory,
     NetworkResume, NetworkStatus,
 };
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
+
+#[cfg(test)]
+mod tests;
 
 use super::bson::Unreadable;
 use super::config::{Config, Settings};
@@ -22,6 +25,11 @@ use super::stats::{Named, Stats};
 const NAMESPACE: &str = "envoy.filters.network.mongo_proxy";
 /// More queries that are not answered are not remembered.
 const MAX_ACTIVE: usize = 1000;
+/// More messages in what is read at once are an error: messages within messages may be of few bytes each.
+const MAX_MESSAGES: usize = 1000;
+/// More collections are not told of in metadata, nor those with longer names, which MongoDB would not take.
+const MAX_TOLD: usize = 100;
+const MAX_TOLD_NAME_BYTES: usize = 255;
 
 /// Bits of a query's flags.
 const TAILABLE_CURSOR: i32 = 1 << 1;
@@ -63,13 +71,19 @@ impl NetworkFilterFactory for Factory {
     }
 
     fn create(&self) -> Box<dyn NetworkFilter> {
-        Box::new(Filter {
+        Box::new(self.connection())
+    }
+}
+
+impl Factory {
+    fn connection(&self) -> Filter {
+        Filter {
             on_worker: Rc::clone(&self.0),
             from_client: Framing::default(),
             from_host: Framing::default(),
             active: Vec::new(),
             is_over: false,
-        })
+        }
     }
 }
 
@@ -98,8 +112,8 @@ impl NetworkFilter for Filter {
         _end_stream: bool,
     ) -> NetworkStatus {
         let mut framing = std::mem::take(&mut self.from_client);
-        let delay = self.see(&mut framing, data, context);
-        self.from_client = framing;
+        let delay = self.see(&mut framing, data, &mut context.looking_on());
+        self.keep(|it| &mut it.from_client, framing);
         let Some(delay) = delay else {
             return NetworkStatus::Continue;
         };
@@ -111,16 +125,10 @@ impl NetworkFilter for Filter {
         }))
     }
 
-    fn on_answer(
-        &mut self,
-        context: &mut NetworkContext<'_>,
-        data: &[u8],
-        _end_stream: bool,
-    ) -> AnswerStatus {
+    fn on_answer(&mut self, context: &mut LookingOn<'_>, data: &[u8], _end_stream: bool) {
         let mut framing = std::mem::take(&mut self.from_host);
         let _clients_are_held_back_alone = self.see(&mut framing, data, context);
-        self.from_host = framing;
-        AnswerStatus::Continue
+        self.keep(|it| &mut it.from_host, framing);
     }
 
     fn on_end(&mut self, by_client: bool) {
@@ -148,13 +156,15 @@ impl Filter {
         &mut self,
         framing: &mut Framing,
         data: &[u8],
-        context: &mut NetworkContext<'_>,
+        context: &mut LookingOn<'_>,
     ) -> Option<Duration> {
         let on_worker = Rc::clone(&self.on_worker);
         let settings = &on_worker.settings;
         let percent = settings.enabled.integer(100);
         let is_looked_at = percent >= 100 || context.services.random_u64() % 100 < percent;
         if self.is_over || !is_looked_at {
+            // What comes later does not go on where this ended.
+            *framing = Framing::default();
             return None;
         }
         if settings.tells_metadata {
@@ -163,10 +173,13 @@ impl Filter {
         }
         framing.push(data);
         let mut delay = None;
-        loop {
+        for place in 0.. {
             let Some(bytes) = framing.next() else {
                 return delay;
             };
+            if place == MAX_MESSAGES {
+                break;
+            }
             let message = message::read(bytes, settings.max_depth);
             let is_held_back = matches!(
                 message,
@@ -188,21 +201,27 @@ impl Filter {
             });
             match counted {
                 Ok(rest) => framing.give_back(rest),
-                Err(Unreadable) => {
-                    on_worker.stats.common.decoding_error.inc();
-                    break;
-                }
+                Err(Unreadable) => break,
             }
         }
+        on_worker.stats.common.decoding_error.inc();
         self.is_over = true;
-        *framing = Framing::default();
         delay
+    }
+
+    /// Keeps the beginning of a message in its place; nothing in either direction once nothing is read any more.
+    fn keep(&mut self, place: impl FnOnce(&mut Self) -> &mut Framing, framing: Framing) {
+        *place(self) = framing;
+        if self.is_over {
+            self.from_client = Framing::default();
+            self.from_host = Framing::default();
+        }
     }
 
     fn count(
         &mut self,
         message: &Message<'_>,
-        context: &mut NetworkContext<'_>,
+        context: &mut LookingOn<'_>,
     ) -> Result<(), Unreadable> {
         let common = &self.on_worker.stats.common;
         match message {
@@ -220,11 +239,7 @@ impl Filter {
         Ok(())
     }
 
-    fn query(
-        &mut self,
-        query: &Query<'_>,
-        context: &mut NetworkContext<'_>,
-    ) -> Result<(), Unreadable> {
+    fn query(&mut self, query: &Query<'_>, context: &mut LookingOn<'_>) -> Result<(), Unreadable> {
         let OnWorker { settings, stats } = &*self.on_worker;
         let common = &stats.common;
         common.op_query.inc();
@@ -277,14 +292,18 @@ impl Filter {
     }
 
     /// Leaves in metadata that something is done to a collection.
-    fn tell(&self, context: &mut NetworkContext<'_>, collection: &[u8], what: &str) {
-        if !self.on_worker.settings.tells_metadata {
+    fn tell(&self, context: &mut LookingOn<'_>, collection: &[u8], what: &str) {
+        if !self.on_worker.settings.tells_metadata || collection.len() > MAX_TOLD_NAME_BYTES {
             return;
         }
         let metadata = context.stream_info.dynamic_metadata_mut();
         let mut told = Struct::default();
         let name = String::from_utf8_lossy(collection);
+        let all = metadata.namespace_mut(NAMESPACE);
+        if all.fields().len() >= MAX_TOLD && all.get(&name).is_none() {
+            return;
+        }
         told.insert(&*name, Value::List(vec![Value::String(what.into())]));
-        metadata.namespace_mut(NAMESPACE).merge(told);
+        all.merge(told);
     }
 }

@@ -2,11 +2,11 @@
 
 /// The bytes of a message's head, its length among them.
 pub(super) const HEAD_BYTES: usize = 16;
-/// What servers take at most.
-const MAX_BYTES: usize = 48_000_000;
+/// MongoDB's longest document, and what stands around it.
+pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024 + 16 * 1024;
 
 /// Keeps the beginning of a message until the rest comes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Framing {
     kept: Vec<u8>,
     read: usize,

@@ -73,12 +73,12 @@ fn read_kind<'a>(
         }
         2010 => {
             let (_database, _name) = (body.name()?, body.name()?);
-            let (_metadata, _arguments) = (body.document()?, body.document()?);
+            let (_metadata, _arguments) = (body.skip_document()?, body.skip_document()?);
             body.skip_documents()?;
             Ok(Message::Command)
         }
         2011 => {
-            let (_metadata, _reply) = (body.document()?, body.document()?);
+            let (_metadata, _reply) = (body.skip_document()?, body.skip_document()?);
             body.skip_documents()?;
             Ok(Message::CommandReply)
         }
@@ -91,7 +91,7 @@ fn query<'a>(id: i32, body: &mut Reader<'a>) -> Result<Query<'a>, Unreadable> {
     let (_skip, _count) = (body.int()?, body.int()?);
     let query = body.document()?;
     if !body.is_at_end() {
-        let _fields = body.document()?;
+        let _fields = body.skip_document()?;
     }
     Ok(Query {
         id,
@@ -112,7 +112,7 @@ fn reply(to: i32, body: &mut Reader<'_>) -> Result<Reply, Unreadable> {
         document_bytes: 0,
     };
     for _ in 0..count.max(0) {
-        reply.document_bytes += body.document()?.bytes;
+        reply.document_bytes += body.skip_document()?;
         reply.documents += 1;
     }
     Ok(reply)

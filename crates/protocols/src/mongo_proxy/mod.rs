@@ -6,14 +6,17 @@
 //! `stats.rs` counts, `filter.rs` joins them. The first message that cannot be read, `OP_MSG` and what else Envoy does
 //! not know among them, is an error and ends the reading of its connection.
 //!
-//! Limits beyond Envoy's: a message of more than 48 MB is not read, nor what follows it; a connection remembers 1,000
-//! queries that are not answered; 10,000 commands, collections and callers of a worker have counters. Defaults are
-//! Envoy's: `max_bson_depth` is 100, `commands` are `delete`, `insert` and `update`. Runtime: `mongo.proxy_enabled`,
+//! Limits beyond Envoy's: a message of more than 16 MiB (MongoDB's longest document) and 16 KiB is not read, nor what
+//! follows it; nor are more than 1,000 messages in what is read at once, or a query of more than 1,000 fields that
+//! matter, which are errors. A connection remembers 1,000 queries that are not answered; metadata tells of 100
+//! collections; 1,000 commands, collections and callers of a worker have counters. Names of more than 255 bytes have
+//! none and are not told of, and comments of more than 4 KiB name no caller. Defaults are Envoy's: `max_bson_depth` is 100, `commands` are `delete`, `insert` and `update`. Runtime: `mongo.proxy_enabled`,
 //! `mongo.fault.fixed_delay.percent`, `mongo.fault.fixed_delay.duration_ms`. Trust: both sides are untrusted. Envoy's
 //! documentation: network filters, Mongo proxy.
 //!
-//! Different from Envoy: what comes while something is held back is read only then, and may be held back in its turn;
-//! connections are not closed between two queries while the server drains. Refused as not supported yet: `access_log`.
+//! Different from Envoy: `_` stands in names of stats for control characters, odd spaces, `|`, `#` and `@`; what comes
+//! while something is held back is read only then, and may be held back in its turn; connections are not closed between
+//! two queries while the server drains. Refused as not supported yet: `access_log`.
 
 mod bson;
 mod config;

@@ -7,6 +7,8 @@ use super::message::Query;
 
 /// The collection that commands are sent to.
 const COMMANDS: &[u8] = b"$cmd";
+/// A longer comment names no function.
+const MAX_COMMENT_BYTES: usize = 4096;
 
 /// What a query asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,7 +96,8 @@ fn kind(documents: [Option<&Document<'_>>; 2]) -> Kind {
 
 /// The function that a comment names.
 fn caller(comment: Option<&[u8]>) -> Option<String> {
-    let json: Json = serde_json::from_slice(comment?).ok()?;
+    let comment = comment.filter(|comment| comment.len() <= MAX_COMMENT_BYTES)?;
+    let json: Json = serde_json::from_slice(comment).ok()?;
     let name = json.get("callingFunction")?.as_str()?;
     Some(name.to_owned())
 }

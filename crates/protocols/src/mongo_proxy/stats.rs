@@ -1,4 +1,7 @@
 //! The counters of a worker, at `mongo.<stat_prefix>.`.
+//!
+//! Collections and callers are named by clients: a name that MongoDB would not take has no counters, and what would
+//! end or split a line of statsd or of `/stats` is replaced, while Envoy shows it as it is.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +16,9 @@ use super::message::Reply;
 use super::query::{Asked, Kind, Wanted};
 
 /// Names beyond these have no counters.
-const MAX_NAMES: usize = 10_000;
+const MAX_NAMES: usize = 1_000;
+/// Nor have collections and callers with longer names: MongoDB's own limit for a database and its collection.
+const MAX_NAME_BYTES: usize = 255;
 
 stat_group! {
     /// What has no name.
@@ -162,10 +167,12 @@ impl Stats {
         if wanted.has_no_max_time {
             common.op_query_no_max_time.inc();
         }
-        let collection = format!("collection.{}", wanted.collection);
-        let caller = wanted.caller.as_ref();
-        let caller = caller.map(|caller| format!("{collection}.callsite.{caller}.query"));
-        let named = [Some(format!("{collection}.query")), caller];
+        let Some(collection) = listed(&wanted.collection) else {
+            return Vec::new();
+        };
+        let caller = wanted.caller.as_ref().and_then(|caller| listed(caller));
+        let caller = caller.map(|it| format!("collection.{collection}.callsite.{it}.query"));
+        let named = [Some(format!("collection.{collection}.query")), caller];
         let named = named.into_iter().flatten();
         let named: Vec<_> = named.filter_map(|name| self.named(name)).collect();
         named.iter().for_each(|named| named.query(wanted.kind));
@@ -183,5 +190,72 @@ impl Stats {
         let made = Rc::new(Named::new(self.scope.as_ref(), name.clone()));
         all.insert(name, Rc::clone(&made));
         Some(made)
+    }
+}
+
+/// A client's name as it is listed, if it is. Colons and spaces stay as they do in Envoy: without the others they can
+/// spoil no line of statsd but their own.
+fn listed(name: &str) -> Option<String> {
+    let is_unsafe = |letter: char| {
+        let is_odd_space = letter.is_whitespace() && letter != ' ';
+        letter.is_control() || is_odd_space || matches!(letter, '|' | '#' | '@')
+    };
+    (name.len() <= MAX_NAME_BYTES).then(|| name.replace(is_unsafe, "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_contract::stats::StatsStore;
+
+    use super::*;
+
+    fn wanted(collection: &str, caller: Option<&str>) -> Asked {
+        Asked::Documents(Wanted {
+            collection: collection.to_owned(),
+            caller: caller.map(str::to_owned),
+            kind: Kind::OfId,
+            has_no_max_time: false,
+        })
+    }
+
+    /// The names of what counts these queries.
+    fn names(queries: &[Asked]) -> Vec<String> {
+        let store = StatsStore::default();
+        let stats = Stats::new(&store.root(), "p");
+        queries.iter().for_each(|asked| {
+            stats.query(asked, &[]);
+        });
+        let scope = store.scope("mongo.p");
+        let mut names = Vec::new();
+        scope.for_each_dynamic(&mut |stat| names.push(stat.name.to_string()));
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn names_that_no_database_takes_have_no_counters() {
+        let long = "n".repeat(MAX_NAME_BYTES);
+        let longer = format!("{long}n");
+        assert_eq!(
+            names(&[wanted(&long, Some(&longer)), wanted(&longer, Some("f"))]),
+            [format!("mongo.p.collection.{long}.query.total")]
+        );
+    }
+
+    #[test]
+    fn no_more_names_than_the_limit_have_counters() {
+        let many = (0..MAX_NAMES + 5).map(|number| wanted(&number.to_string(), None));
+        assert_eq!(names(&many.collect::<Vec<_>>()).len(), MAX_NAMES);
+    }
+
+    #[test]
+    fn what_would_break_lines_of_stats_is_replaced() {
+        assert_eq!(
+            names(&[wanted("a b:c|d", Some("x\ny\u{1}\u{85}#@.é-$"))]),
+            [
+                "mongo.p.collection.a b:c_d.callsite.x_y____.é-$.query.total",
+                "mongo.p.collection.a b:c_d.query.total",
+            ]
+        );
     }
 }

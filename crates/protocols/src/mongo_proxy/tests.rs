@@ -1,7 +1,7 @@
 //! Messages in pieces, documents, and what queries ask for.
 
 use super::bson::{Reader, Unreadable};
-use super::framing::Framing;
+use super::framing::{Framing, MAX_BYTES};
 use super::message::{self, Message};
 use super::query::{Asked, Kind, Wanted, asked};
 
@@ -12,7 +12,7 @@ fn int(number: usize) -> [u8; 4] {
 }
 
 /// A document of fields: kind, name, value.
-fn document(fields: &[(u8, &str, &[u8])]) -> Vec<u8> {
+pub(super) fn document(fields: &[(u8, &str, &[u8])]) -> Vec<u8> {
     let fields = fields.iter();
     let fields =
         fields.map(|(kind, name, value)| [&[*kind], name.as_bytes(), &[0], *value].concat());
@@ -24,7 +24,7 @@ fn text(text: &str) -> Vec<u8> {
     [&int(text.len() + 1)[..], text.as_bytes(), &[0]].concat()
 }
 
-fn query_bytes(collection: &str, query: &[u8]) -> Vec<u8> {
+pub(super) fn query_bytes(collection: &str, query: &[u8]) -> Vec<u8> {
     let body = [
         &int(0)[..],
         collection.as_bytes(),
@@ -90,7 +90,8 @@ fn what_is_behind_a_message_within_its_length_is_read_again() {
 
 #[test]
 fn lengths_that_cannot_be_are_never_whole() {
-    for length in [0, 15, 48_000_001, u32::MAX] {
+    let longest = u32::try_from(MAX_BYTES).unwrap();
+    for length in [0, 15, longest + 1, u32::MAX] {
         let mut framing = Framing::default();
         framing.push(&length.to_le_bytes());
         assert_eq!(framing.next(), None, "{length}");
@@ -123,15 +124,90 @@ fn documents_are_as_long_as_they_say_and_not_too_deep() {
 
 #[test]
 fn kinds_of_values_that_envoy_does_not_know_are_unreadable() {
-    let bytes = [0; 16];
-    for kind in 0..=255_u8 {
-        let bytes = document(&[(kind, "a", &bytes)]);
-        let mut reader = Reader::new(&bytes, DEPTH);
-        let is_known = [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 14, 16, 17, 18].contains(&kind);
-        if !is_known && kind != 0 {
-            assert_eq!(reader.document(), Err(Unreadable), "{kind}");
+    let (symbol, inner) = (text("ab"), document(&[]));
+    let values: [(u8, &[u8]); 14] = [
+        (1, &[0; 8]),
+        (2, &symbol),
+        (3, &inner),
+        (4, &inner),
+        (5, &[3, 0, 0, 0, 0, 1, 2, 3]),
+        (7, &[0; 12]),
+        (8, &[1]),
+        (9, &[0; 8]),
+        (10, &[]),
+        (11, b"a*\0i\0"),
+        (14, &symbol),
+        (16, &[0; 4]),
+        (17, &[0; 8]),
+        (18, &[0; 8]),
+    ];
+    let is_read = |kind: u8, value: &[u8]| {
+        let bytes = document(&[(kind, "a", value)]);
+        let read = Reader::new(&bytes, DEPTH).document();
+        let skipped = Reader::new(&bytes, DEPTH).skip_document();
+        assert_eq!(read.is_ok(), skipped.is_ok(), "{kind}");
+        read.is_ok()
+    };
+    for (kind, value) in values {
+        assert!(is_read(kind, value), "{kind}");
+        let longer = [value, &[1]].concat();
+        assert!(!is_read(kind, &longer), "{kind} is of its length");
+    }
+    for kind in (1..=255).filter(|kind| values.iter().all(|(known, _)| known != kind)) {
+        // Whatever their length might be.
+        for length in 0..24 {
+            assert!(!is_read(kind, &vec![0; length]), "{kind} of {length}");
+        }
+        for (_, value) in values {
+            assert!(!is_read(kind, value), "{kind}");
         }
     }
+}
+
+#[test]
+fn of_documents_that_matter_a_limited_number_of_fields_is_kept() {
+    let fields = |count: usize| document(&vec![(10, "", &[][..]); count]);
+    let kept = |bytes: &[u8]| {
+        let read = Reader::new(bytes, DEPTH).document();
+        read.map(|document| document.fields.len())
+    };
+    assert_eq!(kept(&fields(1000)), Ok(1000));
+    assert_eq!(kept(&fields(1001)), Err(Unreadable));
+    let inner = fields(600);
+    let twice = document(&[(3, "a", &inner), (3, "b", &inner)]);
+    assert_eq!(kept(&twice), Err(Unreadable), "in all");
+    let skipped = fields(1001);
+    let in_array = document(&[(4, "a", &skipped), (4, "b", &skipped)]);
+    assert_eq!(kept(&in_array), Ok(2), "nobody looks into arrays");
+    let mut reader = Reader::new(&skipped, DEPTH);
+    assert_eq!(reader.skip_document(), Ok(skipped.len()));
+}
+
+#[test]
+fn fields_are_kept_as_deep_as_anybody_looks() {
+    let id = document(&[(16, "_id", &int(1))]);
+    let find = document(&[(2, "find", &text("c")), (3, "filter", &id)]);
+    let deep = document(&[(3, "$query", &find)]);
+    assert_eq!(asked_by("db.$cmd", &deep), Ok(wanted("c", Kind::OfId)));
+    let deeper = document(&[(3, "a", &document(&[(3, "b", &document(&[(3, "c", &id)]))]))]);
+    let document = Reader::new(&deeper, DEPTH).document().unwrap();
+    let inner = document.document("a").and_then(|it| it.document("b"));
+    let innermost = inner.and_then(|it| it.document("c")).unwrap();
+    assert_eq!((innermost.fields.len(), innermost.bytes), (0, id.len()));
+}
+
+#[test]
+fn long_comments_name_no_caller() {
+    let caller = |spaces: usize| {
+        let comment = format!("{{\"callingFunction\": \"f\"}}{}", " ".repeat(spaces));
+        let query = document(&[(2, "$comment", &text(&comment))]);
+        match asked_by("db.a", &query) {
+            Ok(Asked::Documents(wanted)) => wanted.caller,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(caller(4000).as_deref(), Some("f"));
+    assert_eq!(caller(4096), None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nuncio_contract::network_filter::{
-    AnswerStatus, NetworkContext, NetworkFilter, NetworkFilterConfig, NetworkFilterFactory,
+    LookingOn, NetworkContext, NetworkFilter, NetworkFilterConfig, NetworkFilterFactory,
     NetworkStatus,
 };
 use nuncio_contract::stats::Scope;
@@ -79,7 +79,8 @@ impl NetworkFilter for Filter {
         _end_stream: bool,
     ) -> NetworkStatus {
         let now = context.services.now();
-        let mut told = Told::begin(context);
+        let mut context = context.looking_on();
+        let mut told = Told::begin(&mut context);
         let most = self.on_worker.settings.max_packet_bytes;
         match self.from_client.push(data, requests::LEAST_BYTES, most) {
             Ok(Some(whole)) => {
@@ -92,12 +93,7 @@ impl NetworkFilter for Filter {
         NetworkStatus::Continue
     }
 
-    fn on_answer(
-        &mut self,
-        context: &mut NetworkContext<'_>,
-        data: &[u8],
-        _end_stream: bool,
-    ) -> AnswerStatus {
+    fn on_answer(&mut self, context: &mut LookingOn<'_>, data: &[u8], _end_stream: bool) {
         let now = context.services.now();
         let mut told = Told::begin(context);
         let most = self.on_worker.settings.max_packet_bytes;
@@ -109,7 +105,6 @@ impl NetworkFilter for Filter {
             Ok(None) => {}
             Err(()) => self.on_worker.failed(None, &mut told),
         }
-        AnswerStatus::Continue
     }
 }
 
@@ -189,7 +184,7 @@ impl OnWorker {
 struct Told<'a>(&'a mut Struct);
 
 impl<'a> Told<'a> {
-    fn begin<'c>(context: &'a mut NetworkContext<'c>) -> Self {
+    fn begin<'c>(context: &'a mut LookingOn<'c>) -> Self {
         let metadata = context.stream_info.dynamic_metadata_mut();
         let fields = metadata.namespace_mut(NAMESPACE);
         *fields = Struct::default();

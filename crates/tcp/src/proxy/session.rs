@@ -10,7 +10,7 @@ use std::time::Duration;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::formatter::AccessLogType;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::network_filter::{NetworkClose, NetworkContext};
+use nuncio_contract::network_filter::{LookingOn, NetworkClose, NetworkContext};
 use nuncio_contract::services::stream_id;
 use nuncio_contract::stats::Counter;
 use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS};
@@ -314,13 +314,10 @@ impl<'a> Session<'a> {
             let count = u64::try_from(data.len()).unwrap_or(u64::MAX);
             self.bytes[DOWN].set(self.bytes[DOWN].get() + count);
             self.touch();
-            let close = self.show_answer(data.readable(), false);
+            self.show_answer(data.readable(), false);
             self.writing[DOWN].set(true);
             self.write_down(data.readable()).await?;
             self.writing[DOWN].set(false);
-            if let Some(close) = close {
-                return Err(close);
-            }
             self.end_draining(UP).await?;
             data.clear();
         }
@@ -339,18 +336,17 @@ impl<'a> Session<'a> {
         Err(self.proxy.drain_close())
     }
 
-    /// Shows the filters what the host has answered; how the connection is closed behind it, if it is.
-    fn show_answer(&self, data: &[u8], end_stream: bool) -> Option<NetworkClose> {
+    /// Shows the filters what the host has answered.
+    fn show_answer(&self, data: &[u8], end_stream: bool) {
         let mut filters = self.filters.borrow_mut();
         if !filters.see_answers() {
-            return None;
+            return;
         }
-        let mut context = NetworkContext {
+        let mut context = LookingOn {
             stream_info: &mut self.info.borrow_mut(),
-            out: &mut Vec::new(),
             services: &*self.proxy.worker.services,
         };
-        filters.answer(data, end_stream, &mut context)
+        filters.answer(data, end_stream, &mut context);
     }
 
     #[cold]

@@ -1,5 +1,6 @@
 //! A stat with a name of its own.
 
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 
 use super::sum_gauges;
@@ -12,7 +13,7 @@ use crate::stats::view::{StatName, StatValue, StatView};
 /// A stat whose name is known at run time only.
 #[derive(Debug)]
 pub(in crate::stats) struct SingleEntry {
-    name: Box<str>,
+    name: Arc<str>,
     cells: Vec<Single>,
     /// The counter's sum at the last reset.
     baseline: u64,
@@ -72,9 +73,17 @@ impl SingleEntry {
     }
 
     pub(in crate::stats) fn is(&self, name: &str, cell: &Single) -> bool {
-        let same_kind =
-            |held: &Single| std::mem::discriminant(held) == std::mem::discriminant(cell);
-        *self.name == *name && self.cells.first().is_some_and(same_kind)
+        *self.name == *name && self.kind() == Some(discriminant(cell))
+    }
+
+    /// What kind of stat it is.
+    pub(in crate::stats) fn kind(&self) -> Option<Discriminant<Single>> {
+        self.cells.first().map(discriminant)
+    }
+
+    /// The name, for an index.
+    pub(in crate::stats) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 
     /// The name within the scope.
