@@ -11,6 +11,8 @@ mod number;
 pub mod request;
 pub mod response;
 pub mod template;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 /// How deep messages may nest.

@@ -159,7 +159,7 @@ fn descriptors(message: &GrpcJsonTranscoder, ctx: &mut Ctx) -> Result<Pool, Refu
     })
 }
 
-fn compile(any: &Any, ctx: &mut Ctx) -> Result<Settings, Refused> {
+pub(super) fn compile(any: &Any, ctx: &mut Ctx) -> Result<Settings, Refused> {
     let message: GrpcJsonTranscoder = any.decode(ctx)?;
     let pool = Arc::new(descriptors(&message, ctx)?);
     let table = TableOptions {

@@ -1,5 +1,6 @@
 //! The methods that are called by JSON, and the paths that lead to them.
 
+use nuncio_transcoding::MAX_DEPTH;
 use nuncio_transcoding::descriptor::{Field, HttpRule, Kind, MessageId, Method, Pool};
 use nuncio_transcoding::request::bindings::{Binding, Step};
 use nuncio_transcoding::template::{Found, Table, TableOptions, Template};
@@ -172,6 +173,12 @@ fn fields<'p, 'n>(
     let mut message = Some(root);
     let mut name_of = &pool.message(root).name;
     for name in names {
+        // Messages nest as deep as the path is long, and types that hold themselves have paths of any length.
+        if found.len() == MAX_DEPTH {
+            return Err(format!(
+                "The path of a field has more than {MAX_DEPTH} names."
+            ));
+        }
         let field = message.and_then(|message| pool.message(message).field_named(name));
         let field = field
             .ok_or_else(|| format!("Could not find field \"{name}\" in the type \"{name_of}\"."))?;

@@ -15,6 +15,8 @@ mod reply;
 mod request;
 mod response;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};

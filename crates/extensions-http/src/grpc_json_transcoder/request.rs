@@ -1,5 +1,6 @@
 //! A request on its way to messages in frames.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use nuncio_transcoding::request::bindings::Binding;
@@ -17,15 +18,23 @@ const UNKNOWN_PARAMETERS: &str =
 /// What a query says.
 pub(super) struct Query {
     pub(super) bindings: Vec<Binding>,
-    /// Parameters that are no fields, with their values.
-    pub(super) unknown: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+    unknown: Unknown,
+}
+
+/// Parameters that are no fields.
+#[derive(Default)]
+struct Unknown {
+    /// In the order in which they came first, with their values.
+    parameters: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
+    /// Their places by their names: a query may have very many.
+    places: HashMap<Vec<u8>, usize>,
 }
 
 /// Reads a query; the words for a parameter that is no field.
 pub(super) fn query(settings: &Settings, entry: &Entry, text: &[u8]) -> Result<Query, String> {
     let mut query = Query {
         bindings: Vec::new(),
-        unknown: Vec::new(),
+        unknown: Unknown::default(),
     };
     for parameter in text.split(|byte| *byte == b'&') {
         let Some(at) = parameter.iter().position(|byte| *byte == b'=') else {
@@ -45,7 +54,7 @@ pub(super) fn query(settings: &Settings, entry: &Entry, text: &[u8]) -> Result<Q
         }
         match steps(&settings.pool, entry.input, text.split('.')) {
             Ok(path) => query.bindings.push(Binding { path, value }),
-            Err(_) if settings.captures_unknown_parameters => query.keep_unknown(name, value),
+            Err(_) if settings.captures_unknown_parameters => query.unknown.keep(name, value),
             Err(_) if settings.ignores_unknown_parameters => {}
             Err(words) => return Err(words),
         }
@@ -53,21 +62,25 @@ pub(super) fn query(settings: &Settings, entry: &Entry, text: &[u8]) -> Result<Q
     Ok(query)
 }
 
-impl Query {
-    fn keep_unknown(&mut self, name: Vec<u8>, value: Vec<u8>) {
-        match self.unknown.iter_mut().find(|(known, _)| *known == name) {
+impl Unknown {
+    fn keep(&mut self, name: Vec<u8>, value: Vec<u8>) {
+        let place = self.places.get(&name);
+        match place.and_then(|place| self.parameters.get_mut(*place)) {
             Some((_, values)) => values.push(value),
-            None => self.unknown.push((name, vec![value])),
+            None => {
+                self.places.insert(name.clone(), self.parameters.len());
+                self.parameters.push((name, vec![value]));
+            }
         }
     }
 
     /// The unknown parameters as an `Any`, for `HttpBody.extensions`.
     fn extension(&self) -> Option<Vec<u8>> {
-        if self.unknown.is_empty() {
+        if self.parameters.is_empty() {
             return None;
         }
         let mut message = Vec::new();
-        for (name, texts) in &self.unknown {
+        for (name, texts) in &self.parameters {
             let mut values = Vec::new();
             for text in texts {
                 put_bytes(&mut values, 1, text);
@@ -131,7 +144,7 @@ impl Upload {
             is_stream: entry.client_streams,
             prefix: translator.finish()?.concat(),
             content_type: content_type.to_vec(),
-            extension: query.extension(),
+            extension: query.unknown.extension(),
             is_begun: false,
             data: Vec::new(),
         })))

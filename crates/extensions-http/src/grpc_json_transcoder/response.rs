@@ -28,6 +28,11 @@ impl Download {
         self.held.len() + self.unary.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn held_capacity(&self) -> usize {
+        self.held.capacity()
+    }
+
     /// Whether any message has come.
     pub(super) fn has_messages(&self) -> bool {
         self.messages > 0
@@ -41,7 +46,7 @@ impl Download {
         chunk: &[u8],
     ) -> Result<Vec<u8>, Box<LocalReply>> {
         self.held.extend_from_slice(chunk);
-        let held = std::mem::take(&mut self.held);
+        let mut held = std::mem::take(&mut self.held);
         let mut rest = &*held;
         let mut out = Vec::new();
         while let Some((header, behind)) = rest.split_first_chunk::<FRAME_HEADER_BYTES>() {
@@ -61,7 +66,10 @@ impl Download {
             }
             self.messages += 1;
         }
-        self.held = rest.to_vec();
+        // What is left stays where it is, so that a large message in small pieces is not copied for each of them.
+        let read = held.len() - rest.len();
+        held.drain(..read);
+        self.held = held;
         if !kind.server_streams {
             self.unary.append(&mut out);
         }
@@ -126,6 +134,9 @@ impl Download {
                 _ => {}
             }
         }
+        if !is_header_value(&content_type) {
+            content_type.clear();
+        }
         self.content_type.get_or_insert(content_type);
         Ok(())
     }
@@ -155,4 +166,10 @@ impl Download {
             _ => b"]".to_vec(),
         })
     }
+}
+
+/// Whether it can be the value of a header: what ends lines would begin a header, or a response, of the service's own.
+fn is_header_value(text: &[u8]) -> bool {
+    let is_control = |byte: &u8| matches!(byte, 0..=8 | 10..=0x1f | 0x7f);
+    !text.iter().any(is_control)
 }

@@ -197,7 +197,12 @@ const CONFIGS: &[(&str, &str, &str)] = &[
     (
         "envoy.filters.http.grpc_json_transcoder",
         "{proto_descriptor_bin: '', services: []}",
-        "{proto_descriptor_bin: '', services: [], convert_grpc_status: true}",
+        // A service of `google.api.HttpBody` whose method is bound to `GET /` with any body.
+        "{proto_descriptor_bin: CssBCgdiLnByb3RvEgpnb29nbGUuYXBpIi4KCEh0dHBCb2R5EhQKDGNvbnRlbnRfdHlwZRgBIAEoCRIM\
+          CgRkYXRhGAIgASgMMnwKAVMSQAoEQ2FsbBIULmdvb2dsZS5hcGkuSHR0cEJvZHkaFC5nb29nbGUuYXBp\
+          Lkh0dHBCb2R5IgyC0+STAgYSAS86ASoSNQoHVW5ib3VuZBIULmdvb2dsZS5hcGkuSHR0cEJvZHkaFC5n\
+          b29nbGUuYXBpLkh0dHBCb2R5YgZwcm90bzM=, \
+          services: [google.api.S], auto_mapping: true, convert_grpc_status: true}",
     ),
     (
         "envoy.filters.http.grpc_stats",

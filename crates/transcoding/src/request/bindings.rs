@@ -3,6 +3,8 @@
 //! What the body says itself wins over them, but for fields of which there may be many. They come behind the members
 //! of the message that they are in.
 
+use std::collections::HashMap;
+
 use crate::json::{Events, Scalar, Shape};
 
 /// A value for a field.
@@ -32,7 +34,11 @@ impl Step {
 /// Bindings as a tree of messages.
 #[derive(Debug, Default)]
 struct Tree {
-    leaves: Vec<(Step, Vec<u8>)>,
+    /// In the order in which they came; none where the body had the last word.
+    leaves: Vec<Option<(Step, Vec<u8>)>>,
+    /// The places of those that a body may meet, which are not of fields of which there may be many. Each member of
+    /// a body asks for its name, and a query may have very many leaves.
+    singular: HashMap<Box<str>, Vec<usize>>,
     messages: Vec<(Step, Tree)>,
 }
 
@@ -40,7 +46,13 @@ impl Tree {
     fn insert(&mut self, path: &[Step], value: Vec<u8>) {
         match path {
             [] => {}
-            [leaf] => self.leaves.push((leaf.clone(), value)),
+            [leaf] => {
+                if !leaf.is_repeated {
+                    let places = self.singular.entry(leaf.name.clone()).or_default();
+                    places.push(self.leaves.len());
+                }
+                self.leaves.push(Some((leaf.clone(), value)));
+            }
             [step, rest @ ..] => {
                 let place = self
                     .messages
@@ -57,8 +69,16 @@ impl Tree {
         }
     }
 
+    /// Takes away what is for a field of which there is one.
+    fn take(&mut self, name: &str) -> Vec<(Step, Vec<u8>)> {
+        let places = self.singular.remove(name).unwrap_or_default();
+        let leaves = places.into_iter();
+        let leaves = leaves.filter_map(|place| self.leaves.get_mut(place)?.take());
+        leaves.collect()
+    }
+
     fn play(self, events: &mut impl Events) {
-        for (step, value) in self.leaves {
+        for (step, value) in self.leaves.into_iter().flatten() {
             events.scalar(&step.name, Scalar::Text(&value));
         }
         for (step, tree) in self.messages {
@@ -149,22 +169,17 @@ impl<E: Events> Events for Weaver<E> {
 
     fn scalar(&mut self, name: &str, value: Scalar<'_>) {
         if self.other_depth == 0 && self.is_root_open {
-            let refuses = self.refuses_collisions;
-            let mut collision = None;
-            self.tree().leaves.retain(|(step, bound)| {
-                let meets = step.is_called(name) && !step.is_repeated;
-                if meets && refuses && !is_same(value, bound) {
-                    collision = Some(format!(
-                        "The binding value \"{}\" of the field {} is conflicting with the value {} in the body.",
-                        String::from_utf8_lossy(bound),
-                        step.name,
-                        super::scalar::shown(value),
-                    ));
-                }
-                !meets
-            });
-            if collision.is_some() {
-                self.collision = collision;
+            let met = self.tree().take(name);
+            let differs = |(_, bound): &&(Step, Vec<u8>)| !is_same(value, bound);
+            if self.refuses_collisions
+                && let Some((step, bound)) = met.iter().rfind(differs)
+            {
+                self.collision = Some(format!(
+                    "The binding value \"{}\" of the field {} is conflicting with the value {} in the body.",
+                    String::from_utf8_lossy(bound),
+                    step.name,
+                    super::scalar::shown(value),
+                ));
             }
         }
         self.events.scalar(name, value);

@@ -66,6 +66,7 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     open: Vec<(String, Node)>,
+    held_bytes: usize,
 }
 
 impl Collector {
@@ -74,10 +75,31 @@ impl Collector {
             Shape::Object => Node::Object(Vec::new()),
             Shape::List => Node::List(Vec::new()),
         };
+        self.note(name, 0);
         self.open.push((name.to_owned(), empty));
     }
 
-    pub(super) fn put(&mut self, name: String, node: Node) {
+    /// A value without members.
+    pub(super) fn scalar(&mut self, name: &str, value: Scalar<'_>) {
+        let text = match value {
+            Scalar::Text(text) => text.len(),
+            _ => 0,
+        };
+        self.note(name, text);
+        self.put(name.to_owned(), Node::of(value));
+    }
+
+    /// How much the tree holds: each node is counted, since many of them are larger than their text.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    fn note(&mut self, name: &str, text_bytes: usize) {
+        let bytes = name.len() + text_bytes + size_of::<Node>();
+        self.held_bytes = self.held_bytes.saturating_add(bytes);
+    }
+
+    fn put(&mut self, name: String, node: Node) {
         match self.open.last_mut() {
             Some((_, Node::Object(members))) => members.push((name, node)),
             Some((_, Node::List(members))) => members.push(node),

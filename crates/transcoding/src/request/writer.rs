@@ -91,13 +91,15 @@ impl Writer {
         self.fault.as_deref()
     }
 
-    /// How many bytes are written.
+    /// How many bytes are written, or held in a tree until they can be.
     pub(super) fn held_bytes(&self) -> usize {
         let frames = self.frames.iter().map(|frame| match frame {
             Frame::Message { out, .. } => out.len(),
             Frame::List(..) | Frame::Map(..) => 0,
         });
-        frames.sum::<usize>() + self.done.len()
+        let tree = self.collected.as_ref();
+        let tree = tree.map_or(0, |(collector, _)| collector.held_bytes());
+        frames.sum::<usize>() + self.done.len() + tree
     }
 
     /// The message.
@@ -624,7 +626,7 @@ impl Events for Writer {
             return;
         }
         if let Some((collector, _)) = &mut self.collected {
-            collector.put(name.to_owned(), Node::of(value));
+            collector.scalar(name, value);
             return;
         }
         let pool = Arc::clone(&self.pool);

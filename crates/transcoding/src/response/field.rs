@@ -87,6 +87,12 @@ pub(super) fn gather<'a>(
             }
             pieces.push(Piece::Bytes(bytes));
         }
+        Value::Bytes(_) if field.kind == Kind::Group => {
+            let (kind, number) = (type_number(field.kind), field.number);
+            return Err(Fault::of(format!(
+                "field type {kind} (number {number}) does not support type 2 records"
+            )));
+        }
         Value::Bytes(packed) => {
             let mut fields = Fields::of(packed);
             while !fields.is_empty() {
@@ -94,7 +100,11 @@ pub(super) fn gather<'a>(
                 pieces.push(Piece::Bits(bits.map_err(|_| Fault::of("unexpected EOF"))?));
             }
         }
-        Value::Group => {}
+        Value::Group if field.kind == Kind::Group => return Err(unfit("group")),
+        Value::Group => {
+            let words = format!("field number {} is not a group", field.number);
+            return Err(Fault::of(words));
+        }
     }
     Ok(())
 }
@@ -185,7 +195,8 @@ pub(super) fn put(
             }
         }
         Kind::Message(id) => return message::put(sink, pool, id, piece.bytes(), print, depth),
-        _ => {}
+        // A name has been written, and nothing may be left of it alone.
+        _ => return Err(Fault::of("groups can't be written")),
     }
     Ok(())
 }
