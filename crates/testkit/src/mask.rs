@@ -38,7 +38,12 @@ impl Masks {
                 r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
                 "<uuid>",
             ),
-            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "<time>"),
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "<time>"),
+            // A moment that falls on a whole second.
+            (
+                r#"(?P<name>last_updated"?:? )"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ""#,
+                "$name\"<time>\"",
+            ),
             (
                 r"(?m)^(?P<name> *(?i:date)): (Mon|Tue|Wed|Thu|Fri|Sat|Sun), .. ... 20(2[5-9]|[3-9]\d) .* GMT$",
                 "$name: <date>",
