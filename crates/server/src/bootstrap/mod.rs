@@ -1,51 +1,49 @@
 //! From the bootstrap to what runs: clusters, listeners and the admin, compiled; nothing is bound or published,
 //! so that a refused configuration leaves no trace.
 
+mod admin;
+mod findings;
+mod listeners;
+mod stats;
+
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use nuncio_config::bootstrap::Input;
-use nuncio_config::diagnostic::{Diagnostics, Uses};
+use nuncio_config::diagnostic::Uses;
 use nuncio_config::environment::Environment;
 use nuncio_config::lines::Lines;
-use nuncio_config::report::{self, Style};
-use nuncio_config::runtime::RuntimeKey;
-use nuncio_config::source::Sources;
-use nuncio_config::span::Span;
 use nuncio_config::tree;
 use nuncio_config::typed::{
     Attempt, Channels, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
 };
-use nuncio_config::upgrade::Change;
-use nuncio_contract::access_log::{AccessLogConfig, LineLog};
+use nuncio_contract::access_log::LineLog;
 use nuncio_contract::config_source::{ApiConfigSource, ConfigSource, ResourceSource, ServerSource};
 use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
-use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
-use nuncio_contract::stat_sink::StatSinkConfig;
-use nuncio_contract::stats::{StatsSettings, StatsStore};
+use nuncio_contract::stats::StatsStore;
 use nuncio_contract::tracing::{self, Provider};
-use nuncio_net::pipe::PipeAddress;
 use nuncio_upstream::ClusterManager;
 use nuncio_upstream::cluster::{Locality, ProxyPlace};
 
 use crate::cli::Options;
 use crate::clusters;
-use crate::config::{Admin, AdminAddressKind, Bootstrap, DynamicResources, StatsFlush};
+use crate::config::{Bootstrap, DynamicResources};
 use crate::disabled;
-use crate::listener::{
-    CompileContext, CompiledListener, ConnectionLimits, buffer_bytes, ip_and_port,
-};
-use crate::process_options::{DEFAULT_FLUSH_INTERVAL, ProcessConfig};
+use crate::listener::{CompileContext, buffer_bytes};
+use crate::process_options::ProcessConfig;
 use crate::reading;
-use crate::resource::{ClusterResource, ListenerResource, Version};
+use crate::resource::{ClusterResource, ListenerResource};
 use crate::runtime::Runtime;
 use crate::semantics::Node;
-use crate::stat_sinks;
+
+pub(crate) use admin::{AdminAddress, AdminConfig};
+pub(crate) use findings::Findings;
+use findings::left_out;
+pub(crate) use listeners::compile_listener;
+use listeners::{compile_listeners, last_of_each_name, without_refused};
+pub(crate) use stats::Stats;
 
 /// A bootstrap, compiled.
 pub(crate) struct Compiled {
@@ -111,94 +109,6 @@ impl ServiceNames {
             node: flag_or(&options.service_node, node.map(|node| &node.id)),
             tracer: None,
         }
-    }
-}
-
-/// What the bootstrap says of stats.
-pub(crate) struct Stats {
-    /// Tags, choice and buckets.
-    pub settings: StatsSettings,
-    /// How often they are flushed; Envoy's default: 5 s.
-    pub flush_interval: Duration,
-    /// Where they are told to.
-    pub sinks: Vec<Arc<dyn StatSinkConfig>>,
-    /// They are flushed when the admin is asked for them, and not by the clock.
-    pub flush_on_admin: bool,
-}
-
-/// The admin's config.
-pub(crate) struct AdminConfig {
-    /// Where it listens.
-    pub address: AdminAddress,
-    /// The paths, with their queries, that are answered; all if there are none.
-    pub allow_paths: Vec<CompiledStringMatcher>,
-    /// Its access logs.
-    pub access_logs: Vec<Arc<dyn AccessLogConfig>>,
-    /// How many connections the process may have; none where the admin does not care.
-    pub global_limit: RuntimeKey,
-}
-
-/// Where an admin listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum AdminAddress {
-    /// At an address and port.
-    Socket(SocketAddr),
-    /// On a unix domain socket.
-    Pipe(PipeAddress),
-}
-
-/// What was found in a configuration, with the texts that it points into.
-pub(crate) struct Findings {
-    diagnostics: Diagnostics,
-    sources: Sources,
-    /// What the upgrade from v2 changed.
-    pub changes: Vec<Change>,
-}
-
-impl Findings {
-    /// As text, for people or for machines.
-    pub(crate) fn render(&self, style: Style) -> String {
-        report::render(&self.diagnostics, &self.sources, style)
-    }
-
-    /// Adds an error.
-    pub(crate) fn refuse(&mut self, span: Span, message: impl Into<String>) {
-        self.diagnostics.error(span, message);
-    }
-
-    /// Whether there is nothing to say.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.diagnostics.is_empty()
-    }
-
-    /// The changes of the upgrade, each on a line of its own.
-    pub(crate) fn render_changes(&self) -> String {
-        self.changes
-            .iter()
-            .map(|change| format!("  {}: {}\n", change.path, change.what))
-            .collect()
-    }
-
-    /// The same as findings: a warning each.
-    pub(crate) fn changes_for_machines(&self) -> String {
-        let mut warnings = Diagnostics::default();
-        for change in &self.changes {
-            warnings.warning(change.span, format!("upgraded to v3: {}", change.what));
-        }
-        report::render(&warnings, &self.sources, Style::Json)
-    }
-
-    /// The first error's text, for Envoy's one-line summary; mistakes count before what is not supported yet.
-    pub(crate) fn first_error(&self) -> String {
-        let errors = || {
-            let all = self.diagnostics.iter();
-            all.filter(|found| found.severity == nuncio_config::diagnostic::Severity::Error)
-        };
-        let mistake = errors().find(|found| !found.is_unsupported());
-        mistake
-            .or_else(|| errors().next())
-            .map(|found| found.envoy.clone().unwrap_or_else(|| found.message.clone()))
-            .unwrap_or_default()
     }
 }
 
@@ -335,7 +245,7 @@ pub(crate) fn compile_tree(
     ctx.static_secrets = StaticSecrets::new(secrets);
     let cluster_names = clusters::names(cluster_messages);
     let knows_cluster = |name: &str| cluster_names.contains(name);
-    let stats = compile_stats(&bootstrap, around, &knows_cluster, ctx);
+    let stats = stats::compile(&bootstrap, around, &knows_cluster, ctx);
     around
         .manager
         .stand_at(proxy_place(&bootstrap, around.options));
@@ -362,7 +272,7 @@ pub(crate) fn compile_tree(
     };
     let listener_messages = resources.map(|resources| resources.listeners.as_slice());
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
-    let admin = admin(bootstrap.admin.as_ref(), around.extensions, ctx);
+    let admin = admin::compile(bootstrap.admin.as_ref(), around.extensions, ctx);
     let process = ProcessConfig::compile(&bootstrap, around.options, ctx);
     let mut dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
     dynamic.checks = checks_source(bootstrap.hds_config.as_ref(), ctx);
@@ -410,18 +320,6 @@ fn tell_left_out((admin, secrets, clusters): (bool, bool, usize), ctx: &mut Ctx)
     }
     if clusters > 0 {
         left_out(&format!("{clusters} of the clusters"), ctx);
-    }
-}
-
-fn admin(
-    message: Option<&Attempt<Admin>>,
-    extensions: &Extensions,
-    ctx: &mut Ctx,
-) -> Result<Option<AdminConfig>, Refused> {
-    match message {
-        Some(Attempt(Ok(admin))) => compile_admin(admin, extensions, ctx),
-        Some(Attempt(Err(Refused))) => Err(Refused),
-        None => Ok(None),
     }
 }
 
@@ -507,178 +405,10 @@ fn default_tracer(
     Ok(Some(provider.clone()))
 }
 
-/// From here on the store lists what is chosen only.
-fn compile_stats(
-    bootstrap: &Bootstrap,
-    around: &Surroundings<'_>,
-    knows_cluster: &dyn Fn(&str) -> bool,
-    ctx: &mut Ctx,
-) -> Result<Stats, Refused> {
-    let fixed = fixed_tags(around.options);
-    let settings = StatsSettings::compile(bootstrap.stats_config.as_ref(), &fixed, ctx);
-    let rooms = around.extensions.stat_sinks;
-    let sinks = stat_sinks::compile(&bootstrap.stats_sinks, rooms, knows_cluster, ctx);
-    let settings = settings?;
-    around.stats.select(settings.selection.clone());
-    if sinks.iter().any(|sink| sink.wants_samples()) {
-        around.stats.keep_samples();
-    }
-    Ok(Stats {
-        settings,
-        sinks,
-        flush_interval: bootstrap
-            .stats_flush_interval
-            .unwrap_or(DEFAULT_FLUSH_INTERVAL),
-        flush_on_admin: matches!(bootstrap.stats_flush, Some(StatsFlush::OnAdmin(true))),
-    })
-}
-
-/// The tags of `--stats-tag`; of two with the same name the first counts, as in Envoy.
-fn fixed_tags(options: &Options) -> Vec<(String, String)> {
-    let mut fixed: Vec<(String, String)> = Vec::new();
-    for tag in &options.stats_tags {
-        if fixed.iter().all(|(name, _)| *name != tag.name) {
-            fixed.push((tag.name.clone(), tag.value.clone()));
-        }
-    }
-    fixed
-}
-
 /// The command line wins over what the node says.
 fn flag_or(flag: &str, written: Option<&String>) -> String {
     match flag {
         "" => written.cloned().unwrap_or_default(),
         given => given.to_owned(),
     }
-}
-
-fn compile_listeners(
-    messages: &[Attempt<crate::config::Listener>],
-    tree: &tree::Message,
-    context: &mut CompileContext<'_>,
-) -> Vec<Result<ListenerResource, Refused>> {
-    let trees = tree
-        .find(&["static_resources", "listeners"])
-        .and_then(tree::Value::as_list)
-        .unwrap_or_default();
-    messages
-        .iter()
-        .zip(trees)
-        .map(|(listener, tree)| match listener {
-            Attempt(Ok(listener)) => compile_listener(listener, &tree.value, context),
-            Attempt(Err(Refused)) => Err(Refused),
-        })
-        .collect()
-}
-
-/// One listener with what it refers to.
-pub(crate) fn compile_listener(
-    listener: &crate::config::Listener,
-    value: &tree::Value,
-    context: &mut CompileContext<'_>,
-) -> Result<ListenerResource, Refused> {
-    let files_before = context.ctx.files.len();
-    let secrets_before = context.ctx.secrets_used.len();
-    let wanted_before = context.ctx.secrets_wanted.len();
-    let (compiled, routes) = CompiledListener::compile(listener, context)?;
-    Ok(ListenerResource {
-        version: Version {
-            message: Arc::clone(value.as_message().ok_or(Refused)?),
-            files: context.ctx.files.split_off(files_before),
-            secrets: context.ctx.secrets_used.split_off(secrets_before),
-            wanted: context.ctx.secrets_wanted.split_off(wanted_before),
-        },
-        listener: Arc::new(compiled),
-        routes,
-        update: None,
-    })
-}
-
-/// What is not supported may be allowed, but a listener does not run without it: it would be another one.
-fn without_refused(
-    listeners: Vec<Result<ListenerResource, Refused>>,
-    ctx: &mut Ctx,
-) -> Vec<ListenerResource> {
-    let all = listeners.len();
-    let sound: Vec<_> = listeners.into_iter().flatten().collect();
-    match all - sound.len() {
-        0 => {}
-        1 => left_out("one listener", ctx),
-        more => left_out(&format!("{more} listeners"), ctx),
-    }
-    sound
-}
-
-/// Says what does not run because it needs what is not supported; an error has been reported otherwise.
-fn left_out(what: &str, ctx: &mut Ctx) {
-    if !ctx.diagnostics.has_errors() {
-        let text = format!("{what} will not run, for lack of what is not supported");
-        ctx.warning(Span::NONE, text);
-    }
-}
-
-/// Of listeners with the same name the last one counts, as in Envoy.
-fn last_of_each_name(listeners: Vec<ListenerResource>, ctx: &mut Ctx) -> Vec<ListenerResource> {
-    let mut last: Vec<ListenerResource> = Vec::with_capacity(listeners.len());
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for resource in listeners {
-        let name = &resource.listener.name;
-        let place = places.get(name).copied();
-        match place.and_then(|place| last.get_mut(place)) {
-            Some(earlier) => {
-                let text = format!("there is more than one listener `{name}`: the last one counts");
-                ctx.warning(Span::NONE, text);
-                *earlier = resource;
-            }
-            None => {
-                places.insert(name.clone(), last.len());
-                last.push(resource);
-            }
-        }
-    }
-    last
-}
-
-fn compile_admin(
-    admin: &Admin,
-    extensions: &Extensions,
-    ctx: &mut Ctx,
-) -> Result<Option<AdminConfig>, Refused> {
-    let mut access_logs: Vec<_> = admin
-        .access_log
-        .iter()
-        .map(|log| nuncio_contract::access_log::compile(log, extensions.access_loggers, ctx))
-        .collect::<Vec<_>>();
-    if !admin.access_log_path.value.is_empty() {
-        access_logs.push(clusters::file_access_log(
-            &admin.access_log_path.value,
-            extensions,
-            ctx,
-        ));
-    }
-    let access_logs = access_logs.into_iter().collect::<Result<_, _>>()?;
-    let Some(address) = &admin.address else {
-        return Ok(None);
-    };
-    let address = match &address.address {
-        AdminAddressKind::SocketAddress(socket) => {
-            AdminAddress::Socket(ip_and_port(socket, ctx)?.0)
-        }
-        AdminAddressKind::Pipe(pipe) => {
-            AdminAddress::Pipe(PipeAddress::new(&pipe.path.value, pipe.mode))
-        }
-    };
-    let allow_paths = admin.allow_paths.iter();
-    let allow_paths: Vec<_> = allow_paths
-        .map(|matcher| CompiledStringMatcher::compile(matcher, ctx))
-        .collect();
-    Ok(Some(AdminConfig {
-        address,
-        allow_paths: allow_paths.into_iter().collect::<Result<_, _>>()?,
-        global_limit: ConnectionLimits::key_of_process(
-            admin.ignore_global_conn_limit,
-            &ctx.runtime,
-        ),
-        access_logs,
-    }))
 }
