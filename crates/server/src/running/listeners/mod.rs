@@ -8,7 +8,9 @@
 //!
 //! Sockets go by address, not by name: a listener takes over those of one that leaves the same address.
 
-use std::collections::HashSet;
+mod preparing;
+mod shown;
+
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
@@ -19,13 +21,13 @@ use nuncio_contract::stats::groups::ListenerManagerStats;
 use nuncio_http::route::RouteTable;
 
 use super::draining::{Draining, Drains};
-use super::missing;
-use super::sockets::{Copies, Inherit, Sockets, can_share};
-use crate::admin::state::{Address, ListenerStatus, ReloadChanges};
-use crate::explain::Entry;
+use super::sockets::{Copies, Inherit, Sockets};
 use crate::listener::{ListenerCommand, ListenerId, SocketEnd};
-use crate::resource::{Change, ListenerResource, Rejected};
+use crate::resource::{ListenerResource, Rejected};
 use crate::workers::{Command, Workers};
+
+pub(crate) use preparing::Prepared;
+use preparing::{Step, What};
 
 /// All listeners that accept, and what is known of those that drain.
 pub(crate) struct Listeners {
@@ -60,40 +62,6 @@ pub(super) struct Running {
     pub(super) is_passed: bool,
 }
 
-/// A change that is ready to be published.
-#[derive(Default)]
-pub(crate) struct Prepared {
-    steps: Vec<Step>,
-    removed: Vec<String>,
-    /// What it does.
-    pub(crate) changes: ReloadChanges,
-}
-
-struct Step {
-    resource: ListenerResource,
-    what: What,
-}
-
-enum What {
-    /// Nothing but to remember the message, which may stand elsewhere in the file now.
-    Keep,
-    /// The routes.
-    SetRoutes,
-    /// The connection manager.
-    Update,
-    /// New to the workers, on sockets of its own.
-    Bind(Sockets, Copies),
-    /// New to the workers, on the sockets of the listener of this name, which leaves them.
-    TakeOver(String, Copies),
-}
-
-impl Prepared {
-    /// The listeners that come or change.
-    pub(crate) fn resources_mut(&mut self) -> impl Iterator<Item = &mut ListenerResource> {
-        self.steps.iter_mut().map(|step| &mut step.resource)
-    }
-}
-
 /// The tables that a published change put out of use; streams may still hold them.
 pub(crate) type FormerRoutes = Vec<Weak<RouteTable>>;
 
@@ -118,112 +86,6 @@ impl Listeners {
     /// From now on sockets of new listeners are looked for there, before they are bound.
     pub(crate) fn inherit_from(&mut self, inherit: Option<Inherit>) {
         self.inherit = inherit;
-    }
-
-    /// Compares a whole configuration's listeners with those that run, and binds what is to be bound. Nothing
-    /// has changed if this fails; all reasons are told.
-    pub(crate) fn prepare(&self, wanted: Vec<ListenerResource>) -> Result<Prepared, Vec<String>> {
-        let names: HashSet<_> = wanted
-            .iter()
-            .map(|resource| resource.listener.name.as_str())
-            .collect();
-        let all = self.running.iter();
-        let fixed = all.filter(|running| running.resource.update.is_none());
-        let removed = missing(fixed.map(Running::name), &names);
-        let prepared = self.prepare_update(wanted, removed);
-        prepared.map_err(|failed| failed.into_iter().map(|(_, why)| why).collect())
-    }
-
-    /// The same for single listeners: `put` come or change, `removed` go, the others stay. Who fails is told by name.
-    pub(crate) fn prepare_update(
-        &self,
-        put: Vec<ListenerResource>,
-        removed: Vec<String>,
-    ) -> Result<Prepared, Vec<(String, String)>> {
-        let mut leaving = self.leaving(&put, &removed);
-        let mut prepared = Prepared::default();
-        let mut errors = Vec::new();
-        for resource in put {
-            match self.step(&resource, &mut leaving, &mut prepared.changes) {
-                Ok(what) => prepared.steps.push(Step { resource, what }),
-                Err(error) => errors.push((resource.listener.name.clone(), error)),
-            }
-        }
-        prepared.changes.removed.clone_from(&removed);
-        prepared.removed = removed;
-        if errors.is_empty() {
-            Ok(prepared)
-        } else {
-            Err(errors)
-        }
-    }
-
-    /// The listeners whose sockets are not theirs any more.
-    fn leaving<'a>(&'a self, put: &[ListenerResource], removed: &[String]) -> Vec<&'a Running> {
-        let moves = |running: &Running| {
-            put.iter().any(|resource| {
-                resource.listener.name == running.name()
-                    && !can_share(&resource.listener, &running.resource.listener)
-            })
-        };
-        let leaves = |running: &&Running| {
-            removed.iter().any(|name| name == running.name()) || moves(running)
-        };
-        self.running.iter().filter(leaves).collect()
-    }
-
-    fn step(
-        &self,
-        resource: &ListenerResource,
-        leaving: &mut Vec<&Running>,
-        changes: &mut ReloadChanges,
-    ) -> Result<What, String> {
-        let name = &resource.listener.name;
-        let Some(running) = self.find(name) else {
-            changes.added.push(name.clone());
-            return self.open(resource, leaving);
-        };
-        let change = running.resource.version.change_to(&resource.version);
-        if change == Change::Nothing {
-            changes.unchanged += 1;
-            return Ok(What::Keep);
-        }
-        changes.updated.push(name.clone());
-        let (old, new) = (&running.resource.listener, &resource.listener);
-        match change {
-            Change::Routes => Ok(What::SetRoutes),
-            _ if can_share(old, new) => Ok(What::Update),
-            _ if old.address == new.address
-                && old.options.datagrams == new.options.datagrams
-                && old.options.reuse_port != new.options.reuse_port =>
-            {
-                Err(format!(
-                    "Listener {name}: reuse port cannot be changed during an update"
-                ))
-            }
-            _ => self.open(resource, leaving),
-        }
-    }
-
-    /// Sockets for a listener that is new to its address.
-    fn open(
-        &self,
-        resource: &ListenerResource,
-        leaving: &mut Vec<&Running>,
-    ) -> Result<What, String> {
-        let listener = &resource.listener;
-        let left = leaving.iter().position(|running| {
-            listener.address.port() != 0 && can_share(&running.resource.listener, listener)
-        });
-        if let Some(left) = left.map(|place| leaving.swap_remove(place))
-            && let Some(sockets) = &left.sockets
-        {
-            let copies = sockets.copies(listener)?;
-            return Ok(What::TakeOver(left.name().to_string(), copies));
-        }
-        let sockets = Sockets::bind(listener, self.workers, self.inherit.as_ref())?;
-        let copies = sockets.copies(listener)?;
-        Ok(What::Bind(sockets, copies))
     }
 
     /// Has the workers do what was prepared.
@@ -478,39 +340,6 @@ impl Listeners {
         self.stats.workers_started.set(1);
     }
 
-    /// All of them, for `/listeners`.
-    pub(crate) fn statuses(&self) -> Vec<ListenerStatus> {
-        self.running.iter().map(Running::status).collect()
-    }
-
-    /// All of them, for `/explain`.
-    pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
-        let running = self.running.iter().enumerate();
-        let entries = running.flat_map(|(place, running)| {
-            // What came by an update stands at no place of the bootstrap.
-            let place = match running.resource.update {
-                Some(_) => usize::MAX - place,
-                None => place,
-            };
-            let ListenerResource {
-                listener, routes, ..
-            } = &running.resource;
-            let chains = listener.chains.iter().zip(routes.iter()).enumerate();
-            chains.filter_map(move |(chain, (compiled, routes))| {
-                Some(Entry {
-                    listener,
-                    manager: &compiled.http()?.manager,
-                    chain_name: &compiled.description.name,
-                    routes,
-                    address: running.bound(),
-                    place,
-                    chain,
-                })
-            })
-        });
-        entries.collect()
-    }
-
     /// When the listener of this name last changed.
     pub(crate) fn updated(&self, name: &str) -> Option<SystemTime> {
         self.find(name).map(|running| running.updated)
@@ -532,60 +361,5 @@ impl Listeners {
             .iter()
             .position(|running| running.name() == name)?;
         Some(self.running.remove(place))
-    }
-}
-
-impl What {
-    /// Whether the listener is new to its address.
-    fn opens(&self) -> bool {
-        matches!(self, What::Bind(..) | What::TakeOver(..))
-    }
-
-    /// Whether the listener changes and keeps its sockets.
-    fn is_in_place(&self) -> bool {
-        matches!(self, What::SetRoutes | What::Update)
-    }
-}
-
-impl Running {
-    pub(super) fn name(&self) -> &str {
-        &self.resource.listener.name
-    }
-
-    /// Where it listens, first where its name for people comes from.
-    fn bound(&self) -> SocketAddr {
-        let bound = self.addresses().first().copied();
-        bound.unwrap_or(self.resource.listener.address)
-    }
-
-    /// All its addresses, with the real ports where 0 was asked for.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
-        let bound = self
-            .sockets
-            .as_ref()
-            .map(|sockets| sockets.addresses().collect());
-        bound
-            .filter(|bound: &Vec<_>| !bound.is_empty())
-            .or_else(|| self.stopped_at.clone())
-            .unwrap_or_else(|| self.resource.listener.places().map(|(at, _)| at).collect())
-    }
-
-    fn status(&self) -> ListenerStatus {
-        let listener = &self.resource.listener;
-        let shown = |at: &SocketAddr| Address::Socket {
-            ip: at.ip(),
-            port: at.port(),
-        };
-        ListenerStatus {
-            name: listener.name.clone(),
-            local_address: match &listener.internal {
-                None => shown(&self.bound()),
-                Some(name) => Address::Internal {
-                    listener: name.to_string(),
-                    endpoint_id: String::new(),
-                },
-            },
-            additional_local_addresses: self.addresses().iter().skip(1).map(shown).collect(),
-        }
     }
 }
