@@ -33,6 +33,7 @@ message! {
         pub(crate) scheme_header_transformation: Option<SchemeHeaderTransformation>,
         pub(crate) max_request_headers_kb: Option<u32>,
         pub(crate) stream_idle_timeout: Option<Duration>,
+        pub(crate) stream_flush_timeout: Option<Duration>,
         pub(crate) request_timeout: Option<Duration>,
         pub(crate) request_headers_timeout: Option<Duration>,
         pub(crate) drain_timeout: Option<Duration>,

@@ -216,6 +216,7 @@ message! {
         pub(crate) cors: Option<RouteCorsPolicyMessage>,
         pub(crate) timeout: Option<Duration>,
         pub(crate) idle_timeout: Option<Duration>,
+        pub(crate) flush_timeout: Option<Duration>,
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,
         pub(crate) hash_policy: Vec<HashPolicyMessage>,
         pub(crate) metadata_match: Option<MetadataMessage>,

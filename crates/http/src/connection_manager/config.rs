@@ -131,6 +131,8 @@ pub enum Terminal {
 pub struct Timeouts {
     /// No bytes either way on a stream.
     pub stream_idle: Option<Duration>,
+    /// From the end of a response of HTTP/2 until the client has given window for all of it.
+    pub stream_flush: Option<Duration>,
     /// No stream on a connection.
     pub connection_idle: Option<Duration>,
     /// The whole request.
@@ -563,6 +565,10 @@ impl Timeouts {
         let common = common(message);
         Timeouts {
             stream_idle: limit(message.stream_idle_timeout, Some(Duration::from_secs(300))),
+            stream_flush: limit(
+                message.stream_flush_timeout.or(message.stream_idle_timeout),
+                Some(Duration::from_secs(300)),
+            ),
             connection_idle: limit(
                 common.and_then(|common| common.idle_timeout),
                 Some(Duration::from_secs(3600)),
@@ -754,6 +760,7 @@ impl ConnectionManagerConfig {
             codec,
             timeouts: Timeouts {
                 stream_idle: Some(Duration::from_secs(300)),
+                stream_flush: Some(Duration::from_secs(300)),
                 connection_idle: Some(Duration::from_secs(3600)),
                 request: None,
                 request_headers: None,
