@@ -139,12 +139,20 @@ one_of! {
         redirect => Redirect(RedirectAction),
         direct_response => DirectResponse(DirectResponseAction),
         non_forwarding_action => NonForwarding(NonForwardingAction),
+        filter_action => Filter(FilterAction),
     }
 }
 
 message! {
     /// For filters that answer themselves; the router gives 404.
     pub struct NonForwardingAction: "envoy.config.route.v3.NonForwardingAction" {}
+}
+
+message! {
+    /// For filters that make the route theirs; the router finds no cluster.
+    pub struct FilterAction: "envoy.config.route.v3.FilterAction" {
+        inert action = "no filter of Envoy 1.40 looks at it";
+    }
 }
 
 message! {
@@ -223,6 +231,7 @@ message! {
         pub(crate) priority: RoutingPriority,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
         pub(crate) hedge_policy: Option<HedgePolicy>,
+        inert early_data_policy = "only HTTP/3 towards hosts has early data";
         inert retry_policy_typed_config = "Envoy 1.40 does not look at it";
         pub(crate) internal_redirect_policy: Option<InternalRedirectPolicy>,
         pub(crate) internal_redirect_action: InternalRedirectAction,

@@ -308,6 +308,7 @@ impl ConnectionManagerConfig {
         let (filters, terminal) = filters?;
         let codec = codec?;
         one_port_option(&message, context)?;
+        no_header_validator(&message, context)?;
         let config = ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
             service_cluster: context.service_cluster.into(),
@@ -661,6 +662,22 @@ fn tracing(
     let tracers = provider.map(|provider| (provider, tracers));
     let compiled = Tracing::compile(tracing, context.is_outbound, tracers, context.ctx)?;
     Ok(Some(Box::new(compiled)))
+}
+
+/// Envoy's binary has no extension of this kind.
+fn no_header_validator(
+    message: &config::HttpConnectionManager,
+    context: &mut CompileContext<'_>,
+) -> Result<(), Refused> {
+    let Some(validator) = &message.typed_header_validation_config else {
+        return Ok(());
+    };
+    let text = format!(
+        "This Envoy binary does not support header validator extensions.: '{}'",
+        validator.name
+    );
+    context.ctx.error(validator.span(), text);
+    Err(Refused)
 }
 
 fn proxy_status(
