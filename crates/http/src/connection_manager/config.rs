@@ -307,8 +307,7 @@ impl ConnectionManagerConfig {
         let log_moments = LogMoments::from_message(&message, context.ctx);
         let (filters, terminal) = filters?;
         let codec = codec?;
-        one_port_option(&message, context)?;
-        no_header_validator(&message, context)?;
+        one_port_option(&message, context).and(no_header_validator(&message, context))?;
         let config = ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
             service_cluster: context.service_cluster.into(),
