@@ -26,6 +26,7 @@ pub mod grpc_client;
 pub mod hash;
 pub mod hash_policy;
 pub mod header_mutation;
+pub mod header_steps;
 pub mod headers;
 pub mod http_filter;
 pub mod http_filter_message;

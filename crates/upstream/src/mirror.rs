@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_contract::header_steps::{Mutation, Step, steps};
 use nuncio_contract::headers::HeaderName;
 use nuncio_contract::matching::RuntimeFractionalPercent;
 
@@ -18,6 +19,7 @@ message! {
         runtime_fraction: Option<RuntimeFractionalPercent>,
         disable_shadow_host_suffix_append: bool,
         host_rewrite_literal: String,
+        request_headers_mutations: Vec<Mutation>,
         inert trace_sampled = "nothing is traced yet";
     }
 }
@@ -31,6 +33,8 @@ pub struct Mirror<C> {
     share: Option<RuntimeFractionalPercent>,
     /// What becomes of the host.
     pub host: MirrorHost,
+    /// Changes of the copy's headers, before its host is changed.
+    pub changes: Arc<[Step]>,
 }
 
 /// The cluster of copies.
@@ -86,6 +90,7 @@ impl RequestMirrorPolicy {
             (name, "") => Ok(MirrorTarget::Named(named(name))),
             _ => Err("Only one of cluster or cluster_header can be specified"),
         };
+        let changes = steps(&self.request_headers_mutations, ctx);
         let target = target.map_err(|text| {
             ctx.error(self.span(), text);
             Refused
@@ -93,6 +98,7 @@ impl RequestMirrorPolicy {
         Ok(Mirror {
             target,
             share: self.runtime_fraction.clone(),
+            changes: changes?,
             host: match self.host_rewrite_literal.as_str() {
                 "" if self.disable_shadow_host_suffix_append => MirrorHost::Kept,
                 "" => MirrorHost::WithSuffix,

@@ -3,7 +3,7 @@
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{message, one_of};
 
-use crate::matching::{RuntimeFractionalPercent, ValueMatcher};
+use crate::matching::{CidrRange, RuntimeFractionalPercent, ValueMatcher};
 
 message! {
     /// A tree.
@@ -219,5 +219,13 @@ message! {
     pub struct MetadataMatcher: "envoy.extensions.matching.input_matchers.metadata.v3.Metadata" {
         pub(crate) value: ValueMatcher,
         pub(crate) invert: bool,
+    }
+}
+
+message! {
+    /// The text is an address of one of these ranges.
+    pub struct IpTextMatcher: "envoy.extensions.matching.input_matchers.ip.v3.Ip" {
+        pub(crate) cidr_ranges: Vec<CidrRange>,
+        inert stat_prefix = "its counter of texts that are no addresses is not there";
     }
 }

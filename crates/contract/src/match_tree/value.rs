@@ -1,16 +1,19 @@
 //! What the value of an input has to be like. What is not there matches nothing.
 
+use std::net::IpAddr;
+
 use nuncio_config::typed::{Ctx, FromValue, Refused, SupportTable};
 
 use super::build::unknown;
 use super::input::{Fetched, Given, Input};
 use super::message::{
-    ConsistentHashing, Extension, MetadataMatcher, RuntimeFraction, SingleKind, XdsPattern,
-    XdsStringMatcher,
+    ConsistentHashing, Extension, IpTextMatcher, MetadataMatcher, RuntimeFraction, SingleKind,
+    XdsPattern, XdsStringMatcher,
 };
 use crate::hash::xxh64;
 use crate::matching::{
-    CompiledRegex, CompiledStringMatcher, CompiledValueMatcher, RuntimeFractionalPercent,
+    AddressRanges, CompiledRegex, CompiledStringMatcher, CompiledValueMatcher,
+    RuntimeFractionalPercent,
 };
 
 const CONSISTENT_HASHING: &str =
@@ -18,17 +21,17 @@ const CONSISTENT_HASHING: &str =
 const RUNTIME_FRACTION: &str =
     "envoy.extensions.matching.input_matchers.runtime_fraction.v3.RuntimeFraction";
 const METADATA: &str = "envoy.extensions.matching.input_matchers.metadata.v3.Metadata";
+const IP: &str = "envoy.extensions.matching.input_matchers.ip.v3.Ip";
 /// What Envoy has besides, and Nuncio not yet.
-const NOT_YET: [&str; 2] = [
-    "envoy.extensions.matching.input_matchers.ip.v3.Ip",
-    "envoy.extensions.matching.input_matchers.dynamic_modules.v3.DynamicModuleMatcher",
-];
+const NOT_YET: &str =
+    "envoy.extensions.matching.input_matchers.dynamic_modules.v3.DynamicModuleMatcher";
 
 /// Adds the matchers.
 pub(super) fn support(table: &mut SupportTable) {
     ConsistentHashing::support(table);
     RuntimeFraction::support(table);
     MetadataMatcher::support(table);
+    IpTextMatcher::support(table);
 }
 
 /// A matcher of one value.
@@ -49,6 +52,8 @@ pub(super) enum ValueTest {
         matcher: CompiledValueMatcher,
         invert: bool,
     },
+    /// It is an address of these ranges.
+    Addresses(AddressRanges),
 }
 
 impl ValueTest {
@@ -92,7 +97,11 @@ impl ValueTest {
                     invert: config.invert,
                 })
             }
-            kind if NOT_YET.contains(&kind) => {
+            IP => {
+                let config: IpTextMatcher = any.decode(ctx)?;
+                AddressRanges::compile(&config.cidr_ranges, ctx).map(ValueTest::Addresses)
+            }
+            kind if kind == NOT_YET => {
                 Err(ctx.unsupported_here(any.span, format!("the input matcher `{kind}`")))
             }
             _ => Err(unknown(extension, ctx)),
@@ -123,6 +132,11 @@ impl ValueTest {
                 .is_some_and(|rest| rest >= *threshold),
             (ValueTest::Fraction { fraction, seed }, Fetched::Text(text)) => {
                 fraction.chooses(xxh64(text, *seed))
+            }
+            (ValueTest::Addresses(ranges), Fetched::Text(text)) => {
+                let text = std::str::from_utf8(text).ok();
+                let address = text.and_then(|text| text.parse::<IpAddr>().ok());
+                address.is_some_and(|address| ranges.contains(address))
             }
             (ValueTest::Metadata { matcher, invert }, Fetched::Value(value)) => {
                 matcher.matches(value) != *invert

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutation;
+use nuncio_contract::header_steps::{Mutation, Step, steps};
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::StreamInfo;
 
-use crate::header_mutation::{Mutation, Step, change_request, steps};
+use crate::header_mutation::change_request;
 
 message! {
     /// The changes in their order.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::header_steps::{Mutation, Step, steps};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::registry::RouteFilterConfig;
 
-use super::steps::{Mutation, QueryMutation, QueryStep, Step, query_steps, steps};
+use super::steps::{QueryMutation, QueryStep, query_steps};
 
 message! {
     /// The filter's config.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::header_steps::{Of, Step};
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
@@ -12,7 +13,7 @@ use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::StreamInfo;
 
 use super::config::{ChainConfig, Compiled};
-use super::steps::{Of, QueryStep, Step};
+use super::steps::QueryStep;
 use crate::query::Parameters;
 
 impl HttpFilterConfig for ChainConfig {

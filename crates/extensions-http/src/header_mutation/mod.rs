@@ -14,7 +14,6 @@ mod tests;
 pub(crate) use filter::change_request;
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::{HttpFilterRoom, PerRouteRoom};
-pub(crate) use steps::{Mutation, Step, steps};
 
 /// The room.
 pub static ROOM: HttpFilterRoom = HttpFilterRoom {

@@ -1,40 +1,13 @@
-//! Changes of headers and of query parameters, compiled: steps that run in the order of the config.
+//! Changes of query parameters, compiled: steps that run in the order of the config.
 
 use std::sync::Arc;
 
 use nuncio_config::tree::Json;
-use nuncio_config::typed::{Ctx, Refused, Spanned};
-use nuncio_config::{enumeration, message, one_of};
+use nuncio_config::typed::{Ctx, Refused};
+use nuncio_config::{enumeration, message};
 use nuncio_contract::formatter::{Format, FormatContext};
-use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
-use nuncio_contract::headers::{HeaderMap, HeaderName};
-use nuncio_contract::matching::{CompiledStringMatcher, StringMatcher};
 
 use crate::query::Parameters;
-
-message! {
-    /// One change of headers.
-    pub(crate) struct Mutation: "envoy.config.common.mutation_rules.v3.HeaderMutation" {
-        oneof action: Action,
-    }
-}
-
-one_of! {
-    /// The kinds of change.
-    pub(crate) enum Action {
-        remove => Remove(Spanned<String>),
-        append => Append(HeaderValueOption),
-        remove_on_match => RemoveOnMatch(RemoveOnMatch),
-    }
-}
-
-message! {
-    /// Which headers go.
-    pub(crate) struct RemoveOnMatch:
-        "envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch" {
-        key_matcher: StringMatcher,
-    }
-}
 
 message! {
     /// One change of query parameters.
@@ -67,80 +40,6 @@ enumeration! {
         ADD_IF_ABSENT => AddIfAbsent,
         OVERWRITE_IF_EXISTS_OR_ADD => OverwriteIfExistsOrAdd,
         OVERWRITE_IF_EXISTS => OverwriteIfExists,
-    }
-}
-
-/// One change of headers.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// A header is added, set or removed.
-    Change(HeaderMutations),
-    /// All headers whose names match go.
-    RemoveMatching(CompiledStringMatcher),
-}
-
-pub(crate) fn steps(mutations: &[Mutation], ctx: &mut Ctx) -> Result<Arc<[Step]>, Refused> {
-    let steps: Vec<_> = mutations
-        .iter()
-        .map(|mutation| match &mutation.action {
-            Action::Remove(name) => {
-                HeaderMutations::compile(&[], std::slice::from_ref(name), ctx).map(Step::Change)
-            }
-            Action::Append(option) => {
-                HeaderMutations::compile(std::slice::from_ref(option), &[], ctx).map(Step::Change)
-            }
-            Action::RemoveOnMatch(on) => {
-                CompiledStringMatcher::compile(&on.key_matcher, ctx).map(Step::RemoveMatching)
-            }
-        })
-        .collect();
-    steps.into_iter().collect()
-}
-
-/// Which headers are changed.
-#[derive(Clone, Copy)]
-pub(crate) enum Of {
-    Request,
-    RequestTrailers,
-    Response,
-    ResponseTrailers,
-}
-
-impl Step {
-    /// Makes the change; values are made of what `others` says and of the headers themselves.
-    pub(crate) fn run(&self, of: Of, headers: &mut HeaderMap, others: &FormatContext<'_>) {
-        match self {
-            Step::Change(change) => {
-                change.remove_from(headers);
-                let context = match of {
-                    Of::RequestTrailers => FormatContext { ..*others },
-                    Of::Request => FormatContext {
-                        request_headers: Some(headers),
-                        ..*others
-                    },
-                    Of::Response => FormatContext {
-                        response_headers: Some(headers),
-                        ..*others
-                    },
-                    Of::ResponseTrailers => FormatContext {
-                        response_trailers: Some(headers),
-                        ..*others
-                    },
-                };
-                let values = change.evaluate(headers, &context);
-                values.apply(headers);
-            }
-            Step::RemoveMatching(matcher) => {
-                let names = headers.iter_regular().map(|header| header.name);
-                let names: Vec<HeaderName> = names
-                    .filter(|name| matcher.matches(name))
-                    .filter_map(|name| HeaderName::parse(std::str::from_utf8(name).ok()?).ok())
-                    .collect();
-                names.iter().for_each(|name| {
-                    headers.remove(name);
-                });
-            }
-        }
     }
 }
 

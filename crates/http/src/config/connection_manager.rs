@@ -33,6 +33,7 @@ message! {
         pub(crate) scheme_header_transformation: Option<SchemeHeaderTransformation>,
         pub(crate) max_request_headers_kb: Option<u32>,
         pub(crate) stream_idle_timeout: Option<Duration>,
+        pub(crate) stream_flush_timeout: Option<Duration>,
         pub(crate) request_timeout: Option<Duration>,
         pub(crate) request_headers_timeout: Option<Duration>,
         pub(crate) drain_timeout: Option<Duration>,
@@ -62,6 +63,7 @@ message! {
         pub(crate) local_reply_config: Option<LocalReplyConfig>,
         pub(crate) original_ip_detection_extensions: Vec<Extension>,
         pub(crate) request_id_extension: Option<RequestIdExtension>,
+        pub(crate) typed_header_validation_config: Option<HeaderValidator>,
         pub(crate) proxy_status_config: Option<ProxyStatusConfig>,
         pub(crate) access_log_options: Option<AccessLogOptions>,
         pub(crate) access_log_flush_interval: Option<Duration>,
@@ -139,6 +141,14 @@ message! {
         pub(crate) access_log_flush_interval: Option<Duration>,
         pub(crate) flush_access_log_on_new_request: bool,
         pub(crate) flush_log_on_tunnel_successfully_established: bool,
+    }
+}
+
+message! {
+    /// What Envoy 1.40 knows no extension for.
+    pub struct HeaderValidator: "envoy.config.core.v3.TypedExtensionConfig" {
+        pub(crate) name: String,
+        inert typed_config = "whatever it says is refused";
     }
 }
 

@@ -139,12 +139,20 @@ one_of! {
         redirect => Redirect(RedirectAction),
         direct_response => DirectResponse(DirectResponseAction),
         non_forwarding_action => NonForwarding(NonForwardingAction),
+        filter_action => Filter(FilterAction),
     }
 }
 
 message! {
     /// For filters that answer themselves; the router gives 404.
     pub struct NonForwardingAction: "envoy.config.route.v3.NonForwardingAction" {}
+}
+
+message! {
+    /// For filters that make the route theirs; the router finds no cluster.
+    pub struct FilterAction: "envoy.config.route.v3.FilterAction" {
+        inert action = "no filter of Envoy 1.40 looks at it";
+    }
 }
 
 message! {
@@ -216,12 +224,14 @@ message! {
         pub(crate) cors: Option<RouteCorsPolicyMessage>,
         pub(crate) timeout: Option<Duration>,
         pub(crate) idle_timeout: Option<Duration>,
+        pub(crate) flush_timeout: Option<Duration>,
         pub(crate) upgrade_configs: Vec<UpgradeConfig>,
         pub(crate) hash_policy: Vec<HashPolicyMessage>,
         pub(crate) metadata_match: Option<MetadataMessage>,
         pub(crate) priority: RoutingPriority,
         pub(crate) retry_policy: Option<RetryPolicyMessage>,
         pub(crate) hedge_policy: Option<HedgePolicy>,
+        inert early_data_policy = "only HTTP/3 towards hosts has early data";
         inert retry_policy_typed_config = "Envoy 1.40 does not look at it";
         pub(crate) internal_redirect_policy: Option<InternalRedirectPolicy>,
         pub(crate) internal_redirect_action: InternalRedirectAction,

@@ -131,6 +131,8 @@ pub enum Terminal {
 pub struct Timeouts {
     /// No bytes either way on a stream.
     pub stream_idle: Option<Duration>,
+    /// From the end of a response of HTTP/2 until the client has given window for all of it.
+    pub stream_flush: Option<Duration>,
     /// No stream on a connection.
     pub connection_idle: Option<Duration>,
     /// The whole request.
@@ -305,7 +307,7 @@ impl ConnectionManagerConfig {
         let log_moments = LogMoments::from_message(&message, context.ctx);
         let (filters, terminal) = filters?;
         let codec = codec?;
-        one_port_option(&message, context)?;
+        one_port_option(&message, context).and(no_header_validator(&message, context))?;
         let config = ConnectionManagerConfig {
             stat_prefix: message.stat_prefix.as_str().into(),
             service_cluster: context.service_cluster.into(),
@@ -563,6 +565,10 @@ impl Timeouts {
         let common = common(message);
         Timeouts {
             stream_idle: limit(message.stream_idle_timeout, Some(Duration::from_secs(300))),
+            stream_flush: limit(
+                message.stream_flush_timeout.or(message.stream_idle_timeout),
+                Some(Duration::from_secs(300)),
+            ),
             connection_idle: limit(
                 common.and_then(|common| common.idle_timeout),
                 Some(Duration::from_secs(3600)),
@@ -655,6 +661,22 @@ fn tracing(
     let tracers = provider.map(|provider| (provider, tracers));
     let compiled = Tracing::compile(tracing, context.is_outbound, tracers, context.ctx)?;
     Ok(Some(Box::new(compiled)))
+}
+
+/// Envoy's binary has no extension of this kind.
+fn no_header_validator(
+    message: &config::HttpConnectionManager,
+    context: &mut CompileContext<'_>,
+) -> Result<(), Refused> {
+    let Some(validator) = &message.typed_header_validation_config else {
+        return Ok(());
+    };
+    let text = format!(
+        "This Envoy binary does not support header validator extensions.: '{}'",
+        validator.name
+    );
+    context.ctx.error(validator.span(), text);
+    Err(Refused)
 }
 
 fn proxy_status(
@@ -754,6 +776,7 @@ impl ConnectionManagerConfig {
             codec,
             timeouts: Timeouts {
                 stream_idle: Some(Duration::from_secs(300)),
+                stream_flush: Some(Duration::from_secs(300)),
                 connection_idle: Some(Duration::from_secs(3600)),
                 request: None,
                 request_headers: None,

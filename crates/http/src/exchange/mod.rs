@@ -3,6 +3,7 @@
 
 mod account;
 mod deadlines;
+mod flush;
 mod request;
 mod response;
 mod tunnel;
@@ -53,6 +54,8 @@ pub struct Exchange<'a, D> {
     /// What the stream may become instead of a response.
     pub(crate) tunnel: Cell<Option<Tunnel>>,
     idle_timeout: Cell<Option<Duration>>,
+    /// Whether the response is whole and waits for the client.
+    pub(crate) is_flushing: Cell<bool>,
     /// Whether the response's head has been given to the filters.
     pub(crate) encoding_begun: Cell<bool>,
     /// Whether the request was answered before the end of its body counted, which may have come already.
@@ -90,6 +93,8 @@ pub enum Stop {
     Anew(Buffer),
     /// It took too long after it had begun.
     ResponseOverdue,
+    /// The client did not take a whole response in time.
+    Unread,
 }
 
 impl From<Box<LocalReply>> for Stop {
@@ -122,6 +127,7 @@ impl<'a, D: Downstream> Exchange<'a, D> {
             account: RefCell::default(),
             tunnel: Cell::default(),
             idle_timeout: Cell::new(manager.config.timeouts.stream_idle),
+            is_flushing: Cell::new(false),
             encoding_begun: Cell::new(false),
             is_request_cut: Cell::new(false),
             late_flags: Cell::default(),

@@ -239,10 +239,16 @@ fn outcome(
         Action::Direct { .. } => "the route answers itself (`direct_response`)",
         Action::Redirect(_) => "the route redirects",
         Action::RedirectToHttps => "the virtual host requires TLS (`require_tls`)",
+        Action::Filter => {
+            "the route leaves the answer to HTTP filters (`filter_action`), and this comes if none answers"
+        }
         Action::NonForwarding => {
             "the route leaves the answer to HTTP filters (`non_forwarding_action`), and this comes if none answers"
         }
     };
+    if matches!(action, Action::Filter) {
+        return Answer::tell(why, router::no_cluster(503), true, state, by);
+    }
     match router::route_reply(action, state, config, services) {
         Some(reply) => Answer::tell(why, reply, true, state, by),
         None => Answer::tell(why, router::no_route(), false, state, by),

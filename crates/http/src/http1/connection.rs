@@ -189,7 +189,10 @@ impl Connection {
             self.note_drain();
             match end {
                 StreamEnd::Complete if self.goes_on() => {}
-                StreamEnd::Complete | StreamEnd::Broken | StreamEnd::RequestUnfinished => {
+                StreamEnd::Complete
+                | StreamEnd::Broken
+                | StreamEnd::Unread
+                | StreamEnd::RequestUnfinished => {
                     break self.close_after(end, is_answered_at_once);
                 }
                 StreamEnd::Tunnel => break Close::Tunnel,

@@ -101,7 +101,7 @@ impl Http2Stream {
         let code = match end {
             StreamEnd::Complete | StreamEnd::RequestUnfinished => ErrorCode::NO_ERROR,
             StreamEnd::Tunnel => ErrorCode::NO_ERROR,
-            StreamEnd::Broken => ErrorCode::INTERNAL_ERROR,
+            StreamEnd::Broken | StreamEnd::Unread => ErrorCode::INTERNAL_ERROR,
             StreamEnd::Gone => ErrorCode::CANCEL,
         };
         let id = self.mailbox.id;

@@ -41,6 +41,8 @@ pub enum StreamEnd {
     Broken,
     /// The client is gone.
     Gone,
+    /// The response is whole, and the client did not take it in time.
+    Unread,
 }
 
 /// What a stream begins with.
@@ -116,7 +118,7 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             has_waited = true;
             if self.manager.drain.needs_care()
-                && let Poll::Ready(slot) = self.poll_care(cx, ScaledTimer::StreamIdle)
+                && let Poll::Ready(slot) = self.poll_care(cx, self.waits_by())
             {
                 return Poll::Ready(Raced::Expired(slot));
             }
@@ -225,7 +227,10 @@ impl<D: Downstream> Exchange<'_, D> {
         state.info.response_flags |= self.late_flags.get();
         state.info.end = Some(now);
         let timing = &mut state.info.downstream_timing;
-        let is_whole = matches!(end, StreamEnd::Complete | StreamEnd::RequestUnfinished);
+        let is_whole = matches!(
+            end,
+            StreamEnd::Complete | StreamEnd::RequestUnfinished | StreamEnd::Unread
+        );
         if is_whole && timing.last_tx_byte.is_none() {
             // Answers of our own are sent at once.
             timing.last_tx_byte = timing.first_tx_byte;
@@ -238,7 +243,7 @@ impl<D: Downstream> Exchange<'_, D> {
         if self.tunnel.get().is_some() {
             stats.downstream_cx_upgrades_active.dec();
         }
-        if end != StreamEnd::Complete {
+        if !matches!(end, StreamEnd::Complete | StreamEnd::Unread) {
             stats.downstream_rq_rx_reset.inc();
         }
         if state.info.response_code.is_some() {

@@ -22,6 +22,10 @@ const DEADLINE_EXCEEDED: u32 = 4;
 
 impl<D: Downstream> Exchange<'_, D> {
     pub(super) fn expired(&self, slot: usize) -> Stop {
+        if slot == STREAM_IDLE && self.is_flushing.get() {
+            self.down.flush_timed_out();
+            return Stop::Unread;
+        }
         let stats = &self.manager.stats.http;
         let status = if self.down.request_done() { 504 } else { 408 };
         let (counter, body, details, flags) = match slot {
@@ -91,6 +95,8 @@ impl<D: Downstream> Exchange<'_, D> {
                 self.manager.stats.http.downstream_rq_tx_reset.inc();
                 StreamEnd::Broken
             }
+            // Nothing is wrong with it for counters and logs.
+            Stop::Unread => StreamEnd::Unread,
             Stop::Reply(_)
             | Stop::RouteReply(_)
             | Stop::ResponseBroken
@@ -156,8 +162,9 @@ impl<D: Downstream> Exchange<'_, D> {
             }
         };
         match sent {
-            Ok(()) => match self.see_off().await {
+            Ok(()) => match self.patiently(self.send_off()).await {
                 Ok(()) => self.end_of_response(),
+                Err(Unsent::Overdue) if self.is_flushing.get() => StreamEnd::Unread,
                 Err(_) => StreamEnd::Broken,
             },
             Err(stop) => Box::pin(self.stopped(stop)).await,
@@ -204,7 +211,7 @@ impl<D: Downstream> Exchange<'_, D> {
     }
 
     /// Sends what was written.
-    async fn see_off(&self) -> Result<(), DownstreamError> {
+    async fn see_off(&self) -> Result<(), Unsent> {
         self.patiently(self.down.send_off()).await
     }
 
@@ -212,15 +219,15 @@ impl<D: Downstream> Exchange<'_, D> {
     async fn patiently(
         &self,
         sending: impl Future<Output = Result<(), DownstreamError>>,
-    ) -> Result<(), DownstreamError> {
+    ) -> Result<(), Unsent> {
         self.forget_request_deadlines();
         let mut sending = pin!(sending);
         poll_fn(|cx| {
             let before = self.down.unflushed_bytes();
             if let Poll::Ready(sent) = sending.as_mut().poll(cx) {
-                return Poll::Ready(sent);
+                return Poll::Ready(sent.map_err(|_| Unsent::Gone));
             }
-            if self.down.unflushed_bytes() < before {
+            if self.down.unflushed_bytes() < before && !self.is_flush_timed() {
                 self.touch_idle();
             }
             let mut expired = self.poll_expired(cx);
@@ -230,10 +237,11 @@ impl<D: Downstream> Exchange<'_, D> {
             if expired == Poll::Ready(STREAM_IDLE) {
                 self.down.flush_timed_out();
             }
-            if expired.is_ready() {
-                return Poll::Ready(Err(DownstreamError::Gone));
+            match expired {
+                Poll::Ready(STREAM_IDLE) => Poll::Ready(Err(Unsent::Overdue)),
+                Poll::Ready(_) => Poll::Ready(Err(Unsent::Gone)),
+                Poll::Pending => Poll::Pending,
             }
-            Poll::Pending
         })
         .await
     }
@@ -276,6 +284,14 @@ impl<D: Downstream> Exchange<'_, D> {
         buffer.extend(&body);
         buffer
     }
+}
+
+/// Why what was written did not all leave.
+enum Unsent {
+    /// The client did not take it in time.
+    Overdue,
+    /// The client is gone, or the connection's time is over.
+    Gone,
 }
 
 /// The body that Envoy's codec answers a protocol error with.

@@ -231,6 +231,7 @@ impl RouteCompiler<'_> {
                 .map(|action| Action::Redirect(Box::new(action))),
             config::Action::DirectResponse(action) => self.direct(action, table),
             config::Action::NonForwarding(_) => Ok(Action::NonForwarding),
+            config::Action::Filter(_) => Ok(Action::Filter),
         };
         let level = self.level(
             (

@@ -180,6 +180,8 @@ pub enum Action {
     },
     /// Left to filters; 404 if none answers.
     NonForwarding,
+    /// `filter_action`: left to filters; 503, as for a cluster that is unknown, if none answers.
+    Filter,
     /// `require_tls`: the same location over https.
     RedirectToHttps,
 }

@@ -125,6 +125,8 @@ pub struct StreamTimes {
     pub grpc_offset: Option<Duration>,
     /// `max_stream_duration`.
     pub stream: Option<StreamLimits>,
+    /// `flush_timeout`, instead of the connection manager's; zero for none.
+    pub flush: Option<Duration>,
 }
 
 /// `max_stream_duration`, in whose presence there is no timeout of the route's.
@@ -149,6 +151,7 @@ impl StreamTimes {
                 grpc_max: it.grpc_timeout_header_max,
                 grpc_offset: it.grpc_timeout_header_offset,
             }),
+            flush: action.flush_timeout,
         };
         (times != StreamTimes::default()).then(|| Box::new(times))
     }

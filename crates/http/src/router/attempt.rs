@@ -256,7 +256,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let end_stream = up.borrow().is_response_complete();
         pin!(self.exchange.send_head(end_stream)).await?;
         self.pass_body(up, end_stream).await?;
-        self.exchange.down.send_off().await?;
+        self.exchange.send_off().await?;
         self.end_response();
         Ok(())
     }

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
-use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::overload::ShedPoint;
-use nuncio_contract::stream_info::{Protocol, ResponseFlags};
+use nuncio_contract::stream_info::Protocol;
 use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
     Acquired, AutoNames, ConnectionName, Expected, PendingStream, PickContext, ReadyStream,
@@ -364,13 +363,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     #[cold]
     fn no_cluster(&self, forward: &Forward) -> Stop {
         self.exchange.manager.stats.router.no_cluster.inc();
-        let reply = LocalReply::new(
+        Stop::Reply(Box::new(super::no_cluster(
             forward.cluster_not_found_status,
-            b"".as_slice(),
-            "cluster_not_found",
-        )
-        .with_flags(ResponseFlags::NO_CLUSTER_FOUND);
-        Stop::Reply(Box::new(reply))
+        )))
     }
 
     /// Completes the request's head; returns how long what may take.

@@ -74,6 +74,10 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// What the route answers itself.
     #[cold]
     fn answer(&self, action: &Action) -> Stop {
+        if matches!(action, Action::Filter) {
+            self.exchange.manager.stats.router.no_cluster.inc();
+            return Stop::RouteReply(Box::new(no_cluster(503)));
+        }
         let mut state = self.exchange.state.borrow_mut();
         let services = &*self.exchange.manager.worker;
         match route_reply(action, &mut state, self.config, services) {
@@ -91,6 +95,12 @@ impl<D: Downstream> Router<'_, '_, D> {
 pub(crate) fn no_route() -> LocalReply {
     LocalReply::new(404, b"".as_slice(), "route_not_found")
         .with_flags(ResponseFlags::NO_ROUTE_FOUND)
+}
+
+/// The answer where there is no such cluster.
+pub(crate) fn no_cluster(status: u16) -> LocalReply {
+    LocalReply::new(status, b"".as_slice(), "cluster_not_found")
+        .with_flags(ResponseFlags::NO_CLUSTER_FOUND)
 }
 
 /// The route's own answer; none where it has none.
@@ -120,7 +130,7 @@ pub(crate) fn route_reply(
         }
         Action::Redirect(redirect) => Some(redirected(redirect, state, config, services)),
         Action::RedirectToHttps => Some(moved(301, https_location(&state.request))),
-        Action::Forward(_) | Action::NonForwarding => None,
+        Action::Forward(_) | Action::NonForwarding | Action::Filter => None,
     }
 }
 

@@ -81,6 +81,9 @@ pub(super) fn action(action: &Message, checker: &mut Checker<'_>) {
             checker.error(span, format!("Duplicate upgrade {kind}"));
         }
     }
+    if let Some(policy) = action.child("early_data_policy") {
+        checker.extension("envoy.route.early_data_policy", policy);
+    }
     if let Some(policy) = action.child("retry_policy") {
         retries(policy, checker);
     }
@@ -99,6 +102,9 @@ fn retries(policy: &Message, checker: &mut Checker<'_>) {
     }
     for predicate in policy.children("retry_host_predicate") {
         checker.extension("envoy.retry_host_predicates", predicate);
+    }
+    for predicate in policy.children("retry_options_predicates") {
+        checker.extension("envoy.retry_options_predicates", predicate);
     }
 }
 

@@ -26,6 +26,7 @@ message! {
         rate_limited_retry_back_off: Option<RateLimitedMessage>,
         retriable_headers: Vec<HeaderMatcher>,
         retriable_request_headers: Vec<HeaderMatcher>,
+        inert retry_options_predicates = "Envoy 1.40 has no extension of this kind, and refuses all";
     }
 }
 

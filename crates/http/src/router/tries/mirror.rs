@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
+use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::header_steps::{Of, Step};
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known, MapKind};
 use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::stream_info::StreamInfo;
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::mirror::{MirrorHost, MirrorTarget};
 use nuncio_upstream::outlier_detection::Outcome;
@@ -100,33 +103,32 @@ pub(super) enum Mirrored<'f> {
 type NamedMirror = nuncio_upstream::mirror::Mirror<Box<str>>;
 
 impl Mirrored<'_> {
-    /// The cluster that gets the copy, and what becomes of the host.
+    /// The cluster that gets the copy, and what becomes of its host and headers.
     fn find(
         &self,
         request: &HeaderMap,
         worker: &Worker,
-    ) -> Option<(Rc<WorkerCluster>, &MirrorHost)> {
+    ) -> Option<(Rc<WorkerCluster>, Changes<'_>)> {
         let by_name = |name: &str| worker.manager.find(name);
         let by_header = |name: &HeaderName| by_name(std::str::from_utf8(request.get(name)?).ok()?);
-        let (id, host) = match self {
-            Self::OfRoute(mirror) => match &mirror.target {
-                MirrorTarget::Named(id) => (Some(*id), &mirror.host),
-                MirrorTarget::Header(name) => (by_header(name), &mirror.host),
-            },
-            Self::OfCluster(mirrors, place) => match mirrors.get(*place)? {
-                NamedMirror {
-                    target: MirrorTarget::Named(name),
-                    host,
-                    ..
-                } => (by_name(name), host),
-                NamedMirror {
-                    target: MirrorTarget::Header(name),
-                    host,
-                    ..
-                } => (by_header(name), host),
-            },
+        let (id, changes) = match self {
+            Self::OfRoute(mirror) => {
+                let id = match &mirror.target {
+                    MirrorTarget::Named(id) => Some(*id),
+                    MirrorTarget::Header(name) => by_header(name),
+                };
+                (id, (&mirror.host, &*mirror.changes))
+            }
+            Self::OfCluster(mirrors, place) => {
+                let mirror: &NamedMirror = mirrors.get(*place)?;
+                let id = match &mirror.target {
+                    MirrorTarget::Named(name) => by_name(name),
+                    MirrorTarget::Header(name) => by_header(name),
+                };
+                (id, (&mirror.host, &*mirror.changes))
+            }
         };
-        Some((worker.clusters.get(id?)?, host))
+        Some((worker.clusters.get(id?)?, changes))
     }
 }
 
@@ -143,9 +145,9 @@ impl Copies {
         let copies: Vec<_> = mirrors
             .iter()
             .filter_map(|mirror| {
-                let (cluster, host) = mirror.find(&state.request, worker)?;
+                let (cluster, changes) = mirror.find(&state.request, worker)?;
                 let mut request = state.request.clone();
-                rewrite(&mut request, host);
+                rewrite(&mut request, changes, &state.info, &**worker);
                 let account = Account::new(Rc::clone(&cluster), &request, dynamic_stats, None);
                 Some(Copy {
                     shared: Rc::default(),
@@ -189,7 +191,18 @@ impl Drop for Copies {
     }
 }
 
-fn rewrite(request: &mut HeaderMap, host: &MirrorHost) {
+/// What becomes of a copy's host, and the changes of its headers.
+type Changes<'m> = (&'m MirrorHost, &'m [Step]);
+
+fn rewrite(
+    request: &mut HeaderMap,
+    (host, steps): Changes<'_>,
+    info: &StreamInfo,
+    services: &dyn WorkerServices,
+) {
+    for step in steps {
+        step.run(Of::Request, request, &FormatContext::new(info, services));
+    }
     match host {
         MirrorHost::Kept => {}
         MirrorHost::Literal(host) => request.set(Known::Authority, host),
