@@ -398,6 +398,8 @@ message! {
     pub(crate) struct FilterChainMatch: "envoy.config.listener.v3.FilterChainMatch" {
         pub(crate) destination_port: Option<u32>,
         pub(crate) prefix_ranges: Vec<CidrRange>,
+        pub(crate) address_suffix: String,
+        pub(crate) suffix_len: Option<u32>,
         pub(crate) direct_source_prefix_ranges: Vec<CidrRange>,
         pub(crate) source_type: SourceType,
         pub(crate) source_prefix_ranges: Vec<CidrRange>,

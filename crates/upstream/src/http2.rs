@@ -314,6 +314,11 @@ impl Http2Stream {
         self.connection().request_count()
     }
 
+    /// Whether its cluster's hosts are behind HTTP proxies.
+    pub(crate) fn is_of_proxied_cluster(&self) -> bool {
+        self.lease.core().settings().http_proxy.is_some()
+    }
+
     pub(crate) fn host(&self) -> &Host {
         self.lease.host()
     }

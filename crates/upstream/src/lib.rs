@@ -20,6 +20,7 @@ pub mod health_check;
 pub mod health_checker;
 mod host;
 pub mod http1;
+pub mod http11_proxy;
 mod http2;
 mod http2_keepalive;
 mod http2_shared;

@@ -197,10 +197,12 @@ impl UpstreamStream {
         }
     }
 
-    /// The host's address; of several the one that the connection leads to.
+    /// The host's address; of several the one that the connection leads to, of a host behind a proxy the proxy's.
     pub fn host_address(&self) -> Address {
         let host = self.host();
-        if host.addresses.is_none() {
+        let is_proxied =
+            host.http_proxy.is_some() || each!(self, stream => stream.is_of_proxied_cluster());
+        if host.addresses.is_none() && !is_proxied {
             return host.shown_address();
         }
         let reached = match self {

@@ -288,6 +288,11 @@ impl TcpStream {
         1
     }
 
+    /// Whether its cluster's hosts are behind HTTP proxies.
+    pub(crate) fn is_of_proxied_cluster(&self) -> bool {
+        self.lease.core().settings().http_proxy.is_some()
+    }
+
     pub(crate) fn host(&self) -> &Host {
         self.lease.host()
     }

@@ -15,7 +15,7 @@ use nuncio_contract::stream_info::Protocol;
 use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
     Acquired, AutoNames, ConnectionName, Expected, PendingStream, PickContext, ReadyStream,
-    TransportSocket, UpstreamError, UpstreamErrorKind, WorkerCluster, WorkerHost,
+    UpstreamError, UpstreamErrorKind, WorkerCluster, WorkerHost,
 };
 
 use super::tries::Tries;
@@ -283,9 +283,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
 
     /// The scheme becomes that of the connection to the host; what the route adds was made before.
     fn match_scheme(&self, cluster: &WorkerCluster, host: &WorkerHost) {
-        let scheme: &[u8] = match cluster.shared().socket_of(host.host()) {
-            TransportSocket::RawBuffer => b"http",
-            TransportSocket::Tls(_) => b"https",
+        let scheme: &[u8] = match cluster.shared().socket_of(host.host()).tls() {
+            None => b"http",
+            Some(_) => b"https",
         };
         let mut state = self.exchange.state.borrow_mut();
         state.request.set(Known::Scheme, scheme);

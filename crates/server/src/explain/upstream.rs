@@ -7,7 +7,7 @@ use nuncio_contract::matching::plain;
 use nuncio_contract::stream_info::FilterStateObject;
 use nuncio_http::explain::Forwarding;
 use nuncio_upstream::cluster::{ClusterType, Host};
-use nuncio_upstream::{ClusterManager, ConnectionName, TransportSocket};
+use nuncio_upstream::{ClusterManager, ConnectionName};
 
 use super::places::{Place, Places};
 
@@ -70,15 +70,12 @@ impl Upstream {
             },
             policy: settings.lb.policy.name(),
             connect_timeout: settings.connect_timeout,
-            tls: match &cluster.transport_socket {
-                TransportSocket::RawBuffer => None,
-                TransportSocket::Tls(tls) => {
-                    Some(match name.and_then(ConnectionName::server_name) {
-                        Some(chosen) => plain(chosen.as_bytes()),
-                        None => tls.server_name(),
-                    })
+            tls: cluster.transport_socket.tls().map(|tls| {
+                match name.and_then(ConnectionName::server_name) {
+                    Some(chosen) => plain(chosen.as_bytes()),
+                    None => tls.server_name(),
                 }
-            },
+            }),
             validated_name: name
                 .and_then(ConnectionName::validated_name)
                 .map(|name| plain(name.as_bytes())),

@@ -99,13 +99,14 @@ impl Selection {
         address: &str,
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
-        let conditions: Vec<_> = chains
-            .iter()
-            .map(|chain| match &chain.filter_chain_match {
-                Some(conditions) => Conditions::compile(conditions, ctx),
-                None => Ok(Conditions::default()),
-            })
-            .collect();
+        let compile = |chain: &FilterChain| match &chain.filter_chain_match {
+            Some(conditions) => {
+                refuse_suffixes(chain, conditions, address, ctx)?;
+                Conditions::compile(conditions, ctx)
+            }
+            None => Ok(Conditions::default()),
+        };
+        let conditions: Vec<_> = chains.iter().map(compile).collect();
         let conditions: Vec<Conditions> = conditions.into_iter().collect::<Result<_, _>>()?;
         let selection = Selection {
             default: has_default.then_some(conditions.len()),
@@ -326,6 +327,25 @@ impl Conditions {
             && any(&self.source, &other.source)
             && any(&self.source_ports, &other.source_ports)
     }
+}
+
+/// Endings of addresses, which the API has and Envoy refuses as well.
+fn refuse_suffixes(
+    chain: &FilterChain,
+    conditions: &FilterChainMatch,
+    address: &str,
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    if conditions.address_suffix.is_empty() && conditions.suffix_len.is_none() {
+        return Ok(());
+    }
+    let text = format!(
+        "error adding listener '{address}': filter chain '{}' contains unimplemented fields",
+        chain.name
+    );
+    ctx.error(conditions.span(), text)
+        .suggest("neither `address_suffix` nor `suffix_len` do anything: use `prefix_ranges`");
+    Err(Refused)
 }
 
 impl PartialEq for Prefix {

@@ -1,8 +1,9 @@
 //! The transport socket of a filter chain: makes a transport out of a socket, once the listener filters are through
 //! with it and before the network filters begin.
 //!
-//! `raw_buffer`, which is what a chain without a transport socket has and where there is nothing to wait for, and
-//! `tls`. The gauges of when certificates end are those of the listener; two certificates without a name share one, as
+//! `raw_buffer`, which is what a chain without a transport socket has and where there is nothing to wait for, `tls`,
+//! and `starttls`, which stays in the clear: what would have it turn to TLS is a filter of another protocol, and there
+//! is none. The gauges of when certificates end are those of the listener; two certificates without a name share one, as
 //! in Envoy, and the later one stands.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,6 +11,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, FileRead, Refused, SecretWish};
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::Scope;
@@ -24,7 +26,16 @@ use tokio::net::TcpStream;
 use crate::config::{FilterChain, TransportSocketConfig};
 
 const RAW_BUFFER: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+const START_TLS: &str = "envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig";
 const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
+
+message! {
+    /// TLS later.
+    pub(crate) struct StartTls: "envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig" {
+        inert cleartext_socket_config = "there is nothing in it",
+        tls_socket_config: Option<DownstreamTlsContext>,
+    }
+}
 
 /// How a chain's sockets become transports, shared by the workers.
 #[derive(Clone, Default)]
@@ -39,6 +50,8 @@ pub(crate) enum DownstreamSocket {
 /// TLS, with what is around it.
 pub(crate) struct ListenerTls {
     tls: ServerTls,
+    /// Whether connections stay in the clear.
+    is_for_later: bool,
     /// Those that it was made of.
     files: Vec<FileRead>,
     /// The secrets from elsewhere that it is made of.
@@ -96,20 +109,15 @@ impl DownstreamSocket {
         match any.type_name() {
             RAW_BUFFER => Ok(DownstreamSocket::RawBuffer),
             TLS => {
-                let files_before = ctx.files.len();
-                let secrets_before = ctx.secrets_wanted.len();
+                let before = (ctx.files.len(), ctx.secrets_wanted.len());
                 let message: DownstreamTlsContext = any.decode(ctx)?;
-                let tls = ServerTls::new(&message, ctx)?;
-                let files = ctx.files.get(files_before..).unwrap_or_default().to_vec();
-                let secrets = ctx.secrets_wanted.get(secrets_before..);
-                let secrets = secrets.unwrap_or_default();
-                Ok(DownstreamSocket::Tls(Arc::new(ListenerTls {
-                    tls,
-                    files,
-                    secrets: secrets.to_vec(),
-                    scope: OnceLock::new(),
-                    expirations: Expirations::default(),
-                })))
+                Self::secured(&message, before, false, ctx)
+            }
+            START_TLS => {
+                let before = (ctx.files.len(), ctx.secrets_wanted.len());
+                let message: StartTls = any.decode(ctx)?;
+                let context = message.tls_socket_config.as_ref().ok_or(Refused)?;
+                Self::secured(context, before, true, ctx)
             }
             other => {
                 let what = format!("the downstream transport socket `{other}`");
@@ -117,6 +125,27 @@ impl DownstreamSocket {
                 Err(Refused)
             }
         }
+    }
+
+    /// TLS, of files and secrets that are behind those `before`.
+    fn secured(
+        message: &DownstreamTlsContext,
+        (files_before, secrets_before): (usize, usize),
+        is_for_later: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let tls = ServerTls::new(message, ctx)?;
+        let files = ctx.files.get(files_before..).unwrap_or_default().to_vec();
+        let secrets = ctx.secrets_wanted.get(secrets_before..);
+        let secrets = secrets.unwrap_or_default();
+        Ok(DownstreamSocket::Tls(Arc::new(ListenerTls {
+            tls,
+            is_for_later,
+            files,
+            secrets: secrets.to_vec(),
+            scope: OnceLock::new(),
+            expirations: Expirations::default(),
+        })))
     }
 
     /// Lists what it counts, under the scope of the listener.
@@ -176,6 +205,7 @@ impl DownstreamSocket {
     pub(super) fn on_thread(&self, scope: &Scope) -> SocketOnThread {
         match self {
             DownstreamSocket::RawBuffer => SocketOnThread::RawBuffer,
+            DownstreamSocket::Tls(socket) if socket.is_for_later => SocketOnThread::RawBuffer,
             DownstreamSocket::Tls(socket) => SocketOnThread::Tls(Rc::new(TlsOnThread {
                 socket: Arc::clone(socket),
                 counts: TlsCounts::new(scope.clone()),

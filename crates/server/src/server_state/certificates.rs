@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nuncio_net::tls::{CertificateDetails, ContextCertificates, SubjectKind};
-use nuncio_upstream::{ClusterManager, TransportSocket};
+use nuncio_upstream::ClusterManager;
 
 use crate::admin::json::Json;
 use crate::admin::rfc3339;
@@ -49,10 +49,7 @@ fn contexts(manager: &ClusterManager, running: &Running) -> Vec<ContextCertifica
     let of_clusters = clusters
         .iter()
         .flat_map(|cluster| cluster.sockets())
-        .filter_map(|socket| match socket {
-            TransportSocket::Tls(tls) => Some(tls.certificates()),
-            TransportSocket::RawBuffer => None,
-        });
+        .filter_map(|socket| Some(socket.context()?.certificates()));
     let mut contexts: Vec<_> = of_clusters.collect();
     contexts.extend(running.listeners.borrow().certificates());
     contexts

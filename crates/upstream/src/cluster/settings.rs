@@ -16,6 +16,7 @@ use super::passthrough::Passthrough;
 use super::{ProvidedSettings, Thresholds};
 use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
+use crate::http11_proxy::Http11Proxy;
 use crate::load_balancing::LbSettings;
 use crate::mirror::Mirror;
 use crate::proxy_protocol::UpstreamProxyProtocol;
@@ -209,6 +210,8 @@ pub struct ClusterSettings {
     pub socket_matches: Option<Box<SocketMatches>>,
     /// What hosts are told of whose connection it is.
     pub proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
+    /// That its hosts are behind HTTP proxies.
+    pub http_proxy: Option<Box<Http11Proxy>>,
     /// Who its hosts are told that asks them, where they are asked for by the Redis proxy.
     pub redis: Option<Box<RedisCredentials>>,
     /// What connections to listeners inside of the process take along.
@@ -297,6 +300,7 @@ impl ClusterSettings {
             http: HttpSettings::default(),
             socket_matches: None,
             proxy_protocol: None,
+            http_proxy: None,
             redis: None,
             passthrough: None,
         }

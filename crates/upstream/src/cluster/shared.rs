@@ -91,10 +91,7 @@ impl ClusterShared {
         let sockets = [&transport_socket]
             .into_iter()
             .chain(matches.clone().map(|one| &*one.socket));
-        if sockets
-            .into_iter()
-            .any(|one| matches!(one, TransportSocket::Tls(_)))
-        {
+        if sockets.into_iter().any(|one| one.context().is_some()) {
             scope.register::<TlsStats>();
             scope.register_at::<TlsSocketFactoryStats>("client_ssl_socket_factory.");
         }
@@ -193,9 +190,9 @@ impl ClusterShared {
 
     /// The port of hosts that are asked for without one.
     pub fn default_port(&self) -> u16 {
-        match self.transport_socket {
-            TransportSocket::RawBuffer => 80,
-            TransportSocket::Tls(_) => 443,
+        match self.transport_socket.tls() {
+            None => 80,
+            Some(_) => 443,
         }
     }
 
@@ -337,10 +334,8 @@ impl ClusterShared {
     }
 
     fn tls_contexts(&self) -> impl Iterator<Item = &ClientTls> {
-        self.sockets().filter_map(|socket| match socket {
-            TransportSocket::RawBuffer => None,
-            TransportSocket::Tls(tls) => Some(&**tls),
-        })
+        let contexts = self.sockets().filter_map(TransportSocket::context);
+        contexts.map(|tls| &**tls)
     }
 
     /// Shows when certificates end, after they have become others.

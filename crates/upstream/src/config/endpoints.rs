@@ -9,10 +9,10 @@ use nuncio_config::typed::{Ctx, Refused, Spanned, decode};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::hash::xxh64;
 use nuncio_contract::matching::FractionalPercent;
-use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stream_info::{InternalAddress, Metadata};
 
 use super::Cluster;
+use super::endpoint_metadata::EndpointMetadata;
 use crate::cluster::{ClusterType, DiscoveredHealth, LevelOptions, Locality};
 use crate::host::EndpointCheck;
 
@@ -39,6 +39,8 @@ pub struct EndpointSpec {
     pub locality_weight: u32,
     /// Its metadata, if any.
     pub metadata: Option<Arc<Metadata>>,
+    /// The HTTP proxy through which it is reached, if it has one of its own.
+    pub http_proxy: Option<Box<SocketAddr>>,
     /// How its health checks differ from its cluster's, if they do.
     pub check: Option<Box<EndpointCheck>>,
     /// The listener inside of the process, if it is one; the address stands for it then.
@@ -79,7 +81,7 @@ message! {
         pub(crate) lb_endpoints: Vec<LbEndpoint>,
         pub(crate) priority: u32,
         pub(crate) load_balancing_weight: Option<u32>,
-        inert metadata = "only expressions read it in Envoy, as `xds.upstream_host_locality_metadata`";
+        pub(crate) metadata: Option<EndpointMetadata>,
     }
 }
 
@@ -98,7 +100,7 @@ message! {
         pub(crate) oneof host_identifier: Option<HostIdentifier>,
         pub(crate) health_status: HealthStatus,
         pub(crate) load_balancing_weight: Option<u32>,
-        pub(crate) metadata: Option<MetadataMessage>,
+        pub(crate) metadata: Option<EndpointMetadata>,
     }
 }
 
@@ -291,6 +293,10 @@ fn specs(
     let mut endpoints = Vec::new();
     for group in &assignment.endpoints {
         let locality = locality(group.locality.as_ref());
+        let http_proxy = match &group.metadata {
+            Some(metadata) => metadata.proxy_address(ctx)?,
+            None => None,
+        };
         for endpoint in &group.lb_endpoints {
             if is_address(cluster_type) && endpoint.address().is_none() {
                 let text = format!("Address must be set: . {RESOLVER_ADVICE}");
@@ -302,6 +308,7 @@ fn specs(
             let weight = group.load_balancing_weight.unwrap_or(0);
             endpoints.extend(spec.map(|spec| EndpointSpec {
                 locality_weight: weight,
+                http_proxy: spec.http_proxy.or_else(|| http_proxy.clone()),
                 ..spec
             }));
         }
@@ -391,7 +398,11 @@ impl LbEndpoint {
             health: self.health_status.discovered(),
             locality: Arc::clone(locality),
             locality_weight: 0,
-            metadata: self.metadata.as_ref().and_then(MetadataMessage::read),
+            metadata: self.metadata.as_ref().and_then(EndpointMetadata::read),
+            http_proxy: match &self.metadata {
+                Some(metadata) => metadata.proxy_address(ctx)?,
+                None => None,
+            },
             check: match &endpoint.health_check_config {
                 Some(config) => Some(Box::new(config.compile(ctx)?)),
                 None => None,

@@ -7,6 +7,7 @@ mod aggregate;
 mod bind;
 mod breakers;
 mod defaults;
+mod endpoint_metadata;
 mod endpoints;
 mod forward_proxy;
 mod header_case;
@@ -140,6 +141,7 @@ impl ClusterConfig {
         }
         settings.provided = kind.provided;
         settings.proxy_protocol = socket.proxy_protocol;
+        settings.http_proxy = socket.http_proxy;
         settings.passthrough = socket.passthrough;
         settings.socket_matches =
             transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;

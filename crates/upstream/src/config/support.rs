@@ -10,7 +10,7 @@ use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
 use super::redis_options::RedisProtocolOptions;
-use super::transport_socket::{InternalUpstream, ProxyProtocolSocket};
+use super::transport_socket::{HttpProxySocket, InternalUpstream, ProxyProtocolSocket, StartTls};
 
 /// Adds the cluster's message, and those that stand behind an `Any` in it.
 pub fn support(table: &mut SupportTable) {
@@ -24,6 +24,8 @@ pub fn support(table: &mut SupportTable) {
     RawBuffer::support(table);
     ProxyProtocolSocket::support(table);
     InternalUpstream::support(table);
+    HttpProxySocket::support(table);
+    StartTls::support(table);
     nuncio_net::tls::support(table);
     HttpProtocolOptions::support(table);
     RedisProtocolOptions::support(table);

@@ -11,7 +11,10 @@ use nuncio_contract::metadata_message::struct_of;
 use nuncio_contract::proxy_values::{PassThrough, Passing, ProxyValueSources, TlvEntry};
 use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
+use super::endpoint_metadata::ip_of;
+use super::endpoints::Address;
 use crate::cluster::Passthrough;
+use crate::http11_proxy::Http11Proxy;
 use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
 use crate::socket_match::{SocketMatch, SocketMatches};
 use crate::transport_socket::TransportSocket;
@@ -47,6 +50,14 @@ message! {
 }
 
 message! {
+    /// TLS later.
+    pub(crate) struct StartTls: "envoy.extensions.transport_sockets.starttls.v3.UpstreamStartTlsConfig" {
+        inert cleartext_socket_config = "there is nothing in it",
+        tls_socket_config: Option<UpstreamTlsContext>,
+    }
+}
+
+message! {
     /// Either of them behind a PROXY header.
     pub(crate) struct ProxyProtocolSocket: "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport" {
         config: Option<ProxyProtocolConfig>,
@@ -68,6 +79,14 @@ enumeration! {
     pub(crate) enum ProxyProtocolVersion: "envoy.config.core.v3.ProxyProtocolConfig.Version" {
         V1 => V1,
         V2 => V2,
+    }
+}
+
+message! {
+    /// Either of them behind an HTTP proxy.
+    pub(crate) struct HttpProxySocket: "envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport" {
+        transport_socket: TransportSocketMessage,
+        default_proxy_address: Option<Address>,
     }
 }
 
@@ -116,6 +135,7 @@ message! {
 pub(super) struct Sockets {
     pub(super) socket: TransportSocket,
     pub(super) proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
+    pub(super) http_proxy: Option<Box<Http11Proxy>>,
     pub(super) passthrough: Option<Box<Passthrough>>,
 }
 
@@ -124,6 +144,7 @@ impl From<TransportSocket> for Sockets {
         Sockets {
             socket,
             proxy_protocol: None,
+            http_proxy: None,
             passthrough: None,
         }
     }
@@ -157,8 +178,19 @@ pub(super) fn read(
             let tls = ClientTls::new(&context, ctx)?;
             Ok(TransportSocket::Tls(Arc::new(tls)).into())
         }
+        "envoy.extensions.transport_sockets.starttls.v3.UpstreamStartTlsConfig" => {
+            let message: StartTls = any.decode(ctx)?;
+            let Some(context) = &message.tls_socket_config else {
+                return Err(Refused);
+            };
+            let tls = ClientTls::new(context, ctx)?;
+            Ok(TransportSocket::StartTls(Arc::new(tls)).into())
+        }
         "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport" => {
             behind_proxy_header(any, ctx)
+        }
+        "envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport" => {
+            behind_http_proxy(any, ctx)
         }
         "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport" => {
             passing_on(any, ctx)
@@ -180,8 +212,10 @@ pub(super) fn read_matches(
             return Err(Refused);
         };
         let socket = read(Some(message), ctx)?;
-        if socket.proxy_protocol.is_some() || socket.passthrough.is_some() {
-            let what = "a PROXY header or passed on metadata in `transport_socket_matches`";
+        let is_of_cluster = socket.proxy_protocol.is_some() || socket.http_proxy.is_some();
+        if is_of_cluster || socket.passthrough.is_some() {
+            let what =
+                "a PROXY header, an HTTP proxy or passed on metadata in `transport_socket_matches`";
             return Err(ctx.unsupported_here(one.span(), what));
         }
         let wanted = one.r#match.as_ref();
@@ -197,8 +231,9 @@ pub(super) fn read_matches(
 fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
     let message: ProxyProtocolSocket = any.decode(ctx)?;
     let within = read(message.transport_socket.as_ref(), ctx)?;
-    if within.proxy_protocol.is_some() {
-        return Err(ctx.unsupported_here(any.span, "a PROXY header behind another"));
+    if within.proxy_protocol.is_some() || within.http_proxy.is_some() {
+        let what = "a PROXY header around another or around an HTTP proxy";
+        return Err(ctx.unsupported_here(any.span, what));
     }
     let config = message.config.as_ref();
     let version = config.map_or(ProxyVersion::V1, |config| match config.version {
@@ -221,6 +256,22 @@ fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
     }
     Ok(Sockets {
         proxy_protocol: Some(Box::new(proxy)),
+        ..within
+    })
+}
+
+fn behind_http_proxy(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
+    let message: HttpProxySocket = any.decode(ctx)?;
+    let within = read(Some(&message.transport_socket), ctx)?;
+    if within.proxy_protocol.is_some() || within.http_proxy.is_some() {
+        return Err(ctx.unsupported_here(any.span, "another proxy behind an HTTP proxy"));
+    }
+    let default = match &message.default_proxy_address {
+        Some(address) => Some(ip_of(address, ctx)?),
+        None => None,
+    };
+    Ok(Sockets {
+        http_proxy: Some(Box::new(Http11Proxy { default })),
         ..within
     })
 }

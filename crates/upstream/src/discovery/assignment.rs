@@ -63,6 +63,7 @@ fn is_same(old: &Host, new: &Host, endpoint: &EndpointSpec) -> bool {
         && old.locality_weight == new.locality_weight
         && old.discovered_health == endpoint.health
         && old.metadata == new.metadata
+        && old.http_proxy == new.http_proxy
         && old.check == new.check
 }
 
@@ -86,6 +87,7 @@ mod tests {
             locality: Arc::<Locality>::default(),
             locality_weight: 0,
             metadata: None,
+            http_proxy: None,
             check: None,
             internal: None,
         }

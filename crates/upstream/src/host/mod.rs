@@ -81,6 +81,8 @@ pub struct Host {
     pub discovered_health: DiscoveredHealth,
     /// What discovery says beyond that, if anything.
     pub metadata: Option<Arc<Metadata>>,
+    /// The HTTP proxy through which it is reached, if it has one of its own.
+    pub http_proxy: Option<Box<SocketAddr>>,
     /// How its health checks differ from its cluster's, if they do.
     pub check: Option<Box<EndpointCheck>>,
     /// The listener inside of the process, if it is one; the address stands for it alone.
@@ -136,6 +138,7 @@ impl Host {
             locality_weight: 0,
             discovered_health: DiscoveredHealth::Unknown,
             metadata: None,
+            http_proxy: None,
             check: None,
             internal: None,
             health: AtomicU32::new(health.bits()),

@@ -17,8 +17,8 @@ use super::{Carries, PooledHost};
 use crate::cluster_core::ClusterCore;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::host::Host;
+use crate::http11_proxy::{self, Way};
 use crate::server_names::ConnectionName;
-use crate::transport_socket::TransportSocket;
 
 /// Opens a connection to a host, with its handshake by the name that requests chose, and counts it; the first attempt
 /// is counted already. No timeout of its own.
@@ -50,9 +50,13 @@ async fn connect_to(
     name: Option<&ConnectionName>,
     carries: Carries,
 ) -> Result<Transport, UpstreamError> {
+    let proxy = core.settings().http_proxy.as_deref();
+    let is_tls = core.shared.socket_of(host).tls().is_some();
+    let way = http11_proxy::way(proxy, host, is_tls);
+    let goal = way.map_or(address, |way| way.proxy);
     let mut tcp = match &host.internal {
         Some(internal) => inside(core, host, internal)?,
-        None => connect::connect(address, &core.settings().connect_options)
+        None => connect::connect(goal, &core.settings().connect_options)
             .await
             .map_err(|error| {
                 if error.unbound.is_some() {
@@ -70,9 +74,11 @@ async fn connect_to(
             .upstream_cx_tx_bytes_total
             .add(u64::try_from(count).unwrap_or(u64::MAX));
     }
-    let tls = match core.shared.socket_of(host) {
-        TransportSocket::RawBuffer => return Ok(Transport::plain(tcp)),
-        TransportSocket::Tls(tls) => tls,
+    if let Some(way) = way {
+        tcp = Box::pin(by(core, way, tcp, (host, address))).await?;
+    }
+    let Some(tls) = core.shared.socket_of(host).tls() else {
+        return Ok(Transport::plain(tcp));
     };
     let counts = core.tls_counts();
     let wishes = Wishes {
@@ -96,6 +102,20 @@ async fn connect_to(
             })
         }
     }
+}
+
+/// Goes on through an HTTP proxy.
+async fn by(
+    core: &ClusterCore,
+    way: Way,
+    mut tcp: TcpStream,
+    goal: (&Host, SocketAddr),
+) -> Result<TcpStream, UpstreamError> {
+    let failed = |_| UpstreamError::new(UpstreamErrorKind::RemoteConnectionFailure);
+    let count = way.ask(&mut tcp, goal).await.map_err(failed)?;
+    let sent = &core.traffic.upstream_cx_tx_bytes_total;
+    sent.add(u64::try_from(count).unwrap_or(u64::MAX));
+    way.answered(tcp).await.map_err(failed)
 }
 
 /// Opens a connection to a listener inside of the process.

@@ -12,7 +12,7 @@ use nuncio_net::transport::Transport;
 
 use crate::cluster::{ClusterShared, Host};
 use crate::health_check::Check;
-use crate::transport_socket::TransportSocket;
+use crate::http11_proxy;
 use http1::Http1Link;
 use http2::Http2Link;
 
@@ -54,9 +54,7 @@ pub(super) enum Broken {
 
 impl Dialer {
     pub(super) fn new(cluster: Arc<ClusterShared>, check: &Arc<Check>) -> Self {
-        let is_tls = cluster
-            .sockets()
-            .any(|one| matches!(one, TransportSocket::Tls(_)));
+        let is_tls = cluster.sockets().any(|one| one.tls().is_some());
         Self {
             tls_counts: is_tls.then(|| TlsCounts::new(cluster.scope().clone())),
             check: Arc::clone(check),
@@ -66,9 +64,9 @@ impl Dialer {
 
     /// `http` or `https`.
     pub(super) fn scheme(&self, host: &Host) -> &'static [u8] {
-        match self.cluster.socket_of(host) {
-            TransportSocket::RawBuffer => b"http",
-            TransportSocket::Tls(_) => b"https",
+        match self.cluster.socket_of(host).tls() {
+            None => b"http",
+            Some(_) => b"https",
         }
     }
 
@@ -83,13 +81,22 @@ impl Dialer {
             .cluster
             .socket_for_check(host, self.check.socket_criteria.as_ref());
         let settings = &self.cluster.settings;
-        let tcp = connect::connect(address, &settings.connect_options).await;
+        let proxy = settings.http_proxy.as_deref();
+        let way = http11_proxy::way(proxy, host, socket.tls().is_some());
+        let goal = way.map_or(address, |way| way.proxy);
+        let tcp = connect::connect(goal, &settings.connect_options).await;
         let mut tcp = tcp.map_err(|_| Gone)?;
+        if let Some(way) = way {
+            let goal = (host, address);
+            let asked = Box::pin(way.ask(&mut tcp, goal)).await;
+            let _bytes = asked.map_err(|_| Gone)?;
+            tcp = Box::pin(way.answered(tcp)).await.map_err(|_| Gone)?;
+        }
         if let Some(proxy) = &settings.proxy_protocol {
             let told = Box::pin(proxy.tell(&mut tcp, None)).await;
             let _bytes = told.map_err(|_| Gone)?;
         }
-        let TransportSocket::Tls(tls) = socket else {
+        let Some(tls) = socket.tls() else {
             return Ok(Transport::plain(tcp));
         };
         let wishes = Wishes {

@@ -1,0 +1,63 @@
+//! Metadata of endpoints: that of load balancing, filters and logs, and the address of the HTTP proxy through which
+//! an endpoint is reached, which is the only typed metadata that anything looks at.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use nuncio_config::message;
+use nuncio_config::tree::Json;
+use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::metadata_message::struct_of;
+use nuncio_contract::stream_info::metadata::Metadata;
+
+use super::endpoints::{Address, AddressKind, PortSpecifier};
+
+const PROXY_ADDRESS: &str = "envoy.http11_proxy_transport_socket.proxy_address";
+
+message! {
+    /// Metadata of an endpoint.
+    pub(crate) struct EndpointMetadata: "envoy.config.core.v3.Metadata" {
+        filter_metadata: Vec<(String, Arc<Json>)>,
+        typed_filter_metadata: Vec<(String, Any)>,
+    }
+}
+
+impl EndpointMetadata {
+    /// What is for filters; `None` when there is nothing.
+    pub(super) fn read(&self) -> Option<Arc<Metadata>> {
+        let mut metadata = Metadata::default();
+        for (namespace, fields) in &self.filter_metadata {
+            metadata.merge(namespace, struct_of(fields));
+        }
+        (!metadata.is_empty()).then(|| Arc::new(metadata))
+    }
+
+    /// The address of the proxy through which the endpoint is reached.
+    pub(super) fn proxy_address(&self, ctx: &mut Ctx) -> Result<Option<Box<SocketAddr>>, Refused> {
+        let mut found = None;
+        for (name, any) in &self.typed_filter_metadata {
+            if name != PROXY_ADDRESS {
+                let what = format!("typed metadata `{name}` of an endpoint");
+                return Err(ctx.unsupported_here(any.span, what));
+            }
+            let address: Address = any.decode(ctx)?;
+            found = Some(Box::new(ip_of(&address, ctx)?));
+        }
+        Ok(found)
+    }
+}
+
+/// An address that is of IP, as those of proxies are.
+pub(super) fn ip_of(address: &Address, ctx: &mut Ctx) -> Result<SocketAddr, Refused> {
+    let AddressKind::SocketAddress(address) = &address.address;
+    let PortSpecifier::Value(port) = &address.port_specifier;
+    let ip = address.address.value.parse::<IpAddr>();
+    match (ip, u16::try_from(*port)) {
+        (Ok(ip), Ok(port)) => Ok(SocketAddr::new(ip, port)),
+        _ => {
+            let text = format!("malformed IP address: {}", address.address.value);
+            ctx.error(address.address.span, text);
+            Err(Refused)
+        }
+    }
+}
