@@ -52,3 +52,18 @@ fn config_keeps_its_promises() {
 fn bootstrap_keeps_its_promises() {
     run("bootstrap", INPUTS / 5, nuncio_fuzz::bootstrap);
 }
+
+#[test]
+fn redis_keeps_its_promises() {
+    run("redis", INPUTS, nuncio_fuzz::redis);
+}
+
+#[test]
+fn mongo_keeps_its_promises() {
+    run("mongo", INPUTS, nuncio_fuzz::mongo);
+}
+
+#[test]
+fn zookeeper_keeps_its_promises() {
+    run("zookeeper", INPUTS, nuncio_fuzz::zookeeper);
+}

@@ -126,6 +126,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-contract",
             "nuncio-extensions-http",
             "nuncio-extensions-network",
+            "nuncio-protocols",
             "nuncio-server",
         ],
     ),

@@ -377,14 +377,23 @@ fn forwarded_proto(headers: &mut HeaderMap, options: &RequestOptions, peer: &Pee
         headers.set(Known::Scheme, scheme.as_bytes());
         headers.set(Known::XForwardedProto, scheme.as_bytes());
     }
-    if !headers.contains(Known::Scheme) {
-        let from_header = match headers.get(Known::XForwardedProto) {
-            Some(proto) if proto.eq_ignore_ascii_case(b"https") => b"https".as_slice(),
-            Some(proto) if proto.eq_ignore_ascii_case(b"http") => b"http",
-            _ => own,
-        };
-        headers.set(Known::Scheme, from_header);
+    match headers.get(Known::Scheme) {
+        Some(b"http" | b"https") => {}
+        asked => {
+            let asked = asked.and_then(scheme_of_http);
+            let told = || headers.get(Known::XForwardedProto).and_then(scheme_of_http);
+            let scheme = asked.or_else(told).unwrap_or(own);
+            headers.set(Known::Scheme, scheme);
+        }
     }
+}
+
+/// A scheme as it is written, if it is one of HTTP. Any other in a request counts as none.
+fn scheme_of_http(scheme: &[u8]) -> Option<&'static [u8]> {
+    if scheme.eq_ignore_ascii_case(b"https") {
+        return Some(b"https");
+    }
+    scheme.eq_ignore_ascii_case(b"http").then_some(b"http")
 }
 
 fn remove_internal_headers(headers: &mut HeaderMap, is_edge: bool, internal_only: &[HeaderName]) {

@@ -328,7 +328,10 @@ impl Connection {
     }
 
     /// The end of the connection for the streams that are left.
-    fn cut_off(&self, end: End) {
+    fn cut_off(self: &Rc<Self>, end: End) {
+        if self.phase.get() != Phase::Closing {
+            self.refuse_unfinished(Cut::Gone(end));
+        }
         if self.phase.get() != Phase::Closing {
             self.count_cut_off(end);
         }
@@ -350,7 +353,9 @@ impl Connection {
     }
 
     pub(super) fn end_streams(&self, why: Cut) {
-        let streams = self.shared.mailboxes();
+        let mut streams = self.shared.mailboxes();
+        // As in Envoy, and in its logs, the last one first.
+        streams.sort_unstable_by_key(|stream| std::cmp::Reverse(stream.id));
         streams.iter().for_each(|stream| stream.cut(why));
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use nuncio_codec::http2::{ConnectionError, StreamError, StreamId};
+use nuncio_codec::http2::{ConnectionError, ErrorCode, StreamError, StreamId};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::stream_info::BytesMeter;
@@ -13,12 +13,14 @@ use super::connection::End;
 /// Why nothing more comes and nothing more can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// The client has reset the stream.
-    Reset,
+    /// The client has reset the stream, and why.
+    Reset(ErrorCode),
     /// The client broke the protocol on the stream.
     Violation(StreamError),
     /// The client broke the protocol of the connection.
     Failed(ConnectionError),
+    /// The same, by a frame on this stream.
+    Blamed(ConnectionError),
     /// The connection has ended, by whom.
     Gone(End),
 }

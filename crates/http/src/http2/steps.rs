@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use nuncio_codec::http2::{
-    BlockSize, ConnectionError, Event, StreamError, StreamId, upgrade_request_from_http2,
+    BlockSize, ConnectionError, ErrorCode, Event, StreamError, StreamId, upgrade_request_from_http2,
 };
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, MapKind};
@@ -30,9 +30,7 @@ impl Connection {
             }
             let step = self.shared.wire.borrow_mut().step();
             let step = step.inspect_err(|error| {
-                if let ConnectionError::Messaging(stream, _) = *error {
-                    self.refuse_stream(stream, Cut::Failed(*error));
-                }
+                self.blame(*error);
             })?;
             match step.event {
                 Event::NeedMore => {
@@ -52,7 +50,7 @@ impl Connection {
                     wire,
                 } => self.deliver(stream, data, end_stream, wire),
                 Event::Trailers { stream, size } => self.deliver_trailers(stream, size),
-                Event::Reset { stream, .. } => self.reset(stream),
+                Event::Reset { stream, code } => self.reset(stream, code),
                 Event::StreamError {
                     stream,
                     error,
@@ -149,6 +147,34 @@ impl Connection {
         self.count_request();
     }
 
+    /// The connection failed by a frame on one stream, of which logs tell more than of the others.
+    fn blame(self: &Rc<Self>, error: ConnectionError) {
+        self.refuse_unfinished(Cut::Failed(error));
+        let stream = match error {
+            ConnectionError::Messaging(stream, _) => stream,
+            _ => self.shared.wire.borrow().codec.blamed(),
+        };
+        match self.shared.mailbox(stream) {
+            // It ends in its turn among the others.
+            Some(mailbox) => {
+                let known = mailbox.cut.take();
+                mailbox.cut.set(known.or(Some(Cut::Blamed(error))));
+            }
+            None if matches!(error, ConnectionError::Messaging(..)) => {
+                self.refuse_stream(stream, Cut::Blamed(error));
+            }
+            None => {}
+        }
+    }
+
+    /// A request of whose head a part has come is one for counters and logs.
+    pub(super) fn refuse_unfinished(self: &Rc<Self>, why: Cut) {
+        let unfinished = self.shared.wire.borrow().codec.unfinished_request();
+        if let Some(stream) = unfinished {
+            self.refuse_stream(stream, why);
+        }
+    }
+
     fn deliver(&self, id: StreamId, data: std::ops::Range<usize>, end_stream: bool, wire: usize) {
         let mut own = self.shared.wire.borrow_mut();
         let Some(mailbox) = self.shared.mailbox(id) else {
@@ -178,10 +204,10 @@ impl Connection {
         mailbox.task.wake();
     }
 
-    fn reset(&self, id: StreamId) {
+    fn reset(&self, id: StreamId, code: ErrorCode) {
         if let Some(mailbox) = self.shared.mailbox(id) {
             mailbox.meter(|bytes| bytes.wire_bytes_received += RESET_BYTES);
-            mailbox.cut(Cut::Reset);
+            mailbox.cut(Cut::Reset(code));
         }
     }
 

@@ -115,7 +115,7 @@ impl Http2Stream {
 
     fn has_lost_connection(&self) -> bool {
         let cut = self.mailbox.cut.get();
-        matches!(cut, Some(Cut::Gone(_) | Cut::Failed(_)))
+        matches!(cut, Some(Cut::Gone(_) | Cut::Failed(_) | Cut::Blamed(_)))
     }
 
     /// Encodes what may be of what is pending; ready when nothing is left.
@@ -254,10 +254,7 @@ impl Downstream for Http2Stream {
 
     fn loss(&self) -> DownstreamError {
         let (flags, details) = match self.mailbox.cut.get() {
-            Some(Cut::Reset) => (
-                ResponseFlags::DOWNSTREAM_REMOTE_RESET,
-                "http2.remote_reset".into(),
-            ),
+            Some(Cut::Reset(code)) => loss_by_reset(code, self.mailbox.is_complete.get()),
             Some(Cut::Violation(
                 error @ (StreamError::TooManyHeaders
                 | StreamError::HeadersTooLarge
@@ -278,6 +275,10 @@ impl Downstream for Http2Stream {
             Some(Cut::Failed(error)) => {
                 (ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, details_of(error))
             }
+            Some(Cut::Blamed(error)) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                details_of_blamed(error),
+            ),
             Some(Cut::Gone(End::Local)) => (
                 ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
                 "downstream_local_disconnect".into(),
@@ -372,22 +373,50 @@ impl Downstream for Http2Stream {
     }
 }
 
+/// What a log says of a stream that the client has reset. Without an error, behind a whole request, it is no loss.
+fn loss_by_reset(code: ErrorCode, is_complete: bool) -> (ResponseFlags, Cow<'static, str>) {
+    match code {
+        ErrorCode::NO_ERROR if is_complete => (ResponseFlags::default(), "".into()),
+        ErrorCode::PROTOCOL_ERROR => (
+            ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+            "http2.remote_reset".into(),
+        ),
+        ErrorCode::REFUSED_STREAM => (
+            ResponseFlags::DOWNSTREAM_REMOTE_RESET,
+            "http2.remote_refuse".into(),
+        ),
+        _ => (
+            ResponseFlags::DOWNSTREAM_REMOTE_RESET,
+            "http2.remote_reset".into(),
+        ),
+    }
+}
+
 /// Envoy's details of the streams that a broken connection takes with it. Where its codec has no words of its own for
 /// it, those of the library below are the same for all.
 fn details_of(error: ConnectionError) -> Cow<'static, str> {
     match error {
-        ConnectionError::GoAway(..) | ConnectionError::Silent(..) => {
-            "codec_error:The_user_callback_function_failed".into()
-        }
-        ConnectionError::Messaging(..) | ConnectionError::EmptyFramesFlood => {
-            error.details().unwrap_or_default().into()
-        }
-        ConnectionError::OutboundFlood
+        ConnectionError::GoAway(..)
+        | ConnectionError::Silent(..)
+        | ConnectionError::Messaging(..) => "codec_error:The_user_callback_function_failed".into(),
+        ConnectionError::EmptyFramesFlood
+        | ConnectionError::OutboundFlood
         | ConnectionError::OutboundControlFlood
         | ConnectionError::PriorityFramesFlood
         | ConnectionError::WindowUpdateFramesFlood => {
             format!("codec_error:{}", error.message().replace(' ', "_")).into()
         }
+    }
+}
+
+/// The details of the stream that the offending frame was on, which Envoy's codec has looked at.
+fn details_of_blamed(error: ConnectionError) -> Cow<'static, str> {
+    match error {
+        ConnectionError::Silent(..) => "http2.unknown.nghttp2.error".into(),
+        ConnectionError::Messaging(..) | ConnectionError::EmptyFramesFlood => {
+            error.details().unwrap_or_default().into()
+        }
+        _ => details_of(error),
     }
 }
 

@@ -118,7 +118,9 @@ impl<D: Downstream> Exchange<'_, D> {
             Stop::Downstream(DownstreamError::Lost { flags, details }) => {
                 let mut state = self.state.borrow_mut();
                 state.info.response_flags |= flags;
-                state.info.response_code_details = Some(details);
+                if !details.is_empty() {
+                    state.info.response_code_details = Some(details);
+                }
                 StreamEnd::Gone
             }
             Stop::Downstream(DownstreamError::Protocol { details, status }) => {

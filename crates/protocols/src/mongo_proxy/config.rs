@@ -9,7 +9,7 @@ use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::matching::FractionalPercent;
 use nuncio_contract::network_filter::NetworkFilterConfig;
 
-const DEFAULT_MAX_DEPTH: u32 = 100;
+pub(super) const DEFAULT_MAX_DEPTH: u32 = 100;
 const DEFAULT_COMMANDS: &[&str] = &["delete", "insert", "update"];
 
 message! {

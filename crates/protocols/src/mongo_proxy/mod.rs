@@ -31,6 +31,13 @@ mod tests;
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::NetworkFilterRoom;
 
+/// Reads bytes as one message, for the fuzz target.
+pub fn fuzz_read(bytes: &[u8]) {
+    if let Ok((_, left)) = message::read(bytes, config::DEFAULT_MAX_DEPTH as usize) {
+        assert!(left <= bytes.len());
+    }
+}
+
 /// The room.
 pub static ROOM: NetworkFilterRoom = NetworkFilterRoom {
     name: "envoy.filters.network.mongo_proxy",

@@ -28,6 +28,19 @@ mod tests;
 use nuncio_config::typed::FromValue;
 use nuncio_contract::registry::NetworkFilterRoom;
 
+/// Reads bytes as requests one after another, for the fuzz target.
+pub fn fuzz_read(bytes: &[u8]) {
+    const MAX_BYTES: usize = 1 << 20;
+    let mut reader = reader::Reader::new(bytes, MAX_BYTES);
+    while reader.offset() < bytes.len() {
+        let before = reader.offset();
+        if requests::read(&mut reader, MAX_BYTES, &mut |_| {}).is_err() {
+            return;
+        }
+        assert!(reader.offset() > before);
+    }
+}
+
 /// The room.
 pub static ROOM: NetworkFilterRoom = NetworkFilterRoom {
     name: "envoy.filters.network.zookeeper_proxy",

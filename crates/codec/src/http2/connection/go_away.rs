@@ -19,6 +19,14 @@ impl Connection {
         }
         let last_stream = read_u32(payload).unwrap_or_default() & 0x7fff_ffff;
         let code = read_u32(payload.get(4..).unwrap_or_default()).unwrap_or_default();
+        if self.role == Role::Server && !last_stream.is_multiple_of(2) {
+            let code = ErrorCode::PROTOCOL_ERROR;
+            // The streams of a server have even numbers.
+            return Err(ConnectionError::Silent(
+                code,
+                "GOAWAY: invalid last_stream_id",
+            ));
+        }
         if self.role == Role::Client {
             if self
                 .peer_refuses_above

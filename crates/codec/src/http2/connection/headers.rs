@@ -186,7 +186,10 @@ impl Connection {
         let is_too_many = self.streams.len() >= self.settings.max_concurrent_streams as usize;
         match is_too_many {
             true => Ok((Block::Discarded, true)),
-            false => Ok((Block::Request, false)),
+            false => {
+                self.unfinished = id;
+                Ok((Block::Request, false))
+            }
         }
     }
 
@@ -225,6 +228,7 @@ impl Connection {
             return Ok(None);
         };
         open.told = true;
+        self.unfinished = 0;
         // What was decoded is not needed any more.
         open.headers.clear();
         self.fault(&open.message, fault, out).map(Some)
@@ -269,6 +273,7 @@ impl Connection {
         headers: &mut HeaderMap,
         out: &mut Vec<u8>,
     ) -> Result<Option<Event>, ConnectionError> {
+        self.unfinished = 0;
         if message.dropped_underscores > 0 {
             self.counts_mut().dropped_headers_with_underscores += message.dropped_underscores;
         }
@@ -325,7 +330,7 @@ fn apply(message: &Message, stream: &mut Stream) -> Result<(), Fault> {
         _ => {
             if message.content_length != UNKNOWN_LENGTH {
                 if stream.expected != UNKNOWN_LENGTH {
-                    return Err(Fault::Malformed(Violation::Message(
+                    return Err(Fault::Malformed(Violation::Header(
                         "content-length comes twice",
                     )));
                 }

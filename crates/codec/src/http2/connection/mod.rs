@@ -83,6 +83,10 @@ pub struct Connection {
     counts: Http2Counts,
     counted: bool,
     failed: Option<ConnectionError>,
+    /// The stream that the frame was on with which the connection failed.
+    blamed: u32,
+    /// A request whose head has begun and of which nothing was told yet; 0 if there is none.
+    unfinished: u32,
 }
 
 /// What a peer has to begin with.
@@ -151,6 +155,8 @@ impl Connection {
             counts: Http2Counts::default(),
             counted: false,
             failed: None,
+            blamed: 0,
+            unfinished: 0,
             settings,
         }
     }
@@ -193,6 +199,16 @@ impl Connection {
         if more > 0 {
             self.send_frame(kind::WINDOW_UPDATE, 0, 0, &more.to_be_bytes(), out);
         }
+    }
+
+    /// The stream of the frame with which the connection failed.
+    pub fn blamed(&self) -> StreamId {
+        StreamId(self.blamed)
+    }
+
+    /// A request whose head has begun and will not come to its end, if the connection is over.
+    pub fn unfinished_request(&self) -> Option<StreamId> {
+        (self.unfinished != 0).then_some(StreamId(self.unfinished))
     }
 
     /// Which side we are.

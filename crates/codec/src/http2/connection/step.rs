@@ -62,6 +62,7 @@ impl Connection {
                     return Ok(Step { consumed, event });
                 }
                 Err(error) => {
+                    self.blamed = FrameHead::read(rest).map_or(0, |head| head.stream);
                     self.fail(error, out);
                     return Err(error);
                 }
