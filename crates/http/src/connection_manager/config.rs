@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nuncio_codec::http1::{Http1Settings, UnderscoresAction};
 use nuncio_codec::http2::Http2Settings;
+use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::{self, AccessLogConfig};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutation;
@@ -190,6 +191,8 @@ pub struct RequestOptions {
     pub internal_addresses: AddressRanges,
     /// Whether clients on unix domain sockets do.
     pub unix_sockets_are_internal: bool,
+    /// Whether a path with a fragment is refused, and not cut before it; so where nothing is said.
+    pub rejects_fragments: RuntimeKey,
     /// What finds out the client's address; empty for `x-forwarded-for` by the number of hops.
     pub detections: Box<[Detection]>,
     /// Whether `x-forwarded-port` is set.
@@ -325,7 +328,7 @@ impl ConnectionManagerConfig {
                 .filter(|limit| *limit > 0),
             request: RequestOptions::from_message(
                 &message,
-                internal?,
+                (internal?, rejects_fragments(context.ctx)),
                 (detections?, request_ids?, certificate_tree?),
                 (context.service_cluster, context.service_node),
             ),
@@ -594,7 +597,7 @@ impl Timeouts {
 impl RequestOptions {
     fn from_message(
         message: &config::HttpConnectionManager,
-        internal_addresses: AddressRanges,
+        (internal_addresses, rejects_fragments): (AddressRanges, RuntimeKey),
         (detections, request_ids, client_certificate_tree): (
             Box<[Detection]>,
             RequestIds,
@@ -616,6 +619,7 @@ impl RequestOptions {
             unix_sockets_are_internal: (message.internal_address_config.as_ref())
                 .is_some_and(|config| config.unix_sockets),
             detections,
+            rejects_fragments,
             append_x_forwarded_port: message.append_x_forwarded_port,
             schemes_of_ports: message.forward_proto_config.as_ref().map(|ports| {
                 Box::new(SchemesOfPorts {
@@ -743,6 +747,11 @@ const PRIVATE: [(IpAddr, u32); 6] = [
 ];
 
 /// Without a list, Envoy 1.40 takes no address for internal.
+fn rejects_fragments(ctx: &Ctx) -> RuntimeKey {
+    ctx.runtime
+        .key("envoy.reloadable_features.http_reject_path_with_fragment")
+}
+
 fn internal_addresses(
     config: Option<&config::InternalAddressConfig>,
     ctx: &mut Ctx,
@@ -795,6 +804,7 @@ impl ConnectionManagerConfig {
                 skip_xff_append: false,
                 internal_addresses: AddressRanges::default(),
                 unix_sockets_are_internal: false,
+                rejects_fragments: RuntimeKey::default(),
                 detections: Box::default(),
                 append_x_forwarded_port: false,
                 schemes_of_ports: None,

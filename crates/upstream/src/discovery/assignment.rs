@@ -87,7 +87,7 @@ mod tests {
             locality_weight: 0,
             metadata: None,
             check: None,
-            internal: None,
+            not_ip: None,
         }
     }
 

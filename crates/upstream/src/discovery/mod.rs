@@ -156,7 +156,7 @@ impl EndpointSpec {
         host.locality_weight = self.locality_weight;
         host.metadata = self.metadata.clone();
         host.check = self.check.clone();
-        host.internal = self.internal.clone();
+        host.not_ip = self.not_ip.clone();
         host
     }
 }

@@ -23,7 +23,7 @@ fn endpoint(address: &str, port: u16) -> EndpointSpec {
         locality_weight: 0,
         metadata: None,
         check: None,
-        internal: None,
+        not_ip: None,
     }
 }
 

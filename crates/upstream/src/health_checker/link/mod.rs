@@ -6,9 +6,10 @@ mod http2;
 use std::sync::Arc;
 
 use nuncio_contract::headers::HeaderMap;
-use nuncio_net::connect;
+use nuncio_contract::stream_info::Address;
 use nuncio_net::tls::{TlsCounts, Wishes};
 use nuncio_net::transport::Transport;
+use nuncio_net::{connect, pipe};
 
 use crate::cluster::{ClusterShared, Host};
 use crate::health_check::Check;
@@ -74,17 +75,19 @@ impl Dialer {
 
     /// Opens a connection to a host, with its handshake. No timeout of its own.
     pub(super) async fn open(&self, host: &Host) -> Result<Transport, Gone> {
-        if host.internal.is_some() {
-            // The main thread, which checks hosts, reaches no listener inside of the process.
-            return Err(Gone);
-        }
         let address = host.check_address();
         let socket = self
             .cluster
             .socket_for_check(host, self.check.socket_criteria.as_ref());
         let settings = &self.cluster.settings;
-        let tcp = connect::connect(address, &settings.connect_options).await;
-        let mut tcp = tcp.map_err(|_| Gone)?;
+        let mut tcp = match host.not_ip.as_deref() {
+            // The main thread, which checks hosts, reaches no listener inside of the process.
+            Some(Address::Internal(_)) => return Err(Gone),
+            Some(Address::Pipe(path)) => pipe::connect(path).await.map_err(|_| Gone)?,
+            None | Some(Address::Ip(_)) => connect::connect(address, &settings.connect_options)
+                .await
+                .map_err(|_| Gone)?,
+        };
         if let Some(proxy) = &settings.proxy_protocol {
             let told = Box::pin(proxy.tell(&mut tcp, None)).await;
             let _bytes = told.map_err(|_| Gone)?;
