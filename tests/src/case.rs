@@ -149,6 +149,9 @@ pub struct UpstreamSpec {
     /// Its answers have placeholders of ports, so that it starts behind the others.
     #[serde(default)]
     pub tells_ports: bool,
+    /// It can be reached by a unix domain socket as well, `@nuncio-upstream-{{upstream:NAME}}`.
+    #[serde(default)]
+    pub unix_socket: bool,
     /// Speaks HTTP/2.
     #[serde(default)]
     pub http2: Option<Http2Upstream>,

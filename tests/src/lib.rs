@@ -41,4 +41,5 @@ pub mod side;
 pub mod sinks;
 pub mod suite;
 pub mod tally;
+pub mod unix_gate;
 pub mod upstreams;

@@ -20,6 +20,7 @@ use crate::control_plane::{ControlPlane, PlaneSpec};
 use crate::receiver::Receiver;
 use crate::side::Side;
 use crate::sinks::Collector;
+use crate::unix_gate::UnixGate;
 use crate::upstreams;
 
 /// Everything that runs around the proxy.
@@ -28,6 +29,8 @@ pub struct Setup {
     pub scratch: Scratch,
     /// Upstreams by name.
     pub upstreams: BTreeMap<String, Upstream>,
+    /// Unix domain sockets before upstreams.
+    pub gates: Vec<UnixGate>,
     /// Upstreams of datagrams by name.
     pub echoes: BTreeMap<String, Echo>,
     /// Control planes by name.
@@ -52,6 +55,7 @@ impl Setup {
         let mut setup = Self {
             scratch,
             upstreams: BTreeMap::new(),
+            gates: Vec::new(),
             echoes: BTreeMap::new(),
             planes: BTreeMap::new(),
             sinks: BTreeMap::new(),
@@ -74,6 +78,9 @@ impl Setup {
             }
             let upstream =
                 upstreams::start(name, spec, &authority, &mut |text| Ok(text.to_owned()))?;
+            if spec.unix_socket {
+                setup.gates.push(UnixGate::open(upstream.port())?);
+            }
             setup.upstreams.insert(name.clone(), upstream);
         }
         for (name, spec) in &case.sinks {

@@ -11,6 +11,7 @@ message! {
     /// Structures by namespace.
     pub struct MetadataMessage: "envoy.config.core.v3.Metadata" {
         pub(crate) filter_metadata: Vec<(String, Arc<Json>)>,
+        inert typed_filter_metadata = "Envoy gives it to extensions that are compiled in, of which none that is here reads it";
     }
 }
 

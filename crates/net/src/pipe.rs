@@ -1,4 +1,4 @@
-//! Unix domain sockets to listen on.
+//! Unix domain sockets, to listen on and to connect to.
 //!
 //! A path that begins with `@` names an abstract socket, which has no file. A file that is in the way is removed
 //! before, as Envoy does it; what is there after the process has ended stays. `mode` (0: as the umask has it) is
@@ -69,6 +69,18 @@ impl std::fmt::Display for PipeAddress {
 pub fn stream(connection: tokio::net::UnixStream) -> io::Result<tokio::net::TcpStream> {
     let connection = OwnedFd::from(connection.into_std()?);
     tokio::net::TcpStream::from_std(std::net::TcpStream::from(connection))
+}
+
+/// Opens a connection to the socket at a path, or with `@` to an abstract one. No timeout of its own.
+///
+/// # Errors
+/// Nobody listens there, it may not be used, or its queue is full.
+pub async fn connect(path: &str) -> io::Result<tokio::net::TcpStream> {
+    let connected = match path.strip_prefix('@') {
+        Some(name) => tokio::net::UnixStream::connect(format!("\0{name}")).await,
+        None => tokio::net::UnixStream::connect(path).await,
+    };
+    stream(connected?)
 }
 
 #[cfg(test)]

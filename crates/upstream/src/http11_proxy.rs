@@ -39,6 +39,9 @@ pub(crate) struct Way {
 /// The way to `host`; none if it is reached as it is. As in Envoy a proxy that the host's metadata names is connected to
 /// whatever the transport socket, and asked to connect where that knows of proxies.
 pub(crate) fn way(cluster: Option<&Http11Proxy>, host: &Host, is_tls: bool) -> Option<Way> {
+    if host.not_ip.is_some() {
+        return None;
+    }
     let own = host.http_proxy.as_deref();
     let proxy = own.copied().or_else(|| cluster?.default)?;
     Some(Way {

@@ -191,9 +191,9 @@ impl UpstreamStream {
 
     /// This end's address; `None` once the stream was reset.
     pub fn local_address(&self) -> Option<Address> {
-        match self.host().internal {
-            None => each!(self, stream => stream.local_address()).map(Address::from),
-            Some(_) => Some(Address::internal_client()),
+        match self.host().not_ip.as_deref() {
+            Some(Address::Internal(_)) => Some(Address::internal_client()),
+            _ => each!(self, stream => stream.local_address()).map(Address::from),
         }
     }
 

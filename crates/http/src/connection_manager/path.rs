@@ -1,5 +1,6 @@
 //! Path normalisation: RFC 3986 dot segments and escapes, doubled slashes, escaped slashes.
-//! One normalised path serves matching, filters, the upstream and the log. A path with a fragment is refused.
+//! One normalised path serves matching, filters, the upstream and the log. A path with a fragment is refused, or cut
+//! before it where the runtime says so (`envoy.reloadable_features.http_reject_path_with_fragment`).
 //!
 //! Safer than Envoy: parameters of a dot segment (`/a/..;x/b`) are dropped also where its dots are escaped.
 
@@ -21,13 +22,23 @@ pub(super) enum Normalized {
     Redirect,
 }
 
+#[cold]
+fn cut(headers: &mut HeaderMap, length: usize) {
+    let path = headers.get(Known::Path).unwrap_or_default();
+    let kept = path.get(..length).unwrap_or_default().to_vec();
+    headers.set(Known::Path, &kept);
+}
+
 /// Normalises `:path` as the options say.
 pub(super) fn normalize(headers: &mut HeaderMap, options: &RequestOptions) -> Normalized {
-    if headers
+    let fragment = headers
         .get(Known::Path)
-        .is_some_and(|path| memchr::memchr(b'#', path).is_some())
-    {
-        return Normalized::Reject;
+        .and_then(|path| memchr::memchr(b'#', path));
+    if let Some(fragment) = fragment {
+        if options.rejects_fragments.boolean(true) {
+            return Normalized::Reject;
+        }
+        cut(headers, fragment);
     }
     let keeps_escapes = matches!(
         options.escaped_slashes,

@@ -16,7 +16,19 @@ const UNHEARD: &[&str] = &[
     "upstream.maintenance_mode.",
 ];
 
+/// Names among them that are heard, that Envoy has no more, or whose effect is none that anybody could see here.
+const HEARD: &[&str] = &[
+    "envoy.reloadable_features.coalesce_lb_rebuilds_on_batch_update",
+    "envoy.reloadable_features.explicit_internal_address_config",
+    "envoy.reloadable_features.fixed_heap_use_allocated",
+    "envoy.reloadable_features.http_reject_path_with_fragment",
+    "envoy.restart_features.use_eds_cache_for_ads",
+    // Expressions have a limit of their own, which is a wider one.
+    "re2.max_program_size.error_level",
+    "re2.max_program_size.warn_level",
+];
+
 /// Whether Envoy would act on it and Nuncio does not.
 pub(super) fn is_unheard(name: &str) -> bool {
-    UNHEARD.iter().any(|beginning| name.starts_with(beginning))
+    UNHEARD.iter().any(|beginning| name.starts_with(beginning)) && !HEARD.contains(&name)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nuncio_contract::stream_info;
 use nuncio_contract::stream_info::{Metadata, metadata};
 use nuncio_upstream::cluster::{ClusterShared, ClusterType, HealthFlags, Host, ResourcePriority};
 use nuncio_upstream::outlier_detection::{HostMonitor, Origin};
@@ -74,14 +75,17 @@ fn host_status(host: &Host, is_discovered: bool, monitor: Option<Arc<HostMonitor
     let totals = host.totals();
     let metadata = host.metadata.as_deref();
     HostStatus {
-        address: match &host.internal {
-            None => Address::Socket {
-                ip: host.address.ip(),
-                port: host.address.port(),
+        address: match host.shown_address() {
+            stream_info::Address::Ip(address) => Address::Socket {
+                ip: address.ip(),
+                port: address.port(),
             },
-            Some(internal) => Address::Internal {
+            stream_info::Address::Internal(internal) => Address::Internal {
                 listener: internal.listener.to_string(),
                 endpoint_id: internal.endpoint_id.to_string(),
+            },
+            stream_info::Address::Pipe(path) => Address::Pipe {
+                path: path.to_string(),
             },
         },
         hostname: host.hostname.to_string(),

@@ -1,5 +1,6 @@
 //! Metadata of endpoints: that of load balancing, filters and logs, and the address of the HTTP proxy through which
-//! an endpoint is reached, which is the only typed metadata that anything looks at.
+//! an endpoint is reached, which is the only typed metadata that anything looks at: Envoy gives the rest to extensions that are compiled in, of
+//! which none that is here reads it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -36,12 +37,10 @@ impl EndpointMetadata {
     pub(super) fn proxy_address(&self, ctx: &mut Ctx) -> Result<Option<Box<SocketAddr>>, Refused> {
         let mut found = None;
         for (name, any) in &self.typed_filter_metadata {
-            if name != PROXY_ADDRESS {
-                let what = format!("typed metadata `{name}` of an endpoint");
-                return Err(ctx.unsupported_here(any.span, what));
+            if name == PROXY_ADDRESS {
+                let address: Address = any.decode(ctx)?;
+                found = Some(Box::new(ip_of(&address, ctx)?));
             }
-            let address: Address = any.decode(ctx)?;
-            found = Some(Box::new(ip_of(&address, ctx)?));
         }
         Ok(found)
     }

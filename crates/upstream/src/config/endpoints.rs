@@ -9,7 +9,7 @@ use nuncio_config::typed::{Ctx, Refused, Spanned, decode};
 use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::hash::xxh64;
 use nuncio_contract::matching::FractionalPercent;
-use nuncio_contract::stream_info::{InternalAddress, Metadata};
+use nuncio_contract::stream_info::{Address as HostAddress, InternalAddress, Metadata};
 
 use super::Cluster;
 use super::endpoint_metadata::EndpointMetadata;
@@ -43,8 +43,8 @@ pub struct EndpointSpec {
     pub http_proxy: Option<Box<SocketAddr>>,
     /// How its health checks differ from its cluster's, if they do.
     pub check: Option<Box<EndpointCheck>>,
-    /// The listener inside of the process, if it is one; the address stands for it then.
-    pub internal: Option<Arc<InternalAddress>>,
+    /// The listener inside of the process or the unix domain socket, if it is one; the address stands for it then.
+    pub not_ip: Option<Box<HostAddress>>,
 }
 
 message! {
@@ -176,6 +176,29 @@ one_of! {
     pub(crate) enum EndpointAddressKind {
         socket_address => SocketAddress(SocketAddress),
         envoy_internal_address => Internal(InternalMessage),
+        pipe => Pipe(PipeMessage),
+    }
+}
+
+message! {
+    /// A unix domain socket.
+    pub(crate) struct PipeMessage: "envoy.config.core.v3.Pipe" {
+        pub(crate) path: String,
+        pub(crate) mode: u32,
+    }
+}
+
+impl PipeMessage {
+    /// What is wrong with it, as Envoy says it. The mode is for sockets that listen, and means nothing else here.
+    fn fault(&self) -> Option<String> {
+        let path = &self.path;
+        if path.len() >= PIPE_PATH_MAX_BYTES {
+            let most = PIPE_PATH_MAX_BYTES;
+            let text = "exceeds maximum UNIX domain socket path size of";
+            return Some(format!("Path \"{path}\" {text} {most}."));
+        }
+        let is_unfit = path.starts_with('@') && self.mode != 0;
+        is_unfit.then(|| "Cannot set mode for Abstract AF_UNIX sockets".to_owned())
     }
 }
 
@@ -194,12 +217,15 @@ one_of! {
     }
 }
 
-/// What hosts inside of the process are told apart by where addresses are: one of a range that no network has
+/// What the system takes of a path, with the end of the text.
+const PIPE_PATH_MAX_BYTES: usize = 108;
+
+/// What hosts without an IP address are told apart by where addresses are: one of a range that no network has
 /// (100::/64), made of the name. Nothing connects there.
-fn stand_in(internal: &InternalAddress) -> IpAddr {
-    let text = format!("{}/{}", internal.listener, internal.endpoint_id);
-    let hash = u128::from(xxh64(text.as_bytes(), 0));
-    IpAddr::V6(Ipv6Addr::from_bits((0x0100 << 112) | hash))
+fn stand_in(name: &str) -> Box<str> {
+    let hash = u128::from(xxh64(name.as_bytes(), 0));
+    let address = Ipv6Addr::from_bits((0x0100 << 112) | hash);
+    address.to_string().into()
 }
 
 message! {
@@ -347,7 +373,7 @@ impl LbEndpoint {
     fn socket_address(&self) -> Option<&SocketAddress> {
         match self.address()? {
             EndpointAddressKind::SocketAddress(address) => Some(address),
-            EndpointAddressKind::Internal(_) => None,
+            EndpointAddressKind::Internal(_) | EndpointAddressKind::Pipe(_) => None,
         }
     }
 
@@ -368,7 +394,7 @@ impl LbEndpoint {
             ctx.warning(self.span(), "an endpoint without address is never used");
             return Ok(None);
         };
-        let (address, port, internal) = match address {
+        let (address, port, not_ip) = match address {
             EndpointAddressKind::SocketAddress(address) => {
                 let PortSpecifier::Value(port) = address.port_specifier;
                 let Ok(port) = u16::try_from(port) else {
@@ -383,15 +409,24 @@ impl LbEndpoint {
                     listener: listener.as_str().into(),
                     endpoint_id: message.endpoint_id.as_str().into(),
                 };
-                let address = stand_in(&internal).to_string().into();
-                (address, 0, Some(Arc::new(internal)))
+                let address = stand_in(&format!("{}/{}", internal.listener, internal.endpoint_id));
+                (address, 0, Some(HostAddress::Internal(Arc::new(internal))))
+            }
+            EndpointAddressKind::Pipe(pipe) => {
+                if let Some(fault) = pipe.fault() {
+                    ctx.error(self.span(), format!("{fault}. {RESOLVER_ADVICE}"));
+                    return Err(Refused);
+                }
+                let address = stand_in(&format!("pipe {}", pipe.path));
+                let path = pipe.path.as_str().into();
+                (address, 0, Some(HostAddress::Pipe(path)))
             }
         };
         Ok(Some(EndpointSpec {
             address,
             port,
             others: endpoint.others(ctx)?,
-            internal,
+            not_ip: not_ip.map(Box::new),
             hostname: endpoint.hostname.as_str().into(),
             weight: self.load_balancing_weight.unwrap_or(1).max(1),
             priority,
@@ -470,6 +505,11 @@ fn check_address(
     ctx: &mut Ctx,
 ) -> Result<(), Refused> {
     let Some(address) = endpoint.socket_address().map(|socket| &socket.address) else {
+        let is_pipe = matches!(endpoint.address(), Some(EndpointAddressKind::Pipe(_)));
+        if is_pipe && !is_address(cluster_type) {
+            let what = "a unix domain socket in a cluster that resolves names";
+            return Err(ctx.unsupported_here(endpoint.span(), what));
+        }
         return Ok(());
     };
     if address.value.contains("://") {

@@ -89,7 +89,7 @@ mod tests {
             metadata: None,
             http_proxy: None,
             check: None,
-            internal: None,
+            not_ip: None,
         }
     }
 

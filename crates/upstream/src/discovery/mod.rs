@@ -157,7 +157,7 @@ impl EndpointSpec {
         host.metadata = self.metadata.clone();
         host.http_proxy.clone_from(&self.http_proxy);
         host.check = self.check.clone();
-        host.internal = self.internal.clone();
+        host.not_ip = self.not_ip.clone();
         host
     }
 }

@@ -24,7 +24,7 @@ fn endpoint(address: &str, port: u16) -> EndpointSpec {
         metadata: None,
         http_proxy: None,
         check: None,
-        internal: None,
+        not_ip: None,
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use nuncio_contract::stats::groups::EndpointStats as HostCounters;
 use nuncio_contract::stats::{Counter, Gauge, Scope};
-use nuncio_contract::stream_info::{Address, InternalAddress, Metadata};
+use nuncio_contract::stream_info::{Address, Metadata};
 use tokio::sync::Notify;
 
 use crate::transport_socket::TransportSocket;
@@ -85,8 +85,9 @@ pub struct Host {
     pub http_proxy: Option<Box<SocketAddr>>,
     /// How its health checks differ from its cluster's, if they do.
     pub check: Option<Box<EndpointCheck>>,
-    /// The listener inside of the process, if it is one; the address stands for it alone.
-    pub internal: Option<Arc<InternalAddress>>,
+    /// Where it really is, if that is a listener inside of the process or a unix domain socket; the IP address only
+    /// stands for it.
+    pub not_ip: Option<Box<Address>>,
     health: AtomicU32,
     active_requests: AtomicU32,
     healthy_since: HealthySince,
@@ -140,7 +141,7 @@ impl Host {
             metadata: None,
             http_proxy: None,
             check: None,
-            internal: None,
+            not_ip: None,
             health: AtomicU32::new(health.bits()),
             active_requests: AtomicU32::new(0),
             healthy_since: HealthySince::default(),
@@ -155,9 +156,9 @@ impl Host {
 
     /// Where it is, for people.
     pub fn shown_address(&self) -> Address {
-        match &self.internal {
+        match &self.not_ip {
             None => self.address.into(),
-            Some(internal) => Address::Internal(Arc::clone(internal)),
+            Some(address) => Address::clone(address),
         }
     }
 

@@ -4,11 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use nuncio_contract::stream_info::{FilterStateObject, InternalAddress};
+use nuncio_contract::stream_info::{Address, FilterStateObject, InternalAddress};
 use nuncio_net::connect::{self, ConnectError};
-use nuncio_net::internal;
 use nuncio_net::tls::Wishes;
 use nuncio_net::transport::Transport;
+use nuncio_net::{internal, pipe};
 
 use tokio::net::TcpStream;
 
@@ -54,9 +54,12 @@ async fn connect_to(
     let is_tls = core.shared.socket_of(host).tls().is_some();
     let way = http11_proxy::way(proxy, host, is_tls);
     let goal = way.map_or(address, |way| way.proxy);
-    let mut tcp = match &host.internal {
-        Some(internal) => inside(core, host, internal)?,
-        None => connect::connect(goal, &core.settings().connect_options)
+    let mut tcp = match host.not_ip.as_deref() {
+        Some(Address::Internal(internal)) => inside(core, host, internal)?,
+        Some(Address::Pipe(path)) => Box::pin(pipe::connect(path))
+            .await
+            .map_err(|error| unreachable_pipe(path, &error))?,
+        None | Some(Address::Ip(_)) => connect::connect(goal, &core.settings().connect_options)
             .await
             .map_err(|error| {
                 if error.unbound.is_some() {
@@ -133,13 +136,22 @@ fn inside(
             _ => connect::error_text(&error),
         };
         let address = host.shown_address().serialize_as_string();
-        let address = address.unwrap_or_default();
-        let reason = format!("immediate connect error: {text}|remote address:{address}");
-        UpstreamError {
-            transport_failure_reason: Some(reason.into_boxed_str()),
-            ..UpstreamError::new(UpstreamErrorKind::RemoteConnectionFailure)
-        }
+        at_once(&text, &address.unwrap_or_default())
     })
+}
+
+/// Nobody listens on a unix domain socket, or it may not be used; both are known at once.
+#[cold]
+fn unreachable_pipe(path: &str, error: &io::Error) -> UpstreamError {
+    at_once(&connect::error_text(error), path)
+}
+
+fn at_once(text: &str, address: &str) -> UpstreamError {
+    let reason = format!("immediate connect error: {text}|remote address:{address}");
+    UpstreamError {
+        transport_failure_reason: Some(reason.into_boxed_str()),
+        ..UpstreamError::new(UpstreamErrorKind::RemoteConnectionFailure)
+    }
 }
 
 /// What is offered by ALPN where the configuration names nothing.

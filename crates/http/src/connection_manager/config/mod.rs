@@ -38,8 +38,8 @@ use crate::route::{RouteCompiler, RouteTable};
 
 use codecs::{codec_settings, http2_settings};
 pub use log_moments::LogMoments;
-use request_options::internal_addresses;
 pub use request_options::{RequestOptions, SchemesOfPorts, StripPort};
+use request_options::{internal_addresses, rejects_fragments};
 pub use timeouts::Timeouts;
 
 /// The message of the connection manager.
@@ -206,7 +206,7 @@ impl ConnectionManagerConfig {
                 .filter(|limit| *limit > 0),
             request: RequestOptions::from_message(
                 &message,
-                internal?,
+                (internal?, rejects_fragments(context.ctx)),
                 (detections?, request_ids?, certificate_tree?),
                 (context.service_cluster, context.service_node),
             ),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::matching::AddressRanges;
 
@@ -33,6 +34,8 @@ pub struct RequestOptions {
     pub internal_addresses: AddressRanges,
     /// Whether clients on unix domain sockets do.
     pub unix_sockets_are_internal: bool,
+    /// Whether a path with a fragment is refused, and not cut before it; so where nothing is said.
+    pub rejects_fragments: RuntimeKey,
     /// What finds out the client's address; empty for `x-forwarded-for` by the number of hops.
     pub detections: Box<[Detection]>,
     /// Whether `x-forwarded-port` is set.
@@ -87,7 +90,7 @@ pub enum StripPort {
 impl RequestOptions {
     pub(super) fn from_message(
         message: &config::HttpConnectionManager,
-        internal_addresses: AddressRanges,
+        (internal_addresses, rejects_fragments): (AddressRanges, RuntimeKey),
         (detections, request_ids, client_certificate_tree): (
             Box<[Detection]>,
             RequestIds,
@@ -109,6 +112,7 @@ impl RequestOptions {
             unix_sockets_are_internal: (message.internal_address_config.as_ref())
                 .is_some_and(|config| config.unix_sockets),
             detections,
+            rejects_fragments,
             append_x_forwarded_port: message.append_x_forwarded_port,
             schemes_of_ports: message.forward_proto_config.as_ref().map(|ports| {
                 Box::new(SchemesOfPorts {
@@ -164,4 +168,9 @@ pub(super) fn internal_addresses(
         [] => Ok(AddressRanges::of(PRIVATE)),
         ranges => AddressRanges::compile(ranges, ctx),
     }
+}
+
+pub(super) fn rejects_fragments(ctx: &Ctx) -> RuntimeKey {
+    ctx.runtime
+        .key("envoy.reloadable_features.http_reject_path_with_fragment")
 }

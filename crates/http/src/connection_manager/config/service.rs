@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
+use nuncio_config::runtime::RuntimeKey;
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::matching::AddressRanges;
 
@@ -58,6 +59,7 @@ impl ConnectionManagerConfig {
                 skip_xff_append: false,
                 internal_addresses: AddressRanges::default(),
                 unix_sockets_are_internal: false,
+                rejects_fragments: RuntimeKey::default(),
                 detections: Box::default(),
                 append_x_forwarded_port: false,
                 schemes_of_ports: None,

@@ -6,9 +6,10 @@ mod http2;
 use std::sync::Arc;
 
 use nuncio_contract::headers::HeaderMap;
-use nuncio_net::connect;
+use nuncio_contract::stream_info::Address;
 use nuncio_net::tls::{TlsCounts, Wishes};
 use nuncio_net::transport::Transport;
+use nuncio_net::{connect, pipe};
 
 use crate::cluster::{ClusterShared, Host};
 use crate::health_check::Check;
@@ -72,10 +73,6 @@ impl Dialer {
 
     /// Opens a connection to a host, with its handshake. No timeout of its own.
     pub(super) async fn open(&self, host: &Host) -> Result<Transport, Gone> {
-        if host.internal.is_some() {
-            // The main thread, which checks hosts, reaches no listener inside of the process.
-            return Err(Gone);
-        }
         let address = host.check_address();
         let socket = self
             .cluster
@@ -84,8 +81,14 @@ impl Dialer {
         let proxy = settings.http_proxy.as_deref();
         let way = http11_proxy::way(proxy, host, socket.tls().is_some());
         let goal = way.map_or(address, |way| way.proxy);
-        let tcp = connect::connect(goal, &settings.connect_options).await;
-        let mut tcp = tcp.map_err(|_| Gone)?;
+        let mut tcp = match host.not_ip.as_deref() {
+            // The main thread, which checks hosts, reaches no listener inside of the process.
+            Some(Address::Internal(_)) => return Err(Gone),
+            Some(Address::Pipe(path)) => pipe::connect(path).await.map_err(|_| Gone)?,
+            None | Some(Address::Ip(_)) => connect::connect(goal, &settings.connect_options)
+                .await
+                .map_err(|_| Gone)?,
+        };
         if let Some(way) = way {
             let goal = (host, address);
             let asked = Box::pin(way.ask(&mut tcp, goal)).await;

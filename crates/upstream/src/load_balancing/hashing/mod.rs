@@ -102,7 +102,7 @@ fn key(host: &Host, by_hostname: bool) -> Cow<'_, str> {
     match fields.and_then(|fields| fields.get("hash_key")) {
         Some(Value::String(key)) if !key.is_empty() => Cow::Borrowed(key),
         _ if by_hostname => Cow::Borrowed(&host.hostname),
-        _ => Cow::Owned(match &host.internal {
+        _ => Cow::Owned(match &host.not_ip {
             None => host.address.to_string(),
             Some(_) => host
                 .shown_address()
