@@ -1,8 +1,9 @@
 //! Hides what changes from run to run, so that two runs can be compared as text.
 //!
 //! Always masked: this machine's own address (`{machine}`), ports that the test knows (each becomes its name), UUIDs, timestamps, the `date`
-//! header's value from 2025 on (an older one is the test's own) and `x-envoy-upstream-service-time`'s. A test adds patterns of its own: each
-//! capture group of one is replaced by `#`.
+//! header's value from 2025 on (an older one is the test's own), `x-envoy-upstream-service-time`'s, and the ports behind a pair of
+//! loopback addresses in a binary PROXY header. A test adds patterns of its own: each capture group of one is replaced
+//! by `#`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -51,6 +52,11 @@ impl Masks {
             (
                 r"(?m)^(?P<name> *(?i:x-envoy-upstream-service-time)): \d+$",
                 "$name: <ms>",
+            ),
+            // A byte of a port may look like anything, an end of a line too.
+            (
+                r"(?P<name>\\x7f\\x00\\x00\\x01\\x7f\\x00\\x00\\x01)(?:\\x[0-9a-f]{2}|\\n\n +\| |\\[rt\\]|[ -\[\]-~]){4}",
+                "$name#",
             ),
         ]
         .map(|(pattern, with)| (Regex::new(pattern).expect("a constant pattern"), with));
@@ -148,5 +154,23 @@ mod tests {
                     x-request-id: 0f2b1f0e-5e1e-4a0b-9f65-3e2a6a2f1f00";
         let masked = "date: <date>\nhost: a:{main}\ntook=#ms 123456\nx-request-id: <uuid>";
         assert_eq!(masks.apply(text), masked);
+    }
+
+    #[test]
+    fn ports_of_a_binary_proxy_header_are_hidden_whatever_their_bytes_are() {
+        let loopback = r"\x7f\x00\x00\x01\x7f\x00\x00\x01";
+        for ports in [
+            r"\x80\x01'\x10",
+            r"\xe0a\x93\t",
+            "\\x80\\n\n  | \\r\\\\",
+            r"\xe0\xe0\xe0\xe0",
+        ] {
+            let text = format!(
+                r"  | !\x11\x00(\{ports}\xe0\x00\x05hello",
+                ports = [&loopback[1..], ports].concat()
+            );
+            let masked = format!(r"  | !\x11\x00({loopback}#\xe0\x00\x05hello");
+            assert_eq!(Masks::new().apply(&text), masked);
+        }
     }
 }

@@ -21,6 +21,8 @@ const HEARD: &[&str] = &[
     "envoy.reloadable_features.coalesce_lb_rebuilds_on_batch_update",
     "envoy.reloadable_features.explicit_internal_address_config",
     "envoy.reloadable_features.fixed_heap_use_allocated",
+    // Google's client is not here: `google_grpc` is mapped onto our own.
+    "envoy.reloadable_features.google_grpc_disable_tls_13",
     "envoy.reloadable_features.http_reject_path_with_fragment",
     "envoy.restart_features.use_eds_cache_for_ads",
     // Expressions have a limit of their own, which is a wider one.

@@ -434,8 +434,10 @@ fn check_policy(cluster: &Cluster, is_provided: bool, ctx: &mut Ctx) -> Result<(
         // What is wrong with these is said in other words, with the whole.
         return Ok(());
     }
-    let says_so = cluster.load_balancing_policy.is_none()
-        && cluster.lb_policy == LbPolicyName::ClusterProvided;
+    let says_so = match &cluster.load_balancing_policy {
+        Some(policy) => policy.is_cluster_provided(),
+        None => cluster.lb_policy == LbPolicyName::ClusterProvided,
+    };
     if is_provided == says_so {
         return Ok(());
     }

@@ -77,6 +77,14 @@ message! {
     }
 }
 
+/// The end of its name.
+pub(super) const CLUSTER_PROVIDED: &str = "cluster_provided.v3.ClusterProvided";
+
+message! {
+    /// The cluster chooses.
+    pub(crate) struct ClusterProvided: "envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided" {}
+}
+
 message! {
     /// New hosts begin with little load.
     pub(crate) struct SlowStart: "envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig" {

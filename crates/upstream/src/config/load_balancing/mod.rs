@@ -80,6 +80,12 @@ impl LoadBalancingPolicy {
         extensions.into_iter().find(|any| is_known_to_envoy(any))
     }
 
+    /// Whether hosts are left to the cluster.
+    pub(super) fn is_cluster_provided(&self) -> bool {
+        let known = self.known().map(Any::type_name);
+        known.and_then(|name| name.strip_prefix(FAMILY)) == Some(messages::CLUSTER_PROVIDED)
+    }
+
     fn chosen(&self, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refused> {
         if self.policies.is_empty() {
             ctx.error(self.span(), "a load balancing policy must be named");
@@ -135,6 +141,10 @@ fn by_extension(any: &Any, cluster: &str, ctx: &mut Ctx) -> Result<Chosen, Refus
             let message: messages::Random = any.decode(ctx)?;
             let locality = locality(message.locality_lb_config.as_ref());
             plain(LbPolicy::Random, locality)
+        }
+        Some(messages::CLUSTER_PROVIDED) => {
+            let _it_says_no_more: messages::ClusterProvided = any.decode(ctx)?;
+            plain(LbPolicy::ClusterProvided, weighted_or_not(false))
         }
         Some("ring_hash.v3.RingHash") => {
             let message: messages::RingHash = any.decode(ctx)?;
@@ -478,6 +488,7 @@ pub(super) fn support(table: &mut SupportTable) {
     messages::RoundRobin::support(table);
     messages::LeastRequest::support(table);
     messages::Random::support(table);
+    messages::ClusterProvided::support(table);
     messages::RingHash::support(table);
     messages::Maglev::support(table);
     messages::Subset::support(table);
