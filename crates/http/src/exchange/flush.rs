@@ -3,7 +3,8 @@
 //! From then on the stream has one deadline, that of the flush, whatever the client takes meanwhile: the route's
 //! `flush_timeout`, the connection manager's `stream_flush_timeout`, or its `stream_idle_timeout`. Envoy has it for
 //! HTTP/2 alone. A response of HTTP/1 is limited by the idle timeout of its stream here, as a buffer is held for it,
-//! where Envoy leaves it to the idle timeout of the connection.
+//! where Envoy leaves it to the idle timeout of the connection; that one counts where streams have none, and
+//! `max_stream_duration` goes on.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use nuncio_contract::overload::ScaledTimer;
 
-use super::{Exchange, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE};
+use super::{Exchange, LOG, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE};
 use crate::downstream::{Downstream, DownstreamError};
 use crate::route::Action;
 
@@ -45,14 +46,26 @@ impl<D: Downstream> Exchange<'_, D> {
     #[cold]
     fn begin_flush(&self) {
         self.is_flushing.set(true);
-        for slot in [REQUEST, REQUEST_HEADERS, STREAM_DURATION, ROUTE] {
+        for slot in [REQUEST, REQUEST_HEADERS, ROUTE, LOG] {
             self.deadlines.clear(slot);
         }
         if D::TELLS_OF_RESETS {
+            self.deadlines.clear(STREAM_DURATION);
             self.idle_timeout.set(self.flush_timeout());
             self.deadlines.clear(STREAM_IDLE);
+        } else {
+            self.limit_wait();
         }
         self.touch_idle();
+    }
+
+    /// Where streams may be idle for ever, connections may not: they limit the wait for a client of HTTP/1.
+    #[cold]
+    pub(crate) fn limit_wait(&self) {
+        if !D::TELLS_OF_RESETS && self.idle_timeout.get().is_none() {
+            let timeouts = &self.manager.config.timeouts;
+            self.idle_timeout.set(timeouts.connection_idle);
+        }
     }
 
     fn flush_timeout(&self) -> Option<Duration> {

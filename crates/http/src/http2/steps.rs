@@ -97,14 +97,22 @@ impl Connection {
 
     /// Counts a request, refused or not, of those that the connection may have.
     fn count_request(self: &Rc<Self>) {
+        if self.is_last_request() {
+            self.begin_drain();
+        }
+    }
+
+    /// Counts a request; whether it is the last one that the connection may have.
+    fn is_last_request(&self) -> bool {
         let manager = &self.manager;
         let requests = self.requests.get().saturating_add(1);
         self.requests.set(requests);
         let limit = manager.config.max_requests_per_connection;
-        if limit.is_some_and(|limit| requests == limit) {
+        let is_last = limit == Some(requests);
+        if is_last {
             manager.stats.http.downstream_cx_max_requests_reached.inc();
-            self.begin_drain();
         }
+        is_last
     }
 
     /// Counts a stream.
@@ -143,8 +151,12 @@ impl Connection {
         }
         let mailbox = Mailbox::new(id, false, bytes);
         mailbox.cut.set(Some(why));
+        // Nothing goes out behind the GOAWAY that tells of a failure.
+        let is_over = matches!(why, Cut::Failed(_) | Cut::Blamed(_) | Cut::Gone(_));
         self.spawn(mailbox, state, Start::Gone);
-        self.count_request();
+        if self.is_last_request() && !is_over {
+            self.begin_drain();
+        }
     }
 
     /// The connection failed by a frame on one stream, of which logs tell more than of the others.

@@ -227,10 +227,7 @@ impl<D: Downstream> Exchange<'_, D> {
         state.info.response_flags |= self.late_flags.get();
         state.info.end = Some(now);
         let timing = &mut state.info.downstream_timing;
-        let is_whole = matches!(
-            end,
-            StreamEnd::Complete | StreamEnd::RequestUnfinished | StreamEnd::Unread
-        );
+        let is_whole = matches!(end, StreamEnd::Complete | StreamEnd::RequestUnfinished);
         if is_whole && timing.last_tx_byte.is_none() {
             // Answers of our own are sent at once.
             timing.last_tx_byte = timing.first_tx_byte;
@@ -243,7 +240,12 @@ impl<D: Downstream> Exchange<'_, D> {
         if self.tunnel.get().is_some() {
             stats.downstream_cx_upgrades_active.dec();
         }
-        if !matches!(end, StreamEnd::Complete | StreamEnd::Unread) {
+        let is_as_usual = match end {
+            StreamEnd::Complete => true,
+            StreamEnd::Unread => self.is_request_complete(),
+            _ => false,
+        };
+        if !is_as_usual {
             stats.downstream_rq_rx_reset.inc();
         }
         if state.info.response_code.is_some() {

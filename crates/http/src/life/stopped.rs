@@ -209,6 +209,7 @@ impl<D: Downstream> Exchange<'_, D> {
         for slot in [REQUEST, REQUEST_HEADERS, ROUTE] {
             self.deadlines.clear(slot);
         }
+        self.limit_wait();
         self.touch_idle();
     }
 

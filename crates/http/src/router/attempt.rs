@@ -256,9 +256,29 @@ impl<D: Downstream> Router<'_, '_, D> {
         let end_stream = up.borrow().is_response_complete();
         pin!(self.exchange.send_head(end_stream)).await?;
         self.pass_body(up, end_stream).await?;
-        self.exchange.send_off().await?;
-        self.end_response();
+        let mut sending = pin!(self.exchange.send_off());
+        let at_once = poll_fn(|cx| Poll::Ready(sending.as_mut().poll(cx))).await;
+        if let Poll::Ready(sent) = at_once {
+            sent?;
+            self.end_response();
+            return Ok(());
+        }
+        self.end_unsent(up);
+        sending.await?;
+        let now = self.exchange.manager.worker.now();
+        let mut state = self.exchange.state.borrow_mut();
+        state.info.downstream_timing.last_tx_byte = Some(now);
         Ok(())
+    }
+
+    /// The host has done its part, whenever the client takes what came: its connection and its place among the
+    /// cluster's requests are for others.
+    #[cold]
+    fn end_unsent(&self, up: &RefCell<Up<'_>>) {
+        self.end_response();
+        let mut state = self.exchange.state.borrow_mut();
+        state.info.downstream_timing.last_tx_byte = None;
+        up.borrow_mut().stream_mut().end_if_complete();
     }
 
     /// What is behind a head that has gone to the filters.

@@ -127,9 +127,13 @@ impl<D: Downstream> Router<'_, '_, D> {
             })
             .await?;
         }
-        poll_fn(|cx| match self.exchange.is_tunnel_open() {
-            true => self.poll_send_held(cx, up),
-            false => Poll::Pending,
+        poll_fn(|cx| {
+            // The head has to leave also where the client ended its side with it.
+            let sent = self.poll_send_held(cx, up);
+            match self.exchange.is_tunnel_open() {
+                true => sent,
+                false => Poll::Pending,
+            }
         })
         .await;
         std::future::pending().await

@@ -27,17 +27,15 @@ impl Connection {
                 "GOAWAY: invalid last_stream_id",
             ));
         }
-        if self.role == Role::Client {
-            if self
-                .peer_refuses_above
-                .is_some_and(|last| last_stream > last)
-            {
-                let code = ErrorCode::PROTOCOL_ERROR;
-                let what = "GOAWAY: invalid last_stream_id";
-                return Err(ConnectionError::Silent(code, what));
-            }
-            self.peer_refuses_above = Some(last_stream);
+        if self
+            .peer_refuses_above
+            .is_some_and(|last| last_stream > last)
+        {
+            let code = ErrorCode::PROTOCOL_ERROR;
+            let what = "GOAWAY: invalid last_stream_id";
+            return Err(ConnectionError::Silent(code, what));
         }
+        self.peer_refuses_above = Some(last_stream);
         self.told_go_away = true;
         Ok(Some(Event::GoAway {
             last_stream,

@@ -176,6 +176,10 @@ impl Downstream for Http1Io {
         self.closing.set(true);
     }
 
+    fn flush_timed_out(&self) {
+        self.stats.downstream_cx_idle_timeout.inc();
+    }
+
     fn drain(&self) {
         self.draining.set(true);
     }
