@@ -20,6 +20,9 @@ use crate::host::Host;
 
 const MOST_ANSWER_BYTES: usize = 2000;
 
+/// What every answer begins with.
+const ANSWERS_BEGIN: &[u8] = b"HTTP/1.";
+
 /// That a cluster's hosts are behind proxies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Http11Proxy {
@@ -79,7 +82,7 @@ impl Way {
             }
             match head_of(&answer) {
                 Some(head) => break head,
-                None if seen >= MOST_ANSWER_BYTES => {
+                None if seen >= MOST_ANSWER_BYTES || !may_be_answer(&answer) => {
                     // A close in order, not a reset.
                     consume(&stream, seen)?;
                     return Err(io::ErrorKind::InvalidData.into());
@@ -104,24 +107,37 @@ fn request(host: &Host, address: SocketAddr) -> String {
     format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")
 }
 
-/// How long the head is, if it is whole.
+/// How long the head is, if it is whole: to its first empty line. As in Envoy LF alone ends lines as well.
 fn head_of(bytes: &[u8]) -> Option<usize> {
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
-    Some(end + 4)
+    let mut length = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        length += line.len();
+        if matches!(line, b"\n" | b"\r\n") {
+            return Some(length);
+        }
+    }
+    None
 }
 
-/// Whether the head of an answer says 200, and is one.
+/// Whether what has come may be the beginning of an answer; what is of another protocol never ends its head.
+fn may_be_answer(bytes: &[u8]) -> bool {
+    { bytes.iter().zip(ANSWERS_BEGIN) }.all(|(byte, wanted)| byte == wanted)
+}
+
+/// Whether the head of an answer says 200, and is one; its fields may be of any bytes.
 fn agrees(head: &[u8]) -> bool {
-    let Ok(head) = std::str::from_utf8(head) else {
-        return false;
-    };
-    let mut lines = head.trim_end().split("\r\n");
+    let mut lines = head
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .take_while(|line| !line.is_empty());
     let status = lines.next().unwrap_or_default();
-    let rest = status
-        .strip_prefix("HTTP/1.1 ")
-        .or_else(|| status.strip_prefix("HTTP/1.0 "));
-    let is_success = rest.is_some_and(|rest| rest == "200" || rest.starts_with("200 "));
-    is_success && lines.all(|line| line.contains(':'))
+    let is_success = match status.strip_prefix(ANSWERS_BEGIN) {
+        Some([b'0' | b'1', b' ', b'2', b'0', b'0', rest @ ..]) => {
+            matches!(rest, [] | [b' ', ..])
+        }
+        _ => false,
+    };
+    is_success && lines.all(|line| line.contains(&b':'))
 }
 
 #[cfg(test)]
@@ -186,11 +202,28 @@ mod tests {
             ("HTTP/1.1 201 Created\r\n\r\n", false),
             ("HTTP/1.1 403 Forbidden\r\n\r\n", false),
             ("HTTP/1.1 200 OK\r\nnonsense\r\n\r\n", false),
+            ("HTTP/1.1 200 OK\na: b\n\n", true),
+            ("HTTP/1.1 403 Forbidden\na: b\n\n", false),
+            ("HTTP/1.1 200", true),
+            ("HTTP/1.2 200 OK\r\n\r\n", false),
+            ("", false),
             ("SSH-2.0\r\n\r\n", false),
         ] {
             assert_eq!(agrees(head.as_bytes()), wanted, "{head}");
         }
+        assert!(agrees(b"HTTP/1.1 200 \xe9tabli\r\nvia: caf\xe9\r\n\r\n"));
         assert_eq!(head_of(b"HTTP/1.1 200 OK\r\n\r\nabc"), Some(19));
         assert_eq!(head_of(b"HTTP/1.1 200 OK\r\n"), None);
+        assert_eq!(head_of(b"HTTP/1.1 200 OK\na: b\n\nabc"), Some(22));
+    }
+
+    #[test]
+    fn another_protocol_is_known_by_its_first_bytes() {
+        for begin in [&b""[..], b"H", b"HTTP/1.", b"HTTP/1.1 200 OK\r\n"] {
+            assert!(may_be_answer(begin), "{begin:?}");
+        }
+        for begin in [&b"SSH-2.0-x\r\n"[..], b"S", b"HTTP/2", b"http/1.1"] {
+            assert!(!may_be_answer(begin), "{begin:?}");
+        }
     }
 }

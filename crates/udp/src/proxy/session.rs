@@ -68,12 +68,12 @@ impl Session {
             return None;
         };
         let to = host.host().address;
-        let socket = match connected(to, proxy.config.keeps_source) {
-            Ok(socket) => socket,
-            Err(_) => {
-                target.stats.sess_tx_errors.inc();
-                return None;
-            }
+        // The address of a host that has none of IP only stands for it: no datagram may go there.
+        let is_reachable = host.host().not_ip.is_none();
+        let socket = is_reachable.then(|| connected(to, proxy.config.keeps_source));
+        let Some(Ok(socket)) = socket else {
+            target.stats.sess_tx_errors.inc();
+            return None;
         };
         if let Some(info) = &mut info {
             let upstream = &mut info.get_mut().upstream;

@@ -55,6 +55,7 @@ fn begin(host: Host, cluster: &ClusterShared) -> Host {
 
 fn is_same(old: &Host, new: &Host, endpoint: &EndpointSpec) -> bool {
     old.address == new.address
+        && old.not_ip == new.not_ip
         && old.addresses == new.addresses
         && old.hostname == new.hostname
         && old.weight == new.weight
