@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Entry, Item, Message, Value};
+use nuncio_contract::stream_info::Address;
 use nuncio_upstream::cluster::Locality;
 
 /// A message with these fields; those that the API does not have are left out.
@@ -36,19 +37,31 @@ pub(crate) fn text(text: &str) -> Value {
     Value::String(text.into())
 }
 
-/// An IP address and a port as `Address`.
-pub(crate) fn address(of: std::net::SocketAddr) -> Option<Value> {
-    let socket = value(
-        "envoy.config.core.v3.SocketAddress",
-        vec![
-            ("address", text(&of.ip().to_string())),
-            ("port_value", Value::U64(of.port().into())),
-        ],
-    )?;
-    value(
-        "envoy.config.core.v3.Address",
-        vec![("socket_address", socket)],
-    )
+/// An address as `Address`.
+pub(crate) fn address(of: &Address) -> Option<Value> {
+    let kind = match of {
+        Address::Ip(of) => {
+            let fields = vec![
+                ("address", text(&of.ip().to_string())),
+                ("port_value", Value::U64(of.port().into())),
+            ];
+            let socket = value("envoy.config.core.v3.SocketAddress", fields)?;
+            ("socket_address", socket)
+        }
+        Address::Pipe(path) => {
+            let pipe = value("envoy.config.core.v3.Pipe", vec![("path", text(path))])?;
+            ("pipe", pipe)
+        }
+        Address::Internal(of) => {
+            let mut fields = vec![("server_listener_name", text(&of.listener))];
+            if !of.endpoint_id.is_empty() {
+                fields.push(("endpoint_id", text(&of.endpoint_id)));
+            }
+            let internal = value("envoy.config.core.v3.EnvoyInternalAddress", fields)?;
+            ("envoy_internal_address", internal)
+        }
+    };
+    value("envoy.config.core.v3.Address", vec![kind])
 }
 
 /// A place as `Locality`; parts that are empty are left out.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_contract::access_log::LineLog;
+use nuncio_contract::stream_info::FilterStateObject;
 use nuncio_upstream::outlier_detection::{Cause, Event, Rates, What};
 use nuncio_upstream::outlier_watch::EventLog;
 
@@ -36,9 +37,12 @@ fn line(cluster: &str, event: &Event, now: SystemTime) -> String {
     }
     line += r#","cluster_name":"#;
     push_string(&mut line, cluster);
+    line += r#","upstream_url":"#;
+    let address = event.address.serialize_as_string();
+    push_string(&mut line, &address.unwrap_or_default());
     line += &format!(
-        r#","upstream_url":"{}","action":"{action}","num_ejections":{},"enforced":{is_enforced}"#,
-        event.address, event.ejections
+        r#","action":"{action}","num_ejections":{},"enforced":{is_enforced}"#,
+        event.ejections
     );
     if let What::Ejected { cause, rates, .. } = event.what {
         line += &details(cause, rates);
@@ -87,13 +91,14 @@ fn whole(percent: f64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
     fn event(what: What, since: Option<u64>) -> Event {
         Event {
-            address: "127.0.0.1:31001".parse().expect("an address"),
+            address: SocketAddr::from(([127, 0, 0, 1], 31001)).into(),
             ejections: 1,
             since: since.map(Duration::from_secs),
             what,

@@ -7,11 +7,14 @@
 //!
 //! Where Envoy waits for its timeout, we give up at once: the proxy closes, or its answer is not of HTTP. Not
 //! supported: proxies that filters choose by filter state.
+//!
+//! As in Envoy hosts on unix domain sockets are asked for by their paths.
 
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 
+use nuncio_contract::stream_info::Address;
 use nuncio_net::peek::{Peeked, consume, poll_peek, rearm};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -19,6 +22,7 @@ use tokio::net::TcpStream;
 use crate::host::Host;
 
 const MOST_ANSWER_BYTES: usize = 2000;
+const HTTPS_PORT: u16 = 443;
 
 /// What every answer begins with.
 const ANSWERS_BEGIN: &[u8] = b"HTTP/1.";
@@ -37,12 +41,14 @@ pub(crate) struct Way {
     pub(crate) proxy: SocketAddr,
     /// Whether the host is asked for.
     connects: bool,
+    /// The port that the host is asked for at where its address has none.
+    port: Option<u16>,
 }
 
 /// The way to `host`; none if it is reached as it is. As in Envoy a proxy that the host's metadata names is connected to
 /// whatever the transport socket, and asked to connect where that knows of proxies.
 pub(crate) fn way(cluster: Option<&Http11Proxy>, host: &Host, is_tls: bool) -> Option<Way> {
-    if host.not_ip.is_some() {
+    if let Some(Address::Internal(_)) = host.not_ip.as_deref() {
         return None;
     }
     let own = host.http_proxy.as_deref();
@@ -50,20 +56,17 @@ pub(crate) fn way(cluster: Option<&Http11Proxy>, host: &Host, is_tls: bool) -> O
     Some(Way {
         proxy,
         connects: cluster.is_some() && (own.is_some() || is_tls),
+        port: own.is_none().then_some(HTTPS_PORT),
     })
 }
 
 impl Way {
-    /// Asks the proxy for `host` at `address`; returns how many bytes were written.
-    pub(crate) async fn ask(
-        self,
-        stream: &mut TcpStream,
-        (host, address): (&Host, SocketAddr),
-    ) -> io::Result<usize> {
+    /// Asks the proxy for `host` at its own address; returns how many bytes were written.
+    pub(crate) async fn ask(self, stream: &mut TcpStream, host: &Host) -> io::Result<usize> {
         if !self.connects {
             return Ok(0);
         }
-        let asked = request(host, address);
+        let asked = self.request(host);
         stream.write_all(asked.as_bytes()).await?;
         Ok(asked.len())
     }
@@ -96,15 +99,24 @@ impl Way {
             false => Err(io::ErrorKind::ConnectionRefused.into()),
         }
     }
-}
 
-/// What asks for a host.
-fn request(host: &Host, address: SocketAddr) -> String {
-    let authority = match &*host.hostname {
-        "" => address.to_string(),
-        name => format!("{name}:{}", address.port()),
-    };
-    format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")
+    /// What asks for a host.
+    fn request(self, host: &Host) -> String {
+        let (name, port) = match host.not_ip.as_deref() {
+            Some(Address::Pipe(path)) => (&**path, self.port),
+            _ => ("", Some(host.address.port())),
+        };
+        let name = match &*host.hostname {
+            "" => name,
+            hostname => hostname,
+        };
+        let authority = match port {
+            _ if name.is_empty() => host.address.to_string(),
+            None => name.to_owned(),
+            Some(port) => format!("{name}:{port}"),
+        };
+        format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n")
+    }
 }
 
 /// How long the head is, if it is whole: to its first empty line. As in Envoy LF alone ends lines as well.
@@ -155,15 +167,33 @@ mod tests {
         host
     }
 
+    fn asked(host: &Host) -> String {
+        let cluster = Http11Proxy {
+            default: Some("192.0.2.9:1".parse().expect("an address")),
+        };
+        let way = way(Some(&cluster), host, true).expect("a way");
+        way.request(host)
+    }
+
     #[test]
     fn a_host_is_asked_for_by_its_name_or_its_address() {
-        let address = "192.0.2.1:8443".parse().expect("an address");
-        let of_name = request(&host("a.example", None), address);
         assert_eq!(
-            of_name,
+            asked(&host("a.example", None)),
             "CONNECT a.example:8443 HTTP/1.1\r\nHost: a.example:8443\r\n\r\n"
         );
-        assert!(request(&host("", None), address).starts_with("CONNECT 192.0.2.1:8443 HTTP"));
+        assert!(asked(&host("", None)).starts_with("CONNECT 192.0.2.1:8443 HTTP"));
+    }
+
+    #[test]
+    fn a_host_on_a_unix_domain_socket_is_asked_for_by_its_path() {
+        for (proxy, wanted) in [
+            (None, "CONNECT /a.sock:443 HTTP"),
+            (Some("192.0.2.8:1"), "CONNECT /a.sock HTTP"),
+        ] {
+            let mut host = host("", proxy);
+            host.not_ip = Some(Box::new(Address::Pipe("/a.sock".into())));
+            assert!(asked(&host).starts_with(wanted), "{}", asked(&host));
+        }
     }
 
     #[test]

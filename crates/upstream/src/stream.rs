@@ -210,7 +210,7 @@ impl UpstreamStream {
             UpstreamStream::Http2(stream) => stream.peer_address(),
             UpstreamStream::Tcp(stream) => stream.transport().and_then(Transport::peer_address),
         };
-        reached.unwrap_or(host.address).into()
+        reached.map_or_else(|| host.shown_address(), Address::from)
     }
 
     fn host(&self) -> &Host {

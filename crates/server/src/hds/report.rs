@@ -83,7 +83,7 @@ fn of_cluster(cluster: &ClusterShared, endpoints: &mut Vec<Value>) -> Option<Val
 }
 
 fn of_host(host: &Host) -> Option<Value> {
-    let address = address(host.address)?;
+    let address = address(&host.shown_address())?;
     let endpoint = value(
         "envoy.config.endpoint.v3.Endpoint",
         vec![("address", address)],

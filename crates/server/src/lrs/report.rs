@@ -142,7 +142,7 @@ impl Tracked {
             let load = self.latch(host);
             sum.add(&load);
             if hosts_too && !load.is_none() {
-                let mut fields = vec![("address", address(host.address)?)];
+                let mut fields = vec![("address", address(&host.shown_address())?)];
                 load.push_to(&mut fields);
                 of_hosts.extend(value(
                     "envoy.config.endpoint.v3.UpstreamEndpointStats",

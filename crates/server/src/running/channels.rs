@@ -102,7 +102,7 @@ fn hosts(place: &ChannelPlace) -> Option<Value> {
                 vec![("socket_address", socket)],
             )?])
         }
-        ChannelPlace::Addresses(all) => all.iter().map(|one| address(*one)).collect(),
+        ChannelPlace::Addresses(all) => all.iter().map(|one| address(&(*one).into())).collect(),
         ChannelPlace::Path(path) => {
             let pipe = value("envoy.config.core.v3.Pipe", vec![("path", text(path))])?;
             Some(vec![value(

@@ -422,6 +422,9 @@ impl LbEndpoint {
                 (address, 0, Some(HostAddress::Pipe(path)))
             }
         };
+        if not_ip.is_some() {
+            endpoint.check_not_ip(ctx)?;
+        }
         Ok(Some(EndpointSpec {
             address,
             port,
@@ -447,6 +450,23 @@ impl LbEndpoint {
 }
 
 impl Endpoint {
+    /// What only endpoints at IP addresses may have.
+    fn check_not_ip(&self, ctx: &mut Ctx) -> Result<(), Refused> {
+        if let Some(config) = { self.health_check_config.as_ref() }.filter(|it| it.port_value != 0)
+        {
+            let text = "Invalid host configuration: non-zero port for non-IP address";
+            ctx.error(config.span(), text);
+            return Err(Refused);
+        }
+        match self.additional_addresses.first() {
+            None => Ok(()),
+            Some(first) => {
+                let what = "another address of a host without an IP address";
+                Err(ctx.unsupported_here(first.span(), what))
+            }
+        }
+    }
+
     fn others(&self, ctx: &mut Ctx) -> Result<Box<[SocketAddr]>, Refused> {
         let mut others = Vec::with_capacity(self.additional_addresses.len());
         for additional in &self.additional_addresses {

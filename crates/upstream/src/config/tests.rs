@@ -271,6 +271,27 @@ fn a_static_cluster_takes_no_names() {
 }
 
 #[test]
+fn a_host_on_a_unix_domain_socket_has_no_port_and_no_other_address() {
+    for (more, wanted) in [
+        (
+            "health_check_config: { port_value: 80 }",
+            "Invalid host configuration: non-zero port for non-IP address",
+        ),
+        (
+            "additional_addresses: [{ address: { socket_address: { address: 192.0.2.1, port_value: 80 } } }]",
+            "not supported by Nuncio yet",
+        ),
+    ] {
+        let endpoint = format!("{{ address: {{ pipe: {{ path: /a.sock }} }}, {more} }}");
+        let config = format!(
+            "{{ name: c, load_assignment: {{ cluster_name: c, endpoints: [{{ lb_endpoints: [{{ endpoint: {endpoint} }}] }}] }} }}"
+        );
+        let told = parse(&config).expect_err("a refusal");
+        assert!(told.contains(wanted), "{told}");
+    }
+}
+
+#[test]
 fn a_logical_cluster_has_exactly_one_endpoint() {
     let error = parse("name: c\ntype: LOGICAL_DNS").unwrap_err();
     assert!(

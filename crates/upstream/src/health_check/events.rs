@@ -1,10 +1,10 @@
 //! What is told of a host's health, as lines of `HealthCheckEvent` in JSON.
 
-use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use nuncio_config::json_text::string;
 use nuncio_contract::formatter::timestamp;
+use nuncio_contract::stream_info::Address;
 
 use super::session::{Event, Failure};
 use super::settings::Probe;
@@ -34,7 +34,7 @@ pub(crate) fn line(
         format!("\"locality\":{{\"region\":{region},\"zone\":{zone},\"sub_zone\":{sub_zone}}}");
     let members = [
         format!("\"health_checker_type\":\"{kind}\""),
-        format!("\"host\":{}", address(host.address)),
+        format!("\"host\":{}", address(&host.shown_address())),
         format!("\"cluster_name\":{}", quoted(cluster)),
         parts.before_time,
         format!("\"timestamp\":\"{}\"", timestamp(at)),
@@ -88,15 +88,40 @@ fn described(failure: Failure) -> (&'static str, u16) {
     }
 }
 
-fn address(address: SocketAddr) -> String {
-    let (ip, port) = (address.ip(), address.port());
-    format!(
-        "{{\"socket_address\":{{\"protocol\":\"TCP\",\"address\":\"{ip}\",\"port_value\":{port},\"resolver_name\":\"\",\"ipv4_compat\":false,\"network_namespace_filepath\":\"\"}}}}"
-    )
+fn address(address: &Address) -> String {
+    match address {
+        Address::Ip(address) => {
+            let (ip, port) = (address.ip(), address.port());
+            format!(
+                "{{\"socket_address\":{{\"protocol\":\"TCP\",\"address\":\"{ip}\",\"port_value\":{port},\"resolver_name\":\"\",\"ipv4_compat\":false,\"network_namespace_filepath\":\"\"}}}}"
+            )
+        }
+        Address::Pipe(path) => {
+            format!("{{\"pipe\":{{\"path\":{},\"mode\":0}}}}", quoted(path))
+        }
+        Address::Internal(internal) => format!(
+            "{{\"envoy_internal_address\":{{\"server_listener_name\":{},\"endpoint_id\":{}}}}}",
+            quoted(&internal.listener),
+            quoted(&internal.endpoint_id)
+        ),
+    }
 }
 
 fn quoted(text: &str) -> String {
     let mut quoted = String::new();
     string(&mut quoted, text);
     quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_domain_socket_is_told_by_its_path() {
+        assert_eq!(
+            address(&Address::Pipe("/a \"b\"".into())),
+            r#"{"pipe":{"path":"/a \"b\"","mode":0}}"#
+        );
+    }
 }

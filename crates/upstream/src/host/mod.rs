@@ -269,6 +269,13 @@ impl Host {
         address
     }
 
+    /// Where it is checked, if that is no IP address.
+    pub(crate) fn checked_not_ip(&self) -> Option<&Address> {
+        let check = self.check.as_deref();
+        let is_elsewhere = check.is_some_and(|check| check.address.is_some());
+        self.not_ip.as_deref().filter(|_| !is_elsewhere)
+    }
+
     /// Whether it is checked where its cluster checks.
     pub fn is_checked(&self) -> bool {
         !self.check.as_ref().is_some_and(|check| check.is_disabled)
@@ -369,6 +376,22 @@ static EPOCH: OnceLock<Instant> = OnceLock::new();
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_for_checks_goes_before_a_unix_domain_socket() {
+        let address = "127.0.0.1:80".parse().unwrap();
+        let mut host = Host::new(address, "", 0, 0, Arc::default(), HealthFlags::HEALTHY);
+        let pipe = Address::Pipe("/a.sock".into());
+        host.not_ip = Some(Box::new(pipe.clone()));
+        assert_eq!(host.checked_not_ip(), Some(&pipe));
+        host.check = Some(Box::default());
+        assert_eq!(host.checked_not_ip(), Some(&pipe));
+        host.check = Some(Box::new(EndpointCheck {
+            address: Some(address),
+            ..EndpointCheck::default()
+        }));
+        assert_eq!(host.checked_not_ip(), None);
+    }
 
     #[test]
     fn a_hosts_counters_are_summed_over_workers() {

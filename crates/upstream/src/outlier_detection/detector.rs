@@ -496,7 +496,7 @@ fn unejected(tracked: &Tracked, now: Instant) -> Event {
 
 fn event(tracked: &Tracked, what: What, last: Option<Instant>, now: Instant) -> Event {
     Event {
-        address: tracked.host.address,
+        address: tracked.host.shown_address(),
         ejections: tracked.ejections,
         since: last.map(|last| now.saturating_duration_since(last)),
         what,

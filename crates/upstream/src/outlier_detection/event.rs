@@ -1,7 +1,8 @@
 //! What is told of a host that is ejected or comes back.
 
-use std::net::SocketAddr;
 use std::time::Duration;
+
+use nuncio_contract::stream_info::Address;
 
 /// Why a host is ejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +46,10 @@ pub enum What {
 }
 
 /// One thing that happened to a host.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     /// The host.
-    pub address: SocketAddr,
+    pub address: Address,
     /// How often it has been ejected so far.
     pub ejections: u32,
     /// Since the opposite last happened to it, if it did.

@@ -28,8 +28,10 @@ pub(super) async fn connect(
     name: Option<&ConnectionName>,
     carries: Carries,
 ) -> Result<Transport, UpstreamError> {
-    let Some(addresses) = &to.host.addresses else {
-        return connect_to(core, (&to.host, to.host.address), name, carries).await;
+    let way = way(core, &to.host);
+    let Some(addresses) = to.host.addresses.as_ref().filter(|_| way.is_none()) else {
+        // As in Envoy a proxy is asked once, for the first address.
+        return connect_to(core, (&to.host, to.host.address, way), name, carries).await;
     };
     let ordered = core.settings().happy_eyeballs.order(addresses);
     let mut attempts = 0;
@@ -39,22 +41,26 @@ pub(super) async fn connect(
             core.traffic.upstream_cx_total.inc();
             to.counters.cx_total.inc();
         }
-        connect_to(core, (&to.host, address), name, carries)
+        connect_to(core, (&to.host, address, None), name, carries)
     };
     Box::pin(first_of(ordered, attempt)).await
 }
 
+/// The way through an HTTP proxy, if there is one.
+fn way(core: &ClusterCore, host: &Host) -> Option<Way> {
+    let proxy = core.settings().http_proxy.as_deref();
+    let is_tls = core.shared.socket_of(host).tls().is_some();
+    http11_proxy::way(proxy, host, is_tls)
+}
+
 async fn connect_to(
     core: &ClusterCore,
-    (host, address): (&Host, SocketAddr),
+    (host, address, way): (&Host, SocketAddr, Option<Way>),
     name: Option<&ConnectionName>,
     carries: Carries,
 ) -> Result<Transport, UpstreamError> {
-    let proxy = core.settings().http_proxy.as_deref();
-    let is_tls = core.shared.socket_of(host).tls().is_some();
-    let way = http11_proxy::way(proxy, host, is_tls);
     let goal = way.map_or(address, |way| way.proxy);
-    let mut tcp = match host.not_ip.as_deref() {
+    let mut tcp = match host.not_ip.as_deref().filter(|_| way.is_none()) {
         Some(Address::Internal(internal)) => inside(core, host, internal)?,
         Some(Address::Pipe(path)) => Box::pin(pipe::connect(path))
             .await
@@ -78,7 +84,7 @@ async fn connect_to(
             .add(u64::try_from(count).unwrap_or(u64::MAX));
     }
     if let Some(way) = way {
-        tcp = Box::pin(by(core, way, tcp, (host, address))).await?;
+        tcp = Box::pin(by(core, way, tcp, host)).await?;
     }
     let Some(tls) = core.shared.socket_of(host).tls() else {
         return Ok(Transport::plain(tcp));
@@ -112,10 +118,10 @@ async fn by(
     core: &ClusterCore,
     way: Way,
     mut tcp: TcpStream,
-    goal: (&Host, SocketAddr),
+    host: &Host,
 ) -> Result<TcpStream, UpstreamError> {
     let failed = |_| UpstreamError::new(UpstreamErrorKind::RemoteConnectionFailure);
-    let count = way.ask(&mut tcp, goal).await.map_err(failed)?;
+    let count = way.ask(&mut tcp, host).await.map_err(failed)?;
     let sent = &core.traffic.upstream_cx_tx_bytes_total;
     sent.add(u64::try_from(count).unwrap_or(u64::MAX));
     way.answered(tcp).await.map_err(failed)

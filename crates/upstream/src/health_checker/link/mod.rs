@@ -81,7 +81,8 @@ impl Dialer {
         let proxy = settings.http_proxy.as_deref();
         let way = http11_proxy::way(proxy, host, socket.tls().is_some());
         let goal = way.map_or(address, |way| way.proxy);
-        let mut tcp = match host.not_ip.as_deref() {
+        let not_ip = host.checked_not_ip().filter(|_| way.is_none());
+        let mut tcp = match not_ip {
             // The main thread, which checks hosts, reaches no listener inside of the process.
             Some(Address::Internal(_)) => return Err(Gone),
             Some(Address::Pipe(path)) => pipe::connect(path).await.map_err(|_| Gone)?,
@@ -90,8 +91,7 @@ impl Dialer {
                 .map_err(|_| Gone)?,
         };
         if let Some(way) = way {
-            let goal = (host, address);
-            let asked = Box::pin(way.ask(&mut tcp, goal)).await;
+            let asked = Box::pin(way.ask(&mut tcp, host)).await;
             let _bytes = asked.map_err(|_| Gone)?;
             tcp = Box::pin(way.answered(tcp)).await.map_err(|_| Gone)?;
         }
