@@ -1,6 +1,6 @@
 //! Metadata of endpoints: that of load balancing, filters and logs, and the address of the HTTP proxy through which
-//! an endpoint is reached, which is the only typed metadata that anything looks at: Envoy gives the rest to extensions that are compiled in, of
-//! which none that is here reads it.
+//! an endpoint is reached, which is the only typed metadata that anything looks at: Envoy gives the rest to
+//! extensions that are compiled in, of which none that is here reads it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
