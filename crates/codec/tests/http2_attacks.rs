@@ -15,7 +15,7 @@ fn silent(code: ErrorCode) -> impl Fn(Option<ConnectionError>) -> bool {
 }
 
 #[test]
-fn frames_in_the_wrong_place_end_the_connection_as_in_envoy() {
+fn frames_in_the_wrong_place_end_the_connection_with_a_goaway() {
     let block = block(&get(&[]));
     for (bytes, last_words) in [
         (
@@ -102,6 +102,14 @@ fn frames_in_the_wrong_place_end_the_connection_as_in_envoy() {
             frame(PRIORITY, 0, 1, b"\0\0\0\x01\0"),
             "0: PROTOCOL_ERROR \"PRIORITY: depend on itself\"",
         ),
+        (
+            frame(PING, 0, 1, b"12345678"),
+            "0: PROTOCOL_ERROR \"PING: stream_id != 0\"",
+        ),
+        (
+            window_update(0, 0x7fff_ffff),
+            "0: FLOW_CONTROL_ERROR \"WINDOW_UPDATE: overflow\"",
+        ),
     ] {
         let mut side = server();
         side.feed(&bytes);
@@ -118,7 +126,6 @@ fn some_mistakes_end_the_connection_without_a_word_as_in_envoy() {
         (ErrorCode::PROTOCOL_ERROR, window_update(1, 5)),
         (ErrorCode::PROTOCOL_ERROR, frame(HEADERS, 5, 0, b"\x82")),
         (ErrorCode::PROTOCOL_ERROR, request(2)),
-        (ErrorCode::PROTOCOL_ERROR, frame(PING, 0, 1, b"12345678")),
         (ErrorCode::PROTOCOL_ERROR, frame(SETTINGS, 0, 1, &[])),
         (
             ErrorCode::PROTOCOL_ERROR,

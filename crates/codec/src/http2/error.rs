@@ -94,6 +94,8 @@ pub enum ConnectionError {
     /// The peer violated the protocol in a way that Envoy closes on without a GOAWAY. The code is the one that a GOAWAY
     /// would have.
     Silent(ErrorCode, &'static str),
+    /// The same, where RFC 9113 asks for a GOAWAY: one was appended, as for [`ConnectionError::GoAway`].
+    GoAwayBeyondEnvoy(ErrorCode, &'static str),
     /// A message on this stream is malformed, and the settings do not make that an error of the stream alone. Closed
     /// without a GOAWAY.
     Messaging(StreamId, Violation),
@@ -113,7 +115,9 @@ impl ConnectionError {
     /// What is wrong as a code; that of the GOAWAY where one was appended.
     pub const fn code(self) -> ErrorCode {
         match self {
-            Self::GoAway(code, _) | Self::Silent(code, _) => code,
+            Self::GoAway(code, _) | Self::Silent(code, _) | Self::GoAwayBeyondEnvoy(code, _) => {
+                code
+            }
             Self::Messaging(..) => ErrorCode::PROTOCOL_ERROR,
             _ => ErrorCode::ENHANCE_YOUR_CALM,
         }
@@ -123,7 +127,9 @@ impl ConnectionError {
     pub fn message(self) -> &'static str {
         match self {
             Self::GoAway(code, "") => code.name(),
-            Self::GoAway(_, what) | Self::Silent(_, what) => what,
+            Self::GoAway(_, what) | Self::Silent(_, what) | Self::GoAwayBeyondEnvoy(_, what) => {
+                what
+            }
             Self::Messaging(_, violation) => violation.what(),
             Self::OutboundFlood => "Too many frames in the outbound queue.",
             Self::OutboundControlFlood => "Too many control frames in the outbound queue.",
@@ -143,11 +149,19 @@ impl ConnectionError {
         }
     }
 
+    /// What a GOAWAY tells the peer, where one is sent: the code and the text.
+    pub const fn last_words(self) -> Option<(ErrorCode, &'static str)> {
+        match self {
+            Self::GoAway(code, what) | Self::GoAwayBeyondEnvoy(code, what) => Some((code, what)),
+            _ => None,
+        }
+    }
+
     /// Whether Envoy counts it in `downstream_cx_protocol_error` or `upstream_cx_protocol_error`; floods it does not.
     pub const fn is_protocol_error(self) -> bool {
         matches!(
             self,
-            Self::GoAway(..) | Self::Silent(..) | Self::Messaging(..)
+            Self::GoAway(..) | Self::Silent(..) | Self::GoAwayBeyondEnvoy(..) | Self::Messaging(..)
         )
     }
 }

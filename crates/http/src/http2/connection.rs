@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use nuncio_codec::http2::{Connection as Codec, ConnectionError, ErrorCode, StreamId};
+use nuncio_codec::http2::{Connection as Codec, ErrorCode, StreamId};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::services::WorkerServices;
@@ -201,7 +201,7 @@ impl Connection {
             if error.is_protocol_error() {
                 self.manager.stats.http.downstream_cx_protocol_error.inc();
             }
-            if !matches!(error, ConnectionError::GoAway(..)) {
+            if error.last_words().is_none() {
                 // As in Envoy, not even what the bytes before it would have been answered with.
                 self.shared.wire.borrow_mut().take_back(said);
             }

@@ -398,6 +398,7 @@ fn details_of(error: ConnectionError) -> Cow<'static, str> {
     match error {
         ConnectionError::GoAway(..)
         | ConnectionError::Silent(..)
+        | ConnectionError::GoAwayBeyondEnvoy(..)
         | ConnectionError::Messaging(..) => "codec_error:The_user_callback_function_failed".into(),
         ConnectionError::EmptyFramesFlood
         | ConnectionError::OutboundFlood
@@ -412,7 +413,9 @@ fn details_of(error: ConnectionError) -> Cow<'static, str> {
 /// The details of the stream that the offending frame was on, which Envoy's codec has looked at.
 fn details_of_blamed(error: ConnectionError) -> Cow<'static, str> {
     match error {
-        ConnectionError::Silent(..) => "http2.unknown.nghttp2.error".into(),
+        ConnectionError::Silent(..) | ConnectionError::GoAwayBeyondEnvoy(..) => {
+            "http2.unknown.nghttp2.error".into()
+        }
         ConnectionError::Messaging(..) | ConnectionError::EmptyFramesFlood => {
             error.details().unwrap_or_default().into()
         }

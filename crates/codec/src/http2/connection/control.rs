@@ -60,6 +60,7 @@ impl Connection {
         }))
     }
 
+    /// Envoy closes on one of a stream without the GOAWAY that RFC 9113, 5.4.1 asks for.
     pub(super) fn ping_frame(
         &mut self,
         head: FrameHead,
@@ -67,7 +68,11 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Told {
         if head.stream != 0 {
-            return Err(silent(ErrorCode::PROTOCOL_ERROR, "PING: stream_id != 0"));
+            let what = "PING: stream_id != 0";
+            return Err(ConnectionError::GoAwayBeyondEnvoy(
+                ErrorCode::PROTOCOL_ERROR,
+                what,
+            ));
         }
         if head.has(flag::ACK) {
             let opaque = payload.first_chunk().copied().unwrap_or_default();
@@ -77,8 +82,15 @@ impl Connection {
         Ok(None)
     }
 
-    /// More window for us. A stream that waits for it may send again.
-    pub(super) fn window_update_frame(&mut self, head: FrameHead, payload: &[u8]) -> Told {
+    /// More window for us. A stream that waits for it may send again. A window beyond 2^31 - 1 is told as RFC 9113,
+    /// 6.9.1 says: by a GOAWAY for that of the connection, by RST_STREAM for that of a stream. Envoy closes the
+    /// connection in silence for both.
+    pub(super) fn window_update_frame(
+        &mut self,
+        head: FrameHead,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Told {
         let sent = self.outbound.data_frames;
         self.inbound.window_update(&self.settings, sent)?;
         let code = ErrorCode::PROTOCOL_ERROR;
@@ -87,11 +99,12 @@ impl Connection {
             let what = "WINDOW_UPDATE: window_size_increment == 0";
             return Err(silent(code, what));
         }
-        let overflow = silent(ErrorCode::FLOW_CONTROL_ERROR, "WINDOW_UPDATE: overflow");
         if head.stream == 0 {
             self.send_window += more;
             if self.send_window > MAX_WINDOW {
-                return Err(overflow);
+                let code = ErrorCode::FLOW_CONTROL_ERROR;
+                let what = "WINDOW_UPDATE: overflow";
+                return Err(ConnectionError::GoAwayBeyondEnvoy(code, what));
             }
             let is_awaited = !self.ready.is_empty() && self.send_window > 0;
             return Ok(is_awaited.then_some(Event::WindowOpened));
@@ -106,7 +119,8 @@ impl Connection {
         stream.send_credit += more;
         let window = stream.send_credit + initial;
         if window > MAX_WINDOW {
-            return Err(overflow);
+            let error = StreamError::FlowControl;
+            return Ok(Some(self.stream_error(head.stream, error, out)));
         }
         self.max_send_credit = self.max_send_credit.max(stream.send_credit);
         if !stream.is(mark::BLOCKED) || window <= 0 {

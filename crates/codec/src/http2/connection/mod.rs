@@ -293,6 +293,7 @@ impl Connection {
             }
             ConnectionError::GoAway(..)
             | ConnectionError::Silent(..)
+            | ConnectionError::GoAwayBeyondEnvoy(..)
             | ConnectionError::Messaging(..) => {}
         }
     }

@@ -73,7 +73,7 @@ impl Connection {
     fn fail(&mut self, error: ConnectionError, out: &mut Vec<u8>) {
         self.failed = Some(error);
         self.count_failure(error);
-        if let ConnectionError::GoAway(code, debug) = error {
+        if let Some((code, debug)) = error.last_words() {
             let last_stream = self.last_taken_stream();
             self.append_go_away(last_stream, code, debug.as_bytes(), out);
         }
@@ -180,7 +180,7 @@ impl Connection {
             kind::SETTINGS => self.settings_frame(head, payload, out)?,
             kind::PING => self.ping_frame(head, payload, out)?,
             kind::GOAWAY => self.go_away_frame(head, payload)?,
-            kind::WINDOW_UPDATE => self.window_update_frame(head, payload)?,
+            kind::WINDOW_UPDATE => self.window_update_frame(head, payload, out)?,
             _ => {
                 return Err(ConnectionError::Silent(
                     ErrorCode::PROTOCOL_ERROR,
