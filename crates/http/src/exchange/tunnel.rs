@@ -4,6 +4,7 @@
 //! what the client sends reaches the host, and after any other answer nothing ever does.
 
 use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::stream_info::ResponseFlags;
 
 use super::{Exchange, REQUEST, ROUTE};
 use crate::downstream::Downstream;
@@ -46,6 +47,13 @@ impl<D: Downstream> Exchange<'_, D> {
     /// Whether the host has agreed to the tunnel.
     pub(crate) fn is_tunnel_open(&self) -> bool {
         self.tunnel.get().is_some_and(|tunnel| tunnel.is_open)
+    }
+
+    /// Whether the stream was to be a tunnel, and has not the connection to its host: what RFC 9113, 8.5 has a code for.
+    pub(crate) fn has_lost_host_of_tunnel(&self) -> bool {
+        let lost = ResponseFlags::UPSTREAM_CONNECTION_FAILURE
+            | ResponseFlags::UPSTREAM_CONNECTION_TERMINATION;
+        self.tunnel.get().is_some() && self.state.borrow().info.response_flags.intersects(lost)
     }
 
     /// The place in `upgrade_configs` of the stream's own filters.

@@ -82,6 +82,7 @@ async fn live(
     };
     let exchange = Exchange::new(&connection.manager, &down, state, &deadlines);
     let end = pin!(exchange.run(start)).await;
+    let is_host_lost = exchange.has_lost_host_of_tunnel();
     let state = exchange.into_state();
     if !down.has_lost_connection() {
         let lifetime = connection.manager.worker.now() - state.info.start;
@@ -91,18 +92,19 @@ async fn live(
     for slot in [STREAM_IDLE, REQUEST, STREAM_DURATION] {
         deadlines.clear(slot);
     }
-    down.end(end);
+    down.end(end, is_host_lost);
     connection.keep_deadlines(deadlines);
 }
 
 impl Http2Stream {
     /// Tells the client how the stream ended, where it does not know.
-    fn end(self, end: StreamEnd) {
+    fn end(self, end: StreamEnd, is_host_lost: bool) {
         let code = match end {
+            StreamEnd::Gone => ErrorCode::CANCEL,
+            _ if is_host_lost => ErrorCode::CONNECT_ERROR,
             StreamEnd::Complete | StreamEnd::RequestUnfinished => ErrorCode::NO_ERROR,
             StreamEnd::Tunnel => ErrorCode::NO_ERROR,
             StreamEnd::Broken | StreamEnd::Unread => ErrorCode::INTERNAL_ERROR,
-            StreamEnd::Gone => ErrorCode::CANCEL,
         };
         let id = self.mailbox.id;
         if self.mailbox.cut.get().is_none() {

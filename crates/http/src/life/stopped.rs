@@ -104,10 +104,10 @@ impl<D: Downstream> Exchange<'_, D> {
             | Stop::Anew(_) => {
                 let _what_is_there_goes_out_before_the_end = self.see_off().await;
                 self.manager.stats.http.downstream_rq_tx_reset.inc();
-                if self.is_tunnel_open() {
-                    return self.end_tunnel().await;
+                match self.is_tunnel_open() && !D::TELLS_OF_RESETS {
+                    true => self.end_tunnel().await,
+                    false => StreamEnd::Broken,
                 }
-                StreamEnd::Broken
             }
             Stop::Downstream(DownstreamError::Gone) => {
                 let mut state = self.state.borrow_mut();
