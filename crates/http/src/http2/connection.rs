@@ -18,6 +18,7 @@ use nuncio_net::transport::Transport;
 use nuncio_upstream::{Http2Keepalive, Http2Shared, Http2Wire as Wire, KeepaliveStep};
 
 use super::mailbox::{Cut, Mailbox};
+use super::unfinished::Unfinished;
 use crate::connection_manager::ConnectionManager;
 use crate::connection_manager::premature_resets::ResetTally;
 use crate::exchange::{DEADLINES, REQUEST, STREAM_DURATION, STREAM_IDLE};
@@ -30,6 +31,8 @@ pub(super) const LIFE: usize = 1;
 const CLOSING: usize = 2;
 /// A PING is due, or its answer.
 const KEEPALIVE: usize = 3;
+/// The head of a request that has begun is to come to its end.
+pub(super) const HEAD: usize = 4;
 
 /// Deadlines of streams that are kept for the streams to come.
 const MAX_SPARE_DEADLINES: usize = 32;
@@ -83,7 +86,9 @@ pub(super) struct Connection {
     pub(super) stats: Arc<Http2CodecStats>,
     pub(super) shared: Http2Shared<Mailbox>,
     pub(super) phase: Cell<Phase>,
-    pub(super) deadlines: Deadlines<4>,
+    pub(super) deadlines: Deadlines<5>,
+    /// A request whose head has begun.
+    pub(super) unfinished: Unfinished,
     keepalive: Http2Keepalive,
     pub(super) born: Instant,
     /// How much longer than others it may live.
@@ -130,6 +135,7 @@ impl Connection {
             shared: Http2Shared::new(wire),
             phase: Cell::new(Phase::Open),
             deadlines: Deadlines::default(),
+            unfinished: Unfinished::default(),
             keepalive,
             requests: Cell::new(0),
             begun: Cell::new(0),
@@ -253,10 +259,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn expired(&self, slot: usize) -> Option<End> {
+    pub(super) fn expired(self: &Rc<Self>, slot: usize) -> Option<End> {
         let stats = &self.manager.stats.http;
         match slot {
             KEEPALIVE => return self.do_keepalive(),
+            HEAD => self.unfinished_expired(),
             IDLE => {
                 stats.downstream_cx_idle_timeout.inc();
                 self.begin_drain();
@@ -352,7 +359,8 @@ impl Connection {
         }
     }
 
-    pub(super) fn end_streams(&self, why: Cut) {
+    pub(super) fn end_streams(self: &Rc<Self>, why: Cut) {
+        self.end_unfinished(why);
         let mut streams = self.shared.mailboxes();
         // As in Envoy, and in its logs, the last one first.
         streams.sort_unstable_by_key(|stream| std::cmp::Reverse(stream.id));
@@ -416,9 +424,13 @@ impl Connection {
     }
 
     /// Sets a new stream's deadlines.
-    pub(super) fn begin_deadlines(&self, deadlines: &Deadlines<DEADLINES>, is_complete: bool) {
+    pub(super) fn begin_deadlines(
+        &self,
+        deadlines: &Deadlines<DEADLINES>,
+        start: Instant,
+        is_complete: bool,
+    ) {
         let timeouts = &self.manager.config.timeouts;
-        let now = self.manager.worker.now();
         let limits = [
             (STREAM_IDLE, timeouts.stream_idle),
             (REQUEST, timeouts.request.filter(|_| !is_complete)),
@@ -426,7 +438,7 @@ impl Connection {
         ];
         for (slot, limit) in limits {
             if let Some(limit) = limit {
-                deadlines.set(slot, now + limit);
+                deadlines.set(slot, start + limit);
             }
         }
     }

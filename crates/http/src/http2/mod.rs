@@ -20,5 +20,6 @@ mod mailbox;
 mod overload;
 mod steps;
 mod stream;
+mod unfinished;
 
 pub(crate) use connection::{Begun, End, serve};

@@ -1,6 +1,7 @@
 //! A connection of HTTP/2 while the overload manager sheds load: timeouts that become shorter, connections that are to
 //! take no more streams. Nothing of this runs without an overload manager.
 
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use nuncio_contract::overload::ScaledTimer;
@@ -12,7 +13,7 @@ use crate::connection_manager::overload::OnBytes;
 impl Connection {
     /// Looks at what may end a connection beside its deadlines: the end of the drain, and timeouts that are shorter now.
     #[cold]
-    pub(super) fn heed_overload(&self, cx: &mut Context<'_>) -> Option<End> {
+    pub(super) fn heed_overload(self: &Rc<Self>, cx: &mut Context<'_>) -> Option<End> {
         if self.manager.drain.is_over() {
             return Some(End::Local);
         }
@@ -45,7 +46,7 @@ impl Connection {
 
     /// Sheds load once bytes are there; what came is worked off if the connection closes.
     #[cold]
-    pub(super) fn shed_load(&self) -> Worked {
+    pub(super) fn shed_load(self: &Rc<Self>) -> Worked {
         match self.manager.on_bytes() {
             OnBytes::Go => return Worked::ForNow,
             OnBytes::Drain => {

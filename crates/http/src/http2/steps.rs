@@ -34,7 +34,13 @@ impl Connection {
             })?;
             match step.event {
                 Event::NeedMore => {
-                    self.shared.wire.borrow_mut().advance(step.consumed);
+                    let mut wire = self.shared.wire.borrow_mut();
+                    wire.advance(step.consumed);
+                    let unfinished = wire.codec.unfinished_request();
+                    drop(wire);
+                    if let Some(stream) = unfinished {
+                        self.begin_unfinished(stream);
+                    }
                     return Ok(Worked::OffAll);
                 }
                 Event::Head {
@@ -72,7 +78,9 @@ impl Connection {
     /// Begins a stream with the head that was decoded.
     fn begin_stream(self: &Rc<Self>, id: StreamId, end_stream: bool, size: BlockSize) {
         let manager = &self.manager;
-        let mut state = self.new_stream();
+        let begun = self.take_unfinished();
+        let is_counted = begun.is_some();
+        let mut state = begun.unwrap_or_else(|| self.new_stream());
         std::mem::swap(
             &mut state.request,
             &mut self.shared.wire.borrow_mut().headers,
@@ -92,11 +100,13 @@ impl Connection {
         let mut mailbox = Mailbox::new(id, end_stream, bytes);
         mailbox.is_upgrade = upgrade_request_from_http2(&mut state.request);
         self.spawn(mailbox, state, Start::Request);
-        self.count_request();
+        if !is_counted {
+            self.count_request();
+        }
     }
 
     /// Counts a request, refused or not, of those that the connection may have.
-    fn count_request(self: &Rc<Self>) {
+    pub(super) fn count_request(self: &Rc<Self>) {
         if self.is_last_request() {
             self.begin_drain();
         }
@@ -116,7 +126,7 @@ impl Connection {
     }
 
     /// Counts a stream.
-    fn new_stream(&self) -> Box<StreamState> {
+    pub(super) fn new_stream(&self) -> Box<StreamState> {
         let stats = &self.manager.stats.http;
         self.begun.set(self.begun.get() + 1);
         stats.downstream_rq_total.inc();
@@ -130,7 +140,7 @@ impl Connection {
         state
     }
 
-    fn spawn(self: &Rc<Self>, mailbox: Mailbox, state: Box<StreamState>, start: Start) {
+    pub(super) fn spawn(self: &Rc<Self>, mailbox: Mailbox, state: Box<StreamState>, start: Start) {
         let mailbox = Rc::new(mailbox);
         self.shared
             .streams
@@ -140,11 +150,13 @@ impl Connection {
     }
 
     /// A stream whose head was refused is one all the same for counters and logs.
-    fn refuse_stream(self: &Rc<Self>, id: StreamId, why: Cut) {
-        if self.shared.mailbox(id).is_some() {
+    pub(super) fn refuse_stream(self: &Rc<Self>, id: StreamId, why: Cut) {
+        let begun = self.take_unfinished();
+        if begun.is_none() && self.shared.mailbox(id).is_some() {
             return;
         }
-        let state = self.new_stream();
+        let is_counted = begun.is_some();
+        let state = begun.unwrap_or_else(|| self.new_stream());
         let mut bytes = BytesMeter::default();
         if matches!(why, Cut::Violation(_)) {
             bytes.wire_bytes_sent = RESET_BYTES;
@@ -154,7 +166,7 @@ impl Connection {
         // Nothing goes out behind the GOAWAY that tells of a failure.
         let is_over = matches!(why, Cut::Failed(_) | Cut::Blamed(_) | Cut::Gone(_));
         self.spawn(mailbox, state, Start::Gone);
-        if self.is_last_request() && !is_over {
+        if !is_counted && self.is_last_request() && !is_over {
             self.begin_drain();
         }
     }
@@ -166,7 +178,8 @@ impl Connection {
             ConnectionError::Messaging(stream, _) => stream,
             _ => self.shared.wire.borrow().codec.blamed(),
         };
-        match self.shared.mailbox(stream) {
+        let begun = self.shared.mailbox(stream);
+        match begun.filter(|_| !self.unfinished.is(stream)) {
             // It ends in its turn among the others.
             Some(mailbox) => {
                 let known = mailbox.cut.take();

@@ -72,7 +72,7 @@ async fn live(
     start: Start,
 ) {
     let deadlines = connection.deadlines_for_stream();
-    connection.begin_deadlines(&deadlines, mailbox.is_bare);
+    connection.begin_deadlines(&deadlines, state.info.start, mailbox.is_bare);
     let down = Http2Stream {
         is_read: Cell::new(mailbox.is_bare),
         is_to_head: state.request.get(Known::Method) == Some(b"HEAD"),

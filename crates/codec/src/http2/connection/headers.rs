@@ -112,7 +112,8 @@ impl Connection {
             return Ok(None);
         };
         open.frames += 1;
-        open.message.size.wire += HEAD_BYTES + head.len;
+        // As in Envoy, frames behind the first count without their heads.
+        open.message.size.wire += head.len;
         let most_bytes = self
             .settings
             .max_headers_bytes
@@ -216,6 +217,19 @@ impl Connection {
     fn refuse(&mut self, stream: u32, out: &mut Vec<u8>) -> Event {
         self.counts_mut().stream_refused_errors += 1;
         self.stream_error(stream, StreamError::Refused, out)
+    }
+
+    /// Takes a request whose head has begun for one that gets its answer now; what is still to come of the head is only
+    /// decoded.
+    pub fn answer_unfinished_request(&mut self) {
+        let id = std::mem::take(&mut self.unfinished);
+        let Some(open) = self.reading.block.as_mut().filter(|_| id != 0) else {
+            return;
+        };
+        open.told = true;
+        open.headers.clear();
+        let window = self.settings.initial_stream_window_size;
+        self.streams.push(Stream::new(id, window));
     }
 
     /// Tells what is wrong with a block before its end comes.

@@ -206,7 +206,7 @@ impl Connection {
         StreamId(self.blamed)
     }
 
-    /// A request whose head has begun and will not come to its end, if the connection is over.
+    /// A request whose head has begun and not come to its end.
     pub fn unfinished_request(&self) -> Option<StreamId> {
         (self.unfinished != 0).then_some(StreamId(self.unfinished))
     }
