@@ -237,9 +237,11 @@ impl Life {
         }
     }
 
-    /// Counts what was agreed on.
+    /// Counts what was agreed on. Envoy's pool makes a client for it of the one that has connected, and counts both.
     pub(crate) fn agreed(&self, is_http2: bool) {
         let traffic = &self.permit.core().traffic;
+        traffic.upstream_cx_total.inc();
+        self.counters.cx_total.inc();
         match is_http2 {
             true => traffic.upstream_cx_http2_total.inc(),
             false => traffic.upstream_cx_http1_total.inc(),
