@@ -4,7 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::running::{OK, Running, read_head, send, start};
+use nuncio_testkit::proxy::Scratch;
+
+use crate::running::{OK, Running, read_head, send, start, start_with};
 
 /// What memory may grow by: buffers of both sides, the allocator's slack, a debug build's width.
 const GROWTH_BYTES: usize = 16 << 20;
@@ -24,6 +26,26 @@ fn pour(stream: &mut TcpStream, bytes: usize) -> usize {
         written += PIECE.len();
     }
     written
+}
+
+/// Writes requests and reads no answers, until the proxy reads no more.
+fn pour_until_held_back(client: &mut TcpStream) {
+    client
+        .set_write_timeout(Some(Duration::from_millis(500)))
+        .expect("sockets have timeouts");
+    let requests = b"GET /direct HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
+    let mut written = 0;
+    let stopped = loop {
+        match client.write(&requests) {
+            Ok(count) => written += count,
+            Err(error) => break error.kind(),
+        }
+        assert!(written < TOO_MUCH_BYTES, "nobody holds the client back");
+    };
+    assert!(matches!(
+        stopped,
+        ErrorKind::WouldBlock | ErrorKind::TimedOut
+    ));
 }
 
 fn read_all(stream: &mut TcpStream) -> String {
@@ -75,24 +97,50 @@ fn case_46_answers_that_nobody_reads_hold_the_reading_of_requests_back() {
     let running = start();
     let before = running.resident_bytes();
     let mut client = running.stream();
-    client
-        .set_write_timeout(Some(Duration::from_millis(500)))
-        .expect("sockets have timeouts");
-    let requests = b"GET /direct HTTP/1.1\r\nhost: a\r\n\r\n".repeat(1000);
-    let mut written = 0;
-    let stopped = loop {
-        match client.write(&requests) {
-            Ok(count) => written += count,
-            Err(error) => break error.kind(),
-        }
-        assert!(written < TOO_MUCH_BYTES, "nobody holds the client back");
-    };
-    assert!(matches!(
-        stopped,
-        ErrorKind::WouldBlock | ErrorKind::TimedOut
-    ));
+    pour_until_held_back(&mut client);
     assert_bounded(&running, before);
     drop(client);
+    running.assert_unharmed();
+}
+
+#[test]
+fn case_175_overload_replies_that_nobody_reads_hold_the_reading_of_requests_back() {
+    let pressure = Scratch::new().expect("a directory can be made");
+    let file = pressure.path().join("pressure");
+    std::fs::write(&file, "1").expect("the directory can be written to");
+    let running = start_with(&format!(
+        "overload_manager:
+  refresh_interval: 0.01s
+  resource_monitors: [{{name: envoy.resource_monitors.injected_resource, typed_config: {{
+    '@type': type.googleapis.com/envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig,
+    filename: '{}'}}}}]
+  actions: [{{name: envoy.overload_actions.stop_accepting_requests, triggers: [
+    {{name: envoy.resource_monitors.injected_resource, threshold: {{value: 0.9}}}}]}}]",
+        file.display()
+    ));
+    running.proxy.until("requests are refused", || {
+        let answer =
+            running.answer(b"GET /direct HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("envoy overloaded")
+    });
+    let before = running.resident_bytes();
+    let clients: Vec<TcpStream> = (0..2)
+        .map(|_| {
+            let mut client = running.stream();
+            pour_until_held_back(&mut client);
+            client
+        })
+        .collect();
+    assert_bounded(&running, before);
+    drop(clients);
+    let relief = pressure.path().join("relief");
+    std::fs::write(&relief, "0").expect("the directory can be written to");
+    std::fs::rename(&relief, &file).expect("both are in one directory");
+    running.proxy.until("requests are served again", || {
+        let answer =
+            running.answer(b"GET /direct HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        answer.starts_with("HTTP/1.1 200 ")
+    });
     running.assert_unharmed();
 }
 

@@ -23,6 +23,11 @@ pub(crate) struct Running {
 }
 
 pub(crate) fn start() -> Running {
+    start_with("")
+}
+
+/// With more at the end of the bootstrap.
+pub(crate) fn start_with(more: &str) -> Running {
     const TYPES: &str = "type.googleapis.com/envoy.extensions.filters";
     let host = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let host_port = host.local_addr().expect("it is bound").port();
@@ -49,6 +54,7 @@ static_resources:
   clusters:
   - name: c
     load_assignment: {{cluster_name: c, endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {host_port}}}}}}}}}]}}]}}
+{more}
 ",
         body = "b".repeat(4096)
     );
@@ -71,6 +77,15 @@ impl Running {
 
     pub(crate) fn stream(&self) -> TcpStream {
         patient(TcpStream::connect(("127.0.0.1", self.port)).expect("it listens"))
+    }
+
+    /// All that comes back on a connection of its own.
+    pub(crate) fn answer(&self, request: &[u8]) -> String {
+        let mut client = self.stream();
+        send(&mut client, request);
+        let mut all = Vec::new();
+        client.read_to_end(&mut all).expect("it answers and closes");
+        String::from_utf8_lossy(&all).into_owned()
     }
 
     /// The next connection of the proxy to the host.
