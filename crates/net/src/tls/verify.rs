@@ -305,12 +305,13 @@ impl ServerCertVerifier for PeerVerifier {
 }
 
 impl ClientCertVerifier for PeerVerifier {
+    /// As in Envoy, certificates are also asked for where any will do.
     fn offer_client_auth(&self) -> bool {
-        self.demands.ask_for_anything()
+        self.demands.ask_for_anything() || self.demands.accepts_untrusted
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.is_mandatory && self.offer_client_auth()
+        self.is_mandatory && self.demands.ask_for_anything()
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
