@@ -73,9 +73,9 @@ impl BodyDecoder {
         matches!(self, BodyDecoder::Done | BodyDecoder::Length(0))
     }
 
-    /// Whether all data has come and trailers, or their end, are next. What is wrong with them is no fault of the data.
-    pub fn is_in_trailers(&self) -> bool {
-        matches!(self, BodyDecoder::Chunked(chunks) if chunks.state == ChunkState::Trailers)
+    /// Whether all data has come: the last chunk has begun, or trailers. What is wrong with them is no fault of the data.
+    pub fn is_behind_data(&self) -> bool {
+        matches!(self, BodyDecoder::Chunked(chunks) if chunks.state.is_behind_data())
     }
 
     /// Looks at the start of `input`. `trailers` is filled when there are some and

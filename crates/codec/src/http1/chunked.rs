@@ -39,6 +39,14 @@ pub(super) enum ChunkState {
 }
 
 impl ChunkState {
+    /// Whether the size of the last chunk has been read.
+    pub(super) fn is_behind_data(self) -> bool {
+        matches!(
+            self,
+            ChunkState::Extension(0) | ChunkState::SizeLf(0) | ChunkState::Trailers
+        )
+    }
+
     /// Reads grammar from `input` until data or trailers begin, or it ends; how much
     /// was read.
     pub(super) fn read_grammar(&mut self, input: &[u8]) -> Result<usize, Error> {
@@ -56,6 +64,11 @@ impl ChunkState {
                     }
                     at += found;
                     *self = ChunkState::SizeLf(size);
+                }
+                // Where an extension could begin; what is wrong is the line's end, not the size.
+                ChunkState::Size(size) if *byte == b'\n' => {
+                    *self = ChunkState::Extension(size);
+                    continue;
                 }
                 state => *self = state.after(*byte)?,
             }

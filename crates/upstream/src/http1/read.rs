@@ -142,7 +142,7 @@ impl Http1Stream {
                 .step(settings(&self.lease), input, trailers);
             if let Err(fault) = step
                 && found.is_some()
-                && response.decoder.is_in_trailers()
+                && response.decoder.is_behind_data()
             {
                 response.fault = Some(fault);
                 return Ok(found);

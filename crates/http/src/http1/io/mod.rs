@@ -350,7 +350,7 @@ impl Http1Io {
             let step = decoder.step(self.settings(), input.readable(), trailers);
             if let Err(fault) = step
                 && !chunk.is_empty()
-                && decoder.is_in_trailers()
+                && decoder.is_behind_data()
             {
                 self.fault.set(Some(fault));
                 return Ok(Some(BodyEvent::Data { end_stream: false }));
