@@ -186,7 +186,10 @@ impl Host {
         {
             listeners.notify_waiters();
         }
-        now.health() != before.health() || now.is_excluded() != before.is_excluded()
+        // What is found out closes connections, of a host too that discovery has called bad before.
+        now.health() != before.health()
+            || now.is_excluded() != before.is_excluded()
+            || now.is_found_out() != before.is_found_out()
     }
 
     /// The status of the last response to a check by HTTP.
