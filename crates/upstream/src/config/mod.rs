@@ -145,6 +145,7 @@ impl ClusterConfig {
         settings.passthrough = socket.passthrough;
         settings.socket_matches =
             transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
+        transport_socket::check_agreement(&cluster, &settings, &socket.socket, ctx);
         let transport_socket = socket.socket;
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
