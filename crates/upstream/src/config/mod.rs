@@ -303,6 +303,7 @@ fn settings(
     if let Some(limit) = cluster.per_connection_buffer_limit_bytes {
         settings.per_connection_buffer_limit_bytes = limit;
     }
+    settings.runtime = ctx.runtime.clone();
     if let Some(breakers) = &cluster.circuit_breakers {
         settings.thresholds = breakers::read(breakers, ctx)?;
     }

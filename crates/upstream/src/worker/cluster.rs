@@ -324,6 +324,7 @@ impl WorkerCluster {
     /// Whether the circuit breaker lets one more connection be.
     pub fn may_connect(&self) -> bool {
         let breakers = self.core.breakers();
+        breakers.follow();
         breakers.can_create(ResourcePriority::Default, Resource::Connections)
     }
 
