@@ -36,6 +36,21 @@ pub struct LocalReply {
     pub is_bare: bool,
     /// Whether a name may come several times among `headers`, which then take the place of all that has their names.
     pub repeats_names: bool,
+    /// What of the request it was given on.
+    pub basis: Basis,
+}
+
+/// What an answer was given on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Basis {
+    /// All that had come: a request that was complete by then is.
+    #[default]
+    All,
+    /// A part of its body, whatever is behind it. Over HTTP/1 the end of a body stands behind it, also where both came
+    /// at once, so that the request is not complete.
+    Part,
+    /// More of its body than may be held; the rest counts for nothing.
+    TooMuch,
 }
 
 /// The type of a body.
@@ -61,7 +76,21 @@ impl LocalReply {
             metadata: None,
             is_bare: false,
             repeats_names: false,
+            basis: Basis::All,
         }
+    }
+
+    /// Of a request of which more would have to be held than may be.
+    pub fn too_much() -> Self {
+        let body = b"Payload Too Large".as_slice();
+        LocalReply::new(413, body, "request_payload_too_large").on(Basis::TooMuch)
+    }
+
+    /// The same reply, given on this.
+    #[must_use]
+    pub fn on(mut self, basis: Basis) -> Self {
+        self.basis = basis;
+        self
     }
 
     /// A filter's own response without a body, which nothing but filters changes.

@@ -284,6 +284,18 @@ impl Http2Stream {
         self.header_bytes_sent += u64::try_from(header).unwrap_or(u64::MAX);
     }
 
+    /// Ends the request if both directions are complete, for a caller that still wants to know of it.
+    pub(crate) fn end_if_complete(&mut self) {
+        if let Some((id, _)) = &self.stream
+            && self.is_received
+            && self.sending == Sending::Done
+            && !self.lease.has_ended()
+        {
+            self.connection().stream_ended(*id);
+            self.lease.end();
+        }
+    }
+
     pub(crate) fn is_response_complete(&self) -> bool {
         self.is_received
     }
@@ -338,6 +350,9 @@ impl Http2Stream {
 
 impl Drop for Http2Stream {
     fn drop(&mut self) {
+        if self.lease.has_ended() {
+            return;
+        }
         let Some((id, mailbox)) = self.stream.take() else {
             return;
         };

@@ -7,11 +7,10 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName};
-use nuncio_contract::stream_info::Metadata;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
+use nuncio_contract::stream_info::{Address, FilterStateObject as _, Metadata};
 
 use crate::original_dst::MetadataPlace;
 
@@ -35,7 +34,7 @@ pub enum OverrideSource {
 
 /// The hosts that a request names and that were not tried.
 #[derive(Debug)]
-pub struct WantedHosts(RefCell<VecDeque<SocketAddr>>);
+pub struct WantedHosts(RefCell<VecDeque<Box<str>>>);
 
 impl OverrideHosts {
     /// The hosts that a request names.
@@ -49,18 +48,18 @@ impl OverrideHosts {
                 }
             }
         });
-        let addresses = lists.flat_map(|list| list.split(',')).filter_map(|text| {
+        let names = lists.flat_map(|list| list.split(',')).map(|text| {
             let text = text.trim_matches(|byte: char| byte.is_ascii_whitespace());
-            let address: SocketAddr = text.parse().ok()?;
-            (address.to_string() == text).then_some(address)
+            text.into()
         });
-        WantedHosts(RefCell::new(addresses.collect()))
+        WantedHosts(RefCell::new(names.collect()))
     }
 
     /// What notes in dynamic metadata which host was chosen, and its namespace; none if that is not wanted.
-    pub fn note(&self, chosen: SocketAddr) -> Option<(&str, Struct)> {
+    pub fn note(&self, chosen: &Address) -> Option<(&str, Struct)> {
         let place = self.selected.as_ref()?;
-        Some((&place.namespace, place.holding(chosen.to_string())))
+        let text = chosen.serialize_as_string()?;
+        Some((&place.namespace, place.holding(text)))
     }
 }
 
@@ -80,7 +79,7 @@ impl MetadataPlace {
 
 impl WantedHosts {
     /// The next one that is not tried yet.
-    pub(crate) fn next(&self) -> Option<SocketAddr> {
+    pub(crate) fn next(&self) -> Option<Box<str>> {
         self.0.borrow_mut().pop_front()
     }
 }
@@ -98,12 +97,12 @@ mod tests {
 
     fn all(wanted: &WantedHosts) -> Vec<String> {
         std::iter::from_fn(|| wanted.next())
-            .map(|address| address.to_string())
+            .map(String::from)
             .collect()
     }
 
     #[test]
-    fn lists_of_all_places_are_taken_in_order_and_what_is_no_address_is_passed_over() {
+    fn lists_of_all_places_are_taken_in_order() {
         let hosts = OverrideHosts {
             sources: vec![
                 OverrideSource::Metadata(place("a", &["b", "c"])),
@@ -113,11 +112,11 @@ mod tests {
         };
         let mut request = HeaderMap::request();
         let header = HeaderName::parse("x-host").unwrap();
-        request.append(&header, b" 192.0.2.1:80 ,nobody, 192.0.2.2:080");
+        request.append(&header, b" 192.0.2.1:80 ,/a.sock,");
         let mut metadata = Metadata::default();
         metadata.merge("a", place("a", &["b", "c"]).holding("[::1]:5".into()));
         let wanted = hosts.wanted(&request, Some(&metadata));
-        assert_eq!(all(&wanted), ["[::1]:5", "192.0.2.1:80"]);
+        assert_eq!(all(&wanted), ["[::1]:5", "192.0.2.1:80", "/a.sock", ""]);
         assert_eq!(all(&wanted), [""; 0]);
     }
 }

@@ -166,8 +166,10 @@ impl UpstreamStream {
     /// Ends a request and its response whose both directions are complete: the connection goes back at once, though
     /// what came may not have been passed on yet.
     pub fn end_if_complete(&mut self) {
-        if let UpstreamStream::Http1(stream) = self {
-            stream.end_if_complete();
+        match self {
+            UpstreamStream::Http1(stream) => stream.end_if_complete(),
+            UpstreamStream::Http2(stream) => stream.end_if_complete(),
+            UpstreamStream::Tcp(_) => {}
         }
     }
 

@@ -11,8 +11,15 @@ use super::{RuntimeKey, RuntimeValue};
 const FEW_PLACES: usize = 64;
 
 /// The runtime as keys are resolved against it; cheap to share.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RuntimeKeys(Arc<Shared>);
+
+impl std::fmt::Debug for RuntimeKeys {
+    /// Without its places, which are many and in no order.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuntimeKeys").finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -74,6 +81,15 @@ impl RuntimeKeys {
         let names = inner.values.keys();
         names
             .filter_map(|name| name.strip_prefix(prefix).map(str::to_owned))
+            .collect()
+    }
+
+    /// The values of names with this prefix, by what is behind it.
+    pub fn values_behind(&self, prefix: &str) -> HashMap<Box<str>, RuntimeValue> {
+        let inner = self.inner();
+        let values = inner.values.iter();
+        values
+            .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.into(), value.clone())))
             .collect()
     }
 

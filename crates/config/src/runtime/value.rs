@@ -34,6 +34,16 @@ pub struct RuntimeValue {
 }
 
 impl RuntimeValue {
+    /// As an integer, if it is one.
+    pub fn integer(&self) -> Option<u64> {
+        self.integer
+    }
+
+    /// As a number, if it is one.
+    pub fn double(&self) -> Option<f64> {
+        self.double
+    }
+
     /// A value of a static layer.
     pub fn of_json(json: &Json) -> Self {
         Self::with_text(json, None)

@@ -10,6 +10,7 @@ use super::coalesce::Coalesce;
 use super::command::{Argument, Command, Syntax};
 use super::durations::CommonDuration;
 use super::error::FormatError;
+use super::file_content::FileContent;
 use super::filter_state_value::FilterStateOperator;
 use super::grpc_status::GrpcStatusStyle;
 use super::metadata_value::{MetadataOperator, MetadataSource};
@@ -31,6 +32,8 @@ const NOT_SUPPORTED: &[&str] = &["XFCC_VALUE"];
 pub(crate) struct ExtensionCommands {
     /// `envoy.formatter.req_without_query`.
     pub req_without_query: bool,
+    /// `envoy.formatter.file_content`.
+    pub file_content: bool,
     /// What `envoy.formatter.cel` says that expressions may do.
     pub cel: CelOptions,
 }
@@ -63,6 +66,8 @@ pub(super) fn compile(
 ) -> Result<Limited, FormatError> {
     let found = if command.name == "REQ_WITHOUT_QUERY" && extensions.req_without_query {
         Some(header(Map::Request, command.argument, true)?)
+    } else if command.name == "FILE_CONTENT" && extensions.file_content {
+        Some(Operator::FileContent(FileContent::parse(command.argument)?))
     } else if let Some(is_typed) = is_typed_cel(command.name) {
         Some(cel(command, is_typed, extensions.cel)?)
     } else {

@@ -16,6 +16,7 @@ mod command;
 mod commands;
 mod durations;
 mod error;
+mod file_content;
 mod filter_state_value;
 mod grpc_status;
 mod header_value;

@@ -8,6 +8,7 @@ use super::address_text::{append_address, append_masked, append_without_port};
 use super::cel_operator::CelOperator;
 use super::coalesce::Coalesce;
 use super::durations::CommonDuration;
+use super::file_content::FileContent;
 use super::filter_state_value::{FilterStateOperator, Shown};
 use super::grpc_status::{GrpcStatus, GrpcStatusStyle, is_grpc_request};
 use super::json_text::escape_from;
@@ -65,6 +66,8 @@ pub(super) enum Operator {
     Coalesce(Coalesce),
     /// `%CEL%`, `%TYPED_CEL%`.
     Cel(CelOperator),
+    /// `%FILE_CONTENT%`.
+    FileContent(FileContent),
 }
 
 /// Values that need no argument, each a function of what is known.
@@ -274,6 +277,10 @@ impl Operator {
             Operator::RequestedServerName(name) => appended(name.append(context, out)),
             Operator::Fixed(text) => Value::Bytes(text),
             Operator::Cel(cel) => appended(cel.append_text(context, out)),
+            Operator::FileContent(file) => {
+                file.append(context, out);
+                Value::Appended
+            }
             // Handled by `Limited`, which knows whether text or JSON is wanted.
             Operator::Coalesce(_) => Value::Missing,
         }

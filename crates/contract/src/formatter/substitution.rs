@@ -1,7 +1,7 @@
 //! `envoy.config.core.v3.SubstitutionFormatString`: a format as configs give it.
 //!
 //! Limits: a format from a file or the environment has at most 1 MiB. Formatter extensions that bring
-//! commands: `req_without_query`; `metadata` and `cel`, whose commands are built in; no other yet.
+//! commands: `req_without_query`, `file_content`; `metadata` and `cel`, whose commands are built in; no other yet.
 
 use std::sync::Arc;
 
@@ -20,11 +20,12 @@ use crate::stream_info::metadata::{Struct, Value};
 const LIMIT_BYTES: usize = 1 << 20;
 
 const REQ_WITHOUT_QUERY: &str = "envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery";
+const FILE_CONTENT: &str = "envoy.extensions.formatter.file_content.v3.FileContent";
 const METADATA: &str = "envoy.extensions.formatter.metadata.v3.Metadata";
 const CEL: &str = "envoy.extensions.formatter.cel.v3.Cel";
 
 /// The formatter extensions that are known and whose messages have no fields.
-pub const EXTENSIONS: &[&str] = &[REQ_WITHOUT_QUERY, METADATA];
+pub const EXTENSIONS: &[&str] = &[REQ_WITHOUT_QUERY, METADATA, FILE_CONTENT];
 
 message! {
     /// What expressions in the format may do.
@@ -102,6 +103,10 @@ pub(crate) fn extension_commands(
             REQ_WITHOUT_QUERY => {
                 config.decode::<()>(ctx)?;
                 commands.req_without_query = true;
+            }
+            FILE_CONTENT => {
+                config.decode::<()>(ctx)?;
+                commands.file_content = true;
             }
             METADATA => config.decode::<()>(ctx)?,
             CEL => {

@@ -15,13 +15,15 @@ use crate::headers::{HeaderMap, HeaderName, Known};
 use crate::stream_info::metadata::Value;
 use crate::stream_info::{Address, PeerCertificateInfo};
 
+/// The details of responses of hosts.
+const VIA_UPSTREAM: &str = "via_upstream";
 const ENVIRONMENT: &str = "envoy.extensions.matching.common_inputs.environment_variable.v3.Config";
 const ATTRIBUTES: &str = "xds.type.matcher.v3.HttpAttributesCelMatchInput";
 /// The message of an input, and the input.
 type Plain = (&'static str, fn() -> Input);
 
 /// Inputs without options.
-const PLAIN: [Plain; 13] = [
+const PLAIN: [Plain; 14] = [
     (ATTRIBUTES, || Input::Attributes),
     (
         "envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput",
@@ -30,6 +32,10 @@ const PLAIN: [Plain; 13] = [
     (
         "envoy.type.matcher.v3.HttpResponseStatusCodeClassMatchInput",
         || Input::StatusClass,
+    ),
+    (
+        "envoy.type.matcher.v3.HttpResponseLocalReplyMatchInput",
+        || Input::LocalReply,
     ),
     (
         "envoy.extensions.matching.common_inputs.network.v3.DestinationIPInput",
@@ -165,6 +171,8 @@ pub(super) enum Input {
     QueryParameter(Box<[u8]>),
     Status,
     StatusClass,
+    /// Whether the response is the proxy's own.
+    LocalReply,
     DestinationIp,
     DestinationPort,
     SourceIp,
@@ -338,6 +346,15 @@ impl Input {
                     .filter(|class| (b'1'..=b'5').contains(*class))?;
                 Some(vec![*class, b'x', b'x'])
             }),
+            Input::LocalReply => match data.response {
+                None => Fetched::NotYet,
+                Some(_) => {
+                    let details = data.info.response_code_details.as_deref();
+                    let is_local = details != Some(VIA_UPSTREAM);
+                    let text: &[u8] = if is_local { b"true" } else { b"false" };
+                    Fetched::Text(Cow::Borrowed(text))
+                }
+            },
             Input::DestinationIp => ip(connection.local_address.as_ref()),
             Input::DestinationPort => port(connection.local_address.as_ref()),
             Input::SourceIp => ip(data.info.downstream_remote_address()),

@@ -6,7 +6,7 @@ use nuncio_contract::http_filter::{
     DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest,
 };
-use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::local_reply::{Basis, LocalReply};
 
 use super::config::Limit;
 
@@ -51,7 +51,7 @@ impl HttpFilter for Filter {
         let announced = context.request_headers.get(Known::ContentLength);
         let announced = announced.and_then(|it| std::str::from_utf8(it).ok()?.parse::<u64>().ok());
         if announced.is_some_and(|bytes| bytes > self.most_bytes) {
-            return HeadersStatus::Reply(refusal("content length too large"));
+            return HeadersStatus::Reply(Box::new(refusal("content length too large")));
         }
         HeadersStatus::Continue
     }
@@ -65,13 +65,13 @@ impl HttpFilter for Filter {
         let bytes = u64::try_from(data.len()).unwrap_or(u64::MAX);
         self.seen_bytes = self.seen_bytes.saturating_add(bytes);
         if self.seen_bytes > self.most_bytes {
-            return DataStatus::Reply(refusal("request too long"));
+            let refusal = refusal("request too long").on(Basis::Part);
+            return DataStatus::Reply(Box::new(refusal));
         }
         DataStatus::Continue
     }
 }
 
-fn refusal(text: &'static str) -> Box<LocalReply> {
-    let details = "request_payload_too_large";
-    Box::new(LocalReply::new(413, text.as_bytes(), details))
+fn refusal(text: &'static str) -> LocalReply {
+    LocalReply::new(413, text.as_bytes(), "request_payload_too_large")
 }

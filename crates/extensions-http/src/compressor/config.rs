@@ -6,7 +6,7 @@ use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{message, one_of};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
-use nuncio_contract::matching::RuntimeFeatureFlag;
+use nuncio_contract::matching::{CompiledStringMatcher, RuntimeFeatureFlag, StringMatcher};
 use nuncio_contract::registry::RouteFilterConfig;
 
 use crate::compression::{CompressorLibrary, LibraryMessage};
@@ -59,6 +59,7 @@ message! {
         enabled: Option<RuntimeFeatureFlag>,
         min_content_length: Option<u32>,
         content_type: Vec<String>,
+        content_type_matcher: Vec<StringMatcher>,
     }
 }
 
@@ -125,11 +126,17 @@ pub(super) struct Chain {
     pub(super) is_first_choice: bool,
 }
 
+/// The types of bodies that are compressed.
+enum Types {
+    Named(Box<[Box<str>]>),
+    Matched(Box<[CompiledStringMatcher]>),
+}
+
 /// What is compressed in a direction.
 pub(super) struct Direction {
     enabled: Option<RuntimeFeatureFlag>,
     pub(super) least_bytes: u64,
-    content_types: Box<[Box<str>]>,
+    content_types: Types,
 }
 
 /// How responses are compressed.
@@ -173,8 +180,8 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
     Ok(Arc::new(ChainConfig(Arc::new(Chain {
         library,
         name: message.compressor_library.name.as_str().into(),
-        request: message.request(),
-        response: message.response(),
+        request: message.request(ctx)?,
+        response: message.response(ctx)?,
         is_first_choice: message.choose_first,
     }))))
 }
@@ -202,27 +209,28 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
 }
 
 impl Compressor {
-    fn request(&self) -> Option<Direction> {
-        let request = self.request_direction_config.as_ref()?;
-        Some(Direction::of(request.common_config.as_ref()))
+    fn request(&self, ctx: &mut Ctx) -> Result<Option<Direction>, Refused> {
+        let request = self.request_direction_config.as_ref();
+        let request = request.map(|it| Direction::of(it.common_config.as_ref(), ctx));
+        request.transpose()
     }
 
     /// The deprecated fields count only where there is no `response_direction_config`.
-    fn response(&self) -> Response {
+    fn response(&self, ctx: &mut Ctx) -> Result<Response, Refused> {
         let Some(own) = &self.response_direction_config else {
             let types = &self.content_type;
-            return Response {
+            return Ok(Response {
                 direction: Direction::new(&self.runtime_enabled, self.content_length, types),
                 etag: EtagRule::of(self.disable_on_etag_header, false),
                 removes_accept_encoding: self.remove_accept_encoding_header,
                 uncompressible_statuses: Box::default(),
                 tells_status: false,
                 has_own_scope: false,
-            };
+            });
         };
         let statuses = own.uncompressible_response_codes.iter();
-        Response {
-            direction: Direction::of(own.common_config.as_ref()),
+        Ok(Response {
+            direction: Direction::of(own.common_config.as_ref(), ctx)?,
             etag: EtagRule::of(own.disable_on_etag_header, own.weaken_etag_on_compress),
             removes_accept_encoding: own.remove_accept_encoding_header,
             uncompressible_statuses: statuses
@@ -230,7 +238,7 @@ impl Compressor {
                 .collect(),
             tells_status: own.status_header_enabled,
             has_own_scope: true,
-        }
+        })
     }
 }
 
@@ -245,15 +253,19 @@ impl EtagRule {
 }
 
 impl Direction {
-    fn of(common: Option<&CommonDirection>) -> Self {
-        match common {
-            None => Self::new(&None, None, &[]),
-            Some(common) => Self::new(
-                &common.enabled,
-                common.min_content_length,
-                &common.content_type,
-            ),
+    fn of(common: Option<&CommonDirection>, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let Some(common) = common else {
+            return Ok(Self::new(&None, None, &[]));
+        };
+        let least = common.min_content_length;
+        let mut direction = Self::new(&common.enabled, least, &common.content_type);
+        let matchers = common.content_type_matcher.iter();
+        let matchers = matchers.map(|it| CompiledStringMatcher::compile(it, ctx));
+        let matchers = matchers.collect::<Result<Box<[_]>, _>>()?;
+        if !matchers.is_empty() {
+            direction.content_types = Types::Matched(matchers);
         }
+        Ok(direction)
     }
 
     /// As in Envoy, no length at all is the default one.
@@ -262,14 +274,14 @@ impl Direction {
         Direction {
             enabled: enabled.clone(),
             least_bytes: least.map_or(DEFAULT_LEAST_BYTES, u64::from),
-            content_types: match types {
+            content_types: Types::Named(match types {
                 [] => DEFAULT_CONTENT_TYPES
                     .iter()
                     .copied()
                     .map(Box::from)
                     .collect(),
                 types => types.iter().map(|name| name.as_str().into()).collect(),
-            },
+            }),
         }
     }
 
@@ -280,7 +292,12 @@ impl Direction {
 
     /// Whether this type is, which stands without parameters.
     pub(super) fn has_type(&self, content_type: &[u8]) -> bool {
-        let mut types = self.content_types.iter();
-        types.any(|name| name.as_bytes().eq_ignore_ascii_case(content_type))
+        match &self.content_types {
+            Types::Named(names) => {
+                let mut names = names.iter();
+                names.any(|name| name.as_bytes().eq_ignore_ascii_case(content_type))
+            }
+            Types::Matched(matchers) => matchers.iter().any(|it| it.matches(content_type)),
+        }
     }
 }

@@ -204,11 +204,17 @@ impl ServiceMessage {
 
 impl HttpService {
     fn compile(&self, ctx: &mut Ctx) -> Result<HttpTarget, Refused> {
-        let prefix = &self.path_prefix;
-        if !prefix.value.is_empty() && !prefix.value.starts_with('/') {
-            let text = "path_prefix should start with \"/\".";
-            ctx.error(prefix.span, text);
+        let (prefix, instead) = (&self.path_prefix, &self.path_override);
+        if !prefix.value.is_empty() && !instead.value.is_empty() {
+            let text = "Only one of path_prefix or path_override may be set, not both.";
+            ctx.error(instead.span, text);
             return Err(Refused);
+        }
+        for (path, name) in [(prefix, "path_prefix"), (instead, "path_override")] {
+            if !path.value.is_empty() && !path.value.starts_with('/') {
+                ctx.error(path.span, format!("{name} should start with \"/\"."));
+                return Err(Refused);
+            }
         }
         let HttpUpstream::Cluster(cluster) = &self.server_uri.http_upstream_type;
         let response = self.authorization_response.as_ref();
@@ -227,6 +233,7 @@ impl HttpService {
             timeout: self.server_uri.timeout,
             retries: retries.transpose()?,
             path_prefix: prefix.value.as_str().into(),
+            path_override: instead.value.as_str().into(),
             added,
             to_upstream: ListStringMatcher::compile(list(|it| &it.allowed_upstream_headers), ctx)?,
             to_upstream_joined: ListStringMatcher::compile(

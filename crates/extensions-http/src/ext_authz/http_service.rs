@@ -26,6 +26,8 @@ pub(super) struct HttpTarget {
     pub(super) timeout: Duration,
     pub(super) retries: Option<Arc<CallRetries>>,
     pub(super) path_prefix: Box<str>,
+    /// What takes the place of the request's path, if anything.
+    pub(super) path_override: Box<str>,
     pub(super) added: HeaderMutations,
     pub(super) to_upstream: Matchers,
     pub(super) to_upstream_joined: Matchers,
@@ -65,6 +67,9 @@ impl HttpTarget {
         for header in told_headers(context.request_headers, told) {
             match header.name {
                 b"content-length" => {}
+                b":path" if !self.path_override.is_empty() => {
+                    head.append(Known::Path, self.path_override.as_bytes());
+                }
                 b":path" if !self.path_prefix.is_empty() => {
                     let path = [self.path_prefix.as_bytes(), header.value].concat();
                     head.append(Known::Path, &path);

@@ -72,6 +72,7 @@ message! {
     pub(super) struct HttpService: "envoy.extensions.filters.http.ext_authz.v3.HttpService" {
         pub(super) server_uri: HttpUri,
         pub(super) path_prefix: Spanned<String>,
+        pub(super) path_override: Spanned<String>,
         pub(super) authorization_request: Option<AuthorizationRequest>,
         pub(super) authorization_response: Option<AuthorizationResponse>,
         pub(super) retry_policy: Option<CoreRetryPolicy>,

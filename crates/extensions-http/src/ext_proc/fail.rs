@@ -93,11 +93,14 @@ impl Failure {
 
     /// What the client gets then.
     pub(super) fn too_large_reply(is_request: bool) -> Box<LocalReply> {
-        let (status, body, details) = match is_request {
-            true => (413, "Payload Too Large", "request_payload_too_large"),
-            false => (500, "Internal Server Error", "response_payload_too_large"),
-        };
-        Box::new(LocalReply::new(status, body.as_bytes(), details))
+        Box::new(match is_request {
+            true => LocalReply::too_much(),
+            false => LocalReply::new(
+                500,
+                b"Internal Server Error".as_slice(),
+                "response_payload_too_large",
+            ),
+        })
     }
 
     /// What the client gets.

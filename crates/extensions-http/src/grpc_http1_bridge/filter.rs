@@ -101,9 +101,7 @@ impl HttpFilter for BridgeFilter {
         self.request.append(std::mem::take(data));
         let held = u64::try_from(self.request.len()).unwrap_or(u64::MAX);
         if held > *context.buffer_limit_bytes {
-            let body = b"Payload Too Large".as_slice();
-            let reply = LocalReply::new(413, body, "request_payload_too_large");
-            return DataStatus::Reply(Box::new(reply));
+            return DataStatus::Reply(Box::new(LocalReply::too_much()));
         }
         if !end_stream {
             return DataStatus::StopAndBuffer;

@@ -9,7 +9,7 @@ use nuncio_contract::http_filter::{
     AddedBody, DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter,
     HttpFilterConfig, HttpFilterFactory, Interest, TrailersStatus,
 };
-use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::local_reply::{Basis, LocalReply};
 
 use super::config::{ChainConfig, Level, Settings};
 use crate::grpc::{self, FRAME_HEADER_BYTES};
@@ -213,7 +213,8 @@ impl HttpFilter for ReverseBridgeFilter {
         if self.settings.withholds_frames && !call.is_stripped {
             if data.len() < FRAME_HEADER_BYTES {
                 let details = "grpc_bridge_data_too_small";
-                return DataStatus::Reply(failure("invalid request body", UNKNOWN, details));
+                let reply = failure("invalid request body", UNKNOWN, details);
+                return DataStatus::Reply(Box::new(reply.on(Basis::Part)));
             }
             data.advance(FRAME_HEADER_BYTES);
             call.is_stripped = true;

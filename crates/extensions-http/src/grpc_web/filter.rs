@@ -9,7 +9,7 @@ use nuncio_contract::http_filter::{
     DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest, TrailersStatus,
 };
-use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::local_reply::{Basis, LocalReply};
 
 use super::config::ChainConfig;
 use super::text::{Fault, RequestText, ResponseText};
@@ -93,12 +93,12 @@ fn is_grpc_web_response(response: &HeaderMap) -> bool {
 
 /// The answer to a request that is no base64.
 fn refusal(fault: Fault) -> Box<LocalReply> {
-    let details = match fault {
-        Fault::Size => "grpc_base_64_decode_failed_bad_size",
-        Fault::Data => "grpc_base_64_decode_failed",
+    let (details, basis) = match fault {
+        Fault::Size => ("grpc_base_64_decode_failed_bad_size", Basis::All),
+        Fault::Data => ("grpc_base_64_decode_failed", Basis::Part),
     };
     let body = b"Bad gRPC-web request, invalid base64 data.".as_slice();
-    Box::new(LocalReply::new(400, body, details))
+    Box::new(LocalReply::new(400, body, details).on(basis))
 }
 
 /// The frame of trailers, which are none any more.

@@ -46,11 +46,7 @@ impl LuaFilter {
 /// The answer where more would have to be held than may be.
 fn too_large(is_response: bool) -> Box<LocalReply> {
     Box::new(match is_response {
-        false => LocalReply::new(
-            413,
-            b"Payload Too Large".as_slice(),
-            "request_payload_too_large",
-        ),
+        false => LocalReply::too_much(),
         true => LocalReply::new(
             500,
             b"Internal Server Error".as_slice(),

@@ -12,6 +12,12 @@ use nuncio_contract::registry::RouteFilterConfig;
 
 const COOKIE: &str = "envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState";
 const HEADER: &str = "envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState";
+const ENVELOPE: &str = "envoy.extensions.http.stateful_session.envelope.v3.EnvelopeSessionState";
+const NAMES: [&str; 3] = [
+    "envoy.http.stateful_session.cookie",
+    "envoy.http.stateful_session.envelope",
+    "envoy.http.stateful_session.header",
+];
 const NO_HOST: u16 = 503;
 
 message! {
@@ -27,8 +33,8 @@ message! {
 message! {
     /// Where the host's address is.
     pub(super) struct SessionState: "envoy.config.core.v3.TypedExtensionConfig" {
+        name: Spanned<String>,
         typed_config: Any,
-        inert name = "the type says which extension it is",
     }
 }
 
@@ -79,6 +85,20 @@ message! {
     }
 }
 
+message! {
+    /// It is beside what the host itself has in a header.
+    pub(super) struct EnvelopeSessionState: "envoy.extensions.http.stateful_session.envelope.v3.EnvelopeSessionState" {
+        header: EnvelopeHeader,
+    }
+}
+
+message! {
+    /// The header.
+    pub(super) struct EnvelopeHeader: "envoy.extensions.http.stateful_session.envelope.v3.EnvelopeSessionState.Header" {
+        name: Spanned<String>,
+    }
+}
+
 /// A compiled config.
 pub(super) struct Session {
     /// None where there is nothing to be kept.
@@ -92,6 +112,8 @@ pub(super) struct Session {
 pub(super) enum State {
     Cookie(SessionCookie),
     Header(HeaderName),
+    /// Together with what the host has there.
+    Envelope(HeaderName),
 }
 
 /// A cookie, compiled.
@@ -155,6 +177,16 @@ impl Session {
 
 impl State {
     fn compile(state: &SessionState, ctx: &mut Ctx) -> Result<Self, Refused> {
+        let name = &state.name;
+        // As in Envoy it is the name that finds it.
+        if !NAMES.contains(&&*name.value) {
+            let text = format!(
+                "Didn't find a registered implementation for name: '{}'",
+                name.value
+            );
+            ctx.error(name.span, text);
+            return Err(Refused);
+        }
         let any = &state.typed_config;
         match any.type_name() {
             COOKIE => {
@@ -163,16 +195,23 @@ impl State {
             }
             HEADER => {
                 let config: HeaderBasedSessionState = any.decode(ctx)?;
-                let name = HeaderName::parse(&config.name.value).map_err(|_| {
-                    let text = format!("`{}` is not a header name", config.name.value);
-                    ctx.error(config.name.span, text);
-                    Refused
-                })?;
-                Ok(State::Header(name))
+                Ok(State::Header(header_name(&config.name, ctx)?))
+            }
+            ENVELOPE => {
+                let config: EnvelopeSessionState = any.decode(ctx)?;
+                Ok(State::Envelope(header_name(&config.header.name, ctx)?))
             }
             kind => Err(ctx.unsupported_here(any.span, format!("the session state `{kind}`"))),
         }
     }
+}
+
+fn header_name(name: &Spanned<String>, ctx: &mut Ctx) -> Result<HeaderName, Refused> {
+    HeaderName::parse(&name.value).map_err(|_| {
+        let text = format!("`{}` is not a header name", name.value);
+        ctx.error(name.span, text);
+        Refused
+    })
 }
 
 impl SessionCookie {

@@ -14,7 +14,7 @@ use nuncio_contract::stat_group;
 use nuncio_contract::stream_info::{Address, ResponseFlags, WantedHost};
 
 use super::config::{ChainConfig, OfRoute, Session, State};
-use super::cookie;
+use super::{cookie, envelope};
 use nuncio_config::base64;
 use nuncio_contract::cookies;
 
@@ -107,6 +107,9 @@ impl HttpFilter for Stream {
             return HeadersStatus::Continue;
         };
         self.found = match &session.state {
+            Some(State::Envelope(name)) => {
+                Found::Host(envelope::open(context.request_headers, name))
+            }
             Some(state) => state.find(context.request_headers, context.services),
             None => Found::NoSession,
         };
@@ -131,6 +134,11 @@ impl HttpFilter for Stream {
         let stats = self.worker.stats.as_deref().filter(|_| is_chain);
         let upstream = &context.stream_info.upstream;
         let host = upstream.host().map(|host| text_of(&host.address));
+        if let (Found::Host(_), Some(State::Envelope(name)), Some(host)) =
+            (&self.found, &session.state, &host)
+        {
+            envelope::close(response, name, host);
+        }
         let counted = match (&self.found, &session.state, host) {
             (Found::Nothing, ..) => None,
             (Found::NoSession, ..) | (_, None, _) => upstream
@@ -172,6 +180,7 @@ impl State {
                 let value = cookies::find(request, &session.name);
                 Found::Host(value.and_then(|value| cookie::address(value, now_s(services))))
             }
+            State::Envelope(_) => Found::NoSession,
             State::Header(name) => Found::Host(
                 request
                     .get_all_named(name)
@@ -190,6 +199,8 @@ impl State {
                 header.extend_from_slice(format!("=\"{value}\"{}", session.attributes).as_bytes());
                 response.append(Known::SetCookie, &header);
             }
+            // Whoever answers, it is told already.
+            State::Envelope(_) => {}
             State::Header(name) => response.set(name, base64::encode(host.as_bytes()).as_bytes()),
         }
     }

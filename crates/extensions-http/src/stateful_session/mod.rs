@@ -3,11 +3,13 @@
 //!
 //! A strict session is answered by the proxy where its host is not there any more; any other then goes where the load
 //! balancer says. Trust: the client chooses among the hosts of the cluster, whose addresses it gets to know; a cookie
-//! is neither signed nor encrypted, as in Envoy. Not there: envelopes (`EnvelopeSessionState`), which are refused.
-//! Envoy's documentation: HTTP filters, stateful session.
+//! is neither signed nor encrypted, as in Envoy. An envelope is a header of the host's own that has the host's address
+//! put before its value on the way to the client, and taken off on the way back; what could be no header's value is not
+//! unpacked. Envoy's documentation: HTTP filters, stateful session.
 
 mod config;
 mod cookie;
+mod envelope;
 mod filter;
 #[cfg(test)]
 mod tests;
@@ -29,5 +31,6 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
         config::StatefulSessionPerRoute::support(table);
         config::CookieBasedSessionState::support(table);
         config::HeaderBasedSessionState::support(table);
+        config::EnvelopeSessionState::support(table);
     },
 };

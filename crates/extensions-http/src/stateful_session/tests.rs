@@ -8,9 +8,9 @@ use super::ROOM;
 use crate::tests::harness::{Stream, Worker, refusal, response, values};
 use nuncio_config::base64::encode;
 
-const HEADER: &str = "session_state: {name: s, typed_config: {'@type': \
+const HEADER: &str = "session_state: {name: envoy.http.stateful_session.header, typed_config: {'@type': \
     type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState, name: x-session}}";
-const COOKIE: &str = "session_state: {name: s, typed_config: {'@type': \
+const COOKIE: &str = "session_state: {name: envoy.http.stateful_session.cookie, typed_config: {'@type': \
     type.googleapis.com/envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState, \
     cookie: {name: home, path: /a}}}";
 const HOST: &str = "127.0.0.1:80";
@@ -109,10 +109,32 @@ fn a_route_may_switch_it_off_or_keep_sessions_otherwise_and_counts_nothing() {
     assert_eq!(counts(&worker), [0; 4]);
 }
 
+const ENVELOPE: &str = "session_state: {name: envoy.http.stateful_session.envelope, typed_config: {'@type': \
+    type.googleapis.com/envoy.extensions.http.stateful_session.envelope.v3.EnvelopeSessionState, \
+    header: {name: x-session}}}";
+
 #[test]
-fn an_envelope_is_refused() {
-    let envelope = "{session_state: {name: s, typed_config: {'@type': \
-        type.googleapis.com/envoy.extensions.http.stateful_session.envelope.v3.EnvelopeSessionState, \
-        header: {name: a}}}}";
-    assert!(refusal(&ROOM, envelope).contains("is not supported by Nuncio yet"));
+fn an_envelope_holds_the_hosts_own_value() {
+    let worker = Worker::new(&ROOM, &chain("", ENVELOPE));
+    let packed = format!("{};UV:{}", encode(HOST.as_bytes()), encode(b"own"));
+    let mut stream = worker.stream().with("x-session", &packed);
+    let host = wanted(&mut stream).expect("a host");
+    assert_eq!(&*host.address, HOST);
+    assert_eq!(values(&stream.request, "x-session"), "own");
+}
+
+#[test]
+fn what_is_no_value_of_a_header_is_not_unpacked() {
+    let worker = Worker::new(&ROOM, &chain("", ENVELOPE));
+    let packed = format!("{};UV:{}", encode(HOST.as_bytes()), encode(b"a\r\nb: c"));
+    let mut stream = worker.stream().with("x-session", &packed);
+    assert_eq!(wanted(&mut stream), None);
+    assert_eq!(values(&stream.request, "x-session"), packed);
+}
+
+#[test]
+fn a_session_is_found_by_its_name() {
+    let other = HEADER.replace("envoy.http.stateful_session.header", "other");
+    let refused = refusal(&ROOM, &format!("{{{other}}}"));
+    assert!(refused.contains("Didn't find a registered implementation for name: 'other'"));
 }

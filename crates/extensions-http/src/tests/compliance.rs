@@ -174,7 +174,7 @@ const CONFIGS: &[(&str, &str, &str)] = &[
     (
         "envoy.filters.http.stateful_session",
         "{}",
-        "{strict: true, session_state: {name: a, typed_config: {\
+        "{strict: true, session_state: {name: envoy.http.stateful_session.header, typed_config: {\
           '@type': type.googleapis.com/envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState, \
           name: x-session}}}",
     ),

@@ -28,9 +28,6 @@ use crate::filter_chain::{ActiveFilter, FilterChain, Way};
 use crate::stream::{RouteSnapshot, StreamState};
 use crate::worker::Worker;
 
-/// The details of the answer to a request of which too much would have to be held back.
-pub const REQUEST_TOO_LARGE: &str = "request_payload_too_large";
-
 /// What a run came to.
 #[derive(Debug)]
 pub enum Flow<T> {
@@ -353,7 +350,7 @@ impl Run<'_> {
             return Ok(());
         }
         Err(Box::new(match self.way {
-            Way::Decode => LocalReply::new(413, b"Payload Too Large".as_slice(), REQUEST_TOO_LARGE),
+            Way::Decode => LocalReply::too_much(),
             Way::Encode => LocalReply::new(
                 500,
                 b"Internal Server Error".as_slice(),

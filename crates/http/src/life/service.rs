@@ -6,7 +6,6 @@ use nuncio_contract::local_reply::LocalReply;
 
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop};
-use crate::filter_engine::REQUEST_TOO_LARGE;
 
 /// Body bytes that a service takes.
 const SERVICE_BODY_LIMIT_BYTES: usize = 1 << 20;
@@ -17,9 +16,7 @@ impl<D: Downstream> Exchange<'_, D> {
         while !self.body.borrow().done {
             self.read_request().await?;
             if self.body.borrow().data.len() > SERVICE_BODY_LIMIT_BYTES {
-                let reply =
-                    LocalReply::new(413, b"Payload Too Large".as_slice(), REQUEST_TOO_LARGE);
-                return Err(Stop::Reply(Box::new(reply)));
+                return Err(Stop::Reply(Box::new(LocalReply::too_much())));
             }
         }
         let Some(service) = &self.manager.service else {

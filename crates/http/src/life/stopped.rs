@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use nuncio_contract::buffer::Buffer;
-use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::local_reply::{Basis, LocalReply};
 use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::ResponseFlags;
 
@@ -14,7 +14,6 @@ use crate::downstream::{Downstream, DownstreamError};
 use crate::exchange::{
     DRAINED, Exchange, REQUEST, REQUEST_HEADERS, ROUTE, STREAM_DURATION, STREAM_IDLE, Stop,
 };
-use crate::filter_engine::REQUEST_TOO_LARGE;
 use crate::router;
 
 /// gRPC's status of what took too long.
@@ -80,15 +79,10 @@ impl<D: Downstream> Exchange<'_, D> {
 
     pub(super) async fn stopped(&self, stop: Stop) -> StreamEnd {
         match stop {
-            Stop::Reply(reply)
-                if reply.details == REQUEST_TOO_LARGE && !self.response_begun.get() =>
-            {
-                self.manager.stats.http.downstream_rq_too_large.inc();
-                self.is_request_cut.set(true);
-                self.down.close_after_response();
+            Stop::Reply(reply) if !self.response_begun.get() => {
+                self.heed_basis(reply.basis);
                 self.reply(*reply, false).await
             }
-            Stop::Reply(reply) if !self.response_begun.get() => self.reply(*reply, false).await,
             Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
             // Who can be told of one stream is, even if not all was read that is there, as it was not for so long.
             Stop::ResponseOverdue if D::TELLS_OF_RESETS && !self.is_tunnel_open() => {
@@ -135,6 +129,18 @@ impl<D: Downstream> Exchange<'_, D> {
                 self.reply(reply.with_flags(flags), false).await
             }
         }
+    }
+
+    /// Whether the request has come to its end for who answers it.
+    fn heed_basis(&self, basis: Basis) {
+        match basis {
+            Basis::All => return,
+            Basis::Part if D::TELLS_OF_RESETS => return,
+            Basis::Part => {}
+            Basis::TooMuch => self.manager.stats.http.downstream_rq_too_large.inc(),
+        }
+        self.is_request_cut.set(true);
+        self.down.close_after_response();
     }
 
     /// Tells the client that nothing more will come, so that it need not wait until it is given up.

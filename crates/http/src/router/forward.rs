@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -299,10 +298,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
     ) -> Option<Result<Rc<WorkerHost>, UpstreamError>> {
         let state = self.exchange.state.borrow();
         let wanted = state.info.upstream.wanted_host.as_ref()?;
-        let address = wanted.address.parse::<SocketAddr>().ok();
-        // The text counts, as in Envoy: another spelling of an address is another host.
-        let address = address.filter(|address| address.to_string() == *wanted.address);
-        if let Some(host) = address.and_then(|address| cluster.host_at(address)) {
+        if let Some(host) = cluster.host_at(&wanted.address) {
             return Some(Ok(host));
         }
         wanted.status_without_it?;

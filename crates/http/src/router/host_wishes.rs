@@ -65,8 +65,10 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// Notes the host that was chosen, where the cluster wants that.
     pub(super) fn note_chosen(&self, cluster: &WorkerCluster, host: &WorkerHost) {
-        let overrides = cluster.settings().lb.override_hosts.as_ref();
-        if let Some((namespace, fields)) = overrides.and_then(|it| it.note(host.host().address)) {
+        let Some(overrides) = &cluster.settings().lb.override_hosts else {
+            return;
+        };
+        if let Some((namespace, fields)) = overrides.note(&host.host().shown_address()) {
             let mut state = self.exchange.state.borrow_mut();
             state.info.dynamic_metadata_mut().merge(namespace, fields);
         }

@@ -6,7 +6,6 @@
 
 /// Beginnings of such names.
 const UNHEARD: &[&str] = &[
-    "circuit_breakers.",
     "envoy.reloadable_features.",
     "envoy.restart_features.",
     "http_connection_manager.normalize_path",

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use nuncio_contract::stream_info;
 use nuncio_contract::stream_info::{Metadata, metadata};
-use nuncio_upstream::cluster::{ClusterShared, ClusterType, HealthFlags, Host, ResourcePriority};
+use nuncio_upstream::cluster::{
+    ClusterShared, ClusterType, HealthFlags, Host, Resource, ResourcePriority,
+};
 use nuncio_upstream::outlier_detection::{HostMonitor, Origin};
 
 use crate::admin::json::Json;
@@ -37,12 +39,14 @@ fn status(cluster: &ClusterShared) -> ClusterStatus {
         ClusterType::StrictDns | ClusterType::LogicalDns
     );
     let limits = ResourcePriority::ALL.map(|priority| {
-        let thresholds = cluster.breakers().thresholds(priority);
+        let breakers = cluster.breakers();
+        breakers.follow();
+        let limit = |resource| breakers.limit(priority, resource);
         CircuitBreakerLimits {
-            max_connections: thresholds.max_connections,
-            max_pending_requests: thresholds.max_pending_requests,
-            max_requests: thresholds.max_requests,
-            max_retries: thresholds.max_retries,
+            max_connections: limit(Resource::Connections),
+            max_pending_requests: limit(Resource::PendingRequests),
+            max_requests: limit(Resource::Requests),
+            max_retries: breakers.max_retries(priority),
         }
     });
     let outliers = cluster.outliers();

@@ -6,13 +6,26 @@
 //! A retry budget takes the place of the limit of retries: a share of the requests in flight, or of those of the last
 //! while.
 //!
-//! Different from Envoy: runtime (`circuit_breakers.<cluster>.<priority>.`) does not change the limits.
+//! Runtime (`circuit_breakers.<cluster>.<priority>.`) may have other limits. Whoever asks whether there is room sees by
+//! one number that runtime has changed, and looks its values up then. As in Envoy the gauges follow with the next
+//! resource that is taken or given back.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use nuncio_config::runtime::{RuntimeKeys, RuntimeValue};
 
 use super::ResourcePriority;
 use super::recent_requests::RecentRequests;
+
+/// All that is counted, in the order of their numbers.
+const RESOURCES: [Resource; 4] = [
+    Resource::Connections,
+    Resource::PendingRequests,
+    Resource::Requests,
+    Resource::Retries,
+];
 
 /// What a circuit breaker counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,23 +98,155 @@ impl Thresholds {
 /// The circuit breakers of a cluster.
 #[derive(Debug)]
 pub struct Breakers {
-    limits: [Thresholds; 2],
+    written: [Thresholds; 2],
+    /// Those in force.
+    limits: [[AtomicU32; 4]; 2],
+    /// Those by which the gauges stand.
+    told: [[AtomicU32; 4]; 2],
     used: [[AtomicU32; 4]; 2],
+    runtime: RuntimeLimits,
     /// For budgets that count the requests of a time.
     recent: [Option<RecentRequests>; 2],
 }
 
-impl Breakers {
-    /// Breakers with the given limits for [`ResourcePriority::ALL`].
-    pub fn new(limits: [Thresholds; 2]) -> Self {
+/// What runtime may say of the limits.
+#[derive(Debug, Default)]
+pub struct RuntimeLimits {
+    keys: RuntimeKeys,
+    cluster: Box<str>,
+    /// The change that was seen last, and one more; 0 before the first look.
+    seen: AtomicU64,
+    /// The budgets that it gives.
+    budgets: Mutex<[Option<RetryBudget>; 2]>,
+}
+
+impl RuntimeLimits {
+    /// Those of a cluster.
+    pub fn new(keys: &RuntimeKeys, cluster: &str) -> Self {
         Self {
-            recent: limits.map(|limits| {
+            keys: keys.clone(),
+            cluster: cluster.into(),
+            ..Self::default()
+        }
+    }
+
+    #[inline]
+    fn stamp(&self) -> u64 {
+        self.keys.generation().wrapping_add(1)
+    }
+}
+
+/// What gauges have to be told beside what a taking or giving back tells itself, since limits are others now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// Whose.
+    pub priority: ResourcePriority,
+    /// Which.
+    pub resource: Resource,
+    /// By how much the limit went up.
+    pub more: i64,
+    /// Whether the breaker was open by the limit before, and is by the one of now.
+    pub open: (bool, bool),
+}
+
+impl Breakers {
+    /// Breakers with the given limits for [`ResourcePriority::ALL`], and what runtime says of them.
+    pub fn new(written: [Thresholds; 2], runtime: RuntimeLimits) -> Self {
+        let limits = || {
+            let of = |written: &Thresholds| RESOURCES.map(|it| AtomicU32::new(written.limit(it)));
+            written.each_ref().map(of)
+        };
+        Self {
+            recent: written.map(|limits| {
                 let interval = limits.retry_budget.and_then(|budget| budget.interval);
                 interval.map(RecentRequests::new)
             }),
-            limits,
+            limits: limits(),
+            told: limits(),
+            written,
             used: Default::default(),
+            runtime,
         }
+    }
+
+    /// Takes over what runtime says, if it has changed.
+    #[inline]
+    pub fn follow(&self) {
+        if self.runtime.seen.load(Relaxed) != self.runtime.stamp() {
+            self.take_over();
+        }
+    }
+
+    #[cold]
+    fn take_over(&self) {
+        let RuntimeLimits {
+            keys,
+            cluster,
+            seen,
+            budgets,
+        } = &self.runtime;
+        let mut budgets = budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.store(self.runtime.stamp(), Relaxed);
+        for (priority, budget) in ResourcePriority::ALL.into_iter().zip(&mut *budgets) {
+            let name = match priority {
+                ResourcePriority::Default => "default",
+                ResourcePriority::High => "high",
+            };
+            let values = keys.values_behind(&format!("circuit_breakers.{cluster}.{name}."));
+            let written = self.thresholds(priority);
+            for resource in RESOURCES {
+                let value = values.get(resource.runtime_name());
+                let limit = value.and_then(RuntimeValue::integer);
+                let limit = limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+                let limit = limit.unwrap_or_else(|| written.limit(resource));
+                self.limits[priority.index()][resource as usize].store(limit, Relaxed);
+            }
+            *budget = budget_by(
+                written.retry_budget,
+                values.get("retry_budget.budget_percent"),
+                values.get("retry_budget.min_retry_concurrency"),
+            );
+        }
+    }
+
+    /// The limit in force.
+    #[inline]
+    pub fn limit(&self, priority: ResourcePriority, resource: Resource) -> u32 {
+        self.limits[priority.index()][resource as usize].load(Relaxed)
+    }
+
+    /// The limit by which the gauges stand.
+    pub(super) fn told(&self, priority: ResourcePriority, resource: Resource) -> u32 {
+        self.told[priority.index()][resource as usize].load(Relaxed)
+    }
+
+    /// What takes the place of the limit of retries.
+    pub fn budget(&self, priority: ResourcePriority) -> Option<RetryBudget> {
+        let budgets = &self.runtime.budgets;
+        let by_runtime = budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        by_runtime[priority.index()].or(self.thresholds(priority).retry_budget)
+    }
+
+    /// What gauges are to be told as one is taken or given back, `before` that.
+    #[inline]
+    pub fn correction(
+        &self,
+        priority: ResourcePriority,
+        resource: Resource,
+        before: u32,
+    ) -> Option<Correction> {
+        let told = &self.told[priority.index()][resource as usize];
+        let limit = self.limit(priority, resource);
+        if told.load(Relaxed) == limit {
+            return None;
+        }
+        let told = told.swap(limit, Relaxed);
+        Some(Correction {
+            priority,
+            resource,
+            more: i64::from(limit) - i64::from(told),
+            open: (before >= told, before >= limit),
+        })
     }
 
     /// Notes a request for budgets that count those of a time.
@@ -114,19 +259,35 @@ impl Breakers {
 
     /// Whether one more retry may be in flight.
     pub fn can_retry(&self, priority: ResourcePriority, now: Instant) -> bool {
-        let Some(budget) = &self.thresholds(priority).retry_budget else {
+        let Some(budget) = self.budget(priority) else {
             return self.can_create(priority, Resource::Retries);
         };
+        f64::from(self.used(priority, Resource::Retries)) < self.most(&budget, priority, now)
+    }
+
+    /// How many retries may be in flight by the requests that are.
+    pub fn max_retries(&self, priority: ResourcePriority) -> u32 {
+        let Some(budget) = self.budget(priority) else {
+            return self.limit(priority, Resource::Retries);
+        };
+        let share = budget.percent / 100.0 * f64::from(self.in_flight(priority));
+        let whole = share.clamp(0.0, f64::from(u32::MAX)).floor();
+        (whole as u32).max(budget.min_concurrency)
+    }
+
+    fn in_flight(&self, priority: ResourcePriority) -> u32 {
+        let requests = self.used(priority, Resource::Requests);
+        requests.saturating_add(self.used(priority, Resource::PendingRequests))
+    }
+
+    /// How many retries a budget lets be.
+    fn most(&self, budget: &RetryBudget, priority: ResourcePriority, now: Instant) -> f64 {
         let requests = match self.recent(priority) {
             Some(recent) => recent.count(now),
-            None => {
-                let in_flight = self.used(priority, Resource::Requests);
-                u64::from(in_flight) + u64::from(self.used(priority, Resource::PendingRequests))
-            }
+            None => u64::from(self.in_flight(priority)),
         };
         let share = budget.percent / 100.0 * requests as f64;
-        let most = share.floor().max(f64::from(budget.min_concurrency));
-        f64::from(self.used(priority, Resource::Retries)) < most
+        share.floor().max(f64::from(budget.min_concurrency))
     }
 
     #[inline]
@@ -134,9 +295,9 @@ impl Breakers {
         self.recent.get(priority.index()).and_then(Option::as_ref)
     }
 
-    /// The limits of a priority.
+    /// What is written of a priority's limits.
     pub fn thresholds(&self, priority: ResourcePriority) -> &Thresholds {
-        let [default, high] = &self.limits;
+        let [default, high] = &self.written;
         match priority {
             ResourcePriority::Default => default,
             ResourcePriority::High => high,
@@ -151,21 +312,22 @@ impl Breakers {
     /// Whether one more may be taken.
     #[inline]
     pub fn can_create(&self, priority: ResourcePriority, resource: Resource) -> bool {
-        self.used(priority, resource) < self.thresholds(priority).limit(resource)
+        self.used(priority, resource) < self.limit(priority, resource)
     }
 
-    /// Takes one, whatever the limit; true if that opened the breaker.
+    /// Takes one, whatever the limit: how many were taken before, and whether that opened the breaker.
     #[inline]
-    pub fn take(&self, priority: ResourcePriority, resource: Resource) -> bool {
+    pub fn take(&self, priority: ResourcePriority, resource: Resource) -> (u32, bool) {
         let before = self.cell(priority, resource).fetch_add(1, Relaxed);
-        before.wrapping_add(1) == self.thresholds(priority).limit(resource)
+        let opens = before.wrapping_add(1) == self.limit(priority, resource);
+        (before, opens)
     }
 
-    /// Gives one back; true if that closed the breaker.
+    /// Gives one back: how many were taken before, and whether that closed the breaker.
     #[inline]
-    pub fn give_back(&self, priority: ResourcePriority, resource: Resource) -> bool {
+    pub fn give_back(&self, priority: ResourcePriority, resource: Resource) -> (u32, bool) {
         let before = self.cell(priority, resource).fetch_sub(1, Relaxed);
-        before == self.thresholds(priority).limit(resource)
+        (before, before == self.limit(priority, resource))
     }
 
     #[inline]
@@ -174,9 +336,91 @@ impl Breakers {
     }
 }
 
+impl Resource {
+    /// The name of its limit in runtime.
+    const fn runtime_name(self) -> &'static str {
+        match self {
+            Resource::Connections => "max_connections",
+            Resource::PendingRequests => "max_pending_requests",
+            Resource::Requests => "max_requests",
+            Resource::Retries => "max_retries",
+        }
+    }
+}
+
+/// The budget that runtime makes of the one that is written, or of none; none where it says nothing.
+fn budget_by(
+    written: Option<RetryBudget>,
+    percent: Option<&RuntimeValue>,
+    min_concurrency: Option<&RuntimeValue>,
+) -> Option<RetryBudget> {
+    if percent.is_none() && min_concurrency.is_none() {
+        return None;
+    }
+    let written = written.unwrap_or_default();
+    let least = min_concurrency.and_then(RuntimeValue::integer);
+    let least = least.map(|least| u32::try_from(least).unwrap_or(u32::MAX));
+    Some(RetryBudget {
+        percent: percent
+            .and_then(RuntimeValue::double)
+            .unwrap_or(written.percent),
+        min_concurrency: least.unwrap_or(written.min_concurrency),
+        interval: written.interval,
+    })
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self {
+            percent: 20.0,
+            min_concurrency: 3,
+            interval: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runtime_has_other_limits_and_gauges_follow_with_the_next_change() {
+        let keys = RuntimeKeys::default();
+        let runtime = RuntimeLimits::new(&keys, "c");
+        let breakers = Breakers::new([Thresholds::default(); 2], runtime);
+        let (priority, resource) = (ResourcePriority::High, Resource::Requests);
+        breakers.follow();
+        breakers.take(priority, resource);
+        let value = |text: &str| RuntimeValue::of_text(text).unwrap();
+        keys.set_values(
+            [
+                ("circuit_breakers.c.high.max_requests".into(), value("1")),
+                (
+                    "circuit_breakers.c.high.retry_budget.budget_percent".into(),
+                    value("50.5"),
+                ),
+                ("circuit_breakers.cc.high.max_retries".into(), value("1")),
+            ]
+            .into(),
+        );
+        assert!(breakers.can_create(priority, resource), "nobody has looked");
+        breakers.follow();
+        assert!(!breakers.can_create(priority, resource));
+        assert_eq!(breakers.limit(priority, Resource::Retries), 3);
+        assert_eq!(breakers.limit(ResourcePriority::Default, resource), 1024);
+        let budget = breakers.budget(priority).unwrap();
+        assert_eq!((budget.percent, budget.min_concurrency), (50.5, 3));
+        assert_eq!(breakers.budget(ResourcePriority::Default), None);
+        let (before, closes) = breakers.give_back(priority, resource);
+        assert!(closes);
+        let told = breakers.correction(priority, resource, before).unwrap();
+        assert_eq!((told.more, told.open), (-1023, (false, true)));
+        assert_eq!(breakers.correction(priority, resource, 0), None);
+        keys.set_values([].into());
+        breakers.follow();
+        assert_eq!(breakers.limit(priority, resource), 1024);
+        assert_eq!(breakers.budget(priority), None);
+    }
 
     #[test]
     fn a_breaker_opens_at_its_limit_and_closes_below_it() {
@@ -184,18 +428,20 @@ mod tests {
             max_requests: 2,
             ..Thresholds::default()
         };
-        let breakers = Breakers::new([two, Thresholds::default()]);
+        let limits = [two, Thresholds::default()];
+        let breakers = Breakers::new(limits, RuntimeLimits::default());
+        breakers.follow();
         let (priority, resource) = (ResourcePriority::Default, Resource::Requests);
-        assert!(!breakers.take(priority, resource));
+        assert!(!breakers.take(priority, resource).1);
         assert!(breakers.can_create(priority, resource));
-        assert!(breakers.take(priority, resource), "the second opens it");
+        assert!(breakers.take(priority, resource).1, "the second opens it");
         assert!(!breakers.can_create(priority, resource));
         assert!(breakers.can_create(ResourcePriority::High, resource));
         assert!(
-            breakers.give_back(priority, resource),
+            breakers.give_back(priority, resource).1,
             "giving one back closes it"
         );
-        assert!(!breakers.give_back(priority, resource));
+        assert!(!breakers.give_back(priority, resource).1);
         assert_eq!(breakers.used(priority, resource), 0);
     }
 
@@ -205,7 +451,7 @@ mod tests {
             max_connections: 0,
             ..Thresholds::default()
         };
-        let breakers = Breakers::new([none; 2]);
+        let breakers = Breakers::new([none; 2], RuntimeLimits::default());
         assert!(!breakers.can_create(ResourcePriority::Default, Resource::Connections));
     }
 }

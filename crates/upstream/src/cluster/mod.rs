@@ -18,7 +18,7 @@ pub use crate::host::{
     DiscoveredHealth, Health, HealthFlags, Host, HostCounters, HostSet, HostTotals, LevelOptions,
     Locality, PriorityHosts,
 };
-pub use breakers::{Breakers, Resource, RetryBudget, Thresholds};
+pub use breakers::{Breakers, Correction, Resource, RetryBudget, RuntimeLimits, Thresholds};
 pub use dropped::Dropped;
 pub use passthrough::Passthrough;
 pub use provided::{Provided, ProvidedSettings};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
-use nuncio_config::runtime::RuntimeKey;
+use nuncio_config::runtime::{RuntimeKey, RuntimeKeys};
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::hash_policy::HashPolicies;
 use nuncio_contract::stream_info::Metadata;
@@ -196,6 +196,8 @@ pub struct ClusterSettings {
     pub per_connection_buffer_limit_bytes: u32,
     /// Limits of the circuit breakers: default, high.
     pub thresholds: [Thresholds; 2],
+    /// Where others may stand.
+    pub runtime: RuntimeKeys,
     /// Socket options.
     pub connect_options: ConnectOptions,
     /// The order in which the addresses of a host are tried.
@@ -293,6 +295,7 @@ impl ClusterSettings {
             connect_timeout: Duration::from_secs(5),
             per_connection_buffer_limit_bytes: 1 << 20,
             thresholds: [Thresholds::default(); 2],
+            runtime: RuntimeKeys::default(),
             connect_options: ConnectOptions::default(),
             happy_eyeballs: HappyEyeballs::default(),
             preconnect: None,

@@ -22,7 +22,8 @@ use super::even::TableStats;
 use super::membership::Membership;
 use super::merge_window::{MergeWindow, Takes};
 use super::{
-    Breakers, ClusterSettings, Host, HostSet, Provided, Resource, ResourcePriority, Thresholds,
+    Breakers, ClusterSettings, Host, HostSet, Provided, Resource, ResourcePriority, RuntimeLimits,
+    Thresholds,
 };
 use crate::destination::Destination;
 use crate::forward_proxy::Asked;
@@ -111,7 +112,10 @@ impl ClusterShared {
         }
         let merging = MergeWindow::new(settings.update_merge_window);
         let mut shared = Self {
-            breakers: Breakers::new(settings.thresholds),
+            breakers: Breakers::new(
+                settings.thresholds,
+                RuntimeLimits::new(&settings.runtime, &settings.name),
+            ),
             membership: Membership::of(&scope),
             tables: TableStats::of(&settings.lb, &scope),
             around,
@@ -165,8 +169,8 @@ impl ClusterShared {
 
     fn for_each_limit(&self, change: fn(&Gauge, u64)) {
         for one in &self.remaining {
-            let (limits, stats) = (&one.limits, &one.stats);
-            let limit = |resource| u64::from(limits.limit(resource));
+            let stats = &one.stats;
+            let limit = |resource| u64::from(self.breakers.told(one.priority, resource));
             change(&stats.remaining_cx, limit(Resource::Connections));
             change(&stats.remaining_pending, limit(Resource::PendingRequests));
             change(&stats.remaining_rq, limit(Resource::Requests));
@@ -182,8 +186,9 @@ impl ClusterShared {
         let Some(one) = self.remaining.iter().find(|one| one.priority == priority) else {
             return;
         };
-        if one.limits.retry_budget.is_some() && !one.budget_was_used.swap(true, Ordering::Relaxed) {
-            let limit = one.limits.limit(Resource::Retries);
+        let has_budget = self.breakers.budget(priority).is_some();
+        if has_budget && !one.budget_was_used.swap(true, Ordering::Relaxed) {
+            let limit = self.breakers.told(priority, Resource::Retries);
             one.stats.remaining_retries.sub(u64::from(limit));
         }
     }
@@ -491,7 +496,6 @@ impl ClusterShared {
 /// What is left of a priority's limits, where that is told.
 struct Remaining {
     priority: ResourcePriority,
-    limits: Thresholds,
     stats: Arc<RemainingStats>,
     budget_was_used: AtomicBool,
 }
@@ -500,7 +504,6 @@ fn remaining(thresholds: &[Thresholds; 2], scope: &Scope) -> Vec<Remaining> {
     let tracked = |(limits, priority): (&Thresholds, ResourcePriority)| {
         let remaining = || Remaining {
             priority,
-            limits: *limits,
             stats: scope.worker_group_at(breaker_prefix(priority)),
             budget_was_used: AtomicBool::new(false),
         };

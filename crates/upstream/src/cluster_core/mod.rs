@@ -26,7 +26,9 @@ pub use responses::ResponseStats;
 pub use tries::{TrySizes, TryStats};
 
 use crate::cluster::breaker_prefix;
-use crate::cluster::{Breakers, ClusterSettings, ClusterShared, Host, Resource, ResourcePriority};
+use crate::cluster::{
+    Breakers, ClusterSettings, ClusterShared, Correction, Host, Resource, ResourcePriority,
+};
 
 /// A cluster's settings, stats cells and clock on one worker.
 pub(crate) struct ClusterCore {
@@ -146,6 +148,32 @@ impl ClusterCore {
         }
     }
 
+    /// Tells the gauges of limits that are others now, as one is taken or given back.
+    #[inline]
+    fn correct(&self, priority: ResourcePriority, resource: Resource, before: u32) {
+        if let Some(correction) = self.breakers().correction(priority, resource, before) {
+            self.tell(&correction);
+        }
+    }
+
+    #[cold]
+    fn tell(&self, correction: &Correction) {
+        let (priority, resource) = (correction.priority, correction.resource);
+        let gauge = self.breaker_gauge(priority, resource);
+        match correction.open {
+            (false, true) => gauge.add(1),
+            (true, false) => gauge.dec(),
+            _ => {}
+        }
+        if let Some(remaining) = self.remaining(priority, resource) {
+            let by = correction.more.unsigned_abs();
+            match correction.more > 0 {
+                true => remaining.add(by),
+                false => remaining.sub(by),
+            }
+        }
+    }
+
     /// The gauge of what is left, where it is tracked; a budget has no such number.
     #[inline]
     pub(crate) fn remaining(
@@ -159,7 +187,7 @@ impl ClusterCore {
             Resource::PendingRequests => Some(&stats.remaining_pending),
             Resource::Requests => Some(&stats.remaining_rq),
             Resource::Retries => {
-                let budget = &self.breakers().thresholds(priority).retry_budget;
+                let budget = self.breakers().budget(priority);
                 budget.is_none().then_some(&stats.remaining_retries)
             }
         }

@@ -20,7 +20,9 @@ impl Permit {
         priority: ResourcePriority,
         resource: Resource,
     ) -> Option<Self> {
-        let free = core.breakers().can_create(priority, resource);
+        let breakers = core.breakers();
+        breakers.follow();
+        let free = breakers.can_create(priority, resource);
         free.then(|| Self::take(core, priority, resource))
     }
 
@@ -31,7 +33,8 @@ impl Permit {
         priority: ResourcePriority,
         resource: Resource,
     ) -> Self {
-        let opened = core.breakers().take(priority, resource);
+        let (before, opened) = core.breakers().take(priority, resource);
+        core.correct(priority, resource, before);
         core.breaker_gauge(priority, resource)
             .add(u64::from(opened));
         if let Some(remaining) = core.remaining(priority, resource) {
@@ -55,7 +58,9 @@ impl Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        if self.core.breakers().give_back(self.priority, self.resource) {
+        let (before, closed) = self.core.breakers().give_back(self.priority, self.resource);
+        self.core.correct(self.priority, self.resource, before);
+        if closed {
             self.core.breaker_gauge(self.priority, self.resource).dec();
         }
         if let Some(remaining) = self.core.remaining(self.priority, self.resource) {
@@ -73,7 +78,9 @@ impl RetryPermit {
     /// Takes one if the breaker, or the budget, lets it.
     pub(crate) fn try_take(core: &Rc<ClusterCore>, priority: ResourcePriority) -> Option<Self> {
         core.shared.note_retry(priority);
-        let free = core.breakers().can_retry(priority, core.clock.now());
+        let breakers = core.breakers();
+        breakers.follow();
+        let free = breakers.can_retry(priority, core.clock.now());
         free.then(|| Self {
             _held: Permit::take(core, priority, Resource::Retries),
         })

@@ -14,6 +14,7 @@ use nuncio_contract::stream_info::metadata::Metadata;
 use super::endpoints::{Address, AddressKind, PortSpecifier};
 
 const PROXY_ADDRESS: &str = "envoy.http11_proxy_transport_socket.proxy_address";
+const ADDRESS_TYPE: &str = "envoy.config.core.v3.Address";
 
 message! {
     /// Metadata of an endpoint.
@@ -37,7 +38,8 @@ impl EndpointMetadata {
     pub(super) fn proxy_address(&self, ctx: &mut Ctx) -> Result<Option<Box<SocketAddr>>, Refused> {
         let mut found = None;
         for (name, any) in &self.typed_filter_metadata {
-            if name == PROXY_ADDRESS {
+            // As in Envoy, what is no address names no proxy.
+            if name == PROXY_ADDRESS && any.type_name() == ADDRESS_TYPE {
                 let address: Address = any.decode(ctx)?;
                 found = Some(Box::new(ip_of(&address, ctx)?));
             }

@@ -145,6 +145,7 @@ impl ClusterConfig {
         settings.passthrough = socket.passthrough;
         settings.socket_matches =
             transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
+        transport_socket::check_agreement(&cluster, &settings, &socket.socket, ctx);
         let transport_socket = socket.socket;
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
@@ -302,6 +303,7 @@ fn settings(
     if let Some(limit) = cluster.per_connection_buffer_limit_bytes {
         settings.per_connection_buffer_limit_bytes = limit;
     }
+    settings.runtime = ctx.runtime.clone();
     if let Some(breakers) = &cluster.circuit_breakers {
         settings.thresholds = breakers::read(breakers, ctx)?;
     }

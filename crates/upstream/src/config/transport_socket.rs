@@ -13,7 +13,8 @@ use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 
 use super::endpoint_metadata::ip_of;
 use super::endpoints::Address;
-use crate::cluster::Passthrough;
+use super::messages::Cluster;
+use crate::cluster::{ClusterSettings, Passthrough, UpstreamProtocol};
 use crate::http11_proxy::Http11Proxy;
 use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
 use crate::socket_match::{SocketMatch, SocketMatches};
@@ -85,7 +86,7 @@ enumeration! {
 message! {
     /// Either of them behind an HTTP proxy.
     pub(crate) struct HttpProxySocket: "envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport" {
-        transport_socket: TransportSocketMessage,
+        transport_socket: Option<TransportSocketMessage>,
         default_proxy_address: Option<Address>,
     }
 }
@@ -228,6 +229,29 @@ pub(super) fn read_matches(
     Ok((!all.is_empty()).then(|| Box::new(SocketMatches { all })))
 }
 
+/// A protocol that is agreed on in the handshake needs one with every host.
+pub(super) fn check_agreement(
+    cluster: &Cluster,
+    settings: &ClusterSettings,
+    socket: &TransportSocket,
+    ctx: &mut Ctx,
+) {
+    let by_alpn = settings.http.protocol == UpstreamProtocol::ByAlpn;
+    let agrees = |socket: &TransportSocket| matches!(socket, TransportSocket::Tls(_));
+    let matches = settings.socket_matches.as_deref();
+    let what = match by_alpn {
+        false => return,
+        true if !agrees(socket) => "transport socket",
+        true if matches.is_some_and(|it| !it.all.iter().all(|one| agrees(&one.socket))) => {
+            "transport socket matcher"
+        }
+        true => return,
+    };
+    let name = &cluster.name.value;
+    let text = format!("ALPN configured for cluster {name} which has a non-ALPN {what}");
+    ctx.error(cluster.span(), text);
+}
+
 fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
     let message: ProxyProtocolSocket = any.decode(ctx)?;
     let within = read(message.transport_socket.as_ref(), ctx)?;
@@ -262,7 +286,7 @@ fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
 
 fn behind_http_proxy(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
     let message: HttpProxySocket = any.decode(ctx)?;
-    let within = read(Some(&message.transport_socket), ctx)?;
+    let within = read(message.transport_socket.as_ref(), ctx)?;
     if within.proxy_protocol.is_some() || within.http_proxy.is_some() {
         return Err(ctx.unsupported_here(any.span, "another proxy behind an HTTP proxy"));
     }

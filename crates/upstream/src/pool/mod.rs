@@ -258,6 +258,7 @@ impl HostPool {
         if most < u32::MAX && self.to.host.totals().cx_active >= u64::from(most) {
             return false;
         }
+        breakers.follow();
         breakers.can_create(self.priority, Resource::Connections)
     }
 

@@ -19,7 +19,7 @@ use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::load_balancing::{Balancer, PickContext, PriorityLoad, Random, RoundRobin, Snapshot};
 use crate::override_host::WantedHosts;
 use nuncio_contract::stats::groups::ClusterTrafficStats;
-use nuncio_contract::stream_info::ClusterDescription;
+use nuncio_contract::stream_info::{ClusterDescription, FilterStateObject as _};
 use nuncio_contract::upstream_filters::UpstreamSlot;
 
 /// A cluster on one worker.
@@ -48,6 +48,8 @@ pub(super) struct State {
     spreading: Option<Box<Balancer>>,
     /// The places of `hosts`; made when one is first asked for by its address.
     pub(super) by_address: Option<HashMap<SocketAddr, usize>>,
+    /// The same of those that are not at IP addresses, by how these are written.
+    pub(super) by_text: Option<HashMap<String, usize>>,
     /// The same by their names, where the cluster chooses by that.
     pub(super) by_name: Option<HashMap<Box<str>, usize>>,
     /// Other clusters as one, where hosts are theirs.
@@ -65,6 +67,7 @@ impl WorkerCluster {
             balancer: None,
             spreading: None,
             by_address: None,
+            by_text: None,
             by_name: None,
             parts: None,
         };
@@ -262,10 +265,10 @@ impl WorkerCluster {
         *self.local.borrow_mut() = local.map(LocalCluster::new);
     }
 
-    /// The host with this address, of whatever priority, if its health allows that it is asked for.
-    pub fn host_at(&self, address: SocketAddr) -> Option<Rc<WorkerHost>> {
+    /// The host with this address as it is logged, of whatever priority, if its health allows that it is asked for.
+    pub fn host_at(&self, address: &str) -> Option<Rc<WorkerHost>> {
         self.follow();
-        let host = self.member_at(address)?;
+        let host = self.member_called(address)?;
         let allowed = self.settings().override_host_statuses;
         allowed.contains(host.host().status()).then_some(host)
     }
@@ -282,17 +285,37 @@ impl WorkerCluster {
             hosts, by_address, ..
         } = &mut *state;
         let by_address = by_address.get_or_insert_with(|| {
-            let addresses = hosts.iter().map(|host| host.host().address);
-            addresses.zip(0..).collect()
+            let hosts = hosts.iter().map(|host| host.host()).zip(0..);
+            let at_ip = hosts.filter(|(host, _)| host.not_ip.is_none());
+            at_ip.map(|(host, number)| (host.address, number)).collect()
         });
         hosts.get(*by_address.get(&address)?).cloned()
+    }
+
+    /// The text counts, as in Envoy: another spelling of an address is another host.
+    fn member_called(&self, text: &str) -> Option<Rc<WorkerHost>> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            let is_usual = address.to_string() == text;
+            return self.member_at(address).filter(|_| is_usual);
+        }
+        let mut state = self.state.borrow_mut();
+        let State { hosts, by_text, .. } = &mut *state;
+        let by_text = by_text.get_or_insert_with(|| {
+            let hosts = hosts.iter().zip(0..);
+            let texts = hosts.filter_map(|(host, number)| {
+                let text = host.host().not_ip.as_ref()?.serialize_as_string()?;
+                Some((text, number))
+            });
+            texts.collect()
+        });
+        hosts.get(*by_text.get(text)?).cloned()
     }
 
     /// The next host that a request names and that is there.
     #[cold]
     fn next_wanted(&self, wanted: &WantedHosts) -> Option<Rc<WorkerHost>> {
         loop {
-            if let Some(host) = self.member_at(wanted.next()?) {
+            if let Some(host) = self.member_called(&wanted.next()?) {
                 return Some(host);
             }
         }
@@ -301,6 +324,7 @@ impl WorkerCluster {
     /// Whether the circuit breaker lets one more connection be.
     pub fn may_connect(&self) -> bool {
         let breakers = self.core.breakers();
+        breakers.follow();
         breakers.can_create(ResourcePriority::Default, Resource::Connections)
     }
 
@@ -324,6 +348,7 @@ impl WorkerCluster {
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
         state.by_address = None;
+        state.by_text = None;
         state.by_name = None;
         state.spreading = None;
         let known = std::mem::take(&mut state.hosts);

@@ -95,21 +95,35 @@ impl SharedLease {
     pub(crate) fn host(&self) -> &Arc<Host> {
         &self.pool.to.host
     }
-}
 
-impl Drop for SharedLease {
-    fn drop(&mut self) {
+    /// Whether the request has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.permit.is_none()
+    }
+
+    /// Ends the request, for a caller that still wants to know of it.
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        // Whoever waits for the place needs what the circuit breaker counts as well.
+        let Some(permit) = self.permit.take() else {
+            return;
+        };
+        drop(permit);
         self.pool.core.traffic.upstream_rq_active.dec();
         self.pool.to.counters.rq_active.dec();
         if self.pool.core.counts_active_requests {
             self.pool.to.host.request_ends();
         }
-        // Whoever waits for the place needs what the circuit breaker counts as well.
-        drop(self.permit.take());
         if !self.has_begun {
             self.connection.give_up_place();
         }
         self.connection.request_ended();
+    }
+}
+
+impl Drop for SharedLease {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
