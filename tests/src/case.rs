@@ -305,6 +305,9 @@ pub struct Exchange {
     /// Address that it connects to, if not 127.0.0.1.
     #[serde(default)]
     pub address: Option<Ipv4Addr>,
+    /// Path of a unix domain socket that it connects to instead; `@` and a name is an abstract one.
+    #[serde(default)]
+    pub pipe: Option<String>,
     /// Tells a reset of the proxy from a close.
     #[serde(default)]
     pub tell_resets: bool,
