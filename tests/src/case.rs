@@ -77,6 +77,9 @@ pub struct Case {
     /// Log files in `{{dir}}` to compare once the proxy has ended.
     #[serde(default)]
     pub logs: Vec<String>,
+    /// Addresses that are not this machine's are bound: without CAP_NET_ADMIN the case is left out.
+    #[serde(default)]
+    pub needs_net_admin: bool,
     /// The exchanges make the proxy end, so that it is waited for rather than told to.
     #[serde(default)]
     pub ends_itself: bool,
