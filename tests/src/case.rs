@@ -77,6 +77,9 @@ pub struct Case {
     /// Log files in `{{dir}}` to compare once the proxy has ended.
     #[serde(default)]
     pub logs: Vec<String>,
+    /// Addresses that are not this machine's are bound: without CAP_NET_ADMIN the case is left out.
+    #[serde(default)]
+    pub needs_net_admin: bool,
     /// The exchanges make the proxy end, so that it is waited for rather than told to.
     #[serde(default)]
     pub ends_itself: bool,
@@ -305,6 +308,9 @@ pub struct Exchange {
     /// Address that it connects to, if not 127.0.0.1.
     #[serde(default)]
     pub address: Option<Ipv4Addr>,
+    /// Path of a unix domain socket that it connects to instead; `@` and a name is an abstract one.
+    #[serde(default)]
+    pub pipe: Option<String>,
     /// Tells a reset of the proxy from a close.
     #[serde(default)]
     pub tell_resets: bool,

@@ -125,7 +125,7 @@ fn play_once(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
         return Ok(received);
     }
     let mut opened = connecting::open(exchange, setup)?;
-    received.port = opened.port;
+    received.port = opened.port.unwrap_or(0);
     received.opening = std::mem::take(&mut opened.notes);
     if let Some(script) = &exchange.http2 {
         (received.text, received.notes) = http2_client::play(exchange, script, opened, setup)?;

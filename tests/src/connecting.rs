@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::Duration;
 
 use nuncio_testkit::bytes::from_text;
@@ -22,8 +25,8 @@ pub const PATIENCE: Duration = Duration::from_secs(4);
 pub struct Opened {
     /// The connection, if the handshake succeeded.
     pub wire: Option<Wire>,
-    /// The client's port.
-    pub port: u16,
+    /// The client's port, if it has one.
+    pub port: Option<u16>,
     /// Sent together with the first bytes, so that a proxy that closes because of it does so when
     /// all has been sent.
     pub prefix: Vec<u8>,
@@ -38,9 +41,15 @@ pub struct Opened {
 pub fn open(exchange: &Exchange, setup: &mut Setup) -> io::Result<Opened> {
     let from = exchange.from.unwrap_or(Ipv4Addr::UNSPECIFIED);
     let to = exchange.address.unwrap_or(Ipv4Addr::LOCALHOST);
-    let mut socket = client::open(from, to, setup.port(exchange.listener()))?;
+    let (mut socket, port) = match &exchange.pipe {
+        Some(path) => (open_path(&setup.fill(path)?)?, None),
+        None => {
+            let socket = client::open(from, to, setup.port(exchange.listener()))?;
+            let port = socket.local_addr()?.port();
+            (socket, Some(port))
+        }
+    };
     socket.set_read_timeout(Some(PATIENCE))?;
-    let port = socket.local_addr()?.port();
     let prefix = exchange.prefix.as_deref().unwrap_or_default();
     let prefix = from_text(&setup.fill(prefix)?);
     let Some(tls) = &exchange.tls else {
@@ -66,6 +75,15 @@ pub fn open(exchange: &Exchange, setup: &mut Setup) -> io::Result<Opened> {
             notes: vec![format!("no handshake: {}", in_words(&gone(stop)))],
         },
     })
+}
+
+/// A connection to a unix domain socket; what the client does with it works on both kinds.
+fn open_path(path: &str) -> io::Result<TcpStream> {
+    let socket = match path.strip_prefix('@') {
+        Some(name) => UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?,
+        None => UnixStream::connect(path)?,
+    };
+    Ok(OwnedFd::from(socket).into())
 }
 
 fn offer(tls: &ClientTls, exchange: &Exchange) -> io::Result<Offer> {

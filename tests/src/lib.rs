@@ -32,6 +32,7 @@ mod ids;
 pub mod known;
 pub mod not_yet;
 pub mod outcome;
+pub mod privileges;
 pub mod receiver;
 pub mod report;
 pub mod run;

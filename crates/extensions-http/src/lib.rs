@@ -53,6 +53,7 @@ pub mod match_delegate;
 mod mutation_rules;
 pub mod oauth2;
 pub mod on_demand;
+pub mod original_src;
 mod pacing;
 mod query;
 pub mod ratelimit;
@@ -101,6 +102,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &match_delegate::ROOM,
     &oauth2::ROOM,
     &on_demand::ROOM,
+    &original_src::ROOM,
     &ratelimit::ROOM,
     &rbac::ROOM,
     &set_filter_state::ROOM,

@@ -24,6 +24,7 @@ pub static LISTENER_ROOMS: &[&ListenerFilterRoom] = &[
     &listener::http_inspector::ROOM,
     &listener::local_ratelimit::ROOM,
     &listener::original_dst::ROOM,
+    &listener::original_src::ROOM,
     &listener::proxy_protocol::ROOM,
     &listener::set_filter_state::ROOM,
     &listener::tls_inspector::ROOM,

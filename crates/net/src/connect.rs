@@ -38,9 +38,22 @@ pub struct Sources {
     pub freebind: bool,
     /// Options that count in the place of the others, where connections come from the other one.
     pub options_of_other: Option<SocketOptions>,
+    /// The address is a client's, and this is the mark of the packets (0 for none).
+    pub of_client: Option<u32>,
 }
 
 impl Sources {
+    /// A client's address, which this machine need not have, and the mark of the packets.
+    pub fn of_client(address: SocketAddr, mark: u32) -> Self {
+        Sources {
+            first: address,
+            other: None,
+            freebind: false,
+            options_of_other: None,
+            of_client: Some(mark),
+        }
+    }
+
     /// The one for a host at this address.
     fn towards(&self, address: SocketAddr) -> (SocketAddr, Option<&SocketOptions>) {
         let other = self.other.filter(|other| {
@@ -128,18 +141,23 @@ pub async fn connect(
     };
     let socket = open(address, options).map_err(|error| failed(error, true))?;
     let mut others = &options.others;
-    let source = options.sources.as_ref().map(|sources| {
+    let source = options.sources.as_deref().map(|sources| {
         let (source, own) = sources.towards(address);
         others = own.unwrap_or(others);
-        (source, sources.freebind)
+        (source, sources)
     });
     let set = others.apply(socket.as_fd(), SocketState::BeforeBind);
+    let of_client = source.and_then(|(source, sources)| Some((source, sources.of_client?)));
+    let set = set.and_then(|()| match of_client {
+        Some((client, mark)) => pretend(&socket, client, mark),
+        None => Ok(()),
+    });
     set.map_err(|error| ConnectError {
         is_unfit: true,
         ..failed(error, true)
     })?;
-    if let Some((source, freebind)) = source {
-        bind(&socket, source, freebind).map_err(|error| ConnectError {
+    if let Some((source, sources)) = source {
+        bind(&socket, source, sources.freebind).map_err(|error| ConnectError {
             unbound: Some(source),
             ..failed(error, true)
         })?;
@@ -168,6 +186,19 @@ fn open(address: SocketAddr, options: &ConnectOptions) -> io::Result<TcpSocket> 
         keepalive.apply(&SockRef::from(&socket))?;
     }
     Ok(socket)
+}
+
+/// Lets a socket have an address of a client.
+#[cold]
+fn pretend(socket: &TcpSocket, client: SocketAddr, mark: u32) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    if mark != 0 {
+        socket.set_mark(mark)?;
+    }
+    match client {
+        SocketAddr::V4(_) => socket.set_ip_transparent_v4(true),
+        SocketAddr::V6(_) => socket.set_ip_transparent_v6(true),
+    }
 }
 
 #[cold]
@@ -228,6 +259,7 @@ mod tests {
             other: None,
             freebind: false,
             options_of_other: None,
+            of_client: None,
         };
         let options = ConnectOptions {
             sources: Some(Box::new(sources)),
@@ -252,6 +284,7 @@ mod tests {
                 other,
                 freebind: false,
                 options_of_other: None,
+                of_client: None,
             };
             let options = ConnectOptions {
                 sources: Some(Box::new(sources)),

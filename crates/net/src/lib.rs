@@ -9,6 +9,7 @@ pub mod datagrams;
 pub mod deadline;
 pub mod dns;
 pub mod internal;
+pub mod listen_address;
 pub mod listener;
 pub mod machine;
 pub mod peek;

@@ -60,7 +60,7 @@ impl Default for ListenOptions {
 }
 
 /// Lets another number of connections wait, of a socket that listens already.
-pub fn set_backlog(socket: &TcpListener, backlog: u32) -> io::Result<()> {
+pub fn set_backlog(socket: &impl AsFd, backlog: u32) -> io::Result<()> {
     SockRef::from(socket).listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 

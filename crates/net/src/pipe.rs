@@ -1,17 +1,27 @@
 //! Unix domain sockets, to listen on and to connect to.
 //!
 //! A path that begins with `@` names an abstract socket, which has no file. A file that is in the way is removed
-//! before, as Envoy does it; what is there after the process has ended stays. `mode` (0: as the umask has it) is
-//! set once the file is there; of an abstract socket it is refused.
+//! before, as Envoy does it, whether somebody listens there or not; what is there after the process has ended stays.
+//! `mode` (0: as the umask has it) is set once the file is there; of an abstract socket it is refused. A path has at
+//! most 107 bytes.
 //!
 //! A connection is handled as a TCP connection is: the system calls that the proxy makes of a stream are the same.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::listener::ListenOptions;
+use crate::socket_options::SocketState;
+
+/// How many bytes the system has for a path, with the zero behind it.
+const PATH_BYTES: usize = 108;
 
 /// Where a unix domain socket listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,28 +41,62 @@ impl PipeAddress {
         }
     }
 
-    /// Binds it.
+    /// Whether a socket is bound to this path.
     ///
     /// # Errors
-    /// It cannot be bound, or its mode not be set.
-    pub fn bind(&self) -> io::Result<UnixListener> {
-        if let Some(name) = self.path.strip_prefix('@') {
-            if self.mode != 0 {
-                let text = "an abstract socket has no mode";
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    /// It does not say where it is bound.
+    pub fn is_of(&self, socket: &UnixListener) -> io::Result<bool> {
+        let bound = socket.local_addr()?;
+        Ok(match self.path.strip_prefix('@') {
+            Some(name) => bound.as_abstract_name() == Some(name.as_bytes()),
+            None => bound.as_pathname().and_then(Path::to_str) == Some(&*self.path),
+        })
+    }
+
+    /// What is wrong with it, in Envoy's words.
+    pub fn mistake(&self) -> Option<String> {
+        if self.path.len() >= PATH_BYTES {
+            return Some(format!(
+                "Path \"{}\" exceeds maximum UNIX domain socket path size of {PATH_BYTES}.",
+                self.path
+            ));
+        }
+        let has_no_file = self.path.starts_with('@');
+        (has_no_file && self.mode != 0)
+            .then(|| "Cannot set mode for Abstract AF_UNIX sockets".to_owned())
+    }
+
+    /// Binds it. Of the options those count that are no matter of IP or TCP; as in Envoy none is set before.
+    ///
+    /// # Errors
+    /// It cannot be bound, an option or its mode not be set.
+    pub fn bind(&self, options: &ListenOptions) -> io::Result<UnixListener> {
+        if let Some(mistake) = self.mistake() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, mistake));
+        }
+        if options.freebind || options.transparent {
+            let text = "Failed to set IP socket option on non-IP socket";
+            return Err(io::Error::other(text));
+        }
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        let name = self.path.strip_prefix('@');
+        let address = match name {
+            Some(name) => SockAddr::unix(format!("\0{name}"))?,
+            None => {
+                let _bind_says_what_stays_in_the_way = std::fs::remove_file(&*self.path);
+                SockAddr::unix(&*self.path)?
             }
-            return UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?);
-        }
-        match std::fs::remove_file(&*self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let listener = UnixListener::bind(&*self.path)?;
+        };
+        socket.bind(&address)?;
         if self.mode != 0 {
             let permissions = std::fs::Permissions::from_mode(self.mode);
             std::fs::set_permissions(&*self.path, permissions)?;
         }
-        Ok(listener)
+        let set_others = |state| options.others.apply(socket.as_fd(), state);
+        set_others(SocketState::Bound)?;
+        socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        set_others(SocketState::Listening)?;
+        Ok(OwnedFd::from(socket).into())
     }
 }
 
@@ -87,7 +131,11 @@ pub async fn connect(path: &str) -> io::Result<tokio::net::TcpStream> {
 mod tests {
     use super::*;
     use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
+    use std::os::unix::net::{SocketAddr, UnixStream};
+
+    fn options() -> ListenOptions {
+        ListenOptions::default()
+    }
 
     fn path(name: &str) -> String {
         let directory = std::env::temp_dir();
@@ -99,27 +147,52 @@ mod tests {
     fn a_file_that_is_in_the_way_is_replaced_and_gets_its_mode() {
         let path = path("mode");
         std::fs::write(&path, "in the way").expect("a file can be written");
-        let _listener = PipeAddress::new(&path, 0o600).bind().expect("it is bound");
+        let address = PipeAddress::new(&path, 0o600);
+        let listener = address.bind(&options()).expect("it is bound");
         let mode = std::fs::metadata(&path)
             .expect("it is there")
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600);
         UnixStream::connect(&path).expect("it listens");
+        assert!(address.is_of(&listener).expect("it is bound"));
+        let other = PipeAddress::new("/other", 0);
+        assert!(!other.is_of(&listener).expect("it is bound"));
         std::fs::remove_file(&path).expect("it can be removed");
     }
 
     #[test]
     fn an_abstract_socket_has_no_file_and_no_mode() {
         let name = format!("@nuncio-pipe-{}", std::process::id());
-        let listener = PipeAddress::new(&name, 0).bind().expect("it is bound");
+        let listener = PipeAddress::new(&name, 0);
+        let listener = listener.bind(&options()).expect("it is bound");
         let address = SocketAddr::from_abstract_name(&name[1..]).expect("a name");
         let mut client = UnixStream::connect_addr(&address).expect("it listens");
+        listener.set_nonblocking(false).expect("it is a socket");
         let (mut served, _) = listener.accept().expect("a connection");
         client.write_all(b"x").expect("it is open");
         let mut byte = [0];
         served.read_exact(&mut byte).expect("a byte came");
         assert_eq!(byte, *b"x");
-        assert!(PipeAddress::new("@other", 0o600).bind().is_err());
+        let other = PipeAddress::new("@other", 0o600);
+        assert!(other.bind(&options()).is_err());
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_a_mistake() {
+        let path = |bytes| PipeAddress::new(&"x".repeat(bytes), 0);
+        assert_eq!(path(107).mistake(), None);
+        let mistake = path(108).mistake().expect("there is no room for a zero");
+        assert!(mistake.ends_with("exceeds maximum UNIX domain socket path size of 108."));
+    }
+
+    #[test]
+    fn a_directory_stays_in_the_way() {
+        let path = path("directory");
+        std::fs::create_dir(&path).expect("it can be made");
+        let error = PipeAddress::new(&path, 0).bind(&options());
+        let error = error.expect_err("it is no socket");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        std::fs::remove_dir(&path).expect("it can be removed");
     }
 }

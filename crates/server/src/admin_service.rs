@@ -2,7 +2,6 @@
 //! stat prefix `admin`, on the main thread; and its listener, which can be closed for a process that takes over.
 
 use std::cell::RefCell;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -16,16 +15,17 @@ use nuncio_contract::stats::StatsStore;
 use nuncio_http::connection_manager::{ConnectionManagerConfig, StatScopes};
 use nuncio_http::service::{Answer, Service};
 use nuncio_http::worker::Worker;
-use nuncio_net::listener::{ListenOptions, bind_one};
+use nuncio_net::bound::bind_one;
+use nuncio_net::connect::error_text;
+use nuncio_net::listener::ListenOptions;
 use tokio::task::JoinHandle;
 
 use crate::admin::response::Body;
 use crate::admin::state::AdminState;
 use crate::admin::{self, request::AdminRequest, response::AdminResponse};
-use crate::bootstrap::{AdminAddress, AdminConfig};
+use crate::bootstrap::AdminConfig;
 use crate::listener::{
     CompiledChain, CompiledListener, ConnectionLimits, Inspection, OnThread, Selection, serve,
-    serve_pipe,
 };
 
 /// The type of a body that is read.
@@ -35,7 +35,6 @@ const FORM: &[u8] = b"application/x-www-form-urlencoded";
 pub(crate) struct AdminListener {
     listener: Arc<CompiledListener>,
     service: Rc<dyn Service>,
-    address: AdminAddress,
     worker: Rc<Worker>,
     accepting: RefCell<Option<JoinHandle<std::io::Result<()>>>>,
 }
@@ -52,10 +51,7 @@ impl AdminListener {
             name: "admin".to_string(),
             is_inbound: false,
             bypasses_overload: true,
-            address: match &config.address {
-                AdminAddress::Socket(address) => *address,
-                AdminAddress::Pipe(_) => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
-            },
+            address: config.address.clone(),
             options: ListenOptions {
                 reuse_port: false,
                 ..ListenOptions::default()
@@ -83,7 +79,6 @@ impl AdminListener {
                 state,
                 allow_paths: config.allow_paths.clone(),
             }),
-            address: config.address.clone(),
             worker,
             accepting: RefCell::default(),
         }
@@ -94,23 +89,13 @@ impl AdminListener {
         let listener = Arc::clone(&self.listener);
         let thread = OnThread::main(Rc::clone(&self.worker));
         let service = Rc::clone(&self.service);
-        let (accepting, address) = match &self.address {
-            AdminAddress::Socket(address) => {
-                let socket = bind_one(*address, &listener.options)
-                    .map_err(|error| cannot_bind(address, &error))?;
-                let bound = socket.local_addr().map_err(|error| error.to_string())?;
-                let accepting = serve(listener, socket, thread, service);
-                (tokio::task::spawn_local(accepting), bound.to_string())
-            }
-            AdminAddress::Pipe(pipe) => {
-                let socket = pipe.bind().map_err(|error| cannot_bind(pipe, &error))?;
-                let path = Arc::clone(&pipe.path);
-                let accepting = serve_pipe(listener, socket, path, thread, service);
-                (tokio::task::spawn_local(accepting), pipe.to_string())
-            }
-        };
+        let address = &listener.address;
+        let socket =
+            bind_one(address, &listener.options).map_err(|error| cannot_bind(address, &error))?;
+        let bound = socket.local_addr().map_err(|error| error.to_string())?;
+        let accepting = tokio::task::spawn_local(serve(listener, socket, thread, service));
         *self.accepting.borrow_mut() = Some(accepting);
-        Ok(address)
+        Ok(bound.to_string())
     }
 
     /// Whether it accepts.
@@ -130,7 +115,7 @@ impl AdminListener {
 }
 
 fn cannot_bind(address: &dyn std::fmt::Display, error: &std::io::Error) -> String {
-    format!("cannot bind '{address}': {error}")
+    format!("cannot bind '{address}': {}", error_text(error))
 }
 
 /// Answers admin requests.

@@ -158,25 +158,10 @@ message! {
     pub(crate) struct Admin: "envoy.config.bootstrap.v3.Admin" {
         pub(crate) access_log: Vec<AccessLog>,
         pub(crate) access_log_path: Spanned<String>,
-        pub(crate) address: Option<AdminAddress>,
+        pub(crate) address: Option<Address>,
         pub(crate) allow_paths: Vec<StringMatcher>,
         inert profile_path = "no profiler writes to it",
         pub(crate) ignore_global_conn_limit: bool,
-    }
-}
-
-message! {
-    /// The admin's address.
-    pub(crate) struct AdminAddress: "envoy.config.core.v3.Address" {
-        pub(crate) oneof address: AdminAddressKind,
-    }
-}
-
-one_of! {
-    /// Where an admin may listen.
-    pub(crate) enum AdminAddressKind {
-        socket_address => SocketAddress(SocketAddress),
-        pipe => Pipe(Pipe),
     }
 }
 
@@ -199,6 +184,7 @@ one_of! {
     /// The kinds of address.
     pub(crate) enum AddressKind {
         socket_address => SocketAddress(SocketAddress),
+        pipe => Pipe(Pipe),
     }
 }
 

@@ -59,7 +59,7 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
     let manager = ConnectionManagerConfig::for_service(&name, Vec::new(), Http1Settings::default());
     let scope = around.stats.scope(&format!("listener.{name}"));
     CompiledListener {
-        address,
+        address: address.into(),
         is_inbound: false,
         bypasses_overload: true,
         options: ListenOptions {

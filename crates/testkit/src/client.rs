@@ -61,7 +61,9 @@ impl Client {
     /// # Errors
     /// If it is closed.
     pub fn on(wire: Wire) -> io::Result<Self> {
-        let local_port = wire.socket().local_addr()?.port();
+        // A unix domain socket has none.
+        let local = wire.socket().local_addr();
+        let local_port = local.map_or(0, |address| address.port());
         Ok(Self {
             reader: Reader::new(wire),
             local_port,

@@ -2,14 +2,15 @@
 //!
 //! As in Envoy the name is the host of `:authority` as the router left it, or of another header, without its port.
 //! An address is not sent as a server name, but certificates are checked for it. Connections of different names are
-//! kept apart, those of a cluster without TLS too. What a host is told by a PROXY header is part of the name.
+//! kept apart, those of a cluster without TLS too. What a host is told by a PROXY header, and the client's address that
+//! a connection comes from, are part of the name.
 
 use std::any::Any;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
-use nuncio_contract::stream_info::{FilterState, FilterStateObject};
+use nuncio_contract::stream_info::{ClientSource, FilterState, FilterStateObject};
 use nuncio_net::tls::Wishes;
 
 const SERVER_NAME: &str = "envoy.network.upstream_server_name";
@@ -33,6 +34,7 @@ pub struct ConnectionName {
     is_server_name: bool,
     is_validated: bool,
     header: Option<Arc<[u8]>>,
+    source: Option<ClientSource>,
 }
 
 /// The name as filter state.
@@ -71,6 +73,7 @@ impl AutoNames {
             is_server_name,
             is_validated: self.san_validation,
             header: None,
+            source: None,
         })
     }
 }
@@ -78,16 +81,34 @@ impl AutoNames {
 impl ConnectionName {
     /// The name with a PROXY header, or a header alone.
     pub(crate) fn with_header(name: Option<Self>, header: Arc<[u8]>) -> Self {
-        let name = name.unwrap_or_else(|| ConnectionName {
+        ConnectionName {
+            header: Some(header),
+            ..name.unwrap_or_else(Self::empty)
+        }
+    }
+
+    /// The name of a connection that comes from a client's address besides.
+    #[must_use]
+    pub fn with_source(name: Option<Self>, source: ClientSource) -> Self {
+        ConnectionName {
+            source: Some(source),
+            ..name.unwrap_or_else(Self::empty)
+        }
+    }
+
+    fn empty() -> Self {
+        ConnectionName {
             name: "".into(),
             is_server_name: false,
             is_validated: false,
             header: None,
-        });
-        ConnectionName {
-            header: Some(header),
-            ..name
+            source: None,
         }
+    }
+
+    /// The client's address that it comes from, if it is to.
+    pub fn source(&self) -> Option<ClientSource> {
+        self.source
     }
 
     /// The PROXY header that goes before all else.
@@ -126,6 +147,7 @@ impl ConnectionName {
         self.is_server_name == other.is_server_name
             && self.is_validated == other.is_validated
             && self.header == other.header
+            && self.source == other.source
             && self.name.eq_ignore_ascii_case(&other.name)
     }
 }
@@ -163,6 +185,23 @@ fn is_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_of_two_clients_are_kept_apart() {
+        let from = |ip: [u8; 4], mark| {
+            let source = ClientSource {
+                ip: ip.into(),
+                mark,
+            };
+            ConnectionName::with_source(None, source)
+        };
+        let one = from([127, 0, 0, 1], 0);
+        assert!(one.is_same(&from([127, 0, 0, 1], 0)));
+        assert!(!one.is_same(&from([127, 0, 0, 2], 0)));
+        assert!(!one.is_same(&from([127, 0, 0, 1], 7)));
+        let header = ConnectionName::with_header(None, [1].as_slice().into());
+        assert!(!one.is_same(&header));
+    }
 
     #[test]
     fn a_host_is_told_from_its_port_and_from_an_address() {

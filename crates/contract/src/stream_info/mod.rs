@@ -8,6 +8,7 @@
 //! Follows Envoy's `StreamInfo` in meaning; what has no data behind it yet keeps its empty value.
 
 mod address;
+mod client_source;
 mod connection;
 mod filter_state;
 pub mod metadata;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::clock::WallAnchor;
 
 pub use address::{Address, InternalAddress};
+pub use client_source::ClientSource;
 pub use connection::{
     ConnectionInfo, ConnectionTally, FilterChainDescription, ListenerDescription,
 };

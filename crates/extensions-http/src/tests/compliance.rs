@@ -257,6 +257,7 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           filter_enforced: {default_value: {numerator: 100}}, \
           local_rate_limit_per_downstream_connection: true}",
     ),
+    ("envoy.filters.http.original_src", "{}", "{mark: 7}"),
     (
         "envoy.filters.http.rbac",
         "{}",

@@ -10,7 +10,7 @@ use std::time::Duration;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
 use nuncio_contract::overload::ShedPoint;
-use nuncio_contract::stream_info::Protocol;
+use nuncio_contract::stream_info::{ClientSource, Protocol};
 use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
     Acquired, AutoNames, ConnectionName, Expected, PendingStream, PickContext, ReadyStream,
@@ -261,7 +261,14 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             None => name,
             Some(proxy) => self.name_client(proxy, name),
         };
-        let from_http2 = self.exchange.state.borrow().info.protocol == Some(Protocol::Http2);
+        let state = self.exchange.state.borrow();
+        let from_http2 = state.info.protocol == Some(Protocol::Http2);
+        let source = ClientSource::wanted(&state.info);
+        drop(state);
+        let name = match source {
+            None => name,
+            Some(source) => Some(ConnectionName::with_source(name, source)),
+        };
         if let Some(preconnect) = account.cluster.settings().preconnect {
             let expected = Expected {
                 priority: forward.priority,
@@ -271,7 +278,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
             account.cluster.expect_more(preconnect, &expected);
         }
         match name {
-            Some(name) if proxy.is_some() && self.ends_here(forward) => {
+            Some(name) if (proxy.is_some() || source.is_some()) && self.ends_here(forward) => {
                 host.new_tcp_stream_named(name)
             }
             _ if self.ends_here(forward) => host.new_tcp_stream(),

@@ -1,6 +1,5 @@
 //! Where the admin listens, what it answers and what it logs.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_config::runtime::RuntimeKey;
@@ -8,31 +7,22 @@ use nuncio_config::typed::{Attempt, Ctx, Refused};
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::registry::Extensions;
-use nuncio_net::pipe::PipeAddress;
+use nuncio_net::listen_address::ListenAddress;
 
 use crate::clusters;
-use crate::config::{Admin, AdminAddressKind};
-use crate::listener::{ConnectionLimits, ip_and_port};
+use crate::config::{AddressKind, Admin};
+use crate::listener::{ConnectionLimits, ip_and_port, pipe};
 
 /// The admin's config.
 pub(crate) struct AdminConfig {
     /// Where it listens.
-    pub address: AdminAddress,
+    pub address: ListenAddress,
     /// The paths, with their queries, that are answered; all if there are none.
     pub allow_paths: Vec<CompiledStringMatcher>,
     /// Its access logs.
     pub access_logs: Vec<Arc<dyn AccessLogConfig>>,
     /// How many connections the process may have; none where the admin does not care.
     pub global_limit: RuntimeKey,
-}
-
-/// Where an admin listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum AdminAddress {
-    /// At an address and port.
-    Socket(SocketAddr),
-    /// On a unix domain socket.
-    Pipe(PipeAddress),
 }
 
 pub(super) fn compile(
@@ -69,12 +59,8 @@ fn of_message(
         return Ok(None);
     };
     let address = match &address.address {
-        AdminAddressKind::SocketAddress(socket) => {
-            AdminAddress::Socket(ip_and_port(socket, ctx)?.0)
-        }
-        AdminAddressKind::Pipe(pipe) => {
-            AdminAddress::Pipe(PipeAddress::new(&pipe.path.value, pipe.mode))
-        }
+        AddressKind::SocketAddress(socket) => ListenAddress::Ip(ip_and_port(socket, ctx)?.0),
+        AddressKind::Pipe(message) => ListenAddress::Pipe(pipe(message, ctx)?),
     };
     let allow_paths = admin.allow_paths.iter();
     let allow_paths: Vec<_> = allow_paths

@@ -38,7 +38,7 @@ use crate::resource::{ClusterResource, ListenerResource};
 use crate::runtime::Runtime;
 use crate::semantics::Node;
 
-pub(crate) use admin::{AdminAddress, AdminConfig};
+pub(crate) use admin::AdminConfig;
 pub(crate) use findings::Findings;
 use findings::left_out;
 pub(crate) use listeners::compile_listener;

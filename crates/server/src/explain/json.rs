@@ -88,7 +88,7 @@ fn listener(listener: &ListenerTold) -> Json {
         .with("why", listener.how_chain.as_str());
     let json = Json::object()
         .with("name", listener.name.as_str())
-        .with("address", listener.address.to_string())
+        .with("address", listener.address.as_str())
         .with("why", listener.how.as_str())
         .with("tls", listener.is_tls)
         .with("filter_chain", at(chain, listener.chain_place.as_ref()))

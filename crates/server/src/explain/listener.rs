@@ -48,7 +48,7 @@ fn listener<'a>(
         entries.iter().copied().filter(wanted).collect()
     };
     if let Some(wanted) = wanted {
-        let found = all(&|one| one.listener.name == wanted || one.address.to_string() == wanted);
+        let found = all(&|one| one.listener.name == wanted || one.shown() == wanted);
         return match found.first() {
             Some(_) => Ok((found, "the one that was asked for".to_owned())),
             None => Err(format!(
@@ -61,16 +61,15 @@ fn listener<'a>(
         return Err("the configuration has no listeners for HTTP".to_owned());
     };
     if entries.iter().all(|one| one.place == first.place) {
-        let beside = match first.address.port() == url.port {
-            true => String::new(),
-            false => format!(", though the URL's port is {}", url.port),
+        let beside = match first.port() {
+            None => String::new(),
+            Some(port) if port == url.port => String::new(),
+            Some(_) => format!(", though the URL's port is {}", url.port),
         };
         return Ok((entries.to_vec(), format!("the only one{beside}")));
     }
-    let at_port = all(&|one| one.address.port() == url.port);
-    let exact = at_port
-        .iter()
-        .filter(|one| Some(one.address.ip()) == url.ip());
+    let at_port = all(&|one| one.port() == Some(url.port));
+    let exact = at_port.iter().filter(|one| one.ip() == url.ip());
     let chosen = exact.chain(&at_port).next().copied();
     let Some(chosen) = chosen else {
         return Err(format!(
@@ -79,8 +78,7 @@ fn listener<'a>(
             names(entries)
         ));
     };
-    let is_clear = Some(chosen.address.ip()) == url.ip()
-        || at_port.iter().all(|one| one.place == chosen.place);
+    let is_clear = chosen.ip() == url.ip() || at_port.iter().all(|one| one.place == chosen.place);
     if !is_clear {
         return Err(format!(
             "several listeners are at port {}; say which one is meant (`listener`): {}",
@@ -127,7 +125,7 @@ fn by_server_name<'a>(
 fn names(entries: &[Entry<'_>]) -> String {
     let mut all: Vec<String> = entries
         .iter()
-        .map(|one| format!("`{}` at {}", one.listener.name, one.address))
+        .map(|one| format!("`{}` at {}", one.listener.name, one.shown()))
         .collect();
     all.dedup();
     all.truncate(20);

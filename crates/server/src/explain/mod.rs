@@ -87,12 +87,48 @@ pub(crate) struct Entry<'a> {
     pub chain_name: &'a str,
     /// Its routes of now.
     pub routes: &'a Arc<RouteTable>,
-    /// The address that it is bound to.
-    pub address: SocketAddr,
+    /// The address that it is bound to, if it is one of IP.
+    pub address: Option<SocketAddr>,
     /// The listener's place in the config, for one without a name.
     pub place: usize,
     /// The chain's place in the listener.
     pub chain: usize,
+}
+
+impl Entry<'_> {
+    /// The address that it is bound to.
+    fn shown(&self) -> String {
+        match self.address {
+            Some(address) => address.to_string(),
+            None => self.listener.address.to_string(),
+        }
+    }
+
+    /// Who asks, and to which address.
+    fn ends(&self, question: &Question, url: &Url) -> (Address, Address) {
+        let local = match self.address {
+            Some(at) if at.ip().is_unspecified() => {
+                let ip = url.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+                Address::Ip(SocketAddr::new(ip, at.port()))
+            }
+            Some(at) => Address::Ip(at),
+            None => self.listener.address.shown(),
+        };
+        // Who comes by a path has its address.
+        let remote = match (question.source, self.address) {
+            (None, None) => local.clone(),
+            (source, _) => Address::Ip(SocketAddr::new(source.unwrap_or(SOMEBODY), 0)),
+        };
+        (remote, local)
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.address.map(|address| address.port())
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip())
+    }
 }
 
 /// What is running, or would run.
@@ -119,7 +155,7 @@ pub(crate) struct Report {
 
 struct ListenerTold {
     name: String,
-    address: SocketAddr,
+    address: String,
     how: String,
     how_chain: String,
     is_tls: bool,
@@ -156,15 +192,11 @@ impl Subject<'_> {
             manager,
             chain_name,
             routes,
-            address,
             ..
         } = chosen.entry;
         let places = Places::new(self.tree, self.lines, &chosen.entry);
         let is_tls = question.is_tls || places.speaks_tls();
-        let local = match address.ip().is_unspecified() {
-            true => url.ip().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            false => address.ip(),
-        };
+        let (remote, local) = chosen.entry.ends(question, &url);
         // As clients do it: a `host` that is given replaces the URL's, which still says where to connect.
         if let Some((_, host)) = hosts.into_iter().next_back() {
             url.authority = host;
@@ -182,8 +214,8 @@ impl Subject<'_> {
                 &url.target
             },
             headers: &headers,
-            remote: Address::Ip(SocketAddr::new(question.source.unwrap_or(SOMEBODY), 0)),
-            local: Address::Ip(SocketAddr::new(local, address.port())),
+            remote,
+            local,
             is_tls,
             random: question.random,
         };
@@ -193,7 +225,7 @@ impl Subject<'_> {
             method: question.method.clone(),
             listener: ListenerTold {
                 name: listener.name.clone(),
-                address,
+                address: chosen.entry.shown(),
                 how: chosen.how,
                 how_chain: chosen.how_chain,
                 is_tls,

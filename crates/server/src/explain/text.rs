@@ -163,8 +163,8 @@ fn listener(page: &mut Page, listener: &ListenerTold, is_https: bool) {
     let ListenerTold {
         name, address, how, ..
     } = listener;
-    let name = match *name == address.to_string() {
-        true => address.to_string(),
+    let name = match name == address {
+        true => address.clone(),
         false => format!("{name} at {address}"),
     };
     page.line("listener", &format!("{name}, {how}"));

@@ -128,7 +128,7 @@ impl Chain {
             manager: &compiled.http()?.manager,
             chain_name: &compiled.description.name,
             routes: &self.routes,
-            address: self.listener.address,
+            address: self.listener.address.ip(),
             place: self.place,
             chain: self.chain,
         })

@@ -3,12 +3,12 @@
 //! Every call blocks until the parent has answered, for [`PATIENCE`](super::wire::PATIENCE) at most; a parent that
 //! does not is an error, never a wait without end. One that is gone has nothing to hand over, which is none.
 
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nuncio_contract::stats::StatsStore;
 use nuncio_net::bound::BoundSocket;
+use nuncio_net::listen_address::ListenAddress;
 use rustix::net::{SocketType, sockopt};
 
 use super::message::Message;
@@ -110,7 +110,7 @@ impl Predecessor {
     /// The sockets that listen at an address there; none if it has none.
     pub(super) fn sockets(
         &self,
-        address: SocketAddr,
+        address: &ListenAddress,
         datagrams: bool,
     ) -> Result<Vec<BoundSocket>, String> {
         match self.all_sockets(address, datagrams) {
@@ -137,8 +137,12 @@ impl Predecessor {
         true
     }
 
-    fn all_sockets(&self, address: SocketAddr, datagrams: bool) -> Result<Answer, Failure> {
-        let scheme = if datagrams { "udp" } else { "tcp" };
+    fn all_sockets(&self, address: &ListenAddress, datagrams: bool) -> Result<Answer, Failure> {
+        let scheme = match (address, datagrams) {
+            (ListenAddress::Pipe(_), _) => "unix",
+            (ListenAddress::Ip(_), true) => "udp",
+            (ListenAddress::Ip(_), false) => "tcp",
+        };
         let mut sockets: Vec<BoundSocket> = Vec::new();
         let mut cookies = Vec::new();
         let mut first = 0;
@@ -234,18 +238,26 @@ fn ask(wire: &Wire, message: &Message) -> Result<(Message, Vec<OwnedFd>), Failur
 /// A descriptor that is a socket listening where it was asked for.
 fn listening_at(
     descriptor: OwnedFd,
-    address: SocketAddr,
+    address: &ListenAddress,
     datagrams: bool,
 ) -> Result<BoundSocket, Failure> {
     let listens = match datagrams {
         true => sockopt::socket_type(&descriptor)? == SocketType::DGRAM,
         false => sockopt::socket_acceptconn(&descriptor)?,
     };
-    let socket = BoundSocket::from_descriptor(descriptor, datagrams);
-    if !listens || socket.local_addr()? != address {
+    let socket = BoundSocket::from_descriptor(descriptor, address, datagrams);
+    if !listens || !is_at(&socket, address)? {
         return Err(unexpected());
     }
     Ok(socket)
+}
+
+/// Whether a socket is really there; one of a path knows only where it was meant to be.
+fn is_at(socket: &BoundSocket, address: &ListenAddress) -> Result<bool, Failure> {
+    match (socket, address) {
+        (BoundSocket::Pipe(socket, _), ListenAddress::Pipe(pipe)) => Ok(pipe.is_of(socket)?),
+        _ => Ok(socket.local_addr()? == *address),
+    }
 }
 
 fn unexpected() -> Failure {

@@ -54,7 +54,7 @@ impl Granting {
             Wish::PassSockets(address, datagrams) => {
                 self.running.hand_over(true);
                 let mut listeners = self.running.listeners.borrow_mut();
-                sockets = listeners.pass_sockets(address, datagrams);
+                sockets = listeners.pass_sockets(&address, datagrams);
             }
             Wish::RefreshStats => self.state.refresh_stats(),
             Wish::Drain => self.drain().await,

@@ -6,7 +6,6 @@
 //! Limits: four conversations at a time, one of them with a child; a wish that is not granted within 8 s counts as
 //! refused.
 
-use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -16,6 +15,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use nuncio_contract::stats::StatsStore;
+use nuncio_net::listen_address::ListenAddress;
+use nuncio_net::pipe::PipeAddress;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::message::{Message, chunks};
@@ -38,7 +39,7 @@ pub(crate) enum Wish {
     /// Let the admin's address go, and end our own parent.
     ShutDownAdmin,
     /// Copy the sockets that listen at an address, for datagrams or not.
-    PassSockets(SocketAddr, bool),
+    PassSockets(ListenAddress, bool),
     /// Bring gauges up to date that are only computed when somebody looks.
     RefreshStats,
     /// Stop accepting and see connections off.
@@ -240,11 +241,14 @@ fn answer(wire: &Wire, shared: &Shared, message: Message) -> Result<bool, Failur
 }
 
 fn pass_sockets(wire: &Wire, shared: &Shared, address: &str, first: u32) -> Result<(), Failure> {
-    let (address, datagrams) = match address.strip_prefix("udp://") {
-        Some(address) => (Some(address), true),
-        None => (address.strip_prefix("tcp://"), false),
+    let ip = |address: &str| address.parse().ok().map(ListenAddress::Ip);
+    let (address, datagrams) = match address.split_once("://") {
+        Some(("udp", address)) => (ip(address), true),
+        Some(("tcp", address)) => (ip(address), false),
+        Some(("unix", path)) => (Some(PipeAddress::new(path, 0).into()), false),
+        _ => (None, false),
     };
-    let Some(address) = address.and_then(|address| address.parse().ok()) else {
+    let Some(address) = address else {
         return refuse(wire, "hot restart: no address to pass sockets of");
     };
     // None at all would be taken for an address where nobody listens, and what waits in the queues be lost.

@@ -135,8 +135,9 @@ fn a_parent_has_one_child_at_a_time() {
 fn more_sockets_than_fit_into_a_message_come_over_each_once() {
     const SOCKETS: usize = 70;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let sockets = bind(any, SOCKETS, &ListenOptions::default()).expect("a free port");
+    let sockets = bind(&any.into(), SOCKETS, &ListenOptions::default()).expect("a free port");
     let address = sockets[0].local_addr().expect("it is bound");
+    let there = address.clone();
     let mut setting = Setting::ready();
     let (_, none) = unbounded_channel();
     let asks = std::mem::replace(&mut setting.asks, none);
@@ -145,20 +146,21 @@ fn more_sockets_than_fit_into_a_message_come_over_each_once() {
             return Vec::new();
         };
         // Workers that share their sockets have copies of them.
-        let copies = sockets.iter().chain(&sockets).filter(|_| wanted == address);
+        let copies = sockets.iter().chain(&sockets).filter(|_| wanted == there);
         copies
             .map(|socket| socket.try_clone().expect("there is room").into())
             .collect()
     });
     let before = setting.meet().expect("it is taken on");
-    let elsewhere = SocketAddr::from(([127, 0, 0, 2], address.port()));
+    let port = address.port().expect("it has one");
+    let elsewhere = SocketAddr::from(([127, 0, 0, 2], port)).into();
     assert!(
         before
-            .sockets(elsewhere, false)
+            .sockets(&elsewhere, false)
             .expect("it answers")
             .is_empty()
     );
-    let taken = before.sockets(address, false).expect("it answers");
+    let taken = before.sockets(&address, false).expect("it answers");
     assert_eq!(taken.len(), SOCKETS);
     drop(before);
     main.join().expect("it does not panic");
@@ -174,7 +176,7 @@ fn a_socket_that_does_not_listen_where_it_should_is_refused() {
         vec![other.into()]
     });
     let before = setting.meet().expect("it is taken on");
-    let error = before.sockets(([127, 0, 0, 1], 1).into(), false);
+    let error = before.sockets(&SocketAddr::from(([127, 0, 0, 1], 1)).into(), false);
     assert_eq!(
         error.expect_err("it listens elsewhere"),
         "hot restart: the parent cannot hand over: it sent a message that cannot be read"
@@ -247,7 +249,7 @@ fn a_parent_that_is_gone_has_nothing_to_hand_over() {
     let (before, listener) = brief_parent(None);
     drop(listener);
     // The other thread's copy goes before the conversation does.
-    let sockets = before.sockets(([127, 0, 0, 1], 1).into(), false);
+    let sockets = before.sockets(&SocketAddr::from(([127, 0, 0, 1], 1)).into(), false);
     assert!(sockets.expect("its address is free").is_empty());
     before.shut_down_admin().expect("its admin is gone too");
 }
@@ -256,7 +258,7 @@ fn a_parent_that_is_gone_has_nothing_to_hand_over() {
 fn a_parent_that_hangs_up_and_lives_on_is_an_error() {
     let (before, _listener) = brief_parent(None);
     let expected = "hot restart: the parent cannot hand over: it closed the connection";
-    let sockets = before.sockets(([127, 0, 0, 1], 1).into(), false);
+    let sockets = before.sockets(&SocketAddr::from(([127, 0, 0, 1], 1)).into(), false);
     assert_eq!(sockets.expect_err("it still accepts there"), expected);
     let (before, _listener) = brief_parent(None);
     let told = before.shut_down_admin();
@@ -266,7 +268,7 @@ fn a_parent_that_hangs_up_and_lives_on_is_an_error() {
 #[test]
 fn sockets_that_do_not_come_though_they_are_there_are_an_error() {
     let (before, _listener) = brief_parent(Some(Message::Sockets { total: 2 }));
-    let sockets = before.sockets(([127, 0, 0, 1], 1).into(), false);
+    let sockets = before.sockets(&SocketAddr::from(([127, 0, 0, 1], 1)).into(), false);
     let error = sockets.expect_err("their queues would be lost");
     assert!(error.contains("cannot be read"), "{error}");
 }

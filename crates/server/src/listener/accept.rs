@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
-use std::net::{SocketAddr, TcpListener as StdListener};
-use std::os::unix::net::UnixListener as StdUnixListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,18 +11,19 @@ use nuncio_contract::clock::Clock;
 use nuncio_contract::listener_filter::Inspected;
 use nuncio_contract::overload::{Action, ScaledTimer, ShedPoint};
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stream_info::{Address, ConnectionInfo, FilterState, Metadata, StreamInfo};
+use nuncio_contract::stream_info::{ConnectionInfo, FilterState, Metadata, StreamInfo};
 use nuncio_http::connection_manager::ConnectionManager;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::http1;
 use nuncio_http::route::RouteTable;
 use nuncio_http::service::Service;
-use nuncio_net::pipe;
+use nuncio_net::bound::BoundSocket;
 use nuncio_net::transport::Transport;
 use nuncio_tcp::connection;
 use nuncio_tcp::filters::{Filters, Watching};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::TcpStream;
 
+use super::door::{Door, Ends};
 use super::gate::{ChainOnThread, End, Gate};
 use super::inspect::{criteria, inspect, successor};
 use super::transport_socket::{Opened, Opening};
@@ -36,7 +35,7 @@ const EXHAUSTED_REST: Duration = Duration::from_millis(100);
 /// Accepts for ever, for a listener that the process answers itself.
 pub(crate) async fn serve(
     listener: Arc<CompiledListener>,
-    socket: StdListener,
+    socket: BoundSocket,
     thread: OnThread,
     service: Rc<dyn Service>,
 ) -> std::io::Result<()> {
@@ -46,89 +45,53 @@ pub(crate) async fn serve(
     accept(Rc::new(RefCell::new(Rc::new(gate))), socket, pending()).await
 }
 
-/// The same on a unix domain socket at `path`.
-pub(crate) async fn serve_pipe(
-    listener: Arc<CompiledListener>,
-    socket: StdUnixListener,
-    path: Arc<str>,
-    thread: OnThread,
-    service: Rc<dyn Service>,
-) -> std::io::Result<()> {
-    socket.set_nonblocking(true)?;
-    let socket = UnixListener::from_std(socket)?;
-    let routes = Routes::from([Arc::new(RouteTable::empty())]);
-    let drain = DrainPolicy::default();
-    let gate = Gate::new(listener, &routes, &thread, Some(&service), drain);
-    let gate = Rc::new(gate);
-    let local = Address::Pipe(path);
-    loop {
-        match socket.accept().await {
-            Ok((stream, _)) => {
-                let stream = pipe::stream(stream)?;
-                // Who connects has no name.
-                let ends = (Address::Pipe("".into()), Some(local.clone()));
-                begin(Rc::clone(&gate), stream, ends, Metadata::default());
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(_) => tokio::time::sleep(EXHAUSTED_REST).await,
-        }
-    }
-}
-
 /// Accepts until `end` says what becomes of the socket. Each connection goes through the gate of its moment.
 pub(super) async fn accept(
     gate: Rc<RefCell<Rc<Gate>>>,
-    socket: StdListener,
+    socket: BoundSocket,
     end: impl Future<Output = SocketEnd>,
 ) -> std::io::Result<()> {
-    socket.set_nonblocking(true)?;
-    let socket = TcpListener::from_std(socket)?;
+    let door = Door::of(socket)?;
     let mut end = std::pin::pin!(end);
-    let admit = |stream: TcpStream, peer: SocketAddr| {
+    let admit = |stream: TcpStream, ends: Ends| {
         let gate = Rc::clone(&gate.borrow());
-        let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
-        let stream = match &gate.seat {
-            None => stream,
-            Some(seat) => match seat.place(stream, peer) {
-                Some(stream) => stream,
+        let (stream, ends) = match &gate.seat {
+            None => (stream, ends),
+            Some(seat) => match seat.place(stream, ends) {
+                Some(own) => own,
                 None => return,
             },
         };
-        let local = stream.local_addr().ok().map(Address::from);
-        begin(gate, stream, (peer.into(), local), Metadata::default());
+        begin(gate, stream, ends, Metadata::default());
     };
     let end = loop {
         let accepted = tokio::select! {
             biased;
             end = &mut end => break end,
-            accepted = poll_fn(|cx| poll_accept(&gate, &socket, cx)) => accepted,
+            accepted = poll_fn(|cx| poll_accept(&gate, &door, cx)) => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => admit(stream, peer),
+            Ok((stream, ends)) => admit(stream, ends),
             Err(error) if is_of_one_connection(&error) => {}
             Err(_) => tokio::time::sleep(EXHAUSTED_REST).await,
         }
     };
-    if end == SocketEnd::Closed {
-        let socket = socket.into_std()?;
-        while let Ok((stream, peer)) = socket.accept() {
-            stream.set_nonblocking(true)?;
-            admit(TcpStream::from_std(stream)?, peer);
-        }
+    match end {
+        SocketEnd::Closed => door.close(admit),
+        SocketEnd::HandedOver => Ok(()),
     }
-    Ok(())
 }
 
 /// A connection, while connections are accepted; others stay in the kernel's queue.
 fn poll_accept(
     gate: &RefCell<Rc<Gate>>,
-    socket: &TcpListener,
+    door: &Door,
     cx: &mut Context<'_>,
-) -> Poll<std::io::Result<(TcpStream, SocketAddr)>> {
+) -> Poll<std::io::Result<(TcpStream, Ends)>> {
     if let Some(overload) = &gate.borrow().overload {
         ready!(overload.poll_accepting(cx));
     }
-    socket.poll_accept(cx)
+    door.poll_accept(cx)
 }
 
 /// Errors that concern the connection that was to be accepted, not the socket.
@@ -141,12 +104,7 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 }
 
 /// Begins a connection, which brings along what its client has passed on.
-pub(super) fn begin(
-    gate: Rc<Gate>,
-    stream: TcpStream,
-    (peer, local): (Address, Option<Address>),
-    metadata: Metadata,
-) {
+pub(super) fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): Ends, metadata: Metadata) {
     if is_turned_away(&gate, true) {
         gate.went_early();
         return;

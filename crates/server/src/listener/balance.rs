@@ -4,19 +4,20 @@
 //! A worker that leaves (its listener changes or goes) serves what was sent to it before, and is sent nothing more.
 
 use std::cell::{Cell, RefCell};
-use std::net::{SocketAddr, TcpStream as StdStream};
+use std::net::TcpStream as StdStream;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nuncio_contract::stream_info::{Address, Metadata};
+use nuncio_contract::stream_info::Metadata;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::accept::begin;
+use super::door::Ends;
 use super::gate::Gate;
 
 /// A connection on its way to another worker.
-type Accepted = (StdStream, SocketAddr);
+type Accepted = (StdStream, Ends);
 
 /// The workers of one version of a listener.
 #[derive(Default)]
@@ -69,17 +70,17 @@ impl Seat {
     }
 
     /// Counts a connection for the worker that is to have it, and sends it there; gives it back if it is this one's.
-    pub(super) fn place(&self, stream: TcpStream, peer: SocketAddr) -> Option<TcpStream> {
+    pub(super) fn place(&self, stream: TcpStream, ends: Ends) -> Option<(TcpStream, Ends)> {
         let mut lanes = self.balance.lanes();
         let Some(fewest) = lanes.lanes.iter_mut().min_by_key(|lane| lane.connections) else {
-            return Some(stream);
+            return Some((stream, ends));
         };
         fewest.connections += 1;
         if fewest.number == self.number {
-            return Some(stream);
+            return Some((stream, ends));
         }
         if let Ok(stream) = stream.into_std() {
-            let _who_does_not_receive_has_no_lane = fewest.send.send((stream, peer));
+            let _who_does_not_receive_has_no_lane = fewest.send.send((stream, ends));
         }
         None
     }
@@ -119,12 +120,11 @@ pub(super) fn receive(current: &Rc<RefCell<Rc<Gate>>>) {
     };
     let current = Rc::clone(current);
     drop(tokio::task::spawn_local(async move {
-        while let Some((stream, peer)) = received.recv().await {
+        while let Some((stream, ends)) = received.recv().await {
             let gate = Rc::clone(&current.borrow());
             match TcpStream::from_std(stream) {
                 Ok(stream) => {
-                    let local = stream.local_addr().ok().map(Address::from);
-                    begin(gate, stream, (peer.into(), local), Metadata::default());
+                    begin(gate, stream, ends, Metadata::default());
                 }
                 Err(_) => gate.went_early(),
             }
@@ -136,14 +136,15 @@ pub(super) fn receive(current: &Rc<RefCell<Rc<Gate>>>) {
 mod tests {
     use super::*;
 
-    async fn connection() -> (TcpStream, SocketAddr) {
+    async fn connection() -> (TcpStream, Ends) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port");
         let client = StdStream::connect(listener.local_addr().expect("it is bound"));
         let accepted = listener.accept().await.expect("a connection");
         drop(client.expect("it listens"));
-        accepted
+        let (stream, peer) = accepted;
+        (stream, (peer.into(), None))
     }
 
     #[tokio::test]
@@ -152,8 +153,8 @@ mod tests {
         let (one, other) = (Seat::take(&balance), Seat::take(&balance));
         let mut to_other = other.received.take().expect("nobody took it");
         let place = async |seat: &Seat| {
-            let (stream, peer) = connection().await;
-            seat.place(stream, peer).is_some()
+            let (stream, ends) = connection().await;
+            seat.place(stream, ends).is_some()
         };
         assert!(place(&one).await, "the first has none");
         assert!(!place(&one).await, "the other has none");

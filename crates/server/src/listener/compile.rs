@@ -14,6 +14,7 @@ use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::stream_info::ListenerDescription;
 use nuncio_contract::tracing::Provider;
 use nuncio_http::route::RouteTable;
+use nuncio_net::listen_address::ListenAddress;
 use nuncio_net::listener::ListenOptions;
 use nuncio_udp::listener::CompiledUdpListener;
 use nuncio_upstream::ClusterManager;
@@ -34,7 +35,7 @@ pub(crate) struct CompiledListener {
     /// Its name; a random one is made up by Envoy, the address by us, where the config has none.
     pub name: String,
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: ListenAddress,
     /// How it listens.
     pub options: ListenOptions,
     /// Where else it listens.
@@ -223,10 +224,10 @@ impl CompiledListener {
     }
 
     /// All its addresses, and how it listens there.
-    pub(crate) fn places(&self) -> impl Iterator<Item = (SocketAddr, &ListenOptions)> {
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&ListenAddress, &ListenOptions)> {
         let additional = self.additional.iter();
-        let additional = additional.map(|place| (place.address, &place.options));
-        std::iter::once((self.address, &self.options)).chain(additional)
+        let additional = additional.map(|place| (&place.address, &place.options));
+        std::iter::once((&self.address, &self.options)).chain(additional)
     }
 }
 

@@ -34,8 +34,9 @@ impl Directory {
             let mut gates = listeners.iter().map(|(_, gate)| Rc::clone(&gate.borrow()));
             gates.find(|gate| {
                 let mut places = gate.listener.places();
-                places
-                    .any(|(address, options)| address == wanted && (!compat || options.ipv4_compat))
+                places.any(|(address, options)| {
+                    address.ip() == Some(wanted) && (!compat || options.ipv4_compat)
+                })
             })
         };
         let any = |ip: IpAddr, compat| at(SocketAddr::new(ip, to.port()), compat);

@@ -8,6 +8,7 @@ mod compile;
 mod datagrams;
 mod directory;
 mod discovered;
+mod door;
 mod gate;
 mod inspect;
 mod internal;
@@ -27,7 +28,7 @@ use nuncio_config::typed::{FromValue, SupportTable};
 use nuncio_http::route::RouteTable;
 use nuncio_http::worker::Worker;
 
-pub(crate) use accept::{serve, serve_pipe};
+pub(crate) use accept::serve;
 pub(crate) use chain::CompiledChain;
 pub(crate) use compile::{CompileContext, CompiledListener, ip_and_port};
 pub(crate) use discovered::{DiscoveredListenerFilter, DiscoveredNetworkFilter};
@@ -35,6 +36,7 @@ pub(crate) use inspect::Inspection;
 pub(crate) use internal::buffer_bytes;
 pub(crate) use limits::ConnectionLimits;
 pub(crate) use on_worker::{ListenerCommand, ListenerId, SocketEnd, WorkerListeners};
+pub(crate) use place::pipe;
 pub(crate) use selection::Selection;
 pub(crate) use transport_socket::DownstreamSocket;
 

@@ -92,9 +92,6 @@ impl WorkerListeners {
                 balance::receive(&gate);
                 let mut ends = Vec::with_capacity(sockets.len());
                 for socket in sockets {
-                    let BoundSocket::Connections(socket) = socket else {
-                        continue;
-                    };
                     let (end, ended) = oneshot::channel();
                     tokio::task::spawn_local(accept(Rc::clone(&gate), socket, async {
                         ended.await.unwrap_or(SocketEnd::Closed)
@@ -151,7 +148,7 @@ impl WorkerListeners {
                 };
                 let sockets = sockets.into_iter().filter_map(|socket| match socket {
                     BoundSocket::Datagrams(socket) => Some(socket),
-                    BoundSocket::Connections(_) => None,
+                    BoundSocket::Connections(_) | BoundSocket::Pipe(..) => None,
                 });
                 let begun = DatagramsOnWorker::begin(
                     listener,

@@ -1,8 +1,8 @@
 //! Where a listener listens and how: its address and its additional ones, and what is set on their sockets.
 //!
 //! Stats, filter chains and limits are those of the one listener, wherever a connection came to. An additional address
-//! has options and a keepalive of its own where it says so, else those of the listener. Unix domain sockets are
-//! refused.
+//! has options and a keepalive of its own where it says so, else those of the listener. A unix domain socket has none of
+//! those that are set before it is bound, a keepalive among them, as in Envoy.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,19 +10,21 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_net::connect::Keepalive;
+use nuncio_net::listen_address::ListenAddress;
 use nuncio_net::listener::ListenOptions;
+use nuncio_net::pipe::PipeAddress;
 use nuncio_net::socket_options::SocketOptions;
 
 use super::compile::ip_and_port_of_any;
 use super::datagrams;
 use crate::config::{
     AdditionalAddress, Address, AddressKind, BalanceType, ConnectionBalance, ExactBalance,
-    InternalKind, Listener, ListenerKind, SocketProtocol, TcpKeepalive,
+    InternalKind, Listener, ListenerKind, Pipe, SocketProtocol, TcpKeepalive,
 };
 
 /// Where a listener listens.
 pub(super) struct Place {
-    pub(super) address: SocketAddr,
+    pub(super) address: ListenAddress,
     pub(super) options: ListenOptions,
     pub(super) additional: Vec<AdditionalPlace>,
     /// Whether connections are spread over the workers one by one.
@@ -36,7 +38,7 @@ pub(super) struct Place {
 /// One more place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AdditionalPlace {
-    pub(crate) address: SocketAddr,
+    pub(crate) address: ListenAddress,
     pub(crate) options: ListenOptions,
 }
 
@@ -73,6 +75,10 @@ impl Place {
             .collect();
         is_sound?;
         Ok(Place {
+            stat_name: match listener.stat_prefix.as_str() {
+                "" => address.to_string().replace(':', "_"),
+                prefix => prefix.to_string(),
+            },
             address,
             options,
             internal: None,
@@ -82,10 +88,6 @@ impl Place {
                 .as_ref()
                 .is_some_and(is_exact)
                 && !are_datagrams,
-            stat_name: match listener.stat_prefix.as_str() {
-                "" => address.to_string().replace(':', "_"),
-                prefix => prefix.to_string(),
-            },
         })
     }
 
@@ -98,7 +100,7 @@ impl Place {
             );
         }
         Ok(Place {
-            address: SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0),
+            address: SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 0).into(),
             options: ListenOptions {
                 binds: false,
                 ..ListenOptions::default()
@@ -150,12 +152,34 @@ fn check(listener: &Listener, are_datagrams: bool, ctx: &mut Ctx) -> Result<(), 
         ctx.error(listener.span(), text);
         return Err(Refused);
     }
-    if listener.enable_mptcp.value && are_datagrams {
-        let text = format!("listener {name}: enable_mptcp can only be used with TCP listeners");
+    let mut all = listener.additional_addresses.iter();
+    let is_path = |address: Option<&Address>| {
+        address.is_some_and(|at| matches!(at.address, AddressKind::Pipe(_)))
+    };
+    let has_paths =
+        is_path(listener.address.as_ref()) || all.any(|place| is_path(place.address.as_ref()));
+    if listener.enable_mptcp.value && (are_datagrams || has_paths) {
+        let what = match has_paths {
+            true => "IP addresses",
+            false => "TCP listeners",
+        };
+        let text = format!("listener {name}: enable_mptcp can only be used with {what}");
         ctx.error(listener.enable_mptcp.span, text);
         return Err(Refused);
     }
     Ok(())
+}
+
+/// A unix domain socket; what is wrong with it is in the context.
+pub(crate) fn pipe(message: &Pipe, ctx: &mut Ctx) -> Result<PipeAddress, Refused> {
+    let address = PipeAddress::new(&message.path.value, message.mode);
+    match address.mistake() {
+        None => Ok(address),
+        Some(mistake) => {
+            ctx.error(message.path.span, mistake);
+            Err(Refused)
+        }
+    }
 }
 
 fn is_exact(config: &ConnectionBalance) -> bool {
@@ -164,8 +188,10 @@ fn is_exact(config: &ConnectionBalance) -> bool {
 }
 
 pub(super) fn is_of_datagrams(address: &Address) -> bool {
-    let AddressKind::SocketAddress(socket) = &address.address;
-    socket.protocol == SocketProtocol::Udp
+    match &address.address {
+        AddressKind::SocketAddress(socket) => socket.protocol == SocketProtocol::Udp,
+        AddressKind::Pipe(_) => false,
+    }
 }
 
 fn keepalive(message: &TcpKeepalive) -> Keepalive {
@@ -181,12 +207,13 @@ fn address(
     address: Option<&Address>,
     listener: &Listener,
     ctx: &mut Ctx,
-) -> Result<(SocketAddr, bool), Refused> {
-    match address {
-        Some(address) => {
-            let AddressKind::SocketAddress(socket) = &address.address;
-            ip_and_port_of_any(socket, ctx)
+) -> Result<(ListenAddress, bool), Refused> {
+    match address.map(|address| &address.address) {
+        Some(AddressKind::SocketAddress(socket)) => {
+            let (address, ipv4_compat) = ip_and_port_of_any(socket, ctx)?;
+            Ok((address.into(), ipv4_compat))
         }
+        Some(AddressKind::Pipe(message)) => Ok((pipe(message, ctx)?.into(), false)),
         None => {
             let what = format!("listener `{}` without `address`", listener.name.value);
             Err(ctx.unsupported_here(listener.span(), what))

@@ -232,12 +232,12 @@ fn exactly<T>(wanted: Option<&T>, fits: impl Fn(&T) -> bool) -> Option<usize> {
     }
 }
 
-/// The longest prefix.
+/// The longest prefix. What has no IP address counts as having the highest one, as in Envoy.
 fn in_ranges(ranges: &[Prefix], address: Option<SocketAddr>) -> Option<usize> {
     if ranges.is_empty() {
         return Some(0);
     }
-    let address = address?.ip();
+    let address = address.map_or(Ipv4Addr::BROADCAST.into(), |address| address.ip());
     let holding = ranges.iter().filter(|range| range.range.contains(address));
     let bits = holding.map(|range| range.bits).max()?;
     usize::try_from(bits).ok()

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use nuncio_http::drain::DrainPolicy;
 use nuncio_http::route::RouteTable;
 use nuncio_http::service::{Answer, Service};
 use nuncio_http::worker::Worker;
+use nuncio_net::bound::BoundSocket;
 use nuncio_net::listener::{ListenOptions, bind_one};
 use nuncio_upstream::ClusterManager;
 
@@ -47,7 +48,7 @@ fn gate(stats: &StatsStore) -> Gate {
     let manager = ConnectionManagerConfig::for_service("p", Vec::new(), Http1Settings::default());
     let listener = CompiledListener {
         name: "l".to_string(),
-        address: ([127, 0, 0, 1], 0).into(),
+        address: SocketAddr::from(([127, 0, 0, 1], 0)).into(),
         is_inbound: false,
         bypasses_overload: true,
         options: ListenOptions::default(),
@@ -94,7 +95,7 @@ fn connections_that_wait_are_accepted_before_their_socket_is_closed() {
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let gate = Rc::new(RefCell::new(Rc::new(gate(&StatsStore::default()))));
         let ended = std::future::ready(SocketEnd::Closed);
-        accept(gate, socket, ended)
+        accept(gate, BoundSocket::Connections(socket), ended)
             .await
             .expect("the socket can be used");
         assert!(

@@ -2,7 +2,6 @@
 
 mod process;
 
-use std::net::TcpListener;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,8 +15,8 @@ use nuncio_contract::stats::groups::register_admin;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::service::Service;
 use nuncio_http::worker::Worker;
+use nuncio_net::bound::{BoundSocket, bind_one};
 use nuncio_net::dns::Resolvers;
-use nuncio_net::listener::bind_one;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
@@ -359,8 +358,8 @@ fn drain_policy(options: &Options) -> DrainPolicy {
     }
 }
 
-fn bind_extra(listener: &CompiledListener) -> Result<TcpListener, String> {
-    bind_one(listener.address, &listener.options)
+fn bind_extra(listener: &CompiledListener) -> Result<BoundSocket, String> {
+    bind_one(&listener.address, &listener.options)
         .map_err(|error| format!("cannot bind '{}': {error}", listener.address))
 }
 

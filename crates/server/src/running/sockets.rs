@@ -4,17 +4,17 @@
 //! There are as many as workers, or more where the process before had more: a worker then accepts on several, so
 //! that no queue is left without an end.
 
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use nuncio_net::bound::{BoundSocket, bind, bind_more};
 use nuncio_net::connect::error_text;
+use nuncio_net::listen_address::ListenAddress;
 use nuncio_net::listener::ListenOptions;
 
 use crate::listener::CompiledListener;
 
 /// Where sockets that already listen at an address, for datagrams or not, are found; none if there are none.
-pub(crate) type Inherit = Box<dyn Fn(SocketAddr, bool) -> Result<Vec<BoundSocket>, String>>;
+pub(crate) type Inherit = Box<dyn Fn(&ListenAddress, bool) -> Result<Vec<BoundSocket>, String>>;
 
 /// As Envoy says it: sessions would not stay with their worker.
 const NOT_SHARED: &str = "Listening on UDP when concurrency is > 1 without the SO_REUSEPORT socket option results in unstable packet proxying. Configure the reuse_port listener option or set concurrency = 1.";
@@ -76,13 +76,16 @@ impl Sockets {
                 .collect::<Result<Vec<_>, _>>()
         };
         let copies: Result<Vec<_>, _> = (0..self.workers).map(of_worker).collect();
-        let copies = copies.map_err(|error| cannot_bind(listener, listener.address, &error))?;
+        let copies = copies.map_err(|error| cannot_bind(listener, &listener.address, &error))?;
         Ok(Copies(copies.into_iter()))
     }
 
     /// Copies of those at an address, for another process.
-    pub(super) fn for_another_process(&self, address: SocketAddr) -> std::io::Result<Vec<OwnedFd>> {
-        let there = |socket: &&BoundSocket| socket.local_addr().is_ok_and(|at| at == address);
+    pub(super) fn for_another_process(
+        &self,
+        address: &ListenAddress,
+    ) -> std::io::Result<Vec<OwnedFd>> {
+        let there = |socket: &&BoundSocket| socket.local_addr().is_ok_and(|at| at.is_at(address));
         let copies = self
             .sockets
             .iter()
@@ -92,7 +95,7 @@ impl Sockets {
     }
 
     /// Where they listen; with the real ports where 0 was asked for.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+    pub(super) fn addresses(&self) -> impl Iterator<Item = ListenAddress> {
         let first = |start: &usize| self.sockets.get(*start)?.local_addr().ok();
         self.starts.iter().filter_map(first)
     }
@@ -130,22 +133,23 @@ pub(crate) fn check_sharing(listener: &CompiledListener, workers: usize) -> Resu
     }
 }
 
-/// Whether the sockets of one listener serve the other just as well.
+/// Whether the sockets of one listener serve the other just as well. Another mode of a path does not matter, as in Envoy.
 pub(super) fn can_share(one: &CompiledListener, other: &CompiledListener) -> bool {
-    let binding = |(address, options): (SocketAddr, &ListenOptions)| {
-        let options = ListenOptions {
-            backlog: 0,
-            ..options.clone()
-        };
-        (address, options)
+    let binding = |options: &ListenOptions| ListenOptions {
+        backlog: 0,
+        ..options.clone()
     };
-    one.places().map(binding).eq(other.places().map(binding))
+    one.places().count() == other.places().count()
+        && one
+            .places()
+            .zip(other.places())
+            .all(|(one, other)| one.0.is_at(other.0) && binding(one.1) == binding(other.1))
 }
 
 /// Makes sockets that listen already those of so many workers.
 fn take_over(
     listener: &CompiledListener,
-    (address, options): (SocketAddr, &ListenOptions),
+    (address, options): (&ListenAddress, &ListenOptions),
     workers: usize,
     mut sockets: Vec<BoundSocket>,
 ) -> Result<Vec<BoundSocket>, String> {
@@ -157,7 +161,11 @@ fn take_over(
     Ok(sockets)
 }
 
-fn cannot_bind(listener: &CompiledListener, address: SocketAddr, error: &std::io::Error) -> String {
+fn cannot_bind(
+    listener: &CompiledListener,
+    address: &ListenAddress,
+    error: &std::io::Error,
+) -> String {
     format!(
         "error adding listener '{}': cannot bind '{address}': {}",
         listener.name,

@@ -62,9 +62,7 @@ pub(super) fn unique(bootstrap: &Message, checker: &mut Checker<'_>) {
             checker.error(*span, text);
             continue;
         }
-        let fixed = places
-            .into_iter()
-            .filter(|(key, _)| !key.address.ends_with(":0"));
+        let fixed = places.into_iter().filter(|(key, _)| key.is_fixed);
         seen.extend(fixed.map(|(key, _)| (key.whole, name)));
     }
 }
@@ -75,6 +73,8 @@ struct Key {
     address: String,
     /// With its network namespace.
     whole: String,
+    /// Whether the system does not choose it late.
+    is_fixed: bool,
 }
 
 /// Listeners inside of the process need an extension of the bootstrap.
@@ -98,7 +98,16 @@ pub(super) fn internal(bootstrap: &Message, checker: &mut Checker<'_>) {
 
 /// The address of a listener, or an additional one.
 fn address_of(message: &Message) -> Option<(Key, Span)> {
-    let socket = message.child("address")?.child("socket_address")?;
+    let address = message.child("address")?;
+    if let Some((path, span)) = address.child("pipe").and_then(|pipe| pipe.text("path")) {
+        let key = Key {
+            address: path.to_owned(),
+            whole: path.to_owned(),
+            is_fixed: true,
+        };
+        return Some((key, span));
+    }
+    let socket = address.child("socket_address")?;
     let (address, span) = socket.text("address")?;
     let port = socket.number("port_value")?;
     let ip = address.parse::<IpAddr>().ok()?;
@@ -114,7 +123,12 @@ fn address_of(message: &Message) -> Option<(Key, Span)> {
         "{} {address}",
         namespace.map_or("", |(namespace, _)| namespace)
     );
-    Some((Key { address, whole }, span))
+    let key = Key {
+        address,
+        whole,
+        is_fixed: port != 0,
+    };
+    Some((key, span))
 }
 
 /// What a listener inside of the process must not have.

@@ -5,12 +5,12 @@
 //! changes nothing.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_config::resources::Response;
 use nuncio_config::tree::Message;
+use nuncio_net::listen_address::ListenAddress;
 
 use super::delivery::Verdict;
 use super::workshop::Bench;
@@ -144,14 +144,15 @@ fn apart(
 ) -> Vec<ListenerResource> {
     let listeners = discovery.running.listeners.borrow();
     let stays = |one: &&ListenerResource| !removed.contains(&one.listener.name);
-    let address = |one: &ListenerResource| (one.listener.name.clone(), one.listener.address);
+    let address =
+        |one: &ListenerResource| (one.listener.name.clone(), one.listener.address.clone());
     let staying = listeners.resources().filter(stays);
-    let mut taken: HashMap<String, SocketAddr> = staying.map(address).collect();
+    let mut taken: HashMap<String, ListenAddress> = staying.map(address).collect();
     let mut sound = Vec::with_capacity(put.len());
     for made in put {
         let (name, at) = address(&made);
         let mut others = taken.iter().filter(|(other, _)| **other != name);
-        if at.port() != 0 && others.any(|(_, other)| *other == at) {
+        if !at.is_chosen_late() && others.any(|(_, other)| other.is_at(&at)) {
             let text = format!(
                 "error adding listener: '{name}' has duplicate address '{at}' as existing listener, to check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener"
             );

@@ -8,7 +8,7 @@ use std::time::Duration;
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::network_filter::NetworkClose;
 use nuncio_contract::on_demand::{ClusterSource, Found};
-use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
+use nuncio_contract::stream_info::{ClientSource, ResponseFlags, StreamInfo, TCP_PROXY_CLUSTER};
 use nuncio_upstream::cluster::{Provided, ResourcePriority};
 use nuncio_upstream::forward_proxy::LookUp;
 use nuncio_upstream::outlier_detection::Outcome;
@@ -212,6 +212,10 @@ impl TcpProxy {
         let tunnel = tunnel.filter(|tunnel| tunnel.is_for(&info.borrow()));
         let proxy = cluster.settings().proxy_protocol.as_deref();
         let name = proxy.and_then(|proxy| self.name_client(proxy, &info.borrow()));
+        let name = match ClientSource::wanted(&info.borrow()) {
+            None => name,
+            Some(source) => Some(ConnectionName::with_source(name, source)),
+        };
         if let Some(preconnect) = cluster.settings().preconnect {
             let expected = Expected {
                 priority: ResourcePriority::Default,

@@ -106,6 +106,7 @@ impl BindConfig {
             other,
             freebind: self.freebind.unwrap_or(false),
             options_of_other: own.transpose()?,
+            of_client: None,
         }));
         Ok(Bound { sources, options })
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_contract::stream_info::{Address, FilterStateObject, InternalAddress};
-use nuncio_net::connect::{self, ConnectError};
+use nuncio_net::connect::{self, ConnectError, ConnectOptions, Sources};
 use nuncio_net::tls::Wishes;
 use nuncio_net::transport::Transport;
 use nuncio_net::{internal, pipe};
@@ -65,14 +65,12 @@ async fn connect_to(
         Some(Address::Pipe(path)) => Box::pin(pipe::connect(path))
             .await
             .map_err(|error| unreachable_pipe(path, &error))?,
-        None | Some(Address::Ip(_)) => connect::connect(goal, &core.settings().connect_options)
-            .await
-            .map_err(|error| {
-                if error.unbound.is_some() {
-                    core.traffic.bind_errors.inc();
-                }
-                refused(&error)
-            })?,
+        None | Some(Address::Ip(_)) => open(core, goal, name).await.map_err(|error| {
+            if error.unbound.is_some() {
+                core.traffic.bind_errors.inc();
+            }
+            refused(&error)
+        })?,
     };
     if let Some(proxy) = &core.settings().proxy_protocol {
         let told = Box::pin(proxy.tell(&mut tcp, name)).await;
@@ -109,6 +107,26 @@ async fn connect_to(
                 transport_failure_reason,
                 ..UpstreamError::new(kind)
             })
+        }
+    }
+}
+
+/// Opens a connection of TCP, from the client's address if the request wants that.
+async fn open(
+    core: &ClusterCore,
+    to: SocketAddr,
+    name: Option<&ConnectionName>,
+) -> Result<TcpStream, ConnectError> {
+    let options = &core.settings().connect_options;
+    match name.and_then(ConnectionName::source) {
+        None => connect::connect(to, options).await,
+        Some(source) => {
+            let from = Sources::of_client(source.address(), source.mark);
+            let options = ConnectOptions {
+                sources: Some(Box::new(from)),
+                ..options.clone()
+            };
+            Box::pin(connect::connect(to, &options)).await
         }
     }
 }

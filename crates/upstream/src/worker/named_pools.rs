@@ -5,7 +5,7 @@
 //! one more for each name.
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState};
 use std::rc::Rc;
 
 use hashbrown::HashTable;
@@ -92,5 +92,6 @@ fn hash(keys: &RandomState, name: &ConnectionName) -> u64 {
         hasher.write_u8(byte.to_ascii_lowercase());
     }
     hasher.write(name.header().map_or(&[], |header| header));
+    name.source().hash(&mut hasher);
     hasher.finish()
 }

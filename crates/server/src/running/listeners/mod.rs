@@ -11,7 +11,6 @@
 mod preparing;
 mod shown;
 
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::{Instant, SystemTime};
@@ -19,6 +18,7 @@ use std::time::{Instant, SystemTime};
 use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ListenerManagerStats;
 use nuncio_http::route::RouteTable;
+use nuncio_net::listen_address::ListenAddress;
 
 use super::draining::{Draining, Drains};
 use super::sockets::{Copies, Inherit, Sockets};
@@ -56,7 +56,7 @@ pub(super) struct Running {
     /// None once another listener has taken them over, or it was stopped.
     pub(super) sockets: Option<Sockets>,
     /// Where it listened, if it was stopped.
-    pub(super) stopped_at: Option<Vec<SocketAddr>>,
+    pub(super) stopped_at: Option<Vec<ListenAddress>>,
     pub(super) updated: SystemTime,
     /// Whether another process has copies of the sockets.
     pub(super) is_passed: bool,
@@ -145,10 +145,15 @@ impl Listeners {
 
     /// Copies of the sockets that listen at an address, for datagrams or not, for another process that takes over; none
     /// if there are none.
-    pub(crate) fn pass_sockets(&mut self, address: SocketAddr, datagrams: bool) -> Vec<OwnedFd> {
+    pub(crate) fn pass_sockets(
+        &mut self,
+        address: &ListenAddress,
+        datagrams: bool,
+    ) -> Vec<OwnedFd> {
         let listens = |running: &&mut Running| {
             let options = &running.resource.listener.options;
-            options.datagrams == datagrams && running.addresses().contains(&address)
+            let mut addresses = running.addresses().into_iter();
+            options.datagrams == datagrams && addresses.any(|at| at.is_at(address))
         };
         let Some(running) = self.running.iter_mut().find(listens) else {
             return Vec::new();

@@ -137,7 +137,7 @@ impl Listeners {
     ) -> Result<What, String> {
         let listener = &resource.listener;
         let left = leaving.iter().position(|running| {
-            listener.address.port() != 0 && can_share(&running.resource.listener, listener)
+            !listener.address.is_chosen_late() && can_share(&running.resource.listener, listener)
         });
         if let Some(left) = left.map(|place| leaving.swap_remove(place))
             && let Some(sockets) = &left.sockets

@@ -1,6 +1,6 @@
 //! What is told of the listeners that run.
 
-use std::net::SocketAddr;
+use nuncio_net::listen_address::ListenAddress;
 
 use super::{Listeners, Running};
 use crate::admin::state::{Address, ListenerStatus};
@@ -32,7 +32,7 @@ impl Listeners {
                     manager: &compiled.http()?.manager,
                     chain_name: &compiled.description.name,
                     routes,
-                    address: running.bound(),
+                    address: running.bound().ip(),
                     place,
                     chain,
                 })
@@ -48,13 +48,13 @@ impl Running {
     }
 
     /// Where it listens, first where its name for people comes from.
-    fn bound(&self) -> SocketAddr {
-        let bound = self.addresses().first().copied();
-        bound.unwrap_or(self.resource.listener.address)
+    fn bound(&self) -> ListenAddress {
+        let bound = self.addresses().into_iter().next();
+        bound.unwrap_or_else(|| self.resource.listener.address.clone())
     }
 
     /// All its addresses, with the real ports where 0 was asked for.
-    pub(in crate::running) fn addresses(&self) -> Vec<SocketAddr> {
+    pub(in crate::running) fn addresses(&self) -> Vec<ListenAddress> {
         let bound = self
             .sockets
             .as_ref()
@@ -62,14 +62,22 @@ impl Running {
         bound
             .filter(|bound: &Vec<_>| !bound.is_empty())
             .or_else(|| self.stopped_at.clone())
-            .unwrap_or_else(|| self.resource.listener.places().map(|(at, _)| at).collect())
+            .unwrap_or_else(|| {
+                let places = self.resource.listener.places();
+                places.map(|(at, _)| at.clone()).collect()
+            })
     }
 
     fn status(&self) -> ListenerStatus {
         let listener = &self.resource.listener;
-        let shown = |at: &SocketAddr| Address::Socket {
-            ip: at.ip(),
-            port: at.port(),
+        let shown = |at: &ListenAddress| match at {
+            ListenAddress::Ip(at) => Address::Socket {
+                ip: at.ip(),
+                port: at.port(),
+            },
+            ListenAddress::Pipe(pipe) => Address::Pipe {
+                path: pipe.path.to_string(),
+            },
         };
         ListenerStatus {
             name: listener.name.clone(),
