@@ -140,19 +140,20 @@ impl ClusterConfig {
             }
         }
         settings.provided = kind.provided;
-        settings.proxy_protocol = socket.proxy_protocol;
-        settings.http_proxy = socket.http_proxy;
-        settings.passthrough = socket.passthrough;
         settings.socket_matches =
             transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
-        let transport_socket = socket.socket;
+        let matches = settings.socket_matches.iter();
+        let sockets = matches.flat_map(|matches| matches.sockets());
+        settings.tells_clients = sockets
+            .chain([&socket])
+            .any(|one| one.proxy_protocol().is_some());
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);
         }
         Ok(Self {
             settings,
-            transport_socket,
+            transport_socket: socket,
             endpoints,
             dns: kind.dns,
             wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),
