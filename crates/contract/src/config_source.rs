@@ -236,6 +236,10 @@ impl ConfigSource {
     }
 }
 
+/// What Envoy says where no server is named.
+pub const NO_SERVER: &str =
+    "API configs must have either a gRPC service or a cluster name defined: ";
+
 impl ApiConfigSource {
     /// The server that is asked by REST.
     fn rest(&self, ctx: &mut Ctx) -> Result<RestSource, Refused> {
@@ -258,7 +262,7 @@ impl ApiConfigSource {
         let is_rest = matches!(self.api_type, ApiType::Rest);
         let (clusters, services) = (&self.cluster_names, &self.grpc_services);
         let wrong = match (clusters.len(), services.len()) {
-            (0, 0) => "API configs must have either a gRPC service or a cluster name defined: ",
+            (0, 0) => NO_SERVER,
             (_, 1..) if is_rest => {
                 "envoy.config.core.v3.ApiConfigSource, if not a gRPC type, must not have a gRPC service specified: "
             }
@@ -272,6 +276,11 @@ impl ApiConfigSource {
         };
         ctx.error(self.span(), wrong);
         Err(Refused)
+    }
+
+    /// Whether neither a service nor a cluster is named.
+    pub fn names_nobody(&self) -> bool {
+        self.cluster_names.is_empty() && self.grpc_services.is_empty()
     }
 
     /// The server.

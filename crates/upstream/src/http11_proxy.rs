@@ -20,19 +20,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::host::Host;
+use crate::transport_socket::Http11Proxy;
 
 const MOST_ANSWER_BYTES: usize = 2000;
 const HTTPS_PORT: u16 = 443;
 
 /// What every answer begins with.
 const ANSWERS_BEGIN: &[u8] = b"HTTP/1.";
-
-/// That a cluster's hosts are behind proxies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Http11Proxy {
-    /// The proxy of hosts whose metadata names none.
-    pub default: Option<SocketAddr>,
-}
 
 /// The way to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! The first one counts all of whose fields the host has at `envoy.transport_socket_match`; without one it is the
 //! cluster's own. A host's is found once, when the host is published. Health checks may say which metadata counts for
-//! them instead. Not supported: metadata of localities, and PROXY headers, which are those of the whole cluster.
+//! them instead. Not supported: metadata of localities.
 
 use std::sync::Arc;
 
@@ -41,6 +41,11 @@ impl SocketMatches {
     pub(crate) fn find_for(&self, host: &Host) -> Option<usize> {
         let metadata = host.metadata.as_deref();
         self.find(metadata.and_then(|metadata| metadata.namespace(NAMESPACE)))
+    }
+
+    /// All of them.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = &TransportSocket> {
+        self.all.iter().map(|one| &*one.socket)
     }
 
     /// The socket at a place.

@@ -203,7 +203,7 @@ impl UpstreamStream {
     pub fn host_address(&self) -> Address {
         let host = self.host();
         let is_proxied =
-            host.http_proxy.is_some() || each!(self, stream => stream.is_of_proxied_cluster());
+            host.http_proxy.is_some() || each!(self, stream => stream.is_behind_proxy());
         if host.addresses.is_none() && !is_proxied {
             return host.shown_address();
         }

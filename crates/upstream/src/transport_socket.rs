@@ -1,8 +1,11 @@
 //! How a cluster's connections are secured.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_net::tls::ClientTls;
+
+use crate::proxy_protocol::UpstreamProxyProtocol;
 
 /// A cluster's transport socket.
 #[derive(Clone, Debug, Default)]
@@ -15,9 +18,58 @@ pub enum TransportSocket {
     /// `envoy.transport_sockets.starttls`: in the clear until a filter of the protocol has both sides turn to TLS,
     /// and no filter of ours, nor of Envoy's own, does so.
     StartTls(Arc<ClientTls>),
+    /// One of these, and what goes before it.
+    Behind(Box<Behind>),
+}
+
+/// What goes before a transport socket.
+#[derive(Clone, Debug, Default)]
+pub struct Behind {
+    /// What hosts are told of whose connection it is.
+    pub proxy_protocol: Option<UpstreamProxyProtocol>,
+    /// That hosts are behind HTTP proxies.
+    pub http_proxy: Option<Http11Proxy>,
+    /// What connections to listeners inside of the process take along.
+    pub passthrough: Option<Passthrough>,
+    /// The socket; none of this kind.
+    pub within: TransportSocket,
+}
+
+/// That hosts are behind HTTP proxies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Http11Proxy {
+    /// The proxy of hosts whose metadata names none.
+    pub default: Option<SocketAddr>,
+}
+
+/// The namespaces of metadata that connections to listeners inside of the process take along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passthrough {
+    /// Of the host's metadata.
+    pub of_host: Vec<Box<str>>,
+    /// Of the cluster's.
+    pub of_cluster: Vec<Box<str>>,
 }
 
 impl TransportSocket {
+    /// What goes before it, and that it has gone.
+    pub(crate) fn behind(&self) -> Option<&Behind> {
+        match self {
+            Self::Behind(behind) => Some(behind),
+            Self::RawBuffer | Self::Tls(_) | Self::StartTls(_) => None,
+        }
+    }
+
+    /// What hosts are told of whose connection it is.
+    pub(crate) fn proxy_protocol(&self) -> Option<&UpstreamProxyProtocol> {
+        self.behind()?.proxy_protocol.as_ref()
+    }
+
+    /// That hosts are behind HTTP proxies.
+    pub(crate) fn http_proxy(&self) -> Option<&Http11Proxy> {
+        self.behind()?.http_proxy.as_ref()
+    }
+
     /// Whether all is there that handshakes need.
     pub fn is_ready(&self) -> bool {
         self.context().is_none_or(|tls| tls.is_ready())
@@ -28,6 +80,7 @@ impl TransportSocket {
         match self {
             Self::Tls(tls) => Some(tls),
             Self::RawBuffer | Self::StartTls(_) => None,
+            Self::Behind(behind) => behind.within.tls(),
         }
     }
 
@@ -36,6 +89,7 @@ impl TransportSocket {
         match self {
             Self::RawBuffer => None,
             Self::Tls(tls) | Self::StartTls(tls) => Some(tls),
+            Self::Behind(behind) => behind.within.context(),
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod arithmetic;
 mod ast;
+mod attribute;
 mod attributes;
 mod evaluate;
 mod functions;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use nuncio_config::span::Span;
 use nuncio_config::typed::{Ctx, Refused};
 
+pub use attribute::{AttributeExpression, AttributeValue};
 pub(crate) use attributes::Attributes;
 pub(crate) use message::{CelExpression, v1alpha1};
 pub use options::CelExpressionConfig;

@@ -29,13 +29,13 @@ const NOT_SUPPORTED: &[&str] = &["XFCC_VALUE"];
 
 /// Commands that exist only where a formatter extension of a format brings them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ExtensionCommands {
+pub struct ExtensionCommands {
     /// `envoy.formatter.req_without_query`.
-    pub req_without_query: bool,
+    pub(crate) req_without_query: bool,
     /// `envoy.formatter.file_content`.
-    pub file_content: bool,
+    pub(crate) file_content: bool,
     /// What `envoy.formatter.cel` says that expressions may do.
-    pub cel: CelOptions,
+    pub(crate) cel: CelOptions,
 }
 
 const NO_ARGUMENT: Syntax = Syntax {

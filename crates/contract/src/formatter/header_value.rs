@@ -22,7 +22,7 @@ impl Format {
         extensions: ExtensionCommands,
     ) -> Result<Self, FormatError> {
         let value = with_new_metadata(value).unwrap_or_else(|| value.to_owned());
-        Self::text(&with_new_filter_state(&value), true, extensions)
+        Self::text(with_new_filter_state(&value), true, extensions)
     }
 }
 

@@ -65,7 +65,7 @@ fn element(
     Ok(Some(match value {
         Value::Null if omit_empty => return Ok(None),
         Value::String(text) if text.contains('%') => {
-            Element::Template(Template::compile(text, extensions)?)
+            Element::Template(Template::compile(text.as_bytes(), extensions)?)
         }
         Value::Struct(fields) => object(fields, omit_empty, extensions)?,
         Value::List(values) => {

@@ -43,12 +43,12 @@ use std::sync::Arc;
 
 pub use access_log_type::AccessLogType;
 pub use civil::timestamp;
-pub(crate) use commands::ExtensionCommands;
+pub use commands::ExtensionCommands;
 pub use error::FormatError;
 pub use grpc_status::{GrpcStatus, is_grpc_request};
 pub use json_text::append_quoted_json;
 pub use metadata_value::append_value as append_metadata;
-pub(crate) use substitution::extension_commands;
+pub use substitution::extension_commands;
 pub use substitution::{
     Cel, EXTENSIONS, FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct,
 };
@@ -175,11 +175,11 @@ impl Format {
     }
 
     fn text(
-        text: &str,
+        text: impl AsRef<[u8]>,
         omit_empty: bool,
         extensions: ExtensionCommands,
     ) -> Result<Self, FormatError> {
-        let template = Template::compile(text, extensions)?;
+        let template = Template::compile(text.as_ref(), extensions)?;
         Ok(Self::new(Body::Text {
             template,
             omit_empty,

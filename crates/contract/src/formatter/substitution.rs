@@ -73,7 +73,7 @@ impl SubstitutionFormatString {
                 report(format, text.span, ctx)
             }
             FormatSpecifier::TextSource(source) => {
-                let text = source.read_text(LIMIT_BYTES, ctx)?;
+                let text = source.read(LIMIT_BYTES, ctx)?;
                 let format = Format::text(&text, self.omit_empty_values, extensions);
                 report(format, source.span(), ctx)
             }
@@ -92,7 +92,10 @@ impl SubstitutionFormatString {
 }
 
 /// The commands that extensions bring.
-pub(crate) fn extension_commands(
+///
+/// # Errors
+/// If there is no such extension, or it is wrong.
+pub fn extension_commands(
     formatters: &[FormatterExtension],
     ctx: &mut Ctx,
 ) -> Result<ExtensionCommands, Refused> {
@@ -132,6 +135,15 @@ impl Format {
     /// Compiles a text of the config; what is wrong is reported at `span`.
     pub fn parse(text: &str, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
         report(Self::compile(text), span, ctx)
+    }
+
+    /// The same with what extensions bring.
+    pub fn parse_with(
+        text: &Spanned<String>,
+        extensions: ExtensionCommands,
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        report(Self::text(&text.value, false, extensions), text.span, ctx)
     }
 
     /// Compiles a text of the config in which what is missing is left out; what is wrong is reported at its place.

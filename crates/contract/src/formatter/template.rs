@@ -19,22 +19,23 @@ enum Piece {
 }
 
 impl Template {
-    /// Compiles `text`; `%%` stands for `%`.
-    pub(super) fn compile(text: &str, extensions: ExtensionCommands) -> Result<Self, FormatError> {
+    /// Compiles `text`, of which all but the commands may be any bytes; `%%` stands for `%`.
+    pub(super) fn compile(text: &[u8], extensions: ExtensionCommands) -> Result<Self, FormatError> {
         let mut pieces = Vec::new();
         let mut literal = Vec::new();
         let mut at = 0;
         while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let plain = rest.find('%').unwrap_or(rest.len());
-            literal.extend_from_slice(&rest.as_bytes()[..plain]);
-            at += plain;
-            let rest = &rest[plain..];
-            if rest.starts_with("%%") {
+            let plain = rest.iter().position(|byte| *byte == b'%');
+            let (plain, rest) = rest.split_at(plain.unwrap_or(rest.len()));
+            literal.extend_from_slice(plain);
+            at += plain.len();
+            if rest.starts_with(b"%%") {
                 literal.push(b'%');
                 at += 2;
             } else if !rest.is_empty() {
                 flush(&mut literal, &mut pieces);
-                let (command, length) = Command::read(rest).ok_or_else(|| unreadable(text, at))?;
+                let (command, length) =
+                    Command::read(readable(rest)).ok_or_else(|| unreadable(text, at))?;
                 pieces.push(Piece::Operator(commands::compile(&command, extensions)?));
                 at += length;
             }
@@ -92,7 +93,14 @@ fn flush(literal: &mut Vec<u8>, pieces: &mut Vec<Piece>) {
     }
 }
 
-fn unreadable(text: &str, at: usize) -> FormatError {
+/// What can be a command: up to the first bytes that are no text.
+fn readable(bytes: &[u8]) -> &str {
+    let text = bytes.utf8_chunks().next();
+    text.map_or("", |chunk| chunk.valid())
+}
+
+fn unreadable(text: &[u8], at: usize) -> FormatError {
+    let text = String::from_utf8_lossy(text);
     FormatError::new(format!(
         "Incorrect configuration: {text}. Couldn't find valid command at position {at}"
     ))

@@ -259,7 +259,7 @@ impl GrpcTarget {
     fn start(
         &self,
         calls: &dyn HttpCalls,
-        head: HeaderMap,
+        mut head: HeaderMap,
         options: CallOptions,
     ) -> Result<GrpcStream, GrpcEnd> {
         let counts = match &self.channel {
@@ -268,7 +268,7 @@ impl GrpcTarget {
                 if let Some(counts) = &counts {
                     counts.streams_total.inc();
                 }
-                if channel.is_exposed {
+                if channel.is_exposed || !channel.end_head(&mut head) {
                     return Err(GrpcEnd::unanswered(counts.as_deref()));
                 }
                 counts
@@ -303,7 +303,6 @@ impl GrpcTarget {
             head.set(Known::Method, b"POST");
             channel.begin_head(&mut head, timeout);
             self.metadata.set_metadata(&mut head, of);
-            channel.end_head(&mut head);
             return head;
         }
         head.set(Known::Method, b"POST");

@@ -182,16 +182,7 @@ fn check(message: &ExternalProcessor, modes: Modes, ctx: &mut Ctx) -> Result<(),
 }
 
 fn attributes(names: &[Spanned<String>], ctx: &mut Ctx) -> Result<Box<[Attribute]>, Refused> {
-    let found: Vec<_> = names
-        .iter()
-        .map(|name| {
-            Attribute::of(&name.value).ok_or_else(|| {
-                let text = format!("attribute `{}` is not supported by Nuncio yet", name.value);
-                ctx.error(name.span, text);
-                Refused
-            })
-        })
-        .collect();
+    let found: Vec<_> = names.iter().map(|name| Attribute::of(name, ctx)).collect();
     found.into_iter().collect()
 }
 

@@ -10,9 +10,8 @@
 //! alone has is never given up for lost, whatever is allowed.
 //!
 //! Left out, and so refused: `http_service`, `filter_metadata`, `on_processing_response`, `processing_request_modifier`,
-//! the body mode `GRPC`, typed namespaces of metadata, and attributes that are more than a name of those in
-//! `attributes.rs`. A processor that speaks while nothing is asked is heard when the next part comes. Envoy's
-//! documentation: HTTP filters, External Processing.
+//! the body mode `GRPC`, and typed namespaces of metadata. A processor that speaks while nothing is asked is heard when
+//! the next part comes. Envoy's documentation: HTTP filters, External Processing.
 
 mod answers;
 mod attributes;

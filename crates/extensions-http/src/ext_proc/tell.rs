@@ -7,7 +7,7 @@ use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::FilterContext;
 use nuncio_service_messages::ext_proc::{PROCESS, Part, ProcessingRequest};
 
-use super::attributes::{self, Seen};
+use super::attributes;
 use super::config::Level;
 use super::fail::Failure;
 use super::filter::Filter;
@@ -48,16 +48,11 @@ impl Filter {
         let is_head = matches!(part, Part::RequestHeaders(_) | Part::ResponseHeaders(_));
         let mut message = told::message(part, settings, namespaces, context.stream_info);
         if is_head {
-            let seen = Seen {
-                info: context.stream_info,
-                request: context.request_headers,
-                response,
-            };
             let list = match way {
                 Way::Request => &settings.request_attributes,
                 Way::Response => &settings.response_attributes,
             };
-            message.attributes = attributes::told(list, &seen);
+            message.attributes = attributes::told(list, context, response);
         }
         message
     }

@@ -8,7 +8,8 @@ use nuncio_config::span::Span;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::{AccessLogConfig, AccessLogger};
 use nuncio_contract::custom_tag::{CustomTag, CustomTagMessage};
-use nuncio_contract::formatter::FormatContext;
+use nuncio_contract::formatter::{FormatContext, FormatterExtension, extension_commands};
+
 use nuncio_contract::grpc_client::GrpcServiceMessage;
 use nuncio_contract::http_service::HttpServiceMessage;
 use nuncio_contract::stats::Scope;
@@ -38,6 +39,7 @@ message! {
         buffer_flush_interval: Option<Duration>,
         buffer_size_bytes: Option<u32>,
         custom_tags: Vec<CustomTagMessage>,
+        formatters: Vec<FormatterExtension>,
     }
 }
 
@@ -77,14 +79,18 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn AccessLogConfig>
     let body = message.body.as_ref();
     let attributes = message.attributes.as_ref();
     let resource = message.resource_attributes.as_ref();
+    let commands = extension_commands(&message.formatters, ctx)?;
     Ok(Arc::new(Config(Arc::new(Settings {
         destination: message.destination(any.span, ctx)?,
         log_name,
         has_labels: !message.disable_builtin_labels,
         detected,
         resource: resource.map(fixed).unwrap_or_default(),
-        body: body.map(|body| body.compile(ctx)).transpose()?,
-        attributes: attributes.map_or_else(|| Ok(Vec::new()), |list| list.compile(ctx))?,
+        body: body.map(|body| body.compile(commands, ctx)).transpose()?,
+        attributes: match attributes {
+            Some(list) => list.compile(commands, ctx)?,
+            None => Vec::new(),
+        },
         tags: tags.map(|tag| tag.compile(ctx)).collect::<Result<_, _>>()?,
         stat_prefix: message.stat_prefix.clone(),
         interval: message

@@ -3,7 +3,7 @@
 use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_config::{message, one_of};
 use nuncio_contract::custom_tag::clean_text;
-use nuncio_contract::formatter::{Format, FormatContext};
+use nuncio_contract::formatter::{ExtensionCommands, Format, FormatContext};
 use nuncio_service_messages::otlp::{AnyValue, Array, KeyValue, KeyValues, LogRecord, Value};
 
 use super::config::Settings;
@@ -63,16 +63,21 @@ pub(super) enum Template {
 
 impl AnyValueMessage {
     /// Its depth is that of the configuration.
-    pub(super) fn compile(&self, ctx: &mut Ctx) -> Result<Template, Refused> {
+    pub(super) fn compile(
+        &self,
+        commands: ExtensionCommands,
+        ctx: &mut Ctx,
+    ) -> Result<Template, Refused> {
         match &self.value {
             Some(ValueMessage::Text(text)) => {
-                Ok(Template::Text(Format::parse(&text.value, text.span, ctx)?))
+                Ok(Template::Text(Format::parse_with(text, commands, ctx)?))
             }
             Some(ValueMessage::Array(array)) => {
-                let values = array.values.iter().map(|value| value.compile(ctx));
+                let values = array.values.iter();
+                let values = values.map(|value| value.compile(commands, ctx));
                 Ok(Template::Array(values.collect::<Result<_, _>>()?))
             }
-            Some(ValueMessage::Map(map)) => Ok(Template::Map(map.compile(ctx)?)),
+            Some(ValueMessage::Map(map)) => Ok(Template::Map(map.compile(commands, ctx)?)),
             _ => {
                 ctx.error(self.span(), ONLY_TEXTS);
                 Err(Refused)
@@ -111,14 +116,18 @@ impl KeyValueMessage {
 }
 
 impl KeyValueListMessage {
-    pub(super) fn compile(&self, ctx: &mut Ctx) -> Result<Vec<(String, Template)>, Refused> {
+    pub(super) fn compile(
+        &self,
+        commands: ExtensionCommands,
+        ctx: &mut Ctx,
+    ) -> Result<Vec<(String, Template)>, Refused> {
         let mut pairs = Vec::new();
         for pair in &self.values {
             let Some(value) = &pair.value else {
                 ctx.error(pair.span(), ONLY_TEXTS);
                 return Err(Refused);
             };
-            pairs.push((pair.key.clone(), value.compile(ctx)?));
+            pairs.push((pair.key.clone(), value.compile(commands, ctx)?));
         }
         Ok(pairs)
     }

@@ -256,7 +256,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         if self.exchange.manager.config.request.scheme_matches_upstream {
             self.match_scheme(&account.cluster, host);
         }
-        let proxy = account.cluster.settings().proxy_protocol.as_deref();
+        let proxy = host.proxy_protocol();
         let name = match proxy {
             None => name,
             Some(proxy) => self.name_client(proxy, name),

@@ -19,7 +19,9 @@ use nuncio_config::typed::{
     Attempt, Channels, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
 };
 use nuncio_contract::access_log::LineLog;
-use nuncio_contract::config_source::{ApiConfigSource, ConfigSource, ResourceSource, ServerSource};
+use nuncio_contract::config_source::{
+    ApiConfigSource, ConfigSource, NO_SERVER, ResourceSource, ServerSource,
+};
 use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
@@ -278,7 +280,7 @@ pub(crate) fn compile_tree(
     dynamic.checks = checks_source(bootstrap.hds_config.as_ref(), ctx);
     let manager = bootstrap.cluster_manager.as_ref();
     let loads = manager.and_then(|manager| manager.load_stats_config.as_ref());
-    dynamic.loads = loads.and_then(|source| source.server(ctx).ok().map(Arc::new));
+    dynamic.loads = loads.and_then(|source| loads_source(source, ctx));
     bound?;
     tracer?;
     enabled?;
@@ -301,6 +303,18 @@ pub(crate) fn compile_tree(
         resolver: resolver(&bootstrap, ctx).unwrap_or_default(),
         internal_buffer_bytes: buffer_bytes(&bootstrap.bootstrap_extensions, ctx),
     })
+}
+
+/// Whom to tell of loads. One that names nobody is a warning in Envoy too, for agents of meshes write it.
+fn loads_source(source: &ApiConfigSource, ctx: &mut Ctx) -> Option<Arc<ServerSource>> {
+    if source.names_nobody() {
+        ctx.warning(
+            source.span(),
+            format!("nobody is told of loads: {NO_SERVER}"),
+        );
+        return None;
+    }
+    source.server(ctx).ok().map(Arc::new)
 }
 
 fn look_around(around: &Surroundings<'_>, ctx: &mut Ctx) {

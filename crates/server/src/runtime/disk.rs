@@ -13,7 +13,6 @@ use nuncio_config::runtime::RuntimeValue;
 
 use super::config::DiskLayer;
 use super::{Values, names};
-use crate::log;
 
 const MOST_VALUES: usize = 10_000;
 const MOST_BYTES: u64 = 1 << 20;
@@ -114,9 +113,7 @@ impl Walk {
         if self.values.len() >= MOST_VALUES {
             return Err(format!("there are more than {MOST_VALUES} values"));
         }
-        if names::is_unheard(&name) {
-            log::warning("runtime", &format!("`{name}` does nothing in Nuncio yet"));
-        }
+        names::tell(&name);
         let text = without_comments(&String::from_utf8_lossy(&bytes));
         let value = RuntimeValue::of_text(&text).map_err(|why| format!("{shown}: {why}"))?;
         self.values.insert(name, value);

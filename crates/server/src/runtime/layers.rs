@@ -9,9 +9,10 @@ use nuncio_config::tree::Json;
 use nuncio_config::typed::{Attempt, Ctx, Refused, Spanned};
 use nuncio_contract::config_source::ResourceSource;
 
+use super::Values;
 use super::config::{AdminLayer, LayerSpecifier, LayeredRuntime, RuntimeLayer};
 use super::disk::Disk;
-use super::{Values, names};
+use super::names::{self, Word};
 
 /// A layer.
 pub(super) struct Layer {
@@ -95,8 +96,12 @@ fn static_values(json: &Spanned<Arc<Json>>, ctx: &mut Ctx) -> Result<Arc<Values>
         ctx.error(json.span, text);
         Refused
     })?;
-    for (name, _) in values.iter().filter(|(name, _)| names::is_unheard(name)) {
-        ctx.unsupported(json.span, format_args!("runtime value `{name}`"));
+    for (name, _) in &values {
+        match names::word(name) {
+            Some(Word::Unheard(what)) => ctx.unsupported(json.span, what),
+            Some(Word::Removed(text)) => drop(ctx.warning(json.span, text)),
+            None => {}
+        }
     }
     Ok(Arc::new(values.into_iter().collect()))
 }

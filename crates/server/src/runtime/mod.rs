@@ -12,6 +12,7 @@
 
 mod config;
 mod disk;
+mod guards;
 mod layers;
 mod names;
 mod rtds;
@@ -194,9 +195,7 @@ impl Runtime {
             if text.is_empty() {
                 admin.remove(name);
             } else {
-                if names::is_unheard(name) {
-                    log::warning("runtime", &format!("`{name}` does nothing in Nuncio yet"));
-                }
+                names::tell(name);
                 admin.insert(name.to_owned(), value);
             }
         }

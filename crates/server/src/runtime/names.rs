@@ -4,14 +4,14 @@
 //! Those that belong to what Nuncio refuses anyway (health checks, retries, tracing) are not among
 //! them. What is not here either is read here, or by nobody.
 
-/// Beginnings of such names.
+use super::guards::{is_guard, is_removed};
+use crate::log;
+
+/// Beginnings of such names; guards are among them too.
 const UNHEARD: &[&str] = &[
-    "envoy.reloadable_features.",
-    "envoy.restart_features.",
     "http_connection_manager.normalize_path",
     "http_connection_manager.path_with_escaped_slashes_action",
     "re2.max_program_size.",
-    "upstream.healthy_panic_threshold",
     "upstream.maintenance_mode.",
 ];
 
@@ -30,6 +30,35 @@ const HEARD: &[&str] = &[
 ];
 
 /// Whether Envoy would act on it and Nuncio does not.
-pub(super) fn is_unheard(name: &str) -> bool {
-    UNHEARD.iter().any(|beginning| name.starts_with(beginning)) && !HEARD.contains(&name)
+fn is_unheard(name: &str) -> bool {
+    let begins_so = UNHEARD.iter().any(|beginning| name.starts_with(beginning));
+    (begins_so || is_guard(name)) && !HEARD.contains(&name)
+}
+
+/// What there is to say of a name that nothing comes of.
+pub(super) enum Word {
+    /// Envoy would act on it.
+    Unheard(String),
+    /// Envoy has it no more, and says so.
+    Removed(String),
+}
+
+/// What there is to say of a name.
+pub(super) fn word(name: &str) -> Option<Word> {
+    if is_unheard(name) {
+        return Some(Word::Unheard(format!("runtime value `{name}`")));
+    }
+    let text = || format!("Using a removed guard {name}, which does nothing");
+    is_removed(name).then(|| Word::Removed(text()))
+}
+
+/// Says it in the log.
+pub(super) fn tell(name: &str) {
+    match word(name) {
+        Some(Word::Unheard(_)) => {
+            log::warning("runtime", &format!("`{name}` does nothing in Nuncio yet"));
+        }
+        Some(Word::Removed(text)) => log::warning("runtime", &text),
+        None => {}
+    }
 }

@@ -10,7 +10,6 @@ use nuncio_contract::config_source::ResourceSource;
 use super::config::RuntimeResource;
 use super::layers::{Rtds, Source};
 use super::{Runtime, names};
-use crate::log;
 
 impl Runtime {
     /// The layers that come from elsewhere: their places, what they are called, and where they come from.
@@ -72,8 +71,8 @@ impl Rtds {
             Some(layer) => RuntimeValue::of_layer(&layer.value)
                 .map_err(|name| format!("Invalid runtime entry value for {name}"))?,
         };
-        for (name, _) in values.iter().filter(|(name, _)| names::is_unheard(name)) {
-            log::warning("runtime", &format!("`{name}` does nothing in Nuncio yet"));
+        for (name, _) in &values {
+            names::tell(name);
         }
         self.values.replace(Arc::new(values.into_iter().collect()));
         Ok(())

@@ -210,7 +210,7 @@ impl TcpProxy {
             .add_attempted_host(host.description());
         let tunnel = self.config.tunnel.as_deref();
         let tunnel = tunnel.filter(|tunnel| tunnel.is_for(&info.borrow()));
-        let proxy = cluster.settings().proxy_protocol.as_deref();
+        let proxy = host.proxy_protocol();
         let name = proxy.and_then(|proxy| self.name_client(proxy, &info.borrow()));
         let name = match ClientSource::wanted(&info.borrow()) {
             None => name,

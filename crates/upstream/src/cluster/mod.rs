@@ -20,7 +20,7 @@ pub use crate::host::{
 };
 pub use breakers::{Breakers, Correction, Resource, RetryBudget, RuntimeLimits, Thresholds};
 pub use dropped::Dropped;
-pub use passthrough::Passthrough;
+pub(crate) use passthrough::metadata as passthrough_metadata;
 pub use provided::{Provided, ProvidedSettings};
 pub use settings::{
     ClusterResilience, ClusterSettings, ClusterType, DropOverload, EdsSource, HappyEyeballs,

@@ -6,31 +6,25 @@
 use nuncio_contract::stream_info::Metadata;
 
 use super::{ClusterSettings, Host};
+use crate::transport_socket::Passthrough;
 
-/// Which namespaces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Passthrough {
-    /// Of the host's metadata.
-    pub of_host: Vec<Box<str>>,
-    /// Of the cluster's.
-    pub of_cluster: Vec<Box<str>>,
-}
-
-impl Passthrough {
-    /// The metadata of a connection to this host.
-    pub(crate) fn metadata(&self, host: &Host, cluster: &ClusterSettings) -> Metadata {
-        let mut passed = Metadata::default();
-        let sources = [
-            (&self.of_host, host.metadata.as_deref()),
-            (&self.of_cluster, cluster.metadata.as_deref()),
-        ];
-        for (names, metadata) in sources {
-            for name in names {
-                if let Some(fields) = metadata.and_then(|metadata| metadata.namespace(name)) {
-                    passed.merge(name, fields.clone());
-                }
+/// The metadata of a connection to this host.
+pub(crate) fn metadata(
+    passed_on: &Passthrough,
+    host: &Host,
+    cluster: &ClusterSettings,
+) -> Metadata {
+    let mut passed = Metadata::default();
+    let sources = [
+        (&passed_on.of_host, host.metadata.as_deref()),
+        (&passed_on.of_cluster, cluster.metadata.as_deref()),
+    ];
+    for (names, metadata) in sources {
+        for name in names {
+            if let Some(fields) = metadata.and_then(|metadata| metadata.namespace(name)) {
+                passed.merge(name, fields.clone());
             }
         }
-        passed
     }
+    passed
 }

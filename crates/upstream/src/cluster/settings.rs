@@ -12,14 +12,11 @@ use nuncio_contract::stream_info::Metadata;
 use nuncio_contract::upstream_filters::UpstreamFilters;
 use nuncio_net::connect::ConnectOptions;
 
-use super::passthrough::Passthrough;
 use super::{ProvidedSettings, Thresholds};
 use crate::health_check::ActiveChecks;
 use crate::host::{DiscoveredHealth, LevelOptions};
-use crate::http11_proxy::Http11Proxy;
 use crate::load_balancing::LbSettings;
 use crate::mirror::Mirror;
-use crate::proxy_protocol::UpstreamProxyProtocol;
 use crate::retry::RetryPolicy;
 use crate::server_names::AutoNames;
 use crate::socket_match::SocketMatches;
@@ -210,14 +207,10 @@ pub struct ClusterSettings {
     pub http: HttpSettings,
     /// Transport sockets of hosts with certain metadata.
     pub socket_matches: Option<Box<SocketMatches>>,
-    /// What hosts are told of whose connection it is.
-    pub proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
-    /// That its hosts are behind HTTP proxies.
-    pub http_proxy: Option<Box<Http11Proxy>>,
+    /// Some of its hosts are told whose connection it is.
+    pub tells_clients: bool,
     /// Who its hosts are told that asks them, where they are asked for by the Redis proxy.
     pub redis: Option<Box<RedisCredentials>>,
-    /// What connections to listeners inside of the process take along.
-    pub passthrough: Option<Box<Passthrough>>,
 }
 
 /// HTTP settings of a cluster's connections.
@@ -302,10 +295,8 @@ impl ClusterSettings {
             close_connections_on_host_health_failure: false,
             http: HttpSettings::default(),
             socket_matches: None,
-            proxy_protocol: None,
-            http_proxy: None,
+            tells_clients: false,
             redis: None,
-            passthrough: None,
         }
     }
 

@@ -98,7 +98,7 @@ impl ClusterShared {
         }
         let counter = |one: &SocketMatch| scope.counter(&format!("{}.total_match_count", one.name));
         let socket_counts = matches.map(counter).collect();
-        if settings.proxy_protocol.is_some() {
+        if settings.tells_clients {
             scope.counter("upstream.proxyprotocol.v2_tlvs_exceed_max_length");
         }
         for priority in ResourcePriority::ALL {

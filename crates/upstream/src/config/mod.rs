@@ -140,20 +140,21 @@ impl ClusterConfig {
             }
         }
         settings.provided = kind.provided;
-        settings.proxy_protocol = socket.proxy_protocol;
-        settings.http_proxy = socket.http_proxy;
-        settings.passthrough = socket.passthrough;
         settings.socket_matches =
             transport_socket::read_matches(&cluster.transport_socket_matches, ctx)?;
-        transport_socket::check_agreement(&cluster, &settings, &socket.socket, ctx);
-        let transport_socket = socket.socket;
+        transport_socket::check_agreement(&cluster, &settings, &socket, ctx);
+        let matches = settings.socket_matches.iter();
+        let sockets = matches.flat_map(|matches| matches.sockets());
+        settings.tells_clients = sockets
+            .chain([&socket])
+            .any(|one| one.proxy_protocol().is_some());
         let outlier_detection = outlier_detection::read(&cluster, options, ctx)?;
         if ctx.diagnostics.errors() > errors_before {
             return Err(Refused);
         }
         Ok(Self {
             settings,
-            transport_socket,
+            transport_socket: socket,
             endpoints,
             dns: kind.dns,
             wait_for_warm_on_init: cluster.wait_for_warm_on_init.unwrap_or(true),

@@ -14,11 +14,10 @@ use nuncio_net::tls::{ClientTls, UpstreamTlsContext};
 use super::endpoint_metadata::ip_of;
 use super::endpoints::Address;
 use super::messages::Cluster;
-use crate::cluster::{ClusterSettings, Passthrough, UpstreamProtocol};
-use crate::http11_proxy::Http11Proxy;
+use crate::cluster::{ClusterSettings, UpstreamProtocol};
 use crate::proxy_protocol::{ProxyVersion, UpstreamProxyProtocol};
 use crate::socket_match::{SocketMatch, SocketMatches};
-use crate::transport_socket::TransportSocket;
+use crate::transport_socket::{Behind, Http11Proxy, Passthrough, TransportSocket};
 
 message! {
     /// How connections are secured.
@@ -132,36 +131,17 @@ message! {
     pub(crate) struct HostMetadata: "envoy.type.metadata.v3.MetadataKind.Host" {}
 }
 
-/// What a message comes to.
-pub(super) struct Sockets {
-    pub(super) socket: TransportSocket,
-    pub(super) proxy_protocol: Option<Box<UpstreamProxyProtocol>>,
-    pub(super) http_proxy: Option<Box<Http11Proxy>>,
-    pub(super) passthrough: Option<Box<Passthrough>>,
-}
-
-impl From<TransportSocket> for Sockets {
-    fn from(socket: TransportSocket) -> Self {
-        Sockets {
-            socket,
-            proxy_protocol: None,
-            http_proxy: None,
-            passthrough: None,
-        }
-    }
-}
-
 /// The transport socket that a message asks for, and what goes before it; plain when there is none.
 pub(super) fn read(
     message: Option<&TransportSocketMessage>,
     ctx: &mut Ctx,
-) -> Result<Sockets, Refused> {
+) -> Result<TransportSocket, Refused> {
     let Some(message) = message else {
-        return Ok(TransportSocket::RawBuffer.into());
+        return Ok(TransportSocket::RawBuffer);
     };
     let Some(TransportSocketConfig::TypedConfig(any)) = &message.config_type else {
         if message.name.value == "envoy.transport_sockets.raw_buffer" {
-            return Ok(TransportSocket::RawBuffer.into());
+            return Ok(TransportSocket::RawBuffer);
         }
         let what = format!(
             "transport socket `{}` without `typed_config`",
@@ -172,12 +152,12 @@ pub(super) fn read(
     match any.type_name() {
         "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer" => {
             any.decode::<RawBuffer>(ctx)?;
-            Ok(TransportSocket::RawBuffer.into())
+            Ok(TransportSocket::RawBuffer)
         }
         "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext" => {
             let context: UpstreamTlsContext = any.decode(ctx)?;
             let tls = ClientTls::new(&context, ctx)?;
-            Ok(TransportSocket::Tls(Arc::new(tls)).into())
+            Ok(TransportSocket::Tls(Arc::new(tls)))
         }
         "envoy.extensions.transport_sockets.starttls.v3.UpstreamStartTlsConfig" => {
             let message: StartTls = any.decode(ctx)?;
@@ -185,7 +165,7 @@ pub(super) fn read(
                 return Err(Refused);
             };
             let tls = ClientTls::new(context, ctx)?;
-            Ok(TransportSocket::StartTls(Arc::new(tls)).into())
+            Ok(TransportSocket::StartTls(Arc::new(tls)))
         }
         "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport" => {
             behind_proxy_header(any, ctx)
@@ -213,17 +193,11 @@ pub(super) fn read_matches(
             return Err(Refused);
         };
         let socket = read(Some(message), ctx)?;
-        let is_of_cluster = socket.proxy_protocol.is_some() || socket.http_proxy.is_some();
-        if is_of_cluster || socket.passthrough.is_some() {
-            let what =
-                "a PROXY header, an HTTP proxy or passed on metadata in `transport_socket_matches`";
-            return Err(ctx.unsupported_here(one.span(), what));
-        }
         let wanted = one.r#match.as_ref();
         all.push(SocketMatch {
             name: one.name.as_str().into(),
             wanted: wanted.map_or_else(Default::default, |wanted| struct_of(wanted)),
-            socket: Arc::new(socket.socket),
+            socket: Arc::new(socket),
         });
     }
     Ok((!all.is_empty()).then(|| Box::new(SocketMatches { all })))
@@ -237,7 +211,7 @@ pub(super) fn check_agreement(
     ctx: &mut Ctx,
 ) {
     let by_alpn = settings.http.protocol == UpstreamProtocol::ByAlpn;
-    let agrees = |socket: &TransportSocket| matches!(socket, TransportSocket::Tls(_));
+    let agrees = |socket: &TransportSocket| socket.tls().is_some();
     let matches = settings.socket_matches.as_deref();
     let what = match by_alpn {
         false => return,
@@ -252,10 +226,21 @@ pub(super) fn check_agreement(
     ctx.error(cluster.span(), text);
 }
 
-fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
+/// A socket that something is to go before.
+fn behind(socket: TransportSocket) -> Box<Behind> {
+    match socket {
+        TransportSocket::Behind(behind) => behind,
+        within => Box::new(Behind {
+            within,
+            ..Behind::default()
+        }),
+    }
+}
+
+fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<TransportSocket, Refused> {
     let message: ProxyProtocolSocket = any.decode(ctx)?;
-    let within = read(message.transport_socket.as_ref(), ctx)?;
-    if within.proxy_protocol.is_some() || within.http_proxy.is_some() {
+    let mut behind = behind(read(message.transport_socket.as_ref(), ctx)?);
+    if behind.proxy_protocol.is_some() || behind.http_proxy.is_some() {
         let what = "a PROXY header around another or around an HTTP proxy";
         return Err(ctx.unsupported_here(any.span, what));
     }
@@ -278,32 +263,28 @@ fn behind_proxy_header(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
             return Err(Refused);
         }
     }
-    Ok(Sockets {
-        proxy_protocol: Some(Box::new(proxy)),
-        ..within
-    })
+    behind.proxy_protocol = Some(proxy);
+    Ok(TransportSocket::Behind(behind))
 }
 
-fn behind_http_proxy(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
+fn behind_http_proxy(any: &Any, ctx: &mut Ctx) -> Result<TransportSocket, Refused> {
     let message: HttpProxySocket = any.decode(ctx)?;
-    let within = read(message.transport_socket.as_ref(), ctx)?;
-    if within.proxy_protocol.is_some() || within.http_proxy.is_some() {
+    let mut behind = behind(read(message.transport_socket.as_ref(), ctx)?);
+    if behind.proxy_protocol.is_some() || behind.http_proxy.is_some() {
         return Err(ctx.unsupported_here(any.span, "another proxy behind an HTTP proxy"));
     }
     let default = match &message.default_proxy_address {
         Some(address) => Some(ip_of(address, ctx)?),
         None => None,
     };
-    Ok(Sockets {
-        http_proxy: Some(Box::new(Http11Proxy { default })),
-        ..within
-    })
+    behind.http_proxy = Some(Http11Proxy { default });
+    Ok(TransportSocket::Behind(behind))
 }
 
-fn passing_on(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
+fn passing_on(any: &Any, ctx: &mut Ctx) -> Result<TransportSocket, Refused> {
     let message: InternalUpstream = any.decode(ctx)?;
-    let within = read(Some(&message.transport_socket), ctx)?;
-    if within.passthrough.is_some() {
+    let mut behind = behind(read(Some(&message.transport_socket), ctx)?);
+    if behind.passthrough.is_some() {
         return Err(ctx.unsupported_here(any.span, "one such socket in another"));
     }
     let mut passthrough = Passthrough::default();
@@ -314,8 +295,6 @@ fn passing_on(any: &Any, ctx: &mut Ctx) -> Result<Sockets, Refused> {
         };
         names.push(passed.name.as_str().into());
     }
-    Ok(Sockets {
-        passthrough: Some(Box::new(passthrough)),
-        ..within
-    })
+    behind.passthrough = Some(passthrough);
+    Ok(TransportSocket::Behind(behind))
 }

@@ -139,9 +139,10 @@ impl Http1Stream {
             .map_or(0, |connection| connection.request_count())
     }
 
-    /// Whether its cluster's hosts are behind HTTP proxies.
-    pub(crate) fn is_of_proxied_cluster(&self) -> bool {
-        self.lease.core().settings().http_proxy.is_some()
+    /// Whether its host may be behind an HTTP proxy.
+    pub(crate) fn is_behind_proxy(&self) -> bool {
+        let shared = &self.lease.core().shared;
+        shared.socket_of(self.host()).http_proxy().is_some()
     }
 
     pub(crate) fn host(&self) -> &Host {

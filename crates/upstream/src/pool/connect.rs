@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 
 use super::happy_eyeballs::first_of;
 use super::{Carries, PooledHost};
+use crate::cluster::passthrough_metadata;
 use crate::cluster_core::ClusterCore;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::host::Host;
@@ -48,9 +49,8 @@ pub(super) async fn connect(
 
 /// The way through an HTTP proxy, if there is one.
 fn way(core: &ClusterCore, host: &Host) -> Option<Way> {
-    let proxy = core.settings().http_proxy.as_deref();
-    let is_tls = core.shared.socket_of(host).tls().is_some();
-    http11_proxy::way(proxy, host, is_tls)
+    let socket = core.shared.socket_of(host);
+    http11_proxy::way(socket.http_proxy(), host, socket.tls().is_some())
 }
 
 async fn connect_to(
@@ -72,7 +72,8 @@ async fn connect_to(
             refused(&error)
         })?,
     };
-    if let Some(proxy) = &core.settings().proxy_protocol {
+    let socket = core.shared.socket_of(host);
+    if let Some(proxy) = socket.proxy_protocol() {
         let told = Box::pin(proxy.tell(&mut tcp, name)).await;
         let count =
             told.map_err(|_| UpstreamError::new(UpstreamErrorKind::RemoteConnectionFailure))?;
@@ -84,7 +85,7 @@ async fn connect_to(
     if let Some(way) = way {
         tcp = Box::pin(by(core, way, tcp, host)).await?;
     }
-    let Some(tls) = core.shared.socket_of(host).tls() else {
+    let Some(tls) = socket.tls() else {
         return Ok(Transport::plain(tcp));
     };
     let counts = core.tls_counts();
@@ -152,8 +153,9 @@ fn inside(
     host: &Host,
     internal: &Arc<InternalAddress>,
 ) -> Result<TcpStream, UpstreamError> {
-    let passthrough = core.settings().passthrough.as_ref();
-    let metadata = passthrough.map(|it| it.metadata(host, core.settings()));
+    let behind = core.shared.socket_of(host).behind();
+    let passthrough = behind.and_then(|behind| behind.passthrough.as_ref());
+    let metadata = passthrough.map(|it| passthrough_metadata(it, host, core.settings()));
     internal::connect(internal, metadata.unwrap_or_default()).map_err(|error| {
         let text = match error.kind() {
             io::ErrorKind::InvalidInput => "Invalid argument".to_owned(),

@@ -11,6 +11,7 @@ use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::outlier_detection::{HostMonitor, Outcome};
 use crate::pool::{Carries, HostPool, OwnConnection, PooledHost};
+use crate::proxy_protocol::UpstreamProxyProtocol;
 use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
 use crate::worker::expecting::Expected;
@@ -35,6 +36,15 @@ pub struct WorkerHost {
 }
 
 impl WorkerHost {
+    /// What it is told of whose connection it is, if it is told.
+    #[inline]
+    pub fn proxy_protocol(&self) -> Option<&UpstreamProxyProtocol> {
+        let tells = self.core.settings().tells_clients;
+        tells
+            .then(|| self.core.shared.socket_of(&self.host))?
+            .proxy_protocol()
+    }
+
     pub(crate) fn new(core: Rc<ClusterCore>, host: Arc<Host>) -> Self {
         let counters = host.worker_counters();
         let monitor = core.shared.outliers().and_then(|it| it.monitor(&host));

@@ -9,10 +9,11 @@
 //! keepalive. Refused: credentials that ask others
 //! (`google_default`, `sts_service` and so on), other arguments, and `local_credentials` but over unix domain sockets,
 //! which cannot connect in Envoy either. As in gRPC a call with credentials of its own fails where nothing is
-//! encrypted. Different from Envoy: files are read with the configuration, so that one that is missing refuses it;
+//! encrypted. Different from Envoy: files of certificates are read with the configuration, so that one that is missing refuses it;
 //! addresses of one target are taken in turn; `grpc-accept-encoding` says `identity`, since nothing else is understood;
 //! `user-agent` says who this is.
 
+mod credentials;
 mod messages;
 mod place;
 mod timeout;
@@ -25,11 +26,9 @@ use nuncio_config::typed::{
     ChannelPlace, ChannelTls, ChannelWish, Ctx, FromValue, MOST_CHANNELS, Refused, SupportTable,
 };
 
+use self::credentials::Proof;
 pub use self::messages::GoogleGrpc;
-use self::messages::{
-    ArgKind, CallCredentialKind, ChannelCredentialKind, FileBasedMetadata, Plugin, PluginConfig,
-    SslCredentials,
-};
+use self::messages::{ArgKind, ChannelCredentialKind, FileBasedMetadata, SslCredentials};
 use self::place::Target;
 use crate::data_source::DataSource;
 use crate::hash::xxh64;
@@ -71,7 +70,7 @@ pub(super) struct GoogleChannel {
     user_agent: Box<str>,
     scheme: &'static [u8],
     /// What calls prove, as headers.
-    credentials: Arc<[(HeaderName, Vec<u8>)]>,
+    proofs: Arc<[Proof]>,
     /// Calls prove something and nothing is encrypted, so that none is made.
     pub(super) is_exposed: bool,
 }
@@ -104,7 +103,7 @@ impl GoogleGrpc {
         })?;
         let arguments = self.arguments(ctx)?;
         let tls = self.tls(&target, &arguments, ctx)?;
-        let credentials = self.credentials(ctx)?;
+        let proofs = self.proofs(ctx)?;
         let is_encrypted = tls.is_some() || matches!(target.place, ChannelPlace::Path(_));
         let authority = arguments.authority.unwrap_or(target.authority);
         let scheme: &[u8] = if tls.is_some() { b"https" } else { b"http" };
@@ -138,8 +137,8 @@ impl GoogleGrpc {
             max_message_bytes: arguments.max_message_bytes,
             user_agent,
             scheme,
-            is_exposed: !is_encrypted && !credentials.is_empty(),
-            credentials: credentials.into(),
+            is_exposed: !is_encrypted && !proofs.is_empty(),
+            proofs: proofs.into(),
         })
     }
 
@@ -201,53 +200,6 @@ impl GoogleGrpc {
                 Err(ctx.unsupported_here(local.span(), what))
             }
         }
-    }
-
-    fn credentials(&self, ctx: &mut Ctx) -> Result<Vec<(HeaderName, Vec<u8>)>, Refused> {
-        let factory = &self.credentials_factory_name;
-        if !["", DEFAULT_FACTORY, FILE_FACTORY].contains(&factory.value.as_str()) {
-            let what = format_args!("credentials' factory `{}`", factory.value);
-            return Err(ctx.unsupported_here(factory.span, what));
-        }
-        let mut all = Vec::new();
-        for credential in &self.call_credentials {
-            match &credential.credential_specifier {
-                CallCredentialKind::Token(token) => {
-                    let value = format!("Bearer {}", token.value).into_bytes();
-                    all.push((header("authorization", token.span, ctx)?, value));
-                }
-                CallCredentialKind::Plugin(plugin) => all.push(plugin.compile(ctx)?),
-            }
-        }
-        Ok(all)
-    }
-}
-
-impl Plugin {
-    fn compile(&self, ctx: &mut Ctx) -> Result<(HeaderName, Vec<u8>), Refused> {
-        let Some(PluginConfig::Typed(config)) = &self.config_type else {
-            let what = format_args!("plugin `{}` without a configuration", self.name.value);
-            return Err(ctx.unsupported_here(self.name.span, what));
-        };
-        if self.name.value != FILE_FACTORY {
-            let what = format_args!("credentials' plugin `{}`", self.name.value);
-            return Err(ctx.unsupported_here(self.name.span, what));
-        }
-        let config: FileBasedMetadata = config.decode(ctx)?;
-        let name = match config.header_key.value.as_str() {
-            "" => "authorization",
-            name => name,
-        };
-        let name = header(name, config.header_key.span, ctx)?;
-        let secret = read(config.secret_data.as_ref(), ctx)?.unwrap_or_default();
-        let value = [config.header_prefix.as_bytes(), &secret].concat();
-        let is_clean = value.iter().all(|byte| (0x20..0x7f).contains(byte));
-        if !is_clean {
-            let text = "the secret has bytes that no header can have";
-            ctx.error(config.span(), text);
-            return Err(Refused);
-        }
-        Ok((name, value))
     }
 }
 
@@ -313,10 +265,8 @@ impl GoogleChannel {
         head.set(Known::UserAgent, self.user_agent.as_bytes());
     }
 
-    /// Puts what calls prove behind the rest.
-    pub(super) fn end_head(&self, head: &mut HeaderMap) {
-        for (name, value) in &*self.credentials {
-            head.append(name, value);
-        }
+    /// Puts what calls prove behind the rest; false if it cannot be had, so that the call is not to be made.
+    pub(super) fn end_head(&self, head: &mut HeaderMap) -> bool {
+        self.proofs.iter().all(|proof| proof.set(head))
     }
 }

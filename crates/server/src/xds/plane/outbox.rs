@@ -95,11 +95,6 @@ impl Outbox {
         tells.then(|| Arc::clone(&self.node))
     }
 
-    /// The node, for each request.
-    pub(super) fn node_always(&self) -> Option<Arc<[u8]>> {
-        Some(Arc::clone(&self.node))
-    }
-
     pub(super) fn push(&mut self, request: Vec<u8>) {
         self.ready.push_back(request);
     }

@@ -78,8 +78,7 @@ impl Dialer {
             .cluster
             .socket_for_check(host, self.check.socket_criteria.as_ref());
         let settings = &self.cluster.settings;
-        let proxy = settings.http_proxy.as_deref();
-        let way = http11_proxy::way(proxy, host, socket.tls().is_some());
+        let way = http11_proxy::way(socket.http_proxy(), host, socket.tls().is_some());
         let goal = way.map_or(address, |way| way.proxy);
         let not_ip = host.checked_not_ip().filter(|_| way.is_none());
         let mut tcp = match not_ip {
@@ -95,7 +94,7 @@ impl Dialer {
             let _bytes = asked.map_err(|_| Gone)?;
             tcp = Box::pin(way.answered(tcp)).await.map_err(|_| Gone)?;
         }
-        if let Some(proxy) = &settings.proxy_protocol {
+        if let Some(proxy) = socket.proxy_protocol() {
             let told = Box::pin(proxy.tell(&mut tcp, None)).await;
             let _bytes = told.map_err(|_| Gone)?;
         }

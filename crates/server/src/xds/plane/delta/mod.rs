@@ -20,6 +20,8 @@ pub(super) struct Delta {
     pub(super) outbox: Outbox,
     /// In the order in which they were first wanted.
     types: Vec<OfType>,
+    /// Types that say nothing at present, once for each who wants it so; some of them may not be wanted yet.
+    paused: Vec<Box<str>>,
     answers: VecDeque<Answer>,
     in_hand: Option<(InHand, DiscoveryResponse)>,
 }
@@ -35,6 +37,7 @@ impl Delta {
         Delta {
             outbox,
             types: Vec::new(),
+            paused: Vec::new(),
             answers: VecDeque::new(),
             in_hand: None,
         }
@@ -113,17 +116,13 @@ impl Delta {
     }
 
     pub(super) fn pause(&mut self, type_url: &str) {
-        // A type that nobody wants has nothing to say.
-        let mut types = self.types.iter_mut();
-        if let Some(of_type) = types.find(|one| &*one.type_url == type_url) {
-            of_type.pauses += 1;
-        }
+        self.paused.push(type_url.into());
     }
 
     pub(super) fn resume(&mut self, type_url: &str) {
-        let mut types = self.types.iter_mut();
-        if let Some(of_type) = types.find(|one| &*one.type_url == type_url) {
-            of_type.pauses = of_type.pauses.saturating_sub(1);
+        let mut paused = self.paused.iter();
+        if let Some(at) = paused.position(|one| &**one == type_url) {
+            self.paused.swap_remove(at);
         }
         self.drain();
     }
@@ -244,11 +243,13 @@ impl Delta {
     /// Sends what may be sent now: answers first, then what is wanted, type by type.
     pub(super) fn drain(&mut self) {
         loop {
-            let paused = |place: usize| self.types.get(place).is_some_and(|one| one.pauses > 0);
-            let answer = self.answers.iter().position(|answer| !paused(answer.place));
+            let is_paused =
+                |one: &OfType| self.paused.iter().any(|paused| **paused == *one.type_url);
+            let may_say = |place| self.types.get(place).is_none_or(|one| !is_paused(one));
+            let answer = self.answers.iter().position(|answer| may_say(answer.place));
             let wants = || {
                 let mut all = self.types.iter();
-                all.position(|one| one.pauses == 0 && one.has_news())
+                all.position(|one| one.has_news() && !is_paused(one))
             };
             let Some(place) = answer
                 .and_then(|at| Some(self.answers.get(at)?.place))
@@ -263,7 +264,7 @@ impl Delta {
                 return;
             };
             let mut request = of_type.request();
-            request.node = self.outbox.node_always();
+            request.node = self.outbox.node();
             if let Some(answer) = answer.and_then(|at| self.answers.remove(at)) {
                 request.response_nonce = answer.nonce;
                 request.error_detail = answer.error;

@@ -18,7 +18,6 @@ const WILDCARD: &str = "*";
 pub(super) struct OfType {
     pub(super) type_url: Rc<str>,
     pub(super) watches: Vec<Watch>,
-    pub(super) pauses: u32,
     /// What is wanted by name, with the version that is there.
     pub(super) requested: BTreeMap<String, Option<String>>,
     /// What came because all is wanted.
@@ -38,7 +37,6 @@ impl OfType {
         OfType {
             type_url: type_url.into(),
             watches: Vec::new(),
-            pauses: 0,
             requested: BTreeMap::new(),
             wildcard: BTreeMap::new(),
             ambiguous: BTreeMap::new(),
