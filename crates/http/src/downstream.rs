@@ -71,6 +71,10 @@ pub trait Downstream {
     fn write_data(&self, chunk: Buffer, end_stream: bool);
     /// Writes the trailers, which end the stream.
     fn write_trailers(&self, trailers: &HeaderMap);
+    /// Bytes of the request's body that have come and that nobody has read.
+    fn unread_bytes(&self) -> usize {
+        0
+    }
     /// Bytes written and not flushed.
     fn unflushed_bytes(&self) -> usize;
     /// Sends what was written, as the last of the stream: if nobody has to wait for it, when the worker's turn is over.

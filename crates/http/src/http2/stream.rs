@@ -336,6 +336,10 @@ impl Downstream for Http2Stream {
         let _what_is_left_goes_with_a_flush = self.poll_pending();
     }
 
+    fn unread_bytes(&self) -> usize {
+        self.mailbox.data.borrow().len()
+    }
+
     fn unflushed_bytes(&self) -> usize {
         self.pending.borrow().data.len()
     }

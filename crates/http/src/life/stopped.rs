@@ -111,6 +111,9 @@ impl<D: Downstream> Exchange<'_, D> {
             }
             Stop::Downstream(DownstreamError::Lost { flags, details }) => {
                 let mut state = self.state.borrow_mut();
+                // What came together with what ends the stream has come all the same.
+                state.info.bytes_received +=
+                    u64::try_from(self.down.unread_bytes()).unwrap_or_default();
                 state.info.response_flags |= flags;
                 if !details.is_empty() {
                     state.info.response_code_details = Some(details);
