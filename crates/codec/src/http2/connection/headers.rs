@@ -297,17 +297,25 @@ impl Connection {
         if let Err(fault) = message.finish(headers) {
             return self.fault(&message, fault, out).map(Some);
         }
-        if message.block == Block::Request {
+        let applied = if message.block == Block::Request {
             let window = self.settings.initial_stream_window_size;
-            self.streams.push(Stream::new(message.stream, window));
-        }
-        let Some(stream) = self.streams.get_mut(message.stream) else {
-            return Ok(None);
+            let mut stream = Stream::new(message.stream, window);
+            let applied = apply(&message, &mut stream);
+            if applied.is_ok() {
+                self.streams.push(stream);
+            }
+            applied
+        } else {
+            let Some(stream) = self.streams.get_mut(message.stream) else {
+                return Ok(None);
+            };
+            apply(&message, stream)
         };
-        if let Err(fault) = apply(&message, stream) {
+        if let Err(fault) = applied {
             return self.fault(&message, fault, out).map(Some);
         }
-        if stream.both_ended() {
+        let stream = self.streams.get(message.stream);
+        if stream.is_some_and(Stream::both_ended) {
             self.forget(message.stream, Ended::Known, out);
         }
         Ok(Some(told(&message)))
