@@ -7,6 +7,7 @@ mod bootstrap_target;
 mod http1_target;
 mod http2_target;
 mod redis_target;
+mod transcoding_target;
 
 pub use bootstrap_target::bootstrap;
 pub use http1_target::http1;
@@ -15,3 +16,4 @@ pub use nuncio_config::fuzz::fuzz_load as config;
 pub use nuncio_protocols::mongo_proxy::fuzz_read as mongo;
 pub use nuncio_protocols::zookeeper_proxy::fuzz_read as zookeeper;
 pub use redis_target::redis;
+pub use transcoding_target::transcoding;

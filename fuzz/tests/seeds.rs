@@ -67,3 +67,8 @@ fn mongo_keeps_its_promises() {
 fn zookeeper_keeps_its_promises() {
     run("zookeeper", INPUTS, nuncio_fuzz::zookeeper);
 }
+
+#[test]
+fn transcoding_keeps_its_promises() {
+    run("transcoding", INPUTS, nuncio_fuzz::transcoding);
+}
