@@ -83,7 +83,7 @@ impl HeaderMutations {
         let commands = extension_commands(formatters, ctx)?;
         let additions: Vec<_> = add
             .iter()
-            .map(|option| Addition::compile(option, commands, ctx))
+            .map(|option| Addition::compile(option, &commands, ctx))
             .collect();
         let removals: Vec<_> = remove.iter().map(|name| removable(name, ctx)).collect();
         let additions: Vec<_> = additions.into_iter().collect::<Result<_, _>>()?;
@@ -103,7 +103,7 @@ impl HeaderMutations {
             .iter()
             .map(|value| {
                 let action = AppendAction::OverwriteIfExistsOrAdd;
-                Addition::of_value(value, action, false, ExtensionCommands::default(), ctx)
+                Addition::of_value(value, action, false, &ExtensionCommands::default(), ctx)
             })
             .collect();
         let additions: Vec<_> = additions.into_iter().collect::<Result<_, _>>()?;
@@ -215,7 +215,7 @@ fn is_clean(value: &[u8]) -> bool {
 impl Addition {
     fn compile(
         option: &HeaderValueOption,
-        commands: ExtensionCommands,
+        commands: &ExtensionCommands,
         ctx: &mut Ctx,
     ) -> Result<Option<Self>, Refused> {
         let action = match option.append {
@@ -243,7 +243,7 @@ impl Addition {
         header: &HeaderValue,
         action: AppendAction,
         keep_empty: bool,
-        commands: ExtensionCommands,
+        commands: &ExtensionCommands,
         ctx: &mut Ctx,
     ) -> Result<Option<Self>, Refused> {
         let Some(name) = named(&header.key, ctx) else {

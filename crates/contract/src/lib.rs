@@ -48,6 +48,7 @@ pub mod proxy_values;
 pub mod rate_limit;
 pub mod rbac;
 pub mod registry;
+mod secret_bytes;
 pub mod service_values;
 pub mod services;
 pub mod stat_sink;

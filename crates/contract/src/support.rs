@@ -6,6 +6,7 @@ use nuncio_config::typed::{FromValue, SupportTable};
 pub fn support(table: &mut SupportTable) {
     crate::match_tree::support(table);
     crate::formatter::Cel::support(table);
+    crate::formatter::FormatterSecrets::support(table);
     crate::rate_limit::support(table);
     crate::access_log::support(table);
     crate::grpc_client::support(table);

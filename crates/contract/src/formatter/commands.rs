@@ -23,17 +23,20 @@ use super::time_format::{TimeFormat, Zone};
 use super::tls_commands::TLS_COMMANDS;
 use crate::cel::Options as CelOptions;
 use crate::headers::{HeaderName, Known};
+use crate::secret_bytes::GenericSecret;
 
 /// Commands of Envoy that have nothing behind them here yet: the value of one key of `x-forwarded-client-cert`.
 const NOT_SUPPORTED: &[&str] = &["XFCC_VALUE"];
 
 /// Commands that exist only where a formatter extension of a format brings them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ExtensionCommands {
     /// `envoy.formatter.req_without_query`.
     pub(crate) req_without_query: bool,
     /// `envoy.formatter.file_content`.
     pub(crate) file_content: bool,
+    /// The secrets of `envoy.formatter.generic_secret`, by their names in the format.
+    pub(crate) secrets: Option<Vec<(Box<str>, GenericSecret)>>,
     /// What `envoy.formatter.cel` says that expressions may do.
     pub(crate) cel: CelOptions,
 }
@@ -62,10 +65,14 @@ const REQUIRED_WITH_LENGTH: Syntax = Syntax {
 /// Compiles a command.
 pub(super) fn compile(
     command: &Command<'_>,
-    extensions: ExtensionCommands,
+    extensions: &ExtensionCommands,
 ) -> Result<Limited, FormatError> {
     let found = if command.name == "REQ_WITHOUT_QUERY" && extensions.req_without_query {
         Some(header(Map::Request, command.argument, true)?)
+    } else if command.name == "SECRET"
+        && let Some(secrets) = &extensions.secrets
+    {
+        Some(secret(command.argument, secrets)?)
     } else if command.name == "FILE_CONTENT" && extensions.file_content {
         Some(Operator::FileContent(FileContent::parse(command.argument)?))
     } else if let Some(is_typed) = is_typed_cel(command.name) {
@@ -106,6 +113,16 @@ pub(super) fn find(command: &Command<'_>) -> Result<Option<Operator>, FormatErro
     };
     command.check(syntax)?;
     build(command).map(Some)
+}
+
+fn secret(name: &str, secrets: &[(Box<str>, GenericSecret)]) -> Result<Operator, FormatError> {
+    let found = secrets.iter().find(|(own, _)| **own == *name);
+    let Some((_, secret)) = found else {
+        return Err(FormatError::new(format!(
+            "envoy.formatter.generic_secret: secret '{name}' is not configured in secret_configs"
+        )));
+    };
+    Ok(Operator::Secret(secret.clone()))
 }
 
 fn is_typed_cel(name: &str) -> Option<bool> {

@@ -73,9 +73,10 @@ impl FileContent {
         })
     }
 
-    /// Appends what is in the file.
-    pub(super) fn append(&self, context: &FormatContext<'_>, out: &mut Vec<u8>) {
+    /// Appends what is in the file, which is there even if it is empty.
+    pub(super) fn append(&self, context: &FormatContext<'_>, out: &mut Vec<u8>) -> bool {
         out.extend_from_slice(&self.text(context.services.now()));
+        true
     }
 
     fn text(&self, now: Instant) -> Arc<[u8]> {

@@ -13,13 +13,13 @@ use super::error::FormatError;
 impl Format {
     /// Compiles a header's value.
     pub fn compile_header_value(value: &str) -> Result<Self, FormatError> {
-        Self::compile_header_value_with(value, ExtensionCommands::default())
+        Self::compile_header_value_with(value, &ExtensionCommands::default())
     }
 
     /// The same, with what extensions bring.
     pub(crate) fn compile_header_value_with(
         value: &str,
-        extensions: ExtensionCommands,
+        extensions: &ExtensionCommands,
     ) -> Result<Self, FormatError> {
         let value = with_new_metadata(value).unwrap_or_else(|| value.to_owned());
         Self::text(with_new_filter_state(&value), true, extensions)

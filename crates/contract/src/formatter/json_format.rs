@@ -35,7 +35,7 @@ impl JsonFormat {
     pub(super) fn compile(
         format: &Struct,
         omit_empty: bool,
-        extensions: ExtensionCommands,
+        extensions: &ExtensionCommands,
     ) -> Result<Self, FormatError> {
         let root = object(format, omit_empty, extensions)?;
         // Without omission nothing changes the shape, so that neighbours can be joined.
@@ -55,7 +55,7 @@ impl JsonFormat {
 fn element(
     value: &Value,
     omit_empty: bool,
-    extensions: ExtensionCommands,
+    extensions: &ExtensionCommands,
 ) -> Result<Option<Element>, FormatError> {
     let constant = |value: &Value| {
         let mut out = Vec::new();
@@ -82,7 +82,7 @@ fn element(
 fn object(
     fields: &Struct,
     omit_empty: bool,
-    extensions: ExtensionCommands,
+    extensions: &ExtensionCommands,
 ) -> Result<Element, FormatError> {
     let mut members = Vec::new();
     for (name, value) in fields.fields() {

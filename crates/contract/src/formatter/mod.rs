@@ -50,7 +50,8 @@ pub use json_text::append_quoted_json;
 pub use metadata_value::append_value as append_metadata;
 pub use substitution::extension_commands;
 pub use substitution::{
-    Cel, EXTENSIONS, FormatSpecifier, FormatterExtension, SubstitutionFormatString, to_struct,
+    Cel, EXTENSIONS, FormatSpecifier, FormatterExtension, FormatterSecrets,
+    SubstitutionFormatString, to_struct,
 };
 
 use json_format::JsonFormat;
@@ -120,12 +121,12 @@ enum Body {
 impl Format {
     /// Compiles a text.
     pub fn compile(text: &str) -> Result<Self, FormatError> {
-        Self::text(text, false, ExtensionCommands::default())
+        Self::text(text, false, &ExtensionCommands::default())
     }
 
     /// Compiles a text in which what is missing is left out.
     pub fn compile_omitting(text: &str) -> Result<Self, FormatError> {
-        Self::text(text, true, ExtensionCommands::default())
+        Self::text(text, true, &ExtensionCommands::default())
     }
 
     /// A text that is taken as it is, `%` and all.
@@ -138,7 +139,7 @@ impl Format {
 
     /// Compiles a JSON object whose texts may hold commands; a line ends with a newline.
     pub fn compile_json(format: &Struct, omit_empty: bool) -> Result<Self, FormatError> {
-        Self::json(format, omit_empty, ExtensionCommands::default())
+        Self::json(format, omit_empty, &ExtensionCommands::default())
     }
 
     /// [`DEFAULT_FORMAT`].
@@ -177,7 +178,7 @@ impl Format {
     fn text(
         text: impl AsRef<[u8]>,
         omit_empty: bool,
-        extensions: ExtensionCommands,
+        extensions: &ExtensionCommands,
     ) -> Result<Self, FormatError> {
         let template = Template::compile(text.as_ref(), extensions)?;
         Ok(Self::new(Body::Text {
@@ -189,7 +190,7 @@ impl Format {
     fn json(
         format: &Struct,
         omit_empty: bool,
-        extensions: ExtensionCommands,
+        extensions: &ExtensionCommands,
     ) -> Result<Self, FormatError> {
         Ok(Self::new(Body::Json(JsonFormat::compile(
             format, omit_empty, extensions,

@@ -18,6 +18,7 @@ use super::path::{PathOperator, append_query, append_query_param, without_query}
 use super::server_name::RequestedServerName;
 use super::time_format::TimeFormat;
 use crate::headers::{HeaderMap, HeaderName};
+use crate::secret_bytes::GenericSecret;
 use crate::stream_info::{Address, StreamInfo, TlsInfo};
 
 /// What fills the place of a command.
@@ -68,6 +69,8 @@ pub(super) enum Operator {
     Cel(CelOperator),
     /// `%FILE_CONTENT%`.
     FileContent(FileContent),
+    /// `%SECRET%`.
+    Secret(GenericSecret),
 }
 
 /// Values that need no argument, each a function of what is known.
@@ -277,14 +280,18 @@ impl Operator {
             Operator::RequestedServerName(name) => appended(name.append(context, out)),
             Operator::Fixed(text) => Value::Bytes(text),
             Operator::Cel(cel) => appended(cel.append_text(context, out)),
-            Operator::FileContent(file) => {
-                file.append(context, out);
-                Value::Appended
-            }
+            Operator::Secret(secret) => appended(append_secret(secret, out)),
+            Operator::FileContent(file) => appended(file.append(context, out)),
             // Handled by `Limited`, which knows whether text or JSON is wanted.
             Operator::Coalesce(_) => Value::Missing,
         }
     }
+}
+
+fn append_secret(secret: &GenericSecret, out: &mut Vec<u8>) -> bool {
+    let secret = secret.read();
+    out.extend_from_slice(&secret);
+    !secret.is_empty()
 }
 
 impl Simple {

@@ -1,13 +1,13 @@
 //! `envoy.config.core.v3.SubstitutionFormatString`: a format as configs give it.
 //!
 //! Limits: a format from a file or the environment has at most 1 MiB. Formatter extensions that bring
-//! commands: `req_without_query`, `file_content`; `metadata` and `cel`, whose commands are built in; no other yet.
+//! commands: `req_without_query`, `file_content`, `generic_secret`; `metadata` and `cel`, whose commands are built in; no other yet.
 
 use std::sync::Arc;
 
 use nuncio_config::span::Span;
-use nuncio_config::tree::Json;
-use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_config::tree::{Json, Message};
+use nuncio_config::typed::{Any, Ctx, Refused, SecretWish, Spanned};
 use nuncio_config::{message, one_of};
 
 use super::Format;
@@ -15,14 +15,19 @@ use super::commands::ExtensionCommands;
 use super::error::FormatError;
 use crate::cel::{CelExpressionConfig, Options};
 use crate::data_source::DataSource;
+use crate::secret_bytes::{self, GenericSecret};
 use crate::stream_info::metadata::{Struct, Value};
 
 const LIMIT_BYTES: usize = 1 << 20;
 
 const REQ_WITHOUT_QUERY: &str = "envoy.extensions.formatter.req_without_query.v3.ReqWithoutQuery";
 const FILE_CONTENT: &str = "envoy.extensions.formatter.file_content.v3.FileContent";
+const GENERIC_SECRET: &str = "envoy.extensions.formatter.generic_secret.v3.GenericSecret";
 const METADATA: &str = "envoy.extensions.formatter.metadata.v3.Metadata";
 const CEL: &str = "envoy.extensions.formatter.cel.v3.Cel";
+
+/// Where secrets of formats may come from.
+const KNOWN_SOURCES: [&str; 3] = ["path", "path_config_source", "ads"];
 
 /// The formatter extensions that are known and whose messages have no fields.
 pub const EXTENSIONS: &[&str] = &[REQ_WITHOUT_QUERY, METADATA, FILE_CONTENT];
@@ -31,6 +36,22 @@ message! {
     /// What expressions in the format may do.
     pub struct Cel: "envoy.extensions.formatter.cel.v3.Cel" {
         pub(crate) cel_config: Option<CelExpressionConfig>,
+    }
+}
+
+message! {
+    /// Secrets that stand in the format.
+    pub struct FormatterSecrets: "envoy.extensions.formatter.generic_secret.v3.GenericSecret" {
+        secret_configs: Vec<(String, FormatterSecret)>,
+    }
+}
+
+message! {
+    /// A secret by its name, static or of a source. Sources that use formats themselves are not among those that are
+    /// known here.
+    pub struct FormatterSecret: "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig" {
+        name: Spanned<String>,
+        sds_config: Option<Arc<Message>>,
     }
 }
 
@@ -69,17 +90,17 @@ impl SubstitutionFormatString {
         let extensions = extension_commands(&self.formatters, ctx)?;
         match &self.format {
             FormatSpecifier::Text(text) => {
-                let format = Format::text(&text.value, self.omit_empty_values, extensions);
+                let format = Format::text(&text.value, self.omit_empty_values, &extensions);
                 report(format, text.span, ctx)
             }
             FormatSpecifier::TextSource(source) => {
                 let text = source.read(LIMIT_BYTES, ctx)?;
-                let format = Format::text(&text, self.omit_empty_values, extensions);
+                let format = Format::text(&text, self.omit_empty_values, &extensions);
                 report(format, source.span(), ctx)
             }
             FormatSpecifier::Json(json) => {
                 let format =
-                    Format::json(&to_struct(&json.value), self.omit_empty_values, extensions);
+                    Format::json(&to_struct(&json.value), self.omit_empty_values, &extensions);
                 report(format, json.span, ctx)
             }
         }
@@ -111,6 +132,11 @@ pub fn extension_commands(
                 config.decode::<()>(ctx)?;
                 commands.file_content = true;
             }
+            GENERIC_SECRET => {
+                let message: FormatterSecrets = config.decode(ctx)?;
+                let secrets = message.compile(ctx)?;
+                commands.secrets.get_or_insert_default().extend(secrets);
+            }
             METADATA => config.decode::<()>(ctx)?,
             CEL => {
                 let cel: Cel = config.decode(ctx)?;
@@ -131,6 +157,36 @@ pub fn extension_commands(
     Ok(commands)
 }
 
+impl FormatterSecrets {
+    fn compile(&self, ctx: &mut Ctx) -> Result<Vec<(Box<str>, GenericSecret)>, Refused> {
+        let mut secrets = Vec::with_capacity(self.secret_configs.len());
+        for (name, config) in &self.secret_configs {
+            let wanted = &config.name.value;
+            let unknown = format!(
+                "envoy.formatter.generic_secret: secret '{wanted}' not found in static bootstrap resources"
+            );
+            let source = config.sds_config.as_ref();
+            let is_known = |it: &&Arc<Message>| {
+                KNOWN_SOURCES
+                    .iter()
+                    .any(|kind| it.get_by_name(kind).is_some())
+            };
+            if source.is_some_and(|it| !is_known(&it)) {
+                let what = "a secret of a format from anything but a file or `ads`";
+                return Err(ctx.unsupported_here(config.name.span, what));
+            }
+            let wish = source.map(|source| SecretWish {
+                kind: secret_bytes::GENERIC_SECRET,
+                name: wanted.as_str().into(),
+                source: Arc::clone(source),
+            });
+            let secret = GenericSecret::named(&config.name, wish, &unknown, ctx)?;
+            secrets.push((name.as_str().into(), secret));
+        }
+        Ok(secrets)
+    }
+}
+
 impl Format {
     /// Compiles a text of the config; what is wrong is reported at `span`.
     pub fn parse(text: &str, span: Span, ctx: &mut Ctx) -> Result<Self, Refused> {
@@ -140,7 +196,7 @@ impl Format {
     /// The same with what extensions bring.
     pub fn parse_with(
         text: &Spanned<String>,
-        extensions: ExtensionCommands,
+        extensions: &ExtensionCommands,
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
         report(Self::text(&text.value, false, extensions), text.span, ctx)

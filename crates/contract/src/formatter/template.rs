@@ -20,7 +20,10 @@ enum Piece {
 
 impl Template {
     /// Compiles `text`, of which all but the commands may be any bytes; `%%` stands for `%`.
-    pub(super) fn compile(text: &[u8], extensions: ExtensionCommands) -> Result<Self, FormatError> {
+    pub(super) fn compile(
+        text: &[u8],
+        extensions: &ExtensionCommands,
+    ) -> Result<Self, FormatError> {
         let mut pieces = Vec::new();
         let mut literal = Vec::new();
         let mut at = 0;

@@ -84,8 +84,8 @@ fn bad_configs_are_refused_with_envoys_words() {
         ),
         (
             "log_format: {text_format: x, formatters: [{name: a, typed_config: \
-             {'@type': type.googleapis.com/envoy.extensions.formatter.generic_secret.v3.GenericSecret}}]}",
-            "formatter `envoy.extensions.formatter.generic_secret.v3.GenericSecret` is not supported by Nuncio yet",
+             {'@type': type.googleapis.com/envoy.extensions.formatter.dynamic_modules.v3.DynamicModuleFormatter}}]}",
+            "formatter `envoy.extensions.formatter.dynamic_modules.v3.DynamicModuleFormatter` is not supported by Nuncio yet",
         ),
         (
             "log_format: {text_format: x, formatters: [{name: a.b, typed_config: \

@@ -86,9 +86,9 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn AccessLogConfig>
         has_labels: !message.disable_builtin_labels,
         detected,
         resource: resource.map(fixed).unwrap_or_default(),
-        body: body.map(|body| body.compile(commands, ctx)).transpose()?,
+        body: body.map(|body| body.compile(&commands, ctx)).transpose()?,
         attributes: match attributes {
-            Some(list) => list.compile(commands, ctx)?,
+            Some(list) => list.compile(&commands, ctx)?,
             None => Vec::new(),
         },
         tags: tags.map(|tag| tag.compile(ctx)).collect::<Result<_, _>>()?,

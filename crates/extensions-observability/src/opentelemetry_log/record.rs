@@ -65,7 +65,7 @@ impl AnyValueMessage {
     /// Its depth is that of the configuration.
     pub(super) fn compile(
         &self,
-        commands: ExtensionCommands,
+        commands: &ExtensionCommands,
         ctx: &mut Ctx,
     ) -> Result<Template, Refused> {
         match &self.value {
@@ -118,7 +118,7 @@ impl KeyValueMessage {
 impl KeyValueListMessage {
     pub(super) fn compile(
         &self,
-        commands: ExtensionCommands,
+        commands: &ExtensionCommands,
         ctx: &mut Ctx,
     ) -> Result<Vec<(String, Template)>, Refused> {
         let mut pairs = Vec::new();
