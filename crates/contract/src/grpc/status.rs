@@ -4,6 +4,8 @@
 pub const OK: u32 = 0;
 /// None of the others.
 pub const UNKNOWN: u32 = 2;
+/// It took too long.
+pub const DEADLINE_EXCEEDED: u32 = 4;
 /// The caller may not.
 pub const PERMISSION_DENIED: u32 = 7;
 /// Too much of something.

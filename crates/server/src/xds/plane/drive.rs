@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nuncio_contract::grpc::status;
 
+use super::closes::Closes;
 use super::pace::Backoff;
 use super::{Ended, Plane, Stream, Streams};
 use crate::log;
@@ -26,6 +27,7 @@ const HOSTS_LOOK: Duration = Duration::from_millis(10);
 pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, path: String) {
     let Some(first) = plane.upgrade() else { return };
     let mut backoff = Backoff::new(first.server.pauses.0, first.server.pauses.1);
+    let mut closes = Closes::default();
     first.hosts_of_it().await;
     drop(first);
     loop {
@@ -33,9 +35,16 @@ pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, 
         if plane.is_deserted() {
             return;
         }
-        match streams.open(&plane.server, &path, plane.scope.prefix()) {
-            Ok(stream) => one_stream(&plane, stream, &path, &mut backoff).await,
-            Err(ended) => tell_end(&plane, &path, &ended),
+        let ended = match streams.open(&plane.server, &path, plane.scope.prefix()) {
+            Ok(stream) => one_stream(&plane, stream, (&mut backoff, &mut closes)).await,
+            Err(ended) => Some(ended),
+        };
+        if let Some(ended) = ended {
+            let method = path.rsplit('/').next().unwrap_or_default();
+            let server = plane.server.target.destination();
+            let name = format!("{method} gRPC config stream to {server}");
+            let (level, text) = closes.tell(&name, &ended, plane.services.now());
+            log::write(level, "config", &text);
         }
         plane.stats.connected_state.set(0);
         plane.responses.borrow_mut().clear();
@@ -48,7 +57,12 @@ pub(in crate::xds) async fn drive(plane: Weak<Plane>, streams: Rc<dyn Streams>, 
     }
 }
 
-async fn one_stream(plane: &Plane, mut stream: Box<dyn Stream>, path: &str, backoff: &mut Backoff) {
+/// How a stream ended; none if nobody watches any more.
+async fn one_stream(
+    plane: &Plane,
+    mut stream: Box<dyn Stream>,
+    (backoff, closes): (&mut Backoff, &mut Closes),
+) -> Option<Ended> {
     plane.stats.connected_state.set(1);
     plane.change(super::mux::Mux::connected);
     while !plane.is_deserted() {
@@ -56,26 +70,28 @@ async fn one_stream(plane: &Plane, mut stream: Box<dyn Stream>, path: &str, back
             stream.send(&request);
         }
         if stream.unsent_bytes() > MOST_UNSENT_BYTES {
-            let ended = ended(status::RESOURCE_EXHAUSTED, "it does not read its requests");
-            return tell_end(plane, path, &ended);
+            let text = "it does not read its requests";
+            return Some(ended(status::RESOURCE_EXHAUSTED, text));
         }
         let moment = plane.mux.borrow().next_moment();
         tokio::select! {
             came = stream.next(), if plane.reads_on() => match came {
                 Ok(response) => {
                     if !plane.keep(&response) {
-                        return tell_end(plane, path, &ended(status::INTERNAL, ""));
+                        return Some(ended(status::INTERNAL, ""));
                     }
                     backoff.reset();
+                    closes.forget();
                     plane.stats.connected_state.set(1);
                     plane.advance();
                 }
-                Err(ended) => return tell_end(plane, path, &ended),
+                Err(ended) => return Some(ended),
             },
             () = plane.woken.notified() => {}
             () = plane.sleep_until(moment) => plane.moment(),
         }
     }
+    None
 }
 
 impl Plane {
@@ -144,15 +160,4 @@ fn ended(status: u32, message: &str) -> Ended {
         status,
         message: message.to_owned(),
     }
-}
-
-fn tell_end(plane: &Plane, path: &str, ended: &Ended) {
-    let method = path.rsplit('/').next().unwrap_or_default();
-    let text = format!(
-        "{method} gRPC config stream to {} closed: {}, {}",
-        plane.server.target.destination(),
-        ended.status,
-        ended.message
-    );
-    log::warning("config", &text);
 }

@@ -5,6 +5,7 @@
 //! pauses, and passes bytes. Those who watch find news in an inbox and answer them; one response is in hand at a time,
 //! as in Envoy, so that answers leave in the order of what they answer.
 
+mod closes;
 mod delta;
 mod drive;
 mod lives;
