@@ -191,6 +191,11 @@ impl UpstreamStream {
         each!(self, stream => stream.connection_request_count())
     }
 
+    /// The number of its connection; 0 once the stream was reset.
+    pub fn connection_id(&self) -> u64 {
+        each!(self, stream => stream.connection_id())
+    }
+
     /// This end's address; `None` once the stream was reset.
     pub fn local_address(&self) -> Option<Address> {
         match self.host().not_ip.as_deref() {

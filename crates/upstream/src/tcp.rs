@@ -298,6 +298,12 @@ impl TcpStream {
         self.lease.host()
     }
 
+    pub(crate) fn connection_id(&self) -> u64 {
+        self.lease
+            .connection()
+            .map_or(0, |connection| connection.id())
+    }
+
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
         self.lease.connection()?.local_address
     }
