@@ -146,6 +146,11 @@ impl UpstreamStream {
         }
     }
 
+    /// Whether the host has reset the connection of bytes that are no HTTP.
+    pub fn was_reset(&self) -> bool {
+        matches!(self, UpstreamStream::Tcp(stream) if stream.was_reset())
+    }
+
     /// Whether what is exchanged is no HTTP.
     pub fn is_tcp(&self) -> bool {
         matches!(self, UpstreamStream::Tcp(_))
