@@ -10,6 +10,7 @@ pub mod cel;
 pub mod clock;
 pub mod cluster_specifier;
 pub mod config_source;
+pub mod connection_ids;
 pub mod cookies;
 pub mod cors;
 pub mod custom_tag;

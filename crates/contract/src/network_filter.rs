@@ -117,6 +117,9 @@ pub struct NetworkClose {
     pub flushes: bool,
 }
 
+/// Why connections close that are left when their listener goes, in Envoy's words.
+pub const LISTENER_GONE: &str = "purging_socket_that_have_not_progressed_to_connections";
+
 impl NetworkClose {
     /// At once, for this reason.
     pub const fn now(reason: &'static str) -> Self {

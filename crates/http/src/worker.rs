@@ -34,7 +34,6 @@ pub struct Worker {
     pub clusters: Rc<WorkerClusters>,
     /// All clusters, for look-ups by name.
     pub manager: Arc<ClusterManager>,
-    next_connection_id: Cell<u64>,
     date: RefCell<Date>,
     /// While health checks fail, the process drains.
     failing_health: FailingHealth,
@@ -77,12 +76,7 @@ impl Date {
 
 impl Worker {
     /// A worker; `seed` must differ from worker to worker.
-    pub fn new(
-        clock: Rc<dyn Clock>,
-        seed: u64,
-        manager: Arc<ClusterManager>,
-        first_connection_id: u64,
-    ) -> Self {
+    pub fn new(clock: Rc<dyn Clock>, seed: u64, manager: Arc<ClusterManager>) -> Self {
         let clock = Rc::new(HeldClock::new(clock));
         Worker {
             clusters: Rc::new(WorkerClusters::new(
@@ -93,7 +87,6 @@ impl Worker {
             manager,
             clock,
             random: Cell::new(seed | 1),
-            next_connection_id: Cell::new(first_connection_id),
             date: RefCell::default(),
             failing_health: FailingHealth::default(),
             overload: None,
@@ -108,13 +101,6 @@ impl Worker {
     #[inline]
     pub fn step<T>(&self, step: impl FnOnce() -> T) -> T {
         self.clock.hold(step)
-    }
-
-    /// A number that no other connection of the process has.
-    pub fn next_connection_id(&self, step: u64) -> u64 {
-        let id = self.next_connection_id.get();
-        self.next_connection_id.set(id.wrapping_add(step));
-        id
     }
 
     /// Calls `read` with the HTTP date of now; it may be 10 ms late.

@@ -122,6 +122,7 @@ message! {
         pub(crate) id: String,
         pub(crate) cluster: String,
         pub(crate) locality: Option<Locality>,
+        inert user_agent_name = "the server puts its own in its place, as in Envoy";
         inert metadata = "it is shown to control planes and in /server_info, which print the message itself";
     }
 }

@@ -66,7 +66,6 @@ pub(crate) struct Shared {
 /// What one worker begins with.
 struct Start {
     index: usize,
-    id_step: u64,
     /// Differs from worker to worker.
     seed: u64,
     shared: Shared,
@@ -87,11 +86,9 @@ impl Workers {
     ) -> std::io::Result<(Self, Threads)> {
         let mut workers = Workers(Vec::new());
         let mut threads = Threads(Vec::new());
-        let count = beats.len();
         for (index, beat) in beats.into_iter().enumerate() {
             let start = Start {
                 index,
-                id_step: u64::try_from(count).unwrap_or(1).max(1),
                 seed: seed(u64::try_from(index).unwrap_or(0)),
                 shared: shared.clone(),
                 beat,
@@ -154,12 +151,7 @@ fn run(start: Start, commands: UnboundedReceiver<Command>) {
 
 async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     let shared = start.shared;
-    let worker = Worker::new(
-        Rc::new(SystemClock),
-        start.seed,
-        shared.manager,
-        u64::try_from(start.index).unwrap_or(0),
-    );
+    let worker = Worker::new(Rc::new(SystemClock), start.seed, shared.manager);
     let overload = shared.overload;
     let overload = overload.map(|it| Rc::new(OverloadOnWorker::new(it, &shared.stats, start.seed)));
     let worker = worker
@@ -168,7 +160,7 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     let worker = Rc::new(worker.with_overload(overload.clone()));
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
     follow_hosts(&worker);
-    let thread = OnThread::worker(start.index, start.id_step, Rc::clone(&worker));
+    let thread = OnThread::worker(start.index, Rc::clone(&worker));
     let mut listeners = WorkerListeners::new(thread, shared.drain);
     while let Some(command) = commands.recv().await {
         match command {
@@ -181,7 +173,7 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
                 }
             }
             Command::ShrinkHeap => worker.give_back(),
-            Command::Stop => return,
+            Command::Stop => return listeners.cut_off().await,
         }
     }
 }

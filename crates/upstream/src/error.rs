@@ -62,6 +62,8 @@ pub struct UpstreamError {
     pub response_started: bool,
     /// At least one byte of the request may have reached the host.
     pub request_sent: bool,
+    /// A circuit breaker refused it only when its host had a connection for it.
+    pub has_host: bool,
     /// A filter between the router and the host has answered instead.
     pub reply: Option<Box<LocalReply>>,
 }
@@ -76,7 +78,16 @@ impl UpstreamError {
             reused_connection: false,
             response_started: false,
             request_sent: false,
+            has_host: false,
             reply: None,
+        }
+    }
+
+    /// A circuit breaker allows no more requests at a host that has a connection for one.
+    pub(crate) fn too_many_requests() -> Self {
+        Self {
+            has_host: true,
+            ..Self::new(UpstreamErrorKind::Overflow)
         }
     }
 

@@ -270,6 +270,7 @@ impl Http2Stream {
     fn error(&self, kind: UpstreamErrorKind, details: Option<&'static str>) -> UpstreamError {
         UpstreamError {
             details,
+            has_host: true,
             reused_connection: self.connection().request_count() > 1,
             response_started: self.is_answered,
             request_sent: self.wire_bytes_sent > 0
@@ -338,6 +339,10 @@ impl Http2Stream {
 
     pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
         self.connection().peer_address
+    }
+
+    pub(crate) fn connection_id(&self) -> u64 {
+        self.connection().id
     }
 
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {

@@ -146,6 +146,11 @@ impl UpstreamStream {
         }
     }
 
+    /// Whether the host has reset the connection of bytes that are no HTTP.
+    pub fn was_reset(&self) -> bool {
+        matches!(self, UpstreamStream::Tcp(stream) if stream.was_reset())
+    }
+
     /// Whether what is exchanged is no HTTP.
     pub fn is_tcp(&self) -> bool {
         matches!(self, UpstreamStream::Tcp(_))
@@ -189,6 +194,11 @@ impl UpstreamStream {
     /// Requests that its connection has begun, this one included.
     pub fn connection_request_count(&self) -> u32 {
         each!(self, stream => stream.connection_request_count())
+    }
+
+    /// The number of its connection; 0 once the stream was reset.
+    pub fn connection_id(&self) -> u64 {
+        each!(self, stream => stream.connection_id())
     }
 
     /// This end's address; `None` once the stream was reset.

@@ -33,6 +33,8 @@ pub struct TcpStream {
     is_received: bool,
     /// Whether the connection counts as closed under its stream even if both sides have ended.
     is_cut_short: bool,
+    /// Whether the host has reset its connection.
+    was_reset: bool,
     /// Whether the host ended after we did.
     host_ended_last: bool,
     bytes_sent: u64,
@@ -68,6 +70,7 @@ impl TcpStream {
             is_answered: false,
             is_received: false,
             is_cut_short: false,
+            was_reset: false,
             host_ended_last: false,
             bytes_sent: 0,
             bytes_received: 0,
@@ -233,8 +236,15 @@ impl TcpStream {
                 self.count_received(count);
                 Ok(BodyEvent::Data)
             }
-            Err(_) => Err(self.fail()),
+            Err(error) => {
+                self.was_reset = error.kind() == io::ErrorKind::ConnectionReset;
+                Err(self.fail())
+            }
         })
+    }
+
+    pub(crate) fn was_reset(&self) -> bool {
+        self.was_reset
     }
 
     fn count_sent(&mut self, count: usize) {
@@ -296,6 +306,12 @@ impl TcpStream {
 
     pub(crate) fn host(&self) -> &Host {
         self.lease.host()
+    }
+
+    pub(crate) fn connection_id(&self) -> u64 {
+        self.lease
+            .connection()
+            .map_or(0, |connection| connection.id())
     }
 
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {

@@ -84,6 +84,22 @@ impl Error {
         }
     }
 
+    /// Whether it is seen only once all headers were read.
+    pub(super) const fn is_found_behind_headers(self) -> bool {
+        matches!(
+            self,
+            Error::ConnectionHeaderRejected
+                | Error::InvalidUrl
+                | Error::InvalidScheme
+                | Error::HttpsInPlainText
+                | Error::InvalidAuthority
+                | Error::LowVersion
+                | Error::BodyDisallowed
+                | Error::InvalidTransferEncoding
+                | Error::ContentLengthAndChunked
+        )
+    }
+
     /// The counter of its own that it has, beside `downstream_cx_protocol_error` of the
     /// connection manager, or `upstream_cx_protocol_error` of the cluster.
     pub const fn counter(self) -> Option<&'static str> {

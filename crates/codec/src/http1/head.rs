@@ -13,7 +13,7 @@ use super::version::Version;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HeadScan {
     /// Where the first line begins, as far as is known: what is before is empty lines.
-    start: usize,
+    pub(super) start: usize,
     /// All before this was searched. 0 until a first look found the head incomplete.
     searched: usize,
     /// Whether the first line is complete.
@@ -95,6 +95,12 @@ impl HeadScan {
 pub fn sent_header_bytes(head: &[u8]) -> usize {
     let first_line = head.len().min(line_end(head) + 1);
     head.len().saturating_sub(first_line + 2)
+}
+
+/// What Envoy counts as header bytes of a head that has come, from what its headers are counted with: one without
+/// any counts the 3 of a header all the same.
+pub(super) fn received_head_bytes(of_headers: usize) -> usize {
+    of_headers.max(3)
 }
 
 /// What Envoy counts as header bytes of trailers that have come: for each its name, its value and 3.

@@ -56,7 +56,7 @@ pub use framing::BodyFraming;
 pub use head::{HeadScan, received_header_bytes, sent_header_bytes};
 pub use ignored_upgrades::IgnoredUpgrades;
 pub use method::Method;
-pub use request::{RequestHead, decode_request_head};
+pub use request::{RequestHead, decode_request_head, refused_header_bytes};
 pub use response::{RequestSent, ResponseHead, decode_response_head};
 pub use settings::{HeaderCase, Http1Settings, UnderscoresAction};
 pub use status::reason_phrase;

@@ -8,8 +8,9 @@ use super::error::Error;
 use super::fields::{Field, field_at, syntax_error_from};
 use super::first_line::{FirstLine, MALFORMED_LINE, read_first_line};
 use super::framing::{BodyFraming, Framed, FramingLines};
-use super::head::{HeadScan, first_error};
+use super::head::{HeadScan, first_error, received_head_bytes};
 use super::method::Method;
+use super::scan::line_end;
 use super::settings::Http1Settings;
 use super::target::{self, is_authority};
 use super::version::Version;
@@ -91,6 +92,23 @@ pub fn decode_request_head(
     }
 }
 
+/// What Envoy counts as header bytes of a head that was refused: those of its headers, where all of them were read
+/// before it was found wrong.
+#[cold]
+pub fn refused_header_bytes(input: &[u8], scan: &HeadScan, error: Error) -> usize {
+    if !error.is_found_behind_headers() {
+        return 0;
+    }
+    let head = input.get(scan.start..).unwrap_or_default();
+    let mut at = line_end(head) + 1;
+    let mut of_headers = 0;
+    while let Ok(Field::Header(line, next)) = field_at(head, at) {
+        of_headers += line.name.len() + line.value.len() + 3;
+        at = next;
+    }
+    received_head_bytes(of_headers)
+}
+
 fn read_head(
     settings: &Http1Settings,
     input: &[u8],
@@ -143,7 +161,7 @@ fn read_head(
     framing.check_length()?;
     let mut head = RequestHead {
         head_len,
-        header_bytes,
+        header_bytes: received_head_bytes(header_bytes),
         version: first.version,
         method: first.kind,
         framing: BodyFraming::None,

@@ -8,7 +8,9 @@ use super::connection::{is_upgrade, keeps_upgrade, should_close};
 use super::error::Error;
 use super::fields::{Field, field_at, syntax_error_from, trim};
 use super::framing::{BodyFraming, Framed, FramingLines};
-use super::head::{HeadScan, first_error, has_invalid_characters, split_at_white_space};
+use super::head::{
+    HeadScan, first_error, has_invalid_characters, received_head_bytes, split_at_white_space,
+};
 use super::scan::value_end;
 use super::settings::Http1Settings;
 use super::version::{Version, parse_version};
@@ -199,7 +201,7 @@ fn read_head(
     let framing = decide_framing(settings, sent, status, &framing, headers)?;
     Ok(Some(ResponseHead {
         head_len,
-        header_bytes,
+        header_bytes: received_head_bytes(header_bytes),
         version,
         status,
         framing,

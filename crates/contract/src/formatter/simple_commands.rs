@@ -344,18 +344,11 @@ pub(super) const SIMPLE_COMMANDS: &[(&str, Simple)] = &[
     ("CONNECTION_ID", Number(|c| c.stream_info.connection.id)),
     (
         "UPSTREAM_CONNECTION_ID",
-        Number(|c| {
-            c.stream_info
-                .upstream
-                .connection_ids_attempted
-                .last()
-                .copied()
-                .unwrap_or(0)
-        }),
+        Number(|c| c.stream_info.upstream.connection_id.unwrap_or(0)),
     ),
     (
         "UPSTREAM_CONNECTION_IDS_ATTEMPTED",
-        Text(upstream_hosts::append_connection_ids),
+        Text(upstream_hosts::append_connection_id),
     ),
     (
         "STREAM_ID",

@@ -45,16 +45,11 @@ pub(super) fn append_names_attempted_without_port(
     join_hosts(context, out, name_without_port)
 }
 
-/// The ids of all connections tried.
-pub(super) fn append_connection_ids(context: &FormatContext<'_>, out: &mut Vec<u8>) -> bool {
-    let ids = &context.stream_info.upstream.connection_ids_attempted;
-    for (at, id) in ids.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        append_u64(*id, out);
-    }
-    !ids.is_empty()
+/// The number of the last connection: as in Envoy, those of earlier tries are not told.
+pub(super) fn append_connection_id(context: &FormatContext<'_>, out: &mut Vec<u8>) -> bool {
+    let id = context.stream_info.upstream.connection_id;
+    id.into_iter().for_each(|id| append_u64(id, out));
+    id.is_some()
 }
 
 fn join_hosts(

@@ -19,6 +19,25 @@ pub fn status_of_http(status: u16) -> u32 {
     }
 }
 
+/// The status of HTTP that stands for a value of `grpc-status`.
+pub fn http_status_of(grpc_status: &[u8]) -> u16 {
+    let number = std::str::from_utf8(grpc_status).ok();
+    match number.and_then(|text| text.parse::<u64>().ok()) {
+        Some(0) => 200,
+        Some(1) => 499,
+        Some(3 | 9 | 11) => 400,
+        Some(4) => 504,
+        Some(5) => 404,
+        Some(6 | 10) => 409,
+        Some(7) => 403,
+        Some(8) => 429,
+        Some(12) => 501,
+        Some(14) => 503,
+        Some(16) => 401,
+        _ => 500,
+    }
+}
+
 /// A text for `grpc-message`: everything outside of printable ASCII, `%` and, as Envoy has it, `~`, percent-encoded.
 pub fn percent_encoded(text: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -65,5 +84,17 @@ mod tests {
         assert_eq!(told(250), "250m");
         assert_eq!(told(100_000_000), "100000S");
         assert_eq!(told(u64::MAX), "99999999H");
+    }
+
+    #[test]
+    fn a_status_of_grpc_counts_as_the_one_of_http_that_it_stands_for() {
+        let of = |status: &str| http_status_of(status.as_bytes());
+        assert_eq!(of("0"), 200);
+        assert_eq!(of("5"), 404);
+        assert_eq!(of("14"), 503);
+        assert_eq!(of("4"), 504);
+        assert_eq!(of("13"), 500);
+        assert_eq!(of("99"), 500);
+        assert_eq!(of("words"), 500);
     }
 }

@@ -428,8 +428,7 @@ mod tests {
         assert_eq!(info.custom_flags, "A,B");
         info.dynamic_metadata_mut()
             .merge("ns", metadata::Struct::default());
-        info.upstream.add_attempted_connection(3);
-        let kept = info.upstream.connection_ids_attempted.capacity();
+        info.upstream.connection_id = Some(3);
 
         let later = begin + Duration::from_secs(1);
         info.clear();
@@ -445,8 +444,7 @@ mod tests {
         assert!(info.response_flags.is_empty());
         assert!(info.custom_flags.is_empty());
         assert!(info.dynamic_metadata().is_none());
-        assert!(info.upstream.connection_ids_attempted.is_empty());
-        assert_eq!(info.upstream.connection_ids_attempted.capacity(), kept);
+        assert_eq!(info.upstream.connection_id, None);
     }
 
     #[test]

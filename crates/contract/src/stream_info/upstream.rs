@@ -38,8 +38,8 @@ pub struct UpstreamInfo {
     pub chosen_host: Option<Rc<HostDescription>>,
     /// The hosts that got the request, in order.
     pub hosts_attempted: Vec<Rc<HostDescription>>,
-    /// The ids of the connections tried, in order.
-    pub connection_ids_attempted: Vec<u64>,
+    /// The number of the connection that the last attempt got, if it got one.
+    pub connection_id: Option<u64>,
     /// Our end of the upstream connection.
     pub local_address: Option<Address>,
     /// The other end of the upstream connection.
@@ -108,19 +108,13 @@ impl UpstreamInfo {
         self.hosts_attempted.push(host);
     }
 
-    /// Notes the connection that an attempt got.
-    pub fn add_attempted_connection(&mut self, id: u64) {
-        self.is_set = true;
-        self.connection_ids_attempted.push(id);
-    }
-
     /// Forgets everything, in place; the lists keep their memory.
     pub fn reset(&mut self) {
         // No `..`: a new field has to be reset too.
         let UpstreamInfo {
             chosen_host,
             hosts_attempted,
-            connection_ids_attempted,
+            connection_id,
             local_address,
             remote_address,
             protocol,
@@ -137,7 +131,7 @@ impl UpstreamInfo {
         *chosen_host = None;
         *wanted_host = None;
         hosts_attempted.clear();
-        connection_ids_attempted.clear();
+        *connection_id = None;
         *local_address = None;
         *remote_address = None;
         *protocol = None;

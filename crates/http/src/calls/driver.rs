@@ -245,7 +245,7 @@ impl Driver {
     /// The answer's head goes to the owner.
     fn pass_head(&self, up: &UpstreamStream, mut response: HeaderMap, status: u16) {
         let account = self.account.borrow();
-        account.charge(status);
+        account.charge_response(status, &response);
         if status < 500 {
             account.succeeded();
         }

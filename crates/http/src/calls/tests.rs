@@ -53,7 +53,7 @@ impl Fixture {
         let host = Host::new(address, "", 1, 0, Arc::default(), healthy);
         shared.publish_hosts(Arc::new(HostSet::new(vec![Arc::new(host)])));
         manager.publish([shared]);
-        let worker = Worker::new(Rc::new(SystemClock), 7, manager, 0);
+        let worker = Worker::new(Rc::new(SystemClock), 7, manager);
         super::offer(&worker, Rc::new(SystemClock));
         Fixture { stats, worker }
     }

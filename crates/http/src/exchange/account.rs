@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use nuncio_contract::grpc::http_status_of;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::stats::groups::ClusterTrafficStats;
 use nuncio_contract::stream_info::metadata::Struct;
@@ -39,6 +40,10 @@ pub(crate) struct Account {
     hides_codes: bool,
     /// Whether a head of 1xx has come, from which on a failure is no answer of the cluster's.
     is_informed: Cell<bool>,
+    /// Whether the response says that it is a canary's.
+    is_canary: Cell<bool>,
+    /// Whether a call of gRPC has to end before it is known for the host's success.
+    awaits_grpc_end: Cell<bool>,
     /// Where the request is counted apart, and the table that says so.
     apart: Option<(Rc<RouteSnapshot>, Counted)>,
 }
@@ -96,6 +101,8 @@ impl Account {
             dynamic_stats,
             hides_codes: false,
             is_informed: Cell::new(false),
+            is_canary: Cell::new(false),
+            awaits_grpc_end: Cell::new(false),
             apart,
         }
     }
@@ -107,9 +114,25 @@ impl Account {
     }
 
     /// Counts a head of 1xx.
-    pub(crate) fn inform(&self, status: u16) {
+    pub(crate) fn inform(&self, status: u16, head: &HeaderMap) {
         self.is_informed.set(true);
+        self.charge_response(status, head);
+    }
+
+    /// Counts the status of a response, whose head may say that it is a canary's.
+    pub(crate) fn charge_response(&self, status: u16, head: &HeaderMap) {
+        let says_so = head.get(Known::XEnvoyUpstreamCanary) == Some(b"true".as_slice());
+        self.is_canary.set(says_so);
         self.charge(status);
+    }
+
+    fn is_canary(&self) -> bool {
+        self.is_canary.get() || self.host.as_ref().is_some_and(|host| host.is_canary())
+    }
+
+    /// The zone of the host.
+    fn zone(&self) -> Option<&str> {
+        Some(&*self.host.as_ref()?.host().locality.zone)
     }
 
     /// Whether a head of 1xx has come, with which the response has begun for Envoy.
@@ -206,6 +229,10 @@ impl Account {
             false => responses.count(status, self.is_internal),
             true => responses.count_by_origin(status, self.is_internal),
         }
+        if self.is_canary() {
+            responses.count_canary(status);
+        }
+        responses.count_zone(status, self.zone());
         self.cluster.traffic_stats().upstream_rq_completed.inc();
         self.count_apart(|stats| stats.charge(status));
         if status >= 500
@@ -251,6 +278,42 @@ impl Account {
         }
     }
 
+    /// Counts the head of a call of gRPC that is no error of HTTP: where it does not end with it, its trailers tell.
+    #[cold]
+    pub(crate) fn answered_grpc(&self, head: &HeaderMap, end_stream: bool) {
+        match end_stream {
+            true => self.ended_grpc(head),
+            false => self.awaits_grpc_end.set(true),
+        }
+    }
+
+    /// Whether a call of gRPC has to end before it is known for the host's success.
+    #[inline]
+    pub(crate) fn awaits_grpc_end(&self) -> bool {
+        self.awaits_grpc_end.get()
+    }
+
+    /// Counts the end of a call of gRPC: without a status it is an error, as are those that stand for one of HTTP.
+    #[cold]
+    pub(crate) fn ended_grpc(&self, told: &HeaderMap) {
+        match told.get(Known::GrpcStatus).map(http_status_of) {
+            Some(..500) => {
+                self.awaits_grpc_end.set(false);
+                self.succeeded();
+            }
+            _ => self.broke_off(),
+        }
+    }
+
+    /// Counts a call of gRPC that broke off.
+    #[cold]
+    pub(crate) fn broke_off(&self) {
+        self.awaits_grpc_end.set(false);
+        if let Some(host) = &self.host {
+            host.counters().rq_error.inc();
+        }
+    }
+
     /// Counts how much of its time a request has used that is over `took` after its end.
     #[inline]
     pub(crate) fn used(&self, took: Duration) {
@@ -263,9 +326,12 @@ impl Account {
     pub(crate) fn took(&self, took: Duration) {
         if self.dynamic_stats {
             let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            self.cluster
-                .responses()
-                .record_time(took_ms, self.is_internal);
+            let responses = self.cluster.responses();
+            responses.record_time(took_ms, self.is_internal);
+            if self.is_canary() {
+                responses.record_canary_time(took_ms);
+            }
+            responses.record_zone_time(took_ms, self.zone());
             self.count_apart(|stats| stats.took(took_ms));
         }
     }

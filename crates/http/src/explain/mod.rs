@@ -246,7 +246,7 @@ fn outcome(
             "the route leaves the answer to HTTP filters (`non_forwarding_action`), and this comes if none answers"
         }
     };
-    if matches!(action, Action::Filter) {
+    if matches!(action, Action::Filter | Action::NonForwarding) {
         return Answer::tell(why, router::no_cluster(503), true, state, by);
     }
     match router::route_reply(action, state, config, services) {

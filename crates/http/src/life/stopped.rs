@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::local_reply::{Basis, LocalReply};
+use nuncio_contract::network_filter::LISTENER_GONE;
 use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::ResponseFlags;
 
@@ -73,7 +74,8 @@ impl<D: Downstream> Exchange<'_, D> {
     fn drained(&self) -> Stop {
         let mut state = self.state.borrow_mut();
         state.info.response_flags |= ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION;
-        state.info.response_code_details = Some("downstream_local_disconnect".into());
+        state.info.response_code_details =
+            Some(format!("downstream_local_disconnect({LISTENER_GONE})").into());
         Stop::ResponseBroken
     }
 

@@ -14,6 +14,7 @@ use nuncio_codec::http1::ResponseHead;
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
+use nuncio_contract::stream_info::Protocol;
 use nuncio_upstream::{BodyEvent, UpstreamError, UpstreamStream, WorkerHost};
 
 use super::failure::reset_reason;
@@ -22,7 +23,7 @@ use super::up::Up;
 use super::{Router, finalize, outliers};
 use crate::downstream::Downstream;
 use crate::exchange::Account;
-use crate::route::Forward;
+use crate::route::{Forward, is_grpc};
 use crate::spans::TryEnd;
 use crate::stream::StreamState;
 
@@ -105,6 +106,10 @@ impl<D: Downstream> Router<'_, '_, D> {
         // Those of all tries count.
         bytes.wire_bytes_sent += wire_sent;
         bytes.wire_bytes_received += wire_received;
+        if heads.decoded_received > 0 && !matches!(stream.protocol(), Some(Protocol::Http2)) {
+            // As in Envoy, a head over HTTP/1 adds those of earlier tries once more.
+            bytes.decompressed_header_bytes_received += bytes.header_bytes_received;
+        }
         bytes.header_bytes_sent += heads.sent;
         bytes.header_bytes_received += heads.received;
         bytes.decompressed_header_bytes_sent += heads.decoded_sent;
@@ -186,6 +191,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     pub(super) fn note_connection(&self, stream: &UpstreamStream) {
         let mut state = self.exchange.state.borrow_mut();
         let upstream = &mut state.info.upstream;
+        upstream.connection_id = Some(stream.connection_id());
         upstream.local_address = stream.local_address();
         upstream.remote_address = Some(stream.host_address());
         upstream.protocol = stream.protocol();
@@ -252,8 +258,8 @@ impl<D: Downstream> Router<'_, '_, D> {
         up: &RefCell<Up<'_>>,
         status: u16,
     ) -> Result<(), Failure> {
-        self.begin_response(status);
         let end_stream = up.borrow().is_response_complete();
+        self.begin_response(status, end_stream);
         pin!(self.exchange.send_head(end_stream)).await?;
         self.pass_body(up, end_stream).await?;
         let mut sending = pin!(self.exchange.send_off());
@@ -311,7 +317,9 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
             // As in Envoy, the first one stands for all.
             if !std::mem::replace(&mut informed, true) {
-                self.with_account(|account| account.inform(read.status));
+                self.with_account(|account| {
+                    account.inform(read.status, &state.borrow().response);
+                });
                 self.inform(read.status).await?;
             }
         }
@@ -319,6 +327,11 @@ impl<D: Downstream> Router<'_, '_, D> {
 
     /// Notes when the response was sent, and how long the host took for it.
     pub(super) fn end_response(&self) {
+        self.with_account(|account| {
+            if account.awaits_grpc_end() {
+                account.ended_grpc(&self.exchange.state.borrow().response_trailers);
+            }
+        });
         let now = self.exchange.manager.worker.now();
         let request_end = {
             let info = &mut self.exchange.state.borrow_mut().info;
@@ -360,16 +373,19 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// Counts the response and makes its head what the filters get to see.
-    pub(super) fn begin_response(&self, status: u16) {
+    pub(super) fn begin_response(&self, status: u16, end_stream: bool) {
         let worker = &*self.exchange.manager.worker;
         let now = worker.now();
         self.with_account(|account| {
-            account.charge(status);
+            let state = self.exchange.state.borrow();
+            account.charge_response(status, &state.response);
             if status < 500 {
-                account.succeeded();
+                match is_grpc(&state.request) {
+                    true => account.answered_grpc(&state.response, end_stream),
+                    false => account.succeeded(),
+                }
             }
             if let Some(host) = account.host.as_ref().filter(|it| it.monitor().is_some()) {
-                let state = self.exchange.state.borrow();
                 outliers::report_head(host, status, &state.request, &state.response);
             }
         });

@@ -11,7 +11,6 @@ use nuncio_upstream::{UpstreamError, UpstreamErrorKind};
 use super::Router;
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop};
-use crate::route::is_grpc;
 
 impl<D: Downstream> Router<'_, '_, D> {
     /// The status where there is no host.
@@ -34,10 +33,13 @@ impl<D: Downstream> Router<'_, '_, D> {
         let flags = flags_of(error.kind);
         if self.exchange.response_begun.get() {
             let mut state = self.exchange.state.borrow_mut();
-            if is_grpc(&state.request) {
-                let stats = &self.exchange.manager.stats.router;
-                stats.rq_reset_after_downstream_response_started.inc();
-            }
+            self.with_account(|account| {
+                if account.awaits_grpc_end() {
+                    account.broke_off();
+                    let stats = &self.exchange.manager.stats.router;
+                    stats.rq_reset_after_downstream_response_started.inc();
+                }
+            });
             state.info.response_flags |= flags;
             state.info.response_code_details =
                 Some(details_of(error, "upstream_reset_after_response_started").into());
@@ -79,9 +81,9 @@ impl<D: Downstream> Router<'_, '_, D> {
         Stop::Reply(Box::new(self.with_attempts(reply)))
     }
 
-    /// What a circuit breaker refused is not the host's affair.
+    /// What a circuit breaker refused before there was a connection is not the host's affair.
     pub(super) fn forget_host_of(&self, error: &UpstreamError) {
-        if error.kind == UpstreamErrorKind::Overflow {
+        if error.kind == UpstreamErrorKind::Overflow && !error.has_host {
             self.set_host(None);
             self.exchange.state.borrow_mut().info.upstream.chosen_host = None;
         }

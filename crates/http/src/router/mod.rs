@@ -74,7 +74,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// What the route answers itself.
     #[cold]
     fn answer(&self, action: &Action) -> Stop {
-        if matches!(action, Action::Filter) {
+        if matches!(action, Action::Filter | Action::NonForwarding) {
             self.exchange.manager.stats.router.no_cluster.inc();
             return Stop::RouteReply(Box::new(no_cluster(503)));
         }

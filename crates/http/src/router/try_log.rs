@@ -64,6 +64,7 @@ pub(crate) struct TryLog<'e> {
 }
 
 struct Connection {
+    id: u64,
     local: Option<Address>,
     remote: Address,
     protocol: Option<Protocol>,
@@ -120,6 +121,7 @@ impl TryLog<'_> {
     /// It has a connection.
     pub(super) fn connected(&mut self, stream: &UpstreamStream) {
         self.connection = Some(Connection {
+            id: stream.connection_id(),
             local: stream.local_address(),
             remote: stream.host_address(),
             protocol: stream.protocol(),
@@ -232,6 +234,7 @@ impl TryLog<'_> {
             let upstream = &mut info.upstream;
             upstream.attempt_chosen_host();
             upstream.bytes = of.upstream.bytes;
+            upstream.connection_id = Some(connection.id);
             upstream.local_address.clone_from(&connection.local);
             upstream.remote_address = Some(connection.remote.clone());
             upstream.protocol = connection.protocol;

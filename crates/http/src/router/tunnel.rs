@@ -160,7 +160,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         self.strip(is_open, is_failed_handshake);
         match is_failed_handshake {
             true => self.fail_handshake(head.status),
-            false => self.begin_response(head.status),
+            false => self.begin_response(head.status, true),
         }
         let end_stream = is_failed_handshake || up.borrow().is_response_complete();
         pin!(self.exchange.send_head(end_stream)).await?;

@@ -107,7 +107,7 @@ fn what_the_route_answers_itself_is_told() {
             "301 direct_response  location: https://example.com/s?q",
         ),
         ("/d", vec![], "503 direct_response"),
-        ("/n", vec![], "404 route_not_found NR"),
+        ("/n", vec![], "503 cluster_not_found NC"),
         ("/m", vec![], "404 cluster_not_found NC"),
         ("/h", vec![], "503 cluster_not_found NC"),
         ("/h", vec![("x-cluster", "c")], "503 cluster_not_found NC"),

@@ -240,7 +240,7 @@ impl Context {
                 builder.with_client_cert_resolver(Arc::new(key))
             }
         };
-        let named = alpn(common);
+        let named = alpn(common, ctx)?;
         let offers_wishes = named.is_empty();
         // Envoy offers its codec's protocol where the configuration names none.
         config.alpn_protocols = match offers_wishes {

@@ -12,7 +12,7 @@ use rustls::{DistinguishedName, ServerConfig};
 use super::agreements::Agreements;
 use super::choice::{Abilities, Certificates, Chosen};
 use super::details::ContextCertificates;
-use super::downstream_messages::{DownstreamTlsContext, SessionTicketKeysType};
+use super::downstream_messages::{DownstreamTlsContext, OcspStaplePolicy, SessionTicketKeysType};
 use super::hello::Untold;
 use super::identity::{Identity, Signing, identity};
 use super::key_log::KeyLogging;
@@ -103,6 +103,7 @@ impl ServerContext {
         };
         let verifier = verifier(message, demands, &parameters);
         let identities = identities(message, &parameters, ctx)?;
+        check_responses(message, &identities, ctx)?;
         let roots = verifier.demands.roots.as_ref();
         let details = ContextCertificates {
             trusted: roots.and_then(|roots| roots.details.clone()),
@@ -117,7 +118,7 @@ impl ServerContext {
         let sessions = Sessions::new(message, &verifier, &identities, ctx)?;
         let agreements = Agreements::new(
             &parameters,
-            alpn(common),
+            alpn(common, ctx)?,
             message.prefer_client_ciphers,
             &sessions,
         );
@@ -199,13 +200,42 @@ impl ResolvesServerCert for OneCertificate {
     }
 }
 
-/// The protocols of the layer above, as on the wire.
-pub(super) fn alpn(common: Option<&CommonTlsContext>) -> Vec<Vec<u8>> {
-    let names = common.map(|common| common.alpn_protocols.as_slice());
-    let names = names.unwrap_or_default().iter();
+/// The protocols of the layer above, as on the wire, where a byte tells the length of each.
+pub(super) fn alpn(
+    common: Option<&CommonTlsContext>,
+    ctx: &mut Ctx,
+) -> Result<Vec<Vec<u8>>, Refused> {
+    let Some(common) = common else {
+        return Ok(Vec::new());
+    };
     // One text may hold several.
+    let names = common.alpn_protocols.iter();
     let single = names.flat_map(|names| names.split(','));
-    single.map(|name| name.as_bytes().to_vec()).collect()
+    let single: Vec<_> = single.map(|name| name.as_bytes().to_vec()).collect();
+    if single.iter().any(|name| name.len() > usize::from(u8::MAX)) {
+        ctx.error(common.span(), "Invalid ALPN protocol string");
+        return Err(Refused);
+    }
+    Ok(single)
+}
+
+/// Whether every certificate has the OCSP response that it has to have.
+fn check_responses(
+    message: &DownstreamTlsContext,
+    identities: &[Identity],
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    let is_required = message.ocsp_staple_policy == OcspStaplePolicy::Must;
+    for identity in identities.iter().filter(|it| it.response.is_none()) {
+        let text = match (identity.must_staple, is_required) {
+            (true, _) => "OCSP response is required for must-staple certificate",
+            (false, true) => "Required OCSP response is missing from TLS context",
+            (false, false) => continue,
+        };
+        ctx.error(message.span(), text);
+        return Err(Refused);
+    }
+    Ok(())
 }
 
 fn verifier(

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nuncio_contract::clock::Clock;
+use nuncio_contract::connection_ids;
 use nuncio_contract::listener_filter::Inspected;
 use nuncio_contract::overload::{Action, ScaledTimer, ShedPoint};
 use nuncio_contract::services::WorkerServices;
@@ -111,7 +112,7 @@ pub(super) fn begin(gate: Rc<Gate>, stream: TcpStream, (peer, local): Ends, meta
     }
     let begin = gate.worker.now();
     let info = ConnectionInfo {
-        id: gate.worker.next_connection_id(gate.id_step),
+        id: connection_ids::next(),
         begin: Some(begin),
         direct_remote_address: Some(peer.clone()),
         remote_address: Some(peer),

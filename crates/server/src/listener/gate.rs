@@ -35,7 +35,6 @@ pub(super) struct Gate {
     pub(super) worker: Rc<Worker>,
     pub(super) stats: Arc<ListenerStats>,
     pub(super) worker_stats: Arc<ListenerWorkerStats>,
-    pub(super) id_step: u64,
     /// Where connections that were going elsewhere are handed over to others, if they are.
     pub(super) directory: Option<Rc<Directory>>,
     /// What the overload manager decides, if the listener cares.
@@ -131,7 +130,6 @@ impl Gate {
             seat: listener.balance.as_ref().map(Seat::take),
             worker_stats: worker_scope.map_or_else(Arc::default, |scope| scope.worker_group()),
             worker: Rc::clone(&thread.worker),
-            id_step: thread.id_step,
             directory: hands_over.then(|| Rc::clone(&thread.directory)),
             watched_limit: watched.filter(|_| !listener.limits.ignores_process),
             overload,

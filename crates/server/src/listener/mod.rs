@@ -55,8 +55,6 @@ pub(crate) struct OnThread {
     worker: Rc<Worker>,
     /// `worker_<n>` or `main_thread`.
     name: String,
-    /// The distance between connection ids of one worker, so that no two workers give the same.
-    id_step: u64,
     /// Its listeners, for those that hand connections over.
     directory: Rc<directory::Directory>,
 }

@@ -57,6 +57,9 @@ pub(crate) struct WorkerListeners {
     datagrams: HashMap<ListenerId, DatagramsOnWorker>,
 }
 
+/// How often connections that are cut off may run until they have ended.
+const CUT_OFF_TURNS: usize = 16;
+
 struct Accepting {
     gate: Rc<RefCell<Rc<Gate>>>,
     /// One for each socket.
@@ -132,6 +135,17 @@ impl WorkerListeners {
                     let _nobody_is_closed_then = gate.begin_drain(self.thread.worker.now());
                 }
             }
+        }
+    }
+
+    /// Closes what is left of all connections as the process ends, so that it is logged and counted as in Envoy.
+    pub(crate) async fn cut_off(&mut self) {
+        for (_, accepting) in self.accepting.drain() {
+            accepting.stop(SocketEnd::Closed).end_drain();
+        }
+        // Whoever was woken runs before this task does again; what waits for a peer is given up.
+        for _ in 0..CUT_OFF_TURNS {
+            tokio::task::yield_now().await;
         }
     }
 
@@ -215,11 +229,10 @@ impl Accepting {
 
 impl OnThread {
     /// A worker's.
-    pub(crate) fn worker(index: usize, id_step: u64, worker: Rc<Worker>) -> Self {
+    pub(crate) fn worker(index: usize, worker: Rc<Worker>) -> Self {
         OnThread {
             worker,
             name: format!("worker_{index}"),
-            id_step,
             directory: Rc::default(),
         }
     }
@@ -229,7 +242,6 @@ impl OnThread {
         OnThread {
             worker,
             name: "main_thread".to_string(),
-            id_step: 1,
             directory: Rc::default(),
         }
     }

@@ -70,7 +70,7 @@ fn gate(stats: &StatsStore) -> Gate {
         datagrams: None,
     };
     let clusters = Arc::new(ClusterManager::new(stats.clone()));
-    let worker = Worker::new(Rc::new(SystemClock), 1, clusters, 0);
+    let worker = Worker::new(Rc::new(SystemClock), 1, clusters);
     Gate::new(
         Arc::new(listener),
         &Routes::from([Arc::new(RouteTable::empty())]),

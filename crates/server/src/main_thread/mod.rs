@@ -332,7 +332,6 @@ fn main_worker(around: &Surroundings<'_>, node: &Arc<LocalNode>) -> Rc<Worker> {
         Rc::new(SystemClock),
         seed(u64::MAX),
         Arc::clone(around.manager),
-        1 << 62,
     );
     let worker = worker.with_node(Arc::clone(node));
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));

@@ -99,6 +99,12 @@ fn filters(holder: &Message, field: &str, chain: &str, checker: &mut Checker<'_>
                 .suggest("move it to the end of the list, and keep one of its kind");
         }
         router_seen |= kind == ROUTER;
+        if is_last && kind == ROUTER && filter.is_true("disabled") {
+            let text = format!(
+                "Error: the last (terminal) filter ({name}) in the chain cannot be disabled by default."
+            );
+            checker.error(filter.place("disabled"), text);
+        }
         if is_last && !router_seen && !EITHER.contains(&kind) {
             let text = format!(
                 "Error: non-terminal filter named {name} of type {kind} is the last filter in a {chain} filter chain."

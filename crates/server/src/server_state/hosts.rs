@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use nuncio_contract::stream_info;
-use nuncio_contract::stream_info::{Metadata, metadata};
+use nuncio_contract::stream_info::metadata;
 use nuncio_upstream::cluster::{
-    ClusterShared, ClusterType, HealthFlags, Host, Resource, ResourcePriority,
+    ClusterShared, ClusterType, HealthFlags, Host, Resource, ResourcePriority, is_canary,
 };
 use nuncio_upstream::outlier_detection::{HostMonitor, Origin};
 
@@ -109,7 +109,7 @@ fn host_status(host: &Host, is_discovered: bool, monitor: Option<Arc<HostMonitor
         region: host.locality.region.to_string(),
         zone: host.locality.zone.to_string(),
         sub_zone: host.locality.sub_zone.to_string(),
-        canary: metadata.is_some_and(is_canary),
+        canary: is_canary(metadata),
         metadata: metadata_json(host, is_discovered),
         priority: host.priority,
         locality_weight: host.locality_weight,
@@ -134,11 +134,6 @@ fn health_of(host: &Host) -> HostHealth {
         active_hc_timeout: health.contains(HealthFlags::ACTIVE_HC_TIMEOUT),
         eds_status_draining: health.contains(HealthFlags::EDS_STATUS_DRAINING),
     }
-}
-
-fn is_canary(metadata: &Metadata) -> bool {
-    let balancing = metadata.namespace("envoy.lb");
-    balancing.and_then(|fields| fields.get("canary")) == Some(&metadata::Value::Bool(true))
 }
 
 /// The metadata of a host; one from DNS has some even if it is empty, as in Envoy.

@@ -245,6 +245,7 @@ impl TcpProxy {
             Box::pin(tunnel.open(&mut stream, info, services)).await?;
         }
         let mut info = info.borrow_mut();
+        info.upstream.connection_id = Some(stream.connection_id());
         info.upstream.local_address = stream.local_address();
         info.upstream.remote_address = Some(stream.host_address());
         Ok(stream)

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use nuncio_contract::access_log::AccessLogger;
-use nuncio_contract::network_filter::NetworkClose;
+use nuncio_contract::network_filter::{LISTENER_GONE, NetworkClose};
 use nuncio_contract::stream_info::StreamInfo;
 use nuncio_net::transport::Transport;
 
@@ -103,7 +103,7 @@ impl TcpProxy {
             let mut drained = pin!(drained);
             let mut run = pin!(session.run());
             poll_fn(|cx| match drained.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(quietly()),
+                Poll::Ready(()) => Poll::Ready(NetworkClose::now(LISTENER_GONE)),
                 Poll::Pending => run.as_mut().poll(cx),
             })
             .await

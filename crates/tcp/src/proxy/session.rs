@@ -13,7 +13,9 @@ use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::network_filter::{LookingOn, NetworkClose, NetworkContext};
 use nuncio_contract::services::stream_id;
 use nuncio_contract::stats::Counter;
-use nuncio_contract::stream_info::{ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS};
+use nuncio_contract::stream_info::{
+    CloseType, ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS,
+};
 use nuncio_net::deadline::Deadlines;
 use nuncio_net::transport::Transport;
 use nuncio_upstream::{BodyEvent, UpstreamErrorKind, UpstreamStream, WorkerCluster};
@@ -64,6 +66,8 @@ impl<'a> Session<'a> {
         if proxy.logs() || info.connection.tally.is_some() {
             info.stream_id = Some(stream_id(&*proxy.worker.services));
         }
+        // As in Envoy, there is an upstream side whether a host is found or not.
+        info.upstream.is_set = true;
         Session {
             proxy,
             filters: RefCell::new(filters),
@@ -257,6 +261,7 @@ impl<'a> Session<'a> {
                 self.client_ended.set(true);
                 // As the client ended, the host's connection does.
                 up.borrow().reset_on_close();
+                self.info.borrow_mut().downstream_detected_close_type = CloseType::RemoteReset;
                 return Err(quietly());
             };
             has_ended = count == 0;
@@ -307,6 +312,14 @@ impl<'a> Session<'a> {
                     if up.borrow().is_tcp() || error.kind == UpstreamErrorKind::RemoteReset {
                         let mut info = self.info.borrow_mut();
                         info.add_flags(ResponseFlags::UPSTREAM_REMOTE_RESET);
+                    }
+                    if up.borrow().was_reset() {
+                        // As the host ended, the client's connection does.
+                        let mut info = self.info.borrow_mut();
+                        info.upstream.detected_close_type = CloseType::RemoteReset;
+                        info.downstream_detected_close_type = CloseType::LocalReset;
+                        self.down.borrow().reset_on_close();
+                        return Err(quietly());
                     }
                     return Err(NetworkClose::after_flush(""));
                 }
@@ -458,6 +471,9 @@ impl<'a> Session<'a> {
         if !close.reason.is_empty() {
             let info = self.info.get_mut();
             info.downstream_local_close_reason = close.reason.clone();
+            if info.upstream.local_address.is_some() {
+                info.upstream.local_close_reason = close.reason.clone();
+            }
         }
         self.filters.get_mut().end(self.client_ended.get());
         connection::close(&self.proxy.worker, self.down.get_mut(), close).await;

@@ -16,7 +16,7 @@ mod shared;
 
 pub use crate::host::{
     DiscoveredHealth, Health, HealthFlags, Host, HostCounters, HostSet, HostTotals, LevelOptions,
-    Locality, PriorityHosts,
+    Locality, PriorityHosts, is_canary,
 };
 pub use breakers::{Breakers, Correction, Resource, RetryBudget, RuntimeLimits, Thresholds};
 pub use dropped::Dropped;

@@ -216,6 +216,12 @@ impl ClusterShared {
         }
     }
 
+    /// The zone that the proxy stands in; empty if none is known.
+    pub(crate) fn own_zone(&self) -> Box<str> {
+        let place = self.around.place();
+        place.map_or_else(Box::default, |place| place.locality.zone.as_ref().into())
+    }
+
     /// Its stats, at `cluster.<name>.`.
     pub fn scope(&self) -> &Scope {
         &self.scope

@@ -66,7 +66,7 @@ impl ClusterCore {
                 let tracked = shared.breakers().thresholds(priority).track_remaining;
                 tracked.then(|| scope.worker_group_at(breaker_prefix(priority)))
             }),
-            responses: ResponseStats::new(scope.clone()),
+            responses: ResponseStats::new(scope.clone(), shared.own_zone()),
             tries: TryStats::new(scope, shared.settings.tracked).map(Rc::new),
             counts_active_requests: shared.settings.lb.looks_at_active_requests(),
             preconnects: shared.settings.preconnect.is_some(),
@@ -127,9 +127,9 @@ impl ClusterCore {
         }
     }
 
-    /// Lists the gauges that Envoy lists once a cluster has a pool.
-    pub(crate) fn pool_made(&self) {
-        for stats in &self.breaker_stats {
+    /// Writes the gauge that Envoy writes once a cluster has a pool.
+    pub(crate) fn pool_made(&self, priority: ResourcePriority) {
+        if let Some(stats) = self.breaker_stats.get(priority.index()) {
             stats.cx_pool_open.add(0);
         }
     }

@@ -1,7 +1,10 @@
-//! What the router counts of a cluster's responses: by status code and by time, for all requests and apart
-//! for internal and external ones. Each part appears with its first response, as in Envoy.
+//! What the router counts of a cluster's responses: by status code and by time, for all requests, apart for
+//! internal and external ones, for those of canaries and, where the proxy has a zone, for those of each zone.
+//! Each part appears with its first response, as in Envoy.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::stats::groups::UpstreamResponseTime;
@@ -13,6 +16,10 @@ pub struct ResponseStats {
     all: OnceCell<Part>,
     internal: OnceCell<Part>,
     external: OnceCell<Part>,
+    canary: OnceCell<Part>,
+    /// The zone that the proxy is in; empty where it has none.
+    own_zone: Box<str>,
+    zones: RefCell<BTreeMap<Box<str>, Rc<Zone>>>,
     retried: OnceCell<Arc<CodeCounters>>,
 }
 
@@ -21,13 +28,22 @@ struct Part {
     time: OnceCell<Arc<UpstreamResponseTime>>,
 }
 
+/// What the responses of a zone's hosts are counted by.
+struct Zone {
+    scope: Scope,
+    part: Part,
+}
+
 impl ResponseStats {
-    pub(crate) fn new(scope: Scope) -> Self {
+    pub(crate) fn new(scope: Scope, own_zone: Box<str>) -> Self {
         Self {
             scope,
+            own_zone,
             all: OnceCell::new(),
             internal: OnceCell::new(),
             external: OnceCell::new(),
+            canary: OnceCell::new(),
+            zones: RefCell::default(),
             retried: OnceCell::new(),
         }
     }
@@ -44,6 +60,22 @@ impl ResponseStats {
     #[cold]
     pub fn count_by_origin(&self, status: u16, is_internal: bool) {
         self.part(Of::origin(is_internal)).codes.inc(status);
+    }
+
+    /// Counts the status of a canary.
+    #[cold]
+    pub fn count_canary(&self, status: u16) {
+        self.part(Of::Canary).codes.inc(status);
+    }
+
+    /// Counts the status of a host of `zone`, where it and the proxy have one.
+    #[inline]
+    pub fn count_zone(&self, status: u16, zone: Option<&str>) {
+        if !self.own_zone.is_empty()
+            && let Some(zone) = self.zone(zone)
+        {
+            zone.part.codes.inc(status);
+        }
     }
 
     /// Counts the status of a response that was not passed on, as the request is tried again.
@@ -66,12 +98,45 @@ impl ResponseStats {
     #[inline]
     pub fn record_time(&self, took_ms: u64, is_internal: bool) {
         for of in [Of::All, Of::origin(is_internal)] {
-            let time = self
-                .part(of)
-                .time
-                .get_or_init(|| self.scope.worker_group_at(of.prefix()));
-            time.upstream_rq_time.record(took_ms);
+            self.part(of).record(&self.scope, of.prefix(), took_ms);
         }
+    }
+
+    /// Records the same of a canary.
+    #[cold]
+    pub fn record_canary_time(&self, took_ms: u64) {
+        let of = Of::Canary;
+        self.part(of).record(&self.scope, of.prefix(), took_ms);
+    }
+
+    /// Records the same of a host of `zone`, where it and the proxy have one.
+    #[inline]
+    pub fn record_zone_time(&self, took_ms: u64, zone: Option<&str>) {
+        if !self.own_zone.is_empty()
+            && let Some(zone) = self.zone(zone)
+        {
+            zone.part.record(&zone.scope, "", took_ms);
+        }
+    }
+
+    #[cold]
+    fn zone(&self, zone: Option<&str>) -> Option<Rc<Zone>> {
+        let name = zone.filter(|zone| !zone.is_empty())?;
+        let mut zones = self.zones.borrow_mut();
+        if let Some(zone) = zones.get(name) {
+            return Some(Rc::clone(zone));
+        }
+        let scope = self
+            .scope
+            .scope(&format!("zone.{}.{name}", self.own_zone))?;
+        let codes = scope.worker_codes("", Completed::Listed);
+        let time = OnceCell::new();
+        let zone = Rc::new(Zone {
+            scope,
+            part: Part { codes, time },
+        });
+        zones.insert(name.into(), Rc::clone(&zone));
+        Some(zone)
     }
 
     #[inline]
@@ -80,6 +145,7 @@ impl ResponseStats {
             Of::All => &self.all,
             Of::Internal => &self.internal,
             Of::External => &self.external,
+            Of::Canary => &self.canary,
         };
         slot.get_or_init(|| self.begin(of))
     }
@@ -88,12 +154,20 @@ impl ResponseStats {
     fn begin(&self, of: Of) -> Part {
         let completed = match of {
             Of::All => Completed::Elsewhere,
-            Of::Internal | Of::External => Completed::Listed,
+            Of::Internal | Of::External | Of::Canary => Completed::Listed,
         };
         Part {
             codes: self.scope.worker_codes(of.prefix(), completed),
             time: OnceCell::new(),
         }
+    }
+}
+
+impl Part {
+    #[inline]
+    fn record(&self, scope: &Scope, prefix: &'static str, took_ms: u64) {
+        let time = self.time.get_or_init(|| scope.worker_group_at(prefix));
+        time.upstream_rq_time.record(took_ms);
     }
 }
 
@@ -103,6 +177,7 @@ enum Of {
     All,
     Internal,
     External,
+    Canary,
 }
 
 impl Of {
@@ -120,6 +195,7 @@ impl Of {
             Self::All => "",
             Self::Internal => "internal.",
             Self::External => "external.",
+            Self::Canary => "canary.",
         }
     }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use nuncio_contract::stats::groups::EndpointStats as HostCounters;
 use nuncio_contract::stats::{Counter, Gauge, Scope};
+use nuncio_contract::stream_info::metadata::Value;
 use nuncio_contract::stream_info::{Address, Metadata};
 use tokio::sync::Notify;
 
@@ -117,6 +118,12 @@ pub struct HostTotals {
     pub rq_timeout: u64,
     pub rq_active: u64,
     pub rq_pending_active: u64,
+}
+
+/// Whether this metadata makes a canary of a host.
+pub fn is_canary(metadata: Option<&Metadata>) -> bool {
+    let balancing = metadata.and_then(|metadata| metadata.namespace("envoy.lb"));
+    balancing.and_then(|fields| fields.get("canary")) == Some(&Value::Bool(true))
 }
 
 impl Host {

@@ -59,6 +59,7 @@ struct Response {
     fault: Option<Error>,
     wire_bytes: u64,
     header_bytes: u64,
+    decoded_header_bytes: u64,
     trailer_bytes: u64,
 }
 
@@ -98,6 +99,7 @@ impl Http1Stream {
                 fault: None,
                 wire_bytes: 0,
                 header_bytes: 0,
+                decoded_header_bytes: 0,
                 trailer_bytes: 0,
             },
         }
@@ -129,7 +131,7 @@ impl Http1Stream {
             sent: self.request.header_bytes,
             received: self.response.header_bytes + self.response.trailer_bytes,
             decoded_sent: self.request.header_bytes,
-            decoded_received: self.response.header_bytes,
+            decoded_received: self.response.decoded_header_bytes,
         }
     }
 
@@ -147,6 +149,12 @@ impl Http1Stream {
 
     pub(crate) fn host(&self) -> &Host {
         self.lease.host()
+    }
+
+    pub(crate) fn connection_id(&self) -> u64 {
+        self.lease
+            .connection()
+            .map_or(0, |connection| connection.id())
     }
 
     pub(crate) fn local_address(&self) -> Option<SocketAddr> {
@@ -170,6 +178,7 @@ impl Http1Stream {
             kind,
             transport_failure_reason: None,
             details,
+            has_host: true,
             reused_connection: self
                 .lease
                 .connection()

@@ -59,6 +59,8 @@ impl Http1Stream {
         )?;
         let Some(head) = decoded else { return Ok(None) };
         response.header_bytes += u64::try_from(head.header_bytes).unwrap_or(u64::MAX);
+        // As in Envoy, a head behind one of 1xx adds those before it once more.
+        response.decoded_header_bytes += response.header_bytes;
         response.input.advance(head.head_len);
         response.scan = HeadScan::default();
         if !head.is_informational() {

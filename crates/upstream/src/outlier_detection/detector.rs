@@ -113,8 +113,9 @@ impl Detector {
     }
 
     fn set_active(&mut self, active: u64) {
-        self.active = active;
-        self.stats.ejections_active.set(active);
+        if std::mem::replace(&mut self.active, active) != active {
+            self.stats.ejections_active.set(active);
+        }
     }
 
     /// A host has come to a limit.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use nuncio_contract::connection_ids;
 use nuncio_net::transport::{IdleState, Transport};
 
 use super::connect::connect;
@@ -39,6 +40,7 @@ pub(crate) struct Connection {
 
 /// Counts a connection from its first attempt to its end.
 pub(crate) struct Life {
+    pub(crate) id: u64,
     permit: Permit,
     counters: Arc<HostCounters>,
     open: Rc<Cell<usize>>,
@@ -110,6 +112,11 @@ impl Connection {
     /// Takes it apart for requests to share: what carries bytes, what counts, how many requests it may serve.
     pub(crate) fn into_shared(self) -> (Transport, Life, u32) {
         (self.transport, self.life, self.requests_left)
+    }
+
+    /// Its number.
+    pub(crate) fn id(&self) -> u64 {
+        self.life.id
     }
 
     /// Whether it had served a request before the one it serves now.
@@ -211,6 +218,7 @@ impl Life {
         counters.cx_active.inc();
         pool.open.set(pool.open.get() + 1);
         Self {
+            id: connection_ids::next(),
             permit,
             counters,
             open: Rc::clone(&pool.open),

@@ -115,7 +115,7 @@ impl HostPool {
         priority: ResourcePriority,
         name: Option<ConnectionName>,
     ) -> Rc<Self> {
-        core.pool_made();
+        core.pool_made(priority);
         Rc::new(Self {
             core,
             to,
@@ -164,7 +164,7 @@ impl HostPool {
         let Some(permit) = Permit::try_take(&self.core, self.priority, Resource::Requests) else {
             self.core.traffic.upstream_rq_active_overflow.inc();
             self.idle.borrow_mut().push(connection);
-            return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
+            return Err(UpstreamError::too_many_requests());
         };
         Ok(Lease::new(Rc::clone(self), connection, permit))
     }

@@ -4,6 +4,8 @@
 use nuncio_contract::stream_info::Metadata;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
+use crate::host::is_canary;
+
 /// The namespace of metadata that is about load balancing.
 const LB: &str = "envoy.lb";
 
@@ -24,9 +26,7 @@ impl HostPredicate {
         let of_host = || lb_metadata(metadata);
         match self {
             Self::Previous => was_tried(),
-            Self::Canaries => {
-                of_host().and_then(|fields| fields.get("canary")) == Some(&Value::Bool(true))
-            }
+            Self::Canaries => is_canary(metadata),
             Self::WithMetadata(labels) => {
                 !labels.is_empty() && of_host().is_some_and(|fields| has_all(fields, labels))
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nuncio_contract::stream_info::HostDescription;
 
-use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol};
+use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol, is_canary};
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::outlier_detection::{HostMonitor, Outcome};
@@ -33,6 +33,8 @@ pub struct WorkerHost {
     monitor: Option<Arc<HostMonitor>>,
     /// Whether it was known to be bad when its health was last looked at.
     was_bad: Cell<bool>,
+    /// Whether its metadata makes a canary of it.
+    is_canary: bool,
 }
 
 impl WorkerHost {
@@ -55,10 +57,12 @@ impl WorkerHost {
     }
 
     fn with_counters(core: Rc<ClusterCore>, host: Arc<Host>, counters: Arc<HostCounters>) -> Self {
+        let is_canary = is_canary(host.metadata.as_deref());
         Self {
             core,
             host,
             counters,
+            is_canary,
             pools: Default::default(),
             http2: OnceCell::new(),
             named: NamedPools::default(),
@@ -94,6 +98,12 @@ impl WorkerHost {
                 locality: self.host.locality.names(),
             })
         }))
+    }
+
+    /// Whether its metadata makes a canary of it.
+    #[inline]
+    pub fn is_canary(&self) -> bool {
+        self.is_canary
     }
 
     /// This worker's counters of the host.

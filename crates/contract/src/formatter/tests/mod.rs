@@ -172,7 +172,7 @@ pub(crate) fn stream() -> Stream {
         metadata: in_namespace("ns", fields([("k", string("host md"))])),
         locality: Default::default(),
     }));
-    upstream.add_attempted_connection(2);
+    upstream.connection_id = Some(2);
     upstream.local_address = Some(address("127.0.0.1:48116"));
     upstream.remote_address = Some(address("127.0.0.1:21101"));
     upstream.protocol = Some(Protocol::Http11);

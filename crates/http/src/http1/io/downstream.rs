@@ -20,6 +20,18 @@ const READ_AHEAD_BYTES: usize = 16 * 1024;
 /// Body chunks of this size are not copied behind the head but written beside it.
 const WRITE_BESIDE_BYTES: usize = 16 * 1024;
 
+impl Http1Io {
+    /// Counts the head or the trailers that stand in `out` behind its first bytes.
+    #[inline]
+    fn count_sent_head(&self, out: &[u8], before: usize) {
+        let mut bytes = self.stream_bytes.get();
+        let size = count(sent_header_bytes(out.get(before..).unwrap_or_default()));
+        bytes.header_bytes_sent += size;
+        bytes.decompressed_header_bytes_sent += size;
+        self.stream_bytes.set(bytes);
+    }
+}
+
 impl Downstream for Http1Io {
     const TELLS_OF_RESETS: bool = false;
 
@@ -76,7 +88,11 @@ impl Downstream for Http1Io {
         if self.request.get().version == Version::Http10 {
             return;
         }
-        encode_informational(self.settings(), head, self.output.borrow_mut().appendable());
+        let mut output = self.output.borrow_mut();
+        let out = output.appendable();
+        let before = out.len();
+        encode_informational(self.settings(), head, out);
+        self.count_sent_head(out, before);
     }
 
     fn finish_head(&self, head: &mut HeaderMap) {
@@ -111,11 +127,7 @@ impl Downstream for Http1Io {
             end_stream,
             out,
         ));
-        let mut bytes = self.stream_bytes.get();
-        let header_bytes = count(sent_header_bytes(out.get(before..).unwrap_or_default()));
-        bytes.header_bytes_sent += header_bytes;
-        bytes.decompressed_header_bytes_sent += header_bytes;
-        self.stream_bytes.set(bytes);
+        self.count_sent_head(out, before);
     }
 
     fn write_data(&self, chunk: Buffer, end_stream: bool) {
@@ -136,11 +148,7 @@ impl Downstream for Http1Io {
         let out = output.appendable();
         let before = out.len();
         encode_trailers(self.settings(), self.encoding.get(), trailers, out);
-        let mut bytes = self.stream_bytes.get();
-        let size = count(sent_header_bytes(out.get(before..).unwrap_or_default()));
-        bytes.header_bytes_sent += size;
-        bytes.decompressed_header_bytes_sent += size;
-        self.stream_bytes.set(bytes);
+        self.count_sent_head(out, before);
     }
 
     fn unflushed_bytes(&self) -> usize {

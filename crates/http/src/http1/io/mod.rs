@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use nuncio_codec::http1::{
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, Http1Settings, Method, RequestHead,
-    Step, Version, decode_request_head, received_header_bytes,
+    Step, Version, decode_request_head, received_header_bytes, refused_header_bytes,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -236,7 +236,13 @@ impl Http1Io {
                         method: Method::Other,
                     });
                     self.request_done.set(false);
-                    self.stream_bytes.set(BytesMeter::default());
+                    let input = self.input.borrow();
+                    let of_headers = count(refused_header_bytes(input.readable(), &scan, error));
+                    self.stream_bytes.set(BytesMeter {
+                        header_bytes_received: of_headers,
+                        decompressed_header_bytes_received: of_headers,
+                        ..BytesMeter::default()
+                    });
                     self.counted_ahead.set(0);
                     self.closing.set(true);
                     return HeadRead::Refused(error);

@@ -145,7 +145,8 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
             && is_first
         {
             self.exchange().state.borrow_mut().response = live.response.clone();
-            self.router.with_account(|account| account.inform(status));
+            self.router
+                .with_account(|account| account.inform(status, &live.response));
             self.under_way.push(one);
             return self.router.inform(status).await;
         }

@@ -318,7 +318,7 @@ impl Copy {
             let head = ready!(up.poll_read_head(cx, &mut headers))?;
             if !head.is_informational() {
                 progress.has_head = true;
-                self.account.charge(head.status);
+                self.account.charge_response(head.status, &headers);
                 if let Some(host) = &self.account.host {
                     outliers::report_head(host, head.status, &self.request, &headers);
                 }

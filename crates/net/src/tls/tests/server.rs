@@ -422,6 +422,14 @@ fn what_cannot_be_used_is_refused_with_the_configuration() {
             "KEY_VALUES_MISMATCH",
         ),
         (
+            with("ocsp_staple_policy: MUST_STAPLE,", ""),
+            "Required OCSP response is missing from TLS context",
+        ),
+        (
+            with("", &format!("alpn_protocols: [{}],", "a".repeat(256))),
+            "Invalid ALPN protocol string",
+        ),
+        (
             with("session_ticket_keys: {keys: [{inline_string: short}]},", ""),
             "Incorrect TLS session ticket key length. Length 5, expected length 80.",
         ),

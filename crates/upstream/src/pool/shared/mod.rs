@@ -24,7 +24,7 @@ use nuncio_codec::http2::ErrorCode;
 use super::{Carries, Connection, Granted, HostPool, Lent};
 use crate::cluster::{Host, Resource};
 use crate::cluster_core::{ClusterCore, Permit};
-use crate::error::{UpstreamError, UpstreamErrorKind};
+use crate::error::UpstreamError;
 
 /// A request's place on a connection. Counts the request.
 pub(crate) struct SharedLease {
@@ -43,7 +43,7 @@ impl SharedLease {
         let traffic = &pool.core.traffic;
         let Some(permit) = permit else {
             traffic.upstream_rq_active_overflow.inc();
-            return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
+            return Err(UpstreamError::too_many_requests());
         };
         if connection.reserve() {
             traffic.upstream_cx_max_requests.inc();
