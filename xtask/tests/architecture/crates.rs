@@ -128,6 +128,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-extensions-network",
             "nuncio-protocols",
             "nuncio-server",
+            "nuncio-transcoding",
         ],
     ),
     ("xtask", &[]),
