@@ -46,6 +46,8 @@ pub enum Basis {
     /// All that had come: a request that was complete by then is.
     #[default]
     All,
+    /// All that has come while a filter before it waited.
+    Awaited,
     /// A part of its body, whatever is behind it. Over HTTP/1 the end of a body stands behind it, also where both came
     /// at once, so that the request is not complete.
     Part,

@@ -86,6 +86,32 @@ impl<D: Downstream> Exchange<'_, D> {
         Ok(())
     }
 
+    /// Reads what is there of a request that nobody will have; Envoy has read as much while its filters waited, and
+    /// would have told what is wrong with it.
+    pub(crate) async fn drop_what_is_there(&self) -> Result<(), Stop> {
+        let limit = self.manager.config.buffer_limit_bytes;
+        let mut bytes = 0;
+        while !self.down.request_done() && bytes < limit {
+            let mut chunk = Buffer::default();
+            let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
+            let read = {
+                let mut reading = pin!(self.down.read_body(&mut chunk, &mut trailers));
+                poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await
+            };
+            let is_all = match read {
+                Poll::Ready(read) => read.map(|_| false)?,
+                Poll::Pending => true,
+            };
+            let read_bytes = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            self.state.borrow_mut().info.bytes_received += read_bytes;
+            bytes += read_bytes;
+            if is_all {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// What comes first: more from the client, as long as the filters take more, or what they give back.
     async fn read_late_request(&self) -> Result<bool, Stop> {
         let run = self.run_filters(Way::Decode);

@@ -17,7 +17,7 @@ use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     DataStatus, FilterContext, HeadersStatus, PerRoute, Resume, TrailersStatus,
 };
-use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::local_reply::{Basis, LocalReply};
 use nuncio_contract::registry::RouteFilterConfig;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_contract::upstream_filters::UpstreamSlot;
@@ -66,6 +66,7 @@ impl Run<'_> {
         mut step: usize,
         mut end_stream: bool,
     ) -> Result<Flow<()>, Box<LocalReply>> {
+        let mut has_waited = false;
         while let Some(status) = self.call_headers(step, end_stream) {
             match status {
                 HeadersStatus::Continue => {}
@@ -81,17 +82,21 @@ impl Run<'_> {
                     self.hold_head(step);
                     return Ok(Flow::Held);
                 }
-                HeadersStatus::Wait(wait) => match wait.await {
-                    Resume::Reroute => {
+                HeadersStatus::Wait(wait) => {
+                    let resume = wait.await;
+                    has_waited = true;
+                    if matches!(resume, Resume::Reroute) {
                         self.reroute();
                         continue;
                     }
-                    resume => self.resumed(step, resume)?,
-                },
+                    self.resumed(step, resume).map_err(awaited)?;
+                }
                 HeadersStatus::Again(wait) => {
                     wait.await;
+                    has_waited = true;
                     continue;
                 }
+                HeadersStatus::Reply(reply) if has_waited => return Err(awaited(reply)),
                 HeadersStatus::Reply(reply) => return Err(reply),
                 HeadersStatus::AddBody(added) => {
                     self.await_added(step, *added);
@@ -408,4 +413,12 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// An answer that had to be waited for.
+fn awaited(mut reply: Box<LocalReply>) -> Box<LocalReply> {
+    if reply.basis == Basis::All {
+        reply.basis = Basis::Awaited;
+    }
+    reply
 }

@@ -82,6 +82,11 @@ impl<D: Downstream> Exchange<'_, D> {
     pub(super) async fn stopped(&self, stop: Stop) -> StreamEnd {
         match stop {
             Stop::Reply(reply) if !self.response_begun.get() => {
+                if reply.basis == Basis::Awaited
+                    && let Err(stop) = Box::pin(self.drop_what_is_there()).await
+                {
+                    return Box::pin(self.stopped(stop)).await;
+                }
                 self.heed_basis(reply.basis);
                 self.reply(*reply, false).await
             }
@@ -139,7 +144,7 @@ impl<D: Downstream> Exchange<'_, D> {
     /// Whether the request has come to its end for who answers it.
     fn heed_basis(&self, basis: Basis) {
         match basis {
-            Basis::All => return,
+            Basis::All | Basis::Awaited => return,
             Basis::Part if D::TELLS_OF_RESETS => return,
             Basis::Part => {}
             Basis::TooMuch => self.manager.stats.http.downstream_rq_too_large.inc(),
