@@ -49,6 +49,7 @@ pub mod proxy_values;
 pub mod rate_limit;
 pub mod rbac;
 pub mod registry;
+mod regular_file;
 mod secret_bytes;
 pub mod service_values;
 pub mod services;

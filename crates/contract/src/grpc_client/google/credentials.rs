@@ -1,16 +1,15 @@
 //! What calls prove (`call_credentials`): tokens, and secrets that are in files.
 //!
 //! A file is read anew for each call, as in Envoy, since those who hand tokens out replace them. A call whose
-//! file cannot be read, or holds what no header can, fails. Limit: a file has [`MOST_SECRET_BYTES`].
-
-use std::fs::File;
-use std::io::Read;
+//! file cannot be read, is larger than [`MOST_SECRET_BYTES`] or holds what no header can, fails. Only regular files are
+//! read.
 
 use nuncio_config::typed::{Ctx, Refused};
 
 use super::messages::{CallCredentialKind, FileBasedMetadata, GoogleGrpc, Plugin, PluginConfig};
 use super::{DEFAULT_FACTORY, FILE_FACTORY, MOST_BYTES, header};
 use crate::headers::{HeaderMap, HeaderName};
+use crate::regular_file;
 
 /// The largest file whose secret a call proves.
 const MOST_SECRET_BYTES: u64 = 64 << 10;
@@ -31,7 +30,7 @@ impl Proof {
             head.append(&self.name, &self.known);
             return true;
         };
-        let Ok(secret) = read(path) else {
+        let Ok((_, secret)) = regular_file::read(&**path, MOST_SECRET_BYTES) else {
             return false;
         };
         if !is_clean(&secret) {
@@ -40,14 +39,6 @@ impl Proof {
         head.append(&self.name, &[self.known.as_slice(), &secret].concat());
         true
     }
-}
-
-fn read(path: &str) -> std::io::Result<Vec<u8>> {
-    let mut secret = Vec::new();
-    File::open(path)?
-        .take(MOST_SECRET_BYTES)
-        .read_to_end(&mut secret)?;
-    Ok(secret)
 }
 
 /// Whether gRPC takes it as the value of a header.
@@ -135,6 +126,8 @@ mod tests {
         assert_eq!(told("first").as_deref(), Some("Bearer first"));
         assert_eq!(told("second").as_deref(), Some("Bearer second"));
         assert_eq!(told("a\nb"), None);
+        assert_eq!(told(&"x".repeat((64 << 10) + 1)), None);
+        assert!(told(&"x".repeat(64 << 10)).is_some());
         std::fs::remove_dir_all(&dir).expect("the folder");
         assert!(!proof.set(&mut HeaderMap::request()));
     }
