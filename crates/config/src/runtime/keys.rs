@@ -84,13 +84,9 @@ impl RuntimeKeys {
             .collect()
     }
 
-    /// The values of names with this prefix, by what is behind it.
-    pub fn values_behind(&self, prefix: &str) -> HashMap<Box<str>, RuntimeValue> {
-        let inner = self.inner();
-        let values = inner.values.iter();
-        values
-            .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.into(), value.clone())))
-            .collect()
+    /// The value of now that a name has, for who does not keep its key.
+    pub fn value(&self, name: &str) -> Option<RuntimeValue> {
+        self.inner().values.get(name).cloned()
     }
 
     #[cfg(test)]

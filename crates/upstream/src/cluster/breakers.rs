@@ -7,20 +7,22 @@
 //! while.
 //!
 //! Runtime (`circuit_breakers.<cluster>.<priority>.`) may have other limits. Whoever asks whether there is room sees by
-//! one number that runtime has changed, and looks its values up then. As in Envoy the gauges follow with the next
-//! resource that is taken or given back.
+//! one number that runtime has changed, and looks its values up then. What gauges show of it is
+//! [`breaker_gauges`](super::breaker_gauges)'.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nuncio_config::runtime::{RuntimeKeys, RuntimeValue};
 
 use super::ResourcePriority;
+use super::breaker_gauges::Shown;
 use super::recent_requests::RecentRequests;
 
 /// All that is counted, in the order of their numbers.
-const RESOURCES: [Resource; 4] = [
+pub(super) const RESOURCES: [Resource; 4] = [
     Resource::Connections,
     Resource::PendingRequests,
     Resource::Requests,
@@ -101,8 +103,7 @@ pub struct Breakers {
     written: [Thresholds; 2],
     /// Those in force.
     limits: [[AtomicU32; 4]; 2],
-    /// Those by which the gauges stand.
-    told: [[AtomicU32; 4]; 2],
+    pub(super) shown: Shown,
     used: [[AtomicU32; 4]; 2],
     runtime: RuntimeLimits,
     /// For budgets that count the requests of a time.
@@ -136,33 +137,17 @@ impl RuntimeLimits {
     }
 }
 
-/// What gauges have to be told beside what a taking or giving back tells itself, since limits are others now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correction {
-    /// Whose.
-    pub priority: ResourcePriority,
-    /// Which.
-    pub resource: Resource,
-    /// By how much the limit went up.
-    pub more: i64,
-    /// Whether the breaker was open by the limit before, and is by the one of now.
-    pub open: (bool, bool),
-}
-
 impl Breakers {
     /// Breakers with the given limits for [`ResourcePriority::ALL`], and what runtime says of them.
     pub fn new(written: [Thresholds; 2], runtime: RuntimeLimits) -> Self {
-        let limits = || {
-            let of = |written: &Thresholds| RESOURCES.map(|it| AtomicU32::new(written.limit(it)));
-            written.each_ref().map(of)
-        };
+        let limits = written.map(|written| RESOURCES.map(|resource| written.limit(resource)));
         Self {
             recent: written.map(|limits| {
                 let interval = limits.retry_budget.and_then(|budget| budget.interval);
                 interval.map(RecentRequests::new)
             }),
-            limits: limits(),
-            told: limits(),
+            limits: limits.map(|limits| limits.map(AtomicU32::new)),
+            shown: Shown::new(limits),
             written,
             used: Default::default(),
             runtime,
@@ -172,7 +157,7 @@ impl Breakers {
     /// Takes over what runtime says, if it has changed.
     #[inline]
     pub fn follow(&self) {
-        if self.runtime.seen.load(Relaxed) != self.runtime.stamp() {
+        if self.runtime.seen.load(Acquire) != self.runtime.stamp() {
             self.take_over();
         }
     }
@@ -186,27 +171,29 @@ impl Breakers {
             budgets,
         } = &self.runtime;
         let mut budgets = budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.store(self.runtime.stamp(), Relaxed);
+        let stamp = self.runtime.stamp();
         for (priority, budget) in ResourcePriority::ALL.into_iter().zip(&mut *budgets) {
             let name = match priority {
                 ResourcePriority::Default => "default",
                 ResourcePriority::High => "high",
             };
-            let values = keys.values_behind(&format!("circuit_breakers.{cluster}.{name}."));
+            let value = |of: &str| keys.value(&format!("circuit_breakers.{cluster}.{name}.{of}"));
             let written = self.thresholds(priority);
             for resource in RESOURCES {
-                let value = values.get(resource.runtime_name());
-                let limit = value.and_then(RuntimeValue::integer);
+                let value = value(resource.runtime_name());
+                let limit = value.as_ref().and_then(RuntimeValue::integer);
                 let limit = limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
                 let limit = limit.unwrap_or_else(|| written.limit(resource));
                 self.limits[priority.index()][resource as usize].store(limit, Relaxed);
             }
             *budget = budget_by(
                 written.retry_budget,
-                values.get("retry_budget.budget_percent"),
-                values.get("retry_budget.min_retry_concurrency"),
+                value("retry_budget.budget_percent").as_ref(),
+                value("retry_budget.min_retry_concurrency").as_ref(),
             );
         }
+        // Whoever finds it there finds the limits there too.
+        seen.store(stamp, Release);
     }
 
     /// The limit in force.
@@ -215,38 +202,11 @@ impl Breakers {
         self.limits[priority.index()][resource as usize].load(Relaxed)
     }
 
-    /// The limit by which the gauges stand.
-    pub(super) fn told(&self, priority: ResourcePriority, resource: Resource) -> u32 {
-        self.told[priority.index()][resource as usize].load(Relaxed)
-    }
-
     /// What takes the place of the limit of retries.
     pub fn budget(&self, priority: ResourcePriority) -> Option<RetryBudget> {
         let budgets = &self.runtime.budgets;
         let by_runtime = budgets.lock().unwrap_or_else(PoisonError::into_inner);
         by_runtime[priority.index()].or(self.thresholds(priority).retry_budget)
-    }
-
-    /// What gauges are to be told as one is taken or given back, `before` that.
-    #[inline]
-    pub fn correction(
-        &self,
-        priority: ResourcePriority,
-        resource: Resource,
-        before: u32,
-    ) -> Option<Correction> {
-        let told = &self.told[priority.index()][resource as usize];
-        let limit = self.limit(priority, resource);
-        if told.load(Relaxed) == limit {
-            return None;
-        }
-        let told = told.swap(limit, Relaxed);
-        Some(Correction {
-            priority,
-            resource,
-            more: i64::from(limit) - i64::from(told),
-            open: (before >= told, before >= limit),
-        })
     }
 
     /// Notes a request for budgets that count those of a time.
@@ -315,19 +275,18 @@ impl Breakers {
         self.used(priority, resource) < self.limit(priority, resource)
     }
 
-    /// Takes one, whatever the limit: how many were taken before, and whether that opened the breaker.
+    /// Takes one, whatever the limit; how many are taken then.
     #[inline]
-    pub fn take(&self, priority: ResourcePriority, resource: Resource) -> (u32, bool) {
+    pub fn take(&self, priority: ResourcePriority, resource: Resource) -> u32 {
         let before = self.cell(priority, resource).fetch_add(1, Relaxed);
-        let opens = before.wrapping_add(1) == self.limit(priority, resource);
-        (before, opens)
+        before.wrapping_add(1)
     }
 
-    /// Gives one back: how many were taken before, and whether that closed the breaker.
+    /// Gives one back; how many are taken then.
     #[inline]
-    pub fn give_back(&self, priority: ResourcePriority, resource: Resource) -> (u32, bool) {
+    pub fn give_back(&self, priority: ResourcePriority, resource: Resource) -> u32 {
         let before = self.cell(priority, resource).fetch_sub(1, Relaxed);
-        (before, before == self.limit(priority, resource))
+        before.wrapping_sub(1)
     }
 
     #[inline]
@@ -384,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runtime_has_other_limits_and_gauges_follow_with_the_next_change() {
+    fn runtime_has_other_limits() {
         let keys = RuntimeKeys::default();
         let runtime = RuntimeLimits::new(&keys, "c");
         let breakers = Breakers::new([Thresholds::default(); 2], runtime);
@@ -411,11 +370,7 @@ mod tests {
         let budget = breakers.budget(priority).unwrap();
         assert_eq!((budget.percent, budget.min_concurrency), (50.5, 3));
         assert_eq!(breakers.budget(ResourcePriority::Default), None);
-        let (before, closes) = breakers.give_back(priority, resource);
-        assert!(closes);
-        let told = breakers.correction(priority, resource, before).unwrap();
-        assert_eq!((told.more, told.open), (-1023, (false, true)));
-        assert_eq!(breakers.correction(priority, resource, 0), None);
+        assert_eq!(breakers.give_back(priority, resource), 0);
         keys.set_values([].into());
         breakers.follow();
         assert_eq!(breakers.limit(priority, resource), 1024);
@@ -432,16 +387,17 @@ mod tests {
         let breakers = Breakers::new(limits, RuntimeLimits::default());
         breakers.follow();
         let (priority, resource) = (ResourcePriority::Default, Resource::Requests);
-        assert!(!breakers.take(priority, resource).1);
+        assert_eq!(breakers.take(priority, resource), 1);
+        assert_eq!(breakers.show_open(priority, resource), 0);
         assert!(breakers.can_create(priority, resource));
-        assert!(breakers.take(priority, resource).1, "the second opens it");
+        assert_eq!(breakers.take(priority, resource), 2);
+        assert_eq!(breakers.show_open(priority, resource), 1);
         assert!(!breakers.can_create(priority, resource));
         assert!(breakers.can_create(ResourcePriority::High, resource));
-        assert!(
-            breakers.give_back(priority, resource).1,
-            "giving one back closes it"
-        );
-        assert!(!breakers.give_back(priority, resource).1);
+        assert_eq!(breakers.give_back(priority, resource), 1);
+        assert_eq!(breakers.show_open(priority, resource), -1);
+        breakers.give_back(priority, resource);
+        assert_eq!(breakers.show_open(priority, resource), 0);
         assert_eq!(breakers.used(priority, resource), 0);
     }
 

@@ -3,6 +3,7 @@
 //! A cluster that no worker has used yet costs its settings and hosts, nothing else.
 
 mod around;
+mod breaker_gauges;
 mod breakers;
 mod dropped;
 mod even;
@@ -18,7 +19,7 @@ pub use crate::host::{
     DiscoveredHealth, Health, HealthFlags, Host, HostCounters, HostSet, HostTotals, LevelOptions,
     Locality, PriorityHosts, is_canary,
 };
-pub use breakers::{Breakers, Correction, Resource, RetryBudget, RuntimeLimits, Thresholds};
+pub use breakers::{Breakers, Resource, RetryBudget, RuntimeLimits, Thresholds};
 pub use dropped::Dropped;
 pub(crate) use passthrough::metadata as passthrough_metadata;
 pub use provided::{Provided, ProvidedSettings};
@@ -29,6 +30,7 @@ pub use settings::{
 
 pub use crate::load_balancing::{LbPolicy, LbSettings, PriorityLoad};
 pub use around::{AroundClusters, ProxyPlace};
+pub(crate) use breaker_gauges::{left_gauge, open_gauge};
 pub use shared::ClusterShared;
 pub(crate) use shared::breaker_prefix;
 

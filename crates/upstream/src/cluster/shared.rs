@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -11,19 +11,20 @@ use nuncio_contract::stats::groups::{
     ClusterUpdateStats, ClusterVersionStats, RemainingStats, RequestSizeStats, TimeoutBudgetStats,
     TlsSocketFactoryStats, TlsStats, TransportSocketMatchStats,
 };
-use nuncio_contract::stats::{Counter, Gauge, Scope};
+use nuncio_contract::stats::{Counter, Scope};
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 use nuncio_net::tls::{ClientTls, Expirations};
 
 use super::around::{AroundClusters, ProxyPlace};
+use super::breaker_gauges::{left_gauge, open_gauge};
+use super::breakers::RESOURCES;
 use super::dropped::Dropped;
 use super::even::TableStats;
 use super::membership::Membership;
 use super::merge_window::{MergeWindow, Takes};
 use super::{
-    Breakers, ClusterSettings, Host, HostSet, Provided, Resource, ResourcePriority, RuntimeLimits,
-    Thresholds,
+    Breakers, ClusterSettings, Host, HostSet, Provided, ResourcePriority, RuntimeLimits, Thresholds,
 };
 use crate::destination::Destination;
 use crate::forward_proxy::Asked;
@@ -55,7 +56,7 @@ pub struct ClusterShared {
     around: Arc<AroundClusters>,
     published: RwLock<Arc<Published>>,
     /// The limits of which workers take off what they use, where that is told.
-    remaining: Vec<Remaining>,
+    remaining: Vec<(ResourcePriority, Arc<RemainingStats>)>,
     generation: AtomicU64,
     merging: Mutex<MergeWindow>,
     /// The bits of the share of requests that are turned away, of 1.
@@ -139,7 +140,7 @@ impl ClusterShared {
             .map(|_| Expirations::default())
             .collect();
         shared.show_expirations();
-        shared.for_each_limit(Gauge::add);
+        shared.show_limits();
         shared
     }
 
@@ -167,29 +168,33 @@ impl ClusterShared {
         self.outliers.as_deref()
     }
 
-    fn for_each_limit(&self, change: fn(&Gauge, u64)) {
-        for one in &self.remaining {
-            let stats = &one.stats;
-            let limit = |resource| u64::from(self.breakers.told(one.priority, resource));
-            change(&stats.remaining_cx, limit(Resource::Connections));
-            change(&stats.remaining_pending, limit(Resource::PendingRequests));
-            change(&stats.remaining_rq, limit(Resource::Requests));
-            if !one.budget_was_used.load(Ordering::Relaxed) {
-                change(&stats.remaining_retries, limit(Resource::Retries));
+    /// Shows that all of each limit is left.
+    fn show_limits(&self) {
+        for (priority, stats) in &self.remaining {
+            let written = self.breakers.thresholds(*priority);
+            for resource in RESOURCES {
+                left_gauge(stats, resource).add(u64::from(written.limit(resource)));
             }
         }
     }
 
-    /// Notes that a retry is wanted. What a budget leaves is no number to tell: as in Envoy, the gauge has the limit
-    /// that the budget takes the place of until a retry is wanted, and zero from then on.
-    pub(crate) fn note_retry(&self, priority: ResourcePriority) {
-        let Some(one) = self.remaining.iter().find(|one| one.priority == priority) else {
-            return;
-        };
-        let has_budget = self.breakers.budget(priority).is_some();
-        if has_budget && !one.budget_was_used.swap(true, Ordering::Relaxed) {
-            let limit = self.breakers.told(priority, Resource::Retries);
-            one.stats.remaining_retries.sub(u64::from(limit));
+    /// Takes what the circuit breakers show out of their gauges.
+    fn withdraw_breakers(&self) {
+        self.breakers.withdraw();
+        for (priority, stats) in &self.remaining {
+            for resource in RESOURCES {
+                let change = self.breakers.show_left(*priority, resource);
+                left_gauge(stats, resource).add(change.cast_unsigned());
+            }
+        }
+        for priority in ResourcePriority::ALL {
+            for resource in RESOURCES {
+                let change = self.breakers.show_open(priority, resource);
+                if change != 0 {
+                    let stats = self.scope.worker_group_at(breaker_prefix(priority));
+                    open_gauge(&stats, resource).add(change.cast_unsigned());
+                }
+            }
         }
     }
 
@@ -486,7 +491,7 @@ impl ClusterShared {
     pub(crate) fn withdraw(&self) {
         self.membership.withdraw();
         self.tables.withdraw();
-        self.for_each_limit(Gauge::sub);
+        self.withdraw_breakers();
         if let Some(outliers) = self.outliers() {
             outliers.withdraw();
         }
@@ -499,24 +504,16 @@ impl ClusterShared {
     }
 }
 
-/// What is left of a priority's limits, where that is told.
-struct Remaining {
-    priority: ResourcePriority,
-    stats: Arc<RemainingStats>,
-    budget_was_used: AtomicBool,
-}
-
-fn remaining(thresholds: &[Thresholds; 2], scope: &Scope) -> Vec<Remaining> {
-    let tracked = |(limits, priority): (&Thresholds, ResourcePriority)| {
-        let remaining = || Remaining {
-            priority,
-            stats: scope.worker_group_at(breaker_prefix(priority)),
-            budget_was_used: AtomicBool::new(false),
-        };
-        limits.track_remaining.then(remaining)
-    };
+/// The gauges of what is left, of the priorities where that is told.
+fn remaining(
+    thresholds: &[Thresholds; 2],
+    scope: &Scope,
+) -> Vec<(ResourcePriority, Arc<RemainingStats>)> {
     let priorities = thresholds.iter().zip(ResourcePriority::ALL);
-    priorities.filter_map(tracked).collect()
+    let tracked = priorities.filter(|(limits, _)| limits.track_remaining);
+    tracked
+        .map(|(_, priority)| (priority, scope.worker_group_at(breaker_prefix(priority))))
+        .collect()
 }
 
 /// Where a priority's breakers stand below the cluster's scope.

@@ -25,9 +25,9 @@ pub use permit::{RetryPermit, SessionPermit};
 pub use responses::ResponseStats;
 pub use tries::{TrySizes, TryStats};
 
-use crate::cluster::breaker_prefix;
 use crate::cluster::{
-    Breakers, ClusterSettings, ClusterShared, Correction, Host, Resource, ResourcePriority,
+    Breakers, ClusterSettings, ClusterShared, Host, Resource, ResourcePriority, breaker_prefix,
+    left_gauge, open_gauge,
 };
 
 /// A cluster's settings, stats cells and clock on one worker.
@@ -134,62 +134,45 @@ impl ClusterCore {
         }
     }
 
-    pub(crate) fn breaker_gauge(&self, priority: ResourcePriority, resource: Resource) -> &Gauge {
+    fn breaker_gauge(&self, priority: ResourcePriority, resource: Resource) -> &Gauge {
         let [default, high] = &self.breaker_stats;
         let stats = match priority {
             ResourcePriority::Default => default,
             ResourcePriority::High => high,
         };
-        match resource {
-            Resource::Connections => &stats.cx_open,
-            Resource::PendingRequests => &stats.rq_pending_open,
-            Resource::Requests => &stats.rq_open,
-            Resource::Retries => &stats.rq_retry_open,
-        }
+        open_gauge(stats, resource)
     }
 
-    /// Tells the gauges of limits that are others now, as one is taken or given back.
+    /// Shows how a breaker stands, as `used` are taken now.
     #[inline]
-    fn correct(&self, priority: ResourcePriority, resource: Resource, before: u32) {
-        if let Some(correction) = self.breakers().correction(priority, resource, before) {
-            self.tell(&correction);
+    fn show(&self, priority: ResourcePriority, resource: Resource, used: u32) {
+        let change = match self.breakers().is_shown(priority, resource, used) {
+            true => 0,
+            false => self.show_anew(priority, resource),
+        };
+        // It is written in any case, as Envoy's is.
+        self.breaker_gauge(priority, resource)
+            .add(change.cast_unsigned());
+    }
+
+    #[inline(never)]
+    fn show_anew(&self, priority: ResourcePriority, resource: Resource) -> i64 {
+        self.show_left(priority, resource);
+        self.breakers().show_open(priority, resource)
+    }
+
+    /// Shows that a budget says how many retries there may be, once one is wanted.
+    fn show_budget(&self, priority: ResourcePriority) {
+        if self.breakers().budget(priority).is_some() {
+            self.show_left(priority, Resource::Retries);
         }
     }
 
-    #[cold]
-    fn tell(&self, correction: &Correction) {
-        let (priority, resource) = (correction.priority, correction.resource);
-        let gauge = self.breaker_gauge(priority, resource);
-        match correction.open {
-            (false, true) => gauge.add(1),
-            (true, false) => gauge.dec(),
-            _ => {}
-        }
-        if let Some(remaining) = self.remaining(priority, resource) {
-            let by = correction.more.unsigned_abs();
-            match correction.more > 0 {
-                true => remaining.add(by),
-                false => remaining.sub(by),
-            }
-        }
-    }
-
-    /// The gauge of what is left, where it is tracked; a budget has no such number.
-    #[inline]
-    pub(crate) fn remaining(
-        &self,
-        priority: ResourcePriority,
-        resource: Resource,
-    ) -> Option<&Gauge> {
-        let stats = self.remaining_stats.get(priority.index())?.as_ref()?;
-        match resource {
-            Resource::Connections => Some(&stats.remaining_cx),
-            Resource::PendingRequests => Some(&stats.remaining_pending),
-            Resource::Requests => Some(&stats.remaining_rq),
-            Resource::Retries => {
-                let budget = self.breakers().budget(priority);
-                budget.is_none().then_some(&stats.remaining_retries)
-            }
+    fn show_left(&self, priority: ResourcePriority, resource: Resource) {
+        let stats = self.remaining_stats.get(priority.index());
+        if let Some(stats) = stats.and_then(Option::as_ref) {
+            let change = self.breakers().show_left(priority, resource);
+            left_gauge(stats, resource).add(change.cast_unsigned());
         }
     }
 

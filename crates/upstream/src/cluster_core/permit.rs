@@ -33,13 +33,8 @@ impl Permit {
         priority: ResourcePriority,
         resource: Resource,
     ) -> Self {
-        let (before, opened) = core.breakers().take(priority, resource);
-        core.correct(priority, resource, before);
-        core.breaker_gauge(priority, resource)
-            .add(u64::from(opened));
-        if let Some(remaining) = core.remaining(priority, resource) {
-            remaining.dec();
-        }
+        let used = core.breakers().take(priority, resource);
+        core.show(priority, resource, used);
         if resource == Resource::Requests {
             core.breakers().note_request(priority, || core.clock.now());
         }
@@ -58,14 +53,8 @@ impl Permit {
 impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
-        let (before, closed) = self.core.breakers().give_back(self.priority, self.resource);
-        self.core.correct(self.priority, self.resource, before);
-        if closed {
-            self.core.breaker_gauge(self.priority, self.resource).dec();
-        }
-        if let Some(remaining) = self.core.remaining(self.priority, self.resource) {
-            remaining.add(1);
-        }
+        let used = self.core.breakers().give_back(self.priority, self.resource);
+        self.core.show(self.priority, self.resource, used);
     }
 }
 
@@ -77,9 +66,9 @@ pub struct RetryPermit {
 impl RetryPermit {
     /// Takes one if the breaker, or the budget, lets it.
     pub(crate) fn try_take(core: &Rc<ClusterCore>, priority: ResourcePriority) -> Option<Self> {
-        core.shared.note_retry(priority);
         let breakers = core.breakers();
         breakers.follow();
+        core.show_budget(priority);
         let free = breakers.can_retry(priority, core.clock.now());
         free.then(|| Self {
             _held: Permit::take(core, priority, Resource::Retries),
