@@ -3,10 +3,11 @@
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use nuncio_contract::overload::ScaledTimer;
 
-use super::connection::{Connection, End, IDLE, LIFE, Phase, Worked};
+use super::connection::{Connection, End, HEAD, IDLE, LIFE, Phase, Worked};
 use super::mailbox::Cut;
 use crate::connection_manager::overload::OnBytes;
 
@@ -17,16 +18,33 @@ impl Connection {
         if self.manager.drain.is_over() {
             return Some(End::Local);
         }
-        if self.phase.get() != Phase::Open {
-            return None;
+        let (end, slot) = self.first_shortened()?;
+        match self.deadlines.poll_at(cx, &*self.manager.worker, end) {
+            Poll::Ready(()) if slot == HEAD => {
+                self.unfinished_was_idle();
+                None
+            }
+            Poll::Ready(()) => {
+                self.deadlines.clear(slot);
+                self.expired(slot)
+            }
+            Poll::Pending => None,
         }
-        let worker = &*self.manager.worker;
+    }
+
+    /// The timeout that is the first to pass now that they are shorter.
+    fn first_shortened(&self) -> Option<(Instant, usize)> {
+        let head = self.unfinished_idle_end().map(|end| (end, HEAD));
+        if self.phase.get() != Phase::Open {
+            return head;
+        }
         let timeouts = &self.manager.config.timeouts;
-        let of = |slot, timer, whole: Option<std::time::Duration>| {
+        let of = |slot, timer, whole: Option<Duration>| {
             let (end, whole) = self.deadlines.get(slot).zip(whole)?;
             Some((end - (whole - self.manager.scaled(timer, whole)), slot))
         };
         let ends = [
+            head,
             of(IDLE, ScaledTimer::ConnectionIdle, timeouts.connection_idle),
             of(
                 LIFE,
@@ -34,14 +52,7 @@ impl Connection {
                 timeouts.max_connection_duration,
             ),
         ];
-        let (end, slot) = ends.into_iter().flatten().min()?;
-        match self.deadlines.poll_at(cx, worker, end) {
-            Poll::Ready(()) => {
-                self.deadlines.clear(slot);
-                self.expired(slot)
-            }
-            Poll::Pending => None,
-        }
+        ends.into_iter().flatten().min()
     }
 
     /// Sheds load once bytes are there; what came is worked off if the connection closes.

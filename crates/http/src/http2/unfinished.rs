@@ -6,8 +6,10 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use nuncio_codec::http2::StreamId;
+use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::BytesMeter;
 
 use super::connection::{Connection, HEAD};
@@ -25,6 +27,8 @@ struct Begun {
     state: Box<StreamState>,
     /// The deadline that is the first to pass.
     slot: usize,
+    /// How long the stream may be idle; less while the overload manager shortens timeouts.
+    idle: Option<Duration>,
 }
 
 impl Unfinished {
@@ -58,9 +62,12 @@ impl Connection {
             self.deadlines.set(HEAD, state.info.start + limit);
         }
         let slot = first.map_or(REQUEST_HEADERS, |(_, slot)| slot);
-        self.unfinished
-            .0
-            .replace(Some(Box::new(Begun { id, state, slot })));
+        self.unfinished.0.replace(Some(Box::new(Begun {
+            id,
+            state,
+            slot,
+            idle: timeouts.stream_idle,
+        })));
         self.count_request();
     }
 
@@ -78,6 +85,24 @@ impl Connection {
         if let Some(id) = id {
             self.refuse_stream(id, why);
         }
+    }
+
+    /// When it will have been idle for too long, if the overload manager has shortened that.
+    pub(super) fn unfinished_idle_end(&self) -> Option<Instant> {
+        let begun = self.unfinished.0.borrow();
+        let begun = begun.as_ref()?;
+        let whole = begun.idle?;
+        let scaled = self.manager.scaled(ScaledTimer::StreamIdle, whole);
+        (scaled < whole).then(|| begun.state.info.start + scaled)
+    }
+
+    /// It was idle for too long.
+    pub(super) fn unfinished_was_idle(self: &Rc<Self>) {
+        if let Some(begun) = self.unfinished.0.borrow_mut().as_mut() {
+            begun.slot = STREAM_IDLE;
+        }
+        self.deadlines.clear(HEAD);
+        self.unfinished_expired();
     }
 
     /// The head did not come in time.
