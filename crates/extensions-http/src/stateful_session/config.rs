@@ -13,10 +13,11 @@ use nuncio_contract::registry::RouteFilterConfig;
 const COOKIE: &str = "envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState";
 const HEADER: &str = "envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState";
 const ENVELOPE: &str = "envoy.extensions.http.stateful_session.envelope.v3.EnvelopeSessionState";
-const NAMES: [&str; 3] = [
-    "envoy.http.stateful_session.cookie",
-    "envoy.http.stateful_session.envelope",
-    "envoy.http.stateful_session.header",
+/// The type that goes with each name.
+const TYPES: [(&str, &str); 3] = [
+    ("envoy.http.stateful_session.cookie", COOKIE),
+    ("envoy.http.stateful_session.envelope", ENVELOPE),
+    ("envoy.http.stateful_session.header", HEADER),
 ];
 const NO_HOST: u16 = 503;
 
@@ -179,15 +180,21 @@ impl State {
     fn compile(state: &SessionState, ctx: &mut Ctx) -> Result<Self, Refused> {
         let name = &state.name;
         // As in Envoy it is the name that finds it.
-        if !NAMES.contains(&&*name.value) {
+        let found = TYPES.iter().find(|(known, _)| *known == name.value);
+        let Some((_, wanted)) = found else {
             let text = format!(
                 "Didn't find a registered implementation for name: '{}'",
                 name.value
             );
             ctx.error(name.span, text);
             return Err(Refused);
-        }
+        };
         let any = &state.typed_config;
+        if any.type_name() != *wanted {
+            let text = format!("Unable to unpack as {wanted}: [{}]", any.type_name());
+            ctx.error(any.span, text);
+            return Err(Refused);
+        }
         match any.type_name() {
             COOKIE => {
                 let config: CookieBasedSessionState = any.decode(ctx)?;

@@ -137,4 +137,11 @@ fn a_session_is_found_by_its_name() {
     let other = HEADER.replace("envoy.http.stateful_session.header", "other");
     let refused = refusal(&ROOM, &format!("{{{other}}}"));
     assert!(refused.contains("Didn't find a registered implementation for name: 'other'"));
+    let other = HEADER.replace("session.header,", "session.cookie,");
+    let refused = refusal(&ROOM, &format!("{{{other}}}"));
+    let cookie = "envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState";
+    assert!(
+        refused.contains(&format!("Unable to unpack as {cookie}")),
+        "{refused}"
+    );
 }
