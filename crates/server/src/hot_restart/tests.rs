@@ -135,7 +135,7 @@ fn a_parent_has_one_child_at_a_time() {
 fn more_sockets_than_fit_into_a_message_come_over_each_once() {
     const SOCKETS: usize = 70;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let sockets = bind(&any.into(), SOCKETS, &ListenOptions::default()).expect("a free port");
+    let (sockets, _) = bind(&any.into(), SOCKETS, &ListenOptions::default()).expect("a free port");
     let address = sockets[0].local_addr().expect("it is bound");
     let there = address.clone();
     let mut setting = Setting::ready();
