@@ -67,8 +67,14 @@ impl PipeAddress {
             ));
         }
         let has_no_file = self.path.starts_with('@');
-        (has_no_file && self.mode != 0)
-            .then(|| "Cannot set mode for Abstract AF_UNIX sockets".to_owned())
+        let text = match has_no_file {
+            true if self.mode != 0 => "Cannot set mode for Abstract AF_UNIX sockets",
+            false if self.path.contains('\0') => {
+                "UNIX domain socket pathname contains embedded null characters"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
     }
 
     /// Binds it for good.
@@ -239,6 +245,14 @@ mod tests {
         let bound = PipeAddress::new(&path, 0).bind_for_now(&options());
         drop(bound.expect("it is bound"));
         assert!(!std::fs::exists(&path).expect("the directory is there"));
+    }
+
+    #[test]
+    fn a_zero_stands_in_names_alone() {
+        let mistake = PipeAddress::new("/tmp/a\0b", 0).mistake();
+        let mistake = mistake.expect("the system would end the path there");
+        assert!(mistake.ends_with("contains embedded null characters"));
+        assert_eq!(PipeAddress::new("@a\0b", 0).mistake(), None);
     }
 
     #[test]
