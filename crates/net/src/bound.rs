@@ -10,7 +10,7 @@ use socket2::SockRef;
 use crate::datagrams;
 use crate::listen_address::ListenAddress;
 use crate::listener::{self, ListenOptions};
-use crate::pipe::PipeAddress;
+use crate::pipe::{PipeAddress, Replaced};
 
 /// A bound socket.
 #[derive(Debug)]
@@ -87,17 +87,19 @@ impl From<BoundSocket> for OwnedFd {
 }
 
 /// Binds `count` sockets, one a worker, or none if there are to be none. Port 0 takes a free port, the same for all.
+/// With them comes what they take the place of, which is back unless it is told that they stay.
 pub fn bind(
     address: &ListenAddress,
     count: usize,
     options: &ListenOptions,
-) -> io::Result<Vec<BoundSocket>> {
+) -> io::Result<(Vec<BoundSocket>, Option<Replaced>)> {
     if !options.binds {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     }
-    let mut sockets = vec![bind_one(address, options)?];
+    let (first, replaced) = bind_for_now(address, options)?;
+    let mut sockets = vec![first];
     bind_more(&mut sockets, count, options)?;
-    Ok(sockets)
+    Ok((sockets, replaced))
 }
 
 /// Adds to sockets that are bound to one address until there are `count`: others if they and the options reuse their
@@ -124,18 +126,33 @@ pub fn bind_more(
     Ok(())
 }
 
-/// Binds one socket.
+/// Binds one socket for good.
 ///
 /// # Errors
 /// It cannot be bound, or an option not be set.
 pub fn bind_one(address: &ListenAddress, options: &ListenOptions) -> io::Result<BoundSocket> {
-    Ok(match (address, options.datagrams) {
-        (ListenAddress::Pipe(pipe), _) => BoundSocket::Pipe(pipe.bind(options)?, pipe.clone()),
+    let (socket, replaced) = bind_for_now(address, options)?;
+    if let Some(replaced) = replaced {
+        replaced.keep();
+    }
+    Ok(socket)
+}
+
+fn bind_for_now(
+    address: &ListenAddress,
+    options: &ListenOptions,
+) -> io::Result<(BoundSocket, Option<Replaced>)> {
+    let socket = match (address, options.datagrams) {
+        (ListenAddress::Pipe(pipe), _) => {
+            let (socket, replaced) = pipe.bind_for_now(options)?;
+            return Ok((BoundSocket::Pipe(socket, pipe.clone()), replaced));
+        }
         (ListenAddress::Ip(at), true) => BoundSocket::Datagrams(datagrams::bind(*at, options)?),
         (ListenAddress::Ip(at), false) => {
             BoundSocket::Connections(listener::bind_one(*at, options)?)
         }
-    })
+    };
+    Ok((socket, None))
 }
 
 #[cfg(test)]
@@ -165,7 +182,7 @@ mod tests {
     #[test]
     fn every_worker_gets_a_socket_on_the_same_free_port() {
         for options in both_kinds() {
-            let sockets = bind(&any(), 3, &options).expect("a free port can be bound");
+            let (sockets, _) = bind(&any(), 3, &options).expect("a free port can be bound");
             assert_eq!(sockets.len(), 3);
             let first = port(&sockets[0]);
             assert!(first != 0 && sockets.iter().all(|socket| port(socket) == first));
@@ -180,7 +197,7 @@ mod tests {
                 ..options.clone()
             };
             for first in [alone, options.clone()] {
-                let mut sockets = bind(&any(), 1, &first).expect("a free port can be bound");
+                let (mut sockets, _) = bind(&any(), 1, &first).expect("a free port can be bound");
                 // What the others want does not count where the first one does not share its port.
                 bind_more(&mut sockets, 3, &options).expect("the port can be shared");
                 assert_eq!(sockets.len(), 3);
@@ -193,7 +210,7 @@ mod tests {
     #[test]
     fn a_port_that_is_taken_is_an_error() {
         for options in both_kinds() {
-            let sockets = bind(&any(), 1, &options).expect("a free port can be bound");
+            let (sockets, _) = bind(&any(), 1, &options).expect("a free port can be bound");
             let address = sockets[0].local_addr().expect("it is bound");
             let alone = ListenOptions {
                 reuse_port: false,
@@ -207,19 +224,27 @@ mod tests {
     #[test]
     fn connections_and_datagrams_do_not_take_each_others_ports() {
         let [connections, datagrams] = both_kinds();
-        let sockets = bind(&any(), 1, &connections).expect("a free port can be bound");
+        let (sockets, _) = bind(&any(), 1, &connections).expect("a free port can be bound");
         let address = sockets[0].local_addr().expect("it is bound");
         bind(&address, 1, &datagrams).expect("it is another protocol's port");
     }
 
     #[test]
     fn workers_share_the_socket_of_a_path() {
-        let path = format!("@nuncio-bound-{}", std::process::id());
+        let name = format!("nuncio-bound-{}", std::process::id());
+        let path = std::env::temp_dir().join(name).display().to_string();
         let address = ListenAddress::Pipe(PipeAddress::new(&path, 0));
-        let sockets = bind(&address, 3, &ListenOptions::default()).expect("it is free");
+        let bound = bind(&address, 3, &ListenOptions::default());
+        let (sockets, _back_when_dropped) = bound.expect("it is free");
         assert_eq!(sockets.len(), 3);
-        let there = |socket: &BoundSocket| socket.local_addr().is_ok_and(|at| at == address);
-        assert!(sockets.iter().all(there));
+        // Each takes a connection of the one queue.
+        for socket in &sockets {
+            let _client = std::os::unix::net::UnixStream::connect(&path).expect("it listens");
+            let BoundSocket::Pipe(socket, _) = socket else {
+                panic!("it is of a path");
+            };
+            socket.accept().expect("a connection waits");
+        }
     }
 
     #[test]
@@ -229,7 +254,7 @@ mod tests {
             ..ListenOptions::default()
         };
         let address = at("192.0.2.1:80");
-        let sockets = bind(&address, 2, &options).expect("there is nothing to be done");
+        let (sockets, _) = bind(&address, 2, &options).expect("there is nothing to be done");
         assert!(sockets.is_empty());
     }
 }

@@ -1,11 +1,14 @@
 //! Unix domain sockets, to listen on and to connect to.
 //!
-//! A path that begins with `@` names an abstract socket, which has no file. A file that is in the way is removed
-//! before, as Envoy does it, whether somebody listens there or not; what is there after the process has ended stays.
+//! A path that begins with `@` names an abstract socket, which has no file. A file that is in the way is replaced,
+//! as Envoy does it, whether somebody listens there or not, and comes back if the new socket is given up before it
+//! is used ([`Replaced`]); what is there after the process has ended stays.
 //! `mode` (0: as the umask has it) is set once the file is there; of an abstract socket it is refused. A path has at
 //! most 107 bytes.
 //!
 //! A connection is handled as a TCP connection is: the system calls that the proxy makes of a stream are the same.
+
+mod replaced;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,6 +22,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::listener::ListenOptions;
 use crate::socket_options::SocketState;
+
+pub use replaced::Replaced;
 
 /// How many bytes the system has for a path, with the zero behind it.
 const PATH_BYTES: usize = 108;
@@ -62,15 +67,37 @@ impl PipeAddress {
             ));
         }
         let has_no_file = self.path.starts_with('@');
-        (has_no_file && self.mode != 0)
-            .then(|| "Cannot set mode for Abstract AF_UNIX sockets".to_owned())
+        let text = match has_no_file {
+            true if self.mode != 0 => "Cannot set mode for Abstract AF_UNIX sockets",
+            false if self.path.contains('\0') => {
+                "UNIX domain socket pathname contains embedded null characters"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
     }
 
-    /// Binds it. Of the options those count that are no matter of IP or TCP; as in Envoy none is set before.
+    /// Binds it for good.
     ///
     /// # Errors
-    /// It cannot be bound, an option or its mode not be set.
+    /// It cannot be bound, an option or its mode not be set; then the path is as it was.
     pub fn bind(&self, options: &ListenOptions) -> io::Result<UnixListener> {
+        let (socket, replaced) = self.bind_for_now(options)?;
+        if let Some(replaced) = replaced {
+            replaced.keep();
+        }
+        Ok(socket)
+    }
+
+    /// Binds it, and tells what it takes the place of, unless it has no file. Of the options those count that are no
+    /// matter of IP or TCP; as in Envoy none is set before.
+    ///
+    /// # Errors
+    /// It cannot be bound, an option or its mode not be set; then the path is as it was.
+    pub fn bind_for_now(
+        &self,
+        options: &ListenOptions,
+    ) -> io::Result<(UnixListener, Option<Replaced>)> {
         if let Some(mistake) = self.mistake() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, mistake));
         }
@@ -80,11 +107,11 @@ impl PipeAddress {
         }
         let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
         let name = self.path.strip_prefix('@');
-        let address = match name {
-            Some(name) => SockAddr::unix(format!("\0{name}"))?,
+        let (address, replaced) = match name {
+            Some(name) => (SockAddr::unix(format!("\0{name}"))?, None),
             None => {
-                let _bind_says_what_stays_in_the_way = std::fs::remove_file(&*self.path);
-                SockAddr::unix(&*self.path)?
+                let address = SockAddr::unix(&*self.path)?;
+                (address, Some(Replaced::at(&self.path)))
             }
         };
         socket.bind(&address)?;
@@ -96,7 +123,7 @@ impl PipeAddress {
         set_others(SocketState::Bound)?;
         socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
         set_others(SocketState::Listening)?;
-        Ok(OwnedFd::from(socket).into())
+        Ok((OwnedFd::from(socket).into(), replaced))
     }
 }
 
@@ -184,6 +211,48 @@ mod tests {
         assert_eq!(path(107).mistake(), None);
         let mistake = path(108).mistake().expect("there is no room for a zero");
         assert!(mistake.ends_with("exceeds maximum UNIX domain socket path size of 108."));
+    }
+
+    /// Whether who connects to the path comes to this listener.
+    fn is_found(path: &str, listener: &UnixListener) -> bool {
+        let _client = UnixStream::connect(path).expect("somebody listens");
+        listener.accept().is_ok()
+    }
+
+    #[test]
+    fn who_listened_there_is_back_when_the_new_socket_is_given_up() {
+        let path = path("given-up");
+        let address = PipeAddress::new(&path, 0);
+        let old = address.bind(&options()).expect("it is bound");
+        let (new, replaced) = address.bind_for_now(&options()).expect("it is bound");
+        assert!(is_found(&path, &new) && !is_found(&path, &old));
+        drop((new, replaced));
+        assert!(is_found(&path, &old));
+
+        let (new, replaced) = address.bind_for_now(&options()).expect("it is bound");
+        replaced.expect("it has a file").keep();
+        assert!(is_found(&path, &new) && !is_found(&path, &old));
+        let directory = std::env::temp_dir();
+        let files = std::fs::read_dir(directory).expect("it is there");
+        let ours = |file: &std::fs::DirEntry| file.path().to_string_lossy().starts_with(&path);
+        assert_eq!(files.filter_map(Result::ok).filter(ours).count(), 1);
+        std::fs::remove_file(&path).expect("it can be removed");
+    }
+
+    #[test]
+    fn nothing_is_left_where_nothing_was_and_the_socket_is_given_up() {
+        let path = path("given-up-new");
+        let bound = PipeAddress::new(&path, 0).bind_for_now(&options());
+        drop(bound.expect("it is bound"));
+        assert!(!std::fs::exists(&path).expect("the directory is there"));
+    }
+
+    #[test]
+    fn a_zero_stands_in_names_alone() {
+        let mistake = PipeAddress::new("/tmp/a\0b", 0).mistake();
+        let mistake = mistake.expect("the system would end the path there");
+        assert!(mistake.ends_with("contains embedded null characters"));
+        assert_eq!(PipeAddress::new("@a\0b", 0).mistake(), None);
     }
 
     #[test]

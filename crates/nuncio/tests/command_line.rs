@@ -79,6 +79,59 @@ fn a_bad_configuration_ends_with_1_and_envoys_words_on_standard_error() {
     );
 }
 
+/// What is said of a configuration that is refused.
+fn refusal(config: &str) -> String {
+    let (code, _, said) = run(&["--mode", "validate", "--config-yaml", config]);
+    assert_eq!(code, 1, "{said}");
+    said
+}
+
+#[test]
+fn a_path_with_a_zero_in_it_is_refused_of_listeners_and_hosts() {
+    let words = "UNIX domain socket pathname contains embedded null characters";
+    let said = refusal(r#"admin: { address: { pipe: { path: "/tmp/a\0b" } } }"#);
+    assert!(said.contains(words), "{said}");
+    let said = refusal(
+        r#"static_resources: { clusters: [{ name: c, load_assignment: { cluster_name: c, endpoints: [{ lb_endpoints:
+        [{ endpoint: { address: { pipe: { path: "/tmp/a\0b" } } } }] }] } }] }"#,
+    );
+    assert!(said.contains(words), "{said}");
+}
+
+#[test]
+fn secrets_of_formats_are_refused_where_nobody_fetches_them_and_their_sources_are_looked_at() {
+    let log = |source: &str| {
+        format!(
+            "access_log: [{{ name: l, typed_config: {{ \
+             \"@type\": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, \
+             path: /dev/null, log_format: {{ text_format: \"%SECRET(s)%\", formatters: [{{ name: f, typed_config: {{ \
+             \"@type\": type.googleapis.com/envoy.extensions.formatter.generic_secret.v3.GenericSecret, \
+             secret_configs: {{ s: {{ name: s, sds_config: {{ {source} }} }} }} }} }}] }} }} }}]"
+        )
+    };
+    let address = "address: { socket_address: { address: 127.0.0.1, port_value: 0 } }";
+    let of_file = log("path_config_source: { path: /nowhere }");
+    let said = refusal(&format!("admin: {{ {address}, {of_file} }}"));
+    let words = "the secret `s` from elsewhere in a log of the admin is not supported";
+    assert!(said.contains(words), "{said}");
+    let of_listener = |source: &str| {
+        let log = log(source);
+        format!(
+            "static_resources: {{ listeners: [{{ name: l, {address}, {log}, filter_chains: [{{ filters: [{{ name: e, \
+             typed_config: {{ \"@type\": type.googleapis.com/envoy.extensions.filters.network.echo.v3.Echo }} }}] }}] }}] }}"
+        )
+    };
+    let said = refusal(&of_listener(
+        "path_config_source: { path: /nowhere }, authorities: [{ name: a }]",
+    ));
+    assert!(said.contains("field `authorities`"), "{said}");
+    let said = refusal(&of_listener("api_config_source: { api_type: GRPC }"));
+    assert!(
+        said.contains("a secret of a format from anything but"),
+        "{said}"
+    );
+}
+
 #[test]
 fn machines_get_an_object_a_line_and_nothing_else() {
     let mistakes = "{admn: 1, static_resources: {clusters: [{nam: a}]}}";

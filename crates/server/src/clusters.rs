@@ -10,7 +10,7 @@ use nuncio_contract::registry::Extensions;
 use nuncio_upstream::config::ClusterConfig;
 
 use crate::config::ClusterManagerMessage;
-use crate::resource::{ClusterResource, Version};
+use crate::resource::{ClusterResource, Version, wishes_since};
 
 /// The names of all clusters; a refused one's too, so that routes to it are no errors of their own.
 pub(crate) fn names(messages: &[Arc<Message>]) -> HashSet<&str> {
@@ -35,10 +35,10 @@ pub(crate) fn load(
         let parsed = ClusterConfig::parse(message, ctx).and_then(|mut config| {
             config.compile_filters(extensions.http_filters, ctx)?;
             config.open_event_logs(extensions.access_log_files, ctx)?;
-            Ok(config)
+            Ok((config, wishes_since(wanted_before, ctx)?))
         });
         match parsed {
-            Ok(config) if !known.insert(config.settings.name.clone()) => {
+            Ok((config, _)) if !known.insert(config.settings.name.clone()) => {
                 let text = format!(
                     "cluster manager: duplicate cluster '{}'",
                     config.settings.name
@@ -46,12 +46,12 @@ pub(crate) fn load(
                 let place = message.get_by_name("name").map(|name| name.span);
                 ctx.error(place.unwrap_or(message.span), text);
             }
-            Ok(config) => resources.push(ClusterResource {
+            Ok((config, wanted)) => resources.push(ClusterResource {
                 version: Version {
                     message: Arc::clone(message),
                     files: ctx.files.split_off(files_before),
                     secrets: ctx.secrets_used.split_off(secrets_before),
-                    wanted: ctx.secrets_wanted.split_off(wanted_before),
+                    wanted,
                 },
                 config,
                 update: None,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_config::tree::{Message, same, same_but_for};
-use nuncio_config::typed::{FileRead, SecretWish};
+use nuncio_config::typed::{Ctx, FileRead, Refused, SecretWish, decode};
+use nuncio_contract::config_source::ConfigSource;
 use nuncio_upstream::config::ClusterConfig;
 
 use crate::listener::{CompiledListener, Routes};
@@ -30,6 +31,26 @@ pub(crate) struct Version {
     pub secrets: Vec<Arc<Message>>,
     /// Those from elsewhere.
     pub wanted: Vec<SecretWish>,
+}
+
+/// The secrets from elsewhere that were wished for since there were `before` of them. Not everybody who wishes for one
+/// looks at its source: formats cannot, as sources may have formats themselves.
+///
+/// # Errors
+/// What is wrong with a source is in the context.
+pub(crate) fn wishes_since(before: usize, ctx: &mut Ctx) -> Result<Vec<SecretWish>, Refused> {
+    let wanted = ctx.secrets_wanted.split_off(before);
+    for wish in &wanted {
+        let mut found = Ctx::new(ctx.allow_unsupported);
+        let source = decode::<ConfigSource>(&wish.source, &mut found);
+        if source.and_then(|source| source.source(&mut found)).is_err()
+            || found.diagnostics.has_errors()
+        {
+            ctx.diagnostics.append(found.diagnostics);
+            return Err(Refused);
+        }
+    }
+    Ok(wanted)
 }
 
 /// A listener, ready to be bound.

@@ -1,9 +1,12 @@
 //! Files that are refused whole.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 
 use nuncio_testkit::client::{self, Client};
 use nuncio_testkit::ports::free_port;
+use nuncio_testkit::proxy::Scratch;
 
 use crate::server::{Config, Listener, Server, body, body_on, goes_to, text_of};
 
@@ -125,4 +128,44 @@ fn a_reload_is_a_post() {
     let server = Server::start(&saying(port, "old"), &[]);
     let answer = client::get(server.admin, "/reload").expect("the admin answers");
     assert_eq!(answer.status(), 405);
+}
+
+/// What is answered at a path; what goes wrong if nobody is there.
+fn body_at(path: &std::path::Path) -> std::io::Result<String> {
+    let mut client = UnixStream::connect(path)?;
+    client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    client.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    Ok(body.to_owned())
+}
+
+#[test]
+fn a_path_is_served_by_who_was_there_after_a_refusal_and_by_the_new_one_after_a_change() {
+    let port = free_port();
+    let directory = Scratch::new().expect("a directory can be made");
+    let path = directory.path().join("s.sock");
+    let at = |text: &str, more: &str| {
+        let mut config = saying(port, text);
+        config.listeners[0].of_listener = format!(
+            "additional_addresses: [{{address: {{pipe: {{path: '{}'}}}}}}{more}]",
+            path.display()
+        );
+        config
+    };
+    let server = Server::start(&at("old", ""), &[]);
+    assert_eq!(body_at(&path).expect("it listens"), "old");
+    // Nobody has this address, and that is found out when the path is bound already.
+    let elsewhere = ", {address: {socket_address: {address: 203.0.113.9, port_value: 80}}}";
+    let why = refusal(&server, port, &at("refused", elsewhere));
+    assert!(why.contains("cannot bind '203.0.113.9:80'"), "{why}");
+    assert_eq!(body_at(&path).expect("it still listens"), "old");
+    let another = format!(
+        ", {{address: {{socket_address: {{address: 127.0.0.1, port_value: {}}}}}}}",
+        free_port()
+    );
+    server.reload(&at("new", &another));
+    assert_eq!(body_at(&path).expect("it listens"), "new");
+    let files = std::fs::read_dir(directory.path()).expect("it is there");
+    assert_eq!(files.count(), 1, "nothing is left beside it");
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nuncio_config::runtime::RuntimeKey;
+use nuncio_config::span::Span;
 use nuncio_config::typed::{Attempt, Ctx, Refused};
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::matching::CompiledStringMatcher;
@@ -42,6 +43,7 @@ fn of_message(
     extensions: &Extensions,
     ctx: &mut Ctx,
 ) -> Result<Option<AdminConfig>, Refused> {
+    let wanted_before = ctx.secrets_wanted.len();
     let mut access_logs: Vec<_> = admin
         .access_log
         .iter()
@@ -55,6 +57,14 @@ fn of_message(
         ));
     }
     let access_logs = access_logs.into_iter().collect::<Result<_, _>>()?;
+    if let Some(wish) = ctx.secrets_wanted.get(wanted_before) {
+        // Nobody fetches it.
+        let what = format!(
+            "the secret `{}` from elsewhere in a log of the admin",
+            wish.name
+        );
+        return Err(ctx.unsupported_here(Span::NONE, what));
+    }
     let Some(address) = &admin.address else {
         return Ok(None);
     };

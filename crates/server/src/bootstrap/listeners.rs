@@ -10,7 +10,7 @@ use nuncio_config::typed::{Attempt, Ctx, Refused};
 use super::findings::left_out;
 use crate::config::Listener;
 use crate::listener::{CompileContext, CompiledListener};
-use crate::resource::{ListenerResource, Version};
+use crate::resource::{ListenerResource, Version, wishes_since};
 
 pub(super) fn compile_listeners(
     messages: &[Attempt<Listener>],
@@ -41,12 +41,13 @@ pub(crate) fn compile_listener(
     let secrets_before = context.ctx.secrets_used.len();
     let wanted_before = context.ctx.secrets_wanted.len();
     let (compiled, routes) = CompiledListener::compile(listener, context)?;
+    let wanted = wishes_since(wanted_before, context.ctx)?;
     Ok(ListenerResource {
         version: Version {
             message: Arc::clone(value.as_message().ok_or(Refused)?),
             files: context.ctx.files.split_off(files_before),
             secrets: context.ctx.secrets_used.split_off(secrets_before),
-            wanted: context.ctx.secrets_wanted.split_off(wanted_before),
+            wanted,
         },
         listener: Arc::new(compiled),
         routes,

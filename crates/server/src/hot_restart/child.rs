@@ -13,6 +13,7 @@ use rustix::net::{SocketType, sockopt};
 
 use super::message::Message;
 use super::name::Name;
+use super::parent::NO_ADDRESS;
 use super::stats::Merger;
 use super::wire::{Failure, Wire};
 use crate::log;
@@ -115,6 +116,10 @@ impl Predecessor {
     ) -> Result<Vec<BoundSocket>, String> {
         match self.all_sockets(address, datagrams) {
             Err(Failure::Closed) if self.is_gone() => Ok(Vec::new()),
+            // One of before there were listeners on paths has none.
+            Ok(Answer::Refused(why)) if why == NO_ADDRESS && address.ip().is_none() => {
+                Ok(Vec::new())
+            }
             Ok(Answer::Refused(why)) => Err(why),
             Ok(Answer::Sockets(sockets)) => Ok(sockets),
             Err(failure) => Err(complaint(&failure)),

@@ -31,6 +31,9 @@ const MAX_CONVERSATIONS: usize = 4;
 /// Envoy's words for a child that comes too early.
 const STILL_INITIALIZING: &str = "previous envoy process is still initializing";
 
+/// To an address that it does not understand. A child takes it for none where it is of a path: those before it that
+/// listen on no paths say so.
+pub(super) const NO_ADDRESS: &str = "hot restart: no address to pass sockets of";
 /// What a child hears whose wish is not granted.
 const NOT_IN_TIME: &str = "hot restart: the parent does not do it in time";
 
@@ -249,7 +252,7 @@ fn pass_sockets(wire: &Wire, shared: &Shared, address: &str, first: u32) -> Resu
         _ => (None, false),
     };
     let Some(address) = address else {
-        return refuse(wire, "hot restart: no address to pass sockets of");
+        return refuse(wire, NO_ADDRESS);
     };
     // None at all would be taken for an address where nobody listens, and what waits in the queues be lost.
     let Some(sockets) = shared.wish(Wish::PassSockets(address, datagrams))? else {

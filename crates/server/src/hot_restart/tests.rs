@@ -10,6 +10,7 @@ use nuncio_contract::stats::StatsStore;
 use nuncio_contract::stats::groups::ListenerStats;
 use nuncio_net::bound::bind;
 use nuncio_net::listener::ListenOptions;
+use nuncio_net::pipe::PipeAddress;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::child::{NoParent, Predecessor};
@@ -135,7 +136,7 @@ fn a_parent_has_one_child_at_a_time() {
 fn more_sockets_than_fit_into_a_message_come_over_each_once() {
     const SOCKETS: usize = 70;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let sockets = bind(&any.into(), SOCKETS, &ListenOptions::default()).expect("a free port");
+    let (sockets, _) = bind(&any.into(), SOCKETS, &ListenOptions::default()).expect("a free port");
     let address = sockets[0].local_addr().expect("it is bound");
     let there = address.clone();
     let mut setting = Setting::ready();
@@ -252,6 +253,21 @@ fn a_parent_that_is_gone_has_nothing_to_hand_over() {
     let sockets = before.sockets(&SocketAddr::from(([127, 0, 0, 1], 1)).into(), false);
     assert!(sockets.expect("its address is free").is_empty());
     before.shut_down_admin().expect("its admin is gone too");
+}
+
+#[test]
+fn a_parent_that_knows_no_paths_has_no_sockets_there() {
+    let refused = || {
+        let why = "hot restart: no address to pass sockets of".to_owned();
+        Some(Message::Refused { why })
+    };
+    let (before, _listener) = brief_parent(refused());
+    let path = PipeAddress::new("/tmp/a", 0).into();
+    let sockets = before.sockets(&path, false);
+    assert!(sockets.expect("it goes on").is_empty());
+    let (before, _listener) = brief_parent(refused());
+    let ip = SocketAddr::from(([127, 0, 0, 1], 1)).into();
+    before.sockets(&ip, false).expect_err("it knows addresses");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Who connects to a path has no address; as in Envoy it has that of the listener, whatever it is bound to itself.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
 use nuncio_contract::stream_info::Address;
@@ -55,17 +56,19 @@ impl Door {
         })
     }
 
-    /// Gives `admit` the connections that wait, and closes the socket.
+    /// Gives `admit` the connections that wait, and closes the socket. One that the event loop does not take is closed,
+    /// and the others go on.
     ///
     /// # Errors
-    /// The event loop does not let go of the socket, or does not take a connection.
+    /// The event loop does not let go of the socket.
     pub(super) fn close(self, admit: impl Fn(TcpStream, Ends)) -> io::Result<()> {
         match self {
             Door::Ip(socket) => {
                 let socket = socket.into_std()?;
                 while let Ok((stream, peer)) = socket.accept() {
-                    stream.set_nonblocking(true)?;
-                    let stream = TcpStream::from_std(stream)?;
+                    let Ok(stream) = in_event_loop(stream) else {
+                        continue;
+                    };
                     let _nagle_stays_on_if_this_fails = stream.set_nodelay(true);
                     let local = stream.local_addr().ok().map(Address::from);
                     admit(stream, (peer.into(), local));
@@ -74,12 +77,17 @@ impl Door {
             Door::Pipe(socket, at) => {
                 let socket = socket.into_std()?;
                 while let Ok((stream, _)) = socket.accept() {
-                    stream.set_nonblocking(true)?;
-                    let stream = tokio::net::UnixStream::from_std(stream)?;
-                    admit(pipe::stream(stream)?, (at.clone(), Some(at.clone())));
+                    if let Ok(stream) = in_event_loop(OwnedFd::from(stream).into()) {
+                        admit(stream, (at.clone(), Some(at.clone())));
+                    }
                 }
             }
         }
         Ok(())
     }
+}
+
+fn in_event_loop(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
 }

@@ -10,6 +10,7 @@ use nuncio_net::bound::{BoundSocket, bind, bind_more};
 use nuncio_net::connect::error_text;
 use nuncio_net::listen_address::ListenAddress;
 use nuncio_net::listener::ListenOptions;
+use nuncio_net::pipe::Replaced;
 
 use crate::listener::CompiledListener;
 
@@ -27,6 +28,8 @@ pub(super) struct Sockets {
     starts: Vec<usize>,
     workers: usize,
     backlog: u32,
+    /// What is back at its path if this is dropped before it is published.
+    replaced: Vec<Replaced>,
 }
 
 /// Copies for each worker, in the order of the workers; made before anything is published, as it can fail.
@@ -45,6 +48,7 @@ impl Sockets {
             starts: Vec::new(),
             workers,
             backlog: listener.options.backlog,
+            replaced: Vec::new(),
         };
         for (address, options) in listener.places() {
             this.starts.push(this.sockets.len());
@@ -53,15 +57,25 @@ impl Sockets {
                 _ => Vec::new(),
             };
             let bound = match inherited.is_empty() {
-                true => check_sharing(listener, workers).and_then(|()| {
-                    bind(address, workers, options)
-                        .map_err(|error| cannot_bind(listener, address, &error))
-                })?,
+                true => {
+                    check_sharing(listener, workers)?;
+                    let (bound, replaced) = bind(address, workers, options)
+                        .map_err(|error| cannot_bind(listener, address, &error))?;
+                    this.replaced.extend(replaced);
+                    bound
+                }
                 false => take_over(listener, (address, options), workers, inherited)?,
             };
             this.sockets.extend(bound);
         }
         Ok(this)
+    }
+
+    /// They are published: what they replaced goes for good.
+    pub(super) fn keep(&mut self) {
+        for replaced in self.replaced.drain(..) {
+            replaced.keep();
+        }
     }
 
     /// Copies for each worker.

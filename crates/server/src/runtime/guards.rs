@@ -5,6 +5,15 @@
 /// Beginnings of the names of guards.
 const BEGINNINGS: [&str; 2] = ["envoy.reloadable_features.", "envoy.restart_features."];
 
+/// Limits with such names.
+const LIMITS: [&str; 5] = [
+    "envoy.reloadable_features.http2_max_cookies_size_in_kb",
+    "envoy.reloadable_features.max_request_headers_count",
+    "envoy.reloadable_features.max_request_headers_size_kb",
+    "envoy.reloadable_features.max_response_headers_count",
+    "envoy.reloadable_features.max_response_headers_size_kb",
+];
+
 /// In the order of their names.
 const GUARDS: &[&str] = &[
     "envoy.reloadable_features.abort_when_accessing_dead_decoder",
@@ -186,6 +195,12 @@ pub(super) fn is_removed(name: &str) -> bool {
         .iter()
         .any(|beginning| name.starts_with(beginning))
         && !is_guard(name)
+        && !is_limit(name)
+}
+
+/// Whether it is called as a guard is, and is a number that Envoy reads.
+pub(super) fn is_limit(name: &str) -> bool {
+    LIMITS.contains(&name)
 }
 
 /// Whether Envoy has it.
@@ -209,5 +224,6 @@ mod tests {
             "envoy.reloadable_features.strict_1xx_and_204_response_headers"
         ));
         assert!(!is_removed("upstream.healthy_panic_threshold"));
+        assert!(LIMITS.iter().all(|name| !is_removed(name)));
     }
 }

@@ -4,7 +4,7 @@
 //! Those that belong to what Nuncio refuses anyway (health checks, retries, tracing) are not among
 //! them. What is not here either is read here, or by nobody.
 
-use super::guards::{is_guard, is_removed};
+use super::guards::{is_guard, is_limit, is_removed};
 use crate::log;
 
 /// Beginnings of such names; guards are among them too.
@@ -29,10 +29,23 @@ const HEARD: &[&str] = &[
     "re2.max_program_size.warn_level",
 ];
 
+/// The ends of `circuit_breakers.<cluster>.<priority>.` that are heard.
+const BREAKERS: [&str; 6] = [
+    ".max_connections",
+    ".max_pending_requests",
+    ".max_requests",
+    ".max_retries",
+    ".retry_budget.budget_percent",
+    ".retry_budget.min_retry_concurrency",
+];
+
 /// Whether Envoy would act on it and Nuncio does not.
 fn is_unheard(name: &str) -> bool {
     let begins_so = UNHEARD.iter().any(|beginning| name.starts_with(beginning));
-    (begins_so || is_guard(name)) && !HEARD.contains(&name)
+    let is_breaker = name.starts_with("circuit_breakers.");
+    let is_other_breaker = is_breaker && !BREAKERS.iter().any(|end| name.ends_with(end));
+    let is_known = begins_so || is_other_breaker || is_guard(name) || is_limit(name);
+    is_known && !HEARD.contains(&name)
 }
 
 /// What there is to say of a name that nothing comes of.
@@ -60,5 +73,28 @@ pub(super) fn tell(name: &str) {
         }
         Some(Word::Removed(text)) => log::warning("runtime", &text),
         None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_envoy_acts_on_and_nobody_reads_here_is_told() {
+        let is_told = |name| matches!(word(name), Some(Word::Unheard(_)));
+        assert!(is_told(
+            "envoy.reloadable_features.max_request_headers_count"
+        ));
+        assert!(is_told(
+            "envoy.reloadable_features.http2_max_cookies_size_in_kb"
+        ));
+        assert!(is_told("circuit_breakers.c.default.max_connection_pools"));
+        assert!(!is_told("circuit_breakers.c.default.max_connections"));
+        assert!(!is_told(
+            "circuit_breakers.c.d.high.retry_budget.budget_percent"
+        ));
+        let removed = word("envoy.reloadable_features.max_request_headers_counts");
+        assert!(matches!(removed, Some(Word::Removed(_))));
     }
 }

@@ -5,6 +5,7 @@
 //! changes nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -144,25 +145,58 @@ fn apart(
 ) -> Vec<ListenerResource> {
     let listeners = discovery.running.listeners.borrow();
     let stays = |one: &&ListenerResource| !removed.contains(&one.listener.name);
-    let address =
-        |one: &ListenerResource| (one.listener.name.clone(), one.listener.address.clone());
     let staying = listeners.resources().filter(stays);
-    let mut taken: HashMap<String, ListenAddress> = staying.map(address).collect();
+    let mut taken: HashMap<String, Places> = staying
+        .map(|one| (one.listener.name.clone(), Places::of(one)))
+        .collect();
     let mut sound = Vec::with_capacity(put.len());
     for made in put {
-        let (name, at) = address(&made);
+        let (name, places) = (made.listener.name.clone(), Places::of(&made));
         let mut others = taken.iter().filter(|(other, _)| **other != name);
-        if !at.is_chosen_late() && others.any(|(_, other)| other.is_at(&at)) {
+        if others.any(|(_, other)| places.meet(other)) {
             let text = format!(
-                "error adding listener: '{name}' has duplicate address '{at}' as existing listener, to check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener"
+                "error adding listener: '{name}' has duplicate address '{places}' as existing listener, to check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener"
             );
             outcome.reject(&name, &made.version.message, &text);
             continue;
         }
-        taken.insert(name, at);
+        taken.insert(name, places);
         sound.push(made);
     }
     sound
+}
+
+/// All addresses of a listener, and whether they are of datagrams.
+struct Places(Vec<(ListenAddress, bool)>);
+
+impl Places {
+    fn of(resource: &ListenerResource) -> Self {
+        let places = resource.listener.places();
+        Places(
+            places
+                .map(|(address, options)| (address.clone(), options.datagrams))
+                .collect(),
+        )
+    }
+
+    /// Whether one of them is one of the other's; those that the system chooses never are.
+    fn meet(&self, other: &Self) -> bool {
+        let mut fixed = self.0.iter().filter(|(at, _)| !at.is_chosen_late());
+        fixed.any(|(at, datagrams)| {
+            let mut others = other.0.iter();
+            others.any(|(there, others)| there.is_at(at) && others == datagrams)
+        })
+    }
+}
+
+impl fmt::Display for Places {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (address, _)) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { "," };
+            write!(formatter, "{comma}{address}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Lets listeners run that were made before and are warm now.

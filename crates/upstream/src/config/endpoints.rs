@@ -197,8 +197,14 @@ impl PipeMessage {
             let text = "exceeds maximum UNIX domain socket path size of";
             return Some(format!("Path \"{path}\" {text} {most}."));
         }
-        let is_unfit = path.starts_with('@') && self.mode != 0;
-        is_unfit.then(|| "Cannot set mode for Abstract AF_UNIX sockets".to_owned())
+        let text = match path.starts_with('@') {
+            true if self.mode != 0 => "Cannot set mode for Abstract AF_UNIX sockets",
+            false if path.contains('\0') => {
+                "UNIX domain socket pathname contains embedded null characters"
+            }
+            _ => return None,
+        };
+        Some(text.to_owned())
     }
 }
 

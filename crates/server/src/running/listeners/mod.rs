@@ -238,6 +238,7 @@ impl Listeners {
         workers: &Workers,
         now: SystemTime,
     ) {
+        sockets.keep();
         sockets.set_backlog(resource.listener.options.backlog);
         let id = ListenerId(self.next_id);
         self.next_id += 1;
