@@ -71,7 +71,7 @@ pub trait Downstream {
     fn write_data(&self, chunk: Buffer, end_stream: bool);
     /// Writes the trailers, which end the stream.
     fn write_trailers(&self, trailers: &HeaderMap);
-    /// Bytes of the request's body that have come and that nobody has read.
+    /// Bytes of the request's body that have come in this turn and that nobody has read.
     fn unread_bytes(&self) -> usize {
         0
     }

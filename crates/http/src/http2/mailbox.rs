@@ -31,6 +31,8 @@ pub(super) struct Mailbox {
     /// Whether the request is an upgrade in disguise.
     pub(super) is_upgrade: bool,
     pub(super) data: RefCell<Buffer>,
+    /// What of the data has come since the task had its last turn.
+    pub(super) fresh_bytes: Cell<usize>,
     pub(super) trailers: RefCell<Option<Box<HeaderMap>>>,
     /// Whether the head was all of the request.
     pub(super) is_bare: bool,
@@ -48,6 +50,7 @@ impl Mailbox {
             id,
             is_upgrade: false,
             data: RefCell::default(),
+            fresh_bytes: Cell::new(0),
             trailers: RefCell::default(),
             is_bare,
             is_complete: Cell::new(is_bare),

@@ -207,6 +207,8 @@ impl Connection {
             own.encode(|codec, out| codec.consumed(id, data.len(), out));
             return;
         };
+        let fresh_bytes = mailbox.fresh_bytes.get() + data.len();
+        mailbox.fresh_bytes.set(fresh_bytes);
         mailbox.data.borrow_mut().extend(own.bytes(data));
         mailbox.meter(|bytes| bytes.wire_bytes_received += count(wire));
         mailbox.is_complete.set(end_stream);

@@ -60,7 +60,9 @@ pub(super) async fn run(
     let mut life = boxed(|| live(connection, Rc::clone(&mailbox), state, start));
     poll_fn(|cx| {
         mailbox.task.note(cx);
-        worker.step(|| life.as_mut().poll(cx))
+        let lived = worker.step(|| life.as_mut().poll(cx));
+        mailbox.fresh_bytes.set(0);
+        lived
     })
     .await;
 }
@@ -337,7 +339,9 @@ impl Downstream for Http2Stream {
     }
 
     fn unread_bytes(&self) -> usize {
-        self.mailbox.data.borrow().len()
+        // What waited before was held back, which Envoy leaves with its codec.
+        let waits = self.mailbox.data.borrow().len();
+        waits.min(self.mailbox.fresh_bytes.get())
     }
 
     fn unflushed_bytes(&self) -> usize {
