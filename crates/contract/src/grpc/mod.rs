@@ -22,18 +22,24 @@ pub fn status_of_http(status: u16) -> u32 {
 /// The status of HTTP that stands for a value of `grpc-status`.
 pub fn http_status_of(grpc_status: &[u8]) -> u16 {
     let number = std::str::from_utf8(grpc_status).ok();
-    match number.and_then(|text| text.parse::<u64>().ok()) {
-        Some(0) => 200,
-        Some(1) => 499,
-        Some(3 | 9 | 11) => 400,
-        Some(4) => 504,
-        Some(5) => 404,
-        Some(6 | 10) => 409,
-        Some(7) => 403,
-        Some(8) => 429,
-        Some(12) => 501,
-        Some(14) => 503,
-        Some(16) => 401,
+    let number = number.and_then(|text| text.parse().ok());
+    number.map_or(500, http_status_of_number)
+}
+
+/// The status of HTTP that stands for a status of gRPC.
+pub const fn http_status_of_number(grpc_status: u64) -> u16 {
+    match grpc_status {
+        0 => 200,
+        1 => 499,
+        3 | 9 | 11 => 400,
+        4 => 504,
+        5 => 404,
+        6 | 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
         _ => 500,
     }
 }

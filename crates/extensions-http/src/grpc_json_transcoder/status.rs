@@ -1,5 +1,6 @@
 //! Statuses of gRPC as those of HTTP, and as `google.rpc.Status`.
 
+use nuncio_contract::grpc::http_status_of_number;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_transcoding::descriptor::Pool;
 use nuncio_transcoding::response::{Print, json};
@@ -15,22 +16,9 @@ pub(super) fn of(headers: &HeaderMap) -> Option<u64> {
     headers.get(Known::GrpcStatus).and_then(grpc::number)
 }
 
-/// The status of HTTP for one of gRPC.
+/// The status of HTTP for one of gRPC; one that is missing is a service that could not answer.
 pub(super) fn http(status: Option<u64>) -> u64 {
-    match status {
-        Some(0) => 200,
-        Some(1) => 499,
-        Some(3 | 9 | 11) => 400,
-        Some(4) => 504,
-        Some(5) => 404,
-        Some(6 | 10) => 409,
-        Some(7) => 403,
-        Some(8) => 429,
-        Some(12) => 501,
-        Some(14) | None => 503,
-        Some(16) => 401,
-        Some(_) => 500,
-    }
+    status.map_or(503, http_status_of_number).into()
 }
 
 fn percent_decoded(text: &[u8]) -> Vec<u8> {
