@@ -92,12 +92,7 @@ impl Policy {
     fn compile(message: &HashPolicyMessage, ctx: &mut Ctx) -> Result<Option<Self>, Refused> {
         let of = match &message.policy_specifier {
             PolicySpecifier::Header(header) => {
-                let name = HeaderName::parse_with_pseudo(&header.header_name.value);
-                let name = name.map_err(|_| {
-                    let text = format!("`{}` is not a header name", header.header_name.value);
-                    ctx.error(header.header_name.span, text);
-                    Refused
-                })?;
+                let name = HeaderName::to_look_up(&header.header_name.value);
                 let rewrite = header.regex_rewrite.as_ref();
                 let rewrite = rewrite.map(|rewrite| RegexRewrite::compile(rewrite, ctx));
                 Of::Header(name, rewrite.transpose()?)

@@ -5,7 +5,8 @@ use std::fmt;
 
 use super::known::Known;
 
-/// A valid header name in lower case, with its number when it is a known one.
+/// A header name in lower case, with its number when it is a known one; a valid one, but for names that are only
+/// looked up.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct HeaderName {
     bytes: Box<[u8]>,
@@ -46,6 +47,15 @@ impl HeaderName {
         Ok(Self { bytes, known })
     }
 
+    /// A name that is only looked up, such as a matcher's. One that no header can have is taken too, as in Envoy, and
+    /// is never found.
+    pub fn to_look_up(name: &str) -> Self {
+        Self::parse_with_pseudo(name).unwrap_or_else(|_| Self {
+            bytes: name.to_ascii_lowercase().into_bytes().into_boxed_slice(),
+            known: None,
+        })
+    }
+
     /// The name in lower case.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -53,7 +63,7 @@ impl HeaderName {
 
     /// The name in lower case.
     pub fn as_str(&self) -> &str {
-        // Only token bytes and a colon get in, so this is always ASCII.
+        // It was a string.
         std::str::from_utf8(&self.bytes).unwrap_or_default()
     }
 

@@ -68,15 +68,9 @@ enum Kind {
 }
 
 impl CompiledHeaderMatcher {
-    /// Compiles; a bad name or regex is reported at its place.
+    /// Compiles; a bad regex is reported at its place.
     pub fn compile(matcher: &HeaderMatcher, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let Some(name) = HeaderName::parse_with_pseudo(&matcher.name.value).ok() else {
-            ctx.error(
-                matcher.name.span,
-                format!("`{}` is not a header name", matcher.name.value),
-            );
-            return Err(Refused);
-        };
+        let name = HeaderName::to_look_up(&matcher.name.value);
         let kind = match &matcher.header_match_specifier {
             None => Kind::Present(true),
             Some(HeaderMatchSpecifier::Present(present)) => Kind::Present(*present),

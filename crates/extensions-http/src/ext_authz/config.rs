@@ -18,7 +18,7 @@ use super::messages::{
     AuthorizationResponse, BufferSettings, CheckSettings, ExtAuthz, ExtAuthzPerRoute, HttpService,
     HttpUpstream, PerRouteOverride, ServiceMessage,
 };
-use super::service::Service;
+use super::service::{DEFAULT_TIMEOUT, Service};
 use crate::mutation_rules::{ListStringMatcher, Rules};
 
 const FORBIDDEN: u16 = 403;
@@ -216,7 +216,12 @@ impl HttpService {
                 return Err(Refused);
             }
         }
-        let HttpUpstream::Cluster(cluster) = &self.server_uri.http_upstream_type;
+        // Without a cluster there is nobody to ask, which is found out when a request comes, as in Envoy.
+        let server = self.server_uri.as_ref().map(|uri| {
+            let HttpUpstream::Cluster(cluster) = &uri.http_upstream_type;
+            (cluster.as_str(), uri.timeout)
+        });
+        let (cluster, timeout) = server.unwrap_or(("", DEFAULT_TIMEOUT));
         let response = self.authorization_response.as_ref();
         let list = |pick: fn(&AuthorizationResponse) -> &Option<ListStringMatcher>| {
             response.and_then(|response| pick(response).as_ref())
@@ -229,8 +234,8 @@ impl HttpService {
         let to_client = to_client.filter(|list| !list.patterns.is_empty());
         let retries = self.retry_policy.as_ref().map(|it| it.compile(ctx));
         Ok(HttpTarget {
-            cluster: cluster.as_str().into(),
-            timeout: self.server_uri.timeout,
+            cluster: cluster.into(),
+            timeout,
             retries: retries.transpose()?,
             path_prefix: prefix.value.as_str().into(),
             path_override: instead.value.as_str().into(),

@@ -70,7 +70,7 @@ message! {
 message! {
     /// A service of HTTP.
     pub(super) struct HttpService: "envoy.extensions.filters.http.ext_authz.v3.HttpService" {
-        pub(super) server_uri: HttpUri,
+        pub(super) server_uri: Option<HttpUri>,
         pub(super) path_prefix: Spanned<String>,
         pub(super) path_override: Spanned<String>,
         pub(super) authorization_request: Option<AuthorizationRequest>,

@@ -19,8 +19,8 @@ use super::grpc_answer;
 use super::http_service::HttpTarget;
 use super::verdict::Verdict;
 
-/// For a call of gRPC whose service says no time.
-const DEFAULT_TIMEOUT: Duration = Duration::from_millis(200);
+/// For a service that says no time.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A service.
 #[derive(Debug)]

@@ -124,15 +124,11 @@ impl RouteCompiler<'_> {
         let internal_only = table
             .internal_only_headers
             .iter()
-            .map(|name| self.header_name(name));
-        let internal_only_headers = internal_only
-            .collect::<Vec<_>>()
-            .into_iter()
-            .collect::<Result<_, _>>();
+            .map(|name| HeaderName::to_look_up(&name.value));
+        let internal_only_headers = internal_only.collect();
         let host_header = Some(&table.vhost_header)
             .filter(|name| !name.value.is_empty())
-            .map(|name| self.header_name(name))
-            .transpose();
+            .map(|name| HeaderName::to_look_up(&name.value));
         let mut compiled = RouteTable {
             name: table.name.as_str().into(),
             domains,
@@ -142,8 +138,8 @@ impl RouteCompiler<'_> {
             ignore_port: table.ignore_port_in_host_matching,
             counted: Box::default(),
             adds: Additions::default(),
-            internal_only_headers: internal_only_headers?,
-            host_header: host_header?,
+            internal_only_headers,
+            host_header,
             scopes: None,
             more_hosts: None,
         };
@@ -301,9 +297,9 @@ impl RouteCompiler<'_> {
             Some(config::HostRewrite::Literal(host)) => {
                 Ok((!host.is_empty()).then(|| HostRewrite::Literal(host.as_bytes().into())))
             }
-            Some(config::HostRewrite::Header(name)) => self
-                .header_name(name)
-                .map(|name| Some(HostRewrite::Header(name))),
+            Some(config::HostRewrite::Header(name)) => Ok(Some(HostRewrite::Header(
+                HeaderName::to_look_up(&name.value),
+            ))),
             Some(config::HostRewrite::Format(text)) => self.host_format(text),
             Some(config::HostRewrite::PathRegex(regex)) => RegexRewrite::compile(regex, self.ctx)
                 .map(|regex| Some(HostRewrite::PathRegex(regex))),
@@ -373,7 +369,7 @@ impl RouteCompiler<'_> {
                 name.value.as_str().into(),
             )),
             config::ClusterSpecifier::ClusterHeader(name) => {
-                Ok(ClusterSource::Header(self.header_name(name)?))
+                Ok(ClusterSource::Header(HeaderName::to_look_up(&name.value)))
             }
             config::ClusterSpecifier::WeightedClusters(weighted) => {
                 self.weighted(weighted, metadata_match)
@@ -454,14 +450,6 @@ impl RouteCompiler<'_> {
             status,
             body: body.into_boxed_slice(),
             format: format.map(Box::new),
-        })
-    }
-
-    pub(super) fn header_name(&mut self, name: &Spanned<String>) -> Result<HeaderName, Refused> {
-        HeaderName::parse_with_pseudo(&name.value).map_err(|_| {
-            self.ctx
-                .error(name.span, format!("`{}` is not a header name", name.value));
-            Refused
         })
     }
 

@@ -4,6 +4,7 @@
 
 use nuncio_config::runtime::RuntimeKey;
 use nuncio_config::typed::Refused;
+use nuncio_contract::headers::HeaderName;
 use nuncio_contract::metadata_message::MetadataMessage;
 use nuncio_contract::stream_info::metadata::Struct;
 
@@ -85,7 +86,7 @@ impl RouteCompiler<'_> {
         let clusters: Box<[Weighted]> = clusters.into_iter().collect::<Result<_, _>>()?;
         let by = match &weighted.random_value_specifier {
             Some(config::RandomValue::Header(name)) if !name.value.is_empty() => {
-                PickedBy::Header(self.header_name(name)?)
+                PickedBy::Header(HeaderName::to_look_up(&name.value))
             }
             Some(config::RandomValue::Hash(Some(true))) => PickedBy::Hash,
             _ => PickedBy::Chance,
@@ -123,7 +124,11 @@ impl RouteCompiler<'_> {
         let text = match (name.value.is_empty(), header.value.is_empty()) {
             (true, true) => "At least one of name or cluster_header need to be specified",
             (false, false) => "Only one of name or cluster_header can be specified",
-            (true, false) => return self.header_name(header).map(WeightedTarget::Header),
+            (true, false) => {
+                return Ok(WeightedTarget::Header(HeaderName::to_look_up(
+                    &header.value,
+                )));
+            }
             (false, true) => {
                 let id = self.cluster(name)?;
                 return Ok(WeightedTarget::Named(id, name.value.as_str().into()));

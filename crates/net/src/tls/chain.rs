@@ -30,6 +30,8 @@ pub(super) struct Roots {
     /// What can be told of the first of them; nothing where they are the system's.
     pub(super) details: Option<CertificateDetails>,
     pub(super) revocation_lists: Vec<CertRevocationList<'static>>,
+    /// Whether certificates are looked up in the lists, of which there may be none.
+    pub(super) is_looked_up: bool,
     /// Whether only the peer's own certificate is looked up in the lists.
     pub(super) only_leaf_is_looked_up: bool,
     pub(super) allows_expired: bool,
@@ -130,8 +132,11 @@ impl Roots {
             usage,
             revocation,
             Some(&is_short),
-        )
-        .map(drop)
+        )?;
+        match self.is_looked_up && self.revocation_lists.is_empty() {
+            true => Err(Error::UnknownRevocationStatus),
+            false => Ok(()),
+        }
     }
 }
 

@@ -133,6 +133,7 @@ impl TrustDomainMessage {
             certificates,
             details: None,
             revocation_lists: Vec::new(),
+            is_looked_up: false,
             only_leaf_is_looked_up: false,
             allows_expired,
             most_above: None,

@@ -166,23 +166,27 @@ fn roots(
         );
         return Err(Refused);
     }
+    let (is_looked_up, revocation_lists) = revocation_lists(context, ctx)?;
     Ok(Some(Roots {
         store,
         certificates,
         details,
-        revocation_lists: revocation_lists(context, ctx)?,
+        revocation_lists,
+        is_looked_up,
         only_leaf_is_looked_up: context.only_verify_leaf_cert_crl,
         allows_expired: context.allow_expired_certificate,
         most_above: context.max_verify_depth,
     }))
 }
 
+/// Whether certificates are looked up in lists, and the lists: as in Envoy a text without any is taken, and no
+/// certificate passes then.
 fn revocation_lists(
     context: &CertificateValidationContext,
     ctx: &mut Ctx,
-) -> Result<Vec<CertRevocationList<'static>>, Refused> {
+) -> Result<(bool, Vec<CertRevocationList<'static>>), Refused> {
     let Some(source) = &context.crl else {
-        return Ok(Vec::new());
+        return Ok((false, Vec::new()));
     };
     let bytes = source.read(LIMIT_BYTES, ctx)?;
     let parsed = CertificateRevocationListDer::pem_slice_iter(&bytes).map(|der| {
@@ -190,8 +194,8 @@ fn revocation_lists(
         Some(CertRevocationList::from(list))
     });
     match parsed.collect::<Option<Vec<_>>>() {
-        Some(lists) if !lists.is_empty() => Ok(lists),
-        _ => {
+        Some(lists) => Ok((!bytes.is_empty(), lists)),
+        None => {
             let text = format!("Failed to load CRL from {}", name_of(source));
             ctx.error(source.span(), text);
             Err(Refused)

@@ -308,6 +308,8 @@ pub struct ClusterStatus {
     pub added_via_api: bool,
     /// The service name of EDS, if any.
     pub eds_service_name: Option<String>,
+    /// By how much available hosts count for more than they are, in per cent, if it is known.
+    pub overprovisioning_percent: Option<u32>,
     /// Limits of the default and the high priority.
     pub circuit_breakers: [CircuitBreakerLimits; 2],
     /// The hosts of all priorities.

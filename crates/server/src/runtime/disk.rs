@@ -113,9 +113,9 @@ impl Walk {
         if self.values.len() >= MOST_VALUES {
             return Err(format!("there are more than {MOST_VALUES} values"));
         }
-        names::tell(&name);
         let text = without_comments(&String::from_utf8_lossy(&bytes));
         let value = RuntimeValue::of_text(&text).map_err(|why| format!("{shown}: {why}"))?;
+        names::tell(&name, &value);
         self.values.insert(name, value);
         Ok(())
     }

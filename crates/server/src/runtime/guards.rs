@@ -189,6 +189,62 @@ const GUARDS: &[&str] = &[
     "envoy.restart_features.xds_failover_support",
 ];
 
+/// Those that are off unless they are set, in the order of their names.
+const OFF: &[&str] = &[
+    "envoy.reloadable_features.abort_when_accessing_dead_decoder",
+    "envoy.reloadable_features.allow_multiplexed_upstream_half_close",
+    "envoy.reloadable_features.always_use_v6",
+    "envoy.reloadable_features.connection_close_through_filter_manager",
+    "envoy.reloadable_features.disable_quic_ip_packet_info_socket_options",
+    "envoy.reloadable_features.disable_quic_rx_queue_overflow_socket_options",
+    "envoy.reloadable_features.dns_cache_set_ip_version_to_remove",
+    "envoy.reloadable_features.dynamic_modules_strip_custom_stat_prefix",
+    "envoy.reloadable_features.enable_formatter_for_ratelimit_action_descriptor_value",
+    "envoy.reloadable_features.enable_lrs_server_self_ads",
+    "envoy.reloadable_features.enable_stats_explicit_tags",
+    "envoy.reloadable_features.enable_universal_header_validator",
+    "envoy.reloadable_features.ext_proc_graceful_grpc_close",
+    "envoy.reloadable_features.fixed_heap_use_allocated",
+    "envoy.reloadable_features.getaddrinfo_no_ai_flags",
+    "envoy.reloadable_features.google_grpc_disable_tls_13",
+    "envoy.reloadable_features.grpc_timeout_returns_deadline_exceeded",
+    "envoy.reloadable_features.http2_record_histograms",
+    "envoy.reloadable_features.http2_use_oghttp2",
+    "envoy.reloadable_features.http3_happy_eyeballs",
+    "envoy.reloadable_features.http_11_proxy_connect_legacy_format",
+    "envoy.reloadable_features.least_request_lb_count_pending_requests",
+    "envoy.reloadable_features.mobile_ipv6_probe_advanced_filtering",
+    "envoy.reloadable_features.oauth2_use_gcm_encryption",
+    "envoy.reloadable_features.quic_disable_data_read_immediately",
+    "envoy.reloadable_features.quic_enable_reset_ssl_after_handshake",
+    "envoy.reloadable_features.quic_no_tcp_delay",
+    "envoy.reloadable_features.quic_reject_all",
+    "envoy.reloadable_features.quic_session_ticket_support",
+    "envoy.reloadable_features.quic_support_web_transport",
+    "envoy.reloadable_features.remove_legacy_route_formatter",
+    "envoy.reloadable_features.reresolve_if_no_connections",
+    "envoy.reloadable_features.reresolve_null_addresses",
+    "envoy.reloadable_features.reverse_conn_force_local_reply",
+    "envoy.reloadable_features.strict_chunk_parsing",
+    "envoy.reloadable_features.strip_upgrade_header_on_failed_websocket_upgrades",
+    "envoy.reloadable_features.tcp_proxy_delay_route_selection",
+    "envoy.reloadable_features.tls_certificate_compression_brotli",
+    "envoy.reloadable_features.unified_mux",
+    "envoy.reloadable_features.use_canonical_suffix_for_initial_rtt_estimate",
+    "envoy.reloadable_features.use_canonical_suffix_for_srtt",
+    "envoy.reloadable_features.xdstp_based_config_singleton_subscriptions",
+    "envoy.restart_features.quic_keylog_support",
+    "envoy.restart_features.shared_cares_dns_resolver",
+    "envoy.restart_features.upstream_http_filters_with_tcp_proxy",
+    "envoy.restart_features.use_cached_grpc_client_for_xds",
+    "envoy.restart_features.xds_failover_support",
+];
+
+/// What Envoy takes a guard to be that is not set.
+pub(super) fn default_of(name: &str) -> Option<bool> {
+    is_guard(name).then(|| OFF.binary_search(&name).is_err())
+}
+
 /// Whether it is the name of a guard that Envoy has no more, or never had.
 pub(super) fn is_removed(name: &str) -> bool {
     BEGINNINGS
@@ -219,6 +275,12 @@ mod tests {
             GUARDS
                 .iter()
                 .all(|name| is_guard(name) && !is_removed(name))
+        );
+        assert!(OFF.is_sorted());
+        assert!(OFF.iter().all(|name| default_of(name) == Some(false)));
+        assert_eq!(
+            default_of("envoy.reloadable_features.validate_connect"),
+            None
         );
         assert!(is_removed(
             "envoy.reloadable_features.strict_1xx_and_204_response_headers"

@@ -96,8 +96,8 @@ fn static_values(json: &Spanned<Arc<Json>>, ctx: &mut Ctx) -> Result<Arc<Values>
         ctx.error(json.span, text);
         Refused
     })?;
-    for (name, _) in &values {
-        match names::word(name) {
+    for (name, value) in &values {
+        match names::word(name, value) {
             Some(Word::Unheard(what)) => ctx.unsupported(json.span, what),
             Some(Word::Removed(text)) => drop(ctx.warning(json.span, text)),
             None => {}

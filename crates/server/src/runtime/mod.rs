@@ -195,7 +195,7 @@ impl Runtime {
             if text.is_empty() {
                 admin.remove(name);
             } else {
-                names::tell(name);
+                names::tell(name, &value);
                 admin.insert(name.to_owned(), value);
             }
         }

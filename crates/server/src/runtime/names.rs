@@ -4,7 +4,9 @@
 //! Those that belong to what Nuncio refuses anyway (health checks, retries, tracing) are not among
 //! them. What is not here either is read here, or by nobody.
 
-use super::guards::{is_guard, is_limit, is_removed};
+use nuncio_config::runtime::RuntimeValue;
+
+use super::guards::{default_of, is_guard, is_limit, is_removed};
 use crate::log;
 
 /// Beginnings of such names; guards are among them too.
@@ -56,9 +58,11 @@ pub(super) enum Word {
     Removed(String),
 }
 
-/// What there is to say of a name.
-pub(super) fn word(name: &str) -> Option<Word> {
-    if is_unheard(name) {
+/// What there is to say of a name with this value. A guard that is set to what it is anyway changes nothing, nor does
+/// the same as a text, which Envoy takes for no boolean.
+pub(super) fn word(name: &str, value: &RuntimeValue) -> Option<Word> {
+    let is_default = || default_of(name).is_some_and(|it| value.text == it.to_string());
+    if is_unheard(name) && !is_default() {
         return Some(Word::Unheard(format!("runtime value `{name}`")));
     }
     let text = || format!("Using a removed guard {name}, which does nothing");
@@ -66,8 +70,8 @@ pub(super) fn word(name: &str) -> Option<Word> {
 }
 
 /// Says it in the log.
-pub(super) fn tell(name: &str) {
-    match word(name) {
+pub(super) fn tell(name: &str, value: &RuntimeValue) {
+    match word(name, value) {
         Some(Word::Unheard(_)) => {
             log::warning("runtime", &format!("`{name}` does nothing in Nuncio yet"));
         }
@@ -82,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_envoy_acts_on_and_nobody_reads_here_is_told() {
-        let is_told = |name| matches!(word(name), Some(Word::Unheard(_)));
+        let is_told = |name| matches!(word(name, &RuntimeValue::default()), Some(Word::Unheard(_)));
         assert!(is_told(
             "envoy.reloadable_features.max_request_headers_count"
         ));
@@ -94,7 +98,22 @@ mod tests {
         assert!(!is_told(
             "circuit_breakers.c.d.high.retry_budget.budget_percent"
         ));
-        let removed = word("envoy.reloadable_features.max_request_headers_counts");
+        let removed = word(
+            "envoy.reloadable_features.max_request_headers_counts",
+            &RuntimeValue::default(),
+        );
         assert!(matches!(removed, Some(Word::Removed(_))));
+    }
+
+    #[test]
+    fn a_guard_at_its_default_is_not_told() {
+        let is_told = |name, text: &str| {
+            let value = RuntimeValue::of_text(text).unwrap();
+            word(name, &value).is_some()
+        };
+        let on = "envoy.reloadable_features.http2_flood_protection_active_streams";
+        let off = "envoy.reloadable_features.strict_chunk_parsing";
+        assert!(!is_told(on, "true") && is_told(on, "false") && is_told(on, "1"));
+        assert!(!is_told(off, "false") && is_told(off, "true"));
     }
 }

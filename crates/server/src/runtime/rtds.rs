@@ -71,8 +71,8 @@ impl Rtds {
             Some(layer) => RuntimeValue::of_layer(&layer.value)
                 .map_err(|name| format!("Invalid runtime entry value for {name}"))?,
         };
-        for (name, _) in &values {
-            names::tell(name);
+        for (name, value) in &values {
+            names::tell(name, value);
         }
         self.values.replace(Arc::new(values.into_iter().collect()));
         Ok(())

@@ -9,7 +9,7 @@ use crate::admin::state::{ClusterHandle, HostStatus};
 /// Region, zone, sub-zone, priority and weight.
 type Place = (String, String, String, u32, u32);
 
-const MESSAGE: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
+pub(super) const MESSAGE: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
 
 /// The hosts of all clusters.
 pub(super) fn section(clusters: Vec<Arc<dyn ClusterHandle>>) -> Section {
@@ -64,7 +64,10 @@ pub(super) fn assignment(cluster: &dyn ClusterHandle) -> (&'static str, Json) {
         }
     }
     let endpoints: Vec<Json> = localities.into_iter().map(locality).collect();
-    let policy = Json::object().with("overprovisioning_factor", 140u32);
+    let policy = Json::object().with(
+        "overprovisioning_factor",
+        cluster.overprovisioning_percent.unwrap_or(140),
+    );
     let assignment = Json::object()
         .with("cluster_name", name.as_str())
         .with_if(!endpoints.is_empty(), "endpoints", endpoints)

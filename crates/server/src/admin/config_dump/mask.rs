@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use nuncio_api as api;
 use nuncio_config::tree::{Entry, Message, Value};
 
 use super::endpoints;
@@ -22,7 +24,8 @@ impl<'a> Mask<'a> {
         let mut root = Self::default();
         for path in text.split(',').filter(|path| !path.is_empty()) {
             let mut node = &mut root;
-            for field in path.split('.').filter(|field| !field.is_empty()) {
+            // A field without a name is none of any message.
+            for field in path.split('.') {
                 node = node.fields.entry(field).or_default();
             }
             node.whole = true;
@@ -30,13 +33,13 @@ impl<'a> Mask<'a> {
         root
     }
 
-    /// What the mask names in a section; `None` if it names what the section cannot hold, or reaches into
-    /// a list.
+    /// What the mask names in a section; `None` if a path is none of the section's message.
     pub(super) fn apply_to_section(&self, section: Section) -> Option<Section> {
+        if self.is_leaf() {
+            return Some(section);
+        }
         let kind = section.kind;
-        let into_list = |name: &&str| self.fields.get(name).is_some_and(|mask| !mask.is_leaf());
-        let known = |name: &&&str| kind.fields.contains(name) || kind.lists.contains(name);
-        if !self.fields.keys().all(|name| known(&name)) || kind.lists.iter().any(into_list) {
+        if !self.fits(admin_message(kind.name)?) {
             return None;
         }
         let fields = self.apply_to_fields(section.fields)?;
@@ -52,28 +55,51 @@ impl<'a> Mask<'a> {
         })
     }
 
-    /// What the mask names in a resource; `None` if it names what the resource does not hold, or the whole
-    /// of the message in its `Any` (of which Envoy wants the fields).
+    /// What the mask names in a resource; `None` if a path is none of its message. The `Any` that a resource
+    /// itself has is looked through, and as in Envoy cannot be named without a field of it.
     pub(super) fn apply_to_resource(&self, resource: Resource) -> Option<Resource> {
-        let node = |name: &str| {
-            resource
-                .fields
-                .iter()
-                .find(|field| field.0 == name)
-                .map(|field| &field.1)
+        if self.is_leaf() {
+            return Some(resource);
+        }
+        let descriptor = admin_message(resource.kind)?;
+        let opened = |name: &str| {
+            let field = resource.fields.iter().find(|field| field.0 == name);
+            field.and_then(|field| field.1.message_in_any())
         };
-        let takes = |(name, mask): (&&str, &Mask<'_>)| match node(name) {
-            Some(Node::Any(_) | Node::JsonAny(..) | Node::Endpoints(_)) => !mask.is_leaf(),
-            Some(_) => true,
-            None => false,
+        let fits = |(name, mask): (&&str, &Mask<'_>)| {
+            let field = descriptor.field(name).filter(|field| field.name() == *name);
+            match opened(name) {
+                Some(inner) => !mask.is_leaf() && mask.fits(inner),
+                // Nothing is in it that could be looked through.
+                None if field.is_some_and(is_any) => true,
+                None => field.is_some_and(|field| mask.fits_field(field)),
+            }
         };
-        if !self.fields.iter().all(takes) {
+        if !self.fields.iter().all(fits) {
             return None;
         }
         Some(Resource {
             fields: self.apply_to_fields(resource.fields)?,
             ..resource
         })
+    }
+
+    /// Whether all paths are paths of the message.
+    fn fits(&self, message: api::Message) -> bool {
+        self.fields.iter().all(|(name, mask)| {
+            let field = message.field(name).filter(|field| field.name() == *name);
+            field.is_some_and(|field| mask.fits_field(field))
+        })
+    }
+
+    fn fits_field(&self, field: api::Field) -> bool {
+        if self.fields.is_empty() {
+            return true;
+        }
+        match (field.kind(), field.cardinality()) {
+            (api::Kind::Message(message), api::Cardinality::Singular) => self.fits(message),
+            _ => false,
+        }
     }
 
     fn apply_to_fields(
@@ -100,7 +126,8 @@ impl<'a> Mask<'a> {
                 Some(Node::JsonAny(name, self.trim_json(assignment)))
             }
             Node::Fields(fields) => Some(Node::Fields(self.apply_to_fields(fields)?)),
-            Node::Anys(_) | Node::Text(_) | Node::Time(_) => None,
+            Node::Time(time) => Some(Node::Time(self.trim_time(time))),
+            Node::Anys(_) | Node::Text(_) => None,
         }
     }
 
@@ -111,14 +138,7 @@ impl<'a> Mask<'a> {
     fn trim(&self, message: &Message) -> Option<Message> {
         let mut kept = Vec::new();
         for (name, mask) in &self.fields {
-            let field = message
-                .descriptor
-                .field(name)
-                .filter(|field| field.name() == *name)?;
-            // What has no presence is a list or a plain value: nothing to reach into.
-            if !mask.is_leaf() && !field.has_presence() {
-                return None;
-            }
+            let field = message.descriptor.field(name)?;
             if let Some(entry) = message.get(field.number()) {
                 kept.push(mask.trim_entry(entry)?);
             }
@@ -132,13 +152,54 @@ impl<'a> Mask<'a> {
 
     fn trim_entry(&self, entry: &Entry) -> Option<Entry> {
         let mut entry = entry.clone();
-        if !self.is_leaf() {
-            entry.value = match &entry.value {
-                Value::Message(message) => Value::Message(Arc::new(self.trim(message)?)),
-                _ => return None,
-            };
+        if self.is_leaf() {
+            return Some(entry);
         }
+        let part = |name, part| {
+            if self.fields.contains_key(name) {
+                part
+            } else {
+                0
+            }
+        };
+        entry.value = match entry.value {
+            Value::Message(message) => Value::Message(Arc::new(self.trim(&message)?)),
+            Value::Duration(seconds, nanos) => Value::Duration(
+                if self.fields.contains_key("seconds") {
+                    seconds
+                } else {
+                    0
+                },
+                part("nanos", nanos),
+            ),
+            Value::Timestamp(seconds, nanos) => Value::Timestamp(
+                if self.fields.contains_key("seconds") {
+                    seconds
+                } else {
+                    0
+                },
+                part("nanos", nanos),
+            ),
+            // The one field of a wrapper, or what stands in the `Any` under its type.
+            value => value,
+        };
         Some(entry)
+    }
+
+    fn trim_time(&self, time: SystemTime) -> SystemTime {
+        let since = time
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let part = |name, part| {
+            if self.fields.contains_key(name) {
+                part
+            } else {
+                Duration::ZERO
+            }
+        };
+        SystemTime::UNIX_EPOCH
+            + part("seconds", Duration::from_secs(since.as_secs()))
+            + part("nanos", Duration::from_nanos(since.subsec_nanos().into()))
     }
 
     fn trim_json(&self, json: Json) -> Json {
@@ -153,4 +214,15 @@ impl<'a> Mask<'a> {
             json => json,
         }
     }
+}
+
+/// The message with this name below `envoy.admin.v3.`.
+fn admin_message(name: &str) -> Option<api::Message> {
+    api::message(&format!("envoy.admin.v3.{name}"))
+}
+
+fn is_any(field: api::Field) -> bool {
+    let of_any = |message: api::Message| message.full_name() == "google.protobuf.Any";
+    field.cardinality() == api::Cardinality::Singular
+        && matches!(field.kind(), api::Kind::Message(message) if of_any(message))
 }

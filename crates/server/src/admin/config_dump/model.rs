@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use nuncio_api as api;
 use nuncio_config::tree::{Message, Value};
 use nuncio_contract::matching::CompiledRegex;
 
@@ -234,6 +235,18 @@ fn static_secret(config: DumpedConfig) -> Resource {
     let name = Node::Text(resource.name.clone());
     resource.fields.insert(0, ("name", name));
     resource
+}
+
+impl Node {
+    /// The type of the message in an `Any`.
+    pub(super) fn message_in_any(&self) -> Option<api::Message> {
+        match self {
+            Node::Any(message) => Some(message.descriptor),
+            Node::JsonAny(name, _) => api::message(name),
+            Node::Endpoints(_) => api::message(endpoints::MESSAGE),
+            _ => None,
+        }
+    }
 }
 
 impl Section {

@@ -65,6 +65,7 @@ pub(super) fn resources(
     let mask = Mask::parse(text);
     let paths: String = text
         .split(',')
+        .filter(|path| !path.is_empty())
         .map(|path| format!("paths: \"{path}\"\n"))
         .collect();
     let trimmed: Option<Vec<Config>> = resources

@@ -44,10 +44,7 @@ impl OverrideHostSource {
             ("", None) => "Empty override source",
             ("", Some(key)) => return Ok(OverrideSource::Metadata(key.compile())),
             (_, Some(_)) => "Only one override source must be set",
-            (name, None) => match HeaderName::parse_with_pseudo(name) {
-                Ok(name) => return Ok(OverrideSource::Header(name)),
-                Err(_) => "it is not a header name",
-            },
+            (name, None) => return Ok(OverrideSource::Header(HeaderName::to_look_up(name))),
         };
         ctx.error(self.span(), fault);
         Err(Refused)
