@@ -4,11 +4,12 @@
 //! shared by all workers), which makes a [`NetworkFilterFactory`] for each worker, which makes a [`NetworkFilter`]
 //! for each connection. A filter is dropped when its connection is over.
 //!
-//! Calls are synchronous and say what comes next. The filters of a chain see a new connection one after another, and
-//! what comes from the client before whoever stands behind them does; they look at the bytes and do not change them.
-//! Those that ask for it ([`sees_answers`]) see what a host answers before the client gets it, where the TCP proxy
-//! stands behind them, and do no more than that. What a filter writes as a client's bytes come goes to the client. The
-//! last filter of a chain may be one of these ([`is_terminal`]), or the engine's: the connection manager, the TCP proxy.
+//! Calls are synchronous and say what comes next. The filters of a chain see a new connection one after another, before
+//! its TLS handshake, and what comes from the client before whoever stands behind them does; they look at the bytes and
+//! do not change them. Those that ask for it ([`sees_answers`]) see what a host answers before the client gets it, where
+//! the TCP proxy stands behind them, and do no more than that. What a filter writes as a client's bytes come goes to the
+//! client. The last filter of a chain may be one of these ([`is_terminal`]), or the engine's: the connection manager, the
+//! TCP proxy.
 //!
 //! Follows Envoy's `Network::ReadFilter` and `Network::WriteFilter`; the difference: a wait is a future instead of a
 //! call from outside.
@@ -144,6 +145,9 @@ pub trait NetworkFilter {
     fn on_new_connection(&mut self, _context: &mut NetworkContext<'_>) -> NetworkStatus {
         NetworkStatus::Continue
     }
+
+    /// The client's TLS handshake is over; without TLS there is none, and this comes right behind the begin.
+    fn on_handshake(&mut self, _context: &mut NetworkContext<'_>) {}
 
     /// Bytes have come, and no more will if `end_stream`.
     fn on_data(

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use nuncio_contract::network_filter::NetworkClose;
 use nuncio_contract::stream_info::StreamInfo;
-use nuncio_net::transport::Transport;
+use nuncio_tcp::client::Client;
 use nuncio_tcp::filters::{Filters, Watching};
 use nuncio_tcp::{Worker, connection};
 
@@ -29,12 +29,16 @@ impl RedisProxy {
     pub async fn serve(
         self: Rc<Self>,
         mut filters: Filters,
-        mut transport: Transport,
+        mut client: Client,
         mut info: StreamInfo,
         drained: impl Future<Output = ()>,
     ) {
         let services = Rc::clone(&self.0.worker.services);
-        let begun = filters.begin(&mut transport, &mut info, &*services).await;
+        let begun = filters.begin_and_open(&mut client, &mut info, &*services);
+        let begun = begun.await;
+        let Client::Open(mut transport) = client else {
+            return;
+        };
         if let Err(close) = begun {
             return connection::close(&self.0.worker, &mut transport, &close).await;
         }

@@ -12,35 +12,43 @@ use nuncio_contract::stream_info::StreamInfo;
 use nuncio_net::transport::Transport;
 
 use crate::Worker;
+use crate::client::Client;
 use crate::filters::{Filters, Told, wait_for, write_all};
 
 /// What Envoy waits for a client to close, of connections that carry no HTTP.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// Serves a connection until a filter or the client ends it.
+/// Serves a connection until a filter or the client ends it. Gives what is known of it then.
 pub async fn serve(
     worker: Worker,
     mut filters: Filters,
-    mut transport: Transport,
+    mut client: Client,
     mut info: StreamInfo,
-) {
-    let end = run(&worker, &mut filters, &mut transport, &mut info).await;
-    close(&worker, &mut transport, &end).await;
+) -> StreamInfo {
+    let end = run(&worker, &mut filters, &mut client, &mut info).await;
+    info.downstream_local_close_reason = end.reason.clone();
+    if let Some(transport) = client.transport() {
+        close(&worker, transport, &end).await;
+    }
+    info
 }
 
 async fn run(
     worker: &Worker,
     filters: &mut Filters,
-    transport: &mut Transport,
+    client: &mut Client,
     info: &mut StreamInfo,
 ) -> NetworkClose {
     if filters.is_empty() {
         return NetworkClose::default();
     }
     let services = &*worker.services;
-    if let Err(close) = filters.begin(transport, info, services).await {
+    if let Err(close) = filters.begin_and_open(client, info, services).await {
         return close;
     }
+    let Some(transport) = client.transport() else {
+        return NetworkClose::default();
+    };
     let mut data = Buffer::new();
     loop {
         let read = poll_fn(|cx| transport.poll_fill(cx, &mut data, Buffer::HEAD_BYTES)).await;

@@ -16,12 +16,16 @@ use nuncio_contract::services::{LocalFuture, WorkerServices};
 use nuncio_contract::stream_info::StreamInfo;
 use nuncio_net::transport::{Transport, Watch};
 
+use crate::client::Client;
+
 /// The filters of a connection.
 #[derive(Default)]
 pub struct Filters {
     filters: Vec<Box<dyn NetworkFilter>>,
     sees_data: bool,
     sees_answers: bool,
+    /// What they have written before there was a way to send it.
+    unsent: Vec<u8>,
 }
 
 /// What was said of data.
@@ -40,6 +44,7 @@ impl Filters {
             filters: factories.iter().map(|factory| factory.create()).collect(),
             sees_data: factories.iter().any(|factory| factory.wants_data()),
             sees_answers: factories.iter().any(|factory| factory.sees_answers()),
+            unsent: Vec::new(),
         }
     }
 
@@ -71,31 +76,81 @@ impl Filters {
             .for_each(|filter| filter.on_end(by_client));
     }
 
-    /// The connection begins.
+    /// The connection begins. What filters write before the handshake goes behind it; who has the connection closed
+    /// before has written in vain, as in Envoy.
     ///
     /// # Errors
     /// A filter has it closed.
     pub async fn begin(
         &mut self,
-        transport: &mut Transport,
+        client: &mut Client,
         info: &mut StreamInfo,
         services: &dyn WorkerServices,
     ) -> Result<(), NetworkClose> {
         for filter in &mut self.filters {
             let mut out = Vec::new();
-            let status = filter.on_new_connection(&mut NetworkContext {
+            let mut context = NetworkContext {
                 stream_info: info,
                 out: &mut out,
                 services,
-            });
-            write_all(transport, &out).await?;
+            };
+            let status = filter.on_new_connection(&mut context);
+            match client.transport() {
+                Some(transport) => {
+                    filter.on_handshake(&mut context);
+                    write_all(transport, &out).await?;
+                }
+                None => self.unsent.append(&mut out),
+            }
             match status {
                 NetworkStatus::Continue | NetworkStatus::Stop => {}
-                NetworkStatus::Close(close) => return Err(close),
+                NetworkStatus::Close(close) => {
+                    count_unsent(self.unsent.len(), info);
+                    return Err(close);
+                }
                 NetworkStatus::Wait(wait) => wait_for(wait.await, info, services)?,
             }
         }
         Ok(())
+    }
+
+    /// The connection begins, and then its handshake is done.
+    ///
+    /// # Errors
+    /// A filter has it closed, or the handshake has failed.
+    pub async fn begin_and_open(
+        &mut self,
+        client: &mut Client,
+        info: &mut StreamInfo,
+        services: &dyn WorkerServices,
+    ) -> Result<(), NetworkClose> {
+        self.begin(client, info, services).await?;
+        if client.is_open() {
+            return Ok(());
+        }
+        client.open(info, services).await?;
+        let out = self.note_handshake(info, services);
+        match client.transport() {
+            Some(transport) => write_all(transport, &out).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The client's handshake is over. Gives what is to be written.
+    pub fn note_handshake(
+        &mut self,
+        info: &mut StreamInfo,
+        services: &dyn WorkerServices,
+    ) -> Vec<u8> {
+        let mut out = std::mem::take(&mut self.unsent);
+        let mut context = NetworkContext {
+            stream_info: info,
+            out: &mut out,
+            services,
+        };
+        let filters = self.filters.iter_mut();
+        filters.for_each(|filter| filter.on_handshake(&mut context));
+        out
     }
 
     /// Shows the filters from the place `from` on what has come.
@@ -115,6 +170,14 @@ impl Filters {
             }
         }
         Told::Done(Passage::Passes)
+    }
+}
+
+/// What nobody counts as it is written.
+fn count_unsent(count: usize, info: &StreamInfo) {
+    if let Some(tally) = &info.connection.tally {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        tally.sent.set(tally.sent.get().saturating_add(count));
     }
 }
 

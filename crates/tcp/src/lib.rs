@@ -2,6 +2,7 @@
 //! connection, and the TCP proxy.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod connection;
 pub mod filters;
 pub mod proxy;

@@ -8,6 +8,7 @@ use nuncio_contract::network_filter::{
 };
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
+use nuncio_contract::stream_info::ResponseFlags;
 
 use super::config::{Config, Limit};
 
@@ -56,6 +57,8 @@ impl NetworkFilter for Shared {
             return NetworkStatus::Continue;
         }
         self.stats.rate_limited.inc();
+        let flags = ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED;
+        context.stream_info.add_flags(flags);
         NetworkStatus::Close(NetworkClose::now("local_ratelimit_close_over_limit"))
     }
 }

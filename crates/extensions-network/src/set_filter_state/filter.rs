@@ -41,9 +41,11 @@ struct Setting {
 impl NetworkFilter for Setting {
     fn on_new_connection(&mut self, context: &mut NetworkContext<'_>) -> NetworkStatus {
         set(&self.values.at_start, context);
-        // Filters begin when the handshake is done.
-        set(&self.values.at_handshake, context);
         NetworkStatus::Continue
+    }
+
+    fn on_handshake(&mut self, context: &mut NetworkContext<'_>) {
+        set(&self.values.at_handshake, context);
     }
 
     fn on_data(

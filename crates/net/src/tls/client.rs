@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::stream_info::{CertificateInfo, TlsInfo as Told};
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -97,7 +97,7 @@ impl ClientTls {
     /// [`Refused`] when the context cannot be used.
     pub fn new(message: &UpstreamTlsContext, ctx: &mut Ctx) -> Result<Self, Refused> {
         let common = message.common_tls_context.as_ref();
-        let sni = sni(&message.sni, ctx)?;
+        let sni = sni(message, ctx)?;
         let context = match secrets::are_there(common, None, ctx) {
             true => Some(Arc::new(Context::new(message, ctx)?)),
             false => None,
@@ -148,9 +148,11 @@ impl ClientTls {
     ) -> Result<Greeted, TlsFailure> {
         let own_name = wishes.host_name.filter(|_| self.tells_hosts_names);
         let sni = match (wishes.server_name, own_name) {
+            // Nobody can check what nobody is told.
+            (Some(wanted), _) if is_address(wanted) && !self.checks_told_name => None,
             (Some(wanted), _) => Some(told_name(wanted)?),
             // An address is no name.
-            (None, Some(own)) if own.parse::<IpAddr>().is_ok() => None,
+            (None, Some(own)) if is_address(own) => None,
             (None, Some(own)) => Some(told_name(own)?),
             (None, None) => self.sni.clone(),
         };
@@ -357,15 +359,30 @@ fn resumption(max_session_keys: Option<u32>) -> Resumption {
     }
 }
 
-fn sni(name: &Spanned<String>, ctx: &mut Ctx) -> Result<Option<ServerName<'static>>, Refused> {
+fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
+}
+
+/// The name that hosts are told. rustls sends none that is no DNS name, such as an address or one whose last label is a
+/// number; hosts are told none then, unless their certificates are to be for it.
+fn sni(
+    message: &UpstreamTlsContext,
+    ctx: &mut Ctx,
+) -> Result<Option<ServerName<'static>>, Refused> {
+    let name = &message.sni;
     if name.value.is_empty() {
         return Ok(None);
     }
     match ServerName::try_from(name.value.clone()) {
         Ok(name @ ServerName::DnsName(_)) => Ok(Some(name)),
-        _ => {
+        _ if message.auto_sni_san_validation => {
             let what = format!("SNI `{}`, which is no DNS name,", name.value);
             Err(ctx.unsupported_here(name.span, what))
+        }
+        _ => {
+            let text = format!("`{}` is no DNS name: hosts are told none", name.value);
+            ctx.warning(name.span, text);
+            Ok(None)
         }
     }
 }

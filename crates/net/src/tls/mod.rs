@@ -8,7 +8,8 @@
 //!
 //! Different from Envoy: no TLS 1.0 and 1.1, no CBC suites, no RSA key exchange (refused with the configuration), no
 //! renegotiation; what `chain` says of certificates; error texts come from a table that knows the common failures;
-//! a server name that a request chose and that is no DNS name is not sent, but fails the handshake; where
+//! a server name that is no DNS name is not sent, and one that a request chose and that is no address either fails the
+//! handshake; where
 //! certificates of hosts are checked for a connection's own name, sessions are not resumed; the id of a session is
 //! not known. Files are read at load, secrets may come
 //! later; `renew_from` takes what was read later.

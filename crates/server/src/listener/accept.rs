@@ -19,7 +19,7 @@ use nuncio_http::http1;
 use nuncio_http::route::RouteTable;
 use nuncio_http::service::Service;
 use nuncio_net::bound::BoundSocket;
-use nuncio_net::transport::Transport;
+use nuncio_tcp::client::{Client, Handshake, Handshaken, note_handshake};
 use nuncio_tcp::connection;
 use nuncio_tcp::filters::{Filters, Watching};
 use tokio::net::TcpStream;
@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use super::door::{Door, Ends};
 use super::gate::{ChainOnThread, End, Gate};
 use super::inspect::{criteria, inspect, successor};
-use super::transport_socket::{Opened, Opening};
+use super::transport_socket::Opening;
 use super::{CompiledListener, OnThread, Routes, SocketEnd};
 
 /// How long accepting rests when the process has no file descriptor left.
@@ -229,7 +229,6 @@ pub(super) async fn or_drained<T>(
 
 /// Finds the filter chain of a connection and makes its transport.
 fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: Inspected) {
-    let begin = info.begin.unwrap_or_else(|| gate.worker.now());
     let selection = &gate.listener.selection;
     let found = match selection.matcher() {
         None => selection.find(&criteria(&info, &inspected)),
@@ -248,47 +247,64 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
         return;
     };
     info.filter_chain = Some(Arc::clone(&compiled.description));
-    let id = info.id;
     gate.opened();
-    let logged = gate.log.as_ref().map(|log| (Rc::clone(log), info.clone()));
-    match chain.socket.open(stream, info) {
-        Opening::Done(opened) => serve_chain(gate, &chain, opened, inspected),
-        Opening::Handshake(handshake) => {
+    match chain.socket.open(stream) {
+        Opening::Done(transport) => {
+            serve_chain(gate, &chain, Client::Open(transport), (info, inspected));
+        }
+        Opening::Handshake(done) => {
             let limit = compiled.connect_timeout.map(|limit| match &gate.overload {
                 Some(overload) => overload.scaled(ScaledTimer::TransportConnect, limit),
                 None => limit,
             });
-            drop(tokio::task::spawn_local(async move {
-                let handshake = or_drained(&gate, id, within(limit, handshake));
-                match handshake.await {
-                    Some(Some(Ok(opened))) => {
-                        serve_chain(gate, &chain, opened, inspected);
-                    }
-                    ended => {
-                        let is_late = matches!(ended, Some(None));
-                        if is_late {
-                            let stats = &gate.stats;
-                            stats.downstream_cx_transport_socket_connect_timeout.inc();
-                        }
-                        if let End::Http(manager) = &chain.end {
-                            manager.ended_in_handshake(begin, is_late);
-                        }
-                        if let Some((log, info)) = logged {
-                            log.connection(Rc::new(ConnectionInfo {
-                                transport_failure_reason: reason(ended),
-                                ..info
-                            }));
-                        }
-                        gate.closed(begin);
-                    }
-                }
-            }));
+            let begins_before = !chain.filters.is_empty() || matches!(chain.end, End::Tcp(_));
+            if begins_before {
+                let stats = Arc::clone(&gate.stats);
+                let client = Client::Handshake(Handshake { done, limit, stats });
+                serve_chain(gate, &chain, client, (info, inspected));
+            } else {
+                drop(tokio::task::spawn_local(async move {
+                    let handshake = or_drained(&gate, info.id, within(limit, done)).await;
+                    behind_handshake(gate, &chain, handshake, (info, inspected));
+                }));
+            }
         }
     }
 }
 
+/// Goes on where nothing was to begin before the handshake; one that did not end has reached its limit, if there is an
+/// outcome at all.
+fn behind_handshake(
+    gate: Rc<Gate>,
+    chain: &Rc<ChainOnThread>,
+    handshake: Option<Option<Handshaken>>,
+    (mut info, inspected): (ConnectionInfo, Inspected),
+) {
+    let ended = match handshake {
+        Some(Some(Ok(transport))) => {
+            note_handshake(&mut info, &transport);
+            return serve_chain(gate, chain, Client::Open(transport), (info, inspected));
+        }
+        ended => ended,
+    };
+    let begin = info.begin.unwrap_or_else(|| gate.worker.now());
+    let is_late = matches!(ended, Some(None));
+    if is_late {
+        let stats = &gate.stats;
+        stats.downstream_cx_transport_socket_connect_timeout.inc();
+    }
+    if let End::Http(manager) = &chain.end {
+        manager.ended_in_handshake(begin, is_late);
+    }
+    if let Some(log) = &gate.log {
+        info.transport_failure_reason = reason(ended);
+        log.connection(Rc::new(info));
+    }
+    gate.closed(begin);
+}
+
 /// Why there is no transport, as far as the transport knows.
-fn reason(ended: Option<Option<Result<Opened, Option<Box<str>>>>>) -> Box<str> {
+fn reason(ended: Option<Option<Handshaken>>) -> Box<str> {
     match ended {
         Some(Some(Err(Some(reason)))) => reason,
         _ => Box::default(),
@@ -300,8 +316,8 @@ fn reason(ended: Option<Option<Result<Opened, Option<Box<str>>>>>) -> Box<str> {
 fn serve_chain(
     gate: Rc<Gate>,
     chain: &Rc<ChainOnThread>,
-    (transport, mut info): Opened,
-    inspected: Inspected,
+    client: Client,
+    (mut info, inspected): (ConnectionInfo, Inspected),
 ) {
     let begin = info.begin.unwrap_or_else(|| gate.worker.now());
     if matches!(chain.end, End::Http(_)) && !info.transport_failure_reason.is_empty() {
@@ -317,8 +333,10 @@ fn serve_chain(
         info.filter_state = Some(Arc::new(filter_state));
     }
     let info = Rc::new(info);
-    match &chain.end {
-        End::Http(manager) if chain.filters.is_empty() && gate.log.is_none() => {
+    match (&chain.end, client) {
+        (End::Http(manager), Client::Open(transport))
+            if chain.filters.is_empty() && gate.log.is_none() =>
+        {
             let manager = Rc::clone(manager);
             drop(tokio::task::spawn_local(async move {
                 let mut served = std::pin::pin!(http1::serve(manager, transport, info));
@@ -326,10 +344,10 @@ fn serve_chain(
                 gate.closed(begin);
             }));
         }
-        _ => {
+        (_, client) => {
             let chain = Rc::clone(chain);
             drop(tokio::task::spawn_local(async move {
-                Box::pin(filtered(&gate, &chain, transport, (info, metadata))).await;
+                Box::pin(filtered(&gate, &chain, client, (info, metadata))).await;
                 gate.closed(begin);
             }));
         }
@@ -340,7 +358,7 @@ fn serve_chain(
 async fn filtered(
     gate: &Gate,
     chain: &ChainOnThread,
-    mut transport: Transport,
+    mut client: Client,
     (connection, metadata): (Rc<ConnectionInfo>, Metadata),
 ) {
     let worker = &gate.worker;
@@ -350,42 +368,39 @@ async fn filtered(
     if !metadata.is_empty() {
         *info.dynamic_metadata_mut() = metadata;
     }
-    if let (End::Http(_), Some(tally)) = (&chain.end, &connection.tally) {
-        transport = transport.counted(Rc::clone(tally));
+    if let (End::Http(_) | End::Filter(_), Some(tally)) = (&chain.end, &connection.tally) {
+        client = client.counted(Rc::clone(tally));
     }
     let known = match &chain.end {
-        End::Http(manager) => {
-            serve_http(gate, manager, (filters, info), transport).await;
-            None
-        }
+        End::Http(manager) => serve_http(gate, manager, (filters, info), client).await,
         End::Tcp(proxy) => {
             let proxy = Rc::clone(proxy);
-            let mut served =
-                std::pin::pin!(proxy.serve(filters, transport, info, gate.drained(id)));
-            Some(poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await)
+            let mut served = std::pin::pin!(proxy.serve(filters, client, info, gate.drained(id)));
+            let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+            Known::Stream(Box::new(info))
         }
         End::Redis(proxy) => {
             let proxy = Rc::clone(proxy);
-            let mut served =
-                std::pin::pin!(proxy.serve(filters, transport, info, gate.drained(id)));
+            let mut served = std::pin::pin!(proxy.serve(filters, client, info, gate.drained(id)));
             poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
-            None
+            Known::Connection(connection)
         }
         End::Filter(around) => {
             let mut served =
-                std::pin::pin!(connection::serve(around.clone(), filters, transport, info));
+                std::pin::pin!(connection::serve(around.clone(), filters, client, info));
             let mut drained = std::pin::pin!(gate.drained(id));
             poll_fn(|cx| match drained.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(()),
-                Poll::Pending => worker.step(|| served.as_mut().poll(cx)),
+                Poll::Ready(()) => Poll::Ready(Known::Connection(Rc::clone(&connection))),
+                Poll::Pending => worker
+                    .step(|| served.as_mut().poll(cx))
+                    .map(|info| Known::Stream(Box::new(info))),
             })
-            .await;
-            None
+            .await
         }
     };
     match (&gate.log, known) {
-        (Some(log), Some(info)) => log.stream(info),
-        (Some(log), None) => log.connection(connection),
+        (Some(log), Known::Stream(info)) => log.stream(*info),
+        (Some(log), Known::Connection(connection)) => log.connection(connection),
         (None, _) => {}
     }
 }
@@ -395,22 +410,47 @@ async fn serve_http(
     gate: &Gate,
     manager: &Rc<ConnectionManager>,
     (mut filters, mut info): (Filters, StreamInfo),
-    mut transport: Transport,
-) {
+    mut client: Client,
+) -> Known {
     let worker = &gate.worker;
-    let begun = filters.begin(&mut transport, &mut info, &**worker).await;
-    if begun.is_err() {
-        return manager.count_refused_connection();
-    }
+    let id = info.connection.id;
+    let begun = filters.begin_and_open(&mut client, &mut info, &**worker);
+    let begun = or_drained(gate, id, begun).await;
+    let transport = match (client, begun) {
+        (Client::Open(transport), Some(Ok(()))) => transport,
+        (client, begun) => {
+            let close = begun.and_then(Result::err).unwrap_or_default();
+            let begin = info.connection.begin.unwrap_or(info.start);
+            match client.is_open() {
+                true => manager.count_refused_connection(),
+                // What this side closes has a reason.
+                false => manager.ended_in_handshake(begin, !close.reason.is_empty()),
+            }
+            info.downstream_local_close_reason = close.reason;
+            return Known::Stream(Box::new(info));
+        }
+    };
+    let logged = Rc::clone(&info.connection);
     leave_to_streams(&mut info);
     let connection = Rc::clone(&info.connection);
-    if filters.see_data() {
+    let transport = if filters.see_data() {
         let services = Rc::clone(worker) as Rc<dyn WorkerServices>;
         let watching = Watching::new(filters, info, services);
-        transport = transport.watched(Box::new(watching));
-    }
+        transport.watched(Box::new(watching))
+    } else {
+        transport
+    };
     let mut served = std::pin::pin!(http1::serve(Rc::clone(manager), transport, connection));
     poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+    Known::Connection(logged)
+}
+
+/// What is known of a connection in the end.
+enum Known {
+    /// All that its filters know.
+    Stream(Box<StreamInfo>),
+    /// What its streams do not hold.
+    Connection(Rc<ConnectionInfo>),
 }
 
 /// What filters have left on a connection is its streams'; of two objects of one name the later one counts.

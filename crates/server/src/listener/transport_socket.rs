@@ -1,5 +1,5 @@
 //! The transport socket of a filter chain: makes a transport out of a socket, once the listener filters are through
-//! with it and before the network filters begin.
+//! with it. What is before the first byte, a handshake, may be waited for later.
 //!
 //! `raw_buffer`, which is what a chain without a transport socket has and where there is nothing to wait for, `tls`,
 //! and `starttls`, which stays in the clear: what would have it turn to TLS is a filter of another protocol, and there
@@ -9,18 +9,17 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, FileRead, Refused, SecretWish};
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{TlsSocketFactoryStats, register_downstream_tls};
-use nuncio_contract::stream_info::ConnectionInfo;
 use nuncio_net::tls::{
     ContextCertificates, DownstreamTlsContext, Expirations, ServerTls, TlsCounts,
 };
 use nuncio_net::transport::Transport;
+use nuncio_tcp::client::Handshaken;
 use tokio::net::TcpStream;
 
 use crate::config::{FilterChain, TransportSocketConfig};
@@ -74,19 +73,12 @@ pub(super) struct TlsOnThread {
     counts: TlsCounts,
 }
 
-/// A transport, and what is known of its connection by then.
-pub(super) type Opened = (Transport, ConnectionInfo);
-
 /// A transport that is made.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart at once, and the large one is the common one"
-)]
 pub(super) enum Opening {
     /// There was nothing to wait for.
-    Done(Opened),
+    Done(Transport),
     /// There is a handshake. An error is why the connection ended in it, which has been counted.
-    Handshake(LocalFuture<Result<Opened, Option<Box<str>>>>),
+    Handshake(LocalFuture<Handshaken>),
 }
 
 impl DownstreamSocket {
@@ -216,23 +208,19 @@ impl DownstreamSocket {
 
 impl SocketOnThread {
     /// Begins to make a transport out of a socket.
-    pub(super) fn open(&self, stream: TcpStream, info: ConnectionInfo) -> Opening {
+    pub(super) fn open(&self, stream: TcpStream) -> Opening {
         match self {
-            SocketOnThread::RawBuffer => Opening::Done((Transport::plain(stream), info)),
+            SocketOnThread::RawBuffer => Opening::Done(Transport::plain(stream)),
             SocketOnThread::Tls(tls) => {
                 let tls = Rc::clone(tls);
-                Opening::Handshake(Box::pin(async move { tls.handshake(stream, info).await }))
+                Opening::Handshake(Box::pin(async move { tls.handshake(stream).await }))
             }
         }
     }
 }
 
 impl TlsOnThread {
-    async fn handshake(
-        &self,
-        stream: TcpStream,
-        mut info: ConnectionInfo,
-    ) -> Result<Opened, Option<Box<str>>> {
+    async fn handshake(&self, stream: TcpStream) -> Handshaken {
         let ip = |address: std::io::Result<SocketAddr>| {
             address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
         };
@@ -244,9 +232,7 @@ impl TlsOnThread {
             .for_each(|one| self.counts.count(*one));
         let transport = handshake.result?;
         self.counts.handshake(transport.info());
-        info.handshake_complete = Some(Instant::now());
-        info.tls = Some(Arc::clone(&transport.info().told));
-        Ok((Transport::Tls(Box::new(transport)), info))
+        Ok(Transport::Tls(Box::new(transport)))
     }
 }
 

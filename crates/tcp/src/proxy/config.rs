@@ -17,7 +17,7 @@ use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_upstream::ClusterId;
 
 use super::balancing::{self, HashPolicy, Hashed};
-use super::early::EarlyReading;
+use super::early::{Behind, EarlyReading};
 use super::proxy_values::{AddedValues, MergePolicy};
 use super::stats::{OnDemandStats, TcpProxyStats, TunnelStats};
 use super::tunnel::{Tunnel, TunnelingConfig};
@@ -316,21 +316,19 @@ fn early_reading(message: &TcpProxy, ctx: &mut Ctx) -> Result<Option<EarlyReadin
     let most = message
         .max_early_data_bytes
         .map(|most| usize::try_from(most).unwrap_or(usize::MAX));
-    let reading = |is_awaited: bool| {
-        most.map(|most_bytes| EarlyReading {
-            most_bytes,
-            is_awaited,
-        })
+    let behind = match message.upstream_connect_mode {
+        ConnectMode::Immediate => Behind::Nothing,
+        ConnectMode::OnTlsHandshake => Behind::Handshake,
+        ConnectMode::OnData => Behind::Data,
     };
-    match message.upstream_connect_mode {
-        ConnectMode::Immediate => Ok(reading(false).filter(|early| early.most_bytes > 0)),
-        ConnectMode::OnTlsHandshake => Ok(None),
-        ConnectMode::OnData if most.is_none() => {
-            let text =
-                "max_early_data_bytes must be set when upstream_connect_mode is ON_DOWNSTREAM_DATA";
-            ctx.error(message.span(), text);
-            Err(Refused)
-        }
-        ConnectMode::OnData => Ok(reading(true)),
+    let reading = most.map(|most_bytes| EarlyReading { most_bytes, behind });
+    if behind == Behind::Nothing {
+        return Ok(reading.filter(|early| early.most_bytes > 0));
     }
+    if reading.is_none() {
+        let text = "max_early_data_bytes must be set when upstream_connect_mode is not IMMEDIATE";
+        ctx.error(message.span(), text);
+        return Err(Refused);
+    }
+    Ok(reading)
 }

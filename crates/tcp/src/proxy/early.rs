@@ -1,6 +1,6 @@
 //! What the client sends before there is a host.
 //!
-//! Read while the host is connected to, or before, as the configuration says; no more than it allows, and at most one
+//! Read while the host is connected to, or before, as the configuration says, once its TLS handshake is over; no more than it allows, and at most one
 //! read beyond that. The filters see it at once.
 
 use std::cell::Cell;
@@ -22,8 +22,19 @@ use crate::filters::Passage;
 pub(super) struct EarlyReading {
     /// The most that is read before there is a host.
     pub(super) most_bytes: usize,
-    /// Whether the host is connected to only once something has come.
-    pub(super) is_awaited: bool,
+    /// What the host is connected to behind.
+    pub(super) behind: Behind,
+}
+
+/// What comes before the host is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// Nothing.
+    Nothing,
+    /// The client's TLS handshake; nothing without TLS.
+    Handshake,
+    /// Bytes of the client's, or its end.
+    Data,
 }
 
 /// What was read.
@@ -43,7 +54,10 @@ impl Session<'_> {
         early: &mut Early,
     ) -> Result<Connected, NetworkClose> {
         let is_connected = Cell::new(false);
-        if how.is_awaited {
+        if how.behind != Behind::Nothing {
+            self.open_before(&is_connected).await?;
+        }
+        if how.behind == Behind::Data {
             self.read_once(early, &is_connected).await?;
         }
         let mut reading = pin!(self.read_until(early, how.most_bytes, &is_connected));
@@ -80,10 +94,21 @@ impl Session<'_> {
         most_bytes: usize,
         is_connected: &Cell<bool>,
     ) -> Result<(), NetworkClose> {
+        self.open_before(is_connected).await?;
         while !is_connected.get() && !early.has_ended && early.data.len() <= most_bytes {
             self.read_once(early, is_connected).await?;
         }
         Ok(())
+    }
+
+    /// Does the client's handshake, as far as it goes before the host is there.
+    async fn open_before(&self, is_connected: &Cell<bool>) -> Result<(), NetworkClose> {
+        let was_pending = poll_fn(|cx| match is_connected.get() {
+            true => Poll::Ready(Ok(false)),
+            false => self.poll_open(cx),
+        });
+        let was_pending = was_pending.await?;
+        self.opened(was_pending).await
     }
 
     /// Reads once, unless the host is there before something comes.

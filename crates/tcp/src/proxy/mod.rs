@@ -1,11 +1,11 @@
 //! `envoy.filters.network.tcp_proxy`: each connection is joined to one of a cluster's hosts, byte for byte.
 //!
-//! The host is connected to at once, while nothing is read from the client unless that is allowed; or once there is
-//! data. Each direction holds one read's bytes (16 KiB, or 64 KiB once a lot has come and the listener's
-//! `per_connection_buffer_limit_bytes` allows it) and reads no more until they are with the system, so that a slow
-//! reader holds back the other side; flow control counts when it does. An end of one side's stream is passed on and
-//! the other direction goes on. Defaults: idle for an hour at most, before there is a host as well; one attempt to
-//! connect.
+//! The host is connected to at once, while nothing is read from the client unless that is allowed, not even its TLS
+//! handshake; or once that is over; or once there is data. Each direction holds one read's bytes (16 KiB, or 64 KiB
+//! once a lot has come and the listener's `per_connection_buffer_limit_bytes` allows it) and reads no more until they
+//! are with the system, so that a slow reader holds back the other side; flow control counts when it does. An end of one
+//! side's stream is passed on and the other direction goes on. Defaults: idle for an hour at most, before there is a
+//! host as well; one attempt to connect.
 //!
 //! Different from Envoy: `*_bytes_buffered` are always 0, as nothing is buffered beyond a read; a limit of less than
 //! 16 KiB is one of 16 KiB; a client that ends before it sends what a host would be connected to for is passed on as
@@ -31,12 +31,12 @@ use std::task::Poll;
 use nuncio_contract::access_log::AccessLogger;
 use nuncio_contract::network_filter::{LISTENER_GONE, NetworkClose};
 use nuncio_contract::stream_info::StreamInfo;
-use nuncio_net::transport::Transport;
 
 pub use config::{CompileContext, TcpProxyConfig};
 use stats::TcpProxyStats;
 
 use crate::Worker;
+use crate::client::Client;
 use crate::filters::Filters;
 
 /// Envoy's name of the filter.
@@ -94,11 +94,11 @@ impl TcpProxy {
     pub async fn serve(
         self: Rc<Self>,
         filters: Filters,
-        transport: Transport,
+        client: Client,
         info: StreamInfo,
         drained: impl Future<Output = ()>,
     ) -> StreamInfo {
-        let mut session = session::Session::new(&self, filters, transport, info);
+        let mut session = session::Session::new(&self, filters, client, info);
         let close = {
             let mut drained = pin!(drained);
             let mut run = pin!(session.run());

@@ -17,18 +17,19 @@ use nuncio_contract::stream_info::{
     CloseType, ResponseFlags, StreamInfo, TCP_PROXY_IDLE_TIMEOUT_MS,
 };
 use nuncio_net::deadline::Deadlines;
-use nuncio_net::transport::Transport;
 use nuncio_upstream::{BodyEvent, UpstreamErrorKind, UpstreamStream, WorkerCluster};
 
 use super::early::Early;
 use super::{TcpProxy, quietly};
+use crate::client::Client;
 use crate::connection;
 use crate::filters::{Filters, Passage, Told, wait_for};
 
 const IDLE: usize = 0;
 const DURATION: usize = 1;
 const LOG: usize = 2;
-const DEADLINES: usize = 3;
+const HANDSHAKE: usize = 3;
+const DEADLINES: usize = 4;
 
 /// From so many bytes on a direction reads more at once.
 const A_LOT_BYTES: u64 = 0x4000;
@@ -37,7 +38,7 @@ const A_LOT_BYTES: u64 = 0x4000;
 pub(super) struct Session<'a> {
     pub(super) proxy: &'a Rc<TcpProxy>,
     filters: RefCell<Filters>,
-    pub(super) down: RefCell<Transport>,
+    pub(super) down: RefCell<Client>,
     pub(super) info: RefCell<StreamInfo>,
     deadlines: Deadlines<DEADLINES>,
     idle_timeout: Option<Duration>,
@@ -60,7 +61,7 @@ impl<'a> Session<'a> {
     pub(super) fn new(
         proxy: &'a Rc<TcpProxy>,
         filters: Filters,
-        transport: Transport,
+        client: Client,
         mut info: StreamInfo,
     ) -> Self {
         if proxy.logs() || info.connection.tally.is_some() {
@@ -71,7 +72,7 @@ impl<'a> Session<'a> {
         Session {
             proxy,
             filters: RefCell::new(filters),
-            down: RefCell::new(transport),
+            down: RefCell::new(client),
             info: RefCell::new(info),
             deadlines: Deadlines::default(),
             idle_timeout: proxy.config.idle_timeout,
@@ -87,6 +88,9 @@ impl<'a> Session<'a> {
     /// Begins, and runs until something ends it.
     pub(super) async fn run(&mut self) -> NetworkClose {
         let services = Rc::clone(&self.proxy.worker.services);
+        if let Some(limit) = self.down.get_mut().limit() {
+            self.deadlines.set(HANDSHAKE, services.now() + limit);
+        }
         let begun =
             self.filters
                 .get_mut()
@@ -154,6 +158,11 @@ impl<'a> Session<'a> {
                     let mut info = self.info.borrow_mut();
                     info.add_flags(ResponseFlags::DURATION_TIMEOUT);
                     return Poll::Ready(NetworkClose::now("max_connection_duration_reached"));
+                }
+                HANDSHAKE if self.down.borrow().is_open() => {}
+                HANDSHAKE => {
+                    let late = self.down.borrow().late(&mut self.info.borrow_mut());
+                    return Poll::Ready(late);
                 }
                 _ => {
                     self.log(AccessLogType::TcpPeriodic);
@@ -223,12 +232,33 @@ impl<'a> Session<'a> {
         .await
     }
 
+    /// Waits until the client's handshake is over; a failure of it ends the connection.
+    pub(super) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<Result<bool, NetworkClose>> {
+        let mut info = self.info.borrow_mut();
+        self.down.borrow_mut().poll_open(cx, &mut info)
+    }
+
+    /// The client's handshake is over, if it `was_pending`.
+    pub(super) async fn opened(&self, was_pending: bool) -> Result<(), NetworkClose> {
+        if !was_pending {
+            return Ok(());
+        }
+        let services = &*self.proxy.worker.services;
+        let out = {
+            let info = &mut self.info.borrow_mut();
+            self.filters.borrow_mut().note_handshake(info, services)
+        };
+        self.write_down(&out).await
+    }
+
     /// The client's bytes to the host.
     async fn pass_up(
         &self,
         up: &RefCell<UpstreamStream>,
         early: Early,
     ) -> Result<(), NetworkClose> {
+        let was_pending = poll_fn(|cx| self.poll_open(cx)).await?;
+        self.opened(was_pending).await?;
         let Early {
             mut data,
             mut has_ended,
@@ -422,6 +452,12 @@ impl<'a> Session<'a> {
         let mut held = Held::default();
         let cluster = self.cluster.borrow().clone();
         let stats = cluster.as_ref().map(|cluster| cluster.traffic_stats());
+        // Whoever reads the client moves the handshake on, in the same task.
+        poll_fn(|_| match self.down.borrow().is_open() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
         while !bytes.is_empty() {
             let written = poll_fn(|cx| {
                 let written = self.down.borrow_mut().poll_write(cx, bytes);
@@ -476,7 +512,9 @@ impl<'a> Session<'a> {
             }
         }
         self.filters.get_mut().end(self.client_ended.get());
-        connection::close(&self.proxy.worker, self.down.get_mut(), close).await;
+        if let Some(transport) = self.down.get_mut().transport() {
+            connection::close(&self.proxy.worker, transport, close).await;
+        }
         self.info.get_mut().end = Some(self.proxy.worker.services.now());
         self.log(AccessLogType::TcpConnectionEnd);
     }

@@ -220,7 +220,11 @@ fn what_rustls_cannot_do_is_refused_with_the_configuration() {
             "not supported",
         ),
         ("{allow_renegotiation: true}", "not supported"),
-        ("{sni: 192.0.2.1}", "no DNS name"),
+        (
+            "{sni: 192.0.2.1, auto_sni_san_validation: true, common_tls_context: \
+             {validation_context: {trusted_ca: {inline_string: x}}}}",
+            "no DNS name",
+        ),
         (
             "{common_tls_context: {validation_context: {match_typed_subject_alt_names: \
              [{san_type: DNS, matcher: {exact: a}}]}}}",
