@@ -1,4 +1,4 @@
-//! Clusters, and virtual hosts, that are asked for when somebody needs them: what filters see of it.
+//! Clusters, virtual hosts and routes of scopes that are asked for when somebody needs them: what filters see of it.
 //!
 //! The main thread asks ([`OnDemandClusters`] is how it is told), each cluster once, whoever waits for it. Who waits goes
 //! on once the cluster is there and warm, its server says that there is none, or the time of the first who asked has
@@ -24,7 +24,7 @@ pub enum Found {
 /// Whom to ask, and how long to wait.
 #[derive(Clone, Debug)]
 pub struct ClusterSource {
-    /// Whom: a `ResourceSource` of clusters, or the `RoutesWith` virtual hosts, which is who asks' affair alone.
+    /// Whom: a `ResourceSource` of clusters, the `RoutesWith` virtual hosts, or the `ScopesWith` routes; who asks' affair alone.
     pub whom: Arc<dyn Any + Send + Sync>,
     /// How long.
     pub timeout: Duration,

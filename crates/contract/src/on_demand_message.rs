@@ -3,6 +3,7 @@
 //! Servers are asked by delta, as in Envoy, which breaks on others; `ads` either way. Refused is what `xdstp://` names
 //! are needed for: `resources_locator`, and no source.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,15 +79,35 @@ pub struct RoutesWith {
     pub source: ResourceSource,
 }
 
-impl RoutesWith {
-    /// How long a request waits for a virtual host is its own affair.
-    const NO_TIME_OF_ITS_OWN: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The scopes of which one is asked for, by its name, to have its routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopesWith {
+    /// What they are called together.
+    pub name: Box<str>,
+    /// Who has them.
+    pub source: ResourceSource,
+}
 
+/// How long a request waits for a virtual host, or for the routes of a scope, is its own affair.
+const NO_TIME_OF_ITS_OWN: Duration = Duration::from_secs(365 * 24 * 3600);
+
+impl RoutesWith {
     /// As whom to ask.
     pub fn into_source(self) -> Arc<ClusterSource> {
-        Arc::new(ClusterSource {
-            whom: Arc::new(self),
-            timeout: Self::NO_TIME_OF_ITS_OWN,
-        })
+        asked(self)
     }
+}
+
+impl ScopesWith {
+    /// As whom to ask.
+    pub fn into_source(self) -> Arc<ClusterSource> {
+        asked(self)
+    }
+}
+
+fn asked(whom: impl Any + Send + Sync) -> Arc<ClusterSource> {
+    Arc::new(ClusterSource {
+        whom: Arc::new(whom),
+        timeout: NO_TIME_OF_ITS_OWN,
+    })
 }

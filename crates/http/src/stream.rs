@@ -131,7 +131,7 @@ impl Destination for StreamRoute {
     }
 
     fn more_routes(&self, request: &HeaderMap) -> Option<(Arc<ClusterSource>, Box<str>)> {
-        self.table.host_to_ask_for(request)
+        self.table.more_routes(request)
     }
 
     fn cors_policies(&self) -> [Option<&CorsPolicy>; 2] {

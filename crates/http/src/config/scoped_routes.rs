@@ -42,7 +42,7 @@ message! {
 message! {
     /// A scope.
     pub struct ScopedRouteConfiguration: "envoy.config.route.v3.ScopedRouteConfiguration" {
-        inert on_demand = "the routes of the configuration itself are always there, and nothing asks for those of others",
+        inert on_demand = "read where scopes come from elsewhere; the routes of the configuration itself are always there",
         pub(crate) name: String,
         pub(crate) route_configuration_name: Spanned<String>,
         pub(crate) route_configuration: Option<RouteConfiguration>,

@@ -44,7 +44,7 @@ use nuncio_contract::tracing::Tracer;
 
 pub use config::ConnectionManagerConfig;
 pub use route_source::RouteSource;
-pub use scope_source::{ScopeSource, is_on_demand, wanted_routes};
+pub use scope_source::{ScopeSource, is_on_demand, named_routes};
 
 pub use crate::discovered_filter::DiscoveredHttpFilter;
 

@@ -12,7 +12,7 @@ use nuncio_upstream::ClusterId;
 
 use crate::config::connection_manager::Rds;
 use crate::config::route::{RouteConfiguration, Vhds};
-use crate::route::{RouteCompiler, RouteTable};
+use crate::route::{More, RouteCompiler, RouteTable};
 
 /// A source of routes.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl RouteSource {
                 name: self.name.clone(),
                 source: self.source.clone(),
             };
-            compiled.more_hosts = Some(of.into_source());
+            compiled.more = Some(More::Hosts(of.into_source()));
         }
         Ok(compiled)
     }

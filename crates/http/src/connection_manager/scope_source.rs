@@ -1,7 +1,7 @@
 //! Scopes that come from elsewhere (`scoped_rds`): where from, and how a table is made of those that have come.
 //!
-//! Until the routes of a scope have come its table has none. A scope whose routes are to be had on demand stays without
-//! them, as nothing asks for them yet; Envoy does the same without its `on_demand` filter.
+//! Until the routes of a scope have come its table has none, and says whom to ask for them: the HTTP filter `on_demand`
+//! does. As in Envoy nobody is asked for virtual hosts of scopes (`vhds`); those that come by themselves are there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::{Ctx, Refused, decode};
 use nuncio_contract::config_source::ResourceSource;
+use nuncio_contract::on_demand_message::ScopesWith;
 use nuncio_upstream::ClusterId;
 
 use super::route_source::{Around, RouteSource};
 use crate::config::scoped_routes::{
     ScopeKeyBuilderMessage, ScopedRds, ScopedRouteConfiguration, ScopedRoutes,
 };
-use crate::route::{RouteCompiler, RouteScope, RouteTable, Scopes, scope_key};
+use crate::route::{More, RouteCompiler, RouteScope, RouteTable, Scopes, scope_key};
 
 /// Where the scopes of a connection manager come from.
 #[derive(Clone)]
@@ -161,14 +162,8 @@ impl ScopeSource {
         let named = routes.as_ref().map(|routes| decode(routes, ctx));
         let named = named.transpose()?;
         let table = scope.route_configuration.as_ref().or(named.as_ref());
-        if let Some(vhds) = table.and_then(|table| table.vhds.as_ref()) {
-            ctx.unsupported(
-                vhds.span(),
-                "virtual hosts from elsewhere (`vhds`) of scopes",
-            );
-        }
         let table = match table {
-            None => RouteTable::empty(),
+            None => RouteTable::awaited(self.more(&scope.name)),
             Some(table) => RouteCompiler {
                 plugins: Default::default(),
                 ctx,
@@ -186,6 +181,15 @@ impl ScopeSource {
         })
     }
 
+    /// Whom to ask for the routes of a scope.
+    fn more(&self, scope: &str) -> More {
+        let of = ScopesWith {
+            name: self.name.clone(),
+            source: self.source.clone(),
+        };
+        More::OfScope(of.into_source(), scope.into())
+    }
+
     /// A table without scopes, as before any have come.
     pub(super) fn without_scopes(&self, ctx: &mut Ctx) -> Result<RouteTable, Refused> {
         Scopes::new(&self.builder, Vec::new(), ctx).map(RouteTable::scoped)
@@ -197,9 +201,9 @@ pub fn is_on_demand(scope: &Message) -> bool {
     matches!(scope.find(&["on_demand"]), Some(Value::Bool(true)))
 }
 
-/// The name of the routes that a scope wants from elsewhere at once.
-pub fn wanted_routes(scope: &Message) -> Option<&str> {
+/// The name of the routes that a scope has from elsewhere, be it on demand.
+pub fn named_routes(scope: &Message) -> Option<&str> {
     let has_own = scope.get_by_name("route_configuration").is_some();
     let name = scope.find(&["route_configuration_name"])?.as_str()?;
-    (!has_own && !name.is_empty() && !is_on_demand(scope)).then_some(name)
+    (!has_own && !name.is_empty()).then_some(name)
 }

@@ -141,7 +141,7 @@ impl RouteCompiler<'_> {
             internal_only_headers,
             host_header,
             scopes: None,
-            more_hosts: None,
+            more: None,
         };
         compiled.adds = Additions::of(compiled.all_levels());
         compiled.number_counted();

@@ -80,8 +80,16 @@ pub struct RouteTable {
     pub internal_only_headers: Box<[HeaderName]>,
     /// The tables of which a request has one, in place of this one.
     pub(crate) scopes: Option<Box<Scopes>>,
-    /// Whom to ask for virtual hosts that are not here.
-    pub(crate) more_hosts: Option<Arc<ClusterSource>>,
+    /// Whom to ask for what is not here.
+    pub(crate) more: Option<More>,
+}
+
+/// Whom to ask where a request has no route.
+pub(crate) enum More {
+    /// For the virtual host of the request.
+    Hosts(Arc<ClusterSource>),
+    /// For the routes of the scope of this name, which have not come.
+    OfScope(Arc<ClusterSource>, Box<str>),
 }
 
 /// The routes of some domains.
@@ -216,7 +224,15 @@ impl RouteTable {
             adds: Additions::default(),
             internal_only_headers: Box::default(),
             scopes: None,
-            more_hosts: None,
+            more: None,
+        }
+    }
+
+    /// A table in which nothing matches, as nobody has asked for its routes or they have not come.
+    pub(crate) fn awaited(more: More) -> Self {
+        RouteTable {
+            more: Some(more),
+            ..RouteTable::empty()
         }
     }
 
@@ -261,12 +277,15 @@ impl RouteTable {
         Some((index, self.virtual_hosts.get(usize::try_from(index).ok()?)?))
     }
 
-    /// Whom to ask for the virtual host of a request, and the name that it is asked for by.
-    pub(crate) fn host_to_ask_for(
+    /// Whom to ask for the route of a request, and the name that it is asked for by.
+    pub(crate) fn more_routes(
         &self,
         request: &HeaderMap,
     ) -> Option<(Arc<ClusterSource>, Box<str>)> {
-        let whom = self.more_hosts.as_ref()?;
+        let whom = match self.more.as_ref()? {
+            More::Hosts(whom) => whom,
+            More::OfScope(whom, scope) => return Some((Arc::clone(whom), scope.clone())),
+        };
         let host = std::str::from_utf8(request.get(Known::Authority)?).ok()?;
         let name = format!("{}/{}", self.name, host.to_ascii_lowercase());
         Some((Arc::clone(whom), name.into()))

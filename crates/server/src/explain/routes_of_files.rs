@@ -9,7 +9,7 @@ use nuncio_config::text::Limits;
 use nuncio_config::tree::{Message, Value};
 use nuncio_config::typed::Ctx;
 use nuncio_contract::config_source::ResourceSource;
-use nuncio_http::connection_manager::{RouteSource, ScopeSource, wanted_routes};
+use nuncio_http::connection_manager::{RouteSource, ScopeSource, named_routes};
 use nuncio_http::route::RouteTable;
 
 use super::Chain;
@@ -87,7 +87,7 @@ fn scoped_table(
         let Some(scope) = unpack(SCOPE, any, &mut ctx.diagnostics) else {
             continue;
         };
-        let routes = wanted_routes(&scope).and_then(|name| source.routes(name).ok());
+        let routes = named_routes(&scope).and_then(|name| source.routes(name).ok());
         let routes = routes.and_then(|routes| {
             let what = format!("routes `{}`", routes.name);
             let (path, response) = read(&routes.source, &what, style)

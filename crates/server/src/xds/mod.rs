@@ -23,6 +23,7 @@ mod rest;
 mod routes;
 mod runtime;
 mod scopes;
+mod scopes_on_demand;
 mod secret_files;
 mod secrets;
 mod streams;
@@ -30,6 +31,7 @@ mod subscription;
 mod unknown_types;
 mod unready;
 mod virtual_hosts;
+mod waiting;
 mod warming;
 mod workshop;
 
@@ -303,6 +305,7 @@ impl<'a> Discovery<'a> {
         self.look_for_scopes();
         self.look_for_routes();
         self.look_for_hosts();
+        self.answer_who_waits_for_scopes();
         self.look_for_extensions();
         self.publish_warm_listeners();
         self.show_unready();

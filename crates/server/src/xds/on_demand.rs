@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::on_demand::Found;
-use nuncio_contract::on_demand_message::RoutesWith;
+use nuncio_contract::on_demand_message::{RoutesWith, ScopesWith};
 use nuncio_upstream::on_demand::Question;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -106,6 +106,10 @@ impl Discovery<'_> {
         if let Some(of) = question.source.whom.downcast_ref::<RoutesWith>() {
             let of = of.clone();
             return self.ask_for_host(of, question);
+        }
+        if let Some(of) = question.source.whom.downcast_ref::<ScopesWith>() {
+            let of = of.clone();
+            return self.ask_for_scope(of, question);
         }
         let name = question.name.clone();
         if self.around.manager.find(&name).is_some() {

@@ -270,6 +270,13 @@ impl Discovery<'_> {
         awaited.collect()
     }
 
+    /// Whether there are routes, with the first of their virtual hosts.
+    pub(super) fn has_come(&self, source: &RouteSource) -> bool {
+        let routes = self.routes.borrow();
+        let config = routes.find(&key(source));
+        config.is_some_and(|config| config.current.is_some() && !config.is_awaited())
+    }
+
     fn is_awaited(&self, source: &RouteSource) -> bool {
         let routes = self.routes.borrow();
         let config = routes.find(&key(source));

@@ -2,8 +2,8 @@
 //! share the subscription; the routes that scopes name are subscribed to as those of connection managers are
 //! ([`super::routes`]).
 //!
-//! An update has effect for all connection managers that use it, or for none. As in Envoy scopes whose routes are to be
-//! had on demand stay without them, and so do all until theirs have come.
+//! An update has effect for all connection managers that use it, or for none. Scopes whose routes are to be had on demand
+//! stay without them until one is asked for ([`super::scopes_on_demand`]), and so do all until theirs have come.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use nuncio_config::tree::{Message, Value, same};
 use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::stats::groups::{ConfigReloadStats, EmptyUpdateStats};
 use nuncio_contract::stats::{Scope, WideGauge};
-use nuncio_http::connection_manager::{RouteSource, ScopeSource, is_on_demand, wanted_routes};
+use nuncio_http::connection_manager::{RouteSource, ScopeSource, is_on_demand, named_routes};
 
 use super::delivery::{Delivery, Verdict};
+use super::scopes_on_demand::Asked;
 use super::subscription::{Subscription, Wanted, millis};
 use super::workshop::Bench;
 use super::{Discovery, ROUTES};
@@ -26,13 +27,13 @@ use crate::log;
 const SCOPE: &str = "envoy.config.route.v3.ScopedRouteConfiguration";
 
 /// Scopes of a source, by what they are called together.
-type Key = (Box<str>, ResourceSource);
+pub(super) type Key = (Box<str>, ResourceSource);
 
 /// All that is subscribed to.
 #[derive(Default)]
 pub(super) struct ScopeConfigs(Vec<(Key, ScopeConfig)>);
 
-struct ScopeConfig {
+pub(super) struct ScopeConfig {
     subscription: Subscription,
     /// Of whoever wanted them first.
     source: ScopeSource,
@@ -41,7 +42,9 @@ struct ScopeConfig {
     _empty: Arc<EmptyUpdateStats>,
     sizes: Sizes,
     /// The scopes of now, by their names.
-    scopes: BTreeMap<Box<str>, Arc<Message>>,
+    pub(super) scopes: BTreeMap<Box<str>, Arc<Message>>,
+    /// Who waits for routes of scopes, and which scopes were asked for.
+    pub(super) asked: Asked,
     /// The version, and when it came.
     updated: Option<(Arc<str>, SystemTime)>,
 }
@@ -74,11 +77,21 @@ impl ScopeConfigs {
         found.map(|(_, config)| config)
     }
 
+    pub(super) fn find_mut(&mut self, key: &Key) -> Option<&mut ScopeConfig> {
+        let mut all = self.0.iter_mut();
+        let found = all.find(|(one, _)| one == key);
+        found.map(|(_, config)| config)
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut ScopeConfig> {
+        self.0.iter_mut().map(|(_, config)| config)
+    }
+
     /// Where the routes of the scopes of now come from, each once.
     pub(super) fn routes(&self, source: &ScopeSource) -> Vec<RouteSource> {
         let scopes = self.find(&key(source)).into_iter();
-        let names = scopes.flat_map(|config| config.scopes.values());
-        let mut names: Vec<_> = names.filter_map(|scope| wanted_routes(scope)).collect();
+        let names = scopes.flat_map(ScopeConfig::wanted);
+        let mut names: Vec<_> = names.collect();
         names.sort_unstable();
         names.dedup();
         let sources = names
@@ -94,9 +107,12 @@ impl ScopeConfigs {
         routes: impl Fn(&RouteSource) -> Option<Arc<Message>>,
     ) -> Vec<(Arc<Message>, Option<Arc<Message>>)> {
         let scopes = self.find(&key(source)).into_iter();
-        let all = scopes.flat_map(|config| config.scopes.values());
-        all.map(|scope| {
-            let wanted = wanted_routes(scope).and_then(|name| source.routes(name).ok());
+        let all = scopes.flat_map(|config| {
+            let scopes = config.scopes.iter();
+            scopes.map(|(name, scope)| (scope, config.wanted_by(name, scope)))
+        });
+        all.map(|(scope, wanted)| {
+            let wanted = wanted.and_then(|name| source.routes(name).ok());
             (Arc::clone(scope), wanted.and_then(|wanted| routes(&wanted)))
         })
         .collect()
@@ -126,6 +142,40 @@ impl ScopeConfigs {
             Some((version, scopes))
         });
         all.collect()
+    }
+}
+
+impl ScopeConfig {
+    /// The name of the routes that a scope is to have now.
+    pub(super) fn wanted_by<'m>(&self, name: &str, scope: &'m Message) -> Option<&'m str> {
+        let is_wanted = !is_on_demand(scope) || self.asked.has_been(name);
+        named_routes(scope).filter(|_| is_wanted)
+    }
+
+    /// The names of the routes that all are to have now.
+    fn wanted(&self) -> impl Iterator<Item = &str> {
+        let scopes = self.scopes.iter();
+        scopes.filter_map(|(name, scope)| self.wanted_by(name, scope))
+    }
+
+    /// Where the routes of this name come from.
+    pub(super) fn source_of(&self, routes: &str) -> Option<RouteSource> {
+        self.source.routes(routes).ok()
+    }
+
+    /// Counts what there is now.
+    pub(super) fn count(&self) {
+        let count = |holds: &dyn Fn(&str, &Message) -> bool| {
+            let all = self.scopes.iter();
+            let count = all.filter(|(name, scope)| holds(name, scope)).count();
+            u64::try_from(count).unwrap_or(u64::MAX)
+        };
+        self.sizes.all.set(count(&|_, _| true));
+        let is_active = |name: &str, scope: &Message| self.wanted_by(name, scope).is_some();
+        self.sizes.active.set(count(&is_active));
+        self.sizes
+            .on_demand
+            .set(count(&|_, scope| is_on_demand(scope)));
     }
 }
 
@@ -169,6 +219,7 @@ impl Discovery<'_> {
             _empty: empty,
             sizes,
             scopes: BTreeMap::new(),
+            asked: Asked::default(),
             updated: None,
         };
         (config, delivery)
@@ -259,26 +310,23 @@ impl Discovery<'_> {
     fn take_scopes(&self, key: &Key, next: BTreeMap<Box<str>, Arc<Message>>, version: &Arc<str>) {
         let now = SystemTime::now();
         let mut scopes = self.scopes.borrow_mut();
-        let mut all = scopes.0.iter_mut();
-        let Some((_, config)) = all.find(|(one, _)| one == key) else {
+        let Some(config) = scopes.find_mut(key) else {
             return;
         };
-        let count = |holds: &dyn Fn(&Message) -> bool| {
-            let count = next.values().filter(|scope| holds(scope)).count();
-            u64::try_from(count).unwrap_or(u64::MAX)
+        let former = std::mem::replace(&mut config.scopes, next);
+        let is_as_before = |name: &str| match (former.get(name), config.scopes.get(name)) {
+            (Some(former), Some(next)) => Arc::ptr_eq(former, next),
+            _ => false,
         };
-        config.sizes.all.set(count(&|_| true));
-        let is_active = |scope: &Message| wanted_routes(scope).is_some();
-        config.sizes.active.set(count(&is_active));
-        config.sizes.on_demand.set(count(&is_on_demand));
-        config.scopes = next;
+        config.asked.keep(is_as_before);
+        config.count();
         config.updated = Some((Arc::clone(version), now));
         config.reloads.config_reload.inc();
         config.reloads.config_reload_time_ms.set(millis(now));
     }
 
     /// Has all connection managers that use these scopes have them as they are now.
-    fn refresh_scopes(&self, wanted: &Key, bench: &mut Bench<'_>) -> Verdict {
+    pub(super) fn refresh_scopes(&self, wanted: &Key, bench: &mut Bench<'_>) -> Verdict {
         let uses_them = |source: &ScopeSource| key(source) == *wanted;
         let tables = self.tables_of_scopes(&uses_them, bench)?;
         self.set_routes(tables);
@@ -341,7 +389,7 @@ fn check(source: &ScopeSource, scope: &Message, key: &Key) -> Verdict {
         );
         return Err(why.into());
     }
-    match wanted_routes(scope) {
+    match named_routes(scope) {
         Some(name) => source.routes(name).map(drop),
         None => Ok(()),
     }

@@ -9,7 +9,7 @@
 //! Limits: those of [`super::asked_names`] for the names of a route configuration that are asked for; beyond that there is
 //! no such host. Routes wait for their first virtual hosts as long as `initial_fetch_timeout` says.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,14 +28,13 @@ use super::asked_names::{AskedNames, MOST_NAME_BYTES, Taken};
 use super::delivery::{Delivery, Verdict};
 use super::routes::Key;
 use super::subscription::{Subscription, Wanted, millis};
+use super::waiting::Waiting;
 use super::workshop::Bench;
 use crate::admin::state::{DumpedConfig, DynamicConfig};
 
 const VIRTUAL_HOST: &str = "envoy.config.route.v3.VirtualHost";
 /// The field of a route configuration that has its hosts.
 const HOSTS_FIELD: u32 = 2;
-/// From how many on those who wait are looked through for such as do not wait any more.
-const MANY_WAIT: usize = 64;
 
 /// Virtual hosts by name.
 pub(super) type Hosts = BTreeMap<Box<str>, Arc<Message>>;
@@ -86,53 +85,6 @@ impl VirtualHosts {
         for name in &response.names {
             self.waiting.answer(name, Found::Available);
         }
-    }
-}
-
-/// Who waits, by what for.
-struct Waiting {
-    by_name: HashMap<Box<str>, Vec<Question>>,
-    count: usize,
-    /// How many may wait before they are looked through.
-    most: usize,
-}
-
-impl Default for Waiting {
-    fn default() -> Self {
-        Waiting {
-            by_name: HashMap::new(),
-            count: 0,
-            most: MANY_WAIT,
-        }
-    }
-}
-
-impl Waiting {
-    fn has(&self, name: &str) -> bool {
-        self.by_name.contains_key(name)
-    }
-
-    fn push(&mut self, question: Question) {
-        if self.count >= self.most {
-            self.by_name.retain(|_, questions| {
-                questions.retain(Question::is_awaited);
-                !questions.is_empty()
-            });
-            self.count = self.by_name.values().map(Vec::len).sum();
-            self.most = MANY_WAIT.max(self.count * 2);
-        }
-        self.count += 1;
-        let questions = self.by_name.entry(question.name.clone());
-        questions.or_default().push(question);
-    }
-
-    /// Answers all who wait for this.
-    fn answer(&mut self, name: &str, found: Found) {
-        let questions = self.by_name.remove(name).unwrap_or_default();
-        self.count -= questions.len();
-        questions
-            .into_iter()
-            .for_each(|question| question.answer(found));
     }
 }
 
