@@ -88,6 +88,8 @@ impl StreamState {
         self.route.find(&self.request, &self.info, random);
         let Some(index) = self.route.index else {
             self.info.has_route = false;
+            self.info.route_name = Default::default();
+            self.info.route_metadata = None;
             let host = self.route.table.host_of(&self.request);
             let metadata = host.and_then(|(_, host)| host.metadata.clone());
             self.info.virtual_host_metadata = metadata;

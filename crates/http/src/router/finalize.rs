@@ -160,8 +160,15 @@ fn mutate_response(
 /// specific one. A weighted cluster is always the first.
 pub(crate) fn for_levels(route: &crate::stream::StreamRoute, mut run: impl FnMut(&Level)) {
     if route.table.most_specific_wins() {
-        let others = route.index.into_iter().flat_map(|index| route.table.levels(index, None));
-        route.weighted_level().into_iter().chain(others.rev()).for_each(&mut run);
+        let others = route
+            .index
+            .into_iter()
+            .flat_map(|index| route.table.levels(index, None));
+        route
+            .weighted_level()
+            .into_iter()
+            .chain(others.rev())
+            .for_each(&mut run);
     } else {
         route.levels().for_each(&mut run);
     }
