@@ -23,7 +23,7 @@ pub fn check(message: &Message, guards: &Guards, diagnostics: &mut Diagnostics) 
         guards,
         diagnostics,
         defaults: HashMap::new(),
-        in_any: false,
+        looks: 0,
         uses: Uses::default(),
         told: HashSet::new(),
     };
@@ -96,7 +96,8 @@ struct Visitor<'v> {
     diagnostics: &'v mut Diagnostics,
     /// For each message type its enum fields whose default is deprecated.
     defaults: HashMap<api::Message, Vec<api::Field>>,
-    in_any: bool,
+    /// How often Envoy looks at the message: not before its counters are there, which is without an `Any` around it.
+    looks: u64,
     uses: Uses,
     /// What was said to be work in progress.
     told: HashSet<String>,
@@ -143,9 +144,9 @@ impl Visitor<'_> {
         match value {
             Value::Message(message) => self.message(message),
             Value::Any(any) => {
-                let outer = std::mem::replace(&mut self.in_any, true);
+                let outer = std::mem::replace(&mut self.looks, looks_into(field));
                 self.message(&any.message);
-                self.in_any = outer;
+                self.looks = outer;
             }
             Value::List(items) => items
                 .iter()
@@ -239,8 +240,8 @@ impl Visitor<'_> {
         texts: (String, String),
         since: Option<&str>,
     ) {
-        self.uses.deprecated += u64::from(self.in_any);
-        let refused = self.in_any && self.guards.refuses(feature, disallowed);
+        self.uses.deprecated += self.looks;
+        let refused = self.looks > 0 && self.guards.refuses(feature, disallowed);
         let severity = if refused {
             Severity::Error
         } else {
@@ -255,6 +256,15 @@ impl Visitor<'_> {
             diagnostic = diagnostic.with_note(format!("since version {since} of the API"));
         }
         self.diagnostics.push(diagnostic);
+    }
+}
+
+/// A filter's message is looked at as it is made and as it is asked whether it ends its chain.
+fn looks_into(any: api::Field) -> u64 {
+    match any.message().full_name() {
+        "envoy.config.listener.v3.Filter"
+        | "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter" => 2,
+        _ => 1,
     }
 }
 

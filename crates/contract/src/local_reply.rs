@@ -21,6 +21,8 @@ pub struct LocalReply {
     pub details: Cow<'static, str>,
     /// Response flags to add to the stream's.
     pub flags: ResponseFlags,
+    /// Response flags to add once the answer is worded, which does not see them.
+    pub late_flags: ResponseFlags,
     /// Headers set on the answer, in order, after the engine's and the route's own; each replaces those of its name.
     pub headers: Vec<(HeaderName, Vec<u8>)>,
     /// Headers that are computed when the answer is made, behind `headers`.
@@ -71,6 +73,7 @@ impl LocalReply {
             body: body.into(),
             details: details.into(),
             flags: ResponseFlags::default(),
+            late_flags: ResponseFlags::default(),
             headers: Vec::new(),
             mutations: None,
             content_type: None,

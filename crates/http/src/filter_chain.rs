@@ -80,6 +80,8 @@ pub struct FilterChain {
     created: bool,
     /// Whether the request was of gRPC before any filter changed it.
     pub(crate) began_as_grpc: bool,
+    /// Whether a filter waited on the way down, while what came of the request was read.
+    pub(crate) has_waited: bool,
 }
 
 pub(crate) struct ActiveFilter {

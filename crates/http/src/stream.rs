@@ -88,6 +88,8 @@ impl StreamState {
         self.route.find(&self.request, &self.info, random);
         let Some(index) = self.route.index else {
             self.info.has_route = false;
+            self.info.route_name = Default::default();
+            self.info.route_metadata = None;
             let host = self.route.table.host_of(&self.request);
             let metadata = host.and_then(|(_, host)| host.metadata.clone());
             self.info.virtual_host_metadata = metadata;
@@ -316,13 +318,17 @@ impl StreamRoute {
 
     /// The levels on the way to the route, most specific first.
     pub fn levels(&self) -> impl DoubleEndedIterator<Item = &Level> + Clone {
-        self.index.into_iter().flat_map(|index| {
-            let picked = match (self.table.action(index), self.picked) {
-                (Action::Forward(forward), Some(picked)) => forward.weighted_level(picked),
-                _ => None,
-            };
-            self.table.levels(index, picked)
-        })
+        self.index
+            .into_iter()
+            .flat_map(|index| self.table.levels(index, self.weighted_level()))
+    }
+
+    /// The level of the weighted cluster that was picked.
+    pub(crate) fn weighted_level(&self) -> Option<&Level> {
+        match (self.table.action(self.index?), self.picked?) {
+            (Action::Forward(forward), picked) => forward.weighted_level(picked),
+            _ => None,
+        }
     }
 
     /// What the filters see of the route: the levels' configurations, least specific first, at most four.

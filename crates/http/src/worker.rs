@@ -12,6 +12,7 @@ use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::on_demand::{ClusterSource, Found, OnDemandClusters};
 use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::services::{FailingHealth, LocalFuture, Membership, WorkerServices};
+use nuncio_contract::stats::groups::RouterStats;
 use nuncio_contract::stream_info::{ClusterDescription, ConnectionInfo};
 use nuncio_upstream::cluster::Provided;
 use nuncio_upstream::forward_proxy::NamesOf;
@@ -50,6 +51,8 @@ pub struct Worker {
     node: Option<Arc<LocalNode>>,
     /// What makes calls over the clusters, once it is there.
     calls: OnceCell<Calls>,
+    /// What counts the requests that nobody but the proxy sends, copies among them.
+    own_requests: OnceCell<Arc<RouterStats>>,
 }
 
 /// The HTTP date, and until when it will do.
@@ -93,8 +96,17 @@ impl Worker {
             spare_streams: RefCell::default(),
             node: None,
             calls: OnceCell::new(),
+            own_requests: OnceCell::new(),
             no_routes: RouteSnapshot::for_look_ups(Arc::new(RouteTable::empty())),
         }
+    }
+
+    /// What counts the requests that nobody but the proxy sends.
+    pub(crate) fn own_requests(&self) -> &RouterStats {
+        self.own_requests.get_or_init(|| {
+            let stats = self.manager.stats();
+            stats.scope("http.async-client").worker_group()
+        })
     }
 
     /// Runs one step, such as a poll of a connection: within it the worker's time stands still.

@@ -63,7 +63,6 @@ impl HttpFilterFactory for Factory {
         Box::new(LocalRateLimitFilter {
             shared: Rc::clone(&self.0),
             told: None,
-            is_limited: false,
         })
     }
 }
@@ -72,8 +71,6 @@ struct LocalRateLimitFilter {
     shared: Rc<Shared>,
     /// The bucket that headers of the response tell of.
     told: Option<Arc<TokenBucket>>,
-    /// Whether the stream is answered for want of a token.
-    is_limited: bool,
 }
 
 impl HttpFilter for LocalRateLimitFilter {
@@ -111,7 +108,6 @@ impl HttpFilter for LocalRateLimitFilter {
             return HeadersStatus::Continue;
         }
         stats.cells.enforced.inc();
-        self.is_limited = true;
         let mut reply = limit.reply();
         if limit.tells_when_to_retry
             && let Some(bucket) = &verdict.bucket
@@ -132,10 +128,6 @@ impl HttpFilter for LocalRateLimitFilter {
         response: &mut HeaderMap,
         _end_stream: bool,
     ) -> HeadersStatus {
-        if self.is_limited {
-            // Only now, as in Envoy: what words the answer does not see it yet.
-            context.stream_info.response_flags |= ResponseFlags::RATE_LIMITED;
-        }
         if let Some(bucket) = &self.told {
             let now = context.services.now();
             self.shared.names.tell(bucket, now, response);
@@ -187,6 +179,7 @@ impl Limit {
     fn reply(&self) -> LocalReply {
         let body = b"local_rate_limited".as_slice();
         let mut reply = LocalReply::new(self.status, body, "local_rate_limited");
+        reply.late_flags = ResponseFlags::RATE_LIMITED;
         reply.grpc_status = self.grpc_status;
         reply.mutations.clone_from(&self.response_headers);
         reply

@@ -105,6 +105,9 @@ impl Run<'_> {
             }
             step += 1;
         }
+        if has_waited && matches!(self.way, Way::Decode) {
+            self.state.borrow_mut().filters.has_waited = true;
+        }
         Ok(Flow::Through(()))
     }
 

@@ -82,7 +82,7 @@ impl<D: Downstream> Exchange<'_, D> {
     pub(super) async fn stopped(&self, stop: Stop) -> StreamEnd {
         match stop {
             Stop::Reply(reply) if !self.response_begun.get() => {
-                if reply.basis == Basis::Awaited
+                if (reply.basis == Basis::Awaited || self.has_waited())
                     && let Err(stop) = Box::pin(self.drop_what_is_there()).await
                 {
                     return Box::pin(self.stopped(stop)).await;
@@ -90,7 +90,14 @@ impl<D: Downstream> Exchange<'_, D> {
                 self.heed_basis(reply.basis);
                 self.reply(*reply, false).await
             }
-            Stop::RouteReply(reply) if !self.response_begun.get() => self.reply(*reply, true).await,
+            Stop::RouteReply(reply) if !self.response_begun.get() => {
+                if self.has_waited()
+                    && let Err(stop) = Box::pin(self.drop_what_is_there()).await
+                {
+                    return Box::pin(self.stopped(stop)).await;
+                }
+                self.reply(*reply, true).await
+            }
             // Who can be told of one stream is, even if not all was read that is there, as it was not for so long.
             Stop::ResponseOverdue if D::TELLS_OF_RESETS && !self.is_tunnel_open() => {
                 self.manager.stats.http.downstream_rq_tx_reset.inc();
@@ -142,6 +149,11 @@ impl<D: Downstream> Exchange<'_, D> {
     }
 
     /// Whether the request has come to its end for who answers it.
+    /// Whether a filter waited before the request came to the router.
+    fn has_waited(&self) -> bool {
+        self.state.borrow().filters.has_waited
+    }
+
     fn heed_basis(&self, basis: Basis) {
         match basis {
             Basis::All | Basis::Awaited => return,

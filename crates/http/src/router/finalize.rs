@@ -157,10 +157,18 @@ fn mutate_response(
 }
 
 /// Runs over the levels so that the one that is to have the last word comes last: by default the least
-/// specific one.
+/// specific one. A weighted cluster is always the first.
 pub(crate) fn for_levels(route: &crate::stream::StreamRoute, mut run: impl FnMut(&Level)) {
     if route.table.most_specific_wins() {
-        route.levels().rev().for_each(&mut run);
+        let others = route
+            .index
+            .into_iter()
+            .flat_map(|index| route.table.levels(index, None));
+        route
+            .weighted_level()
+            .into_iter()
+            .chain(others.rev())
+            .for_each(&mut run);
     } else {
         route.levels().for_each(&mut run);
     }

@@ -38,6 +38,7 @@ pub(crate) fn make_reply(
         None => Worded::as_it_is(reply.body),
         Some(replies) => replies.rewrite(state, reply.body, services),
     };
+    state.info.response_flags |= reply.late_flags;
     if let Some(metadata) = reply.metadata {
         let (namespace, fields) = *metadata;
         state.info.dynamic_metadata_mut().merge(namespace, fields);

@@ -163,8 +163,16 @@ fn reply(list: &[LuaString], body: Option<&LuaString>) -> Result<Box<LocalReply>
         .filter(|status| (200..600).contains(status))
         .ok_or(NO_STATUS)?;
     headers.retain(|(name, _)| !name.is_pseudo());
-    let body = body.map(|body| body.as_bytes().to_vec());
-    let mut reply = LocalReply::new(status, body.unwrap_or_default(), DETAILS);
+    let body = body
+        .map(|body| body.as_bytes().to_vec())
+        .unwrap_or_default();
+    if !body.is_empty() {
+        // The length stands before what a mapping of local replies adds, and is then set in its place.
+        let length = HeaderName::from(Known::ContentLength);
+        headers.retain(|(name, _)| *name != length);
+        headers.push((length, body.len().to_string().into_bytes()));
+    }
+    let mut reply = LocalReply::new(status, body, DETAILS);
     reply.headers = headers;
     reply.repeats_names = true;
     Ok(Box::new(reply))

@@ -237,7 +237,12 @@ impl Http1Io {
                     });
                     self.request_done.set(false);
                     let input = self.input.borrow();
-                    let of_headers = count(refused_header_bytes(input.readable(), &scan, error));
+                    let of_headers = count(refused_header_bytes(
+                        self.settings(),
+                        input.readable(),
+                        &scan,
+                        error,
+                    ));
                     self.stream_bytes.set(BytesMeter {
                         header_bytes_received: of_headers,
                         decompressed_header_bytes_received: of_headers,

@@ -223,6 +223,7 @@ fn rewrite(
 impl Copy {
     /// Sends it, on its own from now on.
     pub(super) fn send(self) {
+        self.worker.own_requests().rq_total.inc();
         tokio::task::spawn_local(Box::pin(self.exchange()));
     }
 
