@@ -21,8 +21,6 @@ pub struct LocalReply {
     pub details: Cow<'static, str>,
     /// Response flags to add to the stream's.
     pub flags: ResponseFlags,
-    /// Response flags to add once the answer is worded, which does not see them.
-    pub late_flags: ResponseFlags,
     /// Headers set on the answer, in order, after the engine's and the route's own; each replaces those of its name.
     pub headers: Vec<(HeaderName, Vec<u8>)>,
     /// Headers that are computed when the answer is made, behind `headers`.
@@ -31,8 +29,8 @@ pub struct LocalReply {
     pub content_type: Option<Box<ContentType>>,
     /// The `grpc-status` for gRPC requests; derived from `status` if absent.
     pub grpc_status: Option<u32>,
-    /// What a namespace of the stream's metadata is given once the answer is worded, for filters on its way and logs.
-    pub metadata: Option<Box<(&'static str, Struct)>>,
+    /// What the stream gets once the answer is worded, which does not see it.
+    pub late: Option<Box<Late>>,
     /// A filter's own response without a body, sent as it is: without the headers that the route adds, the wording of
     /// the connection manager, or a form for gRPC.
     pub is_bare: bool,
@@ -40,6 +38,15 @@ pub struct LocalReply {
     pub repeats_names: bool,
     /// What of the request it was given on.
     pub basis: Basis,
+}
+
+/// What a stream gets of an answer once that is worded, for filters on its way and logs.
+#[derive(Clone, Debug, Default)]
+pub struct Late {
+    /// Response flags to add to the stream's.
+    pub flags: ResponseFlags,
+    /// A namespace of the stream's metadata, and what it is given.
+    pub metadata: Option<(&'static str, Struct)>,
 }
 
 /// What an answer was given on.
@@ -73,12 +80,11 @@ impl LocalReply {
             body: body.into(),
             details: details.into(),
             flags: ResponseFlags::default(),
-            late_flags: ResponseFlags::default(),
             headers: Vec::new(),
             mutations: None,
             content_type: None,
             grpc_status: None,
-            metadata: None,
+            late: None,
             is_bare: false,
             repeats_names: false,
             basis: Basis::All,

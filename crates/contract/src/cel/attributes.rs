@@ -130,11 +130,11 @@ impl<'a> Attributes<'a> {
             "headers_bytes" => int(bytes),
             "path" => return header(Known::Path),
             "url_path" => {
-                let path = self.request?.get(Known::Path).unwrap_or_default();
+                let path = self.request?.get(Known::Path)?;
                 text(path.split(|byte| *byte == b'?').next().unwrap_or_default())
             }
             "query" => {
-                let path = self.request?.get(Known::Path).unwrap_or_default();
+                let path = self.request?.get(Known::Path)?;
                 let query = path.splitn(2, |byte| *byte == b'?').nth(1);
                 let mut parts = query.unwrap_or_default().split(|byte| *byte == b'#');
                 text(parts.next().unwrap_or_default())

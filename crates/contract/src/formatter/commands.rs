@@ -197,7 +197,10 @@ fn with_argument(name: &str) -> Option<(Syntax, Build)> {
             Coalesce::parse(c.argument).map(Operator::Coalesce)
         }),
         "ENVIRONMENT" => (REQUIRED_WITH_LENGTH, |c| {
-            Ok(Operator::Fixed(process::environment(c.argument)))
+            Ok(Operator::Fixed(process::environment(
+                c.argument,
+                c.max_length,
+            )))
         }),
         "HOSTNAME" => (NO_ARGUMENT, |_| Ok(Operator::Fixed(process::hostname()))),
         _ => return time(name).or_else(|| address_without_port(name)),

@@ -134,12 +134,9 @@ impl Found<'_> {
         }
     }
 
-    /// Whether a length limit is kept in JSON: only for what is no struct or list.
-    pub(super) fn is_scalar(self) -> bool {
-        !matches!(
-            self,
-            Found::Namespace(_) | Found::Value(Value::Struct(_) | Value::List(_))
-        )
+    /// Whether a length limit is kept in JSON: only for strings.
+    pub(super) fn is_cut(self) -> bool {
+        matches!(self, Found::Value(Value::String(_)))
     }
 }
 

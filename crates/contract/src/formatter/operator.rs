@@ -61,7 +61,7 @@ pub(super) enum Operator {
     ResponseCodeDetails { keep_white_space: bool },
     /// `%REQUESTED_SERVER_NAME%`.
     RequestedServerName(RequestedServerName),
-    /// Text known at load: `%HOSTNAME%`, `%ENVIRONMENT%`.
+    /// Text known at load, already cut: `%HOSTNAME%`, `%ENVIRONMENT%`.
     Fixed(Box<[u8]>),
     /// `%COALESCE%`.
     Coalesce(Coalesce),
@@ -200,7 +200,7 @@ impl Limited {
         let too_long = self
             .max_length
             .is_some_and(|limit| out.len() - start - 1 > limit);
-        if too_long && found.is_scalar() {
+        if too_long && found.is_cut() {
             return true;
         }
         out.truncate(start);
@@ -209,7 +209,8 @@ impl Limited {
     }
 
     fn cut(&self, start: usize, out: &mut Vec<u8>) -> bool {
-        if let Some(limit) = self.max_length {
+        if let (Some(limit), false) = (self.max_length, matches!(self.operator, Operator::Fixed(_)))
+        {
             out.truncate(start.saturating_add(limit));
         }
         true

@@ -66,6 +66,8 @@ enum Raced<T> {
 impl<D: Downstream> Exchange<'_, D> {
     /// Runs the stream to its end and logs it.
     pub async fn run(&self, start: Start) -> StreamEnd {
+        // Formats may ask for them before the end.
+        self.state.borrow_mut().info.downstream_bytes = self.down.bytes();
         let raced = match start {
             Start::Request => self.race(pin!(self.flow())).await,
             Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(reply))),

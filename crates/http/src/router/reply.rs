@@ -34,19 +34,62 @@ pub(crate) fn make_reply(
     state.response.reset(MapKind::Response);
     begin_head(state, &reply, by_route, services);
     state.info.response_code = Some(reply.status);
-    let mut worded = match &manager.local_replies {
-        None => Worded::as_it_is(reply.body),
-        Some(replies) => replies.rewrite(state, reply.body, services),
-    };
-    state.info.response_flags |= reply.late_flags;
-    if let Some(metadata) = reply.metadata {
-        let (namespace, fields) = *metadata;
-        state.info.dynamic_metadata_mut().merge(namespace, fields);
+    let worded = word(state, reply.body, manager, services);
+    if let Some(late) = reply.late {
+        state.info.response_flags |= late.flags;
+        if let Some((namespace, fields)) = late.metadata {
+            state.info.dynamic_metadata_mut().merge(namespace, fields);
+        }
     }
+    end_reply(state, worded, reply.grpc_status)
+}
+
+/// Makes an answer of our own of a host's to a WebSocket handshake, whose head is in `state.response`; returns the
+/// body. Length and type of the host's, which is not passed on, give theirs their places.
+pub(super) fn make_handshake_reply(
+    state: &mut StreamState,
+    status: u16,
+    manager: &ConnectionManagerConfig,
+    services: &dyn WorkerServices,
+) -> Cow<'static, [u8]> {
+    state.info.response_code_details = Some("websocket_handshake_unsuccessful".into());
+    let given = std::mem::replace(&mut state.response, HeaderMap::response());
+    state.response.set_integer(Known::Status, u64::from(status));
+    finalize::response(state, services);
+    for header in given.iter_regular() {
+        let known = Known::find(header.name);
+        state
+            .response
+            .append_found(known, header.name, header.value);
+    }
+    state.info.response_code = Some(status);
+    let worded = word(state, Cow::default(), manager, services);
+    end_reply(state, worded, None)
+}
+
+/// Has the connection manager word an answer.
+fn word<'a>(
+    state: &mut StreamState,
+    body: Cow<'static, [u8]>,
+    manager: &'a ConnectionManagerConfig,
+    services: &dyn WorkerServices,
+) -> Worded<'a> {
+    match &manager.local_replies {
+        None => Worded::as_it_is(body),
+        Some(replies) => replies.rewrite(state, body, services),
+    }
+}
+
+/// Puts the answer in gRPC's form where that is wanted; returns its body.
+fn end_reply(
+    state: &mut StreamState,
+    mut worded: Worded<'_>,
+    grpc_status: Option<u32>,
+) -> Cow<'static, [u8]> {
     let is_head = state.request.get(Known::Method) == Some(b"HEAD");
     if is_of_grpc(state) {
         let message = if is_head { b"" } else { worded.as_line() };
-        grpc_reply(&mut state.response, reply.grpc_status, message);
+        grpc_reply(&mut state.response, grpc_status, message);
         return Cow::default();
     }
     finish_head(&mut state.response, &mut worded);

@@ -15,6 +15,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 
 use nuncio_codec::http1::{BodyFraming, ResponseHead};
+use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known};
 use nuncio_contract::local_reply::LocalReply;
@@ -22,9 +23,10 @@ use nuncio_contract::stream_info::{Address, ResponseFlags};
 use nuncio_upstream::UpstreamStream;
 use nuncio_upstream::proxy_protocol::{self, ProxyVersion};
 
+use super::Router;
 use super::forward::Failure;
+use super::reply::make_handshake_reply;
 use super::up::Up;
-use super::{Router, finalize};
 use crate::config::route::ProxyProtocolVersion;
 use crate::downstream::Downstream;
 use crate::exchange::{Stop, TunnelKind};
@@ -157,13 +159,16 @@ impl<D: Downstream> Router<'_, '_, D> {
         let is_open = head.framing == BodyFraming::Tunnel;
         self.exchange.tunnel_answered(is_open);
         let is_failed_handshake = !is_open && self.awaits_handshake() && has_no_say(head);
-        self.strip(is_open, is_failed_handshake);
-        match is_failed_handshake {
-            true => self.fail_handshake(head.status),
-            false => self.begin_response(head.status, true),
+        self.strip(is_open);
+        if is_failed_handshake {
+            Box::pin(self.fail_handshake(head.status)).await?;
+        } else {
+            self.begin_response(head.status, true);
         }
         let end_stream = is_failed_handshake || up.borrow().is_response_complete();
-        pin!(self.exchange.send_head(end_stream)).await?;
+        if !is_failed_handshake {
+            pin!(self.exchange.send_head(end_stream)).await?;
+        }
         self.pass_body(up, end_stream).await?;
         self.exchange.down.flush().await?;
         self.end_response();
@@ -171,37 +176,35 @@ impl<D: Downstream> Router<'_, '_, D> {
     }
 
     /// The head of an answer that grants no WebSocket is all that is passed on, as an answer of our own: the route's
-    /// headers come first, and it does not count as the cluster's.
-    fn fail_handshake(&self, status: u16) {
-        let worker = &*self.exchange.manager.worker;
-        let mut state = self.exchange.state.borrow_mut();
-        let state = &mut *state;
-        state.info.response_code = Some(status);
-        state.info.response_code_details = Some("websocket_handshake_unsuccessful".into());
-        state.info.upstream.timing.first_rx_byte = Some(worker.now());
-        let given = std::mem::replace(&mut state.response, HeaderMap::response());
-        state.response.set_integer(Known::Status, u64::from(status));
-        finalize::response(state, worker);
-        for header in given.iter_regular() {
-            state
-                .response
-                .append_found(Known::find(header.name), header.name, header.value);
+    /// headers come first, the connection manager words it, and it does not count as the cluster's.
+    async fn fail_handshake(&self, status: u16) -> Result<(), Failure> {
+        let manager = self.exchange.manager;
+        let body = {
+            let worker = &*manager.worker;
+            let mut state = self.exchange.state.borrow_mut();
+            let state = &mut *state;
+            state.info.upstream.timing.first_rx_byte = Some(worker.now());
+            make_handshake_reply(state, status, &manager.config, worker)
+        };
+        pin!(self.exchange.send_head(body.is_empty())).await?;
+        if !body.is_empty() {
+            let mut chunk = Buffer::default();
+            chunk.extend(&body);
+            pin!(self.exchange.send_data(chunk, true)).await?;
         }
+        Ok(())
     }
 
     /// Takes away what would let a client take the answer for another one: upgrade headers of an answer that is no
-    /// upgrade, length and type of a body that there is not.
-    fn strip(&self, is_open: bool, is_failed_handshake: bool) {
+    /// upgrade, the length of a body that there is not.
+    fn strip(&self, is_open: bool) {
         let response = &mut self.exchange.state.borrow_mut().response;
         if !is_open {
             response.remove(Known::Connection);
             response.remove(Known::Upgrade);
         }
-        if is_open || is_failed_handshake {
+        if is_open {
             response.remove(Known::ContentLength);
-        }
-        if is_failed_handshake {
-            response.remove(Known::ContentType);
         }
     }
 }

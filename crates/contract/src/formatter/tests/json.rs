@@ -118,7 +118,7 @@ fn a_pipe_has_a_null_port_in_json() {
 }
 
 #[test]
-fn a_limit_cuts_scalar_metadata_to_a_text_and_leaves_objects_whole() {
+fn a_limit_cuts_strings_of_metadata_and_leaves_all_else_whole() {
     let format = fields([
         ("a", string("%METADATA(CLUSTER:ns:k):4%")),
         ("b", string("%METADATA(CLUSTER:ns:n):2%")),
@@ -127,6 +127,6 @@ fn a_limit_cuts_scalar_metadata_to_a_text_and_leaves_objects_whole() {
     ]);
     assert_eq!(
         line(format, false),
-        "{\"a\":\"clus\",\"b\":\"3.\",\"c\":3.5,\"d\":{\"a\":\"q\\\"é\",\"b\":[1,\"x\",null,true]}}\n"
+        "{\"a\":\"clus\",\"b\":3.5,\"c\":3.5,\"d\":{\"a\":\"q\\\"é\",\"b\":[1,\"x\",null,true]}}\n"
     );
 }

@@ -279,7 +279,9 @@ impl<'e> Filtered<'e> {
             return Ok(());
         };
         // The try's metadata end with it.
-        reply.metadata = None;
+        if let Some(late) = &mut reply.late {
+            late.metadata = None;
+        }
         Err(UpstreamError {
             reply: Some(reply),
             ..UpstreamError::new(UpstreamErrorKind::ProtocolError)
