@@ -21,8 +21,6 @@ pub struct LocalReply {
     pub details: Cow<'static, str>,
     /// Response flags to add to the stream's.
     pub flags: ResponseFlags,
-    /// Response flags to add once the answer is worded, which does not see them.
-    pub late_flags: ResponseFlags,
     /// Headers set on the answer, in order, after the engine's and the route's own; each replaces those of its name.
     pub headers: Vec<(HeaderName, Vec<u8>)>,
     /// Headers that are computed when the answer is made, behind `headers`.
@@ -38,6 +36,8 @@ pub struct LocalReply {
     pub is_bare: bool,
     /// Whether a name may come several times among `headers`, which then take the place of all that has their names.
     pub repeats_names: bool,
+    /// Whether what words the answer does not see `flags` yet.
+    pub flags_are_late: bool,
     /// What of the request it was given on.
     pub basis: Basis,
 }
@@ -73,7 +73,6 @@ impl LocalReply {
             body: body.into(),
             details: details.into(),
             flags: ResponseFlags::default(),
-            late_flags: ResponseFlags::default(),
             headers: Vec::new(),
             mutations: None,
             content_type: None,
@@ -81,6 +80,7 @@ impl LocalReply {
             metadata: None,
             is_bare: false,
             repeats_names: false,
+            flags_are_late: false,
             basis: Basis::All,
         }
     }

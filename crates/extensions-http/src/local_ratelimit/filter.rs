@@ -179,7 +179,8 @@ impl Limit {
     fn reply(&self) -> LocalReply {
         let body = b"local_rate_limited".as_slice();
         let mut reply = LocalReply::new(self.status, body, "local_rate_limited");
-        reply.late_flags = ResponseFlags::RATE_LIMITED;
+        reply.flags = ResponseFlags::RATE_LIMITED;
+        reply.flags_are_late = true;
         reply.grpc_status = self.grpc_status;
         reply.mutations.clone_from(&self.response_headers);
         reply

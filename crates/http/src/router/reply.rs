@@ -29,7 +29,9 @@ pub(crate) fn make_reply(
         bare(state, reply);
         return Cow::default();
     }
-    state.info.response_flags |= reply.flags;
+    if !reply.flags_are_late {
+        state.info.response_flags |= reply.flags;
+    }
     state.info.response_code_details = Some(reply.details.clone());
     state.response.reset(MapKind::Response);
     begin_head(state, &reply, by_route, services);
@@ -38,7 +40,7 @@ pub(crate) fn make_reply(
         None => Worded::as_it_is(reply.body),
         Some(replies) => replies.rewrite(state, reply.body, services),
     };
-    state.info.response_flags |= reply.late_flags;
+    state.info.response_flags |= reply.flags;
     if let Some(metadata) = reply.metadata {
         let (namespace, fields) = *metadata;
         state.info.dynamic_metadata_mut().merge(namespace, fields);
