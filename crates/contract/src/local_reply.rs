@@ -29,24 +29,17 @@ pub struct LocalReply {
     pub content_type: Option<Box<ContentType>>,
     /// The `grpc-status` for gRPC requests; derived from `status` if absent.
     pub grpc_status: Option<u32>,
-    /// What the stream gets once the answer is worded, which does not see it.
-    pub late: Option<Box<Late>>,
+    /// What a namespace of the stream's metadata is given once the answer is worded, for filters on its way and logs.
+    pub metadata: Option<Box<(&'static str, Struct)>>,
     /// A filter's own response without a body, sent as it is: without the headers that the route adds, the wording of
     /// the connection manager, or a form for gRPC.
     pub is_bare: bool,
     /// Whether a name may come several times among `headers`, which then take the place of all that has their names.
     pub repeats_names: bool,
+    /// Whether what words the answer does not see `flags` yet.
+    pub flags_are_late: bool,
     /// What of the request it was given on.
     pub basis: Basis,
-}
-
-/// What a stream gets of an answer once that is worded, for filters on its way and logs.
-#[derive(Clone, Debug, Default)]
-pub struct Late {
-    /// Response flags to add to the stream's.
-    pub flags: ResponseFlags,
-    /// A namespace of the stream's metadata, and what it is given.
-    pub metadata: Option<(&'static str, Struct)>,
 }
 
 /// What an answer was given on.
@@ -84,9 +77,10 @@ impl LocalReply {
             mutations: None,
             content_type: None,
             grpc_status: None,
-            late: None,
+            metadata: None,
             is_bare: false,
             repeats_names: false,
+            flags_are_late: false,
             basis: Basis::All,
         }
     }

@@ -203,6 +203,7 @@ impl FilterChain {
     /// Ends the filters; nothing is called after this.
     pub fn destroy(&mut self) {
         self.created = false;
+        self.has_waited = false;
         if self.active.is_empty() {
             // Nobody has made any progress.
             return;

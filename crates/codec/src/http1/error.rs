@@ -97,6 +97,8 @@ impl Error {
                 | Error::BodyDisallowed
                 | Error::InvalidTransferEncoding
                 | Error::ContentLengthAndChunked
+                | Error::TransferEncodingNotAllowed
+                | Error::ContentLengthNotAllowed
         )
     }
 

@@ -10,7 +10,6 @@ use super::first_line::{FirstLine, MALFORMED_LINE, read_first_line};
 use super::framing::{BodyFraming, Framed, FramingLines};
 use super::head::{HeadScan, first_error, received_head_bytes};
 use super::method::Method;
-use super::scan::line_end;
 use super::settings::Http1Settings;
 use super::target::{self, is_authority};
 use super::version::Version;
@@ -90,38 +89,6 @@ pub fn decode_request_head(
             Ok(None)
         }
     }
-}
-
-/// What Envoy counts as header bytes of a head that was refused: those of its headers, where all of them were read
-/// before it was found wrong.
-#[cold]
-pub fn refused_header_bytes(
-    settings: &Http1Settings,
-    input: &[u8],
-    scan: &HeadScan,
-    error: Error,
-) -> usize {
-    let is_for_one = matches!(error, Error::UnexpectedUnderscore | Error::TooManyHeaders);
-    if !is_for_one && !error.is_found_behind_headers() {
-        return 0;
-    }
-    let head = input.get(scan.start..).unwrap_or_default();
-    let mut at = line_end(head) + 1;
-    let (mut of_headers, mut kept) = (0, 0);
-    while let Ok(Field::Header(line, next)) = field_at(head, at) {
-        of_headers += line.name.len() + line.value.len() + 3;
-        at = next;
-        let drops = settings.drops_header(line.name);
-        kept += usize::from(drops == Ok(false));
-        if is_for_one && (drops.is_err() || kept > settings.max_headers_count) {
-            // It is done with once the next name is read.
-            if let Ok(Field::Header(line, _)) = field_at(head, at) {
-                of_headers += line.name.len();
-            }
-            break;
-        }
-    }
-    received_head_bytes(of_headers)
 }
 
 fn read_head(

@@ -9,7 +9,7 @@ use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest,
 };
-use nuncio_contract::local_reply::{Late, LocalReply};
+use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::rate_limit::Asked;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_contract::token_bucket::TokenBucket;
@@ -179,10 +179,8 @@ impl Limit {
     fn reply(&self) -> LocalReply {
         let body = b"local_rate_limited".as_slice();
         let mut reply = LocalReply::new(self.status, body, "local_rate_limited");
-        reply.late = Some(Box::new(Late {
-            flags: ResponseFlags::RATE_LIMITED,
-            ..Late::default()
-        }));
+        reply.flags = ResponseFlags::RATE_LIMITED;
+        reply.flags_are_late = true;
         reply.grpc_status = self.grpc_status;
         reply.mutations.clone_from(&self.response_headers);
         reply

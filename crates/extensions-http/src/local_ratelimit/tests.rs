@@ -48,12 +48,8 @@ fn a_request_without_a_token_is_answered_in_envoys_words() {
     assert_eq!(&*reply.body, b"local_rate_limited");
     assert_eq!(reply.details, "local_rate_limited");
     assert!(reply.mutations.is_none());
-    assert!(
-        stream.info.response_flags.is_empty(),
-        "what words it sees no flag"
-    );
-    let _ = stream.encode_headers(&mut response(&[(":status", "429")]), false);
-    assert_eq!(stream.info.response_flags, ResponseFlags::RATE_LIMITED);
+    assert_eq!(reply.flags, ResponseFlags::RATE_LIMITED);
+    assert!(reply.flags_are_late, "what words it sees no flag");
     assert_eq!(counts(&worker, "mine"), [2, 1, 1, 1]);
 }
 

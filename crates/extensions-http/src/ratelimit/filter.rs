@@ -1,6 +1,6 @@
 //! What the rate limit filter does to a stream.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,8 +39,6 @@ type Given = Rc<RefCell<Vec<(HeaderName, Vec<u8>)>>>;
 struct Filter {
     worker: Rc<Worker>,
     given: Given,
-    /// The flag of the answer, which whoever words it does not see yet.
-    flag: Rc<Cell<ResponseFlags>>,
 }
 
 impl HttpFilterConfig for ChainConfig {
@@ -66,7 +64,6 @@ impl HttpFilterFactory for Factory {
         Box::new(Filter {
             worker: Rc::clone(&self.0),
             given: Given::default(),
-            flag: Rc::new(Cell::new(ResponseFlags::default())),
         })
     }
 }
@@ -102,11 +99,10 @@ impl HttpFilter for Filter {
 
     fn encode_headers(
         &mut self,
-        context: &mut FilterContext<'_>,
+        _context: &mut FilterContext<'_>,
         response: &mut HeaderMap,
         _end_stream: bool,
     ) -> HeadersStatus {
-        context.stream_info.response_flags |= self.flag.get();
         service::append(&self.given.borrow(), response);
         HeadersStatus::Continue
     }
@@ -137,7 +133,6 @@ impl Filter {
         let concluding = Concluding {
             worker: Rc::clone(&self.worker),
             given: Rc::clone(&self.given),
-            flag: Rc::clone(&self.flag),
             cluster,
             tells_of_limit: tells.unwrap_or(settings.tells_of_limit),
         };
@@ -175,7 +170,6 @@ impl Worker {
 struct Concluding {
     worker: Rc<Worker>,
     given: Given,
-    flag: Rc<Cell<ResponseFlags>>,
     cluster: Rc<ClusterDescription>,
     tells_of_limit: bool,
 }
@@ -204,9 +198,9 @@ impl Concluding {
             given.extend(service::limit_headers(&answer.statuses));
         }
         if is_over && settings.is_enforced(|| context.services.random_u64()) {
-            self.flag.set(ResponseFlags::RATE_LIMITED);
             let details = "request_rate_limited";
-            let mut reply = LocalReply::new(settings.status, answer.raw_body, details);
+            let reply = LocalReply::new(settings.status, answer.raw_body, details);
+            let mut reply = reply.with_flags(ResponseFlags::RATE_LIMITED);
             reply.headers = given;
             reply.repeats_names = true;
             reply.grpc_status = settings.grpc_status;

@@ -7,7 +7,7 @@ use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest,
 };
-use nuncio_contract::local_reply::{Late, LocalReply};
+use nuncio_contract::local_reply::LocalReply;
 use nuncio_contract::rbac::{Engine, Request, Verdict};
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
@@ -98,10 +98,7 @@ fn refusal(verdict: &Verdict<'_>, fields: Struct) -> LocalReply {
     let policy = verdict.policy.unwrap_or("none").replace(is_space, "_");
     let details = format!("rbac_access_denied_matched_policy[{policy}]");
     let mut reply = LocalReply::new(403, b"RBAC: access denied".as_slice(), details);
-    reply.late = Some(Box::new(Late {
-        metadata: Some((NAMESPACE, fields)),
-        ..Late::default()
-    }));
+    reply.metadata = Some(Box::new((NAMESPACE, fields)));
     reply
 }
 

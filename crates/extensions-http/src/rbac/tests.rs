@@ -62,8 +62,7 @@ fn a_refusal_names_the_policy_without_spaces() {
     assert_eq!(&*reply.body, b"RBAC: access denied");
     let details = "rbac_access_denied_matched_policy[b_c_d]";
     assert_eq!(reply.details, details);
-    let late = reply.late.expect("metadata");
-    let (namespace, fields) = late.metadata.expect("metadata");
+    let (namespace, fields) = *reply.metadata.expect("metadata");
     assert_eq!(namespace, "envoy.filters.http.rbac");
     let text = |text: &str| Some(Value::String(text.into()));
     let policy = fields.get("enforced_effective_policy_id").cloned();

@@ -218,7 +218,7 @@ impl Connection {
         let is_safe = match end {
             StreamEnd::Complete => !is_answered_at_once && !self.is_draining(),
             StreamEnd::Broken if self.io.is_closing() && self.io.request_done() => true,
-            _ => self.io.ends_by_close(),
+            _ => self.io.ends_by_close() && !is_answered_at_once,
         };
         match is_safe {
             true => Close::Now,

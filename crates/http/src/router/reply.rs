@@ -29,17 +29,18 @@ pub(crate) fn make_reply(
         bare(state, reply);
         return Cow::default();
     }
-    state.info.response_flags |= reply.flags;
+    if !reply.flags_are_late {
+        state.info.response_flags |= reply.flags;
+    }
     state.info.response_code_details = Some(reply.details.clone());
     state.response.reset(MapKind::Response);
     begin_head(state, &reply, by_route, services);
     state.info.response_code = Some(reply.status);
     let worded = word(state, reply.body, manager, services);
-    if let Some(late) = reply.late {
-        state.info.response_flags |= late.flags;
-        if let Some((namespace, fields)) = late.metadata {
-            state.info.dynamic_metadata_mut().merge(namespace, fields);
-        }
+    state.info.response_flags |= reply.flags;
+    if let Some(metadata) = reply.metadata {
+        let (namespace, fields) = *metadata;
+        state.info.dynamic_metadata_mut().merge(namespace, fields);
     }
     end_reply(state, worded, reply.grpc_status)
 }

@@ -91,6 +91,7 @@ message! {
         pub(crate) max_headers_count: Option<u32>,
         pub(crate) max_response_headers_kb: Option<u32>,
         pub(crate) max_requests_per_connection: Option<u32>,
+        inert headers_with_underscores_action = "it is about the headers of clients",
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use nuncio_codec::http1::{
     BodyDecoder, BodyEncoding, BodyFraming, Error, HeadScan, ResponseHead, Step,
-    decode_response_head, received_header_bytes, should_close,
+    decode_response_head, received_header_bytes, refused_response_header_bytes, should_close,
 };
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::HeaderMap;
@@ -32,7 +32,10 @@ impl Http1Stream {
                     Ok(Some(head)) if head.is_unknown_informational() => continue,
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
                     Ok(None) => {}
-                    Err(error) => return Poll::Ready(Err(self.refuse(error))),
+                    Err(error) => {
+                        self.count_refused(error);
+                        return Poll::Ready(Err(self.refuse(error)));
+                    }
                 }
             }
             match ready!(self.poll_fill_head(cx)) {
@@ -244,6 +247,17 @@ impl Http1Stream {
     }
 
     /// The host broke the protocol.
+    #[cold]
+    fn count_refused(&mut self, error: Error) {
+        let response = &mut self.response;
+        let input = response.input.readable();
+        let bytes = refused_response_header_bytes(settings(&self.lease), input, error);
+        response.header_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        if error != Error::TooManyHeaders {
+            response.decoded_header_bytes += response.header_bytes;
+        }
+    }
+
     fn refuse(&mut self, error: Error) -> UpstreamError {
         self.fail(
             UpstreamErrorKind::ProtocolError,

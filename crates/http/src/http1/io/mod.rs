@@ -245,7 +245,10 @@ impl Http1Io {
                     ));
                     self.stream_bytes.set(BytesMeter {
                         header_bytes_received: of_headers,
-                        decompressed_header_bytes_received: of_headers,
+                        decompressed_header_bytes_received: match error {
+                            Error::UnexpectedUnderscore | Error::TooManyHeaders => 0,
+                            _ => of_headers,
+                        },
                         ..BytesMeter::default()
                     });
                     self.counted_ahead.set(0);

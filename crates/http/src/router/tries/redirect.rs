@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_contract::services::WorkerServices;
+use nuncio_contract::services::WorkerServices as _;
 use nuncio_contract::stats::groups::RouterStats;
 use nuncio_contract::stream_info::FilterStateObject;
 use nuncio_contract::url::Url;
@@ -20,6 +20,7 @@ use crate::downstream::Downstream;
 use crate::exchange::Stop;
 use crate::route::{RedirectPolicy, RedirectPredicate};
 use crate::stream::StreamState;
+use crate::worker::Worker;
 
 const STATE: &str = "num_internal_redirects";
 const SEE_OTHER: u16 = 303;
@@ -116,8 +117,8 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
             stats: &exchange.manager.stats.router,
         };
         let location = live.response.get(Known::Location)?;
-        let services = &*exchange.manager.worker;
-        let becomes_get = redirect.apply(location, &mut exchange.state.borrow_mut(), services)?;
+        let worker = &*exchange.manager.worker;
+        let becomes_get = redirect.apply(location, &mut exchange.state.borrow_mut(), worker)?;
         let data = self.body.take_all();
         Some(if becomes_get { Buffer::new() } else { data })
     }
@@ -125,12 +126,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
 
 impl Redirect<'_> {
     /// Changes the head; whether the request becomes a GET. None, and nothing changed, if it may not be followed.
-    fn apply(
-        &self,
-        location: &[u8],
-        state: &mut StreamState,
-        services: &dyn WorkerServices,
-    ) -> Option<bool> {
+    fn apply(&self, location: &[u8], state: &mut StreamState, worker: &Worker) -> Option<bool> {
         let old_path = state.request.get(Known::Path)?.to_vec();
         let Some(target) = Target::parse(location) else {
             self.stats.passthrough_internal_redirect_bad_location.inc();
@@ -153,7 +149,7 @@ impl Redirect<'_> {
         state.request.set(Known::Scheme, &target.scheme);
         state.request.set(Known::Authority, target.authority);
         state.request.set(Known::Path, &target.path);
-        if !self.accepts_route(state, services, [from_http, to_http]) {
+        if !self.accepts_route(state, worker, [from_http, to_http]) {
             state.request = before;
             return None;
         }
@@ -188,14 +184,17 @@ impl Redirect<'_> {
     fn accepts_route(
         &self,
         state: &mut StreamState,
-        services: &dyn WorkerServices,
+        worker: &Worker,
         [from_http, to_http]: [bool; 2],
     ) -> bool {
         let mut route = state.route.clone();
-        route.find(&state.request, &state.info, services.random_u64());
+        route.find(&state.request, &state.info, worker.random_u64());
         let found = route.index.and_then(|index| route.table.route(index));
         let name = found.and_then(|route| route.name.clone());
         let from = std::mem::replace(&mut state.info.route_name, name.clone());
+        state.info.route_metadata = found.and_then(|route| route.metadata.clone());
+        let cluster = worker.cluster_of(&route);
+        state.info.upstream_cluster = cluster.map(|cluster| cluster.description());
         if route.index.is_none() {
             self.stats.passthrough_internal_redirect_no_route.inc();
             return false;

@@ -279,9 +279,7 @@ impl<'e> Filtered<'e> {
             return Ok(());
         };
         // The try's metadata end with it.
-        if let Some(late) = &mut reply.late {
-            late.metadata = None;
-        }
+        reply.metadata = None;
         Err(UpstreamError {
             reply: Some(reply),
             ..UpstreamError::new(UpstreamErrorKind::ProtocolError)
