@@ -1,6 +1,7 @@
-//! Datagrams: the listeners that take them, and the UDP proxy, which sees each client's as a session.
+//! Datagrams: the listeners that take them, the UDP proxy, which sees each client's as a session, and the DNS filter.
 #![forbid(unsafe_code)]
 
+pub mod dns_filter;
 pub mod listener;
 pub mod proxy;
 mod socket;
@@ -17,6 +18,7 @@ pub fn support(table: &mut SupportTable) {
     listener::config::UdpListenerConfig::support(table);
     listener::config::DefaultWriter::support(table);
     listener::config::GsoWriter::support(table);
+    dns_filter::config::DnsFilterMessage::support(table);
     proxy::config::UdpProxy::support(table);
     proxy::route::Route::support(table);
 }

@@ -14,7 +14,9 @@ use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::ListenerWorkerStats;
 use nuncio_http::drain::{Drain, DrainPolicy};
-use nuncio_udp::listener::{CompiledUdpListener, UdpListener};
+use nuncio_udp::dns_filter;
+use nuncio_udp::dns_filter::config::DnsFilterConfig;
+use nuncio_udp::listener::{CompiledUdpListener, UdpFilterConfig, UdpListener};
 use nuncio_udp::proxy::MESSAGE;
 use nuncio_udp::proxy::config::{CompileContext as ProxyContext, UdpProxyConfig};
 use tokio::sync::oneshot;
@@ -38,7 +40,7 @@ pub(super) fn compile(
 ) -> Result<(CompiledListener, Routes), Refused> {
     let place = Place::of(listener, context.ctx);
     let filters = listener.listener_filters.iter();
-    let filters: Vec<_> = filters.map(|filter| proxy(filter, context)).collect();
+    let filters: Vec<_> = filters.map(|one| filter(one, context)).collect();
     // Envoy logs nothing of datagrams there; mistakes are told all the same.
     let _no_logs = super::log::compile(listener, context)?;
     let place = place?;
@@ -70,21 +72,25 @@ pub(super) fn compile(
     Ok((this, Arc::new([])))
 }
 
-fn proxy(
+fn filter(
     filter: &ListenerFilter,
     context: &mut CompileContext<'_>,
-) -> Result<UdpProxyConfig, Refused> {
+) -> Result<UdpFilterConfig, Refused> {
     let Some(ListenerFilterType::TypedConfig(any)) = &filter.config_type else {
         let name = &filter.name;
         let what = format!("listener filter `{}` without `typed_config`", name.value);
         return Err(context.ctx.unsupported_here(name.span, what));
     };
+    if any.type_name() == dns_filter::MESSAGE {
+        let compiled = DnsFilterConfig::compile(any, context.stats, context.ctx);
+        return compiled.map(|dns| UdpFilterConfig::Dns(Arc::new(dns)));
+    }
     if any.type_name() != MESSAGE {
         let what = format!("the UDP listener filter `{}`", any.type_name());
         return Err(context.ctx.unsupported_here(any.span, what));
     }
     let mut reserve = |name: &str| context.clusters.reserve(name);
-    UdpProxyConfig::compile(
+    let compiled = UdpProxyConfig::compile(
         any,
         &mut ProxyContext {
             ctx: context.ctx,
@@ -92,7 +98,8 @@ fn proxy(
             cluster_id: &mut reserve,
             stats: context.stats,
         },
-    )
+    );
+    compiled.map(|proxy| UdpFilterConfig::Proxy(Arc::new(proxy)))
 }
 
 /// A listener of datagrams on one worker.

@@ -7,6 +7,7 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_contract::stats::Scope;
 
 use super::UdpListenerStats;
+use crate::dns_filter::config::DnsFilterConfig;
 use crate::proxy::config::UdpProxyConfig;
 use crate::socket::{SocketConfig, SocketMessage};
 
@@ -44,7 +45,16 @@ pub struct CompiledUdpListener {
     /// Whether several datagrams of one size may go to a client by one call.
     pub(super) joins_writes: bool,
     /// What takes the datagrams; they are dropped if there is none.
-    pub(super) proxy: Option<Arc<UdpProxyConfig>>,
+    pub(super) filter: Option<UdpFilterConfig>,
+}
+
+/// What takes datagrams.
+#[derive(Clone)]
+pub enum UdpFilterConfig {
+    /// The UDP proxy.
+    Proxy(Arc<UdpProxyConfig>),
+    /// The DNS filter.
+    Dns(Arc<DnsFilterConfig>),
 }
 
 impl CompiledUdpListener {
@@ -54,7 +64,7 @@ impl CompiledUdpListener {
     /// Something in it is wrong or not supported.
     pub fn compile(
         message: Option<&UdpListenerConfig>,
-        proxy: Option<UdpProxyConfig>,
+        filter: Option<UdpFilterConfig>,
         scope: &Scope,
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
@@ -69,7 +79,7 @@ impl CompiledUdpListener {
             scope: scope.clone(),
             socket: SocketConfig::compile(socket, false),
             joins_writes,
-            proxy: proxy.map(Arc::new),
+            filter,
         })
     }
 }

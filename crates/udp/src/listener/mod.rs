@@ -1,4 +1,4 @@
-//! A listener of datagrams on one worker: reads its sockets, and gives what came to the proxy.
+//! A listener of datagrams on one worker: reads its sockets, and gives what came to its filter.
 //!
 //! Up to 64 reads are done in a turn, then others of the worker have theirs. What is longer than
 //! `max_rx_datagram_size` (1,500 bytes) or found no room in the kernel is counted as dropped. A listener without
@@ -15,8 +15,9 @@ use std::sync::Arc;
 use nuncio_contract::stat_group;
 use nuncio_net::datagrams::ReceiveBuffer;
 
-pub use config::CompiledUdpListener;
+pub use config::{CompiledUdpListener, UdpFilterConfig};
 
+use crate::dns_filter::DnsFilter;
 use crate::proxy::UdpProxy;
 use crate::socket::{ListeningSocket, READS_A_TURN};
 
@@ -31,7 +32,13 @@ stat_group! {
 pub struct UdpListener {
     config: Arc<CompiledUdpListener>,
     stats: Arc<UdpListenerStats>,
-    proxy: Option<Rc<UdpProxy>>,
+    filter: Option<Filter>,
+}
+
+/// What takes datagrams, on one worker.
+enum Filter {
+    Proxy(Rc<UdpProxy>),
+    Dns(Rc<DnsFilter>),
 }
 
 impl UdpListener {
@@ -39,9 +46,11 @@ impl UdpListener {
     pub fn new(config: Arc<CompiledUdpListener>, worker: &crate::Worker) -> Rc<Self> {
         Rc::new(UdpListener {
             stats: config.scope.worker_group(),
-            proxy: config.proxy.as_ref().map(|proxy| {
-                let proxy = Arc::clone(proxy);
-                UdpProxy::new(proxy, worker.clone())
+            filter: config.filter.clone().map(|filter| match filter {
+                UdpFilterConfig::Proxy(proxy) => {
+                    Filter::Proxy(UdpProxy::new(proxy, worker.clone()))
+                }
+                UdpFilterConfig::Dns(filter) => Filter::Dns(DnsFilter::new(filter, worker.clone())),
             }),
             config,
         })
@@ -76,16 +85,20 @@ impl UdpListener {
                 match socket.receive(&mut buffer) {
                     Ok(received) => {
                         self.count_dropped(&lost, received.lost, received.is_cut_short);
-                        if let (Some(proxy), false) = (&self.proxy, received.is_cut_short) {
-                            proxy.received(socket, &received);
+                        match (&self.filter, received.is_cut_short) {
+                            (Some(Filter::Proxy(proxy)), false) => {
+                                proxy.received(socket, &received);
+                            }
+                            (Some(Filter::Dns(dns)), false) => dns.received(socket, &received),
+                            _ => {}
                         }
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(_) => {
-                        if let Some(proxy) = &self.proxy {
-                            proxy.receiving_failed();
-                        }
-                    }
+                    Err(_) => match &self.filter {
+                        Some(Filter::Proxy(proxy)) => proxy.receiving_failed(),
+                        Some(Filter::Dns(dns)) => dns.receiving_failed(),
+                        None => {}
+                    },
                 }
             }
             tokio::task::yield_now().await;
@@ -103,7 +116,7 @@ impl UdpListener {
 
     /// Ends its sessions.
     pub fn end(&self) {
-        if let Some(proxy) = &self.proxy {
+        if let Some(Filter::Proxy(proxy)) = &self.filter {
             proxy.end_all();
         }
     }
