@@ -7,7 +7,7 @@
 //! while there is no stream, which is begun again after 5 s; 16 MiB wait to be sent. Trust: what a client says of its
 //! trace is taken as it is, if it can be read; the collector is told what clients send.
 //!
-//! Differs from Envoy: the stream begins with the first segment. Documentation: SkyWalking tracer.
+//! Differs from Envoy: the stream begins with the first request. Documentation: SkyWalking tracer.
 
 mod config;
 mod context;

@@ -1,4 +1,4 @@
-//! The stream of segments: begun with the first, and again 5 s after it has ended. Segments that come meanwhile wait, the
+//! The stream of segments: begun with the first request, and again 5 s after it has ended. Segments that come meanwhile wait, the
 //! oldest are dropped for the newest.
 
 use std::cell::RefCell;
@@ -62,13 +62,18 @@ impl Sender {
         })
     }
 
-    /// Takes a segment.
-    pub(super) fn take(&self, segment: Vec<u8>, calls: &Calls) {
+    /// Has a stream begin, unless that was done, before there is anything to tell: so what is told while the collector is
+    /// away waits, and is not lost with a stream that never was.
+    pub(super) fn begin(&self, calls: &Calls) {
         if !std::mem::replace(&mut self.state.borrow_mut().is_kept, true) {
             self.open(calls);
             let (me, all) = (Weak::clone(&self.me), Rc::clone(calls));
             calls.spawn(Box::pin(keep(me, all)));
         }
+    }
+
+    /// Takes a segment.
+    pub(super) fn take(&self, segment: Vec<u8>) {
         let mut state = self.state.borrow_mut();
         match &mut state.stream {
             Some(stream) if stream.unsent_bytes() > MAX_UNSENT_BYTES => {

@@ -192,7 +192,7 @@ impl Span for SkyWalkingSpan {
         }
     }
 
-    fn end(self: Box<Self>, end: SystemTime, services: &dyn WorkerServices) {
+    fn end(self: Box<Self>, end: SystemTime, _services: &dyn WorkerServices) {
         let SkyWalkingSpan {
             segment,
             operation,
@@ -203,8 +203,8 @@ impl Span for SkyWalkingSpan {
             end_time: milliseconds(end),
             ..object
         };
-        if let (Some(whole), Some(calls)) = (segment.take(object), services.calls()) {
-            segment.tracer.sender.take(whole.encode_to_vec(), &calls);
+        if let Some(whole) = segment.take(object) {
+            segment.tracer.sender.take(whole.encode_to_vec());
         }
     }
 }

@@ -81,6 +81,9 @@ fn id(services: &dyn WorkerServices) -> String {
 
 impl Tracer for SkyWalkingTracer {
     fn begin(&self, start: &SpanStart<'_>) -> Option<Box<dyn Span>> {
+        if let Some(calls) = start.services.calls() {
+            self.sender.begin(&calls);
+        }
         let said = start.request.get(&self.settings.header);
         if said.is_none() && !start.is_sampled {
             return None;
