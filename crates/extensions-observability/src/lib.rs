@@ -20,6 +20,7 @@ pub mod opentelemetry_tracer;
 mod otlp;
 mod protobuf;
 pub mod sink;
+pub mod skywalking;
 mod span_buffer;
 pub mod statsd;
 pub mod stream;
@@ -38,7 +39,12 @@ pub static ROOMS: &[&AccessLogRoom] = &[
 ];
 
 /// Every tracer of the family.
-pub static TRACERS: &[&TracerRoom] = &[&datadog::ROOM, &opentelemetry_tracer::ROOM, &zipkin::ROOM];
+pub static TRACERS: &[&TracerRoom] = &[
+    &datadog::ROOM,
+    &opentelemetry_tracer::ROOM,
+    &skywalking::ROOM,
+    &zipkin::ROOM,
+];
 
 /// Every sink of stats of the family.
 pub static STAT_SINKS: &[&StatSinkRoom] = &[

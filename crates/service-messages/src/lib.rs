@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod otlp;
 pub mod otlp_metrics;
 pub mod rate_limit;
+pub mod skywalking;
 
 pub use prost::{DecodeError, Message};

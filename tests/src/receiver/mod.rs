@@ -129,6 +129,7 @@ impl Shared {
             Some("StreamAccessLogs") => decode::message("StreamAccessLogsMessage", body),
             Some("apmtelemetry") => return,
             _ if path.ends_with("v0.4/traces") => datadog::traces(body),
+            Some("collect") => decode::message("Segments", &as_field_one(body)),
             Some("StreamMetrics") => decode::message("StreamMetricsMessage", body),
             _ if path.ends_with("MetricsService/Export") || path.ends_with("metrics") => {
                 decode::message("ExportMetricsServiceRequest", body)
@@ -150,6 +151,18 @@ impl Shared {
             heard.entries.push(format!("entry\n{}", indented(entry)));
         }
     }
+}
+
+/// A message as the first field of another.
+fn as_field_one(message: &[u8]) -> Vec<u8> {
+    let (mut all, mut length) = (vec![0x0a], message.len());
+    while length >= 0x80 {
+        all.push(u8::try_from(length & 0x7f).unwrap_or(0) | 0x80);
+        length >>= 7;
+    }
+    all.push(u8::try_from(length).unwrap_or(0));
+    all.extend_from_slice(message);
+    all
 }
 
 impl Heard {

@@ -130,21 +130,53 @@ fn of_answer(span: &mut dyn Span, status: Option<u16>, (head, trailers): (&Heade
     }
 }
 
+fn note(span: &mut dyn Span, info: &StreamInfo, at: Option<Instant>, event: &str) {
+    if let Some(at) = at {
+        let since = at.saturating_duration_since(info.start);
+        span.note(info.start_time() + since, event);
+    }
+}
+
 fn note_times(span: &mut dyn Span, info: &StreamInfo) {
-    let (down, up) = (&info.downstream_timing, &info.upstream.timing);
-    let mut note = |at: Option<Instant>, event: &str| {
-        if let Some(at) = at {
-            let since = at.saturating_duration_since(info.start);
-            span.note(info.start_time() + since, event);
-        }
-    };
-    note(down.last_rx_byte, "last_downstream_rx_byte_received");
-    note(up.first_tx_byte, "first_upstream_tx_byte_sent");
-    note(up.last_tx_byte, "last_upstream_tx_byte_sent");
-    note(up.first_rx_byte, "first_upstream_rx_byte_received");
-    note(up.last_rx_byte, "last_upstream_rx_byte_received");
-    note(down.first_tx_byte, "first_downstream_tx_byte_sent");
-    note(down.last_tx_byte, "last_downstream_tx_byte_sent");
+    let down = &info.downstream_timing;
+    note(
+        span,
+        info,
+        down.last_rx_byte,
+        "last_downstream_rx_byte_received",
+    );
+    note_times_of_try(span, info);
+    note(
+        span,
+        info,
+        down.first_tx_byte,
+        "first_downstream_tx_byte_sent",
+    );
+    note(
+        span,
+        info,
+        down.last_tx_byte,
+        "last_downstream_tx_byte_sent",
+    );
+}
+
+/// When the try of now sent and got what.
+pub(super) fn note_times_of_try(span: &mut dyn Span, info: &StreamInfo) {
+    let up = &info.upstream.timing;
+    note(span, info, up.first_tx_byte, "first_upstream_tx_byte_sent");
+    note(span, info, up.last_tx_byte, "last_upstream_tx_byte_sent");
+    note(
+        span,
+        info,
+        up.first_rx_byte,
+        "first_upstream_rx_byte_received",
+    );
+    note(
+        span,
+        info,
+        up.last_rx_byte,
+        "last_upstream_rx_byte_received",
+    );
 }
 
 /// What is known of a try when it begins.
@@ -172,6 +204,7 @@ pub(super) fn of_try_end(
         if end.flags.is_empty() { "-" } else { end.flags },
     );
     if !end.reason.is_empty() {
+        span.set_tag("error", "true");
         span.set_tag("error.reason", end.reason);
     }
     let none = HeaderMap::response();

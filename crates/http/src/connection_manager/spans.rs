@@ -217,6 +217,9 @@ impl ConnectionManager {
             let answer = (head, &state.response_trailers);
             span_tags::of_try_end(&mut *span, end, end.status.map(|_| answer));
             if let Some((_, settings)) = self.spans() {
+                if settings.is_verbose {
+                    span_tags::note_times_of_try(&mut *span, &state.info);
+                }
                 self.set_custom_tags(&mut *span, state, settings);
             }
             span.end(self.worker.wall(), &*self.worker);

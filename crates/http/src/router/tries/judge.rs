@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::Known;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::{UpstreamError, UpstreamErrorKind, WorkerHost};
 
@@ -219,7 +221,16 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
             ..TryEnd::default()
         };
         let manager = self.exchange().manager;
+        let of_stream = state.info.upstream.timing;
+        let now = manager.worker.now();
+        let timing = &mut state.info.upstream.timing;
+        timing.first_rx_byte.get_or_insert(now);
+        if live.response.get(Known::ContentLength) == Some(b"0") {
+            timing.last_rx_byte.get_or_insert(now);
+        }
         manager.end_try_span(&mut state, &up.host_address(), &end, Some(&live.response));
+        // What the stream says is told by the try that it ends with.
+        state.info.upstream.timing = of_stream;
     }
 
     /// Tells outlier detection of a response that is not passed on.
