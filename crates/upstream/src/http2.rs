@@ -29,6 +29,8 @@ pub struct Http2Stream {
     sending: Sending,
     is_answered: bool,
     is_received: bool,
+    /// Whether it was given up at the answer's head.
+    is_given_up: bool,
     /// Whether 2xx makes it a tunnel.
     is_connect: bool,
     /// What it is to be upgraded to.
@@ -57,6 +59,7 @@ impl Http2Stream {
             sending: Sending::Head,
             is_answered: false,
             is_received: false,
+            is_given_up: false,
             is_connect: false,
             upgrade: None,
             wire_bytes_sent: 0,
@@ -297,6 +300,24 @@ impl Http2Stream {
         }
     }
 
+    /// Resets the stream at the head of its answer. As in Envoy that is done, and the body does not count, also where all
+    /// of it has come.
+    pub(crate) fn give_up(&mut self) {
+        let Some((id, _)) = self.open_stream() else {
+            return;
+        };
+        if self.is_received || self.lease.has_ended() {
+            return;
+        }
+        let wire = self.shared().encode(|codec, out| {
+            let before = out.len();
+            codec.reset_anyway(id, ErrorCode::INTERNAL_ERROR, out);
+            out.len() - before
+        });
+        self.is_given_up = true;
+        self.count_sent(wire, 0, 0);
+    }
+
     pub(crate) fn is_response_complete(&self) -> bool {
         self.is_received
     }
@@ -309,7 +330,10 @@ impl Http2Stream {
         let received = self
             .stream
             .as_ref()
-            .map_or(0, |(_, mailbox)| mailbox.wire_bytes.get());
+            .map_or(0, |(_, mailbox)| match self.is_given_up {
+                true => mailbox.header_bytes.get(),
+                false => mailbox.wire_bytes.get(),
+            });
         (self.wire_bytes_sent, received)
     }
 
@@ -364,7 +388,7 @@ impl Drop for Http2Stream {
         };
         if !(self.is_received && self.sending == Sending::Done) {
             let cut = mailbox.cut.get();
-            if cut.is_none() {
+            if cut.is_none() && !self.is_given_up {
                 let code = ErrorCode::INTERNAL_ERROR;
                 self.shared()
                     .encode(|codec, out| codec.reset(id, code, out));

@@ -178,6 +178,13 @@ impl UpstreamStream {
         }
     }
 
+    /// Gives up a response of which only the head counts; what it costs on the wire is known from then on.
+    pub fn give_up(&mut self) {
+        if let UpstreamStream::Http2(stream) = self {
+            stream.give_up();
+        }
+    }
+
     /// Ends the exchange: the same as dropping the stream, said aloud.
     pub fn finish(self) {}
 

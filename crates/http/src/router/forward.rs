@@ -29,7 +29,7 @@ use crate::route::{Counted, Forward, is_grpc};
 use crate::stream::RouteSnapshot;
 
 /// How a request goes to its cluster.
-enum Way<'r, 'e, 'a, D> {
+enum Way<'r, 'e, 'a, D: Downstream> {
     /// One try, with this time for the whole response.
     Plain(Option<Duration>),
     /// As many as it takes, with all that belongs to them.

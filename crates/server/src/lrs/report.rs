@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use nuncio_config::tree::Value;
 use nuncio_config::wire::encode;
-use nuncio_upstream::cluster::{ClusterShared, Host, HostTotals};
+use nuncio_upstream::cluster::{ClusterShared, Host, HostPast, HostTotals};
 
 use crate::message_tree::{self, address, list, locality, text, value};
 
@@ -19,7 +19,7 @@ const FEATURE_TAG: u8 = 10 << 3 | 2;
 pub(super) struct Tracked {
     since: Instant,
     cluster: Weak<ClusterShared>,
-    hosts: HashMap<*const Host, (Weak<Host>, Load)>,
+    hosts: HashMap<usize, (HostPast, Load)>,
     dropped: (u64, u64),
 }
 
@@ -85,7 +85,7 @@ impl Tracked {
             self.cluster = Arc::downgrade(cluster);
             self.dropped = (0, 0);
         }
-        self.hosts.retain(|_, (host, _)| host.strong_count() > 0);
+        self.hosts.retain(|_, (host, _)| !host.is_gone());
         let settings = &cluster.settings;
         let mut fields = vec![
             ("cluster_name", text(&settings.name)),
@@ -165,8 +165,7 @@ impl Tracked {
     /// What a host has done since the last time.
     fn latch(&mut self, host: &Arc<Host>) -> Load {
         let now = Load::of(&host.totals());
-        let weak = Arc::downgrade(host);
-        let before = self.hosts.insert(Arc::as_ptr(host), (weak, now));
+        let before = self.hosts.insert(host.identity(), (host.past(), now));
         let before = before.map_or_else(Load::default, |(_, load)| load);
         now.since(&before)
     }

@@ -24,9 +24,9 @@ impl Membership {
 
     /// Counts that `hosts` take the place of `before`.
     pub(super) fn count(&self, before: &HostSet, hosts: &HostSet) {
-        let known: HashSet<_> = before.iter().map(Arc::as_ptr).collect();
+        let known: HashSet<_> = before.iter().map(|host| host.identity()).collect();
         let is_new =
-            |host: &&Arc<Host>| !known.contains(&Arc::as_ptr(host)) && host.socket().is_none();
+            |host: &&Arc<Host>| !known.contains(&host.identity()) && host.socket().is_none();
         self.sockets
             .total_match_count
             .add(hosts.iter().filter(is_new).count() as u64);
@@ -81,13 +81,16 @@ impl Membership {
     }
 }
 
-/// How many priorities have other hosts than before; 1 at least, as somebody says that they have.
+/// How many priorities have other hosts than before. Hosts that are the same ones, some with another weight or health,
+/// are no change; to have none and get none is one.
 fn changed_priorities(before: &HostSet, hosts: &HostSet) -> u64 {
     let levels = before.priorities.len().max(hosts.priorities.len());
-    let of = |set: &HostSet, level: usize| -> HashSet<*const Host> {
+    let of = |set: &HostSet, level: usize| -> HashSet<usize> {
         let hosts = set.priorities.get(level).map(|level| &level.hosts);
-        hosts.into_iter().flatten().map(Arc::as_ptr).collect()
+        let hosts = hosts.into_iter().flatten();
+        hosts.map(|host| host.identity()).collect()
     };
     let changed = (0..levels).filter(|level| of(before, *level) != of(hosts, *level));
-    (changed.count() as u64).max(1)
+    let least = u64::from(hosts.iter().next().is_none());
+    (changed.count() as u64).max(least)
 }

@@ -16,8 +16,8 @@ mod settings;
 mod shared;
 
 pub use crate::host::{
-    DiscoveredHealth, Health, HealthFlags, Host, HostCounters, HostSet, HostTotals, LevelOptions,
-    Locality, PriorityHosts, is_canary,
+    DiscoveredHealth, Health, HealthFlags, Host, HostCounters, HostPast, HostSet, HostTotals,
+    LevelOptions, Locality, PriorityHosts, is_canary,
 };
 pub use breakers::{Breakers, Resource, RetryBudget, RuntimeLimits, Thresholds};
 pub use dropped::Dropped;

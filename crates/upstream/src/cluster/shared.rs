@@ -1,7 +1,6 @@
 //! What all threads share of a cluster.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
@@ -24,7 +23,8 @@ use super::even::TableStats;
 use super::membership::Membership;
 use super::merge_window::{MergeWindow, Takes};
 use super::{
-    Breakers, ClusterSettings, Host, HostSet, Provided, ResourcePriority, RuntimeLimits, Thresholds,
+    Breakers, ClusterSettings, ClusterType, Host, HostSet, Provided, ResourcePriority,
+    RuntimeLimits, Thresholds,
 };
 use crate::destination::Destination;
 use crate::forward_proxy::Asked;
@@ -295,9 +295,18 @@ impl ClusterShared {
         for host in hosts.iter() {
             let place = matches.find_for(host);
             let socket = place.and_then(|place| matches.socket(place));
-            if host.give_socket(socket.cloned()) {
+            if host.give_socket(socket.cloned()) && host.is_new() {
                 self.count_socket(place);
             }
+        }
+    }
+
+    /// Counts the transport socket of a host that goes on with the past of another. Called by the main thread alone.
+    pub(crate) fn count_socket_of(&self, host: &Host) {
+        let matches = self.settings.socket_matches.as_ref();
+        match matches.and_then(|matches| matches.find_for(host)) {
+            None => self.membership.count_default_socket(),
+            place => self.count_socket(place),
         }
     }
 
@@ -369,6 +378,14 @@ impl ClusterShared {
     /// has workers choose by it, from now on or once the window for such changes is over. Called by the main thread
     /// alone.
     pub fn health_changed(self: &Arc<Self>, now: Instant) {
+        if self.settings.cluster_type == ClusterType::Eds
+            && let Some(left) = self.hosts().without_failed()
+        {
+            let before = self.hosts();
+            self.publish_hosts(Arc::new(left));
+            self.count_discovery(&before);
+            return;
+        }
         let takes = self.merging().change(now);
         match takes {
             Takes::Effect => {
@@ -393,13 +410,15 @@ impl ClusterShared {
         }
     }
 
-    /// Hosts were discovered again, after `before` was known: counts for each priority in which some came or went.
+    /// Hosts were discovered again, after `before` was known: counts for each priority in which some came or went, or
+    /// have another weight, health or metadata.
     pub fn count_discovery(&self, before: &HostSet) {
         let by_priority = |hosts: &HostSet| {
-            let mut all: BTreeMap<u32, HashSet<SocketAddr>> = BTreeMap::new();
+            let mut all: BTreeMap<u32, HashSet<*const Host>> = BTreeMap::new();
             for host in hosts.iter() {
-                let of = all.entry(host.priority).or_default();
-                of.insert(host.address);
+                all.entry(host.priority)
+                    .or_default()
+                    .insert(Arc::as_ptr(host));
             }
             all
         };

@@ -1,11 +1,16 @@
 //! Hosts that are assigned to a cluster of type EDS, again and again.
 //!
-//! A host of which nothing is another stays, with its connections and counts; one whose weight, health or metadata is
-//! another is another host at the same address. (Envoy changes these in place.) As in Envoy a share of requests that are
-//! turned away comes into force with other hosts.
+//! A host at an address that the cluster has already goes on with its connections, counts, checks and ejections, though
+//! its weight, priority, metadata or health may be another; one of another name or place, or that is checked in
+//! another way, is another host. Of several hosts of one address the first counts. Where hosts are checked, those that still pass stay
+//! when they are taken off, until they fail. As in Envoy a share of requests that are turned away comes into force with
+//! other hosts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
+
+use nuncio_contract::stream_info::Address;
 
 use crate::cluster::{ClusterShared, HealthFlags, Host, HostSet};
 use crate::config::{Assignment, EndpointSpec};
@@ -13,25 +18,26 @@ use crate::config::{Assignment, EndpointSpec};
 /// Gives a cluster its hosts of now; false if they are the ones that it has.
 pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
     let known = cluster.hosts();
-    let mut by_address: HashMap<_, Vec<&Arc<Host>>> = HashMap::new();
-    for old in known.iter() {
-        by_address.entry(&old.address).or_default().push(old);
+    let by_address: HashMap<_, _> = known.iter().map(|old| (place_of(old), old)).collect();
+    let mut seen = HashSet::new();
+    let mut hosts: Vec<Arc<Host>> = Vec::new();
+    for endpoint in &assignment.endpoints {
+        let Ok(ip) = endpoint.address.parse() else {
+            continue;
+        };
+        let made = endpoint.host(ip);
+        if seen.insert((made.address, made.not_ip.clone())) {
+            hosts.push(match by_address.get(&place_of(&made)) {
+                Some(old) => follow(old, made, endpoint, cluster),
+                None => Arc::new(begin(made, cluster)),
+            });
+        }
     }
-    let endpoints = assignment.endpoints.iter();
-    let found = endpoints.filter_map(|endpoint| {
-        let made = endpoint.host(endpoint.address.parse().ok()?);
-        let old = by_address.get(&made.address).into_iter().flatten();
-        let old = { old }.find(|old| is_same(old, &made, endpoint));
-        Some(match old {
-            Some(old) => Arc::clone(old),
-            None => Arc::new(begin(made, cluster)),
-        })
-    });
-    let hosts: Vec<Arc<Host>> = found.collect();
+    keep_healthy(cluster, &known, &mut hosts);
     let options = assignment.level_options;
     let has = |host: &Arc<Host>| {
-        let mut old = by_address.get(&host.address).into_iter().flatten();
-        old.any(|old| Arc::ptr_eq(old, host))
+        let old = by_address.get(&place_of(host));
+        old.is_some_and(|old| Arc::ptr_eq(old, host))
     };
     let is_unchanged =
         known.iter().count() == hosts.len() && hosts.iter().all(has) && known.options == options;
@@ -45,27 +51,74 @@ pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
     true
 }
 
+/// What hosts are told apart by.
+fn place_of(host: &Host) -> (&SocketAddr, Option<&Address>) {
+    (&host.address, host.not_ip.as_deref())
+}
+
 /// A host that is checked is no host to choose before it has passed.
 fn begin(host: Host, cluster: &ClusterShared) -> Host {
-    if cluster.settings.health_checks.is_some() && host.is_checked() {
-        host.change_health(HealthFlags::FAILED_ACTIVE_HC, HealthFlags::HEALTHY);
+    if let Some(checks) = &cluster.settings.health_checks
+        && host.is_checked()
+    {
+        let pending = match checks.excludes_new_hosts {
+            true => HealthFlags::PENDING_ACTIVE_HC,
+            false => HealthFlags::HEALTHY,
+        };
+        let failed = HealthFlags::FAILED_ACTIVE_HC.with(pending);
+        host.change_health(failed, HealthFlags::HEALTHY);
     }
     host
 }
 
-fn is_same(old: &Host, new: &Host, endpoint: &EndpointSpec) -> bool {
-    old.address == new.address
-        && old.not_ip == new.not_ip
-        && old.addresses == new.addresses
-        && old.hostname == new.hostname
-        && old.weight == new.weight
+/// The host at an address that the cluster has. As in Envoy its other addresses stay what they were.
+fn follow(
+    old: &Arc<Host>,
+    mut new: Host,
+    endpoint: &EndpointSpec,
+    cluster: &ClusterShared,
+) -> Arc<Host> {
+    old.change_health(HealthFlags::HEALTHY, HealthFlags::PENDING_DYNAMIC_REMOVAL);
+    let is_other =
+        old.locality != new.locality || old.hostname != new.hostname || old.check != new.check;
+    if is_other {
+        return Arc::new(begin(new, cluster));
+    }
+    // As in Envoy, the transport socket of each host that is told is looked up, and once more for other metadata.
+    cluster.count_socket_of(&new);
+    if old.metadata != new.metadata {
+        cluster.count_socket_of(&new);
+    }
+    new.addresses.clone_from(&old.addresses);
+    let is_same = old.weight == new.weight
         && old.priority == new.priority
-        && old.locality == new.locality
         && old.locality_weight == new.locality_weight
         && old.discovered_health == endpoint.health
         && old.metadata == new.metadata
-        && old.http_proxy == new.http_proxy
-        && old.check == new.check
+        && old.http_proxy == new.http_proxy;
+    match is_same {
+        true => Arc::clone(old),
+        false => Arc::new(new.goes_on(old)),
+    }
+}
+
+/// Hosts that pass their checks stay, though the cluster is told of them no more.
+fn keep_healthy(cluster: &ClusterShared, known: &HostSet, hosts: &mut Vec<Arc<Host>>) {
+    let checks = cluster.settings.health_checks.as_ref();
+    if checks.is_none_or(|checks| checks.ignores_health_on_removal) {
+        return;
+    }
+    let told: HashSet<_> = hosts.iter().map(|host| host.address).collect();
+    let untold = known.iter().filter(|host| !told.contains(&host.address));
+    for host in untold {
+        let flags = host.health();
+        let is_bad = flags.contains(HealthFlags::FAILED_ACTIVE_HC)
+            || flags.contains(HealthFlags::FAILED_EDS_HEALTH);
+        if !is_bad {
+            host.change_health(HealthFlags::PENDING_DYNAMIC_REMOVAL, HealthFlags::HEALTHY);
+            hosts.push(Arc::clone(host));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn discovery_counts_each_priority_in_which_hosts_come_or_go() {
+    fn discovery_counts_each_priority_in_which_hosts_come_go_or_change() {
         let stats = StatsStore::default();
         let cluster = cluster_in(&stats);
         let updated = || {
@@ -154,7 +207,7 @@ mod tests {
         };
         assign(&cluster, &of(vec![heavier, at("192.0.2.3", 1)]));
         cluster.count_discovery(&before);
-        assert_eq!(updated(), 3, "nothing came or went");
+        assert_eq!(updated(), 4);
     }
 
     #[test]
@@ -169,7 +222,62 @@ mod tests {
         let hosts: Vec<_> = cluster.hosts().iter().cloned().collect();
         assert!(Arc::ptr_eq(&hosts[0], &before[0]));
         assert_eq!(hosts[1].weight, 5);
+        assert_eq!(hosts[1].identity(), before[1].identity());
         assert!(assign(&cluster, &of(Vec::new())));
         assert_eq!(cluster.hosts().iter().count(), 0);
+    }
+
+    #[test]
+    fn a_host_goes_on_as_what_discovery_says_now_and_the_first_of_an_address_counts() {
+        let cluster = cluster();
+        assert!(assign(&cluster, &of(vec![endpoint("192.0.2.1", 1)])));
+        let before = Arc::clone(cluster.hosts().iter().next().unwrap());
+        before.change_health(HealthFlags::FAILED_OUTLIER_CHECK, HealthFlags::HEALTHY);
+        let counters = before.worker_counters();
+        counters.rq_total.inc();
+        let sick = EndpointSpec {
+            health: DiscoveredHealth::Unhealthy,
+            priority: 1,
+            ..endpoint("192.0.2.1", 1)
+        };
+        let twice = vec![sick, endpoint("192.0.2.1", 7)];
+        assert!(assign(&cluster, &of(twice)));
+        let hosts: Vec<_> = cluster.hosts().iter().cloned().collect();
+        let [now] = &hosts[..] else {
+            panic!("one host, not {}", hosts.len());
+        };
+        assert_eq!((now.priority, now.weight), (1, 1));
+        assert_eq!(now.identity(), before.identity());
+        assert_eq!(now.totals().rq_total, 1);
+        let both = HealthFlags::FAILED_OUTLIER_CHECK.with(HealthFlags::FAILED_EDS_HEALTH);
+        assert_eq!(now.health(), both);
+        assert!(assign(&cluster, &of(vec![endpoint("192.0.2.1", 1)])));
+        assert_eq!(before.health(), HealthFlags::FAILED_OUTLIER_CHECK);
+        let named = EndpointSpec {
+            hostname: "a".into(),
+            ..endpoint("192.0.2.1", 1)
+        };
+        assert!(assign(&cluster, &of(vec![named])));
+        let other = Arc::clone(cluster.hosts().iter().next().unwrap());
+        assert_ne!(other.identity(), before.identity());
+        assert_eq!(other.health(), HealthFlags::HEALTHY);
+    }
+
+    #[test]
+    fn hosts_that_leave_go_as_soon_as_they_fail_their_checks() {
+        let cluster = cluster();
+        let both = vec![endpoint("192.0.2.1", 1), endpoint("192.0.2.2", 1)];
+        assign(&cluster, &of(both));
+        let hosts = cluster.hosts();
+        assert!(hosts.without_failed().is_none());
+        let leaving = Arc::clone(hosts.iter().next().unwrap());
+        leaving.change_health(HealthFlags::PENDING_DYNAMIC_REMOVAL, HealthFlags::HEALTHY);
+        assert!(hosts.without_failed().is_none(), "it still passes");
+        for host in hosts.iter() {
+            host.change_health(HealthFlags::FAILED_ACTIVE_HC, HealthFlags::HEALTHY);
+        }
+        let left = hosts.without_failed().unwrap();
+        let left: Vec<_> = left.iter().map(|host| host.address).collect();
+        assert_eq!(left, ["192.0.2.2:80".parse().unwrap()]);
     }
 }

@@ -34,7 +34,7 @@ pub(super) struct Common {
     runs: Vec<Rc<CheckRun>>,
     /// For several checks.
     totals: Option<Arc<HealthCheckTotals>>,
-    hosts: RefCell<HashMap<*const Host, Checked>>,
+    hosts: RefCell<HashMap<usize, Checked>>,
     first_results: Notify,
 }
 
@@ -127,9 +127,9 @@ impl Common {
         let mut before = self.hosts.take();
         let mut hosts = HashMap::new();
         for host in now.iter().filter(|host| host.is_checked()) {
-            let known = before.remove(&Arc::as_ptr(host));
+            let known = before.remove(&host.identity());
             let checked = known.unwrap_or_else(|| self.check(host));
-            hosts.insert(Arc::as_ptr(host), checked);
+            hosts.insert(host.identity(), checked);
         }
         *self.hosts.borrow_mut() = hosts;
         // A host that went unchecked is waited for no more.
@@ -163,7 +163,7 @@ impl Common {
     /// Of several checks the last one is told, as in Envoy.
     fn fail(&self, host: &Arc<Host>) {
         let hosts = self.hosts.borrow();
-        let checked = hosts.get(&Arc::as_ptr(host));
+        let checked = hosts.get(&host.identity());
         let last = checked.and_then(|checked| checked.checks.last());
         if let Some(host) = last.map(|(host, _)| Rc::clone(host)) {
             drop(hosts);
@@ -176,7 +176,7 @@ impl Common {
     fn has_unchecked(&self) -> bool {
         let known = self.hosts.borrow();
         let was_checked = |host: &Arc<Host>| {
-            let checked = known.get(&Arc::as_ptr(host));
+            let checked = known.get(&host.identity());
             checked.is_some_and(|checked| checked.checks.iter().all(|(host, _)| host.was_checked()))
         };
         let hosts = self.cluster.hosts();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Host;
+use super::{HealthFlags, Host};
 
 /// All hosts, by priority.
 #[derive(Debug, Default)]
@@ -39,6 +39,18 @@ pub struct PriorityHosts {
 }
 
 impl HostSet {
+    /// The hosts without those that are taken off as soon as they fail their checks, if any of them fails.
+    pub(crate) fn without_failed(&self) -> Option<Self> {
+        let is_over = |host: &Host| {
+            let flags = host.health();
+            flags.contains(HealthFlags::PENDING_DYNAMIC_REMOVAL)
+                && flags.contains(HealthFlags::FAILED_ACTIVE_HC)
+        };
+        self.iter().find(|host| is_over(host))?;
+        let left = self.iter().filter(|host| !is_over(host)).cloned();
+        Some(Self::new(left.collect()).with_options(self.options))
+    }
+
     /// Groups hosts by their priority.
     pub fn new(hosts: Vec<Arc<Host>>) -> Self {
         let levels = hosts

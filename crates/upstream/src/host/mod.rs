@@ -7,17 +7,17 @@ mod health;
 mod host_set;
 mod listed;
 mod reported;
+mod state;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 pub use nuncio_contract::stats::groups::EndpointStats as HostCounters;
 use nuncio_contract::stats::{Counter, Gauge, Scope};
 use nuncio_contract::stream_info::metadata::Value;
 use nuncio_contract::stream_info::{Address, Metadata};
-use tokio::sync::Notify;
 
 use crate::transport_socket::TransportSocket;
 
@@ -25,6 +25,8 @@ pub use health::{DiscoveredHealth, Health, HealthFlags};
 pub use host_set::{HostSet, LevelOptions, PriorityHosts};
 use listed::ListedHost;
 pub(crate) use reported::ReportedLoad;
+pub use state::HostPast;
+use state::HostState;
 
 /// Where a host stands; all parts may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,7 +63,9 @@ pub struct EndpointCheck {
     pub is_disabled: bool,
 }
 
-/// A host. Shared by all workers; kept over updates of its cluster as long as its address stays.
+/// A host. Shared by all workers; kept over updates of its cluster as long as nothing of it changes. One of which only
+/// the weight, the priority, the metadata or what discovery says of its health changes is another value with the same
+/// past ([`Self::goes_on`]).
 #[derive(Debug)]
 pub struct Host {
     /// Where to connect.
@@ -89,20 +93,10 @@ pub struct Host {
     /// Where it really is, if that is a listener inside of the process or a unix domain socket; the IP address only
     /// stands for it.
     pub not_ip: Option<Box<Address>>,
-    health: AtomicU32,
-    active_requests: AtomicU32,
-    healthy_since: HealthySince,
-    /// Rings when it fails, where somebody listens.
-    failed: OnceLock<Arc<Notify>>,
+    state: Arc<HostState>,
+    goes_on: bool,
     /// Its transport socket, if it is not that of its cluster; found when it is published where there is a choice.
     socket: OnceLock<Option<Arc<TransportSocket>>>,
-    /// What it has reported of its load, where that counts.
-    reported: OnceLock<Box<ReportedLoad>>,
-    counters: Mutex<Vec<Arc<HostCounters>>>,
-    /// The status of the last response to a check, 0 for none.
-    checked_status: AtomicU16,
-    /// Where its counters are listed, if they are.
-    listed: OnceLock<ListedHost>,
 }
 
 /// A host's counters over all workers.
@@ -149,16 +143,33 @@ impl Host {
             http_proxy: None,
             check: None,
             not_ip: None,
-            health: AtomicU32::new(health.bits()),
-            active_requests: AtomicU32::new(0),
-            healthy_since: HealthySince::default(),
-            failed: OnceLock::new(),
+            state: Arc::new(HostState::new(health)),
+            goes_on: false,
             socket: OnceLock::new(),
-            reported: OnceLock::new(),
-            counters: Mutex::default(),
-            checked_status: AtomicU16::new(0),
-            listed: OnceLock::new(),
         }
+    }
+
+    /// This host with the past of another, which it takes the place of: its connections, counts, checks and ejections.
+    /// What discovery says of its health counts as it is said now.
+    pub(crate) fn goes_on(mut self, old: &Host) -> Self {
+        let by_discovery = HealthFlags::FAILED_EDS_HEALTH
+            .with(HealthFlags::EDS_STATUS_DRAINING)
+            .with(HealthFlags::DEGRADED_EDS_HEALTH);
+        self.state = Arc::clone(&old.state);
+        self.goes_on = true;
+        self.change_health(self.discovered_health.flags(), by_discovery);
+        self
+    }
+
+    /// Whether it goes on with nobody's past.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.goes_on
+    }
+
+    /// Tells hosts apart that are held: the same for one that goes on with the past of another.
+    #[inline]
+    pub fn identity(&self) -> usize {
+        Arc::as_ptr(&self.state).addr()
     }
 
     /// Where it is, for people.
@@ -169,27 +180,32 @@ impl Host {
         }
     }
 
+    /// Whether it is still there, for whoever remembers it by its [identity](Self::identity).
+    pub fn past(&self) -> HostPast {
+        HostPast::of(&self.state)
+    }
+
     /// Why it is not healthy.
     pub fn health(&self) -> HealthFlags {
-        HealthFlags::from_bits(self.health.load(Relaxed))
+        HealthFlags::from_bits(self.state.health.load(Relaxed))
     }
 
     /// Sets the reasons; whoever does so publishes the host set again.
     pub fn set_health(&self, flags: HealthFlags) {
-        self.health.store(flags.bits(), Relaxed);
+        self.state.health.store(flags.bits(), Relaxed);
     }
 
     /// Adds the reasons of `add` and takes away those of `remove`, whatever others say meanwhile; true if the workers
     /// have to know.
     pub fn change_health(&self, add: HealthFlags, remove: HealthFlags) -> bool {
         let changed = |bits| Some((bits & !remove.bits()) | add.bits());
-        let before = match self.health.fetch_update(Relaxed, Relaxed, changed) {
+        let before = match self.state.health.fetch_update(Relaxed, Relaxed, changed) {
             Ok(bits) | Err(bits) => HealthFlags::from_bits(bits),
         };
         let now = before.without(remove).with(add);
         if now.is_found_out()
             && !before.is_found_out()
-            && let Some(listeners) = self.failed.get()
+            && let Some(listeners) = self.state.failed.get()
         {
             listeners.notify_waiters();
         }
@@ -201,11 +217,11 @@ impl Host {
 
     /// The status of the last response to a check by HTTP.
     pub fn checked_status(&self) -> Option<u16> {
-        Some(self.checked_status.load(Relaxed)).filter(|status| *status != 0)
+        Some(self.state.checked_status.load(Relaxed)).filter(|status| *status != 0)
     }
 
     pub(crate) fn note_checked_status(&self, status: u16) {
-        self.checked_status.store(status, Relaxed);
+        self.state.checked_status.store(status, Relaxed);
     }
 
     /// Its weight for load balancers: by what it has reported, where that counts.
@@ -216,12 +232,12 @@ impl Host {
 
     /// What it has reported of its load, where that counts.
     pub(crate) fn reported_load(&self) -> Option<&ReportedLoad> {
-        self.reported.get().map(|load| &**load)
+        self.state.reported.get().map(|load| &**load)
     }
 
     /// Has its reports of load count.
     pub(crate) fn begin_reports(&self) {
-        self.reported.get_or_init(Box::default);
+        self.state.reported.get_or_init(Box::default);
     }
 
     /// Its own transport socket, if it has one.
@@ -236,7 +252,7 @@ impl Host {
 
     /// Waits until it fails its checks or is ejected from now on.
     pub(crate) fn failure(&self) -> impl Future<Output = ()> + use<> {
-        Arc::clone(self.failed.get_or_init(Arc::default)).notified_owned()
+        Arc::clone(self.state.failed.get_or_init(Arc::default)).notified_owned()
     }
 
     /// Its health as `override_host_status` knows it: what was found out by us counts before what discovery says.
@@ -256,15 +272,15 @@ impl Host {
     /// Requests in flight over all workers; counted where the cluster's policy looks at them.
     #[inline]
     pub fn active_requests(&self) -> u32 {
-        self.active_requests.load(Relaxed)
+        self.state.active_requests.load(Relaxed)
     }
 
     pub(crate) fn request_begins(&self) {
-        self.active_requests.fetch_add(1, Relaxed);
+        self.state.active_requests.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn request_ends(&self) {
-        self.active_requests.fetch_sub(1, Relaxed);
+        self.state.active_requests.fetch_sub(1, Relaxed);
     }
 
     /// Where it is checked.
@@ -293,16 +309,17 @@ impl Host {
 
     /// Since when the host is healthy, for its slow start.
     pub fn healthy_since(&self) -> &HealthySince {
-        &self.healthy_since
+        &self.state.healthy_since
     }
 
     /// New counters for the calling worker.
     pub fn worker_counters(&self) -> Arc<HostCounters> {
-        let counters = match self.listed.get() {
+        let counters = match self.state.listed.get() {
             None => Arc::<HostCounters>::default(),
             Some(listed) => listed.worker_counters(),
         };
-        self.counters
+        self.state
+            .counters
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(&counters));
@@ -311,24 +328,28 @@ impl Host {
 
     /// Lists its counters among the stats of its cluster, whose scope this is.
     pub(crate) fn list_in(&self, cluster: &Scope) {
-        if self.listed.get().is_none()
+        if self.state.listed.get().is_none()
             && let Some(listed) = ListedHost::new(cluster, self.shown_address(), &self.hostname)
         {
-            let _listed_before = self.listed.set(listed);
+            let _listed_before = self.state.listed.set(listed);
         }
         self.list_health();
     }
 
     /// Has the stats say what its health is. Called by the main thread alone.
     pub(crate) fn list_health(&self) {
-        if let Some(listed) = self.listed.get() {
+        if let Some(listed) = self.state.listed.get() {
             listed.set_healthy(self.health().is_healthy());
         }
     }
 
     /// The counters' sums over all workers.
     pub fn totals(&self) -> HostTotals {
-        let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = self
+            .state
+            .counters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let count =
             |of: fn(&HostCounters) -> &Counter| counters.iter().map(|c| of(c).value()).sum();
         let gauge = |of: fn(&HostCounters) -> &Gauge| {

@@ -86,9 +86,12 @@ impl Detector {
             .map(|tracked| (key(&tracked.host), tracked))
             .collect();
         self.hosts = hosts
-            .map(|host| {
-                let known = before.remove(&key(host));
-                known.unwrap_or_else(|| Tracked::new(Arc::clone(host), new_monitor()))
+            .map(|host| match before.remove(&key(host)) {
+                None => Tracked::new(Arc::clone(host), new_monitor()),
+                Some(known) => Tracked {
+                    host: Arc::clone(host),
+                    ..known
+                },
             })
             .collect();
         let places = self.hosts.iter().enumerate();
@@ -456,7 +459,7 @@ impl Detector {
 
 /// Tells hosts apart that are held.
 fn key(host: &Arc<Host>) -> usize {
-    Arc::as_ptr(host).addr()
+    host.identity()
 }
 
 impl Cause {

@@ -209,7 +209,10 @@ impl Life {
         traffic.upstream_cx_total.inc();
         match pool.carries {
             Carries::Http1 => traffic.upstream_cx_http1_total.inc(),
-            Carries::Http2 => traffic.upstream_cx_http2_total.inc(),
+            Carries::Http2 => {
+                traffic.upstream_cx_http2_total.inc();
+                pool.core.http2().1.nghttp2_upstream_connections.inc();
+            }
             Carries::Tcp | Carries::HttpByAlpn => {}
         }
         traffic.upstream_cx_active.inc();

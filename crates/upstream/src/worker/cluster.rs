@@ -353,8 +353,10 @@ impl WorkerCluster {
         state.spreading = None;
         let known = std::mem::take(&mut state.hosts);
         state.hosts = self.keep_known(&known, set);
-        let kept: HashSet<_> = state.hosts.iter().map(Rc::as_ptr).collect();
-        let gone = known.iter().filter(|old| !kept.contains(&Rc::as_ptr(old)));
+        let kept: HashSet<_> = set.iter().map(|host| host.identity()).collect();
+        let gone = known
+            .iter()
+            .filter(|old| !kept.contains(&old.host().identity()));
         gone.for_each(|host| host.drain());
         if self.core.shared.provided().is_some() {
             return;
@@ -380,18 +382,22 @@ impl WorkerCluster {
     }
 
     fn keep_known(&self, known: &[Rc<WorkerHost>], set: &HostSet) -> Vec<Rc<WorkerHost>> {
-        let by_address: HashMap<_, _> = known
+        let before: HashMap<_, _> = known
             .iter()
-            .map(|host| (Arc::as_ptr(host.host()), host))
+            .map(|host| (host.host().identity(), host))
             .collect();
+        let is_other_set = before.len() != set.iter().count()
+            || !set.iter().all(|host| before.contains_key(&host.identity()));
+        let closes = is_other_set && self.settings().close_connections_on_host_set_change;
         set.iter()
-            .map(|host| match by_address.get(&Arc::as_ptr(host)) {
-                Some(known) if self.settings().close_connections_on_host_set_change => {
-                    Rc::new(known.with_new_connections())
-                }
+            .map(|host| match before.get(&host.identity()) {
                 // As in Envoy, a host that was found out to be bad gets new connections, if any.
-                Some(known) if known.has_become_bad() => Rc::new(known.with_new_connections()),
-                Some(known) => Rc::clone(known),
+                Some(known) if closes | known.has_become_bad() | known.has_other_socket(host) => {
+                    known.drain();
+                    Rc::new(known.with_new_connections(Arc::clone(host)))
+                }
+                Some(known) if Arc::ptr_eq(known.host(), host) => Rc::clone(known),
+                Some(known) => Rc::new(known.with_its_connections(Arc::clone(host))),
                 None => Rc::new(WorkerHost::new(Rc::clone(&self.core), Arc::clone(host))),
             })
             .collect()

@@ -73,13 +73,33 @@ impl WorkerHost {
         }
     }
 
-    /// The same host with pools of its own.
-    pub(crate) fn with_new_connections(&self) -> Self {
-        let (host, counters) = (Arc::clone(&self.host), Arc::clone(&self.counters));
+    /// The same host, as discovery describes it now, with pools of its own.
+    pub(crate) fn with_new_connections(&self, host: Arc<Host>) -> Self {
+        let counters = Arc::clone(&self.counters);
         Self {
             monitor: self.monitor.clone(),
             was_bad: self.was_bad.clone(),
             ..Self::with_counters(Rc::clone(&self.core), host, counters)
+        }
+    }
+
+    /// The same host, as discovery describes it now, with its pools.
+    pub(crate) fn with_its_connections(&self, host: Arc<Host>) -> Self {
+        Self {
+            pools: self.pools.clone(),
+            http2: self.http2.clone(),
+            named: self.named.clone(),
+            tcp: self.tcp.clone(),
+            ..self.with_new_connections(host)
+        }
+    }
+
+    /// Whether connections to the host are secured in another way now.
+    pub(crate) fn has_other_socket(&self, now: &Host) -> bool {
+        match (self.host.socket(), now.socket()) {
+            (None, None) => false,
+            (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
+            _ => true,
         }
     }
 

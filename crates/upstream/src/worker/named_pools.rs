@@ -17,13 +17,13 @@ use crate::server_names::ConnectionName;
 /// So many pools need no look at whether they are used.
 const FEW: usize = 16;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct NamedPools {
     /// Most clusters have none.
     pools: RefCell<Option<Box<Pools>>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Pools {
     by_name: HashTable<Rc<HostPool>>,
     keys: RandomState,

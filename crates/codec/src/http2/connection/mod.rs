@@ -326,6 +326,12 @@ impl Connection {
         }
     }
 
+    /// Resets a stream of which this side has seen no end, though the codec may have.
+    pub fn reset_anyway(&mut self, stream: StreamId, code: ErrorCode, out: &mut Vec<u8>) {
+        self.forget(stream.0, Ended::ByOurReset, out);
+        self.send_reset(stream.0, code, out);
+    }
+
     fn send_reset(&mut self, stream: u32, code: ErrorCode, out: &mut Vec<u8>) {
         self.counts_mut().tx_reset += 1;
         self.send_frame(kind::RST_STREAM, 0, stream, &code.0.to_be_bytes(), out);

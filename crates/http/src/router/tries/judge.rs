@@ -181,6 +181,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
                         one.host.counters().rq_error.inc();
                         self.report_head(&one.host, status, &live);
                         self.end_span_of(&live, status);
+                        live.up.borrow_mut().stream_mut().give_up();
                         self.router.note_bytes(&live.up);
                         self.router
                             .with_account(|account| account.charge_retried(status));
@@ -197,6 +198,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
             one.host.counters().rq_error.inc();
             self.report_head(&one.host, status, &live);
             self.end_span_of(&live, status);
+            live.up.borrow_mut().stream_mut().give_up();
             self.router.note_bytes(&live.up);
             return Ok(None);
         }

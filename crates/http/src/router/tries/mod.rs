@@ -44,7 +44,7 @@ use crate::route::Forward;
 type Reading<'e> = Pin<Box<dyn Future<Output = Result<bool, Stop>> + 'e>>;
 
 /// The tries of one request.
-pub(super) struct Tries<'r, 'e, 'a, D> {
+pub(super) struct Tries<'r, 'e, 'a, D: Downstream> {
     router: &'r Router<'e, 'a, D>,
     forward: &'r Forward,
     wishes: Wishes,
@@ -107,6 +107,17 @@ fn stream_time(request: &HeaderMap, cluster: &WorkerCluster) -> Option<Duration>
     let asked = asked.and_then(number).map(Duration::from_millis);
     let clusters = || (cluster.settings().http.resilience.as_ref())?.max_stream_duration;
     asked.or_else(clusters).filter(|time| !time.is_zero())
+}
+
+/// What went over the wire counts, also for tries that are given up together with the request.
+impl<D: Downstream> Drop for Tries<'_, '_, '_, D> {
+    fn drop(&mut self) {
+        for one in &self.under_way {
+            if let Stage::Live(live) = &one.stage {
+                self.router.note_bytes(&live.up);
+            }
+        }
+    }
 }
 
 impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {

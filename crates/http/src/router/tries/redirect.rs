@@ -88,6 +88,7 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
             self.router.note_last_attempted(host);
             self.router.note_connection(live.up.borrow().stream());
         }
+        live.up.borrow_mut().stream_mut().give_up();
         self.router.note_bytes(&live.up);
         let mut state = self.exchange().state.borrow_mut();
         std::mem::swap(&mut state.response, &mut live.response);

@@ -79,7 +79,9 @@ impl Http2Connection {
         let now = core.clock.now();
         let keepalive = Http2Keepalive::new(&settings, now, chance(now));
         let wire = Wire::new(transport, |out| Codec::client(settings, out), Buffer::new());
-        stats.nghttp2_upstream_connections.inc();
+        if pool.carries == crate::pool::Carries::HttpByAlpn {
+            stats.nghttp2_upstream_connections.inc();
+        }
         let new = Rc::new(Http2Connection {
             stats,
             core: Rc::clone(core),
