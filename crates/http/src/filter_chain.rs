@@ -80,6 +80,8 @@ pub struct FilterChain {
     created: bool,
     /// Whether the request was of gRPC before any filter changed it.
     pub(crate) began_as_grpc: bool,
+    /// Whether that was noted: always, where there are filters.
+    pub(crate) knows_grpc: bool,
     /// Whether a filter waited on the way down, while what came of the request was read.
     pub(crate) has_waited: bool,
 }
@@ -204,6 +206,7 @@ impl FilterChain {
     pub fn destroy(&mut self) {
         self.created = false;
         self.has_waited = false;
+        self.knows_grpc = false;
         if self.active.is_empty() {
             // Nobody has made any progress.
             return;

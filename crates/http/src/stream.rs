@@ -83,6 +83,12 @@ impl StreamState {
         self.span = None;
     }
 
+    /// Notes whether the request is one of gRPC, before anybody changes it.
+    pub(crate) fn note_grpc(&mut self) {
+        self.filters.began_as_grpc = crate::route::is_grpc(&self.request);
+        self.filters.knows_grpc = true;
+    }
+
     /// Looks the request's route up.
     pub fn find_route(&mut self, random: u64) {
         self.route.find(&self.request, &self.info, random);

@@ -8,7 +8,6 @@ use crate::connection_manager::upgrades::{self, Verdict};
 use crate::downstream::Downstream;
 use crate::exchange::{Exchange, Stop, Tunnel};
 use crate::filter_chain::{FilterSlot, takes_part};
-use crate::route::is_grpc;
 use crate::stream::StreamState;
 
 impl<D: Downstream> Exchange<'_, D> {
@@ -96,7 +95,7 @@ impl<D: Downstream> Exchange<'_, D> {
             is_on,
         );
         if !state.filters.is_empty() {
-            state.filters.began_as_grpc = is_grpc(&state.request);
+            state.note_grpc();
         }
     }
 

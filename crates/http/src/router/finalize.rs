@@ -40,6 +40,9 @@ pub(crate) fn mutate_request(
 }
 
 fn mutate_headers(level: &Level, state: &mut StreamState, services: &dyn WorkerServices) {
+    if !state.filters.knows_grpc {
+        state.note_grpc();
+    }
     level.request.remove_from(&mut state.request);
     let mut context = FormatContext::new(&state.info, services);
     context.request_headers = Some(&state.request);

@@ -99,9 +99,9 @@ fn end_reply(
 
 /// Whether the client's request was of gRPC, whatever filters have made of it.
 fn is_of_grpc(state: &StreamState) -> bool {
-    match state.filters.is_empty() {
-        true => is_grpc(&state.request),
-        false => state.filters.began_as_grpc,
+    match state.filters.knows_grpc {
+        true => state.filters.began_as_grpc,
+        false => is_grpc(&state.request),
     }
 }
 
