@@ -1,6 +1,6 @@
 //! Accepting connections on a worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,11 +65,12 @@ pub(super) async fn accept(
         };
         begin(gate, stream, ends, Metadata::default());
     };
+    let at_once = Cell::new(0);
     let end = loop {
         let accepted = tokio::select! {
             biased;
             end = &mut end => break end,
-            accepted = poll_fn(|cx| poll_accept(&gate, &door, cx)) => accepted,
+            accepted = poll_fn(|cx| poll_accept(&gate, &door, &at_once, cx)) => accepted,
         };
         match accepted {
             Ok((stream, ends)) => admit(stream, ends),
@@ -83,16 +84,30 @@ pub(super) async fn accept(
     }
 }
 
-/// A connection, while connections are accepted; others stay in the kernel's queue.
+/// A connection, while connections are accepted; others stay in the kernel's queue. `at_once` counts those that are
+/// there at once.
 fn poll_accept(
     gate: &RefCell<Rc<Gate>>,
     door: &Door,
+    at_once: &Cell<u64>,
     cx: &mut Context<'_>,
 ) -> Poll<std::io::Result<(TcpStream, Ends)>> {
     if let Some(overload) = &gate.borrow().overload {
         ready!(overload.poll_accepting(cx));
     }
-    door.poll_accept(cx)
+    let accepted = door.poll_accept(cx);
+    match &accepted {
+        Poll::Ready(Ok(_)) => at_once.set(at_once.get() + 1),
+        Poll::Ready(Err(_)) => {}
+        Poll::Pending => {
+            let before = at_once.take();
+            if before > 0 {
+                let stats = &gate.borrow().stats;
+                stats.connections_accepted_per_socket_event.record(before);
+            }
+        }
+    }
+    accepted
 }
 
 /// Errors that concern the connection that was to be accepted, not the socket.

@@ -265,7 +265,9 @@ impl Running {
         stats.num_layers.set(number(layers));
         stats.num_keys.set(number(keys));
         let overrides = !self.admin.borrow().is_empty();
-        stats.admin_overrides_active.set(overrides.into());
+        if overrides || stats.admin_overrides_active.share() != 0 {
+            stats.admin_overrides_active.set(overrides.into());
+        }
         if failed {
             stats.load_error.inc();
         } else {

@@ -107,9 +107,11 @@ impl ServerState {
         server_stats
             .concurrency
             .set(u64::try_from(concurrency).unwrap_or(0));
-        server_stats
-            .hot_restart_epoch
-            .set(around.options.restart_epoch.into());
+        if !around.options.disable_hot_restart {
+            let epoch = around.options.restart_epoch.into();
+            server_stats.hot_restart_epoch.set(epoch);
+            server_stats.parent_connections.add(0);
+        }
         ServerState {
             options: around.options.clone(),
             stats: around.stats.clone(),
@@ -139,7 +141,9 @@ impl ServerState {
         let runtime: Arc<RuntimeStats> = self.stats.root().worker_group();
         runtime.deprecated_feature_use.add(uses.deprecated);
         let seen = &runtime.deprecated_feature_seen_since_process_start;
-        seen.set(uses.deprecated);
+        if uses.deprecated > 0 {
+            seen.set(uses.deprecated);
+        }
         self.server_stats.wip_protos.add(uses.unfinished);
     }
 
@@ -175,6 +179,14 @@ impl ServerState {
     fn refresh_gauges(&self) {
         let stats = &self.server_stats;
         let usage = memory::usage();
+        for gauge in [
+            &stats.fips_mode,
+            &stats.stats_recent_lookups,
+            &stats.total_connections,
+        ] {
+            // In use, whatever they say.
+            gauge.add(0);
+        }
         stats.uptime.set(self.uptime_of_all_epochs_s());
         stats
             .live

@@ -333,12 +333,19 @@ impl Listeners {
         self.stats
             .total_listeners_active
             .set(count(self.running.len()));
-        self.stats
-            .total_listeners_draining
-            .set(count(self.draining.len()));
-        self.stats
-            .total_filter_chains_draining
-            .set(count(self.draining_chains.len()));
+        self.stats.total_listeners_warming.add(0);
+        // Which are not in use, as in Envoy, before something drains.
+        for (gauge, draining) in [
+            (&self.stats.total_listeners_draining, self.draining.len()),
+            (
+                &self.stats.total_filter_chains_draining,
+                self.draining_chains.len(),
+            ),
+        ] {
+            if draining > 0 || gauge.share() != 0 {
+                gauge.set(count(draining));
+            }
+        }
     }
 
     /// Says that the workers run.
