@@ -54,7 +54,7 @@ impl Shared {
 }
 
 /// A copy to be sent.
-pub(super) struct Copy {
+struct Copy {
     shared: Rc<Shared>,
     cluster: Rc<WorkerCluster>,
     request: HeaderMap,
@@ -62,6 +62,42 @@ pub(super) struct Copy {
     timeout: Option<Duration>,
     account: Account,
     worker: Rc<Worker>,
+}
+
+/// A copy of the request as it was before it had a host.
+pub(super) struct Waiting<'f> {
+    mirror: Mirrored<'f>,
+    cluster: Rc<WorkerCluster>,
+    request: HeaderMap,
+    shared: Rc<Shared>,
+}
+
+impl Waiting<'_> {
+    /// Changes its head, now that the host of the request itself is known, and sends it.
+    pub(super) fn send<D: Downstream>(
+        mut self,
+        exchange: &Exchange<'_, D>,
+        timeout: Option<Duration>,
+        dynamic_stats: bool,
+    ) {
+        let worker = &exchange.manager.worker;
+        if let Some(changes) = self.mirror.changes() {
+            let info = &exchange.state.borrow().info;
+            rewrite(&mut self.request, changes, info, &**worker);
+        }
+        let cluster = Rc::clone(&self.cluster);
+        let account = Account::new(cluster, &self.request, dynamic_stats, None);
+        let copy = Copy {
+            shared: self.shared,
+            cluster: self.cluster,
+            request: self.request,
+            is_bare: exchange.body.borrow().is_absent,
+            timeout,
+            account,
+            worker: Rc::clone(worker),
+        };
+        copy.send();
+    }
 }
 
 /// The mirrors that a request is to be copied to.
@@ -103,65 +139,55 @@ pub(super) enum Mirrored<'f> {
 type NamedMirror = nuncio_upstream::mirror::Mirror<Box<str>>;
 
 impl Mirrored<'_> {
-    /// The cluster that gets the copy, and what becomes of its host and headers.
-    fn find(
-        &self,
-        request: &HeaderMap,
-        worker: &Worker,
-    ) -> Option<(Rc<WorkerCluster>, Changes<'_>)> {
+    /// The cluster that gets the copy.
+    fn find(&self, request: &HeaderMap, worker: &Worker) -> Option<Rc<WorkerCluster>> {
         let by_name = |name: &str| worker.manager.find(name);
         let by_header = |name: &HeaderName| by_name(std::str::from_utf8(request.get(name)?).ok()?);
-        let (id, changes) = match self {
-            Self::OfRoute(mirror) => {
-                let id = match &mirror.target {
-                    MirrorTarget::Named(id) => Some(*id),
-                    MirrorTarget::Header(name) => by_header(name),
-                };
-                (id, (&mirror.host, &*mirror.changes))
-            }
+        let id = match self {
+            Self::OfRoute(mirror) => match &mirror.target {
+                MirrorTarget::Named(id) => Some(*id),
+                MirrorTarget::Header(name) => by_header(name),
+            },
+            Self::OfCluster(mirrors, place) => match &mirrors.get(*place)?.target {
+                MirrorTarget::Named(name) => by_name(name),
+                MirrorTarget::Header(name) => by_header(name),
+            },
+        };
+        worker.clusters.get(id?)
+    }
+
+    fn changes(&self) -> Option<Changes<'_>> {
+        match self {
+            Self::OfRoute(mirror) => Some((&mirror.host, &*mirror.changes)),
             Self::OfCluster(mirrors, place) => {
                 let mirror: &NamedMirror = mirrors.get(*place)?;
-                let id = match &mirror.target {
-                    MirrorTarget::Named(name) => by_name(name),
-                    MirrorTarget::Header(name) => by_header(name),
-                };
-                (id, (&mirror.host, &*mirror.changes))
+                Some((&mirror.host, &*mirror.changes))
             }
-        };
-        Some((worker.clusters.get(id?)?, changes))
+        }
     }
 }
 
 impl Copies {
-    /// Makes the copies, to be sent once the request itself has a host.
-    pub(super) fn make<D: Downstream>(
-        mirrors: &[Mirrored<'_>],
+    /// Begins the copies of a request, to be sent once it has a host itself.
+    pub(super) fn make<'f, D: Downstream>(
+        mirrors: Vec<Mirrored<'f>>,
         exchange: &Exchange<'_, D>,
-        timeout: Option<Duration>,
-        dynamic_stats: bool,
-    ) -> (Self, Vec<Copy>) {
-        let state = exchange.state.borrow();
-        let worker = &exchange.manager.worker;
-        let copies: Vec<_> = mirrors
-            .iter()
+    ) -> (Self, Vec<Waiting<'f>>) {
+        let request = &exchange.state.borrow().request;
+        let waiting: Vec<_> = mirrors
+            .into_iter()
             .filter_map(|mirror| {
-                let (cluster, changes) = mirror.find(&state.request, worker)?;
-                let mut request = state.request.clone();
-                rewrite(&mut request, changes, &state.info, &**worker);
-                let account = Account::new(Rc::clone(&cluster), &request, dynamic_stats, None);
-                Some(Copy {
-                    shared: Rc::default(),
+                let cluster = mirror.find(request, &exchange.manager.worker)?;
+                Some(Waiting {
+                    mirror,
                     cluster,
-                    request,
-                    is_bare: exchange.body.borrow().is_absent,
-                    timeout,
-                    account,
-                    worker: Rc::clone(worker),
+                    request: request.clone(),
+                    shared: Rc::default(),
                 })
             })
             .collect();
-        let shared = copies.iter().map(|copy| Rc::clone(&copy.shared)).collect();
-        (Copies(shared), copies)
+        let shared = waiting.iter().map(|copy| Rc::clone(&copy.shared)).collect();
+        (Copies(shared), waiting)
     }
 
     /// Gives them what has come of the body, all of which is new.
@@ -222,7 +248,7 @@ fn rewrite(
 
 impl Copy {
     /// Sends it, on its own from now on.
-    pub(super) fn send(self) {
+    fn send(self) {
         self.worker.own_requests().rq_total.inc();
         tokio::task::spawn_local(Box::pin(self.exchange()));
     }
