@@ -24,6 +24,7 @@ use nuncio_upstream::{
     Acquired, BodyEvent, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster,
 };
 
+use super::mirror_log::CopyLog;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RequestBody};
 use crate::route::{Forward, Mirror, without_port};
@@ -62,6 +63,7 @@ struct Copy {
     timeout: Option<Duration>,
     account: Account,
     worker: Rc<Worker>,
+    log: Option<Box<CopyLog>>,
 }
 
 /// A copy of the request as it was before it had a host.
@@ -87,6 +89,9 @@ impl Waiting<'_> {
         }
         let cluster = Rc::clone(&self.cluster);
         let account = Account::new(cluster, &self.request, dynamic_stats, None);
+        let router = exchange.manager.router_parts(exchange.upgrade_filters());
+        let log = router.logs.as_ref();
+        let log = log.map(|logs| CopyLog::new(logs, self.cluster.description(), worker));
         let copy = Copy {
             shared: self.shared,
             cluster: self.cluster,
@@ -95,6 +100,7 @@ impl Waiting<'_> {
             timeout,
             account,
             worker: Rc::clone(worker),
+            log,
         };
         copy.send();
     }
@@ -254,29 +260,44 @@ impl Copy {
     }
 
     async fn exchange(mut self) {
-        if let Err(error) = self.try_exchange().await {
+        let result = self.try_exchange().await;
+        if let Err(error) = &result {
             if let Some(host) = &self.account.host {
-                outliers::report_failure(host, &error);
+                outliers::report_failure(host, error);
             }
             if error.kind == UpstreamErrorKind::Overflow {
                 self.account.host = None;
             }
             self.account.charge(status_of_failure(error.kind));
         }
+        if let Some(log) = self.log.take() {
+            log.end(&self.request, result.as_ref().err(), &self.worker);
+        }
     }
 
     async fn try_exchange(&mut self) -> Result<(), UpstreamError> {
         let host = self.cluster.pick_host()?;
         self.account.host = Some(Rc::clone(&host));
+        if let Some(log) = &mut self.log {
+            log.begin(host.description());
+        }
         let ready = match host.new_stream(ResourcePriority::Default, false)? {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await?,
         };
         self.account.report(Outcome::Connected);
         let mut up = Box::new(ready.begin());
+        if let Some(log) = &mut self.log {
+            log.connected(&up, &self.request, &self.worker);
+        }
         up.write_head(&self.request, self.is_bare);
         let mut progress = Progress::default();
-        poll_fn(|cx| self.poll(cx, &mut up, &mut progress)).await
+        let result = poll_fn(|cx| self.poll(cx, &mut up, &mut progress)).await;
+        if let Some(log) = &mut self.log {
+            log.gather(&up, progress.status, progress.body_bytes);
+            log.head = progress.head.take().unwrap_or_else(HeaderMap::response);
+        }
+        result
     }
 
     fn poll(
@@ -322,7 +343,10 @@ impl Copy {
         let mut data = self.shared.data.borrow_mut();
         let trailers = self.shared.trailers.borrow();
         let is_last = self.shared.is_done.get() && trailers.is_none();
-        ready!(up.poll_write_data(cx, &mut data, is_last));
+        let waited = data.len();
+        let written = up.poll_write_data(cx, &mut data, is_last);
+        progress.body_bytes.0 += (waited - data.len()) as u64;
+        ready!(written);
         if !self.shared.is_done.get() {
             return Poll::Pending;
         }
@@ -352,12 +376,16 @@ impl Copy {
                 if head.status < 500 {
                     self.account.succeeded();
                 }
+                progress.status = Some(head.status);
+                progress.head = Some(std::mem::replace(&mut headers, HeaderMap::response()));
             }
         }
         let mut trailers = HeaderMap::new(MapKind::ResponseTrailers);
         while !up.is_response_complete() {
             let mut dropped = Buffer::default();
-            match ready!(up.poll_read_body(cx, &mut dropped, &mut trailers)) {
+            let event = ready!(up.poll_read_body(cx, &mut dropped, &mut trailers));
+            progress.body_bytes.1 += dropped.len() as u64;
+            match event {
                 Ok(BodyEvent::Data) => {}
                 Ok(_) => break,
                 Err(_) => {
@@ -379,6 +407,10 @@ impl Copy {
 struct Progress {
     is_ended: bool,
     has_head: bool,
+    status: Option<u16>,
+    head: Option<HeaderMap>,
+    /// Bytes of bodies that were sent and received.
+    body_bytes: (u64, u64),
     sent_at: Option<std::time::Instant>,
     timer: Option<LocalFuture<()>>,
 }

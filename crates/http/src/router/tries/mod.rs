@@ -10,6 +10,7 @@ mod decide;
 mod judge;
 mod kept_body;
 mod mirror;
+mod mirror_log;
 mod one_try;
 mod pass_on;
 mod redirect;
