@@ -7,6 +7,7 @@
 //! Follows Envoy's `Router.upstream_log` and `Router.upstream_log_options`.
 
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,8 +64,8 @@ impl UpstreamLogsConfig {
     }
 
     /// Makes a worker's loggers.
-    pub(crate) fn worker(&self, scope: &Scope) -> Box<UpstreamLogs> {
-        Box::new(UpstreamLogs {
+    pub(crate) fn worker(&self, scope: &Scope) -> Rc<UpstreamLogs> {
+        Rc::new(UpstreamLogs {
             loggers: self.logs.iter().map(|log| log.worker(scope)).collect(),
             at_connection: self.at_connection,
             interval: self.interval,

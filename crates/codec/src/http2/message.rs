@@ -125,12 +125,23 @@ impl Message {
         field: Field<'_>,
         headers: &mut HeaderMap,
     ) {
-        self.size.count += 1;
-        self.size.decoded += field.name.len() + field.value.len();
         if self.fault.is_some() || self.block == Block::Discarded {
             return;
         }
-        self.fault = self.take(settings, field, headers).err();
+        self.size.count += 1;
+        self.size.decoded += field.name.len() + field.value.len();
+        if let Err(fault) = self.take(settings, field, headers) {
+            self.fail(fault, field);
+        }
+    }
+
+    /// What is behind a fault counts no more, nor does the header itself that breaks HTTP's rules.
+    #[cold]
+    fn fail(&mut self, fault: Fault, field: Field<'_>) {
+        if matches!(fault, Fault::Malformed(_)) {
+            self.size.decoded -= field.name.len() + field.value.len();
+        }
+        self.fault = Some(fault);
     }
 
     #[inline]

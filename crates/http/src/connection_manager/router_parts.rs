@@ -15,7 +15,7 @@ pub(crate) struct RouterParts {
     /// The filters between the router and hosts of clusters that say nothing of it, if there are some.
     pub(crate) filters: Option<Rc<[UpstreamSlot]>>,
     /// The router's own access logs, if it has some.
-    pub(crate) logs: Option<Box<UpstreamLogs>>,
+    pub(crate) logs: Option<Rc<UpstreamLogs>>,
 }
 
 impl RouterParts {

@@ -157,7 +157,11 @@ impl Connection {
         }
         let is_counted = begun.is_some();
         let state = begun.unwrap_or_else(|| self.new_stream());
-        let mut bytes = BytesMeter::default();
+        let refused = self.shared.wire.borrow_mut().codec.take_refused_bytes();
+        let mut bytes = BytesMeter {
+            decompressed_header_bytes_received: count(refused),
+            ..BytesMeter::default()
+        };
         if matches!(why, Cut::Violation(_)) {
             bytes.wire_bytes_sent = RESET_BYTES;
         }

@@ -244,7 +244,7 @@ impl TryLog<'_> {
     }
 }
 
-fn bytes_of(stream: &UpstreamStream) -> BytesMeter {
+pub(super) fn bytes_of(stream: &UpstreamStream) -> BytesMeter {
     let (wire_bytes_sent, wire_bytes_received) = stream.wire_bytes();
     let heads = stream.header_bytes();
     BytesMeter {

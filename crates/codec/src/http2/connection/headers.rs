@@ -254,6 +254,7 @@ impl Connection {
         fault: Fault,
         out: &mut Vec<u8>,
     ) -> Result<Event, ConnectionError> {
+        self.refused_bytes = message.size.decoded;
         let counts = self.counts_mut();
         let error = match fault {
             Fault::Malformed(what) => {

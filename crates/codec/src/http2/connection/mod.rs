@@ -85,6 +85,8 @@ pub struct Connection {
     failed: Option<ConnectionError>,
     /// The stream that the frame was on with which the connection failed.
     blamed: u32,
+    /// Bytes of headers that were read of the head that was refused last, if nobody has asked yet.
+    refused_bytes: usize,
     /// A request whose head has begun and of which nothing was told yet; 0 if there is none.
     unfinished: u32,
 }
@@ -156,6 +158,7 @@ impl Connection {
             counted: false,
             failed: None,
             blamed: 0,
+            refused_bytes: 0,
             unfinished: 0,
             settings,
         }
@@ -204,6 +207,11 @@ impl Connection {
     /// The stream of the frame with which the connection failed.
     pub fn blamed(&self) -> StreamId {
         StreamId(self.blamed)
+    }
+
+    /// How many bytes of names and values were read of the head that has just been refused for what is in it.
+    pub fn take_refused_bytes(&mut self) -> usize {
+        std::mem::take(&mut self.refused_bytes)
     }
 
     /// A request whose head has begun and not come to its end.

@@ -1,7 +1,9 @@
 //! Which headers the encoder puts into its table.
 //!
 //! Never indexed, so that no hop on the way may either (RFC 7541 section 7.1): credentials and cookies. Not put in:
-//! what is different in each message, which would only push out the rest.
+//! what is different in each message and has a name that the static table knows. Other names go in with each value, as
+//! they do with nghttp2: that the name need not be written again is worth more than what is pushed out, and heads are
+//! as long as Envoy's.
 
 use nuncio_contract::headers::{Known, KnownSet};
 
@@ -28,33 +30,11 @@ const MIN_INDEXED_COOKIE_BYTES: usize = 20;
 static CHANGING: KnownSet = KnownSet::of(&[
     Known::Path,
     Known::ContentLength,
-    Known::ContentRange,
-    Known::Range,
     Known::Age,
     Known::Etag,
-    Known::Expires,
     Known::IfModifiedSince,
     Known::IfNoneMatch,
-    Known::IfMatch,
-    Known::IfUnmodifiedSince,
-    Known::IfRange,
-    Known::LastModified,
     Known::Location,
-    Known::XRequestId,
-    Known::XClientTraceId,
-    Known::XEnvoyUpstreamServiceTime,
-    Known::XEnvoyOriginalPath,
-    Known::XEnvoyOriginalUrl,
-    Known::Traceparent,
-    Known::Tracestate,
-    Known::XB3Traceid,
-    Known::XB3Spanid,
-    Known::XB3Parentspanid,
-    Known::B3,
-    Known::XOtSpanContext,
-    Known::GrpcTimeout,
-    Known::GrpcMessage,
-    Known::GrpcStatusDetailsBin,
 ]);
 
 #[inline]

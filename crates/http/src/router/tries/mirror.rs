@@ -24,6 +24,7 @@ use nuncio_upstream::{
     Acquired, BodyEvent, UpstreamError, UpstreamErrorKind, UpstreamStream, WorkerCluster,
 };
 
+use super::mirror_log::CopyLog;
 use crate::downstream::Downstream;
 use crate::exchange::{Account, Exchange, RequestBody};
 use crate::route::{Forward, Mirror, without_port};
@@ -54,7 +55,7 @@ impl Shared {
 }
 
 /// A copy to be sent.
-pub(super) struct Copy {
+struct Copy {
     shared: Rc<Shared>,
     cluster: Rc<WorkerCluster>,
     request: HeaderMap,
@@ -62,6 +63,47 @@ pub(super) struct Copy {
     timeout: Option<Duration>,
     account: Account,
     worker: Rc<Worker>,
+    log: Option<Box<CopyLog>>,
+}
+
+/// A copy of the request as it was before it had a host.
+pub(super) struct Waiting<'f> {
+    mirror: Mirrored<'f>,
+    cluster: Rc<WorkerCluster>,
+    request: HeaderMap,
+    shared: Rc<Shared>,
+}
+
+impl Waiting<'_> {
+    /// Changes its head, now that the host of the request itself is known, and sends it.
+    pub(super) fn send<D: Downstream>(
+        mut self,
+        exchange: &Exchange<'_, D>,
+        timeout: Option<Duration>,
+        dynamic_stats: bool,
+    ) {
+        let worker = &exchange.manager.worker;
+        if let Some(changes) = self.mirror.changes() {
+            let info = &exchange.state.borrow().info;
+            rewrite(&mut self.request, changes, info, &**worker);
+        }
+        let cluster = Rc::clone(&self.cluster);
+        let account = Account::new(cluster, &self.request, dynamic_stats, None);
+        let router = exchange.manager.router_parts(exchange.upgrade_filters());
+        let log = router.logs.as_ref();
+        let log = log.map(|logs| CopyLog::new(logs, self.cluster.description(), worker));
+        let copy = Copy {
+            shared: self.shared,
+            cluster: self.cluster,
+            request: self.request,
+            is_bare: exchange.body.borrow().is_absent,
+            timeout,
+            account,
+            worker: Rc::clone(worker),
+            log,
+        };
+        copy.send();
+    }
 }
 
 /// The mirrors that a request is to be copied to.
@@ -103,65 +145,55 @@ pub(super) enum Mirrored<'f> {
 type NamedMirror = nuncio_upstream::mirror::Mirror<Box<str>>;
 
 impl Mirrored<'_> {
-    /// The cluster that gets the copy, and what becomes of its host and headers.
-    fn find(
-        &self,
-        request: &HeaderMap,
-        worker: &Worker,
-    ) -> Option<(Rc<WorkerCluster>, Changes<'_>)> {
+    /// The cluster that gets the copy.
+    fn find(&self, request: &HeaderMap, worker: &Worker) -> Option<Rc<WorkerCluster>> {
         let by_name = |name: &str| worker.manager.find(name);
         let by_header = |name: &HeaderName| by_name(std::str::from_utf8(request.get(name)?).ok()?);
-        let (id, changes) = match self {
-            Self::OfRoute(mirror) => {
-                let id = match &mirror.target {
-                    MirrorTarget::Named(id) => Some(*id),
-                    MirrorTarget::Header(name) => by_header(name),
-                };
-                (id, (&mirror.host, &*mirror.changes))
-            }
+        let id = match self {
+            Self::OfRoute(mirror) => match &mirror.target {
+                MirrorTarget::Named(id) => Some(*id),
+                MirrorTarget::Header(name) => by_header(name),
+            },
+            Self::OfCluster(mirrors, place) => match &mirrors.get(*place)?.target {
+                MirrorTarget::Named(name) => by_name(name),
+                MirrorTarget::Header(name) => by_header(name),
+            },
+        };
+        worker.clusters.get(id?)
+    }
+
+    fn changes(&self) -> Option<Changes<'_>> {
+        match self {
+            Self::OfRoute(mirror) => Some((&mirror.host, &*mirror.changes)),
             Self::OfCluster(mirrors, place) => {
                 let mirror: &NamedMirror = mirrors.get(*place)?;
-                let id = match &mirror.target {
-                    MirrorTarget::Named(name) => by_name(name),
-                    MirrorTarget::Header(name) => by_header(name),
-                };
-                (id, (&mirror.host, &*mirror.changes))
+                Some((&mirror.host, &*mirror.changes))
             }
-        };
-        Some((worker.clusters.get(id?)?, changes))
+        }
     }
 }
 
 impl Copies {
-    /// Makes the copies, to be sent once the request itself has a host.
-    pub(super) fn make<D: Downstream>(
-        mirrors: &[Mirrored<'_>],
+    /// Begins the copies of a request, to be sent once it has a host itself.
+    pub(super) fn make<'f, D: Downstream>(
+        mirrors: Vec<Mirrored<'f>>,
         exchange: &Exchange<'_, D>,
-        timeout: Option<Duration>,
-        dynamic_stats: bool,
-    ) -> (Self, Vec<Copy>) {
-        let state = exchange.state.borrow();
-        let worker = &exchange.manager.worker;
-        let copies: Vec<_> = mirrors
-            .iter()
+    ) -> (Self, Vec<Waiting<'f>>) {
+        let request = &exchange.state.borrow().request;
+        let waiting: Vec<_> = mirrors
+            .into_iter()
             .filter_map(|mirror| {
-                let (cluster, changes) = mirror.find(&state.request, worker)?;
-                let mut request = state.request.clone();
-                rewrite(&mut request, changes, &state.info, &**worker);
-                let account = Account::new(Rc::clone(&cluster), &request, dynamic_stats, None);
-                Some(Copy {
-                    shared: Rc::default(),
+                let cluster = mirror.find(request, &exchange.manager.worker)?;
+                Some(Waiting {
+                    mirror,
                     cluster,
-                    request,
-                    is_bare: exchange.body.borrow().is_absent,
-                    timeout,
-                    account,
-                    worker: Rc::clone(worker),
+                    request: request.clone(),
+                    shared: Rc::default(),
                 })
             })
             .collect();
-        let shared = copies.iter().map(|copy| Rc::clone(&copy.shared)).collect();
-        (Copies(shared), copies)
+        let shared = waiting.iter().map(|copy| Rc::clone(&copy.shared)).collect();
+        (Copies(shared), waiting)
     }
 
     /// Gives them what has come of the body, all of which is new.
@@ -222,35 +254,50 @@ fn rewrite(
 
 impl Copy {
     /// Sends it, on its own from now on.
-    pub(super) fn send(self) {
+    fn send(self) {
         self.worker.own_requests().rq_total.inc();
         tokio::task::spawn_local(Box::pin(self.exchange()));
     }
 
     async fn exchange(mut self) {
-        if let Err(error) = self.try_exchange().await {
+        let result = self.try_exchange().await;
+        if let Err(error) = &result {
             if let Some(host) = &self.account.host {
-                outliers::report_failure(host, &error);
+                outliers::report_failure(host, error);
             }
             if error.kind == UpstreamErrorKind::Overflow {
                 self.account.host = None;
             }
             self.account.charge(status_of_failure(error.kind));
         }
+        if let Some(log) = self.log.take() {
+            log.end(&self.request, result.as_ref().err(), &self.worker);
+        }
     }
 
     async fn try_exchange(&mut self) -> Result<(), UpstreamError> {
         let host = self.cluster.pick_host()?;
         self.account.host = Some(Rc::clone(&host));
+        if let Some(log) = &mut self.log {
+            log.begin(host.description());
+        }
         let ready = match host.new_stream(ResourcePriority::Default, false)? {
             Acquired::Ready(ready) => ready,
             Acquired::Pending(pending) => pending.await?,
         };
         self.account.report(Outcome::Connected);
         let mut up = Box::new(ready.begin());
+        if let Some(log) = &mut self.log {
+            log.connected(&up, &self.request, &self.worker);
+        }
         up.write_head(&self.request, self.is_bare);
         let mut progress = Progress::default();
-        poll_fn(|cx| self.poll(cx, &mut up, &mut progress)).await
+        let result = poll_fn(|cx| self.poll(cx, &mut up, &mut progress)).await;
+        if let Some(log) = &mut self.log {
+            log.gather(&up, progress.status, progress.body_bytes);
+            log.head = progress.head.take().unwrap_or_else(HeaderMap::response);
+        }
+        result
     }
 
     fn poll(
@@ -296,7 +343,10 @@ impl Copy {
         let mut data = self.shared.data.borrow_mut();
         let trailers = self.shared.trailers.borrow();
         let is_last = self.shared.is_done.get() && trailers.is_none();
-        ready!(up.poll_write_data(cx, &mut data, is_last));
+        let waited = data.len();
+        let written = up.poll_write_data(cx, &mut data, is_last);
+        progress.body_bytes.0 += (waited - data.len()) as u64;
+        ready!(written);
         if !self.shared.is_done.get() {
             return Poll::Pending;
         }
@@ -326,12 +376,16 @@ impl Copy {
                 if head.status < 500 {
                     self.account.succeeded();
                 }
+                progress.status = Some(head.status);
+                progress.head = Some(std::mem::replace(&mut headers, HeaderMap::response()));
             }
         }
         let mut trailers = HeaderMap::new(MapKind::ResponseTrailers);
         while !up.is_response_complete() {
             let mut dropped = Buffer::default();
-            match ready!(up.poll_read_body(cx, &mut dropped, &mut trailers)) {
+            let event = ready!(up.poll_read_body(cx, &mut dropped, &mut trailers));
+            progress.body_bytes.1 += dropped.len() as u64;
+            match event {
                 Ok(BodyEvent::Data) => {}
                 Ok(_) => break,
                 Err(_) => {
@@ -353,6 +407,10 @@ impl Copy {
 struct Progress {
     is_ended: bool,
     has_head: bool,
+    status: Option<u16>,
+    head: Option<HeaderMap>,
+    /// Bytes of bodies that were sent and received.
+    body_bytes: (u64, u64),
     sent_at: Option<std::time::Instant>,
     timer: Option<LocalFuture<()>>,
 }

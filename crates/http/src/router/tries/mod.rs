@@ -10,6 +10,7 @@ mod decide;
 mod judge;
 mod kept_body;
 mod mirror;
+mod mirror_log;
 mod one_try;
 mod pass_on;
 mod redirect;
@@ -197,7 +198,10 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             self.begin_times();
         }
         self.begin()?;
-        copies.into_iter().for_each(mirror::Copy::send);
+        for copy in copies {
+            let dynamic_stats = self.router.config.dynamic_stats;
+            copy.send(self.exchange(), self.wishes.timeout, dynamic_stats);
+        }
         loop {
             match poll_fn(|cx| self.poll(cx)).await {
                 Event::Stopped(stop) => return Err(Failure::Stopped(stop)),
@@ -223,15 +227,13 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
     }
 
     /// The copies, with what there is of the body.
-    fn make_copies(&mut self) -> Vec<mirror::Copy> {
+    fn make_copies(&mut self) -> Vec<mirror::Waiting<'r>> {
         if self.mirrors.is_empty() {
             return Vec::new();
         }
         let mirrors = std::mem::take(&mut self.mirrors);
         let exchange = self.exchange();
-        let dynamic_stats = self.router.config.dynamic_stats;
-        let (copies, to_send) =
-            Copies::make(&mirrors, exchange, self.wishes.timeout, dynamic_stats);
+        let (copies, to_send) = Copies::make(mirrors, exchange);
         let limit = exchange.manager.config.buffer_limit_bytes;
         copies.take(&exchange.body.borrow(), limit);
         self.copies = copies;
