@@ -134,6 +134,7 @@ impl Session<'_> {
         self.received(count);
         self.proxy.stats.early_data_received_count_total.inc();
         if self.show(&new, early.has_ended).await? == Passage::Passes {
+            self.passed(new.len());
             early.data.append(new);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! `envoy.filters.network.tcp_proxy`: each connection is joined to one of a cluster's hosts, byte for byte.
 //!
-//! The host is connected to at once, while nothing is read from the client unless that is allowed, not even its TLS
-//! handshake; or once that is over; or once there is data. Each direction holds one read's bytes (16 KiB, or 64 KiB
+//! The host is connected to at once, while nothing is read from the client behind its TLS handshake unless that is
+//! allowed; or once the handshake is over; or once there is data. Each direction holds one read's bytes (16 KiB, or 64 KiB
 //! once a lot has come and the listener's `per_connection_buffer_limit_bytes` allows it) and reads no more until they
 //! are with the system, so that a slow reader holds back the other side; flow control counts when it does. An end of one
 //! side's stream is passed on and the other direction goes on. Defaults: idle for an hour at most, before there is a

@@ -43,6 +43,8 @@ pub(super) struct Session<'a> {
     deadlines: Deadlines<DEADLINES>,
     idle_timeout: Option<Duration>,
     bytes: [Cell<u64>; 2],
+    /// Those of the client's that no filter has taken or turned away.
+    passed: Cell<u64>,
     /// Whether bytes in a direction are half written.
     writing: [Cell<bool>; 2],
     /// Whether the connection ends as soon as no direction has half written bytes, as the listener drains.
@@ -77,6 +79,7 @@ impl<'a> Session<'a> {
             deadlines: Deadlines::default(),
             idle_timeout: proxy.config.idle_timeout,
             bytes: Default::default(),
+            passed: Cell::new(0),
             writing: Default::default(),
             ends_draining: Cell::new(false),
             cluster: RefCell::default(),
@@ -186,7 +189,7 @@ impl<'a> Session<'a> {
     async fn join(&self) -> NetworkClose {
         let mut early = Early::default();
         let connected = match self.proxy.config.early {
-            None => pin!(self.proxy.connect(&self.info)).await,
+            None => pin!(self.connect_shaking_hands()).await,
             Some(how) => Box::pin(self.connect_reading(how, &mut early)).await,
         };
         let (up, cluster) = match connected {
@@ -205,6 +208,37 @@ impl<'a> Session<'a> {
             }
         }
         self.pass(&RefCell::new(up), early).await
+    }
+
+    /// Connects to a host; the client's handshake goes on meanwhile, and one that fails is the end of both.
+    async fn connect_shaking_hands(
+        &self,
+    ) -> Result<(UpstreamStream, Rc<WorkerCluster>), NetworkClose> {
+        let mut out = Vec::new();
+        let mut connecting = pin!(self.proxy.connect(&self.info));
+        let connected = poll_fn(|cx| {
+            if let Poll::Ready(outcome) = connecting.as_mut().poll(cx) {
+                return Poll::Ready(outcome);
+            }
+            if self.down.borrow().is_open() {
+                return Poll::Pending;
+            }
+            match self.poll_open(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(_)) => out = self.note_handshake(),
+                Poll::Ready(Err(close)) => {
+                    // Nobody has been connected to.
+                    self.info.borrow_mut().upstream.chosen_host = None;
+                    return Poll::Ready(Err(close));
+                }
+            }
+            Poll::Pending
+        })
+        .await?;
+        if !out.is_empty() {
+            self.write_down(&out).await?;
+        }
+        Ok(connected)
     }
 
     async fn pass(&self, up: &RefCell<UpstreamStream>, early: Early) -> NetworkClose {
@@ -243,12 +277,14 @@ impl<'a> Session<'a> {
         if !was_pending {
             return Ok(());
         }
-        let services = &*self.proxy.worker.services;
-        let out = {
-            let info = &mut self.info.borrow_mut();
-            self.filters.borrow_mut().note_handshake(info, services)
-        };
+        let out = self.note_handshake();
         self.write_down(&out).await
+    }
+
+    fn note_handshake(&self) -> Vec<u8> {
+        let services = &*self.proxy.worker.services;
+        let info = &mut self.info.borrow_mut();
+        self.filters.borrow_mut().note_handshake(info, services)
     }
 
     /// The client's bytes to the host.
@@ -302,6 +338,7 @@ impl<'a> Session<'a> {
             {
                 data.clear();
             }
+            self.passed(data.len());
         }
     }
 
@@ -407,6 +444,12 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// No filter has kept so many bytes of the client's.
+    pub(super) fn passed(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.passed.set(self.passed.get().saturating_add(count));
+    }
+
     pub(super) fn received(&self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.bytes[UP].set(self.bytes[UP].get() + count);
@@ -486,8 +529,8 @@ impl<'a> Session<'a> {
         let mut info = self.info.borrow_mut();
         info.bytes_received = self.bytes[UP].get();
         info.bytes_sent = self.bytes[DOWN].get();
-        // Nothing is added to them on the way.
-        let (received, sent) = (info.bytes_received, info.bytes_sent);
+        // Nothing is added to them on the way; what filters have kept counts for nobody.
+        let (received, sent) = (self.passed.get(), info.bytes_sent);
         info.downstream_bytes.wire_bytes_received = received;
         info.downstream_bytes.wire_bytes_sent = sent;
         if info.upstream.local_address.is_some() {

@@ -58,7 +58,16 @@ pub(super) async fn open(pool: Rc<HostPool>, mut life: Life) {
         core.connection_begun();
     }
     let connecting = Box::pin(connect(core, &pool.to, pool.name.as_ref(), pool.carries));
-    let result = tokio::time::timeout(core.settings().connect_timeout, connecting).await;
+    let limited = tokio::time::timeout(core.settings().connect_timeout, connecting);
+    let result = tokio::select! {
+        biased;
+        result = limited => result,
+        () = pool.has_excess() => {
+            drop(life);
+            pool.connecting.set(pool.connecting.get() - 1);
+            return;
+        }
+    };
     let error = match result {
         Ok(Ok(transport)) => return pool.connected(Connection::new(transport, life, core)),
         Ok(Err(error)) => error,

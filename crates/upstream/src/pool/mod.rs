@@ -32,6 +32,7 @@ use pending::Waiting;
 pub(crate) use preconnect::wants_another;
 pub use shared::count as count_http2;
 pub(crate) use shared::{Cut, Http2Connection, Mailbox, SharedLease};
+use tokio::sync::Notify;
 
 use crate::cluster::{Host, HostCounters, Resource, ResourcePriority};
 use crate::cluster_core::{ClusterCore, Permit};
@@ -100,6 +101,8 @@ pub(crate) struct HostPool {
     shared: RefCell<Vec<Rc<Http2Connection>>>,
     waiting: RefCell<VecDeque<Rc<Waiting>>>,
     connecting: Cell<usize>,
+    /// Told when somebody waits no more for a connection of bytes.
+    given_up: Notify,
     /// Connections in use, idle and opening.
     open: Rc<Cell<usize>>,
     draining: Cell<bool>,
@@ -126,6 +129,7 @@ impl HostPool {
             shared: RefCell::default(),
             waiting: RefCell::default(),
             connecting: Cell::new(0),
+            given_up: Notify::new(),
             open: Rc::default(),
             draining: Cell::new(false),
             watcher: RefCell::default(),
@@ -332,6 +336,20 @@ impl HostPool {
         self.priority == priority
             && self.carries == carries
             && self.name.as_ref().is_some_and(|own| own.is_same(name))
+    }
+
+    /// Waits until a connection that is being opened is for nobody. As in Envoy only those of bytes end then: others may
+    /// serve a request to come.
+    async fn has_excess(&self) {
+        if self.carries != Carries::Tcp || self.core.preconnects {
+            return std::future::pending().await;
+        }
+        loop {
+            self.given_up.notified().await;
+            if self.connecting.get() > self.waiting.borrow().len() {
+                return;
+            }
+        }
     }
 
     /// Whether it has no connections, and nobody waits for one.
