@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use nuncio_config::span::Span;
 use nuncio_config::tree::{Message, Value};
-use nuncio_config::typed::{Ctx, FromValue, Refused, Spanned, SupportTable};
+use nuncio_config::typed::{Any, Ctx, FromValue, Refused, Spanned, SupportTable};
 use nuncio_config::{enumeration, message, one_of};
 
 use crate::grpc_client::{GrpcServiceMessage, GrpcTarget};
@@ -28,6 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SHORTEST_REFRESH: Duration = Duration::from_millis(1);
 /// How long an answer of REST may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// The one validator that there is.
+const MINIMUM_CLUSTERS: &str =
+    "envoy.extensions.config.validators.minimum_clusters.v3.MinimumClustersValidator";
 /// How many requests may be sent at once where there is a limit.
 const MOST_TOKENS: u32 = 100;
 /// How many more may be sent each second.
@@ -99,6 +102,22 @@ message! {
         pub(crate) cluster_names: Vec<Spanned<String>>,
         pub(crate) refresh_delay: Option<Duration>,
         pub(crate) request_timeout: Option<Duration>,
+        pub(crate) config_validators: Vec<ConfigValidator>,
+    }
+}
+
+message! {
+    /// What else is to hold for what a server says.
+    pub struct ConfigValidator: "envoy.config.core.v3.TypedExtensionConfig" {
+        inert name = "the type says which extension it is",
+        pub(crate) typed_config: Any,
+    }
+}
+
+message! {
+    /// How many clusters are to be left.
+    pub struct MinimumClusters: "envoy.extensions.config.validators.minimum_clusters.v3.MinimumClustersValidator" {
+        pub(crate) min_clusters_num: u32,
     }
 }
 
@@ -163,6 +182,8 @@ pub struct ServerSource {
     pub pauses: (Duration, Duration),
     /// How many requests are sent, if that is limited.
     pub rate: Option<RequestRate>,
+    /// An update that leaves fewer clusters is rejected.
+    pub min_clusters: usize,
     /// All of that, for comparing.
     identity: Box<str>,
 }
@@ -244,6 +265,10 @@ impl ApiConfigSource {
     /// The server that is asked by REST.
     fn rest(&self, ctx: &mut Ctx) -> Result<RestSource, Refused> {
         self.check_servers(ctx)?;
+        if let Some(validator) = self.config_validators.first() {
+            let what = "a validator of configurations that come by REST";
+            return Err(ctx.unsupported_here(validator.span(), what));
+        }
         let (Some(cluster), Some(refresh_delay)) = (self.cluster_names.first(), self.refresh_delay)
         else {
             let text = "refresh_delay is required for REST API configuration sources";
@@ -255,6 +280,21 @@ impl ApiConfigSource {
             refresh_delay: refresh_delay.max(SHORTEST_REFRESH),
             request_timeout: self.request_timeout.unwrap_or(REQUEST_TIMEOUT),
         })
+    }
+
+    /// How many clusters an update is to leave, by all validators.
+    fn min_clusters(&self, ctx: &mut Ctx) -> Result<usize, Refused> {
+        let mut most = 0;
+        for ConfigValidator { typed_config, .. } in &self.config_validators {
+            let name = typed_config.type_name();
+            if name != MINIMUM_CLUSTERS {
+                let what = format!("the validator of configurations `{name}`");
+                return Err(ctx.unsupported_here(typed_config.span, what));
+            }
+            let wanted: MinimumClusters = typed_config.decode(ctx)?;
+            most = most.max(usize::try_from(wanted.min_clusters_num).unwrap_or(usize::MAX));
+        }
+        Ok(most)
     }
 
     /// Whether servers are named as the kind of source wants it.
@@ -307,13 +347,16 @@ impl ApiConfigSource {
             .rate_limit_settings
             .as_ref()
             .map(RateLimitSettings::rate);
-        let identity = format!("{is_delta} {target:?} {node_once} {pauses:?} {rate:?}");
+        let min_clusters = self.min_clusters(ctx)?;
+        let identity =
+            format!("{is_delta} {target:?} {node_once} {pauses:?} {rate:?} {min_clusters}");
         Ok(ServerSource {
             is_delta,
             target,
             node_once,
             pauses,
             rate,
+            min_clusters,
             identity: identity.into(),
         })
     }

@@ -4,6 +4,7 @@ use nuncio_config::typed::{FromValue, SupportTable};
 
 /// Adds the messages that stand behind an `Any`.
 pub fn support(table: &mut SupportTable) {
+    crate::config_source::MinimumClusters::support(table);
     crate::match_tree::support(table);
     crate::formatter::Cel::support(table);
     crate::formatter::FormatterSecrets::support(table);

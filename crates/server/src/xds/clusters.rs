@@ -58,18 +58,20 @@ pub(super) fn plan_of_named(
     bench: &mut Bench<'_>,
     response: &Response,
 ) -> Result<Plan, String> {
-    let mut plan = plan(discovery, bench, response)?;
+    let mut plan = plan(discovery, bench, response, 0)?;
     if response.removed.is_none() {
         plan.removed.clear();
     }
     Ok(plan)
 }
 
-/// Compares an update with what runs, and makes what is new.
+/// Compares an update with what runs, and makes what is new. An update that leaves fewer clusters than `min_clusters`,
+/// static ones not counted, is rejected whole.
 pub(super) fn plan(
     discovery: &Discovery<'_>,
     bench: &mut Bench<'_>,
     response: &Response,
+    min_clusters: usize,
 ) -> Result<Plan, String> {
     let messages = bench.unpack_all(response, CLUSTER)?;
     let name = |message: &nuncio_config::tree::Message| {
@@ -84,6 +86,11 @@ pub(super) fn plan(
         None => !wanted.contains(*name),
     };
     plan.removed = dynamic.iter().filter(goes).cloned().collect();
+    let comes = |name: &&String| !dynamic.contains(*name);
+    let left = dynamic.len() - plan.removed.len() + wanted.iter().filter(comes).count();
+    if left < min_clusters {
+        return Err("CDS update attempts to reduce clusters below configured minimum.".into());
+    }
     let text = format!(
         "cds: response indicates {} added/updated cluster(s), {} removed cluster(s); applying changes",
         messages.len(),

@@ -41,6 +41,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use nuncio_config::resources::Response;
+use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::{ConfigReloadStats, SubscriptionStats};
@@ -321,12 +322,22 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// How many clusters updates are to leave.
+    fn min_clusters(&self) -> usize {
+        let server = match &self.sources.clusters {
+            Some(ResourceSource::Server { server, .. }) => Some(server),
+            Some(ResourceSource::Ads { .. }) => self.sources.ads.as_ref(),
+            _ => None,
+        };
+        server.map_or(0, |server| server.min_clusters)
+    }
+
     fn deliver_clusters(&self, delivery: Delivery) {
         self.deliver(&self.clusters, delivery, |response| {
             // What new clusters want is asked for at once.
             let _until_all_are_made = self.planes.pause(&[ASSIGNMENT, SECRET]);
             let mut bench = self.workshop.begin(response, &self.running);
-            let plan = clusters::plan(self, &mut bench, response);
+            let plan = clusters::plan(self, &mut bench, response, self.min_clusters());
             let version = Arc::clone(bench.version());
             bench.tell();
             let mut plan = plan?;
