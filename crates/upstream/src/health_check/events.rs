@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use nuncio_config::json_text::string;
-use nuncio_contract::formatter::timestamp;
-use nuncio_contract::stream_info::Address;
+use nuncio_contract::formatter::{append_metadata, timestamp};
+use nuncio_contract::stream_info::metadata::Value;
+use nuncio_contract::stream_info::{Address, Metadata};
 
 use super::session::{Event, Failure};
 use super::settings::Probe;
@@ -39,6 +40,7 @@ pub(crate) fn line(
         parts.before_time,
         format!("\"timestamp\":\"{}\"", timestamp(at)),
         parts.after_time,
+        host.metadata.as_deref().map(metadata).unwrap_or_default(),
         locality,
         parts.last,
     ];
@@ -107,6 +109,20 @@ fn address(address: &Address) -> String {
     }
 }
 
+/// What discovery says of the host for filters; nothing else of it is kept.
+fn metadata(metadata: &Metadata) -> String {
+    let namespaces = metadata.namespaces().map(|(name, fields)| {
+        let mut told = Vec::new();
+        append_metadata(&Value::Struct(fields.clone()), &mut told);
+        format!("{}:{}", quoted(name), String::from_utf8_lossy(&told))
+    });
+    let all: Vec<_> = namespaces.collect();
+    format!(
+        "\"metadata\":{{\"filter_metadata\":{{{}}},\"typed_filter_metadata\":{{}}}}",
+        all.join(",")
+    )
+}
+
 fn quoted(text: &str) -> String {
     let mut quoted = String::new();
     string(&mut quoted, text);
@@ -116,6 +132,20 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_metadata_of_a_host_is_told_by_namespaces() {
+        let mut of_host = Metadata::default();
+        of_host.namespace_mut("a");
+        let is_canary = Value::Bool(true);
+        of_host
+            .namespace_mut("envoy.lb")
+            .insert("canary", is_canary);
+        assert_eq!(
+            metadata(&of_host),
+            r#""metadata":{"filter_metadata":{"a":{},"envoy.lb":{"canary":true}},"typed_filter_metadata":{}}"#
+        );
+    }
 
     #[test]
     fn a_unix_domain_socket_is_told_by_its_path() {
