@@ -7,7 +7,7 @@
 use super::FormatContext;
 use super::commands::ExtensionCommands;
 use super::error::FormatError;
-use super::json_text::{append_quoted_json, escape_from};
+use super::json_text::append_quoted_json;
 use super::template::Template;
 use crate::stream_info::metadata::{Struct, Value};
 
@@ -174,9 +174,7 @@ fn append_template(
         return present || !omit_empty;
     }
     out.push(b'"');
-    let start = out.len();
-    template.append(omit_empty, context, out);
-    escape_from(start, out);
+    template.append_escaped(omit_empty, context, out);
     out.push(b'"');
     true
 }

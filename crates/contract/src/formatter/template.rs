@@ -4,6 +4,7 @@ use super::FormatContext;
 use super::command::Command;
 use super::commands::{self, ExtensionCommands};
 use super::error::FormatError;
+use super::json_text::escape_from;
 use super::operator::Limited;
 
 /// A compiled text.
@@ -78,12 +79,32 @@ impl Template {
     /// Appends the text; what is missing is `-`, or nothing with `omit_empty`.
     pub(super) fn append(&self, omit_empty: bool, context: &FormatContext<'_>, out: &mut Vec<u8>) {
         for piece in &self.pieces {
-            match piece {
-                Piece::Literal(text) => out.extend_from_slice(text),
-                Piece::Operator(operator) => {
-                    if !operator.append_text(context, out) && !omit_empty {
-                        out.push(b'-');
-                    }
+            piece.append(omit_empty, context, out);
+        }
+    }
+
+    /// The same for within quotes of JSON. One piece that is no UTF-8 does not change how others are written.
+    pub(super) fn append_escaped(
+        &self,
+        omit_empty: bool,
+        context: &FormatContext<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        for piece in &self.pieces {
+            let start = out.len();
+            piece.append(omit_empty, context, out);
+            escape_from(start, out);
+        }
+    }
+}
+
+impl Piece {
+    fn append(&self, omit_empty: bool, context: &FormatContext<'_>, out: &mut Vec<u8>) {
+        match self {
+            Piece::Literal(text) => out.extend_from_slice(text),
+            Piece::Operator(operator) => {
+                if !operator.append_text(context, out) && !omit_empty {
+                    out.push(b'-');
                 }
             }
         }

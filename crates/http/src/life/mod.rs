@@ -57,6 +57,11 @@ pub enum Start {
     Gone,
 }
 
+/// Whether the codec did not get to the end of the head, whose bytes count behind the answer.
+fn is_broken_head(start: &Start) -> bool {
+    matches!(start, Start::Refused(reply) if reply.details.starts_with("http1."))
+}
+
 enum Raced<T> {
     Flow(T),
     Expired(usize),
@@ -66,8 +71,10 @@ enum Raced<T> {
 impl<D: Downstream> Exchange<'_, D> {
     /// Runs the stream to its end and logs it.
     pub async fn run(&self, start: Start) -> StreamEnd {
-        // Formats may ask for them before the end.
-        self.state.borrow_mut().info.downstream_bytes = self.down.bytes();
+        if !is_broken_head(&start) {
+            // Formats may ask for them before the end.
+            self.state.borrow_mut().info.downstream_bytes = self.down.bytes();
+        }
         let raced = match start {
             Start::Request => self.race(pin!(self.flow())).await,
             Start::Refused(reply) => Raced::Flow(Err(Stop::Reply(reply))),

@@ -201,18 +201,18 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// The request's body, as it comes from the filters.
     async fn upload(&self, up: &RefCell<Up<'_>>, timeout: Option<Duration>) -> Result<(), Failure> {
         let body = &self.exchange.body;
+        let mut ends_apart = false;
         loop {
             let (some, done) = {
                 let body = body.borrow();
                 (!body.data.is_empty() || body.done, body.done)
             };
             if some {
-                poll_fn(|cx| {
-                    let body = &mut *body.borrow_mut();
-                    let last = body.done && body.trailers.is_none();
-                    up.borrow_mut().poll_write_data(cx, &mut body.data, last)
-                })
-                .await;
+                if ends_apart && !body.borrow().data.is_empty() {
+                    self.write_data(up, false).await;
+                }
+                let last = done && body.borrow().trailers.is_none();
+                self.write_data(up, last).await;
                 self.exchange.touch_idle();
             }
             let trailers = body.borrow_mut().trailers.take();
@@ -228,9 +228,26 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
             self.read_more(up).await?;
             if body.borrow().done {
+                ends_apart = self.request_ends_apart(up);
                 self.begin_timeout(timeout);
             }
         }
+    }
+
+    /// Writes what waits of the request's body.
+    async fn write_data(&self, up: &RefCell<Up<'_>>, last: bool) {
+        poll_fn(|cx| {
+            let body = &mut *self.exchange.body.borrow_mut();
+            up.borrow_mut().poll_write_data(cx, &mut body.data, last)
+        })
+        .await;
+    }
+
+    /// Whether the end of a request's body is a frame of its own, as in Envoy: HTTP/1 tells of it behind the body, and a
+    /// filter that waits for the body has both at once.
+    pub(super) fn request_ends_apart(&self, up: &RefCell<Up<'_>>) -> bool {
+        let is_between = !D::TELLS_OF_RESETS && is_http2(up.borrow().stream());
+        is_between && !self.has_body_filters()
     }
 
     /// Reads more of the request's body. What is there at once leaves with what was written before.
@@ -446,6 +463,12 @@ impl<D: Downstream> Router<'_, '_, D> {
                     false
                 }
                 BodyEvent::LastData | BodyEvent::End => {
+                    let mut chunk = chunk;
+                    if D::TELLS_OF_RESETS && !chunk.is_empty() && !is_http2(up.borrow().stream()) {
+                        // As in Envoy the end of a host's answer over HTTP/1 is a frame of its own.
+                        let data = std::mem::take(&mut chunk);
+                        pin!(self.exchange.send_data(data, false)).await?;
+                    }
                     pin!(self.exchange.send_data(chunk, true)).await?;
                     true
                 }
@@ -465,4 +488,8 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
         }
     }
+}
+
+pub(super) fn is_http2(stream: &UpstreamStream) -> bool {
+    matches!(stream.protocol(), Some(Protocol::Http2))
 }

@@ -96,7 +96,7 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         pin!(self.attempt(&up, forward, timeout)).await
     }
 
-    fn has_body_filters(&self) -> bool {
+    pub(super) fn has_body_filters(&self) -> bool {
         let state = self.exchange.state.borrow();
         state.filters.wants_body(filter_chain::Way::Decode)
     }

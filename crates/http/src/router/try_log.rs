@@ -61,6 +61,8 @@ pub(crate) struct TryLog<'e> {
     trailers: HeaderMap,
     pub(super) sent_bytes: u64,
     pub(super) received_bytes: u64,
+    /// What the client was sent before the end of the answer came, which it is sent once the try is over.
+    of_client: Option<BytesMeter>,
 }
 
 struct Connection {
@@ -105,6 +107,7 @@ impl<'e, D: Downstream> Router<'e, '_, D> {
             trailers: HeaderMap::new(MapKind::ResponseTrailers),
             sent_bytes: 0,
             received_bytes: 0,
+            of_client: None,
         };
         log.begin_interval();
         Box::new(log)
@@ -160,6 +163,11 @@ impl TryLog<'_> {
         if self.logs.is_some() {
             self.head.clone_from(head);
         }
+    }
+
+    /// The end of its answer has come.
+    pub(super) fn is_whole(&mut self) {
+        self.of_client = Some(self.down.counted());
     }
 
     /// The trailers of its answer have come.
@@ -230,7 +238,7 @@ impl TryLog<'_> {
         }
         if let Some(connection) = &self.connection {
             info.protocol = connection.protocol;
-            info.downstream_bytes = self.down.counted();
+            info.downstream_bytes = self.of_client.unwrap_or_else(|| self.down.counted());
             let upstream = &mut info.upstream;
             upstream.attempt_chosen_host();
             upstream.bytes = of.upstream.bytes;

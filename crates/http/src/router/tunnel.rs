@@ -161,6 +161,7 @@ impl<D: Downstream> Router<'_, '_, D> {
         let is_failed_handshake = !is_open && self.awaits_handshake() && has_no_say(head);
         self.strip(is_open);
         if is_failed_handshake {
+            up.borrow_mut().is_answered();
             Box::pin(self.fail_handshake(head.status)).await?;
         } else {
             self.begin_response(head.status, true);

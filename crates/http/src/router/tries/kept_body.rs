@@ -68,6 +68,8 @@ pub(super) struct Upload {
     is_chunk_last: bool,
     is_last_written: bool,
     is_done: bool,
+    /// The end is written behind the last bytes, not with them.
+    ends_apart: bool,
 }
 
 impl Upload {
@@ -77,6 +79,11 @@ impl Upload {
             is_last_written: true,
             ..Self::default()
         }
+    }
+
+    /// Says whether the end is to be written behind the last bytes.
+    pub(super) fn end_apart(&mut self, is_apart: bool) {
+        self.ends_apart = is_apart;
     }
 
     /// Sends what there is of the body; ready once all of the request is sent.
@@ -119,7 +126,7 @@ impl Upload {
         let is_all_taken = self.sent_bytes == kept.bytes.len() && body.data.is_empty();
         if is_all_taken && body.done {
             match &body.trailers {
-                None => self.is_chunk_last = true,
+                None => self.is_chunk_last = self.chunk.is_empty() || !self.ends_apart,
                 Some(trailers) if self.chunk.is_empty() => {
                     up.write_trailers(trailers);
                     self.is_last_written = true;

@@ -293,8 +293,19 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
         }
         if exchange.body.borrow().done {
             self.begin_times();
+            self.end_apart();
         }
         Ok(has_read)
+    }
+
+    /// The end of the request has come behind what tries that have a connection are sent.
+    fn end_apart(&mut self) {
+        for one in &mut self.under_way {
+            if let Stage::Live(live) = &mut one.stage {
+                let is_apart = self.router.request_ends_apart(&live.up);
+                live.upload.end_apart(is_apart);
+            }
+        }
     }
 
     /// Keeps what has come of the body; false if it has become too much, which leaves no other try.

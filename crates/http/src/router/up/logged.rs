@@ -9,6 +9,7 @@ use nuncio_contract::headers::HeaderMap;
 use nuncio_upstream::{BodyEvent, UpstreamError, UpstreamStream};
 
 use super::Up;
+use crate::router::attempt::is_http2;
 use crate::router::try_log::TryLog;
 use crate::stream::StreamState;
 
@@ -83,6 +84,9 @@ impl<'e> Logged<'e> {
             Ok(head) => self.log.answered(head.status, headers),
             Err(error) => self.log.fail(error),
         }
+        if read.is_ok() && self.up.is_response_complete() {
+            self.log.is_whole();
+        }
         Poll::Ready(read)
     }
 
@@ -99,6 +103,12 @@ impl<'e> Logged<'e> {
         match &read {
             Poll::Ready(Ok(BodyEvent::Trailers)) => {
                 self.log.ended(&state.borrow().response_trailers);
+                self.log.is_whole();
+            }
+            Poll::Ready(Ok(BodyEvent::End)) => self.log.is_whole(),
+            // Over HTTP/1 the end comes behind the last bytes.
+            Poll::Ready(Ok(BodyEvent::LastData)) if is_http2(self.up.stream()) => {
+                self.log.is_whole();
             }
             Poll::Ready(Err(error)) => self.log.fail(error),
             Poll::Ready(Ok(_)) | Poll::Pending => {}

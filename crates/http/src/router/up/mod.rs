@@ -77,6 +77,13 @@ impl Up<'_> {
         }
     }
 
+    /// Notes for its log that no more of the answer counts.
+    pub(crate) fn is_answered(&mut self) {
+        if let Up::Logged(logged) = self {
+            logged.log().is_whole();
+        }
+    }
+
     /// Notes for its log what has happened to it.
     pub(crate) fn flag(&mut self, flags: ResponseFlags) {
         if let Up::Logged(logged) = self {
