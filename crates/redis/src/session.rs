@@ -40,7 +40,7 @@ enum Pending {
 pub(crate) struct Session<'a> {
     proxy: &'a OnWorker,
     transport: &'a mut Transport,
-    info: StreamInfo,
+    info: &'a StreamInfo,
     login: Login<'a>,
     transaction: Transaction,
     decoder: Decoder,
@@ -57,9 +57,11 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(proxy: &'a OnWorker, transport: &'a mut Transport, info: StreamInfo) -> Self {
-        proxy.stats.downstream_cx_total.inc();
-        proxy.stats.downstream_cx_active.inc();
+    pub(crate) fn new(
+        proxy: &'a OnWorker,
+        transport: &'a mut Transport,
+        info: &'a StreamInfo,
+    ) -> Self {
         Session {
             proxy,
             transport,
@@ -235,7 +237,7 @@ impl<'a> Session<'a> {
             delay: fault.and_then(|fault| fault.delay),
         };
         measured.counts.stats.total.inc();
-        let around = self.proxy.around(&self.info);
+        let around = self.proxy.around(self.info);
         // Commands of the configuration are simple ones.
         let kind = kind(name).unwrap_or(Kind::Simple);
         let begun = match fault {
@@ -327,7 +329,6 @@ impl Drop for Session<'_> {
         self.pending
             .iter()
             .for_each(|_| stats.downstream_rq_active.dec());
-        stats.downstream_cx_active.dec();
     }
 }
 

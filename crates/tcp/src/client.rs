@@ -5,6 +5,7 @@
 //! have a limit (`transport_socket_connect_timeout`); none is the default.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::network_filter::NetworkClose;
-use nuncio_contract::services::{LocalFuture, WorkerServices};
+use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::groups::ListenerStats;
 use nuncio_contract::stream_info::{ConnectionInfo, ConnectionTally, StreamInfo};
 use nuncio_net::transport::Transport;
@@ -122,25 +123,20 @@ impl Client {
         LATE
     }
 
-    /// Does the handshake, if there is one, within its limit.
+    /// Does the handshake, if there is one, before its limit is `over`.
     ///
     /// # Errors
     /// It has failed, or took too long.
     pub async fn open(
         &mut self,
         info: &mut StreamInfo,
-        services: &dyn WorkerServices,
+        mut over: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), NetworkClose> {
-        let mut over = self.limit().map(|limit| services.sleep(limit));
         poll_fn(|cx| {
             if let Poll::Ready(opened) = self.poll_open(cx, info) {
                 return Poll::Ready(opened.map(|_| ()));
             }
-            let over = over.as_mut().map(|over| over.as_mut().poll(cx));
-            match over {
-                Some(Poll::Ready(())) => Poll::Ready(Err(self.late(info))),
-                _ => Poll::Pending,
-            }
+            over.as_mut().poll(cx).map(|()| Err(self.late(info)))
         })
         .await
     }

@@ -18,17 +18,25 @@ use crate::filters::{Filters, Told, wait_for, write_all};
 /// What Envoy waits for a client to close, of connections that carry no HTTP.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// Serves a connection until a filter or the client ends it. Gives what is known of it then.
+/// Serves a connection until a filter or the client ends it, or `drained` is over. Gives what is known of it then.
 pub async fn serve(
     worker: Worker,
     mut filters: Filters,
     mut client: Client,
     mut info: StreamInfo,
+    drained: impl Future<Output = ()>,
 ) -> StreamInfo {
-    let end = run(&worker, &mut filters, &mut client, &mut info).await;
-    info.downstream_local_close_reason = end.reason.clone();
-    if let Some(transport) = client.transport() {
-        close(&worker, transport, &end).await;
+    let served = async {
+        let end = run(&worker, &mut filters, &mut client, &mut info).await;
+        info.downstream_local_close_reason = end.reason.clone();
+        if let Some(transport) = client.transport() {
+            close(&worker, transport, &end).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = drained => {}
+        () = served => {}
     }
     info
 }

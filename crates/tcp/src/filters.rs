@@ -3,10 +3,12 @@
 //! What they write leaves before the connection goes on. While one waits nothing is read from the client, and a
 //! client that goes away is noticed when the wait is over.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use nuncio_contract::network_filter::{
     LookingOn, NetworkClose, NetworkContext, NetworkFilter, NetworkFilterFactory, NetworkResume,
@@ -124,11 +126,17 @@ impl Filters {
         info: &mut StreamInfo,
         services: &dyn WorkerServices,
     ) -> Result<(), NetworkClose> {
-        self.begin(client, info, services).await?;
+        let mut over = pin!(over(client.limit(), services));
+        let begun = tokio::select! {
+            biased;
+            begun = self.begin(client, info, services) => begun,
+            () = over.as_mut() => Err(client.late(info)),
+        };
+        begun?;
         if client.is_open() {
             return Ok(());
         }
-        client.open(info, services).await?;
+        client.open(info, over).await?;
         let out = self.note_handshake(info, services);
         match client.transport() {
             Some(transport) => write_all(transport, &out).await,
@@ -170,6 +178,14 @@ impl Filters {
             }
         }
         Told::Done(Passage::Passes)
+    }
+}
+
+/// Ready once a limit has passed, never if there is none.
+pub(crate) async fn over(limit: Option<Duration>, services: &dyn WorkerServices) {
+    match limit {
+        Some(limit) => services.sleep(limit).await,
+        None => pending().await,
     }
 }
 

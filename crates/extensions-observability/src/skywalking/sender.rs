@@ -1,5 +1,5 @@
-//! The stream of segments: begun with the first request, and again 5 s after it has ended. Segments that come meanwhile wait, the
-//! oldest are dropped for the newest.
+//! The stream of segments: begun with the first request, and again 5 s after it has ended. Segments that come meanwhile
+//! wait, as many as `max_cache_size` says (1024 by default) and 16 MiB at most; the oldest are dropped for the newest.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,7 +18,7 @@ use super::config::Settings;
 
 /// How long a stream that ended is not begun again.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Bytes that may wait to be sent.
+/// Bytes that may wait to be sent, with a stream and without.
 const MAX_UNSENT_BYTES: usize = 16 << 20;
 
 stat_group! {
@@ -44,11 +44,39 @@ pub(super) struct Sender {
 #[derive(Default)]
 struct State {
     stream: Option<GrpcStream>,
-    cached: VecDeque<Vec<u8>>,
+    cached: Cache,
     /// A task looks after the stream.
     is_kept: bool,
     /// Of that task.
     waker: Option<Waker>,
+}
+
+/// Segments that wait for a stream.
+#[derive(Default)]
+struct Cache {
+    segments: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Cache {
+    /// Keeps a segment, and says how many of the oldest are dropped for it: it too if it is too large by itself.
+    fn keep(&mut self, segment: Vec<u8>, most: usize, most_bytes: usize) -> u64 {
+        self.bytes = self.bytes.saturating_add(segment.len());
+        self.segments.push_back(segment);
+        let mut dropped = 0;
+        while self.segments.len() > most || self.bytes > most_bytes {
+            let Some(oldest) = self.segments.pop_front() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(oldest.len());
+            dropped += 1;
+        }
+        dropped
+    }
+
+    fn take(&mut self) -> VecDeque<Vec<u8>> {
+        std::mem::take(self).segments
+    }
 }
 
 impl Sender {
@@ -84,11 +112,9 @@ impl Sender {
                 self.stats.segments_sent.inc();
             }
             None => {
-                state.cached.push_back(segment);
-                if state.cached.len() > self.settings.max_cached {
-                    state.cached.pop_front();
-                    self.stats.segments_dropped.inc();
-                }
+                let most = self.settings.max_cached;
+                let dropped = state.cached.keep(segment, most, MAX_UNSENT_BYTES);
+                self.stats.segments_dropped.add(dropped);
             }
         }
         let waker = state.waker.take();
@@ -102,10 +128,11 @@ impl Sender {
             return;
         };
         let mut state = self.state.borrow_mut();
-        if !state.cached.is_empty() {
+        let cached = state.cached.take();
+        if !cached.is_empty() {
             self.stats.cache_flushed.inc();
         }
-        for segment in state.cached.drain(..) {
+        for segment in cached {
             stream.send(&segment);
             self.stats.segments_sent.inc();
             self.stats.segments_flushed.inc();
@@ -146,5 +173,26 @@ async fn keep(sender: Weak<Sender>, calls: Calls) {
             return;
         };
         sender.open(&calls);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_are_dropped_for_the_newest_by_count_and_by_bytes() {
+        let mut cache = Cache::default();
+        let kept = |cache: &Cache| cache.segments.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(cache.keep(vec![0; 4], 2, 10), 0);
+        assert_eq!(cache.keep(vec![0; 5], 2, 10), 0);
+        assert_eq!(cache.keep(vec![0; 1], 2, 10), 1);
+        assert_eq!(kept(&cache), [5, 1]);
+        assert_eq!(cache.keep(vec![0; 10], 2, 10), 2);
+        assert_eq!(kept(&cache), [10]);
+        assert_eq!(cache.keep(vec![0; 11], 2, 10), 2);
+        assert_eq!(cache.keep(vec![0; 3], 2, 10), 0);
+        assert_eq!(cache.take().len(), 1);
+        assert_eq!(cache.keep(vec![0; 10], 2, 10), 0);
     }
 }

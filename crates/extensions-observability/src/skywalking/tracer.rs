@@ -85,10 +85,11 @@ impl Tracer for SkyWalkingTracer {
             self.sender.begin(&calls);
         }
         let said = start.request.get(&self.settings.header);
-        if said.is_none() && !start.is_sampled {
+        let parent = said.and_then(|said| context::read(std::str::from_utf8(said).ok()?));
+        // A trace that others have begun goes on whether this request is sampled or not.
+        if parent.is_none() && !start.is_sampled {
             return None;
         }
-        let parent = said.and_then(|said| context::read(std::str::from_utf8(said).ok()?));
         let trace_id = match &parent {
             Some(parent) => parent.trace_id.clone(),
             None => id(start.services),

@@ -164,6 +164,24 @@ impl Resolver {
     /// # Errors
     /// No server answered, or the system's configuration is unusable.
     pub async fn resolve(&self, name: &str, family: LookupFamily) -> Result<Answer, DnsError> {
+        self.resolve_holding(name, family, ()).await
+    }
+
+    /// Whether looking up goes on once nobody waits for it any more.
+    pub fn runs_on(&self) -> bool {
+        matches!(self, Resolver::System { .. })
+    }
+
+    /// The same; `held` lives as long as anything is done for it, also once nobody waits for it any more.
+    ///
+    /// # Errors
+    /// As for [`Resolver::resolve`].
+    pub async fn resolve_holding(
+        &self,
+        name: &str,
+        family: LookupFamily,
+        held: impl Clone + Send + 'static,
+    ) -> Result<Answer, DnsError> {
         if let Ok(address) = name.parse::<IpAddr>() {
             let addresses = if family.admits(address) {
                 vec![address]
@@ -195,7 +213,7 @@ impl Resolver {
                     }
                 }
             }
-            Resolver::System { tries } => system::ask(name, family, *tries).await,
+            Resolver::System { tries } => system::ask(name, family, *tries, held).await,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Names by the system's own `getaddrinfo`, on a thread that may wait.
 //!
 //! As in Envoy's resolver of that name an answer is good for 60 s, and what fails for now is asked again. Nothing is
-//! counted.
+//! counted. A thread that asks cannot be stopped: what the caller gives to be held is held there until it is done.
 
 use std::io;
 use std::time::Duration;
@@ -19,12 +19,26 @@ pub(super) async fn ask(
     name: &str,
     family: LookupFamily,
     tries: Option<u32>,
+    held: impl Clone + Send + 'static,
 ) -> Result<Answer, DnsError> {
     let name = name.to_owned();
+    ask_by(move || addresses(&name, family), tries, held).await
+}
+
+async fn ask_by(
+    look: impl Fn() -> Result<Answer, LookupErrorKind> + Clone + Send + 'static,
+    tries: Option<u32>,
+    held: impl Clone + Send + 'static,
+) -> Result<Answer, DnsError> {
     let mut left = tries;
     loop {
-        let asked = name.clone();
-        let answer = tokio::task::spawn_blocking(move || addresses(&asked, family)).await;
+        let (look, held) = (look.clone(), held.clone());
+        let answer = tokio::task::spawn_blocking(move || {
+            let answer = look();
+            drop(held);
+            answer
+        });
+        let answer = answer.await;
         match answer.map_err(|error| DnsError::new(&error.to_string()))? {
             Ok(answer) => return Ok(answer),
             Err(LookupErrorKind::NoName | LookupErrorKind::NoData) => {
@@ -73,4 +87,34 @@ fn addresses(name: &str, family: LookupFamily) -> Result<Answer, LookupErrorKind
         ttl: Some(TTL),
         has_no_such_name: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_up_that_nobody_waits_for_holds_what_it_was_given_until_it_is_done() {
+        let (held, gate) = (Arc::new(()), Arc::new(Mutex::new(())));
+        let shut = gate.lock().unwrap();
+        let (opens, given) = (Arc::clone(&gate), Arc::clone(&held));
+        let look = move || {
+            drop(opens.lock());
+            Ok(Answer::default())
+        };
+        {
+            let mut asking = pin!(ask_by(look, None, given));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(asking.as_mut().poll(&mut cx).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(shut);
+        while Arc::strong_count(&held) > 1 {
+            std::thread::yield_now();
+        }
+    }
 }

@@ -272,7 +272,8 @@ fn open(gate: Rc<Gate>, stream: TcpStream, mut info: ConnectionInfo, inspected: 
                 Some(overload) => overload.scaled(ScaledTimer::TransportConnect, limit),
                 None => limit,
             });
-            let begins_before = !chain.filters.is_empty() || matches!(chain.end, End::Tcp(_));
+            let begins_before =
+                !chain.filters.is_empty() || matches!(chain.end, End::Tcp(_) | End::Redis(_));
             if begins_before {
                 let stats = Arc::clone(&gate.stats);
                 let client = Client::Handshake(Handshake { done, limit, stats });
@@ -383,7 +384,9 @@ async fn filtered(
     if !metadata.is_empty() {
         *info.dynamic_metadata_mut() = metadata;
     }
-    if let (End::Http(_) | End::Filter(_), Some(tally)) = (&chain.end, &connection.tally) {
+    if let (End::Http(_) | End::Filter(_) | End::Redis(_), Some(tally)) =
+        (&chain.end, &connection.tally)
+    {
         client = client.counted(Rc::clone(tally));
     }
     let known = match &chain.end {
@@ -397,20 +400,15 @@ async fn filtered(
         End::Redis(proxy) => {
             let proxy = Rc::clone(proxy);
             let mut served = std::pin::pin!(proxy.serve(filters, client, info, gate.drained(id)));
-            poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
-            Known::Connection(connection)
+            let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+            Known::Stream(Box::new(info))
         }
         End::Filter(around) => {
-            let mut served =
-                std::pin::pin!(connection::serve(around.clone(), filters, client, info));
-            let mut drained = std::pin::pin!(gate.drained(id));
-            poll_fn(|cx| match drained.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Known::Connection(Rc::clone(&connection))),
-                Poll::Pending => worker
-                    .step(|| served.as_mut().poll(cx))
-                    .map(|info| Known::Stream(Box::new(info))),
-            })
-            .await
+            let drained = gate.drained(id);
+            let served = connection::serve(around.clone(), filters, client, info, drained);
+            let mut served = std::pin::pin!(served);
+            let info = poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+            Known::Stream(Box::new(info))
         }
     };
     match (&gate.log, known) {

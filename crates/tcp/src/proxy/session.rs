@@ -23,7 +23,7 @@ use super::early::Early;
 use super::{TcpProxy, quietly};
 use crate::client::Client;
 use crate::connection;
-use crate::filters::{Filters, Passage, Told, wait_for};
+use crate::filters::{Filters, Passage, Told, over, wait_for};
 
 const IDLE: usize = 0;
 const DURATION: usize = 1;
@@ -91,7 +91,8 @@ impl<'a> Session<'a> {
     /// Begins, and runs until something ends it.
     pub(super) async fn run(&mut self) -> NetworkClose {
         let services = Rc::clone(&self.proxy.worker.services);
-        if let Some(limit) = self.down.get_mut().limit() {
+        let limit = self.down.get_mut().limit();
+        if let Some(limit) = limit {
             self.deadlines.set(HANDSHAKE, services.now() + limit);
         }
         let begun =
@@ -100,7 +101,14 @@ impl<'a> Session<'a> {
                 .begin(self.down.get_mut(), self.info.get_mut(), &*services);
         // Counted whatever the filters before it say, as in Envoy.
         self.proxy.stats.downstream_cx_total.inc();
-        if let Err(close) = begun.await {
+        let begun = tokio::select! {
+            biased;
+            begun = begun => begun,
+            () = over(limit, &*services) => {
+                Err(self.down.get_mut().late(self.info.get_mut()))
+            }
+        };
+        if let Err(close) = begun {
             return close;
         }
         if let Some(own) = own_idle_timeout(self.info.get_mut()) {
@@ -210,35 +218,51 @@ impl<'a> Session<'a> {
         self.pass(&RefCell::new(up), early).await
     }
 
-    /// Connects to a host; the client's handshake goes on meanwhile, and one that fails is the end of both.
+    /// Connects to a host; the client's handshake goes on meanwhile, and one that fails is the end of both. What filters
+    /// have written leaves as soon as it is over.
     async fn connect_shaking_hands(
         &self,
     ) -> Result<(UpstreamStream, Rc<WorkerCluster>), NetworkClose> {
-        let mut out = Vec::new();
         let mut connecting = pin!(self.proxy.connect(&self.info));
-        let connected = poll_fn(|cx| {
-            if let Poll::Ready(outcome) = connecting.as_mut().poll(cx) {
-                return Poll::Ready(outcome);
+        if self.down.borrow().is_open() {
+            return connecting.await;
+        }
+        let mut opening = pin!(self.open());
+        let (mut connected, mut is_opened) = (None, false);
+        poll_fn(|cx| {
+            if connected.is_none()
+                && let Poll::Ready(outcome) = connecting.as_mut().poll(cx)
+            {
+                connected = Some(outcome?);
             }
-            if self.down.borrow().is_open() {
-                return Poll::Pending;
-            }
-            match self.poll_open(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(_)) => out = self.note_handshake(),
-                Poll::Ready(Err(close)) => {
+            // A handshake may go on behind that; what is half written is written first.
+            let is_open = || self.down.borrow().is_open();
+            if !is_opened
+                && (connected.is_none() || is_open())
+                && let Poll::Ready(opened) = opening.as_mut().poll(cx)
+            {
+                if opened.is_err() && connected.is_none() {
                     // Nobody has been connected to.
                     self.info.borrow_mut().upstream.chosen_host = None;
-                    return Poll::Ready(Err(close));
+                }
+                opened?;
+                is_opened = true;
+            }
+            match connected.take() {
+                Some(host) if is_opened || !is_open() => Poll::Ready(Ok(host)),
+                not_yet => {
+                    connected = not_yet;
+                    Poll::Pending
                 }
             }
-            Poll::Pending
         })
-        .await?;
-        if !out.is_empty() {
-            self.write_down(&out).await?;
-        }
-        Ok(connected)
+        .await
+    }
+
+    /// Does the client's handshake, and sends what filters have written before.
+    async fn open(&self) -> Result<(), NetworkClose> {
+        let was_pending = poll_fn(|cx| self.poll_open(cx)).await?;
+        self.opened(was_pending).await
     }
 
     async fn pass(&self, up: &RefCell<UpstreamStream>, early: Early) -> NetworkClose {
@@ -293,8 +317,7 @@ impl<'a> Session<'a> {
         up: &RefCell<UpstreamStream>,
         early: Early,
     ) -> Result<(), NetworkClose> {
-        let was_pending = poll_fn(|cx| self.poll_open(cx)).await?;
-        self.opened(was_pending).await?;
+        self.open().await?;
         let Early {
             mut data,
             mut has_ended,

@@ -1,7 +1,8 @@
 //! Responses: records out as bytes.
 //!
-//! Limits: 8 records and 512 bytes, as Envoy counts them (the head as 2); names are written whole. Of more records some
-//! are chosen by where one begins.
+//! Limits: 8 records and 512 bytes, as Envoy counts them (the head as 2); names are written whole, a name
+//! with a label of more than 63 bytes when it is escaped is none (FORMERR). Of more records some are chosen by where one
+//! begins.
 
 use std::net::IpAddr;
 
@@ -23,32 +24,37 @@ const FORMAT_ERROR: u16 = 1;
 const NAME_ERROR: u16 = 3;
 const NOT_IMPLEMENTED: u16 = 4;
 
-/// An address of a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AddressRecord {
-    pub(super) name: String,
-    pub(super) ttl_s: u32,
-    pub(super) ip: IpAddr,
-}
-
 /// Where a service is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ServiceRecord {
-    pub(super) name: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ServiceRecord<'a> {
     pub(super) ttl_s: u32,
     pub(super) priority: u16,
     pub(super) weight: u16,
     pub(super) port: u16,
-    pub(super) target: String,
+    pub(super) target: &'a str,
+    /// The first address of the target, and how long it holds.
+    pub(super) address: Option<(IpAddr, u32)>,
 }
 
-/// What answers a question.
-#[derive(Debug, Default)]
-pub(super) struct Answer {
-    pub(super) addresses: Vec<AddressRecord>,
-    pub(super) services: Vec<ServiceRecord>,
-    /// Addresses of services' targets.
-    pub(super) additional: Vec<AddressRecord>,
+/// What answers a question: no more than is told, in the order in which it is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Answer<'a> {
+    pub(super) addresses: Vec<IpAddr>,
+    /// How long the addresses hold.
+    pub(super) ttl_s: u32,
+    pub(super) services: Vec<ServiceRecord<'a>>,
+}
+
+/// What is told of all, and how many there are: of too many some, from one on that is drawn by chance.
+pub(super) fn chosen<I: Iterator + Clone>(all: I, drawn: u64) -> (u64, Vec<I::Item>) {
+    let count = all.clone().count();
+    let known = u64::try_from(count).unwrap_or(u64::MAX);
+    let first = match count > MOST_RECORDS {
+        true => usize::try_from(drawn % known.max(1)).unwrap_or(0),
+        false => 0,
+    };
+    let turned = all.clone().skip(first).chain(all.take(first));
+    (known, turned.take(MOST_RECORDS).collect())
 }
 
 /// The type of an address's record.
@@ -59,14 +65,14 @@ pub(super) fn kind_of(ip: IpAddr) -> u16 {
     }
 }
 
-impl Answer {
+impl Answer<'_> {
     /// Whether there is nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.addresses.is_empty() && self.services.is_empty()
     }
 
-    /// The response to a query. `drawn` is a number by chance.
-    pub(super) fn write(&self, query: &Query, recursion: bool, drawn: u64) -> Vec<u8> {
+    /// The response to a query.
+    pub(super) fn write(&self, query: &Query, recursion: bool) -> Vec<u8> {
         let mut asked = Vec::new();
         let mut records = Records::default();
         let mut code = FORMAT_ERROR;
@@ -76,7 +82,7 @@ impl Answer {
             put(question.kind, &mut asked);
             put(CLASS_IN, &mut asked);
             records.bytes = HEAD_BYTES + asked.len();
-            self.write_records(question, drawn, &mut records);
+            self.write_records(question, &mut records);
             code = match (question.kind, records.count) {
                 (A | AAAA | SRV, 0) => NAME_ERROR,
                 (A | AAAA | SRV, _) => NO_ERROR,
@@ -102,25 +108,21 @@ impl Answer {
         out
     }
 
-    fn write_records(&self, question: &Question, drawn: u64, records: &mut Records) {
-        let all = match question.kind {
+    fn write_records(&self, question: &Question, records: &mut Records) {
+        let name = &question.name;
+        let count = match question.kind {
             SRV => self.services.len(),
             _ => self.addresses.len(),
         };
-        let mut first = 0;
-        if all > MOST_RECORDS {
-            let among = u64::try_from(all).unwrap_or(1).max(1);
-            first = usize::try_from(drawn % among).unwrap_or(0);
-        }
-        for place in (first..all).chain(0..first) {
+        for place in 0..count.min(MOST_RECORDS) {
             let mut one = Vec::new();
             let written = match question.kind {
                 SRV => self.services.get(place).is_some_and(|service| {
-                    self.write_target(service, records) && put_service(service, &mut one)
+                    write_target(service, records) && put_service(name, service, &mut one)
                 }),
                 _ => {
-                    let address = self.addresses.get(place);
-                    address.is_some_and(|address| put_address(address, &mut one))
+                    let ip = self.addresses.get(place);
+                    ip.is_some_and(|ip| put_address(name, *ip, self.ttl_s, &mut one))
                 }
             };
             if !written {
@@ -132,27 +134,23 @@ impl Answer {
             }
             records.answers.append(&mut one);
             records.count += 1;
-            if usize::from(records.count) == MOST_RECORDS {
-                return;
-            }
         }
     }
+}
 
-    /// The first address of a service's target, if there is one. False if it cannot be written.
-    fn write_target(&self, service: &ServiceRecord, records: &mut Records) -> bool {
-        let mut of_target = self.additional.iter();
-        let Some(address) = of_target.find(|address| address.name == service.target) else {
-            return true;
-        };
-        let mut one = Vec::new();
-        if !put_address(address, &mut one) {
-            return false;
-        }
-        records.bytes += one.len();
-        records.additional.append(&mut one);
-        records.additional_count += 1;
-        true
+/// The first address of a service's target, if there is one. False if it cannot be written.
+fn write_target(service: &ServiceRecord<'_>, records: &mut Records) -> bool {
+    let Some((ip, ttl_s)) = service.address else {
+        return true;
+    };
+    let mut one = Vec::new();
+    if !put_address(service.target, ip, ttl_s, &mut one) {
+        return false;
     }
+    records.bytes += one.len();
+    records.additional.append(&mut one);
+    records.additional_count += 1;
+    true
 }
 
 /// What is written so far.
@@ -194,9 +192,9 @@ fn put_head(name: &str, kind: u16, ttl_s: u32, out: &mut Vec<u8>) -> bool {
     is_name
 }
 
-fn put_address(record: &AddressRecord, out: &mut Vec<u8>) -> bool {
-    let is_name = put_head(&record.name, kind_of(record.ip), record.ttl_s, out);
-    match record.ip {
+fn put_address(name: &str, ip: IpAddr, ttl_s: u32, out: &mut Vec<u8>) -> bool {
+    let is_name = put_head(name, kind_of(ip), ttl_s, out);
+    match ip {
         IpAddr::V4(ip) => {
             put(4, out);
             out.extend_from_slice(&ip.octets());
@@ -209,12 +207,12 @@ fn put_address(record: &AddressRecord, out: &mut Vec<u8>) -> bool {
     is_name
 }
 
-fn put_service(record: &ServiceRecord, out: &mut Vec<u8>) -> bool {
+fn put_service(name: &str, record: &ServiceRecord<'_>, out: &mut Vec<u8>) -> bool {
     let mut target = Vec::new();
-    if !put_name(&record.target, &mut target) {
+    if !put_name(record.target, &mut target) {
         return false;
     }
-    let is_name = put_head(&record.name, SRV, record.ttl_s, out);
+    let is_name = put_head(name, SRV, record.ttl_s, out);
     put(u16::try_from(target.len() + 6).unwrap_or(u16::MAX), out);
     for number in [record.priority, record.weight, record.port] {
         put(number, out);
@@ -232,19 +230,16 @@ mod tests {
         Query {
             id: 7,
             flags: 0x0100,
+            may_be_answered: true,
             has_additional: false,
             question: Ok(Question { name, kind }),
         }
     }
 
-    fn addresses(name: &str, count: u8) -> Answer {
-        let record = |last: u8| AddressRecord {
-            name: name.to_owned(),
-            ttl_s: 1,
-            ip: [192, 0, 2, last].into(),
-        };
+    fn addresses(count: u8) -> Answer<'static> {
         Answer {
-            addresses: (0..count).map(record).collect(),
+            addresses: (0..count).map(|last| [192, 0, 2, last].into()).collect(),
+            ttl_s: 1,
             ..Answer::default()
         }
     }
@@ -256,40 +251,39 @@ mod tests {
     }
 
     #[test]
-    fn of_many_addresses_eight_are_told_from_the_one_that_was_drawn() {
-        let response = addresses("a.test", 10).write(&query("a.test", A), false, 19);
-        assert_eq!(counts(&response), [1, 8, 0, 0]);
-        // The question, then the last of them, then the first.
-        let last_byte = |record: usize| response[12 + 12 + (record + 1) * 22 - 1];
-        assert_eq!((last_byte(0), last_byte(1)), (9, 0));
+    fn of_many_eight_are_told_from_the_one_that_was_drawn() {
+        assert_eq!(chosen(0..10, 19), (10, vec![9, 0, 1, 2, 3, 4, 5, 6]));
+        assert_eq!(chosen(0..8, 19), (8, (0..8).collect()));
+        assert_eq!(chosen(0..0, 19), (0, vec![]));
     }
 
     #[test]
     fn as_many_are_told_as_there_is_room_for() {
         let name = format!("{0}.{0}.{0}.test", "m".repeat(50));
-        let response = addresses(&name, 3).write(&query(&name, A), false, 0);
+        let response = addresses(3).write(&query(&name, A), false);
         assert_eq!(counts(&response), [1, 2, 0, 0]);
         let name = format!("{name}s");
-        let response = addresses(&name, 3).write(&query(&name, A), false, 0);
+        let response = addresses(3).write(&query(&name, A), false);
         assert_eq!(counts(&response), [1, 1, 0, 0]);
+        let response = addresses(10).write(&query("a.test", A), false);
+        assert_eq!(counts(&response), [1, 8, 0, 0]);
     }
 
     #[test]
     fn a_service_is_told_with_the_first_address_of_its_target() {
         let service = ServiceRecord {
-            name: "_a._tcp.test".to_owned(),
             ttl_s: 1,
             priority: 1,
             weight: 2,
             port: 3,
-            target: "a.test".to_owned(),
+            target: "a.test",
+            address: Some(([192, 0, 2, 0].into(), 1)),
         };
         let answer = Answer {
             services: vec![service],
-            additional: addresses("a.test", 2).addresses,
             ..Answer::default()
         };
-        let response = answer.write(&query("_a._tcp.test", SRV), true, 0);
+        let response = answer.write(&query("_a._tcp.test", SRV), true);
         assert_eq!(counts(&response), [1, 1, 0, 1]);
         assert_eq!(response[2..4], [0x81, 0x80]);
         assert!(response.ends_with(&[192, 0, 2, 0]));
@@ -298,7 +292,7 @@ mod tests {
     #[test]
     fn a_name_that_cannot_be_written_is_no_question() {
         for name in ["l".repeat(64), "l.".repeat(128)] {
-            let response = Answer::default().write(&query(&name, A), false, 0);
+            let response = Answer::default().write(&query(&name, A), false);
             assert_eq!(response, [0, 7, 0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
         }
     }

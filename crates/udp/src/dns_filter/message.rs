@@ -2,7 +2,7 @@
 //!
 //! A query has one question of the class IN; more records than that are passed over where RFC 6891 puts them, and make
 //! the query invalid elsewhere. Names are texts, in which what is no plain character is escaped (`\.`, `\255`), as in
-//! Envoy; their case is kept. Limits: names of 255 bytes, pointers that go back only.
+//! Envoy; their case is kept. Limits: names of 255 bytes, as they come and escaped; pointers that go back only.
 
 /// Type of addresses of IPv4.
 pub(super) const A: u16 = 1;
@@ -44,6 +44,8 @@ pub(super) enum Invalid {
 pub(super) struct Query {
     pub(super) id: u16,
     pub(super) flags: u16,
+    /// Whether it has a whole head, which is not a response's.
+    pub(super) may_be_answered: bool,
     /// Whether there are records behind the question.
     pub(super) has_additional: bool,
     pub(super) question: Result<Question, Invalid>,
@@ -56,6 +58,7 @@ impl Query {
         let mut query = Query {
             id: field(0).unwrap_or(0),
             flags: field(1).unwrap_or(0),
+            may_be_answered: false,
             has_additional: false,
             question: Err(Invalid::Underflow),
         };
@@ -64,6 +67,7 @@ impl Query {
         else {
             return query;
         };
+        query.may_be_answered = query.flags & IS_RESPONSE == 0;
         query.question = if query.flags & IS_RESPONSE != 0 || answers != 0 || authorities != 0 {
             Err(Invalid::HasAnswers)
         } else if questions != 1 {
@@ -88,7 +92,8 @@ fn question(bytes: &[u8]) -> Option<Question> {
     let (name, behind) = name(bytes, HEAD_BYTES)?;
     let kind = number(bytes, behind)?;
     let class = number(bytes, behind + 2)?;
-    (class == CLASS_IN && !name.is_empty()).then_some(Question { name, kind })
+    let is_name = !name.is_empty() && name.len() <= LONGEST_NAME_BYTES;
+    (class == CLASS_IN && is_name).then_some(Question { name, kind })
 }
 
 /// The name at a place, and the place behind it.
@@ -179,6 +184,8 @@ mod tests {
             b"\x40one\0",
             b"\x20one",
             &[&[0x3f_u8][..], &[b'l'; 63]].concat().repeat(4),
+            // 64 bytes, which are 256 when they are escaped.
+            &[&[0x3f_u8][..], &[0xff; 63], &[1, 0xff, 0]].concat(),
         ] {
             assert_eq!(asked(name), Err(Invalid::Question), "{name:?}");
         }
@@ -201,6 +208,16 @@ mod tests {
         );
         assert_eq!(Query::read(&[1, 2, 3]).question, Err(Invalid::Underflow));
         assert_eq!(Query::read(&[1, 2, 3]).id, 0x102);
+    }
+
+    #[test]
+    fn responses_and_what_has_no_whole_head_are_not_to_be_answered() {
+        let question = b"\x03one\0\0\x01\0\x01";
+        assert!(query(0x7fff, [1, 0, 0, 0], question).may_be_answered);
+        assert!(query(0, [0, 1, 0, 0], b"").may_be_answered);
+        assert!(!query(0x8000, [1, 0, 0, 0], question).may_be_answered);
+        assert!(!Query::read(&[0; 11]).may_be_answered);
+        assert!(!Query::read(&[]).may_be_answered);
     }
 
     #[test]

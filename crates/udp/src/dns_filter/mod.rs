@@ -8,7 +8,9 @@
 //! Limits: those of `message` and `answer`.
 //!
 //! Different from Envoy: of several targets of a service the first cluster counts, in Envoy any; `external_dns_table` in
-//! protobuf's binary format is not read. `access_log` is refused as not supported yet. See Envoy's "DNS Filter".
+//! protobuf's binary format is not read; responses and what is shorter than a head are counted and not answered; a
+//! look-up by the system that found nothing in time is waited for again, and counts as pending until it is done.
+//! `access_log` is refused as not supported yet. See Envoy's "DNS Filter".
 
 mod answer;
 pub mod config;
@@ -16,20 +18,22 @@ mod message;
 pub(crate) mod stats;
 mod table;
 
-use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use nuncio_net::datagrams::Received;
 use nuncio_net::dns::{LookupFamily, Resolver, Resolvers};
+use nuncio_upstream::WorkerHost;
 
-use answer::{AddressRecord, Answer, ServiceRecord, kind_of};
+use answer::{Answer, ServiceRecord, chosen, kind_of};
 use config::DnsFilterConfig;
 use message::{A, AAAA, Invalid, Query, Question, SRV};
 use stats::DnsFilterStats;
-use table::{Endpoint, Service};
+use table::{Endpoint, Service, Target};
 
 use crate::Worker;
 use crate::socket::ListeningSocket;
@@ -44,7 +48,7 @@ pub(crate) struct DnsFilter {
     stats: Arc<DnsFilterStats>,
     resolver: Option<Rc<Resolver>>,
     /// Questions that others are asked.
-    pending: Cell<u64>,
+    pending: Arc<AtomicU64>,
     /// Where lists of addresses begin.
     begin: u64,
     this: Weak<DnsFilter>,
@@ -55,6 +59,8 @@ struct Client {
     socket: Rc<ListeningSocket>,
     peer: SocketAddr,
     local: SocketAddr,
+    /// When the question came.
+    begun: Instant,
 }
 
 impl DnsFilter {
@@ -66,7 +72,7 @@ impl DnsFilter {
         Rc::new_cyclic(|this| DnsFilter {
             stats: config.scope.worker_group(),
             resolver,
-            pending: Cell::new(0),
+            pending: Arc::default(),
             begin: worker.services.random_u64(),
             this: this.clone(),
             config,
@@ -85,6 +91,7 @@ impl DnsFilter {
             socket: Rc::clone(socket),
             peer,
             local,
+            begun: self.worker.services.now(),
         };
         if bytes.is_empty() {
             return self.asked(bytes, client());
@@ -134,9 +141,17 @@ impl DnsFilter {
         self.respond(&query, &answer, &client);
     }
 
-    fn respond(&self, query: &Query, answer: &Answer, client: &Client) {
-        let drawn = self.worker.services.random_u64();
-        let response = answer.write(query, self.resolver.is_some(), drawn);
+    fn respond(&self, query: &Query, answer: &Answer<'_>, client: &Client) {
+        // Whoever answers what is no query may be answered in turn, without end (CVE-2024-2169).
+        if !query.may_be_answered || client.peer.port() == 0 {
+            return;
+        }
+        let response = answer.write(query, self.resolver.is_some());
+        if query.question.is_ok() {
+            let took = self.worker.services.now() - client.begun;
+            let latency = &self.stats.downstream_rx_query_latency;
+            latency.record(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        }
         self.stats.downstream_tx_responses.inc();
         let bytes = u64::try_from(response.len()).unwrap_or(u64::MAX);
         self.stats.downstream_tx_bytes.record(bytes);
@@ -144,8 +159,12 @@ impl DnsFilter {
         let _it_may_not_go = client.socket.answer(whole, client.peer, client.local.ip());
     }
 
+    fn draw(&self) -> u64 {
+        self.worker.services.random_u64()
+    }
+
     /// What is known here; none if that is nothing.
-    fn find(&self, question: &Question) -> Option<Answer> {
+    fn find(&self, question: &Question) -> Option<Answer<'_>> {
         let is_known = self.config.table.knows(&question.name);
         if is_known {
             self.stats.known_domain_queries.inc();
@@ -163,7 +182,7 @@ impl DnsFilter {
             }
             SRV => {
                 if let Some(Endpoint::Service(service)) = self.config.table.find(&question.name) {
-                    self.add_service(service, question, &mut answer);
+                    self.add_service(service, &mut answer);
                 }
             }
             _ => {}
@@ -177,101 +196,85 @@ impl DnsFilter {
         is_done.then_some(answer)
     }
 
-    /// The addresses of a cluster's hosts.
-    fn hosts_of(&self, cluster: &str) -> Vec<SocketAddr> {
+    /// Looks at a cluster's hosts.
+    fn hosts_of<R>(&self, cluster: &str, look: impl FnOnce(&[Rc<WorkerHost>]) -> R) -> R {
         let id = self.worker.manager.find(cluster);
-        let cluster = id.and_then(|id| self.worker.clusters.get(id));
-        let members = cluster.map(|cluster| cluster.members()).unwrap_or_default();
-        let members = members.iter().map(|host| host.host());
-        let at_ip = members.filter(|host| host.not_ip.is_none());
-        at_ip.map(|host| host.address).collect()
+        match id.and_then(|id| self.worker.clusters.get(id)) {
+            Some(cluster) => cluster.look_at_members(look),
+            None => look(&[]),
+        }
     }
 
-    fn add_hosts(&self, question: &Question, answer: &mut Answer) {
+    fn add_hosts(&self, question: &Question, answer: &mut Answer<'_>) {
         let name = match self.config.table.find(&question.name) {
             Some(Endpoint::Cluster(name)) => name,
             _ => question.name.as_str(),
         };
-        let ttl_s = self.config.table.ttl_s(name);
-        for host in self.hosts_of(name) {
-            if kind_of(host.ip()) == question.kind {
-                self.stats.of_clusters(question.kind).inc();
-                answer.addresses.push(AddressRecord {
-                    name: question.name.clone(),
-                    ttl_s,
-                    ip: host.ip(),
-                });
-            }
-        }
+        let (count, told) = self.hosts_of(name, |hosts| {
+            let ips = at_ips(hosts).map(|address| address.ip());
+            chosen(ips.filter(|ip| kind_of(*ip) == question.kind), self.draw())
+        });
+        self.stats.of_clusters(question.kind).add(count);
+        answer.addresses = told;
+        answer.ttl_s = self.config.table.ttl_s(name);
     }
 
-    fn add_addresses(&self, question: &Question, answer: &mut Answer) {
+    fn add_addresses(&self, question: &Question, answer: &mut Answer<'_>) {
         let all = self.config.table.addresses(&question.name);
         let all = all.unwrap_or_default();
-        let ttl_s = self.config.table.ttl_s(&question.name);
         let count = u64::try_from(all.len()).unwrap_or(1).max(1);
         let first = usize::try_from(self.begin % count).unwrap_or(0);
-        let turned = all.iter().cycle().skip(first).take(all.len());
-        for ip in turned.filter(|ip| kind_of(**ip) == question.kind) {
-            self.stats.of_table(question.kind).inc();
-            answer.addresses.push(AddressRecord {
-                name: question.name.clone(),
-                ttl_s,
-                ip: *ip,
-            });
-        }
+        let turned = all.iter().cycle().skip(first).take(all.len()).copied();
+        let of_kind = turned.filter(|ip| kind_of(*ip) == question.kind);
+        let (count, told) = chosen(of_kind, self.draw());
+        self.stats.of_table(question.kind).add(count);
+        answer.addresses = told;
+        answer.ttl_s = self.config.table.ttl_s(&question.name);
     }
 
-    fn add_service(&self, service: &Service, question: &Question, answer: &mut Answer) {
-        let record = |target: &str, place: usize, port: u16| {
-            let of = service.targets.get(place);
-            ServiceRecord {
-                name: question.name.clone(),
-                ttl_s: service.ttl_s,
-                priority: of.map_or(0, |target| target.priority),
-                weight: of.map_or(0, |target| target.weight),
-                port,
-                target: target.to_owned(),
-            }
+    fn add_service<'a>(&'a self, service: &'a Service, answer: &mut Answer<'a>) {
+        let record = |target: &'a Target, port, first: Option<IpAddr>| ServiceRecord {
+            ttl_s: service.ttl_s,
+            priority: target.priority,
+            weight: target.weight,
+            port,
+            target: &target.name,
+            address: first.map(|ip| (ip, self.config.table.ttl_s(&target.name))),
         };
         if let Some(target) = service.targets.first().filter(|target| target.is_cluster) {
-            let ttl_s = self.config.table.ttl_s(&target.name);
-            for host in self.hosts_of(&target.name) {
-                let port = match target.port {
-                    0 => host.port(),
+            answer.services = self.hosts_of(&target.name, |hosts| {
+                let mut first = None;
+                for address in at_ips(hosts) {
+                    first.get_or_insert(address.ip());
+                    self.stats.of_clusters(kind_of(address.ip())).inc();
+                }
+                let (count, told) = chosen(at_ips(hosts), self.draw());
+                self.stats.of_clusters(SRV).add(count);
+                let port = |address: SocketAddr| match target.port {
+                    0 => address.port(),
                     port => port,
                 };
-                answer.services.push(record(&target.name, 0, port));
-                answer.additional.push(AddressRecord {
-                    name: target.name.to_string(),
-                    ttl_s,
-                    ip: host.ip(),
-                });
-                self.stats.of_clusters(SRV).inc();
-                self.stats.of_clusters(kind_of(host.ip())).inc();
-            }
+                let told = told.into_iter();
+                told.map(|address| record(target, port(address), first))
+                    .collect()
+            });
             if !answer.is_empty() {
                 return;
             }
         }
-        for (place, target) in service.targets.iter().enumerate() {
-            let Some(addresses) = self.config.table.addresses(&target.name) else {
-                continue;
-            };
-            self.stats.of_table(SRV).inc();
-            answer
-                .services
-                .push(record(&target.name, place, target.port));
-            let ttl_s = self.config.table.ttl_s(&target.name);
-            for ip in addresses {
-                self.stats.of_table(kind_of(*ip)).inc();
-                answer.additional.push(AddressRecord {
-                    name: target.name.to_string(),
-                    ttl_s,
-                    ip: *ip,
-                });
-            }
+        let listed = service.targets.iter().filter_map(|target| {
+            let addresses = self.config.table.addresses(&target.name)?;
+            Some((target, addresses))
+        });
+        for ip in listed.clone().flat_map(|(_, addresses)| addresses) {
+            self.stats.of_table(kind_of(*ip)).inc();
         }
+        let (count, told) = chosen(listed, self.draw());
+        self.stats.of_table(SRV).add(count);
+        let told = told.into_iter();
+        answer.services = told
+            .map(|(target, addresses)| record(target, target.port, addresses.first().copied()))
+            .collect();
     }
 
     /// Has others answer, where they can.
@@ -284,23 +287,22 @@ impl DnsFilter {
             AAAA => LookupFamily::V6Only,
             _ => return self.answered(&query, Vec::new(), &client),
         };
-        if self.pending.get() > others.most_pending {
+        if self.pending.load(Ordering::Relaxed) > others.most_pending {
             return self.answered(&query, Vec::new(), &client);
         }
         let (Some(this), Some(resolver)) = (self.this.upgrade(), self.resolver.clone()) else {
             return;
         };
         let (timeout, tries) = (others.timeout, others.retries.saturating_add(1));
-        self.pending.set(self.pending.get() + 1);
+        let held = Arc::new(Pending::new(&self.pending));
         drop(tokio::task::spawn_local(async move {
             let name = match &query.question {
                 Ok(question) if is_host_name(&question.name) => question.name.as_str(),
                 _ => "",
             };
             let found = this
-                .look_up(&resolver, (name, family), timeout, tries)
+                .look_up(&resolver, (name, family), (timeout, tries), held)
                 .await;
-            this.pending.set(this.pending.get().saturating_sub(1));
             this.answered(&query, found, &client);
         }));
     }
@@ -309,26 +311,32 @@ impl DnsFilter {
         &self,
         resolver: &Resolver,
         (name, family): (&str, LookupFamily),
-        timeout: Duration,
-        tries: u32,
-    ) -> Vec<std::net::IpAddr> {
+        (timeout, tries): (Duration, u32),
+        held: Arc<Pending>,
+    ) -> Vec<IpAddr> {
         if name.is_empty() {
             return Vec::new();
         }
+        let ask = || resolver.resolve_holding(name, family, Arc::clone(&held));
+        let mut asked = pin!(ask());
         for _ in 0..tries {
             tokio::select! {
                 biased;
-                found = resolver.resolve(name, family) => {
+                found = asked.as_mut() => {
                     return found.map(|answer| answer.addresses).unwrap_or_default();
                 }
                 () = self.worker.services.sleep(timeout) => {}
+            }
+            // What cannot be stopped is waited for again, so that no question is ever asked twice at once.
+            if !resolver.runs_on() {
+                asked.set(ask());
             }
         }
         Vec::new()
     }
 
     /// Others have said what they know.
-    fn answered(&self, query: &Query, found: Vec<std::net::IpAddr>, client: &Client) {
+    fn answered(&self, query: &Query, found: Vec<IpAddr>, client: &Client) {
         let Ok(question) = &query.question else {
             return;
         };
@@ -339,20 +347,40 @@ impl DnsFilter {
         }
         let (queries, records) = stats.of_others(question.kind);
         queries.inc();
-        let mut answer = Answer::default();
-        let ttl_s = self.config.table.ttl_s(&question.name);
-        for ip in found {
-            records.inc();
-            if kind_of(ip) == question.kind {
-                answer.addresses.push(AddressRecord {
-                    name: question.name.clone(),
-                    ttl_s,
-                    ip,
-                });
-            }
-        }
+        records.add(u64::try_from(found.len()).unwrap_or(u64::MAX));
+        let of_kind = found.into_iter();
+        let of_kind = of_kind.filter(|ip| kind_of(*ip) == question.kind);
+        let answer = Answer {
+            addresses: chosen(of_kind, self.draw()).1,
+            ttl_s: self.config.table.ttl_s(&question.name),
+            ..Answer::default()
+        };
         self.respond(query, &answer, client);
     }
+}
+
+/// A question that others are asked. It counts as long as anything is done for it, by a thread that nobody waits for as
+/// well.
+struct Pending(Arc<AtomicU64>);
+
+impl Pending {
+    fn new(all: &Arc<AtomicU64>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Pending(Arc::clone(all))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The addresses of hosts that are at one of IP.
+fn at_ips(hosts: &[Rc<WorkerHost>]) -> impl Iterator<Item = SocketAddr> + Clone {
+    let hosts = hosts.iter().map(|host| host.host());
+    let at_ip = hosts.filter(|host| host.not_ip.is_none());
+    at_ip.map(|host| host.address)
 }
 
 /// Whether others may be asked for a name: of letters, digits and what Envoy's resolver lets pass besides.

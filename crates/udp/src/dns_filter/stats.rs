@@ -1,4 +1,6 @@
 //! What the DNS filter counts.
+//!
+//! `record_name_overflow` never counts, as in Envoy.
 
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Counter;

@@ -279,6 +279,12 @@ impl WorkerCluster {
         self.state.borrow().hosts.clone()
     }
 
+    /// Looks at the hosts where they are; `look` must not ask this cluster for anything.
+    pub fn look_at_members<R>(&self, look: impl FnOnce(&[Rc<WorkerHost>]) -> R) -> R {
+        self.follow();
+        look(&self.state.borrow().hosts)
+    }
+
     fn member_at(&self, address: SocketAddr) -> Option<Rc<WorkerHost>> {
         let mut state = self.state.borrow_mut();
         let State {
