@@ -11,6 +11,13 @@ use super::endpoints;
 use super::model::{Node, Resource, Section};
 use crate::admin::json::Json;
 
+/// Most parts of a path; messages are not nested as deep. What a mask is made of is dropped and walked step by step
+/// into the depth, so that without a limit a request could have the stack overflow.
+const MAX_PARTS: usize = 64;
+
+/// A field that is none of any message.
+const NO_FIELD: &str = "";
+
 /// Paths as a tree; a node without children keeps all that is below.
 #[derive(Debug, Default)]
 pub(super) struct Mask<'a> {
@@ -24,9 +31,12 @@ impl<'a> Mask<'a> {
         let mut root = Self::default();
         for path in text.split(',').filter(|path| !path.is_empty()) {
             let mut node = &mut root;
-            // A field without a name is none of any message.
-            for field in path.split('.') {
+            let mut parts = path.split('.');
+            for field in parts.by_ref().take(MAX_PARTS) {
                 node = node.fields.entry(field).or_default();
+            }
+            if parts.next().is_some() {
+                node = node.fields.entry(NO_FIELD).or_default();
             }
             node.whole = true;
         }

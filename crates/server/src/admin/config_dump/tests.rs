@@ -101,6 +101,24 @@ fn names_are_matched_whole() {
 }
 
 #[test]
+fn a_path_deeper_than_any_message_is_refused_and_takes_no_stack() {
+    let dots = ".".repeat(60_000);
+    for query in ["resource=static_clusters&mask=", "mask="] {
+        for path in [&*dots, &format!("cluster{}", ".cluster".repeat(60_000))] {
+            let (status, text) = refused(&format!("/config_dump?{query}{path}"));
+            assert_eq!(status, 400);
+            assert!(text.starts_with("FieldMask "));
+        }
+    }
+    // Also beside one that keeps all that is below.
+    let path = format!("cluster,cluster{}", ".cluster".repeat(100));
+    let answer = refused(&format!(
+        "/config_dump?resource=static_clusters&mask={path}"
+    ));
+    assert_eq!(answer.0, 400);
+}
+
+#[test]
 fn what_cannot_be_dumped_is_explained() {
     assert_eq!(
         refused("/config_dump?resource=zz"),
