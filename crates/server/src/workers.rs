@@ -31,6 +31,8 @@ pub(crate) enum Command {
     DropOutdatedClusters,
     /// All that was told before is done once this is dropped.
     Settle(UnboundedSender<()>),
+    /// The same: what is done at the drop of the last of them is done behind all that the workers were told before.
+    Pass(Arc<dyn Send + Sync>),
     /// The overload manager's actions go further or less far than before.
     OverloadChanged,
     /// What is kept for later is given back.
@@ -167,6 +169,7 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
             Command::Listener(id, command) => listeners.act(id, command),
             Command::DropOutdatedClusters => worker.clusters.drop_outdated(),
             Command::Settle(done) => drop(done),
+            Command::Pass(shared) => drop(shared),
             Command::OverloadChanged => {
                 if let Some(overload) = &overload {
                     overload.changed();

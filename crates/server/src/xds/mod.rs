@@ -257,6 +257,7 @@ impl<'a> Discovery<'a> {
                 () = self.planes.has_news.notified() => false,
                 question = self.next_question() => {
                     self.take_question(question);
+                    self.take_more_questions();
                     false
                 }
                 () = self.on_demand_moment() => false,

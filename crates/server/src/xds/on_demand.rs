@@ -25,6 +25,9 @@ use super::subscription::{Subscription, Wanted};
 use super::{ASSIGNMENT, CLUSTER, Discovery, SECRET, clusters};
 use crate::running::retirement;
 
+/// How many questions are taken before what has come is looked at.
+const MOST_AT_ONCE: usize = 1024;
+
 /// All that is asked for.
 #[derive(Default)]
 pub(super) struct OnDemand {
@@ -72,6 +75,11 @@ impl OnDemand {
             Poll::Ready(Some(question)) => Poll::Ready(question),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// A question that is there already.
+    fn ready_question(&mut self) -> Option<Question> {
+        self.questions.as_mut()?.try_recv().ok()
     }
 
     /// Asks nobody for a name any more. Subscriptions that were for it alone are to be dropped.
@@ -272,5 +280,16 @@ impl Discovery<'_> {
     /// The next question of a worker.
     pub(super) async fn next_question(&self) -> Question {
         std::future::poll_fn(|cx| self.on_demand.borrow_mut().poll_question(cx)).await
+    }
+
+    /// Takes questions that have come as well, so that one look at what has come is for all.
+    pub(super) fn take_more_questions(&self) {
+        for _ in 0..MOST_AT_ONCE {
+            let next = self.on_demand.borrow_mut().ready_question();
+            let Some(question) = next else {
+                return;
+            };
+            self.take_question(question);
+        }
     }
 }

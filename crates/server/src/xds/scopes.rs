@@ -15,10 +15,12 @@ use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::stats::groups::{ConfigReloadStats, EmptyUpdateStats};
 use nuncio_contract::stats::{Scope, WideGauge};
 use nuncio_http::connection_manager::{RouteSource, ScopeSource, is_on_demand, named_routes};
+use nuncio_upstream::on_demand::Question;
 
 use super::delivery::{Delivery, Verdict};
 use super::scopes_on_demand::Asked;
 use super::subscription::{Subscription, Wanted, millis};
+use super::waiting::look_again;
 use super::workshop::Bench;
 use super::{Discovery, ROUTES};
 use crate::admin::state::DumpedScopes;
@@ -85,6 +87,15 @@ impl ScopeConfigs {
 
     pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut ScopeConfig> {
         self.0.iter_mut().map(|(_, config)| config)
+    }
+
+    /// Those of which scopes were asked for whose routes had come before.
+    pub(super) fn take_outdated(&mut self) -> Vec<Key> {
+        let outdated = self.0.iter_mut().filter_map(|(key, config)| {
+            let is_outdated = config.asked.take_outdated();
+            is_outdated.then(|| key.clone())
+        });
+        outdated.collect()
     }
 
     /// Where the routes of the scopes of now come from, each once.
@@ -294,12 +305,14 @@ impl Discovery<'_> {
             bench.check(message)?;
         }
         bench.check_scopes(&source, &messages)?;
-        self.take_scopes(key, next, bench.version());
+        let asking = self.take_scopes(key, next, bench.version());
         let routes = self.scopes.borrow().routes(&source);
         routes
             .iter()
             .for_each(|routes| self.subscribe_to_routes(routes));
-        self.refresh_scopes(key, bench)?;
+        let refreshed = self.refresh_scopes(key, bench);
+        look_again(asking, self.workers());
+        refreshed?;
         let names: HashSet<&str> = routes.iter().map(|one| &*one.name).collect();
         let is_gone = |one: &RouteSource| !names.contains(&*one.name);
         let gone: Vec<_> = former_routes.into_iter().filter(is_gone).collect();
@@ -307,22 +320,33 @@ impl Discovery<'_> {
         Ok(())
     }
 
-    fn take_scopes(&self, key: &Key, next: BTreeMap<Box<str>, Arc<Message>>, version: &Arc<str>) {
+    /// Takes the scopes of an update; returns who is to look again, once they have effect.
+    fn take_scopes(
+        &self,
+        key: &Key,
+        next: BTreeMap<Box<str>, Arc<Message>>,
+        version: &Arc<str>,
+    ) -> Vec<Question> {
         let now = SystemTime::now();
         let mut scopes = self.scopes.borrow_mut();
         let Some(config) = scopes.find_mut(key) else {
-            return;
+            return Vec::new();
         };
         let former = std::mem::replace(&mut config.scopes, next);
-        let is_as_before = |name: &str| match (former.get(name), config.scopes.get(name)) {
-            (Some(former), Some(next)) => Arc::ptr_eq(former, next),
-            _ => false,
+        let scopes = |name: &str| former.get(name).zip(config.scopes.get(name));
+        let is_as_before =
+            |name: &str| scopes(name).is_some_and(|(former, next)| Arc::ptr_eq(former, next));
+        let is_still_meant = |name: &str| {
+            scopes(name).is_some_and(|(former, next)| {
+                parts_of_key(former) == parts_of_key(next) && named_routes(next).is_some()
+            })
         };
-        config.asked.keep(is_as_before);
+        let asking = config.asked.keep(is_as_before, is_still_meant);
         config.count();
         config.updated = Some((Arc::clone(version), now));
         config.reloads.config_reload.inc();
         config.reloads.config_reload_time_ms.set(millis(now));
+        asking
     }
 
     /// Has all connection managers that use these scopes have them as they are now.

@@ -28,7 +28,7 @@ use super::asked_names::{AskedNames, MOST_NAME_BYTES, Taken};
 use super::delivery::{Delivery, Verdict};
 use super::routes::Key;
 use super::subscription::{Subscription, Wanted, millis};
-use super::waiting::Waiting;
+use super::waiting::{Waiting, look_again};
 use super::workshop::Bench;
 use crate::admin::state::{DumpedConfig, DynamicConfig};
 
@@ -73,8 +73,8 @@ impl VirtualHosts {
         self.waiting.push(question);
     }
 
-    /// Notes what came and went, and lets go on who waits for something that came.
-    fn take(&mut self, response: &Response) {
+    /// Notes what came and went; returns who waits for something that came.
+    fn take(&mut self, response: &Response) -> Vec<Question> {
         let missing: HashSet<&str> = response.missing.iter().map(AsRef::as_ref).collect();
         let there = response.names.iter();
         there
@@ -82,9 +82,8 @@ impl VirtualHosts {
             .for_each(|name| self.names.found(name));
         let gone = response.removed.iter().flatten();
         gone.for_each(|name| self.names.lost(name));
-        for name in &response.names {
-            self.waiting.answer(name, Found::Available);
-        }
+        let came = response.names.iter();
+        came.flat_map(|name| self.waiting.take(name)).collect()
     }
 }
 
@@ -245,10 +244,12 @@ impl Discovery<'_> {
             return;
         };
         hosts.subscription.answer(&response.version, &verdict);
-        if verdict.is_ok() {
-            hosts.take(&response);
-        }
+        let found = match verdict {
+            Ok(()) => hosts.take(&response),
+            Err(_) => Vec::new(),
+        };
         drop(routes);
+        look_again(found, self.workers());
         self.show_routes();
     }
 
