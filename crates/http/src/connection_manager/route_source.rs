@@ -26,6 +26,14 @@ pub struct RouteSource {
     pub(super) filter_names: Box<[String]>,
 }
 
+/// Virtual hosts from elsewhere are for routes that come by `rds` alone.
+pub(super) fn refuse_more_hosts(table: &RouteConfiguration, ctx: &mut Ctx) {
+    if let Some(vhds) = &table.vhds {
+        let what = "virtual hosts from elsewhere (`vhds`) but for routes that come by `rds`";
+        ctx.unsupported(vhds.span(), what);
+    }
+}
+
 /// The rooms, and whether a cluster is there.
 pub(crate) type Around<'a> = (&'a Extensions, &'a dyn Fn(&str) -> bool);
 

@@ -1,7 +1,8 @@
 //! Scopes that come from elsewhere (`scoped_rds`): where from, and how a table is made of those that have come.
 //!
 //! Until the routes of a scope have come its table has none, and says whom to ask for them: the HTTP filter `on_demand`
-//! does. As in Envoy nobody is asked for virtual hosts of scopes (`vhds`); those that come by themselves are there.
+//! does. As in Envoy nobody is asked for virtual hosts of scopes (`vhds`); those that come by themselves are there,
+//! but for routes that stand in a scope themselves, where none from elsewhere are supported.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use nuncio_contract::config_source::ResourceSource;
 use nuncio_contract::on_demand_message::ScopesWith;
 use nuncio_upstream::ClusterId;
 
-use super::route_source::{Around, RouteSource};
+use super::route_source::{Around, RouteSource, refuse_more_hosts};
 use crate::config::scoped_routes::{
     ScopeKeyBuilderMessage, ScopedRds, ScopedRouteConfiguration, ScopedRoutes,
 };
@@ -161,6 +162,9 @@ impl ScopeSource {
         let scope: ScopedRouteConfiguration = decode(message, ctx)?;
         let named = routes.as_ref().map(|routes| decode(routes, ctx));
         let named = named.transpose()?;
+        if let Some(own) = &scope.route_configuration {
+            refuse_more_hosts(own, ctx);
+        }
         let table = scope.route_configuration.as_ref().or(named.as_ref());
         let table = match table {
             None => RouteTable::awaited(self.more(&scope.name)),

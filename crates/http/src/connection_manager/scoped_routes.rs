@@ -5,6 +5,7 @@ use std::sync::Arc;
 use nuncio_config::typed::Refused;
 
 use super::config::CompileContext;
+use super::route_source::refuse_more_hosts;
 use super::scope_source::ScopeSource;
 use crate::config::scoped_routes::{ScopedRouteConfiguration, ScopedRoutes, ScopesSpecifier};
 use crate::route::{RouteCompiler, RouteScope, RouteTable, Scopes, scope_key};
@@ -48,6 +49,7 @@ fn compile_one(
         context.ctx.error(scope.span(), text);
         return Err(Refused);
     };
+    refuse_more_hosts(table, context.ctx);
     let table = RouteCompiler {
         plugins: Default::default(),
         ctx: context.ctx,

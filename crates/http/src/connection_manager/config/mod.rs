@@ -26,7 +26,7 @@ use super::original_address;
 use super::premature_resets::ResetLimits;
 use super::proxy_status::ProxyStatus;
 use super::request_id::RequestIds;
-use super::route_source::RouteSource;
+use super::route_source::{RouteSource, refuse_more_hosts};
 use super::scope_source::ScopeSource;
 use super::scoped_routes;
 use super::tracing::Tracing;
@@ -261,11 +261,7 @@ fn routes(
 ) -> RoutesOrSource {
     let table = match &message.route_specifier {
         config::RouteSpecifier::RouteConfig(table) => {
-            if let Some(vhds) = &table.vhds {
-                let what =
-                    "virtual hosts from elsewhere (`vhds`) but for routes that come by `rds`";
-                context.ctx.unsupported(vhds.span(), what);
-            }
+            refuse_more_hosts(table, context.ctx);
             table
         }
         config::RouteSpecifier::Rds(rds) => {
