@@ -157,7 +157,7 @@ impl Connection {
         }
         let is_counted = begun.is_some();
         let state = begun.unwrap_or_else(|| self.new_stream());
-        let refused = self.shared.wire.borrow_mut().codec.take_refused_bytes();
+        let refused = self.shared.wire.borrow_mut().codec.take_lost_bytes(id);
         let mut bytes = BytesMeter {
             decompressed_header_bytes_received: count(refused),
             ..BytesMeter::default()
@@ -182,10 +182,17 @@ impl Connection {
             ConnectionError::Messaging(stream, _) => stream,
             _ => self.shared.wire.borrow().codec.blamed(),
         };
+        let open = self.shared.wire.borrow().codec.open_block();
+        if let Some(mailbox) = open.and_then(|open| self.shared.mailbox(open))
+            && mailbox.id != stream
+        {
+            self.meter_lost_bytes(&mailbox);
+        }
         let begun = self.shared.mailbox(stream);
         match begun.filter(|_| !self.unfinished.is(stream)) {
             // It ends in its turn among the others.
             Some(mailbox) => {
+                self.meter_lost_bytes(&mailbox);
                 let known = mailbox.cut.take();
                 mailbox.cut.set(known.or(Some(Cut::Blamed(error))));
             }
@@ -242,8 +249,20 @@ impl Connection {
         }
     }
 
+    /// What was read of headers that a stream does not get is part of it all the same.
+    fn meter_lost_bytes(&self, mailbox: &Mailbox) {
+        let lost = self
+            .shared
+            .wire
+            .borrow_mut()
+            .codec
+            .take_lost_bytes(mailbox.id);
+        mailbox.meter(|bytes| bytes.decompressed_header_bytes_received += count(lost));
+    }
+
     fn violated(&self, id: StreamId, error: StreamError) {
         if let Some(mailbox) = self.shared.mailbox(id) {
+            self.meter_lost_bytes(&mailbox);
             mailbox.cut(Cut::Violation(error));
         }
     }

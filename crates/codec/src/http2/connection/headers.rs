@@ -33,11 +33,21 @@ pub(super) struct OpenBlock {
     frames: usize,
     /// What is wrong was told already.
     told: bool,
+    /// So was how much was read of it.
+    bytes_told: bool,
 }
 
 impl OpenBlock {
     pub(super) fn stream(&self) -> u32 {
         self.message.stream
+    }
+
+    /// How many bytes of names and values were read, for the first who asks.
+    pub(super) fn take_decoded_bytes(&mut self) -> usize {
+        match std::mem::replace(&mut self.bytes_told, true) {
+            true => 0,
+            false => self.message.size.decoded,
+        }
     }
 }
 
@@ -91,6 +101,7 @@ impl Connection {
             cut_off: rest.to_vec(),
             frames: 1,
             told: refused,
+            bytes_told: false,
         });
         let event = match refused {
             true => Some(self.refuse(head.stream, out)),
@@ -242,6 +253,7 @@ impl Connection {
             return Ok(None);
         };
         open.told = true;
+        open.bytes_told = true;
         self.unfinished = 0;
         // What was decoded is not needed any more.
         open.headers.clear();
@@ -254,7 +266,7 @@ impl Connection {
         fault: Fault,
         out: &mut Vec<u8>,
     ) -> Result<Event, ConnectionError> {
-        self.refused_bytes = message.size.decoded;
+        self.refused_block = (message.stream, message.size.decoded);
         let counts = self.counts_mut();
         let error = match fault {
             Fault::Malformed(what) => {

@@ -85,8 +85,8 @@ pub struct Connection {
     failed: Option<ConnectionError>,
     /// The stream that the frame was on with which the connection failed.
     blamed: u32,
-    /// Bytes of headers that were read of the head that was refused last, if nobody has asked yet.
-    refused_bytes: usize,
+    /// The stream of the block of headers that was refused last, and how many bytes of names and values were read of it.
+    refused_block: (u32, usize),
     /// A request whose head has begun and of which nothing was told yet; 0 if there is none.
     unfinished: u32,
 }
@@ -158,7 +158,7 @@ impl Connection {
             counted: false,
             failed: None,
             blamed: 0,
-            refused_bytes: 0,
+            refused_block: (0, 0),
             unfinished: 0,
             settings,
         }
@@ -209,9 +209,23 @@ impl Connection {
         StreamId(self.blamed)
     }
 
-    /// How many bytes of names and values were read of the head that has just been refused for what is in it.
-    pub fn take_refused_bytes(&mut self) -> usize {
-        std::mem::take(&mut self.refused_bytes)
+    /// The stream of a block of headers whose end has not come.
+    pub fn open_block(&self) -> Option<StreamId> {
+        let open = self.reading.block.as_ref();
+        open.map(|open| StreamId(open.stream()))
+    }
+
+    /// How many bytes of names and values were read of a block of headers on this stream that did not become a head or
+    /// trailers: it was refused for what is in it, and nobody has asked yet, or its end has not come.
+    pub fn take_lost_bytes(&mut self, stream: StreamId) -> usize {
+        let (refused, bytes) = self.refused_block;
+        if refused == stream.0 {
+            self.refused_block = (0, 0);
+            return bytes;
+        }
+        let open = self.reading.block.as_mut();
+        let open = open.filter(|open| open.stream() == stream.0);
+        open.map_or(0, |open| open.take_decoded_bytes())
     }
 
     /// A request whose head has begun and not come to its end.
