@@ -295,6 +295,9 @@ impl Copy {
         let result = poll_fn(|cx| self.poll(cx, &mut up, &mut progress)).await;
         if let Some(log) = &mut self.log {
             log.gather(&up, progress.status, progress.body_bytes);
+            if let Some(kind) = progress.broken {
+                log.flag(kind);
+            }
             log.head = progress.head.take().unwrap_or_else(HeaderMap::response);
         }
         result
@@ -388,7 +391,8 @@ impl Copy {
             match event {
                 Ok(BodyEvent::Data) => {}
                 Ok(_) => break,
-                Err(_) => {
+                Err(error) => {
+                    progress.broken = Some(error.kind);
                     self.account.report(Outcome::Failed);
                     return Poll::Ready(Ok(()));
                 }
@@ -409,6 +413,8 @@ struct Progress {
     has_head: bool,
     status: Option<u16>,
     head: Option<HeaderMap>,
+    /// What ended the response within its body. Counters take it for one that came.
+    broken: Option<UpstreamErrorKind>,
     /// Bytes of bodies that were sent and received.
     body_bytes: (u64, u64),
     sent_at: Option<std::time::Instant>,

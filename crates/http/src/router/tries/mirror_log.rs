@@ -85,7 +85,7 @@ impl CopyLog {
             return;
         }
         if let Some(error) = error {
-            self.info.response_flags |= flags_of(error.kind);
+            self.flag(error.kind);
             if let Some(reason) = error.transport_failure_reason.as_deref() {
                 self.info.upstream.transport_failure_reason = reason.to_owned().into();
             }
@@ -95,6 +95,11 @@ impl CopyLog {
         }
         self.info.end = Some(worker.now());
         self.log(AccessLogType::UpstreamEnd, request, worker);
+    }
+
+    /// Notes what ended it too early.
+    pub(super) fn flag(&mut self, kind: UpstreamErrorKind) {
+        self.info.response_flags |= flags_of(kind);
     }
 
     fn log(&self, moment: AccessLogType, request: &HeaderMap, worker: &Worker) {
