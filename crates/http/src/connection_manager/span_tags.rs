@@ -198,6 +198,9 @@ pub(super) fn of_try_end(
     end: &TryEnd<'_>,
     answer: Option<(&HeaderMap, &HeaderMap)>,
 ) {
+    if end.is_canceled {
+        span.set_tag("canceled", "true");
+    }
     span.set_tag("http.protocol", end.protocol.map_or("-", Protocol::as_str));
     span.set_tag(
         "response_flags",

@@ -31,4 +31,6 @@ pub(crate) struct TryEnd<'a> {
     pub(crate) reason: &'a str,
     /// What happened, in short.
     pub(crate) flags: &'a str,
+    /// It was ended before its request and its answer were.
+    pub(crate) is_canceled: bool,
 }

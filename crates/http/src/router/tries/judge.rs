@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use nuncio_contract::clock::Clock;
-use nuncio_contract::headers::Known;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_upstream::{UpstreamError, UpstreamErrorKind, WorkerHost};
 
@@ -220,6 +219,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         let end = TryEnd {
             status: Some(status),
             protocol: up.protocol(),
+            is_canceled: !(up.is_response_complete() && up.is_request_complete()),
             ..TryEnd::default()
         };
         let manager = self.exchange().manager;
@@ -227,7 +227,7 @@ impl<'e, D: Downstream> Tries<'_, 'e, '_, D> {
         let now = manager.worker.now();
         let timing = &mut state.info.upstream.timing;
         timing.first_rx_byte.get_or_insert(now);
-        if live.response.get(Known::ContentLength) == Some(b"0") {
+        if up.is_response_complete() {
             timing.last_rx_byte.get_or_insert(now);
         }
         manager.end_try_span(&mut state, &up.host_address(), &end, Some(&live.response));
