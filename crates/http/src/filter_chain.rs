@@ -82,7 +82,7 @@ pub struct FilterChain {
     pub(crate) began_as_grpc: bool,
     /// Whether that was noted: always, where there are filters.
     pub(crate) knows_grpc: bool,
-    /// Whether a filter waited on the way down, while what came of the request was read.
+    /// Whether a filter waited on the way up, and nothing of the request's body was read since.
     pub(crate) has_waited: bool,
 }
 

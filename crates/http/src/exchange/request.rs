@@ -58,6 +58,8 @@ impl<D: Downstream> Exchange<'_, D> {
         if self.is_request_late() {
             return Box::pin(self.read_late_request()).await;
         }
+        // From here on what comes is seen when it comes.
+        self.state.borrow_mut().filters.has_waited = false;
         let mut chunk = Buffer::default();
         let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
         let event = self.down.read_body(&mut chunk, &mut trailers).await?;

@@ -148,12 +148,12 @@ impl<D: Downstream> Exchange<'_, D> {
         }
     }
 
-    /// Whether the request has come to its end for who answers it.
-    /// Whether a filter waited before the request came to the router.
+    /// Whether a filter waited before the request came to the router, which has not read any of it yet.
     fn has_waited(&self) -> bool {
         self.state.borrow().filters.has_waited
     }
 
+    /// Notes whether the request has come to its end for who answers it.
     fn heed_basis(&self, basis: Basis) {
         match basis {
             Basis::All | Basis::Awaited => return,
