@@ -50,7 +50,7 @@ message! {
 message! {
     /// From a header of the request.
     pub struct HeaderTag: "envoy.type.tracing.v3.CustomTag.Header" {
-        name: Spanned<String>,
+        name: String,
         default_value: String,
     }
 }
@@ -127,10 +127,7 @@ impl CustomTagMessage {
                 Source::Fixed(value.into())
             }
             TagType::RequestHeader(header) => Source::Header {
-                name: HeaderName::parse_with_pseudo(&header.name.value).map_err(|error| {
-                    ctx.error(header.name.span, error.to_string());
-                    Refused
-                })?,
+                name: HeaderName::to_look_up(&header.name),
                 default: header.default_value.as_str().into(),
             },
             TagType::Metadata(metadata) => metadata.source(),

@@ -84,9 +84,7 @@ impl RequestMirrorPolicy {
         let (cluster, header) = (&self.cluster, &self.cluster_header);
         let target = match (cluster.value.as_str(), header.value.as_str()) {
             ("", "") => Err("Exactly one of cluster or cluster_header need to be specified"),
-            ("", name) => HeaderName::parse_with_pseudo(name)
-                .map(MirrorTarget::Header)
-                .map_err(|_| "it is not a header name"),
+            ("", name) => Ok(MirrorTarget::Header(HeaderName::to_look_up(name))),
             (name, "") => Ok(MirrorTarget::Named(named(name))),
             _ => Err("Only one of cluster or cluster_header can be specified"),
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
+use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_config::{message, one_of};
 use nuncio_contract::forward_proxy::DnsCacheConfig;
 use nuncio_contract::headers::HeaderName;
@@ -37,7 +37,7 @@ one_of! {
     /// The host in the place of the request's.
     pub(super) enum HostRewriteMessage {
         host_rewrite_literal => Literal(String),
-        host_rewrite_header => Header(Spanned<String>),
+        host_rewrite_header => Header(String),
     }
 }
 
@@ -66,12 +66,9 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
         None => HostRewrite::Nothing,
         Some(HostRewriteMessage::Literal(host)) if host.is_empty() => HostRewrite::Nothing,
         Some(HostRewriteMessage::Literal(host)) => HostRewrite::Literal(host.into_bytes().into()),
-        Some(HostRewriteMessage::Header(name)) if name.value.is_empty() => HostRewrite::Nothing,
+        Some(HostRewriteMessage::Header(name)) if name.is_empty() => HostRewrite::Nothing,
         Some(HostRewriteMessage::Header(name)) => {
-            HostRewrite::Header(HeaderName::parse_with_pseudo(&name.value).map_err(|_| {
-                ctx.error(name.span, format!("`{}` is not a header name", name.value));
-                Refused
-            })?)
+            HostRewrite::Header(HeaderName::to_look_up(&name))
         }
     }))
 }

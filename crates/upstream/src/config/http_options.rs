@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
-use nuncio_config::typed::{Ctx, Refused, Spanned};
+use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{message, one_of};
 use nuncio_contract::hash_policy::{HashPolicies, HashPolicyMessage};
 use nuncio_contract::headers::HeaderName;
@@ -100,7 +100,7 @@ message! {
     pub(crate) struct UpstreamHttpOptions: "envoy.config.core.v3.UpstreamHttpProtocolOptions" {
         pub(crate) auto_sni: bool,
         pub(crate) auto_san_validation: bool,
-        pub(crate) override_auto_sni_header: Spanned<String>,
+        pub(crate) override_auto_sni_header: String,
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) fn read(
         None => cluster.upstream_http_protocol_options.as_ref(),
     };
     settings.auto_names = match named {
-        Some(named) => named.compile(ctx)?.map(Box::new),
+        Some(named) => named.names().map(Box::new),
         None => None,
     };
     let chosen = match options {
@@ -300,22 +300,13 @@ impl CommonHttpOptions {
 }
 
 impl UpstreamHttpOptions {
-    fn compile(&self, ctx: &mut Ctx) -> Result<Option<AutoNames>, Refused> {
+    fn names(&self) -> Option<AutoNames> {
         let header = &self.override_auto_sni_header;
-        let parsed = match header.value.as_str() {
-            "" => None,
-            name => Some(HeaderName::parse_with_pseudo(name).map_err(|_| {
-                ctx.error(header.span, format!("`{name}` is not a header name"));
-                Refused
-            })?),
-        };
-        Ok(
-            (self.auto_sni || self.auto_san_validation).then_some(AutoNames {
-                sni: self.auto_sni,
-                san_validation: self.auto_san_validation,
-                header: parsed,
-            }),
-        )
+        (self.auto_sni || self.auto_san_validation).then(|| AutoNames {
+            sni: self.auto_sni,
+            san_validation: self.auto_san_validation,
+            header: (!header.is_empty()).then(|| HeaderName::to_look_up(header)),
+        })
     }
 }
 

@@ -77,13 +77,7 @@ impl OriginalDstLbConfig {
             (true, "") => HEADER,
             (true, name) => name,
         };
-        match HeaderName::parse_with_pseudo(name) {
-            Ok(name) => Ok(Some(name)),
-            Err(_) => {
-                ctx.error(written.span, format!("`{name}` is not a header name"));
-                Err(Refused)
-            }
-        }
+        Ok(Some(HeaderName::to_look_up(name)))
     }
 }
 
