@@ -3,8 +3,8 @@
 //! The request goes on where it stands, whatever came of it, and the router answers 503 if there is still no cluster.
 //! A configuration on a route takes the place of the filter's, so that one without `odcds` asks nobody. Limits: those
 //! of questions (65536 wait), 5 s each. Trust: where routes take the cluster's name from a header, clients choose what
-//! is asked for. Its route is looked for again once its virtual host has come (VHDS), which is asked for once a request. Not there: the
-//! routes of scopes on demand.
+//! is asked for. Its route is looked for again once its virtual host has come (VHDS), or the routes of
+//! its scope, which is asked for once a request.
 //! Envoy's documentation: HTTP filters, on-demand.
 
 mod config;

@@ -246,7 +246,7 @@ impl Http1Stream {
         traffic.upstream_cx_rx_bytes_total.add(bytes);
     }
 
-    /// The host broke the protocol.
+    /// What came of a head that is refused counts as one all the same.
     #[cold]
     fn count_refused(&mut self, error: Error) {
         let response = &mut self.response;
@@ -258,6 +258,7 @@ impl Http1Stream {
         }
     }
 
+    /// The host broke the protocol.
     fn refuse(&mut self, error: Error) -> UpstreamError {
         self.fail(
             UpstreamErrorKind::ProtocolError,

@@ -1,9 +1,9 @@
 //! Which headers the encoder puts into its table.
 //!
 //! Never indexed, so that no hop on the way may either (RFC 7541 section 7.1): credentials and cookies. Not put in:
-//! what is different in each message and has a name that the static table knows. Other names go in with each value, as
-//! they do with nghttp2: that the name need not be written again is worth more than what is pushed out, and heads are
-//! as long as Envoy's.
+//! seven headers that are different in most messages, the ones that nghttp2 leaves out. All others go in with each value,
+//! those among them whose names the static table knows: that the name need not be written again is worth more than what
+//! is pushed out, and heads are as long as Envoy's.
 
 use nuncio_contract::headers::{Known, KnownSet};
 

@@ -110,7 +110,8 @@ fn stream_time(request: &HeaderMap, cluster: &WorkerCluster) -> Option<Duration>
     asked.or_else(clusters).filter(|time| !time.is_zero())
 }
 
-/// What went over the wire counts, also for tries that are given up together with the request.
+/// What went over the wire counts, also for tries that are given up together with the request. Those that have lost
+/// against another's response are gone before, and not counted.
 impl<D: Downstream> Drop for Tries<'_, '_, '_, D> {
     fn drop(&mut self) {
         for one in &self.under_way {

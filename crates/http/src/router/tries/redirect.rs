@@ -126,7 +126,8 @@ impl<D: Downstream> Tries<'_, '_, '_, D> {
 }
 
 impl Redirect<'_> {
-    /// Changes the head; whether the request becomes a GET. None, and nothing changed, if it may not be followed.
+    /// Changes the head; whether the request becomes a GET. None, and the head as it was, if it may not be followed;
+    /// which route the log tells is another then all the same ([`Self::accepts_route`]).
     fn apply(&self, location: &[u8], state: &mut StreamState, worker: &Worker) -> Option<bool> {
         let old_path = state.request.get(Known::Path)?.to_vec();
         let Some(target) = Target::parse(location) else {
