@@ -111,6 +111,10 @@ impl Link<'_> {
             if self.poll_send(cx).is_err() {
                 return Poll::Ready(EndedBy::Host);
             }
+            // The host is gone: as in Envoy what was sent is answered before.
+            if self.asked.is_empty() && self.connection.is_unwanted() {
+                return Poll::Ready(EndedBy::Us);
+            }
             let most = Buffer::BODY_BYTES;
             match self.connection.poll_read(cx, &mut self.input, most) {
                 Poll::Pending => return Poll::Pending,
@@ -120,9 +124,6 @@ impl Link<'_> {
                     }
                 }
                 Poll::Ready(_) => return Poll::Ready(EndedBy::Host),
-            }
-            if self.asked.is_empty() && self.connection.is_unwanted() {
-                return Poll::Ready(EndedBy::Us);
             }
         }
     }

@@ -129,7 +129,12 @@ impl Client {
             begun: shared.services.now(),
             counts,
         });
-        if let Some(waker) = shared.waker.take() {
+        self.wake();
+    }
+
+    /// Has its connection look at what has changed.
+    fn wake(&self) {
+        if let Some(waker) = self.0.waker.take() {
             waker.wake();
         }
     }
@@ -138,9 +143,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.0.is_left.set(true);
-        if let Some(waker) = self.0.waker.take() {
-            waker.wake();
-        }
+        self.wake();
     }
 }
 

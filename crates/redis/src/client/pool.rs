@@ -1,7 +1,7 @@
 //! The connections of a worker to the hosts of a cluster.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,8 +22,10 @@ pub(crate) struct Pool {
     worker: Worker,
     /// The cluster's place in the config's list.
     target: usize,
-    /// By the place of their hosts in memory, which the clients hold.
+    /// By the identity of their hosts, which the clients hold.
     clients: RefCell<HashMap<usize, Client>>,
+    /// The cluster's hosts when the clients of those that had gone were last looked for.
+    generation: Cell<u64>,
     stats: Arc<ClusterStats>,
     counts: Rc<CommandCounts>,
     bucket: Option<TokenBucket>,
@@ -38,6 +40,7 @@ impl Pool {
             worker: worker.clone(),
             target,
             clients: RefCell::default(),
+            generation: Cell::default(),
             stats: scope.worker_group(),
             counts: Rc::new(CommandCounts::new(scope, config.settings.counts_commands)),
             bucket: per_second.map(|rate| TokenBucket::of_a_second(u64::from(rate))),
@@ -149,7 +152,11 @@ impl Pool {
         act: impl FnOnce(&Client) -> T,
     ) -> Option<T> {
         let mut clients = self.clients.borrow_mut();
-        let place = Rc::as_ptr(&host).addr();
+        let generation = cluster.shared().generation();
+        if self.generation.replace(generation) != generation {
+            forget_gone(&mut clients, cluster);
+        }
+        let place = host.host().identity();
         if let Some(client) = clients.get(&place).filter(|client| !client.is_closed()) {
             return Some(act(client));
         }
@@ -164,6 +171,20 @@ impl Pool {
         clients.insert(place, client);
         Some(done)
     }
+}
+
+/// Closes connections to hosts that the cluster has no more. As in Envoy what was sent is answered before.
+#[cold]
+fn forget_gone(clients: &mut HashMap<usize, Client>, cluster: &WorkerCluster) {
+    let members = cluster.members();
+    let members: HashSet<_> = members.iter().map(|host| host.host().identity()).collect();
+    clients.retain(|place, client| {
+        if members.contains(place) {
+            return true;
+        }
+        client.wake();
+        !client.is_closed()
+    });
 }
 
 /// What of a key decides on its host: what stands in its first braces, if something does.

@@ -2,9 +2,12 @@
 //!
 //! A host at an address that the cluster has already goes on with its connections, counts, checks and ejections, though
 //! its weight, priority, metadata or health may be another; one of another name or place, or that is checked in
-//! another way, is another host. Of several hosts of one address the first counts. Where hosts are checked, those that still pass stay
-//! when they are taken off, until they fail. As in Envoy a share of requests that are turned away comes into force with
-//! other hosts.
+//! another way, is another host, of which is known what checks found as long as it is checked at the same address. Of
+//! several hosts of one address the first counts. Where hosts are checked, those that still pass stay when they are
+//! taken off, until they fail. As in Envoy a share of requests that are turned away comes into force with other hosts.
+//!
+//! Different from Envoy: a host that gets another name takes the place of the old one; Envoy keeps a healthy one
+//! beside it.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -14,6 +17,12 @@ use nuncio_contract::stream_info::Address;
 
 use crate::cluster::{ClusterShared, HealthFlags, Host, HostSet};
 use crate::config::{Assignment, EndpointSpec};
+
+/// What another host in the place of one has of its checks.
+const FOUND_BY_CHECKS: HealthFlags = HealthFlags::FAILED_ACTIVE_HC
+    .with(HealthFlags::DEGRADED_ACTIVE_HC)
+    .with(HealthFlags::PENDING_ACTIVE_HC)
+    .with(HealthFlags::ACTIVE_HC_TIMEOUT);
 
 /// Gives a cluster its hosts of now; false if they are the ones that it has.
 pub fn assign(cluster: &ClusterShared, assignment: &Assignment) -> bool {
@@ -71,6 +80,21 @@ fn begin(host: Host, cluster: &ClusterShared) -> Host {
     host
 }
 
+/// Another host in the place of one that may be known to pass: it waits for no check of its own.
+fn begin_again(old: &Host, new: Host, cluster: &ClusterShared) -> Host {
+    let is_checked_alike = old.is_checked()
+        && new.is_checked()
+        && old.check_address() == new.check_address()
+        && old.checked_not_ip() == new.checked_not_ip();
+    if cluster.settings.health_checks.is_none() || !is_checked_alike {
+        return begin(new, cluster);
+    }
+    let flags = old.health();
+    let found = flags.without(flags.without(FOUND_BY_CHECKS));
+    new.change_health(found, HealthFlags::HEALTHY);
+    new
+}
+
 /// The host at an address that the cluster has. As in Envoy its other addresses stay what they were.
 fn follow(
     old: &Arc<Host>,
@@ -82,7 +106,7 @@ fn follow(
     let is_other =
         old.locality != new.locality || old.hostname != new.hostname || old.check != new.check;
     if is_other {
-        return Arc::new(begin(new, cluster));
+        return Arc::new(begin_again(old, new, cluster));
     }
     // As in Envoy, the transport socket of each host that is told is looked up, and once more for other metadata.
     cluster.count_socket_of(&new);
@@ -102,23 +126,26 @@ fn follow(
     }
 }
 
-/// Hosts that pass their checks stay, though the cluster is told of them no more.
+/// Hosts that pass their checks stay, though the cluster is told of them no more. Of others nothing would ever say that
+/// they are gone.
 fn keep_healthy(cluster: &ClusterShared, known: &HostSet, hosts: &mut Vec<Arc<Host>>) {
     let checks = cluster.settings.health_checks.as_ref();
     if checks.is_none_or(|checks| checks.ignores_health_on_removal) {
         return;
     }
-    let told: HashSet<_> = hosts.iter().map(|host| host.address).collect();
-    let untold = known.iter().filter(|host| !told.contains(&host.address));
-    for host in untold {
+    let told: HashSet<_> = hosts.iter().map(|host| place_of(host)).collect();
+    let passes = |host: &Host| {
         let flags = host.health();
-        let is_bad = flags.contains(HealthFlags::FAILED_ACTIVE_HC)
-            || flags.contains(HealthFlags::FAILED_EDS_HEALTH);
-        if !is_bad {
-            host.change_health(HealthFlags::PENDING_DYNAMIC_REMOVAL, HealthFlags::HEALTHY);
-            hosts.push(Arc::clone(host));
-        }
+        host.is_checked()
+            && !flags.contains(HealthFlags::FAILED_ACTIVE_HC)
+            && !flags.contains(HealthFlags::FAILED_EDS_HEALTH)
+    };
+    let untold = known.iter().filter(|host| !told.contains(&place_of(host)));
+    let kept: Vec<_> = untold.filter(|host| passes(host)).map(Arc::clone).collect();
+    for host in &kept {
+        host.change_health(HealthFlags::PENDING_DYNAMIC_REMOVAL, HealthFlags::HEALTHY);
     }
+    hosts.extend(kept);
 }
 
 #[cfg(test)]
@@ -127,6 +154,8 @@ mod tests {
 
     use super::*;
     use crate::cluster::{ClusterSettings, ClusterType, DiscoveredHealth, LevelOptions, Locality};
+    use crate::health_check::ActiveChecks;
+    use crate::host::EndpointCheck;
     use crate::{ClusterManager, TransportSocket};
 
     fn endpoint(address: &str, weight: u32) -> EndpointSpec {
@@ -155,6 +184,16 @@ mod tests {
         let manager = ClusterManager::new(stats.clone());
         let settings = ClusterSettings {
             cluster_type: ClusterType::Eds,
+            ..ClusterSettings::named("c")
+        };
+        manager.prepare(settings, TransportSocket::RawBuffer, false)
+    }
+
+    fn checked_cluster() -> Arc<ClusterShared> {
+        let manager = ClusterManager::new(StatsStore::default());
+        let settings = ClusterSettings {
+            cluster_type: ClusterType::Eds,
+            health_checks: Some(Arc::new(ActiveChecks::new(Box::default()))),
             ..ClusterSettings::named("c")
         };
         manager.prepare(settings, TransportSocket::RawBuffer, false)
@@ -279,5 +318,60 @@ mod tests {
         let left = hosts.without_failed().unwrap();
         let left: Vec<_> = left.iter().map(|host| host.address).collect();
         assert_eq!(left, ["192.0.2.2:80".parse().unwrap()]);
+    }
+
+    #[test]
+    fn of_hosts_that_are_taken_off_those_stay_that_pass_checks() {
+        let cluster = checked_cluster();
+        let unchecked = EndpointSpec {
+            check: Some(Box::new(EndpointCheck {
+                is_disabled: true,
+                ..EndpointCheck::default()
+            })),
+            ..endpoint("192.0.2.1", 1)
+        };
+        assign(&cluster, &of(vec![unchecked, endpoint("192.0.2.2", 1)]));
+        for host in cluster.hosts().iter() {
+            host.set_health(HealthFlags::HEALTHY);
+        }
+        assign(&cluster, &of(Vec::new()));
+        let hosts: Vec<_> = cluster.hosts().iter().cloned().collect();
+        let [left] = &hosts[..] else {
+            panic!("one host, not {}", hosts.len());
+        };
+        assert_eq!(left.address, "192.0.2.2:80".parse().unwrap());
+        assert_eq!(left.health(), HealthFlags::PENDING_DYNAMIC_REMOVAL);
+    }
+
+    #[test]
+    fn another_host_checked_at_the_same_address_is_as_healthy() {
+        let moved = |port| EndpointSpec {
+            locality: Arc::new(Locality {
+                zone: "z".into(),
+                ..Locality::default()
+            }),
+            check: Some(Box::new(EndpointCheck {
+                port,
+                ..EndpointCheck::default()
+            })),
+            ..endpoint("192.0.2.1", 1)
+        };
+        let ejected = HealthFlags::DEGRADED_ACTIVE_HC.with(HealthFlags::FAILED_OUTLIER_CHECK);
+        for (port, expected) in [
+            (0, HealthFlags::DEGRADED_ACTIVE_HC),
+            (80, HealthFlags::DEGRADED_ACTIVE_HC),
+            (81, HealthFlags::FAILED_ACTIVE_HC),
+        ] {
+            let cluster = checked_cluster();
+            assign(&cluster, &of(vec![endpoint("192.0.2.1", 1)]));
+            let before = Arc::clone(cluster.hosts().iter().next().unwrap());
+            assert_eq!(before.health(), HealthFlags::FAILED_ACTIVE_HC);
+            before.set_health(ejected);
+            assign(&cluster, &of(vec![moved(port)]));
+            let now = Arc::clone(cluster.hosts().iter().next().unwrap());
+            assert_ne!(now.identity(), before.identity());
+            assert_eq!(now.health(), expected, "checked at {port}");
+            assert_eq!(cluster.hosts().iter().count(), 1);
+        }
     }
 }

@@ -50,6 +50,15 @@ struct Checked {
     checks: Vec<(Rc<CheckedHost>, JoinHandle<()>)>,
 }
 
+impl Checked {
+    /// The same for a host that discovery may describe in another way.
+    fn renewed(self, now: &Arc<Host>) -> Self {
+        let checks = self.checks.iter();
+        checks.for_each(|(host, _)| host.flags.renew(now));
+        self
+    }
+}
+
 impl Drop for Checked {
     fn drop(&mut self) {
         self.checks.iter().for_each(|(_, task)| task.abort());
@@ -127,8 +136,10 @@ impl Common {
         let mut before = self.hosts.take();
         let mut hosts = HashMap::new();
         for host in now.iter().filter(|host| host.is_checked()) {
-            let known = before.remove(&host.identity());
-            let checked = known.unwrap_or_else(|| self.check(host));
+            let checked = match before.remove(&host.identity()) {
+                Some(known) => known.renewed(host),
+                None => self.check(host),
+            };
             hosts.insert(host.identity(), checked);
         }
         *self.hosts.borrow_mut() = hosts;

@@ -9,7 +9,8 @@ use crate::health_check::combined::{Combined, Sum};
 
 /// One host's flags as one check sees them.
 pub(super) struct CheckFlags {
-    pub(super) host: Arc<Host>,
+    /// As discovery describes it now.
+    host: RefCell<Arc<Host>>,
     shared: Option<(Rc<RefCell<Combined>>, usize)>,
 }
 
@@ -17,7 +18,7 @@ impl CheckFlags {
     /// Those of the only check.
     pub(super) fn of_the_host(host: &Arc<Host>) -> Self {
         Self {
-            host: Arc::clone(host),
+            host: RefCell::new(Arc::clone(host)),
             shared: None,
         }
     }
@@ -25,14 +26,24 @@ impl CheckFlags {
     /// Those of the `check`th of several.
     pub(super) fn own(host: &Arc<Host>, combined: &Rc<RefCell<Combined>>, check: usize) -> Self {
         Self {
-            host: Arc::clone(host),
+            host: RefCell::new(Arc::clone(host)),
             shared: Some((Rc::clone(combined), check)),
         }
     }
 
+    /// The host, as discovery describes it now.
+    pub(super) fn host(&self) -> Arc<Host> {
+        Arc::clone(&self.host.borrow())
+    }
+
+    /// Discovery describes the host in another way.
+    pub(super) fn renew(&self, now: &Arc<Host>) {
+        *self.host.borrow_mut() = Arc::clone(now);
+    }
+
     pub(super) fn get(&self) -> HealthFlags {
         match &self.shared {
-            None => self.host.health(),
+            None => self.host().health(),
             Some((combined, check)) => combined.borrow().flags(*check),
         }
     }
@@ -41,7 +52,7 @@ impl CheckFlags {
     pub(super) fn change(&self, add: HealthFlags, remove: HealthFlags) {
         match &self.shared {
             None => {
-                let _the_transition_says_so_too = self.host.change_health(add, remove);
+                let _the_transition_says_so_too = self.host().change_health(add, remove);
             }
             Some((combined, check)) => combined.borrow_mut().change(*check, add, remove),
         }
@@ -55,8 +66,8 @@ impl CheckFlags {
     /// There was a result: does with the host what all checks come to, if it is one of several and all had results.
     pub(super) fn report(&self) -> Option<Sum> {
         let (combined, check) = self.shared.as_ref()?;
-        let sum = combined.borrow_mut().report(*check, self.host.health())?;
-        let _the_sum_says_so_too = self.host.change_health(sum.add, sum.remove);
+        let sum = combined.borrow_mut().report(*check, self.host().health())?;
+        let _the_sum_says_so_too = self.host().change_health(sum.add, sum.remove);
         Some(sum)
     }
 }

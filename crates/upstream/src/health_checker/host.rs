@@ -102,7 +102,7 @@ impl CheckedHost {
         match &run.check.probe {
             Probe::Tcp(_) => Prober::Tcp(Box::new(TcpProber::new(
                 &run.dialer,
-                &self.flags.host,
+                &self.flags,
                 run.check.reuses_connection,
             ))),
             Probe::Http(_) | Probe::Grpc(_) => Prober::Requests(Box::new(RequestProber::new(
@@ -122,7 +122,7 @@ impl CheckedHost {
 
     /// Does what a result comes to.
     pub(super) fn take(&self, outcome: Outcome) -> Transition {
-        let (common, host) = (&self.common, &self.flags.host);
+        let (common, host) = (&self.common, self.flags.host());
         let before = self.flags.get();
         let (thresholds, log) = (self.run.check.thresholds, self.run.check.always_log);
         let mut session = self.session.borrow_mut();
@@ -164,7 +164,7 @@ impl CheckedHost {
     fn settle(&self, passed: bool, changed: bool, is_first: bool) {
         let cluster = &self.common.cluster;
         if let (true, Some(outliers)) = (passed, cluster.outliers()) {
-            outliers.health_check_passed(&self.flags.host);
+            outliers.health_check_passed(&self.flags.host());
         }
         if is_first {
             cluster.health_became_known();
@@ -181,7 +181,7 @@ impl CheckedHost {
                 stats.failure.inc();
                 if failure.is_of_network() {
                     stats.network_failure.inc();
-                    self.flags.host.note_checked_status(0);
+                    self.flags.host().note_checked_status(0);
                 } else if failure == Failure::Passive {
                     stats.passive_failure.inc();
                 }
@@ -195,9 +195,10 @@ impl CheckedHost {
         let Some(logs) = check.event_logs.get() else {
             return;
         };
+        let host = self.flags.host();
         let line = |event: &Event| {
             let (name, at) = (&common.cluster.settings.name, common.services.wall());
-            events::line(*event, &check.probe, &self.flags.host, name, at)
+            events::line(*event, &check.probe, &host, name, at)
         };
         for line in step.events.iter().map(line) {
             logs.iter().for_each(|log| log.write(line.as_bytes()));

@@ -43,7 +43,7 @@ impl RequestProber {
         Self {
             dialer: Rc::clone(&run.dialer),
             check: Arc::clone(&run.check),
-            host: Arc::clone(&flags.host),
+            host: flags.host(),
             flags: Rc::clone(flags),
             stats: Arc::clone(&run.stats),
             services: Rc::clone(services),
@@ -52,6 +52,7 @@ impl RequestProber {
     }
 
     pub(super) async fn check_http(&mut self, probe: &HttpProbe) -> Outcome {
+        self.follow_host();
         let protocol = match probe.is_http2 {
             true => Protocol::Http2,
             false => Protocol::Http11,
@@ -89,6 +90,7 @@ impl RequestProber {
     }
 
     pub(super) async fn check_grpc(&mut self, probe: &GrpcProbe) -> Outcome {
+        self.follow_host();
         let mut request = probe.request(&self.authority(&probe.authority));
         self.change(&mut request, &probe.headers, Protocol::Http2);
         let limit = u64::try_from(self.check.timing.timeout.as_millis()).unwrap_or(u64::MAX);
@@ -137,6 +139,15 @@ impl RequestProber {
             self.link = None;
         }
         pending().await
+    }
+
+    /// What discovery says of the host now counts from the next check on.
+    fn follow_host(&mut self) {
+        let now = self.flags.host();
+        if self.host.is_reached_otherwise(&now) {
+            self.link = None;
+        }
+        self.host = now;
     }
 
     async fn open(&mut self, is_http2: bool) -> Option<&mut Link> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nuncio_net::transport::Transport;
 
+use super::flags::CheckFlags;
 use super::link::{Dialer, Gone};
 use crate::health_check::session::{Failure, Outcome};
 use crate::health_check::settings::TcpProbe;
@@ -19,16 +20,18 @@ const FAILED: Outcome = Outcome::Failed(Failure::Network);
 pub(super) struct TcpProber {
     dialer: Rc<Dialer>,
     host: Arc<Host>,
+    flags: Rc<CheckFlags>,
     reuses: bool,
     transport: Option<Transport>,
     input: Vec<u8>,
 }
 
 impl TcpProber {
-    pub(super) fn new(dialer: &Rc<Dialer>, host: &Arc<Host>, reuses: bool) -> Self {
+    pub(super) fn new(dialer: &Rc<Dialer>, flags: &Rc<CheckFlags>, reuses: bool) -> Self {
         Self {
             dialer: Rc::clone(dialer),
-            host: Arc::clone(host),
+            host: flags.host(),
+            flags: Rc::clone(flags),
             reuses,
             transport: None,
             input: Vec::new(),
@@ -36,6 +39,7 @@ impl TcpProber {
     }
 
     pub(super) async fn check(&mut self, probe: &TcpProbe) -> Outcome {
+        self.follow_host();
         match self.exchange(probe).await {
             Ok(()) => PASSED,
             Err(Gone) => {
@@ -43,6 +47,15 @@ impl TcpProber {
                 FAILED
             }
         }
+    }
+
+    /// What discovery says of the host now counts from the next check on.
+    fn follow_host(&mut self) {
+        let now = self.flags.host();
+        if self.host.is_reached_otherwise(&now) {
+            self.close();
+        }
+        self.host = now;
     }
 
     async fn exchange(&mut self, probe: &TcpProbe) -> Result<(), Gone> {

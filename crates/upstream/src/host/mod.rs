@@ -250,6 +250,20 @@ impl Host {
         self.socket.set(socket).is_ok()
     }
 
+    /// Whether connections to it are secured in another way now, or go through another proxy.
+    pub(crate) fn is_reached_otherwise(&self, now: &Self) -> bool {
+        self.has_other_socket(now) || self.http_proxy != now.http_proxy
+    }
+
+    /// Whether connections to it are secured in another way now.
+    pub(crate) fn has_other_socket(&self, now: &Self) -> bool {
+        match (self.socket(), now.socket()) {
+            (None, None) => false,
+            (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
+            _ => true,
+        }
+    }
+
     /// Waits until it fails its checks or is ejected from now on.
     pub(crate) fn failure(&self) -> impl Future<Output = ()> + use<> {
         Arc::clone(self.state.failed.get_or_init(Arc::default)).notified_owned()

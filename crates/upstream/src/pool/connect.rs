@@ -29,10 +29,11 @@ pub(super) async fn connect(
     name: Option<&ConnectionName>,
     carries: Carries,
 ) -> Result<Transport, UpstreamError> {
-    let way = way(core, &to.host);
-    let Some(addresses) = to.host.addresses.as_ref().filter(|_| way.is_none()) else {
+    let host = &*to.dialled.now();
+    let way = way(core, host);
+    let Some(addresses) = host.addresses.as_ref().filter(|_| way.is_none()) else {
         // As in Envoy a proxy is asked once, for the first address.
-        return connect_to(core, (&to.host, to.host.address, way), name, carries).await;
+        return connect_to(core, (host, host.address, way), name, carries).await;
     };
     let ordered = core.settings().happy_eyeballs.order(addresses);
     let mut attempts = 0;
@@ -42,7 +43,7 @@ pub(super) async fn connect(
             core.traffic.upstream_cx_total.inc();
             to.counters.cx_total.inc();
         }
-        connect_to(core, (&to.host, address, None), name, carries)
+        connect_to(core, (host, address, None), name, carries)
     };
     Box::pin(first_of(ordered, attempt)).await
 }

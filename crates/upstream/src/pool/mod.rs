@@ -67,7 +67,27 @@ pub(crate) enum Granted {
 /// The host that a pool's connections lead to.
 pub(crate) struct PooledHost {
     pub(crate) host: Arc<Host>,
+    /// The same as it is described now, which connections are opened by.
+    pub(crate) dialled: Dialled,
     pub(crate) counters: Arc<HostCounters>,
+}
+
+/// A host as discovery describes it now, though pools were made before.
+#[derive(Clone)]
+pub(crate) struct Dialled(Rc<RefCell<Arc<Host>>>);
+
+impl Dialled {
+    pub(crate) fn new(host: Arc<Host>) -> Self {
+        Self(Rc::new(RefCell::new(host)))
+    }
+
+    pub(crate) fn renew(&self, now: Arc<Host>) {
+        *self.0.borrow_mut() = now;
+    }
+
+    fn now(&self) -> Arc<Host> {
+        Arc::clone(&self.0.borrow())
+    }
 }
 
 /// What a pool's connections carry.
@@ -344,11 +364,9 @@ impl HostPool {
         if self.carries != Carries::Tcp || self.core.preconnects {
             return std::future::pending().await;
         }
-        loop {
+        // Looked at first: who left before this was polled told nobody.
+        while self.connecting.get() <= self.waiting.borrow().len() {
             self.given_up.notified().await;
-            if self.connecting.get() > self.waiting.borrow().len() {
-                return;
-            }
         }
     }
 

@@ -105,7 +105,7 @@ impl Drop for PendingLease {
             pool.waiting
                 .borrow_mut()
                 .retain(|other| !Rc::ptr_eq(other, &self.waiting));
-            pool.given_up.notify_waiters();
+            pool.given_up.notify_one();
         }
         // A lease that was delivered and never looked at goes back to the pool.
         drop(self.waiting.result.take());

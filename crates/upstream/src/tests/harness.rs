@@ -41,7 +41,7 @@ pub(super) struct Fixture {
 }
 
 /// The stream, waited for if need be.
-async fn begin(acquired: Acquired) -> Result<UpstreamStream, UpstreamError> {
+pub(super) async fn begin(acquired: Acquired) -> Result<UpstreamStream, UpstreamError> {
     Ok(match acquired {
         Acquired::Ready(ready) => ready.begin(),
         Acquired::Pending(pending) => pending.await?.begin(),

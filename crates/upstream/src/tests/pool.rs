@@ -1,12 +1,13 @@
 //! Many requests: connections kept, shared, limited and lost.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::harness::{Fixture, answering, host, on_worker, serve};
+use super::harness::{Fixture, answering, begin, host, on_worker, read_response, request, serve};
 use crate::Acquired;
 use crate::UpstreamErrorKind as Kind;
 use crate::cluster::{
@@ -315,6 +316,76 @@ fn a_removed_host_drains() {
         assert_eq!(fixture.stat("upstream_cx_active"), 1);
         assert_eq!(fixture.stat("upstream_cx_destroy_local"), 1);
     });
+}
+
+const BY_THE_PROXY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\nby the proxy";
+
+#[test]
+fn connections_to_come_go_by_what_discovery_says_of_the_host_now() {
+    on_worker(async {
+        let (old, new) = (answering(OK).await, answering(BY_THE_PROXY).await);
+        let fixture = Fixture::to(&[old]);
+        let held = fixture.stream().await.unwrap();
+        let before = Arc::clone(fixture.cluster.shared().hosts().iter().next().unwrap());
+        let mut now = Host::new(old, "", 1, 0, Arc::default(), HealthFlags::HEALTHY);
+        now.http_proxy = Some(Box::new(new));
+        let now = Arc::new(now.goes_on(&before));
+        let hosts = Arc::new(HostSet::new(vec![now]));
+        fixture.cluster.shared().publish_hosts(hosts);
+        assert_eq!(fixture.get("/").await.unwrap().body, b"by the proxy");
+        drop(held);
+    });
+}
+
+#[test]
+fn nothing_stays_of_a_request_that_chose_the_host_before_it_changed() {
+    on_worker(async {
+        let address = answering(OK).await;
+        let fixture = Fixture::to(&[address]);
+        let chosen = fixture.cluster.pick_host().unwrap();
+        let before = Arc::clone(chosen.host());
+        let now = Host::new(address, "", 2, 0, Arc::default(), HealthFlags::HEALTHY);
+        let hosts = Arc::new(HostSet::new(vec![Arc::new(now.goes_on(&before))]));
+        fixture.cluster.shared().publish_hosts(hosts);
+        fixture.get("/").await.unwrap();
+        let late = chosen.new_stream(ResourcePriority::Default, false).unwrap();
+        let mut stream = begin(late).await.unwrap();
+        stream.write_head(&request("GET", "/"), true);
+        poll_fn(|cx| stream.poll_flush(cx)).await;
+        read_response(&mut stream).await.unwrap();
+        drop(stream);
+        fixture.until_stat("upstream_cx_destroy_local", 1).await;
+        assert_eq!(fixture.stat("upstream_cx_active"), 1);
+    });
+}
+
+#[test]
+fn each_client_that_leaves_ends_an_attempt_to_connect_that_is_for_nobody() {
+    on_worker(async {
+        let listener = socket2_like_listener();
+        let fixture = Fixture::to(&[listener.0.local_addr().unwrap()]);
+        let host = fixture.cluster.pick_host().unwrap();
+        for turns_before in [0, 3] {
+            let ask = || host.new_tcp_stream().unwrap();
+            let mut waiting: Vec<_> = (0..3).map(|_| ask()).collect();
+            turns(turns_before).await;
+            assert_eq!(fixture.stat("upstream_cx_active"), 3);
+            waiting.truncate(1);
+            turns(3).await;
+            assert_eq!(fixture.stat("upstream_cx_active"), 1);
+            drop(waiting);
+            turns(3).await;
+            assert_eq!(fixture.stat("upstream_cx_active"), 0);
+        }
+        assert_eq!(fixture.stat("upstream_cx_connect_fail"), 0);
+    });
+}
+
+/// Gives other tasks their turns.
+async fn turns(count: usize) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[test]

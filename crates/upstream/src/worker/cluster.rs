@@ -398,7 +398,9 @@ impl WorkerCluster {
         set.iter()
             .map(|host| match before.get(&host.identity()) {
                 // As in Envoy, a host that was found out to be bad gets new connections, if any.
-                Some(known) if closes | known.has_become_bad() | known.has_other_socket(host) => {
+                Some(known)
+                    if closes | known.has_become_bad() | known.host().has_other_socket(host) =>
+                {
                     known.drain();
                     Rc::new(known.with_new_connections(Arc::clone(host)))
                 }

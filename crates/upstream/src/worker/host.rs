@@ -10,7 +10,7 @@ use crate::cluster::{Host, HostCounters, ResourcePriority, UpstreamProtocol, is_
 use crate::cluster_core::ClusterCore;
 use crate::error::UpstreamError;
 use crate::outlier_detection::{HostMonitor, Outcome};
-use crate::pool::{Carries, HostPool, OwnConnection, PooledHost};
+use crate::pool::{Carries, Dialled, HostPool, OwnConnection, PooledHost};
 use crate::proxy_protocol::UpstreamProxyProtocol;
 use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
@@ -35,6 +35,10 @@ pub struct WorkerHost {
     was_bad: Cell<bool>,
     /// Whether its metadata makes a canary of it.
     is_canary: bool,
+    /// The host that its pools connect to, as it is described now.
+    dialled: Dialled,
+    /// Whether the host is gone or described in another way: pools made from now on are known to nobody else.
+    is_left: Cell<bool>,
 }
 
 impl WorkerHost {
@@ -60,9 +64,11 @@ impl WorkerHost {
         let is_canary = is_canary(host.metadata.as_deref());
         Self {
             core,
+            dialled: Dialled::new(Arc::clone(&host)),
             host,
             counters,
             is_canary,
+            is_left: Cell::new(false),
             pools: Default::default(),
             http2: OnceCell::new(),
             named: NamedPools::default(),
@@ -83,23 +89,17 @@ impl WorkerHost {
         }
     }
 
-    /// The same host, as discovery describes it now, with its pools.
+    /// The same host, as discovery describes it now, with its pools, whose next connections go by that.
     pub(crate) fn with_its_connections(&self, host: Arc<Host>) -> Self {
+        self.is_left.set(true);
+        self.dialled.renew(Arc::clone(&host));
         Self {
+            dialled: self.dialled.clone(),
             pools: self.pools.clone(),
             http2: self.http2.clone(),
             named: self.named.clone(),
             tcp: self.tcp.clone(),
             ..self.with_new_connections(host)
-        }
-    }
-
-    /// Whether connections to the host are secured in another way now.
-    pub(crate) fn has_other_socket(&self, now: &Host) -> bool {
-        match (self.host.socket(), now.socket()) {
-            (None, None) => false,
-            (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
-            _ => true,
         }
     }
 
@@ -278,18 +278,25 @@ impl WorkerHost {
         name: Option<ConnectionName>,
     ) -> Rc<HostPool> {
         let core = Rc::clone(&self.core);
-        HostPool::new(core, self.handle(), carries, priority, name)
+        let pool = HostPool::new(core, self.handle(), carries, priority, name);
+        if self.is_left.get() {
+            // A request that chose the host before; nothing stays of it.
+            pool.drain();
+        }
+        pool
     }
 
     fn handle(&self) -> PooledHost {
         PooledHost {
             host: Arc::clone(&self.host),
+            dialled: self.dialled.clone(),
             counters: Arc::clone(&self.counters),
         }
     }
 
     /// Closes idle connections and lets the others go after their request; for a host that was removed.
     pub(crate) fn drain(&self) {
+        self.is_left.set(true);
         self.pools
             .iter()
             .chain([&self.tcp])
