@@ -67,17 +67,27 @@ impl KeptStream {
 
     /// Ready once the stream is over.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state.borrow_mut();
-        while let Some(stream) = &mut state.stream {
-            match stream.poll_next(cx) {
-                Poll::Ready(GrpcEvent::End(_)) => state.stream = None,
-                Poll::Ready(GrpcEvent::Head(_) | GrpcEvent::Message(_)) => {}
-                Poll::Pending => {
-                    state.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
+        let state = &mut *self.state.borrow_mut();
+        poll_over(&mut state.stream, &mut state.waker, cx)
+    }
+}
+
+/// Moves a stream of which nothing that comes is wanted: ready once it is over, which leaves none. `waker` is told whom
+/// to wake once there is more to send.
+pub(crate) fn poll_over(
+    stream: &mut Option<GrpcStream>,
+    waker: &mut Option<Waker>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
+    while let Some(open) = stream {
+        match open.poll_next(cx) {
+            Poll::Ready(GrpcEvent::End(_)) => *stream = None,
+            Poll::Ready(GrpcEvent::Head(_) | GrpcEvent::Message(_)) => {}
+            Poll::Pending => {
+                *waker = Some(cx.waker().clone());
+                return Poll::Pending;
             }
         }
-        Poll::Ready(())
     }
+    Poll::Ready(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use nuncio_contract::calls::Calls;
-use nuncio_contract::grpc_client::{GrpcEvent, GrpcStream};
+use nuncio_contract::grpc_client::GrpcStream;
 use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
@@ -19,6 +19,7 @@ use nuncio_service_messages::access_log::{
 };
 
 use super::config::Settings;
+use crate::kept_stream::poll_over;
 
 /// A stream with more than this unsent takes no more.
 const MAX_UNSENT_BYTES: usize = 1 << 20;
@@ -234,18 +235,8 @@ impl LogStream {
 
     /// Ready once the stream is over.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state.borrow_mut();
-        while let Some(stream) = &mut state.stream {
-            match stream.poll_next(cx) {
-                Poll::Ready(GrpcEvent::End(_)) => state.stream = None,
-                Poll::Ready(GrpcEvent::Head(_) | GrpcEvent::Message(_)) => {}
-                Poll::Pending => {
-                    state.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-            }
-        }
-        Poll::Ready(())
+        let state = &mut *self.state.borrow_mut();
+        poll_over(&mut state.stream, &mut state.waker, cx)
     }
 }
 

@@ -10,11 +10,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use nuncio_contract::calls::Calls;
-use nuncio_contract::grpc_client::{GrpcEvent, GrpcStream};
+use nuncio_contract::grpc_client::GrpcStream;
 use nuncio_contract::stat_group;
 use nuncio_service_messages::skywalking::COLLECT;
 
 use super::config::Settings;
+use crate::kept_stream::poll_over;
 
 /// How long a stream that ended is not begun again.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -142,18 +143,8 @@ impl Sender {
 
     /// Ready once there is no stream.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state.borrow_mut();
-        while let Some(stream) = &mut state.stream {
-            match stream.poll_next(cx) {
-                Poll::Ready(GrpcEvent::End(_)) => state.stream = None,
-                Poll::Ready(GrpcEvent::Head(_) | GrpcEvent::Message(_)) => {}
-                Poll::Pending => {
-                    state.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-            }
-        }
-        Poll::Ready(())
+        let state = &mut *self.state.borrow_mut();
+        poll_over(&mut state.stream, &mut state.waker, cx)
     }
 }
 
