@@ -463,7 +463,6 @@ impl<D: Downstream> Router<'_, '_, D> {
                     false
                 }
                 BodyEvent::LastData | BodyEvent::End => {
-                    let mut chunk = chunk;
                     if D::TELLS_OF_RESETS && !chunk.is_empty() && !is_http2(up.borrow().stream()) {
                         // As in Envoy the end of a host's answer over HTTP/1 is a frame of its own.
                         let data = std::mem::take(&mut chunk);

@@ -166,7 +166,7 @@ impl TryLog<'_> {
     }
 
     /// The end of its answer has come.
-    pub(super) fn is_whole(&mut self) {
+    pub(super) fn note_whole(&mut self) {
         self.of_client = Some(self.down.counted());
     }
 

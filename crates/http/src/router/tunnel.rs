@@ -160,14 +160,12 @@ impl<D: Downstream> Router<'_, '_, D> {
         self.exchange.tunnel_answered(is_open);
         let is_failed_handshake = !is_open && self.awaits_handshake() && has_no_say(head);
         self.strip(is_open);
+        let end_stream = is_failed_handshake || up.borrow().is_response_complete();
         if is_failed_handshake {
-            up.borrow_mut().is_answered();
+            up.borrow_mut().note_answered();
             Box::pin(self.fail_handshake(head.status)).await?;
         } else {
             self.begin_response(head.status, true);
-        }
-        let end_stream = is_failed_handshake || up.borrow().is_response_complete();
-        if !is_failed_handshake {
             pin!(self.exchange.send_head(end_stream)).await?;
         }
         self.pass_body(up, end_stream).await?;

@@ -85,7 +85,7 @@ impl<'e> Logged<'e> {
             Err(error) => self.log.fail(error),
         }
         if read.is_ok() && self.up.is_response_complete() {
-            self.log.is_whole();
+            self.log.note_whole();
         }
         Poll::Ready(read)
     }
@@ -103,12 +103,12 @@ impl<'e> Logged<'e> {
         match &read {
             Poll::Ready(Ok(BodyEvent::Trailers)) => {
                 self.log.ended(&state.borrow().response_trailers);
-                self.log.is_whole();
+                self.log.note_whole();
             }
-            Poll::Ready(Ok(BodyEvent::End)) => self.log.is_whole(),
+            Poll::Ready(Ok(BodyEvent::End)) => self.log.note_whole(),
             // Over HTTP/1 the end comes behind the last bytes.
             Poll::Ready(Ok(BodyEvent::LastData)) if is_http2(self.up.stream()) => {
-                self.log.is_whole();
+                self.log.note_whole();
             }
             Poll::Ready(Err(error)) => self.log.fail(error),
             Poll::Ready(Ok(_)) | Poll::Pending => {}

@@ -78,9 +78,9 @@ impl Up<'_> {
     }
 
     /// Notes for its log that no more of the answer counts.
-    pub(crate) fn is_answered(&mut self) {
+    pub(crate) fn note_answered(&mut self) {
         if let Up::Logged(logged) = self {
-            logged.log().is_whole();
+            logged.log().note_whole();
         }
     }
 
