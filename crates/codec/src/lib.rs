@@ -3,4 +3,5 @@
 
 pub mod http1;
 pub mod http2;
+pub mod http3;
 pub mod resp;
