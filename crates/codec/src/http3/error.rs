@@ -1,8 +1,10 @@
 //! Error codes of HTTP/3 and QPACK, and what ends a connection or a stream.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::http2::Violation;
+use super::problem::Problem;
+use crate::header_block::Violation;
 
 /// Why a stream or a connection ends, as it goes over the wire (RFC 9114 section 8.1, RFC 9204 section 6). Codes that
 /// are not known are kept.
@@ -52,42 +54,118 @@ impl ErrorCode {
     pub const QPACK_DECODER_STREAM_ERROR: Self = Self(0x202);
 }
 
-/// The connection cannot go on: close it with this code and text. The fault is the peer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The connection cannot go on: close it with [`ConnectionError::code`] and [`ConnectionError::reason`]. The fault is the
+/// peer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionError {
-    /// What CONNECTION_CLOSE says.
-    pub code: ErrorCode,
+    /// Which kind of fault it is.
+    pub problem: Problem,
     /// What went wrong, in words.
-    pub message: &'static str,
-    /// Envoy's response code details for the streams that end with the connection, where it has some of its own.
-    pub details: Option<&'static str>,
+    pub text: Cow<'static, str>,
+}
+
+impl ConnectionError {
+    pub(super) fn new(problem: Problem, text: &'static str) -> Self {
+        Self {
+            problem,
+            text: Cow::Borrowed(text),
+        }
+    }
+
+    pub(super) fn told(problem: Problem, text: String) -> Self {
+        Self {
+            problem,
+            text: Cow::Owned(text),
+        }
+    }
+
+    /// The code of CONNECTION_CLOSE.
+    pub const fn code(&self) -> ErrorCode {
+        self.problem.code()
+    }
+
+    /// The phrase of CONNECTION_CLOSE, as Envoy has it: the number of the fault in front of the words.
+    pub fn reason(&self) -> String {
+        format!("{}:{}", self.problem.number(), self.text)
+    }
+
+    /// Envoy's response code details for the stream whose message was at fault, where it has some.
+    pub fn details(&self) -> Option<&str> {
+        (self.text == INVALID_HEADER).then_some(INVALID_HEADER)
+    }
 }
 
 impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http/3 protocol error: {}", self.message)
+        write!(f, "http/3 protocol error: {}", self.text)
     }
 }
 
 impl std::error::Error for ConnectionError {}
+
+/// Envoy's details of a malformed message.
+const INVALID_HEADER: &str = "http3.invalid_header_field";
 
 /// One stream cannot go on: reset it, and stop the peer's sending, with [`StreamError::code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamError {
     /// Its message is malformed.
     Messaging(Violation),
+    /// Its body is not as long as `content-length` says.
+    WrongLength,
     /// It has more headers than the limit allows.
     TooManyHeaders,
+    /// It has more trailers than the limit allows.
+    TooManyTrailers,
     /// Its headers have more bytes than the limit allows.
     HeadersTooLarge,
     /// A header name has an underscore, and the settings refuse that.
     UnexpectedUnderscore,
-    /// The stream ended before the message had a head.
-    Incomplete,
+}
+
+impl StreamError {
+    /// The code of the reset.
+    pub const fn code(self) -> ErrorCode {
+        match self {
+            Self::Messaging(Violation::Repetition(_) | Violation::Target(_)) => ErrorCode::NO_ERROR,
+            Self::Messaging(_) | Self::WrongLength | Self::UnexpectedUnderscore => {
+                ErrorCode::GENERAL_PROTOCOL_ERROR
+            }
+            Self::TooManyHeaders | Self::TooManyTrailers | Self::HeadersTooLarge => {
+                ErrorCode::EXCESSIVE_LOAD
+            }
+        }
+    }
+
+    /// The name of the reset's code in Envoy's counters (`tx.quic_reset_stream_error_code_*`).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Messaging(Violation::Repetition(_) | Violation::Target(_)) => {
+                "QUIC_STREAM_NO_ERROR"
+            }
+            Self::Messaging(_) | Self::WrongLength | Self::UnexpectedUnderscore => {
+                "QUIC_BAD_APPLICATION_PAYLOAD"
+            }
+            Self::HeadersTooLarge => "QUIC_HEADERS_TOO_LARGE",
+            Self::TooManyHeaders | Self::TooManyTrailers => "QUIC_STREAM_EXCESSIVE_LOAD",
+        }
+    }
+
+    /// Envoy's response code details.
+    pub const fn details(self) -> &'static str {
+        match self {
+            Self::Messaging(_) => INVALID_HEADER,
+            Self::WrongLength => "http3.inconsistent_content_length",
+            Self::HeadersTooLarge => "http3.headers_too_large",
+            Self::UnexpectedUnderscore => "http3.unexpected_underscore",
+            Self::TooManyHeaders => "http3.too_many_headers",
+            Self::TooManyTrailers => "http3.too_many_trailers",
+        }
+    }
 }
 
 /// What ends with an error in what a peer sent on the stream of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Http3Error {
     /// The whole connection.
     Connection(ConnectionError),
@@ -95,24 +173,17 @@ pub enum Http3Error {
     Stream(StreamError),
 }
 
-impl StreamError {
-    /// The code of the reset.
-    pub const fn code(self) -> ErrorCode {
-        match self {
-            Self::Messaging(_) => ErrorCode::MESSAGE_ERROR,
-            Self::TooManyHeaders | Self::HeadersTooLarge => ErrorCode::EXCESSIVE_LOAD,
-            Self::UnexpectedUnderscore => ErrorCode::MESSAGE_ERROR,
-            Self::Incomplete => ErrorCode::REQUEST_INCOMPLETE,
-        }
-    }
-
-    /// Envoy's response code details.
-    pub const fn details(self) -> &'static str {
-        match self {
-            Self::Messaging(_) | Self::Incomplete => "http3.invalid_header_field",
-            Self::HeadersTooLarge => "http3.headers_too_large",
-            Self::UnexpectedUnderscore => "http3.unexpected_underscore",
-            Self::TooManyHeaders => "http3.too_many_headers",
+impl Http3Error {
+    /// A malformed message: the end of the connection, or of the stream alone if the settings say so. Of some violations
+    /// Envoy never ends more than the stream.
+    pub(super) fn malformed(violation: Violation, ends_stream_alone: bool) -> Self {
+        let is_of_stream = matches!(
+            violation,
+            Violation::Order(_) | Violation::Repetition(_) | Violation::Target(_)
+        );
+        match is_of_stream || ends_stream_alone {
+            true => Self::Stream(StreamError::Messaging(violation)),
+            false => Self::Connection(ConnectionError::new(Problem::Frame, INVALID_HEADER)),
         }
     }
 }

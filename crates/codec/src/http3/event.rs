@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::error::ErrorCode;
 use super::stream_id::StreamId;
-use crate::http2::{BlockSize, HeadKind};
+use crate::header_block::{BlockSize, HeadKind};
 
 /// One step on the stream of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct UniStep {
 pub enum UniEvent {
     /// Nothing more without further bytes. The whole input was taken.
     NeedMore,
+    /// The stream is of a kind that is known; go on.
+    Begun,
     /// The peer's SETTINGS have come.
     Settings,
     /// The peer goes away. A server takes no request with this number or above it: those that were opened were not

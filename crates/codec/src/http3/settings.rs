@@ -1,5 +1,6 @@
 //! What the configuration says about HTTP/3 (`Http3ProtocolOptions`, `HttpProtocolOptions`).
 
+use crate::header_block::{BlockRules, Dialect};
 use crate::http1::UnderscoresAction;
 
 /// Options of one side of the codec; the defaults are those of Envoy 1.40.
@@ -16,8 +17,6 @@ pub struct Http3Settings {
     pub max_headers_count: usize,
     /// What happens to header names with underscores (`headers_with_underscores_action`); servers only.
     pub headers_with_underscores: UnderscoresAction,
-    /// Whether bytes above 0x7F make a header malformed (`disallow_obs_text`).
-    pub disallow_obs_text: bool,
 }
 
 impl Default for Http3Settings {
@@ -28,7 +27,19 @@ impl Default for Http3Settings {
             max_headers_bytes: 60 * 1024,
             max_headers_count: 100,
             headers_with_underscores: UnderscoresAction::Allow,
-            disallow_obs_text: false,
+        }
+    }
+}
+
+impl Http3Settings {
+    /// What header blocks are held to.
+    pub(super) fn rules(&self) -> BlockRules {
+        BlockRules {
+            dialect: Dialect::Http3,
+            allow_connect: self.allow_connect,
+            max_headers_bytes: self.max_headers_bytes,
+            max_headers_count: self.max_headers_count,
+            headers_with_underscores: self.headers_with_underscores,
         }
     }
 }
