@@ -7,8 +7,8 @@ use std::fmt;
 pub struct StreamId(pub u64);
 
 impl StreamId {
-    /// The highest number of a request.
-    pub const LAST_REQUEST: Self = Self((1 << 62) - 4);
+    /// The number that a notice of a shutdown has: above that of any request, as Envoy counts.
+    pub const LAST_REQUEST: Self = Self((1 << 32) - 4);
 
     /// Whether it is a client's and goes both ways: a request and its response.
     pub const fn is_request(self) -> bool {

@@ -332,7 +332,7 @@ fn after_a_go_away_later_requests_are_refused() {
     let mut server = connection(Role::Server);
     let mut out = Vec::new();
     server.send_shutdown_notice(&mut out);
-    assert_eq!(out, b"\x07\x08\xff\xff\xff\xff\xff\xff\xff\xfc");
+    assert_eq!(out, b"\x07\x08\xc0\x00\x00\x00\xff\xff\xff\xfc");
     assert!(server.begin_request(StreamId(4)));
     assert!(server.begin_request(StreamId(0)));
     out.clear();
