@@ -167,7 +167,7 @@ impl Message {
             )));
         }
         let is_kept = match field.known {
-            Some(known) => self.known(rules, known, field.value)?,
+            Some(known) => self.known(rules, known, field.value, headers)?,
             None if field.name.first() == Some(&b':') => {
                 return Err(Fault::Malformed(Violation::Header("unknown pseudo-header")));
             }
@@ -205,7 +205,13 @@ impl Message {
 
     /// Looks at a header of a known name; whether it goes into the map now.
     #[inline]
-    fn known(&mut self, rules: &BlockRules, known: Known, value: &[u8]) -> Result<bool, Fault> {
+    fn known(
+        &mut self,
+        rules: &BlockRules,
+        known: Known,
+        value: &[u8],
+        headers: &HeaderMap,
+    ) -> Result<bool, Fault> {
         if known.is_pseudo() {
             return self.pseudo(rules, known, value).map(|()| true);
         }
@@ -216,7 +222,7 @@ impl Message {
                 Ok(false)
             }
             Known::ContentLength => self.length(value),
-            Known::Host if rules.dialect == Dialect::Http3 => self.host_in_http3(),
+            Known::Host if rules.dialect == Dialect::Http3 => self.host_in_http3(value, headers),
             Known::Host if self.block == Block::Request => {
                 self.once(seen::HOST, value)?;
                 Ok(!self.has(seen::AUTHORITY))
@@ -235,10 +241,12 @@ impl Message {
         }
     }
 
-    /// Envoy takes no `host` by HTTP/3, whatever it says.
-    fn host_in_http3(&self) -> Result<bool, Fault> {
+    /// By HTTP/3, Envoy takes no `host` in place of `:authority`, and beside it only the same; that one is dropped, where
+    /// Envoy joins the two.
+    fn host_in_http3(&self, value: &[u8], headers: &HeaderMap) -> Result<bool, Fault> {
         let what = "`host` in place of `:authority`";
         match self.block {
+            Block::Request if headers.get(Known::Authority) == Some(value) => Ok(false),
             Block::Request => Err(Fault::Malformed(Violation::Message(what))),
             Block::RequestTrailers => Err(Fault::Malformed(Violation::Target(what))),
             _ => Ok(true),

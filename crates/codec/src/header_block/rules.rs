@@ -7,7 +7,8 @@ use crate::http1::UnderscoresAction;
 pub(crate) enum Dialect {
     /// HTTP/2.
     Http2,
-    /// HTTP/3, where Envoy takes no `host` at all, and wants every path to begin with a slash, whatever the scheme.
+    /// HTTP/3, where Envoy takes no `host` but one that says what the authority does, and wants every path to begin with a
+    /// slash, whatever the scheme.
     Http3,
 }
 

@@ -52,6 +52,8 @@ problems! {
     SecondStream: 153, "QUIC_HTTP_DUPLICATE_UNIDIRECTIONAL_STREAM", STREAM_CREATION_ERROR;
     /// A stream that the connection needs was closed.
     CriticalClosed: 156, "QUIC_HTTP_CLOSED_CRITICAL_STREAM", CLOSED_CRITICAL_STREAM;
+    /// A stream that the connection needs has ended. Envoy closes with a code of QUIC.
+    CriticalEnded: 17, "QUIC_INVALID_STREAM_ID", CLOSED_CRITICAL_STREAM;
     /// The control stream does not begin with SETTINGS.
     NoSettings: 157, "QUIC_HTTP_MISSING_SETTINGS_FRAME", MISSING_SETTINGS;
     /// A setting that comes twice.

@@ -113,7 +113,7 @@ impl Connection {
     /// Takes one step over what came on a stream of the peer's that goes one way. Call it until it says
     /// [`UniEvent::NeedMore`]; it keeps what it needs of bytes that are cut off.
     ///
-    /// That such a stream ends is of no consequence, as in Envoy; tell [`Connection::uni_reset`] of resets.
+    /// When it ends, tell [`Connection::uni_ended`], and of resets [`Connection::uni_reset`].
     ///
     /// # Errors
     /// The connection is over.
@@ -209,6 +209,21 @@ impl Connection {
         match is_second {
             true => Err(ConnectionError::new(Problem::SecondStream, text)),
             false => Ok(UniEvent::Begun),
+        }
+    }
+
+    /// The peer has ended a stream of its own that goes one way.
+    ///
+    /// # Errors
+    /// The connection is over, as it needed the stream.
+    pub fn uni_ended(&mut self, stream: StreamId) -> Result<(), ConnectionError> {
+        let is_needed = self.uni_reset(stream).is_err();
+        match is_needed {
+            true => Err(ConnectionError::new(
+                Problem::CriticalEnded,
+                "Attempt to close a static stream",
+            )),
+            false => Ok(()),
         }
     }
 

@@ -249,6 +249,9 @@ fn needed_streams_may_not_be_reset_or_stopped() {
         assert_eq!(error.code(), super::ErrorCode::CLOSED_CRITICAL_STREAM);
     }
     server.uni_reset(StreamId(10)).expect("not known");
+    server.uni_ended(StreamId(10)).expect("not known");
+    let ended = server.uni_ended(CONTROL).expect_err("needed");
+    assert_eq!(ended.reason(), "17:Attempt to close a static stream");
     let stopped = server.own_stream_stopped(OwnStream::Control);
     assert_eq!(
         stopped.reason(),

@@ -301,7 +301,7 @@ fn a_stream_that_ends_too_early_ends_the_connection() {
 #[test]
 fn malformed_heads_end_the_connection_unless_settings_say_otherwise() {
     let rows: [&[(&str, &str)]; 9] = [
-        &[("host", "a.example")],
+        &[("host", "other.example")],
         &[(":status", "200")],
         &[(":foo", "1")],
         &[("connection", "close")],
@@ -349,6 +349,14 @@ fn some_malformed_heads_end_their_stream_alone() {
     assert_eq!(fault(&headers(&[(":method", "CONNECT")])), no_error);
     let late = headers(&[GET[0], GET[1], GET[2], ("x", "y"), GET[3]]);
     assert_eq!(fault(&late), "stream 0x101 http3.invalid_header_field");
+}
+
+#[test]
+fn a_host_that_says_what_the_authority_does_is_dropped() {
+    let lines = server(&get(&[("host", "a.example"), ("x", "y")]));
+    assert_eq!(lines, server(&get(&[("x", "y")])));
+    let trailers = [post(&[]), headers(&[("host", "a.example")])].concat();
+    assert_eq!(fault(&trailers), "stream 0x100 http3.invalid_header_field");
 }
 
 #[test]
