@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use nuncio_codec::http2::Role;
 use nuncio_codec::http3::{Connection as Codec, ConnectionError, ErrorCode, StreamId as Number};
 use nuncio_contract::clock::Clock;
+use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::Http3CodecStats;
 use nuncio_contract::stream_info::{ConnectionInfo, Protocol};
 use nuncio_net::deadline::Deadlines;
@@ -43,6 +44,8 @@ pub(super) type StreamDeadlines = Box<Deadlines<DEADLINES>>;
 pub struct Begun {
     /// What serves it.
     pub manager: Rc<ConnectionManager>,
+    /// The scope of its listener.
+    pub scope: Scope,
     /// What is known of it.
     pub info: Rc<ConnectionInfo>,
     /// Its packets.
@@ -74,6 +77,7 @@ pub(super) struct Connection {
     pub(super) info: Rc<ConnectionInfo>,
     pub(super) stats: Arc<Http3CodecStats>,
     pub(super) quic: Rc<Quic>,
+    scope: Scope,
     pub(super) codec: RefCell<Codec>,
     own: OwnStreams,
     streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
@@ -119,6 +123,7 @@ impl Connection {
     fn new(begun: Begun) -> Self {
         let Begun {
             manager,
+            scope,
             info,
             quic,
         } = begun;
@@ -137,9 +142,17 @@ impl Connection {
             has_too_many_resets: Cell::new(false),
             spare_deadlines: RefCell::default(),
             quic,
+            scope,
             manager,
             info,
         }
+    }
+
+    /// Counts a code of QUIC's, under a name that appears with the first one.
+    pub(super) fn count_code(&self, what: &str, name: &str) {
+        self.scope
+            .counter(&format!("http3.downstream.{what}_{name}"))
+            .inc();
     }
 
     fn poll_drive(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<Lost> {
@@ -208,9 +221,9 @@ impl Connection {
             },
             Event::Stream(StreamEvent::Stopped { id, error_code }) => {
                 let code = ErrorCode(error_code.into_inner());
-                if self.own.has(id) {
-                    let error = self.codec.borrow().own_stream_stopped();
-                    self.fail(error);
+                if let Some(own) = self.own.find(id) {
+                    let error = self.codec.borrow().own_stream_stopped(own);
+                    self.fail(&error);
                 } else if let Some(mailbox) = self.mailbox(id) {
                     mailbox.cut(Cut::Reset(code));
                 }
@@ -248,7 +261,7 @@ impl Connection {
     fn read_own(self: &Rc<Self>, id: StreamId) {
         let read = own_streams::read(&self.quic, &mut self.codec.borrow_mut(), id);
         if let Err(error) = read {
-            self.fail(error);
+            self.fail(&error);
         }
     }
 
@@ -287,17 +300,18 @@ impl Connection {
     }
 
     /// The client has broken the protocol of the connection.
-    pub(super) fn fail(&self, error: ConnectionError) {
+    pub(super) fn fail(&self, error: &ConnectionError) {
         if self.phase.get() == Phase::Closed {
             return;
         }
         self.manager.stats.http.downstream_cx_protocol_error.inc();
         self.count_cut_off(End::Local);
-        self.end_streams(Cut::Failed(error));
-        self.close(error.code, error.message);
+        self.end_streams(Cut::Failed);
+        self.count_code("tx.quic_connection_close_error_code", error.problem.name());
+        self.close(error.code(), &error.reason());
     }
 
-    fn close(&self, code: ErrorCode, reason: &'static str) {
+    fn close(&self, code: ErrorCode, reason: &str) {
         if self.phase.replace(Phase::Closed) != Phase::Closed {
             self.quic.close(self.manager.worker.now(), code.0, reason);
         }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Waker};
 
-use nuncio_codec::http3::{ConnectionError, ErrorCode, StreamError};
+use nuncio_codec::http3::{ErrorCode, StreamError};
 use nuncio_contract::stream_info::BytesMeter;
 use nuncio_net::quic::StreamId;
 
@@ -17,7 +17,9 @@ pub(super) enum Cut {
     /// The client broke the protocol on the stream.
     Violation(StreamError),
     /// The client broke the protocol of the connection.
-    Failed(ConnectionError),
+    Failed,
+    /// The same, by a malformed message on this stream.
+    Blamed,
     /// The connection has ended, by whom.
     Gone(End),
 }

@@ -14,7 +14,7 @@ const READ_BYTES: usize = 16 * 1024;
 #[derive(Default)]
 pub(super) struct OwnStreams {
     control: Cell<Option<StreamId>>,
-    others: RefCell<Vec<StreamId>>,
+    others: RefCell<Vec<(StreamId, OwnStream)>>,
     /// What the control stream has not taken yet.
     waiting: RefCell<Vec<u8>>,
 }
@@ -33,16 +33,21 @@ impl OwnStreams {
                 self.waiting.borrow_mut().extend(begin);
                 self.send(quic);
             } else {
-                self.others.borrow_mut().push(id);
+                self.others.borrow_mut().push((id, kind));
                 // A byte, for which there is room in any window that lets anything through.
                 let _a_client_without_room_misses_nothing = quic.send(id, &begin);
             }
         }
     }
 
-    /// Whether the stream is one of ours.
-    pub(super) fn has(&self, id: StreamId) -> bool {
-        self.control.get() == Some(id) || self.others.borrow().contains(&id)
+    /// Which of ours a stream is.
+    pub(super) fn find(&self, id: StreamId) -> Option<OwnStream> {
+        if self.control.get() == Some(id) {
+            return Some(OwnStream::Control);
+        }
+        let others = self.others.borrow();
+        let mut found = others.iter().filter(|(other, _)| *other == id);
+        found.next().map(|(_, kind)| *kind)
     }
 
     /// Says something on the control stream.
@@ -81,7 +86,7 @@ pub(super) fn read(quic: &Quic, codec: &mut Codec, id: StreamId) -> Result<bool,
             codec.uni_reset(number)?;
             return Ok(true);
         }
-        if !step(quic, codec, (id, number), &bytes, is_last)? || is_last {
+        if !step(quic, codec, (id, number), &bytes)? || is_last {
             return Ok(true);
         }
         if end == ReadEnd::Blocked {
@@ -96,15 +101,14 @@ fn step(
     codec: &mut Codec,
     (id, number): (StreamId, CodecStreamId),
     bytes: &[u8],
-    is_last: bool,
 ) -> Result<bool, ConnectionError> {
     let mut rest = bytes;
     loop {
-        let step = codec.uni_step(number, rest, is_last)?;
+        let step = codec.uni_step(number, rest)?;
         rest = rest.get(step.consumed..).unwrap_or_default();
         match step.event {
             UniEvent::NeedMore => return Ok(true),
-            UniEvent::Settings | UniEvent::GoAway(_) => {}
+            UniEvent::Begun | UniEvent::Settings | UniEvent::GoAway(_) => {}
             UniEvent::StopReading(code) => {
                 quic.stop(id, code.0);
                 return Ok(false);

@@ -8,12 +8,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use nuncio_codec::http2::{upgrade_request_from_http2, upgrade_response_to_http2};
-use nuncio_codec::http3::{ErrorCode, Event, Http3Error, MessageReader, StreamError};
+use nuncio_codec::http3::{ErrorCode, Event, Http3Error, MessageReader, StreamError, StreamId};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
-use nuncio_net::quic::ReadEnd;
+use nuncio_net::quic::{ReadEnd, VarInt};
 
 use super::connection::{Connection, End, StreamDeadlines};
 use super::mailbox::{Cut, Mailbox};
@@ -61,12 +61,13 @@ pub(super) async fn run(connection: Rc<Connection>, mailbox: Rc<Mailbox>, state:
 async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<StreamState>) {
     let deadlines = connection.deadlines_for_stream();
     let settings = Rc::clone(connection.codec.borrow().settings());
+    let number = StreamId(VarInt::from(mailbox.id).into_inner());
     let down = Http3Stream {
         is_read: Cell::new(false),
         is_upgrade: Cell::new(false),
         is_to_head: Cell::new(false),
         reading: RefCell::new(Reading {
-            reader: MessageReader::request(settings),
+            reader: MessageReader::request(number, settings),
             input: Buffer::default(),
             is_finished: false,
         }),
@@ -182,8 +183,11 @@ impl Http3Stream {
                 Some(step.event)
             }
             Err(Http3Error::Connection(error)) => {
-                self.connection.fail(error);
-                self.mailbox.cut(Cut::Failed(error));
+                self.mailbox.cut(match error.details() {
+                    Some(_) => Cut::Blamed,
+                    None => Cut::Failed,
+                });
+                self.connection.fail(&error);
                 None
             }
             Err(Http3Error::Stream(error)) => {
@@ -195,6 +199,8 @@ impl Http3Stream {
                     stats.requests_rejected_with_underscores_in_headers.inc();
                 }
                 self.give_up(error.code());
+                self.connection
+                    .count_code("tx.quic_reset_stream_error_code", error.name());
                 self.mailbox.cut(Cut::Violation(error));
                 None
             }
@@ -330,7 +336,7 @@ impl Http3Stream {
 
     fn has_lost_connection(&self) -> bool {
         let cut = self.mailbox.cut.get();
-        matches!(cut, Some(Cut::Gone(_) | Cut::Failed(_)))
+        matches!(cut, Some(Cut::Gone(_) | Cut::Failed | Cut::Blamed))
     }
 
     /// Gives QUIC what it takes of what is pending; ready when nothing is left.
@@ -381,15 +387,20 @@ impl Downstream for Http3Stream {
             Some(Cut::Violation(error)) => {
                 let flags = match error {
                     StreamError::TooManyHeaders
+                    | StreamError::TooManyTrailers
                     | StreamError::HeadersTooLarge
                     | StreamError::UnexpectedUnderscore => ResponseFlags::DOWNSTREAM_REMOTE_RESET,
                     _ => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
                 };
                 (flags, error.details().into())
             }
-            Some(Cut::Failed(error)) => (
+            Some(Cut::Blamed) => (
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
-                error.details.unwrap_or_default().into(),
+                "http3.invalid_header_field".into(),
+            ),
+            Some(Cut::Failed) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                "codec_error:http3".into(),
             ),
             Some(Cut::Gone(End::Local)) => (
                 ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,

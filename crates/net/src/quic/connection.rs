@@ -144,9 +144,9 @@ impl Connection {
     }
 
     /// Ends it; streams are lost.
-    pub fn close(&self, now: Instant, code: u64, reason: &'static str) {
+    pub fn close(&self, now: Instant, code: u64, reason: &str) {
         let code = VarInt::from_u64(code).unwrap_or(VarInt::MAX);
-        let reason = Bytes::from_static(reason.as_bytes());
+        let reason = Bytes::copy_from_slice(reason.as_bytes());
         self.state.borrow_mut().close(now, code, reason);
         self.wake();
     }

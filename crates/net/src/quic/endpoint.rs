@@ -144,6 +144,11 @@ impl Endpoint {
         self.is_open.set(false);
     }
 
+    /// How many handshakes are not over.
+    pub fn half_open(&self) -> usize {
+        self.half_open.get()
+    }
+
     /// How many connections there are.
     pub fn connections(&self) -> usize {
         self.connections.borrow().len()

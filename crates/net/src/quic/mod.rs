@@ -22,6 +22,8 @@ mod ids;
 mod routing;
 mod session;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use connection::{Connection, Lost, ReadEnd};
 pub use endpoint::{Admission, Endpoint, HalfOpen, HandshakeFailure, Verdict};

@@ -46,7 +46,7 @@ mod spiffe;
 mod subject_names;
 mod support;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tickets;
 mod validation;
 mod verify;

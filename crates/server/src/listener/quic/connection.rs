@@ -105,6 +105,7 @@ async fn serve(
     let info = Rc::new(info);
     let begun = http3::Begun {
         manager: Rc::clone(manager),
+        scope: gate.listener.scope.clone(),
         info: Rc::clone(&info),
         quic: Rc::clone(connection),
     };
