@@ -68,6 +68,7 @@ fn gate(stats: &StatsStore) -> Gate {
         ignores_health: false,
         logs: Vec::new(),
         datagrams: None,
+        quic: None,
     };
     let clusters = Arc::new(ClusterManager::new(stats.clone()));
     let worker = Worker::new(Rc::new(SystemClock), 1, clusters);
