@@ -198,6 +198,9 @@ impl Player<'_> {
     }
 
     fn send(&mut self, step: &Http3Send) -> io::Result<()> {
+        if self.client.end.is_some() {
+            return Ok(());
+        }
         let mut step = step.clone();
         for text in step.texts() {
             *text = self.setup.fill(text)?;

@@ -86,7 +86,11 @@ pub(super) fn read(quic: &Quic, codec: &mut Codec, id: StreamId) -> Result<bool,
             codec.uni_reset(number)?;
             return Ok(true);
         }
-        if !step(quic, codec, (id, number), &bytes)? || is_last {
+        if !step(quic, codec, (id, number), &bytes)? {
+            return Ok(true);
+        }
+        if is_last {
+            codec.uni_ended(number)?;
             return Ok(true);
         }
         if end == ReadEnd::Blocked {
