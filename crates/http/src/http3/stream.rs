@@ -321,6 +321,10 @@ impl Http3Stream {
     fn end(self, end: StreamEnd, is_host_lost: bool) {
         let id = self.mailbox.id;
         if self.mailbox.cut.get().is_none() {
+            if is_host_lost || end != StreamEnd::Complete {
+                // A reset takes back what has not left.
+                self.connection.write_now();
+            }
             match end {
                 _ if is_host_lost => self.give_up(ErrorCode::CONNECT_ERROR),
                 StreamEnd::Complete | StreamEnd::RequestUnfinished | StreamEnd::Tunnel => {
@@ -331,8 +335,6 @@ impl Http3Stream {
                     }
                 }
                 StreamEnd::Gone | StreamEnd::Broken | StreamEnd::Unread => {
-                    // A reset takes back what has not left.
-                    self.connection.write_now();
                     self.give_up(ErrorCode::REQUEST_REJECTED);
                 }
             }
