@@ -15,7 +15,10 @@ use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::Http3CodecStats;
 use nuncio_contract::stream_info::{ConnectionInfo, Protocol};
 use nuncio_net::deadline::Deadlines;
-use nuncio_net::quic::{Connection as Quic, Dir, Event, Lost, StreamEvent, StreamId, VarInt};
+use nuncio_net::quic::{
+    Connection as Quic, ConnectionError as QuicError, Dir, Event, Lost, StreamEvent, StreamId,
+    VarInt,
+};
 
 use super::mailbox::{Cut, Mailbox};
 use super::own_streams::{self, OwnStreams};
@@ -173,7 +176,9 @@ impl Connection {
             if self.phase.get() == Phase::GoingAway && self.streams.borrow().is_empty() {
                 self.close(ErrorCode::NO_ERROR, "");
             }
-            let has_more = self.write_now();
+            let (sent, has_more) = self.quic.write(worker.now());
+            let stats = &self.manager.stats.http;
+            stats.downstream_cx_tx_bytes_total.add(sent);
             if self.phase.get() == Phase::Closed {
                 return Poll::Ready(Lost::Local);
             }
@@ -192,18 +197,10 @@ impl Connection {
         }
     }
 
-    /// Writes what there is; whether there is more for another turn.
-    pub(super) fn write_now(&self) -> bool {
-        let (sent, has_more) = self.quic.write(self.manager.worker.now());
-        let stats = &self.manager.stats.http;
-        stats.downstream_cx_tx_bytes_total.add(sent);
-        has_more
-    }
-
     /// Does what QUIC tells; how the connection ended, if it did.
     fn heed(self: &Rc<Self>, event: Event) -> Option<Lost> {
         match event {
-            Event::ConnectionLost { reason } => return Some(reason.into()),
+            Event::ConnectionLost { reason } => return Some(self.lost(reason)),
             Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) => {
                 while let Some(id) = self.quic.accept(Dir::Bi) {
                     self.begin_stream(id);
@@ -228,7 +225,6 @@ impl Connection {
                     let error = self.codec.borrow().own_stream_stopped(own);
                     self.fail(&error);
                 } else if let Some(mailbox) = self.mailbox(id) {
-                    self.stats.rx_reset.inc();
                     mailbox.cut(Cut::Reset(code));
                 }
             }
@@ -241,6 +237,14 @@ impl Connection {
         None
     }
 
+    fn lost(&self, reason: QuicError) -> Lost {
+        let lost = Lost::from(reason);
+        if let Lost::Violated(_) = lost {
+            self.manager.stats.http.downstream_cx_protocol_error.inc();
+        }
+        lost
+    }
+
     fn mailbox(&self, id: StreamId) -> Option<Rc<Mailbox>> {
         self.streams.borrow().get(&id).cloned()
     }
@@ -248,19 +252,10 @@ impl Connection {
     fn wake_stream(&self, id: StreamId) {
         if let Some(mailbox) = self.mailbox(id) {
             if let Some(code) = self.quic.reset_by_peer(id) {
-                self.reset_came(&mailbox, ErrorCode(code));
+                mailbox.cut(Cut::Reset(ErrorCode(code)));
             }
             mailbox.wake();
         }
-    }
-
-    /// The client has given up what it was sending on a stream.
-    pub(super) fn reset_came(&self, mailbox: &Mailbox, code: ErrorCode) {
-        if !mailbox.was_reset.replace(true) {
-            self.stats.rx_reset.inc();
-            self.count_code("rx.quic_reset_stream_error_code", code.reset_name());
-        }
-        mailbox.cut(Cut::Reset(code));
     }
 
     fn read_own(self: &Rc<Self>, id: StreamId) {
@@ -309,8 +304,9 @@ impl Connection {
         if self.phase.get() == Phase::Closed {
             return;
         }
+        self.manager.stats.http.downstream_cx_protocol_error.inc();
         self.count_cut_off(End::Local);
-        self.end_streams(Cut::Failed(error.problem));
+        self.end_streams(Cut::Failed);
         self.count_code("tx.quic_connection_close_error_code", error.problem.name());
         self.close(error.code(), &error.reason());
     }
@@ -342,6 +338,7 @@ impl Connection {
             return;
         }
         self.phase.set(Phase::Notified);
+        self.stats.goaway_sent.inc();
         self.own.say(&self.quic, |out| {
             self.codec.borrow_mut().send_shutdown_notice(out);
         });

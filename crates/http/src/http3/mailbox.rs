@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Waker};
 
-use nuncio_codec::http3::{ErrorCode, Problem, StreamError};
+use nuncio_codec::http3::{ErrorCode, StreamError};
 use nuncio_contract::stream_info::BytesMeter;
 use nuncio_net::quic::StreamId;
 
@@ -17,7 +17,7 @@ pub(super) enum Cut {
     /// The client broke the protocol on the stream.
     Violation(StreamError),
     /// The client broke the protocol of the connection.
-    Failed(Problem),
+    Failed,
     /// The same, by a malformed message on this stream.
     Blamed,
     /// The connection has ended, by whom.
@@ -28,8 +28,6 @@ pub(super) enum Cut {
 pub(super) struct Mailbox {
     pub(super) id: StreamId,
     pub(super) cut: Cell<Option<Cut>>,
-    /// Whether the client has reset it.
-    pub(super) was_reset: Cell<bool>,
     pub(super) bytes: Cell<BytesMeter>,
     task: RefCell<Option<Waker>>,
 }
@@ -39,7 +37,6 @@ impl Mailbox {
         Mailbox {
             id,
             cut: Cell::new(None),
-            was_reset: Cell::new(false),
             bytes: Cell::default(),
             task: RefCell::default(),
         }

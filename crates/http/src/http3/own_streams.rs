@@ -86,11 +86,7 @@ pub(super) fn read(quic: &Quic, codec: &mut Codec, id: StreamId) -> Result<bool,
             codec.uni_reset(number)?;
             return Ok(true);
         }
-        if !step(quic, codec, (id, number), &bytes)? {
-            return Ok(true);
-        }
-        if is_last {
-            codec.uni_ended(number)?;
+        if !step(quic, codec, (id, number), &bytes)? || is_last {
             return Ok(true);
         }
         if end == ReadEnd::Blocked {

@@ -8,9 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use nuncio_codec::http2::{upgrade_request_from_http2, upgrade_response_to_http2};
-use nuncio_codec::http3::{
-    ErrorCode, Event, Http3Error, MessageReader, Problem, StreamError, StreamId,
-};
+use nuncio_codec::http3::{ErrorCode, Event, Http3Error, MessageReader, StreamError, StreamId};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
@@ -140,11 +138,7 @@ impl Http3Stream {
                 return Poll::Ready(false);
             }
             match self.step(&mut reading, &mut state.request) {
-                None => {
-                    // Nothing of what is refused is looked at, by a log neither.
-                    state.request.clear();
-                    return Poll::Ready(false);
-                }
+                None => return Poll::Ready(false),
                 Some(Event::Head {
                     end_stream, size, ..
                 }) => {
@@ -191,7 +185,7 @@ impl Http3Stream {
             Err(Http3Error::Connection(error)) => {
                 self.mailbox.cut(match error.details() {
                     Some(_) => Cut::Blamed,
-                    None => Cut::Failed(error.problem),
+                    None => Cut::Failed,
                 });
                 self.connection.fail(&error);
                 None
@@ -204,7 +198,9 @@ impl Http3Stream {
                     let stats = &self.connection.stats;
                     stats.requests_rejected_with_underscores_in_headers.inc();
                 }
-                self.give_up_as(error.code(), error.name());
+                self.give_up(error.code());
+                self.connection
+                    .count_code("tx.quic_reset_stream_error_code", error.name());
                 self.mailbox.cut(Cut::Violation(error));
                 None
             }
@@ -236,7 +232,7 @@ impl Http3Stream {
             .meter(|bytes| bytes.wire_bytes_received += count(got));
         match read {
             Ok(ReadEnd::Reset(code)) => {
-                self.connection.reset_came(&self.mailbox, ErrorCode(code));
+                self.mailbox.cut(Cut::Reset(ErrorCode(code)));
                 Poll::Ready(())
             }
             Ok(ReadEnd::Finished) => {
@@ -256,6 +252,7 @@ impl Http3Stream {
     ) -> Poll<Result<BodyEvent, DownstreamError>> {
         let mut reading = self.reading.borrow_mut();
         let mut headers = HeaderMap::new(MapKind::RequestTrailers);
+        let before = chunk.len();
         loop {
             if self.mailbox.cut.get().is_some() {
                 return Poll::Ready(Err(self.loss()));
@@ -263,6 +260,7 @@ impl Http3Stream {
             let Some(event) = self.step(&mut reading, &mut headers) else {
                 return Poll::Ready(Err(self.loss()));
             };
+            let has_data = chunk.len() > before;
             match event {
                 Event::Head { .. } => {}
                 Event::Data {
@@ -272,11 +270,9 @@ impl Http3Stream {
                     let bytes = reading.input.readable().get(data).unwrap_or_default();
                     chunk.extend(bytes);
                     reading.input.advance(end);
-                    // What comes behind it may be wrong, and it counts all the same.
-                    return match end_stream {
-                        true => self.read_to_end(BodyEvent::Data { end_stream }),
-                        false => Poll::Ready(Ok(BodyEvent::Data { end_stream })),
-                    };
+                    if end_stream {
+                        return self.read_to_end(BodyEvent::Data { end_stream });
+                    }
                 }
                 Event::Trailers { size } => {
                     self.mailbox.meter(|bytes| {
@@ -288,6 +284,9 @@ impl Http3Stream {
                 }
                 Event::End => {
                     return self.read_to_end(BodyEvent::Data { end_stream: true });
+                }
+                Event::NeedMore if has_data => {
+                    return Poll::Ready(Ok(BodyEvent::Data { end_stream: false }));
                 }
                 Event::NeedMore => match self.fill(&mut reading) {
                     Poll::Ready(()) => {}
@@ -304,13 +303,6 @@ impl Http3Stream {
 
     /// Ends both directions.
     fn give_up(&self, code: ErrorCode) {
-        self.give_up_as(code, code.reset_name());
-    }
-
-    /// The same, by a name that is not the code's own.
-    fn give_up_as(&self, code: ErrorCode, name: &str) {
-        self.connection
-            .count_code("tx.quic_reset_stream_error_code", name);
         let (quic, id) = (&self.connection.quic, self.mailbox.id);
         quic.reset(id, code.0);
         quic.stop(id, code.0);
@@ -321,10 +313,6 @@ impl Http3Stream {
     fn end(self, end: StreamEnd, is_host_lost: bool) {
         let id = self.mailbox.id;
         if self.mailbox.cut.get().is_none() {
-            if is_host_lost || end != StreamEnd::Complete {
-                // A reset takes back what has not left.
-                self.connection.write_now();
-            }
             match end {
                 _ if is_host_lost => self.give_up(ErrorCode::CONNECT_ERROR),
                 StreamEnd::Complete | StreamEnd::RequestUnfinished | StreamEnd::Tunnel => {
@@ -334,11 +322,11 @@ impl Http3Stream {
                         self.connection.quic.stop(id, ErrorCode::NO_ERROR.0);
                     }
                 }
-                StreamEnd::Gone | StreamEnd::Broken | StreamEnd::Unread => {
-                    self.give_up(ErrorCode::REQUEST_REJECTED);
-                }
+                StreamEnd::Gone => self.give_up(ErrorCode::REQUEST_CANCELLED),
+                StreamEnd::Broken | StreamEnd::Unread => self.give_up(ErrorCode::INTERNAL_ERROR),
             }
         } else if let Some(Cut::Reset(_)) = self.mailbox.cut.get() {
+            self.connection.stats.rx_reset.inc();
             let (quic, code) = (&self.connection.quic, ErrorCode::REQUEST_CANCELLED.0);
             quic.reset(id, code);
             quic.stop(id, code);
@@ -348,7 +336,7 @@ impl Http3Stream {
 
     fn has_lost_connection(&self) -> bool {
         let cut = self.mailbox.cut.get();
-        matches!(cut, Some(Cut::Gone(_) | Cut::Failed(_) | Cut::Blamed))
+        matches!(cut, Some(Cut::Gone(_) | Cut::Failed | Cut::Blamed))
     }
 
     /// Gives QUIC what it takes of what is pending; ready when nothing is left.
@@ -389,20 +377,31 @@ impl Downstream for Http3Stream {
 
     fn loss(&self) -> DownstreamError {
         let (flags, details): (_, Cow<'static, str>) = match self.mailbox.cut.get() {
-            // Envoy says nothing of resets.
-            Some(Cut::Reset(_)) => (ResponseFlags::default(), "".into()),
-            Some(Cut::Violation(error)) => (
-                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
-                error.details().into(),
+            Some(Cut::Reset(code)) if code == ErrorCode::NO_ERROR && self.is_read.get() => {
+                (ResponseFlags::default(), "".into())
+            }
+            Some(Cut::Reset(_)) => (
+                ResponseFlags::DOWNSTREAM_REMOTE_RESET,
+                "http3.remote_reset".into(),
             ),
+            Some(Cut::Violation(error)) => {
+                let flags = match error {
+                    StreamError::TooManyHeaders
+                    | StreamError::TooManyTrailers
+                    | StreamError::HeadersTooLarge
+                    | StreamError::UnexpectedUnderscore => ResponseFlags::DOWNSTREAM_REMOTE_RESET,
+                    _ => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                };
+                (flags, error.details().into())
+            }
             Some(Cut::Blamed) => (
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
                 "http3.invalid_header_field".into(),
             ),
-            Some(Cut::Failed(Problem::Frame)) => {
-                (ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, "".into())
-            }
-            Some(Cut::Failed(_)) => (ResponseFlags::default(), "".into()),
+            Some(Cut::Failed) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                "codec_error:http3".into(),
+            ),
             Some(Cut::Gone(End::Local)) => (
                 ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
                 "downstream_local_disconnect".into(),
