@@ -1,7 +1,7 @@
 //! One header block on its way into a map: the rules of RFC 9113 section 8 and RFC 9114 section 4, as Envoy 1.40 applies
 //! them, and the limits on size and number, which hold while the block is still being decoded.
 //!
-//! Cookie crumbs are counted one by one and joined at the end of the map (section 8.2.3). A `host` beside `:authority`
+//! Cookie crumbs are counted one by one and joined (section 8.2.3), at the end of the map, by HTTP/3 in place of the first. A `host` beside `:authority`
 //! is checked, counted and dropped. White space around a value is cut off, as in HTTP/1, where Envoy passes it on raw.
 
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
@@ -167,6 +167,12 @@ impl Message {
             )));
         }
         let is_kept = match field.known {
+            Some(Known::Cookie) if rules.dialect == Dialect::Http3 => {
+                self.seen |= seen::REGULAR;
+                // They stand where the first one does.
+                headers.append_joined(Known::Cookie, trimmed(field.value));
+                false
+            }
             Some(known) => self.known(rules, known, field.value, headers)?,
             None if field.name.first() == Some(&b':') => {
                 return Err(Fault::Malformed(Violation::Header("unknown pseudo-header")));
@@ -305,9 +311,11 @@ impl Message {
 
     fn once(&mut self, mark: u16, value: &[u8]) -> Result<(), Fault> {
         if self.has(mark) {
-            return Err(Fault::Malformed(Violation::Repetition(
-                "a header that may come once only comes twice",
-            )));
+            let what = "a header that may come once only comes twice";
+            return Err(Fault::Malformed(match mark {
+                seen::PATH => Violation::Order(what),
+                _ => Violation::Repetition(what),
+            }));
         }
         if value.is_empty() {
             return Err(Fault::Malformed(Violation::Header(

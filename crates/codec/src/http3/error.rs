@@ -52,6 +52,29 @@ impl ErrorCode {
     pub const QPACK_ENCODER_STREAM_ERROR: Self = Self(0x201);
     /// What the peer's decoder says makes no sense.
     pub const QPACK_DECODER_STREAM_ERROR: Self = Self(0x202);
+
+    /// The name of a reset with this code in Envoy's counters (`*.quic_reset_stream_error_code_*`).
+    pub const fn reset_name(self) -> &'static str {
+        match self {
+            Self::NO_ERROR => "QUIC_STREAM_NO_ERROR",
+            Self::GENERAL_PROTOCOL_ERROR => "QUIC_STREAM_GENERAL_PROTOCOL_ERROR",
+            Self::INTERNAL_ERROR => "QUIC_STREAM_INTERNAL_ERROR",
+            Self::STREAM_CREATION_ERROR => "QUIC_STREAM_STREAM_CREATION_ERROR",
+            Self::CLOSED_CRITICAL_STREAM => "QUIC_STREAM_CLOSED_CRITICAL_STREAM",
+            Self::FRAME_UNEXPECTED => "QUIC_STREAM_FRAME_UNEXPECTED",
+            Self::FRAME_ERROR => "QUIC_STREAM_FRAME_ERROR",
+            Self::EXCESSIVE_LOAD => "QUIC_STREAM_EXCESSIVE_LOAD",
+            Self::ID_ERROR => "QUIC_STREAM_ID_ERROR",
+            Self::SETTINGS_ERROR => "QUIC_STREAM_SETTINGS_ERROR",
+            Self::MISSING_SETTINGS => "QUIC_STREAM_MISSING_SETTINGS",
+            Self::REQUEST_REJECTED => "QUIC_STREAM_REQUEST_REJECTED",
+            Self::REQUEST_CANCELLED => "QUIC_STREAM_CANCELLED",
+            Self::REQUEST_INCOMPLETE => "QUIC_STREAM_REQUEST_INCOMPLETE",
+            Self::CONNECT_ERROR => "QUIC_STREAM_CONNECT_ERROR",
+            Self::VERSION_FALLBACK => "QUIC_STREAM_VERSION_FALLBACK",
+            _ => "QUIC_STREAM_UNKNOWN_APPLICATION_ERROR_CODE",
+        }
+    }
 }
 
 /// The connection cannot go on: close it with [`ConnectionError::code`] and [`ConnectionError::reason`]. The fault is the

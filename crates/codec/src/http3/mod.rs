@@ -22,8 +22,8 @@
 //! - a stream that ends within a frame ends the connection (RFC 9114 section 7.1); Envoy takes a body that was cut off for
 //!   whole, or waits;
 //! - an empty `:authority`, a `:scheme` that is none and an empty `:method` are malformed, and so are a `content-length`
-//!   in trailers beside one in the head or beside another body; a second `:path` is reset with the code of other
-//!   repetitions;
+//!   in trailers beside one in the head or beside another body;
+//! - a `host` that says the same as `:authority` is dropped, where Envoy's authority becomes both with a comma between;
 //! - trailers with pseudo-headers or bad names end the connection as other malformed messages do, not with a code of QUIC;
 //! - white space around values is cut off, where Envoy passes it on.
 

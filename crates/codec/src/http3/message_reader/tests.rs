@@ -232,8 +232,8 @@ fn what_is_not_known_is_skipped() {
 
 #[test]
 fn crumbs_of_cookies_are_joined() {
-    let lines = server(&get(&[("cookie", "a=1"), ("cookie", "b=2")]));
-    assert!(lines[0].ends_with("cookie=a=1; b=2"), "{lines:?}");
+    let lines = server(&get(&[("cookie", "a=1"), ("x", "y"), ("cookie", "b=2")]));
+    assert!(lines[0].ends_with("cookie=a=1; b=2 x=y"), "{lines:?}");
 }
 
 #[test]
@@ -347,6 +347,8 @@ fn some_malformed_heads_end_their_stream_alone() {
         no_error
     );
     assert_eq!(fault(&headers(&[(":method", "CONNECT")])), no_error);
+    let two_paths = headers(&[GET[0], GET[1], GET[2], GET[3], GET[3]]);
+    assert_eq!(fault(&two_paths), "stream 0x101 http3.invalid_header_field");
     let late = headers(&[GET[0], GET[1], GET[2], ("x", "y"), GET[3]]);
     assert_eq!(fault(&late), "stream 0x101 http3.invalid_header_field");
 }
