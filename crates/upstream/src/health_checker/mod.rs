@@ -15,3 +15,4 @@ mod requests;
 mod tcp;
 
 pub use checker::HealthChecks;
+pub(crate) use link::{Dialer, Link, Part};
