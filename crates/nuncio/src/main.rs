@@ -16,7 +16,7 @@ use nuncio_contract::tracing::TracerRoom;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The families of HTTP filters.
-static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS];
+static HTTP_FILTERS: &[&[&HttpFilterRoom]] = &[nuncio_extensions_http::ROOMS, nuncio_wasm::HTTP_ROOMS];
 /// The families of network filters.
 static NETWORK_FILTERS: &[&[&NetworkFilterRoom]] =
     &[nuncio_extensions_network::ROOMS, nuncio_protocols::ROOMS];
