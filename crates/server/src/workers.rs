@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use nuncio_contract::bootstrap_extension::BootstrapExtensionConfig;
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::overload::{Overload, OverloadOnWorker};
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) overload: Option<Arc<Overload>>,
     /// Where it is counted.
     pub(crate) stats: Scope,
+    /// What runs beside the streams.
+    pub(crate) extensions: Arc<[Arc<dyn BootstrapExtensionConfig>]>,
 }
 
 /// What one worker begins with.
@@ -162,6 +165,11 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     let worker = Rc::new(worker.with_overload(overload.clone()));
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
     follow_hosts(&worker);
+    let extensions = shared.extensions.iter();
+    let _running: Vec<_> = extensions
+        .filter(|extension| !extension.is_singleton())
+        .map(|extension| extension.start(&shared.stats))
+        .collect();
     let thread = OnThread::worker(start.index, Rc::clone(&worker));
     let mut listeners = WorkerListeners::new(thread, shared.drain);
     while let Some(command) = commands.recv().await {

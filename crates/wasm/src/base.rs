@@ -23,8 +23,8 @@ pub(crate) struct Base {
     /// What the plugin may call and be called for; empty: all of it.
     pub(crate) allowed: BTreeSet<String>,
     pub(crate) limits: Limits,
-    /// Counts the VM that stands for the module itself.
-    pub(crate) counted: OnceLock<Lifecycle>,
+    /// Counts the VMs that Envoy has for the module itself and for the main thread.
+    pub(crate) counted: OnceLock<Vec<Lifecycle>>,
     /// What came of trying plugins, by their keys.
     pub(crate) tried: Mutex<HashMap<Key, bool>>,
 }

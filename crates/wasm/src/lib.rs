@@ -9,21 +9,25 @@
 //! has which), `host` (what plugins can call), `turn` and `live` (a stream in a plugin's hands).
 #![forbid(unsafe_code)]
 
-use nuncio_contract::registry::HttpFilterRoom;
+use nuncio_contract::access_log::AccessLogRoom;
+use nuncio_contract::bootstrap_extension::BootstrapExtensionRoom;
+use nuncio_contract::registry::{HttpFilterRoom, NetworkFilterRoom};
 
+pub mod access_log;
 mod base;
 mod engine;
 mod export;
 mod host;
 pub mod http;
-mod json;
 mod lifecycle;
 mod live;
 mod logged;
 mod mailbox;
 mod messages;
+pub mod network;
 mod pairs;
 mod plugin;
+pub mod service;
 mod shared_data;
 mod status;
 mod turn;
@@ -33,3 +37,9 @@ mod worker;
 
 /// HTTP filters.
 pub static HTTP_ROOMS: &[&HttpFilterRoom] = &[&http::ROOM];
+/// Network filters.
+pub static NETWORK_ROOMS: &[&NetworkFilterRoom] = &[&network::ROOM];
+/// Access loggers.
+pub static ACCESS_LOG_ROOMS: &[&AccessLogRoom] = &[&access_log::ROOM];
+/// Bootstrap extensions.
+pub static BOOTSTRAP_ROOMS: &[&BootstrapExtensionRoom] = &[&service::ROOM];

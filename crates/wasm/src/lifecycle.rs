@@ -1,5 +1,5 @@
-//! How many VMs there were and are: `wasm.<runtime>.created`, `wasm.<runtime>.active` and `wasm.wasm_vm_count`. One is
-//! counted besides for each module, and was for each plugin that was tried, as in Envoy.
+//! How many VMs there were and are: `wasm.<runtime>.created`, `wasm.<runtime>.active` and `wasm.wasm_vm_count`. Two
+//! are counted besides for each module, and one was for each plugin that was tried, as in Envoy.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -63,16 +63,20 @@ impl Drop for Lifecycle {
 }
 
 /// Counts the VMs that a plugin was tried with, once.
-pub(crate) fn count_trial(plugin: &Plugin, root: &Scope) {
+pub(crate) fn count_trial(plugin: &Plugin, root: &Scope, is_singleton: bool) {
     if plugin.is_counted.swap(true, Ordering::Relaxed) {
         return;
     }
+    // Of the module, and of the main thread.
+    let count = if is_singleton { 1 } else { 2 };
+    let own = || {
+        (0..count)
+            .map(|_| Lifecycle::new(root, &plugin.base))
+            .collect()
+    };
+    plugin.base.counted.get_or_init(own);
     if let Some(scope) = root.scope("wasm") {
         scope.register::<RemoteStats>();
     }
-    plugin
-        .base
-        .counted
-        .get_or_init(|| Lifecycle::new(root, &plugin.base));
     drop(Lifecycle::new(root, &plugin.base));
 }

@@ -17,8 +17,14 @@ pub(crate) fn log(vm: &Vm, id: u32, context: &FormatContext<'_>) {
         let live = Live {
             context: id,
             info: context.stream_info.snapshot(),
-            request: context.request_headers.cloned().unwrap_or_else(HeaderMap::request),
-            response: context.response_headers.cloned().unwrap_or_else(HeaderMap::response),
+            request: context
+                .request_headers
+                .cloned()
+                .unwrap_or_else(HeaderMap::request),
+            response: context
+                .response_headers
+                .cloned()
+                .unwrap_or_else(HeaderMap::response),
             response_trailers: context
                 .response_trailers
                 .cloned()

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
-use nuncio_contract::calls::CoreRetryPolicy;
 use nuncio_contract::data_source::DataSource;
-use nuncio_contract::http_service::HttpUri;
 
 message! {
     /// The HTTP filter.
@@ -26,6 +24,14 @@ message! {
     /// The access logger.
     pub(crate) struct WasmAccessLog: "envoy.extensions.access_loggers.wasm.v3.WasmAccessLog" {
         pub(crate) config: Option<PluginConfig>,
+    }
+}
+
+message! {
+    /// A plugin beside the streams.
+    pub(crate) struct WasmService: "envoy.extensions.wasm.v3.WasmService" {
+        pub(crate) config: Option<PluginConfig>,
+        pub(crate) singleton: bool,
     }
 }
 
@@ -59,7 +65,7 @@ message! {
         pub(crate) code: Option<AsyncDataSource>,
         pub(crate) configuration: Option<Any>,
         inert allow_precompiled = "nothing is precompiled for the engine of Nuncio",
-        pub(crate) nack_on_code_cache_miss: Spanned<bool>,
+        inert nack_on_code_cache_miss = "code that is fetched is refused",
         pub(crate) environment_variables: Option<EnvironmentVariables>,
     }
 }
@@ -75,16 +81,6 @@ one_of! {
     /// Where code comes from.
     pub(crate) enum CodeSource {
         local => Local(DataSource),
-        remote => Remote(RemoteDataSource),
-    }
-}
-
-message! {
-    /// Code that is fetched.
-    pub(crate) struct RemoteDataSource: "envoy.config.core.v3.RemoteDataSource" {
-        pub(crate) http_uri: Option<HttpUri>,
-        pub(crate) sha256: Spanned<String>,
-        pub(crate) retry_policy: Option<CoreRetryPolicy>,
     }
 }
 

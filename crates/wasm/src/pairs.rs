@@ -77,7 +77,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_nothing_else_is() {
-        let pairs: Pairs = vec![(b"a".to_vec(), b"b\0c".to_vec()), (b"".to_vec(), b"".to_vec())];
+        let pairs: Pairs = vec![
+            (b"a".to_vec(), b"b\0c".to_vec()),
+            (b"".to_vec(), b"".to_vec()),
+        ];
         let bytes = write(&pairs);
         assert_eq!(bytes.len(), 4 + 16 + 2 + 4 + 2);
         assert_eq!(read(&bytes), pairs);

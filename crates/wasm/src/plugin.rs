@@ -16,7 +16,6 @@ use nuncio_config::wire;
 use crate::base::{Base, Key, VmSettings, key};
 use crate::engine::{Limits, MAX_CODE_BYTES};
 use crate::host::general::complain;
-use crate::json;
 use crate::messages::{CodeSource, FailurePolicy, PluginConfig, VmChoice, VmConfig};
 use crate::vm;
 
@@ -142,7 +141,8 @@ fn settings(
     let runtime = match vm.runtime.value.as_str() {
         "" => DEFAULT_RUNTIME,
         "envoy.wasm.runtime.null" => {
-            let what = "the Wasm runtime `envoy.wasm.runtime.null`, whose plugins are built into Envoy";
+            let what =
+                "the Wasm runtime `envoy.wasm.runtime.null`, whose plugins are built into Envoy";
             return Err(ctx.unsupported_here(vm.runtime.span, what));
         }
         other => other,
@@ -211,23 +211,27 @@ fn code(vm: &VmConfig, ctx: &mut Ctx) -> Result<Vec<u8>, Refused> {
     let source = vm.code.as_ref().and_then(|code| code.specifier.as_ref());
     match source {
         Some(CodeSource::Local(local)) => local.read(MAX_CODE_BYTES, ctx),
-        Some(CodeSource::Remote(remote)) => {
-            let what = "Wasm code that is fetched (`remote`)";
-            Err(ctx.unsupported_here(remote.span(), what))
-        }
         None => Ok(Vec::new()),
     }
 }
 
-/// A configuration as plugins get it: texts and bytes as they are, structures as JSON, messages encoded.
+/// A configuration as plugins get it: texts and bytes as they are, all else encoded, structures too, whatever Envoy's
+/// documentation says of them.
 fn bytes_of(any: &Any) -> Vec<u8> {
     let first = any.message.get(1).map(|entry| &entry.value);
     match (any.type_name(), first) {
         ("google.protobuf.StringValue" | "google.protobuf.BytesValue", None) => Vec::new(),
         ("google.protobuf.StringValue", Some(Value::String(text))) => text.as_bytes().to_vec(),
         ("google.protobuf.BytesValue", Some(Value::Bytes(bytes))) => bytes.to_vec(),
-        ("google.protobuf.Struct", Some(Value::Json(json))) => json::text(json),
-        ("google.protobuf.Struct", None) => b"{}".to_vec(),
+        // It is kept as a value, which is the only field of a message.
+        ("google.protobuf.Struct", _) => {
+            let whole = wire::encode(&any.message);
+            let within = |bytes, number| {
+                let fields = crate::wire::fields(bytes).unwrap_or_default();
+                crate::wire::bytes(&fields, number)
+            };
+            within(within(&whole, 1), 5).to_vec()
+        }
         _ => wire::encode(&any.message),
     }
 }

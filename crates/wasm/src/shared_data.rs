@@ -36,14 +36,20 @@ impl VmId {
 impl Drop for VmId {
     fn drop(&mut self) {
         let mut shelf = shelf();
-        let is_gone = shelf.ids.get(&self.0).is_none_or(|id| id.strong_count() == 0);
+        let is_gone = shelf
+            .ids
+            .get(&self.0)
+            .is_none_or(|id| id.strong_count() == 0);
         if !is_gone {
             return;
         }
         shelf.ids.remove(&self.0);
         let name = &*self.0;
         let gone = shelf.data.remove(name).unwrap_or_default();
-        let bytes: usize = gone.iter().map(|(key, item)| key.len() + item.0.len()).sum();
+        let bytes: usize = gone
+            .iter()
+            .map(|(key, item)| key.len() + item.0.len())
+            .sum();
         shelf.data_bytes = shelf.data_bytes.saturating_sub(bytes);
         let Shelf {
             queues,

@@ -12,7 +12,6 @@ pub(crate) enum Status {
     Empty = 7,
     CasMismatch = 8,
     InternalFailure = 10,
-    BrokenConnection = 11,
     Unimplemented = 12,
 }
 

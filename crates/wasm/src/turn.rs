@@ -84,7 +84,9 @@ pub(crate) fn see(vm: &Vm, id: u32, change: impl FnOnce(&mut Sight)) -> Sight {
 pub(crate) fn take_outcome(vm: &Vm, id: u32) -> Outcome {
     vm.with(|host| {
         let context = host.contexts.get_mut(&id);
-        context.map(|context| take(&mut context.outcome)).unwrap_or_default()
+        context
+            .map(|context| take(&mut context.outcome))
+            .unwrap_or_default()
     })
 }
 
@@ -136,7 +138,10 @@ pub(crate) fn woken(vm: &Rc<Vm>, id: u32) -> LocalFuture<()> {
                 Poll::Ready(())
             }
             Some(context) => {
-                context.waiting.wakers.retain(|waker| !waker.will_wake(cx.waker()));
+                context
+                    .waiting
+                    .wakers
+                    .retain(|waker| !waker.will_wake(cx.waker()));
                 context.waiting.wakers.push(cx.waker().clone());
                 Poll::Pending
             }

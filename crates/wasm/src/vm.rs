@@ -283,6 +283,14 @@ impl Vm {
         }
     }
 
+    /// Ends a connection's context, which is logged as a part of its end.
+    pub(crate) fn end_connection(&self, id: u32) {
+        self.call(id, Export::Done, &[]);
+        self.call(id, Export::Log, &[]);
+        self.call(id, Export::Delete, &[]);
+        self.with(|host| host.contexts.remove(&id));
+    }
+
     /// Ends a stream's context.
     pub(crate) fn end_stream(&self, id: u32) {
         let is_created = self.with(|host| host.contexts.get(&id).is_some_and(|it| it.is_created));
@@ -455,7 +463,9 @@ fn instantiate(base: &Base, store: &mut Store<Host>) -> Result<Instance, &'stati
         complain(&format!("Wasm VM failed {why}"));
         "Failed to initialize Wasm code"
     })?;
-    let exported = instance.exports(&*store).find_map(|export| export.into_memory());
+    let exported = instance
+        .exports(&*store)
+        .find_map(|export| export.into_memory());
     store.data_mut().memory = exported.or(memory);
     Ok(instance)
 }

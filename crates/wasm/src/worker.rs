@@ -115,8 +115,17 @@ pub(crate) enum Found {
 
 impl Handle {
     pub(crate) fn new(plugin: &Arc<Plugin>, root: &Scope) -> Self {
+        Handle::load(plugin, root, false)
+    }
+
+    /// Of a plugin that runs on this thread alone.
+    pub(crate) fn singleton(plugin: &Arc<Plugin>, root: &Scope) -> Self {
+        Handle::load(plugin, root, true)
+    }
+
+    fn load(plugin: &Arc<Plugin>, root: &Scope, is_singleton: bool) -> Self {
         let root = root.root().unwrap_or_else(|| root.clone());
-        count_trial(plugin, &root);
+        count_trial(plugin, &root, is_singleton);
         let scope = root.scope(&format!("wasm.{}", plugin.name));
         if let Some(scope) = &scope {
             scope.register::<ReloadStats>();

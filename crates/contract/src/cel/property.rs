@@ -1,11 +1,11 @@
 //! Attributes by their paths and expressions made at run time, as plugins ask for them: their values are bytes, numbers
-//! in their own representation, lists and maps as pairs.
+//! in their own representation, lists and maps as pairs. Messages with something in them are not told yet.
 //!
 //! Follows Envoy's Wasm host, whose plugins know which type a value has.
 
 use super::attributes::{Attributes, Root};
 use super::evaluate::member;
-use super::{Expression, Options, ParseOrBuild, Refusal, Value};
+use super::{Expression, Message, Options, ParseOrBuild, Refusal, Value};
 use crate::headers::HeaderMap;
 use crate::services::WorkerServices;
 use crate::stream_info::StreamInfo;
@@ -107,6 +107,10 @@ fn told(value: &Value<'_>, tell: &dyn Fn(&Pairs) -> Vec<u8>) -> Option<Vec<u8>> 
             let all = map.entries()?.into_iter();
             let all = all.map(|(key, value)| Some((told(&key, tell)?, told(&value, tell)?)));
             tell(&all.collect::<Option<_>>()?)
+        }
+        // Without anything in it, a message has no bytes.
+        Value::Message(Message::Metadata(metadata)) if metadata.is_none_or(|it| it.is_empty()) => {
+            Vec::new()
         }
         Value::Message(_) | Value::Null | Value::Type(_) => return None,
     })

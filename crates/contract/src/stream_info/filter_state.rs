@@ -117,7 +117,9 @@ impl FilterState {
 
     /// Those that were not there before, by name.
     pub(super) fn own(&self) -> impl Iterator<Item = (&str, &dyn FilterStateObject)> {
-        self.objects.iter().map(|(name, object)| (&**name, &**object))
+        self.objects
+            .iter()
+            .map(|(name, object)| (&**name, &**object))
     }
 
     /// Those that were there before.

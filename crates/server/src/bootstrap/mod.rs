@@ -2,6 +2,7 @@
 //! so that a refused configuration leaves no trace.
 
 mod admin;
+mod extensions;
 mod findings;
 mod listeners;
 mod stats;
@@ -19,6 +20,7 @@ use nuncio_config::typed::{
     Attempt, Channels, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
 };
 use nuncio_contract::access_log::LineLog;
+use nuncio_contract::bootstrap_extension::BootstrapExtensionConfig;
 use nuncio_contract::config_source::{
     ApiConfigSource, ConfigSource, NO_SERVER, ResourceSource, ServerSource,
 };
@@ -41,6 +43,7 @@ use crate::runtime::Runtime;
 use crate::semantics::Node;
 
 pub(crate) use admin::AdminConfig;
+pub(crate) use extensions::room as extension_room;
 pub(crate) use findings::Findings;
 use findings::left_out;
 pub(crate) use listeners::compile_listener;
@@ -75,6 +78,8 @@ pub(crate) struct Compiled {
     pub process: ProcessConfig,
     /// How many bytes a connection inside of the process holds, if that is said.
     pub internal_buffer_bytes: Option<usize>,
+    /// What runs beside the streams.
+    pub extensions: Arc<[Arc<dyn BootstrapExtensionConfig>]>,
 }
 
 /// Where listeners and clusters come from beside the bootstrap.
@@ -301,7 +306,16 @@ pub(crate) fn compile_tree(
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
         // What is wrong with it was told; where that is allowed, the usual one is asked.
         resolver: resolver(&bootstrap, ctx).unwrap_or_default(),
-        internal_buffer_bytes: buffer_bytes(&bootstrap.bootstrap_extensions, ctx),
+        internal_buffer_bytes: buffer_bytes(
+            &bootstrap.bootstrap_extensions,
+            around.extensions.bootstrap_extensions,
+            ctx,
+        ),
+        extensions: extensions::compile(
+            &bootstrap.bootstrap_extensions,
+            around.extensions.bootstrap_extensions,
+            ctx,
+        )?,
     })
 }
 

@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::bootstrap_extension::BootstrapExtensionRooms;
 use nuncio_contract::stream_info::Address;
 use nuncio_net::internal;
 
 use super::accept::begin;
 use super::gate::Gate;
+use crate::bootstrap::extension_room;
 use crate::config::BootstrapExtension;
 
 const MESSAGE: &str = "envoy.extensions.bootstrap.internal_listener.v3.InternalListener";
@@ -27,7 +29,11 @@ message! {
 
 /// What the bootstrap's extensions come to: how many bytes a connection inside of the process holds in a direction, if
 /// they say so. An extension that is not this one is refused.
-pub(crate) fn buffer_bytes(extensions: &[BootstrapExtension], ctx: &mut Ctx) -> Option<usize> {
+pub(crate) fn buffer_bytes(
+    extensions: &[BootstrapExtension],
+    rooms: BootstrapExtensionRooms,
+    ctx: &mut Ctx,
+) -> Option<usize> {
     let mut bytes = None;
     for extension in extensions {
         let Some(any) = &extension.typed_config else {
@@ -39,6 +45,9 @@ pub(crate) fn buffer_bytes(extensions: &[BootstrapExtension], ctx: &mut Ctx) -> 
             ctx.unsupported(name.span, what);
             continue;
         };
+        if extension_room(rooms, any).is_some() {
+            continue;
+        }
         // What is wrong with one was told.
         bytes = of_extension(any, ctx).unwrap_or_default().or(bytes);
     }

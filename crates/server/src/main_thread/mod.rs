@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_contract::access_log::FileOptions;
+use nuncio_contract::bootstrap_extension::BootstrapExtensionConfig;
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::services::WorkerServices;
@@ -139,9 +140,14 @@ async fn serve_all(
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
+    let extensions = compiled.extensions;
+    let singletons = extensions.iter().filter(|it| it.is_singleton());
+    let root = around.stats.root();
+    let _running_here: Vec<_> = singletons.map(|it| it.start(&root)).collect();
+    let beside = (node, extensions);
     let overload = begin_overload(compiled.process.overload, around);
     let (watching, beats) = watch_threads(around, &compiled.process.watchdogs, concurrency)?;
-    let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()), node)?;
+    let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()), beside)?;
     let place = hot_restart.as_ref();
     start_listeners(&running, &discovery, listeners, &workers, place).await;
     go_live(&state, on_live);
@@ -192,13 +198,17 @@ fn granting(
     }
 }
 
+/// What runs on threads beside the streams.
+type RunningBeside = Arc<[Arc<dyn BootstrapExtensionConfig>]>;
+
 fn start_workers(
     around: &Surroundings<'_>,
     beats: Vec<Beat>,
     (state, overload): (&ServerState, Option<&OverloadManager>),
-    node: Arc<LocalNode>,
+    (node, extensions): (Arc<LocalNode>, RunningBeside),
 ) -> Result<(Workers, Threads), String> {
     let shared = Shared {
+        extensions,
         node,
         manager: Arc::clone(around.manager),
         drain: drain_policy(around.options),

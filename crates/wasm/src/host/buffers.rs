@@ -10,22 +10,31 @@ use crate::status::{BufferType, Done, Status};
 /// The bytes that a plugin can look at.
 pub(super) fn look(host: &mut Host, of: BufferType) -> Done<&[u8]> {
     let sight = host.sight();
-    let body = |host: &mut Host, at: usize| sight.bodies.get(at).copied().unwrap_or(false) && host.live.context != 0;
+    let body = |host: &mut Host, at: usize| {
+        sight.bodies.get(at).copied().unwrap_or(false) && host.live.context != 0
+    };
     Ok(match of {
         BufferType::RequestBody if body(host, 0) => host.live.bodies[0].readable(),
         BufferType::ResponseBody if body(host, 1) => host.live.bodies[1].readable(),
         BufferType::Downstream if sight.data[0] => &host.live.data[0],
         BufferType::Upstream if sight.data[1] => &host.live.data[1],
+        // Without any there are none, which is well.
         BufferType::RequestBody
         | BufferType::ResponseBody
         | BufferType::Downstream
-        | BufferType::Upstream => return Err(Status::NotFound),
-        BufferType::AnswerBody => host.answer.as_ref().map(|answer| &answer.body[..]).ok_or(Status::NotFound)?,
+        | BufferType::Upstream => b"",
+        BufferType::AnswerBody => host
+            .answer
+            .as_ref()
+            .map(|answer| &answer.body[..])
+            .ok_or(Status::NotFound)?,
         BufferType::GrpcMessage => host.grpc_message.as_deref().ok_or(Status::NotFound)?,
         BufferType::VmConfiguration => &host.base.configuration,
         BufferType::PluginConfiguration => {
             let plugin = host.configured.as_ref();
-            plugin.map(|plugin| &plugin.configuration[..]).ok_or(Status::NotFound)?
+            plugin
+                .map(|plugin| &plugin.configuration[..])
+                .ok_or(Status::NotFound)?
         }
         BufferType::CallData => b"",
     })
@@ -58,7 +67,10 @@ pub(crate) fn set(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     look(guest.host(), of)?;
     let new = guest.read(args.u32(3), args.u32(4))?;
     let host = guest.host();
+    let sight = host.sight();
     match of {
+        BufferType::RequestBody if !sight.bodies[0] => Err(Status::BadArgument),
+        BufferType::ResponseBody if !sight.bodies[1] => Err(Status::BadArgument),
         BufferType::RequestBody => change(&mut host.live.bodies[0], start, length, &new),
         BufferType::ResponseBody => change(&mut host.live.bodies[1], start, length, &new),
         BufferType::Downstream | BufferType::Upstream if host.live.data_is_fixed => {

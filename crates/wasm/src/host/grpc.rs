@@ -104,7 +104,11 @@ fn begin(
     if host.under_way.len() >= MAX_UNDER_WAY {
         return Err(Status::InternalFailure);
     }
-    let last = if kind == 1 { &mut host.tokens[1] } else { &mut host.tokens[2] };
+    let last = if kind == 1 {
+        &mut host.tokens[1]
+    } else {
+        &mut host.tokens[2]
+    };
     let token = last.wrapping_add(4) | kind;
     *last = token & !3;
     if host.is_trial {
@@ -135,7 +139,9 @@ fn begin(
     calls.spawn(Box::pin(async move {
         let mut run = Box::pin(run.run());
         poll_fn(|cx| {
-            let is_late = deadline.as_mut().is_some_and(|it| it.as_mut().poll(cx).is_ready());
+            let is_late = deadline
+                .as_mut()
+                .is_some_and(|it| it.as_mut().poll(cx).is_ready());
             match run.as_mut().poll(cx) {
                 Poll::Pending if is_late => Poll::Ready(()),
                 other => other,
@@ -247,7 +253,11 @@ pub(crate) fn cancel(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     if !matches!(token & 3, 1 | 2) {
         return Err(Status::BadArgument);
     }
-    let under = guest.host().under_way.remove(&token).ok_or(Status::NotFound)?;
+    let under = guest
+        .host()
+        .under_way
+        .remove(&token)
+        .ok_or(Status::NotFound)?;
     under.order(|orders| orders.is_cancelled = true);
     Ok(())
 }

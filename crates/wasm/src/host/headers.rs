@@ -122,7 +122,7 @@ pub(crate) fn replace(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let of = MapType::of(args.u32(0))?;
     let (name, value) = named(guest, args)?;
     let map = change(guest.host(), of)?;
-    map.set(&header(&name, &value)?, &value);
+    map.replace(&header(&name, &value)?, &value);
     changed(guest, of)
 }
 

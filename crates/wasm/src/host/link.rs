@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use wasmi::{Error, FuncType, Linker, Val, ValType};
 
 use super::guest::Guest;
-use super::{Host, buffers, calls, foreign, general, grpc, headers, metrics, properties, shared, wasi};
+use super::{
+    Host, buffers, calls, foreign, general, grpc, headers, metrics, properties, shared, wasi,
+};
 use crate::engine::{Abi, engine};
 use crate::status::{Done, code};
 
@@ -74,11 +76,27 @@ static PROXY: &[Entry] = &[
     proxy("proxy_get_log_level", "i", general::get_log_level).of(Abi::V0_2_1, Abi::V0_2_1),
     proxy("proxy_get_status", "iii", general::get_status),
     proxy("proxy_get_configuration", "ii", general::get_configuration).of(Abi::V0_1_0, Abi::V0_1_0),
-    proxy("proxy_set_tick_period_milliseconds", "i", general::set_tick_period),
-    proxy("proxy_get_current_time_nanoseconds", "i", general::get_current_time),
-    proxy("proxy_set_effective_context", "i", general::set_effective_context),
+    proxy(
+        "proxy_set_tick_period_milliseconds",
+        "i",
+        general::set_tick_period,
+    ),
+    proxy(
+        "proxy_get_current_time_nanoseconds",
+        "i",
+        general::get_current_time,
+    ),
+    proxy(
+        "proxy_set_effective_context",
+        "i",
+        general::set_effective_context,
+    ),
     proxy("proxy_done", "", general::done),
-    proxy("proxy_send_local_response", "iiiiiiii", general::send_local_response),
+    proxy(
+        "proxy_send_local_response",
+        "iiiiiiii",
+        general::send_local_response,
+    ),
     proxy("proxy_continue_request", "", general::continue_request).of(Abi::V0_1_0, Abi::V0_1_0),
     proxy("proxy_continue_response", "", general::continue_response).of(Abi::V0_1_0, Abi::V0_1_0),
     proxy("proxy_clear_route_cache", "", general::clear_route_cache).of(Abi::V0_1_0, Abi::V0_1_0),

@@ -116,9 +116,7 @@ fn find(host: &mut Host, path: &[u8]) -> Done<Vec<u8>> {
     let first = names.first().copied().unwrap_or_default();
     let has_stream = host.live.context != 0 && host.live.context == host.at_work();
     let found = match has_stream || first == "xds" {
-        true => asking(host, |asking| {
-            asking.find(&names, &|all| pairs::write(all))
-        }),
+        true => asking(host, |asking| asking.find(&names, &|all| pairs::write(all))),
         false => Err(NoProperty::Missing),
     };
     match found {
@@ -139,9 +137,9 @@ fn own(host: &mut Host, name: &str, has_stream: bool) -> Done<Vec<u8>> {
         "plugin_name" => plugin
             .map(|plugin| plugin.name.as_bytes().to_vec())
             .ok_or(Status::NotFound),
-        "plugin_root_id" => Ok(plugin.map_or_else(Vec::new, |plugin| {
-            plugin.root_id.as_bytes().to_vec()
-        })),
+        "plugin_root_id" => {
+            Ok(plugin.map_or_else(Vec::new, |plugin| plugin.root_id.as_bytes().to_vec()))
+        }
         "plugin_vm_id" => Ok(host.base.vm_id.as_str().as_bytes().to_vec()),
         "connection_id" if has_stream && !host.sight().is_logged => {
             Ok(host.live.info.connection.id.to_le_bytes().to_vec())

@@ -37,7 +37,11 @@ pub(crate) fn resolve(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let name = guest.read(args.u32(2), args.u32(3))?;
     let own = guest.host().base.vm_id.clone();
     let vm_id = String::from_utf8_lossy(&vm_id);
-    let vm_id = if vm_id.is_empty() { own.as_str() } else { &vm_id };
+    let vm_id = if vm_id.is_empty() {
+        own.as_str()
+    } else {
+        &vm_id
+    };
     let token = shared_data::resolve_queue(vm_id, &name)?;
     guest.write_u32(args.u32(4), token)
 }

@@ -200,7 +200,9 @@ fn monotonic_nanos() -> u64 {
     static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let now = SystemClock.now();
     let since = now.saturating_duration_since(*BEGIN.get_or_init(|| now));
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+    u64::try_from(since.as_nanos())
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }
 
 fn clock_time_get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Result<(), u32> {

@@ -10,11 +10,12 @@ use nuncio_contract::http_filter::{
     DataStatus, FilterContext, HeadersStatus, HttpFilter, TrailersStatus,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::Protocol;
 
 use super::side::{DataSays, HeadSays, Side, closed, failed, too_large};
 use crate::export::Export;
-use crate::logged;
 use crate::live::Sight;
+use crate::logged;
 use crate::turn::{Parts, begin_wait, deliver_waiting, end_wait, see, take_outcome, turn, woken};
 use crate::vm::Called;
 use crate::worker::{Found, OnThread};
@@ -133,7 +134,9 @@ impl WasmFilter {
         mut parts: Parts<'_>,
     ) -> Next {
         let id = self.id;
-        turn(&plugin.vm, id, context, &mut parts, |vm| deliver_waiting(vm, id));
+        turn(&plugin.vm, id, context, &mut parts, |vm| {
+            deliver_waiting(vm, id)
+        });
         let next = self.decided(plugin, direction);
         if !matches!(next, Next::Waits) {
             end_wait(&plugin.vm, id);
@@ -272,7 +275,48 @@ impl WasmFilter {
                 }
             }
         };
-        self.after_data(&plugin, direction, context, data, After { next, seen, says, end_stream, is_again, trailers })
+        self.after_data(
+            &plugin,
+            direction,
+            context,
+            data,
+            After {
+                next,
+                seen,
+                says,
+                end_stream,
+                is_again,
+                trailers,
+            },
+        )
+    }
+
+    /// A chunk, whose end comes by itself where Envoy has it so.
+    fn chunk(
+        &mut self,
+        direction: usize,
+        context: &mut FilterContext<'_>,
+        data: &mut Buffer,
+        end_stream: bool,
+    ) -> DataStatus {
+        let is_whole = !end_stream || data.is_empty() || !ends_apart(direction, context);
+        if is_whole || self.active(direction).is_none() || self.side(direction).waits {
+            return self.data(direction, context, data, end_stream);
+        }
+        let mut first = take(data);
+        let goes_on = match self.data(direction, context, &mut first, false) {
+            DataStatus::Continue => true,
+            DataStatus::StopAndBuffer => false,
+            other => return other,
+        };
+        if goes_on {
+            self.side(direction).before = first;
+        }
+        let status = self.data(direction, context, data, true);
+        if goes_on && matches!(status, DataStatus::Reply(_)) {
+            self.side(direction).before.clear();
+        }
+        status
     }
 
     /// Carries out what a plugin says of a chunk.
@@ -395,6 +439,16 @@ struct After {
     trailers: HeaderMap,
 }
 
+/// Whether Envoy tells of the end of a body apart from its last bytes, as it does for HTTP/1.
+fn ends_apart(direction: usize, context: &FilterContext<'_>) -> bool {
+    let info = &*context.stream_info;
+    let protocol = match direction {
+        0 => info.protocol,
+        _ => info.upstream.protocol,
+    };
+    matches!(protocol, Some(Protocol::Http10 | Protocol::Http11))
+}
+
 fn length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
@@ -440,7 +494,7 @@ impl HttpFilter for WasmFilter {
         data: &mut Buffer,
         end_stream: bool,
     ) -> DataStatus {
-        self.data(0, context, data, end_stream)
+        self.chunk(0, context, data, end_stream)
     }
 
     fn decode_trailers(
@@ -466,7 +520,7 @@ impl HttpFilter for WasmFilter {
         data: &mut Buffer,
         end_stream: bool,
     ) -> DataStatus {
-        self.data(1, context, data, end_stream)
+        self.chunk(1, context, data, end_stream)
     }
 
     fn encode_trailers(

@@ -27,7 +27,11 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
     message: "envoy.extensions.filters.http.wasm.v3.Wasm",
     parse: |any, ctx| {
         let message: HttpWasm = any.decode(ctx)?;
-        Ok(Arc::new(Config(plugin::compile(message.config.as_ref(), any.span, ctx)?)))
+        Ok(Arc::new(Config(plugin::compile(
+            message.config.as_ref(),
+            any.span,
+            ctx,
+        )?)))
     },
     per_route: None,
     support: |table| HttpWasm::support(table),

@@ -9,6 +9,8 @@ use nuncio_contract::local_reply::LocalReply;
 /// A direction.
 #[derive(Default)]
 pub(super) struct Side {
+    /// What the plugin has let go on before what is held.
+    pub(super) before: Buffer,
     /// What is held of the body.
     pub(super) held: Buffer,
     /// Whether the plugin sees what is held, with what comes next behind it.
@@ -75,7 +77,12 @@ impl Side {
     }
 
     /// Keeps what the plugin saw; whether that is more than may be held.
-    pub(super) fn keep(&mut self, seen: Buffer, says: DataSays, context: &FilterContext<'_>) -> bool {
+    pub(super) fn keep(
+        &mut self,
+        seen: Buffer,
+        says: DataSays,
+        context: &FilterContext<'_>,
+    ) -> bool {
         if says != DataSays::Drop {
             self.held.append(seen);
         }
@@ -87,7 +94,8 @@ impl Side {
     /// All that is held, with this behind it.
     pub(super) fn release(&mut self, behind: Buffer) -> Buffer {
         self.buffers = false;
-        let mut all = take(&mut self.held);
+        let mut all = take(&mut self.before);
+        all.append(take(&mut self.held));
         all.append(behind);
         all
     }
