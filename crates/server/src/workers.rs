@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use nuncio_contract::bootstrap_extension::BootstrapExtensionConfig;
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::overload::{Overload, OverloadOnWorker};
@@ -17,6 +16,7 @@ use nuncio_upstream::ClusterManager;
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::bootstrap::RunningBeside;
 use crate::listener::{ListenerCommand, ListenerId, OnThread, WorkerListeners};
 use crate::watchdog::Beat;
 
@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     /// Where it is counted.
     pub(crate) stats: Scope,
     /// What runs beside the streams.
-    pub(crate) extensions: Arc<[Arc<dyn BootstrapExtensionConfig>]>,
+    pub(crate) extensions: RunningBeside,
 }
 
 /// What one worker begins with.

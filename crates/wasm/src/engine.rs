@@ -12,7 +12,9 @@ use wasmi::{Config, Engine, Module, StoreLimits, StoreLimitsBuilder};
 pub(crate) const MAX_CODE_BYTES: usize = 64 << 20;
 
 /// The fuel of a call, unless the runtime says otherwise.
-const FUEL_PER_CALL: u64 = 1_000_000_000;
+const FUEL_PER_CALL: u64 = 200_000_000;
+/// A VM may use so much more as it starts and is configured.
+const MORE_AT_START: u64 = 50;
 /// The memory of a VM in bytes, unless the runtime says otherwise.
 const MAX_MEMORY_BYTES: u64 = 256 << 20;
 const MAX_TABLE_ELEMENTS: usize = 1 << 20;
@@ -37,6 +39,11 @@ impl Limits {
     /// The fuel of a call.
     pub(crate) fn fuel(&self) -> u64 {
         self.fuel.integer(FUEL_PER_CALL)
+    }
+
+    /// The fuel of a call as a VM starts.
+    pub(crate) fn fuel_at_start(&self) -> u64 {
+        self.fuel().saturating_mul(MORE_AT_START)
     }
 
     /// The limits of a VM.

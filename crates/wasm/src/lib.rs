@@ -30,6 +30,8 @@ mod plugin;
 pub mod service;
 mod shared_data;
 mod status;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod vm;
 mod wire;

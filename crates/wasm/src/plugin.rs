@@ -63,10 +63,7 @@ pub(crate) fn compile(
     };
     let span = config.name.span;
     let policy = policy(config, ctx)?;
-    let vm = match &config.vm {
-        Some(VmChoice::Vm(vm)) => Some(vm),
-        None => None,
-    };
+    let vm = config.vm.as_ref().map(|VmChoice::Vm(vm)| vm);
     let (settings, code) = match vm {
         Some(vm) => (settings(config, vm, ctx)?, code(vm, ctx)?),
         None => (None, Vec::new()),

@@ -67,10 +67,13 @@ impl Drop for VmId {
     }
 }
 
+/// Values by key, each with its number.
+type Data = HashMap<Vec<u8>, (Vec<u8>, u32)>;
+
 #[derive(Default)]
 struct Shelf {
     ids: HashMap<Box<str>, Weak<VmId>>,
-    data: HashMap<Box<str>, HashMap<Vec<u8>, (Vec<u8>, u32)>>,
+    data: HashMap<Box<str>, Data>,
     data_bytes: usize,
     changes: u32,
     queues: HashMap<u32, Queue>,

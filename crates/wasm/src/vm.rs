@@ -77,7 +77,7 @@ impl Vm {
         let host = host_of(base, root, calls);
         let mut store = Store::new(engine(), host);
         store.limiter(|host| &mut host.limits);
-        let _fuel_is_on = store.set_fuel(base.limits.fuel());
+        let _fuel_is_on = store.set_fuel(base.limits.fuel_at_start());
         let instance = instantiate(base, &mut store)?;
         let malloc = ["malloc", "proxy_on_memory_allocate"]
             .into_iter()
@@ -140,7 +140,7 @@ impl Vm {
         let Some(function) = self.instance.get_func(&*store, name) else {
             return true;
         };
-        let _fuel_is_on = store.set_fuel(self.base.limits.fuel());
+        let _fuel_is_on = store.set_fuel(self.base.limits.fuel_at_start());
         let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
         let values = vec![Val::I32(0); arguments];
         match function.call(&mut *store, &values, &mut results) {
@@ -185,7 +185,11 @@ impl Vm {
         host.current = context;
         host.effective = 0;
         host.stops = false;
-        let _fuel_is_on = store.set_fuel(self.base.limits.fuel());
+        let fuel = match export {
+            Export::VmStart | Export::Configure => self.base.limits.fuel_at_start(),
+            _ => self.base.limits.fuel(),
+        };
+        let _fuel_is_on = store.set_fuel(fuel);
         let all = std::iter::once(&context).chain(arguments);
         let values: Vec<Val> = all.map(|value| Val::I32(value.cast_signed())).collect();
         let returns = !function.ty(&*store).results().is_empty();
@@ -235,6 +239,10 @@ impl Vm {
                 root
             }
         };
+        if self.has_failed() {
+            // As in Envoy, streams find out.
+            return Ok(root);
+        }
         let length = u32::try_from(self.base.configuration.len()).unwrap_or(u32::MAX);
         if !is_true(self.call(root, Export::VmStart, &[length])) {
             return Err("Failed to start base Wasm");

@@ -28,7 +28,7 @@ impl StreamInfo {
         );
         copy.end = self.end;
         copy.protocol = self.protocol;
-        copy.downstream_timing = self.downstream_timing.clone();
+        copy.downstream_timing = self.downstream_timing;
         copy.downstream_bytes = self.downstream_bytes;
         copy.remote_address = self.remote_address.clone();
         copy.response_code = self.response_code;
@@ -53,7 +53,7 @@ impl StreamInfo {
         upstream.protocol = from.protocol;
         upstream.tls = from.tls.clone();
         upstream.transport_failure_reason = from.transport_failure_reason.clone();
-        upstream.timing = from.timing.clone();
+        upstream.timing = from.timing;
         upstream.filter_state = from.filter_state.as_ref().map(Arc::clone);
         upstream.bytes = from.bytes;
         upstream.is_set = from.is_set;

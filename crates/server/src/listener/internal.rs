@@ -9,13 +9,11 @@ use std::sync::Arc;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
-use nuncio_contract::bootstrap_extension::BootstrapExtensionRooms;
 use nuncio_contract::stream_info::Address;
 use nuncio_net::internal;
 
 use super::accept::begin;
 use super::gate::Gate;
-use crate::bootstrap::extension_room;
 use crate::config::BootstrapExtension;
 
 const MESSAGE: &str = "envoy.extensions.bootstrap.internal_listener.v3.InternalListener";
@@ -31,7 +29,7 @@ message! {
 /// they say so. An extension that is not this one is refused.
 pub(crate) fn buffer_bytes(
     extensions: &[BootstrapExtension],
-    rooms: BootstrapExtensionRooms,
+    is_of_a_room: impl Fn(&Any) -> bool,
     ctx: &mut Ctx,
 ) -> Option<usize> {
     let mut bytes = None;
@@ -45,7 +43,7 @@ pub(crate) fn buffer_bytes(
             ctx.unsupported(name.span, what);
             continue;
         };
-        if extension_room(rooms, any).is_some() {
+        if is_of_a_room(any) {
             continue;
         }
         // What is wrong with one was told.

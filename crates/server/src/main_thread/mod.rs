@@ -2,13 +2,13 @@
 
 mod process;
 
+use std::any::Any;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nuncio_contract::access_log::FileOptions;
-use nuncio_contract::bootstrap_extension::BootstrapExtensionConfig;
 use nuncio_contract::clock::SystemClock;
 use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::services::WorkerServices;
@@ -25,7 +25,7 @@ use tokio::task::LocalSet;
 use crate::admin::state::ServerLife;
 use crate::admin_service::AdminListener;
 use crate::agents::Agents;
-use crate::bootstrap::{self, AdminConfig, Compiled, Surroundings};
+use crate::bootstrap::{self, AdminConfig, Compiled, RunningBeside, Surroundings};
 use crate::cli::{Mode, Options};
 use crate::hot_restart::{After, Ask, Follow, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
@@ -140,11 +140,8 @@ async fn serve_all(
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
-    let extensions = compiled.extensions;
-    let singletons = extensions.iter().filter(|it| it.is_singleton());
-    let root = around.stats.root();
-    let _running_here: Vec<_> = singletons.map(|it| it.start(&root)).collect();
-    let beside = (node, extensions);
+    let _running_here = run_singletons(around, &compiled.extensions);
+    let beside = (node, compiled.extensions);
     let overload = begin_overload(compiled.process.overload, around);
     let (watching, beats) = watch_threads(around, &compiled.process.watchdogs, concurrency)?;
     let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()), beside)?;
@@ -198,8 +195,12 @@ fn granting(
     }
 }
 
-/// What runs on threads beside the streams.
-type RunningBeside = Arc<[Arc<dyn BootstrapExtensionConfig>]>;
+/// Lets run what runs on this thread alone, as long as it is kept.
+fn run_singletons(around: &Surroundings<'_>, extensions: &RunningBeside) -> Vec<Box<dyn Any>> {
+    let singletons = extensions.iter().filter(|it| it.is_singleton());
+    let root = around.stats.root();
+    singletons.map(|it| it.start(&root)).collect()
+}
 
 fn start_workers(
     around: &Surroundings<'_>,
