@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod application_log;
+pub mod bootstrap_extension;
 pub mod buffer;
 pub mod calls;
 pub mod cel;

@@ -2,6 +2,7 @@
 //! so that a refused configuration leaves no trace.
 
 mod admin;
+mod extensions;
 mod findings;
 mod listeners;
 mod stats;
@@ -33,7 +34,7 @@ use crate::cli::Options;
 use crate::clusters;
 use crate::config::{Bootstrap, DynamicResources};
 use crate::disabled;
-use crate::listener::{CompileContext, buffer_bytes};
+use crate::listener::CompileContext;
 use crate::process_options::ProcessConfig;
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource};
@@ -41,6 +42,7 @@ use crate::runtime::Runtime;
 use crate::semantics::Node;
 
 pub(crate) use admin::AdminConfig;
+pub(crate) use extensions::RunningBeside;
 pub(crate) use findings::Findings;
 use findings::left_out;
 pub(crate) use listeners::compile_listener;
@@ -75,6 +77,8 @@ pub(crate) struct Compiled {
     pub process: ProcessConfig,
     /// How many bytes a connection inside of the process holds, if that is said.
     pub internal_buffer_bytes: Option<usize>,
+    /// What runs beside the streams.
+    pub extensions: RunningBeside,
 }
 
 /// Where listeners and clusters come from beside the bootstrap.
@@ -287,6 +291,7 @@ pub(crate) fn compile_tree(
     runtime?;
     let missing = cluster_messages.len().saturating_sub(clusters.len());
     tell_left_out((admin.is_err(), secrets_are_sound.is_err(), missing), ctx);
+    let beside = extensions::compile(&bootstrap, around.extensions, ctx);
     Ok(Compiled {
         listeners: last_of_each_name(without_refused(listeners, ctx), ctx),
         clusters,
@@ -301,7 +306,8 @@ pub(crate) fn compile_tree(
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
         // What is wrong with it was told; where that is allowed, the usual one is asked.
         resolver: resolver(&bootstrap, ctx).unwrap_or_default(),
-        internal_buffer_bytes: buffer_bytes(&bootstrap.bootstrap_extensions, ctx),
+        internal_buffer_bytes: beside.0,
+        extensions: beside.1?,
     })
 }
 
