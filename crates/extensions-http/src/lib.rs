@@ -16,6 +16,7 @@ pub mod bandwidth_limit;
 pub mod basic_auth;
 pub mod body_size_limit;
 pub mod buffer;
+pub mod cache;
 pub mod cdn_loop;
 pub mod cluster_matcher;
 mod cluster_verdicts;
@@ -74,6 +75,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &bandwidth_limit::ROOM,
     &body_size_limit::ROOM,
     &buffer::ROOM,
+    &cache::ROOM,
     &cdn_loop::ROOM,
     &composite::ROOM,
     &compressor::ROOM,

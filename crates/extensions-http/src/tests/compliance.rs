@@ -54,6 +54,12 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{max_request_bytes: 1}",
     ),
     (
+        "envoy.filters.http.cache",
+        "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig}}",
+        "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig}, \
+          allowed_vary_headers: [{prefix: a}], max_body_bytes: 10}",
+    ),
+    (
         "envoy.filters.http.buffer",
         "{max_request_bytes: 1}",
         "{max_request_bytes: 4096}",
