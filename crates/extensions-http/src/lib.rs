@@ -11,6 +11,8 @@ use nuncio_contract::registry::HttpFilterRoom;
 pub mod adaptive_concurrency;
 pub mod admission_control;
 pub mod api_key_auth;
+mod aws;
+pub mod aws_lambda;
 pub mod aws_request_signing;
 pub mod bandwidth_limit;
 pub mod basic_auth;
@@ -35,6 +37,7 @@ mod escape;
 pub mod ext_authz;
 pub mod ext_proc;
 pub mod fault;
+pub mod geoip;
 mod grpc;
 pub mod grpc_http1_bridge;
 pub mod grpc_http1_reverse_bridge;
@@ -70,6 +73,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &adaptive_concurrency::ROOM,
     &admission_control::ROOM,
     &api_key_auth::ROOM,
+    &aws_lambda::ROOM,
     &aws_request_signing::ROOM,
     &basic_auth::ROOM,
     &bandwidth_limit::ROOM,
@@ -88,6 +92,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &ext_authz::ROOM,
     &ext_proc::ROOM,
     &fault::ROOM,
+    &geoip::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,
     &grpc_json_transcoder::ROOM,
