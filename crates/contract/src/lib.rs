@@ -23,6 +23,7 @@ pub mod error;
 pub mod formatter;
 pub mod forward_proxy;
 pub mod generic_secret;
+pub mod geoip;
 pub mod grpc;
 pub mod grpc_client;
 pub mod hash;
