@@ -5,7 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::pin::pin;
 use std::task::Poll;
@@ -14,7 +14,6 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::datagrams;
 use crate::socket_options::{SocketOptions, SocketState};
 
 /// Options of a socket to open.
@@ -56,7 +55,7 @@ impl Sources {
     }
 
     /// The one for a host at this address.
-    fn towards(&self, address: SocketAddr) -> (SocketAddr, Option<&SocketOptions>) {
+    pub(crate) fn towards(&self, address: SocketAddr) -> (SocketAddr, Option<&SocketOptions>) {
         let other = self.other.filter(|other| {
             other.is_ipv4() == address.is_ipv4() && self.first.is_ipv4() != address.is_ipv4()
         });
@@ -176,27 +175,6 @@ pub async fn connect(
     .await
 }
 
-/// Opens a socket of datagrams to `address`, from where connections would come.
-///
-/// # Errors
-/// What the system says.
-pub fn open_datagrams(address: SocketAddr, options: &ConnectOptions) -> io::Result<UdpSocket> {
-    let socket = datagrams::open(address)?;
-    let mut others = &options.others;
-    let source = options.sources.as_deref().map(|sources| {
-        let (source, own) = sources.towards(address);
-        others = own.unwrap_or(others);
-        (source, sources.freebind)
-    });
-    others.apply(socket.as_fd(), SocketState::BeforeBind)?;
-    if let Some((source, freebind)) = source {
-        may_be_elsewhere(&SockRef::from(&socket), source, freebind)?;
-        socket.bind(&source.into())?;
-    }
-    socket.connect(&address.into())?;
-    Ok(socket.into())
-}
-
 fn open(address: SocketAddr, options: &ConnectOptions) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
@@ -230,7 +208,11 @@ fn bind(socket: &TcpSocket, source: SocketAddr, freebind: bool) -> io::Result<()
 }
 
 /// Lets a socket have an address that is not this machine's, if that is wanted.
-fn may_be_elsewhere(socket: &SockRef<'_>, source: SocketAddr, freebind: bool) -> io::Result<()> {
+pub(crate) fn may_be_elsewhere(
+    socket: &SockRef<'_>,
+    source: SocketAddr,
+    freebind: bool,
+) -> io::Result<()> {
     match source {
         _ if !freebind => Ok(()),
         SocketAddr::V4(_) => socket.set_freebind_v4(true),

@@ -15,7 +15,8 @@ use nuncio_codec::capsule::{CapsuleReader, encode_datagram};
 use nuncio_codec::http1::{BodyFraming, ResponseHead, Version};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
-use nuncio_net::connect::{ConnectOptions, open_datagrams};
+use nuncio_net::connect::ConnectOptions;
+use nuncio_net::datagrams::open_towards;
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
@@ -49,7 +50,7 @@ pub struct UdpStream {
 impl UdpStream {
     pub(crate) fn open(host: &Arc<Host>, options: &ConnectOptions) -> Result<Self, UpstreamError> {
         let socket = match host.not_ip {
-            None => open_datagrams(host.address, options).and_then(UdpSocket::from_std),
+            None => open_towards(host.address, options).and_then(UdpSocket::from_std),
             Some(_) => Err(io::ErrorKind::AddrNotAvailable.into()),
         };
         let failed = |_| UpstreamError::new(UpstreamErrorKind::LocalConnectionFailure);
