@@ -35,6 +35,7 @@ pub mod http_filter;
 pub mod http_filter_message;
 pub mod http_service;
 pub mod http_status;
+pub mod kept_headers;
 pub mod level_config;
 pub mod listener_filter;
 pub mod local_node;

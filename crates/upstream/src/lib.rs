@@ -45,6 +45,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod transport_socket;
+mod udp;
 pub mod weight_updates;
 mod worker;
 

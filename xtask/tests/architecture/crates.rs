@@ -58,8 +58,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "nuncio-upstream",
             "nuncio-net",
+            "nuncio-codec",
             "nuncio-contract",
             "nuncio-config",
+            "nuncio-service-messages",
         ],
     ),
     (

@@ -5,6 +5,7 @@ mod certificate_details;
 pub mod client_certificate;
 mod compile_filters;
 pub mod config;
+mod connect_udp;
 mod counting;
 mod jitter;
 pub mod local_reply;

@@ -247,6 +247,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         host: &Rc<WorkerHost>,
         forward: &Forward,
     ) -> Result<Acquired, UpstreamError> {
+        if self.ends_as_datagrams(forward) {
+            return host.new_udp_stream();
+        }
         let account = self.exchange.account.borrow();
         let Some(account) = &*account else {
             return Err(UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream));

@@ -12,7 +12,9 @@ mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
+mod towards;
 
 pub use bind::{bind, open, prepare};
 pub use receive::{MAX_DATAGRAM_BYTES, ReceiveBuffer, Received};
 pub use send::{send, send_from};
+pub use towards::open_towards;
