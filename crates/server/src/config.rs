@@ -27,6 +27,7 @@ message! {
     /// The whole configuration.
     pub(crate) struct Bootstrap: "envoy.config.bootstrap.v3.Bootstrap" {
         pub(crate) node: Option<Node>,
+        pub(crate) node_context_params: Vec<String>,
         pub(crate) static_resources: Option<StaticResources>,
         pub(crate) dynamic_resources: Option<Attempt<DynamicResources>>,
         pub(crate) admin: Option<Attempt<Admin>>,
@@ -122,7 +123,13 @@ message! {
         pub(crate) id: String,
         pub(crate) cluster: String,
         pub(crate) locality: Option<Locality>,
-        inert user_agent_name = "the server puts its own in its place, as in Envoy";
+        inert user_agent_name = "it is shown as the metadata is";
+        inert user_agent_build_version = "it is shown as the metadata is";
+        inert user_agent_version = "the server puts its build in its place, as in Envoy";
+        inert extensions = "they are shown as the metadata is, before the server's own";
+        inert client_features = "they are shown as the metadata is";
+        inert dynamic_parameters = "they are shown as the metadata is";
+        inert listening_addresses = "they are shown as the metadata is";
         inert metadata = "it is shown to control planes and in /server_info, which print the message itself";
     }
 }
@@ -140,7 +147,9 @@ message! {
     /// Where listeners and clusters come from that are not there from the start.
     pub(crate) struct DynamicResources: "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" {
         pub(crate) lds_config: Option<ConfigSource>,
+        pub(crate) lds_resources_locator: Spanned<String>,
         pub(crate) cds_config: Option<ConfigSource>,
+        pub(crate) cds_resources_locator: Spanned<String>,
         pub(crate) ads_config: Option<ApiConfigSource>,
     }
 }

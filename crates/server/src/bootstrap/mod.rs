@@ -2,6 +2,7 @@
 //! so that a refused configuration leaves no trace.
 
 mod admin;
+mod dynamic;
 mod findings;
 mod listeners;
 mod stats;
@@ -19,9 +20,7 @@ use nuncio_config::typed::{
     Attempt, Channels, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
 };
 use nuncio_contract::access_log::LineLog;
-use nuncio_contract::config_source::{
-    ApiConfigSource, ConfigSource, NO_SERVER, ResourceSource, ServerSource,
-};
+use nuncio_contract::config_source::{ApiConfigSource, NO_SERVER, ServerSource};
 use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
@@ -31,7 +30,7 @@ use nuncio_upstream::cluster::{Locality, ProxyPlace};
 
 use crate::cli::Options;
 use crate::clusters;
-use crate::config::{Bootstrap, DynamicResources};
+use crate::config::Bootstrap;
 use crate::disabled;
 use crate::listener::{CompileContext, buffer_bytes};
 use crate::process_options::ProcessConfig;
@@ -41,6 +40,7 @@ use crate::runtime::Runtime;
 use crate::semantics::Node;
 
 pub(crate) use admin::AdminConfig;
+pub(crate) use dynamic::DynamicSources;
 pub(crate) use findings::Findings;
 use findings::left_out;
 pub(crate) use listeners::compile_listener;
@@ -75,21 +75,6 @@ pub(crate) struct Compiled {
     pub process: ProcessConfig,
     /// How many bytes a connection inside of the process holds, if that is said.
     pub internal_buffer_bytes: Option<usize>,
-}
-
-/// Where listeners and clusters come from beside the bootstrap.
-#[derive(Default)]
-pub(crate) struct DynamicSources {
-    /// Clusters.
-    pub clusters: Option<ResourceSource>,
-    /// Listeners.
-    pub listeners: Option<ResourceSource>,
-    /// The server of all that is asked of the one server.
-    pub ads: Option<Arc<ServerSource>>,
-    /// The server that says which hosts are to be checked.
-    pub checks: Option<Arc<ServerSource>>,
-    /// The server that is told of load.
-    pub loads: Option<Arc<ServerSource>>,
 }
 
 /// Who this proxy is to its clients, and to whom it tells of their requests where a connection manager names nobody.
@@ -276,7 +261,7 @@ pub(crate) fn compile_tree(
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = admin::compile(bootstrap.admin.as_ref(), around.extensions, ctx);
     let process = ProcessConfig::compile(&bootstrap, around.options, ctx);
-    let mut dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
+    let mut dynamic = dynamic::sources(&bootstrap, ctx);
     dynamic.checks = checks_source(bootstrap.hds_config.as_ref(), ctx);
     let manager = bootstrap.cluster_manager.as_ref();
     let loads = manager.and_then(|manager| manager.load_stats_config.as_ref());
@@ -334,32 +319,6 @@ fn tell_left_out((admin, secrets, clusters): (bool, bool, usize), ctx: &mut Ctx)
     }
     if clusters > 0 {
         left_out(&format!("{clusters} of the clusters"), ctx);
-    }
-}
-
-fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx) -> DynamicSources {
-    match resources {
-        Some(Attempt(Ok(resources))) => {
-            let mut source = |config: &Option<ConfigSource>| {
-                let source = config.as_ref().map(|config| config.source(ctx));
-                source.and_then(Result::ok)
-            };
-            let clusters = source(&resources.cds_config);
-            let listeners = source(&resources.lds_config);
-            let ads = resources.ads_config.as_ref().map(|ads| ads.server(ctx));
-            DynamicSources {
-                clusters,
-                listeners,
-                ads: ads.and_then(Result::ok).map(Arc::new),
-                checks: None,
-                loads: None,
-            }
-        }
-        Some(Attempt(Err(Refused))) => {
-            left_out("what `dynamic_resources` would bring", ctx);
-            DynamicSources::default()
-        }
-        None => DynamicSources::default(),
     }
 }
 
