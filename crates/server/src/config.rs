@@ -35,6 +35,9 @@ message! {
         pub(crate) stats_sinks: Vec<Attempt<StatsSink>>,
         pub(crate) stats_flush_interval: Option<Duration>,
         pub(crate) oneof stats_flush: Option<StatsFlush>,
+        pub(crate) stats_server_version_override: Option<u64>,
+        inert grpc_async_client_manager_config = "it concerns a cache that is not here";
+        inert perf_tracing_file_path = "Envoy itself writes it only where it was built for that";
         pub(crate) layered_runtime: Option<LayeredRuntime>,
         pub(crate) cluster_manager: Option<ClusterManagerMessage>,
         pub(crate) typed_dns_resolver_config: Option<DnsResolverExtension>,

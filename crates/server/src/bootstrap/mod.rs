@@ -236,17 +236,19 @@ pub(crate) fn compile_tree(
     around
         .manager
         .stand_at(proxy_place(&bootstrap, around.options));
+    let names = ServiceNames::of(&bootstrap, around.options);
+    let layers = bootstrap.layered_runtime.as_ref();
+    // What is compiled may ask the runtime.
+    let runtime = around
+        .runtime
+        .begin(layers, &names.cluster, around.stats, ctx);
     let mut clusters = clusters::load(cluster_messages, around.extensions, ctx);
     let bound = clusters::bind_by_default(bootstrap.cluster_manager.as_ref(), &mut clusters, ctx);
     let tracer = default_tracer(&bootstrap, around.extensions, ctx);
     let names = ServiceNames {
         tracer: tracer.as_ref().ok().cloned().flatten(),
-        ..ServiceNames::of(&bootstrap, around.options)
+        ..names
     };
-    let layers = bootstrap.layered_runtime.as_ref();
-    let runtime = around
-        .runtime
-        .begin(layers, &names.cluster, around.stats, ctx);
     let mut context = CompileContext {
         ctx,
         extensions: around.extensions,
