@@ -28,6 +28,7 @@ pub mod grpc;
 pub mod grpc_client;
 pub mod hash;
 pub mod hash_policy;
+pub mod head_limits;
 pub mod header_mutation;
 pub mod header_steps;
 pub mod headers;

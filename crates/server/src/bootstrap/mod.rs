@@ -2,6 +2,7 @@
 //! so that a refused configuration leaves no trace.
 
 mod admin;
+mod dynamic;
 mod extensions;
 mod findings;
 mod listeners;
@@ -20,9 +21,7 @@ use nuncio_config::typed::{
     Attempt, Channels, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
 };
 use nuncio_contract::access_log::LineLog;
-use nuncio_contract::config_source::{
-    ApiConfigSource, ConfigSource, NO_SERVER, ResourceSource, ServerSource,
-};
+use nuncio_contract::config_source::{ApiConfigSource, NO_SERVER, ServerSource};
 use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
@@ -32,7 +31,7 @@ use nuncio_upstream::cluster::{Locality, ProxyPlace};
 
 use crate::cli::Options;
 use crate::clusters;
-use crate::config::{Bootstrap, DynamicResources};
+use crate::config::Bootstrap;
 use crate::disabled;
 use crate::listener::CompileContext;
 use crate::process_options::ProcessConfig;
@@ -42,6 +41,7 @@ use crate::runtime::Runtime;
 use crate::semantics::Node;
 
 pub(crate) use admin::AdminConfig;
+pub(crate) use dynamic::DynamicSources;
 pub(crate) use extensions::RunningBeside;
 pub(crate) use findings::Findings;
 use findings::left_out;
@@ -79,21 +79,6 @@ pub(crate) struct Compiled {
     pub internal_buffer_bytes: Option<usize>,
     /// What runs beside the streams.
     pub extensions: RunningBeside,
-}
-
-/// Where listeners and clusters come from beside the bootstrap.
-#[derive(Default)]
-pub(crate) struct DynamicSources {
-    /// Clusters.
-    pub clusters: Option<ResourceSource>,
-    /// Listeners.
-    pub listeners: Option<ResourceSource>,
-    /// The server of all that is asked of the one server.
-    pub ads: Option<Arc<ServerSource>>,
-    /// The server that says which hosts are to be checked.
-    pub checks: Option<Arc<ServerSource>>,
-    /// The server that is told of load.
-    pub loads: Option<Arc<ServerSource>>,
 }
 
 /// Who this proxy is to its clients, and to whom it tells of their requests where a connection manager names nobody.
@@ -255,17 +240,19 @@ pub(crate) fn compile_tree(
     around
         .manager
         .stand_at(proxy_place(&bootstrap, around.options));
+    let names = ServiceNames::of(&bootstrap, around.options);
+    let layers = bootstrap.layered_runtime.as_ref();
+    // What is compiled may ask the runtime.
+    let runtime = around
+        .runtime
+        .begin(layers, &names.cluster, around.stats, ctx);
     let mut clusters = clusters::load(cluster_messages, around.extensions, ctx);
     let bound = clusters::bind_by_default(bootstrap.cluster_manager.as_ref(), &mut clusters, ctx);
     let tracer = default_tracer(&bootstrap, around.extensions, ctx);
     let names = ServiceNames {
         tracer: tracer.as_ref().ok().cloned().flatten(),
-        ..ServiceNames::of(&bootstrap, around.options)
+        ..names
     };
-    let layers = bootstrap.layered_runtime.as_ref();
-    let runtime = around
-        .runtime
-        .begin(layers, &names.cluster, around.stats, ctx);
     let mut context = CompileContext {
         ctx,
         extensions: around.extensions,
@@ -280,7 +267,7 @@ pub(crate) fn compile_tree(
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = admin::compile(bootstrap.admin.as_ref(), around.extensions, ctx);
     let process = ProcessConfig::compile(&bootstrap, around.options, ctx);
-    let mut dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
+    let mut dynamic = dynamic::sources(&bootstrap, ctx);
     dynamic.checks = checks_source(bootstrap.hds_config.as_ref(), ctx);
     let manager = bootstrap.cluster_manager.as_ref();
     let loads = manager.and_then(|manager| manager.load_stats_config.as_ref());
@@ -340,32 +327,6 @@ fn tell_left_out((admin, secrets, clusters): (bool, bool, usize), ctx: &mut Ctx)
     }
     if clusters > 0 {
         left_out(&format!("{clusters} of the clusters"), ctx);
-    }
-}
-
-fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx) -> DynamicSources {
-    match resources {
-        Some(Attempt(Ok(resources))) => {
-            let mut source = |config: &Option<ConfigSource>| {
-                let source = config.as_ref().map(|config| config.source(ctx));
-                source.and_then(Result::ok)
-            };
-            let clusters = source(&resources.cds_config);
-            let listeners = source(&resources.lds_config);
-            let ads = resources.ads_config.as_ref().map(|ads| ads.server(ctx));
-            DynamicSources {
-                clusters,
-                listeners,
-                ads: ads.and_then(Result::ok).map(Arc::new),
-                checks: None,
-                loads: None,
-            }
-        }
-        Some(Attempt(Err(Refused))) => {
-            left_out("what `dynamic_resources` would bring", ctx);
-            DynamicSources::default()
-        }
-        None => DynamicSources::default(),
     }
 }
 
