@@ -44,6 +44,11 @@ fn http2_keeps_its_promises() {
 }
 
 #[test]
+fn http3_keeps_its_promises() {
+    run("http3", INPUTS, nuncio_fuzz::http3);
+}
+
+#[test]
 fn config_keeps_its_promises() {
     run("config", INPUTS, nuncio_fuzz::config);
 }

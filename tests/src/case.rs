@@ -9,6 +9,7 @@
 //! descriptors of protobuf) are filled in everywhere.
 
 mod http2;
+mod http3;
 mod names;
 mod transport;
 
@@ -23,6 +24,10 @@ use serde::Deserialize;
 pub use http2::{
     Await, ClientHttp2Step, ClientHttp2Word, FrameStep, Http2Answer, Http2Connection,
     Http2Exchange, Http2Upstream, UpstreamHttp2Step, UpstreamHttp2Word, View, settings,
+};
+pub use http3::{
+    ClientHttp3Step, ClientHttp3Word, Http3Await, Http3Connection, Http3Exchange, Http3Send,
+    code as http3_code,
 };
 pub use names::{NameSpec, ZoneSpec};
 pub use transport::{ClientTls, DatagramStep, TlsSpec};
@@ -269,7 +274,7 @@ pub enum UpstreamWord {
 }
 
 /// One connection of the client, and what is sent and read on it. Exactly one of `get`, `request`,
-/// `steps`, `http2` and `udp` is given.
+/// `steps`, `http2`, `http3` and `udp` is given.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
@@ -293,6 +298,9 @@ pub struct Exchange {
     /// A connection of HTTP/2.
     #[serde(default)]
     pub http2: Option<Http2Exchange>,
+    /// A connection of HTTP/3.
+    #[serde(default)]
+    pub http3: Option<Http3Exchange>,
     /// Datagrams.
     #[serde(default)]
     pub udp: Option<Vec<DatagramStep>>,

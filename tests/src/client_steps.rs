@@ -15,6 +15,7 @@ use crate::connecting::{self, in_words};
 use crate::control_plane::ControlPlane;
 use crate::datagram_client;
 use crate::http2_client;
+use crate::http3_client;
 use crate::setup::Setup;
 
 /// How long an exchange is repeated that waits for something, and how often.
@@ -124,6 +125,16 @@ fn play_once(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
         (received.text, received.port) = datagram_client::play(exchange, steps, setup)?;
         return Ok(received);
     }
+    if let Some(script) = &exchange.http3 {
+        let played = http3_client::play(exchange, script, setup)?;
+        return Ok(Received {
+            text: played.text,
+            opening: played.opening,
+            notes: played.notes,
+            port: played.port,
+            ..Received::default()
+        });
+    }
     let mut opened = connecting::open(exchange, setup)?;
     received.port = opened.port.unwrap_or(0);
     received.opening = std::mem::take(&mut opened.notes);
@@ -155,7 +166,7 @@ fn play_once(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
         (None, None, Some(steps)) => return play_steps(client, steps, setup, received),
         _ => {
             return Err(io::Error::other(
-                "an exchange needs exactly one of get, request, steps, http2 and udp",
+                "an exchange needs exactly one of get, request, steps, http2, http3 and udp",
             ));
         }
     }

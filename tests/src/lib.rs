@@ -28,6 +28,7 @@ pub mod datagram_client;
 pub mod diagnostics;
 mod glob;
 pub mod http2_client;
+pub mod http3_client;
 mod ids;
 pub mod known;
 pub mod not_yet;

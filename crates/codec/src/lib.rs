@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod capsule;
+mod header_block;
 pub mod http1;
 pub mod http2;
+pub mod http3;
 pub mod resp;

@@ -19,6 +19,7 @@ pub mod filter_chain;
 pub mod filter_engine;
 pub mod http1;
 mod http2;
+pub mod http3;
 pub mod life;
 pub mod route;
 pub mod router;

@@ -14,6 +14,7 @@ pub mod listener;
 pub mod machine;
 pub mod peek;
 pub mod pipe;
+pub mod quic;
 mod signature_names;
 pub mod socket_options;
 pub mod tls;

@@ -72,6 +72,7 @@ impl AdminListener {
             ignores_health: false,
             logs: Vec::new(),
             datagrams: None,
+            quic: None,
         };
         AdminListener {
             listener: Arc::new(listener),

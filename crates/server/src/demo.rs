@@ -77,6 +77,7 @@ fn echo_listener(around: &Surroundings<'_>, address: SocketAddr, number: u8) -> 
         ignores_health: false,
         logs: Vec::new(),
         datagrams: None,
+        quic: None,
         additional: Vec::new(),
         internal: None,
         balance: None,

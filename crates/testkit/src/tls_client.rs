@@ -83,7 +83,7 @@ pub fn connect(mut socket: TcpStream, offer: &Offer) -> Result<(Wire, Answer), S
     Ok((Wire::Client(Box::new(stream)), answer))
 }
 
-fn config(offer: &Offer) -> io::Result<Arc<ClientConfig>> {
+pub(crate) fn config(offer: &Offer) -> io::Result<Arc<ClientConfig>> {
     let versions: Vec<&SupportedProtocolVersion> = [
         ("1.2", &rustls::version::TLS12),
         ("1.3", &rustls::version::TLS13),

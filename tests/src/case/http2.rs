@@ -434,7 +434,7 @@ fn known(names: &[&str], text: &str) -> io::Result<u32> {
     number_of(names, text).ok_or_else(|| io::Error::other(format!("what is {text}?")))
 }
 
-fn request_headers(text: &str) -> io::Result<Vec<Header>> {
+pub(super) fn request_headers(text: &str) -> io::Result<Vec<Header>> {
     let (first, rest) = first_line(text);
     let (method, path) = first
         .split_once(' ')
@@ -468,7 +468,7 @@ fn header(name: &str, value: &str) -> Header {
 }
 
 /// Lines `name: value`; of a name that begins with a colon, the second one counts.
-fn lines(text: &str) -> io::Result<Vec<Header>> {
+pub(super) fn lines(text: &str) -> io::Result<Vec<Header>> {
     let headers = text.split('\n').filter(|line| !line.is_empty());
     headers
         .map(|line| {

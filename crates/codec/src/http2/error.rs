@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::stream_id::StreamId;
+use crate::header_block::Violation;
 
 /// Why a stream or a connection ends, as it goes over the wire (RFC 9113 section 7). Codes that are not known are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,32 +57,6 @@ impl ErrorCode {
             Self::INADEQUATE_SECURITY => "INADEQUATE_SECURITY",
             Self::HTTP_1_1_REQUIRED => "HTTP_1_1_REQUIRED",
             _ => "unknown",
-        }
-    }
-}
-
-/// What is wrong with a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Violation {
-    /// One of its headers.
-    Header(&'static str),
-    /// The message as a whole.
-    Message(&'static str),
-}
-
-impl Violation {
-    /// What it is, in words.
-    pub const fn what(self) -> &'static str {
-        match self {
-            Self::Header(what) | Self::Message(what) => what,
-        }
-    }
-
-    /// Envoy's response code details.
-    pub const fn details(self) -> &'static str {
-        match self {
-            Self::Header(_) => "http2.invalid.header.field",
-            Self::Message(_) => "http2.violation.of.messaging.rule",
         }
     }
 }
@@ -142,7 +117,7 @@ impl ConnectionError {
     /// Envoy's response code details for the streams that end with the connection, where it has some of its own.
     pub const fn details(self) -> Option<&'static str> {
         match self {
-            Self::Messaging(_, violation) => Some(violation.details()),
+            Self::Messaging(_, violation) => Some(details_of(violation)),
             Self::EmptyFramesFlood => Some("http2.inbound_empty_frames_flood"),
             Self::OutboundFlood | Self::OutboundControlFlood => Some("http2.outbound_frames_flood"),
             _ => None,
@@ -213,12 +188,22 @@ impl StreamError {
     /// Envoy's response code details.
     pub const fn details(self) -> &'static str {
         match self {
-            Self::Messaging(violation) => violation.details(),
+            Self::Messaging(violation) => details_of(violation),
             Self::HeadersTooLarge => "http2.header_list_size_too_large",
             Self::UnexpectedUnderscore => "http2.unexpected_underscore",
             Self::TooManyHeaders => "http2.too_many_headers",
             Self::Refused => "http2.remote_refuse",
             Self::FlowControl | Self::Closed | Self::Protocol(..) => "http2.unknown.nghttp2.error",
         }
+    }
+}
+
+/// Envoy's response code details of a violation.
+const fn details_of(violation: Violation) -> &'static str {
+    match violation {
+        Violation::Header(_) | Violation::Order(_) | Violation::Repetition(_) => {
+            "http2.invalid.header.field"
+        }
+        Violation::Message(_) | Violation::Target(_) => "http2.violation.of.messaging.rule",
     }
 }

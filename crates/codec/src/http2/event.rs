@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::error::{ErrorCode, StreamError};
 use super::stream_id::StreamId;
+use crate::header_block::{BlockSize, HeadKind};
 
 /// One step: what happened, and how many bytes at the start of the input it took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,28 +13,6 @@ pub struct Step {
     pub consumed: usize,
     /// What happened.
     pub event: Event,
-}
-
-/// Which head it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadKind {
-    /// A request's, at a server.
-    Request,
-    /// A response's with a status of 1xx, at a client; another head follows.
-    Informational,
-    /// The final response's, at a client.
-    Response,
-}
-
-/// How large a header block was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BlockSize {
-    /// Bytes on the wire: the frames of the block with their heads.
-    pub wire: usize,
-    /// Bytes of the names and values that were in it.
-    pub decoded: usize,
-    /// How many headers were in it, cookie crumbs one by one.
-    pub count: usize,
 }
 
 /// What happened. Answers that the protocol alone demands are appended to `out` already.

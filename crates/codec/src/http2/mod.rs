@@ -32,7 +32,6 @@
 //! - METADATA is skipped like other frames that are not known;
 //! - never indexed are `set-cookie` and `proxy-authorization` as well as `authorization` and short cookies.
 
-mod characters;
 mod connection;
 mod counts;
 mod error;
@@ -41,17 +40,17 @@ mod frame;
 mod hpack;
 mod inbound;
 mod keepalive;
-mod message;
 mod outbound;
 mod settings;
 mod stream_id;
 mod streams;
 mod upgrade;
 
+pub use crate::header_block::{BlockSize, HeadKind, Violation};
 pub use connection::{Connection, Role};
 pub use counts::Http2Counts;
-pub use error::{ConnectionError, ErrorCode, StreamError, Violation};
-pub use event::{BlockSize, Event, HeadKind, Step};
+pub use error::{ConnectionError, ErrorCode, StreamError};
+pub use event::{Event, Step};
 pub use keepalive::{Keepalive, KeepaliveAction};
 pub use settings::{Http2Settings, KeepaliveSettings};
 pub use stream_id::StreamId;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::header_block::{BlockRules, Dialect};
 use crate::http1::UnderscoresAction;
 
 /// Options of one side of the codec; the defaults are those of Envoy 1.40.
@@ -75,6 +76,19 @@ impl Default for Http2Settings {
             disallow_obs_text: false,
             codes_texts: true,
             keepalive: None,
+        }
+    }
+}
+
+impl Http2Settings {
+    /// What header blocks are held to.
+    pub(super) fn rules(&self) -> BlockRules {
+        BlockRules {
+            dialect: Dialect::Http2,
+            allow_connect: self.allow_connect,
+            max_headers_bytes: self.max_headers_bytes,
+            max_headers_count: self.max_headers_count,
+            headers_with_underscores: self.headers_with_underscores,
         }
     }
 }

@@ -32,8 +32,7 @@ pub(super) mod mark {
     pub(in crate::http2) const GONE: u8 = 0x80;
 }
 
-/// No `content-length`.
-pub(super) const UNKNOWN_LENGTH: u64 = u64::MAX;
+use crate::header_block::UNKNOWN_LENGTH;
 
 /// One stream.
 #[derive(Clone, Debug)]

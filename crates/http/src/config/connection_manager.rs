@@ -69,7 +69,7 @@ message! {
         pub(crate) access_log_flush_interval: Option<Duration>,
         pub(crate) flush_access_log_on_new_request: bool,
         inert represent_ipv4_remote_address_as_ipv4_mapped_ipv6 = "Envoy 1.40 does not look at it either";
-        inert http3_protocol_options = "there is no HTTP/3, and listeners that speak it are refused";
+        pub(crate) http3_protocol_options: Option<Http3Options>,
         inert path_normalization_options = "Envoy 1.40 does not look at it either";
         pub(crate) append_local_overload: bool,
         pub(crate) add_proxy_protocol_connection_state: Option<bool>,
@@ -79,6 +79,16 @@ message! {
         pub(crate) forward_client_cert_details: ForwardClientCertDetails,
         pub(crate) set_current_client_cert_details: Option<SetCurrentClientCertDetails>,
         pub(crate) forward_client_cert_matcher: Option<MatcherMessage>,
+    }
+}
+
+message! {
+    /// HTTP/3.
+    pub(crate) struct Http3Options: "envoy.config.core.v3.Http3ProtocolOptions" {
+        inert quic_protocol_options = "those of the listener count";
+        pub(crate) override_stream_error_on_invalid_http_message: Option<bool>,
+        pub(crate) allow_extended_connect: bool,
+        inert disable_qpack = "there are no dynamic tables in any case";
     }
 }
 
@@ -177,6 +187,7 @@ enumeration! {
         AUTO => Auto,
         HTTP1 => Http1,
         HTTP2 => Http2,
+        HTTP3 => Http3,
     }
 }
 

@@ -32,13 +32,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_codec::http2::Http2Settings;
+use nuncio_codec::http3::Http3Settings;
 use nuncio_contract::access_log::AccessLogger;
 use nuncio_contract::formatter::{AccessLogType, FormatContext};
 use nuncio_contract::http_filter::FilterWorkerContext;
 use nuncio_contract::overload::OverloadOnWorker;
 use nuncio_contract::stats::groups::{
-    Http1CodecStats, Http2CodecStats, HttpConnectionManagerStats, ListenerHttpStats, RouterStats,
-    TracingStats,
+    Http1CodecStats, Http2CodecStats, Http3CodecStats, HttpConnectionManagerStats,
+    ListenerHttpStats, RouterStats, TracingStats,
 };
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_contract::tracing::Tracer;
@@ -87,6 +88,8 @@ pub struct ConnectionManager {
     root: Scope,
     /// Made with the first connection that needs them, when Envoy lists them too.
     http2: OnceCell<(Rc<Http2Settings>, Arc<Http2CodecStats>)>,
+    /// The same of HTTP/3.
+    http3: OnceCell<Box<(Rc<Http3Settings>, Arc<Http3CodecStats>)>>,
 }
 
 /// The cells that it counts in.
@@ -203,6 +206,7 @@ impl ConnectionManager {
             routes: RefCell::new(RouteSnapshot::new(routes, &scopes.root)),
             root: scopes.root.clone(),
             http2: OnceCell::new(),
+            http3: OnceCell::new(),
             config,
             worker,
             service,
@@ -218,6 +222,16 @@ impl ConnectionManager {
             (Rc::new(self.config.http2.clone()), self.root.worker_group())
         };
         self.http2.get_or_init(make).clone()
+    }
+
+    /// The settings of HTTP/3's codec on this worker, and the cells that it counts in.
+    pub(crate) fn http3(&self) -> (Rc<Http3Settings>, Arc<Http3CodecStats>) {
+        let make = || {
+            self.root.register::<Http3CodecStats>();
+            let settings = Rc::new(self.config.http3.clone());
+            Box::new((settings, self.root.worker_group()))
+        };
+        (**self.http3.get_or_init(make)).clone()
     }
 
     /// The filters of a stream: the connection manager's, or those of the upgrade at this place.

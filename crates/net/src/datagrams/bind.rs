@@ -51,3 +51,16 @@ pub fn prepare(socket: &UdpSocket, joins: bool) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// The same for QUIC: the kernel joins datagrams where it can, and tells what routers have marked.
+pub fn prepare_for_quic(socket: &UdpSocket) -> io::Result<()> {
+    prepare(socket, true)?;
+    let local = socket.local_addr()?;
+    if local.is_ipv4() || !SockRef::from(socket).only_v6()? {
+        setsockopt(socket, sockopt::IpRecvTos, &true)?;
+    }
+    if local.is_ipv6() {
+        setsockopt(socket, sockopt::Ipv6RecvTClass, &true)?;
+    }
+    Ok(())
+}

@@ -11,6 +11,9 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
 /// What a datagram can have at most, and what the kernel joins at most.
 pub const MAX_DATAGRAM_BYTES: usize = 65_535;
 
+/// The bits of a packet's class that routers mark.
+const MARKS: u8 = 3;
+
 /// Where reads go; used again and again.
 pub struct ReceiveBuffer {
     bytes: Vec<u8>,
@@ -32,6 +35,8 @@ pub struct Received<'b> {
     /// How many datagrams the kernel has had no room for, since the socket was made and modulo 2^32; where the socket
     /// tells.
     pub lost: Option<u32>,
+    /// What routers have marked it with (ECN, the two lowest bits), where the socket tells.
+    pub marks: Option<u8>,
 }
 
 impl ReceiveBuffer {
@@ -44,7 +49,7 @@ impl ReceiveBuffer {
         };
         ReceiveBuffer {
             bytes: vec![0; most.min(MAX_DATAGRAM_BYTES)],
-            control: cmsg_space!(in_pktinfo, in6_pktinfo, i32, u32),
+            control: cmsg_space!(in_pktinfo, in6_pktinfo, i32, u32, i32),
         }
     }
 
@@ -67,6 +72,7 @@ impl ReceiveBuffer {
             local: None,
             is_cut_short: read.flags.contains(MsgFlags::MSG_TRUNC),
             lost: None,
+            marks: None,
         };
         for message in read.cmsgs()? {
             match message {
@@ -81,6 +87,10 @@ impl ReceiveBuffer {
                     received.segment_bytes = usize::try_from(bytes).unwrap_or(0);
                 }
                 ControlMessageOwned::RxqOvfl(lost) => received.lost = Some(lost),
+                ControlMessageOwned::Ipv4Tos(class) => received.marks = Some(class & MARKS),
+                ControlMessageOwned::Ipv6TClass(class) => {
+                    received.marks = u8::try_from(class & i32::from(MARKS)).ok();
+                }
                 _ => {}
             }
         }

@@ -28,9 +28,20 @@ pub fn send(socket: &impl AsFd, bytes: &[u8], segment_bytes: usize) -> (u64, u64
 /// The same to `to`, from the address `from` of ours if it is given.
 pub fn send_from(
     socket: &impl AsFd,
+    datagrams: (&[u8], usize),
+    to: SocketAddr,
+    from: Option<IpAddr>,
+) -> (u64, u64) {
+    send_marked(socket, datagrams, to, from, 0)
+}
+
+/// The same with marks for routers (ECN), if there are any.
+pub fn send_marked(
+    socket: &impl AsFd,
     (bytes, segment_bytes): (&[u8], usize),
     to: SocketAddr,
     from: Option<IpAddr>,
+    marks: u8,
 ) -> (u64, u64) {
     let storage = SockaddrStorage::from(to);
     let info4 = |ip: [u8; 4]| in_pktinfo {
@@ -50,18 +61,35 @@ pub fn send_from(
         Some(IpAddr::V6(ip)) => v6 = Some(info6(ip.octets())),
         None => {}
     }
+    // An address of IPv4 inside of one of IPv6 is reached by IPv4.
+    let by_v4 = match to.ip() {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().is_some(),
+    };
+    let class = i32::from(marks);
+    let marked = (marks != 0).then(|| match by_v4 {
+        true => ControlMessage::Ipv4Tos(&marks),
+        false => ControlMessage::Ipv6TClass(&class),
+    });
     in_segments(bytes, segment_bytes, |part, segment| {
         let of_v4 = v4.as_ref().map(ControlMessage::Ipv4PacketInfo);
         let of_v6 = v6.as_ref().map(ControlMessage::Ipv6PacketInfo);
         let size = segment.as_ref().map(ControlMessage::UdpGsoSegments);
-        match (of_v4.or(of_v6), size) {
-            (None, None) => {
+        match (of_v4.or(of_v6), size, marked) {
+            (None, None, None) => {
                 Ok(rustix::net::sendto(socket, part, SendFlags::empty(), &to).map(drop)?)
             }
-            (Some(one), None) | (None, Some(one)) => {
+            (Some(one), None, None) | (None, Some(one), None) | (None, None, Some(one)) => {
                 with_control(socket, part, &[one], Some(&storage))
             }
-            (Some(one), Some(other)) => with_control(socket, part, &[one, other], Some(&storage)),
+            (Some(one), Some(other), None)
+            | (Some(one), None, Some(other))
+            | (None, Some(one), Some(other)) => {
+                with_control(socket, part, &[one, other], Some(&storage))
+            }
+            (Some(one), Some(other), Some(third)) => {
+                with_control(socket, part, &[one, other, third], Some(&storage))
+            }
         }
     })
 }

@@ -68,7 +68,8 @@ impl ServerContext {
             .choose(&hello, untold)
             .ok_or_else(TlsFailure::no_certificate)?;
         count_ocsp(untold.wants_ocsp, chosen.action, counters);
-        let configured = self.for_one((&hello, untold), &chosen, ends);
+        let asks = self.asks_for_certificates();
+        let configured = self.for_one((&hello, untold), &chosen, ends, asks);
         let (config, verifier) = configured.map_err(|error| TlsFailure::of(&error, None))?;
         let stream = StartHandshake::from_parts(accepted, socket)
             .into_stream(config)

@@ -113,6 +113,11 @@ impl Agreements {
         Ok(config)
     }
 
+    /// The protocols of the layer above.
+    pub(super) fn alpn_protocols(&self) -> &[Vec<u8>] {
+        &self.alpn_protocols
+    }
+
     fn speaks_13(&self) -> bool {
         let mut versions = self.versions.iter();
         versions.any(|version| version.version == rustls::ProtocolVersion::TLSv1_3)

@@ -23,6 +23,19 @@ message! {
     }
 }
 
+impl DownstreamTlsContext {
+    /// Whether clients have to show a certificate.
+    pub fn requires_client_certificate(&self) -> bool {
+        self.require_client_certificate == Some(true)
+    }
+
+    /// Whether there is a validation context.
+    pub fn validates(&self) -> bool {
+        let common = self.common_tls_context.as_ref();
+        common.is_some_and(|common| common.validation_context_type.is_some())
+    }
+}
+
 one_of! {
     /// What seals session tickets.
     pub(crate) enum SessionTicketKeysType {

@@ -34,6 +34,8 @@ pub struct ServerTls {
 pub(super) struct ServerContext {
     agreements: Agreements,
     verifier: PeerVerifier,
+    /// Whether clients have to show a certificate.
+    pub(super) requires_certificate: bool,
     pub(super) certificates: Certificates,
     key_log: Option<KeyLogging>,
     details: ContextCertificates,
@@ -131,6 +133,7 @@ impl ServerContext {
         Ok(ServerContext {
             agreements,
             verifier,
+            requires_certificate: message.requires_client_certificate(),
             certificates,
             key_log,
             details,
@@ -141,6 +144,11 @@ impl ServerContext {
     pub(super) fn asks_for_certificates(&self) -> bool {
         use rustls::server::danger::ClientCertVerifier as _;
         self.verifier.offer_client_auth()
+    }
+
+    /// The protocols of the layer above.
+    pub(super) fn alpn_protocols(&self) -> &[Vec<u8>] {
+        self.agreements.alpn_protocols()
     }
 
     /// The certificate for a client.
@@ -156,9 +164,10 @@ impl ServerContext {
         (hello, untold): (&ClientHello<'_>, Untold),
         chosen: &Chosen<'_>,
         (local, remote): (IpAddr, IpAddr),
+        asks_for_certificate: bool,
     ) -> Result<(Arc<ServerConfig>, PeerVerifier), rustls::Error> {
         let verifier = self.verifier.for_one(None);
-        let asked = self.asks_for_certificates().then(|| verifier.clone());
+        let asked = asks_for_certificate.then(|| verifier.clone());
         let mut config = self.agreements.with(hello, untold, asked)?;
         let certified = &chosen.identity.certified;
         let shown = match chosen.action {

@@ -28,6 +28,26 @@ pub struct TlsInfo {
     pub told: Arc<Told>,
 }
 
+impl TlsInfo {
+    pub(crate) fn of(
+        state: &CommonState,
+        server_name: Option<Box<str>>,
+        signature: Option<SignatureScheme>,
+        told: Told,
+    ) -> Self {
+        let mut info = agreed(state);
+        info.server_name = server_name;
+        info.signature = signature.and_then(signature_name);
+        info.told = Arc::new(Told {
+            version: info.version.unwrap_or_default().into(),
+            cipher_suite: info.cipher.unwrap_or_default().into(),
+            group: info.curve.unwrap_or_default().into(),
+            ..told
+        });
+        info
+    }
+}
+
 /// A TLS connection.
 pub struct TlsTransport {
     pub(crate) stream: TlsStream<TcpStream>,
@@ -44,15 +64,7 @@ impl TlsTransport {
         told: Told,
     ) -> Self {
         let (_, state) = stream.get_ref();
-        let mut info = agreed(state);
-        info.server_name = server_name;
-        info.signature = signature.and_then(signature_name);
-        info.told = Arc::new(Told {
-            version: info.version.unwrap_or_default().into(),
-            cipher_suite: info.cipher.unwrap_or_default().into(),
-            group: info.curve.unwrap_or_default().into(),
-            ..told
-        });
+        let info = TlsInfo::of(state, server_name, signature, told);
         Self { stream, info }
     }
 

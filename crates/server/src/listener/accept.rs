@@ -200,7 +200,7 @@ fn went_early(gate: &Gate, info: ConnectionInfo) {
 
 /// Whether there may be no more connections, which is counted. One that was accepted by another listener has been let
 /// through by the overload manager.
-fn is_turned_away(gate: &Gate, is_new: bool) -> bool {
+pub(super) fn is_turned_away(gate: &Gate, is_new: bool) -> bool {
     let (limits, stats) = (&gate.listener.limits, &gate.stats);
     let overload = gate.overload.as_ref();
     if limits.is_process_full(gate.watched_limit) {

@@ -17,7 +17,7 @@ use nuncio_redis::{CompileContext as RedisContext, RedisProxyConfig};
 use nuncio_tcp::proxy::{CompileContext as ProxyContext, TcpProxyConfig};
 
 use super::discovered::NetworkFilterOfNow;
-use super::{CompileContext, DiscoveredNetworkFilter, DownstreamSocket};
+use super::{CompileContext, DiscoveredNetworkFilter, DownstreamSocket, quic};
 use crate::config::{Filter, FilterChain, FilterConfigType, Listener, TrafficDirection};
 
 const DEFAULT_BUFFER_LIMIT_BYTES: u32 = 1 << 20;
@@ -194,7 +194,10 @@ fn engine_end(
     context: &mut CompileContext<'_>,
 ) -> Option<Result<End, Refused>> {
     Some(match any.type_name() {
-        MESSAGE => manager(listener, any, context).map(|it| End::Http(Box::new(it))),
+        MESSAGE => manager(listener, any, context).and_then(|it| {
+            quic::check_codec(listener, it.0.codec_type, any.span, context.ctx)?;
+            Ok(End::Http(Box::new(it)))
+        }),
         nuncio_tcp::proxy::MESSAGE => tcp_proxy(listener, any, context).map(End::Tcp),
         nuncio_redis::MESSAGE => redis_proxy(any, context).map(End::Redis),
         _ => return None,

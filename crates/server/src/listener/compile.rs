@@ -23,6 +23,7 @@ use super::balance::Balance;
 use super::chain_matcher::ChainMatcher;
 use super::log::{self, Logs};
 use super::place::{AdditionalPlace, Place};
+use super::quic::{self, CompiledQuic};
 use super::transport_socket::DownstreamSocket;
 use super::{CompiledChain, ConnectionLimits, Inspection, Routes, Selection, datagrams};
 use crate::config::{
@@ -68,6 +69,8 @@ pub(crate) struct CompiledListener {
     pub logs: Logs,
     /// What takes datagrams, if it is no listener of connections: then there are no chains.
     pub datagrams: Option<Arc<CompiledUdpListener>>,
+    /// How it speaks QUIC, if its connections are of QUIC.
+    pub quic: Option<CompiledQuic>,
 }
 
 /// What the compilation takes from the server.
@@ -96,8 +99,12 @@ impl CompiledListener {
         listener: &Listener,
         context: &mut CompileContext<'_>,
     ) -> Result<(Self, Routes), Refused> {
-        if datagrams::is_of_datagrams(listener) {
+        let is_quic = quic::is_quic(listener);
+        if datagrams::is_of_datagrams(listener) && !is_quic {
             return datagrams::compile(listener, context);
+        }
+        if is_quic {
+            quic::check(listener, context)?;
         }
         let place = Place::of(listener, context.ctx);
         let stat_name = place.as_ref().ok().map(|place| place.stat_name.as_str());
@@ -127,9 +134,14 @@ impl CompiledListener {
         let compiled = compiled.into_iter().collect::<Result<Vec<_>, _>>()?;
         let (chains, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
         let before = (selection?, inspection?);
+        let quic = match is_quic {
+            true => Some(CompiledQuic::compile(listener, context.ctx)?),
+            false => None,
+        };
         let around = (context.stats, &context.ctx.runtime);
         let this = CompiledListener {
             logs: logs?,
+            quic,
             ..Self::new(listener, place, chains, before, around)
         };
         Ok((this, routes.into_iter().map(Arc::new).collect()))
@@ -217,6 +229,7 @@ impl CompiledListener {
             root: stats.root(),
             logs: Vec::new(),
             datagrams: None,
+            quic: None,
             name,
             address,
             scope,

@@ -203,13 +203,18 @@ impl Gate {
         }
     }
 
+    /// The same of QUIC, of which Envoy counts less.
+    pub(super) fn closed_quic(&self) {
+        self.listener.limits.closed(self.watched_limit.is_some());
+        self.stats.downstream_cx_active.dec();
+        self.worker_stats.downstream_cx_active.dec();
+    }
+
     /// Counts the end of a connection.
     pub(super) fn closed(&self, begin: Instant) {
         self.went_early();
-        self.listener.limits.closed(self.watched_limit.is_some());
-        self.stats.downstream_cx_active.dec();
         self.stats.downstream_cx_destroy.inc();
-        self.worker_stats.downstream_cx_active.dec();
+        self.closed_quic();
         let lived = self.worker.now().saturating_duration_since(begin);
         self.stats
             .downstream_cx_length_ms

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::accept::accept;
 use super::datagrams::DatagramsOnWorker;
 use super::gate::Gate;
-use super::{CompiledListener, OnThread, Routes, balance, internal};
+use super::{CompiledListener, OnThread, Routes, balance, internal, quic};
 
 /// A listener's number, the same on all threads and never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,9 +96,16 @@ impl WorkerListeners {
                 let mut ends = Vec::with_capacity(sockets.len());
                 for socket in sockets {
                     let (end, ended) = oneshot::channel();
-                    tokio::task::spawn_local(accept(Rc::clone(&gate), socket, async {
-                        ended.await.unwrap_or(SocketEnd::Closed)
-                    }));
+                    let ended = async { ended.await.unwrap_or(SocketEnd::Closed) };
+                    let gate = Rc::clone(&gate);
+                    match socket {
+                        BoundSocket::Datagrams(socket) => {
+                            tokio::task::spawn_local(quic::serve(gate, socket, ended));
+                        }
+                        socket => {
+                            tokio::task::spawn_local(accept(gate, socket, ended));
+                        }
+                    }
                     ends.push(end);
                 }
                 self.accepting.insert(id, Accepting { gate, ends });

@@ -14,7 +14,10 @@ use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, FileRead, Refused, SecretWish};
 use nuncio_contract::services::LocalFuture;
 use nuncio_contract::stats::Scope;
-use nuncio_contract::stats::groups::{TlsSocketFactoryStats, register_downstream_tls};
+use nuncio_contract::stats::groups::{
+    QuicSocketFactoryStats, TlsSocketFactoryStats, register_downstream_quic,
+    register_downstream_tls,
+};
 use nuncio_net::tls::{
     ContextCertificates, DownstreamTlsContext, Expirations, ServerTls, TlsCounts,
 };
@@ -26,6 +29,7 @@ use crate::config::{FilterChain, TransportSocketConfig};
 
 const RAW_BUFFER: &str = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
 const START_TLS: &str = "envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig";
+const QUIC: &str = "envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport";
 const TLS: &str = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
 
 message! {
@@ -33,6 +37,15 @@ message! {
     pub(crate) struct StartTls: "envoy.extensions.transport_sockets.starttls.v3.StartTlsConfig" {
         inert cleartext_socket_config = "there is nothing in it",
         tls_socket_config: Option<DownstreamTlsContext>,
+    }
+}
+
+message! {
+    /// TLS inside of QUIC.
+    pub(crate) struct QuicDownstreamTransport: "envoy.extensions.transport_sockets.quic.v3.QuicDownstreamTransport" {
+        downstream_tls_context: Option<DownstreamTlsContext>,
+        inert enable_early_data = "none is taken, so that clients send it behind the handshake",
+        enable_resumption: Option<bool>,
     }
 }
 
@@ -44,13 +57,17 @@ pub(crate) enum DownstreamSocket {
     RawBuffer,
     /// After a handshake.
     Tls(Arc<ListenerTls>),
+    /// There are no sockets of connections: TLS is QUIC's.
+    Quic(Arc<ListenerTls>),
 }
 
 /// TLS, with what is around it.
 pub(crate) struct ListenerTls {
-    tls: ServerTls,
+    tls: Arc<ServerTls>,
     /// Whether connections stay in the clear.
     is_for_later: bool,
+    /// Whether sessions of QUIC are resumed.
+    resumes: bool,
     /// Those that it was made of.
     files: Vec<FileRead>,
     /// The secrets from elsewhere that it is made of.
@@ -103,13 +120,24 @@ impl DownstreamSocket {
             TLS => {
                 let before = (ctx.files.len(), ctx.secrets_wanted.len());
                 let message: DownstreamTlsContext = any.decode(ctx)?;
-                Self::secured(&message, before, false, ctx)
+                Self::secured(&message, before, false, ctx).map(DownstreamSocket::Tls)
+            }
+            QUIC => {
+                let before = (ctx.files.len(), ctx.secrets_wanted.len());
+                let message: QuicDownstreamTransport = any.decode(ctx)?;
+                let context = message.downstream_tls_context.as_ref().ok_or(Refused)?;
+                check_client_certificates(context, any, ctx)?;
+                let mut socket = Self::secured(context, before, false, ctx)?;
+                if let Some(socket) = Arc::get_mut(&mut socket) {
+                    socket.resumes = message.enable_resumption != Some(false);
+                }
+                Ok(DownstreamSocket::Quic(socket))
             }
             START_TLS => {
                 let before = (ctx.files.len(), ctx.secrets_wanted.len());
                 let message: StartTls = any.decode(ctx)?;
                 let context = message.tls_socket_config.as_ref().ok_or(Refused)?;
-                Self::secured(context, before, true, ctx)
+                Self::secured(context, before, true, ctx).map(DownstreamSocket::Tls)
             }
             other => {
                 let what = format!("the downstream transport socket `{other}`");
@@ -125,42 +153,59 @@ impl DownstreamSocket {
         (files_before, secrets_before): (usize, usize),
         is_for_later: bool,
         ctx: &mut Ctx,
-    ) -> Result<Self, Refused> {
-        let tls = ServerTls::new(message, ctx)?;
+    ) -> Result<Arc<ListenerTls>, Refused> {
+        let tls = Arc::new(ServerTls::new(message, ctx)?);
         let files = ctx.files.get(files_before..).unwrap_or_default().to_vec();
         let secrets = ctx.secrets_wanted.get(secrets_before..);
         let secrets = secrets.unwrap_or_default();
-        Ok(DownstreamSocket::Tls(Arc::new(ListenerTls {
+        Ok(Arc::new(ListenerTls {
             tls,
             is_for_later,
+            resumes: true,
             files,
             secrets: secrets.to_vec(),
             scope: OnceLock::new(),
             expirations: Expirations::default(),
-        })))
+        }))
     }
 
     /// Lists what it counts, under the scope of the listener.
     pub(super) fn register(&self, scope: &Scope) {
-        if let DownstreamSocket::Tls(socket) = self {
-            register_downstream_tls(scope);
+        match self {
+            DownstreamSocket::RawBuffer => return,
+            DownstreamSocket::Tls(_) => register_downstream_tls(scope),
+            DownstreamSocket::Quic(_) => register_downstream_quic(scope),
+        }
+        if let Some(socket) = self.tls() {
             let _is_listed_once = socket.scope.set(scope.clone());
             socket.show_expirations();
         }
     }
 
-    /// The certificates of now, described.
-    pub(crate) fn certificates(&self) -> Option<ContextCertificates> {
+    fn tls(&self) -> Option<&Arc<ListenerTls>> {
         match self {
             DownstreamSocket::RawBuffer => None,
-            DownstreamSocket::Tls(socket) => Some(socket.tls.certificates()),
+            DownstreamSocket::Tls(socket) | DownstreamSocket::Quic(socket) => Some(socket),
         }
+    }
+
+    /// The TLS of QUIC's connections, if it is for these.
+    pub(super) fn quic(&self) -> Option<&Arc<ListenerTls>> {
+        match self {
+            DownstreamSocket::RawBuffer | DownstreamSocket::Tls(_) => None,
+            DownstreamSocket::Quic(socket) => Some(socket),
+        }
+    }
+
+    /// The certificates of now, described.
+    pub(crate) fn certificates(&self) -> Option<ContextCertificates> {
+        self.tls().map(|socket| socket.tls.certificates())
     }
 
     /// Lets connections to come use what `newer` was made of, where both are TLS; those that are open stay. For
     /// certificates and keys that changed under the same configuration.
     pub(crate) fn renew_from(&self, newer: &DownstreamSocket) {
-        if let (Self::Tls(socket), Self::Tls(newer)) = (self, newer) {
+        if let (Some(socket), Some(newer)) = (self.tls(), newer.tls()) {
             socket.tls.renew_from(&newer.tls);
             socket.show_expirations();
         }
@@ -168,35 +213,34 @@ impl DownstreamSocket {
 
     /// The secrets from elsewhere that it is made of.
     pub(crate) fn secrets(&self) -> &[SecretWish] {
-        match self {
-            DownstreamSocket::RawBuffer => &[],
-            DownstreamSocket::Tls(socket) => &socket.secrets,
-        }
+        self.tls().map_or(&[], |socket| &socket.secrets)
     }
 
     /// Counts that a secret has come for it, or another one.
     pub(crate) fn count_secret(&self) {
-        if let DownstreamSocket::Tls(socket) = self
-            && let Some(scope) = socket.scope.get()
-        {
-            let stats: Arc<TlsSocketFactoryStats> =
-                scope.worker_group_at("server_ssl_socket_factory.");
-            stats.ssl_context_update_by_sds.inc();
+        match (self, self.tls().and_then(|socket| socket.scope.get())) {
+            (DownstreamSocket::Tls(_), Some(scope)) => {
+                let stats: Arc<TlsSocketFactoryStats> =
+                    scope.worker_group_at("server_ssl_socket_factory.");
+                stats.ssl_context_update_by_sds.inc();
+            }
+            (DownstreamSocket::Quic(_), Some(scope)) => {
+                let stats: Arc<QuicSocketFactoryStats> = scope.worker_group();
+                stats.context_config_update_by_sds.inc();
+            }
+            _ => {}
         }
     }
 
     /// The files that certificates, keys and the like were read from at first.
     pub(crate) fn files(&self) -> &[FileRead] {
-        match self {
-            DownstreamSocket::RawBuffer => &[],
-            DownstreamSocket::Tls(socket) => &socket.files,
-        }
+        self.tls().map_or(&[], |socket| &socket.files)
     }
 
     /// The same for one thread.
     pub(super) fn on_thread(&self, scope: &Scope) -> SocketOnThread {
         match self {
-            DownstreamSocket::RawBuffer => SocketOnThread::RawBuffer,
+            DownstreamSocket::RawBuffer | DownstreamSocket::Quic(_) => SocketOnThread::RawBuffer,
             DownstreamSocket::Tls(socket) if socket.is_for_later => SocketOnThread::RawBuffer,
             DownstreamSocket::Tls(socket) => SocketOnThread::Tls(Rc::new(TlsOnThread {
                 socket: Arc::clone(socket),
@@ -237,9 +281,33 @@ impl TlsOnThread {
 }
 
 impl ListenerTls {
+    /// The TLS itself.
+    pub(super) fn tls(&self) -> &Arc<ServerTls> {
+        &self.tls
+    }
+
+    /// Whether sessions of QUIC are resumed.
+    pub(super) fn resumes(&self) -> bool {
+        self.resumes
+    }
+
     fn show_expirations(&self) {
         if let Some(scope) = self.scope.get() {
             self.expirations.show(scope, &self.tls.certificates());
         }
     }
+}
+
+/// Who must show a certificate must be told what is a good one.
+fn check_client_certificates(
+    context: &DownstreamTlsContext,
+    any: &Any,
+    ctx: &mut Ctx,
+) -> Result<(), Refused> {
+    if context.requires_client_certificate() && !context.validates() {
+        let text = "QUIC downstream TLS context sets require_client_certificate but configures no validation context.";
+        ctx.error(any.span, text);
+        return Err(Refused);
+    }
+    Ok(())
 }

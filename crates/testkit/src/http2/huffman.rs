@@ -22,7 +22,7 @@ const END_OF_STRING: usize = 256;
 const LONGEST: u8 = 30;
 
 /// The text of a coded string; none if it is not one.
-pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     let (mut code, mut length) = (0_u32, 0_u8);
     for bit in coded

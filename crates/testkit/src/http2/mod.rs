@@ -5,5 +5,5 @@
 
 pub mod frame;
 pub mod hpack;
-mod huffman;
+pub(crate) mod huffman;
 pub mod peer;

@@ -7,15 +7,18 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_contract::stats::Scope;
 
 use super::UdpListenerStats;
+use super::quic::QuicOptions;
 use crate::dns_filter::config::DnsFilterConfig;
 use crate::proxy::config::UdpProxyConfig;
 use crate::socket::{SocketConfig, SocketMessage};
 
 message! {
-    /// How a listener takes datagrams. `quic_options` is not there.
+    /// How a listener takes datagrams.
     pub struct UdpListenerConfig: "envoy.config.listener.v3.UdpListenerConfig" {
         downstream_socket_config: Option<SocketMessage>,
         udp_packet_packet_writer_config: Option<WriterExtension>,
+        /// Where there are any, it carries connections of QUIC.
+        pub quic_options: Option<QuicOptions>,
     }
 }
 
@@ -68,10 +71,9 @@ impl CompiledUdpListener {
         scope: &Scope,
         ctx: &mut Ctx,
     ) -> Result<Self, Refused> {
-        let writer = message.and_then(|message| message.udp_packet_packet_writer_config.as_ref());
-        let joins_writes = match writer {
+        let joins_writes = match message {
             None => true,
-            Some(writer) => joins_writes(writer, ctx)?,
+            Some(message) => message.joins_writes(ctx)?,
         };
         let socket = message.and_then(|message| message.downstream_socket_config.as_ref());
         scope.register::<UdpListenerStats>();
@@ -81,6 +83,19 @@ impl CompiledUdpListener {
             joins_writes,
             filter,
         })
+    }
+}
+
+impl UdpListenerConfig {
+    /// Whether several datagrams may be written by one call.
+    ///
+    /// # Errors
+    /// The writer is not known.
+    pub fn joins_writes(&self, ctx: &mut Ctx) -> Result<bool, Refused> {
+        match &self.udp_packet_packet_writer_config {
+            None => Ok(true),
+            Some(writer) => joins_writes(writer, ctx),
+        }
     }
 }
 

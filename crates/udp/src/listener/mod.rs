@@ -6,6 +6,7 @@
 //! joined.
 
 pub mod config;
+pub mod quic;
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};

@@ -4,9 +4,10 @@ use super::super::error::{ConnectionError, ErrorCode, StreamError};
 use super::super::event::Event;
 use super::super::frame::{FrameHead, HEAD_BYTES, flag};
 use super::super::stream_id::StreamId;
-use super::super::streams::{Ended, UNKNOWN_LENGTH, mark};
+use super::super::streams::{Ended, mark};
 use super::Connection;
 use super::step::Advance;
+use crate::header_block::UNKNOWN_LENGTH;
 
 /// A frame of DATA of which a part is still to come.
 pub(super) struct DataFrame {

@@ -4,19 +4,17 @@
 //! piece into a map of its own, so that its limits hold long before its end; only a header that is cut in two waits as
 //! bytes, and it is bounded by the longest name and value.
 
-use std::rc::Rc;
-
 use nuncio_contract::headers::HeaderMap;
 
-use super::super::error::{ConnectionError, ErrorCode, StreamError, Violation};
-use super::super::event::{Event, HeadKind};
+use super::super::error::{ConnectionError, ErrorCode, StreamError};
+use super::super::event::Event;
 use super::super::frame::{FrameHead, HEAD_BYTES, flag, read_u32};
-use super::super::hpack::HpackError;
-use super::super::message::{Block, Fault, Message};
-use super::super::settings::Http2Settings;
 use super::super::stream_id::StreamId;
-use super::super::streams::{Ended, Stream, UNKNOWN_LENGTH, mark};
+use super::super::streams::{Ended, Stream, mark};
 use super::{Connection, Role};
+use crate::header_block::{
+    Block, BlockRules, CodingError, Fault, HeadKind, Message, UNKNOWN_LENGTH, Violation,
+};
 
 /// Most frames of one block; with the smallest that make sense it holds more than the limits on headers let through.
 const MAX_BLOCK_FRAMES: usize = 1024;
@@ -26,6 +24,7 @@ const MAX_BLOCK_FACTOR: usize = 16;
 
 /// A block whose end has not come yet.
 pub(super) struct OpenBlock {
+    stream: u32,
     message: Message,
     headers: HeaderMap,
     /// The beginning of a header that goes on in the next frame.
@@ -39,7 +38,7 @@ pub(super) struct OpenBlock {
 
 impl OpenBlock {
     pub(super) fn stream(&self) -> u32 {
-        self.message.stream
+        self.stream
     }
 
     /// How many bytes of names and values were read, for the first who asks.
@@ -55,8 +54,8 @@ fn silent(what: &'static str) -> ConnectionError {
     ConnectionError::Silent(ErrorCode::PROTOCOL_ERROR, what)
 }
 
-impl From<HpackError> for ConnectionError {
-    fn from(_: HpackError) -> Self {
+impl From<CodingError> for ConnectionError {
+    fn from(_: CodingError) -> Self {
         ConnectionError::GoAway(ErrorCode::COMPRESSION_ERROR, "")
     }
 }
@@ -72,17 +71,17 @@ impl Connection {
         let fragment = unwrapped(head, payload)?;
         let (block, refused) = self.begin_block(head)?;
         self.inbound.payload(&self.settings, head, fragment.len())?;
-        let mut message = Message::new(head.stream, block, head.has(flag::END_STREAM));
+        let mut message = Message::new(block, head.has(flag::END_STREAM));
         message.size.wire = HEAD_BYTES + head.len;
-        message.answers_connect = self
-            .streams
-            .get(head.stream)
-            .is_some_and(|stream| stream.is(mark::CONNECT));
+        if let Some(stream) = self.streams.get(head.stream) {
+            message.answers_connect = stream.is(mark::CONNECT);
+            message.answers_head = stream.is(mark::HEAD_REQUEST);
+        }
         headers.reset(block.map_kind());
         self.decoder.begin_block();
         let taken = decode(
             &mut self.decoder,
-            &self.settings,
+            &self.rules,
             fragment,
             &mut message,
             headers,
@@ -91,11 +90,12 @@ impl Connection {
         if head.has(flag::END_HEADERS) {
             check_end(rest)?;
             return match refused {
-                false => self.finish_block(message, headers, out),
+                false => self.finish_block(head.stream, message, headers, out),
                 true => Ok(Some(self.refuse(head.stream, out))),
             };
         }
         let mut open = Box::new(OpenBlock {
+            stream: head.stream,
             message,
             headers: std::mem::replace(headers, HeaderMap::new(block.map_kind())),
             cut_off: rest.to_vec(),
@@ -139,7 +139,7 @@ impl Connection {
         open.cut_off.extend_from_slice(payload);
         let taken = decode(
             &mut self.decoder,
-            &self.settings,
+            &self.rules,
             &open.cut_off,
             &mut open.message,
             &mut open.headers,
@@ -155,7 +155,7 @@ impl Connection {
             return Ok(None);
         }
         std::mem::swap(headers, &mut open.headers);
-        self.finish_block(open.message, headers, out)
+        self.finish_block(open.stream, open.message, headers, out)
     }
 
     /// What a block on this stream is, and whether it is a request too many.
@@ -257,23 +257,23 @@ impl Connection {
         self.unfinished = 0;
         // What was decoded is not needed any more.
         open.headers.clear();
-        self.fault(&open.message, fault, out).map(Some)
+        self.fault(open.stream, &open.message, fault, out).map(Some)
     }
 
     fn fault(
         &mut self,
+        stream: u32,
         message: &Message,
         fault: Fault,
         out: &mut Vec<u8>,
     ) -> Result<Event, ConnectionError> {
-        self.refused_block = (message.stream, message.size.decoded);
+        self.refused_block = (stream, message.size.decoded);
         let counts = self.counts_mut();
         let error = match fault {
             Fault::Malformed(what) => {
                 counts.rx_messaging_error += 1;
                 if !self.settings.stream_error_on_invalid_http_message {
-                    let stream = StreamId(message.stream);
-                    return Err(ConnectionError::Messaging(stream, what));
+                    return Err(ConnectionError::Messaging(StreamId(stream), what));
                 }
                 StreamError::Messaging(what)
             }
@@ -290,12 +290,13 @@ impl Connection {
                 StreamError::UnexpectedUnderscore
             }
         };
-        Ok(self.stream_error(message.stream, error, out))
+        Ok(self.stream_error(stream, error, out))
     }
 
     /// The block is complete.
     fn finish_block(
         &mut self,
+        stream: u32,
         mut message: Message,
         headers: &mut HeaderMap,
         out: &mut Vec<u8>,
@@ -307,50 +308,50 @@ impl Connection {
         if message.block == Block::Discarded {
             return Ok(None);
         }
-        if let Err(fault) = message.finish(headers) {
-            return self.fault(&message, fault, out).map(Some);
+        if let Err(fault) = message.finish(&self.rules, headers) {
+            return self.fault(stream, &message, fault, out).map(Some);
         }
         let applied = if message.block == Block::Request {
             let window = self.settings.initial_stream_window_size;
-            let mut stream = Stream::new(message.stream, window);
-            let applied = apply(&message, &mut stream);
+            let mut opened = Stream::new(stream, window);
+            let applied = apply(&message, &mut opened);
             if applied.is_ok() {
-                self.streams.push(stream);
+                self.streams.push(opened);
             }
             applied
         } else {
-            let Some(stream) = self.streams.get_mut(message.stream) else {
+            let Some(known) = self.streams.get_mut(stream) else {
                 return Ok(None);
             };
-            apply(&message, stream)
+            apply(&message, known)
         };
         if let Err(fault) = applied {
-            return self.fault(&message, fault, out).map(Some);
+            return self.fault(stream, &message, fault, out).map(Some);
         }
-        let stream = self.streams.get(message.stream);
-        if stream.is_some_and(Stream::both_ended) {
-            self.forget(message.stream, Ended::Known, out);
+        let known = self.streams.get(stream);
+        if known.is_some_and(Stream::both_ended) {
+            self.forget(stream, Ended::Known, out);
         }
-        Ok(Some(told(&message)))
+        Ok(Some(told(StreamId(stream), &message)))
     }
 }
 
 /// Decodes what is there of a block.
 fn decode(
     decoder: &mut super::Decoder,
-    settings: &Rc<Http2Settings>,
+    rules: &BlockRules,
     fragment: &[u8],
     message: &mut Message,
     headers: &mut HeaderMap,
 ) -> Result<usize, ConnectionError> {
-    let taken = decoder.decode(fragment, |field| message.field(settings, field, headers))?;
+    let taken = decoder.decode(fragment, |field| message.field(rules, field, headers))?;
     Ok(taken)
 }
 
 fn check_end(rest: &[u8]) -> Result<(), ConnectionError> {
     match rest {
         [] => Ok(()),
-        _ => Err(HpackError("a header is cut off").into()),
+        _ => Err(CodingError("a header is cut off").into()),
     }
 }
 
@@ -360,7 +361,7 @@ fn apply(message: &Message, stream: &mut Stream) -> Result<(), Fault> {
         Block::Response if message.is_informational() => return Ok(()),
         Block::Request | Block::Response => {
             stream.marks |= mark::HEAD_CAME;
-            stream.expected = expected_length(message, stream);
+            stream.expected = message.expected_length();
         }
         _ => {
             if message.content_length != UNKNOWN_LENGTH {
@@ -384,20 +385,7 @@ fn apply(message: &Message, stream: &mut Stream) -> Result<(), Fault> {
     Ok(())
 }
 
-fn expected_length(message: &Message, stream: &Stream) -> u64 {
-    let has_no_body = message.block == Block::Response
-        && (stream.is(mark::HEAD_REQUEST) || matches!(message.status, 204 | 304));
-    if has_no_body {
-        return 0;
-    }
-    match message.is_connect() || (message.answers_connect && message.status / 100 == 2) {
-        true => UNKNOWN_LENGTH,
-        false => message.content_length,
-    }
-}
-
-fn told(message: &Message) -> Event {
-    let stream = StreamId(message.stream);
+fn told(stream: StreamId, message: &Message) -> Event {
     let kind = match message.block {
         Block::Request => HeadKind::Request,
         Block::Response if message.is_informational() => HeadKind::Informational,

@@ -12,7 +12,6 @@ mod windows;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::characters;
 use super::counts::Http2Counts;
 use super::error::{ConnectionError, ErrorCode};
 use super::frame::{FrameHead, HEAD_BYTES, PREFACE, flag, kind, parameter};
@@ -22,6 +21,7 @@ use super::outbound::Outbound;
 use super::settings::Http2Settings;
 use super::stream_id::StreamId;
 use super::streams::{Ended, Stream, Streams};
+use crate::header_block::{BlockRules, characters};
 
 /// The window of every connection, and of every stream before SETTINGS say otherwise (RFC 9113 section 6.9.2).
 const USUAL_WINDOW: u32 = 65_535;
@@ -51,6 +51,7 @@ struct PeerSettings {
 pub struct Connection {
     role: Role,
     settings: Rc<Http2Settings>,
+    rules: BlockRules,
     peer: PeerSettings,
     decoder: Decoder,
     encoder: Encoder,
@@ -126,6 +127,7 @@ impl Connection {
         };
         Self {
             role,
+            rules: settings.rules(),
             peer: PeerSettings {
                 max_concurrent_streams: settings.max_concurrent_streams,
                 initial_window: USUAL_WINDOW,

@@ -2,11 +2,11 @@
 
 use nuncio_contract::headers::{HeaderMap, Known};
 
-use super::super::event::BlockSize;
 use super::super::frame::{FrameHead, HEAD_BYTES, flag, kind};
 use super::super::stream_id::StreamId;
 use super::super::streams::{Ended, Stream, mark};
 use super::{Connection, MAX_STREAM_ID, Role};
+use crate::header_block::{BlockSize, is_of_the_connection};
 
 impl Connection {
     /// How many more streams may be opened now: 0 after a GOAWAY, and when numbers are used up.
@@ -232,17 +232,4 @@ impl Connection {
             self.forget(stream, Ended::Known, out);
         }
     }
-}
-
-/// Whether a header says something of a connection of HTTP/1 alone.
-#[inline]
-fn is_of_the_connection(known: Known) -> bool {
-    matches!(
-        known,
-        Known::Connection
-            | Known::KeepAlive
-            | Known::ProxyConnection
-            | Known::TransferEncoding
-            | Known::Upgrade
-    )
 }

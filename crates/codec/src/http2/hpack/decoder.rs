@@ -2,24 +2,9 @@
 
 use nuncio_contract::headers::Known;
 
-use super::HpackError;
 use super::static_table::{STATIC_LEN, STATIC_TABLE};
 use super::table::{Table, TableField};
-use super::{huffman, integer};
-
-/// Tells whether a name and a value have the characters of a header.
-pub(in crate::http2) type Judge = fn(Option<Known>, &[u8], &[u8]) -> bool;
-
-/// A decoded header.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::http2) struct Field<'a> {
-    /// The number of the name, when it is a known one in lower case.
-    pub(in crate::http2) known: Option<Known>,
-    pub(in crate::http2) name: &'a [u8],
-    pub(in crate::http2) value: &'a [u8],
-    /// What the judge said.
-    pub(in crate::http2) valid: bool,
-}
+use crate::header_block::{CodingError, Field, Judge, Reading, Text, integer, known_exactly};
 
 /// The decoder of one direction of a connection.
 pub(in crate::http2) struct Decoder {
@@ -33,35 +18,6 @@ pub(in crate::http2) struct Decoder {
     /// Whether a table size update may come now: only in front of the first field of a block.
     at_start: bool,
     scratch: Vec<u8>,
-}
-
-/// Where a text lies: in the block, plain or coded, or decoded in the scratch.
-#[derive(Clone, Copy)]
-enum Text {
-    Plain(usize, usize),
-    Coded(usize, usize),
-    Decoded(usize, usize),
-}
-
-impl Text {
-    #[inline]
-    fn decode(self, input: &[u8], scratch: &mut Vec<u8>) -> Result<Text, HpackError> {
-        let Text::Coded(start, end) = self else {
-            return Ok(self);
-        };
-        let decoded_start = scratch.len();
-        huffman::decode(input.get(start..end).unwrap_or_default(), scratch)?;
-        Ok(Text::Decoded(decoded_start, scratch.len()))
-    }
-
-    #[inline]
-    fn get<'a>(self, input: &'a [u8], scratch: &'a [u8]) -> &'a [u8] {
-        match self {
-            Text::Plain(start, end) | Text::Coded(start, end) => input.get(start..end),
-            Text::Decoded(start, end) => scratch.get(start..end),
-        }
-        .unwrap_or_default()
-    }
 }
 
 const STATIC_IS_VALID: bool = true;
@@ -100,7 +56,7 @@ impl Decoder {
         &mut self,
         input: &[u8],
         mut sink: impl FnMut(Field<'_>),
-    ) -> Result<usize, HpackError> {
+    ) -> Result<usize, CodingError> {
         let mut at = 0;
         while let Some(first) = input.get(at) {
             let rest = input.get(at..).unwrap_or_default();
@@ -119,10 +75,10 @@ impl Decoder {
 
     /// No size update may come any more in this block; one must have come if our SETTINGS want a smaller table.
     #[inline]
-    fn begin_field(&mut self) -> Result<(), HpackError> {
+    fn begin_field(&mut self) -> Result<(), CodingError> {
         self.at_start = false;
         match self.table.max_size() > self.allowed_size {
-            true => Err(HpackError("the table is larger than allowed")),
+            true => Err(CodingError("the table is larger than allowed")),
             false => Ok(()),
         }
     }
@@ -132,7 +88,7 @@ impl Decoder {
         &mut self,
         input: &[u8],
         sink: &mut impl FnMut(Field<'_>),
-    ) -> Result<Option<usize>, HpackError> {
+    ) -> Result<Option<usize>, CodingError> {
         let Some((index, taken)) = integer::read(input, 7)? else {
             return Ok(None);
         };
@@ -148,7 +104,7 @@ impl Decoder {
     }
 
     #[inline]
-    fn entry(&self, index: usize) -> Result<TableField<'_>, HpackError> {
+    fn entry(&self, index: usize) -> Result<TableField<'_>, CodingError> {
         if let Some(entry) = index.checked_sub(1).and_then(|at| STATIC_TABLE.get(at)) {
             return Ok(TableField {
                 known: entry.known,
@@ -165,18 +121,18 @@ impl Decoder {
         index
             .checked_sub(STATIC_LEN + 1)
             .and_then(|index| self.table.get(index))
-            .ok_or(HpackError("an index points beyond the tables"))
+            .ok_or(CodingError("an index points beyond the tables"))
     }
 
-    fn size_update(&mut self, input: &[u8]) -> Result<Option<usize>, HpackError> {
+    fn size_update(&mut self, input: &[u8]) -> Result<Option<usize>, CodingError> {
         let Some((size, taken)) = integer::read(input, 5)? else {
             return Ok(None);
         };
         if !self.at_start {
-            return Err(HpackError("a table size update stands between headers"));
+            return Err(CodingError("a table size update stands between headers"));
         }
         if size > self.allowed_size {
-            return Err(HpackError("a table is made larger than allowed"));
+            return Err(CodingError("a table is made larger than allowed"));
         }
         self.table.set_max_size(size);
         Ok(Some(taken))
@@ -187,7 +143,7 @@ impl Decoder {
         input: &[u8],
         first: u8,
         sink: &mut impl FnMut(Field<'_>),
-    ) -> Result<Option<usize>, HpackError> {
+    ) -> Result<Option<usize>, CodingError> {
         let is_indexed = first >= 0x40;
         let prefix_bits = if is_indexed { 6 } else { 4 };
         let Some((index, mut at)) = integer::read(input, prefix_bits)? else {
@@ -233,7 +189,7 @@ impl Decoder {
         index: usize,
         at: &mut usize,
         scratch: &mut Vec<u8>,
-    ) -> Result<Option<(Option<Known>, Text, Text)>, HpackError> {
+    ) -> Result<Option<(Option<Known>, Text, Text)>, CodingError> {
         let name = match index {
             0 => match self.text(input, at)? {
                 Some(name) => Some(name),
@@ -261,28 +217,11 @@ impl Decoder {
 
     /// The text that stands at `at`, which is moved behind it; `None` when it is not all there.
     #[inline]
-    fn text(&self, input: &[u8], at: &mut usize) -> Result<Option<Text>, HpackError> {
-        let rest = input.get(*at..).unwrap_or_default();
-        let Some((len, taken)) = integer::read(rest, 7)? else {
-            return Ok(None);
-        };
-        if len > self.max_text_bytes {
-            return Err(HpackError("a name or a value is longer than allowed"));
-        }
-        let (start, end) = (*at + taken, *at + taken + len);
-        if end > input.len() {
-            return Ok(None);
-        }
-        *at = end;
-        match rest.first() {
-            Some(0x80..) => Ok(Some(Text::Coded(start, end))),
-            _ => Ok(Some(Text::Plain(start, end))),
+    fn text(&self, input: &[u8], at: &mut usize) -> Result<Option<Text>, CodingError> {
+        match Text::read(input, at, 7, self.max_text_bytes)? {
+            Reading::Whole(text) => Ok(Some(text)),
+            Reading::CutOff => Ok(None),
+            Reading::TooLong => Err(CodingError("a name or a value is longer than allowed")),
         }
     }
-}
-
-/// The known name, if this is one letter for letter: in HTTP/2 upper case is no spelling but a fault.
-#[inline]
-fn known_exactly(name: &[u8]) -> Option<Known> {
-    Known::find(name).filter(|known| known.as_bytes() == name)
 }

@@ -6,7 +6,7 @@ use super::cache::{Cache, Hashes};
 use super::policy::{Indexing, indexing};
 use super::static_table::{STATIC_LEN, STATIC_TABLE, run_of};
 use super::table::{Table, TableField};
-use super::{huffman, integer};
+use crate::header_block::{integer, write_text};
 
 /// The encoder of one direction of a connection.
 pub(in crate::http2) struct Encoder {
@@ -137,14 +137,7 @@ impl Encoder {
 
     #[inline]
     fn write_text(&self, out: &mut Vec<u8>, text: &[u8]) {
-        let coded_len = huffman::coded_len(text);
-        if coded_len < text.len() && self.codes_texts {
-            integer::write(out, 0x80, 7, coded_len);
-            huffman::encode(text, out);
-        } else {
-            integer::write(out, 0, 7, text.len());
-            out.extend_from_slice(text);
-        }
+        write_text(out, 0, 7, text, self.codes_texts);
     }
 
     /// The entry with a number of these lower bits, if it is still there, and its index.

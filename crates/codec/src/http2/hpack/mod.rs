@@ -9,18 +9,11 @@
 mod cache;
 mod decoder;
 mod encoder;
-mod huffman;
-mod huffman_lengths;
-mod integer;
 mod policy;
 mod static_table;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub(super) use decoder::{Decoder, Field};
+pub(super) use decoder::Decoder;
 pub(super) use encoder::Encoder;
-
-/// What is wrong with a header block; the connection cannot go on, as the tables are out of step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct HpackError(pub(super) &'static str);

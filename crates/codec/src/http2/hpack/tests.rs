@@ -2,7 +2,8 @@
 
 use nuncio_contract::headers::Known;
 
-use super::{Decoder, Encoder, HpackError, huffman};
+use super::{Decoder, Encoder};
+use crate::header_block::{CodingError, huffman};
 
 fn judge_nothing(_: Option<Known>, _: &[u8], _: &[u8]) -> bool {
     true
@@ -20,7 +21,7 @@ fn bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<String>, HpackError> {
+fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<String>, CodingError> {
     decoder.begin_block();
     let mut found = Vec::new();
     let taken = decoder.decode(block, |field| {
@@ -29,7 +30,7 @@ fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<String>, HpackError
     })?;
     match taken == block.len() {
         true => Ok(found),
-        false => Err(HpackError("cut off")),
+        false => Err(CodingError("cut off")),
     }
 }
 
@@ -155,7 +156,7 @@ fn blocks_that_break_the_rules_are_refused() {
     ] {
         let outcome = decode(&mut decoder(), &bytes(block));
         assert!(
-            outcome.is_err() && outcome != Err(HpackError("cut off")),
+            outcome.is_err() && outcome != Err(CodingError("cut off")),
             "{why}: {outcome:?}"
         );
     }

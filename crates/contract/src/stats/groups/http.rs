@@ -183,6 +183,23 @@ stat_group! {
 }
 
 stat_group! {
+    /// The codec of HTTP/3, at the root.
+    pub struct Http3CodecStats("http3.") {
+        counters {
+            dropped_headers_with_underscores,
+            goaway_sent,
+            metadata_not_supported_error,
+            quic_version_h3_29,
+            quic_version_rfc_v1,
+            requests_rejected_with_underscores_in_headers,
+            rx_reset,
+            tx_flush_timeout,
+            tx_reset,
+        }
+    }
+}
+
+stat_group! {
     /// Requests of a virtual cluster or of a route with a `stat_prefix`, at `vhost.<name>.vcluster.<name>.`
     /// or `vhost.<name>.route.<stat_prefix>.`.
     pub struct VirtualHostRequestStats("") {

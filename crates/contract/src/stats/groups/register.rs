@@ -4,9 +4,9 @@ use super::{
     CircuitBreakerStats, ClusterEndpointStats, ClusterLbStats, ClusterManagerStats,
     ClusterTrafficStats, ClusterUpdateStats, ClusterVersionStats, FilesystemStats, Http1CodecStats,
     HttpConnectionManagerStats, ListenerConfigStats, ListenerHttpStats, ListenerManagerStats,
-    ListenerStats, ListenerWorkerStats, OverloadActionStats, OverloadStats, RouterStats,
-    RuntimeStats, ServerStats, ThreadLocalClusterManagerStats, TlsSocketFactoryStats, TlsStats,
-    TracingStats, TransportSocketMatchStats, WatchdogStats,
+    ListenerStats, ListenerWorkerStats, OverloadActionStats, OverloadStats, QuicListenerStats,
+    QuicSocketFactoryStats, RouterStats, RuntimeStats, ServerStats, ThreadLocalClusterManagerStats,
+    TlsSocketFactoryStats, TlsStats, TracingStats, TransportSocketMatchStats, WatchdogStats,
 };
 use crate::stats::{Scope, StatsStore};
 
@@ -90,6 +90,12 @@ pub fn register_upstream_tls(scope: &Scope) {
 pub fn register_downstream_tls(scope: &Scope) {
     scope.register::<TlsStats>();
     scope.register_at::<TlsSocketFactoryStats>("server_ssl_socket_factory.");
+}
+
+/// Lists what QUIC has of a listener, in the scope `listener.<address>`.
+pub fn register_downstream_quic(scope: &Scope) {
+    scope.register::<QuicSocketFactoryStats>();
+    scope.register::<QuicListenerStats>();
 }
 
 /// Lists what a listener has, in the scope `listener.<address>`.

@@ -36,3 +36,25 @@ stat_group! {
         }
     }
 }
+
+stat_group! {
+    /// Contexts of QUIC, at `listener.<address>.`.
+    pub struct QuicSocketFactoryStats("quic_server_transport_socket_factory.") {
+        counters {
+            context_config_update_by_sds,
+            downstream_context_secrets_not_ready,
+            upstream_context_secrets_not_ready,
+        }
+    }
+}
+
+stat_group! {
+    /// QUIC of a listener, at `listener.<address>.`.
+    pub struct QuicListenerStats("quic.") {
+        counters {
+            num_packets_rx_on_preferred_address = "connection.num_packets_rx_on_preferred_address",
+            num_server_migration_detected = "connection.num_server_migration_detected",
+            stateless_reset_packets_sent = "dispatcher.stateless_reset_packets_sent",
+        }
+    }
+}

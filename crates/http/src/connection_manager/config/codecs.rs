@@ -2,6 +2,7 @@
 
 use nuncio_codec::http1::{Http1Settings, UnderscoresAction};
 use nuncio_codec::http2::Http2Settings;
+use nuncio_codec::http3::Http3Settings;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::head_limits::HeadLimit;
 use nuncio_upstream::config::ignored_upgrades;
@@ -75,4 +76,25 @@ pub(super) fn http2_settings(
         None => settings.stream_error_on_invalid_http_message = stream_error == Some(true),
     }
     Ok(settings)
+}
+
+/// The same limits, and the options of HTTP/3.
+pub(super) fn http3_settings(
+    message: &config::HttpConnectionManager,
+    http1: &Http1Settings,
+) -> Http3Settings {
+    let stream_error = message.stream_error_on_invalid_http_message == Some(true);
+    let mut settings = Http3Settings {
+        max_headers_bytes: http1.max_headers_bytes,
+        max_headers_count: http1.max_headers_count,
+        headers_with_underscores: http1.headers_with_underscores,
+        stream_error_on_invalid_http_message: stream_error,
+        ..Http3Settings::default()
+    };
+    if let Some(options) = &message.http3_protocol_options {
+        settings.allow_connect = options.allow_extended_connect;
+        let own = options.override_stream_error_on_invalid_http_message;
+        settings.stream_error_on_invalid_http_message = own.unwrap_or(stream_error);
+    }
+    settings
 }

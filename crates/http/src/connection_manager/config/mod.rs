@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
+use nuncio_codec::http3::Http3Settings;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::access_log::{self, AccessLogConfig};
 use nuncio_contract::early_header_mutation::EarlyHeaderMutation;
@@ -36,7 +37,7 @@ use crate::config::router::RouterConfig;
 use crate::discovered_filter::DiscoveredHttpFilter;
 use crate::route::{RouteCompiler, RouteTable};
 
-use codecs::{codec_settings, http2_settings};
+use codecs::{codec_settings, http2_settings, http3_settings};
 pub use log_moments::LogMoments;
 pub use request_options::{RequestOptions, SchemesOfPorts, StripPort};
 use request_options::{internal_addresses, rejects_fragments};
@@ -66,6 +67,8 @@ pub struct ConnectionManagerConfig {
     pub codec: Http1Settings,
     /// The settings of HTTP/2's codec.
     pub http2: Http2Settings,
+    /// What the codec of HTTP/3 is told.
+    pub http3: Http3Settings,
     /// How many streams of HTTP/2 may end before they are answered.
     pub(crate) reset_limits: ResetLimits,
     /// Timeouts.
@@ -198,6 +201,7 @@ impl ConnectionManagerConfig {
             access_logs: access_logs?,
             codec_type: message.codec_type,
             http2: http2_settings(&message, &codec, context.ctx)?,
+            http3: http3_settings(&message, &codec),
             reset_limits: ResetLimits::named(context.ctx),
             codec,
             timeouts: Timeouts::from_message(&message),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nuncio_codec::http1::Http1Settings;
 use nuncio_codec::http2::Http2Settings;
+use nuncio_codec::http3::Http3Settings;
 use nuncio_config::runtime::RuntimeKey;
 use nuncio_contract::access_log::AccessLogConfig;
 use nuncio_contract::matching::AddressRanges;
@@ -36,6 +37,7 @@ impl ConnectionManagerConfig {
             access_logs,
             codec_type: config::CodecType::Auto,
             http2: Http2Settings::default(),
+            http3: Http3Settings::default(),
             reset_limits: ResetLimits::default(),
             codec,
             timeouts: Timeouts {

@@ -1,5 +1,5 @@
 //! Handshakes on the loopback.
 
 mod client;
-mod server;
+pub(crate) mod server;
 mod sessions;

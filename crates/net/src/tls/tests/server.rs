@@ -21,19 +21,19 @@ use crate::tls::{DownstreamTlsContext, Handshake, ServerTls, TlsCounter};
 use crate::transport::{TlsInfo, TlsTransport};
 
 /// An authority and what it signs.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 /// A certificate in PEM, for configurations and for clients.
 #[derive(Clone)]
-pub(super) struct Signed {
+pub(crate) struct Signed {
     certificate: String,
     key: String,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -45,7 +45,7 @@ impl Authority {
         self.issuer.pem()
     }
 
-    pub(super) fn signs(&self, names: &[&str]) -> Signed {
+    pub(crate) fn signs(&self, names: &[&str]) -> Signed {
         self.signs_with(names, |_| {})
     }
 
@@ -89,7 +89,7 @@ pub(super) fn listener(yaml: &str) -> Result<ServerTls, String> {
 }
 
 /// A context that shows `certificates`, with further fields of the message and of its common part.
-pub(super) fn showing(certificates: &[&Signed], fields: &str, common: &str) -> ServerTls {
+pub(crate) fn showing(certificates: &[&Signed], fields: &str, common: &str) -> ServerTls {
     let all: Vec<_> = certificates.iter().map(|one| one.yaml()).collect();
     let yaml = format!(
         "{{{fields} common_tls_context: {{{common} tls_certificates: [{}]}}}}",
@@ -99,7 +99,7 @@ pub(super) fn showing(certificates: &[&Signed], fields: &str, common: &str) -> S
 }
 
 /// A client that believes any server.
-pub(super) fn client(
+pub(crate) fn client(
     identity: Option<&Signed>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ClientConfig {

@@ -3,7 +3,7 @@
 //! Codes of up to 8 bits, which are those of letters, digits and most of what stands in URLs, are found with one
 //! look-up; longer ones by comparing with the last code of each length, as the code is canonical.
 
-use super::HpackError;
+use super::CodingError;
 use super::huffman_lengths::LENGTHS;
 
 const SYMBOLS: usize = 257;
@@ -93,7 +93,7 @@ const fn long() -> [(u64, i64); LONGEST + 1] {
 
 /// Appends the text that `coded` stands for.
 #[inline]
-pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), HpackError> {
+pub(crate) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), CodingError> {
     let start = out.len();
     // The shortest code has five bits.
     out.resize(start + coded.len() * 8 / 5 + 1, 0);
@@ -103,7 +103,7 @@ pub(super) fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), HpackError> 
     Ok(())
 }
 
-fn decode_into(coded: &[u8], room: &mut [u8]) -> Result<usize, HpackError> {
+fn decode_into(coded: &[u8], room: &mut [u8]) -> Result<usize, CodingError> {
     let mut bits = Bits::new(coded);
     let room_len = room.len();
     let mut room = room.iter_mut();
@@ -116,13 +116,13 @@ fn decode_into(coded: &[u8], room: &mut [u8]) -> Result<usize, HpackError> {
                 Some((found, found_length)) if found != END_OF_TEXT => {
                     (symbol, length) = (found as u8, found_length);
                 }
-                _ => return Err(HpackError("the end of a text is coded in it")),
+                _ => return Err(CodingError("the end of a text is coded in it")),
             }
         }
         if u32::from(length) > bits.count {
             match bits.is_padding() {
                 true => break,
-                false => return Err(HpackError("a coded text is cut off or badly padded")),
+                false => return Err(CodingError("a coded text is cut off or badly padded")),
             }
         }
         bits.take(length);
@@ -212,7 +212,7 @@ impl<'a> Bits<'a> {
 
 /// How many bytes a text takes when coded.
 #[inline]
-pub(super) fn coded_len(text: &[u8]) -> usize {
+pub(crate) fn coded_len(text: &[u8]) -> usize {
     let bits: usize = text
         .iter()
         .map(|byte| usize::from(LENGTHS[usize::from(*byte)]))
@@ -222,7 +222,7 @@ pub(super) fn coded_len(text: &[u8]) -> usize {
 
 /// Appends a text coded.
 #[inline]
-pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn encode(text: &[u8], out: &mut Vec<u8>) {
     let mut waiting: u64 = 0;
     let mut count = 0;
     for byte in text {

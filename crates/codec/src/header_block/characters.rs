@@ -49,7 +49,7 @@ fn is_path(value: &[u8]) -> bool {
 
 /// Whether a request may have such a header.
 #[inline]
-pub(super) fn may_be_in_request(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
+pub(crate) fn may_be_in_request(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
     match known {
         Some(Known::Method) => !value.is_empty() && is_token(value),
         Some(Known::Scheme) => is_scheme(value),
@@ -64,16 +64,16 @@ pub(super) fn may_be_in_request(known: Option<Known>, name: &[u8], value: &[u8])
 
 /// Whether a response may have such a header.
 #[inline]
-pub(super) fn may_be_in_response(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
+pub(crate) fn may_be_in_response(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
     is_valid_value(value) && (known.is_some() || is_name(name))
 }
 
 /// The same, without bytes above 0x7F.
-pub(super) fn may_be_in_ascii_request(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
+pub(crate) fn may_be_in_ascii_request(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
     value.is_ascii() && may_be_in_request(known, name, value)
 }
 
 /// The same, without bytes above 0x7F.
-pub(super) fn may_be_in_ascii_response(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
+pub(crate) fn may_be_in_ascii_response(known: Option<Known>, name: &[u8], value: &[u8]) -> bool {
     value.is_ascii() && may_be_in_response(known, name, value)
 }

@@ -1,21 +1,22 @@
-//! One header block on its way into a map: the rules of RFC 9113 section 8, as Envoy 1.40 applies them, and the limits
-//! on size and number, which hold while the block is still being decoded.
+//! One header block on its way into a map: the rules of RFC 9113 section 8 and RFC 9114 section 4, as Envoy 1.40 applies
+//! them, and the limits on size and number, which hold while the block is still being decoded.
 //!
-//! Cookie crumbs are counted one by one and joined at the end of the map (section 8.2.3). A `host` beside `:authority`
+//! Cookie crumbs are counted one by one and joined (section 8.2.3), at the end of the map, by HTTP/3 in place of the first. A `host` beside `:authority`
 //! is checked, counted and dropped. White space around a value is cut off, as in HTTP/1, where Envoy passes it on raw.
 
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 
-use super::error::Violation;
-use super::event::BlockSize;
-use super::hpack::Field;
-use super::settings::Http2Settings;
-use super::streams::UNKNOWN_LENGTH;
+use super::field::Field;
+use super::rules::{BlockRules, Dialect};
+use super::{BlockSize, Violation};
 use crate::http1::UnderscoresAction;
+
+/// No `content-length`.
+pub(crate) const UNKNOWN_LENGTH: u64 = u64::MAX;
 
 /// What a header block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Block {
+pub(crate) enum Block {
     Request,
     Response,
     RequestTrailers,
@@ -25,7 +26,7 @@ pub(super) enum Block {
 }
 
 impl Block {
-    pub(super) fn map_kind(self) -> MapKind {
+    pub(crate) fn map_kind(self) -> MapKind {
         match self {
             Self::Request | Self::Discarded => MapKind::Request,
             Self::Response => MapKind::Response,
@@ -34,14 +35,14 @@ impl Block {
         }
     }
 
-    fn is_trailers(self) -> bool {
+    pub(crate) fn is_trailers(self) -> bool {
         matches!(self, Self::RequestTrailers | Self::ResponseTrailers)
     }
 }
 
 /// Why a block is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Malformed(Violation),
     TooManyBytes,
     TooManyHeaders,
@@ -67,28 +68,28 @@ mod seen {
 
 /// The state of one block.
 #[derive(Debug)]
-pub(super) struct Message {
-    pub(super) stream: u32,
-    pub(super) block: Block,
-    pub(super) end_stream: bool,
-    pub(super) size: BlockSize,
+pub(crate) struct Message {
+    pub(crate) block: Block,
+    pub(crate) end_stream: bool,
+    pub(crate) size: BlockSize,
     /// The first thing that is wrong; what comes after it is decoded and dropped.
-    pub(super) fault: Option<Fault>,
-    pub(super) dropped_underscores: u32,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) dropped_underscores: u32,
     /// The final or informational status of a response.
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// What `content-length` says.
-    pub(super) content_length: u64,
+    pub(crate) content_length: u64,
     /// Whether the response answers CONNECT.
-    pub(super) answers_connect: bool,
+    pub(crate) answers_connect: bool,
+    /// Whether the response answers HEAD.
+    pub(crate) answers_head: bool,
     seen: u16,
     cookies: Vec<u8>,
 }
 
 impl Message {
-    pub(super) fn new(stream: u32, block: Block, end_stream: bool) -> Self {
+    pub(crate) fn new(block: Block, end_stream: bool) -> Self {
         Self {
-            stream,
             block,
             end_stream,
             size: BlockSize::default(),
@@ -97,6 +98,7 @@ impl Message {
             status: 0,
             content_length: UNKNOWN_LENGTH,
             answers_connect: false,
+            answers_head: false,
             seen: 0,
             cookies: Vec::new(),
         }
@@ -108,29 +110,37 @@ impl Message {
     }
 
     /// Whether the request is CONNECT without `:protocol`.
-    pub(super) fn is_connect(&self) -> bool {
+    pub(crate) fn is_connect(&self) -> bool {
         self.has(seen::CONNECT) && !self.has(seen::PROTOCOL)
     }
 
     /// Whether the status says that another head follows.
-    pub(super) fn is_informational(&self) -> bool {
+    pub(crate) fn is_informational(&self) -> bool {
         (100..200).contains(&self.status)
+    }
+
+    /// How long the head says that the body is.
+    pub(crate) fn expected_length(&self) -> u64 {
+        let has_no_body = self.block == Block::Response
+            && (self.answers_head || matches!(self.status, 204 | 304));
+        if has_no_body {
+            return 0;
+        }
+        match self.is_connect() || (self.answers_connect && self.status / 100 == 2) {
+            true => UNKNOWN_LENGTH,
+            false => self.content_length,
+        }
     }
 
     /// Takes one header.
     #[inline]
-    pub(super) fn field(
-        &mut self,
-        settings: &Http2Settings,
-        field: Field<'_>,
-        headers: &mut HeaderMap,
-    ) {
+    pub(crate) fn field(&mut self, rules: &BlockRules, field: Field<'_>, headers: &mut HeaderMap) {
         if self.fault.is_some() || self.block == Block::Discarded {
             return;
         }
         self.size.count += 1;
         self.size.decoded += field.name.len() + field.value.len();
-        if let Err(fault) = self.take(settings, field, headers) {
+        if let Err(fault) = self.take(rules, field, headers) {
             self.fail(fault, field);
         }
     }
@@ -147,7 +157,7 @@ impl Message {
     #[inline]
     fn take(
         &mut self,
-        settings: &Http2Settings,
+        rules: &BlockRules,
         field: Field<'_>,
         headers: &mut HeaderMap,
     ) -> Result<(), Fault> {
@@ -157,19 +167,25 @@ impl Message {
             )));
         }
         let is_kept = match field.known {
-            Some(known) => self.known(settings, known, field.value)?,
+            Some(Known::Cookie) if rules.dialect == Dialect::Http3 => {
+                self.seen |= seen::REGULAR;
+                // They stand where the first one does.
+                headers.append_joined(Known::Cookie, trimmed(field.value));
+                false
+            }
+            Some(known) => self.known(rules, known, field.value, headers)?,
             None if field.name.first() == Some(&b':') => {
                 return Err(Fault::Malformed(Violation::Header("unknown pseudo-header")));
             }
             None => {
                 self.seen |= seen::REGULAR;
-                self.check_underscores(settings, field.name)?
+                self.check_underscores(rules, field.name)?
             }
         };
-        if self.size.decoded > settings.max_headers_bytes {
+        if self.size.decoded > rules.max_headers_bytes {
             return Err(Fault::TooManyBytes);
         }
-        if self.size.count > settings.max_headers_count {
+        if self.size.count > rules.max_headers_count {
             return Err(Fault::TooManyHeaders);
         }
         if is_kept {
@@ -180,9 +196,9 @@ impl Message {
 
     /// Whether a header of an unknown name is kept.
     #[inline]
-    fn check_underscores(&mut self, settings: &Http2Settings, name: &[u8]) -> Result<bool, Fault> {
+    fn check_underscores(&mut self, rules: &BlockRules, name: &[u8]) -> Result<bool, Fault> {
         let is_request = matches!(self.block, Block::Request | Block::RequestTrailers);
-        match settings.headers_with_underscores {
+        match rules.headers_with_underscores {
             UnderscoresAction::Allow => Ok(true),
             _ if !is_request || !name.contains(&b'_') => Ok(true),
             UnderscoresAction::RejectRequest => Err(Fault::Underscore),
@@ -197,12 +213,13 @@ impl Message {
     #[inline]
     fn known(
         &mut self,
-        settings: &Http2Settings,
+        rules: &BlockRules,
         known: Known,
         value: &[u8],
+        headers: &HeaderMap,
     ) -> Result<bool, Fault> {
         if known.is_pseudo() {
-            return self.pseudo(settings, known, value).map(|()| true);
+            return self.pseudo(rules, known, value).map(|()| true);
         }
         self.seen |= seen::REGULAR;
         match known {
@@ -211,6 +228,7 @@ impl Message {
                 Ok(false)
             }
             Known::ContentLength => self.length(value),
+            Known::Host if rules.dialect == Dialect::Http3 => self.host_in_http3(value, headers),
             Known::Host if self.block == Block::Request => {
                 self.once(seen::HOST, value)?;
                 Ok(!self.has(seen::AUTHORITY))
@@ -229,19 +247,26 @@ impl Message {
         }
     }
 
-    fn pseudo(
-        &mut self,
-        settings: &Http2Settings,
-        known: Known,
-        value: &[u8],
-    ) -> Result<(), Fault> {
+    /// By HTTP/3, Envoy takes no `host` in place of `:authority`, and beside it only the same; that one is dropped, where
+    /// Envoy joins the two.
+    fn host_in_http3(&self, value: &[u8], headers: &HeaderMap) -> Result<bool, Fault> {
+        let what = "`host` in place of `:authority`";
+        match self.block {
+            Block::Request if headers.get(Known::Authority) == Some(value) => Ok(false),
+            Block::Request => Err(Fault::Malformed(Violation::Message(what))),
+            Block::RequestTrailers => Err(Fault::Malformed(Violation::Target(what))),
+            _ => Ok(true),
+        }
+    }
+
+    fn pseudo(&mut self, rules: &BlockRules, known: Known, value: &[u8]) -> Result<(), Fault> {
         if self.block.is_trailers() {
             return Err(Fault::Malformed(Violation::Header(
                 "pseudo-header in trailers",
             )));
         }
         if self.has(seen::REGULAR) {
-            return Err(Fault::Malformed(Violation::Header(
+            return Err(Fault::Malformed(Violation::Order(
                 "pseudo-header behind other headers",
             )));
         }
@@ -276,7 +301,7 @@ impl Message {
                 self.once(seen::PATH, value)
             }
             Known::Authority => self.once(seen::AUTHORITY, value),
-            Known::Protocol if !settings.allow_connect => Err(Fault::Malformed(Violation::Header(
+            Known::Protocol if !rules.allow_connect => Err(Fault::Malformed(Violation::Header(
                 "extended CONNECT is not allowed",
             ))),
             Known::Protocol => self.once(seen::PROTOCOL, value),
@@ -286,9 +311,11 @@ impl Message {
 
     fn once(&mut self, mark: u16, value: &[u8]) -> Result<(), Fault> {
         if self.has(mark) {
-            return Err(Fault::Malformed(Violation::Header(
-                "a header that may come once only comes twice",
-            )));
+            let what = "a header that may come once only comes twice";
+            return Err(Fault::Malformed(match mark {
+                seen::PATH => Violation::Order(what),
+                _ => Violation::Repetition(what),
+            }));
         }
         if value.is_empty() {
             return Err(Fault::Malformed(Violation::Header(
@@ -358,7 +385,11 @@ impl Message {
     }
 
     /// The block is complete: whether the message has all that it must have.
-    pub(super) fn finish(&mut self, headers: &mut HeaderMap) -> Result<(), Fault> {
+    pub(crate) fn finish(
+        &mut self,
+        rules: &BlockRules,
+        headers: &mut HeaderMap,
+    ) -> Result<(), Fault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -366,7 +397,7 @@ impl Message {
             headers.append(Known::Cookie, &self.cookies);
         }
         match self.block {
-            Block::Request => self.finish_request(),
+            Block::Request => self.finish_request(rules),
             Block::Response => self.finish_response(),
             _ if self.block.is_trailers() && !self.end_stream => Err(Fault::Malformed(
                 Violation::Message("trailers that do not end the message"),
@@ -375,14 +406,17 @@ impl Message {
         }
     }
 
-    fn finish_request(&self) -> Result<(), Fault> {
+    fn finish_request(&self, rules: &BlockRules) -> Result<(), Fault> {
         const NEEDED: u16 = seen::METHOD | seen::SCHEME | seen::PATH;
         if self.is_connect() {
             let is_right = !self.has(seen::SCHEME | seen::PATH) && self.has(seen::AUTHORITY);
             return match is_right {
                 true => Ok(()),
+                false if !self.has(seen::SCHEME | seen::PATH) => Err(Fault::Malformed(
+                    Violation::Target("CONNECT without an authority"),
+                )),
                 false => Err(Fault::Malformed(Violation::Message(
-                    "CONNECT with a scheme or a path, or without an authority",
+                    "CONNECT with a scheme or a path",
                 ))),
             };
         }
@@ -398,8 +432,9 @@ impl Message {
         }
         let is_path = self.has(seen::PATH_FROM_ROOT)
             || (self.has(seen::OPTIONS) && self.has(seen::PATH_ASTERISK));
-        if self.has(seen::HTTP_SCHEME) && !is_path {
-            return Err(Fault::Malformed(Violation::Message(
+        let must_be_path = rules.dialect == Dialect::Http3 || self.has(seen::HTTP_SCHEME);
+        if must_be_path && !is_path {
+            return Err(Fault::Malformed(Violation::Target(
                 "the path does not begin with a slash",
             )));
         }

@@ -1,0 +1,442 @@
+//! The life of an HTTP/3 connection, and the task that drives it.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+use nuncio_codec::http2::Role;
+use nuncio_codec::http3::{Connection as Codec, ConnectionError, ErrorCode, StreamId as Number};
+use nuncio_contract::clock::Clock;
+use nuncio_contract::stats::Scope;
+use nuncio_contract::stats::groups::Http3CodecStats;
+use nuncio_contract::stream_info::{ConnectionInfo, Protocol};
+use nuncio_net::deadline::Deadlines;
+use nuncio_net::quic::{
+    Connection as Quic, ConnectionError as QuicError, Dir, Event, Lost, StreamEvent, StreamId,
+    VarInt,
+};
+
+use super::mailbox::{Cut, Mailbox};
+use super::own_streams::{self, OwnStreams};
+use super::stream;
+use crate::connection_manager::ConnectionManager;
+use crate::connection_manager::premature_resets::ResetTally;
+use crate::exchange::DEADLINES;
+
+/// No stream for too long.
+const IDLE: usize = 0;
+/// The connection's own longest duration.
+const LIFE: usize = 1;
+/// The time between the notice and the real GOAWAY.
+const CLOSING: usize = 2;
+
+/// Deadlines of streams that are kept for the streams to come.
+const MAX_SPARE_DEADLINES: usize = 32;
+
+/// Deadlines of one stream.
+pub(super) type StreamDeadlines = Box<Deadlines<DEADLINES>>;
+
+/// A connection behind its handshake.
+pub struct Begun {
+    /// What serves it.
+    pub manager: Rc<ConnectionManager>,
+    /// The scope of its listener.
+    pub scope: Scope,
+    /// What is known of it.
+    pub info: Rc<ConnectionInfo>,
+    /// Its packets.
+    pub quic: Rc<Quic>,
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Local,
+    Remote,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// The client knows that it is to open no more streams.
+    Notified,
+    /// The last stream is named; the end of the last one is that of the connection.
+    GoingAway,
+    /// Closed; nothing more comes or goes.
+    Closed,
+}
+
+/// What driver and streams share.
+pub(super) struct Connection {
+    pub(super) manager: Rc<ConnectionManager>,
+    pub(super) info: Rc<ConnectionInfo>,
+    pub(super) stats: Arc<Http3CodecStats>,
+    pub(super) quic: Rc<Quic>,
+    scope: Scope,
+    pub(super) codec: RefCell<Codec>,
+    own: OwnStreams,
+    streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
+    phase: Cell<Phase>,
+    deadlines: Deadlines<3>,
+    born: Instant,
+    /// How much longer than others it may live.
+    extra_life: Duration,
+    requests: Cell<u32>,
+    resets: ResetTally,
+    has_too_many_resets: Cell<bool>,
+    spare_deadlines: RefCell<Vec<StreamDeadlines>>,
+}
+
+/// Serves a connection to its end, and tells how it ended. To be polled within
+/// [`Worker::step`](crate::worker::Worker::step).
+pub async fn serve(begun: Begun) -> Lost {
+    let connection = Rc::new(Connection::new(begun));
+    let manager = Rc::clone(&connection.manager);
+    let _woken_at_its_end =
+        poll_fn(|cx| Poll::Ready(manager.drain.register(connection.info.id, cx.waker()))).await;
+    manager.connection_begun(true);
+    let stats = &manager.stats.http;
+    stats.downstream_cx_http3_total.inc();
+    stats.downstream_cx_http3_active.inc();
+    connection.stats.quic_version_rfc_v1.inc();
+    connection
+        .own
+        .open(&connection.quic, &connection.codec.borrow());
+    connection.await_streams();
+    let lost = poll_fn(|cx| connection.poll_drive(cx)).await;
+    let by_us = lost == Lost::Local;
+    connection.cut_off(match by_us {
+        true => End::Local,
+        false => End::Remote,
+    });
+    stats.downstream_cx_http3_active.dec();
+    manager.connection_ended(connection.born, true, by_us);
+    lost
+}
+
+impl Connection {
+    fn new(begun: Begun) -> Self {
+        let Begun {
+            manager,
+            scope,
+            info,
+            quic,
+        } = begun;
+        let (settings, stats) = manager.http3();
+        Connection {
+            stats,
+            codec: RefCell::new(Codec::new(Role::Server, settings)),
+            own: OwnStreams::default(),
+            streams: RefCell::default(),
+            phase: Cell::new(Phase::Open),
+            deadlines: Deadlines::default(),
+            born: manager.worker.now(),
+            extra_life: manager.extra_life(),
+            requests: Cell::new(0),
+            resets: ResetTally::default(),
+            has_too_many_resets: Cell::new(false),
+            spare_deadlines: RefCell::default(),
+            quic,
+            scope,
+            manager,
+            info,
+        }
+    }
+
+    /// Counts a code of QUIC's, under a name that appears with the first one.
+    pub(super) fn count_code(&self, what: &str, name: &str) {
+        self.scope
+            .counter(&format!("http3.downstream.{what}_{name}"))
+            .inc();
+    }
+
+    fn poll_drive(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<Lost> {
+        self.quic.note_driver(cx);
+        let worker = &self.manager.worker;
+        loop {
+            if self.manager.drain.needs_care() && self.manager.drain.is_over() {
+                self.close(ErrorCode::NO_ERROR, "");
+            }
+            if self.has_too_many_resets.get() {
+                self.close(ErrorCode::EXCESSIVE_LOAD, "");
+            }
+            while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &**worker) {
+                self.expired(slot);
+            }
+            while let Some(event) = self.quic.next_event(worker.now()) {
+                if let Some(lost) = self.heed(event) {
+                    return Poll::Ready(lost);
+                }
+            }
+            if self.phase.get() == Phase::GoingAway && self.streams.borrow().is_empty() {
+                self.close(ErrorCode::NO_ERROR, "");
+            }
+            let (sent, has_more) = self.quic.write(worker.now());
+            let stats = &self.manager.stats.http;
+            stats.downstream_cx_tx_bytes_total.add(sent);
+            if self.phase.get() == Phase::Closed {
+                return Poll::Ready(Lost::Local);
+            }
+            if has_more {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if self.quic.poll_timer(cx, &**worker).is_ready() {
+                continue;
+            }
+            // What has happened may have set a nearer deadline, for which no timer runs yet.
+            match self.deadlines.poll_expired(cx, &**worker) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(slot) => self.expired(slot),
+            }
+        }
+    }
+
+    /// Does what QUIC tells; how the connection ended, if it did.
+    fn heed(self: &Rc<Self>, event: Event) -> Option<Lost> {
+        match event {
+            Event::ConnectionLost { reason } => return Some(self.lost(reason)),
+            Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) => {
+                while let Some(id) = self.quic.accept(Dir::Bi) {
+                    self.begin_stream(id);
+                }
+            }
+            Event::Stream(StreamEvent::Opened { dir: Dir::Uni }) => {
+                while let Some(id) = self.quic.accept(Dir::Uni) {
+                    self.read_own(id);
+                }
+            }
+            Event::Stream(StreamEvent::Readable { id }) => match id.dir() {
+                Dir::Uni => self.read_own(id),
+                Dir::Bi => self.wake_stream(id),
+            },
+            Event::Stream(StreamEvent::Writable { id }) => match id.dir() {
+                Dir::Uni => self.own.send(&self.quic),
+                Dir::Bi => self.wake_stream(id),
+            },
+            Event::Stream(StreamEvent::Stopped { id, error_code }) => {
+                let code = ErrorCode(error_code.into_inner());
+                if let Some(own) = self.own.find(id) {
+                    let error = self.codec.borrow().own_stream_stopped(own);
+                    self.fail(&error);
+                } else if let Some(mailbox) = self.mailbox(id) {
+                    mailbox.cut(Cut::Reset(code));
+                }
+            }
+            Event::HandshakeDataReady
+            | Event::Connected
+            | Event::Stream(StreamEvent::Finished { .. } | StreamEvent::Available { .. })
+            | Event::DatagramReceived
+            | Event::DatagramsUnblocked => {}
+        }
+        None
+    }
+
+    fn lost(&self, reason: QuicError) -> Lost {
+        let lost = Lost::from(reason);
+        if let Lost::Violated(_) = lost {
+            self.manager.stats.http.downstream_cx_protocol_error.inc();
+        }
+        lost
+    }
+
+    fn mailbox(&self, id: StreamId) -> Option<Rc<Mailbox>> {
+        self.streams.borrow().get(&id).cloned()
+    }
+
+    fn wake_stream(&self, id: StreamId) {
+        if let Some(mailbox) = self.mailbox(id) {
+            if let Some(code) = self.quic.reset_by_peer(id) {
+                mailbox.cut(Cut::Reset(ErrorCode(code)));
+            }
+            mailbox.wake();
+        }
+    }
+
+    fn read_own(self: &Rc<Self>, id: StreamId) {
+        let read = own_streams::read(&self.quic, &mut self.codec.borrow_mut(), id);
+        if let Err(error) = read {
+            self.fail(&error);
+        }
+    }
+
+    /// A stream of the client's for a request.
+    fn begin_stream(self: &Rc<Self>, id: StreamId) {
+        let number = Number(VarInt::from(id).into_inner());
+        let is_closed = self.phase.get() == Phase::Closed;
+        if is_closed || !self.codec.borrow_mut().begin_request(number) {
+            self.quic.reset(id, ErrorCode::REQUEST_REJECTED.0);
+            self.quic.stop(id, ErrorCode::REQUEST_REJECTED.0);
+            return;
+        }
+        let mailbox = Rc::new(Mailbox::new(id));
+        self.streams.borrow_mut().insert(id, Rc::clone(&mailbox));
+        let manager = &self.manager;
+        let stats = &manager.stats.http;
+        stats.downstream_rq_total.inc();
+        stats.downstream_rq_http3_total.inc();
+        stats.downstream_rq_active.inc();
+        self.deadlines.clear(IDLE);
+        let mut state = manager.worker.begin_stream(&self.info, manager.routes());
+        state.info.protocol = Some(Protocol::Http3);
+        tokio::task::spawn_local(stream::run(Rc::clone(self), mailbox, state));
+        self.count_request();
+    }
+
+    /// Counts a request of those that the connection may have.
+    fn count_request(&self) {
+        let requests = self.requests.get().saturating_add(1);
+        self.requests.set(requests);
+        if self.manager.config.max_requests_per_connection == Some(requests) {
+            let stats = &self.manager.stats.http;
+            stats.downstream_cx_max_requests_reached.inc();
+            self.begin_drain();
+        }
+    }
+
+    /// The client has broken the protocol of the connection.
+    pub(super) fn fail(&self, error: &ConnectionError) {
+        if self.phase.get() == Phase::Closed {
+            return;
+        }
+        self.manager.stats.http.downstream_cx_protocol_error.inc();
+        self.count_cut_off(End::Local);
+        self.end_streams(Cut::Failed);
+        self.count_code("tx.quic_connection_close_error_code", error.problem.name());
+        self.close(error.code(), &error.reason());
+    }
+
+    fn close(&self, code: ErrorCode, reason: &str) {
+        if self.phase.replace(Phase::Closed) != Phase::Closed {
+            self.quic.close(self.manager.worker.now(), code.0, reason);
+        }
+    }
+
+    fn expired(&self, slot: usize) {
+        let stats = &self.manager.stats.http;
+        match slot {
+            IDLE => {
+                stats.downstream_cx_idle_timeout.inc();
+                self.begin_drain();
+            }
+            LIFE => {
+                stats.downstream_cx_max_duration_reached.inc();
+                self.begin_drain();
+            }
+            _ => self.go_away(),
+        }
+    }
+
+    /// Tells the client to open no more streams; those on their way are still taken for `drain_timeout`.
+    pub(super) fn begin_drain(&self) {
+        if self.phase.get() != Phase::Open {
+            return;
+        }
+        self.phase.set(Phase::Notified);
+        self.stats.goaway_sent.inc();
+        self.own.say(&self.quic, |out| {
+            self.codec.borrow_mut().send_shutdown_notice(out);
+        });
+        let limit = self.manager.drain_time();
+        self.deadlines
+            .set(CLOSING, self.manager.worker.now() + limit);
+        self.quic.wake();
+    }
+
+    /// Whether the client knows that it is to open no more streams.
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase.get() != Phase::Open
+    }
+
+    fn go_away(&self) {
+        if self.phase.get() == Phase::Closed {
+            return;
+        }
+        self.phase.set(Phase::GoingAway);
+        self.stats.goaway_sent.inc();
+        self.own.say(&self.quic, |out| {
+            self.codec.borrow_mut().send_go_away(out);
+        });
+    }
+
+    /// The end of the connection for the streams that are left.
+    fn cut_off(&self, end: End) {
+        self.phase.set(Phase::Closed);
+        self.count_cut_off(end);
+        self.end_streams(Cut::Gone(end));
+    }
+
+    fn count_cut_off(&self, end: End) {
+        if self.streams.borrow().is_empty() {
+            return;
+        }
+        let stats = &self.manager.stats.http;
+        stats.downstream_cx_destroy_active_rq.inc();
+        match end {
+            End::Local => stats.downstream_cx_destroy_local_active_rq.inc(),
+            End::Remote => stats.downstream_cx_destroy_remote_active_rq.inc(),
+        }
+    }
+
+    fn end_streams(&self, why: Cut) {
+        let mut streams: Vec<_> = self.streams.borrow().values().cloned().collect();
+        streams.sort_unstable_by_key(|stream| stream.id);
+        streams.iter().for_each(|stream| stream.cut(why));
+    }
+
+    /// Counts a stream that has ended by itself, not with the connection.
+    pub(super) fn count_ended(&self, lifetime: Duration, is_answered: bool) {
+        let limits = &self.manager.config.reset_limits;
+        if self.resets.count(limits, lifetime, is_answered)
+            && !self.has_too_many_resets.replace(true)
+        {
+            let stats = &self.manager.stats.http;
+            stats.downstream_rq_too_many_premature_resets.inc();
+            self.quic.wake();
+        }
+    }
+
+    /// A stream's task is done with it.
+    pub(super) fn stream_ended(&self, id: StreamId) {
+        let mut streams = self.streams.borrow_mut();
+        streams.remove(&id);
+        if streams.is_empty() {
+            drop(streams);
+            self.await_streams();
+        }
+        self.quic.wake();
+    }
+
+    /// Sets the deadlines of a connection without streams.
+    fn await_streams(&self) {
+        let now = self.manager.worker.now();
+        let timeouts = &self.manager.config.timeouts;
+        if self.phase.get() == Phase::Open {
+            if let Some(idle) = timeouts.connection_idle {
+                self.deadlines.set(IDLE, now + idle);
+            }
+            if let Some(limit) = timeouts.max_connection_duration {
+                self.deadlines
+                    .set(LIFE, self.born + limit + self.extra_life);
+            }
+        }
+    }
+
+    /// Deadlines for a new stream.
+    pub(super) fn deadlines_for_stream(&self) -> StreamDeadlines {
+        self.spare_deadlines.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes them back.
+    pub(super) fn keep_deadlines(&self, deadlines: StreamDeadlines) {
+        let mut spare = self.spare_deadlines.borrow_mut();
+        if spare.len() < MAX_SPARE_DEADLINES {
+            spare.push(deadlines);
+        }
+    }
+}

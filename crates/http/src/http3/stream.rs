@@ -1,0 +1,484 @@
+//! One stream: the task that lives its life, and its side towards the client.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use nuncio_codec::http2::{upgrade_request_from_http2, upgrade_response_to_http2};
+use nuncio_codec::http3::{ErrorCode, Event, Http3Error, MessageReader, StreamError, StreamId};
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::clock::Clock;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
+use nuncio_net::quic::{ReadEnd, VarInt};
+
+use super::connection::{Connection, End, StreamDeadlines};
+use super::mailbox::{Cut, Mailbox};
+use super::writing::{Answer, count};
+use crate::boxed::boxed;
+use crate::downstream::{BodyEvent, Downstream, DownstreamError};
+use crate::exchange::{Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE};
+use crate::life::{Start, StreamEnd};
+use crate::stream::StreamState;
+
+/// What is read of a stream at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A stream's side towards the client.
+pub(super) struct Http3Stream {
+    connection: Rc<Connection>,
+    mailbox: Rc<Mailbox>,
+    reading: RefCell<Reading>,
+    answer: RefCell<Answer>,
+    /// Whether the request has been read to its end.
+    is_read: Cell<bool>,
+    is_upgrade: Cell<bool>,
+    /// Whether the answer's body is not to be sent.
+    is_to_head: Cell<bool>,
+}
+
+struct Reading {
+    reader: MessageReader,
+    input: Buffer,
+    /// Whether the client has ended its side; the input is the last.
+    is_finished: bool,
+}
+
+/// Lives a stream's life, from its first byte to the log.
+pub(super) async fn run(connection: Rc<Connection>, mailbox: Rc<Mailbox>, state: Box<StreamState>) {
+    let worker = Rc::clone(&connection.manager.worker);
+    let mut life = boxed(|| live(connection, Rc::clone(&mailbox), state));
+    poll_fn(|cx| {
+        mailbox.note(cx);
+        worker.step(|| life.as_mut().poll(cx))
+    })
+    .await;
+}
+
+async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<StreamState>) {
+    let deadlines = connection.deadlines_for_stream();
+    let settings = Rc::clone(connection.codec.borrow().settings());
+    let number = StreamId(VarInt::from(mailbox.id).into_inner());
+    let down = Http3Stream {
+        is_read: Cell::new(false),
+        is_upgrade: Cell::new(false),
+        is_to_head: Cell::new(false),
+        reading: RefCell::new(Reading {
+            reader: MessageReader::request(number, settings),
+            input: Buffer::default(),
+            is_finished: false,
+        }),
+        answer: RefCell::default(),
+        connection: Rc::clone(&connection),
+        mailbox,
+    };
+    down.begin_deadlines(&deadlines, &state);
+    let start = poll_fn(|cx| down.poll_start(cx, &mut state, &deadlines)).await;
+    deadlines.clear(REQUEST_HEADERS);
+    if down.is_read.get() {
+        deadlines.clear(REQUEST);
+    }
+    let exchange = Exchange::new(&connection.manager, &down, state, &deadlines);
+    let end = pin!(exchange.run(start)).await;
+    let is_host_lost = exchange.has_lost_host_of_tunnel();
+    let state = exchange.into_state();
+    if !down.has_lost_connection() {
+        let lifetime = connection.manager.worker.now() - state.info.start;
+        connection.count_ended(lifetime, state.info.response_code.is_some());
+    }
+    connection.manager.worker.end_stream(state);
+    for slot in [STREAM_IDLE, REQUEST, STREAM_DURATION] {
+        deadlines.clear(slot);
+    }
+    down.end(end, is_host_lost);
+    connection.keep_deadlines(deadlines);
+}
+
+impl Http3Stream {
+    fn begin_deadlines(&self, deadlines: &StreamDeadlines, state: &StreamState) {
+        let timeouts = &self.connection.manager.config.timeouts;
+        let limits = [
+            (REQUEST_HEADERS, timeouts.request_headers),
+            (STREAM_IDLE, timeouts.stream_idle),
+            (REQUEST, timeouts.request),
+            (STREAM_DURATION, timeouts.max_stream_duration),
+        ];
+        for (slot, limit) in limits {
+            if let Some(limit) = limit {
+                deadlines.set(slot, state.info.start + limit);
+            }
+        }
+    }
+
+    /// Waits for the request's head, as long as it may take.
+    fn poll_start(
+        &self,
+        cx: &mut Context<'_>,
+        state: &mut StreamState,
+        deadlines: &StreamDeadlines,
+    ) -> Poll<Start> {
+        if let Poll::Ready(has_come) = self.poll_head(state) {
+            return Poll::Ready(match has_come {
+                true => Start::Request,
+                false => Start::Gone,
+            });
+        }
+        let clock = &*self.connection.manager.worker;
+        deadlines.poll_expired(cx, clock).map(Start::Expired)
+    }
+
+    /// The request's head; whether it came.
+    fn poll_head(&self, state: &mut StreamState) -> Poll<bool> {
+        let mut reading = self.reading.borrow_mut();
+        loop {
+            if self.mailbox.cut.get().is_some() {
+                return Poll::Ready(false);
+            }
+            match self.step(&mut reading, &mut state.request) {
+                None => return Poll::Ready(false),
+                Some(Event::Head {
+                    end_stream, size, ..
+                }) => {
+                    self.mailbox.meter(|bytes| {
+                        bytes.header_bytes_received += count(size.wire);
+                        bytes.decompressed_header_bytes_received += count(size.decoded);
+                    });
+                    let now = self.connection.manager.worker.now();
+                    let timing = &mut state.info.downstream_timing;
+                    timing.last_header_rx_byte = Some(now);
+                    if end_stream {
+                        timing.last_rx_byte = Some(now);
+                    }
+                    self.is_read.set(end_stream);
+                    self.is_upgrade
+                        .set(upgrade_request_from_http2(&mut state.request));
+                    let method = state.request.get(Known::Method);
+                    self.is_to_head.set(method == Some(b"HEAD"));
+                    return Poll::Ready(true);
+                }
+                // Nothing else comes first.
+                Some(Event::Data { .. } | Event::Trailers { .. } | Event::End) => {}
+                Some(Event::NeedMore) => match self.fill(&mut reading) {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    /// One step of the codec over what was read; none if the stream or the connection is over by it.
+    fn step(&self, reading: &mut Reading, headers: &mut HeaderMap) -> Option<Event> {
+        let input = reading.input.readable();
+        match reading.reader.step(input, reading.is_finished, headers) {
+            Ok(step) => {
+                self.count_dropped(&mut reading.reader);
+                let Event::Data { .. } = step.event else {
+                    reading.input.advance(step.consumed);
+                    return Some(step.event);
+                };
+                // Whoever takes the data takes it off the input.
+                Some(step.event)
+            }
+            Err(Http3Error::Connection(error)) => {
+                self.mailbox.cut(match error.details() {
+                    Some(_) => Cut::Blamed,
+                    None => Cut::Failed,
+                });
+                self.connection.fail(&error);
+                None
+            }
+            Err(Http3Error::Stream(error)) => {
+                let lost = reading.reader.take_lost_bytes();
+                self.mailbox
+                    .meter(|bytes| bytes.decompressed_header_bytes_received += count(lost));
+                if error == StreamError::UnexpectedUnderscore {
+                    let stats = &self.connection.stats;
+                    stats.requests_rejected_with_underscores_in_headers.inc();
+                }
+                self.give_up(error.code());
+                self.connection
+                    .count_code("tx.quic_reset_stream_error_code", error.name());
+                self.mailbox.cut(Cut::Violation(error));
+                None
+            }
+        }
+    }
+
+    fn count_dropped(&self, reader: &mut MessageReader) {
+        let dropped = reader.take_dropped_underscores();
+        if dropped > 0 {
+            let stats = &self.connection.stats;
+            stats.dropped_headers_with_underscores.add(dropped.into());
+        }
+    }
+
+    /// Reads more. Pending if there is nothing, and nothing more that would bring a step about.
+    fn fill(&self, reading: &mut Reading) -> Poll<()> {
+        if reading.is_finished {
+            return Poll::Pending;
+        }
+        reading.input.release_if_empty();
+        let before = reading.input.len();
+        let input = &mut reading.input;
+        let read = self
+            .connection
+            .quic
+            .read(self.mailbox.id, READ_BYTES, |part| input.extend(part));
+        let got = reading.input.len() - before;
+        self.mailbox
+            .meter(|bytes| bytes.wire_bytes_received += count(got));
+        match read {
+            Ok(ReadEnd::Reset(code)) => {
+                self.mailbox.cut(Cut::Reset(ErrorCode(code)));
+                Poll::Ready(())
+            }
+            Ok(ReadEnd::Finished) => {
+                reading.is_finished = true;
+                Poll::Ready(())
+            }
+            Ok(ReadEnd::Full) => Poll::Ready(()),
+            Ok(ReadEnd::Blocked) if got > 0 => Poll::Ready(()),
+            Ok(ReadEnd::Blocked) | Err(_) => Poll::Pending,
+        }
+    }
+
+    fn poll_read(
+        &self,
+        chunk: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Poll<Result<BodyEvent, DownstreamError>> {
+        let mut reading = self.reading.borrow_mut();
+        let mut headers = HeaderMap::new(MapKind::RequestTrailers);
+        let before = chunk.len();
+        loop {
+            if self.mailbox.cut.get().is_some() {
+                return Poll::Ready(Err(self.loss()));
+            }
+            let Some(event) = self.step(&mut reading, &mut headers) else {
+                return Poll::Ready(Err(self.loss()));
+            };
+            let has_data = chunk.len() > before;
+            match event {
+                Event::Head { .. } => {}
+                Event::Data {
+                    data, end_stream, ..
+                } => {
+                    let end = data.end;
+                    let bytes = reading.input.readable().get(data).unwrap_or_default();
+                    chunk.extend(bytes);
+                    reading.input.advance(end);
+                    if end_stream {
+                        return self.read_to_end(BodyEvent::Data { end_stream });
+                    }
+                }
+                Event::Trailers { size } => {
+                    self.mailbox.meter(|bytes| {
+                        bytes.header_bytes_received += count(size.wire);
+                        bytes.decompressed_header_bytes_received += count(size.decoded);
+                    });
+                    *trailers = headers;
+                    return self.read_to_end(BodyEvent::Trailers);
+                }
+                Event::End => {
+                    return self.read_to_end(BodyEvent::Data { end_stream: true });
+                }
+                Event::NeedMore if has_data => {
+                    return Poll::Ready(Ok(BodyEvent::Data { end_stream: false }));
+                }
+                Event::NeedMore => match self.fill(&mut reading) {
+                    Poll::Ready(()) => {}
+                    Poll::Pending => return Poll::Pending,
+                },
+            }
+        }
+    }
+
+    fn read_to_end(&self, event: BodyEvent) -> Poll<Result<BodyEvent, DownstreamError>> {
+        self.is_read.set(true);
+        Poll::Ready(Ok(event))
+    }
+
+    /// Ends both directions.
+    fn give_up(&self, code: ErrorCode) {
+        let (quic, id) = (&self.connection.quic, self.mailbox.id);
+        quic.reset(id, code.0);
+        quic.stop(id, code.0);
+        self.connection.stats.tx_reset.inc();
+    }
+
+    /// Tells the client how the stream ended, where it does not know.
+    fn end(self, end: StreamEnd, is_host_lost: bool) {
+        let id = self.mailbox.id;
+        if self.mailbox.cut.get().is_none() {
+            match end {
+                _ if is_host_lost => self.give_up(ErrorCode::CONNECT_ERROR),
+                StreamEnd::Complete | StreamEnd::RequestUnfinished | StreamEnd::Tunnel => {
+                    if !self.answer.borrow().is_finished() {
+                        self.give_up(ErrorCode::NO_ERROR);
+                    } else if !self.is_read.get() {
+                        self.connection.quic.stop(id, ErrorCode::NO_ERROR.0);
+                    }
+                }
+                StreamEnd::Gone => self.give_up(ErrorCode::REQUEST_CANCELLED),
+                StreamEnd::Broken | StreamEnd::Unread => self.give_up(ErrorCode::INTERNAL_ERROR),
+            }
+        } else if let Some(Cut::Reset(_)) = self.mailbox.cut.get() {
+            self.connection.stats.rx_reset.inc();
+            let (quic, code) = (&self.connection.quic, ErrorCode::REQUEST_CANCELLED.0);
+            quic.reset(id, code);
+            quic.stop(id, code);
+        }
+        self.connection.stream_ended(id);
+    }
+
+    fn has_lost_connection(&self) -> bool {
+        let cut = self.mailbox.cut.get();
+        matches!(cut, Some(Cut::Gone(_) | Cut::Failed | Cut::Blamed))
+    }
+
+    /// Gives QUIC what it takes of what is pending; ready when nothing is left.
+    fn poll_pending(&self) -> Poll<Result<(), DownstreamError>> {
+        if self.mailbox.cut.get().is_some() {
+            return Poll::Ready(Err(self.loss()));
+        }
+        let mut answer = self.answer.borrow_mut();
+        answer
+            .poll_send(&self.connection.quic, self.mailbox.id)
+            .map(Ok)
+    }
+}
+
+// Whatever a stream waits for wakes its one task, which the mailbox knows; so none of these registers anybody.
+impl Downstream for Http3Stream {
+    const TELLS_OF_RESETS: bool = true;
+
+    fn request_done(&self) -> bool {
+        self.is_read.get()
+    }
+
+    async fn read_body(
+        &self,
+        chunk: &mut Buffer,
+        trailers: &mut HeaderMap,
+    ) -> Result<BodyEvent, DownstreamError> {
+        poll_fn(|_| self.poll_read(chunk, trailers)).await
+    }
+
+    async fn gone(&self) {
+        poll_fn(|_| match self.mailbox.cut.get() {
+            Some(_) => Poll::Ready(()),
+            None => Poll::Pending,
+        })
+        .await;
+    }
+
+    fn loss(&self) -> DownstreamError {
+        let (flags, details): (_, Cow<'static, str>) = match self.mailbox.cut.get() {
+            Some(Cut::Reset(code)) if code == ErrorCode::NO_ERROR && self.is_read.get() => {
+                (ResponseFlags::default(), "".into())
+            }
+            Some(Cut::Reset(_)) => (
+                ResponseFlags::DOWNSTREAM_REMOTE_RESET,
+                "http3.remote_reset".into(),
+            ),
+            Some(Cut::Violation(error)) => {
+                let flags = match error {
+                    StreamError::TooManyHeaders
+                    | StreamError::TooManyTrailers
+                    | StreamError::HeadersTooLarge
+                    | StreamError::UnexpectedUnderscore => ResponseFlags::DOWNSTREAM_REMOTE_RESET,
+                    _ => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                };
+                (flags, error.details().into())
+            }
+            Some(Cut::Blamed) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                "http3.invalid_header_field".into(),
+            ),
+            Some(Cut::Failed) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                "codec_error:http3".into(),
+            ),
+            Some(Cut::Gone(End::Local)) => (
+                ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
+                "downstream_local_disconnect".into(),
+            ),
+            Some(Cut::Gone(End::Remote)) | None => return DownstreamError::Gone,
+        };
+        DownstreamError::Lost { flags, details }
+    }
+
+    fn write_informational(&self, head: &HeaderMap) {
+        self.answer.borrow_mut().head(&self.mailbox, head, false);
+    }
+
+    fn finish_head(&self, _head: &mut HeaderMap) {}
+
+    fn write_head(&self, head: &HeaderMap, end_stream: bool) {
+        let end_stream = end_stream || self.is_to_head.get();
+        let mut answer = self.answer.borrow_mut();
+        if self.is_upgrade.get() {
+            let mut changed = head.clone();
+            upgrade_response_to_http2(&mut changed);
+            answer.head(&self.mailbox, &changed, end_stream);
+        } else {
+            answer.head(&self.mailbox, head, end_stream);
+        }
+    }
+
+    fn write_data(&self, chunk: Buffer, end_stream: bool) {
+        if self.is_to_head.get() {
+            return;
+        }
+        self.answer
+            .borrow_mut()
+            .data(&self.mailbox, chunk, end_stream);
+        let _what_is_left_goes_with_a_flush = self.poll_pending();
+    }
+
+    fn write_trailers(&self, trailers: &HeaderMap) {
+        if self.is_to_head.get() {
+            return;
+        }
+        self.answer.borrow_mut().trailers(&self.mailbox, trailers);
+        let _what_is_left_goes_with_a_flush = self.poll_pending();
+    }
+
+    fn unflushed_bytes(&self) -> usize {
+        self.answer.borrow().left()
+    }
+
+    async fn send_off(&self) -> Result<(), DownstreamError> {
+        self.flush().await
+    }
+
+    async fn flush(&self) -> Result<(), DownstreamError> {
+        poll_fn(|_| self.poll_pending()).await
+    }
+
+    async fn end_sending(&self) {
+        self.answer.borrow_mut().end();
+        let _the_client_may_be_gone = self.flush().await;
+    }
+
+    fn bytes(&self) -> BytesMeter {
+        self.mailbox.bytes.get()
+    }
+
+    fn close_after_response(&self) {}
+
+    fn flush_timed_out(&self) {
+        self.connection.stats.tx_flush_timeout.inc();
+    }
+
+    fn drain(&self) {
+        self.connection.begin_drain();
+    }
+
+    fn is_draining(&self) -> bool {
+        self.connection.is_draining()
+    }
+}

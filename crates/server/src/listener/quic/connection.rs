@@ -1,0 +1,146 @@
+//! A connection of QUIC, from its handshake to the log.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nuncio_contract::clock::Clock;
+use nuncio_contract::connection_ids;
+use nuncio_contract::stream_info::{Address, ConnectionInfo};
+use nuncio_http::http3;
+use nuncio_net::quic::{Connection, HalfOpen, Lost};
+use nuncio_net::tls::{QuicHandshake, TlsFailure};
+
+use super::super::accept::or_drained;
+use super::super::gate::{ChainOnThread, End, Gate};
+
+/// A handshake that failed.
+pub(super) struct Failed<'a> {
+    /// The client, and where it has sent to.
+    pub(super) ends: (SocketAddr, SocketAddr),
+    pub(super) chain: Option<usize>,
+    pub(super) failure: Option<&'a TlsFailure>,
+    pub(super) had_hello: bool,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn live(
+    gate: Rc<Gate>,
+    connection: Rc<Connection>,
+    half_open: HalfOpen,
+    limit: Duration,
+) {
+    let worker = Rc::clone(&gate.worker);
+    let info = info(&gate, connection.peer_address(), connection.local_address());
+    let shaken = tokio::time::timeout(limit, connection.handshaken(&*worker));
+    let shaken = or_drained(&gate, info.id, shaken).await;
+    drop(half_open);
+    match shaken {
+        Some(Ok(Ok(handshake))) => {
+            let chain = gate.chains.get(handshake.chain).cloned();
+            if let Some(chain) = chain {
+                serve(&gate, &chain, &connection, (info, handshake)).await;
+            }
+        }
+        // In time, but to no good.
+        Some(Ok(Err(_))) => {
+            let (chain, failure) = connection.failure().unwrap_or_default();
+            let ends = (connection.peer_address(), connection.local_address());
+            note_failure(
+                &gate,
+                &Failed {
+                    ends,
+                    chain,
+                    failure,
+                    had_hello: connection.failure().is_some(),
+                },
+            );
+        }
+        Some(Err(_)) | None => {
+            gate.stats
+                .downstream_cx_transport_socket_connect_timeout
+                .inc();
+        }
+    }
+    const NO_ERROR: u64 = 0x100;
+    if !connection.is_closed() {
+        connection.close(worker.now(), NO_ERROR, "");
+    }
+    connection.linger(&*worker).await;
+}
+
+fn info(gate: &Gate, peer: SocketAddr, local: SocketAddr) -> ConnectionInfo {
+    let (peer, local) = (Address::Ip(peer), Address::Ip(local));
+    ConnectionInfo {
+        id: connection_ids::next(),
+        begin: Some(gate.worker.now()),
+        direct_remote_address: Some(peer.clone()),
+        remote_address: Some(peer),
+        direct_local_address: Some(local.clone()),
+        local_address: Some(local),
+        listener: Some(Arc::clone(&gate.listener.description)),
+        tally: gate.log.as_ref().map(|_| Rc::default()),
+        ..ConnectionInfo::default()
+    }
+}
+
+/// Has the chain's connection manager serve a connection whose handshake is over.
+async fn serve(
+    gate: &Rc<Gate>,
+    chain: &ChainOnThread,
+    connection: &Rc<Connection>,
+    (mut info, handshake): (ConnectionInfo, QuicHandshake),
+) {
+    let End::Http(manager) = &chain.end else {
+        return;
+    };
+    let compiled = gate.listener.chains.get(handshake.chain);
+    info.filter_chain = compiled.map(|compiled| Arc::clone(&compiled.description));
+    info.handshake_complete = Some(gate.worker.now());
+    info.requested_server_name = handshake.info.server_name.clone().unwrap_or_default();
+    info.tls = Some(Arc::clone(&handshake.info.told));
+    gate.opened();
+    let info = Rc::new(info);
+    let begun = http3::Begun {
+        manager: Rc::clone(manager),
+        scope: gate.listener.scope.clone(),
+        info: Rc::clone(&info),
+        quic: Rc::clone(connection),
+    };
+    let mut served = std::pin::pin!(http3::serve(begun));
+    let lost = poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
+    count_close(gate, &lost);
+    if let Some(log) = &gate.log {
+        log.connection(info);
+    }
+    gate.closed_quic();
+}
+
+/// Counts the code of a client's close, under a name that appears with the first one.
+fn count_close(gate: &Gate, lost: &Lost) {
+    if let Lost::Closed { .. } = lost {
+        let name =
+            "http3.downstream.rx.quic_connection_close_error_code_QUIC_IETF_GQUIC_ERROR_MISSING";
+        gate.listener.scope.counter(name).inc();
+    }
+}
+
+/// Counts and logs a handshake that failed.
+pub(super) fn note_failure(gate: &Gate, failed: &Failed<'_>) {
+    if failed.chain.is_none() {
+        if failed.had_hello {
+            gate.stats.no_filter_chain_match.inc();
+        }
+        return;
+    }
+    if let Some(log) = &gate.log {
+        let (peer, local) = failed.ends;
+        let reason = failed.failure.and_then(|failure| failure.reason.clone());
+        log.connection(Rc::new(ConnectionInfo {
+            transport_failure_reason: reason.unwrap_or_default(),
+            ..info(gate, peer, local)
+        }));
+    }
+}
