@@ -119,6 +119,37 @@ pub async fn serve(begun: Begun) -> Lost {
     lost
 }
 
+/// Counts a connection whose handshake has failed, so that it was not served at all.
+pub fn ended_in_handshake(manager: &ConnectionManager, begin: Instant, is_late: bool) {
+    let (_, stats) = manager.http3();
+    stats.quic_version_rfc_v1.inc();
+    manager.stats.http.downstream_cx_http3_total.inc();
+    manager.ended_in_handshake(begin, is_late);
+}
+
+/// The name of a client's code in counters.
+fn reset_name(code: u64) -> &'static str {
+    match ErrorCode(code) {
+        ErrorCode::NO_ERROR => "QUIC_STREAM_NO_ERROR",
+        ErrorCode::GENERAL_PROTOCOL_ERROR => "QUIC_STREAM_GENERAL_PROTOCOL_ERROR",
+        ErrorCode::INTERNAL_ERROR => "QUIC_STREAM_INTERNAL_ERROR",
+        ErrorCode::STREAM_CREATION_ERROR => "QUIC_STREAM_STREAM_CREATION_ERROR",
+        ErrorCode::CLOSED_CRITICAL_STREAM => "QUIC_STREAM_CLOSED_CRITICAL_STREAM",
+        ErrorCode::FRAME_UNEXPECTED => "QUIC_STREAM_FRAME_UNEXPECTED",
+        ErrorCode::FRAME_ERROR => "QUIC_STREAM_FRAME_ERROR",
+        ErrorCode::EXCESSIVE_LOAD => "QUIC_STREAM_EXCESSIVE_LOAD",
+        ErrorCode::ID_ERROR => "QUIC_STREAM_ID_ERROR",
+        ErrorCode::SETTINGS_ERROR => "QUIC_STREAM_SETTINGS_ERROR",
+        ErrorCode::MISSING_SETTINGS => "QUIC_STREAM_MISSING_SETTINGS",
+        ErrorCode::REQUEST_REJECTED => "QUIC_STREAM_REQUEST_REJECTED",
+        ErrorCode::REQUEST_CANCELLED => "QUIC_STREAM_CANCELLED",
+        ErrorCode::REQUEST_INCOMPLETE => "QUIC_STREAM_REQUEST_INCOMPLETE",
+        ErrorCode::CONNECT_ERROR => "QUIC_STREAM_CONNECT_ERROR",
+        ErrorCode::VERSION_FALLBACK => "QUIC_STREAM_VERSION_FALLBACK",
+        _ => "QUIC_STREAM_UNKNOWN_APPLICATION_ERROR_CODE",
+    }
+}
+
 impl Connection {
     fn new(begun: Begun) -> Self {
         let Begun {
@@ -173,6 +204,9 @@ impl Connection {
                     return Poll::Ready(lost);
                 }
             }
+            while let Some(id) = self.quic.accept(Dir::Bi) {
+                self.begin_stream(id);
+            }
             if self.phase.get() == Phase::GoingAway && self.streams.borrow().is_empty() {
                 self.close(ErrorCode::NO_ERROR, "");
             }
@@ -201,11 +235,8 @@ impl Connection {
     fn heed(self: &Rc<Self>, event: Event) -> Option<Lost> {
         match event {
             Event::ConnectionLost { reason } => return Some(self.lost(reason)),
-            Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) => {
-                while let Some(id) = self.quic.accept(Dir::Bi) {
-                    self.begin_stream(id);
-                }
-            }
+            // Behind the other events, so that those who end go before those who begin.
+            Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) => {}
             Event::Stream(StreamEvent::Opened { dir: Dir::Uni }) => {
                 while let Some(id) = self.quic.accept(Dir::Uni) {
                     self.read_own(id);
@@ -219,13 +250,15 @@ impl Connection {
                 Dir::Uni => self.own.send(&self.quic),
                 Dir::Bi => self.wake_stream(id),
             },
-            Event::Stream(StreamEvent::Stopped { id, error_code }) => {
-                let code = ErrorCode(error_code.into_inner());
+            Event::Stream(StreamEvent::Stopped { id, .. }) => {
                 if let Some(own) = self.own.find(id) {
                     let error = self.codec.borrow().own_stream_stopped(own);
                     self.fail(&error);
-                } else if let Some(mailbox) = self.mailbox(id) {
-                    mailbox.cut(Cut::Reset(code));
+                } else {
+                    self.stats.rx_reset.inc();
+                    if let Some(mailbox) = self.mailbox(id) {
+                        mailbox.cut(Cut::Reset);
+                    }
                 }
             }
             Event::HandshakeDataReady
@@ -239,8 +272,11 @@ impl Connection {
 
     fn lost(&self, reason: QuicError) -> Lost {
         let lost = Lost::from(reason);
-        if let Lost::Violated(_) = lost {
-            self.manager.stats.http.downstream_cx_protocol_error.inc();
+        if lost == Lost::TimedOut {
+            self.count_code(
+                "tx.quic_connection_close_error_code",
+                "QUIC_NETWORK_IDLE_TIMEOUT",
+            );
         }
         lost
     }
@@ -252,10 +288,19 @@ impl Connection {
     fn wake_stream(&self, id: StreamId) {
         if let Some(mailbox) = self.mailbox(id) {
             if let Some(code) = self.quic.reset_by_peer(id) {
-                mailbox.cut(Cut::Reset(ErrorCode(code)));
+                self.note_reset(&mailbox, code);
             }
             mailbox.wake();
         }
+    }
+
+    /// The client has reset its side of a stream.
+    pub(super) fn note_reset(&self, mailbox: &Mailbox, code: u64) {
+        if !mailbox.is_reset.replace(true) {
+            self.stats.rx_reset.inc();
+            self.count_code("rx.quic_reset_stream_error_code", reset_name(code));
+        }
+        mailbox.cut(Cut::Reset);
     }
 
     fn read_own(self: &Rc<Self>, id: StreamId) {
@@ -304,7 +349,6 @@ impl Connection {
         if self.phase.get() == Phase::Closed {
             return;
         }
-        self.manager.stats.http.downstream_cx_protocol_error.inc();
         self.count_cut_off(End::Local);
         self.end_streams(Cut::Failed);
         self.count_code("tx.quic_connection_close_error_code", error.problem.name());
@@ -338,7 +382,6 @@ impl Connection {
             return;
         }
         self.phase.set(Phase::Notified);
-        self.stats.goaway_sent.inc();
         self.own.say(&self.quic, |out| {
             self.codec.borrow_mut().send_shutdown_notice(out);
         });

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Waker};
 
-use nuncio_codec::http3::{ErrorCode, StreamError};
+use nuncio_codec::http3::StreamError;
 use nuncio_contract::stream_info::BytesMeter;
 use nuncio_net::quic::StreamId;
 
@@ -12,8 +12,8 @@ use super::connection::End;
 /// Why nothing more comes and nothing more can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// The client has given the stream up, and why.
-    Reset(ErrorCode),
+    /// The client has given the stream up.
+    Reset,
     /// The client broke the protocol on the stream.
     Violation(StreamError),
     /// The client broke the protocol of the connection.
@@ -28,6 +28,8 @@ pub(super) enum Cut {
 pub(super) struct Mailbox {
     pub(super) id: StreamId,
     pub(super) cut: Cell<Option<Cut>>,
+    /// Whether it is known that the client has reset its side.
+    pub(super) is_reset: Cell<bool>,
     pub(super) bytes: Cell<BytesMeter>,
     task: RefCell<Option<Waker>>,
 }
@@ -37,6 +39,7 @@ impl Mailbox {
         Mailbox {
             id,
             cut: Cell::new(None),
+            is_reset: Cell::new(false),
             bytes: Cell::default(),
             task: RefCell::default(),
         }

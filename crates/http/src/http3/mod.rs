@@ -19,4 +19,4 @@ mod own_streams;
 mod stream;
 mod writing;
 
-pub use connection::{Begun, serve};
+pub use connection::{Begun, ended_in_handshake, serve};

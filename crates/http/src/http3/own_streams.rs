@@ -82,11 +82,16 @@ pub(super) fn read(quic: &Quic, codec: &mut Codec, id: StreamId) -> Result<bool,
             return Ok(true);
         };
         let is_last = end == ReadEnd::Finished;
-        if matches!(end, ReadEnd::Reset(_)) {
+        let goes_on = match end {
+            ReadEnd::Reset(_) => false,
+            _ => step(quic, codec, (id, number), &bytes)?,
+        };
+        if is_last || matches!(end, ReadEnd::Reset(_)) {
+            // Those that the connection needs may not end either (RFC 9114, 6.2.1).
             codec.uni_reset(number)?;
             return Ok(true);
         }
-        if !step(quic, codec, (id, number), &bytes)? || is_last {
+        if !goes_on {
             return Ok(true);
         }
         if end == ReadEnd::Blocked {

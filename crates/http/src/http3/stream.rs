@@ -93,6 +93,11 @@ async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<S
     for slot in [STREAM_IDLE, REQUEST, STREAM_DURATION] {
         deadlines.clear(slot);
     }
+    if is_host_lost || end == StreamEnd::Broken {
+        // What was written goes before the reset takes back what is still here.
+        connection.quic.wake();
+        tokio::task::yield_now().await;
+    }
     down.end(end, is_host_lost);
     connection.keep_deadlines(deadlines);
 }
@@ -138,7 +143,11 @@ impl Http3Stream {
                 return Poll::Ready(false);
             }
             match self.step(&mut reading, &mut state.request) {
-                None => return Poll::Ready(false),
+                None => {
+                    // As in Envoy nobody gets to see what was refused.
+                    state.request.reset(MapKind::Request);
+                    return Poll::Ready(false);
+                }
                 Some(Event::Head {
                     end_stream, size, ..
                 }) => {
@@ -232,7 +241,7 @@ impl Http3Stream {
             .meter(|bytes| bytes.wire_bytes_received += count(got));
         match read {
             Ok(ReadEnd::Reset(code)) => {
-                self.mailbox.cut(Cut::Reset(ErrorCode(code)));
+                self.connection.note_reset(&self.mailbox, code);
                 Poll::Ready(())
             }
             Ok(ReadEnd::Finished) => {
@@ -257,10 +266,14 @@ impl Http3Stream {
             if self.mailbox.cut.get().is_some() {
                 return Poll::Ready(Err(self.loss()));
             }
-            let Some(event) = self.step(&mut reading, &mut headers) else {
-                return Poll::Ready(Err(self.loss()));
-            };
             let has_data = chunk.len() > before;
+            let Some(event) = self.step(&mut reading, &mut headers) else {
+                return Poll::Ready(match has_data {
+                    // What came before counts; the next read tells of the end.
+                    true => Ok(BodyEvent::Data { end_stream: false }),
+                    false => Err(self.loss()),
+                });
+            };
             match event {
                 Event::Head { .. } => {}
                 Event::Data {
@@ -322,11 +335,14 @@ impl Http3Stream {
                         self.connection.quic.stop(id, ErrorCode::NO_ERROR.0);
                     }
                 }
-                StreamEnd::Gone => self.give_up(ErrorCode::REQUEST_CANCELLED),
-                StreamEnd::Broken | StreamEnd::Unread => self.give_up(ErrorCode::INTERNAL_ERROR),
+                StreamEnd::Gone | StreamEnd::Broken | StreamEnd::Unread => {
+                    let name = "QUIC_STREAM_REQUEST_REJECTED";
+                    self.connection
+                        .count_code("tx.quic_reset_stream_error_code", name);
+                    self.give_up(ErrorCode::REQUEST_REJECTED);
+                }
             }
-        } else if let Some(Cut::Reset(_)) = self.mailbox.cut.get() {
-            self.connection.stats.rx_reset.inc();
+        } else if let Some(Cut::Reset) = self.mailbox.cut.get() {
             let (quic, code) = (&self.connection.quic, ErrorCode::REQUEST_CANCELLED.0);
             quic.reset(id, code);
             quic.stop(id, code);
@@ -377,23 +393,12 @@ impl Downstream for Http3Stream {
 
     fn loss(&self) -> DownstreamError {
         let (flags, details): (_, Cow<'static, str>) = match self.mailbox.cut.get() {
-            Some(Cut::Reset(code)) if code == ErrorCode::NO_ERROR && self.is_read.get() => {
-                (ResponseFlags::default(), "".into())
-            }
-            Some(Cut::Reset(_)) => (
-                ResponseFlags::DOWNSTREAM_REMOTE_RESET,
-                "http3.remote_reset".into(),
+            // Envoy has no words for it.
+            Some(Cut::Reset) => (ResponseFlags::default(), "".into()),
+            Some(Cut::Violation(error)) => (
+                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
+                error.details().into(),
             ),
-            Some(Cut::Violation(error)) => {
-                let flags = match error {
-                    StreamError::TooManyHeaders
-                    | StreamError::TooManyTrailers
-                    | StreamError::HeadersTooLarge
-                    | StreamError::UnexpectedUnderscore => ResponseFlags::DOWNSTREAM_REMOTE_RESET,
-                    _ => ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
-                };
-                (flags, error.details().into())
-            }
             Some(Cut::Blamed) => (
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
                 "http3.invalid_header_field".into(),

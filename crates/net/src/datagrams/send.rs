@@ -67,10 +67,11 @@ pub fn send_marked(
         IpAddr::V6(ip) => ip.to_ipv4_mapped().is_some(),
     };
     let class = i32::from(marks);
-    let marked = (marks != 0).then(|| match by_v4 {
-        true => ControlMessage::Ipv4Tos(&marks),
-        false => ControlMessage::Ipv6TClass(&class),
-    });
+    let marked = match (marks, by_v4) {
+        (0, _) => None,
+        (_, true) => Some(ControlMessage::Ipv4Tos(&marks)),
+        (_, false) => Some(ControlMessage::Ipv6TClass(&class)),
+    };
     in_segments(bytes, segment_bytes, |part, segment| {
         let of_v4 = v4.as_ref().map(ControlMessage::Ipv4PacketInfo);
         let of_v6 = v6.as_ref().map(ControlMessage::Ipv6PacketInfo);

@@ -1,12 +1,12 @@
 //! A handshake inside of QUIC, with the context of a filter chain that the hello chooses.
 //!
 //! As over TCP in what is shown and demanded; but there is always a protocol of the layer above (`h3` where the
-//! configuration names none), no version below 1.3, and no early data.
+//! configuration names none), no version below 1.3, no early data, and nothing is told of our own certificate, as in Envoy.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use nuncio_contract::stream_info::{CertificateInfo, TlsInfo as Told};
+use nuncio_contract::stream_info::TlsInfo as Told;
 use rustls::quic::{ServerConnection, Version};
 use rustls::server::{Accepted, Acceptor, ProducesTickets};
 use rustls::{AlertDescription, Error, HandshakeKind, ServerConfig};
@@ -28,7 +28,6 @@ pub(crate) struct QuicTls {
     pub(crate) chain: usize,
     context: Arc<ServerContext>,
     verifier: PeerVerifier,
-    local: Arc<CertificateInfo>,
     counters: Vec<TlsCounter>,
 }
 
@@ -96,17 +95,15 @@ impl QuicTls {
                 (&hello, untold),
                 &chosen,
                 ends,
-                context.requires_certificate,
+                context.asks_for_certificates(),
             )
             .map_err(failed)?;
         context.prepare_for_quic(Arc::make_mut(&mut config), selected.resumes);
-        let local = chosen.identity.info.clone();
         let connection = ServerConnection::new(config, version, parameters).map_err(failed)?;
         Ok(QuicTls {
             connection,
             chain: selected.chain,
             verifier,
-            local,
             counters: Vec::new(),
             context,
         })
@@ -136,7 +133,6 @@ impl QuicTls {
         }
         let told = Told {
             peer_validated: peer.is_some() && notes.is_validated,
-            local: Some(self.local.clone()),
             peer: peer.map(Box::new),
             ..Told::default()
         };
@@ -192,7 +188,7 @@ impl ServerContext {
             named => named.to_vec(),
         };
         // Who must show a certificate shows it each time, as in Envoy.
-        if !resumes || self.requires_certificate {
+        if !resumes || self.asks_for_certificates() {
             config.send_tls13_tickets = 0;
             config.ticketer = Arc::new(NoTickets);
         }

@@ -34,8 +34,6 @@ pub struct ServerTls {
 pub(super) struct ServerContext {
     agreements: Agreements,
     verifier: PeerVerifier,
-    /// Whether clients have to show a certificate.
-    pub(super) requires_certificate: bool,
     pub(super) certificates: Certificates,
     key_log: Option<KeyLogging>,
     details: ContextCertificates,
@@ -133,7 +131,6 @@ impl ServerContext {
         Ok(ServerContext {
             agreements,
             verifier,
-            requires_certificate: message.requires_client_certificate(),
             certificates,
             key_log,
             details,

@@ -94,6 +94,7 @@ pub fn register_downstream_tls(scope: &Scope) {
 
 /// Lists what QUIC has of a listener, in the scope `listener.<address>`.
 pub fn register_downstream_quic(scope: &Scope) {
+    scope.register::<TlsStats>();
     scope.register::<QuicSocketFactoryStats>();
     scope.register::<QuicListenerStats>();
 }

@@ -160,6 +160,13 @@ pub struct CompileContext<'a> {
     pub is_outbound: bool,
 }
 
+fn max_requests(message: &config::HttpConnectionManager) -> Option<u32> {
+    let common = common(message)?;
+    common
+        .max_requests_per_connection
+        .filter(|limit| *limit > 0)
+}
+
 impl ConnectionManagerConfig {
     /// Parses and compiles the message and its route table; all mistakes go to the context.
     pub fn compile(
@@ -205,9 +212,7 @@ impl ConnectionManagerConfig {
             reset_limits: ResetLimits::named(context.ctx),
             codec,
             timeouts: Timeouts::from_message(&message),
-            max_requests_per_connection: common(&message)
-                .and_then(|common| common.max_requests_per_connection)
-                .filter(|limit| *limit > 0),
+            max_requests_per_connection: max_requests(&message),
             request: RequestOptions::from_message(
                 &message,
                 (internal?, rejects_fragments(context.ctx)),

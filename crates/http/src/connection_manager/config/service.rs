@@ -82,12 +82,7 @@ impl ConnectionManagerConfig {
                 strip_port: StripPort::No,
                 strip_trailing_host_dot: false,
             },
-            response: ResponseOptions {
-                server_name: "envoy".into(),
-                server: config::ServerHeaderTransformation::Overwrite,
-                always_set_request_id: false,
-                proxy_status: None,
-            },
+            response: response_options(),
             buffer_limit_bytes: 1 << 20,
             stream_error_on_invalid_http_message: false,
             proxy_100_continue: false,
@@ -99,5 +94,14 @@ impl ConnectionManagerConfig {
             route_source: None,
             scope_source: None,
         }
+    }
+}
+
+fn response_options() -> ResponseOptions {
+    ResponseOptions {
+        server_name: "envoy".into(),
+        server: config::ServerHeaderTransformation::Overwrite,
+        always_set_request_id: false,
+        proxy_status: None,
     }
 }

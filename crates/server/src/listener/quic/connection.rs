@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use nuncio_contract::clock::Clock;
 use nuncio_contract::connection_ids;
+use nuncio_contract::stats::groups::TlsStats;
 use nuncio_contract::stream_info::{Address, ConnectionInfo};
 use nuncio_http::http3;
 use nuncio_net::quic::{Connection, HalfOpen, Lost};
-use nuncio_net::tls::{QuicHandshake, TlsFailure};
+use nuncio_net::tls::{QuicHandshake, TlsCounter, TlsFailure};
 
 use super::super::accept::or_drained;
 use super::super::gate::{ChainOnThread, End, Gate};
@@ -96,8 +97,6 @@ async fn serve(
     let End::Http(manager) = &chain.end else {
         return;
     };
-    let compiled = gate.listener.chains.get(handshake.chain);
-    info.filter_chain = compiled.map(|compiled| Arc::clone(&compiled.description));
     info.handshake_complete = Some(gate.worker.now());
     info.requested_server_name = handshake.info.server_name.clone().unwrap_or_default();
     info.tls = Some(Arc::clone(&handshake.info.told));
@@ -129,11 +128,25 @@ fn count_close(gate: &Gate, lost: &Lost) {
 
 /// Counts and logs a handshake that failed.
 pub(super) fn note_failure(gate: &Gate, failed: &Failed<'_>) {
-    if failed.chain.is_none() {
-        if failed.had_hello {
-            gate.stats.no_filter_chain_match.inc();
-        }
+    let chain = failed.chain.and_then(|chain| gate.chains.get(chain));
+    if failed.had_hello {
+        gate.opened();
+        gate.closed_quic();
+    }
+    let Some(chain) = chain else {
         return;
+    };
+    // Of what TLS counts Envoy counts refused certificates alone.
+    let counter = failed.failure.and_then(|failure| failure.counter);
+    let stats: Arc<TlsStats> = gate.listener.scope.worker_group();
+    match counter {
+        Some(TlsCounter::VerifyError) => stats.fail_verify_error.inc(),
+        Some(TlsCounter::VerifySan) => stats.fail_verify_san.inc(),
+        Some(TlsCounter::VerifyCertHash) => stats.fail_verify_cert_hash.inc(),
+        _ => {}
+    }
+    if let End::Http(manager) = &chain.end {
+        http3::ended_in_handshake(manager, gate.worker.now(), false);
     }
     if let Some(log) = &gate.log {
         let (peer, local) = failed.ends;

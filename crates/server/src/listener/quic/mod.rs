@@ -6,6 +6,9 @@
 //! connections, which drain; one that goes takes no more and reads its socket until the last is over. One that hands its
 //! socket over reads it no more: what comes there for its connections is handed back to it within the process.
 //!
+//! Different from Envoy: a client for which there is no chain is told so in the handshake, and one that is turned away by
+//! `reject_new_connections` or a limit gets CONNECTION_REFUSED.
+//!
 //! Not supported: network filters before the connection manager, listener filters, `filter_chain_matcher`.
 
 mod compile;
