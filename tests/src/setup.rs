@@ -170,7 +170,7 @@ impl Setup {
             }
             match name {
                 "dir" => Some(self.scratch.path().display().to_string()),
-                "certificates" | "descriptors" => {
+                "certificates" | "descriptors" | "geoip" => {
                     let directory = data_directory().join(name);
                     Some(directory.display().to_string())
                 }

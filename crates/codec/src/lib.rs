@@ -1,6 +1,7 @@
 //! Protocol codecs without sockets and without a clock: bytes in, events and bytes out.
 #![forbid(unsafe_code)]
 
+pub mod capsule;
 mod header_block;
 pub mod http1;
 pub mod http2;

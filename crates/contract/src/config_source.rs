@@ -42,6 +42,7 @@ message! {
         pub(crate) oneof config_source_specifier: ConfigSourceSpecifier,
         pub(crate) initial_fetch_timeout: Option<Duration>,
         inert resource_api_version = "resources are of v3",
+        inert authorities = "servers are chosen by them among `config_sources`, which are refused";
     }
 }
 
@@ -67,6 +68,7 @@ message! {
     /// A directory whose content is replaced by moves.
     pub struct WatchedDirectory: "envoy.config.core.v3.WatchedDirectory" {
         pub(crate) path: Spanned<String>,
+        inert watch_modify = "what is written in place is read again in any case";
     }
 }
 

@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 
 use crate::buffer::Buffer;
 use crate::cors::CorsPolicy;
+use crate::formatter::FormatContext;
 use crate::headers::HeaderMap;
 use crate::level_config::LevelConfig;
 use crate::local_reply::LocalReply;
@@ -71,6 +72,8 @@ pub struct Interest {
     pub response_body: bool,
     /// `begin`.
     pub begin: bool,
+    /// `on_log`.
+    pub log: bool,
 }
 
 /// What a filter sees of its stream during a call.
@@ -385,6 +388,8 @@ pub trait HttpFilter {
     ) -> Poll<Late> {
         Poll::Pending
     }
+    /// The stream is over and was logged; only `on_destroy` comes after this.
+    fn on_log(&mut self, _context: &FormatContext<'_>) {}
     /// The stream is over, however it ended; nothing is called after this.
     fn on_destroy(&mut self) {}
 }

@@ -4,6 +4,7 @@
 
 pub mod access_log;
 pub mod application_log;
+pub mod bootstrap_extension;
 pub mod buffer;
 pub mod calls;
 pub mod cel;
@@ -22,10 +23,12 @@ pub mod error;
 pub mod formatter;
 pub mod forward_proxy;
 pub mod generic_secret;
+pub mod geoip;
 pub mod grpc;
 pub mod grpc_client;
 pub mod hash;
 pub mod hash_policy;
+pub mod head_limits;
 pub mod header_mutation;
 pub mod header_steps;
 pub mod headers;
@@ -33,6 +36,7 @@ pub mod http_filter;
 pub mod http_filter_message;
 pub mod http_service;
 pub mod http_status;
+pub mod kept_headers;
 pub mod level_config;
 pub mod listener_filter;
 pub mod local_node;

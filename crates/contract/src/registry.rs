@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nuncio_config::typed::{Any, Ctx, Refused, SupportTable};
 
 use crate::access_log::{self, AccessLogFiles, AccessLogRoom, AccessLogRooms};
+use crate::bootstrap_extension::BootstrapExtensionRooms;
 use crate::cluster_specifier::ClusterSpecifierRoom;
 use crate::early_header_mutation::EarlyHeaderMutationRoom;
 use crate::http_filter::HttpFilterConfig;
@@ -91,6 +92,8 @@ pub struct Extensions {
     pub cluster_specifiers: &'static [&'static [&'static ClusterSpecifierRoom]],
     /// Early header mutations.
     pub early_header_mutations: &'static [&'static [&'static EarlyHeaderMutationRoom]],
+    /// Bootstrap extensions.
+    pub bootstrap_extensions: BootstrapExtensionRooms,
     /// Sinks of stats.
     pub stat_sinks: StatSinkRooms,
     /// Tracers.

@@ -27,7 +27,7 @@ const CODEC: &str = "envoy.extensions.filters.http.upstream_codec.v3.UpstreamCod
 const CODEC_NAME: &str = "envoy.filters.http.upstream_codec";
 
 /// The messages of the filters that Envoy has on this side too.
-const UPSTREAM_MESSAGES: [&str; 10] = [
+const UPSTREAM_MESSAGES: [&str; 11] = [
     "envoy.extensions.filters.http.admission_control.v3.AdmissionControl",
     "envoy.extensions.filters.http.aws_request_signing.v3.AwsRequestSigning",
     "envoy.extensions.filters.http.buffer.v3.Buffer",
@@ -38,6 +38,7 @@ const UPSTREAM_MESSAGES: [&str; 10] = [
     "envoy.extensions.filters.http.lua.v3.Lua",
     "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
     "envoy.extensions.filters.http.rbac.v3.RBAC",
+    "envoy.extensions.filters.http.wasm.v3.Wasm",
 ];
 
 /// Whether a filter of this message may stand between the router and a host.

@@ -11,11 +11,14 @@ use nuncio_contract::registry::HttpFilterRoom;
 pub mod adaptive_concurrency;
 pub mod admission_control;
 pub mod api_key_auth;
+mod aws;
+pub mod aws_lambda;
 pub mod aws_request_signing;
 pub mod bandwidth_limit;
 pub mod basic_auth;
 pub mod body_size_limit;
 pub mod buffer;
+pub mod cache;
 pub mod cdn_loop;
 pub mod cluster_matcher;
 mod cluster_verdicts;
@@ -34,6 +37,7 @@ mod escape;
 pub mod ext_authz;
 pub mod ext_proc;
 pub mod fault;
+pub mod geoip;
 mod grpc;
 pub mod grpc_http1_bridge;
 pub mod grpc_http1_reverse_bridge;
@@ -69,11 +73,13 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &adaptive_concurrency::ROOM,
     &admission_control::ROOM,
     &api_key_auth::ROOM,
+    &aws_lambda::ROOM,
     &aws_request_signing::ROOM,
     &basic_auth::ROOM,
     &bandwidth_limit::ROOM,
     &body_size_limit::ROOM,
     &buffer::ROOM,
+    &cache::ROOM,
     &cdn_loop::ROOM,
     &composite::ROOM,
     &compressor::ROOM,
@@ -86,6 +92,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &ext_authz::ROOM,
     &ext_proc::ROOM,
     &fault::ROOM,
+    &geoip::ROOM,
     &grpc_http1_bridge::ROOM,
     &grpc_http1_reverse_bridge::ROOM,
     &grpc_json_transcoder::ROOM,

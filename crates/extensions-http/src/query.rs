@@ -27,6 +27,15 @@ pub(crate) fn first_raw<'r>(request: &'r HeaderMap, name: &[u8]) -> Option<&'r [
     pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
+/// The first value of each name, as they stand there.
+pub(crate) fn all_raw(request: &HeaderMap) -> BTreeMap<&[u8], &[u8]> {
+    let mut all = BTreeMap::new();
+    for (name, value) in raw_parameters(query(request).unwrap_or_default()) {
+        all.entry(name).or_insert(value);
+    }
+    all
+}
+
 /// Names and values, decoded.
 fn parameters(query: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     raw_parameters(query).map(|(name, value)| (decoded(name), decoded(value)))

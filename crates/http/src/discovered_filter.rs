@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::discovered::Discovered;
+use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
@@ -76,6 +77,7 @@ impl HttpFilterFactory for Factory {
             response_headers: true,
             response_body: true,
             begin: true,
+            log: true,
         }
     }
 
@@ -207,6 +209,12 @@ impl HttpFilter for Found {
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
         self.filter.poll_encode_late(context, response, cx)
+    }
+
+    fn on_log(&mut self, context: &FormatContext<'_>) {
+        if self.interest.log {
+            self.filter.on_log(context);
+        }
     }
 
     fn on_destroy(&mut self) {

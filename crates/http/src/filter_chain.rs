@@ -202,6 +202,11 @@ impl FilterChain {
         self.progress(way).headers_held_at.is_some()
     }
 
+    /// Whether any filter wants to see how the stream is logged.
+    pub fn want_log(&self) -> bool {
+        self.active.iter().any(|active| active.interest.log)
+    }
+
     /// Ends the filters; nothing is called after this.
     pub fn destroy(&mut self) {
         self.created = false;

@@ -55,7 +55,7 @@ impl Sources {
     }
 
     /// The one for a host at this address.
-    fn towards(&self, address: SocketAddr) -> (SocketAddr, Option<&SocketOptions>) {
+    pub(crate) fn towards(&self, address: SocketAddr) -> (SocketAddr, Option<&SocketOptions>) {
         let other = self.other.filter(|other| {
             other.is_ipv4() == address.is_ipv4() && self.first.is_ipv4() != address.is_ipv4()
         });
@@ -203,14 +203,21 @@ fn pretend(socket: &TcpSocket, client: SocketAddr, mark: u32) -> io::Result<()> 
 
 #[cold]
 fn bind(socket: &TcpSocket, source: SocketAddr, freebind: bool) -> io::Result<()> {
-    if freebind {
-        let socket = SockRef::from(socket);
-        match source {
-            SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
-            SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
-        }
-    }
+    may_be_elsewhere(&SockRef::from(socket), source, freebind)?;
     socket.bind(source)
+}
+
+/// Lets a socket have an address that is not this machine's, if that is wanted.
+pub(crate) fn may_be_elsewhere(
+    socket: &SockRef<'_>,
+    source: SocketAddr,
+    freebind: bool,
+) -> io::Result<()> {
+    match source {
+        _ if !freebind => Ok(()),
+        SocketAddr::V4(_) => socket.set_freebind_v4(true),
+        SocketAddr::V6(_) => socket.set_freebind_v6(true),
+    }
 }
 
 impl Keepalive {

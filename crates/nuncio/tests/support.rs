@@ -58,6 +58,7 @@ fn every_declared_message_is_in_the_table() {
         "http",
         "net",
         "server",
+        "wasm",
         "upstream",
     ] {
         sources(&crates.join(name).join("src"), &mut files);

@@ -27,6 +27,7 @@ message! {
     /// The whole configuration.
     pub(crate) struct Bootstrap: "envoy.config.bootstrap.v3.Bootstrap" {
         pub(crate) node: Option<Node>,
+        pub(crate) node_context_params: Vec<String>,
         pub(crate) static_resources: Option<StaticResources>,
         pub(crate) dynamic_resources: Option<Attempt<DynamicResources>>,
         pub(crate) admin: Option<Attempt<Admin>>,
@@ -34,6 +35,9 @@ message! {
         pub(crate) stats_sinks: Vec<Attempt<StatsSink>>,
         pub(crate) stats_flush_interval: Option<Duration>,
         pub(crate) oneof stats_flush: Option<StatsFlush>,
+        pub(crate) stats_server_version_override: Option<u64>,
+        inert grpc_async_client_manager_config = "it concerns a cache that is not here";
+        inert perf_tracing_file_path = "Envoy itself writes it only where it was built for that";
         pub(crate) layered_runtime: Option<LayeredRuntime>,
         pub(crate) cluster_manager: Option<ClusterManagerMessage>,
         pub(crate) typed_dns_resolver_config: Option<DnsResolverExtension>,
@@ -122,7 +126,13 @@ message! {
         pub(crate) id: String,
         pub(crate) cluster: String,
         pub(crate) locality: Option<Locality>,
-        inert user_agent_name = "the server puts its own in its place, as in Envoy";
+        inert user_agent_name = "it is shown as the metadata is";
+        inert user_agent_build_version = "it is shown as the metadata is";
+        inert user_agent_version = "the server puts its build in its place, as in Envoy";
+        inert extensions = "they are shown as the metadata is, before the server's own";
+        inert client_features = "they are shown as the metadata is";
+        inert dynamic_parameters = "they are shown as the metadata is";
+        inert listening_addresses = "they are shown as the metadata is";
         inert metadata = "it is shown to control planes and in /server_info, which print the message itself";
     }
 }
@@ -140,7 +150,9 @@ message! {
     /// Where listeners and clusters come from that are not there from the start.
     pub(crate) struct DynamicResources: "envoy.config.bootstrap.v3.Bootstrap.DynamicResources" {
         pub(crate) lds_config: Option<ConfigSource>,
+        pub(crate) lds_resources_locator: Spanned<String>,
         pub(crate) cds_config: Option<ConfigSource>,
+        pub(crate) cds_resources_locator: Spanned<String>,
         pub(crate) ads_config: Option<ApiConfigSource>,
     }
 }

@@ -31,6 +31,7 @@ mod process_options;
 mod reading;
 mod reload;
 mod resource;
+mod resource_name;
 mod running;
 mod runtime;
 mod semantics;

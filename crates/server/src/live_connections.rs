@@ -8,6 +8,20 @@ static ALL: AtomicU64 = AtomicU64::new(0);
 /// Those of listeners that heed the overload manager, if it limits them.
 static WATCHED: AtomicU64 = AtomicU64::new(0);
 
+/// Those of the admin.
+static OF_ADMIN: AtomicU64 = AtomicU64::new(0);
+
+/// Those that listeners have.
+pub(crate) fn of_listeners() -> u64 {
+    let of_admin = OF_ADMIN.load(Relaxed);
+    all().saturating_sub(of_admin)
+}
+
+/// The admin has so many of them.
+pub(crate) fn admin_has(count: u64) {
+    OF_ADMIN.store(count, Relaxed);
+}
+
 /// All of them.
 pub(crate) fn all() -> u64 {
     ALL.load(Relaxed)

@@ -9,7 +9,7 @@ use nuncio_config::diagnostic::Diagnostics;
 use nuncio_config::dump;
 use nuncio_config::source::{Format, Source};
 use nuncio_config::span::Span;
-use nuncio_config::tree::{Entry, Message, Value, merge};
+use nuncio_config::tree::{self, Entry, Message, Value, merge};
 use nuncio_config::wire::encode;
 use nuncio_config::{interpret, text};
 use nuncio_contract::local_node::LocalNode;
@@ -18,8 +18,12 @@ use nuncio_contract::registry::Extensions;
 use crate::VERSION;
 use crate::admin::json::Json;
 use crate::cli::Options;
+use crate::resource_name::Context;
 
 const NODE: &str = "envoy.config.core.v3.Node";
+
+/// What a bootstrap may say of the program itself.
+const OF_THE_PROGRAM: [&str; 2] = ["user_agent_name", "user_agent_build_version"];
 
 /// What is added to each node.
 pub(crate) struct NodeStamp {
@@ -67,6 +71,41 @@ impl NodeStamp {
         }
     }
 
+    /// What the names of collections say of the node (`node_context_params`); what it does not know is not said, as in
+    /// Envoy.
+    pub(crate) fn context(&self, tree: &Message, params: &[String]) -> Context {
+        let mut context = Context::new();
+        let Some(node) = self.with_flags(tree).filter(|_| !params.is_empty()) else {
+            return context;
+        };
+        let mut say = |name: &str, value: &str| {
+            let name = format!("xds.node.{name}").into_bytes();
+            context.insert(name, value.as_bytes().to_vec());
+        };
+        let text = |path: &[&str]| node.find(path).and_then(Value::as_str).unwrap_or_default();
+        for param in params {
+            match param.as_str() {
+                "id" | "cluster" | "user_agent_name" | "user_agent_version" => {
+                    say(param, text(&[param]));
+                }
+                "locality.region" | "locality.zone" | "locality.sub_zone" => {
+                    let path: Vec<&str> = param.split('.').collect();
+                    say(param, text(&path));
+                }
+                "user_agent_build_version.version" => say(param, &build_version(&node)),
+                "metadata" | "user_agent_build_version.metadata" => {
+                    let path: Vec<&str> = param.split('.').collect();
+                    for (key, value) in fields_of(&node, &path) {
+                        let value = dump::json_to_text(value, dump::Options::default());
+                        say(&format!("{param}.{key}"), &value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        context
+    }
+
     /// Who this process is for those that it reports to.
     pub(crate) fn local(&self, tree: &Message) -> LocalNode {
         let Some(node) = self.with_flags(tree) else {
@@ -97,8 +136,37 @@ impl NodeStamp {
             Some(node) => (**node).clone(),
             None => Message::new(self.build.as_ref()?.descriptor, Span::NONE),
         };
+        // What calls the program otherwise is left so.
+        let own = OF_THE_PROGRAM
+            .iter()
+            .filter_map(|name| node.get_by_name(name));
+        let own: Vec<Entry> = own.cloned().collect();
         additions.for_each(|addition| merge(&mut node, addition));
+        own.into_iter().for_each(|entry| node.set(entry));
         Some(node)
+    }
+}
+
+fn build_version(node: &Message) -> String {
+    let part = |name: &str| {
+        let number = node.find(&["user_agent_build_version", "version", name]);
+        match number {
+            Some(Value::U64(number)) => *number,
+            _ => 0,
+        }
+    };
+    let (major, minor) = (part("major_number"), part("minor_number"));
+    format!("{major}.{minor}.{}", part("patch"))
+}
+
+/// The fields of a free-form structure.
+fn fields_of<'n>(node: &'n Message, path: &[&str]) -> &'n [(Box<str>, tree::Json)] {
+    match node.find(path) {
+        Some(Value::Json(json)) => match &**json {
+            tree::Json::Object(fields) => fields,
+            _ => &[],
+        },
+        _ => &[],
     }
 }
 

@@ -16,6 +16,7 @@ use nuncio_upstream::ClusterManager;
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::bootstrap::RunningBeside;
 use crate::listener::{ListenerCommand, ListenerId, OnThread, WorkerListeners};
 use crate::watchdog::Beat;
 
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) overload: Option<Arc<Overload>>,
     /// Where it is counted.
     pub(crate) stats: Scope,
+    /// What runs beside the streams.
+    pub(crate) extensions: RunningBeside,
 }
 
 /// What one worker begins with.
@@ -162,6 +165,11 @@ async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
     let worker = Rc::new(worker.with_overload(overload.clone()));
     nuncio_http::calls::offer(&worker, Rc::new(SystemClock));
     follow_hosts(&worker);
+    let extensions = shared.extensions.iter();
+    let _running: Vec<_> = extensions
+        .filter(|extension| !extension.is_singleton())
+        .map(|extension| extension.start(&shared.stats))
+        .collect();
     let thread = OnThread::worker(start.index, Rc::clone(&worker));
     let mut listeners = WorkerListeners::new(thread, shared.drain);
     while let Some(command) = commands.recv().await {

@@ -19,8 +19,7 @@ pub fn support(table: &mut SupportTable) {
     listener::config::DefaultWriter::support(table);
     listener::config::GsoWriter::support(table);
     dns_filter::config::DnsFilterMessage::support(table);
-    proxy::config::UdpProxy::support(table);
-    proxy::route::Route::support(table);
+    proxy::support(table);
 }
 
 /// What sessions take from their worker.

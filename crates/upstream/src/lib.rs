@@ -27,6 +27,7 @@ mod http2_shared;
 mod http2_wire;
 mod load_balancing;
 pub mod load_reports;
+pub mod load_streams;
 mod manager;
 pub mod mirror;
 pub mod on_demand;
@@ -44,6 +45,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod transport_socket;
+mod udp;
 pub mod weight_updates;
 mod worker;
 

@@ -23,6 +23,7 @@ use crate::http1::Http1Stream;
 use crate::http2::Http2Stream;
 use crate::pool::{Carries, Granted, Lent, PendingLease};
 use crate::tcp::TcpStream;
+use crate::udp::UdpStream;
 
 /// A request and its response.
 pub enum UpstreamStream {
@@ -32,6 +33,8 @@ pub enum UpstreamStream {
     Http2(Http2Stream),
     /// No request at all: bytes on a connection of their own. The response is 200 as soon as there is a connection.
     Tcp(TcpStream),
+    /// Datagrams as capsules. The response is 200 at once.
+    Udp(Box<UdpStream>),
 }
 
 /// Calls the protocol's own stream.
@@ -41,6 +44,7 @@ macro_rules! each {
             UpstreamStream::Http1($stream) => $body,
             UpstreamStream::Http2($stream) => $body,
             UpstreamStream::Tcp($stream) => $body,
+            UpstreamStream::Udp($stream) => $body,
         }
     };
 }
@@ -128,7 +132,7 @@ impl UpstreamStream {
         match self {
             UpstreamStream::Tcp(stream) => stream.count_as_cut_short(),
             UpstreamStream::Http1(stream) => stream.count_as_cut_short(),
-            UpstreamStream::Http2(_) => {}
+            UpstreamStream::Http2(_) | UpstreamStream::Udp(_) => {}
         }
     }
 
@@ -149,6 +153,11 @@ impl UpstreamStream {
     /// Whether the host has reset the connection of bytes that are no HTTP.
     pub fn was_reset(&self) -> bool {
         matches!(self, UpstreamStream::Tcp(stream) if stream.was_reset())
+    }
+
+    /// Whether what is exchanged are datagrams.
+    pub fn is_udp(&self) -> bool {
+        matches!(self, UpstreamStream::Udp(_))
     }
 
     /// Whether what is exchanged is no HTTP.
@@ -174,7 +183,7 @@ impl UpstreamStream {
         match self {
             UpstreamStream::Http1(stream) => stream.end_if_complete(),
             UpstreamStream::Http2(stream) => stream.end_if_complete(),
-            UpstreamStream::Tcp(_) => {}
+            UpstreamStream::Tcp(_) | UpstreamStream::Udp(_) => {}
         }
     }
 
@@ -228,6 +237,7 @@ impl UpstreamStream {
             UpstreamStream::Http1(stream) => stream.transport().and_then(Transport::peer_address),
             UpstreamStream::Http2(stream) => stream.peer_address(),
             UpstreamStream::Tcp(stream) => stream.transport().and_then(Transport::peer_address),
+            UpstreamStream::Udp(_) => None,
         };
         reached.map_or_else(|| host.shown_address(), Address::from)
     }
@@ -242,6 +252,7 @@ impl UpstreamStream {
             UpstreamStream::Http1(stream) => stream.transport().and_then(Transport::tls),
             UpstreamStream::Http2(stream) => stream.tls(),
             UpstreamStream::Tcp(stream) => stream.transport().and_then(Transport::tls),
+            UpstreamStream::Udp(_) => None,
         }
     }
 
@@ -250,24 +261,35 @@ impl UpstreamStream {
         match self {
             UpstreamStream::Http1(_) => Some(Protocol::Http11),
             UpstreamStream::Http2(_) => Some(Protocol::Http2),
-            UpstreamStream::Tcp(_) => None,
+            UpstreamStream::Tcp(_) | UpstreamStream::Udp(_) => None,
         }
     }
 }
 
 /// A connection for one request. A stream is large to move, so it is made where it stays.
-pub struct ReadyStream(Granted);
+pub struct ReadyStream(Ready);
+
+/// What a stream is made of.
+enum Ready {
+    Connection(Granted),
+    Datagrams(Box<UdpStream>),
+}
 
 impl ReadyStream {
     /// The stream; the connection's protocol decides which.
     #[inline]
     pub fn begin(self) -> UpstreamStream {
         match self.0 {
-            Granted::Own(lease) if lease.carries() == Carries::Tcp => {
+            Ready::Connection(Granted::Own(lease)) if lease.carries() == Carries::Tcp => {
                 UpstreamStream::Tcp(TcpStream::new(lease))
             }
-            Granted::Own(lease) => UpstreamStream::Http1(Http1Stream::new(lease)),
-            Granted::Shared(lease) => UpstreamStream::Http2(Http2Stream::new(lease)),
+            Ready::Connection(Granted::Own(lease)) => {
+                UpstreamStream::Http1(Http1Stream::new(lease))
+            }
+            Ready::Connection(Granted::Shared(lease)) => {
+                UpstreamStream::Http2(Http2Stream::new(lease))
+            }
+            Ready::Datagrams(stream) => UpstreamStream::Udp(stream),
         }
     }
 }
@@ -280,11 +302,18 @@ pub enum Acquired {
     Pending(PendingStream),
 }
 
+impl Acquired {
+    /// A socket of datagrams.
+    pub(crate) fn datagrams(stream: UdpStream) -> Self {
+        Self::Ready(ReadyStream(Ready::Datagrams(Box::new(stream))))
+    }
+}
+
 impl From<Lent> for Acquired {
     #[inline]
     fn from(lent: Lent) -> Self {
         match lent {
-            Lent::Ready(granted) => Self::Ready(ReadyStream(granted)),
+            Lent::Ready(granted) => Self::Ready(ReadyStream(Ready::Connection(granted))),
             Lent::Pending(pending) => Self::Pending(PendingStream(pending)),
         }
     }
@@ -297,6 +326,8 @@ impl Future for PendingStream {
     type Output = Result<ReadyStream, UpstreamError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_ok(ReadyStream)
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map_ok(|granted| ReadyStream(Ready::Connection(granted)))
     }
 }

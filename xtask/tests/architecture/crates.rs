@@ -58,8 +58,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "nuncio-upstream",
             "nuncio-net",
+            "nuncio-codec",
             "nuncio-contract",
             "nuncio-config",
+            "nuncio-service-messages",
         ],
     ),
     (
@@ -95,6 +97,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("nuncio-protocols", &["nuncio-contract", "nuncio-config"]),
+    ("nuncio-wasm", &["nuncio-contract", "nuncio-config"]),
     (
         "nuncio-extensions-observability",
         &[
@@ -112,6 +115,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "nuncio-extensions-network",
             "nuncio-extensions-observability",
             "nuncio-protocols",
+            "nuncio-wasm",
         ],
     ),
     // The black-box tests and the bench share no code with what they judge.

@@ -156,28 +156,36 @@ impl<'m> Fields<'m> {
     }
 
     /// The next declared field.
+    // Not inlined: messages have thousands of fields of a few types, and each would bring its own copy.
+    #[inline(never)]
     pub fn field<T: FromValue>(&mut self, ctx: &mut Ctx) -> Result<T, Refused> {
-        let at = self.advance();
-        let number = self
-            .resolved
-            .numbers
-            .get(at)
-            .and_then(|numbers| numbers.first())
-            .copied();
-        match number.and_then(|number| self.message.get(number)) {
+        match self.next_entry() {
             Some(entry) => T::from_entry(entry, ctx),
-            None => T::absent().ok_or_else(|| {
-                let name = match self.table.declared.get(at) {
-                    Some(Declared::Field(name)) => name,
-                    _ => "?",
-                };
-                ctx.error(
-                    self.message.span,
-                    format!("`{name}` is required in `{}`", self.table.message),
-                );
-                Refused
-            }),
+            None => T::absent().ok_or_else(|| self.missing(ctx)),
         }
+    }
+
+    #[inline(never)]
+    fn next_entry(&mut self) -> Option<&'m Entry> {
+        let numbers = self.resolved.numbers.get(self.next);
+        self.next += 1;
+        self.message.get(*numbers?.first()?)
+    }
+
+    /// Reports that the field that was read last is not there and must be.
+    #[cold]
+    #[inline(never)]
+    fn missing(&self, ctx: &mut Ctx) -> Refused {
+        let declared = self.next.checked_sub(1);
+        let name = match declared.and_then(|at| self.table.declared.get(at)) {
+            Some(Declared::Field(name)) => name,
+            _ => "?",
+        };
+        ctx.error(
+            self.message.span,
+            format!("`{name}` is required in `{}`", self.table.message),
+        );
+        Refused
     }
 
     /// The next declared oneof, which must be set.

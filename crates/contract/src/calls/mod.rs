@@ -6,6 +6,7 @@
 //! answers the proxy does: with 503 or 504, or the status of gRPC for it.
 
 mod answer;
+mod of_thread;
 mod retries;
 
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub use answer::{CallAnswer, MAX_ANSWER_BYTES, collect};
+pub use of_thread::{of_thread, offer_on_thread};
 pub use retries::{CallRetries, CoreRetryPolicy};
 
 use crate::buffer::Buffer;

@@ -165,9 +165,18 @@ fn of_locality<'a>(names: &'a [Box<str>; 3], field: &str) -> Evaluated<&'a str> 
     found.map(|(_, value)| &**value).ok_or(Failed)
 }
 
+/// What a value has by this name, if it has it.
+pub(super) fn member<'a>(
+    operand: &Value<'a>,
+    field: &str,
+    attributes: &Attributes<'a>,
+) -> Option<Value<'a>> {
+    select(operand, field, attributes).ok()
+}
+
 fn select<'a>(
     operand: &Value<'a>,
-    field: &'a str,
+    field: &str,
     attributes: &Attributes<'a>,
 ) -> Evaluated<Value<'a>> {
     match operand {

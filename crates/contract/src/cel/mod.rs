@@ -23,6 +23,7 @@ mod parser;
 mod pattern;
 mod print;
 mod program;
+mod property;
 mod relations;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use options::CelExpressionConfig;
 pub(crate) use options::Options;
 pub(crate) use print::print;
 pub(crate) use program::Refusal;
+pub use property::{NoProperty, Pairs, PropertyContext, PropertyExpression};
 pub(crate) use time::{json_duration, json_timestamp};
 pub(crate) use value::{LOCALITY, List, Map, Message, Value};
 

@@ -115,6 +115,18 @@ impl FilterState {
         self.before = before;
     }
 
+    /// Those that were not there before, by name.
+    pub(super) fn own(&self) -> impl Iterator<Item = (&str, &dyn FilterStateObject)> {
+        self.objects
+            .iter()
+            .map(|(name, object)| (&**name, &**object))
+    }
+
+    /// Those that were there before.
+    pub(super) fn before(&self) -> Option<Arc<FilterState>> {
+        self.before.clone()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.before.is_none()

@@ -14,6 +14,7 @@ mod filter_state;
 pub mod metadata;
 mod proxy_values;
 mod response_flags;
+mod snapshot;
 mod timing;
 mod tls;
 mod upstream;

@@ -5,17 +5,16 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Ctx, Refused, Spanned};
 use nuncio_config::{enumeration, message};
-use nuncio_contract::headers::{HeaderName, Known};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
-use nuncio_contract::matching::{CompiledStringMatcher, StringMatcher};
+use nuncio_contract::matching::StringMatcher;
 use nuncio_contract::registry::RouteFilterConfig;
 use nuncio_contract::stats::Scope;
 
-use super::canonical::Choice;
-use super::credentials::{self, AwsCredentialProvider, variable};
 use super::filter::AwsRequestSigningStats;
-use super::signer::{Names, Signer};
+use crate::aws::canonical::Choice;
+use crate::aws::credentials::{self, AwsCredentialProvider, variable};
+use crate::aws::signer::{Names, Signer};
 
 /// How long a signature in a query counts.
 const EXPIRATION: Duration = Duration::from_secs(5);
@@ -107,7 +106,6 @@ impl Settings {
         let SigningAlgorithm::SigV4 = message.signing_algorithm;
         let region = region(&message.region, ctx)?;
         let credentials = credentials::find(message.credential_provider.as_ref(), ctx)?;
-        let name = |text| HeaderName::parse(text).unwrap_or(HeaderName::from(Known::Authorization));
         let in_query = message.query_string.as_ref();
         let in_query = in_query.map(|it| it.expiration_time.unwrap_or(EXPIRATION).as_secs());
         Ok(Settings {
@@ -115,16 +113,13 @@ impl Settings {
                 service: message.service_name.as_str().into(),
                 region,
                 credentials,
-                choice: Choice {
-                    included: matchers(&message.match_included_headers, ctx)?,
-                    excluded: matchers(&message.match_excluded_headers, ctx)?,
-                },
+                choice: Choice::compile(
+                    &message.match_included_headers,
+                    &message.match_excluded_headers,
+                    ctx,
+                )?,
                 in_query,
-                names: Names {
-                    content: name("x-amz-content-sha256"),
-                    date: name("x-amz-date"),
-                    token: name("x-amz-security-token"),
-                },
+                names: Names::default(),
             },
             host: message.host_rewrite.as_str().into(),
             signs_body: !message.use_unsigned_payload,
@@ -155,14 +150,4 @@ fn region(own: &Spanned<String>, ctx: &mut Ctx) -> Result<Box<str>, Refused> {
         ctx.error(nuncio_config::span::Span::NONE, text);
         Refused
     })
-}
-
-fn matchers(
-    matchers: &[StringMatcher],
-    ctx: &mut Ctx,
-) -> Result<Box<[CompiledStringMatcher]>, Refused> {
-    let matchers = matchers.iter();
-    matchers
-        .map(|matcher| CompiledStringMatcher::compile(matcher, ctx))
-        .collect()
 }

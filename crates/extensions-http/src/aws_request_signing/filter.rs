@@ -13,7 +13,7 @@ use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
 
 use super::config::{ChainConfig, Level, Settings};
-use super::signer::Payload;
+use crate::aws::signer::Payload;
 use crate::level_stats::{Counted, LevelStats};
 
 stat_group! {

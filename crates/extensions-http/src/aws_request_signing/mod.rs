@@ -9,11 +9,8 @@
 //! Different from Envoy: signature version 4A and credentials that have to be fetched are not there and refused, and so
 //! is a configuration whose credentials are nowhere, where Envoy would ask the machine's metadata server.
 
-mod canonical;
 mod config;
-mod credentials;
 mod filter;
-mod signer;
 #[cfg(test)]
 mod tests;
 

@@ -8,8 +8,8 @@ use nuncio_contract::http_filter::{DataStatus, HeadersStatus};
 
 use super::ROOM;
 use super::config::{AwsRequestSigning, Settings};
-use super::credentials::Credentials;
-use super::signer::Payload;
+use crate::aws::credentials::Credentials;
+use crate::aws::signer::Payload;
 use crate::tests::harness::{Worker, errors, parse, refusal, values};
 
 const OWN: &str =

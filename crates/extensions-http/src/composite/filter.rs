@@ -55,6 +55,7 @@ impl CompositeWorker {
         response_headers: true,
         response_body: true,
         begin: false,
+        log: false,
     };
 }
 

@@ -42,6 +42,7 @@ impl HttpFilterFactory for Factory {
             request_body: self.0.chain.request.is_some(),
             response_headers: true,
             response_body: true,
+            log: false,
         }
     }
 

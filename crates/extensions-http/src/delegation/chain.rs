@@ -4,6 +4,7 @@
 use std::task::{Context, Poll};
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     DataStatus, FilterContext, HeadersStatus, HttpFilter, HttpFilterFactory, Interest, Late,
@@ -69,6 +70,7 @@ pub(crate) fn interest(factories: &[Box<dyn HttpFilterFactory>]) -> Interest {
         response_headers: all.response_headers | one.response_headers,
         response_body: all.response_body | one.response_body,
         begin: all.begin | one.begin,
+        log: all.log | one.log,
     })
 }
 
@@ -254,6 +256,11 @@ impl HttpFilter for Delegated {
             Some(filter) => filter.poll_encode_late(context, response, cx),
             None => Poll::Pending,
         }
+    }
+
+    fn on_log(&mut self, context: &FormatContext<'_>) {
+        let wanting = self.filters.iter_mut().filter(|one| one.interest.log);
+        wanting.for_each(|one| one.filter.on_log(context));
     }
 
     fn on_destroy(&mut self) {

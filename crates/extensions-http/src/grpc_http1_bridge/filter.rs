@@ -26,6 +26,7 @@ impl HttpFilterFactory for ChainConfig {
             response_headers: true,
             response_body: true,
             begin: false,
+            log: false,
         }
     }
 

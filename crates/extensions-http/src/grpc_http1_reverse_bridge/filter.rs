@@ -35,6 +35,7 @@ impl HttpFilterFactory for ChainConfig {
             response_headers: true,
             response_body: true,
             begin: false,
+            log: false,
         }
     }
 

@@ -45,6 +45,7 @@ impl HttpFilterFactory for Factory {
             response_headers: true,
             response_body: true,
             begin: false,
+            log: false,
         }
     }
 

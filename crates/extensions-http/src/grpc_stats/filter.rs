@@ -42,6 +42,7 @@ impl HttpFilterFactory for Factory {
             response_headers: true,
             response_body: true,
             begin: false,
+            log: false,
         }
     }
 

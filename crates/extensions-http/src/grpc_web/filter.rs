@@ -38,6 +38,7 @@ impl HttpFilterFactory for Factory {
             response_headers: true,
             response_body: true,
             begin: false,
+            log: false,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use nuncio_config::span::Span;
+use nuncio_config::tree::Json;
 use nuncio_config::typed::{Any, Ctx, Refused};
 use nuncio_contract::data_source::DataSource;
 use nuncio_contract::http_filter::HttpFilterConfig;
@@ -37,6 +38,8 @@ pub(super) struct Settings {
     pub(super) stat_prefix: Box<str>,
     /// Whether a change of the request's headers has the route looked for again.
     pub(super) clears_route: bool,
+    /// What scripts see where a level has none.
+    pub(super) context: Option<Arc<Struct>>,
     /// Whether the state that scripts were tried with is counted.
     pub(super) counts_main: AtomicBool,
 }
@@ -92,6 +95,7 @@ pub(super) fn parse(any: &Any, ctx: &mut Ctx) -> Result<Arc<dyn HttpFilterConfig
         named: named.into_iter().collect::<Result<_, Refused>>()?,
         stat_prefix: message.stat_prefix.as_str().into(),
         clears_route: message.clear_route_cache != Some(false),
+        context: context_of(message.filter_context.as_deref()),
         counts_main: AtomicBool::new(false),
     }))))
 }
@@ -118,12 +122,15 @@ pub(super) fn parse_per_route(any: &Any, ctx: &mut Ctx) -> Result<RouteFilterCon
         Some(Override::Name(name)) => Choice::Named(name.as_str().into()),
         Some(Override::Source(source)) => Choice::Own(code(source, ctx)?),
     };
-    let context = message.filter_context.as_deref();
     Ok(Arc::new(Level {
         choice,
-        context: context.map(|fields| Arc::new(struct_of(fields))),
+        context: context_of(message.filter_context.as_deref()),
         states: OnceLock::new(),
     }))
+}
+
+fn context_of(fields: Option<&Json>) -> Option<Arc<Struct>> {
+    fields.map(|fields| Arc::new(struct_of(fields)))
 }
 
 fn code(source: &DataSource, ctx: &mut Ctx) -> Result<Arc<Code>, Refused> {

@@ -15,7 +15,7 @@ use nuncio_contract::services::LocalFuture;
 use super::live::{Live, Progress};
 use super::native::LOGGER;
 use super::vm::{Running, Turn};
-use super::worker::{Worker, filter_context};
+use super::worker::Worker;
 
 /// A direction.
 #[derive(Default)]
@@ -82,7 +82,7 @@ impl Direction {
             return Next::Done;
         };
         worker.stats.executions.inc();
-        self.enter(&mut script.slot.live(), parts);
+        self.enter(&mut script.slot.live(), worker, parts);
         let begun = script.start(is_response);
         self.leave(&mut script.slot.live(), worker, parts);
         match begun {
@@ -99,7 +99,7 @@ impl Direction {
         let Some(running) = self.running.take() else {
             return Next::Done;
         };
-        self.enter(&mut running.slot().live(), parts);
+        self.enter(&mut running.slot().live(), worker, parts);
         let turn = running.step();
         self.leave(&mut running.slot().live(), worker, parts);
         self.running = Some(running);
@@ -153,10 +153,10 @@ impl Direction {
     }
 
     /// Gives the stream to the script.
-    fn enter(&mut self, live: &mut Live, parts: &mut Parts<'_, '_>) {
+    fn enter(&mut self, live: &mut Live, worker: &Worker, parts: &mut Parts<'_, '_>) {
         self.exchange(live, parts);
         live.progress = self.progress;
-        live.filter_context = filter_context(parts.context);
+        live.filter_context = worker.filter_context(parts.context);
         live.calls = parts.context.services.calls();
         live.now = parts.context.services.wall();
         live.answer = self.answer.borrow_mut().take();

@@ -15,6 +15,7 @@ message! {
         pub(super) default_source_code: Option<DataSource>,
         pub(super) stat_prefix: String,
         pub(super) clear_route_cache: Option<bool>,
+        pub(super) filter_context: Option<Arc<Json>>,
     }
 }
 

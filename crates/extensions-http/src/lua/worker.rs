@@ -125,10 +125,11 @@ impl Worker {
             }
         }
     }
-}
 
-/// The filter's context where the stream goes.
-pub(super) fn filter_context(context: &FilterContext<'_>) -> Option<Arc<Struct>> {
-    let level = context.route.most_specific::<Level>();
-    level.and_then(|level| level.context.clone())
+    /// The filter's context where the stream goes.
+    pub(super) fn filter_context(&self, context: &FilterContext<'_>) -> Option<Arc<Struct>> {
+        let level = context.route.most_specific::<Level>();
+        let own = level.and_then(|level| level.context.as_ref());
+        own.or(self.settings.context.as_ref()).cloned()
+    }
 }

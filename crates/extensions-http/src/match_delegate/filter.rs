@@ -52,6 +52,7 @@ impl HttpFilterConfig for ChainConfig {
                 request_body: wanted.request_body || self.asks_of_trailers,
                 response_body: wanted.response_body || self.asks_of_trailers,
                 begin: wanted.begin,
+                log: false,
             },
         })))
     }

@@ -18,7 +18,7 @@ use nuncio_contract::registry::RouteFilterConfig;
 
 use super::messages::{RateLimit, RateLimitPerRoute, VhRateLimits, XRateLimitHeaders};
 
-const TOO_MANY_REQUESTS: u16 = 429;
+pub(super) const TOO_MANY_REQUESTS: u16 = 429;
 const INTERNAL_ERROR: u16 = 500;
 const LEAST_ERROR: u16 = 400;
 const RESOURCE_EXHAUSTED: u32 = 8;
@@ -40,7 +40,10 @@ pub(super) struct Settings {
     stage: u32,
     pub(super) request_type: RequestType,
     pub(super) timeout: Duration,
-    pub(super) denies_on_error: bool,
+    denies_on_error: bool,
+    /// The share of requests that are refused on errors, whatever else is said.
+    denied_on_error: Option<RuntimeFractionalPercent>,
+    pub(super) tells_when_again: bool,
     pub(super) grpc_status: Option<u32>,
     pub(super) tells_of_limit: bool,
     pub(super) tells_that_limited: bool,
@@ -113,6 +116,8 @@ impl Settings {
             },
             timeout: message.timeout.unwrap_or(DEFAULT_TIMEOUT),
             denies_on_error: message.failure_mode_deny,
+            denied_on_error: message.failure_mode_deny_percent.clone(),
+            tells_when_again: message.enable_retry_after_header,
             grpc_status: exhausted.then_some(RESOURCE_EXHAUSTED),
             tells_of_limit: message.enable_x_ratelimit_headers == XRateLimitHeaders::DraftVersion03,
             tells_that_limited: !message.disable_x_envoy_ratelimited_header,
@@ -146,6 +151,12 @@ impl Settings {
     /// Whether it is answered where it is one too many.
     pub(super) fn is_enforced(&self, random: impl FnOnce() -> u64) -> bool {
         chosen(self.enforced.as_ref(), &self.enforced_key, random)
+    }
+
+    /// Whether a request that draws this number is refused where the service fails.
+    pub(super) fn denies_on_error(&self, random: impl FnOnce() -> u64) -> bool {
+        let share = self.denied_on_error.as_ref();
+        share.map_or(self.denies_on_error, |share| share.chooses(random()))
     }
 
     /// What a request is counted by.

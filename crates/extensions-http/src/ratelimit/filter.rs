@@ -20,7 +20,7 @@ use nuncio_contract::stream_info::{ClusterDescription, ResponseFlags};
 use nuncio_service_messages::Message;
 use nuncio_service_messages::rate_limit::{Code, RateLimitResponse, SHOULD_RATE_LIMIT};
 
-use super::config::{ChainConfig, Level, RequestType, Settings};
+use super::config::{ChainConfig, Level, RequestType, Settings, TOO_MANY_REQUESTS};
 use super::service;
 use crate::cluster_verdicts::{ClusterVerdicts, prefix};
 
@@ -179,7 +179,7 @@ impl Concluding {
         let stats = &self.worker.stats;
         let Ok(answer) = answer else {
             stats.count(&self.cluster, "error");
-            return self.fail();
+            return self.fail(context);
         };
         if let Some(fields) = answer.dynamic_metadata.clone().map(fields_of) {
             self.take_metadata(fields, context);
@@ -198,6 +198,9 @@ impl Concluding {
             given.extend(service::limit_headers(&answer.statuses));
         }
         if is_over && settings.is_enforced(|| context.services.random_u64()) {
+            if settings.tells_when_again && settings.status == TOO_MANY_REQUESTS {
+                service::tell_when_again(&answer.statuses, &mut given);
+            }
             let details = "request_rate_limited";
             let reply = LocalReply::new(settings.status, answer.raw_body, details);
             let mut reply = reply.with_flags(ResponseFlags::RATE_LIMITED);
@@ -213,9 +216,9 @@ impl Concluding {
         None
     }
 
-    fn fail(&self) -> Option<Box<LocalReply>> {
+    fn fail(&self, context: &FilterContext<'_>) -> Option<Box<LocalReply>> {
         let settings = &*self.worker.settings;
-        if !settings.denies_on_error {
+        if !settings.denies_on_error(|| context.services.random_u64()) {
             self.worker
                 .stats
                 .count(&self.cluster, "failure_mode_allowed");

@@ -28,6 +28,8 @@ message! {
         pub(super) stat_prefix: String,
         pub(super) filter_enabled: Option<RuntimeFractionalPercent>,
         pub(super) filter_enforced: Option<RuntimeFractionalPercent>,
+        pub(super) failure_mode_deny_percent: Option<RuntimeFractionalPercent>,
+        pub(super) enable_retry_after_header: bool,
         pub(super) rate_limits: Vec<RateLimitMessage>,
         pub(super) metadata_namespace: String,
     }
@@ -63,6 +65,7 @@ message! {
         pub(super) vh_rate_limits: VhRateLimits,
         pub(super) rate_limits: Vec<RateLimitMessage>,
         pub(super) domain: String,
+        inert override_option = "Envoy 1.40 does not look at it",
     }
 }
 

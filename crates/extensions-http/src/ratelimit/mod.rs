@@ -4,8 +4,7 @@
 //! of its own. Defaults are Envoy's: 20 ms for the service, and requests pass where it fails. Trust: the service is
 //! trusted with the headers and the body that it gives, but for what is no header.
 //!
-//! Left out, and so refused: `failure_mode_deny_percent`, `enable_retry_after_header`, `override_option`, and
-//! `apply_on_stream_done` in limits of the filter and of levels; in routes it has no effect yet, which is said. Envoy's
+//! Left out, and so refused: `apply_on_stream_done` in limits of the filter and of levels; in routes it has no effect yet, which is said. Envoy's
 //! documentation: HTTP filters, Rate limit.
 
 mod config;

@@ -6,7 +6,7 @@ use nuncio_contract::service_values::text;
 use nuncio_service_messages::Message;
 use nuncio_service_messages::common::{HeaderValue, UInt64Value};
 use nuncio_service_messages::rate_limit::{
-    DescriptorStatus, Entry, RateLimitDescriptor, RateLimitOverride, RateLimitRequest,
+    Code, DescriptorStatus, Entry, RateLimitDescriptor, RateLimitOverride, RateLimitRequest,
 };
 
 use crate::ext_authz::decides_framing;
@@ -94,6 +94,29 @@ pub(super) fn limit_headers(statuses: &[DescriptorStatus]) -> Vec<(HeaderName, V
     .filter(|(_, value)| is_valid_value(value.as_bytes()))
     .filter_map(|(name, value)| Some((HeaderName::parse(name).ok()?, value.into_bytes())))
     .collect()
+}
+
+/// Adds in how many seconds the last of the limits that are exceeded counts anew, at least one, unless the service says
+/// when to come again.
+pub(super) fn tell_when_again(
+    statuses: &[DescriptorStatus],
+    given: &mut Vec<(HeaderName, Vec<u8>)>,
+) {
+    let exceeded = statuses
+        .iter()
+        .filter(|status| status.code() == Code::OverLimit);
+    let seconds = exceeded.map(|status| {
+        let reset = status.duration_until_reset.as_ref();
+        reset.map_or(1, |duration| duration.seconds.max(1))
+    });
+    let says_so = given
+        .iter()
+        .any(|(name, _)| name.as_bytes() == b"retry-after");
+    if let (Some(seconds), false) = (seconds.max(), says_so)
+        && let Ok(name) = HeaderName::parse("retry-after")
+    {
+        given.push((name, seconds.to_string().into_bytes()));
+    }
 }
 
 /// Adds headers behind what is there.

@@ -1,5 +1,6 @@
 //! What a service is asked, and the headers that tell of its limits.
 
+use nuncio_contract::headers::HeaderName;
 use nuncio_contract::http_filter::{HeadersStatus, Resume};
 use nuncio_contract::rate_limit::{Descriptor, Entry, LimitOverride};
 use nuncio_service_messages::Message;
@@ -39,6 +40,30 @@ fn headers_tell_of_the_limit_that_is_nearest_and_of_all() {
         .collect();
     assert_eq!(told, ["100, 10;w=1, 100;w=60", "3", "33"]);
     assert!(service::limit_headers(&[]).is_empty());
+}
+
+#[test]
+fn clients_are_told_when_the_last_limit_that_is_exceeded_counts_anew() {
+    let over = |reset| DescriptorStatus {
+        code: 2,
+        ..status(1, 1, 0, reset)
+    };
+    let nobody_says = DescriptorStatus {
+        duration_until_reset: None,
+        ..over(0)
+    };
+    let told = |statuses: &[DescriptorStatus], name: &str| {
+        let name = HeaderName::parse(name).expect("a name");
+        let mut given = vec![(name, b"77".to_vec())];
+        service::tell_when_again(statuses, &mut given);
+        let (_, value) = given.pop().expect("a header");
+        String::from_utf8(value).expect("a text")
+    };
+    assert_eq!(told(&[over(7), over(33), status(1, 1, 1, 99)], "x"), "33");
+    assert_eq!(told(&[over(-5)], "x"), "1");
+    assert_eq!(told(&[nobody_says], "x"), "1");
+    assert_eq!(told(&[status(1, 1, 1, 99)], "x"), "77");
+    assert_eq!(told(&[over(7)], "retry-after"), "77");
 }
 
 #[test]

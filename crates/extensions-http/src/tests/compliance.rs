@@ -30,6 +30,11 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           forwarding: {header: x, hide_credentials: true}}",
     ),
     (
+        "envoy.filters.http.aws_lambda",
+        "{arn: 'arn:aws:lambda:r:9:function:f', credentials: {access_key_id: a, secret_access_key: b}}",
+        "{arn: 'arn:aws:lambda:r:9:function:f', payload_passthrough: true, credentials: {access_key_id: a, secret_access_key: b}}",
+    ),
+    (
         "envoy.filters.http.aws_request_signing",
         "{service_name: s, region: r, use_unsigned_payload: true, credential_provider: {inline_credential: \
           {access_key_id: a, secret_access_key: b}}}",
@@ -52,6 +57,12 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "envoy.filters.http.body_size_limit",
         "{max_request_bytes: 4096}",
         "{max_request_bytes: 1}",
+    ),
+    (
+        "envoy.filters.http.cache",
+        "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig}}",
+        "{typed_config: {'@type': type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig}, \
+          allowed_vary_headers: [{prefix: a}], max_body_bytes: 10}",
     ),
     (
         "envoy.filters.http.buffer",
@@ -183,6 +194,13 @@ const CONFIGS: &[(&str, &str, &str)] = &[
         "{}",
         "{delay: {fixed_delay: 1s, percentage: {numerator: 100}}, \
           abort: {http_status: 503, percentage: {numerator: 100}}}",
+    ),
+    (
+        "envoy.filters.http.geoip",
+        "{provider: {name: p, typed_config: {'@type': type.googleapis.com/envoy.extensions.geoip_providers.maxmind.v3.MaxMindConfig, \
+          city_db_path: ../../tests/differential/geoip/city.mmdb, common_provider_config: {}}}}",
+        "{provider: {name: p, typed_config: {'@type': type.googleapis.com/envoy.extensions.geoip_providers.maxmind.v3.MaxMindConfig, \
+          city_db_path: ../../tests/differential/geoip/city.mmdb, common_provider_config: {geo_field_keys: {country: a, city: b}}}}}",
     ),
     (
         "envoy.filters.http.grpc_http1_bridge",

@@ -13,6 +13,7 @@ use nuncio_contract::calls::{CallEvent, CallOptions, CallRetries};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::grpc::{percent_encoded, status_of_http};
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::FilterState;
 use nuncio_upstream::cluster::ResourcePriority;
 use nuncio_upstream::retry::{RetryOn, RetryPolicy};
@@ -208,6 +209,9 @@ impl Driver {
     fn pick_host(&self) -> Result<Rc<WorkerHost>, UpstreamError> {
         let cluster = Rc::clone(&self.account.borrow().cluster);
         let clusters = &*self.calls.clusters;
+        if self.tries.get() <= 1 && cluster.turns_away(|| self.calls.random_u64()) {
+            return Err(UpstreamError::new(UpstreamErrorKind::Overflow));
+        }
         let context = PickContext::default();
         match &mut *self.retries.borrow_mut() {
             Some(retries) if self.tries.get() > 1 => {

@@ -36,7 +36,9 @@ use crate::worker::Worker;
 
 /// Lets all that runs on a worker make calls over its clusters.
 pub fn offer(worker: &Worker, clock: Rc<dyn Clock>) {
-    worker.offer_calls(WorkerCalls::new(worker, clock));
+    let calls = WorkerCalls::new(worker, clock);
+    nuncio_contract::calls::offer_on_thread(calls.clone());
+    worker.offer_calls(calls);
 }
 
 /// The calls of one thread.

@@ -5,6 +5,7 @@ mod certificate_details;
 pub mod client_certificate;
 mod compile_filters;
 pub mod config;
+mod connect_udp;
 mod counting;
 mod jitter;
 pub mod local_reply;
@@ -277,7 +278,28 @@ impl ConnectionManager {
         if self.loggers.is_empty() {
             return;
         }
-        let context = FormatContext {
+        let context = self.log_context(state, moment);
+        for logger in &self.loggers {
+            logger.log(&context);
+        }
+    }
+
+    /// Lets the filters that want it see how the stream was logged.
+    pub(crate) fn log_to_filters(&self, state: &mut StreamState) {
+        let mut filters = std::mem::take(&mut state.filters.active);
+        let context = self.log_context(state, AccessLogType::DownstreamEnd);
+        for active in filters.iter_mut().filter(|active| active.interest.log) {
+            active.filter.on_log(&context);
+        }
+        state.filters.active = filters;
+    }
+
+    fn log_context<'a>(
+        &'a self,
+        state: &'a StreamState,
+        moment: AccessLogType,
+    ) -> FormatContext<'a> {
+        FormatContext {
             request_headers: Some(&state.request),
             response_headers: Some(&state.response),
             response_trailers: Some(&state.response_trailers),
@@ -286,9 +308,6 @@ impl ConnectionManager {
             local_reply_body: b"",
             access_log_type: moment,
             services: &*self.worker,
-        };
-        for logger in &self.loggers {
-            logger.log(&context);
         }
     }
 }

@@ -12,10 +12,11 @@ use nuncio_contract::stream_info::{Address, StreamInfo};
 use super::address::last_forwarded;
 use super::client_certificate;
 use super::config::{RequestOptions, SchemesOfPorts, StripPort};
+use super::connect_udp::name_target;
 use super::original_address::with_ip;
 use super::path::{Normalized, normalize};
 use super::referer;
-use crate::route::{is_grpc, without_port};
+use crate::route::{is_connect_udp, is_grpc, without_port};
 
 const DETECTION_FAILED: &str = "rejecting_because_detection_failed";
 
@@ -108,6 +109,12 @@ pub fn check(
     if !is_connect && path.is_empty() {
         return Err(Refusal::Reply(bare(404, "missing_path_rejected")));
     }
+    if is_connect_udp(headers) && !name_target(headers) {
+        let body = b"The path is incorrect for CONNECT-UDP".as_slice();
+        let details = "invalid_path";
+        return Err(Refusal::Reply(LocalReply::new(404, body, details)));
+    }
+    let path = headers.get(Known::Path).unwrap_or_default();
     if !path.is_empty() && !path.starts_with(b"/") {
         return Err(Refusal::NonRelativePath(bare(
             404,

@@ -10,7 +10,7 @@ use super::compile_filters;
 use super::config::{CompileContext, ConnectionManagerConfig, FilterConfig, Terminal};
 use super::request::is_upgrade;
 use crate::config::connection_manager as config;
-use crate::route::{Action, CONNECT_UDP, is_connect};
+use crate::route::{Action, is_connect};
 use crate::stream::StreamRoute;
 
 /// An entry of `upgrade_configs`.
@@ -89,10 +89,6 @@ pub(super) fn compile(
             let name = &kind.value;
             let text = format!("Error: multiple upgrade configs with the same name: '{name}'");
             context.ctx.error(kind.span, text);
-            sound = false;
-        }
-        if kind.value.eq_ignore_ascii_case(CONNECT_UDP) {
-            context.ctx.unsupported(kind.span, "CONNECT-UDP");
             sound = false;
         }
         let chain = match config.filters.as_slice() {

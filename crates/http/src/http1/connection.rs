@@ -57,6 +57,23 @@ pub(super) enum Close {
     Http2,
 }
 
+/// Serves a connection to its end on a task of its own, and says so then.
+///
+/// The task is made here, and knows nothing of who began it, so that all of it is compiled as the request path is.
+pub fn spawn(
+    manager: Rc<ConnectionManager>,
+    transport: Transport,
+    info: Rc<ConnectionInfo>,
+    closed: Box<dyn FnOnce()>,
+) {
+    let worker = Rc::clone(&manager.worker);
+    drop(tokio::task::spawn_local(async move {
+        let mut served = pin!(serve(manager, transport, info));
+        poll_fn(|cx| worker.step(|| served.as_mut().poll(cx))).await;
+        closed();
+    }));
+}
+
 /// Serves a connection to its end. The future is to be polled within [`Worker::step`](crate::worker::Worker::step).
 ///
 /// The connection is made before the future, which only borrows it: what an async function is given or moves

@@ -8,4 +8,4 @@ mod connection;
 mod io;
 mod overload;
 
-pub use connection::serve;
+pub use connection::{serve, spawn};

@@ -232,7 +232,10 @@ impl<D: Downstream> Exchange<'_, D> {
         let now = self.manager.worker.now();
         let mut state = self.state.borrow_mut();
         let state = &mut *state;
-        state.filters.destroy();
+        let filters_log = state.filters.want_log();
+        if !filters_log {
+            state.filters.destroy();
+        }
         state.info.response_flags |= self.late_flags.get();
         state.info.end = Some(now);
         let timing = &mut state.info.downstream_timing;
@@ -270,5 +273,9 @@ impl<D: Downstream> Exchange<'_, D> {
             tally.saw(&state.info);
         }
         self.manager.log(state, AccessLogType::DownstreamEnd);
+        if filters_log {
+            self.manager.log_to_filters(state);
+            state.filters.destroy();
+        }
     }
 }

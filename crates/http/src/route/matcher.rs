@@ -147,7 +147,7 @@ impl RouteMatcher {
         random: u64,
     ) -> bool {
         let matches = match (&self.path, path_and_query) {
-            (PathMatcher::Connect, _) => is_connect(request),
+            (PathMatcher::Connect, _) => is_connect(request) || is_connect_udp(request),
             (path, Some(path_and_query)) => path.matches(&self.path_of(path_and_query)),
             (_, None) => false,
         };
@@ -259,6 +259,13 @@ fn drop_parameters(path: &[u8]) -> Vec<u8> {
         }
     }
     bare
+}
+
+/// Whether the client asks for a tunnel of datagrams. As in Envoy `upgrade` alone says so.
+#[inline]
+pub(crate) fn is_connect_udp(request: &HeaderMap) -> bool {
+    let upgrade = request.get(Known::Upgrade);
+    upgrade.is_some_and(|kind| kind.eq_ignore_ascii_case(b"connect-udp"))
 }
 
 /// Whether the client asks for a tunnel by CONNECT.

@@ -38,9 +38,8 @@ pub use upgrades::RouteUpgrades;
 
 pub(crate) use counted::{Counted, RequestStats};
 pub(crate) use domain::without_port;
-pub(crate) use matcher::{is_connect, is_grpc};
+pub(crate) use matcher::{is_connect, is_connect_udp, is_grpc};
 pub(crate) use scopes::{RouteScope, Scopes, key as scope_key};
-pub(crate) use upgrades::CONNECT_UDP;
 
 use std::sync::Arc;
 

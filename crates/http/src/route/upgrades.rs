@@ -1,16 +1,16 @@
-//! What a route says of upgrades: which it allows or forbids, and whether CONNECT ends here.
+//! What a route says of upgrades: which it allows or forbids, and whether CONNECT or CONNECT-UDP ends here.
 //!
-//! Follows `upgrade_configs` of Envoy's route action. CONNECT-UDP is not there yet.
+//! Follows `upgrade_configs` of Envoy's route action. As in Envoy one `connect_config` is for all that may end here.
 
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
 
-use super::is_connect;
+use super::{is_connect, is_connect_udp};
 use crate::config::route::{self as config, ProxyProtocolVersion};
 
 const CONNECT: &str = "connect";
 /// Datagrams in a tunnel.
-pub(crate) const CONNECT_UDP: &str = "connect-udp";
+const CONNECT_UDP: &str = "connect-udp";
 
 /// A route's word on upgrades.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct RouteUpgrades {
     terminates_connect: bool,
     /// So do those of POST.
     terminates_post: bool,
+    /// CONNECT-UDP ends here: its capsules go to the host as datagrams.
+    terminates_udp: bool,
     /// The PROXY header that goes before those bytes.
     pub(crate) proxy_protocol: Option<ProxyProtocolVersion>,
 }
@@ -35,6 +37,7 @@ impl RouteUpgrades {
             kinds: Box::default(),
             terminates_connect: false,
             terminates_post: false,
+            terminates_udp: false,
             proxy_protocol: None,
         };
         let mut kinds: Vec<(Box<[u8]>, bool)> = Vec::with_capacity(configs.len());
@@ -62,15 +65,13 @@ impl RouteUpgrades {
         config: &config::UpgradeConfig,
         ctx: &mut Ctx,
     ) -> Result<(), Refused> {
-        if kind == CONNECT_UDP {
-            return Err(ctx.unsupported_here(config.upgrade_type.span, "CONNECT-UDP"));
-        }
         let Some(connect) = &config.connect_config else {
             return Ok(());
         };
         match kind {
-            CONNECT => {
+            CONNECT | CONNECT_UDP => {
                 self.terminates_connect = true;
+                self.terminates_udp = true;
                 self.terminates_post = connect.allow_post;
                 let proxy_protocol = connect.proxy_protocol_config.as_ref();
                 self.proxy_protocol = proxy_protocol.map(|config| config.version);
@@ -89,6 +90,11 @@ impl RouteUpgrades {
     pub(crate) fn ends_here(&self, request: &HeaderMap) -> bool {
         let is_post = || request.get(Known::Method) == Some(b"POST".as_slice());
         (self.terminates_connect && is_connect(request)) || (self.terminates_post && is_post())
+    }
+
+    /// Whether the request's capsules go to the host as datagrams.
+    pub(crate) fn ends_as_datagrams(&self, request: &HeaderMap) -> bool {
+        self.terminates_udp && is_connect_udp(request)
     }
 
     /// Whether the route allows the upgrade or forbids it; none if it has no word on it.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::Known;
 use nuncio_contract::overload::ShedPoint;
+use nuncio_contract::services::WorkerServices;
 use nuncio_contract::stream_info::{ClientSource, Protocol};
 use nuncio_upstream::proxy_protocol::UpstreamProxyProtocol;
 use nuncio_upstream::{
@@ -133,6 +134,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         if !self.config.strict_headers.is_empty() {
             self.check_strictly()?;
         }
+        if cluster.turns_away(|| self.exchange.manager.worker.random_u64()) {
+            return Err(self.maintained(&cluster));
+        }
         if cluster.shared().may_drop() {
             self.drop_overload(&cluster)?;
         }
@@ -247,6 +251,9 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         host: &Rc<WorkerHost>,
         forward: &Forward,
     ) -> Result<Acquired, UpstreamError> {
+        if self.ends_as_datagrams(forward) {
+            return host.new_udp_stream();
+        }
         let account = self.exchange.account.borrow();
         let Some(account) = &*account else {
             return Err(UpstreamError::new(UpstreamErrorKind::NoHealthyUpstream));

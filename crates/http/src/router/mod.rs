@@ -10,6 +10,7 @@ mod forward;
 mod host_wishes;
 mod late;
 mod late_host;
+mod maintenance;
 mod outliers;
 mod reply;
 mod strict_headers;

@@ -43,6 +43,13 @@ impl<D: Downstream> Router<'_, '_, D> {
         upgrades.is_some_and(|it| it.ends_here(&self.exchange.state.borrow().request))
     }
 
+    /// Whether the request's capsules go to the host as datagrams.
+    #[inline]
+    pub(super) fn ends_as_datagrams(&self, forward: &Forward) -> bool {
+        let upgrades = forward.upgrades.as_ref();
+        upgrades.is_some_and(|it| it.ends_as_datagrams(&self.exchange.state.borrow().request))
+    }
+
     /// Puts the PROXY header before the bytes of a request that ends here, if the route wants one.
     #[cold]
     pub(super) fn write_prologue(&self, up: &mut UpstreamStream, forward: &Forward) {
@@ -76,6 +83,7 @@ impl<D: Downstream> Router<'_, '_, D> {
     /// Sends the head, and both directions once the host has agreed.
     pub(super) async fn tunnel(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
         self.refuse_path(up)?;
+        self.refuse_end(up)?;
         {
             let mut state = self.exchange.state.borrow_mut();
             if state.span.is_some() {
@@ -114,6 +122,18 @@ impl<D: Downstream> Router<'_, '_, D> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// As in Envoy CONNECT-UDP that ends here has to stay open.
+    fn refuse_end(&self, up: &RefCell<Up<'_>>) -> Result<(), Failure> {
+        if !up.borrow().stream().is_udp() || !self.exchange.body.borrow().done {
+            return Ok(());
+        }
+        self.with_account(|account| account.charge(400));
+        let details = "upstream_reset_before_response_started{remote_error_with_CONNECT_request}";
+        let reply = LocalReply::new(400, b"".as_slice(), details);
+        let reply = reply.with_flags(ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR);
+        Err(Failure::Stopped(Stop::Reply(Box::new(reply))))
     }
 
     /// The client's bytes, until it goes. A client of HTTP/2 may end its side before.

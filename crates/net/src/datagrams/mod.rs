@@ -12,7 +12,9 @@ mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
+mod towards;
 
 pub use bind::{bind, open, prepare, prepare_for_quic};
 pub use receive::{MAX_DATAGRAM_BYTES, ReceiveBuffer, Received};
 pub use send::{send, send_from, send_marked};
+pub use towards::open_towards;

@@ -2,6 +2,8 @@
 //! so that a refused configuration leaves no trace.
 
 mod admin;
+mod dynamic;
+mod extensions;
 mod findings;
 mod listeners;
 mod stats;
@@ -19,9 +21,7 @@ use nuncio_config::typed::{
     Attempt, Channels, Ctx, DeliveredSecrets, Refused, SecretPlaces, StaticSecrets, decode,
 };
 use nuncio_contract::access_log::LineLog;
-use nuncio_contract::config_source::{
-    ApiConfigSource, ConfigSource, NO_SERVER, ResourceSource, ServerSource,
-};
+use nuncio_contract::config_source::{ApiConfigSource, NO_SERVER, ServerSource};
 use nuncio_contract::dns_resolver::{ChosenResolver, ResolverFields};
 use nuncio_contract::registry::Extensions;
 use nuncio_contract::stats::StatsStore;
@@ -31,9 +31,9 @@ use nuncio_upstream::cluster::{Locality, ProxyPlace};
 
 use crate::cli::Options;
 use crate::clusters;
-use crate::config::{Bootstrap, DynamicResources};
+use crate::config::Bootstrap;
 use crate::disabled;
-use crate::listener::{CompileContext, buffer_bytes};
+use crate::listener::CompileContext;
 use crate::process_options::ProcessConfig;
 use crate::reading;
 use crate::resource::{ClusterResource, ListenerResource};
@@ -41,6 +41,8 @@ use crate::runtime::Runtime;
 use crate::semantics::Node;
 
 pub(crate) use admin::AdminConfig;
+pub(crate) use dynamic::DynamicSources;
+pub(crate) use extensions::RunningBeside;
 pub(crate) use findings::Findings;
 use findings::left_out;
 pub(crate) use listeners::compile_listener;
@@ -75,21 +77,8 @@ pub(crate) struct Compiled {
     pub process: ProcessConfig,
     /// How many bytes a connection inside of the process holds, if that is said.
     pub internal_buffer_bytes: Option<usize>,
-}
-
-/// Where listeners and clusters come from beside the bootstrap.
-#[derive(Default)]
-pub(crate) struct DynamicSources {
-    /// Clusters.
-    pub clusters: Option<ResourceSource>,
-    /// Listeners.
-    pub listeners: Option<ResourceSource>,
-    /// The server of all that is asked of the one server.
-    pub ads: Option<Arc<ServerSource>>,
-    /// The server that says which hosts are to be checked.
-    pub checks: Option<Arc<ServerSource>>,
-    /// The server that is told of load.
-    pub loads: Option<Arc<ServerSource>>,
+    /// What runs beside the streams.
+    pub extensions: RunningBeside,
 }
 
 /// Who this proxy is to its clients, and to whom it tells of their requests where a connection manager names nobody.
@@ -251,17 +240,19 @@ pub(crate) fn compile_tree(
     around
         .manager
         .stand_at(proxy_place(&bootstrap, around.options));
+    let names = ServiceNames::of(&bootstrap, around.options);
+    let layers = bootstrap.layered_runtime.as_ref();
+    // What is compiled may ask the runtime.
+    let runtime = around
+        .runtime
+        .begin(layers, &names.cluster, around.stats, ctx);
     let mut clusters = clusters::load(cluster_messages, around.extensions, ctx);
     let bound = clusters::bind_by_default(bootstrap.cluster_manager.as_ref(), &mut clusters, ctx);
     let tracer = default_tracer(&bootstrap, around.extensions, ctx);
     let names = ServiceNames {
         tracer: tracer.as_ref().ok().cloned().flatten(),
-        ..ServiceNames::of(&bootstrap, around.options)
+        ..names
     };
-    let layers = bootstrap.layered_runtime.as_ref();
-    let runtime = around
-        .runtime
-        .begin(layers, &names.cluster, around.stats, ctx);
     let mut context = CompileContext {
         ctx,
         extensions: around.extensions,
@@ -276,7 +267,7 @@ pub(crate) fn compile_tree(
     let listeners = compile_listeners(listener_messages.unwrap_or_default(), tree, &mut context);
     let admin = admin::compile(bootstrap.admin.as_ref(), around.extensions, ctx);
     let process = ProcessConfig::compile(&bootstrap, around.options, ctx);
-    let mut dynamic = dynamic_sources(bootstrap.dynamic_resources.as_ref(), ctx);
+    let mut dynamic = dynamic::sources(&bootstrap, ctx);
     dynamic.checks = checks_source(bootstrap.hds_config.as_ref(), ctx);
     let manager = bootstrap.cluster_manager.as_ref();
     let loads = manager.and_then(|manager| manager.load_stats_config.as_ref());
@@ -287,6 +278,7 @@ pub(crate) fn compile_tree(
     runtime?;
     let missing = cluster_messages.len().saturating_sub(clusters.len());
     tell_left_out((admin.is_err(), secrets_are_sound.is_err(), missing), ctx);
+    let beside = extensions::compile(&bootstrap, around.extensions, ctx);
     Ok(Compiled {
         listeners: last_of_each_name(without_refused(listeners, ctx), ctx),
         clusters,
@@ -301,7 +293,8 @@ pub(crate) fn compile_tree(
         outlier_log: open_outlier_log(&bootstrap, around.extensions, ctx)?,
         // What is wrong with it was told; where that is allowed, the usual one is asked.
         resolver: resolver(&bootstrap, ctx).unwrap_or_default(),
-        internal_buffer_bytes: buffer_bytes(&bootstrap.bootstrap_extensions, ctx),
+        internal_buffer_bytes: beside.0,
+        extensions: beside.1?,
     })
 }
 
@@ -334,32 +327,6 @@ fn tell_left_out((admin, secrets, clusters): (bool, bool, usize), ctx: &mut Ctx)
     }
     if clusters > 0 {
         left_out(&format!("{clusters} of the clusters"), ctx);
-    }
-}
-
-fn dynamic_sources(resources: Option<&Attempt<DynamicResources>>, ctx: &mut Ctx) -> DynamicSources {
-    match resources {
-        Some(Attempt(Ok(resources))) => {
-            let mut source = |config: &Option<ConfigSource>| {
-                let source = config.as_ref().map(|config| config.source(ctx));
-                source.and_then(Result::ok)
-            };
-            let clusters = source(&resources.cds_config);
-            let listeners = source(&resources.lds_config);
-            let ads = resources.ads_config.as_ref().map(|ads| ads.server(ctx));
-            DynamicSources {
-                clusters,
-                listeners,
-                ads: ads.and_then(Result::ok).map(Arc::new),
-                checks: None,
-                loads: None,
-            }
-        }
-        Some(Attempt(Err(Refused))) => {
-            left_out("what `dynamic_resources` would bring", ctx);
-            DynamicSources::default()
-        }
-        None => DynamicSources::default(),
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Stats {
     pub sinks: Vec<Arc<dyn StatSinkConfig>>,
     /// They are flushed when the admin is asked for them, and not by the clock.
     pub flush_on_admin: bool,
+    /// What `server.version` is.
+    pub server_version: u64,
 }
 
 /// From here on the store lists what is chosen only.
@@ -47,6 +49,7 @@ pub(super) fn compile(
         flush_interval: bootstrap
             .stats_flush_interval
             .unwrap_or(DEFAULT_FLUSH_INTERVAL),
+        server_version: bootstrap.stats_server_version_override.unwrap_or(0),
         flush_on_admin: matches!(bootstrap.stats_flush, Some(StatsFlush::OnAdmin(true))),
     })
 }

@@ -48,6 +48,8 @@ const WORKERS_STARTED: &str = "workers_started";
 
 /// The connections of the process before.
 const PARENT_CONNECTIONS: &str = "server.parent_connections";
+/// How many there are, this process's own among them.
+const ALL_CONNECTIONS: &str = "server.total_connections";
 
 /// Whether a gauge has the connections of a listener, of all its workers, that is not the admin's.
 fn is_of_traffic(name: &str) -> bool {
@@ -125,6 +127,7 @@ impl Merger {
     pub(super) fn end(&mut self, store: &StatsStore) {
         let connections = std::mem::take(&mut self.connections);
         store.import(PARENT_CONNECTIONS, Import::Gauge(connections));
+        store.import(ALL_CONNECTIONS, Import::Gauge(connections));
     }
 }
 

@@ -354,11 +354,8 @@ fn serve_chain(
             if chain.filters.is_empty() && gate.log.is_none() =>
         {
             let manager = Rc::clone(manager);
-            drop(tokio::task::spawn_local(async move {
-                let mut served = std::pin::pin!(http1::serve(manager, transport, info));
-                poll_fn(|cx| gate.worker.step(|| served.as_mut().poll(cx))).await;
-                gate.closed(begin);
-            }));
+            let closed = Box::new(move || gate.closed(begin));
+            http1::spawn(manager, transport, info, closed);
         }
         (_, client) => {
             let chain = Rc::clone(chain);

@@ -27,7 +27,11 @@ message! {
 
 /// What the bootstrap's extensions come to: how many bytes a connection inside of the process holds in a direction, if
 /// they say so. An extension that is not this one is refused.
-pub(crate) fn buffer_bytes(extensions: &[BootstrapExtension], ctx: &mut Ctx) -> Option<usize> {
+pub(crate) fn buffer_bytes(
+    extensions: &[BootstrapExtension],
+    is_of_a_room: impl Fn(&Any) -> bool,
+    ctx: &mut Ctx,
+) -> Option<usize> {
     let mut bytes = None;
     for extension in extensions {
         let Some(any) = &extension.typed_config else {
@@ -39,6 +43,9 @@ pub(crate) fn buffer_bytes(extensions: &[BootstrapExtension], ctx: &mut Ctx) -> 
             ctx.unsupported(name.span, what);
             continue;
         };
+        if is_of_a_room(any) {
+            continue;
+        }
         // What is wrong with one was told.
         bytes = of_extension(any, ctx).unwrap_or_default().or(bytes);
     }

@@ -23,6 +23,8 @@ pub(crate) struct ConnectionLimits {
     /// Whether the listener does not care for the limit of the process.
     pub(super) ignores_process: bool,
     live: AtomicU64,
+    /// Whether they are the admin's.
+    is_of_admin: bool,
 }
 
 impl ConnectionLimits {
@@ -37,13 +39,15 @@ impl ConnectionLimits {
             of_process: Self::key_of_process(ignores_process, runtime),
             ignores_process,
             live: AtomicU64::new(0),
+            is_of_admin: false,
         }
     }
 
-    /// That of the process alone.
+    /// That of the process alone, for the admin.
     pub(crate) fn of_process(key: RuntimeKey) -> Self {
         ConnectionLimits {
             of_process: key,
+            is_of_admin: true,
             ..ConnectionLimits::default()
         }
     }
@@ -69,14 +73,20 @@ impl ConnectionLimits {
 
     /// A connection has a filter chain.
     pub(super) fn opened(&self, is_watched: bool) {
-        self.live.fetch_add(1, Relaxed);
+        let live = self.live.fetch_add(1, Relaxed);
         live_connections::add(is_watched);
+        if self.is_of_admin {
+            live_connections::admin_has(live + 1);
+        }
     }
 
     /// It is closed.
     pub(super) fn closed(&self, is_watched: bool) {
-        self.live.fetch_sub(1, Relaxed);
+        let live = self.live.fetch_sub(1, Relaxed);
         live_connections::remove(is_watched);
+        if self.is_of_admin {
+            live_connections::admin_has(live.saturating_sub(1));
+        }
     }
 }
 

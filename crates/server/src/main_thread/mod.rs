@@ -2,6 +2,7 @@
 
 mod process;
 
+use std::any::Any;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use tokio::task::LocalSet;
 use crate::admin::state::ServerLife;
 use crate::admin_service::AdminListener;
 use crate::agents::Agents;
-use crate::bootstrap::{self, AdminConfig, Compiled, Surroundings};
+use crate::bootstrap::{self, AdminConfig, Compiled, RunningBeside, Surroundings};
 use crate::cli::{Mode, Options};
 use crate::hot_restart::{After, Ask, Follow, Granting, HotRestart};
 use crate::listener::{CompiledListener, OnThread, serve};
@@ -139,9 +140,11 @@ async fn serve_all(
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
+    let _running_here = run_singletons(around, &compiled.extensions);
+    let beside = (node, compiled.extensions);
     let overload = begin_overload(compiled.process.overload, around);
     let (watching, beats) = watch_threads(around, &compiled.process.watchdogs, concurrency)?;
-    let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()), node)?;
+    let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()), beside)?;
     let place = hot_restart.as_ref();
     start_listeners(&running, &discovery, listeners, &workers, place).await;
     go_live(&state, on_live);
@@ -192,13 +195,21 @@ fn granting(
     }
 }
 
+/// Lets run what runs on this thread alone, as long as it is kept.
+fn run_singletons(around: &Surroundings<'_>, extensions: &RunningBeside) -> Vec<Box<dyn Any>> {
+    let singletons = extensions.iter().filter(|it| it.is_singleton());
+    let root = around.stats.root();
+    singletons.map(|it| it.start(&root)).collect()
+}
+
 fn start_workers(
     around: &Surroundings<'_>,
     beats: Vec<Beat>,
     (state, overload): (&ServerState, Option<&OverloadManager>),
-    node: Arc<LocalNode>,
+    (node, extensions): (Arc<LocalNode>, RunningBeside),
 ) -> Result<(Workers, Threads), String> {
     let shared = Shared {
+        extensions,
         node,
         manager: Arc::clone(around.manager),
         drain: drain_policy(around.options),

@@ -23,6 +23,7 @@ use nuncio_upstream::cluster::ClusterShared;
 use nuncio_upstream::config::ClusterConfig;
 use nuncio_upstream::discovery::{Chance, Resolution, prepare};
 use nuncio_upstream::health_checker::HealthChecks;
+use nuncio_upstream::load_streams::{self, LoadStreams};
 use nuncio_upstream::outlier_watch::{self, Detection, EventLog};
 use nuncio_upstream::weight_updates;
 use nuncio_upstream::{ClusterManager, TransportSocket};
@@ -88,6 +89,7 @@ pub(super) struct Running {
     /// Ends with it as well.
     _detection: Option<Detection>,
     _weights: Option<weight_updates::WeightUpdates>,
+    _load_streams: Option<LoadStreams>,
     pub(super) updated: SystemTime,
 }
 
@@ -228,6 +230,7 @@ impl Clusters {
         let log = self.outlier_log.clone();
         let seed = RandomState::new().hash_one(resource.version.message.span.start);
         let weights = weight_updates::begin(&prepared.cluster, Rc::new(SystemClock));
+        let load_streams = load_streams::begin(&prepared.cluster, Rc::clone(&self.services));
         let detection = outlier_watch::begin(&prepared.cluster, Rc::new(SystemClock), seed, log);
         Running {
             version: resource.version,
@@ -240,6 +243,7 @@ impl Clusters {
             warming_number: 0,
             _detection: detection,
             _weights: weights,
+            _load_streams: load_streams,
             updated: now,
         }
     }

@@ -14,21 +14,47 @@ const UNHEARD: &[&str] = &[
     "http_connection_manager.normalize_path",
     "http_connection_manager.path_with_escaped_slashes_action",
     "re2.max_program_size.",
-    "upstream.maintenance_mode.",
 ];
 
 /// Names among them that are heard, that Envoy has no more, or whose effect is none that anybody could see here.
 const HEARD: &[&str] = &[
+    "envoy.reloadable_features.abort_when_accessing_dead_decoder",
     "envoy.reloadable_features.coalesce_lb_rebuilds_on_batch_update",
     "envoy.reloadable_features.explicit_internal_address_config",
     "envoy.reloadable_features.fixed_heap_use_allocated",
     // Google's client is not here: `google_grpc` is mapped onto our own.
     "envoy.reloadable_features.google_grpc_disable_tls_13",
     "envoy.reloadable_features.http_reject_path_with_fragment",
+    "envoy.reloadable_features.max_request_headers_count",
+    "envoy.reloadable_features.max_request_headers_size_kb",
+    "envoy.reloadable_features.max_response_headers_count",
+    "envoy.reloadable_features.max_response_headers_size_kb",
+    "envoy.reloadable_features.use_response_decoder_handle",
+    "envoy.restart_features.shared_cares_dns_resolver",
+    "envoy.restart_features.use_cached_grpc_client_for_xds",
     "envoy.restart_features.use_eds_cache_for_ads",
     // Expressions have a limit of their own, which is a wider one.
     "re2.max_program_size.error_level",
     "re2.max_program_size.warn_level",
+];
+
+/// Beginnings of the names of guards of what is refused where it is configured, HTTP/3 above all.
+const OF_WHAT_IS_REFUSED: &[&str] = &[
+    "envoy.reloadable_features.conn_pool_grid_",
+    "envoy.reloadable_features.connectivity_grid_",
+    "envoy.reloadable_features.disable_quic_",
+    "envoy.reloadable_features.disallow_quic_",
+    "envoy.reloadable_features.dynamic_modules_",
+    "envoy.reloadable_features.fix_http3_",
+    "envoy.reloadable_features.http3_",
+    "envoy.reloadable_features.mcp_filter_",
+    "envoy.reloadable_features.mobile_",
+    "envoy.reloadable_features.quic_",
+    "envoy.reloadable_features.reverse_conn_",
+    "envoy.reloadable_features.tap_",
+    "envoy.reloadable_features.upstream_wasm_",
+    "envoy.reloadable_features.use_canonical_suffix_for_",
+    "envoy.restart_features.quic_",
 ];
 
 /// The ends of `circuit_breakers.<cluster>.<priority>.` that are heard.
@@ -47,7 +73,8 @@ fn is_unheard(name: &str) -> bool {
     let is_breaker = name.starts_with("circuit_breakers.");
     let is_other_breaker = is_breaker && !BREAKERS.iter().any(|end| name.ends_with(end));
     let is_known = begins_so || is_other_breaker || is_guard(name) || is_limit(name);
-    is_known && !HEARD.contains(&name)
+    let mut refused = OF_WHAT_IS_REFUSED.iter();
+    is_known && !HEARD.contains(&name) && !refused.any(|beginning| name.starts_with(beginning))
 }
 
 /// What there is to say of a name that nothing comes of.
@@ -87,9 +114,11 @@ mod tests {
     #[test]
     fn what_envoy_acts_on_and_nobody_reads_here_is_told() {
         let is_told = |name| matches!(word(name, &RuntimeValue::default()), Some(Word::Unheard(_)));
-        assert!(is_told(
+        assert!(is_told("envoy.reloadable_features.always_use_v6"));
+        assert!(!is_told(
             "envoy.reloadable_features.max_request_headers_count"
         ));
+        assert!(!is_told("envoy.reloadable_features.quic_no_tcp_delay"));
         assert!(is_told(
             "envoy.reloadable_features.http2_max_cookies_size_in_kb"
         ));

@@ -37,7 +37,7 @@ use crate::reload;
 use crate::running::Running;
 use crate::runtime::{NotSet, Runtime};
 use crate::stat_sinks::StatSinks;
-use crate::{VERSION, log, memory};
+use crate::{VERSION, live_connections, log, memory};
 use routes_found::{RoutesFound, inline};
 
 /// What the admin shows and acts on.
@@ -112,6 +112,7 @@ impl ServerState {
             server_stats.hot_restart_epoch.set(epoch);
             server_stats.parent_connections.add(0);
         }
+        server_stats.version.set(stats.server_version);
         ServerState {
             options: around.options.clone(),
             stats: around.stats.clone(),
@@ -179,14 +180,13 @@ impl ServerState {
     fn refresh_gauges(&self) {
         let stats = &self.server_stats;
         let usage = memory::usage();
-        for gauge in [
-            &stats.fips_mode,
-            &stats.stats_recent_lookups,
-            &stats.total_connections,
-        ] {
+        for gauge in [&stats.fips_mode, &stats.stats_recent_lookups] {
             // In use, whatever they say.
             gauge.add(0);
         }
+        stats
+            .total_connections
+            .set(live_connections::of_listeners());
         stats.uptime.set(self.uptime_of_all_epochs_s());
         stats
             .live

@@ -98,10 +98,7 @@ impl Endpoints {
         let eds = cluster.settings.eds.as_ref()?;
         let updates = cluster.scope().worker_group();
         let scope = cluster.scope().clone();
-        let wanted = Wanted {
-            kind: ASSIGNMENT,
-            name: Some(name_of(cluster, eds)),
-        };
+        let wanted = Wanted::one(ASSIGNMENT, name_of(cluster, eds));
         let (subscription, delivery) =
             Subscription::begin_for_cluster(&self.planes, wanted, &eds.source, (scope, &updates));
         let first = Rc::clone(subscription.first());

@@ -73,10 +73,7 @@ impl Extension {
     fn begin(planes: &ControlPlanes, place: &Place, scope: Scope) -> (Self, Option<Delivery>) {
         let stats = scope.worker_group();
         let (_, name, source) = place.key();
-        let wanted = Wanted {
-            kind: EXTENSION,
-            name: Some(&name),
-        };
+        let wanted = Wanted::one(EXTENSION, &name);
         let (subscription, delivery) = Subscription::begin(planes, wanted, &source, scope);
         let extension = Extension {
             subscription,

@@ -51,6 +51,7 @@ use tokio::time::MissedTickBehavior;
 use crate::bootstrap::{DynamicSources, ServiceNames, Surroundings};
 use crate::node::NodeStamp;
 use crate::resource::ListenerResource;
+use crate::resource_name::{Context, ResourceName};
 use crate::running::{Prepared, Running, SecretUser, Waits, retirement};
 use crate::workers::Workers;
 use delivery::{Delivery, Verdict};
@@ -82,6 +83,8 @@ pub(crate) struct Discovery<'a> {
     workshop: Workshop<'a>,
     running: Rc<Running>,
     sources: DynamicSources,
+    /// What the names of collections say of the node.
+    context: Context,
     workers: OnceCell<Workers>,
     no_workers: Workers,
     clusters: RefCell<Option<Subscription>>,
@@ -118,7 +121,9 @@ impl<'a> Discovery<'a> {
         services: &Rc<dyn WorkerServices>,
     ) -> Rc<Self> {
         let changed = Rc::new(Notify::new());
-        let node = NodeStamp::new(around.options, around.extensions).encoded(&running.tree());
+        let stamp = NodeStamp::new(around.options, around.extensions);
+        let node = stamp.encoded(&running.tree());
+        let context = stamp.context(&running.tree(), &sources.context_params);
         let node = (node.0.into(), node.1.into());
         let streams = streams::over_clusters(services);
         let planes = Rc::new(ControlPlanes::new(node, services, streams));
@@ -151,6 +156,7 @@ impl<'a> Discovery<'a> {
             workshop: Workshop::new(around, names),
             running: Rc::clone(running),
             sources,
+            context,
             workers: OnceCell::new(),
             no_workers: Workers::none(),
             clusters: RefCell::default(),
@@ -186,10 +192,8 @@ impl<'a> Discovery<'a> {
         };
         let scope = self.around.stats.scope("cluster_manager.cds");
         let _nobody_counts_yet = self.cluster_reloads.set(scope.worker_group());
-        let wanted = Wanted {
-            kind: CLUSTER,
-            name: None,
-        };
+        let collection = self.collection(self.sources.cluster_collection.as_ref());
+        let wanted = Wanted::all_of(CLUSTER, collection.as_deref());
         let (subscription, delivery) = Subscription::begin(&self.planes, wanted, source, scope);
         let first = Rc::clone(subscription.first());
         *self.clusters.borrow_mut() = Some(subscription);
@@ -199,6 +203,11 @@ impl<'a> Discovery<'a> {
         }
         let warmed = self.running.dynamic_clusters_warmed();
         self.looking_meanwhile(warmed).await;
+    }
+
+    /// As a collection is asked for.
+    fn collection(&self, name: Option<&ResourceName>) -> Option<String> {
+        Some(name?.clone().with_context(&self.context).text())
     }
 
     /// Takes what comes until something is done.
@@ -218,10 +227,8 @@ impl<'a> Discovery<'a> {
     pub(crate) async fn start_listeners(&self) {
         if let Some(source) = &self.sources.listeners {
             let scope = self.around.stats.scope(LISTENER_UPDATES);
-            let wanted = Wanted {
-                kind: LISTENER,
-                name: None,
-            };
+            let collection = self.collection(self.sources.listener_collection.as_ref());
+            let wanted = Wanted::all_of(LISTENER, collection.as_deref());
             let (subscription, delivery) = Subscription::begin(&self.planes, wanted, source, scope);
             let first = Rc::clone(subscription.first());
             *self.listeners.borrow_mut() = Some(subscription);

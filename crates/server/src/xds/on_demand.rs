@@ -163,10 +163,7 @@ impl Discovery<'_> {
             },
             _ => {
                 let scope = self.around.stats.scope("cluster_manager.odcds");
-                let wanted = Wanted {
-                    kind: CLUSTER,
-                    name: Some(name),
-                };
+                let wanted = Wanted::one(CLUSTER, name);
                 let (subscription, _nothing_is_there_at_once) =
                     Subscription::begin(&self.planes, wanted, source, scope);
                 // Who asks again asks instead, so that there are no more of them than names.

@@ -126,10 +126,7 @@ impl RouteConfig {
         scope: Scope,
     ) -> (Self, Option<Delivery>) {
         let (reloads, empty) = (scope.worker_group(), scope.worker_group());
-        let wanted = Wanted {
-            kind: ROUTES,
-            name: Some(&source.name),
-        };
+        let wanted = Wanted::one(ROUTES, &source.name);
         let (subscription, delivery) = Subscription::begin(planes, wanted, &source.source, scope);
         let config = RouteConfig {
             subscription,

@@ -30,10 +30,7 @@ impl Discovery<'_> {
     pub(super) async fn start_runtime(&self) {
         for (place, name, source) in self.around.runtime.layers_from_elsewhere() {
             let scope = self.around.stats.scope("runtime");
-            let wanted = Wanted {
-                kind: RUNTIME,
-                name: Some(&name),
-            };
+            let wanted = Wanted::one(RUNTIME, &name);
             let (subscription, delivery) =
                 Subscription::begin(&self.planes, wanted, &source, scope);
             let first = Rc::clone(subscription.first());

@@ -217,10 +217,7 @@ impl Discovery<'_> {
             active: scope.wide_gauge("active_scopes"),
             on_demand: scope.wide_gauge("on_demand_scopes"),
         };
-        let wanted = Wanted {
-            kind: SCOPE,
-            name: None,
-        };
+        let wanted = Wanted::all_of(SCOPE, None);
         let (subscription, delivery) =
             Subscription::begin(&self.planes, wanted, &source.source, scope);
         let config = ScopeConfig {

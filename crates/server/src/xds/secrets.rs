@@ -201,10 +201,7 @@ impl Secrets {
         };
         let scope = self.stats.scope(&format!("sds.{}", wish.name));
         let stats = scope.worker_group();
-        let wanted = Wanted {
-            kind: SECRET,
-            name: Some(&wish.name),
-        };
+        let wanted = Wanted::one(SECRET, &wish.name);
         let (subscription, delivery) = Subscription::begin(&self.planes, wanted, &source, scope);
         self.all.borrow_mut().push(Provided {
             wish: wish.clone(),

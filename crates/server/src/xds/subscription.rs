@@ -50,6 +50,28 @@ pub(super) struct Wanted<'w> {
     pub(super) kind: &'static str,
     /// Its name.
     pub(super) name: Option<&'w str>,
+    /// The name of the collection of which all are wanted, if it has one.
+    pub(super) collection: Option<&'w str>,
+}
+
+impl<'w> Wanted<'w> {
+    /// One resource.
+    pub(super) fn one(kind: &'static str, name: &'w str) -> Self {
+        Wanted {
+            kind,
+            name: Some(name),
+            collection: None,
+        }
+    }
+
+    /// All resources of a kind, or of a collection of it.
+    pub(super) fn all_of(kind: &'static str, collection: Option<&'w str>) -> Self {
+        Wanted {
+            kind,
+            name: None,
+            collection,
+        }
+    }
 }
 
 /// Where resources come from.
@@ -325,7 +347,10 @@ impl Subscription {
 
 fn watching(plane: Option<Rc<super::plane::Plane>>, wanted: Wanted<'_>) -> Source {
     match plane {
-        Some(plane) => Source::Server(plane.watch(wanted.kind, wanted.name)),
+        Some(plane) => {
+            let name = wanted.name.or(wanted.collection);
+            Source::Server(plane.watch(wanted.kind, name))
+        }
         None => Source::Nowhere,
     }
 }

@@ -163,10 +163,7 @@ impl Discovery<'_> {
         drop(routes);
         let scope = self.around.stats.scope(&scope);
         let (reloads, empty) = (scope.counter("config_reload"), scope.worker_group());
-        let wanted = Wanted {
-            kind: VIRTUAL_HOST,
-            name: Some(&key.0),
-        };
+        let wanted = Wanted::one(VIRTUAL_HOST, &key.0);
         let (subscription, _nothing_is_there_at_once) =
             Subscription::begin(&self.planes, wanted, &source, scope);
         // Not before: what both want is not to be unsubscribed from in between.

@@ -13,11 +13,12 @@ use std::future::poll_fn;
 
 use nuncio_config::message;
 use nuncio_config::typed::{Ctx, Refused, Spanned};
-use nuncio_contract::formatter::{Format, FormatContext, FormatterExtension, append_quoted_json};
+use nuncio_contract::formatter::{Format, FormatContext, FormatterExtension};
 use nuncio_contract::header_mutation::{HeaderMutations, HeaderValueOption};
 use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::kept_headers::KeptHeaders;
 use nuncio_contract::services::WorkerServices;
-use nuncio_contract::stream_info::{FilterStateObject, Protocol, StreamInfo};
+use nuncio_contract::stream_info::{Protocol, StreamInfo};
 use nuncio_upstream::{UpstreamError, UpstreamErrorKind, UpstreamStream};
 
 use super::tunnel_id::{RequestId, RequestIdExtension};
@@ -194,34 +195,6 @@ fn agrees(status: u16, up: &UpstreamStream) -> bool {
 }
 
 fn keep(name: &str, headers: &HeaderMap, info: &mut StreamInfo) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let each = headers.iter();
-    let kept = each.map(|header| (text(header.name), text(header.value)));
-    info.filter_state_mut()
-        .set(name, Box::new(KeptHeaders(kept.collect())));
-}
-
-/// Headers of a host's answer.
-struct KeptHeaders(Vec<(String, String)>);
-
-impl FilterStateObject for KeptHeaders {
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-
-    fn serialize_as_json(&self) -> Option<String> {
-        let mut json = b"{\"headers\":[".to_vec();
-        for (place, (key, value)) in self.0.iter().enumerate() {
-            if place > 0 {
-                json.push(b',');
-            }
-            json.extend_from_slice(b"{\"key\":");
-            append_quoted_json(key.as_bytes(), &mut json);
-            json.extend_from_slice(b",\"value\":");
-            append_quoted_json(value.as_bytes(), &mut json);
-            json.push(b'}');
-        }
-        json.extend_from_slice(b"]}");
-        String::from_utf8(json).ok()
-    }
+    let kept = Box::new(KeptHeaders::of(headers));
+    info.filter_state_mut().set(name, kept);
 }

@@ -11,14 +11,16 @@ use nuncio_contract::match_tree::MatcherMessage;
 use nuncio_contract::stats::{Scope, StatsStore};
 use nuncio_upstream::ClusterId;
 
+use super::filters::{FilterConfig, SessionFilter};
 use super::route::Routes;
 use super::stats::UdpProxyStats;
+use super::tunnel::{Tunnel, TunnelingConfig};
 use crate::socket::{SocketConfig, SocketMessage};
 
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 message! {
-    /// The filter's config. `session_filters` and `tunneling_config` are not there.
+    /// The filter's config.
     pub struct UdpProxy: "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig" {
         stat_prefix: String,
         oneof route_specifier: RouteSpecifier,
@@ -30,6 +32,8 @@ message! {
         access_log: Vec<AccessLog>,
         proxy_access_log: Vec<AccessLog>,
         access_log_options: Option<AccessLogOptions>,
+        session_filters: Vec<SessionFilter>,
+        tunneling_config: Option<TunnelingConfig>,
     }
 }
 
@@ -60,7 +64,7 @@ message! {
     /// When lines are logged besides the end.
     pub(super) struct AccessLogOptions: "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig.UdpAccessLogOptions" {
         access_log_flush_interval: Option<Duration>,
-        inert flush_access_log_on_tunnel_connected = "there are no tunnels",
+        flush_access_log_on_tunnel_connected: bool,
     }
 }
 
@@ -96,6 +100,12 @@ pub struct UdpProxyConfig {
     pub(super) access_logs: Vec<Arc<dyn AccessLogConfig>>,
     pub(super) proxy_logs: Vec<Arc<dyn AccessLogConfig>>,
     pub(super) log_interval: Option<Duration>,
+    /// Whether sessions are logged as soon as they have a tunnel.
+    pub(super) logs_tunnel: bool,
+    /// What sees the datagrams of sessions on their way.
+    pub(super) filters: Vec<FilterConfig>,
+    /// How sessions go through HTTP, if they do.
+    pub(super) tunnel: Option<Box<Tunnel>>,
 }
 
 /// What the compilation takes from the server.
@@ -128,7 +138,12 @@ impl UdpProxyConfig {
         };
         let access_logs = logs(&message.access_log, context);
         let proxy_logs = logs(&message.proxy_access_log, context);
+        let filters = filters(&message.session_filters, context);
+        let tunnel = message.tunneling_config.as_ref();
+        let tunnel = tunnel.map(|tunnel| Tunnel::compile(tunnel, context.ctx).map(Box::new));
+        check_together(&message, context.ctx)?;
         let (routes, clusters) = routes?;
+        let options = message.access_log_options.as_ref();
         let scope = context.stats.scope(&format!("udp.{}", message.stat_prefix));
         scope.register::<UdpProxyStats>();
         Ok(UdpProxyConfig {
@@ -142,12 +157,44 @@ impl UdpProxyConfig {
             balances_each: message.use_per_packet_load_balancing,
             access_logs: access_logs?,
             proxy_logs: proxy_logs?,
-            log_interval: message
-                .access_log_options
-                .as_ref()
-                .and_then(|options| options.access_log_flush_interval),
+            log_interval: options.and_then(|options| options.access_log_flush_interval),
+            logs_tunnel: options.is_some_and(|it| it.flush_access_log_on_tunnel_connected),
+            filters: filters?,
+            tunnel: tunnel.transpose()?,
         })
     }
+}
+
+/// What a host for each datagram cannot have.
+fn check_together(message: &UdpProxy, ctx: &mut Ctx) -> Result<(), Refused> {
+    let other = match message {
+        UdpProxy {
+            use_per_packet_load_balancing: false,
+            ..
+        } => return Ok(()),
+        UdpProxy {
+            tunneling_config: Some(_),
+            ..
+        } => "tunneling_config",
+        UdpProxy {
+            session_filters, ..
+        } if !session_filters.is_empty() => "session_filters",
+        _ => return Ok(()),
+    };
+    let text = format!("Only one of use_per_packet_load_balancing or {other} can be used.");
+    ctx.error(message.span(), text);
+    Err(Refused)
+}
+
+fn filters(
+    messages: &[SessionFilter],
+    context: &mut CompileContext<'_>,
+) -> Result<Vec<FilterConfig>, Refused> {
+    let compiled: Vec<_> = messages
+        .iter()
+        .map(|filter| FilterConfig::compile(filter, context.stats, context.ctx))
+        .collect();
+    compiled.into_iter().collect()
 }
 
 fn logs(

@@ -23,7 +23,7 @@ impl UdpProxy {
     /// What is known of a session, if sessions are logged.
     pub(super) fn begin_info(&self, incoming: &Incoming<'_>) -> Option<Box<RefCell<StreamInfo>>> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        if self.loggers.is_empty() {
+        if self.loggers.is_empty() && !self.is_deferred {
             return None;
         }
         let connection = route::connection(id, incoming.peer, incoming.local);
@@ -40,13 +40,19 @@ impl UdpProxy {
         self.log_session(session, AccessLogType::UdpPeriodic);
     }
 
-    fn log_session(&self, session: &Session, moment: AccessLogType) {
+    pub(super) fn log_session(&self, session: &Session, moment: AccessLogType) {
         let Some(info) = &session.info else {
             return;
         };
         let mut info = info.borrow_mut();
         info.upstream.local_address = session.upstream_local_address().map(Into::into);
-        self.log_counts(&mut info, &session.counts, session.target(), moment);
+        if let Some(entrance) = session.entrance() {
+            let (sent, received) = entrance.wire_bytes();
+            info.upstream.bytes.wire_bytes_sent = sent;
+            info.upstream.bytes.wire_bytes_received = received;
+        }
+        let target = session.target().map(|target| &**target);
+        self.log_counts(&mut info, &session.counts, target, moment);
     }
 
     /// A session that was too many for its cluster.
@@ -55,7 +61,7 @@ impl UdpProxy {
             let mut info = info.into_inner();
             info.add_flags(ResponseFlags::UPSTREAM_OVERFLOW);
             let moment = AccessLogType::UdpSessionEnd;
-            self.log_counts(&mut info, &Counts::default(), target, moment);
+            self.log_counts(&mut info, &Counts::default(), Some(target), moment);
         }
     }
 
@@ -63,22 +69,26 @@ impl UdpProxy {
         &self,
         info: &mut StreamInfo,
         counts: &Counts,
-        target: &Target,
+        target: Option<&Target>,
         moment: AccessLogType,
     ) {
+        if self.loggers.is_empty() {
+            return;
+        }
         info.bytes_received = counts.rx_bytes.get();
         info.bytes_sent = counts.tx_bytes.get();
-        let name = target.cluster.settings().name.clone();
+        let name = target.map(|target| target.cluster.settings().name.clone());
+        let name = name.map(|name| ("cluster_name", Value::String(name)));
         let fields = [
             ("bytes_received", value(counts.rx_bytes.get())),
             ("bytes_sent", value(counts.tx_bytes.get())),
-            ("cluster_name", Value::String(name)),
             ("datagrams_received", value(counts.rx_datagrams.get())),
             ("datagrams_sent", value(counts.tx_datagrams.get())),
             ("errors_sent", value(counts.tx_errors.get())),
         ];
         let metadata = info.dynamic_metadata_mut();
-        metadata.merge("udp.proxy.session", fields.into_iter().collect());
+        let fields = fields.into_iter().chain(name).collect();
+        metadata.merge("udp.proxy.session", fields);
         if moment == AccessLogType::UdpSessionEnd {
             info.end = Some(self.worker.services.now());
         }

@@ -10,17 +10,23 @@
 //!
 //! As in Envoy a cluster that is not there, or no route, is counted, and the datagram dropped.
 //!
-//! Different from Envoy: members that leave are noticed with the next datagram of their cluster or within a second;
-//! `session_filters` and `tunneling_config` are refused as not supported yet. A listener that changes or goes keeps
-//! what its sessions' hosts still send until they are idle, or until connections would be drained.
+//! With `session_filters` (`filters/`) or a tunnel (`tunnel/`) a session begins before its host is known, and keeps the one
+//! that it gets (`deferred.rs`).
+//!
+//! Different from Envoy: members that leave are noticed with the next datagram of their cluster or within a second. A
+//! listener that changes or goes keeps what its sessions' hosts still send until they are idle, or until connections
+//! would be drained.
 
 pub mod config;
+mod deferred;
+mod filters;
 mod log;
 pub mod route;
 mod session;
 mod sessions;
 pub(crate) mod stats;
 mod target;
+mod tunnel;
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -28,6 +34,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nuncio_config::typed::{FromValue, SupportTable};
 use nuncio_contract::access_log::AccessLogger;
 use nuncio_contract::hash::xxh64;
 use nuncio_contract::stream_info::{ConnectionInfo, StreamInfo};
@@ -35,6 +42,7 @@ use nuncio_net::datagrams::{ReceiveBuffer, Received};
 use nuncio_upstream::{PickContext, WorkerHost};
 
 use config::{Hashed, UdpProxyConfig};
+use filters::{FilterConfig, FilterOnWorker};
 use session::Session;
 use sessions::{Key, Sessions};
 use stats::UdpProxyStats;
@@ -42,6 +50,13 @@ use target::{Target, Targets};
 
 use crate::Worker;
 use crate::socket::ListeningSocket;
+
+/// Adds what the UDP proxy honours to the support table.
+pub fn support(table: &mut SupportTable) {
+    config::UdpProxy::support(table);
+    route::Route::support(table);
+    filters::support(table);
+}
 
 /// Envoy's name of the filter.
 pub const NAME: &str = "envoy.filters.udp_listener.udp_proxy";
@@ -60,6 +75,10 @@ pub struct UdpProxy {
     proxy_loggers: Vec<Box<dyn AccessLogger>>,
     /// Since the worker has it.
     begin: StreamInfo,
+    /// What a session's filters are made of.
+    filters: Vec<FilterOnWorker>,
+    /// Whether sessions begin before their hosts are known.
+    is_deferred: bool,
     sessions: Sessions,
     targets: Targets,
     /// Where reads of hosts' datagrams go.
@@ -96,6 +115,8 @@ impl UdpProxy {
                     .map(|log| log.worker(&config.scope))
                     .collect(),
                 begin,
+                filters: config.filters.iter().map(FilterConfig::on_worker).collect(),
+                is_deferred: !config.filters.is_empty() || config.tunnel.is_some(),
                 sessions: Sessions::default(),
                 targets: Targets::default(),
                 buffer: RefCell::new(ReceiveBuffer::new(
@@ -141,6 +162,10 @@ impl UdpProxy {
 
     fn to_its_host(&self, incoming: &Incoming<'_>, received: &Received<'_>) {
         let key = Key::of(incoming.peer, incoming.local, None);
+        if self.is_deferred {
+            self.to_deferred(incoming, key, received);
+            return;
+        }
         if let Some(known) = self.sessions.get(&key) {
             let target = self.target_of(&known);
             if let (Some(target), true) = (target, known.is_alive()) {
@@ -157,7 +182,7 @@ impl UdpProxy {
                 return;
             }
         }
-        let Some(target) = self.route(incoming) else {
+        let Some(target) = self.route(incoming.peer, incoming.local) else {
             return;
         };
         let Ok(host) = target.cluster.choose_host(&self.pick(incoming.peer)) else {
@@ -170,7 +195,7 @@ impl UdpProxy {
 
     /// Each datagram goes to another host, as the cluster's policy says.
     fn to_any_host(&self, incoming: &Incoming<'_>, received: &Received<'_>) {
-        let Some(target) = self.route(incoming) else {
+        let Some(target) = self.route(incoming.peer, incoming.local) else {
             return;
         };
         let (bytes, segment_bytes) = received.joined();
@@ -194,13 +219,9 @@ impl UdpProxy {
         }
     }
 
-    fn route(&self, incoming: &Incoming<'_>) -> Option<Rc<Target>> {
-        let found = self
-            .config
-            .routes
-            .find(incoming.peer, incoming.local, |connection| {
-                self.stream_info(connection)
-            });
+    fn route(&self, peer: SocketAddr, local: SocketAddr) -> Option<Rc<Target>> {
+        let info = |connection| self.stream_info(connection);
+        let found = self.config.routes.find(peer, local, info);
         let target = found.and_then(|id| self.target(id));
         if target.is_none() {
             self.stats.downstream_sess_no_route.inc();
@@ -238,8 +259,8 @@ impl UdpProxy {
             return None;
         }
         let found = target.cluster.find_host(&self.pick(peer))?;
-        let is_better =
-            session::is_healthy(found.host()) && found.host().address != session.host_address();
+        let is_better = session::is_healthy(found.host())
+            && Some(found.host().address) != session.host_address();
         is_better.then_some(found)
     }
 

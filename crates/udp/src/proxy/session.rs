@@ -1,13 +1,13 @@
 //! One client's datagrams to one host, and the host's back.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use nuncio_contract::stream_info::StreamInfo;
+use nuncio_contract::stream_info::{ResponseFlags, StreamInfo};
 use nuncio_net::datagrams::{Received, open, send, send_from};
 use nuncio_net::deadline::Deadlines;
 use nuncio_upstream::cluster::{Health, Host};
@@ -15,6 +15,7 @@ use nuncio_upstream::{SessionPermit, WorkerHost};
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
+use super::deferred::Deferred;
 use super::target::Target;
 use super::{Incoming, Key, UdpProxy};
 use crate::socket::{ListeningSocket, READS, READS_A_TURN, receive};
@@ -29,9 +30,13 @@ pub(super) struct Session {
     peer: SocketAddr,
     local: SocketAddr,
     downstream: Rc<ListeningSocket>,
-    target: Rc<Target>,
-    host: RefCell<Arc<Host>>,
-    socket: UdpSocket,
+    /// Known from the beginning, unless the session is deferred.
+    target: OnceCell<Rc<Target>>,
+    host: RefCell<Option<Arc<Host>>>,
+    /// There is none where the session goes through a tunnel.
+    socket: OnceCell<UdpSocket>,
+    /// What only sessions with filters or a tunnel have.
+    pub(super) deferred: Option<Box<Deferred>>,
     deadlines: Deadlines<DEADLINES>,
     pub(super) counts: Counts,
     /// Where sessions are logged.
@@ -67,51 +72,89 @@ impl Session {
             proxy.log_overflow(info, target);
             return None;
         };
-        let to = host.host().address;
-        // The address of a host that has none of IP only stands for it: no datagram may go there.
-        let is_reachable = host.host().not_ip.is_none();
-        let socket = is_reachable.then(|| connected(to, proxy.config.keeps_source));
-        let Some(Ok(socket)) = socket else {
-            target.stats.sess_tx_errors.inc();
-            return None;
-        };
+        let socket = socket_to(host.host(), proxy, target)?;
         if let Some(info) = &mut info {
-            let upstream = &mut info.get_mut().upstream;
-            upstream.add_attempted_host(host.description());
-            upstream.remote_address = Some(to.into());
+            note_host(host, info.get_mut());
         }
         proxy.stats.downstream_sess_active.inc();
         let session = Rc::new(Session {
+            target: Rc::clone(target).into(),
+            host: RefCell::new(Some(Arc::clone(host.host()))),
+            socket: socket.into(),
+            permit: Cell::new(Some(permit)),
+            ..Session::new(incoming, key, info, None)
+        });
+        session.begin_deadlines(proxy);
+        let task = Rc::clone(&session).run(Rc::downgrade(proxy));
+        drop(tokio::task::spawn_local(task));
+        Some(session)
+    }
+
+    /// One that goes nowhere yet.
+    pub(super) fn new(
+        incoming: &Incoming<'_>,
+        key: Key,
+        info: Option<Box<RefCell<StreamInfo>>>,
+        deferred: Option<Box<Deferred>>,
+    ) -> Self {
+        Session {
             key,
             peer: incoming.peer,
             local: incoming.local,
             downstream: Rc::clone(incoming.socket),
-            target: Rc::clone(target),
-            host: RefCell::new(Arc::clone(host.host())),
-            socket,
+            target: OnceCell::new(),
+            host: RefCell::default(),
+            socket: OnceCell::new(),
+            deferred,
             deadlines: Deadlines::default(),
             counts: Counts::default(),
             info,
             is_alive: Cell::new(true),
             ended: Notify::new(),
-            permit: Cell::new(Some(permit)),
-        });
-        session.touch(proxy);
-        if let (Some(interval), Some(_)) = (proxy.config.log_interval, &session.info) {
-            let now = proxy.worker.services.now();
-            session.deadlines.set(LOG, now + interval);
+            permit: Cell::default(),
         }
-        let task = Rc::clone(&session).run(Rc::downgrade(proxy));
-        drop(tokio::task::spawn_local(task));
-        Some(session)
+    }
+
+    pub(super) fn begin_deadlines(&self, proxy: &UdpProxy) {
+        self.touch(proxy);
+        if let (Some(interval), Some(_)) = (proxy.config.log_interval, &self.info) {
+            let now = proxy.worker.services.now();
+            self.deadlines.set(LOG, now + interval);
+        }
     }
 
     pub(super) fn key(&self) -> &Key {
         &self.key
     }
 
-    pub(super) fn target(&self) -> &Rc<Target> {
-        &self.target
+    /// Where it goes, if that is known yet.
+    pub(super) fn target(&self) -> Option<&Rc<Target>> {
+        self.target.get()
+    }
+
+    /// Whether that is this.
+    pub(super) fn goes_to(&self, target: &Rc<Target>) -> bool {
+        self.target().is_some_and(|own| Rc::ptr_eq(own, target))
+    }
+
+    /// From whom and to whom its client sends.
+    pub(super) fn ends(&self) -> (SocketAddr, SocketAddr) {
+        (self.peer, self.local)
+    }
+
+    /// Where a deferred session goes; it has a place in the circuit breaker.
+    pub(super) fn set_target(&self, target: Rc<Target>, permit: SessionPermit) {
+        let _once = self.target.set(target);
+        self.permit.set(Some(permit));
+    }
+
+    /// Which host a deferred session goes to, and by which socket.
+    pub(super) fn set_host(&self, host: &Rc<WorkerHost>, socket: UdpSocket) {
+        if let Some(info) = &self.info {
+            note_host(host, &mut info.borrow_mut());
+        }
+        *self.host.borrow_mut() = Some(Arc::clone(host.host()));
+        let _once = self.socket.set(socket);
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -119,26 +162,27 @@ impl Session {
     }
 
     pub(super) fn has_healthy_host(&self) -> bool {
-        is_healthy(&self.host.borrow())
+        self.host.borrow().as_deref().is_none_or(is_healthy)
     }
 
-    pub(super) fn host_address(&self) -> SocketAddr {
-        self.host.borrow().address
+    pub(super) fn host_address(&self) -> Option<SocketAddr> {
+        self.host.borrow().as_ref().map(|host| host.address)
     }
 
     /// Its host is described anew.
     pub(super) fn renew_host(&self, host: &Arc<Host>) {
-        if !Arc::ptr_eq(&self.host.borrow(), host) {
-            *self.host.borrow_mut() = Arc::clone(host);
+        let mut own = self.host.borrow_mut();
+        if !own.as_ref().is_some_and(|own| Arc::ptr_eq(own, host)) {
+            *own = Some(Arc::clone(host));
         }
     }
 
     /// Where its host's datagrams come to.
     pub(super) fn upstream_local_address(&self) -> Option<SocketAddr> {
-        self.socket.local_addr().ok()
+        self.socket.get()?.local_addr().ok()
     }
 
-    fn touch(&self, proxy: &UdpProxy) {
+    pub(super) fn touch(&self, proxy: &UdpProxy) {
         let now = proxy.worker.services.now();
         self.deadlines.set(IDLE, now + proxy.config.idle_timeout);
     }
@@ -161,18 +205,33 @@ impl Session {
         add(&self.counts.rx_bytes, length);
         add(&self.counts.rx_datagrams, count);
         self.touch(proxy);
-        let socket = &self.socket;
+        match &self.deferred {
+            None => self.send_to_host(proxy, (bytes, segment_bytes)),
+            Some(deferred) => {
+                for datagram in datagrams(bytes, segment_bytes) {
+                    self.pass_down(deferred, proxy, 0, datagram);
+                }
+            }
+        }
+    }
+
+    pub(super) fn send_to_host(&self, proxy: &UdpProxy, (bytes, segment_bytes): (&[u8], usize)) {
+        let (Some(socket), Some(to), Some(target)) =
+            (self.socket.get(), self.host_address(), self.target())
+        else {
+            return;
+        };
         let (sent, failed) = match proxy.config.keeps_source {
             false => send(socket, bytes, segment_bytes),
             true => {
-                let (to, from) = (self.host_address(), super::route::plain_ip(self.peer.ip()));
+                let from = super::route::plain_ip(self.peer.ip());
                 send_from(socket, (bytes, segment_bytes), to, Some(from))
             }
         };
-        self.target.stats.sess_tx_datagrams.add(sent);
-        self.target.stats.sess_tx_errors.add(failed);
+        target.stats.sess_tx_datagrams.add(sent);
+        target.stats.sess_tx_errors.add(failed);
         let sent_bytes = share(bytes.len(), segment_bytes, (sent, failed));
-        let traffic = self.target.cluster.traffic_stats();
+        let traffic = target.cluster.traffic_stats();
         traffic.upstream_cx_tx_bytes_total.add(sent_bytes);
     }
 
@@ -181,23 +240,14 @@ impl Session {
             tokio::select! {
                 biased;
                 () = self.ended.notified() => return,
-                ready = self.socket.ready(READS) => {
-                    let (Ok(_), Some(proxy)) = (ready, proxy.upgrade()) else {
+                is_read = self.read_once(&proxy) => {
+                    if !is_read {
                         return;
-                    };
-                    self.read(&proxy);
+                    }
                 }
                 expired = self.expired(&proxy) => {
-                    let Some(proxy) = proxy.upgrade() else {
+                    if self.has_expired(expired, &proxy) {
                         return;
-                    };
-                    match expired {
-                        IDLE => {
-                            proxy.stats.idle_timeout.inc();
-                            proxy.end(&self);
-                            return;
-                        }
-                        _ => self.log_periodically(&proxy),
                     }
                 }
             }
@@ -205,7 +255,42 @@ impl Session {
         }
     }
 
-    async fn expired(&self, proxy: &Weak<UdpProxy>) -> usize {
+    /// Waits for what its host sends, and passes some of it on; false if there is nothing more to wait for.
+    pub(super) async fn read_once(&self, proxy: &Weak<UdpProxy>) -> bool {
+        let Some(socket) = self.socket.get() else {
+            return false;
+        };
+        let ready = socket.ready(READS).await;
+        let (Ok(_), Some(proxy)) = (ready, proxy.upgrade()) else {
+            return false;
+        };
+        self.read(socket, &proxy);
+        true
+    }
+
+    /// One of its times is over; whether the session is.
+    pub(super) fn has_expired(self: &Rc<Self>, which: usize, proxy: &Weak<UdpProxy>) -> bool {
+        let Some(proxy) = proxy.upgrade() else {
+            return true;
+        };
+        if which != IDLE {
+            self.log_periodically(&proxy);
+            return false;
+        }
+        if proxy.config.tunnel.is_some() {
+            self.with_info(|info| info.add_flags(ResponseFlags::STREAM_IDLE_TIMEOUT));
+        }
+        proxy.stats.idle_timeout.inc();
+        proxy.end(self);
+        true
+    }
+
+    /// It has ended.
+    pub(super) async fn has_ended(&self) {
+        self.ended.notified().await;
+    }
+
+    pub(super) async fn expired(&self, proxy: &Weak<UdpProxy>) -> usize {
         let Some(services) = proxy
             .upgrade()
             .map(|proxy| Rc::clone(&proxy.worker.services))
@@ -224,30 +309,43 @@ impl Session {
     }
 
     /// What the host has sent goes to the client.
-    fn read(&self, proxy: &UdpProxy) {
+    fn read(&self, socket: &UdpSocket, proxy: &UdpProxy) {
+        let Some(target) = self.target() else {
+            return;
+        };
         self.touch(proxy);
         let mut buffer = proxy.buffer.borrow_mut();
         for _ in 0..READS_A_TURN {
             if !self.is_alive() {
                 return;
             }
-            match receive(&self.socket, &mut buffer) {
+            match receive(socket, &mut buffer) {
                 Ok(received) if received.is_cut_short => {
-                    self.target.stats.sess_rx_datagrams_dropped.inc();
+                    target.stats.sess_rx_datagrams_dropped.inc();
                 }
-                Ok(received) => self.to_client(proxy, &received),
+                Ok(received) => self.to_client(proxy, target, &received),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.target.stats.sess_rx_errors.inc(),
+                Err(_) => target.stats.sess_rx_errors.inc(),
             }
         }
     }
 
-    fn to_client(&self, proxy: &UdpProxy, received: &Received<'_>) {
+    fn to_client(&self, proxy: &UdpProxy, target: &Target, received: &Received<'_>) {
         let (bytes, segment_bytes) = received.joined();
-        let stats = &self.target.stats;
-        stats.sess_rx_datagrams.add(received.count());
-        let traffic = self.target.cluster.traffic_stats();
+        target.stats.sess_rx_datagrams.add(received.count());
+        let traffic = target.cluster.traffic_stats();
         traffic.upstream_cx_rx_bytes_total.add(number(bytes.len()));
+        match &self.deferred {
+            None => self.send_to_client(proxy, (bytes, segment_bytes)),
+            Some(deferred) => {
+                for datagram in datagrams(bytes, segment_bytes) {
+                    self.pass_up(deferred, proxy, datagram);
+                }
+            }
+        }
+    }
+
+    pub(super) fn send_to_client(&self, proxy: &UdpProxy, (bytes, segment_bytes): (&[u8], usize)) {
         let from = self.local.ip();
         let (sent, failed) = self
             .downstream
@@ -277,6 +375,29 @@ impl Session {
 /// Whether a host is one to go on with.
 pub(super) fn is_healthy(host: &Host) -> bool {
     host.health().health() != Health::Unhealthy
+}
+
+/// A socket to a host; none if there can be none.
+pub(super) fn socket_to(host: &Host, proxy: &UdpProxy, target: &Target) -> Option<UdpSocket> {
+    // The address of a host that has none of IP only stands for it: no datagram may go there.
+    let is_reachable = host.not_ip.is_none();
+    let socket = is_reachable.then(|| connected(host.address, proxy.config.keeps_source));
+    if let Some(Ok(socket)) = socket {
+        return Some(socket);
+    }
+    target.stats.sess_tx_errors.inc();
+    None
+}
+
+fn note_host(host: &WorkerHost, info: &mut StreamInfo) {
+    info.upstream.add_attempted_host(host.description());
+    info.upstream.remote_address = Some(host.host().address.into());
+}
+
+/// The datagrams that are joined in one read.
+fn datagrams(bytes: &[u8], segment_bytes: usize) -> impl Iterator<Item = &[u8]> {
+    let empty: Option<&[u8]> = bytes.is_empty().then_some(&[]);
+    bytes.chunks(segment_bytes.max(1)).chain(empty)
 }
 
 /// A socket to `to`, which has no address of ours yet where that of the client is to be it.

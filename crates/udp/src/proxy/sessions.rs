@@ -51,7 +51,10 @@ impl Sessions {
     pub(super) fn one_of_each_target(&self) -> Vec<Rc<Session>> {
         let mut found: Vec<Rc<Session>> = Vec::new();
         for session in self.0.borrow().values() {
-            let is_new = |known: &Rc<Session>| !Rc::ptr_eq(known.target(), session.target());
+            let Some(target) = session.target() else {
+                continue;
+            };
+            let is_new = |known: &Rc<Session>| !known.goes_to(target);
             if found.iter().all(is_new) {
                 found.push(Rc::clone(session));
             }

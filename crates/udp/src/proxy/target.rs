@@ -60,9 +60,9 @@ impl UdpProxy {
 
     /// That of a session, if it is still there and the same; the session may have ended meanwhile.
     pub(super) fn target_of(&self, session: &Rc<Session>) -> Option<Rc<Target>> {
-        let target = self.target(session.target().id);
+        let target = self.target(session.target()?.id);
         match target {
-            Some(target) if Rc::ptr_eq(&target, session.target()) => Some(target),
+            Some(target) if session.goes_to(&target) => Some(target),
             _ => {
                 self.end(session);
                 None
@@ -74,10 +74,11 @@ impl UdpProxy {
         let hosts = target.cluster.shared().hosts();
         let members: HashMap<_, _> = hosts.iter().map(|host| (host.address, host)).collect();
         for session in self.sessions.all() {
-            if !Rc::ptr_eq(session.target(), target) {
+            let address = session.host_address();
+            let Some(address) = address.filter(|_| session.goes_to(target)) else {
                 continue;
-            }
-            match members.get(&session.host_address()) {
+            };
+            match members.get(&address) {
                 Some(host) => session.renew_host(host),
                 None => self.end(&session),
             }

@@ -119,6 +119,8 @@ pub struct RuntimeLimits {
     seen: AtomicU64,
     /// The budgets that it gives.
     budgets: Mutex<[Option<RetryBudget>; 2]>,
+    /// Per cent of the requests that are turned away (`upstream.maintenance_mode.<cluster>`).
+    maintenance: AtomicU32,
 }
 
 impl RuntimeLimits {
@@ -169,6 +171,7 @@ impl Breakers {
             cluster,
             seen,
             budgets,
+            maintenance,
         } = &self.runtime;
         let mut budgets = budgets.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = self.runtime.stamp();
@@ -192,8 +195,19 @@ impl Breakers {
                 value("retry_budget.min_retry_concurrency").as_ref(),
             );
         }
+        let percent = keys.value(&format!("upstream.maintenance_mode.{cluster}"));
+        let percent = percent.as_ref().and_then(RuntimeValue::integer);
+        let percent = percent.and_then(|percent| u32::try_from(percent.min(100)).ok());
+        maintenance.store(percent.unwrap_or(0), Relaxed);
         // Whoever finds it there finds the limits there too.
         seen.store(stamp, Release);
+    }
+
+    /// How many of a hundred requests are turned away as the cluster is being maintained; runtime alone says it.
+    #[inline]
+    pub fn maintenance_percent(&self) -> u32 {
+        self.follow();
+        self.runtime.maintenance.load(Relaxed)
     }
 
     /// The limit in force.
@@ -341,6 +355,19 @@ impl Default for RetryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runtime_says_what_share_is_turned_away() {
+        let keys = RuntimeKeys::default();
+        let breakers = Breakers::new([Thresholds::default(); 2], RuntimeLimits::new(&keys, "c"));
+        assert_eq!(breakers.maintenance_percent(), 0);
+        for (text, percent) in [("7", 7), ("101", 100), ("{numerator: 5}", 0), ("", 0)] {
+            let value = RuntimeValue::of_text(text).expect("it is YAML");
+            let name = "upstream.maintenance_mode.c".into();
+            keys.set_values([(name, value)].into());
+            assert_eq!(breakers.maintenance_percent(), percent, "{text}");
+        }
+    }
 
     #[test]
     fn runtime_has_other_limits() {

@@ -14,6 +14,7 @@ use nuncio_contract::stats::{Counter, Scope};
 use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_contract::stream_info::{StreamInfo, UPSTREAM_DYNAMIC_PORT};
 use nuncio_net::tls::{ClientTls, Expirations};
+use tokio::sync::watch;
 
 use super::around::{AroundClusters, ProxyPlace};
 use super::breaker_gauges::{left_gauge, open_gauge};
@@ -469,6 +470,11 @@ impl ClusterShared {
             .unwrap_or_else(PoisonError::into_inner) = Arc::new(published);
         self.generation.fetch_add(1, Ordering::Release);
         self.around.tell_hosts_changed();
+    }
+
+    /// Tells of changed hosts, those of other clusters too, from now on.
+    pub(crate) fn changes_of_hosts(&self) -> watch::Receiver<()> {
+        self.around.host_changes()
     }
 
     /// The hosts of now.

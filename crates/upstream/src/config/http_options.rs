@@ -8,6 +8,7 @@ use nuncio_codec::http2::Http2Settings;
 use nuncio_config::typed::{Ctx, Refused};
 use nuncio_config::{message, one_of};
 use nuncio_contract::hash_policy::{HashPolicies, HashPolicyMessage};
+use nuncio_contract::head_limits::HeadLimit;
 use nuncio_contract::headers::HeaderName;
 use nuncio_contract::http_filter_message::HttpFilterMessage;
 use nuncio_contract::matching::StringMatcher;
@@ -180,13 +181,17 @@ pub(super) fn read(
     }
     let http1 = chosen.http1;
     if common.is_some() || http1.is_some() {
-        let mut codec = Http1Settings::default();
+        let mut codec = codec_by_runtime(ctx).unwrap_or_default();
         common
             .into_iter()
             .for_each(|common| common.apply(&mut settings, &mut codec));
         if let Some(http1) = http1 {
             http1.apply(&mut codec, ctx)?;
         }
+        http2.max_headers_bytes = codec.max_headers_bytes;
+        http2.max_headers_count = codec.max_headers_count;
+        settings.http1 = Arc::new(codec);
+    } else if let Some(codec) = codec_by_runtime(ctx) {
         http2.max_headers_bytes = codec.max_headers_bytes;
         http2.max_headers_count = codec.max_headers_count;
         settings.http1 = Arc::new(codec);
@@ -275,6 +280,23 @@ impl UpstreamProtocolOptions {
             http2,
         }
     }
+}
+
+/// Settings whose limits the runtime says, if it does.
+fn codec_by_runtime(ctx: &Ctx) -> Option<Http1Settings> {
+    let kib = HeadLimit::ResponseKib.by_runtime(&ctx.runtime);
+    let count = HeadLimit::ResponseHeaders.by_runtime(&ctx.runtime);
+    if kib.is_none() && count.is_none() {
+        return None;
+    }
+    let mut codec = Http1Settings::default();
+    if let Some(kib) = kib {
+        codec.max_headers_bytes = kib.saturating_mul(1024);
+    }
+    if let Some(count) = count {
+        codec.max_headers_count = count;
+    }
+    Some(codec)
 }
 
 impl CommonHttpOptions {

@@ -5,7 +5,7 @@ use nuncio_config::typed::{FromValue, SupportTable};
 use super::aggregate::AggregateCluster;
 use super::forward_proxy::ForwardProxyCluster;
 use super::header_case::PreserveCase;
-use super::health_check::messages::EventFileSink;
+use super::health_check::messages::{EventFileSink, RedisHealthCheck};
 use super::http_options::HttpProtocolOptions;
 use super::load_balancing;
 use super::messages::{Cluster, DnsCluster, RawBuffer};
@@ -21,6 +21,7 @@ pub fn support(table: &mut SupportTable) {
     AggregateCluster::support(table);
     load_balancing::support(table);
     EventFileSink::support(table);
+    RedisHealthCheck::support(table);
     RawBuffer::support(table);
     ProxyProtocolSocket::support(table);
     InternalUpstream::support(table);

@@ -23,6 +23,7 @@ pub(crate) fn line(
         Probe::Http(_) => "HTTP",
         Probe::Tcp(_) => "TCP",
         Probe::Grpc(_) => "GRPC",
+        Probe::Redis(_) => "REDIS",
     };
     let parts = parts(event);
     let place = &host.locality;

@@ -65,6 +65,8 @@ pub enum Probe {
     Tcp(TcpProbe),
     /// A call of `grpc.health.v1.Health`.
     Grpc(Box<GrpcProbe>),
+    /// A command of Redis.
+    Redis(RedisProbe),
 }
 
 /// A request that a healthy host answers.
@@ -105,6 +107,13 @@ pub struct TcpProbe {
     pub receive: Segments,
     /// The header of the PROXY protocol that goes before what is sent.
     pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// A command that a healthy host of Redis answers.
+#[derive(Debug)]
+pub struct RedisProbe {
+    /// The key that must not be there; without one it is a PING.
+    pub key: Option<Box<[u8]>>,
 }
 
 /// A call that a healthy host answers.

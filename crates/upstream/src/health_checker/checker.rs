@@ -116,7 +116,11 @@ impl CheckRun {
                 Some(named) => named.worker_group(),
                 None => scope.worker_group_at("health_check."),
             },
-            dialer: Rc::new(Dialer::new(Arc::clone(cluster), check)),
+            dialer: Rc::new(Dialer::new(
+                Arc::clone(cluster),
+                check.alpn.clone(),
+                check.socket_criteria.clone(),
+            )),
         }
     }
 }

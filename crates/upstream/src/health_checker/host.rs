@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::checker::{CheckRun, Common};
 use super::flags::CheckFlags;
 use super::gauges::Gauges;
+use super::redis::RedisProber;
 use super::requests::RequestProber;
 use super::tcp::TcpProber;
 use crate::cluster::HealthFlags;
@@ -39,6 +40,7 @@ pub(super) struct CheckedHost {
 enum Prober {
     Requests(Box<RequestProber>),
     Tcp(Box<TcpProber>),
+    Redis(Box<RedisProber>),
 }
 
 impl CheckedHost {
@@ -101,6 +103,11 @@ impl CheckedHost {
         let run = &self.run;
         match &run.check.probe {
             Probe::Tcp(_) => Prober::Tcp(Box::new(TcpProber::new(
+                &run.dialer,
+                &self.flags,
+                run.check.reuses_connection,
+            ))),
+            Probe::Redis(_) => Prober::Redis(Box::new(RedisProber::new(
                 &run.dialer,
                 &self.flags,
                 run.check.reuses_connection,
@@ -238,7 +245,8 @@ impl Prober {
             (Self::Requests(prober), Probe::Http(http)) => prober.check_http(http).await,
             (Self::Requests(prober), Probe::Grpc(grpc)) => prober.check_grpc(grpc).await,
             (Self::Tcp(prober), Probe::Tcp(tcp)) => prober.check(tcp).await,
-            (Self::Requests(_), Probe::Tcp(_)) | (Self::Tcp(_), _) => std::future::pending().await,
+            (Self::Redis(prober), Probe::Redis(redis)) => prober.check(redis).await,
+            (Self::Requests(_) | Self::Tcp(_) | Self::Redis(_), _) => std::future::pending().await,
         }
     }
 
@@ -247,6 +255,7 @@ impl Prober {
         match (self, probe) {
             (Self::Tcp(prober), Probe::Tcp(tcp)) => prober.between(tcp).await,
             (Self::Requests(prober), _) => prober.between().await,
+            (Self::Redis(prober), _) => prober.between().await,
             (Self::Tcp(_), _) => std::future::pending().await,
         }
     }
@@ -254,6 +263,7 @@ impl Prober {
     fn give_up(&mut self, probe: &Probe) {
         match self {
             Self::Tcp(prober) => prober.close(),
+            Self::Redis(prober) => prober.give_up(),
             Self::Requests(prober) => prober.give_up(matches!(probe, Probe::Grpc(_))),
         }
     }

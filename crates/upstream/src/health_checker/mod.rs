@@ -1,7 +1,7 @@
 //! Active health checks: hosts are asked again and again, and what they answer decides who gets requests.
 //!
 //! All is done on the main thread, one session a host and check, whatever the number of workers: [`checker`] follows a cluster's
-//! hosts and [`host`] asks one of them over [`requests`] or [`tcp`], on connections of its own ([`link`]), by the rules
+//! hosts and [`host`] asks one of them over [`requests`], [`tcp`] or [`redis`], on connections of its own ([`link`]), by the rules
 //! of [`health_check`](crate::health_check).
 //!
 //! Different from Envoy: checks do not PING their connections of HTTP/2.
@@ -11,7 +11,9 @@ mod flags;
 mod gauges;
 mod host;
 mod link;
+mod redis;
 mod requests;
 mod tcp;
 
 pub use checker::HealthChecks;
+pub(crate) use link::{Dialer, Link, Part};

@@ -3,15 +3,19 @@
 //!
 //! As in Envoy a host's weight is its requests a second by its utilization, with a penalty for errors; it counts from
 //! `blackout_period` after its first report until `weight_expiration_period` after its last, and hosts without one weigh
-//! as much as the one in the middle. Weights come into force every `weight_update_period`, on the main thread ([`weight_updates`](crate::weight_updates)). Reports
-//! out of band are not supported. Other than in Envoy trailers count behind a head that had a report.
+//! as much as the one in the middle. Weights come into force every `weight_update_period`, on the main thread ([`weight_updates`](crate::weight_updates)). Hosts
+//! report with responses, or besides in calls of their own ([`load_streams`](crate::load_streams)). Other than in Envoy
+//! trailers count behind a head that had a report.
 
 mod orca;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use nuncio_contract::headers::HeaderMap;
+use nuncio_contract::stream_info::Address;
+use nuncio_contract::stream_info::metadata::Struct;
 
 use crate::host::Host;
 use orca::Report;
@@ -27,8 +31,34 @@ pub struct LoadReports {
     pub update_period: Duration,
     /// By how much errors for each request add to the utilization (0).
     pub error_penalty: f64,
-    /// Metrics whose greatest is the utilization where the application does not say it.
+    /// Metrics whose greatest is the utilization, before what the application says and the use of its processor.
     pub metrics: Vec<String>,
+    /// Reports are asked for out of band as well.
+    pub out_of_band: Option<OutOfBand>,
+}
+
+/// How hosts are asked for reports out of band.
+#[derive(Clone, Debug)]
+pub struct OutOfBand {
+    /// How often they are to report (10 s).
+    pub period: Duration,
+    /// The port that they report at; 0 for their own.
+    pub port: u16,
+    /// The call's `:authority`; empty for the host's name or address.
+    pub authority: Box<str>,
+    /// What the transport socket is chosen by, in the place of hosts' metadata.
+    pub socket_criteria: Option<Struct>,
+}
+
+impl OutOfBand {
+    /// Where a host reports; the second if that is no IP address.
+    pub(crate) fn address<'h>(&self, host: &'h Host) -> (SocketAddr, Option<&'h Address>) {
+        let mut address = host.address;
+        if self.port != 0 {
+            address.set_port(self.port);
+        }
+        (address, host.not_ip.as_deref())
+    }
 }
 
 impl LoadReports {
@@ -42,15 +72,25 @@ impl LoadReports {
         }
     }
 
+    /// Takes a report in binary; whether it counts, none if it is none.
+    pub(crate) fn take(&self, host: &Host, report: &[u8], now: Instant) -> Option<bool> {
+        let weight = self.weight_of(&Report::of_binary(report)?);
+        let counts = host.reported_load().zip(weight);
+        if let Some((load, weight)) = counts {
+            load.report(weight, milliseconds(now));
+        }
+        Some(counts.is_some())
+    }
+
     /// The weight that a report comes to; none if it says too little.
     fn weight_of(&self, report: &Report) -> Option<u32> {
         let requests = report.requests_per_second;
         if !is_positive(requests) {
             return None;
         }
-        let mut utilization = report.application_utilization;
+        let mut utilization = report.greatest_of(&self.metrics);
         if !is_positive(utilization) {
-            utilization = report.greatest_of(&self.metrics);
+            utilization = report.application_utilization;
         }
         if !is_positive(utilization) {
             utilization = report.cpu_utilization;
@@ -131,6 +171,7 @@ mod tests {
             update_period: Duration::from_secs(1),
             error_penalty: 2.0,
             metrics: vec!["named_metrics.queue".to_owned()],
+            out_of_band: None,
         }
     }
 
@@ -142,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_application_knows_best_what_is_used_and_errors_make_it_more() {
+    fn named_metrics_go_before_what_the_application_says_and_errors_make_it_more() {
         let mut report = Report {
             requests_per_second: 100.0,
             cpu_utilization: 0.5,
@@ -150,9 +191,9 @@ mod tests {
         };
         let weight = |report: &Report| reports().weight_of(report);
         assert_eq!(weight(&report), Some(200));
-        report.named.push(("named_metrics.queue".to_owned(), 0.8));
+        report.application_utilization = 0.8;
         assert_eq!(weight(&report), Some(125));
-        report.application_utilization = 0.4;
+        report.named.push(("named_metrics.queue".to_owned(), 0.4));
         assert_eq!(weight(&report), Some(250));
         report.errors_per_second = 5.0;
         assert_eq!(weight(&report), Some(200));

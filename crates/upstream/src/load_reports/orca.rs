@@ -146,7 +146,7 @@ impl Report {
         Some(report)
     }
 
-    fn of_binary(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of_binary(bytes: &[u8]) -> Option<Self> {
         let mut report = Self::default();
         let mut fields = Fields(bytes);
         while let Some((number, value)) = fields.next()? {

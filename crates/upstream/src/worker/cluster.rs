@@ -103,6 +103,23 @@ impl WorkerCluster {
         }))
     }
 
+    /// Whether a request is turned away as the cluster is being maintained, which is counted; chance decides.
+    #[inline]
+    pub fn turns_away(&self, random: impl FnOnce() -> u64) -> bool {
+        let percent = self.shared().breakers().maintenance_percent();
+        percent > 0 && self.turn_away(percent, random())
+    }
+
+    #[cold]
+    fn turn_away(&self, percent: u32, random: u64) -> bool {
+        let is_one = random % 100 < u64::from(percent);
+        if is_one {
+            self.core.traffic.upstream_rq_maintenance_mode.inc();
+            self.shared().dropped().count();
+        }
+        is_one
+    }
+
     /// This worker's traffic stats, for what the router counts.
     pub fn traffic_stats(&self) -> &ClusterTrafficStats {
         &self.core.traffic

@@ -14,6 +14,7 @@ use crate::pool::{Carries, Dialled, HostPool, OwnConnection, PooledHost};
 use crate::proxy_protocol::UpstreamProxyProtocol;
 use crate::server_names::ConnectionName;
 use crate::stream::Acquired;
+use crate::udp::UdpStream;
 use crate::worker::expecting::Expected;
 use crate::worker::named_pools::NamedPools;
 
@@ -220,6 +221,15 @@ impl WorkerHost {
             .get_or_init(|| self.new_pool(Carries::Tcp, ResourcePriority::Default, None))
             .lend()
             .map(Acquired::from)
+    }
+
+    /// Datagrams as capsules, by a socket of their own.
+    ///
+    /// # Errors
+    /// The system has no socket, or not from where it is to be.
+    pub fn new_udp_stream(self: &Rc<Self>) -> Result<Acquired, UpstreamError> {
+        let options = &self.core.settings().connect_options;
+        UdpStream::open(&self.host, options).map(Acquired::datagrams)
     }
 
     /// A connection for its owner alone, opened now.

@@ -192,6 +192,21 @@ stat_group! {
 }
 
 stat_group! {
+    /// Reports of load out of band, at `cluster.<name>.`; written by the main thread.
+    pub struct LoadStreamStats("lb_orca_oob.") {
+        counters {
+            report_errors,
+            reports_received,
+            stream_failures,
+            stream_terminated,
+        }
+        gauges {
+            active_sessions,
+        }
+    }
+}
+
+stat_group! {
     /// What comes of several health checks of one cluster, at `cluster.<name>.`; written by the main thread.
     pub struct HealthCheckTotals("health_check.") {
         gauges {

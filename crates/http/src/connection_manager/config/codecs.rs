@@ -1,9 +1,10 @@
-//! The settings of the codecs. Defaults: 60 KiB of request headers, 100 of them.
+//! The settings of the codecs. Defaults: 60 KiB of request headers, 100 of them, or what the runtime says.
 
 use nuncio_codec::http1::{Http1Settings, UnderscoresAction};
 use nuncio_codec::http2::Http2Settings;
 use nuncio_codec::http3::Http3Settings;
 use nuncio_config::typed::{Ctx, Refused};
+use nuncio_contract::head_limits::HeadLimit;
 use nuncio_upstream::config::ignored_upgrades;
 
 use super::common;
@@ -20,6 +21,12 @@ pub(super) fn codec_settings(
         ..Http1Settings::default()
     };
     let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    if let Some(kib) = HeadLimit::RequestKib.by_runtime(&ctx.runtime) {
+        settings.max_headers_bytes = kib.saturating_mul(1024);
+    }
+    if let Some(limit) = HeadLimit::RequestHeaders.by_runtime(&ctx.runtime) {
+        settings.max_headers_count = limit;
+    }
     if let Some(kib) = message.max_request_headers_kb {
         settings.max_headers_bytes = count(kib).saturating_mul(1024);
     }

@@ -5,7 +5,7 @@ use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::matching::{CompiledQueryParameterMatcher, quoted};
 use nuncio_contract::stream_info::StreamInfo;
 
-use super::{PathMatcher, RouteMatcher, is_connect, is_grpc, query_value};
+use super::{PathMatcher, RouteMatcher, is_connect, is_connect_udp, is_grpc, query_value};
 
 impl RouteMatcher {
     /// What is wanted, the path first.
@@ -38,7 +38,7 @@ impl RouteMatcher {
         random: u64,
     ) -> Vec<String> {
         let path_fault = match (&self.path, path_and_query) {
-            (PathMatcher::Connect, _) => (!is_connect(request))
+            (PathMatcher::Connect, _) => (!is_connect(request) && !is_connect_udp(request))
                 .then(|| "it is for CONNECT, and this is another method".to_owned()),
             (path, Some(path_and_query)) => path.why_not(&self.path_of(path_and_query)),
             (path, None) => Some(format!(

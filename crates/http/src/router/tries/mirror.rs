@@ -260,6 +260,9 @@ impl Copy {
     }
 
     async fn exchange(mut self) {
+        if self.cluster.turns_away(|| self.worker.random_u64()) {
+            return self.account.charge(503);
+        }
         let result = self.try_exchange().await;
         if let Err(error) = &result {
             if let Some(host) = &self.account.host {

@@ -100,6 +100,9 @@ pub(super) fn table(extensions: &Extensions) -> SupportTable {
     for room in extensions.tracers.iter().copied().flatten() {
         (room.support)(&mut table);
     }
+    for room in extensions.bootstrap_extensions.iter().copied().flatten() {
+        (room.support)(&mut table);
+    }
     for room in extensions.stat_sinks.iter().copied().flatten() {
         (room.support)(&mut table);
     }

@@ -31,6 +31,7 @@ use nuncio_contract::stats::groups::ControlPlaneStats;
 use nuncio_contract::stats::{Scope, TextReadout};
 use tokio::sync::Notify;
 
+use crate::resource_name::{is_collection, normalized};
 use mux::Mux;
 use news::{Told, Watch, WatchId};
 
@@ -114,9 +115,11 @@ impl Plane {
         self.next_watch.set(id + 1);
         let inbox = Rc::new(Inbox::default());
         self.inboxes.borrow_mut().insert(id, Rc::clone(&inbox));
+        let name = name.map(|name| normalized(name).into_owned().into_boxed_str());
         let watch = Watch {
             id,
-            name: name.map(Box::from),
+            is_collection: name.as_deref().is_some_and(is_collection),
+            name,
             others: BTreeSet::new(),
             is_namespace: kind == VIRTUAL_HOST,
         };

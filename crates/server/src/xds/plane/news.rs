@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use nuncio_config::resources::Response;
 
+use crate::resource_name::collection_of;
+
 /// Who watches.
 pub(in crate::xds) type WatchId = u64;
 
@@ -31,6 +33,8 @@ pub(super) struct Watch {
     pub(super) others: BTreeSet<Box<str>>,
     /// The name is that of a namespace, whose resources come without being asked for, or by `others`.
     pub(super) is_namespace: bool,
+    /// The name is that of a collection, whose members are watched.
+    pub(super) is_collection: bool,
 }
 
 impl Watch {
@@ -43,6 +47,11 @@ impl Watch {
     /// Whether this is one of them.
     pub(super) fn has(&self, name: &str) -> bool {
         self.name.as_deref() == Some(name) || self.others.contains(name)
+    }
+
+    /// Whether a resource is a member of the collection that is watched.
+    pub(super) fn has_member(&self, name: &str) -> bool {
+        self.is_collection && collection_of(name).as_deref() == self.name.as_deref()
     }
 
     /// Takes a name out, if it is there and there are others.

@@ -6,6 +6,7 @@
 //! Differs from Envoy: of a response that one watcher rejects, the others keep what they could use (in Envoy this
 //! depends on the order of the watchers); a response of nothing but longer lives changes nothing else.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use super::lives::Lives;
 use super::news::{InHand, News, Told, Watch, WatchId};
 use super::opened::{INVALID_LIFE, Opened, response};
 use super::outbox::{Outbox, rejection};
+use crate::resource_name::normalized;
 
 /// The machine.
 pub(super) struct Sotw {
@@ -241,9 +243,9 @@ impl Sotw {
             }
             for watch in &of_type.watches {
                 let own = watch.name.as_deref();
-                let gone = ended
-                    .iter()
-                    .filter(|name| own.is_none_or(|own| *own == ***name));
+                let gone = ended.iter().filter(|name| {
+                    own.is_none_or(|own| *own == *normalized(name)) || watch.has_member(name)
+                });
                 let gone: Vec<_> = gone.cloned().collect();
                 if !gone.is_empty() {
                     let gone = response("", std::iter::empty(), Some(gone));
@@ -344,14 +346,22 @@ impl OfType {
         if nothing_new {
             return Ok(Told::new());
         }
-        let mut by_name: HashMap<&str, &Opened> = HashMap::new();
+        let mut by_name: HashMap<Cow<'_, str>, &Opened> = HashMap::new();
         for one in &opened {
-            by_name.entry(&one.name).or_insert(one);
+            by_name.entry(normalized(&one.name)).or_insert(one);
         }
         let mut told = Told::new();
         for watch in &self.watches {
             let share = match &watch.name {
                 None => response(&message.version, opened.iter(), None),
+                Some(_) if watch.is_collection => {
+                    let members = opened.iter().filter(|one| watch.has_member(&one.name));
+                    let mut members = members.peekable();
+                    if members.peek().is_none() {
+                        continue;
+                    }
+                    response(&message.version, members, None)
+                }
                 Some(name) => match by_name.get(&**name) {
                     Some(one) => response(&message.version, std::iter::once(*one), None),
                     None => continue,

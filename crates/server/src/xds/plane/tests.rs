@@ -14,6 +14,7 @@ use nuncio_contract::config_source::{ApiConfigSource, ServerSource};
 
 use super::mux::Mux;
 use super::news::{News, Told, Watch};
+use crate::resource_name::is_collection;
 
 const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const HOSTS: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
@@ -55,7 +56,8 @@ impl Run {
     }
 
     fn watch(&mut self, id: u64, type_url: &str, name: Option<&str>) {
-        let name = name.map(Box::from);
+        let name: Option<Box<str>> = name.map(Box::from);
+        let is_collection = name.as_deref().is_some_and(is_collection);
         self.mux.watch(
             type_url,
             Watch {
@@ -63,6 +65,7 @@ impl Run {
                 name,
                 others: Default::default(),
                 is_namespace: type_url.ends_with("VirtualHost"),
+                is_collection,
             },
         );
     }

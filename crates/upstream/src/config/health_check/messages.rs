@@ -44,6 +44,29 @@ one_of! {
         http_health_check => Http(HttpHealthCheck),
         tcp_health_check => Tcp(TcpHealthCheck),
         grpc_health_check => Grpc(GrpcHealthCheck),
+        custom_health_check => Custom(CustomHealthCheck),
+    }
+}
+
+message! {
+    /// What an extension asks.
+    pub(crate) struct CustomHealthCheck: "envoy.config.core.v3.HealthCheck.CustomHealthCheck" {
+        pub(crate) name: Spanned<String>,
+        pub(crate) oneof config_type: Option<CustomConfig>,
+    }
+}
+
+one_of! {
+    /// Its config.
+    pub(crate) enum CustomConfig {
+        typed_config => Typed(Any),
+    }
+}
+
+message! {
+    /// A command of Redis. Without `aws_iam`.
+    pub(crate) struct RedisHealthCheck: "envoy.extensions.health_checkers.redis.v3.Redis" {
+        pub(crate) key: String,
     }
 }
 

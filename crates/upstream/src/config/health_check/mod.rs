@@ -1,6 +1,7 @@
 //! `HealthCheck`: how a cluster's hosts are checked.
 //!
-//! Refused: HTTP/3, checks that are extensions, and the service that is told of events.
+//! Of checks that are extensions there is Redis. Refused: HTTP/3, other extensions, and the service that is told of
+//! events.
 
 pub(super) mod messages;
 
@@ -18,17 +19,19 @@ use nuncio_contract::metadata_message::struct_of;
 use super::messages::Cluster;
 use crate::cluster::UpstreamProtocol;
 use crate::health_check::{
-    ActiveChecks, AlwaysLog, Check, GrpcProbe, HttpProbe, Probe, Segments, TcpProbe, Thresholds,
-    Timing, from_hex,
+    ActiveChecks, AlwaysLog, Check, GrpcProbe, HttpProbe, Probe, RedisProbe, Segments, TcpProbe,
+    Thresholds, Timing, from_hex,
 };
 use crate::proxy_protocol::ProxyVersion;
 use messages::{
-    CodecClientType, EventFileSink, GrpcHealthCheck, HealthCheck, HealthChecker, HttpHealthCheck,
-    Payload, PayloadKind, ProxyProtocolVersion, RequestMethod, TcpHealthCheck,
+    CodecClientType, CustomConfig, CustomHealthCheck, EventFileSink, GrpcHealthCheck, HealthCheck,
+    HealthChecker, HttpHealthCheck, Payload, PayloadKind, ProxyProtocolVersion, RedisHealthCheck,
+    RequestMethod, TcpHealthCheck,
 };
 
 const FILE_SINK: &str =
     "envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink";
+const REDIS: &str = "envoy.extensions.health_checkers.redis.v3.Redis";
 /// How much of a response's body is looked at.
 const DEFAULT_RESPONSE_BUFFER_BYTES: u64 = 1024;
 /// The most that is kept of it where the configuration has no limit.
@@ -72,6 +75,7 @@ fn one(
             }
             Probe::Grpc(Box::new(grpc.compile(ctx)?))
         }
+        HealthChecker::Custom(custom) => custom.compile(ctx)?,
     };
     let thresholds = Thresholds {
         healthy: check.healthy_threshold,
@@ -273,6 +277,28 @@ impl TcpHealthCheck {
                 ProxyProtocolVersion::V2 => ProxyVersion::V2,
             }),
         })
+    }
+}
+
+impl CustomHealthCheck {
+    fn compile(&self, ctx: &mut Ctx) -> Result<Probe, Refused> {
+        let any = self.config_type.as_ref();
+        match any.map(|CustomConfig::Typed(any)| (any.type_name(), any)) {
+            Some((REDIS, any)) => {
+                let redis: RedisHealthCheck = any.decode(ctx)?;
+                let key = Some(redis.key).filter(|key| !key.is_empty());
+                Ok(Probe::Redis(RedisProbe {
+                    key: key.map(|key| key.into_bytes().into()),
+                }))
+            }
+            other => {
+                let (name, span) = match other {
+                    Some((name, any)) => (name, any.span),
+                    None => (self.name.value.as_str(), self.name.span),
+                };
+                Err(ctx.unsupported_here(span, format!("the health checker `{name}`")))
+            }
+        }
     }
 }
 

@@ -191,7 +191,17 @@ message! {
         pub(crate) error_utilization_penalty: Option<f64>,
         pub(crate) metric_names_for_computing_utilization: Vec<String>,
         pub(crate) slow_start_config: Option<SlowStart>,
-        inert oob_reporting_period = "reports out of band, which it is for, are refused";
+        pub(crate) oob_reporting_period: Option<Duration>,
+        pub(crate) oob_reporting_config: Option<OutOfBandReporting>,
+    }
+}
+
+message! {
+    /// How hosts are reached that report out of band.
+    pub(crate) struct OutOfBandReporting: "envoy.extensions.load_balancing_policies.common.v3.OrcaOobReportingConfig" {
+        pub(crate) port_value: u16,
+        pub(crate) authority: String,
+        pub(crate) transport_socket_match_criteria: Option<Arc<Json>>,
     }
 }
 

@@ -16,7 +16,7 @@ use super::{Gone, Part};
 use crate::cluster::ClusterShared;
 
 /// The connection and the response under way.
-pub(in crate::health_checker) struct Http1Link {
+pub(crate) struct Http1Link {
     transport: Transport,
     settings: Arc<Http1Settings>,
     traffic: Arc<ClusterTrafficStats>,

@@ -17,7 +17,7 @@ use crate::http2_wire::Wire;
 use crate::pool::count_http2;
 
 /// The connection and the request under way.
-pub(in crate::health_checker) struct Http2Link {
+pub(crate) struct Http2Link {
     wire: Wire,
     stats: Arc<Http2CodecStats>,
     traffic: Arc<ClusterTrafficStats>,

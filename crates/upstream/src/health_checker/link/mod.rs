@@ -3,39 +3,43 @@
 mod http1;
 mod http2;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::stream_info::Address;
+use nuncio_contract::stream_info::metadata::Struct;
 use nuncio_net::tls::{TlsCounts, Wishes};
 use nuncio_net::transport::Transport;
 use nuncio_net::{connect, pipe};
 
 use crate::cluster::{ClusterShared, Host};
-use crate::health_check::Check;
 use crate::http11_proxy;
 use http1::Http1Link;
 use http2::Http2Link;
 
 /// The connection is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Gone;
+pub(crate) struct Gone;
 
 /// Opens connections to a cluster's hosts.
-pub(super) struct Dialer {
+pub(crate) struct Dialer {
     pub(super) cluster: Arc<ClusterShared>,
-    check: Arc<Check>,
+    /// What is offered by ALPN.
+    alpn: Box<[Vec<u8>]>,
+    /// What their transport sockets are chosen by, in the place of hosts' metadata.
+    socket_criteria: Option<Struct>,
     tls_counts: Option<TlsCounts>,
 }
 
 /// A connection that carries requests one by one.
-pub(super) enum Link {
+pub(crate) enum Link {
     Http1(Box<Http1Link>),
     Http2(Box<Http2Link>),
 }
 
 /// A piece of a response.
-pub(super) enum Part {
+pub(crate) enum Part {
     /// Its head; whether it ends with it.
     Head(HeaderMap, bool),
     /// Bytes of its body; whether it ends with them.
@@ -46,7 +50,7 @@ pub(super) enum Part {
 
 /// Why no response comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     /// The stream alone was reset.
     Stream,
     /// The connection is of no more use.
@@ -54,33 +58,48 @@ pub(super) enum Broken {
 }
 
 impl Dialer {
-    pub(super) fn new(cluster: Arc<ClusterShared>, check: &Arc<Check>) -> Self {
+    pub(crate) fn new(
+        cluster: Arc<ClusterShared>,
+        alpn: Box<[Vec<u8>]>,
+        socket_criteria: Option<Struct>,
+    ) -> Self {
         let is_tls = cluster.sockets().any(|one| one.tls().is_some());
         Self {
             tls_counts: is_tls.then(|| TlsCounts::new(cluster.scope().clone())),
-            check: Arc::clone(check),
+            alpn,
+            socket_criteria,
             cluster,
         }
     }
 
     /// `http` or `https`.
-    pub(super) fn scheme(&self, host: &Host) -> &'static [u8] {
+    pub(crate) fn scheme(&self, host: &Host) -> &'static [u8] {
         match self.cluster.socket_of(host).tls() {
             None => b"http",
             Some(_) => b"https",
         }
     }
 
-    /// Opens a connection to a host, with its handshake. No timeout of its own.
+    /// Opens a connection to where a host is checked.
     pub(super) async fn open(&self, host: &Host) -> Result<Transport, Gone> {
-        let address = host.check_address();
-        let socket = self
-            .cluster
-            .socket_for_check(host, self.check.socket_criteria.as_ref());
+        self.open_at(host, host.check_address(), host.checked_not_ip())
+            .await
+    }
+
+    /// Opens a connection to a host at an address, or at one that is no IP address, with its handshake. No timeout of
+    /// its own.
+    pub(crate) async fn open_at(
+        &self,
+        host: &Host,
+        address: SocketAddr,
+        not_ip: Option<&Address>,
+    ) -> Result<Transport, Gone> {
+        let criteria = self.socket_criteria.as_ref();
+        let socket = self.cluster.socket_for_check(host, criteria);
         let settings = &self.cluster.settings;
         let way = http11_proxy::way(socket.http_proxy(), host, socket.tls().is_some());
         let goal = way.map_or(address, |way| way.proxy);
-        let not_ip = host.checked_not_ip().filter(|_| way.is_none());
+        let not_ip = not_ip.filter(|_| way.is_none());
         let mut tcp = match not_ip {
             // The main thread, which checks hosts, reaches no listener inside of the process.
             Some(Address::Internal(_)) => return Err(Gone),
@@ -102,7 +121,7 @@ impl Dialer {
             return Ok(Transport::plain(tcp));
         };
         let wishes = Wishes {
-            only_protocols: Some(&*self.check.alpn),
+            only_protocols: Some(&*self.alpn),
             host_name: Some(&*host.hostname).filter(|name| !name.is_empty()),
             ..Wishes::default()
         };
@@ -130,12 +149,12 @@ impl Link {
         Self::Http1(Box::new(Http1Link::new(&dialer.cluster, transport)))
     }
 
-    pub(super) fn http2(dialer: &Dialer, transport: Transport) -> Self {
+    pub(crate) fn http2(dialer: &Dialer, transport: Transport) -> Self {
         Self::Http2(Box::new(Http2Link::new(&dialer.cluster, transport)))
     }
 
     /// Sends a request whole; an empty body is none.
-    pub(super) async fn send(&mut self, headers: &HeaderMap, body: &[u8]) -> Result<(), Gone> {
+    pub(crate) async fn send(&mut self, headers: &HeaderMap, body: &[u8]) -> Result<(), Gone> {
         match self {
             Self::Http1(link) => link.send(headers, body).await,
             Self::Http2(link) => link.send(headers, body),
@@ -143,7 +162,7 @@ impl Link {
     }
 
     /// The next piece of the response.
-    pub(super) async fn next(&mut self) -> Result<Part, Broken> {
+    pub(crate) async fn next(&mut self) -> Result<Part, Broken> {
         match self {
             Self::Http1(link) => link.next().await.map_err(|Gone| Broken::Connection),
             Self::Http2(link) => link.next().await,
@@ -151,7 +170,7 @@ impl Link {
     }
 
     /// Whether it may carry another request after this response.
-    pub(super) fn may_go_on(&self) -> bool {
+    pub(crate) fn may_go_on(&self) -> bool {
         match self {
             Self::Http1(link) => link.may_go_on(),
             Self::Http2(link) => link.may_go_on(),

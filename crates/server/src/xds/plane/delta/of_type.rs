@@ -1,5 +1,6 @@
 //! What is known of one type of resources: who wants which, which version of each is there, and what is to be asked.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Instant;
@@ -7,6 +8,7 @@ use std::time::Instant;
 use nuncio_config::resources::Response;
 use nuncio_config::wire::discovery::{DeltaRequest, DiscoveryResponse, RawResource};
 
+use crate::resource_name::normalized;
 use crate::xds::plane::lives::Lives;
 use crate::xds::plane::news::{News, Told, Watch};
 use crate::xds::plane::opened::{INVALID_LIFE, Opened, response};
@@ -151,7 +153,7 @@ impl OfType {
         self.watches.iter().any(|watch| match &watch.name {
             None => true,
             Some(space) if watch.is_namespace => is_of_namespace(space, name),
-            Some(_) => watch.has(name),
+            Some(_) => watch.has(&normalized(name)) || watch.has_member(name),
         })
     }
 
@@ -208,8 +210,15 @@ impl OfType {
     }
 
     pub(super) fn told(&self, message: &DiscoveryResponse, opened: &[Opened]) -> Told {
-        let by_name: HashMap<&str, &Opened> = opened.iter().map(|one| (&*one.name, one)).collect();
-        let gone: BTreeSet<&str> = message.removed.iter().map(String::as_str).collect();
+        let by_name: HashMap<Cow<'_, str>, &Opened> = opened
+            .iter()
+            .map(|one| (normalized(&one.name), one))
+            .collect();
+        let gone: HashMap<Cow<'_, str>, &String> = message
+            .removed
+            .iter()
+            .map(|name| (normalized(name), name))
+            .collect();
         let is_empty = message.changed.is_empty() && message.removed.is_empty();
         let mut told = Told::new();
         for watch in &self.watches {
@@ -225,11 +234,22 @@ impl OfType {
                     response(&message.version, opened.iter(), Some(gone.collect()))
                 }
                 None => continue,
+                Some(_) if watch.is_collection => {
+                    let found = opened.iter().filter(|one| watch.has_member(&one.name));
+                    let mut found = found.peekable();
+                    let gone = message.removed.iter();
+                    let gone = gone.filter(|name| watch.has_member(name));
+                    let gone: Vec<Box<str>> = gone.map(|name| name.as_str().into()).collect();
+                    if found.peek().is_none() && gone.is_empty() {
+                        continue;
+                    }
+                    response(&message.version, found, Some(gone))
+                }
                 Some(_) => {
                     let found = watch.names().filter_map(|name| by_name.get(name).copied());
                     let mut found = found.peekable();
                     let gone = watch.names().filter_map(|name| gone.get(name));
-                    let gone: Vec<Box<str>> = gone.map(|name| (*name).into()).collect();
+                    let gone: Vec<Box<str>> = gone.map(|name| name.as_str().into()).collect();
                     if found.peek().is_none() && gone.is_empty() {
                         continue;
                     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use nuncio_config::typed::{Ctx, Refused};
 use nuncio_contract::headers::{HeaderMap, Known};
-use nuncio_contract::matching::CompiledStringMatcher;
+use nuncio_contract::matching::{CompiledStringMatcher, StringMatcher};
 
 /// Change on the way, and so are left out.
 const LEFT_OUT: [&[u8]; 3] = [b"x-forwarded-for", b"x-forwarded-proto", b"x-amzn-trace-id"];
@@ -13,13 +14,30 @@ const AMAZON: &[u8] = b"x-amz-";
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Which headers are signed.
-pub(super) struct Choice {
+pub(crate) struct Choice {
     /// None: all that are not left out.
-    pub(super) included: Box<[CompiledStringMatcher]>,
-    pub(super) excluded: Box<[CompiledStringMatcher]>,
+    pub(crate) included: Box<[CompiledStringMatcher]>,
+    pub(crate) excluded: Box<[CompiledStringMatcher]>,
 }
 
 impl Choice {
+    /// Compiles both lists.
+    pub(crate) fn compile(
+        included: &[StringMatcher],
+        excluded: &[StringMatcher],
+        ctx: &mut Ctx,
+    ) -> Result<Self, Refused> {
+        let mut all = |matchers: &[StringMatcher]| {
+            let matchers = matchers.iter();
+            let matchers = matchers.map(|matcher| CompiledStringMatcher::compile(matcher, ctx));
+            matchers.collect::<Result<_, _>>()
+        };
+        Ok(Choice {
+            included: all(included)?,
+            excluded: all(excluded)?,
+        })
+    }
+
     fn takes(&self, name: &[u8]) -> bool {
         let any = |matchers: &[CompiledStringMatcher]| matchers.iter().any(|it| it.matches(name));
         if name == CONTENT_TYPE || name.starts_with(AMAZON) {
@@ -33,7 +51,7 @@ impl Choice {
 }
 
 /// Headers by name, several of one name joined.
-pub(super) fn headers(request: &HeaderMap, choice: &Choice) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub(crate) fn headers(request: &HeaderMap, choice: &Choice) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut all: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for header in request.iter_regular() {
         if header.value.is_empty() || !choice.takes(header.name) {
@@ -62,7 +80,7 @@ pub(super) fn headers(request: &HeaderMap, choice: &Choice) -> BTreeMap<Vec<u8>,
 }
 
 /// The names of headers.
-pub(super) fn names(headers: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
+pub(crate) fn names(headers: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<u8> {
     let names: Vec<_> = headers.keys().map(Vec::as_slice).collect();
     names.join(&b';')
 }
@@ -74,7 +92,7 @@ fn without_extra_spaces(value: &[u8]) -> Vec<u8> {
 }
 
 /// The request.
-pub(super) fn request(
+pub(crate) fn request(
     request: &HeaderMap,
     headers: &BTreeMap<Vec<u8>, Vec<u8>>,
     content_hash: &str,
@@ -146,7 +164,7 @@ fn query(query: &[u8]) -> Vec<u8> {
 }
 
 /// A name or value of a query, in which a plus is a space.
-pub(super) fn component(text: &[u8]) -> Vec<u8> {
+pub(crate) fn component(text: &[u8]) -> Vec<u8> {
     let spaced: Vec<u8> = text
         .iter()
         .map(|byte| if *byte == b'+' { b' ' } else { *byte })
@@ -155,7 +173,7 @@ pub(super) fn component(text: &[u8]) -> Vec<u8> {
 }
 
 /// All but what needs it not (RFC 3986) and `also`.
-pub(super) fn encoded(text: &[u8], also: &[u8]) -> Vec<u8> {
+pub(crate) fn encoded(text: &[u8], also: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for byte in text {
         let stays = byte.is_ascii_alphanumeric() || b"-._~".contains(byte) || also.contains(byte);

@@ -1,7 +1,7 @@
 //! Where credentials come from.
 
 use nuncio_config::message;
-use nuncio_config::typed::{Ctx, Refused};
+use nuncio_config::typed::{Ctx, Refused, Spanned};
 use nuncio_contract::data_source::DataSource;
 
 /// Most bytes of a file of credentials.
@@ -9,7 +9,7 @@ const LIMIT_BYTES: usize = 1 << 20;
 
 message! {
     /// Where they come from.
-    pub(super) struct AwsCredentialProvider: "envoy.extensions.common.aws.v3.AwsCredentialProvider" {
+    pub(crate) struct AwsCredentialProvider: "envoy.extensions.common.aws.v3.AwsCredentialProvider" {
         inline_credential: Option<InlineCredential>,
         credentials_file_provider: Option<CredentialsFile>,
         custom_credential_provider_chain: bool,
@@ -40,14 +40,15 @@ message! {
 }
 
 /// Who signs.
-pub(super) struct Credentials {
-    pub(super) access_key_id: Box<str>,
-    pub(super) secret_access_key: Box<str>,
-    pub(super) session_token: Option<Box<str>>,
+pub(crate) struct Credentials {
+    pub(crate) access_key_id: Box<str>,
+    pub(crate) secret_access_key: Box<str>,
+    pub(crate) session_token: Option<Box<str>>,
 }
 
 impl Credentials {
-    fn new(id: &str, secret: &str, token: Option<&str>) -> Option<Self> {
+    /// Those of a configuration; none where they are empty.
+    pub(crate) fn new(id: &str, secret: &str, token: Option<&str>) -> Option<Self> {
         let token = token.filter(|token| !token.is_empty());
         (!id.is_empty() && !secret.is_empty()).then(|| Credentials {
             access_key_id: id.into(),
@@ -67,7 +68,7 @@ impl Credentials {
     }
 
     /// Those of a profile in the text of a file.
-    pub(super) fn of_profile(text: &str, profile: &str) -> Option<Self> {
+    pub(crate) fn of_profile(text: &str, profile: &str) -> Option<Self> {
         let mut is_it = false;
         let [mut id, mut secret, mut token] = [""; 3];
         for line in text.lines().map(str::trim) {
@@ -90,15 +91,33 @@ impl Credentials {
 }
 
 /// A variable of the environment; an empty one is as good as none.
-pub(super) fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Those of a profile in the file of the one who runs the proxy.
+///
+/// # Errors
+/// [`Refused`] when there are none.
+pub(crate) fn of_named_profile(
+    profile: &Spanned<String>,
+    ctx: &mut Ctx,
+) -> Result<Credentials, Refused> {
+    let text = default_file(ctx);
+    Credentials::of_profile(&text, &profile.value).ok_or_else(|| {
+        let what = format!(
+            "to sign without credentials of the profile `{}`",
+            profile.value
+        );
+        ctx.unsupported_here(profile.span, what)
+    })
 }
 
 /// The credentials of now.
 ///
 /// # Errors
 /// [`Refused`] when there are none, or they would have to be fetched.
-pub(super) fn find(
+pub(crate) fn find(
     provider: Option<&AwsCredentialProvider>,
     ctx: &mut Ctx,
 ) -> Result<Credentials, Refused> {

@@ -15,25 +15,36 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// Signs requests for one service.
-pub(super) struct Signer {
-    pub(super) service: Box<str>,
-    pub(super) region: Box<str>,
-    pub(super) credentials: Credentials,
-    pub(super) choice: Choice,
+pub(crate) struct Signer {
+    pub(crate) service: Box<str>,
+    pub(crate) region: Box<str>,
+    pub(crate) credentials: Credentials,
+    pub(crate) choice: Choice,
     /// Signs in the query; for how many seconds the signature counts.
-    pub(super) in_query: Option<u64>,
-    pub(super) names: Names,
+    pub(crate) in_query: Option<u64>,
+    pub(crate) names: Names,
 }
 
 /// The headers of signatures.
-pub(super) struct Names {
-    pub(super) content: HeaderName,
-    pub(super) date: HeaderName,
-    pub(super) token: HeaderName,
+pub(crate) struct Names {
+    pub(crate) content: HeaderName,
+    pub(crate) date: HeaderName,
+    pub(crate) token: HeaderName,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let name = |text| HeaderName::parse(text).unwrap_or(HeaderName::from(Known::Authorization));
+        Names {
+            content: name("x-amz-content-sha256"),
+            date: name("x-amz-date"),
+            token: name("x-amz-security-token"),
+        }
+    }
 }
 
 /// What is signed of the body.
-pub(super) enum Payload<'a> {
+pub(crate) enum Payload<'a> {
     Unsigned,
     /// There is none.
     Nothing,
@@ -43,7 +54,7 @@ pub(super) enum Payload<'a> {
 
 impl Signer {
     /// Signs a request at this time.
-    pub(super) fn sign(&self, request: &mut HeaderMap, payload: &Payload<'_>, now: SystemTime) {
+    pub(crate) fn sign(&self, request: &mut HeaderMap, payload: &Payload<'_>, now: SystemTime) {
         let hash = match payload {
             Payload::Unsigned => UNSIGNED.to_owned(),
             Payload::Nothing => hex(digest(&SHA256, b"").as_ref()),

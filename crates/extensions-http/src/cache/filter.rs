@@ -1,0 +1,461 @@
+//! What the cache does to a stream: it serves it, or has it go on and keeps what comes of it.
+
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use nuncio_contract::buffer::Buffer;
+use nuncio_contract::headers::{HeaderMap, Known, MapKind};
+use nuncio_contract::http_filter::{
+    DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
+    HttpFilterFactory, Interest, Late, Then, TrailersStatus,
+};
+use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::stream_info::ResponseFlags;
+
+use super::config::{ChainConfig, Settings};
+use super::control::RequestControl;
+use super::ranges::{self, Part};
+use super::store::{Entry, Head, Pending};
+use super::{freshness, validation, vary};
+
+const FROM_CACHE: &str = "cache.response_from_cache_filter";
+const FROM_HOST: &str = "via_upstream";
+/// How much of a kept body is given at once.
+const CHUNK_BYTES: usize = 64 << 10;
+
+struct Factory(Option<Rc<Worker>>);
+
+struct Worker(Arc<Settings>);
+
+impl HttpFilterConfig for ChainConfig {
+    fn for_worker(&self, _context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {
+        let settings = self.0.as_ref().map(Arc::clone);
+        Box::new(Factory(settings.map(|settings| Rc::new(Worker(settings)))))
+    }
+}
+
+impl HttpFilterFactory for Factory {
+    fn interest(&self) -> Interest {
+        let is_on = self.0.is_some();
+        Interest {
+            request_headers: is_on,
+            response_headers: is_on,
+            response_body: is_on,
+            ..Interest::default()
+        }
+    }
+
+    fn create(&self) -> Box<dyn HttpFilter> {
+        Box::new(CacheFilter {
+            worker: self.0.as_ref().map(Rc::clone),
+            state: State::Passing,
+        })
+    }
+}
+
+struct CacheFilter {
+    worker: Option<Rc<Worker>>,
+    state: State,
+}
+
+enum State {
+    /// The stream is none of ours.
+    Passing,
+    /// What is kept is the answer.
+    Serving(Box<Serving>),
+    /// The host is asked.
+    Asking(Box<Asking>),
+    /// The host's answer is to be kept.
+    Keeping(Box<Keeping>),
+    /// The host has found what is kept unchanged, and takes its time to say that this was all.
+    Replacing(Arc<Entry>),
+}
+
+struct Serving {
+    head: HeaderMap,
+    entry: Arc<Entry>,
+    /// What of the body is left to give.
+    left: Range<usize>,
+    /// Whether the trailers belong to it.
+    is_whole: bool,
+    is_head_given: bool,
+}
+
+struct Asking {
+    key: Vec<u8>,
+    is_head: bool,
+    may_keep: bool,
+    /// The request as it was looked up, for `vary`.
+    request: Option<HeaderMap>,
+    /// What is kept, and its own key, where the host is asked whether it has changed.
+    kept: Option<(Vec<u8>, Arc<Entry>)>,
+}
+
+struct Keeping {
+    key: Vec<u8>,
+    request: Option<HeaderMap>,
+    head: Head,
+    names: vary::Names,
+    body: Pending,
+}
+
+impl HttpFilter for CacheFilter {
+    fn decode_headers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        end_stream: bool,
+    ) -> HeadersStatus {
+        let Some(worker) = self.worker.as_ref().filter(|_| end_stream) else {
+            return HeadersStatus::Continue;
+        };
+        match worker.look_up(context) {
+            Some(State::Serving(serving)) => {
+                let status = serving.head.get_str(Known::Status);
+                let status = status.and_then(|status| status.parse().ok()).unwrap_or(200);
+                let reply = LocalReply::bare(status, FROM_CACHE)
+                    .with_flags(ResponseFlags::RESPONSE_FROM_CACHE_FILTER);
+                self.state = State::Serving(serving);
+                HeadersStatus::Reply(Box::new(reply))
+            }
+            state => {
+                self.state = state.unwrap_or(State::Passing);
+                HeadersStatus::Continue
+            }
+        }
+    }
+
+    fn encode_headers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        response: &mut HeaderMap,
+        end_stream: bool,
+    ) -> HeadersStatus {
+        match std::mem::replace(&mut self.state, State::Passing) {
+            State::Serving(serving) => self.serve(serving, response),
+            State::Asking(asking) => self.answered(*asking, context, response, end_stream),
+            state => {
+                self.state = state;
+                HeadersStatus::Continue
+            }
+        }
+    }
+
+    fn encode_data(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        data: &mut Buffer,
+        end_stream: bool,
+    ) -> DataStatus {
+        match &mut self.state {
+            State::Keeping(keeping) => {
+                if !keeping.body.take(data.readable()) {
+                    self.state = State::Passing;
+                } else if end_stream {
+                    self.keep(None, context);
+                }
+            }
+            State::Replacing(entry) => {
+                data.clear();
+                if end_stream {
+                    data.extend(&entry.body);
+                    self.state = State::Passing;
+                }
+            }
+            State::Passing | State::Serving(_) | State::Asking(_) => {}
+        }
+        DataStatus::Continue
+    }
+
+    fn encode_trailers(
+        &mut self,
+        context: &mut FilterContext<'_>,
+        trailers: &mut HeaderMap,
+    ) -> TrailersStatus {
+        match &self.state {
+            State::Keeping(_) => self.keep(Some(trailers), context),
+            State::Replacing(entry) => {
+                let mut data = Buffer::default();
+                data.extend(&entry.body);
+                self.state = State::Passing;
+                return TrailersStatus::Append(data);
+            }
+            State::Passing | State::Serving(_) | State::Asking(_) => {}
+        }
+        TrailersStatus::Continue
+    }
+
+    fn poll_encode_late(
+        &mut self,
+        _context: &mut FilterContext<'_>,
+        _response: &mut HeaderMap,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Late> {
+        match &mut self.state {
+            State::Serving(serving) => Poll::Ready(serving.next()),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn on_destroy(&mut self) {
+        self.state = State::Passing;
+    }
+}
+
+impl CacheFilter {
+    /// What is kept goes down in the place of `response`.
+    fn serve(&mut self, mut serving: Box<Serving>, response: &mut HeaderMap) -> HeadersStatus {
+        std::mem::swap(response, &mut serving.head);
+        if !serving.has_more() {
+            return HeadersStatus::Continue;
+        }
+        self.state = State::Serving(serving);
+        HeadersStatus::Later
+    }
+
+    /// The host has answered.
+    fn answered(
+        &mut self,
+        asking: Asking,
+        context: &mut FilterContext<'_>,
+        response: &mut HeaderMap,
+        end_stream: bool,
+    ) -> HeadersStatus {
+        let Some(worker) = self.worker.as_ref().map(Rc::clone) else {
+            return HeadersStatus::Continue;
+        };
+        let details = context.stream_info.response_code_details.as_deref();
+        if details != Some(FROM_HOST) {
+            return HeadersStatus::Continue;
+        }
+        if let Some((own_key, entry)) = &asking.kept
+            && response.get(Known::Status) == Some(b"304")
+        {
+            worker.found_unchanged(own_key, entry, context, response);
+            return self.serve_unchanged(Arc::clone(entry), asking.is_head, response, end_stream);
+        }
+        let may_keep = asking.may_keep && !asking.is_head;
+        if may_keep && freshness::is_kept(response, &worker.0.allowed_vary) {
+            self.state = State::Keeping(Box::new(Keeping {
+                key: asking.key,
+                request: asking.request,
+                head: Head::of(response),
+                names: vary::names(response),
+                body: Pending::new(&worker.0.store, worker.0.max_body_bytes),
+            }));
+            if end_stream {
+                self.keep(None, context);
+            }
+        }
+        HeadersStatus::Continue
+    }
+
+    fn serve_unchanged(
+        &mut self,
+        entry: Arc<Entry>,
+        is_head: bool,
+        response: &mut HeaderMap,
+        end_stream: bool,
+    ) -> HeadersStatus {
+        if !end_stream {
+            self.state = State::Replacing(entry);
+            return HeadersStatus::Continue;
+        }
+        let left = if is_head { 0..0 } else { 0..entry.body.len() };
+        let head = std::mem::replace(response, HeaderMap::response());
+        let serving = Serving {
+            head,
+            entry,
+            left,
+            is_whole: !is_head,
+            is_head_given: false,
+        };
+        self.serve(Box::new(serving), response)
+    }
+
+    /// The answer that is to be kept is there.
+    fn keep(&mut self, trailers: Option<&HeaderMap>, context: &FilterContext<'_>) {
+        let state = std::mem::replace(&mut self.state, State::Passing);
+        let (State::Keeping(keeping), Some(worker)) = (state, &self.worker) else {
+            return;
+        };
+        let entry = Entry {
+            head: keeping.head,
+            body: keeping.body.bytes(),
+            trailers: trailers.map(|trailers| Arc::new(Head::of(trailers))),
+            came: context.services.wall(),
+        };
+        let Worker(settings) = &**worker;
+        if keeping.names.is_empty() {
+            return settings.store.keep(&keeping.key, entry);
+        }
+        let request = keeping.request.as_ref();
+        let variant =
+            request.and_then(|request| settings.allowed_vary.variant(&keeping.names, request));
+        if let Some(variant) = variant {
+            let store = &settings.store;
+            store.keep_variant(&keeping.key, keeping.names, &variant, entry);
+        }
+    }
+}
+
+impl Serving {
+    fn has_more(&self) -> bool {
+        !self.left.is_empty() || self.has_trailers()
+    }
+
+    fn has_trailers(&self) -> bool {
+        self.is_whole && self.entry.trailers.is_some()
+    }
+
+    /// The next of it.
+    fn next(&mut self) -> Late {
+        let mut data = Buffer::default();
+        if !self.is_head_given {
+            self.is_head_given = true;
+            return Late {
+                data,
+                taken_bytes: 0,
+                then: Then::Head { end_stream: false },
+            };
+        }
+        let middle = self
+            .left
+            .end
+            .min(self.left.start.saturating_add(CHUNK_BYTES));
+        data.extend(self.entry.slice(&(self.left.start..middle)));
+        self.left.start = middle;
+        let trailers = self.entry.trailers.as_ref().filter(|_| self.is_whole);
+        let then = match (self.left.is_empty(), trailers) {
+            (false, _) => Then::More,
+            (true, None) => Then::End,
+            (true, Some(kept)) => {
+                let mut trailers = Box::new(HeaderMap::new(MapKind::ResponseTrailers));
+                kept.append_to(&mut trailers);
+                Then::Trailers(trailers)
+            }
+        };
+        Late {
+            data,
+            taken_bytes: 0,
+            then,
+        }
+    }
+}
+
+impl Worker {
+    /// What becomes of a request without a body; none if it is none of ours.
+    fn look_up(&self, context: &mut FilterContext<'_>) -> Option<State> {
+        let settings = &self.0;
+        let request = &mut *context.request_headers;
+        let is_head = request.get(Known::Method) == Some(b"HEAD");
+        let key = key_of(request)?;
+        let control = match settings.ignores_request_control {
+            true => RequestControl::default(),
+            false => {
+                RequestControl::of(request.get(Known::CacheControl), request.get(Known::Pragma))
+            }
+        };
+        let allowed = &settings.allowed_vary;
+        let found = settings
+            .store
+            .find(&key, |names| allowed.variant(names, request));
+        let kept_request = (!allowed.is_empty()).then(|| request.clone());
+        let now = context.services.wall();
+        let mut kept = None;
+        if let Some((own_key, entry)) = found {
+            let mut head = HeaderMap::response();
+            entry.head.append_to(&mut head);
+            let age = freshness::age(&head, entry.came, now);
+            head.set_integer(Known::Age, u64::try_from(age).unwrap_or(0));
+            if !freshness::needs_validation(&head, age, &control) {
+                let range = request.get(Known::Range);
+                return Some(State::Serving(Box::new(hit(entry, head, range, is_head))));
+            }
+            validation::ask(request, &head);
+            kept = Some((own_key, entry));
+        }
+        Some(State::Asking(Box::new(Asking {
+            key,
+            is_head,
+            may_keep: !control.no_store,
+            request: kept_request,
+            kept,
+        })))
+    }
+
+    /// The host says that what is kept has not changed: `response` becomes its head, and what is kept is as of now.
+    fn found_unchanged(
+        &self,
+        own_key: &[u8],
+        entry: &Arc<Entry>,
+        context: &mut FilterContext<'_>,
+        response: &mut HeaderMap,
+    ) {
+        let mut kept = HeaderMap::response();
+        entry.head.append_to(&mut kept);
+        let is_same = validation::is_same(response, &kept);
+        validation::complete(response, &kept);
+        if is_same {
+            let new = validation::renewed(entry, kept, response, context.services.wall());
+            self.0.store.renew(own_key, entry, new);
+        }
+        let info = &mut *context.stream_info;
+        info.response_flags |= ResponseFlags::RESPONSE_FROM_CACHE_FILTER;
+        info.response_code_details = Some(FROM_CACHE.into());
+    }
+}
+
+/// What of an answer is served for a `range`; its length and status follow from that.
+fn hit(entry: Arc<Entry>, mut head: HeaderMap, range: Option<&[u8]>, is_head: bool) -> Serving {
+    let length = entry.body.len();
+    let part = ranges::part(range, length);
+    let is_whole = part == Part::Whole;
+    let left = match part {
+        Part::Whole => 0..length,
+        Part::Bytes(bytes) => {
+            let (first, last) = (bytes.start, bytes.end.saturating_sub(1));
+            let content_range = format!("bytes {first}-{last}/{length}");
+            set_part(&mut head, b"206", bytes.len(), &content_range);
+            bytes
+        }
+        Part::Nothing => {
+            set_part(&mut head, b"416", 0, &format!("bytes */{length}"));
+            0..0
+        }
+    };
+    Serving {
+        head,
+        entry,
+        left: if is_head { 0..0 } else { left },
+        is_whole: is_whole && !is_head,
+        is_head_given: false,
+    }
+}
+
+fn set_part(head: &mut HeaderMap, status: &[u8], length: usize, content_range: &str) {
+    head.set(Known::Status, status);
+    head.append(Known::ContentRange, content_range.as_bytes());
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    head.set_integer(Known::ContentLength, length);
+}
+
+/// What an answer is kept under; none for requests that are none of ours: with credentials or conditions, or other
+/// methods.
+fn key_of(request: &HeaderMap) -> Option<Vec<u8>> {
+    let method = request.get(Known::Method)?;
+    let scheme = request.get(Known::Scheme)?;
+    let (host, path) = (request.get(Known::Authority)?, request.get(Known::Path)?);
+    let is_ours = matches!(method, b"GET" | b"HEAD")
+        && [b"http".as_slice(), b"https"].contains(&scheme)
+        && ![
+            Known::Authorization,
+            Known::IfNoneMatch,
+            Known::IfModifiedSince,
+            Known::IfRange,
+        ]
+        .iter()
+        .any(|name| request.contains(*name));
+    is_ours.then(|| [scheme, b"\n", host, b"\n", path].concat())
+}

@@ -1,0 +1,262 @@
+//! Answers in memory, shared by all workers, with a limit on what they take: those that were used longest ago go first.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use nuncio_contract::headers::{HeaderMap, Known};
+
+use super::vary::Names;
+
+/// The largest body that is kept.
+pub(super) const MAX_BODY_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 128 << 20;
+const MAX_PENDING_BYTES: usize = 64 << 20;
+/// What an answer takes besides its texts, about.
+const ENTRY_OVERHEAD_BYTES: usize = 512;
+/// What a header takes besides its texts.
+const HEADER_OVERHEAD_BYTES: usize = 32;
+
+/// Headers as they are kept, the status among them.
+pub(super) struct Head(Vec<NameAndValue>);
+
+type NameAndValue = (Box<[u8]>, Box<[u8]>);
+
+impl Head {
+    /// A copy.
+    pub(super) fn of(head: &HeaderMap) -> Self {
+        let headers = head.iter();
+        Head(
+            headers
+                .map(|header| (header.name.into(), header.value.into()))
+                .collect(),
+        )
+    }
+
+    /// Appends them.
+    pub(super) fn append_to(&self, head: &mut HeaderMap) {
+        for (name, value) in &self.0 {
+            head.append_found(Known::find(name), name, value);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let lengths = self.0.iter();
+        lengths
+            .map(|(name, value)| name.len() + value.len() + HEADER_OVERHEAD_BYTES)
+            .sum()
+    }
+}
+
+/// An answer.
+pub(super) struct Entry {
+    pub(super) head: Head,
+    pub(super) body: Arc<[u8]>,
+    pub(super) trailers: Option<Arc<Head>>,
+    /// When it came, or was last found unchanged.
+    pub(super) came: SystemTime,
+}
+
+impl Entry {
+    /// Some of the body.
+    pub(super) fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.body.get(range.clone()).unwrap_or_default()
+    }
+
+    fn bytes(&self) -> usize {
+        let trailers = self
+            .trailers
+            .as_ref()
+            .map_or(0, |trailers| trailers.bytes());
+        self.head.bytes() + self.body.len() + trailers + ENTRY_OVERHEAD_BYTES
+    }
+}
+
+enum Kept {
+    Entry(Arc<Entry>),
+    /// The answer depends on these headers of the request, and is kept for each of their values.
+    Varies(Arc<Names>),
+}
+
+struct Slot {
+    kept: Kept,
+    bytes: usize,
+    /// When it was last used, in uses of the store.
+    used: u64,
+}
+
+#[derive(Default)]
+struct Slots {
+    by_key: HashMap<Arc<[u8]>, Slot>,
+    by_use: BTreeMap<u64, Arc<[u8]>>,
+    bytes: usize,
+    uses: u64,
+}
+
+/// All that is kept.
+pub(super) struct Store {
+    slots: Mutex<Slots>,
+    max_bytes: usize,
+    pending_bytes: AtomicUsize,
+}
+
+static OF_THE_PROCESS: LazyLock<Arc<Store>> = LazyLock::new(|| Arc::new(Store::new(MAX_BYTES)));
+
+impl Store {
+    /// An empty one.
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Store {
+            slots: Mutex::default(),
+            max_bytes,
+            pending_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// The one that all filters share.
+    pub(super) fn of_the_process() -> Arc<Self> {
+        Arc::clone(&OF_THE_PROCESS)
+    }
+
+    /// The answer that is kept for a request, and the key of its own; `variant` tells what of the request an answer
+    /// depends on.
+    pub(super) fn find(
+        &self,
+        key: &[u8],
+        variant: impl FnOnce(&Names) -> Option<Vec<u8>>,
+    ) -> Option<(Vec<u8>, Arc<Entry>)> {
+        let mut slots = self.slots();
+        let names = match slots.take_use(key)? {
+            Kept::Entry(entry) => return Some((key.to_vec(), entry)),
+            Kept::Varies(names) => names,
+        };
+        let own_key = [key, &variant(&names)?].concat();
+        match slots.take_use(&own_key)? {
+            Kept::Entry(entry) => Some((own_key, entry)),
+            Kept::Varies(_) => None,
+        }
+    }
+
+    /// Keeps an answer.
+    pub(super) fn keep(&self, key: &[u8], entry: Entry) {
+        let bytes = entry.bytes();
+        let kept = Kept::Entry(Arc::new(entry));
+        self.slots().put(key, kept, bytes, self.max_bytes);
+    }
+
+    /// Keeps one that depends on what `names` have in the request.
+    pub(super) fn keep_variant(&self, key: &[u8], names: Names, variant: &[u8], entry: Entry) {
+        let bytes = entry.bytes();
+        let mut slots = self.slots();
+        let names_bytes = names.iter().map(|name| name.len()).sum::<usize>();
+        let varies = Kept::Varies(Arc::new(names));
+        slots.put(
+            key,
+            varies,
+            names_bytes + ENTRY_OVERHEAD_BYTES,
+            self.max_bytes,
+        );
+        let kept = Kept::Entry(Arc::new(entry));
+        slots.put(&[key, variant].concat(), kept, bytes, self.max_bytes);
+    }
+
+    /// Puts `new` in the place of `old`, if that is still there.
+    pub(super) fn renew(&self, own_key: &[u8], old: &Arc<Entry>, new: Entry) {
+        let mut slots = self.slots();
+        let is_there = matches!(
+            slots.by_key.get(own_key),
+            Some(Slot { kept: Kept::Entry(there), .. }) if Arc::ptr_eq(there, old)
+        );
+        if is_there {
+            let bytes = new.bytes();
+            let kept = Kept::Entry(Arc::new(new));
+            slots.put(own_key, kept, bytes, self.max_bytes);
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    fn take_use(&mut self, key: &[u8]) -> Option<Kept> {
+        let slot = self.by_key.get_mut(key)?;
+        self.uses += 1;
+        if let Some(key) = self.by_use.remove(&slot.used) {
+            self.by_use.insert(self.uses, key);
+        }
+        slot.used = self.uses;
+        Some(match &slot.kept {
+            Kept::Entry(entry) => Kept::Entry(Arc::clone(entry)),
+            Kept::Varies(names) => Kept::Varies(Arc::clone(names)),
+        })
+    }
+
+    fn put(&mut self, key: &[u8], kept: Kept, bytes: usize, max_bytes: usize) {
+        self.remove(key);
+        let bytes = bytes + 2 * key.len();
+        self.uses += 1;
+        let used = self.uses;
+        let key: Arc<[u8]> = key.into();
+        self.by_use.insert(used, Arc::clone(&key));
+        self.by_key.insert(key, Slot { kept, bytes, used });
+        self.bytes += bytes;
+        while self.bytes > max_bytes {
+            let Some((_, oldest)) = self.by_use.first_key_value() else {
+                break;
+            };
+            let oldest = Arc::clone(oldest);
+            self.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        if let Some(slot) = self.by_key.remove(key) {
+            self.by_use.remove(&slot.used);
+            self.bytes -= slot.bytes;
+        }
+    }
+}
+
+/// A body that is still coming.
+pub(super) struct Pending {
+    store: Arc<Store>,
+    bytes: Vec<u8>,
+    max_bytes: usize,
+}
+
+impl Pending {
+    /// Nothing yet.
+    pub(super) fn new(store: &Arc<Store>, max_bytes: usize) -> Self {
+        Pending {
+            store: Arc::clone(store),
+            bytes: Vec::new(),
+            max_bytes,
+        }
+    }
+
+    /// Takes more of it; false if that is more than may be.
+    pub(super) fn take(&mut self, chunk: &[u8]) -> bool {
+        if self.bytes.len().saturating_add(chunk.len()) > self.max_bytes {
+            return false;
+        }
+        let pending = &self.store.pending_bytes;
+        let before = pending.fetch_add(chunk.len(), Ordering::Relaxed);
+        self.bytes.extend_from_slice(chunk);
+        before.saturating_add(chunk.len()) <= MAX_PENDING_BYTES
+    }
+
+    /// All of it.
+    pub(super) fn bytes(&self) -> Arc<[u8]> {
+        self.bytes.as_slice().into()
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let pending = &self.store.pending_bytes;
+        pending.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,102 @@
+//! What VMs of one key share: the module and what it runs with. Kept as long as any configuration uses it, so that a
+//! reload that changes nothing compiles nothing.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use wasmi::Module;
+
+use crate::engine::{Abi, Limits, compile};
+use crate::lifecycle::Lifecycle;
+use crate::shared_data::VmId;
+
+/// A module with its VM's configuration.
+pub(crate) struct Base {
+    pub(crate) module: Module,
+    pub(crate) abi: Abi,
+    pub(crate) key: Key,
+    pub(crate) vm_id: Arc<VmId>,
+    pub(crate) runtime: Box<str>,
+    pub(crate) configuration: Box<[u8]>,
+    pub(crate) environment: Vec<(String, String)>,
+    /// What the plugin may call and be called for; empty: all of it.
+    pub(crate) allowed: BTreeSet<String>,
+    pub(crate) limits: Limits,
+    /// Counts the VMs that Envoy has for the module itself and for the main thread.
+    pub(crate) counted: OnceLock<Vec<Lifecycle>>,
+    /// What came of trying plugins, by their keys.
+    pub(crate) tried: Mutex<HashMap<Key, bool>>,
+}
+
+/// A hash that stands for a VM or a plugin.
+pub(crate) type Key = [u8; 32];
+
+/// The key of these parts.
+pub(crate) fn key(parts: &[&[u8]]) -> Key {
+    let mut bytes = Vec::new();
+    for part in parts {
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(part);
+    }
+    let mut key = Key::default();
+    key.copy_from_slice(digest(&SHA256, &bytes).as_ref());
+    key
+}
+
+/// What a VM is made of besides its code.
+#[derive(Clone, Debug)]
+pub(crate) struct VmSettings {
+    pub(crate) vm_id: Box<str>,
+    pub(crate) runtime: Box<str>,
+    pub(crate) configuration: Box<[u8]>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) allowed: BTreeSet<String>,
+    pub(crate) limits: Limits,
+}
+
+static BASES: Mutex<Option<HashMap<Key, Weak<Base>>>> = Mutex::new(None);
+
+impl Base {
+    /// Of this code, compiled if it is not there yet.
+    ///
+    /// # Errors
+    /// What is wrong with the code.
+    pub(crate) fn of(settings: &VmSettings, code: &[u8]) -> Result<Arc<Self>, &'static str> {
+        let environment = format!("{:?}{:?}", settings.environment, settings.allowed);
+        let key = key(&[
+            settings.vm_id.as_bytes(),
+            environment.as_bytes(),
+            &settings.configuration,
+            code,
+        ]);
+        let mut bases = BASES.lock().unwrap_or_else(PoisonError::into_inner);
+        let bases = bases.get_or_insert_default();
+        if let Some(base) = bases.get(&key).and_then(Weak::upgrade) {
+            return Ok(base);
+        }
+        bases.retain(|_, base| base.strong_count() > 0);
+        let (module, abi) = compile(code)?;
+        let base = Arc::new(Base {
+            module,
+            abi,
+            key,
+            vm_id: VmId::of(&settings.vm_id),
+            runtime: settings.runtime.clone(),
+            configuration: settings.configuration.clone(),
+            environment: settings.environment.clone(),
+            allowed: settings.allowed.clone(),
+            limits: settings.limits.clone(),
+            counted: OnceLock::new(),
+            tried: Mutex::default(),
+        });
+        bases.insert(key, Arc::downgrade(&base));
+        Ok(base)
+    }
+
+    /// Whether the plugin may use this.
+    pub(crate) fn allows(&self, capability: &str) -> bool {
+        self.allowed.is_empty() || self.allowed.contains(capability)
+    }
+}

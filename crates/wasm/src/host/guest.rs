@@ -1,0 +1,69 @@
+//! A plugin's memory, as host functions use it: every place and length that a plugin says is checked.
+
+use wasmi::{AsContextMut, Caller};
+
+use super::Host;
+use crate::status::{Done, Status};
+
+/// The plugin that calls.
+pub(crate) struct Guest<'a> {
+    pub(crate) caller: Caller<'a, Host>,
+}
+
+const INVALID: Status = Status::InvalidMemoryAccess;
+
+impl Guest<'_> {
+    pub(crate) fn host(&mut self) -> &mut Host {
+        self.caller.data_mut()
+    }
+
+    /// The bytes at a place.
+    pub(crate) fn read(&mut self, at: u32, length: u32) -> Done<Vec<u8>> {
+        let memory = self.host().memory.ok_or(INVALID)?;
+        let (at, length) = (at as usize, length as usize);
+        let all = memory.data(&self.caller);
+        let end = at.checked_add(length).ok_or(INVALID)?;
+        all.get(at..end).map(<[u8]>::to_vec).ok_or(INVALID)
+    }
+
+    /// Writes bytes at a place.
+    pub(crate) fn write(&mut self, at: u32, bytes: &[u8]) -> Done {
+        let memory = self.host().memory.ok_or(INVALID)?;
+        memory
+            .write(&mut self.caller, at as usize, bytes)
+            .map_err(|_| INVALID)
+    }
+
+    pub(crate) fn write_u32(&mut self, at: u32, number: u32) -> Done {
+        self.write(at, &number.to_le_bytes())
+    }
+
+    pub(crate) fn write_u64(&mut self, at: u32, number: u64) -> Done {
+        self.write(at, &number.to_le_bytes())
+    }
+
+    /// Bytes in memory that the plugin gives for them; its place.
+    pub(crate) fn allocate(&mut self, bytes: &[u8]) -> Done<u32> {
+        let length = u32::try_from(bytes.len()).map_err(|_| INVALID)?;
+        let malloc = self.host().malloc.ok_or(INVALID)?;
+        // The plugin's own function is called for the VM, as a part of the call that it is in.
+        let at = malloc
+            .call(self.caller.as_context_mut(), length)
+            .map_err(|_| INVALID)?;
+        if at == 0 {
+            return Err(INVALID);
+        }
+        self.write(at, bytes)?;
+        Ok(at)
+    }
+
+    /// Gives bytes to the plugin: their place and length are written where it says.
+    pub(crate) fn give(&mut self, bytes: &[u8], place_at: u32, length_at: u32) -> Done {
+        let at = match bytes.is_empty() {
+            true => 0,
+            false => self.allocate(bytes)?,
+        };
+        self.write_u32(place_at, at)?;
+        self.write_u32(length_at, u32::try_from(bytes.len()).unwrap_or(u32::MAX))
+    }
+}

@@ -1,0 +1,67 @@
+//! Where other threads leave word for a thread's VMs: which queue has something new. A task of the thread reads it.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+use nuncio_contract::calls::Calls;
+
+use crate::base::Key;
+use crate::worker;
+
+/// Words of which queue has something new; as many wait as there are items in queues.
+#[derive(Default)]
+pub(crate) struct Mailbox(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    words: Vec<(Key, u32, u32)>,
+    waker: Option<Waker>,
+}
+
+impl Mailbox {
+    /// Leaves word for a context of a VM.
+    pub(crate) fn post(&self, vm: Key, context: u32, token: u32) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.words.push((vm, context, token));
+        if let Some(waker) = inner.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+thread_local! {
+    static OWN: RefCell<Option<Arc<Mailbox>>> = const { RefCell::new(None) };
+}
+
+/// The mailbox of this thread, which is read from now on.
+pub(crate) fn of_thread(calls: Option<&Calls>) -> Arc<Mailbox> {
+    if let Some(own) = OWN.with_borrow(Clone::clone) {
+        return own;
+    }
+    let own = Arc::new(Mailbox::default());
+    let Some(calls) = calls else {
+        // Nothing runs here.
+        return own;
+    };
+    OWN.set(Some(Arc::clone(&own)));
+    let read = Arc::clone(&own);
+    calls.spawn(Box::pin(async move {
+        loop {
+            let words = poll_fn(|cx| {
+                let mut inner = read.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if inner.words.is_empty() {
+                    inner.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                Poll::Ready(std::mem::take(&mut inner.words))
+            })
+            .await;
+            for (vm, context, token) in words {
+                worker::queue_ready(&vm, context, token);
+            }
+        }
+    }));
+    own
+}

@@ -1,0 +1,130 @@
+//! VMs by themselves: what they may use, and what host functions make of wrong places.
+
+use std::sync::Arc;
+
+use nuncio_config::runtime::{RuntimeKeys, RuntimeValue};
+
+use crate::base::{Base, VmSettings};
+use crate::engine::{Limits, compile};
+use crate::export::Export;
+use crate::shared_data;
+use crate::status::Status;
+use crate::vm::{Called, Vm};
+
+const HEAD: &str = r#"
+    (memory (export "memory") 1)
+    (func (export "proxy_abi_version_0_2_1"))
+    (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+"#;
+
+fn base(vm_id: &str, runtime: &[(&str, &str)], imports: &str, body: &str) -> Arc<Base> {
+    let keys = RuntimeKeys::default();
+    let values = runtime.iter().map(|(name, value)| {
+        let value = RuntimeValue::of_text(value).unwrap();
+        ((*name).into(), value)
+    });
+    keys.set_values(values.collect());
+    let code = wat::parse_str(format!("(module {imports} {HEAD} {body})")).unwrap();
+    let settings = VmSettings {
+        vm_id: vm_id.into(),
+        runtime: "".into(),
+        configuration: Box::default(),
+        environment: Vec::new(),
+        allowed: Default::default(),
+        limits: Limits::new(&keys),
+    };
+    Base::of(&settings, &code).unwrap()
+}
+
+/// What `proxy_on_done` of a plugin with this body returns.
+fn done(vm_id: &str, runtime: &[(&str, &str)], imports: &str, body: &str) -> Called {
+    let base = base(vm_id, runtime, imports, body);
+    let vm = Vm::new(&base, None, None).unwrap();
+    let called = vm.call(0, Export::Done, &[]);
+    assert_eq!(vm.has_failed(), called == Called::Failed);
+    called
+}
+
+fn on_done(body: &str) -> String {
+    format!(r#"(func (export "proxy_on_done") (param i32) (result i32) {body})"#)
+}
+
+#[test]
+fn a_loop_ends_with_its_fuel() {
+    let body = on_done("(loop $again (br $again)) (i32.const 1)");
+    let fuel = [("nuncio.wasm.fuel_per_call", "10000")];
+    assert_eq!(done("loop", &fuel, "", &body), Called::Failed);
+}
+
+#[test]
+fn a_recursion_without_end_fails() {
+    let body = format!(
+        "(func $deep (param i32) (result i32) (call $deep (local.get 0))) {}",
+        on_done("(call $deep (i32.const 0))")
+    );
+    assert_eq!(done("deep", &[], "", &body), Called::Failed);
+}
+
+#[test]
+fn memory_grows_to_its_limit_and_no_further() {
+    let limit = [("nuncio.wasm.max_memory_bytes", "1048576")];
+    let grow = |pages: u32| on_done(&format!("(memory.grow (i32.const {pages}))"));
+    assert_eq!(
+        done("grow", &limit, "", &grow(15)),
+        Called::Returned(1, false)
+    );
+    let refused = Called::Returned(u32::MAX, false);
+    assert_eq!(done("grow", &limit, "", &grow(16)), refused);
+}
+
+#[test]
+fn places_outside_of_memory_are_refused() {
+    let log = r#"(import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))"#;
+    for (at, length, status) in [
+        (65_535_u32, 1_u32, 0),
+        (65_536, 0, 0),
+        (65_536, 1, 6),
+        (8, u32::MAX, 6),
+    ] {
+        let (at, length) = (at.cast_signed(), length.cast_signed());
+        let body = on_done(&format!(
+            "(call $log (i32.const 0) (i32.const {at}) (i32.const {length}))"
+        ));
+        let called = done("places", &[], log, &body);
+        assert_eq!(called, Called::Returned(status, false), "{at} {length}");
+    }
+}
+
+#[test]
+fn a_vm_that_starts_may_call_little() {
+    let import = r#"(import "env" "proxy_set_tick_period_milliseconds" (func $tick (param i32) (result i32)))"#;
+    let body = r#"(func (export "_start") (drop (call $tick (i32.const 1))))"#;
+    let base = base("start", &[], import, body);
+    assert!(Vm::new(&base, None, None).is_err());
+}
+
+#[test]
+fn what_is_no_module_is_told() {
+    let no_version = wat::parse_str("(module)").unwrap();
+    for (code, why) in [
+        (&b"text"[..], "Failed to parse corrupted Wasm module"),
+        (&no_version, "Missing or unknown Proxy-Wasm ABI version"),
+        (b"\0asm\x01\0\0\0\xff", "Failed to load Wasm bytecode"),
+    ] {
+        assert_eq!(compile(code).err(), Some(why));
+    }
+}
+
+#[test]
+fn shared_data_go_with_the_last_vm_of_their_id() {
+    let first = base("shared", &[], "", "");
+    shared_data::set("shared", b"key", b"one", 0).unwrap();
+    let (value, number) = shared_data::get("shared", b"key").unwrap();
+    assert_eq!(value, b"one");
+    let other = number.wrapping_add(1);
+    let refused = shared_data::set("shared", b"key", b"two", other);
+    assert_eq!(refused, Err(Status::CasMismatch));
+    shared_data::set("shared", b"key", b"two", number).unwrap();
+    drop(first);
+    assert_eq!(shared_data::get("shared", b"key"), Err(Status::NotFound));
+}

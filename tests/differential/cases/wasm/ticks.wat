@@ -1,0 +1,56 @@
+(module
+  (import "env" "proxy_add_header_map_value" (func $add_header_map_value (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_continue_stream" (func $continue_stream (param i32) (result i32)))
+  (import "env" "proxy_set_effective_context" (func $set_effective_context (param i32) (result i32)))
+  (import "env" "proxy_set_tick_period_milliseconds" (func $set_tick_period_milliseconds (param i32) (result i32)))
+  (memory (export "memory") 16)
+  (global $heap (mut i32) (i32.const 65536))
+  (func (export "proxy_abi_version_0_2_1"))
+  ;; Memory is given once and never back.
+  (func (export "malloc") (param $n i32) (result i32)
+    (local $p i32)
+    (local.set $p (global.get $heap))
+    (global.set $heap (i32.and (i32.add (i32.add (local.get $p) (local.get $n)) (i32.const 15)) (i32.const -8)))
+    (local.get $p))
+  ;; Writes a number in decimal before place 64; gives the place of its first digit.
+  (func $decimal (param $n i32) (result i32)
+    (local $p i32)
+    (local.set $p (i32.const 64))
+    (loop $more
+      (local.set $p (i32.sub (local.get $p) (i32.const 1)))
+      (i32.store8 (local.get $p) (i32.add (i32.const 48) (i32.rem_u (local.get $n) (i32.const 10))))
+      (local.set $n (i32.div_u (local.get $n) (i32.const 10)))
+      (br_if $more (local.get $n)))
+    (local.get $p))
+  (func $add (param $map i32) (param $k i32) (param $kl i32) (param $v i32) (param $vl i32)
+    (drop (call $add_header_map_value (local.get $map) (local.get $k) (local.get $kl) (local.get $v) (local.get $vl))))
+  (func $addn (param $map i32) (param $k i32) (param $kl i32) (param $n i32)
+    (local $p i32)
+    (local.set $p (call $decimal (local.get $n)))
+    (call $add (local.get $map) (local.get $k) (local.get $kl) (local.get $p) (i32.sub (i32.const 64) (local.get $p))))
+  ;; Adds a header with what a call came to: what it gave at 0 and 4, or its status behind "!".
+  (func $addr (param $map i32) (param $k i32) (param $kl i32) (param $status i32)
+    (local $p i32)
+    (if (i32.eqz (local.get $status))
+      (then (call $add (local.get $map) (local.get $k) (local.get $kl) (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+      (else
+        (local.set $p (i32.sub (call $decimal (local.get $status)) (i32.const 1)))
+        (i32.store8 (local.get $p) (i32.const 33))
+        (call $add (local.get $map) (local.get $k) (local.get $kl) (local.get $p) (i32.sub (i32.const 64) (local.get $p))))))
+  (global $stream (mut i32) (i32.const 0)) (global $call (mut i32) (i32.const 0))
+  (func (export "proxy_on_configure") (param $id i32) (param $n i32) (result i32) 
+    
+    (drop (call $set_tick_period_milliseconds (i32.const 5)))
+    (i32.const 1))
+  (func (export "proxy_on_request_headers") (param $id i32) (param $n i32) (param $end i32) (result i32) 
+    
+    (global.set $stream (local.get $id))
+    (i32.const 1))
+  (func (export "proxy_on_tick") (param $id i32)  
+    
+    (if (i32.eqz (global.get $stream)) (then (return)))
+    (drop (call $set_effective_context (global.get $stream)))
+    (global.set $stream (i32.const 0))
+    (drop (call $continue_stream (i32.const 0))))
+
+)
