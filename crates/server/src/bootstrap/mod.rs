@@ -274,8 +274,7 @@ pub(crate) fn compile_tree(
     dynamic.loads = loads.and_then(|source| loads_source(source, ctx));
     bound?;
     tracer?;
-    enabled?;
-    runtime?;
+    enabled.and(runtime)?;
     let missing = cluster_messages.len().saturating_sub(clusters.len());
     tell_left_out((admin.is_err(), secrets_are_sound.is_err(), missing), ctx);
     let beside = extensions::compile(&bootstrap, around.extensions, ctx);

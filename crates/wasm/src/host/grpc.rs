@@ -17,10 +17,9 @@ use super::Host;
 use super::guest::Guest;
 use super::headers::header;
 use super::link::Arguments;
-use crate::live::Delivery;
+use crate::live::{Delivery, Outside};
 use crate::pairs::{self, Pairs};
 use crate::status::{Done, Status};
-use crate::vm::Vm;
 use crate::wire;
 
 const MAX_UNDER_WAY: usize = 1000;
@@ -217,7 +216,7 @@ struct Asker {
     token: u32,
     root: u32,
     origin: u32,
-    vm: Weak<Vm>,
+    vm: Weak<dyn Outside>,
 }
 
 impl Asker {
