@@ -8,9 +8,10 @@ use nuncio_contract::access_log::{AccessLogConfig, AccessLogRoom, AccessLogger};
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::stats::Scope;
 
+use crate::configure;
 use crate::logged;
 use crate::messages::WasmAccessLog;
-use crate::plugin::{self, Plugin};
+use crate::plugin::Plugin;
 use crate::worker::{Found, Handle};
 
 /// The room.
@@ -19,7 +20,7 @@ pub static ROOM: AccessLogRoom = AccessLogRoom {
     message: "envoy.extensions.access_loggers.wasm.v3.WasmAccessLog",
     parse: |any, ctx| {
         let message: WasmAccessLog = any.decode(ctx)?;
-        let plugin = plugin::compile(message.config.as_ref(), any.span, ctx)?;
+        let plugin = configure::compile(message.config.as_ref(), any.span, ctx)?;
         Ok(Arc::new(Config(plugin)))
     },
     support: |table| WasmAccessLog::support(table),

@@ -4,10 +4,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use wasmi::Module;
 
 use crate::engine::{Abi, Limits, compile};
+use crate::key::{Key, key};
 use crate::lifecycle::Lifecycle;
 use crate::shared_data::VmId;
 
@@ -27,22 +27,6 @@ pub(crate) struct Base {
     pub(crate) counted: OnceLock<Vec<Lifecycle>>,
     /// What came of trying plugins, by their keys.
     pub(crate) tried: Mutex<HashMap<Key, bool>>,
-}
-
-/// A hash that stands for a VM or a plugin.
-pub(crate) type Key = [u8; 32];
-
-/// The key of these parts.
-pub(crate) fn key(parts: &[&[u8]]) -> Key {
-    let mut bytes = Vec::new();
-    for part in parts {
-        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(part);
-    }
-    let mut key = Key::default();
-    key.copy_from_slice(digest(&SHA256, &bytes).as_ref());
-    key
 }
 
 /// What a VM is made of besides its code.

@@ -5,7 +5,7 @@
 //! (`engine.rs`); every place in memory that a plugin says is checked (`host/guest.rs`); what plugins share and have
 //! under way is bounded. What they do to streams they were configured for.
 //!
-//! Modules: `plugin` (a configuration, compiled and tried), `base` (a module), `vm` (it runs on a thread), `worker` (who
+//! Modules: `configure` (a plugin is compiled and tried), `base` (a module), `vm` (it runs on a thread), `worker` (who
 //! has which), `host` (what plugins can call), `turn` and `live` (a stream in a plugin's hands).
 #![forbid(unsafe_code)]
 
@@ -15,10 +15,12 @@ use nuncio_contract::registry::{HttpFilterRoom, NetworkFilterRoom};
 
 pub mod access_log;
 mod base;
+mod configure;
 mod engine;
 mod export;
 mod host;
 pub mod http;
+mod key;
 mod lifecycle;
 mod live;
 mod logged;

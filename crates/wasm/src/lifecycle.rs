@@ -2,13 +2,9 @@
 //! are counted besides for each module, and one was for each plugin that was tried, as in Envoy.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::{Counter, Gauge, Scope};
-
-use crate::base::Base;
-use crate::plugin::Plugin;
 
 stat_group! {
     /// What is counted of code that is fetched.
@@ -34,9 +30,8 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    pub(crate) fn new(root: &Scope, base: &Base) -> Self {
+    pub(crate) fn new(root: &Scope, runtime: &str) -> Self {
         let scope = root.scope("wasm");
-        let runtime = &base.runtime;
         let (active, created, count) = match &scope {
             Some(scope) => (
                 scope.gauge(&format!("{runtime}.active")),
@@ -60,23 +55,4 @@ impl Drop for Lifecycle {
     fn drop(&mut self) {
         self.active.iter().for_each(|gauge| gauge.dec());
     }
-}
-
-/// Counts the VMs that a plugin was tried with, once.
-pub(crate) fn count_trial(plugin: &Plugin, root: &Scope, is_singleton: bool) {
-    if plugin.is_counted.swap(true, Ordering::Relaxed) {
-        return;
-    }
-    // Of the module, and of the main thread.
-    let count = if is_singleton { 1 } else { 2 };
-    let own = || {
-        (0..count)
-            .map(|_| Lifecycle::new(root, &plugin.base))
-            .collect()
-    };
-    plugin.base.counted.get_or_init(own);
-    if let Some(scope) = root.scope("wasm") {
-        scope.register::<RemoteStats>();
-    }
-    drop(Lifecycle::new(root, &plugin.base));
 }

@@ -124,3 +124,13 @@ pub(crate) fn pairs_of(map: &HeaderMap) -> Pairs {
     all.map(|header| (header.name.to_vec(), header.value.to_vec()))
         .collect()
 }
+
+/// A VM, as what comes to it from outside of a call sees it.
+pub(crate) trait Outside {
+    /// Takes what came for a plugin: in the turn of the stream that asked for it if that waits, else now.
+    fn deliver(&self, root: u32, origin: u32, delivery: Delivery);
+    /// A tick of a plugin, if its period was not set again; whether there is to be another one.
+    fn tick(&self, root: u32, times: u32) -> bool;
+    /// A call of gRPC is over.
+    fn forget_call(&self, token: u32);
+}

@@ -2,13 +2,12 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
 
 use nuncio_contract::calls::Calls;
 
-use crate::base::Key;
-use crate::worker;
+use crate::key::Key;
 
 /// Words of which queue has something new; as many wait as there are items in queues.
 #[derive(Default)]
@@ -29,6 +28,16 @@ impl Mailbox {
             waker.wake();
         }
     }
+}
+
+/// Takes word: the VM, the context and the queue.
+pub(crate) type Ready = fn(&Key, u32, u32);
+
+static READY: OnceLock<Ready> = OnceLock::new();
+
+/// Says who takes word, on all threads.
+pub(crate) fn read_by(ready: Ready) {
+    let _the_same_each_time = READY.set(ready);
 }
 
 thread_local! {
@@ -59,7 +68,9 @@ pub(crate) fn of_thread(calls: Option<&Calls>) -> Arc<Mailbox> {
             })
             .await;
             for (vm, context, token) in words {
-                worker::queue_ready(&vm, context, token);
+                if let Some(ready) = READY.get() {
+                    ready(&vm, context, token);
+                }
             }
         }
     }));

@@ -16,9 +16,10 @@ use nuncio_contract::network_filter::{
 use nuncio_contract::registry::NetworkFilterRoom;
 use nuncio_contract::stats::Scope;
 
+use crate::configure;
 use crate::export::Export;
 use crate::messages::NetworkWasm;
-use crate::plugin::{self, Plugin};
+use crate::plugin::Plugin;
 use crate::turn::{begin_wait, deliver_waiting, end_wait, see, take_outcome, woken};
 use crate::vm::Called;
 use crate::worker::{Found, Handle, OnThread};
@@ -29,7 +30,7 @@ pub static ROOM: NetworkFilterRoom = NetworkFilterRoom {
     message: "envoy.extensions.filters.network.wasm.v3.Wasm",
     parse: |any, ctx| {
         let message: NetworkWasm = any.decode(ctx)?;
-        let plugin = plugin::compile(message.config.as_ref(), any.span, ctx)?;
+        let plugin = configure::compile(message.config.as_ref(), any.span, ctx)?;
         Ok(Arc::new(Config(plugin)))
     },
     support: |table| NetworkWasm::support(table),

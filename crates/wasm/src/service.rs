@@ -11,8 +11,9 @@ use nuncio_config::typed::FromValue;
 use nuncio_contract::bootstrap_extension::{BootstrapExtensionConfig, BootstrapExtensionRoom};
 use nuncio_contract::stats::Scope;
 
+use crate::configure;
 use crate::messages::WasmService;
-use crate::plugin::{self, Plugin};
+use crate::plugin::Plugin;
 use crate::worker::Handle;
 
 /// The room.
@@ -22,7 +23,7 @@ pub static ROOM: BootstrapExtensionRoom = BootstrapExtensionRoom {
     parse: |any, ctx| {
         let message: WasmService = any.decode(ctx)?;
         Ok(Arc::new(Service {
-            plugin: plugin::compile(message.config.as_ref(), any.span, ctx)?,
+            plugin: configure::compile(message.config.as_ref(), any.span, ctx)?,
             is_singleton: message.singleton,
         }))
     },

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use crate::base::Key;
+use crate::key::Key;
 use crate::mailbox::Mailbox;
 use crate::status::{Done, Status};
 

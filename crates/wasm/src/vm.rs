@@ -11,15 +11,16 @@ use nuncio_contract::local_node::LocalNode;
 use nuncio_contract::stats::Scope;
 use wasmi::{AsContextMut, Extern, ExternType, Instance, Memory, Ref, Store, Table, Val};
 
-use crate::base::{Base, Key};
+use crate::base::Base;
 use crate::engine::engine;
 use crate::export::{Export, Exports};
 use crate::host::general::complain;
 use crate::host::link::linker;
 use crate::host::metrics::Metrics;
 use crate::host::{Contextual, Host};
+use crate::key::Key;
 use crate::lifecycle::Lifecycle;
-use crate::live::{Delivery, Live};
+use crate::live::{Delivery, Live, Outside};
 use crate::plugin::Plugin;
 
 /// A VM.
@@ -103,9 +104,10 @@ impl Vm {
             base: Arc::clone(base),
             has_failed: Cell::new(false),
             roots: RefCell::default(),
-            _counted: root.map(|root| Lifecycle::new(root, base)),
+            _counted: root.map(|root| Lifecycle::new(root, &base.runtime)),
         });
-        vm.with(|host| host.vm = Rc::downgrade(&vm));
+        let outside: Weak<Vm> = Rc::downgrade(&vm);
+        vm.with(|host| host.vm = outside);
         match vm.initialize() {
             true => Ok(vm),
             false => Err("Failed to initialize Wasm code"),
@@ -309,39 +311,6 @@ impl Vm {
         self.with(|host| host.contexts.remove(&id));
     }
 
-    /// A tick of a plugin, if its period was not set again; whether there is to be another one.
-    pub(crate) fn tick(&self, root: u32, times: u32) -> bool {
-        let is_due = || {
-            let ticks = self.with(|host| host.contexts.get(&root).map(|context| context.ticks));
-            ticks.is_some_and(|(period, set)| period > 0 && set == times)
-        };
-        if !is_due() || self.has_failed() {
-            return false;
-        }
-        self.call(root, Export::Tick, &[]);
-        is_due() && !self.has_failed()
-    }
-
-    /// Takes what came for a plugin: in the turn of the stream that asked for it if that waits, else now.
-    pub(crate) fn deliver(&self, root: u32, origin: u32, delivery: Delivery) {
-        let now = self.with(|host| {
-            if matches!(delivery, Delivery::Answer(..)) {
-                host.calls_under_way = host.calls_under_way.saturating_sub(1);
-            }
-            match host.contexts.get_mut(&origin) {
-                Some(context) if context.waiting.turns > 0 => {
-                    context.waiting.inbox.push(delivery);
-                    context.waiting.wake();
-                    None
-                }
-                _ => Some(delivery),
-            }
-        });
-        if let Some(delivery) = now {
-            self.deliver_now(root, delivery);
-        }
-    }
-
     /// Hands it to the plugin.
     pub(crate) fn deliver_now(&self, root: u32, delivery: Delivery) {
         let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
@@ -389,11 +358,6 @@ impl Vm {
         });
     }
 
-    /// A call of gRPC is over.
-    pub(crate) fn forget_call(&self, token: u32) {
-        self.with(|host| host.under_way.remove(&token));
-    }
-
     /// Who the process is, once somebody knows.
     pub(crate) fn know_node(&self, node: impl FnOnce() -> Option<Arc<LocalNode>>) {
         self.with(|host| {
@@ -401,6 +365,43 @@ impl Vm {
                 host.node = node();
             }
         });
+    }
+}
+
+impl Outside for Vm {
+    fn tick(&self, root: u32, times: u32) -> bool {
+        let is_due = || {
+            let ticks = self.with(|host| host.contexts.get(&root).map(|context| context.ticks));
+            ticks.is_some_and(|(period, set)| period > 0 && set == times)
+        };
+        if !is_due() || self.has_failed() {
+            return false;
+        }
+        self.call(root, Export::Tick, &[]);
+        is_due() && !self.has_failed()
+    }
+
+    fn deliver(&self, root: u32, origin: u32, delivery: Delivery) {
+        let now = self.with(|host| {
+            if matches!(delivery, Delivery::Answer(..)) {
+                host.calls_under_way = host.calls_under_way.saturating_sub(1);
+            }
+            match host.contexts.get_mut(&origin) {
+                Some(context) if context.waiting.turns > 0 => {
+                    context.waiting.inbox.push(delivery);
+                    context.waiting.wake();
+                    None
+                }
+                _ => Some(delivery),
+            }
+        });
+        if let Some(delivery) = now {
+            self.deliver_now(root, delivery);
+        }
+    }
+
+    fn forget_call(&self, token: u32) {
+        self.with(|host| host.under_way.remove(&token));
     }
 }
 
@@ -442,7 +443,7 @@ fn host_of(base: &Arc<Base>, root: Option<&Scope>, calls: Option<Calls>) -> Host
         node: None,
         expressions: HashMap::new(),
         last_expression: 0,
-        vm: Weak::new(),
+        vm: Weak::<Vm>::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use nuncio_contract::calls;
@@ -12,10 +13,11 @@ use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
 
-use crate::base::Key;
 use crate::export::Export;
 use crate::host::general::complain;
-use crate::lifecycle::count_trial;
+use crate::key::Key;
+use crate::lifecycle::{Lifecycle, RemoteStats};
+use crate::mailbox;
 use crate::plugin::{Plugin, Policy};
 use crate::vm::Vm;
 
@@ -56,6 +58,7 @@ fn vm_of(plugin: &Plugin, root: &Scope) -> Result<Rc<Vm>, &'static str> {
     if let Some(vm) = known.filter(|vm| !vm.has_failed()) {
         return Ok(vm);
     }
+    mailbox::read_by(queue_ready);
     let vm = Vm::new(&plugin.base, Some(root), calls::of_thread())?;
     VMS.with_borrow_mut(|vms| {
         vms.retain(|_, vm| vm.strong_count() > 0);
@@ -92,6 +95,25 @@ pub(crate) fn queue_ready(vm: &Key, context: u32, token: u32) {
     {
         vm.call(context, Export::QueueReady, &[token]);
     }
+}
+
+/// Counts the VMs that a plugin was tried with, once.
+fn count_trial(plugin: &Plugin, root: &Scope, is_singleton: bool) {
+    if plugin.is_counted.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    // Of the module, and of the main thread.
+    let count = if is_singleton { 1 } else { 2 };
+    let own = || {
+        (0..count)
+            .map(|_| Lifecycle::new(root, &plugin.base.runtime))
+            .collect()
+    };
+    plugin.base.counted.get_or_init(own);
+    if let Some(scope) = root.scope("wasm") {
+        scope.register::<RemoteStats>();
+    }
+    drop(Lifecycle::new(root, &plugin.base.runtime));
 }
 
 /// A plugin where it is configured, on this worker.

@@ -272,10 +272,8 @@ pub(crate) fn compile_tree(
     let manager = bootstrap.cluster_manager.as_ref();
     let loads = manager.and_then(|manager| manager.load_stats_config.as_ref());
     dynamic.loads = loads.and_then(|source| loads_source(source, ctx));
-    bound?;
-    tracer?;
-    enabled?;
-    runtime?;
+    bound.and(tracer)?;
+    enabled.and(runtime)?;
     let missing = cluster_messages.len().saturating_sub(clusters.len());
     tell_left_out((admin.is_err(), secrets_are_sound.is_err(), missing), ctx);
     let beside = extensions::compile(&bootstrap, around.extensions, ctx);

@@ -140,13 +140,11 @@ async fn serve_all(
     if around.options.mode == Mode::InitOnly {
         return Ok(());
     }
-    let _running_here = run_singletons(around, &compiled.extensions);
-    let beside = (node, compiled.extensions);
+    let (_running_here, beside) = run_singletons(around, node, compiled.extensions);
     let overload = begin_overload(compiled.process.overload, around);
     let (watching, beats) = watch_threads(around, &compiled.process.watchdogs, concurrency)?;
     let (workers, threads) = start_workers(around, beats, (&state, overload.as_ref()), beside)?;
-    let place = hot_restart.as_ref();
-    start_listeners(&running, &discovery, listeners, &workers, place).await;
+    start_listeners(&running, &discovery, listeners, &workers, parent).await;
     go_live(&state, on_live);
     let (asks, follow) = follow(hot_restart.as_mut(), around, flush_interval);
     let granting = granting(around, (&running, &state), &workers, admin, follow);
@@ -196,10 +194,15 @@ fn granting(
 }
 
 /// Lets run what runs on this thread alone, as long as it is kept.
-fn run_singletons(around: &Surroundings<'_>, extensions: &RunningBeside) -> Vec<Box<dyn Any>> {
+fn run_singletons(
+    around: &Surroundings<'_>,
+    node: Arc<LocalNode>,
+    extensions: RunningBeside,
+) -> (Vec<Box<dyn Any>>, (Arc<LocalNode>, RunningBeside)) {
     let singletons = extensions.iter().filter(|it| it.is_singleton());
     let root = around.stats.root();
-    singletons.map(|it| it.start(&root)).collect()
+    let running = singletons.map(|it| it.start(&root)).collect();
+    (running, (node, extensions))
 }
 
 fn start_workers(

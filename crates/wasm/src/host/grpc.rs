@@ -10,15 +10,16 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use nuncio_contract::grpc_client::{GrpcEvent, GrpcStream, GrpcTarget};
+use nuncio_contract::calls::Calls;
+use nuncio_contract::grpc_client::{GrpcEnd, GrpcEvent, GrpcStream, GrpcTarget};
 
+use super::Host;
 use super::guest::Guest;
 use super::headers::header;
 use super::link::Arguments;
-use crate::live::Delivery;
+use crate::live::{Delivery, Outside};
 use crate::pairs::{self, Pairs};
 use crate::status::{Done, Status};
-use crate::vm::Vm;
 use crate::wire;
 
 const MAX_UNDER_WAY: usize = 1000;
@@ -83,87 +84,163 @@ pub(crate) fn call(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let asked = asked(guest, args)?;
     let request = guest.read(args.u32(8), args.u32(9))?;
     let timeout = Duration::from_millis(args.u32(10).into());
-    let token = begin(guest, &asked, 1, Some((request, timeout)))?;
+    let token = begin_call(guest, &asked, &request, timeout)?;
     guest.write_u32(args.u32(11), token)
 }
 
 pub(crate) fn stream(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let asked = asked(guest, args)?;
-    let token = begin(guest, &asked, 2, None)?;
+    let token = begin_stream(guest, &asked)?;
     guest.write_u32(args.u32(8), token)
 }
 
-/// Begins a call of a kind: 1 for one message each way, 2 for streams.
-fn begin(
-    guest: &mut Guest<'_>,
-    asked: &Asked,
-    kind: u32,
-    only: Option<(Vec<u8>, Duration)>,
-) -> Done<u32> {
-    let host = guest.host();
+/// The token of a call of a kind: 1 for one message each way, 2 for streams; and who makes it, but for trials.
+fn token(host: &mut Host, kind: u32) -> Done<(u32, Option<Calls>)> {
     if host.under_way.len() >= MAX_UNDER_WAY {
         return Err(Status::InternalFailure);
     }
-    let last = if kind == 1 {
-        &mut host.tokens[1]
-    } else {
-        &mut host.tokens[2]
+    let last = match kind {
+        1 => &mut host.tokens[1],
+        _ => &mut host.tokens[2],
     };
     let token = last.wrapping_add(4) | kind;
     *last = token & !3;
-    if host.is_trial {
-        return Ok(token);
+    Ok((token, host.calls.clone()))
+}
+
+/// No call has this token, the last of its kind.
+fn give_back(host: &mut Host, token: u32) {
+    match token & 3 {
+        1 => host.tokens[1] = host.tokens[1].wrapping_sub(4),
+        _ => host.tokens[2] = host.tokens[2].wrapping_sub(4),
     }
-    let calls = host.calls.clone().ok_or(Status::InternalFailure)?;
-    let begun = asked.target.stream(&*calls, &asked.method, None);
-    // Without such a cluster there is nobody to ask.
-    let mut begun = begun.map_err(|_| Status::ParseFailure)?;
+}
+
+/// Notes a call under way; what the plugin orders of it.
+fn note(host: &mut Host, token: u32) -> (Rc<RefCell<Orders>>, Asker) {
     let orders = Rc::new(RefCell::new(Orders::default()));
-    let mut deadline = None;
-    if let Some((message, timeout)) = only {
-        begun.send(&message);
-        begun.finish();
-        deadline = (!timeout.is_zero()).then(|| calls.sleep(timeout));
-    }
-    let (root, origin, vm) = (host.root_id(), host.at_work(), host.vm.clone());
     host.under_way.insert(token, Under(Rc::clone(&orders)));
-    let run = Run {
-        stream: begun,
-        orders,
+    let asker = Asker {
         token,
-        is_unary: kind == 1,
-        root,
-        origin,
-        vm,
+        root: host.root_id(),
+        origin: host.at_work(),
+        vm: host.vm.clone(),
     };
+    (orders, asker)
+}
+
+/// Begins a call with one message each way.
+fn begin_call(
+    guest: &mut Guest<'_>,
+    asked: &Asked,
+    request: &[u8],
+    timeout: Duration,
+) -> Done<u32> {
+    let host = guest.host();
+    let (token, calls) = token(host, 1)?;
+    let Some(calls) = calls else {
+        return Ok(token);
+    };
+    let timeout = (!timeout.is_zero()).then_some(timeout);
+    let method = &asked.method;
+    let mut answer = Box::pin(asked.target.unary(&*calls, method, request, timeout, None));
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut early = match answer.as_mut().poll(&mut cx) {
+        // There is no such cluster, so that there is nobody to ask.
+        Poll::Ready(Err(end)) if end.message == "Cluster not available" => {
+            give_back(guest.host(), token);
+            return Err(Status::ParseFailure);
+        }
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    };
+    let (orders, asker) = note(guest.host(), token);
     calls.spawn(Box::pin(async move {
-        let mut run = Box::pin(run.run());
-        poll_fn(|cx| {
-            let is_late = deadline
-                .as_mut()
-                .is_some_and(|it| it.as_mut().poll(cx).is_ready());
-            match run.as_mut().poll(cx) {
-                Poll::Pending if is_late => Poll::Ready(()),
-                other => other,
+        let answered = poll_fn(|cx| {
+            let mut orders = orders.borrow_mut();
+            if orders.is_cancelled {
+                return Poll::Ready(None);
             }
-        })
-        .await;
+            orders.waker = Some(cx.waker().clone());
+            match early.take() {
+                Some(answer) => Poll::Ready(Some(answer)),
+                None => answer.as_mut().poll(cx).map(Some),
+            }
+        });
+        let Some(answer) = answered.await else { return };
+        asker.is_over();
+        asker.tell(match answer {
+            Ok(message) => Delivery::Message(token, message),
+            Err(end) => closing(token, end),
+        });
     }));
     Ok(token)
 }
 
-/// A call under way, as its task sees it.
+/// How a call ended, with Envoy's word for ends that the host told.
+fn closing(token: u32, end: GrpcEnd) -> Delivery {
+    let by_host = !end.broke_off && !end.trailers.is_empty();
+    let message = match (by_host, &end.message[..]) {
+        (true, "") => "via_upstream".to_owned(),
+        (true, said) => format!("{said}{{via_upstream}}"),
+        (false, said) => said.to_owned(),
+    };
+    let message = message.into_bytes();
+    Delivery::Close(token, end.status, message)
+}
+
+/// Begins a stream.
+fn begin_stream(guest: &mut Guest<'_>, asked: &Asked) -> Done<u32> {
+    let host = guest.host();
+    let (token, calls) = token(host, 2)?;
+    let Some(calls) = calls else {
+        return Ok(token);
+    };
+    let stream = asked.target.stream(&*calls, &asked.method, None);
+    let Ok(stream) = stream else {
+        give_back(host, token);
+        return Err(Status::ParseFailure);
+    };
+    let (orders, asker) = note(host, token);
+    let run = Run {
+        stream,
+        orders,
+        asker,
+    };
+    calls.spawn(Box::pin(run.run()));
+    Ok(token)
+}
+
+/// Who began a call.
+struct Asker {
+    token: u32,
+    root: u32,
+    origin: u32,
+    vm: Weak<dyn Outside>,
+}
+
+impl Asker {
+    fn tell(&self, delivery: Delivery) {
+        if let Some(vm) = self.vm.upgrade() {
+            vm.deliver(self.root, self.origin, delivery);
+        }
+    }
+
+    fn is_over(&self) {
+        if let Some(vm) = self.vm.upgrade() {
+            vm.forget_call(self.token);
+        }
+    }
+}
+
+/// A stream under way, as its task sees it.
 struct Run {
     stream: GrpcStream,
     orders: Rc<RefCell<Orders>>,
-    token: u32,
-    is_unary: bool,
-    root: u32,
-    origin: u32,
-    vm: Weak<Vm>,
+    asker: Asker,
 }
 
-/// What comes next of a call.
+/// What comes next of a stream.
 enum Next {
     Event(GrpcEvent),
     Cancelled,
@@ -192,31 +269,22 @@ impl Run {
     async fn run(mut self) {
         loop {
             let next = poll_fn(|cx| self.poll(cx)).await;
-            let Some(vm) = self.vm.upgrade() else { return };
-            let token = self.token;
-            let tell = |delivery| vm.deliver(self.root, self.origin, delivery);
+            let token = self.asker.token;
             match next {
                 Next::Cancelled => return,
-                Next::Event(GrpcEvent::Head(head)) if !self.is_unary => {
-                    tell(Delivery::InitialMetadata(token, head));
+                Next::Event(GrpcEvent::Head(head)) => {
+                    self.asker.tell(Delivery::InitialMetadata(token, head));
                 }
-                Next::Event(GrpcEvent::Head(_)) => {}
                 Next::Event(GrpcEvent::Message(message)) => {
-                    if self.is_unary {
-                        vm.forget_call(token);
-                    }
-                    tell(Delivery::Message(token, message));
-                    if self.is_unary {
-                        return;
-                    }
+                    self.asker.tell(Delivery::Message(token, message));
                 }
                 Next::Event(GrpcEvent::End(end)) => {
-                    vm.forget_call(token);
-                    if !self.is_unary && !end.trailers.is_empty() {
-                        tell(Delivery::TrailingMetadata(token, end.trailers));
+                    self.asker.is_over();
+                    if !end.trailers.is_empty() {
+                        let trailers = end.trailers.clone();
+                        self.asker.tell(Delivery::TrailingMetadata(token, trailers));
                     }
-                    let message = end.message.into_bytes();
-                    tell(Delivery::Close(token, end.status, message));
+                    self.asker.tell(closing(token, end));
                     return;
                 }
             }

@@ -25,9 +25,8 @@ use wasmi::{Memory, StoreLimits, TypedFunc};
 
 use self::metrics::Metrics;
 use crate::base::Base;
-use crate::live::{Answer, Live, Outcome, Sight, Waiting};
+use crate::live::{Answer, Live, Outcome, Outside, Sight, Waiting};
 use crate::plugin::Plugin;
-use crate::vm::Vm;
 
 /// The data of a VM's store.
 pub(crate) struct Host {
@@ -64,7 +63,7 @@ pub(crate) struct Host {
     pub(crate) node: Option<Arc<LocalNode>>,
     pub(crate) expressions: HashMap<u32, PropertyExpression>,
     pub(crate) last_expression: u32,
-    pub(crate) vm: Weak<Vm>,
+    pub(crate) vm: Weak<dyn Outside>,
 }
 
 /// A context: of the VM, of a plugin, or of a stream.

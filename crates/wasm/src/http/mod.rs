@@ -17,8 +17,9 @@ use nuncio_contract::http_filter::{
 };
 use nuncio_contract::registry::HttpFilterRoom;
 
+use crate::configure;
 use crate::messages::HttpWasm;
-use crate::plugin::{self, Plugin};
+use crate::plugin::Plugin;
 use crate::worker::Handle;
 
 /// The room.
@@ -27,7 +28,7 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
     message: "envoy.extensions.filters.http.wasm.v3.Wasm",
     parse: |any, ctx| {
         let message: HttpWasm = any.decode(ctx)?;
-        Ok(Arc::new(Config(plugin::compile(
+        Ok(Arc::new(Config(configure::compile(
             message.config.as_ref(),
             any.span,
             ctx,

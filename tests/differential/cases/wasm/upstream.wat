@@ -1,0 +1,48 @@
+(module
+  (import "env" "proxy_add_header_map_value" (func $add_header_map_value (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_property" (func $get_property (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 16)
+  (global $heap (mut i32) (i32.const 65536))
+  (func (export "proxy_abi_version_0_2_1"))
+  ;; Memory is given once and never back.
+  (func (export "malloc") (param $n i32) (result i32)
+    (local $p i32)
+    (local.set $p (global.get $heap))
+    (global.set $heap (i32.and (i32.add (i32.add (local.get $p) (local.get $n)) (i32.const 15)) (i32.const -8)))
+    (local.get $p))
+  ;; Writes a number in decimal before place 64; gives the place of its first digit.
+  (func $decimal (param $n i32) (result i32)
+    (local $p i32)
+    (local.set $p (i32.const 64))
+    (loop $more
+      (local.set $p (i32.sub (local.get $p) (i32.const 1)))
+      (i32.store8 (local.get $p) (i32.add (i32.const 48) (i32.rem_u (local.get $n) (i32.const 10))))
+      (local.set $n (i32.div_u (local.get $n) (i32.const 10)))
+      (br_if $more (local.get $n)))
+    (local.get $p))
+  (func $add (param $map i32) (param $k i32) (param $kl i32) (param $v i32) (param $vl i32)
+    (drop (call $add_header_map_value (local.get $map) (local.get $k) (local.get $kl) (local.get $v) (local.get $vl))))
+  (func $addn (param $map i32) (param $k i32) (param $kl i32) (param $n i32)
+    (local $p i32)
+    (local.set $p (call $decimal (local.get $n)))
+    (call $add (local.get $map) (local.get $k) (local.get $kl) (local.get $p) (i32.sub (i32.const 64) (local.get $p))))
+  ;; Adds a header with what a call came to: what it gave at 0 and 4, or its status behind "!".
+  (func $addr (param $map i32) (param $k i32) (param $kl i32) (param $status i32)
+    (local $p i32)
+    (if (i32.eqz (local.get $status))
+      (then (call $add (local.get $map) (local.get $k) (local.get $kl) (i32.load (i32.const 0)) (i32.load (i32.const 4))))
+      (else
+        (local.set $p (i32.sub (call $decimal (local.get $status)) (i32.const 1)))
+        (i32.store8 (local.get $p) (i32.const 33))
+        (call $add (local.get $map) (local.get $k) (local.get $kl) (local.get $p) (i32.sub (i32.const 64) (local.get $p))))))
+  (func (export "proxy_on_request_headers") (param $id i32) (param $n i32) (param $end i32) (result i32) 
+    
+    (call $addr (i32.const 0) (i32.const 1024) (i32.const 6) (call $get_property (i32.const 1031) (i32.const 16) (i32.const 0) (i32.const 4)))
+    (call $addn (i32.const 0) (i32.const 1048) (i32.const 4) (local.get $n)) (i32.const 0))
+  (func (export "proxy_on_response_headers") (param $id i32) (param $n i32) (param $end i32) (result i32) 
+    
+    (call $addn (i32.const 2) (i32.const 1048) (i32.const 4) (local.get $n)) (i32.const 0))
+  (data (i32.const 1024) "x-host")
+  (data (i32.const 1031) "upstream\00address")
+  (data (i32.const 1048) "x-up")
+)
