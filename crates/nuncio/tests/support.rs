@@ -113,7 +113,7 @@ fn fields_members_of_oneofs_and_values_have_a_status() {
             "messages",
             cluster,
             "fields",
-            "connection_pool_per_downstream_connection"
+            "per_connection_buffer_high_watermark_timeout"
         ),
         "unsupported"
     );
@@ -162,7 +162,7 @@ fn a_file_is_told_place_by_place_with_a_percentage() {
 static_resources:
   clusters:
   - name: a
-    connection_pool_per_downstream_connection: true
+    per_connection_buffer_high_watermark_timeout: 1s
     load_assignment: { cluster_name: a }
 ";
     std::fs::write(&path, text).expect("it can be written");
@@ -179,7 +179,7 @@ static_resources:
     let text = support(&[file]);
     assert!(text.starts_with("83.3% of what "), "{text}");
     assert!(
-        text.contains(":4:5: field `connection_pool_per_downstream_connection` of `envoy.config.cluster.v3.Cluster`"),
+        text.contains(":4:5: field `per_connection_buffer_high_watermark_timeout` of `envoy.config.cluster.v3.Cluster`"),
         "{text}"
     );
 }

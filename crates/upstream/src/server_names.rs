@@ -2,8 +2,8 @@
 //!
 //! As in Envoy the name is the host of `:authority` as the router left it, or of another header, without its port.
 //! An address is not sent as a server name, but certificates are checked for it. Connections of different names are
-//! kept apart, those of a cluster without TLS too. What a host is told by a PROXY header, and the client's address that
-//! a connection comes from, are part of the name.
+//! kept apart, those of a cluster without TLS too. What a host is told by a PROXY header, the client's address that a
+//! connection comes from, and the client's connection that it serves alone, are part of the name.
 
 use std::any::Any;
 use std::net::IpAddr;
@@ -35,6 +35,8 @@ pub struct ConnectionName {
     is_validated: bool,
     header: Option<Arc<[u8]>>,
     source: Option<ClientSource>,
+    /// The number of the client's connection that it serves alone.
+    client: Option<u64>,
 }
 
 /// The name as filter state.
@@ -74,6 +76,7 @@ impl AutoNames {
             is_validated: self.san_validation,
             header: None,
             source: None,
+            client: None,
         })
     }
 }
@@ -96,6 +99,15 @@ impl ConnectionName {
         }
     }
 
+    /// The name of a connection that serves one of a client's alone besides.
+    #[must_use]
+    pub fn with_client(name: Option<Self>, connection_id: u64) -> Self {
+        ConnectionName {
+            client: Some(connection_id),
+            ..name.unwrap_or_else(Self::empty)
+        }
+    }
+
     fn empty() -> Self {
         ConnectionName {
             name: "".into(),
@@ -103,12 +115,18 @@ impl ConnectionName {
             is_validated: false,
             header: None,
             source: None,
+            client: None,
         }
     }
 
     /// The client's address that it comes from, if it is to.
     pub fn source(&self) -> Option<ClientSource> {
         self.source
+    }
+
+    /// The number of the client's connection that it serves alone.
+    pub(crate) fn client(&self) -> Option<u64> {
+        self.client
     }
 
     /// The PROXY header that goes before all else.
@@ -148,6 +166,7 @@ impl ConnectionName {
             && self.is_validated == other.is_validated
             && self.header == other.header
             && self.source == other.source
+            && self.client == other.client
             && self.name.eq_ignore_ascii_case(&other.name)
     }
 }
@@ -185,6 +204,15 @@ fn is_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_serve_one_client_alone_if_that_is_wanted() {
+        let of = |id| ConnectionName::with_client(None, id);
+        assert!(of(1).is_same(&of(1)));
+        assert!(!of(1).is_same(&of(2)));
+        assert!(!of(1).is_same(&ConnectionName::empty()));
+        assert_eq!(of(1).server_name(), None);
+    }
 
     #[test]
     fn connections_of_two_clients_are_kept_apart() {

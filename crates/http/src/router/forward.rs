@@ -271,10 +271,15 @@ impl<'e, 'a, D: Downstream> Router<'e, 'a, D> {
         let state = self.exchange.state.borrow();
         let from_http2 = state.info.protocol == Some(Protocol::Http2);
         let source = ClientSource::wanted(&state.info);
+        let client = state.info.connection.id;
         drop(state);
         let name = match source {
             None => name,
             Some(source) => Some(ConnectionName::with_source(name, source)),
+        };
+        let name = match account.cluster.settings().http.serves_clients_apart {
+            false => name,
+            true => Some(ConnectionName::with_client(name, client)),
         };
         if let Some(preconnect) = account.cluster.settings().preconnect {
             let expected = Expected {

@@ -230,6 +230,8 @@ pub struct HttpSettings {
     pub http2: Arc<Http2Settings>,
     /// How requests name their connections; `None`: they do not.
     pub auto_names: Option<Box<AutoNames>>,
+    /// Whether a connection serves the requests of one client's connection alone.
+    pub serves_clients_apart: bool,
     /// What it says of retries and copies, if anything.
     pub resilience: Option<Box<ClusterResilience>>,
     /// What stands between the router and its hosts, if anything.
@@ -259,6 +261,7 @@ impl Default for HttpSettings {
             http1: Arc::clone(DEFAULT.get_or_init(Arc::default)),
             http2: Arc::clone(DEFAULT_HTTP2.get_or_init(Arc::default)),
             auto_names: None,
+            serves_clients_apart: false,
             resilience: None,
             filters: None,
         }

@@ -155,6 +155,7 @@ pub(super) fn read(
     if let Some(most) = cluster.max_requests_per_connection {
         settings.max_requests_per_connection = (most > 0).then_some(most);
     }
+    settings.serves_clients_apart = cluster.connection_pool_per_downstream_connection;
     let named = match options {
         Some(options) => options.upstream_http_protocol_options.as_ref(),
         None => cluster.upstream_http_protocol_options.as_ref(),

@@ -45,6 +45,7 @@ message! {
         pub(crate) http_protocol_options: Option<Http1Options>,
         pub(crate) upstream_http_protocol_options: Option<UpstreamHttpOptions>,
         pub(crate) max_requests_per_connection: Option<u32>,
+        pub(crate) connection_pool_per_downstream_connection: bool,
         pub(crate) dns_refresh_rate: Option<Duration>,
         pub(crate) dns_failure_refresh_rate: Option<RefreshRate>,
         pub(crate) respect_dns_ttl: bool,

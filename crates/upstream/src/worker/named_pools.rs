@@ -93,5 +93,6 @@ fn hash(keys: &RandomState, name: &ConnectionName) -> u64 {
     }
     hasher.write(name.header().map_or(&[], |header| header));
     name.source().hash(&mut hasher);
+    name.client().hash(&mut hasher);
     hasher.finish()
 }
