@@ -48,6 +48,7 @@ pub mod header_mutation;
 pub mod header_to_metadata;
 pub mod health_check;
 pub mod ip_tagging;
+mod json_rules;
 pub mod json_to_metadata;
 pub mod jwt_authn;
 mod level_stats;
@@ -64,6 +65,7 @@ pub mod ratelimit;
 pub mod rbac;
 pub mod set_filter_state;
 pub mod set_metadata;
+pub mod sse_to_metadata;
 pub mod stateful_session;
 #[cfg(test)]
 mod tests;
@@ -114,6 +116,7 @@ pub static ROOMS: &[&HttpFilterRoom] = &[
     &rbac::ROOM,
     &set_filter_state::ROOM,
     &set_metadata::ROOM,
+    &sse_to_metadata::ROOM,
     &stateful_session::ROOM,
 ];
 

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use nuncio_config::tree::Json;
+use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
-use nuncio_config::{enumeration, message, one_of};
 use nuncio_contract::http_filter::HttpFilterConfig;
 use nuncio_contract::level_config::LevelConfig;
 use nuncio_contract::matching::{CompiledRegex, RegexMatcher};
-use nuncio_contract::metadata_message::value_of;
 use nuncio_contract::registry::RouteFilterConfig;
 use nuncio_contract::stats::Scope;
-use nuncio_contract::stream_info::metadata::Value;
 
 use super::filter::{RequestStats, ResponseStats};
+use crate::json_rules::{KeyValuePair, Rule, Target};
 
 const DEFAULT_NAMESPACE: &str = "envoy.filters.http.json_to_metadata";
 const DEFAULT_CONTENT_TYPE: &str = "application/json";
@@ -34,60 +32,6 @@ message! {
         allow_content_types: Vec<String>,
         allow_empty_content_type: bool,
         allow_content_types_regex: Option<RegexMatcher>,
-    }
-}
-
-message! {
-    /// What is made of what stands at a place.
-    pub(super) struct Rule: "envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.Rule" {
-        selectors: Vec<Selector>,
-        on_present: Option<KeyValuePair>,
-        on_missing: Option<KeyValuePair>,
-        on_error: Option<KeyValuePair>,
-    }
-}
-
-message! {
-    /// A step on the way to a place.
-    pub(super) struct Selector:
-        "envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.Selector" {
-        oneof selector: Option<Step>,
-    }
-}
-
-one_of! {
-    /// The kinds of steps.
-    pub(super) enum Step {
-        key => Key(String),
-    }
-}
-
-message! {
-    /// Where a value goes, and what it is.
-    pub(super) struct KeyValuePair:
-        "envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.KeyValuePair" {
-        metadata_namespace: String,
-        key: String,
-        oneof value_type: Option<FixedValue>,
-        r#type: ValueType,
-        preserve_existing_metadata_value: bool,
-    }
-}
-
-one_of! {
-    /// A value that does not depend on the body.
-    pub(super) enum FixedValue {
-        value => Value(Arc<Json>),
-    }
-}
-
-enumeration! {
-    /// What a value becomes.
-    pub(super) enum ValueType:
-        "envoy.extensions.filters.http.json_to_metadata.v3.JsonToMetadata.ValueType" {
-        PROTOBUF_VALUE => ProtobufValue,
-        STRING => String,
-        NUMBER => Number,
     }
 }
 
@@ -114,16 +58,6 @@ pub(super) struct CompiledRule {
     pub(super) present: Option<Target>,
     pub(super) missing: Option<Target>,
     pub(super) error: Option<Target>,
-}
-
-/// What becomes of a value.
-pub(super) struct Target {
-    pub(super) namespace: Box<str>,
-    pub(super) key: Box<str>,
-    /// Takes the value's place.
-    pub(super) fixed: Option<Value>,
-    pub(super) value_type: ValueType,
-    pub(super) keeps_existing: bool,
 }
 
 /// The chain's config, shared by the workers.
@@ -170,7 +104,11 @@ impl Rules {
 
 impl Way {
     fn compile(message: &MatchRules, ctx: &mut Ctx) -> Result<Self, Refused> {
-        let rules: Vec<_> = message.rules.iter().map(|rule| rule.compile(ctx)).collect();
+        let rules: Vec<_> = message
+            .rules
+            .iter()
+            .map(|rule| CompiledRule::compile(rule, ctx))
+            .collect();
         let regex = message.allow_content_types_regex.as_ref();
         let regex = regex.map(|regex| CompiledRegex::compile(regex, ctx));
         Ok(Way {
@@ -196,16 +134,16 @@ impl Way {
     }
 }
 
-impl Rule {
-    fn compile(&self, ctx: &mut Ctx) -> Result<CompiledRule, Refused> {
-        if self.on_present.is_none() && self.on_missing.is_none() {
+impl CompiledRule {
+    fn compile(rule: &Rule, ctx: &mut Ctx) -> Result<Self, Refused> {
+        if rule.on_present.is_none() && rule.on_missing.is_none() {
             let text = "json to metadata filter: neither `on_present` nor `on_missing` set";
-            ctx.error(self.span(), text);
+            ctx.error(rule.span(), text);
             return Err(Refused);
         }
         for (pair, name) in [
-            (&self.on_missing, "on_missing"),
-            (&self.on_error, "on_error"),
+            (&rule.on_missing, "on_missing"),
+            (&rule.on_error, "on_error"),
         ] {
             if let Some(pair) = pair.as_ref().filter(|pair| pair.value_type.is_none()) {
                 let text =
@@ -214,40 +152,15 @@ impl Rule {
                 return Err(Refused);
             }
         }
-        let mut path: Vec<Box<str>> = self.selectors.iter().map(Selector::key).collect();
+        let mut path = rule.path();
+        let target = |pair: &KeyValuePair| pair.target(DEFAULT_NAMESPACE);
         let last_key = path.pop().unwrap_or_default();
         Ok(CompiledRule {
             path: path.into(),
             last_key,
-            present: self.on_present.as_ref().map(KeyValuePair::target),
-            missing: self.on_missing.as_ref().map(KeyValuePair::target),
-            error: self.on_error.as_ref().map(KeyValuePair::target),
+            present: rule.on_present.as_ref().map(target),
+            missing: rule.on_missing.as_ref().map(target),
+            error: rule.on_error.as_ref().map(target),
         })
-    }
-}
-
-impl Selector {
-    /// As in Envoy, no key is an empty one.
-    fn key(&self) -> Box<str> {
-        match &self.selector {
-            Some(Step::Key(key)) => key.as_str().into(),
-            None => Box::default(),
-        }
-    }
-}
-
-impl KeyValuePair {
-    fn target(&self) -> Target {
-        let fixed = self.value_type.as_ref();
-        Target {
-            namespace: match self.metadata_namespace.as_str() {
-                "" => DEFAULT_NAMESPACE.into(),
-                namespace => namespace.into(),
-            },
-            key: self.key.as_str().into(),
-            fixed: fixed.map(|FixedValue::Value(json)| value_of(json)),
-            value_type: self.r#type,
-            keeps_existing: self.preserve_existing_metadata_value,
-        }
     }
 }

@@ -15,8 +15,8 @@ use nuncio_contract::stats::{Counter, Scope};
 use nuncio_contract::stream_info::StreamInfo;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
-use super::config::{self, ChainConfig, CompiledRule, Rules, Target, ValueType, Way};
-use super::json;
+use super::config::{self, ChainConfig, CompiledRule, Rules, Way};
+use crate::json_rules::{Target, ValueType, json};
 
 const MOST_TEXT_BYTES: usize = 8 * 1024;
 
@@ -354,7 +354,7 @@ impl CompiledRule {
                 return made.add_fixed(present, info);
             }
             (Some(object), Some(present)) => match object.get(&*self.last_key) {
-                Some(value) => present.value(value),
+                Some(value) => value_for(present, value),
                 None => Err(Unusable),
             },
         };
@@ -416,23 +416,19 @@ impl<'a> Scalar<'a> {
     }
 }
 
-impl Target {
-    /// What is made of a value; none of an empty text that is to be one.
-    fn value(&self, found: &json::Value) -> Result<Option<Value>, Unusable> {
-        let scalar = Scalar::of(found)?;
-        let value = match (self.value_type, scalar) {
-            (ValueType::ProtobufValue, Scalar::Bool(is_true)) => Value::Bool(is_true),
-            (ValueType::ProtobufValue, Scalar::Text(text)) => Value::String(short(text)?.into()),
-            (ValueType::ProtobufValue | ValueType::Number, scalar) => {
-                Value::Number(scalar.number()?)
-            }
-            (ValueType::String, scalar) => match short(&scalar.text())? {
-                "" => return Ok(None),
-                text => Value::String(text.into()),
-            },
-        };
-        Ok(Some(value))
-    }
+/// What is made of a value; none of an empty text that is to be one.
+fn value_for(target: &Target, found: &json::Value) -> Result<Option<Value>, Unusable> {
+    let scalar = Scalar::of(found)?;
+    let value = match (target.value_type, scalar) {
+        (ValueType::ProtobufValue, Scalar::Bool(is_true)) => Value::Bool(is_true),
+        (ValueType::ProtobufValue, Scalar::Text(text)) => Value::String(short(text)?.into()),
+        (ValueType::ProtobufValue | ValueType::Number, scalar) => Value::Number(scalar.number()?),
+        (ValueType::String, scalar) => match short(&scalar.text())? {
+            "" => return Ok(None),
+            text => Value::String(text.into()),
+        },
+    };
+    Ok(Some(value))
 }
 
 fn short(text: &str) -> Result<&str, Unusable> {

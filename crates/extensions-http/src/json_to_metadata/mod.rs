@@ -7,7 +7,6 @@
 
 mod config;
 mod filter;
-mod json;
 #[cfg(test)]
 mod tests;
 

@@ -183,6 +183,13 @@ const CONFIGS: &[(&str, &str, &str)] = &[
           status_code: 499, body: {inline_string: a}}}}}}",
     ),
     (
+        "envoy.filters.http.sse_to_metadata",
+        "{response_rules: {content_parser: {name: p, typed_config: {'@type': type.googleapis.com/envoy.extensions.content_parsers.json.v3.JsonContentParser, \
+          rules: [{rule: {selectors: [{key: a}], on_present: {key: b}}}]}}}}",
+        "{response_rules: {content_parser: {name: p, typed_config: {'@type': type.googleapis.com/envoy.extensions.content_parsers.json.v3.JsonContentParser, \
+          rules: [{rule: {selectors: [{key: a}], on_present: {key: b}}}]}}, max_event_size: 1}}",
+    ),
+    (
         "envoy.filters.http.stateful_session",
         "{}",
         "{strict: true, session_state: {name: envoy.http.stateful_session.header, typed_config: {\

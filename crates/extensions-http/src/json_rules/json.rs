@@ -2,17 +2,17 @@
 //! byte order mark and nothing behind.
 
 use serde::Deserialize as _;
-pub(super) use serde_json::Value;
+pub(crate) use serde_json::Value;
 
 const MOST_LEVELS: usize = 1000;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The text is not JSON, or not such as Envoy takes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotJson;
+pub(crate) struct NotJson;
 
 /// Reads a text.
-pub(super) fn read(text: &[u8]) -> Result<Value, NotJson> {
+pub(crate) fn read(text: &[u8]) -> Result<Value, NotJson> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if levels(text) > MOST_LEVELS {
         return Err(NotJson);
