@@ -48,6 +48,7 @@ impl<D: Downstream> Exchange<'_, D> {
         let mut state = self.state.borrow_mut();
         match state.info.protocol {
             Some(Protocol::Http2) => stats.downstream_rq_http2_total.inc(),
+            Some(Protocol::Http3) => stats.downstream_rq_http3_total.inc(),
             _ => stats.downstream_rq_http1_total.inc(),
         }
         state.response.reset(MapKind::Response);
