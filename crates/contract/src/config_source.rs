@@ -337,7 +337,7 @@ impl ApiConfigSource {
             return Err(Refused);
         }
         let [service] = self.grpc_services.as_slice() else {
-            let text = "a server of resources has exactly one of `grpc_services`";
+            let text = "envoy.config.core.v3.ApiConfigSource::(AGGREGATED_)(DELTA_)GRPC must have no more than 1 gRPC services specified: ";
             ctx.error(self.span(), text);
             return Err(Refused);
         };

@@ -14,7 +14,7 @@ use nuncio_config::typed::{Any, Ctx, Refused, Spanned, SupportTable};
 use crate::headers::HeaderMap;
 use crate::services::WorkerServices;
 use crate::stats::Scope;
-use crate::stream_info::TraceIds;
+use crate::stream_info::{StreamInfo, TraceIds};
 
 /// Parses a tracer's message; errors go to the context.
 pub type ParseTracer = fn(&Any, &mut Ctx) -> Result<Arc<dyn TracerConfig>, Refused>;
@@ -59,6 +59,8 @@ pub struct SpanStart<'a> {
     pub is_sampled: bool,
     /// The head of the request, in which clients may say of which trace it is.
     pub request: &'a HeaderMap,
+    /// What is known of the stream.
+    pub info: &'a StreamInfo,
     /// Time and chance.
     pub services: &'a dyn WorkerServices,
 }

@@ -14,6 +14,7 @@ mod arithmetic;
 mod ast;
 mod attribute;
 mod attributes;
+mod condition;
 mod evaluate;
 mod functions;
 mod lexer;
@@ -37,7 +38,9 @@ use nuncio_config::typed::{Ctx, Refused};
 
 pub use attribute::{AttributeExpression, AttributeValue};
 pub(crate) use attributes::Attributes;
-pub(crate) use message::{CelExpression, v1alpha1};
+pub use condition::RequestCondition;
+pub use message::CelExpression;
+pub(crate) use message::v1alpha1;
 pub use options::CelExpressionConfig;
 pub(crate) use options::Options;
 pub(crate) use print::print;

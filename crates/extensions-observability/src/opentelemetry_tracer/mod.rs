@@ -28,6 +28,7 @@ pub static ROOM: TracerRoom = TracerRoom {
         config::OpenTelemetry::support(table);
         crate::otlp::StaticDetector::support(table);
         sampler::ParentBased::support(table);
+        sampler::ByExpression::support(table);
         sampler::TraceIdRatio::support(table);
         for message in [
             crate::otlp::DYNATRACE_DETECTOR,

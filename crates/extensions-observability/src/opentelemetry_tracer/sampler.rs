@@ -2,7 +2,9 @@
 
 use nuncio_config::message;
 use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_contract::cel::{CelExpression, RequestCondition};
 use nuncio_contract::matching::FractionalPercent;
+use nuncio_contract::tracing::SpanStart;
 
 /// The message of the one that samples all.
 pub(super) const ALWAYS_ON: &str =
@@ -11,6 +13,7 @@ const PARENT_BASED: &str =
     "envoy.extensions.tracers.opentelemetry.samplers.v3.ParentBasedSamplerConfig";
 const RATIO: &str =
     "envoy.extensions.tracers.opentelemetry.samplers.v3.TraceIdRatioBasedSamplerConfig";
+const BY_EXPRESSION: &str = "envoy.extensions.tracers.opentelemetry.samplers.v3.CELSamplerConfig";
 /// Samplers in samplers.
 const MAX_DEPTH: usize = 16;
 
@@ -36,12 +39,20 @@ message! {
     }
 }
 
+message! {
+    /// Those for which an expression is true.
+    pub(crate) struct ByExpression: "envoy.extensions.tracers.opentelemetry.samplers.v3.CELSamplerConfig" {
+        expression: CelExpression,
+    }
+}
+
 /// A sampler, compiled.
 #[derive(Debug)]
 pub(super) enum Sampler {
     AlwaysOn,
     ParentBased(Box<Sampler>),
     Ratio(FractionalPercent),
+    Expression(RequestCondition),
     Never,
 }
 
@@ -64,6 +75,10 @@ impl SamplerMessage {
                 let share = message.sampling_percentage;
                 Ok(share.map_or(Sampler::Never, Sampler::Ratio))
             }
+            BY_EXPRESSION => {
+                let message: ByExpression = any.decode(ctx)?;
+                RequestCondition::compile(&message.expression, ctx).map(Sampler::Expression)
+            }
             name => Err(ctx.unsupported_here(any.span, format!("sampler `{name}`"))),
         }
     }
@@ -71,11 +86,21 @@ impl SamplerMessage {
 
 impl Sampler {
     /// Whether a span of this trace is reported; `parent` is whether its parent is, if it has one.
-    pub(super) fn samples(&self, trace_id: &[u8; 16], parent: Option<bool>) -> bool {
+    pub(super) fn samples(
+        &self,
+        trace_id: &[u8; 16],
+        parent: Option<bool>,
+        start: &SpanStart<'_>,
+    ) -> bool {
         match self {
             Sampler::AlwaysOn => true,
             Sampler::Never => false,
-            Sampler::ParentBased(other) => parent.unwrap_or_else(|| other.samples(trace_id, None)),
+            Sampler::ParentBased(other) => {
+                parent.unwrap_or_else(|| other.samples(trace_id, None, start))
+            }
+            Sampler::Expression(condition) => {
+                condition.holds(start.info, start.request, start.services)
+            }
             Sampler::Ratio(percent) => {
                 let [first, ..] = halves(trace_id);
                 percent.share().chooses(first)

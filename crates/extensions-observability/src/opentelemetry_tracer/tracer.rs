@@ -110,7 +110,7 @@ impl Tracer for OpenTelemetryTracer {
         );
         let decided = parent.as_ref().map(|parent| parent.is_sampled);
         let is_sampled = match &self.settings.sampler {
-            Some(sampler) => start.is_sampled && sampler.samples(&trace_id, decided),
+            Some(sampler) => start.is_sampled && sampler.samples(&trace_id, decided, start),
             None => decided.unwrap_or(start.is_sampled),
         };
         let name = match start.kind {

@@ -73,6 +73,7 @@ impl ConnectionManager {
             begin: state.info.start_time(),
             is_sampled: !matches!(reason, TraceReason::NotTraceable | TraceReason::HealthCheck),
             request: &state.request,
+            info: &state.info,
             services: &*self.worker,
         };
         let Some(mut span) = tracer.begin(&start) else {

@@ -38,23 +38,14 @@ const HEARD: &[&str] = &[
     "re2.max_program_size.warn_level",
 ];
 
-/// Beginnings of the names of guards of what is refused where it is configured, HTTP/3 above all.
+/// Beginnings of the names of guards of what is refused where it is configured.
 const OF_WHAT_IS_REFUSED: &[&str] = &[
-    "envoy.reloadable_features.conn_pool_grid_",
-    "envoy.reloadable_features.connectivity_grid_",
-    "envoy.reloadable_features.disable_quic_",
-    "envoy.reloadable_features.disallow_quic_",
     "envoy.reloadable_features.dynamic_modules_",
-    "envoy.reloadable_features.fix_http3_",
-    "envoy.reloadable_features.http3_",
     "envoy.reloadable_features.mcp_filter_",
     "envoy.reloadable_features.mobile_",
-    "envoy.reloadable_features.quic_",
     "envoy.reloadable_features.reverse_conn_",
     "envoy.reloadable_features.tap_",
     "envoy.reloadable_features.upstream_wasm_",
-    "envoy.reloadable_features.use_canonical_suffix_for_",
-    "envoy.restart_features.quic_",
 ];
 
 /// The ends of `circuit_breakers.<cluster>.<priority>.` that are heard.
@@ -118,7 +109,8 @@ mod tests {
         assert!(!is_told(
             "envoy.reloadable_features.max_request_headers_count"
         ));
-        assert!(!is_told("envoy.reloadable_features.quic_no_tcp_delay"));
+        assert!(is_told("envoy.reloadable_features.quic_no_tcp_delay"));
+        assert!(!is_told("envoy.reloadable_features.tap_honor_tap_enabled"));
         assert!(is_told(
             "envoy.reloadable_features.http2_max_cookies_size_in_kb"
         ));
