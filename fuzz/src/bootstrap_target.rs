@@ -19,6 +19,7 @@ static ACCESS_LOGGERS: &[&[&AccessLogRoom]] = &[];
 /// Reads the input as YAML with v2 and v3 names, and compiles what it says.
 pub fn bootstrap(input: &[u8]) {
     let extensions = Extensions {
+        bootstrap_extensions: &[],
         http_filters: HTTP_FILTERS,
         network_filters: NETWORK_FILTERS,
         listener_filters: LISTENER_FILTERS,

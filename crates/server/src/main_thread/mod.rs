@@ -193,12 +193,15 @@ fn granting(
     }
 }
 
+/// Who this proxy is, and what runs beside its streams.
+type Beside = (Arc<LocalNode>, RunningBeside);
+
 /// Lets run what runs on this thread alone, as long as it is kept.
 fn run_singletons(
     around: &Surroundings<'_>,
     node: Arc<LocalNode>,
     extensions: RunningBeside,
-) -> (Vec<Box<dyn Any>>, (Arc<LocalNode>, RunningBeside)) {
+) -> (Vec<Box<dyn Any>>, Beside) {
     let singletons = extensions.iter().filter(|it| it.is_singleton());
     let root = around.stats.root();
     let running = singletons.map(|it| it.start(&root)).collect();
@@ -209,7 +212,7 @@ fn start_workers(
     around: &Surroundings<'_>,
     beats: Vec<Beat>,
     (state, overload): (&ServerState, Option<&OverloadManager>),
-    (node, extensions): (Arc<LocalNode>, RunningBeside),
+    (node, extensions): Beside,
 ) -> Result<(Workers, Threads), String> {
     let shared = Shared {
         extensions,
