@@ -18,6 +18,7 @@ use nuncio_contract::stats::{self, StatsStore};
 use nuncio_contract::stream_info::StreamInfo;
 
 const EXTENSIONS: Extensions = Extensions {
+    bootstrap_extensions: &[],
     http_filters: &[],
     network_filters: &[],
     listener_filters: &[],
