@@ -1,7 +1,9 @@
 //! CONNECT-UDP (RFC 9298): whom datagrams are for is in the path, and becomes the request's authority, as in Envoy.
 //!
 //! There is one template for paths, `/.well-known/masque/udp/HOST/PORT/`; without a query, without zones of addresses,
-//! and nothing in it but printable ASCII.
+//! and nothing in it but printable ASCII, once it is decoded too. Different from Envoy: what can stand in no authority
+//! when it is decoded (CR, LF, `/` and such) is no target, so that such a path is answered with 404 for all routes;
+//! Envoy writes it into logs and locations, and refuses it where a host is asked (503).
 
 use std::net::Ipv6Addr;
 
@@ -29,8 +31,8 @@ fn target(path: &[u8]) -> Option<Vec<u8>> {
     if host.is_empty() || port.is_empty() || !end.is_empty() || beyond.is_some() {
         return None;
     }
-    let host = decoded(host);
-    if host.contains(&b'%') {
+    let (host, port) = (decoded(host), decoded(port));
+    if host.contains(&b'%') || !may_be_authority(&host) || !may_be_authority(&port) {
         return None;
     }
     let text = std::str::from_utf8(&host).ok();
@@ -39,7 +41,13 @@ fn target(path: &[u8]) -> Option<Vec<u8>> {
         true => [b"[", host.as_slice(), b"]"].concat(),
         false => host,
     };
-    Some([host.as_slice(), b":", &decoded(port)].concat())
+    Some([host.as_slice(), b":", &port].concat())
+}
+
+/// Whether decoded bytes can stand in an authority: they are written into heads, logs and locations as they are.
+fn may_be_authority(text: &[u8]) -> bool {
+    let may_be = |byte: &u8| byte.is_ascii_graphic() && !b"/?#@\\".contains(byte);
+    text.iter().all(may_be)
 }
 
 /// Bytes behind `%`; what is none stays.
@@ -93,6 +101,12 @@ mod tests {
             "fe80::1%25eth0/1/",
             "a/1/?b",
             "a b/1/",
+            "a%0d%0ax-evil:1%0d%0a%0d%0aGET%20%2f/1/",
+            "a/1%0d%0a/",
+            "a%00/1/",
+            "a%ff/1/",
+            "a%2fb/1/",
+            "user%40a/1/",
         ] {
             assert_eq!(named(wrong), None, "{wrong}");
         }
