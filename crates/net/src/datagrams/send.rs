@@ -128,9 +128,19 @@ fn in_segments(
     for part in bytes.chunks(segment_bytes * at_once) {
         let number = u64::try_from(part.len().div_ceil(segment_bytes)).unwrap_or(1);
         let segment = u16::try_from(segment_bytes).ok().filter(|_| number > 1);
-        if segment.is_some() && send(part, segment).is_ok() {
-            sent += number;
-            continue;
+        if segment.is_some() {
+            match send(part, segment) {
+                Ok(()) => {
+                    sent += number;
+                    continue;
+                }
+                // There is no room, for parts of it neither.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    failed += number;
+                    continue;
+                }
+                Err(_) => {}
+            }
         }
         for datagram in part.chunks(segment_bytes) {
             count(&send(datagram, None), 1, &mut sent, &mut failed);

@@ -24,9 +24,11 @@ pub(super) struct Failed<'a> {
     pub(super) chain: Option<usize>,
     pub(super) failure: Option<&'a TlsFailure>,
     pub(super) had_hello: bool,
+    /// Whether it took too long.
+    pub(super) is_late: bool,
 }
 
-/// Serves a connection to its end.
+/// Serves a connection to its end. A handshake that fails counts as one that is not over until nobody remembers it.
 pub(super) async fn live(
     gate: Rc<Gate>,
     connection: Rc<Connection>,
@@ -37,39 +39,58 @@ pub(super) async fn live(
     let info = info(&gate, connection.peer_address(), connection.local_address());
     let shaken = tokio::time::timeout(limit, connection.handshaken(&*worker));
     let shaken = or_drained(&gate, info.id, shaken).await;
-    drop(half_open);
     match shaken {
+        // Others may have taken the last place since this one was let in.
+        Some(Ok(Ok(_))) if is_full(&gate) => {}
         Some(Ok(Ok(handshake))) => {
+            drop(half_open);
             let chain = gate.chains.get(handshake.chain).cloned();
             if let Some(chain) = chain {
                 serve(&gate, &chain, &connection, (info, handshake)).await;
             }
         }
-        // In time, but to no good.
-        Some(Ok(Err(_))) => {
-            let (chain, failure) = connection.failure().unwrap_or_default();
-            let ends = (connection.peer_address(), connection.local_address());
-            note_failure(
-                &gate,
-                &Failed {
-                    ends,
-                    chain,
-                    failure,
-                    had_hello: connection.failure().is_some(),
-                },
-            );
-        }
-        Some(Err(_)) | None => {
+        Some(Ok(Err(_))) => note_end(&gate, &connection, false),
+        Some(Err(_)) => {
             gate.stats
                 .downstream_cx_transport_socket_connect_timeout
                 .inc();
+            note_end(&gate, &connection, true);
         }
+        // The listener's connections are closed.
+        None => {}
     }
     const NO_ERROR: u64 = 0x100;
     if !connection.is_closed() {
         connection.close(worker.now(), NO_ERROR, "");
     }
     connection.linger(&*worker).await;
+}
+
+/// Whether the listener or the process has as many connections as it may.
+fn is_full(gate: &Gate) -> bool {
+    let (limits, stats) = (&gate.listener.limits, &gate.stats);
+    if limits.is_process_full(gate.watched_limit) {
+        stats.downstream_global_cx_overflow.inc();
+        return true;
+    }
+    if limits.is_full() {
+        stats.downstream_cx_overflow.inc();
+        return true;
+    }
+    false
+}
+
+/// Counts and logs a handshake that failed, or took too long.
+fn note_end(gate: &Gate, connection: &Connection, is_late: bool) {
+    let (chain, failure) = connection.failure().unwrap_or_default();
+    let failed = Failed {
+        ends: (connection.peer_address(), connection.local_address()),
+        chain,
+        failure,
+        had_hello: connection.failure().is_some(),
+        is_late,
+    };
+    note_failure(gate, &failed);
 }
 
 fn info(gate: &Gate, peer: SocketAddr, local: SocketAddr) -> ConnectionInfo {
@@ -146,7 +167,7 @@ pub(super) fn note_failure(gate: &Gate, failed: &Failed<'_>) {
         _ => {}
     }
     if let End::Http(manager) = &chain.end {
-        http3::ended_in_handshake(manager, gate.worker.now(), false);
+        http3::ended_in_handshake(manager, gate.worker.now(), failed.is_late);
     }
     if let Some(log) = &gate.log {
         let (peer, local) = failed.ends;

@@ -132,6 +132,7 @@ impl Admission for Hall {
             chain: failure.chain,
             failure: failure.failure.as_ref(),
             had_hello: failure.had_hello,
+            is_late: false,
         };
         connection::note_failure(&gate, &failed);
     }
