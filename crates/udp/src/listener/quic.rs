@@ -19,6 +19,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 const MIN_IDLE_TIMEOUT: Duration = Duration::from_millis(1);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 const MIN_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most streams of a connection: each that is allowed takes memory from the first packet on, before the client has
+/// shown where it is.
+const MOST_CONCURRENT_STREAMS: u32 = 1024;
+/// The longest packet, as Envoy's.
+const MAX_PACKET_BYTES: u64 = 1452;
 /// The shortest interval at which clients are probed.
 const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
 
@@ -101,7 +106,8 @@ impl QuicOptions {
         Ok(Settings {
             max_concurrent_streams: both
                 .and_then(|both| both.max_concurrent_streams)
-                .unwrap_or(MAX_CONCURRENT_STREAMS),
+                .unwrap_or(MAX_CONCURRENT_STREAMS)
+                .min(MOST_CONCURRENT_STREAMS),
             stream_window_bytes: both
                 .and_then(|both| both.initial_stream_window_size)
                 .unwrap_or(STREAM_WINDOW_BYTES),
@@ -118,7 +124,9 @@ impl QuicOptions {
                 .unwrap_or(HANDSHAKE_TIMEOUT)
                 .max(MIN_HANDSHAKE_TIMEOUT),
             keepalive: keepalive.and_then(QuicKeepAlive::interval),
-            max_packet_bytes: packet.and_then(|bytes| u16::try_from(bytes).ok()),
+            max_packet_bytes: packet
+                .map(|bytes| bytes.min(MAX_PACKET_BYTES))
+                .and_then(|bytes| u16::try_from(bytes).ok()),
             lets_clients_move: self.send_disable_active_migration != Some(true),
             joins_writes,
         })
