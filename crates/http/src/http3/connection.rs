@@ -31,8 +31,11 @@ use crate::exchange::DEADLINES;
 const IDLE: usize = 0;
 /// The connection's own longest duration.
 const LIFE: usize = 1;
-/// The time between the notice and the real GOAWAY.
+/// The time between the notice and the real GOAWAY; behind it, how long the last answers may take to arrive.
 const CLOSING: usize = 2;
+
+/// How long a client has to acknowledge the last answers before the connection is closed.
+const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(30);
 
 /// Deadlines of streams that are kept for the streams to come.
 const MAX_SPARE_DEADLINES: usize = 32;
@@ -50,13 +53,6 @@ pub struct Begun {
     pub info: Rc<ConnectionInfo>,
     /// Its packets.
     pub quic: Rc<Quic>,
-}
-
-/// Who ended a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Local,
-    Remote,
 }
 
 /// How far a connection has come.
@@ -109,11 +105,8 @@ pub async fn serve(begun: Begun) -> Lost {
         .open(&connection.quic, &connection.codec.borrow());
     connection.await_streams();
     let lost = poll_fn(|cx| connection.poll_drive(cx)).await;
-    let by_us = lost == Lost::Local;
-    connection.cut_off(match by_us {
-        true => End::Local,
-        false => End::Remote,
-    });
+    let by_us = matches!(lost, Lost::Local | Lost::TimedOut);
+    connection.cut_off();
     stats.downstream_cx_http3_active.dec();
     manager.connection_ended(connection.born, true, by_us);
     lost
@@ -207,12 +200,12 @@ impl Connection {
             while let Some(id) = self.quic.accept(Dir::Bi) {
                 self.begin_stream(id);
             }
-            if self.phase.get() == Phase::GoingAway && self.streams.borrow().is_empty() {
+            // What is not acknowledged when the connection is closed is lost, so that the last answers come first.
+            if self.phase.get() == Phase::GoingAway && !self.has_answers_on_their_way() {
+                self.send();
                 self.close(ErrorCode::NO_ERROR, "");
             }
-            let (sent, has_more) = self.quic.write(worker.now());
-            let stats = &self.manager.stats.http;
-            stats.downstream_cx_tx_bytes_total.add(sent);
+            let has_more = self.send();
             if self.phase.get() == Phase::Closed {
                 return Poll::Ready(Lost::Local);
             }
@@ -229,6 +222,19 @@ impl Connection {
                 Poll::Ready(slot) => self.expired(slot),
             }
         }
+    }
+
+    /// Whether a stream is alive, or the client has not acknowledged all of one's answer.
+    fn has_answers_on_their_way(&self) -> bool {
+        !self.streams.borrow().is_empty() || self.quic.sending_streams() > self.own.count()
+    }
+
+    /// Sends what is ready; whether there is more for another turn.
+    fn send(&self) -> bool {
+        let (sent, has_more) = self.quic.write(self.manager.worker.now());
+        let stats = &self.manager.stats.http;
+        stats.downstream_cx_tx_bytes_total.add(sent);
+        has_more
     }
 
     /// Does what QUIC tells; how the connection ended, if it did.
@@ -273,10 +279,11 @@ impl Connection {
     fn lost(&self, reason: QuicError) -> Lost {
         let lost = Lost::from(reason);
         if lost == Lost::TimedOut {
-            self.count_code(
-                "tx.quic_connection_close_error_code",
-                "QUIC_NETWORK_IDLE_TIMEOUT",
-            );
+            let name = match self.streams.borrow().is_empty() {
+                true => "QUIC_SILENT_IDLE_TIMEOUT",
+                false => "QUIC_NETWORK_IDLE_TIMEOUT",
+            };
+            self.count_code("tx.quic_connection_close_error_code", name);
         }
         lost
     }
@@ -349,7 +356,6 @@ impl Connection {
         if self.phase.get() == Phase::Closed {
             return;
         }
-        self.count_cut_off(End::Local);
         self.end_streams(Cut::Failed);
         self.count_code("tx.quic_connection_close_error_code", error.problem.name());
         self.close(error.code(), &error.reason());
@@ -371,6 +377,11 @@ impl Connection {
             LIFE => {
                 stats.downstream_cx_max_duration_reached.inc();
                 self.begin_drain();
+            }
+            _ if self.phase.get() == Phase::GoingAway => {
+                if self.streams.borrow().is_empty() {
+                    self.close(ErrorCode::NO_ERROR, "");
+                }
             }
             _ => self.go_away(),
         }
@@ -405,25 +416,23 @@ impl Connection {
         self.own.say(&self.quic, |out| {
             self.codec.borrow_mut().send_go_away(out);
         });
+        if self.streams.borrow().is_empty() {
+            self.limit_last_answers();
+        }
+    }
+
+    /// Bounds the wait for acknowledgements of the last answers.
+    fn limit_last_answers(&self) {
+        if self.phase.get() == Phase::GoingAway {
+            let now = self.manager.worker.now();
+            self.deadlines.set(CLOSING, now + LAST_ANSWERS_LIMIT);
+        }
     }
 
     /// The end of the connection for the streams that are left.
-    fn cut_off(&self, end: End) {
+    fn cut_off(&self) {
         self.phase.set(Phase::Closed);
-        self.count_cut_off(end);
-        self.end_streams(Cut::Gone(end));
-    }
-
-    fn count_cut_off(&self, end: End) {
-        if self.streams.borrow().is_empty() {
-            return;
-        }
-        let stats = &self.manager.stats.http;
-        stats.downstream_cx_destroy_active_rq.inc();
-        match end {
-            End::Local => stats.downstream_cx_destroy_local_active_rq.inc(),
-            End::Remote => stats.downstream_cx_destroy_remote_active_rq.inc(),
-        }
+        self.end_streams(Cut::Gone);
     }
 
     fn end_streams(&self, why: Cut) {
@@ -451,6 +460,7 @@ impl Connection {
         if streams.is_empty() {
             drop(streams);
             self.await_streams();
+            self.limit_last_answers();
         }
         self.quic.wake();
     }

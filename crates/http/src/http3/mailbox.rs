@@ -7,8 +7,6 @@ use nuncio_codec::http3::StreamError;
 use nuncio_contract::stream_info::BytesMeter;
 use nuncio_net::quic::StreamId;
 
-use super::connection::End;
-
 /// Why nothing more comes and nothing more can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -20,8 +18,8 @@ pub(super) enum Cut {
     Failed,
     /// The same, by a malformed message on this stream.
     Blamed,
-    /// The connection has ended, by whom.
-    Gone(End),
+    /// The connection has ended.
+    Gone,
 }
 
 /// The driver puts in, the stream's task takes out.

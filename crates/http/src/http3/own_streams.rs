@@ -40,6 +40,11 @@ impl OwnStreams {
         }
     }
 
+    /// How many of ours there are; they never end.
+    pub(super) fn count(&self) -> usize {
+        usize::from(self.control.get().is_some()) + self.others.borrow().len()
+    }
+
     /// Which of ours a stream is.
     pub(super) fn find(&self, id: StreamId) -> Option<OwnStream> {
         if self.control.get() == Some(id) {

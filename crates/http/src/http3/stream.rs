@@ -15,7 +15,7 @@ use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
 use nuncio_net::quic::{ReadEnd, VarInt};
 
-use super::connection::{Connection, End, StreamDeadlines};
+use super::connection::{Connection, StreamDeadlines};
 use super::mailbox::{Cut, Mailbox};
 use super::writing::{Answer, count};
 use crate::boxed::boxed;
@@ -45,6 +45,8 @@ struct Reading {
     input: Buffer,
     /// Whether the client has ended its side; the input is the last.
     is_finished: bool,
+    /// Trailers that have come, and wait for the end of the stream: only that shows that nothing is behind them.
+    trailers: Option<Box<HeaderMap>>,
 }
 
 /// Lives a stream's life, from its first byte to the log.
@@ -70,6 +72,7 @@ async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<S
             reader: MessageReader::request(number, settings),
             input: Buffer::default(),
             is_finished: false,
+            trailers: None,
         }),
         answer: RefCell::default(),
         connection: Rc::clone(&connection),
@@ -292,11 +295,18 @@ impl Http3Stream {
                         bytes.header_bytes_received += count(size.wire);
                         bytes.decompressed_header_bytes_received += count(size.decoded);
                     });
-                    *trailers = headers;
-                    return self.read_to_end(BodyEvent::Trailers);
+                    let came =
+                        std::mem::replace(&mut headers, HeaderMap::new(MapKind::RequestTrailers));
+                    reading.trailers = Some(Box::new(came));
                 }
                 Event::End => {
                     return self.read_to_end(BodyEvent::Data { end_stream: true });
+                }
+                Event::NeedMore if reading.is_finished && reading.trailers.is_some() => {
+                    if let Some(came) = reading.trailers.take() {
+                        *trailers = *came;
+                    }
+                    return self.read_to_end(BodyEvent::Trailers);
                 }
                 Event::NeedMore if has_data => {
                     return Poll::Ready(Ok(BodyEvent::Data { end_stream: false }));
@@ -352,7 +362,7 @@ impl Http3Stream {
 
     fn has_lost_connection(&self) -> bool {
         let cut = self.mailbox.cut.get();
-        matches!(cut, Some(Cut::Gone(_) | Cut::Failed | Cut::Blamed))
+        matches!(cut, Some(Cut::Gone | Cut::Failed | Cut::Blamed))
     }
 
     /// Gives QUIC what it takes of what is pending; ready when nothing is left.
@@ -394,7 +404,7 @@ impl Downstream for Http3Stream {
     fn loss(&self) -> DownstreamError {
         let (flags, details): (_, Cow<'static, str>) = match self.mailbox.cut.get() {
             // Envoy has no words for it.
-            Some(Cut::Reset) => (ResponseFlags::default(), "".into()),
+            Some(Cut::Reset | Cut::Failed | Cut::Gone) => (ResponseFlags::default(), "".into()),
             Some(Cut::Violation(error)) => (
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
                 error.details().into(),
@@ -403,15 +413,7 @@ impl Downstream for Http3Stream {
                 ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
                 "http3.invalid_header_field".into(),
             ),
-            Some(Cut::Failed) => (
-                ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR,
-                "codec_error:http3".into(),
-            ),
-            Some(Cut::Gone(End::Local)) => (
-                ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION,
-                "downstream_local_disconnect".into(),
-            ),
-            Some(Cut::Gone(End::Remote)) | None => return DownstreamError::Gone,
+            None => return DownstreamError::Gone,
         };
         DownstreamError::Lost { flags, details }
     }

@@ -208,6 +208,11 @@ impl Connection {
         self.state.borrow_mut().streams().accept(dir)
     }
 
+    /// How many streams have something that is not sent, or that the client has not acknowledged.
+    pub fn sending_streams(&self) -> usize {
+        self.state.borrow_mut().streams().send_streams()
+    }
+
     /// A new stream of ours that goes one way; none if the client allows no more.
     pub fn open(&self) -> Option<StreamId> {
         self.state.borrow_mut().streams().open(Dir::Uni)
