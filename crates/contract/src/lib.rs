@@ -46,6 +46,7 @@ pub mod matching;
 pub mod metadata_key;
 pub mod metadata_message;
 pub mod network_filter;
+pub mod new_location;
 pub mod on_demand;
 pub mod on_demand_message;
 pub mod overload;

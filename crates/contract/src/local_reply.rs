@@ -55,6 +55,9 @@ pub enum Basis {
     Part,
     /// More of its body than may be held; the rest counts for nothing.
     TooMuch,
+    /// It is no answer: in the place of the response that it met, the whole request is to begin anew, its head as the
+    /// filter has changed it.
+    Anew,
 }
 
 /// The type of a body.
@@ -89,6 +92,11 @@ impl LocalReply {
     pub fn too_much() -> Self {
         let body = b"Payload Too Large".as_slice();
         LocalReply::new(413, body, "request_payload_too_large").on(Basis::TooMuch)
+    }
+
+    /// In the place of a response: the request begins anew. Only for a request that has come to its end.
+    pub fn anew() -> Self {
+        LocalReply::new(0, b"".as_slice(), "").on(Basis::Anew)
     }
 
     /// The same reply, given on this.

@@ -2,11 +2,13 @@
 //! the request, the response's headers and the stream. Answers of the proxy itself become others as well.
 //!
 //! Of the route's levels the most specific one whose tree leads to a policy counts, at last the chain's. Limits: a body
-//! or format from a file has at most 1 MiB. Not there: `RedirectPolicy`, which needs internal redirects, and
-//! `response_code_details_action`; both are refused. Envoy's documentation: HTTP filters, custom response.
+//! or format from a file has at most 1 MiB. Redirects are in `redirect.rs`. Not there: `response_code` in a
+//! `redirect_action`, which Envoy ignores, and `response_code_details_action`; both are
+//! refused. Envoy's documentation: HTTP filters, custom response.
 
 mod config;
 mod filter;
+mod redirect;
 #[cfg(test)]
 mod tests;
 
@@ -25,5 +27,6 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
     support: |table| {
         config::CustomResponse::support(table);
         config::LocalResponsePolicy::support(table);
+        config::RedirectPolicy::support(table);
     },
 };

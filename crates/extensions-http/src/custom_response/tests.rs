@@ -1,6 +1,7 @@
 //! The custom response filter on streams.
 
 use nuncio_contract::http_filter::HeadersStatus;
+use nuncio_contract::local_reply::Basis;
 
 use super::ROOM;
 use crate::tests::harness::{Stream, Worker, refusal, response};
@@ -70,10 +71,105 @@ fn a_level_without_a_policy_for_the_response_leaves_it_to_the_next() {
     assert_eq!(answered(stream(), "404"), answer(404, "chain"));
 }
 
+fn redirect(status: &str, rest: &str) -> String {
+    on_status(status, &format!("'@type': {REDIRECT}, {rest}"))
+}
+
+/// A stream whose request is whole and was seen by the filter.
+fn whole<'w>(worker: &'w Worker) -> Stream<'w> {
+    let mut stream = worker.stream();
+    let now = nuncio_contract::clock::Clock::now(&worker.services);
+    stream.info.downstream_timing.last_rx_byte = Some(now);
+    assert!(matches!(
+        stream.decode_headers(true),
+        HeadersStatus::Continue
+    ));
+    stream
+}
+
 #[test]
-fn policies_that_need_internal_redirects_and_unknown_ones_are_refused() {
-    let redirect = on_status("404", &format!("'@type': {REDIRECT}, uri: 'http://a/b'"));
-    assert!(refusal(&ROOM, &redirect).contains("is not supported by Nuncio yet"));
+fn without_a_route_the_request_goes_where_it_was_going_and_it_counts() {
+    let worker = Worker::new(&ROOM, &redirect("404", "uri: 'http://b/c'"));
+    let mut stream = whole(&worker);
+    let before = (stream.header(":authority"), stream.header(":path"));
+    let mut response = response(&[(":status", "404")]);
+    let first = stream.encode_headers(&mut response, false);
+    assert!(matches!(first, HeadersStatus::Again(_)));
+    assert_eq!(
+        (stream.header(":authority"), stream.header(":path")),
+        ("b".into(), "/c".into())
+    );
+    let second = stream.encode_headers(&mut response, false);
+    assert!(matches!(second, HeadersStatus::Continue));
+    assert_eq!(
+        (stream.header(":authority"), stream.header(":path")),
+        before
+    );
+    assert_eq!(worker.stat("custom_response_redirect_no_route"), 1);
+}
+
+/// What comes of a response of 404 where the policy has a route.
+fn redirected(stream: Stream<'_>) -> (HeadersStatus, String) {
+    let mut stream = stream.going_to("cluster");
+    let mut response = response(&[(":status", "404")]);
+    let first = stream.encode_headers(&mut response, false);
+    match first {
+        HeadersStatus::Again(_) => {
+            let second = stream.encode_headers(&mut response, false);
+            (second, stream.header(":method"))
+        }
+        first => (first, stream.header(":method")),
+    }
+}
+
+#[test]
+fn only_a_whole_request_that_came_here_begins_anew() {
+    let worker = Worker::new(&ROOM, &redirect("404", "uri: 'http://b/c'"));
+    let (status, method) = redirected(whole(&worker));
+    let HeadersStatus::Reply(reply) = status else {
+        panic!("passed on");
+    };
+    assert_eq!((reply.basis, &*method), (Basis::Anew, "GET"));
+    let mut stream = worker.stream();
+    assert!(matches!(
+        stream.decode_headers(false),
+        HeadersStatus::Continue
+    ));
+    assert!(matches!(redirected(stream).0, HeadersStatus::Continue));
+    assert!(matches!(
+        redirected(worker.stream()).0,
+        HeadersStatus::Continue
+    ));
+}
+
+#[test]
+fn what_makes_no_redirect_and_unknown_policies_are_refused_in_envoys_words() {
+    let action = |rest: &str| redirect("404", &format!("redirect_action: {{{rest}}}"));
+    for (config, told) in [
+        (
+            redirect("404", "uri: here"),
+            "Invalid uri specified for redirection for custom response: here",
+        ),
+        (
+            action("prefix_rewrite: /a"),
+            "prefix_rewrite is not supported for Custom Response",
+        ),
+        (
+            action("regex_rewrite: {pattern: {regex: a}, substitution: b}"),
+            "regex_rewrite is not supported for Custom Response",
+        ),
+        (
+            action("path_redirect: '/a#b'"),
+            "#fragment is not supported for custom response. Specified path_redirect is /a#b",
+        ),
+        (
+            action("response_code: FOUND"),
+            "is not supported by Nuncio yet",
+        ),
+    ] {
+        let refused = refusal(&ROOM, &config);
+        assert!(refused.contains(told), "{refused}");
+    }
     let text = "'@type': type.googleapis.com/google.protobuf.StringValue, value: a";
     let unknown = refusal(&ROOM, &on_status("404", text));
     assert!(

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::HeaderMap;
-use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::local_reply::{Basis, LocalReply};
 use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::ResponseFlags;
 use nuncio_net::deadline::Deadlines;
@@ -99,7 +99,10 @@ pub enum Stop {
 
 impl From<Box<LocalReply>> for Stop {
     fn from(reply: Box<LocalReply>) -> Self {
-        Stop::Reply(reply)
+        match reply.basis {
+            Basis::Anew => Stop::Anew(Buffer::new()),
+            _ => Stop::Reply(reply),
+        }
     }
 }
 

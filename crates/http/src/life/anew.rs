@@ -1,7 +1,8 @@
 //! A request that begins anew: its stream ends and is logged, and the same head and body go through route and filters
 //! once more, as another stream that the client does not see.
 //!
-//! Who wants it ends the flow with [`Stop::Anew`] before anything was answered, the whole request read. As in Envoy
+//! Who wants it ends the flow with [`Stop::Anew`] before anything was answered, the whole request read; filters do on the
+//! way down, by `LocalReply::anew`, of a response of a host or of our own. As in Envoy
 //! what the connection manager makes of a request is not made twice, but its path and host are checked again; trailers
 //! of the request are not sent again, and bytes of its body count again. The route table stays the one of the first
 //! stream. Different from Envoy: the limit of a filter that collects the body holds for the new stream too.
@@ -27,6 +28,7 @@ impl<D: Downstream> Exchange<'_, D> {
     /// Runs the request as another stream, and again as long as it is to begin anew; why the last one stopped.
     pub(super) async fn run_anew(&self, mut data: Buffer) -> Option<Stop> {
         loop {
+            self.state.borrow_mut().info.response_code_details = Some("internal_redirect".into());
             self.finish(StreamEnd::Complete);
             self.renew();
             let raced = self.race(pin!(self.flow_anew(data))).await;
@@ -44,6 +46,8 @@ impl<D: Downstream> Exchange<'_, D> {
         stats.downstream_rq_total.inc();
         stats.downstream_rq_active.inc();
         self.account.borrow_mut().take();
+        self.encoding_begun.set(false);
+        self.is_request_cut.set(false);
         *self.body.borrow_mut() = RequestBody::default();
         let mut state = self.state.borrow_mut();
         match state.info.protocol {

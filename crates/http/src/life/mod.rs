@@ -85,13 +85,19 @@ impl<D: Downstream> Exchange<'_, D> {
             Raced::Flow(Err(Stop::Anew(data))) => Box::pin(self.run_anew(data)).await,
             raced => self.stop_of(raced),
         };
-        let end = match stop {
+        let end = self.ended(stop).await;
+        self.finish(end);
+        end
+    }
+
+    /// The end of the stream, once its flow is over.
+    #[inline]
+    async fn ended(&self, stop: Option<Stop>) -> StreamEnd {
+        match stop {
             None if self.is_tunnel_open() => self.end_tunnel().await,
             None => self.end_of_response(),
             Some(stop) => Box::pin(self.stopped(stop)).await,
-        };
-        self.finish(end);
-        end
+        }
     }
 
     fn end_of_response(&self) -> StreamEnd {

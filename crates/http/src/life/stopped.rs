@@ -156,7 +156,7 @@ impl<D: Downstream> Exchange<'_, D> {
     /// Notes whether the request has come to its end for who answers it.
     fn heed_basis(&self, basis: Basis) {
         match basis {
-            Basis::All | Basis::Awaited => return,
+            Basis::All | Basis::Awaited | Basis::Anew => return,
             Basis::Part if D::TELLS_OF_RESETS => return,
             Basis::Part => {}
             Basis::TooMuch => self.manager.stats.http.downstream_rq_too_large.inc(),
@@ -197,6 +197,10 @@ impl<D: Downstream> Exchange<'_, D> {
                 Err(Unsent::Overdue) if self.is_flushing.get() => StreamEnd::Unread,
                 Err(_) => StreamEnd::Broken,
             },
+            Err(Stop::Anew(data)) => {
+                let stop = Box::pin(self.run_anew(data)).await;
+                Box::pin(self.ended(stop)).await
+            }
             Err(stop) => Box::pin(self.stopped(stop)).await,
         }
     }

@@ -447,7 +447,7 @@ pub(super) enum Failure {
 impl From<UpstreamError> for Failure {
     fn from(mut error: UpstreamError) -> Self {
         if let Some(reply) = error.reply.take() {
-            return Failure::Stopped(Stop::Reply(reply));
+            return Failure::Stopped(reply.into());
         }
         Failure::Upstream(error)
     }

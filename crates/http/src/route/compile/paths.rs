@@ -4,6 +4,7 @@ use nuncio_config::typed::{Refused, Spanned};
 use nuncio_contract::formatter::{Format, FormatError};
 use nuncio_contract::matching::RegexRewrite;
 use nuncio_contract::matching::uri_template::TemplateRewrite;
+use nuncio_contract::new_location::NewLocation;
 
 use super::RouteCompiler;
 use crate::config::route as config;
@@ -89,10 +90,7 @@ impl RouteCompiler<'_> {
     ) -> Result<Redirect, Refused> {
         let path = match &action.path_rewrite_specifier {
             None => RedirectPath::Keep,
-            Some(config::PathRedirect::Path(path)) => RedirectPath::To {
-                path: path.as_bytes().into(),
-                has_query: path.contains('?'),
-            },
+            Some(config::PathRedirect::Path(path)) => RedirectPath::To(path.as_bytes().into()),
             Some(config::PathRedirect::Prefix(prefix)) => {
                 if matcher.is_some_and(|matcher| matcher.template().is_some()) {
                     let text = "Cannot use redirect.prefix_rewrite with path_match_policy";
@@ -109,7 +107,7 @@ impl RouteCompiler<'_> {
                 RedirectPath::Format(self.path_format(text)?)
             }
         };
-        Ok(Redirect {
+        let to = NewLocation {
             scheme: match &action.scheme_rewrite_specifier {
                 None | Some(config::SchemeRewrite::Https(false)) => None,
                 Some(config::SchemeRewrite::Https(true)) => Some(b"https".as_slice().into()),
@@ -121,6 +119,10 @@ impl RouteCompiler<'_> {
                 0 => Box::default(),
                 port => format!(":{port}").into_bytes().into_boxed_slice(),
             },
+            strip_query: action.strip_query,
+        };
+        Ok(Redirect {
+            to,
             path,
             status: match action.response_code {
                 config::RedirectResponseCode::MovedPermanently => 301,
@@ -129,7 +131,6 @@ impl RouteCompiler<'_> {
                 config::RedirectResponseCode::TemporaryRedirect => 307,
                 config::RedirectResponseCode::PermanentRedirect => 308,
             },
-            strip_query: action.strip_query,
         })
     }
 }

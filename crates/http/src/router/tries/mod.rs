@@ -219,8 +219,13 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
                     pin!(self.informed(at, head.status)).await?;
                 }
                 Event::Try(at, TryEvent::Head(head)) => {
+                    let is_kept = self.body.is_keeping() && self.exchange().body.borrow().done;
                     if let Some((live, host)) = self.judge(at, head.status)? {
-                        return Box::pin(self.pass_on(live, &host, head.status)).await;
+                        let passed = Box::pin(self.pass_on(live, &host, head.status)).await;
+                        return passed.map_err(|failure| match is_kept {
+                            true => self.with_kept_body(failure),
+                            false => failure,
+                        });
                     }
                 }
             }
@@ -329,6 +334,14 @@ impl<'r, 'e, 'a, D: Downstream> Tries<'r, 'e, 'a, D> {
             "request_payload_exceeded_retry_buffer_limit",
         );
         Failure::Stopped(Stop::Reply(Box::new(self.router.with_attempts(reply))))
+    }
+
+    /// A request that a filter has begin anew takes along the body that was kept for other tries, as in Envoy.
+    fn with_kept_body(&mut self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Stopped(Stop::Anew(_)) => Failure::Stopped(Stop::Anew(self.body.take_all())),
+            failure => failure,
+        }
     }
 
     /// The request is complete: its times run.
