@@ -8,6 +8,7 @@ pub mod connect;
 pub mod datagrams;
 pub mod deadline;
 pub mod dns;
+pub mod event_loop;
 pub mod internal;
 pub mod listen_address;
 pub mod listener;

@@ -11,18 +11,13 @@ use nuncio_contract::services::FailingHealth;
 use nuncio_contract::stats::Scope;
 use nuncio_http::drain::DrainPolicy;
 use nuncio_http::worker::Worker;
-use nuncio_net::transport::outbox;
+use nuncio_net::event_loop;
 use nuncio_upstream::ClusterManager;
-use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::bootstrap::RunningBeside;
 use crate::listener::{ListenerCommand, ListenerId, OnThread, WorkerListeners};
 use crate::watchdog::Beat;
-
-/// How many polls of tasks with work may come between two looks at the sockets: a few milliseconds. Fewer cost a system
-/// call each time, though under load dozens of tasks wait.
-const POLLS_A_TURN: u32 = 512;
 
 /// What the main thread tells a worker.
 pub(crate) enum Command {
@@ -137,21 +132,13 @@ impl Threads {
 }
 
 fn run(start: Start, commands: UnboundedReceiver<Command>) {
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .event_interval(POLLS_A_TURN)
-        .build_local(LocalOptions::default())
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            crate::log::critical("main", &format!("a worker could not start: {error}"));
-            return;
-        }
-    };
-    runtime.spawn_local(outbox::serve());
-    runtime.spawn_local(start.beat.clone().go_on());
-    runtime.block_on(work(start, commands));
+    let served = event_loop::run(Box::pin(async move {
+        drop(tokio::task::spawn_local(start.beat.clone().go_on()));
+        work(start, commands).await;
+    }));
+    if let Err(error) = served {
+        crate::log::critical("main", &format!("a worker could not start: {error}"));
+    }
 }
 
 async fn work(start: Start, mut commands: UnboundedReceiver<Command>) {
