@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use nuncio_config::tree::{Message, same, same_but_for};
-use nuncio_config::typed::{Ctx, FileRead, Refused, SecretWish, decode};
+use nuncio_config::typed::{Awaited, Ctx, FileRead, Refused, SecretWish, decode};
 use nuncio_contract::config_source::ConfigSource;
 use nuncio_upstream::config::ClusterConfig;
 
@@ -60,6 +60,8 @@ pub(crate) struct ListenerResource {
     pub version: Version,
     /// Its config.
     pub listener: Arc<CompiledListener>,
+    /// What it waits for before it runs.
+    pub awaited: Vec<Arc<dyn Awaited>>,
     /// The routes of its chains, which can change without it.
     pub routes: Routes,
     /// The version of the update that it came by; none if it is static.

@@ -11,7 +11,7 @@ use nuncio_contract::stats::Scope;
 use crate::configure;
 use crate::logged;
 use crate::messages::WasmAccessLog;
-use crate::plugin::Plugin;
+use crate::slot::Slot;
 use crate::worker::{Found, Handle};
 
 /// The room.
@@ -26,7 +26,7 @@ pub static ROOM: AccessLogRoom = AccessLogRoom {
     support: |table| WasmAccessLog::support(table),
 };
 
-struct Config(Arc<Plugin>);
+struct Config(Arc<Slot>);
 
 impl AccessLogConfig for Config {
     fn worker(&self, scope: &Scope) -> Box<dyn AccessLogger> {

@@ -1,25 +1,27 @@
 //! A plugin is compiled: its code is read, tried once with its configuration, and ready for the workers.
 //!
-//! Follows Envoy's `PluginConfig`. Code is at most 64 MiB. Code that must be fetched (`remote`) is refused as not
-//! supported yet, and so is the runtime `null`, whose plugins are a part of Envoy.
+//! Follows Envoy's `PluginConfig`. Code is at most 64 MiB, code that is fetched 32 MiB; what of that is not at hand comes
+//! later (`slot.rs`), or lets the configuration be refused while it is fetched (`nack_on_code_cache_miss`). The runtime
+//! `null`, whose plugins are a part of Envoy, is refused as not supported yet.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nuncio_config::span::Span;
 use nuncio_config::tree::Value;
-use nuncio_config::typed::{Any, Ctx, Refused};
+use nuncio_config::typed::{Any, Awaited, Ctx, Refused};
 use nuncio_config::wire;
+use nuncio_contract::clock::{Clock, SystemClock};
 
-use crate::base::{Base, VmSettings};
+use crate::base::VmSettings;
+use crate::code_cache;
 use crate::engine::{Limits, MAX_CODE_BYTES};
 use crate::host::general::complain;
-use crate::key::key;
 use crate::messages::{CodeSource, FailurePolicy, PluginConfig, VmChoice, VmConfig};
-use crate::plugin::{Plugin, Policy};
-use crate::vm;
+use crate::plugin::Policy;
+use crate::remote::Remote;
+use crate::slot::{Recipe, Slot, fetch_aside};
 
 const RUNTIMES: [&str; 3] = [
     "envoy.wasm.runtime.v8",
@@ -34,7 +36,7 @@ pub(crate) fn compile(
     config: Option<&PluginConfig>,
     place: Span,
     ctx: &mut Ctx,
-) -> Result<Arc<Plugin>, Refused> {
+) -> Result<Arc<Slot>, Refused> {
     let Some(config) = config else {
         ctx.error(place, "Unable to create Wasm plugin ");
         return Err(Refused);
@@ -44,11 +46,20 @@ pub(crate) fn compile(
     let vm = config.vm.as_ref().map(|VmChoice::Vm(vm)| vm);
     let (settings, code) = match vm {
         Some(vm) => (settings(config, vm, ctx)?, code(vm, ctx)?),
-        None => (None, Vec::new()),
+        None => (None, Code::Here(Arc::default())),
     };
     let name = &config.name.value;
-    let made = match (settings, code.is_empty()) {
-        (Some(settings), false) => make(config, policy, &settings, &code),
+    let made = match (settings, code) {
+        (Some(settings), Code::Here(code)) if !code.is_empty() => {
+            let recipe = recipe(config, policy, settings);
+            let plugin = recipe.make(&code);
+            plugin.map(|plugin| Slot::filled(recipe, plugin))
+        }
+        (Some(settings), Code::Awaited(remote)) => {
+            let slot = Slot::remote(recipe(config, policy, settings), remote);
+            ctx.awaited.push(Arc::clone(&slot) as Arc<dyn Awaited>);
+            Ok(slot)
+        }
         _ => Err(""),
     };
     made.map_err(|why| {
@@ -63,32 +74,17 @@ pub(crate) fn compile(
     })
 }
 
-fn make(
-    config: &PluginConfig,
-    policy: Policy,
-    settings: &VmSettings,
-    code: &[u8],
-) -> Result<Arc<Plugin>, &'static str> {
-    let base = Base::of(settings, code)?;
+fn recipe(config: &PluginConfig, policy: Policy, settings: VmSettings) -> Recipe {
     let configuration = config.configuration.as_ref().map(bytes_of);
-    let configuration = configuration.unwrap_or_default();
-    let plugin = Arc::new(Plugin {
+    Recipe {
         name: config.name.value.as_str().into(),
         root_id: config.root_id.as_str().into(),
-        key: key(&[
-            config.root_id.as_bytes(),
-            &configuration,
-            config.name.value.as_bytes(),
-        ]),
-        configuration: configuration.into(),
+        configuration: configuration.unwrap_or_default().into(),
         policy,
         fails_open: config.fail_open.value,
         holds_heads: config.allow_on_headers_stop_iteration.unwrap_or(false),
-        base,
-        is_counted: AtomicBool::new(false),
-    });
-    vm::try_out(&plugin)?;
-    Ok(plugin)
+        settings,
+    }
 }
 
 fn policy(config: &PluginConfig, ctx: &mut Ctx) -> Result<Policy, Refused> {
@@ -182,12 +178,31 @@ fn all_names(variables: &[(String, String)]) -> BTreeSet<&str> {
     variables.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-fn code(vm: &VmConfig, ctx: &mut Ctx) -> Result<Vec<u8>, Refused> {
+/// Code, or where it is.
+enum Code {
+    /// Empty if there is none.
+    Here(Arc<[u8]>),
+    Awaited(Remote),
+}
+
+fn code(vm: &VmConfig, ctx: &mut Ctx) -> Result<Code, Refused> {
     let source = vm.code.as_ref().and_then(|code| code.specifier.as_ref());
-    match source {
-        Some(CodeSource::Local(local)) => local.read(MAX_CODE_BYTES, ctx),
-        None => Ok(Vec::new()),
-    }
+    let remote = match source {
+        Some(CodeSource::Local(local)) => {
+            return Ok(Code::Here(local.read(MAX_CODE_BYTES, ctx)?.into()));
+        }
+        Some(CodeSource::Remote(remote)) => Remote::compile(remote, ctx)?,
+        None => return Ok(Code::Here(Arc::default())),
+    };
+    let cached = code_cache::with(|cache| cache.find(&remote.sha256, SystemClock.now()));
+    Ok(match cached {
+        Some(code) => Code::Here(code),
+        None if vm.nack_on_code_cache_miss => {
+            fetch_aside(remote);
+            Code::Here(Arc::default())
+        }
+        None => Code::Awaited(remote),
+    })
 }
 
 /// A configuration as plugins get it: texts and bytes as they are, all else encoded, structures too, whatever Envoy's

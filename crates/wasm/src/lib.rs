@@ -5,7 +5,7 @@
 //! (`engine.rs`); every place in memory that a plugin says is checked (`host/guest.rs`); what plugins share and have
 //! under way is bounded. What they do to streams they were configured for.
 //!
-//! Modules: `configure` (a plugin is compiled and tried), `base` (a module), `vm` (it runs on a thread), `worker` (who
+//! Modules: `configure` (a plugin is compiled and tried), `slot`, `remote` and `code_cache` (its code is fetched first), `base` (a module), `vm` (it runs on a thread), `worker` (who
 //! has which), `host` (what plugins can call), `turn` and `live` (a stream in a plugin's hands).
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ use nuncio_contract::registry::{HttpFilterRoom, NetworkFilterRoom};
 
 pub mod access_log;
 mod base;
+mod code_cache;
 mod configure;
 mod engine;
 mod export;
@@ -29,8 +30,10 @@ mod messages;
 pub mod network;
 mod pairs;
 mod plugin;
+mod remote;
 pub mod service;
 mod shared_data;
+mod slot;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nuncio_config::typed::{Any, Spanned};
 use nuncio_config::{enumeration, message, one_of};
+use nuncio_contract::calls::CoreRetryPolicy;
 use nuncio_contract::data_source::DataSource;
 
 message! {
@@ -65,7 +66,7 @@ message! {
         pub(crate) code: Option<AsyncDataSource>,
         pub(crate) configuration: Option<Any>,
         inert allow_precompiled = "nothing is precompiled for the engine of Nuncio",
-        inert nack_on_code_cache_miss = "code that is fetched is refused",
+        pub(crate) nack_on_code_cache_miss: bool,
         pub(crate) environment_variables: Option<EnvironmentVariables>,
     }
 }
@@ -81,6 +82,32 @@ one_of! {
     /// Where code comes from.
     pub(crate) enum CodeSource {
         local => Local(DataSource),
+        remote => Remote(RemoteDataSource),
+    }
+}
+
+message! {
+    /// Code that is fetched.
+    pub(crate) struct RemoteDataSource: "envoy.config.core.v3.RemoteDataSource" {
+        pub(crate) http_uri: HttpUri,
+        pub(crate) sha256: String,
+        pub(crate) retry_policy: Option<CoreRetryPolicy>,
+    }
+}
+
+message! {
+    /// Where it is fetched from.
+    pub(crate) struct HttpUri: "envoy.config.core.v3.HttpUri" {
+        pub(crate) uri: String,
+        pub(crate) oneof http_upstream_type: HttpUpstream,
+        pub(crate) timeout: Duration,
+    }
+}
+
+one_of! {
+    /// The cluster.
+    pub(crate) enum HttpUpstream {
+        cluster => Cluster(String),
     }
 }
 

@@ -19,8 +19,8 @@ use nuncio_contract::stats::Scope;
 use crate::configure;
 use crate::export::Export;
 use crate::messages::NetworkWasm;
-use crate::plugin::Plugin;
-use crate::turn::{begin_wait, deliver_waiting, end_wait, see, take_outcome, woken};
+use crate::slot::Slot;
+use crate::turn::{begin_wait, deliver_waiting, end_wait, forget_resume, see, take_outcome, woken};
 use crate::vm::Called;
 use crate::worker::{Found, Handle, OnThread};
 
@@ -36,7 +36,7 @@ pub static ROOM: NetworkFilterRoom = NetworkFilterRoom {
     support: |table| NetworkWasm::support(table),
 };
 
-struct Config(Arc<Plugin>);
+struct Config(Arc<Slot>);
 
 impl NetworkFilterConfig for Config {
     fn for_worker(&self, root: &Scope) -> Box<dyn NetworkFilterFactory> {

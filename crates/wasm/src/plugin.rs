@@ -21,7 +21,6 @@ pub(crate) struct Plugin {
     pub(crate) root_id: Box<str>,
     pub(crate) key: Key,
     pub(crate) configuration: Box<[u8]>,
-    pub(crate) policy: Policy,
     /// Streams go on where the plugin fails under way.
     pub(crate) fails_open: bool,
     /// A head may be held while the body comes.

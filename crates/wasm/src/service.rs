@@ -13,7 +13,7 @@ use nuncio_contract::stats::Scope;
 
 use crate::configure;
 use crate::messages::WasmService;
-use crate::plugin::Plugin;
+use crate::slot::Slot;
 use crate::worker::Handle;
 
 /// The room.
@@ -31,7 +31,7 @@ pub static ROOM: BootstrapExtensionRoom = BootstrapExtensionRoom {
 };
 
 struct Service {
-    plugin: Arc<Plugin>,
+    plugin: Arc<Slot>,
     is_singleton: bool,
 }
 

@@ -3,22 +3,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use nuncio_config::typed::Awaited;
 use nuncio_contract::calls;
 use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
 
+use crate::code_cache;
 use crate::export::Export;
 use crate::host::general::complain;
 use crate::key::Key;
 use crate::lifecycle::{Lifecycle, RemoteStats};
 use crate::mailbox;
 use crate::plugin::{Plugin, Policy};
+use crate::slot::Slot;
 use crate::vm::Vm;
 
 stat_group! {
@@ -110,20 +114,21 @@ fn count_trial(plugin: &Plugin, root: &Scope, is_singleton: bool) {
             .collect()
     };
     plugin.base.counted.get_or_init(own);
-    if let Some(scope) = root.scope("wasm") {
-        scope.register::<RemoteStats>();
-    }
     drop(Lifecycle::new(root, &plugin.base.runtime));
 }
 
 /// A plugin where it is configured, on this worker.
-pub(crate) struct Handle {
-    plugin: Arc<Plugin>,
+pub(crate) struct Handle(Rc<Place>);
+
+struct Place {
+    slot: Arc<Slot>,
     root: Scope,
+    is_singleton: bool,
     loaded: RefCell<Option<Rc<OnThread>>>,
     loaded_at: Cell<Instant>,
     stats: Arc<ReloadStats>,
-    _scope: Option<Scope>,
+    /// They are there as long as this is.
+    scopes: [Option<Scope>; 2],
 }
 
 /// What there is of a plugin for a stream.
@@ -136,40 +141,89 @@ pub(crate) enum Found {
 }
 
 impl Handle {
-    pub(crate) fn new(plugin: &Arc<Plugin>, root: &Scope) -> Self {
+    pub(crate) fn new(plugin: &Arc<Slot>, root: &Scope) -> Self {
         Handle::load(plugin, root, false)
     }
 
     /// Of a plugin that runs on this thread alone.
-    pub(crate) fn singleton(plugin: &Arc<Plugin>, root: &Scope) -> Self {
+    pub(crate) fn singleton(plugin: &Arc<Slot>, root: &Scope) -> Self {
         Handle::load(plugin, root, true)
     }
 
-    fn load(plugin: &Arc<Plugin>, root: &Scope, is_singleton: bool) -> Self {
+    fn load(slot: &Arc<Slot>, root: &Scope, is_singleton: bool) -> Self {
         let root = root.root().unwrap_or_else(|| root.clone());
-        count_trial(plugin, &root, is_singleton);
-        let scope = root.scope(&format!("wasm.{}", plugin.name));
+        let remote = root.scope("wasm");
+        if let Some(scope) = &remote {
+            scope.register::<RemoteStats>();
+        }
+        let scope = root.scope(&format!("wasm.{}", slot.recipe.name));
         if let Some(scope) = &scope {
             scope.register::<ReloadStats>();
         }
-        let loaded = load(plugin, &root);
-        if let Err(why) = &loaded {
-            complain(&format!("Wasm VM failed {why}"));
-        }
-        Handle {
-            plugin: Arc::clone(plugin),
+        let place = Rc::new(Place {
+            slot: Arc::clone(slot),
             root,
-            loaded: RefCell::new(loaded.ok()),
+            is_singleton,
+            loaded: RefCell::default(),
             loaded_at: Cell::new(SystemClock.now()),
             stats: scope.as_ref().map(Scope::worker_group).unwrap_or_default(),
-            _scope: scope,
+            scopes: [scope, remote],
+        });
+        match slot.is_done() {
+            true => place.load(),
+            false => place.load_later(),
         }
+        Handle(place)
     }
 
     /// The plugin for the next stream.
     pub(crate) fn find(&self) -> Found {
+        self.0.find()
+    }
+}
+
+impl Place {
+    /// Loads what there is.
+    fn load(&self) {
+        if let [_, Some(scope)] = &self.scopes {
+            code_cache::with(|cache| cache.tell(&scope.worker_group()));
+        }
+        if self.slot.tells_fault() {
+            // Its VM was there, and is counted.
+            drop(Lifecycle::new(
+                &self.root,
+                &self.slot.recipe.settings.runtime,
+            ));
+        }
+        let Some(Ok(plugin)) = self.slot.get() else {
+            return;
+        };
+        count_trial(plugin, &self.root, self.is_singleton);
+        match load(plugin, &self.root) {
+            Ok(loaded) => *self.loaded.borrow_mut() = Some(loaded),
+            Err(why) => complain(&format!("Wasm VM failed {why}")),
+        }
+        self.loaded_at.set(SystemClock.now());
+    }
+
+    /// Loads it once its code is there. Where nobody has waited for that, until then streams find that it has failed.
+    fn load_later(self: &Rc<Self>) {
+        Arc::clone(&self.slot).begin();
+        let Some(calls) = calls::of_thread() else {
+            return self.load();
+        };
+        let (slot, place) = (Arc::clone(&self.slot), Rc::downgrade(self));
+        calls.spawn(Box::pin(async move {
+            poll_fn(|cx| slot.poll_done(cx)).await;
+            if let Some(place) = place.upgrade() {
+                place.load();
+            }
+        }));
+    }
+
+    fn find(&self) -> Found {
         let loaded = self.loaded.borrow().clone();
-        match (loaded, self.plugin.policy) {
+        match (loaded, self.slot.recipe.policy) {
             (Some(loaded), _) if !loaded.vm.has_failed() => Found::Runs(loaded),
             (_, Policy::Open) => Found::PassedOver,
             (Some(_), Policy::Reload(_)) => self.reload(),
@@ -178,7 +232,9 @@ impl Handle {
     }
 
     fn reload(&self) -> Found {
-        let Policy::Reload(back_off) = self.plugin.policy else {
+        let (Policy::Reload(back_off), Some(Ok(plugin))) =
+            (self.slot.recipe.policy, self.slot.get())
+        else {
             return Found::Refuses;
         };
         let now = SystemClock.now();
@@ -187,7 +243,7 @@ impl Handle {
             return Found::Refuses;
         }
         self.loaded_at.set(now);
-        match load(&self.plugin, &self.root) {
+        match load(plugin, &self.root) {
             Ok(loaded) => {
                 self.stats.vm_reload_success.inc();
                 *self.loaded.borrow_mut() = Some(Rc::clone(&loaded));

@@ -7,7 +7,7 @@ use crate::runtime::RuntimeKeys;
 use crate::span::Span;
 use crate::tree::{Message, Value};
 use crate::typed::files::{self, FileRead};
-use crate::typed::{Channels, DeliveredSecrets, SecretPlaces, SecretWish, StaticSecrets};
+use crate::typed::{Awaited, Channels, DeliveredSecrets, SecretPlaces, SecretWish, StaticSecrets};
 
 /// Something was wrong and has been reported to the [`Ctx`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +39,8 @@ pub struct Ctx {
     pub secrets_wanted: Vec<SecretWish>,
     /// Where channels of gRPC are wished for that are no clusters of the configuration.
     pub channels: Channels,
+    /// What must be fetched before this runs, in order.
+    pub awaited: Vec<Arc<dyn Awaited>>,
 }
 
 impl Ctx {

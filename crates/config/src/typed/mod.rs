@@ -8,6 +8,7 @@
 //! Decoding goes on after an error, so that all are found: it returns [`Refused`], which says nothing
 //! by itself, and the errors are in the [`Ctx`].
 
+mod awaited;
 mod beside;
 mod channels;
 mod context;
@@ -25,6 +26,7 @@ mod support;
 mod tests;
 mod wellknown;
 
+pub use awaited::Awaited;
 pub use beside::read_beside;
 pub use channels::{ChannelPlace, ChannelTls, ChannelWish, Channels, MOST_CHANNELS};
 pub use context::{Ctx, Refused};

@@ -40,6 +40,7 @@ pub(crate) fn compile_listener(
     let files_before = context.ctx.files.len();
     let secrets_before = context.ctx.secrets_used.len();
     let wanted_before = context.ctx.secrets_wanted.len();
+    let awaited_before = context.ctx.awaited.len();
     let (compiled, routes) = CompiledListener::compile(listener, context)?;
     let wanted = wishes_since(wanted_before, context.ctx)?;
     Ok(ListenerResource {
@@ -50,6 +51,7 @@ pub(crate) fn compile_listener(
             wanted,
         },
         listener: Arc::new(compiled),
+        awaited: context.ctx.awaited.split_off(awaited_before),
         routes,
         update: None,
     })

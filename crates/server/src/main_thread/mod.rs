@@ -332,6 +332,7 @@ async fn start_listeners(
     discovery.begin_with(workers);
     discovery.attach_all(prepared.resources_mut());
     discovery.note_starting(prepared.resources_mut().map(|one| one.clone()).collect());
+    discovery.looking_meanwhile(prepared.fetched()).await;
     let first = discovery.first_of_listeners();
     discovery.looking_meanwhile(first).await;
     discovery.attach_all(prepared.resources_mut());

@@ -175,6 +175,7 @@ impl Running {
         let changes = warming.changes.clone();
         let removed = self.clusters.borrow_mut().publish(warming);
         workers.tell(|| Some(Command::DropOutdatedClusters));
+        listeners.fetched().await;
         let former = self.listeners.borrow_mut().publish(listeners, workers, now);
         workers.settled().await;
         let retiring = self

@@ -52,6 +52,9 @@ impl Discovery<'_> {
                 targets.insert(format!("shared target SdsApi {}", wish.name));
             }
         }
+        if one.awaited.iter().any(|awaited| !awaited.is_done()) {
+            targets.insert("target RemoteAsyncDataProvider".to_string());
+        }
         targets
     }
 }

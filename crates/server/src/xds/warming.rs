@@ -1,4 +1,4 @@
-//! Listeners that were made and wait for their routes and secrets before they take the place of what runs.
+//! Listeners that were made and wait for their routes, secrets and code before they take the place of what runs.
 
 use std::sync::Arc;
 
@@ -41,6 +41,7 @@ impl Discovery<'_> {
         self.has_routes(one)
             && !self.secrets.are_awaited(&one.version.wanted)
             && self.has_extensions(&one.listener)
+            && one.awaited.iter().all(|awaited| awaited.is_done())
     }
 
     /// Keeps those back whose routes have not come yet; each takes the place of the one of its name that waits.
@@ -48,6 +49,9 @@ impl Discovery<'_> {
         let names: Vec<_> = put.iter().map(|one| one.listener.name.clone()).collect();
         let mut warming = self.warming.borrow_mut();
         warming.forget(&names);
+        for awaited in put.iter().flat_map(|one| &one.awaited) {
+            Arc::clone(awaited).begin();
+        }
         let (warm, cold): (Vec<_>, Vec<_>) = put.into_iter().partition(|one| self.is_warm(one));
         warming.0.extend(cold);
         warm

@@ -19,7 +19,7 @@ use nuncio_contract::registry::HttpFilterRoom;
 
 use crate::configure;
 use crate::messages::HttpWasm;
-use crate::plugin::Plugin;
+use crate::slot::Slot;
 use crate::worker::Handle;
 
 /// The room.
@@ -38,7 +38,7 @@ pub static ROOM: HttpFilterRoom = HttpFilterRoom {
     support: |table| HttpWasm::support(table),
 };
 
-struct Config(Arc<Plugin>);
+struct Config(Arc<Slot>);
 
 impl HttpFilterConfig for Config {
     fn for_worker(&self, context: &FilterWorkerContext<'_>) -> Box<dyn HttpFilterFactory> {

@@ -1,6 +1,8 @@
 //! What an update means for the listeners that run, found out before anything of it is done.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
+use std::sync::Arc;
 
 use super::{Listeners, Running};
 use crate::admin::state::ReloadChanges;
@@ -40,6 +42,24 @@ impl Prepared {
     /// The listeners that come or change.
     pub(crate) fn resources_mut(&mut self) -> impl Iterator<Item = &mut ListenerResource> {
         self.steps.iter_mut().map(|step| &mut step.resource)
+    }
+
+    /// Fetches what they need besides; completes when it has come, or will not.
+    pub(crate) fn fetched(&self) -> impl Future<Output = ()> + use<> {
+        let coming = self
+            .steps
+            .iter()
+            .filter(|step| !matches!(step.what, What::Keep));
+        let awaited = coming.flat_map(|step| &step.resource.awaited);
+        let awaited: Vec<_> = awaited.cloned().collect();
+        for one in &awaited {
+            Arc::clone(one).begin();
+        }
+        async move {
+            for one in awaited {
+                poll_fn(|cx| one.poll_done(cx)).await;
+            }
+        }
     }
 }
 
