@@ -146,6 +146,8 @@ impl Connection {
                 let close = match outcome.closes {
                     Some(reason) => Some(reason),
                     None if plugin.vm.has_failed() && !plugin.plugin.fails_open => Some(""),
+                    // Nobody will say anything of it any more.
+                    None if plugin.vm.with(|host| !host.contexts.contains_key(&id)) => Some(""),
                     None => None,
                 };
                 if close.is_none() && !outcome.resumes[0] && !plugin.vm.has_failed() {
@@ -193,6 +195,7 @@ impl NetworkFilter for Connection {
             return NetworkStatus::Continue;
         };
         let (id, arguments) = (self.id, [length(data), u32::from(end_stream)]);
+        forget_resume(&plugin.vm, id, 0);
         let mut looking = context.looking_on();
         let called = turn(&plugin, id, &mut looking, (0, data), || {
             plugin.vm.call(id, Export::DownstreamData, &arguments)

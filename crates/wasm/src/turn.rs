@@ -90,6 +90,18 @@ pub(crate) fn take_outcome(vm: &Vm, id: u32) -> Outcome {
     })
 }
 
+/// A call begins: that a direction was to go on before it is over, and says nothing of what the call will hold.
+pub(crate) fn forget_resume(vm: &Vm, id: u32, direction: usize) {
+    vm.with(|host| {
+        let context = host.contexts.get_mut(&id);
+        if let Some(resumes) =
+            context.and_then(|context| context.outcome.resumes.get_mut(direction))
+        {
+            *resumes = false;
+        }
+    });
+}
+
 /// Hands over what came for the stream's plugin while the stream waited.
 pub(crate) fn deliver_waiting(vm: &Rc<Vm>, id: u32) {
     loop {

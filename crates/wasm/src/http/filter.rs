@@ -16,7 +16,9 @@ use super::side::{DataSays, HeadSays, Side, closed, failed, too_large};
 use crate::export::Export;
 use crate::live::Sight;
 use crate::logged;
-use crate::turn::{Parts, begin_wait, deliver_waiting, end_wait, see, take_outcome, turn, woken};
+use crate::turn::{
+    Parts, begin_wait, deliver_waiting, end_wait, forget_resume, see, take_outcome, turn, woken,
+};
 use crate::vm::Called;
 use crate::worker::{Found, OnThread};
 
@@ -100,19 +102,24 @@ impl WasmFilter {
             0 => (request, [false, response]),
             _ => (response, [request, false]),
         };
-        if other != [false; 2] {
-            // The other direction may wait as well.
-            plugin.vm.with(|host| {
-                if let Some(context) = host.contexts.get_mut(&self.id) {
-                    context.outcome.resumes = other;
-                    context.waiting.wake();
-                }
-            });
-        }
+        self.leave_to_other(plugin, direction, other);
         match own {
             true => Next::GoesOn,
             false => Next::Waits,
         }
+    }
+
+    /// Wakes the other direction, where that waits for this; one that does not has nothing to go on with.
+    fn leave_to_other(&mut self, plugin: &OnThread, direction: usize, resumes: [bool; 2]) {
+        if resumes == [false; 2] || !self.side(1 - direction.min(1)).waits {
+            return;
+        }
+        plugin.vm.with(|host| {
+            if let Some(context) = host.contexts.get_mut(&self.id) {
+                context.outcome.resumes = resumes;
+                context.waiting.wake();
+            }
+        });
     }
 
     /// Waits, or goes on with what was decided within the call.
@@ -180,6 +187,7 @@ impl WasmFilter {
             let arguments = [length(count), u32::from(end_stream)];
             let arguments = arguments.get(..2 - usize::from(is_old)).unwrap_or_default();
             let export = HEADERS.get(direction).copied().unwrap_or(HEADERS[0]);
+            forget_resume(&plugin.vm, id, direction);
             let called = turn(&plugin.vm, id, context, &mut parts, |vm| {
                 vm.create_stream(id);
                 vm.call(id, export, arguments)
@@ -190,7 +198,7 @@ impl WasmFilter {
                 Called::Returned(value, stops) => {
                     let says = HeadSays::of(value, stops, plugin.plugin.holds_heads);
                     match says {
-                        HeadSays::Continue => self.passed(&plugin),
+                        HeadSays::Continue => self.passed(&plugin, direction),
                         HeadSays::Stop if !end_stream => {
                             return HeadersStatus::Stop;
                         }
@@ -210,8 +218,11 @@ impl WasmFilter {
     }
 
     /// What else was decided in a call that lets the stream go on.
-    fn passed(&mut self, plugin: &OnThread) -> Next {
+    fn passed(&mut self, plugin: &OnThread, direction: usize) -> Next {
         let outcome = take_outcome(&plugin.vm, self.id);
+        let mut other = outcome.resumes;
+        set(&mut other, direction, false);
+        self.leave_to_other(plugin, direction, other);
         match (outcome.reply, outcome.closes) {
             (Some(reply), _) => Next::Reply(reply),
             (None, Some(reason)) => Next::Reply(closed(reason)),
@@ -260,6 +271,7 @@ impl WasmFilter {
             let bytes = parts.body.as_ref().map_or(0, |(_, body)| body.len());
             let arguments = [length(bytes), u32::from(end_stream)];
             let export = BODY.get(direction).copied().unwrap_or(BODY[0]);
+            forget_resume(&plugin.vm, id, direction);
             let called = turn(&plugin.vm, id, context, &mut parts, |vm| {
                 vm.call(id, export, &arguments)
             });
@@ -269,7 +281,7 @@ impl WasmFilter {
                 Called::Returned(value, stops) => {
                     says = DataSays::of(value, stops);
                     match says {
-                        DataSays::Continue => self.passed(&plugin),
+                        DataSays::Continue => self.passed(&plugin, direction),
                         _ => self.decided(&plugin, direction),
                     }
                 }
@@ -400,11 +412,12 @@ impl WasmFilter {
             self.go_on(&plugin, direction, context, parts)
         } else {
             let export = TRAILERS.get(direction).copied().unwrap_or(TRAILERS[0]);
+            forget_resume(&plugin.vm, id, direction);
             let called = turn(&plugin.vm, id, context, &mut parts, |vm| {
                 vm.call(id, export, &[length(count)])
             });
             match called {
-                Called::Missing | Called::Returned(0, false) => self.passed(&plugin),
+                Called::Missing | Called::Returned(0, false) => self.passed(&plugin, direction),
                 Called::Failed => self.after_failure(&plugin),
                 Called::Returned(..) => self.wait(&plugin, direction),
             }
