@@ -245,6 +245,16 @@ impl Vm {
             // As in Envoy, streams find out.
             return Ok(root);
         }
+        let configured = self.configure(plugin, root);
+        if configured.is_err() && known.is_none() {
+            // The VM may have other plugins, and go on.
+            self.forget_root(root);
+        }
+        configured.map(|()| root)
+    }
+
+    /// Starts the VM for a plugin and configures that.
+    fn configure(&self, plugin: &Arc<Plugin>, root: u32) -> Result<(), &'static str> {
         let length = u32::try_from(self.base.configuration.len()).unwrap_or(u32::MAX);
         if !is_true(self.call(root, Export::VmStart, &[length])) {
             return Err("Failed to start base Wasm");
@@ -254,7 +264,7 @@ impl Vm {
         let configured = self.call(root, Export::Configure, &[length]);
         self.with(|host| host.configured = None);
         match is_true(configured) && !self.has_failed() {
-            true => Ok(root),
+            true => Ok(()),
             false => Err("Failed to configure base Wasm plugin"),
         }
     }
@@ -263,7 +273,16 @@ impl Vm {
     pub(crate) fn end_plugin(&self, root: u32) {
         self.call(root, Export::Done, &[]);
         self.call(root, Export::Delete, &[]);
-        self.with(|host| host.contexts.remove(&root));
+        self.forget_root(root);
+    }
+
+    /// A plugin is gone, and with it what it has under way.
+    fn forget_root(&self, root: u32) {
+        self.with(|host| {
+            host.contexts.remove(&root);
+            host.under_way.retain(|_, under| !under.is_of(root));
+            host.calls_under_way.retain(|_, under| !under.is_of(root));
+        });
         self.roots.borrow_mut().retain(|_, id| *id != root);
     }
 
@@ -383,8 +402,8 @@ impl Outside for Vm {
 
     fn deliver(&self, root: u32, origin: u32, delivery: Delivery) {
         let now = self.with(|host| {
-            if matches!(delivery, Delivery::Answer(..)) {
-                host.calls_under_way = host.calls_under_way.saturating_sub(1);
+            if let Delivery::Answer(token, _) = &delivery {
+                host.calls_under_way.remove(token);
             }
             match host.contexts.get_mut(&origin) {
                 Some(context) if context.waiting.turns > 0 => {
@@ -437,7 +456,7 @@ fn host_of(base: &Arc<Base>, root: Option<&Scope>, calls: Option<Calls>) -> Host
         metrics: Metrics::new(root),
         tokens: [0; 3],
         under_way: HashMap::new(),
-        calls_under_way: 0,
+        calls_under_way: HashMap::new(),
         is_trial: calls.is_none(),
         calls,
         node: None,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nuncio_contract::calls::{CallEvent, CallOptions, HttpCall, MAX_ANSWER_BYTES};
 use nuncio_contract::headers::{HeaderMap, Known};
 
+use super::grpc::{Under, unless_cancelled};
 use super::guest::Guest;
 use super::headers::header;
 use super::link::Arguments;
@@ -16,7 +17,7 @@ use crate::live::{Answer, Delivery};
 use crate::pairs::{self, Pairs};
 use crate::status::{Done, Status};
 
-const MAX_CALLS: u32 = 10_000;
+const MAX_CALLS: usize = 10_000;
 
 pub(crate) fn http_call(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let cluster = guest.read(args.u32(0), args.u32(1))?;
@@ -50,7 +51,7 @@ fn start(
         return Err(Status::BadArgument);
     }
     let host = guest.host();
-    if host.calls_under_way >= MAX_CALLS {
+    if host.calls_under_way.len() >= MAX_CALLS {
         return Err(Status::InternalFailure);
     }
     let cluster = std::str::from_utf8(cluster).map_err(|_| Status::BadArgument)?;
@@ -73,10 +74,13 @@ fn start(
     let mut call = call.ok_or(Status::BadArgument)?;
     call.send(body, true);
     host.tokens[0] = token;
-    host.calls_under_way += 1;
+    let (under, orders) = Under::of(host.root_id());
+    host.calls_under_way.insert(token, under);
     let (root, origin, vm) = (host.root_id(), host.at_work(), host.vm.clone());
     calls.spawn(Box::pin(async move {
-        let answer = gather(call).await;
+        let Some(answer) = unless_cancelled(&orders, gather(call)).await else {
+            return;
+        };
         if let Some(vm) = vm.upgrade() {
             vm.deliver(root, origin, Delivery::Answer(token, answer.map(Box::new)));
         }

@@ -6,6 +6,7 @@ use nuncio_contract::application_log::{self, Severity};
 use nuncio_contract::clock::{Clock, SystemClock};
 use nuncio_contract::local_reply::LocalReply;
 
+use super::Host;
 use super::guest::Guest;
 use super::headers::header;
 use super::link::Arguments;
@@ -144,14 +145,22 @@ pub(crate) fn send_local_response(guest: &mut Guest<'_>, args: &Arguments<'_>) -
     reply.grpc_status = Some(args.u32(7)).filter(|status| *status <= 16);
     let host = guest.host();
     host.context().outcome.reply = Some(Box::new(reply));
-    host.stops = true;
+    match is_own_turn(host) {
+        true => host.stops = true,
+        false => host.context().waiting.wake(),
+    }
     Ok(())
+}
+
+/// Whether what is decided is of the stream whose turn it is, which looks at it behind the call.
+fn is_own_turn(host: &Host) -> bool {
+    let at_work = host.at_work();
+    at_work == host.current && host.live.context == at_work
 }
 
 /// Lets a direction of the stream go on.
 fn resume(guest: &mut Guest<'_>, direction: StreamType) -> Done {
     let host = guest.host();
-    let at_work = host.at_work();
     let context = host.context();
     match direction {
         StreamType::Request => context.outcome.resumes[0] = true,
@@ -164,7 +173,7 @@ fn resume(guest: &mut Guest<'_>, direction: StreamType) -> Done {
         context.sight.request_trailers = false;
         context.sight.bodies[0] = false;
     }
-    if at_work != host.current || host.live.context != at_work {
+    if !is_own_turn(host) {
         host.context().waiting.wake();
     }
     Ok(())

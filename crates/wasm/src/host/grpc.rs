@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -24,12 +25,21 @@ use crate::wire;
 
 const MAX_UNDER_WAY: usize = 1000;
 
-/// A call under way, as the plugin sees it.
-pub(crate) struct Under(Rc<RefCell<Orders>>);
+/// A call under way, as the plugin sees it. It ends as this is dropped: with the plugin, and with the VM.
+pub(crate) struct Under {
+    root: u32,
+    orders: Rc<RefCell<Orders>>,
+}
+
+impl Drop for Under {
+    fn drop(&mut self) {
+        self.order(|orders| orders.is_cancelled = true);
+    }
+}
 
 /// What the plugin wants of a call.
 #[derive(Default)]
-struct Orders {
+pub(crate) struct Orders {
     messages: VecDeque<(Vec<u8>, bool)>,
     is_closed: bool,
     is_cancelled: bool,
@@ -37,13 +47,46 @@ struct Orders {
 }
 
 impl Under {
+    /// Of a plugin.
+    pub(crate) fn of(root: u32) -> (Self, Rc<RefCell<Orders>>) {
+        let orders = Rc::default();
+        let under = Under {
+            root,
+            orders: Rc::clone(&orders),
+        };
+        (under, orders)
+    }
+
+    /// Whether it is this plugin's.
+    pub(crate) fn is_of(&self, root: u32) -> bool {
+        self.root == root
+    }
+
     fn order(&self, order: impl FnOnce(&mut Orders)) {
-        let mut orders = self.0.borrow_mut();
+        let mut orders = self.orders.borrow_mut();
         order(&mut orders);
         if let Some(waker) = orders.waker.take() {
             waker.wake();
         }
     }
+}
+
+/// What comes of a call; none once it is cancelled.
+pub(crate) async fn unless_cancelled<T>(
+    orders: &RefCell<Orders>,
+    call: impl Future<Output = T>,
+) -> Option<T> {
+    let mut call = pin!(call);
+    poll_fn(|cx| {
+        let mut orders = orders.borrow_mut();
+        if orders.is_cancelled {
+            return Poll::Ready(None);
+        }
+        orders.waker = Some(cx.waker().clone());
+        drop(orders);
+        call.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
 /// Where a call goes, as the plugin says it.
@@ -118,8 +161,8 @@ fn give_back(host: &mut Host, token: u32) {
 
 /// Notes a call under way; what the plugin orders of it.
 fn note(host: &mut Host, token: u32) -> (Rc<RefCell<Orders>>, Asker) {
-    let orders = Rc::new(RefCell::new(Orders::default()));
-    host.under_way.insert(token, Under(Rc::clone(&orders)));
+    let (under, orders) = Under::of(host.root_id());
+    host.under_way.insert(token, under);
     let asker = Asker {
         token,
         root: host.root_id(),
@@ -156,18 +199,13 @@ fn begin_call(
     };
     let (orders, asker) = note(guest.host(), token);
     calls.spawn(Box::pin(async move {
-        let answered = poll_fn(|cx| {
-            let mut orders = orders.borrow_mut();
-            if orders.is_cancelled {
-                return Poll::Ready(None);
-            }
-            orders.waker = Some(cx.waker().clone());
-            match early.take() {
-                Some(answer) => Poll::Ready(Some(answer)),
-                None => answer.as_mut().poll(cx).map(Some),
-            }
+        let answered = poll_fn(|cx| match early.take() {
+            Some(answer) => Poll::Ready(answer),
+            None => answer.as_mut().poll(cx),
         });
-        let Some(answer) = answered.await else { return };
+        let Some(answer) = unless_cancelled(&orders, answered).await else {
+            return;
+        };
         asker.is_over();
         asker.tell(match answer {
             Ok(message) => Delivery::Message(token, message),
@@ -321,11 +359,7 @@ pub(crate) fn cancel(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     if !matches!(token & 3, 1 | 2) {
         return Err(Status::BadArgument);
     }
-    let under = guest
-        .host()
-        .under_way
-        .remove(&token)
-        .ok_or(Status::NotFound)?;
-    under.order(|orders| orders.is_cancelled = true);
-    Ok(())
+    let under = guest.host().under_way.remove(&token);
+    // It is cancelled as it is dropped.
+    under.map(drop).ok_or(Status::NotFound)
 }

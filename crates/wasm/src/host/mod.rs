@@ -56,7 +56,7 @@ pub(crate) struct Host {
     pub(crate) tokens: [u32; 3],
     pub(crate) under_way: HashMap<u32, grpc::Under>,
     /// Calls over HTTP that are not answered yet.
-    pub(crate) calls_under_way: u32,
+    pub(crate) calls_under_way: HashMap<u32, grpc::Under>,
     pub(crate) calls: Option<Calls>,
     /// Whether the plugin is only tried, so that calls and timers lead nowhere.
     pub(crate) is_trial: bool,
