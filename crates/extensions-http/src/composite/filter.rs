@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
@@ -55,7 +56,7 @@ impl CompositeWorker {
         response_headers: true,
         response_body: true,
         begin: false,
-        log: false,
+        log: true,
     };
 }
 
@@ -251,6 +252,12 @@ impl HttpFilter for CompositeFilter {
         match &mut self.delegated {
             Some(filter) => filter.poll_encode_late(context, response, cx),
             None => Poll::Pending,
+        }
+    }
+
+    fn on_log(&mut self, context: &FormatContext<'_>) {
+        if let Some(filter) = &mut self.delegated {
+            filter.on_log(context);
         }
     }
 

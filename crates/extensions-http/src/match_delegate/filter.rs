@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use nuncio_contract::buffer::Buffer;
+use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::headers::HeaderMap;
 use nuncio_contract::http_filter::{
     DataStatus, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
@@ -52,7 +53,7 @@ impl HttpFilterConfig for ChainConfig {
                 request_body: wanted.request_body || self.asks_of_trailers,
                 response_body: wanted.response_body || self.asks_of_trailers,
                 begin: wanted.begin,
-                log: false,
+                log: wanted.log,
             },
         })))
     }
@@ -240,6 +241,11 @@ impl HttpFilter for MatchDelegate {
         cx: &mut Context<'_>,
     ) -> Poll<Late> {
         self.inner.filter().poll_encode_late(context, response, cx)
+    }
+
+    fn on_log(&mut self, context: &FormatContext<'_>) {
+        // As in Envoy, also where the filter was skipped.
+        self.inner.filter().on_log(context);
     }
 
     fn on_destroy(&mut self) {
