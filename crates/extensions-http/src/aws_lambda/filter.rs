@@ -229,6 +229,11 @@ impl LambdaFilter {
                 returned.body
             }
         };
+        if matches!(head.get(Known::Status), Some(b"204" | b"304")) {
+            // The bytes would be read as the next response.
+            head.remove(Known::ContentLength);
+            return Vec::new();
+        }
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         head.set_integer(Known::ContentLength, length);
         body

@@ -70,7 +70,7 @@ enum State {
     /// The host's answer is to be kept.
     Keeping(Box<Keeping>),
     /// The host has found what is kept unchanged, and takes its time to say that this was all.
-    Replacing(Arc<Entry>),
+    Replacing { entry: Arc<Entry>, is_head: bool },
 }
 
 struct Serving {
@@ -156,10 +156,12 @@ impl HttpFilter for CacheFilter {
                     self.keep(None, context);
                 }
             }
-            State::Replacing(entry) => {
+            State::Replacing { entry, is_head } => {
                 data.clear();
                 if end_stream {
-                    data.extend(&entry.body);
+                    if !*is_head {
+                        data.extend(&entry.body);
+                    }
                     self.state = State::Passing;
                 }
             }
@@ -175,9 +177,11 @@ impl HttpFilter for CacheFilter {
     ) -> TrailersStatus {
         match &self.state {
             State::Keeping(_) => self.keep(Some(trailers), context),
-            State::Replacing(entry) => {
+            State::Replacing { entry, is_head } => {
                 let mut data = Buffer::default();
-                data.extend(&entry.body);
+                if !*is_head {
+                    data.extend(&entry.body);
+                }
                 self.state = State::Passing;
                 return TrailersStatus::Append(data);
             }
@@ -259,7 +263,7 @@ impl CacheFilter {
         end_stream: bool,
     ) -> HeadersStatus {
         if !end_stream {
-            self.state = State::Replacing(entry);
+            self.state = State::Replacing { entry, is_head };
             return HeadersStatus::Continue;
         }
         let left = if is_head { 0..0 } else { 0..entry.body.len() };

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::geoip::Counted;
-use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known, is_valid_value};
 use nuncio_contract::http_filter::{
     FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
     HttpFilterFactory, Interest,
@@ -71,8 +71,10 @@ impl HttpFilter for Shared {
         });
         let provider = &worker.settings.provider;
         for located in provider.locate(address, context.services.now(), &worker.counted) {
-            if let Ok(name) = HeaderName::parse(&located.key) {
-                let value = located.value.as_bytes();
+            let value = located.value.as_bytes();
+            if let Ok(name) = HeaderName::parse(&located.key)
+                && is_valid_value(value)
+            {
                 context.request_headers.replace(&name, value);
             }
         }
