@@ -18,17 +18,21 @@ const HEAD: &str = r#"
 "#;
 
 fn base(vm_id: &str, runtime: &[(&str, &str)], imports: &str, body: &str) -> Arc<Base> {
+    base_of(vm_id, runtime, &format!("{imports} {HEAD} {body}"))
+}
+
+fn base_of(vm_id: &str, runtime: &[(&str, &str)], module: &str) -> Arc<Base> {
     let keys = RuntimeKeys::default();
     let values = runtime.iter().map(|(name, value)| {
         let value = RuntimeValue::of_text(value).unwrap();
         ((*name).into(), value)
     });
     keys.set_values(values.collect());
-    let code = wat::parse_str(format!("(module {imports} {HEAD} {body})")).unwrap();
+    let code = wat::parse_str(format!("(module {module})")).unwrap();
     let settings = VmSettings {
         vm_id: vm_id.into(),
         runtime: "".into(),
-        configuration: Box::default(),
+        configuration: Box::from(&b"configured"[..]),
         environment: Vec::new(),
         allowed: Default::default(),
         limits: Limits::new(&keys),
@@ -127,4 +131,34 @@ fn shared_data_go_with_the_last_vm_of_their_id() {
     shared_data::set("shared", b"key", b"two", number).unwrap();
     drop(first);
     assert_eq!(shared_data::get("shared", b"key"), Err(Status::NotFound));
+}
+
+const BUFFER: &str = r#"(import "env" "proxy_get_buffer_bytes" (func $buffer (param i32 i32 i32 i32 i32) (result i32)))"#;
+
+/// What `proxy_on_done` returns that asks for a buffer, of a plugin with this `malloc`.
+fn asking_with(malloc: &str) -> Called {
+    let ask =
+        "(call $buffer (i32.const 6) (i32.const 0) (i32.const 9) (i32.const 16) (i32.const 20))";
+    let module = format!(
+        r#"{BUFFER} (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+        (func (export "malloc") (param i32) (result i32) {}) {}"#,
+        malloc.replace("ASK", ask),
+        on_done(ask)
+    );
+    let base = base_of(malloc, &[], &module);
+    let vm = Vm::new(&base, None, None).unwrap();
+    vm.call(0, Export::Done, &[])
+}
+
+#[test]
+fn a_malloc_that_asks_for_memory_fails_and_does_not_end_the_process() {
+    assert_eq!(asking_with("(drop ASK) (i32.const 1024)"), Called::Failed);
+    assert_eq!(asking_with("(i32.const 1024)"), Called::Returned(0, false));
+}
+
+#[test]
+fn a_malloc_that_traps_ends_the_call_that_it_is_in() {
+    assert_eq!(asking_with("unreachable"), Called::Failed);
+    // One that has no memory does not.
+    assert_eq!(asking_with("(i32.const 0)"), Called::Returned(6, false));
 }

@@ -422,6 +422,8 @@ fn host_of(base: &Arc<Base>, root: Option<&Scope>, calls: Option<Calls>) -> Host
         limits: base.limits.of_store(),
         memory: None,
         malloc: None,
+        in_malloc: false,
+        halts: None,
         contexts,
         last_id: 0,
         current: 0,

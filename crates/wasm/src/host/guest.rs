@@ -17,6 +17,12 @@ impl Guest<'_> {
         self.caller.data_mut()
     }
 
+    /// Has the call into the plugin fail, as a trap does, as soon as the host function is over.
+    fn halt(&mut self, why: String) -> Status {
+        self.host().halts.get_or_insert(why);
+        INVALID
+    }
+
     /// The bytes at a place.
     pub(crate) fn read(&mut self, at: u32, length: u32) -> Done<Vec<u8>> {
         let memory = self.host().memory.ok_or(INVALID)?;
@@ -46,10 +52,14 @@ impl Guest<'_> {
     pub(crate) fn allocate(&mut self, bytes: &[u8]) -> Done<u32> {
         let length = u32::try_from(bytes.len()).map_err(|_| INVALID)?;
         let malloc = self.host().malloc.ok_or(INVALID)?;
+        // Each of these calls is deeper in the host's own stack, so that there is one at a time.
+        if std::mem::replace(&mut self.host().in_malloc, true) {
+            return Err(self.halt("malloc asks for memory itself".to_owned()));
+        }
         // The plugin's own function is called for the VM, as a part of the call that it is in.
-        let at = malloc
-            .call(self.caller.as_context_mut(), length)
-            .map_err(|_| INVALID)?;
+        let at = malloc.call(self.caller.as_context_mut(), length);
+        self.host().in_malloc = false;
+        let at = at.map_err(|why| self.halt(why.to_string()))?;
         if at == 0 {
             return Err(INVALID);
         }

@@ -205,6 +205,9 @@ fn add(linker: &mut Linker<Host>, module: &str, entry: &Entry) {
             Does::Proxy(does) => code(does(&mut guest, &arguments)),
             Does::Wasi(does) => does(&mut guest, &arguments).err().unwrap_or(0),
         };
+        if let Some(why) = guest.host().halts.take() {
+            return Err(Error::new(why));
+        }
         if let Some(result) = results.first_mut() {
             *result = Val::I32(number.cast_signed());
         }
