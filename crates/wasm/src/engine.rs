@@ -53,8 +53,9 @@ impl Limits {
             .memory_size(usize::try_from(bytes).unwrap_or(usize::MAX))
             .table_elements(MAX_TABLE_ELEMENTS)
             .instances(1)
-            .memories(4)
-            .tables(16)
+            // The limit of memory is one of each.
+            .memories(1)
+            .tables(2)
             .build()
     }
 }

@@ -1,6 +1,7 @@
 //! Where other threads leave word for a thread's VMs: which queue has something new. A task of the thread reads it.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
@@ -15,7 +16,7 @@ pub(crate) struct Mailbox(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    words: Vec<(Key, u32, u32)>,
+    words: VecDeque<(Key, u32, u32)>,
     waker: Option<Waker>,
 }
 
@@ -23,11 +24,28 @@ impl Mailbox {
     /// Leaves word for a context of a VM.
     pub(crate) fn post(&self, vm: Key, context: u32, token: u32) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.words.push((vm, context, token));
+        inner.words.push_back((vm, context, token));
         if let Some(waker) = inner.waker.take() {
             waker.wake();
         }
     }
+}
+
+/// How many words are taken before others on the thread have their turn: a plugin that answers each word with another
+/// one does not hold the thread.
+const MAX_BATCH: usize = 64;
+
+/// Lets others on the thread run.
+async fn give_way() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Takes word: the VM, the context and the queue.
@@ -64,7 +82,8 @@ pub(crate) fn of_thread(calls: Option<&Calls>) -> Arc<Mailbox> {
                     inner.waker = Some(cx.waker().clone());
                     return Poll::Pending;
                 }
-                Poll::Ready(std::mem::take(&mut inner.words))
+                let batch = inner.words.len().min(MAX_BATCH);
+                Poll::Ready(inner.words.drain(..batch).collect::<Vec<_>>())
             })
             .await;
             for (vm, context, token) in words {
@@ -72,6 +91,7 @@ pub(crate) fn of_thread(calls: Option<&Calls>) -> Arc<Mailbox> {
                     ready(&vm, context, token);
                 }
             }
+            give_way().await;
         }
     }));
     own

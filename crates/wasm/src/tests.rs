@@ -18,17 +18,21 @@ const HEAD: &str = r#"
 "#;
 
 fn base(vm_id: &str, runtime: &[(&str, &str)], imports: &str, body: &str) -> Arc<Base> {
+    base_of(vm_id, runtime, &format!("{imports} {HEAD} {body}"))
+}
+
+fn base_of(vm_id: &str, runtime: &[(&str, &str)], module: &str) -> Arc<Base> {
     let keys = RuntimeKeys::default();
     let values = runtime.iter().map(|(name, value)| {
         let value = RuntimeValue::of_text(value).unwrap();
         ((*name).into(), value)
     });
     keys.set_values(values.collect());
-    let code = wat::parse_str(format!("(module {imports} {HEAD} {body})")).unwrap();
+    let code = wat::parse_str(format!("(module {module})")).unwrap();
     let settings = VmSettings {
         vm_id: vm_id.into(),
         runtime: "".into(),
-        configuration: Box::default(),
+        configuration: Box::from(&b"configured"[..]),
         environment: Vec::new(),
         allowed: Default::default(),
         limits: Limits::new(&keys),
@@ -127,4 +131,84 @@ fn shared_data_go_with_the_last_vm_of_their_id() {
     shared_data::set("shared", b"key", b"two", number).unwrap();
     drop(first);
     assert_eq!(shared_data::get("shared", b"key"), Err(Status::NotFound));
+}
+
+const BUFFER: &str = r#"(import "env" "proxy_get_buffer_bytes" (func $buffer (param i32 i32 i32 i32 i32) (result i32)))"#;
+
+/// What `proxy_on_done` returns that asks for a buffer, of a plugin with this `malloc`.
+fn asking_with(malloc: &str) -> Called {
+    let ask =
+        "(call $buffer (i32.const 6) (i32.const 0) (i32.const 9) (i32.const 16) (i32.const 20))";
+    let module = format!(
+        r#"{BUFFER} (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+        (func (export "malloc") (param i32) (result i32) {}) {}"#,
+        malloc.replace("ASK", ask),
+        on_done(ask)
+    );
+    let base = base_of(malloc, &[], &module);
+    let vm = Vm::new(&base, None, None).unwrap();
+    vm.call(0, Export::Done, &[])
+}
+
+#[test]
+fn a_malloc_that_asks_for_memory_fails_and_does_not_end_the_process() {
+    assert_eq!(asking_with("(drop ASK) (i32.const 1024)"), Called::Failed);
+    assert_eq!(asking_with("(i32.const 1024)"), Called::Returned(0, false));
+}
+
+#[test]
+fn a_malloc_that_traps_ends_the_call_that_it_is_in() {
+    assert_eq!(asking_with("unreachable"), Called::Failed);
+    // One that has no memory does not.
+    assert_eq!(asking_with("(i32.const 0)"), Called::Returned(6, false));
+}
+
+const LOG: &str = r#"(import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))"#;
+
+/// How often a plugin calls this, before its fuel of 10 million is used up or it has done so 20,000 times.
+fn rounds(name: &str, import: &str, data: &str, call: &str) -> u32 {
+    let body = format!(
+        r#"{data} (global $rounds (mut i32) (i32.const 0))
+        (func (export "proxy_on_tick") (param i32)
+            (loop $again
+                (global.set $rounds (i32.add (global.get $rounds) (i32.const 1)))
+                (i32.store (i32.const 512) (global.get $rounds))
+                (drop {call})
+                (br_if $again (i32.lt_u (global.get $rounds) (i32.const 20000)))))"#
+    );
+    let fuel = [("nuncio.wasm.fuel_per_call", "10000000")];
+    let base = base(name, &fuel, import, &body);
+    let vm = Vm::new(&base, None, None).unwrap();
+    let called = vm.call(0, Export::Tick, &[]);
+    let rounds = vm.word(512);
+    assert_eq!(called == Called::Failed, rounds < 20_000);
+    rounds
+}
+
+#[test]
+fn host_functions_cost_fuel() {
+    let log = |bytes: u32| {
+        let call = format!("(call $log (i32.const 0) (i32.const 0) (i32.const {bytes}))");
+        rounds("rounds", LOG, "", &call)
+    };
+    // Each costs 1,000 and more, and each byte.
+    let (few, many) = (log(1), log(60_000));
+    assert!((5_000..10_000).contains(&few), "{few}");
+    assert!((150..167).contains(&many), "{many}");
+}
+
+#[test]
+fn packing_costs_more_fuel_than_reading() {
+    let import = r#"(import "env" "proxy_call_foreign_function" (func $call (param i32 i32 i32 i32 i32 i32) (result i32)))"#;
+    let call = "(call $call (i32.const 0) (i32.const 8) (i32.const 1024) (i32.const 50000) (i32.const 0) (i32.const 0))";
+    let packed = rounds("packs", import, r#"(data (i32.const 0) "compress")"#, call);
+    assert!((8..12).contains(&packed), "{packed}");
+}
+
+#[test]
+fn a_vm_has_one_memory() {
+    let one = base("one", &[], "", "");
+    assert!(Vm::new(&one, None, None).is_ok());
+    let two = base("two", &[], "", "(memory 1)");
+    assert!(Vm::new(&two, None, None).is_err());
 }

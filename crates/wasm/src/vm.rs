@@ -169,6 +169,16 @@ impl Vm {
         look(self.store.borrow_mut().data_mut())
     }
 
+    /// The number at a place in its memory.
+    #[cfg(test)]
+    pub(crate) fn word(&self, at: usize) -> u32 {
+        let store = self.store.borrow();
+        let memory = store.data().memory.unwrap();
+        let mut word = [0; 4];
+        memory.read(&*store, at, &mut word).unwrap();
+        u32::from_le_bytes(word)
+    }
+
     /// Whether the plugin has this function.
     pub(crate) fn has(&self, export: Export) -> bool {
         self.exports.get(export).is_some()
@@ -441,6 +451,8 @@ fn host_of(base: &Arc<Base>, root: Option<&Scope>, calls: Option<Calls>) -> Host
         limits: base.limits.of_store(),
         memory: None,
         malloc: None,
+        in_malloc: false,
+        halts: None,
         contexts,
         last_id: 0,
         current: 0,

@@ -64,7 +64,9 @@ pub(crate) fn get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
 pub(crate) fn set(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let of = BufferType::of(args.u32(0))?;
     let (start, length) = (args.u32(1) as usize, args.u32(2) as usize);
-    look(guest.host(), of)?;
+    // What stays is moved.
+    let length_now = look(guest.host(), of)?.len();
+    guest.charge_bytes(length_now, 1)?;
     let new = guest.read(args.u32(3), args.u32(4))?;
     let host = guest.host();
     let sight = host.sight();

@@ -2,6 +2,8 @@
 //! `expr_delete`, `set_envoy_filter_state`, `clear_route_cache`, `declare_property`, `verify_signature` (RSA alone). All
 //! others are not found, `sign` among them.
 //!
+//! What they take in time is charged in fuel: packing and unpacking by the byte, expressions and signatures by the piece.
+//!
 //! Limits: what is unpacked is 64 MiB at most; 1,000 expressions a VM.
 
 use aws_lc_rs::signature::{self, RsaParameters, UnparsedPublicKey};
@@ -20,20 +22,25 @@ use crate::wire;
 
 const MAX_UNPACKED_BYTES: usize = 64 << 20;
 const MAX_EXPRESSIONS: usize = 1000;
+const FUEL_PER_PACKED_BYTE: u64 = 20;
+const FUEL_PER_UNPACKED_BYTE: u64 = 1;
+const FUEL_PER_PARSED_BYTE: u64 = 100;
+const FUEL_PER_EVALUATION: u64 = 10_000;
+const FUEL_PER_SIGNATURE: u64 = 200_000;
 
 pub(crate) fn call(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let name = guest.read(args.u32(0), args.u32(1))?;
     let input = guest.read(args.u32(2), args.u32(3))?;
     let (place_at, length_at) = (args.u32(4), args.u32(5));
     let done = match &name[..] {
-        b"compress" => compress(&input),
-        b"uncompress" => uncompress(&input),
+        b"compress" => compress(guest, &input),
+        b"uncompress" => uncompress(guest, &input),
         b"expr_create" => create_expression(guest, &input),
         b"expr_evaluate" => evaluate_expression(guest, &input),
         b"expr_delete" => delete_expression(guest, &input),
         b"set_envoy_filter_state" => set_state(guest, &input),
         b"declare_property" => declare(guest, &input),
-        b"verify_signature" => verify(&input),
+        b"verify_signature" => verify(guest, &input),
         b"clear_route_cache" => {
             clear_route(guest);
             Ok(Vec::new())
@@ -57,7 +64,8 @@ pub(crate) fn call(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     status
 }
 
-fn compress(input: &[u8]) -> Done<Vec<u8>> {
+fn compress(guest: &mut Guest<'_>, input: &[u8]) -> Done<Vec<u8>> {
+    guest.charge_bytes(input.len(), FUEL_PER_PACKED_BYTE)?;
     let mut out = vec![0; zlib_rs::compress_bound(input.len())];
     let (packed, code) = zlib_rs::compress_slice(&mut out, input, DeflateConfig::default());
     match code {
@@ -66,9 +74,10 @@ fn compress(input: &[u8]) -> Done<Vec<u8>> {
     }
 }
 
-fn uncompress(input: &[u8]) -> Done<Vec<u8>> {
+fn uncompress(guest: &mut Guest<'_>, input: &[u8]) -> Done<Vec<u8>> {
     let mut length = input.len().saturating_mul(2).saturating_add(2);
     while length <= MAX_UNPACKED_BYTES {
+        guest.charge_bytes(length, FUEL_PER_UNPACKED_BYTE)?;
         let mut out = vec![0; length];
         let config = InflateConfig::default();
         match zlib_rs::decompress_slice(&mut out, input, config) {
@@ -81,6 +90,7 @@ fn uncompress(input: &[u8]) -> Done<Vec<u8>> {
 }
 
 fn create_expression(guest: &mut Guest<'_>, input: &[u8]) -> Done<Vec<u8>> {
+    guest.charge_bytes(input.len(), FUEL_PER_PARSED_BYTE)?;
     let text = std::str::from_utf8(input).map_err(|_| Status::BadArgument)?;
     let expression = PropertyExpression::parse(text).map_err(|_| Status::BadArgument)?;
     let host = guest.host();
@@ -100,6 +110,7 @@ fn token(input: &[u8]) -> Done<u32> {
 
 fn evaluate_expression(guest: &mut Guest<'_>, input: &[u8]) -> Done<Vec<u8>> {
     let token = token(input)?;
+    guest.charge(FUEL_PER_EVALUATION)?;
     let host = guest.host();
     let expression = host.expressions.get(&token).cloned();
     let expression = expression.ok_or(Status::NotFound)?;
@@ -162,7 +173,8 @@ fn of_pem(pem: &[u8]) -> Option<Vec<u8>> {
     base64::decode(packed.as_bytes())
 }
 
-fn verify(input: &[u8]) -> Done<Vec<u8>> {
+fn verify(guest: &mut Guest<'_>, input: &[u8]) -> Done<Vec<u8>> {
+    guest.charge(FUEL_PER_SIGNATURE)?;
     let fields = wire::fields(input).ok_or(Status::BadArgument)?;
     let (der, pem) = (wire::bytes(&fields, 2), wire::bytes(&fields, 5));
     let key = match (der.is_empty(), pem.is_empty()) {

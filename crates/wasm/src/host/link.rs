@@ -40,6 +40,10 @@ enum Does {
     Wasi(Wasi),
 }
 
+/// What each call of a host function costs in fuel, besides what the bytes cost that it reads and writes: about what it
+/// takes in time, so that a loop of calls ends as one of instructions does.
+const FUEL_PER_CALL: u64 = 1000;
+
 /// A function, from which version of the ABI on, up to which, and whether it may be called while a VM starts.
 struct Entry {
     name: &'static str,
@@ -201,10 +205,14 @@ fn add(linker: &mut Linker<Host>, module: &str, entry: &Entry) {
         }
         let arguments = Arguments(values);
         let number = match does {
+            _ if guest.charge(FUEL_PER_CALL).is_err() => 0,
             _ if !guest.host().base.allows(name) => restricted(name, does),
             Does::Proxy(does) => code(does(&mut guest, &arguments)),
             Does::Wasi(does) => does(&mut guest, &arguments).err().unwrap_or(0),
         };
+        if let Some(why) = guest.host().halts.take() {
+            return Err(Error::new(why));
+        }
         if let Some(result) = results.first_mut() {
             *result = Val::I32(number.cast_signed());
         }

@@ -34,6 +34,10 @@ pub(crate) struct Host {
     pub(crate) limits: StoreLimits,
     pub(crate) memory: Option<Memory>,
     pub(crate) malloc: Option<TypedFunc<u32, u32>>,
+    /// The plugin is asked for memory.
+    pub(crate) in_malloc: bool,
+    /// Why the call into the plugin fails when the host function is over.
+    pub(crate) halts: Option<String>,
     pub(crate) contexts: HashMap<u32, Contextual>,
     pub(crate) last_id: u32,
     /// The context that was called, and the one that it works for, if that is another.
