@@ -1,14 +1,14 @@
 //! Datagrams as capsules of a stream (RFC 9297, RFC 9298): a type, a length, and for datagrams of UDP a context of 0
 //! before what they carry.
 //!
-//! A capsule of up to 1 MiB is taken, as in Envoy. Other types and other contexts are skipped; what is no capsule ends
+//! A capsule of up to 1 MiB is taken, as in Envoy; one that says to be longer is refused at once. Other types and other contexts are skipped; what is no capsule ends
 //! the reading for good, and the stream's user decides what that means.
 
 /// The type of a capsule that carries a datagram.
 const DATAGRAM: u64 = 0;
 /// The context of datagrams of UDP.
 const UDP: u64 = 0;
-/// The longest capsule, and the most that waits for its end.
+/// The longest capsule.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// The bytes are no capsules.
@@ -54,11 +54,43 @@ fn take_integer(bytes: &mut &[u8]) -> Option<u64> {
     Some(value)
 }
 
+/// What a capsule begins with.
+struct Head {
+    kind: u64,
+    /// Of itself.
+    bytes: usize,
+    /// Of what comes behind it.
+    length: usize,
+}
+
+impl Head {
+    /// None if it is not there whole.
+    fn read(bytes: &[u8]) -> Result<Option<Self>, NotACapsule> {
+        let mut rest = bytes;
+        let (Some(kind), Some(length)) = (take_integer(&mut rest), take_integer(&mut rest)) else {
+            return Ok(None);
+        };
+        let length = usize::try_from(length).map_err(|_| NotACapsule)?;
+        match length <= MOST_BYTES {
+            true => Ok(Some(Head {
+                kind,
+                bytes: bytes.len() - rest.len(),
+                length,
+            })),
+            false => Err(NotACapsule),
+        }
+    }
+}
+
 /// Reads datagrams from a stream's bytes, in whatever pieces they come.
 #[derive(Debug, Default)]
 pub struct CapsuleReader {
-    /// The beginning of a capsule that is not there whole.
+    /// The beginning of a capsule that is not there whole: of its head, or of one with a datagram.
     begun: Vec<u8>,
+    /// How long that one's head is and how long it becomes, once its head is there.
+    wanted: Option<(usize, usize)>,
+    /// How much is still to come of one that is skipped.
+    skipped: usize,
     has_failed: bool,
 }
 
@@ -66,7 +98,7 @@ impl CapsuleReader {
     /// Whether a capsule has begun that is not there whole.
     #[must_use]
     pub fn is_amid_capsule(&self) -> bool {
-        !self.begun.is_empty()
+        !self.begun.is_empty() || self.skipped > 0
     }
 
     /// Takes more bytes; gives each datagram of UDP that they complete.
@@ -81,49 +113,95 @@ impl CapsuleReader {
         if self.has_failed {
             return Err(NotACapsule);
         }
-        let mut joined = std::mem::take(&mut self.begun);
-        let mut rest = match joined.is_empty() {
-            true => bytes,
-            false => {
-                joined.extend_from_slice(bytes);
-                joined.as_slice()
-            }
-        };
-        loop {
-            match next(&mut rest) {
-                Ok(Some(Some(datagram))) => on_datagram(datagram),
-                Ok(Some(None)) => {}
-                Ok(None) if rest.len() <= MOST_BYTES => break,
-                Ok(None) | Err(NotACapsule) => {
-                    self.has_failed = true;
-                    return Err(NotACapsule);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let read = match (self.skipped, self.begun.is_empty()) {
+                (1.., _) => {
+                    let count = self.skipped.min(rest.len());
+                    self.skipped -= count;
+                    rest = rest.get(count..).unwrap_or_default();
+                    Ok(())
                 }
+                (0, true) => self.begin(&mut rest, on_datagram),
+                (0, false) => self.go_on(&mut rest, on_datagram),
+            };
+            if read.is_err() {
+                self.has_failed = true;
+                self.begun = Vec::new();
+                return read;
             }
         }
-        self.begun = rest.to_vec();
         Ok(())
+    }
+
+    /// Reads one from its beginning on.
+    fn begin(
+        &mut self,
+        bytes: &mut &[u8],
+        on_datagram: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), NotACapsule> {
+        let Some(head) = Head::read(bytes)? else {
+            self.begun = std::mem::take(bytes).to_vec();
+            return Ok(());
+        };
+        let behind = bytes.get(head.bytes..).unwrap_or_default();
+        if head.kind != DATAGRAM {
+            self.skipped = head.length;
+            *bytes = behind;
+        } else if let Some((value, rest)) = behind.split_at_checked(head.length) {
+            give(value, on_datagram)?;
+            *bytes = rest;
+        } else {
+            self.wanted = Some((head.bytes, head.bytes + head.length));
+            self.begun = std::mem::take(bytes).to_vec();
+        }
+        Ok(())
+    }
+
+    /// Reads on in the one that has begun.
+    fn go_on(
+        &mut self,
+        bytes: &mut &[u8],
+        on_datagram: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), NotACapsule> {
+        let wanted = match self.wanted {
+            Some((_, whole)) => whole,
+            // One byte after another, for what is behind the head may be none of it.
+            None => self.begun.len() + 1,
+        };
+        let missing = wanted.saturating_sub(self.begun.len());
+        let (own, rest) = bytes.split_at(missing.min(bytes.len()));
+        self.begun.extend_from_slice(own);
+        *bytes = rest;
+        if self.wanted.is_none()
+            && let Some(head) = Head::read(&self.begun)?
+        {
+            if head.kind != DATAGRAM {
+                self.skipped = head.length;
+                self.begun = Vec::new();
+                return Ok(());
+            }
+            self.wanted = Some((head.bytes, head.bytes + head.length));
+        }
+        match self.wanted {
+            Some((head, whole)) if self.begun.len() == whole => {
+                self.wanted = None;
+                let begun = std::mem::take(&mut self.begun);
+                give(begun.get(head..).unwrap_or_default(), on_datagram)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// The next capsule, with its datagram if it carries one; none if it is not there whole.
-fn next<'b>(bytes: &mut &'b [u8]) -> Result<Option<Option<&'b [u8]>>, NotACapsule> {
-    let mut rest = *bytes;
-    let (Some(kind), Some(length)) = (take_integer(&mut rest), take_integer(&mut rest)) else {
-        return Ok(None);
-    };
-    let Some((mut value, rest)) = usize::try_from(length)
-        .ok()
-        .and_then(|length| rest.split_at_checked(length))
-    else {
-        return Ok(None);
-    };
-    *bytes = rest;
-    if kind != DATAGRAM {
-        return Ok(Some(None));
-    }
+/// Gives the datagram in a capsule, if it is one of UDP.
+fn give(mut value: &[u8], on_datagram: &mut dyn FnMut(&[u8])) -> Result<(), NotACapsule> {
     match take_integer(&mut value) {
-        Some(UDP) => Ok(Some(Some(value))),
-        Some(_) => Ok(Some(None)),
+        Some(UDP) => {
+            on_datagram(value);
+            Ok(())
+        }
+        Some(_) => Ok(()),
         None => Err(NotACapsule),
     }
 }
@@ -179,10 +257,16 @@ mod tests {
     #[test]
     fn a_capsule_is_no_longer_than_the_limit() {
         let mut reader = CapsuleReader::default();
+        let declared =
+            |length: u32| [b"\x17".as_slice(), &(length | 0x8000_0000).to_be_bytes()].concat();
+        assert_eq!(read(&mut reader, &declared(1 << 20)), Ok(vec![]));
+        assert!(reader.is_amid_capsule());
+        // What is skipped is not held.
+        assert_eq!(read(&mut reader, &vec![0; 1 << 20]), Ok(vec![]));
+        assert!(!reader.is_amid_capsule() && reader.begun.capacity() == 0);
         assert_eq!(
-            read(&mut reader, b"\x17\xff\xff\xff\xff\xff\xff\xff\xff"),
-            Ok(vec![])
+            read(&mut reader, &declared((1 << 20) + 1)),
+            Err(NotACapsule)
         );
-        assert_eq!(read(&mut reader, &vec![0; MOST_BYTES]), Err(NotACapsule));
     }
 }

@@ -3,20 +3,20 @@
 //! Looks like a request and its response to who exchanges them: the head is not sent, the answer to it is 200, the body
 //! is capsules that carry datagrams (RFC 9298), and that of the response too. It ends with the client's stream alone;
 //! what is no capsule breaks it. As in Envoy it counts among neither the connections nor the requests of the cluster,
-//! and what the socket does not take or says of errors is for nobody. Datagrams of up to 24,000 bytes are taken, and no
-//! more than 64 KiB are read at once.
+//! and what the socket does not take or says of errors is for nobody. No more than 64 KiB and one datagram are read at
+//! once.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use nuncio_codec::capsule::{CapsuleReader, encode_datagram};
 use nuncio_codec::http1::{BodyFraming, ResponseHead, Version};
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_net::connect::ConnectOptions;
-use nuncio_net::datagrams::open_towards;
+use nuncio_net::datagrams::{open_towards, send};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
@@ -25,8 +25,8 @@ use crate::cluster::Host;
 use crate::error::{UpstreamError, UpstreamErrorKind};
 use crate::header_bytes::HeaderBytes;
 
-/// Longer datagrams are dropped.
-const MOST_DATAGRAM_BYTES: usize = 24_000;
+/// There are no longer ones.
+const MOST_DATAGRAM_BYTES: usize = 65_535;
 /// After so much others of the worker have their turn.
 const MOST_READ_BYTES: usize = 65_536;
 /// So many errors of the socket in a row are skipped.
@@ -92,7 +92,8 @@ impl UdpStream {
             let (socket, mut sent) = (&self.socket, 0);
             let read = self.capsules.read(data.readable(), &mut |datagram| {
                 sent += u64::try_from(datagram.len()).unwrap_or(u64::MAX);
-                let _lost_if_there_is_no_room = socket.try_send(datagram);
+                // Asks the kernel; the runtime knows nothing of a new socket yet, and would not try.
+                let _lost_if_there_is_no_room = send(socket, datagram, datagram.len());
             });
             self.bytes_sent += sent;
             if read.is_err() {
@@ -147,16 +148,16 @@ impl UdpStream {
                 ..UpstreamError::new(UpstreamErrorKind::ProtocolError)
             }));
         }
-        let mut datagram = [0; MOST_DATAGRAM_BYTES + 1];
+        let _asked_again_with_each_datagram = ready!(self.socket.poll_recv_ready(cx));
+        let mut datagram = Vec::with_capacity(MOST_DATAGRAM_BYTES);
         let before = data.len();
         let mut errors = 0;
         while data.len() - before < MOST_READ_BYTES && errors < MOST_ERRORS {
-            let mut read = ReadBuf::new(&mut datagram);
+            let mut read = ReadBuf::uninit(datagram.spare_capacity_mut());
             match self.socket.poll_recv(cx, &mut read) {
                 Poll::Pending if data.len() > before => break,
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => errors += 1,
-                Poll::Ready(Ok(())) if read.filled().len() > MOST_DATAGRAM_BYTES => {}
                 Poll::Ready(Ok(())) => {
                     let mut capsule = Vec::new();
                     encode_datagram(read.filled(), &mut capsule);

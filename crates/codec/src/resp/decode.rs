@@ -94,6 +94,11 @@ impl Decoder {
         self.bytes.len() - self.taken
     }
 
+    /// Whether nothing of a value has come yet.
+    pub fn is_between_values(&self) -> bool {
+        self.waiting_bytes() == 0 && self.open.is_empty() && self.body.is_none()
+    }
+
     /// The next value that is complete.
     ///
     /// # Errors

@@ -68,6 +68,9 @@ impl ServerContext {
             .choose(&hello, untold)
             .ok_or_else(TlsFailure::no_certificate)?;
         count_ocsp(untold.wants_ocsp, chosen.action, counters);
+        if self.speaks_none {
+            return Err(TlsFailure::no_versions());
+        }
         let asks = self.asks_for_certificates();
         let configured = self.for_one((&hello, untold), &chosen, ends, asks);
         let (config, verifier) = configured.map_err(|error| TlsFailure::of(&error, None))?;

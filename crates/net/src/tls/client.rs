@@ -42,6 +42,8 @@ pub struct ClientTls {
 /// What can be renewed.
 struct Context {
     config: Arc<ClientConfig>,
+    /// There is no version to speak.
+    speaks_none: bool,
     /// Whether the context names no protocols.
     offers_wishes: bool,
     verifier: PeerVerifier,
@@ -160,6 +162,9 @@ impl ClientTls {
         // An address is not sent.
         let name = sni.unwrap_or_else(|| ServerName::from(peer));
         let context = self.context().ok_or_else(failure::not_ready)?;
+        if context.speaks_none {
+            return Err(TlsFailure::no_versions());
+        }
         let local = socket.local_addr().map_or(peer, |address| address.ip());
         // Where a request has its own name checked, that is enough, as in Envoy.
         let checks = self.checks_told_name && wishes.subject_alt_name.is_none();
@@ -252,6 +257,7 @@ impl Context {
         config.resumption = resumption(message.max_session_keys);
         Ok(Context {
             config: Arc::new(config),
+            speaks_none: parameters.speaks_none,
             offers_wishes,
             verifier,
             certificates,

@@ -127,6 +127,14 @@ impl TlsFailure {
         }
     }
 
+    /// A context whose lowest version is above its highest.
+    pub(super) fn no_versions() -> Self {
+        Self {
+            reason: Some(told(280, "NO_SUPPORTED_VERSIONS_ENABLED")),
+            counter: Some(TlsCounter::ConnectionError),
+        }
+    }
+
     /// A context without a certificate, which none has.
     pub(super) fn no_certificate() -> Self {
         Self::of(

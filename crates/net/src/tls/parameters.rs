@@ -12,6 +12,9 @@ use crate::signature_names::signature_scheme;
 pub(super) struct Parameters {
     pub(super) provider: CryptoProvider,
     pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    /// The lowest version is above the highest: as in Envoy no handshake comes off. `versions` is not empty even so,
+    /// for rustls makes nothing of none.
+    pub(super) speaks_none: bool,
     /// Suites of TLS 1.2 as they are preferred; within a group none is.
     pub(super) suites: Vec<Vec<SupportedCipherSuite>>,
     /// What both sides may sign by; empty for whatever they can.
@@ -33,7 +36,8 @@ pub(super) fn read(
 ) -> Result<Parameters, Refused> {
     let mut read = Parameters {
         provider: default_provider(),
-        versions: versions(None, side, ctx)?,
+        versions: versions(None, side),
+        speaks_none: false,
         suites: default_suites(),
         signatures: Vec::new(),
     };
@@ -43,7 +47,8 @@ pub(super) fn read(
         kx_group::SECP256R1,
     ];
     if let Some(parameters) = parameters {
-        read.versions = versions(Some(parameters), side, ctx)?;
+        read.versions = versions(Some(parameters), side);
+        read.check_versions(parameters, ctx);
         if !parameters.cipher_suites.is_empty() {
             read.suites = suites(&parameters.cipher_suites, ctx)?;
         }
@@ -61,6 +66,15 @@ pub(super) fn read(
 }
 
 impl Parameters {
+    fn check_versions(&mut self, parameters: &TlsParameters, ctx: &mut Ctx) {
+        if self.versions.is_empty() {
+            self.speaks_none = true;
+            self.versions.push(&rustls::version::TLS13);
+            ctx.warning(parameters.span(), "the TLS versions leave none to speak: all handshakes will fail")
+                .note("the highest version is TLSv1_2 upstream unless `tls_maximum_protocol_version` is set");
+        }
+    }
+
     /// What BoringSSL's policy of this name leaves of the parameters, whatever else they say.
     fn keep_fips_202205(&mut self) {
         self.provider.kx_groups = vec![kx_group::SECP256R1, kx_group::SECP384R1];
@@ -114,8 +128,7 @@ fn default_suites() -> Vec<Vec<SupportedCipherSuite>> {
 fn versions(
     parameters: Option<&TlsParameters>,
     side: Side,
-    ctx: &mut Ctx,
-) -> Result<Vec<&'static SupportedProtocolVersion>, Refused> {
+) -> Vec<&'static SupportedProtocolVersion> {
     let (lowest, highest) = parameters.map_or((TlsProtocol::Auto, TlsProtocol::Auto), |given| {
         (
             given.tls_minimum_protocol_version,
@@ -128,19 +141,13 @@ fn versions(
         TlsProtocol::Auto => side == Side::Server,
         TlsProtocol::Tls12 => false,
     };
-    let versions: Vec<_> = [
+    [
         (with_13, &rustls::version::TLS13),
         (with_12, &rustls::version::TLS12),
     ]
     .into_iter()
     .filter_map(|(wanted, version)| wanted.then_some(version))
-    .collect();
-    if let ([], Some(parameters)) = (versions.as_slice(), parameters) {
-        ctx.error(parameters.span(), "the TLS versions leave none to speak")
-            .note("the highest version is TLSv1_2 upstream unless `tls_maximum_protocol_version` is set");
-        return Err(Refused);
-    }
-    Ok(versions)
+    .collect()
 }
 
 /// Suites of TLS 1.2; those of TLS 1.3 are always there.

@@ -33,6 +33,8 @@ pub struct ServerTls {
 /// What can be renewed.
 pub(super) struct ServerContext {
     agreements: Agreements,
+    /// There is no version to speak. (QUIC has one whatever the context says.)
+    pub(super) speaks_none: bool,
     verifier: PeerVerifier,
     pub(super) certificates: Certificates,
     key_log: Option<KeyLogging>,
@@ -130,6 +132,7 @@ impl ServerContext {
         let certificates = Certificates::new(identities, message.ocsp_staple_policy, scans);
         Ok(ServerContext {
             agreements,
+            speaks_none: parameters.speaks_none,
             verifier,
             certificates,
             key_log,

@@ -23,6 +23,7 @@ use super::asked_names::{AskedNames, MOST_NAME_BYTES, Taken};
 use super::delivery::Delivery;
 use super::subscription::{Subscription, Wanted};
 use super::{ASSIGNMENT, CLUSTER, Discovery, SECRET, clusters};
+use crate::resource_name::{is_collection, is_such, normalized};
 use crate::running::retirement;
 
 /// How many questions are taken before what has come is looked at.
@@ -100,6 +101,19 @@ impl OnDemand {
         ended
     }
 
+    /// The names that are waited for and are this one, however they are written.
+    fn waiting_for(&self, name: &str) -> Vec<Box<str>> {
+        if !is_such(name) {
+            let waiting = self.waiting.get_key_value(name);
+            return waiting.map(|(name, _)| name.clone()).into_iter().collect();
+        }
+        let own = normalized(name);
+        let all = self.waiting.keys();
+        all.filter(|asked| normalized(asked) == own)
+            .cloned()
+            .collect()
+    }
+
     /// Answers all who wait for one of this name.
     fn answer(&mut self, name: &str, found: Found) {
         let waiting = self.waiting.remove(name);
@@ -128,7 +142,9 @@ impl Discovery<'_> {
             return waiting.push(question);
         }
         let whom = question.source.whom.downcast_ref::<ResourceSource>();
-        let Some(source) = whom.cloned().filter(|_| name.len() <= MOST_NAME_BYTES) else {
+        // Names come from clients, who are not to have a whole collection asked for.
+        let is_one = name.len() <= MOST_NAME_BYTES && !is_collection(&normalized(&name));
+        let Some(source) = whom.cloned().filter(|_| is_one) else {
             return question.answer(Found::Missing);
         };
         let is_there = |name: &str| self.around.manager.find(name).is_some();
@@ -239,7 +255,10 @@ impl Discovery<'_> {
         let mut on_demand = self.on_demand.borrow_mut();
         for name in response.removed.iter().flatten() {
             on_demand.names.lost(name);
-            on_demand.answer(name, Found::Missing);
+            for asked in on_demand.waiting_for(name) {
+                on_demand.names.lost(&asked);
+                on_demand.answer(&asked, Found::Missing);
+            }
         }
         drop(on_demand);
         subscription.answer(&response.version, &verdict);

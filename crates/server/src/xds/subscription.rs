@@ -349,7 +349,8 @@ fn watching(plane: Option<Rc<super::plane::Plane>>, wanted: Wanted<'_>) -> Sourc
     match plane {
         Some(plane) => {
             let name = wanted.name.or(wanted.collection);
-            Source::Server(plane.watch(wanted.kind, name))
+            let may_be_collection = wanted.collection.is_some();
+            Source::Server(plane.watch(wanted.kind, name, may_be_collection))
         }
         None => Source::Nowhere,
     }

@@ -3,6 +3,10 @@
 //!
 //! The cluster and the host are chosen when all filters have let the session pass. A session that finds none ends at
 //! once. One that a filter does not let pass stays until it is idle, and all that its client sends is dropped.
+//!
+//! Circuit breakers count a session once its cluster is known. So that clients cannot begin as many as they like of those
+//! that wait for filters or were turned away, a worker has [`MOST_SESSIONS`] of a proxy at the most; a datagram that would
+//! begin one more is dropped and counted (`downstream_sess_rx_errors`). Envoy has no such limit.
 
 use std::cell::RefCell;
 use std::pin::pin;
@@ -20,6 +24,9 @@ use super::sessions::Key;
 use super::target::Target;
 use super::tunnel::Entrance;
 use super::{Incoming, UdpProxy};
+
+/// How many there are at a time.
+const MOST_SESSIONS: usize = 65_536;
 
 /// What only sessions with filters or a tunnel have.
 pub(super) struct Deferred {
@@ -47,6 +54,10 @@ impl UdpProxy {
 
     fn begin_deferred(&self, incoming: &Incoming<'_>, key: Key) -> Option<Rc<Session>> {
         let proxy = self.this.upgrade()?;
+        if self.sessions.len() >= MOST_SESSIONS {
+            self.stats.downstream_sess_rx_errors.inc();
+            return None;
+        }
         let info = self.begin_info(incoming);
         self.stats.downstream_sess_total.inc();
         self.stats.downstream_sess_active.inc();

@@ -1,7 +1,7 @@
 //! The sessions of a proxy on one worker, found by who sends and where to.
 //!
 //! Peers choose what they are found by: the hash is keyed by chance. Their number is limited by the clusters' circuit
-//! breakers.
+//! breakers, and that of sessions that begin before their cluster is known by `deferred.rs`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -37,6 +37,10 @@ impl Sessions {
 
     pub(super) fn insert(&self, key: Key, session: Rc<Session>) {
         self.0.borrow_mut().insert(key, session);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

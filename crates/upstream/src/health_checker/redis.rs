@@ -48,6 +48,8 @@ pub(super) struct RedisProber {
     stats: Arc<RedisCheckStats>,
     traffic: Arc<ClusterTrafficStats>,
     link: Option<Link>,
+    /// A connection is being opened.
+    is_dialling: bool,
 }
 
 /// Why a command has no answer.
@@ -85,6 +87,7 @@ impl RedisProber {
             stats: scope.worker_group(),
             traffic: scope.worker_group(),
             link: None,
+            is_dialling: false,
         }
     }
 
@@ -132,10 +135,13 @@ impl RedisProber {
     /// Sends the command, and waits for its answer.
     async fn exchange(&mut self, probe: &RedisProbe) -> Result<Value, Broken> {
         let mut out = Vec::new();
+        self.drop_unasked();
         if self.link.is_none() {
             self.traffic.upstream_cx_total.inc();
             self.traffic.upstream_cx_active.inc();
+            self.is_dialling = true;
             let opened = self.dialer.open(&self.host).await;
+            self.is_dialling = false;
             let Ok(transport) = opened else {
                 self.count_failed();
                 return Err(Broken::Gone);
@@ -162,6 +168,23 @@ impl RedisProber {
             if link.asked == 0 {
                 return Ok(answer);
             }
+        }
+    }
+
+    /// What came after an answer is for nobody; where it is not whole, its rest would be taken for the next answer.
+    fn drop_unasked(&mut self) {
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        let is_between_values = loop {
+            match link.decoder.next_value() {
+                Ok(Some(_)) => {}
+                Ok(None) => break link.decoder.is_between_values(),
+                Err(_) => break false,
+            }
+        };
+        if !is_between_values {
+            self.close(false);
         }
     }
 
@@ -210,13 +233,19 @@ impl RedisProber {
     /// Nothing came in time.
     pub(super) fn give_up(&mut self) {
         let asked = self.link.as_ref().map_or(0, |link| link.asked);
-        if asked > 0 {
+        if asked > 0 || self.is_dialling {
             self.traffic.upstream_rq_cancelled.inc();
         }
         self.close(false);
     }
 
     fn close(&mut self, is_by_host: bool) {
+        // The command waits for the connection.
+        if std::mem::take(&mut self.is_dialling) {
+            self.traffic.upstream_cx_active.dec();
+            self.traffic.upstream_rq_total.inc();
+            count_end(&self.traffic, is_by_host, true);
+        }
         let Some(link) = self.link.take() else {
             return;
         };

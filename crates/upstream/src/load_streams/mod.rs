@@ -246,7 +246,7 @@ fn read(
         Part::Data(data, end_stream) => {
             answer.data(&data, take)?;
             // What a host that is leaving still says counts.
-            match end_stream || !link.may_go_on() {
+            match end_stream || link.is_leaving() {
                 true => Err(Ended::Failed),
                 false => Ok(()),
             }

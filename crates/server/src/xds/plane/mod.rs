@@ -109,8 +109,13 @@ impl Plane {
         })
     }
 
-    /// Watches one resource of a kind, or all of them.
-    pub(super) fn watch(self: &Rc<Self>, kind: &str, name: Option<&str>) -> Watching {
+    /// Watches one resource of a kind, or all of them, or those of a collection where the name may be that of one.
+    pub(super) fn watch(
+        self: &Rc<Self>,
+        kind: &str,
+        name: Option<&str>,
+        may_be_collection: bool,
+    ) -> Watching {
         let id = self.next_watch.get();
         self.next_watch.set(id + 1);
         let inbox = Rc::new(Inbox::default());
@@ -118,7 +123,7 @@ impl Plane {
         let name = name.map(|name| normalized(name).into_owned().into_boxed_str());
         let watch = Watch {
             id,
-            is_collection: name.as_deref().is_some_and(is_collection),
+            is_collection: may_be_collection && name.as_deref().is_some_and(is_collection),
             name,
             others: BTreeSet::new(),
             is_namespace: kind == VIRTUAL_HOST,
@@ -219,12 +224,14 @@ impl Watching {
 
     /// Watches one more name, where names are watched and what changes is told.
     pub(super) fn also(&self, name: &str) {
-        self.plane.change(|mux| mux.also(self.id, name));
+        self.plane
+            .change(|mux| mux.also(self.id, &normalized(name)));
     }
 
     /// Watches a name no more that was watched besides others.
     pub(super) fn no_more(&self, name: &str) {
-        self.plane.change(|mux| mux.no_more(self.id, name));
+        self.plane
+            .change(|mux| mux.no_more(self.id, &normalized(name)));
     }
 
     /// Says what came of an update.

@@ -171,6 +171,10 @@ impl Http2Link {
         }
     }
 
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
     pub(super) fn may_go_on(&self) -> bool {
         !self.is_leaving && self.wire.codec.can_open() > 0
     }

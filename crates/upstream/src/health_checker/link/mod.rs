@@ -177,6 +177,14 @@ impl Link {
         }
     }
 
+    /// Whether the host has said that it goes.
+    pub(crate) fn is_leaving(&self) -> bool {
+        match self {
+            Self::Http1(link) => !link.may_go_on(),
+            Self::Http2(link) => link.is_leaving(),
+        }
+    }
+
     /// Gives the request up; whether the connection lives on.
     pub(super) fn cancel(&mut self) -> bool {
         match self {

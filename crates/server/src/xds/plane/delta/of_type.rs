@@ -20,7 +20,7 @@ const WILDCARD: &str = "*";
 pub(super) struct OfType {
     pub(super) type_url: Rc<str>,
     pub(super) watches: Vec<Watch>,
-    /// What is wanted by name, with the version that is there.
+    /// What is wanted by name, as names are compared, with the version that is there.
     pub(super) requested: BTreeMap<String, Option<String>>,
     /// What came because all is wanted.
     pub(super) wildcard: BTreeMap<String, String>,
@@ -138,7 +138,7 @@ impl OfType {
 
     /// Whether a resource that came is only to live longer.
     pub(super) fn is_heartbeat(&self, resource: &RawResource) -> bool {
-        let known = match self.requested.get(&resource.name) {
+        let known = match self.requested.get(&*normalized(&resource.name)) {
             Some(version) => version.as_ref(),
             None => self
                 .wildcard
@@ -266,7 +266,8 @@ impl OfType {
         let wants_all = self.requested.contains_key(WILDCARD);
         for resource in &message.changed {
             let (name, version) = (&resource.name, &resource.version);
-            if !wants_all && !self.requested.contains_key(name) {
+            let own = normalized(name);
+            if !wants_all && !self.requested.contains_key(&*own) {
                 continue;
             }
             if resource.resource.is_none() && self.is_unknown(name) {
@@ -274,7 +275,7 @@ impl OfType {
                 continue;
             }
             self.lives.set(name.as_str().into(), resource.ttl, now);
-            if let Some(known) = self.requested.get_mut(name) {
+            if let Some(known) = self.requested.get_mut(&*own) {
                 *known = Some(version.clone());
                 continue;
             }
@@ -282,7 +283,7 @@ impl OfType {
             self.ambiguous.remove(name);
         }
         for name in &message.removed {
-            if let Some(known) = self.requested.get_mut(name) {
+            if let Some(known) = self.requested.get_mut(&*normalized(name)) {
                 *known = None;
             } else if self.ambiguous.remove(name).is_none() {
                 self.wildcard.remove(name);
@@ -293,11 +294,11 @@ impl OfType {
     /// Whether nothing of this name is wanted by it or there.
     pub(super) fn is_unknown(&self, name: &str) -> bool {
         let is_there = self.wildcard.contains_key(name) || self.ambiguous.contains_key(name);
-        !is_there && !self.requested.contains_key(name)
+        !is_there && !self.requested.contains_key(&*normalized(name))
     }
 
     pub(super) fn forget(&mut self, name: &str) {
-        if let Some(known) = self.requested.get_mut(name) {
+        if let Some(known) = self.requested.get_mut(&*normalized(name)) {
             *known = None;
             return;
         }
