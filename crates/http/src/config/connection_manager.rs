@@ -83,9 +83,22 @@ message! {
 }
 
 message! {
+    /// QUIC, of which the listener's options count; keepalives would be the connection manager's.
+    struct QuicOptions: "envoy.config.core.v3.QuicProtocolOptions" {
+        inert max_concurrent_streams = "the listener's counts";
+        inert initial_stream_window_size = "the listener's counts";
+        inert initial_connection_window_size = "the listener's counts";
+        inert num_timeouts_to_trigger_port_migration = "clients alone change their ports";
+        inert client_connection_options = "clients alone ask for these";
+        inert idle_network_timeout = "the listener's counts";
+        inert max_packet_length = "the listener's counts";
+    }
+}
+
+message! {
     /// HTTP/3.
     pub(crate) struct Http3Options: "envoy.config.core.v3.Http3ProtocolOptions" {
-        inert quic_protocol_options = "those of the listener count";
+        checked quic_protocol_options: Option<QuicOptions> = "those of the listener count, but for keepalives, which are refused",
         pub(crate) override_stream_error_on_invalid_http_message: Option<bool>,
         pub(crate) allow_extended_connect: bool,
         inert disable_qpack = "there are no dynamic tables in any case";
