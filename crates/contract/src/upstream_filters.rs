@@ -41,6 +41,9 @@ const UPSTREAM_MESSAGES: [&str; 11] = [
     "envoy.extensions.filters.http.wasm.v3.Wasm",
 ];
 
+/// One that Envoy has there and Nuncio before the router alone.
+const LAMBDA: &str = "envoy.extensions.filters.http.aws_lambda.v3.Config";
+
 /// Whether a filter of this message may stand between the router and a host.
 pub fn is_upstream(message: &str) -> bool {
     UPSTREAM_MESSAGES.contains(&message)
@@ -161,6 +164,10 @@ fn typed<'m>(filter: &'m HttpFilterMessage, ctx: &mut Ctx) -> Result<&'m Any, Re
 
 fn unknown(filter: &HttpFilterMessage, kind: &str, ctx: &mut Ctx) -> Refused {
     let name = &filter.name.value;
+    if kind == LAMBDA {
+        let what = format!("the HTTP filter `{name}` ({kind}) between the router and a host");
+        return ctx.unsupported_here(filter.name.span, what);
+    }
     let text =
         format!("Didn't find a registered implementation for '{name}' with type URL: '{kind}'");
     ctx.error(filter.name.span, text);
