@@ -1,5 +1,7 @@
 //! strftime in the C locale, with GNU's flags (`-_0^#`), widths and `E`/`O` modifiers.
 
+use crate::calendar::{DAYS, MONTHS};
+
 use super::civil::Civil;
 use super::time_format::{Moment, append_i64};
 
@@ -37,29 +39,6 @@ pub(super) enum Read {
 const FIELDS: &[u8] = b"aAbBcCdDeFgGhHIjklmMpPrRSTuUVwWxXyYzZ";
 const WITH_E: &[u8] = b"cCxXyY";
 const WITH_O: &[u8] = b"deHImMSuUVwWy";
-const DAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 /// Reads the specifier at the start of `text`, which begins with `%`; `None` if it is none.
 pub(super) fn read(text: &str) -> Option<(Read, usize)> {

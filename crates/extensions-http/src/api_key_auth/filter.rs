@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest,
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilterConfig, HttpFilterFactory,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::request_head_filter::RequestHeadFilter;
 use nuncio_contract::stat_group;
 
 use super::config::{ChainConfig, Settings};
@@ -35,19 +35,6 @@ impl HttpFilterConfig for ChainConfig {
     }
 }
 
-impl HttpFilterFactory for Shared {
-    fn interest(&self) -> Interest {
-        Interest {
-            request_headers: true,
-            ..Interest::default()
-        }
-    }
-
-    fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(self.clone())
-    }
-}
-
 /// Why a request is refused.
 enum Fault {
     /// Nobody knows who asks; the details of that.
@@ -56,12 +43,8 @@ enum Fault {
     Forbidden,
 }
 
-impl HttpFilter for Shared {
-    fn decode_headers(
-        &mut self,
-        context: &mut FilterContext<'_>,
-        _end_stream: bool,
-    ) -> HeadersStatus {
+impl RequestHeadFilter for Shared {
+    fn on_request(&self, context: &mut FilterContext<'_>) -> HeadersStatus {
         match self.check(context) {
             Ok(()) => {
                 self.stats.allowed.inc();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest,
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilterConfig, HttpFilterFactory,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::request_head_filter::RequestHeadFilter;
 use nuncio_contract::stat_group;
 use nuncio_contract::stream_info::metadata::{Struct, Value};
 
@@ -47,19 +47,6 @@ impl HttpFilterConfig for ChainConfig {
     }
 }
 
-impl HttpFilterFactory for Shared {
-    fn interest(&self) -> Interest {
-        Interest {
-            request_headers: true,
-            ..Interest::default()
-        }
-    }
-
-    fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(self.clone())
-    }
-}
-
 /// Why a request is refused: what the client is told, and the details.
 type Fault = (&'static str, &'static str);
 
@@ -80,12 +67,8 @@ const UNKNOWN: Fault = (
     "invalid_credential_for_basic_auth",
 );
 
-impl HttpFilter for Shared {
-    fn decode_headers(
-        &mut self,
-        context: &mut FilterContext<'_>,
-        _end_stream: bool,
-    ) -> HeadersStatus {
+impl RequestHeadFilter for Shared {
+    fn on_request(&self, context: &mut FilterContext<'_>) -> HeadersStatus {
         let worker = &*self.0;
         match worker.user(context) {
             Ok(None) => HeadersStatus::Continue,

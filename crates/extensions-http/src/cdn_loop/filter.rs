@@ -2,10 +2,10 @@
 
 use nuncio_contract::headers::Known;
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest,
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilterConfig, HttpFilterFactory,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::request_head_filter::RequestHeadFilter;
 
 use super::config::ChainConfig;
 use super::parser;
@@ -16,25 +16,8 @@ impl HttpFilterConfig for ChainConfig {
     }
 }
 
-impl HttpFilterFactory for ChainConfig {
-    fn interest(&self) -> Interest {
-        Interest {
-            request_headers: true,
-            ..Interest::default()
-        }
-    }
-
-    fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(self.clone())
-    }
-}
-
-impl HttpFilter for ChainConfig {
-    fn decode_headers(
-        &mut self,
-        context: &mut FilterContext<'_>,
-        _end_stream: bool,
-    ) -> HeadersStatus {
+impl RequestHeadFilter for ChainConfig {
+    fn on_request(&self, context: &mut FilterContext<'_>) -> HeadersStatus {
         // Several headers of this name have been joined when they came.
         if let Some(header) = context.request_headers.get(Known::CdnLoop) {
             let Some(count) = parser::count(header, self.id.as_bytes()) else {

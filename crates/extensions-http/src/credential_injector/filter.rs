@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::{
-    Applied, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest, Resume,
+    Applied, FilterContext, FilterWorkerContext, HeadersStatus, HttpFilterConfig,
+    HttpFilterFactory, Resume,
 };
 use nuncio_contract::local_reply::LocalReply;
+use nuncio_contract::request_head_filter::RequestHeadFilter;
 use nuncio_contract::stat_group;
 
 use super::config::{ChainConfig, Credential, Settings};
@@ -49,25 +50,8 @@ impl HttpFilterConfig for ChainConfig {
     }
 }
 
-impl HttpFilterFactory for Shared {
-    fn interest(&self) -> Interest {
-        Interest {
-            request_headers: true,
-            ..Interest::default()
-        }
-    }
-
-    fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(self.clone())
-    }
-}
-
-impl HttpFilter for Shared {
-    fn decode_headers(
-        &mut self,
-        context: &mut FilterContext<'_>,
-        _end_stream: bool,
-    ) -> HeadersStatus {
+impl RequestHeadFilter for Shared {
+    fn on_request(&self, context: &mut FilterContext<'_>) -> HeadersStatus {
         let worker = &*self.0;
         let header = worker.settings.credential.header();
         let mut values = context.request_headers.get_all_named(&header);

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use nuncio_config::message;
 use nuncio_config::typed::FromValue;
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest,
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilterConfig, HttpFilterFactory,
 };
 use nuncio_contract::registry::HttpFilterRoom;
+use nuncio_contract::request_head_filter::RequestHeadFilter;
 use nuncio_contract::stream_info::ClientSource;
 
 message! {
@@ -47,25 +47,8 @@ impl HttpFilterConfig for Keeping {
     }
 }
 
-impl HttpFilterFactory for Keeping {
-    fn interest(&self) -> Interest {
-        Interest {
-            request_headers: true,
-            ..Interest::default()
-        }
-    }
-
-    fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(*self)
-    }
-}
-
-impl HttpFilter for Keeping {
-    fn decode_headers(
-        &mut self,
-        context: &mut FilterContext<'_>,
-        _end_stream: bool,
-    ) -> HeadersStatus {
+impl RequestHeadFilter for Keeping {
+    fn on_request(&self, context: &mut FilterContext<'_>) -> HeadersStatus {
         let client = context.stream_info.downstream_remote_address();
         if let Some(source) = ClientSource::of(client, self.mark) {
             let (name, object) = source.into_object();

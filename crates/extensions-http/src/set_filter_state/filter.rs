@@ -2,9 +2,9 @@
 
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest,
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilterConfig, HttpFilterFactory,
 };
+use nuncio_contract::request_head_filter::RequestHeadFilter;
 
 use super::config::{ChainConfig, Values};
 
@@ -14,25 +14,8 @@ impl HttpFilterConfig for ChainConfig {
     }
 }
 
-impl HttpFilterFactory for ChainConfig {
-    fn interest(&self) -> Interest {
-        Interest {
-            request_headers: true,
-            ..Interest::default()
-        }
-    }
-
-    fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(self.clone())
-    }
-}
-
-impl HttpFilter for ChainConfig {
-    fn decode_headers(
-        &mut self,
-        context: &mut FilterContext<'_>,
-        _end_stream: bool,
-    ) -> HeadersStatus {
+impl RequestHeadFilter for ChainConfig {
+    fn on_request(&self, context: &mut FilterContext<'_>) -> HeadersStatus {
         self.0.set(context);
         let route = context.route;
         for level in route.all::<Values>() {

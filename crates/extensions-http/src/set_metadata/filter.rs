@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nuncio_contract::http_filter::{
-    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilter, HttpFilterConfig,
-    HttpFilterFactory, Interest,
+    FilterContext, FilterWorkerContext, HeadersStatus, HttpFilterConfig, HttpFilterFactory,
 };
+use nuncio_contract::request_head_filter::RequestHeadFilter;
 use nuncio_contract::stat_group;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stream_info::StreamInfo;
@@ -47,25 +47,8 @@ impl HttpFilterConfig for ChainConfig {
     }
 }
 
-impl HttpFilterFactory for Shared {
-    fn interest(&self) -> Interest {
-        Interest {
-            request_headers: true,
-            ..Interest::default()
-        }
-    }
-
-    fn create(&self) -> Box<dyn HttpFilter> {
-        Box::new(self.clone())
-    }
-}
-
-impl HttpFilter for Shared {
-    fn decode_headers(
-        &mut self,
-        context: &mut FilterContext<'_>,
-        _end_stream: bool,
-    ) -> HeadersStatus {
+impl RequestHeadFilter for Shared {
+    fn on_request(&self, context: &mut FilterContext<'_>) -> HeadersStatus {
         let Worker {
             chain,
             stats,
