@@ -14,6 +14,7 @@ mod hex;
 mod kept_stream;
 pub mod metrics_service;
 mod msgpack;
+mod of_thread;
 pub mod opentelemetry_log;
 pub mod opentelemetry_sink;
 pub mod opentelemetry_tracer;

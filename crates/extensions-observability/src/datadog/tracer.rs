@@ -1,7 +1,6 @@
 //! The tracer of a worker, which all connection managers of one configuration share.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -15,10 +14,11 @@ use super::context::{self, Context, HIGH_TAG, Names, Tags};
 use super::sampling::Decision;
 use super::segment::{Segment, Shared, SpanData, nanoseconds, uuid};
 use super::span::DatadogSpan;
+use crate::of_thread::OfThread;
 
 thread_local! {
     /// The tracers of this thread, by what they are written as.
-    static TRACERS: RefCell<HashMap<Vec<u8>, Weak<DatadogTracer>>> = RefCell::default();
+    static TRACERS: OfThread<Vec<u8>, DatadogTracer> = OfThread::default();
 }
 
 /// The tracer.
@@ -34,22 +34,15 @@ pub(super) struct DatadogTracer {
 
 impl DatadogTracer {
     pub(super) fn of_thread(settings: &Arc<Settings>, scope: &Scope) -> Rc<Self> {
-        TRACERS.with_borrow_mut(|tracers| {
-            let known = tracers.get(&settings.written);
-            if let Some(tracer) = known.and_then(Weak::upgrade) {
-                return tracer;
-            }
-            tracers.retain(|_, tracer| tracer.strong_count() > 0);
-            let tracer = Rc::new_cyclic(|me| DatadogTracer {
+        TRACERS.with(|tracers| {
+            tracers.get_or_make(settings.written.clone(), |me| DatadogTracer {
                 settings: Arc::clone(settings),
                 names: Names::new(),
                 agent: Agent::new(Arc::clone(settings), scope),
                 runtime_id: OnceCell::new(),
                 version: OnceCell::new(),
-                me: Weak::clone(me),
-            });
-            tracers.insert(settings.written.clone(), Rc::downgrade(&tracer));
-            tracer
+                me,
+            })
         })
     }
 

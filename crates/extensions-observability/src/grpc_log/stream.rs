@@ -1,7 +1,6 @@
 //! The stream of a worker: entries are gathered, put into messages and sent; what comes back is passed over.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use nuncio_service_messages::access_log::{
 
 use super::config::Settings;
 use crate::kept_stream::poll_over;
+use crate::of_thread::OfThread;
 
 /// A stream with more than this unsent takes no more.
 const MAX_UNSENT_BYTES: usize = 1 << 20;
@@ -47,7 +47,7 @@ type Key = (bool, Vec<u8>);
 
 thread_local! {
     /// The streams of this thread.
-    static STREAMS: RefCell<HashMap<Key, Weak<LogStream>>> = RefCell::default();
+    static STREAMS: OfThread<Key, LogStream> = OfThread::default();
 }
 
 /// The stream of all logs of one configuration on a worker.
@@ -73,23 +73,16 @@ struct State {
 impl LogStream {
     /// The stream of this thread for a log.
     pub(super) fn of_thread(settings: &Arc<Settings>, is_http: bool, scope: &Scope) -> Rc<Self> {
-        STREAMS.with_borrow_mut(|streams| {
-            let key = (is_http, settings.written.clone());
-            if let Some(stream) = streams.get(&key).and_then(Weak::upgrade) {
-                return stream;
-            }
-            streams.retain(|_, stream| stream.strong_count() > 0);
-            let stream = Rc::new_cyclic(|me| LogStream {
+        STREAMS.with(|streams| {
+            streams.get_or_make((is_http, settings.written.clone()), |me| LogStream {
                 settings: Arc::clone(settings),
                 stats: scope
                     .root()
                     .map(|root| root.worker_group())
                     .unwrap_or_default(),
                 state: RefCell::default(),
-                me: Weak::clone(me),
-            });
-            streams.insert(key, Rc::downgrade(&stream));
-            stream
+                me,
+            })
         })
     }
 

@@ -1,7 +1,6 @@
 //! The tracer of a worker, which all connection managers of one configuration share, and its reports.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::cell::OnceCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -20,6 +19,7 @@ use nuncio_service_messages::otlp::{
 use super::config::Settings;
 use super::context::{self, Found};
 use super::span::{OpenTelemetrySpan, flags, kind_number, nanoseconds};
+use crate::of_thread::OfThread;
 use crate::otlp::Destination;
 use crate::span_buffer::{Reporter, SpanBuffer};
 
@@ -36,7 +36,7 @@ stat_group! {
 
 thread_local! {
     /// The tracers of this thread, by what they are written as.
-    static TRACERS: RefCell<HashMap<Vec<u8>, Weak<OpenTelemetryTracer>>> = RefCell::default();
+    static TRACERS: OfThread<Vec<u8>, OpenTelemetryTracer> = OfThread::default();
 }
 
 /// The tracer.
@@ -56,28 +56,23 @@ struct ToCollector {
 
 impl OpenTelemetryTracer {
     pub(super) fn of_thread(settings: &Arc<Settings>, scope: &Scope) -> Rc<Self> {
-        TRACERS.with_borrow_mut(|tracers| {
-            let known = tracers.get(&settings.written);
-            if let Some(tracer) = known.and_then(Weak::upgrade) {
-                return tracer;
-            }
-            tracers.retain(|_, tracer| tracer.strong_count() > 0);
-            let reporter = ToCollector {
-                settings: Arc::clone(settings),
-                stats: scope
-                    .root()
-                    .map(|root| root.worker_group())
-                    .unwrap_or_default(),
-                node: OnceCell::new(),
-            };
-            let pace = settings.pace.clone();
-            let tracer = Rc::new_cyclic(|me| OpenTelemetryTracer {
-                settings: Arc::clone(settings),
-                spans: SpanBuffer::new(reporter, pace, settings.max_spans),
-                me: Weak::clone(me),
-            });
-            tracers.insert(settings.written.clone(), Rc::downgrade(&tracer));
-            tracer
+        TRACERS.with(|tracers| {
+            tracers.get_or_make(settings.written.clone(), |me| {
+                let reporter = ToCollector {
+                    settings: Arc::clone(settings),
+                    stats: scope
+                        .root()
+                        .map(|root| root.worker_group())
+                        .unwrap_or_default(),
+                    node: OnceCell::new(),
+                };
+                let pace = settings.pace.clone();
+                OpenTelemetryTracer {
+                    settings: Arc::clone(settings),
+                    spans: SpanBuffer::new(reporter, pace, settings.max_spans),
+                    me,
+                }
+            })
         })
     }
 

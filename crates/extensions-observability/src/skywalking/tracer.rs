@@ -1,7 +1,5 @@
 //! The tracer of a worker, which all connection managers of one configuration share.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -14,13 +12,14 @@ use super::config::Settings;
 use super::context;
 use super::sender::Sender;
 use super::span::Segment;
+use crate::of_thread::OfThread;
 
 /// Who tells where neither the configuration nor the node says it.
 const NOBODY: &str = "EnvoyProxy";
 
 thread_local! {
     /// The tracers of this thread, by what they are written as.
-    static TRACERS: RefCell<HashMap<Vec<u8>, Weak<SkyWalkingTracer>>> = RefCell::default();
+    static TRACERS: OfThread<Vec<u8>, SkyWalkingTracer> = OfThread::default();
 }
 
 /// The tracer.
@@ -32,21 +31,16 @@ pub(super) struct SkyWalkingTracer {
 
 impl SkyWalkingTracer {
     pub(super) fn of_thread(settings: &Arc<Settings>, scope: &Scope) -> Rc<Self> {
-        TRACERS.with_borrow_mut(|tracers| {
-            let known = tracers.get(&settings.written);
-            if let Some(tracer) = known.and_then(Weak::upgrade) {
-                return tracer;
-            }
-            tracers.retain(|_, tracer| tracer.strong_count() > 0);
-            let root = scope.root();
-            let stats = root.map(|root| root.worker_group()).unwrap_or_default();
-            let tracer = Rc::new_cyclic(|me| SkyWalkingTracer {
-                settings: Arc::clone(settings),
-                sender: Sender::new(settings, stats),
-                me: Weak::clone(me),
-            });
-            tracers.insert(settings.written.clone(), Rc::downgrade(&tracer));
-            tracer
+        TRACERS.with(|tracers| {
+            tracers.get_or_make(settings.written.clone(), |me| {
+                let root = scope.root();
+                let stats = root.map(|root| root.worker_group()).unwrap_or_default();
+                SkyWalkingTracer {
+                    settings: Arc::clone(settings),
+                    sender: Sender::new(settings, stats),
+                    me,
+                }
+            })
         })
     }
 

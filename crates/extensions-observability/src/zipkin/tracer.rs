@@ -1,7 +1,5 @@
 //! The tracer of a worker, which all connection managers of one configuration share, and its reports.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -16,6 +14,7 @@ use super::config::Settings;
 use super::context::{self, Context};
 use super::json;
 use super::span::{Told, ZipkinSpan, microseconds};
+use crate::of_thread::OfThread;
 use crate::span_buffer::{Reporter, SpanBuffer};
 
 /// More spans do not wait.
@@ -38,7 +37,7 @@ stat_group! {
 
 thread_local! {
     /// The tracers of this thread, by what they are written as.
-    static TRACERS: RefCell<HashMap<Vec<u8>, Weak<ZipkinTracer>>> = RefCell::default();
+    static TRACERS: OfThread<Vec<u8>, ZipkinTracer> = OfThread::default();
 }
 
 /// The tracer.
@@ -56,27 +55,22 @@ struct ToCollector {
 
 impl ZipkinTracer {
     pub(super) fn of_thread(settings: &Arc<Settings>, scope: &Scope) -> Rc<Self> {
-        TRACERS.with_borrow_mut(|tracers| {
-            let known = tracers.get(&settings.written);
-            if let Some(tracer) = known.and_then(Weak::upgrade) {
-                return tracer;
-            }
-            tracers.retain(|_, tracer| tracer.strong_count() > 0);
-            let reporter = ToCollector {
-                settings: Arc::clone(settings),
-                stats: scope
-                    .root()
-                    .map(|root| root.worker_group())
-                    .unwrap_or_default(),
-            };
-            let pace = settings.pace.clone();
-            let tracer = Rc::new_cyclic(|me| ZipkinTracer {
-                settings: Arc::clone(settings),
-                spans: SpanBuffer::new(reporter, pace, MAX_SPANS),
-                me: Weak::clone(me),
-            });
-            tracers.insert(settings.written.clone(), Rc::downgrade(&tracer));
-            tracer
+        TRACERS.with(|tracers| {
+            tracers.get_or_make(settings.written.clone(), |me| {
+                let reporter = ToCollector {
+                    settings: Arc::clone(settings),
+                    stats: scope
+                        .root()
+                        .map(|root| root.worker_group())
+                        .unwrap_or_default(),
+                };
+                let pace = settings.pace.clone();
+                ZipkinTracer {
+                    settings: Arc::clone(settings),
+                    spans: SpanBuffer::new(reporter, pace, MAX_SPANS),
+                    me,
+                }
+            })
         })
     }
 

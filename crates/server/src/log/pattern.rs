@@ -7,33 +7,12 @@ use std::fmt::Write as _;
 use std::panic::Location;
 use std::time::{Duration, SystemTime};
 
+use nuncio_contract::calendar::{DAYS, MONTHS};
+
 use super::LogLevel;
 use super::moment::Moment;
 
 const MOST_COLUMNS: usize = 64;
-const WEEKDAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 
 /// What a line is made of.
 pub(super) struct Line<'a> {
@@ -186,7 +165,7 @@ fn about_line(flag: char, line: &Line<'_>) -> Option<String> {
 
 /// The flags about when.
 fn about_time(flag: char, at: &Moment) -> Option<String> {
-    let weekday = || name(&WEEKDAYS, at.weekday);
+    let weekday = || name(&DAYS, at.weekday);
     let month = || name(&MONTHS, at.month.saturating_sub(1));
     let clock = || format!("{:02}:{:02}:{:02}", at.hour, at.minute, at.second);
     let half = if at.hour < 12 { "AM" } else { "PM" };
