@@ -383,12 +383,13 @@ impl<D: Downstream> Router<'_, '_, D> {
             let state = self.exchange.state.borrow();
             self.exchange.charge_tracing(&state.info);
         }
-        let mut borrowed = self.exchange.state.borrow_mut();
-        let state = &mut **borrowed;
-        let (request, response) = (&state.request, &mut state.response);
-        mutate_informational(response, request, &self.exchange.manager.config);
-        self.exchange.down.write_informational(response);
-        drop(borrowed);
+        {
+            let mut state = self.exchange.state.borrow_mut();
+            let state = &mut **state;
+            let (request, response) = (&state.request, &mut state.response);
+            mutate_informational(response, request, &self.exchange.manager.config);
+            self.exchange.down.write_informational(response);
+        }
         self.exchange.down.flush().await?;
         Ok(())
     }
