@@ -249,6 +249,14 @@ pub struct Watching {
     wait: Option<(LocalFuture<NetworkResume>, usize)>,
 }
 
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if let Some(tally) = self.info.connection.tally.clone() {
+            tally.keep(&mut self.info);
+        }
+    }
+}
+
 impl Watching {
     /// They have begun.
     pub fn new(filters: Filters, info: StreamInfo, services: Rc<dyn WorkerServices>) -> Self {

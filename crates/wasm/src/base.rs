@@ -2,6 +2,8 @@
 //! reload that changes nothing compiles nothing.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use wasmi::Module;
@@ -25,6 +27,8 @@ pub(crate) struct Base {
     pub(crate) limits: Limits,
     /// Counts the VMs that Envoy has for the module itself and for the main thread.
     pub(crate) counted: OnceLock<Vec<Lifecycle>>,
+    /// The most fuel that a step of a start took when plugins were tried.
+    used_at_start: AtomicU64,
     /// What came of trying plugins, by their keys.
     pub(crate) tried: Mutex<HashMap<Key, bool>>,
 }
@@ -73,10 +77,28 @@ impl Base {
             allowed: settings.allowed.clone(),
             limits: settings.limits.clone(),
             counted: OnceLock::new(),
+            used_at_start: AtomicU64::new(0),
             tried: Mutex::default(),
         });
         bases.insert(key, Arc::downgrade(&base));
         Ok(base)
+    }
+
+    /// The fuel of a step as a VM starts. A worker, which has streams to serve, gives twice what the trial took, and
+    /// what any call may have.
+    pub(crate) fn fuel_at_start(&self, is_trial: bool) -> u64 {
+        let most = self.limits.fuel_at_start();
+        if is_trial {
+            return most;
+        }
+        let twice = self.used_at_start.load(Relaxed).saturating_mul(2);
+        twice.max(self.limits.fuel()).min(most)
+    }
+
+    /// Notes what a step of a start took.
+    pub(crate) fn note_start(&self, given: u64, left: u64) {
+        self.used_at_start
+            .fetch_max(given.saturating_sub(left), Relaxed);
     }
 
     /// Whether the plugin may use this.

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use nuncio_contract::buffer::Buffer;
 use nuncio_contract::headers::{HeaderMap, MapKind};
@@ -129,8 +129,12 @@ pub(crate) fn pairs_of(map: &HeaderMap) -> Pairs {
 pub(crate) trait Outside {
     /// Takes what came for a plugin: in the turn of the stream that asked for it if that waits, else now.
     fn deliver(&self, root: u32, origin: u32, delivery: Delivery);
-    /// A tick of a plugin, if its period was not set again; whether there is to be another one.
-    fn tick(&self, root: u32, times: u32) -> bool;
+    /// When a plugin has its next tick, and by which setting; nothing for none.
+    fn next_tick(&self, root: u32) -> Option<(Duration, u32)>;
+    /// Whether it still awaits one by this setting; when it does not, the task of this waker is woken.
+    fn awaits_tick(&self, root: u32, times: u32, waker: &Waker) -> bool;
+    /// A tick of a plugin.
+    fn tick(&self, root: u32);
     /// A call of gRPC is over.
     fn forget_call(&self, token: u32);
 }

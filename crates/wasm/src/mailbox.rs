@@ -10,24 +10,46 @@ use nuncio_contract::calls::Calls;
 
 use crate::key::Key;
 
-/// Words of which queue has something new; as many wait as there are items in queues.
+/// More words than this do not wait: who reads a queue is told of what is in it by those before.
+const MAX_WORDS: usize = 1 << 18;
+
+/// A VM, a context and a queue.
+type Word = (Key, u32, u32);
+
+/// Words of which queue has something new.
 #[derive(Default)]
 pub(crate) struct Mailbox(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    words: VecDeque<(Key, u32, u32)>,
+    words: VecDeque<Word>,
     waker: Option<Waker>,
+}
+
+impl Inner {
+    fn take(&mut self) -> Vec<Word> {
+        let batch = self.words.len().min(MAX_BATCH);
+        self.words.drain(..batch).collect()
+    }
 }
 
 impl Mailbox {
     /// Leaves word for a context of a VM.
     pub(crate) fn post(&self, vm: Key, context: u32, token: u32) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.words.push_back((vm, context, token));
+        if inner.words.len() < MAX_WORDS {
+            inner.words.push_back((vm, context, token));
+        }
         if let Some(waker) = inner.waker.take() {
             waker.wake();
         }
+    }
+
+    /// What is read in one turn.
+    #[cfg(test)]
+    pub(crate) fn take(&self) -> Vec<Word> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.take()
     }
 }
 
@@ -63,15 +85,11 @@ thread_local! {
 }
 
 /// The mailbox of this thread, which is read from now on.
-pub(crate) fn of_thread(calls: Option<&Calls>) -> Arc<Mailbox> {
+pub(crate) fn of_thread(calls: &Calls) -> Arc<Mailbox> {
     if let Some(own) = OWN.with_borrow(Clone::clone) {
         return own;
     }
     let own = Arc::new(Mailbox::default());
-    let Some(calls) = calls else {
-        // Nothing runs here.
-        return own;
-    };
     OWN.set(Some(Arc::clone(&own)));
     let read = Arc::clone(&own);
     calls.spawn(Box::pin(async move {
@@ -82,8 +100,7 @@ pub(crate) fn of_thread(calls: Option<&Calls>) -> Arc<Mailbox> {
                     inner.waker = Some(cx.waker().clone());
                     return Poll::Pending;
                 }
-                let batch = inner.words.len().min(MAX_BATCH);
-                Poll::Ready(inner.words.drain(..batch).collect::<Vec<_>>())
+                Poll::Ready(inner.take())
             })
             .await;
             for (vm, context, token) in words {

@@ -1,7 +1,8 @@
 //! What VMs of one `vm_id` share, over all workers: data by key, each with a number that changes whenever it does, and
 //! queues. Both go with the last VM of their id.
 //!
-//! Limits: 64 MiB of data and of queues each, in the process.
+//! Limits: 64 MiB of data and of queues each, in the process, where an item counts 64 bytes besides what is in it; 10,000
+//! queues.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -11,6 +12,9 @@ use crate::mailbox::Mailbox;
 use crate::status::{Done, Status};
 
 const MAX_BYTES: usize = 64 << 20;
+/// What an item takes besides its bytes.
+const ITEM_BYTES: usize = 64;
+const MAX_QUEUES: usize = 10_000;
 
 /// An id, as long as any VM has it.
 #[derive(Debug)]
@@ -48,23 +52,33 @@ impl Drop for VmId {
         let gone = shelf.data.remove(name).unwrap_or_default();
         let bytes: usize = gone
             .iter()
-            .map(|(key, item)| key.len() + item.0.len())
+            .map(|(key, item)| data_bytes(key, &item.0))
             .sum();
         shelf.data_bytes = shelf.data_bytes.saturating_sub(bytes);
         let Shelf {
             queues,
             queue_bytes,
+            tokens_of,
             ..
         } = &mut *shelf;
+        tokens_of.remove(name);
         queues.retain(|_, queue| {
             let stays = *queue.vm_id != *name;
             if !stays {
-                let bytes: usize = queue.items.iter().map(Vec::len).sum();
+                let bytes: usize = queue.items.iter().map(|item| item_bytes(item)).sum();
                 *queue_bytes = queue_bytes.saturating_sub(bytes);
             }
             stays
         });
     }
+}
+
+fn item_bytes(item: &[u8]) -> usize {
+    item.len().saturating_add(ITEM_BYTES)
+}
+
+fn data_bytes(key: &[u8], value: &[u8]) -> usize {
+    key.len().saturating_add(item_bytes(value))
 }
 
 /// Values by key, each with its number.
@@ -77,15 +91,17 @@ struct Shelf {
     data_bytes: usize,
     changes: u32,
     queues: HashMap<u32, Queue>,
+    /// The tokens of queues, by the id of their VMs and by their names.
+    tokens_of: HashMap<Box<str>, HashMap<Vec<u8>, u32>>,
     queue_bytes: usize,
     tokens: u32,
 }
 
 struct Queue {
     vm_id: Box<str>,
-    name: Vec<u8>,
     items: VecDeque<Vec<u8>>,
-    reader: Reader,
+    /// Nobody while the plugin is only tried.
+    reader: Option<Reader>,
 }
 
 /// Who is told of what comes into a queue.
@@ -94,6 +110,12 @@ pub(crate) struct Reader {
     pub(crate) vm: Key,
     pub(crate) context: u32,
     pub(crate) mailbox: Arc<Mailbox>,
+}
+
+impl Shelf {
+    fn token_of(&self, vm_id: &str, name: &[u8]) -> Option<u32> {
+        self.tokens_of.get(vm_id)?.get(name).copied()
+    }
 }
 
 fn shelf() -> MutexGuard<'static, Shelf> {
@@ -115,12 +137,13 @@ pub(crate) fn set(vm_id: &str, key: &[u8], value: &[u8], number: u32) -> Done {
     let before = shelf.data.get(vm_id).and_then(|data| data.get(key));
     let before_bytes = match before {
         Some((_, now)) if number != 0 && number != *now => return Err(Status::CasMismatch),
-        Some((value, _)) => value.len() + key.len(),
+        Some((value, _)) => data_bytes(key, value),
         None => 0,
     };
-    let bytes = (shelf.data_bytes - before_bytes)
-        .saturating_add(key.len())
-        .saturating_add(value.len());
+    let bytes = shelf
+        .data_bytes
+        .saturating_sub(before_bytes)
+        .saturating_add(data_bytes(key, value));
     if bytes > MAX_BYTES {
         return Err(Status::InternalFailure);
     }
@@ -132,35 +155,37 @@ pub(crate) fn set(vm_id: &str, key: &[u8], value: &[u8], number: u32) -> Done {
     Ok(())
 }
 
-/// The token of a queue, whose reader is this one from now on.
-pub(crate) fn register_queue(vm_id: &str, name: &[u8], reader: Reader) -> u32 {
+/// The token of a queue, whose reader is this one from now on, if it is one.
+pub(crate) fn register_queue(vm_id: &str, name: &[u8], reader: Option<Reader>) -> Done<u32> {
     let mut shelf = shelf();
-    let known = shelf
-        .queues
-        .iter_mut()
-        .find(|(_, queue)| *queue.vm_id == *vm_id && queue.name == name);
-    if let Some((token, queue)) = known {
-        queue.reader = reader;
-        return *token;
+    let known = shelf.token_of(vm_id, name);
+    if let Some(token) = known {
+        if let Some(queue) = shelf.queues.get_mut(&token)
+            && reader.is_some()
+        {
+            queue.reader = reader;
+        }
+        return Ok(token);
+    }
+    if shelf.queues.len() >= MAX_QUEUES {
+        return Err(Status::InternalFailure);
     }
     shelf.tokens = shelf.tokens.wrapping_add(1).max(1);
     let token = shelf.tokens;
     let queue = Queue {
         vm_id: vm_id.into(),
-        name: name.to_vec(),
         items: VecDeque::new(),
         reader,
     };
     shelf.queues.insert(token, queue);
-    token
+    let tokens = shelf.tokens_of.entry(vm_id.into()).or_default();
+    tokens.insert(name.to_vec(), token);
+    Ok(token)
 }
 
 /// The token of a queue that is there.
 pub(crate) fn resolve_queue(vm_id: &str, name: &[u8]) -> Done<u32> {
-    let shelf = shelf();
-    let mut queues = shelf.queues.iter();
-    let found = queues.find(|(_, queue)| *queue.vm_id == *vm_id && queue.name == name);
-    found.map(|(token, _)| *token).ok_or(Status::NotFound)
+    shelf().token_of(vm_id, name).ok_or(Status::NotFound)
 }
 
 /// The first of a queue.
@@ -168,14 +193,14 @@ pub(crate) fn dequeue(token: u32) -> Done<Vec<u8>> {
     let mut shelf = shelf();
     let queue = shelf.queues.get_mut(&token).ok_or(Status::NotFound)?;
     let item = queue.items.pop_front().ok_or(Status::Empty)?;
-    shelf.queue_bytes = shelf.queue_bytes.saturating_sub(item.len());
+    shelf.queue_bytes = shelf.queue_bytes.saturating_sub(item_bytes(&item));
     Ok(item)
 }
 
 /// One more behind the others; its reader is told.
 pub(crate) fn enqueue(token: u32, value: &[u8]) -> Done {
     let mut shelf = shelf();
-    let bytes = shelf.queue_bytes.saturating_add(value.len());
+    let bytes = shelf.queue_bytes.saturating_add(item_bytes(value));
     let queue = shelf.queues.get_mut(&token).ok_or(Status::NotFound)?;
     if bytes > MAX_BYTES {
         return Err(Status::InternalFailure);
@@ -184,6 +209,8 @@ pub(crate) fn enqueue(token: u32, value: &[u8]) -> Done {
     let reader = queue.reader.clone();
     shelf.queue_bytes = bytes;
     drop(shelf);
-    reader.mailbox.post(reader.vm, reader.context, token);
+    if let Some(reader) = reader {
+        reader.mailbox.post(reader.vm, reader.context, token);
+    }
     Ok(())
 }

@@ -7,7 +7,8 @@ use nuncio_config::runtime::{RuntimeKeys, RuntimeValue};
 use crate::base::{Base, VmSettings};
 use crate::engine::{Limits, compile};
 use crate::export::Export;
-use crate::shared_data;
+use crate::mailbox::Mailbox;
+use crate::shared_data::{self, Reader};
 use crate::status::Status;
 use crate::vm::{Called, Vm};
 
@@ -211,4 +212,67 @@ fn a_vm_has_one_memory() {
     assert!(Vm::new(&one, None, None).is_ok());
     let two = base("two", &[], "", "(memory 1)");
     assert!(Vm::new(&two, None, None).is_err());
+}
+
+/// How much fuel VMs of a plugin have to start with once it was tried, where a call has 10,000: it goes so often round
+/// as it starts, some 5 units each.
+fn starts(name: &str, rounds: u32) -> bool {
+    let body = format!(
+        r#"(global $left (mut i32) (i32.const {rounds}))
+        (func (export "_initialize")
+            (loop $again
+                (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+                (br_if $again (global.get $left))))"#
+    );
+    let base = base(name, &[("nuncio.wasm.fuel_per_call", "10000")], "", &body);
+    if Vm::new(&base, None, None).is_err() {
+        return false;
+    }
+    let most = base.fuel_at_start(true);
+    let on_worker = base.fuel_at_start(false);
+    assert_eq!(most, 500_000);
+    assert!((10_000..200_000).contains(&on_worker), "{on_worker}");
+    true
+}
+
+#[test]
+fn a_vm_of_a_worker_starts_with_what_its_trial_needed() {
+    assert!(starts("seldom", 10));
+    assert!(starts("often", 8_000));
+    assert!(!starts("without end", 0));
+}
+
+#[test]
+fn who_reads_a_queue_stays_so_while_another_plugin_is_tried() {
+    let _base = base("queue", &[], "", "");
+    let mailbox = Arc::new(Mailbox::default());
+    let reader = Reader {
+        vm: [1; 32],
+        context: 7,
+        mailbox: Arc::clone(&mailbox),
+    };
+    let token = shared_data::register_queue("queue", b"name", Some(reader)).unwrap();
+    assert_eq!(
+        shared_data::register_queue("queue", b"name", None),
+        Ok(token)
+    );
+    assert_eq!(shared_data::resolve_queue("queue", b"name"), Ok(token));
+    shared_data::enqueue(token, b"item").unwrap();
+    assert_eq!(mailbox.take(), [([1; 32], 7, token)]);
+
+    // Empty items count as well.
+    let put = (0..2_000_000).find(|_| shared_data::enqueue(token, b"").is_err());
+    assert!(put.is_some_and(|put| put <= 1 << 20), "{put:?}");
+}
+
+#[test]
+fn a_queue_that_feeds_itself_lets_others_have_their_turn() {
+    let mailbox = Mailbox::default();
+    for token in 0..100 {
+        mailbox.post([0; 32], 1, token);
+    }
+    // As many are taken at once, and what comes meanwhile is behind the others.
+    assert_eq!(mailbox.take().len(), 64);
+    mailbox.post([0; 32], 1, 0);
+    assert_eq!(mailbox.take().len(), 37);
 }

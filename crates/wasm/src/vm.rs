@@ -5,6 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
 
 use nuncio_contract::calls::Calls;
 use nuncio_contract::local_node::LocalNode;
@@ -78,7 +80,7 @@ impl Vm {
         let host = host_of(base, root, calls);
         let mut store = Store::new(engine(), host);
         store.limiter(|host| &mut host.limits);
-        let _fuel_is_on = store.set_fuel(base.limits.fuel_at_start());
+        let _fuel_is_on = store.set_fuel(base.fuel_at_start(root.is_none()));
         let instance = instantiate(base, &mut store)?;
         let malloc = ["malloc", "proxy_on_memory_allocate"]
             .into_iter()
@@ -142,10 +144,15 @@ impl Vm {
         let Some(function) = self.instance.get_func(&*store, name) else {
             return true;
         };
-        let _fuel_is_on = store.set_fuel(self.base.limits.fuel_at_start());
+        let fuel = self.base.fuel_at_start(store.data().is_trial);
+        let _fuel_is_on = store.set_fuel(fuel);
         let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
         let values = vec![Val::I32(0); arguments];
-        match function.call(&mut *store, &values, &mut results) {
+        let done = function.call(&mut *store, &values, &mut results);
+        if store.data().is_trial {
+            self.base.note_start(fuel, store.get_fuel().unwrap_or(0));
+        }
+        match done {
             Ok(()) => true,
             Err(why) => {
                 self.fail(name, &why);
@@ -197,9 +204,11 @@ impl Vm {
         host.current = context;
         host.effective = 0;
         host.stops = false;
-        let fuel = match export {
-            Export::VmStart | Export::Configure => self.base.limits.fuel_at_start(),
-            _ => self.base.limits.fuel(),
+        let is_trial = host.is_trial;
+        let is_start = matches!(export, Export::VmStart | Export::Configure);
+        let fuel = match is_start {
+            true => self.base.fuel_at_start(is_trial),
+            false => self.base.limits.fuel(),
         };
         let _fuel_is_on = store.set_fuel(fuel);
         let all = std::iter::once(&context).chain(arguments);
@@ -208,6 +217,9 @@ impl Vm {
         let mut results = [Val::I32(0)];
         let results = results.get_mut(..usize::from(returns)).unwrap_or_default();
         let done = function.call(store.as_context_mut(), &values, results);
+        if is_start && is_trial {
+            self.base.note_start(fuel, store.get_fuel().unwrap_or(0));
+        }
         let host = store.data_mut();
         host.current = 0;
         host.effective = 0;
@@ -398,16 +410,27 @@ impl Vm {
 }
 
 impl Outside for Vm {
-    fn tick(&self, root: u32, times: u32) -> bool {
-        let is_due = || {
-            let ticks = self.with(|host| host.contexts.get(&root).map(|context| context.ticks));
-            ticks.is_some_and(|(period, set)| period > 0 && set == times)
-        };
-        if !is_due() || self.has_failed() {
-            return false;
+    fn next_tick(&self, root: u32) -> Option<(Duration, u32)> {
+        if self.has_failed() {
+            return None;
         }
+        self.with(|host| host.contexts.get_mut(&root)?.ticks.next())
+    }
+
+    fn awaits_tick(&self, root: u32, times: u32, waker: &Waker) -> bool {
+        !self.has_failed()
+            && self.with(|host| {
+                let context = host.contexts.get_mut(&root);
+                let ticks = context.map(|context| &mut context.ticks);
+                ticks.is_some_and(|ticks| {
+                    ticks.wait(waker);
+                    ticks.is_set(times)
+                })
+            })
+    }
+
+    fn tick(&self, root: u32) {
         self.call(root, Export::Tick, &[]);
-        is_due() && !self.has_failed()
     }
 
     fn deliver(&self, root: u32, origin: u32, delivery: Delivery) {

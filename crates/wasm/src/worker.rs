@@ -242,8 +242,9 @@ impl Place {
             self.stats.vm_reload_backoff.inc();
             return Found::Refuses;
         }
-        self.loaded_at.set(now);
-        match load(plugin, &self.root) {
+        let loaded = load(plugin, &self.root);
+        self.loaded_at.set(SystemClock.now());
+        match loaded {
             Ok(loaded) => {
                 self.stats.vm_reload_success.inc();
                 *self.loaded.borrow_mut() = Some(Rc::clone(&loaded));

@@ -96,6 +96,11 @@ impl Gauge {
 pub struct WideGauge(AtomicU64);
 
 impl WideGauge {
+    /// Adds to the number or takes from it; what goes below zero wraps.
+    pub fn add(&self, by: i64) {
+        self.0.fetch_add(by.cast_unsigned(), Relaxed);
+    }
+
     /// Replaces the number.
     pub fn set(&self, value: u64) {
         self.0.store(value, Relaxed);

@@ -1,5 +1,6 @@
 //! The downstream connection that carries a stream; made once a connection and shared by its streams.
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -60,9 +61,23 @@ pub struct ConnectionTally {
     pub flags: Cell<ResponseFlags>,
     /// Why it is no TLS, which streams of HTTP do not know.
     pub failure: OnceCell<Box<str>>,
+    /// Why a filter has it closed.
+    pub termination: OnceCell<Cow<'static, str>>,
+    /// What filters tell of it.
+    pub metadata: OnceCell<Metadata>,
 }
 
 impl ConnectionTally {
+    /// Keeps what network filters know of the connection, which its streams do not.
+    pub fn keep(&self, info: &mut StreamInfo) {
+        if let Some(details) = info.connection_termination_details.take() {
+            let _the_first_counts = self.termination.set(details);
+        }
+        if let Some(metadata) = info.dynamic_metadata() {
+            let _the_first_counts = self.metadata.set(metadata.clone());
+        }
+    }
+
     /// A stream is over.
     pub fn saw(&self, stream: &StreamInfo) {
         let of_connection = ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR;

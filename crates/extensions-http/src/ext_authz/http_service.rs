@@ -7,7 +7,7 @@ use std::time::Duration;
 use nuncio_contract::calls::{CallAnswer, CallOptions, CallRetries};
 use nuncio_contract::formatter::FormatContext;
 use nuncio_contract::header_mutation::HeaderMutations;
-use nuncio_contract::headers::{HeaderMap, Known};
+use nuncio_contract::headers::{HeaderMap, HeaderName, Known};
 use nuncio_contract::http_filter::FilterContext;
 use nuncio_contract::matching::CompiledStringMatcher;
 use nuncio_contract::service_values::text;
@@ -74,7 +74,15 @@ impl HttpTarget {
                     let path = [self.path_prefix.as_bytes(), header.value].concat();
                     head.append(Known::Path, &path);
                 }
-                name => head.append_from_wire(name, header.value),
+                // All values of a name are one, as with gRPC.
+                name => match HeaderName::parse(&text(name)) {
+                    Ok(key) if head.contains(&key) => {
+                        let before = head.get(&key).unwrap_or_default();
+                        let joined = [before, b",", header.value].concat();
+                        head.set(&key, &joined);
+                    }
+                    _ => head.append_from_wire(name, header.value),
+                },
             }
         }
         if let Some(body) = body {

@@ -81,7 +81,7 @@ impl QueryStep {
         let record = append.record.as_ref();
         let record = record.ok_or("No record specified for parameter mutation.")?;
         let Some(Json::String(value)) = record.value.as_deref() else {
-            return Err("Only string value is allowed for parameter.".to_owned());
+            return Err("Only string value is allowed for record value.".to_owned());
         };
         Ok(QueryStep::Append {
             name: record.key.as_bytes().into(),

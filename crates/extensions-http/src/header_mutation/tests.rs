@@ -185,7 +185,7 @@ fn mutations_of_query_parameters_that_say_nothing_are_refused_in_envoys_words() 
         ),
         (
             "{append: {record: {key: a, value: 1}}}",
-            "Only string value is allowed for parameter.",
+            "Only string value is allowed for record value.",
         ),
     ] {
         let mutations = format!("{{mutations: {{query_parameter_mutations: [{value}]}}}}");

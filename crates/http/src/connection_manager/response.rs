@@ -32,18 +32,27 @@ pub fn mutate(
     if set_server {
         response.set(Known::Server, config.response.server_name.as_bytes());
     }
+    mutate_informational(response, request, config);
+    response.remove_all(&HOP_BY_HOP);
+    append_via(response, &config.request.via);
+    if let Some(proxy_status) = &config.response.proxy_status {
+        proxy_status.tell(response, info);
+    }
+}
+
+/// What of it is done to heads of 1xx as well.
+pub fn mutate_informational(
+    response: &mut HeaderMap,
+    request: &HeaderMap,
+    config: &ConnectionManagerConfig,
+) {
     if !(is_upgrade(request) && is_upgrade(response)) {
         response.remove(Known::Connection);
         response.remove(Known::Upgrade);
     }
-    response.remove_all(&HOP_BY_HOP);
     let shows_id =
         config.response.always_set_request_id || request.contains(Known::XEnvoyForceTrace);
     if shows_id && let Some(id) = request.get(Known::XRequestId) {
         response.set(Known::XRequestId, id);
-    }
-    append_via(response, &config.request.via);
-    if let Some(proxy_status) = &config.response.proxy_status {
-        proxy_status.tell(response, info);
     }
 }

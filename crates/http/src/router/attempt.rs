@@ -21,6 +21,7 @@ use super::failure::reset_reason;
 use super::forward::Failure;
 use super::up::Up;
 use super::{Router, finalize, outliers};
+use crate::connection_manager::response::mutate_informational;
 use crate::downstream::Downstream;
 use crate::exchange::Account;
 use crate::route::{Forward, is_grpc};
@@ -382,9 +383,13 @@ impl<D: Downstream> Router<'_, '_, D> {
             let state = self.exchange.state.borrow();
             self.exchange.charge_tracing(&state.info);
         }
-        self.exchange
-            .down
-            .write_informational(&self.exchange.state.borrow().response);
+        {
+            let mut state = self.exchange.state.borrow_mut();
+            let state = &mut **state;
+            let (request, response) = (&state.request, &mut state.response);
+            mutate_informational(response, request, &self.exchange.manager.config);
+            self.exchange.down.write_informational(response);
+        }
         self.exchange.down.flush().await?;
         Ok(())
     }

@@ -1,5 +1,8 @@
-//! What rustls does not tell of a ClientHello: whether an OCSP response is wanted, whether TLS 1.3 is spoken, and how
+//! What rustls does not tell of a ClientHello: whether an OCSP response is wanted, whether TLS 1.3 is spoken, how the name
+//! is written, and how
 //! plain HTTP begins.
+
+use std::borrow::Cow;
 
 /// A client's first bytes, kept until its hello is complete.
 #[derive(Default)]
@@ -7,6 +10,7 @@ pub(super) struct Hello(Vec<u8>);
 
 const HANDSHAKE_RECORD: u8 = 22;
 const RECORD_HEADER_BYTES: usize = 5;
+const SERVER_NAME: u16 = 0;
 const STATUS_REQUEST: u16 = 5;
 const SUPPORTED_VERSIONS: u16 = 43;
 const OCSP: u8 = 1;
@@ -18,6 +22,24 @@ const TLS13: [u8; 2] = [3, 4];
 pub(super) struct Untold {
     pub(super) wants_ocsp: bool,
     pub(super) speaks_13: bool,
+    /// Whether the first label of the name that it asks for, and what is behind that, are written with capitals.
+    pub(super) capitals: [bool; 2],
+}
+
+impl Untold {
+    /// The name that it asks for as far as certificates are concerned, which Envoy compares letter by letter.
+    pub(super) fn name_as_written<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if self.capitals == [false; 2] {
+            return name.into();
+        }
+        let (first, rest) = name.split_at(name.find('.').unwrap_or(name.len()));
+        let write = |text: &str, capital| match capital {
+            true => text.to_ascii_uppercase(),
+            false => text.to_owned(),
+        };
+        let [first_has, rest_has] = self.capitals;
+        (write(first, first_has) + &write(rest, rest_has)).into()
+    }
 }
 
 impl Hello {
@@ -53,6 +75,7 @@ impl Hello {
         Untold {
             wants_ocsp: status.first() == Some(&OCSP),
             speaks_13: versions.is_some_and(|all| all.chunks(2).any(|version| version == TLS13)),
+            capitals: capitals(&message).unwrap_or_default(),
         }
     }
 
@@ -74,6 +97,17 @@ impl Hello {
         }
         Some(message)
     }
+}
+
+/// See [`Untold::capitals`].
+fn capitals(message: &[u8]) -> Option<[bool; 2]> {
+    let mut names = Bytes(extension(message, SERVER_NAME)?);
+    let mut names = Bytes(names.with_length(2)?);
+    names.skip(1)?;
+    let name = names.with_length(2)?;
+    let dot = name.iter().position(|byte| *byte == b'.');
+    let (first, rest) = name.split_at(dot.unwrap_or(name.len()));
+    Some([first, rest].map(|part| part.iter().any(u8::is_ascii_uppercase)))
 }
 
 /// An extension's content.

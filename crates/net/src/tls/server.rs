@@ -153,9 +153,9 @@ impl ServerContext {
 
     /// The certificate for a client.
     pub(super) fn choose(&self, hello: &ClientHello<'_>, untold: Untold) -> Option<Chosen<'_>> {
-        let name = hello.server_name().unwrap_or_default();
+        let name = untold.name_as_written(hello.server_name().unwrap_or_default());
         self.certificates
-            .choose(name, Abilities::of(hello, untold), UnixTime::now())
+            .choose(&name, Abilities::of(hello, untold), UnixTime::now())
     }
 
     /// The configuration of one handshake, and its verifier.

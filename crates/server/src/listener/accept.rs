@@ -440,14 +440,17 @@ async fn serve_http(
             return Known::Stream(Box::new(info));
         }
     };
-    let logged = Rc::clone(&info.connection);
     leave_to_streams(&mut info);
     let connection = Rc::clone(&info.connection);
+    let logged = Rc::clone(&connection);
     let transport = if filters.see_data() {
         let services = Rc::clone(worker) as Rc<dyn WorkerServices>;
         let watching = Watching::new(filters, info, services);
         transport.watched(Box::new(watching))
     } else {
+        if let Some(tally) = &connection.tally {
+            tally.keep(&mut info);
+        }
         transport
     };
     let mut served = std::pin::pin!(http1::serve(Rc::clone(manager), transport, connection));

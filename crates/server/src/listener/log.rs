@@ -61,7 +61,14 @@ impl ConnectionLog {
                 ..(*connection).clone()
             }),
         };
-        self.stream(self.info(connection));
+        let mut info = self.info(Rc::clone(&connection));
+        if let Some(tally) = &connection.tally {
+            info.connection_termination_details = tally.termination.get().cloned();
+            if let Some(metadata) = tally.metadata.get() {
+                *info.dynamic_metadata_mut() = metadata.clone();
+            }
+        }
+        self.stream(info);
     }
 
     /// Logs one that no filter chain takes.

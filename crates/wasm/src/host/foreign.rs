@@ -4,7 +4,7 @@
 //!
 //! What they take in time is charged in fuel: packing and unpacking by the byte, expressions and signatures by the piece.
 //!
-//! Limits: what is unpacked is 64 MiB at most; 1,000 expressions a VM.
+//! Limits: what is unpacked is 64 MiB at most; 1,000 expressions a VM, 1,000 declared properties a context.
 
 use aws_lc_rs::signature::{self, RsaParameters, UnparsedPublicKey};
 use nuncio_config::base64;
@@ -22,6 +22,7 @@ use crate::wire;
 
 const MAX_UNPACKED_BYTES: usize = 64 << 20;
 const MAX_EXPRESSIONS: usize = 1000;
+const MAX_DECLARED: usize = 1000;
 const FUEL_PER_PACKED_BYTE: u64 = 20;
 const FUEL_PER_UNPACKED_BYTE: u64 = 1;
 const FUEL_PER_PARSED_BYTE: u64 = 100;
@@ -150,6 +151,9 @@ fn declare(guest: &mut Guest<'_>, input: &[u8]) -> Done<Vec<u8>> {
     let context = host.contexts.entry(current).or_default();
     if context.declared.contains_key(&name) {
         return Err(Status::BadArgument);
+    }
+    if context.declared.len() >= MAX_DECLARED {
+        return Err(Status::InternalFailure);
     }
     context.declared.insert(name, declared);
     Ok(Vec::new())

@@ -1,6 +1,6 @@
 //! Logs, time, status, and what a plugin decides of a stream.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use nuncio_contract::application_log::{self, Severity};
 use nuncio_contract::clock::{Clock, SystemClock};
@@ -67,33 +67,6 @@ pub(crate) fn get_configuration(guest: &mut Guest<'_>, args: &Arguments<'_>) -> 
         None => super::buffers::of(host, BufferType::VmConfiguration)?,
     };
     guest.give(&bytes, args.u32(0), args.u32(1))
-}
-
-pub(crate) fn set_tick_period(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
-    let host = guest.host();
-    let root = host.root_id();
-    let (vm, calls, is_trial) = (host.vm.clone(), host.calls.clone(), host.is_trial);
-    let context = host.contexts.entry(root).or_default();
-    let times = context.ticks.1.wrapping_add(1);
-    let period_ms = u64::from(args.u32(0));
-    context.ticks = (period_ms, times);
-    if period_ms == 0 || is_trial {
-        return Ok(());
-    }
-    let Some(calls) = calls else {
-        return Ok(());
-    };
-    let timer = calls.clone();
-    calls.spawn(Box::pin(async move {
-        loop {
-            timer.sleep(Duration::from_millis(period_ms)).await;
-            let Some(vm) = vm.upgrade() else { return };
-            if !vm.tick(root, times) {
-                return;
-            }
-        }
-    }));
-    Ok(())
 }
 
 /// Nanoseconds since 1970.

@@ -7,7 +7,7 @@ use wasmi::{Error, FuncType, Linker, Val, ValType};
 
 use super::guest::Guest;
 use super::{
-    Host, buffers, calls, foreign, general, grpc, headers, metrics, properties, shared, wasi,
+    Host, buffers, calls, foreign, general, grpc, headers, metrics, properties, shared, ticks, wasi,
 };
 use crate::engine::{Abi, engine};
 use crate::status::{Done, code};
@@ -80,11 +80,7 @@ static PROXY: &[Entry] = &[
     proxy("proxy_get_log_level", "i", general::get_log_level).of(Abi::V0_2_1, Abi::V0_2_1),
     proxy("proxy_get_status", "iii", general::get_status),
     proxy("proxy_get_configuration", "ii", general::get_configuration).of(Abi::V0_1_0, Abi::V0_1_0),
-    proxy(
-        "proxy_set_tick_period_milliseconds",
-        "i",
-        general::set_tick_period,
-    ),
+    proxy("proxy_set_tick_period_milliseconds", "i", ticks::set_period),
     proxy(
         "proxy_get_current_time_nanoseconds",
         "i",

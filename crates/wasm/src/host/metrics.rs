@@ -1,10 +1,10 @@
 //! Metrics of plugins: `wasmcustom.<name>`. What a plugin reads is what all workers have counted.
 //!
-//! Limit: 16,384 metrics a VM.
+//! Limits: 16,384 metrics a VM, names of 1 KiB.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use nuncio_contract::stats::{Counter, Histogram, Scope, Unit, WideGauge};
 
@@ -13,13 +13,15 @@ use super::link::Arguments;
 use crate::status::{Done, Status};
 
 const MAX_METRICS: usize = 16_384;
+const MAX_NAME_BYTES: usize = 1024;
 /// What stands before the names of plugins' metrics.
 const PREFIX: &str = "wasmcustom";
 
 /// A metric of a VM.
 enum Metric {
     Counter(Arc<Counter>, Arc<AtomicU64>),
-    Gauge(Arc<WideGauge>, Arc<AtomicU64>),
+    /// Which is one for all workers.
+    Gauge(Arc<WideGauge>),
     Histogram(Arc<Histogram>),
 }
 
@@ -31,17 +33,42 @@ pub(crate) struct Metrics {
     last: [u32; 3],
 }
 
-/// What all workers have counted, by name.
-fn totals() -> MutexGuard<'static, HashMap<(bool, String), Arc<AtomicU64>>> {
-    type Totals = Mutex<HashMap<(bool, String), Arc<AtomicU64>>>;
-    static TOTALS: OnceLock<Totals> = OnceLock::new();
-    let totals = TOTALS.get_or_init(Mutex::default);
-    totals.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is one for all workers, by name, as long as a VM has it.
+#[derive(Default)]
+struct Shared {
+    /// What counters have counted.
+    totals: HashMap<String, Weak<AtomicU64>>,
+    gauges: HashMap<String, Weak<WideGauge>>,
 }
 
-fn total(is_gauge: bool, name: &str) -> Arc<AtomicU64> {
-    let mut totals = totals();
-    Arc::clone(totals.entry((is_gauge, name.to_owned())).or_default())
+fn shared() -> MutexGuard<'static, Shared> {
+    static SHARED: OnceLock<Mutex<Shared>> = OnceLock::new();
+    let shared = SHARED.get_or_init(Mutex::default);
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is there by this name, or a new one.
+fn one_of<T>(
+    all: &mut HashMap<String, Weak<T>>,
+    name: &str,
+    make: impl FnOnce() -> Arc<T>,
+) -> Arc<T> {
+    if let Some(known) = all.get(name).and_then(Weak::upgrade) {
+        return known;
+    }
+    let made = make();
+    all.insert(name.to_owned(), Arc::downgrade(&made));
+    made
+}
+
+impl Drop for Metrics {
+    /// What nobody counts in any more is forgotten.
+    fn drop(&mut self) {
+        self.all.clear();
+        let mut shared = shared();
+        shared.totals.retain(|_, it| it.strong_count() > 0);
+        shared.gauges.retain(|_, it| it.strong_count() > 0);
+    }
 }
 
 impl Metrics {
@@ -49,7 +76,8 @@ impl Metrics {
     pub(crate) fn new(root: Option<&Scope>) -> Self {
         Metrics {
             scope: root.and_then(|root| root.scope(PREFIX)),
-            ..Metrics::default()
+            all: HashMap::new(),
+            last: [0; 3],
         }
     }
 
@@ -61,11 +89,15 @@ impl Metrics {
         let metric = match kind {
             0 => {
                 let cell = scope.map(|scope| scope.counter(name));
-                Metric::Counter(cell.unwrap_or_default(), total(false, name))
+                let total = one_of(&mut shared().totals, name, Arc::default);
+                Metric::Counter(cell.unwrap_or_default(), total)
             }
             1 => {
-                let cell = scope.map(|scope| scope.wide_gauge(name));
-                Metric::Gauge(cell.unwrap_or_default(), total(true, name))
+                let cell = scope.map(|scope| {
+                    let make = || scope.wide_gauge(name);
+                    one_of(&mut shared().gauges, name, make)
+                });
+                Metric::Gauge(cell.unwrap_or_default())
             }
             _ => {
                 let cell = scope.map(|scope| scope.histogram(name, Unit::Unspecified));
@@ -84,7 +116,7 @@ impl Metrics {
 pub(crate) fn define(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let name = guest.read(args.u32(1), args.u32(2))?;
     let kind = args.u32(0);
-    if kind > 2 {
+    if kind > 2 || name.len() > MAX_NAME_BYTES {
         return Err(Status::BadArgument);
     }
     let name = String::from_utf8_lossy(&name);
@@ -101,13 +133,8 @@ pub(crate) fn increment(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
             total.fetch_add(offset.unsigned_abs(), Ordering::Relaxed);
             Ok(())
         }
-        Some(Metric::Gauge(cell, total)) => {
-            let by = offset.unsigned_abs();
-            let now = match offset > 0 {
-                true => total.fetch_add(by, Ordering::Relaxed).wrapping_add(by),
-                false => total.fetch_sub(by, Ordering::Relaxed).wrapping_sub(by),
-            };
-            cell.set(now);
+        Some(Metric::Gauge(cell)) => {
+            cell.add(offset);
             Ok(())
         }
         Some(Metric::Histogram(_)) => Err(Status::BadArgument),
@@ -123,10 +150,7 @@ pub(crate) fn record(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
             cell.add(value);
             total.fetch_add(value, Ordering::Relaxed);
         }
-        Some(Metric::Gauge(cell, total)) => {
-            total.store(value, Ordering::Relaxed);
-            cell.set(value);
-        }
+        Some(Metric::Gauge(cell)) => cell.set(value),
         Some(Metric::Histogram(cell)) => cell.record(value),
         None => return Err(Status::NotFound),
     }
@@ -136,7 +160,8 @@ pub(crate) fn record(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
 pub(crate) fn get(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let id = args.u32(0);
     let value = match guest.host().metrics.all.get(&id) {
-        Some(Metric::Counter(_, total) | Metric::Gauge(_, total)) => total.load(Ordering::Relaxed),
+        Some(Metric::Counter(_, total)) => total.load(Ordering::Relaxed),
+        Some(Metric::Gauge(cell)) => cell.value(),
         Some(Metric::Histogram(_)) => return Err(Status::BadArgument),
         None if id & 3 < 2 => return Err(Status::NotFound),
         None => return Err(Status::BadArgument),

@@ -11,6 +11,7 @@ pub(crate) mod link;
 pub(crate) mod metrics;
 pub(crate) mod properties;
 pub(crate) mod shared;
+pub(crate) mod ticks;
 pub(crate) mod wasi;
 
 use std::collections::HashMap;
@@ -79,8 +80,7 @@ pub(crate) struct Contextual {
     pub(crate) sight: Sight,
     pub(crate) outcome: Outcome,
     pub(crate) waiting: Waiting,
-    /// The period of ticks, and how often it was set.
-    pub(crate) ticks: (u64, u32),
+    pub(crate) ticks: ticks::Ticks,
     /// How set properties were declared.
     pub(crate) declared: HashMap<Vec<u8>, properties::Declared>,
     /// Whether the plugin knows of it.

@@ -23,12 +23,15 @@ pub(crate) fn set(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
 pub(crate) fn register(guest: &mut Guest<'_>, args: &Arguments<'_>) -> Done {
     let name = guest.read(args.u32(0), args.u32(1))?;
     let host = guest.host();
-    let reader = Reader {
+    let context = host.root_id();
+    // Where a plugin is only tried nothing is read, and who reads a queue that is there goes on to.
+    let calls = host.calls.as_ref().filter(|_| !host.is_trial);
+    let reader = calls.map(|calls| Reader {
         vm: host.base.key,
-        context: host.root_id(),
-        mailbox: mailbox::of_thread(host.calls.as_ref()),
-    };
-    let token = shared_data::register_queue(host.base.vm_id.as_str(), &name, reader);
+        context,
+        mailbox: mailbox::of_thread(calls),
+    });
+    let token = shared_data::register_queue(host.base.vm_id.as_str(), &name, reader)?;
     guest.write_u32(args.u32(2), token)
 }
 
