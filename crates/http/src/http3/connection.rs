@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use nuncio_codec::http2::Role;
 use nuncio_codec::http3::{Connection as Codec, ConnectionError, ErrorCode, StreamId as Number};
 use nuncio_contract::clock::Clock;
@@ -15,8 +15,8 @@ use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::Http3CodecStats;
 use nuncio_contract::stream_info::{ConnectionInfo, Protocol};
 use nuncio_net::quic::{
-    Connection as Quic, ConnectionError as QuicError, Dir, Event, Lost, StreamEvent, StreamId,
-    VarInt,
+    Connection as Quic, ConnectionError as QuicError, Dir, Event, Lost, ReadEnd, StreamEvent,
+    StreamId, VarInt,
 };
 
 use super::mailbox::{Cut, Mailbox};
@@ -49,6 +49,8 @@ pub(super) struct Connection {
     pub(super) codec: RefCell<Codec>,
     own: OwnStreams,
     streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
+    /// Streams that the client has left out so far; no more than it may have open.
+    left_out: RefCell<HashSet<StreamId>>,
 }
 
 /// Serves a connection to its end, and tells how it ended. To be polled within
@@ -104,6 +106,7 @@ impl Connection {
             codec: RefCell::new(Codec::new(Role::Server, settings)),
             own: OwnStreams::default(),
             streams: RefCell::default(),
+            left_out: RefCell::default(),
             quic,
             scope,
             course: Course::new(manager, info, born, extra_life),
@@ -135,9 +138,7 @@ impl Connection {
                     return Poll::Ready(lost);
                 }
             }
-            while let Some(id) = self.quic.accept(Dir::Bi) {
-                self.begin_stream(id);
-            }
+            self.accept();
             // What is not acknowledged when the connection is closed is lost, so that the last answers come first.
             if self.course.phase.get() == Phase::GoingAway && !self.has_answers_on_their_way() {
                 self.send();
@@ -164,7 +165,8 @@ impl Connection {
 
     /// Whether a stream is alive, or the client has not acknowledged all of one's answer.
     fn has_answers_on_their_way(&self) -> bool {
-        !self.streams.borrow().is_empty() || self.quic.sending_streams() > self.own.count()
+        let silent = self.own.count() + self.left_out.borrow().len();
+        !self.streams.borrow().is_empty() || self.quic.sending_streams() > silent
     }
 
     /// Sends what is ready; whether there is more for another turn.
@@ -230,7 +232,10 @@ impl Connection {
         self.streams.borrow().get(&id).cloned()
     }
 
-    fn wake_stream(&self, id: StreamId) {
+    fn wake_stream(self: &Rc<Self>, id: StreamId) {
+        if self.left_out.borrow_mut().remove(&id) {
+            self.begin_stream(id);
+        }
         if let Some(mailbox) = self.mailbox(id) {
             if let Some(code) = self.quic.reset_by_peer(id) {
                 self.note_reset(&mailbox, code);
@@ -239,16 +244,13 @@ impl Connection {
         }
     }
 
-    /// The client has reset its side of a stream.
+    /// The client has reset its side of a stream. As in Envoy it may still want the answer.
     pub(super) fn note_reset(&self, mailbox: &Mailbox, code: u64) {
         if !mailbox.is_reset.replace(true) {
             self.stats.rx_reset.inc();
-            self.count_code(
-                "rx.quic_reset_stream_error_code",
-                ErrorCode(code).reset_name(),
-            );
+            let name = ErrorCode(code).reset_name();
+            self.count_code("rx.quic_reset_stream_error_code", name);
         }
-        mailbox.link.cut(Cut::Reset);
     }
 
     fn read_own(self: &Rc<Self>, id: StreamId) {
@@ -258,22 +260,49 @@ impl Connection {
         }
     }
 
-    /// A stream of the client's for a request.
-    fn begin_stream(self: &Rc<Self>, id: StreamId) {
+    /// Begins the streams that the client has opened. By naming one it opens all before it; those on which nothing has
+    /// come are none yet.
+    fn accept(self: &Rc<Self>) {
+        let mut next = self.quic.accept(Dir::Bi);
+        while let Some(id) = next {
+            next = self.quic.accept(Dir::Bi);
+            let came = match next {
+                Some(_) => self.quic.peek(id),
+                // It is the one that was named.
+                None => ReadEnd::Full,
+            };
+            if came == ReadEnd::Blocked {
+                self.left_out.borrow_mut().insert(id);
+                continue;
+            }
+            let Some(mailbox) = self.begin_stream(id) else {
+                continue;
+            };
+            match came {
+                ReadEnd::Finished => mailbox.is_ended.set(true),
+                ReadEnd::Reset(code) => self.note_reset(&mailbox, code),
+                ReadEnd::Full | ReadEnd::Blocked => {}
+            }
+        }
+    }
+
+    /// A stream of the client's for a request, if that is still taken.
+    fn begin_stream(self: &Rc<Self>, id: StreamId) -> Option<Rc<Mailbox>> {
         let number = Number(VarInt::from(id).into_inner());
         let is_closed = self.course.phase.get() == Phase::Over;
         if is_closed || !self.codec.borrow_mut().begin_request(number) {
             self.quic.reset(id, ErrorCode::REQUEST_REJECTED.0);
             self.quic.stop(id, ErrorCode::REQUEST_REJECTED.0);
-            return;
+            return None;
         }
         let mailbox = Rc::new(Mailbox::new(id));
         self.streams.borrow_mut().insert(id, Rc::clone(&mailbox));
         let state = self.course.begin_stream(Protocol::Http3);
-        tokio::task::spawn_local(stream::run(Rc::clone(self), mailbox, state));
+        tokio::task::spawn_local(stream::run(Rc::clone(self), Rc::clone(&mailbox), state));
         if self.course.is_last_request() {
             self.begin_drain();
         }
+        Some(mailbox)
     }
 
     /// The client has broken the protocol of the connection.

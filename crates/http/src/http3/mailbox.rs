@@ -29,6 +29,8 @@ pub(super) struct Mailbox {
     pub(super) link: Link<Cut>,
     /// Whether it is known that the client has reset its side.
     pub(super) is_reset: Cell<bool>,
+    /// Whether the client has ended its side with nothing on it.
+    pub(super) is_ended: Cell<bool>,
 }
 
 impl Mailbox {
@@ -37,6 +39,7 @@ impl Mailbox {
             id,
             link: Link::new(BytesMeter::default()),
             is_reset: Cell::new(false),
+            is_ended: Cell::new(false),
         }
     }
 }

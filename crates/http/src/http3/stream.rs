@@ -73,7 +73,7 @@ async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<S
         reading: RefCell::new(Reading {
             reader: MessageReader::request(number, settings),
             input: Buffer::default(),
-            is_finished: false,
+            is_finished: mailbox.is_ended.get(),
             trailers: None,
         }),
         answer: RefCell::default(),
@@ -223,7 +223,7 @@ impl Http3Stream {
         match read {
             Ok(ReadEnd::Reset(code)) => {
                 self.connection.note_reset(&self.mailbox, code);
-                Poll::Ready(())
+                Poll::Pending
             }
             Ok(ReadEnd::Finished) => {
                 reading.is_finished = true;
@@ -310,6 +310,24 @@ impl Http3Stream {
         self.connection.stats.tx_reset.inc();
     }
 
+    /// The answer is whole, the request is not.
+    fn leave_unread(&self) {
+        if self.mailbox.is_reset.get() {
+            // As in Envoy it counts as reset; the answer arrives all the same.
+            self.count_rejected();
+            self.connection.stats.tx_reset.inc();
+        } else {
+            let id = self.mailbox.id;
+            self.connection.quic.stop(id, ErrorCode::NO_ERROR.0);
+        }
+    }
+
+    fn count_rejected(&self) {
+        let name = "QUIC_STREAM_REQUEST_REJECTED";
+        self.connection
+            .count_code("tx.quic_reset_stream_error_code", name);
+    }
+
     /// Tells the client how the stream ended, where it does not know.
     fn end(self, end: StreamEnd, is_host_lost: bool) {
         let id = self.mailbox.id;
@@ -320,13 +338,11 @@ impl Http3Stream {
                     if !self.answer.borrow().is_finished() {
                         self.give_up(ErrorCode::NO_ERROR);
                     } else if !self.is_read.get() {
-                        self.connection.quic.stop(id, ErrorCode::NO_ERROR.0);
+                        self.leave_unread();
                     }
                 }
                 StreamEnd::Gone | StreamEnd::Broken | StreamEnd::Unread => {
-                    let name = "QUIC_STREAM_REQUEST_REJECTED";
-                    self.connection
-                        .count_code("tx.quic_reset_stream_error_code", name);
+                    self.count_rejected();
                     self.give_up(ErrorCode::REQUEST_REJECTED);
                 }
             }
