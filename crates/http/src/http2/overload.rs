@@ -17,6 +17,10 @@ impl Connection {
         if self.course.manager.drain.is_over() {
             return Some(End::Local);
         }
+        if self.course.must_tell_streams() {
+            let streams = self.shared.mailboxes();
+            streams.iter().for_each(|stream| stream.link.task.wake());
+        }
         let (end, slot) = self.first_shortened()?;
         match self
             .course

@@ -1,6 +1,6 @@
 //! The life of an HTTP/3 connection, and the task that drives it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -48,7 +48,11 @@ pub(super) struct Connection {
     scope: Scope,
     pub(super) codec: RefCell<Codec>,
     own: OwnStreams,
-    streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
+    pub(super) streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
+    /// Since when there has been no stream.
+    pub(super) idle_since: Cell<Instant>,
+    /// Whether the client was told to open no more streams.
+    has_said_notice: Cell<bool>,
     /// Streams that the client has left out so far; no more than it may have open.
     left_out: RefCell<HashSet<StreamId>>,
 }
@@ -106,6 +110,8 @@ impl Connection {
             codec: RefCell::new(Codec::new(Role::Server, settings)),
             own: OwnStreams::default(),
             streams: RefCell::default(),
+            idle_since: Cell::new(born),
+            has_said_notice: Cell::new(false),
             left_out: RefCell::default(),
             quic,
             scope,
@@ -124,8 +130,8 @@ impl Connection {
         self.quic.note_driver(cx);
         let worker = &self.course.manager.worker;
         loop {
-            if self.course.manager.drain.needs_care() && self.course.manager.drain.is_over() {
-                self.close(ErrorCode::NO_ERROR, "");
+            if self.course.manager.drain.needs_care() {
+                self.heed_overload(cx);
             }
             if self.course.has_too_many_resets() {
                 self.close(ErrorCode::EXCESSIVE_LOAD, "");
@@ -133,7 +139,11 @@ impl Connection {
             while let Poll::Ready(slot) = self.course.deadlines.poll_expired(cx, &**worker) {
                 self.expired(slot);
             }
+            let mut may_shed = self.course.manager.overload.is_some();
             while let Some(event) = self.quic.next_event(worker.now()) {
+                if std::mem::take(&mut may_shed) {
+                    self.shed_load();
+                }
                 if let Some(lost) = self.heed(event) {
                     return Poll::Ready(lost);
                 }
@@ -142,7 +152,7 @@ impl Connection {
             // What is not acknowledged when the connection is closed is lost, so that the last answers come first.
             if self.course.phase.get() == Phase::GoingAway && !self.has_answers_on_their_way() {
                 self.send();
-                self.close(ErrorCode::NO_ERROR, "");
+                self.close_well();
             }
             let has_more = self.send();
             if self.course.phase.get() == Phase::Over {
@@ -311,23 +321,35 @@ impl Connection {
             return;
         }
         self.end_streams(Cut::Failed);
-        self.count_code("tx.quic_connection_close_error_code", error.problem.name());
-        self.close(error.code(), &error.reason());
+        self.close_for(error.problem.name(), error.code(), &error.reason());
+    }
+
+    /// Closes, for a reason that has a name in counters.
+    pub(super) fn close_for(&self, name: &str, code: ErrorCode, reason: &str) {
+        if self.course.phase.get() != Phase::Over {
+            self.count_code("tx.quic_connection_close_error_code", name);
+            self.close(code, reason);
+        }
+    }
+
+    /// Closes where nothing is wrong.
+    pub(super) fn close_well(&self) {
+        self.close_for("QUIC_NO_ERROR", ErrorCode::NO_ERROR, "");
     }
 
     fn close(&self, code: ErrorCode, reason: &str) {
         if self.course.phase.replace(Phase::Over) != Phase::Over {
-            self.quic
-                .close(self.course.manager.worker.now(), code.0, reason);
+            let now = self.course.manager.worker.now();
+            self.quic.close(now, code.0, reason);
         }
     }
 
-    fn expired(&self, slot: usize) {
+    pub(super) fn expired(&self, slot: usize) {
         match slot {
             _ if self.course.is_over_time(slot) => self.begin_drain(),
             _ if self.course.phase.get() == Phase::GoingAway => {
                 if self.streams.borrow().is_empty() {
-                    self.close(ErrorCode::NO_ERROR, "");
+                    self.close_well();
                 }
             }
             _ => self.go_away(),
@@ -337,10 +359,17 @@ impl Connection {
     /// Tells the client to open no more streams; those on their way are still taken for `drain_timeout`.
     pub(super) fn begin_drain(&self) {
         if self.course.begin_drain() {
+            self.say_notice();
+            self.quic.wake();
+        }
+    }
+
+    /// Says that no more streams are to be opened, which is said once.
+    pub(super) fn say_notice(&self) {
+        if !self.has_said_notice.replace(true) {
             self.own.say(&self.quic, |out| {
                 self.codec.borrow_mut().send_shutdown_notice(out);
             });
-            self.quic.wake();
         }
     }
 
@@ -372,7 +401,7 @@ impl Connection {
         self.end_streams(Cut::Gone);
     }
 
-    fn end_streams(&self, why: Cut) {
+    pub(super) fn end_streams(&self, why: Cut) {
         let mut streams: Vec<_> = self.streams.borrow().values().cloned().collect();
         streams.sort_unstable_by_key(|stream| stream.id);
         streams.iter().for_each(|stream| stream.link.cut(why));
@@ -384,6 +413,7 @@ impl Connection {
         streams.remove(&id);
         if streams.is_empty() {
             drop(streams);
+            self.idle_since.set(self.course.manager.worker.now());
             self.course.await_streams();
             self.limit_last_answers();
         }

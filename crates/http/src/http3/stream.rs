@@ -110,8 +110,14 @@ impl Http3Stream {
                 false => Start::Gone,
             });
         }
-        let clock = &*self.connection.course.manager.worker;
-        deadlines.poll_expired(cx, clock).map(Start::Expired)
+        let course = &self.connection.course;
+        let expired = deadlines.poll_expired(cx, &*course.manager.worker);
+        if expired.is_ready() || !course.manager.drain.needs_care() {
+            return expired.map(Start::Expired);
+        }
+        course
+            .poll_shortened_idle(cx, deadlines)
+            .map(Start::Expired)
     }
 
     /// The request's head; whether it came.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nuncio_contract::clock::Clock;
@@ -63,6 +64,8 @@ pub(crate) struct Course {
     requests: Cell<u32>,
     resets: ResetTally,
     has_too_many_resets: Cell<bool>,
+    /// How often it has told its streams that the overload manager has decided anew.
+    told: Cell<u32>,
     spare_deadlines: RefCell<Vec<StreamDeadlines>>,
 }
 
@@ -73,6 +76,7 @@ impl Course {
         born: Instant,
         extra_life: Duration,
     ) -> Self {
+        let told = Cell::new(manager.drain.wakes());
         Course {
             manager,
             info,
@@ -83,6 +87,7 @@ impl Course {
             requests: Cell::new(0),
             resets: ResetTally::default(),
             has_too_many_resets: Cell::new(false),
+            told,
             spare_deadlines: RefCell::default(),
         }
     }
@@ -127,6 +132,29 @@ impl Course {
         let whole = timeouts.max_connection_duration;
         let life = of(LIFE, ScaledTimer::ConnectionMax, whole);
         [idle, life].into_iter().flatten().min()
+    }
+
+    /// Waits until a stream whose head has not come has been idle for as long as it may now that the overload manager has
+    /// made that shorter.
+    #[cold]
+    pub(crate) fn poll_shortened_idle(
+        &self,
+        cx: &mut Context<'_>,
+        deadlines: &StreamDeadlines,
+    ) -> Poll<usize> {
+        let whole = self.manager.config.timeouts.stream_idle;
+        let Some((end, whole)) = deadlines.get(STREAM_IDLE).zip(whole) else {
+            return Poll::Pending;
+        };
+        let end = end - (whole - self.manager.scaled(ScaledTimer::StreamIdle, whole));
+        let waited = deadlines.poll_at(cx, &*self.manager.worker, end);
+        waited.map(|()| STREAM_IDLE)
+    }
+
+    /// Whether streams are to look at their timeouts anew, as the overload manager has changed its mind.
+    pub(crate) fn must_tell_streams(&self) -> bool {
+        let wakes = self.manager.drain.wakes();
+        self.told.replace(wakes) != wakes
     }
 
     /// The client is told to open no more streams, unless it was; those on their way are still taken for
