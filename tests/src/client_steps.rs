@@ -1,6 +1,5 @@
 //! Plays the client's part of an exchange.
 
-use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -8,14 +7,13 @@ use nuncio_testkit::bytes::{from_lines, from_text};
 use nuncio_testkit::client::{Client, Response};
 use nuncio_testkit::message::Stop;
 
-use crate::await_stat;
-use crate::case::{BeforeStep, ClientStep, ClientWord, Exchange, Expect, ExpectWord, StatValue};
+use crate::case::{ClientStep, ClientWord, Exchange, Expect, ExpectWord};
 use crate::coding;
 use crate::connecting::{self, in_words};
-use crate::control_plane::ControlPlane;
 use crate::datagram_client;
 use crate::http2_client;
 use crate::http3_client;
+use crate::meanwhile::{awaited, prepare};
 use crate::setup::Setup;
 
 /// How long an exchange is repeated that waits for something, and how often.
@@ -50,51 +48,6 @@ pub fn play(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {
     let mut received = play_until(exchange, setup)?;
     received.notes.extend(missing);
     Ok(received)
-}
-
-/// Does what comes before an exchange; says what did not come about.
-fn plane<'s>(setup: &'s Setup, name: &str) -> io::Result<&'s ControlPlane> {
-    let plane = setup.planes.get(name);
-    plane.ok_or_else(|| io::Error::other(format!("there is no control plane {name}")))
-}
-
-fn prepare(step: &BeforeStep, setup: &mut Setup) -> io::Result<Option<String>> {
-    let directory = setup.scratch.path();
-    match step {
-        BeforeStep::Move { r#move, over } => {
-            fs::rename(directory.join(r#move), directory.join(over))?;
-        }
-        BeforeStep::Write { write, into } => {
-            let text = fs::read(directory.join(write))?;
-            fs::write(directory.join(into), text)?;
-        }
-        BeforeStep::Tell {
-            tell,
-            kind,
-            response,
-        } => {
-            let response = setup.filled(response)?;
-            plane(setup, tell)?.tell(kind, &response)?;
-        }
-        BeforeStep::Answered {
-            answered,
-            kind,
-            nonce,
-        } => plane(setup, answered)?.answered(kind, nonce)?,
-        BeforeStep::Asked { asked, text } => plane(setup, asked)?.asked(text)?,
-        BeforeStep::Cut { cut } => plane(setup, cut)?.cut(),
-        BeforeStep::AwaitStat { await_stat } => return awaited(await_stat, setup),
-    }
-    Ok(None)
-}
-
-/// Waits for a stat; says if it did not come.
-fn awaited(stat: &StatValue, setup: &mut Setup) -> io::Result<Option<String>> {
-    let admin = setup.fill("{{port:admin}}")?;
-    let port = admin.parse().map_err(io::Error::other)?;
-    let StatValue { name, is } = stat;
-    let comes = await_stat::comes(stat, port);
-    Ok((!comes).then(|| format!("{name} did not become {is}")))
 }
 
 fn play_until(exchange: &Exchange, setup: &mut Setup) -> io::Result<Received> {

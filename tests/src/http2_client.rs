@@ -16,6 +16,7 @@ use crate::case::{
     View, settings,
 };
 use crate::connecting::{Opened, gone, in_words};
+use crate::meanwhile::prepare;
 use crate::setup::Setup;
 use crate::show;
 
@@ -129,6 +130,12 @@ impl Player<'_> {
                     requests,
                 } => {
                     self.await_upstream(await_upstream, *requests);
+                    true
+                }
+                ClientHttp2Step::Meanwhile { meanwhile } => {
+                    for step in meanwhile {
+                        self.notes.extend(prepare(step, self.setup)?);
+                    }
                     true
                 }
                 ClientHttp2Step::Word(ClientHttp2Word::HalfClose) => {

@@ -19,11 +19,14 @@ use crate::case::{
 };
 use crate::certificates::{certificate_name, identity};
 use crate::connecting::{PATIENCE, gone, in_words};
+use crate::meanwhile::prepare;
 use crate::setup::Setup;
 use crate::show;
 
 /// Nothing is wrong.
 const NO_ERROR: u64 = 0x100;
+/// How a connection ends of which nobody has anything to say.
+const NO_FAULT: &str = "nothing is wrong";
 /// The stream of the proxy's that goes one way and is opened first.
 const PROXY_CONTROL: u64 = 3;
 
@@ -154,6 +157,12 @@ impl Player<'_> {
                     self.await_upstream(await_upstream, *requests);
                     true
                 }
+                ClientHttp3Step::Meanwhile { meanwhile } => {
+                    for step in meanwhile {
+                        self.notes.extend(prepare(step, self.setup)?);
+                    }
+                    true
+                }
                 ClientHttp3Step::Word(ClientHttp3Word::RoundTrip) => {
                     self.round_trip();
                     true
@@ -204,6 +213,12 @@ impl Player<'_> {
         let mut step = step.clone();
         for text in step.texts() {
             *text = self.setup.fill(text)?;
+        }
+        if let Some(count) = step.skip {
+            for _ in 0..count {
+                self.open(true)?;
+            }
+            return Ok(());
         }
         if let Some(text) = &step.control {
             return self.control(&from_text(text), step.end == Some(true));
@@ -290,7 +305,11 @@ impl Player<'_> {
             }
         }
         // Envoy goes away on its control stream too when it closes for a fault; that the close says already.
-        let is_fault = self.client.end.is_some();
+        let is_fault = self
+            .client
+            .end
+            .as_ref()
+            .is_some_and(|end| ended(end) != NO_FAULT);
         if let Some(control) = self
             .client
             .streams
@@ -336,7 +355,7 @@ fn show_stream(text: &mut String, number: u64, stream: &Incoming, exchange: &Exc
 fn ended(end: &End) -> String {
     match end {
         // Envoy closes at the end of a drain with a code of QUIC and a phrase of its own.
-        End::Application(NO_ERROR, _) | End::Transport(0, _) => "nothing is wrong".to_owned(),
+        End::Application(NO_ERROR, _) | End::Transport(0, _) => NO_FAULT.to_owned(),
         End::Application(code, phrase) => format!("{} {phrase}", error_name(*code)),
         End::Transport(code, phrase) => format!("transport error {code:#x} {phrase}"),
         End::Other(what) => what.clone(),

@@ -31,6 +31,7 @@ pub mod http2_client;
 pub mod http3_client;
 mod ids;
 pub mod known;
+mod meanwhile;
 pub mod not_yet;
 pub mod outcome;
 pub mod privileges;

@@ -40,6 +40,8 @@ pub struct Drain {
     is_over: Cell<bool>,
     /// Whether waiting connections are to look at more than their deadlines.
     needs_care: Cell<bool>,
+    /// How often connections were woken.
+    wakes: Cell<u32>,
     /// Wakes each connection, by its id.
     connections: RefCell<HashMap<u64, Waker>>,
 }
@@ -58,6 +60,7 @@ impl Drain {
             begun: Cell::default(),
             is_over: Cell::default(),
             needs_care: Cell::default(),
+            wakes: Cell::default(),
             connections: RefCell::default(),
         }
     }
@@ -83,8 +86,14 @@ impl Drain {
 
     /// Wakes every connection.
     pub(crate) fn wake(&self) {
+        self.wakes.set(self.wakes.get().wrapping_add(1));
         let wakers: Vec<_> = self.connections.borrow().values().cloned().collect();
         wakers.iter().for_each(Waker::wake_by_ref);
+    }
+
+    /// How often connections were woken, for those that have to wake others.
+    pub(crate) fn wakes(&self) -> u32 {
+        self.wakes.get()
     }
 
     /// Whether a connection that waits is to look whether the drain is over, and at the overload manager: one test for

@@ -21,6 +21,7 @@ pub mod http1;
 mod http2;
 pub mod http3;
 pub mod life;
+mod multiplexed;
 pub mod route;
 pub mod router;
 pub mod service;

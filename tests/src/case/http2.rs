@@ -12,6 +12,8 @@ use nuncio_testkit::http2::frame::{ERRORS, Frame, SETTINGS, TYPES, flag, kind, n
 use nuncio_testkit::http2::hpack::{self, Header};
 use serde::Deserialize;
 
+use super::BeforeStep;
+
 /// Longest payload that is put into one frame.
 const MOST_PAYLOAD_BYTES: usize = 16_384;
 
@@ -82,6 +84,11 @@ pub enum ClientHttp2Step {
         /// On which stream.
         #[serde(default)]
         stream: Option<u32>,
+    },
+    /// What happens around the connection meanwhile.
+    Meanwhile {
+        /// What.
+        meanwhile: Vec<BeforeStep>,
     },
     /// Sends frames in one write, so that a proxy that reads them reads all of them.
     Together {

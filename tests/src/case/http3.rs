@@ -10,6 +10,7 @@ use nuncio_testkit::http3::frame::{Frame, error_code, kind};
 use nuncio_testkit::http3::qpack;
 use serde::Deserialize;
 
+use super::BeforeStep;
 use super::http2::{lines, request_headers};
 
 /// What a client does on a connection of HTTP/3.
@@ -59,6 +60,11 @@ pub enum ClientHttp3Step {
         /// On which stream.
         #[serde(default)]
         stream: Option<u64>,
+    },
+    /// What happens around the connection meanwhile.
+    Meanwhile {
+        /// What.
+        meanwhile: Vec<BeforeStep>,
     },
     /// Sends something.
     Send(Box<Http3Send>),
@@ -135,6 +141,8 @@ pub struct Http3Send {
     pub reset_control: Option<String>,
     /// Closes the connection with this code.
     pub close: Option<String>,
+    /// Takes so many streams on which nothing is sent.
+    pub skip: Option<usize>,
     /// The stream.
     pub stream: Option<u64>,
     /// Whether the stream ends.

@@ -90,6 +90,10 @@ pub enum ShedPoint {
     GoAway,
     /// The same, and it closes at once.
     GoAwayAndClose,
+    /// Packets of HTTP/3 have come, and the client is to open no more streams.
+    Http3GoAway,
+    /// The same, and the connection closes at once.
+    Http3GoAwayAndClose,
     /// The head of a request is complete.
     DecodeHeaders,
     /// A request is about to be sent to a host.
@@ -100,7 +104,7 @@ pub enum ShedPoint {
 
 impl ShedPoint {
     /// All of them, by Envoy's names.
-    pub const ALL: [(ShedPoint, &'static str); 8] = [
+    pub const ALL: [(ShedPoint, &'static str); 10] = [
         (
             ShedPoint::Accept,
             "envoy.load_shed_points.tcp_listener_accept",
@@ -120,6 +124,14 @@ impl ShedPoint {
         (
             ShedPoint::GoAwayAndClose,
             "envoy.load_shed_points.http2_server_go_away_and_close_on_dispatch",
+        ),
+        (
+            ShedPoint::Http3GoAway,
+            "envoy.load_shed_points.http3_server_go_away_on_dispatch",
+        ),
+        (
+            ShedPoint::Http3GoAwayAndClose,
+            "envoy.load_shed_points.http3_server_go_away_and_close_on_dispatch",
         ),
         (
             ShedPoint::DecodeHeaders,
@@ -152,6 +164,8 @@ pub struct Overload {
     pub timers: TimerMinimums,
     /// From which power of two bytes on a stream that holds so much may be reset.
     pub tracked_stream_bits: Option<u32>,
+    /// Whether idle connections of QUIC may be closed.
+    pub closes_idle: bool,
     /// How many connections there may be, if a monitor limits them.
     pub max_connections: Option<u64>,
 }

@@ -13,6 +13,11 @@ use nuncio_contract::overload::{
 
 use super::ConnectionManager;
 
+/// How long a connection of QUIC is idle before it may be closed.
+const IDLE_WHEN_SHORT: Duration = Duration::from_secs(60);
+/// The same when it is all that can be done.
+const IDLE_WHEN_SATURATED: Duration = Duration::from_secs(10);
+
 /// What becomes of a connection on which bytes came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnBytes {
@@ -29,7 +34,8 @@ impl ConnectionManager {
     #[must_use]
     pub fn with_overload(mut self, overload: Option<Rc<OverloadOnWorker>>) -> Self {
         let heeds = |it: &Rc<OverloadOnWorker>| {
-            it.scales_timers() || it.shared().tracked_stream_bits.is_some()
+            let shared = it.shared();
+            it.scales_timers() || shared.tracked_stream_bits.is_some() || shared.closes_idle
         };
         if overload.as_ref().is_some_and(heeds) {
             self.drain.heed_overload();
@@ -53,12 +59,29 @@ impl ConnectionManager {
         let Some(overload) = &self.overload else {
             return OnBytes::Go;
         };
-        if overload.sheds(ShedPoint::GoAwayAndClose) {
-            return OnBytes::Close;
-        }
-        match overload.sheds(ShedPoint::GoAway) {
-            true => OnBytes::Drain,
-            false => OnBytes::Go,
+        on_arrival(overload, ShedPoint::GoAwayAndClose, ShedPoint::GoAway)
+    }
+
+    /// What becomes of a connection of HTTP/3 on which packets came.
+    pub(crate) fn on_packets(&self) -> OnBytes {
+        let Some(overload) = &self.overload else {
+            return OnBytes::Go;
+        };
+        on_arrival(
+            overload,
+            ShedPoint::Http3GoAwayAndClose,
+            ShedPoint::Http3GoAway,
+        )
+    }
+
+    /// How long a connection of QUIC has to be idle until it closes, while idle ones are to.
+    pub(crate) fn idle_limit(&self) -> Option<Duration> {
+        let overload = self.overload.as_ref()?;
+        let closes = overload.shared().action(Action::CloseIdleConnections);
+        match closes.get() {
+            share if share <= 0.0 => None,
+            _ if closes.is_saturated() => Some(IDLE_WHEN_SATURATED),
+            _ => Some(IDLE_WHEN_SHORT),
         }
     }
 
@@ -108,6 +131,16 @@ impl ConnectionManager {
             Some(overload) => overload.scaled(timer, whole),
             None => whole,
         }
+    }
+}
+
+fn on_arrival(overload: &OverloadOnWorker, close: ShedPoint, away: ShedPoint) -> OnBytes {
+    if overload.sheds(close) {
+        return OnBytes::Close;
+    }
+    match overload.sheds(away) {
+        true => OnBytes::Drain,
+        false => OnBytes::Go,
     }
 }
 

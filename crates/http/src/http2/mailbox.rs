@@ -9,6 +9,7 @@ use nuncio_contract::stream_info::BytesMeter;
 use nuncio_upstream::{Http2Mailbox, Http2Task};
 
 use super::connection::End;
+use crate::multiplexed::Link;
 
 /// Why nothing more comes and nothing more can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +39,7 @@ pub(super) struct Mailbox {
     pub(super) is_bare: bool,
     /// Whether the client has ended its side; what is here is the last.
     pub(super) is_complete: Cell<bool>,
-    pub(super) cut: Cell<Option<Cut>>,
-    pub(super) bytes: Cell<BytesMeter>,
-    pub(super) task: Http2Task,
+    pub(super) link: Link<Cut>,
 }
 
 impl Mailbox {
@@ -54,29 +53,13 @@ impl Mailbox {
             trailers: RefCell::default(),
             is_bare,
             is_complete: Cell::new(is_bare),
-            cut: Cell::new(None),
-            bytes: Cell::new(bytes),
-            task: Http2Task::default(),
+            link: Link::new(bytes),
         }
-    }
-
-    /// Ends the stream's hopes, and tells its task.
-    pub(super) fn cut(&self, why: Cut) {
-        if self.cut.get().is_none() {
-            self.cut.set(Some(why));
-        }
-        self.task.wake();
-    }
-
-    pub(super) fn meter(&self, change: impl FnOnce(&mut BytesMeter)) {
-        let mut bytes = self.bytes.get();
-        change(&mut bytes);
-        self.bytes.set(bytes);
     }
 }
 
 impl Http2Mailbox for Mailbox {
     fn task(&self) -> &Http2Task {
-        &self.task
+        &self.link.task
     }
 }

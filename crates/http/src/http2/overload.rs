@@ -3,29 +3,36 @@
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use nuncio_contract::overload::ScaledTimer;
-
-use super::connection::{Connection, End, HEAD, IDLE, LIFE, Phase, Worked};
+use super::connection::{Connection, End, Worked};
 use super::mailbox::Cut;
 use crate::connection_manager::overload::OnBytes;
+use crate::multiplexed::{HEAD, Phase};
 
 impl Connection {
     /// Looks at what may end a connection beside its deadlines: the end of the drain, and timeouts that are shorter now.
     #[cold]
     pub(super) fn heed_overload(self: &Rc<Self>, cx: &mut Context<'_>) -> Option<End> {
-        if self.manager.drain.is_over() {
+        if self.course.manager.drain.is_over() {
             return Some(End::Local);
         }
+        if self.course.must_tell_streams() {
+            let streams = self.shared.mailboxes();
+            streams.iter().for_each(|stream| stream.link.task.wake());
+        }
         let (end, slot) = self.first_shortened()?;
-        match self.deadlines.poll_at(cx, &*self.manager.worker, end) {
+        match self
+            .course
+            .deadlines
+            .poll_at(cx, &*self.course.manager.worker, end)
+        {
             Poll::Ready(()) if slot == HEAD => {
                 self.unfinished_was_idle();
                 None
             }
             Poll::Ready(()) => {
-                self.deadlines.clear(slot);
+                self.course.deadlines.clear(slot);
                 self.expired(slot)
             }
             Poll::Pending => None,
@@ -35,30 +42,13 @@ impl Connection {
     /// The timeout that is the first to pass now that they are shorter.
     fn first_shortened(&self) -> Option<(Instant, usize)> {
         let head = self.unfinished_idle_end().map(|end| (end, HEAD));
-        if self.phase.get() != Phase::Open {
-            return head;
-        }
-        let timeouts = &self.manager.config.timeouts;
-        let of = |slot, timer, whole: Option<Duration>| {
-            let (end, whole) = self.deadlines.get(slot).zip(whole)?;
-            Some((end - (whole - self.manager.scaled(timer, whole)), slot))
-        };
-        let ends = [
-            head,
-            of(IDLE, ScaledTimer::ConnectionIdle, timeouts.connection_idle),
-            of(
-                LIFE,
-                ScaledTimer::ConnectionMax,
-                timeouts.max_connection_duration,
-            ),
-        ];
-        ends.into_iter().flatten().min()
+        head.into_iter().chain(self.course.first_shortened()).min()
     }
 
     /// Sheds load once bytes are there; what came is worked off if the connection closes.
     #[cold]
     pub(super) fn shed_load(self: &Rc<Self>) -> Worked {
-        match self.manager.on_bytes() {
+        match self.course.manager.on_bytes() {
             OnBytes::Go => return Worked::ForNow,
             OnBytes::Drain => {
                 self.begin_drain();
@@ -66,7 +56,7 @@ impl Connection {
             }
             OnBytes::Close => {}
         }
-        if self.phase.get() == Phase::Open {
+        if self.course.phase.get() == Phase::Open {
             self.shared
                 .encode(|codec, out| codec.send_shutdown_notice(out));
         }

@@ -77,7 +77,6 @@ impl Connection {
 
     /// Begins a stream with the head that was decoded.
     fn begin_stream(self: &Rc<Self>, id: StreamId, end_stream: bool, size: BlockSize) {
-        let manager = &self.manager;
         let begun = self.take_unfinished();
         let is_counted = begun.is_some();
         let mut state = begun.unwrap_or_else(|| self.new_stream());
@@ -85,7 +84,7 @@ impl Connection {
             &mut state.request,
             &mut self.shared.wire.borrow_mut().headers,
         );
-        let now = manager.worker.now();
+        let now = self.course.manager.worker.now();
         let timing = &mut state.info.downstream_timing;
         timing.last_header_rx_byte = Some(now);
         if end_stream {
@@ -107,37 +106,16 @@ impl Connection {
 
     /// Counts a request, refused or not, of those that the connection may have.
     pub(super) fn count_request(self: &Rc<Self>) {
-        if self.is_last_request() {
+        if self.course.is_last_request() {
             self.begin_drain();
         }
     }
 
-    /// Counts a request; whether it is the last one that the connection may have.
-    fn is_last_request(&self) -> bool {
-        let manager = &self.manager;
-        let requests = self.requests.get().saturating_add(1);
-        self.requests.set(requests);
-        let limit = manager.config.max_requests_per_connection;
-        let is_last = limit == Some(requests);
-        if is_last {
-            manager.stats.http.downstream_cx_max_requests_reached.inc();
-        }
-        is_last
-    }
-
     /// Counts a stream.
     pub(super) fn new_stream(&self) -> Box<StreamState> {
-        let stats = &self.manager.stats.http;
         self.begun.set(self.begun.get() + 1);
-        stats.downstream_rq_total.inc();
-        stats.downstream_rq_http2_total.inc();
-        stats.downstream_rq_active.inc();
         self.stats.streams_active.inc();
-        self.is_busy();
-        let manager = &self.manager;
-        let mut state = manager.worker.begin_stream(&self.info, manager.routes());
-        state.info.protocol = Some(Protocol::Http2);
-        state
+        self.course.begin_stream(Protocol::Http2)
     }
 
     pub(super) fn spawn(self: &Rc<Self>, mailbox: Mailbox, state: Box<StreamState>, start: Start) {
@@ -166,11 +144,11 @@ impl Connection {
             bytes.wire_bytes_sent = RESET_BYTES;
         }
         let mailbox = Mailbox::new(id, false, bytes);
-        mailbox.cut.set(Some(why));
+        mailbox.link.cut.set(Some(why));
         // Nothing goes out behind the GOAWAY that tells of a failure.
         let is_over = matches!(why, Cut::Failed(_) | Cut::Blamed(_) | Cut::Gone(_));
         self.spawn(mailbox, state, Start::Gone);
-        if !is_counted && self.is_last_request() && !is_over {
+        if !is_counted && self.course.is_last_request() && !is_over {
             self.begin_drain();
         }
     }
@@ -193,8 +171,8 @@ impl Connection {
             // It ends in its turn among the others.
             Some(mailbox) => {
                 self.meter_lost_bytes(&mailbox);
-                let known = mailbox.cut.take();
-                mailbox.cut.set(known.or(Some(Cut::Blamed(error))));
+                let known = mailbox.link.cut.take();
+                mailbox.link.cut.set(known.or(Some(Cut::Blamed(error))));
             }
             None if matches!(error, ConnectionError::Messaging(..)) => {
                 self.refuse_stream(stream, Cut::Blamed(error));
@@ -221,9 +199,11 @@ impl Connection {
         let fresh_bytes = mailbox.fresh_bytes.get() + data.len();
         mailbox.fresh_bytes.set(fresh_bytes);
         mailbox.data.borrow_mut().extend(own.bytes(data));
-        mailbox.meter(|bytes| bytes.wire_bytes_received += count(wire));
+        mailbox
+            .link
+            .meter(|bytes| bytes.wire_bytes_received += count(wire));
         mailbox.is_complete.set(end_stream);
-        mailbox.task.wake();
+        mailbox.link.task.wake();
     }
 
     fn deliver_trailers(&self, id: StreamId, size: BlockSize) {
@@ -232,20 +212,22 @@ impl Connection {
         };
         let mut trailers = HeaderMap::new(MapKind::RequestTrailers);
         std::mem::swap(&mut trailers, &mut self.shared.wire.borrow_mut().headers);
-        mailbox.meter(|bytes| {
+        mailbox.link.meter(|bytes| {
             bytes.wire_bytes_received += count(size.wire);
             bytes.header_bytes_received += count(size.wire);
             bytes.decompressed_header_bytes_received += count(size.decoded);
         });
         *mailbox.trailers.borrow_mut() = Some(Box::new(trailers));
         mailbox.is_complete.set(true);
-        mailbox.task.wake();
+        mailbox.link.task.wake();
     }
 
     fn reset(&self, id: StreamId, code: ErrorCode) {
         if let Some(mailbox) = self.shared.mailbox(id) {
-            mailbox.meter(|bytes| bytes.wire_bytes_received += RESET_BYTES);
-            mailbox.cut(Cut::Reset(code));
+            mailbox
+                .link
+                .meter(|bytes| bytes.wire_bytes_received += RESET_BYTES);
+            mailbox.link.cut(Cut::Reset(code));
         }
     }
 
@@ -257,13 +239,15 @@ impl Connection {
             .borrow_mut()
             .codec
             .take_lost_bytes(mailbox.id);
-        mailbox.meter(|bytes| bytes.decompressed_header_bytes_received += count(lost));
+        mailbox
+            .link
+            .meter(|bytes| bytes.decompressed_header_bytes_received += count(lost));
     }
 
     fn violated(&self, id: StreamId, error: StreamError) {
         if let Some(mailbox) = self.shared.mailbox(id) {
             self.meter_lost_bytes(&mailbox);
-            mailbox.cut(Cut::Violation(error));
+            mailbox.link.cut(Cut::Violation(error));
         }
     }
 }

@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use nuncio_codec::http2::{ConnectionError, ErrorCode, StreamError, upgrade_response_to_http2};
 use nuncio_contract::buffer::Buffer;
-use nuncio_contract::clock::Clock;
 use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
 
@@ -17,8 +15,8 @@ use super::connection::{Connection, End};
 use super::mailbox::{Cut, Mailbox};
 use crate::boxed::boxed;
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
-use crate::exchange::{Exchange, REQUEST, STREAM_DURATION, STREAM_IDLE};
 use crate::life::{Start, StreamEnd};
+use crate::multiplexed::{self, Come, Side};
 use crate::stream::StreamState;
 
 /// Bytes of a DATA frame's head.
@@ -55,11 +53,11 @@ pub(super) async fn run(
     state: Box<StreamState>,
     start: Start,
 ) {
-    let worker = Rc::clone(&connection.manager.worker);
+    let worker = Rc::clone(&connection.course.manager.worker);
     // The runtime moves a task about until it runs, and once more at its end.
     let mut life = boxed(|| live(connection, Rc::clone(&mailbox), state, start));
     poll_fn(|cx| {
-        mailbox.task.note(cx);
+        mailbox.link.task.note(cx);
         let lived = worker.step(|| life.as_mut().poll(cx));
         mailbox.fresh_bytes.set(0);
         lived
@@ -73,8 +71,13 @@ async fn live(
     state: Box<StreamState>,
     start: Start,
 ) {
-    let deadlines = connection.deadlines_for_stream();
-    connection.begin_deadlines(&deadlines, state.info.start, mailbox.is_bare);
+    let come = match mailbox.is_bare {
+        true => Come::All,
+        false => Come::Head,
+    };
+    let deadlines = connection
+        .course
+        .deadlines_for_stream(state.info.start, come);
     let down = Http2Stream {
         is_read: Cell::new(mailbox.is_bare),
         is_to_head: state.request.get(Known::Method) == Some(b"HEAD"),
@@ -82,25 +85,14 @@ async fn live(
         connection: Rc::clone(&connection),
         mailbox,
     };
-    let exchange = Exchange::new(&connection.manager, &down, state, &deadlines);
-    let end = pin!(exchange.run(start)).await;
-    let is_host_lost = exchange.has_lost_host_of_tunnel();
-    let state = exchange.into_state();
-    if !down.has_lost_connection() {
-        let lifetime = connection.manager.worker.now() - state.info.start;
-        connection.count_ended(lifetime, state.info.response_code.is_some());
-    }
-    connection.manager.worker.end_stream(state);
-    for slot in [STREAM_IDLE, REQUEST, STREAM_DURATION] {
-        deadlines.clear(slot);
-    }
-    down.end(end, is_host_lost);
-    connection.keep_deadlines(deadlines);
+    let lived = multiplexed::live(&connection.course, &down, state, start, &deadlines).await;
+    down.end(lived);
+    connection.course.keep_deadlines(deadlines);
 }
 
 impl Http2Stream {
     /// Tells the client how the stream ended, where it does not know.
-    fn end(self, end: StreamEnd, is_host_lost: bool) {
+    fn end(self, (end, is_host_lost): (StreamEnd, bool)) {
         let code = match end {
             StreamEnd::Gone => ErrorCode::CANCEL,
             _ if is_host_lost => ErrorCode::CONNECT_ERROR,
@@ -109,7 +101,7 @@ impl Http2Stream {
             StreamEnd::Broken | StreamEnd::Unread => ErrorCode::INTERNAL_ERROR,
         };
         let id = self.mailbox.id;
-        if self.mailbox.cut.get().is_none() {
+        if !self.mailbox.link.is_cut() {
             self.connection
                 .shared
                 .encode(|codec, out| codec.reset(id, code, out));
@@ -117,14 +109,9 @@ impl Http2Stream {
         self.connection.stream_ended(id);
     }
 
-    fn has_lost_connection(&self) -> bool {
-        let cut = self.mailbox.cut.get();
-        matches!(cut, Some(Cut::Gone(_) | Cut::Failed(_) | Cut::Blamed(_)))
-    }
-
     /// Encodes what may be of what is pending; ready when nothing is left.
     fn poll_pending(&self) -> Poll<Result<(), DownstreamError>> {
-        if self.mailbox.cut.get().is_some() {
+        if self.mailbox.link.is_cut() {
             return Poll::Ready(Err(self.loss()));
         }
         let mut pending = self.pending.borrow_mut();
@@ -142,6 +129,7 @@ impl Http2Stream {
                     codec.wait_for_window(id);
                 }
                 self.mailbox
+                    .link
                     .meter(|bytes| bytes.wire_bytes_sent += count(out.len() - before));
                 sent
             });
@@ -159,6 +147,7 @@ impl Http2Stream {
                     .shared
                     .encode(|codec, out| codec.send_data(id, b"", true, out));
                 self.mailbox
+                    .link
                     .meter(|bytes| bytes.wire_bytes_sent += FRAME_HEAD_BYTES);
             }
             Some(PendingEnd::Trailers(trailers)) => self.send_trailers(&trailers),
@@ -186,7 +175,7 @@ impl Http2Stream {
     }
 
     fn meter_head(&self, wire: usize, decoded: usize) {
-        self.mailbox.meter(|bytes| {
+        self.mailbox.link.meter(|bytes| {
             bytes.wire_bytes_sent += count(wire);
             bytes.header_bytes_sent += count(wire);
             bytes.decompressed_header_bytes_sent += count(decoded);
@@ -198,7 +187,7 @@ impl Http2Stream {
         chunk: &mut Buffer,
         trailers: &mut HeaderMap,
     ) -> Poll<Result<BodyEvent, DownstreamError>> {
-        if self.mailbox.cut.get().is_some() {
+        if self.mailbox.link.is_cut() {
             return Poll::Ready(Err(self.loss()));
         }
         let data = std::mem::take(&mut *self.mailbox.data.borrow_mut());
@@ -229,10 +218,21 @@ impl Http2Stream {
     }
 
     fn poll_gone(&self, _cx: &mut Context<'_>) -> Poll<()> {
-        match self.mailbox.cut.get() {
-            Some(_) => Poll::Ready(()),
-            None => Poll::Pending,
+        match self.mailbox.link.is_cut() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
+    }
+}
+
+impl Side for Http2Stream {
+    fn has_lost_connection(&self) -> bool {
+        let cut = self.mailbox.link.cut.get();
+        matches!(cut, Some(Cut::Gone(_) | Cut::Failed(_) | Cut::Blamed(_)))
+    }
+
+    fn wake_driver(&self) {
+        self.connection.shared.wake_driver();
     }
 }
 
@@ -257,7 +257,7 @@ impl Downstream for Http2Stream {
     }
 
     fn loss(&self) -> DownstreamError {
-        let (flags, details) = match self.mailbox.cut.get() {
+        let (flags, details) = match self.mailbox.link.cut.get() {
             Some(Cut::Reset(code)) => loss_by_reset(code, self.mailbox.is_complete.get()),
             Some(Cut::Violation(
                 error @ (StreamError::TooManyHeaders
@@ -365,7 +365,7 @@ impl Downstream for Http2Stream {
     }
 
     fn bytes(&self) -> BytesMeter {
-        self.mailbox.bytes.get()
+        self.mailbox.link.bytes.get()
     }
 
     fn close_after_response(&self) {}
@@ -379,7 +379,7 @@ impl Downstream for Http2Stream {
     }
 
     fn is_draining(&self) -> bool {
-        self.connection.is_draining()
+        self.connection.course.is_draining()
     }
 }
 

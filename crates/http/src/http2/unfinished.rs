@@ -12,10 +12,11 @@ use nuncio_codec::http2::StreamId;
 use nuncio_contract::overload::ScaledTimer;
 use nuncio_contract::stream_info::BytesMeter;
 
-use super::connection::{Connection, HEAD};
+use super::connection::Connection;
 use super::mailbox::{Cut, Mailbox};
-use crate::exchange::{REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE};
+use crate::exchange::{REQUEST_HEADERS, STREAM_IDLE};
 use crate::life::Start;
+use crate::multiplexed::{Come, HEAD};
 use crate::stream::StreamState;
 
 /// The one of a connection, if there is one.
@@ -49,24 +50,18 @@ impl Connection {
         // It holds the place of the stream's own, so that the connection knows that it is not idle.
         let mailbox = Rc::new(Mailbox::new(id, false, BytesMeter::default()));
         self.shared.streams.borrow_mut().insert(id, mailbox);
-        let timeouts = &self.manager.config.timeouts;
-        let limits = [
-            (REQUEST_HEADERS, timeouts.request_headers),
-            (STREAM_IDLE, timeouts.stream_idle),
-            (REQUEST, timeouts.request),
-            (STREAM_DURATION, timeouts.max_stream_duration),
-        ];
+        let limits = self.course.limits(Come::Nothing);
         let limits = limits.map(|(slot, limit)| limit.map(|limit| (limit, slot)));
         let first = limits.into_iter().flatten().min();
         if let Some((limit, _)) = first {
-            self.deadlines.set(HEAD, state.info.start + limit);
+            self.course.deadlines.set(HEAD, state.info.start + limit);
         }
         let slot = first.map_or(REQUEST_HEADERS, |(_, slot)| slot);
         self.unfinished.0.replace(Some(Box::new(Begun {
             id,
             state,
             slot,
-            idle: timeouts.stream_idle,
+            idle: self.course.manager.config.timeouts.stream_idle,
         })));
         self.count_request();
     }
@@ -75,7 +70,7 @@ impl Connection {
     #[inline]
     pub(super) fn take_unfinished(&self) -> Option<Box<StreamState>> {
         let begun = self.unfinished.0.take()?;
-        self.deadlines.clear(HEAD);
+        self.course.deadlines.clear(HEAD);
         Some(begun.state)
     }
 
@@ -92,7 +87,7 @@ impl Connection {
         let begun = self.unfinished.0.borrow();
         let begun = begun.as_ref()?;
         let whole = begun.idle?;
-        let scaled = self.manager.scaled(ScaledTimer::StreamIdle, whole);
+        let scaled = self.course.manager.scaled(ScaledTimer::StreamIdle, whole);
         (scaled < whole).then(|| begun.state.info.start + scaled)
     }
 
@@ -101,7 +96,7 @@ impl Connection {
         if let Some(begun) = self.unfinished.0.borrow_mut().as_mut() {
             begun.slot = STREAM_IDLE;
         }
-        self.deadlines.clear(HEAD);
+        self.course.deadlines.clear(HEAD);
         self.unfinished_expired();
     }
 

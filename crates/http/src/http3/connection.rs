@@ -7,41 +7,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use nuncio_codec::http2::Role;
 use nuncio_codec::http3::{Connection as Codec, ConnectionError, ErrorCode, StreamId as Number};
 use nuncio_contract::clock::Clock;
 use nuncio_contract::stats::Scope;
 use nuncio_contract::stats::groups::Http3CodecStats;
 use nuncio_contract::stream_info::{ConnectionInfo, Protocol};
-use nuncio_net::deadline::Deadlines;
 use nuncio_net::quic::{
-    Connection as Quic, ConnectionError as QuicError, Dir, Event, Lost, StreamEvent, StreamId,
-    VarInt,
+    Connection as Quic, ConnectionError as QuicError, Dir, Event, Lost, ReadEnd, StreamEvent,
+    StreamId, VarInt,
 };
 
 use super::mailbox::{Cut, Mailbox};
 use super::own_streams::{self, OwnStreams};
 use super::stream;
 use crate::connection_manager::ConnectionManager;
-use crate::connection_manager::premature_resets::ResetTally;
-use crate::exchange::DEADLINES;
-
-/// No stream for too long.
-const IDLE: usize = 0;
-/// The connection's own longest duration.
-const LIFE: usize = 1;
-/// The time between the notice and the real GOAWAY; behind it, how long the last answers may take to arrive.
-const CLOSING: usize = 2;
+use crate::multiplexed::{CLOSING, Course, Phase};
 
 /// How long a client has to acknowledge the last answers before the connection is closed.
 const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(30);
-
-/// Deadlines of streams that are kept for the streams to come.
-const MAX_SPARE_DEADLINES: usize = 32;
-
-/// Deadlines of one stream.
-pub(super) type StreamDeadlines = Box<Deadlines<DEADLINES>>;
 
 /// A connection behind its handshake.
 pub struct Begun {
@@ -55,46 +40,36 @@ pub struct Begun {
     pub quic: Rc<Quic>,
 }
 
-/// How far a connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    Open,
-    /// The client knows that it is to open no more streams.
-    Notified,
-    /// The last stream is named; the end of the last one is that of the connection.
-    GoingAway,
-    /// Closed; nothing more comes or goes.
-    Closed,
-}
-
 /// What driver and streams share.
 pub(super) struct Connection {
-    pub(super) manager: Rc<ConnectionManager>,
-    pub(super) info: Rc<ConnectionInfo>,
+    pub(super) course: Course,
     pub(super) stats: Arc<Http3CodecStats>,
     pub(super) quic: Rc<Quic>,
     scope: Scope,
     pub(super) codec: RefCell<Codec>,
     own: OwnStreams,
-    streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
-    phase: Cell<Phase>,
-    deadlines: Deadlines<3>,
-    born: Instant,
-    /// How much longer than others it may live.
-    extra_life: Duration,
-    requests: Cell<u32>,
-    resets: ResetTally,
-    has_too_many_resets: Cell<bool>,
-    spare_deadlines: RefCell<Vec<StreamDeadlines>>,
+    pub(super) streams: RefCell<HashMap<StreamId, Rc<Mailbox>>>,
+    /// Since when there has been no stream.
+    pub(super) idle_since: Cell<Instant>,
+    /// Whether the client was told to open no more streams.
+    has_said_notice: Cell<bool>,
+    /// Streams that the client has left out so far; no more than it may have open.
+    left_out: RefCell<HashSet<StreamId>>,
 }
 
 /// Serves a connection to its end, and tells how it ended. To be polled within
 /// [`Worker::step`](crate::worker::Worker::step).
 pub async fn serve(begun: Begun) -> Lost {
     let connection = Rc::new(Connection::new(begun));
-    let manager = Rc::clone(&connection.manager);
-    let _woken_at_its_end =
-        poll_fn(|cx| Poll::Ready(manager.drain.register(connection.info.id, cx.waker()))).await;
+    let manager = Rc::clone(&connection.course.manager);
+    let _woken_at_its_end = poll_fn(|cx| {
+        Poll::Ready(
+            manager
+                .drain
+                .register(connection.course.info.id, cx.waker()),
+        )
+    })
+    .await;
     manager.connection_begun(true);
     let stats = &manager.stats.http;
     stats.downstream_cx_http3_total.inc();
@@ -103,12 +78,12 @@ pub async fn serve(begun: Begun) -> Lost {
     connection
         .own
         .open(&connection.quic, &connection.codec.borrow());
-    connection.await_streams();
+    connection.course.await_streams();
     let lost = poll_fn(|cx| connection.poll_drive(cx)).await;
     let by_us = matches!(lost, Lost::Local | Lost::TimedOut);
     connection.cut_off();
     stats.downstream_cx_http3_active.dec();
-    manager.connection_ended(connection.born, true, by_us);
+    manager.connection_ended(connection.course.born, true, by_us);
     lost
 }
 
@@ -120,29 +95,6 @@ pub fn ended_in_handshake(manager: &ConnectionManager, begin: Instant, is_late: 
     manager.ended_in_handshake(begin, is_late);
 }
 
-/// The name of a client's code in counters.
-fn reset_name(code: u64) -> &'static str {
-    match ErrorCode(code) {
-        ErrorCode::NO_ERROR => "QUIC_STREAM_NO_ERROR",
-        ErrorCode::GENERAL_PROTOCOL_ERROR => "QUIC_STREAM_GENERAL_PROTOCOL_ERROR",
-        ErrorCode::INTERNAL_ERROR => "QUIC_STREAM_INTERNAL_ERROR",
-        ErrorCode::STREAM_CREATION_ERROR => "QUIC_STREAM_STREAM_CREATION_ERROR",
-        ErrorCode::CLOSED_CRITICAL_STREAM => "QUIC_STREAM_CLOSED_CRITICAL_STREAM",
-        ErrorCode::FRAME_UNEXPECTED => "QUIC_STREAM_FRAME_UNEXPECTED",
-        ErrorCode::FRAME_ERROR => "QUIC_STREAM_FRAME_ERROR",
-        ErrorCode::EXCESSIVE_LOAD => "QUIC_STREAM_EXCESSIVE_LOAD",
-        ErrorCode::ID_ERROR => "QUIC_STREAM_ID_ERROR",
-        ErrorCode::SETTINGS_ERROR => "QUIC_STREAM_SETTINGS_ERROR",
-        ErrorCode::MISSING_SETTINGS => "QUIC_STREAM_MISSING_SETTINGS",
-        ErrorCode::REQUEST_REJECTED => "QUIC_STREAM_REQUEST_REJECTED",
-        ErrorCode::REQUEST_CANCELLED => "QUIC_STREAM_CANCELLED",
-        ErrorCode::REQUEST_INCOMPLETE => "QUIC_STREAM_REQUEST_INCOMPLETE",
-        ErrorCode::CONNECT_ERROR => "QUIC_STREAM_CONNECT_ERROR",
-        ErrorCode::VERSION_FALLBACK => "QUIC_STREAM_VERSION_FALLBACK",
-        _ => "QUIC_STREAM_UNKNOWN_APPLICATION_ERROR_CODE",
-    }
-}
-
 impl Connection {
     fn new(begun: Begun) -> Self {
         let Begun {
@@ -152,23 +104,18 @@ impl Connection {
             quic,
         } = begun;
         let (settings, stats) = manager.http3();
+        let (born, extra_life) = (manager.worker.now(), manager.extra_life());
         Connection {
             stats,
             codec: RefCell::new(Codec::new(Role::Server, settings)),
             own: OwnStreams::default(),
             streams: RefCell::default(),
-            phase: Cell::new(Phase::Open),
-            deadlines: Deadlines::default(),
-            born: manager.worker.now(),
-            extra_life: manager.extra_life(),
-            requests: Cell::new(0),
-            resets: ResetTally::default(),
-            has_too_many_resets: Cell::new(false),
-            spare_deadlines: RefCell::default(),
+            idle_since: Cell::new(born),
+            has_said_notice: Cell::new(false),
+            left_out: RefCell::default(),
             quic,
             scope,
-            manager,
-            info,
+            course: Course::new(manager, info, born, extra_life),
         }
     }
 
@@ -181,32 +128,34 @@ impl Connection {
 
     fn poll_drive(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<Lost> {
         self.quic.note_driver(cx);
-        let worker = &self.manager.worker;
+        let worker = &self.course.manager.worker;
         loop {
-            if self.manager.drain.needs_care() && self.manager.drain.is_over() {
-                self.close(ErrorCode::NO_ERROR, "");
+            if self.course.manager.drain.needs_care() {
+                self.heed_overload(cx);
             }
-            if self.has_too_many_resets.get() {
+            if self.course.has_too_many_resets() {
                 self.close(ErrorCode::EXCESSIVE_LOAD, "");
             }
-            while let Poll::Ready(slot) = self.deadlines.poll_expired(cx, &**worker) {
+            while let Poll::Ready(slot) = self.course.deadlines.poll_expired(cx, &**worker) {
                 self.expired(slot);
             }
+            let mut may_shed = self.course.manager.overload.is_some();
             while let Some(event) = self.quic.next_event(worker.now()) {
+                if std::mem::take(&mut may_shed) {
+                    self.shed_load();
+                }
                 if let Some(lost) = self.heed(event) {
                     return Poll::Ready(lost);
                 }
             }
-            while let Some(id) = self.quic.accept(Dir::Bi) {
-                self.begin_stream(id);
-            }
+            self.accept();
             // What is not acknowledged when the connection is closed is lost, so that the last answers come first.
-            if self.phase.get() == Phase::GoingAway && !self.has_answers_on_their_way() {
+            if self.course.phase.get() == Phase::GoingAway && !self.has_answers_on_their_way() {
                 self.send();
-                self.close(ErrorCode::NO_ERROR, "");
+                self.close_well();
             }
             let has_more = self.send();
-            if self.phase.get() == Phase::Closed {
+            if self.course.phase.get() == Phase::Over {
                 return Poll::Ready(Lost::Local);
             }
             if has_more {
@@ -217,7 +166,7 @@ impl Connection {
                 continue;
             }
             // What has happened may have set a nearer deadline, for which no timer runs yet.
-            match self.deadlines.poll_expired(cx, &**worker) {
+            match self.course.deadlines.poll_expired(cx, &**worker) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(slot) => self.expired(slot),
             }
@@ -226,13 +175,14 @@ impl Connection {
 
     /// Whether a stream is alive, or the client has not acknowledged all of one's answer.
     fn has_answers_on_their_way(&self) -> bool {
-        !self.streams.borrow().is_empty() || self.quic.sending_streams() > self.own.count()
+        let silent = self.own.count() + self.left_out.borrow().len();
+        !self.streams.borrow().is_empty() || self.quic.sending_streams() > silent
     }
 
     /// Sends what is ready; whether there is more for another turn.
     fn send(&self) -> bool {
-        let (sent, has_more) = self.quic.write(self.manager.worker.now());
-        let stats = &self.manager.stats.http;
+        let (sent, has_more) = self.quic.write(self.course.manager.worker.now());
+        let stats = &self.course.manager.stats.http;
         stats.downstream_cx_tx_bytes_total.add(sent);
         has_more
     }
@@ -263,7 +213,7 @@ impl Connection {
                 } else {
                     self.stats.rx_reset.inc();
                     if let Some(mailbox) = self.mailbox(id) {
-                        mailbox.cut(Cut::Reset);
+                        mailbox.link.cut(Cut::Reset);
                     }
                 }
             }
@@ -292,22 +242,25 @@ impl Connection {
         self.streams.borrow().get(&id).cloned()
     }
 
-    fn wake_stream(&self, id: StreamId) {
+    fn wake_stream(self: &Rc<Self>, id: StreamId) {
+        if self.left_out.borrow_mut().remove(&id) {
+            self.begin_stream(id);
+        }
         if let Some(mailbox) = self.mailbox(id) {
             if let Some(code) = self.quic.reset_by_peer(id) {
                 self.note_reset(&mailbox, code);
             }
-            mailbox.wake();
+            mailbox.link.task.wake();
         }
     }
 
-    /// The client has reset its side of a stream.
+    /// The client has reset its side of a stream. As in Envoy it may still want the answer.
     pub(super) fn note_reset(&self, mailbox: &Mailbox, code: u64) {
         if !mailbox.is_reset.replace(true) {
             self.stats.rx_reset.inc();
-            self.count_code("rx.quic_reset_stream_error_code", reset_name(code));
+            let name = ErrorCode(code).reset_name();
+            self.count_code("rx.quic_reset_stream_error_code", name);
         }
-        mailbox.cut(Cut::Reset);
     }
 
     fn read_own(self: &Rc<Self>, id: StreamId) {
@@ -317,70 +270,86 @@ impl Connection {
         }
     }
 
-    /// A stream of the client's for a request.
-    fn begin_stream(self: &Rc<Self>, id: StreamId) {
+    /// Begins the streams that the client has opened. By naming one it opens all before it; those on which nothing has
+    /// come are none yet.
+    fn accept(self: &Rc<Self>) {
+        let mut next = self.quic.accept(Dir::Bi);
+        while let Some(id) = next {
+            next = self.quic.accept(Dir::Bi);
+            let came = match next {
+                Some(_) => self.quic.peek(id),
+                // It is the one that was named.
+                None => ReadEnd::Full,
+            };
+            if came == ReadEnd::Blocked {
+                self.left_out.borrow_mut().insert(id);
+                continue;
+            }
+            let Some(mailbox) = self.begin_stream(id) else {
+                continue;
+            };
+            match came {
+                ReadEnd::Finished => mailbox.is_ended.set(true),
+                ReadEnd::Reset(code) => self.note_reset(&mailbox, code),
+                ReadEnd::Full | ReadEnd::Blocked => {}
+            }
+        }
+    }
+
+    /// A stream of the client's for a request, if that is still taken.
+    fn begin_stream(self: &Rc<Self>, id: StreamId) -> Option<Rc<Mailbox>> {
         let number = Number(VarInt::from(id).into_inner());
-        let is_closed = self.phase.get() == Phase::Closed;
+        let is_closed = self.course.phase.get() == Phase::Over;
         if is_closed || !self.codec.borrow_mut().begin_request(number) {
             self.quic.reset(id, ErrorCode::REQUEST_REJECTED.0);
             self.quic.stop(id, ErrorCode::REQUEST_REJECTED.0);
-            return;
+            return None;
         }
         let mailbox = Rc::new(Mailbox::new(id));
         self.streams.borrow_mut().insert(id, Rc::clone(&mailbox));
-        let manager = &self.manager;
-        let stats = &manager.stats.http;
-        stats.downstream_rq_total.inc();
-        stats.downstream_rq_http3_total.inc();
-        stats.downstream_rq_active.inc();
-        self.deadlines.clear(IDLE);
-        let mut state = manager.worker.begin_stream(&self.info, manager.routes());
-        state.info.protocol = Some(Protocol::Http3);
-        tokio::task::spawn_local(stream::run(Rc::clone(self), mailbox, state));
-        self.count_request();
-    }
-
-    /// Counts a request of those that the connection may have.
-    fn count_request(&self) {
-        let requests = self.requests.get().saturating_add(1);
-        self.requests.set(requests);
-        if self.manager.config.max_requests_per_connection == Some(requests) {
-            let stats = &self.manager.stats.http;
-            stats.downstream_cx_max_requests_reached.inc();
+        let state = self.course.begin_stream(Protocol::Http3);
+        tokio::task::spawn_local(stream::run(Rc::clone(self), Rc::clone(&mailbox), state));
+        if self.course.is_last_request() {
             self.begin_drain();
         }
+        Some(mailbox)
     }
 
     /// The client has broken the protocol of the connection.
     pub(super) fn fail(&self, error: &ConnectionError) {
-        if self.phase.get() == Phase::Closed {
+        if self.course.phase.get() == Phase::Over {
             return;
         }
         self.end_streams(Cut::Failed);
-        self.count_code("tx.quic_connection_close_error_code", error.problem.name());
-        self.close(error.code(), &error.reason());
+        self.close_for(error.problem.name(), error.code(), &error.reason());
     }
 
-    fn close(&self, code: ErrorCode, reason: &str) {
-        if self.phase.replace(Phase::Closed) != Phase::Closed {
-            self.quic.close(self.manager.worker.now(), code.0, reason);
+    /// Closes, for a reason that has a name in counters.
+    pub(super) fn close_for(&self, name: &str, code: ErrorCode, reason: &str) {
+        if self.course.phase.get() != Phase::Over {
+            self.count_code("tx.quic_connection_close_error_code", name);
+            self.close(code, reason);
         }
     }
 
-    fn expired(&self, slot: usize) {
-        let stats = &self.manager.stats.http;
+    /// Closes where nothing is wrong.
+    pub(super) fn close_well(&self) {
+        self.close_for("QUIC_NO_ERROR", ErrorCode::NO_ERROR, "");
+    }
+
+    fn close(&self, code: ErrorCode, reason: &str) {
+        if self.course.phase.replace(Phase::Over) != Phase::Over {
+            let now = self.course.manager.worker.now();
+            self.quic.close(now, code.0, reason);
+        }
+    }
+
+    pub(super) fn expired(&self, slot: usize) {
         match slot {
-            IDLE => {
-                stats.downstream_cx_idle_timeout.inc();
-                self.begin_drain();
-            }
-            LIFE => {
-                stats.downstream_cx_max_duration_reached.inc();
-                self.begin_drain();
-            }
-            _ if self.phase.get() == Phase::GoingAway => {
+            _ if self.course.is_over_time(slot) => self.begin_drain(),
+            _ if self.course.phase.get() == Phase::GoingAway => {
                 if self.streams.borrow().is_empty() {
-                    self.close(ErrorCode::NO_ERROR, "");
+                    self.close_well();
                 }
             }
             _ => self.go_away(),
@@ -389,29 +358,26 @@ impl Connection {
 
     /// Tells the client to open no more streams; those on their way are still taken for `drain_timeout`.
     pub(super) fn begin_drain(&self) {
-        if self.phase.get() != Phase::Open {
-            return;
+        if self.course.begin_drain() {
+            self.say_notice();
+            self.quic.wake();
         }
-        self.phase.set(Phase::Notified);
-        self.own.say(&self.quic, |out| {
-            self.codec.borrow_mut().send_shutdown_notice(out);
-        });
-        let limit = self.manager.drain_time();
-        self.deadlines
-            .set(CLOSING, self.manager.worker.now() + limit);
-        self.quic.wake();
     }
 
-    /// Whether the client knows that it is to open no more streams.
-    pub(super) fn is_draining(&self) -> bool {
-        self.phase.get() != Phase::Open
+    /// Says that no more streams are to be opened, which is said once.
+    pub(super) fn say_notice(&self) {
+        if !self.has_said_notice.replace(true) {
+            self.own.say(&self.quic, |out| {
+                self.codec.borrow_mut().send_shutdown_notice(out);
+            });
+        }
     }
 
     fn go_away(&self) {
-        if self.phase.get() == Phase::Closed {
+        if self.course.phase.get() == Phase::Over {
             return;
         }
-        self.phase.set(Phase::GoingAway);
+        self.course.phase.set(Phase::GoingAway);
         self.stats.goaway_sent.inc();
         self.own.say(&self.quic, |out| {
             self.codec.borrow_mut().send_go_away(out);
@@ -423,34 +389,22 @@ impl Connection {
 
     /// Bounds the wait for acknowledgements of the last answers.
     fn limit_last_answers(&self) {
-        if self.phase.get() == Phase::GoingAway {
-            let now = self.manager.worker.now();
-            self.deadlines.set(CLOSING, now + LAST_ANSWERS_LIMIT);
+        if self.course.phase.get() == Phase::GoingAway {
+            let now = self.course.manager.worker.now();
+            self.course.deadlines.set(CLOSING, now + LAST_ANSWERS_LIMIT);
         }
     }
 
     /// The end of the connection for the streams that are left.
     fn cut_off(&self) {
-        self.phase.set(Phase::Closed);
+        self.course.phase.set(Phase::Over);
         self.end_streams(Cut::Gone);
     }
 
-    fn end_streams(&self, why: Cut) {
+    pub(super) fn end_streams(&self, why: Cut) {
         let mut streams: Vec<_> = self.streams.borrow().values().cloned().collect();
         streams.sort_unstable_by_key(|stream| stream.id);
-        streams.iter().for_each(|stream| stream.cut(why));
-    }
-
-    /// Counts a stream that has ended by itself, not with the connection.
-    pub(super) fn count_ended(&self, lifetime: Duration, is_answered: bool) {
-        let limits = &self.manager.config.reset_limits;
-        if self.resets.count(limits, lifetime, is_answered)
-            && !self.has_too_many_resets.replace(true)
-        {
-            let stats = &self.manager.stats.http;
-            stats.downstream_rq_too_many_premature_resets.inc();
-            self.quic.wake();
-        }
+        streams.iter().for_each(|stream| stream.link.cut(why));
     }
 
     /// A stream's task is done with it.
@@ -459,37 +413,10 @@ impl Connection {
         streams.remove(&id);
         if streams.is_empty() {
             drop(streams);
-            self.await_streams();
+            self.idle_since.set(self.course.manager.worker.now());
+            self.course.await_streams();
             self.limit_last_answers();
         }
         self.quic.wake();
-    }
-
-    /// Sets the deadlines of a connection without streams.
-    fn await_streams(&self) {
-        let now = self.manager.worker.now();
-        let timeouts = &self.manager.config.timeouts;
-        if self.phase.get() == Phase::Open {
-            if let Some(idle) = timeouts.connection_idle {
-                self.deadlines.set(IDLE, now + idle);
-            }
-            if let Some(limit) = timeouts.max_connection_duration {
-                self.deadlines
-                    .set(LIFE, self.born + limit + self.extra_life);
-            }
-        }
-    }
-
-    /// Deadlines for a new stream.
-    pub(super) fn deadlines_for_stream(&self) -> StreamDeadlines {
-        self.spare_deadlines.borrow_mut().pop().unwrap_or_default()
-    }
-
-    /// Takes them back.
-    pub(super) fn keep_deadlines(&self, deadlines: StreamDeadlines) {
-        let mut spare = self.spare_deadlines.borrow_mut();
-        if spare.len() < MAX_SPARE_DEADLINES {
-            spare.push(deadlines);
-        }
     }
 }

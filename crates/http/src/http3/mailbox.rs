@@ -1,11 +1,12 @@
 //! What the driver of a connection tells one of its streams.
 
-use std::cell::{Cell, RefCell};
-use std::task::{Context, Waker};
+use std::cell::Cell;
 
 use nuncio_codec::http3::StreamError;
 use nuncio_contract::stream_info::BytesMeter;
 use nuncio_net::quic::StreamId;
+
+use crate::multiplexed::Link;
 
 /// Why nothing more comes and nothing more can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,51 +26,20 @@ pub(super) enum Cut {
 /// The driver puts in, the stream's task takes out.
 pub(super) struct Mailbox {
     pub(super) id: StreamId,
-    pub(super) cut: Cell<Option<Cut>>,
+    pub(super) link: Link<Cut>,
     /// Whether it is known that the client has reset its side.
     pub(super) is_reset: Cell<bool>,
-    pub(super) bytes: Cell<BytesMeter>,
-    task: RefCell<Option<Waker>>,
+    /// Whether the client has ended its side with nothing on it.
+    pub(super) is_ended: Cell<bool>,
 }
 
 impl Mailbox {
     pub(super) fn new(id: StreamId) -> Self {
         Mailbox {
             id,
-            cut: Cell::new(None),
+            link: Link::new(BytesMeter::default()),
             is_reset: Cell::new(false),
-            bytes: Cell::default(),
-            task: RefCell::default(),
+            is_ended: Cell::new(false),
         }
-    }
-
-    /// Whom to wake: who polls now.
-    pub(super) fn note(&self, cx: &Context<'_>) {
-        let mut task = self.task.borrow_mut();
-        match task.as_mut() {
-            Some(known) => known.clone_from(cx.waker()),
-            None => *task = Some(cx.waker().clone()),
-        }
-    }
-
-    /// Has the stream's task run.
-    pub(super) fn wake(&self) {
-        if let Some(task) = &*self.task.borrow() {
-            task.wake_by_ref();
-        }
-    }
-
-    /// Ends the stream's hopes, and tells its task.
-    pub(super) fn cut(&self, why: Cut) {
-        if self.cut.get().is_none() {
-            self.cut.set(Some(why));
-        }
-        self.wake();
-    }
-
-    pub(super) fn meter(&self, change: impl FnOnce(&mut BytesMeter)) {
-        let mut bytes = self.bytes.get();
-        change(&mut bytes);
-        self.bytes.set(bytes);
     }
 }

@@ -15,6 +15,7 @@
 
 mod connection;
 mod mailbox;
+mod overload;
 mod own_streams;
 mod stream;
 mod writing;

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -15,13 +14,14 @@ use nuncio_contract::headers::{HeaderMap, Known, MapKind};
 use nuncio_contract::stream_info::{BytesMeter, ResponseFlags};
 use nuncio_net::quic::{ReadEnd, VarInt};
 
-use super::connection::{Connection, StreamDeadlines};
+use super::connection::Connection;
 use super::mailbox::{Cut, Mailbox};
 use super::writing::{Answer, count};
 use crate::boxed::boxed;
 use crate::downstream::{BodyEvent, Downstream, DownstreamError};
-use crate::exchange::{Exchange, REQUEST, REQUEST_HEADERS, STREAM_DURATION, STREAM_IDLE};
+use crate::exchange::{REQUEST, REQUEST_HEADERS};
 use crate::life::{Start, StreamEnd};
+use crate::multiplexed::{self, Come, Side, StreamDeadlines};
 use crate::stream::StreamState;
 
 /// What is read of a stream at once.
@@ -51,17 +51,19 @@ struct Reading {
 
 /// Lives a stream's life, from its first byte to the log.
 pub(super) async fn run(connection: Rc<Connection>, mailbox: Rc<Mailbox>, state: Box<StreamState>) {
-    let worker = Rc::clone(&connection.manager.worker);
+    let worker = Rc::clone(&connection.course.manager.worker);
     let mut life = boxed(|| live(connection, Rc::clone(&mailbox), state));
     poll_fn(|cx| {
-        mailbox.note(cx);
+        mailbox.link.task.note(cx);
         worker.step(|| life.as_mut().poll(cx))
     })
     .await;
 }
 
 async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<StreamState>) {
-    let deadlines = connection.deadlines_for_stream();
+    let deadlines = connection
+        .course
+        .deadlines_for_stream(state.info.start, Come::Nothing);
     let settings = Rc::clone(connection.codec.borrow().settings());
     let number = StreamId(VarInt::from(mailbox.id).into_inner());
     let down = Http3Stream {
@@ -71,56 +73,30 @@ async fn live(connection: Rc<Connection>, mailbox: Rc<Mailbox>, mut state: Box<S
         reading: RefCell::new(Reading {
             reader: MessageReader::request(number, settings),
             input: Buffer::default(),
-            is_finished: false,
+            is_finished: mailbox.is_ended.get(),
             trailers: None,
         }),
         answer: RefCell::default(),
         connection: Rc::clone(&connection),
         mailbox,
     };
-    down.begin_deadlines(&deadlines, &state);
     let start = poll_fn(|cx| down.poll_start(cx, &mut state, &deadlines)).await;
     deadlines.clear(REQUEST_HEADERS);
     if down.is_read.get() {
         deadlines.clear(REQUEST);
     }
-    let exchange = Exchange::new(&connection.manager, &down, state, &deadlines);
-    let end = pin!(exchange.run(start)).await;
-    let is_host_lost = exchange.has_lost_host_of_tunnel();
-    let state = exchange.into_state();
-    if !down.has_lost_connection() {
-        let lifetime = connection.manager.worker.now() - state.info.start;
-        connection.count_ended(lifetime, state.info.response_code.is_some());
-    }
-    connection.manager.worker.end_stream(state);
-    for slot in [STREAM_IDLE, REQUEST, STREAM_DURATION] {
-        deadlines.clear(slot);
-    }
+    let lived = multiplexed::live(&connection.course, &down, state, start, &deadlines).await;
+    let (end, is_host_lost) = lived;
     if is_host_lost || end == StreamEnd::Broken {
         // What was written goes before the reset takes back what is still here.
         connection.quic.wake();
         tokio::task::yield_now().await;
     }
     down.end(end, is_host_lost);
-    connection.keep_deadlines(deadlines);
+    connection.course.keep_deadlines(deadlines);
 }
 
 impl Http3Stream {
-    fn begin_deadlines(&self, deadlines: &StreamDeadlines, state: &StreamState) {
-        let timeouts = &self.connection.manager.config.timeouts;
-        let limits = [
-            (REQUEST_HEADERS, timeouts.request_headers),
-            (STREAM_IDLE, timeouts.stream_idle),
-            (REQUEST, timeouts.request),
-            (STREAM_DURATION, timeouts.max_stream_duration),
-        ];
-        for (slot, limit) in limits {
-            if let Some(limit) = limit {
-                deadlines.set(slot, state.info.start + limit);
-            }
-        }
-    }
-
     /// Waits for the request's head, as long as it may take.
     fn poll_start(
         &self,
@@ -134,15 +110,21 @@ impl Http3Stream {
                 false => Start::Gone,
             });
         }
-        let clock = &*self.connection.manager.worker;
-        deadlines.poll_expired(cx, clock).map(Start::Expired)
+        let course = &self.connection.course;
+        let expired = deadlines.poll_expired(cx, &*course.manager.worker);
+        if expired.is_ready() || !course.manager.drain.needs_care() {
+            return expired.map(Start::Expired);
+        }
+        course
+            .poll_shortened_idle(cx, deadlines)
+            .map(Start::Expired)
     }
 
     /// The request's head; whether it came.
     fn poll_head(&self, state: &mut StreamState) -> Poll<bool> {
         let mut reading = self.reading.borrow_mut();
         loop {
-            if self.mailbox.cut.get().is_some() {
+            if self.mailbox.link.is_cut() {
                 return Poll::Ready(false);
             }
             match self.step(&mut reading, &mut state.request) {
@@ -154,11 +136,11 @@ impl Http3Stream {
                 Some(Event::Head {
                     end_stream, size, ..
                 }) => {
-                    self.mailbox.meter(|bytes| {
+                    self.mailbox.link.meter(|bytes| {
                         bytes.header_bytes_received += count(size.wire);
                         bytes.decompressed_header_bytes_received += count(size.decoded);
                     });
-                    let now = self.connection.manager.worker.now();
+                    let now = self.connection.course.manager.worker.now();
                     let timing = &mut state.info.downstream_timing;
                     timing.last_header_rx_byte = Some(now);
                     if end_stream {
@@ -195,7 +177,7 @@ impl Http3Stream {
                 Some(step.event)
             }
             Err(Http3Error::Connection(error)) => {
-                self.mailbox.cut(match error.details() {
+                self.mailbox.link.cut(match error.details() {
                     Some(_) => Cut::Blamed,
                     None => Cut::Failed,
                 });
@@ -205,6 +187,7 @@ impl Http3Stream {
             Err(Http3Error::Stream(error)) => {
                 let lost = reading.reader.take_lost_bytes();
                 self.mailbox
+                    .link
                     .meter(|bytes| bytes.decompressed_header_bytes_received += count(lost));
                 if error == StreamError::UnexpectedUnderscore {
                     let stats = &self.connection.stats;
@@ -213,7 +196,7 @@ impl Http3Stream {
                 self.give_up(error.code());
                 self.connection
                     .count_code("tx.quic_reset_stream_error_code", error.name());
-                self.mailbox.cut(Cut::Violation(error));
+                self.mailbox.link.cut(Cut::Violation(error));
                 None
             }
         }
@@ -241,11 +224,12 @@ impl Http3Stream {
             .read(self.mailbox.id, READ_BYTES, |part| input.extend(part));
         let got = reading.input.len() - before;
         self.mailbox
+            .link
             .meter(|bytes| bytes.wire_bytes_received += count(got));
         match read {
             Ok(ReadEnd::Reset(code)) => {
                 self.connection.note_reset(&self.mailbox, code);
-                Poll::Ready(())
+                Poll::Pending
             }
             Ok(ReadEnd::Finished) => {
                 reading.is_finished = true;
@@ -266,7 +250,7 @@ impl Http3Stream {
         let mut headers = HeaderMap::new(MapKind::RequestTrailers);
         let before = chunk.len();
         loop {
-            if self.mailbox.cut.get().is_some() {
+            if self.mailbox.link.is_cut() {
                 return Poll::Ready(Err(self.loss()));
             }
             let has_data = chunk.len() > before;
@@ -291,7 +275,7 @@ impl Http3Stream {
                     }
                 }
                 Event::Trailers { size } => {
-                    self.mailbox.meter(|bytes| {
+                    self.mailbox.link.meter(|bytes| {
                         bytes.header_bytes_received += count(size.wire);
                         bytes.decompressed_header_bytes_received += count(size.decoded);
                     });
@@ -332,27 +316,43 @@ impl Http3Stream {
         self.connection.stats.tx_reset.inc();
     }
 
+    /// The answer is whole, the request is not.
+    fn leave_unread(&self) {
+        if self.mailbox.is_reset.get() {
+            // As in Envoy it counts as reset; the answer arrives all the same.
+            self.count_rejected();
+            self.connection.stats.tx_reset.inc();
+        } else {
+            let id = self.mailbox.id;
+            self.connection.quic.stop(id, ErrorCode::NO_ERROR.0);
+        }
+    }
+
+    fn count_rejected(&self) {
+        let name = "QUIC_STREAM_REQUEST_REJECTED";
+        self.connection
+            .count_code("tx.quic_reset_stream_error_code", name);
+    }
+
     /// Tells the client how the stream ended, where it does not know.
     fn end(self, end: StreamEnd, is_host_lost: bool) {
         let id = self.mailbox.id;
-        if self.mailbox.cut.get().is_none() {
+        if !self.mailbox.link.is_cut() {
             match end {
                 _ if is_host_lost => self.give_up(ErrorCode::CONNECT_ERROR),
                 StreamEnd::Complete | StreamEnd::RequestUnfinished | StreamEnd::Tunnel => {
                     if !self.answer.borrow().is_finished() {
                         self.give_up(ErrorCode::NO_ERROR);
                     } else if !self.is_read.get() {
-                        self.connection.quic.stop(id, ErrorCode::NO_ERROR.0);
+                        self.leave_unread();
                     }
                 }
                 StreamEnd::Gone | StreamEnd::Broken | StreamEnd::Unread => {
-                    let name = "QUIC_STREAM_REQUEST_REJECTED";
-                    self.connection
-                        .count_code("tx.quic_reset_stream_error_code", name);
+                    self.count_rejected();
                     self.give_up(ErrorCode::REQUEST_REJECTED);
                 }
             }
-        } else if let Some(Cut::Reset) = self.mailbox.cut.get() {
+        } else if let Some(Cut::Reset) = self.mailbox.link.cut.get() {
             let (quic, code) = (&self.connection.quic, ErrorCode::REQUEST_CANCELLED.0);
             quic.reset(id, code);
             quic.stop(id, code);
@@ -360,20 +360,26 @@ impl Http3Stream {
         self.connection.stream_ended(id);
     }
 
-    fn has_lost_connection(&self) -> bool {
-        let cut = self.mailbox.cut.get();
-        matches!(cut, Some(Cut::Gone | Cut::Failed | Cut::Blamed))
-    }
-
     /// Gives QUIC what it takes of what is pending; ready when nothing is left.
     fn poll_pending(&self) -> Poll<Result<(), DownstreamError>> {
-        if self.mailbox.cut.get().is_some() {
+        if self.mailbox.link.is_cut() {
             return Poll::Ready(Err(self.loss()));
         }
         let mut answer = self.answer.borrow_mut();
         answer
             .poll_send(&self.connection.quic, self.mailbox.id)
             .map(Ok)
+    }
+}
+
+impl Side for Http3Stream {
+    fn has_lost_connection(&self) -> bool {
+        let cut = self.mailbox.link.cut.get();
+        matches!(cut, Some(Cut::Gone | Cut::Failed | Cut::Blamed))
+    }
+
+    fn wake_driver(&self) {
+        self.connection.quic.wake();
     }
 }
 
@@ -394,15 +400,15 @@ impl Downstream for Http3Stream {
     }
 
     async fn gone(&self) {
-        poll_fn(|_| match self.mailbox.cut.get() {
-            Some(_) => Poll::Ready(()),
-            None => Poll::Pending,
+        poll_fn(|_| match self.mailbox.link.is_cut() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         })
         .await;
     }
 
     fn loss(&self) -> DownstreamError {
-        let (flags, details): (_, Cow<'static, str>) = match self.mailbox.cut.get() {
+        let (flags, details): (_, Cow<'static, str>) = match self.mailbox.link.cut.get() {
             // Envoy has no words for it.
             Some(Cut::Reset | Cut::Failed | Cut::Gone) => (ResponseFlags::default(), "".into()),
             Some(Cut::Violation(error)) => (
@@ -472,7 +478,7 @@ impl Downstream for Http3Stream {
     }
 
     fn bytes(&self) -> BytesMeter {
-        self.mailbox.bytes.get()
+        self.mailbox.link.bytes.get()
     }
 
     fn close_after_response(&self) {}
@@ -486,6 +492,6 @@ impl Downstream for Http3Stream {
     }
 
     fn is_draining(&self) -> bool {
-        self.connection.is_draining()
+        self.connection.course.is_draining()
     }
 }

@@ -31,7 +31,9 @@ impl Answer {
         if !chunk.is_empty() {
             let mut head = Vec::new();
             write_data_head(chunk.len(), &mut head);
-            mailbox.meter(|bytes| bytes.wire_bytes_sent += count(head.len() + chunk.len()));
+            mailbox
+                .link
+                .meter(|bytes| bytes.wire_bytes_sent += count(head.len() + chunk.len()));
             self.bytes.extend(&head);
             self.bytes.append(chunk);
         }
@@ -50,7 +52,7 @@ impl Answer {
     }
 
     fn add_block(&mut self, mailbox: &Mailbox, block: &[u8], decoded: usize) {
-        mailbox.meter(|bytes| {
+        mailbox.link.meter(|bytes| {
             bytes.wire_bytes_sent += count(block.len());
             bytes.header_bytes_sent += count(block.len());
             bytes.decompressed_header_bytes_sent += count(decoded);

@@ -5,6 +5,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 
 use nix::sys::socket::{setsockopt, sockopt};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::listener::{ListenOptions, reach_further};
@@ -52,15 +55,18 @@ pub fn prepare(socket: &UdpSocket, joins: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// The same for QUIC: the kernel joins datagrams where it can, and tells what routers have marked.
+/// The same for QUIC: the kernel joins datagrams where it can, and tells what routers have marked. Packets are not cut
+/// into pieces on their way (RFC 9000, 14), nor does the kernel guess how long they may be.
 pub fn prepare_for_quic(socket: &UdpSocket) -> io::Result<()> {
     prepare(socket, true)?;
     let local = socket.local_addr()?;
     if local.is_ipv4() || !SockRef::from(socket).only_v6()? {
         setsockopt(socket, sockopt::IpRecvTos, &true)?;
+        set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::PROBE)?;
     }
     if local.is_ipv6() {
         setsockopt(socket, sockopt::Ipv6RecvTClass, &true)?;
+        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::PROBE)?;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Writing datagrams: one, or several of one size by one call where the kernel has GSO.
+//!
+//! A socket that is full takes nothing more of what was to be written: whoever can keep it writes the rest later.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 
-use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
+use nix::libc::{ENOBUFS, in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
 use rustix::net::SendFlags;
 
@@ -12,6 +14,36 @@ use rustix::net::SendFlags;
 const MOST_SEGMENTS: usize = 64;
 /// What they may have together.
 const MOST_JOINED_BYTES: usize = 65_000;
+
+/// How far a write came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Datagrams that went.
+    pub sent: u64,
+    /// Datagrams that did not.
+    pub failed: u64,
+    /// From which byte on nothing went, as the socket was full; those datagrams are not among the others.
+    pub full_at: Option<usize>,
+}
+
+impl Written {
+    fn count(&mut self, done: &io::Result<()>, datagrams: u64) {
+        match done {
+            Ok(()) => self.sent += datagrams,
+            Err(_) => self.failed += datagrams,
+        }
+    }
+
+    /// How many went and how many did not, for whoever keeps nothing.
+    fn or_lost(self, bytes: &[u8], segment_bytes: usize) -> (u64, u64) {
+        let left = self.full_at.map_or(0, |at| bytes.len().saturating_sub(at));
+        let left = left.div_ceil(segment_bytes.max(1));
+        let lost = u64::try_from(left).unwrap_or(u64::MAX);
+        // An empty datagram is one too.
+        let lost = lost.max(u64::from(self.full_at.is_some()));
+        (self.sent, self.failed + lost)
+    }
+}
 
 /// Sends all of `bytes`, in datagrams of `segment_bytes` but the last, to where the socket is connected, without
 /// waiting. Gives how many went and how many failed.
@@ -23,6 +55,7 @@ pub fn send(socket: &impl AsFd, bytes: &[u8], segment_bytes: usize) -> (u64, u64
             Ok(with_control(socket, part, &control, None).map(drop)?)
         }
     })
+    .or_lost(bytes, segment_bytes)
 }
 
 /// The same to `to`, from the address `from` of ours if it is given.
@@ -32,17 +65,18 @@ pub fn send_from(
     to: SocketAddr,
     from: Option<IpAddr>,
 ) -> (u64, u64) {
-    send_marked(socket, datagrams, to, from, 0)
+    let (bytes, segment_bytes) = datagrams;
+    send_marked(socket, datagrams, to, from, 0).or_lost(bytes, segment_bytes)
 }
 
-/// The same with marks for routers (ECN), if there are any.
+/// The same with marks for routers (ECN), if there are any; tells where the socket was full.
 pub fn send_marked(
     socket: &impl AsFd,
     (bytes, segment_bytes): (&[u8], usize),
     to: SocketAddr,
     from: Option<IpAddr>,
     marks: u8,
-) -> (u64, u64) {
+) -> Written {
     let storage = SockaddrStorage::from(to);
     let info4 = |ip: [u8; 4]| in_pktinfo {
         ipi_ifindex: 0,
@@ -113,45 +147,118 @@ fn with_control(
 }
 
 /// Calls `send` with as many datagrams as one call takes, and where that fails one by one: not all devices can, nor
-/// all sizes.
+/// all sizes. Where there is no room for many there is none for one either.
 fn in_segments(
     bytes: &[u8],
     segment_bytes: usize,
     send: impl Fn(&[u8], Option<u16>) -> io::Result<()>,
-) -> (u64, u64) {
-    let (mut sent, mut failed) = (0, 0);
-    if bytes.len() <= segment_bytes || segment_bytes == 0 {
-        count(&send(bytes, None), 1, &mut sent, &mut failed);
-        return (sent, failed);
-    }
-    let at_once = (MOST_JOINED_BYTES / segment_bytes).clamp(1, MOST_SEGMENTS);
-    for part in bytes.chunks(segment_bytes * at_once) {
-        let number = u64::try_from(part.len().div_ceil(segment_bytes)).unwrap_or(1);
+) -> Written {
+    let mut written = Written::default();
+    let is_single = bytes.len() <= segment_bytes || segment_bytes == 0;
+    let (segment_bytes, at_once) = match is_single {
+        true => (bytes.len().max(1), 1),
+        false => {
+            let at_once = (MOST_JOINED_BYTES / segment_bytes).clamp(1, MOST_SEGMENTS);
+            (segment_bytes, at_once)
+        }
+    };
+    let mut at = 0;
+    let mut rest = bytes;
+    loop {
+        let (part, behind) = rest.split_at(rest.len().min(segment_bytes * at_once));
+        let number = u64::try_from(part.len().div_ceil(segment_bytes))
+            .unwrap_or(1)
+            .max(1);
         let segment = u16::try_from(segment_bytes).ok().filter(|_| number > 1);
-        if segment.is_some() {
-            match send(part, segment) {
-                Ok(()) => {
-                    sent += number;
-                    continue;
-                }
-                // There is no room, for parts of it neither.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    failed += number;
-                    continue;
-                }
-                Err(_) => {}
+        let done = send(part, segment);
+        match &done {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                written.full_at = Some(at);
+                return written;
             }
+            Err(error) if segment.is_some() && !is_crowded(error) => {
+                for datagram in part.chunks(segment_bytes) {
+                    written.count(&send(datagram, None), 1);
+                }
+            }
+            _ => written.count(&done, number),
         }
-        for datagram in part.chunks(segment_bytes) {
-            count(&send(datagram, None), 1, &mut sent, &mut failed);
+        at += part.len();
+        rest = behind;
+        if rest.is_empty() {
+            return written;
         }
     }
-    (sent, failed)
 }
 
-fn count(done: &io::Result<()>, number: u64, sent: &mut u64, failed: &mut u64) {
-    match done {
-        Ok(()) => *sent += number,
-        Err(_) => *failed += number,
+/// Whether the device has no room.
+fn is_crowded(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ENOBUFS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+
+    use nix::libc::ENOBUFS;
+
+    use super::{MOST_SEGMENTS, Written, in_segments};
+
+    /// Writes `datagrams` of ten bytes with a kernel that answers each call by its number; the calls are told.
+    fn written(
+        datagrams: usize,
+        answer: impl Fn(usize, Option<u16>) -> io::Result<()>,
+    ) -> (Written, Vec<usize>) {
+        let calls = RefCell::new(Vec::new());
+        let bytes = vec![b'a'; datagrams * 10];
+        let written = in_segments(&bytes, 10, |part, segment| {
+            let number = calls.borrow().len();
+            calls.borrow_mut().push(part.len());
+            answer(number, segment)
+        });
+        (written, calls.into_inner())
+    }
+
+    #[test]
+    fn a_full_socket_takes_nothing_more() {
+        let full = |number, _| match number {
+            0 => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        let (written, calls) = written(MOST_SEGMENTS * 3, full);
+        let sent = u64::try_from(MOST_SEGMENTS).unwrap();
+        assert_eq!(calls.len(), 2, "nothing is tried behind it");
+        assert_eq!((written.sent, written.failed), (sent, 0));
+        assert_eq!(written.full_at, Some(MOST_SEGMENTS * 10));
+        let bytes = vec![b'a'; MOST_SEGMENTS * 30];
+        assert_eq!(written.or_lost(&bytes, 10), (sent, 2 * sent));
+    }
+
+    #[test]
+    fn a_crowded_device_is_not_asked_for_each_datagram() {
+        let crowded = |_, _| Err(io::Error::from_raw_os_error(ENOBUFS));
+        let (written, calls) = written(5, crowded);
+        assert_eq!(calls, [50]);
+        assert_eq!((written.failed, written.full_at), (5, None));
+    }
+
+    #[test]
+    fn what_cannot_be_joined_goes_one_by_one() {
+        let single = |_, segment: Option<u16>| match segment {
+            Some(_) => Err(io::ErrorKind::InvalidInput.into()),
+            None => Ok(()),
+        };
+        let (written, calls) = written(3, single);
+        assert_eq!(calls, [30, 10, 10, 10]);
+        assert_eq!((written.sent, written.failed), (3, 0));
+    }
+
+    #[test]
+    fn an_empty_datagram_is_sent_or_lost() {
+        let (nothing, calls) = written(0, |_, _| Ok(()));
+        assert_eq!((nothing.sent, calls), (1, vec![0]));
+        let (nothing, _) = written(0, |_, _| Err(io::ErrorKind::WouldBlock.into()));
+        assert_eq!(nothing.or_lost(b"", 10), (0, 1));
     }
 }

@@ -15,7 +15,7 @@ use quinn_proto::{
     ReadableError, StreamId, VarInt, WriteError,
 };
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Kept};
 use super::session::Found;
 use crate::deadline::Deadlines;
 use crate::tls::{QuicHandshake, TlsFailure};
@@ -35,6 +35,8 @@ pub struct Connection {
     timer: Deadlines<1>,
     /// Whether the endpoint knows that nothing more comes.
     is_drained: Cell<bool>,
+    /// What the socket had no room for.
+    kept: RefCell<Option<Box<Kept>>>,
 }
 
 /// Why a connection is over.
@@ -72,6 +74,7 @@ impl Connection {
             driver: RefCell::default(),
             timer: Deadlines::default(),
             is_drained: Cell::new(false),
+            kept: RefCell::default(),
         }
     }
 
@@ -114,21 +117,37 @@ impl Connection {
         state.poll()
     }
 
-    /// Writes what there is; gives how many bytes, and whether there is more for another turn.
+    /// Writes what there is; gives how many bytes, and whether there is more for another turn. Where the socket is full
+    /// the driver is woken once it is not.
     pub fn write(&self, now: Instant) -> (u64, bool) {
-        let mut state = self.state.borrow_mut();
         let mut sent = 0;
+        let mut kept = self.kept.borrow_mut();
+        if let Some(before) = kept.as_mut() {
+            let (bytes, is_all) = self.endpoint.write_kept(before);
+            sent += count(bytes);
+            if !is_all {
+                self.endpoint.await_room(self.handle);
+                return (sent, false);
+            }
+            *kept = None;
+        }
+        let mut state = self.state.borrow_mut();
         for _ in 0..MAX_WRITES_A_TURN {
-            let bytes = self.endpoint.write(|out| {
+            let (bytes, left) = self.endpoint.write(|out| {
                 let packets = match self.endpoint.joins_writes() {
                     true => MAX_JOINED_PACKETS,
                     false => 1,
                 };
                 state.poll_transmit(now, packets, out)
             });
-            match bytes {
-                0 => return (sent, false),
-                bytes => sent += bytes,
+            sent += count(bytes);
+            if left.is_some() {
+                *kept = left;
+                self.endpoint.await_room(self.handle);
+                return (sent, false);
+            }
+            if bytes == 0 {
+                return (sent, false);
             }
         }
         (sent, true)
@@ -255,6 +274,28 @@ impl Connection {
         Ok(end)
     }
 
+    /// What is to be read on a stream, none of which is taken; [`ReadEnd::Full`] stands for bytes. That a stream has
+    /// ended or was given up is told once.
+    pub fn peek(&self, id: StreamId) -> ReadEnd {
+        let mut state = self.state.borrow_mut();
+        let mut stream = state.recv_stream(id);
+        let Ok(mut chunks) = stream.read(true) else {
+            return ReadEnd::Blocked;
+        };
+        let end = match chunks.next(0) {
+            Ok(Some(_)) => ReadEnd::Full,
+            Ok(None) => ReadEnd::Finished,
+            Err(ReadError::Blocked) => ReadEnd::Blocked,
+            Err(ReadError::Reset(code)) => ReadEnd::Reset(code.into_inner()),
+        };
+        let must_tell = chunks.finalize().should_transmit();
+        drop(state);
+        if must_tell {
+            self.wake();
+        }
+        end
+    }
+
     /// The code by which the client has given a stream up, if it has.
     pub fn reset_by_peer(&self, id: StreamId) -> Option<u64> {
         let mut state = self.state.borrow_mut();
@@ -320,6 +361,10 @@ impl Connection {
         let _is_over_already = self.state.borrow_mut().recv_stream(id).stop(code);
         self.wake();
     }
+}
+
+fn count(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// How far a read came.

@@ -1,7 +1,7 @@
 //! A listener's socket on one worker, and the connections that it carries.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket as StdSocket};
@@ -89,6 +89,14 @@ pub struct Endpoint {
     is_open: Cell<bool>,
     /// Who waits for the end of the last connection.
     last: RefCell<Option<Waker>>,
+    /// Connections that wait until the socket takes more.
+    blocked: RefCell<HashSet<ConnectionHandle>>,
+}
+
+/// Packets for which the socket had no room.
+pub(super) struct Kept {
+    transmit: Transmit,
+    bytes: Vec<u8>,
 }
 
 impl Endpoint {
@@ -127,6 +135,7 @@ impl Endpoint {
             seat: RefCell::new(seat),
             is_open: Cell::new(true),
             last: RefCell::default(),
+            blocked: RefCell::default(),
         }))
     }
 
@@ -278,7 +287,7 @@ impl Endpoint {
             Some(DatagramEvent::NewConnection(incoming)) => {
                 self.meet(incoming, now, admission, &mut out);
             }
-            Some(DatagramEvent::Response(transmit)) => self.transmit(&transmit, &out),
+            Some(DatagramEvent::Response(transmit)) => self.answer(&transmit, &out),
             None => {}
         }
         self.out.replace(out);
@@ -301,7 +310,7 @@ impl Endpoint {
         if must_prove && incoming.may_retry() {
             let answer = self.state.borrow_mut().retry(incoming, out);
             match answer {
-                Ok(transmit) => self.transmit(&transmit, out),
+                Ok(transmit) => self.answer(&transmit, out),
                 Err(error) => self.state.borrow_mut().ignore(error.into_incoming()),
             }
             return;
@@ -310,7 +319,7 @@ impl Endpoint {
             Verdict::Accept(select) => select,
             Verdict::Refuse => {
                 let transmit = self.state.borrow_mut().refuse(incoming, out);
-                return self.transmit(&transmit, out);
+                return self.answer(&transmit, out);
             }
             Verdict::Ignore => return self.state.borrow_mut().ignore(incoming),
         };
@@ -337,7 +346,7 @@ impl Endpoint {
             }
             Err(error) => {
                 if let Some(transmit) = error.response {
-                    self.transmit(&transmit, out);
+                    self.answer(&transmit, out);
                 }
                 let found = found.get();
                 admission.failed(HandshakeFailure {
@@ -395,24 +404,72 @@ impl Endpoint {
         self.settings.borrow().handshake_timeout
     }
 
-    /// Writes what `make` makes; gives how many bytes it was.
-    pub(super) fn write(&self, make: impl FnOnce(&mut Vec<u8>) -> Option<Transmit>) -> u64 {
+    /// Writes what `make` makes; gives how many bytes went, and what the socket had no room for.
+    pub(super) fn write(
+        &self,
+        make: impl FnOnce(&mut Vec<u8>) -> Option<Transmit>,
+    ) -> (usize, Option<Box<Kept>>) {
         let mut out = self.out.take();
         out.clear();
         let made = make(&mut out);
-        let size = made.as_ref().map_or(0, |transmit| transmit.size);
-        if let Some(transmit) = made {
-            self.transmit(&transmit, &out);
-        }
+        let written = match made {
+            None => (0, None),
+            Some(transmit) => match self.transmit(&transmit, &out) {
+                None => (transmit.size, None),
+                Some(at) => {
+                    let left = out.get(at..transmit.size).unwrap_or_default();
+                    let kept = Kept {
+                        bytes: left.to_vec(),
+                        transmit: Transmit {
+                            size: left.len(),
+                            ..transmit
+                        },
+                    };
+                    (at, Some(Box::new(kept)))
+                }
+            },
+        };
         self.out.replace(out);
-        u64::try_from(size).unwrap_or(u64::MAX)
+        written
     }
 
-    /// What the socket has no room for is lost, as on the network, and sent again by those who miss it.
-    fn transmit(&self, transmit: &Transmit, bytes: &[u8]) {
-        let Some(bytes) = bytes.get(..transmit.size) else {
-            return;
+    /// Tries again what was kept; gives how many bytes went, and whether that was all.
+    pub(super) fn write_kept(&self, kept: &mut Kept) -> (usize, bool) {
+        let Some(at) = self.transmit(&kept.transmit, &kept.bytes) else {
+            return (kept.bytes.len(), true);
         };
+        kept.bytes.drain(..at.min(kept.bytes.len()));
+        kept.transmit.size = kept.bytes.len();
+        (at, false)
+    }
+
+    /// Has a connection woken once the socket takes more.
+    pub(super) fn await_room(self: &Rc<Self>, handle: ConnectionHandle) {
+        let mut blocked = self.blocked.borrow_mut();
+        let is_first = blocked.is_empty();
+        blocked.insert(handle);
+        if !is_first {
+            return;
+        }
+        // What the runtime knows is older.
+        let is_full = || Err::<(), _>(ErrorKind::WouldBlock.into());
+        let _not_before_it_says_so = self.socket.try_io(Interest::WRITABLE, is_full);
+        let endpoint = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let _or_nothing_can_be_written_ever = endpoint.socket.writable().await;
+            let blocked = endpoint.blocked.take();
+            let connections = endpoint.connections.borrow();
+            let woken = blocked.iter().filter_map(|handle| connections.get(handle));
+            woken
+                .filter_map(Weak::upgrade)
+                .for_each(|connection| connection.wake());
+        });
+    }
+
+    /// Sends packets; from which byte on the socket had no room for them, if it was full. What is lost otherwise is lost
+    /// as on the network, and sent again by those who miss it.
+    fn transmit(&self, transmit: &Transmit, bytes: &[u8]) -> Option<usize> {
+        let bytes = bytes.get(..transmit.size)?;
         let segment_bytes = transmit.segment_size.unwrap_or(transmit.size);
         let from = transmit
             .src_ip
@@ -423,13 +480,14 @@ impl Endpoint {
             other => other,
         };
         let marks = transmit.ecn.map_or(0, |ecn| ecn as u8);
-        let _lost_on_the_way = send_marked(
-            &self.socket,
-            (bytes, segment_bytes),
-            transmit.destination,
-            from,
-            marks,
-        );
+        let datagrams = (bytes, segment_bytes);
+        let to = transmit.destination;
+        send_marked(&self.socket, datagrams, to, from, marks).full_at
+    }
+
+    /// Answers somebody who has no connection, and asks again if the answer is lost.
+    fn answer(&self, transmit: &Transmit, bytes: &[u8]) {
+        let _is_lost_where_the_socket_is_full = self.transmit(transmit, bytes);
     }
 }
 

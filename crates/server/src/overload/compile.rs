@@ -82,6 +82,8 @@ impl OverloadConfig {
         shared.tracked_stream_bits = tracked
             .map(|it| it.minimum_account_to_track_power_of_two)
             .filter(|_| actions.iter().any(|it| it.what == Action::ResetStreams));
+        let closes_idle = |it: &Triggered<Action>| it.what == Action::CloseIdleConnections;
+        shared.closes_idle = actions.iter().any(closes_idle);
         let refresh = message.refresh_interval.unwrap_or(DEFAULT_REFRESH);
         Ok(OverloadConfig {
             refresh: refresh.max(SHORTEST_REFRESH),
